@@ -1,0 +1,33 @@
+# `make run` starts the messenger, `make test` tests it, `make check` looks at the code without running it.
+# Each sets up .venv/ first, with whichever Python from 3.11 to 3.14 is found; the second time that takes no time.
+
+export ENVIRONMENT ?= LOCAL
+export API_HOST ?= 127.0.0.1
+
+# The requirements' digest is the stamp's name, so that nothing depends on times that a checkout changes.
+digest = $(shell cat requirements/$(1).txt requirements/build.txt pyproject.toml | cksum | tr -dc 0-9)
+RUN_READY = .venv/ready/run-$(call digest,run)
+DEV_READY = .venv/ready/dev-$(call digest,dev)
+
+.PHONY: run test check clean
+
+run: $(RUN_READY)
+	@exec .venv/bin/messenger serve
+
+test: check
+	.venv/bin/pytest
+
+check: $(DEV_READY)
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
+
+$(RUN_READY):
+	@sh requirements/install.sh run $@
+
+$(DEV_READY):
+	@sh requirements/install.sh dev $@

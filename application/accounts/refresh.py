@@ -1,0 +1,56 @@
+from attrs import field, frozen
+
+from application.accounts.signed_in import SignedIn
+from application.errors import NotAuthenticated
+from application.ports.clock import Clock
+from application.ports.ids import Ids
+from application.ports.storage import Begin
+from application.ports.tokens import Tokens
+from application.ports.updates import Updates
+from domain.session import Fingerprint, Lifetimes, SessionNotFound, SessionOver, TokenSuperseded
+
+
+@frozen(kw_only=True)
+class Refresh:
+    token: str = field(repr=False)
+    fingerprint: Fingerprint
+
+
+@frozen(kw_only=True)
+class RefreshHandler:
+    """
+    Exchange a refresh token for the session's next pair; within the grace the same exchange gives the same pair again. The
+    right token from another device ends the session.
+    """
+
+    begin: Begin
+    clock: Clock
+    ids: Ids
+    tokens: Tokens
+    lifetimes: Lifetimes
+    updates: Updates
+
+    async def __call__(self, command: Refresh) -> SignedIn:
+        """
+        Raises:
+            NotAuthenticated: The token is none of ours, expired, used, or not this device's.
+        """
+        now = self.clock.now()
+        token = self.tokens.read_refresh(command.token, at=now)
+        fresh = self.lifetimes.pair(access_id=self.ids.token_id(), refresh_id=self.ids.token_id(), at=now)
+        async with self.begin() as work:
+            try:
+                session = await work.sessions.lock(token.account_id, token.session_id)
+                ended = session.refresh(
+                    token.token_id, command.fingerprint, fresh, at=now, grace=self.lifetimes.grace
+                )
+            except (SessionNotFound, SessionOver, TokenSuperseded):
+                raise NotAuthenticated("token_invalid") from None
+            await work.sessions.save(session)
+            if ended:
+                await work.personal.add([ended])
+        # A session that ended over this is refused only here, or the unit would undo its end.
+        if ended:
+            self.updates.publish([ended])
+            raise NotAuthenticated("token_invalid")
+        return SignedIn.to(session, token.email, self.tokens)

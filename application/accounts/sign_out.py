@@ -1,0 +1,66 @@
+from collections.abc import Iterator
+from datetime import datetime
+
+from attrs import field, frozen
+
+from application.errors import NotAuthenticated
+from application.ports.clock import Clock
+from application.ports.storage import Begin
+from application.ports.tokens import SessionToken, SessionTokenType, Tokens
+from application.ports.updates import Updates
+from domain.events import SessionEnd
+from domain.session import Lifetimes, Session, SessionNotFound
+
+
+@frozen(kw_only=True)
+class SignOut:
+    """By what the caller still has, either or both or nothing."""
+
+    access_token: str | None = field(default=None, repr=False)
+    refresh_token: str | None = field(default=None, repr=False)
+
+
+@frozen(kw_only=True)
+class SignOutHandler:
+    """End the sessions that these tokens open. Tokens that open none are no error: then there is nothing to end."""
+
+    begin: Begin
+    clock: Clock
+    tokens: Tokens
+    lifetimes: Lifetimes
+    updates: Updates
+
+    async def __call__(self, command: SignOut) -> None:
+        now = self.clock.now()
+        # In one order, or two sign-outs with the same two tokens could wait for each other.
+        tokens = sorted(self._readable(command, now), key=lambda token: (token.account_id, token.session_id))
+        if not tokens:
+            return
+        ended = []
+        async with self.begin() as work:
+            for token in tokens:
+                try:
+                    session = await work.sessions.lock(token.account_id, token.session_id)
+                except SessionNotFound:
+                    continue
+                if session.ended_at is None and self._opens(token, session, now):
+                    ended.append(session.end(SessionEnd.SIGNED_OUT, at=now))
+                    await work.sessions.save(session)
+            if ended:
+                await work.personal.add(ended)
+        self.updates.publish(ended)
+
+    def _readable(self, command: SignOut, now: datetime) -> Iterator[SessionToken]:
+        for read, text in (
+            (self.tokens.read_access, command.access_token),
+            (self.tokens.read_refresh, command.refresh_token),
+        ):
+            try:
+                yield read(text or "", at=now)
+            except NotAuthenticated:
+                continue
+
+    def _opens(self, token: SessionToken, session: Session, now: datetime) -> bool:
+        if token.type is SessionTokenType.ACCESS:
+            return token.token_id == session.pair.access_id
+        return session.answers_to_refresh(token.token_id, at=now, grace=self.lifetimes.grace)

@@ -1,0 +1,80 @@
+from collections.abc import Callable
+from datetime import timedelta
+
+from attrs import frozen
+
+from application.ports.clock import Clock
+from application.ports.ids import Ids
+from application.ports.passwords import Passwords
+from application.ports.storage import Begin
+from domain.account import Account, Confirmation, Email, EmailTaken, Password, PasswordHash
+from domain.ids import AccountId
+from domain.notification import Letter
+
+
+@frozen(kw_only=True)
+class SignUp:
+    email: Email
+    password: Password
+
+
+@frozen(kw_only=True)
+class SignedUp:
+    account_id: AccountId
+    email: str
+    """As it was given this time."""
+
+
+@frozen(kw_only=True)
+class SignUpHandler:
+    """
+    Register, and have a letter ask for a confirmation. Signing up again before it came sends another one; each letter
+    activates the password that was given with it.
+    """
+
+    begin: Begin
+    clock: Clock
+    ids: Ids
+    passwords: Passwords
+    confirmation_lifetime: timedelta
+    letter_is_due: Callable[[], None]
+    """Told after the commit, so that the letter need not wait for the worker's next round."""
+
+    async def __call__(self, command: SignUp) -> SignedUp:
+        """
+        Raises:
+            EmailTaken: The address belongs to a confirmed account.
+        """
+        password_hash = await self.passwords.hash(command.password.text)
+        try:
+            signed_up = await self._sign_up(command.email, password_hash)
+        except EmailTaken:
+            # Taken for good, or only just, by another sign-up that is not confirmed either: a second look tells.
+            signed_up = await self._sign_up(command.email, password_hash)
+        self.letter_is_due()
+        return signed_up
+
+    async def _sign_up(self, email: Email, password_hash: PasswordHash) -> SignedUp:
+        now = self.clock.now()
+        async with self.begin() as work:
+            account = await work.accounts.find_by_email(email)
+            if account is None:
+                account, profile = Account.register(
+                    id=self.ids.account(), profile_id=self.ids.profile(), email=email, at=now
+                )
+                await work.accounts.add(account)
+                await work.profiles.add(profile)
+            elif (await work.accounts.lock(account.id)).is_confirmed:
+                raise EmailTaken
+            issued_at = now.replace(microsecond=0)
+            confirmation = Confirmation(
+                id=self.ids.confirmation(),
+                account_id=account.id,
+                email=email,
+                password_hash=password_hash,
+                issued_at=issued_at,
+                expires_at=issued_at + self.confirmation_lifetime,
+            )
+            await work.confirmations.add(confirmation)
+            await work.letters.add(Letter.confirming(confirmation, id=self.ids.letter(), at=now))
+        return SignedUp(account_id=account.id, email=email.text)

@@ -1,0 +1,77 @@
+"""What every way of signing in ends with: a session, and a signed pair of tokens for it."""
+
+from datetime import datetime
+
+from attrs import field, frozen
+
+from application.ports.ids import Ids
+from application.ports.storage import UnitOfWork
+from application.ports.tokens import SessionToken, SessionTokenType, Tokens
+from domain.account import Account
+from domain.events import SessionEnd, SessionEnded
+from domain.ids import SessionId
+from domain.profile import ProfileNotFound
+from domain.session import Fingerprint, Lifetimes, Origin, Session
+
+
+@frozen(kw_only=True)
+class SignedIn:
+    access_token: str = field(repr=False)
+    refresh_token: str = field(repr=False)
+    session_id: SessionId
+    refresh_expires_at: datetime
+
+    @classmethod
+    def to(cls, session: Session, email: str, tokens: Tokens) -> "SignedIn":
+        return cls(
+            access_token=tokens.sign(_token(session, SessionTokenType.ACCESS, email)),
+            refresh_token=tokens.sign(_token(session, SessionTokenType.REFRESH, email)),
+            session_id=session.id,
+            refresh_expires_at=session.pair.refresh_expires_at,
+        )
+
+
+def _token(session: Session, kind: SessionTokenType, email: str) -> SessionToken:
+    is_access = kind is SessionTokenType.ACCESS
+    pair = session.pair
+    return SessionToken(
+        type=kind,
+        account_id=session.account_id,
+        email=email,
+        session_id=session.id,
+        token_id=pair.access_id if is_access else pair.refresh_id,
+        issued_at=pair.issued_at,
+        expires_at=pair.access_expires_at if is_access else pair.refresh_expires_at,
+    )
+
+
+@frozen(kw_only=True)
+class OpenSession:
+    """Opens a session to a locked account, ending the one that the same device had."""
+
+    ids: Ids
+    lifetimes: Lifetimes
+
+    async def __call__(
+        self, work: UnitOfWork, account: Account, fingerprint: Fingerprint, origin: Origin, *, at: datetime
+    ) -> tuple[Session, list[SessionEnded]]:
+        """The new session, and what is to be published once ``work`` has ended."""
+        ended = []
+        if former := await work.sessions.lock_live(account.id, fingerprint):
+            ended.append(former.end(SessionEnd.REPLACED, at=at))
+            await work.sessions.save(former)
+            await work.personal.add(ended)
+        profile_id = await work.profiles.find_by_account(account.id)
+        if profile_id is None:
+            raise ProfileNotFound
+        session = Session.open(
+            id=self.ids.session(),
+            account_id=account.id,
+            profile_id=profile_id,
+            fingerprint=fingerprint,
+            origin=origin,
+            pair=self.lifetimes.pair(access_id=self.ids.token_id(), refresh_id=self.ids.token_id(), at=at),
+            at=at,
+        )
+        await work.sessions.add(session)
+        return session, ended

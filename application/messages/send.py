@@ -1,0 +1,140 @@
+"""
+Sending, many at once.
+
+Who shares a batch is decided outside; the domain decides each command here; storage carries the batch in one
+transaction. A batch of one is one message.
+"""
+
+from collections.abc import Sequence
+
+from attrs import frozen
+
+from application.actor import Actor
+from application.errors import OutcomeUnknown
+from application.ports.clock import Clock
+from application.ports.ids import Ids
+from application.ports.posting import BeginPosting, Conversations, Draft
+from application.ports.updates import Moved, NewMessage, Update, Updates
+from application.views import MessageView
+from domain.chat import ChatNotFound
+from domain.errors import Conflict, DomainError
+from domain.events import MessageSent
+from domain.ids import ChatId
+from domain.message import Body, Nonce
+
+
+class NonceReused(Conflict):
+    """The author has already said something else under this nonce: ``first`` is what was stored."""
+
+    code = "nonce_reused"
+
+    def __init__(self, first: MessageSent) -> None:
+        super().__init__(first)
+        self.first = first
+
+
+@frozen(kw_only=True)
+class SendMessage:
+    chat_id: ChatId
+    body: Body
+    nonce: Nonce | None = None
+
+
+@frozen
+class Sent:
+    """The message is stored. ``duplicate``: it was before, and this is the first one."""
+
+    event: MessageSent
+    duplicate: bool = False
+
+
+@frozen
+class Postponed:
+    """Somebody else holds the chat: nothing was decided, the command belongs into another batch."""
+
+
+Answer = Sent | Postponed | DomainError
+
+
+@frozen(kw_only=True)
+class SendMessages:
+    """
+    Post messages and answer each command for itself. Commands of one chat are decided in the order given.
+
+    A nonce that was used before, also earlier in the same batch, is answered with the first message.
+
+    Raises:
+        Unavailable: Nothing of the batch is stored (`application.ports.posting` has finer kinds).
+        OutcomeUnknown: The whole batch is stored, or nothing of it.
+    """
+
+    begin: BeginPosting
+    clock: Clock
+    ids: Ids
+    updates: Updates
+
+    async def __call__(self, asked: Sequence[tuple[Actor, SendMessage]]) -> Sequence[Answer]:
+        drafts = [
+            Draft(
+                chat_id=command.chat_id,
+                author_id=actor.profile.id,
+                id=self.ids.message(),
+                body=command.body,
+                nonce=command.nonce,
+            )
+            for actor, command in asked
+        ]
+        try:
+            async with self.begin() as posting:
+                opened = await posting.open(drafts)
+                answers = [self._answer(opened, draft) for draft in drafts]
+                posted = [a.event for a in answers if isinstance(a, Sent) and not a.duplicate]
+                if posted:
+                    touched = dict.fromkeys(event.chat_id for event in posted)
+                    await posting.keep([opened.chats[chat_id] for chat_id in touched], posted)
+        except OutcomeUnknown:
+            self.updates.publish([Moved(chat_id=c) for c in dict.fromkeys(d.chat_id for d in drafts)])
+            raise
+        self.updates.publish(
+            [
+                _told(actor, answer)
+                for (actor, _), answer in zip(asked, answers, strict=True)
+                if isinstance(answer, Sent)
+            ]
+        )
+        return answers
+
+    def _answer(self, opened: Conversations, draft: Draft) -> Answer:
+        if draft.chat_id in opened.busy:
+            return Postponed()
+        try:
+            return self._post(opened, draft)
+        except DomainError as refusal:
+            return refusal
+
+    def _post(self, opened: Conversations, draft: Draft) -> Sent:
+        key = draft.nonce and (draft.chat_id, draft.author_id, draft.nonce)
+        if key and (first := opened.said.get(key)):
+            if first.message.body != draft.body:
+                raise NonceReused(first)
+            return Sent(first, duplicate=True)
+        if (chat := opened.chats.get(draft.chat_id)) is None:
+            raise ChatNotFound
+        event = chat.post(
+            opened.authors.get((draft.chat_id, draft.author_id)),
+            draft.body,
+            id=draft.id,
+            nonce=draft.nonce,
+            at=self.clock.now(),
+        )
+        if key:
+            opened.said[key] = event
+        return Sent(event)
+
+
+def _told(actor: Actor, sent: Sent) -> Update:
+    event = sent.event
+    if sent.duplicate:  # told when it was stored, unless that was not heard
+        return Moved(chat_id=event.chat_id, position=event.position)
+    view = MessageView(message=event.message, position=event.position, sender=actor.profile)
+    return NewMessage(chat_id=event.chat_id, position=event.position, view=view)

@@ -1,0 +1,66 @@
+from datetime import timedelta
+
+from attrs import frozen
+
+from application.ports.clock import Clock
+from application.ports.mailer import Mailer, NotDelivered
+from application.ports.storage import Begin
+from application.ports.tokens import ConfirmationToken, Tokens
+from domain.notification import Letter
+
+
+@frozen(kw_only=True)
+class DeliverDueLettersHandler:
+    """
+    Send the letters that are due, each once.
+
+    They are claimed in a unit of work that ends before the first is sent: sending takes long, and holds nothing meanwhile.
+    Whoever dies in between leaves a claim that runs out, and another sends the letter, perhaps again: a letter may come
+    twice, its token works once.
+    """
+
+    begin: Begin
+    clock: Clock
+    mailer: Mailer
+    tokens: Tokens
+    lease: timedelta = timedelta(minutes=5)
+    """Longer than sending ``at_once`` letters can take."""
+    at_once: int = 10
+
+    async def __call__(self) -> bool:
+        """True: there may be more."""
+        now = self.clock.now()
+        async with self.begin() as work:
+            due = await work.letters.lock_due(now, self.at_once)
+            claimed = [letter for letter in due if letter.claim(at=now, lease=self.lease)]
+            for letter in due:
+                await work.letters.save(letter)
+        for letter in claimed:
+            await self._deliver(letter)
+        return len(due) == self.at_once
+
+    async def _deliver(self, claimed: Letter) -> None:
+        failure = None
+        try:
+            await self.mailer.send(claimed, self.tokens.sign(_link_token(claimed)))
+        except NotDelivered as why:
+            failure = why
+        async with self.begin() as work:
+            letter = await work.letters.lock(claimed.account_id, claimed.id)
+            if failure is None:
+                letter.sent()
+            else:
+                letter.failed(
+                    claimed.attempts, failure.reason, for_good=failure.for_good, at=self.clock.now()
+                )
+            await work.letters.save(letter)
+
+
+def _link_token(letter: Letter) -> ConfirmationToken:
+    return ConfirmationToken(
+        account_id=letter.account_id,
+        email=letter.recipient.text,
+        confirmation_id=letter.confirmation_id,
+        issued_at=letter.link_issued_at,
+        expires_at=letter.link_expires_at,
+    )

@@ -1,0 +1,150 @@
+"""Accounts and what belongs to them, as a unit of work keeps them."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from attrs import frozen
+
+from application.views import ProfileView
+from domain.account import Account, Confirmation, Email
+from domain.ids import AccountId, ConfirmationId, LetterId, ProfileId, SessionId
+from domain.notification import Letter
+from domain.profile import Profile
+from domain.session import Fingerprint, Session
+
+
+class Accounts(Protocol):
+    async def add(self, account: Account) -> None:
+        """
+        Raises:
+            EmailTaken: Another account has the address, or got it while this unit was running.
+        """
+        ...
+
+    async def find_by_email(self, email: Email) -> Account | None:
+        """Whatever its case."""
+        ...
+
+    async def lock(self, account_id: AccountId) -> Account:
+        """
+        Take the account and hold it until the unit of work ends. Whoever opens a session or confirms holds it.
+
+        Raises:
+            AccountNotFound: There is no such account.
+        """
+        ...
+
+    async def save(self, account: Account) -> None:
+        """Keep a locked account. Its address may differ from the kept one in case alone."""
+        ...
+
+
+class Confirmations(Protocol):
+    async def add(self, confirmation: Confirmation) -> None: ...
+
+    async def find(self, account_id: AccountId, confirmation_id: ConfirmationId) -> Confirmation | None:
+        """None: there never was such a one, or it is void."""
+        ...
+
+    async def void_all(self, account_id: AccountId) -> None:
+        """Those of a locked account, with the passwords that wait in them."""
+        ...
+
+
+@frozen(kw_only=True)
+class LiveSession:
+    """What there is to know about a session that has not ended, to let somebody in."""
+
+    profile_id: ProfileId
+    email: str
+    access_id: str
+
+
+class Sessions(Protocol):
+    async def add(self, session: Session) -> None:
+        """There is at most one live session to an account and fingerprint: end the former one first."""
+        ...
+
+    async def find_live(self, account_id: AccountId, session_id: SessionId) -> LiveSession | None:
+        """In one indexed read, for it precedes every request."""
+        ...
+
+    async def lock(self, account_id: AccountId, session_id: SessionId) -> Session:
+        """
+        Take the session and hold it until the unit of work ends. Ended ones are found too.
+
+        Raises:
+            SessionNotFound: There is no such session.
+        """
+        ...
+
+    async def lock_live(self, account_id: AccountId, fingerprint: Fingerprint) -> Session | None:
+        """The live session of this device, taken and held, if there is one."""
+        ...
+
+    async def save(self, session: Session) -> None:
+        """Keep a locked session."""
+        ...
+
+
+class Profiles(Protocol):
+    async def add(self, profile: Profile) -> None:
+        """A new account's, without a username yet."""
+        ...
+
+    async def find_by_account(self, account_id: AccountId) -> ProfileId | None: ...
+
+    async def find(self, profile_id: ProfileId) -> Profile | None: ...
+
+    async def missing(self, profile_ids: Sequence[ProfileId]) -> Sequence[ProfileId]:
+        """Those of ``profile_ids`` that do not exist, in their order."""
+        ...
+
+    async def views(self, profile_ids: Sequence[ProfileId]) -> Mapping[ProfileId, ProfileView]:
+        """As others see them; those that do not exist are left out."""
+        ...
+
+    async def lock(self, profile_id: ProfileId) -> Profile:
+        """
+        Take the profile and hold it until the unit of work ends.
+
+        Raises:
+            ProfileNotFound: There is no such profile.
+        """
+        ...
+
+    async def save(self, profile: Profile) -> None:
+        """
+        Keep a locked profile.
+
+        Raises:
+            UsernameTaken: Another profile has the username, or got it while this unit was running.
+        """
+        ...
+
+    async def search(self, prefix: str, limit: int) -> Sequence[Profile]:
+        """
+        Those whose username, first or last name begins with ``prefix``, without case and taken literally. By username,
+        those without one last.
+        """
+        ...
+
+
+class Letters(Protocol):
+    async def add(self, letter: Letter) -> None: ...
+
+    async def lock_due(self, at: datetime, limit: int) -> Sequence[Letter]:
+        """Letters that are due, longest due first, held until the unit ends; those that another unit holds are left out."""
+        ...
+
+    async def lock(self, account_id: AccountId, letter_id: LetterId) -> Letter:
+        """
+        Raises:
+            LetterNotFound: There is no such letter.
+        """
+        ...
+
+    async def save(self, letter: Letter) -> None:
+        """Keep a locked letter."""
+        ...

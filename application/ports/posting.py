@@ -1,0 +1,73 @@
+"""
+Where many messages are posted in one transaction.
+
+A unit of posting opens the conversations that its drafts need, lets the domain decide, and keeps what was decided. It
+commits when its block ends. What it raises says what is certain:
+
+- `Indigestible`: not stored, and one of these drafts is the cause; halving finds it
+- `Interrupted`: not stored, through no fault of the drafts; worth one more try
+- any other `Unavailable`: not stored, and trying again at once is of no use
+- `OutcomeUnknown`: the end of the transaction was not heard; stored whole or not at all
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+
+from attrs import frozen
+
+from application.errors import Unavailable
+from domain.chat import Chat, Member
+from domain.events import MessageSent
+from domain.ids import ChatId, MessageId, ProfileId
+from domain.message import Body, Nonce
+
+
+class Indigestible(Unavailable):
+    """Certainly not stored: storage refuses a value among these."""
+
+    code = "indigestible"
+
+
+class Interrupted(Unavailable):
+    """Certainly not stored: storage gave up on its own account, and may do better at once."""
+
+    code = "interrupted"
+
+
+@frozen(kw_only=True)
+class Draft:
+    """A message as its author hands it in: not yet part of a chat. ``id`` becomes the message's, if it is posted."""
+
+    chat_id: ChatId
+    author_id: ProfileId
+    id: MessageId
+    body: Body
+    nonce: Nonce | None
+
+
+@frozen
+class Conversations:
+    """What deciding about drafts takes."""
+
+    chats: Mapping[ChatId, Chat]
+    """Held until the unit ends. A chat that is in neither of these does not exist."""
+    busy: frozenset[ChatId]
+    """Exist, but somebody else holds them: their drafts must wait for another unit."""
+    authors: Mapping[tuple[ChatId, ProfileId], Member]
+    """Also those who left."""
+    said: dict[tuple[ChatId, ProfileId, Nonce], MessageSent]
+    """What was posted under these nonces before."""
+
+
+class Posting(Protocol):
+    async def open(self, drafts: Sequence[Draft]) -> Conversations:
+        """Hold the chats of these drafts, taken in one order by everybody, and read what deciding takes."""
+        ...
+
+    async def keep(self, chats: Sequence[Chat], posted: Sequence[MessageSent]) -> None:
+        """Keep what was decided: ``posted`` in the order of deciding, ``chats`` as they are after it."""
+        ...
+
+
+BeginPosting = Callable[[], AbstractAsyncContextManager[Posting]]

@@ -1,0 +1,51 @@
+"""
+What the application needs kept, and nothing about how.
+
+A unit of work is a transaction: it commits when its block ends and leaves no trace when the block raises. Two units that
+lock the same thing run one after the other.
+
+Any of this may raise `Unavailable` (certainly not done) and, at the end of a block, `OutcomeUnknown`.
+"""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+
+from application.ports.accounts import Accounts, Confirmations, Letters, Profiles, Sessions
+from application.ports.chats import Chats, Readings
+from domain.events import PersonalEvent
+
+
+class PersonalLog(Protocol):
+    async def add(self, events: Sequence[PersonalEvent]) -> None:
+        """Append each to the log of its profile. Profiles are locked in the order of their ids."""
+        ...
+
+
+class UnitOfWork(Protocol):
+    @property
+    def accounts(self) -> Accounts: ...
+
+    @property
+    def confirmations(self) -> Confirmations: ...
+
+    @property
+    def sessions(self) -> Sessions: ...
+
+    @property
+    def profiles(self) -> Profiles: ...
+
+    @property
+    def letters(self) -> Letters: ...
+
+    @property
+    def chats(self) -> Chats: ...
+
+    @property
+    def readings(self) -> Readings: ...
+
+    @property
+    def personal(self) -> PersonalLog: ...
+
+
+Begin = Callable[[], AbstractAsyncContextManager[UnitOfWork]]

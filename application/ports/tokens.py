@@ -1,0 +1,55 @@
+"""
+Signed statements that the messenger makes to itself and others carry around.
+
+Signing the same thing twice gives the same text: who keeps ids and times need not keep tokens. Times are in whole seconds.
+
+Reading raises `NotAuthenticated` with the first reason that applies:
+
+- ``token_malformed``: no token at all (``token_invalid`` for those of sessions, as in the original messenger)
+- ``token_invalid``: not signed by us, or claims are missing or not ours
+- ``token_expired``
+- ``token_type``: another kind of token
+"""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+
+from attrs import frozen
+
+from domain.ids import AccountId, ConfirmationId, SessionId
+
+
+class SessionTokenType(StrEnum):
+    ACCESS = "access"
+    REFRESH = "refresh"
+
+
+@frozen(kw_only=True)
+class SessionToken:
+    type: SessionTokenType
+    account_id: AccountId
+    email: str
+    session_id: SessionId
+    token_id: str
+    issued_at: datetime
+    expires_at: datetime
+
+
+@frozen(kw_only=True)
+class ConfirmationToken:
+    account_id: AccountId
+    email: str
+    confirmation_id: ConfirmationId
+    issued_at: datetime
+    expires_at: datetime
+
+
+class Tokens(Protocol):
+    def sign(self, token: SessionToken | ConfirmationToken) -> str: ...
+
+    def read_access(self, text: str, *, at: datetime) -> SessionToken: ...
+
+    def read_refresh(self, text: str, *, at: datetime) -> SessionToken: ...
+
+    def read_confirmation(self, text: str, *, at: datetime) -> ConfirmationToken: ...

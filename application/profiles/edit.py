@@ -1,0 +1,40 @@
+from attrs import frozen
+
+from application.actor import Actor
+from application.ports.storage import Begin
+from domain.profile import UNCHANGED, Name, Phone, Profile, Unchanged, Username
+
+
+@frozen(kw_only=True)
+class EditProfile:
+    """None clears; what is left out stays."""
+
+    first_name: Name | Unchanged | None = UNCHANGED
+    last_name: Name | Unchanged | None = UNCHANGED
+    middle_name: Name | Unchanged | None = UNCHANGED
+    username: Username | Unchanged | None = UNCHANGED
+    phone: Phone | Unchanged | None = UNCHANGED
+
+
+@frozen(kw_only=True)
+class EditProfileHandler:
+    """Change one's own profile."""
+
+    begin: Begin
+
+    async def __call__(self, actor: Actor, command: EditProfile) -> Profile:
+        """
+        Raises:
+            UsernameTaken: Somebody else has it.
+        """
+        async with self.begin() as work:
+            profile = await work.profiles.lock(actor.profile_id)
+            profile.edit(
+                first_name=command.first_name,
+                last_name=command.last_name,
+                middle_name=command.middle_name,
+                username=command.username,
+                phone=command.phone,
+            )
+            await work.profiles.save(profile)
+        return profile

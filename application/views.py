@@ -1,0 +1,96 @@
+"""Flat answers to reads, and what is told to listeners: everything a client is shown, nothing that it must not see."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from attrs import frozen
+
+from domain.chat import Kind, Role
+from domain.ids import ChatId, Position, ProfileId, Seq
+from domain.message import Message
+from domain.profile import Profile
+
+
+@frozen(kw_only=True)
+class ProfileView:
+    """What others see of a person. Never an e-mail, a phone or an account's id."""
+
+    id: ProfileId
+    first_name: str | None = None
+    last_name: str | None = None
+    middle_name: str | None = None
+    username: str | None = None
+
+    @classmethod
+    def of(cls, profile: Profile) -> "ProfileView":
+        return cls(
+            id=profile.id,
+            first_name=profile.first_name.text if profile.first_name else None,
+            last_name=profile.last_name.text if profile.last_name else None,
+            middle_name=profile.middle_name.text if profile.middle_name else None,
+            username=profile.username.text if profile.username else None,
+        )
+
+
+NOBODY: Final = ProfileView(id=ProfileId(UUID(int=0)))
+"""Stands where a profile is no longer there: a client reads ``sender.id``, so it is never left out."""
+
+
+@frozen(kw_only=True)
+class MessageView:
+    message: Message
+    position: Position
+    sender: ProfileView
+    read_at: datetime | None = None
+    """When anyone but the author first read it."""
+
+
+@frozen(kw_only=True)
+class ChatView:
+    """A chat as one of its members sees it."""
+
+    id: ChatId
+    kind: Kind
+    name: str
+    description: str | None
+    owner: ProfileView
+    role: Role
+    """The reader's own."""
+    member_count: int
+    created_at: datetime
+    updated_at: datetime
+    last_message: MessageView | None
+    last_seq: Seq
+    last_position: Position
+    read_up_to: Seq
+    unread_count: int
+
+
+@frozen(kw_only=True)
+class ChatDetails:
+    chat: ChatView
+    members: Sequence[ProfileView]
+    """The owner first, the others by name."""
+
+
+@frozen(kw_only=True)
+class HistoryPage:
+    total_count: int
+    messages: Sequence[MessageView]
+    """Ascending."""
+    has_before: bool
+    has_after: bool
+
+
+@frozen(kw_only=True)
+class Snapshot:
+    """A chat at one moment: everything up to ``position`` is in it or older, everything after is yet to be told."""
+
+    epoch: str
+    """Names this line of history. Positions of different epochs have nothing to do with each other."""
+    seq: Seq
+    position: Position
+    unread_count: int
+    history: HistoryPage

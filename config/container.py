@@ -1,0 +1,283 @@
+"""
+Where everything meets.
+
+`Application` takes a set of adapters: `PostgresAdapters`, or `MemoryAdapters` for development and tests, or one of them
+with a provider overridden. Nothing else knows dependency-injector, and nothing here is injected behind anybody's back.
+"""
+
+from asyncio import Future
+from collections.abc import Callable
+from email.headerregistry import Address
+
+from dependency_injector.containers import DeclarativeContainer
+from dependency_injector.providers import Dependency, DependenciesContainer, Factory, Object, Singleton
+from sqlalchemy.engine import make_url
+
+from application.accounts.authenticate import AuthenticateHandler
+from application.accounts.confirm_email import ConfirmEmailHandler
+from application.accounts.email_status import EmailStatusHandler
+from application.accounts.refresh import RefreshHandler
+from application.accounts.sign_in import SignInHandler
+from application.accounts.sign_out import SignOutHandler
+from application.accounts.sign_up import SignUpHandler
+from application.accounts.signed_in import OpenSession
+from application.actor import Actor
+from application.chats.change import ChangeChatHandler
+from application.chats.create import CreateChatHandler
+from application.chats.delete import DeleteChatHandler
+from application.messages.send import Postponed, SendMessage, SendMessages, Sent
+from application.messenger import Messenger
+from application.notifications.deliver import DeliverDueLettersHandler
+from application.ports.mailer import Mailer
+from application.profiles.edit import EditProfileHandler
+from application.profiles.find import FindProfilesHandler
+from application.profiles.read import ReadOwnProfileHandler, ReadProfileHandler
+from application.receipts.mark_read import MarkReadHandler
+from application.updates.typing import ShowTypingHandler
+from config.settings import Settings
+from domain.ids import ChatId
+from domain.session import Lifetimes
+from infrastructure.crypto.passwords import PooledPasswords
+from infrastructure.crypto.tokens import JwtTokens
+from infrastructure.gather import BatchLimits, Gatherer
+from infrastructure.memory.storage import MemoryStorage
+from infrastructure.memory.updates import MemoryUpdates
+from infrastructure.memory.views import MemoryChanges, MemoryViews
+from infrastructure.postgres.cursor import PostgresChanges
+from infrastructure.postgres.posting import PostgresLane
+from infrastructure.postgres.storage import PostgresStorage, make_engine
+from infrastructure.postgres.views import PostgresViews
+from infrastructure.repeat import Repeat
+from infrastructure.smtp.mailbox import Mailbox
+from infrastructure.smtp.mailer import MailServer, Security, SmtpMailer
+from infrastructure.smtp.writing import LetterWriter
+from infrastructure.system.clock import SystemClock
+from infrastructure.system.ids import SystemIds
+
+Asked = tuple[Actor, SendMessage]
+
+
+def chat_of(asked: Asked) -> ChatId:
+    return asked[1].chat_id
+
+
+def weigh(asked: Asked) -> int:
+    """About what its frame will have in bytes. A control character takes six, everything else as much as in UTF-8."""
+    text = asked[1].body.text
+    return 700 + len(text.encode()) + (0 if text.isprintable() else 5 * sum(c < " " for c in text))
+
+
+def one_by_one(posting: Gatherer[Asked, Sent]) -> Callable[[Actor, SendMessage], Future[Sent]]:
+    """Sending as its callers see it; who shares their batch is none of their business."""
+    return lambda actor, command: posting.submit((actor, command))
+
+
+def make_mailer(settings: Settings, show: Callable[[str], None]) -> Mailer:
+    mail, api = settings.mail, settings.api
+    user, _, domain = mail.from_email.rpartition("@")
+    writer = LetterWriter(
+        sender=Address(mail.from_name, user, domain), confirm_url=f"{api.public_url}{api.confirmation_path}"
+    )
+    if mail.server is None:
+        return Mailbox(folder=settings.var_dir / "mail", writer=writer, show=show)
+    server = MailServer(
+        host=mail.server,
+        port=mail.port,
+        security=Security(mail.security.value),
+        username=mail.username,
+        password=mail.password,
+        timeout=mail.timeout,
+    )
+    return SmtpMailer(server=server, writer=writer)
+
+
+def make_lane(settings: Settings, url: str, *, patient: bool) -> PostgresLane:
+    conninfo = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+    return PostgresLane(conninfo, deadline=settings.database.deadline, patient=patient)
+
+
+class PostgresAdapters(DeclarativeContainer):
+    settings = Dependency(instance_of=Settings)
+    url = Dependency(instance_of=str)
+
+    clock = Singleton(SystemClock)
+    ids = Singleton(SystemIds)
+    engine = Singleton(
+        make_engine,
+        url,
+        size=settings.provided.database.pool_size,
+        deadline=settings.provided.database.deadline,
+    )
+    storage = Singleton(PostgresStorage, engine, deadline=settings.provided.database.deadline)
+    begin = storage.provided.begin
+    views = Singleton(PostgresViews, engine, deadline=settings.provided.database.deadline)
+    changes = Singleton(PostgresChanges, engine, deadline=settings.provided.database.deadline)
+    lane = Singleton(make_lane, settings, url, patient=False)
+    patient_lane = Singleton(make_lane, settings, url, patient=True)
+    begin_posting = lane.provided.begin
+    begin_patient_posting = patient_lane.provided.begin
+
+
+class MemoryAdapters(DeclarativeContainer):
+    settings = Dependency(instance_of=Settings, default=Settings())
+
+    clock = Singleton(SystemClock)
+    ids = Singleton(SystemIds)
+    storage = Singleton(MemoryStorage)
+    begin = storage.provided.begin
+    views = Singleton(MemoryViews, storage)
+    changes = Singleton(MemoryChanges, storage)
+    begin_posting = storage.provided.begin_posting
+    begin_patient_posting = storage.provided.begin_patient_posting
+
+
+def show_nothing(_: str) -> None:
+    """Where no terminal is."""
+
+
+class Application(DeclarativeContainer):
+    adapters = DependenciesContainer()
+    settings = adapters.settings
+
+    updates = Singleton(MemoryUpdates)
+    passwords = Singleton(PooledPasswords, threads=settings.provided.auth.hashing_threads)
+    tokens = Singleton(
+        JwtTokens,
+        settings.provided.jwt.secret,
+        settings.provided.jwt.issuer,
+        settings.provided.jwt.audience,
+    )
+    show_letter = Object(show_nothing)
+    mailer = Singleton(make_mailer, settings, show_letter)
+    lifetimes = Singleton(
+        Lifetimes,
+        access=settings.provided.jwt.access_lifetime,
+        refresh=settings.provided.jwt.refresh_lifetime,
+        grace=settings.provided.auth.refresh_grace,
+    )
+    open_session = Singleton(OpenSession, ids=adapters.ids, lifetimes=lifetimes)
+
+    letters = Singleton(
+        Repeat,
+        once=Singleton(
+            DeliverDueLettersHandler,
+            begin=adapters.begin,
+            clock=adapters.clock,
+            mailer=mailer,
+            tokens=tokens,
+            lease=settings.provided.mail.lease,
+        ),
+        name="letters",
+    )
+    posting: Singleton[Gatherer[Asked, Sent]] = Singleton(
+        Gatherer,
+        use=Singleton(
+            SendMessages,
+            begin=adapters.begin_posting,
+            clock=adapters.clock,
+            ids=adapters.ids,
+            updates=updates,
+        ),
+        patient_use=Singleton(
+            SendMessages,
+            begin=adapters.begin_patient_posting,
+            clock=adapters.clock,
+            ids=adapters.ids,
+            updates=updates,
+        ),
+        postponed=Object(Postponed),
+        key=Object(chat_of),
+        weigh=Object(weigh),
+        limits=Factory(
+            BatchLimits,
+            batch=settings.provided.chat.batch_messages,
+            per_key=settings.provided.chat.batch_messages_per_chat,
+            weight_per_key=settings.provided.chat.batch_bytes_per_chat,
+            backlog=settings.provided.chat.send_backlog,
+        ),
+    )
+
+    messenger = Singleton(
+        Messenger,
+        sign_up=Singleton(
+            SignUpHandler,
+            begin=adapters.begin,
+            clock=adapters.clock,
+            ids=adapters.ids,
+            passwords=passwords,
+            confirmation_lifetime=settings.provided.jwt.confirmation_lifetime,
+            letter_is_due=letters.provided.wake,
+        ),
+        confirm_email=Singleton(
+            ConfirmEmailHandler,
+            begin=adapters.begin,
+            clock=adapters.clock,
+            tokens=tokens,
+            open_session=open_session,
+            updates=updates,
+        ),
+        sign_in=Singleton(
+            SignInHandler,
+            begin=adapters.begin,
+            clock=adapters.clock,
+            passwords=passwords,
+            tokens=tokens,
+            open_session=open_session,
+            updates=updates,
+        ),
+        refresh=Singleton(
+            RefreshHandler,
+            begin=adapters.begin,
+            clock=adapters.clock,
+            ids=adapters.ids,
+            tokens=tokens,
+            lifetimes=lifetimes,
+            updates=updates,
+        ),
+        sign_out=Singleton(
+            SignOutHandler,
+            begin=adapters.begin,
+            clock=adapters.clock,
+            tokens=tokens,
+            lifetimes=lifetimes,
+            updates=updates,
+        ),
+        authenticate=Singleton(
+            AuthenticateHandler, begin=adapters.begin, clock=adapters.clock, tokens=tokens
+        ),
+        email_status=Singleton(EmailStatusHandler, begin=adapters.begin),
+        read_own_profile=Singleton(ReadOwnProfileHandler, begin=adapters.begin),
+        read_profile=Singleton(ReadProfileHandler, begin=adapters.begin),
+        edit_profile=Singleton(EditProfileHandler, begin=adapters.begin),
+        find_profiles=Singleton(FindProfilesHandler, begin=adapters.begin),
+        create_chat=Singleton(
+            CreateChatHandler,
+            begin=adapters.begin,
+            clock=adapters.clock,
+            ids=adapters.ids,
+            updates=updates,
+        ),
+        change_chat=Singleton(
+            ChangeChatHandler,
+            begin=adapters.begin,
+            views=adapters.views,
+            clock=adapters.clock,
+            updates=updates,
+        ),
+        delete_chat=Singleton(
+            DeleteChatHandler, begin=adapters.begin, clock=adapters.clock, updates=updates
+        ),
+        list_chats=adapters.views.provided.list_chats,
+        get_chat=adapters.views.provided.get_chat,
+        send_message=Singleton(one_by_one, posting),
+        mark_read=Singleton(
+            MarkReadHandler, begin=adapters.begin, clock=adapters.clock, updates=updates
+        ),
+        show_typing=Singleton(ShowTypingHandler, clock=adapters.clock, updates=updates),
+        history=adapters.views.provided.history,
+        snapshot=adapters.views.provided.snapshot,
+        unread_count=adapters.views.provided.unread_count,
+        log=adapters.views.provided.log,
+        changes=adapters.changes,
+        probe=adapters.views.provided.probe,
+    )

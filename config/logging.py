@@ -1,0 +1,165 @@
+"""
+Logs: a line for each record, `key=value` for people in LOCAL, JSON elsewhere, on standard error.
+
+Whoever logs leaves tokens, passwords and people's texts out; what gets into a record all the same, with the text of
+somebody's exception, is cut out here.
+"""
+
+import json
+import logging
+import os
+import re
+import sys
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime
+from threading import Condition, Thread
+
+from config.settings import Settings
+
+GIVEN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
+"""What every record has; the rest of its attributes came by ``extra``."""
+
+PRIVATE = frozenset({"token", "password", "secret", "authorization", "cookie", "text", "body", "fingerprint"})
+
+LEFT_OUT = "[left out]"
+
+CUTS = (
+    (re.compile(r"\beyJ[\w-]{8,}\.[\w-]{8,}(?:\.[\w-]*)?"), LEFT_OUT),  # a signed token
+    (re.compile(r"(://[^\s/:@]*):[^\s/@]+@"), rf"\1:{LEFT_OUT}@"),  # the password in an address
+    (re.compile(r"([?&]token=)[^\s&\"']+"), rf"\1{LEFT_OUT}"),
+    (re.compile(r"(?m)^(\s*DETAIL:).*$"), rf"\1 {LEFT_OUT}"),  # PostgreSQL quotes the whole row there
+    (re.compile(r"(?m)^(\s*\[parameters:).*$"), rf"\1 {LEFT_OUT}]"),  # and SQLAlchemy what was bound
+)
+
+MOST_WAITING = 10_000
+"""Lines; beyond that new ones are dropped and counted."""
+
+
+def set_up(settings: Settings) -> "Lines":
+    """For the whole process. ``close()`` what it returns at the end, or the last lines are lost."""
+    lines = Lines(sys.stderr.fileno())
+    lines.setFormatter(Readable() if settings.local else Json())
+    root = logging.getLogger()
+    root.handlers[:] = [lines]
+    root.setLevel(settings.log.level)
+    logging.captureWarnings(capture=True)
+    for name in ("uvicorn", "uvicorn.error", "uvicorn.access", "uvicorn.asgi"):
+        logger = logging.getLogger(name)
+        logger.handlers.clear()
+        logger.propagate = (
+            name != "uvicorn.access"
+        )  # ours has the request's id, and no query with a token in it
+    return lines
+
+
+class Json(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return json.dumps(told(record, self.formatException), ensure_ascii=False, default=str)
+
+
+class Readable(logging.Formatter):
+    """An exception's traceback follows on lines of its own."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        fields = told(record, self.formatException)
+        traceback = fields.pop("exception", "")
+        head = " ".join(str(fields.pop(name)) for name in ("time", "level", "logger"))
+        message = str(fields.pop("message")).replace("\n", "\\n").replace("\r", "\\r")
+        line = " ".join([head, message, *(f"{name}={_quoted(value)}" for name, value in fields.items())])
+        return f"{line}\n{traceback}" if traceback else line
+
+
+def told(record: logging.LogRecord, traceback_of: Callable[..., str]) -> dict[str, object]:
+    """What a record tells, in the order in which people read it."""
+    fields: dict[str, object] = {
+        "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+        "level": record.levelname,
+        "logger": record.name,
+        "message": _cut(record.getMessage()),
+    }
+    for name, value in vars(record).items():
+        if name not in GIVEN:
+            fields[name] = (
+                LEFT_OUT if name.lower() in PRIVATE else _cut(value) if isinstance(value, str) else value
+            )
+    if record.exc_info:
+        fields["exception"] = _cut(traceback_of(record.exc_info))
+    return fields
+
+
+def _cut(text: str) -> str:
+    for pattern, instead in CUTS:
+        text = pattern.sub(instead, text)
+    return text
+
+
+def _quoted(value: object) -> str:
+    text = str(value)
+    plain = text.isprintable() and text and not any(mark in text for mark in ' "=')
+    return text if plain else json.dumps(text, ensure_ascii=False)
+
+
+class Lines(logging.Handler):
+    """
+    Writes to a file descriptor from a thread of its own, so that a reader who does not read, or a full disk, costs
+    lines and never the service. What was dropped is told as soon as something can be told again.
+    """
+
+    def __init__(self, descriptor: int, most_waiting: int = MOST_WAITING) -> None:
+        super().__init__()
+        self._descriptor = descriptor
+        self._most = most_waiting
+        self._waiting: deque[str] = deque()
+        self._dropped = 0
+        self._closing = False
+        self._changed = Condition()
+        # A daemon: at the end it may hang in a write that nobody reads.
+        self._writer = Thread(target=self._write, name="logs", daemon=True)
+        self._writer.start()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            line = self.format(record)
+        except Exception:  # noqa: BLE001 - a record that cannot be told must not become an error of its caller
+            line = f"{record.levelname} {record.name} a record that cannot be formatted: {record.msg!r:.200}"
+        with self._changed:
+            if len(self._waiting) >= self._most:
+                self._dropped += 1
+            else:
+                self._waiting.append(line)
+                self._changed.notify()
+
+    def close(self) -> None:
+        """Waits up to a second for what is still to be written."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify()
+        self._writer.join(1.0)
+        super().close()
+
+    def _write(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._waiting or self._closing)
+                lines = list(self._waiting)
+                self._waiting.clear()
+                dropped, self._dropped = self._dropped, 0
+            if not lines and not dropped:
+                return
+            if dropped:
+                note = logging.makeLogRecord(
+                    {
+                        "name": __name__,
+                        "levelname": "WARNING",
+                        "msg": "log lines were dropped",
+                        "dropped": dropped,
+                    }
+                )
+                lines.append(self.format(note))
+            for line in lines:
+                data = f"{line}\n".encode(errors="backslashreplace")
+                with suppress(OSError):
+                    while data:
+                        data = data[os.write(self._descriptor, data) :]

@@ -1,0 +1,165 @@
+"""Who signs in: by an e-mail address that was shown to be theirs, and a password."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Final
+
+from attrs import define, field, frozen
+from attrs.setters import frozen as never
+
+from domain.errors import Conflict, Invalid, NotFound
+from domain.ids import AccountId, ConfirmationId, ProfileId
+from domain.message import refuse_unstorable
+from domain.profile import Profile
+
+EMAIL_LIMIT: Final = 254
+PASSWORD_LIMIT: Final = 128
+
+
+class EmailIncorrect(Invalid):
+    code = "email_incorrect"
+
+
+class PasswordUnfit(Invalid):
+    code = "password_unfit"
+
+
+class EmailTaken(Conflict):
+    """An account has this address, however it is capitalised."""
+
+    code = "email_taken"
+
+
+class AccountNotFound(NotFound):
+    code = "account_not_found"
+
+
+class AlreadyConfirmed(Conflict):
+    code = "already_confirmed"
+
+    def __init__(self, account_id: AccountId) -> None:
+        super().__init__(account_id)
+        self.account_id = account_id
+
+
+@frozen
+class Email:
+    """
+    An address as it was given. Two that differ in case alone are one address: compare ``folded``.
+
+    The shape is the original messenger's: one ``@``, no blanks, a domain of labels whose last has two characters or
+    more. Beyond that every character must be printable, so that none can break a header of a mail.
+    """
+
+    text: str = field()
+
+    @text.validator
+    def _is_an_address(self, _: object, text: str) -> None:
+        # The length first: what follows takes one pass, but texts can be very long.
+        if len(text) > EMAIL_LIMIT or not text.isprintable() or " " in text:
+            raise EmailIncorrect
+        local, _, domain = text.partition("@")
+        name, _, top = domain.rpartition(".")
+        if not local or not name or len(top) < 2 or "@" in domain:
+            raise EmailIncorrect
+
+    @property
+    def folded(self) -> str:
+        return "".join(map(_lowered, self.text))
+
+
+def _lowered(character: str) -> str:
+    # Only pairs that lead back. The Kelvin sign is a k in lower case, but nobody's k is a Kelvin sign: folding it would
+    # make two mailboxes of different people one account.
+    lower = character.lower()
+    return lower if lower.upper() == character else character
+
+
+LATIN_LOWER: Final = frozenset("abcdefghijklmnopqrstuvwxyz")
+LATIN_UPPER: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+CYRILLIC: Final = frozenset(map(chr, range(ord("А"), ord("я") + 1)))
+
+
+@frozen
+class Password:
+    """
+    One that may be chosen: 8 to 128 characters on one line, among them a-z or Cyrillic, and A-Z or Cyrillic.
+
+    Cyrillic is А to я, as in the original messenger: ё is none of them.
+    """
+
+    text: str = field(repr=False)
+
+    @text.validator
+    def _is_strong_enough(self, _: object, text: str) -> None:
+        fits = 8 <= len(text) <= PASSWORD_LIMIT and "\n" not in text
+        if not (
+            fits and _has_one_of(text, LATIN_LOWER | CYRILLIC) and _has_one_of(text, LATIN_UPPER | CYRILLIC)
+        ):
+            raise PasswordUnfit
+        refuse_unstorable(text)
+
+
+def _has_one_of(text: Iterable[str], characters: frozenset[str]) -> bool:
+    return any(character in characters for character in text)
+
+
+@frozen
+class PasswordHash:
+    text: str = field(repr=False)
+
+
+@frozen(kw_only=True)
+class Confirmation:
+    """
+    What a letter asks for: that this address is theirs, and that this password was given with it.
+
+    The password waits here and not on the account, so that whoever signs up with somebody else's address never has the
+    password that its owner's click activates.
+    """
+
+    id: ConfirmationId
+    account_id: AccountId
+    email: Email
+    password_hash: PasswordHash
+    issued_at: datetime
+    expires_at: datetime
+
+
+@define(eq=False, kw_only=True)
+class Account:
+    """Unconfirmed it has no password: nobody can sign in to it."""
+
+    id: AccountId = field(on_setattr=never)
+    email: Email
+    password_hash: PasswordHash | None = None
+    created_at: datetime = field(on_setattr=never)
+    confirmed_at: datetime | None = None
+
+    @classmethod
+    def register(
+        cls, *, id: AccountId, profile_id: ProfileId, email: Email, at: datetime
+    ) -> "tuple[Account, Profile]":
+        """A new account, unconfirmed, and the empty profile by which others will know it."""
+        return cls(id=id, email=email, created_at=at), Profile(id=profile_id, account_id=id)
+
+    @property
+    def is_confirmed(self) -> bool:
+        return self.confirmed_at is not None
+
+    def confirm(self, confirmation: Confirmation, *, at: datetime) -> None:
+        """
+        Take over address and password of ``confirmation``. All other confirmations of this account are void with it.
+
+        Raises:
+            AlreadyConfirmed: Another one was first.
+        """
+        if self.is_confirmed:
+            raise AlreadyConfirmed(self.id)
+        self.confirmed_at = at
+        self.email = confirmation.email
+        self.password_hash = confirmation.password_hash
+
+    def rehash(self, password_hash: PasswordHash) -> None:
+        """Keep the same password, hashed as passwords are hashed today."""
+        self.password_hash = password_hash

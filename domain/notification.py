@@ -1,0 +1,116 @@
+"""A mail to be sent: what it asks for, to whom, how often it was tried, how it ended."""
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final
+
+from attrs import define, field
+from attrs.setters import frozen as never
+
+from domain.account import Confirmation, Email
+from domain.errors import NotFound
+from domain.ids import AccountId, ConfirmationId, LetterId
+
+FIRST_PAUSE: Final = timedelta(seconds=15)
+LONGEST_PAUSE: Final = timedelta(hours=2)
+REASON_LIMIT: Final = 255
+
+
+class LetterNotFound(NotFound):
+    code = "letter_not_found"
+
+
+class Template(StrEnum):
+    CONFIRM_EMAIL = "confirm_email"
+
+
+class Outcome(StrEnum):
+    PREPARED = "prepared"
+    SENT = "sent"
+    ERROR = "error"
+    """It will not be tried again."""
+
+
+def pause_after(attempts: int) -> timedelta:
+    """15 s after the first failure, then twice as long each time, up to 2 h."""
+    # No further than the longest pause needs: 2**attempts of a letter tried for years would not fit a timedelta.
+    doublings: int = 2 ** min(attempts - 1, 16)
+    return min(FIRST_PAUSE * doublings, LONGEST_PAUSE)
+
+
+@define(eq=False, kw_only=True)
+class Letter:
+    """
+    What its link takes is kept here, the link itself never: it is made when the mail is sent.
+
+    Whoever sends it claims it first, for a while. A claim that ran out may be taken by another; `attempts` tells the
+    claims apart, so that a late answer of an earlier one does not overwrite what a later one found.
+    """
+
+    id: LetterId = field(on_setattr=never)
+    account_id: AccountId = field(on_setattr=never)
+    template: Template = field(on_setattr=never)
+    recipient: Email = field(on_setattr=never)
+    confirmation_id: ConfirmationId = field(on_setattr=never)
+    link_issued_at: datetime = field(on_setattr=never)
+    link_expires_at: datetime = field(on_setattr=never)
+    created_at: datetime = field(on_setattr=never)
+    next_attempt_at: datetime
+    attempts: int = 0
+    claimed_until: datetime | None = None
+    outcome: Outcome = Outcome.PREPARED
+    reason: str | None = None
+    """Why the last attempt failed."""
+
+    @classmethod
+    def confirming(cls, confirmation: Confirmation, *, id: LetterId, at: datetime) -> "Letter":
+        """The letter that asks to confirm an address. Due at once."""
+        return cls(
+            id=id,
+            account_id=confirmation.account_id,
+            template=Template.CONFIRM_EMAIL,
+            recipient=confirmation.email,
+            confirmation_id=confirmation.id,
+            link_issued_at=confirmation.issued_at,
+            link_expires_at=confirmation.expires_at,
+            created_at=at,
+            next_attempt_at=at,
+        )
+
+    def is_due(self, at: datetime) -> bool:
+        return (
+            self.outcome is Outcome.PREPARED
+            and self.next_attempt_at <= at
+            and (self.claimed_until is None or self.claimed_until <= at)
+        )
+
+    def claim(self, *, at: datetime, lease: timedelta) -> bool:
+        """Take it for ``lease``. False: its link has expired meanwhile, and there is nothing left to send."""
+        if self.link_expires_at <= at:
+            self._settle(Outcome.ERROR, "expired")
+            return False
+        self.attempts += 1
+        self.claimed_until = at + lease
+        # Behind all that were not tried lately: one that always kills its sender must not keep the others waiting.
+        self.next_attempt_at = at + pause_after(self.attempts)
+        return True
+
+    def sent(self) -> None:
+        """Sent is sent, also under a claim that has run out."""
+        self._settle(Outcome.SENT, None)
+
+    def failed(self, attempt: int, reason: str, *, for_good: bool, at: datetime) -> None:
+        """To be tried again after a pause, or ``for_good`` not."""
+        if attempt != self.attempts or self.outcome is not Outcome.PREPARED:
+            return
+        if for_good:
+            self._settle(Outcome.ERROR, reason)
+        else:
+            self.claimed_until = None
+            self.reason = reason[:REASON_LIMIT]
+            self.next_attempt_at = at + pause_after(self.attempts)
+
+    def _settle(self, outcome: Outcome, reason: str | None) -> None:
+        self.outcome = outcome
+        self.claimed_until = None
+        self.reason = reason and reason[:REASON_LIMIT]

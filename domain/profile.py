@@ -1,0 +1,134 @@
+"""What others see of a person."""
+
+import unicodedata
+from enum import Enum
+from typing import Final, TypeVar
+
+from attrs import define, field, frozen
+from attrs.setters import frozen as never
+
+from domain.errors import Conflict, Invalid, NotFound
+from domain.ids import AccountId, ProfileId
+from domain.message import has_something_visible, refuse_unstorable, trimmed
+
+NAME_LIMIT: Final = 100
+USERNAME_LIMITS: Final = (3, 50)
+PHONE_LIMITS: Final = (8, 15)
+DIGITS: Final = frozenset("0123456789")
+
+
+class NameUnfit(Invalid):
+    code = "name_unfit"
+
+
+class UsernameUnfit(Invalid):
+    code = "username_unfit"
+
+
+class PhoneUnfit(Invalid):
+    code = "phone_unfit"
+
+
+class UsernameTaken(Conflict):
+    """A profile has this username, however it is capitalised."""
+
+    code = "username_taken"
+
+
+class ProfileNotFound(NotFound):
+    code = "profile_not_found"
+
+
+def folded(text: str) -> str:
+    """As names are compared and searched: without case, and with composed letters."""
+    return unicodedata.normalize("NFC", text).casefold()
+
+
+@frozen
+class Name:
+    """A first, last or middle name: 1 to 100 characters, trimmed, with something visible in it."""
+
+    text: str = field(converter=trimmed)
+
+    @text.validator
+    def _fits(self, _: object, text: str) -> None:
+        refuse_unstorable(text)
+        if not (1 <= len(text) <= NAME_LIMIT and has_something_visible(text)):
+            raise NameUnfit
+
+
+@frozen
+class Username:
+    """3 to 50 printable characters without a blank. Two that differ in case alone are one: compare ``folded``."""
+
+    text: str = field(converter=trimmed)
+
+    @text.validator
+    def _fits(self, _: object, text: str) -> None:
+        refuse_unstorable(text)
+        least, most = USERNAME_LIMITS
+        if not (least <= len(text) <= most and text.isprintable() and " " not in text):
+            raise UsernameUnfit
+
+    @property
+    def folded(self) -> str:
+        return folded(self.text)
+
+
+@frozen
+class Phone:
+    """E.164: a plus and 8 to 15 digits, the first of which is no zero."""
+
+    text: str = field(converter=trimmed)
+
+    @text.validator
+    def _fits(self, _: object, text: str) -> None:
+        plus, digits = text[:1], text[1:]
+        least, most = PHONE_LIMITS
+        in_range = least <= len(digits) <= most and digits[0] != "0"
+        if not (plus == "+" and in_range and DIGITS.issuperset(digits)):
+            raise PhoneUnfit
+
+
+class Unchanged(Enum):
+    """Stands where a change says nothing; None would clear."""
+
+    UNCHANGED = "unchanged"
+
+
+UNCHANGED: Final = Unchanged.UNCHANGED
+
+
+@define(eq=False, kw_only=True)
+class Profile:
+    id: ProfileId = field(on_setattr=never)
+    account_id: AccountId = field(on_setattr=never)
+    first_name: Name | None = None
+    last_name: Name | None = None
+    middle_name: Name | None = None
+    username: Username | None = None
+    phone: Phone | None = None
+    """Shown to nobody but its owner."""
+
+    def edit(
+        self,
+        *,
+        first_name: Name | Unchanged | None = UNCHANGED,
+        last_name: Name | Unchanged | None = UNCHANGED,
+        middle_name: Name | Unchanged | None = UNCHANGED,
+        username: Username | Unchanged | None = UNCHANGED,
+        phone: Phone | Unchanged | None = UNCHANGED,
+    ) -> None:
+        """Whether a username is free, its storage knows."""
+        self.first_name = _changed(self.first_name, first_name)
+        self.last_name = _changed(self.last_name, last_name)
+        self.middle_name = _changed(self.middle_name, middle_name)
+        self.username = _changed(self.username, username)
+        self.phone = _changed(self.phone, phone)
+
+
+V = TypeVar("V")
+
+
+def _changed(old: V | None, new: V | Unchanged | None) -> V | None:
+    return old if isinstance(new, Unchanged) else new

@@ -1,0 +1,184 @@
+"""
+A signed-in device.
+
+A session lives from one sign-in to its end and holds one pair of tokens at a time. Refreshing gives it the next pair; all
+pairs of a session are one family. Tokens themselves are not kept, only their ids and times: the same ids and times, signed
+again, are the same tokens.
+"""
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from attrs import define, field, frozen
+from attrs.setters import frozen as never
+
+from domain.errors import Conflict, Invalid, NotFound
+from domain.events import SessionEnd, SessionEnded
+from domain.ids import AccountId, ProfileId, SessionId
+from domain.message import refuse_unstorable
+
+FINGERPRINT_LIMIT: Final = 40
+NOT_SET: Final = "NOT_SET"
+ORIGIN_LIMIT: Final = 200
+
+
+class FingerprintTooLong(Invalid):
+    code = "fingerprint_too_long"
+
+
+class SessionNotFound(NotFound):
+    code = "session_not_found"
+
+
+class SessionOver(Conflict):
+    """It has ended already."""
+
+    code = "session_over"
+
+
+class TokenSuperseded(Conflict):
+    """A token of this session, but no longer one that it answers to."""
+
+    code = "token_superseded"
+
+
+def _named(text: str | None) -> str:
+    return (text or "").strip() or NOT_SET
+
+
+@frozen
+class Fingerprint:
+    """A device's own name for itself, up to 40 characters. Devices that give none share ``NOT_SET``."""
+
+    text: str = field(default=None, converter=_named)
+
+    @text.validator
+    def _fits(self, _: object, text: str) -> None:
+        if len(text) > FINGERPRINT_LIMIT:
+            raise FingerprintTooLong
+        refuse_unstorable(text)
+
+
+def _shown(text: str | None) -> str | None:
+    return "".join(filter(str.isprintable, text[:ORIGIN_LIMIT])) if text else None
+
+
+@frozen(kw_only=True)
+class Origin:
+    """Where a sign-in came from, as its owner will be shown it: clipped and made printable, never refused."""
+
+    user_agent: str | None = field(default=None, converter=_shown)
+    address: str | None = field(default=None, converter=_shown)
+
+
+@frozen(kw_only=True)
+class Pair:
+    """An access and a refresh token, by id and time. ``issued_at`` is in whole seconds, as tokens tell time."""
+
+    access_id: str
+    refresh_id: str
+    issued_at: datetime
+    access_expires_at: datetime
+    refresh_expires_at: datetime
+
+
+@frozen(kw_only=True)
+class Lifetimes:
+    access: timedelta = timedelta(minutes=30)
+    refresh: timedelta = timedelta(days=60)
+    grace: timedelta = timedelta(seconds=10)
+    """For how long the last refresh token gets the pair again that it was exchanged for: two tabs, a lost answer."""
+
+    def pair(self, *, access_id: str, refresh_id: str, at: datetime) -> Pair:
+        issued_at = at.replace(microsecond=0)
+        return Pair(
+            access_id=access_id,
+            refresh_id=refresh_id,
+            issued_at=issued_at,
+            access_expires_at=issued_at + self.access,
+            refresh_expires_at=issued_at + self.refresh,
+        )
+
+
+@define(eq=False, kw_only=True)
+class Session:
+    id: SessionId = field(on_setattr=never)
+    account_id: AccountId = field(on_setattr=never)
+    profile_id: ProfileId = field(on_setattr=never)
+    fingerprint: Fingerprint = field(on_setattr=never)
+    origin: Origin = field(on_setattr=never)
+    pair: Pair
+    previous_refresh_id: str | None = None
+    rotated_at: datetime | None = None
+    created_at: datetime = field(on_setattr=never)
+    last_used_at: datetime
+    ended_at: datetime | None = None
+    ended_because: SessionEnd | None = None
+
+    @classmethod
+    def open(
+        cls,
+        *,
+        id: SessionId,
+        account_id: AccountId,
+        profile_id: ProfileId,
+        fingerprint: Fingerprint,
+        origin: Origin,
+        pair: Pair,
+        at: datetime,
+    ) -> "Session":
+        return cls(
+            id=id,
+            account_id=account_id,
+            profile_id=profile_id,
+            fingerprint=fingerprint,
+            origin=origin,
+            pair=pair,
+            created_at=at,
+            last_used_at=at,
+        )
+
+    def refresh(
+        self, token_id: str, fingerprint: Fingerprint, fresh: Pair, *, at: datetime, grace: timedelta
+    ) -> SessionEnded | None:
+        """
+        Exchange a refresh token for ``fresh``, which then is the session's pair.
+
+        The one before, within ``grace``, changes nothing: its bearer gets the present pair again. The right token from
+        another device ends the session, and what is returned says so.
+
+        Raises:
+            SessionOver: It has ended.
+            TokenSuperseded: Neither the present refresh token nor, within ``grace``, the one before.
+        """
+        if self.ended_at is not None:
+            raise SessionOver
+        if not self.answers_to_refresh(token_id, at=at, grace=grace):
+            raise TokenSuperseded
+        if fingerprint != self.fingerprint:
+            return self.end(SessionEnd.MISMATCHED, at=at)
+        if token_id == self.pair.refresh_id:
+            self.previous_refresh_id = token_id
+            self.pair = fresh
+            self.rotated_at = self.last_used_at = at
+        return None
+
+    def answers_to_refresh(self, token_id: str, *, at: datetime, grace: timedelta) -> bool:
+        if token_id == self.pair.refresh_id:
+            return at < self.pair.refresh_expires_at
+        return (
+            token_id == self.previous_refresh_id
+            and self.rotated_at is not None
+            and at < self.rotated_at + grace
+        )
+
+    def end(self, because: SessionEnd, *, at: datetime) -> SessionEnded:
+        """
+        Raises:
+            SessionOver: It has ended.
+        """
+        if self.ended_at is not None:
+            raise SessionOver
+        self.ended_at = at
+        self.ended_because = because
+        return SessionEnded(profile_id=self.profile_id, session_id=self.id, reason=because, at=at)

@@ -1,0 +1,255 @@
+"""
+Many callers, one batch.
+
+While one batch is carried out the next gathers; whatever has gathered is the next batch. There is no timer: who comes
+alone goes at once.
+
+The callers' order is kept within a key (a chat), nothing is promised across keys. What a batch raises says what is
+certain (`application.ports.posting`), and the gatherer turns it into an answer for each caller: it halves a batch to find
+the one command that storage refuses, tries again what storage gave up, and refuses or calls unknown the rest.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable, Hashable, Sequence
+from typing import Final, Generic, TypeVar
+
+from attrs import Factory, define, field
+
+from application.errors import OutcomeUnknown, Overloaded, Unavailable
+from application.ports.posting import Indigestible, Interrupted
+
+Ask = TypeVar("Ask")
+Answer = TypeVar("Answer")
+
+PAUSE: Final = 0.002
+"""Seconds. When all that waits is busy elsewhere, whoever holds it needs a moment."""
+
+log: Final = logging.getLogger(__name__)
+
+
+@define(frozen=True, kw_only=True)
+class BatchLimits:
+    batch: int = 500
+    """Commands in a batch."""
+    per_key: int = 128
+    """Commands of one key in a batch. More would fill the outbox of everybody who listens to a busy chat at once."""
+    weight_per_key: int = 128 * 1024
+    """Weight of one key's commands in a batch, in what ``weigh`` counts."""
+    backlog: int = 10_000
+    """Commands that may wait."""
+    backlog_weight: int = 32 * 1024 * 1024
+    skips: int = 3
+    """How often a busy key is left out before it is waited for."""
+
+
+@define(eq=False, slots=True)
+class _Waiting(Generic[Ask, Answer]):
+    ask: Ask
+    weight: int
+    answer: "asyncio.Future[Answer]"
+
+
+@define(eq=False)
+class _Queue(Generic[Ask, Answer]):
+    """What waits under one key, in the order it came."""
+
+    waiting: deque[_Waiting[Ask, Answer]] = Factory(deque)
+    skips: int = 0
+
+
+@define(eq=False, kw_only=True)
+class Gatherer(Generic[Ask, Answer]):
+    """
+    ``use`` carries out a batch and answers each command in order: with a result, with an error that is that command's
+    own, or with an instance of ``postponed``, which means that its key is busy elsewhere. Such commands go together, in
+    order, into the next batch; after a few times ``patient_use`` waits for the key beside the others, and later commands
+    of the key queue behind.
+
+    A caller that gives up while its command waits takes it back. In a batch it is too late: the batch runs in a task of
+    its own.
+    """
+
+    use: Callable[[Sequence[Ask]], Awaitable[Sequence[object]]]
+    patient_use: Callable[[Sequence[Ask]], Awaitable[Sequence[object]]]
+    postponed: type
+    key: Callable[[Ask], Hashable]
+    weigh: Callable[[Ask], int]
+    limits: BatchLimits = Factory(BatchLimits)
+    _queues: dict[Hashable, _Queue[Ask, Answer]] = field(init=False, factory=dict)
+    """By key, the one that has waited longest first. A key whose queue is with the patient is not in it."""
+    _patient: dict[Hashable, _Queue[Ask, Answer]] = field(init=False, factory=dict)
+    _count: int = field(init=False, default=0)
+    _weight: int = field(init=False, default=0)
+    _closing: bool = field(init=False, default=False)
+    _ended: bool = field(init=False, default=False)
+    _something: asyncio.Event = field(init=False, factory=asyncio.Event)
+    _something_patient: asyncio.Event = field(init=False, factory=asyncio.Event)
+
+    def submit(self, ask: Ask) -> "asyncio.Future[Answer]":
+        """
+        Take a place in the order of its key, now. The answer comes later.
+
+        Raises:
+            Overloaded: Too much waits already; not taken.
+            Unavailable: The gatherer is closing; not taken.
+        """
+        weight = self.weigh(ask)
+        if self._closing:
+            raise Unavailable("closing")
+        if self._count >= self.limits.backlog or self._weight + weight > self.limits.backlog_weight:
+            raise Overloaded(f"{self._count} commands are waiting")
+        answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        key = self.key(ask)
+        queue = self._patient.get(key) or self._queues.get(key)
+        if queue is None:
+            queue = self._queues[key] = _Queue()
+        queue.waiting.append(_Waiting(ask, weight, answer))
+        self._count += 1
+        self._weight += weight
+        self._something.set()
+        return answer
+
+    async def run(self) -> None:
+        """Carry out batches until `close`. To be started once."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._wait_for_busy_keys())
+                await self._carry_out_batches()
+                self._ended = True
+                self._something_patient.set()
+        finally:
+            for queue in (*self._queues.values(), *self._patient.values()):
+                _refuse(queue.waiting, Unavailable("closed"))
+
+    async def close(self) -> None:
+        """Take nothing more. Everything taken is still carried out and answered; `run` then returns."""
+        self._closing = True
+        self._something.set()
+
+    async def _carry_out_batches(self) -> None:
+        while True:
+            if self._queues:
+                await self._carry_out(self._take_batch(), self.use)
+                self._hand_to_patient()
+                if self._queues and all(queue.skips for queue in self._queues.values()):
+                    await asyncio.sleep(PAUSE)
+            elif self._closing and not self._patient:
+                return
+            else:
+                self._something.clear()
+                await self._something.wait()
+
+    async def _wait_for_busy_keys(self) -> None:
+        while True:
+            if self._patient:
+                key, queue = next(iter(self._patient.items()))
+                await self._carry_out(self._take(queue, self.limits.per_key), self.patient_use)
+                del self._patient[key]
+                if queue.waiting:
+                    queue.skips = 0
+                    self._queues[key] = queue
+                self._something.set()
+            elif self._ended:
+                return
+            else:
+                self._something_patient.clear()
+                await self._something_patient.wait()
+
+    def _take_batch(self) -> list[_Waiting[Ask, Answer]]:
+        batch: list[_Waiting[Ask, Answer]] = []
+        for key in list(self._queues):
+            room = self.limits.batch - len(batch)
+            if room <= 0:
+                break
+            queue = self._queues.pop(key)
+            batch += self._take(queue, min(room, self.limits.per_key))
+            if queue.waiting:
+                self._queues[key] = queue  # behind the others: a busy key does not keep them from a place
+        return batch
+
+    def _take(self, queue: _Queue[Ask, Answer], most: int) -> list[_Waiting[Ask, Answer]]:
+        taken: list[_Waiting[Ask, Answer]] = []
+        weight = 0
+        while queue.waiting and len(taken) < most:
+            if taken and weight + queue.waiting[0].weight > self.limits.weight_per_key:
+                break
+            waiting = queue.waiting.popleft()
+            self._count -= 1
+            self._weight -= waiting.weight
+            if waiting.answer.cancelled():
+                continue
+            weight += waiting.weight
+            taken.append(waiting)
+        return taken
+
+    async def _carry_out(
+        self,
+        batch: Sequence[_Waiting[Ask, Answer]],
+        use: Callable[[Sequence[Ask]], Awaitable[Sequence[object]]],
+        retries: int = 1,
+    ) -> None:
+        if not batch:
+            return
+        try:
+            answers = await use([waiting.ask for waiting in batch])
+        except Indigestible as error:
+            if len(batch) == 1:
+                _refuse(batch, error)
+                return
+            half = len(batch) // 2
+            await self._carry_out(batch[:half], use, retries)
+            await self._carry_out(batch[half:], use, retries)
+        except Interrupted as error:
+            if retries:
+                await self._carry_out(batch, use, retries - 1)
+            else:
+                _refuse(batch, error)
+        except (Unavailable, OutcomeUnknown) as error:
+            _refuse(batch, error)
+        except Exception:
+            log.exception("a batch failed", extra={"commands": len(batch)})
+            _refuse(batch, OutcomeUnknown())
+        except BaseException:
+            _refuse(batch, OutcomeUnknown())
+            raise
+        else:
+            self._answer(batch, answers)
+
+    def _answer(self, batch: Sequence[_Waiting[Ask, Answer]], answers: Sequence[object]) -> None:
+        again: dict[Hashable, list[_Waiting[Ask, Answer]]] = {}
+        for waiting, answer in zip(batch, answers, strict=True):
+            if isinstance(answer, self.postponed):
+                again.setdefault(self.key(waiting.ask), []).append(waiting)
+            elif waiting.answer.done():
+                continue
+            elif isinstance(answer, Exception):
+                waiting.answer.set_exception(answer)
+            else:
+                waiting.answer.set_result(answer)  # type: ignore[arg-type]  # `use` answers with Answer or an error
+        for key in {self.key(waiting.ask) for waiting in batch} & self._queues.keys() - again.keys():
+            self._queues[key].skips = 0
+        for key, postponed in again.items():
+            self._put_back(key, postponed)
+
+    def _put_back(self, key: Hashable, postponed: Sequence[_Waiting[Ask, Answer]]) -> None:
+        """To the front of the key's queue, in their order: nothing of the same key may overtake them."""
+        if (queue := self._patient.get(key)) is None:
+            queue = self._queues.pop(key, None) or _Queue()
+            queue.skips += 1
+            self._queues[key] = queue
+        queue.waiting.extendleft(reversed(postponed))
+        self._count += len(postponed)
+        self._weight += sum(waiting.weight for waiting in postponed)
+
+    def _hand_to_patient(self) -> None:
+        for key in [key for key, queue in self._queues.items() if queue.skips >= self.limits.skips]:
+            self._patient[key] = self._queues.pop(key)
+            self._something_patient.set()
+
+
+def _refuse(batch: Sequence[_Waiting[Ask, Answer]], error: Exception) -> None:
+    for waiting in batch:
+        if not waiting.answer.done():
+            waiting.answer.set_exception(error)

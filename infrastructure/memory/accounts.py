@@ -1,0 +1,248 @@
+"""Accounts and what belongs to them, in memory."""
+
+from collections.abc import Hashable, Mapping, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from attrs import define, field
+
+from application.ports.accounts import LiveSession
+from application.views import ProfileView
+from domain.account import Account, AccountNotFound, Confirmation, Email, EmailTaken
+from domain.ids import AccountId, ConfirmationId, LetterId, ProfileId, SessionId
+from domain.notification import Letter, LetterNotFound
+from domain.profile import Profile, ProfileNotFound, UsernameTaken, folded
+from domain.session import Fingerprint, Session, SessionNotFound
+from infrastructure.memory.table import Table
+
+
+@define
+class AccountState:
+    """What is committed."""
+
+    accounts: dict[AccountId, Account] = field(factory=dict)
+    account_by_email: dict[str, AccountId] = field(factory=dict)
+    confirmations: dict[tuple[AccountId, ConfirmationId], Confirmation] = field(factory=dict)
+    sessions: dict[tuple[AccountId, SessionId], Session] = field(factory=dict)
+    live_sessions: dict[tuple[AccountId, str], SessionId] = field(factory=dict)
+    letters: dict[tuple[AccountId, LetterId], Letter] = field(factory=dict)
+    profiles: dict[ProfileId, Profile] = field(factory=dict)
+    profile_of_account: dict[AccountId, ProfileId] = field(factory=dict)
+    profile_by_username: dict[str, ProfileId] = field(factory=dict)
+
+
+class AccountTables:
+    """It as one unit of work sees it."""
+
+    def __init__(self, state: AccountState) -> None:
+        self.accounts = Table(state.accounts)
+        self.account_by_email = Table(state.account_by_email)
+        self.confirmations = Table(state.confirmations)
+        self.sessions = Table(state.sessions)
+        self.live_sessions = Table(state.live_sessions)
+        self.letters = Table(state.letters)
+        self.profiles = Table(state.profiles)
+        self.profile_of_account = Table(state.profile_of_account)
+        self.profile_by_username = Table(state.profile_by_username)
+
+    def apply(self) -> None:
+        self.accounts.apply()
+        self.account_by_email.apply()
+        self.confirmations.apply()
+        self.sessions.apply()
+        self.live_sessions.apply()
+        self.letters.apply()
+        self.profiles.apply()
+        self.profile_of_account.apply()
+        self.profile_by_username.apply()
+
+
+class Work(Protocol):
+    """A unit of work, as these need it."""
+
+    @property
+    def accounts_state(self) -> AccountTables: ...
+
+    async def hold(self, key: Hashable) -> None:
+        """Wait for ``key`` and hold it until the unit ends. Holding it already is fine."""
+        ...
+
+
+@define
+class MemoryAccounts:
+    work: Work
+
+    async def add(self, account: Account) -> None:
+        tables = self.work.accounts_state
+        await self.work.hold(("email", account.email.folded))
+        if account.email.folded in tables.account_by_email:
+            raise EmailTaken
+        tables.account_by_email[account.email.folded] = account.id
+        tables.accounts[account.id] = account
+
+    async def find_by_email(self, email: Email) -> Account | None:
+        tables = self.work.accounts_state
+        account_id = tables.account_by_email.get(email.folded)
+        return tables.accounts.get(account_id) if account_id else None
+
+    async def lock(self, account_id: AccountId) -> Account:
+        await self.work.hold(("account", account_id))
+        account = self.work.accounts_state.accounts.get(account_id)
+        if account is None:
+            raise AccountNotFound
+        return account
+
+    async def save(self, account: Account) -> None:
+        self.work.accounts_state.accounts[account.id] = account
+
+
+@define
+class MemoryConfirmations:
+    work: Work
+
+    async def add(self, confirmation: Confirmation) -> None:
+        key = (confirmation.account_id, confirmation.id)
+        self.work.accounts_state.confirmations[key] = confirmation
+
+    async def find(self, account_id: AccountId, confirmation_id: ConfirmationId) -> Confirmation | None:
+        return self.work.accounts_state.confirmations.get((account_id, confirmation_id))
+
+    async def void_all(self, account_id: AccountId) -> None:
+        confirmations = self.work.accounts_state.confirmations
+        for confirmation in confirmations.values():
+            if confirmation.account_id == account_id:
+                del confirmations[account_id, confirmation.id]
+
+
+@define
+class MemorySessions:
+    work: Work
+
+    async def add(self, session: Session) -> None:
+        tables = self.work.accounts_state
+        device = (session.account_id, session.fingerprint.text)
+        if device in tables.live_sessions:
+            raise AssertionError("a second live session of one device")
+        tables.live_sessions[device] = session.id
+        tables.sessions[session.account_id, session.id] = session
+
+    async def find_live(self, account_id: AccountId, session_id: SessionId) -> LiveSession | None:
+        tables = self.work.accounts_state
+        session = tables.sessions.get((account_id, session_id))
+        account = tables.accounts.get(account_id)
+        if session is None or account is None or session.ended_at is not None:
+            return None
+        return LiveSession(
+            profile_id=session.profile_id, email=account.email.text, access_id=session.pair.access_id
+        )
+
+    async def lock(self, account_id: AccountId, session_id: SessionId) -> Session:
+        await self.work.hold(("session", account_id, session_id))
+        session = self.work.accounts_state.sessions.get((account_id, session_id))
+        if session is None:
+            raise SessionNotFound
+        return session
+
+    async def lock_live(self, account_id: AccountId, fingerprint: Fingerprint) -> Session | None:
+        session_id = self.work.accounts_state.live_sessions.get((account_id, fingerprint.text))
+        if session_id is None:
+            return None
+        session = await self.lock(account_id, session_id)
+        return session if session.ended_at is None else None
+
+    async def save(self, session: Session) -> None:
+        tables = self.work.accounts_state
+        tables.sessions[session.account_id, session.id] = session
+        device = (session.account_id, session.fingerprint.text)
+        if session.ended_at is not None and tables.live_sessions.get(device) == session.id:
+            del tables.live_sessions[device]
+
+
+@define
+class MemoryProfiles:
+    work: Work
+
+    async def add(self, profile: Profile) -> None:
+        tables = self.work.accounts_state
+        tables.profile_of_account[profile.account_id] = profile.id
+        tables.profiles[profile.id] = profile
+
+    async def find_by_account(self, account_id: AccountId) -> ProfileId | None:
+        return self.work.accounts_state.profile_of_account.get(account_id)
+
+    async def find(self, profile_id: ProfileId) -> Profile | None:
+        return self.work.accounts_state.profiles.get(profile_id)
+
+    async def missing(self, profile_ids: Sequence[ProfileId]) -> Sequence[ProfileId]:
+        profiles = self.work.accounts_state.profiles
+        return [profile_id for profile_id in profile_ids if profile_id not in profiles]
+
+    async def views(self, profile_ids: Sequence[ProfileId]) -> Mapping[ProfileId, ProfileView]:
+        profiles = self.work.accounts_state.profiles
+        found = (profiles.get(profile_id) for profile_id in profile_ids)
+        return {profile.id: ProfileView.of(profile) for profile in found if profile}
+
+    async def lock(self, profile_id: ProfileId) -> Profile:
+        await self.work.hold(("profile", profile_id))
+        profile = self.work.accounts_state.profiles.get(profile_id)
+        if profile is None:
+            raise ProfileNotFound
+        return profile
+
+    async def save(self, profile: Profile) -> None:
+        tables = self.work.accounts_state
+        former = tables.profiles.get(profile.id)
+        before = former.username.folded if former and former.username else None
+        after = profile.username.folded if profile.username else None
+        if before is not None and before != after:
+            del tables.profile_by_username[before]
+        if after is not None and before != after:
+            await self.work.hold(("username", after))
+            if after in tables.profile_by_username:
+                raise UsernameTaken
+            tables.profile_by_username[after] = profile.id
+        tables.profiles[profile.id] = profile
+
+    async def search(self, prefix: str, limit: int) -> Sequence[Profile]:
+        wanted = folded(prefix)
+        found = [
+            profile
+            for profile in self.work.accounts_state.profiles.values()
+            if any(
+                value and folded(value.text).startswith(wanted)
+                for value in (profile.username, profile.first_name, profile.last_name)
+            )
+        ]
+        return sorted(found, key=_by_username)[:limit]
+
+
+def _by_username(profile: Profile) -> tuple[bool, str, int]:
+    return (
+        profile.username is None,
+        profile.username.folded if profile.username else "",
+        profile.id.int,
+    )
+
+
+@define
+class MemoryLetters:
+    work: Work
+
+    async def add(self, letter: Letter) -> None:
+        self.work.accounts_state.letters[letter.account_id, letter.id] = letter
+
+    async def lock_due(self, at: datetime, limit: int) -> Sequence[Letter]:
+        # Whoever comes second waits instead of skipping, and then finds the letters claimed: as good, and simpler.
+        await self.work.hold("letters")
+        due = [letter for letter in self.work.accounts_state.letters.values() if letter.is_due(at)]
+        return sorted(due, key=lambda letter: (letter.next_attempt_at, letter.id))[:limit]
+
+    async def lock(self, account_id: AccountId, letter_id: LetterId) -> Letter:
+        await self.work.hold("letters")
+        letter = self.work.accounts_state.letters.get((account_id, letter_id))
+        if letter is None:
+            raise LetterNotFound
+        return letter
+
+    async def save(self, letter: Letter) -> None:
+        self.work.accounts_state.letters[letter.account_id, letter.id] = letter

@@ -1,0 +1,247 @@
+"""Chats, what is said in them and who has read it, in memory."""
+
+from collections import Counter
+from collections.abc import Hashable, Sequence
+from datetime import datetime
+from typing import Any, Final, Protocol
+
+from attrs import define, evolve, field, fields
+
+from application.ports.changes import ReadRange
+from application.ports.posting import Conversations, Draft
+from domain.chat import Chat, ChatNotFound, Member
+from domain.events import ChatEvent, MessageSent, MessagesRead, PersonalEvent
+from domain.ids import ChatId, MessageId, Position, ProfileId, Seq
+from domain.message import Nonce
+from domain.reading import Passed, Reading
+from infrastructure.memory.table import Table
+
+TOLD_IDS: Final = 1000
+"""At most so many ids of newly read messages are named, the newest."""
+
+
+@define
+class ChatState:
+    """What is committed."""
+
+    chats: dict[ChatId, Chat] = field(factory=dict)
+    members: dict[tuple[ChatId, ProfileId], Member] = field(factory=dict)
+    members_of: dict[ChatId, tuple[ProfileId, ...]] = field(factory=dict)
+    """Also those who left, in the order of joining."""
+    chats_of: dict[ProfileId, tuple[ChatId, ...]] = field(factory=dict)
+    log: dict[tuple[ChatId, Position], ChatEvent] = field(factory=dict)
+    messages: dict[tuple[ChatId, Seq], MessageSent] = field(factory=dict)
+    seq_of: dict[tuple[ChatId, MessageId], Seq] = field(factory=dict)
+    said: dict[tuple[ChatId, ProfileId, Nonce], Seq] = field(factory=dict)
+    readings: dict[tuple[ChatId, ProfileId], Reading] = field(factory=dict)
+    receipts: dict[ChatId, tuple[ReadRange, ...]] = field(factory=dict)
+    personal: dict[tuple[ProfileId, int], PersonalEvent] = field(factory=dict)
+    personal_heads: dict[ProfileId, int] = field(factory=dict)
+
+
+class ChatTables:
+    """It as one unit of work sees it."""
+
+    def __init__(self, state: ChatState) -> None:
+        self.chats = Table(state.chats)
+        self.members = Table(state.members)
+        self.members_of = Table(state.members_of)
+        self.chats_of = Table(state.chats_of)
+        self.log = Table(state.log)
+        self.messages = Table(state.messages)
+        self.seq_of = Table(state.seq_of)
+        self.said = Table(state.said)
+        self.readings = Table(state.readings)
+        self.receipts = Table(state.receipts)
+        self.personal = Table(state.personal)
+        self.personal_heads = Table(state.personal_heads)
+
+    def apply(self) -> None:
+        for each in fields(ChatState):
+            table: Table[Any, Any] = getattr(self, each.name)
+            table.apply()
+
+
+class Work(Protocol):
+    """A unit of work, as these need it."""
+
+    news: list[Any]
+
+    @property
+    def chats_state(self) -> ChatTables: ...
+
+    async def hold(self, key: Hashable) -> None: ...
+
+    def is_busy(self, key: Hashable) -> bool: ...
+
+
+@define
+class MemoryChats:
+    work: Work
+
+    async def add(self, chat: Chat, members: Sequence[Member]) -> None:
+        await self.work.hold(("chat", chat.id))
+        self.work.chats_state.chats[chat.id] = chat
+        await self.add_members(members)
+
+    async def lock(self, chat_id: ChatId) -> Chat:
+        await self.work.hold(("chat", chat_id))
+        chat = self.work.chats_state.chats.get(chat_id)
+        if chat is None:
+            raise ChatNotFound
+        return chat
+
+    async def find_member(self, chat_id: ChatId, profile_id: ProfileId) -> Member | None:
+        return self.work.chats_state.members.get((chat_id, profile_id))
+
+    async def members(self, chat_id: ChatId) -> Sequence[Member]:
+        tables = self.work.chats_state
+        found = [tables.members.get((chat_id, id)) for id in tables.members_of.get(chat_id) or ()]
+        return [member for member in found if member and member.left_at is None]
+
+    async def save(self, chat: Chat, events: Sequence[ChatEvent] = ()) -> None:
+        self.work.chats_state.chats[chat.id] = chat
+        for event in events:
+            self.work.chats_state.log[chat.id, event.position] = event
+            self.work.news.append((chat.id, event.position))
+
+    async def add_members(self, members: Sequence[Member]) -> None:
+        tables = self.work.chats_state
+        for member in members:
+            key = member.chat_id, member.profile_id
+            if key not in tables.members:
+                tables.members_of[member.chat_id] = (
+                    *(tables.members_of.get(member.chat_id) or ()),
+                    member.profile_id,
+                )
+                # two units that add a person to two chats write the same entry
+                await self.work.hold(("chats_of", member.profile_id))
+                tables.chats_of[member.profile_id] = (
+                    *(tables.chats_of.get(member.profile_id) or ()),
+                    member.chat_id,
+                )
+            if key not in tables.readings:
+                tables.readings[key] = Reading(chat_id=member.chat_id, profile_id=member.profile_id)
+            tables.members[key] = member
+
+    async def remove_members(self, members: Sequence[Member]) -> None:
+        for member in members:
+            self.work.chats_state.members[member.chat_id, member.profile_id] = member
+
+
+@define
+class MemoryReadings:
+    work: Work
+
+    async def lock(self, chat_id: ChatId, profile_id: ProfileId) -> Reading | None:
+        await self.work.hold(("reading", chat_id, profile_id))
+        member = self.work.chats_state.members.get((chat_id, profile_id))
+        if member is None or member.left_at is not None:
+            return None
+        return self.work.chats_state.readings.get((chat_id, profile_id))
+
+    async def find_seq(self, chat_id: ChatId, message_id: MessageId) -> Seq | None:
+        return self.work.chats_state.seq_of.get((chat_id, message_id))
+
+    async def passed(self, reading: Reading, to: Seq) -> Passed:
+        tables = self.work.chats_state
+        ranges = [
+            read
+            for read in tables.receipts.get(reading.chat_id) or ()
+            if read.reader_id == reading.profile_id and read.to_seq > reading.mark
+        ]
+        unread = []
+        for number in range(reading.mark + 1, to + 1):
+            event = tables.messages.get((reading.chat_id, Seq(number)))
+            assert event is not None, "numbers have no holes"
+            covered = any(read.from_seq <= number <= read.to_seq for read in ranges)
+            if event.message.author_id != reading.profile_id and not covered:
+                unread.append(event.message)
+        return Passed(
+            message_ids=tuple(message.id for message in unread[-TOLD_IDS:]),
+            by_author=dict(Counter(message.author_id for message in unread)),
+        )
+
+    async def save(self, reading: Reading, read: MessagesRead | None) -> None:
+        tables = self.work.chats_state
+        tables.readings[reading.chat_id, reading.profile_id] = reading
+        if read:
+            kept = ReadRange(
+                chat_id=read.chat_id,
+                reader_id=read.reader_id,
+                from_seq=read.from_seq,
+                to_seq=read.to_seq,
+                at=read.at,
+            )
+            await self.work.hold(("receipts", read.chat_id))
+            tables.receipts[read.chat_id] = (*(tables.receipts.get(read.chat_id) or ()), kept)
+            self.work.news.append(kept)
+
+
+@define
+class MemoryPersonalLog:
+    work: Work
+
+    async def add(self, events: Sequence[PersonalEvent]) -> None:
+        tables = self.work.chats_state
+        for profile_id in sorted({event.profile_id for event in events}):
+            await self.work.hold(("personal", profile_id))
+        for event in events:
+            position = (tables.personal_heads.get(event.profile_id) or 0) + 1
+            tables.personal_heads[event.profile_id] = position
+            tables.personal[event.profile_id, position] = event
+            self.work.news.append(event)
+
+
+@define
+class MemoryPosting:
+    work: Work
+    patient: bool
+
+    async def open(self, drafts: Sequence[Draft]) -> Conversations:
+        tables = self.work.chats_state
+        chats: dict[ChatId, Chat] = {}
+        busy = set()
+        for chat_id in sorted({draft.chat_id for draft in drafts}):
+            if not self.patient and self.work.is_busy(("chat", chat_id)):
+                busy.add(chat_id)
+                continue
+            await self.work.hold(("chat", chat_id))
+            if chat := tables.chats.get(chat_id):
+                chats[chat_id] = chat
+        authors: dict[tuple[ChatId, ProfileId], Member] = {}
+        said: dict[tuple[ChatId, ProfileId, Nonce], MessageSent] = {}
+        for draft in drafts:
+            if member := tables.members.get((draft.chat_id, draft.author_id)):
+                authors[draft.chat_id, draft.author_id] = member
+            if draft.nonce and (seq := tables.said.get((draft.chat_id, draft.author_id, draft.nonce))):
+                first = tables.messages.get((draft.chat_id, seq))
+                assert first is not None
+                said[draft.chat_id, draft.author_id, draft.nonce] = first
+        return Conversations(chats, frozenset(busy), authors, said)
+
+    async def keep(self, chats: Sequence[Chat], posted: Sequence[MessageSent]) -> None:
+        tables = self.work.chats_state
+        sent = Counter((event.chat_id, event.message.author_id) for event in posted)
+        for key in sorted(sent):
+            await self.work.hold(("reading", *key))
+            reading = tables.readings.get(key)
+            assert reading is not None, "an author is a member, and a member has a reading"
+            tables.readings[key] = evolve(reading, less=reading.less + sent[key])
+        for chat in chats:
+            tables.chats[chat.id] = chat
+        for event in posted:
+            message = event.message
+            tables.messages[event.chat_id, message.seq] = event
+            tables.seq_of[event.chat_id, message.id] = message.seq
+            tables.log[event.chat_id, event.position] = event
+            if message.nonce:
+                tables.said[event.chat_id, message.author_id, message.nonce] = message.seq
+            self.work.news.append((event.chat_id, event.position))
+
+
+def first_read(receipts: Sequence[ReadRange], event: MessageSent) -> datetime | None:
+    """When anyone but its author first read a message."""
+    seq, author_id = event.message.seq, event.message.author_id
+    times = [r.at for r in receipts if r.from_seq <= seq <= r.to_seq and r.reader_id != author_id]
+    return min(times, default=None)

@@ -1,0 +1,57 @@
+from collections.abc import Iterator
+from copy import copy
+from typing import Generic, TypeVar
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class Table(Generic[K, V]):
+    """
+    A dictionary as one unit of work sees it: what others have committed so far, and over it what the unit wrote itself.
+
+    Values are copied on the way in and out: what an aggregate became is kept when it is put back, not before. The copy is
+    shallow, so what an aggregate holds must be immutable or be replaced as a whole.
+    """
+
+    def __init__(self, committed: dict[K, V]) -> None:
+        self._committed = committed
+        self._written: dict[K, V] = {}
+        self._deleted: set[K] = set()
+
+    def get(self, key: K) -> V | None:
+        value = self._written.get(key)
+        if value is None and key not in self._deleted:
+            value = self._committed.get(key)
+        return copy(value)
+
+    def __contains__(self, key: K) -> bool:
+        return key in self._written or (key in self._committed and key not in self._deleted)
+
+    def __setitem__(self, key: K, value: V) -> None:
+        self._written[key] = copy(value)
+
+    def __delitem__(self, key: K) -> None:
+        if key not in self:
+            raise KeyError(key)
+        self._written.pop(key, None)
+        self._deleted.add(key)
+
+    def items(self) -> Iterator[tuple[K, V]]:
+        """What there is when it begins; the unit may write while it goes on."""
+        keys = [key for key in {**self._committed, **self._written} if key in self]
+        for key in keys:
+            value = self.get(key)
+            if value is not None:
+                yield key, value
+
+    def values(self) -> Iterator[V]:
+        return (value for _, value in self.items())
+
+    def apply(self) -> None:
+        """Commit: from now on others see it. Nothing is awaited, so nobody sees half of it."""
+        for key in self._deleted:
+            self._committed.pop(key, None)
+        self._committed.update(self._written)
+        self._written.clear()
+        self._deleted.clear()

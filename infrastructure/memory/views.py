@@ -1,0 +1,192 @@
+"""Reads in memory. Nothing is awaited in them, so each is one consistent picture."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from attrs import frozen
+
+from application.ports.changes import Cursor, News, ReadRange
+from application.ports.updates import ChatUpdate, NewMember, NewMessage
+from application.ports.views import Newest, Where, span
+from application.views import NOBODY, ChatDetails, ChatView, HistoryPage, MessageView, ProfileView, Snapshot
+from domain.chat import Chat, ChatNotFound, Member, NotAMember
+from domain.events import ChatChanged, MemberAdded, MessageSent, MessagesRead
+from domain.ids import ChatId, Position, ProfileId, Seq
+from infrastructure.memory.chats import TOLD_IDS, first_read
+from infrastructure.memory.storage import MemoryStorage
+
+EPOCH = "memory"
+"""A process has one line of history: what is in memory goes with it."""
+
+
+@frozen
+class MemoryViews:
+    storage: MemoryStorage
+
+    async def list_chats(self, reader: ProfileId) -> Sequence[ChatView]:
+        state = self.storage.chats
+        found = [self._view(*place) for id in state.chats_of.get(reader, ()) if (place := self._find(reader, id))]
+        return sorted(found, key=lambda view: (_last_activity(view), view.id), reverse=True)
+
+    async def get_chat(self, reader: ProfileId, chat_id: ChatId) -> ChatDetails:
+        view = self._view(*self._place(reader, chat_id))
+        state = self.storage.chats
+        people = [
+            self._person(id) for id in state.members_of[chat_id] if state.members[chat_id, id].left_at is None
+        ]
+        return ChatDetails(chat=view, members=sorted(people, key=lambda one: _by_name(view.owner.id, one)))
+
+    async def history(self, reader: ProfileId, chat_id: ChatId, where: Where, limit: int) -> HistoryPage:
+        chat, _ = self._place(reader, chat_id)
+        return self._page(chat, where, limit)
+
+    async def snapshot(self, reader: ProfileId, chat_id: ChatId, limit: int) -> Snapshot:
+        chat, _ = self._place(reader, chat_id)
+        return Snapshot(
+            epoch=EPOCH,
+            seq=chat.last_seq,
+            position=chat.last_position,
+            unread_count=self.storage.chats.readings[chat_id, reader].unread(chat.last_seq),
+            history=self._page(chat, Newest(), limit),
+        )
+
+    async def unread_count(self, reader: ProfileId, chat_id: ChatId) -> int:
+        chat, _ = self._place(reader, chat_id)
+        return self.storage.chats.readings[chat_id, reader].unread(chat.last_seq)
+
+    async def log(self, chat_id: ChatId, after: Position, limit: int) -> Sequence[ChatUpdate]:
+        chat = self.storage.chats.chats.get(chat_id)
+        last = chat.last_position if chat else 0
+        positions = range(after + 1, min(last, after + limit) + 1)
+        return [self._update(chat_id, Position(position)) for position in positions]
+
+    async def probe(self) -> None:
+        return None
+
+    def _find(self, reader: ProfileId, chat_id: ChatId) -> tuple[Chat, Member] | None:
+        try:
+            return self._place(reader, chat_id)
+        except (ChatNotFound, NotAMember):
+            return None
+
+    def _place(self, reader: ProfileId, chat_id: ChatId) -> tuple[Chat, Member]:
+        chat = self.storage.chats.chats.get(chat_id)
+        if chat is None or chat.deleted_at is not None:
+            raise ChatNotFound
+        member = self.storage.chats.members.get((chat_id, reader))
+        if member is None or member.left_at is not None:
+            raise NotAMember
+        return chat, member
+
+    def _view(self, chat: Chat, member: Member) -> ChatView:
+        state = self.storage.chats
+        reading = state.readings[chat.id, member.profile_id]
+        last = state.messages.get((chat.id, chat.last_seq))
+        return ChatView(
+            id=chat.id,
+            kind=chat.kind,
+            name=chat.about.name,
+            description=chat.about.description,
+            owner=self._person(chat.owner_id),
+            role=member.role,
+            member_count=chat.member_count,
+            created_at=chat.created_at,
+            updated_at=chat.updated_at,
+            last_message=self._message(last) if last else None,
+            last_seq=chat.last_seq,
+            last_position=chat.last_position,
+            read_up_to=reading.mark,
+            unread_count=reading.unread(chat.last_seq),
+        )
+
+    def _page(self, chat: Chat, where: Where, limit: int) -> HistoryPage:
+        numbers = span(where, limit, chat.last_seq)
+        return HistoryPage(
+            total_count=chat.last_seq,
+            messages=[self._message(self.storage.chats.messages[chat.id, Seq(number)]) for number in numbers],
+            has_before=min(numbers.start, chat.last_seq + 1) > 1,
+            has_after=numbers.stop <= chat.last_seq,
+        )
+
+    def _message(self, event: MessageSent) -> MessageView:
+        return MessageView(
+            message=event.message,
+            position=event.position,
+            sender=self._person(event.message.author_id),
+            read_at=first_read(self.storage.chats.receipts.get(event.chat_id, ()), event),
+        )
+
+    def _update(self, chat_id: ChatId, position: Position) -> ChatUpdate:
+        match event := self.storage.chats.log[chat_id, position]:
+            case MessageSent():
+                view = MessageView(
+                    message=event.message, position=position, sender=self._person(event.message.author_id)
+                )
+                return NewMessage(chat_id=chat_id, position=position, view=view)
+            case MemberAdded():
+                return NewMember(
+                    chat_id=chat_id,
+                    position=position,
+                    member=self._person(event.profile_id),
+                    by=event.by,
+                    at=event.at,
+                )
+            case ChatChanged():
+                return event
+
+    def _person(self, profile_id: ProfileId) -> ProfileView:
+        profile = self.storage.accounts.profiles.get(profile_id)
+        if profile is None:
+            return NOBODY
+        return ProfileView.of(profile)
+
+
+@frozen
+class MemoryChanges:
+    """A place is how many entries of the journal lie before it."""
+
+    storage: MemoryStorage
+
+    async def now(self) -> Cursor:
+        return Cursor(epoch=EPOCH, place=str(len(self.storage.journal)))
+
+    async def since(self, cursor: Cursor) -> News:
+        here = await self.now()
+        new = self.storage.journal[int(cursor.place) :] if cursor.epoch == here.epoch else []
+        moved: dict[ChatId, Position] = {}
+        personal, read = [], []
+        for entry in new:
+            if isinstance(entry, tuple):
+                chat_id, position = entry
+                moved[chat_id] = max(position, moved.get(chat_id, position))
+            elif isinstance(entry, ReadRange):
+                read.append(entry)
+            else:
+                personal.append(entry)
+        return News(cursor=here, moved=moved, personal=personal, read=read)
+
+    async def recall(self, read: ReadRange) -> MessagesRead:
+        messages = self.storage.chats.messages
+        events = [messages[read.chat_id, Seq(number)] for number in range(read.from_seq, read.to_seq + 1)]
+        covered = [event.message for event in events if event.message.author_id != read.reader_id]
+        by_author: dict[ProfileId, int] = {}
+        for message in covered:
+            by_author[message.author_id] = by_author.get(message.author_id, 0) + 1
+        return MessagesRead(
+            chat_id=read.chat_id,
+            reader_id=read.reader_id,
+            from_seq=read.from_seq,
+            to_seq=read.to_seq,
+            at=read.at,
+            message_ids=tuple(message.id for message in covered[-TOLD_IDS:]),
+            count=len(covered),
+            by_author=by_author,
+        )
+
+
+def _by_name(owner_id: ProfileId, one: ProfileView) -> tuple[bool, str, str, str, ProfileId]:
+    return (one.id != owner_id, one.first_name or "", one.last_name or "", one.username or "", one.id)
+
+
+def _last_activity(view: ChatView) -> datetime:
+    return view.last_message.message.sent_at if view.last_message else view.created_at

@@ -1,0 +1,185 @@
+"""Rows to accounts and what belongs to them, and back. Each pair is a round trip; a property test holds them to it."""
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from sqlalchemy import RowMapping
+
+from domain.account import Account, Confirmation, Email, PasswordHash
+from domain.events import SessionEnd
+from domain.ids import AccountId, ConfirmationId, LetterId, ProfileId, SessionId
+from domain.notification import Letter, Outcome, Template
+from domain.profile import Name, Phone, Profile, Username, folded
+from domain.session import Fingerprint, Origin, Pair, Session
+
+Row = RowMapping | Mapping[str, Any]
+V = TypeVar("V", Name, Username, Phone)
+
+
+def kept(kind: type[V], text: str | None) -> V | None:
+    """As it was once accepted: what is stored stays readable when the rules for new ones change."""
+    if text is None:
+        return None
+    value = kind.__new__(kind)
+    object.__setattr__(value, "text", text)
+    return value
+
+
+def account_row(account: Account) -> dict[str, Any]:
+    return {
+        "account_id": account.id,
+        "email": account.email.text,
+        "password_hash": account.password_hash.text if account.password_hash else None,
+        "created_at": account.created_at,
+        "confirmed_at": account.confirmed_at,
+    }
+
+
+def account_from(row: Row) -> Account:
+    password_hash = row["password_hash"]
+    return Account(
+        id=AccountId(row["account_id"]),
+        email=Email(row["email"]),
+        password_hash=None if password_hash is None else PasswordHash(password_hash),
+        created_at=row["created_at"],
+        confirmed_at=row["confirmed_at"],
+    )
+
+
+def confirmation_row(confirmation: Confirmation) -> dict[str, Any]:
+    return {
+        "account_id": confirmation.account_id,
+        "confirmation_id": confirmation.id,
+        "email": confirmation.email.text,
+        "password_hash": confirmation.password_hash.text,
+        "issued_at": confirmation.issued_at,
+        "expires_at": confirmation.expires_at,
+    }
+
+
+def confirmation_from(row: Row) -> Confirmation:
+    return Confirmation(
+        id=ConfirmationId(row["confirmation_id"]),
+        account_id=AccountId(row["account_id"]),
+        email=Email(row["email"]),
+        password_hash=PasswordHash(row["password_hash"]),
+        issued_at=row["issued_at"],
+        expires_at=row["expires_at"],
+    )
+
+
+def session_row(session: Session) -> dict[str, Any]:
+    return {
+        "account_id": session.account_id,
+        "session_id": session.id,
+        "profile_id": session.profile_id,
+        "fingerprint": session.fingerprint.text,
+        "user_agent": session.origin.user_agent,
+        "address": session.origin.address,
+        "access_id": session.pair.access_id,
+        "refresh_id": session.pair.refresh_id,
+        "issued_at": session.pair.issued_at,
+        "access_expires_at": session.pair.access_expires_at,
+        "refresh_expires_at": session.pair.refresh_expires_at,
+        "previous_refresh_id": session.previous_refresh_id,
+        "rotated_at": session.rotated_at,
+        "created_at": session.created_at,
+        "last_used_at": session.last_used_at,
+        "ended_at": session.ended_at,
+        "ended_because": session.ended_because,
+    }
+
+
+def session_from(row: Row) -> Session:
+    because = row["ended_because"]
+    return Session(
+        id=SessionId(row["session_id"]),
+        account_id=AccountId(row["account_id"]),
+        profile_id=ProfileId(row["profile_id"]),
+        fingerprint=Fingerprint(row["fingerprint"]),
+        origin=Origin(user_agent=row["user_agent"], address=row["address"]),
+        pair=Pair(
+            access_id=row["access_id"],
+            refresh_id=row["refresh_id"],
+            issued_at=row["issued_at"],
+            access_expires_at=row["access_expires_at"],
+            refresh_expires_at=row["refresh_expires_at"],
+        ),
+        previous_refresh_id=row["previous_refresh_id"],
+        rotated_at=row["rotated_at"],
+        created_at=row["created_at"],
+        last_used_at=row["last_used_at"],
+        ended_at=row["ended_at"],
+        ended_because=None if because is None else SessionEnd(because),
+    )
+
+
+def letter_row(letter: Letter) -> dict[str, Any]:
+    return {
+        "account_id": letter.account_id,
+        "letter_id": letter.id,
+        "template": letter.template,
+        "recipient": letter.recipient.text,
+        "confirmation_id": letter.confirmation_id,
+        "link_issued_at": letter.link_issued_at,
+        "link_expires_at": letter.link_expires_at,
+        "created_at": letter.created_at,
+        "next_attempt_at": letter.next_attempt_at,
+        "attempts": letter.attempts,
+        "claimed_until": letter.claimed_until,
+        "outcome": letter.outcome,
+        "reason": letter.reason,
+    }
+
+
+def letter_from(row: Row) -> Letter:
+    return Letter(
+        id=LetterId(row["letter_id"]),
+        account_id=AccountId(row["account_id"]),
+        template=Template(row["template"]),
+        recipient=Email(row["recipient"]),
+        confirmation_id=ConfirmationId(row["confirmation_id"]),
+        link_issued_at=row["link_issued_at"],
+        link_expires_at=row["link_expires_at"],
+        created_at=row["created_at"],
+        next_attempt_at=row["next_attempt_at"],
+        attempts=row["attempts"],
+        claimed_until=row["claimed_until"],
+        outcome=Outcome(row["outcome"]),
+        reason=row["reason"],
+    )
+
+
+def profile_row(profile: Profile) -> dict[str, Any]:
+    return {
+        "profile_id": profile.id,
+        "account_id": profile.account_id,
+        "first_name": _text(profile.first_name),
+        "last_name": _text(profile.last_name),
+        "middle_name": _text(profile.middle_name),
+        "username": _text(profile.username),
+        "phone": _text(profile.phone),
+        "username_folded": _folded(profile.username),
+        "first_name_folded": _folded(profile.first_name),
+        "last_name_folded": _folded(profile.last_name),
+    }
+
+
+def profile_from(row: Row) -> Profile:
+    return Profile(
+        id=ProfileId(row["profile_id"]),
+        account_id=AccountId(row["account_id"]),
+        first_name=kept(Name, row["first_name"]),
+        last_name=kept(Name, row["last_name"]),
+        middle_name=kept(Name, row["middle_name"]),
+        username=kept(Username, row["username"]),
+        phone=kept(Phone, row["phone"]),
+    )
+
+
+def _text(value: Name | Username | Phone | None) -> str | None:
+    return None if value is None else value.text
+
+
+def _folded(value: Name | Username | None) -> str | None:
+    return None if value is None else folded(value.text)

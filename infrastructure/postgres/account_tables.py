@@ -1,0 +1,132 @@
+"""
+Accounts and what belongs to them, as they are kept.
+
+What must be unique overall is a table of its own, whose primary key is the value: e-mail addresses and usernames as they are
+compared, and the profile of an account.
+"""
+
+from sqlalchemy import Column, Index, Integer, String, Table, Text, Uuid
+
+from infrastructure.postgres.schema import BY_ACCOUNT, BY_PROFILE, LOOKUP, metadata, moment
+
+account = Table(
+    "account",
+    metadata,
+    Column("account_id", Uuid, primary_key=True),
+    Column("email", Text, nullable=False),
+    Column("password_hash", Text),
+    moment("created_at"),
+    moment("confirmed_at", nullable=True),
+    info=BY_ACCOUNT,
+)
+
+account_by_email = Table(
+    "account_by_email",
+    metadata,
+    Column("email_folded", Text(collation="C"), primary_key=True),
+    Column("account_id", Uuid, nullable=False),
+    info=LOOKUP,
+)
+
+confirmation = Table(
+    "confirmation",
+    metadata,
+    Column("account_id", Uuid, primary_key=True),
+    Column("confirmation_id", Uuid, primary_key=True),
+    Column("email", Text, nullable=False),
+    Column("password_hash", Text, nullable=False),
+    moment("issued_at"),
+    moment("expires_at"),
+    info=BY_ACCOUNT,
+)
+
+session = Table(
+    "session",
+    metadata,
+    Column("account_id", Uuid, primary_key=True),
+    Column("session_id", Uuid, primary_key=True),
+    Column("profile_id", Uuid, nullable=False),
+    Column("fingerprint", Text, nullable=False),
+    Column("user_agent", Text),
+    Column("address", Text),
+    Column("access_id", Text, nullable=False),
+    Column("refresh_id", Text, nullable=False),
+    moment("issued_at"),
+    moment("access_expires_at"),
+    moment("refresh_expires_at"),
+    Column("previous_refresh_id", Text),
+    moment("rotated_at", nullable=True),
+    moment("created_at"),
+    moment("last_used_at"),
+    moment("ended_at", nullable=True),
+    Column("ended_because", String(32)),
+    info=BY_ACCOUNT,
+)
+Index(
+    "uq_session_account_id_fingerprint_live",
+    session.c.account_id,
+    session.c.fingerprint,
+    unique=True,
+    postgresql_where=session.c.ended_at.is_(None),
+)
+
+letter = Table(
+    "letter",
+    metadata,
+    Column("account_id", Uuid, primary_key=True),
+    Column("letter_id", Uuid, primary_key=True),
+    Column("template", String(32), nullable=False),
+    Column("recipient", Text, nullable=False),
+    Column("confirmation_id", Uuid, nullable=False),
+    moment("link_issued_at"),
+    moment("link_expires_at"),
+    moment("created_at"),
+    moment("next_attempt_at"),
+    Column("attempts", Integer, nullable=False),
+    moment("claimed_until", nullable=True),
+    Column("outcome", String(16), nullable=False),
+    Column("reason", Text),
+    info=BY_ACCOUNT,
+)
+# Only letters that wait are in it: it stays small, however many were ever sent.
+Index(
+    "ix_letter_next_attempt_at_prepared",
+    letter.c.next_attempt_at,
+    postgresql_where=letter.c.outcome == "prepared",
+)
+
+profile = Table(
+    "profile",
+    metadata,
+    Column("profile_id", Uuid, primary_key=True),
+    Column("account_id", Uuid, nullable=False),
+    Column("first_name", Text),
+    Column("last_name", Text),
+    Column("middle_name", Text),
+    Column("username", Text),
+    Column("phone", Text),
+    # As they are searched. In C collation an index serves prefixes, and the order is the same everywhere.
+    Column("username_folded", Text(collation="C")),
+    Column("first_name_folded", Text(collation="C")),
+    Column("last_name_folded", Text(collation="C")),
+    Index("ix_profile_username_folded", "username_folded"),
+    Index("ix_profile_first_name_folded", "first_name_folded"),
+    Index("ix_profile_last_name_folded", "last_name_folded"),
+    info=BY_PROFILE,
+)
+
+profile_of_account = Table(
+    "profile_of_account",
+    metadata,
+    Column("account_id", Uuid, primary_key=True),
+    Column("profile_id", Uuid, nullable=False),
+    info=LOOKUP,
+)
+
+profile_by_username = Table(
+    "profile_by_username",
+    metadata,
+    Column("username_folded", Text(collation="C"), primary_key=True),
+    Column("profile_id", Uuid, nullable=False),
+    info=LOOKUP,
+)

@@ -1,0 +1,276 @@
+"""Accounts and what belongs to them, in PostgreSQL. Each is handed the connection of a unit of work."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Final
+
+from attrs import frozen
+from sqlalchemy import ColumnElement, Uuid, any_, bindparam, delete, insert, or_, select, update
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import insert as insert_or_not
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from application.ports.accounts import LiveSession
+from application.views import ProfileView
+from domain.account import Account, AccountNotFound, Confirmation, Email, EmailTaken
+from domain.ids import AccountId, ConfirmationId, LetterId, ProfileId, SessionId
+from domain.notification import Letter, LetterNotFound, Outcome
+from domain.profile import Profile, ProfileNotFound, UsernameTaken, folded
+from domain.session import Fingerprint, Session, SessionNotFound
+from infrastructure.postgres import account_rows as rows
+from infrastructure.postgres.account_tables import (
+    account,
+    account_by_email,
+    confirmation,
+    letter,
+    profile,
+    profile_by_username,
+    profile_of_account,
+    session,
+)
+
+# Built once: the two that precede every request.
+LIVE_SESSION: Final = (
+    select(session.c.profile_id, session.c.access_id, account.c.email)
+    .join(account, account.c.account_id == session.c.account_id)
+    .where(
+        session.c.account_id == bindparam("account"),
+        session.c.session_id == bindparam("session"),
+        session.c.ended_at.is_(None),
+    )
+)
+PROFILE: Final = select(profile).where(profile.c.profile_id == bindparam("profile"))
+
+
+@frozen
+class PostgresAccounts:
+    connection: AsyncConnection
+
+    async def add(self, new: Account) -> None:
+        # Not by catching a violation: that would end the transaction. An insert of the same address that has not been
+        # committed yet is waited for.
+        taken = insert_or_not(account_by_email).on_conflict_do_nothing()
+        result = await self.connection.execute(
+            taken.values(email_folded=new.email.folded, account_id=new.id).returning(
+                account_by_email.c.account_id
+            )
+        )
+        if result.first() is None:
+            raise EmailTaken
+        await self.connection.execute(insert(account), rows.account_row(new))
+
+    async def find_by_email(self, email: Email) -> Account | None:
+        account_id = await self.connection.scalar(
+            select(account_by_email.c.account_id).where(account_by_email.c.email_folded == email.folded)
+        )
+        if account_id is None:
+            return None
+        found = await self.connection.execute(select(account).where(account.c.account_id == account_id))
+        return rows.account_from(found.mappings().one())
+
+    async def lock(self, account_id: AccountId) -> Account:
+        found = await self.connection.execute(
+            select(account).where(account.c.account_id == account_id).with_for_update(key_share=True)
+        )
+        row = found.mappings().one_or_none()
+        if row is None:
+            raise AccountNotFound
+        return rows.account_from(row)
+
+    async def save(self, changed: Account) -> None:
+        await self.connection.execute(
+            update(account).where(account.c.account_id == changed.id).values(rows.account_row(changed))
+        )
+
+
+@frozen
+class PostgresConfirmations:
+    connection: AsyncConnection
+
+    async def add(self, new: Confirmation) -> None:
+        await self.connection.execute(insert(confirmation), rows.confirmation_row(new))
+
+    async def find(self, account_id: AccountId, confirmation_id: ConfirmationId) -> Confirmation | None:
+        found = await self.connection.execute(
+            select(confirmation).where(
+                confirmation.c.account_id == account_id, confirmation.c.confirmation_id == confirmation_id
+            )
+        )
+        row = found.mappings().one_or_none()
+        return None if row is None else rows.confirmation_from(row)
+
+    async def void_all(self, account_id: AccountId) -> None:
+        await self.connection.execute(delete(confirmation).where(confirmation.c.account_id == account_id))
+
+
+@frozen
+class PostgresSessions:
+    connection: AsyncConnection
+
+    async def add(self, new: Session) -> None:
+        await self.connection.execute(insert(session), rows.session_row(new))
+
+    async def find_live(self, account_id: AccountId, session_id: SessionId) -> LiveSession | None:
+        found = await self.connection.execute(LIVE_SESSION, {"account": account_id, "session": session_id})
+        row = found.one_or_none()
+        if row is None:
+            return None
+        return LiveSession(profile_id=ProfileId(row.profile_id), email=row.email, access_id=row.access_id)
+
+    async def lock(self, account_id: AccountId, session_id: SessionId) -> Session:
+        found = await self.connection.execute(
+            select(session)
+            .where(session.c.account_id == account_id, session.c.session_id == session_id)
+            .with_for_update(key_share=True)
+        )
+        row = found.mappings().one_or_none()
+        if row is None:
+            raise SessionNotFound
+        return rows.session_from(row)
+
+    async def lock_live(self, account_id: AccountId, fingerprint: Fingerprint) -> Session | None:
+        found = await self.connection.execute(
+            select(session)
+            .where(
+                session.c.account_id == account_id,
+                session.c.fingerprint == fingerprint.text,
+                session.c.ended_at.is_(None),
+            )
+            .with_for_update(key_share=True)
+        )
+        row = found.mappings().one_or_none()
+        return None if row is None else rows.session_from(row)
+
+    async def save(self, changed: Session) -> None:
+        await self.connection.execute(
+            update(session)
+            .where(session.c.account_id == changed.account_id, session.c.session_id == changed.id)
+            .values(rows.session_row(changed))
+        )
+
+
+@frozen
+class PostgresProfiles:
+    connection: AsyncConnection
+
+    async def add(self, new: Profile) -> None:
+        await self.connection.execute(
+            insert(profile_of_account), {"account_id": new.account_id, "profile_id": new.id}
+        )
+        await self.connection.execute(insert(profile), rows.profile_row(new))
+
+    async def find_by_account(self, account_id: AccountId) -> ProfileId | None:
+        found: ProfileId | None = await self.connection.scalar(
+            select(profile_of_account.c.profile_id).where(profile_of_account.c.account_id == account_id)
+        )
+        return found
+
+    async def find(self, profile_id: ProfileId) -> Profile | None:
+        found = await self.connection.execute(PROFILE, {"profile": profile_id})
+        row = found.mappings().one_or_none()
+        return None if row is None else rows.profile_from(row)
+
+    async def missing(self, profile_ids: Sequence[ProfileId]) -> Sequence[ProfileId]:
+        found = await self.connection.scalars(select(profile.c.profile_id).where(_is_one_of(profile_ids)))
+        known = set(found)
+        return [profile_id for profile_id in profile_ids if profile_id not in known]
+
+    async def views(self, profile_ids: Sequence[ProfileId]) -> Mapping[ProfileId, ProfileView]:
+        found = await self.connection.execute(select(profile).where(_is_one_of(profile_ids)))
+        shown = (ProfileView.of(rows.profile_from(row)) for row in found.mappings())
+        return {view.id: view for view in shown}
+
+    async def lock(self, profile_id: ProfileId) -> Profile:
+        found = await self.connection.execute(
+            select(profile).where(profile.c.profile_id == profile_id).with_for_update(key_share=True)
+        )
+        row = found.mappings().one_or_none()
+        if row is None:
+            raise ProfileNotFound
+        return rows.profile_from(row)
+
+    async def save(self, changed: Profile) -> None:
+        row = rows.profile_row(changed)
+        before = await self.connection.scalar(
+            select(profile.c.username_folded).where(profile.c.profile_id == changed.id)
+        )
+        after = row["username_folded"]
+        if before != after:
+            if after is not None:
+                await self._take_username(after, changed.id)
+            if before is not None:
+                await self.connection.execute(
+                    delete(profile_by_username).where(profile_by_username.c.username_folded == before)
+                )
+        await self.connection.execute(update(profile).where(profile.c.profile_id == changed.id).values(row))
+
+    async def _take_username(self, username_folded: str, profile_id: ProfileId) -> None:
+        result = await self.connection.execute(
+            insert_or_not(profile_by_username)
+            .values(username_folded=username_folded, profile_id=profile_id)
+            .on_conflict_do_nothing()
+            .returning(profile_by_username.c.profile_id)
+        )
+        if result.first() is None:
+            raise UsernameTaken
+
+    async def search(self, prefix: str, limit: int) -> Sequence[Profile]:
+        wanted = folded(prefix)
+        found = await self.connection.execute(
+            select(profile)
+            .where(
+                or_(
+                    profile.c.username_folded.startswith(wanted, autoescape=True),
+                    profile.c.first_name_folded.startswith(wanted, autoescape=True),
+                    profile.c.last_name_folded.startswith(wanted, autoescape=True),
+                )
+            )
+            .order_by(profile.c.username_folded.asc().nulls_last(), profile.c.profile_id)
+            .limit(limit)
+        )
+        return [rows.profile_from(row) for row in found.mappings()]
+
+
+def _is_one_of(profile_ids: Sequence[ProfileId]) -> ColumnElement[bool]:
+    # One array, however many there are: a list of parameters would be another statement for each number of them.
+    return profile.c.profile_id == any_(bindparam("profile_ids", list(profile_ids), ARRAY(Uuid)))
+
+
+@frozen
+class PostgresLetters:
+    connection: AsyncConnection
+
+    async def add(self, new: Letter) -> None:
+        await self.connection.execute(insert(letter), rows.letter_row(new))
+
+    async def lock_due(self, at: datetime, limit: int) -> Sequence[Letter]:
+        found = await self.connection.execute(
+            select(letter)
+            .where(
+                letter.c.outcome == Outcome.PREPARED,
+                letter.c.next_attempt_at <= at,
+                or_(letter.c.claimed_until.is_(None), letter.c.claimed_until <= at),
+            )
+            .order_by(letter.c.next_attempt_at, letter.c.letter_id)
+            .limit(limit)
+            .with_for_update(key_share=True, skip_locked=True)
+        )
+        return [rows.letter_from(row) for row in found.mappings()]
+
+    async def lock(self, account_id: AccountId, letter_id: LetterId) -> Letter:
+        found = await self.connection.execute(
+            select(letter)
+            .where(letter.c.account_id == account_id, letter.c.letter_id == letter_id)
+            .with_for_update(key_share=True)
+        )
+        row = found.mappings().one_or_none()
+        if row is None:
+            raise LetterNotFound
+        return rows.letter_from(row)
+
+    async def save(self, changed: Letter) -> None:
+        await self.connection.execute(
+            update(letter)
+            .where(letter.c.account_id == changed.account_id, letter.c.letter_id == changed.id)
+            .values(rows.letter_row(changed))
+        )

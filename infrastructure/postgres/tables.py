@@ -1,0 +1,152 @@
+"""
+Chats as they are kept: heads and both logs, members, messages, readings, receipts.
+
+No foreign key, trigger or sequence: every row is written by a unit of work that holds the head it belongs to. ``tx``
+says which transaction wrote a row last; what it is good for stands in STORAGE.md, "The cursor".
+"""
+
+from sqlalchemy import BigInteger, Column, Index, Integer, SmallInteger, String, Table, Text, UniqueConstraint, Uuid
+from sqlalchemy.dialects.postgresql import JSONB
+
+from infrastructure.postgres.schema import BY_CHAT, BY_PROFILE, REFERENCE, metadata, moment, stamp
+
+chat = Table(
+    "chat",
+    metadata,
+    Column("chat_id", Uuid, primary_key=True),
+    Column("kind", String(16), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("description", Text),
+    Column("owner_id", Uuid, nullable=False),
+    moment("created_at"),
+    moment("updated_at"),
+    moment("deleted_at", nullable=True),
+    info=BY_CHAT,
+)
+
+chat_head = Table(
+    "chat_head",
+    metadata,
+    Column("chat_id", Uuid, primary_key=True),
+    Column("last_seq", BigInteger, nullable=False),
+    Column("last_position", BigInteger, nullable=False),
+    Column("first_position", BigInteger, nullable=False),
+    moment("last_at", nullable=True),
+    Column("member_count", Integer, nullable=False),
+    stamp(),
+    info=BY_CHAT,
+    # half of each page stays free, so that the next update of a head finds room beside it and touches no index
+    postgresql_with={"fillfactor": 50},
+)
+
+chat_log = Table(
+    "chat_log",
+    metadata,
+    Column("chat_id", Uuid, primary_key=True),
+    Column("position", BigInteger, primary_key=True),
+    Column("kind", SmallInteger, nullable=False),
+    Column("seq", BigInteger),
+    Column("payload", JSONB),
+    stamp(),
+    Index("ix_chat_log_tx", "tx"),
+    info=BY_CHAT,
+)
+
+member = Table(
+    "member",
+    metadata,
+    Column("chat_id", Uuid, primary_key=True),
+    Column("profile_id", Uuid, primary_key=True),
+    Column("role", String(16), nullable=False),
+    moment("joined_at"),
+    moment("left_at", nullable=True),
+    stamp(),
+    info=BY_CHAT,
+)
+
+message = Table(
+    "message",
+    metadata,
+    Column("chat_id", Uuid, primary_key=True),
+    Column("seq", BigInteger, primary_key=True),
+    Column("message_id", Uuid, nullable=False),
+    Column("position", BigInteger, nullable=False),
+    Column("sender_id", Uuid, nullable=False),
+    Column("nonce", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    moment("sent_at"),
+    UniqueConstraint("chat_id", "sender_id", "nonce"),
+    UniqueConstraint("chat_id", "message_id"),
+    info=BY_CHAT,
+)
+
+reading = Table(
+    "reading",
+    metadata,
+    Column("chat_id", Uuid, primary_key=True),
+    Column("profile_id", Uuid, primary_key=True),
+    Column("mark", BigInteger, nullable=False),
+    Column("less", BigInteger, nullable=False),
+    stamp(),
+    info=BY_CHAT,
+    postgresql_with={"fillfactor": 50},
+)
+
+receipt = Table(
+    "receipt",
+    metadata,
+    Column("chat_id", Uuid, primary_key=True),
+    Column("profile_id", Uuid, primary_key=True),
+    Column("from_seq", BigInteger, primary_key=True),
+    Column("to_seq", BigInteger, primary_key=True),
+    moment("read_at"),
+    stamp(),
+    Index("ix_receipt_tx", "tx"),
+    Index("ix_receipt_chat_id_to_seq", "chat_id", "to_seq"),
+    info=BY_CHAT,
+)
+
+profile_chat = Table(
+    "profile_chat",
+    metadata,
+    Column("profile_id", Uuid, primary_key=True),
+    Column("chat_id", Uuid, primary_key=True),
+    moment("joined_at"),
+    moment("left_at", nullable=True),
+    info=BY_PROFILE,
+)
+
+profile_head = Table(
+    "profile_head",
+    metadata,
+    Column("profile_id", Uuid, primary_key=True),
+    Column("last_position", BigInteger, nullable=False),
+    Column("first_position", BigInteger, nullable=False),
+    stamp(),
+    info=BY_PROFILE,
+    postgresql_with={"fillfactor": 50},
+)
+
+profile_log = Table(
+    "profile_log",
+    metadata,
+    Column("profile_id", Uuid, primary_key=True),
+    Column("position", BigInteger, primary_key=True),
+    Column("kind", SmallInteger, nullable=False),
+    Column("chat_id", Uuid),
+    Column("payload", JSONB),
+    stamp(),
+    Index("ix_profile_log_tx", "tx"),
+    info=BY_PROFILE,
+)
+
+origin = Table(
+    "origin",
+    metadata,
+    Column("id", SmallInteger, primary_key=True),
+    Column("generation", Uuid, nullable=False),
+    Column("base", BigInteger, nullable=False),
+    info=REFERENCE,
+)
+"""One row. ``generation`` names this line of history; ``base`` is added to transaction numbers, so that they go on
+rising in a new cluster."""

@@ -1,0 +1,39 @@
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+from attrs import frozen
+
+from application.ports.mailer import NotDelivered
+from domain.notification import Letter
+from infrastructure.smtp.writing import LetterWriter
+
+
+@frozen(kw_only=True)
+class Mailbox:
+    """
+    Where letters go when there is no mail server: a folder of ``.eml`` files, which any mail program opens. The link is
+    shown as well, for whoever sits at the terminal.
+    """
+
+    folder: Path
+    writer: LetterWriter
+    show: Callable[[str], None]
+
+    async def send(self, letter: Letter, token: str) -> None:
+        data = self.writer.write(letter, token).as_bytes()
+        name = f"{letter.created_at:%Y%m%d-%H%M%S}-{letter.id}.eml"
+        try:
+            await asyncio.to_thread(self._write, name, data)
+        except OSError as error:
+            raise NotDelivered(f"{self.folder}: {error.strerror}") from None
+        self.show(f"{letter.recipient.text}: {self.writer.link(token)}")
+
+    def _write(self, name: str, data: bytes) -> None:
+        # The link in it signs somebody in: for the owner's eyes. Whole or not there at all, for whoever watches the folder.
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        unfinished = self.folder / f".{name}.part"
+        unfinished.unlink(missing_ok=True)
+        unfinished.touch(mode=0o600)
+        unfinished.write_bytes(data)
+        unfinished.replace(self.folder / name)

@@ -1,0 +1,86 @@
+import asyncio
+import ssl
+from enum import StrEnum
+
+import aiosmtplib
+from attrs import field, frozen
+
+from application.ports.mailer import NotDelivered
+from domain.notification import Letter
+from infrastructure.smtp.writing import LetterWriter
+
+
+class Security(StrEnum):
+    TLS = "tls"
+    """From the first byte on: port 465."""
+    STARTTLS = "starttls"
+    """Asked for, and insisted on: port 587."""
+    NONE = "none"
+
+
+@frozen(kw_only=True)
+class MailServer:
+    host: str
+    port: int
+    security: Security
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    timeout: float = 10.0
+    """Seconds for the whole of one letter, from the connection to the server's consent."""
+    tls: ssl.SSLContext = field(factory=ssl.create_default_context, repr=False)
+    """Certificates and names are checked."""
+
+
+@frozen(kw_only=True)
+class SmtpMailer:
+    """Hands letters to a mail server, each over a connection of its own."""
+
+    server: MailServer
+    writer: LetterWriter
+
+    async def send(self, letter: Letter, token: str) -> None:
+        message = self.writer.write(letter, token)
+        sender, recipient = message["From"].addresses[0].addr_spec, message["To"].addresses[0].addr_spec
+        client = self._client()
+        try:
+            async with asyncio.timeout(self.server.timeout):
+                await client.connect()
+                await client.send_message(message, sender=sender, recipients=[recipient])
+        except aiosmtplib.SMTPRecipientsRefused as refused:
+            first = refused.recipients[0]
+            raise NotDelivered(f"recipient refused: {_said(first)}", for_good=_is_final(first)) from None
+        except aiosmtplib.SMTPDataError as refused:
+            raise NotDelivered(f"letter refused: {_said(refused)}", for_good=_is_final(refused)) from None
+        except aiosmtplib.SMTPResponseException as refused:
+            # Greeting, sender, credentials: between that server and us, and to be settled while the letter waits.
+            raise NotDelivered(f"{type(refused).__name__}: {_said(refused)}") from None
+        except TimeoutError:
+            raise NotDelivered(f"no answer within {self.server.timeout:g} s") from None
+        except (aiosmtplib.SMTPException, OSError) as error:
+            raise NotDelivered(f"{type(error).__name__}: {error}") from None
+        finally:
+            # Without QUIT: consent was given or not, and waiting for a goodbye could only lose it again.
+            client.close()
+
+    def _client(self) -> aiosmtplib.SMTP:
+        server = self.server
+        is_secure = server.security is not Security.NONE
+        return aiosmtplib.SMTP(
+            hostname=server.host,
+            local_hostname=self.writer.sender.domain,  # else it would ask the name service who we are
+            port=server.port,
+            username=server.username,
+            password=server.password,
+            use_tls=server.security is Security.TLS,
+            start_tls=server.security is Security.STARTTLS,
+            tls_context=server.tls if is_secure else None,
+            timeout=server.timeout,
+        )
+
+
+def _is_final(refused: aiosmtplib.SMTPResponseException) -> bool:
+    return 500 <= refused.code < 600
+
+
+def _said(refused: aiosmtplib.SMTPResponseException) -> str:
+    return f"{refused.code} {refused.message}"

@@ -1,0 +1,103 @@
+from attrs import frozen
+from starlette.requests import Request
+from starlette.responses import Response
+
+from application.accounts.refresh import Refresh
+from application.accounts.sign_out import SignOut
+from application.accounts.signed_in import SignedIn
+from application.messenger import Messenger
+from domain.session import Origin
+from interfaces.http.authentication import actor_of, find_bearer
+from interfaces.http.envelope import bare, success
+from interfaces.http.options import HttpOptions
+from interfaces.http.requests import form, json_object, query
+from interfaces.http.routes import Endpoint
+from interfaces.wire import codec
+
+REFRESH_COOKIE = "refresh_token"
+
+
+@frozen
+class Accounts:
+    """Signing up, in and out. Bodies hold access tokens alone; the refresh token is a cookie that no script can read."""
+
+    messenger: Messenger
+    options: HttpOptions
+
+    def routes(self) -> list[Endpoint]:
+        at = f"{self.options.prefix}/accounts"
+        return [
+            Endpoint("POST", f"{at}/sign-up/", self.sign_up),
+            Endpoint("POST", f"{at}/sign-in/", self.sign_in),
+            Endpoint("POST", f"{at}/sign-in/swagger/", self.sign_in_by_form),
+            Endpoint("POST", f"{at}/sign-out/", self.sign_out),
+            Endpoint("GET", f"{at}/me/", self.me),
+            Endpoint("GET", f"{at}/email/status/", self.email_status),
+            Endpoint("POST", f"{at}/email/confirm/", self.confirm_email),
+            Endpoint("POST", f"{at}/token/refresh/", self.refresh),
+        ]
+
+    async def sign_up(self, request: Request) -> Response:
+        command = codec.SIGN_UP.decode(await json_object(request), within="body")
+        signed_up = await self.messenger.sign_up(command)
+        return success(codec.account_json(signed_up.account_id, signed_up.email))
+
+    async def sign_in(self, request: Request) -> Response:
+        body = await json_object(request)
+        command = codec.SIGN_IN.decode(body, within="body", known=_known(request))
+        return self._signed_in(await self.messenger.sign_in(command))
+
+    async def sign_in_by_form(self, request: Request) -> Response:
+        fields = await form(request)
+        shape = codec.SIGN_IN_BY_EMAIL if "email" in fields else codec.SIGN_IN_BY_USERNAME
+        command = shape.decode(fields, within="body", known=_known(request))
+        signed_in = await self.messenger.sign_in(command)
+        answer = bare({"access_token": signed_in.access_token, "token_type": "bearer"})
+        answer.headers["Set-Cookie"] = self._cookie(signed_in.refresh_token)
+        return answer
+
+    async def sign_out(self, request: Request) -> Response:
+        command = SignOut(
+            access_token=find_bearer(request.headers), refresh_token=request.cookies.get(REFRESH_COOKIE)
+        )
+        await self.messenger.sign_out(command)
+        return success(
+            None, {"Set-Cookie": self._cookie('""', "; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT")}
+        )
+
+    async def me(self, request: Request) -> Response:
+        return success(codec.actor_json(await actor_of(request, self.messenger)))
+
+    async def email_status(self, request: Request) -> Response:
+        asked = query(request)
+        if "email" not in asked:
+            return success({"exists": False})
+        command = codec.EMAIL_STATUS.decode(asked, within="query")
+        return success({"exists": await self.messenger.email_status(command)})
+
+    async def confirm_email(self, request: Request) -> Response:
+        body = await json_object(request)
+        command = codec.CONFIRM_EMAIL.decode(body, within="body", known=_known(request))
+        return self._signed_in(await self.messenger.confirm_email(command))
+
+    async def refresh(self, request: Request) -> Response:
+        token = request.cookies.get(REFRESH_COOKIE, "")
+        command: Refresh = codec.REFRESH.decode(
+            await json_object(request), within="body", known={"token": token}
+        )
+        return self._signed_in(await self.messenger.refresh(command))
+
+    def _signed_in(self, signed_in: SignedIn) -> Response:
+        cookie = self._cookie(signed_in.refresh_token)
+        return success({"accessToken": signed_in.access_token}, {"Set-Cookie": cookie})
+
+    def _cookie(self, value: str, lifetime: str = "") -> str:
+        """Without a lifetime it goes with the browser's session."""
+        secure = "; Secure" if self.options.secure_cookies else ""
+        path = self.options.cookie_path
+        return f"{REFRESH_COOKIE}={value}{lifetime}; HttpOnly; Path={path}; SameSite=Lax{secure}"
+
+
+def _known(request: Request) -> dict[str, object]:
+    address = request.client.host if request.client else None
+    return {"origin": Origin(user_agent=request.headers.get("user-agent"), address=address)}

@@ -1,0 +1,147 @@
+"""
+The one table of this transport: what becomes which status, code and text.
+
+Kinds have statuses. Leaves are named where the original messenger had words of its own for them, and a route may say
+what it says instead: the same missing chat is 403 on its details and 404 on its history.
+"""
+
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from math import ceil
+from typing import Any, Final
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ExceptionHandler
+
+from application.errors import ApplicationError, NotAuthenticated, OutcomeUnknown, Overloaded, Unavailable
+from domain.account import AlreadyConfirmed, EmailTaken
+from domain.chat import ChatNotFound, MembersNotFound, NotAMember, NotTheOwner
+from domain.errors import Conflict, DomainError, Forbidden, Invalid, Limited, NotFound
+from domain.profile import ProfileNotFound, UsernameTaken
+from interfaces.http.envelope import Refusal, bare, refused
+from interfaces.http.middleware import BodyTooLarge
+from interfaces.wire.validation import RequestInvalid, Unreadable, echo
+
+Refusals = Mapping[type[Exception], Refusal]
+
+STATUS_OF: Final[Mapping[type[DomainError], int]] = {
+    Invalid: 422,
+    NotFound: 404,
+    Forbidden: 403,
+    Conflict: 409,
+    Limited: 429,
+}
+
+LEAVES: Final[Refusals] = {
+    EmailTaken: Refusal(409, "ACCOUNT_ALREADY_EXISTS", "Account already exists"),
+    UsernameTaken: Refusal(409, "USERNAME_TAKEN", "Username already taken"),
+    ProfileNotFound: Refusal(404, "NOT_FOUND", "Profile not found"),
+    BodyTooLarge: Refusal(413, "BODY_TOO_LARGE", "Request body too large"),
+    OutcomeUnknown: Refusal(503, "OUTCOME_UNKNOWN", "Nobody can tell whether this was done"),
+}
+
+CHAT_DETAILS: Final[Refusals] = dict.fromkeys(
+    (NotAMember, ChatNotFound), Refusal(403, "AUTH_ERROR", "Only chat members can see chat info")
+)
+CHAT_HISTORY: Final[Refusals] = dict.fromkeys(
+    (NotAMember, ChatNotFound), Refusal(404, "NOT_FOUND", "Chat not found")
+)
+OWNERS_ONLY: Final[Refusals] = dict.fromkeys(
+    (NotTheOwner, NotAMember, ChatNotFound), Refusal(403, "PROHIBITED_TO_DELETE", "Prohibited to delete chat")
+)
+"""For changing as for deleting, in the original's words."""
+
+AUTHENTICATION: Final[Mapping[str, str]] = {
+    "not_authenticated": "Not authenticated",
+    "token_invalid": "Token Invalid",
+    "token_expired": "Token expired",
+    "token_type": "Invalid token type",
+    "token_malformed": "Invalid JWT token",
+    "credentials_invalid": "Credentials invalid",
+}
+"""By `NotAuthenticated.reason`. Front ends match these texts."""
+
+
+def _not_authenticated(error: NotAuthenticated) -> Refusal:
+    text = AUTHENTICATION.get(error.reason, AUTHENTICATION["token_invalid"])
+    return Refusal(401, "AUTH_ERROR", text, {"WWW-Authenticate": "Bearer"})
+
+
+def _members_not_found(error: MembersNotFound) -> Refusal:
+    listed = ", ".join(f"UUID('{profile_id}')" for profile_id in error.missing)
+    return Refusal(400, "MEMBER_NOT_FOUND", f"{len(error.missing)} members not found: [{listed}]")
+
+
+def _already_confirmed(error: AlreadyConfirmed) -> Refusal:
+    return Refusal(409, "AUTH_ERROR", f"Account.ID: {error.account_id}. Already confirmed email")
+
+
+def _later(code: str, text: str) -> Callable[[Unavailable | Overloaded], Refusal]:
+    return lambda error: Refusal(503, code, text, {"Retry-After": str(max(1, ceil(error.retry_after)))})
+
+
+SAYING_MORE: Final[Mapping[type[Exception], Callable[[Any], Refusal]]] = {
+    NotAuthenticated: _not_authenticated,
+    MembersNotFound: _members_not_found,
+    AlreadyConfirmed: _already_confirmed,
+    Unavailable: _later("DATA_ERROR", "DataBase error"),
+    Overloaded: _later("OVERLOADED", "Too much waits already"),
+}
+"""Leaves whose text or headers depend on what they carry."""
+
+
+def refusal_of(error: Exception, of_route: Refusals) -> Refusal:
+    for kind in type(error).__mro__:
+        if kind in of_route:
+            return of_route[kind]
+        if kind in LEAVES:
+            return LEAVES[kind]
+        if kind in SAYING_MORE:
+            return SAYING_MORE[kind](error)
+        if kind in STATUS_OF and isinstance(error, DomainError):
+            return Refusal(STATUS_OF[kind], error.code.upper(), error.code.replace("_", " ").capitalize())
+    raise error
+
+
+def validation_refusal(error: RequestInvalid, status: int) -> Refusal:
+    fields = [
+        {
+            "field": fault.field,
+            "code": fault.fault.code,
+            "text": fault.fault.text,
+            "input": echo(fault.input),
+        }
+        for fault in error.faults
+    ]
+    message = f"{len(fields)} errors in schema"  # never in the singular: clients may match it
+    return Refusal(status, "UNEXPECTED_VALIDATION_ERROR", message, extra={"fields": fields})
+
+
+UNREADABLE_BODY: Final = {"detail": "There was an error parsing the body"}
+"""Outside the envelope, as the original messenger's framework answered."""
+
+
+def _framework_refusal(error: HTTPException) -> Refusal:
+    phrase = HTTPStatus(error.status_code).phrase
+    code = phrase.upper().replace(" ", "_")
+    return Refusal(error.status_code, code, phrase, error.headers or {})
+
+
+def exception_handlers(*, original_statuses: bool) -> dict[type[Exception], ExceptionHandler]:
+    async def refuse(request: Request, error: Exception) -> Response:
+        match error:
+            case RequestInvalid():
+                return refused(validation_refusal(error, 501 if original_statuses else 422))
+            case Unreadable():
+                return bare(UNREADABLE_BODY, 400)
+            case HTTPException():
+                if original_statuses and error.status_code in {404, 405}:
+                    return bare({"detail": error.detail}, error.status_code, error.headers)
+                return refused(_framework_refusal(error))
+        return refused(refusal_of(error, getattr(request.scope.get("route"), "refusals", {})))
+
+    return dict.fromkeys(
+        (DomainError, ApplicationError, BodyTooLarge, RequestInvalid, Unreadable, HTTPException), refuse
+    )

@@ -1,0 +1,234 @@
+"""
+What happens around every request: plain ASGI, so that nothing is buffered and sockets pass through untouched.
+
+From the outside in: a name for the request and a line in the log, CORS, the last resort, the limit of a body.
+"""
+
+import asyncio
+import logging
+import re
+from collections.abc import Callable, Collection
+from typing import Final
+from urllib.parse import quote
+
+from attrs import define, field, frozen
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
+from starlette.responses import PlainTextResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from interfaces.http.envelope import Refusal, refused
+
+access: Final = logging.getLogger("access")
+log: Final = logging.getLogger(__name__)
+
+REQUEST_ID: Final = "x-request-id"
+_PLAIN: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+CLIENT_LEFT: Final = 499
+"""For the log alone: nobody was there to be answered."""
+
+
+class BodyTooLarge(Exception):
+    pass
+
+
+def request_id(scope: Scope) -> str:
+    """As `Traced` keeps it. Empty where a scope never came through it."""
+    return str(scope.get("state", {}).get("request_id", ""))
+
+
+@frozen
+class Traced:
+    """
+    Gives each request a name, or takes the one it came with if it is a plain one, tells it to the client and logs what
+    came of it. Never in the log: query strings, which may hold tokens, and bodies.
+    """
+
+    app: ASGIApp
+    new_id: Callable[[], str]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self.app(scope, receive, send)
+            return
+        given = Headers(scope=scope).get(REQUEST_ID, "")
+        name = given if _PLAIN.fullmatch(given) else self.new_id()
+        scope.setdefault("state", {})["request_id"] = name
+        if scope["type"] == "websocket":
+            await self.app(scope, receive, send)
+        else:
+            await self._serve(scope, receive, send, name)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send, name: str) -> None:
+        status = CLIENT_LEFT
+        loop = asyncio.get_running_loop()
+        start = loop.time()
+
+        async def named(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                MutableHeaders(scope=message)[REQUEST_ID] = name
+            await send(message)
+
+        try:
+            await self.app(scope, receive, named)
+        finally:
+            method, path = scope["method"], _path_as_sent(scope)
+            client = scope.get("client")
+            access.info(
+                "%s %s %d",
+                method,
+                path,
+                status,
+                extra={
+                    "request_id": name,
+                    "method": method,
+                    "path": path,
+                    "status": status,
+                    "milliseconds": round((loop.time() - start) * 1000, 1),
+                    "client": client[0] if client else None,
+                },
+            )
+
+
+def _path_as_sent(scope: Scope) -> str:
+    # Decoded it could hold line breaks, and with them lines of its own in the log.
+    raw = scope.get("raw_path")
+    return raw.partition(b"?")[0].decode("latin-1") if raw else quote(scope["path"])
+
+
+@define
+class Cors:
+    """
+    Origins are allowed by name, with credentials. To the letter as the original messenger answered.
+
+    Not Starlette's: that refuses preflights for private networks, which the original let pass.
+    """
+
+    app: ASGIApp
+    origins: Collection[str]
+    methods: Collection[str] = ("GET", "POST", "OPTIONS", "DELETE", "PATCH", "PUT")
+    headers: Collection[str] = (
+        "Accept",
+        "Accept-Language",
+        "Access-Control-Allow-Headers",
+        "Access-Control-Allow-Origin",
+        "Authorization",
+        "Content-Language",
+        "Content-Type",
+        "Set-Cookie",
+    )
+    max_age: int = 600
+    _known_headers: frozenset[str] = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._known_headers = frozenset(header.lower() for header in self.headers)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        request = Headers(scope=scope)
+        origin = request.get("origin")
+        if origin is None:
+            await self.app(scope, receive, send)
+        elif scope["method"] == "OPTIONS" and "access-control-request-method" in request:
+            await self._preflight(origin, request)(scope, receive, send)
+        else:
+            await self.app(scope, receive, self._allowing(origin, send))
+
+    def _preflight(self, origin: str, request: Headers) -> Response:
+        headers = {
+            "Vary": "Origin",
+            "Access-Control-Allow-Methods": ", ".join(self.methods),
+            "Access-Control-Max-Age": str(self.max_age),
+            "Access-Control-Allow-Headers": ", ".join(self.headers),
+            "Access-Control-Allow-Credentials": "true",
+        }
+        wrong = []
+        if origin in self.origins:
+            headers["Access-Control-Allow-Origin"] = origin
+        else:
+            wrong.append("origin")
+        if request["access-control-request-method"] not in self.methods:
+            wrong.append("method")
+        wanted = request.get("access-control-request-headers", "")
+        if not self._known_headers.issuperset(
+            name.strip().lower() for name in wanted.split(",") if name.strip()
+        ):
+            wrong.append("headers")
+        if wrong:
+            return PlainTextResponse(f"Disallowed CORS {', '.join(wrong)}", 400, headers)
+        return PlainTextResponse("OK", headers=headers)
+
+    def _allowing(self, origin: str, send: Send) -> Send:
+        async def allow(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers["Access-Control-Allow-Credentials"] = "true"
+                if origin in self.origins:
+                    headers["Access-Control-Allow-Origin"] = origin
+                    headers.add_vary_header("Origin")
+            await send(message)
+
+        return allow
+
+
+@frozen
+class LastResort:
+    """Whatever nobody foresaw is 500 without a word about it, and a line in the log that says everything."""
+
+    app: ASGIApp
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        has_begun = False
+
+        async def noting(message: Message) -> None:
+            nonlocal has_begun
+            has_begun = True
+            await send(message)
+
+        try:
+            await self.app(scope, receive, noting)
+        except ClientDisconnect:
+            pass
+        except Exception:
+            name = request_id(scope)
+            log.exception("%s %s failed", scope["method"], _path_as_sent(scope), extra={"request_id": name})
+            if has_begun:
+                raise  # half an answer is out: the server must cut the connection, or it would look complete
+            refusal = Refusal(500, "SYSTEM_ERROR", "Internal server error", extra={"requestId": name})
+            await refused(refusal)(scope, receive, send)
+
+
+@frozen
+class BodyLimit:
+    """Whoever reads a body of more than ``most`` bytes is told so: before the first where the length was declared."""
+
+    app: ASGIApp
+    most: int
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        declared = Headers(scope=scope).get("content-length", "")
+        is_too_large = declared.isdecimal() and int(declared[:20]) > self.most
+        received = 0
+
+        async def measured() -> Message:
+            nonlocal received
+            if is_too_large:
+                raise BodyTooLarge
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > self.most:
+                raise BodyTooLarge
+            return message
+
+        await self.app(scope, measured, send)

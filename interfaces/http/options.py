@@ -1,0 +1,24 @@
+from attrs import frozen
+
+
+@frozen(kw_only=True)
+class HttpOptions:
+    """What an operator may choose about this interface; how it is named in the environment, `config` knows."""
+
+    prefix: str = ""
+    """Before every path, cookies included. Begins with a slash and does not end in one."""
+    cors_origins: tuple[str, ...] = ()
+    secure_cookies: bool = False
+    """Served over TLS: the refresh cookie must not travel otherwise."""
+    original_statuses: bool = False
+    """501 for requests that make no sense, bare bodies for 404 and 405: for front ends that insist."""
+    body_limit: int = 1024 * 1024
+    """In bytes."""
+    confirm_path: str = "/confirm-email"
+    """Where the link in a confirmation letter leads, prefix and all."""
+    history_page: int = 50
+    history_most: int = 200
+
+    @property
+    def cookie_path(self) -> str:
+        return f"{self.prefix}/accounts/"

@@ -1,0 +1,48 @@
+from attrs import frozen
+from starlette.requests import Request
+from starlette.responses import Response
+
+from application.messenger import Messenger
+from interfaces.http.authentication import actor_of
+from interfaces.http.envelope import success
+from interfaces.http.options import HttpOptions
+from interfaces.http.requests import json_object, path, query
+from interfaces.http.routes import Endpoint
+from interfaces.wire import codec
+
+
+@frozen
+class Profiles:
+    """One's own, which is an account's, and those of others."""
+
+    messenger: Messenger
+    options: HttpOptions
+
+    def routes(self) -> list[Endpoint]:
+        own, others = f"{self.options.prefix}/accounts/profile/", f"{self.options.prefix}/profiles/"
+        return [
+            Endpoint("GET", own, self.read_own),
+            Endpoint("PATCH", own, self.edit),
+            Endpoint("GET", others, self.find),
+            Endpoint("GET", others + "{profile_id}/", self.read),
+        ]
+
+    async def read_own(self, request: Request) -> Response:
+        actor = await actor_of(request, self.messenger)
+        return success(codec.own_profile_json(await self.messenger.read_own_profile(actor)))
+
+    async def edit(self, request: Request) -> Response:
+        actor = await actor_of(request, self.messenger)
+        command = codec.EDIT_PROFILE.decode(await json_object(request), within="body")
+        return success(codec.own_profile_json(await self.messenger.edit_profile(actor, command)))
+
+    async def find(self, request: Request) -> Response:
+        actor = await actor_of(request, self.messenger)
+        command = codec.FIND_PROFILES.decode(query(request), within="query")
+        found = await self.messenger.find_profiles(actor, command)
+        return success([codec.profile_json(profile) for profile in found])
+
+    async def read(self, request: Request) -> Response:
+        actor = await actor_of(request, self.messenger)
+        command = codec.READ_PROFILE.decode({}, within="query", path=path(request))
+        return success(codec.profile_json(await self.messenger.read_profile(actor, command)))

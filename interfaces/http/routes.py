@@ -1,0 +1,22 @@
+from collections.abc import Awaitable, Callable
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from interfaces.http.errors import Refusals
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+class Endpoint(Route):
+    """
+    One method on one path. HEAD is a method of its own, which nothing here has: the original answers it with 405.
+
+    ``refusals`` are what this route says in its own words, see `interfaces.http.errors`.
+    """
+
+    def __init__(self, method: str, path: str, handler: Handler, refusals: Refusals | None = None) -> None:
+        super().__init__(path, handler, methods=[method])
+        self.methods = {method}
+        self.refusals = refusals or {}

@@ -1,0 +1,263 @@
+"""
+The JSON of the REST interface: how requests for each command look, and how answers do.
+
+Names are camelCase. Sockets speak of the same things in snake_case, see `interfaces.wire.frames`.
+"""
+
+from typing import Final
+
+import orjson
+from attrs import frozen
+
+from application.accounts.confirm_email import ConfirmEmail
+from application.accounts.email_status import EmailStatus
+from application.accounts.refresh import Refresh
+from application.accounts.sign_in import SignIn
+from application.accounts.sign_up import SignUp
+from application.actor import Actor
+from application.chats.change import ChangeChat
+from application.chats.delete import DeleteChat
+from application.errors import NotAuthenticated
+from application.profiles.edit import EditProfile
+from application.profiles.find import FindProfiles
+from application.profiles.read import ReadProfile
+from application.views import ChatDetails, ChatView, HistoryPage, MessageView, ProfileView
+from domain.account import Email, EmailIncorrect, Password
+from domain.chat import DESCRIPTION_LIMIT
+from domain.chat import NAME_LIMIT as CHAT_NAME_LIMIT
+from domain.ids import ChatId, ProfileId
+from domain.profile import Name, Phone, Profile, Username
+from domain.session import Fingerprint
+from interfaces.wire.faults import NO_AT_SIGN, NOT_AN_ADDRESS, Finding, Refused
+from interfaces.wire.validation import Reads, shape
+from interfaces.wire.values import identity, integer, members, moment, nullable, text
+
+Json = dict[str, object]
+
+dumps: Final = orjson.dumps
+
+_text: Final = text()
+
+
+def _email(value: object) -> Email:
+    return Email(_text(value))
+
+
+def _strict_email(value: object) -> Email:
+    address = _text(value)
+    try:
+        return Email(address)
+    except EmailIncorrect:
+        raise Refused(Finding(NOT_AN_ADDRESS if "@" in address else NO_AT_SIGN, value)) from None
+
+
+def _password(value: object) -> Password:
+    return Password(_text(value))
+
+
+def _fingerprint(value: object) -> Fingerprint:
+    return Fingerprint(nullable(_text)(value))
+
+
+def _presented(value: object) -> str:
+    if presented := nullable(_text)(value):
+        return presented
+    raise NotAuthenticated("credentials_invalid")
+
+
+def _own_fingerprint(value: object) -> Fingerprint:
+    return Fingerprint(_presented(value))
+
+
+def _name(value: object) -> Name:
+    return Name(_text(value))
+
+
+def _username(value: object) -> Username:
+    return Username(_text(value))
+
+
+def _phone(value: object) -> Phone:
+    return Phone(_text(value))
+
+
+# What is asked of accounts and profiles
+
+SIGN_UP: Final = shape(SignUp, email=Reads(_email), password=Reads(_password, secret=True))
+
+SIGN_IN: Final = shape(
+    SignIn,
+    email=Reads(_email),
+    password=Reads(_text, secret=True),
+    fingerprint=Reads(_fingerprint, absent=None),
+)
+
+SIGN_IN_BY_USERNAME, SIGN_IN_BY_EMAIL = (
+    shape(
+        SignIn,
+        email=Reads(_strict_email, name=name),
+        password=Reads(_text, secret=True),
+        fingerprint=Reads(_fingerprint, absent="SWAGGER"),
+    )
+    for name in ("username", "email")
+)
+"""The form that Swagger UI sends has a ``username``, which is the e-mail address; ``email`` will do as well."""
+
+CONFIRM_EMAIL: Final = shape(
+    ConfirmEmail,
+    token=Reads(_presented, name="confirmationToken", secret=True, absent=None),
+    fingerprint=Reads(_own_fingerprint, absent=None),
+)
+
+REFRESH: Final = shape(Refresh, fingerprint=Reads(_fingerprint))
+
+EMAIL_STATUS: Final = shape(EmailStatus, email=Reads(_email))
+
+EDIT_PROFILE: Final = shape(
+    EditProfile,
+    first_name=Reads(nullable(_name)),
+    last_name=Reads(nullable(_name)),
+    middle_name=Reads(nullable(_name)),
+    username=Reads(nullable(_username)),
+    phone=Reads(nullable(_phone)),
+)
+
+FIND_PROFILES: Final = shape(FindProfiles, query=Reads(_text, absent=""), limit=Reads(integer(1)))
+
+READ_PROFILE: Final = shape(ReadProfile, profile_id=Reads(identity))
+
+# What is asked of chats
+
+
+@frozen(kw_only=True)
+class NewChat:
+    name: str
+    description: str | None = None
+    member_ids: tuple[ProfileId, ...] = ()
+
+
+@frozen(kw_only=True)
+class InChat:
+    """A request that says no more than which chat."""
+
+    chat_id: ChatId
+
+
+@frozen(kw_only=True)
+class HistoryQuery:
+    chat_id: ChatId
+    limit: int | None = None
+    offset: int | None = None
+    """A page number from 1 on, as in the original messenger: 0 is the first page too."""
+    before: int | None = None
+    after: int | None = None
+    around: int | None = None
+
+
+_chat_name: Final = text(1, CHAT_NAME_LIMIT)
+_description: Final = nullable(text(0, DESCRIPTION_LIMIT))
+
+CREATE_CHAT: Final = shape(
+    NewChat,
+    name=Reads(_chat_name),
+    description=Reads(_description),
+    member_ids=Reads(members, name="members"),
+)
+
+CHANGE_CHAT: Final = shape(
+    ChangeChat,
+    chat_id=Reads(identity),
+    name=Reads(_chat_name),
+    description=Reads(_description),
+    member_ids=Reads(members, name="members"),
+)
+
+DELETE_CHAT: Final = shape(DeleteChat, chat_id=Reads(identity))
+
+IN_CHAT: Final = shape(InChat, chat_id=Reads(identity))
+
+HISTORY: Final = shape(
+    HistoryQuery,
+    chat_id=Reads(identity),
+    limit=Reads(integer(1)),
+    offset=Reads(integer(0)),
+    before=Reads(integer(0)),
+    after=Reads(integer(0)),
+    around=Reads(integer(0)),
+)
+
+# What is answered
+
+
+def account_json(account_id: object, email: str) -> Json:
+    return {"email": email, "id": account_id}
+
+
+def actor_json(actor: Actor) -> Json:
+    return account_json(actor.account_id, actor.email) | {"profileId": actor.profile_id}
+
+
+def profile_json(profile: ProfileView) -> Json:
+    return {
+        "firstName": profile.first_name,
+        "lastName": profile.last_name,
+        "middleName": profile.middle_name,
+        "username": profile.username,
+        "id": profile.id,
+    }
+
+
+def own_profile_json(profile: Profile) -> Json:
+    """With what is shown to nobody but its owner."""
+    return profile_json(ProfileView.of(profile)) | {"phone": profile.phone.text if profile.phone else None}
+
+
+def message_json(view: MessageView) -> Json:
+    message = view.message
+    encoded: Json = {
+        "id": message.id,
+        "text": message.body.text,
+        "sender": profile_json(view.sender),
+        "readAt": None if view.read_at is None else moment(view.read_at),
+        "sentAt": moment(message.sent_at),
+        "chatId": message.chat_id,
+        "seq": message.seq,
+        "position": view.position,
+    }
+    if message.nonce is not None:
+        encoded["nonce"] = message.nonce.value
+    return encoded
+
+
+def chat_json(chat: ChatView) -> Json:
+    return {
+        "id": chat.id,
+        "name": chat.name,
+        "description": chat.description,
+        "owner": profile_json(chat.owner),
+        "kind": chat.kind,
+        "role": chat.role,
+        "lastMessage": None if chat.last_message is None else message_json(chat.last_message),
+        "unreadCount": chat.unread_count,
+        "readUpTo": chat.read_up_to,
+        "lastSeq": chat.last_seq,
+        "lastPosition": chat.last_position,
+        "memberCount": chat.member_count,
+    }
+
+
+def details_json(details: ChatDetails) -> Json:
+    return chat_json(details.chat) | {
+        "createdAt": moment(details.chat.created_at),
+        "updatedAt": moment(details.chat.updated_at),
+        "members": [profile_json(member) for member in details.members],
+    }
+
+
+def history_json(page: HistoryPage) -> Json:
+    return {
+        "totalCount": page.total_count,
+        "entities": [message_json(message) for message in page.messages],
+        "hasBefore": page.has_before,
+        "hasAfter": page.has_after,
+    }

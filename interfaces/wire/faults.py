@@ -1,0 +1,103 @@
+"""
+What can be wrong with a value that a client sent, in codes and texts that clients have come to know.
+
+The original messenger took both from its framework, and front ends show or match them; so they are contract, the one
+Russian text included.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from attrs import frozen
+
+from domain.account import EmailIncorrect, PasswordUnfit
+from domain.errors import Invalid
+from domain.message import UnstorableText
+from domain.profile import NameUnfit, PhoneUnfit, UsernameUnfit
+from domain.session import FINGERPRINT_LIMIT, FingerprintTooLong
+
+
+@frozen
+class Fault:
+    code: str
+    text: str
+
+
+MISSING: Final = Fault("missing", "Field required")
+NOT_AN_OBJECT: Final = Fault(
+    "model_attributes_type", "Input should be a valid dictionary or object to extract fields from"
+)
+NOT_JSON: Final = Fault("json_invalid", "JSON decode error")
+
+NOT_A_STRING: Final = Fault("string_type", "Input should be a valid string")
+NOT_A_LIST: Final = Fault("list_type", "Input should be a valid list")
+NOT_AN_INTEGER: Final = Fault(
+    "int_parsing", "Input should be a valid integer, unable to parse string as an integer"
+)
+INTEGER_TOO_LONG: Final = Fault(
+    "int_parsing_size", "Unable to parse input string as an integer, exceeded maximum size"
+)
+NOT_AN_IDENTITY: Final = Fault("uuid_type", "UUID input should be a string, bytes or UUID object")
+
+EMAIL_INCORRECT: Final = Fault("value_error", "Value error, Email incorrect")
+PASSWORD_INVALID: Final = Fault("value_error", "Value error, Password invalid")
+MEMBERS_REPEATED: Final = Fault("value_error", "Value error, Список участников содержит дубликаты")
+NO_AT_SIGN: Final = Fault(
+    "value_error", "value is not a valid email address: An email address must have an @-sign."
+)
+NOT_AN_ADDRESS: Final = Fault(
+    "value_error", "value is not a valid email address: It cannot be delivered to as it is written."
+)
+UNSTORABLE: Final = Fault("value_error", "Value error, NUL and lone surrogates cannot be kept")
+SEVERAL_PLACES: Final = Fault("value_error", "Value error, Only one of before, after and around can be given")
+NAME_UNFIT: Final = Fault("value_error", "Value error, Name incorrect")
+USERNAME_UNFIT: Final = Fault("value_error", "Value error, Username incorrect")
+PHONE_UNFIT: Final = Fault("value_error", "Value error, Phone incorrect")
+
+
+def too_short(least: int) -> Fault:
+    return Fault(
+        "string_too_short", f"String should have at least {least} character{'s' if least > 1 else ''}"
+    )
+
+
+def too_long(most: int) -> Fault:
+    return Fault("string_too_long", f"String should have at most {most} characters")
+
+
+def less_than(least: int) -> Fault:
+    return Fault("greater_than_equal", f"Input should be greater than or equal to {least}")
+
+
+def not_an_identity(what: str) -> Fault:
+    return Fault("uuid_parsing", f"Input should be a valid UUID, {what}")
+
+
+UNFIT: Final[Mapping[type[Invalid], Fault]] = {
+    EmailIncorrect: EMAIL_INCORRECT,
+    PasswordUnfit: PASSWORD_INVALID,
+    FingerprintTooLong: too_long(FINGERPRINT_LIMIT),
+    NameUnfit: NAME_UNFIT,
+    UsernameUnfit: USERNAME_UNFIT,
+    PhoneUnfit: PHONE_UNFIT,
+    UnstorableText: UNSTORABLE,
+    Invalid: Fault("value_error", "Value error, Input incorrect"),
+}
+"""What the domain's values say about a field, in the words of clients."""
+
+
+@frozen
+class Finding:
+    """A fault and where inside the value it is: ``at`` holds indexes of lists."""
+
+    fault: Fault
+    input: object
+    at: tuple[int, ...] = ()
+
+
+class Refused(Exception):
+    """A value cannot be what it is needed as."""
+
+    def __init__(self, *findings: Finding) -> None:
+        super().__init__(*findings)
+        self.findings = findings

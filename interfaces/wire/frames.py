@@ -1,0 +1,234 @@
+"""
+The frames of sockets: JSON objects in snake_case, one to a text frame.
+
+What a frame of a client asks for becomes the use case's command itself. What a frame tells is encoded here and nowhere
+else, once for all who hear it.
+"""
+
+from collections.abc import Mapping
+from typing import Any, assert_never
+
+import orjson
+from attrs import frozen
+
+from application.messages.send import Sent
+from application.ports.updates import ChatUpdate, NewMember, NewMessage, Typing
+from application.views import HistoryPage, MessageView, ProfileView
+from domain.errors import Invalid
+from domain.events import ChatChanged, MessagesRead
+from domain.ids import ChatId, ProfileId
+from domain.message import BODY_LIMIT, Nonce
+from interfaces.wire.values import moment
+
+Fields = Mapping[str, Any]
+
+class Malformed(Invalid):
+    """Not a JSON object."""
+
+    code = "malformed"
+
+
+def read(text: str) -> Fields:
+    """
+    Raises:
+        Malformed: Not a JSON object.
+    """
+    try:
+        fields = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise Malformed from error
+    if not isinstance(fields, dict):
+        raise Malformed
+    return fields
+
+
+@frozen
+class Frame:
+    """A text frame's content, made once and sent to many. ``size`` is in bytes."""
+
+    text: str
+    size: int
+
+
+def write(fields: Fields) -> Frame:
+    encoded = orjson.dumps(fields)
+    return Frame(encoded.decode(), len(encoded))
+
+
+# Answers to the socket that asked
+
+
+def auth_success(
+    *, user_id: ProfileId, chat_id: ChatId, session_id: object, epoch: str, seq: int, position: int, greeting: Fields
+) -> Frame:
+    return write(
+        {
+            "type": "auth_success",
+            "user_id": user_id,
+            "chat_id": chat_id,
+            "session_id": session_id,
+            "epoch": epoch,
+            "seq": seq,
+            "position": position,
+            **greeting,
+        }
+    )
+
+
+def greeting(*, heartbeat_interval: float, frame_limit: int) -> Fields:
+    """What a client is told about how we are talked to; the same for all."""
+    return {
+        "heartbeat_interval": heartbeat_interval,
+        "limits": {"text": BODY_LIMIT, "frame": frame_limit},
+    }
+
+
+def auth_error(message: str, code: str) -> Frame:
+    return write({"type": "auth_error", "message": message, "code": code})
+
+
+def error(message: str, code: str, nonce: str | None = None, **more: Any) -> Frame:
+    named = {"nonce": nonce} if nonce is not None else {}
+    return write({"type": "error", "message": message, "code": code, **named, **more})
+
+
+def message_ack(nonce: Nonce, sent: Sent) -> Frame:
+    message = sent.event.message
+    return write(
+        {
+            "type": "message_ack",
+            "nonce": nonce.value,
+            "id": message.id,
+            "seq": message.seq,
+            "position": sent.event.position,
+            "sent_at": moment(message.sent_at),
+            "duplicate": sent.duplicate,
+        }
+    )
+
+
+def chat_history(page: HistoryPage, unread_count: int) -> Frame:
+    return write(
+        {
+            "type": "chat_history",
+            "messages": [message_fields(view) for view in page.messages],
+            "total_count": page.total_count,
+            "unread_count": unread_count,
+        }
+    )
+
+
+def unread_count(chat_id: ChatId, count: int) -> Frame:
+    return write({"type": "unread_count", "chat_id": chat_id, "count": count})
+
+
+def pong(id: Any) -> Frame:
+    return write({"type": "pong", "id": id})
+
+
+# What everybody is told
+
+
+def told(update: ChatUpdate) -> Frame:
+    """A durable frame. It says where in the chat's log it stands, and where its reader stood before."""
+    fields: Fields
+    match update:
+        case NewMessage():
+            fields = {"type": "new_message", "message": message_fields(update.view)}
+        case ChatChanged():
+            fields = {
+                "type": "chat_changed",
+                "name": update.name,
+                "description": update.description,
+                "by": update.by,
+                "timestamp": moment(update.at),
+            }
+        case NewMember():
+            fields = {
+                "type": "member_added",
+                "member": profile_fields(update.member),
+                "by": update.by,
+                "timestamp": moment(update.at),
+            }
+        case _:
+            assert_never(update)
+    return write(
+        {
+            **fields,
+            "chat_id": update.chat_id,
+            "position": update.position,
+            "after": update.position - 1,
+        }
+    )
+
+
+def typing(update: Typing) -> Frame:
+    return write(
+        {
+            "type": "typing",
+            "chat_id": update.chat_id,
+            "user_id": update.profile_id,
+            "is_typing": update.is_typing,
+            "timestamp": moment(update.at),
+        }
+    )
+
+
+def messages_read(read: MessagesRead) -> Frame:
+    return write(
+        {
+            "type": "messages_read",
+            "chat_id": read.chat_id,
+            "read_by": read.reader_id,
+            "message_ids": list(read.message_ids),
+            "read_count": read.count,
+            "from_seq": read.from_seq,
+            "to_seq": read.to_seq,
+            "timestamp": moment(read.at),
+        }
+    )
+
+
+def your_messages_read(read: MessagesRead, author_id: ProfileId) -> Frame:
+    return write(
+        {
+            "type": "your_messages_read",
+            "chat_id": read.chat_id,
+            "read_by": read.reader_id,
+            "read_count": read.by_author[author_id],
+            "timestamp": moment(read.at),
+        }
+    )
+
+
+# What stands in frames
+
+
+def message_fields(view: MessageView) -> Fields:
+    message = view.message
+    sent_at = moment(message.sent_at)
+    nonce = {"nonce": message.nonce.value} if message.nonce else {}
+    return {
+        "id": message.id,
+        "created_at": sent_at,
+        "updated_at": sent_at,
+        "text": message.body.text,
+        "sender": profile_fields(view.sender),
+        "read_at": moment(view.read_at) if view.read_at else None,
+        "sent_at": sent_at,
+        "chat_id": message.chat_id,
+        "sender_id": view.sender.id,
+        "seq": message.seq,
+        "position": view.position,
+        **nonce,
+    }
+
+
+def profile_fields(profile: ProfileView) -> Fields:
+    return {
+        "first_name": profile.first_name,
+        "last_name": profile.last_name,
+        "middle_name": profile.middle_name,
+        "username": profile.username,
+        "id": profile.id,
+    }

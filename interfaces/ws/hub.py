@@ -1,0 +1,301 @@
+"""
+Who on this node listens to which chat.
+
+A channel is one chat as this node hears it: how far it has been told, and to whom. All listeners of a channel stand at
+its position, so that a position is kept by chat and none by connection. An update that does not follow the channel's
+position is early: it waits for its neighbours, and what does not come is read from the log, for everybody.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final, assert_never
+
+from attrs import Factory, define, field
+
+from application.errors import ApplicationError
+from application.ports.changes import Changes, Cursor, ReadRange
+from application.ports.updates import ChatUpdate, Moved, NewMember, NewMessage, Typing, Update
+from application.views import Snapshot
+from domain.events import ChatAdded, ChatChanged, ChatRemoved, MessagesRead, SessionEnded
+from domain.ids import ChatId, Position, ProfileId, SessionId
+from interfaces.wire import frames
+from interfaces.ws.connection import POLICY, SESSION_OVER, Connection
+
+log: Final = logging.getLogger(__name__)
+
+PAGE: Final = 100
+"""Entries of a log that are read at once."""
+
+REMEMBERED: Final = 10_000
+"""Sessions that ended lately, for a socket that was let in just before and joins just after."""
+
+RESTART: Final = 1012
+
+BREATH: Final = 0.01
+"""Seconds between two pages of what everybody missed, so that healthy readers can keep up."""
+
+ReadKey = tuple[ChatId, ProfileId, int, int]
+
+
+@define(eq=False)
+class Channel:
+    chat_id: ChatId
+    position: Position | None = None
+    """None until somebody has entered: what happens before that is in their snapshot."""
+    heard: Position = Position(0)
+    """The greatest position that was named, told or not."""
+    listeners: dict[Connection, None] = Factory(dict)
+    guests: dict[Connection, None] = Factory(dict)
+    """Those who hear when it ends, but not what is said: on their way in, or detached."""
+    early: dict[Position, ChatUpdate] = Factory(dict)
+    healing: asyncio.Lock = Factory(asyncio.Lock)
+    is_scheduled: bool = False
+
+    @property
+    def is_behind(self) -> bool:
+        return self.position is not None and self.position < self.heard
+
+
+@define(eq=False, kw_only=True)
+class Hub:
+    """`run` heals: from the log of a chat where something is missing, from a cursor over all logs each ``interval``."""
+
+    snapshot: Callable[[ProfileId, ChatId, int], Awaitable[Snapshot]]
+    log: Callable[[ChatId, Position, int], Awaitable[Sequence[ChatUpdate]]]
+    changes: Changes
+    interval: float = 1.0
+    """Seconds."""
+    _channels: dict[ChatId, Channel] = field(init=False, factory=dict)
+    _sessions: dict[SessionId, dict[Connection, None]] = field(init=False, factory=dict)
+    _ended: dict[SessionId, None] = field(init=False, factory=dict)
+    _told: set[ReadKey] = field(init=False, factory=set)
+    """Acts of reading that were told and that the cursor has not passed yet."""
+    _healers: asyncio.TaskGroup | None = field(init=False, default=None)
+
+    # Coming and going
+
+    async def enter(
+        self, connection: Connection, history: int, drained: Callable[[], Awaitable[None]]
+    ) -> None:
+        """
+        Welcome a connection whose actor is known, and let it listen from exactly where its snapshot ends.
+
+        It is registered before the snapshot is read, so that an end that comes meanwhile reaches it. Between the last
+        comparison of positions and its going live there is no await.
+
+        Raises:
+            DomainError: It may not enter.
+            Unavailable: Storage did not answer.
+        """
+        channel = self._register(connection)
+        snapshot = await self.snapshot(connection.profile_id, connection.chat_id, history)
+        connection.welcome(snapshot)
+        position = snapshot.position
+        if channel.position is None:
+            channel.position = position
+        channel.heard = max(channel.heard, position)
+        while channel.position != position and connection.is_entering:
+            if channel.position < position:
+                await self._heal(channel)
+                continue
+            await drained()
+            for update in await self.log(connection.chat_id, position, PAGE):
+                if update.position <= channel.position:
+                    connection.tell(frames.told(update), update)
+                    position = update.position
+        if connection.is_entering:
+            del channel.guests[connection]
+            channel.listeners[connection] = None
+            connection.opened()
+        self._heal_soon(channel)
+
+    def detach(self, connection: Connection) -> None:
+        """It hears no more of what is said, but still when the chat or its session ends."""
+        channel = self._channels.get(connection.chat_id)
+        if channel and connection in channel.listeners:
+            del channel.listeners[connection]
+            channel.guests[connection] = None
+
+    def leave(self, connection: Connection) -> None:
+        if channel := self._channels.get(connection.chat_id):
+            channel.listeners.pop(connection, None)
+            channel.guests.pop(connection, None)
+            if not channel.listeners and not channel.guests:
+                del self._channels[connection.chat_id]
+        if connection.actor and (ours := self._sessions.get(connection.session_id)):
+            ours.pop(connection, None)
+            if not ours:
+                del self._sessions[connection.session_id]
+
+    def _register(self, connection: Connection) -> Channel:
+        channel = self._channels.get(connection.chat_id)
+        if channel is None:
+            channel = self._channels[connection.chat_id] = Channel(connection.chat_id)
+        channel.guests[connection] = None
+        self._sessions.setdefault(connection.session_id, {})[connection] = None
+        if connection.session_id in self._ended:
+            connection.end(SESSION_OVER, "session ended")
+        return channel
+
+    # What happens
+
+    def receive(self, updates: Sequence[Update]) -> None:
+        """Tell who listens. Encodes once, writes to outboxes, waits for nobody."""
+        for update in updates:
+            match update:
+                case NewMessage() | ChatChanged() | NewMember():
+                    self._advance(update)
+                case Moved():
+                    self._hear_of(update.chat_id, update.position)
+                case MessagesRead():
+                    self._told.add(_key(update.chat_id, update.reader_id, update.from_seq, update.to_seq))
+                    self._tell_read(update)
+                case Typing():
+                    self._tell_typing(update)
+                case ChatRemoved():
+                    self._end_in_chat(update)
+                case SessionEnded():
+                    self._end_session(update)
+                case ChatAdded():
+                    pass  # concerns sockets that hear of all chats
+                case _:
+                    assert_never(update)
+
+    def _advance(self, update: ChatUpdate) -> None:
+        channel = self._channels.get(update.chat_id)
+        if channel is None:
+            return
+        channel.heard = max(channel.heard, update.position)
+        if channel.position is None or update.position <= channel.position:
+            return
+        if update.position > channel.position + 1:
+            if len(channel.early) < PAGE:
+                channel.early[update.position] = update
+            self._heal_soon(channel)
+            return
+        self._tell(channel, update)
+        while channel.early and (following := channel.early.pop(Position(channel.position + 1), None)):
+            self._tell(channel, following)
+
+    def _tell(self, channel: Channel, update: ChatUpdate) -> None:
+        """``update`` is the one after the channel's position."""
+        channel.position = update.position
+        if channel.listeners:
+            frame = frames.told(update)
+            for connection in channel.listeners:
+                connection.tell(frame, update)
+
+    def _hear_of(self, chat_id: ChatId, position: Position | None) -> None:
+        channel = self._channels.get(chat_id)
+        if channel is None:
+            return
+        if position is None:  # it may have moved, nobody knows how far: one entry will show
+            position = Position((channel.position or 0) + 1)
+        channel.heard = max(channel.heard, position)
+        self._heal_soon(channel)
+
+    def _tell_read(self, read: MessagesRead) -> None:
+        channel = self._channels.get(read.chat_id)
+        if channel is None or not channel.listeners:
+            return
+        everybody = frames.messages_read(read)
+        theirs = {author_id: frames.your_messages_read(read, author_id) for author_id in read.by_author}
+        for connection in channel.listeners:
+            connection.tell(everybody)
+            if own := theirs.get(connection.profile_id):
+                connection.tell(own)
+
+    def _tell_typing(self, update: Typing) -> None:
+        channel = self._channels.get(update.chat_id)
+        if channel is None or not channel.listeners:
+            return
+        frame = frames.typing(update)
+        for connection in channel.listeners:
+            if connection.profile_id != update.profile_id:
+                connection.tell(frame, ephemeral=True)
+
+    def _end_in_chat(self, removed: ChatRemoved) -> None:
+        if channel := self._channels.get(removed.chat_id):
+            for connection in (*channel.listeners, *channel.guests):
+                if connection.profile_id == removed.profile_id:
+                    connection.end(POLICY, "Chat not found")
+
+    def _end_session(self, ended: SessionEnded) -> None:
+        self._ended[ended.session_id] = None
+        if len(self._ended) > REMEMBERED:
+            del self._ended[next(iter(self._ended))]
+        for connection in self._sessions.get(ended.session_id, ()):
+            connection.end(SESSION_OVER, "session ended")
+
+    # What was missed
+
+    async def run(self) -> None:
+        """Until it is cancelled."""
+        async with asyncio.TaskGroup() as self._healers:
+            cursor: Cursor | None = None
+            while True:
+                try:
+                    cursor = await self._look(cursor)
+                except ApplicationError as error:
+                    log.warning("could not look for what was missed", extra={"reason": error.code})
+                await asyncio.sleep(self.interval)
+
+    async def _look(self, cursor: Cursor | None) -> Cursor:
+        if cursor is None:
+            return await self.changes.now()
+        news = await self.changes.since(cursor)
+        if news.cursor.epoch != cursor.epoch:
+            log.warning("storage tells another history now: all sockets begin anew")
+            for channel in self._channels.values():
+                for connection in (*channel.listeners, *channel.guests):
+                    connection.end(RESTART, "history changed")
+            return news.cursor
+        for chat_id, position in news.moved.items():
+            self._hear_of(chat_id, position)
+        self.receive(news.personal)
+        for read in news.read:
+            await self._recall(read)
+        return news.cursor
+
+    async def _recall(self, read: ReadRange) -> None:
+        key = _key(read.chat_id, read.reader_id, read.from_seq, read.to_seq)
+        if key in self._told:
+            self._told.discard(key)
+        elif read.chat_id in self._channels:
+            self._tell_read(await self.changes.recall(read))
+
+    def _heal_soon(self, channel: Channel) -> None:
+        if channel.is_behind and not channel.is_scheduled and self._healers:
+            channel.is_scheduled = True
+            self._healers.create_task(self._heal_later(channel))
+
+    async def _heal_later(self, channel: Channel) -> None:
+        try:
+            await asyncio.sleep(0)  # what is early may have its neighbours in the same tick
+            while channel.is_behind and self._channels.get(channel.chat_id) is channel:
+                try:
+                    await self._heal(channel)
+                except ApplicationError as error:
+                    log.warning("could not read what was missed", extra={"reason": error.code})
+                    await asyncio.sleep(self.interval)
+        finally:
+            channel.is_scheduled = False
+
+    async def _heal(self, channel: Channel) -> None:
+        """Read what lies between the channel's position and the greatest one heard of, and tell it to everybody."""
+        async with channel.healing:
+            while channel.is_behind:
+                assert channel.position is not None
+                missed = await self.log(channel.chat_id, channel.position, PAGE)
+                for update in missed:
+                    self._advance(update)
+                if not missed:
+                    channel.heard = channel.position  # the hint was wrong: there is nothing there
+                elif channel.is_behind:
+                    await asyncio.sleep(BREATH)
+            channel.early.clear()
+
+
+def _key(chat_id: ChatId, reader_id: ProfileId, from_seq: int, to_seq: int) -> ReadKey:
+    return chat_id, reader_id, from_seq, to_seq

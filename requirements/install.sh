@@ -1,0 +1,34 @@
+#!/bin/sh
+# Called by the Makefile: `install.sh run|dev STAMP` makes .venv/ hold what requirements/run.txt or dev.txt pins, and
+# touches STAMP when it does.
+set -eu
+
+what=$1 stamp=$2
+
+# A name on the PATH is not yet a Python: version managers put up stand-ins that fail when they are called.
+for python in python3.13 python3.12 python3.11 python3.14 python3 none; do
+    if [ "$python" = none ]; then
+        echo "No Python from 3.11 to 3.14 was found: install one (on Debian and Ubuntu: apt-get install python3 python3-venv)." >&2
+        exit 1
+    fi
+    "$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' 2>/dev/null && break
+done
+
+if ! .venv/bin/python -c 'import sys, pip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' 2>/dev/null; then
+    rm -rf .venv
+    if ! "$python" -m venv .venv >/dev/null 2>&1; then
+        rm -rf .venv
+        version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+        echo "Python's venv is missing: install python3-venv (on Debian and Ubuntu: apt-get install python3-venv, or python$version-venv)." >&2
+        exit 1
+    fi
+fi
+
+echo "Setting up .venv with $(.venv/bin/python --version) ..."
+pip() { .venv/bin/python -m pip --disable-pip-version-check --no-input -qq "$@"; }
+pip install --require-hashes --only-binary :all: -r "requirements/$what.txt" -r requirements/build.txt
+pip install --no-deps --no-build-isolation --no-index --editable .
+
+mkdir -p "$(dirname "$stamp")"
+rm -f "$(dirname "$stamp")/$what"-*
+touch "$stamp"

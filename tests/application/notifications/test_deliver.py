@@ -1,0 +1,145 @@
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+
+import pytest
+from attrs import define, field
+
+from application.notifications.deliver import DeliverDueLettersHandler
+from application.ports.mailer import NotDelivered
+from domain.notification import Letter, Outcome
+from tests.accounts_world import AccountsWorld, letters_in
+
+
+@define
+class Carrier:
+    """A mail server that answers as it is told, and sees what the worker sees."""
+
+    answer: Callable[[Letter], Awaitable[None]]
+    seen: list[str] = field(factory=list)
+
+    async def send(self, letter: Letter, token: str) -> None:
+        self.seen.append(token)
+        await self.answer(letter)
+
+
+def delivering(
+    people: AccountsWorld, answer: Callable[[Letter], Awaitable[None]]
+) -> DeliverDueLettersHandler:
+    return DeliverDueLettersHandler(
+        begin=people.begin, clock=people.clock, mailer=Carrier(answer), tokens=people.tokens
+    )
+
+
+async def letters(people: AccountsWorld) -> list[Letter]:
+    async with people.begin() as work:
+        return list(await work.letters.lock_due(people.clock.now() + timedelta(days=1), 100))
+
+
+async def test_each_is_sent_once(people: AccountsWorld) -> None:
+    for number in range(3):
+        await people.sign_up_as(f"person{number}@example.com")
+    assert not await people.deliver()
+    assert not await people.deliver()
+    assert len(people.links) == len(letters_in(people.mail)) == 3
+    assert await letters(people) == []
+
+
+async def test_ten_at_once_and_it_says_when_there_may_be_more(people: AccountsWorld) -> None:
+    for number in range(11):
+        await people.sign_up_as(f"person{number}@example.com")
+    assert await people.deliver()
+    assert len(people.links) == 10
+    assert not await people.deliver()
+    assert len(people.links) == 11
+
+
+async def test_the_claim_is_committed_before_anything_is_sent(people: AccountsWorld) -> None:
+    await people.sign_up_as("new@example.com")
+    other_pass = people.deliver
+
+    async def while_sending(_: Letter) -> None:
+        await other_pass()
+        assert people.links == []
+
+    await delivering(people, while_sending)()
+
+
+async def test_a_worker_that_died_leaves_a_claim_that_runs_out(people: AccountsWorld) -> None:
+    await people.sign_up_as("new@example.com")
+
+    async def die(_: Letter) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        await delivering(people, die)()
+    await people.deliver()
+    assert people.links == []
+    people.clock.pass_by(minutes=5)
+    await people.deliver()
+    assert len(people.links) == 1
+
+
+async def test_a_refusal_for_now_is_tried_again_after_a_pause(people: AccountsWorld) -> None:
+    await people.sign_up_as("new@example.com")
+
+    async def refuse(_: Letter) -> None:
+        raise NotDelivered("421 later")
+
+    await delivering(people, refuse)()
+    (letter,) = await letters(people)
+    assert (letter.attempts, letter.reason, letter.outcome) == (1, "421 later", Outcome.PREPARED)
+    await people.deliver()
+    assert people.links == []
+    people.clock.pass_by(seconds=15)
+    await people.deliver()
+    assert len(people.links) == 1
+
+
+async def test_a_refusal_for_good_is_the_end(people: AccountsWorld) -> None:
+    await people.sign_up_as("new@example.com")
+
+    async def refuse(_: Letter) -> None:
+        raise NotDelivered("550 nobody here", for_good=True)
+
+    await delivering(people, refuse)()
+    assert await letters(people) == []
+
+
+async def test_one_refused_letter_does_not_hold_up_the_others(people: AccountsWorld) -> None:
+    await people.sign_up_as("one@example.com")
+    await people.sign_up_as("two@example.com")
+
+    async def refuse_the_first(letter: Letter) -> None:
+        if letter.recipient.text == "one@example.com":
+            raise NotDelivered("550 nobody here", for_good=True)
+
+    deliver = delivering(people, refuse_the_first)
+    await deliver()
+    assert await letters(people) == []
+
+
+async def test_a_repeated_letter_has_the_same_link(people: AccountsWorld) -> None:
+    """Signed again from what the letter keeps. Nothing that is stored could stand in for the token."""
+    await people.sign_up_as("new@example.com")
+
+    async def lose_the_answer(_: Letter) -> None:
+        raise NotDelivered("nobody can tell")
+
+    carrier = Carrier(lose_the_answer)
+    deliver = DeliverDueLettersHandler(
+        begin=people.begin, clock=people.clock, mailer=carrier, tokens=people.tokens
+    )
+    for _ in range(2):
+        await deliver()
+        people.clock.pass_by(minutes=10)
+    first, second = carrier.seen
+    assert first == second
+    await people.confirm(first)
+
+
+async def test_a_letter_is_given_up_when_its_link_has_expired(people: AccountsWorld) -> None:
+    await people.sign_up_as("new@example.com")
+    people.clock.pass_by(days=2)
+    await people.deliver()
+    assert people.links == []
+    assert await letters(people) == []

@@ -1,0 +1,97 @@
+"""What no file of the project may hold."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+# In pieces, so that this file does not hold them itself.
+REGISTRIES = [
+    ".".join(parts)
+    for parts in (
+        ("pypi", "org"),
+        ("pythonhosted", "org"),
+        ("npmjs", "org"),
+        ("debian", "org"),
+        ("golang", "org"),
+    )
+]
+MACHINE = ["/" + place for place in ("work/", "opt/pypi", "opt/wheels", "root/", "home/")]
+HIDING = "TYPE_" + "CHECKING"
+
+
+def files() -> Iterator[Path]:
+    """Everything here that .gitignore does not name."""
+    ignored = (ROOT / ".gitignore").read_text().split()
+    waiting = [ROOT]
+    while waiting:
+        for path in sorted(waiting.pop().iterdir()):
+            name = f"{path.name}/" if path.is_dir() else path.name
+            if (
+                name == ".git/"
+                or path.name == ".git"
+                or any(Path(name).match(each.strip("/")) for each in ignored)
+            ):
+                continue
+            if path.is_dir():
+                waiting.append(path)
+            else:
+                yield path
+
+
+def mentions(text: str, unwanted: list[str]) -> list[str]:
+    return [each for each in unwanted if each in text]
+
+
+def hides_imports(source: str) -> bool:
+    return re.search(rf"\b{HIDING}\b", source) is not None
+
+
+@pytest.fixture(scope="module")
+def texts() -> dict[str, str]:
+    return {str(path.relative_to(ROOT)): path.read_text(errors="replace") for path in files()}
+
+
+def test_finds_the_files(texts: dict[str, str]) -> None:
+    assert {"pyproject.toml", "config/settings.py", ".ci/run", "requirements/run.txt"} <= texts.keys()
+    assert not [name for name in texts if name.startswith((".venv", ".git/", "var/"))]
+
+
+def test_no_registry_is_named(texts: dict[str, str]) -> None:
+    assert {name: found for name, text in texts.items() if (found := mentions(text, REGISTRIES))} == {}
+
+
+def test_no_path_of_a_machine(texts: dict[str, str]) -> None:
+    assert {name: found for name, text in texts.items() if (found := mentions(text, MACHINE))} == {}
+
+
+def test_no_import_is_hidden(texts: dict[str, str]) -> None:
+    hidden = [name for name, text in texts.items() if name.endswith(".py") and hides_imports(text)]
+    assert hidden == []
+
+
+def test_pinned_requirements_have_hashes_and_no_addresses(texts: dict[str, str]) -> None:
+    for what in ("run", "build", "dev"):
+        text = texts[f"requirements/{what}.txt"]
+        pins = re.findall(
+            r"^([a-z0-9-]+)==\S+.*\n(?:    --hash=sha256:[0-9a-f]{64}(?: \\)?\n)+", text, re.MULTILINE
+        )
+        assert len(pins) == len(re.findall(r"^\S", text, re.MULTILINE)) > 0
+        assert "://" not in text
+
+
+def test_tests_run_with_what_runs(texts: dict[str, str]) -> None:
+    def pins(what: str) -> set[str]:
+        return set(re.findall(r"^\S+==\S+", texts[f"requirements/{what}.txt"], re.MULTILINE))
+
+    assert pins("run") | pins("build") <= pins("dev")
+
+
+def test_sees_violations() -> None:
+    assert mentions(f"--index-url https://{REGISTRIES[0]}/simple", REGISTRIES) == [REGISTRIES[0]]
+    assert mentions(f"cd {MACHINE[0]}main", MACHINE) == [MACHINE[0]]
+    assert hides_imports(f"from typing import {HIDING}\n")
+    assert not hides_imports(f"{HIDING}_OF_TYPES = 1\n")

@@ -1,0 +1,169 @@
+import json
+import logging
+import os
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from config.logging import LEFT_OUT, Json, Lines, Readable, set_up
+from config.settings import Environment, Log, Settings
+
+
+def record(message: str = "something happened", *arguments: object, **extra: object) -> logging.LogRecord:
+    made = logging.makeLogRecord(
+        {
+            "name": "some.where",
+            "levelname": "INFO",
+            "levelno": logging.INFO,
+            "msg": message,
+            "args": arguments,
+        }
+    )
+    vars(made).update(extra)
+    return made
+
+
+def failed(error: Exception) -> logging.LogRecord:
+    return record(exc_info=(type(error), error, None))
+
+
+@pytest.fixture
+def pipe() -> Iterator[tuple[int, int]]:
+    """Nobody reads unless the test does."""
+    reading, writing = os.pipe()
+    yield reading, writing
+    for end in (reading, writing):
+        try:
+            os.close(end)
+        except OSError:
+            continue
+
+
+def test_json_is_one_line_with_everything() -> None:
+    line = Json().format(record("хорошо %s", "a\nb", chat="c1", took=0.5, path=Path("x")))
+    assert "\n" not in line
+    told = json.loads(line)
+    assert told.pop("time").endswith("+00:00")
+    assert told == {
+        "level": "INFO",
+        "logger": "some.where",
+        "message": "хорошо a\nb",
+        "chat": "c1",
+        "took": 0.5,
+        "path": "x",
+    }
+
+
+def test_readable_is_one_line_too() -> None:
+    line = Readable().format(record("a\nb", chat="c 1", empty="", forged='x" level=ERROR\n'))
+    _, rest = line.split(" ", 1)
+    assert rest == 'INFO some.where a\\nb chat="c 1" empty="" forged="x\\" level=ERROR\\n"'
+
+
+@pytest.mark.parametrize("formatter", [Json(), Readable()])
+def test_private_things_are_left_out(formatter: logging.Formatter) -> None:
+    token = "eyJhbGciOiJIUzI1NiJ9.eyJ1c2VySWQiOiIxIn0.c2lnbmF0dXJl"
+    for made in (
+        record(f"refused {token}"),
+        record("refused", why=f"GET /confirm-email?token={token[20:]}&x=1"),
+        record("signed in", password="hunter2", Token="hunter2", text="hunter2"),
+        record("connecting to postgresql://me:hunter2@db/messenger"),
+        failed(ValueError(f"bad token {token}")),
+        failed(ValueError('new row violates\nDETAIL:  Failing row contains (1, hunter2, "hunter2").')),
+        failed(
+            ValueError(
+                "(psycopg.Error) x\n[SQL: INSERT ...]\n[parameters: {'text': 'hunter2'}]\n(Background)"
+            )
+        ),
+    ):
+        line = formatter.format(made)
+        assert LEFT_OUT in line
+        assert "hunter2" not in line
+        assert token[20:] not in line
+
+
+def test_what_cannot_be_formatted_is_told_all_the_same(pipe: tuple[int, int]) -> None:
+    reading, writing = pipe
+    lines = Lines(writing)
+    lines.setFormatter(Json())
+    lines.handle(record("%d", "no number"))
+    lines.close()
+    assert b"cannot be formatted: '%d'" in os.read(reading, 1000)
+
+
+def test_a_reader_who_does_not_read_costs_lines_and_nothing_else(pipe: tuple[int, int]) -> None:
+    reading, writing = pipe
+    lines = Lines(writing, most_waiting=100)
+    lines.setFormatter(Json())
+    began = time.monotonic()
+    for number in range(5000):
+        lines.handle(record("x" * 200, number=number))
+    assert time.monotonic() - began < 2
+    parts: list[bytes] = []
+
+    def read() -> None:
+        while part := os.read(reading, 65536):
+            parts.append(part)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    lines.close()
+    os.close(writing)
+    reader.join()
+    told = [json.loads(line) for line in b"".join(parts).splitlines()]
+    numbers = [each["number"] for each in told if "number" in each]
+    dropped = sum(each.get("dropped", 0) for each in told)
+    assert numbers == sorted(numbers)
+    assert dropped > 0
+    assert len(numbers) + dropped == 5000
+
+
+def test_a_closed_or_full_place_costs_lines_and_nothing_else(pipe: tuple[int, int]) -> None:
+    reading, writing = pipe
+    os.close(reading)
+    full = os.open("/dev/full", os.O_WRONLY)
+    for descriptor in (writing, full):
+        lines = Lines(descriptor)
+        lines.setFormatter(Json())
+        lines.handle(record())
+        lines.close()
+    os.close(full)
+
+
+def test_closing_waits_a_second_at_most(pipe: tuple[int, int]) -> None:
+    _, writing = pipe
+    lines = Lines(writing)
+    lines.setFormatter(Json())
+    lines.handle(record("x" * 1_000_000))
+    began = time.monotonic()
+    lines.close()
+    assert time.monotonic() - began < 2
+    os.read(pipe[0], 2_000_000)  # lets the writer end
+
+
+@pytest.mark.parametrize(
+    ("environment", "formatter"),
+    [(Environment.LOCAL, Readable), (Environment.PROD, Json), (Environment.DEV, Json)],
+)
+def test_is_set_up_for_the_whole_process(
+    environment: Environment, formatter: type[logging.Formatter], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = logging.getLogger()
+    monkeypatch.setattr(root, "handlers", root.handlers[:])
+    level = root.level
+    with open(os.devnull, "w") as nowhere:  # noqa: PTH123 - it has a descriptor
+        monkeypatch.setattr(sys, "stderr", nowhere)
+        lines = set_up(Settings(environment=environment, log=Log(level="WARNING")))
+        try:
+            assert root.handlers == [lines]
+            assert root.level == logging.WARNING
+            assert isinstance(lines.formatter, formatter)
+            assert not logging.getLogger("uvicorn.access").propagate
+        finally:
+            lines.close()
+            root.setLevel(level)
+            logging.captureWarnings(capture=False)

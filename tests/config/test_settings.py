@@ -1,0 +1,316 @@
+import re
+import stat
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from dotenv import dotenv_values
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import make_url
+
+from config.settings import Environment, Security, Settings, WrongSettings, load, names
+
+ROOT = Path(__file__).resolve().parents[2]
+NO_FILE = Path("/nowhere/.env")
+SECRET = "x1Yb-7Qm_kT3w9Lz_c5Vn8Hq2_r6Dj4Fs"
+
+PROD = {
+    "API_PUBLIC_URL": "https://chat.example.com/",
+    "JWT_SECRET_KEY": SECRET,
+    "MAIL_SERVER": "mail.example.com",
+    "MAIL_FROM_EMAIL": "chat@example.com",
+}
+
+
+def faults(environ: dict[str, str], dotenv_path: Path = NO_FILE) -> list[str]:
+    with pytest.raises(WrongSettings) as wrong:
+        load(environ, dotenv_path)
+    return wrong.value.faults
+
+
+@pytest.fixture
+def local(tmp_path: Path) -> dict[str, str]:
+    return {"ENVIRONMENT": "LOCAL", "VAR_DIR": str(tmp_path / "var")}
+
+
+def test_prod_is_the_default() -> None:
+    settings = load(PROD, NO_FILE)
+    assert settings.environment is Environment.PROD
+    assert settings.api.public_url == "https://chat.example.com"
+    assert settings.api.secure_cookies
+    assert settings.database.url is None
+    assert settings.var_dir == Path.cwd() / "var"
+
+
+def test_local_needs_nothing(local: dict[str, str]) -> None:
+    settings = load(local | {"API_SERVICE_PORT": "9000"}, NO_FILE)
+    assert settings.local
+    assert settings.api.public_url == "http://localhost:9000"
+    assert not settings.api.secure_cookies
+    assert settings.mail.server is None
+
+
+def test_the_process_wins_over_the_file_and_case_does_not_matter(
+    local: dict[str, str], tmp_path: Path
+) -> None:
+    file = tmp_path / ".env"
+    file.write_text(
+        "\ufeff# comment\napi_host=10.0.0.1\nLog_Level=debug\nMAIL_FROM_NAME='Ми ${HOME}'\nUNKNOWN=1\nJWT_ALG=\n"
+    )
+    settings = load(local | {"Api_Host": "10.0.0.2"}, file)
+    assert settings.api.host == "10.0.0.2"
+    assert settings.log.level == "DEBUG"
+    assert settings.mail.from_name == "Ми ${HOME}"
+    assert settings.jwt.algorithm == "HS256"
+
+
+def test_accidents_of_the_original_are_ignored(local: dict[str, str]) -> None:
+    plain = load(local, NO_FILE)
+    odd = {
+        "API_ENVIRONMENT": "PROD",
+        "HOST": "1.2.3.4",
+        "PORT": "1",
+        "LEVEL": "loud",
+        "CHAT": "1",
+        "API_RELOAD": "true",
+    }
+    assert load(local | odd, NO_FILE) == plain
+
+
+def test_everything_wrong_is_told_at_once() -> None:
+    assert faults(
+        {
+            "API_SERVICE_PORT": "70000",
+            "API_WORKERS": "4",
+            "API_PUBLIC_URL": "chat.example.com",
+            "API_ORIGINAL_STATUSES": "maybe",
+            "API_CORS_ALLOWED_HOSTS": "http://localhost:5173,*",
+            "DATABASE_URL": "mysql://root:hunter2@db/messenger",
+            "JWT_SECRET_KEY": "hunter2",
+            "JWT_ACCESS_TOKEN_EXPIRE_MINUTES": "-5",
+            "MAIL_SECURITY": "ssl",
+            "MAIL_USERNAME": "me",
+            "CHAT_HISTORY_PAGE": "500",
+            "WS_AUTH_SECONDS": "nan",
+            "LOG_LEVEL": "loud",
+        }
+    ) == [
+        "API_SERVICE_PORT is '70000': expected a whole number from 1 to 65535",
+        "API_PUBLIC_URL is 'chat.example.com': expected an address like https://chat.example.com, without query",
+        (
+            "API_CORS_ALLOWED_HOSTS is 'http://localhost:5173,*': expected origins by name: browsers send no cookies"
+            " to a server that allows everybody"
+        ),
+        "API_ORIGINAL_STATUSES is 'maybe': expected true or false",
+        "API_WORKERS is '4': expected 1, several processes are not built yet",
+        "DATABASE_URL is set to something else: expected an address like postgresql://user:password@host:5432/database",
+        "MAIL_SECURITY is 'ssl': expected starttls, tls or none",
+        "MAIL_SERVER is not set: expected outside LOCAL, or nobody could confirm an account",
+        "MAIL_PASSWORD is not set: expected beside MAIL_USERNAME",
+        "CHAT_HISTORY_PAGE is '500': expected at most CHAT_HISTORY_PAGE_LIMIT, 200",
+        "WS_AUTH_SECONDS is 'nan': expected seconds from 0.1 to 300",
+        "LOG_LEVEL is 'loud': expected NOTSET, DEBUG, INFO, WARNING, ERROR or CRITICAL",
+        "JWT_ACCESS_TOKEN_EXPIRE_MINUTES is '-5': expected a whole number from 1 to 43200",
+        "JWT_SECRET_KEY is too short: expected at least 32 random bytes, as `openssl rand -hex 32` makes them",
+    ]
+
+
+@pytest.mark.parametrize("name", names())
+@given(value=st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1))
+def test_any_value_is_read_or_told_in_one_line(name: str, value: str) -> None:
+    told = ["nothing is wrong"]
+    try:
+        load(PROD | {name: value}, NO_FILE)
+    except WrongSettings as wrong:
+        told = wrong.faults
+    assert told
+    assert [line for line in told if len(line.splitlines()) != 1] == []
+
+
+class TestJwtSecret:
+    def test_is_made_at_the_first_local_start_and_kept(self, local: dict[str, str], tmp_path: Path) -> None:
+        first, second = load(local, NO_FILE), load(local, NO_FILE)
+        kept = tmp_path / "var" / "secrets" / "jwt_secret_key"
+        assert first.jwt.secret == second.jwt.secret == kept.read_text()
+        assert len(first.jwt.secret) >= 32
+        assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+        assert stat.S_IMODE(kept.parent.stat().st_mode) == 0o700
+        assert [path.name for path in kept.parent.iterdir()] == [kept.name]
+
+    def test_differs_from_folder_to_folder(self, local: dict[str, str], tmp_path: Path) -> None:
+        other = local | {"VAR_DIR": str(tmp_path / "other")}
+        assert load(local, NO_FILE).jwt.secret != load(other, NO_FILE).jwt.secret
+
+    def test_may_be_anything_in_local(self, local: dict[str, str], tmp_path: Path) -> None:
+        assert load(local | {"JWT_SECRET_KEY": "short"}, NO_FILE).jwt.secret == "short"
+        assert not (tmp_path / "var").exists()
+
+    def test_is_not_made_while_something_is_wrong(self, local: dict[str, str], tmp_path: Path) -> None:
+        assert len(faults(local | {"API_WORKERS": "2"})) == 1
+        assert not (tmp_path / "var").exists()
+
+    def test_a_damaged_file_is_told(self, local: dict[str, str], tmp_path: Path) -> None:
+        kept = tmp_path / "var" / "secrets" / "jwt_secret_key"
+        kept.parent.mkdir(parents=True)
+        kept.write_text("")
+        assert faults(local) == [f"{kept} is damaged: remove it, and a new secret is made"]
+
+    def test_a_folder_that_cannot_be_made_is_told(self, local: dict[str, str], tmp_path: Path) -> None:
+        (tmp_path / "var").touch()
+        assert "cannot be used" in faults(local)[0]
+
+    @pytest.mark.parametrize("environment", ["PROD", "DEV"])
+    @pytest.mark.parametrize(
+        ("secret", "told"),
+        [
+            (None, "is not set"),
+            ("   ", "is not set"),
+            ("a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P", "is too short"),
+            ("changemechangemechangemechangeme", "is known to everybody"),
+            ("Your-Super-Secret-Key-Change-In-Production", "is known to everybody"),
+            ("0123456789abcdef0123456789abcdef", "is known to everybody"),
+        ],
+    )
+    def test_is_refused_elsewhere(self, environment: str, secret: str | None, told: str) -> None:
+        environ = PROD | {"ENVIRONMENT": environment} | ({"JWT_SECRET_KEY": secret} if secret else {})
+        if secret is None:
+            del environ["JWT_SECRET_KEY"]
+        (fault,) = faults(environ)
+        assert fault.startswith(f"JWT_SECRET_KEY {told}: expected")
+        assert not secret or not secret.strip() or secret not in fault
+
+    def test_has_bytes_for_characters(self) -> None:
+        assert load(PROD | {"JWT_SECRET_KEY": "абвгдежзийклмноп"}, NO_FILE).jwt.secret == "абвгдежзийклмноп"
+
+
+class TestDatabase:
+    def test_in_parts_is_escaped(self) -> None:
+        settings = load(
+            PROD
+            | {
+                "PG_SERVER_LOGIN": "a@b",
+                "PG_SERVER_PASSWD": " p:/@?#%ж ",
+                "PG_SERVER_ADDRESS": "db.example.com",
+                "PG_SERVER_DB": "messenger-api",
+                "PG_SERVER_DIALECT": "postgresql",
+            },
+            NO_FILE,
+        )
+        assert settings.database.url is not None
+        url = make_url(settings.database.url)
+        assert (url.drivername, url.username, url.password) == ("postgresql+psycopg", "a@b", " p:/@?#%ж ")
+        assert (url.host, url.port, url.database) == ("db.example.com", 5432, "messenger-api")
+
+    def test_url_wins(self) -> None:
+        for scheme in ("postgres", "postgresql", "postgresql+psycopg"):
+            environ = PROD | {"DATABASE_URL": f"{scheme}://u:p@h/d", "PG_SERVER_ADDRESS": "elsewhere"}
+            assert load(environ, NO_FILE).database.url == "postgresql+psycopg://u:p@h/d"
+
+    def test_parts_belong_together(self) -> None:
+        assert faults(PROD | {"PG_SERVER_PASSWD": "hunter2"}) == [
+            f"{name} is not set: expected beside the other PG_SERVER_ settings"
+            for name in ("PG_SERVER_ADDRESS", "PG_SERVER_LOGIN", "PG_SERVER_DB")
+        ]
+
+
+class TestMail:
+    @pytest.mark.parametrize(
+        ("port", "security", "expected"),
+        [
+            (None, None, Security.TLS),
+            ("465", None, Security.TLS),
+            ("587", None, Security.STARTTLS),
+            ("25", "none", Security.NONE),
+            ("465", "STARTTLS", Security.STARTTLS),
+        ],
+    )
+    def test_security_follows_the_port(
+        self, port: str | None, security: str | None, expected: Security
+    ) -> None:
+        given = {"MAIL_PORT": port, "MAIL_SECURITY": security}
+        environ = PROD | {name: value for name, value in given.items() if value}
+        assert load(environ, NO_FILE).mail.security is expected
+
+    @pytest.mark.parametrize("environment", ["PROD", "DEV"])
+    def test_is_needed_outside_local(self, environment: str) -> None:
+        environ = {name: value for name, value in PROD.items() if not name.startswith("MAIL_")}
+        assert faults(environ | {"ENVIRONMENT": environment}) == [
+            "MAIL_SERVER is not set: expected outside LOCAL, or nobody could confirm an account"
+        ]
+
+    def test_sender_is_needed_beside_the_server(self, local: dict[str, str]) -> None:
+        assert faults(local | {"MAIL_SERVER": "localhost"}) == [
+            "MAIL_FROM_EMAIL is not set: expected beside MAIL_SERVER"
+        ]
+
+    @pytest.mark.parametrize("name", ["MAIL_FROM_NAME", "MAIL_FROM_EMAIL"])
+    def test_no_header_gets_in(self, name: str) -> None:
+        assert len(faults(PROD | {name: "a@b.example\r\nBcc: c@d.example"})) == 1
+
+
+def test_secrets_are_not_shown() -> None:
+    settings = load(
+        PROD
+        | {"MAIL_USERNAME": "me", "MAIL_PASSWORD": "hunter2", "DATABASE_URL": "postgresql://u:hunter3@h/d"},
+        NO_FILE,
+    )
+    shown = repr(settings)
+    assert settings.mail.password == "hunter2"
+    assert not [secret for secret in (SECRET, "hunter2", "hunter3") if secret in shown]
+
+
+def test_an_unreadable_file_is_told(tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    file.write_bytes(b"API_HOST=\xff\n")
+    assert f"{file} cannot be read" in faults(PROD, file)[0]
+    assert "cannot be read" in faults(PROD, tmp_path)[0]
+
+
+class TestSample:
+    """`.env.sample`, each of its comments that is a setting taken out of the comment."""
+
+    @pytest.fixture
+    def sample(self, tmp_path: Path) -> Path:
+        file = tmp_path / ".env"
+        file.write_text(re.sub(r"(?m)^# ([A-Z_]+=)", r"\1", (ROOT / ".env.sample").read_text()))
+        return file
+
+    def test_names_everything_once(self, sample: Path) -> None:
+        assert sorted(dotenv_values(sample)) == sorted(names())
+        assert len(re.findall(r"(?m)^[A-Z_]+=", sample.read_text())) == len(names())
+
+    def test_tells_the_defaults(self, sample: Path, local: dict[str, str]) -> None:
+        without_database = (
+            sample.read_text().replace("\nDATABASE_URL=", "\n# ").replace("\nPG_SERVER_PORT=", "\n# ")
+        )
+        sample.write_text(without_database)
+        assert load(local, sample) == load(local, NO_FILE)
+
+    def test_as_it_stands_sets_nothing(self) -> None:
+        assert dotenv_values(ROOT / ".env.sample") == {}
+
+
+def test_defaults_are_those_of_the_design() -> None:
+    """PROTOCOL.md, GUARANTEES.md, STORAGE.md and section 11 of the original's interface."""
+    settings = Settings()
+    assert (settings.socket.auth_seconds, settings.socket.frame_limit, settings.socket.heartbeat_seconds) == (
+        10,
+        65536,
+        25,
+    )
+    assert (settings.socket.outbox_frames, settings.socket.outbox_bytes) == (256, 256 * 1024)
+    assert settings.socket.heartbeat_seconds + settings.socket.pong_seconds <= 40
+    assert (settings.chat.text_limit, settings.chat.history_page, settings.chat.history_page_limit) == (
+        4000,
+        50,
+        200,
+    )
+    assert (settings.chat.batch_messages, settings.chat.batch_messages_per_chat) == (500, 128)
+    assert settings.chat.batch_bytes_per_chat == 128 * 1024
+    assert settings.auth.refresh_grace == timedelta(seconds=10)
+    assert settings.api.port == 8788
+    assert settings.api.cors_origins == ("http://localhost:5173",)
+    assert settings.jwt.access_lifetime == timedelta(minutes=30)
+    assert settings.jwt.refresh_lifetime == timedelta(days=60)
+    assert settings.jwt.confirmation_lifetime == timedelta(days=2)

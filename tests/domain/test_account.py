@@ -1,0 +1,189 @@
+import re
+import time
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from domain.account import (
+    EMAIL_LIMIT,
+    PASSWORD_LIMIT,
+    Account,
+    AlreadyConfirmed,
+    Confirmation,
+    Email,
+    EmailIncorrect,
+    Password,
+    PasswordHash,
+    PasswordUnfit,
+)
+from domain.errors import Invalid
+from domain.ids import AccountId, ConfirmationId, ProfileId
+from domain.message import UnstorableText
+
+NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+# The original messenger's own patterns: the first takes exponential time, so only short texts meet it here.
+ORIGINAL_EMAIL = re.compile(r"^(?:[^@ \t\r\n]+)@(?:[^@ \t\r\n]+\.)+[^@ \t\r\n.]{2,}$")
+ORIGINAL_PASSWORD = re.compile(r"^(?=.*[a-zа-яА-Я])(?=.*[A-Zа-яА-Я]).{8,}$")
+
+
+def is_email(text: str) -> bool:
+    try:
+        Email(text)
+    except EmailIncorrect:
+        return False
+    return True
+
+
+def is_password(text: str) -> bool:
+    try:
+        Password(text)
+    except PasswordUnfit:
+        return False
+    return True
+
+
+@given(
+    st.text("ab@. яЁ\t\n", max_size=14) | st.text(st.characters(exclude_categories=["C", "Z"]), max_size=14)
+)
+@example("a@b.cc")
+@example("a@..cc")
+@example("@b.cc")
+@example("a@b.c")
+@example("a@b@c.dd")
+@example("a@b.cc.")
+@example("a@b.cc\n")
+def test_an_email_is_what_the_original_took_for_one(text: str) -> None:
+    assert is_email(text) == bool(ORIGINAL_EMAIL.fullmatch(text))
+
+
+@given(
+    st.text("aZяЁ1 \n\t", max_size=12)
+    | st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=16)
+)
+@example("парольпа")
+@example("password1")
+@example("PASSWORD1")
+@example("ёёёёёёёё")
+@example("abcdEFG\nabcdEFGH")
+def test_a_password_is_what_the_original_took_for_one(text: str) -> None:
+    trimmed = text.strip()  # as texts of requests are
+    assert is_password(trimmed) == bool(ORIGINAL_PASSWORD.match(trimmed))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a@" + "a." * 100 + "b",
+        "a@" * 127,
+        "@" * 254,
+        "a" * 10_000_000,
+        "a@" + "." * 10_000_000,
+        "é" * 300 + "@b.cc",
+    ],
+)
+def test_hostile_addresses_are_refused_in_no_time(text: str) -> None:
+    begun = time.process_time()
+    assert not is_email(text)
+    assert time.process_time() - begun < 0.5
+
+
+@pytest.mark.parametrize("text", ["a" * 10_000_000, "1" * 10_000_000, "aA1\n" * 1_000_000])
+def test_hostile_passwords_are_refused_in_no_time(text: str) -> None:
+    begun = time.process_time()
+    assert not is_password(text)
+    assert time.process_time() - begun < 0.5
+
+
+@pytest.mark.parametrize("character", ["\0", "\x0b", "\x7f", "\u2028", "\u200b", "\u202e", "\ud800", "\xa0"])
+def test_an_address_is_printable(character: str) -> None:
+    assert not is_email(f"a{character}b@example.com")
+
+
+def test_lengths() -> None:
+    domain = "@example.com"
+    assert is_email("a" * (EMAIL_LIMIT - len(domain)) + domain)
+    assert not is_email("a" * (EMAIL_LIMIT - len(domain) + 1) + domain)
+    assert is_password("aB" * (PASSWORD_LIMIT // 2))
+    assert not is_password("aB" * (PASSWORD_LIMIT // 2) + "c")
+
+
+@pytest.mark.parametrize("text", ["Passw\0ord1", "Passw\ud800ord1"])
+def test_a_password_that_cannot_be_stored_is_refused(text: str) -> None:
+    with pytest.raises(UnstorableText):
+        Password(text)
+
+
+def test_case_makes_no_difference_and_is_kept() -> None:
+    email = Email("Иван.Petrov@Пример.RU")
+    assert email.text == "Иван.Petrov@Пример.RU"
+    assert email.folded == Email("иван.PETROV@пример.ru").folded
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("\u212aim@a.cc", "kim@a.cc"), ("a\u017fa@a.cc", "asa@a.cc"), ("\u0130va@a.cc", "iva@a.cc")],
+)
+def test_letters_that_only_look_alike_are_different_people(one: str, other: str) -> None:
+    assert Email(one).folded != Email(other).folded
+
+
+@given(st.emails().filter(is_email))
+def test_folding_twice_changes_nothing(text: str) -> None:
+    folded = Email(text).folded
+    assert Email(folded).folded == folded
+
+
+def test_secrets_do_not_show() -> None:
+    assert "Passw0rd" not in repr(Password("Passw0rd"))
+    assert "secret" not in repr(PasswordHash("secret"))
+
+
+def confirmation(
+    account_id: AccountId, text: str = "new@example.com", password: str = "hash"
+) -> Confirmation:
+    return Confirmation(
+        id=ConfirmationId(uuid4()),
+        account_id=account_id,
+        email=Email(text),
+        password_hash=PasswordHash(password),
+        issued_at=NOW,
+        expires_at=NOW + timedelta(days=2),
+    )
+
+
+def test_an_account_begins_unconfirmed_with_an_empty_profile() -> None:
+    account_id, profile_id = AccountId(uuid4()), ProfileId(uuid4())
+    account, profile = Account.register(
+        id=account_id, profile_id=profile_id, email=Email("new@example.com"), at=NOW
+    )
+    assert (account.is_confirmed, account.password_hash) == (False, None)
+    assert (profile.id, profile.account_id, profile.username) == (profile_id, account_id, None)
+
+
+def test_confirming_activates_the_password_that_was_given_with_the_letter() -> None:
+    account = Account(id=AccountId(uuid4()), email=Email("new@example.com"), created_at=NOW)
+    account.confirm(confirmation(account.id, "New@example.com", "the second"), at=NOW)
+    assert account.password_hash == PasswordHash("the second")
+    assert account.email.text == "New@example.com"
+    with pytest.raises(AlreadyConfirmed) as refusal:
+        account.confirm(confirmation(account.id), at=NOW)
+    assert refusal.value.account_id == account.id
+
+
+def test_who_an_account_is_never_changes() -> None:
+    account = Account(id=AccountId(uuid4()), email=Email("new@example.com"), created_at=NOW)
+    with pytest.raises(AttributeError):
+        account.id = AccountId(uuid4())
+
+
+@given(st.text())
+def test_nothing_but_a_refusal_comes_of_any_text(text: str) -> None:
+    for value in (Email, Password):
+        try:
+            value(text)
+        except Invalid:
+            continue

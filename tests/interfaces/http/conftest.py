@@ -1,0 +1,185 @@
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+from argon2 import PasswordHasher
+from attrs import define, field, frozen
+from starlette.applications import Starlette
+
+from application.accounts.authenticate import Authenticate, AuthenticateHandler
+from application.accounts.confirm_email import ConfirmEmail, ConfirmEmailHandler
+from application.accounts.email_status import EmailStatusHandler
+from application.accounts.refresh import RefreshHandler
+from application.accounts.sign_in import SignInHandler
+from application.accounts.sign_out import SignOutHandler
+from application.accounts.sign_up import SignUp, SignUpHandler
+from application.accounts.signed_in import OpenSession
+from application.actor import Actor
+from application.chats.change import ChangeChatHandler
+from application.chats.create import CreateChatHandler
+from application.chats.delete import DeleteChatHandler
+from application.messages.send import SendMessage, SendMessages, Sent
+from application.messenger import Messenger
+from application.notifications.deliver import DeliverDueLettersHandler
+from application.profiles.edit import EditProfileHandler
+from application.profiles.find import FindProfilesHandler
+from application.profiles.read import ReadOwnProfileHandler, ReadProfileHandler
+from application.receipts.mark_read import MarkReadHandler
+from application.updates.typing import ShowTypingHandler
+from domain.account import Email, Password
+from domain.ids import ChatId
+from domain.message import Body
+from domain.notification import Letter
+from domain.session import Fingerprint, Lifetimes
+from infrastructure.crypto.passwords import PooledPasswords
+from infrastructure.crypto.tokens import JwtTokens
+from infrastructure.memory.storage import MemoryStorage
+from infrastructure.memory.updates import MemoryUpdates
+from infrastructure.memory.views import MemoryChanges, MemoryViews
+from infrastructure.system.ids import SystemIds
+from interfaces.app import create_app
+from interfaces.http.options import HttpOptions
+
+FRONT = "http://localhost:5173"
+PASSWORD = "Password1"
+
+
+@define
+class Hands:
+    """A clock that moves when it is told to."""
+
+    at: datetime = datetime(2026, 11, 23, 3, 34, 9, 900840, UTC)
+
+    def now(self) -> datetime:
+        return self.at
+
+
+@define
+class Mailbox:
+    tokens: list[str] = field(factory=list)
+
+    async def send(self, _: Letter, token: str) -> None:
+        self.tokens.append(token)
+
+
+@frozen
+class Person:
+    """Somebody signed up, confirmed and signed in, with a client that presents the token."""
+
+    actor: Actor
+    token: str
+    client: httpx.AsyncClient
+
+    @property
+    def id(self) -> str:
+        return str(self.actor.profile_id)
+
+
+@define
+class World:
+    """A messenger in memory, and what a test may do to it from outside."""
+
+    messenger: Messenger
+    storage: MemoryStorage
+    clock: Hands
+    mailbox: Mailbox
+    deliver: Callable[[], Awaitable[bool]]
+
+    def app(self, **options: Any) -> Starlette:
+        return create_app(
+            self.messenger,
+            HttpOptions(cors_origins=(FRONT,), **options),
+            new_request_id=lambda: "made-here",
+        )
+
+    def client(self, token: str | None = None, **options: Any) -> httpx.AsyncClient:
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        transport = httpx.ASGITransport(self.app(**options))
+        return httpx.AsyncClient(transport=transport, base_url="http://server", headers=headers)
+
+    async def letter_to(self, email: str, password: str = PASSWORD) -> str:
+        """Sign up, and take the token out of the letter."""
+        await self.messenger.sign_up(SignUp(email=Email(email), password=Password(password)))
+        await self.deliver()
+        return self.mailbox.tokens[-1]
+
+    async def person(self, email: str) -> Person:
+        token = await self.letter_to(email)
+        command = ConfirmEmail(token=token, fingerprint=Fingerprint("test"))
+        signed_in = await self.messenger.confirm_email(command)
+        actor = await self.messenger.authenticate(Authenticate(token=signed_in.access_token))
+        return Person(actor, signed_in.access_token, self.client(signed_in.access_token))
+
+    async def say(self, person: Person, chat_id: str, *texts: str) -> None:
+        for text in texts:
+            self.clock.at += timedelta(seconds=1)
+            command = SendMessage(chat_id=ChatId(UUID(chat_id)), body=Body(text))
+            await self.messenger.send_message(person.actor, command)
+
+
+@pytest.fixture
+def world() -> World:
+    return make_world()
+
+
+def make_world() -> World:
+    storage, updates, clock, ids, mailbox = MemoryStorage(), MemoryUpdates(), Hands(), SystemIds(), Mailbox()
+    views = MemoryViews(storage)
+    passwords = PooledPasswords(hasher=PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+    tokens, lifetimes = JwtTokens("k" * 32, "messenger", "messenger"), Lifetimes()
+    opens = OpenSession(ids=ids, lifetimes=lifetimes)
+    begin = storage.begin
+    send_messages = SendMessages(begin=storage.begin_patient_posting, clock=clock, ids=ids, updates=updates)
+
+    async def send_message(actor: Actor, command: SendMessage) -> Sent:
+        (answer,) = await send_messages([(actor, command)])
+        assert isinstance(answer, Sent)
+        return answer
+
+    messenger = Messenger(
+        sign_up=SignUpHandler(
+            begin=begin,
+            clock=clock,
+            ids=ids,
+            passwords=passwords,
+            confirmation_lifetime=timedelta(days=2),
+            letter_is_due=lambda: None,
+        ),
+        confirm_email=ConfirmEmailHandler(
+            begin=begin, clock=clock, tokens=tokens, open_session=opens, updates=updates
+        ),
+        sign_in=SignInHandler(
+            begin=begin, clock=clock, passwords=passwords, tokens=tokens, open_session=opens, updates=updates
+        ),
+        refresh=RefreshHandler(
+            begin=begin, clock=clock, ids=ids, tokens=tokens, lifetimes=lifetimes, updates=updates
+        ),
+        sign_out=SignOutHandler(
+            begin=begin, clock=clock, tokens=tokens, lifetimes=lifetimes, updates=updates
+        ),
+        authenticate=AuthenticateHandler(begin=begin, clock=clock, tokens=tokens),
+        email_status=EmailStatusHandler(begin=begin),
+        read_own_profile=ReadOwnProfileHandler(begin=begin),
+        read_profile=ReadProfileHandler(begin=begin),
+        edit_profile=EditProfileHandler(begin=begin),
+        find_profiles=FindProfilesHandler(begin=begin),
+        create_chat=CreateChatHandler(begin=begin, clock=clock, ids=ids, updates=updates),
+        change_chat=ChangeChatHandler(begin=begin, views=views, clock=clock, updates=updates),
+        delete_chat=DeleteChatHandler(begin=begin, clock=clock, updates=updates),
+        list_chats=views.list_chats,
+        get_chat=views.get_chat,
+        send_message=send_message,
+        mark_read=MarkReadHandler(begin=begin, clock=clock, updates=updates),
+        show_typing=ShowTypingHandler(clock=clock, updates=updates),
+        history=views.history,
+        snapshot=views.snapshot,
+        unread_count=views.unread_count,
+        log=views.log,
+        changes=MemoryChanges(storage),
+        probe=views.probe,
+    )
+    deliver = DeliverDueLettersHandler(begin=begin, clock=clock, mailer=mailbox, tokens=tokens)
+    return World(messenger, storage, clock, mailbox, deliver)

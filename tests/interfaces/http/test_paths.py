@@ -1,0 +1,163 @@
+"""Slashes, methods, unknown paths, health and the page of the confirmation link."""
+
+import re
+from base64 import b64encode
+from hashlib import sha256
+from typing import Any
+
+import httpx
+import pytest
+from attrs import evolve
+
+from application.errors import OutcomeUnknown, Overloaded, Unavailable
+from domain.errors import Conflict, Forbidden, Invalid, Limited, NotFound
+from tests.interfaces.http.conftest import World
+
+CHAT = "/chats/6f9619ff-8b86-d011-b42d-00cf4fc964ff"
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE"])
+@pytest.mark.parametrize(
+    "path", ["/healthcheck?x=1", "/chats", CHAT, f"{CHAT}/history?limit=1&offset=2", "/accounts/sign-in"]
+)
+async def test_a_slash_is_missing(world: World, method: str, path: str) -> None:
+    answer = await world.client().request(method, path)
+    way, mark, query = path.partition("?")
+    assert (answer.status_code, answer.content) == (307, b"")
+    assert answer.headers["location"] == f"http://server{way}/{mark}{query}"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allow"),
+    [
+        ("GET", "/accounts/sign-up/", "POST"),
+        ("HEAD", "/healthcheck/", "GET"),
+        ("OPTIONS", "/chats/", "GET"),
+        ("DELETE", "/chats/", "GET"),
+        ("POST", f"{CHAT}/", "GET"),
+        ("POST", f"{CHAT}/history/", "GET"),
+        ("PUT", "/accounts/profile/", "GET"),
+    ],
+)
+async def test_methods_that_are_not_there(world: World, method: str, path: str, allow: str) -> None:
+    for original, body in (
+        (
+            False,
+            {"status": "error", "error": {"code": "METHOD_NOT_ALLOWED", "message": "Method Not Allowed"}},
+        ),
+        (True, {"detail": "Method Not Allowed"}),
+    ):
+        answer = await world.client(original_statuses=original).request(method, path)
+        assert (answer.status_code, answer.headers["allow"]) == (405, allow)
+        assert method == "HEAD" or answer.json() == body
+
+
+@pytest.mark.parametrize("path", ["/nope", "/nope/", f"{CHAT}/ws", "/chats/a/b/c/", "/catalogues/test/"])
+async def test_paths_that_are_not_there(world: World, path: str) -> None:
+    for original, body in (
+        (False, {"status": "error", "error": {"code": "NOT_FOUND", "message": "Not Found"}}),
+        (True, {"detail": "Not Found"}),
+    ):
+        answer = await world.client(original_statuses=original).get(path)
+        assert (answer.status_code, answer.json()) == (404, body)
+
+
+async def unavailable(*_: Any) -> Any:
+    raise Unavailable("connection to 10.0.0.7 refused", retry_after=2.5)
+
+
+async def test_health(world: World) -> None:
+    ok = {"status": "success", "data": {"health": "ok"}}
+    for path in ("/healthcheck/", "/livez", "/readyz"):
+        answer = await world.client().get(path)
+        assert (answer.status_code, answer.json()) == (200, ok)
+    world.messenger = evolve(world.messenger, probe=unavailable)
+    client = world.client()
+    checked = await client.get("/healthcheck/")
+    assert (checked.status_code, checked.json()) == (
+        500,
+        {"status": "error", "error": "database unavailable"},
+    )
+    assert (await client.get("/livez")).json() == ok
+    ready = await client.get("/readyz")
+    assert (ready.status_code, ready.headers["retry-after"]) == (503, "3")
+    assert ready.json()["error"] == {"code": "DATA_ERROR", "message": "DataBase error"}
+
+
+class Odd(Conflict):
+    code = "very_odd"
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "code", "message"),
+    [
+        (Unavailable("host and port"), 503, "DATA_ERROR", "DataBase error"),
+        (Overloaded("queue"), 503, "OVERLOADED", "Too much waits already"),
+        (OutcomeUnknown("commit"), 503, "OUTCOME_UNKNOWN", "Nobody can tell whether this was done"),
+        (Odd("details"), 409, "VERY_ODD", "Very odd"),
+        (Invalid(), 422, "INVALID", "Invalid"),
+        (NotFound(), 404, "NOT_FOUND", "Not found"),
+        (Forbidden(), 403, "FORBIDDEN", "Forbidden"),
+        (Limited(), 429, "LIMITED", "Limited"),
+        (LookupError("secret"), 500, "SYSTEM_ERROR", "Internal server error"),
+    ],
+)
+async def test_what_goes_wrong_inside(
+    world: World, error: Exception, status: int, code: str, message: str
+) -> None:
+    async def fail(*_: Any) -> Any:
+        raise error
+
+    ann = await world.person("ann@example.com")
+    world.messenger = evolve(world.messenger, list_chats=fail)
+    answer = await world.client(ann.token).get("/chats/", headers={"Origin": "http://localhost:5173"})
+    told = answer.json()["error"]
+    assert (answer.status_code, told["code"], told["message"]) == (status, code, message)
+    assert told.get("requestId") == ("made-here" if status == 500 else None)
+    assert answer.headers["access-control-allow-origin"] == "http://localhost:5173"
+    assert ("retry-after" in answer.headers) == (code in {"DATA_ERROR", "OVERLOADED"})
+
+
+async def test_a_database_that_is_down_signs_nobody_out(world: World) -> None:
+    world.messenger = evolve(world.messenger, authenticate=unavailable, refresh=unavailable)
+    client = world.client("token")
+    for answer in (
+        await client.get("/accounts/me/"),
+        await client.post("/accounts/token/refresh/", json={"fingerprint": None}),
+    ):
+        assert (answer.status_code, answer.json()["error"]["message"]) == (503, "DataBase error")
+
+
+async def confirmation_page(world: World, path: str = "/confirm-email", **options: Any) -> httpx.Response:
+    answer = await world.client(**options).get(path, params={"token": "<script>alert(1)</script>"})
+    assert answer.status_code == 200
+    return answer
+
+
+async def test_the_page_of_the_confirmation_link(world: World) -> None:
+    page = await confirmation_page(world)
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    assert page.headers["referrer-policy"] == "no-referrer"
+    assert page.headers["cache-control"] == "no-store"
+    assert "alert(1)" not in page.text
+    assert 'data-confirm="/accounts/email/confirm/" data-sign-out="/accounts/sign-out/"' in page.text
+    for language in ("ru", "en"):
+        states = re.findall(rf'<section lang="{language}" data-state="(\w+)"', page.text)
+        assert states == ["ask", "done", "void", "failed"]
+    assert not re.search(r"(?:src|href)=|https?:|style=|onclick", page.text)
+
+
+async def test_the_page_may_run_its_own_script_and_nothing_else(world: World) -> None:
+    page = await confirmation_page(world)
+    policy = dict(part.split(" ", 1) for part in page.headers["content-security-policy"].split("; "))
+    for tag in ("script", "style"):
+        (content,) = re.findall(rf"<{tag}>(.*?)</{tag}>", page.text, re.DOTALL)
+        digest = b64encode(sha256(content.encode()).digest()).decode()
+        assert policy.pop(f"{tag}-src") == f"'sha256-{digest}'"
+    assert policy.pop("connect-src") == "'self'"
+    assert set(policy.values()) == {"'none'"}
+
+
+async def test_the_page_elsewhere(world: World) -> None:
+    page = await confirmation_page(world, "/api/verify", prefix="/api", confirm_path="/api/verify")
+    assert 'data-confirm="/api/accounts/email/confirm/"' in page.text

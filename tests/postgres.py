@@ -1,0 +1,73 @@
+"""A PostgreSQL for a test session, and new databases on it in a moment."""
+
+import tempfile
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+import psycopg
+import pytest
+from attrs import define, field
+from psycopg import sql
+
+from infrastructure.postgres.embedded import OWNER, EmbeddedPostgres
+
+
+@define(eq=False)
+class PostgresServer:
+    """An embedded server with many databases. Under xdist each worker has one of its own."""
+
+    embedded: EmbeddedPostgres
+    _numbers: Iterator[int] = field(factory=lambda: count(1), init=False)
+
+    def url(self, database: str) -> str:
+        """For SQLAlchemy."""
+        return self.embedded.url(database)
+
+    def connect(self, database: str = "postgres") -> psycopg.Connection[tuple[object, ...]]:
+        """A connection beside the messenger's own, with autocommit."""
+        return psycopg.connect(
+            host=str(self.embedded.socket_dir),
+            port=self.embedded.port,
+            user=OWNER,
+            dbname=database,
+            autocommit=True,
+        )
+
+    def fresh_database(self, template: str = "template0") -> str:
+        """The name of a new database: empty, or a copy of ``template``, to which nobody may be connected."""
+        name = (
+            f"{template}_{next(self._numbers)}" if template != "template0" else f"fresh_{next(self._numbers)}"
+        )
+        with self.connect() as connection:
+            connection.execute(
+                sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
+                    sql.Identifier(name), sql.Identifier(template)
+                )
+            )
+        return name
+
+    def drop_database(self, name: str) -> None:
+        """Also while somebody is connected to it."""
+        with self.connect() as connection:
+            connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    with tempfile.TemporaryDirectory(prefix="messenger-test-") as folder:
+        # Here nothing is switched off by a pulled plug; what survives a kill needs no fsync.
+        embedded = EmbeddedPostgres(var_dir=Path(folder), options={"fsync": "off", "max_connections": "100"})
+        embedded.start()
+        try:
+            yield PostgresServer(embedded)
+        finally:
+            embedded.stop()
+
+
+@pytest.fixture
+def fresh_database(postgres_server: PostgresServer) -> Iterator[str]:
+    """The SQLAlchemy URL of an empty database for one test."""
+    name = postgres_server.fresh_database()
+    yield postgres_server.url(name)
+    postgres_server.drop_database(name)

@@ -1,0 +1,70 @@
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.system.client import Visit
+from tests.system.postgres import Postgres
+from tests.system.proxy import Proxy
+from tests.system.server import Server
+
+SECRET = "a key of the tests that is long enough, 0123456789"
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The messenger as `make run` starts it, embedded database and LOCAL people included; for tests that leave it whole."""
+    server = Server(tmp_path_factory.mktemp("server"), {"JWT_SECRET_KEY": SECRET})
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+async def visit(server: Server) -> AsyncIterator[Visit]:
+    async with Visit(server.url, server.ws_url) as visit:
+        yield visit
+
+
+@pytest.fixture
+def make_server(tmp_path: Path) -> Iterator[Callable[..., Server]]:
+    """Further servers, not yet started, each on a folder of its own unless one is given."""
+    made: list[Server] = []
+
+    def make(folder: Path | None = None, **fields: object) -> Server:
+        server = Server(folder or tmp_path / f"server{len(made)}", **fields)  # type: ignore[arg-type]
+        made.append(server)
+        return server
+
+    yield make
+    for server in made:
+        server.stop()
+
+
+@pytest.fixture
+def make_postgres(tmp_path: Path) -> Iterator[Callable[..., Postgres]]:
+    """Databases outside the messenger, running."""
+    made: list[Postgres] = []
+
+    def make(**settings: str) -> Postgres:
+        postgres = Postgres(tmp_path / f"postgres{len(made)}", settings)
+        made.append(postgres)
+        postgres.start()
+        return postgres
+
+    yield make
+    for postgres in made:
+        postgres.remove()
+
+
+@pytest.fixture
+def make_proxy() -> Iterator[Callable[[Postgres], Proxy]]:
+    made: list[Proxy] = []
+
+    def make(postgres: Postgres) -> Proxy:
+        made.append(Proxy(postgres.port))
+        return made[-1]
+
+    yield make
+    for proxy in made:
+        proxy.close()

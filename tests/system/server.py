@@ -1,0 +1,180 @@
+"""The real thing as a child process: ``messenger serve`` on a free port, with a folder of its own."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from email import policy
+from email.message import EmailMessage
+from email.parser import BytesParser
+from pathlib import Path
+
+import httpx
+import psutil
+import psycopg
+from attrs import define, field
+from psycopg.rows import TupleRow
+
+from tests.system.postgres import free_port, lives
+
+MESSENGER = Path(sys.executable).with_name("messenger")
+
+PATIENCE = 30.0
+"""Seconds for what has no target of its own; what has one is asserted where it is tested."""
+
+
+@define(eq=False)
+class Server:
+    """
+    One messenger on one folder; `launch` and `start` may be called again after it has ended, on the same port.
+
+    Its environment is what is given here and nothing of ours, so that a developer's settings change no test.
+    """
+
+    folder: Path
+    settings: Mapping[str, str] = field(factory=dict)
+    command: Sequence[str] = ()
+    """What runs it: words in front of the program, for another user or another library path."""
+    environment: str = "LOCAL"
+    port: int = field(factory=free_port)
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def var(self) -> Path:
+        return self.folder / "var"
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def ws_url(self) -> str:
+        return f"ws://127.0.0.1:{self.port}"
+
+    @property
+    def log_file(self) -> Path:
+        return self.folder / "server.log"
+
+    def log(self) -> str:
+        return self.log_file.read_text(errors="replace") if self.log_file.exists() else ""
+
+    def variables(self) -> dict[str, str]:
+        kept = {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR") if name in os.environ}
+        return {
+            **kept,
+            "HOME": str(self.folder),
+            "ENVIRONMENT": self.environment,
+            "API_HOST": "127.0.0.1",
+            "API_SERVICE_PORT": str(self.port),
+            "VAR_DIR": str(self.var),
+            **self.settings,
+        }
+
+    def launch(self) -> subprocess.Popen[bytes]:
+        """Without waiting. In a session of its own: a Ctrl-C on the terminal is for the tests."""
+        assert self.process is None or self.process.poll() is not None
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with self.log_file.open("ab") as output:
+            self.process = subprocess.Popen(
+                [*self.command, str(MESSENGER), "serve"],
+                cwd=self.folder,  # no `.env` but one that a test puts there
+                env=self.variables(),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+        return self.process
+
+    def start(self) -> float:
+        """Returns when it is ready, with the seconds that took."""
+        began = time.monotonic()
+        self.launch()
+        self.await_ready()
+        return time.monotonic() - began
+
+    def await_ready(self) -> None:
+        assert self.process is not None
+        until = time.monotonic() + PATIENCE
+        with httpx.Client(base_url=self.url) as http:
+            while True:
+                try:
+                    if http.get("/readyz").status_code == httpx.codes.OK:
+                        return
+                except httpx.TransportError:
+                    pass
+                assert self.process.poll() is None, self.log()
+                assert time.monotonic() < until, self.log()
+                time.sleep(0.02)
+
+    def kill(self) -> None:
+        """``kill -9`` of the messenger alone; an embedded PostgreSQL has to notice by itself."""
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
+
+    def interrupt(self) -> float:
+        """What Ctrl-C does. Returns after how many seconds it had ended."""
+        assert self.process is not None
+        began = time.monotonic()
+        self.process.send_signal(signal.SIGINT)
+        self.process.wait(PATIENCE)
+        return time.monotonic() - began
+
+    def stop(self) -> None:
+        """Whatever state it is in, at the end of a test."""
+        if self.process is not None and self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+            try:
+                self.process.wait(PATIENCE)
+            except subprocess.TimeoutExpired:
+                self.kill()
+        until = time.monotonic() + PATIENCE
+        while self.leftovers() and time.monotonic() < until:
+            time.sleep(0.02)
+        shutil.rmtree(self.var / "postgres", ignore_errors=True)
+
+    def leftovers(self) -> list[psutil.Process]:
+        """
+        Every live process that belongs to this folder, whoever its parent is now: of the messenger's session, or at
+        work inside the folder as all processes of PostgreSQL are.
+        """
+        found = []
+        for process in psutil.process_iter():
+            try:
+                if not lives(process):
+                    continue
+                inside = Path(process.cwd()).is_relative_to(self.folder)
+                session = self.process is not None and os.getsid(process.pid) == self.process.pid
+            except (psutil.Error, ProcessLookupError, PermissionError):
+                continue
+            if inside or session:
+                found.append(process)
+        return found
+
+    def database(self) -> psycopg.Connection[TupleRow]:
+        """A connection of the tests' own to the embedded PostgreSQL, found by what that wrote of itself."""
+        lines = (self.var / "postgres" / "postmaster.pid").read_text().splitlines()
+        return psycopg.connect(
+            host=lines[4], port=int(lines[3]), user="messenger", dbname="messenger", autocommit=True
+        )
+
+    def letters(self, address: str) -> list[EmailMessage]:
+        """Those in the mailbox folder to this address, oldest first."""
+        found = []
+        for path in sorted((self.var / "mail").glob("*.eml"), key=lambda path: path.stat().st_mtime_ns):
+            letter = BytesParser(EmailMessage, policy=policy.default).parsebytes(path.read_bytes())
+            if address in str(letter["To"]):
+                found.append(letter)
+        return found
+
+    def await_letter(self, address: str, *, number: int = 1, within: float = PATIENCE) -> EmailMessage:
+        """The latest one, as soon as there are so many."""
+        until = time.monotonic() + within
+        while len(found := self.letters(address)) < number:
+            assert time.monotonic() < until, f"no letter to {address} after {within} s\n{self.log()}"
+            time.sleep(0.02)
+        return found[-1]

@@ -1,0 +1,234 @@
+"""
+``kill -9`` of the messenger and of PostgreSQL in the middle of two thousand sends: nothing acknowledged is lost, nothing is
+stored twice, no number is left out.
+
+The same body, by the same checker, finds two mutants: a database that answers COMMIT before it is on disk, and a
+messenger that answers its senders before COMMIT.
+"""
+
+import asyncio
+import random
+import time
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+import pytest
+from attrs import define, field
+from websockets.exceptions import ConnectionClosed, InvalidHandshake
+
+from tests.system.client import ChatSocket, Device, Visit, dial
+from tests.system.ledger import Ledger, Said, Stored, faults
+from tests.system.postgres import Postgres
+from tests.system.server import Server
+
+Victim = Literal["server", "postgres"]
+
+WINDOW = 12
+"""Sends without an answer that each sender has under way."""
+
+MUTANTS = Path(__file__).with_name("mutants")
+
+
+@define(eq=False)
+class Sender:
+    """
+    One socket after the other, sending what it has to say with `WINDOW` sends under way. What got no answer that
+    settles it is sent again under its nonce, before anything new, until it is acknowledged.
+    """
+
+    device: Device
+    chat_id: str
+    ledger: Ledger
+    todo: deque[Said]
+    waiting: dict[str, Said] = field(factory=dict)
+    """Sent on the socket that is open now, in this order."""
+
+    async def run(self) -> None:
+        while self.todo or self.waiting:
+            # What the last socket took with it comes first, in its order.
+            self.todo.extendleft(reversed(self.waiting.values()))
+            self.waiting.clear()
+            try:
+                async with dial(self.device.ws_url, self.chat_id, compression=None) as socket:
+                    await self.greet(socket)
+                    await self.converse(socket)
+            except (ConnectionClosed, InvalidHandshake, OSError):
+                await asyncio.sleep(0.02)
+
+    async def greet(self, socket: ChatSocket) -> None:
+        await socket.send("auth", token=self.device.token)
+        await socket.expect("auth_success")
+        await socket.expect("chat_history")
+
+    async def converse(self, socket: ChatSocket) -> None:
+        while self.todo or self.waiting:
+            while self.todo and len(self.waiting) < WINDOW:
+                said = self.todo.popleft()
+                self.waiting[said.nonce] = said
+                self.ledger.send(said)
+                await socket.send("send_message", text=said.text, nonce=said.nonce)
+            frame = await socket.next(within=30)
+            match frame["type"]:
+                case "message_ack":
+                    self.ledger.ack(frame)
+                    self.waiting.pop(frame["nonce"], None)
+                case "error":
+                    assert frame["code"] in {"outcome_unknown", "unavailable", "overloaded"}, frame
+                    self.todo.appendleft(self.waiting.pop(frame["nonce"]))
+                    await asyncio.sleep(min(frame.get("retry_after", 0), 0.1))
+                case "new_message":
+                    self.ledger.hear(frame)
+
+
+@define(eq=False)
+class Trial:
+    """Four chats, two people sending into each, and somebody who kills."""
+
+    server: Server
+    postgres: Postgres
+    database: str
+    victim: Victim
+    sends: int
+    kills: int
+    ledger: Ledger = field(factory=Ledger)
+    chats: list[str] = field(factory=list)
+    outstanding: list[int] = field(factory=list)
+    """For each kill, what it took with it: sent, and without an answer then."""
+
+    async def run(self) -> None:
+        async with Visit(self.server.url, self.server.ws_url) as visit:
+            people = [await visit.user(number) for number in (1, 2, 3)]
+            for number in range(4):
+                self.chats.append(await people[0].create_chat(f"chat {number}", *people[1:]))
+            pairs = [
+                (people[(n + side) % 3], chat_id) for n, chat_id in enumerate(self.chats) for side in (0, 1)
+            ]
+            share = self.sends // len(pairs)
+            senders = [
+                Sender(
+                    device,
+                    chat_id,
+                    self.ledger,
+                    deque(Said(chat_id, f"{number}/{count}") for count in range(share)),
+                )
+                for number, (device, chat_id) in enumerate(pairs)
+            ]
+            async with asyncio.timeout(90), asyncio.TaskGroup() as group:
+                for sender in senders:
+                    group.create_task(sender.run())
+                group.create_task(self.strike())
+
+    async def strike(self) -> None:
+        chance = random.Random(self.sends)
+        for number in range(self.kills):
+            await self.ledger.milestone(self.sends * (number + 1) // (self.kills + 1)).wait()
+            # Somewhere within the next few batches, not where one has just been answered.
+            await asyncio.sleep(chance.uniform(0, 0.01))
+            self.kill()
+            sent = set(self.ledger.unanswered)
+            await asyncio.sleep(0.05)  # what had been answered before the kill is on its way still
+            self.outstanding.append(len(sent & self.ledger.unanswered))
+            self.restart()
+
+    def kill(self) -> None:
+        if self.victim == "server":
+            self.server.kill()
+        else:
+            self.postgres.kill()
+
+    def restart(self) -> None:
+        if self.victim == "server":
+            self.server.start()
+        else:
+            self.postgres.start()
+
+    def in_the_database(self) -> dict[str, list[Stored]]:
+        with self.postgres.connect(self.database) as connection:
+            return {
+                chat_id: [
+                    Stored(str(message_id), seq, text)
+                    for message_id, seq, text in connection.execute(
+                        "SELECT message_id, seq, body FROM message WHERE chat_id = %s ORDER BY seq", [chat_id]
+                    )
+                ]
+                for chat_id in self.chats
+            }
+
+    async def in_the_history(self) -> dict[str, list[Stored]]:
+        async with Visit(self.server.url, self.server.ws_url) as visit:
+            reader = await visit.user(3, "reader")
+            return {
+                chat_id: [Stored(m["id"], m["seq"], m["text"]) for m in await reader.history(chat_id)]
+                for chat_id in self.chats
+            }
+
+
+MakeServer = Callable[..., Server]
+MakePostgres = Callable[..., Postgres]
+
+
+def trial(
+    make_server: MakeServer,
+    postgres: Postgres,
+    victim: Victim,
+    *,
+    sends: int,
+    kills: int,
+    **settings: str,
+) -> Trial:
+    server = make_server(settings={"DATABASE_URL": postgres.create("messenger"), **settings})
+    server.start()
+    return Trial(server, postgres, "messenger", victim, sends, kills)
+
+
+@pytest.mark.parametrize("victim", ["server", "postgres"])
+async def test_ten_kills_lose_nothing(
+    victim: Victim, make_server: MakeServer, make_postgres: MakePostgres
+) -> None:
+    began = time.monotonic()
+    ran = trial(make_server, make_postgres(), victim, sends=2000, kills=10)
+    await ran.run()
+    stored = ran.in_the_database()
+
+    assert len(ran.outstanding) == 10
+    assert min(ran.outstanding) > 0, ran.outstanding
+    assert ran.ledger.acks.keys() == ran.ledger.sent.keys()
+    assert len(ran.ledger.sent) == 2000
+    assert faults(ran.ledger, stored) == []
+    assert await ran.in_the_history() == stored
+    assert time.monotonic() - began < 60
+
+
+def lose_what_is_not_flushed(postgres: Postgres, database: str) -> None:
+    """Whatever the messenger asks for, a message's transaction ends without waiting for the disk."""
+    with postgres.connect(database) as connection:
+        connection.execute(
+            """
+            CREATE FUNCTION hurry() RETURNS trigger LANGUAGE plpgsql AS
+            $$ BEGIN PERFORM set_config('synchronous_commit', 'off', true); RETURN NULL; END $$;
+            CREATE TRIGGER hurry BEFORE INSERT ON message FOR EACH STATEMENT EXECUTE FUNCTION hurry();
+            """
+        )
+
+
+async def test_a_database_that_answers_before_the_disk_is_found_out(
+    make_server: MakeServer, make_postgres: MakePostgres
+) -> None:
+    postgres = make_postgres(wal_writer_delay="10s", wal_writer_flush_after="1GB")
+    ran = trial(make_server, postgres, "postgres", sends=600, kills=1)
+    lose_what_is_not_flushed(postgres, ran.database)
+    await ran.run()
+    assert {fault.split(":")[0] for fault in faults(ran.ledger, ran.in_the_database())} & {"lost", "moved"}
+
+
+@pytest.mark.parametrize("victim", ["server", "postgres"])
+async def test_a_messenger_that_answers_before_the_commit_is_found_out(
+    victim: Victim, make_server: MakeServer, make_postgres: MakePostgres
+) -> None:
+    ran = trial(
+        make_server, make_postgres(), victim, sends=600, kills=2, PYTHONPATH=str(MUTANTS / "answers_early")
+    )
+    await ran.run()
+    assert {fault.split(":")[0] for fault in faults(ran.ledger, ran.in_the_database())} & {"lost", "moved"}

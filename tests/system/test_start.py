@@ -1,0 +1,257 @@
+"""Starting and stopping, as people do it and as machines do it to them."""
+
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+
+from tests.system.client import Visit
+from tests.system.server import MESSENGER, Server
+
+MakeServer = Callable[..., Server]
+
+
+def rows(server: Server) -> dict[str, list[str]]:
+    """Everything in every table."""
+    with server.database() as connection:
+        tables = connection.execute(
+            "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
+        )
+        return {
+            name: sorted(row for (row,) in connection.execute(f"SELECT t::text FROM {name} t"))
+            for (name,) in tables.fetchall()
+        }
+
+
+async def test_the_first_start_says_where_and_as_whom_and_the_second_changes_nothing(
+    make_server: MakeServer,
+) -> None:
+    server = make_server()
+    first = server.start()
+    log = server.log()
+    assert server.url in log
+    for who in ("user1@example.com", "admin@admin.ru"):
+        assert who in log
+    async with Visit(server.url, server.ws_url) as visit:
+        ids = [(device.account_id, device.profile_id) for device in [await visit.user(n) for n in (1, 2, 3)]]
+    kept = rows(server)
+    assert server.interrupt() < 3
+    again = server.start()
+    print(f"first start {first:.1f} s, second {again:.1f} s")
+    assert again < 5
+    assert rows(server) == kept
+    async with Visit(server.url, server.ws_url) as visit:
+        assert ids == [(d.account_id, d.profile_id) for d in [await visit.user(n) for n in (1, 2, 3)]]
+
+
+async def test_ctrl_c_tells_the_sockets_and_leaves_no_process(make_server: MakeServer) -> None:
+    server = make_server()
+    server.start()
+    async with Visit(server.url, server.ws_url) as visit:
+        anna, boris = await visit.user(1), await visit.user(2)
+        chat_id = await anna.create_chat("until the end", boris)
+        sockets = [await anna.open(chat_id), await boris.open(chat_id)]
+        assert server.leftovers()
+        assert server.process is not None
+        began = time.monotonic()
+        server.process.send_signal(signal.SIGINT)
+        for socket in sockets:
+            code, _ = await socket.closed(within=3)
+            assert code in {1001, 1012}
+        server.process.wait(3)
+        assert time.monotonic() - began < 3
+    assert server.process.returncode == 0
+    assert server.leftovers() == []
+
+
+def test_ctrl_c_twice_ends_it_too(make_server: MakeServer) -> None:
+    server = make_server()
+    process = server.launch()
+    server.await_ready()
+    began = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.05)  # a person's second thought
+    if process.poll() is None:
+        process.send_signal(signal.SIGINT)
+    process.wait(3)
+    assert time.monotonic() - began < 3
+    assert server.leftovers() == []
+
+
+def await_nothing_left(server: Server, within: float) -> float:
+    began = time.monotonic()
+    while left := server.leftovers():
+        assert time.monotonic() - began < within, left
+        time.sleep(0.01)
+    return time.monotonic() - began
+
+
+def test_a_killed_messenger_takes_its_postgresql_along_and_comes_back(make_server: MakeServer) -> None:
+    server = make_server()
+    server.start()
+    kept = rows(server)
+    server.kill()
+    assert await_nothing_left(server, within=5) < 5
+    assert server.start() < 5
+    assert rows(server) == kept
+    # Killed, and started again at once: the old database is on its way out still.
+    server.kill()
+    assert server.start() < 5
+    assert rows(server) == kept
+
+
+def said_in(server: Server) -> list[tuple[UUID, int, str]]:
+    with server.database() as connection:
+        return connection.execute("SELECT chat_id, seq, body FROM message ORDER BY 1, 2").fetchall()
+
+
+async def test_two_run_side_by_side(make_server: MakeServer) -> None:
+    one, other = make_server(), make_server()
+    one.launch()
+    other.launch()
+    for each in (one, other):
+        each.await_ready()
+    said = [said_in(each) for each in (one, other)]
+    assert said[0] == said[1]  # LOCAL data is the same everywhere
+    assert 50 <= len(said[0]) <= 200
+    assert any("а" <= letter <= "я" for _, _, text in said[0] for letter in text)
+    async with Visit(one.url, one.ws_url) as here, Visit(other.url, other.ws_url) as there:
+        anna, boris = await here.user(1), await there.user(1)
+        await anna.create_chat("only here")
+        names = {chat["name"] for chat in (await boris.http.get("/chats/")).json()["data"]}
+        assert "only here" not in names
+        # Each signs its own tokens.
+        stranger = {"Authorization": f"Bearer {anna.token}"}
+        assert (await boris.http.get("/accounts/me/", headers=stranger)).status_code == 401
+
+
+def refusal(server: Server) -> list[str]:
+    """The lines of a start that does not come about."""
+    process = server.launch()
+    assert process.wait(10) == 2
+    return server.log().strip().splitlines()
+
+
+def test_one_folder_is_for_one(make_server: MakeServer) -> None:
+    one = make_server()
+    one.start()
+    other = make_server(one.folder, port=one.port + 1)
+    other.log_file.rename(one.folder / "first.log")
+    (line,) = refusal(other)
+    assert "in use" in line
+    assert one.process is not None
+    assert one.process.poll() is None
+
+
+def test_a_taken_port_is_one_clear_line(make_server: MakeServer) -> None:
+    one = make_server()
+    one.start()
+    other = make_server(port=one.port)
+    process = other.launch()
+    assert process.wait(15) != 0
+    assert str(one.port) in other.log()
+    assert "Traceback" not in other.log()
+    assert await_nothing_left(other, within=5) < 5
+
+
+@pytest.fixture
+def everybodys_folder() -> Iterator[Path]:
+    """One that an ordinary user can reach, which pytest's own folders are not when root runs the tests."""
+    folder = Path(tempfile.mkdtemp(prefix="messenger-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
+
+
+def ordinary(folder: Path) -> list[str]:
+    """
+    What makes a command an ordinary user's, and the folder theirs. Where the checkout lies behind a closed folder, root
+    without its name and powers is as near as one gets.
+    """
+    if os.getuid() != 0:
+        return []
+    nobody = pwd.getpwnam("nobody")
+    command = ["setpriv", f"--reuid={nobody.pw_uid}", f"--regid={nobody.pw_gid}", "--clear-groups"]
+    if subprocess.run([*command, str(MESSENGER), "--help"], capture_output=True, check=False).returncode == 0:
+        os.chown(folder, nobody.pw_uid, nobody.pw_gid)
+        return command
+    return ["unshare", "--user", f"--map-user={nobody.pw_uid}", f"--map-group={nobody.pw_gid}", "--"]
+
+
+async def test_it_runs_as_an_ordinary_user(make_server: MakeServer, everybodys_folder: Path) -> None:
+    server = make_server(everybodys_folder, command=ordinary(everybodys_folder))
+    server.start()
+    async with Visit(server.url, server.ws_url) as visit:
+        anna, boris = await visit.user(1), await visit.user(2)
+        chat_id = await anna.create_chat("ordinary", boris)
+        says, hears = await anna.open(chat_id), await boris.open(chat_id)
+        assert await says.say("hello") == await hears.until("new_message")
+    assert server.interrupt() < 3
+    assert server.leftovers() == []
+
+
+def test_root_may_start_it(make_server: MakeServer, server: Server) -> None:
+    """PostgreSQL refuses to run as root, and a folder that is closed to everybody else must do."""
+    assert os.getuid() != 0 or server.var.stat().st_uid == 0
+    folder = make_server().folder
+    folder.mkdir(mode=0o700)
+    closed = make_server(folder)
+    closed.start()
+    assert closed.interrupt() < 3
+
+
+def test_everything_wrong_is_said_at_once_a_line_each(make_server: MakeServer) -> None:
+    lines = refusal(
+        make_server(
+            environment="NOWHERE",
+            settings={
+                "API_SERVICE_PORT": "http",
+                "API_WORKERS": "2",
+                "DATABASE_URL": "mysql://somewhere/x",
+                "JWT_ACCESS_TOKEN_EXPIRE_MINUTES": "0",
+                "LOG_LEVEL": "LOUD",
+                "API_PUBLIC_URL": "somewhere",
+            },
+        )
+    )
+    assert len(lines) == 7, lines
+    for name in (
+        "ENVIRONMENT",
+        "API_SERVICE_PORT",
+        "API_WORKERS",
+        "DATABASE_URL",
+        "JWT_ACCESS_TOKEN_EXPIRE_MINUTES",
+        "LOG_LEVEL",
+        "API_PUBLIC_URL",
+    ):
+        assert sum(line.startswith(name) for line in lines) == 1, (name, lines)
+
+
+def test_more_than_one_worker_is_refused(make_server: MakeServer) -> None:
+    (line,) = refusal(make_server(settings={"API_WORKERS": "2"}))
+    assert "API_WORKERS" in line
+
+
+def test_without_secrets_nothing_starts_outside_local(make_server: MakeServer) -> None:
+    lines = refusal(make_server(environment="PROD"))
+    named = {line.split()[0] for line in lines}
+    assert {"JWT_SECRET_KEY", "MAIL_SERVER", "API_PUBLIC_URL"} <= named
+    short = refusal(make_server(environment="DEV", settings={"JWT_SECRET_KEY": "short", "MAIL_SERVER": "x"}))
+    assert any(line.startswith("JWT_SECRET_KEY") for line in short)
+    assert not any("short'" in line for line in short)  # secrets are not repeated
+
+
+def test_settings_come_from_a_file_too_and_the_environment_wins(make_server: MakeServer) -> None:
+    server = make_server(settings={"LOG_LEVEL": "INFO"})
+    server.folder.mkdir()
+    (server.folder / ".env").write_text("API_WORKERS=3\nLOG_LEVEL=LOUD\n")
+    (line,) = refusal(server)
+    assert line.startswith("API_WORKERS")
