@@ -16,9 +16,10 @@ from config.settings import Settings
 from infrastructure.postgres.migrate import migrate
 from interfaces.app import create_app
 from interfaces.http.options import HttpOptions
-from interfaces.ws.endpoint import ChatSockets, SocketOptions
+from interfaces.ws.endpoint import ChatSockets
+from interfaces.ws.exchange import Desk, SocketOptions
 from interfaces.ws.hub import Hub
-from interfaces.ws.protocol import CuttableProtocol
+from interfaces.ws.protocol import HandedOver
 
 log: Final = getLogger(__name__)
 
@@ -36,7 +37,7 @@ def run(settings: Settings, database_url: str) -> None:
             host=api.host,
             port=api.port,
             http="h11",  # bounds a request's head, which httptools does not
-            ws=CuttableProtocol,
+            ws=HandedOver,
             ws_max_size=ws.frame_limit,
             ws_ping_interval=ws.heartbeat_seconds,
             ws_ping_timeout=ws.pong_seconds,
@@ -73,7 +74,7 @@ def make_app(application: Application, settings: Settings, *, failed: Callable[[
     ws = settings.socket
     hub = Hub(snapshot=messenger.snapshot, log=messenger.log, changes=messenger.changes)
     application.updates().subscribe(hub.receive)
-    sockets = ChatSockets(
+    desk = Desk(
         messenger=messenger,
         hub=hub,
         options=SocketOptions(
@@ -110,7 +111,7 @@ def make_app(application: Application, settings: Settings, *, failed: Callable[[
             history_most=settings.chat.history_page_limit,
         ),
         new_request_id=application.adapters.ids().token_id,
-        sockets=sockets.routes(),
+        sockets=ChatSockets(desk).routes(),
         lifespan=lifespan,
     )
 

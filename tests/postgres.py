@@ -9,8 +9,14 @@ import psycopg
 import pytest
 from attrs import define, field
 from psycopg import sql
+from sqlalchemy import create_engine, update
 
 from infrastructure.postgres.embedded import OWNER, EmbeddedPostgres
+from infrastructure.postgres.migrate import upgrade
+from infrastructure.postgres.tables import origin
+
+BASE = 7_000_000_000
+"""What is added to transaction numbers in databases of tests: whoever forgets it writes a ``tx`` that is too small."""
 
 
 @define(eq=False)
@@ -69,5 +75,25 @@ def postgres_server() -> Iterator[PostgresServer]:
 def fresh_database(postgres_server: PostgresServer) -> Iterator[str]:
     """The SQLAlchemy URL of an empty database for one test."""
     name = postgres_server.fresh_database()
+    yield postgres_server.url(name)
+    postgres_server.drop_database(name)
+
+
+@pytest.fixture(scope="session")
+def empty_messenger(postgres_server: PostgresServer) -> str:
+    """The name of a database with all tables and nobody in it. To be copied, not used."""
+    name = postgres_server.fresh_database()
+    engine = create_engine(postgres_server.url(name))
+    with engine.begin() as connection:
+        upgrade(connection)
+        connection.execute(update(origin).values(base=BASE))
+    engine.dispose()
+    return name
+
+
+@pytest.fixture
+def messenger_database(postgres_server: PostgresServer, empty_messenger: str) -> Iterator[str]:
+    """The SQLAlchemy URL of a database of one's own, with all tables and nobody in it."""
+    name = postgres_server.fresh_database(empty_messenger)
     yield postgres_server.url(name)
     postgres_server.drop_database(name)

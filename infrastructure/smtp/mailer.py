@@ -1,6 +1,8 @@
 import asyncio
 import ssl
+from contextlib import suppress
 from enum import StrEnum
+from typing import Final
 
 import aiosmtplib
 from attrs import field, frozen
@@ -8,6 +10,9 @@ from attrs import field, frozen
 from application.ports.mailer import NotDelivered
 from domain.notification import Letter
 from infrastructure.smtp.writing import LetterWriter
+
+GOODBYE: Final = 1.0
+"""Seconds to wait for the answer to QUIT."""
 
 
 class Security(StrEnum):
@@ -58,8 +63,9 @@ class SmtpMailer:
             raise NotDelivered(f"no answer within {self.server.timeout:g} s") from None
         except (aiosmtplib.SMTPException, OSError) as error:
             raise NotDelivered(f"{type(error).__name__}: {error}") from None
+        else:
+            await _take_leave(client)
         finally:
-            # Without QUIT: consent was given or not, and waiting for a goodbye could only lose it again.
             client.close()
 
     def _client(self) -> aiosmtplib.SMTP:
@@ -76,6 +82,13 @@ class SmtpMailer:
             tls_context=server.tls if is_secure else None,
             timeout=server.timeout,
         )
+
+
+async def _take_leave(client: aiosmtplib.SMTP) -> None:
+    # The server has the letter. Whatever becomes of the goodbye, that is not undone.
+    with suppress(aiosmtplib.SMTPException, OSError, TimeoutError):
+        async with asyncio.timeout(GOODBYE):
+            await client.quit()
 
 
 def _is_final(refused: aiosmtplib.SMTPResponseException) -> bool:

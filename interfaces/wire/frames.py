@@ -44,15 +44,40 @@ def read(text: str) -> Fields:
 
 @frozen
 class Frame:
-    """A text frame's content, made once and sent to many. ``size`` is in bytes."""
+    """
+    A text frame as it goes over the wire, made once and written to many.
 
-    text: str
-    size: int
+    A server's frames are not masked (RFC 6455, section 5.1), so that the same bytes serve everybody.
+    """
+
+    data: bytes
+
+    @property
+    def size(self) -> int:
+        return len(self.data)
+
+    @property
+    def text(self) -> str:
+        """What is in it, for servers that make frames themselves."""
+        return self.data[_head_size(self.data) :].decode()
 
 
 def write(fields: Fields) -> Frame:
-    encoded = orjson.dumps(fields)
-    return Frame(encoded.decode(), len(encoded))
+    body = orjson.dumps(fields)
+    return Frame(_head(len(body)) + body)
+
+
+def _head(size: int) -> bytes:
+    """A whole message in one text frame (RFC 6455, section 5.2)."""
+    if size < 126:
+        return bytes((0x81, size))
+    if size < 1 << 16:
+        return b"\x81\x7e" + size.to_bytes(2, "big")
+    return b"\x81\x7f" + size.to_bytes(8, "big")
+
+
+def _head_size(data: bytes) -> int:
+    return {126: 4, 127: 10}.get(data[1], 2)
 
 
 # Answers to the socket that asked

@@ -13,7 +13,7 @@ from enum import Enum, auto
 from typing import Any, Final
 from uuid import UUID
 
-from attrs import Factory, define, field, frozen
+from attrs import define, field, frozen
 
 from application.actor import Actor
 from application.errors import ApplicationError, NotAuthenticated, Overloaded, Unavailable
@@ -68,7 +68,12 @@ class Leave:
     pass
 
 
-Request = SendMessage | MarkRead | ShowTyping | ReadHistory | CountUnread | Leave
+@frozen
+class Ping:
+    id: Any
+
+
+Request = SendMessage | MarkRead | ShowTyping | ReadHistory | CountUnread | Leave | Ping
 
 
 class State(Enum):
@@ -86,10 +91,11 @@ class Connection:
     _greeting: Fields
     state: State = State.GREETING
     actor: Actor | None = None
-    _unanswered: set[Nonce] = Factory(set)
-    _held: deque[tuple[ChatUpdate | None, Frame]] = Factory(deque)
+    # made when they are needed: a node has many connections that say nothing
+    _unanswered: set[Nonce] | None = field(init=False, default=None)
+    _held: deque[tuple[ChatUpdate | None, Frame]] | None = field(init=False, default=None)
     """Own messages whose answer is not written yet, and what came after them."""
-    _typed: dict[bool, float] = field(init=False, factory=dict)
+    _typed: dict[bool, float] | None = field(init=False, default=None)
 
     # What the client says
 
@@ -139,10 +145,10 @@ class Connection:
             case "leave_chat":
                 return Leave()
             case "ping":
-                self._say(frames.pong(fields.get("id")))
+                return Ping(fields.get("id"))
             case _:
                 self._say(frames.error(f"Unknown message type: {kind!s:.{SHOWN}}", "unknown_type"))
-        return None
+                return None
 
     def _hear_message(self, fields: Fields) -> SendMessage | None:
         text, name = fields.get("text"), fields.get("nonce")
@@ -163,6 +169,8 @@ class Connection:
             self._say(frames.error("Failed to send message", error.code, _shown(name)))
             return None
         if nonce:
+            if self._unanswered is None:
+                self._unanswered = set()
             self._unanswered.add(nonce)
         return command
 
@@ -174,6 +182,8 @@ class Connection:
         return MarkRead(chat_id=self.chat_id, up_to=MessageId(up_to))
 
     def _hear_typing(self, is_typing: bool, now: float) -> ShowTyping | None:  # noqa: FBT001
+        if self._typed is None:
+            self._typed = {}
         said = self._typed.get(is_typing)
         if said is not None and now - said < TYPING_INTERVAL:
             return None
@@ -218,6 +228,10 @@ class Connection:
     @property
     def is_entering(self) -> bool:
         return self.state is State.ENTERING
+
+    @property
+    def is_closed(self) -> bool:
+        return self.state is State.CLOSED
 
     def refuse(self, error: DomainError | ApplicationError) -> None:
         """It may not enter."""
@@ -265,6 +279,9 @@ class Connection:
     def answer_history(self, page: HistoryPage, unread_count: int) -> None:
         self._say(frames.chat_history(page, unread_count))
 
+    def answer_ping(self, ping: Ping) -> None:
+        self._say(frames.pong(ping.id))
+
     def answer_count(self, count: int) -> None:
         self._say(frames.unread_count(self.chat_id, count))
 
@@ -302,7 +319,9 @@ class Connection:
 
         An own message is held back until its sender was answered: an answer comes before what it is the answer to.
         """
-        if self._held or self._awaits(update):
+        if self._held or (self._unanswered and self._awaits(update)):
+            if self._held is None:
+                self._held = deque()
             self._held.append((update, frame))
         else:
             self.outbox.put(frame, ephemeral=ephemeral)
@@ -318,7 +337,8 @@ class Connection:
         return message.nonce in self._unanswered and message.author_id == self.profile_id
 
     def _release(self, nonce: Nonce) -> None:
-        self._unanswered.discard(nonce)
+        if self._unanswered:
+            self._unanswered.discard(nonce)
         while self._held and not self._awaits(self._held[0][0]):
             self.outbox.put(self._held.popleft()[1])
 

@@ -1,68 +1,56 @@
 """
-The socket of one chat: reads frames, hands them to the connection, and does what it decides.
+The socket of one chat under an ASGI server.
 
-One task reads and asks the use cases, one writes what the outbox holds. Sends overlap, in the order of their frames;
-anything else waits for the sends before it.
+The route decides about the handshake. Under our own protocol class it then hands the socket over and its task ends;
+under any other server a plain loop reads and writes for the same connection object.
 """
 
 import asyncio
-import logging
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
-from attrs import define, evolve, field, frozen
+from attrs import define, field, frozen
 from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from application.accounts.authenticate import Authenticate as AuthenticateToken
-from application.actor import Actor
-from application.errors import ApplicationError, OutcomeUnknown
-from application.messages.send import SendMessage, Sent
-from application.messenger import Messenger
-from application.receipts.mark_read import MarkRead
-from application.updates.typing import ShowTyping
-from domain.errors import DomainError
 from domain.ids import ChatId
 from interfaces.wire import frames
 from interfaces.wire.faults import Refused
+from interfaces.wire.frames import Fields, Frame
 from interfaces.wire.values import identity
-from interfaces.ws.connection import (
-    HISTORY_DEFAULT,
-    Authenticate,
-    Connection,
-    CountUnread,
-    Leave,
-    ReadHistory,
-    Request,
-)
-from interfaces.ws.hub import Hub
+from interfaces.ws.connection import Connection
+from interfaces.ws.exchange import Desk, Exchange
 from interfaces.ws.outbox import Close, Outbox
-from interfaces.ws.protocol import CUT
 
-log: Final = logging.getLogger(__name__)
-
-
-@frozen(kw_only=True)
-class SocketOptions:
-    auth_timeout: float = 10.0
-    """Seconds until a socket must have said who it is."""
-    outbox_frames: int = 256
-    outbox_bytes: int = 256 * 1024
-    pending_sends: int = 64
-    """Sends of one socket that may wait for their answer; beyond it nothing more is read from it."""
-    close_timeout: float = 5.0
-    """Seconds in which the other side must have read what was left and the close."""
-    heartbeat_interval: float = 25.0
-    """Seconds between two pings of ours."""
-    frame_limit: int = 65536
-    """Bytes of a frame of a client."""
+HAND_OVER: Final = "messenger.hand_over"
+"""The ASGI extension of `protocol`: called with an `Opening`, it takes the socket over for good."""
 
 
-@frozen(kw_only=True)
+@frozen
+class Opening:
+    """A socket that was let in, for whoever does the reading and writing to make the rest."""
+
+    desk: Desk
+    chat_id: ChatId
+    greeting: Fields
+
+    def connection(self, write: Callable[[Frame], None], finish: Callable[[Close], None]) -> Connection:
+        options = self.desk.options
+        outbox = Outbox(write, finish, options.outbox_frames, options.outbox_bytes)
+        return Connection(self.chat_id, outbox, self.greeting)
+
+
+@define(eq=False)
 class ChatSockets:
-    messenger: Messenger
-    hub: Hub
-    options: SocketOptions
+    _desk: Desk
+    _greeting: Fields = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        options = self._desk.options
+        self._greeting = frames.greeting(
+            heartbeat_interval=options.heartbeat_interval, frame_limit=options.frame_limit
+        )
 
     def routes(self) -> list[WebSocketRoute]:
         return [WebSocketRoute("/chats/{chat_id}/ws", self.serve)]
@@ -74,179 +62,68 @@ class ChatSockets:
             await websocket.close()  # before it is accepted: the handshake is refused with 403
             return
         await websocket.accept()
-        options = self.options
-        outbox = Outbox(options.outbox_frames, options.outbox_bytes)
-        greeting = frames.greeting(
-            heartbeat_interval=options.heartbeat_interval, frame_limit=options.frame_limit
-        )
-        await Socket(
-            websocket, Connection(chat_id, outbox, greeting), outbox, self.messenger, self.hub, options
-        ).serve()
+        opening = Opening(self._desk, chat_id, self._greeting)
+        if hand_over := websocket.scope.get("extensions", {}).get(HAND_OVER):
+            hand_over(opening)
+        else:
+            await Loop(websocket, opening).run()
 
 
 @define(eq=False)
-class Socket:
+class Loop:
+    """Reads and writes through ASGI: one task reads, one writes what the outbox let wait."""
+
     _websocket: WebSocket
-    _connection: Connection
-    _outbox: Outbox
-    _messenger: Messenger
-    _hub: Hub
-    _options: SocketOptions
-    _writable: asyncio.Event = field(init=False, factory=asyncio.Event)
-    _drained: asyncio.Event = field(init=False, factory=asyncio.Event)
-    _pending: set["asyncio.Future[Sent]"] = field(init=False, factory=set)
-    _answered: asyncio.Event = field(init=False, factory=asyncio.Event)
-    _cutting: asyncio.TimerHandle | None = field(init=False, default=None)
+    _opening: Opening
+    _outbox: Outbox = field(init=False)
+    _exchange: Exchange = field(init=False)
+    _out: asyncio.Queue[Frame | Close] = field(init=False, factory=asyncio.Queue)
+    _readable: asyncio.Event = field(init=False, factory=asyncio.Event)
 
-    async def serve(self) -> None:
-        self._outbox.changed = self._writable.set
-        self._outbox.closed = self._cut_later
-        writer = asyncio.create_task(self._write())
+    def __attrs_post_init__(self) -> None:
+        connection = self._opening.connection(self._write, self._out.put_nowait)
+        self._outbox = connection.outbox
+        self._exchange = Exchange(self._opening.desk, connection, self)
+        self._readable.set()
+
+    async def run(self) -> None:
+        writer = asyncio.create_task(self._write_all())
+        self._exchange.begin()
         try:
-            await self._listen()
-        except WebSocketDisconnect:
-            pass
-        except Exception:
-            log.exception("a socket failed")
-            self._connection.end(1011, "Internal server error")
+            await self._read_all()
         finally:
-            self._hub.leave(self._connection)
-            self._connection.end(1000, "")  # nothing more to say, if nobody has said why before
-            await asyncio.wait({writer}, timeout=self._options.close_timeout)
+            self._exchange.gone()
+            # whoever does not read is not waited for
+            await asyncio.wait({writer}, timeout=self._opening.desk.options.close_timeout)
+            self._outbox.abandon()
             writer.cancel()
-            if self._cutting:
-                self._cutting.cancel()
 
-    # Reading
+    def pause(self) -> None:
+        self._readable.clear()
 
-    async def _listen(self) -> None:
-        if await self._enter():
+    def resume(self) -> None:
+        self._readable.set()
+
+    async def _read_all(self) -> None:
+        while True:
+            await self._readable.wait()
+            event = await self._websocket.receive()
+            if event["type"] == "websocket.disconnect":
+                return
+            self._exchange.hear(event.get("text"))
+
+    def _write(self, frame: Frame) -> None:
+        # one frame is with the writer, the others wait where they are counted
+        self._outbox.hold_up()
+        self._out.put_nowait(frame)
+
+    async def _write_all(self) -> None:
+        with suppress(WebSocketDisconnect, RuntimeError, OSError):  # it is gone, and the reader hears of it
             while True:
-                request = await self._hear()
-                if request and not isinstance(request, Authenticate):
-                    await self._do(request)
-
-    async def _enter(self) -> bool:
-        try:
-            async with asyncio.timeout(self._options.auth_timeout):
-                greeting = await self._hear()
-        except TimeoutError:
-            self._connection.refuse_entry("auth_timeout")
-            return False
-        if not isinstance(greeting, Authenticate):
-            return False
-        try:
-            self._connection.recognise(await self._messenger.authenticate(AuthenticateToken(token=greeting.token)))
-            await self._hub.enter(self._connection, HISTORY_DEFAULT, self._until_relaxed)
-        except (DomainError, ApplicationError) as error:
-            self._connection.refuse(error)
-            return False
-        return True
-
-    async def _hear(self) -> Authenticate | Request | None:
-        event = await self._websocket.receive()
-        if event["type"] == "websocket.disconnect":
-            raise WebSocketDisconnect(event.get("code", 1005))
-        if (text := event.get("text")) is None:
-            self._connection.hear_binary()
-            return None
-        return self._connection.hear(text, asyncio.get_running_loop().time())
-
-    async def _do(self, request: Request) -> None:
-        actor = self._connection.actor
-        assert actor is not None, "requests are heard from those who entered"
-        if isinstance(request, SendMessage):
-            await self._until(lambda: len(self._pending) < self._options.pending_sends)
-            self._send(actor, request)
-            return
-        await self._until(lambda: not self._pending)
-        try:
-            await self._ask(actor, request)
-        except (DomainError, ApplicationError) as error:
-            self._connection.answer_failed(request, error)
-
-    def _send(self, actor: Actor, command: SendMessage) -> None:
-        try:
-            answer = asyncio.ensure_future(self._messenger.send_message(actor, command))
-        except ApplicationError as error:  # not even taken
-            self._connection.answer_not_sent(command, error)
-            return
-        self._pending.add(answer)
-        answer.add_done_callback(lambda answer: self._sent(command, answer))
-
-    def _sent(self, command: SendMessage, answer: "asyncio.Future[Sent]") -> None:
-        self._pending.discard(answer)
-        self._answered.set()
-        if answer.cancelled():
-            return
-        match error := answer.exception():
-            case None:
-                self._connection.answer_sent(command, answer.result())
-            case DomainError() | ApplicationError():
-                self._connection.answer_not_sent(command, error)
-            case _:
-                log.error("a send failed", exc_info=error)
-                self._connection.answer_not_sent(command, OutcomeUnknown())
-
-    async def _ask(self, actor: Actor, request: MarkRead | ShowTyping | ReadHistory | CountUnread | Leave) -> None:
-        chat_id = self._connection.chat_id
-        match request:
-            case MarkRead():
-                await self._messenger.mark_read(actor, request)
-            case ShowTyping():
-                await self._messenger.show_typing(actor, request)
-            case ReadHistory():
-                await self._until_relaxed()
-                page = await self._messenger.history(actor.profile_id, chat_id, request.where, max(request.limit, 1))
-                count = await self._messenger.unread_count(actor.profile_id, chat_id)
-                self._connection.answer_history(page if request.limit else evolve(page, messages=()), count)
-            case CountUnread():
-                self._connection.answer_count(await self._messenger.unread_count(actor.profile_id, chat_id))
-            case Leave():
-                self._connection.detach()
-                self._hub.detach(self._connection)
-
-    async def _until(self, condition: Callable[[], bool]) -> None:
-        while not condition():
-            self._answered.clear()
-            await self._answered.wait()
-
-    async def _until_relaxed(self) -> None:
-        """What the client asks for itself is paced by what it reads, and never counts as its slowness."""
-        while not (self._outbox.is_relaxed or self._outbox.closing):
-            self._drained.clear()
-            await self._drained.wait()
-
-    # Writing
-
-    async def _write(self) -> None:
-        try:
-            while await self._something_to_write():
-                while frame := self._outbox.take():
-                    await self._websocket.send({"type": "websocket.send", "text": frame.text})
-                    self._drained.set()
-            await self._close()
-        except (WebSocketDisconnect, RuntimeError, OSError):
-            pass  # it is gone, and its reader hears of it
-        finally:
-            self._drained.set()
-
-    async def _something_to_write(self) -> bool:
-        """False: there is nothing left, and nothing more will come."""
-        while not self._outbox.waiting:
-            if self._outbox.closing:
-                return False
-            self._writable.clear()
-            await self._writable.wait()
-        return True
-
-    async def _close(self) -> None:
-        assert (closing := self._outbox.closing) is not None
-        await self._websocket.close(closing.code, closing.reason)
-
-    def _cut_later(self, close: Close) -> None:
-        """Somebody who does not read is not waited for, and a slow reader has been waited for already."""
-        if cut := self._websocket.scope.get("extensions", {}).get(CUT):
-            wait = 0.0 if close.is_final else self._options.close_timeout
-            loop = asyncio.get_running_loop()
-            self._cutting = loop.call_later(wait, cut, close.code, close.reason)
+                match await self._out.get():
+                    case Close(code, reason):
+                        await self._websocket.close(code, reason)
+                        return
+                    case Frame() as frame:
+                        await self._websocket.send({"type": "websocket.send", "text": frame.text})
+                        self._outbox.clear()

@@ -8,8 +8,8 @@ position is early: it waits for its neighbours, and what does not come is read f
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Final, assert_never
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Any, Final, assert_never
 
 from attrs import Factory, define, field
 
@@ -71,13 +71,16 @@ class Hub:
     _ended: dict[SessionId, None] = field(init=False, factory=dict)
     _told: set[ReadKey] = field(init=False, factory=set)
     """Acts of reading that were told and that the cursor has not passed yet."""
-    _healers: asyncio.TaskGroup | None = field(init=False, default=None)
+    _tasks: asyncio.TaskGroup | None = field(init=False, default=None)
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Start what a socket or a chat waits for; it ends with the hub at the latest."""
+        assert self._tasks is not None, "sockets are served while the hub runs"
+        self._tasks.create_task(work)
 
     # Coming and going
 
-    async def enter(
-        self, connection: Connection, history: int, drained: Callable[[], Awaitable[None]]
-    ) -> None:
+    async def enter(self, connection: Connection, history: int) -> None:
         """
         Welcome a connection whose actor is known, and let it listen from exactly where its snapshot ends.
 
@@ -99,7 +102,7 @@ class Hub:
             if channel.position < position:
                 await self._heal(channel)
                 continue
-            await drained()
+            await connection.outbox.relaxed()
             for update in await self.log(connection.chat_id, position, PAGE):
                 if update.position <= channel.position:
                     connection.tell(frames.told(update), update)
@@ -232,7 +235,7 @@ class Hub:
 
     async def run(self) -> None:
         """Until it is cancelled."""
-        async with asyncio.TaskGroup() as self._healers:
+        async with asyncio.TaskGroup() as self._tasks:
             cursor: Cursor | None = None
             while True:
                 try:
@@ -266,9 +269,9 @@ class Hub:
             self._tell_read(await self.changes.recall(read))
 
     def _heal_soon(self, channel: Channel) -> None:
-        if channel.is_behind and not channel.is_scheduled and self._healers:
+        if channel.is_behind and not channel.is_scheduled and self._tasks:
             channel.is_scheduled = True
-            self._healers.create_task(self._heal_later(channel))
+            self.spawn(self._heal_later(channel))
 
     async def _heal_later(self, channel: Channel) -> None:
         try:

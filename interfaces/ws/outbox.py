@@ -1,10 +1,11 @@
-"""What waits to be written to one socket. Bounded: a reader that is too slow is cut, and comes back for the rest."""
+"""What one socket is told. Bounded: a reader that is too slow is cut, and comes back for the rest."""
 
+import asyncio
 from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-from attrs import Factory, define, field, frozen
+from attrs import define, field, frozen
 
 from interfaces.wire.frames import Frame
 
@@ -24,57 +25,83 @@ class Outbox:
     """
     Frames in order, then perhaps a close.
 
-    A frame finds a place while what waits is below both limits; what does not matter later (typing) only while it is
-    below half of them. One frame may be greater than the limit: it is the frames before it that count.
+    While the way is clear a frame goes straight on to ``write``. While it is `held up` frames wait: each finds a place as
+    long as what waits is below both limits, and what does not matter later (typing) as long as it is below half of
+    them. One frame may be greater than the limit: it is the frames before it that count.
     """
 
-    _frame_limit: int
-    _byte_limit: int
-    changed: Callable[[], None] = lambda: None
-    """Called when there is something new to write."""
-    closed: Callable[[Close], None] = lambda _: None
-    """Called once, when nothing is taken any more."""
+    write: Callable[[Frame], None]
+    finish: Callable[[Close], None]
+    """Called once, behind the last frame; or at once with a final close."""
+    frame_limit: int
+    byte_limit: int
     closing: Close | None = field(init=False, default=None)
-    _frames: deque[Frame] = field(init=False, default=Factory(deque))
+    _is_held_up: bool = field(init=False, default=False)
+    _frames: deque[Frame] | None = field(init=False, default=None)
+    """Made when the first frame must wait: most sockets never have one."""
     _size: int = field(init=False, default=0)
+    _relaxing: asyncio.Event | None = field(init=False, default=None)
 
     def put(self, frame: Frame, *, ephemeral: bool = False) -> None:
-        if self.closing:
+        if self.closing is not None:
             return
-        count, size = len(self._frames), self._size
-        if ephemeral and not self.is_relaxed:
-            return
-        if count >= self._frame_limit or size >= self._byte_limit:
-            self._frames.clear()
-            self._size = 0
-            self._close(Close(SLOW_READER, "slow reader; resume in 1 s", is_final=True))
-            return
-        self._frames.append(frame)
-        self._size = size + frame.size
-        self.changed()
+        if not self._is_held_up:
+            self.write(frame)
+        elif not ephemeral or self.is_relaxed:
+            self._keep(frame)
 
     def close(self, code: int, reason: str) -> None:
         """Nothing is taken any more; what waits is written before the close. The first reason stands."""
-        if not self.closing:
-            self._close(Close(code, reason))
+        if self.closing is None:
+            self.closing = Close(code, reason)
+            if not self._frames:
+                self.finish(self.closing)
 
-    def take(self) -> Frame | None:
-        if not self._frames:
-            return None
-        frame = self._frames.popleft()
-        self._size -= frame.size
-        return frame
+    def hold_up(self) -> None:
+        """The other side is not reading: what comes now must wait."""
+        self._is_held_up = True
 
-    def _close(self, close: Close) -> None:
-        self.closing = close
-        self.closed(close)
-        self.changed()
+    def clear(self) -> None:
+        """The other side reads again."""
+        self._is_held_up = False
+        while self._frames and not self._is_held_up:  # writing may hold it up again
+            frame = self._frames.popleft()
+            self._size -= frame.size
+            self.write(frame)
+        if not self._frames and self.closing is not None:
+            self.finish(self.closing)
+        if self._relaxing is not None and self.is_relaxed:
+            self._relaxing.set()
 
-    @property
-    def waiting(self) -> bool:
-        return bool(self._frames)
+    def abandon(self) -> None:
+        """There is nobody to write to any more."""
+        if self.closing is None:
+            self.closing = Close(1006, "", is_final=True)
+        self._frames = None
+        if self._relaxing is not None:
+            self._relaxing.set()
 
     @property
     def is_relaxed(self) -> bool:
-        """Less than half full: what the reader asked for itself can be added without counting as its slowness."""
-        return 2 * len(self._frames) < self._frame_limit and 2 * self._size < self._byte_limit
+        """Less than half full."""
+        return not self._frames or (
+            2 * len(self._frames) < self.frame_limit and 2 * self._size < self.byte_limit
+        )
+
+    async def relaxed(self) -> None:
+        """What a client asks for itself is paced by what it reads, and never counts as its slowness."""
+        while not self.is_relaxed and self.closing is None:
+            self._relaxing = asyncio.Event()
+            await self._relaxing.wait()
+
+    def _keep(self, frame: Frame) -> None:
+        if self._frames is None:
+            self._frames = deque()
+        if len(self._frames) >= self.frame_limit or self._size >= self.byte_limit:
+            self._frames = None
+            self._size = 0
+            self.closing = Close(SLOW_READER, "slow reader; resume in 1 s", is_final=True)
+            self.finish(self.closing)
+        else:
+            self._frames.append(frame)
+            self._size += frame.size

@@ -1,40 +1,212 @@
-"""uvicorn's WebSocket class, with a way to end a socket whose reader does not read."""
+"""
+A uvicorn WebSocket class that takes a socket over after the handshake.
 
-from typing import Final, cast
+Starlette's route decides about the handshake and hands the socket over through an ASGI extension; its task then ends, and
+with it the request and what hung on it. Frames go from here straight to the connection, and a frame that was made once is
+written as it is. uvloop joins what is written to one transport within a tick.
+
+What one client may cost the others is bounded: a slow reader by its outbox, and whoever sends frames that say nothing
+(pings, empty fragments) in how many are looked at in one go, how many may follow each other, and whether they are
+answered while the answers are not read.
+"""
+
+import asyncio
+from typing import Any, Final, cast
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.exceptions import InvalidState
+from websockets.frames import Frame as Fragment
 from websockets.http11 import Request
+from websockets.protocol import State
 
-CUT: Final = "messenger.cut"
-"""The ASGI extension: ``scope["extensions"][CUT](code, reason)``."""
+from interfaces.wire.frames import Frame
+from interfaces.ws.connection import POLICY
+from interfaces.ws.endpoint import HAND_OVER, Opening
+from interfaces.ws.exchange import Exchange
+from interfaces.ws.outbox import Close, Outbox
 
-GRACE: Final = 2.0
-"""Seconds in which what was written before, and the close, may still reach the other side."""
+SLICE: Final = 4096
+"""Bytes that are parsed in one go: 700 frames of the smallest kind, some milliseconds."""
+
+IDLE_FRAMES: Final = 1000
+"""Pings, pongs and empty fragments in a row, with no message among them, after which nobody wants to hear more."""
+
+FINAL_GRACE: Final = 2.0
+"""Seconds in which a slow reader may still hear why it is let go."""
 
 
-class CuttableProtocol(WebSocketsSansIOProtocol):
-    """
-    ASGI's send waits until the other side has read. Somebody who never reads could neither be told to go nor be let go:
-    `cut` writes the close at once and drops the connection a moment later, read or not.
-    """
+class HandedOver(WebSocketsSansIOProtocol):
+    _exchange: Exchange | None = None
+    _outbox: Outbox | None = None
+    _close_timeout = 5.0
+    _idle_frames = 0
+    _unparsed: bytes = b""
+
+    # The handshake, under ASGI
 
     def handle_connect(self, event: Request) -> None:
         super().handle_connect(event)
-        if not self.close_sent:  # the handshake was not refused by the library
+        if not self.close_sent:  # the library has not refused it
             extensions = cast(dict[str, object], self.scope["extensions"])
-            extensions[CUT] = self.cut
+            extensions[HAND_OVER] = self.hand_over
 
-    def cut(self, code: int, reason: str) -> None:
-        if self.transport.is_closing():
+    def hand_over(self, opening: Opening) -> None:
+        connection = opening.connection(self._write, self._finish)
+        self._outbox = connection.outbox
+        self._exchange = Exchange(opening.desk, connection, self)
+        self._close_timeout = opening.desk.options.close_timeout
+        self._exchange.begin()
+
+    async def run_asgi(self) -> None:
+        # when the application returns, the parent closes the socket unless a close is under way already
+        self.close_timer = cast(asyncio.TimerHandle, _Never())
+        await super().run_asgi()
+        self.close_timer = None
+        if self._exchange is None:
+            self.transport.close()
             return
+        del self.scope, self.request, self.response, self.app_state
+        while not self.queue.empty():  # what came before the socket was handed over
+            event = self.queue.get_nowait()
+            if event["type"] == "websocket.receive":
+                self._exchange.hear(event.get("text"))
+        self.queue = cast(asyncio.Queue[Any], _Nowhere())
+        if self.transport.is_closing():
+            self._exchange.gone()
+        else:
+            self.resume()
+
+    # Reading
+
+    def data_received(self, data: bytes) -> None:
+        if self._unparsed:
+            self._unparsed += data
+        elif len(data) <= SLICE:
+            super().data_received(data)
+        else:
+            self._unparsed = data
+            self.transport.pause_reading()
+            self._parse_some()
+
+    def _parse_some(self) -> None:
+        """A slice now and the rest after others had their turn."""
+        some, self._unparsed = self._unparsed[:SLICE], self._unparsed[SLICE:]
+        if self.conn.state is State.CLOSED or self.transport.is_closing():
+            self._unparsed = b""
+            return
+        super().data_received(some)
+        if self._unparsed:
+            self.loop.call_soon(self._parse_some)
+        elif not self.read_paused:
+            self.transport.resume_reading()
+
+    def handle_text(self, event: Fragment) -> None:
+        self._idle_frames = 0
+        super().handle_text(event)
+
+    def handle_cont(self, event: Fragment) -> None:
+        if event.data:
+            self._idle_frames = 0
+        elif self._is_flood():
+            return
+        super().handle_cont(event)
+
+    def handle_ping(self) -> None:
+        if self._is_flood():
+            return
+        if self.writable.is_set():
+            super().handle_ping()
+        else:
+            self.conn.data_to_send()  # whoever does not read the answers gets none
+
+    def handle_pong(self, event: Fragment) -> None:
+        if not self._is_flood():
+            super().handle_pong(event)
+
+    def _is_flood(self) -> bool:
+        self._idle_frames += 1
+        if self._idle_frames == IDLE_FRAMES:
+            self._close(Close(POLICY, "too many empty frames", is_final=True))
+        return self._idle_frames >= IDLE_FRAMES
+
+    def send_receive_event_to_app(self) -> None:
+        if self._exchange is None:
+            super().send_receive_event_to_app()
+            return
+        data = self.frames[0] if len(self.frames) == 1 else b"".join(self.frames)
+        self.frames = []
+        if self.close_sent:
+            return
+        if self.curr_msg_data_type != "text":
+            self._exchange.hear(None)
+            return
+        try:
+            text = str(data, "utf-8")
+        except UnicodeDecodeError:
+            self._close(Close(1007, "invalid UTF-8"))
+        else:
+            self._exchange.hear(text)
+
+    def pause(self) -> None:
+        if not self.read_paused:
+            self.read_paused = True
+            self.transport.pause_reading()
+
+    def resume(self) -> None:
+        if self.read_paused and not self.transport.is_closing():
+            self.read_paused = False
+            if not self._unparsed:
+                self.transport.resume_reading()
+
+    # Writing
+
+    def _write(self, frame: Frame) -> None:
         if not self.close_sent:
-            try:
-                self.conn.send_close(code, reason)
-            except InvalidState:
-                pass
-            else:
-                self.transport.write(b"".join(self.conn.data_to_send()))
-            self.close_sent = True
+            self.transport.write(frame.data)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        if self._outbox is not None:
+            self._outbox.hold_up()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._outbox is not None:
+            self._outbox.clear()
+
+    # The end
+
+    def _finish(self, close: Close) -> None:
+        self._close(close)
+
+    def _close(self, close: Close) -> None:
+        if self.transport.is_closing() or self.close_sent:
+            return
+        try:
+            self.conn.send_close(close.code, close.reason)
+        except InvalidState:
+            pass
+        else:
+            self.transport.write(b"".join(self.conn.data_to_send()))
+        self.close_sent = True
         self.stop_keepalive()
-        self.loop.call_later(GRACE, self.transport.abort)
+        # the other side answers the close, and the parent then closes; one that does not is not waited for
+        wait = FINAL_GRACE if close.is_final else self._close_timeout
+        self.close_timer = self.loop.call_later(wait, self.transport.abort)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._unparsed = b""
+        super().connection_lost(exc)
+        if self._outbox is not None:
+            self._outbox.abandon()
+        if self._exchange is not None:
+            self._exchange.gone()
+
+
+class _Never:
+    def cancel(self) -> None: ...
+
+
+class _Nowhere:
+    def put_nowait(self, event: object) -> None: ...
+

@@ -16,10 +16,8 @@ def framed(fields: dict[str, Any]) -> bytes:
     """One text frame. Masked with zeros, which is a mask, and changes nothing."""
     payload = json.dumps(fields).encode()
     size = len(payload)
-    if size < 126:
-        head = struct.pack("!BB", 0x81, 0x80 | size)
-    else:
-        head = struct.pack("!BBH", 0x81, 0x80 | 126, size)
+    short = struct.pack("!BB", 0x81, 0x80 | min(size, 126))
+    head = short if size < 126 else short + struct.pack("!H", size)
     return head + bytes(4) + payload
 
 

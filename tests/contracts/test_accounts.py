@@ -105,7 +105,8 @@ class TestAccounts:
     async def test_a_block_that_raises_leaves_no_trace(self, begin: Begin) -> None:
         one = account()
         someone = profile()
-        with pytest.raises(RuntimeError):
+
+        async def fail() -> None:
             async with begin() as work:
                 await work.accounts.add(one)
                 await work.profiles.add(someone)
@@ -115,6 +116,9 @@ class TestAccounts:
                     Letter.confirming(confirmation(one.id), id=LetterId(uuid4()), at=START)
                 )
                 raise RuntimeError
+
+        with pytest.raises(RuntimeError):
+            await fail()
         async with begin() as work:
             assert await work.accounts.find_by_email(one.email) is None
             assert await work.profiles.find(someone.id) is None

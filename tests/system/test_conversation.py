@@ -179,7 +179,7 @@ async def test_tokens_that_open_no_socket(visit: Visit) -> None:
     anna, _, chat_id = await two(visit)
     read = Token.read(anna.token)
     wrong = {
-        "the refresh token": (anna.refresh_token, "token_invalid"),
+        "the refresh token": (anna.refresh_token, "token_type"),
         "another key": (read.signed("not the key that the server knows 0123456789"), "token_invalid"),
         "over": (expired(anna.token, SECRET), "token_expired"),
         "another audience": (Token(read.head, {**read.claims, "aud": "x"}).signed(SECRET), "token_invalid"),
@@ -475,12 +475,12 @@ def run(frames: list[Frame]) -> list[int]:
 async def test_whoever_connects_under_load_sees_each_message_exactly_once(visit: Visit) -> None:
     """D14: the snapshot says its position, and what is live starts at the next one."""
     anna, boris, chat_id = await two(visit)
-    flood, count = await anna.open(chat_id), 1500
+    flood, count = await anna.open(chat_id), 800
 
     async def pour() -> None:
         for number in range(count):
             await flood.send("send_message", text=f"{number}", nonce=f"{number}")
-            if number % 8 == 0:
+            if number % 4 == 0:
                 await asyncio.sleep(0.002)
 
     async def come(after: float) -> ChatSocket:
@@ -502,7 +502,7 @@ async def test_whoever_connects_under_load_sees_each_message_exactly_once(visit:
         assert run(socket.seen) == list(range(greeting["seq"] + 1, count + 1))
         assert socket.seen[2]["position"] == greeting["position"] + 1
         starts.add(greeting["seq"])
-    assert len(starts) > 10  # they did come while it poured
+    assert len(starts) > 5  # they did come while it poured
     assert min(starts) < count / 2
 
 
@@ -511,26 +511,34 @@ async def test_a_slow_reader_is_cut_and_nobody_else_feels_it(visit: Visit) -> No
     vera = await visit.user(3)
     data(await anna.http.put(f"/chats/{chat_id}/", json={"members": [vera.profile_id]}))
     says, hears = await anna.open(chat_id), await vera.open(chat_id)
-    text = "ж" * 4000  # 8 kB each: kernel buffers and the outbox are full after a thousand at most
-    async with boris.dial(chat_id, receive_buffer=16384) as slow:
-        delays = []
-        for number in range(1500):
-            began = time.monotonic()
+    text = "ж" * 4000  # 8 kB each: what the kernel and the outbox hold is less than five megabytes
+    count, sent_at = 700, dict[str, float]()
+
+    async def pour() -> None:
+        for number in range(count):
+            sent_at[f"{number}"] = time.monotonic()
             await says.send("send_message", text=f"{number} {text}"[:4000], nonce=f"{number}")
-            heard = await hears.until("new_message")
-            delays.append(time.monotonic() - began)
-            assert heard["message"]["seq"] == number + 1
-            await says.until("new_message")
-        code, _ = await slow.closed(within=20)
+            if number >= 32:
+                await says.until("message_ack")
+
+    async def listen() -> list[float]:
+        heard = [(await hears.until("new_message"), time.monotonic()) for _ in range(count)]
+        assert [frame["message"]["seq"] for frame, _ in heard] == list(range(1, count + 1))
+        return [at - sent_at[frame["message"]["nonce"]] for frame, at in heard]
+
+    async with boris.dial(chat_id, receive_buffer=16384) as slow:
+        began = time.monotonic()
+        _, delays = await asyncio.gather(pour(), listen())
+        assert time.monotonic() - began < 5
+        # It reads again, soon enough to find the close behind what it had been sent.
+        code, _ = await slow.closed()
         assert code == 1013
         got = run(slow.seen)
     assert got == list(range(1, len(got) + 1))  # what came before the cut is whole
-    assert len(got) < 1500
-    delays.sort()
-    assert delays[len(delays) * 99 // 100] < 0.5
-    # It can come back and read on.
+    assert len(got) < count
+    assert sorted(delays)[count * 99 // 100] < 0.5
     late = await boris.open(chat_id)
-    assert late.seen[0]["seq"] == 1500
+    assert late.seen[0]["seq"] == count
 
 
 def test_acknowledged_means_on_disk(server: Server) -> None:

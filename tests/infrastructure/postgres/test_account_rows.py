@@ -1,0 +1,124 @@
+"""What goes into a row of accounts and what belongs to them comes out again, equal in every field."""
+
+from datetime import UTC
+from uuid import UUID
+
+from attrs import asdict
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.account import Account, Confirmation, Email, PasswordHash
+from domain.events import SessionEnd
+from domain.ids import AccountId, ConfirmationId, LetterId, ProfileId, SessionId
+from domain.notification import Letter, Outcome, Template
+from domain.profile import Name, Phone, Profile, Username
+from domain.session import Fingerprint, Origin, Pair, Session
+from infrastructure.postgres import account_rows as rows
+
+moments = st.datetimes(timezones=st.just(UTC))
+texts = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=20)
+visible = st.text("abcЖё%_'\\", min_size=3, max_size=20)
+account_ids = st.builds(AccountId, st.uuids())
+profile_ids = st.builds(ProfileId, st.uuids())
+confirmation_ids = st.builds(ConfirmationId, st.uuids())
+emails = visible.map(lambda local: Email(f"{local}@Example.com"))
+hashes = st.builds(PasswordHash, texts)
+accounts = st.builds(
+    Account,
+    id=account_ids,
+    email=emails,
+    password_hash=st.none() | hashes,
+    created_at=moments,
+    confirmed_at=st.none() | moments,
+)
+confirmations = st.builds(
+    Confirmation,
+    id=confirmation_ids,
+    account_id=account_ids,
+    email=emails,
+    password_hash=hashes,
+    issued_at=moments,
+    expires_at=moments,
+)
+pairs = st.builds(
+    Pair,
+    access_id=texts,
+    refresh_id=texts,
+    issued_at=moments,
+    access_expires_at=moments,
+    refresh_expires_at=moments,
+)
+sessions = st.builds(
+    Session,
+    id=st.builds(SessionId, st.uuids()),
+    account_id=account_ids,
+    profile_id=profile_ids,
+    fingerprint=st.builds(Fingerprint, st.none() | texts),
+    origin=st.builds(Origin, user_agent=st.none() | texts, address=st.none() | texts),
+    pair=pairs,
+    previous_refresh_id=st.none() | texts,
+    rotated_at=st.none() | moments,
+    created_at=moments,
+    last_used_at=moments,
+    ended_at=st.none() | moments,
+    ended_because=st.none() | st.sampled_from(SessionEnd),
+)
+letters = st.builds(
+    Letter,
+    id=st.builds(LetterId, st.uuids()),
+    account_id=account_ids,
+    template=st.sampled_from(Template),
+    recipient=emails,
+    confirmation_id=confirmation_ids,
+    link_issued_at=moments,
+    link_expires_at=moments,
+    created_at=moments,
+    next_attempt_at=moments,
+    attempts=st.integers(0, 1000),
+    claimed_until=st.none() | moments,
+    outcome=st.sampled_from(Outcome),
+    reason=st.none() | texts,
+)
+names = st.none() | st.builds(Name, visible)
+profiles = st.builds(
+    Profile,
+    id=profile_ids,
+    account_id=account_ids,
+    first_name=names,
+    last_name=names,
+    middle_name=names,
+    username=st.none() | st.builds(Username, visible),
+    phone=st.none() | st.just(Phone("+79991234567")),
+)
+
+
+@given(accounts)
+def test_accounts(account: Account) -> None:
+    assert asdict(rows.account_from(rows.account_row(account))) == asdict(account)
+
+
+@given(confirmations)
+def test_confirmations(confirmation: Confirmation) -> None:
+    assert rows.confirmation_from(rows.confirmation_row(confirmation)) == confirmation
+
+
+@given(sessions)
+def test_sessions(session: Session) -> None:
+    assert asdict(rows.session_from(rows.session_row(session))) == asdict(session)
+
+
+@given(letters)
+def test_letters(letter: Letter) -> None:
+    assert asdict(rows.letter_from(rows.letter_row(letter))) == asdict(letter)
+
+
+@given(profiles)
+def test_profiles(profile: Profile) -> None:
+    assert asdict(rows.profile_from(rows.profile_row(profile))) == asdict(profile)
+
+
+def test_what_was_once_accepted_stays_readable() -> None:
+    row = rows.profile_row(Profile(id=ProfileId(UUID(int=1)), account_id=AccountId(UUID(int=2))))
+    profile = rows.profile_from(row | {"username": "я", "phone": "8 (999) 123-45-67", "first_name": ""})
+    assert profile.username is not None
+    assert profile.username.text == "я"
