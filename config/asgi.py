@@ -11,6 +11,7 @@ from typing import Final
 import uvicorn
 from starlette.applications import Starlette
 
+from application.examples.people import PASSWORD, PEOPLE
 from config.container import Application, PostgresAdapters
 from config.settings import Settings
 from infrastructure.postgres.migrate import migrate
@@ -126,6 +127,8 @@ async def opened(application: Application, settings: Settings) -> AsyncIterator[
         stack.push_async_callback(adapters.lane().close)
         stack.push_async_callback(adapters.patient_lane().close)
         await migrate(adapters.engine())
+        if settings.local:
+            await application.fill_examples()()
         yield
 
 
@@ -144,4 +147,16 @@ def _show(text: str) -> None:
 
 
 def _invitation(settings: Settings) -> str:
-    return f"The messenger is at {settings.api.public_url}"
+    width = max(len(person.email) for person in PEOPLE)
+    if settings.mail.server:
+        letters = f"Letters go out by {settings.mail.server}"
+    else:
+        letters = f"Letters are files in {settings.var_dir / 'mail'}, their links come up here"
+    return "\n".join(
+        [
+            f"The messenger is at {settings.api.public_url}",
+            f"Sign in with the password {PASSWORD} as one of:",
+            *(f"  {each.email:{width}}  {each.first_name} {each.last_name}" for each in PEOPLE),
+            letters,
+        ]
+    )

@@ -25,6 +25,7 @@ from application.actor import Actor
 from application.chats.change import ChangeChatHandler
 from application.chats.create import CreateChatHandler
 from application.chats.delete import DeleteChatHandler
+from application.examples.fill import FillExamplesHandler
 from application.messages.send import Postponed, SendMessage, SendMessages, Sent
 from application.messenger import Messenger
 from application.notifications.deliver import DeliverDueLettersHandler
@@ -195,6 +196,13 @@ class Application(DeclarativeContainer):
             weight_per_key=settings.provided.chat.batch_bytes_per_chat,
             backlog=settings.provided.chat.send_backlog,
         ),
+    )
+
+    fill_examples = Singleton(
+        FillExamplesHandler,
+        begin=adapters.begin,
+        begin_posting=adapters.begin_patient_posting,
+        passwords=passwords,
     )
 
     messenger = Singleton(

@@ -12,7 +12,7 @@ from attrs import frozen
 from application.actor import Actor
 from application.errors import OutcomeUnknown
 from application.ports.clock import Clock
-from application.ports.ids import Ids
+from application.ports.ids import MessageIds
 from application.ports.posting import BeginPosting, Conversations, Draft
 from application.ports.updates import Moved, NewMessage, Update, Updates
 from application.views import MessageView
@@ -70,7 +70,7 @@ class SendMessages:
 
     begin: BeginPosting
     clock: Clock
-    ids: Ids
+    ids: MessageIds
     updates: Updates
 
     async def __call__(self, asked: Sequence[tuple[Actor, SendMessage]]) -> Sequence[Answer]:

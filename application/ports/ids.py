@@ -3,7 +3,11 @@ from typing import Protocol
 from domain.ids import AccountId, ChatId, ConfirmationId, LetterId, MessageId, ProfileId, SessionId
 
 
-class Ids(Protocol):
+class MessageIds(Protocol):
+    def message(self) -> MessageId: ...
+
+
+class Ids(MessageIds, Protocol):
     """Fresh identities, unique without asking anybody; later ones sort after earlier ones."""
 
     def account(self) -> AccountId: ...
@@ -17,8 +21,6 @@ class Ids(Protocol):
     def letter(self) -> LetterId: ...
 
     def chat(self) -> ChatId: ...
-
-    def message(self) -> MessageId: ...
 
     def token_id(self) -> str:
         """An unguessable name for one token, 128 random bits as text."""

@@ -44,7 +44,7 @@ def become(uid: int, gid: int) -> None:
 
 
 def die_with(owner: int) -> None:
-    """After every change of identity: the kernel forgets the wish at each of them."""
+    """After `become`: with another user the kernel forgets the wish."""
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(PR_SET_PDEATHSIG, int(signal.SIGINT), 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "prctl")

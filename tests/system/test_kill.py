@@ -42,6 +42,7 @@ class Sender:
     chat_id: str
     ledger: Ledger
     todo: deque[Said]
+    has_sent: Callable[[], None]
     waiting: dict[str, Said] = field(factory=dict)
     """Sent on the socket that is open now, in this order."""
 
@@ -69,6 +70,7 @@ class Sender:
                 self.waiting[said.nonce] = said
                 self.ledger.send(said)
                 await socket.send("send_message", text=said.text, nonce=said.nonce)
+                self.has_sent()
             frame = await socket.next(within=30)
             match frame["type"]:
                 case "message_ack":
@@ -96,6 +98,7 @@ class Trial:
     chats: list[str] = field(factory=list)
     outstanding: list[int] = field(factory=list)
     """For each kill, what it took with it: sent, and without an answer then."""
+    due: "asyncio.Future[set[str]] | None" = None
 
     async def run(self) -> None:
         async with Visit(self.server.url, self.server.ws_url) as visit:
@@ -112,6 +115,7 @@ class Trial:
                     chat_id,
                     self.ledger,
                     deque(Said(chat_id, f"{number}/{count}") for count in range(share)),
+                    self.kill_if_due,
                 )
                 for number, (device, chat_id) in enumerate(pairs)
             ]
@@ -124,13 +128,18 @@ class Trial:
         chance = random.Random(self.sends)
         for number in range(self.kills):
             await self.ledger.milestone(self.sends * (number + 1) // (self.kills + 1)).wait()
-            # Somewhere within the next few batches, not where one has just been answered.
-            await asyncio.sleep(chance.uniform(0, 0.01))
-            self.kill()
-            sent = set(self.ledger.unanswered)
+            await asyncio.sleep(chance.uniform(0, 0.01))  # some batches later, somewhere in one
+            self.due = asyncio.get_running_loop().create_future()
+            sent = await self.due
             await asyncio.sleep(0.05)  # what had been answered before the kill is on its way still
             self.outstanding.append(len(sent & self.ledger.unanswered))
             self.restart()
+
+    def kill_if_due(self) -> None:
+        """With a message just sent, so that there is something to take along."""
+        if self.due is not None and not self.due.done():
+            self.kill()
+            self.due.set_result(set(self.ledger.unanswered))
 
     def kill(self) -> None:
         if self.victim == "server":

@@ -1,0 +1,181 @@
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+from attrs import frozen
+
+from application.actor import Actor
+from application.examples.conversations import CONVERSATIONS, Said
+from application.examples.people import PASSWORD, PEOPLE, Person, named
+from application.messages.send import SendMessage, SendMessages
+from application.ports.passwords import Passwords
+from application.ports.posting import BeginPosting
+from application.ports.storage import Begin, UnitOfWork
+from application.ports.updates import Update
+from application.receipts.mark_read import MarkRead, MarkReadHandler
+from application.views import ProfileView
+from domain.account import Account, Confirmation, Email, PasswordHash
+from domain.chat import About, Chat, ChatNotFound
+from domain.ids import ConfirmationId, MessageId, ProfileId, SessionId
+from domain.message import Body, Nonce
+from domain.profile import Name, Phone, Username, UsernameTaken
+
+JOINED_AT: Final = min(conversation.opened_at for conversation in CONVERSATIONS) - timedelta(days=7)
+NO_SESSION: Final = SessionId(UUID(int=0))
+"""They speak here without ever having signed in."""
+
+Known = Mapping[Person, ProfileId]
+
+
+@frozen(kw_only=True)
+class FillExamplesHandler:
+    """
+    People, chats and messages for whoever tries the messenger on their own machine. Filling again changes nothing, and
+    completes what an interrupted filling has left. Nobody is told: no update is published.
+
+    Whoever signed up with one of these addresses before takes part as they are.
+    """
+
+    begin: Begin
+    begin_posting: BeginPosting
+    """A patient one: a command that was postponed would be lost."""
+    passwords: Passwords
+
+    async def __call__(self) -> None:
+        async with self.begin() as work:
+            known = await _known(work)
+        # One hash for all: it takes its time, and everybody knows the password.
+        password_hash = await self.passwords.hash(PASSWORD) if len(known) < len(PEOPLE) else None
+        async with self.begin() as work:
+            if password_hash:
+                for person in PEOPLE:
+                    if person not in known:
+                        await _join(work, person, password_hash)
+                known = await _known(work)
+            await _open_chats(work, known)
+        await self._say(known)
+        await self._read(known)
+
+    async def _say(self, known: Known) -> None:
+        # One batch: nothing of it is stored, or all of it, and then all of it is a repeat.
+        said = [(each.chat_id, message) for each in CONVERSATIONS for message in each.messages()]
+        script = _Script([message for _, message in said])
+        send = SendMessages(begin=self.begin_posting, clock=script, ids=script, updates=_Untold())
+        await send(
+            [
+                (
+                    _actor(message.author, known),
+                    SendMessage(chat_id=chat_id, body=Body(message.text), nonce=Nonce(message.nonce)),
+                )
+                for chat_id, message in said
+            ]
+        )
+
+    async def _read(self, known: Known) -> None:
+        for conversation in CONVERSATIONS:
+            messages = list(conversation.messages())
+            for reader, count in conversation.read.items():
+                last = messages[count - 1]
+                moment = _Moment(last.at + timedelta(minutes=1))
+                mark = MarkReadHandler(begin=self.begin, clock=moment, updates=_Untold())
+                await mark(_actor(reader, known), MarkRead(chat_id=conversation.chat_id, up_to=last.id))
+
+
+async def _known(work: UnitOfWork) -> Known:
+    """Those who are there, by whatever profile."""
+    known = {}
+    for person in PEOPLE:
+        account = await work.accounts.find_by_email(Email(person.email))
+        if account and (profile_id := await work.profiles.find_by_account(account.id)):
+            known[person] = profile_id
+    return known
+
+
+async def _join(work: UnitOfWork, person: Person, password_hash: PasswordHash) -> None:
+    email = Email(person.email)
+    account, profile = Account.register(
+        id=person.account_id, profile_id=person.profile_id, email=email, at=JOINED_AT
+    )
+    confirmation = Confirmation(
+        id=ConfirmationId(named(f"confirmation {person.email}")),
+        account_id=account.id,
+        email=email,
+        password_hash=password_hash,
+        issued_at=JOINED_AT,
+        expires_at=JOINED_AT + timedelta(days=2),
+    )
+    account.confirm(confirmation, at=JOINED_AT)
+    await work.accounts.add(account)
+    await work.profiles.add(profile)
+
+    profile = await work.profiles.lock(profile.id)
+    profile.edit(
+        first_name=Name(person.first_name),
+        last_name=Name(person.last_name),
+        middle_name=Name(person.middle_name) if person.middle_name else None,
+        username=Username(person.username),
+        phone=Phone(person.phone),
+    )
+    try:
+        await work.profiles.save(profile)
+    except UsernameTaken:  # somebody else's on this database: they do without
+        profile.edit(username=None)
+        await work.profiles.save(profile)
+
+
+async def _open_chats(work: UnitOfWork, known: Known) -> None:
+    added = []
+    for conversation in sorted(CONVERSATIONS, key=lambda each: each.chat_id):
+        try:
+            await work.chats.lock(conversation.chat_id)
+        except ChatNotFound:
+            chat, members, personal = Chat.open(
+                id=conversation.chat_id,
+                about=About(conversation.name, conversation.description),
+                owner_id=known[conversation.owner],
+                others=[known[other] for other in conversation.others],
+                at=conversation.opened_at,
+            )
+            await work.chats.add(chat, members)
+            added += personal
+    await work.personal.add(added)
+
+
+def _actor(person: Person, known: Known) -> Actor:
+    return Actor(
+        account_id=person.account_id,
+        session_id=NO_SESSION,
+        email=person.email,
+        profile=ProfileView(id=known[person]),
+    )
+
+
+@frozen
+class _Moment:
+    at: datetime
+
+    def now(self) -> datetime:
+        return self.at
+
+
+class _Script:
+    """Ids and times of messages, each in the order of what is said."""
+
+    def __init__(self, said: Sequence[Said]) -> None:
+        self._ids = iter([message.id for message in said])
+        self._times = iter([message.at for message in said])
+
+    def message(self) -> MessageId:
+        return next(self._ids)
+
+    def now(self) -> datetime:
+        return next(self._times)
+
+
+class _Untold:
+    def publish(self, updates: Sequence[Update]) -> None:
+        """Nobody is here yet who could be told."""
+
+    def subscribe(self, listener: Callable[[Sequence[Update]], None]) -> None:
+        """There is nothing to hear."""

@@ -1,0 +1,50 @@
+from uuid import uuid4
+
+from domain.events import MessagesRead
+from domain.ids import ChatId, MessageId, ProfileId, Seq
+from domain.reading import Passed, Reading
+from tests.strategies import START
+
+ANN, BOB = ProfileId(uuid4()), ProfileId(uuid4())
+CHAT = ChatId(uuid4())
+
+
+def reading(mark: int = 0, less: int = 0) -> Reading:
+    return Reading(chat_id=CHAT, profile_id=ANN, mark=Seq(mark), less=less)
+
+
+def test_unread_is_what_comes_after_the_mark_and_counts() -> None:
+    assert reading().unread(Seq(0)) == 0
+    assert reading(mark=3).unread(Seq(10)) == 7
+    assert reading(mark=3, less=2).unread(Seq(10)) == 5
+
+
+def test_reading_tells_what_was_read() -> None:
+    one = reading(mark=2, less=4)
+    id_ = MessageId(uuid4())
+    read = one.advance(Seq(5), Passed(message_ids=(id_,), by_author={BOB: 1}), at=START)
+    assert read == MessagesRead(
+        chat_id=CHAT,
+        reader_id=ANN,
+        from_seq=Seq(3),
+        to_seq=Seq(5),
+        at=START,
+        message_ids=(id_,),
+        count=1,
+        by_author={BOB: 1},
+    )
+    assert (one.mark, one.less) == (5, 2), "two of the three that it passed did not count"
+
+
+def test_what_is_read_already_is_not_read_again() -> None:
+    one = reading(mark=5, less=1)
+    for to in (5, 4, 0):
+        assert one.advance(Seq(to), Passed(message_ids=(), by_author={BOB: 3}), at=START) is None
+    assert (one.mark, one.less) == (5, 1)
+
+
+def test_passing_only_what_did_not_count_moves_the_mark_silently() -> None:
+    one = reading(mark=1, less=3)
+    assert one.advance(Seq(3), Passed(message_ids=(), by_author={}), at=START) is None
+    assert (one.mark, one.less) == (3, 1)
+    assert one.unread(Seq(4)) == 0

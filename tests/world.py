@@ -1,0 +1,113 @@
+"""A messenger with people in it: everything as `config.container` puts it together, in memory unless told otherwise."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+
+from attrs import Factory, define, frozen
+from dependency_injector.providers import Object
+
+from application.accounts.signed_in import SignedIn
+from application.actor import Actor
+from application.chats.create import CreateChat
+from application.messages.send import SendMessage, Sent
+from application.messenger import Messenger
+from application.ports.storage import Begin
+from application.ports.updates import Update
+from application.views import ProfileView
+from config.container import Application, MemoryAdapters, PostgresAdapters
+from domain.account import Account, Email
+from domain.chat import About
+from domain.ids import ChatId
+from domain.message import Body, Nonce
+from domain.profile import Name, Profile
+from domain.session import Fingerprint, Origin
+from infrastructure.system.ids import SystemIds
+from tests.strategies import START
+
+
+@define
+class TickingClock:
+    """Never says the same twice."""
+
+    at: datetime = START
+    step: timedelta = timedelta(seconds=1)
+
+    def now(self) -> datetime:
+        self.at += self.step
+        return self.at
+
+
+@frozen
+class Person:
+    """Somebody signed in."""
+
+    actor: Actor
+    token: str
+
+
+@define(eq=False)
+class World:
+    application: Application
+    published: list[Update] = Factory(list)
+
+    @property
+    def messenger(self) -> Messenger:
+        messenger: Messenger = self.application.messenger()
+        return messenger
+
+    @property
+    def begin(self) -> Begin:
+        begin: Begin = self.application.adapters.begin()
+        return begin
+
+    async def person(self, name: str = "Ann") -> Person:
+        ids, clock = self.application.adapters.ids(), self.application.adapters.clock()
+        account = Account(id=ids.account(), email=Email(f"{ids.token_id()}@example.com"), created_at=clock.now())
+        profile = Profile(id=ids.profile(), account_id=account.id, first_name=Name(name))
+        async with self.begin() as work:
+            await work.accounts.add(account)
+            await work.profiles.add(profile)
+            session, _ = await self.application.open_session()(
+                work, account, Fingerprint("first"), Origin(), at=clock.now()
+            )
+        signed_in = SignedIn.to(session, account.email.text, self.application.tokens())
+        actor = Actor(
+            account_id=account.id,
+            session_id=session.id,
+            email=account.email.text,
+            profile=ProfileView.of(profile),
+        )
+        return Person(actor, signed_in.access_token)
+
+    async def actor(self, name: str = "Ann") -> Actor:
+        return (await self.person(name)).actor
+
+    async def chat(self, owner: Actor, *others: Actor, name: str = "A chat") -> ChatId:
+        members = tuple(other.profile_id for other in others)
+        return (await self.messenger.create_chat(owner, CreateChat(about=About(name), member_ids=members))).id
+
+    async def say(self, author: Actor, chat_id: ChatId, text: str, nonce: str | None = None) -> Sent:
+        named = None if nonce is None else Nonce(nonce)
+        return await self.messenger.send_message(
+            author, SendMessage(chat_id=chat_id, body=Body(text), nonce=named)
+        )
+
+
+@asynccontextmanager
+async def world(adapters: MemoryAdapters | PostgresAdapters | None = None) -> AsyncIterator[World]:
+    """With the gatherer running. Clock and ids are the adapters' own."""
+    if adapters is None:
+        adapters = MemoryAdapters(clock=Object(TickingClock()), ids=Object(SystemIds()))
+    application = Application(adapters=adapters)
+    here = World(application)
+    application.updates().subscribe(here.published.extend)
+    posting = application.posting()
+    running = asyncio.create_task(posting.run())
+    try:
+        yield here
+    finally:
+        await posting.close()
+        await running
+        application.passwords().close()
