@@ -73,7 +73,10 @@ def make_app(application: Application, settings: Settings, *, failed: Callable[[
     """``failed`` is called when something that runs beside requests has ended: nothing works for long without it."""
     messenger = application.messenger()
     ws = settings.socket
-    hub = Hub(snapshot=messenger.snapshot, log=messenger.log, changes=messenger.changes)
+    hub = Hub(
+        snapshot=messenger.snapshot, log=messenger.log, changes=messenger.changes,
+        clock=application.adapters.clock(),
+    )
     application.updates().subscribe(hub.receive)
     desk = Desk(
         messenger=messenger,
@@ -90,13 +93,15 @@ def make_app(application: Application, settings: Settings, *, failed: Callable[[
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         async with opened(application, settings), asyncio.TaskGroup() as tasks:
-            posting = tasks.create_task(application.posting().run())
+            gatherers = [application.posting(), application.marking()]
+            gathering = [tasks.create_task(gatherer.run()) for gatherer in gatherers]
             others = [tasks.create_task(hub.run()), tasks.create_task(application.letters().run())]
-            for task in (posting, *others):
+            for task in (*gathering, *others):
                 task.add_done_callback(_watch(failed))
             yield
-            await application.posting().close()
-            await posting
+            for gatherer in gatherers:
+                await gatherer.close()
+            await asyncio.wait(gathering)
             for task in others:
                 task.cancel()
 
@@ -126,6 +131,7 @@ async def opened(application: Application, settings: Settings) -> AsyncIterator[
         stack.push_async_callback(adapters.engine().dispose)
         stack.push_async_callback(adapters.lane().close)
         stack.push_async_callback(adapters.patient_lane().close)
+        stack.push_async_callback(adapters.marking_lane().close)
         await migrate(adapters.engine())
         if settings.local:
             await application.fill_examples()()

@@ -6,19 +6,36 @@ from itertools import islice
 from typing import Any, Final, TypeVar
 
 from attrs import frozen
-from sqlalchemy import BigInteger, Table, Text, and_, cast, exists, func, insert, select, tuple_, update
+from sqlalchemy import (
+    BigInteger,
+    DateTime,
+    String,
+    Table,
+    Text,
+    Uuid,
+    cast,
+    column,
+    delete,
+    exists,
+    func,
+    insert,
+    select,
+    update,
+    values,
+)
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.chat import Chat, ChatNotFound, Member
 from domain.events import ChatEvent, MessageSent, MessagesRead, PersonalEvent
 from domain.ids import ChatId, MessageId, ProfileId, Seq
-from domain.reading import Passed, Reading
+from domain.reading import Reading
 from infrastructure.postgres import rows
 from infrastructure.postgres.tables import (
     chat,
     chat_head,
     chat_log,
+    direct_chat,
     member,
     message,
     origin,
@@ -52,7 +69,9 @@ class PostgresChats:
 
     async def add(self, new: Chat, members: Sequence[Member]) -> None:
         await self._connection.execute(insert(chat).values(rows.chat_row(new)))
-        await self._connection.execute(insert(chat_head).values(rows.head_row(new) | {"first_position": 1, "tx": TX}))
+        await self._connection.execute(
+            insert(chat_head).values(rows.head_row(new) | {"first_position": 1, "tx": TX})
+        )
         await self.add_members(members)
 
     async def lock(self, chat_id: ChatId) -> Chat:
@@ -96,7 +115,9 @@ class PostgresChats:
         await self._insert(chat_log, [_logged(event) for event in events])
 
     async def add_members(self, members: Sequence[Member]) -> None:
-        await self._insert(member, [rows.member_row(new) for new in members], again=("role", "joined_at", "left_at"))
+        await self._insert(
+            member, [rows.member_row(new) for new in members], again=("role", "joined_at", "left_at")
+        )
         await self._insert(
             reading,
             [
@@ -119,20 +140,43 @@ class PostgresChats:
                 )
             )
 
-    async def remove_members(self, members: Sequence[Member]) -> None:
+    async def save_members(self, members: Sequence[Member]) -> None:
         for some in _slices(members):
-            keys = [(gone.chat_id, gone.profile_id) for gone in some]
-            left_at = some[0].left_at
+            kept = values(
+                column("chat_id", Uuid),
+                column("profile_id", Uuid),
+                column("role", String),
+                column("left_at", DateTime(timezone=True)),
+                name="kept",
+            ).data([(one.chat_id, one.profile_id, one.role, one.left_at) for one in some])
             await self._connection.execute(
                 update(member)
-                .where(tuple_(member.c.chat_id, member.c.profile_id).in_(keys))
-                .values(left_at=left_at, tx=TX)
+                .where(member.c.chat_id == kept.c.chat_id, member.c.profile_id == kept.c.profile_id)
+                .values(role=kept.c.role, left_at=kept.c.left_at, tx=TX)
             )
             await self._connection.execute(
                 update(profile_chat)
-                .where(tuple_(profile_chat.c.chat_id, profile_chat.c.profile_id).in_(keys))
-                .values(left_at=left_at)
+                .where(
+                    profile_chat.c.chat_id == kept.c.chat_id, profile_chat.c.profile_id == kept.c.profile_id
+                )
+                .values(left_at=kept.c.left_at)
             )
+
+    async def claim_direct(self, one: ProfileId, other: ProfileId, chat_id: ChatId) -> ChatId:
+        pair = dict(zip(("one_id", "other_id"), sorted((one, other)), strict=True))
+        # who comes second waits here for the first one's commit, and sees it in the next statement
+        await self._connection.execute(
+            upsert(direct_chat).values(pair | {"chat_id": chat_id}).on_conflict_do_nothing()
+        )
+        claimed = await self._connection.execute(
+            select(direct_chat.c.chat_id).where(
+                direct_chat.c.one_id == pair["one_id"], direct_chat.c.other_id == pair["other_id"]
+            )
+        )
+        return ChatId(claimed.scalar_one())
+
+    async def release_direct(self, chat_id: ChatId) -> None:
+        await self._connection.execute(delete(direct_chat).where(direct_chat.c.chat_id == chat_id))
 
     async def _insert(
         self, table: Table, new: Sequence[dict[str, Any]], *, again: tuple[str, ...] | None = None
@@ -174,35 +218,27 @@ class PostgresReadings:
         )
         return rows.reading_from(row) if present.one_or_none() else None
 
-    async def find_seq(self, chat_id: ChatId, message_id: MessageId) -> Seq | None:
+    async def find_message(self, chat_id: ChatId, message_id: MessageId) -> tuple[Seq, ProfileId] | None:
         found = await self._connection.execute(
-            select(message.c.seq).where(message.c.chat_id == chat_id, message.c.message_id == message_id)
+            select(message.c.seq, message.c.sender_id).where(
+                message.c.chat_id == chat_id, message.c.message_id == message_id
+            )
         )
-        return found.scalar_one_or_none()
+        row = found.one_or_none()
+        return (Seq(row.seq), ProfileId(row.sender_id)) if row else None
 
-    async def passed(self, reading: Reading, to: Seq) -> Passed:
-        unread = and_(
-            message.c.chat_id == reading.chat_id,
-            message.c.seq > reading.mark,
-            message.c.seq <= to,
-            message.c.sender_id != reading.profile_id,
-            ~exists().where(
-                receipt.c.chat_id == message.c.chat_id,
-                receipt.c.profile_id == reading.profile_id,
-                receipt.c.from_seq <= message.c.seq,
-                receipt.c.to_seq >= message.c.seq,
-            ),
+    async def is_covered(self, reading: Reading, seq: Seq) -> bool:
+        found = await self._connection.execute(
+            select(
+                exists().where(
+                    receipt.c.chat_id == reading.chat_id,
+                    receipt.c.profile_id == reading.profile_id,
+                    receipt.c.from_seq <= seq,
+                    receipt.c.to_seq >= seq,
+                )
+            )
         )
-        newest = await self._connection.execute(
-            select(message.c.message_id).where(unread).order_by(message.c.seq.desc()).limit(TOLD_IDS)
-        )
-        counted = await self._connection.execute(
-            select(message.c.sender_id, func.count()).where(unread).group_by(message.c.sender_id)
-        )
-        return Passed(
-            message_ids=tuple(MessageId(id) for id in newest.scalars())[::-1],
-            by_author={ProfileId(sender_id): count for sender_id, count in counted},
-        )
+        return bool(found.scalar_one())
 
     async def save(self, moved: Reading, read: MessagesRead | None) -> None:
         await self._connection.execute(
@@ -224,7 +260,12 @@ class PostgresPersonalLog:
         for some in _slices(sorted(grown)):
             put = upsert(profile_head).values(
                 [
-                    {"profile_id": profile_id, "last_position": grown[profile_id], "first_position": 1, "tx": TX}
+                    {
+                        "profile_id": profile_id,
+                        "last_position": grown[profile_id],
+                        "first_position": 1,
+                        "tx": TX,
+                    }
                     for profile_id in some
                 ]
             )

@@ -1,22 +1,33 @@
 """Rows to the domain's objects and back. Each pair is a round trip; a property test holds them to it."""
 
+from hashlib import sha256
 from typing import Any
 
 from sqlalchemy import RowMapping
 
-from domain.chat import About, Chat, Kind, Member, Role
+from domain.chat import About, Chat, Kind, Member
 from domain.events import MessageSent, MessagesRead
 from domain.ids import ChatId, MessageId, Position, ProfileId, Seq
 from domain.message import Body, Message, Nonce
 from domain.reading import Reading
+from domain.role import Role
 
 OWN_NONCE = "c:"
+DERIVED = "d:"
 NO_NONCE = "m:"
-"""Every message has a key among its author's. One without a nonce has its own id: never shown, never a repeat."""
+"""
+Every message has a key among its author's, and a prefix says where it comes from: the author's own name for it; its text
+and the moment it was said in, which keeps it from being said twice in one; its id, where nothing is to keep it from that.
+The last two are never shown.
+"""
 
 
 def nonce_key(nonce: Nonce | None, message_id: MessageId) -> str:
     return f"{NO_NONCE}{message_id}" if nonce is None else f"{OWN_NONCE}{nonce.value}"
+
+
+def derived_key(slot: int, body: Body) -> str:
+    return f"{DERIVED}{slot}:{sha256(body.text.encode()).hexdigest()[:32]}"
 
 
 def nonce_from(key: str) -> Nonce | None:

@@ -5,10 +5,21 @@ No foreign key, trigger or sequence: every row is written by a unit of work that
 says which transaction wrote a row last; what it is good for stands in STORAGE.md, "The cursor".
 """
 
-from sqlalchemy import BigInteger, Column, Index, Integer, SmallInteger, String, Table, Text, UniqueConstraint, Uuid
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Index,
+    Integer,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 
-from infrastructure.postgres.schema import BY_CHAT, BY_PROFILE, REFERENCE, metadata, moment, stamp
+from infrastructure.postgres.schema import BY_CHAT, BY_PROFILE, LOOKUP, REFERENCE, metadata, moment, stamp
 
 chat = Table(
     "chat",
@@ -139,6 +150,17 @@ profile_log = Table(
     Index("ix_profile_log_tx", "tx"),
     info=BY_PROFILE,
 )
+
+direct_chat = Table(
+    "direct_chat",
+    metadata,
+    Column("one_id", Uuid, primary_key=True),
+    Column("other_id", Uuid, primary_key=True),
+    Column("chat_id", Uuid, nullable=False),
+    Index("ix_direct_chat_chat_id", "chat_id"),
+    info=LOOKUP,
+)
+"""The chat of two people, the one with the smaller id first."""
 
 origin = Table(
     "origin",

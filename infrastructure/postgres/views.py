@@ -12,15 +12,38 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from application.ports.updates import ChatUpdate, NewMember, NewMessage
-from application.ports.views import Newest, Where, span
-from application.views import NOBODY, ChatDetails, ChatView, HistoryPage, MessageView, ProfileView, Snapshot
-from domain.chat import ChatNotFound, Kind, NotAMember, Role
-from domain.events import ChatChanged
-from domain.ids import ChatId, Position, ProfileId, Seq
+from application.ports.views import MessageNotFound, Newest, Where, span
+from application.views import (
+    NOBODY,
+    ChatDetails,
+    ChatView,
+    HistoryPage,
+    MemberView,
+    MessageView,
+    ProfileView,
+    ReaderView,
+    Snapshot,
+    by_name,
+    member_order,
+)
+from domain.chat import ChatNotFound, Kind, NotAMember
+from domain.events import MemberAdded
+from domain.ids import ChatId, MessageId, Position, ProfileId, Seq
+from domain.role import Role
 from infrastructure.postgres.accounts import PostgresProfiles
-from infrastructure.postgres.rows import message_from, reading_from
+from infrastructure.postgres.rows import message_from
 from infrastructure.postgres.storage import connected
-from infrastructure.postgres.tables import chat, chat_head, chat_log, member, message, origin, profile_chat, reading, receipt
+from infrastructure.postgres.tables import (
+    chat,
+    chat_head,
+    chat_log,
+    member,
+    message,
+    origin,
+    profile_chat,
+    reading,
+    receipt,
+)
 from infrastructure.stored_events import MESSAGE_SENT, chat_event
 
 READ_AT: Final = (
@@ -39,6 +62,7 @@ READ_AT: Final = (
 PLACE: Final = (
     chat_head.c.last_seq,
     chat_head.c.last_position,
+    chat_head.c.member_count,
     member.c.left_at,
     member.c.profile_id.label("member_id"),
     reading.c.mark,
@@ -79,8 +103,9 @@ class PostgresViews:
                 )
             )
             found = await self._entries(connection, reader, list(own.scalars()))
-            people = await self._people(connection, _people_of(found))
-        chats = [_chat_view(row, people) for row in found]
+            others = await self._others(connection, reader, found)
+            people = await self._people(connection, {*_people_of(found), *others.values()})
+        chats = [_chat_view(row, people, others) for row in found]
         return sorted(chats, key=lambda view: (_last_activity(view), view.id), reverse=True)
 
     async def get_chat(self, reader: ProfileId, chat_id: ChatId) -> ChatDetails:
@@ -92,8 +117,9 @@ class PostgresViews:
                 select(member.c.profile_id).where(member.c.chat_id == chat_id, member.c.left_at.is_(None))
             )
             present_ids = [ProfileId(id) for id in present.scalars()]
-            people = await self._people(connection, {*_people_of(found), *present_ids})
-        view = _chat_view(found[0], people)
+            others = await self._others(connection, reader, found)
+            people = await self._people(connection, {*_people_of(found), *present_ids, *others.values()})
+        view = _chat_view(found[0], people, others)
         members = [people.get(id, NOBODY) for id in present_ids]
         return ChatDetails(chat=view, members=sorted(members, key=lambda one: by_name(view.owner.id, one)))
 
@@ -111,8 +137,67 @@ class PostgresViews:
                 seq=Seq(place["last_seq"]),
                 position=Position(place["last_position"]),
                 unread_count=_unread(place),
+                read_up_to=Seq(place["mark"]),
+                others_read_up_to=Seq(await self._others_mark(connection, reader, chat_id)),
+                member_count=place["member_count"],
                 history=await self._page(connection, chat_id, Newest(), limit, place["last_seq"]),
             )
+
+    async def members(self, reader: ProfileId, chat_id: ChatId) -> Sequence[MemberView]:
+        async with self._picture() as connection:
+            await self._place(connection, reader, chat_id)
+            found = await connection.execute(
+                select(member.c.profile_id, member.c.role, member.c.joined_at, reading.c.mark)
+                .join(
+                    reading,
+                    and_(reading.c.chat_id == member.c.chat_id, reading.c.profile_id == member.c.profile_id),
+                )
+                .where(member.c.chat_id == chat_id, member.c.left_at.is_(None))
+            )
+            rows = found.mappings().all()
+            people = await self._people(connection, {ProfileId(row["profile_id"]) for row in rows})
+        return sorted(
+            (
+                MemberView(
+                    profile=people.get(ProfileId(row["profile_id"]), NOBODY),
+                    role=Role(row["role"]),
+                    joined_at=row["joined_at"],
+                    read_up_to=Seq(row["mark"]),
+                )
+                for row in rows
+            ),
+            key=member_order,
+        )
+
+    async def readers(
+        self, reader: ProfileId, chat_id: ChatId, message_id: MessageId
+    ) -> Sequence[ReaderView]:
+        async with self._picture() as connection:
+            await self._place(connection, reader, chat_id)
+            there = await connection.execute(
+                select(message.c.seq, message.c.sender_id).where(
+                    message.c.chat_id == chat_id, message.c.message_id == message_id
+                )
+            )
+            if (row := there.one_or_none()) is None:
+                raise MessageNotFound
+            found = await connection.execute(
+                select(receipt.c.profile_id, func.min(receipt.c.read_at).label("read_at"))
+                .where(
+                    receipt.c.chat_id == chat_id,
+                    receipt.c.from_seq <= row.seq,
+                    receipt.c.to_seq >= row.seq,
+                    receipt.c.profile_id != row.sender_id,
+                )
+                .group_by(receipt.c.profile_id)
+                .order_by("read_at", receipt.c.profile_id)
+            )
+            rows = found.mappings().all()
+            people = await self._people(connection, {ProfileId(each["profile_id"]) for each in rows})
+        return [
+            ReaderView(profile=people.get(ProfileId(each["profile_id"]), NOBODY), read_at=each["read_at"])
+            for each in rows
+        ]
 
     async def unread_count(self, reader: ProfileId, chat_id: ChatId) -> int:
         async with self._picture() as connection:
@@ -182,6 +267,28 @@ class PostgresViews:
         )
         return found.mappings().all()
 
+    async def _others(
+        self, connection: AsyncConnection, reader: ProfileId, entries: Sequence[RowMapping]
+    ) -> Mapping[ChatId, ProfileId]:
+        """In direct chats, whom the reader has them with."""
+        direct = [row["chat_chat_id"] for row in entries if row["chat_kind"] == Kind.DIRECT]
+        if not direct:
+            return {}
+        found = await connection.execute(
+            select(member.c.chat_id, member.c.profile_id).where(
+                member.c.chat_id.in_(direct), member.c.profile_id != reader
+            )
+        )
+        return {ChatId(chat_id): ProfileId(profile_id) for chat_id, profile_id in found}
+
+    async def _others_mark(self, connection: AsyncConnection, reader: ProfileId, chat_id: ChatId) -> int:
+        found = await connection.execute(
+            select(func.coalesce(func.max(reading.c.mark), 0)).where(
+                reading.c.chat_id == chat_id, reading.c.profile_id != reader
+            )
+        )
+        return int(found.scalar_one())
+
     async def _place(self, connection: AsyncConnection, reader: ProfileId, chat_id: ChatId) -> RowMapping:
         found = await connection.execute(
             select(*PLACE, chat.c.deleted_at)
@@ -236,11 +343,6 @@ class PostgresViews:
         return await PostgresProfiles(connection).views(wanted) if wanted else {}
 
 
-def by_name(owner_id: ProfileId, one: ProfileView) -> tuple[bool, str, str, str, ProfileId]:
-    """The order of members: the owner first, then by what one would look for."""
-    return (one.id != owner_id, one.first_name or "", one.last_name or "", one.username or "", one.id)
-
-
 def _unread(row: RowMapping) -> int:
     return int(row["last_seq"] - row["mark"] - row["less"])
 
@@ -257,7 +359,9 @@ def _people_of(entries: Sequence[RowMapping]) -> set[ProfileId]:
 def _people_in(entries: Sequence[RowMapping]) -> set[ProfileId]:
     senders = {ProfileId(row["sender_id"]) for row in entries if row["sender_id"]}
     payloads = [row["payload"] for row in entries if row["payload"]]
-    return senders | {ProfileId(UUID(payload["profile_id"])) for payload in payloads if "profile_id" in payload}
+    return senders | {
+        ProfileId(UUID(payload["profile_id"])) for payload in payloads if "profile_id" in payload
+    }
 
 
 def _message_view(row: RowMapping, people: Mapping[ProfileId, ProfileView]) -> MessageView:
@@ -270,11 +374,15 @@ def _message_view(row: RowMapping, people: Mapping[ProfileId, ProfileView]) -> M
     )
 
 
-def _chat_view(row: RowMapping, people: Mapping[ProfileId, ProfileView]) -> ChatView:
+def _chat_view(
+    row: RowMapping, people: Mapping[ProfileId, ProfileView], others: Mapping[ChatId, ProfileId]
+) -> ChatView:
+    chat_id, kind = ChatId(row["chat_chat_id"]), Kind(row["chat_kind"])
+    other = people.get(others[chat_id], NOBODY) if chat_id in others else NOBODY
     return ChatView(
-        id=ChatId(row["chat_chat_id"]),
-        kind=Kind(row["chat_kind"]),
-        name=row["chat_name"],
+        id=chat_id,
+        kind=kind,
+        name=other.shown_name if kind is Kind.DIRECT else row["chat_name"],
         description=row["chat_description"],
         owner=people.get(ProfileId(row["chat_owner_id"]), NOBODY),
         role=Role(row["role"]),
@@ -294,7 +402,7 @@ def _update(chat_id: ChatId, row: RowMapping, people: Mapping[ProfileId, Profile
     if row["kind"] == MESSAGE_SENT:
         return NewMessage(chat_id=chat_id, position=position, view=_message_view(row, people))
     event = chat_event(row["kind"], row["payload"], chat_id=chat_id, position=position)
-    if isinstance(event, ChatChanged):
+    if not isinstance(event, MemberAdded):
         return event
     member_view = people.get(event.profile_id, NOBODY)
     return NewMember(chat_id=chat_id, position=position, member=member_view, by=event.by, at=event.at)

@@ -19,6 +19,7 @@ from application.errors import ApplicationError, OutcomeUnknown
 from application.messages.send import SendMessage, Sent
 from application.messenger import Messenger
 from application.receipts.mark_read import MarkRead
+from application.receipts.mark_single import MarkSingle
 from application.updates.typing import ShowTyping
 from domain.errors import DomainError
 from interfaces.ws.connection import (
@@ -212,19 +213,21 @@ class Exchange:
             if self._connection.is_closed:
                 self._desk.hub.leave(self._connection)
 
-    async def _ask(self, request: MarkRead | ShowTyping | ReadHistory | CountUnread) -> None:
+    async def _ask(self, request: MarkRead | MarkSingle | ShowTyping | ReadHistory | CountUnread) -> None:
         try:
             await self._asked(request)
         except (DomainError, ApplicationError) as error:
             self._connection.answer_failed(request, error)
 
-    async def _asked(self, request: MarkRead | ShowTyping | ReadHistory | CountUnread) -> None:
+    async def _asked(self, request: MarkRead | MarkSingle | ShowTyping | ReadHistory | CountUnread) -> None:
         connection, messenger = self._connection, self._desk.messenger
         actor, chat_id = connection.actor, connection.chat_id
         assert actor is not None, "requests are heard from those who entered"
         match request:
             case MarkRead():
                 await messenger.mark_read(actor, request)
+            case MarkSingle():
+                await messenger.mark_single(actor, request)
             case ShowTyping():
                 await messenger.show_typing(actor, request)
             case ReadHistory():

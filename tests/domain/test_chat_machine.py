@@ -15,6 +15,7 @@ from domain.message import Body, Message, Nonce
 from domain.reading import Passed, Reading
 from tests.strategies import START, lines
 
+
 class ChatMachine(RuleBasedStateMachine):
     """
     Its storage is what STORAGE.md says of it in the simplest form: all messages in a list, and every send adds to its
