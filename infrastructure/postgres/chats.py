@@ -7,6 +7,7 @@ from typing import Any, Final, TypeVar
 
 from attrs import frozen
 from sqlalchemy import BigInteger, Table, Text, and_, cast, exists, func, insert, select, tuple_, update
+from sqlalchemy.dialects.postgresql import ARRAY, Insert
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -105,19 +106,14 @@ class PostgresChats:
             ],
             again=(),
         )
-        for some in _slices(
+        await self._insert(
+            profile_chat,
             [
                 {"profile_id": m.profile_id, "chat_id": m.chat_id, "joined_at": m.joined_at, "left_at": None}
                 for m in members
-            ]
-        ):
-            put = upsert(profile_chat).values(some)
-            await self._connection.execute(
-                put.on_conflict_do_update(
-                    index_elements=[profile_chat.c.profile_id, profile_chat.c.chat_id],
-                    set_={"joined_at": put.excluded.joined_at, "left_at": None},
-                )
-            )
+            ],
+            again=("joined_at", "left_at"),
+        )
 
     async def remove_members(self, members: Sequence[Member]) -> None:
         for some in _slices(members):
@@ -138,16 +134,18 @@ class PostgresChats:
         self, table: Table, new: Sequence[dict[str, Any]], *, again: tuple[str, ...] | None = None
     ) -> None:
         """``again``: what is set anew where the row is there already; empty: nothing is, None: it must not be there."""
-        for some in _slices(new):
-            put = upsert(table).values([row | {"tx": TX} for row in some])
-            if again == ():
-                put = put.on_conflict_do_nothing()
-            elif again is not None:
-                put = put.on_conflict_do_update(
-                    index_elements=list(table.primary_key.columns),
-                    set_={name: put.excluded[name] for name in (*again, "tx")},
-                )
-            await self._connection.execute(put)
+        if not new:
+            return
+        put = _put(table, new)
+        if again == ():
+            put = put.on_conflict_do_nothing()
+        elif again is not None:
+            stamped = ("tx",) if "tx" in table.c else ()
+            put = put.on_conflict_do_update(
+                index_elements=list(table.primary_key.columns),
+                set_={name: put.excluded[name] for name in (*again, *stamped)},
+            )
+        await self._connection.execute(put)
 
 
 @frozen
@@ -219,32 +217,47 @@ class PostgresPersonalLog:
     _connection: AsyncConnection
 
     async def add(self, events: Sequence[PersonalEvent]) -> None:
+        if not events:
+            return
         grown = Counter(event.profile_id for event in events)
-        last: dict[ProfileId, int] = {}
-        for some in _slices(sorted(grown)):
-            put = upsert(profile_head).values(
-                [
-                    {"profile_id": profile_id, "last_position": grown[profile_id], "first_position": 1, "tx": TX}
-                    for profile_id in some
-                ]
-            )
-            heads = await self._connection.execute(
-                put.on_conflict_do_update(
-                    index_elements=[profile_head.c.profile_id],
-                    set_={
-                        "last_position": profile_head.c.last_position + put.excluded.last_position,
-                        "tx": put.excluded.tx,
-                    },
-                ).returning(profile_head.c.profile_id, profile_head.c.last_position)
-            )
-            last |= {ProfileId(profile_id): position for profile_id, position in heads}
-        following = {profile_id: last[profile_id] - count for profile_id, count in grown.items()}
+        put = _put(
+            profile_head,
+            [
+                {"profile_id": profile_id, "last_position": grown[profile_id], "first_position": 1}
+                for profile_id in sorted(grown)
+            ],
+        )
+        heads = await self._connection.execute(
+            put.on_conflict_do_update(
+                index_elements=[profile_head.c.profile_id],
+                set_={
+                    "last_position": profile_head.c.last_position + put.excluded.last_position,
+                    "tx": put.excluded.tx,
+                },
+            ).returning(profile_head.c.profile_id, profile_head.c.last_position)
+        )
+        following = {ProfileId(profile_id): position - grown[profile_id] for profile_id, position in heads}
         new = []
         for event in events:
             following[event.profile_id] += 1
             new.append(_personal(event, following[event.profile_id]))
-        for slice_ in _slices(new):
-            await self._connection.execute(insert(profile_log).values([row | {"tx": TX} for row in slice_]))
+        await self._connection.execute(_put(profile_log, new))
+
+
+def _put(table: Table, new: Sequence[dict[str, Any]]) -> Insert:
+    """
+    An INSERT of rows that have the same columns, and ``tx`` where the table has it.
+
+    A column travels as one array: a statement with a parameter for each value is compiled anew for each number of rows,
+    which for a thousand members takes seconds.
+    """
+    names = list(new[0])
+    columns = [cast([row[name] for row in new], ARRAY(table.c[name].type)) for name in names]
+    given = func.unnest(*columns).table_valued(*names).render_derived()
+    stamped = {"tx": TX} if "tx" in table.c else {}
+    return upsert(table).from_select(
+        [*names, *stamped], select(*(given.c[name] for name in names), *stamped.values())
+    )
 
 
 def _logged(event: ChatEvent) -> dict[str, Any]:
