@@ -74,7 +74,9 @@ def make_app(application: Application, settings: Settings, *, failed: Callable[[
     messenger = application.messenger()
     ws = settings.socket
     hub = Hub(
-        snapshot=messenger.snapshot, log=messenger.log, changes=messenger.changes,
+        snapshot=messenger.snapshot,
+        log=messenger.log,
+        changes=messenger.changes,
         clock=application.adapters.clock(),
     )
     application.updates().subscribe(hub.receive)
@@ -93,14 +95,14 @@ def make_app(application: Application, settings: Settings, *, failed: Callable[[
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         async with opened(application, settings), asyncio.TaskGroup() as tasks:
-            gatherers = [application.posting(), application.marking()]
-            gathering = [tasks.create_task(gatherer.run()) for gatherer in gatherers]
+            posting, marking = application.posting(), application.marking()
+            gathering = [tasks.create_task(posting.run()), tasks.create_task(marking.run())]
             others = [tasks.create_task(hub.run()), tasks.create_task(application.letters().run())]
             for task in (*gathering, *others):
                 task.add_done_callback(_watch(failed))
             yield
-            for gatherer in gatherers:
-                await gatherer.close()
+            await posting.close()
+            await marking.close()
             await asyncio.wait(gathering)
             for task in others:
                 task.cancel()

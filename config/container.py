@@ -226,9 +226,7 @@ class Application(DeclarativeContainer):
         ),
     )
 
-    marks = Singleton(
-        MarksRead, begin=adapters.begin_marking, clock=adapters.clock, updates=updates
-    )
+    marks = Singleton(MarksRead, begin=adapters.begin_marking, clock=adapters.clock, updates=updates)
     marking: Singleton[Gatherer[AskedToMark, Marked]] = Singleton(
         Gatherer,
         use=marks,
@@ -242,6 +240,7 @@ class Application(DeclarativeContainer):
         FillExamplesHandler,
         begin=adapters.begin,
         begin_posting=adapters.begin_patient_posting,
+        begin_marking=adapters.begin_marking,
         passwords=passwords,
     )
 
@@ -312,9 +311,7 @@ class Application(DeclarativeContainer):
             clock=adapters.clock,
             updates=updates,
         ),
-        delete_chat=Singleton(
-            DeleteChatHandler, begin=adapters.begin, clock=adapters.clock, updates=updates
-        ),
+        delete_chat=Singleton(DeleteChatHandler, begin=adapters.begin, clock=adapters.clock, updates=updates),
         list_chats=adapters.views.provided.list_chats,
         get_chat=adapters.views.provided.get_chat,
         send_message=Singleton(one_by_one, posting),

@@ -139,9 +139,10 @@ def _security(value: str) -> Security:
 
 
 def _folder(value: str) -> Path:
-    if "\0" in value:
-        raise _Unfit("a folder")
-    return Path(value).expanduser().absolute()
+    try:
+        return Path(_text(value)).expanduser().absolute()
+    except RuntimeError:  # ~somebody who does not exist
+        raise _Unfit("a folder") from None
 
 
 def _public_url(value: str) -> str:

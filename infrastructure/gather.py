@@ -44,19 +44,17 @@ class BatchLimits:
     """How often a busy key is left out before it is waited for."""
 
 
-@define(eq=False, slots=True)
+@define(eq=False)
 class _Waiting(Generic[Ask, Answer]):
     ask: Ask
     weight: int
     answer: "asyncio.Future[Answer]"
-
-
-@define(eq=False)
-class _Queue(Generic[Ask, Answer]):
-    """What waits under one key, in the order it came."""
-
-    waiting: deque[_Waiting[Ask, Answer]] = Factory(deque)
     skips: int = 0
+    """How often it was left out because its key was busy."""
+
+
+_Queue = deque[_Waiting[Ask, Answer]]
+"""What waits under one key, in the order it came."""
 
 
 @define(eq=False, kw_only=True)
@@ -102,10 +100,10 @@ class Gatherer(Generic[Ask, Answer]):
             raise Overloaded(f"{self._count} commands are waiting")
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         key = self.key(ask)
-        queue = self._patient.get(key) or self._queues.get(key)
+        queue = self._patient.get(key)
         if queue is None:
-            queue = self._queues[key] = _Queue()
-        queue.waiting.append(_Waiting(ask, weight, answer))
+            queue = self._queues.setdefault(key, deque())
+        queue.append(_Waiting(ask, weight, answer))
         self._count += 1
         self._weight += weight
         self._something.set()
@@ -121,7 +119,7 @@ class Gatherer(Generic[Ask, Answer]):
                 self._something_patient.set()
         finally:
             for queue in (*self._queues.values(), *self._patient.values()):
-                _refuse(queue.waiting, Unavailable("closed"))
+                _refuse(queue, Unavailable("closed"))
 
     async def close(self) -> None:
         """Take nothing more. Everything taken is still carried out and answered; `run` then returns."""
@@ -133,7 +131,7 @@ class Gatherer(Generic[Ask, Answer]):
             if self._queues:
                 await self._carry_out(self._take_batch(), self.use)
                 self._hand_to_patient()
-                if self._queues and all(queue.skips for queue in self._queues.values()):
+                if self._queues and all(queue[0].skips for queue in self._queues.values()):
                     await asyncio.sleep(PAUSE)
             elif self._closing and not self._patient:
                 return
@@ -147,8 +145,7 @@ class Gatherer(Generic[Ask, Answer]):
                 key, queue = next(iter(self._patient.items()))
                 await self._carry_out(self._take(queue, self.limits.per_key), self.patient_use)
                 del self._patient[key]
-                if queue.waiting:
-                    queue.skips = 0
+                if queue:
                     self._queues[key] = queue
                 self._something.set()
             elif self._ended:
@@ -165,17 +162,17 @@ class Gatherer(Generic[Ask, Answer]):
                 break
             queue = self._queues.pop(key)
             batch += self._take(queue, min(room, self.limits.per_key))
-            if queue.waiting:
+            if queue:
                 self._queues[key] = queue  # behind the others: a busy key does not keep them from a place
         return batch
 
     def _take(self, queue: _Queue[Ask, Answer], most: int) -> list[_Waiting[Ask, Answer]]:
         taken: list[_Waiting[Ask, Answer]] = []
         weight = 0
-        while queue.waiting and len(taken) < most:
-            if taken and weight + queue.waiting[0].weight > self.limits.weight_per_key:
+        while queue and len(taken) < most:
+            if taken and weight + queue[0].weight > self.limits.weight_per_key:
                 break
-            waiting = queue.waiting.popleft()
+            waiting = queue.popleft()
             self._count -= 1
             self._weight -= waiting.weight
             if waiting.answer.cancelled():
@@ -188,22 +185,39 @@ class Gatherer(Generic[Ask, Answer]):
         self,
         batch: Sequence[_Waiting[Ask, Answer]],
         use: Callable[[Sequence[Ask]], Awaitable[Sequence[object]]],
+    ) -> None:
+        postponed: dict[Hashable, list[_Waiting[Ask, Answer]]] = {}
+        try:
+            await self._try(batch, use, postponed)
+        finally:
+            for key, again in postponed.items():
+                self._put_back(key, again)
+
+    async def _try(
+        self,
+        batch: Sequence[_Waiting[Ask, Answer]],
+        use: Callable[[Sequence[Ask]], Awaitable[Sequence[object]]],
+        postponed: dict[Hashable, list[_Waiting[Ask, Answer]]],
         retries: int = 1,
     ) -> None:
+        if postponed:
+            batch = [waiting for waiting in batch if not self._follows(waiting, postponed)]
         if not batch:
             return
         try:
             answers = await use([waiting.ask for waiting in batch])
+            if len(answers) != len(batch):
+                raise ValueError(f"{len(answers)} answers to {len(batch)} commands")
         except Indigestible as error:
             if len(batch) == 1:
                 _refuse(batch, error)
                 return
             half = len(batch) // 2
-            await self._carry_out(batch[:half], use, retries)
-            await self._carry_out(batch[half:], use, retries)
+            await self._try(batch[:half], use, postponed, retries)
+            await self._try(batch[half:], use, postponed, retries)
         except Interrupted as error:
             if retries:
-                await self._carry_out(batch, use, retries - 1)
+                await self._try(batch, use, postponed, retries - 1)
             else:
                 _refuse(batch, error)
         except (Unavailable, OutcomeUnknown) as error:
@@ -215,36 +229,46 @@ class Gatherer(Generic[Ask, Answer]):
             _refuse(batch, OutcomeUnknown())
             raise
         else:
-            self._answer(batch, answers)
+            self._answer(batch, answers, postponed)
 
-    def _answer(self, batch: Sequence[_Waiting[Ask, Answer]], answers: Sequence[object]) -> None:
-        again: dict[Hashable, list[_Waiting[Ask, Answer]]] = {}
+    def _follows(
+        self, waiting: _Waiting[Ask, Answer], postponed: dict[Hashable, list[_Waiting[Ask, Answer]]]
+    ) -> bool:
+        """Whether one of its key was left out in the half before: then it is too, or it would overtake it."""
+        before = postponed.get(self.key(waiting.ask))
+        if before is not None:
+            before.append(waiting)
+        return before is not None
+
+    def _answer(
+        self,
+        batch: Sequence[_Waiting[Ask, Answer]],
+        answers: Sequence[object],
+        postponed: dict[Hashable, list[_Waiting[Ask, Answer]]],
+    ) -> None:
         for waiting, answer in zip(batch, answers, strict=True):
             if isinstance(answer, self.postponed):
-                again.setdefault(self.key(waiting.ask), []).append(waiting)
+                postponed.setdefault(self.key(waiting.ask), []).append(waiting)
             elif waiting.answer.done():
                 continue
             elif isinstance(answer, Exception):
                 waiting.answer.set_exception(answer)
             else:
                 waiting.answer.set_result(answer)  # type: ignore[arg-type]  # `use` answers with Answer or an error
-        for key in {self.key(waiting.ask) for waiting in batch} & self._queues.keys() - again.keys():
-            self._queues[key].skips = 0
-        for key, postponed in again.items():
-            self._put_back(key, postponed)
 
     def _put_back(self, key: Hashable, postponed: Sequence[_Waiting[Ask, Answer]]) -> None:
         """To the front of the key's queue, in their order: nothing of the same key may overtake them."""
         if (queue := self._patient.get(key)) is None:
-            queue = self._queues.pop(key, None) or _Queue()
-            queue.skips += 1
-            self._queues[key] = queue
-        queue.waiting.extendleft(reversed(postponed))
+            queue = self._queues.pop(key, None)
+            queue = self._queues[key] = deque() if queue is None else queue
+        for waiting in postponed:
+            waiting.skips += 1
+        queue.extendleft(reversed(postponed))
         self._count += len(postponed)
         self._weight += sum(waiting.weight for waiting in postponed)
 
     def _hand_to_patient(self) -> None:
-        for key in [key for key, queue in self._queues.items() if queue.skips >= self.limits.skips]:
+        for key in [key for key, queue in self._queues.items() if queue[0].skips >= self.limits.skips]:
             self._patient[key] = self._queues.pop(key)
             self._something_patient.set()
 

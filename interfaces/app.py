@@ -14,6 +14,8 @@ from interfaces.http.chats import Chats
 from interfaces.http.confirmation import ConfirmationPage
 from interfaces.http.errors import exception_handlers
 from interfaces.http.health import Health
+from interfaces.http.members import Members
+from interfaces.http.messages import Messages
 from interfaces.http.middleware import BodyLimit, Cors, LastResort, Traced
 from interfaces.http.options import HttpOptions
 from interfaces.http.profiles import Profiles
@@ -34,6 +36,8 @@ def create_app(
         *Accounts(messenger, options).routes(),
         *Profiles(messenger, options).routes(),
         *Chats(messenger, options).routes(),
+        *Members(messenger, options).routes(),
+        *Messages(messenger, options).routes(),
         *sockets,
     ]
     return Starlette(

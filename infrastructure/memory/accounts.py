@@ -67,6 +67,10 @@ class Work(Protocol):
         """Wait for ``key`` and hold it until the unit ends. Holding it already is fine."""
         ...
 
+    def is_busy(self, key: Hashable) -> bool:
+        """Whether another unit holds it. Then `hold` would wait, else it does not."""
+        ...
+
 
 @define
 class MemoryAccounts:
@@ -232,13 +236,17 @@ class MemoryLetters:
         self.work.accounts_state.letters[letter.account_id, letter.id] = letter
 
     async def lock_due(self, at: datetime, limit: int) -> Sequence[Letter]:
-        # Whoever comes second waits instead of skipping, and then finds the letters claimed: as good, and simpler.
-        await self.work.hold("letters")
-        due = [letter for letter in self.work.accounts_state.letters.values() if letter.is_due(at)]
-        return sorted(due, key=lambda letter: (letter.next_attempt_at, letter.id))[:limit]
+        letters = self.work.accounts_state.letters
+        due = [
+            letter for letter in letters.values() if letter.is_due(at) and not self.work.is_busy(_key(letter))
+        ]
+        first = sorted(due, key=lambda letter: (letter.next_attempt_at, letter.id))[:limit]
+        for letter in first:
+            await self.work.hold(_key(letter))
+        return first
 
     async def lock(self, account_id: AccountId, letter_id: LetterId) -> Letter:
-        await self.work.hold("letters")
+        await self.work.hold(("letter", account_id, letter_id))
         letter = self.work.accounts_state.letters.get((account_id, letter_id))
         if letter is None:
             raise LetterNotFound
@@ -246,3 +254,7 @@ class MemoryLetters:
 
     async def save(self, letter: Letter) -> None:
         self.work.accounts_state.letters[letter.account_id, letter.id] = letter
+
+
+def _key(letter: Letter) -> Hashable:
+    return ("letter", letter.account_id, letter.id)

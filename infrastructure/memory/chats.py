@@ -114,6 +114,9 @@ class MemoryChats:
 
     async def add_members(self, members: Sequence[Member]) -> None:
         tables = self.work.chats_state
+        # two units that add a person to two chats write the same entry; in one order, or they wait for each other
+        for profile_id in sorted(member.profile_id for member in members):
+            await self.work.hold(("chats_of", profile_id))
         for member in members:
             key = member.chat_id, member.profile_id
             if key not in tables.members:
@@ -121,8 +124,6 @@ class MemoryChats:
                     *(tables.members_of.get(member.chat_id) or ()),
                     member.profile_id,
                 )
-                # two units that add a person to two chats write the same entry
-                await self.work.hold(("chats_of", member.profile_id))
                 tables.chats_of[member.profile_id] = (
                     *(tables.chats_of.get(member.profile_id) or ()),
                     member.chat_id,

@@ -1,28 +1,24 @@
 """Chats, readings and the logs of profiles, as an ordinary unit of work changes them."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from itertools import islice
-from typing import Any, Final, TypeVar
+from collections.abc import Sequence
+from typing import Any, Final
 
 from attrs import frozen
 from sqlalchemy import (
     BigInteger,
-    DateTime,
-    String,
     Table,
+    TableValuedAlias,
     Text,
-    Uuid,
     cast,
-    column,
     delete,
     exists,
     func,
     insert,
     select,
     update,
-    values,
 )
+from sqlalchemy.dialects.postgresql import ARRAY, Insert
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -47,13 +43,8 @@ from infrastructure.postgres.tables import (
 )
 from infrastructure.stored_events import kind_of, payload_of
 
-_Row = TypeVar("_Row")
-
 TOLD_IDS: Final = 1000
 """At most so many ids of newly read messages are named, the newest."""
-
-SLICE: Final = 1000
-"""Rows in one statement: the protocol has room for 65 535 parameters."""
 
 TX: Final = (
     select(origin.c.base + cast(cast(func.pg_current_xact_id(), Text), BigInteger))
@@ -126,41 +117,29 @@ class PostgresChats:
             ],
             again=(),
         )
-        for some in _slices(
+        await self._insert(
+            profile_chat,
             [
                 {"profile_id": m.profile_id, "chat_id": m.chat_id, "joined_at": m.joined_at, "left_at": None}
                 for m in members
-            ]
-        ):
-            put = upsert(profile_chat).values(some)
-            await self._connection.execute(
-                put.on_conflict_do_update(
-                    index_elements=[profile_chat.c.profile_id, profile_chat.c.chat_id],
-                    set_={"joined_at": put.excluded.joined_at, "left_at": None},
-                )
-            )
+            ],
+            again=("joined_at", "left_at"),
+        )
 
     async def save_members(self, members: Sequence[Member]) -> None:
-        for some in _slices(members):
-            kept = values(
-                column("chat_id", Uuid),
-                column("profile_id", Uuid),
-                column("role", String),
-                column("left_at", DateTime(timezone=True)),
-                name="kept",
-            ).data([(one.chat_id, one.profile_id, one.role, one.left_at) for one in some])
-            await self._connection.execute(
-                update(member)
-                .where(member.c.chat_id == kept.c.chat_id, member.c.profile_id == kept.c.profile_id)
-                .values(role=kept.c.role, left_at=kept.c.left_at, tx=TX)
-            )
-            await self._connection.execute(
-                update(profile_chat)
-                .where(
-                    profile_chat.c.chat_id == kept.c.chat_id, profile_chat.c.profile_id == kept.c.profile_id
-                )
-                .values(left_at=kept.c.left_at)
-            )
+        if not members:
+            return
+        kept = _given(member, [rows.member_row(one) for one in members], "kept")
+        await self._connection.execute(
+            update(member)
+            .where(member.c.chat_id == kept.c.chat_id, member.c.profile_id == kept.c.profile_id)
+            .values(role=kept.c.role, left_at=kept.c.left_at, tx=TX)
+        )
+        await self._connection.execute(
+            update(profile_chat)
+            .where(profile_chat.c.chat_id == kept.c.chat_id, profile_chat.c.profile_id == kept.c.profile_id)
+            .values(left_at=kept.c.left_at)
+        )
 
     async def claim_direct(self, one: ProfileId, other: ProfileId, chat_id: ChatId) -> ChatId:
         pair = dict(zip(("one_id", "other_id"), sorted((one, other)), strict=True))
@@ -182,16 +161,18 @@ class PostgresChats:
         self, table: Table, new: Sequence[dict[str, Any]], *, again: tuple[str, ...] | None = None
     ) -> None:
         """``again``: what is set anew where the row is there already; empty: nothing is, None: it must not be there."""
-        for some in _slices(new):
-            put = upsert(table).values([row | {"tx": TX} for row in some])
-            if again == ():
-                put = put.on_conflict_do_nothing()
-            elif again is not None:
-                put = put.on_conflict_do_update(
-                    index_elements=list(table.primary_key.columns),
-                    set_={name: put.excluded[name] for name in (*again, "tx")},
-                )
-            await self._connection.execute(put)
+        if not new:
+            return
+        put = _put(table, new)
+        if again == ():
+            put = put.on_conflict_do_nothing()
+        elif again is not None:
+            stamped = ("tx",) if "tx" in table.c else ()
+            put = put.on_conflict_do_update(
+                index_elements=list(table.primary_key.columns),
+                set_={name: put.excluded[name] for name in (*again, *stamped)},
+            )
+        await self._connection.execute(put)
 
 
 @frozen
@@ -255,37 +236,52 @@ class PostgresPersonalLog:
     _connection: AsyncConnection
 
     async def add(self, events: Sequence[PersonalEvent]) -> None:
+        if not events:
+            return
         grown = Counter(event.profile_id for event in events)
-        last: dict[ProfileId, int] = {}
-        for some in _slices(sorted(grown)):
-            put = upsert(profile_head).values(
-                [
-                    {
-                        "profile_id": profile_id,
-                        "last_position": grown[profile_id],
-                        "first_position": 1,
-                        "tx": TX,
-                    }
-                    for profile_id in some
-                ]
-            )
-            heads = await self._connection.execute(
-                put.on_conflict_do_update(
-                    index_elements=[profile_head.c.profile_id],
-                    set_={
-                        "last_position": profile_head.c.last_position + put.excluded.last_position,
-                        "tx": put.excluded.tx,
-                    },
-                ).returning(profile_head.c.profile_id, profile_head.c.last_position)
-            )
-            last |= {ProfileId(profile_id): position for profile_id, position in heads}
-        following = {profile_id: last[profile_id] - count for profile_id, count in grown.items()}
+        put = _put(
+            profile_head,
+            [
+                {"profile_id": profile_id, "last_position": grown[profile_id], "first_position": 1}
+                for profile_id in sorted(grown)
+            ],
+        )
+        heads = await self._connection.execute(
+            put.on_conflict_do_update(
+                index_elements=[profile_head.c.profile_id],
+                set_={
+                    "last_position": profile_head.c.last_position + put.excluded.last_position,
+                    "tx": put.excluded.tx,
+                },
+            ).returning(profile_head.c.profile_id, profile_head.c.last_position)
+        )
+        following = {ProfileId(profile_id): position - grown[profile_id] for profile_id, position in heads}
         new = []
         for event in events:
             following[event.profile_id] += 1
             new.append(_personal(event, following[event.profile_id]))
-        for slice_ in _slices(new):
-            await self._connection.execute(insert(profile_log).values([row | {"tx": TX} for row in slice_]))
+        await self._connection.execute(_put(profile_log, new))
+
+
+def _put(table: Table, new: Sequence[dict[str, Any]]) -> Insert:
+    """
+    An INSERT of rows that have the same columns, and ``tx`` where the table has it.
+
+    A column travels as one array: a statement with a parameter for each value is compiled anew for each number of rows,
+    which for a thousand members takes seconds.
+    """
+    names = list(new[0])
+    given = _given(table, new, "given")
+    stamped = {"tx": TX} if "tx" in table.c else {}
+    return upsert(table).from_select(
+        [*names, *stamped], select(*(given.c[name] for name in names), *stamped.values())
+    )
+
+
+def _given(table: Table, rows: Sequence[dict[str, Any]], name: str) -> TableValuedAlias:
+    names = list(rows[0])
+    columns = [cast([row[name] for row in rows], ARRAY(table.c[name].type)) for name in names]
+    return func.unnest(*columns).table_valued(*names, name=name).render_derived()
 
 
 def _logged(event: ChatEvent) -> dict[str, Any]:
@@ -308,9 +304,3 @@ def _personal(event: PersonalEvent, position: int) -> dict[str, Any]:
         "chat_id": chat_id,
         "payload": payload_of(event, "profile_id", *(["chat_id"] if chat_id else [])),
     }
-
-
-def _slices(new: Sequence[_Row]) -> Iterator[list[_Row]]:
-    rest = iter(new)
-    while some := list(islice(rest, SLICE)):
-        yield some

@@ -163,7 +163,9 @@ class Connection:
                 return MarkRead(chat_id=self.chat_id, up_to=MessageId(up_to)) if up_to else None
             case "mark_single_read":
                 message_id = _identity(fields.get("message_id"))
-                return MarkSingle(chat_id=self.chat_id, message_id=MessageId(message_id)) if message_id else None
+                return (
+                    MarkSingle(chat_id=self.chat_id, message_id=MessageId(message_id)) if message_id else None
+                )
             case "typing":
                 return self._hear_typing(bool(fields.get("is_typing", False)), now)
             case "get_chat_history":

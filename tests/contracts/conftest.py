@@ -1,14 +1,18 @@
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
+from attrs import frozen
 
 from application.ports.storage import Begin
 from tests.storages import Storage, memory_storage, postgres_storage
 
+ADAPTERS = ("memory", "postgres")
+"""Everything a port promises holds on each of these: one more adapter is one more parameter."""
 
-@pytest.fixture(params=["memory", "postgres"])
+
+@pytest.fixture(params=ADAPTERS)
 async def storage(request: pytest.FixtureRequest) -> AsyncIterator[Storage]:
-    """Everything a port promises holds on each of these: one more adapter is one more parameter."""
     if request.param == "memory":
         yield memory_storage()
     else:
@@ -19,3 +23,22 @@ async def storage(request: pytest.FixtureRequest) -> AsyncIterator[Storage]:
 @pytest.fixture
 def begin(storage: Storage) -> Begin:
     return storage.begin
+
+
+@frozen
+class Rig:
+    """A storage and a loop to run it on, for properties: an example is no test of its own."""
+
+    runner: asyncio.Runner
+    storage: Storage
+
+
+@pytest.fixture(params=ADAPTERS)
+def rig(request: pytest.FixtureRequest) -> Iterator[Rig]:
+    with asyncio.Runner() as runner:
+        if request.param == "memory":
+            yield Rig(runner, memory_storage())
+        else:
+            opened = postgres_storage(request.getfixturevalue("messenger_database"))
+            yield Rig(runner, runner.run(opened.__aenter__()))
+            runner.run(opened.__aexit__(None, None, None))

@@ -216,6 +216,29 @@ class TestSessions:
             assert asdict(live) == asdict(second)
             assert await work.sessions.lock_live(one.id, Fingerprint("other")) is None
 
+    @pytest.mark.parametrize("by", ["id", "device"])
+    async def test_units_on_one_session_take_turns(self, begin: Begin, by: str) -> None:
+        first = session(AccountId(uuid4()))
+        async with begin() as work:
+            await work.sessions.add(first)
+
+        async def rotate() -> None:
+            async with begin() as work:
+                if by == "id":
+                    locked = await work.sessions.lock(first.account_id, first.id)
+                else:
+                    live = await work.sessions.lock_live(first.account_id, first.fingerprint)
+                    assert live is not None
+                    locked = live
+                await asyncio.sleep(0)
+                locked.last_used_at += timedelta(seconds=1)
+                await work.sessions.save(locked)
+
+        await asyncio.gather(*(rotate() for _ in range(5)))
+        async with begin() as work:
+            kept = await work.sessions.lock(first.account_id, first.id)
+        assert kept.last_used_at == START + timedelta(seconds=5)
+
     async def test_an_unknown_one(self, begin: Begin) -> None:
         with pytest.raises(SessionNotFound):
             async with begin() as work:
@@ -270,6 +293,23 @@ class TestProfiles:
         await name(one.id, None)
         await name(other.id, "boris")
 
+    async def test_units_on_one_profile_take_turns(self, begin: Begin) -> None:
+        someone = profile(first_name="a")
+        async with begin() as work:
+            await work.profiles.add(someone)
+
+        async def lengthen() -> None:
+            async with begin() as work:
+                locked = await work.profiles.lock(someone.id)
+                await asyncio.sleep(0)
+                assert locked.first_name is not None
+                locked.edit(first_name=Name(locked.first_name.text + "a"))
+                await work.profiles.save(locked)
+
+        await asyncio.gather(*(lengthen() for _ in range(5)))
+        async with begin() as work:
+            assert (await work.profiles.lock(someone.id)).first_name == Name("aaaaaa")
+
     async def test_of_twenty_that_want_one_username_one_gets_it(self, begin: Begin) -> None:
         profiles = [profile() for _ in range(20)]
         async with begin() as work:
@@ -281,8 +321,8 @@ class TestProfiles:
                 async with begin() as work:
                     locked = await work.profiles.lock(profile_id)
                     locked.edit(username=Username("anna"))
-                    await asyncio.sleep(0)
                     await work.profiles.save(locked)
+                    await asyncio.sleep(0)
             except UsernameTaken:
                 return False
             return True
@@ -357,6 +397,35 @@ class TestLetters:
         with pytest.raises(LetterNotFound):
             async with begin() as work:
                 await work.letters.lock(letter.account_id, LetterId(uuid4()))
+
+    async def test_letters_that_another_unit_holds_are_left_out(self, begin: Begin) -> None:
+        async with begin() as work:
+            for _ in range(3):
+                await work.letters.add(
+                    Letter.confirming(confirmation(AccountId(uuid4())), id=LetterId(uuid4()), at=START)
+                )
+        async with asyncio.timeout(5), begin() as one, begin() as other:
+            (held,) = await one.letters.lock_due(START, 1)
+            left = [letter.id for letter in await other.letters.lock_due(START, 10)]
+            assert len(left) == 2
+            assert held.id not in left
+            assert await one.letters.lock_due(START, 1) != []
+
+    async def test_units_on_one_letter_take_turns(self, begin: Begin) -> None:
+        letter = Letter.confirming(confirmation(AccountId(uuid4())), id=LetterId(uuid4()), at=START)
+        async with begin() as work:
+            await work.letters.add(letter)
+
+        async def claim() -> None:
+            async with begin() as work:
+                locked = await work.letters.lock(letter.account_id, letter.id)
+                await asyncio.sleep(0)
+                locked.claim(at=START, lease=timedelta(minutes=5))
+                await work.letters.save(locked)
+
+        await asyncio.gather(*(claim() for _ in range(5)))
+        async with begin() as work:
+            assert (await work.letters.lock(letter.account_id, letter.id)).attempts == 5
 
     async def test_no_letter_is_claimed_twice(self, begin: Begin) -> None:
         async with begin() as work:

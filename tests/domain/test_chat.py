@@ -19,7 +19,7 @@ from domain.chat import (
     Role,
 )
 from domain.events import ChatAdded, ChatChanged, ChatRemoved, MessageSent, Removal
-from domain.ids import ChatId, MessageId, ProfileId
+from domain.ids import ChatId, MessageId, Position, ProfileId
 from domain.message import Body, Nonce, UnstorableText
 from tests.strategies import START, abouts
 
@@ -125,11 +125,15 @@ class TestChanging:
     def test_a_change_is_numbered_and_tells_the_new_state(self) -> None:
         chat, (owner, *_) = opened()
         say(chat, owner)
-        changed = chat.change(owner, About("New", "why"), at=LATER)
-        assert changed == ChatChanged(
-            chat_id=chat.id, position=changed.position, name="New", description="why", by=owner.profile_id, at=LATER
+        assert chat.change(owner, About("New", "why"), at=LATER) == ChatChanged(
+            chat_id=chat.id,
+            position=Position(2),
+            name="New",
+            description="why",
+            by=owner.profile_id,
+            at=LATER,
         )
-        assert (changed.position, chat.last_seq) == (2, 1)
+        assert chat.last_seq == 1
         assert chat.about == About("New", "why")
 
     def test_calling_it_what_it_is_called_is_no_event(self) -> None:

@@ -6,7 +6,7 @@ from uuid import uuid4
 
 from attrs import evolve
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from domain.chat import About, Chat, ChatNotFound, Member, NotAMember, NotTheOwner
 from domain.events import ChatEvent, MemberAdded, MessageSent
@@ -117,6 +117,7 @@ class ChatMachine(RuleBasedStateMachine):
             assert (read.from_seq, read.to_seq) == (before + 1, to)
             assert read.count == len(unread) == unread_before - self._unread(reader)
 
+    @precondition(lambda self: len(self.messages) > 3)
     @rule(by=people)
     def delete(self, by: ProfileId) -> None:
         try:

@@ -8,7 +8,8 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -140,20 +141,29 @@ class Postgres:
             else:
                 return
 
-    def kill(self) -> None:
-        """
-        As the machine's end would look to everybody else: the postmaster first, so that it cannot start anew what it
-        loses, then all its children.
-        """
+    def family(self) -> list[psutil.Process]:
+        """The postmaster and its children as they are now; finding them takes some milliseconds."""
         assert self._process is not None
         postmaster = psutil.Process(self._process.pid)
-        postmaster.suspend()  # or it makes a child between the list and the kill
-        children = postmaster.children(recursive=True)
-        for process in (postmaster, *children):
-            process.send_signal(signal.SIGKILL)
+        return [postmaster, *postmaster.children(recursive=True)]
+
+    def kill(self, family: Sequence[psutil.Process] = ()) -> None:
+        """
+        As the machine's end would look to everybody else: the postmaster first, so that it cannot start anew what it
+        loses, then all its children. Those that are known already go within a millisecond.
+        """
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)  # or it makes a child between the list and the kill
+        for process in family[1:]:
+            with suppress(ProcessLookupError):
+                os.kill(process.pid, signal.SIGKILL)
+        family = self.family()
+        for process in family:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
         self._process.wait()
         until = time.monotonic() + PATIENCE
-        while any(map(lives, children)):
+        while any(map(lives, family)):
             assert time.monotonic() < until
             time.sleep(0.001)
 

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
+import psutil
 import pytest
 from attrs import define, field
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
@@ -27,6 +28,9 @@ Victim = Literal["server", "postgres"]
 
 WINDOW = 12
 """Sends without an answer that each sender has under way."""
+
+BURST = 40
+"""More of them right before a kill: faster than they can be stored, so that the kill finds some under way."""
 
 MUTANTS = Path(__file__).with_name("mutants")
 
@@ -42,7 +46,9 @@ class Sender:
     chat_id: str
     ledger: Ledger
     todo: deque[Said]
-    has_sent: Callable[[], None]
+    is_last: Callable[[], bool]
+    """Whether what is sent next is the last before a kill, and what kills."""
+    strike: Callable[[], None]
     waiting: dict[str, Said] = field(factory=dict)
     """Sent on the socket that is open now, in this order."""
 
@@ -65,12 +71,14 @@ class Sender:
 
     async def converse(self, socket: ChatSocket) -> None:
         while self.todo or self.waiting:
-            while self.todo and len(self.waiting) < WINDOW:
+            room = WINDOW + (BURST if self.is_last() else 0)
+            while self.todo and len(self.waiting) < room:
                 said = self.todo.popleft()
                 self.waiting[said.nonce] = said
                 self.ledger.send(said)
                 await socket.send("send_message", text=said.text, nonce=said.nonce)
-                self.has_sent()
+            if room > WINDOW and self.is_last():
+                self.strike()
             frame = await socket.next(within=30)
             match frame["type"]:
                 case "message_ack":
@@ -98,6 +106,7 @@ class Trial:
     chats: list[str] = field(factory=list)
     outstanding: list[int] = field(factory=list)
     """For each kill, what it took with it: sent, and without an answer then."""
+    family: list[psutil.Process] = field(factory=list)
     due: "asyncio.Future[set[str]] | None" = None
 
     async def run(self) -> None:
@@ -115,37 +124,39 @@ class Trial:
                     chat_id,
                     self.ledger,
                     deque(Said(chat_id, f"{number}/{count}") for count in range(share)),
-                    self.kill_if_due,
+                    lambda: self.due is not None and not self.due.done(),
+                    self.strike,
                 )
                 for number, (device, chat_id) in enumerate(pairs)
             ]
             async with asyncio.timeout(90), asyncio.TaskGroup() as group:
                 for sender in senders:
                     group.create_task(sender.run())
-                group.create_task(self.strike())
+                group.create_task(self.aim())
 
-    async def strike(self) -> None:
+    async def aim(self) -> None:
         chance = random.Random(self.sends)
         for number in range(self.kills):
-            await self.ledger.milestone(self.sends * (number + 1) // (self.kills + 1)).wait()
+            await self.ledger.milestone(self.sends * (number + 1) // (self.kills + 2)).wait()
             await asyncio.sleep(chance.uniform(0, 0.01))  # some batches later, somewhere in one
+            self.family = self.postgres.family()
             self.due = asyncio.get_running_loop().create_future()
             sent = await self.due
             await asyncio.sleep(0.05)  # what had been answered before the kill is on its way still
             self.outstanding.append(len(sent & self.ledger.unanswered))
             self.restart()
 
-    def kill_if_due(self) -> None:
-        """With a message just sent, so that there is something to take along."""
-        if self.due is not None and not self.due.done():
-            self.kill()
-            self.due.set_result(set(self.ledger.unanswered))
+    def strike(self) -> None:
+        assert self.due is not None
+        sent = set(self.ledger.unanswered)
+        self.kill()
+        self.due.set_result(sent)
 
     def kill(self) -> None:
         if self.victim == "server":
             self.server.kill()
         else:
-            self.postgres.kill()
+            self.postgres.kill(self.family)
 
     def restart(self) -> None:
         if self.victim == "server":

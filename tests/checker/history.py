@@ -1,0 +1,310 @@
+"""
+What somebody saw of a messenger, in the order in which it was seen.
+
+A history is a list of these events, written by one observer: what stands earlier was seen earlier, and ``at`` is in seconds
+of one clock. Nothing in it comes from inside the messenger, except `Kept`. Profiles, chats, sessions and messages go by
+their ids as text.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from attrs import frozen
+
+
+@frozen(kw_only=True)
+class Said:
+    """A message as it was shown."""
+
+    id: str
+    chat: str
+    seq: int
+    position: int
+    author: str
+    text: str
+    nonce: str | None
+    sent_at: str
+    """ISO 8601, as in frames."""
+
+
+# Sending
+
+
+@frozen(kw_only=True)
+class SendStarted:
+    at: float
+    send: int
+    """Names this attempt. A retry is another one, under the same nonce."""
+    connection: int | None
+    """None: not through a socket."""
+    chat: str
+    profile: str
+    session: str
+    text: str
+    nonce: str | None
+
+
+@frozen(kw_only=True)
+class Acked:
+    at: float
+    send: int
+    id: str
+    seq: int
+    position: int
+    duplicate: bool
+
+
+@frozen(kw_only=True)
+class Refused:
+    """The answer promised that this attempt stored nothing. ``first``: id and seq of what has the nonce already."""
+
+    at: float
+    send: int
+    code: str
+    first: tuple[str, int] | None = None
+
+
+@frozen(kw_only=True)
+class Unknown:
+    """The answer promised nothing. An attempt without any answer is the same, unless its connection lives."""
+
+    at: float
+    send: int
+
+
+# Sockets
+
+
+@frozen(kw_only=True)
+class Connecting:
+    """Somebody said who they are."""
+
+    at: float
+    connection: int
+    chat: str
+    profile: str
+    session: str
+    node: str
+    since: int | None = None
+    epoch: str | None = None
+
+
+@frozen(kw_only=True)
+class Entered:
+    """Live begins behind ``position``; with ``since`` the replay ends there."""
+
+    at: float
+    connection: int
+    epoch: str
+    seq: int
+    position: int
+
+
+@frozen(kw_only=True)
+class Resumed:
+    at: float
+    connection: int
+    position: int
+
+
+@frozen(kw_only=True)
+class Reset:
+    """There is no replay from ``since``: a snapshot follows."""
+
+    at: float
+    connection: int
+    reason: str
+
+
+@frozen(kw_only=True)
+class Told:
+    """A durable frame: a message, or another change as text that is the same for all who are told it."""
+
+    at: float
+    connection: int
+    position: int
+    after: int
+    what: Said | str
+
+
+@frozen(kw_only=True)
+class Detached:
+    """It asked to be told no more."""
+
+    at: float
+    connection: int
+
+
+@frozen(kw_only=True)
+class Ended:
+    """The last that was seen of a connection."""
+
+    at: float
+    connection: int
+    code: int
+
+
+@frozen(kw_only=True)
+class Backlog:
+    """The most frames that the server let wait for a slow reader, and the most that it may."""
+
+    at: float
+    connection: int
+    frames: int
+    limit: int
+
+
+# Reading
+
+
+@frozen(kw_only=True)
+class Asked:
+    """Somebody asks; the answer has the same ``ask``."""
+
+    at: float
+    ask: int
+    connection: int | None
+    chat: str
+    profile: str
+    session: str
+
+
+@frozen(kw_only=True)
+class Answered:
+    """With an answer that this history has no other event for, an error among them."""
+
+    at: float
+    ask: int
+
+
+@frozen(kw_only=True)
+class HistoryRead:
+    at: float
+    ask: int
+    messages: Sequence[Said]
+    total: int
+    size: int
+    """How many were asked for."""
+    page: int = 1
+    """1 is the newest."""
+    is_snapshot: bool = False
+    """It came with entering: everything behind it is told."""
+
+
+@frozen(kw_only=True)
+class UnreadRead:
+    at: float
+    ask: int
+    count: int
+
+
+@frozen(kw_only=True)
+class MarkSeen:
+    """How far ``profile`` of the question has read."""
+
+    at: float
+    ask: int
+    seq: int
+
+
+@frozen(kw_only=True)
+class MarkStarted:
+    at: float
+    chat: str
+    profile: str
+    up_to: int
+
+
+@frozen(kw_only=True)
+class ReadTold:
+    """One act of reading, as a socket was told it."""
+
+    at: float
+    connection: int
+    reader: str
+    from_seq: int
+    to_seq: int
+    count: int
+
+
+# Who may hear
+
+
+@frozen(kw_only=True)
+class Cut:
+    """
+    Acknowledged: this profile is no longer in this chat, this chat is no more, or this session is over. What is None does
+    not matter.
+    """
+
+    at: float
+    chat: str | None = None
+    profile: str | None = None
+    session: str | None = None
+    node: str | None = None
+    """Where it was done and told; None where nobody was told."""
+
+
+@frozen(kw_only=True)
+class Joined:
+    at: float
+    chat: str
+    profile: str
+
+
+# The end
+
+
+@frozen(kw_only=True)
+class Quiet:
+    """Every fault is healed since long enough, and everybody was reading."""
+
+    at: float
+
+
+@frozen(kw_only=True)
+class Kept:
+    """All that is stored of a chat."""
+
+    at: float
+    chat: str
+    messages: Sequence[Said]
+    changes: Mapping[int, str]
+    """What else stands in its log, by position."""
+
+
+@frozen(kw_only=True)
+class Failure:
+    """The server said something that it never should, in its log or to its event loop."""
+
+    at: float
+    what: str
+
+
+Event = (
+    SendStarted
+    | Acked
+    | Refused
+    | Unknown
+    | Connecting
+    | Entered
+    | Resumed
+    | Reset
+    | Told
+    | Detached
+    | Ended
+    | Backlog
+    | Asked
+    | Answered
+    | HistoryRead
+    | UnreadRead
+    | MarkSeen
+    | MarkStarted
+    | ReadTold
+    | Cut
+    | Joined
+    | Quiet
+    | Kept
+    | Failure
+)
+
+History = Sequence[Event]
