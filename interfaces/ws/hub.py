@@ -121,9 +121,10 @@ class Hub:
         """
         channel = self._register(connection)
         snapshot = await self.snapshot(connection.profile_id, connection.chat_id, history)
+        resume = connection.resume_from(snapshot)
         connection.welcome(snapshot)
         channel.member_count = snapshot.member_count
-        match resume := connection.resume_from(snapshot):
+        match resume:
             case int():
                 await self._replay(connection, Position(resume), snapshot.position)
                 connection.resumed(snapshot)
