@@ -16,6 +16,8 @@ class HttpOptions:
     """In bytes."""
     confirm_path: str = "/confirm-email"
     """Where the link in a confirmation letter leads, prefix and all."""
+    new_password_path: str = "/setup-new-password"  # noqa: S105  # a path, no password
+    """Where the link in the letter for a forgotten password leads, prefix and all."""
     history_page: int = 50
     history_most: int = 200
 
