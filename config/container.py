@@ -146,7 +146,7 @@ def make_letter_limits(settings: Settings, limiter: Limiter) -> LetterLimits:
 
 
 def allowed_failures(settings: Settings) -> Allowance:
-    return Allowance("wrong passwords", settings.auth.failures, timedelta(minutes=15))
+    return Allowance("wrong passwords", settings.auth.failures, timedelta(hours=1))
 
 
 def allowed_status(settings: Settings) -> Allowance:

@@ -327,7 +327,7 @@ class Auth:
     )
     """Of the link for a forgotten password."""
 
-    failures: int = _setting("AUTH_FAILURES_PER_15_MINUTES", _whole(0, 1_000_000), 20)
+    failures: int = _setting("AUTH_WRONG_PASSWORDS_PER_HOUR", _whole(0, 1_000_000), 30)
     """Wrong passwords for one account from one network address; 0 is no limit, here and in those that follow."""
 
     letters_per_recipient: int = _setting("AUTH_LETTERS_PER_RECIPIENT_AND_HOUR", _whole(0, 1_000_000), 10)

@@ -64,7 +64,7 @@ class ChatMachine(RuleBasedStateMachine):
             self.log.append(event)
 
     @rule(author=people, body=lines, step=st.integers(-3, 3), named=st.booleans())
-    def post(self, author: ProfileId, body: Body, step: int, named: bool) -> None:  # noqa: FBT001
+    def post(self, author: ProfileId, body: Body, step: int, named: bool) -> None:
         self.now += timedelta(seconds=step)
         nonce = Nonce("n") if named else None
         try:
