@@ -10,7 +10,7 @@ from collections.abc import Callable
 from email.headerregistry import Address
 
 from dependency_injector.containers import DeclarativeContainer
-from dependency_injector.providers import Dependency, DependenciesContainer, Factory, Object, Singleton
+from dependency_injector.providers import DependenciesContainer, Dependency, Factory, Object, Singleton
 from sqlalchemy.engine import make_url
 
 from application.accounts.authenticate import AuthenticateHandler
@@ -272,15 +272,11 @@ class Application(DeclarativeContainer):
             clock=adapters.clock,
             updates=updates,
         ),
-        delete_chat=Singleton(
-            DeleteChatHandler, begin=adapters.begin, clock=adapters.clock, updates=updates
-        ),
+        delete_chat=Singleton(DeleteChatHandler, begin=adapters.begin, clock=adapters.clock, updates=updates),
         list_chats=adapters.views.provided.list_chats,
         get_chat=adapters.views.provided.get_chat,
         send_message=Singleton(one_by_one, posting),
-        mark_read=Singleton(
-            MarkReadHandler, begin=adapters.begin, clock=adapters.clock, updates=updates
-        ),
+        mark_read=Singleton(MarkReadHandler, begin=adapters.begin, clock=adapters.clock, updates=updates),
         show_typing=Singleton(ShowTypingHandler, clock=adapters.clock, updates=updates),
         history=adapters.views.provided.history,
         snapshot=adapters.views.provided.snapshot,
