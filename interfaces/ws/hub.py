@@ -13,7 +13,7 @@ from typing import Any, Final, Literal, assert_never
 
 from attrs import Factory, define, evolve, field
 
-from application.errors import ApplicationError
+from application.errors import ApplicationError, Unavailable
 from application.ports.changes import Changes, Cursor, ReadRange
 from application.ports.clock import Clock
 from application.ports.updates import ChatUpdate, Moved, NewMember, NewMessage, Typing, Update
@@ -100,13 +100,33 @@ class Hub:
     _told: set[ReadKey] = field(init=False, factory=set)
     """Acts of reading that were told and that the cursor has not passed yet."""
     _tasks: asyncio.TaskGroup | None = field(init=False, default=None)
+    _is_over: bool = field(init=False, default=False)
+    _is_watching: asyncio.Event = field(init=False, factory=asyncio.Event)
+    """There is a cursor: from now on nothing that happens is missed."""
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        """Start what a socket or a chat waits for; it ends with the hub at the latest."""
+        """Start what a socket or a chat waits for; it ends with the hub at the latest, and then begins no more."""
+        if self._is_over:
+            work.close()
+            return
         assert self._tasks is not None, "sockets are served while the hub runs"
         self._tasks.create_task(work)
 
     # Coming and going
+
+    async def watching(self) -> None:
+        """
+        Wait until what happens anywhere is seen here. Who was let in before that would not hear of what came between.
+
+        Raises:
+            Unavailable: Storage does not answer.
+        """
+        if not self._is_watching.is_set():
+            try:
+                async with asyncio.timeout(self.interval):
+                    await self._is_watching.wait()
+            except TimeoutError:
+                raise Unavailable("nothing is seen yet") from None
 
     async def enter(self, connection: Connection, history: int) -> None:
         """
@@ -359,14 +379,21 @@ class Hub:
     async def run(self) -> None:
         """Until it is cancelled."""
         async with asyncio.TaskGroup() as self._tasks:
-            cursor: Cursor | None = None
-            while True:
-                self._tell_unsaid()
-                try:
-                    cursor = await self._look(cursor)
-                except ApplicationError as error:
-                    log.warning("could not look for what was missed", extra={"reason": error.code})
-                await asyncio.sleep(self.interval)
+            try:
+                await self._look_again_and_again()
+            finally:
+                self._is_over = True
+
+    async def _look_again_and_again(self) -> None:
+        cursor: Cursor | None = None
+        while True:
+            self._tell_unsaid()
+            try:
+                cursor = await self._look(cursor)
+                self._is_watching.set()
+            except ApplicationError as error:
+                log.warning("could not look for what was missed", extra={"reason": error.code})
+            await asyncio.sleep(self.interval)
 
     async def _look(self, cursor: Cursor | None) -> Cursor:
         if cursor is None:

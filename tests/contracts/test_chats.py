@@ -50,7 +50,9 @@ class TestChats:
     async def test_a_block_that_raises_leaves_no_trace(self, storage: Storage) -> None:
         owner, other = actor(), actor()
         chat = await open_chat(storage.begin, owner)
-        born = Chat.open(id=ChatId(uuid4()), about=About("Never"), owner_id=owner.profile_id, others=[], at=START)
+        born = Chat.open(
+            id=ChatId(uuid4()), about=About("Never"), owner_id=owner.profile_id, others=[], at=START
+        )
         cursor = await storage.changes.now()
         with pytest.raises(RuntimeError):
             async with storage.begin() as work:
