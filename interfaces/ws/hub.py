@@ -319,15 +319,18 @@ class Hub:
             self._tell_profiles(channel, dict.fromkeys(read.by_author, frames.message_read(read)))
             return
         if channel.is_crowded:
-            for author_id in read.by_author.keys() & channel.present.keys():
-                key = read.reader_id, author_id
-                before = channel.unsaid[key].by_author[author_id] if key in channel.unsaid else 0
-                channel.unsaid[key] = evolve(read, by_author={author_id: before + read.by_author[author_id]})
+            self._tell_authors_later(channel, read)
             return
         everybody = frames.messages_read(read)
         for connection in channel.listeners:
             connection.tell(everybody)
         self._tell_authors(channel, read)
+
+    def _tell_authors_later(self, channel: Channel, read: MessagesRead) -> None:
+        for author_id in read.by_author.keys() & channel.present.keys():
+            pair = read.reader_id, author_id
+            before = channel.unsaid[pair].by_author[author_id] if pair in channel.unsaid else 0
+            channel.unsaid[pair] = evolve(read, by_author={author_id: before + read.by_author[author_id]})
 
     def _tell_authors(self, channel: Channel, read: MessagesRead) -> None:
         present = read.by_author.keys() & channel.present.keys()
