@@ -37,7 +37,7 @@ from infrastructure.postgres.schema import BY_CHAT, LOOKUP, REFERENCE, metadata
 
 KEYS = ("chat_id", "profile_id", "account_id")
 
-assert account_tables.metadata is tables.metadata is metadata, (
+assert account_tables.account.metadata is tables.chat.metadata is metadata, (
     "importing them is what puts the tables into it"
 )
 

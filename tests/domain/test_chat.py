@@ -16,11 +16,11 @@ from domain.chat import (
     Member,
     NotAMember,
     NotTheOwner,
-    Role,
 )
 from domain.events import ChatAdded, ChatChanged, ChatRemoved, MessageSent, Removal
 from domain.ids import ChatId, MessageId, Position, ProfileId
 from domain.message import Body, Nonce, UnstorableText
+from domain.role import Role
 from tests.strategies import START, abouts
 
 LATER = START + timedelta(minutes=1)

@@ -25,7 +25,7 @@ from interfaces.ws.connection import Connection
 from interfaces.ws.hub import Hub
 from tests.interfaces.ws.ear import Ear
 from tests.strategies import START
-from tests.world import World, world
+from tests.world import TickingClock, World, world
 
 ENOUGH = 10
 """Seconds."""
@@ -57,6 +57,7 @@ class Node:
             snapshot=self._between(messenger.snapshot),
             log=self._between(messenger.log),
             changes=self,
+            clock=TickingClock(),
             interval=TICK,
         )
         self.arrives = self.hub.receive
@@ -250,7 +251,11 @@ class TestHearing:
         message, changed, added = ears[0].frames
         assert ears[0].frames == ears[1].frames == ears[2].frames
         assert (message["message"]["text"], message["message"]["nonce"]) == ("Hello", "n")
-        assert (changed["type"], changed["name"], changed["by"]) == ("chat_changed", "Another", str(ann.profile_id))
+        assert (changed["type"], changed["name"], changed["by"]) == (
+            "chat_changed",
+            "Another",
+            str(ann.profile_id),
+        )
         assert (added["type"], added["member"]["first_name"]) == ("member_added", "Late")
         assert ears[0].positions == [1, 2, 3]
 
@@ -274,7 +279,11 @@ class TestHearing:
         read, own = told[ann]
         assert (read["read_count"], read["from_seq"], read["to_seq"]) == (3, 1, 3)
         assert read["message_ids"] == [str(each.event.message.id) for each in sent]
-        assert (own["type"], own["read_count"], own["read_by"]) == ("your_messages_read", 2, str(bob.profile_id))
+        assert (own["type"], own["read_count"], own["read_by"]) == (
+            "your_messages_read",
+            2,
+            str(bob.profile_id),
+        )
         assert told[eve][1]["read_count"] == 1
 
     async def test_what_is_said_elsewhere_is_not_heard(self, here: World, node: Node) -> None:
@@ -296,7 +305,9 @@ class TestHearing:
         await here.messenger.delete_chat(ann, DeleteChat(chat_id=chat))
         assert ear.close == (1008, "Chat not found")
 
-    async def test_one_who_is_gone_does_not_keep_the_others_from_hearing(self, here: World, node: Node) -> None:
+    async def test_one_who_is_gone_does_not_keep_the_others_from_hearing(
+        self, here: World, node: Node
+    ) -> None:
         ann = await here.actor()
         chat = await here.chat(ann)
         (gone, _), (ear, _) = await node.enter(ann, chat), await node.enter(ann, chat)
@@ -379,7 +390,9 @@ class TestHealing:
         assert ear.positions == [1, 2, 3]
 
     @pytest.mark.parametrize("position", [None, Position(3)])
-    async def test_a_log_that_may_have_moved_is_read(self, here: World, node: Node, position: Position | None) -> None:
+    async def test_a_log_that_may_have_moved_is_read(
+        self, here: World, node: Node, position: Position | None
+    ) -> None:
         ann, bob = await here.actor(), await here.actor()
         chat = await here.chat(ann, bob)
         ear, _ = await node.enter(bob, chat)
@@ -546,10 +559,13 @@ async def play(script: list[str], arrivals: list[str]) -> None:
             ears = [ear for ear, _ in await asyncio.gather(*entering)]
             inside[0] = 0
             last = (await here.say(ann, chat, "last")).event.position
-            await until(lambda: all(ear.positions and ear.positions[-1] >= last or ear.frames[0]["position"] >= last for ear in ears))
+            await until(
+                lambda: all(
+                    ear.positions and ear.positions[-1] >= last or ear.frames[0]["position"] >= last
+                    for ear in ears
+                )
+            )
         for ear in ears:
             assert ear.close is None
             assert ear.types[:2] == ["auth_success", "chat_history"]
             assert ear.positions == list(range(ear.frames[0]["position"] + 1, last + 1))
-
-
