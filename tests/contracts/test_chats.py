@@ -259,7 +259,12 @@ class TestReadings:
         talk, ann, bob = Talk(storage), actor(), actor()
         chat = await open_chat(storage.begin, ann, bob)
         said = [await talk.say(ann, chat.id) for _ in range(10)]
-        reads = await asyncio.gather(*(talk.read(bob, chat.id, event.message.id) for event in reversed(said)))
+        reads = await asyncio.gather(
+            *(
+                talk.read(bob, chat.id, event.message.id, talk.marking(storage.marking_neighbour()))
+                for event in reversed(said)
+            )
+        )
         assert sum(read.count for read in reads if read) == 10, "each message is newly read once"
         assert await storage.views.unread_count(bob.profile_id, chat.id) == 0
 

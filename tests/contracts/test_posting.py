@@ -364,16 +364,18 @@ class TestRaces:
         async with asyncio.timeout(ENOUGH), talk.gathering() as gatherer:
 
             async def talk_and_read(who: Actor) -> None:
+                marking = talk.marking(storage.marking_neighbour())
                 for number in range(15):
                     sent = await gatherer.submit(saying(who, chat.id, str(number)))
                     if number % 3 == 0:
-                        await talk.read(who, chat.id, sent.event.message.id)
+                        await talk.read(who, chat.id, sent.event.message.id, marking)
 
             async def read_along(who: Actor) -> None:
+                marking = talk.marking(storage.marking_neighbour())
                 for _ in range(15):
                     page = await storage.views.history(who.profile_id, chat.id, Newest(), 1)
                     if page.messages:
-                        await talk.read(who, chat.id, page.messages[0].message.id)
+                        await talk.read(who, chat.id, page.messages[0].message.id, marking)
                     await asyncio.sleep(0)
 
             await asyncio.gather(*(act(who) for who in people for act in (talk_and_read, read_along)))

@@ -306,11 +306,12 @@ class TestManyAtOnce:
                 sent += sum(isinstance(answer, Sent) for answer in answers)
 
         async def marks() -> None:
+            marking = talk.marking(storage.marking_neighbour())
             for _ in range(50):
                 reader, chat = random.choice(people), random.choice(chats)
                 page = await storage.views.history(reader.profile_id, chat.id, Newest(), 1)
                 for view in page.messages:
-                    await talk.read(reader, chat.id, view.message.id)
+                    await talk.read(reader, chat.id, view.message.id, marking)
 
         async with asyncio.timeout(ENOUGH):
             await asyncio.gather(

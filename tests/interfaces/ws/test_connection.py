@@ -113,6 +113,7 @@ class TestGreeting:
         ear = Ear()
         connection = ear.connection(CHAT, ANN)
         connection.welcome(SNAPSHOT)
+        connection.begin(SNAPSHOT, None)
         success, history = ear.frames
         assert success == {
             "type": "auth_success",

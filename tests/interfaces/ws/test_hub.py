@@ -246,8 +246,9 @@ class TestHearing:
         await here.messenger.change_chat(
             ann, ChangeChat(chat_id=chat, name="Another", member_ids=(late.profile_id,))
         )
-        for ear in ears:
-            ear.frames = ear.frames[2:]
+        for ear, joined in zip(ears, (1, 1, 0), strict=True):
+            assert ear.types[: 2 + joined] == ["auth_success", "chat_history", "user_joined"][: 2 + joined]
+            ear.frames = ear.frames[2 + joined :]
         message, changed, added = ears[0].frames
         assert ears[0].frames == ears[1].frames == ears[2].frames
         assert (message["message"]["text"], message["message"]["nonce"]) == ("Hello", "n")
@@ -266,7 +267,7 @@ class TestHearing:
         await here.messenger.show_typing(ann, ShowTyping(chat_id=chat, is_typing=True))
         assert others.frames[-1]["type"] == "typing"
         assert (others.frames[-1]["user_id"], others.frames[-1]["is_typing"]) == (str(ann.profile_id), True)
-        assert own.types == ["auth_success", "chat_history"]
+        assert own.types == ["auth_success", "chat_history", "user_joined"]
 
     async def test_reading_is_told_to_all_and_counted_for_authors(self, here: World, node: Node) -> None:
         ann, bob, eve = [await here.actor() for _ in range(3)]
@@ -274,7 +275,10 @@ class TestHearing:
         sent = [await here.say(who, chat, "x") for who in (ann, ann, eve)]
         ears = {who: (await node.enter(who, chat))[0] for who in (ann, bob, eve)}
         await here.messenger.mark_read(bob, MarkRead(chat_id=chat, up_to=sent[-1].event.message.id))
-        told = {who: ear.frames[2:] for who, ear in ears.items()}
+        told = {
+            who: [frame for frame in ear.frames[2:] if frame["type"] != "user_joined"]
+            for who, ear in ears.items()
+        }
         assert [frame["type"] for frame in told[bob]] == ["messages_read"]
         read, own = told[ann]
         assert (read["read_count"], read["from_seq"], read["to_seq"]) == (3, 1, 3)
