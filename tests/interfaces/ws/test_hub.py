@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import pytest
@@ -102,12 +102,20 @@ class Node:
 async def running(node: Node) -> AsyncIterator[None]:
     task = asyncio.create_task(node.hub.run())
     try:
-        await node.hub.watching()
+        await watching(node.hub)
         yield
     finally:
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
+
+
+async def watching(hub: Hub) -> None:
+    """It waits no longer than a look takes, which here is shorter than what a busy machine sleeps."""
+    async with asyncio.timeout(ENOUGH):
+        while True:
+            with suppress(Unavailable):
+                return await hub.watching()
 
 
 async def until(condition: Callable[[], bool]) -> None:
