@@ -253,7 +253,9 @@ class TestLeaving:
             group = Group()
             group.admin.role = group.second.role = Role.MEMBER
             ids = [ProfileId(type(group.owner.profile_id)(int=n)) for n in (3, 1, 2)]
-            others = [Member(chat_id=group.chat.id, profile_id=id, role=Role.MEMBER, joined_at=START) for id in ids]
+            others = [
+                Member(chat_id=group.chat.id, profile_id=id, role=Role.MEMBER, joined_at=START) for id in ids
+            ]
             group.chat.leave(group.owner, others[::turn], at=LATER)
             heirs.add(group.chat.owner_id.int)
         assert heirs == {1}
@@ -361,7 +363,9 @@ class TestTooFrequent:
             say()
         assert refused.value.wait == pytest.approx(wait)
         assert (group.chat.last_seq, group.chat.last_position) == (0, 0), "a refusal takes no number"
-        assert isinstance(group.chat.post(group.member, Body("x"), id=MessageId(uuid4()), nonce=None, at=at).position, int)
+        assert isinstance(
+            group.chat.post(group.member, Body("x"), id=MessageId(uuid4()), nonce=None, at=at).position, int
+        )
 
     def test_without_an_interval_nothing_is_too_frequent(self) -> None:
         group = Group()
