@@ -17,6 +17,7 @@ from application.ports.storage import Begin
 from application.ports.updates import Update
 from application.views import ProfileView
 from config.container import Application, MemoryAdapters, PostgresAdapters
+from config.settings import Jwt, Settings
 from domain.account import Account, Email
 from domain.chat import About
 from domain.ids import ChatId
@@ -25,6 +26,8 @@ from domain.profile import Name, Profile
 from domain.session import Fingerprint, Origin
 from infrastructure.system.ids import SystemIds
 from tests.strategies import START
+
+SETTINGS = Settings(jwt=Jwt(secret="a secret of tests alone, and long enough"))
 
 
 @define
@@ -64,7 +67,9 @@ class World:
 
     async def person(self, name: str = "Ann") -> Person:
         ids, clock = self.application.adapters.ids(), self.application.adapters.clock()
-        account = Account(id=ids.account(), email=Email(f"{ids.token_id()}@example.com"), created_at=clock.now())
+        account = Account(
+            id=ids.account(), email=Email(f"{ids.token_id()}@example.com"), created_at=clock.now()
+        )
         profile = Profile(id=ids.profile(), account_id=account.id, first_name=Name(name))
         async with self.begin() as work:
             await work.accounts.add(account)
@@ -99,15 +104,16 @@ class World:
 async def world(adapters: MemoryAdapters | PostgresAdapters | None = None) -> AsyncIterator[World]:
     """With the gatherer running. Clock and ids are the adapters' own."""
     if adapters is None:
-        adapters = MemoryAdapters(clock=Object(TickingClock()), ids=Object(SystemIds()))
+        adapters = MemoryAdapters(settings=SETTINGS, clock=Object(TickingClock()), ids=Object(SystemIds()))
     application = Application(adapters=adapters)
     here = World(application)
     application.updates().subscribe(here.published.extend)
-    posting = application.posting()
-    running = asyncio.create_task(posting.run())
+    posting, marking = application.posting(), application.marking()
+    running = [asyncio.create_task(posting.run()), asyncio.create_task(marking.run())]
     try:
         yield here
     finally:
         await posting.close()
-        await running
+        await marking.close()
+        await asyncio.gather(*running)
         application.passwords().close()

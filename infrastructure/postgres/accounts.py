@@ -14,6 +14,7 @@ from sqlalchemy import (
     delete,
     func,
     insert,
+    literal,
     or_,
     select,
     update,
@@ -329,7 +330,8 @@ class PostgresLetters:
         found = await self.connection.execute(
             select(letter)
             .where(
-                letter.c.outcome == Outcome.PREPARED,
+                # Written out: a plan for any outcome could not use the index of those that wait.
+                letter.c.outcome == literal(Outcome.PREPARED.value, literal_execute=True),
                 letter.c.next_attempt_at <= at,
                 or_(letter.c.claimed_until.is_(None), letter.c.claimed_until <= at),
             )

@@ -12,7 +12,7 @@ from application.ports.posting import Draft
 from application.ports.updates import Moved, NewMessage
 from application.ports.views import Newest
 from domain.chat import Chat, ChatNotFound, NotAMember
-from domain.ids import ChatId, MessageId
+from domain.ids import ChatId, MessageId, Seq
 from domain.message import Body, Nonce
 from tests.contracts.talk import Talk, actor, open_chat, saying
 from tests.storages import Storage
@@ -29,6 +29,7 @@ def draft(chat_id: ChatId, author: Actor, text: str = "Hello", nonce: str | None
         id=MessageId(uuid4()),
         body=Body(text),
         nonce=None if nonce is None else Nonce(nonce),
+        at=START,
     )
 
 
@@ -51,7 +52,7 @@ async def delete(storage: Storage, chat_id: ChatId, owner: Actor) -> None:
         members = await work.chats.members(chat_id)
         chat.delete(await work.chats.find_member(chat_id, owner.profile_id), members, at=START)
         await work.chats.save(chat)
-        await work.chats.remove_members(members)
+        await work.chats.save_members(members)
 
 
 class TestOpening:
@@ -131,7 +132,14 @@ class TestSending:
     async def test_texts_come_back_as_they_were(self, storage: Storage) -> None:
         talk, ann = Talk(storage), actor()
         chat = await open_chat(storage.begin, ann)
-        written = ["Привет, мир", "🙂" * 50, "a" * 4000, "quo'te \" \\ {1,2} NULL", "two\nlines\r\n\ttab", "\u200bx\u202e"]
+        written = [
+            "Привет, мир",
+            "🙂" * 50,
+            "a" * 4000,
+            "quo'te \" \\ {1,2} NULL",
+            "two\nlines\r\n\ttab",
+            "\u200bx\u202e",
+        ]
         await talk.send(*[saying(ann, chat.id, text) for text in written])
         assert await texts(storage, ann, chat.id) == written
 
@@ -165,7 +173,9 @@ class TestRepeats:
         (answer,) = await talk.send(saying(ann, chat.id, " Hello ", nonce="n"))
         assert answer == Sent(first, duplicate=True)
         assert await texts(storage, ann, chat.id) == ["Hello"]
-        assert talk.published == [Moved(chat_id=chat.id, position=first.position)], "told once, when it was new"
+        assert talk.published == [Moved(chat_id=chat.id, position=first.position)], (
+            "told once, when it was new"
+        )
 
     async def test_in_one_batch(self, storage: Storage) -> None:
         talk, ann = Talk(storage), actor()
@@ -215,7 +225,9 @@ class TestRepeats:
         page = await storage.views.history(ann.profile_id, chat.id, Newest(), 10)
         assert [view.message.nonce for view in page.messages] == [None, None, Nonce(named)]
 
-    async def test_what_was_stored_is_answered_also_to_who_is_no_member_any_more(self, storage: Storage) -> None:
+    async def test_what_was_stored_is_answered_also_to_who_is_no_member_any_more(
+        self, storage: Storage
+    ) -> None:
         talk, ann, bob = Talk(storage), actor(), actor()
         chat = await open_chat(storage.begin, ann, bob)
         first = await talk.say(bob, chat.id, "Hello", nonce="n")
@@ -233,7 +245,9 @@ class TestBusyChats:
         held, free = await open_chat(storage.begin, ann), await open_chat(storage.begin, ann)
         async with asyncio.timeout(ENOUGH), storage.begin() as work:
             await work.chats.lock(held.id)
-            answers = await talk.send(saying(ann, held.id, "a"), saying(ann, free.id, "b"), saying(ann, held.id, "c"))
+            answers = await talk.send(
+                saying(ann, held.id, "a"), saying(ann, free.id, "b"), saying(ann, held.id, "c")
+            )
             assert [type(answer) for answer in answers] == [Postponed, Sent, Postponed]
         assert await texts(storage, ann, held.id) == []
         assert await texts(storage, ann, free.id) == ["b"]
@@ -327,7 +341,7 @@ class TestRaces:
             talk.gathering(storage.neighbour()) as other,
         ):
 
-            async def talk_on(who: Actor, number: int) -> list[tuple[ChatId, int]]:
+            async def talk_on(who: Actor, number: int) -> list[tuple[ChatId, Seq]]:
                 gatherer = (one, other)[number % 2]
                 places = []
                 for turn in range(20):
@@ -350,16 +364,18 @@ class TestRaces:
         async with asyncio.timeout(ENOUGH), talk.gathering() as gatherer:
 
             async def talk_and_read(who: Actor) -> None:
+                marking = talk.marking(storage.marking_neighbour())
                 for number in range(15):
                     sent = await gatherer.submit(saying(who, chat.id, str(number)))
                     if number % 3 == 0:
-                        await talk.read(who, chat.id, sent.event.message.id)
+                        await talk.read(who, chat.id, sent.event.message.id, marking)
 
             async def read_along(who: Actor) -> None:
+                marking = talk.marking(storage.marking_neighbour())
                 for _ in range(15):
                     page = await storage.views.history(who.profile_id, chat.id, Newest(), 1)
                     if page.messages:
-                        await talk.read(who, chat.id, page.messages[0].message.id)
+                        await talk.read(who, chat.id, page.messages[0].message.id, marking)
                     await asyncio.sleep(0)
 
             await asyncio.gather(*(act(who) for who in people for act in (talk_and_read, read_along)))

@@ -11,10 +11,11 @@ from application.actor import Actor
 from application.ports.updates import NewMember, NewMessage
 from application.ports.views import After, Around, Before, Newest, PageNumber, Where, span
 from application.views import NOBODY, HistoryPage
-from domain.chat import About, ChatNotFound, NotAMember, Role
+from domain.chat import About, ChatNotFound, NotAMember
 from domain.errors import DomainError
 from domain.events import ChatChanged
 from domain.ids import ChatId, Position, Seq
+from domain.role import Role
 from tests.contracts.conftest import Rig
 from tests.contracts.talk import Talk, actor, known, open_chat, saying
 from tests.storages import Storage
@@ -56,7 +57,7 @@ class TestWhoMayRead:
             members = await work.chats.members(chat.id)
             held.delete(await work.chats.find_member(chat.id, ann.profile_id), members, at=START)
             await work.chats.save(held)
-            await work.chats.remove_members(members)
+            await work.chats.save_members(members)
         for reader in (ann.profile_id, bob.profile_id, actor().profile_id):
             assert await refusal(storage.views.history(reader, chat.id, Newest(), 10)) is ChatNotFound
             assert await refusal(storage.views.get_chat(reader, chat.id)) is ChatNotFound
@@ -153,7 +154,9 @@ class TestHistory:
         ],
         ids=repr,
     )
-    async def test_pages(self, storage: Storage, where: Where, expected: str, before: bool, after: bool) -> None:
+    async def test_pages(
+        self, storage: Storage, where: Where, expected: str, before: bool, after: bool
+    ) -> None:
         chat_id, ann = await self.conversation(storage)
         page = await storage.views.history(ann.profile_id, chat_id, where, 3)
         assert (said(page), page.total_count) == (list(expected), 7)
@@ -163,7 +166,11 @@ class TestHistory:
         chat_id, ann = await self.conversation(storage, length=1)
         (view,) = (await storage.views.history(ann.profile_id, chat_id, Newest(), 10)).messages
         assert (view.sender, view.position, view.read_at) == (ann.profile, 1, None)
-        assert (view.message.chat_id, view.message.seq, view.message.author_id) == (chat_id, 1, ann.profile_id)
+        assert (view.message.chat_id, view.message.seq, view.message.author_id) == (
+            chat_id,
+            1,
+            ann.profile_id,
+        )
 
     async def test_read_is_when_anyone_but_its_author_first_read_it(self, storage: Storage) -> None:
         talk, ann, bob, eve = Talk(storage), actor(), actor(), actor()

@@ -36,11 +36,13 @@ class Chance:
         if self.calm:
             return 0.001
         chosen = self.random.random()
-        if chosen < 0.2:
+        if chosen < 0.4:
             return 0.0
         if chosen < 0.9:
             return chosen * longest / 20
         return self.random.random() * longest
 
     async def delay(self, longest: float) -> None:
-        await asyncio.sleep(self.wait(longest))
+        wait = self.wait(longest)
+        if wait or self.random.random() < 0.3:  # else it takes no time at all, and nothing else has a turn
+            await asyncio.sleep(wait)

@@ -8,13 +8,14 @@ so that a number is a run. Who needs an order, a transport for instance, keeps i
 import asyncio
 import heapq
 from collections.abc import Coroutine
+from contextlib import suppress
 from contextvars import Context
 from random import Random
 from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-MOST_STEPS = 200_000
+MOST_STEPS = 100_000
 """A run takes some thousand; one that takes so many goes in circles."""
 
 
@@ -43,7 +44,9 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         self.steps = 0
         self.complaints: list[str] = []
         self._now = 0.0
+        self._tasks: dict[asyncio.Task[Any], None] = {}
         self._tasks_made = 0
+        self._timers: list[tuple[float, int, asyncio.TimerHandle]] = []
         self._timers_made = 0
         self.set_task_factory(self._make_task)  # type: ignore[arg-type]  # typeshed wants a protocol of its own
         self.set_exception_handler(self._complain)
@@ -55,7 +58,18 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         self, _: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, Any], **options: Any
     ) -> NumberedTask:
         self._tasks_made += 1
-        return NumberedTask(self._tasks_made, work, loop=self, **options)
+        task = NumberedTask(self._tasks_made, work, loop=self, **options)
+        self._tasks[task] = None
+        task.add_done_callback(self._tasks.pop)
+        return task
+
+    def end(self) -> None:
+        """Nothing may go on in another run: not what hangs, and not what nobody waited for."""
+        for task in list(self._tasks):
+            task.cancel()
+        self.steps = 0
+        with suppress(Stuck):
+            self.run_until_complete(asyncio.sleep(1000.0))
 
     def _complain(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         self.complaints.append(f"{context.get('message')}: {context.get('exception')!r}")
@@ -63,9 +77,14 @@ class SimulatedLoop(asyncio.BaseEventLoop):
     def call_at(  # type: ignore[override]  # the stubs' variadic generics
         self, when: float, callback: Any, *args: Any, context: Context | None = None
     ) -> asyncio.TimerHandle:
-        # Timers of one moment come in the order in which they were set: a heap alone promises none.
+        timer = asyncio.TimerHandle(when, callback, args, self, context)
         self._timers_made += 1
-        return super().call_at(when + self._timers_made * 1e-12, callback, *args, context=context)
+        # numbered, so that timers of one moment come in the order in which they were set: a heap alone promises none
+        heapq.heappush(self._timers, (when, self._timers_made, timer))
+        return timer
+
+    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
+        """It stays where it is, and is passed over."""
 
     def _process_events(self, event_list: object) -> None:
         """There are none."""
@@ -75,15 +94,13 @@ class SimulatedLoop(asyncio.BaseEventLoop):
 
     def _run_once(self) -> None:
         """Until it is told to stop: what the parent does between two steps is of no use here."""
-        ready, timers, random = self._ready, self._scheduled, self.random.random  # type: ignore[attr-defined]
+        ready, timers, random = self._ready, self._timers, self.random.random  # type: ignore[attr-defined]
         while not self._stopping:  # type: ignore[attr-defined]
-            if timers and (not ready or timers[0]._when <= self._now):
-                timer = heapq.heappop(timers)
-                timer._scheduled = False
-                if not timer._cancelled:
-                    self._now = max(self._now, timer._when)
+            while timers and (not ready or timers[0][0] <= self._now):
+                when, _, timer = heapq.heappop(timers)
+                if not timer._cancelled:  # type: ignore[attr-defined]
+                    self._now = max(self._now, when)
                     ready.append(timer)
-                continue
             if not ready:
                 raise Stuck("nothing is ready and no timer runs")
             self.steps += 1
@@ -104,4 +121,5 @@ def run(main: Coroutine[Any, Any, T], loop: SimulatedLoop) -> T:
     try:
         return loop.run_until_complete(main)
     finally:
+        loop.end()
         loop.close()

@@ -139,8 +139,11 @@ class Line:
         self._hear(Close(1006, ""))
         self.to_client.cut()
         if self._chance.decides(0.5):
+            self.to_client.freeze()  # half open: what is written to it fills it up
+        if self._chance.decides(0.5):
             self.to_server.cut()
-        self.to_server.put(Gone())
+        if self._chance.decides(0.5):
+            self.to_server.put(Gone())
         self._later(self._chance.wait(NOTICED), self._lose)
 
     def _reach_client(self, item: Frame | Close) -> None:
@@ -180,7 +183,6 @@ class Line:
             pass
         elif self._exchange is not None:
             self._exchange.hear(item if isinstance(item, str) else None)
-            self._look()
         else:
             name = "text" if isinstance(item, str) else "bytes"
             self._incoming.put_nowait({"type": "websocket.receive", name: item})
@@ -214,6 +216,7 @@ class Line:
         if self.to_client.size < HIGH_WATER // 4 and not self._writable.is_set():
             self._writable.set()
             if self._exchange is not None and self.connection is not None:
+                self.backlog = max(self.backlog, len(self.connection.outbox._frames or ()))
                 self.connection.outbox.clear()
 
     def _write(self, frame: Frame) -> None:
@@ -231,7 +234,6 @@ class Line:
         self.connection = opening.connection(self._write, self._close)
         self._exchange = Exchange(opening.desk, self.connection, self)
         self._exchange.begin()
-        self._incoming.get_nowait()
         while not self._incoming.empty():
             event = self._incoming.get_nowait()
             if event["type"] == "websocket.disconnect":
@@ -248,7 +250,7 @@ class Line:
     # As ASGI has it
 
     async def _send(self, event: Any) -> None:
-        if self._is_over:
+        if self._is_over and event["type"] != "websocket.accept":
             raise OSError("gone")
         match event["type"]:
             case "websocket.send":
