@@ -18,16 +18,21 @@ from application.accounts.sign_out import SignOutHandler
 from application.accounts.sign_up import SignUp, SignUpHandler
 from application.accounts.signed_in import OpenSession
 from application.actor import Actor
+from application.chats.add_members import AddMembersHandler
 from application.chats.change import ChangeChatHandler
+from application.chats.change_role import ChangeRoleHandler
 from application.chats.create import CreateChatHandler
 from application.chats.delete import DeleteChatHandler
+from application.chats.open_direct import OpenDirectHandler
+from application.chats.remove_member import RemoveMemberHandler
 from application.messages.send import SendMessage, SendMessages, Sent
 from application.messenger import Messenger
 from application.notifications.deliver import DeliverDueLettersHandler
 from application.profiles.edit import EditProfileHandler
 from application.profiles.find import FindProfilesHandler
 from application.profiles.read import ReadOwnProfileHandler, ReadProfileHandler
-from application.receipts.mark_read import MarkReadHandler
+from application.receipts.mark_read import Marked, MarkRead, MarksRead
+from application.receipts.mark_single import MarkSingleHandler
 from application.updates.typing import ShowTypingHandler
 from domain.account import Email, Password
 from domain.ids import ChatId
@@ -139,6 +144,12 @@ def make_world() -> World:
         assert isinstance(answer, Sent)
         return answer
 
+    marks_read = MarksRead(begin=storage.begin_marking, clock=clock, updates=updates)
+
+    async def mark_read(actor: Actor, command: MarkRead) -> Marked:
+        (answer,) = await marks_read([(actor, command)])
+        return answer
+
     messenger = Messenger(
         sign_up=SignUpHandler(
             begin=begin,
@@ -166,13 +177,20 @@ def make_world() -> World:
         read_profile=ReadProfileHandler(begin=begin),
         edit_profile=EditProfileHandler(begin=begin),
         find_profiles=FindProfilesHandler(begin=begin),
-        create_chat=CreateChatHandler(begin=begin, clock=clock, ids=ids, updates=updates),
+        create_chat=CreateChatHandler(begin=begin, views=views, clock=clock, ids=ids, updates=updates),
         change_chat=ChangeChatHandler(begin=begin, views=views, clock=clock, updates=updates),
         delete_chat=DeleteChatHandler(begin=begin, clock=clock, updates=updates),
         list_chats=views.list_chats,
         get_chat=views.get_chat,
         send_message=send_message,
-        mark_read=MarkReadHandler(begin=begin, clock=clock, updates=updates),
+        mark_read=mark_read,
+        mark_single=MarkSingleHandler(begin=begin, clock=clock, updates=updates),
+        readers=views.readers,
+        open_direct=OpenDirectHandler(begin=begin, views=views, clock=clock, ids=ids, updates=updates),
+        add_members=AddMembersHandler(begin=begin, views=views, clock=clock, updates=updates),
+        remove_member=RemoveMemberHandler(begin=begin, clock=clock, updates=updates),
+        change_role=ChangeRoleHandler(begin=begin, views=views, clock=clock, updates=updates),
+        members=views.members,
         show_typing=ShowTypingHandler(clock=clock, updates=updates),
         history=views.history,
         snapshot=views.snapshot,
