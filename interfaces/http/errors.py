@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ExceptionHandler
 
+from application.chats.create import KeyReused
 from application.errors import ApplicationError, NotAuthenticated, OutcomeUnknown, Overloaded, Unavailable
 from application.messages.send import NonceReused
 from domain.account import AlreadyConfirmed, EmailTaken
@@ -27,8 +28,9 @@ from domain.chat import (
 )
 from domain.errors import Conflict, DomainError, Forbidden, Invalid, Limited, NotFound
 from domain.profile import ProfileNotFound, UsernameTaken
-from interfaces.http.envelope import Refusal, bare, refused
+from interfaces.http.envelope import Refusal, bare
 from interfaces.http.middleware import BodyTooLarge
+from interfaces.http.problem import is_wished, problem, refused_as_wished
 from interfaces.wire.validation import RequestInvalid, Unreadable, echo
 
 Refusals = Mapping[type[Exception], Refusal]
@@ -99,6 +101,10 @@ def _nonce_reused(error: NonceReused) -> Refusal:
     )
 
 
+def _key_reused(error: KeyReused) -> Refusal:
+    return Refusal(409, "KEY_REUSED", "Another chat was made under this key", extra={"id": error.first})
+
+
 def _too_frequent(error: TooFrequent) -> Refusal:
     return Refusal(
         429,
@@ -112,6 +118,7 @@ SAYING_MORE: Final[Mapping[type[Exception], Callable[[Any], Refusal]]] = {
     NotAuthenticated: _not_authenticated,
     MembersNotFound: _members_not_found,
     NonceReused: _nonce_reused,
+    KeyReused: _key_reused,
     TooFrequent: _too_frequent,
     AlreadyConfirmed: _already_confirmed,
     Unavailable: _later("DATA_ERROR", "DataBase error"),
@@ -133,6 +140,10 @@ def refusal_of(error: Exception, of_route: Refusals) -> Refusal:
     raise error
 
 
+def validation_status(*, original_statuses: bool) -> int:
+    return 501 if original_statuses else 422
+
+
 def validation_refusal(error: RequestInvalid, status: int) -> Refusal:
     fields = [
         {
@@ -147,7 +158,8 @@ def validation_refusal(error: RequestInvalid, status: int) -> Refusal:
     return Refusal(status, "UNEXPECTED_VALIDATION_ERROR", message, extra={"fields": fields})
 
 
-UNREADABLE_BODY: Final = {"detail": "There was an error parsing the body"}
+UNREADABLE: Final = Refusal(400, "UNREADABLE_BODY", "There was an error parsing the body")
+UNREADABLE_BODY: Final = {"detail": UNREADABLE.message}
 """Outside the envelope, as the original messenger's framework answered."""
 
 
@@ -161,14 +173,20 @@ def exception_handlers(*, original_statuses: bool) -> dict[type[Exception], Exce
     async def refuse(request: Request, error: Exception) -> Response:
         match error:
             case RequestInvalid():
-                return refused(validation_refusal(error, 501 if original_statuses else 422))
+                return refused_as_wished(
+                    request.scope,
+                    validation_refusal(error, validation_status(original_statuses=original_statuses)),
+                )
             case Unreadable():
+                if is_wished(request.headers):
+                    return problem(request.scope, UNREADABLE)
                 return bare(UNREADABLE_BODY, 400)
             case HTTPException():
                 if original_statuses and error.status_code in {404, 405}:
                     return bare({"detail": error.detail}, error.status_code, error.headers)
-                return refused(_framework_refusal(error))
-        return refused(refusal_of(error, getattr(request.scope.get("route"), "refusals", {})))
+                return refused_as_wished(request.scope, _framework_refusal(error))
+        of_route = getattr(request.scope.get("route"), "refusals", {})
+        return refused_as_wished(request.scope, refusal_of(error, of_route))
 
     return dict.fromkeys(
         (DomainError, ApplicationError, BodyTooLarge, RequestInvalid, Unreadable, HTTPException), refuse

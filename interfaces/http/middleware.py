@@ -17,7 +17,8 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from interfaces.http.envelope import Refusal, refused
+from interfaces.http.envelope import Refusal
+from interfaces.http.problem import refused_as_wished, request_id
 
 access: Final = logging.getLogger("access")
 log: Final = logging.getLogger(__name__)
@@ -25,17 +26,14 @@ log: Final = logging.getLogger(__name__)
 REQUEST_ID: Final = "x-request-id"
 _PLAIN: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
+SYSTEM_ERROR: Final = Refusal(500, "SYSTEM_ERROR", "Internal server error")
+
 CLIENT_LEFT: Final = 499
 """For the log alone: nobody was there to be answered."""
 
 
 class BodyTooLarge(Exception):
     pass
-
-
-def request_id(scope: Scope) -> str:
-    """As `Traced` keeps it. Empty where a scope never came through it."""
-    return str(scope.get("state", {}).get("request_id", ""))
 
 
 @frozen
@@ -202,8 +200,8 @@ class LastResort:
             log.exception("%s %s failed", scope["method"], _path_as_sent(scope), extra={"request_id": name})
             if has_begun:
                 raise  # half an answer is out: the server must cut the connection, or it would look complete
-            refusal = Refusal(500, "SYSTEM_ERROR", "Internal server error", extra={"requestId": name})
-            await refused(refusal)(scope, receive, send)
+            refusal = SYSTEM_ERROR.with_extra(requestId=name)
+            await refused_as_wished(scope, refusal)(scope, receive, send)
 
 
 @frozen
