@@ -77,7 +77,7 @@ class Accounts:
         return answer
 
     @described(
-        summary="End the session of the refresh cookie",
+        summary="End the session of the bearer token or the refresh cookie; without either, nothing",
         tag=ACCOUNTS,
         is_public=True,
         needs_cookie=True,

@@ -27,10 +27,7 @@ def request_id(scope: Scope) -> str:
 
 
 def refused_as_wished(scope: Scope, refusal: Refusal) -> Response:
-    wished = is_wished(Headers(scope=scope))
-    answer = problem(scope, refusal) if wished else refused(refusal)
-    answer.headers.add_vary_header("Accept")
-    return answer
+    return problem(scope, refusal) if is_wished(Headers(scope=scope)) else refused(refusal)
 
 
 def is_wished(headers: Headers) -> bool:
@@ -61,7 +58,8 @@ def problem(scope: Scope, refusal: Refusal) -> Response:
     }
     if fields := extra.pop("fields", None):
         body["errors"] = list(_errors(fields))
-    return Response(dumps(body | extra), refusal.status, dict(refusal.headers), MEDIA_TYPE)
+    headers = {**refusal.headers, "Vary": "Accept"}
+    return Response(dumps(body | extra), refusal.status, headers, MEDIA_TYPE)
 
 
 def _errors(fields: Any) -> Iterable[Mapping[str, object]]:
