@@ -29,6 +29,7 @@ from domain.chat import (
 from domain.errors import Conflict, DomainError, Forbidden, Invalid, Limited, NotFound
 from domain.profile import ProfileNotFound, UsernameTaken
 from interfaces.http.envelope import Refusal, bare
+from interfaces.http.limits import nothing_left
 from interfaces.http.middleware import BodyTooLarge
 from interfaces.http.problem import is_wished, problem, refused_as_wished
 from interfaces.wire.validation import RequestInvalid, Unreadable, echo
@@ -110,7 +111,7 @@ def _too_frequent(error: TooFrequent) -> Refusal:
         429,
         "TOO_FREQUENT",
         f"Message blocked: Too frequent. Wait {error.wait:.1f}s",
-        {"Retry-After": str(max(1, ceil(error.wait)))},
+        nothing_left("same-text", wait=error.wait),
     )
 
 

@@ -118,11 +118,15 @@ class Cors:
         "Content-Type",
         "Set-Cookie",
     )
+    added: Collection[str] = ("Idempotency-Key", "If-None-Match", "X-Request-ID")
+    """Headers that the original did not know: named only to those who ask for one of them."""
+    exposed: Collection[str] = ("ETag", "Link", "RateLimit", "RateLimit-Policy", "Retry-After")
+    """What scripts may read, where an answer has it."""
     max_age: int = 600
     _known_headers: frozenset[str] = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._known_headers = frozenset(header.lower() for header in self.headers)
+        self._known_headers = frozenset(header.lower() for header in (*self.headers, *self.added))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -138,11 +142,14 @@ class Cors:
             await self.app(scope, receive, self._allowing(origin, send))
 
     def _preflight(self, origin: str, request: Headers) -> Response:
+        asked = request.get("access-control-request-headers", "").split(",")
+        wanted = {name.strip().lower() for name in asked} - {""}
+        added = [name for name in self.added if name.lower() in wanted]
         headers = {
             "Vary": "Origin",
             "Access-Control-Allow-Methods": ", ".join(self.methods),
             "Access-Control-Max-Age": str(self.max_age),
-            "Access-Control-Allow-Headers": ", ".join(self.headers),
+            "Access-Control-Allow-Headers": ", ".join((*self.headers, *added)),
             "Access-Control-Allow-Credentials": "true",
         }
         wrong = []
@@ -152,10 +159,7 @@ class Cors:
             wrong.append("origin")
         if request["access-control-request-method"] not in self.methods:
             wrong.append("method")
-        wanted = request.get("access-control-request-headers", "")
-        if not self._known_headers.issuperset(
-            name.strip().lower() for name in wanted.split(",") if name.strip()
-        ):
+        if not wanted <= self._known_headers:
             wrong.append("headers")
         if wrong:
             return PlainTextResponse(f"Disallowed CORS {', '.join(wrong)}", 400, headers)
@@ -169,6 +173,8 @@ class Cors:
                 if origin in self.origins:
                     headers["Access-Control-Allow-Origin"] = origin
                     headers.add_vary_header("Origin")
+                    if shown := [name for name in self.exposed if name in headers]:
+                        headers["Access-Control-Expose-Headers"] = ", ".join(shown)
             await send(message)
 
         return allow
