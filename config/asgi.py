@@ -16,7 +16,7 @@ from config.container import Application, PostgresAdapters
 from config.settings import Settings
 from infrastructure.postgres.migrate import migrate
 from interfaces.app import create_app
-from interfaces.http.options import HttpOptions
+from interfaces.http.options import About, HttpOptions
 from interfaces.ws.endpoint import ChatSockets
 from interfaces.ws.exchange import Desk, SocketOptions
 from interfaces.ws.hub import Hub
@@ -117,6 +117,15 @@ def make_app(application: Application, settings: Settings, *, failed: Callable[[
             body_limit=settings.api.body_limit,
             confirm_path=settings.api.confirmation_path,
             new_password_path=settings.api.new_password_path,
+            docs=settings.api.docs,
+            docs_path=settings.api.docs_path,
+            about=About(
+                title=settings.api.title,
+                description=settings.api.description,
+                version=settings.api.version,
+                contact_name=settings.api.contact_name,
+                contact_email=settings.api.contact_email,
+            ),
             history_page=settings.chat.history_page,
             history_most=settings.chat.history_page_limit,
         ),

@@ -426,6 +426,7 @@ class Application(DeclarativeContainer):
         create_chat=Singleton(
             CreateChatHandler,
             begin=adapters.begin,
+            views=adapters.views,
             clock=adapters.clock,
             ids=adapters.ids,
             updates=updates,

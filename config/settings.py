@@ -205,6 +205,12 @@ def _path(value: str) -> str:
     return value
 
 
+def _page_path(value: str) -> str:
+    if value.endswith("/") or any(mark in _path(value) for mark in "{}"):
+        raise _Unfit("a path like /docs, without a slash at its end")
+    return value
+
+
 def _address(value: str) -> str:
     local, at, host = value.rpartition("@")
     if not (local and at and host) or not value.isprintable() or any(mark in value for mark in " <>,;\"'"):
@@ -237,6 +243,17 @@ class Api:
     new_password_path: str = _setting("API_ROUTE_SETUP_NEW_PASSWORD", _path, "/setup-new-password")
     """Of the link in the letter for a forgotten password."""
 
+    title: str = _setting("API_TITLE", _text, "Messenger REST-API engine")
+    description: str = _setting("API_DESCRIPTION", _text, "")
+    version: str = _setting("API_VERSION", _text, "1.0.0")
+    contact_name: str = _setting("API_CONTACT_NAME", _text, "")
+    contact_email: str = _setting("API_CONTACT_EMAIL", _address, "")
+    """In `/openapi.json`, these five."""
+
+    docs: bool = _setting("API_DOCS", _flag, default=True)
+    """Whether there are `/openapi.json` and pages to read it."""
+
+    docs_path: str = _setting("API_DOC_PATH", _page_path, "/docs")
     cors_origins: tuple[str, ...] = _setting("API_CORS_ALLOWED_HOSTS", _origins, ("http://localhost:5173",))
     trusted_proxies: tuple[str, ...] = _setting("API_TRUSTED_PROXIES", _words, ())
     """Addresses whose `X-Forwarded-For` is believed."""

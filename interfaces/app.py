@@ -12,13 +12,16 @@ from application.messenger import Messenger
 from interfaces.http.accounts import Accounts
 from interfaces.http.chats import Chats
 from interfaces.http.confirmation import ConfirmationPage
+from interfaces.http.docs import Docs
 from interfaces.http.errors import exception_handlers
+from interfaces.http.explanations import Explanations
 from interfaces.http.health import Health
 from interfaces.http.members import Members
 from interfaces.http.messages import Messages
 from interfaces.http.middleware import BodyLimit, Cors, LastResort, Traced
 from interfaces.http.new_password import NewPasswordPage
 from interfaces.http.options import HttpOptions
+from interfaces.http.problem import ERRORS_PATH
 from interfaces.http.profiles import Profiles
 from interfaces.http.sessions import Sessions
 
@@ -32,7 +35,7 @@ def create_app(
     lifespan: Lifespan[Any] | None = None,
 ) -> Starlette:
     """``new_request_id`` names requests that come without a name of their own, in up to 64 plain characters."""
-    routes: list[BaseRoute] = [
+    endpoints = [
         *Health(messenger, options).routes(),
         *ConfirmationPage.of(options).routes(),
         *NewPasswordPage.of(options).routes(),
@@ -42,9 +45,10 @@ def create_app(
         *Chats(messenger, options).routes(),
         *Members(messenger, options).routes(),
         *Messages(messenger, options).routes(),
-        *sockets,
+        *Explanations(options).routes(),
     ]
-    return Starlette(
+    routes: list[BaseRoute] = [*endpoints, *Docs(options, endpoints).routes(), *sockets]
+    app = Starlette(
         routes=routes,
         middleware=[
             Middleware(Traced, new_id=new_request_id),
@@ -55,3 +59,5 @@ def create_app(
         exception_handlers=exception_handlers(original_statuses=options.original_statuses),
         lifespan=lifespan,
     )
+    setattr(app.state, ERRORS_PATH, options.errors_path)
+    return app

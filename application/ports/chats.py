@@ -14,8 +14,13 @@ from domain.reading import Reading
 
 
 class Chats(Protocol):
-    async def add(self, chat: Chat, members: Sequence[Member]) -> None:
-        """Keep a new chat, its members and their readings, which begin before the first message."""
+    async def add(self, chat: Chat, members: Sequence[Member]) -> bool:
+        """
+        Keep a new chat, its members and their readings, which begin before the first message.
+
+        False: there is one of this id, a deleted one also, and nothing was kept. Of two units that add it at once the
+        second waits.
+        """
         ...
 
     async def lock(self, chat_id: ChatId) -> Chat:

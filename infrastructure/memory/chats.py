@@ -86,10 +86,13 @@ class Work(Protocol):
 class MemoryChats:
     work: Work
 
-    async def add(self, chat: Chat, members: Sequence[Member]) -> None:
+    async def add(self, chat: Chat, members: Sequence[Member]) -> bool:
         await self.work.hold(("chat", chat.id))
+        if self.work.chats_state.chats.get(chat.id) is not None:
+            return False
         self.work.chats_state.chats[chat.id] = chat
         await self.add_members(members)
+        return True
 
     async def lock(self, chat_id: ChatId) -> Chat:
         await self.work.hold(("chat", chat_id))

@@ -58,12 +58,17 @@ TX: Final = (
 class PostgresChats:
     _connection: AsyncConnection
 
-    async def add(self, new: Chat, members: Sequence[Member]) -> None:
-        await self._connection.execute(insert(chat).values(rows.chat_row(new)))
+    async def add(self, new: Chat, members: Sequence[Member]) -> bool:
+        made = await self._connection.execute(
+            upsert(chat).values(rows.chat_row(new)).on_conflict_do_nothing().returning(chat.c.chat_id)
+        )
+        if made.one_or_none() is None:
+            return False
         await self._connection.execute(
             insert(chat_head).values(rows.head_row(new) | {"first_position": 1, "tx": TX})
         )
         await self.add_members(members)
+        return True
 
     async def lock(self, chat_id: ChatId) -> Chat:
         # the head first, and alone: whoever changes a chat takes it, and what is read next is what the wait let through

@@ -5,14 +5,17 @@ from starlette.responses import Response
 from application.accounts.refresh import Refresh
 from application.accounts.sign_out import SignOut
 from application.accounts.signed_in import SignedIn
+from application.errors import NotAuthenticated
 from application.messenger import Messenger
+from domain.account import AlreadyConfirmed, EmailTaken
 from domain.session import Origin
 from interfaces.http.authentication import actor_of, find_bearer
+from interfaces.http.described import ACCOUNTS, described
 from interfaces.http.envelope import bare, success
 from interfaces.http.options import HttpOptions
 from interfaces.http.requests import form, json_object, query
 from interfaces.http.routes import Endpoint
-from interfaces.wire import codec
+from interfaces.wire import answers, codec
 
 REFRESH_COOKIE = "refresh_token"
 
@@ -41,11 +44,28 @@ class Accounts:
             Endpoint("DELETE", f"{at}/me/", self.close_account),
         ]
 
+    @described(
+        summary="Ask for an account: a letter goes out, its link confirms",
+        tag=ACCOUNTS,
+        answer=answers.Account,
+        body=codec.SIGN_UP,
+        refuses=(EmailTaken,),
+        is_public=True,
+    )
     async def sign_up(self, request: Request) -> Response:
         command = codec.SIGN_UP.decode(await json_object(request), within="body", known=_known(request))
         signed_up = await self.messenger.sign_up(command)
         return success(codec.account_json(signed_up.account_id, signed_up.email))
 
+    @described(
+        summary="Sign in by e-mail and password",
+        tag=ACCOUNTS,
+        description="The refresh token is a cookie.",
+        answer=answers.Tokens,
+        body=codec.SIGN_IN,
+        refuses=(NotAuthenticated,),
+        is_public=True,
+    )
     async def sign_in(self, request: Request) -> Response:
         body = await json_object(request)
         command = codec.SIGN_IN.decode(body, within="body", known=_known(request))
@@ -60,6 +80,12 @@ class Accounts:
         answer.headers["Set-Cookie"] = self._cookie(signed_in.refresh_token)
         return answer
 
+    @described(
+        summary="End the session of the bearer token or the refresh cookie; without either, nothing",
+        tag=ACCOUNTS,
+        is_public=True,
+        needs_cookie=True,
+    )
     async def sign_out(self, request: Request) -> Response:
         command = SignOut(
             access_token=find_bearer(request.headers), refresh_token=request.cookies.get(REFRESH_COOKIE)
@@ -67,9 +93,21 @@ class Accounts:
         await self.messenger.sign_out(command)
         return self._signed_out()
 
+    @described(
+        summary="Who I am",
+        tag=ACCOUNTS,
+        answer=answers.Me,
+    )
     async def me(self, request: Request) -> Response:
         return success(codec.actor_json(await actor_of(request, self.messenger)))
 
+    @described(
+        summary="Whether a confirmed account has this address",
+        tag=ACCOUNTS,
+        answer=answers.Exists,
+        query=codec.EMAIL_STATUS,
+        is_public=True,
+    )
     async def email_status(self, request: Request) -> Response:
         asked = query(request)
         if "email" not in asked:
@@ -77,11 +115,28 @@ class Accounts:
         command = codec.EMAIL_STATUS.decode(asked, within="query", known=_known(request))
         return success({"exists": await self.messenger.email_status(command)})
 
+    @described(
+        summary="Confirm an address by the token of a letter, and sign in",
+        tag=ACCOUNTS,
+        answer=answers.Tokens,
+        body=codec.CONFIRM_EMAIL,
+        refuses=(NotAuthenticated, AlreadyConfirmed),
+        is_public=True,
+    )
     async def confirm_email(self, request: Request) -> Response:
         body = await json_object(request)
         command = codec.CONFIRM_EMAIL.decode(body, within="body", known=_known(request))
         return self._signed_in(await self.messenger.confirm_email(command))
 
+    @described(
+        summary="A new pair of tokens for the refresh cookie",
+        tag=ACCOUNTS,
+        answer=answers.Tokens,
+        body=codec.REFRESH,
+        refuses=(NotAuthenticated,),
+        is_public=True,
+        needs_cookie=True,
+    )
     async def refresh(self, request: Request) -> Response:
         token = request.cookies.get(REFRESH_COOKIE, "")
         command: Refresh = codec.REFRESH.decode(

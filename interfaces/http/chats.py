@@ -1,21 +1,33 @@
+from collections.abc import Mapping
 from typing import Final
 
 from attrs import frozen
 from starlette.requests import Request
 from starlette.responses import Response
 
-from application.chats.create import CreateChat
+from application.chats.create import CreateChat, KeyReused
+from application.errors import OutcomeUnknown
 from application.messenger import Messenger
 from application.ports.views import After, Around, Before, Newest, PageNumber, Where
-from domain.chat import About
+from application.views import HistoryPage
+from domain.chat import (
+    About,
+    ChatNotFound,
+    MembersNotFound,
+    NotAllowed,
+    NotAMember,
+    NotToOneself,
+    OnlyInGroups,
+)
 from domain.ids import Seq
 from interfaces.http.authentication import actor_of
-from interfaces.http.envelope import success
+from interfaces.http.described import CHATS, described
+from interfaces.http.envelope import next_link, polled, success
 from interfaces.http.errors import CHAT_DETAILS, NO_CHAT, OWNERS_ONLY
 from interfaces.http.options import HttpOptions
-from interfaces.http.requests import json_object, path, query
+from interfaces.http.requests import json_object, key, path, query
 from interfaces.http.routes import Endpoint
-from interfaces.wire import codec
+from interfaces.wire import answers, codec
 from interfaces.wire.codec import HistoryQuery
 from interfaces.wire.faults import SEVERAL_PLACES
 from interfaces.wire.validation import FieldFault, RequestInvalid
@@ -34,52 +46,122 @@ class Chats:
         chat = chats + "{chat_id}/"
         return [
             Endpoint("GET", chats, self.read_all),
-            Endpoint("POST", chats, self.create),
-            Endpoint("POST", f"{chats}direct/", self.open_direct),
+            Endpoint("POST", chats, self.create, NO_CHAT),
+            Endpoint("POST", f"{chats}direct/", self.open_direct, NO_CHAT),
             Endpoint("GET", chat, self.read, CHAT_DETAILS),
             Endpoint("PUT", chat, self.change, OWNERS_ONLY),
             Endpoint("DELETE", chat, self.delete, OWNERS_ONLY),
             Endpoint("GET", f"{chat}history/", self.history, NO_CHAT),
         ]
 
+    @described(
+        summary="The chats I am in, newest activity first",
+        tag=CHATS,
+        answer=list[answers.Chat],
+        is_polled=True,
+    )
     async def read_all(self, request: Request) -> Response:
         actor = await actor_of(request, self.messenger)
         chats = await self.messenger.list_chats(actor.profile_id)
-        return success([codec.chat_json(chat) for chat in chats])
+        return polled(request, [codec.chat_json(chat) for chat in chats])
 
+    @described(
+        summary="Open a group",
+        tag=CHATS,
+        answer=answers.Chat,
+        body=codec.CREATE_CHAT,
+        refuses=(MembersNotFound, KeyReused, ChatNotFound, OutcomeUnknown),
+    )
     async def create(self, request: Request) -> Response:
         actor = await actor_of(request, self.messenger)
-        new = codec.CREATE_CHAT.decode(await json_object(request), within="body")
-        command = CreateChat(about=About(new.name, new.description), member_ids=new.member_ids)
+        new = codec.CREATE_CHAT.decode(await json_object(request) | key(request), within="body")
+        command = CreateChat(about=About(new.name, new.description), member_ids=new.member_ids, key=new.key)
         return success(codec.chat_json(await self.messenger.create_chat(actor, command)))
 
+    @described(
+        summary="The chat of two people, made or found",
+        tag=CHATS,
+        answer=answers.Chat,
+        body=codec.OPEN_DIRECT,
+        refuses=(NotToOneself, MembersNotFound, ChatNotFound, OutcomeUnknown),
+    )
     async def open_direct(self, request: Request) -> Response:
         actor = await actor_of(request, self.messenger)
         command = codec.OPEN_DIRECT.decode(await json_object(request), within="body")
         return success(codec.chat_json(await self.messenger.open_direct(actor, command)))
 
+    @described(
+        summary="A chat and who is in it",
+        tag=CHATS,
+        answer=answers.ChatDetails,
+        query=codec.IN_CHAT,
+        refuses=(NotAMember, ChatNotFound),
+        is_polled=True,
+    )
     async def read(self, request: Request) -> Response:
         actor = await actor_of(request, self.messenger)
         chat_id = codec.IN_CHAT.decode({}, within="query", path=path(request)).chat_id
-        return success(codec.details_json(await self.messenger.get_chat(actor.profile_id, chat_id)))
+        return polled(request, codec.details_json(await self.messenger.get_chat(actor.profile_id, chat_id)))
 
+    @described(
+        summary="Name, describe, add members: what is not sent stays",
+        tag=CHATS,
+        answer=answers.Chat,
+        body=codec.CHANGE_CHAT,
+        refuses=(NotAllowed, ChatNotFound, OnlyInGroups, MembersNotFound, OutcomeUnknown),
+    )
     async def change(self, request: Request) -> Response:
         actor = await actor_of(request, self.messenger)
         command = codec.CHANGE_CHAT.decode(await json_object(request), within="body", path=path(request))
         return success(codec.chat_json(await self.messenger.change_chat(actor, command)))
 
+    @described(
+        summary="Delete a chat with all that was said in it",
+        tag=CHATS,
+        query=codec.DELETE_CHAT,
+        refuses=(NotAllowed, ChatNotFound, OnlyInGroups, OutcomeUnknown),
+    )
     async def delete(self, request: Request) -> Response:
         actor = await actor_of(request, self.messenger)
         command = codec.DELETE_CHAT.decode({}, within="query", path=path(request))
         await self.messenger.delete_chat(actor, command)
         return success(None)
 
+    @described(
+        summary="What was said, a page of it in ascending order",
+        tag=CHATS,
+        description=(
+            "The newest page unless told otherwise: before, after or around a seq, or by `limit` and `offset` together, "
+            "where `offset` is a page number from 1 on, counted from the newest."
+        ),
+        answer=answers.History,
+        query=codec.HISTORY,
+        refuses=(NotAMember, ChatNotFound),
+        is_polled=True,
+        has_next=True,
+    )
     async def history(self, request: Request) -> Response:
         actor = await actor_of(request, self.messenger)
         asked = codec.HISTORY.decode(query(request), within="query", path=path(request))
         limit = min(asked.limit or self.options.history_page, self.options.history_most)
         page = await self.messenger.history(actor.profile_id, asked.chat_id, place(asked), limit)
-        return success(codec.history_json(page))
+        return polled(request, codec.history_json(page), _next(request, asked, limit, page))
+
+
+def _next(request: Request, asked: HistoryQuery, limit: int, page: HistoryPage) -> Mapping[str, str]:
+    """Further on in the direction of reading: to what is older, unless somebody reads forward."""
+    going: dict[str, int] = {}
+    if asked.after is not None and asked.offset is None:
+        if page.has_after and page.messages:
+            going = {"after": page.messages[-1].message.seq}
+    elif page.has_before and page.messages:
+        by_number = asked.limit is not None and asked.offset is not None
+        going = (
+            {"offset": max(asked.offset or 1, 1) + 1}
+            if by_number
+            else {"before": page.messages[0].message.seq}
+        )
+    return next_link(request, {**going, "limit": limit}) if going else {}
 
 
 def place(asked: HistoryQuery) -> Where:

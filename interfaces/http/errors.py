@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ExceptionHandler
 
+from application.chats.create import KeyReused
 from application.errors import ApplicationError, NotAuthenticated, OutcomeUnknown, Overloaded, Unavailable
 from application.messages.send import NonceReused
 from application.ports.limiter import TooManyRequests
@@ -29,8 +30,10 @@ from domain.chat import (
 from domain.errors import Conflict, DomainError, Forbidden, Invalid, Limited, NotFound
 from domain.profile import ProfileNotFound, UsernameTaken
 from domain.session import SessionNotFound
-from interfaces.http.envelope import Refusal, bare, refused
+from interfaces.http.envelope import Refusal, bare
+from interfaces.http.limits import nothing_left
 from interfaces.http.middleware import BodyTooLarge
+from interfaces.http.problem import is_wished, problem, refused_as_wished
 from interfaces.wire.faults import UNFIT
 from interfaces.wire.validation import FieldFault, RequestInvalid, Unreadable, echo
 
@@ -104,12 +107,16 @@ def _nonce_reused(error: NonceReused) -> Refusal:
     )
 
 
+def _key_reused(error: KeyReused) -> Refusal:
+    return Refusal(409, "KEY_REUSED", "Another chat was made under this key", extra={"id": error.first})
+
+
 def _too_frequent(error: TooFrequent) -> Refusal:
     return Refusal(
         429,
         "TOO_FREQUENT",
         f"Message blocked: Too frequent. Wait {error.wait:.1f}s",
-        {"Retry-After": str(max(1, ceil(error.wait)))},
+        nothing_left("same-text", wait=error.wait),
     )
 
 
@@ -122,6 +129,7 @@ SAYING_MORE: Final[Mapping[type[Exception], Callable[[Any], Refusal]]] = {
     NotAuthenticated: _not_authenticated,
     MembersNotFound: _members_not_found,
     NonceReused: _nonce_reused,
+    KeyReused: _key_reused,
     TooFrequent: _too_frequent,
     TooManyRequests: _too_many,
     AlreadyConfirmed: _already_confirmed,
@@ -144,6 +152,10 @@ def refusal_of(error: Exception, of_route: Refusals) -> Refusal:
     raise error
 
 
+def validation_status(*, original_statuses: bool) -> int:
+    return 501 if original_statuses else 422
+
+
 def validation_refusal(error: RequestInvalid, status: int) -> Refusal:
     fields = [
         {
@@ -158,7 +170,8 @@ def validation_refusal(error: RequestInvalid, status: int) -> Refusal:
     return Refusal(status, "UNEXPECTED_VALIDATION_ERROR", message, extra={"fields": fields})
 
 
-UNREADABLE_BODY: Final = {"detail": "There was an error parsing the body"}
+UNREADABLE: Final = Refusal(400, "UNREADABLE_BODY", "There was an error parsing the body")
+UNREADABLE_BODY: Final = {"detail": UNREADABLE.message}
 """Outside the envelope, as the original messenger's framework answered."""
 
 
@@ -169,21 +182,26 @@ def _framework_refusal(error: HTTPException) -> Refusal:
 
 
 def exception_handlers(*, original_statuses: bool) -> dict[type[Exception], ExceptionHandler]:
+    invalid = validation_status(original_statuses=original_statuses)
+
     async def refuse(request: Request, error: Exception) -> Response:
         match error:
             case RequestInvalid():
-                return refused(validation_refusal(error, 501 if original_statuses else 422))
+                return refused_as_wished(request.scope, validation_refusal(error, invalid))
             case PasswordUnfit():
                 # What may be chosen is an operator's decision, which the codec does not know; it reads as if it did.
                 unfit = RequestInvalid((FieldFault(("body", "password"), UNFIT[type(error)]),))
-                return refused(validation_refusal(unfit, 501 if original_statuses else 422))
+                return refused_as_wished(request.scope, validation_refusal(unfit, invalid))
             case Unreadable():
+                if is_wished(request.headers):
+                    return problem(request.scope, UNREADABLE)
                 return bare(UNREADABLE_BODY, 400)
             case HTTPException():
                 if original_statuses and error.status_code in {404, 405}:
                     return bare({"detail": error.detail}, error.status_code, error.headers)
-                return refused(_framework_refusal(error))
-        return refused(refusal_of(error, getattr(request.scope.get("route"), "refusals", {})))
+                return refused_as_wished(request.scope, _framework_refusal(error))
+        of_route = getattr(request.scope.get("route"), "refusals", {})
+        return refused_as_wished(request.scope, refusal_of(error, of_route))
 
     return dict.fromkeys(
         (DomainError, ApplicationError, BodyTooLarge, RequestInvalid, Unreadable, HTTPException), refuse

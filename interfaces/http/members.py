@@ -2,14 +2,24 @@ from attrs import frozen
 from starlette.requests import Request
 from starlette.responses import Response
 
+from application.errors import OutcomeUnknown
 from application.messenger import Messenger
+from domain.chat import (
+    ChatNotFound,
+    MemberNotFound,
+    MembersNotFound,
+    NotAllowed,
+    NotAMember,
+    OnlyInGroups,
+)
 from interfaces.http.authentication import actor_of
-from interfaces.http.envelope import success
+from interfaces.http.described import CHATS, described
+from interfaces.http.envelope import polled, success
 from interfaces.http.errors import NO_CHAT
 from interfaces.http.options import HttpOptions
 from interfaces.http.requests import json_object, path
 from interfaces.http.routes import Endpoint
-from interfaces.wire import codec
+from interfaces.wire import answers, codec
 
 
 @frozen
@@ -29,24 +39,52 @@ class Members:
             Endpoint("DELETE", member, self.remove, NO_CHAT),
         ]
 
+    @described(
+        summary="Who is in a chat, and as what",
+        tag=CHATS,
+        answer=list[answers.Member],
+        query=codec.IN_CHAT,
+        refuses=(NotAMember, ChatNotFound),
+        is_polled=True,
+    )
     async def read(self, request: Request) -> Response:
         actor = await actor_of(request, self.messenger)
         chat_id = codec.IN_CHAT.decode({}, within="query", path=path(request)).chat_id
         members = await self.messenger.members(actor.profile_id, chat_id)
-        return success([codec.member_json(member) for member in members])
+        return polled(request, [codec.member_json(member) for member in members])
 
+    @described(
+        summary="Put people into a group; who is in it already stays as they are",
+        tag=CHATS,
+        answer=list[answers.Member],
+        body=codec.ADD_MEMBERS,
+        refuses=(NotAllowed, NotAMember, ChatNotFound, OnlyInGroups, MembersNotFound, OutcomeUnknown),
+    )
     async def add(self, request: Request) -> Response:
         actor = await actor_of(request, self.messenger)
         command = codec.ADD_MEMBERS.decode(await json_object(request), within="body", path=path(request))
         members = await self.messenger.add_members(actor, command)
         return success([codec.member_json(member) for member in members])
 
+    @described(
+        summary="Give a member a role; to make an owner is to hand the chat over",
+        tag=CHATS,
+        answer=list[answers.Member],
+        body=codec.CHANGE_ROLE,
+        refuses=(NotAllowed, NotAMember, MemberNotFound, ChatNotFound, OnlyInGroups, OutcomeUnknown),
+    )
     async def change_role(self, request: Request) -> Response:
         actor = await actor_of(request, self.messenger)
         command = codec.CHANGE_ROLE.decode(await json_object(request), within="body", path=path(request))
         members = await self.messenger.change_role(actor, command)
         return success([codec.member_json(member) for member in members])
 
+    @described(
+        summary="Put somebody out of a group, or leave it oneself",
+        tag=CHATS,
+        query=codec.REMOVE_MEMBER,
+        refuses=(NotAllowed, NotAMember, MemberNotFound, ChatNotFound, OnlyInGroups, OutcomeUnknown),
+    )
     async def remove(self, request: Request) -> Response:
         actor = await actor_of(request, self.messenger)
         command = codec.REMOVE_MEMBER.decode({}, within="query", path=path(request))

@@ -2,18 +2,20 @@ from attrs import frozen
 from starlette.requests import Request
 from starlette.responses import Response
 
+from application.errors import OutcomeUnknown, Overloaded
+from application.messages.send import NonceReused
 from application.messenger import Messenger
+from application.ports.views import MessageNotFound
 from application.views import MessageView
-from domain.chat import ChatNotFound
+from domain.chat import ChatNotFound, NotAMember, TooFrequent
 from interfaces.http.authentication import actor_of
-from interfaces.http.envelope import success
+from interfaces.http.described import CHATS, described
+from interfaces.http.envelope import polled, success
 from interfaces.http.errors import NO_CHAT
 from interfaces.http.options import HttpOptions
-from interfaces.http.requests import json_object, path
+from interfaces.http.requests import json_object, key, path
 from interfaces.http.routes import Endpoint
-from interfaces.wire import codec
-
-NONCE = "Idempotency-Key"
+from interfaces.wire import answers, codec
 
 
 @frozen
@@ -31,17 +33,30 @@ class Messages:
             Endpoint("GET", f"{chat}messages/{{message_id}}/readers/", self.readers, NO_CHAT),
         ]
 
+    @described(
+        summary="Say something",
+        tag=CHATS,
+        answer=answers.Message,
+        body=codec.SEND_MESSAGE,
+        refuses=(NotAMember, ChatNotFound, NonceReused, TooFrequent, Overloaded, OutcomeUnknown),
+    )
     async def send(self, request: Request) -> Response:
         """``Idempotency-Key`` is the message's nonce: sending again under it gives back the first."""
         actor = await actor_of(request, self.messenger)
-        named = {NONCE: request.headers[NONCE]} if NONCE in request.headers else {}
         command = codec.SEND_MESSAGE.decode(
-            await json_object(request) | named, within="body", path=path(request)
+            await json_object(request) | key(request), within="body", path=path(request)
         )
         event = (await self.messenger.send_message(actor, command)).event
         view = MessageView(message=event.message, position=event.position, sender=actor.profile)
         return success(codec.message_json(view))
 
+    @described(
+        summary="Mark as read up to a message",
+        tag=CHATS,
+        answer=answers.Reading,
+        body=codec.MARK_READ,
+        refuses=(NotAMember, ChatNotFound, Overloaded, OutcomeUnknown),
+    )
     async def mark_read(self, request: Request) -> Response:
         actor = await actor_of(request, self.messenger)
         command = codec.MARK_READ.decode(await json_object(request), within="body", path=path(request))
@@ -49,10 +64,19 @@ class Messages:
         if marked.mark is None:
             raise ChatNotFound
         unread_count = await self.messenger.unread_count(actor.profile_id, command.chat_id)
-        return success({"readUpTo": marked.mark, "unreadCount": unread_count})
+        reading: answers.Reading = {"readUpTo": marked.mark, "unreadCount": unread_count}
+        return success(reading)
 
+    @described(
+        summary="Who has read a message",
+        tag=CHATS,
+        answer=list[answers.ReaderOfMessage],
+        query=codec.OF_MESSAGE,
+        refuses=(NotAMember, ChatNotFound, MessageNotFound),
+        is_polled=True,
+    )
     async def readers(self, request: Request) -> Response:
         actor = await actor_of(request, self.messenger)
         asked = codec.OF_MESSAGE.decode({}, within="query", path=path(request))
         readers = await self.messenger.readers(actor.profile_id, asked.chat_id, asked.message_id)
-        return success([codec.reader_json(reader) for reader in readers])
+        return polled(request, [codec.reader_json(reader) for reader in readers])

@@ -17,7 +17,8 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from interfaces.http.envelope import Refusal, refused
+from interfaces.http.envelope import Refusal
+from interfaces.http.problem import refused_as_wished, request_id
 
 access: Final = logging.getLogger("access")
 log: Final = logging.getLogger(__name__)
@@ -25,17 +26,14 @@ log: Final = logging.getLogger(__name__)
 REQUEST_ID: Final = "x-request-id"
 _PLAIN: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
+SYSTEM_ERROR: Final = Refusal(500, "SYSTEM_ERROR", "Internal server error")
+
 CLIENT_LEFT: Final = 499
 """For the log alone: nobody was there to be answered."""
 
 
 class BodyTooLarge(Exception):
     pass
-
-
-def request_id(scope: Scope) -> str:
-    """As `Traced` keeps it. Empty where a scope never came through it."""
-    return str(scope.get("state", {}).get("request_id", ""))
 
 
 @frozen
@@ -120,11 +118,15 @@ class Cors:
         "Content-Type",
         "Set-Cookie",
     )
+    added: Collection[str] = ("Idempotency-Key", "If-None-Match", "X-Request-ID")
+    """Headers that the original did not know: named only to those who ask for one of them."""
+    exposed: Collection[str] = ("ETag", "Link", "RateLimit", "RateLimit-Policy", "Retry-After")
+    """What scripts may read, where an answer has it."""
     max_age: int = 600
     _known_headers: frozenset[str] = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._known_headers = frozenset(header.lower() for header in self.headers)
+        self._known_headers = frozenset(header.lower() for header in (*self.headers, *self.added))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -140,11 +142,14 @@ class Cors:
             await self.app(scope, receive, self._allowing(origin, send))
 
     def _preflight(self, origin: str, request: Headers) -> Response:
+        asked = request.get("access-control-request-headers", "").split(",")
+        wanted = {name.strip().lower() for name in asked} - {""}
+        added = [name for name in self.added if name.lower() in wanted]
         headers = {
             "Vary": "Origin",
             "Access-Control-Allow-Methods": ", ".join(self.methods),
             "Access-Control-Max-Age": str(self.max_age),
-            "Access-Control-Allow-Headers": ", ".join(self.headers),
+            "Access-Control-Allow-Headers": ", ".join((*self.headers, *added)),
             "Access-Control-Allow-Credentials": "true",
         }
         wrong = []
@@ -154,10 +159,7 @@ class Cors:
             wrong.append("origin")
         if request["access-control-request-method"] not in self.methods:
             wrong.append("method")
-        wanted = request.get("access-control-request-headers", "")
-        if not self._known_headers.issuperset(
-            name.strip().lower() for name in wanted.split(",") if name.strip()
-        ):
+        if not wanted <= self._known_headers:
             wrong.append("headers")
         if wrong:
             return PlainTextResponse(f"Disallowed CORS {', '.join(wrong)}", 400, headers)
@@ -171,6 +173,8 @@ class Cors:
                 if origin in self.origins:
                     headers["Access-Control-Allow-Origin"] = origin
                     headers.add_vary_header("Origin")
+                    if shown := [name for name in self.exposed if name in headers]:
+                        headers["Access-Control-Expose-Headers"] = ", ".join(shown)
             await send(message)
 
         return allow
@@ -202,8 +206,8 @@ class LastResort:
             log.exception("%s %s failed", scope["method"], _path_as_sent(scope), extra={"request_id": name})
             if has_begun:
                 raise  # half an answer is out: the server must cut the connection, or it would look complete
-            refusal = Refusal(500, "SYSTEM_ERROR", "Internal server error", extra={"requestId": name})
-            await refused(refusal)(scope, receive, send)
+            refusal = SYSTEM_ERROR.with_extra(requestId=name)
+            await refused_as_wished(scope, refusal)(scope, receive, send)
 
 
 @frozen

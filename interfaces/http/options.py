@@ -2,6 +2,17 @@ from attrs import frozen
 
 
 @frozen(kw_only=True)
+class About:
+    """How the interface introduces itself."""
+
+    title: str = "Messenger REST-API engine"
+    description: str = ""
+    version: str = "1.0.0"
+    contact_name: str = ""
+    contact_email: str = ""
+
+
+@frozen(kw_only=True)
 class HttpOptions:
     """What an operator may choose about this interface; how it is named in the environment, `config` knows."""
 
@@ -18,8 +29,17 @@ class HttpOptions:
     """Where the link in a confirmation letter leads, prefix and all."""
     new_password_path: str = "/setup-new-password"  # noqa: S105  # a path, no password
     """Where the link in the letter for a forgotten password leads, prefix and all."""
+    docs: bool = True
+    """Whether there is a document, and pages to read it."""
+    docs_path: str = "/docs"
+    about: About = About()
     history_page: int = 50
     history_most: int = 200
+
+    @property
+    def errors_path(self) -> str:
+        """Where the pages of error codes are, each under its code."""
+        return f"{self.prefix}/errors/"
 
     @property
     def cookie_path(self) -> str:

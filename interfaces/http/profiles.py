@@ -2,13 +2,16 @@ from attrs import frozen
 from starlette.requests import Request
 from starlette.responses import Response
 
+from application.errors import OutcomeUnknown
 from application.messenger import Messenger
+from domain.profile import ProfileNotFound, UsernameTaken
 from interfaces.http.authentication import actor_of
-from interfaces.http.envelope import success
+from interfaces.http.described import PROFILES, described
+from interfaces.http.envelope import polled, success
 from interfaces.http.options import HttpOptions
 from interfaces.http.requests import json_object, path, query
 from interfaces.http.routes import Endpoint
-from interfaces.wire import codec
+from interfaces.wire import answers, codec
 
 
 @frozen
@@ -27,21 +30,48 @@ class Profiles:
             Endpoint("GET", others + "{profile_id}/", self.read),
         ]
 
+    @described(
+        summary="My profile, with what only I see",
+        tag=PROFILES,
+        answer=answers.OwnProfile,
+        refuses=(ProfileNotFound,),
+    )
     async def read_own(self, request: Request) -> Response:
         actor = await actor_of(request, self.messenger)
         return success(codec.own_profile_json(await self.messenger.read_own_profile(actor)))
 
+    @described(
+        summary="Change my profile: what is not sent stays, null clears",
+        tag=PROFILES,
+        answer=answers.OwnProfile,
+        body=codec.EDIT_PROFILE,
+        refuses=(ProfileNotFound, UsernameTaken, OutcomeUnknown),
+    )
     async def edit(self, request: Request) -> Response:
         actor = await actor_of(request, self.messenger)
         command = codec.EDIT_PROFILE.decode(await json_object(request), within="body")
         return success(codec.own_profile_json(await self.messenger.edit_profile(actor, command)))
 
+    @described(
+        summary="People whose username or name begins so, 20 at most",
+        tag=PROFILES,
+        answer=list[answers.Profile],
+        query=codec.FIND_PROFILES,
+        is_polled=True,
+    )
     async def find(self, request: Request) -> Response:
         actor = await actor_of(request, self.messenger)
         command = codec.FIND_PROFILES.decode(query(request), within="query")
         found = await self.messenger.find_profiles(actor, command)
-        return success([codec.profile_json(profile) for profile in found])
+        return polled(request, [codec.profile_json(profile) for profile in found])
 
+    @described(
+        summary="Somebody",
+        tag=PROFILES,
+        answer=answers.Profile,
+        query=codec.READ_PROFILE,
+        refuses=(ProfileNotFound,),
+    )
     async def read(self, request: Request) -> Response:
         actor = await actor_of(request, self.messenger)
         command = codec.READ_PROFILE.decode({}, within="query", path=path(request))

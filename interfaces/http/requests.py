@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
+from interfaces.wire.codec import KEY
 from interfaces.wire.validation import Unreadable, as_object, read_json, trimmed
 
 
@@ -50,6 +51,11 @@ async def form(request: Request) -> Mapping[str, object]:
 def query(request: Request) -> Mapping[str, object]:
     """The last value of each name."""
     return dict(request.query_params)
+
+
+def key(request: Request) -> dict[str, object]:
+    """The ``Idempotency-Key``, where one was sent, to be decoded together with the body."""
+    return {KEY: request.headers[KEY]} if KEY in request.headers else {}
 
 
 def path(request: Request) -> Mapping[str, str]:

@@ -4,6 +4,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from interfaces.http.described import description_of
 from interfaces.http.errors import Refusals
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -18,5 +19,8 @@ class Endpoint(Route):
 
     def __init__(self, method: str, path: str, handler: Handler, refusals: Refusals | None = None) -> None:
         super().__init__(path, handler, methods=[method])
+        self.method = method
         self.methods = {method}
         self.refusals = refusals or {}
+        self.described = description_of(handler)
+        self.name_of_handler = handler.__qualname__

@@ -41,14 +41,15 @@ from application.views import (
     ProfileView,
     ReaderView,
 )
-from domain.account import Email, EmailIncorrect, Password
+from domain.account import EMAIL_LIMIT, PASSWORD_LIMIT, Email, EmailIncorrect, Password
 from domain.chat import DESCRIPTION_LIMIT
 from domain.chat import NAME_LIMIT as CHAT_NAME_LIMIT
-from domain.ids import ChatId, MessageId, ProfileId, Seq, SessionId
-from domain.message import BODY_LIMIT, Body, BodyTooLong, EmptyBody, Nonce
-from domain.profile import Name, Phone, Profile, Username
+from domain.ids import AccountId, ChatId, MessageId, ProfileId, Seq, SessionId
+from domain.message import BODY_LIMIT, NONCE_LIMIT, Body, BodyTooLong, EmptyBody, Nonce
+from domain.profile import NAME_LIMIT, USERNAME_LIMITS, Name, Phone, Profile, Username
 from domain.role import Role
-from domain.session import Fingerprint, Session
+from domain.session import FINGERPRINT_LIMIT, Fingerprint, Session
+from interfaces.wire import answers
 from interfaces.wire.faults import (
     NO_AT_SIGN,
     NOT_A_ROLE,
@@ -60,6 +61,7 @@ from interfaces.wire.faults import (
     too_long,
     too_short,
 )
+from interfaces.wire.schema import IDENTITY, Schema, takes
 from interfaces.wire.validation import Reads, shape
 from interfaces.wire.values import GREATEST, identity, integer, members, moment, nullable, text
 
@@ -67,13 +69,30 @@ Json = dict[str, object]
 
 dumps: Final = orjson.dumps
 
+EMAIL: Final[Schema] = {
+    "type": "string",
+    "format": "email",
+    "maxLength": EMAIL_LIMIT,
+    "examples": ["ann@example.com"],
+}
+FINGERPRINT: Final[Schema] = {
+    "type": ["string", "null"],
+    "maxLength": FINGERPRINT_LIMIT,
+    "description": "Names a device: signing in again under it replaces its session",
+}
+
+KEY: Final = "Idempotency-Key"
+"""A header that names a wish: sent again under the same key it is not carried out again."""
+
 _text: Final = text()
 
 
+@takes(EMAIL)
 def _email(value: object) -> Email:
     return Email(_text(value))
 
 
+@takes(EMAIL)
 def _strict_email(value: object) -> Email:
     address = _text(value)
     try:
@@ -82,36 +101,60 @@ def _strict_email(value: object) -> Email:
         raise Refused(Finding(NOT_AN_ADDRESS if "@" in address else NO_AT_SIGN, value)) from None
 
 
+@takes(
+    {
+        "type": "string",
+        "format": "password",
+        "minLength": 8,
+        "maxLength": PASSWORD_LIMIT,
+        "description": "On one line, among them a-z or Cyrillic, and A-Z or Cyrillic",
+        "examples": ["Password1"],
+    }
+)
 def _password(value: object) -> Password:
     return Password(_text(value))
 
 
+@takes(FINGERPRINT)
 def _fingerprint(value: object) -> Fingerprint:
     return Fingerprint(nullable(_text)(value))
 
 
+@takes({"type": "string", "minLength": 1})
 def _presented(value: object) -> str:
     if presented := nullable(_text)(value):
         return presented
     raise NotAuthenticated("credentials_invalid")
 
 
+@takes({"type": "string", "minLength": 1, "maxLength": FINGERPRINT_LIMIT})
 def _own_fingerprint(value: object) -> Fingerprint:
     return Fingerprint(_presented(value))
 
 
+@takes({"type": "string", "minLength": 1, "maxLength": NAME_LIMIT})
 def _name(value: object) -> Name:
     return Name(_text(value))
 
 
+@takes(
+    {
+        "type": "string",
+        "minLength": USERNAME_LIMITS[0],
+        "maxLength": USERNAME_LIMITS[1],
+        "pattern": r"^\S*$",
+    }
+)
 def _username(value: object) -> Username:
     return Username(_text(value))
 
 
+@takes({"type": "string", "pattern": r"^\+[1-9][0-9]{7,14}$", "examples": ["+79990001122"]})
 def _phone(value: object) -> Phone:
     return Phone(_text(value))
 
 
+@takes({"type": "string", "enum": [role.value for role in Role]})
 def _role(value: object) -> Role:
     try:
         return Role(_text(value))
@@ -119,6 +162,7 @@ def _role(value: object) -> Role:
         raise Refused(Finding(NOT_A_ROLE, value)) from None
 
 
+@takes({"type": "string", "minLength": 1, "maxLength": BODY_LIMIT})
 def _body(value: object) -> Body:
     try:
         return Body(_text(value))
@@ -128,10 +172,17 @@ def _body(value: object) -> Body:
         raise Refused(Finding(too_long(BODY_LIMIT), value)) from None
 
 
+@takes({"type": "string", "minLength": 1, "maxLength": NONCE_LIMIT})
 def _nonce(value: object) -> Nonce | None:
     return None if value is None else Nonce(_text(value))
 
 
+@takes(
+    {
+        "anyOf": [{"type": "integer", "minimum": 0}, IDENTITY],
+        "description": "The `seq` of a message, or its id",
+    }
+)
 def _seq_or_message(value: object) -> Seq | MessageId:
     if isinstance(value, str):
         return MessageId(identity(value))
@@ -209,6 +260,7 @@ class NewChat:
     name: str
     description: str | None = None
     member_ids: tuple[ProfileId, ...] = ()
+    key: Nonce | None = None
 
 
 @frozen(kw_only=True)
@@ -237,6 +289,7 @@ CREATE_CHAT: Final = shape(
     name=Reads(_chat_name),
     description=Reads(_description),
     member_ids=Reads(members, name="members"),
+    key=Reads(_nonce, name=KEY, absent=None),
 )
 
 CHANGE_CHAT: Final = shape(
@@ -275,7 +328,7 @@ SEND_MESSAGE: Final = shape(
     SendMessage,
     chat_id=Reads(identity),
     body=Reads(_body, name="text"),
-    nonce=Reads(_nonce, name="Idempotency-Key", absent=None),
+    nonce=Reads(_nonce, name=KEY, absent=None),
 )
 
 MARK_READ: Final = shape(MarkRead, chat_id=Reads(identity), up_to=Reads(_seq_or_message))
@@ -292,12 +345,12 @@ OF_MESSAGE: Final = shape(OfMessage, chat_id=Reads(identity), message_id=Reads(i
 # What is answered
 
 
-def account_json(account_id: object, email: str) -> Json:
+def account_json(account_id: AccountId, email: str) -> answers.Account:
     return {"email": email, "id": account_id}
 
 
-def actor_json(actor: Actor) -> Json:
-    return account_json(actor.account_id, actor.email) | {"profileId": actor.profile_id}
+def actor_json(actor: Actor) -> answers.Me:
+    return {**account_json(actor.account_id, actor.email), "profileId": actor.profile_id}
 
 
 def session_json(session: Session, own: SessionId) -> Json:
@@ -313,7 +366,7 @@ def session_json(session: Session, own: SessionId) -> Json:
     }
 
 
-def profile_json(profile: ProfileView) -> Json:
+def profile_json(profile: ProfileView) -> answers.Profile:
     return {
         "firstName": profile.first_name,
         "lastName": profile.last_name,
@@ -323,14 +376,17 @@ def profile_json(profile: ProfileView) -> Json:
     }
 
 
-def own_profile_json(profile: Profile) -> Json:
+def own_profile_json(profile: Profile) -> answers.OwnProfile:
     """With what is shown to nobody but its owner."""
-    return profile_json(ProfileView.of(profile)) | {"phone": profile.phone.text if profile.phone else None}
+    return {
+        **profile_json(ProfileView.of(profile)),
+        "phone": profile.phone.text if profile.phone else None,
+    }
 
 
-def message_json(view: MessageView) -> Json:
+def message_json(view: MessageView) -> answers.Message:
     message = view.message
-    encoded: Json = {
+    encoded: answers.Message = {
         "id": message.id,
         "text": message.body.text,
         "sender": profile_json(view.sender),
@@ -345,7 +401,7 @@ def message_json(view: MessageView) -> Json:
     return encoded
 
 
-def chat_json(chat: ChatView) -> Json:
+def chat_json(chat: ChatView) -> answers.Chat:
     return {
         "id": chat.id,
         "name": chat.name,
@@ -362,15 +418,16 @@ def chat_json(chat: ChatView) -> Json:
     }
 
 
-def details_json(details: ChatDetails) -> Json:
-    return chat_json(details.chat) | {
+def details_json(details: ChatDetails) -> answers.ChatDetails:
+    return {
+        **chat_json(details.chat),
         "createdAt": moment(details.chat.created_at),
         "updatedAt": moment(details.chat.updated_at),
         "members": [profile_json(member) for member in details.members],
     }
 
 
-def member_json(member: MemberView) -> Json:
+def member_json(member: MemberView) -> answers.Member:
     return {
         "profile": profile_json(member.profile),
         "role": member.role,
@@ -379,11 +436,11 @@ def member_json(member: MemberView) -> Json:
     }
 
 
-def reader_json(reader: ReaderView) -> Json:
+def reader_json(reader: ReaderView) -> answers.ReaderOfMessage:
     return {"profile": profile_json(reader.profile), "readAt": moment(reader.read_at)}
 
 
-def history_json(page: HistoryPage) -> Json:
+def history_json(page: HistoryPage) -> answers.History:
     return {
         "totalCount": page.total_count,
         "entities": [message_json(message) for message in page.messages],

@@ -90,6 +90,28 @@ UNFIT: Final[Mapping[type[Invalid], Fault]] = {
 """What the domain's values say about a field, in the words of clients."""
 
 
+CODES: Final = frozenset(
+    fault.code
+    for fault in (
+        MISSING,
+        NOT_AN_OBJECT,
+        NOT_JSON,
+        NOT_A_STRING,
+        NOT_A_LIST,
+        NOT_AN_INTEGER,
+        INTEGER_TOO_LONG,
+        NOT_AN_IDENTITY,
+        NOT_A_ROLE,
+        too_short(1),
+        too_long(1),
+        less_than(1),
+        not_an_identity(""),
+        *UNFIT.values(),
+    )
+)
+"""All there are: a client may have a text of its own for each."""
+
+
 @frozen
 class Finding:
     """A fault and where inside the value it is: ``at`` holds indexes of lists."""

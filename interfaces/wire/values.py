@@ -21,6 +21,7 @@ from interfaces.wire.faults import (
     too_long,
     too_short,
 )
+from interfaces.wire.schema import IDENTITY, Moment, Reader, Schema, or_null, taken_by, takes
 
 T = TypeVar("T")
 
@@ -38,14 +39,20 @@ _HYPHENATED: Final = re.compile("-".join(f"[0-9a-fA-F]{{{length}}}" for length i
 _URN: Final = "urn:uuid:"
 
 
-def moment(at: datetime) -> str:
+def moment(at: datetime) -> Moment:
     """ISO 8601 in UTC without an offset, the fraction left out when it is zero: what clients of the original parse."""
-    return at.astimezone(UTC).replace(tzinfo=None).isoformat()
+    return Moment(at.astimezone(UTC).replace(tzinfo=None).isoformat())
 
 
-def text(least: int = 0, most: int | None = None) -> Callable[[object], str]:
+def text(least: int = 0, most: int | None = None) -> Reader[str]:
     """A string that can be stored, of so many characters."""
+    bounds = {"minLength": least or None, "maxLength": most}
+    schema: Schema = {
+        "type": "string",
+        **{name: bound for name, bound in bounds.items() if bound is not None},
+    }
 
+    @takes(schema)
     def read(value: object) -> str:
         if not isinstance(value, str):
             raise Refused(Finding(NOT_A_STRING, value))
@@ -59,17 +66,18 @@ def text(least: int = 0, most: int | None = None) -> Callable[[object], str]:
     return read
 
 
-def nullable(read: Callable[[object], T]) -> Callable[[object], T | None]:
-    return lambda value: None if value is None else read(value)
+def nullable(read: Callable[[object], T]) -> Reader[T | None]:
+    return Reader(lambda value: None if value is None else read(value), or_null(taken_by(read)))
 
 
-def integer(least: int) -> Callable[[object], int]:
+def integer(least: int) -> Reader[int]:
     """
     A whole number as the original messenger read it from a query: ``1``, ``+1``, `` 1``, ``1.0``, ``1_0``.
 
     Not ``1.5``, ``1e1`` or digits of other scripts. What is greater than `GREATEST` becomes that.
     """
 
+    @takes({"type": "integer", "minimum": least})
     def read(value: object) -> int:
         if not isinstance(value, str):
             raise Refused(Finding(NOT_AN_INTEGER, value))
@@ -85,6 +93,7 @@ def integer(least: int) -> Callable[[object], int]:
     return read
 
 
+@takes(IDENTITY)
 def identity(value: object) -> UUID:
     """Hyphenated, plain, in braces or as a URN, in either case: the five spellings that the original accepted."""
     if not isinstance(value, str):
@@ -129,6 +138,7 @@ def _why_no_identity(value: str, start: int, bare: str) -> str:
     return f"invalid group length in group {number}: expected {expected}, found {found}"
 
 
+@takes({"type": ["array", "null"], "items": IDENTITY, "uniqueItems": True})
 def members(value: object) -> tuple[UUID, ...]:
     """A list of identities, none twice. Null is no list at all, which the original could not take."""
     if value is None:

@@ -116,6 +116,38 @@ def test_everything_wrong_is_told_at_once() -> None:
     ]
 
 
+def test_how_the_interface_introduces_itself(local: dict[str, str]) -> None:
+    api = load(local, NO_FILE).api
+    assert (api.title, api.version, api.docs, api.docs_path) == (
+        "Messenger REST-API engine",
+        "1.0.0",
+        True,
+        "/docs",
+    )
+    chosen = {
+        "API_TITLE": "Ours",
+        "API_VERSION": "v2",
+        "API_CONTACT_NAME": "Team",
+        "API_CONTACT_EMAIL": "team@example.com",
+        "API_DOCS": "off",
+        "API_DOC_PATH": "/about",
+    }
+    api = load(local | chosen, NO_FILE).api
+    assert (api.title, api.version, api.contact_name, api.contact_email) == (
+        "Ours",
+        "v2",
+        "Team",
+        "team@example.com",
+    )
+    assert (api.docs, api.docs_path) == (False, "/about")
+
+
+@pytest.mark.parametrize("path", ["docs", "/docs/", "/", "/docs?x=1", "/{docs}"])
+def test_where_documents_cannot_be(local: dict[str, str], path: str) -> None:
+    (fault,) = faults(local | {"API_DOC_PATH": path})
+    assert fault.startswith(f"API_DOC_PATH is '{path}': expected a path like /")
+
+
 @pytest.mark.parametrize("name", names())
 @example(value="~nobody-of-this-name/var")
 @given(value=st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1))

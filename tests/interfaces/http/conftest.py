@@ -184,7 +184,7 @@ def make_world() -> World:
         read_profile=ReadProfileHandler(begin=begin),
         edit_profile=EditProfileHandler(begin=begin),
         find_profiles=FindProfilesHandler(begin=begin),
-        create_chat=CreateChatHandler(begin=begin, clock=clock, ids=ids, updates=updates),
+        create_chat=CreateChatHandler(begin=begin, views=views, clock=clock, ids=ids, updates=updates),
         change_chat=ChangeChatHandler(begin=begin, views=views, clock=clock, updates=updates),
         delete_chat=DeleteChatHandler(begin=begin, clock=clock, updates=updates),
         open_direct=OpenDirectHandler(begin=begin, views=views, clock=clock, ids=ids, updates=updates),

@@ -12,7 +12,8 @@ from starlette.routing import Route
 from starlette.types import Message, Scope
 
 from interfaces.http.errors import exception_handlers
-from interfaces.http.middleware import BodyLimit, Cors, LastResort, Traced, request_id
+from interfaces.http.middleware import BodyLimit, Cors, LastResort, Traced
+from interfaces.http.problem import request_id
 
 FRONT = "http://localhost:5173"
 
@@ -234,6 +235,22 @@ async def test_what_scripts_of_other_origins_may_read(
             for name, value in answer.headers.items()
             if name == "vary" or name.startswith("access-control")
         } == allowed
+
+
+@pytest.mark.parametrize("wanted", ["idempotency-key", "authorization, If-None-Match, x-request-id"])
+async def test_headers_that_the_original_did_not_know_are_named_to_who_asks(
+    client: httpx.AsyncClient, wanted: str
+) -> None:
+    asked = {
+        "Origin": FRONT,
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": wanted,
+    }
+    answer = await client.options("/name", headers=asked)
+    assert answer.status_code == 200
+    allowed = {name.strip().lower() for name in answer.headers["access-control-allow-headers"].split(",")}
+    assert {name.strip().lower() for name in wanted.split(",")} <= allowed
+    assert "Set-Cookie" in answer.headers["access-control-allow-headers"]
 
 
 async def test_sockets_pass_through_with_a_name() -> None:

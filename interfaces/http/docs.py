@@ -1,0 +1,130 @@
+"""
+The interface, documented by itself: `/openapi.json`, and Swagger UI to read and try it.
+
+All files come from this server. They are those of `swagger-ui-dist`, which the package `mkdocs-swagger-ui-tag` ships
+unchanged; nothing else of it is used.
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from hashlib import blake2b
+from html import escape
+from importlib.resources import files
+from typing import Final
+
+from attrs import define, frozen
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from interfaces.http.openapi import document
+from interfaces.http.options import HttpOptions
+from interfaces.http.pages import policy
+from interfaces.http.routes import Endpoint
+from interfaces.wire.codec import dumps
+
+ASSETS: Final = "mkdocs_swagger_ui_tag"
+
+SCRIPTS: Final[Mapping[str, str]] = {
+    "swagger-ui.css": "swagger-ui/stylesheets/swagger-ui.css",
+    "swagger-ui-bundle.js": "swagger-ui/javascripts/swagger-ui-bundle.js",
+}
+
+START: Final = """"use strict";
+SwaggerUIBundle({
+  url: document.body.dataset.document,
+  dom_id: "#docs",
+  deepLinking: true,
+  docExpansion: "list",
+  persistAuthorization: false,
+  tryItOutEnabled: true,
+  validatorUrl: null,
+});
+"""
+
+PAGE: Final = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<link rel="icon" href="data:,">
+<link rel="stylesheet" href="{at}/swagger-ui.css">
+<script src="{at}/swagger-ui-bundle.js" defer></script>
+<script src="{at}/start.js" defer></script>
+</head>
+<body data-document="{document}">
+<div id="docs"></div>
+</body>
+</html>
+"""
+
+OPENAPI_PATH: Final = "/openapi.json"
+"""Without the prefix, as in the original messenger."""
+
+
+@frozen
+class Asset:
+    content: bytes
+    media_type: str
+
+    def answer(self, request: Request) -> Response:
+        tag = f'"{blake2b(self.content, digest_size=16).hexdigest()}"'
+        headers = {"ETag": tag, "Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"}
+        if request.headers.get("if-none-match") == tag:
+            return Response(status_code=304, headers=headers)
+        return Response(self.content, headers=headers, media_type=self.media_type)
+
+
+@define(eq=False, slots=False)
+class Docs:
+    """``endpoints`` are all that there are: those that say what they are get into the document."""
+
+    options: HttpOptions
+    endpoints: Sequence[Endpoint]
+
+    def routes(self) -> list[Endpoint]:
+        if not self.options.docs:
+            return []
+        at = self.docs_path
+        return [
+            Endpoint("GET", "/", self.lead_there),
+            Endpoint("GET", OPENAPI_PATH, self.show_document),
+            Endpoint("GET", at, self.show),
+            *(Endpoint("GET", f"{at}/{name}", self.show_asset) for name in (*SCRIPTS, "start.js")),
+        ]
+
+    @property
+    def docs_path(self) -> str:
+        return f"{self.options.prefix}{self.options.docs_path}"
+
+    async def lead_there(self, _: Request) -> Response:
+        return RedirectResponse(self.docs_path)
+
+    async def show_document(self, request: Request) -> Response:
+        return self._document.answer(request)
+
+    async def show(self, _: Request) -> Response:
+        at, title = escape(self.docs_path), escape(self.options.about.title)
+        content = PAGE.format(at=at, title=title, document=OPENAPI_PATH)
+        headers = {
+            "Content-Security-Policy": policy(
+                own=("script-src", "style-src", "connect-src"), images="'self' data:"
+            ),
+            "X-Content-Type-Options": "nosniff",
+            "Referrer-Policy": "no-referrer",
+        }
+        return HTMLResponse(content, headers=headers)
+
+    async def show_asset(self, request: Request) -> Response:
+        return self._assets[request.url.path.rpartition("/")[2]].answer(request)
+
+    @cached_property
+    def _document(self) -> Asset:
+        return Asset(dumps(document(self.endpoints, self.options)), "application/json")
+
+    @cached_property
+    def _assets(self) -> Mapping[str, Asset]:
+        found = {name: (files(ASSETS) / path).read_bytes() for name, path in SCRIPTS.items()}
+        found["start.js"] = START.encode()
+        kinds = {"css": "text/css", "js": "text/javascript"}
+        return {name: Asset(content, kinds[name.rpartition(".")[2]]) for name, content in found.items()}

@@ -1,0 +1,334 @@
+"""
+The interface as an OpenAPI 3.1 document: made of what endpoints say of themselves, of the readers that decode, of the
+types that are encoded, and of the table of errors. Nothing in it is written down a second time.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Any, Final
+from uuid import UUID
+
+from attrs import NOTHING, define, field, fields_dict
+
+from application.chats.create import KeyReused
+from application.errors import NotAuthenticated, Unavailable
+from application.messages.send import NonceReused
+from domain.account import AlreadyConfirmed
+from domain.chat import MembersNotFound, TooFrequent
+from domain.events import MessageSent
+from domain.ids import AccountId, ChatId, MessageId, Position, ProfileId, Seq
+from domain.message import Body, Message
+from interfaces.http.described import Described
+from interfaces.http.envelope import Refusal
+from interfaces.http.errors import UNREADABLE, refusal_of, validation_status
+from interfaces.http.middleware import SYSTEM_ERROR, BodyTooLarge
+from interfaces.http.options import HttpOptions
+from interfaces.http.problem import MEDIA_TYPE as PROBLEM
+from interfaces.http.routes import Endpoint
+from interfaces.wire.codec import KEY, Json
+from interfaces.wire.faults import CODES
+from interfaces.wire.schema import IDENTITY, Schema, schema_of, taken_by
+from interfaces.wire.validation import REQUIRED, Reads, Shape, in_camel_case
+
+JSON: Final = "application/json"
+
+VALIDATION: Final = "UNEXPECTED_VALIDATION_ERROR"
+
+NOBODY: Final = UUID(int=0)
+
+SAMPLES: Final[Mapping[type[Exception], Exception]] = {
+    type(error): error
+    for error in (
+        AlreadyConfirmed(AccountId(NOBODY)),
+        KeyReused(ChatId(NOBODY)),
+        MembersNotFound([ProfileId(NOBODY)]),
+        NonceReused(
+            MessageSent(
+                chat_id=ChatId(NOBODY),
+                position=Position(1),
+                message=Message(
+                    id=MessageId(NOBODY),
+                    chat_id=ChatId(NOBODY),
+                    seq=Seq(1),
+                    author_id=ProfileId(NOBODY),
+                    body=Body("Hello"),
+                    nonce=None,
+                    sent_at=datetime(2026, 1, 1, tzinfo=UTC),
+                ),
+            )
+        ),
+        TooFrequent(1.0),
+    )
+}
+"""One of each leaf that cannot be made of nothing, to ask the table of errors about."""
+
+SAID: Final[Mapping[str, Schema]] = {
+    "id": IDENTITY,
+    "seq": {"type": "integer"},
+    "requestId": {"type": "string"},
+    "retryAfter": {"type": "integer"},
+}
+"""What errors say beside code and message."""
+
+FIELDS: Final[Schema] = {
+    "type": "array",
+    "items": {
+        "type": "object",
+        "properties": {
+            "field": {
+                "type": "array",
+                "items": {"type": ["string", "integer"]},
+                "description": "Where: `body`, `path` or `query`, then names and indexes",
+                "examples": [["body", "members", 3]],
+            },
+            "code": {"type": "string", "enum": sorted(CODES)},
+            "text": {"type": "string"},
+            "input": {"description": "What was sent there, unless it is secret or long"},
+        },
+        "required": ["field", "code", "text", "input"],
+    },
+}
+
+PROBLEM_SCHEMA: Final[Schema] = {
+    "type": "object",
+    "description": "RFC 9457",
+    "properties": {
+        "type": {"type": "string", "format": "uri-reference", "description": "A page that explains the code"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "code": {"type": "string"},
+        "requestId": {"type": "string"},
+        "errors": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {
+                    "pointer": {"type": "string", "format": "json-pointer"},
+                    "code": {"type": "string", "enum": sorted(CODES)},
+                    "detail": {"type": "string"},
+                },
+                "required": ["pointer", "code", "detail"],
+            },
+        },
+        "id": IDENTITY,
+        "seq": {"type": "integer"},
+    },
+    "required": ["type", "title", "status", "detail", "code", "requestId"],
+}
+
+SCHEME: Final = "OAuth2PasswordBearer"
+
+
+def document(endpoints: Iterable[Endpoint], options: HttpOptions) -> Json:
+    return _Writer(options).write(endpoints)
+
+
+def refusals_of(endpoint: Endpoint, said: Described, *, original_statuses: bool = False) -> list[Refusal]:
+    """All that this endpoint may refuse with, the last resort included."""
+    kinds: list[type[Exception]] = list(said.refuses)
+    if not said.is_public:
+        kinds.append(NotAuthenticated)
+    if said.body:
+        kinds.append(BodyTooLarge)
+    if said.is_stored:
+        kinds.append(Unavailable)
+    refusals = [refusal_of(sample(kind), endpoint.refusals) for kind in dict.fromkeys(kinds)]
+    if said.body or said.query:
+        refusals.append(
+            Refusal(
+                validation_status(original_statuses=original_statuses), VALIDATION, "", extra={"fields": []}
+            )
+        )
+    return [*refusals, SYSTEM_ERROR.with_extra(requestId="")]
+
+
+def sample(kind: type[Exception]) -> Exception:
+    return SAMPLES[kind] if kind in SAMPLES else kind()
+
+
+@define
+class _Writer:
+    options: HttpOptions
+    schemas: dict[str, Schema] = field(factory=dict)
+
+    def write(self, endpoints: Iterable[Endpoint]) -> Json:
+        self.schemas["Problem"] = PROBLEM_SCHEMA
+        paths: dict[str, dict[str, object]] = {}
+        tags: dict[str, None] = {}
+        for endpoint in endpoints:
+            if said := endpoint.described:
+                paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = self._operation(endpoint, said)
+                tags[said.tag] = None
+        about = self.options.about
+        contact = {"name": about.contact_name, "email": about.contact_email}
+        return {
+            "openapi": "3.1.0",
+            "info": {
+                "title": about.title,
+                "description": about.description,
+                "version": about.version,
+                **_unless_empty(contact={name: text for name, text in contact.items() if text}),
+            },
+            "paths": paths,
+            "components": {
+                "schemas": dict(sorted(self.schemas.items())),
+                "securitySchemes": {
+                    SCHEME: {
+                        "type": "oauth2",
+                        "flows": {
+                            "password": {
+                                "tokenUrl": f"{self.options.prefix}/accounts/sign-in/swagger/",
+                                "scopes": {},
+                            }
+                        },
+                    }
+                },
+            },
+            "tags": [{"name": tag} for tag in tags],
+        }
+
+    def _operation(self, endpoint: Endpoint, said: Described) -> Json:
+        shape = said.body or said.query
+        return {
+            "operationId": re.sub(r"\W+", "_", endpoint.name_of_handler).lower(),
+            "summary": said.summary,
+            **_unless_empty(description=said.description),
+            "tags": [said.tag],
+            **_unless_empty(parameters=list(self._parameters(endpoint, said, shape))),
+            **({"requestBody": self._body(endpoint, said.body)} if said.body else {}),
+            "responses": self._responses(endpoint, said),
+            "security": [] if said.is_public else [{SCHEME: []}],
+        }
+
+    def _parameters(self, endpoint: Endpoint, said: Described, shape: Shape[Any] | None) -> Iterable[Json]:
+        for attribute, reads in shape.reads.items() if shape else ():
+            name = _name(attribute, reads)
+            schema = taken_by(reads.read)
+            if attribute in endpoint.param_convertors:
+                yield {"name": attribute, "in": "path", "required": True, "schema": schema}
+            elif name == KEY:
+                yield {
+                    "name": KEY,
+                    "in": "header",
+                    "description": "A name for this wish: repeated under it, it is not carried out again",
+                    "schema": schema,
+                }
+            elif said.query and shape:
+                yield {
+                    "name": name,
+                    "in": "query",
+                    "required": _is_required(shape, attribute, reads),
+                    "schema": schema,
+                }
+        if said.is_polled:
+            yield {
+                "name": "If-None-Match",
+                "in": "header",
+                "description": "The `ETag` of what is there already",
+                "schema": {"type": "string"},
+            }
+        if said.needs_cookie:
+            yield {
+                "name": "refresh_token",
+                "in": "cookie",
+                "schema": {"type": "string"},
+            }
+
+    def _body(self, endpoint: Endpoint, shape: Shape[Any]) -> Json:
+        inside = {
+            attribute: reads
+            for attribute, reads in shape.reads.items()
+            if attribute not in endpoint.param_convertors and reads.name != KEY
+        }
+        properties: dict[str, Schema] = {}
+        for attribute, reads in inside.items():
+            secret = {"format": "password", "writeOnly": True} if reads.secret else {}
+            properties[_name(attribute, reads)] = {**taken_by(reads.read), **secret}
+        required = [
+            _name(attribute, reads)
+            for attribute, reads in inside.items()
+            if _is_required(shape, attribute, reads)
+        ]
+        name = shape.command.__name__
+        self.schemas[name] = {
+            "type": "object",
+            "properties": properties,
+            **_unless_empty(required=required),
+        }
+        return {"required": True, "content": {JSON: {"schema": _reference(name)}}}
+
+    def _responses(self, endpoint: Endpoint, said: Described) -> Json:
+        data = schema_of(said.answer, self.schemas)
+        good: dict[str, object] = {
+            "description": "Done",
+            "content": {JSON: {"schema": _object(status={"const": "success"}, data=data)}},
+        }
+        headers: dict[str, object] = {}
+        if said.is_polled:
+            headers["ETag"] = {"schema": {"type": "string"}, "required": True}
+        if said.has_next:
+            headers["Link"] = {
+                "schema": {"type": "string"},
+                "description": 'Where it goes on, `rel="next"`, if it does',
+            }
+        responses: dict[str, object] = {"200": good | _unless_empty(headers=headers)}
+        if said.is_polled:
+            responses["304"] = {"description": "Nothing has changed since that `ETag`"}
+        refusals: dict[int, dict[str, Refusal]] = {}
+        for refusal in refusals_of(endpoint, said, original_statuses=self.options.original_statuses):
+            refusals.setdefault(refusal.status, {})[refusal.code] = refusal
+        bare = dict(said.otherwise)
+        if said.body:
+            bare[400] = _object(detail={"const": UNREADABLE.message})
+        for status in sorted({*refusals, *bare}):
+            some = list(refusals.get(status, {}).values())
+            outside = [bare[status]] if status in bare else []
+            responses[str(status)] = self._refusal(status, some, outside)
+        return responses
+
+    def _refusal(self, status: int, refusals: Sequence[Refusal], outside: Sequence[Schema]) -> Json:
+        schemas = [*(self._error(refusal) for refusal in refusals), *outside]
+        codes = ", ".join(f"`{refusal.code}`" for refusal in refusals)
+        headers: dict[str, object] = {}
+        for name in dict.fromkeys(name for refusal in refusals for name in refusal.headers):
+            in_all = not outside and all(name in refusal.headers for refusal in refusals)
+            headers[name] = {"schema": {"type": "string"}, "required": in_all}
+        return {
+            "description": codes or HTTPStatus(status).phrase,
+            **_unless_empty(headers=headers),
+            "content": {
+                JSON: {"schema": schemas[0] if len(schemas) == 1 else {"anyOf": schemas}},
+                PROBLEM: {"schema": _reference("Problem")},
+            },
+        }
+
+    def _error(self, refusal: Refusal) -> Schema:
+        name = f"Error.{refusal.code}"
+        said = {each: FIELDS if each == "fields" else SAID[each] for each in refusal.extra}
+        message: Schema = {"type": "string", **_unless_empty(examples=[refusal.message])}
+        error = _object(code={"const": refusal.code}, message=message, **said)
+        self.schemas.setdefault(name, _object(status={"const": "error"}, error=error))
+        return _reference(name)
+
+
+def _name(attribute: str, reads: Reads) -> str:
+    return reads.name or in_camel_case(attribute)
+
+
+def _is_required(shape: Shape[Any], attribute: str, reads: Reads) -> bool:
+    return reads.absent is REQUIRED and fields_dict(shape.command)[attribute].default is NOTHING
+
+
+def _object(**properties: Schema) -> Schema:
+    return {"type": "object", "properties": properties, "required": list(properties)}
+
+
+def _reference(name: str) -> Schema:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _unless_empty(**what: Any) -> dict[str, Any]:
+    return {name: value for name, value in what.items() if value not in ("", [], {}, [""])}

@@ -1,0 +1,152 @@
+"""Making a chat under a key: the wish comes true once, however often and however simultaneously it is sent."""
+
+import asyncio
+from collections.abc import Sequence
+from uuid import uuid5
+
+import pytest
+from attrs import define, evolve, field
+
+from application.actor import Actor
+from application.chats.create import CreateChat, CreateChatHandler, KeyReused
+from application.ports.updates import Update
+from application.views import ProfileView
+from domain.account import Account, Email
+from domain.chat import About, ChatNotFound, MembersNotFound
+from domain.ids import ChatId
+from domain.message import Nonce
+from domain.profile import Name, Profile
+from infrastructure.system.ids import SystemIds
+from tests.storages import Storage
+from tests.strategies import START
+from tests.world import TickingClock
+
+IDS = SystemIds()
+
+
+@define
+class Heard:
+    """Where updates go."""
+
+    published: list[Update] = field(factory=list)
+
+    def publish(self, updates: Sequence[Update]) -> None:
+        self.published += updates
+
+    def subscribe(self, _: object) -> None: ...
+
+
+@pytest.fixture
+def heard() -> Heard:
+    return Heard()
+
+
+@pytest.fixture
+def create(storage: Storage, heard: Heard) -> CreateChatHandler:
+    return CreateChatHandler(
+        begin=storage.begin,
+        views=storage.views,
+        clock=TickingClock(),
+        ids=IDS,
+        updates=heard,
+    )
+
+
+async def person(storage: Storage, name: str = "Ann") -> Actor:
+    account = Account(id=IDS.account(), email=Email(f"{IDS.token_id()}@example.com"), created_at=START)
+    profile = Profile(id=IDS.profile(), account_id=account.id, first_name=Name(name))
+    async with storage.begin() as work:
+        await work.accounts.add(account)
+        await work.profiles.add(profile)
+    return Actor(
+        account_id=account.id,
+        session_id=IDS.session(),
+        email=account.email.text,
+        profile=ProfileView.of(profile),
+    )
+
+
+def wish(name: str = "Trip", key: str | None = "k1", description: str | None = None) -> CreateChat:
+    return CreateChat(about=About(name, description), key=None if key is None else Nonce(key))
+
+
+async def test_a_repeat_gets_the_first_chat(
+    storage: Storage, create: CreateChatHandler, heard: Heard
+) -> None:
+    ann, ben = await person(storage), await person(storage, "Ben")
+    asked = evolve(wish(), member_ids=(ben.profile_id,))
+    first = await create(ann, asked)
+    told = list(heard.published)
+    assert await create(ann, asked) == first
+    assert heard.published == told
+    assert [chat.id for chat in await storage.views.list_chats(ann.profile_id)] == [first.id]
+    assert first.id == ChatId(uuid5(ann.profile_id, "k1"))
+
+
+async def test_twenty_at_once_make_one(storage: Storage, create: CreateChatHandler, heard: Heard) -> None:
+    ann = await person(storage)
+    made = await asyncio.gather(*(create(ann, wish()) for _ in range(20)))
+    assert len({chat.id for chat in made}) == 1
+    assert len(await storage.views.list_chats(ann.profile_id)) == 1
+    assert len(heard.published) == 1
+
+
+async def test_keys_are_everybodys_own(storage: Storage, create: CreateChatHandler) -> None:
+    ann, ben = await person(storage), await person(storage, "Ben")
+    of_ann, of_ben, another = (
+        await create(ann, wish()),
+        await create(ben, wish()),
+        await create(ann, wish(key="k2")),
+    )
+    assert len({of_ann.id, of_ben.id, another.id}) == 3
+
+
+async def test_without_a_key_each_wish_is_its_own(storage: Storage, create: CreateChatHandler) -> None:
+    ann = await person(storage)
+    assert (await create(ann, wish(key=None))).id != (await create(ann, wish(key=None))).id
+
+
+async def test_a_key_is_not_for_another_chat(storage: Storage, create: CreateChatHandler) -> None:
+    ann = await person(storage)
+    first = await create(ann, wish())
+    for other in (wish("Another"), wish(description="why")):
+        with pytest.raises(KeyReused) as reused:
+            await create(ann, other)
+        assert reused.value.first == first.id
+
+
+async def test_a_repeat_after_a_change_gets_the_chat_as_it_is(
+    storage: Storage, create: CreateChatHandler
+) -> None:
+    ann = await person(storage)
+    first = await create(ann, wish())
+    async with storage.begin() as work:
+        chat = await work.chats.lock(first.id)
+        by = await work.chats.find_member(first.id, ann.profile_id)
+        changed = chat.change(by, About("Journey"), at=TickingClock(first.created_at).now())
+        assert changed
+        await work.chats.save(chat, [changed])
+    assert (await create(ann, wish())).name == "Journey"
+
+
+async def test_what_was_deleted_does_not_come_back(storage: Storage, create: CreateChatHandler) -> None:
+    ann = await person(storage)
+    first = await create(ann, wish())
+    async with storage.begin() as work:
+        chat = await work.chats.lock(first.id)
+        members = await work.chats.members(first.id)
+        chat.delete(members[0], members, at=TickingClock(first.created_at).now())
+        await work.chats.save(chat)
+        await work.chats.save_members(members)
+    with pytest.raises(ChatNotFound):
+        await create(ann, wish())
+    assert await storage.views.list_chats(ann.profile_id) == []
+
+
+async def test_a_wish_that_could_not_come_true_leaves_its_key_free(
+    storage: Storage, create: CreateChatHandler
+) -> None:
+    ann = await person(storage)
+    with pytest.raises(MembersNotFound):
+        await create(ann, evolve(wish(), member_ids=(IDS.profile(),)))
+    assert (await create(ann, wish())).name == "Trip"

@@ -1,0 +1,76 @@
+"""The pages that show the interface; what a browser makes of them is tried in a browser."""
+
+import re
+
+import pytest
+
+from interfaces.http.options import About
+from tests.interfaces.http.conftest import World
+
+ASSETS = ("/docs/swagger-ui.css", "/docs/swagger-ui-bundle.js", "/docs/start.js")
+
+
+async def test_the_root_leads_there(world: World) -> None:
+    answer = await world.client().get("/")
+    assert (answer.status_code, answer.headers["location"], answer.content) == (307, "/docs", b"")
+    assert (await world.client().head("/")).status_code == 405
+    assert (await world.client().head("/docs")).status_code == 405
+
+
+async def test_with_a_prefix_and_another_path(world: World) -> None:
+    client = world.client(prefix="/api", docs_path="/about")
+    assert (await client.get("/")).headers["location"] == "/api/about"
+    page = await client.get("/api/about")
+    assert 'src="/api/about/start.js"' in page.text
+    assert 'data-document="/openapi.json"' in page.text
+    for asset in ASSETS:
+        assert (await client.get(asset.replace("/docs", "/api/about"))).status_code == 200
+
+
+async def test_everything_comes_from_here(world: World) -> None:
+    client = world.client()
+    page = await client.get("/docs")
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    named = re.findall(r'(?:src|href)="([^"]+)"', page.text)
+    assert {each for each in named if not each.startswith("data:")} == set(ASSETS)
+    for asset in ASSETS:
+        answer = await client.get(asset)
+        assert answer.status_code == 200
+        again = await client.get(asset, headers={"If-None-Match": answer.headers["etag"]})
+        assert (again.status_code, again.content) == (304, b"")
+
+
+async def test_nothing_inline_and_nothing_from_outside_may_run(world: World) -> None:
+    page = await world.client().get("/docs")
+    rules = dict(rule.split(" ", 1) for rule in page.headers["content-security-policy"].split("; "))
+    assert rules == {
+        "default-src": "'none'",
+        "script-src": "'self'",
+        "style-src": "'self'",
+        "connect-src": "'self'",
+        "img-src": "'self' data:",
+        "base-uri": "'none'",
+        "form-action": "'none'",
+        "frame-ancestors": "'none'",
+    }
+    assert not re.search(r"<script>|<style>| style=| on\w+=", page.text)
+
+
+async def test_a_title_is_no_markup(world: World) -> None:
+    page = await world.client(about=About(title="<script>alert(1)</script>")).get("/docs")
+    assert "<script>alert" not in page.text
+
+
+@pytest.mark.parametrize("path", ["/", "/docs", "/openapi.json", *ASSETS])
+async def test_they_can_be_switched_off(world: World, path: str) -> None:
+    assert (await world.client(docs=False).get(path)).status_code == 404
+
+
+async def test_a_page_of_an_error_runs_nothing(world: World) -> None:
+    page = await world.client().get("/errors/NONCE_REUSED")
+    policy = page.headers["content-security-policy"]
+    assert policy.startswith("default-src 'none'; img-src 'none'")
+    assert "script-src" not in policy
+    assert 'lang="ru"' in page.text
+    assert 'lang="en"' in page.text
+    assert "<code>seq</code>" in page.text

@@ -1,0 +1,328 @@
+"""Every documented answer comes, in the shape that is documented: errors too, each on each endpoint that may give it."""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import httpx
+import jsonschema_rs
+import pytest
+from attrs import evolve, fields, frozen
+
+from application.errors import NotAuthenticated, OutcomeUnknown, Overloaded, Unavailable
+from application.messenger import Messenger
+from domain.errors import DomainError
+from interfaces.app import create_app
+from interfaces.http.described import Described
+from interfaces.http.errors import refusal_of
+from interfaces.http.explanations import EXPLANATIONS
+from interfaces.http.openapi import document, refusals_of, sample
+from interfaces.http.options import About, HttpOptions
+from interfaces.http.routes import Endpoint
+from interfaces.wire.codec import dumps
+from tests.interfaces.http.conftest import Person, World, make_world
+
+Json = dict[str, Any]
+
+HIDDEN = {
+    ("POST", "/accounts/sign-in/swagger/"),
+    ("GET", "/confirm-email"),
+    ("GET", "/errors/{code}"),
+    ("GET", "/"),
+    ("GET", "/openapi.json"),
+    ("GET", "/docs"),
+    ("GET", "/docs/swagger-ui.css"),
+    ("GET", "/docs/swagger-ui-bundle.js"),
+    ("GET", "/docs/start.js"),
+}
+"""Pages for people, and what the original messenger hid. Everything else says what it is."""
+
+PROBLEM = "application/problem+json"
+SOME_ID = "6f9619ff-8b86-d011-b42d-00cf4fc964ff"
+
+EXAMPLES: Mapping[str, object] = {"uuid": SOME_ID, "email": "ann@example.com", "password": "Password1"}
+"""By format, where a schema has no example of its own."""
+
+
+def endpoints_of(messenger: Messenger) -> list[Endpoint]:
+    app = create_app(messenger, HttpOptions(), new_request_id=lambda: "made-here")
+    return [route for route in app.routes if isinstance(route, Endpoint)]
+
+
+def documented() -> list[tuple[Endpoint, Described]]:
+    found = endpoints_of(make_world().messenger)
+    return [(endpoint, endpoint.described) for endpoint in found if endpoint.described]
+
+
+def name(case: object) -> str:
+    if isinstance(case, Endpoint):
+        return f"{case.method} {case.path}"
+    return case.__name__ if isinstance(case, type) else ""
+
+
+DOCUMENTED = documented()
+
+
+@frozen
+class Promises:
+    document: Json
+
+    def operation(self, endpoint: Endpoint) -> Json:
+        operation: Json = self.document["paths"][endpoint.path][endpoint.method.lower()]
+        return operation
+
+    def assert_kept(self, endpoint: Endpoint, answer: httpx.Response) -> None:
+        responses = self.operation(endpoint)["responses"]
+        assert str(answer.status_code) in responses, answer.text
+        said = responses[str(answer.status_code)]
+        schema = said["content"][answer.headers["content-type"]]["schema"]
+        self.fits(schema, answer.json())
+        missing = [
+            header
+            for header, about in said.get("headers", {}).items()
+            if about.get("required") and header not in answer.headers
+        ]
+        assert not missing
+
+    def fits(self, schema: Json, value: object) -> None:
+        whole = {**closed(schema), "components": closed(self.document["components"])}
+        jsonschema_rs.Draft202012Validator(whole, validate_formats=True).validate(value)
+
+    def resolved(self, schema: Json) -> Json:
+        if "$ref" in schema:
+            found: Json = self.document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+            return found
+        return schema
+
+    def example(self, schema: Json) -> Any:
+        schema = self.resolved(schema)
+        if "examples" in schema:
+            return schema["examples"][0]
+        if "enum" in schema:
+            return schema["enum"][0]
+        if "anyOf" in schema:
+            return self.example(schema["anyOf"][0])
+        if schema.get("format") in EXAMPLES:
+            return EXAMPLES[schema["format"]]
+        kind = schema["type"]
+        match kind if isinstance(kind, str) else kind[0]:
+            case "object":
+                return {each: self.example(inner) for each, inner in schema["properties"].items()}
+            case "array":
+                return [self.example(schema["items"])]
+            case "integer":
+                return max(1, schema.get("minimum", 1))
+            case _:
+                return "word"
+
+    def request(self, endpoint: Endpoint) -> tuple[str, Json]:
+        """A path, and what to send there, that make sense."""
+        operation = self.operation(endpoint)
+        path, query = endpoint.path, {}
+        for parameter in operation.get("parameters", []):
+            value = self.example(parameter["schema"])
+            if parameter["in"] == "path":
+                path = path.replace(f"{{{parameter['name']}}}", value)
+            if parameter["in"] == "query" and parameter["name"] not in {"before", "after", "around"}:
+                query[parameter["name"]] = value
+        sent: Json = {"params": query}
+        if "requestBody" in operation:
+            sent["json"] = self.example(operation["requestBody"]["content"]["application/json"]["schema"])
+        return path, sent
+
+
+def closed(node: Any) -> Any:
+    """The same schema, without room for more fields than it names."""
+    if isinstance(node, dict):
+        shut = {each: closed(child) for each, child in node.items()}
+        is_object = node.get("type") == "object" and "properties" in node
+        return {**shut, "additionalProperties": False} if is_object else shut
+    return [closed(child) for child in node] if isinstance(node, list) else node
+
+
+def failing(messenger: Messenger, error: Exception) -> Messenger:
+    """The same, of which nothing works but knowing who asks."""
+
+    async def fail(*_: object) -> None:
+        raise error
+
+    useless: dict[str, Any] = {
+        each.name: fail for each in fields(Messenger) if each.name not in {"authenticate", "changes"}
+    }
+    return evolve(messenger, **useless)
+
+
+@pytest.fixture(scope="module")
+def promises() -> Promises:
+    return Promises(document_of(make_world().messenger))
+
+
+def document_of(messenger: Messenger, **options: Any) -> Json:
+    chosen = HttpOptions(**options)
+    app = create_app(messenger, chosen, new_request_id=lambda: "made-here")
+    endpoints = [route for route in app.routes if isinstance(route, Endpoint)]
+    written: Json = json.loads(dumps(document(endpoints, chosen)))
+    return written
+
+
+@pytest.fixture
+async def ann(world: World) -> Person:
+    return await world.person("ann@example.com")
+
+
+def client(messenger: Messenger, token: str | None) -> httpx.AsyncClient:
+    app = create_app(messenger, HttpOptions(), new_request_id=lambda: "made-here")
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    return httpx.AsyncClient(transport=transport, base_url="http://server", headers=headers)
+
+
+def refusing() -> Iterator[tuple[Endpoint, type[Exception]]]:
+    for endpoint, said in DOCUMENTED:
+        for kind in (*said.refuses, *([Unavailable] if said.is_stored else [])):
+            yield endpoint, kind
+        if said.is_stored or said.otherwise:  # what asks nothing cannot fail
+            yield endpoint, RuntimeError
+
+
+@pytest.mark.parametrize(("endpoint", "kind"), list(refusing()), ids=name)
+async def test_what_a_use_case_raises_is_answered_as_documented(
+    world: World, ann: Person, promises: Promises, endpoint: Endpoint, kind: type[Exception]
+) -> None:
+    path, sent = promises.request(endpoint)
+    messenger = failing(world.messenger, sample(kind))
+    if endpoint.path == "/accounts/me/":
+        useless: Any = messenger.sign_up
+        messenger = evolve(messenger, authenticate=useless)  # it asks nobody else
+    for media_type in ("application/json", PROBLEM):
+        answer = await client(messenger, ann.token).request(
+            endpoint.method, path, headers={"Accept": media_type}, **sent
+        )
+        assert answer.headers["content-type"] == media_type
+        promises.assert_kept(endpoint, answer)
+        if issubclass(kind, RuntimeError):
+            assert answer.status_code == 500
+        else:
+            assert answer.status_code == refusal_of(sample(kind), endpoint.refusals).status
+
+
+@pytest.mark.parametrize(("endpoint", "said"), DOCUMENTED, ids=name)
+async def test_what_is_wrong_with_a_request_is_answered_as_documented(
+    world: World, ann: Person, promises: Promises, endpoint: Endpoint, said: Described
+) -> None:
+    path, sent = promises.request(endpoint)
+    wrong: list[tuple[int, str, Json, str | None]] = []
+    if not said.is_public:
+        wrong.append((401, path, sent, None))
+    if said.body:
+        spoilt = {key: value for key, value in sent.items() if key != "json"}
+        wrong += [
+            (422, path, spoilt | {"json": [1]}, ann.token),
+            (400, path, spoilt | {"content": b'{"a": "\xff"}'}, ann.token),
+            (413, path, spoilt | {"content": b" " * 2**21}, ann.token),
+        ]
+    if SOME_ID in path:
+        wrong.append((422, path.replace(SOME_ID, "nobody"), sent, ann.token))
+    for status, there, content, token in wrong:
+        for media_type in ("application/json", PROBLEM):
+            answer = await client(world.messenger, token).request(
+                endpoint.method, there, headers={"Accept": media_type}, **content
+            )
+            assert (answer.status_code, answer.headers["content-type"]) == (status, media_type)
+            promises.assert_kept(endpoint, answer)
+
+
+def test_everything_else_is_hidden_on_purpose() -> None:
+    found = endpoints_of(make_world().messenger)
+    assert {(each.method, each.path) for each in found if not each.described} == HIDDEN
+
+
+def test_everything_read_says_what_it_takes(promises: Promises) -> None:
+    schemas = promises.document["components"]["schemas"]
+    silent = [
+        (where, each)
+        for where, schema in schemas.items()
+        for each, inner in schema.get("properties", {}).items()
+        if not inner
+    ]
+    parameters = [
+        (path, parameter["name"])
+        for path, operations in promises.document["paths"].items()
+        for operation in operations.values()
+        for parameter in operation.get("parameters", [])
+        if not parameter["schema"]
+    ]
+    assert (silent, parameters) == ([], [])
+
+
+def test_operations_have_names_of_their_own(promises: Promises) -> None:
+    ids = [
+        operation["operationId"]
+        for operations in promises.document["paths"].values()
+        for operation in operations.values()
+    ]
+    assert len(set(ids)) == len(ids)
+
+
+async def test_every_code_has_a_page(world: World) -> None:
+    codes = {refusal.code for endpoint, said in DOCUMENTED for refusal in refusals_of(endpoint, said)} | {
+        "METHOD_NOT_ALLOWED",
+        "NOT_FOUND",
+        "UNREADABLE_BODY",
+    }
+    assert codes <= EXPLANATIONS.keys()
+    for code in codes:
+        page = await world.client().get(f"/errors/{code}")
+        assert page.status_code == 200
+        assert page.headers["content-type"] == "text/html; charset=utf-8"
+        assert code in page.text
+    assert (await world.client().get("/errors/NOTHING_LIKE_IT")).status_code == 404
+
+
+def test_refusals_of_a_use_case_are_kinds_that_the_table_knows() -> None:
+    strange = [
+        (name(endpoint), kind)
+        for endpoint, said in DOCUMENTED
+        for kind in said.refuses
+        if not issubclass(kind, DomainError | NotAuthenticated | OutcomeUnknown | Overloaded)
+    ]
+    assert strange == []
+
+
+def test_an_old_front_end_finds_its_statuses_in_the_document(world: World) -> None:
+    written = document_of(world.messenger, original_statuses=True)
+    responses = written["paths"]["/accounts/sign-up/"]["post"]["responses"]
+    assert "501" in responses
+    assert "422" not in responses
+
+
+def test_it_introduces_itself(world: World) -> None:
+    about = About(
+        title="Ours",
+        description="A messenger",
+        version="v2",
+        contact_name="Team",
+        contact_email="t@example.com",
+    )
+    assert document_of(world.messenger, about=about, prefix="/api")["info"] == {
+        "title": "Ours",
+        "description": "A messenger",
+        "version": "v2",
+        "contact": {"name": "Team", "email": "t@example.com"},
+    }
+    scheme = document_of(world.messenger, prefix="/api")["components"]["securitySchemes"]
+    assert scheme == {
+        "OAuth2PasswordBearer": {
+            "type": "oauth2",
+            "flows": {"password": {"tokenUrl": "/api/accounts/sign-in/swagger/", "scopes": {}}},
+        }
+    }
+
+
+def test_the_envelope_is_part_of_it(promises: Promises) -> None:
+    answer = promises.document["paths"]["/accounts/me/"]["get"]["responses"]["200"]
+    assert answer["content"]["application/json"]["schema"] == {
+        "type": "object",
+        "properties": {"status": {"const": "success"}, "data": {"$ref": "#/components/schemas/Me"}},
+        "required": ["status", "data"],
+    }
