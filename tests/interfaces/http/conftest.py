@@ -1,22 +1,17 @@
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import httpx
 import pytest
-from argon2 import PasswordHasher
 from attrs import define, field, frozen
 from starlette.applications import Starlette
 
-from application.accounts.authenticate import Authenticate, AuthenticateHandler
-from application.accounts.confirm_email import ConfirmEmail, ConfirmEmailHandler
-from application.accounts.email_status import EmailStatusHandler
-from application.accounts.refresh import RefreshHandler
-from application.accounts.sign_in import SignInHandler
-from application.accounts.sign_out import SignOutHandler
-from application.accounts.sign_up import SignUp, SignUpHandler
-from application.accounts.signed_in import OpenSession
+from application.accounts.authenticate import Authenticate
+from application.accounts.confirm_email import ConfirmEmail
+from application.accounts.sign_up import SignUp
 from application.actor import Actor
 from application.chats.add_members import AddMembersHandler
 from application.chats.change import ChangeChatHandler
@@ -28,9 +23,6 @@ from application.chats.remove_member import RemoveMemberHandler
 from application.messages.send import SendMessage, SendMessages, Sent
 from application.messenger import Messenger
 from application.notifications.deliver import DeliverDueLettersHandler
-from application.profiles.edit import EditProfileHandler
-from application.profiles.find import FindProfilesHandler
-from application.profiles.read import ReadOwnProfileHandler, ReadProfileHandler
 from application.receipts.mark_read import Marked, MarkRead, MarksRead
 from application.receipts.mark_single import MarkSingleHandler
 from application.updates.typing import ShowTypingHandler
@@ -39,8 +31,7 @@ from domain.errors import DomainError
 from domain.ids import ChatId
 from domain.message import Body
 from domain.notification import Letter
-from domain.session import Fingerprint, Lifetimes
-from infrastructure.crypto.passwords import PooledPasswords
+from domain.session import Fingerprint
 from infrastructure.crypto.tokens import JwtTokens
 from infrastructure.memory.storage import MemoryStorage
 from infrastructure.memory.updates import MemoryUpdates
@@ -48,6 +39,7 @@ from infrastructure.memory.views import MemoryChanges, MemoryViews
 from infrastructure.system.ids import SystemIds
 from interfaces.app import create_app
 from interfaces.http.options import HttpOptions
+from tests.accounts_world import AccountsWorld, SettableClock
 
 FRONT = "http://localhost:5173"
 PASSWORD = "Password1"
@@ -57,21 +49,12 @@ INTERVAL = timedelta(seconds=0.5)
 
 
 @define
-class Hands:
-    """A clock that moves when it is told to."""
-
-    at: datetime = datetime(2026, 11, 23, 3, 34, 9, 900840, UTC)
-
-    def now(self) -> datetime:
-        return self.at
-
-
-@define
 class Mailbox:
     tokens: list[str] = field(factory=list)
 
-    async def send(self, _: Letter, token: str) -> None:
-        self.tokens.append(token)
+    async def send(self, _: Letter, token: str | None) -> None:
+        if token is not None:
+            self.tokens.append(token)
 
 
 @frozen
@@ -93,9 +76,10 @@ class World:
 
     messenger: Messenger
     storage: MemoryStorage
-    clock: Hands
+    clock: SettableClock
     mailbox: Mailbox
     deliver: Callable[[], Awaitable[bool]]
+    accounts: AccountsWorld
 
     def app(self, **options: Any) -> Starlette:
         return create_app(
@@ -135,12 +119,17 @@ def world() -> World:
 
 
 def make_world() -> World:
-    storage, updates, clock, ids, mailbox = MemoryStorage(), MemoryUpdates(), Hands(), SystemIds(), Mailbox()
-    views = MemoryViews(storage)
-    passwords = PooledPasswords(hasher=PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
-    tokens, lifetimes = JwtTokens("k" * 32, "messenger", "messenger"), Lifetimes()
-    opens = OpenSession(ids=ids, lifetimes=lifetimes)
-    begin = storage.begin
+    clock = SettableClock(datetime(2026, 11, 23, 3, 34, 9, 900840, UTC))
+    storage, updates, ids, mailbox = MemoryStorage(), MemoryUpdates(), SystemIds(), Mailbox()
+    views, begin = MemoryViews(storage), storage.begin
+    accounts = AccountsWorld(
+        begin,
+        Path("nowhere"),  # letters go to the other mailbox, which keeps tokens alone
+        clock=clock,
+        ids=ids,
+        tokens=JwtTokens("k" * 32, "messenger", "messenger"),
+        updates=updates,
+    )
     send_messages = SendMessages(
         begin=storage.begin_patient_posting, clock=clock, ids=ids, updates=updates, interval=INTERVAL
     )
@@ -158,32 +147,24 @@ def make_world() -> World:
         return marked
 
     messenger = Messenger(
-        sign_up=SignUpHandler(
-            begin=begin,
-            clock=clock,
-            ids=ids,
-            passwords=passwords,
-            confirmation_lifetime=timedelta(days=2),
-            letter_is_due=lambda: None,
-        ),
-        confirm_email=ConfirmEmailHandler(
-            begin=begin, clock=clock, tokens=tokens, open_session=opens, updates=updates
-        ),
-        sign_in=SignInHandler(
-            begin=begin, clock=clock, passwords=passwords, tokens=tokens, open_session=opens, updates=updates
-        ),
-        refresh=RefreshHandler(
-            begin=begin, clock=clock, ids=ids, tokens=tokens, lifetimes=lifetimes, updates=updates
-        ),
-        sign_out=SignOutHandler(
-            begin=begin, clock=clock, tokens=tokens, lifetimes=lifetimes, updates=updates
-        ),
-        authenticate=AuthenticateHandler(begin=begin, clock=clock, tokens=tokens),
-        email_status=EmailStatusHandler(begin=begin),
-        read_own_profile=ReadOwnProfileHandler(begin=begin),
-        read_profile=ReadProfileHandler(begin=begin),
-        edit_profile=EditProfileHandler(begin=begin),
-        find_profiles=FindProfilesHandler(begin=begin),
+        sign_up=accounts.sign_up,
+        confirm_email=accounts.confirm_email,
+        sign_in=accounts.sign_in,
+        refresh=accounts.refresh,
+        sign_out=accounts.sign_out,
+        authenticate=accounts.authenticate,
+        email_status=accounts.email_status,
+        reset_password=accounts.reset_password,
+        redeem_token=accounts.redeem_token,
+        set_password=accounts.set_password,
+        list_sessions=accounts.list_sessions,
+        revoke_session=accounts.revoke_session,
+        revoke_others=accounts.revoke_others,
+        close_account=accounts.close_account,
+        read_own_profile=accounts.read_own_profile,
+        read_profile=accounts.read_profile,
+        edit_profile=accounts.edit_profile,
+        find_profiles=accounts.find_profiles,
         create_chat=CreateChatHandler(begin=begin, clock=clock, ids=ids, updates=updates),
         change_chat=ChangeChatHandler(begin=begin, views=views, clock=clock, updates=updates),
         delete_chat=DeleteChatHandler(begin=begin, clock=clock, updates=updates),
@@ -206,5 +187,5 @@ def make_world() -> World:
         changes=MemoryChanges(storage),
         probe=views.probe,
     )
-    deliver = DeliverDueLettersHandler(begin=begin, clock=clock, mailer=mailbox, tokens=tokens)
-    return World(messenger, storage, clock, mailbox, deliver)
+    deliver = DeliverDueLettersHandler(begin=begin, clock=clock, mailer=mailbox, tokens=accounts.tokens)
+    return World(messenger, storage, clock, mailbox, deliver, accounts)
