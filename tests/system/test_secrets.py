@@ -85,7 +85,7 @@ class Collected(list[str]):
 
 async def live(server: Server, visit: Visit, secrets: Collected) -> None:
     http = await visit.anonymous()
-    for password in PASSWORDS[:1] + WRONG:
+    for password in PASSWORDS[:1] + WRONG[1:]:
         await http.post("/accounts/sign-up/", json={"email": EMAIL, "password": password})
     letter = server.await_letter(EMAIL)
     secrets.append(token_of(letter, "confirm-email"))
@@ -98,7 +98,7 @@ async def live(server: Server, visit: Visit, secrets: Collected) -> None:
         await http.post("/accounts/sign-in/swagger/", data={"username": EMAIL, "password": password})
         await first.http.request("DELETE", "/accounts/me/", json={"password": password})
         await first.http.post("/accounts/password/set/", json={"password": [password]})
-        await http.get("/accounts/me/", headers={"Authorization": f"Bearer {password}"})
+        await http.get("/accounts/me/", headers={"Authorization": f"Bearer {password[:16]}"})
     refreshed = await first.http.post("/accounts/token/refresh/", json={"fingerprint": "one"})
     first.http.headers["Authorization"] = f"Bearer {data(secrets.of_answer(refreshed))['accessToken']}"
     data(await first.http.post("/accounts/password/set/", json={"password": PASSWORDS[1]}))
