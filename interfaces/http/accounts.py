@@ -7,6 +7,7 @@ from application.accounts.sign_out import SignOut
 from application.accounts.signed_in import SignedIn
 from application.errors import NotAuthenticated
 from application.messenger import Messenger
+from application.ports.limiter import TooManyRequests
 from domain.account import AlreadyConfirmed, EmailTaken
 from domain.session import Origin
 from interfaces.http.authentication import actor_of, find_bearer
@@ -144,17 +145,40 @@ class Accounts:
         )
         return self._signed_in(await self.messenger.refresh(command))
 
+    @described(
+        summary="Sign in with the token of a letter, and choose a new password then",
+        tag=ACCOUNTS,
+        description="For the letter of a forgotten password; the one that confirms an address will do as well.",
+        answer=answers.Tokens,
+        body=codec.REDEEM_TOKEN,
+        refuses=(NotAuthenticated,),
+        is_public=True,
+    )
     async def redeem_token(self, request: Request) -> Response:
         body = await json_object(request)
         command = codec.REDEEM_TOKEN.decode(body, within="body", known=_known(request))
         return self._signed_in(await self.messenger.redeem_token(command))
 
+    @described(
+        summary="Ask for a letter with which to choose a new password",
+        tag=ACCOUNTS,
+        description="The answer does not say whether there is such an account.",
+        body=codec.RESET_PASSWORD,
+        refuses=(TooManyRequests,),
+        is_public=True,
+    )
     async def reset_password(self, request: Request) -> Response:
         body = await json_object(request)
         command = codec.RESET_PASSWORD.decode(body, within="body", known=_known(request))
         await self.messenger.reset_password(command)
         return success(None)
 
+    @described(
+        summary="Choose a new password; every other session ends",
+        tag=ACCOUNTS,
+        body=codec.SET_PASSWORD,
+        refuses=(NotAuthenticated,),
+    )
     async def set_password(self, request: Request) -> Response:
         actor = await actor_of(request, self.messenger)
         body = await json_object(request)
@@ -162,6 +186,12 @@ class Accounts:
         await self.messenger.set_password(actor, command)
         return success(None)
 
+    @described(
+        summary="Close the account: its messages stay, its name does not",
+        tag=ACCOUNTS,
+        body=codec.CLOSE_ACCOUNT,
+        refuses=(NotAuthenticated, TooManyRequests),
+    )
     async def close_account(self, request: Request) -> Response:
         actor = await actor_of(request, self.messenger)
         body = await json_object(request)

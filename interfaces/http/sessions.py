@@ -3,12 +3,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from application.messenger import Messenger
+from domain.session import SessionNotFound
 from interfaces.http.authentication import actor_of
+from interfaces.http.described import ACCOUNTS, described
 from interfaces.http.envelope import success
 from interfaces.http.options import HttpOptions
 from interfaces.http.requests import path
 from interfaces.http.routes import Endpoint
-from interfaces.wire import codec
+from interfaces.wire import answers, codec
 
 
 @frozen
@@ -21,20 +23,25 @@ class Sessions:
     def routes(self) -> list[Endpoint]:
         at = f"{self.options.prefix}/accounts/sessions/"
         return [
-            Endpoint("GET", at, self.list),
+            Endpoint("GET", at, self.read_all),
             Endpoint("DELETE", at, self.revoke_others),
             Endpoint("DELETE", at + "{session_id}/", self.revoke),
         ]
 
-    async def list(self, request: Request) -> Response:
+    @described(summary="Where one is signed in", tag=ACCOUNTS, answer=list[answers.Session])
+    async def read_all(self, request: Request) -> Response:
         actor = await actor_of(request, self.messenger)
         sessions = await self.messenger.list_sessions(actor)
         return success([codec.session_json(session, actor.session_id) for session in sessions])
 
+    @described(summary="Sign out everywhere else", tag=ACCOUNTS, answer=answers.Revoked)
     async def revoke_others(self, request: Request) -> Response:
         actor = await actor_of(request, self.messenger)
         return success({"revoked": await self.messenger.revoke_others(actor)})
 
+    @described(
+        summary="Sign out somewhere", tag=ACCOUNTS, body=codec.REVOKE_SESSION, refuses=(SessionNotFound,)
+    )
     async def revoke(self, request: Request) -> Response:
         actor = await actor_of(request, self.messenger)
         command = codec.REVOKE_SESSION.decode({}, within="query", path=path(request))
