@@ -50,7 +50,7 @@ class Accounts:
         tag=ACCOUNTS,
         answer=answers.Account,
         body=codec.SIGN_UP,
-        refuses=(EmailTaken,),
+        refuses=(EmailTaken, TooManyRequests),
         is_public=True,
     )
     async def sign_up(self, request: Request) -> Response:

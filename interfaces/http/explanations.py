@@ -121,6 +121,11 @@ EXPLANATIONS: Final[Mapping[str, Explanation]] = {
         "То же самое только что сказано здесь. Подождите столько секунд, сколько сказано в `Retry-After`, или давайте "
         "сообщениям ключи: тогда каждое считается намеренным.",
     ),
+    "TOO_MANY_REQUESTS": Explanation(
+        "This was asked for too often. Wait as many seconds as `Retry-After` says; ordinary use never comes near.",
+        "Об этом просили слишком часто. Подождите столько секунд, сколько сказано в `Retry-After`; обычному пользователю "
+        "этот предел не встретится.",
+    ),
     "UNEXPECTED_VALIDATION_ERROR": Explanation(
         "The request does not fit. Each entry says where, and by a stable code what: all of them at once.",
         "Запрос не подходит. Каждая запись говорит, где и, постоянным кодом, что не так: все сразу.",

@@ -15,6 +15,7 @@ from attrs import NOTHING, define, field, fields_dict
 from application.chats.create import KeyReused
 from application.errors import NotAuthenticated, Unavailable
 from application.messages.send import NonceReused
+from application.ports.limiter import TooManyRequests
 from domain.account import AlreadyConfirmed
 from domain.chat import MembersNotFound, TooFrequent
 from domain.events import MessageSent
@@ -60,6 +61,7 @@ SAMPLES: Final[Mapping[type[Exception], Exception]] = {
             )
         ),
         TooFrequent(1.0),
+        TooManyRequests(1.0),
     )
 }
 """One of each leaf that cannot be made of nothing, to ask the table of errors about."""

@@ -40,7 +40,7 @@ class Sessions:
         return success({"revoked": await self.messenger.revoke_others(actor)})
 
     @described(
-        summary="Sign out somewhere", tag=ACCOUNTS, body=codec.REVOKE_SESSION, refuses=(SessionNotFound,)
+        summary="Sign out somewhere", tag=ACCOUNTS, query=codec.REVOKE_SESSION, refuses=(SessionNotFound,)
     )
     async def revoke(self, request: Request) -> Response:
         actor = await actor_of(request, self.messenger)
