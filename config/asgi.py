@@ -143,6 +143,7 @@ async def opened(application: Application, settings: Settings) -> AsyncIterator[
         stack.push_async_callback(adapters.lane().close)
         stack.push_async_callback(adapters.patient_lane().close)
         stack.push_async_callback(adapters.marking_lane().close)
+        stack.push_async_callback(adapters.pictures().close)
         await migrate(adapters.engine())
         if settings.local:
             await application.fill_examples()()

@@ -53,6 +53,7 @@ from infrastructure.memory.views import MemoryChanges, MemoryViews
 from infrastructure.postgres.cursor import PostgresChanges
 from infrastructure.postgres.lane import PostgresLane
 from infrastructure.postgres.marking import PostgresMarkings
+from infrastructure.postgres.pictures import Pictures
 from infrastructure.postgres.posting import PostgresPostings
 from infrastructure.postgres.storage import PostgresStorage, make_engine
 from infrastructure.postgres.views import PostgresViews
@@ -111,9 +112,16 @@ def make_mailer(settings: Settings, show: Callable[[str], None]) -> Mailer:
     return SmtpMailer(server=server, writer=writer)
 
 
+def conninfo(url: str) -> str:
+    return make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+
+
 def make_lane(settings: Settings, url: str, *, patient: bool) -> PostgresLane:
-    conninfo = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
-    return PostgresLane(conninfo, deadline=settings.database.deadline, patient=patient)
+    return PostgresLane(conninfo(url), deadline=settings.database.deadline, patient=patient)
+
+
+def make_pictures(settings: Settings, url: str) -> Pictures:
+    return Pictures(conninfo(url), deadline=settings.database.deadline)
 
 
 class PostgresAdapters(DeclarativeContainer):
@@ -130,7 +138,8 @@ class PostgresAdapters(DeclarativeContainer):
     )
     storage = Singleton(PostgresStorage, engine, deadline=settings.provided.database.deadline)
     begin = storage.provided.begin
-    views = Singleton(PostgresViews, engine, deadline=settings.provided.database.deadline)
+    pictures = Singleton(make_pictures, settings, url)
+    views = Singleton(PostgresViews, pictures)
     changes = Singleton(PostgresChanges, engine, deadline=settings.provided.database.deadline)
     lane = Singleton(make_lane, settings, url, patient=False)
     patient_lane = Singleton(make_lane, settings, url, patient=True)

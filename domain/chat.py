@@ -152,7 +152,7 @@ class Chat:
         cls, *, id: ChatId, about: About, owner_id: ProfileId, others: Sequence[ProfileId], at: datetime
     ) -> "tuple[Chat, list[Member], list[ChatAdded]]":
         """A new group with its first members. Takes no position: its log begins after it exists."""
-        roles = {other: Role.MEMBER for other in others} | {owner_id: Role.OWNER}
+        roles = {owner_id: Role.OWNER} | {other: Role.MEMBER for other in others if other != owner_id}
         return cls._open(Kind.GROUP, id, about, owner_id, roles, at)
 
     @classmethod

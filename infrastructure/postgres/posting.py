@@ -41,7 +41,7 @@ LOCK_WHAT_IS_FREE: Final = LOCK.rstrip() + " SKIP LOCKED"
 READ: Final = """
 SELECT c.kind, c.name, c.description, c.owner_id, c.created_at, c.updated_at, c.deleted_at,
        m.role, m.joined_at, m.left_at,
-       s.message_id, s.seq, s.position, s.body, s.sent_at, s.nonce
+       s.message_id, s.seq, s.position, s.body, s.sent_at
 FROM unnest(%s, %s, %s, %s) WITH ORDINALITY AS d(chat_id, author_id, nonce, earlier, n)
 LEFT JOIN chat c ON c.chat_id = d.chat_id
 LEFT JOIN member m ON m.chat_id = d.chat_id AND m.profile_id = d.author_id
@@ -120,7 +120,7 @@ class PostgresPosting:
         authors: dict[tuple[ChatId, ProfileId], Member] = {}
         said: dict[tuple[ChatId, ProfileId, Nonce], MessageSent] = {}
         just_said: dict[tuple[ChatId, ProfileId, Body], datetime] = {}
-        for draft, (key, _), row in zip(drafts, keys, rows, strict=True):
+        for draft, row in zip(drafts, rows, strict=True):
             chat_id, author_id = draft.chat_id, draft.author_id
             if row[0] is not None and chat_id not in chats:
                 if chat_id in held:
@@ -136,9 +136,8 @@ class PostgresPosting:
             if draft.nonce is not None:
                 said[chat_id, author_id, draft.nonce] = _said(draft, row)
             else:
-                # in the same slot it is too frequent whatever the clock says: there is no second key to store it under
-                at = max(row[14], draft.at) if row[15] == key else row[14]
-                just_said[chat_id, author_id, draft.body] = at
+                # in the same slot it is less than an interval ago: there is never a second row under one key
+                just_said[chat_id, author_id, draft.body] = row[14]
         return Conversations(chats, frozenset(busy), authors, said, just_said)
 
     def _keys_of(self, draft: Draft) -> tuple[str, str]:

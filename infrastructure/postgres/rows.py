@@ -3,14 +3,13 @@
 from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import RowMapping
-
 from domain.chat import About, Chat, Kind, Member
 from domain.events import MessageSent, MessagesRead
 from domain.ids import ChatId, MessageId, Position, ProfileId, Seq
 from domain.message import Body, Message, Nonce
 from domain.reading import Reading
 from domain.role import Role
+from infrastructure.postgres.schema import Row
 
 OWN_NONCE = "c:"
 DERIVED = "d:"
@@ -64,7 +63,7 @@ def head_row(chat: Chat) -> dict[str, Any]:
     }
 
 
-def chat_from(row: RowMapping, head: RowMapping) -> Chat:
+def chat_from(row: Row, head: Row) -> Chat:
     return Chat(
         id=ChatId(row["chat_id"]),
         kind=Kind(row["kind"]),
@@ -90,7 +89,7 @@ def member_row(member: Member) -> dict[str, Any]:
     }
 
 
-def member_from(row: RowMapping) -> Member:
+def member_from(row: Row) -> Member:
     return Member(
         chat_id=ChatId(row["chat_id"]),
         profile_id=ProfileId(row["profile_id"]),
@@ -114,7 +113,7 @@ def message_row(event: MessageSent) -> dict[str, Any]:
     }
 
 
-def message_from(row: RowMapping) -> MessageSent:
+def message_from(row: Row) -> MessageSent:
     chat_id = ChatId(row["chat_id"])
     message = Message(
         id=MessageId(row["message_id"]),
@@ -137,7 +136,7 @@ def reading_row(reading: Reading) -> dict[str, Any]:
     }
 
 
-def reading_from(row: RowMapping) -> Reading:
+def reading_from(row: Row) -> Reading:
     return Reading(
         chat_id=ChatId(row["chat_id"]),
         profile_id=ProfileId(row["profile_id"]),

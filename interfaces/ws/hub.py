@@ -45,7 +45,7 @@ PAGE: Final = 100
 """Entries of a log that are read at once."""
 
 REMEMBERED: Final = 10_000
-"""Sessions that ended lately, for a socket that was let in just before and joins just after."""
+"""Sessions that ended lately, for a socket that was let in just before and joins just after; and acts of reading."""
 
 RESTART: Final = 1012
 
@@ -97,8 +97,8 @@ class Hub:
     _channels: dict[ChatId, Channel] = field(init=False, factory=dict)
     _sessions: dict[SessionId, dict[Connection, None]] = field(init=False, factory=dict)
     _ended: dict[SessionId, None] = field(init=False, factory=dict)
-    _told: set[ReadKey] = field(init=False, factory=set)
-    """Acts of reading that were told and that the cursor has not passed yet."""
+    _told: dict[ReadKey, None] = field(init=False, factory=dict)
+    """Acts of reading that were told lately. The cursor may come to one before or after it is published."""
     _tasks: asyncio.TaskGroup | None = field(init=False, default=None)
     _is_over: bool = field(init=False, default=False)
     _is_watching: asyncio.Event = field(init=False, factory=asyncio.Event)
@@ -245,7 +245,6 @@ class Hub:
                 case Moved():
                     self._hear_of(update.chat_id, update.position)
                 case MessagesRead():
-                    self._told.add(_key(update.chat_id, update.reader_id, update.from_seq, update.to_seq))
                     self._tell_read(update)
                 case Typing():
                     self._tell_typing(update)
@@ -307,6 +306,12 @@ class Hub:
         self._heal_soon(channel)
 
     def _tell_read(self, read: MessagesRead) -> None:
+        key = _key(read.chat_id, read.reader_id, read.from_seq, read.to_seq)
+        if key in self._told:
+            return
+        self._told[key] = None
+        if len(self._told) > REMEMBERED:
+            del self._told[next(iter(self._told))]
         channel = self._channels.get(read.chat_id)
         if channel is None or not channel.listeners:
             return
@@ -314,15 +319,18 @@ class Hub:
             self._tell_profiles(channel, dict.fromkeys(read.by_author, frames.message_read(read)))
             return
         if channel.is_crowded:
-            for author_id in read.by_author.keys() & channel.present.keys():
-                key = read.reader_id, author_id
-                before = channel.unsaid[key].by_author[author_id] if key in channel.unsaid else 0
-                channel.unsaid[key] = evolve(read, by_author={author_id: before + read.by_author[author_id]})
+            self._tell_authors_later(channel, read)
             return
         everybody = frames.messages_read(read)
         for connection in channel.listeners:
             connection.tell(everybody)
         self._tell_authors(channel, read)
+
+    def _tell_authors_later(self, channel: Channel, read: MessagesRead) -> None:
+        for author_id in read.by_author.keys() & channel.present.keys():
+            pair = read.reader_id, author_id
+            before = channel.unsaid[pair].by_author[author_id] if pair in channel.unsaid else 0
+            channel.unsaid[pair] = evolve(read, by_author={author_id: before + read.by_author[author_id]})
 
     def _tell_authors(self, channel: Channel, read: MessagesRead) -> None:
         present = read.by_author.keys() & channel.present.keys()
@@ -414,9 +422,7 @@ class Hub:
 
     async def _recall(self, read: ReadRange) -> None:
         key = _key(read.chat_id, read.reader_id, read.from_seq, read.to_seq)
-        if key in self._told:
-            self._told.discard(key)
-        elif read.chat_id in self._channels:
+        if key not in self._told and read.chat_id in self._channels:
             self._tell_read(await self.changes.recall(read))
 
     def _heal_soon(self, channel: Channel) -> None:

@@ -125,7 +125,7 @@ def one_order(picture: Picture) -> Iterator[Violation]:
     whole: dict[str, Said] = {}
     for _, at, said in picture.shown():
         if differs(said.chat, said.id, said.seq, said.position) or whole.setdefault(said.id, said) != said:
-            yield Violation("D5", f"another place or another text: {said}, {whole[said.id]}", at)
+            yield Violation("D5", f"another place or another text: {said}, {whole.get(said.id)}", at)
     for _, ack in picture.all(Acked):
         if differs(picture.attempts[ack.send].started.chat, ack.id, ack.seq, ack.position):
             yield Violation("D5", f"acknowledged at another place: {ack}", ack.at)

@@ -37,7 +37,7 @@ from application.chats.delete import DeleteChat
 from application.errors import ApplicationError
 from application.messages.send import NonceReused, SendMessage
 from application.messenger import Messenger
-from application.ports.changes import News
+from application.ports.changes import News, ReadRange
 from application.ports.views import Where
 from application.receipts.mark_read import MarkRead
 from application.views import ChatView, Snapshot
@@ -123,7 +123,13 @@ def pair(messenger_database: str) -> Iterator[Pair]:
     adapters = PostgresAdapters(settings=SETTINGS, url=messenger_database)
     with asyncio.Runner() as runner, psycopg.connect(conninfo, autocommit=True) as beside:
         yield Pair(runner, adapters, beside)
-        for closing in (adapters.lane().close, adapters.patient_lane().close, adapters.engine().dispose):
+        for closing in (
+            adapters.lane().close,
+            adapters.patient_lane().close,
+            adapters.marking_lane().close,
+            adapters.pictures().close,
+            adapters.engine().dispose,
+        ):
             runner.run(closing())
 
 
@@ -291,7 +297,10 @@ class MessengerMachine(RuleBasedStateMachine):
         memory, postgres = (ordered(each) for each in news)
         assert postgres == memory
         for read in memory[2]:
-            self.both(lambda m, read=read: m.changes.recall(read))
+            self._recall(read)
+
+    def _recall(self, read: ReadRange) -> None:
+        self.both(lambda m: m.changes.recall(read))
 
 
 async def sign_up(world: World, new: Actor) -> None:
@@ -334,8 +343,12 @@ def ordered(news: News) -> tuple[Any, ...]:
 
 
 def test_both_say_the_same(pair: Pair) -> None:
-    run_state_machine_as_test(  # type: ignore[no-untyped-call]  # Hypothesis has no types here
-        lambda: MessengerMachine(pair),
+    class Machine(MessengerMachine):
+        def __init__(self) -> None:
+            super().__init__(pair)
+
+    run_state_machine_as_test(
+        Machine,
         settings=settings(max_examples=15, stateful_step_count=35, deadline=None),
     )
 

@@ -12,7 +12,7 @@ from application.ports.posting import Draft
 from application.ports.updates import Moved, NewMessage
 from application.ports.views import Newest
 from domain.chat import Chat, ChatNotFound, NotAMember
-from domain.ids import ChatId, MessageId
+from domain.ids import ChatId, MessageId, Seq
 from domain.message import Body, Nonce
 from tests.contracts.talk import Talk, actor, open_chat, saying
 from tests.storages import Storage
@@ -29,6 +29,7 @@ def draft(chat_id: ChatId, author: Actor, text: str = "Hello", nonce: str | None
         id=MessageId(uuid4()),
         body=Body(text),
         nonce=None if nonce is None else Nonce(nonce),
+        at=START,
     )
 
 
@@ -51,7 +52,7 @@ async def delete(storage: Storage, chat_id: ChatId, owner: Actor) -> None:
         members = await work.chats.members(chat_id)
         chat.delete(await work.chats.find_member(chat_id, owner.profile_id), members, at=START)
         await work.chats.save(chat)
-        await work.chats.remove_members(members)
+        await work.chats.save_members(members)
 
 
 class TestOpening:
@@ -340,7 +341,7 @@ class TestRaces:
             talk.gathering(storage.neighbour()) as other,
         ):
 
-            async def talk_on(who: Actor, number: int) -> list[tuple[ChatId, int]]:
+            async def talk_on(who: Actor, number: int) -> list[tuple[ChatId, Seq]]:
                 gatherer = (one, other)[number % 2]
                 places = []
                 for turn in range(20):
@@ -363,16 +364,18 @@ class TestRaces:
         async with asyncio.timeout(ENOUGH), talk.gathering() as gatherer:
 
             async def talk_and_read(who: Actor) -> None:
+                marking = talk.marking(storage.marking_neighbour())
                 for number in range(15):
                     sent = await gatherer.submit(saying(who, chat.id, str(number)))
                     if number % 3 == 0:
-                        await talk.read(who, chat.id, sent.event.message.id)
+                        await talk.read(who, chat.id, sent.event.message.id, marking)
 
             async def read_along(who: Actor) -> None:
+                marking = talk.marking(storage.marking_neighbour())
                 for _ in range(15):
                     page = await storage.views.history(who.profile_id, chat.id, Newest(), 1)
                     if page.messages:
-                        await talk.read(who, chat.id, page.messages[0].message.id)
+                        await talk.read(who, chat.id, page.messages[0].message.id, marking)
                     await asyncio.sleep(0)
 
             await asyncio.gather(*(act(who) for who in people for act in (talk_and_read, read_along)))

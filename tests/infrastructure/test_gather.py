@@ -184,7 +184,7 @@ class TestBacklog:
             await gate.reached.wait()
             taken = [gatherer.submit(Ask("a", name)) for name in (1, 2, 3)]
             with pytest.raises(Overloaded) as refusal:
-                gatherer.submit(Ask("b", 4))
+                _ = gatherer.submit(Ask("b", 4))
             assert refusal.value.retry_after > 0
             gate.open.set()
             assert await outcomes(first, *taken) == [0, 1, 2, 3]
@@ -197,7 +197,7 @@ class TestBacklog:
             await gate.reached.wait()
             second = gatherer.submit(Ask("a", 1, 99))
             with pytest.raises(Overloaded):
-                gatherer.submit(Ask("a", 2, 2))
+                _ = gatherer.submit(Ask("a", 2, 2))
             third = gatherer.submit(Ask("a", 3, 1))
             gate.open.set()
             assert await outcomes(first, second, third) == [0, 1, 3]
@@ -429,7 +429,7 @@ class TestClosing:
             answers += [gatherer.submit(Ask("ab"[name % 2], name)) for name in range(1, 20)]
             await gatherer.close()
             with pytest.raises(Unavailable):
-                gatherer.submit(Ask("a", 99))
+                _ = gatherer.submit(Ask("a", 99))
             gate.open.set()
             assert await outcomes(*answers) == list(range(20))
 

@@ -8,13 +8,14 @@ so that a number is a run. Who needs an order, a transport for instance, keeps i
 import asyncio
 import heapq
 from collections.abc import Coroutine
+from contextlib import suppress
 from contextvars import Context
 from random import Random
 from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-MOST_STEPS = 200_000
+MOST_STEPS = 100_000
 """A run takes some thousand; one that takes so many goes in circles."""
 
 
@@ -43,6 +44,7 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         self.steps = 0
         self.complaints: list[str] = []
         self._now = 0.0
+        self._tasks: dict[asyncio.Task[Any], None] = {}
         self._tasks_made = 0
         self._timers: list[tuple[float, int, asyncio.TimerHandle]] = []
         self._timers_made = 0
@@ -56,7 +58,18 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         self, _: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, Any], **options: Any
     ) -> NumberedTask:
         self._tasks_made += 1
-        return NumberedTask(self._tasks_made, work, loop=self, **options)
+        task = NumberedTask(self._tasks_made, work, loop=self, **options)
+        self._tasks[task] = None
+        task.add_done_callback(self._tasks.pop)
+        return task
+
+    def end(self) -> None:
+        """Nothing may go on in another run: not what hangs, and not what nobody waited for."""
+        for task in list(self._tasks):
+            task.cancel()
+        self.steps = 0
+        with suppress(Stuck):
+            self.run_until_complete(asyncio.sleep(1000.0))
 
     def _complain(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         self.complaints.append(f"{context.get('message')}: {context.get('exception')!r}")
@@ -108,4 +121,5 @@ def run(main: Coroutine[Any, Any, T], loop: SimulatedLoop) -> T:
     try:
         return loop.run_until_complete(main)
     finally:
+        loop.end()
         loop.close()

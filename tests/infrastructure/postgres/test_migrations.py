@@ -18,7 +18,7 @@ from infrastructure.postgres.migrate import SCRIPTS, configured, downgrade, migr
 from infrastructure.postgres.schema import metadata
 from infrastructure.postgres.storage import make_engine
 
-assert account_tables.metadata is tables.metadata is metadata, (
+assert account_tables.account.metadata is tables.chat.metadata is metadata, (
     "importing them is what puts the tables into it"
 )
 

@@ -35,6 +35,7 @@ from application.receipts.mark_read import Marked, MarkRead, MarksRead
 from application.receipts.mark_single import MarkSingleHandler
 from application.updates.typing import ShowTypingHandler
 from domain.account import Email, Password
+from domain.errors import DomainError
 from domain.ids import ChatId
 from domain.message import Body
 from domain.notification import Letter
@@ -52,6 +53,9 @@ from tests.interfaces.http.promises import Promises
 
 FRONT = "http://localhost:5173"
 PASSWORD = "Password1"
+
+INTERVAL = timedelta(seconds=0.5)
+"""Within which nobody says the same twice."""
 
 
 @define
@@ -148,18 +152,21 @@ def make_world() -> World:
     tokens, lifetimes = JwtTokens("k" * 32, "messenger", "messenger"), Lifetimes()
     opens = OpenSession(ids=ids, lifetimes=lifetimes)
     begin = storage.begin
-    send_messages = SendMessages(begin=storage.begin_patient_posting, clock=clock, ids=ids, updates=updates)
+    send_messages = SendMessages(
+        begin=storage.begin_patient_posting, clock=clock, ids=ids, updates=updates, interval=INTERVAL
+    )
+    marks_read = MarksRead(begin=storage.begin_marking, clock=clock, updates=updates)
 
     async def send_message(actor: Actor, command: SendMessage) -> Sent:
         (answer,) = await send_messages([(actor, command)])
+        if isinstance(answer, DomainError):
+            raise answer
         assert isinstance(answer, Sent)
         return answer
 
-    marks_read = MarksRead(begin=storage.begin_marking, clock=clock, updates=updates)
-
     async def mark_read(actor: Actor, command: MarkRead) -> Marked:
-        (answer,) = await marks_read([(actor, command)])
-        return answer
+        (marked,) = await marks_read([(actor, command)])
+        return marked
 
     messenger = Messenger(
         sign_up=SignUpHandler(
@@ -191,17 +198,17 @@ def make_world() -> World:
         create_chat=CreateChatHandler(begin=begin, views=views, clock=clock, ids=ids, updates=updates),
         change_chat=ChangeChatHandler(begin=begin, views=views, clock=clock, updates=updates),
         delete_chat=DeleteChatHandler(begin=begin, clock=clock, updates=updates),
+        open_direct=OpenDirectHandler(begin=begin, views=views, clock=clock, ids=ids, updates=updates),
+        add_members=AddMembersHandler(begin=begin, views=views, clock=clock, updates=updates),
+        remove_member=RemoveMemberHandler(begin=begin, clock=clock, updates=updates),
+        change_role=ChangeRoleHandler(begin=begin, views=views, clock=clock, updates=updates),
+        members=views.members,
         list_chats=views.list_chats,
         get_chat=views.get_chat,
         send_message=send_message,
         mark_read=mark_read,
         mark_single=MarkSingleHandler(begin=begin, clock=clock, updates=updates),
         readers=views.readers,
-        open_direct=OpenDirectHandler(begin=begin, views=views, clock=clock, ids=ids, updates=updates),
-        add_members=AddMembersHandler(begin=begin, views=views, clock=clock, updates=updates),
-        remove_member=RemoveMemberHandler(begin=begin, clock=clock, updates=updates),
-        change_role=ChangeRoleHandler(begin=begin, views=views, clock=clock, updates=updates),
-        members=views.members,
         show_typing=ShowTypingHandler(clock=clock, updates=updates),
         history=views.history,
         snapshot=views.snapshot,
