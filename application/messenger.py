@@ -5,9 +5,14 @@ from collections.abc import Awaitable, Callable, Sequence
 from attrs import frozen
 
 from application.accounts.authenticate import Authenticate
+from application.accounts.close import CloseAccount
 from application.accounts.confirm_email import ConfirmEmail
 from application.accounts.email_status import EmailStatus
+from application.accounts.redeem import RedeemToken
 from application.accounts.refresh import Refresh
+from application.accounts.reset_password import ResetPassword
+from application.accounts.sessions import RevokeSession
+from application.accounts.set_password import SetPassword
 from application.accounts.sign_in import SignIn
 from application.accounts.sign_out import SignOut
 from application.accounts.sign_up import SignedUp, SignUp
@@ -42,6 +47,7 @@ from application.views import (
 from domain.events import MessagesRead
 from domain.ids import ChatId, MessageId, Position, ProfileId
 from domain.profile import Profile
+from domain.session import Session
 
 
 @frozen(kw_only=True)
@@ -54,6 +60,14 @@ class Messenger:
     sign_out: Callable[[SignOut], Awaitable[None]]
     authenticate: Callable[[Authenticate], Awaitable[Actor]]
     email_status: Callable[[EmailStatus], Awaitable[bool]]
+    reset_password: Callable[[ResetPassword], Awaitable[None]]
+    redeem_token: Callable[[RedeemToken], Awaitable[SignedIn]]
+    set_password: Callable[[Actor, SetPassword], Awaitable[None]]
+    list_sessions: Callable[[Actor], Awaitable[Sequence[Session]]]
+    revoke_session: Callable[[Actor, RevokeSession], Awaitable[None]]
+    revoke_others: Callable[[Actor], Awaitable[int]]
+    """How many that were."""
+    close_account: Callable[[Actor, CloseAccount], Awaitable[None]]
     read_own_profile: Callable[[Actor], Awaitable[Profile]]
     read_profile: Callable[[Actor, ReadProfile], Awaitable[ProfileView]]
     edit_profile: Callable[[Actor, EditProfile], Awaitable[Profile]]

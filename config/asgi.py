@@ -97,7 +97,8 @@ def make_app(application: Application, settings: Settings, *, failed: Callable[[
         async with opened(application, settings), asyncio.TaskGroup() as tasks:
             posting, marking = application.posting(), application.marking()
             gathering = [tasks.create_task(posting.run()), tasks.create_task(marking.run())]
-            others = [tasks.create_task(hub.run()), tasks.create_task(application.letters().run())]
+            loops = (application.letters(), application.closed_accounts(), application.tidying())
+            others = [tasks.create_task(each.run()) for each in (hub, *loops)]
             for task in (*gathering, *others):
                 task.add_done_callback(_watch(failed))
             yield
@@ -115,6 +116,7 @@ def make_app(application: Application, settings: Settings, *, failed: Callable[[
             original_statuses=settings.api.original_statuses,
             body_limit=settings.api.body_limit,
             confirm_path=settings.api.confirmation_path,
+            new_password_path=settings.api.new_password_path,
             docs=settings.api.docs,
             docs_path=settings.api.docs_path,
             about=About(

@@ -7,6 +7,7 @@ with a provider overridden. Nothing else knows dependency-injector, and nothing 
 
 from asyncio import Future
 from collections.abc import Callable
+from datetime import timedelta
 from email.headerregistry import Address
 from typing import TypeVar
 
@@ -15,13 +16,25 @@ from dependency_injector.providers import DependenciesContainer, Dependency, Fac
 from sqlalchemy.engine import make_url
 
 from application.accounts.authenticate import AuthenticateHandler
+from application.accounts.clear_closed import ClearClosedAccountsHandler
+from application.accounts.close import CloseAccountHandler
 from application.accounts.confirm_email import ConfirmEmailHandler
 from application.accounts.email_status import EmailStatusHandler
+from application.accounts.mailed import LetterLimits
+from application.accounts.redeem import RedeemTokenHandler
 from application.accounts.refresh import RefreshHandler
+from application.accounts.reset_password import ResetPasswordHandler
+from application.accounts.sessions import (
+    ListSessionsHandler,
+    RevokeOthersHandler,
+    RevokeSessionHandler,
+)
+from application.accounts.set_password import SetPasswordHandler
 from application.accounts.sign_in import SignInHandler
 from application.accounts.sign_out import SignOutHandler
 from application.accounts.sign_up import SignUpHandler
 from application.accounts.signed_in import OpenSession
+from application.accounts.tidy import TidyAccountsHandler
 from application.actor import Actor
 from application.chats.add_members import AddMembersHandler
 from application.chats.change import ChangeChatHandler
@@ -34,6 +47,7 @@ from application.examples.fill import FillExamplesHandler
 from application.messages.send import Postponed, SendMessage, SendMessages, Sent
 from application.messenger import Messenger
 from application.notifications.deliver import DeliverDueLettersHandler
+from application.ports.limiter import Allowance, Limiter
 from application.ports.mailer import Mailer
 from application.profiles.edit import EditProfileHandler
 from application.profiles.find import FindProfilesHandler
@@ -42,11 +56,14 @@ from application.receipts.mark_read import Marked, MarkRead, MarksRead
 from application.receipts.mark_single import MarkSingleHandler
 from application.updates.typing import ShowTypingHandler
 from config.settings import Settings
+from domain.account import PasswordRule
 from domain.ids import ChatId
 from domain.session import Lifetimes
+from infrastructure.crypto.common_passwords import common_passwords
 from infrastructure.crypto.passwords import PooledPasswords
 from infrastructure.crypto.tokens import JwtTokens
 from infrastructure.gather import BatchLimits, Gatherer
+from infrastructure.memory.limiter import MemoryLimiter
 from infrastructure.memory.storage import MemoryStorage
 from infrastructure.memory.updates import MemoryUpdates
 from infrastructure.memory.views import MemoryChanges, MemoryViews
@@ -97,7 +114,9 @@ def make_mailer(settings: Settings, show: Callable[[str], None]) -> Mailer:
     mail, api = settings.mail, settings.api
     user, _, domain = mail.from_email.rpartition("@")
     writer = LetterWriter(
-        sender=Address(mail.from_name, user, domain), confirm_url=f"{api.public_url}{api.confirmation_path}"
+        sender=Address(mail.from_name, user, domain),
+        confirm_url=f"{api.public_url}{api.confirmation_path}",
+        reset_url=f"{api.public_url}{api.new_password_path}",
     )
     if mail.server is None:
         return Mailbox(folder=settings.var_dir / "mail", writer=writer, show=show)
@@ -110,6 +129,29 @@ def make_mailer(settings: Settings, show: Callable[[str], None]) -> Mailer:
         timeout=mail.timeout,
     )
     return SmtpMailer(server=server, writer=writer)
+
+
+def make_password_rule(settings: Settings) -> PasswordRule:
+    auth = settings.auth
+    common = common_passwords() if auth.refuse_common_passwords else frozenset[str]()
+    return PasswordRule(pattern=auth.password_pattern, common=common)
+
+
+def make_letter_limits(settings: Settings, limiter: Limiter) -> LetterLimits:
+    auth, hour = settings.auth, timedelta(hours=1)
+    return LetterLimits(
+        limiter=limiter,
+        per_recipient=Allowance("letters to", auth.letters_per_recipient, hour),
+        per_address=Allowance("letters from", auth.letters_per_address, hour),
+    )
+
+
+def allowed_failures(settings: Settings) -> Allowance:
+    return Allowance("wrong passwords", settings.auth.failures, timedelta(hours=1))
+
+
+def allowed_status(settings: Settings) -> Allowance:
+    return Allowance("email status", settings.auth.status_per_address, timedelta(minutes=1))
 
 
 def conninfo(url: str) -> str:
@@ -192,6 +234,10 @@ class Application(DeclarativeContainer):
         grace=settings.provided.auth.refresh_grace,
     )
     open_session = Singleton(OpenSession, ids=adapters.ids, lifetimes=lifetimes)
+    limiter = Singleton(MemoryLimiter)
+    password_rule = Singleton(make_password_rule, settings)
+    letter_limits = Singleton(make_letter_limits, settings, limiter)
+    failures = Singleton(allowed_failures, settings)
 
     letters = Singleton(
         Repeat,
@@ -204,6 +250,21 @@ class Application(DeclarativeContainer):
             lease=settings.provided.mail.lease,
         ),
         name="letters",
+    )
+    closed_accounts = Singleton(
+        Repeat,
+        once=Singleton(
+            ClearClosedAccountsHandler, begin=adapters.begin, clock=adapters.clock, updates=updates
+        ),
+        name="closed accounts",
+        every=60.0,
+    )
+    tidying = Singleton(
+        Repeat,
+        once=Singleton(TidyAccountsHandler, begin=adapters.begin, clock=adapters.clock, updates=updates),
+        name="tidying of accounts",
+        every=300.0,
+        longest=300.0,
     )
     posting: Singleton[Gatherer[Asked, Sent]] = Singleton(
         Gatherer,
@@ -261,6 +322,8 @@ class Application(DeclarativeContainer):
             clock=adapters.clock,
             ids=adapters.ids,
             passwords=passwords,
+            rule=password_rule,
+            limits=letter_limits,
             confirmation_lifetime=settings.provided.jwt.confirmation_lifetime,
             letter_is_due=letters.provided.wake,
         ),
@@ -276,10 +339,14 @@ class Application(DeclarativeContainer):
             SignInHandler,
             begin=adapters.begin,
             clock=adapters.clock,
+            ids=adapters.ids,
             passwords=passwords,
             tokens=tokens,
             open_session=open_session,
             updates=updates,
+            limiter=limiter,
+            failures=failures,
+            letter_is_due=letters.provided.wake,
         ),
         refresh=Singleton(
             RefreshHandler,
@@ -301,7 +368,57 @@ class Application(DeclarativeContainer):
         authenticate=Singleton(
             AuthenticateHandler, begin=adapters.begin, clock=adapters.clock, tokens=tokens
         ),
-        email_status=Singleton(EmailStatusHandler, begin=adapters.begin),
+        email_status=Singleton(
+            EmailStatusHandler,
+            begin=adapters.begin,
+            clock=adapters.clock,
+            limiter=limiter,
+            allowance=Singleton(allowed_status, settings),
+        ),
+        reset_password=Singleton(
+            ResetPasswordHandler,
+            begin=adapters.begin,
+            clock=adapters.clock,
+            ids=adapters.ids,
+            limits=letter_limits,
+            lifetime=settings.provided.auth.reset_lifetime,
+            letter_is_due=letters.provided.wake,
+        ),
+        redeem_token=Singleton(
+            RedeemTokenHandler,
+            begin=adapters.begin,
+            clock=adapters.clock,
+            tokens=tokens,
+            open_session=open_session,
+            updates=updates,
+        ),
+        set_password=Singleton(
+            SetPasswordHandler,
+            begin=adapters.begin,
+            clock=adapters.clock,
+            ids=adapters.ids,
+            passwords=passwords,
+            rule=password_rule,
+            updates=updates,
+            letter_is_due=letters.provided.wake,
+        ),
+        list_sessions=Singleton(ListSessionsHandler, begin=adapters.begin, clock=adapters.clock),
+        revoke_session=Singleton(
+            RevokeSessionHandler, begin=adapters.begin, clock=adapters.clock, updates=updates
+        ),
+        revoke_others=Singleton(
+            RevokeOthersHandler, begin=adapters.begin, clock=adapters.clock, updates=updates
+        ),
+        close_account=Singleton(
+            CloseAccountHandler,
+            begin=adapters.begin,
+            clock=adapters.clock,
+            passwords=passwords,
+            updates=updates,
+            account_is_closed=closed_accounts.provided.wake,
+            limiter=limiter,
+            failures=failures,
+        ),
         read_own_profile=Singleton(ReadOwnProfileHandler, begin=adapters.begin),
         read_profile=Singleton(ReadProfileHandler, begin=adapters.begin),
         edit_profile=Singleton(EditProfileHandler, begin=adapters.begin),

@@ -20,6 +20,8 @@ from dotenv import dotenv_values
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
+from domain.account import PasswordPattern
+
 T = TypeVar("T")
 
 KNOWN_SECRETS = frozenset(
@@ -54,6 +56,13 @@ class Security(Enum):
     STARTTLS = "starttls"
     TLS = "tls"
     NONE = "none"
+
+
+PASSWORD_EXPRESSIONS = {
+    "^(?=.*[a-zа-яА-Я])(?=.*[A-Zа-яА-Я]).{8,}$": PasswordPattern.LETTERS,
+    "^.{8,}$": PasswordPattern.LENGTH,
+}
+"""By the original's regular expressions, what they demand."""
 
 
 class WrongSettings(Exception):
@@ -138,6 +147,18 @@ def _security(value: str) -> Security:
     return Security(value.lower())
 
 
+def _password_pattern(value: str) -> PasswordPattern:
+    # Not as a regular expression: an operator's may take for ever, and everybody may send it a password. Those that are
+    # known to be asked for are known by what they mean.
+    known = PASSWORD_EXPRESSIONS.get(value)
+    if known is not None:
+        return known
+    try:
+        return PasswordPattern(value.lower())
+    except ValueError:
+        raise _Unfit(", ".join(PasswordPattern) + " or the original messenger's expression") from None
+
+
 def _folder(value: str) -> Path:
     try:
         return Path(_text(value)).expanduser().absolute()
@@ -218,6 +239,9 @@ class Api:
 
     confirmation_path: str = _setting("API_ROUTE_CONFIRM_PASSWORD", _path, "/confirm-email")
     """Of the link in the letter that confirms an address; the original's name for it."""
+
+    new_password_path: str = _setting("API_ROUTE_SETUP_NEW_PASSWORD", _path, "/setup-new-password")
+    """Of the link in the letter for a forgotten password."""
 
     title: str = _setting("API_TITLE", _text, "Messenger REST-API engine")
     description: str = _setting("API_DESCRIPTION", _text, "")
@@ -310,6 +334,24 @@ class Auth:
         "AUTH_REFRESH_GRACE_SECONDS", _duration("seconds", 60, least=0), timedelta(seconds=10)
     )
     """In which the refresh token used last gets the same new pair again: two tabs, a lost answer."""
+
+    password_pattern: PasswordPattern = _setting(
+        "AUTH_PASSWORD_PATTERN", _password_pattern, PasswordPattern.LETTERS
+    )
+    refuse_common_passwords: bool = _setting("AUTH_REFUSE_COMMON_PASSWORDS", _flag, default=True)
+    reset_lifetime: timedelta = _setting(
+        "AUTH_RESET_LIFETIME_MINUTES", _duration("minutes", 60 * 24 * 7), timedelta(hours=1)
+    )
+    """Of the link for a forgotten password."""
+
+    failures: int = _setting("AUTH_WRONG_PASSWORDS_PER_HOUR", _whole(0, 1_000_000), 30)
+    """Wrong passwords for one account from one network address; 0 is no limit, here and in those that follow."""
+
+    letters_per_recipient: int = _setting("AUTH_LETTERS_PER_RECIPIENT_AND_HOUR", _whole(0, 1_000_000), 10)
+    letters_per_address: int = _setting("AUTH_LETTERS_PER_ADDRESS_AND_HOUR", _whole(0, 1_000_000), 100)
+    """Asked for from one network address."""
+
+    status_per_address: int = _setting("AUTH_EMAIL_STATUS_PER_MINUTE", _whole(0, 1_000_000), 120)
 
 
 @frozen(kw_only=True)

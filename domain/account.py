@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable
 from datetime import datetime
+from enum import StrEnum
 from typing import Final
 
 from attrs import define, field, frozen
 from attrs.setters import frozen as never
 
-from domain.errors import Conflict, Invalid, NotFound
+from domain.errors import Conflict, Forbidden, Invalid, NotFound
 from domain.ids import AccountId, ConfirmationId, ProfileId
 from domain.message import refuse_unstorable
 from domain.profile import Profile
@@ -24,6 +25,18 @@ class PasswordUnfit(Invalid):
     code = "password_unfit"
 
 
+class PasswordCommon(PasswordUnfit):
+    """Among the first that anybody would guess."""
+
+    code = "password_common"
+
+
+class PasswordWrong(Forbidden):
+    """Whoever asks is signed in, and still does not know the password."""
+
+    code = "password_wrong"
+
+
 class EmailTaken(Conflict):
     """An account has this address, however it is capitalised."""
 
@@ -32,6 +45,12 @@ class EmailTaken(Conflict):
 
 class AccountNotFound(NotFound):
     code = "account_not_found"
+
+
+class AccountClosed(Conflict):
+    """By its owner, for good."""
+
+    code = "account_closed"
 
 
 class AlreadyConfirmed(Conflict):
@@ -83,21 +102,50 @@ CYRILLIC: Final = frozenset(map(chr, range(ord("А"), ord("я") + 1)))
 @frozen
 class Password:
     """
-    One that may be chosen: 8 to 128 characters on one line, among them a-z or Cyrillic, and A-Z or Cyrillic.
-
-    Cyrillic is А to я, as in the original messenger: ё is none of them.
+    One that can be kept: 8 to 128 characters on one line. Whether it may be chosen, `PasswordRule` says.
     """
 
     text: str = field(repr=False)
 
     @text.validator
     def _is_strong_enough(self, _: object, text: str) -> None:
-        fits = 8 <= len(text) <= PASSWORD_LIMIT and "\n" not in text
-        if not (
-            fits and _has_one_of(text, LATIN_LOWER | CYRILLIC) and _has_one_of(text, LATIN_UPPER | CYRILLIC)
-        ):
+        if not 8 <= len(text) <= PASSWORD_LIMIT or "\n" in text:
             raise PasswordUnfit
         refuse_unstorable(text)
+
+
+class PasswordPattern(StrEnum):
+    """What a password must have in it. None is a regular expression: each takes one pass over 128 characters at most."""
+
+    LETTERS = "letters"
+    """The original messenger's: a-z or Cyrillic, and A-Z or Cyrillic. Cyrillic is А to я, ё is none of them."""
+    LETTERS_AND_DIGIT = "letters-and-digit"
+    LENGTH = "length"
+    """Nothing in particular."""
+
+
+@frozen(kw_only=True)
+class PasswordRule:
+    """What may be chosen as a password from now on. What was chosen before stays good."""
+
+    pattern: PasswordPattern = PasswordPattern.LETTERS
+    common: frozenset[str] = field(default=frozenset(), repr=False)
+    """Passwords that everybody tries first, in lower case."""
+
+    def check(self, password: Password) -> None:
+        """
+        Raises:
+            PasswordUnfit: It lacks something; `PasswordCommon` where it is a common one, in whatever case.
+        """
+        text = password.text
+        if self.pattern is not PasswordPattern.LENGTH and not (
+            _has_one_of(text, LATIN_LOWER | CYRILLIC) and _has_one_of(text, LATIN_UPPER | CYRILLIC)
+        ):
+            raise PasswordUnfit
+        if self.pattern is PasswordPattern.LETTERS_AND_DIGIT and not any(map(str.isdecimal, text)):
+            raise PasswordUnfit
+        if text.lower() in self.common:
+            raise PasswordCommon
 
 
 def _has_one_of(text: Iterable[str], characters: frozenset[str]) -> bool:
@@ -112,29 +160,35 @@ class PasswordHash:
 @frozen(kw_only=True)
 class Confirmation:
     """
-    What a letter asks for: that this address is theirs, and that this password was given with it.
+    What the link of a letter stands for: that whoever follows it reads the mail of this address.
 
-    The password waits here and not on the account, so that whoever signs up with somebody else's address never has the
-    password that its owner's click activates.
+    One that was asked for at sign-up holds the password that was given with it. It waits here and not on the account, so
+    that whoever signs up with somebody else's address never has the password that its owner's click activates. One that
+    was asked for to reset a password holds none.
     """
 
     id: ConfirmationId
     account_id: AccountId
     email: Email
-    password_hash: PasswordHash
+    password_hash: PasswordHash | None
     issued_at: datetime
     expires_at: datetime
 
 
 @define(eq=False, kw_only=True)
 class Account:
-    """Unconfirmed it has no password: nobody can sign in to it."""
+    """
+    Unconfirmed it has no password: nobody can sign in to it. Nor has one that was confirmed by the letter for a forgotten
+    password, until one is chosen.
+    """
 
     id: AccountId = field(on_setattr=never)
     email: Email
     password_hash: PasswordHash | None = None
     created_at: datetime = field(on_setattr=never)
     confirmed_at: datetime | None = None
+    closed_at: datetime | None = None
+    """Its owner is gone; what is left is to be cleared away."""
 
     @classmethod
     def register(
@@ -159,6 +213,26 @@ class Account:
         self.confirmed_at = at
         self.email = confirmation.email
         self.password_hash = confirmation.password_hash
+
+    def redeem(self, confirmation: Confirmation, *, at: datetime) -> None:
+        """Take ``confirmation`` as proof of the address. It confirms the account, if nothing did so before."""
+        if not self.is_confirmed:
+            self.confirm(confirmation, at=at)
+
+    def change_password(self, password_hash: PasswordHash) -> None:
+        self.password_hash = password_hash
+
+    def close(self, *, at: datetime) -> None:
+        """
+        Nobody signs in from now on.
+
+        Raises:
+            AccountClosed: It was closed before.
+        """
+        if self.closed_at is not None:
+            raise AccountClosed
+        self.closed_at = at
+        self.password_hash = None
 
     def rehash(self, password_hash: PasswordHash) -> None:
         """Keep the same password, hashed as passwords are hashed today."""

@@ -95,6 +95,13 @@ class SessionEnd(StrEnum):
     """Signed in again under the same fingerprint."""
     MISMATCHED = "fingerprint_mismatch"
     """A refresh token came with another fingerprint than it was given to."""
+    REUSED = "token_reused"
+    """A refresh token came that had been exchanged before: one of two who had it is not its owner."""
+    REVOKED = "revoked"
+    """From another device."""
+    PASSWORD_CHANGED = "password_changed"  # noqa: S105  # no password
+    ACCOUNT_CLOSED = "account_closed"
+    EXPIRED = "expired"
 
 
 @frozen(kw_only=True)

@@ -4,16 +4,23 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-from attrs import define, field
+from attrs import define, field, frozen
 from attrs.setters import frozen as never
 
 from domain.account import Confirmation, Email
 from domain.errors import NotFound
 from domain.ids import AccountId, ConfirmationId, LetterId
+from domain.session import Origin
 
 FIRST_PAUSE: Final = timedelta(seconds=15)
 LONGEST_PAUSE: Final = timedelta(hours=2)
 REASON_LIMIT: Final = 255
+NEWS_FOR: Final = timedelta(days=7)
+"""After which what a letter reports is not worth telling any more."""
+
+
+SOMEWHERE: Final = Origin()
+"""Where nobody knows from where."""
 
 
 class LetterNotFound(NotFound):
@@ -22,6 +29,9 @@ class LetterNotFound(NotFound):
 
 class Template(StrEnum):
     CONFIRM_EMAIL = "confirm_email"
+    RESET_PASSWORD = "reset_password"  # noqa: S105  # no password
+    PASSWORD_CHANGED = "password_changed"  # noqa: S105
+    NEW_DEVICE = "new_device"
 
 
 class Outcome(StrEnum):
@@ -38,6 +48,23 @@ def pause_after(attempts: int) -> timedelta:
     return min(FIRST_PAUSE * doublings, LONGEST_PAUSE)
 
 
+@frozen(kw_only=True)
+class Link:
+    """What it takes to make the token of a link again, each time the same."""
+
+    confirmation_id: ConfirmationId
+    issued_at: datetime
+    expires_at: datetime
+
+    @classmethod
+    def to(cls, confirmation: Confirmation) -> "Link":
+        return cls(
+            confirmation_id=confirmation.id,
+            issued_at=confirmation.issued_at,
+            expires_at=confirmation.expires_at,
+        )
+
+
 @define(eq=False, kw_only=True)
 class Letter:
     """
@@ -51,9 +78,10 @@ class Letter:
     account_id: AccountId = field(on_setattr=never)
     template: Template = field(on_setattr=never)
     recipient: Email = field(on_setattr=never)
-    confirmation_id: ConfirmationId = field(on_setattr=never)
-    link_issued_at: datetime = field(on_setattr=never)
-    link_expires_at: datetime = field(on_setattr=never)
+    link: Link | None = field(default=None, on_setattr=never)
+    """None: it reports something, and asks for nothing."""
+    origin: Origin = field(default=SOMEWHERE, on_setattr=never)
+    """From where what it is about was done."""
     created_at: datetime = field(on_setattr=never)
     next_attempt_at: datetime
     attempts: int = 0
@@ -63,19 +91,59 @@ class Letter:
     """Why the last attempt failed."""
 
     @classmethod
-    def confirming(cls, confirmation: Confirmation, *, id: LetterId, at: datetime) -> "Letter":
+    def confirming(
+        cls, confirmation: Confirmation, *, id: LetterId, at: datetime, origin: Origin = SOMEWHERE
+    ) -> "Letter":
         """The letter that asks to confirm an address. Due at once."""
+        return cls._linking(Template.CONFIRM_EMAIL, confirmation, id, at, origin)
+
+    @classmethod
+    def resetting(
+        cls, confirmation: Confirmation, *, id: LetterId, at: datetime, origin: Origin = SOMEWHERE
+    ) -> "Letter":
+        """The letter for whoever forgot a password. Due at once."""
+        return cls._linking(Template.RESET_PASSWORD, confirmation, id, at, origin)
+
+    @classmethod
+    def reporting(
+        cls,
+        template: Template,
+        *,
+        id: LetterId,
+        account_id: AccountId,
+        recipient: Email,
+        at: datetime,
+        origin: Origin = SOMEWHERE,
+    ) -> "Letter":
+        """A letter that tells its reader what was done in their name. Due at once."""
         return cls(
             id=id,
-            account_id=confirmation.account_id,
-            template=Template.CONFIRM_EMAIL,
-            recipient=confirmation.email,
-            confirmation_id=confirmation.id,
-            link_issued_at=confirmation.issued_at,
-            link_expires_at=confirmation.expires_at,
+            account_id=account_id,
+            template=template,
+            recipient=recipient,
+            origin=origin,
             created_at=at,
             next_attempt_at=at,
         )
+
+    @classmethod
+    def _linking(
+        cls, template: Template, confirmation: Confirmation, id: LetterId, at: datetime, origin: Origin
+    ) -> "Letter":
+        return cls(
+            id=id,
+            account_id=confirmation.account_id,
+            template=template,
+            recipient=confirmation.email,
+            link=Link.to(confirmation),
+            origin=origin,
+            created_at=at,
+            next_attempt_at=at,
+        )
+
+    @property
+    def good_until(self) -> datetime:
+        return self.link.expires_at if self.link else self.created_at + NEWS_FOR
 
     def is_due(self, at: datetime) -> bool:
         return (
@@ -85,8 +153,8 @@ class Letter:
         )
 
     def claim(self, *, at: datetime, lease: timedelta) -> bool:
-        """Take it for ``lease``. False: its link has expired meanwhile, and there is nothing left to send."""
-        if self.link_expires_at <= at:
+        """Take it for ``lease``. False: it has expired meanwhile, and there is nothing left to send."""
+        if self.good_until <= at:
             self._settle(Outcome.ERROR, "expired")
             return False
         self.attempts += 1
@@ -98,6 +166,10 @@ class Letter:
     def sent(self) -> None:
         """Sent is sent, also under a claim that has run out."""
         self._settle(Outcome.SENT, None)
+
+    def drop(self, reason: str) -> None:
+        """There is nobody to send it to."""
+        self._settle(Outcome.ERROR, reason)
 
     def failed(self, attempt: int, reason: str, *, for_good: bool, at: datetime) -> None:
         """To be tried again after a pause, or ``for_good`` not."""

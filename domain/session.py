@@ -36,10 +36,8 @@ class SessionOver(Conflict):
     code = "session_over"
 
 
-class TokenSuperseded(Conflict):
-    """A token of this session, but no longer one that it answers to."""
-
-    code = "token_superseded"
+class TokenExpired(Conflict):
+    code = "token_expired"
 
 
 def _named(text: str | None) -> str:
@@ -57,6 +55,10 @@ class Fingerprint:
         if len(text) > FINGERPRINT_LIMIT:
             raise FingerprintTooLong
         refuse_unstorable(text)
+
+    @property
+    def is_set(self) -> bool:
+        return self.text != NOT_SET
 
 
 def _shown(text: str | None) -> str | None:
@@ -145,16 +147,19 @@ class Session:
         Exchange a refresh token for ``fresh``, which then is the session's pair.
 
         The one before, within ``grace``, changes nothing: its bearer gets the present pair again. The right token from
-        another device ends the session, and what is returned says so.
+        another device ends the session, and so does one that was used before, for then two have it; what is returned says
+        so.
 
         Raises:
             SessionOver: It has ended.
-            TokenSuperseded: Neither the present refresh token nor, within ``grace``, the one before.
+            TokenExpired: It is the present one, but too old.
         """
         if self.ended_at is not None:
             raise SessionOver
         if not self.answers_to_refresh(token_id, at=at, grace=grace):
-            raise TokenSuperseded
+            if token_id == self.pair.refresh_id:
+                raise TokenExpired
+            return self.end(SessionEnd.REUSED, at=at)
         if fingerprint != self.fingerprint:
             return self.end(SessionEnd.MISMATCHED, at=at)
         if token_id == self.pair.refresh_id:
@@ -162,6 +167,10 @@ class Session:
             self.pair = fresh
             self.rotated_at = self.last_used_at = at
         return None
+
+    def is_live(self, at: datetime) -> bool:
+        """Neither ended nor so old that it can only be ended."""
+        return self.ended_at is None and at < self.pair.refresh_expires_at
 
     def answers_to_refresh(self, token_id: str, *, at: datetime, grace: timedelta) -> bool:
         if token_id == self.pair.refresh_id:

@@ -19,9 +19,11 @@ from interfaces.http.health import Health
 from interfaces.http.members import Members
 from interfaces.http.messages import Messages
 from interfaces.http.middleware import BodyLimit, Cors, LastResort, Traced
+from interfaces.http.new_password import NewPasswordPage
 from interfaces.http.options import HttpOptions
 from interfaces.http.problem import ERRORS_PATH
 from interfaces.http.profiles import Profiles
+from interfaces.http.sessions import Sessions
 
 
 def create_app(
@@ -36,7 +38,9 @@ def create_app(
     endpoints = [
         *Health(messenger, options).routes(),
         *ConfirmationPage.of(options).routes(),
+        *NewPasswordPage.of(options).routes(),
         *Accounts(messenger, options).routes(),
+        *Sessions(messenger, options).routes(),
         *Profiles(messenger, options).routes(),
         *Chats(messenger, options).routes(),
         *Members(messenger, options).routes(),

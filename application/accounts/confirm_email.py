@@ -1,12 +1,11 @@
 from attrs import field, frozen
 
+from application.accounts.mailed import proven
 from application.accounts.signed_in import OpenSession, SignedIn
-from application.errors import NotAuthenticated
 from application.ports.clock import Clock
 from application.ports.storage import Begin
 from application.ports.tokens import Tokens
 from application.ports.updates import Updates
-from domain.account import AccountNotFound
 from domain.session import Fingerprint, Origin
 
 
@@ -36,13 +35,7 @@ class ConfirmEmailHandler:
         now = self.clock.now()
         token = self.tokens.read_confirmation(command.token, at=now)
         async with self.begin() as work:
-            try:
-                account = await work.accounts.lock(token.account_id)
-            except AccountNotFound:
-                raise NotAuthenticated("token_invalid") from None
-            confirmation = await work.confirmations.find(account.id, token.confirmation_id)
-            if confirmation is None:
-                raise NotAuthenticated("token_invalid")
+            account, confirmation = await proven(work, token)
             account.confirm(confirmation, at=now)
             await work.accounts.save(account)
             await work.confirmations.void_all(account.id)

@@ -7,7 +7,7 @@ from application.ports.ids import Ids
 from application.ports.storage import Begin
 from application.ports.tokens import Tokens
 from application.ports.updates import Updates
-from domain.session import Fingerprint, Lifetimes, SessionNotFound, SessionOver, TokenSuperseded
+from domain.session import Fingerprint, Lifetimes, SessionNotFound, SessionOver, TokenExpired
 
 
 @frozen(kw_only=True)
@@ -20,7 +20,7 @@ class Refresh:
 class RefreshHandler:
     """
     Exchange a refresh token for the session's next pair; within the grace the same exchange gives the same pair again. The
-    right token from another device ends the session.
+    right token from another device ends the session, and so does a token that was used before, from any.
     """
 
     begin: Begin
@@ -44,7 +44,7 @@ class RefreshHandler:
                 ended = session.refresh(
                     token.token_id, command.fingerprint, fresh, at=now, grace=self.lifetimes.grace
                 )
-            except (SessionNotFound, SessionOver, TokenSuperseded):
+            except (SessionNotFound, SessionOver, TokenExpired):
                 raise NotAuthenticated("token_invalid") from None
             await work.sessions.save(session)
             if ended:

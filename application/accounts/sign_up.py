@@ -1,21 +1,32 @@
 from collections.abc import Callable
 from datetime import timedelta
 
-from attrs import frozen
+from attrs import field, frozen
 
+from application.accounts.mailed import LetterLimits
 from application.ports.clock import Clock
 from application.ports.ids import Ids
 from application.ports.passwords import Passwords
 from application.ports.storage import Begin
-from domain.account import Account, Confirmation, Email, EmailTaken, Password, PasswordHash
+from domain.account import (
+    Account,
+    Confirmation,
+    Email,
+    EmailTaken,
+    Password,
+    PasswordHash,
+    PasswordRule,
+)
 from domain.ids import AccountId
 from domain.notification import Letter
+from domain.session import Origin
 
 
 @frozen(kw_only=True)
 class SignUp:
     email: Email
     password: Password
+    origin: Origin = field(factory=Origin)
 
 
 @frozen(kw_only=True)
@@ -36,6 +47,8 @@ class SignUpHandler:
     clock: Clock
     ids: Ids
     passwords: Passwords
+    rule: PasswordRule
+    limits: LetterLimits
     confirmation_lifetime: timedelta
     letter_is_due: Callable[[], None]
     """Told after the commit, so that the letter need not wait for the worker's next round."""
@@ -44,18 +57,22 @@ class SignUpHandler:
         """
         Raises:
             EmailTaken: The address belongs to a confirmed account.
+            PasswordUnfit: The password may not be chosen.
+            TooManyRequests: Too many letters were asked for.
         """
+        self.rule.check(command.password)
+        self.limits.use(command.email, command.origin, at=self.clock.now())
         password_hash = await self.passwords.hash(command.password.text)
         try:
-            signed_up = await self._sign_up(command.email, password_hash)
+            signed_up = await self._sign_up(command, password_hash)
         except EmailTaken:
             # Taken for good, or only just, by another sign-up that is not confirmed either: a second look tells.
-            signed_up = await self._sign_up(command.email, password_hash)
+            signed_up = await self._sign_up(command, password_hash)
         self.letter_is_due()
         return signed_up
 
-    async def _sign_up(self, email: Email, password_hash: PasswordHash) -> SignedUp:
-        now = self.clock.now()
+    async def _sign_up(self, command: SignUp, password_hash: PasswordHash) -> SignedUp:
+        now, email = self.clock.now(), command.email
         async with self.begin() as work:
             account = await work.accounts.find_by_email(email)
             if account is None:
@@ -76,5 +93,7 @@ class SignUpHandler:
                 expires_at=issued_at + self.confirmation_lifetime,
             )
             await work.confirmations.add(confirmation)
-            await work.letters.add(Letter.confirming(confirmation, id=self.ids.letter(), at=now))
+            await work.letters.add(
+                Letter.confirming(confirmation, id=self.ids.letter(), at=now, origin=command.origin)
+            )
         return SignedUp(account_id=account.id, email=email.text)

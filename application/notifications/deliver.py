@@ -6,7 +6,7 @@ from application.ports.clock import Clock
 from application.ports.mailer import Mailer, NotDelivered
 from application.ports.storage import Begin
 from application.ports.tokens import ConfirmationToken, Tokens
-from domain.notification import Letter
+from domain.notification import Letter, LetterNotFound
 
 
 @frozen(kw_only=True)
@@ -42,11 +42,14 @@ class DeliverDueLettersHandler:
     async def _deliver(self, claimed: Letter) -> None:
         failure = None
         try:
-            await self.mailer.send(claimed, self.tokens.sign(_link_token(claimed)))
+            await self.mailer.send(claimed, self._token(claimed))
         except NotDelivered as why:
             failure = why
         async with self.begin() as work:
-            letter = await work.letters.lock(claimed.account_id, claimed.id)
+            try:
+                letter = await work.letters.lock(claimed.account_id, claimed.id)
+            except LetterNotFound:  # gone with its account
+                return
             if failure is None:
                 letter.sent()
             else:
@@ -55,12 +58,15 @@ class DeliverDueLettersHandler:
                 )
             await work.letters.save(letter)
 
-
-def _link_token(letter: Letter) -> ConfirmationToken:
-    return ConfirmationToken(
-        account_id=letter.account_id,
-        email=letter.recipient.text,
-        confirmation_id=letter.confirmation_id,
-        issued_at=letter.link_issued_at,
-        expires_at=letter.link_expires_at,
-    )
+    def _token(self, letter: Letter) -> str | None:
+        if letter.link is None:
+            return None
+        return self.tokens.sign(
+            ConfirmationToken(
+                account_id=letter.account_id,
+                email=letter.recipient.text,
+                confirmation_id=letter.link.confirmation_id,
+                issued_at=letter.link.issued_at,
+                expires_at=letter.link.expires_at,
+            )
+        )

@@ -11,7 +11,7 @@ from domain.account import Account, Confirmation, Email
 from domain.ids import AccountId, ConfirmationId, LetterId, ProfileId, SessionId
 from domain.notification import Letter
 from domain.profile import Profile
-from domain.session import Fingerprint, Session
+from domain.session import Fingerprint, Origin, Session
 
 
 class Accounts(Protocol):
@@ -39,6 +39,18 @@ class Accounts(Protocol):
         """Keep a locked account. Its address may differ from the kept one in case alone."""
         ...
 
+    async def release_email(self, account: Account) -> None:
+        """From now on a locked account is not found by its address, which anybody may take."""
+        ...
+
+    async def closed(self, limit: int) -> Sequence[Account]:
+        """Accounts that were closed and are not removed yet, the one closed first in front."""
+        ...
+
+    async def remove(self, account_id: AccountId) -> None:
+        """A locked account, with its sessions, its letters and what says which profile it had. Its address is free already."""
+        ...
+
 
 class Confirmations(Protocol):
     async def add(self, confirmation: Confirmation) -> None: ...
@@ -50,6 +62,8 @@ class Confirmations(Protocol):
     async def void_all(self, account_id: AccountId) -> None:
         """Those of a locked account, with the passwords that wait in them."""
         ...
+
+    async def remove_expired(self, at: datetime) -> None: ...
 
 
 @frozen(kw_only=True)
@@ -85,6 +99,29 @@ class Sessions(Protocol):
 
     async def save(self, session: Session) -> None:
         """Keep a locked session."""
+        ...
+
+    async def not_ended(self, account_id: AccountId) -> Sequence[Session]:
+        """Sessions of an account that have not ended, used last in front."""
+        ...
+
+    async def lock_not_ended(self, account_id: AccountId) -> Sequence[Session]:
+        """The same, taken and held, in the order of their ids."""
+        ...
+
+    async def lock_expired(self, at: datetime, limit: int) -> Sequence[Session]:
+        """Sessions that have not ended and can be refreshed no more, held; those that another unit holds are left out."""
+        ...
+
+    async def is_new_device(self, account_id: AccountId, fingerprint: Fingerprint, origin: Origin) -> bool:
+        """
+        Whether the account had sessions before, and none from this device: none by this fingerprint, or where it gives
+        none, none of this user agent.
+        """
+        ...
+
+    async def remove_ended(self, before: datetime) -> None:
+        """Those that ended before then."""
         ...
 
 
@@ -123,6 +160,10 @@ class Profiles(Protocol):
         """
         ...
 
+    async def remove(self, profile: Profile) -> None:
+        """A locked profile; its username is free. What its account's profile was stays known."""
+        ...
+
     async def search(self, prefix: str, limit: int) -> Sequence[Profile]:
         """
         Those whose username, first or last name begins with ``prefix``, without case and taken literally. By username,
@@ -147,4 +188,8 @@ class Letters(Protocol):
 
     async def save(self, letter: Letter) -> None:
         """Keep a locked letter."""
+        ...
+
+    async def remove_settled(self, before: datetime) -> None:
+        """Those that were written before then and will not be tried again."""
         ...

@@ -40,6 +40,10 @@ class Chats(Protocol):
         """Who is in it now."""
         ...
 
+    async def of(self, profile_id: ProfileId) -> Sequence[ChatId]:
+        """The chats that a profile is in now, in the order of their ids."""
+        ...
+
     async def save(self, chat: Chat, events: Sequence[ChatEvent] = ()) -> None:
         """Keep a locked chat as it is now, and append what happened to its log."""
         ...

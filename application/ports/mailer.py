@@ -13,9 +13,9 @@ class NotDelivered(Exception):
 
 
 class Mailer(Protocol):
-    async def send(self, letter: Letter, token: str) -> None:
+    async def send(self, letter: Letter, token: str | None) -> None:
         """
-        Write the letter out, with a link that carries ``token``, and hand it over. Takes a bounded time.
+        Write the letter out, with a link that carries ``token`` if it has one, and hand it over. Takes a bounded time.
 
         Raises:
             NotDelivered: It was not handed over, or nobody can tell.

@@ -1,6 +1,6 @@
 """Accounts and what belongs to them, in memory."""
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -10,9 +10,9 @@ from application.ports.accounts import LiveSession
 from application.views import ProfileView
 from domain.account import Account, AccountNotFound, Confirmation, Email, EmailTaken
 from domain.ids import AccountId, ConfirmationId, LetterId, ProfileId, SessionId
-from domain.notification import Letter, LetterNotFound
+from domain.notification import Letter, LetterNotFound, Outcome
 from domain.profile import Profile, ProfileNotFound, UsernameTaken, folded
-from domain.session import Fingerprint, Session, SessionNotFound
+from domain.session import Fingerprint, Origin, Session, SessionNotFound
 from infrastructure.memory.table import Table
 
 
@@ -99,6 +99,29 @@ class MemoryAccounts:
     async def save(self, account: Account) -> None:
         self.work.accounts_state.accounts[account.id] = account
 
+    async def release_email(self, account: Account) -> None:
+        del self.work.accounts_state.account_by_email[account.email.folded]
+
+    async def closed(self, limit: int) -> Sequence[Account]:
+        found = [
+            (each.closed_at, each.id, each)
+            for each in self.work.accounts_state.accounts.values()
+            if each.closed_at
+        ]
+        return [account for *_, account in sorted(found, key=lambda each: each[:2])[:limit]]
+
+    async def remove(self, account_id: AccountId) -> None:
+        tables = self.work.accounts_state
+        for of, session_id in [key for key, _ in tables.sessions.items()]:
+            if of == account_id:
+                del tables.sessions[of, session_id]
+        for of, letter_id in [key for key, _ in tables.letters.items()]:
+            if of == account_id:
+                del tables.letters[of, letter_id]
+        if account_id in tables.profile_of_account:
+            del tables.profile_of_account[account_id]
+        del tables.accounts[account_id]
+
 
 @define
 class MemoryConfirmations:
@@ -116,6 +139,12 @@ class MemoryConfirmations:
         for confirmation in confirmations.values():
             if confirmation.account_id == account_id:
                 del confirmations[account_id, confirmation.id]
+
+    async def remove_expired(self, at: datetime) -> None:
+        confirmations = self.work.accounts_state.confirmations
+        for confirmation in confirmations.values():
+            if confirmation.expires_at <= at:
+                del confirmations[confirmation.account_id, confirmation.id]
 
 
 @define
@@ -160,6 +189,43 @@ class MemorySessions:
         device = (session.account_id, session.fingerprint.text)
         if session.ended_at is not None and tables.live_sessions.get(device) == session.id:
             del tables.live_sessions[device]
+
+    async def not_ended(self, account_id: AccountId) -> Sequence[Session]:
+        found = self._where(lambda session: session.account_id == account_id and session.ended_at is None)
+        return sorted(found, key=lambda session: (session.last_used_at, session.id), reverse=True)
+
+    async def lock_not_ended(self, account_id: AccountId) -> Sequence[Session]:
+        found = self._where(lambda session: session.account_id == account_id and session.ended_at is None)
+        held = [
+            await self.lock(account_id, session.id) for session in sorted(found, key=lambda each: each.id)
+        ]
+        return [session for session in held if session.ended_at is None]
+
+    async def lock_expired(self, at: datetime, limit: int) -> Sequence[Session]:
+        found = self._where(
+            lambda session: (
+                session.ended_at is None
+                and session.pair.refresh_expires_at <= at
+                and not self.work.is_busy(("session", session.account_id, session.id))
+            )
+        )
+        first = sorted(found, key=lambda each: each.id)[:limit]
+        return [await self.lock(session.account_id, session.id) for session in first]
+
+    async def is_new_device(self, account_id: AccountId, fingerprint: Fingerprint, origin: Origin) -> bool:
+        known = self._where(lambda session: session.account_id == account_id)
+        if fingerprint.is_set:
+            return bool(known) and all(session.fingerprint != fingerprint for session in known)
+        return bool(known) and all(session.origin.user_agent != origin.user_agent for session in known)
+
+    async def remove_ended(self, before: datetime) -> None:
+        for session in self._where(
+            lambda session: session.ended_at is not None and session.ended_at < before
+        ):
+            del self.work.accounts_state.sessions[session.account_id, session.id]
+
+    def _where(self, condition: Callable[[Session], bool]) -> list[Session]:
+        return [session for session in self.work.accounts_state.sessions.values() if condition(session)]
 
 
 @define
@@ -206,6 +272,12 @@ class MemoryProfiles:
                 raise UsernameTaken
             tables.profile_by_username[after] = profile.id
         tables.profiles[profile.id] = profile
+
+    async def remove(self, profile: Profile) -> None:
+        tables = self.work.accounts_state
+        if profile.username is not None:
+            del tables.profile_by_username[profile.username.folded]
+        del tables.profiles[profile.id]
 
     async def search(self, prefix: str, limit: int) -> Sequence[Profile]:
         wanted = folded(prefix)
@@ -254,6 +326,12 @@ class MemoryLetters:
 
     async def save(self, letter: Letter) -> None:
         self.work.accounts_state.letters[letter.account_id, letter.id] = letter
+
+    async def remove_settled(self, before: datetime) -> None:
+        letters = self.work.accounts_state.letters
+        for letter in letters.values():
+            if letter.outcome is not Outcome.PREPARED and letter.created_at < before:
+                del letters[letter.account_id, letter.id]
 
 
 def _key(letter: Letter) -> Hashable:

@@ -109,6 +109,11 @@ class MemoryChats:
         found = [tables.members.get((chat_id, id)) for id in tables.members_of.get(chat_id) or ()]
         return [member for member in found if member and member.left_at is None]
 
+    async def of(self, profile_id: ProfileId) -> Sequence[ChatId]:
+        tables = self.work.chats_state
+        found = [tables.members.get((id, profile_id)) for id in tables.chats_of.get(profile_id) or ()]
+        return sorted(member.chat_id for member in found if member and member.left_at is None)
+
     async def save(self, chat: Chat, events: Sequence[ChatEvent] = ()) -> None:
         self.work.chats_state.chats[chat.id] = chat
         for event in events:

@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 from domain.account import Account, Confirmation, Email, PasswordHash
 from domain.events import SessionEnd
 from domain.ids import AccountId, ConfirmationId, LetterId, ProfileId, SessionId
-from domain.notification import Letter, Outcome, Template
+from domain.notification import Letter, Link, Outcome, Template
 from domain.profile import Name, Phone, Profile, Username, folded
 from domain.session import Fingerprint, Origin, Pair, Session
 from infrastructure.postgres.schema import Row
@@ -29,6 +29,7 @@ def account_row(account: Account) -> dict[str, Any]:
         "password_hash": account.password_hash.text if account.password_hash else None,
         "created_at": account.created_at,
         "confirmed_at": account.confirmed_at,
+        "closed_at": account.closed_at,
     }
 
 
@@ -40,6 +41,7 @@ def account_from(row: Row) -> Account:
         password_hash=None if password_hash is None else PasswordHash(password_hash),
         created_at=row["created_at"],
         confirmed_at=row["confirmed_at"],
+        closed_at=row["closed_at"],
     )
 
 
@@ -48,18 +50,19 @@ def confirmation_row(confirmation: Confirmation) -> dict[str, Any]:
         "account_id": confirmation.account_id,
         "confirmation_id": confirmation.id,
         "email": confirmation.email.text,
-        "password_hash": confirmation.password_hash.text,
+        "password_hash": confirmation.password_hash.text if confirmation.password_hash else None,
         "issued_at": confirmation.issued_at,
         "expires_at": confirmation.expires_at,
     }
 
 
 def confirmation_from(row: Row) -> Confirmation:
+    password_hash = row["password_hash"]
     return Confirmation(
         id=ConfirmationId(row["confirmation_id"]),
         account_id=AccountId(row["account_id"]),
         email=Email(row["email"]),
-        password_hash=PasswordHash(row["password_hash"]),
+        password_hash=None if password_hash is None else PasswordHash(password_hash),
         issued_at=row["issued_at"],
         expires_at=row["expires_at"],
     )
@@ -117,9 +120,11 @@ def letter_row(letter: Letter) -> dict[str, Any]:
         "letter_id": letter.id,
         "template": letter.template,
         "recipient": letter.recipient.text,
-        "confirmation_id": letter.confirmation_id,
-        "link_issued_at": letter.link_issued_at,
-        "link_expires_at": letter.link_expires_at,
+        "confirmation_id": letter.link.confirmation_id if letter.link else None,
+        "link_issued_at": letter.link.issued_at if letter.link else None,
+        "link_expires_at": letter.link.expires_at if letter.link else None,
+        "user_agent": letter.origin.user_agent,
+        "address": letter.origin.address,
         "created_at": letter.created_at,
         "next_attempt_at": letter.next_attempt_at,
         "attempts": letter.attempts,
@@ -135,15 +140,24 @@ def letter_from(row: Row) -> Letter:
         account_id=AccountId(row["account_id"]),
         template=Template(row["template"]),
         recipient=Email(row["recipient"]),
-        confirmation_id=ConfirmationId(row["confirmation_id"]),
-        link_issued_at=row["link_issued_at"],
-        link_expires_at=row["link_expires_at"],
+        link=_link_from(row),
+        origin=Origin(user_agent=row["user_agent"], address=row["address"]),
         created_at=row["created_at"],
         next_attempt_at=row["next_attempt_at"],
         attempts=row["attempts"],
         claimed_until=row["claimed_until"],
         outcome=Outcome(row["outcome"]),
         reason=row["reason"],
+    )
+
+
+def _link_from(row: Row) -> Link | None:
+    if row["confirmation_id"] is None:
+        return None
+    return Link(
+        confirmation_id=ConfirmationId(row["confirmation_id"]),
+        issued_at=row["link_issued_at"],
+        expires_at=row["link_expires_at"],
     )
 
 

@@ -17,8 +17,11 @@ account = Table(
     Column("password_hash", Text),
     moment("created_at"),
     moment("confirmed_at", nullable=True),
+    moment("closed_at", nullable=True),
     info=BY_ACCOUNT,
 )
+# What is still to be cleared away.
+Index("ix_account_closed_at", account.c.closed_at, postgresql_where=account.c.closed_at.is_not(None))
 
 account_by_email = Table(
     "account_by_email",
@@ -34,9 +37,10 @@ confirmation = Table(
     Column("account_id", Uuid, primary_key=True),
     Column("confirmation_id", Uuid, primary_key=True),
     Column("email", Text, nullable=False),
-    Column("password_hash", Text, nullable=False),
+    Column("password_hash", Text),
     moment("issued_at"),
     moment("expires_at"),
+    Index("ix_confirmation_expires_at", "expires_at"),
     info=BY_ACCOUNT,
 )
 
@@ -69,6 +73,12 @@ Index(
     unique=True,
     postgresql_where=session.c.ended_at.is_(None),
 )
+Index(
+    "ix_session_refresh_expires_at_live",
+    session.c.refresh_expires_at,
+    postgresql_where=session.c.ended_at.is_(None),
+)
+Index("ix_session_ended_at", session.c.ended_at, postgresql_where=session.c.ended_at.is_not(None))
 
 letter = Table(
     "letter",
@@ -77,9 +87,11 @@ letter = Table(
     Column("letter_id", Uuid, primary_key=True),
     Column("template", String(32), nullable=False),
     Column("recipient", Text, nullable=False),
-    Column("confirmation_id", Uuid, nullable=False),
-    moment("link_issued_at"),
-    moment("link_expires_at"),
+    Column("confirmation_id", Uuid),
+    moment("link_issued_at", nullable=True),
+    moment("link_expires_at", nullable=True),
+    Column("user_agent", Text),
+    Column("address", Text),
     moment("created_at"),
     moment("next_attempt_at"),
     Column("attempts", Integer, nullable=False),
@@ -94,6 +106,7 @@ Index(
     letter.c.next_attempt_at,
     postgresql_where=letter.c.outcome == "prepared",
 )
+Index("ix_letter_created_at_settled", letter.c.created_at, postgresql_where=letter.c.outcome != "prepared")
 
 profile = Table(
     "profile",

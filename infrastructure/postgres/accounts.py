@@ -2,10 +2,23 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from attrs import frozen
-from sqlalchemy import ColumnElement, Uuid, any_, bindparam, delete, insert, literal, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    Uuid,
+    any_,
+    bindparam,
+    delete,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import insert as insert_or_not
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -16,7 +29,7 @@ from domain.account import Account, AccountNotFound, Confirmation, Email, EmailT
 from domain.ids import AccountId, ConfirmationId, LetterId, ProfileId, SessionId
 from domain.notification import Letter, LetterNotFound, Outcome
 from domain.profile import Profile, ProfileNotFound, UsernameTaken, folded
-from domain.session import Fingerprint, Session, SessionNotFound
+from domain.session import Fingerprint, Origin, Session, SessionNotFound
 from infrastructure.postgres import account_rows as rows
 from infrastructure.postgres.account_tables import (
     account,
@@ -60,13 +73,14 @@ class PostgresAccounts:
         await self.connection.execute(insert(account), rows.account_row(new))
 
     async def find_by_email(self, email: Email) -> Account | None:
-        account_id = await self.connection.scalar(
-            select(account_by_email.c.account_id).where(account_by_email.c.email_folded == email.folded)
+        # One statement whether there is one or not: how long it takes tells nobody which.
+        found = await self.connection.execute(
+            select(account)
+            .join(account_by_email, account_by_email.c.account_id == account.c.account_id)
+            .where(account_by_email.c.email_folded == email.folded)
         )
-        if account_id is None:
-            return None
-        found = await self.connection.execute(select(account).where(account.c.account_id == account_id))
-        return rows.account_from(found.mappings().one())
+        row = found.mappings().one_or_none()
+        return None if row is None else rows.account_from(row)
 
     async def lock(self, account_id: AccountId) -> Account:
         found = await self.connection.execute(
@@ -81,6 +95,24 @@ class PostgresAccounts:
         await self.connection.execute(
             update(account).where(account.c.account_id == changed.id).values(rows.account_row(changed))
         )
+
+    async def release_email(self, closed: Account) -> None:
+        await self.connection.execute(
+            delete(account_by_email).where(account_by_email.c.email_folded == closed.email.folded)
+        )
+
+    async def closed(self, limit: int) -> Sequence[Account]:
+        found = await self.connection.execute(
+            select(account)
+            .where(account.c.closed_at.is_not(None))
+            .order_by(account.c.closed_at, account.c.account_id)
+            .limit(limit)
+        )
+        return [rows.account_from(row) for row in found.mappings()]
+
+    async def remove(self, account_id: AccountId) -> None:
+        for table in (session, letter, profile_of_account, account):
+            await self.connection.execute(delete(table).where(table.c.account_id == account_id))
 
 
 @frozen
@@ -101,6 +133,9 @@ class PostgresConfirmations:
 
     async def void_all(self, account_id: AccountId) -> None:
         await self.connection.execute(delete(confirmation).where(confirmation.c.account_id == account_id))
+
+    async def remove_expired(self, at: datetime) -> None:
+        await self.connection.execute(delete(confirmation).where(confirmation.c.expires_at <= at))
 
 
 @frozen
@@ -147,6 +182,43 @@ class PostgresSessions:
             .where(session.c.account_id == changed.account_id, session.c.session_id == changed.id)
             .values(rows.session_row(changed))
         )
+
+    async def not_ended(self, account_id: AccountId) -> Sequence[Session]:
+        found = await self.connection.execute(
+            _not_ended(account_id).order_by(session.c.last_used_at.desc(), session.c.session_id.desc())
+        )
+        return [rows.session_from(row) for row in found.mappings()]
+
+    async def lock_not_ended(self, account_id: AccountId) -> Sequence[Session]:
+        found = await self.connection.execute(
+            _not_ended(account_id).order_by(session.c.session_id).with_for_update(key_share=True)
+        )
+        return [rows.session_from(row) for row in found.mappings()]
+
+    async def lock_expired(self, at: datetime, limit: int) -> Sequence[Session]:
+        found = await self.connection.execute(
+            select(session)
+            .where(session.c.ended_at.is_(None), session.c.refresh_expires_at <= at)
+            .order_by(session.c.session_id)
+            .limit(limit)
+            .with_for_update(key_share=True, skip_locked=True)
+        )
+        return [rows.session_from(row) for row in found.mappings()]
+
+    async def is_new_device(self, account_id: AccountId, fingerprint: Fingerprint, origin: Origin) -> bool:
+        same = (
+            session.c.fingerprint == fingerprint.text
+            if fingerprint.is_set
+            else session.c.user_agent.is_not_distinct_from(origin.user_agent)
+        )
+        # null where there is nothing to compare with: an account's first device is no news
+        found = await self.connection.scalar(
+            select(func.bool_or(same)).where(session.c.account_id == account_id)
+        )
+        return found is False
+
+    async def remove_ended(self, before: datetime) -> None:
+        await self.connection.execute(delete(session).where(session.c.ended_at < before))
 
 
 @frozen
@@ -214,6 +286,13 @@ class PostgresProfiles:
         if result.first() is None:
             raise UsernameTaken
 
+    async def remove(self, gone: Profile) -> None:
+        row = rows.profile_row(gone)
+        await self.connection.execute(
+            delete(profile_by_username).where(profile_by_username.c.username_folded == row["username_folded"])
+        )
+        await self.connection.execute(delete(profile).where(profile.c.profile_id == gone.id))
+
     async def search(self, prefix: str, limit: int) -> Sequence[Profile]:
         wanted = folded(prefix)
         found = await self.connection.execute(
@@ -229,6 +308,10 @@ class PostgresProfiles:
             .limit(limit)
         )
         return [rows.profile_from(row) for row in found.mappings()]
+
+
+def _not_ended(account_id: AccountId) -> Select[Any]:
+    return select(session).where(session.c.account_id == account_id, session.c.ended_at.is_(None))
 
 
 def _is_one_of(profile_ids: Sequence[ProfileId]) -> ColumnElement[bool]:
@@ -274,4 +357,9 @@ class PostgresLetters:
             update(letter)
             .where(letter.c.account_id == changed.account_id, letter.c.letter_id == changed.id)
             .values(rows.letter_row(changed))
+        )
+
+    async def remove_settled(self, before: datetime) -> None:
+        await self.connection.execute(
+            delete(letter).where(letter.c.outcome != Outcome.PREPARED, letter.c.created_at < before)
         )

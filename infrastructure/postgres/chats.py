@@ -101,6 +101,14 @@ class PostgresChats:
         )
         return [rows.member_from(row) for row in found.mappings()]
 
+    async def of(self, profile_id: ProfileId) -> Sequence[ChatId]:
+        found = await self._connection.scalars(
+            select(profile_chat.c.chat_id)
+            .where(profile_chat.c.profile_id == profile_id, profile_chat.c.left_at.is_(None))
+            .order_by(profile_chat.c.chat_id)
+        )
+        return [ChatId(chat_id) for chat_id in found]
+
     async def save(self, changed: Chat, events: Sequence[ChatEvent] = ()) -> None:
         kept = rows.chat_row(changed)
         head = rows.head_row(changed)

@@ -1,4 +1,5 @@
 import asyncio
+import logging
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,6 +8,8 @@ from attrs import frozen
 from application.ports.mailer import NotDelivered
 from domain.notification import Letter
 from infrastructure.smtp.writing import LetterWriter
+
+logger = logging.getLogger(__name__)
 
 
 @frozen(kw_only=True)
@@ -20,14 +23,16 @@ class Mailbox:
     writer: LetterWriter
     show: Callable[[str], None]
 
-    async def send(self, letter: Letter, token: str) -> None:
+    async def send(self, letter: Letter, token: str | None) -> None:
         data = self.writer.write(letter, token).as_bytes()
         name = f"{letter.created_at:%Y%m%d-%H%M%S}-{letter.id}.eml"
         try:
             await asyncio.to_thread(self._write, name, data)
         except OSError as error:
             raise NotDelivered(f"{self.folder}: {error.strerror}") from None
-        self.show(f"{letter.recipient.text}: {self.writer.link(token)}")
+        logger.info("letter %s (%s) is in the mailbox folder", letter.id, letter.template)
+        if token is not None:
+            self.show(f"{letter.recipient.text}: {self.writer.link(letter.template, token)}")
 
     def _write(self, name: str, data: bytes) -> None:
         # The link in it signs somebody in: for the owner's eyes. Whole or not there at all, for whoever watches the folder.

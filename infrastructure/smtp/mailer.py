@@ -1,4 +1,5 @@
 import asyncio
+import logging
 import ssl
 from contextlib import suppress
 from enum import StrEnum
@@ -10,6 +11,8 @@ from attrs import field, frozen
 from application.ports.mailer import NotDelivered
 from domain.notification import Letter
 from infrastructure.smtp.writing import LetterWriter
+
+logger = logging.getLogger(__name__)
 
 GOODBYE: Final = 1.0
 """Seconds to wait for the answer to QUIT."""
@@ -43,7 +46,24 @@ class SmtpMailer:
     server: MailServer
     writer: LetterWriter
 
-    async def send(self, letter: Letter, token: str) -> None:
+    async def send(self, letter: Letter, token: str | None) -> None:
+        try:
+            await self._send(letter, token)
+        except NotDelivered as failed:
+            # The reason is the server's, and no server is told the token before it takes the letter.
+            then = "given up" if failed.for_good else "to be tried again"
+            logger.warning(
+                "letter %s (%s), attempt %d: %s, %s",
+                letter.id,
+                letter.template,
+                letter.attempts,
+                failed.reason,
+                then,
+            )
+            raise
+        logger.info("letter %s (%s), attempt %d: sent", letter.id, letter.template, letter.attempts)
+
+    async def _send(self, letter: Letter, token: str | None) -> None:
         message = self.writer.write(letter, token)
         sender, recipient = message["From"].addresses[0].addr_spec, message["To"].addresses[0].addr_spec
         client = self._client()

@@ -1,10 +1,12 @@
 """
-Letters, written out: the texts are in ``letters/``, in Russian and English, as plain text and as HTML.
+Letters, written out: the texts are in ``letters/``, in Russian and English, as plain text and as HTML with our logo in it.
 
-The one thing in a letter that a stranger chose is the address it goes to. Python's parser of headers decodes encoded words
-inside addresses, line breaks included, so only plain addresses are written into a header at all.
+The one thing in a letter that a stranger chose is the address it goes to: what was said about a browser is shown as a
+name that we know, or not at all, so that nobody writes letters of their own through us. Python's parser of headers decodes
+encoded words inside addresses, line breaks included, so only plain addresses are written into a header at all.
 """
 
+import ipaddress
 import re
 from email.headerregistry import Address
 from email.message import EmailMessage
@@ -21,7 +23,13 @@ from domain.notification import Letter, Template
 
 SUBJECTS: Final = {
     Template.CONFIRM_EMAIL: "Подтвердите адрес почты · Confirm your e-mail address",
+    Template.RESET_PASSWORD: "Новый пароль · A new password",
+    Template.PASSWORD_CHANGED: "Пароль изменён · Your password was changed",
+    Template.NEW_DEVICE: "Вход с нового устройства · A new device signed in",
 }
+LOGO: Final = "logo"
+"""By this name the HTML finds the picture that comes with it."""
+LETTERS: Final = Path(__file__).parent / "letters"
 
 # An atom of RFC 5322, or of RFC 6531 where it is not ASCII. The Email value has no blanks and controls already.
 DOT_ATOM: Final = re.compile(r"[\w!#$%&'*+/=?^`{|}~-]+(?:\.[\w!#$%&'*+/=?^`{|}~-]+)*")
@@ -45,9 +53,45 @@ def mailable(email: Email) -> Address:
     return Address(username=local, domain=domain)
 
 
+PROGRAMS: Final = (
+    ("Edg", "Edge"),
+    ("OPR/", "Opera"),
+    ("YaBrowser/", "Yandex Browser"),
+    ("Firefox/", "Firefox"),
+    ("Chrome/", "Chrome"),
+    ("Safari/", "Safari"),
+)
+SYSTEMS: Final = (
+    ("Windows", "Windows"),
+    ("Android", "Android"),
+    ("iPhone", "iPhone"),
+    ("iPad", "iPad"),
+    ("Mac OS X", "macOS"),
+    ("Linux", "Linux"),
+)
+"""Each claims to be those after it as well."""
+
+
+def _program(user_agent: str | None) -> str | None:
+    """What it calls itself, in our words; None where it is nothing that we know."""
+    named = [
+        next((name for mark, name in known if mark in user_agent), None)
+        for known in (PROGRAMS, SYSTEMS)
+        if user_agent
+    ]
+    return ", ".join(name for name in named if name) or None
+
+
+def _network_address(text: str | None) -> str | None:
+    try:
+        return str(ipaddress.ip_address(text or ""))
+    except ValueError:
+        return None
+
+
 def _templates() -> Environment:
     return Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "letters"),
+        loader=FileSystemLoader(LETTERS),
         autoescape=select_autoescape(["html"]),
         undefined=StrictUndefined,
         keep_trailing_newline=True,
@@ -59,13 +103,20 @@ class LetterWriter:
     sender: Address
     confirm_url: str
     """Where a confirmation's link leads, without the token."""
+    reset_url: str
+    """And that of a forgotten password."""
     _templates: Environment = field(factory=_templates, init=False, repr=False)
 
-    def link(self, token: str) -> str:
-        return f"{self.confirm_url}?{urlencode({'token': token})}"
+    _logo: bytes = field(factory=(LETTERS / "logo.png").read_bytes, init=False, repr=False)
 
-    def write(self, letter: Letter, token: str) -> EmailMessage:
+    def link(self, template: Template, token: str) -> str:
+        page = self.reset_url if template is Template.RESET_PASSWORD else self.confirm_url
+        return f"{page}?{urlencode({'token': token})}"
+
+    def write(self, letter: Letter, token: str | None) -> EmailMessage:
         """
+        ``token`` is what its link carries, if it has one.
+
         Raises:
             NotDelivered: No mail can be sent to its recipient.
         """
@@ -77,9 +128,24 @@ class LetterWriter:
         # The same each time it is sent: where a letter comes twice, mail programs may show one.
         message["Message-ID"] = f"<{letter.id}@{self.sender.domain}>"
         message["Auto-Submitted"] = "auto-generated"
-        known = {"link": self.link(token), "expires_at": letter.link_expires_at}
+        known = {
+            "subject": SUBJECTS[letter.template],
+            "link": None if token is None else self.link(letter.template, token),
+            "expires_at": letter.good_until,
+            "happened_at": letter.created_at,
+            "address": _network_address(letter.origin.address),
+            "program": _program(letter.origin.user_agent),
+            "logo": LOGO,
+        }
         message.set_content(self._templates.get_template(f"{letter.template}.txt").render(known))
-        message.add_alternative(
+        html = EmailMessage()
+        html.set_content(
             self._templates.get_template(f"{letter.template}.html").render(known), subtype="html"
         )
+        html.add_related(
+            self._logo, "image", "png", cid=f"<{LOGO}>", disposition="inline", filename="logo.png"
+        )
+        del html["MIME-Version"]
+        message.make_alternative()
+        message.attach(html)
         return message

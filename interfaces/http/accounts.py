@@ -38,6 +38,10 @@ class Accounts:
             Endpoint("GET", f"{at}/email/status/", self.email_status),
             Endpoint("POST", f"{at}/email/confirm/", self.confirm_email),
             Endpoint("POST", f"{at}/token/refresh/", self.refresh),
+            Endpoint("POST", f"{at}/token/redeem/", self.redeem_token),
+            Endpoint("POST", f"{at}/password/reset/", self.reset_password),
+            Endpoint("POST", f"{at}/password/set/", self.set_password),
+            Endpoint("DELETE", f"{at}/me/", self.close_account),
         ]
 
     @described(
@@ -49,7 +53,7 @@ class Accounts:
         is_public=True,
     )
     async def sign_up(self, request: Request) -> Response:
-        command = codec.SIGN_UP.decode(await json_object(request), within="body")
+        command = codec.SIGN_UP.decode(await json_object(request), within="body", known=_known(request))
         signed_up = await self.messenger.sign_up(command)
         return success(codec.account_json(signed_up.account_id, signed_up.email))
 
@@ -87,9 +91,7 @@ class Accounts:
             access_token=find_bearer(request.headers), refresh_token=request.cookies.get(REFRESH_COOKIE)
         )
         await self.messenger.sign_out(command)
-        return success(
-            None, {"Set-Cookie": self._cookie('""', "; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT")}
-        )
+        return self._signed_out()
 
     @described(
         summary="Who I am",
@@ -110,7 +112,7 @@ class Accounts:
         asked = query(request)
         if "email" not in asked:
             return success({"exists": False})
-        command = codec.EMAIL_STATUS.decode(asked, within="query")
+        command = codec.EMAIL_STATUS.decode(asked, within="query", known=_known(request))
         return success({"exists": await self.messenger.email_status(command)})
 
     @described(
@@ -141,6 +143,35 @@ class Accounts:
             await json_object(request), within="body", known={"token": token}
         )
         return self._signed_in(await self.messenger.refresh(command))
+
+    async def redeem_token(self, request: Request) -> Response:
+        body = await json_object(request)
+        command = codec.REDEEM_TOKEN.decode(body, within="body", known=_known(request))
+        return self._signed_in(await self.messenger.redeem_token(command))
+
+    async def reset_password(self, request: Request) -> Response:
+        body = await json_object(request)
+        command = codec.RESET_PASSWORD.decode(body, within="body", known=_known(request))
+        await self.messenger.reset_password(command)
+        return success(None)
+
+    async def set_password(self, request: Request) -> Response:
+        actor = await actor_of(request, self.messenger)
+        body = await json_object(request)
+        command = codec.SET_PASSWORD.decode(body, within="body", known=_known(request))
+        await self.messenger.set_password(actor, command)
+        return success(None)
+
+    async def close_account(self, request: Request) -> Response:
+        actor = await actor_of(request, self.messenger)
+        body = await json_object(request)
+        command = codec.CLOSE_ACCOUNT.decode(body, within="body", known=_known(request))
+        await self.messenger.close_account(actor, command)
+        return self._signed_out()
+
+    def _signed_out(self) -> Response:
+        gone = self._cookie('""', "; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT")
+        return success(None, {"Set-Cookie": gone})
 
     def _signed_in(self, signed_in: SignedIn) -> Response:
         cookie = self._cookie(signed_in.refresh_token)

@@ -28,6 +28,20 @@ def _source(page: str, tag: str) -> str:
     return f"'sha256-{b64encode(sha256(content.encode()).digest()).decode()}'"
 
 
+def headers_of(page: str) -> dict[str, str]:
+    """A page that a letter leads to runs its own script and asks this server, and nothing else."""
+    policy = (
+        f"default-src 'none'; script-src {_source(page, 'script')}; style-src {_source(page, 'style')}; "
+        "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+    return {
+        "Content-Security-Policy": policy,
+        "Referrer-Policy": "no-referrer",  # the address holds the token
+        "Cache-Control": "no-store",
+        "X-Content-Type-Options": "nosniff",
+    }
+
+
 @frozen
 class ConfirmationPage:
     path: str
@@ -42,20 +56,7 @@ class ConfirmationPage:
             .replace("{confirm_url}", escape(f"{accounts}/email/confirm/"))
             .replace("{sign_out_url}", escape(f"{accounts}/sign-out/"))
         )
-        policy = (
-            f"default-src 'none'; script-src {_source(page, 'script')}; style-src {_source(page, 'style')}; "
-            "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-        )
-        return cls(
-            options.confirm_path,
-            page,
-            {
-                "Content-Security-Policy": policy,
-                "Referrer-Policy": "no-referrer",  # the address holds the token
-                "Cache-Control": "no-store",
-                "X-Content-Type-Options": "nosniff",
-            },
-        )
+        return cls(options.confirm_path, page, headers_of(page))
 
     def routes(self) -> list[Endpoint]:
         return [Endpoint("GET", self.path, self.show)]

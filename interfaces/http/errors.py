@@ -18,7 +18,8 @@ from starlette.types import ExceptionHandler
 from application.chats.create import KeyReused
 from application.errors import ApplicationError, NotAuthenticated, OutcomeUnknown, Overloaded, Unavailable
 from application.messages.send import NonceReused
-from domain.account import AlreadyConfirmed, EmailTaken
+from application.ports.limiter import TooManyRequests
+from domain.account import AlreadyConfirmed, EmailTaken, PasswordUnfit, PasswordWrong
 from domain.chat import (
     ChatNotFound,
     MembersNotFound,
@@ -28,11 +29,13 @@ from domain.chat import (
 )
 from domain.errors import Conflict, DomainError, Forbidden, Invalid, Limited, NotFound
 from domain.profile import ProfileNotFound, UsernameTaken
+from domain.session import SessionNotFound
 from interfaces.http.envelope import Refusal, bare
 from interfaces.http.limits import nothing_left
 from interfaces.http.middleware import BodyTooLarge
 from interfaces.http.problem import is_wished, problem, refused_as_wished
-from interfaces.wire.validation import RequestInvalid, Unreadable, echo
+from interfaces.wire.faults import UNFIT
+from interfaces.wire.validation import FieldFault, RequestInvalid, Unreadable, echo
 
 Refusals = Mapping[type[Exception], Refusal]
 
@@ -47,6 +50,8 @@ STATUS_OF: Final[Mapping[type[DomainError], int]] = {
 LEAVES: Final[Refusals] = {
     EmailTaken: Refusal(409, "ACCOUNT_ALREADY_EXISTS", "Account already exists"),
     UsernameTaken: Refusal(409, "USERNAME_TAKEN", "Username already taken"),
+    SessionNotFound: Refusal(404, "NOT_FOUND", "Session not found"),
+    PasswordWrong: Refusal(403, "PASSWORD_WRONG", "Password wrong"),
     ProfileNotFound: Refusal(404, "NOT_FOUND", "Profile not found"),
     BodyTooLarge: Refusal(413, "BODY_TOO_LARGE", "Request body too large"),
     OutcomeUnknown: Refusal(503, "OUTCOME_UNKNOWN", "Nobody can tell whether this was done"),
@@ -115,12 +120,18 @@ def _too_frequent(error: TooFrequent) -> Refusal:
     )
 
 
+def _too_many(error: TooManyRequests) -> Refusal:
+    wait = max(1, ceil(error.wait))
+    return Refusal(429, "TOO_MANY_REQUESTS", f"Too many requests. Wait {wait}s", {"Retry-After": str(wait)})
+
+
 SAYING_MORE: Final[Mapping[type[Exception], Callable[[Any], Refusal]]] = {
     NotAuthenticated: _not_authenticated,
     MembersNotFound: _members_not_found,
     NonceReused: _nonce_reused,
     KeyReused: _key_reused,
     TooFrequent: _too_frequent,
+    TooManyRequests: _too_many,
     AlreadyConfirmed: _already_confirmed,
     Unavailable: _later("DATA_ERROR", "DataBase error"),
     Overloaded: _later("OVERLOADED", "Too much waits already"),
@@ -171,13 +182,16 @@ def _framework_refusal(error: HTTPException) -> Refusal:
 
 
 def exception_handlers(*, original_statuses: bool) -> dict[type[Exception], ExceptionHandler]:
+    invalid = validation_status(original_statuses=original_statuses)
+
     async def refuse(request: Request, error: Exception) -> Response:
         match error:
             case RequestInvalid():
-                return refused_as_wished(
-                    request.scope,
-                    validation_refusal(error, validation_status(original_statuses=original_statuses)),
-                )
+                return refused_as_wished(request.scope, validation_refusal(error, invalid))
+            case PasswordUnfit():
+                # What may be chosen is an operator's decision, which the codec does not know; it reads as if it did.
+                unfit = RequestInvalid((FieldFault(("body", "password"), UNFIT[type(error)]),))
+                return refused_as_wished(request.scope, validation_refusal(unfit, invalid))
             case Unreadable():
                 if is_wished(request.headers):
                     return problem(request.scope, UNREADABLE)

@@ -27,6 +27,8 @@ class HttpOptions:
     """In bytes."""
     confirm_path: str = "/confirm-email"
     """Where the link in a confirmation letter leads, prefix and all."""
+    new_password_path: str = "/setup-new-password"  # noqa: S105  # a path, no password
+    """Where the link in the letter for a forgotten password leads, prefix and all."""
     docs: bool = True
     """Whether there is a document, and pages to read it."""
     docs_path: str = "/docs"

@@ -9,9 +9,14 @@ from typing import Final
 import orjson
 from attrs import frozen
 
+from application.accounts.close import CloseAccount
 from application.accounts.confirm_email import ConfirmEmail
 from application.accounts.email_status import EmailStatus
+from application.accounts.redeem import RedeemToken
 from application.accounts.refresh import Refresh
+from application.accounts.reset_password import ResetPassword
+from application.accounts.sessions import RevokeSession
+from application.accounts.set_password import SetPassword
 from application.accounts.sign_in import SignIn
 from application.accounts.sign_up import SignUp
 from application.actor import Actor
@@ -39,11 +44,11 @@ from application.views import (
 from domain.account import EMAIL_LIMIT, PASSWORD_LIMIT, Email, EmailIncorrect, Password
 from domain.chat import DESCRIPTION_LIMIT
 from domain.chat import NAME_LIMIT as CHAT_NAME_LIMIT
-from domain.ids import AccountId, ChatId, MessageId, ProfileId, Seq
+from domain.ids import AccountId, ChatId, MessageId, ProfileId, Seq, SessionId
 from domain.message import BODY_LIMIT, NONCE_LIMIT, Body, BodyTooLong, EmptyBody, Nonce
 from domain.profile import NAME_LIMIT, USERNAME_LIMITS, Name, Phone, Profile, Username
 from domain.role import Role
-from domain.session import FINGERPRINT_LIMIT, Fingerprint
+from domain.session import FINGERPRINT_LIMIT, Fingerprint, Session
 from interfaces.wire import answers
 from interfaces.wire.faults import (
     NO_AT_SIGN,
@@ -216,6 +221,20 @@ CONFIRM_EMAIL: Final = shape(
     fingerprint=Reads(_own_fingerprint, absent=None),
 )
 
+REDEEM_TOKEN: Final = shape(
+    RedeemToken,
+    token=Reads(_presented, name="confirmationToken", secret=True, absent=None),
+    fingerprint=Reads(_own_fingerprint, absent=None),
+)
+
+RESET_PASSWORD: Final = shape(ResetPassword, email=Reads(_email))
+
+SET_PASSWORD: Final = shape(SetPassword, password=Reads(_password, secret=True))
+
+REVOKE_SESSION: Final = shape(RevokeSession, session_id=Reads(identity))
+
+CLOSE_ACCOUNT: Final = shape(CloseAccount, password=Reads(_text, secret=True))
+
 REFRESH: Final = shape(Refresh, fingerprint=Reads(_fingerprint))
 
 EMAIL_STATUS: Final = shape(EmailStatus, email=Reads(_email))
@@ -332,6 +351,19 @@ def account_json(account_id: AccountId, email: str) -> answers.Account:
 
 def actor_json(actor: Actor) -> answers.Me:
     return {**account_json(actor.account_id, actor.email), "profileId": actor.profile_id}
+
+
+def session_json(session: Session, own: SessionId) -> Json:
+    named = session.fingerprint
+    return {
+        "id": session.id,
+        "fingerprint": named.text if named.is_set else None,
+        "createdAt": moment(session.created_at),
+        "lastUsedAt": moment(session.last_used_at),
+        "userAgent": session.origin.user_agent,
+        "address": session.origin.address,
+        "current": session.id == own,
+    }
 
 
 def profile_json(profile: ProfileView) -> answers.Profile:

@@ -10,7 +10,7 @@ from typing import Final
 
 from attrs import frozen
 
-from domain.account import EmailIncorrect, PasswordUnfit
+from domain.account import EmailIncorrect, PasswordCommon, PasswordUnfit
 from domain.errors import Invalid
 from domain.message import UnstorableText
 from domain.profile import NameUnfit, PhoneUnfit, UsernameUnfit
@@ -42,6 +42,7 @@ NOT_AN_IDENTITY: Final = Fault("uuid_type", "UUID input should be a string, byte
 NOT_A_ROLE: Final = Fault("enum", "Input should be 'owner', 'admin' or 'member'")
 
 EMAIL_INCORRECT: Final = Fault("value_error", "Value error, Email incorrect")
+PASSWORD_COMMON: Final = Fault("value_error", "Value error, Password too common")
 PASSWORD_INVALID: Final = Fault("value_error", "Value error, Password invalid")
 MEMBERS_REPEATED: Final = Fault("value_error", "Value error, Список участников содержит дубликаты")
 NO_AT_SIGN: Final = Fault(
@@ -77,6 +78,7 @@ def not_an_identity(what: str) -> Fault:
 
 UNFIT: Final[Mapping[type[Invalid], Fault]] = {
     EmailIncorrect: EMAIL_INCORRECT,
+    PasswordCommon: PASSWORD_COMMON,
     PasswordUnfit: PASSWORD_INVALID,
     FingerprintTooLong: too_long(FINGERPRINT_LIMIT),
     NameUnfit: NAME_UNFIT,

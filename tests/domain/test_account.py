@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
+from attrs import evolve
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -11,12 +12,16 @@ from domain.account import (
     EMAIL_LIMIT,
     PASSWORD_LIMIT,
     Account,
+    AccountClosed,
     AlreadyConfirmed,
     Confirmation,
     Email,
     EmailIncorrect,
     Password,
+    PasswordCommon,
     PasswordHash,
+    PasswordPattern,
+    PasswordRule,
     PasswordUnfit,
 )
 from domain.errors import Invalid
@@ -40,7 +45,7 @@ def is_email(text: str) -> bool:
 
 def is_password(text: str) -> bool:
     try:
-        Password(text)
+        PasswordRule().check(Password(text))
     except PasswordUnfit:
         return False
     return True
@@ -101,6 +106,32 @@ def test_hostile_passwords_are_refused_in_no_time(text: str) -> None:
 @pytest.mark.parametrize("character", ["\0", "\x0b", "\x7f", "\u2028", "\u200b", "\u202e", "\ud800", "\xa0"])
 def test_an_address_is_printable(character: str) -> None:
     assert not is_email(f"a{character}b@example.com")
+
+
+def test_what_a_pattern_demands() -> None:
+    def fits(pattern: PasswordPattern, text: str) -> bool:
+        try:
+            PasswordRule(pattern=pattern).check(Password(text))
+        except PasswordUnfit:
+            return False
+        return True
+
+    asked = ["12345678", "abcdefgh", "Abcdefgh", "Abcdefg1", "парольпа", "парольп1"]
+    allowed = {pattern: [text for text in asked if fits(pattern, text)] for pattern in PasswordPattern}
+    assert allowed == {
+        PasswordPattern.LETTERS: ["Abcdefgh", "Abcdefg1", "парольпа", "парольп1"],
+        PasswordPattern.LETTERS_AND_DIGIT: ["Abcdefg1", "парольп1"],
+        PasswordPattern.LENGTH: asked,
+    }
+
+
+def test_common_ones_are_common_in_any_case() -> None:
+    rule = PasswordRule(common=frozenset({"password1"}))
+    for text in ("Password1", "PASSWORd1"):
+        with pytest.raises(PasswordCommon):
+            rule.check(Password(text))
+    rule.check(Password("Password1x"))
+    assert "password1" not in repr(rule)
 
 
 def test_lengths() -> None:
@@ -172,6 +203,30 @@ def test_confirming_activates_the_password_that_was_given_with_the_letter() -> N
     with pytest.raises(AlreadyConfirmed) as refusal:
         account.confirm(confirmation(account.id), at=NOW)
     assert refusal.value.account_id == account.id
+
+
+def test_redeeming_confirms_what_was_not_confirmed_and_changes_nothing_else() -> None:
+    account = Account(id=AccountId(uuid4()), email=Email("new@example.com"), created_at=NOW)
+    forgotten = evolve(confirmation(account.id), password_hash=None)
+    account.redeem(forgotten, at=NOW)
+    assert (account.is_confirmed, account.password_hash) == (True, None)
+    account.change_password(PasswordHash("chosen"))
+    account.redeem(confirmation(account.id, "NEW@example.com", "another"), at=NOW + timedelta(days=1))
+    assert (account.confirmed_at, account.email.text) == (NOW, "new@example.com")
+    assert account.password_hash == PasswordHash("chosen")
+
+
+def test_closing_is_once_and_for_good() -> None:
+    account = Account(
+        id=AccountId(uuid4()),
+        email=Email("new@example.com"),
+        created_at=NOW,
+        password_hash=PasswordHash("chosen"),
+    )
+    account.close(at=NOW)
+    assert (account.closed_at, account.password_hash) == (NOW, None)
+    with pytest.raises(AccountClosed):
+        account.close(at=NOW)
 
 
 def test_who_an_account_is_never_changes() -> None:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from domain.account import Confirmation, Email, PasswordHash
 from domain.ids import AccountId, ConfirmationId, LetterId
-from domain.notification import LONGEST_PAUSE, Letter, Outcome, pause_after
+from domain.notification import LONGEST_PAUSE, Letter, Outcome, Template, pause_after
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 LEASE = timedelta(minutes=5)
@@ -77,6 +77,25 @@ def test_a_late_failure_says_nothing_about_a_later_attempt(letter: Letter) -> No
 def test_a_letter_whose_link_has_expired_is_not_sent(letter: Letter) -> None:
     assert not letter.claim(at=NOW + timedelta(days=2), lease=LEASE)
     assert (letter.outcome, letter.reason, letter.attempts) == (Outcome.ERROR, "expired", 0)
+
+
+def test_news_gets_old() -> None:
+    news = Letter.reporting(
+        Template.NEW_DEVICE,
+        id=LetterId(uuid4()),
+        account_id=AccountId(uuid4()),
+        recipient=Email("one@example.com"),
+        at=NOW,
+    )
+    assert news.link is None
+    assert news.claim(at=NOW + timedelta(days=7) - timedelta(microseconds=1), lease=timedelta(0))
+    assert not news.claim(at=NOW + timedelta(days=7), lease=LEASE)
+
+
+def test_one_that_is_dropped_is_never_due(letter: Letter) -> None:
+    letter.drop("nobody has this address")
+    assert (letter.outcome, letter.reason) == (Outcome.ERROR, "nobody has this address")
+    assert not letter.is_due(NOW)
 
 
 def test_one_that_kills_its_sender_goes_behind_the_others(letter: Letter) -> None:

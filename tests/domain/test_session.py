@@ -17,7 +17,7 @@ from domain.session import (
     Origin,
     Session,
     SessionOver,
-    TokenSuperseded,
+    TokenExpired,
 )
 
 NOW = datetime(2026, 1, 1, 12, 0, 0, 654321, tzinfo=UTC)
@@ -41,6 +41,13 @@ def opened(at: datetime = NOW) -> Session:
 def refreshed(session: Session, token_id: str, number: int, at: datetime) -> None:
     fresh = LIFETIMES.pair(access_id=f"a{number}", refresh_id=f"r{number}", at=at)
     assert session.refresh(token_id, DEVICE, fresh, at=at, grace=GRACE) is None
+
+
+def reused(session: Session, token_id: str, at: datetime) -> None:
+    fresh = LIFETIMES.pair(access_id="a-reused", refresh_id="r-reused", at=at)
+    ended = session.refresh(token_id, DEVICE, fresh, at=at, grace=GRACE)
+    assert ended is not None
+    assert ended.reason is session.ended_because is SessionEnd.REUSED
 
 
 @pytest.mark.parametrize("text", [None, "", "   ", "\n"])
@@ -83,19 +90,19 @@ def test_within_the_grace_the_last_exchange_is_repeated() -> None:
     given_then = session.pair
     refreshed(session, "r0", 2, NOW + GRACE - timedelta(microseconds=1))
     assert session.pair == given_then
-    with pytest.raises(TokenSuperseded):
-        refreshed(session, "r0", 3, NOW + GRACE)
-    assert session.ended_at is None, "what to do about reuse is for a later issue"
+    reused(session, "r0", NOW + GRACE)
+    assert session.pair == given_then
 
 
 def test_the_grace_is_for_the_last_token_alone() -> None:
     session = opened()
     refreshed(session, "r0", 1, NOW)
     refreshed(session, "r1", 2, NOW)
-    with pytest.raises(TokenSuperseded):
-        refreshed(session, "r0", 3, NOW)
     refreshed(session, "r1", 3, NOW)
     assert session.pair.refresh_id == "r2"
+    reused(session, "r0", NOW)
+    with pytest.raises(SessionOver):
+        refreshed(session, "r2", 4, NOW)
 
 
 def test_the_right_token_from_another_device_ends_the_session() -> None:
@@ -113,18 +120,22 @@ def test_the_right_token_from_another_device_ends_the_session() -> None:
         refreshed(session, "r0", 1, NOW)
 
 
-def test_the_wrong_token_from_another_device_ends_nothing() -> None:
+def test_a_used_token_ends_the_session_from_whichever_device_it_comes() -> None:
     session = opened()
-    fresh = LIFETIMES.pair(access_id="a1", refresh_id="r1", at=NOW)
-    with pytest.raises(TokenSuperseded):
-        session.refresh("guess", Fingerprint("other"), fresh, at=NOW, grace=GRACE)
-    assert session.ended_at is None
+    refreshed(session, "r0", 1, NOW)
+    fresh = LIFETIMES.pair(access_id="a2", refresh_id="r2", at=NOW)
+    ended = session.refresh("r0", Fingerprint("other"), fresh, at=NOW + GRACE, grace=GRACE)
+    assert ended is not None
+    assert ended.reason is SessionEnd.REUSED
 
 
 def test_a_refresh_token_lasts_60_days() -> None:
     session = opened(NOW.replace(microsecond=0))
-    with pytest.raises(TokenSuperseded):
-        refreshed(session, "r0", 1, NOW.replace(microsecond=0) + timedelta(days=60))
+    end = NOW.replace(microsecond=0) + timedelta(days=60)
+    assert session.is_live(end - timedelta(microseconds=1))
+    assert not session.is_live(end)
+    with pytest.raises(TokenExpired):
+        refreshed(session, "r0", 1, end)
 
 
 def test_a_session_ends_once() -> None:
@@ -165,8 +176,7 @@ class OneFamily(RuleBasedStateMachine):
         if in_grace:
             refreshed(self.session, token_id, next(self.numbers), self.now)
         else:
-            with pytest.raises(TokenSuperseded):
-                refreshed(self.session, token_id, next(self.numbers), self.now)
+            reused(self.session, token_id, self.now)
         assert self.session.pair == before
 
     @invariant()

@@ -29,9 +29,30 @@ async def test_the_same_exchange_within_the_grace_gives_the_same_tokens(people: 
     second = await people.refresh_with(first.refresh_token)
     people.clock.pass_by(seconds=9.9)
     assert await people.refresh_with(first.refresh_token) == second
-    people.clock.pass_by(seconds=0.1)
-    assert await refusal(people, first.refresh_token) == "token_invalid"
     await people.actor(second)
+
+
+async def test_a_used_token_ends_its_family(people: AccountsWorld) -> None:
+    first = await people.join("one@example.com")
+    actor = await people.actor(first)
+    elsewhere = await people.sign_in_as("one@example.com", device="elsewhere")
+    second = await people.refresh_with(first.refresh_token)
+    people.clock.pass_by(seconds=10)
+    assert await refusal(people, first.refresh_token) == "token_invalid"
+    assert people.published == [
+        SessionEnded(
+            profile_id=actor.profile_id,
+            session_id=first.session_id,
+            reason=SessionEnd.REUSED,
+            at=people.clock.now(),
+        )
+    ]
+    with pytest.raises(NotAuthenticated):
+        await people.actor(second)
+    assert await refusal(people, second.refresh_token) == "token_invalid"
+    await people.actor(elsewhere)
+    assert await refusal(people, first.refresh_token) == "token_invalid"
+    assert len(people.published) == 1, "it ended once"
 
 
 async def test_twenty_exchanges_of_one_token_give_one_pair(people: AccountsWorld) -> None:

@@ -4,7 +4,7 @@ from typing import Literal
 import bcrypt
 import pytest
 from argon2 import PasswordHasher
-from attrs import define
+from attrs import define, evolve
 from typing_extensions import override
 
 from application.accounts.sign_in import SignIn
@@ -159,14 +159,7 @@ class SlowToVerify:
 async def test_a_password_that_changes_meanwhile_lets_nobody_in(people: AccountsWorld) -> None:
     await people.join("one@example.com")
     slow = SlowToVerify(people.passwords, asyncio.Event(), asyncio.Event())
-    handler = type(people.sign_in)(
-        begin=people.begin,
-        clock=people.clock,
-        passwords=slow,
-        tokens=people.tokens,
-        open_session=people.sign_in.open_session,
-        updates=people.updates,
-    )
+    handler = evolve(people.sign_in, passwords=slow)
     command = SignIn(email=Email("one@example.com"), password=PASSWORD, fingerprint=Fingerprint("x"))
     signing_in = asyncio.create_task(handler(command))
     await slow.verified.wait()

@@ -15,9 +15,9 @@ class Carrier:
     """A mail server that answers as it is told, and sees what the worker sees."""
 
     answer: Callable[[Letter], Awaitable[None]]
-    seen: list[str] = field(factory=list)
+    seen: list[str | None] = field(factory=list)
 
-    async def send(self, letter: Letter, token: str) -> None:
+    async def send(self, letter: Letter, token: str | None) -> None:
         self.seen.append(token)
         await self.answer(letter)
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from domain.account import Account, Confirmation, Email, PasswordHash
 from domain.events import SessionEnd
 from domain.ids import AccountId, ConfirmationId, LetterId, ProfileId, SessionId
-from domain.notification import Letter, Outcome, Template
+from domain.notification import Letter, Link, Outcome, Template
 from domain.profile import Name, Phone, Profile, Username
 from domain.session import Fingerprint, Origin, Pair, Session
 from infrastructure.postgres import account_rows as rows
@@ -30,16 +30,18 @@ accounts = st.builds(
     password_hash=st.none() | hashes,
     created_at=moments,
     confirmed_at=st.none() | moments,
+    closed_at=st.none() | moments,
 )
 confirmations = st.builds(
     Confirmation,
     id=confirmation_ids,
     account_id=account_ids,
     email=emails,
-    password_hash=hashes,
+    password_hash=st.none() | hashes,
     issued_at=moments,
     expires_at=moments,
 )
+origins = st.builds(Origin, user_agent=st.none() | texts, address=st.none() | texts)
 pairs = st.builds(
     Pair,
     access_id=texts,
@@ -54,7 +56,7 @@ sessions = st.builds(
     account_id=account_ids,
     profile_id=profile_ids,
     fingerprint=st.builds(Fingerprint, st.none() | texts),
-    origin=st.builds(Origin, user_agent=st.none() | texts, address=st.none() | texts),
+    origin=origins,
     pair=pairs,
     previous_refresh_id=st.none() | texts,
     rotated_at=st.none() | moments,
@@ -69,9 +71,8 @@ letters = st.builds(
     account_id=account_ids,
     template=st.sampled_from(Template),
     recipient=emails,
-    confirmation_id=confirmation_ids,
-    link_issued_at=moments,
-    link_expires_at=moments,
+    link=st.none() | st.builds(Link, confirmation_id=confirmation_ids, issued_at=moments, expires_at=moments),
+    origin=origins,
     created_at=moments,
     next_attempt_at=moments,
     attempts=st.integers(0, 1000),

@@ -18,7 +18,9 @@ from tests.infrastructure.smtp.sink import Certificate, Sink, serving
 @pytest.fixture
 def writer() -> LetterWriter:
     return LetterWriter(
-        sender=Address("Мессенджер", "robot", "example.com"), confirm_url="https://chat.example/confirm-email"
+        sender=Address("Мессенджер", "robot", "example.com"),
+        confirm_url="https://chat.example/confirm-email",
+        reset_url="https://chat.example/setup-new-password",
     )
 
 

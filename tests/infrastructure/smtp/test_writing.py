@@ -2,14 +2,20 @@ import email
 import email.policy
 from email.headerregistry import Address
 from email.message import EmailMessage
+from uuid import uuid4
 
 import pytest
+from attrs import evolve
 from hypothesis import example, given, reject
 from hypothesis import strategies as st
 
 from application.ports.mailer import NotDelivered
 from domain.account import Email, EmailIncorrect
+from domain.ids import AccountId, LetterId
+from domain.notification import Letter, Template
+from domain.session import Origin
 from infrastructure.smtp.writing import LetterWriter, mailable
+from tests.accounts_world import START
 from tests.infrastructure.smtp.sink import letter_to
 
 TOKEN = "eyJ0.eyJ1.c2ln"
@@ -41,8 +47,73 @@ def test_both_languages_as_text_and_as_html(writer: LetterWriter) -> None:
     assert message["Subject"] == "Подтвердите адрес почты · Confirm your e-mail address"
 
 
+FIREFOX = "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0"
+
+
+def bodies(writer: LetterWriter, letter: Letter) -> list[str]:
+    """The plain text and the HTML, as whoever receives them reads them."""
+    token = TOKEN if letter.link else None
+    received = email.message_from_bytes(writer.write(letter, token).as_bytes(), policy=email.policy.default)
+    assert isinstance(received, EmailMessage)
+    found = [received.get_body((kind,)) for kind in ("plain", "html")]
+    return [body.get_content() for body in found if body is not None]
+
+
+def reporting(template: Template, **origin: str) -> Letter:
+    return Letter.reporting(
+        template,
+        id=LetterId(uuid4()),
+        account_id=AccountId(uuid4()),
+        recipient=Email("one@example.com"),
+        at=START,
+        origin=Origin(**origin),
+    )
+
+
+@pytest.mark.parametrize("template", [Template.PASSWORD_CHANGED, Template.NEW_DEVICE])
+def test_a_report_says_when_and_from_where(writer: LetterWriter, template: Template) -> None:
+    written = bodies(writer, reporting(template, user_agent=FIREFOX, address="2001:db8::1"))
+    assert len(written) == 2
+    for text in written:
+        for part in ("Здравствуйте", "Hello", "23.11.2026 03:32 UTC", "2026-11-23 03:32 UTC"):
+            assert part in text
+        assert text.count("2001:db8::1") == text.count("Firefox, Windows") == 2
+        assert "http" not in text, "it asks nobody to follow a link"
+
+
+@pytest.mark.parametrize("template", list(Template))
+def test_nobody_writes_letters_through_us(writer: LetterWriter, template: Template) -> None:
+    evil = {"user_agent": "Win <b>a prize</b> at http://evil.example", "address": "evil.example"}
+    for text in bodies(writer, reporting(template, **evil)):
+        assert "evil" not in text
+        assert "prize" not in text
+
+
+def test_the_letter_for_a_forgotten_password_leads_to_its_page(writer: LetterWriter) -> None:
+    confirming = letter_to("new@example.com")
+    assert confirming.link is not None
+    letter = evolve(confirming, template=Template.RESET_PASSWORD)
+    for text in bodies(writer, letter):
+        assert f"https://chat.example/setup-new-password?token={TOKEN}" in text
+        assert "confirm-email" not in text
+
+
+def test_the_logo_comes_with_the_letter(writer: LetterWriter) -> None:
+    message = written(writer, "new@example.com")
+    (logo,) = [part for part in message.walk() if part.get_content_type() == "image/png"]
+    assert logo["Content-ID"] == "<logo>"
+    assert logo.get_content_disposition() == "inline"
+    html = message.get_body(("html",))
+    assert html is not None
+    assert 'src="cid:logo"' in html.get_content()
+    assert logo.get_payload(decode=True).startswith(b"\x89PNG")  # type: ignore[union-attr]  # bytes, if decoded
+
+
 def test_tokens_cannot_break_a_link(writer: LetterWriter) -> None:
-    assert writer.link('a&b=c d"<') == "https://chat.example/confirm-email?token=a%26b%3Dc+d%22%3C"
+    assert (
+        writer.link(Template.CONFIRM_EMAIL, 'a&b=c d"<')
+        == "https://chat.example/confirm-email?token=a%26b%3Dc+d%22%3C"
+    )
 
 
 ORDINARY = st.text(
@@ -66,7 +137,11 @@ def test_no_address_can_change_a_header(local: str, domain: str) -> None:
         address = Email(f"{local}@{domain}").text
     except EmailIncorrect:
         reject()
-    writer = LetterWriter(sender=Address("", "robot", "example.com"), confirm_url="https://chat.example/c")
+    writer = LetterWriter(
+        sender=Address("", "robot", "example.com"),
+        confirm_url="https://chat.example/c",
+        reset_url="https://chat.example/r",
+    )
     try:
         message = written(writer, address)
     except NotDelivered:

@@ -20,7 +20,15 @@ def upgrade() -> None:
         sa.Column("password_hash", sa.Text(), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("confirmed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("account_id", name=op.f("pk_account")),
+    )
+    op.create_index(
+        "ix_account_closed_at",
+        "account",
+        ["closed_at"],
+        unique=False,
+        postgresql_where=sa.text("closed_at IS NOT NULL"),
     )
     op.create_table(
         "account_by_email",
@@ -68,11 +76,12 @@ def upgrade() -> None:
         sa.Column("account_id", sa.Uuid(), nullable=False),
         sa.Column("confirmation_id", sa.Uuid(), nullable=False),
         sa.Column("email", sa.Text(), nullable=False),
-        sa.Column("password_hash", sa.Text(), nullable=False),
+        sa.Column("password_hash", sa.Text(), nullable=True),
         sa.Column("issued_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("account_id", "confirmation_id", name=op.f("pk_confirmation")),
     )
+    op.create_index("ix_confirmation_expires_at", "confirmation", ["expires_at"], unique=False)
     op.create_table(
         "direct_chat",
         sa.Column("one_id", sa.Uuid(), nullable=False),
@@ -87,9 +96,11 @@ def upgrade() -> None:
         sa.Column("letter_id", sa.Uuid(), nullable=False),
         sa.Column("template", sa.String(length=32), nullable=False),
         sa.Column("recipient", sa.Text(), nullable=False),
-        sa.Column("confirmation_id", sa.Uuid(), nullable=False),
-        sa.Column("link_issued_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("link_expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("confirmation_id", sa.Uuid(), nullable=True),
+        sa.Column("link_issued_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("link_expires_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("user_agent", sa.Text(), nullable=True),
+        sa.Column("address", sa.Text(), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("next_attempt_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
@@ -104,6 +115,13 @@ def upgrade() -> None:
         ["next_attempt_at"],
         unique=False,
         postgresql_where=sa.text("outcome = 'prepared'"),
+    )
+    op.create_index(
+        "ix_letter_created_at_settled",
+        "letter",
+        ["created_at"],
+        unique=False,
+        postgresql_where=sa.text("outcome != 'prepared'"),
     )
     op.create_table(
         "member",
@@ -243,11 +261,33 @@ def upgrade() -> None:
         unique=True,
         postgresql_where=sa.text("ended_at IS NULL"),
     )
+    op.create_index(
+        "ix_session_refresh_expires_at_live",
+        "session",
+        ["refresh_expires_at"],
+        unique=False,
+        postgresql_where=sa.text("ended_at IS NULL"),
+    )
+    op.create_index(
+        "ix_session_ended_at",
+        "session",
+        ["ended_at"],
+        unique=False,
+        postgresql_where=sa.text("ended_at IS NOT NULL"),
+    )
     # what names this line of history; nothing is added to transaction numbers until it moves to another cluster
     op.execute("INSERT INTO origin (id, generation, base) VALUES (1, gen_random_uuid(), 0)")
 
 
 def downgrade() -> None:
+    op.drop_index(
+        "ix_session_ended_at", table_name="session", postgresql_where=sa.text("ended_at IS NOT NULL")
+    )
+    op.drop_index(
+        "ix_session_refresh_expires_at_live",
+        table_name="session",
+        postgresql_where=sa.text("ended_at IS NULL"),
+    )
     op.drop_index(
         "uq_session_account_id_fingerprint_live",
         table_name="session",
@@ -272,6 +312,11 @@ def downgrade() -> None:
     op.drop_table("message")
     op.drop_table("member")
     op.drop_index(
+        "ix_letter_created_at_settled",
+        table_name="letter",
+        postgresql_where=sa.text("outcome != 'prepared'"),
+    )
+    op.drop_index(
         "ix_letter_next_attempt_at_prepared",
         table_name="letter",
         postgresql_where=sa.text("outcome = 'prepared'"),
@@ -279,10 +324,14 @@ def downgrade() -> None:
     op.drop_table("letter")
     op.drop_index("ix_direct_chat_chat_id", table_name="direct_chat")
     op.drop_table("direct_chat")
+    op.drop_index("ix_confirmation_expires_at", table_name="confirmation")
     op.drop_table("confirmation")
     op.drop_index("ix_chat_log_tx", table_name="chat_log")
     op.drop_table("chat_log")
     op.drop_table("chat_head")
     op.drop_table("chat")
     op.drop_table("account_by_email")
+    op.drop_index(
+        "ix_account_closed_at", table_name="account", postgresql_where=sa.text("closed_at IS NOT NULL")
+    )
     op.drop_table("account")

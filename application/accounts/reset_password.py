@@ -1,0 +1,60 @@
+from collections.abc import Callable
+from datetime import timedelta
+
+from attrs import field, frozen
+
+from application.accounts.mailed import LetterLimits
+from application.ports.clock import Clock
+from application.ports.ids import Ids
+from application.ports.storage import Begin
+from domain.account import Confirmation, Email
+from domain.notification import Letter
+from domain.session import Origin
+
+
+@frozen(kw_only=True)
+class ResetPassword:
+    email: Email
+    origin: Origin = field(factory=Origin)
+
+
+@frozen(kw_only=True)
+class ResetPasswordHandler:
+    """
+    Have a letter sent by which whoever reads the mail of this address can choose another password.
+
+    Nobody learns whether the address is known: for an unknown one the same rows are written, to an account that does not
+    exist, with a letter that is given up before it was tried.
+    """
+
+    begin: Begin
+    clock: Clock
+    ids: Ids
+    limits: LetterLimits
+    lifetime: timedelta
+    letter_is_due: Callable[[], None]
+
+    async def __call__(self, command: ResetPassword) -> None:
+        """
+        Raises:
+            TooManyRequests: Too many letters were asked for.
+        """
+        now = self.clock.now()
+        self.limits.use(command.email, command.origin, at=now)
+        issued_at = now.replace(microsecond=0)
+        async with self.begin() as work:
+            account = await work.accounts.find_by_email(command.email)
+            confirmation = Confirmation(
+                id=self.ids.confirmation(),
+                account_id=account.id if account else self.ids.account(),
+                email=account.email if account else command.email,
+                password_hash=None,
+                issued_at=issued_at,
+                expires_at=issued_at + self.lifetime,
+            )
+            letter = Letter.resetting(confirmation, id=self.ids.letter(), at=now, origin=command.origin)
+            if account is None:
+                letter.drop("nobody has this address")
+            await work.confirmations.add(confirmation)
+            await work.letters.add(letter)
+        self.letter_is_due()

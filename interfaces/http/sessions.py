@@ -1,0 +1,42 @@
+from attrs import frozen
+from starlette.requests import Request
+from starlette.responses import Response
+
+from application.messenger import Messenger
+from interfaces.http.authentication import actor_of
+from interfaces.http.envelope import success
+from interfaces.http.options import HttpOptions
+from interfaces.http.requests import path
+from interfaces.http.routes import Endpoint
+from interfaces.wire import codec
+
+
+@frozen
+class Sessions:
+    """The devices that one is signed in on. Whichever session is revoked, its sockets end with it."""
+
+    messenger: Messenger
+    options: HttpOptions
+
+    def routes(self) -> list[Endpoint]:
+        at = f"{self.options.prefix}/accounts/sessions/"
+        return [
+            Endpoint("GET", at, self.list),
+            Endpoint("DELETE", at, self.revoke_others),
+            Endpoint("DELETE", at + "{session_id}/", self.revoke),
+        ]
+
+    async def list(self, request: Request) -> Response:
+        actor = await actor_of(request, self.messenger)
+        sessions = await self.messenger.list_sessions(actor)
+        return success([codec.session_json(session, actor.session_id) for session in sessions])
+
+    async def revoke_others(self, request: Request) -> Response:
+        actor = await actor_of(request, self.messenger)
+        return success({"revoked": await self.messenger.revoke_others(actor)})
+
+    async def revoke(self, request: Request) -> Response:
+        actor = await actor_of(request, self.messenger)
+        command = codec.REVOKE_SESSION.decode({}, within="query", path=path(request))
+        await self.messenger.revoke_session(actor, command)
+        return success(None)

@@ -1,0 +1,79 @@
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from application.ports.limiter import Allowance, TooManyRequests
+from infrastructure.memory.limiter import MemoryLimiter
+
+NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
+TWELVE_A_MINUTE = Allowance("this", 12, timedelta(minutes=1))
+
+
+def use(
+    limiter: MemoryLimiter, at: datetime, key: str = "one", allowance: Allowance = TWELVE_A_MINUTE
+) -> float:
+    """For how long it says to wait; 0 for not at all."""
+    try:
+        limiter.use(allowance, key, at=at)
+    except TooManyRequests as refused:
+        return refused.wait
+    return 0
+
+
+def test_so_many_at_once_and_then_one_after_the_other() -> None:
+    limiter = MemoryLimiter()
+    assert [use(limiter, NOW) for _ in range(13)] == [0] * 12 + [5]
+    assert use(limiter, NOW + timedelta(seconds=4.5)) == 0.5
+    assert use(limiter, NOW + timedelta(seconds=5)) == 0
+    assert use(limiter, NOW + timedelta(seconds=5)) == 5
+    assert [use(limiter, NOW + timedelta(minutes=2)) for _ in range(13)] == [0] * 12 + [5]
+
+
+def test_everybody_has_their_own_and_each_thing_its_own() -> None:
+    limiter = MemoryLimiter()
+    once = Allowance("that", 1, timedelta(minutes=1))
+    assert use(limiter, NOW, "one", once) == 0
+    assert use(limiter, NOW, "other", once) == 0
+    assert use(limiter, NOW, "one") == 0
+    assert use(limiter, NOW, "one", once) == 60
+
+
+def test_looking_uses_nothing_up() -> None:
+    limiter, once = MemoryLimiter(), Allowance("that", 1, timedelta(minutes=1))
+    for _ in range(3):
+        limiter.look(once, "one", at=NOW)
+    limiter.use(once, "one", at=NOW)
+    with pytest.raises(TooManyRequests) as refused:
+        limiter.look(once, "one", at=NOW + timedelta(seconds=20))
+    assert refused.value.wait == 40
+
+
+def test_zero_is_no_limit() -> None:
+    limiter = MemoryLimiter()
+    assert not any(
+        use(limiter, NOW, allowance=Allowance("that", 0, timedelta(minutes=1))) for _ in range(1000)
+    )
+
+
+def test_it_remembers_no_more_than_it_may_and_forgets_the_lightest_first() -> None:
+    limiter = MemoryLimiter(most_keys=10)
+    for _ in range(12):
+        use(limiter, NOW, "heavy")
+    for number in range(1000):
+        use(limiter, NOW, f"light {number}")
+    assert use(limiter, NOW, "heavy") > 0
+
+
+@given(st.lists(st.floats(0, 30), max_size=60), st.integers(1, 5))
+def test_no_minute_has_more_than_twice_the_allowance(pauses: list[float], most: int) -> None:
+    limiter, allowance, at = MemoryLimiter(), Allowance("this", most, timedelta(minutes=1)), NOW
+    used = []
+    for pause in pauses:
+        at += timedelta(seconds=pause)
+        if use(limiter, at, allowance=allowance) == 0:
+            used.append(at)
+    for first in used:
+        within = [each for each in used if first <= each < first + allowance.within]
+        assert len(within) <= 2 * most
