@@ -5,9 +5,10 @@ from starlette.responses import Response
 from application.accounts.refresh import Refresh
 from application.accounts.sign_out import SignOut
 from application.accounts.signed_in import SignedIn
-from application.errors import NotAuthenticated
+from application.errors import NotAuthenticated, OutcomeUnknown
 from application.messenger import Messenger
-from domain.account import AlreadyConfirmed, EmailTaken
+from application.ports.limiter import TooManyRequests
+from domain.account import AlreadyConfirmed, EmailTaken, PasswordWrong
 from domain.session import Origin
 from interfaces.http.authentication import actor_of, find_bearer
 from interfaces.http.described import ACCOUNTS, described
@@ -49,7 +50,7 @@ class Accounts:
         tag=ACCOUNTS,
         answer=answers.Account,
         body=codec.SIGN_UP,
-        refuses=(EmailTaken,),
+        refuses=(EmailTaken, TooManyRequests),
         is_public=True,
     )
     async def sign_up(self, request: Request) -> Response:
@@ -63,7 +64,7 @@ class Accounts:
         description="The refresh token is a cookie.",
         answer=answers.Tokens,
         body=codec.SIGN_IN,
-        refuses=(NotAuthenticated,),
+        refuses=(NotAuthenticated, TooManyRequests),
         is_public=True,
     )
     async def sign_in(self, request: Request) -> Response:
@@ -106,6 +107,7 @@ class Accounts:
         tag=ACCOUNTS,
         answer=answers.Exists,
         query=codec.EMAIL_STATUS,
+        refuses=(TooManyRequests,),
         is_public=True,
     )
     async def email_status(self, request: Request) -> Response:
@@ -144,17 +146,39 @@ class Accounts:
         )
         return self._signed_in(await self.messenger.refresh(command))
 
+    @described(
+        summary="Sign in by the token of a letter for a forgotten password",
+        tag=ACCOUNTS,
+        answer=answers.Tokens,
+        body=codec.REDEEM_TOKEN,
+        refuses=(NotAuthenticated,),
+        is_public=True,
+    )
     async def redeem_token(self, request: Request) -> Response:
         body = await json_object(request)
         command = codec.REDEEM_TOKEN.decode(body, within="body", known=_known(request))
         return self._signed_in(await self.messenger.redeem_token(command))
 
+    @described(
+        summary="Have a letter sent by which another password can be chosen",
+        tag=ACCOUNTS,
+        description="The answer is the same whether there is such an account or not.",
+        body=codec.RESET_PASSWORD,
+        refuses=(TooManyRequests,),
+        is_public=True,
+    )
     async def reset_password(self, request: Request) -> Response:
         body = await json_object(request)
         command = codec.RESET_PASSWORD.decode(body, within="body", known=_known(request))
         await self.messenger.reset_password(command)
         return success(None)
 
+    @described(
+        summary="Choose another password; every other session ends",
+        tag=ACCOUNTS,
+        body=codec.SET_PASSWORD,
+        refuses=(OutcomeUnknown,),
+    )
     async def set_password(self, request: Request) -> Response:
         actor = await actor_of(request, self.messenger)
         body = await json_object(request)
@@ -162,6 +186,12 @@ class Accounts:
         await self.messenger.set_password(actor, command)
         return success(None)
 
+    @described(
+        summary="Close my account: messages stay, under nobody's name",
+        tag=ACCOUNTS,
+        body=codec.CLOSE_ACCOUNT,
+        refuses=(PasswordWrong, TooManyRequests, OutcomeUnknown),
+    )
     async def close_account(self, request: Request) -> Response:
         actor = await actor_of(request, self.messenger)
         body = await json_object(request)

@@ -121,8 +121,9 @@ def _too_frequent(error: TooFrequent) -> Refusal:
 
 
 def _too_many(error: TooManyRequests) -> Refusal:
-    wait = max(1, ceil(error.wait))
-    return Refusal(429, "TOO_MANY_REQUESTS", f"Too many requests. Wait {wait}s", {"Retry-After": str(wait)})
+    allowance = error.allowance
+    told = nothing_left(allowance.name, wait=error.wait, most=allowance.most, within=allowance.within)
+    return Refusal(429, "TOO_MANY_REQUESTS", f"Too many requests. Wait {max(1, ceil(error.wait))}s", told)
 
 
 SAYING_MORE: Final[Mapping[type[Exception], Callable[[Any], Refusal]]] = {

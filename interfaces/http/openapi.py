@@ -5,7 +5,7 @@ types that are encoded, and of the table of errors. Nothing in it is written dow
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Any, Final
 from uuid import UUID
@@ -15,6 +15,7 @@ from attrs import NOTHING, define, field, fields_dict
 from application.chats.create import KeyReused
 from application.errors import NotAuthenticated, Unavailable
 from application.messages.send import NonceReused
+from application.ports.limiter import Allowance, TooManyRequests
 from domain.account import AlreadyConfirmed
 from domain.chat import MembersNotFound, TooFrequent
 from domain.events import MessageSent
@@ -60,6 +61,7 @@ SAMPLES: Final[Mapping[type[Exception], Exception]] = {
             )
         ),
         TooFrequent(1.0),
+        TooManyRequests(1.0, Allowance("sign-in", 10, timedelta(minutes=1))),
     )
 }
 """One of each leaf that cannot be made of nothing, to ask the table of errors about."""

@@ -25,6 +25,20 @@ class Tokens(TypedDict):
     accessToken: str
 
 
+class Session(TypedDict):
+    id: UUID
+    fingerprint: str | None
+    createdAt: Moment
+    lastUsedAt: Moment
+    userAgent: str | None
+    address: str | None
+    current: bool
+
+
+class Revoked(TypedDict):
+    revoked: int
+
+
 class Exists(TypedDict):
     exists: bool
 

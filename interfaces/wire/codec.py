@@ -353,7 +353,7 @@ def actor_json(actor: Actor) -> answers.Me:
     return {**account_json(actor.account_id, actor.email), "profileId": actor.profile_id}
 
 
-def session_json(session: Session, own: SessionId) -> Json:
+def session_json(session: Session, own: SessionId) -> answers.Session:
     named = session.fingerprint
     return {
         "id": session.id,

@@ -25,6 +25,7 @@ Json = dict[str, Any]
 HIDDEN = {
     ("POST", "/accounts/sign-in/swagger/"),
     ("GET", "/confirm-email"),
+    ("GET", "/setup-new-password"),
     ("GET", "/errors/{code}"),
     ("GET", "/"),
     ("GET", "/openapi.json"),
