@@ -176,6 +176,9 @@ UNREADABLE_BODY: Final = {"detail": UNREADABLE.message}
 """Outside the envelope, as the original messenger's framework answered."""
 
 
+UNKNOWN_PATH: Final = Refusal(404, "NOT_FOUND", "Not Found")
+
+
 def _framework_refusal(error: HTTPException) -> Refusal:
     phrase = HTTPStatus(error.status_code).phrase
     code = phrase.upper().replace(" ", "_")
