@@ -147,8 +147,9 @@ class Accounts:
         return self._signed_in(await self.messenger.refresh(command))
 
     @described(
-        summary="Sign in by the token of a letter for a forgotten password",
+        summary="Sign in with the token of a letter, and choose a new password then",
         tag=ACCOUNTS,
+        description="For the letter of a forgotten password; the one that confirms an address will do as well.",
         answer=answers.Tokens,
         body=codec.REDEEM_TOKEN,
         refuses=(NotAuthenticated,),
@@ -160,9 +161,9 @@ class Accounts:
         return self._signed_in(await self.messenger.redeem_token(command))
 
     @described(
-        summary="Have a letter sent by which another password can be chosen",
+        summary="Ask for a letter with which to choose a new password",
         tag=ACCOUNTS,
-        description="The answer is the same whether there is such an account or not.",
+        description="The answer does not say whether there is such an account.",
         body=codec.RESET_PASSWORD,
         refuses=(TooManyRequests,),
         is_public=True,

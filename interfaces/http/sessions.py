@@ -1,5 +1,3 @@
-from collections.abc import Sequence
-
 from attrs import frozen
 from starlette.requests import Request
 from starlette.responses import Response
@@ -26,7 +24,7 @@ class Sessions:
     def routes(self) -> list[Endpoint]:
         at = f"{self.options.prefix}/accounts/sessions/"
         return [
-            Endpoint("GET", at, self.list),
+            Endpoint("GET", at, self.read_all),
             Endpoint("DELETE", at, self.revoke_others),
             Endpoint("DELETE", at + "{session_id}/", self.revoke),
         ]
@@ -34,10 +32,10 @@ class Sessions:
     @described(
         summary="Where I am signed in",
         tag=ACCOUNTS,
-        answer=Sequence[answers.Session],
+        answer=list[answers.Session],
         is_polled=True,
     )
-    async def list(self, request: Request) -> Response:
+    async def read_all(self, request: Request) -> Response:
         actor = await actor_of(request, self.messenger)
         sessions = await self.messenger.list_sessions(actor)
         return polled(request, [codec.session_json(session, actor.session_id) for session in sessions])

@@ -28,7 +28,7 @@ from tests.contracts.conftest import Rig
 
 R = TypeVar("R")
 ADDRESS = "one@example.com"
-DEVICES = ("laptop", "phone", "tablet")
+DEVICES = ("first", "phone", "tablet")
 PASSWORDS = ("Correct-Horse", "Battery-Staple", "Tr0ub4dor-and-3")
 GRACE = 10.0
 

@@ -70,6 +70,8 @@ class Server:
             "API_HOST": "127.0.0.1",
             "API_SERVICE_PORT": str(self.port),
             "VAR_DIR": str(self.var),
+            # The original's examples choose "Password1".
+            "AUTH_REFUSE_COMMON_PASSWORDS": "false",
             **self.settings,
         }
 

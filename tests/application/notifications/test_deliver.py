@@ -135,6 +135,7 @@ async def test_a_repeated_letter_has_the_same_link(people: AccountsWorld) -> Non
         people.clock.pass_by(minutes=10)
     first, second = carrier.seen
     assert first == second
+    assert first is not None
     await people.confirm(first)
 
 

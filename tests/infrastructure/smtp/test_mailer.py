@@ -4,7 +4,7 @@ import asyncio
 import email
 import email.policy
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from email.message import EmailMessage
 from typing import Any
 
@@ -131,6 +131,30 @@ async def test_a_server_that_is_none(writer: LetterWriter, greeting: bytes | Non
     async with raw_server(greeting) as port, asyncio.timeout(5):
         failed = await failure(mailer_to(port, writer, timeout=0.5))
     assert not failed.for_good
+
+
+async def test_a_server_that_greets_without_end(writer: LetterWriter) -> None:
+    """Each line is a good one and never the last: neither time nor memory may go with it."""
+    said = 0
+
+    async def serve(_: asyncio.StreamReader, stream: asyncio.StreamWriter) -> None:
+        nonlocal said
+        with suppress(ConnectionError):
+            while True:
+                stream.write(b"220-" + b"welcome " * 16 + b"\r\n")
+                await stream.drain()
+                said += 1
+        stream.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    try:
+        async with asyncio.timeout(5):
+            failed = await failure(mailer_to(server.sockets[0].getsockname()[1], writer, timeout=0.5))
+    finally:
+        server.close()
+        await server.wait_closed()
+    assert not failed.for_good
+    assert said > 0
 
 
 async def test_a_server_that_hangs_after_the_letter(sink: Sink, writer: LetterWriter) -> None:

@@ -1,52 +1,53 @@
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import httpx
 import pytest
-from argon2 import PasswordHasher
-from attrs import define, evolve, field, frozen
-from dependency_injector.providers import Object
+from attrs import define, field, frozen
 from starlette.applications import Starlette
 
 from application.accounts.authenticate import Authenticate
 from application.accounts.confirm_email import ConfirmEmail
 from application.accounts.sign_up import SignUp
 from application.actor import Actor
-from application.messages.send import SendMessage, Sent
+from application.chats.add_members import AddMembersHandler
+from application.chats.change import ChangeChatHandler
+from application.chats.change_role import ChangeRoleHandler
+from application.chats.create import CreateChatHandler
+from application.chats.delete import DeleteChatHandler
+from application.chats.open_direct import OpenDirectHandler
+from application.chats.remove_member import RemoveMemberHandler
+from application.messages.send import SendMessage, SendMessages, Sent
 from application.messenger import Messenger
-from application.receipts.mark_read import Marked, MarkRead
-from config.container import Application, MemoryAdapters
-from config.settings import Chat, Jwt, Settings
+from application.notifications.deliver import DeliverDueLettersHandler
+from application.receipts.mark_read import Marked, MarkRead, MarksRead
+from application.receipts.mark_single import MarkSingleHandler
+from application.updates.typing import ShowTypingHandler
 from domain.account import Email, Password
 from domain.errors import DomainError
 from domain.ids import ChatId
 from domain.message import Body
 from domain.notification import Letter
 from domain.session import Fingerprint
-from infrastructure.crypto.passwords import PooledPasswords
+from infrastructure.crypto.tokens import JwtTokens
 from infrastructure.memory.storage import MemoryStorage
+from infrastructure.memory.updates import MemoryUpdates
+from infrastructure.memory.views import MemoryChanges, MemoryViews
+from infrastructure.system.ids import SystemIds
 from interfaces.app import create_app
 from interfaces.http.options import HttpOptions
 from interfaces.http.routes import Endpoint
+from tests.accounts_world import AccountsWorld, SettableClock
 from tests.interfaces.http.promises import Promises
 
 FRONT = "http://localhost:5173"
-PASSWORD = "Kettle-On-The-Hob"
+PASSWORD = "Password1"
 
 INTERVAL = timedelta(seconds=0.5)
 """Within which nobody says the same twice."""
-
-
-@define
-class Hands:
-    """A clock that moves when it is told to."""
-
-    at: datetime = datetime(2026, 11, 23, 3, 34, 9, 900840, UTC)
-
-    def now(self) -> datetime:
-        return self.at
 
 
 @define
@@ -77,9 +78,10 @@ class World:
 
     messenger: Messenger
     storage: MemoryStorage
-    clock: Hands
+    clock: SettableClock
     mailbox: Mailbox
     deliver: Callable[[], Awaitable[bool]]
+    accounts: AccountsWorld
 
     def app(self, **options: Any) -> Starlette:
         return create_app(
@@ -128,18 +130,24 @@ def world() -> World:
 
 
 def make_world() -> World:
-    """As `config.container` puts it together; only that nobody shares a batch, for no gatherer is running."""
-    clock, mailbox = Hands(), Mailbox()
-    settings = Settings(jwt=Jwt(secret="k" * 32), chat=Chat(min_message_interval=INTERVAL))
-    application = Application(
-        adapters=MemoryAdapters(settings=settings, clock=Object(clock)),
-        passwords=Object(PooledPasswords(hasher=PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))),
-        mailer=Object(mailbox),
+    clock = SettableClock(datetime(2026, 11, 23, 3, 34, 9, 900840, UTC))
+    storage, updates, ids, mailbox = MemoryStorage(), MemoryUpdates(), SystemIds(), Mailbox()
+    views, begin = MemoryViews(storage), storage.begin
+    accounts = AccountsWorld(
+        begin,
+        Path("nowhere"),  # letters go to the other mailbox, which keeps tokens alone
+        clock=clock,
+        ids=ids,
+        tokens=JwtTokens("k" * 32, "messenger", "messenger"),
+        updates=updates,
     )
-    use, marks_read = application.posting().patient_use, application.marking().use
+    send_messages = SendMessages(
+        begin=storage.begin_patient_posting, clock=clock, ids=ids, updates=updates, interval=INTERVAL
+    )
+    marks_read = MarksRead(begin=storage.begin_marking, clock=clock, updates=updates)
 
     async def send_message(actor: Actor, command: SendMessage) -> Sent:
-        (answer,) = await use([(actor, command)])
+        (answer,) = await send_messages([(actor, command)])
         if isinstance(answer, DomainError):
             raise answer
         assert isinstance(answer, Sent)
@@ -147,8 +155,48 @@ def make_world() -> World:
 
     async def mark_read(actor: Actor, command: MarkRead) -> Marked:
         (marked,) = await marks_read([(actor, command)])
-        assert isinstance(marked, Marked)
         return marked
 
-    messenger = evolve(application.messenger(), send_message=send_message, mark_read=mark_read)
-    return World(messenger, application.adapters.storage(), clock, mailbox, application.letters().once)
+    messenger = Messenger(
+        sign_up=accounts.sign_up,
+        confirm_email=accounts.confirm_email,
+        sign_in=accounts.sign_in,
+        refresh=accounts.refresh,
+        sign_out=accounts.sign_out,
+        authenticate=accounts.authenticate,
+        email_status=accounts.email_status,
+        reset_password=accounts.reset_password,
+        redeem_token=accounts.redeem_token,
+        set_password=accounts.set_password,
+        list_sessions=accounts.list_sessions,
+        revoke_session=accounts.revoke_session,
+        revoke_others=accounts.revoke_others,
+        close_account=accounts.close_account,
+        read_own_profile=accounts.read_own_profile,
+        read_profile=accounts.read_profile,
+        edit_profile=accounts.edit_profile,
+        find_profiles=accounts.find_profiles,
+        create_chat=CreateChatHandler(begin=begin, views=views, clock=clock, ids=ids, updates=updates),
+        change_chat=ChangeChatHandler(begin=begin, views=views, clock=clock, updates=updates),
+        delete_chat=DeleteChatHandler(begin=begin, clock=clock, updates=updates),
+        open_direct=OpenDirectHandler(begin=begin, views=views, clock=clock, ids=ids, updates=updates),
+        add_members=AddMembersHandler(begin=begin, views=views, clock=clock, updates=updates),
+        remove_member=RemoveMemberHandler(begin=begin, clock=clock, updates=updates),
+        change_role=ChangeRoleHandler(begin=begin, views=views, clock=clock, updates=updates),
+        members=views.members,
+        list_chats=views.list_chats,
+        get_chat=views.get_chat,
+        send_message=send_message,
+        mark_read=mark_read,
+        mark_single=MarkSingleHandler(begin=begin, clock=clock, updates=updates),
+        readers=views.readers,
+        show_typing=ShowTypingHandler(clock=clock, updates=updates),
+        history=views.history,
+        snapshot=views.snapshot,
+        unread_count=views.unread_count,
+        log=views.log,
+        changes=MemoryChanges(storage),
+        probe=views.probe,
+    )
+    deliver = DeliverDueLettersHandler(begin=begin, clock=clock, mailer=mailbox, tokens=accounts.tokens)
+    return World(messenger, storage, clock, mailbox, deliver, accounts)
