@@ -8,16 +8,6 @@ from attrs import frozen
 from domain.errors import Limited
 
 
-class TooManyRequests(Limited):
-    """``wait`` is in seconds."""
-
-    code = "too_many_requests"
-
-    def __init__(self, wait: float) -> None:
-        super().__init__(wait)
-        self.wait = wait
-
-
 @frozen
 class Allowance:
     """``most`` at once, then as many again evenly over ``within``. Zero: as many as one likes."""
@@ -25,6 +15,17 @@ class Allowance:
     name: str
     most: int
     within: timedelta
+
+
+class TooManyRequests(Limited):
+    """Of ``allowance`` nothing is left for ``wait`` seconds."""
+
+    code = "too_many_requests"
+
+    def __init__(self, wait: float, allowance: Allowance) -> None:
+        super().__init__(wait, allowance)
+        self.wait = wait
+        self.allowance = allowance
 
 
 class Limiter(Protocol):

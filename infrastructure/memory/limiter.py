@@ -34,7 +34,7 @@ class MemoryLimiter:
         share = allowance.within / allowance.most
         until = max(self._weighs_until.get((allowance.name, key), at), at) + share
         if (excess := until - at - allowance.within) > timedelta(0):
-            raise TooManyRequests(excess.total_seconds())
+            raise TooManyRequests(excess.total_seconds(), allowance)
         return until
 
     def _forget(self, at: datetime) -> None:

@@ -5,10 +5,10 @@ from starlette.responses import Response
 from application.accounts.refresh import Refresh
 from application.accounts.sign_out import SignOut
 from application.accounts.signed_in import SignedIn
-from application.errors import NotAuthenticated
+from application.errors import NotAuthenticated, OutcomeUnknown
 from application.messenger import Messenger
 from application.ports.limiter import TooManyRequests
-from domain.account import AlreadyConfirmed, EmailTaken
+from domain.account import AlreadyConfirmed, EmailTaken, PasswordWrong
 from domain.session import Origin
 from interfaces.http.authentication import actor_of, find_bearer
 from interfaces.http.described import ACCOUNTS, described
@@ -64,7 +64,7 @@ class Accounts:
         description="The refresh token is a cookie.",
         answer=answers.Tokens,
         body=codec.SIGN_IN,
-        refuses=(NotAuthenticated,),
+        refuses=(NotAuthenticated, TooManyRequests),
         is_public=True,
     )
     async def sign_in(self, request: Request) -> Response:
@@ -107,6 +107,7 @@ class Accounts:
         tag=ACCOUNTS,
         answer=answers.Exists,
         query=codec.EMAIL_STATUS,
+        refuses=(TooManyRequests,),
         is_public=True,
     )
     async def email_status(self, request: Request) -> Response:
@@ -174,10 +175,10 @@ class Accounts:
         return success(None)
 
     @described(
-        summary="Choose a new password; every other session ends",
+        summary="Choose another password; every other session ends",
         tag=ACCOUNTS,
         body=codec.SET_PASSWORD,
-        refuses=(NotAuthenticated,),
+        refuses=(OutcomeUnknown,),
     )
     async def set_password(self, request: Request) -> Response:
         actor = await actor_of(request, self.messenger)
@@ -187,10 +188,10 @@ class Accounts:
         return success(None)
 
     @described(
-        summary="Close the account: its messages stay, its name does not",
+        summary="Close my account: messages stay, under nobody's name",
         tag=ACCOUNTS,
         body=codec.CLOSE_ACCOUNT,
-        refuses=(NotAuthenticated, TooManyRequests),
+        refuses=(PasswordWrong, TooManyRequests, OutcomeUnknown),
     )
     async def close_account(self, request: Request) -> Response:
         actor = await actor_of(request, self.messenger)

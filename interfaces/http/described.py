@@ -45,6 +45,8 @@ class Described:
     has_next: bool = False
     """Says in a ``Link`` how to go on."""
     needs_cookie: bool = False
+    is_by_name: bool = False
+    """Its path holds a name, and one that nothing has is answered like an unknown path."""
     otherwise: Mapping[int, Schema] = field(factory=dict)
     """Answers outside the envelope, by status."""
 

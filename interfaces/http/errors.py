@@ -121,8 +121,9 @@ def _too_frequent(error: TooFrequent) -> Refusal:
 
 
 def _too_many(error: TooManyRequests) -> Refusal:
-    wait = max(1, ceil(error.wait))
-    return Refusal(429, "TOO_MANY_REQUESTS", f"Too many requests. Wait {wait}s", {"Retry-After": str(wait)})
+    allowance = error.allowance
+    told = nothing_left(allowance.name, wait=error.wait, most=allowance.most, within=allowance.within)
+    return Refusal(429, "TOO_MANY_REQUESTS", f"Too many requests. Wait {max(1, ceil(error.wait))}s", told)
 
 
 SAYING_MORE: Final[Mapping[type[Exception], Callable[[Any], Refusal]]] = {
@@ -173,6 +174,9 @@ def validation_refusal(error: RequestInvalid, status: int) -> Refusal:
 UNREADABLE: Final = Refusal(400, "UNREADABLE_BODY", "There was an error parsing the body")
 UNREADABLE_BODY: Final = {"detail": UNREADABLE.message}
 """Outside the envelope, as the original messenger's framework answered."""
+
+
+UNKNOWN_PATH: Final = Refusal(404, "NOT_FOUND", "Not Found")
 
 
 def _framework_refusal(error: HTTPException) -> Refusal:

@@ -107,6 +107,10 @@ EXPLANATIONS: Final[Mapping[str, Explanation]] = {
         "Too much waits already, and certainly nothing was done. Repeat after as many seconds as `Retry-After` says.",
         "Слишком многое уже ждёт, и точно ничего не сделано. Повторите через столько секунд, сколько сказано в `Retry-After`.",
     ),
+    "PASSWORD_WRONG": Explanation(
+        "The password is not the one of this account. Nothing was done.",
+        "Это не пароль этой учётной записи. Ничего не сделано.",
+    ),
     "PROHIBITED_TO_DELETE": Explanation(
         "Only those who may change this chat may do this, or there is no such chat.",
         "Это могут только те, кому можно менять чат, или такого чата нет.",
@@ -122,9 +126,10 @@ EXPLANATIONS: Final[Mapping[str, Explanation]] = {
         "сообщениям ключи: тогда каждое считается намеренным.",
     ),
     "TOO_MANY_REQUESTS": Explanation(
-        "This was asked for too often. Wait as many seconds as `Retry-After` says; ordinary use never comes near.",
-        "Об этом просили слишком часто. Подождите столько секунд, сколько сказано в `Retry-After`; обычному пользователю "
-        "этот предел не встретится.",
+        "This was asked for too often, or failed too often. Repeat after as many seconds as `Retry-After` says; "
+        "`RateLimit-Policy` says how often it may be done.",
+        "Этого просили слишком часто, или оно слишком часто не удавалось. Повторите через столько секунд, сколько сказано "
+        "в `Retry-After`; как часто можно, сказано в `RateLimit-Policy`.",
     ),
     "UNEXPECTED_VALIDATION_ERROR": Explanation(
         "The request does not fit. Each entry says where, and by a stable code what: all of them at once.",

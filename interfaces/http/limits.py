@@ -20,13 +20,5 @@ def nothing_left(
     return told
 
 
-def left(name: str, *, remaining: int, wait: float, most: int, within: timedelta) -> Mapping[str, str]:
-    """``remaining`` of ``most`` for the next ``wait`` seconds."""
-    return {
-        "RateLimit": f'"{name}";r={remaining};t={max(0, ceil(wait))}',
-        "RateLimit-Policy": policy(name, most, within),
-    }
-
-
 def policy(name: str, most: int, within: timedelta) -> str:
     return f'"{name}";q={most};w={max(1, round(within.total_seconds()))}'

@@ -5,7 +5,7 @@ types that are encoded, and of the table of errors. Nothing in it is written dow
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Any, Final
 from uuid import UUID
@@ -15,7 +15,7 @@ from attrs import NOTHING, define, field, fields_dict
 from application.chats.create import KeyReused
 from application.errors import NotAuthenticated, Unavailable
 from application.messages.send import NonceReused
-from application.ports.limiter import TooManyRequests
+from application.ports.limiter import Allowance, TooManyRequests
 from domain.account import AlreadyConfirmed
 from domain.chat import MembersNotFound, TooFrequent
 from domain.events import MessageSent
@@ -23,7 +23,7 @@ from domain.ids import AccountId, ChatId, MessageId, Position, ProfileId, Seq
 from domain.message import Body, Message
 from interfaces.http.described import Described
 from interfaces.http.envelope import Refusal
-from interfaces.http.errors import UNREADABLE, refusal_of, validation_status
+from interfaces.http.errors import UNKNOWN_PATH, UNREADABLE, refusal_of, validation_status
 from interfaces.http.middleware import SYSTEM_ERROR, BodyTooLarge
 from interfaces.http.options import HttpOptions
 from interfaces.http.problem import MEDIA_TYPE as PROBLEM
@@ -61,7 +61,7 @@ SAMPLES: Final[Mapping[type[Exception], Exception]] = {
             )
         ),
         TooFrequent(1.0),
-        TooManyRequests(1.0),
+        TooManyRequests(1.0, Allowance("sign-in", 10, timedelta(minutes=1))),
     )
 }
 """One of each leaf that cannot be made of nothing, to ask the table of errors about."""
@@ -144,6 +144,8 @@ def refusals_of(endpoint: Endpoint, said: Described, *, original_statuses: bool 
                 validation_status(original_statuses=original_statuses), VALIDATION, "", extra={"fields": []}
             )
         )
+    if said.is_by_name and not original_statuses:
+        refusals.append(UNKNOWN_PATH)
     return [*refusals, SYSTEM_ERROR.with_extra(requestId="")]
 
 
@@ -225,6 +227,9 @@ class _Writer:
                     "required": _is_required(shape, attribute, reads),
                     "schema": schema,
                 }
+        for name in endpoint.param_convertors:
+            if shape is None or name not in shape.reads:
+                yield {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
         if said.is_polled:
             yield {
                 "name": "If-None-Match",
@@ -283,6 +288,8 @@ class _Writer:
         for refusal in refusals_of(endpoint, said, original_statuses=self.options.original_statuses):
             refusals.setdefault(refusal.status, {})[refusal.code] = refusal
         bare = dict(said.otherwise)
+        if said.is_by_name and self.options.original_statuses:
+            bare[404] = _object(detail={"const": UNKNOWN_PATH.message})
         if said.body:
             bare[400] = _object(detail={"const": UNREADABLE.message})
         for status in sorted({*refusals, *bare}):

@@ -2,11 +2,12 @@ from attrs import frozen
 from starlette.requests import Request
 from starlette.responses import Response
 
+from application.errors import OutcomeUnknown
 from application.messenger import Messenger
 from domain.session import SessionNotFound
 from interfaces.http.authentication import actor_of
 from interfaces.http.described import ACCOUNTS, described
-from interfaces.http.envelope import success
+from interfaces.http.envelope import polled, success
 from interfaces.http.options import HttpOptions
 from interfaces.http.requests import path
 from interfaces.http.routes import Endpoint
@@ -28,19 +29,32 @@ class Sessions:
             Endpoint("DELETE", at + "{session_id}/", self.revoke),
         ]
 
-    @described(summary="Where one is signed in", tag=ACCOUNTS, answer=list[answers.Session])
+    @described(
+        summary="Where I am signed in",
+        tag=ACCOUNTS,
+        answer=list[answers.Session],
+        is_polled=True,
+    )
     async def read_all(self, request: Request) -> Response:
         actor = await actor_of(request, self.messenger)
         sessions = await self.messenger.list_sessions(actor)
-        return success([codec.session_json(session, actor.session_id) for session in sessions])
+        return polled(request, [codec.session_json(session, actor.session_id) for session in sessions])
 
-    @described(summary="Sign out everywhere else", tag=ACCOUNTS, answer=answers.Revoked)
+    @described(
+        summary="End all my other sessions, sockets included",
+        tag=ACCOUNTS,
+        answer=answers.Revoked,
+        refuses=(OutcomeUnknown,),
+    )
     async def revoke_others(self, request: Request) -> Response:
         actor = await actor_of(request, self.messenger)
         return success({"revoked": await self.messenger.revoke_others(actor)})
 
     @described(
-        summary="Sign out somewhere", tag=ACCOUNTS, query=codec.REVOKE_SESSION, refuses=(SessionNotFound,)
+        summary="End one of my sessions, sockets included",
+        tag=ACCOUNTS,
+        query=codec.REVOKE_SESSION,
+        refuses=(SessionNotFound, OutcomeUnknown),
     )
     async def revoke(self, request: Request) -> Response:
         actor = await actor_of(request, self.messenger)

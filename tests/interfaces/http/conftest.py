@@ -39,7 +39,9 @@ from infrastructure.memory.views import MemoryChanges, MemoryViews
 from infrastructure.system.ids import SystemIds
 from interfaces.app import create_app
 from interfaces.http.options import HttpOptions
+from interfaces.http.routes import Endpoint
 from tests.accounts_world import AccountsWorld, SettableClock
+from tests.interfaces.http.promises import Promises
 
 FRONT = "http://localhost:5173"
 PASSWORD = "Password1"
@@ -88,10 +90,19 @@ class World:
             new_request_id=lambda: "made-here",
         )
 
-    def client(self, token: str | None = None, **options: Any) -> httpx.AsyncClient:
+    def client(self, token: str | None = None, *, promised: bool = True, **options: Any) -> httpx.AsyncClient:
+        """Whatever comes to it is held to the document. Not ``promised``: where use cases are made to do what none does."""
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        transport = httpx.ASGITransport(self.app(**options))
-        return httpx.AsyncClient(transport=transport, base_url="http://server", headers=headers)
+        app = self.app(**options)
+        promises = Promises(
+            [route for route in app.routes if isinstance(route, Endpoint)], HttpOptions(**options)
+        )
+        return httpx.AsyncClient(
+            transport=httpx.ASGITransport(app),
+            base_url="http://server",
+            headers=headers,
+            event_hooks={"response": [promises.hold]} if promised else {},
+        )
 
     async def letter_to(self, email: str, password: str = PASSWORD) -> str:
         """Sign up, and take the token out of the letter."""

@@ -1,6 +1,6 @@
 from datetime import timedelta
 
-from interfaces.http.limits import left, nothing_left
+from interfaces.http.limits import nothing_left
 
 MINUTE = timedelta(minutes=1)
 
@@ -15,10 +15,3 @@ def test_nothing_is_left_for_a_while() -> None:
 
 def test_no_wait_is_told_as_none() -> None:
     assert nothing_left("same-text", wait=0.0) == {"RateLimit": '"same-text";r=0;t=1', "Retry-After": "1"}
-
-
-def test_some_is_left() -> None:
-    assert left("sign-in", remaining=4, wait=12.0, most=10, within=MINUTE) == {
-        "RateLimit": '"sign-in";r=4;t=12',
-        "RateLimit-Policy": '"sign-in";q=10;w=60',
-    }

@@ -1,11 +1,9 @@
 """Every documented answer comes, in the shape that is documented: errors too, each on each endpoint that may give it."""
 
-import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import httpx
-import jsonschema_rs
 import pytest
 from attrs import evolve, fields, frozen
 
@@ -16,11 +14,11 @@ from interfaces.app import create_app
 from interfaces.http.described import Described
 from interfaces.http.errors import refusal_of
 from interfaces.http.explanations import EXPLANATIONS
-from interfaces.http.openapi import document, refusals_of, sample
+from interfaces.http.openapi import refusals_of, sample
 from interfaces.http.options import About, HttpOptions
 from interfaces.http.routes import Endpoint
-from interfaces.wire.codec import dumps
 from tests.interfaces.http.conftest import Person, World, make_world
+from tests.interfaces.http.promises import Promises, promises_of
 
 Json = dict[str, Any]
 
@@ -46,8 +44,7 @@ EXAMPLES: Mapping[str, object] = {"uuid": SOME_ID, "email": "ann@example.com", "
 
 
 def endpoints_of(messenger: Messenger) -> list[Endpoint]:
-    app = create_app(messenger, HttpOptions(), new_request_id=lambda: "made-here")
-    return [route for route in app.routes if isinstance(route, Endpoint)]
+    return promises_of(messenger, HttpOptions()).endpoints
 
 
 def documented() -> list[tuple[Endpoint, Described]]:
@@ -65,33 +62,14 @@ DOCUMENTED = documented()
 
 
 @frozen
-class Promises:
-    document: Json
+class Requests:
+    """Made from the document, for its endpoints."""
 
-    def operation(self, endpoint: Endpoint) -> Json:
-        operation: Json = self.document["paths"][endpoint.path][endpoint.method.lower()]
-        return operation
-
-    def assert_kept(self, endpoint: Endpoint, answer: httpx.Response) -> None:
-        responses = self.operation(endpoint)["responses"]
-        assert str(answer.status_code) in responses, answer.text
-        said = responses[str(answer.status_code)]
-        schema = said["content"][answer.headers["content-type"]]["schema"]
-        self.fits(schema, answer.json())
-        missing = [
-            header
-            for header, about in said.get("headers", {}).items()
-            if about.get("required") and header not in answer.headers
-        ]
-        assert not missing
-
-    def fits(self, schema: Json, value: object) -> None:
-        whole = {**closed(schema), "components": closed(self.document["components"])}
-        jsonschema_rs.Draft202012Validator(whole, validate_formats=True).validate(value)
+    promises: Promises
 
     def resolved(self, schema: Json) -> Json:
         if "$ref" in schema:
-            found: Json = self.document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+            found: Json = self.promises.document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
             return found
         return schema
 
@@ -118,7 +96,7 @@ class Promises:
 
     def request(self, endpoint: Endpoint) -> tuple[str, Json]:
         """A path, and what to send there, that make sense."""
-        operation = self.operation(endpoint)
+        operation = self.promises.operation(endpoint)
         path, query = endpoint.path, {}
         for parameter in operation.get("parameters", []):
             value = self.example(parameter["schema"])
@@ -130,15 +108,6 @@ class Promises:
         if "requestBody" in operation:
             sent["json"] = self.example(operation["requestBody"]["content"]["application/json"]["schema"])
         return path, sent
-
-
-def closed(node: Any) -> Any:
-    """The same schema, without room for more fields than it names."""
-    if isinstance(node, dict):
-        shut = {each: closed(child) for each, child in node.items()}
-        is_object = node.get("type") == "object" and "properties" in node
-        return {**shut, "additionalProperties": False} if is_object else shut
-    return [closed(child) for child in node] if isinstance(node, list) else node
 
 
 def failing(messenger: Messenger, error: Exception) -> Messenger:
@@ -155,15 +124,16 @@ def failing(messenger: Messenger, error: Exception) -> Messenger:
 
 @pytest.fixture(scope="module")
 def promises() -> Promises:
-    return Promises(document_of(make_world().messenger))
+    return promises_of(make_world().messenger, HttpOptions())
+
+
+@pytest.fixture(scope="module")
+def requests(promises: Promises) -> Requests:
+    return Requests(promises)
 
 
 def document_of(messenger: Messenger, **options: Any) -> Json:
-    chosen = HttpOptions(**options)
-    app = create_app(messenger, chosen, new_request_id=lambda: "made-here")
-    endpoints = [route for route in app.routes if isinstance(route, Endpoint)]
-    written: Json = json.loads(dumps(document(endpoints, chosen)))
-    return written
+    return promises_of(messenger, HttpOptions(**options)).document
 
 
 @pytest.fixture
@@ -188,9 +158,14 @@ def refusing() -> Iterator[tuple[Endpoint, type[Exception]]]:
 
 @pytest.mark.parametrize(("endpoint", "kind"), list(refusing()), ids=name)
 async def test_what_a_use_case_raises_is_answered_as_documented(
-    world: World, ann: Person, promises: Promises, endpoint: Endpoint, kind: type[Exception]
+    world: World,
+    ann: Person,
+    promises: Promises,
+    requests: Requests,
+    endpoint: Endpoint,
+    kind: type[Exception],
 ) -> None:
-    path, sent = promises.request(endpoint)
+    path, sent = requests.request(endpoint)
     messenger = failing(world.messenger, sample(kind))
     if endpoint.path == "/accounts/me/":
         useless: Any = messenger.sign_up
@@ -209,9 +184,9 @@ async def test_what_a_use_case_raises_is_answered_as_documented(
 
 @pytest.mark.parametrize(("endpoint", "said"), DOCUMENTED, ids=name)
 async def test_what_is_wrong_with_a_request_is_answered_as_documented(
-    world: World, ann: Person, promises: Promises, endpoint: Endpoint, said: Described
+    world: World, ann: Person, promises: Promises, requests: Requests, endpoint: Endpoint, said: Described
 ) -> None:
-    path, sent = promises.request(endpoint)
+    path, sent = requests.request(endpoint)
     wrong: list[tuple[int, str, Json, str | None]] = []
     if not said.is_public:
         wrong.append((401, path, sent, None))

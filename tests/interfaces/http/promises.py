@@ -1,0 +1,86 @@
+"""What `/openapi.json` says, to hold answers to: nothing may come that it does not name, not a field."""
+
+import json
+from functools import cached_property
+from typing import Any
+
+import httpx
+import jsonschema_rs
+from attrs import define, field
+from starlette.routing import Match
+from starlette.types import Scope
+
+from interfaces.app import create_app
+from interfaces.http.openapi import document
+from interfaces.http.options import HttpOptions
+from interfaces.http.routes import Endpoint
+from interfaces.wire.codec import dumps
+
+Json = dict[str, Any]
+
+
+@define(eq=False, slots=False)
+class Promises:
+    endpoints: list[Endpoint]
+    options: HttpOptions
+    _validators: dict[str, jsonschema_rs.Draft202012Validator] = field(factory=dict)
+
+    @cached_property
+    def document(self) -> Json:
+        written: Json = json.loads(dumps(document(self.endpoints, self.options)))
+        return written
+
+    @cached_property
+    def components(self) -> Json:
+        shut: Json = closed(self.document["components"])
+        return shut
+
+    async def hold(self, answer: httpx.Response) -> None:
+        """Of any request, where there is a documented endpoint for it."""
+        if endpoint := self.asked(answer.request):
+            await answer.aread()
+            self.assert_kept(endpoint, answer)
+
+    def asked(self, request: httpx.Request) -> Endpoint | None:
+        scope: Scope = {"type": "http", "method": request.method, "path": request.url.path, "root_path": ""}
+        matching = (one for one in self.endpoints if one.matches(scope)[0] is Match.FULL)
+        found = next(matching, None)
+        return found if found and found.described else None
+
+    def operation(self, endpoint: Endpoint) -> Json:
+        operation: Json = self.document["paths"][endpoint.path][endpoint.method.lower()]
+        return operation
+
+    def assert_kept(self, endpoint: Endpoint, answer: httpx.Response) -> None:
+        responses = self.operation(endpoint)["responses"]
+        assert str(answer.status_code) in responses, answer.text
+        said = responses[str(answer.status_code)]
+        missing = [
+            header
+            for header, about in said.get("headers", {}).items()
+            if about.get("required") and header not in answer.headers
+        ]
+        assert not missing
+        if "content" not in said:
+            assert not answer.content
+            return
+        media_type = answer.headers["content-type"]
+        name = f"{endpoint.method} {endpoint.path} {answer.status_code} {media_type}"
+        if name not in self._validators:
+            whole = {**closed(said["content"][media_type]["schema"]), "components": self.components}
+            self._validators[name] = jsonschema_rs.Draft202012Validator(whole, validate_formats=True)
+        self._validators[name].validate(answer.json())
+
+
+def promises_of(messenger: Any, options: HttpOptions) -> Promises:
+    app = create_app(messenger, options, new_request_id=lambda: "made-here")
+    return Promises([route for route in app.routes if isinstance(route, Endpoint)], options)
+
+
+def closed(node: Any) -> Any:
+    """The same schema, without room for more fields than it names."""
+    if isinstance(node, dict):
+        shut = {each: closed(child) for each, child in node.items()}
+        is_object = node.get("type") == "object" and "properties" in node
+        return {**shut, "additionalProperties": False} if is_object else shut
+    return [closed(child) for child in node] if isinstance(node, list) else node
