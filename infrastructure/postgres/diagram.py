@@ -20,7 +20,12 @@ from infrastructure.postgres.schema import metadata
 OWNERS: Final = {"chat_id": "chat", "profile_id": "profile", "account_id": "account"}
 """Whose key a column of this name is."""
 
-OTHER_NAMES: Final = {"owner_id": "profile", "sender_id": "profile", "one_id": "profile", "other_id": "profile"}
+OTHER_NAMES: Final = {
+    "owner_id": "profile",
+    "sender_id": "profile",
+    "one_id": "profile",
+    "other_id": "profile",
+}
 
 BEGIN, END = "<!-- the diagram begins -->\n", "<!-- the diagram ends -->\n"
 
