@@ -198,11 +198,14 @@ class TestChanges:
     async def test_who_may_not(self, circle: Circle) -> None:
         ann, bob, eve = await known(circle.storage.begin, "Ann", "Bob", "Eve")
         chat = await open_chat(circle.storage.begin, ann, bob)
-        for who in (bob, eve):
-            assert await refusal(circle.add(who, chat.id, eve.profile_id)) is NotAllowed
-            assert await refusal(circle.remove(who, chat.id, ann.profile_id)) is NotAllowed
-            assert await refusal(circle.appoint(who, chat.id, bob.profile_id, Role.OWNER)) is NotTheOwner
-        assert await refusal(circle.leave(eve, chat.id)) is NotAMember
+        assert await refusal(circle.add(bob, chat.id, eve.profile_id)) is NotAllowed
+        assert await refusal(circle.remove(bob, chat.id, ann.profile_id)) is NotAllowed
+        assert await refusal(circle.appoint(bob, chat.id, bob.profile_id, Role.OWNER)) is NotTheOwner
+        for unseen in (chat.id, ChatId(uuid4())):
+            assert await refusal(circle.add(eve, unseen, eve.profile_id)) is ChatNotFound
+            assert await refusal(circle.remove(eve, unseen, ann.profile_id)) is ChatNotFound
+            assert await refusal(circle.appoint(eve, unseen, bob.profile_id, Role.OWNER)) is ChatNotFound
+            assert await refusal(circle.leave(eve, unseen)) is ChatNotFound
         assert await refusal(circle.remove(ann, chat.id, eve.profile_id)) is MemberNotFound
         assert await refusal(circle.leave(ann, ChatId(uuid4()))) is ChatNotFound
         assert circle.talk.published == []
