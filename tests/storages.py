@@ -33,6 +33,8 @@ class Storage:
     changes: Changes
     neighbour: Callable[[], BeginPosting]
     """Another process that posts to the same storage."""
+    patient_neighbour: Callable[[], BeginPosting]
+    """The same, waiting for chats that others hold."""
     marking_neighbour: Callable[[], BeginMarking]
     """Another process that marks in the same storage."""
 
@@ -48,6 +50,7 @@ def memory_storage() -> Storage:
         views=MemoryViews(storage),
         changes=MemoryChanges(storage),
         neighbour=lambda: storage.begin_posting,
+        patient_neighbour=lambda: storage.begin_patient_posting,
         marking_neighbour=lambda: storage.begin_marking,
     )
 
@@ -80,6 +83,7 @@ async def postgres_storage(
             views=PostgresViews(pictures),
             changes=PostgresChanges(engine, deadline),
             neighbour=posting,
+            patient_neighbour=lambda: posting(patient=True),
             marking_neighbour=marking,
         )
     finally:

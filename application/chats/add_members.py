@@ -32,7 +32,7 @@ class AddMembersHandler:
         """
         Raises:
             NotAllowed: Not by the actor.
-            ChatNotFound: No such chat.
+            ChatNotFound: No such chat, or not the actor's.
             OnlyInGroups: It is a direct chat.
             MembersNotFound: Some do not exist; nobody was added.
         """

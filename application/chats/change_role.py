@@ -9,6 +9,7 @@ from application.ports.storage import Begin
 from application.ports.updates import Updates
 from application.ports.views import Views
 from application.views import MemberView
+from domain.chat import Member
 from domain.ids import ChatId, ProfileId
 from domain.role import Role
 
@@ -33,12 +34,12 @@ class ChangeRoleHandler:
         Raises:
             NotAllowed: Not by the actor, or the owner's own: somebody else is made owner instead.
             MemberNotFound: There is nobody to appoint.
-            ChatNotFound: No such chat.
+            ChatNotFound: No such chat, or not the actor's.
             OnlyInGroups: It is a direct chat.
         """
         async with self.begin() as work:
             chat, by = await locked(work, actor, command.chat_id)
-            member = by
+            member: Member | None = by
             if command.profile_id != actor.profile_id:
                 member = await work.chats.find_member(chat.id, command.profile_id)
             changed = chat.appoint(by, member, command.role, at=self.clock.now())

@@ -25,8 +25,7 @@ class DeleteChatHandler:
     async def __call__(self, actor: Actor, command: DeleteChat) -> None:
         """
         Raises:
-            NotTheOwner: Not the actor's chat, or no such chat.
-            NotAMember, ChatNotFound: Of a direct chat, which either may end.
+            NotTheOwner: Not the actor's chat, or no such chat. A direct chat may be ended by either.
         """
         async with self.begin() as work:
             chat, by = await locked(work, actor, command.chat_id, NotTheOwner)

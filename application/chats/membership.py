@@ -16,18 +16,21 @@ from domain.ids import ChatId, ProfileId
 
 async def locked(
     work: UnitOfWork, actor: Actor, chat_id: ChatId, refusal: type[DomainError] = ChatNotFound
-) -> tuple[Chat, Member | None]:
+) -> tuple[Chat, Member]:
     """
     A chat, held, and the actor's place in it.
 
     Raises:
-        refusal: There is no such chat. Use what a stranger would be told, so that nobody learns which ids exist.
+        refusal: There is no such chat, or it is not the actor's: nobody learns which ids exist.
     """
     try:
         chat = await work.chats.lock(chat_id)
     except ChatNotFound:
         raise refusal from None
-    return chat, await work.chats.find_member(chat_id, actor.profile_id)
+    member = await work.chats.find_member(chat_id, actor.profile_id)
+    if member is None or member.left_at is not None:
+        raise refusal
+    return chat, member
 
 
 @frozen

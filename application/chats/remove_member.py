@@ -27,18 +27,18 @@ class RemoveMemberHandler:
         """
         Raises:
             NotAllowed: Not by the actor.
-            NotAMember: The actor wants to leave and is gone already.
             MemberNotFound: There is nobody to remove.
-            ChatNotFound: No such chat.
+            ChatNotFound: No such chat, or not the actor's; also who wants to leave and is gone already.
             OnlyInGroups: It is a direct chat.
         """
         async with self.begin() as work:
             chat, by = await locked(work, actor, command.chat_id)
             others = [m for m in await work.chats.members(chat.id) if m.profile_id != command.profile_id]
+            gone: Member | None = by
             events: list[MemberRemoved | RoleChanged]
             if command.profile_id == actor.profile_id:
                 left, removed = chat.leave(by, others, at=self.clock.now())
-                gone, events = by, left
+                events = left
             else:
                 gone = await work.chats.find_member(chat.id, command.profile_id)
                 put_out, removed = chat.remove(by, gone, at=self.clock.now())

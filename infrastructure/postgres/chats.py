@@ -156,16 +156,21 @@ class PostgresChats:
 
     async def claim_direct(self, one: ProfileId, other: ProfileId, chat_id: ChatId) -> ChatId:
         pair = dict(zip(("one_id", "other_id"), sorted((one, other)), strict=True))
-        # who comes second waits here for the first one's commit, and sees it in the next statement
-        await self._connection.execute(
-            upsert(direct_chat).values(pair | {"chat_id": chat_id}).on_conflict_do_nothing()
+        put = (
+            upsert(direct_chat)
+            .values(pair | {"chat_id": chat_id})
+            .on_conflict_do_nothing()
+            .returning(direct_chat.c.chat_id)
         )
-        claimed = await self._connection.execute(
-            select(direct_chat.c.chat_id).where(
-                direct_chat.c.one_id == pair["one_id"], direct_chat.c.other_id == pair["other_id"]
-            )
+        find = select(direct_chat.c.chat_id).where(
+            direct_chat.c.one_id == pair["one_id"], direct_chat.c.other_id == pair["other_id"]
         )
-        return ChatId(claimed.scalar_one())
+        # Who comes second waits here for the first one's commit, and sees it in the next statement; unless it was
+        # released between the two.
+        while (await self._connection.execute(put)).one_or_none() is None:
+            if claimed := (await self._connection.execute(find)).scalar_one_or_none():
+                return ChatId(claimed)
+        return chat_id
 
     async def release_direct(self, chat_id: ChatId) -> None:
         await self._connection.execute(delete(direct_chat).where(direct_chat.c.chat_id == chat_id))

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import datetime, timedelta
 from uuid import uuid4
 
@@ -114,13 +114,20 @@ class Talk:
         (marked,) = await marking([(who, MarkRead(chat_id=chat_id, up_to=up_to))])
         return marked.read
 
+    def gathering_elsewhere(self) -> AbstractAsyncContextManager[Gatherer[Asked, Sent]]:
+        """In another process: on lanes of its own."""
+        return self.gathering(self.storage.neighbour(), patient=self.storage.patient_neighbour())
+
     @asynccontextmanager
     async def gathering(
-        self, begin: BeginPosting | None = None, limits: BatchLimits | None = None
+        self,
+        begin: BeginPosting | None = None,
+        limits: BatchLimits | None = None,
+        patient: BeginPosting | None = None,
     ) -> AsyncIterator[Gatherer[Asked, Sent]]:
         gatherer: Gatherer[Asked, Sent] = Gatherer(
             use=self.sending(begin or self.storage.begin_posting),
-            patient_use=self.sending(self.storage.begin_patient_posting),
+            patient_use=self.sending(patient or self.storage.begin_patient_posting),
             postponed=Postponed,
             key=lambda asked: asked[1].chat_id,
             weigh=lambda _: 1,

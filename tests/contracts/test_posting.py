@@ -323,7 +323,7 @@ class TestRaces:
         async with (
             asyncio.timeout(ENOUGH),
             talk.gathering() as one,
-            talk.gathering(storage.neighbour()) as other,
+            talk.gathering_elsewhere() as other,
         ):
             answers = await asyncio.gather(
                 *((one, other)[n % 2].submit(saying(ann, chat.id, "Hello", nonce="n")) for n in range(10))
@@ -338,7 +338,7 @@ class TestRaces:
         async with (
             asyncio.timeout(ENOUGH),
             talk.gathering() as one,
-            talk.gathering(storage.neighbour()) as other,
+            talk.gathering_elsewhere() as other,
         ):
 
             async def talk_on(who: Actor, number: int) -> list[tuple[ChatId, Seq]]:

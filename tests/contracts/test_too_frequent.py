@@ -169,7 +169,7 @@ async def test_sixteen_at_once_from_two_processes_are_one(storage: Storage) -> N
     async with (
         asyncio.timeout(ENOUGH),
         say.talk.gathering() as one,
-        say.talk.gathering(storage.neighbour()) as other,
+        say.talk.gathering_elsewhere() as other,
     ):
         answers = await asyncio.gather(
             *((one, other)[n % 2].submit(saying(ann, chat.id)) for n in range(16)), return_exceptions=True
