@@ -3,7 +3,17 @@
 from collections import defaultdict
 from collections.abc import Iterator
 
-from tests.checker.history import Acked, HistoryRead, Kept, MarkSeen, MarkStarted, ReadTold, Said, Told, UnreadRead
+from tests.checker.history import (
+    Acked,
+    HistoryRead,
+    Kept,
+    MarkSeen,
+    MarkStarted,
+    ReadTold,
+    Said,
+    Told,
+    UnreadRead,
+)
 from tests.checker.picture import NEVER, Picture, Violation, key_of
 
 Reader = tuple[str, str]

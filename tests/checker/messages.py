@@ -63,7 +63,9 @@ def once(picture: Picture) -> Iterator[Violation]:
                 if isinstance(one.outcome, Refused) and one.outcome.first:
                     stored.add(one.outcome.first)
             if len(stored) > 1:
-                yield Violation("D2", f"the first of a nonce is not the one: {stored}", attempts[0].started.at)
+                yield Violation(
+                    "D2", f"the first of a nonce is not the one: {stored}", attempts[0].started.at
+                )
     for kept in picture.kept.values():
         for name, count in Counter(map(key_of, kept.messages)).items():
             attempts = picture.by_key.get(name, [])

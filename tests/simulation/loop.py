@@ -98,7 +98,7 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         while not self._stopping:  # type: ignore[attr-defined]
             while timers and (not ready or timers[0][0] <= self._now):
                 when, _, timer = heapq.heappop(timers)
-                if not timer._cancelled:  # type: ignore[attr-defined]
+                if not timer._cancelled:
                     self._now = max(self._now, when)
                     ready.append(timer)
             if not ready:

@@ -7,8 +7,8 @@ killed. After a while all faults are healed, everybody comes back, and then ever
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Coroutine, Iterator
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Any, Final
 
@@ -186,7 +186,7 @@ class World:
         self.terms = Terms(
             options=SocketOptions(
                 auth_timeout=2.0,
-                outbox_frames=one_of((8, 16, 256)),
+                outbox_frames=one_of((3, 8, 256)),
                 outbox_bytes=one_of((2_000, 16_000, 256 * 1024)),
                 pending_sends=one_of((1, 3, 64)),
                 waiting_frames=one_of((2, 8, 64)),
@@ -314,15 +314,14 @@ class World:
         await asyncio.sleep(SETTLED - min(SETTLED - 3, self.at - self._at))
         self.notebook.write(Quiet(at=self.at))
 
-    @property
-    def _is_active(self) -> bool:
+    def _goes_on(self) -> bool:
         return not self.chance.calm
 
     async def _interfere(self) -> None:
         """With the nodes: most runs have one that stops or is killed."""
-        while self._is_active:
+        while self._goes_on():
             await asyncio.sleep(self.chance.wait(2.0) + 0.2)
-            if not self._is_active or self.chance.decides(0.4):
+            if not self._goes_on() or self.chance.decides(0.4):
                 continue
             node = self.chance.one_of(self.nodes)
             await (node.stop() if self.chance.decides(0.4) else node.kill())
@@ -331,10 +330,10 @@ class World:
 
     async def _bother(self) -> None:
         """With requests that come without a socket."""
-        while self._is_active:
+        while self._goes_on():
             await asyncio.sleep(self.chance.wait(0.5))
             up = [node for node in self.nodes if node.is_up]
-            if not self._is_active or not up:
+            if not self._goes_on() or not up:
                 continue
             node, device = self.chance.one_of(up), self.chance.one_of(self.devices)
             chosen = self.chance.random.random()
@@ -354,7 +353,7 @@ class World:
                 await self._delete(device.chat_id)
 
     async def _set_clocks(self) -> None:
-        while self._is_active:
+        while self._goes_on():
             await asyncio.sleep(self.chance.wait(2.0) + 0.3)
             ahead = (self.chance.random.random() - 0.5) * 40
             self.chance.one_of(self.nodes).clock.ahead = timedelta(seconds=ahead)
@@ -426,14 +425,14 @@ class World:
                 return
             is_first = False
 
-    def _told(self, node: Node, is_first: bool) -> str | None:  # noqa: FBT001
+    def _told(self, node: Node, is_first: bool) -> str | None:
         """Where everybody heard at once of what was done; what took several tries may have been done in silence."""
         is_sure = is_first and not self.terms.lost and not self.terms.late
         return node.name if is_sure else None
 
     async def _some_node(self) -> Node:
         await asyncio.sleep(self.chance.wait(0.1))
-        while not (up := [node for node in self.nodes if node.is_up]):
+        while not (up := [node for node in self.nodes if node.is_up]):  # noqa: ASYNC110  # as clients do
             await asyncio.sleep(0.1)
         return self.chance.one_of(up)
 
@@ -446,16 +445,15 @@ class World:
             done = await self._try(_yes(node.messenger.sign_out(SignOut(access_token=token))), node)
             if done:
                 device.token = None
-                self.notebook.write(
-                    Cut(at=self.at, session=device.session, node=self._told(node, is_first))
-                )
+                self.notebook.write(Cut(at=self.at, session=device.session, node=self._told(node, is_first)))
                 return
             is_first = False
 
     def _is_last_of_an_owner(self, device: Device) -> bool:
-        return device.person in self.chats.values() and sum(
-            other.person is device.person and other.token is not None for other in self.devices
-        ) == 1
+        return (
+            device.person in self.chats.values()
+            and sum(other.person is device.person and other.token is not None for other in self.devices) == 1
+        )
 
     async def _sign_in_again(self, device: Device) -> None:
         """On the same device: the session that it had is over."""
@@ -477,10 +475,8 @@ class World:
     async def _read(self, node: Node, device: Device) -> None:
         if device.person not in self.members[device.chat_id] or device.token is None:
             return
-        try:
+        with suppress(DomainError, ApplicationError):
             await self._ask(node, device.person, device.chat_id)
-        except (DomainError, ApplicationError):
-            pass
 
     # What is there in the end
 
@@ -494,7 +490,8 @@ class World:
 
     async def _keep(self, chat_id: ChatId) -> None:
         last = self.database.chats.chats[chat_id].last_position
-        messages, changes = [], {}
+        messages: list[Said] = []
+        changes: dict[int, str] = {}
         for update in await MemoryViews(self.database).log(chat_id, Position(0), last):
             what = durable(orjson.loads(frames.told(update).text))
             if isinstance(what, Said):
@@ -549,7 +546,6 @@ def _as_read(view: Any) -> dict[str, Any]:
     return fields
 
 
-async def _yes(work: Coroutine[Any, Any, Any]) -> bool:
+async def _yes(work: Awaitable[Any]) -> bool:
     await work
     return True
-

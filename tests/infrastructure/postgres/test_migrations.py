@@ -18,7 +18,9 @@ from infrastructure.postgres.migrate import SCRIPTS, configured, downgrade, migr
 from infrastructure.postgres.schema import metadata
 from infrastructure.postgres.storage import make_engine
 
-assert account_tables.metadata is tables.metadata is metadata, "importing them is what puts the tables into it"
+assert {account_tables.account, tables.chat} <= set(metadata.sorted_tables), (
+    "importing them is what enters them"
+)
 
 
 @pytest.fixture
@@ -42,7 +44,9 @@ def made(engine: Engine) -> Made:
         inspector = inspect(connection)
         names = set(inspector.get_table_names()) - {"alembic_version"}
         indexes = connection.execute(
-            text("SELECT tablename, indexdef FROM pg_indexes WHERE schemaname = 'public' AND tablename <> 'alembic_version'")
+            text(
+                "SELECT tablename, indexdef FROM pg_indexes WHERE schemaname = 'public' AND tablename <> 'alembic_version'"
+            )
         )
         options = connection.execute(
             text("SELECT relname, reloptions FROM pg_class WHERE relkind = 'r' AND reloptions IS NOT NULL")
