@@ -25,7 +25,9 @@ class MemoryViews:
 
     async def list_chats(self, reader: ProfileId) -> Sequence[ChatView]:
         state = self.storage.chats
-        found = [self._view(*place) for id in state.chats_of.get(reader, ()) if (place := self._find(reader, id))]
+        found = [
+            self._view(*place) for id in state.chats_of.get(reader, ()) if (place := self._find(reader, id))
+        ]
         return sorted(found, key=lambda view: (_last_activity(view), view.id), reverse=True)
 
     async def get_chat(self, reader: ProfileId, chat_id: ChatId) -> ChatDetails:

@@ -5,7 +5,18 @@ No foreign key, trigger or sequence: every row is written by a unit of work that
 says which transaction wrote a row last; what it is good for stands in STORAGE.md, "The cursor".
 """
 
-from sqlalchemy import BigInteger, Column, Index, Integer, SmallInteger, String, Table, Text, UniqueConstraint, Uuid
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Index,
+    Integer,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 
 from infrastructure.postgres.schema import BY_CHAT, BY_PROFILE, REFERENCE, metadata, moment, stamp

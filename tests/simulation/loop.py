@@ -43,6 +43,8 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         self.shuffle = self.random.choice((0.0, 0.1, 0.5, 1.0))
         self.steps = 0
         self.complaints: list[str] = []
+        self.left: list[str] = []
+        """Tasks that had not ended when the last thing had happened."""
         self._now = 0.0
         self._tasks: dict[asyncio.Task[Any], None] = {}
         self._tasks_made = 0
@@ -65,6 +67,7 @@ class SimulatedLoop(asyncio.BaseEventLoop):
 
     def end(self) -> None:
         """Nothing may go on in another run: not what hangs, and not what nobody waited for."""
+        self.left = list(map(repr, self._tasks))
         for task in list(self._tasks):
             task.cancel()
         self.steps = 0

@@ -218,6 +218,12 @@ class Node:
             line.cut()
         self._lines.clear()
 
+    def left(self) -> list[str]:
+        """What it should have forgotten when everybody has gone."""
+        hub = self.hub
+        kept = {"chats": hub._channels, "sessions": hub._sessions, "acts of reading": hub._told}
+        return [f"{len(things)} {name}" for name, things in kept.items() if things]
+
     async def kill(self) -> None:
         """Nothing that happens after this moment reaches anybody."""
         self.is_up = False

@@ -53,6 +53,7 @@ from tests.simulation.chance import Chance
 from tests.simulation.clients import Device, Notebook, Person
 from tests.simulation.frames import durable, said
 from tests.simulation.loop import SimulatedLoop, run
+from tests.simulation.network import NOTICED
 from tests.simulation.node import START, Node, NumberedIds, Terms
 from tests.simulation.storage import Database, Door, Faults
 
@@ -85,6 +86,8 @@ def simulate(number: int) -> Outcome:
     with _complaints(world), _small_pages(loop):
         try:
             run(world.run(), loop)
+            if loop.left:
+                world.fail(f"still at it: {loop.left}")
         except Exception as error:  # noqa: BLE001  # whatever breaks the world is something that it found
             world.fail(f"the world broke: {error!r}")
     for complaint in loop.complaints:
@@ -169,6 +172,7 @@ class World:
         await self._let_happen()
         await self._heal()
         await self._look()
+        await self._leave()
         for node in self.nodes:
             await node.stop()
 
@@ -487,6 +491,16 @@ class World:
                 continue
             for person in self.members[chat_id]:
                 await self._ask(self.chance.one_of(self.nodes), person, chat_id)
+
+    async def _leave(self) -> None:
+        """Everybody, so that nobody and nothing of them may be left on a node."""
+        for device in self.devices:
+            if device.visit:
+                device.visit.line.drop()
+        await asyncio.sleep(NOTICED + 2.0)
+        for node in self.nodes:
+            if left := node.left():
+                self.fail(f"{node.name} still has {left}")
 
     async def _keep(self, chat_id: ChatId) -> None:
         last = self.database.chats.chats[chat_id].last_position
