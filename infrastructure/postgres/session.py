@@ -34,9 +34,8 @@ def cut(driver: psycopg.AsyncConnection[Any]) -> None:
     """
     if driver.closed:
         return
-    with socket.socket(fileno=os.dup(driver.pgconn.socket)) as twin:
-        with suppress(OSError):  # the other side was faster
-            twin.shutdown(socket.SHUT_RDWR)
+    with socket.socket(fileno=os.dup(driver.pgconn.socket)) as twin, suppress(OSError):
+        twin.shutdown(socket.SHUT_RDWR)  # fails where the other side was faster
 
 
 @contextmanager
