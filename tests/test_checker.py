@@ -357,6 +357,13 @@ FAULTS: dict[str, tuple[str, Plant]] = {
         "D8",
         swapped(sending(1.0, 1, ONE, 1), sending(1.0, 2, THREE, 1)),
     ),
+    "a question overtakes a send": (
+        "D8",
+        together(
+            behind(sending(3.5, 8, FOUR, 3), asked(3.5, 21, BOB, 3)),
+            behind(sending(3.5, 9, SIX, 3), HistoryRead(at=3.55, ask=21, messages=ALL[:3], total=3, size=10)),
+        ),
+    ),
     "it is told before it is answered": ("answer", swapped(acked(1.1, 1, ONE), told(1.1, 1, ONE))),
     "a mark moves back": (
         "D9",
@@ -374,6 +381,7 @@ FAULTS: dict[str, tuple[str, Plant]] = {
         "D9",
         behind(ANN_READ, evolve(ANN_READ, from_seq=2)),
     ),
+    "one act of reading is told twice": ("D9", behind(ANN_READ, ANN_READ)),
     "as many were read as were not": ("D10", instead_of(ANN_READ, evolve(ANN_READ, count=2))),
     "unread is wrong at rest": (
         "D10",

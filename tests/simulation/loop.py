@@ -67,12 +67,14 @@ class SimulatedLoop(asyncio.BaseEventLoop):
 
     def end(self) -> None:
         """Nothing may go on in another run: not what hangs, and not what nobody waited for."""
-        self.left = list(map(repr, self._tasks))
+        self.left = [repr(task) for task in self._tasks if not task.done()]
+        steps = self.steps
         for task in list(self._tasks):
             task.cancel()
         self.steps = 0
         with suppress(Stuck):
             self.run_until_complete(asyncio.sleep(1000.0))
+        self.steps = steps
 
     def _complain(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         self.complaints.append(f"{context.get('message')}: {context.get('exception')!r}")

@@ -1,7 +1,7 @@
 """One process of the messenger, as `config.asgi` puts it together, that can be stopped and killed."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence, Sized
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any, Final, TypeVar
@@ -221,7 +221,7 @@ class Node:
     def left(self) -> list[str]:
         """What it should have forgotten when everybody has gone."""
         hub = self.hub
-        kept = {"chats": hub._channels, "sessions": hub._sessions, "acts of reading": hub._told}
+        kept: dict[str, Sized] = {"chats": hub._channels, "sessions": hub._sessions}
         return [f"{len(things)} {name}" for name, things in kept.items() if things]
 
     async def kill(self) -> None:

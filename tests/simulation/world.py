@@ -59,7 +59,7 @@ from tests.simulation.storage import Database, Door, Faults
 
 PASSWORD: Final = "Correct-Horse"
 
-ACTIVE: Final = (0.3, 0.5, 0.8, 2.0)
+ACTIVE: Final = (0.3, 0.4, 0.6, 1.2)
 """Seconds in which things happen, one of these. Many short runs find more than few long ones."""
 
 SETTLED: Final = 6.0
@@ -86,8 +86,8 @@ def simulate(number: int) -> Outcome:
     with _complaints(world), _small_pages(loop):
         try:
             run(world.run(), loop)
-            if loop.left:
-                world.fail(f"still at it: {loop.left}")
+            for task in loop.left:
+                world.fail(f"still at it: {task}")
         except Exception as error:  # noqa: BLE001  # whatever breaks the world is something that it found
             world.fail(f"the world broke: {error!r}")
     for complaint in loop.complaints:

@@ -47,6 +47,7 @@ class Node:
     arrives: Callable[[Sequence[Update]], None] = field(init=False)
     is_down: bool = False
     epoch: str | None = None
+    reads: int = 0
     recalls: int = 0
     failing_recall: int | None = None
     hub: Hub = field(init=False)
@@ -67,6 +68,7 @@ class Node:
 
     def _between(self, read: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
         async def reading(*arguments: Any) -> Any:
+            self.reads += 1
             await self.before()
             if self.is_down:
                 raise Unavailable
@@ -411,8 +413,12 @@ class TestHealing:
         ann, bob = await here.actor(), await here.actor()
         chat = await here.chat(ann, bob)
         ear, _ = await node.enter(bob, chat)
+        node.hub.changes = Never()
+        await a_few_looks()
+        reads = node.reads
         node.hub.receive([Moved(chat_id=chat, position=Position(50)), Moved(chat_id=chat)])
         await a_few_looks()
+        assert node.reads - reads == 1, "asked once, and then no more"
         await here.say(ann, chat, "Hello")
         assert ear.positions == [1]
 
