@@ -318,9 +318,13 @@ class TestClosing:
         joined = [await people.join(f"{name}@example.com") for name in names]
         return [(signed_in, await people.actor(signed_in)) for signed_in in joined]
 
-    async def group(self, people: AccountsWorld, owner: Actor, *others: Actor) -> ChatId:
+    async def group(self, people: AccountsWorld, storage: Storage, owner: Actor, *others: Actor) -> ChatId:
         create = CreateChatHandler(
-            begin=people.begin, clock=people.clock, ids=people.ids, updates=people.updates
+            begin=people.begin,
+            views=storage.views,
+            clock=people.clock,
+            ids=people.ids,
+            updates=people.updates,
         )
         ids = tuple(other.profile_id for other in others)
         return (await create(owner, CreateChat(about=About("A chat"), member_ids=ids))).id
@@ -361,7 +365,7 @@ class TestClosing:
 
     async def test_ownership_passes_and_messages_stay(self, people: AccountsWorld, storage: Storage) -> None:
         (mine, me), (_, ann), (_, bob) = await self.actors(people, "one", "ann", "bob")
-        chat_id = await self.group(people, me, ann, bob)
+        chat_id = await self.group(people, storage, me, ann, bob)
         async with storage.begin_posting() as posting:
             draft = Draft(
                 chat_id=chat_id,
@@ -418,7 +422,7 @@ class TestClosing:
 
     async def test_an_interrupted_one_is_completed(self, people: AccountsWorld, storage: Storage) -> None:
         (mine, me), (_, ann) = await self.actors(people, "one", "ann")
-        chats = [await self.group(people, ann, me) for _ in range(3)]
+        chats = [await self.group(people, storage, ann, me) for _ in range(3)]
         await people.close(mine)
 
         class Killed(BaseException):
@@ -452,7 +456,7 @@ class TestClosing:
         async with people.begin() as work:
             (closed,) = await work.accounts.closed(10)
         assert closed.id == me.account_id
-        late = await self.group(people, me)  # by a request that was let in just before
+        late = await self.group(people, storage, me)  # by a request that was let in just before
         people.clock.pass_by(minutes=5)
         await people.clear_closed()
         async with people.begin() as work:

@@ -68,8 +68,7 @@ from domain.role import Role
 from infrastructure.postgres.schema import metadata
 from tests.contracts.talk import actor
 from tests.postgres import BASE
-from tests.strategies import lines, places
-from tests.strategies import START
+from tests.strategies import START, lines, places
 from tests.world import SETTINGS, TickingClock, World, world
 
 STAMPED = [table.name for table in metadata.sorted_tables if "tx" in table.c]
@@ -255,7 +254,7 @@ class MessengerMachine(RuleBasedStateMachine):
         chat_id: ChatId,
         others: list[Actor],
         name: str | Unset,
-        description: str | None | Unset,
+        description: str | Unset | None,
     ) -> None:
         who = self.owners.get(chat_id, who) if by_owner else who
         member_ids = tuple(other.profile_id for other in others)

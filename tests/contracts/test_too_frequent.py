@@ -202,7 +202,7 @@ def test_to_the_microsecond(rig: Rig) -> None:
 
     @settings(max_examples=60)
     @given(
-        st.datetimes(min_value=datetime(2026, 1, 1), max_value=datetime(2300, 1, 1)),
+        st.datetimes(min_value=datetime(2026, 1, 1), max_value=datetime(2300, 1, 1)),  # noqa: DTZ001 - given a zone below
         st.lists(ticks | st.integers(0, 1_000_000), min_size=1, max_size=6).map(sorted),
         st.booleans(),
     )
