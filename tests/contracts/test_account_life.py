@@ -449,7 +449,9 @@ class TestClosing:
         await people.clear_closed()
         assert [len(await storage.views.members(ann.profile_id, chat)) for chat in chats] == [1, 1, 1]
 
-    async def test_the_account_itself_goes_a_little_later(self, people: AccountsWorld) -> None:
+    async def test_the_account_itself_goes_a_little_later(
+        self, people: AccountsWorld, storage: Storage
+    ) -> None:
         ((mine, me),) = await self.actors(people, "one")
         await people.close(mine)
         await people.clear_closed()
