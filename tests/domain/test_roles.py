@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from datetime import timedelta
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -252,7 +252,7 @@ class TestLeaving:
         for turn in (1, -1):
             group = Group()
             group.admin.role = group.second.role = Role.MEMBER
-            ids = [ProfileId(type(group.owner.profile_id)(int=n)) for n in (3, 1, 2)]
+            ids = [ProfileId(UUID(int=n)) for n in (3, 1, 2)]
             others = [
                 Member(chat_id=group.chat.id, profile_id=id, role=Role.MEMBER, joined_at=START) for id in ids
             ]
@@ -363,15 +363,15 @@ class TestTooFrequent:
             say()
         assert refused.value.wait == pytest.approx(wait)
         assert (group.chat.last_seq, group.chat.last_position) == (0, 0), "a refusal takes no number"
-        assert isinstance(
-            group.chat.post(group.member, Body("x"), id=MessageId(uuid4()), nonce=None, at=at).position, int
-        )
+        posted = group.chat.post(group.member, Body("x"), id=MessageId(uuid4()), nonce=None, at=at)
+        assert (posted.message.seq, posted.position) == (1, 1)
 
     def test_without_an_interval_nothing_is_too_frequent(self) -> None:
         group = Group()
-        assert group.chat.post(
+        posted = group.chat.post(
             group.member, Body("x"), id=MessageId(uuid4()), nonce=None, at=LATER, just_said=LATER
         )
+        assert posted.position == 1
 
     def test_whoever_may_not_post_hears_that_first(self) -> None:
         group = Group()
