@@ -68,8 +68,7 @@ from domain.role import Role
 from infrastructure.postgres.schema import metadata
 from tests.contracts.talk import actor
 from tests.postgres import BASE
-from tests.strategies import lines, places
-from tests.strategies import START
+from tests.strategies import START, lines, places
 from tests.world import SETTINGS, TickingClock, World, world
 
 STAMPED = [table.name for table in metadata.sorted_tables if "tx" in table.c]

@@ -573,7 +573,7 @@ async def play(script: list[str], arrivals: list[str]) -> None:
             last = (await here.say(ann, chat, "last")).event.position
             await until(
                 lambda: all(
-                    ear.positions and ear.positions[-1] >= last or ear.frames[0]["position"] >= last
+                    (ear.positions and ear.positions[-1] >= last) or ear.frames[0]["position"] >= last
                     for ear in ears
                 )
             )

@@ -27,7 +27,7 @@ from interfaces.ws.endpoint import ChatSockets
 from interfaces.ws.exchange import Desk, SocketOptions
 from interfaces.ws.hub import Hub
 from interfaces.ws.protocol import IDLE_FRAMES, HandedOver
-from tests.interfaces.ws.test_hub import watching
+from tests.interfaces.ws.test_hub import until, watching
 from tests.strategies import START
 from tests.world import Person, World, world
 
@@ -71,7 +71,7 @@ class House:
         raw = socket.socket()
         if narrow:
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        raw.setblocking(False)  # noqa: FBT003
+        raw.setblocking(False)
         await asyncio.get_running_loop().sock_connect(raw, ("127.0.0.1", self.port))
         reader, writer = await asyncio.open_connection(sock=raw, limit=1024 if narrow else 65536)
         writer.write(
@@ -196,8 +196,7 @@ async def serving(way: str, **options: Any) -> AsyncIterator[House]:
         watch, serve = asyncio.create_task(hub.run()), asyncio.create_task(server.serve([listening]))
         try:
             await watching(hub)
-            while not server.started:
-                await asyncio.sleep(0.01)
+            await until(lambda: server.started)
             house = House(here, hub, listening.getsockname()[1], 2 if way == "handed over" else 15)
             yield house
             for line in house.lines:
