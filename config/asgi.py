@@ -30,7 +30,7 @@ def run(settings: Settings, database_url: str) -> None:
     adapters = PostgresAdapters(settings=settings, url=database_url)
     application = Application(adapters=adapters, show_letter=_show)
     server: Server
-    app = make_app(application, settings, failed=lambda: server.stop())
+    app = make_app(application, settings, failed=lambda: server.stop())  # noqa: PLW0108 - there is no server yet
     api, ws = settings.api, settings.socket
     server = Server(
         uvicorn.Config(

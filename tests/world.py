@@ -101,10 +101,12 @@ class World:
 
 
 @asynccontextmanager
-async def world(adapters: MemoryAdapters | PostgresAdapters | None = None) -> AsyncIterator[World]:
+async def world(
+    adapters: MemoryAdapters | PostgresAdapters | None = None, settings: Settings = SETTINGS
+) -> AsyncIterator[World]:
     """With the gatherer running. Clock and ids are the adapters' own."""
     if adapters is None:
-        adapters = MemoryAdapters(settings=SETTINGS, clock=Object(TickingClock()), ids=Object(SystemIds()))
+        adapters = MemoryAdapters(settings=settings, clock=Object(TickingClock()), ids=Object(SystemIds()))
     application = Application(adapters=adapters)
     here = World(application)
     application.updates().subscribe(here.published.extend)

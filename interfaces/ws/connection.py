@@ -206,7 +206,7 @@ class Connection:
             self._unanswered.add(nonce)
         return command
 
-    def _hear_typing(self, is_typing: bool, now: float) -> ShowTyping | None:  # noqa: FBT001
+    def _hear_typing(self, is_typing: bool, now: float) -> ShowTyping | None:
         if self._typed is None:
             self._typed = {}
         said = self._typed.get(is_typing)
@@ -245,7 +245,8 @@ class Connection:
 
     def welcome(self, snapshot: Snapshot) -> None:
         """It is in. ``seq`` and ``position`` are where the history, or the replay, that follows will end."""
-        assert (actor := self.actor) is not None, "who is welcome is known"
+        actor = self.actor
+        assert actor is not None, "who is welcome is known"
         self._since = None
         self._say(
             frames.auth_success(

@@ -103,6 +103,8 @@ class Outbox:
             self._frames = None
             self._size = 0
             self.closing = Close(SLOW_READER, "slow reader; resume in 1 s", is_final=True)
+            if self._relaxing is not None:
+                self._relaxing.set()
             self._finish(self.closing)
         else:
             self._frames.append(frame)

@@ -84,9 +84,10 @@ def numbers_nothing_itself(table: Table) -> Iterator[str]:
             column is table.autoincrement_column
             and column.server_default is None
             and len(table.primary_key) == 1
+            and isinstance(column.type, Integer)
+            and table.info.get("keyed_by") != "reference"
         ):
-            if isinstance(column.type, Integer) and table.info.get("keyed_by") != "reference":
-                yield f"{column.name} would become a SERIAL"
+            yield f"{column.name} would become a SERIAL"
         if column.server_default is not None or column.onupdate or column.server_onupdate or column.computed:
             yield f"{column.name} is made by the server"
 

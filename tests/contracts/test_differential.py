@@ -254,7 +254,7 @@ class MessengerMachine(RuleBasedStateMachine):
         chat_id: ChatId,
         others: list[Actor],
         name: str | Unset,
-        description: str | None | Unset,
+        description: str | Unset | None,
     ) -> None:
         who = self.owners.get(chat_id, who) if by_owner else who
         member_ids = tuple(other.profile_id for other in others)

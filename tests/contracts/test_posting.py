@@ -147,7 +147,8 @@ class TestSending:
         talk, ann, bob = Talk(storage), actor(), actor()
         chat = await open_chat(storage.begin, ann, bob)
         cursor = await storage.changes.now()
-        with pytest.raises(RuntimeError):
+
+        async def fail() -> None:
             async with storage.begin_posting() as posting:
                 lost = draft(chat.id, ann, "lost", nonce="n")
                 opened = await posting.open([lost])
@@ -157,6 +158,9 @@ class TestSending:
                 )
                 await posting.keep([held], [event])
                 raise RuntimeError
+
+        with pytest.raises(RuntimeError):
+            await fail()
         assert await texts(storage, ann, chat.id) == []
         assert (await storage.changes.since(cursor)).moved == {}
         assert await storage.views.unread_count(bob.profile_id, chat.id) == 0

@@ -47,6 +47,7 @@ class Node:
     arrives: Callable[[Sequence[Update]], None] = field(init=False)
     is_down: bool = False
     epoch: str | None = None
+    reads: int = 0
     recalls: int = 0
     failing_recall: int | None = None
     hub: Hub = field(init=False)
@@ -61,10 +62,14 @@ class Node:
             interval=TICK,
         )
         self.arrives = self.hub.receive
-        self.world.application.updates().subscribe(lambda updates: self.arrives(updates))
+        self.world.application.updates().subscribe(self._hear)
+
+    def _hear(self, updates: Sequence[Update]) -> None:
+        self.arrives(updates)
 
     def _between(self, read: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
         async def reading(*arguments: Any) -> Any:
+            self.reads += 1
             await self.before()
             if self.is_down:
                 raise Unavailable
@@ -120,7 +125,7 @@ async def watching(hub: Hub) -> None:
 
 async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(ENOUGH):
-        while not condition():
+        while not condition():  # noqa: ASYNC110  # any condition, of things that know nothing of events
             await asyncio.sleep(TICK / 5)
 
 
@@ -420,8 +425,12 @@ class TestHealing:
         ann, bob = await here.actor(), await here.actor()
         chat = await here.chat(ann, bob)
         ear, _ = await node.enter(bob, chat)
+        node.hub.changes = Never()
+        await a_few_looks()
+        reads = node.reads
         node.hub.receive([Moved(chat_id=chat, position=Position(50)), Moved(chat_id=chat)])
         await a_few_looks()
+        assert node.reads - reads == 1, "asked once, and then no more"
         await here.say(ann, chat, "Hello")
         assert ear.positions == [1]
 
