@@ -246,6 +246,7 @@ class MemoryChanges:
             message_ids=tuple(message.id for message in covered[-TOLD_IDS:]),
             count=len(covered),
             by_author=by_author,
+            is_single=self.storage.chats.readings[read.chat_id, read.reader_id].mark < read.from_seq,
         )
 
 

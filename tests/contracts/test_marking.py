@@ -300,3 +300,18 @@ async def test_marks_and_singles_against_sends_from_two_processes(storage: Stora
             others = [message for message in messages if message.author_id != who.profile_id]
             assert times.keys() <= {message.id for message in others}
             assert await unread(storage, who, chat) == len(others) - len(times)
+
+
+async def test_a_single_mark_is_recalled_as_one(storage: Storage) -> None:
+    talk, ann, bob = Talk(storage), actor(), actor()
+    chat = await open_chat(storage.begin, ann, bob)
+    said = [await talk.say(ann, chat.id) for _ in range(3)]
+    cursor = await storage.changes.now()
+    read = await single(talk, bob, chat.id, said[1].message.id)
+    news = await storage.changes.since(cursor)
+    assert [await storage.changes.recall(each) for each in news.read] == [read]
+    marked = await talk.read(bob, chat.id, Seq(3))
+    later = await storage.changes.since(news.cursor)
+    (recalled,) = [await storage.changes.recall(each) for each in later.read]
+    assert marked is not None
+    assert (recalled.from_seq, recalled.to_seq, recalled.is_single) == (1, 3, False)

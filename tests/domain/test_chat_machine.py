@@ -157,10 +157,7 @@ class ChatMachine(RuleBasedStateMachine):
             assert not self._is_over
             assert self._role(author) is None
         except TooFrequent as refused:
-            assert just_said is not None
-            assert not named
-            left = just_said + INTERVAL - self.now
-            assert timedelta(0) < left == timedelta(seconds=refused.wait)  # noqa: PT017 - one of several outcomes
+            self._was_too_soon(refused, None if named else just_said)
         else:
             assert self._role(author), "nobody but members posts"
             assert named or just_said is None or self.now - just_said >= INTERVAL
@@ -280,6 +277,11 @@ class ChatMachine(RuleBasedStateMachine):
                     told[event.profile_id] = event.role
         if not self._is_over:
             assert told == {member.profile_id: member.role for member in self._present()}
+
+    def _was_too_soon(self, refused: TooFrequent, just_said: datetime | None) -> None:
+        assert just_said is not None
+        assert refused.wait > 0
+        assert self.now + timedelta(seconds=refused.wait) == just_said + INTERVAL
 
     @property
     def _is_over(self) -> bool:
