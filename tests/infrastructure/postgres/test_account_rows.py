@@ -71,8 +71,7 @@ letters = st.builds(
     account_id=account_ids,
     template=st.sampled_from(Template),
     recipient=emails,
-    link=st.none()
-    | st.builds(Link, confirmation_id=confirmation_ids, issued_at=moments, expires_at=moments),
+    link=st.none() | st.builds(Link, confirmation_id=confirmation_ids, issued_at=moments, expires_at=moments),
     origin=origins,
     created_at=moments,
     next_attempt_at=moments,
