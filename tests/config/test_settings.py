@@ -9,7 +9,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from sqlalchemy import make_url
 
+from config.container import make_password_rule
 from config.settings import Environment, Security, Settings, WrongSettings, load, names
+from domain.account import Password, PasswordCommon, PasswordPattern
 
 ROOT = Path(__file__).resolve().parents[2]
 NO_FILE = Path("/nowhere/.env")
@@ -76,6 +78,37 @@ def test_accidents_of_the_original_are_ignored(local: dict[str, str]) -> None:
         "API_RELOAD": "true",
     }
     assert load(local | odd, NO_FILE) == plain
+
+
+@pytest.mark.parametrize(
+    ("text", "pattern"),
+    [
+        (r"^(?=.*[a-zа-яА-Я])(?=.*[A-Zа-яА-Я]).{8,}$", PasswordPattern.LETTERS),
+        ("Letters", PasswordPattern.LETTERS),
+        ("letters-and-digit", PasswordPattern.LETTERS_AND_DIGIT),
+        ("length", PasswordPattern.LENGTH),
+    ],
+)
+def test_patterns_of_passwords_are_known_by_name(
+    local: dict[str, str], text: str, pattern: PasswordPattern
+) -> None:
+    assert load(local | {"AUTH_PASSWORD_PATTERN": text}, NO_FILE).auth.password_pattern is pattern
+
+
+def test_no_other_expression_is_run_against_passwords(local: dict[str, str]) -> None:
+    (fault,) = faults(local | {"AUTH_PASSWORD_PATTERN": "^(a+)+$"})
+    assert "expected letters, letters-and-digit, length or the original messenger's expression" in fault
+
+
+def test_common_passwords_are_refused_unless_told_otherwise(local: dict[str, str]) -> None:
+    rule = make_password_rule(load(local, NO_FILE))
+    for text in ("Password1", "Qwerty123", "Парольпароль", "Йцукенгш", "Gfhjkm123"):
+        with pytest.raises(PasswordCommon):
+            rule.check(Password(text))
+    assert 300 < len(rule.common) < 1000
+    assert all(8 <= len(each) <= 128 and each == each.lower() for each in rule.common)
+    lenient = load(local | {"AUTH_REFUSE_COMMON_PASSWORDS": "false"}, NO_FILE)
+    make_password_rule(lenient).check(Password("Password1"))
 
 
 def test_everything_wrong_is_told_at_once() -> None:

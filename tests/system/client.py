@@ -290,6 +290,6 @@ def token_in(letter: EmailMessage) -> str:
     """Of the link in a letter's text."""
     body = letter.get_body(("plain", "html"))
     assert body is not None
-    found = re.search(r"/confirm-email\?token=([\w.-]+)", body.get_content())
+    found = re.search(r"/(?:confirm-email|setup-new-password)\?token=([\w.-]+)", body.get_content())
     assert found is not None, body.get_content()
     return found[1]
