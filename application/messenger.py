@@ -26,6 +26,7 @@ from application.profiles.read import ReadProfile
 from application.receipts.mark_read import MarkRead
 from application.updates.typing import ShowTyping
 from application.views import ChatDetails, ChatView, HistoryPage, ProfileView, Snapshot
+from domain.catalogue import Catalogue, Entry
 from domain.events import MessagesRead
 from domain.ids import ChatId, Position, ProfileId
 from domain.profile import Profile
@@ -61,6 +62,10 @@ class Messenger:
     history: Callable[[ProfileId, ChatId, Where, int], Awaitable[HistoryPage]]
     snapshot: Callable[[ProfileId, ChatId, int], Awaitable[Snapshot]]
     unread_count: Callable[[ProfileId, ChatId], Awaitable[int]]
+
+    # reference lists
+    list_catalogues: Callable[[], Awaitable[Sequence[Entry]]]
+    get_catalogue: Callable[[str], Awaitable[Catalogue]]
 
     # what listeners heal from
     log: Callable[[ChatId, Position, int], Awaitable[Sequence[ChatUpdate]]]

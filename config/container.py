@@ -10,26 +10,32 @@ from collections.abc import Callable
 from email.headerregistry import Address
 
 from dependency_injector.containers import DeclarativeContainer
-from dependency_injector.providers import Dependency, DependenciesContainer, Factory, Object, Singleton
+from dependency_injector.providers import DependenciesContainer, Dependency, Factory, Object, Singleton
 from sqlalchemy.engine import make_url
 
 from application.accounts.authenticate import AuthenticateHandler
 from application.accounts.confirm_email import ConfirmEmailHandler
+from application.accounts.create_account import CreateAccountHandler
+from application.accounts.disable_account import DisableAccountHandler
 from application.accounts.email_status import EmailStatusHandler
+from application.accounts.oversee import ListAccountsHandler, ListSessionsHandler
 from application.accounts.refresh import RefreshHandler
 from application.accounts.sign_in import SignInHandler
 from application.accounts.sign_out import SignOutHandler
 from application.accounts.sign_up import SignUpHandler
 from application.accounts.signed_in import OpenSession
 from application.actor import Actor
+from application.catalogues.fill import FillCataloguesHandler
 from application.chats.change import ChangeChatHandler
 from application.chats.create import CreateChatHandler
 from application.chats.delete import DeleteChatHandler
+from application.chats.purge import PurgeDeletedChatsHandler
 from application.examples.fill import FillExamplesHandler
 from application.messages.send import Postponed, SendMessage, SendMessages, Sent
 from application.messenger import Messenger
 from application.notifications.deliver import DeliverDueLettersHandler
 from application.ports.mailer import Mailer
+from application.ports.meter import Meter, Unmetered
 from application.profiles.edit import EditProfileHandler
 from application.profiles.find import FindProfilesHandler
 from application.profiles.read import ReadOwnProfileHandler, ReadProfileHandler
@@ -41,11 +47,16 @@ from domain.session import Lifetimes
 from infrastructure.crypto.passwords import PooledPasswords
 from infrastructure.crypto.tokens import JwtTokens
 from infrastructure.gather import BatchLimits, Gatherer
+from infrastructure.memory.catalogues import MemoryCatalogues
+from infrastructure.memory.purging import MemoryDeletedChats
 from infrastructure.memory.storage import MemoryStorage
 from infrastructure.memory.updates import MemoryUpdates
 from infrastructure.memory.views import MemoryChanges, MemoryViews
+from infrastructure.metered import MeteredChanges, MeteredMailer, metered_posting, metered_use
+from infrastructure.postgres.catalogues import PostgresCatalogues
 from infrastructure.postgres.cursor import PostgresChanges
 from infrastructure.postgres.posting import PostgresLane
+from infrastructure.postgres.purging import PostgresDeletedChats
 from infrastructure.postgres.storage import PostgresStorage, make_engine
 from infrastructure.postgres.views import PostgresViews
 from infrastructure.repeat import Repeat
@@ -73,10 +84,12 @@ def one_by_one(posting: Gatherer[Asked, Sent]) -> Callable[[Actor, SendMessage],
     return lambda actor, command: posting.submit((actor, command))
 
 
-def make_mailer(settings: Settings, show: Callable[[str], None]) -> Mailer:
+def make_mailer(
+    settings: Settings, show: Callable[[str], None], kind: type[LetterWriter] = LetterWriter
+) -> Mailer:
     mail, api = settings.mail, settings.api
     user, _, domain = mail.from_email.rpartition("@")
-    writer = LetterWriter(
+    writer = kind(
         sender=Address(mail.from_name, user, domain), confirm_url=f"{api.public_url}{api.confirmation_path}"
     )
     if mail.server is None:
@@ -113,6 +126,8 @@ class PostgresAdapters(DeclarativeContainer):
     begin = storage.provided.begin
     views = Singleton(PostgresViews, engine, deadline=settings.provided.database.deadline)
     changes = Singleton(PostgresChanges, engine, deadline=settings.provided.database.deadline)
+    catalogues = Singleton(PostgresCatalogues, engine, deadline=settings.provided.database.deadline)
+    deleted_chats = Singleton(PostgresDeletedChats, engine, deadline=settings.provided.database.deadline)
     lane = Singleton(make_lane, settings, url, patient=False)
     patient_lane = Singleton(make_lane, settings, url, patient=True)
     begin_posting = lane.provided.begin
@@ -128,6 +143,8 @@ class MemoryAdapters(DeclarativeContainer):
     begin = storage.provided.begin
     views = Singleton(MemoryViews, storage)
     changes = Singleton(MemoryChanges, storage)
+    catalogues = Singleton(MemoryCatalogues)
+    deleted_chats = Singleton(MemoryDeletedChats, storage)
     begin_posting = storage.provided.begin_posting
     begin_patient_posting = storage.provided.begin_patient_posting
 
@@ -149,7 +166,8 @@ class Application(DeclarativeContainer):
         settings.provided.jwt.audience,
     )
     show_letter = Object(show_nothing)
-    mailer = Singleton(make_mailer, settings, show_letter)
+    meter: Object[Meter] = Object(Unmetered())
+    mailer = Singleton(MeteredMailer, Singleton(make_mailer, settings, show_letter), meter)
     lifetimes = Singleton(
         Lifetimes,
         access=settings.provided.jwt.access_lifetime,
@@ -173,18 +191,26 @@ class Application(DeclarativeContainer):
     posting: Singleton[Gatherer[Asked, Sent]] = Singleton(
         Gatherer,
         use=Singleton(
-            SendMessages,
-            begin=adapters.begin_posting,
-            clock=adapters.clock,
-            ids=adapters.ids,
-            updates=updates,
+            metered_use,
+            Singleton(
+                SendMessages,
+                begin=Singleton(metered_posting, adapters.begin_posting, meter),
+                clock=adapters.clock,
+                ids=adapters.ids,
+                updates=updates,
+            ),
+            meter,
         ),
         patient_use=Singleton(
-            SendMessages,
-            begin=adapters.begin_patient_posting,
-            clock=adapters.clock,
-            ids=adapters.ids,
-            updates=updates,
+            metered_use,
+            Singleton(
+                SendMessages,
+                begin=Singleton(metered_posting, adapters.begin_patient_posting, meter),
+                clock=adapters.clock,
+                ids=adapters.ids,
+                updates=updates,
+            ),
+            meter,
         ),
         postponed=Object(Postponed),
         key=Object(chat_of),
@@ -204,6 +230,31 @@ class Application(DeclarativeContainer):
         begin_posting=adapters.begin_patient_posting,
         passwords=passwords,
     )
+
+    purging = Singleton(
+        Repeat,
+        once=Singleton(
+            PurgeDeletedChatsHandler,
+            deleted_chats=adapters.deleted_chats,
+            clock=adapters.clock,
+            keep=settings.provided.chat.purge_after,
+        ),
+        name="purging",
+        every=60.0,
+    )
+    create_account = Singleton(
+        CreateAccountHandler,
+        begin=adapters.begin,
+        clock=adapters.clock,
+        ids=adapters.ids,
+        passwords=passwords,
+    )
+    disable_account = Singleton(
+        DisableAccountHandler, begin=adapters.begin, clock=adapters.clock, updates=updates
+    )
+    list_accounts = Singleton(ListAccountsHandler, begin=adapters.begin)
+    list_sessions = Singleton(ListSessionsHandler, begin=adapters.begin)
+    fill_catalogues = Singleton(FillCataloguesHandler, catalogues=adapters.catalogues)
 
     messenger = Singleton(
         Messenger,
@@ -272,20 +323,18 @@ class Application(DeclarativeContainer):
             clock=adapters.clock,
             updates=updates,
         ),
-        delete_chat=Singleton(
-            DeleteChatHandler, begin=adapters.begin, clock=adapters.clock, updates=updates
-        ),
+        delete_chat=Singleton(DeleteChatHandler, begin=adapters.begin, clock=adapters.clock, updates=updates),
         list_chats=adapters.views.provided.list_chats,
         get_chat=adapters.views.provided.get_chat,
         send_message=Singleton(one_by_one, posting),
-        mark_read=Singleton(
-            MarkReadHandler, begin=adapters.begin, clock=adapters.clock, updates=updates
-        ),
+        mark_read=Singleton(MarkReadHandler, begin=adapters.begin, clock=adapters.clock, updates=updates),
         show_typing=Singleton(ShowTypingHandler, clock=adapters.clock, updates=updates),
         history=adapters.views.provided.history,
         snapshot=adapters.views.provided.snapshot,
         unread_count=adapters.views.provided.unread_count,
+        list_catalogues=adapters.catalogues.provided.headings,
+        get_catalogue=adapters.catalogues.provided.get,
         log=adapters.views.provided.log,
-        changes=adapters.changes,
+        changes=Singleton(MeteredChanges, adapters.changes, meter),
         probe=adapters.views.provided.probe,
     )

@@ -135,6 +135,8 @@ class Account:
     password_hash: PasswordHash | None = None
     created_at: datetime = field(on_setattr=never)
     confirmed_at: datetime | None = None
+    disabled_at: datetime | None = None
+    """Since when an operator keeps its owner out."""
 
     @classmethod
     def register(

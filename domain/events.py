@@ -71,6 +71,8 @@ class SessionEnd(StrEnum):
     """Signed in again under the same fingerprint."""
     MISMATCHED = "fingerprint_mismatch"
     """A refresh token came with another fingerprint than it was given to."""
+    DISABLED = "account_disabled"
+    """An operator keeps the account's owner out."""
 
 
 @frozen(kw_only=True)

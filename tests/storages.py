@@ -6,12 +6,15 @@ from contextlib import asynccontextmanager
 from attrs import frozen
 from sqlalchemy.engine import make_url
 
+from application.ports.catalogues import Catalogues
 from application.ports.changes import Changes
 from application.ports.posting import BeginPosting
 from application.ports.storage import Begin
 from application.ports.views import Views
+from infrastructure.memory.catalogues import MemoryCatalogues
 from infrastructure.memory.storage import MemoryStorage
 from infrastructure.memory.views import MemoryChanges, MemoryViews
+from infrastructure.postgres.catalogues import PostgresCatalogues
 from infrastructure.postgres.cursor import PostgresChanges
 from infrastructure.postgres.posting import PostgresLane
 from infrastructure.postgres.storage import PostgresStorage, make_engine
@@ -25,6 +28,7 @@ class Storage:
     begin_patient_posting: BeginPosting
     views: Views
     changes: Changes
+    catalogues: Catalogues
     neighbour: Callable[[], BeginPosting]
     """Another process that posts to the same storage."""
 
@@ -37,6 +41,7 @@ def memory_storage() -> Storage:
         begin_patient_posting=storage.begin_patient_posting,
         views=MemoryViews(storage),
         changes=MemoryChanges(storage),
+        catalogues=MemoryCatalogues(),
         neighbour=lambda: storage.begin_posting,
     )
 
@@ -58,6 +63,7 @@ async def postgres_storage(url: str, deadline: float = 10.0) -> AsyncIterator[St
             begin_patient_posting=lane(patient=True),
             views=PostgresViews(engine, deadline),
             changes=PostgresChanges(engine, deadline),
+            catalogues=PostgresCatalogues(engine, deadline),
             neighbour=lane,
         )
     finally:

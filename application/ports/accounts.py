@@ -26,6 +26,10 @@ class Accounts(Protocol):
         """Whatever its case."""
         ...
 
+    async def page(self, after: str, limit: int) -> Sequence[Account]:
+        """By folded address, those behind ``after``."""
+        ...
+
     async def lock(self, account_id: AccountId) -> Account:
         """
         Take the account and hold it until the unit of work ends. Whoever opens a session or confirms holds it.
@@ -81,6 +85,10 @@ class Sessions(Protocol):
 
     async def lock_live(self, account_id: AccountId, fingerprint: Fingerprint) -> Session | None:
         """The live session of this device, taken and held, if there is one."""
+        ...
+
+    async def lock_all_live(self, account_id: AccountId) -> Sequence[Session]:
+        """Those that have not ended, by id, taken and held until the unit of work ends."""
         ...
 
     async def save(self, session: Session) -> None:

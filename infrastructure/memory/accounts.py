@@ -89,6 +89,12 @@ class MemoryAccounts:
         account_id = tables.account_by_email.get(email.folded)
         return tables.accounts.get(account_id) if account_id else None
 
+    async def page(self, after: str, limit: int) -> Sequence[Account]:
+        tables = self.work.accounts_state
+        behind = sorted((folded, id) for folded, id in tables.account_by_email.items() if folded > after)
+        found = [tables.accounts.get(id) for _, id in behind[:limit]]
+        return [account for account in found if account]
+
     async def lock(self, account_id: AccountId) -> Account:
         await self.work.hold(("account", account_id))
         account = self.work.accounts_state.accounts.get(account_id)
@@ -153,6 +159,15 @@ class MemorySessions:
             return None
         session = await self.lock(account_id, session_id)
         return session if session.ended_at is None else None
+
+    async def lock_all_live(self, account_id: AccountId) -> Sequence[Session]:
+        live = [
+            session.id
+            for session in self.work.accounts_state.sessions.values()
+            if session.account_id == account_id and session.ended_at is None
+        ]
+        held = [await self.lock(account_id, session_id) for session_id in sorted(live)]
+        return [session for session in held if session.ended_at is None]
 
     async def save(self, session: Session) -> None:
         tables = self.work.accounts_state

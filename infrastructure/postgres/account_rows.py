@@ -32,6 +32,7 @@ def account_row(account: Account) -> dict[str, Any]:
         "password_hash": account.password_hash.text if account.password_hash else None,
         "created_at": account.created_at,
         "confirmed_at": account.confirmed_at,
+        "disabled_at": account.disabled_at,
     }
 
 
@@ -43,6 +44,7 @@ def account_from(row: Row) -> Account:
         password_hash=None if password_hash is None else PasswordHash(password_hash),
         created_at=row["created_at"],
         confirmed_at=row["confirmed_at"],
+        disabled_at=row["disabled_at"],
     )
 
 

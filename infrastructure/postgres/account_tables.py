@@ -17,6 +17,7 @@ account = Table(
     Column("password_hash", Text),
     moment("created_at"),
     moment("confirmed_at", nullable=True),
+    moment("disabled_at", nullable=True),
     info=BY_ACCOUNT,
 )
 

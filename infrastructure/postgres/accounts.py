@@ -68,6 +68,16 @@ class PostgresAccounts:
         found = await self.connection.execute(select(account).where(account.c.account_id == account_id))
         return rows.account_from(found.mappings().one())
 
+    async def page(self, after: str, limit: int) -> Sequence[Account]:
+        found = await self.connection.execute(
+            select(account)
+            .join(account_by_email, account_by_email.c.account_id == account.c.account_id)
+            .where(account_by_email.c.email_folded > after)
+            .order_by(account_by_email.c.email_folded)
+            .limit(limit)
+        )
+        return [rows.account_from(row) for row in found.mappings()]
+
     async def lock(self, account_id: AccountId) -> Account:
         found = await self.connection.execute(
             select(account).where(account.c.account_id == account_id).with_for_update(key_share=True)
@@ -140,6 +150,15 @@ class PostgresSessions:
         )
         row = found.mappings().one_or_none()
         return None if row is None else rows.session_from(row)
+
+    async def lock_all_live(self, account_id: AccountId) -> Sequence[Session]:
+        found = await self.connection.execute(
+            select(session)
+            .where(session.c.account_id == account_id, session.c.ended_at.is_(None))
+            .order_by(session.c.session_id)
+            .with_for_update(key_share=True)
+        )
+        return [rows.session_from(row) for row in found.mappings()]
 
     async def save(self, changed: Session) -> None:
         await self.connection.execute(

@@ -5,6 +5,7 @@ from typing import Final
 
 from alembic import command
 from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -16,9 +17,22 @@ LOCK: Final = 5_071_975_081
 """Of several processes that start at once, one migrates and the others wait. The number means nothing."""
 
 
-async def migrate(engine: AsyncEngine) -> None:
+async def current_revision(engine: AsyncEngine) -> str:
     """
-    Upgrade to the newest revision, in one transaction.
+    Raises:
+        Unavailable: Storage did not answer.
+    """
+    with in_our_terms():
+        async with engine.connect() as connection:
+            found = await connection.run_sync(
+                lambda sync: MigrationContext.configure(sync).get_current_revision()
+            )
+    return found or "nothing"
+
+
+async def migrate(engine: AsyncEngine, revision: str = "head") -> None:
+    """
+    Upgrade to the newest revision or to another one, in one transaction.
 
     Raises:
         Unavailable: Storage did not answer.
@@ -28,7 +42,7 @@ async def migrate(engine: AsyncEngine) -> None:
             await connection.execute(text("SET LOCAL statement_timeout = 0"))
             await connection.execute(text("SET LOCAL lock_timeout = 0"))
             await connection.execute(text(f"SELECT pg_advisory_xact_lock({LOCK})"))
-            await connection.run_sync(upgrade)
+            await connection.run_sync(upgrade, revision)
 
 
 def upgrade(connection: Connection, revision: str = "head") -> None:

@@ -37,7 +37,7 @@ class Opening:
 
     def connection(self, write: Callable[[Frame], None], finish: Callable[[Close], None]) -> Connection:
         options = self.desk.options
-        outbox = Outbox(write, finish, options.outbox_frames, options.outbox_bytes)
+        outbox = Outbox(write, finish, options.outbox_frames, options.outbox_bytes, self.desk.meter)
         return Connection(self.chat_id, outbox, self.greeting)
 
 

@@ -36,6 +36,7 @@ from domain.notification import Letter
 from domain.session import Fingerprint, Lifetimes
 from infrastructure.crypto.passwords import PooledPasswords
 from infrastructure.crypto.tokens import JwtTokens
+from infrastructure.memory.catalogues import MemoryCatalogues
 from infrastructure.memory.storage import MemoryStorage
 from infrastructure.memory.updates import MemoryUpdates
 from infrastructure.memory.views import MemoryChanges, MemoryViews
@@ -84,6 +85,7 @@ class World:
 
     messenger: Messenger
     storage: MemoryStorage
+    catalogues: MemoryCatalogues
     clock: Hands
     mailbox: Mailbox
     deliver: Callable[[], Awaitable[bool]]
@@ -127,7 +129,7 @@ def world() -> World:
 
 def make_world() -> World:
     storage, updates, clock, ids, mailbox = MemoryStorage(), MemoryUpdates(), Hands(), SystemIds(), Mailbox()
-    views = MemoryViews(storage)
+    views, catalogues = MemoryViews(storage), MemoryCatalogues()
     passwords = PooledPasswords(hasher=PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
     tokens, lifetimes = JwtTokens("k" * 32, "messenger", "messenger"), Lifetimes()
     opens = OpenSession(ids=ids, lifetimes=lifetimes)
@@ -177,9 +179,11 @@ def make_world() -> World:
         history=views.history,
         snapshot=views.snapshot,
         unread_count=views.unread_count,
+        list_catalogues=catalogues.headings,
+        get_catalogue=catalogues.get,
         log=views.log,
         changes=MemoryChanges(storage),
         probe=views.probe,
     )
     deliver = DeliverDueLettersHandler(begin=begin, clock=clock, mailer=mailbox, tokens=tokens)
-    return World(messenger, storage, clock, mailbox, deliver)
+    return World(messenger, storage, catalogues, clock, mailbox, deliver)
