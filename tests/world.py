@@ -17,6 +17,7 @@ from application.ports.storage import Begin
 from application.ports.updates import Update
 from application.views import ProfileView
 from config.container import Application, MemoryAdapters, PostgresAdapters
+from config.settings import Jwt, Settings
 from domain.account import Account, Email
 from domain.chat import About
 from domain.ids import ChatId
@@ -25,6 +26,8 @@ from domain.profile import Name, Profile
 from domain.session import Fingerprint, Origin
 from infrastructure.system.ids import SystemIds
 from tests.strategies import START
+
+SETTINGS = Settings(jwt=Jwt(secret="a secret of tests alone, and long enough"))
 
 
 @define
@@ -99,7 +102,7 @@ class World:
 async def world(adapters: MemoryAdapters | PostgresAdapters | None = None) -> AsyncIterator[World]:
     """With the gatherer running. Clock and ids are the adapters' own."""
     if adapters is None:
-        adapters = MemoryAdapters(clock=Object(TickingClock()), ids=Object(SystemIds()))
+        adapters = MemoryAdapters(settings=SETTINGS, clock=Object(TickingClock()), ids=Object(SystemIds()))
     application = Application(adapters=adapters)
     here = World(application)
     application.updates().subscribe(here.published.extend)

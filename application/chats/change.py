@@ -80,7 +80,7 @@ class ChangeChatHandler:
         if not wanted:
             return []
         present = {member.profile_id for member in await work.chats.members(chat.id)}
-        newcomers = [profile_id for profile_id in wanted if profile_id not in present]
+        newcomers = [profile_id for profile_id in dict.fromkeys(wanted) if profile_id not in present]
         if missing := await work.profiles.missing(newcomers):
             raise MembersNotFound(missing)
         return [chat.add(owner, newcomer, at=self.clock.now()) for newcomer in newcomers]

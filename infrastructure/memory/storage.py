@@ -69,12 +69,9 @@ class MemoryUnitOfWork:
     _storage: MemoryStorage
     _held: AsyncExitStack
     news: list[News] = Factory(list)
-    accounts_state: AccountTables = field(
-        init=False, default=Factory(lambda work: AccountTables(work._storage.accounts), takes_self=True)
-    )
-    chats_state: ChatTables = field(
-        init=False, default=Factory(lambda work: ChatTables(work._storage.chats), takes_self=True)
-    )
+    _accounts_state: AccountTables | None = field(init=False, default=None)
+    """Made when they are needed: most units look at one of the two."""
+    _chats_state: ChatTables | None = field(init=False, default=None)
     _keys: set[Hashable] = field(init=False, factory=set)
     accounts: MemoryAccounts = field(init=False, default=Factory(MemoryAccounts, takes_self=True))
     confirmations: MemoryConfirmations = field(
@@ -87,6 +84,18 @@ class MemoryUnitOfWork:
     readings: MemoryReadings = field(init=False, default=Factory(MemoryReadings, takes_self=True))
     personal: MemoryPersonalLog = field(init=False, default=Factory(MemoryPersonalLog, takes_self=True))
 
+    @property
+    def accounts_state(self) -> AccountTables:
+        if self._accounts_state is None:
+            self._accounts_state = AccountTables(self._storage.accounts)
+        return self._accounts_state
+
+    @property
+    def chats_state(self) -> ChatTables:
+        if self._chats_state is None:
+            self._chats_state = ChatTables(self._storage.chats)
+        return self._chats_state
+
     async def hold(self, key: Hashable) -> None:
         if key not in self._keys:
             await self._held.enter_async_context(self._storage._locks[key])
@@ -97,6 +106,8 @@ class MemoryUnitOfWork:
         return key not in self._keys and self._storage._locks[key].locked()
 
     def apply(self) -> None:
-        self.accounts_state.apply()
-        self.chats_state.apply()
+        if self._accounts_state is not None:
+            self._accounts_state.apply()
+        if self._chats_state is not None:
+            self._chats_state.apply()
         self._storage.journal += self.news

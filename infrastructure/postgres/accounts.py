@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Final
 
 from attrs import frozen
-from sqlalchemy import ColumnElement, Uuid, any_, bindparam, delete, insert, or_, select, update
+from sqlalchemy import ColumnElement, Uuid, any_, bindparam, delete, insert, literal, or_, select, update
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import insert as insert_or_not
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -266,7 +266,8 @@ class PostgresLetters:
         found = await self.connection.execute(
             select(letter)
             .where(
-                letter.c.outcome == Outcome.PREPARED,
+                # Written out: a plan for any outcome could not use the index of those that wait.
+                letter.c.outcome == literal(Outcome.PREPARED.value, literal_execute=True),
                 letter.c.next_attempt_at <= at,
                 or_(letter.c.claimed_until.is_(None), letter.c.claimed_until <= at),
             )

@@ -24,7 +24,8 @@ def meaning(error: psycopg.Error, *, committing: bool) -> ApplicationError:
     state = error.sqlstate
     if committing and (state is None or state in SHUT_DOWN):
         return OutcomeUnknown()
-    if state is None or state == IDLE_IN_TRANSACTION:
+    if state is None or state == IDLE_IN_TRANSACTION or state in SHUT_DOWN:
+        # also where the server shuts down: who tries again cannot connect then, and is told so
         return Interrupted("the connection to storage was lost")
     match state[:2]:
         case "22" | "23":

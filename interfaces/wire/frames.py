@@ -148,7 +148,14 @@ def unread_count(chat_id: ChatId, count: int) -> Frame:
 
 
 def pong(id: Any) -> Frame:
-    return write({"type": "pong", "id": id})
+    """
+    Raises:
+        Malformed: It is nested deeper than what can be written, which is less than what can be read.
+    """
+    try:
+        return write({"type": "pong", "id": id})
+    except TypeError as error:
+        raise Malformed from error
 
 
 # What everybody is told

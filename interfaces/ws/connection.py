@@ -147,7 +147,9 @@ class Connection:
             case "ping":
                 return Ping(fields.get("id"))
             case _:
-                self._say(frames.error(f"Unknown message type: {kind!s:.{SHOWN}}", "unknown_type"))
+                # a list or an object may be nested deeper than Python can print
+                name = "not a name" if isinstance(kind, list | dict) else str(kind)[:SHOWN]
+                self._say(frames.error(f"Unknown message type: {name}", "unknown_type"))
                 return None
 
     def _hear_message(self, fields: Fields) -> SendMessage | None:
@@ -280,7 +282,12 @@ class Connection:
         self._say(frames.chat_history(page, unread_count))
 
     def answer_ping(self, ping: Ping) -> None:
-        self._say(frames.pong(ping.id))
+        try:
+            pong = frames.pong(ping.id)
+        except Malformed:
+            self._hear_noise()
+        else:
+            self._say(pong)
 
     def answer_count(self, count: int) -> None:
         self._say(frames.unread_count(self.chat_id, count))

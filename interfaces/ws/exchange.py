@@ -9,8 +9,7 @@ when too much does, the transport is asked to read no more.
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Coroutine
-from typing import Any, Final, Protocol, assert_never
+from typing import Final, Protocol, assert_never
 
 from attrs import define, evolve, field, frozen
 
@@ -184,23 +183,26 @@ class Exchange:
     def _carry_out(self, request: Authenticate | Request) -> None:
         if isinstance(request, Authenticate):
             self._forget_deadline()
-            self._desk.hub.spawn(self._to_the_end(self._enter(request)))
+            self._desk.hub.spawn(self._to_the_end(request))
         elif isinstance(request, Ping | Leave):
             self._answer_at_once(request)
             self._is_busy = False
         else:
             assert not isinstance(request, SendMessage), "sends have a way of their own"
-            self._desk.hub.spawn(self._to_the_end(self._ask(request)))
+            self._desk.hub.spawn(self._to_the_end(request))
 
-    async def _to_the_end(self, request: Coroutine[Any, Any, None]) -> None:
+    async def _to_the_end(self, request: Authenticate | MarkRead | ShowTyping | ReadHistory | CountUnread) -> None:
         try:
-            await request
+            if isinstance(request, Authenticate):
+                await self._enter(request)
+            else:
+                await self._ask(request)
         except Exception:
             log.exception("a request of a socket failed")
             self._connection.end(INTERNAL_ERROR, "Internal server error")
-        finally:
-            self._is_busy = False
-            self._go_on()
+        # not where it was cancelled: the node ends, and nothing more is begun
+        self._is_busy = False
+        self._go_on()
 
     def _answer_at_once(self, request: Ping | Leave) -> None:
         if isinstance(request, Ping):
@@ -212,6 +214,7 @@ class Exchange:
     async def _enter(self, greeting: Authenticate) -> None:
         command = AuthenticateToken(token=greeting.token)
         try:
+            await self._desk.hub.watching()
             self._connection.recognise(await self._desk.messenger.authenticate(command))
             if self._connection.is_entering:
                 await self._desk.hub.enter(self._connection, HISTORY_DEFAULT)

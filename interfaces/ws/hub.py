@@ -13,7 +13,7 @@ from typing import Any, Final, assert_never
 
 from attrs import Factory, define, field
 
-from application.errors import ApplicationError
+from application.errors import ApplicationError, Unavailable
 from application.ports.changes import Changes, Cursor, ReadRange
 from application.ports.updates import ChatUpdate, Moved, NewMember, NewMessage, Typing, Update
 from application.views import Snapshot
@@ -28,7 +28,7 @@ PAGE: Final = 100
 """Entries of a log that are read at once."""
 
 REMEMBERED: Final = 10_000
-"""Sessions that ended lately, for a socket that was let in just before and joins just after."""
+"""Sessions that ended lately, for a socket that was let in just before and joins just after; and acts of reading."""
 
 RESTART: Final = 1012
 
@@ -69,16 +69,36 @@ class Hub:
     _channels: dict[ChatId, Channel] = field(init=False, factory=dict)
     _sessions: dict[SessionId, dict[Connection, None]] = field(init=False, factory=dict)
     _ended: dict[SessionId, None] = field(init=False, factory=dict)
-    _told: set[ReadKey] = field(init=False, factory=set)
-    """Acts of reading that were told and that the cursor has not passed yet."""
+    _told: dict[ReadKey, None] = field(init=False, factory=dict)
+    """Acts of reading that were told lately. The cursor may come to one before or after it is published."""
     _tasks: asyncio.TaskGroup | None = field(init=False, default=None)
+    _is_over: bool = field(init=False, default=False)
+    _is_watching: asyncio.Event = field(init=False, factory=asyncio.Event)
+    """There is a cursor: from now on nothing that happens is missed."""
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        """Start what a socket or a chat waits for; it ends with the hub at the latest."""
+        """Start what a socket or a chat waits for; it ends with the hub at the latest, and then begins no more."""
+        if self._is_over:
+            work.close()
+            return
         assert self._tasks is not None, "sockets are served while the hub runs"
         self._tasks.create_task(work)
 
     # Coming and going
+
+    async def watching(self) -> None:
+        """
+        Wait until what happens anywhere is seen here. Who was let in before that would not hear of what came between.
+
+        Raises:
+            Unavailable: Storage does not answer.
+        """
+        if not self._is_watching.is_set():
+            try:
+                async with asyncio.timeout(self.interval):
+                    await self._is_watching.wait()
+            except TimeoutError:
+                raise Unavailable("nothing is seen yet") from None
 
     async def enter(self, connection: Connection, history: int) -> None:
         """
@@ -152,7 +172,6 @@ class Hub:
                 case Moved():
                     self._hear_of(update.chat_id, update.position)
                 case MessagesRead():
-                    self._told.add(_key(update.chat_id, update.reader_id, update.from_seq, update.to_seq))
                     self._tell_read(update)
                 case Typing():
                     self._tell_typing(update)
@@ -199,6 +218,12 @@ class Hub:
         self._heal_soon(channel)
 
     def _tell_read(self, read: MessagesRead) -> None:
+        key = _key(read.chat_id, read.reader_id, read.from_seq, read.to_seq)
+        if key in self._told:
+            return
+        self._told[key] = None
+        if len(self._told) > REMEMBERED:
+            del self._told[next(iter(self._told))]
         channel = self._channels.get(read.chat_id)
         if channel is None or not channel.listeners:
             return
@@ -236,13 +261,20 @@ class Hub:
     async def run(self) -> None:
         """Until it is cancelled."""
         async with asyncio.TaskGroup() as self._tasks:
-            cursor: Cursor | None = None
-            while True:
-                try:
-                    cursor = await self._look(cursor)
-                except ApplicationError as error:
-                    log.warning("could not look for what was missed", extra={"reason": error.code})
-                await asyncio.sleep(self.interval)
+            try:
+                await self._look_again_and_again()
+            finally:
+                self._is_over = True
+
+    async def _look_again_and_again(self) -> None:
+        cursor: Cursor | None = None
+        while True:
+            try:
+                cursor = await self._look(cursor)
+                self._is_watching.set()
+            except ApplicationError as error:
+                log.warning("could not look for what was missed", extra={"reason": error.code})
+            await asyncio.sleep(self.interval)
 
     async def _look(self, cursor: Cursor | None) -> Cursor:
         if cursor is None:
@@ -263,9 +295,7 @@ class Hub:
 
     async def _recall(self, read: ReadRange) -> None:
         key = _key(read.chat_id, read.reader_id, read.from_seq, read.to_seq)
-        if key in self._told:
-            self._told.discard(key)
-        elif read.chat_id in self._channels:
+        if key not in self._told and read.chat_id in self._channels:
             self._tell_read(await self.changes.recall(read))
 
     def _heal_soon(self, channel: Channel) -> None:

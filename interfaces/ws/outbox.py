@@ -38,6 +38,7 @@ class Outbox:
     byte_limit: int
     meter: Meter = Unmetered()
     closing: Close | None = field(init=False, default=None)
+    _is_finished: bool = field(init=False, default=False)
     _is_held_up: bool = field(init=False, default=False)
     _frames: deque[Frame] | None = field(init=False, default=None)
     """Made when the first frame must wait: most sockets never have one."""
@@ -58,7 +59,7 @@ class Outbox:
         if self.closing is None:
             self.closing = Close(code, reason)
             if not self._frames:
-                self.finish(self.closing)
+                self._finish(self.closing)
 
     def hold_up(self) -> None:
         """The other side is not reading: what comes now must wait."""
@@ -74,7 +75,7 @@ class Outbox:
             self.meter.said()
             self.write(frame)
         if not self._frames and self.closing is not None:
-            self.finish(self.closing)
+            self._finish(self.closing)
         if self._relaxing is not None and self.is_relaxed:
             self._relaxing.set()
 
@@ -83,6 +84,7 @@ class Outbox:
         if self.closing is None:
             self.closing = Close(1006, "", is_final=True)
         self._drop()
+        self._is_finished = True
         if self._relaxing is not None:
             self._relaxing.set()
 
@@ -105,7 +107,7 @@ class Outbox:
         if len(self._frames) >= self.frame_limit or self._size >= self.byte_limit:
             self._drop()
             self.closing = Close(SLOW_READER, "slow reader; resume in 1 s", is_final=True)
-            self.finish(self.closing)
+            self._finish(self.closing)
         else:
             self._frames.append(frame)
             self._size += frame.size
@@ -115,3 +117,8 @@ class Outbox:
         self._frames = None
         self.meter.waiting(-self._size)
         self._size = 0
+
+    def _finish(self, close: Close) -> None:
+        if not self._is_finished:
+            self._is_finished = True
+            self.finish(close)

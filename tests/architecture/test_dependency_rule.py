@@ -31,6 +31,12 @@ DOMAIN = {
 APPLICATION = DOMAIN | {"application", "contextlib"}
 
 
+@pytest.fixture(autouse=True)
+def loggers_stay_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    """import-linter's command line sets up logging for the whole process, and switches the loggers of others off."""
+    monkeypatch.setattr("importlinter.cli._configure_logging", lambda verbose: None)
+
+
 @pytest.fixture(scope="module")
 def house() -> ImportGraph:
     return build_graph(*LAYERS, include_external_packages=True, cache_dir=None)

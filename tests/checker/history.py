@@ -182,9 +182,12 @@ class HistoryRead:
     ask: int
     messages: Sequence[Said]
     total: int
-    page: int | None = None
-    """1 is the newest, None the snapshot of a connection."""
     size: int
+    """How many were asked for."""
+    page: int = 1
+    """1 is the newest."""
+    is_snapshot: bool = False
+    """It came with entering: everything behind it is told."""
 
 
 @frozen(kw_only=True)

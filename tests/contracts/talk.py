@@ -15,10 +15,9 @@ from application.ports.storage import Begin
 from application.ports.updates import Update
 from application.receipts.mark_read import MarkRead, MarkReadHandler
 from application.views import ProfileView
-from domain.account import AccountId
 from domain.chat import About, Chat
 from domain.events import MessageSent, MessagesRead
-from domain.ids import ChatId, MessageId, ProfileId, SessionId
+from domain.ids import AccountId, ChatId, MessageId, ProfileId, SessionId
 from domain.message import Body, Nonce
 from domain.profile import Name, Profile
 from infrastructure.gather import BatchLimits, Gatherer

@@ -8,6 +8,7 @@ import pytest
 from attrs import asdict
 
 from application.ports.storage import Begin
+from application.ports.views import Newest
 from domain.chat import About, Chat, ChatNotFound, Member, Role
 from domain.events import ChatAdded, ChatRemoved, Removal, SessionEnd, SessionEnded
 from domain.ids import ChatId, MessageId, Seq, SessionId
@@ -240,11 +241,13 @@ class TestReadings:
     async def test_of_many_newly_read_the_newest_thousand_are_named(self, storage: Storage) -> None:
         talk, ann, bob = Talk(storage), actor(), actor()
         chat = await open_chat(storage.begin, ann, bob)
-        answers = [answer for _ in range(3) for answer in await talk.send(*[saying(ann, chat.id)] * 400)]
-        read = await talk.read(bob, chat.id, answers[-1].event.message.id)
+        for _ in range(3):
+            await talk.send(*[saying(ann, chat.id)] * 400)
+        messages = (await storage.views.history(bob.profile_id, chat.id, Newest(), 1200)).messages
+        read = await talk.read(bob, chat.id, messages[-1].message.id)
         assert read is not None
         assert (read.count, read.by_author) == (1200, {ann.profile_id: 1200})
-        assert list(read.message_ids) == [answer.event.message.id for answer in answers[200:]]
+        assert list(read.message_ids) == [view.message.id for view in messages[200:]]
 
     async def test_marks_of_one_reader_take_turns(self, storage: Storage) -> None:
         talk, ann, bob = Talk(storage), actor(), actor()

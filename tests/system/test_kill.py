@@ -221,6 +221,10 @@ async def test_ten_kills_lose_nothing(
     assert time.monotonic() - began < 60
 
 
+NO_FLUSH_MEANWHILE = {"wal_writer_delay": "10s", "wal_writer_flush_after": "1GB"}
+"""Nothing writes the log but who waits for it."""
+
+
 def lose_what_is_not_flushed(postgres: Postgres, database: str) -> None:
     """Whatever the messenger asks for, a message's transaction ends without waiting for the disk."""
     with postgres.connect(database) as connection:
@@ -236,11 +240,22 @@ def lose_what_is_not_flushed(postgres: Postgres, database: str) -> None:
 async def test_a_database_that_answers_before_the_disk_is_found_out(
     make_server: MakeServer, make_postgres: MakePostgres
 ) -> None:
-    postgres = make_postgres(wal_writer_delay="10s", wal_writer_flush_after="1GB")
+    postgres = make_postgres(**NO_FLUSH_MEANWHILE)
     ran = trial(make_server, postgres, "postgres", sends=600, kills=1)
     lose_what_is_not_flushed(postgres, ran.database)
     await ran.run()
     assert {fault.split(":")[0] for fault in faults(ran.ledger, ran.in_the_database())} & {"lost", "moved"}
+
+
+async def test_a_database_that_is_set_to_hurry_is_told_to_wait(
+    make_server: MakeServer, make_postgres: MakePostgres
+) -> None:
+    """The same setting from outside loses nothing: the messenger asks for the disk itself."""
+    postgres = make_postgres(synchronous_commit="off", **NO_FLUSH_MEANWHILE)
+    ran = trial(make_server, postgres, "postgres", sends=600, kills=1)
+    await ran.run()
+    assert min(ran.outstanding) > 0
+    assert faults(ran.ledger, ran.in_the_database()) == []
 
 
 @pytest.mark.parametrize("victim", ["server", "postgres"])

@@ -180,7 +180,9 @@ def ordinary(folder: Path) -> list[str]:
         return []
     nobody = pwd.getpwnam("nobody")
     command = ["setpriv", f"--reuid={nobody.pw_uid}", f"--regid={nobody.pw_gid}", "--clear-groups"]
-    if subprocess.run([*command, str(MESSENGER), "--help"], capture_output=True, check=False).returncode == 0:
+    # By way of a shell: setpriv itself still has root's powers when it looks for its program.
+    tried = [*command, "sh", "-c", f"exec {MESSENGER} --help"]
+    if subprocess.run(tried, capture_output=True, check=False).returncode == 0:
         os.chown(folder, nobody.pw_uid, nobody.pw_gid)
         return command
     return ["unshare", "--user", f"--map-user={nobody.pw_uid}", f"--map-group={nobody.pw_gid}", "--"]

@@ -1,10 +1,12 @@
 import asyncio
+from typing import Literal
 
 import bcrypt
 import pytest
+from argon2 import PasswordHasher
 from attrs import define
+from typing_extensions import override
 
-from application.accounts.authenticate import Authenticate
 from application.accounts.sign_in import SignIn
 from application.errors import NotAuthenticated
 from domain.account import Account, Email, PasswordHash
@@ -47,16 +49,37 @@ async def test_no_refusal_says_why(people: AccountsWorld, address: str, password
     assert refused.value.reason == "credentials_invalid"
 
 
+class CountingHasher(PasswordHasher):
+    def __init__(self) -> None:
+        super().__init__(time_cost=1, memory_cost=8, parallelism=1)
+        self.verified = 0
+
+    @override
+    def verify(self, hash: str | bytes, password: str | bytes) -> Literal[True]:
+        self.verified += 1
+        return super().verify(hash, password)
+
+
+async def test_every_refusal_costs_the_same(people: AccountsWorld) -> None:
+    await people.join("one@example.com")
+    await people.sign_up_as("unconfirmed@example.com")
+    people.passwords.hasher = hasher = CountingHasher()
+    for address in ("nobody@example.com", "unconfirmed@example.com", "one@example.com"):
+        hasher.verified = 0
+        with pytest.raises(NotAuthenticated):
+            await people.sign_in_as(address, "wrong")
+        assert hasher.verified == 1
+
+
 async def test_a_device_has_one_session(people: AccountsWorld) -> None:
     first = await people.join("one@example.com")
     other = await people.sign_in_as("one@example.com", device="other")
     again = await people.sign_in_as("one@example.com", device="first")
     actor = await people.actor(again)
     await people.actor(other)
-    for token in (first.access_token,):
-        with pytest.raises(NotAuthenticated) as refused:
-            await people.authenticate(Authenticate(token=token))
-        assert refused.value.reason == "token_invalid"
+    with pytest.raises(NotAuthenticated) as refused:
+        await people.actor(first)
+    assert refused.value.reason == "token_invalid"
     assert people.published == [
         SessionEnded(
             profile_id=actor.profile_id,

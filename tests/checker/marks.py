@@ -1,0 +1,116 @@
+"""How far people have read, and what that leaves unread: D9, D10."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+from tests.checker.history import Acked, HistoryRead, Kept, MarkSeen, MarkStarted, ReadTold, Said, Told, UnreadRead
+from tests.checker.picture import NEVER, Picture, Violation, key_of
+
+Reader = tuple[str, str]
+"""A chat and who reads it."""
+
+Steps = dict[Reader, list[tuple[int, int]]]
+"""Places of the history, and how far somebody had read by then."""
+
+
+def marks(picture: Picture) -> Iterator[Violation]:
+    """D9: only forward, only as far as was asked, and one act of reading begins where the last one ended."""
+    tried, sure = _tried(picture), _sure(picture)
+    acts: dict[Reader, set[tuple[int, int]]] = defaultdict(set)
+    for place, told in picture.all(ReadTold):
+        reader = picture.sockets[told.connection].opened.chat, told.reader
+        acts[reader].add((told.from_seq, told.to_seq))
+        if told.to_seq > _before(tried, reader, place):
+            yield Violation("D9", f"nobody read so far: {told}", told.at)
+        kept = picture.kept.get(reader[0])
+        if kept and told.count != _foreign(kept, told.reader, told.from_seq, told.to_seq):
+            yield Violation("D10", f"counts otherwise: {told}", told.at)
+    for reader, ranges in acts.items():
+        last = 0
+        for start, end in sorted(ranges):
+            if start <= last or end < start:
+                yield Violation("D9", f"read twice or backwards by {reader}: {sorted(ranges)}", 0)
+            last = end
+    for place, seen in picture.all(MarkSeen):
+        question = picture.questions[seen.ask]
+        reader = question.asked.chat, question.asked.profile
+        if seen.seq < _before(sure, reader, question.place):
+            yield Violation("D9", f"moved back to {seen.seq}: {question.asked}", seen.at)
+        if seen.seq > _before(tried, reader, place):
+            yield Violation("D9", f"nobody read so far: {seen}", seen.at)
+
+
+def unread(picture: Picture) -> Iterator[Violation]:
+    """D10: what comes after the mark and is not one's own; at rest exactly, before that within what could be so."""
+    tried, sure = _tried(picture), _sure(picture)
+    known = _known(picture)
+    final = _final(picture)
+    for place, read in picture.all(UnreadRead):
+        question = picture.questions[read.ask]
+        chat, profile = reader = question.asked.chat, question.asked.profile
+        kept = picture.kept.get(chat)
+        if kept is None:
+            continue
+        if question.place > picture.quiet and reader in final:
+            exact = _foreign(kept, profile, final[reader] + 1, len(kept.messages))
+            least, most = exact, exact
+        else:
+            maybe, surely = _before(tried, reader, place), _before(sure, reader, question.place)
+            others = [said for said in kept.messages if said.author != profile]
+            least = sum(said.seq > maybe and known.get(said.id, NEVER) < question.place for said in others)
+            most = sum(said.seq > surely and _started(picture, said) < place for said in others)
+        if not least <= read.count <= most:
+            what = f"{read.count} unread, not {least} to {most}: {question.asked}"
+            yield Violation("D10", what, read.at)
+
+
+def _foreign(kept: Kept, reader: str, first: int, last: int) -> int:
+    return sum(first <= said.seq <= last and said.author != reader for said in kept.messages)
+
+
+def _started(picture: Picture, said: Said) -> int:
+    return min((one.place for one in picture.by_key.get(key_of(said), ())), default=0)
+
+
+def _known(picture: Picture) -> dict[str, int]:
+    """When anybody first knew that a message is stored."""
+    known: dict[str, int] = {}
+    for place, ack in picture.all(Acked):
+        known[ack.id] = min(place, known.get(ack.id, NEVER))
+    for place, told in picture.all(Told):
+        if isinstance(told.what, Said):
+            known[told.what.id] = min(place, known.get(told.what.id, NEVER))
+    for place, read in picture.all(HistoryRead):
+        for said in read.messages:
+            known[said.id] = min(place, known.get(said.id, NEVER))
+    return known
+
+
+def _tried(picture: Picture) -> Steps:
+    steps: Steps = defaultdict(list)
+    for place, mark in picture.all(MarkStarted):
+        steps[mark.chat, mark.profile].append((place, mark.up_to))
+    return steps
+
+
+def _sure(picture: Picture) -> Steps:
+    steps: Steps = defaultdict(list)
+    for place, told in picture.all(ReadTold):
+        steps[picture.sockets[told.connection].opened.chat, told.reader].append((place, told.to_seq))
+    for place, seen in picture.all(MarkSeen):
+        asked = picture.questions[seen.ask].asked
+        steps[asked.chat, asked.profile].append((place, seen.seq))
+    return steps
+
+
+def _before(steps: Steps, reader: Reader, place: int) -> int:
+    return max((mark for when, mark in steps.get(reader, ()) if when < place), default=0)
+
+
+def _final(picture: Picture) -> dict[Reader, int]:
+    marks: dict[Reader, int] = {}
+    for _, seen in picture.all(MarkSeen):
+        question = picture.questions[seen.ask]
+        if question.place > picture.quiet:
+            marks[question.asked.chat, question.asked.profile] = seen.seq
+    return marks

@@ -1,0 +1,329 @@
+"""
+Two messengers, one in memory and one on PostgreSQL, are told the same things and must say the same things.
+
+After each command every row on PostgreSQL that has ``tx`` must carry the number of the transaction that wrote it last,
+or a cursor would miss it.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack
+from itertools import count
+from typing import Any
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+from attrs import Factory, define, evolve
+from dependency_injector.providers import Object
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, MultipleResults, RuleBasedStateMachine, initialize, multiple, precondition, rule, run_state_machine_as_test
+from sqlalchemy.engine import make_url
+
+from application.actor import Actor
+from application.chats.change import UNSET, ChangeChat, Unset
+from application.chats.create import CreateChat
+from application.chats.delete import DeleteChat
+from application.errors import ApplicationError
+from application.messages.send import NonceReused, SendMessage
+from application.messenger import Messenger
+from application.ports.changes import News
+from application.ports.views import Where
+from application.receipts.mark_read import MarkRead
+from application.views import ChatView, Snapshot
+from config.container import MemoryAdapters, PostgresAdapters
+from domain.account import Account, Email
+from domain.chat import DESCRIPTION_LIMIT, NAME_LIMIT, About
+from domain.errors import DomainError
+from domain.ids import AccountId, ChatId, ConfirmationId, LetterId, MessageId, Position, ProfileId, SessionId
+from domain.message import Body, Nonce
+from domain.profile import Name, Profile
+from infrastructure.postgres.schema import metadata
+from tests.contracts.talk import actor
+from tests.postgres import BASE
+from tests.strategies import lines, places
+from tests.world import SETTINGS, TickingClock, World, world
+
+STAMPED = [table.name for table in metadata.sorted_tables if "tx" in table.c]
+
+WRONG_STAMPS = " UNION ALL ".join(
+    f"SELECT '{name}', xmin::text, tx FROM {name} WHERE xmin::text::bigint <> (tx - {BASE}) & 4294967295"
+    for name in STAMPED
+)
+
+mostly = st.sampled_from([True, True, True, False])
+
+SURVEY = """
+SELECT h.chat_id FROM chat_head h WHERE
+   h.last_seq <> (SELECT count(*) FROM message m WHERE m.chat_id = h.chat_id)
+OR h.last_position <> (SELECT count(*) FROM chat_log l WHERE l.chat_id = h.chat_id)
+OR h.last_seq <> (SELECT count(*) FROM chat_log l WHERE l.chat_id = h.chat_id AND l.seq IS NOT NULL)
+OR h.member_count <> (SELECT count(*) FROM member m WHERE m.chat_id = h.chat_id AND m.left_at IS NULL)
+"""
+"""Heads that disagree with what they count."""
+
+
+@define(eq=False)
+class CountedIds:
+    """The same ones for both."""
+
+    numbers: Iterator[int] = Factory(lambda: count(uuid4().int >> 1))
+
+    def next(self) -> UUID:
+        return UUID(int=next(self.numbers))
+
+    def account(self) -> AccountId:
+        return AccountId(self.next())
+
+    def profile(self) -> ProfileId:
+        return ProfileId(self.next())
+
+    def session(self) -> SessionId:
+        return SessionId(self.next())
+
+    def confirmation(self) -> ConfirmationId:
+        return ConfirmationId(self.next())
+
+    def letter(self) -> LetterId:
+        return LetterId(self.next())
+
+    def chat(self) -> ChatId:
+        return ChatId(self.next())
+
+    def message(self) -> MessageId:
+        return MessageId(self.next())
+
+    def token_id(self) -> str:
+        return f"{self.next()}"
+
+
+@define(eq=False)
+class Pair:
+    """PostgreSQL stays, with what earlier examples left in it; the memory of an example is its own."""
+
+    runner: asyncio.Runner
+    postgres: PostgresAdapters
+    beside: psycopg.Connection[tuple[Any, ...]]
+    """A connection of the test's own."""
+
+
+@pytest.fixture
+def pair(messenger_database: str) -> Iterator[Pair]:
+    conninfo = make_url(messenger_database).set(drivername="postgresql").render_as_string(hide_password=False)
+    adapters = PostgresAdapters(settings=SETTINGS, url=messenger_database)
+    with asyncio.Runner() as runner, psycopg.connect(conninfo, autocommit=True) as beside:
+        yield Pair(runner, adapters, beside)
+        for closing in (adapters.lane().close, adapters.patient_lane().close, adapters.engine().dispose):
+            runner.run(closing())
+
+
+class MessengerMachine(RuleBasedStateMachine):
+    people = Bundle("people")
+    chats = Bundle("chats")
+    messages = Bundle("messages")
+
+    def __init__(self, pair: Pair) -> None:
+        super().__init__()
+        self.pair = pair
+        self.runner = pair.runner
+        start = uuid4().int >> 1
+        self.stack = AsyncExitStack()
+        memory, postgres = MemoryAdapters(settings=SETTINGS), pair.postgres
+        for adapters in (memory, postgres):
+            adapters.clock.override(Object(TickingClock()))
+            adapters.ids.override(Object(CountedIds(count(start))))
+        self.worlds = [self._enter(memory), self._enter(postgres)]
+        self.cursors = [self.runner.run(each.messenger.changes.now()) for each in self.worlds]
+        self.owners: dict[ChatId, Actor] = {}
+        self.people_known: list[Actor] = []
+
+    def teardown(self) -> None:
+        self.runner.run(self.stack.aclose())
+        for name in ("clock", "ids"):
+            getattr(self.pair.postgres, name).reset_override()
+
+    def _enter(self, adapters: MemoryAdapters | PostgresAdapters) -> World:
+        return self.runner.run(self.stack.enter_async_context(world(adapters)))
+
+    def both(self, use: Callable[[Messenger], Awaitable[Any]]) -> Any:
+        """What both answered, or the code of what both refused with; and nothing is out of step afterwards."""
+        memory, postgres = (self.runner.run(outcome(use, each.messenger)) for each in self.worlds)
+        assert postgres == memory
+        assert self.worlds[1].published == self.worlds[0].published, "what is told"
+        assert self.pair.beside.execute(WRONG_STAMPS).fetchall() == []
+        assert self.pair.beside.execute(SURVEY).fetchall() == []
+        return memory
+
+    @initialize(target=people)
+    def people_sign_up(self) -> MultipleResults[Actor]:
+        return multiple(*(self._sign_up(name) for name in ("Ann", "Bob", "Яна")))
+
+    @precondition(lambda self: len(self.people_known) < 6)
+    @rule(target=people, known=mostly)
+    def somebody_comes(self, known: bool) -> Actor:
+        return self._sign_up("Bob") if known else actor()
+
+    def _sign_up(self, name: str) -> Actor:
+        new = evolve(actor(name), email=f"{uuid4()}@example.com")
+        self.people_known.append(new)
+        for each in self.worlds:
+            self.runner.run(sign_up(each, new))
+        return new
+
+    @rule(
+        target=chats,
+        owner=people,
+        others=st.lists(people, max_size=3),
+        name=st.sampled_from(["A chat", " trimmed ", "", "x" * (NAME_LIMIT + 1)]),
+        description=st.sampled_from([None, "", "why"]),
+    )
+    def create(self, owner: Actor, others: list[Actor], name: str, description: str | None) -> ChatId:
+        member_ids = tuple(other.profile_id for other in others)
+        created = self.both(
+            lambda m: result(
+                lambda: m.create_chat(owner, CreateChat(about=About(name, description), member_ids=member_ids))
+            )
+        )
+        if not isinstance(created, ChatView):
+            return ChatId(uuid4())
+        self.owners[created.id] = owner
+        return created.id
+
+    @rule(
+        who=people,
+        by_owner=mostly,
+        chat_id=chats,
+        others=st.lists(people, max_size=3),
+        name=st.sampled_from([UNSET, UNSET, "A chat", "Another", " "]),
+        description=st.sampled_from([UNSET, UNSET, None, "why", "x" * (DESCRIPTION_LIMIT + 1)]),
+    )
+    def change(
+        self,
+        who: Actor,
+        by_owner: bool,
+        chat_id: ChatId,
+        others: list[Actor],
+        name: str | Unset,
+        description: str | None | Unset,
+    ) -> None:
+        who = self.owners.get(chat_id, who) if by_owner else who
+        member_ids = tuple(other.profile_id for other in others)
+        command = ChangeChat(chat_id=chat_id, name=name, description=description, member_ids=member_ids)
+        self.both(lambda m: m.change_chat(who, command))
+
+    @precondition(lambda self: len(self.owners) > 1)
+    @rule(who=people, by_owner=mostly, chat_id=chats)
+    def delete(self, who: Actor, by_owner: bool, chat_id: ChatId) -> None:
+        """It stays among the chats: whatever is asked of it then is refused by both."""
+        who = self.owners.get(chat_id, who) if by_owner else who
+        self.both(lambda m: m.delete_chat(who, DeleteChat(chat_id=chat_id)))
+
+    @rule(target=messages, who=people, chat_id=chats, body=lines, nonce=st.none() | st.sampled_from("ab").map(Nonce))
+    def send(self, who: Actor, chat_id: ChatId, body: Body, nonce: Nonce | None) -> MessageId:
+        """Two nonces among few people: repeats, and other texts under the same one, come by themselves."""
+        sent = self.both(lambda m: m.send_message(who, SendMessage(chat_id=chat_id, body=body, nonce=nonce)))
+        return MessageId(uuid4()) if isinstance(sent, tuple) else sent.event.message.id
+
+    @rule(who=people, chat_id=chats, nonce=st.sampled_from("ab").map(Nonce))
+    def repeat(self, who: Actor, chat_id: ChatId, nonce: Nonce) -> None:
+        command = SendMessage(chat_id=chat_id, body=Body("again"), nonce=nonce)
+        for _ in range(2):
+            self.both(lambda m: m.send_message(who, command))
+
+    @rule(who=people, chat_id=chats, bodies=st.lists(lines, min_size=2, max_size=6), nonce=st.booleans())
+    def burst(self, who: Actor, chat_id: ChatId, bodies: list[Body], nonce: bool) -> None:
+        commands = [
+            SendMessage(chat_id=chat_id, body=body, nonce=Nonce("burst") if nonce else None) for body in bodies
+        ]
+
+        async def send(messenger: Messenger) -> Any:
+            answers = [messenger.send_message(who, command) for command in commands]
+            found = await asyncio.gather(*answers, return_exceptions=True)
+            return [refusal(each) if isinstance(each, BaseException) else each for each in found]
+
+        self.both(send)
+
+    @rule(who=people, chat_id=chats, up_to=messages)
+    def mark_read(self, who: Actor, chat_id: ChatId, up_to: MessageId) -> None:
+        self.both(lambda m: m.mark_read(who, MarkRead(chat_id=chat_id, up_to=up_to)))
+
+    @rule(who=people, chat_id=chats)
+    def look(self, who: Actor, chat_id: ChatId) -> None:
+        self.both(lambda m: m.list_chats(who.profile_id))
+        self.both(lambda m: m.get_chat(who.profile_id, chat_id))
+        self.both(lambda m: m.unread_count(who.profile_id, chat_id))
+        self.both(lambda m: m.snapshot(who.profile_id, chat_id, 3))
+
+    @rule(who=people, chat_id=chats, where=places, limit=st.integers(1, 5))
+    def history(self, who: Actor, chat_id: ChatId, where: Where, limit: int) -> None:
+        self.both(lambda m: m.history(who.profile_id, chat_id, where, limit))
+
+    @rule(chat_id=chats, after=st.integers(0, 6).map(Position), limit=st.integers(1, 5))
+    def log(self, chat_id: ChatId, after: Position, limit: int) -> None:
+        self.both(lambda m: m.log(chat_id, after, limit))
+
+    @rule()
+    def what_is_new(self) -> None:
+        news = [
+            self.runner.run(each.messenger.changes.since(cursor))
+            for each, cursor in zip(self.worlds, self.cursors, strict=True)
+        ]
+        self.cursors = [each.cursor for each in news]
+        memory, postgres = (ordered(each) for each in news)
+        assert postgres == memory
+        for read in memory[2]:
+            self.both(lambda m, read=read: m.changes.recall(read))
+
+
+async def sign_up(world: World, new: Actor) -> None:
+    async with world.begin() as work:
+        await work.accounts.add(
+            Account(id=new.account_id, email=Email(new.email), created_at=TickingClock().now())
+        )
+        await work.profiles.add(
+            Profile(
+                id=new.profile_id, account_id=new.account_id, first_name=Name(new.profile.first_name or "")
+            )
+        )
+
+
+async def result(call: Callable[[], Awaitable[Any]]) -> Any:
+    """Also what is raised before anything is awaited."""
+    return await call()
+
+
+async def outcome(use: Callable[[Messenger], Awaitable[Any]], messenger: Messenger) -> Any:
+    try:
+        found = await use(messenger)
+    except (DomainError, ApplicationError) as error:
+        return refusal(error)
+    return evolve(found, epoch="") if isinstance(found, Snapshot) else found
+
+
+def refusal(error: BaseException) -> tuple[Any, ...]:
+    assert isinstance(error, DomainError | ApplicationError), error
+    return type(error).__name__, error.code, error.first if isinstance(error, NonceReused) else error.args
+
+
+def ordered(news: News) -> tuple[Any, ...]:
+    """Personal events are in order for each person, receipts for each chat; between them nothing is promised."""
+    return (
+        dict(news.moved),
+        sorted(news.personal, key=lambda event: event.profile_id),
+        sorted(news.read, key=lambda read: (read.chat_id, read.to_seq, read.reader_id)),
+    )
+
+
+def test_both_say_the_same(pair: Pair) -> None:
+    run_state_machine_as_test(  # type: ignore[no-untyped-call]  # Hypothesis has no types here
+        lambda: MessengerMachine(pair), settings=settings(max_examples=15, stateful_step_count=35, deadline=None)
+    )
+
+
+def test_a_wrong_stamp_is_found(pair: Pair) -> None:
+    with pair.beside.transaction():
+        pair.beside.execute("INSERT INTO receipt VALUES (%s, %s, 1, 2, now(), 3)", (uuid4(), uuid4()))
+    assert [name for name, *_ in pair.beside.execute(WRONG_STAMPS).fetchall()] == ["receipt"]
+
+

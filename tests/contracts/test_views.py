@@ -1,0 +1,273 @@
+"""What every storage answers to reads."""
+
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from application.actor import Actor
+from application.ports.updates import NewMember, NewMessage
+from application.ports.views import After, Around, Before, Newest, PageNumber, Where, span
+from application.views import NOBODY, HistoryPage
+from domain.chat import About, ChatNotFound, NotAMember, Role
+from domain.errors import DomainError
+from domain.events import ChatChanged
+from domain.ids import ChatId, Position, Seq
+from tests.contracts.conftest import Rig
+from tests.contracts.talk import Talk, actor, known, open_chat, saying
+from tests.storages import Storage
+from tests.strategies import START, places
+
+
+def said(page: HistoryPage) -> list[str]:
+    return [view.message.body.text for view in page.messages]
+
+
+async def refusal(reading: object) -> type[DomainError]:
+    with pytest.raises(DomainError) as error:
+        await reading  # type: ignore[misc]  # a coroutine of any view
+    return error.type
+
+
+class TestWhoMayRead:
+    async def test_members_only(self, storage: Storage) -> None:
+        talk, ann, stranger = Talk(storage), actor(), actor()
+        chat = await open_chat(storage.begin, ann)
+        await talk.say(ann, chat.id)
+        views, unknown = storage.views, ChatId(uuid4())
+        for who, chat_id, expected in (
+            (stranger, chat.id, NotAMember),
+            (ann, unknown, ChatNotFound),
+        ):
+            reader = who.profile_id
+            assert await refusal(views.get_chat(reader, chat_id)) is expected
+            assert await refusal(views.history(reader, chat_id, Newest(), 10)) is expected
+            assert await refusal(views.snapshot(reader, chat_id, 10)) is expected
+            assert await refusal(views.unread_count(reader, chat_id)) is expected
+        assert await views.list_chats(stranger.profile_id) == []
+
+    async def test_a_deleted_chat_is_not_found_by_anybody(self, storage: Storage) -> None:
+        ann, bob = actor(), actor()
+        chat = await open_chat(storage.begin, ann, bob)
+        async with storage.begin() as work:
+            held = await work.chats.lock(chat.id)
+            members = await work.chats.members(chat.id)
+            held.delete(await work.chats.find_member(chat.id, ann.profile_id), members, at=START)
+            await work.chats.save(held)
+            await work.chats.remove_members(members)
+        for reader in (ann.profile_id, bob.profile_id, actor().profile_id):
+            assert await refusal(storage.views.history(reader, chat.id, Newest(), 10)) is ChatNotFound
+            assert await refusal(storage.views.get_chat(reader, chat.id)) is ChatNotFound
+            assert await storage.views.list_chats(reader) == []
+
+
+class TestLists:
+    async def test_a_chat_as_one_of_its_members_sees_it(self, storage: Storage) -> None:
+        ann, bob = await known(storage.begin, "Ann", "Bob")
+        talk = Talk(storage)
+        chat = await open_chat(storage.begin, ann, bob, name="Ann and Bob")
+        first = await talk.say(ann, chat.id, "Hello", nonce="n")
+        await talk.read(bob, chat.id, first.message.id)
+        last = await talk.say(ann, chat.id, "Are you there?")
+        (view,) = await storage.views.list_chats(bob.profile_id)
+        assert (view.id, view.kind, view.name, view.description) == (chat.id, chat.kind, "Ann and Bob", None)
+        assert (view.owner, view.role, view.member_count) == (ann.profile, Role.MEMBER, 2)
+        assert (view.created_at, view.updated_at) == (START, START)
+        assert (view.last_seq, view.last_position, view.read_up_to, view.unread_count) == (2, 2, 1, 1)
+        assert view.last_message is not None
+        assert (view.last_message.message, view.last_message.position) == (last.message, 2)
+        assert (view.last_message.sender, view.last_message.read_at) == (ann.profile, None)
+        (own,) = await storage.views.list_chats(ann.profile_id)
+        assert (own.role, own.read_up_to, own.unread_count) == (Role.OWNER, 0, 0)
+        details = await storage.views.get_chat(bob.profile_id, chat.id)
+        assert details.chat == view
+        assert list(details.members) == [ann.profile, bob.profile]
+
+    async def test_an_empty_chat(self, storage: Storage) -> None:
+        (ann,) = await known(storage.begin, "Ann")
+        await open_chat(storage.begin, ann)
+        (view,) = await storage.views.list_chats(ann.profile_id)
+        assert (view.last_message, view.last_seq, view.last_position, view.unread_count) == (None, 0, 0, 0)
+
+    async def test_the_newest_activity_comes_first(self, storage: Storage) -> None:
+        talk, ann = Talk(storage), actor()
+        days = [timedelta(days=day) for day in range(4)]
+        chats = [await open_chat(storage.begin, ann, at=START - day, name=str(day.days)) for day in days]
+        await talk.say(ann, chats[2].id)
+        await talk.say(ann, chats[3].id)
+        assert [view.name for view in await storage.views.list_chats(ann.profile_id)] == list("3201")
+
+    async def test_members_are_in_the_order_in_which_one_looks_for_them(self, storage: Storage) -> None:
+        people = await known(storage.begin, "Zoe", "Bob", "Яна", "Ann", "bob")
+        chat = await open_chat(storage.begin, *people)
+        details = await storage.views.get_chat(people[1].profile_id, chat.id)
+        assert [one.first_name for one in details.members] == ["Zoe", "Ann", "Bob", "bob", "Яна"]
+
+    async def test_somebody_who_is_no_longer_there(self, storage: Storage) -> None:
+        talk, ghost = Talk(storage), actor()
+        chat = await open_chat(storage.begin, ghost)
+        await talk.say(ghost, chat.id)
+        details = await storage.views.get_chat(ghost.profile_id, chat.id)
+        assert (details.chat.owner, list(details.members)) == (NOBODY, [NOBODY])
+        page = await storage.views.history(ghost.profile_id, chat.id, Newest(), 10)
+        assert page.messages[0].sender == NOBODY
+        (update,) = await storage.views.log(chat.id, Position(0), 10)
+        assert isinstance(update, NewMessage)
+        assert update.view.sender == NOBODY
+
+    async def test_many_chats(self, storage: Storage) -> None:
+        talk, ann, bob = Talk(storage), actor(), actor()
+        chats = [await open_chat(storage.begin, ann, bob) for _ in range(40)]
+        await talk.send(*[saying(ann, chat.id) for chat in chats for _ in range(3)])
+        views = await storage.views.list_chats(bob.profile_id)
+        assert {view.id for view in views} == {chat.id for chat in chats}
+        assert {view.unread_count for view in views} == {3}
+
+
+class TestHistory:
+    async def conversation(self, storage: Storage, length: int = 7) -> tuple[ChatId, Actor]:
+        talk, (ann, bob) = Talk(storage), await known(storage.begin, "Ann", "Bob")
+        chat = await open_chat(storage.begin, ann, bob)
+        await talk.send(*[saying((ann, bob)[n % 2], chat.id, str(n + 1)) for n in range(length)])
+        return chat.id, ann
+
+    @pytest.mark.parametrize(
+        ("where", "expected", "before", "after"),
+        [
+            (Newest(), "567", True, False),
+            (PageNumber(1), "567", True, False),
+            (PageNumber(2), "234", True, True),
+            (PageNumber(3), "1", False, True),
+            (PageNumber(4), "", False, True),
+            (Before(Seq(3)), "12", False, True),
+            (Before(Seq(100)), "567", True, False),
+            (Before(Seq(1)), "", False, True),
+            (After(Seq(0)), "123", False, True),
+            (After(Seq(5)), "67", True, False),
+            (After(Seq(7)), "", True, False),
+            (Around(Seq(4)), "345", True, True),
+            (Around(Seq(1)), "12", False, True),
+            (Around(Seq(100)), "", True, False),
+        ],
+        ids=repr,
+    )
+    async def test_pages(self, storage: Storage, where: Where, expected: str, before: bool, after: bool) -> None:
+        chat_id, ann = await self.conversation(storage)
+        page = await storage.views.history(ann.profile_id, chat_id, where, 3)
+        assert (said(page), page.total_count) == (list(expected), 7)
+        assert (page.has_before, page.has_after) == (before, after)
+
+    async def test_a_message_as_it_is_shown(self, storage: Storage) -> None:
+        chat_id, ann = await self.conversation(storage, length=1)
+        (view,) = (await storage.views.history(ann.profile_id, chat_id, Newest(), 10)).messages
+        assert (view.sender, view.position, view.read_at) == (ann.profile, 1, None)
+        assert (view.message.chat_id, view.message.seq, view.message.author_id) == (chat_id, 1, ann.profile_id)
+
+    async def test_read_is_when_anyone_but_its_author_first_read_it(self, storage: Storage) -> None:
+        talk, ann, bob, eve = Talk(storage), actor(), actor(), actor()
+        chat = await open_chat(storage.begin, ann, bob, eve)
+        events = [await talk.say(who, chat.id) for who in (ann, bob, ann, bob)]
+        reads = [
+            await talk.read(who, chat.id, events[index].message.id)
+            for who, index in ((eve, 1), (bob, 2), (ann, 3), (eve, 2))
+        ]
+        times = [read.at if read else None for read in reads]
+        page = await storage.views.history(ann.profile_id, chat.id, Newest(), 10)
+        assert [view.read_at for view in page.messages] == [times[0], times[0], times[1], times[2]]
+        (listed,) = await storage.views.list_chats(bob.profile_id)
+        assert listed.last_message is not None
+        assert listed.last_message.read_at == times[2]
+
+    async def test_unread_is_the_same_everywhere(self, storage: Storage) -> None:
+        talk, ann, bob = Talk(storage), actor(), actor()
+        chat = await open_chat(storage.begin, ann, bob)
+        events = [await talk.say(who, chat.id) for who in (ann, ann, bob, ann, bob)]
+        for upto, expected in ((None, 3), (0, 2), (2, 1), (4, 0)):
+            if upto is not None:
+                await talk.read(bob, chat.id, events[upto].message.id)
+            snapshot = await storage.views.snapshot(bob.profile_id, chat.id, 10)
+            (listed,) = await storage.views.list_chats(bob.profile_id)
+            details = await storage.views.get_chat(bob.profile_id, chat.id)
+            counts = [snapshot.unread_count, listed.unread_count, details.chat.unread_count]
+            assert [*counts, await storage.views.unread_count(bob.profile_id, chat.id)] == [expected] * 4
+
+
+class TestSnapshots:
+    async def test_a_chat_at_one_moment(self, storage: Storage) -> None:
+        talk, ann, bob = Talk(storage), actor(), actor()
+        chat = await open_chat(storage.begin, ann, bob)
+        empty = await storage.views.snapshot(bob.profile_id, chat.id, 3)
+        assert (empty.seq, empty.position, empty.unread_count, list(empty.history.messages)) == (0, 0, 0, [])
+        for number in range(5):
+            await talk.say(ann, chat.id, str(number))
+        async with storage.begin() as work:
+            held = await work.chats.lock(chat.id)
+            owner = await work.chats.find_member(chat.id, ann.profile_id)
+            changed = held.change(owner, About("Another"), at=START)
+            assert changed is not None
+            await work.chats.save(held, [changed])
+        snapshot = await storage.views.snapshot(bob.profile_id, chat.id, 3)
+        assert (snapshot.seq, snapshot.position, snapshot.unread_count) == (5, 6, 5)
+        assert (said(snapshot.history), snapshot.history.total_count) == (list("234"), 5)
+        assert snapshot.epoch == empty.epoch == (await storage.changes.now()).epoch
+
+
+class TestLog:
+    async def test_what_happened_in_order_and_by_name(self, storage: Storage) -> None:
+        ann, bob = await known(storage.begin, "Ann", "Bob")
+        talk = Talk(storage)
+        chat = await open_chat(storage.begin, ann)
+        first = await talk.say(ann, chat.id, "Hello", nonce="n")
+        async with storage.begin() as work:
+            held = await work.chats.lock(chat.id)
+            owner = await work.chats.find_member(chat.id, ann.profile_id)
+            changed = held.change(owner, About("Another", "why"), at=START)
+            assert changed is not None
+            member, added, _ = held.add(owner, bob.profile_id, at=START)
+            await work.chats.save(held, [changed, added])
+            await work.chats.add_members([member])
+        second = await talk.say(bob, chat.id, "Hi")
+        log = await storage.views.log(chat.id, Position(0), 10)
+        assert [type(update) for update in log] == [NewMessage, ChatChanged, NewMember, NewMessage]
+        assert [update.position for update in log] == [1, 2, 3, 4]
+        message, change, newcomer, reply = log
+        assert isinstance(message, NewMessage)
+        assert (message.view.message, message.view.sender) == (first.message, ann.profile)
+        assert change == changed
+        assert isinstance(newcomer, NewMember)
+        assert (newcomer.member, newcomer.by, newcomer.at) == (bob.profile, ann.profile_id, START)
+        assert isinstance(reply, NewMessage)
+        assert (reply.view.message, reply.view.sender) == (second.message, bob.profile)
+
+    async def test_after_and_limit(self, storage: Storage) -> None:
+        talk, ann = Talk(storage), actor()
+        chat, other = await open_chat(storage.begin, ann), await open_chat(storage.begin, ann)
+        await talk.send(*[saying(ann, chat.id) for _ in range(7)], saying(ann, other.id))
+        pages = [await storage.views.log(chat.id, Position(after), 3) for after in (0, 3, 6, 7, 100)]
+        assert [[update.position for update in page] for page in pages] == [[1, 2, 3], [4, 5, 6], [7], [], []]
+        assert await storage.views.log(ChatId(uuid4()), Position(0), 3) == []
+
+
+def test_any_page_of_any_history(rig: Rig) -> None:
+    """`span` is held to a list elsewhere; here the rows are held to `span`."""
+    talk, ann = Talk(rig.storage), actor()
+    chats = [rig.runner.run(open_chat(rig.storage.begin, ann)) for _ in range(3)]
+    for chat, length in zip(chats, (0, 1, 9), strict=True):
+        rig.runner.run(talk.send(*[saying(ann, chat.id, str(n + 1)) for n in range(length)]))
+
+    @settings(max_examples=60)
+    @given(index=st.integers(0, 2), where=places, limit=st.integers(1, 5) | st.just(200))
+    def check(index: int, where: Where, limit: int) -> None:
+        last = (0, 1, 9)[index]
+        page = rig.runner.run(rig.storage.views.history(ann.profile_id, chats[index].id, where, limit))
+        numbers = [view.message.seq for view in page.messages]
+        assert numbers == list(span(where, limit, Seq(last)))
+        assert said(page) == [str(number) for number in numbers]
+        if numbers:
+            assert (page.has_before, page.has_after) == (numbers[0] > 1, numbers[-1] < last)
+        else:
+            assert (page.has_before or page.has_after) == (last > 0)
+
+    check()

@@ -1,0 +1,48 @@
+import psycopg
+import pytest
+from psycopg import errors
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from application.errors import ApplicationError, OutcomeUnknown, Unavailable
+from application.ports.posting import Indigestible, Interrupted
+from infrastructure.postgres.errors import in_our_terms, meaning
+
+
+@pytest.mark.parametrize(
+    ("state", "before", "at_commit"),
+    [
+        (None, Interrupted, OutcomeUnknown),  # the connection is gone
+        ("57P01", Interrupted, OutcomeUnknown),  # the server or an administrator ended it
+        ("57P02", Interrupted, OutcomeUnknown),  # another backend crashed
+        ("25P03", Interrupted, Interrupted),  # idle in transaction for too long: rolled back, also at COMMIT
+        ("22021", Indigestible, Indigestible),  # not in the encoding
+        ("23505", Indigestible, Indigestible),  # unique
+        ("40001", Interrupted, Interrupted),  # serialization
+        ("40P01", Interrupted, Interrupted),  # deadlock
+        ("53100", Unavailable, Unavailable),  # disk full
+        ("55P03", Unavailable, Unavailable),  # lock timeout
+        ("57014", Unavailable, Unavailable),  # statement timeout
+        ("57P03", Unavailable, Unavailable),  # starting up
+        ("42P01", Unavailable, Unavailable),  # no such table
+    ],
+)
+def test_what_an_error_says_for_certain(
+    state: str | None, before: type[ApplicationError], at_commit: type[ApplicationError]
+) -> None:
+    error = psycopg.OperationalError() if state is None else errors.lookup(state)()
+    assert type(meaning(error, committing=False)) is before
+    assert type(meaning(error, committing=True)) is at_commit
+
+
+def test_the_driver_and_the_pool_are_translated_and_nothing_else_is() -> None:
+    with pytest.raises(Unavailable), in_our_terms():
+        raise DBAPIError("SELECT 1", None, errors.DiskFull())
+    with pytest.raises(Unavailable), in_our_terms():
+        raise PoolTimeout
+    with pytest.raises(Unavailable), in_our_terms():
+        raise ConnectionRefusedError
+    with pytest.raises(OutcomeUnknown), in_our_terms(committing=True):
+        raise psycopg.OperationalError
+    with pytest.raises(ZeroDivisionError), in_our_terms():
+        raise ZeroDivisionError

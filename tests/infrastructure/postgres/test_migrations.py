@@ -1,0 +1,122 @@
+"""Every migration goes up, down and up again, and what it makes is what the tables declare."""
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from attrs import frozen
+from sqlalchemy import Engine, MetaData, create_engine, inspect, text
+from sqlalchemy.schema import Column, Table
+from sqlalchemy.types import Integer
+
+from infrastructure.postgres import account_tables, tables
+from infrastructure.postgres.migrate import SCRIPTS, configured, downgrade, migrate, upgrade
+from infrastructure.postgres.schema import metadata
+from infrastructure.postgres.storage import make_engine
+
+assert account_tables.metadata is tables.metadata is metadata, "importing them is what puts the tables into it"
+
+
+@pytest.fixture
+def engine(fresh_database: str) -> Iterator[Engine]:
+    engine = create_engine(fresh_database)
+    yield engine
+    engine.dispose()
+
+
+@frozen
+class Made:
+    """What a database holds, beside rows."""
+
+    tables: set[str]
+    indexes: set[tuple[str, str]]
+    options: set[tuple[str, Any]]
+
+
+def made(engine: Engine) -> Made:
+    with engine.connect() as connection:
+        inspector = inspect(connection)
+        names = set(inspector.get_table_names()) - {"alembic_version"}
+        indexes = connection.execute(
+            text("SELECT tablename, indexdef FROM pg_indexes WHERE schemaname = 'public' AND tablename <> 'alembic_version'")
+        )
+        options = connection.execute(
+            text("SELECT relname, reloptions FROM pg_class WHERE relkind = 'r' AND reloptions IS NOT NULL")
+        )
+        return Made(names, {(t, d) for t, d in indexes}, {(name, tuple(values)) for name, values in options})
+
+
+def revisions(engine: Engine) -> list[str]:
+    with engine.connect() as connection:
+        script = ScriptDirectory.from_config(configured(connection))
+        return [revision.revision for revision in script.walk_revisions()][::-1]
+
+
+def differences(engine: Engine, target: MetaData = metadata) -> list[Any]:
+    with engine.connect() as connection:
+        context = MigrationContext.configure(
+            connection, opts={"compare_type": True, "compare_server_default": True}
+        )
+        found: list[Any] = compare_metadata(context, target)
+        return found
+
+
+def test_up_down_up(engine: Engine) -> None:
+    states = []
+    for revision in revisions(engine):
+        with engine.begin() as connection:
+            upgrade(connection, revision)
+        states.append(made(engine))
+    first_time = states[-1]
+    for state in [*states[-2::-1], Made(set(), set(), set())]:
+        with engine.begin() as connection:
+            downgrade(connection, "-1")
+        assert made(engine) == state
+    with engine.begin() as connection:
+        upgrade(connection)
+    assert made(engine) == first_time
+
+
+def test_tables_equal_migrations(engine: Engine, fresh_database: str) -> None:
+    with engine.begin() as connection:
+        upgrade(connection)
+    assert differences(engine) == []
+    migrated = made(engine)
+    with engine.begin() as connection:
+        downgrade(connection)
+        metadata.create_all(connection)
+    assert made(engine) == migrated, "also in what Alembic does not compare: fillfactor, partial indexes"
+    assert {name for name, _ in migrated.options} == {"chat_head", "profile_head", "reading"}
+
+
+def test_a_table_that_differs_is_found(engine: Engine) -> None:
+    with engine.begin() as connection:
+        upgrade(connection)
+    other = MetaData()
+    for table in metadata.sorted_tables:
+        table.to_metadata(other)
+    other.tables["chat"].append_column(Column("colour", Integer))
+    assert [change[0] for change in differences(engine, other)] == ["add_column"]
+    Table("another", other, Column("id", Integer, primary_key=True))
+    assert {change[0] for change in differences(engine, other)} == {"add_table", "add_column"}
+
+
+def test_scripts_are_one_line_of_history(engine: Engine) -> None:
+    with engine.connect() as connection:
+        assert len(ScriptDirectory.from_config(configured(connection)).get_heads()) == 1
+    assert SCRIPTS.is_dir()
+
+
+async def test_migrating_twice_and_at_once_changes_nothing(fresh_database: str) -> None:
+    engines = [make_engine(fresh_database) for _ in range(3)]
+    await asyncio.gather(*(migrate(engine) for engine in engines))
+    await migrate(engines[0])
+    async with engines[0].connect() as connection:
+        rows = (await connection.execute(text("SELECT id, base FROM origin"))).all()
+    assert rows == [(1, 0)]
+    for engine in engines:
+        await engine.dispose()

@@ -1,0 +1,185 @@
+import asyncio
+
+import pytest
+from attrs import define, field
+from hypothesis import given
+from hypothesis import strategies as st
+
+from interfaces.wire.frames import Frame, write
+from interfaces.ws.outbox import SLOW_READER, Close, Outbox
+
+
+@define(eq=False)
+class Side:
+    """The other side: what it was written, and how it was closed."""
+
+    frame_limit: int = 8
+    byte_limit: int = 1000
+    written: list[Frame] = field(factory=list)
+    closes: list[Close] = field(factory=list)
+    outbox: Outbox = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.outbox = Outbox(self.written.append, self.closes.append, self.frame_limit, self.byte_limit)
+
+
+def frame(number: int, size: int = 0) -> Frame:
+    return write({"n": number, "x": "x" * size})
+
+
+def test_while_the_way_is_clear_frames_go_straight_on() -> None:
+    side = Side()
+    sent = [frame(number) for number in range(20)]
+    for each in sent:
+        side.outbox.put(each)
+    assert side.written == sent
+
+
+def test_what_waited_comes_first_and_in_order() -> None:
+    side = Side()
+    sent = [frame(number) for number in range(6)]
+    side.outbox.hold_up()
+    for each in sent[:4]:
+        side.outbox.put(each)
+    assert side.written == []
+    side.outbox.clear()
+    for each in sent[4:]:
+        side.outbox.put(each)
+    assert side.written == sent
+
+
+def test_one_frame_too_many_ends_it_at_once() -> None:
+    side = Side(frame_limit=3)
+    side.outbox.hold_up()
+    for number in range(3):
+        side.outbox.put(frame(number))
+    assert side.closes == []
+    side.outbox.put(frame(3))
+    assert [(close.code, close.is_final) for close in side.closes] == [(SLOW_READER, True)]
+    side.outbox.clear()
+    side.outbox.put(frame(4))
+    assert side.written == [], "what waited is given up: it comes back for the rest"
+    assert len(side.closes) == 1
+
+
+def test_bytes_are_bounded_but_one_big_frame_finds_a_place() -> None:
+    side = Side(byte_limit=500)
+    side.outbox.hold_up()
+    side.outbox.put(frame(0, size=5000))
+    assert side.closes == []
+    side.outbox.put(frame(1))
+    assert [close.code for close in side.closes] == [SLOW_READER]
+
+
+def test_what_does_not_matter_later_is_dropped_at_half() -> None:
+    side = Side(frame_limit=8)
+    side.outbox.hold_up()
+    for number in range(3):
+        side.outbox.put(frame(number))
+    side.outbox.put(frame(100), ephemeral=True)
+    side.outbox.put(frame(101), ephemeral=True)
+    side.outbox.put(frame(3))
+    side.outbox.clear()
+    assert side.written == [frame(0), frame(1), frame(2), frame(100), frame(3)]
+    assert side.closes == []
+
+
+def test_a_close_comes_behind_what_waits_and_the_first_reason_stands() -> None:
+    side = Side()
+    side.outbox.hold_up()
+    side.outbox.put(frame(0))
+    side.outbox.close(1008, "first")
+    side.outbox.close(1000, "second")
+    side.outbox.put(frame(1))
+    assert (side.written, side.closes) == ([], [])
+    side.outbox.clear()
+    assert (side.written, side.closes) == ([frame(0)], [Close(1008, "first")])
+
+
+def test_a_close_with_nothing_waiting_is_at_once() -> None:
+    side = Side()
+    side.outbox.close(1000, "")
+    side.outbox.close(1008, "late")
+    assert side.closes == [Close(1000, "")]
+
+
+def test_nobody_writes_to_who_is_gone() -> None:
+    side = Side()
+    side.outbox.hold_up()
+    side.outbox.put(frame(0))
+    side.outbox.abandon()
+    side.outbox.put(frame(1))
+    side.outbox.clear()
+    assert (side.written, side.closes) == ([], [])
+
+
+async def test_what_is_asked_for_waits_until_half_is_read() -> None:
+    side = Side(frame_limit=4)
+    side.outbox.hold_up()
+    for number in range(3):
+        side.outbox.put(frame(number))
+    waiting = asyncio.create_task(side.outbox.relaxed())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    side.outbox.clear()
+    await asyncio.wait_for(waiting, 1)
+
+
+@pytest.mark.parametrize("end", ["close", "abandon", "overflow"])
+async def test_nobody_waits_for_who_does_not_read_any_more(end: str) -> None:
+    side = Side(frame_limit=4)
+    side.outbox.hold_up()
+    for number in range(4):
+        side.outbox.put(frame(number))
+    waiting = asyncio.create_task(side.outbox.relaxed())
+    await asyncio.sleep(0)
+    match end:
+        case "close":
+            side.outbox.close(1000, "")
+            side.outbox.abandon()
+        case "abandon":
+            side.outbox.abandon()
+        case _:
+            side.outbox.put(frame(4))
+            side.outbox.abandon()
+    await asyncio.wait_for(waiting, 1)
+
+
+acts = st.lists(
+    st.one_of(
+        st.tuples(st.sampled_from(["put", "ephemeral"]), st.integers(0, 400)),
+        st.tuples(st.sampled_from(["hold up", "clear"]), st.just(0)),
+        st.tuples(st.just("close"), st.just(0)),
+    ),
+    max_size=60,
+)
+
+
+@given(acts)
+def test_durable_frames_are_told_in_order_without_a_gap_until_it_ends(script: list[tuple[str, int]]) -> None:
+    side = Side(frame_limit=6, byte_limit=1000)
+    durable, held, ended = [], False, False
+    for number, (act, size) in enumerate(script):
+        match act:
+            case "put":
+                if not side.outbox.closing:
+                    durable.append(frame(number, size))
+                side.outbox.put(frame(number, size))
+            case "ephemeral":
+                side.outbox.put(write({"e": number}), ephemeral=True)
+            case "hold up":
+                side.outbox.hold_up()
+                held = True
+            case "clear":
+                side.outbox.clear()
+                held = False
+            case _:
+                side.outbox.close(1000, "")
+                ended = True
+    told = [each for each in side.written if b'"e"' not in each.data]
+    assert told == durable[: len(told)]
+    slow = [close for close in side.closes if close.code == SLOW_READER]
+    assert len(side.closes) <= 1
+    if not slow and not held:
+        assert told == durable
+        assert bool(side.closes) == ended

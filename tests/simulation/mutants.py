@@ -1,0 +1,245 @@
+"""
+The messenger, made wrong in one place each.
+
+They show that a world which finds nothing could have found something. Each is a way in which messengers have been wrong,
+or in which this one could become so.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any, Final
+
+from application.actor import Actor
+from application.errors import ApplicationError
+from application.messages import send
+from application.messages.send import SendMessage, SendMessages, Sent
+from application.ports.changes import Cursor
+from application.ports.posting import Conversations, Draft, Posting
+from application.ports.updates import ChatUpdate
+from domain.chat import Chat, Member
+from domain.events import ChatRemoved, MessageSent, SessionEnded
+from domain.ids import Position, Seq
+from domain.reading import Reading
+from infrastructure.gather import Gatherer
+from interfaces.wire.frames import Frame
+from interfaces.ws.connection import Connection
+from interfaces.ws.hub import Channel, Hub
+from interfaces.ws.outbox import Outbox
+
+Asked = Sequence[tuple[Actor, SendMessage]]
+
+
+@contextmanager
+def planted(owner: type[Any], name: str, method: Callable[..., Any]) -> Iterator[None]:
+    """A method of a class, replaced for a while."""
+    original = vars(owner)[name]
+    setattr(owner, name, method)
+    try:
+        yield
+    finally:
+        setattr(owner, name, original)
+
+
+# What is sent
+
+
+async def _decide(self: SendMessages, posting: Posting, asked: Asked) -> list[Any]:
+    drafts = [
+        Draft(
+            chat_id=command.chat_id,
+            author_id=actor.profile.id,
+            id=self.ids.message(),
+            body=command.body,
+            nonce=command.nonce,
+        )
+        for actor, command in asked
+    ]
+    opened = await posting.open(drafts)
+    answers = [self._answer(opened, draft) for draft in drafts]
+    posted = [answer.event for answer in answers if isinstance(answer, Sent) and not answer.duplicate]
+    if posted:
+        touched = dict.fromkeys(event.chat_id for event in posted)
+        await posting.keep([opened.chats[chat_id] for chat_id in touched], posted)
+    return answers
+
+
+def _tell(self: SendMessages, asked: Asked, answers: Sequence[Any]) -> None:
+    pairs = zip(asked, answers, strict=True)
+    self.updates.publish([send._told(actor, sent) for (actor, _), sent in pairs if isinstance(sent, Sent)])
+
+
+async def tells_before_the_commit(self: SendMessages, asked: Asked) -> Sequence[Any]:
+    async with self.begin() as posting:
+        answers = await _decide(self, posting, asked)
+        _tell(self, asked, answers)
+    return answers
+
+
+async def answers_before_the_commit(self: SendMessages, asked: Asked) -> Sequence[Any]:
+    unit = self.begin()
+    answers = await _decide(self, await unit.__aenter__(), asked)
+
+    async def commit() -> None:
+        try:
+            await unit.__aexit__(None, None, None)
+        except ApplicationError:
+            return
+        _tell(self, asked, answers)
+
+    committing = asyncio.create_task(commit())
+    committing.add_done_callback(lambda _: None if committing.cancelled() else committing.exception())
+    return answers
+
+
+_post = SendMessages._post
+
+
+def forgets_nonces(self: SendMessages, opened: Conversations, draft: Draft) -> Sent:
+    opened.said.clear()
+    return _post(self, opened, draft)
+
+
+def forgets_deletions(self: SendMessages, opened: Conversations, draft: Draft) -> Sent:
+    if chat := opened.chats.get(draft.chat_id):
+        chat.deleted_at = None
+        for author in opened.authors.values():
+            author.left_at = None
+    return _post(self, opened, draft)
+
+
+_chat_post = Chat.post
+
+
+def trusts_clocks(self: Chat, author: Member | None, body: Any, *, at: datetime, **named: Any) -> MessageSent:
+    self.last_at = None
+    return _chat_post(self, author, body, at=at, **named)
+
+
+def lets_others_overtake(self: Gatherer[Any, Any], key: Any, postponed: Sequence[Any]) -> None:
+    if (queue := self._patient.get(key)) is None:
+        queue = self._queues.setdefault(key, deque())
+    for waiting in postponed:
+        waiting.skips += 1
+    queue.extend(postponed)
+    self._count += len(postponed)
+    self._weight += sum(waiting.weight for waiting in postponed)
+
+
+def answers_when_it_likes(self: Connection, update: ChatUpdate | None) -> bool:
+    return False
+
+
+# Who listens
+
+
+async def enters_after_its_history(self: Hub, connection: Connection, history: int) -> None:
+    snapshot = await self.snapshot(connection.profile_id, connection.chat_id, history)
+    channel = self._register(connection)
+    connection.welcome(snapshot)
+    channel.position = channel.position or snapshot.position
+    channel.heard = max(channel.heard, snapshot.position)
+    if connection.is_entering:
+        del channel.guests[connection]
+        channel.listeners[connection] = None
+        connection.opened()
+    self._heal_soon(channel)
+
+
+def drops_what_overflows(self: Outbox, frame: Frame) -> None:
+    self._frames = deque() if self._frames is None else self._frames
+    if len(self._frames) < self.frame_limit and self._size < self.byte_limit:
+        self._frames.append(frame)
+        self._size += frame.size
+
+
+def keeps_what_overflows(self: Outbox, frame: Frame) -> None:
+    self._frames = deque() if self._frames is None else self._frames
+    self._frames.append(frame)
+    self._size += frame.size
+
+
+def overhears_deletions(self: Hub, removed: ChatRemoved) -> None:
+    """Does nothing."""
+
+
+def overhears_sign_outs(self: Hub, ended: SessionEnded) -> None:
+    """Does nothing."""
+
+
+async def looks_nowhere(self: Hub, cursor: Cursor | None) -> Cursor:
+    return await self.changes.now()
+
+
+def never_heals(self: Hub, channel: Channel) -> None:
+    """Does nothing."""
+
+
+def minds_no_gap(self: Hub, update: ChatUpdate) -> None:
+    channel = self._channels.get(update.chat_id)
+    if channel is None:
+        return
+    channel.heard = max(channel.heard, update.position)
+    if channel.position is not None and update.position > channel.position:
+        self._tell(channel, update)
+
+
+def tells_the_early_ones_as_they_came(self: Hub, update: ChatUpdate) -> None:
+    channel = self._channels.get(update.chat_id)
+    if channel is None:
+        return
+    channel.heard = max(channel.heard, update.position)
+    if channel.position is None or update.position <= channel.position:
+        return
+    if update.position > channel.position + 1:
+        channel.early[update.position] = update
+        self._heal_soon(channel)
+        return
+    self._tell(channel, update)
+    while channel.early:
+        first: Position = next(iter(channel.early))
+        self._tell(channel, channel.early.pop(first))
+
+
+def tells_twice(self: Hub, update: ChatUpdate) -> None:
+    channel = self._channels.get(update.chat_id)
+    if channel is None:
+        return
+    channel.heard = max(channel.heard, update.position)
+    if channel.position is None or update.position < channel.position:
+        return
+    if update.position > channel.position + 1:
+        self._heal_soon(channel)
+        return
+    self._tell(channel, update)
+
+
+# What is read
+
+
+def counts_ones_own(self: Reading, last_seq: Seq) -> int:
+    return last_seq - self.mark
+
+
+MUTANTS: Final[Mapping[str, tuple[type[Any], str, Callable[..., Any]]]] = {
+    "told before the commit": (SendMessages, "__call__", tells_before_the_commit),
+    "answered before the commit": (SendMessages, "__call__", answers_before_the_commit),
+    "nonces forgotten": (SendMessages, "_post", forgets_nonces),
+    "stale membership: taken after the deletion": (SendMessages, "_post", forgets_deletions),
+    "stale membership: deletion not heard": (Hub, "_end_in_chat", overhears_deletions),
+    "stale membership: sign-out not heard": (Hub, "_end_session", overhears_sign_outs),
+    "subscribed after the history": (Hub, "enter", enters_after_its_history),
+    "dropped on overflow": (Outbox, "_keep", drops_what_overflows),
+    "kept on overflow": (Outbox, "_keep", keeps_what_overflows),
+    "healing switched off": (Hub, "_heal_soon", never_heals),
+    "cursor switched off": (Hub, "_look", looks_nowhere),
+    "gaps not minded": (Hub, "_advance", minds_no_gap),
+    "early ones out of order": (Hub, "_advance", tells_the_early_ones_as_they_came),
+    "told twice": (Hub, "_advance", tells_twice),
+    "postponed ones overtaken": (Gatherer, "_put_back", lets_others_overtake),
+    "answered after it is told": (Connection, "_awaits", answers_when_it_likes),
+    "clocks trusted": (Chat, "post", trusts_clocks),
+    "own messages unread": (Reading, "unread", counts_ones_own),
+}

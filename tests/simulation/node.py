@@ -1,0 +1,237 @@
+"""One process of the messenger, as `config.asgi` puts it together, that can be stopped and killed."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from typing import Any, Final, TypeVar
+
+from attrs import define, field
+from dependency_injector.providers import Object
+
+from application.errors import OutcomeUnknown
+from application.messenger import Messenger
+from application.ports.updates import Update
+from config.container import Application, MemoryAdapters
+from config.settings import Chat, Settings
+from domain.account import PasswordHash
+from domain.ids import ChatId
+from infrastructure.crypto.tokens import JwtTokens
+from infrastructure.gather import Gatherer
+from infrastructure.repeat import Repeat
+from infrastructure.system.ids import SystemIds
+from interfaces.ws.endpoint import ChatSockets
+from interfaces.ws.exchange import Desk, SocketOptions
+from interfaces.ws.hub import Hub
+from interfaces.ws.outbox import Close
+from tests.simulation.chance import Chance
+from tests.simulation.network import Line
+from tests.simulation.storage import Door, SlowChanges, SlowViews
+
+T = TypeVar("T")
+
+START: Final = datetime(2026, 11, 23, 3, 32, 9, 900840, tzinfo=UTC)
+
+STOPPING: Final = 1.0
+"""Seconds in which sockets may close of their own accord."""
+
+SECRET: Final = "a secret of this world alone, long enough"
+
+
+@define(eq=False)
+class WallClock:
+    """Somebody sets it now and then, also back."""
+
+    ahead: timedelta = timedelta()
+
+    def now(self) -> datetime:
+        return START + timedelta(seconds=asyncio.get_running_loop().time()) + self.ahead
+
+
+@define(eq=False, kw_only=True)
+class NumberedIds(SystemIds):
+    chance: Chance
+
+    def _random(self, size: int) -> bytes:
+        return self.chance.random.randbytes(size)
+
+
+class PlainPasswords:
+    """Hashing proper takes a thread and a while, and neither belongs here."""
+
+    async def hash(self, password: str) -> PasswordHash:
+        return PasswordHash(password)
+
+    async def verify(self, password: str, against: PasswordHash | None) -> bool:
+        return against == PasswordHash(password)
+
+    def is_current(self, password_hash: PasswordHash) -> bool:
+        return True
+
+
+async def _no_letters() -> bool:
+    return False
+
+
+@cache
+def house() -> tuple[Application, MemoryAdapters]:
+    """One for all nodes that ever are: it takes long to make, and is emptied each time."""
+    adapters = MemoryAdapters()
+    application = Application(adapters=adapters)
+    application.passwords.override(Object(PlainPasswords()))
+    application.tokens.override(Object(JwtTokens(SECRET, "messenger", "clients")))
+    application.letters.override(Object(Repeat(once=_no_letters, name="letters")))
+    return application, adapters
+
+
+@define(eq=False, kw_only=True)
+class Terms:
+    """What makes limits reachable, and how well the nodes hear of each other."""
+
+    options: SocketOptions
+    chat: Chat
+    lost: float = 0.0
+    """Updates that are published and reach nobody."""
+    late: float = 0.0
+    doubled: float = 0.0
+    bus: bool = False
+    """Whether other nodes are told at all."""
+
+
+@define(eq=False, kw_only=True)
+class Node:
+    name: str
+    door: Door
+    chance: Chance
+    terms: Terms
+    failed: Callable[[str], None]
+    others: "list[Node]" = field(factory=list)
+    clock: WallClock = field(init=False, factory=WallClock)
+    messenger: Messenger = field(init=False)
+    tokens: JwtTokens = field(init=False)
+    hub: Hub = field(init=False)
+    is_up: bool = field(init=False, default=False)
+    _sockets: ChatSockets = field(init=False)
+    _posting: Gatherer[Any, Any] = field(init=False)
+    _running: "list[asyncio.Task[None]]" = field(init=False, factory=list)
+    _serving: "dict[asyncio.Task[None], None]" = field(init=False, factory=dict)
+    _calls: "dict[asyncio.Task[Any], None]" = field(init=False, factory=dict)
+    _lines: dict[Line, None] = field(init=False, factory=dict)
+
+    async def start(self) -> None:
+        self._assemble()
+        self._running = [asyncio.create_task(self._posting.run()), asyncio.create_task(self.hub.run())]
+        for task in self._running:
+            self._watch(task)
+        while self.hub._tasks is None:  # a server takes no sockets before
+            await asyncio.sleep(0)
+        self.is_up = True
+
+    def _assemble(self) -> None:
+        application, adapters = house()
+        settings = Settings(chat=self.terms.chat)
+        ids = NumberedIds(chance=self.chance, milliseconds=self._milliseconds)
+        with (
+            adapters.settings.override(Object(settings)),
+            adapters.clock.override(Object(self.clock)),
+            adapters.ids.override(Object(ids)),
+            adapters.begin.override(Object(self.door.begin)),
+            adapters.begin_posting.override(Object(self.door.begin_posting)),
+            adapters.begin_patient_posting.override(Object(self.door.begin_patient_posting)),
+            adapters.views.override(Object(SlowViews(self.door))),
+            adapters.changes.override(Object(SlowChanges(self.door))),
+        ):
+            application.reset_singletons()
+            self.messenger = messenger = application.messenger()
+            self._posting = application.posting()
+            self.tokens = application.tokens()
+            application.updates().subscribe(self._hear)
+        self.hub = Hub(snapshot=messenger.snapshot, log=messenger.log, changes=messenger.changes)
+        self._sockets = ChatSockets(Desk(messenger=messenger, hub=self.hub, options=self.terms.options))
+
+    def _milliseconds(self) -> int:
+        return int(self.clock.now().timestamp() * 1000)
+
+    def _hear(self, updates: Sequence[Update]) -> None:
+        """The way from whoever publishes to the hub, and to those of the other nodes."""
+        kept = [update for update in updates if not self.chance.happens(self.terms.lost)]
+        if self.chance.happens(self.terms.late):
+            self._hear_later(self, kept)
+        else:
+            self.hub.receive(kept)
+        if self.chance.happens(self.terms.doubled):
+            self._hear_later(self, kept)
+        for other in self.others if self.terms.bus else ():
+            self._hear_later(other, [each for each in kept if not self.chance.happens(self.terms.lost)])
+
+    def _hear_later(self, node: "Node", updates: Sequence[Update]) -> None:
+        def tell() -> None:
+            if node.is_up:
+                node.hub.receive(updates)
+
+        asyncio.get_running_loop().call_later(self.chance.wait(0.4), tell)
+
+    def open(self, chat_id: ChatId, hear: Callable[[str | Close], None]) -> Line:
+        assert self.is_up, "whoever connects has looked"
+        line = Line(self.chance, hear, handed_over=self.chance.decides(0.7))
+        self._lines[line] = None
+        task = line.open(self._sockets, chat_id)
+        self._serving[task] = None
+        self._watch(task)
+        return line
+
+    async def call(self, work: Coroutine[Any, Any, T]) -> T:
+        """
+        Carry out a request that came without a socket. It dies with the node, and when its caller gives up.
+
+        Raises:
+            OutcomeUnknown: The node died meanwhile.
+        """
+        task = asyncio.create_task(work)
+        self._calls[task] = None
+        task.add_done_callback(lambda task: self._calls.pop(task, None))
+        try:
+            await asyncio.wait({task})
+        except asyncio.CancelledError:
+            task.cancel()
+            raise
+        if task.cancelled():
+            raise OutcomeUnknown
+        return task.result()
+
+    async def stop(self) -> None:
+        """As uvicorn says good bye to every socket, and then the lifespan ends."""
+        self.is_up = False
+        for line in self._lines:
+            line.shut(1012)
+        if self._calls:
+            await asyncio.wait(self._calls, timeout=STOPPING)
+        await asyncio.sleep(self.chance.wait(STOPPING))
+        await self._posting.close()
+        await self._running[0]
+        await self._cancel([*self._calls, *self._running[1:], *self._serving])
+        for line in self._lines:
+            line.cut()
+        self._lines.clear()
+
+    async def kill(self) -> None:
+        """Nothing that happens after this moment reaches anybody."""
+        self.is_up = False
+        for line in self._lines:
+            line.cut()
+        self._lines.clear()
+        await self._cancel([*self._calls, *self._running, *self._serving])
+
+    async def _cancel(self, tasks: "list[asyncio.Task[None]]") -> None:
+        for task in tasks:
+            task.cancel()
+        for task in tasks:
+            await asyncio.wait({task})
+
+    def _watch(self, task: "asyncio.Task[None]") -> None:
+        def ended(task: "asyncio.Task[None]") -> None:
+            self._serving.pop(task, None)
+            if not task.cancelled() and (error := task.exception()):
+                self.failed(f"a task of {self.name} ended: {error!r}")
+
+        task.add_done_callback(ended)

@@ -1,0 +1,181 @@
+"""
+Memory storage as a database is: it takes time, it fails before and after the fact, and whoever asks may never hear what
+became of it.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any, Final
+
+from attrs import define, field, frozen
+
+from application.errors import OutcomeUnknown, Unavailable
+from application.ports.changes import Cursor, News, ReadRange
+from application.ports.posting import Conversations, Draft, Indigestible, Interrupted, Posting
+from application.ports.updates import ChatUpdate
+from application.ports.views import Where
+from application.views import ChatDetails, ChatView, HistoryPage, Snapshot
+from domain.chat import Chat
+from domain.events import MessageSent, MessagesRead
+from domain.ids import ChatId, Position, ProfileId
+from infrastructure.memory.storage import MemoryPosting, MemoryStorage, MemoryUnitOfWork
+from infrastructure.memory.views import MemoryChanges, MemoryViews
+from tests.simulation.chance import Chance
+
+COMMIT: Final = 0.1
+"""Seconds that a commit takes at most."""
+
+READ: Final = 0.05
+
+INDIGESTIBLE: Final = "indigestible"
+"""A word that this storage cannot keep."""
+
+
+@define(kw_only=True)
+class Faults:
+    """How often, of 1, something goes wrong."""
+
+    refused: float = 0.0
+    """Nothing is stored, and it says so."""
+    interrupted: float = 0.0
+    unheard: float = 0.0
+    """Stored or not, and nobody hears which."""
+    unreadable: float = 0.0
+
+
+@define(eq=False)
+class Database(MemoryStorage):
+    """What survives the nodes. Each of them comes in through a `Door` of its own."""
+
+
+@define(eq=False)
+class Door:
+    """The database as one node reaches it."""
+
+    database: Database
+    faults: Faults
+    chance: Chance
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[MemoryUnitOfWork]:
+        async with AsyncExitStack() as held:
+            work = MemoryUnitOfWork(self.database, held)
+            await self.chance.delay(READ)
+            if self.chance.happens(self.faults.refused):
+                raise Unavailable("no connection")
+            yield work
+            await self._commit(work)
+
+    @asynccontextmanager
+    async def begin_posting(self) -> AsyncIterator[Posting]:
+        async with self.begin() as work:
+            yield _Posting(MemoryPosting(work, patient=False), self)
+
+    @asynccontextmanager
+    async def begin_patient_posting(self) -> AsyncIterator[Posting]:
+        async with self.begin() as work:
+            yield _Posting(MemoryPosting(work, patient=True), self)
+
+    async def _commit(self, work: MemoryUnitOfWork) -> None:
+        try:
+            await self.chance.delay(COMMIT)
+        except asyncio.CancelledError:
+            # the node dies, or gives up; the database may have had the word already
+            if self.chance.decides(0.5):
+                work.apply()
+            raise
+        if self.chance.happens(self.faults.refused):
+            raise Unavailable("rolled back")
+        if self.chance.happens(self.faults.interrupted):
+            raise Interrupted("rolled back")
+        if self.chance.happens(self.faults.unheard):
+            if self.chance.decides(0.6):
+                work.apply()
+            await self.chance.delay(COMMIT)
+            raise OutcomeUnknown
+        work.apply()
+        await self.chance.delay(COMMIT)
+
+    async def read(self, read: Callable[[], Awaitable[Any]]) -> Any:
+        """What is read is one moment's picture, and may be old when it arrives."""
+        await self.chance.delay(READ)
+        if self.chance.happens(self.faults.unreadable):
+            raise Unavailable("no connection")
+        found = await read()
+        await self.chance.delay(READ)
+        return found
+
+
+@frozen
+class _Posting:
+    _posting: MemoryPosting
+    _door: Door
+
+    async def open(self, drafts: Sequence[Draft]) -> Conversations:
+        opened = await self._posting.open(drafts)
+        await self._door.chance.delay(READ)
+        return opened
+
+    async def keep(self, chats: Sequence[Chat], posted: Sequence[MessageSent]) -> None:
+        if any(INDIGESTIBLE in event.message.body.text for event in posted):
+            raise Indigestible("cannot be kept")
+        await self._posting.keep(chats, posted)
+
+
+@define(eq=False)
+class SlowViews:
+    _door: Door
+    _views: MemoryViews = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._views = MemoryViews(self._door.database)
+
+    async def list_chats(self, reader: ProfileId) -> Sequence[ChatView]:
+        found: Sequence[ChatView] = await self._door.read(lambda: self._views.list_chats(reader))
+        return found
+
+    async def get_chat(self, reader: ProfileId, chat_id: ChatId) -> ChatDetails:
+        found: ChatDetails = await self._door.read(lambda: self._views.get_chat(reader, chat_id))
+        return found
+
+    async def history(self, reader: ProfileId, chat_id: ChatId, where: Where, limit: int) -> HistoryPage:
+        read = self._views.history
+        found: HistoryPage = await self._door.read(lambda: read(reader, chat_id, where, limit))
+        return found
+
+    async def snapshot(self, reader: ProfileId, chat_id: ChatId, limit: int) -> Snapshot:
+        found: Snapshot = await self._door.read(lambda: self._views.snapshot(reader, chat_id, limit))
+        return found
+
+    async def unread_count(self, reader: ProfileId, chat_id: ChatId) -> int:
+        found: int = await self._door.read(lambda: self._views.unread_count(reader, chat_id))
+        return found
+
+    async def log(self, chat_id: ChatId, after: Position, limit: int) -> Sequence[ChatUpdate]:
+        found: Sequence[ChatUpdate] = await self._door.read(lambda: self._views.log(chat_id, after, limit))
+        return found
+
+    async def probe(self) -> None:
+        await self._door.read(self._views.probe)
+
+
+@define(eq=False)
+class SlowChanges:
+    _door: Door
+    _changes: MemoryChanges = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._changes = MemoryChanges(self._door.database)
+
+    async def now(self) -> Cursor:
+        found: Cursor = await self._door.read(self._changes.now)
+        return found
+
+    async def since(self, cursor: Cursor) -> News:
+        found: News = await self._door.read(lambda: self._changes.since(cursor))
+        return found
+
+    async def recall(self, read: ReadRange) -> MessagesRead:
+        found: MessagesRead = await self._door.read(lambda: self._changes.recall(read))
+        return found

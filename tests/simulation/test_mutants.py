@@ -1,0 +1,20 @@
+"""Every mutant is found, and soon: the numbers of the runs that find them are in the test's output with ``-s``."""
+
+import pytest
+
+from tests.checker.judge import judge
+from tests.simulation.mutants import MUTANTS, planted
+from tests.simulation.world import simulate
+
+MOST_RUNS = 1000
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+def test_is_found(name: str) -> None:
+    with planted(*MUTANTS[name]):
+        for number in range(MOST_RUNS):
+            outcome = simulate(number)
+            if violations := judge(outcome.history, grace=outcome.grace):
+                print(f"{name}: found by run {number}: {violations[0]}")
+                return
+    pytest.fail(f"{MOST_RUNS} runs found nothing wrong with: {name}")

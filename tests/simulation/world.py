@@ -1,0 +1,555 @@
+"""
+A whole messenger and the people who use it, for some seconds that never were.
+
+The number of a run decides everything: who there is, what they do and in which order, what fails, when nodes stop and are
+killed. After a while all faults are healed, everybody comes back, and then everybody must have everything.
+"""
+
+import asyncio
+import logging
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any, Final
+
+import orjson
+from attrs import Factory, define, field, frozen
+
+from application.accounts.authenticate import Authenticate
+from application.accounts.sign_in import SignIn
+from application.accounts.sign_out import SignOut
+from application.accounts.signed_in import SignedIn
+from application.actor import Actor
+from application.chats.change import ChangeChat
+from application.chats.delete import DeleteChat
+from application.errors import ApplicationError
+from application.ports.storage import UnitOfWork
+from application.ports.views import Newest
+from config.settings import Chat as ChatSettings
+from domain.account import Account, Email, PasswordHash
+from domain.chat import About, Chat, MembersNotFound, NotTheOwner
+from domain.errors import DomainError
+from domain.ids import ChatId, Position
+from domain.session import Fingerprint, Lifetimes, Origin, Session
+from infrastructure.memory.views import MemoryViews
+from interfaces.wire import frames
+from interfaces.ws import hub
+from interfaces.ws.exchange import SocketOptions
+from tests.checker.history import (
+    Answered,
+    Asked,
+    Cut,
+    Event,
+    Failure,
+    HistoryRead,
+    Joined,
+    Kept,
+    MarkSeen,
+    Quiet,
+    Said,
+    UnreadRead,
+)
+from tests.simulation.chance import Chance
+from tests.simulation.clients import Device, Notebook, Person
+from tests.simulation.frames import durable, said
+from tests.simulation.loop import SimulatedLoop, run
+from tests.simulation.node import START, Node, NumberedIds, Terms
+from tests.simulation.storage import Database, Door, Faults
+
+PASSWORD: Final = "Correct-Horse"
+
+ACTIVE: Final = (0.3, 0.5, 0.8, 2.0)
+"""Seconds in which things happen, one of these. Many short runs find more than few long ones."""
+
+SETTLED: Final = 6.0
+"""Seconds after which, with nothing failing, everybody has everything; D12 promises ten."""
+
+GRACE: Final = 1.5
+"""Seconds: a node looks each second, and looking takes it a while."""
+
+PATIENT: Final = 8.0
+"""The same while looking may fail, again and again."""
+
+
+@frozen
+class Outcome:
+    number: int
+    history: list[Event]
+    grace: float
+    steps: int
+
+
+def simulate(number: int) -> Outcome:
+    loop = SimulatedLoop(number)
+    world = World(Chance(loop.random))
+    with _complaints(world), _small_pages(loop):
+        try:
+            run(world.run(), loop)
+        except Exception as error:  # noqa: BLE001  # whatever breaks the world is something that it found
+            world.fail(f"the world broke: {error!r}")
+    for complaint in loop.complaints:
+        world.fail(complaint)
+    grace = PATIENT if world.faults.unreadable else GRACE
+    return Outcome(number, world.notebook.events, grace, loop.steps)
+
+
+class _Listener(logging.Handler):
+    def __init__(self, world: "World") -> None:
+        super().__init__(logging.ERROR)
+        self._world = world
+
+    def emit(self, record: logging.LogRecord) -> None:
+        error = record.exc_info[1] if record.exc_info else None
+        self._world.fail(f"logged: {record.getMessage()}: {error!r}")
+
+
+@contextmanager
+def _complaints(world: "World") -> Iterator[None]:
+    """What the messenger logs as an error is one; what it logs as a warning is what this world does to it."""
+    listener, root = _Listener(world), logging.getLogger()
+    disabled, handlers, level = root.manager.disable, root.handlers, root.level
+    root.handlers = [listener]
+    root.setLevel(logging.ERROR)
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        root.handlers = handlers
+        root.setLevel(level)
+        logging.disable(disabled)
+
+
+@contextmanager
+def _small_pages(loop: SimulatedLoop) -> Iterator[None]:
+    """So that a gap of some messages takes several pages."""
+    whole = hub.PAGE
+    vars(hub)["PAGE"] = loop.random.choice((2, 5, whole))
+    try:
+        yield
+    finally:
+        vars(hub)["PAGE"] = whole
+
+
+@define(eq=False)
+class World:
+    chance: Chance
+    notebook: Notebook = Factory(Notebook)
+    database: Database = Factory(Database)
+    faults: Faults = field(init=False)
+    terms: Terms = field(init=False)
+    nodes: list[Node] = field(init=False)
+    people: list[Person] = field(init=False, factory=list)
+    devices: list[Device] = field(init=False, factory=list)
+    chats: dict[ChatId, Person] = field(init=False, factory=dict)
+    """And whose they are."""
+    deleted: set[ChatId] = field(init=False, factory=set)
+    members: dict[ChatId, list[Person]] = field(init=False, factory=dict)
+    _at: float = field(init=False, default=0.0)
+
+    @property
+    def at(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    @property
+    def outsider(self) -> Person:
+        """Not in a chat when it begins."""
+        return self.people[-1]
+
+    def fail(self, what: str) -> None:
+        at = self.notebook.events[-1].at if self.notebook.events else 0.0
+        self.notebook.write(Failure(at=at, what=what))
+
+    async def run(self) -> None:
+        self._draw()
+        self.chance.calm = True
+        for node in self.nodes:
+            await node.start()
+        await self._settle_people()
+        self.chance.calm = False
+        await self._let_happen()
+        await self._heal()
+        await self._look()
+        for node in self.nodes:
+            await node.stop()
+
+    # What kind of world it is
+
+    def _draw(self) -> None:
+        one_of = self.chance.one_of
+        self.faults = Faults(
+            refused=one_of((0.0, 0.0, 0.03, 0.15)),
+            interrupted=one_of((0.0, 0.05, 0.2)),
+            unheard=one_of((0.0, 0.05, 0.2)),
+            unreadable=one_of((0.0, 0.0, 0.05, 0.2)),
+        )
+        is_trusty = self.chance.decides(0.3)
+        self.terms = Terms(
+            options=SocketOptions(
+                auth_timeout=2.0,
+                outbox_frames=one_of((8, 16, 256)),
+                outbox_bytes=one_of((2_000, 16_000, 256 * 1024)),
+                pending_sends=one_of((1, 3, 64)),
+                waiting_frames=one_of((2, 8, 64)),
+            ),
+            chat=ChatSettings(
+                batch_messages=one_of((2, 5, 500)),
+                batch_messages_per_chat=one_of((1, 3, 128)),
+                send_backlog=one_of((3, 20, 10_000)),
+            ),
+            lost=0.0 if is_trusty else one_of((0.0, 0.1, 0.4)),
+            late=0.0 if is_trusty else one_of((0.0, 0.1, 0.4)),
+            doubled=0.0 if is_trusty else one_of((0.0, 0.1)),
+            bus=self.chance.decides(0.5),
+        )
+        self.nodes = [
+            Node(
+                name=name,
+                door=Door(self.database, self.faults, self.chance),
+                chance=self.chance,
+                terms=self.terms,
+                failed=self.fail,
+            )
+            for name in ("north", "south")[: one_of((1, 2))]
+        ]
+        for node in self.nodes:
+            node.others = [other for other in self.nodes if other is not node]
+
+    async def _settle_people(self) -> None:
+        ids = NumberedIds(chance=self.chance, milliseconds=self.nodes[0]._milliseconds)
+        async with self.database.begin() as work:
+            for number in range(self.chance.one_of((3, 3, 4))):
+                await self._settle(f"person{number}", ids, work)
+            owners = self.people[: self.chance.one_of((1, 1, 1, 2))]
+            for number, owner in enumerate(owners):
+                await self._open_chat(ChatId(ids.chat()), owner, work)
+                for person in self.people:
+                    for device in range(1 if person is self.outsider else self.chance.one_of((1, 1, 2))):
+                        await self._equip(person, f"{person.name}.{device} in {number}", ids, work)
+        self.chance.random.shuffle(self.devices)
+
+    async def _settle(self, name: str, ids: NumberedIds, work: UnitOfWork) -> None:
+        account, profile = Account.register(
+            id=ids.account(),
+            profile_id=ids.profile(),
+            email=Email(f"{name}@example.com"),
+            at=START,
+        )
+        account.password_hash = PasswordHash(PASSWORD)
+        account.confirmed_at = START
+        await work.accounts.add(account)
+        await work.profiles.add(profile)
+        self.people.append(Person(name, account, profile.id))
+
+    async def _open_chat(self, chat_id: ChatId, owner: Person, work: UnitOfWork) -> None:
+        insiders = [person for person in self.people if person is not self.outsider]
+        chat, members, _ = Chat.open(
+            id=chat_id,
+            about=About("chat"),
+            owner_id=owner.profile_id,
+            others=[person.profile_id for person in insiders],
+            at=START,
+        )
+        await work.chats.add(chat, members)
+        self.chats[chat_id] = owner
+        self.members[chat_id] = insiders
+
+    async def _equip(self, person: Person, name: str, ids: NumberedIds, work: UnitOfWork) -> None:
+        session = Session.open(
+            id=ids.session(),
+            account_id=person.account.id,
+            profile_id=person.profile_id,
+            fingerprint=Fingerprint(name),
+            origin=Origin(),
+            pair=Lifetimes().pair(access_id=ids.token_id(), refresh_id=ids.token_id(), at=START),
+            at=START,
+        )
+        await work.sessions.add(session)
+        signed_in = SignedIn.to(session, person.account.email.text, self.nodes[0].tokens)
+        self.devices.append(
+            Device(
+                person=person,
+                name=name,
+                chat_id=list(self.chats)[-1],
+                notebook=self.notebook,
+                chance=self.chance,
+                nodes=self.nodes,
+                session=str(session.id),
+                token=signed_in.access_token,
+            )
+        )
+
+    async def _sign_in(self, node: Node, person: Person, device: str) -> tuple[str, str]:
+        fingerprint = Fingerprint(device)
+        signed_in = await node.call(
+            node.messenger.sign_in(
+                SignIn(email=person.account.email, password=PASSWORD, fingerprint=fingerprint)
+            )
+        )
+        return signed_in.access_token, str(signed_in.session_id)
+
+    # What happens
+
+    async def _let_happen(self) -> None:
+        lives = [asyncio.create_task(device.live()) for device in self.devices]
+        plots = [self._interfere(), self._bother(), self._set_clocks()]
+        tasks = [asyncio.create_task(plot) for plot in plots]
+        await asyncio.sleep(self.chance.one_of(ACTIVE))
+        self._at = self.at
+        self.chance.calm = True
+        for device in self.devices:
+            device.is_settling = True
+            if device.visit and not device.visit.is_rude:
+                device.visit.line.to_client.thaw()
+        for task in tasks:
+            await task
+        await asyncio.wait(lives, timeout=SETTLED)
+        for life in lives:
+            if not life.done():
+                life.cancel()
+            elif error := life.exception():
+                raise error
+        await asyncio.wait(lives)
+
+    async def _heal(self) -> None:
+        await asyncio.sleep(SETTLED - min(SETTLED - 3, self.at - self._at))
+        self.notebook.write(Quiet(at=self.at))
+
+    @property
+    def _is_active(self) -> bool:
+        return not self.chance.calm
+
+    async def _interfere(self) -> None:
+        """With the nodes: most runs have one that stops or is killed."""
+        while self._is_active:
+            await asyncio.sleep(self.chance.wait(2.0) + 0.2)
+            if not self._is_active or self.chance.decides(0.4):
+                continue
+            node = self.chance.one_of(self.nodes)
+            await (node.stop() if self.chance.decides(0.4) else node.kill())
+            await asyncio.sleep(self.chance.wait(1.0))
+            await node.start()
+
+    async def _bother(self) -> None:
+        """With requests that come without a socket."""
+        while self._is_active:
+            await asyncio.sleep(self.chance.wait(0.5))
+            up = [node for node in self.nodes if node.is_up]
+            if not self._is_active or not up:
+                continue
+            node, device = self.chance.one_of(up), self.chance.one_of(self.devices)
+            chosen = self.chance.random.random()
+            if chosen < 0.3:
+                await device.send_without_socket(node)
+            elif chosen < 0.5:
+                await self._rename(node, device.chat_id)
+            elif chosen < 0.6:
+                await self._let_in(node, device.chat_id)
+            elif chosen < 0.65:
+                await self._sign_out(device)
+            elif chosen < 0.72:
+                await self._sign_in_again(device)
+            elif chosen < 0.8:
+                await self._read(node, device)
+            elif chosen < 0.82:
+                await self._delete(device.chat_id)
+
+    async def _set_clocks(self) -> None:
+        while self._is_active:
+            await asyncio.sleep(self.chance.wait(2.0) + 0.3)
+            ahead = (self.chance.random.random() - 0.5) * 40
+            self.chance.one_of(self.nodes).clock.ahead = timedelta(seconds=ahead)
+
+    async def _owner(self, node: Node, chat_id: ChatId) -> Actor | None:
+        token = next(
+            (
+                device.token
+                for device in self.devices
+                if device.person is self.chats[chat_id] and device.token is not None
+            ),
+            None,
+        )
+        return token and await node.messenger.authenticate(Authenticate(token=token))  # type: ignore[return-value]
+
+    async def _as_owner(self, node: Node, chat_id: ChatId, command: ChangeChat | DeleteChat) -> bool:
+        """Whether there was an owner to do it."""
+        actor = await self._owner(node, chat_id)
+        if actor is None:
+            return False
+        if isinstance(command, DeleteChat):
+            await node.messenger.delete_chat(actor, command)
+        else:
+            await node.messenger.change_chat(actor, command)
+        return True
+
+    async def _try(self, work: Coroutine[Any, Any, Any], node: Node) -> bool | None:
+        """Whether it was done; None where nobody can tell."""
+        try:
+            async with asyncio.timeout(0.05 + self.chance.wait(1.0)):
+                return bool(await node.call(work))
+        except (TimeoutError, ApplicationError):
+            return None
+
+    async def _rename(self, node: Node, chat_id: ChatId) -> None:
+        command = ChangeChat(chat_id=chat_id, name=f"chat {self.notebook.number('name')}")
+        try:
+            await self._try(self._as_owner(node, chat_id, command), node)
+        except NotTheOwner:
+            assert chat_id in self.deleted or self._may_be_deleted(chat_id)
+
+    def _may_be_deleted(self, chat_id: ChatId) -> bool:
+        return self.database.chats.chats[chat_id].deleted_at is not None
+
+    async def _let_in(self, node: Node, chat_id: ChatId) -> None:
+        outsider = self.outsider
+        command = ChangeChat(chat_id=chat_id, member_ids=(outsider.profile_id,))
+        try:
+            done = await self._try(self._as_owner(node, chat_id, command), node)
+        except (NotTheOwner, MembersNotFound):
+            return
+        if done and outsider not in self.members[chat_id]:
+            self.members[chat_id] = [*self.members[chat_id], outsider]
+            self.notebook.write(Joined(at=self.at, chat=str(chat_id), profile=outsider.profile))
+
+    async def _delete(self, chat_id: ChatId) -> None:
+        is_first = True
+        while True:
+            node = await self._some_node()
+            done: bool | None = False
+            try:
+                done = await self._try(self._as_owner(node, chat_id, DeleteChat(chat_id=chat_id)), node)
+            except NotTheOwner:
+                done, is_first = True, False
+            if done:
+                self.deleted.add(chat_id)
+                self.notebook.write(Cut(at=self.at, chat=str(chat_id), node=self._told(node, is_first)))
+            if done is not None:
+                return
+            is_first = False
+
+    def _told(self, node: Node, is_first: bool) -> str | None:  # noqa: FBT001
+        """Where everybody heard at once of what was done; what took several tries may have been done in silence."""
+        is_sure = is_first and not self.terms.lost and not self.terms.late
+        return node.name if is_sure else None
+
+    async def _some_node(self) -> Node:
+        await asyncio.sleep(self.chance.wait(0.1))
+        while not (up := [node for node in self.nodes if node.is_up]):
+            await asyncio.sleep(0.1)
+        return self.chance.one_of(up)
+
+    async def _sign_out(self, device: Device) -> None:
+        if (token := device.token) is None or self._is_last_of_an_owner(device):
+            return
+        is_first = True
+        while True:
+            node = await self._some_node()
+            done = await self._try(_yes(node.messenger.sign_out(SignOut(access_token=token))), node)
+            if done:
+                device.token = None
+                self.notebook.write(
+                    Cut(at=self.at, session=device.session, node=self._told(node, is_first))
+                )
+                return
+            is_first = False
+
+    def _is_last_of_an_owner(self, device: Device) -> bool:
+        return device.person in self.chats.values() and sum(
+            other.person is device.person and other.token is not None for other in self.devices
+        ) == 1
+
+    async def _sign_in_again(self, device: Device) -> None:
+        """On the same device: the session that it had is over."""
+        if device.token is None:
+            return
+        is_first = True
+        while True:
+            node = await self._some_node()
+            try:
+                async with asyncio.timeout(0.05 + self.chance.wait(1.0)):
+                    token, session = await self._sign_in(node, device.person, device.name)
+            except (TimeoutError, ApplicationError):
+                is_first = False
+                continue
+            self.notebook.write(Cut(at=self.at, session=device.session, node=self._told(node, is_first)))
+            device.token, device.session = token, session
+            return
+
+    async def _read(self, node: Node, device: Device) -> None:
+        if device.person not in self.members[device.chat_id] or device.token is None:
+            return
+        try:
+            await self._ask(node, device.person, device.chat_id)
+        except (DomainError, ApplicationError):
+            pass
+
+    # What is there in the end
+
+    async def _look(self) -> None:
+        for chat_id in self.chats:
+            await self._keep(chat_id)
+            if self._may_be_deleted(chat_id):
+                continue
+            for person in self.members[chat_id]:
+                await self._ask(self.chance.one_of(self.nodes), person, chat_id)
+
+    async def _keep(self, chat_id: ChatId) -> None:
+        last = self.database.chats.chats[chat_id].last_position
+        messages, changes = [], {}
+        for update in await MemoryViews(self.database).log(chat_id, Position(0), last):
+            what = durable(orjson.loads(frames.told(update).text))
+            if isinstance(what, Said):
+                messages.append(what)
+            else:
+                changes[update.position] = what
+        self.notebook.write(Kept(at=self.at, chat=str(chat_id), messages=messages, changes=changes))
+
+    async def _ask(self, node: Node, person: Person, chat_id: ChatId) -> None:
+        """What a front end without a socket reads."""
+        views, reader = node.messenger, person.profile_id
+        ask = self._asked(person, chat_id)
+        try:
+            chat = (await node.call(views.get_chat(reader, chat_id))).chat
+        except (DomainError, ApplicationError):
+            self.notebook.write(Answered(at=self.at, ask=ask))
+            raise
+        self.notebook.write(MarkSeen(at=self.at, ask=ask, seq=chat.read_up_to))
+        self.notebook.write(UnreadRead(at=self.at, ask=ask, count=chat.unread_count))
+        ask = self._asked(person, chat_id)
+        count = await node.call(views.unread_count(reader, chat_id))
+        self.notebook.write(UnreadRead(at=self.at, ask=ask, count=count))
+        ask, size = self._asked(person, chat_id), chat.last_seq + 10
+        page = await node.call(views.history(reader, chat_id, Newest(), size))
+        self.notebook.write(
+            HistoryRead(
+                at=self.at,
+                ask=ask,
+                messages=[said(_as_read(view)) for view in page.messages],
+                total=page.total_count,
+                size=size,
+            )
+        )
+
+    def _asked(self, person: Person, chat_id: ChatId) -> int:
+        ask = self.notebook.number("ask")
+        self.notebook.write(
+            Asked(
+                at=self.at,
+                ask=ask,
+                connection=None,
+                chat=str(chat_id),
+                profile=person.profile,
+                session="",
+            )
+        )
+        return ask
+
+
+def _as_read(view: Any) -> dict[str, Any]:
+    fields: dict[str, Any] = orjson.loads(orjson.dumps(frames.message_fields(view)))
+    return fields
+
+
+async def _yes(work: Coroutine[Any, Any, Any]) -> bool:
+    await work
+    return True
+
