@@ -9,14 +9,17 @@ from sqlalchemy.engine import make_url
 from application.ports.catalogues import Catalogues
 from application.ports.changes import Changes
 from application.ports.posting import BeginPosting
+from application.ports.purging import DeletedChats
 from application.ports.storage import Begin
 from application.ports.views import Views
 from infrastructure.memory.catalogues import MemoryCatalogues
+from infrastructure.memory.purging import MemoryDeletedChats
 from infrastructure.memory.storage import MemoryStorage
 from infrastructure.memory.views import MemoryChanges, MemoryViews
 from infrastructure.postgres.catalogues import PostgresCatalogues
 from infrastructure.postgres.cursor import PostgresChanges
 from infrastructure.postgres.posting import PostgresLane
+from infrastructure.postgres.purging import PostgresDeletedChats
 from infrastructure.postgres.storage import PostgresStorage, make_engine
 from infrastructure.postgres.views import PostgresViews
 
@@ -29,6 +32,7 @@ class Storage:
     views: Views
     changes: Changes
     catalogues: Catalogues
+    deleted_chats: DeletedChats
     neighbour: Callable[[], BeginPosting]
     """Another process that posts to the same storage."""
 
@@ -42,6 +46,7 @@ def memory_storage() -> Storage:
         views=MemoryViews(storage),
         changes=MemoryChanges(storage),
         catalogues=MemoryCatalogues(),
+        deleted_chats=MemoryDeletedChats(storage),
         neighbour=lambda: storage.begin_posting,
     )
 
@@ -64,6 +69,7 @@ async def postgres_storage(url: str, deadline: float = 10.0) -> AsyncIterator[St
             views=PostgresViews(engine, deadline),
             changes=PostgresChanges(engine, deadline),
             catalogues=PostgresCatalogues(engine, deadline),
+            deleted_chats=PostgresDeletedChats(engine, deadline),
             neighbour=lane,
         )
     finally:
