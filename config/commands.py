@@ -41,7 +41,7 @@ from domain.notification import Letter, Template
 from domain.session import Session
 from infrastructure.postgres.check import Checkup
 from infrastructure.postgres.embedded import CannotStartPostgres, EmbeddedPostgres
-from infrastructure.postgres.migrate import current_revision, migrate
+from infrastructure.postgres.migrate import NOTHING, current_revision, migrate, newest_revision
 from infrastructure.postgres.origin import NotAdopted, adopt, check_home
 from infrastructure.postgres.storage import make_engine
 from infrastructure.scaffold.module import AlreadyThere, BadModuleName, lay_module
@@ -136,15 +136,17 @@ def migrate_database(revision: str) -> tuple[str, str]:
     return _on_engine(work)
 
 
-NOTHING: Final = "nothing"
-
-
 def fill_database() -> None:
     if not _settings().local:
         raise Refused("Examples are for ENVIRONMENT=LOCAL: everybody knows their password.")
 
+    async def migrated(engine: AsyncEngine) -> None:
+        await check_home(engine)
+        await migrate(engine)
+
+    _on_engine(migrated)
+
     async def work(application: Application) -> None:
-        await migrate(application.adapters.engine())
         await application.fill_catalogues()()
         await application.fill_examples()()
 
@@ -152,11 +154,16 @@ def fill_database() -> None:
 
 
 def check_database(repair: bool, progress: Callable[[int, int], None]) -> Examined:
-    return _on_engine(lambda engine: Checkup(engine, repair=repair, progress=progress, deadline=LONG)())
+    async def work(engine: AsyncEngine) -> Examined:
+        await _check_tables(engine)
+        return await Checkup(engine, repair=repair, progress=progress, deadline=LONG)()
+
+    return _on_engine(work)
 
 
 def adopt_database() -> tuple[str, int]:
     async def work(engine: AsyncEngine) -> tuple[str, int]:
+        await _check_tables(engine)
         adopted = await adopt(engine, SystemIds().fresh(), deadline=LONG)
         return str(adopted.generation), adopted.base
 
@@ -306,11 +313,21 @@ def _on_application(work: Callable[[Application], Awaitable[T]]) -> T:
 
     async def run(url: str) -> T:
         async with _application(settings, url) as application:
+            await _check_tables(application.adapters.engine())
             await check_home(application.adapters.engine())
             return await work(application)
 
     with _refusals(), _server(settings) as url:
         return asyncio.run(run(url))
+
+
+async def _check_tables(engine: AsyncEngine) -> None:
+    found, needed = await current_revision(engine), newest_revision()
+    if found != needed:
+        raise Refused(
+            f"The database is at {found}, this version needs {needed}: run `messenger db migrate` first.",
+            WRONG,
+        )
 
 
 @asynccontextmanager

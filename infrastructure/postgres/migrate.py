@@ -6,12 +6,16 @@ from typing import Final
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from infrastructure.postgres.errors import in_our_terms
 
 SCRIPTS: Final = Path(__file__).with_name("migrations")
+
+NOTHING: Final = "nothing"
+"""The revision of a database without tables."""
 
 LOCK: Final = 5_071_975_081
 """Of several processes that start at once, one migrates and the others wait. The number means nothing."""
@@ -27,7 +31,14 @@ async def current_revision(engine: AsyncEngine) -> str:
             found = await connection.run_sync(
                 lambda sync: MigrationContext.configure(sync).get_current_revision()
             )
-    return found or "nothing"
+    return found or NOTHING
+
+
+def newest_revision() -> str:
+    """What this version needs."""
+    config = Config()
+    config.set_main_option("script_location", str(SCRIPTS))
+    return ScriptDirectory.from_config(config).get_current_head() or NOTHING
 
 
 async def migrate(engine: AsyncEngine, revision: str = "head") -> None:
