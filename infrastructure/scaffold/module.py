@@ -33,7 +33,7 @@ FILES: Final = {
 """By the name of its template."""
 
 PLURAL: Final = re.compile(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*s")
-LONGEST: Final = 30
+LONGEST: Final = 16
 
 
 class BadModuleName(Exception):
@@ -79,7 +79,8 @@ def lay_module(name: str, root: Path) -> Sequence[Path]:
     templates = _templates()
     for template, path in paths.items():
         (root / path).parent.mkdir(parents=True, exist_ok=True)
-        (root / path).write_text(templates.get_template(f"{template}.txt").render(known), encoding="utf-8")
+        text = templates.get_template(f"{template}.txt").render(known)
+        (root / path).write_text(with_sorted_imports(text), encoding="utf-8")
     return list(paths.values())
 
 
@@ -93,6 +94,18 @@ def singular(many: str) -> str:
 
 def camel(name: str) -> str:
     return "".join(part.title() for part in name.split("_"))
+
+
+def with_sorted_imports(text: str) -> str:
+    """Where a name stands among imports depends on what it is."""
+    imports = re.compile(r"(?m)(?:^from \S+ import .*\n)+")
+    return imports.sub(
+        lambda block: "".join(sorted(block.group().splitlines(keepends=True), key=_module_of)), text
+    )
+
+
+def _module_of(line: str) -> str:
+    return line.split(" ")[1]
 
 
 def newest_revision(versions: Path) -> str:

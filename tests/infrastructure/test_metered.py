@@ -11,6 +11,7 @@ from dependency_injector.providers import Object
 from application.errors import OutcomeUnknown, Unavailable
 from application.ports.mailer import NotDelivered
 from application.ports.meter import Unmetered
+from application.ports.updates import Update
 from config.container import Application, MemoryAdapters
 from domain.notification import Letter
 from infrastructure.memory.storage import MemoryStorage
@@ -91,7 +92,8 @@ async def test_only_the_commit_is_the_commit_and_a_failed_one_is_none() -> None:
 
 
 def test_listeners_hear_what_they_heard() -> None:
-    notes, heard = Notes(), []
+    notes = Notes()
+    heard: list[Sequence[Update]] = []
     metered_listener(heard.append, notes)([])
     assert heard == [[]]
     assert len(notes.telling) == 1

@@ -52,7 +52,8 @@ async def scene(messenger_database: str) -> AsyncIterator[Scene]:
         chat = await open_chat(storage.begin, ann, ben)
         other = await open_chat(storage.begin, ben, ann, cid)
         talk = Talk(storage)
-        for number in range(4):
+        last = await talk.say(ann, chat.id, "first")
+        for number in range(3):
             last = await talk.say(ann, chat.id, f"ann {number}")
             await talk.say(ben, chat.id, f"ben {number}")
             await talk.say(ben, other.id, f"other {number}")

@@ -165,7 +165,7 @@ class TestMetrics:
         "presented", [None, "", f"Bearer {TOKEN}x", "Bearer ", f"Basic {TOKEN}", "Bearer ж"]
     )
     async def test_and_for_nobody_else(self, http: httpx.AsyncClient, presented: str | None) -> None:
-        headers = {} if presented is None else {"Authorization": presented.encode()}
+        headers = [] if presented is None else [(b"Authorization", presented.encode())]
         answer = await http.get("/metrics", headers=headers)
         assert answer.status_code == 401
         assert answer.headers["www-authenticate"] == "Bearer"
