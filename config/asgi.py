@@ -44,7 +44,12 @@ def run(settings: Settings, database_url: str) -> None:
     adapters = PostgresAdapters(settings=settings, url=database_url)
     application = Application(adapters=adapters, show_letter=_show, meter=Object(PrometheusMeter()))
     server: Server
-    app = make_app(application, settings, failed=lambda: server.stop(), is_leaving=lambda: server.is_leaving)
+    app = make_app(
+        application,
+        settings,
+        failed=lambda: server.stop(),  # noqa: PLW0108 - it comes later
+        is_leaving=lambda: server.is_leaving,
+    )
     api, ws = settings.api, settings.socket
     server = Server(
         uvicorn.Config(
@@ -128,11 +133,12 @@ def make_app(
                 task.cancel()
 
     options = HttpOptions(
+        prefix=settings.api.prefix,
         cors_origins=settings.api.cors_origins,
         secure_cookies=settings.api.secure_cookies,
         original_statuses=settings.api.original_statuses,
         body_limit=settings.api.body_limit,
-        confirm_path=settings.api.confirmation_path,
+        confirm_path=f"{settings.api.prefix}{settings.api.confirmation_path}",
         history_page=settings.chat.history_page,
         history_most=settings.chat.history_page_limit,
     )
@@ -140,7 +146,7 @@ def make_app(
         messenger,
         options,
         new_request_id=application.adapters.ids().token_id,
-        sockets=ChatSockets(desk).routes(),
+        sockets=ChatSockets(desk).routes(settings.api.prefix),
         lifespan=lifespan,
         modules=modules,
         added=[

@@ -7,6 +7,7 @@ holds without it; `.env.sample` tells the same to people, and a test holds the t
 
 import json
 import os
+import re
 import secrets
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -208,6 +209,12 @@ def _token(value: str) -> str:
     return value
 
 
+def _prefix(value: str) -> str:
+    if not re.fullmatch(r"(?:/[A-Za-z0-9._~-]+)+", value.rstrip("/")):
+        raise _Unfit("a path like /api")
+    return value.rstrip("/")
+
+
 def _path(value: str) -> str:
     if not value.startswith("/") or not value.isprintable() or any(mark in value for mark in " ?#"):
         raise _Unfit("a path like /confirm-email")
@@ -236,6 +243,9 @@ def _database_url(value: str) -> str:
 class Api:
     host: str = _setting("API_HOST", _text, "0.0.0.0")  # noqa: S104 - as the original; `make run` binds to loopback
     port: int = _setting("API_SERVICE_PORT", _whole(1, 65535), 8788)
+    prefix: str = _setting("API_PREFIX", _prefix, "")
+    """Before every path, also behind `API_PUBLIC_URL` in links."""
+
     workers: int = _setting("API_WORKERS", _whole(1, 1024), 1)
     public_url: str = _setting("API_PUBLIC_URL", _public_url, "http://localhost:8788")
     """Where people reach the messenger: in links of letters, without a slash at the end."""

@@ -52,8 +52,8 @@ class ChatSockets:
             heartbeat_interval=options.heartbeat_interval, frame_limit=options.frame_limit
         )
 
-    def routes(self) -> list[WebSocketRoute]:
-        return [WebSocketRoute("/chats/{chat_id}/ws", self.serve)]
+    def routes(self, prefix: str = "") -> list[WebSocketRoute]:
+        return [WebSocketRoute(f"{prefix}/chats/{{chat_id}}/ws", self.serve)]
 
     async def serve(self, websocket: WebSocket) -> None:
         try:

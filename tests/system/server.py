@@ -39,6 +39,7 @@ class Server:
     command: Sequence[str] = ()
     """What runs it: words in front of the program, for another user or another library path."""
     environment: str = "LOCAL"
+    ready: str = "/readyz"
     port: int = field(factory=free_port)
     process: subprocess.Popen[bytes] | None = None
 
@@ -102,7 +103,7 @@ class Server:
         with httpx.Client(base_url=self.url) as http:
             while True:
                 try:
-                    if http.get("/readyz").status_code == httpx.codes.OK:
+                    if http.get(self.ready).status_code == httpx.codes.OK:
                         return
                 except httpx.TransportError:
                     pass

@@ -1,13 +1,13 @@
 """What operators see of a real messenger: figures, health, leaving, modules that are off."""
 
-import os
+import asyncio
 import signal
 import time
 from collections.abc import Callable
 
 import httpx
 
-from tests.system.client import Visit
+from tests.system.client import Token, Visit, data
 from tests.system.postgres import free_port
 from tests.system.server import Server
 
@@ -23,43 +23,45 @@ def figures(text: str) -> dict[str, float]:
 
 async def test_figures_of_a_conversation(make_server: MakeServer) -> None:
     port = free_port()
-    server = make_server(METRICS := None) if False else make_server(
+    server = make_server(
         settings={"METRICS_PORT": str(port), "METRICS_TOKEN": TOKEN, "HEALTH_CHECK_DETAILED": "true"}
     )
     server.start()
-    aside = f"http://127.0.0.1:{port}/metrics"
-    async with Visit(server.url, server.ws_url) as visit:
-        ann = await visit.sign_in("user1@example.com")
-        chat = await ann.open_chat("Figures")
-        async with ann.enter(chat) as socket:
-            await socket.say("Hello", nonce="1")
-            found = figures(httpx.get(aside).text)
-            assert found["messenger_sockets"] == 1
-            assert found["messenger_frames_received_total"] == 2
-            # greeting, history, answer, the message itself
-            assert found["messenger_frames_sent_total"] == 4
-            assert found["messenger_batch_commands_sum"] == 1
-            assert found["messenger_commit_seconds_count"] == 1
-            assert 0 < found["messenger_commit_seconds_sum"] < 1
-            assert found["messenger_commit_to_socket_seconds_count"] >= 1
-            assert found["messenger_cursor_lag_seconds"] < 5
-            assert found["messenger_outbox_bytes"] == 0
-            posted = 'messenger_http_requests_total{method="POST",route="/chats/",status="200"}'
-            assert found[posted] == 1
-        until = time.monotonic() + 10
-        while figures(httpx.get(aside).text)["messenger_sockets"]:
-            assert time.monotonic() < until
-    with httpx.Client(base_url=server.url) as http:
-        assert http.get("/metrics").status_code == 401
-        presented = http.get("/metrics", headers={"Authorization": f"Bearer {TOKEN}"})
+    async with (
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as aside,
+        httpx.AsyncClient(base_url=server.url) as http,
+    ):
+        async with Visit(server.url, server.ws_url) as visit:
+            ann = await visit.user(1)
+            chat = await ann.create_chat("Figures")
+            async with ann.dial(chat) as socket:
+                await socket.say("Hello", nonce="1")
+                found = figures((await aside.get("/metrics")).text)
+                assert found["messenger_sockets"] == 1
+                assert found["messenger_frames_received_total"] == 2
+                # greeting, history, answer, the message itself
+                assert found["messenger_frames_sent_total"] == 4
+                assert found["messenger_batch_commands_sum"] == 1
+                assert found["messenger_commit_seconds_count"] == 1
+                assert 0 < found["messenger_commit_seconds_sum"] < 1
+                assert found["messenger_commit_to_socket_seconds_count"] >= 1
+                assert found["messenger_cursor_lag_seconds"] < 5
+                assert found["messenger_outbox_bytes"] == 0
+                posted = 'messenger_http_requests_total{method="POST",route="/chats/",status="200"}'
+                assert found[posted] == 1
+            async with asyncio.timeout(10):
+                while figures((await aside.get("/metrics")).text)["messenger_sockets"]:
+                    pass
+        assert (await http.get("/metrics")).status_code == 401
+        presented = await http.get("/metrics", headers={"Authorization": f"Bearer {TOKEN}"})
         assert figures(presented.text).keys() >= {"messenger_sockets"}
-        detailed = http.get("/healthcheck/detailed").json()["data"]
+        detailed = data(await http.get("/healthcheck/detailed"))
         assert {name: check["status"] for name, check in detailed["checks"].items()} == {
             "database": "ok",
             "cursor": "ok",
             "disk": "ok",
         }
-    assert httpx.get(f"http://127.0.0.1:{port}/accounts/me/").status_code == 404
+        assert (await aside.get("/accounts/me/")).status_code == 404
     assert server.interrupt() < 10
     assert TOKEN not in server.log()
 
@@ -102,7 +104,9 @@ def test_a_second_signal_does_not_wait(make_server: MakeServer) -> None:
 
 
 def test_with_modules_off_the_rest_is_there(make_server: MakeServer) -> None:
-    server = make_server(settings={"MODULES_SECTION_ENABLED_MODULES": "catalogues_module,auth_module,nope_module"})
+    server = make_server(
+        settings={"MODULES_SECTION_ENABLED_MODULES": "catalogues_module,auth_module,nope_module"}
+    )
     server.start()
     with httpx.Client(base_url=server.url) as http:
         for path, status in {
@@ -125,10 +129,23 @@ def test_with_modules_off_the_rest_is_there(make_server: MakeServer) -> None:
     assert server.interrupt() < 10
 
 
+async def test_everything_has_its_prefix(make_server: MakeServer) -> None:
+    server = make_server(settings={"API_PREFIX": "/api/v1/", "JWT_ALG": "HS512"}, ready="/api/v1/readyz")
+    server.start()
+    async with Visit(f"{server.url}/api/v1", f"{server.ws_url}/api/v1") as visit:
+        ann = await visit.user(1)
+        assert Token.read(ann.token).head == {"alg": "HS512", "typ": "JWT"}
+        chat = await ann.create_chat("Prefixed")
+        async with ann.dial(chat) as socket:
+            await socket.say("Hello")
+        assert next(iter(ann.http.cookies.jar)).path == "/api/v1/accounts/"
+        assert (await ann.http.get(f"{server.url}/accounts/me/")).status_code == 404
+    assert server.interrupt() < 10
+
+
 def test_with_everything_off_it_still_starts_and_stops(make_server: MakeServer) -> None:
     server = make_server(settings={"MODULES_SECTION_ENABLED_MODULES": ","})
     server.start()
     assert httpx.get(f"{server.url}/accounts/me/").status_code == 404
     assert httpx.get(f"{server.url}/livez").status_code == 200
     assert server.interrupt() < 10
-    assert os.path.exists(server.var)
