@@ -205,9 +205,7 @@ class Gatherer(Generic[Ask, Answer]):
         if not batch:
             return
         try:
-            answers = await use([waiting.ask for waiting in batch])
-            if len(answers) != len(batch):
-                raise ValueError(f"{len(answers)} answers to {len(batch)} commands")
+            answers = list(zip(batch, await use([waiting.ask for waiting in batch]), strict=True))
         except Indigestible as error:
             if len(batch) == 1:
                 _refuse(batch, error)
@@ -229,7 +227,7 @@ class Gatherer(Generic[Ask, Answer]):
             _refuse(batch, OutcomeUnknown())
             raise
         else:
-            self._answer(batch, answers, postponed)
+            self._answer(answers, postponed)
 
     def _follows(
         self, waiting: _Waiting[Ask, Answer], postponed: dict[Hashable, list[_Waiting[Ask, Answer]]]
@@ -242,11 +240,10 @@ class Gatherer(Generic[Ask, Answer]):
 
     def _answer(
         self,
-        batch: Sequence[_Waiting[Ask, Answer]],
-        answers: Sequence[object],
+        answers: Sequence[tuple[_Waiting[Ask, Answer], object]],
         postponed: dict[Hashable, list[_Waiting[Ask, Answer]]],
     ) -> None:
-        for waiting, answer in zip(batch, answers, strict=True):
+        for waiting, answer in answers:
             if isinstance(answer, self.postponed):
                 postponed.setdefault(self.key(waiting.ask), []).append(waiting)
             elif waiting.answer.done():

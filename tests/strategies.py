@@ -35,7 +35,7 @@ positions = st.builds(Position, bigints)
 # PostgreSQL text holds any character but NUL; lone surrogates are not text at all
 characters = st.characters(exclude_categories=["Cs"], exclude_characters="\0")
 texts = st.text(characters, max_size=40)
-bodies = st.text(characters, max_size=BODY_LIMIT).filter(lambda text: has_something_visible(text)).map(Body)
+bodies = st.text(characters, max_size=BODY_LIMIT).filter(has_something_visible).map(Body)
 lines = st.text(st.characters(categories=["L", "N", "P", "S"]), min_size=1, max_size=12).map(Body)
 nonces = st.text(characters, min_size=1, max_size=NONCE_LIMIT).map(Nonce)
 

@@ -67,7 +67,9 @@ class World:
 
     async def person(self, name: str = "Ann") -> Person:
         ids, clock = self.application.adapters.ids(), self.application.adapters.clock()
-        account = Account(id=ids.account(), email=Email(f"{ids.token_id()}@example.com"), created_at=clock.now())
+        account = Account(
+            id=ids.account(), email=Email(f"{ids.token_id()}@example.com"), created_at=clock.now()
+        )
         profile = Profile(id=ids.profile(), account_id=account.id, first_name=Name(name))
         async with self.begin() as work:
             await work.accounts.add(account)
@@ -99,10 +101,12 @@ class World:
 
 
 @asynccontextmanager
-async def world(adapters: MemoryAdapters | PostgresAdapters | None = None) -> AsyncIterator[World]:
+async def world(
+    adapters: MemoryAdapters | PostgresAdapters | None = None, settings: Settings = SETTINGS
+) -> AsyncIterator[World]:
     """With the gatherer running. Clock and ids are the adapters' own."""
     if adapters is None:
-        adapters = MemoryAdapters(settings=SETTINGS, clock=Object(TickingClock()), ids=Object(SystemIds()))
+        adapters = MemoryAdapters(settings=settings, clock=Object(TickingClock()), ids=Object(SystemIds()))
     application = Application(adapters=adapters)
     here = World(application)
     application.updates().subscribe(here.published.extend)

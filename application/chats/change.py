@@ -26,7 +26,7 @@ UNSET: Final = Unset.UNSET
 class ChangeChat:
     chat_id: ChatId
     name: str | Unset = UNSET
-    description: str | None | Unset = UNSET
+    description: str | Unset | None = UNSET
     member_ids: tuple[ProfileId, ...] = ()
     """Who is to be in it, beside those who are: adds, never removes."""
 

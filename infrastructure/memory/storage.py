@@ -40,7 +40,7 @@ class MemoryStorage:
     chats: ChatState = Factory(ChatState)
     journal: list[News] = Factory(list)
     """Everything that was ever new, in the order of commits; a cursor is an index into it."""
-    _locks: defaultdict[Hashable, asyncio.Lock] = Factory(lambda: defaultdict(asyncio.Lock))
+    locks: defaultdict[Hashable, asyncio.Lock] = Factory(lambda: defaultdict(asyncio.Lock))
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator["MemoryUnitOfWork"]:
@@ -98,12 +98,12 @@ class MemoryUnitOfWork:
 
     async def hold(self, key: Hashable) -> None:
         if key not in self._keys:
-            await self._held.enter_async_context(self._storage._locks[key])
+            await self._held.enter_async_context(self._storage.locks[key])
             self._keys.add(key)
 
     def is_busy(self, key: Hashable) -> bool:
         """Whether another unit holds it."""
-        return key not in self._keys and self._storage._locks[key].locked()
+        return key not in self._keys and self._storage.locks[key].locked()
 
     def apply(self) -> None:
         if self._accounts_state is not None:

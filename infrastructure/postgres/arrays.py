@@ -89,4 +89,6 @@ class _PackedDumper(Dumper):
 
 def register(adapters: AdaptersMap) -> None:
     for packed in (Uuids, Bigints, Moments, Texts):
-        adapters.register_dumper(packed, type(f"{packed.__name__}Dumper", (_PackedDumper,), {"oid": packed.oid}))
+        adapters.register_dumper(
+            packed, type(f"{packed.__name__}Dumper", (_PackedDumper,), {"oid": packed.oid})
+        )

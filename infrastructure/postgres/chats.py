@@ -53,7 +53,9 @@ class PostgresChats:
 
     async def add(self, new: Chat, members: Sequence[Member]) -> None:
         await self._connection.execute(insert(chat).values(rows.chat_row(new)))
-        await self._connection.execute(insert(chat_head).values(rows.head_row(new) | {"first_position": 1, "tx": TX}))
+        await self._connection.execute(
+            insert(chat_head).values(rows.head_row(new) | {"first_position": 1, "tx": TX})
+        )
         await self.add_members(members)
 
     async def lock(self, chat_id: ChatId) -> Chat:
@@ -97,7 +99,9 @@ class PostgresChats:
         await self._insert(chat_log, [_logged(event) for event in events])
 
     async def add_members(self, members: Sequence[Member]) -> None:
-        await self._insert(member, [rows.member_row(new) for new in members], again=("role", "joined_at", "left_at"))
+        await self._insert(
+            member, [rows.member_row(new) for new in members], again=("role", "joined_at", "left_at")
+        )
         await self._insert(
             reading,
             [

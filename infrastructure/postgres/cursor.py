@@ -76,7 +76,9 @@ class PostgresChanges:
                 .order_by(profile_log.c.profile_id, profile_log.c.position)
             )
             receipts = await connection.execute(
-                select(receipt).where(place.behind(receipt.c.tx)).order_by(receipt.c.chat_id, receipt.c.to_seq)
+                select(receipt)
+                .where(place.behind(receipt.c.tx))
+                .order_by(receipt.c.chat_id, receipt.c.to_seq)
             )
             return News(
                 cursor=here,

@@ -19,7 +19,7 @@ from application.ports.posting import Conversations, Draft
 from domain.chat import About, Chat, Kind, Member, Role
 from domain.events import MessageSent
 from domain.ids import ChatId, MessageId, Position, ProfileId, Seq
-from domain.message import Body, Message, Nonce
+from domain.message import Message, Nonce
 from infrastructure.postgres import arrays
 from infrastructure.postgres.errors import in_our_terms
 from infrastructure.postgres.rows import kept_body, nonce_key

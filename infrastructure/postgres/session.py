@@ -4,7 +4,7 @@ import asyncio
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 import psycopg
@@ -34,11 +34,8 @@ def cut(driver: psycopg.AsyncConnection[Any]) -> None:
     """
     if driver.closed:
         return
-    with socket.socket(fileno=os.dup(driver.pgconn.socket)) as twin:
-        try:
-            twin.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass  # the other side was faster
+    with socket.socket(fileno=os.dup(driver.pgconn.socket)) as twin, suppress(OSError):
+        twin.shutdown(socket.SHUT_RDWR)  # fails where the other side was faster
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import psycopg
-from attrs import Factory, define, field, frozen
+from attrs import define, field, frozen
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.event import listen
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -93,34 +93,28 @@ async def _rolled_back(connection: AsyncConnection) -> None:
     try:
         with in_our_terms():
             await connection.close()
-    except Exception:  # the transaction is gone with the connection: nothing of it is stored
+    except Exception:  # noqa: BLE001 - the transaction is gone with the connection: nothing of it is stored
         await connection.invalidate()
 
 
 @define(eq=False)
 class PostgresUnitOfWork:
-    _connection: AsyncConnection
-    accounts: PostgresAccounts = field(
-        init=False, default=Factory(lambda work: PostgresAccounts(work._connection), takes_self=True)
-    )
-    confirmations: PostgresConfirmations = field(
-        init=False, default=Factory(lambda work: PostgresConfirmations(work._connection), takes_self=True)
-    )
-    sessions: PostgresSessions = field(
-        init=False, default=Factory(lambda work: PostgresSessions(work._connection), takes_self=True)
-    )
-    profiles: PostgresProfiles = field(
-        init=False, default=Factory(lambda work: PostgresProfiles(work._connection), takes_self=True)
-    )
-    letters: PostgresLetters = field(
-        init=False, default=Factory(lambda work: PostgresLetters(work._connection), takes_self=True)
-    )
-    chats: PostgresChats = field(
-        init=False, default=Factory(lambda work: PostgresChats(work._connection), takes_self=True)
-    )
-    readings: PostgresReadings = field(
-        init=False, default=Factory(lambda work: PostgresReadings(work._connection), takes_self=True)
-    )
-    personal: PostgresPersonalLog = field(
-        init=False, default=Factory(lambda work: PostgresPersonalLog(work._connection), takes_self=True)
-    )
+    connection: AsyncConnection
+    accounts: PostgresAccounts = field(init=False)
+    confirmations: PostgresConfirmations = field(init=False)
+    sessions: PostgresSessions = field(init=False)
+    profiles: PostgresProfiles = field(init=False)
+    letters: PostgresLetters = field(init=False)
+    chats: PostgresChats = field(init=False)
+    readings: PostgresReadings = field(init=False)
+    personal: PostgresPersonalLog = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.accounts = PostgresAccounts(self.connection)
+        self.confirmations = PostgresConfirmations(self.connection)
+        self.sessions = PostgresSessions(self.connection)
+        self.profiles = PostgresProfiles(self.connection)
+        self.letters = PostgresLetters(self.connection)
+        self.chats = PostgresChats(self.connection)
+        self.readings = PostgresReadings(self.connection)
+        self.personal = PostgresPersonalLog(self.connection)

@@ -18,9 +18,19 @@ from domain.chat import ChatNotFound, Kind, NotAMember, Role
 from domain.events import ChatChanged
 from domain.ids import ChatId, Position, ProfileId, Seq
 from infrastructure.postgres.accounts import PostgresProfiles
-from infrastructure.postgres.rows import message_from, reading_from
+from infrastructure.postgres.rows import message_from
 from infrastructure.postgres.storage import connected
-from infrastructure.postgres.tables import chat, chat_head, chat_log, member, message, origin, profile_chat, reading, receipt
+from infrastructure.postgres.tables import (
+    chat,
+    chat_head,
+    chat_log,
+    member,
+    message,
+    origin,
+    profile_chat,
+    reading,
+    receipt,
+)
 from infrastructure.stored_events import MESSAGE_SENT, chat_event
 
 READ_AT: Final = (
@@ -257,7 +267,9 @@ def _people_of(entries: Sequence[RowMapping]) -> set[ProfileId]:
 def _people_in(entries: Sequence[RowMapping]) -> set[ProfileId]:
     senders = {ProfileId(row["sender_id"]) for row in entries if row["sender_id"]}
     payloads = [row["payload"] for row in entries if row["payload"]]
-    return senders | {ProfileId(UUID(payload["profile_id"])) for payload in payloads if "profile_id" in payload}
+    return senders | {
+        ProfileId(UUID(payload["profile_id"])) for payload in payloads if "profile_id" in payload
+    }
 
 
 def _message_view(row: RowMapping, people: Mapping[ProfileId, ProfileView]) -> MessageView:

@@ -22,6 +22,7 @@ from interfaces.wire.values import moment
 
 Fields = Mapping[str, Any]
 
+
 class Malformed(Invalid):
     """Not a JSON object."""
 
@@ -84,7 +85,14 @@ def _head_size(data: bytes) -> int:
 
 
 def auth_success(
-    *, user_id: ProfileId, chat_id: ChatId, session_id: object, epoch: str, seq: int, position: int, greeting: Fields
+    *,
+    user_id: ProfileId,
+    chat_id: ChatId,
+    session_id: object,
+    epoch: str,
+    seq: int,
+    position: int,
+    greeting: Fields,
 ) -> Frame:
     return write(
         {

@@ -183,7 +183,7 @@ class Connection:
             return None  # silence, as in the original messenger
         return MarkRead(chat_id=self.chat_id, up_to=MessageId(up_to))
 
-    def _hear_typing(self, is_typing: bool, now: float) -> ShowTyping | None:  # noqa: FBT001
+    def _hear_typing(self, is_typing: bool, now: float) -> ShowTyping | None:
         if self._typed is None:
             self._typed = {}
         said = self._typed.get(is_typing)
@@ -208,7 +208,8 @@ class Connection:
         self.actor = actor
 
     def welcome(self, snapshot: Snapshot) -> None:
-        assert (actor := self.actor) is not None, "who is welcome is known"
+        actor = self.actor
+        assert actor is not None, "who is welcome is known"
         self._say(
             frames.auth_success(
                 user_id=actor.profile_id,

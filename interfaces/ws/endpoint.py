@@ -118,12 +118,16 @@ class Loop:
         self._out.put_nowait(frame)
 
     async def _write_all(self) -> None:
-        with suppress(WebSocketDisconnect, RuntimeError, OSError):  # it is gone, and the reader hears of it
-            while True:
-                match await self._out.get():
-                    case Close(code, reason):
-                        await self._websocket.close(code, reason)
-                        return
-                    case Frame() as frame:
-                        await self._websocket.send({"type": "websocket.send", "text": frame.text})
-                        self._outbox.clear()
+        try:
+            # an error means that it is gone, and the reader hears of it
+            with suppress(WebSocketDisconnect, RuntimeError, OSError):
+                while True:
+                    match await self._out.get():
+                        case Close(code, reason):
+                            await self._websocket.close(code, reason)
+                            return
+                        case Frame() as frame:
+                            await self._websocket.send({"type": "websocket.send", "text": frame.text})
+                            self._outbox.clear()
+        finally:
+            self._outbox.abandon()  # what waits for room would wait for ever, and keep the reader from hearing

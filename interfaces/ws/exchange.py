@@ -191,7 +191,9 @@ class Exchange:
             assert not isinstance(request, SendMessage), "sends have a way of their own"
             self._desk.hub.spawn(self._to_the_end(request))
 
-    async def _to_the_end(self, request: Authenticate | MarkRead | ShowTyping | ReadHistory | CountUnread) -> None:
+    async def _to_the_end(
+        self, request: Authenticate | MarkRead | ShowTyping | ReadHistory | CountUnread
+    ) -> None:
         try:
             if isinstance(request, Authenticate):
                 await self._enter(request)

@@ -107,6 +107,8 @@ class Outbox:
         if len(self._frames) >= self.frame_limit or self._size >= self.byte_limit:
             self._drop()
             self.closing = Close(SLOW_READER, "slow reader; resume in 1 s", is_final=True)
+            if self._relaxing is not None:
+                self._relaxing.set()
             self._finish(self.closing)
         else:
             self._frames.append(frame)

@@ -209,4 +209,3 @@ class _Never:
 
 class _Nowhere:
     def put_nowait(self, event: object) -> None: ...
-

@@ -40,7 +40,9 @@ def test_a_page_is_what_a_list_says(where: Where, limit: int, last: int) -> None
 def test_it_says_what_lies_on_either_side(where: Where, limit: int, last: int) -> None:
     page = span(where, limit, Seq(last))
     before, after = range(1, min(page.start, last + 1)), range(page.stop, last + 1)
-    assert [*before, *page, *after] == list(range(1, last + 1)), "an empty page lies on one side of everything"
+    assert [*before, *page, *after] == list(range(1, last + 1)), (
+        "an empty page lies on one side of everything"
+    )
 
 
 @given(limit=limits, last=lengths)

@@ -21,13 +21,14 @@ from sqlalchemy import (
     Integer,
     MetaData,
     PrimaryKeyConstraint,
-    Sequence as Numbers,
     Table,
     Text,
     UniqueConstraint,
     Uuid,
     func,
-    text,
+)
+from sqlalchemy import (
+    Sequence as Numbers,
 )
 from sqlalchemy.dialects.postgresql import ExcludeConstraint
 
@@ -76,9 +77,8 @@ def numbers_nothing_itself(table: Table) -> Iterator[str]:
             yield f"{column.name} is numbered by the server"
         elif column.autoincrement is True:
             yield f"{column.name} increments itself"
-        elif column is table.autoincrement_column and column.server_default is None and len(table.primary_key) == 1:
-            if isinstance(column.type, Integer) and table.info.get("keyed_by") != "reference":
-                yield f"{column.name} would become a SERIAL"
+        elif column is table.autoincrement_column and table.info.get("keyed_by") != "reference":
+            yield f"{column.name} would become a SERIAL"
         if column.server_default is not None or column.onupdate or column.server_onupdate or column.computed:
             yield f"{column.name} is made by the server"
 
@@ -164,20 +164,40 @@ PLANTED: list[tuple[Rule, Callable[[], list[Any]], dict[str, Any]]] = [
     (begins_with_its_key, lambda: [Column("seq", BigInteger, primary_key=True), key()], BY_CHAT),
     (begins_with_its_key, lambda: [Column("chat_id", Uuid)], BY_CHAT),
     (is_unique_only_within_its_key, lambda: [key(), Column("nonce", Text, unique=True)], BY_CHAT),
-    (is_unique_only_within_its_key, lambda: [key(), Column("nonce", Text), UniqueConstraint("nonce")], BY_CHAT),
-    (is_unique_only_within_its_key, lambda: [key(), Column("n", Text), Index("ix", "n", unique=True)], BY_CHAT),
+    (
+        is_unique_only_within_its_key,
+        lambda: [key(), Column("nonce", Text), UniqueConstraint("nonce")],
+        BY_CHAT,
+    ),
+    (
+        is_unique_only_within_its_key,
+        lambda: [key(), Column("n", Text), Index("ix", "n", unique=True)],
+        BY_CHAT,
+    ),
     (looks_up_by_the_value, lambda: [key(), Column("email", Text, primary_key=True)], LOOKUP),
     (looks_up_by_the_value, lambda: [key(), Column("account_id", Uuid, unique=True)], LOOKUP),
     (numbers_nothing_itself, lambda: [key(), Column("seq", BigInteger, Identity())], BY_CHAT),
     (numbers_nothing_itself, lambda: [key(), Column("seq", BigInteger, Numbers("numbers"))], BY_CHAT),
     (numbers_nothing_itself, lambda: [Column("chat_id", Integer, primary_key=True)], BY_CHAT),
-    (numbers_nothing_itself, lambda: [key(), Column("at", DateTime(timezone=True), server_default=func.now())], BY_CHAT),
-    (numbers_nothing_itself, lambda: [key(), Column("n", Integer), Column("m", Integer, Computed("n + 1"))], BY_CHAT),
+    (
+        numbers_nothing_itself,
+        lambda: [key(), Column("at", DateTime(timezone=True), server_default=func.now())],
+        BY_CHAT,
+    ),
+    (
+        numbers_nothing_itself,
+        lambda: [key(), Column("n", Integer), Column("m", Integer, Computed("n + 1"))],
+        BY_CHAT,
+    ),
     (refers_to_no_other_table, lambda: [key(), Column("other", Uuid, ForeignKey("other.id"))], BY_CHAT),
     (tells_time_with_its_zone, lambda: [key(), Column("at", DateTime)], BY_CHAT),
     (has_only_plain_constraints, lambda: [key(), CheckConstraint("true")], BY_CHAT),
     (has_only_plain_constraints, lambda: [key(), ExcludeConstraint(("chat_id", "="))], BY_CHAT),
-    (has_only_plain_constraints, lambda: [key(), Column("n", Text), UniqueConstraint("n", deferrable=True)], BY_CHAT),
+    (
+        has_only_plain_constraints,
+        lambda: [key(), Column("n", Text), UniqueConstraint("n", deferrable=True)],
+        BY_CHAT,
+    ),
     (stamps_its_rows, lambda: [key(), Column("tx", BigInteger)], BY_CHAT),
     (stamps_its_rows, lambda: [key(), Column("tx", Integer, nullable=False)], BY_CHAT),
 ]

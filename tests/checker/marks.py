@@ -3,7 +3,17 @@
 from collections import defaultdict
 from collections.abc import Iterator
 
-from tests.checker.history import Acked, HistoryRead, Kept, MarkSeen, MarkStarted, ReadTold, Said, Told, UnreadRead
+from tests.checker.history import (
+    Acked,
+    HistoryRead,
+    Kept,
+    MarkSeen,
+    MarkStarted,
+    ReadTold,
+    Said,
+    Told,
+    UnreadRead,
+)
 from tests.checker.picture import NEVER, Picture, Violation, key_of
 
 Reader = tuple[str, str]
@@ -17,9 +27,13 @@ def marks(picture: Picture) -> Iterator[Violation]:
     """D9: only forward, only as far as was asked, and one act of reading begins where the last one ended."""
     tried, sure = _tried(picture), _sure(picture)
     acts: dict[Reader, set[tuple[int, int]]] = defaultdict(set)
+    heard: set[tuple[int, str, int, int]] = set()
     for place, told in picture.all(ReadTold):
         reader = picture.sockets[told.connection].opened.chat, told.reader
         acts[reader].add((told.from_seq, told.to_seq))
+        if (act := (told.connection, told.reader, told.from_seq, told.to_seq)) in heard:
+            yield Violation("D9", f"told twice: {told}", told.at)
+        heard.add(act)
         if told.to_seq > _before(tried, reader, place):
             yield Violation("D9", f"nobody read so far: {told}", told.at)
         kept = picture.kept.get(reader[0])

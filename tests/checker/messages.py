@@ -63,7 +63,9 @@ def once(picture: Picture) -> Iterator[Violation]:
                 if isinstance(one.outcome, Refused) and one.outcome.first:
                     stored.add(one.outcome.first)
             if len(stored) > 1:
-                yield Violation("D2", f"the first of a nonce is not the one: {stored}", attempts[0].started.at)
+                yield Violation(
+                    "D2", f"the first of a nonce is not the one: {stored}", attempts[0].started.at
+                )
     for kept in picture.kept.values():
         for name, count in Counter(map(key_of, kept.messages)).items():
             attempts = picture.by_key.get(name, [])
@@ -164,7 +166,7 @@ def real_time(picture: Picture) -> Iterator[Violation]:
 
 
 def sender_order(picture: Picture) -> Iterator[Violation]:
-    """D8: what one socket sends into a chat is stored in that order, as far as that socket stored it."""
+    """D8: what one socket sends is stored in that order, as far as that socket stored it, and is there when it asks."""
     seqs = {key_of(said): said.seq for kept in picture.kept.values() for said in kept.messages}
     sent: dict[tuple[int, str], list[tuple[int, Attempt]]] = defaultdict(list)
     for attempt in picture.attempts.values():
@@ -175,6 +177,14 @@ def sender_order(picture: Picture) -> Iterator[Violation]:
         for (before, _), (seq, attempt) in pairwise(stored):
             if seq < before:
                 yield Violation("D8", f"{before} was sent before it: {attempt}", attempt.started.at)
+    for _, read in picture.all(HistoryRead):
+        question = picture.questions[read.ask]
+        connection, chat = question.asked.connection, question.asked.chat
+        if connection is None or read.is_snapshot:
+            continue
+        mine = [seq for seq, attempt in sent.get((connection, chat), ()) if attempt.place < question.place]
+        if read.total < max(mine, default=0):
+            yield Violation("D8", f"{mine} were sent before this was asked: {question.asked}", read.at)
 
 
 def _has_stored(attempt: Attempt, picture: Picture) -> bool:

@@ -81,7 +81,9 @@ def _snapshot(socket: Socket, read: HistoryRead, picture: Picture) -> Iterator[V
         yield Violation("D14", f"a snapshot of {read.total} messages at {entered}", read.at)
         return
     kept = picture.kept.get(socket.opened.chat)
-    if kept and any((said.position <= entered.position) != (said.seq <= entered.seq) for said in kept.messages):
+    if kept and any(
+        (said.position <= entered.position) != (said.seq <= entered.seq) for said in kept.messages
+    ):
         yield Violation("D14", f"{entered} cuts the log elsewhere than its snapshot", read.at)
 
 
@@ -195,4 +197,3 @@ def _still_open(picture: Picture, place: int, cut: Cut, until: int) -> Iterator[
         is_quiet = socket.place < picture.quiet < NEVER and picture.quiet < until
         if is_quiet and place < picture.quiet < socket.ended_place and socket.entered:
             yield Violation("D11", f"still open after {cut}: {socket.opened}", cut.at)
-

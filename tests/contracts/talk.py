@@ -53,7 +53,9 @@ async def known(begin: Begin, *names: str) -> list[Actor]:
     return people
 
 
-async def open_chat(begin: Begin, owner: Actor, *others: Actor, name: str = "A chat", at: datetime = START) -> Chat:
+async def open_chat(
+    begin: Begin, owner: Actor, *others: Actor, name: str = "A chat", at: datetime = START
+) -> Chat:
     chat, members, added = Chat.open(
         id=ChatId(uuid4()),
         about=About(name),
@@ -87,7 +89,9 @@ class Talk:
         """As one batch."""
         return await self.sending(self.storage.begin_posting)(asked)
 
-    async def say(self, who: Actor, chat_id: ChatId, text: str = "Hello", nonce: str | None = None) -> MessageSent:
+    async def say(
+        self, who: Actor, chat_id: ChatId, text: str = "Hello", nonce: str | None = None
+    ) -> MessageSent:
         (answer,) = await self.send(saying(who, chat_id, text, nonce))
         assert isinstance(answer, Sent)
         return answer.event

@@ -50,9 +50,12 @@ class TestChats:
     async def test_a_block_that_raises_leaves_no_trace(self, storage: Storage) -> None:
         owner, other = actor(), actor()
         chat = await open_chat(storage.begin, owner)
-        born = Chat.open(id=ChatId(uuid4()), about=About("Never"), owner_id=owner.profile_id, others=[], at=START)
+        born = Chat.open(
+            id=ChatId(uuid4()), about=About("Never"), owner_id=owner.profile_id, others=[], at=START
+        )
         cursor = await storage.changes.now()
-        with pytest.raises(RuntimeError):
+
+        async def fail() -> None:
             async with storage.begin() as work:
                 held = await work.chats.lock(chat.id)
                 by = await work.chats.find_member(chat.id, owner.profile_id)
@@ -62,6 +65,9 @@ class TestChats:
                 await work.personal.add([personal])
                 await work.chats.add(born[0], born[1])
                 raise RuntimeError
+
+        with pytest.raises(RuntimeError):
+            await fail()
         assert asdict(await locked(storage.begin, chat.id)) == asdict(chat)
         async with storage.begin() as work:
             assert await work.chats.find_member(chat.id, other.profile_id) is None

@@ -12,7 +12,7 @@ from application.ports.posting import Draft
 from application.ports.updates import Moved, NewMessage
 from application.ports.views import Newest
 from domain.chat import Chat, ChatNotFound, NotAMember
-from domain.ids import ChatId, MessageId
+from domain.ids import ChatId, MessageId, Seq
 from domain.message import Body, Nonce
 from tests.contracts.talk import Talk, actor, open_chat, saying
 from tests.storages import Storage
@@ -131,7 +131,14 @@ class TestSending:
     async def test_texts_come_back_as_they_were(self, storage: Storage) -> None:
         talk, ann = Talk(storage), actor()
         chat = await open_chat(storage.begin, ann)
-        written = ["Привет, мир", "🙂" * 50, "a" * 4000, "quo'te \" \\ {1,2} NULL", "two\nlines\r\n\ttab", "\u200bx\u202e"]
+        written = [
+            "Привет, мир",
+            "🙂" * 50,
+            "a" * 4000,
+            "quo'te \" \\ {1,2} NULL",
+            "two\nlines\r\n\ttab",
+            "\u200bx\u202e",
+        ]
         await talk.send(*[saying(ann, chat.id, text) for text in written])
         assert await texts(storage, ann, chat.id) == written
 
@@ -139,7 +146,8 @@ class TestSending:
         talk, ann, bob = Talk(storage), actor(), actor()
         chat = await open_chat(storage.begin, ann, bob)
         cursor = await storage.changes.now()
-        with pytest.raises(RuntimeError):
+
+        async def fail() -> None:
             async with storage.begin_posting() as posting:
                 lost = draft(chat.id, ann, "lost", nonce="n")
                 opened = await posting.open([lost])
@@ -149,6 +157,9 @@ class TestSending:
                 )
                 await posting.keep([held], [event])
                 raise RuntimeError
+
+        with pytest.raises(RuntimeError):
+            await fail()
         assert await texts(storage, ann, chat.id) == []
         assert (await storage.changes.since(cursor)).moved == {}
         assert await storage.views.unread_count(bob.profile_id, chat.id) == 0
@@ -165,7 +176,9 @@ class TestRepeats:
         (answer,) = await talk.send(saying(ann, chat.id, " Hello ", nonce="n"))
         assert answer == Sent(first, duplicate=True)
         assert await texts(storage, ann, chat.id) == ["Hello"]
-        assert talk.published == [Moved(chat_id=chat.id, position=first.position)], "told once, when it was new"
+        assert talk.published == [Moved(chat_id=chat.id, position=first.position)], (
+            "told once, when it was new"
+        )
 
     async def test_in_one_batch(self, storage: Storage) -> None:
         talk, ann = Talk(storage), actor()
@@ -215,7 +228,9 @@ class TestRepeats:
         page = await storage.views.history(ann.profile_id, chat.id, Newest(), 10)
         assert [view.message.nonce for view in page.messages] == [None, None, Nonce(named)]
 
-    async def test_what_was_stored_is_answered_also_to_who_is_no_member_any_more(self, storage: Storage) -> None:
+    async def test_what_was_stored_is_answered_also_to_who_is_no_member_any_more(
+        self, storage: Storage
+    ) -> None:
         talk, ann, bob = Talk(storage), actor(), actor()
         chat = await open_chat(storage.begin, ann, bob)
         first = await talk.say(bob, chat.id, "Hello", nonce="n")
@@ -233,7 +248,9 @@ class TestBusyChats:
         held, free = await open_chat(storage.begin, ann), await open_chat(storage.begin, ann)
         async with asyncio.timeout(ENOUGH), storage.begin() as work:
             await work.chats.lock(held.id)
-            answers = await talk.send(saying(ann, held.id, "a"), saying(ann, free.id, "b"), saying(ann, held.id, "c"))
+            answers = await talk.send(
+                saying(ann, held.id, "a"), saying(ann, free.id, "b"), saying(ann, held.id, "c")
+            )
             assert [type(answer) for answer in answers] == [Postponed, Sent, Postponed]
         assert await texts(storage, ann, held.id) == []
         assert await texts(storage, ann, free.id) == ["b"]
@@ -327,7 +344,7 @@ class TestRaces:
             talk.gathering(storage.neighbour()) as other,
         ):
 
-            async def talk_on(who: Actor, number: int) -> list[tuple[ChatId, int]]:
+            async def talk_on(who: Actor, number: int) -> list[tuple[ChatId, Seq]]:
                 gatherer = (one, other)[number % 2]
                 places = []
                 for turn in range(20):

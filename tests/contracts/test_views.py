@@ -153,7 +153,9 @@ class TestHistory:
         ],
         ids=repr,
     )
-    async def test_pages(self, storage: Storage, where: Where, expected: str, before: bool, after: bool) -> None:
+    async def test_pages(
+        self, storage: Storage, where: Where, expected: str, before: bool, after: bool
+    ) -> None:
         chat_id, ann = await self.conversation(storage)
         page = await storage.views.history(ann.profile_id, chat_id, where, 3)
         assert (said(page), page.total_count) == (list(expected), 7)
@@ -163,7 +165,11 @@ class TestHistory:
         chat_id, ann = await self.conversation(storage, length=1)
         (view,) = (await storage.views.history(ann.profile_id, chat_id, Newest(), 10)).messages
         assert (view.sender, view.position, view.read_at) == (ann.profile, 1, None)
-        assert (view.message.chat_id, view.message.seq, view.message.author_id) == (chat_id, 1, ann.profile_id)
+        assert (view.message.chat_id, view.message.seq, view.message.author_id) == (
+            chat_id,
+            1,
+            ann.profile_id,
+        )
 
     async def test_read_is_when_anyone_but_its_author_first_read_it(self, storage: Storage) -> None:
         talk, ann, bob, eve = Talk(storage), actor(), actor(), actor()

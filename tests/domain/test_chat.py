@@ -81,9 +81,7 @@ class TestOpening:
             (owner, Role.OWNER),
             (other, Role.MEMBER),
         ]
-        assert added == [
-            ChatAdded(profile_id=id, chat_id=chat_id, at=START) for id in (owner, other)
-        ]
+        assert added == [ChatAdded(profile_id=id, chat_id=chat_id, at=START) for id in (owner, other)]
         assert (chat.member_count, chat.last_seq, chat.last_position, chat.last_at) == (2, 0, 0, None)
 
 
@@ -153,7 +151,12 @@ class TestChanging:
             chat.add(by, profile_id(), at=LATER)
         with pytest.raises(NotTheOwner):
             chat.delete(by, [owner, other], at=LATER)
-        assert (chat.about, chat.member_count, chat.deleted_at, chat.last_position) == (About("A chat"), 3, None, 0)
+        assert (chat.about, chat.member_count, chat.deleted_at, chat.last_position) == (
+            About("A chat"),
+            3,
+            None,
+            0,
+        )
 
     def test_a_newcomer(self) -> None:
         chat, (owner, *_) = opened(others=0)

@@ -15,6 +15,7 @@ from domain.message import Body, Message, Nonce
 from domain.reading import Passed, Reading
 from tests.strategies import START, lines
 
+
 class ChatMachine(RuleBasedStateMachine):
     """
     Its storage is what STORAGE.md says of it in the simplest form: all messages in a list, and every send adds to its
@@ -63,7 +64,7 @@ class ChatMachine(RuleBasedStateMachine):
             self.log.append(event)
 
     @rule(author=people, body=lines, step=st.integers(-3, 3), named=st.booleans())
-    def post(self, author: ProfileId, body: Body, step: int, named: bool) -> None:  # noqa: FBT001
+    def post(self, author: ProfileId, body: Body, step: int, named: bool) -> None:
         self.now += timedelta(seconds=step)
         nonce = Nonce("n") if named else None
         try:

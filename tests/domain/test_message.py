@@ -37,7 +37,9 @@ def test_nothing_to_see_is_nothing_said(text: str) -> None:
         Body(text)
 
 
-@pytest.mark.parametrize("text", ["a", "Ж", "🙂", "👩‍👩‍👧‍👦", "ש\u200fלום", "\u200bhidden\u200b", "two\nlines\tand a tab"])
+@pytest.mark.parametrize(
+    "text", ["a", "Ж", "🙂", "👩‍👩‍👧‍👦", "ש\u200fלום", "\u200bhidden\u200b", "two\nlines\tand a tab"]
+)
 def test_what_people_write(text: str) -> None:
     assert Body(text).text == text
 

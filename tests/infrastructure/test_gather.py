@@ -96,9 +96,7 @@ class Gate:
 
 
 @asynccontextmanager
-async def gathering(
-    use: Use, patient: Use | None = None, **limits: int
-) -> AsyncIterator[Gatherer[Ask, int]]:
+async def gathering(use: Use, patient: Use | None = None, **limits: int) -> AsyncIterator[Gatherer[Ask, int]]:
     gatherer: Gatherer[Ask, int] = Gatherer(
         use=use,
         patient_use=patient or Batches(),
@@ -186,7 +184,7 @@ class TestBacklog:
             await gate.reached.wait()
             taken = [gatherer.submit(Ask("a", name)) for name in (1, 2, 3)]
             with pytest.raises(Overloaded) as refusal:
-                gatherer.submit(Ask("b", 4))
+                _ = gatherer.submit(Ask("b", 4))
             assert refusal.value.retry_after > 0
             gate.open.set()
             assert await outcomes(first, *taken) == [0, 1, 2, 3]
@@ -199,7 +197,7 @@ class TestBacklog:
             await gate.reached.wait()
             second = gatherer.submit(Ask("a", 1, 99))
             with pytest.raises(Overloaded):
-                gatherer.submit(Ask("a", 2, 2))
+                _ = gatherer.submit(Ask("a", 2, 2))
             third = gatherer.submit(Ask("a", 3, 1))
             gate.open.set()
             assert await outcomes(first, second, third) == [0, 1, 3]
@@ -283,9 +281,7 @@ class TestWhatABatchRaises:
         use = Batches([indigestible(0, 7, 8, 15)] * 100)
         async with gathering(use) as gatherer:
             answers = [gatherer.submit(Ask("ab"[name % 2], name)) for name in range(16)]
-            assert await outcomes(*answers) == [
-                Indigestible if n in {0, 7, 8, 15} else n for n in range(16)
-            ]
+            assert await outcomes(*answers) == [Indigestible if n in {0, 7, 8, 15} else n for n in range(16)]
 
     async def test_what_storage_gave_up_is_tried_once_more(self) -> None:
         use = Batches([raising(Interrupted())])
@@ -312,7 +308,9 @@ class TestWhatABatchRaises:
             assert await gatherer.submit(Ask("a", 3)) == 3
         assert use.seen == [[0, 1, 2], [3]]
 
-    async def test_what_nobody_expected_leaves_the_outcome_open(self, caplog: pytest.LogCaptureFixture) -> None:
+    async def test_what_nobody_expected_leaves_the_outcome_open(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
         use = Batches([raising(ZeroDivisionError())])
         async with gathering(use) as gatherer:
             answers = [gatherer.submit(Ask("a", name)) for name in range(3)]
@@ -431,7 +429,7 @@ class TestClosing:
             answers += [gatherer.submit(Ask("ab"[name % 2], name)) for name in range(1, 20)]
             await gatherer.close()
             with pytest.raises(Unavailable):
-                gatherer.submit(Ask("a", 99))
+                _ = gatherer.submit(Ask("a", 99))
             gate.open.set()
             assert await outcomes(*answers) == list(range(20))
 
@@ -458,7 +456,10 @@ Step = tuple[str, bool]
 """What a batch does, and whether it lets others run before."""
 
 steps = st.lists(
-    st.tuples(st.sampled_from(["ok", "busy", "half busy", "indigestible", "interrupted", "unknown", "broken"]), st.booleans()),
+    st.tuples(
+        st.sampled_from(["ok", "busy", "half busy", "indigestible", "interrupted", "unknown", "broken"]),
+        st.booleans(),
+    ),
     max_size=25,
 )
 
@@ -494,7 +495,9 @@ def test_whatever_storage_does_each_is_answered_once_and_keys_keep_their_order(
             if wait:
                 await asyncio.sleep(0)
             if what in {"interrupted", "unknown", "broken"}:
-                raise {"interrupted": Interrupted(), "unknown": OutcomeUnknown(), "broken": ValueError()}[what]
+                raise {"interrupted": Interrupted(), "unknown": OutcomeUnknown(), "broken": ValueError()}[
+                    what
+                ]
             if any(ask.name in guilty for ask in asked) or (what == "indigestible" and len(asked) > 1):
                 raise Indigestible
             held = {"busy": set("abc"), "half busy": {asked[0].key}}.get(what, set())

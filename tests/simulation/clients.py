@@ -7,7 +7,7 @@ reads slowly or not at all for a while, says nonsense, and writes down all it se
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import orjson
@@ -48,7 +48,7 @@ from tests.simulation.network import Line
 from tests.simulation.node import Node
 from tests.simulation.storage import INDIGESTIBLE
 
-NONSENSE: Final = (
+NONSENSE: Final[Sequence[str | bytes]] = (
     "{",
     "[]",
     "null",
@@ -236,8 +236,9 @@ class Visit:
         self.device.unanswered.pop(fields["nonce"], None)
 
     def _hear_error(self, fields: Fields) -> None:
-        nonce, code = fields.get("nonce"), fields["code"]
-        if nonce in self.sends and self.sends[nonce]:
+        nonce: str | None = fields.get("nonce")
+        code: str = fields["code"]
+        if nonce is not None and self.sends.get(nonce):
             send = self.sends[nonce].popleft()
             if code == OutcomeUnknown.code:
                 self._write(Unknown(at=self.at, send=send))
@@ -403,10 +404,10 @@ class Device:
             visit.line.say('{"type": "get_unread_count"}')
         elif chosen < 0.82:
             self._smalltalk(visit)
-        elif chosen < 0.87:
+        elif chosen < 0.9:
             visit.line.to_client.freeze()
             asyncio.get_running_loop().call_later(self.chance.wait(3.0), visit.line.to_client.thaw)
-        elif chosen < 0.93:
+        elif chosen < 0.94:
             visit.line.drop()
         elif chosen < 0.96 and self.unanswered:
             nonce, text = next(iter(self.unanswered.items()))

@@ -43,6 +43,8 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         self.shuffle = self.random.choice((0.0, 0.1, 0.5, 1.0))
         self.steps = 0
         self.complaints: list[str] = []
+        self.left: list[str] = []
+        """Tasks that had not ended when the last thing had happened."""
         self._now = 0.0
         self._tasks: dict[asyncio.Task[Any], None] = {}
         self._tasks_made = 0
@@ -65,11 +67,14 @@ class SimulatedLoop(asyncio.BaseEventLoop):
 
     def end(self) -> None:
         """Nothing may go on in another run: not what hangs, and not what nobody waited for."""
+        self.left = [repr(task) for task in self._tasks if not task.done()]
+        steps = self.steps
         for task in list(self._tasks):
             task.cancel()
         self.steps = 0
         with suppress(Stuck):
             self.run_until_complete(asyncio.sleep(1000.0))
+        self.steps = steps
 
     def _complain(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         self.complaints.append(f"{context.get('message')}: {context.get('exception')!r}")
@@ -98,7 +103,7 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         while not self._stopping:  # type: ignore[attr-defined]
             while timers and (not ready or timers[0][0] <= self._now):
                 when, _, timer = heapq.heappop(timers)
-                if not timer._cancelled:  # type: ignore[attr-defined]
+                if not timer._cancelled:
                     self._now = max(self._now, when)
                     ready.append(timer)
             if not ready:

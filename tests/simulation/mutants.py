@@ -26,6 +26,7 @@ from domain.reading import Reading
 from infrastructure.gather import Gatherer
 from interfaces.wire.frames import Frame
 from interfaces.ws.connection import Connection
+from interfaces.ws.exchange import Exchange
 from interfaces.ws.hub import Channel, Hub
 from interfaces.ws.outbox import Outbox
 
@@ -130,6 +131,15 @@ def lets_others_overtake(self: Gatherer[Any, Any], key: Any, postponed: Sequence
 
 def answers_when_it_likes(self: Connection, update: ChatUpdate | None) -> bool:
     return False
+
+
+def lets_questions_overtake(self: Exchange, text: str | None) -> None:
+    request = self._connection.hear(text or "", asyncio.get_running_loop().time())
+    if isinstance(request, SendMessage):
+        self._send(request)
+    elif request is not None:
+        self._is_busy = True
+        self._carry_out(request)
 
 
 # Who listens
@@ -239,6 +249,7 @@ MUTANTS: Final[Mapping[str, tuple[type[Any], str, Callable[..., Any]]]] = {
     "early ones out of order": (Hub, "_advance", tells_the_early_ones_as_they_came),
     "told twice": (Hub, "_advance", tells_twice),
     "postponed ones overtaken": (Gatherer, "_put_back", lets_others_overtake),
+    "sends overtaken by questions": (Exchange, "_decide", lets_questions_overtake),
     "answered after it is told": (Connection, "_awaits", answers_when_it_likes),
     "clocks trusted": (Chat, "post", trusts_clocks),
     "own messages unread": (Reading, "unread", counts_ones_own),

@@ -1,7 +1,7 @@
 """One process of the messenger, as `config.asgi` puts it together, that can be stopped and killed."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Sequence, Sized
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any, Final, TypeVar
@@ -69,6 +69,10 @@ class PlainPasswords:
         return True
 
 
+async def _awaited(work: Awaitable[T]) -> T:
+    return await work
+
+
 async def _no_letters() -> bool:
     return False
 
@@ -123,7 +127,7 @@ class Node:
         self._running = [asyncio.create_task(self._posting.run()), asyncio.create_task(self.hub.run())]
         for task in self._running:
             self._watch(task)
-        while self.hub._tasks is None:  # a server takes no sockets before
+        while self.hub._tasks is None:  # noqa: ASYNC110  # a server takes no sockets before, and nothing says when
             await asyncio.sleep(0)
         self.is_up = True
 
@@ -180,14 +184,14 @@ class Node:
         self._watch(task)
         return line
 
-    async def call(self, work: Coroutine[Any, Any, T]) -> T:
+    async def call(self, work: Awaitable[T]) -> T:
         """
         Carry out a request that came without a socket. It dies with the node, and when its caller gives up.
 
         Raises:
             OutcomeUnknown: The node died meanwhile.
         """
-        task = asyncio.create_task(work)
+        task = asyncio.create_task(_awaited(work))
         self._calls[task] = None
         task.add_done_callback(lambda task: self._calls.pop(task, None))
         try:
@@ -213,6 +217,12 @@ class Node:
         for line in self._lines:
             line.cut()
         self._lines.clear()
+
+    def left(self) -> list[str]:
+        """What it should have forgotten when everybody has gone."""
+        hub = self.hub
+        kept: dict[str, Sized] = {"chats": hub._channels, "sessions": hub._sessions}
+        return [f"{len(things)} {name}" for name, things in kept.items() if things]
 
     async def kill(self) -> None:
         """Nothing that happens after this moment reaches anybody."""

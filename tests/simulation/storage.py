@@ -19,7 +19,8 @@ from application.views import ChatDetails, ChatView, HistoryPage, Snapshot
 from domain.chat import Chat
 from domain.events import MessageSent, MessagesRead
 from domain.ids import ChatId, Position, ProfileId
-from infrastructure.memory.storage import MemoryPosting, MemoryStorage, MemoryUnitOfWork
+from infrastructure.memory.chats import MemoryPosting
+from infrastructure.memory.storage import MemoryStorage, MemoryUnitOfWork
 from infrastructure.memory.views import MemoryChanges, MemoryViews
 from tests.simulation.chance import Chance
 

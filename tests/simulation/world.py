@@ -7,8 +7,8 @@ killed. After a while all faults are healed, everybody comes back, and then ever
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Coroutine, Iterator
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Any, Final
 
@@ -53,12 +53,13 @@ from tests.simulation.chance import Chance
 from tests.simulation.clients import Device, Notebook, Person
 from tests.simulation.frames import durable, said
 from tests.simulation.loop import SimulatedLoop, run
+from tests.simulation.network import NOTICED
 from tests.simulation.node import START, Node, NumberedIds, Terms
 from tests.simulation.storage import Database, Door, Faults
 
 PASSWORD: Final = "Correct-Horse"
 
-ACTIVE: Final = (0.3, 0.5, 0.8, 2.0)
+ACTIVE: Final = (0.3, 0.4, 0.6, 1.2)
 """Seconds in which things happen, one of these. Many short runs find more than few long ones."""
 
 SETTLED: Final = 6.0
@@ -85,6 +86,8 @@ def simulate(number: int) -> Outcome:
     with _complaints(world), _small_pages(loop):
         try:
             run(world.run(), loop)
+            for task in loop.left:
+                world.fail(f"still at it: {task}")
         except Exception as error:  # noqa: BLE001  # whatever breaks the world is something that it found
             world.fail(f"the world broke: {error!r}")
     for complaint in loop.complaints:
@@ -169,6 +172,7 @@ class World:
         await self._let_happen()
         await self._heal()
         await self._look()
+        await self._leave()
         for node in self.nodes:
             await node.stop()
 
@@ -186,7 +190,7 @@ class World:
         self.terms = Terms(
             options=SocketOptions(
                 auth_timeout=2.0,
-                outbox_frames=one_of((8, 16, 256)),
+                outbox_frames=one_of((3, 8, 256)),
                 outbox_bytes=one_of((2_000, 16_000, 256 * 1024)),
                 pending_sends=one_of((1, 3, 64)),
                 waiting_frames=one_of((2, 8, 64)),
@@ -314,15 +318,14 @@ class World:
         await asyncio.sleep(SETTLED - min(SETTLED - 3, self.at - self._at))
         self.notebook.write(Quiet(at=self.at))
 
-    @property
-    def _is_active(self) -> bool:
+    def _goes_on(self) -> bool:
         return not self.chance.calm
 
     async def _interfere(self) -> None:
         """With the nodes: most runs have one that stops or is killed."""
-        while self._is_active:
+        while self._goes_on():
             await asyncio.sleep(self.chance.wait(2.0) + 0.2)
-            if not self._is_active or self.chance.decides(0.4):
+            if not self._goes_on() or self.chance.decides(0.4):
                 continue
             node = self.chance.one_of(self.nodes)
             await (node.stop() if self.chance.decides(0.4) else node.kill())
@@ -331,10 +334,10 @@ class World:
 
     async def _bother(self) -> None:
         """With requests that come without a socket."""
-        while self._is_active:
+        while self._goes_on():
             await asyncio.sleep(self.chance.wait(0.5))
             up = [node for node in self.nodes if node.is_up]
-            if not self._is_active or not up:
+            if not self._goes_on() or not up:
                 continue
             node, device = self.chance.one_of(up), self.chance.one_of(self.devices)
             chosen = self.chance.random.random()
@@ -354,7 +357,7 @@ class World:
                 await self._delete(device.chat_id)
 
     async def _set_clocks(self) -> None:
-        while self._is_active:
+        while self._goes_on():
             await asyncio.sleep(self.chance.wait(2.0) + 0.3)
             ahead = (self.chance.random.random() - 0.5) * 40
             self.chance.one_of(self.nodes).clock.ahead = timedelta(seconds=ahead)
@@ -426,14 +429,14 @@ class World:
                 return
             is_first = False
 
-    def _told(self, node: Node, is_first: bool) -> str | None:  # noqa: FBT001
+    def _told(self, node: Node, is_first: bool) -> str | None:
         """Where everybody heard at once of what was done; what took several tries may have been done in silence."""
         is_sure = is_first and not self.terms.lost and not self.terms.late
         return node.name if is_sure else None
 
     async def _some_node(self) -> Node:
         await asyncio.sleep(self.chance.wait(0.1))
-        while not (up := [node for node in self.nodes if node.is_up]):
+        while not (up := [node for node in self.nodes if node.is_up]):  # noqa: ASYNC110  # as clients do
             await asyncio.sleep(0.1)
         return self.chance.one_of(up)
 
@@ -446,16 +449,15 @@ class World:
             done = await self._try(_yes(node.messenger.sign_out(SignOut(access_token=token))), node)
             if done:
                 device.token = None
-                self.notebook.write(
-                    Cut(at=self.at, session=device.session, node=self._told(node, is_first))
-                )
+                self.notebook.write(Cut(at=self.at, session=device.session, node=self._told(node, is_first)))
                 return
             is_first = False
 
     def _is_last_of_an_owner(self, device: Device) -> bool:
-        return device.person in self.chats.values() and sum(
-            other.person is device.person and other.token is not None for other in self.devices
-        ) == 1
+        return (
+            device.person in self.chats.values()
+            and sum(other.person is device.person and other.token is not None for other in self.devices) == 1
+        )
 
     async def _sign_in_again(self, device: Device) -> None:
         """On the same device: the session that it had is over."""
@@ -477,10 +479,8 @@ class World:
     async def _read(self, node: Node, device: Device) -> None:
         if device.person not in self.members[device.chat_id] or device.token is None:
             return
-        try:
+        with suppress(DomainError, ApplicationError):
             await self._ask(node, device.person, device.chat_id)
-        except (DomainError, ApplicationError):
-            pass
 
     # What is there in the end
 
@@ -492,9 +492,20 @@ class World:
             for person in self.members[chat_id]:
                 await self._ask(self.chance.one_of(self.nodes), person, chat_id)
 
+    async def _leave(self) -> None:
+        """Everybody, so that nobody and nothing of them may be left on a node."""
+        for device in self.devices:
+            if device.visit:
+                device.visit.line.drop()
+        await asyncio.sleep(NOTICED + 2.0)
+        for node in self.nodes:
+            if left := node.left():
+                self.fail(f"{node.name} still has {left}")
+
     async def _keep(self, chat_id: ChatId) -> None:
         last = self.database.chats.chats[chat_id].last_position
-        messages, changes = [], {}
+        messages: list[Said] = []
+        changes: dict[int, str] = {}
         for update in await MemoryViews(self.database).log(chat_id, Position(0), last):
             what = durable(orjson.loads(frames.told(update).text))
             if isinstance(what, Said):
@@ -549,7 +560,6 @@ def _as_read(view: Any) -> dict[str, Any]:
     return fields
 
 
-async def _yes(work: Coroutine[Any, Any, Any]) -> bool:
+async def _yes(work: Awaitable[Any]) -> bool:
     await work
     return True
-

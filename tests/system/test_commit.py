@@ -341,8 +341,7 @@ async def test_two_messengers_on_one_database_number_without_a_hole(
         anna, boris = await here.user(1), await there.user(2, "there")
         chats = [await anna.create_chat(f"both {number}", boris) for number in range(3)]
 
-        async def talk(device: Device, chat_id: str, name: str) -> ChatSocket:
-            socket = await device.open(chat_id)
+        async def talk(socket: ChatSocket, chat_id: str, name: str) -> None:
             for number in range(150):
                 said = Said(chat_id, f"{name} {chat_id} {number}")
                 ledger.send(said)
@@ -354,13 +353,13 @@ async def test_two_messengers_on_one_database_number_without_a_hole(
                     ledger.ack(frame)
             for frame in heard:
                 ledger.hear(frame)
-            return socket
 
-        sockets = await asyncio.gather(
+        places = [(chat_id, device) for chat_id in chats for device in (anna, boris)]
+        sockets = [await device.open(chat_id) for chat_id, device in places]
+        await asyncio.gather(
             *(
-                talk(device, chat_id, name)
-                for chat_id in chats
-                for device, name in ((anna, "a"), (boris, "b"))
+                talk(socket, chat_id, device.email)
+                for socket, (chat_id, device) in zip(sockets, places, strict=True)
             )
         )
         for socket in sockets:

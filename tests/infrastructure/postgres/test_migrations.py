@@ -41,7 +41,9 @@ def made(engine: Engine) -> Made:
         inspector = inspect(connection)
         names = set(inspector.get_table_names()) - {"alembic_version"}
         indexes = connection.execute(
-            text("SELECT tablename, indexdef FROM pg_indexes WHERE schemaname = 'public' AND tablename <> 'alembic_version'")
+            text(
+                "SELECT tablename, indexdef FROM pg_indexes WHERE schemaname = 'public' AND tablename <> 'alembic_version'"
+            )
         )
         options = connection.execute(
             text("SELECT relname, reloptions FROM pg_class WHERE relkind = 'r' AND reloptions IS NOT NULL")

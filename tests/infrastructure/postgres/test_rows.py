@@ -14,7 +14,14 @@ from domain.message import Nonce
 from domain.reading import Reading
 from infrastructure.postgres import rows
 from infrastructure.postgres.cursor import Place
-from infrastructure.stored_events import CHAT_EVENTS, PERSONAL_EVENTS, chat_event, kind_of, payload_of, personal_event
+from infrastructure.stored_events import (
+    CHAT_EVENTS,
+    PERSONAL_EVENTS,
+    chat_event,
+    kind_of,
+    payload_of,
+    personal_event,
+)
 from tests.strategies import (
     chat_changes,
     chats,
@@ -99,7 +106,10 @@ def test_a_payload_of_a_later_version_that_says_more_can_be_read(event: ChatChan
 
 
 def test_the_numbers_of_kinds_are_for_ever() -> None:
-    assert {number: event.__name__ for number, event in CHAT_EVENTS.items()} == {2: "ChatChanged", 3: "MemberAdded"}
+    assert {number: event.__name__ for number, event in CHAT_EVENTS.items()} == {
+        2: "ChatChanged",
+        3: "MemberAdded",
+    }
     assert {number: event.__name__ for number, event in PERSONAL_EVENTS.items()} == {
         1: "ChatAdded",
         2: "ChatRemoved",

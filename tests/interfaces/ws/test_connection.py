@@ -121,10 +121,18 @@ class TestGreeting:
     @pytest.mark.parametrize(
         ("error", "answer", "close"),
         [
-            (NotAuthenticated("token_expired"), ("Authentication failed", "token_expired"), (1008, "Authentication failed")),
+            (
+                NotAuthenticated("token_expired"),
+                ("Authentication failed", "token_expired"),
+                (1008, "Authentication failed"),
+            ),
             (ChatNotFound(), ("Chat not found", "chat_not_found"), (1008, "Chat not found")),
             (NotAMember(), ("You are not a member of this chat", "not_a_member"), (1008, "Access denied")),
-            (ProfileNotFound(), ("Authentication failed", "profile_not_found"), (1008, "Authentication failed")),
+            (
+                ProfileNotFound(),
+                ("Authentication failed", "profile_not_found"),
+                (1008, "Authentication failed"),
+            ),
             (Unavailable(), None, (1013, "try again in 1 s")),
         ],
     )
@@ -168,7 +176,9 @@ class TestNoise:
         assert connection.state is State.OPEN
         assert all(frame["type"] in {"error", "pong"} for frame in ear.frames)
 
-    @pytest.mark.parametrize("kind", ["ping", "send_message", "typing", "mark_read", "get_chat_history", None])
+    @pytest.mark.parametrize(
+        "kind", ["ping", "send_message", "typing", "mark_read", "get_chat_history", None]
+    )
     def test_depth(self, kind: str | None) -> None:
         """The parser goes deeper than the writer, and deeper than Python's own text of a list."""
         for depth in (100, 300, 1000, 5000):
@@ -258,7 +268,8 @@ class TestRequests:
     @pytest.mark.parametrize("name", ["limit", "offset"])
     def test_history_by_what_is_no_number(self, name: str, wrong: object) -> None:
         connection, ear = is_open()
-        assert say(connection, type="get_chat_history", **{name: wrong}) is None
+        asked: dict[str, Any] = {name: wrong}
+        assert say(connection, type="get_chat_history", **asked) is None
         assert [(frame["message"], frame["code"]) for frame in ear.frames] == [
             ("Failed to load chat history", "malformed")
         ]
@@ -332,7 +343,9 @@ class TestSending:
         connection, ear = is_open()
         command = say(connection, type="send_message", text="Hello", nonce="n")
         connection.answer_not_sent(command, error)
-        assert ear.take() == [{"type": "error", "message": "Failed to send message", "nonce": "n", **expected}]
+        assert ear.take() == [
+            {"type": "error", "message": "Failed to send message", "nonce": "n", **expected}
+        ]
         connection.answer_not_sent(SendMessage(chat_id=CHAT, body=Body("x")), error)
         assert ear.frames == [{"type": "error", "message": "Failed to send message", **expected}]
 

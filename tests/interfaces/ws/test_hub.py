@@ -47,6 +47,7 @@ class Node:
     arrives: Callable[[Sequence[Update]], None] = field(init=False)
     is_down: bool = False
     epoch: str | None = None
+    reads: int = 0
     recalls: int = 0
     failing_recall: int | None = None
     hub: Hub = field(init=False)
@@ -60,10 +61,14 @@ class Node:
             interval=TICK,
         )
         self.arrives = self.hub.receive
-        self.world.application.updates().subscribe(lambda updates: self.arrives(updates))
+        self.world.application.updates().subscribe(self._hear)
+
+    def _hear(self, updates: Sequence[Update]) -> None:
+        self.arrives(updates)
 
     def _between(self, read: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
         async def reading(*arguments: Any) -> Any:
+            self.reads += 1
             await self.before()
             if self.is_down:
                 raise Unavailable
@@ -101,7 +106,8 @@ class Node:
 async def running(node: Node) -> AsyncIterator[None]:
     task = asyncio.create_task(node.hub.run())
     try:
-        await node.hub.watching()
+        async with asyncio.timeout(ENOUGH):
+            await node.hub._is_watching.wait()
         yield
     finally:
         task.cancel()
@@ -111,7 +117,7 @@ async def running(node: Node) -> AsyncIterator[None]:
 
 async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(ENOUGH):
-        while not condition():
+        while not condition():  # noqa: ASYNC110  # any condition, of things that know nothing of events
             await asyncio.sleep(TICK / 5)
 
 
@@ -250,7 +256,11 @@ class TestHearing:
         message, changed, added = ears[0].frames
         assert ears[0].frames == ears[1].frames == ears[2].frames
         assert (message["message"]["text"], message["message"]["nonce"]) == ("Hello", "n")
-        assert (changed["type"], changed["name"], changed["by"]) == ("chat_changed", "Another", str(ann.profile_id))
+        assert (changed["type"], changed["name"], changed["by"]) == (
+            "chat_changed",
+            "Another",
+            str(ann.profile_id),
+        )
         assert (added["type"], added["member"]["first_name"]) == ("member_added", "Late")
         assert ears[0].positions == [1, 2, 3]
 
@@ -274,7 +284,11 @@ class TestHearing:
         read, own = told[ann]
         assert (read["read_count"], read["from_seq"], read["to_seq"]) == (3, 1, 3)
         assert read["message_ids"] == [str(each.event.message.id) for each in sent]
-        assert (own["type"], own["read_count"], own["read_by"]) == ("your_messages_read", 2, str(bob.profile_id))
+        assert (own["type"], own["read_count"], own["read_by"]) == (
+            "your_messages_read",
+            2,
+            str(bob.profile_id),
+        )
         assert told[eve][1]["read_count"] == 1
 
     async def test_what_is_said_elsewhere_is_not_heard(self, here: World, node: Node) -> None:
@@ -296,7 +310,9 @@ class TestHearing:
         await here.messenger.delete_chat(ann, DeleteChat(chat_id=chat))
         assert ear.close == (1008, "Chat not found")
 
-    async def test_one_who_is_gone_does_not_keep_the_others_from_hearing(self, here: World, node: Node) -> None:
+    async def test_one_who_is_gone_does_not_keep_the_others_from_hearing(
+        self, here: World, node: Node
+    ) -> None:
         ann = await here.actor()
         chat = await here.chat(ann)
         (gone, _), (ear, _) = await node.enter(ann, chat), await node.enter(ann, chat)
@@ -379,7 +395,9 @@ class TestHealing:
         assert ear.positions == [1, 2, 3]
 
     @pytest.mark.parametrize("position", [None, Position(3)])
-    async def test_a_log_that_may_have_moved_is_read(self, here: World, node: Node, position: Position | None) -> None:
+    async def test_a_log_that_may_have_moved_is_read(
+        self, here: World, node: Node, position: Position | None
+    ) -> None:
         ann, bob = await here.actor(), await here.actor()
         chat = await here.chat(ann, bob)
         ear, _ = await node.enter(bob, chat)
@@ -395,8 +413,12 @@ class TestHealing:
         ann, bob = await here.actor(), await here.actor()
         chat = await here.chat(ann, bob)
         ear, _ = await node.enter(bob, chat)
+        node.hub.changes = Never()
+        await a_few_looks()
+        reads = node.reads
         node.hub.receive([Moved(chat_id=chat, position=Position(50)), Moved(chat_id=chat)])
         await a_few_looks()
+        assert node.reads - reads == 1, "asked once, and then no more"
         await here.say(ann, chat, "Hello")
         assert ear.positions == [1]
 
@@ -546,10 +568,13 @@ async def play(script: list[str], arrivals: list[str]) -> None:
             ears = [ear for ear, _ in await asyncio.gather(*entering)]
             inside[0] = 0
             last = (await here.say(ann, chat, "last")).event.position
-            await until(lambda: all(ear.positions and ear.positions[-1] >= last or ear.frames[0]["position"] >= last for ear in ears))
+            await until(
+                lambda: all(
+                    (ear.positions and ear.positions[-1] >= last) or ear.frames[0]["position"] >= last
+                    for ear in ears
+                )
+            )
         for ear in ears:
             assert ear.close is None
             assert ear.types[:2] == ["auth_success", "chat_history"]
             assert ear.positions == list(range(ear.frames[0]["position"] + 1, last + 1))
-
-

@@ -1,0 +1,107 @@
+"""A thousand runs of the simulated world, and that a number is a run."""
+
+import os
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.checker.history import (
+    Acked,
+    Cut,
+    Detached,
+    Ended,
+    Event,
+    Joined,
+    MarkSeen,
+    ReadTold,
+    Refused,
+    Told,
+    Unknown,
+)
+from tests.checker.judge import judge
+from tests.simulation.world import simulate
+
+RUNS = 1000
+
+
+def test_keeps_every_promise() -> None:
+    """``python -m tests.simulation --from NUMBER --runs 1 --show`` replays one that did not."""
+    happened: Counter[str] = Counter()
+    found: list[str] = []
+    for number in range(RUNS):
+        outcome = simulate(number)
+        happened.update(thing for event in outcome.history for thing in _things(event))
+        found += [f"run {number}: {each}" for each in judge(outcome.history, grace=outcome.grace)[:3]]
+    assert not found, "\n".join(found)
+    assert {thing for thing in _EXPECTED if happened[thing] < 10} == set(), "the world has become too quiet"
+
+
+_EXPECTED = {
+    *("acked", "duplicate", "unknown", "told", "changed", "read", "marked", "detached", "joined"),
+    *("refused unavailable", "refused overloaded", "refused nonce_reused"),
+    *("deleted", "signed out", "told nobody"),
+    *("ended 1006", "ended 1008", "ended 1012", "ended 1013", "ended 4401"),
+}
+
+
+def _things(event: Event) -> Iterator[str]:
+    match event:
+        case Acked():
+            yield "duplicate" if event.duplicate else "acked"
+        case Refused():
+            yield f"refused {event.code}"
+        case Unknown():
+            yield "unknown"
+        case Told():
+            yield "changed" if isinstance(event.what, str) else "told"
+        case ReadTold():
+            yield "read"
+        case MarkSeen():
+            yield "marked" if event.seq else "unmarked"
+        case Detached():
+            yield "detached"
+        case Joined():
+            yield "joined"
+        case Cut():
+            yield "deleted" if event.session is None else "signed out"
+            yield "told" if event.node else "told nobody"
+        case Ended():
+            yield f"ended {event.code}"
+        case _:
+            pass
+
+
+@pytest.mark.parametrize("number", [3, 17, 42])
+def test_the_same_number_is_the_same_run(number: int) -> None:
+    first, again = simulate(number), simulate(number)
+    assert first.history == again.history
+    assert (first.steps, first.grace) == (again.steps, again.grace)
+
+
+def test_another_number_is_another_run() -> None:
+    assert simulate(1).history != simulate(2).history
+
+
+def test_the_same_number_is_the_same_run_in_any_process() -> None:
+    """Whatever texts hash to there, and wherever objects lie."""
+    digests = {_digests(seed) for seed in ("0", "1", "4242")}
+    assert len(digests) == 1
+    assert next(iter(digests)).count("\n") == 5
+
+
+def _digests(hash_seed: str) -> str:
+    ran = subprocess.run(
+        [sys.executable, "-m", "tests.simulation", "--runs", "5", "--digest"],
+        env={**os.environ, "PYTHONHASHSEED": hash_seed},
+        cwd=Path(__file__).resolve().parents[2],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return "".join(
+        line + "\n" for line in ran.stdout.splitlines() if line[0].isdigit() and "runs" not in line
+    )
