@@ -90,7 +90,8 @@ def make_mailer(
     mail, api = settings.mail, settings.api
     user, _, domain = mail.from_email.rpartition("@")
     writer = kind(
-        sender=Address(mail.from_name, user, domain), confirm_url=f"{api.public_url}{api.prefix}{api.confirmation_path}"
+        sender=Address(mail.from_name, user, domain),
+        confirm_url=f"{api.public_url}{api.prefix}{api.confirmation_path}",
     )
     if mail.server is None:
         return Mailbox(folder=settings.var_dir / "mail", writer=writer, show=show)

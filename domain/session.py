@@ -60,7 +60,7 @@ class Fingerprint:
 
 
 def _shown(text: str | None) -> str | None:
-    return "".join(filter(str.isprintable, text[:ORIGIN_LIMIT])) if text else None
+    return "".join(filter(str.isprintable, (text or "")[:ORIGIN_LIMIT])) or None
 
 
 @frozen(kw_only=True)

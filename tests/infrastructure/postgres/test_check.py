@@ -144,8 +144,8 @@ async def test_what_is_missing_is_told_and_no_number_is_handed_out_again(scene: 
     assert HOPELESS[damage] <= kinds(examined.remaining)
     assert not any(finding.can_be_repaired for finding in examined.remaining)
     last = await Talk(scene.storage).say(scene.ben, scene.chat.id, "after all")
-    assert last.message.seq >= 10
-    assert last.position >= 12
+    assert last.message.seq >= 9
+    assert last.position >= 11
 
 
 async def test_every_kind_is_tried_here() -> None:
@@ -172,7 +172,7 @@ async def test_several_things_at_once(scene: Scene) -> None:
     assert list((await scene.check(repair=True)).remaining) == []
     views = scene.storage.views
     assert await views.unread_count(scene.ben.profile_id, scene.chat.id) == 0
-    assert await views.unread_count(scene.ann.profile_id, scene.chat.id) == 5
+    assert await views.unread_count(scene.ann.profile_id, scene.chat.id) == 4
 
 
 async def test_a_chat_that_is_deleted_or_half_purged_is_as_it_should_be(scene: Scene) -> None:
