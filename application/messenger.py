@@ -44,6 +44,7 @@ from application.views import (
     ReaderView,
     Snapshot,
 )
+from domain.catalogue import Catalogue, Entry
 from domain.events import MessagesRead
 from domain.ids import ChatId, MessageId, Position, ProfileId
 from domain.profile import Profile
@@ -95,6 +96,10 @@ class Messenger:
     history: Callable[[ProfileId, ChatId, Where, int], Awaitable[HistoryPage]]
     snapshot: Callable[[ProfileId, ChatId, int], Awaitable[Snapshot]]
     unread_count: Callable[[ProfileId, ChatId], Awaitable[int]]
+
+    # reference lists
+    list_catalogues: Callable[[], Awaitable[Sequence[Entry]]]
+    get_catalogue: Callable[[str], Awaitable[Catalogue]]
 
     # what listeners heal from
     log: Callable[[ChatId, Position, int], Awaitable[Sequence[ChatUpdate]]]

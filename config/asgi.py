@@ -2,19 +2,27 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from logging import getLogger
-from socket import socket
-from typing import Final
+from typing import Any, Final
 
 import uvicorn
+from dependency_injector.providers import Object
 from starlette.applications import Starlette
 
+from application.errors import Unavailable
 from application.examples.people import PASSWORD, PEOPLE
 from config.container import Application, PostgresAdapters
+from config.modules import added_routes, installed
+from config.operation import health_details, metrics_routes, metrics_server
+from config.server import Server
 from config.settings import Settings
+from infrastructure.metered import metered_listener
 from infrastructure.postgres.migrate import migrate
+from infrastructure.postgres.origin import check_home
+from infrastructure.postgres.storage import make_engine
+from infrastructure.prometheus.meter import PrometheusMeter
 from interfaces.app import create_app
 from interfaces.http.options import About, HttpOptions
 from interfaces.ws.endpoint import ChatSockets
@@ -26,11 +34,22 @@ log: Final = getLogger(__name__)
 
 
 def run(settings: Settings, database_url: str) -> None:
-    """Serve until a signal says to stop; everything that was acknowledged is stored by then."""
+    """
+    Serve until a signal says to stop; everything that was acknowledged is stored by then.
+
+    Raises:
+        NotAdopted: The database was restored or copied since the messenger last ran on it.
+    """
+    asyncio.run(_refuse_strange_history(database_url))
     adapters = PostgresAdapters(settings=settings, url=database_url)
-    application = Application(adapters=adapters, show_letter=_show)
+    application = Application(adapters=adapters, show_letter=_show, meter=Object(PrometheusMeter()))
     server: Server
-    app = make_app(application, settings, failed=lambda: server.stop())  # noqa: PLW0108 - there is no server yet
+    app = make_app(
+        application,
+        settings,
+        failed=lambda: server.stop(),  # noqa: PLW0108 - it comes later
+        is_leaving=lambda: server.is_leaving,
+    )
     api, ws = settings.api, settings.socket
     server = Server(
         uvicorn.Config(
@@ -50,28 +69,34 @@ def run(settings: Settings, database_url: str) -> None:
             access_log=False,
             lifespan="on",
             timeout_graceful_shutdown=round(api.shutdown_seconds) or 1,
-        )
+        ),
+        drain=api.drain_seconds,
     )
     if settings.local:
         server.when_started = lambda: _show(_invitation(settings))
     server.run()
 
 
-class Server(uvicorn.Server):
-    when_started: Callable[[], None] = staticmethod(lambda: None)
-
-    def stop(self) -> None:
-        self.should_exit = True
-
-    async def startup(self, sockets: list[socket] | None = None) -> None:
-        await super().startup(sockets)
-        if self.started:
-            self.when_started()
+async def _refuse_strange_history(database_url: str) -> None:
+    engine = make_engine(database_url)
+    try:
+        await check_home(engine)
+    except Unavailable:
+        pass  # told when the server starts
+    finally:
+        await engine.dispose()
 
 
-def make_app(application: Application, settings: Settings, *, failed: Callable[[], None]) -> Starlette:
+def make_app(
+    application: Application,
+    settings: Settings,
+    *,
+    failed: Callable[[], None],
+    is_leaving: Callable[[], bool] = lambda: False,
+) -> Starlette:
     """``failed`` is called when something that runs beside requests has ended: nothing works for long without it."""
-    messenger = application.messenger()
+    messenger, meter = application.messenger(), application.meter()
+    modules = installed(settings.modules.wanted)
     ws = settings.socket
     hub = Hub(
         snapshot=messenger.snapshot,
@@ -79,7 +104,7 @@ def make_app(application: Application, settings: Settings, *, failed: Callable[[
         changes=messenger.changes,
         clock=application.adapters.clock(),
     )
-    application.updates().subscribe(hub.receive)
+    application.updates().subscribe(metered_listener(hub.receive, meter))
     desk = Desk(
         messenger=messenger,
         hub=hub,
@@ -90,16 +115,21 @@ def make_app(application: Application, settings: Settings, *, failed: Callable[[
             heartbeat_interval=ws.heartbeat_seconds,
             frame_limit=ws.frame_limit,
         ),
+        meter=meter,
     )
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         async with opened(application, settings), asyncio.TaskGroup() as tasks:
+            running = workers(application, modules)
+            if "chat" in modules:
+                running.append(hub.run)
+            if metrics := metrics_server(settings.operation, meter):
+                running.append(metrics.serve_aside)
+            others = [tasks.create_task(run()) for run in running]
             posting, marking = application.posting(), application.marking()
             gathering = [tasks.create_task(posting.run()), tasks.create_task(marking.run())]
-            loops = (application.letters(), application.closed_accounts(), application.tidying())
-            others = [tasks.create_task(each.run()) for each in (hub, *loops)]
-            for task in (*gathering, *others):
+            for task in (*others, *gathering):
                 task.add_done_callback(_watch(failed))
             yield
             await posting.close()
@@ -108,31 +138,55 @@ def make_app(application: Application, settings: Settings, *, failed: Callable[[
             for task in others:
                 task.cancel()
 
+    options = HttpOptions(
+        prefix=settings.api.prefix,
+        cors_origins=settings.api.cors_origins,
+        secure_cookies=settings.api.secure_cookies,
+        original_statuses=settings.api.original_statuses,
+        body_limit=settings.api.body_limit,
+        confirm_path=f"{settings.api.prefix}{settings.api.confirmation_path}",
+        new_password_path=f"{settings.api.prefix}{settings.api.new_password_path}",
+        docs=settings.api.docs,
+        docs_path=settings.api.docs_path,
+        about=About(
+            title=settings.api.title,
+            description=settings.api.description,
+            version=settings.api.version,
+            contact_name=settings.api.contact_name,
+            contact_email=settings.api.contact_email,
+        ),
+        history_page=settings.chat.history_page,
+        history_most=settings.chat.history_page_limit,
+    )
     return create_app(
         messenger,
-        HttpOptions(
-            cors_origins=settings.api.cors_origins,
-            secure_cookies=settings.api.secure_cookies,
-            original_statuses=settings.api.original_statuses,
-            body_limit=settings.api.body_limit,
-            confirm_path=settings.api.confirmation_path,
-            new_password_path=settings.api.new_password_path,
-            docs=settings.api.docs,
-            docs_path=settings.api.docs_path,
-            about=About(
-                title=settings.api.title,
-                description=settings.api.description,
-                version=settings.api.version,
-                contact_name=settings.api.contact_name,
-                contact_email=settings.api.contact_email,
-            ),
-            history_page=settings.chat.history_page,
-            history_most=settings.chat.history_page_limit,
-        ),
+        options,
         new_request_id=application.adapters.ids().token_id,
-        sockets=ChatSockets(desk).routes(),
+        sockets=ChatSockets(desk).routes(settings.api.prefix),
         lifespan=lifespan,
+        modules=modules,
+        added=[
+            *added_routes(modules, application, options),
+            *metrics_routes(settings.operation, meter, options),
+        ],
+        details=health_details(application, settings) if settings.operation.detailed_health else None,
+        is_leaving=is_leaving,
+        meter=meter,
     )
+
+
+def workers(
+    application: Application, modules: Sequence[str]
+) -> list[Callable[[], Coroutine[Any, Any, None]]]:
+    """What runs beside requests for the modules that are on."""
+    running = []
+    if "auth" in modules or "notify" in modules:
+        running.append(application.letters().run)
+    if "auth" in modules:
+        running += [application.closed_accounts().run, application.tidying().run]
+    if "chat" in modules:
+        running.append(application.purging().run)
+    return running
 
 
 @asynccontextmanager
@@ -147,6 +201,8 @@ async def opened(application: Application, settings: Settings) -> AsyncIterator[
         stack.push_async_callback(adapters.marking_lane().close)
         stack.push_async_callback(adapters.pictures().close)
         await migrate(adapters.engine())
+        if "catalogues" in settings.modules.wanted:
+            await application.fill_catalogues()()
         if settings.local:
             await application.fill_examples()()
         yield

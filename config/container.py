@@ -19,8 +19,11 @@ from application.accounts.authenticate import AuthenticateHandler
 from application.accounts.clear_closed import ClearClosedAccountsHandler
 from application.accounts.close import CloseAccountHandler
 from application.accounts.confirm_email import ConfirmEmailHandler
+from application.accounts.create_account import CreateAccountHandler
+from application.accounts.disable_account import DisableAccountHandler
 from application.accounts.email_status import EmailStatusHandler
 from application.accounts.mailed import LetterLimits
+from application.accounts.oversee import ListAccountsHandler, ListSessionsOfHandler
 from application.accounts.redeem import RedeemTokenHandler
 from application.accounts.refresh import RefreshHandler
 from application.accounts.reset_password import ResetPasswordHandler
@@ -36,12 +39,14 @@ from application.accounts.sign_up import SignUpHandler
 from application.accounts.signed_in import OpenSession
 from application.accounts.tidy import TidyAccountsHandler
 from application.actor import Actor
+from application.catalogues.fill import FillCataloguesHandler
 from application.chats.add_members import AddMembersHandler
 from application.chats.change import ChangeChatHandler
 from application.chats.change_role import ChangeRoleHandler
 from application.chats.create import CreateChatHandler
 from application.chats.delete import DeleteChatHandler
 from application.chats.open_direct import OpenDirectHandler
+from application.chats.purge import PurgeDeletedChatsHandler
 from application.chats.remove_member import RemoveMemberHandler
 from application.examples.fill import FillExamplesHandler
 from application.messages.send import Postponed, SendMessage, SendMessages, Sent
@@ -49,6 +54,7 @@ from application.messenger import Messenger
 from application.notifications.deliver import DeliverDueLettersHandler
 from application.ports.limiter import Allowance, Limiter
 from application.ports.mailer import Mailer
+from application.ports.meter import Meter, Unmetered
 from application.profiles.edit import EditProfileHandler
 from application.profiles.find import FindProfilesHandler
 from application.profiles.read import ReadOwnProfileHandler, ReadProfileHandler
@@ -63,15 +69,20 @@ from infrastructure.crypto.common_passwords import common_passwords
 from infrastructure.crypto.passwords import PooledPasswords
 from infrastructure.crypto.tokens import JwtTokens
 from infrastructure.gather import BatchLimits, Gatherer
+from infrastructure.memory.catalogues import MemoryCatalogues
 from infrastructure.memory.limiter import MemoryLimiter
+from infrastructure.memory.purging import MemoryDeletedChats
 from infrastructure.memory.storage import MemoryStorage
 from infrastructure.memory.updates import MemoryUpdates
 from infrastructure.memory.views import MemoryChanges, MemoryViews
+from infrastructure.metered import MeteredChanges, MeteredMailer, metered_posting, metered_use
+from infrastructure.postgres.catalogues import PostgresCatalogues
 from infrastructure.postgres.cursor import PostgresChanges
 from infrastructure.postgres.lane import PostgresLane
 from infrastructure.postgres.marking import PostgresMarkings
 from infrastructure.postgres.pictures import Pictures
 from infrastructure.postgres.posting import PostgresPostings
+from infrastructure.postgres.purging import PostgresDeletedChats
 from infrastructure.postgres.storage import PostgresStorage, make_engine
 from infrastructure.postgres.views import PostgresViews
 from infrastructure.repeat import Repeat
@@ -110,13 +121,15 @@ def one_by_one(
     return lambda actor, command: gatherer.submit((actor, command))
 
 
-def make_mailer(settings: Settings, show: Callable[[str], None]) -> Mailer:
+def make_mailer(
+    settings: Settings, show: Callable[[str], None], kind: type[LetterWriter] = LetterWriter
+) -> Mailer:
     mail, api = settings.mail, settings.api
     user, _, domain = mail.from_email.rpartition("@")
-    writer = LetterWriter(
+    writer = kind(
         sender=Address(mail.from_name, user, domain),
-        confirm_url=f"{api.public_url}{api.confirmation_path}",
-        reset_url=f"{api.public_url}{api.new_password_path}",
+        confirm_url=f"{api.public_url}{api.prefix}{api.confirmation_path}",
+        reset_url=f"{api.public_url}{api.prefix}{api.new_password_path}",
     )
     if mail.server is None:
         return Mailbox(folder=settings.var_dir / "mail", writer=writer, show=show)
@@ -183,6 +196,8 @@ class PostgresAdapters(DeclarativeContainer):
     pictures = Singleton(make_pictures, settings, url)
     views = Singleton(PostgresViews, pictures)
     changes = Singleton(PostgresChanges, engine, deadline=settings.provided.database.deadline)
+    catalogues = Singleton(PostgresCatalogues, engine, deadline=settings.provided.database.deadline)
+    deleted_chats = Singleton(PostgresDeletedChats, engine, deadline=settings.provided.database.deadline)
     lane = Singleton(make_lane, settings, url, patient=False)
     patient_lane = Singleton(make_lane, settings, url, patient=True)
     marking_lane = Singleton(make_lane, settings, url, patient=False)
@@ -204,6 +219,8 @@ class MemoryAdapters(DeclarativeContainer):
     begin = storage.provided.begin
     views = Singleton(MemoryViews, storage)
     changes = Singleton(MemoryChanges, storage)
+    catalogues = Singleton(MemoryCatalogues)
+    deleted_chats = Singleton(MemoryDeletedChats, storage)
     begin_posting = storage.provided.begin_posting
     begin_patient_posting = storage.provided.begin_patient_posting
     begin_marking = storage.provided.begin_marking
@@ -224,9 +241,11 @@ class Application(DeclarativeContainer):
         settings.provided.jwt.secret,
         settings.provided.jwt.issuer,
         settings.provided.jwt.audience,
+        settings.provided.jwt.algorithm,
     )
     show_letter = Object(show_nothing)
-    mailer = Singleton(make_mailer, settings, show_letter)
+    meter: Object[Meter] = Object(Unmetered())
+    mailer = Singleton(MeteredMailer, Singleton(make_mailer, settings, show_letter), meter)
     lifetimes = Singleton(
         Lifetimes,
         access=settings.provided.jwt.access_lifetime,
@@ -269,20 +288,28 @@ class Application(DeclarativeContainer):
     posting: Singleton[Gatherer[Asked, Sent]] = Singleton(
         Gatherer,
         use=Singleton(
-            SendMessages,
-            begin=adapters.begin_posting,
-            clock=adapters.clock,
-            ids=adapters.ids,
-            updates=updates,
-            interval=settings.provided.chat.min_message_interval,
+            metered_use,
+            Singleton(
+                SendMessages,
+                begin=Singleton(metered_posting, adapters.begin_posting, meter),
+                clock=adapters.clock,
+                ids=adapters.ids,
+                updates=updates,
+                interval=settings.provided.chat.min_message_interval,
+            ),
+            meter,
         ),
         patient_use=Singleton(
-            SendMessages,
-            begin=adapters.begin_patient_posting,
-            clock=adapters.clock,
-            ids=adapters.ids,
-            updates=updates,
-            interval=settings.provided.chat.min_message_interval,
+            metered_use,
+            Singleton(
+                SendMessages,
+                begin=Singleton(metered_posting, adapters.begin_patient_posting, meter),
+                clock=adapters.clock,
+                ids=adapters.ids,
+                updates=updates,
+                interval=settings.provided.chat.min_message_interval,
+            ),
+            meter,
         ),
         postponed=Object(Postponed),
         key=Object(chat_of),
@@ -313,6 +340,32 @@ class Application(DeclarativeContainer):
         begin_marking=adapters.begin_marking,
         passwords=passwords,
     )
+
+    purging = Singleton(
+        Repeat,
+        once=Singleton(
+            PurgeDeletedChatsHandler,
+            deleted_chats=adapters.deleted_chats,
+            clock=adapters.clock,
+            keep=settings.provided.chat.purge_after,
+        ),
+        name="purging",
+        every=60.0,
+    )
+    create_account = Singleton(
+        CreateAccountHandler,
+        begin=adapters.begin,
+        clock=adapters.clock,
+        ids=adapters.ids,
+        passwords=passwords,
+        rule=password_rule,
+    )
+    disable_account = Singleton(
+        DisableAccountHandler, begin=adapters.begin, clock=adapters.clock, updates=updates
+    )
+    list_accounts = Singleton(ListAccountsHandler, begin=adapters.begin)
+    list_sessions = Singleton(ListSessionsOfHandler, begin=adapters.begin)
+    fill_catalogues = Singleton(FillCataloguesHandler, catalogues=adapters.catalogues)
 
     messenger = Singleton(
         Messenger,
@@ -475,7 +528,9 @@ class Application(DeclarativeContainer):
         history=adapters.views.provided.history,
         snapshot=adapters.views.provided.snapshot,
         unread_count=adapters.views.provided.unread_count,
+        list_catalogues=adapters.catalogues.provided.headings,
+        get_catalogue=adapters.catalogues.provided.get,
         log=adapters.views.provided.log,
-        changes=adapters.changes,
+        changes=Singleton(MeteredChanges, adapters.changes, meter),
         probe=adapters.views.provided.probe,
     )

@@ -9,9 +9,11 @@ from types import FrameType
 from typing import NoReturn
 
 from config import asgi
+from config.commands import commands
 from config.logging import set_up
 from config.settings import Settings, WrongSettings, load
 from infrastructure.postgres.embedded import CannotStartPostgres, EmbeddedPostgres
+from infrastructure.postgres.origin import NotAdopted
 from interfaces.cli.main import command_line
 
 log = getLogger(__name__)
@@ -21,7 +23,7 @@ WRONG_START = 2
 
 
 def main() -> None:
-    command_line(serve=serve)()
+    command_line(commands(serve))()
 
 
 def serve() -> None:
@@ -38,7 +40,7 @@ def serve() -> None:
         _serve(settings)
     except _Stopped:
         log.info("stopped")
-    except CannotStartPostgres as error:
+    except (CannotStartPostgres, NotAdopted) as error:
         lines.close()
         _refuse(error)
     except Exception:
@@ -73,3 +75,7 @@ class _Stopped(BaseException):
 
 def _stop(_number: int, _frame: FrameType | None) -> None:
     raise _Stopped
+
+
+if __name__ == "__main__":
+    main()

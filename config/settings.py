@@ -5,7 +5,9 @@ Names are those of the original messenger where it had one. Each field says its 
 holds without it; `.env.sample` tells the same to people, and a test holds the two together.
 """
 
+import json
 import os
+import re
 import secrets
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -15,7 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from attrs import evolve, field, fields, frozen
+from attrs import evolve, field, fields, frozen, has
 from dotenv import dotenv_values
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
@@ -40,8 +42,12 @@ KNOWN_SECRETS = frozenset(
     }
 )
 SHORTEST_SECRET = 32
+SHORTEST_TOKEN = 16
 FEWEST_CHARACTERS = 8
 """Different ones, in a secret: `changemechangeme...` is long and has seven."""
+
+
+BASE = "BASE"
 
 
 class Environment(Enum):
@@ -199,6 +205,37 @@ def _words(value: str) -> tuple[str, ...]:
     return tuple(word.strip() for word in value.split(",") if word.strip())
 
 
+def _modules(value: str) -> tuple[str, ...]:
+    """Without the ending that the original messenger's names have."""
+    names = tuple(name.removesuffix("_module") for name in _words(value))
+    if any(not name.isprintable() for name in names):
+        raise _Unfit("names of modules, separated by commas")
+    return names
+
+
+def _module_list(value: str) -> tuple[str, ...]:
+    """The original messenger's way is a list in JSON."""
+    try:
+        names = json.loads(value) if value.startswith("[") else list(_words(value))
+    except ValueError:
+        names = None
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise _Unfit('names of modules, as ["auth_module", "chat_module"]')
+    return _modules(",".join(names))
+
+
+def _token(value: str) -> str:
+    if len(value) < SHORTEST_TOKEN or not value.isascii() or not value.isprintable() or " " in value:
+        raise _Unfit(f"at least {SHORTEST_TOKEN} random characters, as `openssl rand -hex 32` makes them")
+    return value
+
+
+def _prefix(value: str) -> str:
+    if not re.fullmatch(r"(?:/[A-Za-z0-9._~-]+)+", value.rstrip("/")):
+        raise _Unfit("a path like /api")
+    return value.rstrip("/")
+
+
 def _path(value: str) -> str:
     if not value.startswith("/") or not value.isprintable() or any(mark in value for mark in " ?#"):
         raise _Unfit("a path like /confirm-email")
@@ -233,6 +270,9 @@ def _database_url(value: str) -> str:
 class Api:
     host: str = _setting("API_HOST", _text, "0.0.0.0")  # noqa: S104 - as the original; `make run` binds to loopback
     port: int = _setting("API_SERVICE_PORT", _whole(1, 65535), 8788)
+    prefix: str = _setting("API_PREFIX", _prefix, "")
+    """Before every path, also behind `API_PUBLIC_URL` in links."""
+
     workers: int = _setting("API_WORKERS", _whole(1, 1024), 1)
     public_url: str = _setting("API_PUBLIC_URL", _public_url, "http://localhost:8788")
     """Where people reach the messenger: in links of letters, without a slash at the end."""
@@ -264,6 +304,9 @@ class Api:
 
     shutdown_seconds: float = _setting("API_SHUTDOWN_SECONDS", _seconds(0, 60), 2.0)
     """How long what is under way may take after a signal to stop."""
+
+    drain_seconds: float = _setting("API_DRAIN_SECONDS", _seconds(0, 300), 0.0)
+    """How long everything is still served after that signal, while `/readyz` already says no."""
 
     @property
     def secure_cookies(self) -> bool:
@@ -370,6 +413,10 @@ class Chat:
     batch_messages: int = _setting("CHAT_BATCH_MESSAGES", _whole(1, 5000), 500)
     batch_messages_per_chat: int = _setting("CHAT_BATCH_MESSAGES_PER_CHAT", _whole(1, 5000), 128)
     batch_bytes_per_chat: int = _setting("CHAT_BATCH_BYTES_PER_CHAT", _whole(65536, 16 * 1024 * 1024), 131072)
+    purge_after: timedelta = _setting(
+        "CHAT_PURGE_AFTER_DAYS", _duration("days", 3650, least=0), timedelta(days=30)
+    )
+    """How long what was said in a deleted chat is kept; nobody can read it meanwhile."""
 
 
 @frozen(kw_only=True)
@@ -383,6 +430,37 @@ class Socket:
     heartbeat_seconds: float = _setting("WS_HEARTBEAT_SECONDS", _seconds(1, 3600), 25.0)
     pong_seconds: float = _setting("WS_PONG_SECONDS", _seconds(1, 3600), 15.0)
     """After a ping without an answer the socket is dead."""
+
+
+@frozen(kw_only=True)
+class Modules:
+    enabled: tuple[str, ...] = _setting("MODULES_SECTION_ENABLED_MODULES", _modules, ("BASE",))
+    base: tuple[str, ...] = _setting(
+        "MODULES_SECTION_BASE_MODULES", _module_list, ("healthcheck", "auth", "base", "chat")
+    )
+    """What the word BASE stands for."""
+
+    @property
+    def wanted(self) -> tuple[str, ...]:
+        """Each once, in the order of their routes: what BASE stands for comes last, as in the original messenger."""
+        named = [name for name in self.enabled if name != BASE]
+        return tuple(dict.fromkeys([*named, *(self.base if BASE in self.enabled else ())]))
+
+
+@frozen(kw_only=True)
+class Operation:
+    """What operators look at."""
+
+    detailed_health: bool = _setting("HEALTH_CHECK_DETAILED", _flag, default=False)
+    check_seconds: float = _setting("HEALTH_CHECK_TIMEOUT", _seconds(0.1, 60), 5.0)
+    """For each check of the detailed one."""
+
+    metrics_port: int | None = _setting("METRICS_PORT", _whole(1, 65535), None)
+    """Where `/metrics` is alone and asks for no token. None: there is no such port."""
+
+    metrics_host: str = _setting("METRICS_HOST", _text, "127.0.0.1")
+    metrics_token: str | None = _setting("METRICS_TOKEN", _token, None, secret=True)
+    """With it `/metrics` is on the messenger's own port too, for whoever presents it as a bearer token."""
 
 
 @frozen(kw_only=True)
@@ -405,6 +483,8 @@ class Settings:
     auth: Auth = Auth()
     chat: Chat = Chat()
     socket: Socket = Socket()
+    modules: Modules = Modules()
+    operation: Operation = Operation()
     log: Log = Log()
 
     @property
@@ -414,7 +494,7 @@ class Settings:
 
 def names() -> list[str]:
     """Of everything that can be set."""
-    groups = (Settings, Api, Database, _PgServer, Jwt, Mail, Auth, Chat, Socket, Log)
+    groups = (Settings, Api, Database, _PgServer, Jwt, Mail, Auth, Chat, Socket, Modules, Operation, Log)
     return [each.metadata["name"] for group in groups for each in fields(group) if "name" in each.metadata]
 
 
@@ -428,6 +508,63 @@ def load(environ: Mapping[str, str], dotenv_path: Path) -> Settings:
     if reader.faults:
         raise WrongSettings(reader.faults)
     return settings
+
+
+def explain(environ: Mapping[str, str], dotenv_path: Path) -> list[tuple[str, str, str]]:
+    """
+    Every setting by name, as text, and where that came from. Of secrets only whether there is one. Makes nothing.
+
+    Raises:
+        WrongSettings: With all that is wrong.
+    """
+    values = _values(environ, dotenv_path)
+    from_process = {name.upper() for name, value in environ.items() if value.strip()}
+    made = values.get("ENVIRONMENT", "").strip().upper() == "LOCAL" and "JWT_SECRET_KEY" not in values
+    reader = _Reader(values=values | ({"JWT_SECRET_KEY": "made at the first start"} if made else {}))
+    settings = reader.settings()
+    if reader.faults:
+        raise WrongSettings(reader.faults)
+    told = []
+    for group in (settings, *(getattr(settings, each.name) for each in fields(Settings))):
+        if not has(type(group)):
+            continue
+        for each in fields(type(group)):
+            if "name" not in each.metadata:
+                continue
+            name, value = each.metadata["name"], getattr(group, each.name)
+            if name in values:
+                source = "environment" if name in from_process else str(dotenv_path)
+            else:
+                source = "default" if value == each.default or name == "VAR_DIR" else "follows other settings"
+            if name == "JWT_SECRET_KEY" and made:
+                source = str(settings.var_dir / "secrets" / "jwt_secret_key")
+            told.append((name, _hidden(value) if each.metadata["secret"] else _shown(value), source))
+    for each in fields(_PgServer):
+        name = each.metadata["name"]
+        if name in values:
+            source = "environment" if name in from_process else str(dotenv_path)
+            told.append((name, "(set)" if each.metadata["secret"] else values[name].strip(), source))
+    return sorted(told)
+
+
+def _hidden(value: object) -> str:
+    return "(set)" if value else "(not set)"
+
+
+def _shown(value: object) -> str:
+    match value:
+        case None:
+            return ""
+        case bool():
+            return str(value).lower()
+        case tuple():
+            return ",".join(map(str, value))
+        case Enum():
+            return str(value.value)
+        case timedelta():
+            return f"{value.total_seconds():g} s" if value < timedelta(days=1) else f"{value.days} d"
+        case _:
+            return str(value)
 
 
 def _values(environ: Mapping[str, str], dotenv_path: Path) -> dict[str, str]:
@@ -464,6 +601,8 @@ class _Reader:
             auth=Auth(**self._chosen(Auth)),
             chat=self._chat(),
             socket=Socket(**self._chosen(Socket)),
+            modules=Modules(**self._chosen(Modules)),
+            operation=Operation(**self._chosen(Operation)),
             log=Log(**self._chosen(Log)),
             jwt=self._jwt(environment, var_dir),  # the last one: it makes a file where nothing else is wrong
         )

@@ -189,6 +189,8 @@ class Account:
     confirmed_at: datetime | None = None
     closed_at: datetime | None = None
     """Its owner is gone; what is left is to be cleared away."""
+    disabled_at: datetime | None = None
+    """Since when an operator keeps its owner out."""
 
     @classmethod
     def register(

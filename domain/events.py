@@ -102,6 +102,8 @@ class SessionEnd(StrEnum):
     PASSWORD_CHANGED = "password_changed"  # noqa: S105  # no password
     ACCOUNT_CLOSED = "account_closed"
     EXPIRED = "expired"
+    DISABLED = "account_disabled"
+    """An operator keeps the account's owner out."""
 
 
 @frozen(kw_only=True)

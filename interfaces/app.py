@@ -1,7 +1,7 @@
 """The Starlette application: routes, sockets and middleware put together, so that they need not know each other."""
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, Final
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -9,21 +9,28 @@ from starlette.routing import BaseRoute, WebSocketRoute
 from starlette.types import Lifespan
 
 from application.messenger import Messenger
+from application.ports.meter import Meter, Unmetered
 from interfaces.http.accounts import Accounts
+from interfaces.http.catalogues import Catalogues
 from interfaces.http.chats import Chats
 from interfaces.http.confirmation import ConfirmationPage
 from interfaces.http.docs import Docs
 from interfaces.http.errors import exception_handlers
 from interfaces.http.explanations import Explanations
-from interfaces.http.health import Health
+from interfaces.http.health import Details, Health, Probes
 from interfaces.http.members import Members
 from interfaces.http.messages import Messages
+from interfaces.http.metering import Metered
 from interfaces.http.middleware import BodyLimit, Cors, LastResort, Traced
 from interfaces.http.new_password import NewPasswordPage
 from interfaces.http.options import HttpOptions
 from interfaces.http.problem import ERRORS_PATH
 from interfaces.http.profiles import Profiles
+from interfaces.http.routes import Endpoint
 from interfaces.http.sessions import Sessions
+
+MODULES: Final = ("healthcheck", "auth", "chat", "catalogues")
+"""Those that have routes."""
 
 
 def create_app(
@@ -33,25 +40,45 @@ def create_app(
     new_request_id: Callable[[], str],
     sockets: Sequence[WebSocketRoute] = (),
     lifespan: Lifespan[Any] | None = None,
+    modules: Collection[str] = MODULES,
+    added: Sequence[BaseRoute] = (),
+    details: Details | None = None,
+    is_leaving: Callable[[], bool] = lambda: False,
+    meter: Meter | None = None,
 ) -> Starlette:
-    """``new_request_id`` names requests that come without a name of their own, in up to 64 plain characters."""
-    endpoints = [
-        *Health(messenger, options).routes(),
-        *ConfirmationPage.of(options).routes(),
-        *NewPasswordPage.of(options).routes(),
-        *Accounts(messenger, options).routes(),
-        *Sessions(messenger, options).routes(),
-        *Profiles(messenger, options).routes(),
-        *Chats(messenger, options).routes(),
-        *Members(messenger, options).routes(),
-        *Messages(messenger, options).routes(),
+    """
+    ``new_request_id`` names requests that come without a name of their own, in up to 64 plain characters. ``modules`` are
+    those that are on, in the order of their routes; ``added`` belongs to modules that are not known here.
+    """
+    by_module: dict[str, Sequence[BaseRoute]] = {
+        "healthcheck": Health(messenger, options, details).routes(),
+        "auth": [
+            *ConfirmationPage.of(options).routes(),
+            *NewPasswordPage.of(options).routes(),
+            *Accounts(messenger, options).routes(),
+            *Sessions(messenger, options).routes(),
+            *Profiles(messenger, options).routes(),
+        ],
+        "chat": [
+            *Chats(messenger, options).routes(),
+            *Members(messenger, options).routes(),
+            *Messages(messenger, options).routes(),
+            *sockets,
+        ],
+        "catalogues": Catalogues(messenger, options).routes(),
+    }
+    routes: list[BaseRoute] = [
+        *Probes(messenger, options, is_leaving).routes(),
+        *(route for module in modules for route in by_module.get(module, ())),
         *Explanations(options).routes(),
+        *added,
     ]
-    routes: list[BaseRoute] = [*endpoints, *Docs(options, endpoints).routes(), *sockets]
+    endpoints = [route for route in routes if isinstance(route, Endpoint)]
     app = Starlette(
-        routes=routes,
+        routes=[*routes, *Docs(options, endpoints).routes()],
         middleware=[
             Middleware(Traced, new_id=new_request_id),
+            Middleware(Metered, meter=meter or Unmetered()),
             Middleware(Cors, origins=options.cors_origins),
             Middleware(LastResort),
             Middleware(BodyLimit, most=options.body_limit),

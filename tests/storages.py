@@ -7,18 +7,24 @@ from datetime import timedelta
 from attrs import frozen
 from sqlalchemy.engine import make_url
 
+from application.ports.catalogues import Catalogues
 from application.ports.changes import Changes
 from application.ports.marking import BeginMarking
 from application.ports.posting import BeginPosting
+from application.ports.purging import DeletedChats
 from application.ports.storage import Begin
 from application.ports.views import Views
+from infrastructure.memory.catalogues import MemoryCatalogues
+from infrastructure.memory.purging import MemoryDeletedChats
 from infrastructure.memory.storage import MemoryStorage
 from infrastructure.memory.views import MemoryChanges, MemoryViews
+from infrastructure.postgres.catalogues import PostgresCatalogues
 from infrastructure.postgres.cursor import PostgresChanges
 from infrastructure.postgres.lane import PostgresLane
 from infrastructure.postgres.marking import PostgresMarkings
 from infrastructure.postgres.pictures import Pictures
 from infrastructure.postgres.posting import PostgresPostings
+from infrastructure.postgres.purging import PostgresDeletedChats
 from infrastructure.postgres.storage import PostgresStorage, make_engine
 from infrastructure.postgres.views import PostgresViews
 
@@ -31,6 +37,8 @@ class Storage:
     begin_marking: BeginMarking
     views: Views
     changes: Changes
+    catalogues: Catalogues
+    deleted_chats: DeletedChats
     neighbour: Callable[[], BeginPosting]
     """Another process that posts to the same storage."""
     patient_neighbour: Callable[[], BeginPosting]
@@ -49,6 +57,8 @@ def memory_storage() -> Storage:
         begin_marking=storage.begin_marking,
         views=MemoryViews(storage),
         changes=MemoryChanges(storage),
+        catalogues=MemoryCatalogues(),
+        deleted_chats=MemoryDeletedChats(storage),
         neighbour=lambda: storage.begin_posting,
         patient_neighbour=lambda: storage.begin_patient_posting,
         marking_neighbour=lambda: storage.begin_marking,
@@ -82,6 +92,8 @@ async def postgres_storage(
             begin_marking=marking(),
             views=PostgresViews(pictures),
             changes=PostgresChanges(engine, deadline),
+            catalogues=PostgresCatalogues(engine, deadline),
+            deleted_chats=PostgresDeletedChats(engine, deadline),
             neighbour=posting,
             patient_neighbour=lambda: posting(patient=True),
             marking_neighbour=marking,

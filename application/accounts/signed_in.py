@@ -4,6 +4,7 @@ from datetime import datetime
 
 from attrs import field, frozen
 
+from application.errors import NotAuthenticated
 from application.ports.ids import Ids
 from application.ports.storage import UnitOfWork
 from application.ports.tokens import SessionToken, SessionTokenType, Tokens
@@ -55,7 +56,14 @@ class OpenSession:
     async def __call__(
         self, work: UnitOfWork, account: Account, fingerprint: Fingerprint, origin: Origin, *, at: datetime
     ) -> tuple[Session, list[SessionEnded]]:
-        """The new session, and what is to be published once ``work`` has ended."""
+        """
+        The new session, and what is to be published once ``work`` has ended.
+
+        Raises:
+            NotAuthenticated: An operator keeps the account's owner out.
+        """
+        if account.disabled_at is not None:
+            raise NotAuthenticated("credentials_invalid")
         ended = []
         if former := await work.sessions.lock_live(account.id, fingerprint):
             ended.append(former.end(SessionEnd.REPLACED, at=at))

@@ -26,6 +26,10 @@ class Accounts(Protocol):
         """Whatever its case."""
         ...
 
+    async def page(self, after: str, limit: int) -> Sequence[Account]:
+        """By folded address, those behind ``after``."""
+        ...
+
     async def lock(self, account_id: AccountId) -> Account:
         """
         Take the account and hold it until the unit of work ends. Whoever opens a session or confirms holds it.

@@ -20,8 +20,6 @@ from application.errors import NotAuthenticated
 from application.ports.tokens import ConfirmationToken, SessionToken, SessionTokenType
 from domain.ids import AccountId, ConfirmationId, SessionId
 
-ALGORITHM: Final = "HS256"
-HEADER: Final = {"alg": ALGORITHM, "typ": "JWT"}
 LONGEST: Final = 6144
 """Ours are 500 characters; with an address of 254 characters, each of them escaped, 4 600."""
 SKEW: Final = timedelta(seconds=60)
@@ -38,6 +36,11 @@ class JwtTokens:
     key: OctKey = field(converter=_key, repr=False)
     issuer: str
     audience: str
+    algorithm: str = "HS256"
+
+    @property
+    def _header(self) -> dict[str, Any]:
+        return {"alg": self.algorithm, "typ": "JWT"}
 
     def sign(self, token: SessionToken | ConfirmationToken) -> str:
         claims: dict[str, Any] = {
@@ -54,7 +57,7 @@ class JwtTokens:
         else:
             claims |= {"tokenType": CONFIRMATION, "jti": str(token.confirmation_id)}
         payload = json.dumps(claims, separators=(",", ":"))
-        return jws.serialize_compact(dict(HEADER), payload, self.key, algorithms=[ALGORITHM])
+        return jws.serialize_compact(self._header, payload, self.key, algorithms=[self.algorithm])
 
     def read_access(self, text: str, *, at: datetime) -> SessionToken:
         return self._read_session_token(text, SessionTokenType.ACCESS, at)
@@ -104,9 +107,9 @@ class JwtTokens:
         except (JoseError, ValueError, TypeError, AttributeError, RecursionError):
             # joserfc expects a header to be an object, and is surprised by anything else.
             raise NotAuthenticated(malformed) from None
-        if extracted.headers() != HEADER or not isinstance(payload, dict):
+        if extracted.headers() != self._header or not isinstance(payload, dict):
             raise NotAuthenticated("token_invalid")
-        if not jws.validate_compact(extracted, self.key, algorithms=[ALGORITHM]):
+        if not jws.validate_compact(extracted, self.key, algorithms=[self.algorithm]):
             raise NotAuthenticated("token_invalid")
         return payload
 

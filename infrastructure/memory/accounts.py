@@ -89,6 +89,12 @@ class MemoryAccounts:
         account_id = tables.account_by_email.get(email.folded)
         return tables.accounts.get(account_id) if account_id else None
 
+    async def page(self, after: str, limit: int) -> Sequence[Account]:
+        tables = self.work.accounts_state
+        behind = sorted((folded, id) for folded, id in tables.account_by_email.items() if folded > after)
+        found = [tables.accounts.get(id) for _, id in behind[:limit]]
+        return [account for account in found if account]
+
     async def lock(self, account_id: AccountId) -> Account:
         await self.work.hold(("account", account_id))
         account = self.work.accounts_state.accounts.get(account_id)

@@ -117,7 +117,8 @@ class MemoryViews:
         chat = self.storage.chats.chats.get(chat_id)
         last = chat.last_position if chat else 0
         positions = range(after + 1, min(last, after + limit) + 1)
-        return [self._update(chat_id, Position(position)) for position in positions]
+        log = self.storage.chats.log  # of a purged chat nothing is left in it
+        return [self._update(chat_id, Position(n)) for n in positions if (chat_id, n) in log]
 
     async def probe(self) -> None:
         return None
@@ -232,7 +233,8 @@ class MemoryChanges:
 
     async def recall(self, read: ReadRange) -> MessagesRead:
         messages = self.storage.chats.messages
-        events = [messages[read.chat_id, Seq(number)] for number in range(read.from_seq, read.to_seq + 1)]
+        numbers = range(read.from_seq, read.to_seq + 1)
+        events = [event for number in numbers if (event := messages.get((read.chat_id, Seq(number))))]
         covered = [event.message for event in events if event.message.author_id != read.reader_id]
         by_author: dict[ProfileId, int] = {}
         for message in covered:

@@ -30,6 +30,7 @@ def account_row(account: Account) -> dict[str, Any]:
         "created_at": account.created_at,
         "confirmed_at": account.confirmed_at,
         "closed_at": account.closed_at,
+        "disabled_at": account.disabled_at,
     }
 
 
@@ -42,6 +43,7 @@ def account_from(row: Row) -> Account:
         created_at=row["created_at"],
         confirmed_at=row["confirmed_at"],
         closed_at=row["closed_at"],
+        disabled_at=row["disabled_at"],
     )
 
 

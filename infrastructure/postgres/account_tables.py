@@ -18,6 +18,7 @@ account = Table(
     moment("created_at"),
     moment("confirmed_at", nullable=True),
     moment("closed_at", nullable=True),
+    moment("disabled_at", nullable=True),
     info=BY_ACCOUNT,
 )
 # What is still to be cleared away.

@@ -82,6 +82,16 @@ class PostgresAccounts:
         row = found.mappings().one_or_none()
         return None if row is None else rows.account_from(row)
 
+    async def page(self, after: str, limit: int) -> Sequence[Account]:
+        found = await self.connection.execute(
+            select(account)
+            .join(account_by_email, account_by_email.c.account_id == account.c.account_id)
+            .where(account_by_email.c.email_folded > after)
+            .order_by(account_by_email.c.email_folded)
+            .limit(limit)
+        )
+        return [rows.account_from(row) for row in found.mappings()]
+
     async def lock(self, account_id: AccountId) -> Account:
         found = await self.connection.execute(
             select(account).where(account.c.account_id == account_id).with_for_update(key_share=True)

@@ -198,6 +198,12 @@ class EmbeddedPostgres:
             raise
         return self.url()
 
+    def find_running(self) -> str | None:
+        """The URL as `start` returns it, where another messenger has the server running."""
+        if not (self.data_dir / "postmaster.pid").exists():
+            return None
+        return self.url() if self._answers() else None
+
     def stop(self) -> None:
         """Disconnects everybody and returns when the server has ended. May be called again."""
         server, self._server = self._server, None

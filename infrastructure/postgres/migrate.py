@@ -5,6 +5,8 @@ from typing import Final
 
 from alembic import command
 from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -12,13 +14,36 @@ from infrastructure.postgres.errors import in_our_terms
 
 SCRIPTS: Final = Path(__file__).with_name("migrations")
 
+NOTHING: Final = "nothing"
+"""The revision of a database without tables."""
+
 LOCK: Final = 5_071_975_081
 """Of several processes that start at once, one migrates and the others wait. The number means nothing."""
 
 
-async def migrate(engine: AsyncEngine) -> None:
+async def current_revision(engine: AsyncEngine) -> str:
     """
-    Upgrade to the newest revision, in one transaction.
+    Raises:
+        Unavailable: Storage did not answer.
+    """
+    with in_our_terms():
+        async with engine.connect() as connection:
+            found = await connection.run_sync(
+                lambda sync: MigrationContext.configure(sync).get_current_revision()
+            )
+    return found or NOTHING
+
+
+def newest_revision() -> str:
+    """What this version needs."""
+    config = Config()
+    config.set_main_option("script_location", str(SCRIPTS))
+    return ScriptDirectory.from_config(config).get_current_head() or NOTHING
+
+
+async def migrate(engine: AsyncEngine, revision: str = "head") -> None:
+    """
+    Upgrade to the newest revision or to another one, in one transaction.
 
     Raises:
         Unavailable: Storage did not answer.
@@ -28,7 +53,7 @@ async def migrate(engine: AsyncEngine) -> None:
             await connection.execute(text("SET LOCAL statement_timeout = 0"))
             await connection.execute(text("SET LOCAL lock_timeout = 0"))
             await connection.execute(text(f"SELECT pg_advisory_xact_lock({LOCK})"))
-            await connection.run_sync(upgrade)
+            await connection.run_sync(upgrade, revision)
 
 
 def upgrade(connection: Connection, revision: str = "head") -> None:

@@ -7,6 +7,8 @@ column, ``lookup`` (the primary key is the value that must be unique overall) or
 """
 
 from collections.abc import Mapping
+from importlib import import_module
+from pkgutil import iter_modules
 from typing import Any, Final
 
 from sqlalchemy import BigInteger, Column, DateTime, MetaData, RowMapping
@@ -38,3 +40,12 @@ def moment(name: str, *, nullable: bool = False) -> Column[Any]:
 def stamp() -> Column[Any]:
     """``tx``: base plus the number of the transaction that wrote the row last (STORAGE.md, "The cursor")."""
     return Column("tx", BigInteger, nullable=False)
+
+
+def with_all_tables(declared: MetaData) -> MetaData:
+    """Tables enter the metadata as their modules, ``tables`` and ``*_tables`` beside this one, are imported."""
+    package, _, _ = __name__.rpartition(".")
+    for module in iter_modules(import_module(package).__path__):
+        if module.name.endswith("tables"):
+            import_module(f"{package}.{module.name}")
+    return declared

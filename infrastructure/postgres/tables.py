@@ -16,6 +16,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     Uuid,
+    and_,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
@@ -32,7 +33,14 @@ chat = Table(
     moment("created_at"),
     moment("updated_at"),
     moment("deleted_at", nullable=True),
+    moment("purged_at", nullable=True),
     info=BY_CHAT,
+)
+# Only deleted chats that wait to be purged are in it.
+Index(
+    "ix_chat_deleted_at_unpurged",
+    chat.c.deleted_at,
+    postgresql_where=and_(chat.c.deleted_at.is_not(None), chat.c.purged_at.is_(None)),
 )
 
 chat_head = Table(
@@ -168,7 +176,8 @@ origin = Table(
     Column("id", SmallInteger, primary_key=True),
     Column("generation", Uuid, nullable=False),
     Column("base", BigInteger, nullable=False),
+    Column("home", Text, nullable=False),
     info=REFERENCE,
 )
 """One row. ``generation`` names this line of history; ``base`` is added to transaction numbers, so that they go on
-rising in a new cluster."""
+rising in a new cluster. ``home`` names where that was chosen (`infrastructure.postgres.origin`)."""

@@ -58,6 +58,10 @@ class SystemIds:
     def message(self) -> MessageId:
         return MessageId(self._next())
 
+    def fresh(self) -> UUID:
+        """For what only a module knows."""
+        return self._next()
+
     def token_id(self) -> str:
         return urlsafe_b64encode(self._random(16)).rstrip(b"=").decode()
 

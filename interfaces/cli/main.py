@@ -1,11 +1,41 @@
 """The command line's words and looks. What a command does, it is given."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated
 
 import typer
+from attrs import frozen
+
+from interfaces.cli.db import Database, db_commands
+from interfaces.cli.looks import say, show, told
+from interfaces.cli.users import Users, user_commands
 
 
-def command_line(*, serve: Callable[[], None]) -> typer.Typer:
+@frozen(kw_only=True)
+class InForce:
+    """One setting. The value of a secret is not in it."""
+
+    name: str
+    value: str
+    source: str
+
+
+@frozen(kw_only=True)
+class Commands:
+    """Each raises `Refused` where it was not done."""
+
+    serve: Callable[[], None]
+    database: Database
+    users: Users
+    create_module: Callable[[str], Sequence[Path]]
+    """The files that were made."""
+    try_mail: Callable[[str], str]
+    """What became of it."""
+    settings: Callable[[], Sequence[InForce]]
+
+
+def command_line(commands: Commands) -> typer.Typer:
     line = typer.Typer(
         name="messenger",
         help="A messenger backend.",
@@ -14,9 +44,56 @@ def command_line(*, serve: Callable[[], None]) -> typer.Typer:
         pretty_exceptions_enable=False,  # they show local variables, secrets among them
     )
     line.callback()(_messenger)
-    line.command("serve", help="Run the server until it is told to stop.")(serve)
+    line.command("serve", help="Run the server until it is told to stop.")(commands.serve)
+    line.add_typer(db_commands(commands.database), name="db")
+    line.add_typer(user_commands(commands.users), name="user")
+    line.add_typer(_module_commands(commands.create_module), name="module")
+    line.add_typer(_mail_commands(commands.try_mail), name="mail")
+
+    @line.command()
+    def settings() -> None:
+        """What is in force, and where each value came from. Secrets are not shown."""
+        with told():
+            rows = [(each.name, each.value, each.source) for each in commands.settings()]
+            show(("name", "value", "from"), rows)
+
     return line
 
 
 def _messenger() -> None:
-    """Makes a group of what would otherwise be one command without a name."""
+    """Commands exit with 0 when done, 1 when not, 2 on wrong usage or settings, 3 when `db check` found something."""
+
+
+def _module_commands(create_module: Callable[[str], Sequence[Path]]) -> typer.Typer:
+    line = typer.Typer(no_args_is_help=True, help="Modules: features that can be switched off.")
+
+    @line.command()
+    def create(
+        name: Annotated[
+            str, typer.Argument(help="What it is about, in the plural: notes, bookmarks.", show_default=False)
+        ],
+    ) -> None:
+        """Lay a feature through the layers: domain, use cases, port, both storages, routes, a migration, tests."""
+        with told():
+            for path in create_module(name):
+                say(str(path))
+            say(
+                f"Add {name.removesuffix('_module')} to MODULES_SECTION_ENABLED_MODULES to switch it on.",
+                "green",
+            )
+
+    return line
+
+
+def _mail_commands(try_mail: Callable[[str], str]) -> typer.Typer:
+    line = typer.Typer(no_args_is_help=True, help="Letters.")
+
+    @line.command("try")
+    def try_(
+        address: Annotated[str, typer.Argument(help="Whom to write to.", show_default=False)],
+    ) -> None:
+        """Send a letter that says only that letters arrive, the way all letters go."""
+        with told():
+            say(try_mail(address), "green")
+
+    return line

@@ -1,3 +1,6 @@
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
 from typing import Final
 
 from attrs import frozen
@@ -11,29 +14,42 @@ from interfaces.http.envelope import bare, success
 from interfaces.http.options import HttpOptions
 from interfaces.http.routes import Endpoint
 from interfaces.wire import answers
+from interfaces.wire.codec import Json
 
 OK: Final[answers.Health] = {"health": "ok"}
 
 UNAVAILABLE: Final = "database unavailable"
 
+LEAVING_SECONDS: Final = 5.0
+"""After which a node that leaves would be back at the earliest."""
+
+
+@frozen(kw_only=True)
+class Details:
+    """What the detailed health check looks at."""
+
+    version: str
+    now: Callable[[], datetime]
+    checks: Mapping[str, Callable[[], Awaitable[object]]]
+    """By name. Each raises when something is wrong; what it says stays here, for it may name hosts and files."""
+    timeout: float = 5.0
+    """Seconds; a check that takes longer has failed."""
+
 
 @frozen
 class Health:
-    """
-    ``/healthcheck/`` as in the original messenger. ``/livez``: the process answers, do not restart it. ``/readyz``: what
-    it depends on answers too, send it requests.
-    """
+    """``/healthcheck/`` as in the original messenger, and where it is wanted a detailed one beside it."""
 
     messenger: Messenger
     options: HttpOptions
+    details: Details | None = None
 
     def routes(self) -> list[Endpoint]:
-        prefix = self.options.prefix
-        return [
-            Endpoint("GET", f"{prefix}/healthcheck/", self.check),
-            Endpoint("GET", f"{prefix}/livez", self.is_alive),
-            Endpoint("GET", f"{prefix}/readyz", self.is_ready),
-        ]
+        at = f"{self.options.prefix}/healthcheck/"
+        routes = [Endpoint("GET", at, self.check)]
+        if self.details is not None:
+            routes.append(Endpoint("GET", f"{at}detailed", self.look_closely))
+        return routes
 
     @described(
         summary="Whether storage answers, in the original messenger's shape",
@@ -56,6 +72,53 @@ class Health:
             return bare({"status": "error", "error": UNAVAILABLE}, 500)  # a text, no object: kept
         return success(OK)
 
+    async def look_closely(self, _: Request) -> Response:
+        assert self.details is not None, "else there is no such route"
+        names = list(self.details.checks)
+        found = await asyncio.gather(*(self._look(self.details, name) for name in names))
+        is_well = all(one["status"] == "ok" for one in found)
+        report = {
+            "status": "ok" if is_well else "error",
+            "timestamp": self.details.now().replace(tzinfo=None).isoformat(),
+            "version": self.details.version,
+            "checks": dict(zip(names, found, strict=True)),
+        }
+        if is_well:
+            return success(report)
+        return bare(
+            {"status": "error", "error": {"code": "UNHEALTHY", "message": "Unhealthy", **report}}, 503
+        )
+
+    async def _look(self, details: Details, name: str) -> Json:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        status = "ok"
+        try:
+            async with asyncio.timeout(details.timeout):
+                await details.checks[name]()
+        except Exception:  # noqa: BLE001 - whatever it is: this is where it is asked for
+            status = "error"
+        return {"status": status, "milliseconds": round((loop.time() - began) * 1000, 1)}
+
+
+@frozen
+class Probes:
+    """
+    For whoever runs the process. ``/livez``: it answers, do not restart it. ``/readyz``: what it depends on answers too and
+    it is not about to leave, send it requests.
+    """
+
+    messenger: Messenger
+    options: HttpOptions
+    is_leaving: Callable[[], bool]
+
+    def routes(self) -> list[Endpoint]:
+        prefix = self.options.prefix
+        return [
+            Endpoint("GET", f"{prefix}/livez", self.is_alive),
+            Endpoint("GET", f"{prefix}/readyz", self.is_ready),
+        ]
+
     @described(
         summary="Whether the process answers: if not, restart it",
         tag=HEALTH,
@@ -73,5 +136,7 @@ class Health:
         is_public=True,
     )
     async def is_ready(self, _: Request) -> Response:
+        if self.is_leaving():
+            raise Unavailable("leaving", retry_after=LEAVING_SECONDS)
         await self.messenger.probe()
         return success(OK)

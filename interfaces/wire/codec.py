@@ -4,6 +4,7 @@ The JSON of the REST interface: how requests for each command look, and how answ
 Names are camelCase. Sockets speak of the same things in snake_case, see `interfaces.wire.frames`.
 """
 
+from collections.abc import Iterable
 from typing import Final
 
 import orjson
@@ -42,6 +43,7 @@ from application.views import (
     ReaderView,
 )
 from domain.account import EMAIL_LIMIT, PASSWORD_LIMIT, Email, EmailIncorrect, Password
+from domain.catalogue import Entry, Language
 from domain.chat import DESCRIPTION_LIMIT
 from domain.chat import NAME_LIMIT as CHAT_NAME_LIMIT
 from domain.ids import AccountId, ChatId, MessageId, ProfileId, Seq, SessionId
@@ -447,3 +449,7 @@ def history_json(page: HistoryPage) -> answers.History:
         "hasBefore": page.has_before,
         "hasAfter": page.has_after,
     }
+
+
+def entries_json(entries: Iterable[Entry], language: Language) -> list[Json]:
+    return [{"key": entry.key, "value": entry.value_in(language)} for entry in entries]

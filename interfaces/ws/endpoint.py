@@ -37,7 +37,7 @@ class Opening:
 
     def connection(self, write: Callable[[Frame], None], finish: Callable[[Close], None]) -> Connection:
         options = self.desk.options
-        outbox = Outbox(write, finish, options.outbox_frames, options.outbox_bytes)
+        outbox = Outbox(write, finish, options.outbox_frames, options.outbox_bytes, self.desk.meter)
         return Connection(self.chat_id, outbox, self.greeting)
 
 
@@ -52,8 +52,8 @@ class ChatSockets:
             heartbeat_interval=options.heartbeat_interval, frame_limit=options.frame_limit
         )
 
-    def routes(self) -> list[WebSocketRoute]:
-        return [WebSocketRoute("/chats/{chat_id}/ws", self.serve)]
+    def routes(self, prefix: str = "") -> list[WebSocketRoute]:
+        return [WebSocketRoute(f"{prefix}/chats/{{chat_id}}/ws", self.serve)]
 
     async def serve(self, websocket: WebSocket) -> None:
         try:

@@ -17,6 +17,7 @@ from application.accounts.authenticate import Authenticate as AuthenticateToken
 from application.errors import ApplicationError, OutcomeUnknown
 from application.messages.send import SendMessage, Sent
 from application.messenger import Messenger
+from application.ports.meter import Meter, Unmetered
 from application.receipts.mark_read import MarkRead
 from application.receipts.mark_single import MarkSingle
 from application.updates.typing import ShowTyping
@@ -73,6 +74,7 @@ class Desk:
     messenger: Messenger
     hub: Hub
     options: SocketOptions
+    meter: Meter = Unmetered()
 
 
 @define(eq=False)
@@ -89,15 +91,19 @@ class Exchange:
     _is_busy: bool = field(init=False, default=False)
     """Something that is waited for is under way."""
     _is_paused: bool = field(init=False, default=False)
+    _is_there: bool = field(init=False, default=False)
     _deadline: asyncio.TimerHandle | None = field(init=False, default=None)
 
     def begin(self) -> None:
         """The socket is open; whoever is there has some seconds to say who they are."""
         loop = asyncio.get_running_loop()
         self._deadline = loop.call_later(self._desk.options.auth_timeout, self._too_late)
+        self._is_there = True
+        self._desk.meter.opened()
 
     def hear(self, text: str | None) -> None:
         """A text frame, or None for a binary one."""
+        self._desk.meter.heard()
         if self._is_free and not self._waiting:
             self._decide(text)
             return
@@ -110,6 +116,9 @@ class Exchange:
 
     def gone(self) -> None:
         """The other side is not there any more. What is under way goes on, and its answers go nowhere."""
+        if self._is_there:
+            self._is_there = False
+            self._desk.meter.closed()
         self._forget_deadline()
         self._waiting = None
         self._connection.end(1000, "")

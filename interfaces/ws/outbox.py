@@ -7,6 +7,7 @@ from typing import Final
 
 from attrs import define, field, frozen
 
+from application.ports.meter import Meter, Unmetered
 from interfaces.wire.frames import Frame
 
 SLOW_READER: Final = 1013
@@ -35,6 +36,7 @@ class Outbox:
     """Called once, behind the last frame; or at once with a final close."""
     frame_limit: int
     byte_limit: int
+    meter: Meter = Unmetered()
     closing: Close | None = field(init=False, default=None)
     _is_finished: bool = field(init=False, default=False)
     _is_held_up: bool = field(init=False, default=False)
@@ -47,6 +49,7 @@ class Outbox:
         if self.closing is not None:
             return
         if not self._is_held_up:
+            self.meter.said()
             self.write(frame)
         elif not ephemeral or self.is_relaxed:
             self._keep(frame)
@@ -68,6 +71,8 @@ class Outbox:
         while self._frames and not self._is_held_up:  # writing may hold it up again
             frame = self._frames.popleft()
             self._size -= frame.size
+            self.meter.waiting(-frame.size)
+            self.meter.said()
             self.write(frame)
         if not self._frames and self.closing is not None:
             self._finish(self.closing)
@@ -78,7 +83,7 @@ class Outbox:
         """There is nobody to write to any more."""
         if self.closing is None:
             self.closing = Close(1006, "", is_final=True)
-        self._frames = None
+        self._drop()
         self._is_finished = True
         if self._relaxing is not None:
             self._relaxing.set()
@@ -100,8 +105,7 @@ class Outbox:
         if self._frames is None:
             self._frames = deque()
         if len(self._frames) >= self.frame_limit or self._size >= self.byte_limit:
-            self._frames = None
-            self._size = 0
+            self._drop()
             self.closing = Close(SLOW_READER, "slow reader; resume in 1 s", is_final=True)
             if self._relaxing is not None:
                 self._relaxing.set()
@@ -109,6 +113,12 @@ class Outbox:
         else:
             self._frames.append(frame)
             self._size += frame.size
+            self.meter.waiting(frame.size)
+
+    def _drop(self) -> None:
+        self._frames = None
+        self.meter.waiting(-self._size)
+        self._size = 0
 
     def _finish(self, close: Close) -> None:
         if not self._is_finished:

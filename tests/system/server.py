@@ -39,6 +39,7 @@ class Server:
     command: Sequence[str] = ()
     """What runs it: words in front of the program, for another user or another library path."""
     environment: str = "LOCAL"
+    ready: str = "/readyz"
     port: int = field(factory=free_port)
     process: subprocess.Popen[bytes] | None = None
 
@@ -62,7 +63,9 @@ class Server:
         return self.log_file.read_text(errors="replace") if self.log_file.exists() else ""
 
     def variables(self) -> dict[str, str]:
-        kept = {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR") if name in os.environ}
+        kept = {
+            name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR", "PYTHONPATH") if name in os.environ
+        }
         return {
             **kept,
             "HOME": str(self.folder),
@@ -104,7 +107,7 @@ class Server:
         with httpx.Client(base_url=self.url) as http:
             while True:
                 try:
-                    if http.get("/readyz").status_code == httpx.codes.OK:
+                    if http.get(self.ready).status_code == httpx.codes.OK:
                         return
                 except httpx.TransportError:
                     pass

@@ -2,13 +2,11 @@
 
 from alembic import context
 
-import infrastructure.postgres.account_tables
-import infrastructure.postgres.tables  # noqa: F401  # the tables enter the metadata as they are imported
-from infrastructure.postgres.schema import metadata
+from infrastructure.postgres.schema import metadata, with_all_tables
 
 context.configure(
     connection=context.config.attributes["connection"],
-    target_metadata=metadata,
+    target_metadata=with_all_tables(metadata),
     compare_type=True,
     transaction_per_migration=False,
 )

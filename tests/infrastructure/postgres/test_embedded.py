@@ -265,6 +265,7 @@ def test_starts_while_a_killed_owners_server_is_still_going(
     pid = server_of(child)
     os.kill(pid, signal.SIGSTOP)
     child.kill()
+    child.wait()
     threading.Timer(0.5, os.kill, (pid, signal.SIGCONT)).start()
     assert query(start(var_dir), "SELECT 1") == [(1,)]
 

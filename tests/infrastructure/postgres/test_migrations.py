@@ -13,14 +13,11 @@ from sqlalchemy import Engine, MetaData, create_engine, inspect, text
 from sqlalchemy.schema import Column, Table
 from sqlalchemy.types import Integer
 
-from infrastructure.postgres import account_tables, tables
 from infrastructure.postgres.migrate import SCRIPTS, configured, downgrade, migrate, upgrade
-from infrastructure.postgres.schema import metadata
+from infrastructure.postgres.schema import metadata, with_all_tables
 from infrastructure.postgres.storage import make_engine
 
-assert account_tables.account.metadata is tables.chat.metadata is metadata, (
-    "importing them is what puts the tables into it"
-)
+with_all_tables(metadata)
 
 
 @pytest.fixture

@@ -33,6 +33,7 @@ from domain.message import Body
 from domain.notification import Letter
 from domain.session import Fingerprint
 from infrastructure.crypto.tokens import JwtTokens
+from infrastructure.memory.catalogues import MemoryCatalogues
 from infrastructure.memory.storage import MemoryStorage
 from infrastructure.memory.updates import MemoryUpdates
 from infrastructure.memory.views import MemoryChanges, MemoryViews
@@ -78,6 +79,7 @@ class World:
 
     messenger: Messenger
     storage: MemoryStorage
+    catalogues: MemoryCatalogues
     clock: SettableClock
     mailbox: Mailbox
     deliver: Callable[[], Awaitable[bool]]
@@ -132,7 +134,7 @@ def world() -> World:
 def make_world() -> World:
     clock = SettableClock(datetime(2026, 11, 23, 3, 34, 9, 900840, UTC))
     storage, updates, ids, mailbox = MemoryStorage(), MemoryUpdates(), SystemIds(), Mailbox()
-    views, begin = MemoryViews(storage), storage.begin
+    views, catalogues, begin = MemoryViews(storage), MemoryCatalogues(), storage.begin
     accounts = AccountsWorld(
         begin,
         Path("nowhere"),  # letters go to the other mailbox, which keeps tokens alone
@@ -194,9 +196,11 @@ def make_world() -> World:
         history=views.history,
         snapshot=views.snapshot,
         unread_count=views.unread_count,
+        list_catalogues=catalogues.headings,
+        get_catalogue=catalogues.get,
         log=views.log,
         changes=MemoryChanges(storage),
         probe=views.probe,
     )
     deliver = DeliverDueLettersHandler(begin=begin, clock=clock, mailer=mailbox, tokens=accounts.tokens)
-    return World(messenger, storage, clock, mailbox, deliver, accounts)
+    return World(messenger, storage, catalogues, clock, mailbox, deliver, accounts)

@@ -1,0 +1,51 @@
+from attrs import field, frozen
+
+from application.ports.clock import Clock
+from application.ports.ids import Ids
+from application.ports.passwords import Passwords
+from application.ports.storage import Begin
+from domain.account import Account, Confirmation, Email, Password, PasswordRule
+from domain.ids import AccountId
+
+
+@frozen(kw_only=True)
+class CreateAccount:
+    email: Email
+    password: Password = field(repr=False)
+
+
+@frozen(kw_only=True)
+class CreateAccountHandler:
+    """Make an account that needs no letter: its maker vouches for the address."""
+
+    begin: Begin
+    clock: Clock
+    ids: Ids
+    passwords: Passwords
+    rule: PasswordRule
+
+    async def __call__(self, command: CreateAccount) -> AccountId:
+        """
+        Raises:
+            EmailTaken: Somebody has the address.
+            PasswordUnfit: Not a password that may be chosen here.
+        """
+        self.rule.check(command.password)
+        password_hash = await self.passwords.hash(command.password.text)
+        now = self.clock.now()
+        account, profile = Account.register(
+            id=self.ids.account(), profile_id=self.ids.profile(), email=command.email, at=now
+        )
+        vouched = Confirmation(
+            id=self.ids.confirmation(),
+            account_id=account.id,
+            email=command.email,
+            password_hash=password_hash,
+            issued_at=now,
+            expires_at=now,
+        )
+        account.confirm(vouched, at=now)
+        async with self.begin() as work:
+            await work.accounts.add(account)
+            await work.profiles.add(profile)
+        return account.id

@@ -1,0 +1,46 @@
+"""What an operator sees of accounts."""
+
+from collections.abc import AsyncIterator, Sequence
+
+from attrs import frozen
+
+from application.ports.storage import Begin
+from domain.account import Account, AccountNotFound, Email
+from domain.session import Session
+
+PAGE = 500
+
+
+@frozen(kw_only=True)
+class ListAccountsHandler:
+    begin: Begin
+
+    async def __call__(self) -> AsyncIterator[Account]:
+        """All of them by address, read a page at a time: one that is made meanwhile may be missing."""
+        after = ""
+        while True:
+            async with self.begin() as work:
+                page = await work.accounts.page(after, PAGE)
+            for account in page:
+                yield account
+            if len(page) < PAGE:
+                return
+            after = page[-1].email.folded
+
+
+@frozen(kw_only=True)
+class ListSessionsOfHandler:
+    begin: Begin
+
+    async def __call__(self, email: Email) -> Sequence[Session]:
+        """
+        Where its owner is signed in.
+
+        Raises:
+            AccountNotFound: Nobody has the address.
+        """
+        async with self.begin() as work:
+            account = await work.accounts.find_by_email(email)
+            if account is None:
+                raise AccountNotFound
+            return await work.sessions.not_ended(account.id)

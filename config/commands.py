@@ -1,0 +1,361 @@
+"""
+What the command line does: each command with settings, a database and the application put together for as long as it takes.
+
+Where the embedded database is wanted it is started for that time; where a messenger has it running, the command works on
+that.
+"""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any, Final, TypeVar
+from uuid import UUID
+
+import psycopg
+from psycopg import sql
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from application.accounts.create_account import CreateAccount
+from application.accounts.disable_account import DisableAccount
+from application.errors import ApplicationError
+from application.ports.checkup import Examined
+from application.ports.mailer import NotDelivered
+from config.container import Application, PostgresAdapters, make_mailer
+from config.settings import Settings, WrongSettings, explain, load
+from domain.account import (
+    Account,
+    AccountNotFound,
+    Email,
+    EmailIncorrect,
+    EmailTaken,
+    Password,
+    PasswordUnfit,
+)
+from domain.errors import DomainError
+from domain.ids import AccountId
+from domain.notification import Letter, Template
+from domain.session import Session
+from infrastructure.postgres.check import Checkup
+from infrastructure.postgres.embedded import CannotStartPostgres, EmbeddedPostgres
+from infrastructure.postgres.migrate import NOTHING, current_revision, migrate, newest_revision
+from infrastructure.postgres.origin import NotAdopted, adopt, check_home
+from infrastructure.postgres.storage import make_engine
+from infrastructure.scaffold.module import AlreadyThere, BadModuleName, lay_module
+from infrastructure.smtp.mailer import SmtpMailer
+from infrastructure.smtp.trial import TrialWriter
+from infrastructure.system.clock import SystemClock
+from infrastructure.system.ids import SystemIds
+from interfaces.cli.db import Database
+from interfaces.cli.looks import NOT_DONE, WRONG, Refused
+from interfaces.cli.main import Commands, InForce
+from interfaces.cli.users import Users
+
+T = TypeVar("T")
+
+DOTENV: Final = Path(".env")
+
+LONG: Final = 3600.0
+"""Seconds that a statement of an operator may take."""
+
+WORDS: Final[dict[type[DomainError], str]] = {
+    AccountNotFound: "Nobody has this address.",
+    EmailIncorrect: "This is no e-mail address.",
+    EmailTaken: "Somebody has this address already.",
+    PasswordUnfit: "The password is too weak: 8 to 128 characters, small and capital letters among them.",
+}
+
+
+def commands(serve: Callable[[], None]) -> Commands:
+    return Commands(
+        serve=serve,
+        database=Database(
+            name=database_name,
+            create=create_database,
+            migrate=migrate_database,
+            fill=fill_database,
+            drop=drop_database,
+            check=check_database,
+            adopt=adopt_database,
+            may_fill=lambda: _settings().local,
+        ),
+        users=Users(create=create_user, all=all_users, disable=disable_user, sessions=sessions_of_user),
+        create_module=create_module,
+        try_mail=try_mail,
+        settings=settings_in_force,
+    )
+
+
+# The database
+
+
+def database_name() -> str:
+    settings = _settings()
+    if settings.database.url is None:
+        return f"the embedded database in {settings.var_dir}"
+    return f"the database {make_url(settings.database.url).render_as_string(hide_password=True)}"
+
+
+def create_database() -> bool:
+    settings = _settings()
+    if settings.database.url is None:
+        was_there = (settings.var_dir / "postgres").exists()
+        with _refusals(), _server(settings) as url, _maintenance(url, "postgres") as connection:
+            return _create(connection, make_url(url)) or not was_there
+    with _refusals(), _maintenance(settings.database.url, "postgres") as connection:
+        return _create(connection, make_url(settings.database.url))
+
+
+def drop_database(force: bool) -> bool:
+    settings = _settings()
+    if settings.database.url is None and not (settings.var_dir / "postgres").exists():
+        return False
+    with _refusals(), _server(settings) as url, _maintenance(url, "postgres") as connection:
+        name = make_url(url).database or ""
+        if not _exists(connection, name):
+            return False
+        how = sql.SQL(" WITH (FORCE)" if force else "")
+        try:
+            connection.execute(sql.SQL("DROP DATABASE {}").format(sql.Identifier(name)) + how)
+        except psycopg.errors.ObjectInUse:
+            raise Refused("Somebody is connected: stop the messenger first, or say --force.") from None
+        return True
+
+
+def migrate_database(revision: str) -> tuple[str, str]:
+    async def work(engine: AsyncEngine) -> tuple[str, str]:
+        before = await current_revision(engine)
+        if before != NOTHING:
+            await check_home(engine)
+        await migrate(engine, revision)
+        return before, await current_revision(engine)
+
+    return _on_engine(work)
+
+
+def fill_database() -> None:
+    if not _settings().local:
+        raise Refused("Examples are for ENVIRONMENT=LOCAL: everybody knows their password.")
+
+    async def migrated(engine: AsyncEngine) -> None:
+        await check_home(engine)
+        await migrate(engine)
+
+    _on_engine(migrated)
+
+    async def work(application: Application) -> None:
+        await application.fill_catalogues()()
+        await application.fill_examples()()
+
+    _on_application(work)
+
+
+def check_database(repair: bool, progress: Callable[[int, int], None]) -> Examined:
+    async def work(engine: AsyncEngine) -> Examined:
+        await _check_tables(engine)
+        return await Checkup(engine, repair=repair, progress=progress, deadline=LONG)()
+
+    return _on_engine(work)
+
+
+def adopt_database() -> tuple[str, int]:
+    async def work(engine: AsyncEngine) -> tuple[str, int]:
+        await _check_tables(engine)
+        adopted = await adopt(engine, SystemIds().fresh(), deadline=LONG)
+        return str(adopted.generation), adopted.base
+
+    return _on_engine(work)
+
+
+# Accounts
+
+
+def create_user(email: str, password: str) -> str:
+    async def work(application: Application) -> str:
+        command = CreateAccount(email=Email(email), password=Password(password))
+        return str(await application.create_account()(command))
+
+    return _on_application(work)
+
+
+def all_users() -> Iterable[Account]:
+    async def work(application: Application) -> list[Account]:
+        return [account async for account in application.list_accounts()()]
+
+    return _on_application(work)
+
+
+def disable_user(email: str, disable: bool) -> int:
+    async def work(application: Application) -> int:
+        command = DisableAccount(email=Email(email), disable=disable)
+        ended: int = await application.disable_account()(command)
+        return ended
+
+    return _on_application(work)
+
+
+def sessions_of_user(email: str) -> Sequence[Session]:
+    async def work(application: Application) -> Sequence[Session]:
+        found: Sequence[Session] = await application.list_sessions()(Email(email))
+        return found
+
+    return _on_application(work)
+
+
+# Everything else
+
+
+def create_module(name: str) -> Sequence[Path]:
+    try:
+        return lay_module(name, Path.cwd())
+    except (BadModuleName, AlreadyThere) as why:
+        raise Refused(str(why)) from None
+
+
+def try_mail(address: str) -> str:
+    settings = _settings()
+    with _refusals():
+        recipient = Email(address)
+        now, ids = SystemClock().now(), SystemIds()
+        letter = Letter(
+            id=ids.letter(),
+            account_id=AccountId(UUID(int=0)),
+            template=Template.CONFIRM_EMAIL,  # the writer writes another one
+            recipient=recipient,
+            created_at=now,
+            next_attempt_at=now,
+        )
+        mailer = make_mailer(settings, lambda _link: None, TrialWriter)
+        try:
+            asyncio.run(_send(mailer.send(letter, None)))
+        except NotDelivered as why:
+            raise Refused(f"Not sent: {why.reason}") from None
+    if isinstance(mailer, SmtpMailer):
+        return f"Sent to {address} by {settings.mail.server}:{settings.mail.port}."
+    return f"There is no MAIL_SERVER: written to {settings.var_dir / 'mail'}."
+
+
+def settings_in_force() -> Sequence[InForce]:
+    try:
+        told = explain(os.environ, DOTENV)
+    except WrongSettings as wrong:
+        raise Refused(str(wrong), WRONG) from None
+    return [InForce(name=name, value=value, source=source) for name, value, source in told]
+
+
+# What they share
+
+
+async def _send(sending: Awaitable[None]) -> None:
+    await sending
+
+
+def _settings() -> Settings:
+    try:
+        return load(os.environ, DOTENV)
+    except WrongSettings as wrong:
+        raise Refused(str(wrong), WRONG) from None
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """Our errors in words for people."""
+    try:
+        yield
+    except (CannotStartPostgres, NotAdopted) as why:
+        raise Refused(str(why), WRONG) from None
+    except ApplicationError as error:
+        raise Refused(f"Not done: {error}" if str(error) else f"Not done: {error.code}") from None
+    except DomainError as error:
+        raise Refused(WORDS.get(type(error), error.code)) from None
+    except psycopg.Error as error:
+        raise Refused(f"The database says no: {str(error).strip().splitlines()[0]}", NOT_DONE) from None
+
+
+@contextmanager
+def _server(settings: Settings) -> Iterator[str]:
+    """The database's URL, while it is there."""
+    if settings.database.url is not None:
+        yield settings.database.url
+        return
+    postgres = EmbeddedPostgres(var_dir=settings.var_dir)
+    if running := postgres.find_running():
+        yield running
+        return
+    try:
+        yield postgres.start()
+    finally:
+        postgres.stop()
+
+
+def _on_engine(work: Callable[[AsyncEngine], Awaitable[T]]) -> T:
+    settings = _settings()
+
+    async def run(url: str) -> T:
+        engine = make_engine(url, deadline=LONG)
+        try:
+            return await work(engine)
+        finally:
+            await engine.dispose()
+
+    with _refusals(), _server(settings) as url:
+        return asyncio.run(run(url))
+
+
+def _on_application(work: Callable[[Application], Awaitable[T]]) -> T:
+    settings = _settings()
+
+    async def run(url: str) -> T:
+        async with _application(settings, url) as application:
+            await _check_tables(application.adapters.engine())
+            await check_home(application.adapters.engine())
+            return await work(application)
+
+    with _refusals(), _server(settings) as url:
+        return asyncio.run(run(url))
+
+
+async def _check_tables(engine: AsyncEngine) -> None:
+    found, needed = await current_revision(engine), newest_revision()
+    if found != needed:
+        raise Refused(
+            f"The database is at {found}, this version needs {needed}: run `messenger db migrate` first.",
+            WRONG,
+        )
+
+
+@asynccontextmanager
+async def _application(settings: Settings, url: str) -> AsyncIterator[Application]:
+    adapters = PostgresAdapters(settings=settings, url=url)
+    application = Application(adapters=adapters)
+    try:
+        yield application
+    finally:
+        application.passwords().close()
+        await adapters.lane().close()
+        await adapters.patient_lane().close()
+        await adapters.engine().dispose()
+
+
+@contextmanager
+def _maintenance(url: str, database: str) -> Iterator[psycopg.Connection[Any]]:
+    """A connection to another database of the same server: none can be made or removed from inside itself."""
+    there = (
+        make_url(url).set(drivername="postgresql", database=database).render_as_string(hide_password=False)
+    )
+    with psycopg.connect(there, autocommit=True, connect_timeout=5) as connection:
+        yield connection
+
+
+def _exists(connection: psycopg.Connection[Any], name: str) -> bool:
+    return connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone() is not None
+
+
+def _create(connection: psycopg.Connection[Any], url: URL) -> bool:
+    name = url.database or ""
+    if _exists(connection, name):
+        return False
+    connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    return True

@@ -1,0 +1,30 @@
+"""
+Whether the messenger on this machine is ready: exits with 0, or with 1 and a line that says why. For containers.
+
+Nothing but the standard library: it is asked every few seconds.
+"""
+
+import os
+import sys
+from http.client import HTTPConnection, HTTPException
+from typing import Final
+
+SECONDS: Final = 4.0
+
+
+def main() -> None:
+    port = int(os.environ.get("API_SERVICE_PORT") or 8788)
+    connection = HTTPConnection("127.0.0.1", port, timeout=SECONDS)
+    try:
+        connection.request("GET", f"{os.environ.get('API_PREFIX', '')}/readyz")
+        status = connection.getresponse().status
+    except (OSError, HTTPException) as error:
+        sys.exit(f"no answer: {error}")
+    finally:
+        connection.close()
+    if status != 200:
+        sys.exit(f"not ready: {status}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,49 @@
+"""
+Modules: features that can be switched off by name (`MODULES_SECTION_ENABLED_MODULES`).
+
+Those of the house are put together in `interfaces.app` and `config.asgi`. Every other one is a file in this folder, made
+by ``messenger module create``, with a function ``routes(application, options)``.
+"""
+
+import re
+from collections.abc import Sequence
+from importlib import import_module
+from importlib.util import find_spec
+from logging import getLogger
+from typing import Final
+
+from starlette.routing import BaseRoute
+
+from config.container import Application
+from interfaces.http.options import HttpOptions
+
+log: Final = getLogger(__name__)
+
+HOUSE: Final = ("healthcheck", "auth", "base", "chat", "catalogues", "notify")
+"""``base`` and ``notify`` have no routes. Letters go out with ``auth``, which writes them, as with ``notify``."""
+
+NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,40}")
+
+
+def installed(wanted: Sequence[str]) -> list[str]:
+    """Those of ``wanted`` that exist, in their order. The others are logged and left out, as in the original messenger."""
+    known = []
+    for name in wanted:
+        if name in HOUSE or _is_here(name):
+            known.append(name)
+        else:
+            log.error("an unknown module is left out", extra={"module_name": name})
+    return known
+
+
+def added_routes(names: Sequence[str], application: Application, options: HttpOptions) -> list[BaseRoute]:
+    """Of the modules in this folder."""
+    routes: list[BaseRoute] = []
+    for name in names:
+        if name not in HOUSE:
+            routes += import_module(f"{__name__}.{name}").routes(application, options)
+    return routes
+
+
+def _is_here(name: str) -> bool:
+    return bool(NAME.fullmatch(name)) and find_spec(f"{__name__}.{name}") is not None

@@ -1,0 +1,77 @@
+"""What operators look at: figures and the detailed health check."""
+
+import asyncio
+import shutil
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from application.ports.meter import Meter
+from config.container import Application
+from config.server import Aside
+from config.settings import Operation, Settings
+from infrastructure.prometheus.meter import MEDIA_TYPE, PrometheusMeter
+from interfaces.http.health import Details
+from interfaces.http.metering import Metrics
+from interfaces.http.options import HttpOptions
+
+LEAST_DISK: Final = 64 * 1024 * 1024
+"""Bytes. With less PostgreSQL stops soon."""
+
+
+def metrics_routes(operation: Operation, meter: Meter, options: HttpOptions) -> Sequence[BaseRoute]:
+    """`/metrics` beside everything else, for whoever presents the token. None without one."""
+    if operation.metrics_token is None or not isinstance(meter, PrometheusMeter):
+        return ()
+    return Metrics(meter.text, MEDIA_TYPE, operation.metrics_token, options).routes()
+
+
+def metrics_server(operation: Operation, meter: Meter) -> Aside | None:
+    """`/metrics` on a port of its own, which only those who scrape should reach."""
+    if operation.metrics_port is None or not isinstance(meter, PrometheusMeter):
+        return None
+    figures = meter
+
+    async def show(_: Request) -> Response:
+        return Response(figures.text(), media_type=MEDIA_TYPE)
+
+    return Aside(
+        uvicorn.Config(
+            Starlette(routes=[Route("/metrics", show)]),
+            host=operation.metrics_host,
+            port=operation.metrics_port,
+            http="h11",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            timeout_graceful_shutdown=1,
+        )
+    )
+
+
+def health_details(application: Application, settings: Settings) -> Details:
+    messenger = application.messenger()
+
+    async def disk() -> None:
+        await asyncio.to_thread(_check_disk, settings.var_dir)
+
+    return Details(
+        version=version("messenger"),
+        now=application.adapters.clock().now,
+        checks={"database": messenger.probe, "cursor": messenger.changes.now, "disk": disk},
+        timeout=settings.operation.check_seconds,
+    )
+
+
+def _check_disk(folder: Path) -> None:
+    nearest = next(path for path in (folder, *folder.parents) if path.exists())
+    if shutil.disk_usage(nearest).free < LEAST_DISK:
+        raise OSError("the disk is nearly full")

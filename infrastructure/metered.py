@@ -1,0 +1,92 @@
+"""
+Measuring, put around what is measured: neither use cases nor adapters know that somebody counts.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from time import monotonic
+from typing import TypeVar
+
+from attrs import frozen
+
+from application.ports.changes import Changes, Cursor, News, ReadRange
+from application.ports.mailer import Mailer, NotDelivered
+from application.ports.meter import Meter
+from application.ports.posting import BeginPosting, Posting
+from application.ports.updates import Update
+from domain.events import MessagesRead
+from domain.notification import Letter
+
+Ask = TypeVar("Ask")
+Answers = TypeVar("Answers")
+
+
+def metered_use(
+    use: Callable[[Sequence[Ask]], Awaitable[Answers]], meter: Meter
+) -> Callable[[Sequence[Ask]], Awaitable[Answers]]:
+    """A use case that carries out batches. One that fails is none."""
+
+    async def carry_out(asked: Sequence[Ask]) -> Answers:
+        began = monotonic()
+        answers = await use(asked)
+        meter.carried_out(len(asked), monotonic() - began)
+        return answers
+
+    return carry_out
+
+
+def metered_posting(begin: BeginPosting, meter: Meter) -> BeginPosting:
+    @asynccontextmanager
+    async def begin_metered() -> AsyncIterator[Posting]:
+        async with begin() as posting:
+            yield posting
+            decided = monotonic()
+        meter.committed(monotonic() - decided)
+
+    return begin_metered
+
+
+def metered_listener(
+    listener: Callable[[Sequence[Update]], None], meter: Meter
+) -> Callable[[Sequence[Update]], None]:
+    """Publishing follows the commit at once, and who listens writes before it returns."""
+
+    def hear(updates: Sequence[Update]) -> None:
+        began = monotonic()
+        listener(updates)
+        meter.told(monotonic() - began)
+
+    return hear
+
+
+@frozen
+class MeteredChanges:
+    _changes: Changes
+    _meter: Meter
+
+    async def now(self) -> Cursor:
+        cursor = await self._changes.now()
+        self._meter.looked()
+        return cursor
+
+    async def since(self, cursor: Cursor) -> News:
+        news = await self._changes.since(cursor)
+        self._meter.looked()
+        return news
+
+    async def recall(self, read: ReadRange) -> MessagesRead:
+        return await self._changes.recall(read)
+
+
+@frozen
+class MeteredMailer:
+    _mailer: Mailer
+    _meter: Meter
+
+    async def send(self, letter: Letter, token: str) -> None:
+        try:
+            await self._mailer.send(letter, token)
+        except NotDelivered as why:
+            self._meter.letter("error" if why.for_good else "failed")
+            raise
+        self._meter.letter("sent")

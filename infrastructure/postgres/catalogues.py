@@ -1,0 +1,109 @@
+from collections.abc import Sequence
+from typing import Any
+
+from attrs import frozen
+from sqlalchemy import Table, cast, delete, func, or_, select, update
+from sqlalchemy.dialects.postgresql import ARRAY, insert
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from domain.catalogue import Catalogue, CatalogueNotFound, Entry
+from infrastructure.postgres.catalogue_tables import catalogue, catalogue_entry
+from infrastructure.postgres.errors import in_our_terms
+from infrastructure.postgres.storage import connected
+
+
+@frozen
+class PostgresCatalogues:
+    engine: AsyncEngine
+    deadline: float = 5.0
+
+    async def headings(self) -> Sequence[Entry]:
+        async with connected(self.engine, self.deadline) as connection:
+            found = await connection.execute(
+                select(catalogue.c.name, catalogue.c.title, catalogue.c.english_title).order_by(
+                    catalogue.c.place, catalogue.c.name
+                )
+            )
+            return [Entry(key=name, value=title, english=english) for name, title, english in found]
+
+    async def get(self, name: str) -> Catalogue:
+        async with connected(self.engine, self.deadline, isolation_level="REPEATABLE READ") as connection:
+            found = await connection.execute(
+                select(catalogue.c.title, catalogue.c.english_title).where(catalogue.c.name == name)
+            )
+            heading = found.one_or_none()
+            if heading is None:
+                raise CatalogueNotFound
+            entries = await connection.execute(
+                select(catalogue_entry.c.key, catalogue_entry.c.value, catalogue_entry.c.english)
+                .where(catalogue_entry.c.name == name)
+                .order_by(catalogue_entry.c.place)
+            )
+            return Catalogue(
+                name=name,
+                title=heading.title,
+                english_title=heading.english_title,
+                entries=tuple(
+                    Entry(key=key, value=value, english=english) for key, value, english in entries
+                ),
+            )
+
+    async def keep(self, catalogues: Sequence[Catalogue]) -> None:
+        async with connected(self.engine, self.deadline) as connection:
+            await connection.execute(
+                update(catalogue)
+                .where(
+                    catalogue.c.name.not_in([new.name for new in catalogues]),
+                    catalogue.c.place < len(catalogues),
+                )
+                .values(place=catalogue.c.place + len(catalogues))
+            )
+            await _put(connection, catalogue, _headings(catalogues))
+            for new in catalogues:
+                await connection.execute(
+                    delete(catalogue_entry).where(
+                        catalogue_entry.c.name == new.name,
+                        catalogue_entry.c.key.not_in([entry.key for entry in new.entries]),
+                    )
+                )
+                await _put(connection, catalogue_entry, _entries(new))
+            with in_our_terms(committing=True):
+                await connection.commit()
+
+
+def _headings(catalogues: Sequence[Catalogue]) -> list[dict[str, Any]]:
+    return [
+        {"name": new.name, "title": new.title, "english_title": new.english_title, "place": place}
+        for place, new in enumerate(catalogues)
+    ]
+
+
+def _entries(new: Catalogue) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": new.name,
+            "key": entry.key,
+            "value": entry.value,
+            "english": entry.english,
+            "place": place,
+        }
+        for place, entry in enumerate(new.entries)
+    ]
+
+
+async def _put(connection: AsyncConnection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
+    """Insert, or update where something differs: several nodes start at once, and all but the first write nothing."""
+    if not rows:
+        return
+    names = list(rows[0])
+    columns = [cast([row[name] for row in rows], ARRAY(table.c[name].type)) for name in names]
+    given = func.unnest(*columns).table_valued(*names).render_derived()
+    put = insert(table).from_select(names, select(*(given.c[name] for name in names)))
+    changing = [name for name in names if not table.c[name].primary_key]
+    await connection.execute(
+        put.on_conflict_do_update(
+            index_elements=list(table.primary_key.columns),
+            set_={name: put.excluded[name] for name in changing},
+            where=or_(*(table.c[name].is_distinct_from(put.excluded[name]) for name in changing)),
+        )
+    )

@@ -1,0 +1,107 @@
+"""
+Whose history this is, and whether this database may go on with it.
+
+Transaction numbers order everything that is new, and a database that was restored counts them anew or has lost some: what
+it writes next could pass by every reader. So `origin` says where its ``base`` was chosen, no node starts elsewhere, and
+`adopt` chooses a new one.
+"""
+
+from typing import Final
+from uuid import UUID
+
+from attrs import frozen
+from sqlalchemy import Text, cast, func, literal_column, select, text, update
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from infrastructure.postgres.errors import in_our_terms
+from infrastructure.postgres.schema import metadata, with_all_tables
+from infrastructure.postgres.storage import connected
+from infrastructure.postgres.tables import origin
+
+HERE: Final = literal_column(
+    "(SELECT system_identifier::text FROM pg_control_system())"
+    " || '/' || (SELECT oid::text FROM pg_database WHERE datname = current_database())"
+    " || '/' || origin.tableoid::text",
+    Text,
+)
+"""
+The cluster, the database in it, the table in that. A dump that is restored lands in another table, a copied database is
+another one, another server another cluster. A standby that was promoted is all three again: it goes on.
+"""
+
+
+HAS_HOME: Final = text(
+    "SELECT EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass('origin') AND attname = 'home')"
+)
+"""Without it the tables are older, or not made yet: migrating writes it."""
+
+
+class NotAdopted(Exception):
+    """The database came here by a restore or as a copy: its base may be too small. `adopt` chooses a new one."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "this database was restored or copied since the messenger last ran on it: run `messenger db adopt` once, with"
+            " every node stopped"
+        )
+
+
+@frozen(kw_only=True)
+class Adopted:
+    generation: UUID
+    base: int
+
+
+async def check_home(engine: AsyncEngine) -> None:
+    """
+    Whether nodes may run on this database. To be asked before it is migrated.
+
+    Raises:
+        NotAdopted: It was restored or copied since.
+        Unavailable: Storage did not answer.
+    """
+    with in_our_terms():
+        async with engine.connect() as connection:
+            if not await connection.scalar(HAS_HOME):
+                return
+            is_at_home = await connection.scalar(select(origin.c.home == HERE).where(origin.c.id == 1))
+    if not is_at_home:
+        raise NotAdopted
+
+
+async def adopt(engine: AsyncEngine, generation: UUID, *, deadline: float = 600.0) -> Adopted:
+    """
+    Begin a new line of history: cursors and positions that anybody has of the old one are reset, and ``tx`` goes on rising
+    from the greatest that is stored. Waits for whoever is writing; nobody writes meanwhile.
+
+    Raises:
+        Unavailable: Storage did not answer.
+    """
+    async with connected(engine, deadline) as connection:
+        await connection.execute(text("SET LOCAL statement_timeout = 0"))
+        await connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
+        await connection.execute(text("LOCK TABLE origin IN ACCESS EXCLUSIVE MODE"))
+        greatest = await _greatest(connection)
+        current = cast(cast(func.pg_current_xact_id(), Text), origin.c.base.type)
+        adopted = await connection.execute(
+            update(origin)
+            .where(origin.c.id == 1)
+            .values(
+                generation=generation,
+                base=func.greatest(origin.c.base, greatest + 1 - current),
+                home=HERE,
+            )
+            .returning(origin.c.generation, origin.c.base)
+        )
+        row = adopted.one()
+        with in_our_terms(committing=True):
+            await connection.commit()
+    return Adopted(generation=row.generation, base=row.base)
+
+
+async def _greatest(connection: AsyncConnection) -> int:
+    greatest = 0
+    for table in with_all_tables(metadata).sorted_tables:
+        if "tx" in table.c:
+            greatest = max(greatest, await connection.scalar(select(func.max(table.c.tx))) or 0)
+    return greatest

@@ -1,0 +1,102 @@
+"""
+Removing what deleted chats have left, a slice at a time.
+
+Each slice is a transaction that holds one head, which nobody wants any more, and deletes a bounded number of rows found
+by the chat's own key. Where somebody holds the head all the same, another chat has its turn.
+"""
+
+from datetime import datetime
+from typing import Final
+
+from attrs import frozen
+from sqlalchemy import Table, delete, func, select, tuple_, update
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from domain.ids import ChatId
+from infrastructure.postgres.chats import TX
+from infrastructure.postgres.errors import in_our_terms
+from infrastructure.postgres.storage import connected
+from infrastructure.postgres.tables import (
+    chat,
+    chat_head,
+    chat_log,
+    member,
+    message,
+    profile_chat,
+    reading,
+    receipt,
+)
+
+CANDIDATES: Final = 20
+"""Chats looked at, in case that somebody holds the first ones."""
+
+IN_ORDER: Final = (receipt, reading, message, chat_log, member)
+"""Memberships last: while there are some, a chat that was purged half is still found by its members' rows."""
+
+
+@frozen
+class PostgresDeletedChats:
+    engine: AsyncEngine
+    deadline: float = 5.0
+
+    async def purge_some(self, *, deleted_before: datetime, at: datetime, rows: int) -> bool:
+        async with connected(self.engine, self.deadline) as connection:
+            chat_id = await self._hold_one(connection, deleted_before)
+            if chat_id is None:
+                return False
+            left = rows
+            for table in IN_ORDER:
+                left -= await self._remove(connection, table, chat_id, left)
+                if left <= 0:
+                    break
+            else:
+                await connection.execute(update(chat).where(chat.c.chat_id == chat_id).values(purged_at=at))
+            with in_our_terms(committing=True):
+                await connection.commit()
+            return True
+
+    async def _hold_one(self, connection: AsyncConnection, deleted_before: datetime) -> ChatId | None:
+        due = await connection.scalars(
+            select(chat.c.chat_id)
+            .where(chat.c.deleted_at < deleted_before, chat.c.purged_at.is_(None))
+            .order_by(chat.c.deleted_at)
+            .limit(CANDIDATES)
+        )
+        for chat_id in due.all():
+            held = await connection.scalar(
+                select(chat_head.c.chat_id)
+                .where(chat_head.c.chat_id == chat_id)
+                .with_for_update(key_share=True, skip_locked=True)
+            )
+            # looked at again under the lock: another node may have finished it meanwhile
+            if held and await connection.scalar(
+                select(chat.c.chat_id).where(chat.c.chat_id == chat_id, chat.c.purged_at.is_(None))
+            ):
+                return ChatId(chat_id)
+        return None
+
+    async def _remove(self, connection: AsyncConnection, table: Table, chat_id: ChatId, most: int) -> int:
+        key = list(table.primary_key.columns)
+        some = select(*key).where(table.c.chat_id == chat_id).order_by(*key).limit(most)
+        gone = await connection.execute(delete(table).where(tuple_(*key).in_(some)).returning(*key))
+        keys = gone.all()
+        if table is chat_log and keys:
+            await connection.execute(
+                update(chat_head)
+                .where(chat_head.c.chat_id == chat_id)
+                .values(
+                    first_position=func.greatest(
+                        chat_head.c.first_position, max(row.position for row in keys) + 1
+                    ),
+                    tx=TX,
+                )
+            )
+        if table is member and keys:
+            await connection.execute(
+                delete(profile_chat).where(
+                    tuple_(profile_chat.c.profile_id, profile_chat.c.chat_id).in_(
+                        [(row.profile_id, chat_id) for row in keys]
+                    )
+                )
+            )
+        return len(keys)

@@ -1,0 +1,146 @@
+"""
+A node's figures in the text that Prometheus reads.
+
+With a registry of its own: two nodes in one process, as tests have them, do not share figures. What happens for every
+frame is a plain number that is looked at when somebody asks; a client library's counter would cost more than the frame.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from attrs import Factory, define, field
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+MEDIA_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+
+METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+OTHER: Final = "other"
+"""Clients can make up methods without end, and each would be a series for ever."""
+
+QUICK: Final = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
+SIZES: Final = (1, 2, 5, 10, 20, 50, 100, 200, 500)
+
+
+@define(eq=False)
+class Figures(Collector):
+    """Of sockets, and how long ago this node last knew everything."""
+
+    clock: Callable[[], float]
+    sockets: int = 0
+    frames_in: int = 0
+    frames_out: int = 0
+    outbox_bytes: int = 0
+    looked_at: float | None = None
+
+    def collect(self) -> Iterator[Metric]:
+        yield GaugeMetricFamily("messenger_sockets", "Open sockets.", self.sockets)
+        yield CounterMetricFamily("messenger_frames_received", "Frames from clients.", self.frames_in)
+        yield CounterMetricFamily(
+            "messenger_frames_sent", "Frames to clients, one for each.", self.frames_out
+        )
+        yield GaugeMetricFamily(
+            "messenger_outbox_bytes", "What waits for slow readers.", max(self.outbox_bytes, 0)
+        )
+        if self.looked_at is not None:
+            yield GaugeMetricFamily(
+                "messenger_cursor_lag_seconds",
+                "Since this node last knew of everything that was committed.",
+                self.clock() - self.looked_at,
+            )
+
+
+@define(eq=False)
+class PrometheusMeter:
+    _clock: Callable[[], float] = time.monotonic
+    _registry: CollectorRegistry = field(init=False, factory=lambda: CollectorRegistry(auto_describe=True))
+    _figures: Figures = field(init=False, default=Factory(lambda self: Figures(self._clock), takes_self=True))
+    _requests: Counter = field(init=False)
+    _request_seconds: Histogram = field(init=False)
+    _batch_size: Histogram = field(init=False)
+    _batch_seconds: Histogram = field(init=False)
+    _commit_seconds: Histogram = field(init=False)
+    _told_seconds: Histogram = field(init=False)
+    _letters: Counter = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        registry = self._registry
+        registry.register(self._figures)
+        self._requests = Counter(
+            "messenger_http_requests",
+            "Requests by method, route and status.",
+            ("method", "route", "status"),
+            registry=registry,
+        )
+        self._request_seconds = Histogram(
+            "messenger_http_request_seconds",
+            "From the request to the end of the answer.",
+            ("method", "route"),
+            buckets=QUICK,
+            registry=registry,
+        )
+        self._batch_size = Histogram(
+            "messenger_batch_commands", "Commands in a batch.", buckets=SIZES, registry=registry
+        )
+        self._batch_seconds = Histogram(
+            "messenger_batch_seconds",
+            "From a batch's beginning to after its commit.",
+            buckets=QUICK,
+            registry=registry,
+        )
+        self._commit_seconds = Histogram(
+            "messenger_commit_seconds", "What of a batch its commit took.", buckets=QUICK, registry=registry
+        )
+        self._told_seconds = Histogram(
+            "messenger_commit_to_socket_seconds",
+            "From a commit until every listener of this node had it in its socket or outbox.",
+            buckets=QUICK,
+            registry=registry,
+        )
+        self._letters = Counter(
+            "messenger_letters",
+            "Letters by outcome: sent, failed (to be tried again), error (given up).",
+            ("outcome",),
+            registry=registry,
+        )
+
+    def text(self) -> bytes:
+        return generate_latest(self._registry)
+
+    def answered(self, method: str, route: str, status: int, seconds: float) -> None:
+        known = method if method in METHODS else OTHER
+        self._requests.labels(known, route, str(status)).inc()
+        self._request_seconds.labels(known, route).observe(seconds)
+
+    def carried_out(self, commands: int, seconds: float) -> None:
+        self._batch_size.observe(commands)
+        self._batch_seconds.observe(seconds)
+
+    def committed(self, seconds: float) -> None:
+        self._commit_seconds.observe(seconds)
+
+    def told(self, seconds: float) -> None:
+        self._told_seconds.observe(seconds)
+
+    def looked(self) -> None:
+        self._figures.looked_at = self._clock()
+
+    def letter(self, outcome: str) -> None:
+        self._letters.labels(outcome).inc()
+
+    def opened(self) -> None:
+        self._figures.sockets += 1
+
+    def closed(self) -> None:
+        self._figures.sockets -= 1
+
+    def heard(self) -> None:
+        self._figures.frames_in += 1
+
+    def said(self) -> None:
+        self._figures.frames_out += 1
+
+    def waiting(self, size: int) -> None:
+        self._figures.outbox_bytes += size

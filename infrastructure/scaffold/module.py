@@ -1,0 +1,131 @@
+"""
+A new feature, laid through the layers as the others are.
+
+What is made is small, complete and passes the project's own checks: something that a profile owns, which it can add and
+list. It is a beginning to be rewritten; what it shows is where each part belongs.
+"""
+
+import re
+from collections.abc import Sequence
+from keyword import iskeyword
+from pathlib import Path
+from typing import Final
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+VERSIONS: Final = "infrastructure/postgres/migrations/versions"
+
+FILES: Final = {
+    "domain": "domain/{one}.py",
+    "port": "application/ports/{many}.py",
+    "empty": "application/{many}/__init__.py",
+    "add": "application/{many}/add.py",
+    "memory": "infrastructure/memory/{many}.py",
+    "tables": "infrastructure/postgres/{one}_tables.py",
+    "postgres": "infrastructure/postgres/{many}.py",
+    "migration": VERSIONS + "/{revision}_{many}.py",
+    "http": "interfaces/http/{many}.py",
+    "module": "config/modules/{many}.py",
+    "test_domain": "tests/domain/test_{one}.py",
+    "test_contract": "tests/contracts/test_{many}.py",
+    "test_http": "tests/interfaces/http/test_{many}.py",
+}
+"""By the name of its template."""
+
+PLURAL: Final = re.compile(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*s")
+LONGEST: Final = 16
+
+
+class BadModuleName(Exception):
+    pass
+
+
+class AlreadyThere(Exception):
+    pass
+
+
+def lay_module(name: str, root: Path) -> Sequence[Path]:
+    """
+    Returns the files that were made, relative to ``root``; nothing that was there is touched.
+
+    Raises:
+        BadModuleName: It cannot name a module.
+        AlreadyThere: Something of this name is there, or ``root`` is no checkout of the messenger.
+    """
+    many = name.removesuffix("_module")
+    if not PLURAL.fullmatch(many) or len(many) > LONGEST or iskeyword(one := singular(many)) or one == many:
+        raise BadModuleName(
+            f"{name!r} cannot name a module: small letters, digits and underscores, in the plural, as bookmarks"
+        )
+    if not (root / VERSIONS).is_dir():
+        raise AlreadyThere(f"{root} is not the folder of the messenger's sources")
+    before = newest_revision(root / VERSIONS)
+    names = {"one": one, "many": many, "revision": f"{int(before) + 1:04}"}
+    paths = {template: Path(pattern.format(**names)) for template, pattern in FILES.items()}
+    if taken := [path for path in paths.values() if (root / path).exists()]:
+        raise AlreadyThere(f"{taken[0]} is there already")
+    if (root / "config" / "modules" / f"{one}.py").exists():
+        raise AlreadyThere(f"config/modules/{one}.py is there already")
+    known = {
+        **names,
+        "before": before,
+        "One": camel(one),
+        "Many": camel(many),
+        "ONE": one.upper(),
+        "path": many.replace("_", "-"),
+        "said": many.replace("_", " "),
+        "said_one": one.replace("_", " "),
+    }
+    templates = _templates()
+    for template, path in paths.items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        text = templates.get_template(f"{template}.txt").render(known)
+        (root / path).write_text(with_sorted_imports(text), encoding="utf-8")
+    return list(paths.values())
+
+
+def singular(many: str) -> str:
+    if many.endswith("ies") and len(many) > 4:
+        return f"{many[:-3]}y"
+    if many.endswith(("sses", "xes", "ches", "shes")):
+        return many[:-2]
+    return many if many.endswith("ss") else many[:-1]
+
+
+def camel(name: str) -> str:
+    return "".join(part.title() for part in name.split("_"))
+
+
+def with_sorted_imports(text: str) -> str:
+    """Where a name stands among imports depends on what it is."""
+    imports = re.compile(r"(?m)(?:^from \S+ import .*\n)+")
+    return imports.sub(
+        lambda block: "".join(sorted(block.group().splitlines(keepends=True), key=_module_of)), text
+    )
+
+
+def _module_of(line: str) -> str:
+    return line.split(" ")[1]
+
+
+def newest_revision(versions: Path) -> str:
+    """The one that no other comes after. Revisions are numbers that count up."""
+    found = [
+        match.group(1)
+        for path in versions.glob("*.py")
+        if (match := re.search(r'^revision: str = "(\d+)"', path.read_text(encoding="utf-8"), re.MULTILINE))
+    ]
+    return max(found, key=int)
+
+
+def _templates() -> Environment:
+    return Environment(
+        loader=FileSystemLoader(Path(__file__).with_name("templates")),
+        undefined=StrictUndefined,
+        autoescape=False,  # noqa: S701 - Python, no page; names are checked
+        variable_start_string="<<",
+        variable_end_string=">>",
+        block_start_string="<%",
+        block_end_string="%>",
+        keep_trailing_newline=True,
+    )

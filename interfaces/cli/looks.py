@@ -1,0 +1,73 @@
+"""What the command line looks like: for people where a terminal is, for programs where none is."""
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Final, NoReturn
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+NOT_DONE: Final = 1
+WRONG: Final = 2
+"""Wrong usage, wrong settings, or no database to work on."""
+FOUND_SOMETHING: Final = 3
+
+
+class Refused(Exception):
+    """A command was not carried out; the text says why, in lines for people."""
+
+    def __init__(self, text: str, code: int = NOT_DONE) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+def say(text: str, style: str = "") -> None:
+    Console(soft_wrap=True, highlight=False).print(Text(text, style))
+
+
+def complain(text: str, code: int) -> NoReturn:
+    Console(stderr=True, soft_wrap=True, highlight=False).print(Text(text, "red"))
+    raise typer.Exit(code)
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """What refuses in the block is told, and becomes the exit code."""
+    try:
+        yield
+    except Refused as refused:
+        complain(str(refused), refused.code)
+
+
+def show(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """A table; without a terminal, lines of fields separated by tabs, headings left out."""
+    console = Console(highlight=False)
+    cells = [["" if value is None else str(value) for value in row] for row in rows]
+    if not console.is_terminal:
+        for row in cells:
+            sys.stdout.write("\t".join(row) + "\n")
+        return
+    table = Table(*headings, box=None, header_style="bold", pad_edge=False)
+    for row in cells:
+        table.add_row(*map(Text, row))
+    console.print(table)
+
+
+def confirm(question: str, *, yes: bool) -> None:
+    """``yes`` was said already, or it is asked for now; whoever says no has changed nothing."""
+    if not yes and not typer.confirm(question):
+        complain("Nothing was changed.", NOT_DONE)
+
+
+@contextmanager
+def progress(what: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar, where a terminal is; what it gives is called with how much is done, of how much."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

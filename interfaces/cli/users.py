@@ -1,0 +1,97 @@
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from typing import Annotated
+
+import typer
+from attrs import frozen
+
+from domain.account import Account
+from domain.session import Session
+from interfaces.cli.looks import confirm, say, show, told
+
+Email = Annotated[str, typer.Argument(help="The e-mail address of the account.", show_default=False)]
+
+
+@frozen(kw_only=True)
+class Users:
+    """What can be done to accounts. Each raises `Refused` where it was not done."""
+
+    create: Callable[[str, str], str]
+    """E-mail and password; answers with the account's id."""
+    all: Callable[[], Iterable[Account]]
+    disable: Callable[[str, bool], int]
+    """False lets the owner in again. How many sessions ended."""
+    sessions: Callable[[str], Sequence[Session]]
+
+
+def user_commands(users: Users) -> typer.Typer:
+    line = typer.Typer(no_args_is_help=True, help="Accounts: make one, see who is there, keep somebody out.")
+
+    @line.command()
+    def create(
+        email: Email,
+        *,
+        password_stdin: Annotated[
+            bool, typer.Option("--password-stdin", help="Read the password from standard input.")
+        ] = False,
+    ) -> None:
+        """Make an account that needs no letter. Asks for the password, which no option takes: others can read those."""
+        with told():
+            if password_stdin:
+                password = sys.stdin.readline().rstrip("\n")
+            else:
+                password = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
+            say(f"{email} is made: account {users.create(email, password)}.", "green")
+
+    @line.command("list")
+    def list_() -> None:
+        """Everybody, by address."""
+        with told():
+            rows = [
+                (each.email.text, _state(each), f"{each.created_at:%Y-%m-%d}", each.id)
+                for each in users.all()
+            ]
+            show(("e-mail", "state", "since", "account"), rows)
+
+    @line.command()
+    def disable(
+        email: Email, *, yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False
+    ) -> None:
+        """Keep somebody out: all sessions end, none begins. What they said stays."""
+        with told():
+            confirm(f"Sign {email} out everywhere and keep them out?", yes=yes)
+            say(f"{email} is kept out; {users.disable(email, True)} sessions ended.", "green")
+
+    @line.command()
+    def enable(email: Email) -> None:
+        """Let somebody in again who was kept out."""
+        with told():
+            users.disable(email, False)
+            say(f"{email} may sign in.", "green")
+
+    @line.command()
+    def sessions(email: Email) -> None:
+        """Where somebody is signed in."""
+        with told():
+            show(
+                ("session", "fingerprint", "since", "last used", "address", "program"),
+                [
+                    (
+                        each.id,
+                        each.fingerprint.text,
+                        f"{each.created_at:%Y-%m-%d %H:%M}",
+                        f"{each.last_used_at:%Y-%m-%d %H:%M}",
+                        each.origin.address,
+                        each.origin.user_agent,
+                    )
+                    for each in users.sessions(email)
+                ],
+            )
+
+    return line
+
+
+def _state(account: Account) -> str:
+    if account.disabled_at is not None:
+        return "disabled"
+    return "confirmed" if account.is_confirmed else "unconfirmed"

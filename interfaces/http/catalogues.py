@@ -1,0 +1,69 @@
+from attrs import frozen
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from application.messenger import Messenger
+from domain.catalogue import NAME, CatalogueNotFound, Language
+from interfaces.http.authentication import actor_of
+from interfaces.http.envelope import success
+from interfaces.http.options import HttpOptions
+from interfaces.http.routes import Endpoint
+from interfaces.wire import codec
+
+
+@frozen
+class Catalogues:
+    """Reference lists, to whoever is signed in. In Russian; in English to those who prefer it, where there is English."""
+
+    messenger: Messenger
+    options: HttpOptions
+
+    def routes(self) -> list[Endpoint]:
+        at = f"{self.options.prefix}/catalogues/"
+        return [Endpoint("GET", at, self.read_all), Endpoint("GET", at + "{name}/", self.read)]
+
+    async def read_all(self, request: Request) -> Response:
+        await actor_of(request, self.messenger)
+        return _shown(codec.entries_json(await self.messenger.list_catalogues(), _language(request)))
+
+    async def read(self, request: Request) -> Response:
+        await actor_of(request, self.messenger)
+        name = request.path_params["name"]
+        if not NAME.fullmatch(name):
+            raise HTTPException(404)
+        try:
+            catalogue = await self.messenger.get_catalogue(name)
+        except CatalogueNotFound:
+            # in the original each list is a route of its own, and others are unknown paths
+            raise HTTPException(404) from None
+        return _shown(codec.entries_json(catalogue.entries, _language(request)))
+
+
+def _shown(entries: object) -> Response:
+    return success(entries, {"Vary": "Accept-Language"})
+
+
+def _language(request: Request) -> Language:
+    """
+    English to whoever prefers it to Russian. Quality values alone decide between the two; what else is asked for has no
+    translation, and who asks for nothing gets the original's Russian.
+    """
+    wanted = {Language.RUSSIAN: 0.0, Language.ENGLISH: 0.0}
+    for part in request.headers.get("accept-language", "").split(","):
+        tag, _, parameter = part.partition(";")
+        language = tag.strip().lower().partition("-")[0]
+        if language in {"ru", "en"}:
+            name = Language(language)
+            wanted[name] = max(wanted[name], _quality(parameter))
+    return Language.ENGLISH if wanted[Language.ENGLISH] > wanted[Language.RUSSIAN] else Language.RUSSIAN
+
+
+def _quality(parameter: str) -> float:
+    name, _, value = parameter.partition("=")
+    if name.strip() != "q":
+        return 1.0
+    try:
+        return min(max(float(value), 0.0), 1.0)
+    except ValueError:
+        return 0.0

@@ -1,0 +1,66 @@
+"""Counting requests, and showing the figures to whoever has the token."""
+
+import asyncio
+from collections.abc import Callable
+from hmac import compare_digest
+from typing import Final
+
+from attrs import frozen
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from application.ports.meter import Meter
+from interfaces.http.authentication import find_bearer
+from interfaces.http.middleware import CLIENT_LEFT
+from interfaces.http.options import HttpOptions
+from interfaces.http.routes import Endpoint
+
+UNMATCHED: Final = "none"
+"""The route of what matches none: paths that clients make up would be series without end."""
+
+
+@frozen
+class Metered:
+    app: ASGIApp
+    meter: Meter
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        status = CLIENT_LEFT
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+
+        async def noting(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self.app(scope, receive, noting)
+        finally:
+            route = getattr(scope.get("route"), "path", UNMATCHED)
+            self.meter.answered(scope["method"], route, status, loop.time() - began)
+
+
+@frozen
+class Metrics:
+    """``/metrics`` on the messenger's own port: for scrapers that present the token as a bearer token."""
+
+    text: Callable[[], bytes]
+    media_type: str
+    token: str
+    options: HttpOptions
+
+    def routes(self) -> list[Endpoint]:
+        return [Endpoint("GET", f"{self.options.prefix}/metrics", self.show)]
+
+    async def show(self, request: Request) -> Response:
+        presented = find_bearer(request.headers)
+        if presented is None or not compare_digest(presented.encode(), self.token.encode()):
+            raise HTTPException(401, headers={"WWW-Authenticate": "Bearer"})
+        return Response(self.text(), media_type=self.media_type)

@@ -1,0 +1,187 @@
+"""
+Dockerfile and docker-compose.yml, as far as they can be held to the rest without an engine: what they name is there, what
+the program needs is in the image, nobody has root's rights, and the settings are settings.
+"""
+
+import json
+import re
+import shlex
+from collections.abc import Iterator
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from attrs import frozen
+
+from config.settings import load, names
+
+ROOT = Path(__file__).resolve().parents[2]
+LAYERS = {"domain", "application", "infrastructure", "interfaces", "config"}
+
+
+@frozen
+class Step:
+    word: str
+    rest: str
+
+    @property
+    def words(self) -> list[str]:
+        return json.loads(self.rest) if self.rest.startswith("[") else shlex.split(self.rest)
+
+
+def steps(text: str) -> list[Step]:
+    """Comments left out, continued lines joined."""
+    lines = [line for line in text.splitlines() if not line.lstrip().startswith("#")]
+    joined = re.sub(r"\s*\\\n\s*", " ", "\n".join(lines))
+    return [Step(*line.split(None, 1)) for line in joined.splitlines() if line.strip()]
+
+
+def last_stage(all_steps: list[Step]) -> list[Step]:
+    begins = max(number for number, step in enumerate(all_steps) if step.word == "FROM")
+    return all_steps[begins:]
+
+
+def sent(ignore: str, path: str) -> bool:
+    """Whether .dockerignore lets a path go to the engine: the last line that matches it or a folder of it decides."""
+    verdict = True
+    for line in ignore.splitlines():
+        pattern = line.strip()
+        if pattern and not pattern.startswith("#"):
+            parents = [path, *map(str, Path(path).parents)]
+            if any(fnmatch(each, pattern.lstrip("!")) for each in parents if each != "."):
+                verdict = pattern.startswith("!")
+    return verdict
+
+
+@pytest.fixture(scope="module")
+def image() -> list[Step]:
+    return steps((ROOT / "Dockerfile").read_text())
+
+
+@pytest.fixture(scope="module")
+def compose() -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+    return found
+
+
+def copied(of: list[Step]) -> Iterator[str]:
+    for step in of:
+        if step.word == "COPY" and not step.rest.startswith("--from"):
+            yield from step.words[:-1]
+
+
+class TestImage:
+    def test_what_is_copied_is_there_and_is_sent(self, image: list[Step]) -> None:
+        ignore = (ROOT / ".dockerignore").read_text()
+        sources = list(copied(image))
+        assert len(sources) >= 8
+        assert [source for source in sources if not (ROOT / source).exists()] == []
+        assert [source for source in sources if not sent(ignore, source)] == []
+        for private in (
+            ".env",
+            ".git/config",
+            "var/secrets/jwt_secret_key",
+            "tests/world.py",
+            ".venv/pyvenv.cfg",
+        ):
+            assert not sent(ignore, private), private
+
+    def test_everything_that_runs_is_in_it(self, image: list[Step]) -> None:
+        assert set(copied(last_stage(image))) >= LAYERS
+        assert "tests" not in set(copied(image))
+
+    def test_it_holds_exactly_what_is_pinned(self, image: list[Step]) -> None:
+        installs = [step.rest for step in image if step.word == "RUN" and "pip" in step.rest]
+        packages, own = installs
+        assert "--require-hashes" in packages
+        assert "requirements/run.txt" in packages
+        assert "dev.txt" not in packages
+        assert {"--no-deps", "--no-index", "--no-build-isolation"} <= set(own.split())
+
+    def test_bases_are_slim_and_of_one_python(self, image: list[Step]) -> None:
+        bases = {step.words[0] for step in image if step.word == "FROM"}
+        (base,) = bases
+        assert re.fullmatch(r"python:3\.1[1-4]-slim-\w+", base)
+
+    def test_nobody_has_roots_rights(self, image: list[Step]) -> None:
+        stage = last_stage(image)
+        words = [step.word for step in stage]
+        (user,) = (step.rest for step in stage if step.word == "USER")
+        assert user not in {"root", "0"}
+        assert words.index("USER") < words.index("ENTRYPOINT")
+        assert "RUN" not in words[words.index("USER") :]
+        assert any(f" {user}" in step.rest for step in stage if step.word == "RUN" and "useradd" in step.rest)
+
+    def test_it_starts_the_messenger_and_asks_how_it_is(self, image: list[Step]) -> None:
+        by_word = {step.word: step for step in last_stage(image)}
+        assert (by_word["ENTRYPOINT"].words, by_word["CMD"].words) == (["messenger"], ["serve"])
+        assert by_word["STOPSIGNAL"].rest == "SIGTERM"
+        _, _, command = by_word["HEALTHCHECK"].rest.partition("CMD ")
+        program, flag, module = json.loads(command)
+        assert (program, flag) == ("python", "-m")
+        assert (ROOT / Path(*module.split("."))).with_suffix(".py").is_file()
+
+    def test_what_it_sets_are_settings(self, image: list[Step]) -> None:
+        (env,) = (step for step in image if step.word == "ENV")
+        own = {word.partition("=")[0] for word in env.words} - {
+            "PATH",
+            "PYTHONDONTWRITEBYTECODE",
+            "PYTHONUNBUFFERED",
+        }
+        assert own
+        assert own <= set(names())
+
+
+class TestCompose:
+    def test_the_messenger_its_database_and_a_mail_sink(self, compose: dict[str, Any]) -> None:
+        assert compose["services"].keys() == {"messenger", "database", "mail"}
+        assert compose["services"]["messenger"]["build"] == {"context": "."}
+        assert re.fullmatch(r"postgres:1[5-9]-\w+", compose["services"]["database"]["image"])
+        needs = compose["services"]["messenger"]["depends_on"]
+        assert needs["database"] == {"condition": "service_healthy"}
+        assert "pg_isready" in str(compose["services"]["database"]["healthcheck"]["test"])
+
+    def test_its_settings_are_settings_and_hold_together(
+        self, compose: dict[str, Any], tmp_path: Path
+    ) -> None:
+        given: dict[str, str] = compose["services"]["messenger"]["environment"]
+        assert given.keys() <= set(names())
+        filled = {name: re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", value) for name, value in given.items()}
+        settings = load(filled | {"VAR_DIR": str(tmp_path)}, tmp_path / "no.env")
+        assert settings.database.url is not None
+        assert "@database:5432/messenger" in settings.database.url
+        assert settings.mail.server == "mail"
+        assert "catalogues" in settings.modules.wanted
+
+    def test_nothing_listens_beyond_this_machine(self, compose: dict[str, Any]) -> None:
+        published = [port for service in compose["services"].values() for port in service.get("ports", ())]
+        assert published
+        assert all(port.startswith("127.0.0.1:") for port in published)
+
+    def test_what_is_kept_is_kept_in_volumes_that_are_declared(self, compose: dict[str, Any]) -> None:
+        used = {
+            volume.partition(":")[0]
+            for service in compose["services"].values()
+            for volume in service.get("volumes", ())
+        }
+        assert used == set(compose["volumes"])
+
+    def test_the_messenger_has_no_more_rights_than_it_needs(self, compose: dict[str, Any]) -> None:
+        service = compose["services"]["messenger"]
+        assert (service["read_only"], service["cap_drop"]) == (True, ["ALL"])
+        assert "no-new-privileges:true" in service["security_opt"]
+
+
+def test_sees_what_is_wrong() -> None:
+    seen = steps("FROM a\n# USER x\nRUN one \\\n    && two\nCOPY a b c/\n")
+    assert [(step.word, step.rest) for step in seen] == [
+        ("FROM", "a"),
+        ("RUN", "one && two"),
+        ("COPY", "a b c/"),
+    ]
+    assert list(copied(seen)) == ["a", "b"]
+    assert not sent("*\n!domain\n", ".env")
+    assert sent("*\n!domain\n", "domain/chat.py")
+    assert not sent("*\n!domain\n**/*.pyc\n", "domain/a.pyc")

@@ -1,0 +1,58 @@
+"""What every storage of reference lists promises."""
+
+import asyncio
+
+import pytest
+
+from application.catalogues.fill import SHIPPED, FillCataloguesHandler
+from application.ports.catalogues import Catalogues
+from domain.catalogue import Catalogue, CatalogueNotFound, Entry
+from tests.storages import Storage
+
+
+@pytest.fixture
+def catalogues(storage: Storage) -> Catalogues:
+    return storage.catalogues
+
+
+def made(name: str, *keys: str, value: str = "v") -> Catalogue:
+    entries = tuple(Entry(key=key, value=f"{value} {key}", english=f"e {key}") for key in keys)
+    return Catalogue(name=name, title=f"Т {name}", english_title=f"T {name}", entries=entries)
+
+
+async def test_there_are_none_at_first(catalogues: Catalogues) -> None:
+    assert list(await catalogues.headings()) == []
+    with pytest.raises(CatalogueNotFound):
+        await catalogues.get("test")
+
+
+async def test_what_is_kept_is_there_in_its_order(catalogues: Catalogues) -> None:
+    kept = [made("zoo", "z", "a", "m"), made("ape"), Catalogue(name="bee", title="Б", entries=())]
+    await catalogues.keep(kept)
+    assert list(await catalogues.headings()) == [each.heading for each in kept]
+    assert [await catalogues.get(each.name) for each in kept] == kept
+
+
+async def test_what_is_kept_again_is_as_it_was_given_last(catalogues: Catalogues) -> None:
+    await catalogues.keep([made("zoo", "a", "b", "c"), made("ape", "x")])
+    last = [made("ape", "y"), made("zoo", "c", "d", "a", value="w")]
+    await catalogues.keep(last)
+    assert [await catalogues.get(each.name) for each in last] == last
+    assert [heading.key for heading in await catalogues.headings()] == ["ape", "zoo"]
+
+
+async def test_others_stay_behind(catalogues: Catalogues) -> None:
+    mine = made("mine", "k")
+    await catalogues.keep([mine])
+    for _ in range(2):
+        await catalogues.keep([made("a", "k"), made("b", "k")])
+    assert [heading.key for heading in await catalogues.headings()] == ["a", "b", "mine"]
+    assert await catalogues.get("mine") == mine
+
+
+async def test_nodes_that_start_together_fill_once(catalogues: Catalogues) -> None:
+    fill = FillCataloguesHandler(catalogues=catalogues)
+    await asyncio.gather(*(fill() for _ in range(8)))
+    await fill()
+    assert list(await catalogues.headings()) == [each.heading for each in SHIPPED]
+    assert [await catalogues.get(each.name) for each in SHIPPED] == list(SHIPPED)

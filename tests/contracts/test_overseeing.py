@@ -1,0 +1,107 @@
+"""What an operator does to accounts, on every storage."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from application.accounts.create_account import CreateAccount, CreateAccountHandler
+from application.accounts.disable_account import DisableAccount, DisableAccountHandler
+from application.accounts.oversee import PAGE, ListAccountsHandler, ListSessionsOfHandler
+from application.errors import NotAuthenticated
+from application.ports.storage import Begin
+from domain.account import Account, AccountNotFound, Email, EmailTaken, Password
+from domain.events import SessionEnd, SessionEnded
+from tests.accounts_world import PASSWORD, START, AccountsWorld, accounts_world
+
+
+@pytest.fixture
+async def people(begin: Begin, tmp_path: Path) -> AsyncIterator[AccountsWorld]:
+    async with accounts_world(begin, tmp_path) as world:
+        yield world
+
+
+def creating(people: AccountsWorld) -> CreateAccountHandler:
+    return CreateAccountHandler(
+        begin=people.begin, clock=people.clock, ids=people.ids, passwords=people.passwords, rule=people.rule
+    )
+
+
+def disabling(people: AccountsWorld) -> DisableAccountHandler:
+    return DisableAccountHandler(begin=people.begin, clock=people.clock, updates=people.updates)
+
+
+async def test_whoever_is_created_signs_in_and_gets_no_letter(people: AccountsWorld) -> None:
+    command = CreateAccount(email=Email("One@example.com"), password=Password(PASSWORD))
+    account_id = await creating(people)(command)
+    actor = await people.actor(await people.sign_in_as("one@example.com"))
+    assert (actor.account_id, actor.email) == (account_id, "One@example.com")
+    assert not await people.deliver()
+    assert people.links == []
+    with pytest.raises(EmailTaken):
+        await creating(people)(CreateAccount(email=Email("ONE@example.com"), password=Password(PASSWORD)))
+
+
+async def test_whoever_is_disabled_is_out_and_stays_out(people: AccountsWorld) -> None:
+    first = await people.join("one@example.com")
+    second = await people.sign_in_as("one@example.com", device="second")
+    other = await people.join("two@example.com")
+    people.published.clear()
+    assert await disabling(people)(DisableAccount(email=Email("ONE@example.com"))) == 2
+    told = [event for event in people.published if isinstance(event, SessionEnded)]
+    assert {event.session_id for event in told} == {first.session_id, second.session_id}
+    assert {event.reason for event in told} == {SessionEnd.DISABLED}
+    for signed_in, device in ((first, "first"), (second, "second")):
+        with pytest.raises(NotAuthenticated):
+            await people.actor(signed_in)
+        with pytest.raises(NotAuthenticated):
+            await people.refresh_with(signed_in.refresh_token, device)
+    with pytest.raises(NotAuthenticated) as refused:
+        await people.sign_in_as("one@example.com")
+    assert refused.value.reason == "credentials_invalid"
+    await people.actor(other)
+
+
+async def test_whoever_waits_for_confirmation_is_out_too(people: AccountsWorld) -> None:
+    await people.sign_up_as("one@example.com")
+    token = await people.mailed_token()
+    await disabling(people)(DisableAccount(email=Email("one@example.com")))
+    with pytest.raises(NotAuthenticated):
+        await people.confirm(token)
+    # what was refused left no trace: once they are let in, the letter still does what it says
+    await disabling(people)(DisableAccount(email=Email("one@example.com"), disable=False))
+    await people.confirm(token)
+
+
+async def test_whoever_is_let_in_again_signs_in_anew(people: AccountsWorld) -> None:
+    before = await people.join("one@example.com")
+    await disabling(people)(DisableAccount(email=Email("one@example.com")))
+    assert await disabling(people)(DisableAccount(email=Email("one@example.com"), disable=False)) == 0
+    with pytest.raises(NotAuthenticated):
+        await people.actor(before)
+    await people.actor(await people.sign_in_as("one@example.com"))
+
+
+async def test_nobody_is_not_found(people: AccountsWorld) -> None:
+    with pytest.raises(AccountNotFound):
+        await disabling(people)(DisableAccount(email=Email("nobody@example.com")))
+    with pytest.raises(AccountNotFound):
+        await ListSessionsOfHandler(begin=people.begin)(Email("nobody@example.com"))
+
+
+async def test_everybody_is_listed_by_address_whatever_its_case(people: AccountsWorld) -> None:
+    addresses = [f"{letter}{number:03}@example.com" for number in range(PAGE // 2 + 2) for letter in "Ba"]
+    async with people.begin() as work:
+        for address in addresses:
+            await work.accounts.add(Account(id=people.ids.account(), email=Email(address), created_at=START))
+    listed = [account.email.text async for account in ListAccountsHandler(begin=people.begin)()]
+    assert listed == sorted(addresses, key=str.lower)
+
+
+async def test_sessions_are_those_that_live(people: AccountsWorld) -> None:
+    await people.join("one@example.com")
+    await people.sign_in_as("one@example.com", device="second")
+    again = await people.sign_in_as("one@example.com", device="first")
+    found = await ListSessionsOfHandler(begin=people.begin)(Email("one@example.com"))
+    assert sorted(session.fingerprint.text for session in found) == ["first", "second"]
+    assert again.session_id in {session.id for session in found}

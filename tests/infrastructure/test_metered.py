@@ -1,0 +1,137 @@
+"""Measuring changes nothing but the figures."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import pytest
+from attrs import Factory, define
+from dependency_injector.providers import Object
+
+from application.errors import OutcomeUnknown, Unavailable
+from application.ports.mailer import NotDelivered
+from application.ports.meter import Unmetered
+from application.ports.updates import Update
+from config.container import Application, MemoryAdapters
+from domain.notification import Letter
+from infrastructure.memory.storage import MemoryStorage
+from infrastructure.metered import MeteredMailer, metered_listener, metered_posting, metered_use
+from tests.strategies import START
+from tests.world import SETTINGS, TickingClock, World
+
+
+@define
+class Notes(Unmetered):
+    batches: list[tuple[int, float]] = Factory(list)
+    commits: list[float] = Factory(list)
+    telling: list[float] = Factory(list)
+    letters: list[str] = Factory(list)
+    looks: list[None] = Factory(list)
+
+    def carried_out(self, commands: int, seconds: float) -> None:
+        self.batches.append((commands, seconds))
+
+    def committed(self, seconds: float) -> None:
+        self.commits.append(seconds)
+
+    def told(self, seconds: float) -> None:
+        self.telling.append(seconds)
+
+    def letter(self, outcome: str) -> None:
+        self.letters.append(outcome)
+
+    def looked(self) -> None:
+        self.looks.append(None)
+
+
+async def test_a_batch_is_counted_when_it_was_carried_out() -> None:
+    notes = Notes()
+
+    async def use(asked: Sequence[int]) -> list[int]:
+        await asyncio.sleep(0.01)
+        if asked[0] < 0:
+            raise Unavailable
+        return [2 * each for each in asked]
+
+    metered = metered_use(use, notes)
+    assert await metered([1, 2, 3]) == [2, 4, 6]
+    with pytest.raises(Unavailable):
+        await metered([-1])
+    ((size, seconds),) = notes.batches
+    assert size == 3
+    assert 0.009 < seconds < 1
+
+
+async def test_only_the_commit_is_the_commit_and_a_failed_one_is_none() -> None:
+    notes, storage = Notes(), MemoryStorage()
+
+    @asynccontextmanager
+    async def slowly() -> AsyncIterator[object]:
+        async with storage.begin_posting() as posting:
+            yield posting
+            await asyncio.sleep(0.02)
+
+    async with metered_posting(slowly, notes)():  # type: ignore[arg-type]  # nobody posts
+        await asyncio.sleep(0.05)
+    (seconds,) = notes.commits
+    assert 0.019 < seconds < 0.05
+
+    @asynccontextmanager
+    async def unknown() -> AsyncIterator[object]:
+        async with storage.begin_posting() as posting:
+            yield posting
+            raise OutcomeUnknown
+
+    with pytest.raises(OutcomeUnknown):
+        async with metered_posting(unknown, notes)():  # type: ignore[arg-type]  # as above
+            pass
+    with pytest.raises(KeyError):
+        async with metered_posting(slowly, notes)():  # type: ignore[arg-type]  # as above
+            raise KeyError
+    assert len(notes.commits) == 1
+
+
+def test_listeners_hear_what_they_heard() -> None:
+    notes = Notes()
+    heard: list[Sequence[Update]] = []
+    metered_listener(heard.append, notes)([])
+    assert heard == [[]]
+    assert len(notes.telling) == 1
+
+
+@pytest.mark.parametrize(
+    ("failure", "outcome"),
+    [(None, "sent"), (NotDelivered("down"), "failed"), (NotDelivered("nobody", for_good=True), "error")],
+)
+async def test_letters_by_outcome(failure: NotDelivered | None, outcome: str) -> None:
+    notes = Notes()
+
+    class Mailer:
+        async def send(self, letter: Letter, token: str | None) -> None:
+            if failure:
+                raise failure
+
+    mailer, letter = MeteredMailer(Mailer(), notes), object()
+    if failure:
+        with pytest.raises(NotDelivered) as raised:
+            await mailer.send(letter, "")  # type: ignore[arg-type]  # nobody looks at it
+        assert raised.value is failure
+    else:
+        await mailer.send(letter, "")  # type: ignore[arg-type]  # as above
+    assert notes.letters == [outcome]
+
+
+async def test_a_whole_messenger_is_measured() -> None:
+    notes = Notes()
+    adapters = MemoryAdapters(settings=SETTINGS, clock=Object(TickingClock(START)))
+    here = World(Application(adapters=adapters, meter=Object(notes)))
+    running = asyncio.create_task(here.application.posting().run())
+    ann = await here.actor("Ann")
+    chat_id = await here.chat(ann)
+    await here.say(ann, chat_id, "Hello")
+    await here.messenger.changes.since(await here.messenger.changes.now())
+    await here.application.posting().close()
+    await running
+    here.application.passwords().close()
+    assert [size for size, _ in notes.batches] == [1]
+    assert (len(notes.commits), len(notes.looks)) == (1, 2)

@@ -1,0 +1,278 @@
+"""The command line as people use it: real processes on a folder of their own."""
+
+import asyncio
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from email import policy
+from email.message import EmailMessage
+from email.parser import BytesParser
+from pathlib import Path
+
+import httpx
+import pytest
+from attrs import define, field
+
+from tests.infrastructure.smtp.sink import Sink, serving
+from tests.system.server import Server
+
+ROOT = Path(__file__).resolve().parents[2]
+
+PASSWORD = "Correct-Horse"
+
+
+@define
+class Line:
+    """Runs `messenger` in a folder and keeps nothing of our own environment."""
+
+    folder: Path
+    settings: dict[str, str] = field(factory=dict)
+
+    def __call__(self, *words: str, says: str = "", **settings: str) -> subprocess.CompletedProcess[str]:
+        kept = {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR") if name in os.environ}
+        return subprocess.run(
+            [sys.executable, "-m", "config.main", *words],
+            cwd=self.folder,
+            env={**kept, "PYTHONPATH": str(ROOT), "ENVIRONMENT": "LOCAL", **self.settings, **settings},
+            input=says,
+            text=True,
+            capture_output=True,
+            timeout=120,
+            check=False,
+        )
+
+
+@pytest.fixture
+def line(tmp_path: Path) -> Line:
+    return Line(tmp_path)
+
+
+def fields(output: str) -> list[list[str]]:
+    return [row.split("\t") for row in output.splitlines()]
+
+
+def done(ran: subprocess.CompletedProcess[str], code: int = 0) -> str:
+    assert ran.returncode == code, (ran.stdout, ran.stderr)
+    assert "Traceback" not in ran.stderr
+    return ran.stdout if code == 0 else ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "names"),
+    [
+        ((), ("serve", "db", "user", "module", "mail", "settings")),
+        (("db",), ("create", "migrate", "fill", "drop", "reset", "check", "adopt")),
+        (("user",), ("create", "list", "disable", "enable", "sessions")),
+        (("module",), ("create",)),
+        (("mail",), ("try",)),
+        (("db", "check"), ("--repair",)),
+    ],
+)
+def test_help_names_everything(line: Line, words: Sequence[str], names: Sequence[str]) -> None:
+    ran = line(*words, "--help")
+    shown = done(ran)
+    assert [name for name in names if not re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", shown)] == []
+    assert list(line.folder.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "words", [("nonsense",), ("db", "nonsense"), ("db", "check", "--nonsense"), ("user", "create")]
+)
+def test_wrong_usage_is_2(line: Line, words: Sequence[str]) -> None:
+    done(line(*words), 2)
+    assert list(line.folder.iterdir()) == []
+
+
+def test_wrong_settings_are_told_a_line_each(line: Line) -> None:
+    for words in (("db", "migrate"), ("user", "list"), ("mail", "try", "a@example.com"), ("settings",)):
+        ran = line(*words, API_SERVICE_PORT="many", WS_AUTH_SECONDS="no")
+        assert done(ran, 2).splitlines() == [
+            "API_SERVICE_PORT is 'many': expected a whole number from 1 to 65535",
+            "WS_AUTH_SECONDS is 'no': expected seconds from 0.1 to 300",
+        ]
+
+
+def test_a_database_from_its_making_to_its_end(line: Line) -> None:
+    assert "is made" in done(line("db", "create"))
+    assert "was there already" in done(line("db", "create"))
+    assert re.search(r"from nothing to \d{4}", done(line("db", "migrate")))
+    assert "already at" in done(line("db", "migrate"))
+    for _ in range(2):
+        assert "has its examples" in done(line("db", "fill"))
+    assert "Everything is as it should be" in done(line("db", "check"))
+    users = {row[0]: row[1] for row in fields(done(line("user", "list")))}
+    assert users["user1@example.com"] == "confirmed"
+    assert len(users) == 5
+
+    for words in (("db", "drop"), ("db", "reset"), ("db", "adopt"), ("user", "disable", "user1@example.com")):
+        refused = line(*words, says="n\n")
+        assert refused.returncode == 1
+        assert "?" in refused.stdout
+        done(line(*words), 1)  # nobody there to answer
+    assert len(fields(done(line("user", "list")))) == 5
+
+    assert "is adopted: generation" in done(line("db", "adopt", "--yes"))
+    assert "is new, at" in done(line("db", "reset", "--yes"))
+    assert len(fields(done(line("user", "list")))) == 5
+    assert "is removed" in done(line("db", "drop", says="y\n"))
+    assert "is new" in done(line("db", "reset", "-y", ENVIRONMENT="LOCAL"))
+
+
+def test_examples_stay_out_of_real_databases(line: Line) -> None:
+    real = {
+        "ENVIRONMENT": "DEV",
+        "JWT_SECRET_KEY": "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6",
+        "MAIL_SERVER": "localhost",
+        "MAIL_FROM_EMAIL": "a@example.com",
+    }
+    assert "LOCAL" in done(line("db", "fill", **real), 1)
+    done(line("db", "reset", "--yes", **real))
+    assert done(line("user", "list", **real)) == ""
+
+
+def test_what_is_wrong_is_found_set_right_and_told_by_the_exit_code(
+    line: Line, make_server: Callable[..., Server]
+) -> None:
+    server = make_server(line.folder)
+    server.start()
+    with server.database() as connection:
+        connection.execute("UPDATE reading SET less = less - 1")
+    # beside the messenger that runs on it
+    found = line("db", "check")
+    assert found.returncode == 3
+    assert "what is unread is counted wrong" in found.stdout
+    assert "--repair sets" in found.stderr
+    repaired = line("db", "check", "--repair")
+    assert "Everything is as it should be" in done(repaired)
+    assert "what is unread is counted wrong" in repaired.stdout
+    assert "Set right" not in done(line("db", "check"))
+    assert server.process is not None
+    assert server.process.poll() is None
+
+
+class TestUsers:
+    def test_who_is_made_signs_in_and_who_is_kept_out_does_not(
+        self, line: Line, make_server: Callable[..., Server]
+    ) -> None:
+        server = make_server(line.folder)
+        server.start()
+        created = done(line("user", "create", "new@example.com", "--password-stdin", says=f"{PASSWORD}\n"))
+        assert "new@example.com is made: account" in created
+        sign_in = {"email": "new@example.com", "password": PASSWORD, "fingerprint": "laptop"}
+        with httpx.Client(base_url=server.url) as http:
+            token = http.post("/accounts/sign-in/", json=sign_in).json()["data"]["accessToken"]
+            http.headers["Authorization"] = f"Bearer {token}"
+            assert http.get("/accounts/me/").status_code == 200
+            ((_, fingerprint, _, _, address, program),) = fields(
+                done(line("user", "sessions", "NEW@example.com"))
+            )
+            assert (fingerprint, address) == ("laptop", "127.0.0.1")
+            assert program.startswith("python-httpx")
+            assert "1 sessions ended" in done(line("user", "disable", "new@example.com", "--yes"))
+            assert http.get("/accounts/me/").status_code == 401
+            assert http.post("/accounts/sign-in/", json=sign_in).status_code == 401
+            states = {row[0]: row[1] for row in fields(done(line("user", "list")))}
+            assert states["new@example.com"] == "disabled"
+            done(line("user", "enable", "new@example.com"))
+            assert http.post("/accounts/sign-in/", json=sign_in).status_code == 200
+        assert PASSWORD not in server.log()
+
+    @pytest.mark.parametrize(
+        ("email", "password", "told"),
+        [
+            ("user1@example.com", PASSWORD, "Somebody has this address already."),
+            ("nobody", PASSWORD, "This is no e-mail address."),
+            ("new@example.com", "weak", "The password is too weak"),
+        ],
+    )
+    def test_what_cannot_be(self, line: Line, email: str, password: str, told: str) -> None:
+        done(line("db", "reset", "--yes"))
+        assert told in done(line("user", "create", email, "--password-stdin", says=f"{password}\n"), 1)
+
+    def test_before_there_are_tables(self, line: Line) -> None:
+        for words in (("user", "list"), ("db", "check"), ("db", "adopt", "-y")):
+            assert "run `messenger db migrate` first" in done(line(*words), 2)
+
+    def test_nobody(self, line: Line) -> None:
+        done(line("db", "migrate"))
+        for words in (("disable", "nobody@example.com", "-y"), ("sessions", "nobody@example.com")):
+            assert "Nobody has this address." in done(line("user", *words), 1)
+
+
+class TestMail:
+    def test_without_a_server_it_is_a_file(self, line: Line) -> None:
+        assert str(line.folder / "var" / "mail") in done(line("mail", "try", "ann@example.com"))
+        (letter,) = (line.folder / "var" / "mail").iterdir()
+        assert "ann@example.com" in letter.read_text()
+
+    def test_a_server_that_is_not_there(self, line: Line, unused_tcp_port: int) -> None:
+        ran = line(
+            "mail",
+            "try",
+            "ann@example.com",
+            MAIL_SERVER="127.0.0.1",
+            MAIL_PORT=str(unused_tcp_port),
+            MAIL_SECURITY="none",
+            MAIL_FROM_EMAIL="messenger@example.com",
+        )
+        assert done(ran, 1).startswith("Not sent: ")
+
+    async def test_a_server_gets_it(self, line: Line) -> None:
+        async with serving(Sink()) as sink:
+            settings = {
+                "MAIL_SERVER": "127.0.0.1",
+                "MAIL_PORT": str(sink.port),
+                "MAIL_SECURITY": "none",
+                "MAIL_FROM_EMAIL": "messenger@example.com",
+            }
+            ran = await asyncio.to_thread(line, "mail", "try", "ann@example.com", **settings)
+        assert "Sent to ann@example.com" in done(ran)
+        (mail,) = sink.mails
+        assert (mail.mail_from, mail.rcpt_tos) == ("messenger@example.com", ["ann@example.com"])
+        assert isinstance(mail.content, bytes)
+        assert (
+            "trial letter"
+            in BytesParser(EmailMessage, policy=policy.default).parsebytes(mail.content)["Subject"]
+        )
+
+
+class TestSettings:
+    def test_what_is_in_force_and_from_where(self, line: Line) -> None:
+        (line.folder / ".env").write_text("API_SERVICE_PORT=9000\nMETRICS_TOKEN=hunter2hunter2hunter2\n")
+        shown = done(line("settings", LOG_LEVEL="ERROR"))
+        rows = {row[0]: row[1:] for row in fields(shown)}
+        assert rows["API_SERVICE_PORT"] == ["9000", ".env"]
+        assert rows["LOG_LEVEL"] == ["ERROR", "environment"]
+        assert rows["METRICS_TOKEN"] == ["(set)", ".env"]
+        assert "hunter2" not in shown
+        assert [path.name for path in line.folder.iterdir()] == [".env"]
+
+
+def test_a_terminal_gets_colours_and_a_pipe_gets_fields(line: Line) -> None:
+    done(line("db", "reset", "--yes"))
+    piped = line("user", "list")
+    assert "\x1b" not in piped.stdout + piped.stderr
+    forced = line("db", "check", FORCE_COLOR="1", TERM="xterm")
+    assert "\x1b[32m" in done(forced)
+
+
+def test_a_restored_database_is_refused_until_it_is_adopted(
+    line: Line, make_server: Callable[..., Server]
+) -> None:
+    server = make_server(line.folder)
+    server.start()
+    with server.database() as connection:
+        connection.execute("UPDATE origin SET home = 'elsewhere'")
+    server.interrupt()
+    server.launch()
+    assert server.process is not None
+    assert server.process.wait(60) == 2
+    (told,) = [text for text in server.log().splitlines() if "messenger db adopt" in text]
+    assert told.startswith("this database was restored or copied")
+    for words in (("db", "migrate"), ("user", "list")):
+        assert "messenger db adopt" in done(line(*words), 2)
+    done(line("db", "adopt", "--yes"))
+    server.start()
+    assert httpx.get(f"{server.url}/healthcheck/").status_code == 200

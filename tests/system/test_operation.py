@@ -1,0 +1,151 @@
+"""What operators see of a real messenger: figures, health, leaving, modules that are off."""
+
+import asyncio
+import signal
+import time
+from collections.abc import Callable
+
+import httpx
+
+from tests.system.client import Token, Visit, data
+from tests.system.postgres import free_port
+from tests.system.server import Server
+
+MakeServer = Callable[..., Server]
+
+TOKEN = "a-token-for-scrapers-0123456789"
+
+
+def figures(text: str) -> dict[str, float]:
+    lines = text.splitlines()
+    return {name: float(value) for name, value in (x.rsplit(" ", 1) for x in lines if not x.startswith("#"))}
+
+
+async def test_figures_of_a_conversation(make_server: MakeServer) -> None:
+    port = free_port()
+    server = make_server(
+        settings={"METRICS_PORT": str(port), "METRICS_TOKEN": TOKEN, "HEALTH_CHECK_DETAILED": "true"}
+    )
+    server.start()
+    async with (
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as aside,
+        httpx.AsyncClient(base_url=server.url) as http,
+    ):
+        async with Visit(server.url, server.ws_url) as visit:
+            ann = await visit.user(1)
+            chat = await ann.create_chat("Figures")
+            async with ann.dial(chat) as socket:
+                await socket.say("Hello", nonce="1")
+                found = figures((await aside.get("/metrics")).text)
+                assert found["messenger_sockets"] == 1
+                assert found["messenger_frames_received_total"] == 2
+                # greeting, history, answer, the message itself
+                assert found["messenger_frames_sent_total"] == 4
+                assert found["messenger_batch_commands_sum"] == 1
+                assert found["messenger_commit_seconds_count"] == 1
+                assert 0 < found["messenger_commit_seconds_sum"] < 1
+                assert found["messenger_commit_to_socket_seconds_count"] >= 1
+                assert found["messenger_cursor_lag_seconds"] < 5
+                assert found["messenger_outbox_bytes"] == 0
+                posted = 'messenger_http_requests_total{method="POST",route="/chats/",status="200"}'
+                assert found[posted] == 1
+            async with asyncio.timeout(10):
+                while figures((await aside.get("/metrics")).text)["messenger_sockets"]:
+                    pass
+        assert (await http.get("/metrics")).status_code == 401
+        presented = await http.get("/metrics", headers={"Authorization": f"Bearer {TOKEN}"})
+        assert figures(presented.text).keys() >= {"messenger_sockets"}
+        detailed = data(await http.get("/healthcheck/detailed"))
+        assert {name: check["status"] for name, check in detailed["checks"].items()} == {
+            "database": "ok",
+            "cursor": "ok",
+            "disk": "ok",
+        }
+        assert (await aside.get("/accounts/me/")).status_code == 404
+    assert server.interrupt() < 10
+    assert TOKEN not in server.log()
+
+
+def test_without_a_word_there_are_no_figures(server: Server) -> None:
+    for path in ("/metrics", "/healthcheck/detailed"):
+        assert httpx.get(server.url + path).status_code == 404
+
+
+def test_a_node_that_leaves_serves_on_while_it_says_so(make_server: MakeServer) -> None:
+    server = make_server(settings={"API_DRAIN_SECONDS": "1.5"})
+    server.start()
+    assert server.process is not None
+    with httpx.Client(base_url=server.url) as http:
+        assert http.get("/readyz").status_code == 200
+        began = time.monotonic()
+        server.process.send_signal(signal.SIGTERM)
+        until = began + 10
+        while (answer := http.get("/readyz")).status_code == 200:
+            assert time.monotonic() < until
+        assert answer.status_code == 503
+        assert http.get("/livez").status_code == 200
+        assert http.get("/healthcheck/").status_code == 200
+    assert server.process.wait(30) == 0
+    assert time.monotonic() - began >= 1.5
+    assert server.leftovers() == []
+
+
+def test_a_second_signal_does_not_wait(make_server: MakeServer) -> None:
+    server = make_server(settings={"API_DRAIN_SECONDS": "60"})
+    server.start()
+    assert server.process is not None
+    server.process.send_signal(signal.SIGINT)
+    with httpx.Client(base_url=server.url) as http:
+        until = time.monotonic() + 10
+        while http.get("/readyz").status_code == 200:
+            assert time.monotonic() < until
+    assert server.interrupt() < 20
+    assert server.process.returncode == 0
+
+
+def test_with_modules_off_the_rest_is_there(make_server: MakeServer) -> None:
+    server = make_server(
+        settings={"MODULES_SECTION_ENABLED_MODULES": "catalogues_module,auth_module,nope_module"}
+    )
+    server.start()
+    with httpx.Client(base_url=server.url) as http:
+        for path, status in {
+            "/healthcheck/": 404,
+            "/chats/": 404,
+            "/catalogues/test/": 401,
+            "/accounts/me/": 401,
+            "/readyz": 200,
+        }.items():
+            assert http.get(path).status_code == status, path
+        body = {"email": "user1@example.com", "password": "admin", "fingerprint": "one"}
+        token = http.post("/accounts/sign-in/", json=body).json()["data"]["accessToken"]
+        listed = http.get("/catalogues/test/", headers={"Authorization": f"Bearer {token}"})
+        assert listed.json()["data"] == [{"key": "test", "value": "Тест"}]
+        # letters still go out: signing up needs them
+        http.post("/accounts/sign-up/", json={"email": "new@example.com", "password": "Correct-Horse"})
+    server.await_letter("new@example.com")
+    assert "an unknown module is left out" in server.log()
+    assert "module_name=nope" in server.log()
+    assert server.interrupt() < 10
+
+
+async def test_everything_has_its_prefix(make_server: MakeServer) -> None:
+    server = make_server(settings={"API_PREFIX": "/api/v1/", "JWT_ALG": "HS512"}, ready="/api/v1/readyz")
+    server.start()
+    async with Visit(f"{server.url}/api/v1", f"{server.ws_url}/api/v1") as visit:
+        ann = await visit.user(1)
+        assert Token.read(ann.token).head == {"alg": "HS512", "typ": "JWT"}
+        chat = await ann.create_chat("Prefixed")
+        async with ann.dial(chat) as socket:
+            await socket.say("Hello")
+        assert next(iter(ann.http.cookies.jar)).path == "/api/v1/accounts/"
+        assert (await ann.http.get(f"{server.url}/accounts/me/")).status_code == 404
+    assert server.interrupt() < 10
+
+
+def test_with_everything_off_it_still_starts_and_stops(make_server: MakeServer) -> None:
+    server = make_server(settings={"MODULES_SECTION_ENABLED_MODULES": ","})
+    server.start()
+    assert httpx.get(f"{server.url}/accounts/me/").status_code == 404
+    assert httpx.get(f"{server.url}/livez").status_code == 200
+    assert server.interrupt() < 10
