@@ -399,7 +399,6 @@ class Auth:
 
 @frozen(kw_only=True)
 class Chat:
-    text_limit: int = _setting("CHAT_TEXT_LIMIT", _whole(1, 4000), 4000)
     history_page: int = _setting("CHAT_HISTORY_PAGE", _whole(1, 1000), 50)
     history_page_limit: int = _setting("CHAT_HISTORY_PAGE_LIMIT", _whole(1, 1000), 200)
     min_message_interval: timedelta = _setting(

@@ -13,9 +13,7 @@ from typing import Final
 
 from sqlalchemy import Column, Table
 
-import infrastructure.postgres.account_tables
-import infrastructure.postgres.tables  # noqa: F401  # the tables enter the metadata as they are imported
-from infrastructure.postgres.schema import metadata
+from infrastructure.postgres.schema import metadata, with_all_tables
 
 OWNERS: Final = {"chat_id": "chat", "profile_id": "profile", "account_id": "account"}
 """Whose key a column of this name is."""
@@ -32,7 +30,7 @@ BEGIN, END = "<!-- the diagram begins -->\n", "<!-- the diagram ends -->\n"
 
 def diagram() -> str:
     """Mermaid text, fenced."""
-    tables = sorted(metadata.tables.values(), key=lambda table: table.name)
+    tables = sorted(with_all_tables(metadata).tables.values(), key=lambda table: table.name)
     lines = [line for table in tables for line in _entity(table)]
     lines += [line for table in tables for line in _relations(table)]
     return "```mermaid\nerDiagram\n" + "".join(f"    {line}\n" for line in lines) + "```\n"

@@ -367,11 +367,7 @@ def test_defaults_are_those_of_the_design() -> None:
     )
     assert (settings.socket.outbox_frames, settings.socket.outbox_bytes) == (256, 256 * 1024)
     assert settings.socket.heartbeat_seconds + settings.socket.pong_seconds <= 40
-    assert (settings.chat.text_limit, settings.chat.history_page, settings.chat.history_page_limit) == (
-        4000,
-        50,
-        200,
-    )
+    assert (settings.chat.history_page, settings.chat.history_page_limit) == (50, 200)
     assert (settings.chat.batch_messages, settings.chat.batch_messages_per_chat) == (500, 128)
     assert settings.chat.batch_bytes_per_chat == 128 * 1024
     assert settings.auth.refresh_grace == timedelta(seconds=10)
