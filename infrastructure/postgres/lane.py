@@ -5,6 +5,7 @@ They run on a driver connection that the lane keeps for itself: a checkout and S
 more than its statements do.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final, LiteralString
@@ -35,7 +36,7 @@ class PostgresLane:
     """
     ``patient``: wait for chats that others hold, up to ``lock_timeout`` seconds, instead of leaving them out as busy.
 
-    A unit that takes longer than ``deadline`` seconds is given up, with the connection. Units must not overlap.
+    A unit that takes longer than ``deadline`` seconds is given up, with the connection. Units take turns.
     """
 
     _conninfo: str
@@ -43,6 +44,7 @@ class PostgresLane:
     patient: bool = False
     _lock_timeout: float = 2.0
     _driver: Driver | None = field(init=False, default=None)
+    _turn: asyncio.Lock = field(init=False, factory=asyncio.Lock)
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[Driver]:
@@ -53,21 +55,22 @@ class PostgresLane:
             Indigestible, Interrupted, Unavailable: Certainly not stored.
             OutcomeUnknown: The answer to COMMIT was not heard.
         """
-        with in_our_terms():
-            driver = await self._connected()
-        try:
-            with within(self._deadline, driver):
-                with in_our_terms():
-                    await driver.execute("BEGIN")
-                    yield driver
-                with in_our_terms(committing=True):
-                    await driver.execute("COMMIT")
-        except OutcomeUnknown:
-            await self._give_up(driver)
-            raise
-        except BaseException:
-            await self._rolled_back(driver)
-            raise
+        async with self._turn:
+            with in_our_terms():
+                driver = await self._connected()
+            try:
+                with within(self._deadline, driver):
+                    with in_our_terms():
+                        await driver.execute("BEGIN")
+                        yield driver
+                    with in_our_terms(committing=True):
+                        await driver.execute("COMMIT")
+            except OutcomeUnknown:
+                await self._give_up(driver)
+                raise
+            except BaseException:
+                await self._rolled_back(driver)
+                raise
 
     async def close(self) -> None:
         if self._driver is not None:

@@ -10,6 +10,7 @@ from domain.chat import (
     MembersNotFound,
     NotAllowed,
     NotAMember,
+    NotTheOwner,
     OnlyInGroups,
 )
 from interfaces.http.authentication import actor_of
@@ -71,7 +72,15 @@ class Members:
         tag=CHATS,
         answer=list[answers.Member],
         body=codec.CHANGE_ROLE,
-        refuses=(NotAllowed, NotAMember, MemberNotFound, ChatNotFound, OnlyInGroups, OutcomeUnknown),
+        refuses=(
+            NotTheOwner,
+            NotAllowed,
+            NotAMember,
+            MemberNotFound,
+            ChatNotFound,
+            OnlyInGroups,
+            OutcomeUnknown,
+        ),
     )
     async def change_role(self, request: Request) -> Response:
         actor = await actor_of(request, self.messenger)

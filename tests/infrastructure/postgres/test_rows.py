@@ -109,6 +109,8 @@ def test_the_numbers_of_kinds_are_for_ever() -> None:
     assert {number: event.__name__ for number, event in CHAT_EVENTS.items()} == {
         2: "ChatChanged",
         3: "MemberAdded",
+        4: "MemberRemoved",
+        5: "RoleChanged",
     }
     assert {number: event.__name__ for number, event in PERSONAL_EVENTS.items()} == {
         1: "ChatAdded",
