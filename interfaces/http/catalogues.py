@@ -6,10 +6,11 @@ from starlette.responses import Response
 from application.messenger import Messenger
 from domain.catalogue import NAME, CatalogueNotFound, Language
 from interfaces.http.authentication import actor_of
+from interfaces.http.described import CATALOGUES, described
 from interfaces.http.envelope import success
 from interfaces.http.options import HttpOptions
 from interfaces.http.routes import Endpoint
-from interfaces.wire import codec
+from interfaces.wire import answers, codec
 
 
 @frozen
@@ -23,10 +24,12 @@ class Catalogues:
         at = f"{self.options.prefix}/catalogues/"
         return [Endpoint("GET", at, self.read_all), Endpoint("GET", at + "{name}/", self.read)]
 
+    @described(summary="Which catalogues there are", tag=CATALOGUES, answer=list[answers.Entry])
     async def read_all(self, request: Request) -> Response:
         await actor_of(request, self.messenger)
         return _shown(codec.entries_json(await self.messenger.list_catalogues(), _language(request)))
 
+    @described(summary="A catalogue", tag=CATALOGUES, answer=list[answers.Entry], is_by_name=True)
     async def read(self, request: Request) -> Response:
         await actor_of(request, self.messenger)
         name = request.path_params["name"]

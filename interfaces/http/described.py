@@ -18,6 +18,7 @@ H = TypeVar("H", bound=Callable[..., Awaitable[Response]])
 ACCOUNTS: Final = "Модуль авторизации"
 PROFILES: Final = "Модуль профилей"
 CHATS: Final = "Модуль чатов"
+CATALOGUES: Final = "Справочники"
 HEALTH: Final = "healthcheck"
 """As the original messenger's document grouped them."""
 

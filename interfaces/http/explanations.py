@@ -73,6 +73,10 @@ EXPLANATIONS: Final[Mapping[str, Explanation]] = {
         "Под этим ключом вы уже отправили другое сообщение, его `id` и `seq` в ответе. Берите для каждого сообщения новый "
         "ключ, а прежний только для повтора.",
     ),
+    "NOT_THE_OWNER": Explanation(
+        "Only the owner of the chat may do this.",
+        "Это может только владелец чата.",
+    ),
     "NOT_ALLOWED": Explanation(
         "A member, but not one who may do this: owners and admins add and remove, only the owner gives roles.",
         "Участник есть, но права на это у него нет: добавляют и удаляют владелец и администраторы, роли даёт владелец.",

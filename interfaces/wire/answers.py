@@ -39,6 +39,11 @@ class Revoked(TypedDict):
     revoked: int
 
 
+class Entry(TypedDict):
+    key: str
+    value: str
+
+
 class Exists(TypedDict):
     exists: bool
 

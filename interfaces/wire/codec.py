@@ -451,5 +451,5 @@ def history_json(page: HistoryPage) -> answers.History:
     }
 
 
-def entries_json(entries: Iterable[Entry], language: Language) -> list[Json]:
+def entries_json(entries: Iterable[Entry], language: Language) -> list[answers.Entry]:
     return [{"key": entry.key, "value": entry.value_in(language)} for entry in entries]
