@@ -62,6 +62,8 @@ class Channel:
     """None until somebody has entered: what happens before that is in their snapshot."""
     heard: Position = Position(0)
     """The greatest position that was named, told or not."""
+    hints: int = 0
+    """How often one was named: a read that began before the last time cannot say that it was wrong."""
     listeners: dict[Connection, None] = Factory(dict)
     guests: dict[Connection, None] = Factory(dict)
     """Those who hear when it ends, but not what is said: on their way in, or detached."""
@@ -73,6 +75,10 @@ class Channel:
     early: dict[Position, ChatUpdate] = Factory(dict)
     healing: asyncio.Lock = Factory(asyncio.Lock)
     is_scheduled: bool = False
+
+    def hear_of(self, position: Position) -> None:
+        self.heard = max(self.heard, position)
+        self.hints += 1
 
     @property
     def is_crowded(self) -> bool:
@@ -153,9 +159,9 @@ class Hub:
         position = snapshot.position
         if channel.position is None:
             channel.position = position
-        channel.heard = max(channel.heard, position)
         while channel.position != position and connection.is_entering:
             if channel.position < position:
+                channel.hear_of(position)
                 await self._heal(channel)
             else:
                 position = await self._replay(connection, position, channel.position, is_news=True)
@@ -261,7 +267,7 @@ class Hub:
         channel = self._channels.get(update.chat_id)
         if channel is None:
             return
-        channel.heard = max(channel.heard, update.position)
+        channel.hear_of(update.position)
         if channel.position is None or update.position <= channel.position:
             return
         if update.position > channel.position + 1:
@@ -302,7 +308,7 @@ class Hub:
             return
         if position is None:  # it may have moved, nobody knows how far: one entry will show
             position = Position((channel.position or 0) + 1)
-        channel.heard = max(channel.heard, position)
+        channel.hear_of(position)
         self._heal_soon(channel)
 
     def _tell_read(self, read: MessagesRead) -> None:
@@ -445,12 +451,13 @@ class Hub:
     async def _heal(self, channel: Channel) -> None:
         """Read what lies between the channel's position and the greatest one heard of, and tell it to everybody."""
         async with channel.healing:
-            while channel.is_behind:
+            while channel.is_behind and self._channels.get(channel.chat_id) is channel:
                 assert channel.position is not None
+                hints = channel.hints
                 missed = await self.log(channel.chat_id, channel.position, PAGE)
                 for update in missed:
                     self._advance(update)
-                if not missed:
+                if not missed and channel.hints == hints:
                     channel.heard = channel.position  # the hint was wrong: there is nothing there
                 elif channel.is_behind:
                     await asyncio.sleep(BREATH)

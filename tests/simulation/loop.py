@@ -7,8 +7,9 @@ so that a number is a run. Who needs an order, a transport for instance, keeps i
 
 import asyncio
 import heapq
-from collections.abc import Coroutine
-from contextlib import suppress
+import signal
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager, suppress
 from contextvars import Context
 from random import Random
 from typing import Any, TypeVar
@@ -17,6 +18,9 @@ T = TypeVar("T")
 
 MOST_STEPS = 100_000
 """A run takes some thousand; one that takes so many goes in circles."""
+
+LONGEST = 20.0
+"""Seconds of this process's own time; a run takes some hundredths."""
 
 
 class Stuck(Exception):
@@ -122,9 +126,26 @@ class SimulatedLoop(asyncio.BaseEventLoop):
                 handle._run()
 
 
-def run(main: Coroutine[Any, Any, T], loop: SimulatedLoop) -> T:
+@contextmanager
+def _no_longer_than(seconds: float) -> Iterator[None]:
+    """Of this process's own time: one callback that never ends takes no steps."""
+
+    def end(*_: object) -> None:
+        raise Stuck("a callback does not end")
+
+    before = signal.signal(signal.SIGVTALRM, end)
+    signal.setitimer(signal.ITIMER_VIRTUAL, seconds)
     try:
-        return loop.run_until_complete(main)
+        yield
     finally:
-        loop.end()
-        loop.close()
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, before)
+
+
+def run(main: Coroutine[Any, Any, T], loop: SimulatedLoop) -> T:
+    with _no_longer_than(LONGEST):
+        try:
+            return loop.run_until_complete(main)
+        finally:
+            loop.end()
+            loop.close()

@@ -223,7 +223,12 @@ class Node:
     def left(self) -> list[str]:
         """What it should have forgotten when everybody has gone."""
         hub = self.hub
-        kept: dict[str, Sized] = {"chats": hub._channels, "sessions": hub._sessions}
+        assert hub._tasks is not None, "it runs"
+        kept: dict[str, Sized] = {
+            "chats": hub._channels,
+            "sessions": hub._sessions,
+            "tasks": hub._tasks._tasks,
+        }
         return [f"{len(things)} {name}" for name, things in kept.items() if things]
 
     async def kill(self) -> None:

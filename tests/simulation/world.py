@@ -59,8 +59,8 @@ from tests.simulation.storage import Database, Door, Faults
 
 PASSWORD: Final = "Correct-Horse"
 
-ACTIVE: Final = (0.3, 0.4, 0.6, 1.2)
-"""Seconds in which things happen, one of these. Many short runs find more than few long ones."""
+ACTIVE: Final = (*(0.3, 0.4, 0.6, 1.2) * 6, 5.0)
+"""Seconds in which things happen, one of these. Many short runs find more than few long ones, but not everything."""
 
 SETTLED: Final = 6.0
 """Seconds after which, with nothing failing, everybody has everything; D12 promises ten."""
