@@ -14,8 +14,10 @@ DEV_READY = .venv/ready/dev-$(call digest,dev)
 run: $(RUN_READY)
 	@exec .venv/bin/messenger serve
 
+# What waits for real servers and real seconds has the machine to itself; everything else shares it.
 test: check
-	.venv/bin/pytest
+	.venv/bin/pytest -n 2 --dist loadfile --ignore=tests/system
+	.venv/bin/pytest tests/system
 
 check: $(DEV_READY)
 	.venv/bin/ruff check .
