@@ -9,7 +9,7 @@ digest = $(shell cat requirements/$(1).txt requirements/build.txt pyproject.toml
 RUN_READY = .venv/ready/run-$(call digest,run)
 DEV_READY = .venv/ready/dev-$(call digest,dev)
 
-.PHONY: run test check clean
+.PHONY: run test check diagram clean
 
 run: $(RUN_READY)
 	@exec .venv/bin/messenger serve
@@ -22,6 +22,9 @@ check: $(DEV_READY)
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 	.venv/bin/lint-imports
+
+diagram: $(DEV_READY)
+	.venv/bin/python -m infrastructure.postgres.diagram README.md
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist

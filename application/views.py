@@ -7,10 +7,11 @@ from uuid import UUID
 
 from attrs import frozen
 
-from domain.chat import Kind, Role
+from domain.chat import Kind
 from domain.ids import ChatId, Position, ProfileId, Seq
 from domain.message import Message
 from domain.profile import Profile
+from domain.role import Role
 
 
 @frozen(kw_only=True)
@@ -22,6 +23,12 @@ class ProfileView:
     last_name: str | None = None
     middle_name: str | None = None
     username: str | None = None
+
+    @property
+    def shown_name(self) -> str:
+        """What a chat with this person is called. Never empty."""
+        names = " ".join(name for name in (self.first_name, self.last_name) if name)
+        return names or self.username or str(self.id)[:8]
 
     @classmethod
     def of(cls, profile: Profile) -> "ProfileView":
@@ -76,6 +83,30 @@ class ChatDetails:
 
 
 @frozen(kw_only=True)
+class MemberView:
+    profile: ProfileView
+    role: Role
+    joined_at: datetime
+    read_up_to: Seq
+
+
+def by_name(owner_id: ProfileId, one: ProfileView) -> tuple[bool, str, str, str, ProfileId]:
+    """The order of members: the owner first, then by what one would look for."""
+    return (one.id != owner_id, one.first_name or "", one.last_name or "", one.username or "", one.id)
+
+
+def member_order(one: MemberView) -> tuple[bool, str, str, str, ProfileId]:
+    owner_id = one.profile.id if one.role is Role.OWNER else NOBODY.id
+    return by_name(owner_id, one.profile)
+
+
+@frozen(kw_only=True)
+class ReaderView:
+    profile: ProfileView
+    read_at: datetime
+
+
+@frozen(kw_only=True)
 class HistoryPage:
     total_count: int
     messages: Sequence[MessageView]
@@ -93,4 +124,8 @@ class Snapshot:
     seq: Seq
     position: Position
     unread_count: int
+    read_up_to: Seq
+    others_read_up_to: Seq
+    """How far the one who has read furthest has read, the reader left out."""
+    member_count: int
     history: HistoryPage

@@ -98,7 +98,12 @@ def make_app(
     messenger, meter = application.messenger(), application.meter()
     modules = installed(settings.modules.wanted)
     ws = settings.socket
-    hub = Hub(snapshot=messenger.snapshot, log=messenger.log, changes=messenger.changes)
+    hub = Hub(
+        snapshot=messenger.snapshot,
+        log=messenger.log,
+        changes=messenger.changes,
+        clock=application.adapters.clock(),
+    )
     application.updates().subscribe(metered_listener(hub.receive, meter))
     desk = Desk(
         messenger=messenger,
@@ -116,19 +121,21 @@ def make_app(
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         async with opened(application, settings), asyncio.TaskGroup() as tasks:
-            running = workers(application, modules)
-            if is_talking := "chat" in modules:
+            posting, marking = application.posting(), application.marking()
+            running, gathering = workers(application, modules), []
+            if "chat" in modules:
                 running.append(hub.run)
+                gathering = [tasks.create_task(posting.run()), tasks.create_task(marking.run())]
             if metrics := metrics_server(settings.operation, meter):
                 running.append(metrics.serve_aside)
             others = [tasks.create_task(run()) for run in running]
-            posting = tasks.create_task(application.posting().run()) if is_talking else None
-            for task in (*others, *([posting] if posting else [])):
+            for task in (*gathering, *others):
                 task.add_done_callback(_watch(failed))
             yield
-            if posting:
-                await application.posting().close()
-                await posting
+            if gathering:
+                await posting.close()
+                await marking.close()
+                await asyncio.wait(gathering)
             for task in others:
                 task.cancel()
 
@@ -180,6 +187,8 @@ async def opened(application: Application, settings: Settings) -> AsyncIterator[
         stack.push_async_callback(adapters.engine().dispose)
         stack.push_async_callback(adapters.lane().close)
         stack.push_async_callback(adapters.patient_lane().close)
+        stack.push_async_callback(adapters.marking_lane().close)
+        stack.push_async_callback(adapters.pictures().close)
         await migrate(adapters.engine())
         if "catalogues" in settings.modules.wanted:
             await application.fill_catalogues()()

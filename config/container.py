@@ -8,6 +8,7 @@ with a provider overridden. Nothing else knows dependency-injector, and nothing 
 from asyncio import Future
 from collections.abc import Callable
 from email.headerregistry import Address
+from typing import TypeVar
 
 from dependency_injector.containers import DeclarativeContainer
 from dependency_injector.providers import DependenciesContainer, Dependency, Factory, Object, Singleton
@@ -26,10 +27,14 @@ from application.accounts.sign_up import SignUpHandler
 from application.accounts.signed_in import OpenSession
 from application.actor import Actor
 from application.catalogues.fill import FillCataloguesHandler
+from application.chats.add_members import AddMembersHandler
 from application.chats.change import ChangeChatHandler
+from application.chats.change_role import ChangeRoleHandler
 from application.chats.create import CreateChatHandler
 from application.chats.delete import DeleteChatHandler
+from application.chats.open_direct import OpenDirectHandler
 from application.chats.purge import PurgeDeletedChatsHandler
+from application.chats.remove_member import RemoveMemberHandler
 from application.examples.fill import FillExamplesHandler
 from application.messages.send import Postponed, SendMessage, SendMessages, Sent
 from application.messenger import Messenger
@@ -39,7 +44,8 @@ from application.ports.meter import Meter, Unmetered
 from application.profiles.edit import EditProfileHandler
 from application.profiles.find import FindProfilesHandler
 from application.profiles.read import ReadOwnProfileHandler, ReadProfileHandler
-from application.receipts.mark_read import MarkReadHandler
+from application.receipts.mark_read import Marked, MarkRead, MarksRead
+from application.receipts.mark_single import MarkSingleHandler
 from application.updates.typing import ShowTypingHandler
 from config.settings import Settings
 from domain.ids import ChatId
@@ -55,7 +61,10 @@ from infrastructure.memory.views import MemoryChanges, MemoryViews
 from infrastructure.metered import MeteredChanges, MeteredMailer, metered_posting, metered_use
 from infrastructure.postgres.catalogues import PostgresCatalogues
 from infrastructure.postgres.cursor import PostgresChanges
-from infrastructure.postgres.posting import PostgresLane
+from infrastructure.postgres.lane import PostgresLane
+from infrastructure.postgres.marking import PostgresMarkings
+from infrastructure.postgres.pictures import Pictures
+from infrastructure.postgres.posting import PostgresPostings
 from infrastructure.postgres.purging import PostgresDeletedChats
 from infrastructure.postgres.storage import PostgresStorage, make_engine
 from infrastructure.postgres.views import PostgresViews
@@ -69,8 +78,17 @@ from infrastructure.system.ids import SystemIds
 Asked = tuple[Actor, SendMessage]
 
 
-def chat_of(asked: Asked) -> ChatId:
+AskedToMark = tuple[Actor, MarkRead]
+Command = TypeVar("Command")
+Answer = TypeVar("Answer")
+
+
+def chat_of(asked: Asked | AskedToMark) -> ChatId:
     return asked[1].chat_id
+
+
+def lightly(_: AskedToMark) -> int:
+    return 100
 
 
 def weigh(asked: Asked) -> int:
@@ -79,9 +97,11 @@ def weigh(asked: Asked) -> int:
     return 700 + len(text.encode()) + (0 if text.isprintable() else 5 * sum(c < " " for c in text))
 
 
-def one_by_one(posting: Gatherer[Asked, Sent]) -> Callable[[Actor, SendMessage], Future[Sent]]:
-    """Sending as its callers see it; who shares their batch is none of their business."""
-    return lambda actor, command: posting.submit((actor, command))
+def one_by_one(
+    gatherer: Gatherer[tuple[Actor, Command], Answer],
+) -> Callable[[Actor, Command], Future[Answer]]:
+    """A use case as its callers see it; who shares their batch is none of their business."""
+    return lambda actor, command: gatherer.submit((actor, command))
 
 
 def make_mailer(
@@ -106,9 +126,16 @@ def make_mailer(
     return SmtpMailer(server=server, writer=writer)
 
 
+def conninfo(url: str) -> str:
+    return make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+
+
 def make_lane(settings: Settings, url: str, *, patient: bool) -> PostgresLane:
-    conninfo = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
-    return PostgresLane(conninfo, deadline=settings.database.deadline, patient=patient)
+    return PostgresLane(conninfo(url), deadline=settings.database.deadline, patient=patient)
+
+
+def make_pictures(settings: Settings, url: str) -> Pictures:
+    return Pictures(conninfo(url), deadline=settings.database.deadline)
 
 
 class PostgresAdapters(DeclarativeContainer):
@@ -125,14 +152,21 @@ class PostgresAdapters(DeclarativeContainer):
     )
     storage = Singleton(PostgresStorage, engine, deadline=settings.provided.database.deadline)
     begin = storage.provided.begin
-    views = Singleton(PostgresViews, engine, deadline=settings.provided.database.deadline)
+    pictures = Singleton(make_pictures, settings, url)
+    views = Singleton(PostgresViews, pictures)
     changes = Singleton(PostgresChanges, engine, deadline=settings.provided.database.deadline)
     catalogues = Singleton(PostgresCatalogues, engine, deadline=settings.provided.database.deadline)
     deleted_chats = Singleton(PostgresDeletedChats, engine, deadline=settings.provided.database.deadline)
     lane = Singleton(make_lane, settings, url, patient=False)
     patient_lane = Singleton(make_lane, settings, url, patient=True)
-    begin_posting = lane.provided.begin
-    begin_patient_posting = patient_lane.provided.begin
+    marking_lane = Singleton(make_lane, settings, url, patient=False)
+    begin_posting = Singleton(
+        PostgresPostings, lane, settings.provided.chat.min_message_interval
+    ).provided.begin
+    begin_patient_posting = Singleton(
+        PostgresPostings, patient_lane, settings.provided.chat.min_message_interval
+    ).provided.begin
+    begin_marking = Singleton(PostgresMarkings, marking_lane).provided.begin
 
 
 class MemoryAdapters(DeclarativeContainer):
@@ -148,6 +182,7 @@ class MemoryAdapters(DeclarativeContainer):
     deleted_chats = Singleton(MemoryDeletedChats, storage)
     begin_posting = storage.provided.begin_posting
     begin_patient_posting = storage.provided.begin_patient_posting
+    begin_marking = storage.provided.begin_marking
 
 
 def show_nothing(_: str) -> None:
@@ -200,6 +235,7 @@ class Application(DeclarativeContainer):
                 clock=adapters.clock,
                 ids=adapters.ids,
                 updates=updates,
+                interval=settings.provided.chat.min_message_interval,
             ),
             meter,
         ),
@@ -211,6 +247,7 @@ class Application(DeclarativeContainer):
                 clock=adapters.clock,
                 ids=adapters.ids,
                 updates=updates,
+                interval=settings.provided.chat.min_message_interval,
             ),
             meter,
         ),
@@ -226,10 +263,21 @@ class Application(DeclarativeContainer):
         ),
     )
 
+    marks = Singleton(MarksRead, begin=adapters.begin_marking, clock=adapters.clock, updates=updates)
+    marking: Singleton[Gatherer[AskedToMark, Marked]] = Singleton(
+        Gatherer,
+        use=marks,
+        patient_use=marks,
+        key=Object(chat_of),
+        weigh=Object(lightly),
+        limits=Factory(BatchLimits, backlog=settings.provided.chat.send_backlog),
+    )
+
     fill_examples = Singleton(
         FillExamplesHandler,
         begin=adapters.begin,
         begin_posting=adapters.begin_patient_posting,
+        begin_marking=adapters.begin_marking,
         passwords=passwords,
     )
 
@@ -329,7 +377,35 @@ class Application(DeclarativeContainer):
         list_chats=adapters.views.provided.list_chats,
         get_chat=adapters.views.provided.get_chat,
         send_message=Singleton(one_by_one, posting),
-        mark_read=Singleton(MarkReadHandler, begin=adapters.begin, clock=adapters.clock, updates=updates),
+        mark_read=Singleton(one_by_one, marking),
+        mark_single=Singleton(MarkSingleHandler, begin=adapters.begin, clock=adapters.clock, updates=updates),
+        readers=adapters.views.provided.readers,
+        open_direct=Singleton(
+            OpenDirectHandler,
+            begin=adapters.begin,
+            views=adapters.views,
+            clock=adapters.clock,
+            ids=adapters.ids,
+            updates=updates,
+        ),
+        add_members=Singleton(
+            AddMembersHandler,
+            begin=adapters.begin,
+            views=adapters.views,
+            clock=adapters.clock,
+            updates=updates,
+        ),
+        remove_member=Singleton(
+            RemoveMemberHandler, begin=adapters.begin, clock=adapters.clock, updates=updates
+        ),
+        change_role=Singleton(
+            ChangeRoleHandler,
+            begin=adapters.begin,
+            views=adapters.views,
+            clock=adapters.clock,
+            updates=updates,
+        ),
+        members=adapters.views.provided.members,
         show_typing=Singleton(ShowTypingHandler, clock=adapters.clock, updates=updates),
         history=adapters.views.provided.history,
         snapshot=adapters.views.provided.snapshot,

@@ -1,17 +1,27 @@
 """The place where messages get their order, and where it is decided who may say or change what."""
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
 from attrs import define, field, frozen
 from attrs.setters import frozen as never
 
-from domain.errors import Forbidden, Invalid, NotFound
-from domain.events import ChatAdded, ChatChanged, ChatRemoved, MemberAdded, MessageSent, Removal
+from domain.errors import Conflict, Forbidden, Invalid, Limited, NotFound
+from domain.events import (
+    ChatAdded,
+    ChatChanged,
+    ChatRemoved,
+    MemberAdded,
+    MemberRemoved,
+    MessageSent,
+    Removal,
+    RoleChanged,
+)
 from domain.ids import ChatId, MessageId, Position, ProfileId, Seq
 from domain.message import Body, Message, Nonce, refuse_unstorable, trimmed
+from domain.role import MAY, Act, Role
 
 NAME_LIMIT: Final = 100
 DESCRIPTION_LIMIT: Final = 250
@@ -21,12 +31,44 @@ class ChatNotFound(NotFound):
     code = "chat_not_found"
 
 
+class MemberNotFound(NotFound):
+    """The one whose role or place is to change is not in the chat."""
+
+    code = "no_such_member"
+
+
 class NotAMember(Forbidden):
     code = "not_a_member"
 
 
-class NotTheOwner(Forbidden):
+class NotAllowed(Forbidden):
+    """A member, but not one who may do this: `MAY` says who."""
+
+    code = "not_allowed"
+
+
+class NotTheOwner(NotAllowed):
     code = "not_the_owner"
+
+
+class OnlyInGroups(Conflict):
+    """The two of a direct chat stay two, and neither owns it alone."""
+
+    code = "only_in_groups"
+
+
+class NotToOneself(Invalid):
+    code = "not_to_oneself"
+
+
+class TooFrequent(Limited):
+    """The author has said just this moments ago. ``wait`` is in seconds."""
+
+    code = "too_frequent"
+
+    def __init__(self, wait: float) -> None:
+        super().__init__(wait)
+        self.wait = wait
 
 
 class BadChatName(Invalid):
@@ -49,11 +91,8 @@ class MembersNotFound(NotFound):
 
 class Kind(StrEnum):
     GROUP = "group"
-
-
-class Role(StrEnum):
-    OWNER = "owner"
-    MEMBER = "member"
+    DIRECT = "direct"
+    """Of two people, who have no other."""
 
 
 @frozen
@@ -113,34 +152,75 @@ class Chat:
         cls, *, id: ChatId, about: About, owner_id: ProfileId, others: Sequence[ProfileId], at: datetime
     ) -> "tuple[Chat, list[Member], list[ChatAdded]]":
         """A new group with its first members. Takes no position: its log begins after it exists."""
+        roles = {owner_id: Role.OWNER} | {other: Role.MEMBER for other in others if other != owner_id}
+        return cls._open(Kind.GROUP, id, about, owner_id, roles, at)
+
+    @classmethod
+    def open_direct(
+        cls, *, id: ChatId, opener_id: ProfileId, other_id: ProfileId, at: datetime
+    ) -> "tuple[Chat, list[Member], list[ChatAdded]]":
+        """
+        *The* chat of two people; that there is no other, storage knows. It has no name of its own: each sees the other's.
+
+        Raises:
+            NotToOneself: They are one.
+        """
+        if opener_id == other_id:
+            raise NotToOneself
+        roles = {opener_id: Role.MEMBER, other_id: Role.MEMBER}
+        return cls._open(Kind.DIRECT, id, About("direct"), opener_id, roles, at)
+
+    @classmethod
+    def _open(
+        cls,
+        kind: Kind,
+        id: ChatId,
+        about: About,
+        owner_id: ProfileId,
+        roles: Mapping[ProfileId, Role],
+        at: datetime,
+    ) -> "tuple[Chat, list[Member], list[ChatAdded]]":
         chat = cls(
             id=id,
-            kind=Kind.GROUP,
+            kind=kind,
             about=about,
             owner_id=owner_id,
             created_at=at,
             updated_at=at,
+            member_count=len(roles),
         )
-        roles = {owner_id: Role.OWNER} | {other: Role.MEMBER for other in others if other != owner_id}
         members = [
             Member(chat_id=id, profile_id=profile_id, role=role, joined_at=at)
             for profile_id, role in roles.items()
         ]
-        chat.member_count = len(members)
         return chat, members, [ChatAdded(profile_id=m.profile_id, chat_id=id, at=at) for m in members]
 
     def post(
-        self, author: Member | None, body: Body, *, id: MessageId, nonce: Nonce | None, at: datetime
+        self,
+        author: Member | None,
+        body: Body,
+        *,
+        id: MessageId,
+        nonce: Nonce | None,
+        at: datetime,
+        just_said: datetime | None = None,
+        interval: timedelta = timedelta(0),
     ) -> MessageSent:
         """
+        ``just_said`` is when the author has said the same here within the last moments. It counts only for messages
+        without a nonce: whoever names messages means each of them.
+
         Raises:
             ChatNotFound: The chat was deleted.
             NotAMember: The author is not here, or no longer.
+            TooFrequent: ``just_said`` is less than ``interval`` ago.
         """
         if self.deleted_at is not None:
             raise ChatNotFound
         if author is None or author.left_at is not None:
             raise NotAMember
+        if just_said is not None and nonce is None and at - just_said < interval:
+            raise TooFrequent(max(0.0, (just_said + interval - at).total_seconds()))
         if self.last_at is None or at > self.last_at:
             self.last_at = at
         self.last_seq = Seq(self.last_seq + 1)
@@ -157,7 +237,7 @@ class Chat:
 
     def change(self, by: Member | None, about: About, *, at: datetime) -> ChatChanged | None:
         """None: it is called so already, and only ``updated_at`` moves."""
-        owner = self.owned(by)
+        actor = self.allowed(by, Act.DESCRIBE)
         self.updated_at = at
         if about == self.about:
             return None
@@ -167,7 +247,7 @@ class Chat:
             position=self._next_position(),
             name=about.name,
             description=about.description,
-            by=owner.profile_id,
+            by=actor.profile_id,
             at=at,
         )
 
@@ -175,7 +255,7 @@ class Chat:
         self, by: Member | None, newcomer: ProfileId, *, at: datetime
     ) -> tuple[Member, MemberAdded, ChatAdded]:
         """The caller has made sure that ``newcomer`` exists and is not a member."""
-        owner = self.owned(by)
+        actor = self.allowed(by, Act.ADD)
         self.updated_at = at
         self.member_count += 1
         return (
@@ -184,15 +264,92 @@ class Chat:
                 chat_id=self.id,
                 position=self._next_position(),
                 profile_id=newcomer,
-                by=owner.profile_id,
+                by=actor.profile_id,
                 at=at,
             ),
             ChatAdded(profile_id=newcomer, chat_id=self.id, at=at),
         )
 
+    def remove(
+        self, by: Member | None, member: Member | None, *, at: datetime
+    ) -> tuple[MemberRemoved, ChatRemoved]:
+        """
+        Put somebody out. The owner puts out everybody else, an admin only members; going oneself is `leave`.
+
+        Raises:
+            NotAllowed: Not by this one.
+            MemberNotFound: There is nobody to remove.
+        """
+        actor = self.allowed(by, Act.REMOVE)
+        if member is None or member.left_at is not None:
+            raise MemberNotFound
+        if member.role is not Role.MEMBER and actor.role is not Role.OWNER:
+            raise NotAllowed
+        if member.profile_id == actor.profile_id:
+            raise NotAllowed
+        return self._out(member, Removal.REMOVED, by=actor.profile_id, at=at)
+
+    def leave(
+        self, member: Member | None, others: Sequence[Member], *, at: datetime
+    ) -> tuple[list[MemberRemoved | RoleChanged], ChatRemoved]:
+        """
+        Go. ``others`` are all who stay.
+
+        Ownership passes to the longest-standing admin, else the longest-standing member; with the last one goes the
+        chat.
+
+        Raises:
+            NotAMember: Gone already.
+            OnlyInGroups: A direct chat is not left.
+        """
+        self._present(member)
+        self._must_be_group()
+        return self.withdraw(member, others, at=at)
+
+    def withdraw(
+        self, member: Member | None, others: Sequence[Member], *, at: datetime
+    ) -> tuple[list[MemberRemoved | RoleChanged], ChatRemoved]:
+        """`leave`, from chats of every kind: a person is no more."""
+        gone = self._present(member)
+        removed, left = self._out(gone, Removal.LEFT, by=gone.profile_id, at=at)
+        events: list[MemberRemoved | RoleChanged] = [removed]
+        if not others:
+            self.deleted_at = at
+        elif gone.role is Role.OWNER:
+            heir = min(others, key=lambda m: (m.role is not Role.ADMIN, m.joined_at, m.profile_id))
+            events.append(self._crown(heir, by=gone.profile_id, at=at))
+        return events, left
+
+    def appoint(
+        self, by: Member | None, member: Member | None, role: Role, *, at: datetime
+    ) -> list[RoleChanged]:
+        """
+        Give somebody a role. To make an owner is to hand the chat over: the former owner becomes an admin.
+
+        Raises:
+            NotAllowed: Not by this one.
+            MemberNotFound: There is nobody to appoint.
+        """
+        owner = self.allowed(by, Act.APPOINT)
+        if member is None or member.left_at is not None:
+            raise MemberNotFound
+        if member.role is role:
+            return []
+        if member.profile_id == owner.profile_id:
+            raise NotAllowed  # a chat has an owner: somebody else is made one, and this one is it no more
+        if role is Role.OWNER:
+            crowned = self._crown(member, by=owner.profile_id, at=at)
+            owner.role = Role.ADMIN
+            return [crowned, self._role_changed(owner, by=owner.profile_id, at=at)]
+        member.role = role
+        return [self._role_changed(member, by=owner.profile_id, at=at)]
+
     def delete(self, by: Member | None, members: Sequence[Member], *, at: datetime) -> list[ChatRemoved]:
-        """``members`` are all who are in it; they leave with it."""
-        self.owned(by)
+        """``members`` are all who are in it; they leave with it. A direct chat may be ended by either."""
+        if self.kind is Kind.DIRECT:
+            self._present(by)
+        else:
+            self.allowed(by, Act.DELETE)
         self.deleted_at = self.updated_at = at
         self.member_count = 0
         for member in members:
@@ -202,16 +359,64 @@ class Chat:
             for m in members
         ]
 
-    def owned(self, by: Member | None) -> Member:
+    def allowed(self, by: Member | None, act: Act) -> Member:
         """
-        Whoever asks, if it is the owner.
+        Whoever asks, if they may.
 
         Raises:
-            NotTheOwner: Somebody else, or the chat was deleted.
+            NotAllowed: They may not; where only the owner may, `NotTheOwner`.
+            OnlyInGroups: Nobody may, for it is a direct chat.
         """
-        if self.deleted_at is not None or by is None or by.left_at is not None or by.role is not Role.OWNER:
-            raise NotTheOwner
+        refusal = NotTheOwner if MAY[act] == {Role.OWNER} else NotAllowed
+        if self.deleted_at is not None or by is None or by.left_at is not None:
+            raise refusal
+        self._must_be_group()
+        if by.role not in MAY[act]:
+            raise refusal
         return by
+
+    def _present(self, member: Member | None) -> Member:
+        if self.deleted_at is not None:
+            raise ChatNotFound
+        if member is None or member.left_at is not None:
+            raise NotAMember
+        return member
+
+    def _must_be_group(self) -> None:
+        if self.kind is Kind.DIRECT:
+            raise OnlyInGroups
+
+    def _out(
+        self, member: Member, reason: Removal, *, by: ProfileId, at: datetime
+    ) -> tuple[MemberRemoved, ChatRemoved]:
+        member.left_at = self.updated_at = at
+        self.member_count -= 1
+        return (
+            MemberRemoved(
+                chat_id=self.id,
+                position=self._next_position(),
+                profile_id=member.profile_id,
+                by=by,
+                at=at,
+            ),
+            ChatRemoved(profile_id=member.profile_id, chat_id=self.id, reason=reason, at=at),
+        )
+
+    def _crown(self, heir: Member, *, by: ProfileId, at: datetime) -> RoleChanged:
+        heir.role = Role.OWNER
+        self.owner_id = heir.profile_id
+        return self._role_changed(heir, by=by, at=at)
+
+    def _role_changed(self, member: Member, *, by: ProfileId, at: datetime) -> RoleChanged:
+        self.updated_at = at
+        return RoleChanged(
+            chat_id=self.id,
+            position=self._next_position(),
+            profile_id=member.profile_id,
+            role=member.role,
+            by=by,
+            at=at,
+        )
 
     def _next_position(self) -> Position:
         self.last_position = Position(self.last_position + 1)

@@ -14,6 +14,7 @@ from attrs import frozen
 
 from domain.ids import ChatId, MessageId, Position, ProfileId, Seq, SessionId
 from domain.message import Message
+from domain.role import Role
 
 
 @frozen(kw_only=True)
@@ -45,6 +46,27 @@ class MemberAdded:
 
 
 @frozen(kw_only=True)
+class MemberRemoved:
+    """Put out, or gone by themselves: then ``by`` is the same."""
+
+    chat_id: ChatId
+    position: Position
+    profile_id: ProfileId
+    by: ProfileId
+    at: datetime
+
+
+@frozen(kw_only=True)
+class RoleChanged:
+    chat_id: ChatId
+    position: Position
+    profile_id: ProfileId
+    role: Role
+    by: ProfileId
+    at: datetime
+
+
+@frozen(kw_only=True)
 class ChatAdded:
     """Somebody is in a chat now: it was made with them, or they were added."""
 
@@ -55,6 +77,8 @@ class ChatAdded:
 
 class Removal(StrEnum):
     CHAT_DELETED = "chat_deleted"
+    REMOVED = "removed"
+    LEFT = "left"
 
 
 @frozen(kw_only=True)
@@ -97,7 +121,9 @@ class MessagesRead:
     count: int
     by_author: Mapping[ProfileId, int]
     """How many of each author's messages were newly read."""
+    is_single: bool = False
+    """One message out of order, not everything up to it."""
 
 
-ChatEvent = MessageSent | ChatChanged | MemberAdded
+ChatEvent = MessageSent | ChatChanged | MemberAdded | MemberRemoved | RoleChanged
 PersonalEvent = ChatAdded | ChatRemoved | SessionEnded

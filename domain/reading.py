@@ -63,3 +63,26 @@ class Reading:
             count=passed.count,
             by_author=passed.by_author,
         )
+
+    def read_single(
+        self, seq: Seq, message_id: MessageId, author_id: ProfileId, *, is_covered: bool, at: datetime
+    ) -> MessagesRead | None:
+        """
+        Read one message beyond the mark and nothing else. None: there is nothing to it, as it counts already or not.
+
+        ``is_covered``: it was read singly before.
+        """
+        if seq <= self.mark or is_covered or author_id == self.profile_id:
+            return None
+        self.less += 1
+        return MessagesRead(
+            chat_id=self.chat_id,
+            reader_id=self.profile_id,
+            from_seq=seq,
+            to_seq=seq,
+            at=at,
+            message_ids=(message_id,),
+            count=1,
+            by_author={author_id: 1},
+            is_single=True,
+        )

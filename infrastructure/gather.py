@@ -71,7 +71,7 @@ class Gatherer(Generic[Ask, Answer]):
 
     use: Callable[[Sequence[Ask]], Awaitable[Sequence[object]]]
     patient_use: Callable[[Sequence[Ask]], Awaitable[Sequence[object]]]
-    postponed: type
+    postponed: type | tuple[()] = ()
     key: Callable[[Ask], Hashable]
     weigh: Callable[[Ask], int]
     limits: BatchLimits = Factory(BatchLimits)

@@ -13,12 +13,28 @@ from uuid import UUID
 
 from cattrs.preconf.json import make_converter
 
-from domain.events import ChatAdded, ChatChanged, ChatRemoved, MemberAdded, MessageSent, SessionEnded
+from domain.events import (
+    ChatAdded,
+    ChatChanged,
+    ChatRemoved,
+    MemberAdded,
+    MemberRemoved,
+    MessageSent,
+    RoleChanged,
+    SessionEnded,
+)
 
 VERSION: Final = 1
 
 MESSAGE_SENT: Final = 1
-CHAT_EVENTS: Final[Mapping[int, type[ChatChanged] | type[MemberAdded]]] = {2: ChatChanged, 3: MemberAdded}
+LoggedEvent = ChatChanged | MemberAdded | MemberRemoved | RoleChanged
+
+CHAT_EVENTS: Final[Mapping[int, type[LoggedEvent]]] = {
+    2: ChatChanged,
+    3: MemberAdded,
+    4: MemberRemoved,
+    5: RoleChanged,
+}
 PERSONAL_EVENTS: Final[Mapping[int, type[ChatAdded] | type[ChatRemoved] | type[SessionEnded]]] = {
     1: ChatAdded,
     2: ChatRemoved,
@@ -50,7 +66,7 @@ def payload_of(event: object, *columns: str) -> dict[str, Any]:
     return payload | {"v": VERSION}
 
 
-def chat_event(kind: int, payload: Mapping[str, Any], **columns: Any) -> ChatChanged | MemberAdded:
+def chat_event(kind: int, payload: Mapping[str, Any], **columns: Any) -> LoggedEvent:
     return _converter.structure({**payload, **columns}, CHAT_EVENTS[kind])
 
 

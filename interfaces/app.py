@@ -16,6 +16,8 @@ from interfaces.http.chats import Chats
 from interfaces.http.confirmation import ConfirmationPage
 from interfaces.http.errors import exception_handlers
 from interfaces.http.health import Details, Health, Probes
+from interfaces.http.members import Members
+from interfaces.http.messages import Messages
 from interfaces.http.metering import Metered
 from interfaces.http.middleware import BodyLimit, Cors, LastResort, Traced
 from interfaces.http.options import HttpOptions
@@ -49,7 +51,12 @@ def create_app(
             *Accounts(messenger, options).routes(),
             *Profiles(messenger, options).routes(),
         ],
-        "chat": [*Chats(messenger, options).routes(), *sockets],
+        "chat": [
+            *Chats(messenger, options).routes(),
+            *Members(messenger, options).routes(),
+            *Messages(messenger, options).routes(),
+            *sockets,
+        ],
         "catalogues": Catalogues(messenger, options).routes(),
     }
     routes: list[BaseRoute] = [

@@ -2,12 +2,14 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import timedelta
 
 from attrs import frozen
 from sqlalchemy.engine import make_url
 
 from application.ports.catalogues import Catalogues
 from application.ports.changes import Changes
+from application.ports.marking import BeginMarking
 from application.ports.posting import BeginPosting
 from application.ports.purging import DeletedChats
 from application.ports.storage import Begin
@@ -18,7 +20,10 @@ from infrastructure.memory.storage import MemoryStorage
 from infrastructure.memory.views import MemoryChanges, MemoryViews
 from infrastructure.postgres.catalogues import PostgresCatalogues
 from infrastructure.postgres.cursor import PostgresChanges
-from infrastructure.postgres.posting import PostgresLane
+from infrastructure.postgres.lane import PostgresLane
+from infrastructure.postgres.marking import PostgresMarkings
+from infrastructure.postgres.pictures import Pictures
+from infrastructure.postgres.posting import PostgresPostings
 from infrastructure.postgres.purging import PostgresDeletedChats
 from infrastructure.postgres.storage import PostgresStorage, make_engine
 from infrastructure.postgres.views import PostgresViews
@@ -29,57 +34,82 @@ class Storage:
     begin: Begin
     begin_posting: BeginPosting
     begin_patient_posting: BeginPosting
+    begin_marking: BeginMarking
     views: Views
     changes: Changes
     catalogues: Catalogues
     deleted_chats: DeletedChats
     neighbour: Callable[[], BeginPosting]
     """Another process that posts to the same storage."""
+    patient_neighbour: Callable[[], BeginPosting]
+    """The same, waiting for chats that others hold."""
+    marking_neighbour: Callable[[], BeginMarking]
+    """Another process that marks in the same storage."""
 
 
 def memory_storage() -> Storage:
+    """What was said lately it knows by the times alone: the interval is the use case's."""
     storage = MemoryStorage()
     return Storage(
         begin=storage.begin,
         begin_posting=storage.begin_posting,
         begin_patient_posting=storage.begin_patient_posting,
+        begin_marking=storage.begin_marking,
         views=MemoryViews(storage),
         changes=MemoryChanges(storage),
         catalogues=MemoryCatalogues(),
         deleted_chats=MemoryDeletedChats(storage),
         neighbour=lambda: storage.begin_posting,
+        patient_neighbour=lambda: storage.begin_patient_posting,
+        marking_neighbour=lambda: storage.begin_marking,
     )
 
 
 @asynccontextmanager
-async def postgres_storage(url: str, deadline: float = 10.0) -> AsyncIterator[Storage]:
-    """``url`` is SQLAlchemy's, of a database that has its tables."""
+async def postgres_storage(
+    url: str, deadline: float = 10.0, interval: timedelta = timedelta(0)
+) -> AsyncIterator[Storage]:
+    """``url`` is SQLAlchemy's, of a database that has its tables; ``interval`` that of the "too frequent" rule."""
     lanes: list[PostgresLane] = []
 
-    def lane(*, patient: bool = False) -> BeginPosting:
+    def lane(*, patient: bool = False) -> PostgresLane:
         lanes.append(make_lane(url, patient=patient, deadline=deadline))
-        return lanes[-1].begin
+        return lanes[-1]
+
+    def posting(*, patient: bool = False) -> BeginPosting:
+        return PostgresPostings(lane(patient=patient), interval).begin
+
+    def marking() -> BeginMarking:
+        return PostgresMarkings(lane()).begin
 
     engine = make_engine(url, size=20, wait=deadline, deadline=deadline)
+    pictures = Pictures(conninfo(url), deadline=deadline)
     try:
         yield Storage(
             begin=PostgresStorage(engine, deadline).begin,
-            begin_posting=lane(),
-            begin_patient_posting=lane(patient=True),
-            views=PostgresViews(engine, deadline),
+            begin_posting=posting(),
+            begin_patient_posting=posting(patient=True),
+            begin_marking=marking(),
+            views=PostgresViews(pictures),
             changes=PostgresChanges(engine, deadline),
             catalogues=PostgresCatalogues(engine, deadline),
             deleted_chats=PostgresDeletedChats(engine, deadline),
-            neighbour=lane,
+            neighbour=posting,
+            patient_neighbour=lambda: posting(patient=True),
+            marking_neighbour=marking,
         )
     finally:
         for each in lanes:
             await each.close()
+        await pictures.close()
         await engine.dispose()
 
 
 def make_lane(
     url: str, *, patient: bool = False, deadline: float = 10.0, lock_timeout: float = 2.0
 ) -> PostgresLane:
-    conninfo = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
-    return PostgresLane(conninfo, deadline=deadline, patient=patient, lock_timeout=lock_timeout)
+    return PostgresLane(conninfo(url), deadline=deadline, patient=patient, lock_timeout=lock_timeout)
+
+
+def conninfo(url: str) -> str:
+    return make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from hypothesis import strategies as st
 
 from application.ports.views import After, Around, Before, Newest, PageNumber, Where
-from domain.chat import DESCRIPTION_LIMIT, NAME_LIMIT, About, Chat, Kind, Member, Role
+from domain.chat import DESCRIPTION_LIMIT, NAME_LIMIT, About, Chat, Kind, Member
 from domain.events import (
     ChatAdded,
     ChatChanged,
@@ -20,6 +20,7 @@ from domain.events import (
 from domain.ids import ChatId, MessageId, Position, ProfileId, Seq, SessionId
 from domain.message import BODY_LIMIT, NONCE_LIMIT, Body, Message, Nonce, has_something_visible
 from domain.reading import Reading
+from domain.role import Role
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -110,11 +110,12 @@ async def world(
     application = Application(adapters=adapters)
     here = World(application)
     application.updates().subscribe(here.published.extend)
-    posting = application.posting()
-    running = asyncio.create_task(posting.run())
+    posting, marking = application.posting(), application.marking()
+    running = [asyncio.create_task(posting.run()), asyncio.create_task(marking.run())]
     try:
         yield here
     finally:
         await posting.close()
-        await running
+        await marking.close()
+        await asyncio.gather(*running)
         application.passwords().close()

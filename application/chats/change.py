@@ -4,13 +4,14 @@ from typing import Final
 from attrs import frozen
 
 from application.actor import Actor
+from application.chats.membership import add_newcomers, locked
 from application.ports.clock import Clock
-from application.ports.storage import Begin, UnitOfWork
-from application.ports.updates import NewMember, Update, Updates
+from application.ports.storage import Begin
+from application.ports.updates import Updates
 from application.ports.views import Views
 from application.views import ChatView
-from domain.chat import About, Chat, ChatNotFound, Member, MembersNotFound, NotTheOwner
-from domain.events import ChatAdded, ChatEvent, MemberAdded
+from domain.chat import About, NotTheOwner
+from domain.events import ChatEvent
 from domain.ids import ChatId, ProfileId
 
 
@@ -33,7 +34,7 @@ class ChangeChat:
 
 @frozen(kw_only=True)
 class ChangeChatHandler:
-    """Rename, describe, add members: the owner's alone."""
+    """Rename, describe, add members."""
 
     begin: Begin
     views: Views
@@ -43,52 +44,21 @@ class ChangeChatHandler:
     async def __call__(self, actor: Actor, command: ChangeChat) -> ChatView:
         """
         Raises:
-            NotTheOwner: Not the actor's chat, or no such chat.
+            NotAllowed: Not by the actor, or no such chat.
+            OnlyInGroups: It is a direct chat.
             MembersNotFound: Some of the new members do not exist; nothing was changed.
         """
+        at = self.clock.now()
         async with self.begin() as work:
-            chat, owner = await _owned(work, actor, command.chat_id)
+            chat, by = await locked(work, actor, command.chat_id, NotTheOwner)
             about = About(
                 chat.about.name if isinstance(command.name, Unset) else command.name,
                 chat.about.description if isinstance(command.description, Unset) else command.description,
             )
-            changed = chat.change(owner, about, at=self.clock.now())
-            added = await self._add(work, chat, owner, command.member_ids)
+            changed = chat.change(by, about, at=at)
+            added = await add_newcomers(work, chat, by, command.member_ids, at=at)
             events: list[ChatEvent] = [changed] if changed else []
-            events += [event for _, event, _ in added]
-            await work.chats.save(chat, events)
-            await work.chats.add_members([member for member, _, _ in added])
-            await work.personal.add([personal for _, _, personal in added])
-            people = await work.profiles.views([member.profile_id for member, _, _ in added])
-        told: list[Update] = [changed] if changed else []
-        told += [
-            NewMember(
-                chat_id=event.chat_id,
-                position=event.position,
-                member=people[event.profile_id],
-                by=event.by,
-                at=event.at,
-            )
-            for _, event, _ in added
-        ]
-        self.updates.publish([*told, *(personal for _, _, personal in added)])
+            await work.chats.save(chat, [*events, *added.events])
+            told = await added.kept(work)
+        self.updates.publish([*([changed] if changed else []), *told])
         return (await self.views.get_chat(actor.profile_id, chat.id)).chat
-
-    async def _add(
-        self, work: UnitOfWork, chat: Chat, owner: Member, wanted: tuple[ProfileId, ...]
-    ) -> list[tuple[Member, MemberAdded, ChatAdded]]:
-        if not wanted:
-            return []
-        present = {member.profile_id for member in await work.chats.members(chat.id)}
-        newcomers = [profile_id for profile_id in dict.fromkeys(wanted) if profile_id not in present]
-        if missing := await work.profiles.missing(newcomers):
-            raise MembersNotFound(missing)
-        return [chat.add(owner, newcomer, at=self.clock.now()) for newcomer in newcomers]
-
-
-async def _owned(work: UnitOfWork, actor: Actor, chat_id: ChatId) -> tuple[Chat, Member]:
-    try:
-        chat = await work.chats.lock(chat_id)
-    except ChatNotFound:
-        raise NotTheOwner from None  # as for a chat of somebody else: nobody learns which ids exist
-    return chat, chat.owned(await work.chats.find_member(chat_id, actor.profile_id))

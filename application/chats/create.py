@@ -6,8 +6,9 @@ from application.ports.ids import Ids
 from application.ports.storage import Begin
 from application.ports.updates import Updates
 from application.views import ChatView
-from domain.chat import About, Chat, MembersNotFound, Role
+from domain.chat import About, Chat, MembersNotFound
 from domain.ids import ProfileId, Seq
+from domain.role import Role
 
 
 @frozen(kw_only=True)

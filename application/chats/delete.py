@@ -1,10 +1,11 @@
 from attrs import frozen
 
 from application.actor import Actor
+from application.chats.membership import locked
 from application.ports.clock import Clock
 from application.ports.storage import Begin
 from application.ports.updates import Updates
-from domain.chat import ChatNotFound, NotTheOwner
+from domain.chat import NotTheOwner
 from domain.ids import ChatId
 
 
@@ -24,17 +25,14 @@ class DeleteChatHandler:
     async def __call__(self, actor: Actor, command: DeleteChat) -> None:
         """
         Raises:
-            NotTheOwner: Not the actor's chat, or no such chat.
+            NotTheOwner: Not the actor's chat, or no such chat. A direct chat may be ended by either.
         """
         async with self.begin() as work:
-            try:
-                chat = await work.chats.lock(command.chat_id)
-            except ChatNotFound:
-                raise NotTheOwner from None
-            owner = await work.chats.find_member(chat.id, actor.profile_id)
+            chat, by = await locked(work, actor, command.chat_id, NotTheOwner)
             members = await work.chats.members(chat.id)
-            removed = chat.delete(owner, members, at=self.clock.now())
+            removed = chat.delete(by, members, at=self.clock.now())
             await work.chats.save(chat)
-            await work.chats.remove_members(members)
+            await work.chats.save_members(members)
+            await work.chats.release_direct(chat.id)
             await work.personal.add(removed)
         self.updates.publish(removed)

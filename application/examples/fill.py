@@ -9,11 +9,12 @@ from application.actor import Actor
 from application.examples.conversations import CONVERSATIONS, Said
 from application.examples.people import PASSWORD, PEOPLE, Person, named
 from application.messages.send import SendMessage, SendMessages
+from application.ports.marking import BeginMarking
 from application.ports.passwords import Passwords
 from application.ports.posting import BeginPosting
 from application.ports.storage import Begin, UnitOfWork
 from application.ports.updates import Update
-from application.receipts.mark_read import MarkRead, MarkReadHandler
+from application.receipts.mark_read import MarkRead, MarksRead
 from application.views import ProfileView
 from domain.account import Account, Confirmation, Email, PasswordHash
 from domain.chat import About, Chat, ChatNotFound
@@ -40,6 +41,7 @@ class FillExamplesHandler:
     begin: Begin
     begin_posting: BeginPosting
     """A patient one: a command that was postponed would be lost."""
+    begin_marking: BeginMarking
     passwords: Passwords
 
     async def __call__(self) -> None:
@@ -78,8 +80,9 @@ class FillExamplesHandler:
             for reader, count in conversation.read.items():
                 last = messages[count - 1]
                 moment = _Moment(last.at + timedelta(minutes=1))
-                mark = MarkReadHandler(begin=self.begin, clock=moment, updates=_Untold())
-                await mark(_actor(reader, known), MarkRead(chat_id=conversation.chat_id, up_to=last.id))
+                mark = MarksRead(begin=self.begin_marking, clock=moment, updates=_Untold())
+                command = MarkRead(chat_id=conversation.chat_id, up_to=last.id)
+                await mark([(_actor(reader, known), command)])
 
 
 async def _known(work: UnitOfWork) -> Known:

@@ -6,6 +6,7 @@ transaction. A batch of one is one message.
 """
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 from attrs import frozen
 
@@ -72,6 +73,8 @@ class SendMessages:
     clock: Clock
     ids: MessageIds
     updates: Updates
+    interval: timedelta = timedelta(0)
+    """Within which an author may not say the same twice, where messages have no nonce. Zero: always."""
 
     async def __call__(self, asked: Sequence[tuple[Actor, SendMessage]]) -> Sequence[Answer]:
         drafts = [
@@ -81,6 +84,7 @@ class SendMessages:
                 id=self.ids.message(),
                 body=command.body,
                 nonce=command.nonce,
+                at=self.clock.now(),
             )
             for actor, command in asked
         ]
@@ -125,10 +129,14 @@ class SendMessages:
             draft.body,
             id=draft.id,
             nonce=draft.nonce,
-            at=self.clock.now(),
+            at=draft.at,
+            just_said=opened.just_said.get((draft.chat_id, draft.author_id, draft.body)),
+            interval=self.interval,
         )
         if key:
             opened.said[key] = event
+        else:
+            opened.just_said[draft.chat_id, draft.author_id, draft.body] = event.message.sent_at
         return Sent(event)
 
 

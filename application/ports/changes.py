@@ -57,5 +57,8 @@ class Changes(Protocol):
         ...
 
     async def recall(self, read: ReadRange) -> MessagesRead:
-        """What was read, for somebody who was not told. A message read singly before may be counted once more."""
+        """
+        What was read, for somebody who was not told. A message read singly before may be counted once more; one that was
+        read singly is told as a range of one when the mark has passed it since.
+        """
         ...

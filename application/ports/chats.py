@@ -1,4 +1,8 @@
-"""Chats and readings as a unit of work keeps them. Sending has a port of its own: `application.ports.posting`."""
+"""
+Chats and readings as a unit of work keeps them.
+
+Sending and marking, which many do at once, have ports of their own: `posting` and `marking`.
+"""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -6,7 +10,7 @@ from typing import Protocol
 from domain.chat import Chat, Member
 from domain.events import ChatEvent, MessagesRead
 from domain.ids import ChatId, MessageId, ProfileId, Seq
-from domain.reading import Passed, Reading
+from domain.reading import Reading
 
 
 class Chats(Protocol):
@@ -39,8 +43,20 @@ class Chats(Protocol):
         """Their readings begin before the first message: what was said earlier is unread to them."""
         ...
 
-    async def remove_members(self, members: Sequence[Member]) -> None:
-        """Keep that these left: each with its ``left_at``."""
+    async def save_members(self, members: Sequence[Member]) -> None:
+        """Keep the roles of members of a locked chat, and that they left."""
+        ...
+
+    async def claim_direct(self, one: ProfileId, other: ProfileId, chat_id: ChatId) -> ChatId:
+        """
+        The chat of these two, in whatever order: the one there is, else ``chat_id``, which is it from now on.
+
+        Of two units that claim at once the second waits, and gets the first one's.
+        """
+        ...
+
+    async def release_direct(self, chat_id: ChatId) -> None:
+        """If this was the chat of two people, they have none now."""
         ...
 
 
@@ -49,12 +65,12 @@ class Readings(Protocol):
         """Hold a current member's reading until the unit ends. None: no such member now."""
         ...
 
-    async def find_seq(self, chat_id: ChatId, message_id: MessageId) -> Seq | None:
-        """The number of a message, if it is one of this chat."""
+    async def find_message(self, chat_id: ChatId, message_id: MessageId) -> tuple[Seq, ProfileId] | None:
+        """The number and the author of a message, if it is one of this chat."""
         ...
 
-    async def passed(self, reading: Reading, to: Seq) -> Passed:
-        """What ``reading``, held, has unread after its mark up to and including ``to``."""
+    async def is_covered(self, reading: Reading, seq: Seq) -> bool:
+        """Whether a message after the mark was read singly."""
         ...
 
     async def save(self, reading: Reading, read: MessagesRead | None) -> None:

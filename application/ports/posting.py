@@ -12,6 +12,7 @@ commits when its block ends. What it raises says what is certain:
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from datetime import datetime
 from typing import Protocol
 
 from attrs import frozen
@@ -44,6 +45,8 @@ class Draft:
     id: MessageId
     body: Body
     nonce: Nonce | None
+    at: datetime
+    """When it was handed in."""
 
 
 @frozen
@@ -58,6 +61,8 @@ class Conversations:
     """Also those who left."""
     said: dict[tuple[ChatId, ProfileId, Nonce], MessageSent]
     """What was posted under these nonces before."""
+    just_said: dict[tuple[ChatId, ProfileId, Body], datetime]
+    """When the authors of drafts without a nonce said the same within the last moments, if they did."""
 
 
 class Posting(Protocol):

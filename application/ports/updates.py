@@ -12,7 +12,7 @@ from typing import Protocol
 from attrs import frozen
 
 from application.views import MessageView, ProfileView
-from domain.events import ChatChanged, MessagesRead, PersonalEvent
+from domain.events import ChatChanged, MemberRemoved, MessagesRead, PersonalEvent, RoleChanged
 from domain.ids import ChatId, Position, ProfileId
 
 
@@ -50,7 +50,7 @@ class Moved:
     position: Position | None = None
 
 
-ChatUpdate = NewMessage | ChatChanged | NewMember
+ChatUpdate = NewMessage | ChatChanged | NewMember | MemberRemoved | RoleChanged
 """The events of a chat's log with the names of the people in them: what a client can be told as it is."""
 
 Update = ChatUpdate | PersonalEvent | MessagesRead | Typing | Moved

@@ -6,8 +6,13 @@ from typing import Protocol, assert_never
 from attrs import frozen
 
 from application.ports.updates import ChatUpdate
-from application.views import ChatDetails, ChatView, HistoryPage, Snapshot
-from domain.ids import ChatId, Position, ProfileId, Seq
+from application.views import ChatDetails, ChatView, HistoryPage, MemberView, ReaderView, Snapshot
+from domain.errors import NotFound
+from domain.ids import ChatId, MessageId, Position, ProfileId, Seq
+
+
+class MessageNotFound(NotFound):
+    code = "message_not_found"
 
 
 @frozen
@@ -70,6 +75,29 @@ class Views(Protocol):
         Raises:
             ChatNotFound: No such chat.
             NotAMember: Not the reader's.
+        """
+        ...
+
+    async def members(self, reader: ProfileId, chat_id: ChatId) -> Sequence[MemberView]:
+        """
+        The owner first, the others by name.
+
+        Raises:
+            ChatNotFound: No such chat.
+            NotAMember: Not the reader's.
+        """
+        ...
+
+    async def readers(
+        self, reader: ProfileId, chat_id: ChatId, message_id: MessageId
+    ) -> Sequence[ReaderView]:
+        """
+        Who has read a message, the first one first; its author is not among them.
+
+        Raises:
+            ChatNotFound: No such chat.
+            NotAMember: Not the reader's.
+            MessageNotFound: No such message in it.
         """
         ...
 

@@ -4,15 +4,17 @@ from collections import Counter
 from collections.abc import Hashable, Sequence
 from datetime import datetime
 from typing import Any, Final, Protocol
+from uuid import UUID
 
 from attrs import define, evolve, field, fields
 
 from application.ports.changes import ReadRange
+from application.ports.marking import Standings, Wish
 from application.ports.posting import Conversations, Draft
 from domain.chat import Chat, ChatNotFound, Member
 from domain.events import ChatEvent, MessageSent, MessagesRead, PersonalEvent
 from domain.ids import ChatId, MessageId, Position, ProfileId, Seq
-from domain.message import Nonce
+from domain.message import Body, Nonce
 from domain.reading import Passed, Reading
 from infrastructure.memory.table import Table
 
@@ -33,6 +35,9 @@ class ChatState:
     messages: dict[tuple[ChatId, Seq], MessageSent] = field(factory=dict)
     seq_of: dict[tuple[ChatId, MessageId], Seq] = field(factory=dict)
     said: dict[tuple[ChatId, ProfileId, Nonce], Seq] = field(factory=dict)
+    just_said: dict[tuple[ChatId, ProfileId, Body], datetime] = field(factory=dict)
+    """When an author last said this without a nonce."""
+    directs: dict[tuple[ProfileId, ProfileId], ChatId] = field(factory=dict)
     readings: dict[tuple[ChatId, ProfileId], Reading] = field(factory=dict)
     receipts: dict[ChatId, tuple[ReadRange, ...]] = field(factory=dict)
     personal: dict[tuple[ProfileId, int], PersonalEvent] = field(factory=dict)
@@ -51,6 +56,8 @@ class ChatTables:
         self.messages = Table(state.messages)
         self.seq_of = Table(state.seq_of)
         self.said = Table(state.said)
+        self.just_said = Table(state.just_said)
+        self.directs = Table(state.directs)
         self.readings = Table(state.readings)
         self.receipts = Table(state.receipts)
         self.personal = Table(state.personal)
@@ -125,9 +132,23 @@ class MemoryChats:
                 tables.readings[key] = Reading(chat_id=member.chat_id, profile_id=member.profile_id)
             tables.members[key] = member
 
-    async def remove_members(self, members: Sequence[Member]) -> None:
+    async def save_members(self, members: Sequence[Member]) -> None:
         for member in members:
             self.work.chats_state.members[member.chat_id, member.profile_id] = member
+
+    async def claim_direct(self, one: ProfileId, other: ProfileId, chat_id: ChatId) -> ChatId:
+        pair = min(one, other), max(one, other)
+        await self.work.hold(("direct", pair))
+        directs = self.work.chats_state.directs
+        if (claimed := directs.get(pair)) is None:
+            directs[pair] = claimed = chat_id
+        return claimed
+
+    async def release_direct(self, chat_id: ChatId) -> None:
+        directs = self.work.chats_state.directs
+        for pair, claimed in directs.items():
+            if claimed == chat_id:
+                del directs[pair]
 
 
 @define
@@ -141,10 +162,62 @@ class MemoryReadings:
             return None
         return self.work.chats_state.readings.get((chat_id, profile_id))
 
-    async def find_seq(self, chat_id: ChatId, message_id: MessageId) -> Seq | None:
-        return self.work.chats_state.seq_of.get((chat_id, message_id))
+    async def find_message(self, chat_id: ChatId, message_id: MessageId) -> tuple[Seq, ProfileId] | None:
+        seq = self.work.chats_state.seq_of.get((chat_id, message_id))
+        event = None if seq is None else self.work.chats_state.messages.get((chat_id, seq))
+        return (event.message.seq, event.message.author_id) if event else None
 
-    async def passed(self, reading: Reading, to: Seq) -> Passed:
+    async def is_covered(self, reading: Reading, seq: Seq) -> bool:
+        return any(
+            read.reader_id == reading.profile_id and read.from_seq <= seq <= read.to_seq
+            for read in self.work.chats_state.receipts.get(reading.chat_id) or ()
+        )
+
+    async def save(self, reading: Reading, read: MessagesRead | None) -> None:
+        await keep_reading(self.work, reading, read)
+
+
+async def keep_reading(work: Work, reading: Reading, read: MessagesRead | None) -> None:
+    tables = work.chats_state
+    tables.readings[reading.chat_id, reading.profile_id] = reading
+    if read:
+        kept = ReadRange(
+            chat_id=read.chat_id,
+            reader_id=read.reader_id,
+            from_seq=read.from_seq,
+            to_seq=read.to_seq,
+            at=read.at,
+        )
+        await work.hold(("receipts", read.chat_id))
+        tables.receipts[read.chat_id] = (*(tables.receipts.get(read.chat_id) or ()), kept)
+        work.news.append(kept)
+
+
+@define
+class MemoryMarking:
+    work: Work
+
+    async def open(self, wishes: Sequence[Wish]) -> Standings:
+        tables = self.work.chats_state
+        readings: dict[tuple[ChatId, ProfileId], Reading] = {}
+        for key in sorted({(wish.chat_id, wish.reader_id) for wish in wishes}):
+            await self.work.hold(("reading", *key))
+            member, reading = tables.members.get(key), tables.readings.get(key)
+            if member and reading and member.left_at is None:
+                readings[key] = reading
+        return Standings(readings, [self._target(wish) for wish in wishes])
+
+    def _target(self, wish: Wish) -> Seq | None:
+        tables = self.work.chats_state
+        if isinstance(wish.up_to, UUID):
+            return tables.seq_of.get((wish.chat_id, wish.up_to))
+        chat = tables.chats.get(wish.chat_id)
+        return min(wish.up_to, chat.last_seq if chat else Seq(0))
+
+    async def passed(self, moves: Sequence[tuple[Reading, Seq]]) -> Sequence[Passed]:
+        return [self._passed(reading, to) for reading, to in moves]
+
+    def _passed(self, reading: Reading, to: Seq) -> Passed:
         tables = self.work.chats_state
         ranges = [
             read
@@ -163,20 +236,9 @@ class MemoryReadings:
             by_author=dict(Counter(message.author_id for message in unread)),
         )
 
-    async def save(self, reading: Reading, read: MessagesRead | None) -> None:
-        tables = self.work.chats_state
-        tables.readings[reading.chat_id, reading.profile_id] = reading
-        if read:
-            kept = ReadRange(
-                chat_id=read.chat_id,
-                reader_id=read.reader_id,
-                from_seq=read.from_seq,
-                to_seq=read.to_seq,
-                at=read.at,
-            )
-            await self.work.hold(("receipts", read.chat_id))
-            tables.receipts[read.chat_id] = (*(tables.receipts.get(read.chat_id) or ()), kept)
-            self.work.news.append(kept)
+    async def keep(self, moved: Sequence[tuple[Reading, MessagesRead | None]]) -> None:
+        for reading, read in moved:
+            await keep_reading(self.work, reading, read)
 
 
 @define
@@ -212,6 +274,7 @@ class MemoryPosting:
                 chats[chat_id] = chat
         authors: dict[tuple[ChatId, ProfileId], Member] = {}
         said: dict[tuple[ChatId, ProfileId, Nonce], MessageSent] = {}
+        just_said: dict[tuple[ChatId, ProfileId, Body], datetime] = {}
         for draft in drafts:
             if member := tables.members.get((draft.chat_id, draft.author_id)):
                 authors[draft.chat_id, draft.author_id] = member
@@ -219,7 +282,10 @@ class MemoryPosting:
                 first = tables.messages.get((draft.chat_id, seq))
                 assert first is not None
                 said[draft.chat_id, draft.author_id, draft.nonce] = first
-        return Conversations(chats, frozenset(busy), authors, said)
+            key = draft.chat_id, draft.author_id, draft.body
+            if draft.nonce is None and (at := tables.just_said.get(key)):
+                just_said[key] = at
+        return Conversations(chats, frozenset(busy), authors, said, just_said)
 
     async def keep(self, chats: Sequence[Chat], posted: Sequence[MessageSent]) -> None:
         tables = self.work.chats_state
@@ -238,6 +304,8 @@ class MemoryPosting:
             tables.log[event.chat_id, event.position] = event
             if message.nonce:
                 tables.said[event.chat_id, message.author_id, message.nonce] = message.seq
+            else:
+                tables.just_said[event.chat_id, message.author_id, message.body] = message.sent_at
             self.work.news.append((event.chat_id, event.position))
 
 

@@ -23,6 +23,7 @@ from infrastructure.memory.chats import (
     ChatState,
     ChatTables,
     MemoryChats,
+    MemoryMarking,
     MemoryPersonalLog,
     MemoryPosting,
     MemoryReadings,
@@ -60,6 +61,11 @@ class MemoryStorage:
         """Waits for chats that others hold."""
         async with self.begin() as work:
             yield MemoryPosting(work, patient=True)
+
+    @asynccontextmanager
+    async def begin_marking(self) -> AsyncIterator[MemoryMarking]:
+        async with self.begin() as work:
+            yield MemoryMarking(work)
 
 
 @define(eq=False)

@@ -7,11 +7,23 @@ from attrs import frozen
 
 from application.ports.changes import Cursor, News, ReadRange
 from application.ports.updates import ChatUpdate, NewMember, NewMessage
-from application.ports.views import Newest, Where, span
-from application.views import NOBODY, ChatDetails, ChatView, HistoryPage, MessageView, ProfileView, Snapshot
-from domain.chat import Chat, ChatNotFound, Member, NotAMember
-from domain.events import ChatChanged, MemberAdded, MessageSent, MessagesRead
-from domain.ids import ChatId, Position, ProfileId, Seq
+from application.ports.views import MessageNotFound, Newest, Where, span
+from application.views import (
+    NOBODY,
+    ChatDetails,
+    ChatView,
+    HistoryPage,
+    MemberView,
+    MessageView,
+    ProfileView,
+    ReaderView,
+    Snapshot,
+    by_name,
+    member_order,
+)
+from domain.chat import Chat, ChatNotFound, Kind, Member, NotAMember
+from domain.events import MemberAdded, MessageSent, MessagesRead
+from domain.ids import ChatId, MessageId, Position, ProfileId, Seq
 from infrastructure.memory.chats import TOLD_IDS, first_read
 from infrastructure.memory.storage import MemoryStorage
 
@@ -36,7 +48,7 @@ class MemoryViews:
         people = [
             self._person(id) for id in state.members_of[chat_id] if state.members[chat_id, id].left_at is None
         ]
-        return ChatDetails(chat=view, members=sorted(people, key=lambda one: _by_name(view.owner.id, one)))
+        return ChatDetails(chat=view, members=sorted(people, key=lambda one: by_name(view.owner.id, one)))
 
     async def history(self, reader: ProfileId, chat_id: ChatId, where: Where, limit: int) -> HistoryPage:
         chat, _ = self._place(reader, chat_id)
@@ -49,8 +61,53 @@ class MemoryViews:
             seq=chat.last_seq,
             position=chat.last_position,
             unread_count=self.storage.chats.readings[chat_id, reader].unread(chat.last_seq),
+            read_up_to=self.storage.chats.readings[chat_id, reader].mark,
+            others_read_up_to=max(
+                (
+                    reading.mark
+                    for (of, profile_id), reading in self.storage.chats.readings.items()
+                    if of == chat_id and profile_id != reader
+                ),
+                default=Seq(0),
+            ),
+            member_count=chat.member_count,
             history=self._page(chat, Newest(), limit),
         )
+
+    async def members(self, reader: ProfileId, chat_id: ChatId) -> Sequence[MemberView]:
+        self._place(reader, chat_id)
+        state = self.storage.chats
+        found = [state.members[chat_id, id] for id in state.members_of[chat_id]]
+        return sorted(
+            (
+                MemberView(
+                    profile=self._person(member.profile_id),
+                    role=member.role,
+                    joined_at=member.joined_at,
+                    read_up_to=state.readings[chat_id, member.profile_id].mark,
+                )
+                for member in found
+                if member.left_at is None
+            ),
+            key=member_order,
+        )
+
+    async def readers(
+        self, reader: ProfileId, chat_id: ChatId, message_id: MessageId
+    ) -> Sequence[ReaderView]:
+        self._place(reader, chat_id)
+        state = self.storage.chats
+        if (seq := state.seq_of.get((chat_id, message_id))) is None:
+            raise MessageNotFound
+        author_id = state.messages[chat_id, seq].message.author_id
+        first: dict[ProfileId, datetime] = {}
+        for read in state.receipts.get(chat_id, ()):
+            if read.from_seq <= seq <= read.to_seq and read.reader_id != author_id:
+                first[read.reader_id] = min(read.at, first.get(read.reader_id, read.at))
+        return [
+            ReaderView(profile=self._person(profile_id), read_at=at)
+            for profile_id, at in sorted(first.items(), key=lambda each: (each[1], each[0]))
+        ]
 
     async def unread_count(self, reader: ProfileId, chat_id: ChatId) -> int:
         chat, _ = self._place(reader, chat_id)
@@ -88,7 +145,7 @@ class MemoryViews:
         return ChatView(
             id=chat.id,
             kind=chat.kind,
-            name=chat.about.name,
+            name=self._name(chat, member.profile_id),
             description=chat.about.description,
             owner=self._person(chat.owner_id),
             role=member.role,
@@ -101,6 +158,12 @@ class MemoryViews:
             read_up_to=reading.mark,
             unread_count=reading.unread(chat.last_seq),
         )
+
+    def _name(self, chat: Chat, reader: ProfileId) -> str:
+        if chat.kind is not Kind.DIRECT:
+            return chat.about.name
+        others = [id for id in self.storage.chats.members_of[chat.id] if id != reader]
+        return self._person(others[0]).shown_name
 
     def _page(self, chat: Chat, where: Where, limit: int) -> HistoryPage:
         numbers = span(where, limit, chat.last_seq)
@@ -134,7 +197,7 @@ class MemoryViews:
                     by=event.by,
                     at=event.at,
                 )
-            case ChatChanged():
+            case _:
                 return event
 
     def _person(self, profile_id: ProfileId) -> ProfileView:
@@ -185,11 +248,8 @@ class MemoryChanges:
             message_ids=tuple(message.id for message in covered[-TOLD_IDS:]),
             count=len(covered),
             by_author=by_author,
+            is_single=self.storage.chats.readings[read.chat_id, read.reader_id].mark < read.from_seq,
         )
-
-
-def _by_name(owner_id: ProfileId, one: ProfileView) -> tuple[bool, str, str, str, ProfileId]:
-    return (one.id != owner_id, one.first_name or "", one.last_name or "", one.username or "", one.id)
 
 
 def _last_activity(view: ChatView) -> datetime:

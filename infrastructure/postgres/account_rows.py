@@ -1,9 +1,6 @@
 """Rows to accounts and what belongs to them, and back. Each pair is a round trip; a property test holds them to it."""
 
-from collections.abc import Mapping
 from typing import Any, TypeVar
-
-from sqlalchemy import RowMapping
 
 from domain.account import Account, Confirmation, Email, PasswordHash
 from domain.events import SessionEnd
@@ -11,8 +8,8 @@ from domain.ids import AccountId, ConfirmationId, LetterId, ProfileId, SessionId
 from domain.notification import Letter, Outcome, Template
 from domain.profile import Name, Phone, Profile, Username, folded
 from domain.session import Fingerprint, Origin, Pair, Session
+from infrastructure.postgres.schema import Row
 
-Row = RowMapping | Mapping[str, Any]
 V = TypeVar("V", Name, Username, Phone)
 
 

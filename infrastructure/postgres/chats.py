@@ -1,12 +1,23 @@
 """Chats, readings and the logs of profiles, as an ordinary unit of work changes them."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from itertools import islice
-from typing import Any, Final, TypeVar
+from collections.abc import Sequence
+from typing import Any, Final
 
 from attrs import frozen
-from sqlalchemy import BigInteger, Table, Text, and_, cast, exists, func, insert, select, tuple_, update
+from sqlalchemy import (
+    BigInteger,
+    Table,
+    TableValuedAlias,
+    Text,
+    cast,
+    delete,
+    exists,
+    func,
+    insert,
+    select,
+    update,
+)
 from sqlalchemy.dialects.postgresql import ARRAY, Insert
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -14,12 +25,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from domain.chat import Chat, ChatNotFound, Member
 from domain.events import ChatEvent, MessageSent, MessagesRead, PersonalEvent
 from domain.ids import ChatId, MessageId, ProfileId, Seq
-from domain.reading import Passed, Reading
+from domain.reading import Reading
 from infrastructure.postgres import rows
 from infrastructure.postgres.tables import (
     chat,
     chat_head,
     chat_log,
+    direct_chat,
     member,
     message,
     origin,
@@ -31,13 +43,8 @@ from infrastructure.postgres.tables import (
 )
 from infrastructure.stored_events import kind_of, payload_of
 
-_Row = TypeVar("_Row")
-
 TOLD_IDS: Final = 1000
 """At most so many ids of newly read messages are named, the newest."""
-
-SLICE: Final = 1000
-"""Rows in one statement: the protocol has room for 65 535 parameters."""
 
 TX: Final = (
     select(origin.c.base + cast(cast(func.pg_current_xact_id(), Text), BigInteger))
@@ -119,20 +126,41 @@ class PostgresChats:
             again=("joined_at", "left_at"),
         )
 
-    async def remove_members(self, members: Sequence[Member]) -> None:
-        for some in _slices(members):
-            keys = [(gone.chat_id, gone.profile_id) for gone in some]
-            left_at = some[0].left_at
-            await self._connection.execute(
-                update(member)
-                .where(tuple_(member.c.chat_id, member.c.profile_id).in_(keys))
-                .values(left_at=left_at, tx=TX)
-            )
-            await self._connection.execute(
-                update(profile_chat)
-                .where(tuple_(profile_chat.c.chat_id, profile_chat.c.profile_id).in_(keys))
-                .values(left_at=left_at)
-            )
+    async def save_members(self, members: Sequence[Member]) -> None:
+        if not members:
+            return
+        kept = _given(member, [rows.member_row(one) for one in members], "kept")
+        await self._connection.execute(
+            update(member)
+            .where(member.c.chat_id == kept.c.chat_id, member.c.profile_id == kept.c.profile_id)
+            .values(role=kept.c.role, left_at=kept.c.left_at, tx=TX)
+        )
+        await self._connection.execute(
+            update(profile_chat)
+            .where(profile_chat.c.chat_id == kept.c.chat_id, profile_chat.c.profile_id == kept.c.profile_id)
+            .values(left_at=kept.c.left_at)
+        )
+
+    async def claim_direct(self, one: ProfileId, other: ProfileId, chat_id: ChatId) -> ChatId:
+        pair = dict(zip(("one_id", "other_id"), sorted((one, other)), strict=True))
+        put = (
+            upsert(direct_chat)
+            .values(pair | {"chat_id": chat_id})
+            .on_conflict_do_nothing()
+            .returning(direct_chat.c.chat_id)
+        )
+        find = select(direct_chat.c.chat_id).where(
+            direct_chat.c.one_id == pair["one_id"], direct_chat.c.other_id == pair["other_id"]
+        )
+        # Who comes second waits here for the first one's commit, and sees it in the next statement; unless it was
+        # released between the two.
+        while (await self._connection.execute(put)).one_or_none() is None:
+            if claimed := (await self._connection.execute(find)).scalar_one_or_none():
+                return ChatId(claimed)
+        return chat_id
+
+    async def release_direct(self, chat_id: ChatId) -> None:
+        await self._connection.execute(delete(direct_chat).where(direct_chat.c.chat_id == chat_id))
 
     async def _insert(
         self, table: Table, new: Sequence[dict[str, Any]], *, again: tuple[str, ...] | None = None
@@ -176,35 +204,27 @@ class PostgresReadings:
         )
         return rows.reading_from(row) if present.one_or_none() else None
 
-    async def find_seq(self, chat_id: ChatId, message_id: MessageId) -> Seq | None:
+    async def find_message(self, chat_id: ChatId, message_id: MessageId) -> tuple[Seq, ProfileId] | None:
         found = await self._connection.execute(
-            select(message.c.seq).where(message.c.chat_id == chat_id, message.c.message_id == message_id)
+            select(message.c.seq, message.c.sender_id).where(
+                message.c.chat_id == chat_id, message.c.message_id == message_id
+            )
         )
-        return found.scalar_one_or_none()
+        row = found.one_or_none()
+        return (Seq(row.seq), ProfileId(row.sender_id)) if row else None
 
-    async def passed(self, reading: Reading, to: Seq) -> Passed:
-        unread = and_(
-            message.c.chat_id == reading.chat_id,
-            message.c.seq > reading.mark,
-            message.c.seq <= to,
-            message.c.sender_id != reading.profile_id,
-            ~exists().where(
-                receipt.c.chat_id == message.c.chat_id,
-                receipt.c.profile_id == reading.profile_id,
-                receipt.c.from_seq <= message.c.seq,
-                receipt.c.to_seq >= message.c.seq,
-            ),
+    async def is_covered(self, reading: Reading, seq: Seq) -> bool:
+        found = await self._connection.execute(
+            select(
+                exists().where(
+                    receipt.c.chat_id == reading.chat_id,
+                    receipt.c.profile_id == reading.profile_id,
+                    receipt.c.from_seq <= seq,
+                    receipt.c.to_seq >= seq,
+                )
+            )
         )
-        newest = await self._connection.execute(
-            select(message.c.message_id).where(unread).order_by(message.c.seq.desc()).limit(TOLD_IDS)
-        )
-        counted = await self._connection.execute(
-            select(message.c.sender_id, func.count()).where(unread).group_by(message.c.sender_id)
-        )
-        return Passed(
-            message_ids=tuple(MessageId(id) for id in newest.scalars())[::-1],
-            by_author={ProfileId(sender_id): count for sender_id, count in counted},
-        )
+        return bool(found.scalar_one())
 
     async def save(self, moved: Reading, read: MessagesRead | None) -> None:
         await self._connection.execute(
@@ -256,12 +276,17 @@ def _put(table: Table, new: Sequence[dict[str, Any]]) -> Insert:
     which for a thousand members takes seconds.
     """
     names = list(new[0])
-    columns = [cast([row[name] for row in new], ARRAY(table.c[name].type)) for name in names]
-    given = func.unnest(*columns).table_valued(*names).render_derived()
+    given = _given(table, new, "given")
     stamped = {"tx": TX} if "tx" in table.c else {}
     return upsert(table).from_select(
         [*names, *stamped], select(*(given.c[name] for name in names), *stamped.values())
     )
+
+
+def _given(table: Table, rows: Sequence[dict[str, Any]], name: str) -> TableValuedAlias:
+    names = list(rows[0])
+    columns = [cast([row[name] for row in rows], ARRAY(table.c[name].type)) for name in names]
+    return func.unnest(*columns).table_valued(*names, name=name).render_derived()
 
 
 def _logged(event: ChatEvent) -> dict[str, Any]:
@@ -284,9 +309,3 @@ def _personal(event: PersonalEvent, position: int) -> dict[str, Any]:
         "chat_id": chat_id,
         "payload": payload_of(event, "profile_id", *(["chat_id"] if chat_id else [])),
     }
-
-
-def _slices(new: Sequence[_Row]) -> Iterator[list[_Row]]:
-    rest = iter(new)
-    while some := list(islice(rest, SLICE)):
-        yield some

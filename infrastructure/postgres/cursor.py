@@ -20,7 +20,7 @@ from domain.events import MessagesRead, PersonalEvent
 from domain.ids import ChatId, MessageId, Position, ProfileId, Seq
 from infrastructure.postgres.chats import TOLD_IDS
 from infrastructure.postgres.storage import connected
-from infrastructure.postgres.tables import chat_log, message, origin, profile_log, receipt
+from infrastructure.postgres.tables import chat_log, message, origin, profile_log, reading, receipt
 from infrastructure.postgres.views import epoch_columns, epoch_from
 from infrastructure.stored_events import personal_event
 
@@ -100,6 +100,12 @@ class PostgresChanges:
                 .order_by(message.c.seq)
             )
             covered = found.all()
+            moved = await connection.execute(
+                select(reading.c.mark).where(
+                    reading.c.chat_id == read.chat_id, reading.c.profile_id == read.reader_id
+                )
+            )
+            mark = moved.scalar_one()
         return MessagesRead(
             chat_id=read.chat_id,
             reader_id=read.reader_id,
@@ -109,6 +115,7 @@ class PostgresChanges:
             message_ids=tuple(MessageId(message_id) for message_id, _ in covered[-TOLD_IDS:]),
             count=len(covered),
             by_author=Counter(ProfileId(sender_id) for _, sender_id in covered),
+            is_single=mark < read.from_seq,
         )
 
 

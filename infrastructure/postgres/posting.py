@@ -8,34 +8,27 @@ cost a batch more than its statements do. Why each is as it is stands in STORAGE
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, LiteralString
 
-import psycopg
 from attrs import define, field
 from psycopg.rows import TupleRow
 
-from application.errors import OutcomeUnknown
 from application.ports.posting import Conversations, Draft
-from domain.chat import About, Chat, Kind, Member, Role
+from domain.chat import About, Chat, Kind, Member
 from domain.events import MessageSent
 from domain.ids import ChatId, MessageId, Position, ProfileId, Seq
-from domain.message import Message, Nonce
+from domain.message import Body, Message, Nonce
+from domain.role import Role
 from infrastructure.postgres import arrays
 from infrastructure.postgres.errors import in_our_terms
-from infrastructure.postgres.rows import kept_body, nonce_key
-from infrastructure.postgres.session import DURABLE, cut, limits, within
+from infrastructure.postgres.lane import Driver, PostgresLane
+from infrastructure.postgres.rows import derived_key, kept_body, nonce_key
 from infrastructure.stored_events import MESSAGE_SENT
 
-Driver = psycopg.AsyncConnection[TupleRow]
-
-PLANS: Final = """
-SET plan_cache_mode = force_generic_plan;
-SET enable_seqscan = off;
-SET enable_hashjoin = off;
-SET enable_mergejoin = off;
-SET default_transaction_isolation = 'read committed'
-"""
-"""A plan that is made while a table is empty would scan it for ever, and nested loops keep the order of the arrays."""
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND: Final = timedelta(microseconds=1)
+"""Times are counted in whole ones: as floats two of them would fall into one slot."""
 
 LOCK: Final = """
 SELECT chat_id, last_seq, last_position, last_at, member_count FROM chat_head
@@ -49,15 +42,17 @@ READ: Final = """
 SELECT c.kind, c.name, c.description, c.owner_id, c.created_at, c.updated_at, c.deleted_at,
        m.role, m.joined_at, m.left_at,
        s.message_id, s.seq, s.position, s.body, s.sent_at
-FROM unnest(%s, %s, %s) WITH ORDINALITY AS d(chat_id, author_id, nonce, n)
+FROM unnest(%s, %s, %s, %s) WITH ORDINALITY AS d(chat_id, author_id, nonce, earlier, n)
 LEFT JOIN chat c ON c.chat_id = d.chat_id
 LEFT JOIN member m ON m.chat_id = d.chat_id AND m.profile_id = d.author_id
 LEFT JOIN LATERAL (
     SELECT * FROM message
-    WHERE chat_id = d.chat_id AND sender_id = d.author_id AND nonce = d.nonce
+    WHERE chat_id = d.chat_id AND sender_id = d.author_id AND nonce IN (d.nonce, d.earlier)
+    ORDER BY seq DESC LIMIT 1
 ) s ON true
 ORDER BY d.n
 """
+"""By the key of each draft, and by the one that the same text would have had a slot earlier."""
 
 KEEP: Final = """
 WITH stamp AS MATERIALIZED (
@@ -83,86 +78,31 @@ WHERE r.chat_id = u.chat_id AND r.profile_id = u.profile_id
 
 
 @define(eq=False)
-class PostgresLane:
-    """
-    One connection that carries one batch after the other.
+class PostgresPostings:
+    """Begins units of posting on a lane; `interval` is that of the "too frequent" rule."""
 
-    ``patient``: wait for chats that others hold, up to ``lock_timeout`` seconds, instead of leaving them out as busy.
-    A unit that takes longer than ``deadline`` seconds is given up, with the connection. Units must not overlap.
-    """
-
-    _conninfo: str
-    _deadline: float = 5.0
-    _patient: bool = False
-    _lock_timeout: float = 2.0
-    _driver: Driver | None = field(init=False, default=None)
+    _lane: PostgresLane
+    _interval: timedelta = timedelta(0)
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator["PostgresPosting"]:
-        with in_our_terms():
-            driver = await self._connected()
-        try:
-            with within(self._deadline, driver):
-                with in_our_terms():
-                    await driver.execute("BEGIN")
-                    yield PostgresPosting(driver, LOCK if self._patient else LOCK_WHAT_IS_FREE)
-                with in_our_terms(committing=True):
-                    await driver.execute("COMMIT")
-        except OutcomeUnknown:
-            await self._give_up(driver)
-            raise
-        except BaseException:
-            await self._rolled_back(driver)
-            raise
-
-    async def close(self) -> None:
-        if self._driver is not None:
-            await self._driver.close()
-            self._driver = None
-
-    async def _connected(self) -> Driver:
-        if self._driver is None or self._driver.closed:
-            driver = await psycopg.AsyncConnection.connect(self._conninfo, autocommit=True, connect_timeout=3)
-            try:
-                with within(self._deadline, driver):
-                    # a peer of ours that froze while it held a chat must not hold it for long
-                    bounds = limits(
-                        deadline=self._deadline, lock_timeout=self._lock_timeout, idle_in_transaction=1.0
-                    )
-                    for statement in (PLANS, bounds, DURABLE):
-                        await driver.execute(_literal(statement))
-            except BaseException:
-                await driver.close()
-                raise
-            arrays.register(driver.adapters)
-            self._driver = driver
-        return self._driver
-
-    async def _rolled_back(self, driver: Driver) -> None:
-        """A transaction that has not been committed is not stored, whether or not the server hears of its end."""
-        try:
-            with within(1.0, driver):
-                await driver.execute("ROLLBACK")
-        except psycopg.Error:
-            await self._give_up(driver)
-
-    async def _give_up(self, driver: Driver) -> None:
-        cut(driver)
-        self._driver = None
-        await driver.close()
-
-
-def _literal(statement: str) -> LiteralString:
-    return statement
+        async with self._lane.begin() as driver:
+            lock = LOCK if self._lane.patient else LOCK_WHAT_IS_FREE
+            yield PostgresPosting(driver, lock, self._interval // MICROSECOND)
 
 
 @define(eq=False)
 class PostgresPosting:
     _driver: Driver
     _lock: LiteralString
+    _interval: int
+    """Microseconds."""
+    _keys: dict[MessageId, str] = field(init=False, factory=dict)
 
     async def open(self, drafts: Sequence[Draft]) -> Conversations:
         ids = list(dict.fromkeys(draft.chat_id for draft in drafts))
+        keys = [self._keys_of(draft) for draft in drafts]
+        self._keys = {draft.id: key for draft, (key, _) in zip(drafts, keys, strict=True)}
         with in_our_terms():
             heads = await self._fetch(self._lock, (arrays.Uuids.of(ids),))
             rows = await self._fetch(
@@ -170,7 +110,8 @@ class PostgresPosting:
                 (
                     arrays.Uuids.of([draft.chat_id for draft in drafts]),
                     arrays.Uuids.of([draft.author_id for draft in drafts]),
-                    arrays.Texts.of([nonce_key(draft.nonce, draft.id) for draft in drafts]),
+                    arrays.Texts.of([key for key, _ in keys]),
+                    arrays.Texts.of([earlier for _, earlier in keys]),
                 ),
             )
         held = {head[0]: head for head in heads}
@@ -178,6 +119,7 @@ class PostgresPosting:
         busy: set[ChatId] = set()
         authors: dict[tuple[ChatId, ProfileId], Member] = {}
         said: dict[tuple[ChatId, ProfileId, Nonce], MessageSent] = {}
+        just_said: dict[tuple[ChatId, ProfileId, Body], datetime] = {}
         for draft, row in zip(drafts, rows, strict=True):
             chat_id, author_id = draft.chat_id, draft.author_id
             if row[0] is not None and chat_id not in chats:
@@ -189,9 +131,22 @@ class PostgresPosting:
                 authors[chat_id, author_id] = Member(
                     chat_id=chat_id, profile_id=author_id, role=Role(row[7]), joined_at=row[8], left_at=row[9]
                 )
-            if draft.nonce is not None and row[10] is not None:
+            if row[10] is None:
+                continue
+            if draft.nonce is not None:
                 said[chat_id, author_id, draft.nonce] = _said(draft, row)
-        return Conversations(chats, frozenset(busy), authors, said)
+            else:
+                # in the same slot it is less than an interval ago: there is never a second row under one key
+                just_said[chat_id, author_id, draft.body] = row[14]
+        return Conversations(chats, frozenset(busy), authors, said, just_said)
+
+    def _keys_of(self, draft: Draft) -> tuple[str, str]:
+        """What it is stored under, and what the same text of this author would have been a slot earlier."""
+        if draft.nonce is None and self._interval:
+            slot = (draft.at - EPOCH) // MICROSECOND // self._interval
+            return derived_key(slot, draft.body), derived_key(slot - 1, draft.body)
+        key = nonce_key(draft.nonce, draft.id)
+        return key, key
 
     async def keep(self, chats: Sequence[Chat], posted: Sequence[MessageSent]) -> None:
         messages = [event.message for event in posted]
@@ -207,7 +162,7 @@ class PostgresPosting:
                     arrays.Uuids.of([message.id for message in messages]),
                     arrays.Bigints.of(event.position for event in posted),
                     arrays.Uuids.of([message.author_id for message in messages]),
-                    arrays.Texts.of([nonce_key(message.nonce, message.id) for message in messages]),
+                    arrays.Texts.of([self._keys[message.id] for message in messages]),
                     arrays.Texts.of([message.body.text for message in messages]),
                     arrays.Moments.of(message.sent_at for message in messages),
                     MESSAGE_SENT,

@@ -1,22 +1,32 @@
 """Rows to the domain's objects and back. Each pair is a round trip; a property test holds them to it."""
 
+from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import RowMapping
-
-from domain.chat import About, Chat, Kind, Member, Role
+from domain.chat import About, Chat, Kind, Member
 from domain.events import MessageSent, MessagesRead
 from domain.ids import ChatId, MessageId, Position, ProfileId, Seq
 from domain.message import Body, Message, Nonce
 from domain.reading import Reading
+from domain.role import Role
+from infrastructure.postgres.schema import Row
 
 OWN_NONCE = "c:"
+DERIVED = "d:"
 NO_NONCE = "m:"
-"""Every message has a key among its author's. One without a nonce has its own id: never shown, never a repeat."""
+"""
+Every message has a key among its author's, and a prefix says where it comes from: the author's own name for it; its text
+and the moment it was said in, which keeps it from being said twice in one; its id, where nothing is to keep it from that.
+The last two are never shown.
+"""
 
 
 def nonce_key(nonce: Nonce | None, message_id: MessageId) -> str:
     return f"{NO_NONCE}{message_id}" if nonce is None else f"{OWN_NONCE}{nonce.value}"
+
+
+def derived_key(slot: int, body: Body) -> str:
+    return f"{DERIVED}{slot}:{sha256(body.text.encode()).hexdigest()[:32]}"
 
 
 def nonce_from(key: str) -> Nonce | None:
@@ -53,7 +63,7 @@ def head_row(chat: Chat) -> dict[str, Any]:
     }
 
 
-def chat_from(row: RowMapping, head: RowMapping) -> Chat:
+def chat_from(row: Row, head: Row) -> Chat:
     return Chat(
         id=ChatId(row["chat_id"]),
         kind=Kind(row["kind"]),
@@ -79,7 +89,7 @@ def member_row(member: Member) -> dict[str, Any]:
     }
 
 
-def member_from(row: RowMapping) -> Member:
+def member_from(row: Row) -> Member:
     return Member(
         chat_id=ChatId(row["chat_id"]),
         profile_id=ProfileId(row["profile_id"]),
@@ -103,7 +113,7 @@ def message_row(event: MessageSent) -> dict[str, Any]:
     }
 
 
-def message_from(row: RowMapping) -> MessageSent:
+def message_from(row: Row) -> MessageSent:
     chat_id = ChatId(row["chat_id"])
     message = Message(
         id=MessageId(row["message_id"]),
@@ -126,7 +136,7 @@ def reading_row(reading: Reading) -> dict[str, Any]:
     }
 
 
-def reading_from(row: RowMapping) -> Reading:
+def reading_from(row: Row) -> Reading:
     return Reading(
         chat_id=ChatId(row["chat_id"]),
         profile_id=ProfileId(row["profile_id"]),

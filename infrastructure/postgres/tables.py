@@ -20,7 +20,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-from infrastructure.postgres.schema import BY_CHAT, BY_PROFILE, REFERENCE, metadata, moment, stamp
+from infrastructure.postgres.schema import BY_CHAT, BY_PROFILE, LOOKUP, REFERENCE, metadata, moment, stamp
 
 chat = Table(
     "chat",
@@ -158,6 +158,17 @@ profile_log = Table(
     Index("ix_profile_log_tx", "tx"),
     info=BY_PROFILE,
 )
+
+direct_chat = Table(
+    "direct_chat",
+    metadata,
+    Column("one_id", Uuid, primary_key=True),
+    Column("other_id", Uuid, primary_key=True),
+    Column("chat_id", Uuid, nullable=False),
+    Index("ix_direct_chat_chat_id", "chat_id"),
+    info=LOOKUP,
+)
+"""The chat of two people, the one with the smaller id first."""
 
 origin = Table(
     "origin",

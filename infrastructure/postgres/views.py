@@ -1,25 +1,39 @@
-"""Reads on PostgreSQL: one snapshot each, a constant number of statements, every one with an equality on its key."""
+"""Reads on PostgreSQL: one picture each, a constant number of statements, every one with an equality on its key."""
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 from typing import Any, Final
 from uuid import UUID
 
 from attrs import frozen
-from sqlalchemy import RowMapping, Uuid, and_, cast, func, literal_column, select
+from sqlalchemy import Label, Uuid, and_, any_, bindparam, func, literal_column, select
 from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from application.ports.updates import ChatUpdate, NewMember, NewMessage
-from application.ports.views import Newest, Where, span
-from application.views import NOBODY, ChatDetails, ChatView, HistoryPage, MessageView, ProfileView, Snapshot
-from domain.chat import ChatNotFound, Kind, NotAMember, Role
-from domain.events import ChatChanged
-from domain.ids import ChatId, Position, ProfileId, Seq
-from infrastructure.postgres.accounts import PostgresProfiles
+from application.ports.views import MessageNotFound, Newest, Where, span
+from application.views import (
+    NOBODY,
+    ChatDetails,
+    ChatView,
+    HistoryPage,
+    MemberView,
+    MessageView,
+    ProfileView,
+    ReaderView,
+    Snapshot,
+    by_name,
+    member_order,
+)
+from domain.chat import ChatNotFound, Kind, NotAMember
+from domain.events import MemberAdded
+from domain.ids import ChatId, MessageId, Position, ProfileId, Seq
+from domain.role import Role
+from infrastructure.postgres.account_rows import profile_from
+from infrastructure.postgres.account_tables import profile
+from infrastructure.postgres.arrays import Uuids
+from infrastructure.postgres.pictures import Picture, Pictures, Prepared, prepared
 from infrastructure.postgres.rows import message_from
-from infrastructure.postgres.storage import connected
+from infrastructure.postgres.schema import Row
 from infrastructure.postgres.tables import (
     chat,
     chat_head,
@@ -33,28 +47,14 @@ from infrastructure.postgres.tables import (
 )
 from infrastructure.stored_events import MESSAGE_SENT, chat_event
 
-READ_AT: Final = (
-    select(func.min(receipt.c.read_at))
-    .where(
-        receipt.c.chat_id == message.c.chat_id,
-        receipt.c.from_seq <= message.c.seq,
-        receipt.c.to_seq >= message.c.seq,
-        receipt.c.profile_id != message.c.sender_id,
-    )
-    .correlate(message)
-    .scalar_subquery()
-    .label("read_at")
+READER, CHAT, MESSAGE = (
+    bindparam("reader", type_=Uuid),
+    bindparam("chat", type_=Uuid),
+    bindparam("id", type_=Uuid),
 )
+IDS = bindparam("ids", type_=ARRAY(Uuid))
 
-PLACE: Final = (
-    chat_head.c.last_seq,
-    chat_head.c.last_position,
-    member.c.left_at,
-    member.c.profile_id.label("member_id"),
-    reading.c.mark,
-    reading.c.less,
-)
-"""Where a reader stands in a chat."""
+EPOCH_NAMES: Final = ("generation", "base", "system_identifier", "timeline")
 
 
 def epoch_columns() -> tuple[Any, ...]:
@@ -71,187 +71,295 @@ def epoch_columns() -> tuple[Any, ...]:
     )
 
 
-def epoch_from(row: RowMapping) -> str:
+def epoch_from(row: Row) -> str:
     whole = f"{row['generation']}/{row['system_identifier']}/{row['timeline']}"
     return sha256(whole.encode()).hexdigest()[:16]
 
 
+_first_read = (
+    select(func.min(receipt.c.read_at))
+    .where(
+        receipt.c.chat_id == message.c.chat_id,
+        receipt.c.from_seq <= message.c.seq,
+        receipt.c.to_seq >= message.c.seq,
+        receipt.c.profile_id != message.c.sender_id,
+    )
+    .correlate(message)
+    .scalar_subquery()
+    .label("read_at")
+)
+
+_others_mark = (
+    select(func.coalesce(func.max(reading.c.mark), 0))
+    .where(reading.c.chat_id == CHAT, reading.c.profile_id != READER)
+    .scalar_subquery()
+    .label("others_mark")
+)
+
+
+def _place(*more: Label[Any]) -> Any:
+    """Where a reader stands in a chat."""
+    return (
+        select(
+            chat.c.deleted_at,
+            chat_head.c.last_seq,
+            chat_head.c.last_position,
+            chat_head.c.member_count,
+            member.c.left_at,
+            member.c.profile_id.label("member_id"),
+            reading.c.mark,
+            reading.c.less,
+            *more,
+        )
+        .select_from(
+            chat.join(chat_head, chat_head.c.chat_id == chat.c.chat_id)
+            .outerjoin(member, and_(member.c.chat_id == chat.c.chat_id, member.c.profile_id == READER))
+            .outerjoin(reading, and_(reading.c.chat_id == chat.c.chat_id, reading.c.profile_id == READER))
+        )
+        .where(chat.c.chat_id == CHAT)
+    )
+
+
+PLACE: Final = prepared(_place())
+
+PLACE_AND_MORE: Final = prepared(
+    _place(
+        _others_mark,
+        *(
+            select(column).where(origin.c.id == 1).scalar_subquery().label(name)
+            for column, name in zip(epoch_columns(), EPOCH_NAMES, strict=True)
+        ),
+    )
+)
+
+OWN_CHATS: Final = prepared(
+    select(profile_chat.c.chat_id).where(
+        profile_chat.c.profile_id == READER, profile_chat.c.left_at.is_(None)
+    )
+)
+
+_wanted = func.unnest(IDS).table_valued("chat_id").render_derived()
+
+ENTRIES: Final = prepared(
+    select(
+        *(column.label(f"chat_{column.name}") for column in chat.c),
+        chat_head.c.last_seq,
+        chat_head.c.last_position,
+        chat_head.c.member_count,
+        member.c.role,
+        reading.c.mark,
+        reading.c.less,
+        _first_read,
+        message,
+    )
+    .select_from(
+        _wanted.join(chat, chat.c.chat_id == _wanted.c.chat_id)
+        .join(chat_head, chat_head.c.chat_id == _wanted.c.chat_id)
+        .join(member, and_(member.c.chat_id == _wanted.c.chat_id, member.c.profile_id == READER))
+        .join(reading, and_(reading.c.chat_id == _wanted.c.chat_id, reading.c.profile_id == READER))
+        .outerjoin(
+            message, and_(message.c.chat_id == _wanted.c.chat_id, message.c.seq == chat_head.c.last_seq)
+        )
+    )
+    .where(chat.c.deleted_at.is_(None), member.c.left_at.is_(None))
+)
+"""Those of some chats that the reader is a member of, with all that a list shows of them."""
+
+OTHERS: Final = prepared(
+    select(member.c.chat_id, member.c.profile_id).where(
+        member.c.chat_id == any_(IDS), member.c.profile_id != READER
+    )
+)
+
+EXISTS: Final = prepared(select(chat.c.chat_id).where(chat.c.chat_id == CHAT, chat.c.deleted_at.is_(None)))
+
+MEMBERS: Final = prepared(
+    select(member.c.profile_id, member.c.role, member.c.joined_at, reading.c.mark)
+    .join(
+        reading,
+        and_(reading.c.chat_id == member.c.chat_id, reading.c.profile_id == member.c.profile_id),
+    )
+    .where(member.c.chat_id == CHAT, member.c.left_at.is_(None))
+)
+
+PAGE: Final = prepared(
+    select(message, _first_read)
+    .where(
+        message.c.chat_id == CHAT,
+        message.c.seq >= bindparam("start", type_=message.c.seq.type),
+        message.c.seq < bindparam("stop", type_=message.c.seq.type),
+    )
+    .order_by(message.c.seq)
+)
+
+LOG: Final = prepared(
+    select(chat_log.c.position.label("log_position"), chat_log.c.kind, chat_log.c.payload, message)
+    .select_from(
+        chat_log.outerjoin(
+            message, and_(message.c.chat_id == chat_log.c.chat_id, message.c.seq == chat_log.c.seq)
+        )
+    )
+    .where(
+        chat_log.c.chat_id == CHAT, chat_log.c.position > bindparam("after", type_=chat_log.c.position.type)
+    )
+    .order_by(chat_log.c.position)
+    .limit(bindparam("most"))
+)
+
+OF_MESSAGE: Final = prepared(
+    select(message.c.seq, message.c.sender_id).where(
+        message.c.chat_id == CHAT, message.c.message_id == MESSAGE
+    )
+)
+
+READERS: Final = prepared(
+    select(receipt.c.profile_id, func.min(receipt.c.read_at).label("read_at"))
+    .where(
+        receipt.c.chat_id == CHAT,
+        receipt.c.from_seq <= bindparam("seq", type_=receipt.c.from_seq.type),
+        receipt.c.to_seq >= bindparam("seq", type_=receipt.c.from_seq.type),
+        receipt.c.profile_id != bindparam("author", type_=Uuid),
+    )
+    .group_by(receipt.c.profile_id)
+    .order_by("read_at", receipt.c.profile_id)
+)
+
+PEOPLE: Final = prepared(select(profile).where(profile.c.profile_id == any_(IDS)))
+
+PROBE: Final = prepared(select(literal_column("1").label("one")))
+
+
 @frozen
 class PostgresViews:
-    engine: AsyncEngine
-    deadline: float = 5.0
+    pictures: Pictures
 
     async def list_chats(self, reader: ProfileId) -> Sequence[ChatView]:
-        async with self._picture() as connection:
-            own = await connection.execute(
-                select(profile_chat.c.chat_id).where(
-                    profile_chat.c.profile_id == reader, profile_chat.c.left_at.is_(None)
-                )
-            )
-            found = await self._entries(connection, reader, list(own.scalars()))
-            people = await self._people(connection, _people_of(found))
-        chats = [_chat_view(row, people) for row in found]
+        async with self.pictures.open() as picture:
+            own = await picture.rows(OWN_CHATS, reader=reader)
+            found = await picture.rows(ENTRIES, ids=Uuids.of([row["chat_id"] for row in own]), reader=reader)
+            others = await _others(picture, reader, found)
+            people = await _people(picture, {*_people_of(found), *others.values()})
+        chats = [_chat_view(row, people, others) for row in found]
         return sorted(chats, key=lambda view: (_last_activity(view), view.id), reverse=True)
 
     async def get_chat(self, reader: ProfileId, chat_id: ChatId) -> ChatDetails:
-        async with self._picture() as connection:
-            found = await self._entries(connection, reader, [chat_id])
+        async with self.pictures.open() as picture:
+            found = await picture.rows(ENTRIES, ids=Uuids.of([chat_id]), reader=reader)
             if not found:
-                await self._refuse(connection, chat_id)
-            present = await connection.execute(
-                select(member.c.profile_id).where(member.c.chat_id == chat_id, member.c.left_at.is_(None))
-            )
-            present_ids = [ProfileId(id) for id in present.scalars()]
-            people = await self._people(connection, {*_people_of(found), *present_ids})
-        view = _chat_view(found[0], people)
-        members = [people.get(id, NOBODY) for id in present_ids]
+                raise NotAMember if await picture.row(EXISTS, chat=chat_id) else ChatNotFound
+            present = [ProfileId(row["profile_id"]) for row in await picture.rows(MEMBERS, chat=chat_id)]
+            others = await _others(picture, reader, found)
+            people = await _people(picture, {*_people_of(found), *present, *others.values()})
+        view = _chat_view(found[0], people, others)
+        members = [people.get(id, NOBODY) for id in present]
         return ChatDetails(chat=view, members=sorted(members, key=lambda one: by_name(view.owner.id, one)))
 
     async def history(self, reader: ProfileId, chat_id: ChatId, where: Where, limit: int) -> HistoryPage:
-        async with self._picture() as connection:
-            place = await self._place(connection, reader, chat_id)
-            return await self._page(connection, chat_id, where, limit, place["last_seq"])
+        async with self.pictures.open() as picture:
+            place = await _found(picture, PLACE, reader, chat_id)
+            return await _page(picture, chat_id, where, limit, place["last_seq"])
 
     async def snapshot(self, reader: ProfileId, chat_id: ChatId, limit: int) -> Snapshot:
-        async with self._picture() as connection:
-            place = await self._place(connection, reader, chat_id)
-            epoch = await connection.execute(select(*epoch_columns()).where(origin.c.id == 1))
+        async with self.pictures.open() as picture:
+            place = await _found(picture, PLACE_AND_MORE, reader, chat_id)
             return Snapshot(
-                epoch=epoch_from(epoch.mappings().one()),
+                epoch=epoch_from(place),
                 seq=Seq(place["last_seq"]),
                 position=Position(place["last_position"]),
                 unread_count=_unread(place),
-                history=await self._page(connection, chat_id, Newest(), limit, place["last_seq"]),
+                read_up_to=Seq(place["mark"]),
+                others_read_up_to=Seq(place["others_mark"]),
+                member_count=place["member_count"],
+                history=await _page(picture, chat_id, Newest(), limit, place["last_seq"]),
             )
+
+    async def members(self, reader: ProfileId, chat_id: ChatId) -> Sequence[MemberView]:
+        async with self.pictures.open() as picture:
+            await _found(picture, PLACE, reader, chat_id)
+            rows = await picture.rows(MEMBERS, chat=chat_id)
+            people = await _people(picture, {ProfileId(row["profile_id"]) for row in rows})
+        members = [
+            MemberView(
+                profile=people.get(ProfileId(row["profile_id"]), NOBODY),
+                role=Role(row["role"]),
+                joined_at=row["joined_at"],
+                read_up_to=Seq(row["mark"]),
+            )
+            for row in rows
+        ]
+        return sorted(members, key=member_order)
+
+    async def readers(
+        self, reader: ProfileId, chat_id: ChatId, message_id: MessageId
+    ) -> Sequence[ReaderView]:
+        async with self.pictures.open() as picture:
+            await _found(picture, PLACE, reader, chat_id)
+            there = await picture.row(OF_MESSAGE, chat=chat_id, id=message_id)
+            if there is None:
+                raise MessageNotFound
+            rows = await picture.rows(READERS, chat=chat_id, seq=there["seq"], author=there["sender_id"])
+            people = await _people(picture, {ProfileId(row["profile_id"]) for row in rows})
+        return [
+            ReaderView(profile=people.get(ProfileId(row["profile_id"]), NOBODY), read_at=row["read_at"])
+            for row in rows
+        ]
 
     async def unread_count(self, reader: ProfileId, chat_id: ChatId) -> int:
-        async with self._picture() as connection:
-            return _unread(await self._place(connection, reader, chat_id))
+        async with self.pictures.open() as picture:
+            return _unread(await _found(picture, PLACE, reader, chat_id))
 
     async def log(self, chat_id: ChatId, after: Position, limit: int) -> Sequence[ChatUpdate]:
-        async with self._picture() as connection:
-            found = await connection.execute(
-                select(
-                    chat_log.c.position.label("log_position"),
-                    chat_log.c.kind,
-                    chat_log.c.payload,
-                    message,
-                )
-                .select_from(
-                    chat_log.outerjoin(
-                        message,
-                        and_(message.c.chat_id == chat_log.c.chat_id, message.c.seq == chat_log.c.seq),
-                    )
-                )
-                .where(chat_log.c.chat_id == chat_id, chat_log.c.position > after)
-                .order_by(chat_log.c.position)
-                .limit(limit)
-            )
-            entries = found.mappings().all()
-            people = await self._people(connection, _people_in(entries))
+        async with self.pictures.open() as picture:
+            entries = await picture.rows(LOG, chat=chat_id, after=after, most=limit)
+            people = await _people(picture, _people_in(entries))
         return [_update(chat_id, row, people) for row in entries]
 
     async def probe(self) -> None:
-        async with connected(self.engine, self.deadline) as connection:
-            await connection.execute(select(1))
-
-    @asynccontextmanager
-    async def _picture(self) -> AsyncIterator[AsyncConnection]:
-        options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
-        async with connected(self.engine, self.deadline, **options) as connection:
-            yield connection
-
-    async def _entries(
-        self, connection: AsyncConnection, reader: ProfileId, chat_ids: Sequence[ChatId]
-    ) -> Sequence[RowMapping]:
-        """Those of ``chat_ids`` that the reader is a member of, with all that a list shows of them."""
-        wanted = func.unnest(cast(list(chat_ids), ARRAY(Uuid))).table_valued("chat_id").render_derived()
-        found = await connection.execute(
-            select(
-                *(column.label(f"chat_{column.name}") for column in chat.c),
-                chat_head.c.last_seq,
-                chat_head.c.last_position,
-                chat_head.c.member_count,
-                member.c.role,
-                reading.c.mark,
-                reading.c.less,
-                READ_AT,
-                message,
-            )
-            .select_from(
-                wanted.join(chat, chat.c.chat_id == wanted.c.chat_id)
-                .join(chat_head, chat_head.c.chat_id == wanted.c.chat_id)
-                .join(member, and_(member.c.chat_id == wanted.c.chat_id, member.c.profile_id == reader))
-                .join(reading, and_(reading.c.chat_id == wanted.c.chat_id, reading.c.profile_id == reader))
-                .outerjoin(
-                    message,
-                    and_(message.c.chat_id == wanted.c.chat_id, message.c.seq == chat_head.c.last_seq),
-                )
-            )
-            .where(chat.c.deleted_at.is_(None), member.c.left_at.is_(None))
-        )
-        return found.mappings().all()
-
-    async def _place(self, connection: AsyncConnection, reader: ProfileId, chat_id: ChatId) -> RowMapping:
-        found = await connection.execute(
-            select(*PLACE, chat.c.deleted_at)
-            .select_from(
-                chat.join(chat_head, chat_head.c.chat_id == chat.c.chat_id)
-                .outerjoin(member, and_(member.c.chat_id == chat.c.chat_id, member.c.profile_id == reader))
-                .outerjoin(reading, and_(reading.c.chat_id == chat.c.chat_id, reading.c.profile_id == reader))
-            )
-            .where(chat.c.chat_id == chat_id)
-        )
-        place = found.mappings().one_or_none()
-        if place is None or place["deleted_at"] is not None:
-            raise ChatNotFound
-        if place["member_id"] is None or place["left_at"] is not None:
-            raise NotAMember
-        return place
-
-    async def _refuse(self, connection: AsyncConnection, chat_id: ChatId) -> None:
-        there = await connection.execute(
-            select(chat.c.chat_id).where(chat.c.chat_id == chat_id, chat.c.deleted_at.is_(None))
-        )
-        raise NotAMember if there.one_or_none() else ChatNotFound
-
-    async def _page(
-        self, connection: AsyncConnection, chat_id: ChatId, where: Where, limit: int, last_seq: int
-    ) -> HistoryPage:
-        numbers = span(where, limit, Seq(last_seq))
-        rows: Sequence[RowMapping] = []
-        if numbers:
-            found = await connection.execute(
-                select(message, READ_AT)
-                .where(
-                    message.c.chat_id == chat_id,
-                    message.c.seq >= numbers.start,
-                    message.c.seq < numbers.stop,
-                )
-                .order_by(message.c.seq)
-            )
-            rows = found.mappings().all()
-        people = await self._people(connection, {ProfileId(row["sender_id"]) for row in rows})
-        return HistoryPage(
-            total_count=last_seq,
-            messages=[_message_view(row, people) for row in rows],
-            has_before=min(numbers.start, last_seq + 1) > 1,
-            has_after=numbers.stop <= last_seq,
-        )
-
-    async def _people(
-        self, connection: AsyncConnection, ids: Iterable[ProfileId]
-    ) -> Mapping[ProfileId, ProfileView]:
-        wanted = sorted(set(ids))
-        return await PostgresProfiles(connection).views(wanted) if wanted else {}
+        async with self.pictures.open() as picture:
+            await picture.row(PROBE)
 
 
-def by_name(owner_id: ProfileId, one: ProfileView) -> tuple[bool, str, str, str, ProfileId]:
-    """The order of members: the owner first, then by what one would look for."""
-    return (one.id != owner_id, one.first_name or "", one.last_name or "", one.username or "", one.id)
+async def _found(picture: Picture, statement: Prepared, reader: ProfileId, chat_id: ChatId) -> Row:
+    place = await picture.row(statement, reader=reader, chat=chat_id)
+    if place is None or place["deleted_at"] is not None:
+        raise ChatNotFound
+    if place["member_id"] is None or place["left_at"] is not None:
+        raise NotAMember
+    return place
 
 
-def _unread(row: RowMapping) -> int:
+async def _page(picture: Picture, chat_id: ChatId, where: Where, limit: int, last_seq: int) -> HistoryPage:
+    numbers = span(where, limit, Seq(last_seq))
+    rows: Sequence[Row] = []
+    if numbers:
+        rows = await picture.rows(PAGE, chat=chat_id, start=numbers.start, stop=numbers.stop)
+    people = await _people(picture, {ProfileId(row["sender_id"]) for row in rows})
+    return HistoryPage(
+        total_count=last_seq,
+        messages=[_message_view(row, people) for row in rows],
+        has_before=min(numbers.start, last_seq + 1) > 1,
+        has_after=numbers.stop <= last_seq,
+    )
+
+
+async def _others(picture: Picture, reader: ProfileId, entries: Sequence[Row]) -> Mapping[ChatId, ProfileId]:
+    """In direct chats, whom the reader has them with."""
+    direct = [row["chat_chat_id"] for row in entries if row["chat_kind"] == Kind.DIRECT]
+    if not direct:
+        return {}
+    found = await picture.rows(OTHERS, ids=Uuids.of(direct), reader=reader)
+    return {ChatId(row["chat_id"]): ProfileId(row["profile_id"]) for row in found}
+
+
+async def _people(picture: Picture, ids: Iterable[ProfileId]) -> Mapping[ProfileId, ProfileView]:
+    wanted = sorted(set(ids))
+    if not wanted:
+        return {}
+    found = await picture.rows(PEOPLE, ids=Uuids.of(wanted))
+    return {ProfileId(row["profile_id"]): ProfileView.of(profile_from(row)) for row in found}
+
+
+def _unread(row: Row) -> int:
     return int(row["last_seq"] - row["mark"] - row["less"])
 
 
@@ -259,12 +367,12 @@ def _last_activity(view: ChatView) -> Any:
     return view.last_message.message.sent_at if view.last_message else view.created_at
 
 
-def _people_of(entries: Sequence[RowMapping]) -> set[ProfileId]:
+def _people_of(entries: Sequence[Row]) -> set[ProfileId]:
     owners = {ProfileId(row["chat_owner_id"]) for row in entries}
     return owners | {ProfileId(row["sender_id"]) for row in entries if row["sender_id"]}
 
 
-def _people_in(entries: Sequence[RowMapping]) -> set[ProfileId]:
+def _people_in(entries: Sequence[Row]) -> set[ProfileId]:
     senders = {ProfileId(row["sender_id"]) for row in entries if row["sender_id"]}
     payloads = [row["payload"] for row in entries if row["payload"]]
     return senders | {
@@ -272,7 +380,7 @@ def _people_in(entries: Sequence[RowMapping]) -> set[ProfileId]:
     }
 
 
-def _message_view(row: RowMapping, people: Mapping[ProfileId, ProfileView]) -> MessageView:
+def _message_view(row: Row, people: Mapping[ProfileId, ProfileView]) -> MessageView:
     event = message_from(row)
     return MessageView(
         message=event.message,
@@ -282,11 +390,15 @@ def _message_view(row: RowMapping, people: Mapping[ProfileId, ProfileView]) -> M
     )
 
 
-def _chat_view(row: RowMapping, people: Mapping[ProfileId, ProfileView]) -> ChatView:
+def _chat_view(
+    row: Row, people: Mapping[ProfileId, ProfileView], others: Mapping[ChatId, ProfileId]
+) -> ChatView:
+    chat_id, kind = ChatId(row["chat_chat_id"]), Kind(row["chat_kind"])
+    other = people.get(others[chat_id], NOBODY) if chat_id in others else NOBODY
     return ChatView(
-        id=ChatId(row["chat_chat_id"]),
-        kind=Kind(row["chat_kind"]),
-        name=row["chat_name"],
+        id=chat_id,
+        kind=kind,
+        name=other.shown_name if kind is Kind.DIRECT else row["chat_name"],
         description=row["chat_description"],
         owner=people.get(ProfileId(row["chat_owner_id"]), NOBODY),
         role=Role(row["role"]),
@@ -301,12 +413,12 @@ def _chat_view(row: RowMapping, people: Mapping[ProfileId, ProfileView]) -> Chat
     )
 
 
-def _update(chat_id: ChatId, row: RowMapping, people: Mapping[ProfileId, ProfileView]) -> ChatUpdate:
+def _update(chat_id: ChatId, row: Row, people: Mapping[ProfileId, ProfileView]) -> ChatUpdate:
     position = Position(row["log_position"])
     if row["kind"] == MESSAGE_SENT:
         return NewMessage(chat_id=chat_id, position=position, view=_message_view(row, people))
     event = chat_event(row["kind"], row["payload"], chat_id=chat_id, position=position)
-    if isinstance(event, ChatChanged):
+    if not isinstance(event, MemberAdded):
         return event
     member_view = people.get(event.profile_id, NOBODY)
     return NewMember(chat_id=chat_id, position=position, member=member_view, by=event.by, at=event.at)

@@ -11,7 +11,7 @@ from domain.chat import About
 from domain.ids import Seq
 from interfaces.http.authentication import actor_of
 from interfaces.http.envelope import success
-from interfaces.http.errors import CHAT_DETAILS, CHAT_HISTORY, OWNERS_ONLY
+from interfaces.http.errors import CHAT_DETAILS, NO_CHAT, OWNERS_ONLY
 from interfaces.http.options import HttpOptions
 from interfaces.http.requests import json_object, path, query
 from interfaces.http.routes import Endpoint
@@ -35,10 +35,11 @@ class Chats:
         return [
             Endpoint("GET", chats, self.read_all),
             Endpoint("POST", chats, self.create),
+            Endpoint("POST", f"{chats}direct/", self.open_direct),
             Endpoint("GET", chat, self.read, CHAT_DETAILS),
             Endpoint("PUT", chat, self.change, OWNERS_ONLY),
             Endpoint("DELETE", chat, self.delete, OWNERS_ONLY),
-            Endpoint("GET", f"{chat}history/", self.history, CHAT_HISTORY),
+            Endpoint("GET", f"{chat}history/", self.history, NO_CHAT),
         ]
 
     async def read_all(self, request: Request) -> Response:
@@ -51,6 +52,11 @@ class Chats:
         new = codec.CREATE_CHAT.decode(await json_object(request), within="body")
         command = CreateChat(about=About(new.name, new.description), member_ids=new.member_ids)
         return success(codec.chat_json(await self.messenger.create_chat(actor, command)))
+
+    async def open_direct(self, request: Request) -> Response:
+        actor = await actor_of(request, self.messenger)
+        command = codec.OPEN_DIRECT.decode(await json_object(request), within="body")
+        return success(codec.chat_json(await self.messenger.open_direct(actor, command)))
 
     async def read(self, request: Request) -> Response:
         actor = await actor_of(request, self.messenger)

@@ -16,8 +16,15 @@ from starlette.responses import Response
 from starlette.types import ExceptionHandler
 
 from application.errors import ApplicationError, NotAuthenticated, OutcomeUnknown, Overloaded, Unavailable
+from application.messages.send import NonceReused
 from domain.account import AlreadyConfirmed, EmailTaken
-from domain.chat import ChatNotFound, MembersNotFound, NotAMember, NotTheOwner
+from domain.chat import (
+    ChatNotFound,
+    MembersNotFound,
+    NotAllowed,
+    NotAMember,
+    TooFrequent,
+)
 from domain.errors import Conflict, DomainError, Forbidden, Invalid, Limited, NotFound
 from domain.profile import ProfileNotFound, UsernameTaken
 from interfaces.http.envelope import Refusal, bare, refused
@@ -45,11 +52,11 @@ LEAVES: Final[Refusals] = {
 CHAT_DETAILS: Final[Refusals] = dict.fromkeys(
     (NotAMember, ChatNotFound), Refusal(403, "AUTH_ERROR", "Only chat members can see chat info")
 )
-CHAT_HISTORY: Final[Refusals] = dict.fromkeys(
+NO_CHAT: Final[Refusals] = dict.fromkeys(
     (NotAMember, ChatNotFound), Refusal(404, "NOT_FOUND", "Chat not found")
 )
 OWNERS_ONLY: Final[Refusals] = dict.fromkeys(
-    (NotTheOwner, NotAMember, ChatNotFound), Refusal(403, "PROHIBITED_TO_DELETE", "Prohibited to delete chat")
+    (NotAllowed, NotAMember, ChatNotFound), Refusal(403, "PROHIBITED_TO_DELETE", "Prohibited to delete chat")
 )
 """For changing as for deleting, in the original's words."""
 
@@ -82,9 +89,30 @@ def _later(code: str, text: str) -> Callable[[Unavailable | Overloaded], Refusal
     return lambda error: Refusal(503, code, text, {"Retry-After": str(max(1, ceil(error.retry_after)))})
 
 
+def _nonce_reused(error: NonceReused) -> Refusal:
+    first = error.first.message
+    return Refusal(
+        409,
+        "NONCE_REUSED",
+        "Another message was sent under this key",
+        extra={"id": first.id, "seq": first.seq},
+    )
+
+
+def _too_frequent(error: TooFrequent) -> Refusal:
+    return Refusal(
+        429,
+        "TOO_FREQUENT",
+        f"Message blocked: Too frequent. Wait {error.wait:.1f}s",
+        {"Retry-After": str(max(1, ceil(error.wait)))},
+    )
+
+
 SAYING_MORE: Final[Mapping[type[Exception], Callable[[Any], Refusal]]] = {
     NotAuthenticated: _not_authenticated,
     MembersNotFound: _members_not_found,
+    NonceReused: _nonce_reused,
+    TooFrequent: _too_frequent,
     AlreadyConfirmed: _already_confirmed,
     Unavailable: _later("DATA_ERROR", "DataBase error"),
     Overloaded: _later("OVERLOADED", "Too much waits already"),

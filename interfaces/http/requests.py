@@ -8,7 +8,7 @@ from starlette.requests import Request
 from interfaces.wire.validation import Unreadable, as_object, read_json, trimmed
 
 
-async def json_object(request: Request) -> Mapping[str, object]:
+async def json_object(request: Request) -> dict[str, object]:
     """
     The members of a JSON body, texts trimmed.
 

@@ -16,23 +16,49 @@ from application.accounts.refresh import Refresh
 from application.accounts.sign_in import SignIn
 from application.accounts.sign_up import SignUp
 from application.actor import Actor
+from application.chats.add_members import AddMembers
 from application.chats.change import ChangeChat
+from application.chats.change_role import ChangeRole
 from application.chats.delete import DeleteChat
+from application.chats.open_direct import OpenDirect
+from application.chats.remove_member import RemoveMember
 from application.errors import NotAuthenticated
+from application.messages.send import SendMessage
 from application.profiles.edit import EditProfile
 from application.profiles.find import FindProfiles
 from application.profiles.read import ReadProfile
-from application.views import ChatDetails, ChatView, HistoryPage, MessageView, ProfileView
+from application.receipts.mark_read import MarkRead
+from application.views import (
+    ChatDetails,
+    ChatView,
+    HistoryPage,
+    MemberView,
+    MessageView,
+    ProfileView,
+    ReaderView,
+)
 from domain.account import Email, EmailIncorrect, Password
 from domain.catalogue import Entry, Language
 from domain.chat import DESCRIPTION_LIMIT
 from domain.chat import NAME_LIMIT as CHAT_NAME_LIMIT
-from domain.ids import ChatId, ProfileId
+from domain.ids import ChatId, MessageId, ProfileId, Seq
+from domain.message import BODY_LIMIT, Body, BodyTooLong, EmptyBody, Nonce
 from domain.profile import Name, Phone, Profile, Username
+from domain.role import Role
 from domain.session import Fingerprint
-from interfaces.wire.faults import NO_AT_SIGN, NOT_AN_ADDRESS, Finding, Refused
+from interfaces.wire.faults import (
+    NO_AT_SIGN,
+    NOT_A_ROLE,
+    NOT_AN_ADDRESS,
+    NOT_AN_INTEGER,
+    Finding,
+    Refused,
+    less_than,
+    too_long,
+    too_short,
+)
 from interfaces.wire.validation import Reads, shape
-from interfaces.wire.values import identity, integer, members, moment, nullable, text
+from interfaces.wire.values import GREATEST, identity, integer, members, moment, nullable, text
 
 Json = dict[str, object]
 
@@ -81,6 +107,36 @@ def _username(value: object) -> Username:
 
 def _phone(value: object) -> Phone:
     return Phone(_text(value))
+
+
+def _role(value: object) -> Role:
+    try:
+        return Role(_text(value))
+    except ValueError:
+        raise Refused(Finding(NOT_A_ROLE, value)) from None
+
+
+def _body(value: object) -> Body:
+    try:
+        return Body(_text(value))
+    except EmptyBody:
+        raise Refused(Finding(too_short(1), value)) from None
+    except BodyTooLong:
+        raise Refused(Finding(too_long(BODY_LIMIT), value)) from None
+
+
+def _nonce(value: object) -> Nonce | None:
+    return None if value is None else Nonce(_text(value))
+
+
+def _seq_or_message(value: object) -> Seq | MessageId:
+    if isinstance(value, str):
+        return MessageId(identity(value))
+    if isinstance(value, int) and not isinstance(value, bool):
+        if value < 0:
+            raise Refused(Finding(less_than(0), value))
+        return Seq(min(value, GREATEST))
+    raise Refused(Finding(NOT_AN_INTEGER, value))
 
 
 # What is asked of accounts and profiles
@@ -188,6 +244,34 @@ HISTORY: Final = shape(
     around=Reads(integer(0)),
 )
 
+# What is asked about members, messages and reading
+
+ADD_MEMBERS: Final = shape(AddMembers, chat_id=Reads(identity), profile_ids=Reads(members))
+
+REMOVE_MEMBER: Final = shape(RemoveMember, chat_id=Reads(identity), profile_id=Reads(identity))
+
+CHANGE_ROLE: Final = shape(ChangeRole, chat_id=Reads(identity), profile_id=Reads(identity), role=Reads(_role))
+
+OPEN_DIRECT: Final = shape(OpenDirect, profile_id=Reads(identity))
+
+SEND_MESSAGE: Final = shape(
+    SendMessage,
+    chat_id=Reads(identity),
+    body=Reads(_body, name="text"),
+    nonce=Reads(_nonce, name="Idempotency-Key", absent=None),
+)
+
+MARK_READ: Final = shape(MarkRead, chat_id=Reads(identity), up_to=Reads(_seq_or_message))
+
+
+@frozen(kw_only=True)
+class OfMessage:
+    chat_id: ChatId
+    message_id: MessageId
+
+
+OF_MESSAGE: Final = shape(OfMessage, chat_id=Reads(identity), message_id=Reads(identity))
+
 # What is answered
 
 
@@ -254,6 +338,19 @@ def details_json(details: ChatDetails) -> Json:
         "updatedAt": moment(details.chat.updated_at),
         "members": [profile_json(member) for member in details.members],
     }
+
+
+def member_json(member: MemberView) -> Json:
+    return {
+        "profile": profile_json(member.profile),
+        "role": member.role,
+        "joinedAt": moment(member.joined_at),
+        "readUpTo": member.read_up_to,
+    }
+
+
+def reader_json(reader: ReaderView) -> Json:
+    return {"profile": profile_json(reader.profile), "readAt": moment(reader.read_at)}
 
 
 def history_json(page: HistoryPage) -> Json:

@@ -39,6 +39,8 @@ INTEGER_TOO_LONG: Final = Fault(
 )
 NOT_AN_IDENTITY: Final = Fault("uuid_type", "UUID input should be a string, bytes or UUID object")
 
+NOT_A_ROLE: Final = Fault("enum", "Input should be 'owner', 'admin' or 'member'")
+
 EMAIL_INCORRECT: Final = Fault("value_error", "Value error, Email incorrect")
 PASSWORD_INVALID: Final = Fault("value_error", "Value error, Password invalid")
 MEMBERS_REPEATED: Final = Fault("value_error", "Value error, Список участников содержит дубликаты")

@@ -6,16 +6,17 @@ else, once for all who hear it.
 """
 
 from collections.abc import Mapping
-from typing import Any, assert_never
+from datetime import datetime
+from typing import Any, Literal, assert_never
 
 import orjson
 from attrs import frozen
 
 from application.messages.send import Sent
 from application.ports.updates import ChatUpdate, NewMember, NewMessage, Typing
-from application.views import HistoryPage, MessageView, ProfileView
+from application.views import HistoryPage, MessageView, ProfileView, Snapshot
 from domain.errors import Invalid
-from domain.events import ChatChanged, MessagesRead
+from domain.events import ChatChanged, MemberRemoved, MessagesRead, RoleChanged
 from domain.ids import ChatId, ProfileId
 from domain.message import BODY_LIMIT, Nonce
 from interfaces.wire.values import moment
@@ -151,6 +152,23 @@ def chat_history(page: HistoryPage, unread_count: int) -> Frame:
     )
 
 
+def resumed(chat_id: ChatId, snapshot: Snapshot) -> Frame:
+    return write(
+        {
+            "type": "resumed",
+            "chat_id": chat_id,
+            "position": snapshot.position,
+            "unread_count": snapshot.unread_count,
+            "read_up_to": snapshot.read_up_to,
+            "others_read_up_to": snapshot.others_read_up_to,
+        }
+    )
+
+
+def reset(chat_id: ChatId, reason: str) -> Frame:
+    return write({"type": "reset", "chat_id": chat_id, "reason": reason})
+
+
 def unread_count(chat_id: ChatId, count: int) -> Frame:
     return write({"type": "unread_count", "chat_id": chat_id, "count": count})
 
@@ -187,6 +205,21 @@ def told(update: ChatUpdate) -> Frame:
             fields = {
                 "type": "member_added",
                 "member": profile_fields(update.member),
+                "by": update.by,
+                "timestamp": moment(update.at),
+            }
+        case MemberRemoved():
+            fields = {
+                "type": "member_removed",
+                "user_id": update.profile_id,
+                "by": update.by,
+                "timestamp": moment(update.at),
+            }
+        case RoleChanged():
+            fields = {
+                "type": "role_changed",
+                "user_id": update.profile_id,
+                "role": update.role,
                 "by": update.by,
                 "timestamp": moment(update.at),
             }
@@ -239,6 +272,27 @@ def your_messages_read(read: MessagesRead, author_id: ProfileId) -> Frame:
             "timestamp": moment(read.at),
         }
     )
+
+
+def message_read(read: MessagesRead) -> Frame:
+    return write(
+        {
+            "type": "message_read",
+            "chat_id": read.chat_id,
+            "message_id": read.message_ids[0],
+            "read_by": read.reader_id,
+            "timestamp": moment(read.at),
+        }
+    )
+
+
+def presence(
+    kind: Literal["user_joined", "user_left", "user_disconnected"],
+    chat_id: ChatId,
+    user_id: ProfileId,
+    at: datetime,
+) -> Frame:
+    return write({"type": kind, "chat_id": chat_id, "user_id": user_id, "timestamp": moment(at)})
 
 
 # What stands in frames

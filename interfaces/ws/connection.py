@@ -9,7 +9,7 @@ socket and no clock and awaits nothing; `endpoint` does what it says.
 """
 
 from collections import deque
-from enum import Enum, auto
+from enum import Enum, StrEnum, auto
 from typing import Any, Final
 from uuid import UUID
 
@@ -21,9 +21,10 @@ from application.messages.send import NonceReused, SendMessage, Sent
 from application.ports.updates import ChatUpdate, NewMessage
 from application.ports.views import Newest, PageNumber, Where
 from application.receipts.mark_read import MarkRead
+from application.receipts.mark_single import MarkSingle
 from application.updates.typing import ShowTyping
 from application.views import HistoryPage, Snapshot
-from domain.chat import ChatNotFound, NotAMember
+from domain.chat import ChatNotFound, NotAMember, TooFrequent
 from domain.errors import DomainError
 from domain.ids import ChatId, MessageId, ProfileId, SessionId
 from domain.message import Body, EmptyBody, Nonce
@@ -36,6 +37,7 @@ from interfaces.ws.outbox import Outbox
 POLICY: Final = 1008
 TRY_LATER: Final = 1013
 SESSION_OVER: Final = 4401
+NO_MEMBER: Final = 4403
 """Close codes; PROTOCOL.md says which of them mean "come back"."""
 
 HISTORY_DEFAULT: Final = 10
@@ -43,8 +45,28 @@ HISTORY_MOST: Final = 100
 TYPING_INTERVAL: Final = 1.0
 """Seconds between two frames of one socket that say the same about typing; the others are dropped."""
 
+REPLAY_MOST: Final = 1000
+"""Events that are told again after a break; who missed more begins with a page of history."""
+
 SHOWN: Final = 100
 """Characters of a client's own words that are said back to it."""
+
+
+@frozen
+class Since:
+    """How far a client has heard a chat, in which line of history."""
+
+    epoch: str
+    position: int
+
+
+class Reset(StrEnum):
+    """Why a client hears a chat anew instead of what it missed."""
+
+    EPOCH = "epoch"
+    AHEAD = "ahead"
+    TOO_FAR = "too_far"
+    MALFORMED = "malformed"
 
 
 @frozen
@@ -73,7 +95,7 @@ class Ping:
     id: Any
 
 
-Request = SendMessage | MarkRead | ShowTyping | ReadHistory | CountUnread | Leave | Ping
+Request = SendMessage | MarkRead | MarkSingle | ShowTyping | ReadHistory | CountUnread | Leave | Ping
 
 
 class State(Enum):
@@ -91,6 +113,7 @@ class Connection:
     _greeting: Fields
     state: State = State.GREETING
     actor: Actor | None = None
+    _since: Since | Reset | None = field(init=False, default=None)
     # made when they are needed: a node has many connections that say nothing
     _unanswered: set[Nonce] | None = field(init=False, default=None)
     _held: deque[tuple[ChatUpdate | None, Frame]] | None = field(init=False, default=None)
@@ -128,6 +151,7 @@ class Connection:
             self.refuse_entry("token_invalid")
             return None
         self.state = State.ENTERING
+        self._since = _since(fields.get("since"))
         return Authenticate(token)
 
     def _hear_request(self, fields: Fields, now: float) -> Request | None:
@@ -135,7 +159,13 @@ class Connection:
             case "send_message":
                 return self._hear_message(fields)
             case "mark_read":
-                return self._hear_mark(fields)
+                up_to = _identity(fields.get("last_read_message_id"))
+                return MarkRead(chat_id=self.chat_id, up_to=MessageId(up_to)) if up_to else None
+            case "mark_single_read":
+                message_id = _identity(fields.get("message_id"))
+                return (
+                    MarkSingle(chat_id=self.chat_id, message_id=MessageId(message_id)) if message_id else None
+                )
             case "typing":
                 return self._hear_typing(bool(fields.get("is_typing", False)), now)
             case "get_chat_history":
@@ -176,13 +206,6 @@ class Connection:
             self._unanswered.add(nonce)
         return command
 
-    def _hear_mark(self, fields: Fields) -> MarkRead | None:
-        try:
-            up_to: UUID = identity(fields.get("last_read_message_id"))
-        except Refused:
-            return None  # silence, as in the original messenger
-        return MarkRead(chat_id=self.chat_id, up_to=MessageId(up_to))
-
     def _hear_typing(self, is_typing: bool, now: float) -> ShowTyping | None:
         if self._typed is None:
             self._typed = {}
@@ -207,9 +230,24 @@ class Connection:
     def recognise(self, actor: Actor) -> None:
         self.actor = actor
 
+    def resume_from(self, snapshot: Snapshot) -> int | Reset | None:
+        """After which position this client missed what it must be told; or why it begins anew; None: it is new."""
+        since = self._since
+        if not isinstance(since, Since):
+            return since
+        if since.epoch != snapshot.epoch:
+            return Reset.EPOCH
+        if since.position > snapshot.position:
+            return Reset.AHEAD
+        if since.position < snapshot.position - REPLAY_MOST:
+            return Reset.TOO_FAR
+        return since.position
+
     def welcome(self, snapshot: Snapshot) -> None:
+        """It is in. ``seq`` and ``position`` are where the history, or the replay, that follows will end."""
         actor = self.actor
         assert actor is not None, "who is welcome is known"
+        self._since = None
         self._say(
             frames.auth_success(
                 user_id=actor.profile_id,
@@ -221,7 +259,16 @@ class Connection:
                 greeting=self._greeting,
             )
         )
+
+    def begin(self, snapshot: Snapshot, why: Reset | None) -> None:
+        """With a page of history; ``why`` it must begin anew, if it had been here."""
+        if why:
+            self._say(frames.reset(self.chat_id, why))
         self._say(frames.chat_history(snapshot.history, snapshot.unread_count))
+
+    def resumed(self, snapshot: Snapshot) -> None:
+        """It has been told what it missed."""
+        self._say(frames.resumed(self.chat_id, snapshot))
 
     def opened(self) -> None:
         """From now on it hears all that happens in the chat."""
@@ -274,8 +321,10 @@ class Connection:
                 code, more = error.code, {"retry_after": error.retry_after}
             case _:
                 code = error.code
-        nonce = command.nonce
-        self._say(frames.error("Failed to send message", code, nonce.value if nonce else None, **more))
+        nonce, message = command.nonce, "Failed to send message"
+        if isinstance(error, TooFrequent):
+            message = f"Message blocked: Too frequent. Wait {error.wait:.1f}s"
+        self._say(frames.error(message, code, nonce.value if nonce else None, **more))
         if nonce:
             self._release(nonce)
 
@@ -362,6 +411,24 @@ def _string(value: object) -> str:
     if not isinstance(value, str):
         raise Malformed
     return value
+
+
+def _identity(value: object) -> UUID | None:
+    """Of a message; what is none is met with silence, as in the original messenger."""
+    try:
+        return identity(value)
+    except Refused:
+        return None
+
+
+def _since(value: object) -> Since | Reset | None:
+    if value is None:
+        return None
+    if isinstance(value, dict):
+        epoch, position = value.get("epoch"), value.get("position")
+        if isinstance(epoch, str) and isinstance(position, int) and _is_number(position):
+            return Since(epoch, position)
+    return Reset.MALFORMED
 
 
 def _shown(name: object) -> str | None:

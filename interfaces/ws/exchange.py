@@ -19,6 +19,7 @@ from application.messages.send import SendMessage, Sent
 from application.messenger import Messenger
 from application.ports.meter import Meter, Unmetered
 from application.receipts.mark_read import MarkRead
+from application.receipts.mark_single import MarkSingle
 from application.updates.typing import ShowTyping
 from domain.errors import DomainError
 from interfaces.ws.connection import (
@@ -192,7 +193,7 @@ class Exchange:
             self._desk.hub.spawn(self._to_the_end(request))
 
     async def _to_the_end(
-        self, request: Authenticate | MarkRead | ShowTyping | ReadHistory | CountUnread
+        self, request: Authenticate | MarkRead | MarkSingle | ShowTyping | ReadHistory | CountUnread
     ) -> None:
         try:
             if isinstance(request, Authenticate):
@@ -226,19 +227,21 @@ class Exchange:
             if self._connection.is_closed:
                 self._desk.hub.leave(self._connection)
 
-    async def _ask(self, request: MarkRead | ShowTyping | ReadHistory | CountUnread) -> None:
+    async def _ask(self, request: MarkRead | MarkSingle | ShowTyping | ReadHistory | CountUnread) -> None:
         try:
             await self._asked(request)
         except (DomainError, ApplicationError) as error:
             self._connection.answer_failed(request, error)
 
-    async def _asked(self, request: MarkRead | ShowTyping | ReadHistory | CountUnread) -> None:
+    async def _asked(self, request: MarkRead | MarkSingle | ShowTyping | ReadHistory | CountUnread) -> None:
         connection, messenger = self._connection, self._desk.messenger
         actor, chat_id = connection.actor, connection.chat_id
         assert actor is not None, "requests are heard from those who entered"
         match request:
             case MarkRead():
                 await messenger.mark_read(actor, request)
+            case MarkSingle():
+                await messenger.mark_single(actor, request)
             case ShowTyping():
                 await messenger.show_typing(actor, request)
             case ReadHistory():

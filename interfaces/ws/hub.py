@@ -8,21 +8,38 @@ position is early: it waits for its neighbours, and what does not come is read f
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from typing import Any, Final, assert_never
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from typing import Any, Final, Literal, assert_never
 
-from attrs import Factory, define, field
+from attrs import Factory, define, evolve, field
 
 from application.errors import ApplicationError, Unavailable
 from application.ports.changes import Changes, Cursor, ReadRange
+from application.ports.clock import Clock
 from application.ports.updates import ChatUpdate, Moved, NewMember, NewMessage, Typing, Update
 from application.views import Snapshot
-from domain.events import ChatAdded, ChatChanged, ChatRemoved, MessagesRead, SessionEnded
+from domain.events import (
+    ChatAdded,
+    ChatChanged,
+    ChatRemoved,
+    MemberRemoved,
+    MessagesRead,
+    Removal,
+    RoleChanged,
+    SessionEnded,
+)
 from domain.ids import ChatId, Position, ProfileId, SessionId
 from interfaces.wire import frames
-from interfaces.ws.connection import POLICY, SESSION_OVER, Connection
+from interfaces.wire.frames import Frame
+from interfaces.ws.connection import NO_MEMBER, POLICY, SESSION_OVER, Connection
 
 log: Final = logging.getLogger(__name__)
+
+CROWD: Final = 100
+"""Members. Beyond it, what is told of each to each would be most of what is told."""
+
+Absence = Literal["user_left", "user_disconnected"]
+Presence = Literal["user_joined"] | Absence
 
 PAGE: Final = 100
 """Entries of a log that are read at once."""
@@ -48,9 +65,19 @@ class Channel:
     listeners: dict[Connection, None] = Factory(dict)
     guests: dict[Connection, None] = Factory(dict)
     """Those who hear when it ends, but not what is said: on their way in, or detached."""
+    present: dict[ProfileId, int] = Factory(dict)
+    """How many listeners each profile has."""
+    member_count: int = 0
+    unsaid: dict[tuple[ProfileId, ProfileId], MessagesRead] = Factory(dict)
+    """What readers marked last, by reader and author, in a crowded chat."""
     early: dict[Position, ChatUpdate] = Factory(dict)
     healing: asyncio.Lock = Factory(asyncio.Lock)
     is_scheduled: bool = False
+
+    @property
+    def is_crowded(self) -> bool:
+        """Nobody is told who comes and goes, and only authors who has read them."""
+        return self.member_count > CROWD
 
     @property
     def is_behind(self) -> bool:
@@ -64,6 +91,7 @@ class Hub:
     snapshot: Callable[[ProfileId, ChatId, int], Awaitable[Snapshot]]
     log: Callable[[ChatId, Position, int], Awaitable[Sequence[ChatUpdate]]]
     changes: Changes
+    clock: Clock
     interval: float = 1.0
     """Seconds."""
     _channels: dict[ChatId, Channel] = field(init=False, factory=dict)
@@ -113,7 +141,15 @@ class Hub:
         """
         channel = self._register(connection)
         snapshot = await self.snapshot(connection.profile_id, connection.chat_id, history)
+        resume = connection.resume_from(snapshot)
         connection.welcome(snapshot)
+        channel.member_count = snapshot.member_count
+        match resume:
+            case int():
+                await self._replay(connection, Position(resume), snapshot.position)
+                connection.resumed(snapshot)
+            case _:
+                connection.begin(snapshot, resume)
         position = snapshot.position
         if channel.position is None:
             channel.position = position
@@ -121,28 +157,65 @@ class Hub:
         while channel.position != position and connection.is_entering:
             if channel.position < position:
                 await self._heal(channel)
-                continue
+            else:
+                position = await self._replay(connection, position, channel.position, is_news=True)
+        if connection.is_entering:
+            self._go_live(channel, connection)
+        self._heal_soon(channel)
+
+    async def _replay(
+        self, connection: Connection, after: Position, up_to: Position, *, is_news: bool = False
+    ) -> Position:
+        """
+        Tell one connection what the log has between two positions. Returns how far it came.
+
+        ``is_news``: it came after the connection's snapshot, so that its own removal is the end.
+        """
+        position = after
+        while position < up_to and connection.is_entering:
             await connection.outbox.relaxed()
-            for update in await self.log(connection.chat_id, position, PAGE):
-                if update.position <= channel.position:
+            entries = await self.log(connection.chat_id, position, PAGE)
+            for update in entries:
+                if update.position <= up_to and connection.is_entering:
                     connection.tell(frames.told(update), update)
                     position = update.position
-        if connection.is_entering:
-            del channel.guests[connection]
-            channel.listeners[connection] = None
-            connection.opened()
-        self._heal_soon(channel)
+                    if is_news:
+                        _end_if_removed(connection, update)
+            if not entries:
+                break
+        return position
+
+    def _go_live(self, channel: Channel, connection: Connection) -> None:
+        """There is no await between the comparison of positions and this."""
+        del channel.guests[connection]
+        channel.listeners[connection] = None
+        connection.opened()
+        profile_id = connection.profile_id
+        count = channel.present[profile_id] = channel.present.get(profile_id, 0) + 1
+        if count == 1:
+            self._tell_presence(channel, "user_joined", profile_id)
+
+    def _no_longer_live(self, channel: Channel, connection: Connection, what: Absence | None) -> None:
+        """``what`` the others are told if it was the profile's last; None: nothing."""
+        del channel.listeners[connection]
+        profile_id = connection.profile_id
+        channel.present[profile_id] -= 1
+        if not channel.present[profile_id]:
+            del channel.present[profile_id]
+            if what:
+                self._tell_presence(channel, what, profile_id)
 
     def detach(self, connection: Connection) -> None:
         """It hears no more of what is said, but still when the chat or its session ends."""
         channel = self._channels.get(connection.chat_id)
         if channel and connection in channel.listeners:
-            del channel.listeners[connection]
+            self._no_longer_live(channel, connection, "user_left")
             channel.guests[connection] = None
 
     def leave(self, connection: Connection) -> None:
         if channel := self._channels.get(connection.chat_id):
-            channel.listeners.pop(connection, None)
+            if connection in channel.listeners:
+                self._no_longer_live(channel, connection, "user_disconnected")
             channel.guests.pop(connection, None)
             if not channel.listeners and not channel.guests:
                 del self._channels[connection.chat_id]
@@ -167,7 +240,7 @@ class Hub:
         """Tell who listens. Encodes once, writes to outboxes, waits for nobody."""
         for update in updates:
             match update:
-                case NewMessage() | ChatChanged() | NewMember():
+                case NewMessage() | ChatChanged() | NewMember() | MemberRemoved() | RoleChanged():
                     self._advance(update)
                 case Moved():
                     self._hear_of(update.chat_id, update.position)
@@ -207,6 +280,21 @@ class Hub:
             frame = frames.told(update)
             for connection in channel.listeners:
                 connection.tell(frame, update)
+        if isinstance(update, NewMember):
+            channel.member_count += 1
+        elif isinstance(update, MemberRemoved):
+            channel.member_count -= 1
+            self._end_removed(channel, update)
+
+    def _end_removed(self, channel: Channel, update: MemberRemoved) -> None:
+        gone = [c for c in (*channel.listeners, *channel.guests) if c.profile_id == update.profile_id]
+        for connection in gone:
+            if connection.is_entering:
+                continue  # whether this is news to it, it finds out on its way in
+            if connection in channel.listeners:
+                self._no_longer_live(channel, connection, None)
+                channel.guests[connection] = None
+            _end_if_removed(connection, update)
 
     def _hear_of(self, chat_id: ChatId, position: Position | None) -> None:
         channel = self._channels.get(chat_id)
@@ -227,12 +315,47 @@ class Hub:
         channel = self._channels.get(read.chat_id)
         if channel is None or not channel.listeners:
             return
+        if read.is_single:
+            self._tell_profiles(channel, dict.fromkeys(read.by_author, frames.message_read(read)))
+            return
+        if channel.is_crowded:
+            self._tell_authors_later(channel, read)
+            return
         everybody = frames.messages_read(read)
-        theirs = {author_id: frames.your_messages_read(read, author_id) for author_id in read.by_author}
         for connection in channel.listeners:
             connection.tell(everybody)
-            if own := theirs.get(connection.profile_id):
-                connection.tell(own)
+        self._tell_authors(channel, read)
+
+    def _tell_authors_later(self, channel: Channel, read: MessagesRead) -> None:
+        for author_id in read.by_author.keys() & channel.present.keys():
+            pair = read.reader_id, author_id
+            before = channel.unsaid[pair].by_author[author_id] if pair in channel.unsaid else 0
+            channel.unsaid[pair] = evolve(read, by_author={author_id: before + read.by_author[author_id]})
+
+    def _tell_authors(self, channel: Channel, read: MessagesRead) -> None:
+        present = read.by_author.keys() & channel.present.keys()
+        self._tell_profiles(channel, {author: frames.your_messages_read(read, author) for author in present})
+
+    def _tell_profiles(self, channel: Channel, told: Mapping[ProfileId, Frame]) -> None:
+        if told:
+            for connection in channel.listeners:
+                if frame := told.get(connection.profile_id):
+                    connection.tell(frame)
+
+    def _tell_unsaid(self) -> None:
+        """Marks in crowded chats, which are told to authors alone and not more often than this is called."""
+        for channel in self._channels.values():
+            unsaid, channel.unsaid = channel.unsaid, {}
+            for (_, author_id), read in unsaid.items():
+                self._tell_profiles(channel, {author_id: frames.your_messages_read(read, author_id)})
+
+    def _tell_presence(self, channel: Channel, kind: Presence, profile_id: ProfileId) -> None:
+        if channel.is_crowded:
+            return
+        frame = frames.presence(kind, channel.chat_id, profile_id, self.clock.now())
+        for connection in channel.listeners:
+            if connection.profile_id != profile_id:
+                connection.tell(frame, ephemeral=True)
 
     def _tell_typing(self, update: Typing) -> None:
         channel = self._channels.get(update.chat_id)
@@ -244,10 +367,13 @@ class Hub:
                 connection.tell(frame, ephemeral=True)
 
     def _end_in_chat(self, removed: ChatRemoved) -> None:
-        if channel := self._channels.get(removed.chat_id):
-            for connection in (*channel.listeners, *channel.guests):
-                if connection.profile_id == removed.profile_id:
-                    connection.end(POLICY, "Chat not found")
+        """Only with the chat: who was put out or left hears of it in the order of the chat's log."""
+        channel = self._channels.get(removed.chat_id)
+        if channel is None or removed.reason is not Removal.CHAT_DELETED:
+            return
+        for connection in (*channel.listeners, *channel.guests):
+            if connection.profile_id == removed.profile_id:
+                connection.end(POLICY, "Chat not found")
 
     def _end_session(self, ended: SessionEnded) -> None:
         self._ended[ended.session_id] = None
@@ -269,6 +395,7 @@ class Hub:
     async def _look_again_and_again(self) -> None:
         cursor: Cursor | None = None
         while True:
+            self._tell_unsaid()
             try:
                 cursor = await self._look(cursor)
                 self._is_watching.set()
@@ -328,6 +455,11 @@ class Hub:
                 elif channel.is_behind:
                     await asyncio.sleep(BREATH)
             channel.early.clear()
+
+
+def _end_if_removed(connection: Connection, update: ChatUpdate) -> None:
+    if isinstance(update, MemberRemoved) and update.profile_id == connection.profile_id:
+        connection.end(NO_MEMBER, "no longer a member")
 
 
 def _key(chat_id: ChatId, reader_id: ProfileId, from_seq: int, to_seq: int) -> ReadKey:

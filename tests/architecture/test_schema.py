@@ -65,8 +65,8 @@ def is_unique_only_within_its_key(table: Table) -> Iterator[str]:
 
 def looks_up_by_the_value(table: Table) -> Iterator[str]:
     if table.info.get("keyed_by") == "lookup":
-        if len(table.primary_key.columns) != 1:
-            yield "a lookup's primary key is the value and nothing else"
+        if len(table.columns) - len(table.primary_key.columns) != 1:
+            yield "a lookup's primary key is the value, and beside it stands what it leads to"
         for name, _ in uniques(table):
             yield f"{name}: a lookup is unique by its value alone"
 
@@ -77,7 +77,13 @@ def numbers_nothing_itself(table: Table) -> Iterator[str]:
             yield f"{column.name} is numbered by the server"
         elif column.autoincrement is True:
             yield f"{column.name} increments itself"
-        elif column is table.autoincrement_column and table.info.get("keyed_by") != "reference":
+        elif (
+            column is table.autoincrement_column
+            and column.server_default is None
+            and len(table.primary_key) == 1
+            and isinstance(column.type, Integer)
+            and table.info.get("keyed_by") != "reference"
+        ):
             yield f"{column.name} would become a SERIAL"
         if column.server_default is not None or column.onupdate or column.server_onupdate or column.computed:
             yield f"{column.name} is made by the server"

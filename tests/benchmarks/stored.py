@@ -38,7 +38,8 @@ from config.settings import Environment, Jwt, Settings
 from domain.chat import About
 from domain.ids import AccountId, ChatId, ProfileId, SessionId
 from domain.message import Body, Nonce
-from infrastructure.postgres.posting import KEEP, LOCK, PLANS, READ, PostgresLane
+from infrastructure.postgres.lane import PLANS, PostgresLane
+from infrastructure.postgres.posting import KEEP, LOCK, READ, PostgresPostings
 from infrastructure.stored_events import MESSAGE_SENT
 from infrastructure.system.ids import SystemIds
 from tests.benchmarks.house import database
@@ -97,7 +98,10 @@ def one_each(lanes: list[PostgresLane], application: Application) -> Send:
     for lane in lanes:
         free.put_nowait(
             SendMessages(
-                begin=lane.begin, clock=adapters.clock(), ids=adapters.ids(), updates=application.updates()
+                begin=PostgresPostings(lane).begin,
+                clock=adapters.clock(),
+                ids=adapters.ids(),
+                updates=application.updates(),
             )
         )
 
@@ -131,7 +135,7 @@ def script(chats: int) -> str:
             "\\set nonce random(1, 9000000000000000000)",
             "BEGIN;",
             said(LOCK, chat) + " \\gset",
-            said(READ, chat, author, nonce) + ";",
+            said(READ, chat, author, nonce, nonce) + ";",
             said(KEEP, *messages, str(MESSAGE_SENT), chat, seq, position, now, *readings) + ";",
             "COMMIT;",
         ]

@@ -2,22 +2,23 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from datetime import datetime
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import datetime, timedelta
 from uuid import uuid4
 
 from attrs import Factory, define
 
 from application.actor import Actor
 from application.messages.send import Answer, Postponed, SendMessage, SendMessages, Sent
+from application.ports.marking import BeginMarking
 from application.ports.posting import BeginPosting
 from application.ports.storage import Begin
 from application.ports.updates import Update
-from application.receipts.mark_read import MarkRead, MarkReadHandler
+from application.receipts.mark_read import Marked, MarkRead, MarksRead
 from application.views import ProfileView
 from domain.chat import About, Chat
 from domain.events import MessageSent, MessagesRead
-from domain.ids import AccountId, ChatId, MessageId, ProfileId, SessionId
+from domain.ids import AccountId, ChatId, MessageId, ProfileId, Seq, SessionId
 from domain.message import Body, Nonce
 from domain.profile import Name, Profile
 from infrastructure.gather import BatchLimits, Gatherer
@@ -78,12 +79,15 @@ class Talk:
     ids: SystemIds = Factory(SystemIds)
     updates: MemoryUpdates = Factory(MemoryUpdates)
     published: list[Update] = Factory(list)
+    interval: timedelta = timedelta(0)
 
     def __attrs_post_init__(self) -> None:
         self.updates.subscribe(self.published.extend)
 
     def sending(self, begin: BeginPosting) -> SendMessages:
-        return SendMessages(begin=begin, clock=self.clock, ids=self.ids, updates=self.updates)
+        return SendMessages(
+            begin=begin, clock=self.clock, ids=self.ids, updates=self.updates, interval=self.interval
+        )
 
     async def send(self, *asked: Asked) -> Sequence[Answer]:
         """As one batch."""
@@ -96,17 +100,34 @@ class Talk:
         assert isinstance(answer, Sent)
         return answer.event
 
-    async def read(self, who: Actor, chat_id: ChatId, up_to: MessageId) -> MessagesRead | None:
-        mark = MarkReadHandler(begin=self.storage.begin, clock=self.clock, updates=self.updates)
-        return await mark(who, MarkRead(chat_id=chat_id, up_to=up_to))
+    def marking(self, begin: BeginMarking) -> MarksRead:
+        return MarksRead(begin=begin, clock=self.clock, updates=self.updates)
+
+    async def mark(self, *asked: tuple[Actor, MarkRead]) -> Sequence[Marked]:
+        """As one batch."""
+        return await self.marking(self.storage.begin_marking)(asked)
+
+    async def read(
+        self, who: Actor, chat_id: ChatId, up_to: MessageId | Seq, marking: MarksRead | None = None
+    ) -> MessagesRead | None:
+        marking = marking or self.marking(self.storage.begin_marking)
+        (marked,) = await marking([(who, MarkRead(chat_id=chat_id, up_to=up_to))])
+        return marked.read
+
+    def gathering_elsewhere(self) -> AbstractAsyncContextManager[Gatherer[Asked, Sent]]:
+        """In another process: on lanes of its own."""
+        return self.gathering(self.storage.neighbour(), patient=self.storage.patient_neighbour())
 
     @asynccontextmanager
     async def gathering(
-        self, begin: BeginPosting | None = None, limits: BatchLimits | None = None
+        self,
+        begin: BeginPosting | None = None,
+        limits: BatchLimits | None = None,
+        patient: BeginPosting | None = None,
     ) -> AsyncIterator[Gatherer[Asked, Sent]]:
         gatherer: Gatherer[Asked, Sent] = Gatherer(
             use=self.sending(begin or self.storage.begin_posting),
-            patient_use=self.sending(self.storage.begin_patient_posting),
+            patient_use=self.sending(patient or self.storage.begin_patient_posting),
             postponed=Postponed,
             key=lambda asked: asked[1].chat_id,
             weigh=lambda _: 1,

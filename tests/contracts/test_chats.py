@@ -7,12 +7,14 @@ from uuid import uuid4
 import pytest
 from attrs import asdict
 
+from application.ports.marking import Wish
 from application.ports.storage import Begin
 from application.ports.views import Newest
-from domain.chat import About, Chat, ChatNotFound, Member, Role
+from domain.chat import About, Chat, ChatNotFound, Member
 from domain.events import ChatAdded, ChatRemoved, Removal, SessionEnd, SessionEnded
 from domain.ids import ChatId, MessageId, Seq, SessionId
 from domain.reading import Passed, Reading
+from domain.role import Role
 from tests.contracts.talk import Talk, actor, open_chat, saying
 from tests.storages import Storage
 from tests.strategies import START
@@ -92,7 +94,7 @@ class TestChats:
             by = await work.chats.find_member(chat.id, owner.profile_id)
             held.delete(by, members, at=LATER)
             await work.chats.save(held)
-            await work.chats.remove_members(members)
+            await work.chats.save_members(members)
         async with begin() as work:
             assert (await work.chats.lock(chat.id)).deleted_at == LATER
             assert await work.chats.members(chat.id) == []
@@ -126,7 +128,7 @@ class TestChats:
             member = await work.chats.find_member(chat.id, other.profile_id)
             assert member is not None
             member.left_at = LATER
-            await work.chats.remove_members([member])
+            await work.chats.save_members([member])
         assert await storage.views.list_chats(other.profile_id) == []
         async with storage.begin() as work:
             await work.chats.lock(chat.id)
@@ -203,32 +205,34 @@ class TestReadings:
         async with begin() as work:
             assert await work.readings.lock(chat.id, actor().profile_id) is None
 
-    async def test_the_number_of_a_message_of_this_chat(self, storage: Storage) -> None:
+    async def test_the_number_and_the_author_of_a_message_of_this_chat(self, storage: Storage) -> None:
         talk, owner = Talk(storage), actor()
         chat, other = await open_chat(storage.begin, owner), await open_chat(storage.begin, owner)
         await talk.say(owner, chat.id)
         said = await talk.say(owner, chat.id)
         async with storage.begin() as work:
-            assert await work.readings.find_seq(chat.id, said.message.id) == 2
-            assert await work.readings.find_seq(other.id, said.message.id) is None
-            assert await work.readings.find_seq(chat.id, MessageId(uuid4())) is None
+            assert await work.readings.find_message(chat.id, said.message.id) == (2, owner.profile_id)
+            assert await work.readings.find_message(other.id, said.message.id) is None
+            assert await work.readings.find_message(chat.id, MessageId(uuid4())) is None
 
     async def test_what_a_mark_passes(self, storage: Storage) -> None:
         talk, ann, bob, eve = Talk(storage), actor(), actor(), actor()
         chat = await open_chat(storage.begin, ann, bob, eve)
         said = [await talk.say(who, chat.id) for who in (ann, bob, eve, bob, ann, eve)]
         ids = [event.message.id for event in said]
-        async with storage.begin() as work:
-            reading = await work.readings.lock(chat.id, ann.profile_id)
-            assert reading is not None
-            assert await work.readings.passed(reading, Seq(4)) == Passed(
-                message_ids=tuple(ids[1:4]), by_author={bob.profile_id: 2, eve.profile_id: 1}
-            )
+        wish = Wish(chat_id=chat.id, reader_id=ann.profile_id, up_to=Seq(4))
+        async with storage.begin_marking() as marking:
+            standings = await marking.open([wish])
+            reading = standings.readings[chat.id, ann.profile_id]
+            assert await marking.passed([(reading, Seq(4))]) == [
+                Passed(message_ids=tuple(ids[1:4]), by_author={bob.profile_id: 2, eve.profile_id: 1})
+            ]
             reading.mark = Seq(4)
-            assert await work.readings.passed(reading, Seq(6)) == Passed(
-                message_ids=(ids[5],), by_author={eve.profile_id: 1}
-            )
-            assert await work.readings.passed(reading, Seq(5)) == Passed(message_ids=(), by_author={})
+            assert await marking.passed([(reading, Seq(6)), (reading, Seq(5))]) == [
+                Passed(message_ids=(ids[5],), by_author={eve.profile_id: 1}),
+                Passed(message_ids=(), by_author={}),
+            ]
+            assert await marking.passed([]) == []
 
     async def test_a_moved_reading_and_its_receipt_are_kept(self, storage: Storage) -> None:
         talk, ann, bob = Talk(storage), actor(), actor()
@@ -259,7 +263,12 @@ class TestReadings:
         talk, ann, bob = Talk(storage), actor(), actor()
         chat = await open_chat(storage.begin, ann, bob)
         said = [await talk.say(ann, chat.id) for _ in range(10)]
-        reads = await asyncio.gather(*(talk.read(bob, chat.id, event.message.id) for event in reversed(said)))
+        reads = await asyncio.gather(
+            *(
+                talk.read(bob, chat.id, event.message.id, talk.marking(storage.marking_neighbour()))
+                for event in reversed(said)
+            )
+        )
         assert sum(read.count for read in reads if read) == 10, "each message is newly read once"
         assert await storage.views.unread_count(bob.profile_id, chat.id) == 0
 

@@ -8,7 +8,7 @@ or a cursor would miss it.
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
-from functools import partial
+from datetime import datetime, timedelta
 from itertools import count
 from typing import Any
 from uuid import UUID, uuid4
@@ -32,28 +32,43 @@ from hypothesis.stateful import (
 from sqlalchemy.engine import make_url
 
 from application.actor import Actor
+from application.chats.add_members import AddMembers
 from application.chats.change import UNSET, ChangeChat, Unset
+from application.chats.change_role import ChangeRole
 from application.chats.create import CreateChat
 from application.chats.delete import DeleteChat
+from application.chats.open_direct import OpenDirect
+from application.chats.remove_member import RemoveMember
 from application.errors import ApplicationError
 from application.messages.send import NonceReused, SendMessage
 from application.messenger import Messenger
 from application.ports.changes import News, ReadRange
-from application.ports.views import Where
+from application.ports.views import Newest, Where
 from application.receipts.mark_read import MarkRead
-from application.views import ChatView, Snapshot
+from application.receipts.mark_single import MarkSingle
+from application.views import ChatView, HistoryPage, Snapshot
 from config.container import MemoryAdapters, PostgresAdapters
 from domain.account import Account, Email
 from domain.chat import DESCRIPTION_LIMIT, NAME_LIMIT, About
 from domain.errors import DomainError
-from domain.events import MessagesRead
-from domain.ids import AccountId, ChatId, ConfirmationId, LetterId, MessageId, Position, ProfileId, SessionId
+from domain.ids import (
+    AccountId,
+    ChatId,
+    ConfirmationId,
+    LetterId,
+    MessageId,
+    Position,
+    ProfileId,
+    Seq,
+    SessionId,
+)
 from domain.message import Body, Nonce
 from domain.profile import Name, Profile
+from domain.role import Role
 from infrastructure.postgres.schema import metadata
 from tests.contracts.talk import actor
 from tests.postgres import BASE
-from tests.strategies import lines, places
+from tests.strategies import START, lines, places
 from tests.world import SETTINGS, TickingClock, World, world
 
 STAMPED = [table.name for table in metadata.sorted_tables if "tx" in table.c]
@@ -73,6 +88,19 @@ OR h.last_seq <> (SELECT count(*) FROM chat_log l WHERE l.chat_id = h.chat_id AN
 OR h.member_count <> (SELECT count(*) FROM member m WHERE m.chat_id = h.chat_id AND m.left_at IS NULL)
 """
 """Heads that disagree with what they count."""
+
+
+INTERVAL = SETTINGS.chat.min_message_interval
+
+
+@define(eq=False)
+class SteppingClock:
+    """Stands until it is stepped on: both worlds ask for the time as often as they like and get the same."""
+
+    at: datetime = START
+
+    def now(self) -> datetime:
+        return self.at
 
 
 @define(eq=False)
@@ -125,7 +153,13 @@ def pair(messenger_database: str) -> Iterator[Pair]:
     adapters = PostgresAdapters(settings=SETTINGS, url=messenger_database)
     with asyncio.Runner() as runner, psycopg.connect(conninfo, autocommit=True) as beside:
         yield Pair(runner, adapters, beside)
-        for closing in (adapters.lane().close, adapters.patient_lane().close, adapters.engine().dispose):
+        for closing in (
+            adapters.lane().close,
+            adapters.patient_lane().close,
+            adapters.marking_lane().close,
+            adapters.pictures().close,
+            adapters.engine().dispose,
+        ):
             runner.run(closing())
 
 
@@ -141,8 +175,9 @@ class MessengerMachine(RuleBasedStateMachine):
         start = uuid4().int >> 1
         self.stack = AsyncExitStack()
         memory, postgres = MemoryAdapters(settings=SETTINGS), pair.postgres
+        self.clock = SteppingClock()
         for adapters in (memory, postgres):
-            adapters.clock.override(Object(TickingClock()))
+            adapters.clock.override(Object(self.clock))
             adapters.ids.override(Object(CountedIds(count(start))))
         self.worlds = [self._enter(memory), self._enter(postgres)]
         self.cursors = [self.runner.run(each.messenger.changes.now()) for each in self.worlds]
@@ -159,6 +194,7 @@ class MessengerMachine(RuleBasedStateMachine):
 
     def both(self, use: Callable[[Messenger], Awaitable[Any]]) -> Any:
         """What both answered, or the code of what both refused with; and nothing is out of step afterwards."""
+        self.clock.at += timedelta(microseconds=1)
         memory, postgres = (self.runner.run(outcome(use, each.messenger)) for each in self.worlds)
         assert postgres == memory
         assert self.worlds[1].published == self.worlds[0].published, "what is told"
@@ -232,6 +268,57 @@ class MessengerMachine(RuleBasedStateMachine):
         who = self.owners.get(chat_id, who) if by_owner else who
         self.both(lambda m: m.delete_chat(who, DeleteChat(chat_id=chat_id)))
 
+    @rule(step=st.sampled_from([INTERVAL / 3, INTERVAL / 2, INTERVAL - timedelta(microseconds=1), INTERVAL]))
+    def time_passes(self, step: timedelta) -> None:
+        self.clock.at += step
+
+    @rule(target=chats, who=people, other=people)
+    def open_direct(self, who: Actor, other: Actor) -> ChatId:
+        opened = self.both(lambda m: m.open_direct(who, OpenDirect(profile_id=other.profile_id)))
+        return opened.id if isinstance(opened, ChatView) else ChatId(uuid4())
+
+    @rule(who=people, by_owner=mostly, chat_id=chats, others=st.lists(people, min_size=1, max_size=3))
+    def add_members(self, who: Actor, by_owner: bool, chat_id: ChatId, others: list[Actor]) -> None:
+        who = self.owners.get(chat_id, who) if by_owner else who
+        ids = tuple(other.profile_id for other in others)
+        self.both(lambda m: m.add_members(who, AddMembers(chat_id=chat_id, profile_ids=ids)))
+
+    @rule(who=people, by_owner=mostly, chat_id=chats, other=people)
+    def remove_member(self, who: Actor, by_owner: bool, chat_id: ChatId, other: Actor) -> None:
+        who = self.owners.get(chat_id, who) if by_owner else who
+        command = RemoveMember(chat_id=chat_id, profile_id=other.profile_id)
+        self.both(lambda m: m.remove_member(who, command))
+
+    @rule(who=people, chat_id=chats)
+    def leave(self, who: Actor, chat_id: ChatId) -> None:
+        command = RemoveMember(chat_id=chat_id, profile_id=who.profile_id)
+        self.both(lambda m: m.remove_member(who, command))
+
+    @rule(who=people, by_owner=mostly, chat_id=chats, other=people, role=st.sampled_from(Role))
+    def change_role(self, who: Actor, by_owner: bool, chat_id: ChatId, other: Actor, role: Role) -> None:
+        """To the owner's role the chat is handed over."""
+        who = self.owners.get(chat_id, who) if by_owner else who
+        command = ChangeRole(chat_id=chat_id, profile_id=other.profile_id, role=role)
+        if not isinstance(self.both(lambda m: m.change_role(who, command)), tuple) and role is Role.OWNER:
+            self.owners[chat_id] = other
+
+    @rule(
+        who=people,
+        chat_id=chats,
+        body=st.sampled_from([Body("dup"), Body("DUP")]),
+        steps=st.lists(st.integers(0, 1_200_000), min_size=1, max_size=4),
+        named=st.booleans(),
+    )
+    def say_it_again(self, who: Actor, chat_id: ChatId, body: Body, steps: list[int], named: bool) -> None:
+        for step in steps:
+            self.clock.at += timedelta(microseconds=step)
+            nonce = Nonce(str(uuid4())) if named else None
+            command = SendMessage(chat_id=chat_id, body=body, nonce=nonce)
+            self._send(who, command)
+
+    def _send(self, who: Actor, command: SendMessage) -> None:
+        self.both(lambda m: m.send_message(who, command))
+
     @rule(
         target=messages,
         who=people,
@@ -268,10 +355,46 @@ class MessengerMachine(RuleBasedStateMachine):
     def mark_read(self, who: Actor, chat_id: ChatId, up_to: MessageId) -> None:
         self.both(lambda m: m.mark_read(who, MarkRead(chat_id=chat_id, up_to=up_to)))
 
+    @rule(who=people, chat_id=chats, up_to=st.integers(-1, 12).map(Seq))
+    def mark_read_by_number(self, who: Actor, chat_id: ChatId, up_to: Seq) -> None:
+        self.both(lambda m: m.mark_read(who, MarkRead(chat_id=chat_id, up_to=up_to)))
+
+    @rule(readers=st.lists(people, min_size=2, max_size=4), chat_id=chats, up_to=st.integers(0, 8).map(Seq))
+    def mark_together(self, readers: list[Actor], chat_id: ChatId, up_to: Seq) -> None:
+        async def mark(messenger: Messenger) -> Any:
+            return await asyncio.gather(
+                *(
+                    messenger.mark_read(who, MarkRead(chat_id=chat_id, up_to=Seq(up_to + n)))
+                    for n, who in enumerate(readers)
+                )
+            )
+
+        self.both(mark)
+
+    @rule(who=people, chat_id=chats, message_id=messages)
+    def mark_single(self, who: Actor, chat_id: ChatId, message_id: MessageId) -> None:
+        command = MarkSingle(chat_id=chat_id, message_id=message_id)
+        self.both(lambda m: m.mark_single(who, command))
+
+    @rule(who=people, chat_id=chats, index=st.integers(0, 9))
+    def mark_one_of_the_last(self, who: Actor, chat_id: ChatId, index: int) -> None:
+        """A message of the chat, which of all messages few are."""
+        page = self.both(lambda m: m.history(who.profile_id, chat_id, Newest(), 10))
+        if isinstance(page, HistoryPage) and page.messages:
+            message_id = page.messages[index % len(page.messages)].message.id
+            self.mark_single(who, chat_id, message_id)
+            self.both(lambda m: m.readers(who.profile_id, chat_id, message_id))
+            self.both(lambda m: m.list_chats(who.profile_id))
+
+    @rule(who=people, chat_id=chats, message_id=messages)
+    def readers(self, who: Actor, chat_id: ChatId, message_id: MessageId) -> None:
+        self.both(lambda m: m.readers(who.profile_id, chat_id, message_id))
+
     @rule(who=people, chat_id=chats)
     def look(self, who: Actor, chat_id: ChatId) -> None:
         self.both(lambda m: m.list_chats(who.profile_id))
         self.both(lambda m: m.get_chat(who.profile_id, chat_id))
+        self.both(lambda m: m.members(who.profile_id, chat_id))
         self.both(lambda m: m.unread_count(who.profile_id, chat_id))
         self.both(lambda m: m.snapshot(who.profile_id, chat_id, 3))
 
@@ -293,11 +416,10 @@ class MessengerMachine(RuleBasedStateMachine):
         memory, postgres = (ordered(each) for each in news)
         assert postgres == memory
         for read in memory[2]:
-            self.both(partial(recall, read))
+            self._recall(read)
 
-
-async def recall(read: ReadRange, messenger: Messenger) -> MessagesRead:
-    return await messenger.changes.recall(read)
+    def _recall(self, read: ReadRange) -> None:
+        self.both(lambda m: m.changes.recall(read))
 
 
 async def sign_up(world: World, new: Actor) -> None:
@@ -345,7 +467,8 @@ def test_both_say_the_same(pair: Pair) -> None:
             super().__init__(pair)
 
     run_state_machine_as_test(
-        Machine, settings=settings(max_examples=15, stateful_step_count=35, deadline=None)
+        Machine,
+        settings=settings(max_examples=15, stateful_step_count=45, deadline=None),
     )
 
 

@@ -29,6 +29,7 @@ def draft(chat_id: ChatId, author: Actor, text: str = "Hello", nonce: str | None
         id=MessageId(uuid4()),
         body=Body(text),
         nonce=None if nonce is None else Nonce(nonce),
+        at=START,
     )
 
 
@@ -51,7 +52,7 @@ async def delete(storage: Storage, chat_id: ChatId, owner: Actor) -> None:
         members = await work.chats.members(chat_id)
         chat.delete(await work.chats.find_member(chat_id, owner.profile_id), members, at=START)
         await work.chats.save(chat)
-        await work.chats.remove_members(members)
+        await work.chats.save_members(members)
 
 
 class TestOpening:
@@ -326,7 +327,7 @@ class TestRaces:
         async with (
             asyncio.timeout(ENOUGH),
             talk.gathering() as one,
-            talk.gathering(storage.neighbour()) as other,
+            talk.gathering_elsewhere() as other,
         ):
             answers = await asyncio.gather(
                 *((one, other)[n % 2].submit(saying(ann, chat.id, "Hello", nonce="n")) for n in range(10))
@@ -341,7 +342,7 @@ class TestRaces:
         async with (
             asyncio.timeout(ENOUGH),
             talk.gathering() as one,
-            talk.gathering(storage.neighbour()) as other,
+            talk.gathering_elsewhere() as other,
         ):
 
             async def talk_on(who: Actor, number: int) -> list[tuple[ChatId, Seq]]:
@@ -367,16 +368,18 @@ class TestRaces:
         async with asyncio.timeout(ENOUGH), talk.gathering() as gatherer:
 
             async def talk_and_read(who: Actor) -> None:
+                marking = talk.marking(storage.marking_neighbour())
                 for number in range(15):
                     sent = await gatherer.submit(saying(who, chat.id, str(number)))
                     if number % 3 == 0:
-                        await talk.read(who, chat.id, sent.event.message.id)
+                        await talk.read(who, chat.id, sent.event.message.id, marking)
 
             async def read_along(who: Actor) -> None:
+                marking = talk.marking(storage.marking_neighbour())
                 for _ in range(15):
                     page = await storage.views.history(who.profile_id, chat.id, Newest(), 1)
                     if page.messages:
-                        await talk.read(who, chat.id, page.messages[0].message.id)
+                        await talk.read(who, chat.id, page.messages[0].message.id, marking)
                     await asyncio.sleep(0)
 
             await asyncio.gather(*(act(who) for who in people for act in (talk_and_read, read_along)))

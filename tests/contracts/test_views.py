@@ -11,10 +11,11 @@ from application.actor import Actor
 from application.ports.updates import NewMember, NewMessage
 from application.ports.views import After, Around, Before, Newest, PageNumber, Where, span
 from application.views import NOBODY, HistoryPage
-from domain.chat import About, ChatNotFound, NotAMember, Role
+from domain.chat import About, ChatNotFound, NotAMember
 from domain.errors import DomainError
 from domain.events import ChatChanged
 from domain.ids import ChatId, Position, Seq
+from domain.role import Role
 from tests.contracts.conftest import Rig
 from tests.contracts.talk import Talk, actor, known, open_chat, saying
 from tests.storages import Storage
@@ -56,7 +57,7 @@ class TestWhoMayRead:
             members = await work.chats.members(chat.id)
             held.delete(await work.chats.find_member(chat.id, ann.profile_id), members, at=START)
             await work.chats.save(held)
-            await work.chats.remove_members(members)
+            await work.chats.save_members(members)
         for reader in (ann.profile_id, bob.profile_id, actor().profile_id):
             assert await refusal(storage.views.history(reader, chat.id, Newest(), 10)) is ChatNotFound
             assert await refusal(storage.views.get_chat(reader, chat.id)) is ChatNotFound

@@ -1,4 +1,4 @@
-"""Whatever people do to a chat, its order stays whole and its marks stay true."""
+"""Whatever people do to a chat, its order stays whole, it has one owner, and its marks stay true."""
 
 from collections import Counter
 from datetime import datetime, timedelta
@@ -8,12 +8,28 @@ from attrs import evolve
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from domain.chat import About, Chat, ChatNotFound, Member, NotAMember, NotTheOwner
-from domain.events import ChatEvent, MemberAdded, MessageSent
+from domain.chat import (
+    About,
+    Chat,
+    ChatNotFound,
+    Kind,
+    Member,
+    MemberNotFound,
+    NotAllowed,
+    NotAMember,
+    OnlyInGroups,
+    TooFrequent,
+)
+from domain.events import ChatEvent, MemberAdded, MemberRemoved, MessageSent, RoleChanged
 from domain.ids import ChatId, MessageId, ProfileId, Seq
 from domain.message import Body, Message, Nonce
 from domain.reading import Passed, Reading
+from domain.role import Role
 from tests.strategies import START, lines
+
+INTERVAL = timedelta(seconds=2)
+
+MANAGERS = {Role.OWNER, Role.ADMIN}
 
 
 class ChatMachine(RuleBasedStateMachine):
@@ -30,9 +46,13 @@ class ChatMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.members: dict[ProfileId, Member] = {}
+        """Also those who left."""
         self.readings: dict[ProfileId, Reading] = {}
+        self.singly: dict[ProfileId, set[Seq]] = {}
+        """Read out of order, beyond the mark of that moment."""
         self.log: list[ChatEvent] = []
         self.messages: list[Message] = []
+        self.just_said: dict[tuple[ProfileId, Body], datetime] = {}
         self.now = START
 
     @initialize(target=people)
@@ -50,39 +70,103 @@ class ChatMachine(RuleBasedStateMachine):
 
     @rule(by=people, who=people)
     def add(self, by: ProfileId, who: ProfileId) -> None:
-        if who in self.members:
+        if self._role(who):
             return
         try:
             member, event, personal = self.chat.add(self.members.get(by), who, at=self.now)
-        except NotTheOwner:
-            assert self._is_over or by != self.chat.owner_id
+        except NotAllowed:
+            assert self._role(by) not in MANAGERS
         else:
-            assert not self._is_over
-            assert by == self.chat.owner_id
-            assert personal.profile_id == who
+            assert self._role(by) in MANAGERS
+            assert (personal.profile_id, member.role) == (who, Role.MEMBER)
             self._join(member)
             self.log.append(event)
+
+    @rule(by=people, who=people)
+    def remove(self, by: ProfileId, who: ProfileId) -> None:
+        mine, theirs = self._role(by), self._role(who)
+        try:
+            event, _ = self.chat.remove(self.members.get(by), self.members.get(who), at=self.now)
+        except NotAllowed:
+            assert mine not in MANAGERS or by == who or (mine is Role.ADMIN and theirs in MANAGERS)
+        except MemberNotFound:
+            assert mine in MANAGERS
+            assert theirs is None
+        else:
+            assert by != who
+            assert (mine is Role.OWNER and theirs) or (mine is Role.ADMIN and theirs is Role.MEMBER)
+            self.log.append(event)
+
+    @rule(who=people, is_person_gone=st.booleans())
+    def leave(self, who: ProfileId, is_person_gone: bool) -> None:
+        before = self._role(who)
+        others = [member for member in self._present() if member.profile_id != who]
+        heirs = [member for member in others if member.role is Role.ADMIN] or others
+        go = self.chat.withdraw if is_person_gone else self.chat.leave
+        try:
+            events, left = go(self.members.get(who), others, at=self.now)
+        except ChatNotFound:
+            assert self._is_over
+            return
+        except NotAMember:
+            assert before is None
+            return
+        assert left.profile_id == who
+        self.log.extend(events)
+        if before is Role.OWNER and others:
+            (crowned,) = (e.profile_id for e in events if isinstance(e, RoleChanged))
+            assert self.members[crowned] in heirs
+            assert self.members[crowned].joined_at == min(heir.joined_at for heir in heirs)
+        else:
+            assert len(events) == 1
+        assert self._is_over == (not others)
+
+    @rule(by=people, who=people, role=st.sampled_from(Role))
+    def appoint(self, by: ProfileId, who: ProfileId, role: Role) -> None:
+        mine, theirs = self._role(by), self._role(who)
+        try:
+            changed = self.chat.appoint(self.members.get(by), self.members.get(who), role, at=self.now)
+        except NotAllowed:
+            assert mine is not Role.OWNER or (by == who and role is not Role.OWNER)
+        except MemberNotFound:
+            assert theirs is None
+        else:
+            assert mine is Role.OWNER
+            assert self._role(who) is role
+            assert bool(changed) == (theirs is not role)
+            self.log.extend(changed)
 
     @rule(author=people, body=lines, step=st.integers(-3, 3), named=st.booleans())
     def post(self, author: ProfileId, body: Body, step: int, named: bool) -> None:
         self.now += timedelta(seconds=step)
         nonce = Nonce("n") if named else None
+        just_said = self.just_said.get((author, body))
         try:
             event = self.chat.post(
-                self.members.get(author), body, id=MessageId(uuid4()), nonce=nonce, at=self.now
+                self.members.get(author),
+                body,
+                id=MessageId(uuid4()),
+                nonce=nonce,
+                at=self.now,
+                just_said=just_said,
+                interval=INTERVAL,
             )
         except ChatNotFound:
             assert self._is_over
         except NotAMember:
             assert not self._is_over
-            assert author not in self.members
+            assert self._role(author) is None
+        except TooFrequent as refused:
+            self._was_too_soon(refused, None if named else just_said)
         else:
-            assert not self._is_over
-            assert author in self.members, "nobody but members posts"
+            assert self._role(author), "nobody but members posts"
+            assert named or just_said is None or self.now - just_said >= INTERVAL
             assert (event.message.author_id, event.message.body, event.message.nonce) == (author, body, nonce)
             assert event.message.sent_at == max([self.now, *(m.sent_at for m in self.messages)])
             self.messages.append(event.message)
             self.log.append(event)
+            if not named:
+                self.just_said[author, body] = event.message.sent_at
             reading = self.readings[author]
             self.readings[author] = evolve(reading, less=reading.less + 1)
 
@@ -91,9 +175,10 @@ class ChatMachine(RuleBasedStateMachine):
         before = self.chat.about
         try:
             event = self.chat.change(self.members.get(by), about, at=self.now)
-        except NotTheOwner:
-            assert self._is_over or by != self.chat.owner_id
+        except NotAllowed:
+            assert self._role(by) not in MANAGERS
         else:
+            assert self._role(by) in MANAGERS
             assert (event is None) == (about == before)
             assert self.chat.about == about
             if event:
@@ -101,12 +186,12 @@ class ChatMachine(RuleBasedStateMachine):
 
     @rule(reader=people, to=st.integers(0, 30))
     def mark(self, reader: ProfileId, to: int) -> None:
-        if reader not in self.readings:
+        if not self._role(reader):
             return
         to = min(to, len(self.messages))
         reading = self.readings[reader]
         before, unread_before = reading.mark, self._unread(reader)
-        unread = [m for m in self.messages if before < m.seq <= to and m.author_id != reader]
+        unread = [m for m in self.messages if m.seq <= to and self._is_unread(m, reader)]
         passed = Passed(
             message_ids=tuple(m.id for m in unread), by_author=Counter(m.author_id for m in unread)
         )
@@ -114,18 +199,43 @@ class ChatMachine(RuleBasedStateMachine):
         assert reading.mark == max(before, to), "a mark never moves back"
         assert (read is None) == (not unread)
         if read:
-            assert (read.from_seq, read.to_seq) == (before + 1, to)
+            assert (read.from_seq, read.to_seq, read.is_single) == (before + 1, to, False)
             assert read.count == len(unread) == unread_before - self._unread(reader)
+
+    @precondition(lambda self: self.messages)
+    @rule(reader=people, index=st.integers(0, 30))
+    def mark_single(self, reader: ProfileId, index: int) -> None:
+        if not self._role(reader):
+            return
+        message = self.messages[index % len(self.messages)]
+        reading, was_unread = self.readings[reader], self._is_unread(message, reader)
+        mark, unread_before = reading.mark, self._unread(reader)
+        read = reading.read_single(
+            message.seq,
+            message.id,
+            message.author_id,
+            is_covered=message.seq in self.singly[reader],
+            at=self.now,
+        )
+        assert reading.mark == mark, "nothing before it is read"
+        assert (read is not None) == was_unread
+        if read:
+            self.singly[reader].add(message.seq)
+            assert (read.from_seq, read.to_seq, read.count) == (message.seq, message.seq, 1)
+            assert (list(read.message_ids), read.by_author) == ([message.id], {message.author_id: 1})
+            assert self._unread(reader) == unread_before - 1
 
     @precondition(lambda self: len(self.messages) > 3)
     @rule(by=people)
     def delete(self, by: ProfileId) -> None:
+        present = self._present()
         try:
-            removed = self.chat.delete(self.members.get(by), list(self.members.values()), at=self.now)
-        except NotTheOwner:
-            assert self._is_over or by != self.chat.owner_id
+            removed = self.chat.delete(self.members.get(by), present, at=self.now)
+        except NotAllowed:
+            assert self._role(by) is not Role.OWNER
         else:
-            assert {event.profile_id for event in removed} == self.members.keys()
+            assert {event.profile_id for event in removed} == {m.profile_id for m in present}
+            assert self._present() == []
 
     @invariant()
     def numbers_have_no_holes(self) -> None:
@@ -146,22 +256,127 @@ class ChatMachine(RuleBasedStateMachine):
 
     @invariant()
     def everybody_is_counted(self) -> None:
-        present = [member for member in self.members.values() if member.left_at is None]
-        assert self.chat.member_count == len(present)
-        assert len(self.members) == 1 + sum(isinstance(event, MemberAdded) for event in self.log)
+        assert self.chat.member_count == len(self._present())
+
+    @invariant()
+    def it_has_one_owner_as_long_as_anybody_is_in_it(self) -> None:
+        owners = [member.profile_id for member in self._present() if member.role is Role.OWNER]
+        assert owners == ([] if self._is_over else [self.chat.owner_id])
+
+    @invariant()
+    def its_log_tells_who_is_in_it_and_as_what(self) -> None:
+        """Whoever has heard the log from the beginning knows what everybody knows."""
+        told: dict[ProfileId, Role] = {self.first: Role.OWNER}
+        for event in self.log:
+            match event:
+                case MemberAdded():
+                    told[event.profile_id] = Role.MEMBER
+                case MemberRemoved():
+                    del told[event.profile_id]
+                case RoleChanged():
+                    told[event.profile_id] = event.role
+        if not self._is_over:
+            assert told == {member.profile_id: member.role for member in self._present()}
+
+    def _was_too_soon(self, refused: TooFrequent, just_said: datetime | None) -> None:
+        assert just_said is not None
+        assert refused.wait > 0
+        assert self.now + timedelta(seconds=refused.wait) == just_said + INTERVAL
 
     @property
     def _is_over(self) -> bool:
         return self.chat.deleted_at is not None
 
+    @property
+    def first(self) -> ProfileId:
+        return next(iter(self.members))
+
+    def _present(self) -> list[Member]:
+        return [member for member in self.members.values() if member.left_at is None]
+
+    def _role(self, who: ProfileId) -> Role | None:
+        """None: not in it now."""
+        member = self.members.get(who)
+        return member.role if member and member.left_at is None and not self._is_over else None
+
     def _join(self, member: Member) -> None:
         self.members[member.profile_id] = member
-        self.readings[member.profile_id] = Reading(chat_id=self.chat.id, profile_id=member.profile_id)
+        self.readings.setdefault(
+            member.profile_id, Reading(chat_id=self.chat.id, profile_id=member.profile_id)
+        )
+        self.singly.setdefault(member.profile_id, set())
+
+    def _is_unread(self, message: Message, reader: ProfileId) -> bool:
+        """By the definition: after the mark, not one's own, not read singly."""
+        return (
+            message.seq > self.readings[reader].mark
+            and message.author_id != reader
+            and message.seq not in self.singly[reader]
+        )
 
     def _unread(self, reader: ProfileId) -> int:
-        """By the definition: after the mark, not one's own."""
-        mark = self.readings[reader].mark
-        return sum(m.seq > mark and m.author_id != reader for m in self.messages)
+        return sum(self._is_unread(message, reader) for message in self.messages)
+
+
+class DirectMachine(RuleBasedStateMachine):
+    """Two people, of whom either may go with their account or end it, and whom nobody changes."""
+
+    @initialize()
+    def open(self) -> None:
+        one, other = ProfileId(uuid4()), ProfileId(uuid4())
+        self.chat, members, _ = Chat.open_direct(id=ChatId(uuid4()), opener_id=one, other_id=other, at=START)
+        self.two = list(members)
+
+    @rule(
+        by=st.integers(0, 1),
+        whom=st.integers(0, 1),
+        what=st.sampled_from(["add", "remove", "appoint", "change", "leave"]),
+    )
+    def try_to_change_who_is_in_it(self, by: int, whom: int, what: str) -> None:
+        actor, other = self.two[by], self.two[whom]
+        try:
+            match what:
+                case "add":
+                    self.chat.add(actor, ProfileId(uuid4()), at=START)
+                case "remove":
+                    self.chat.remove(actor, other, at=START)
+                case "appoint":
+                    self.chat.appoint(actor, other, Role.OWNER, at=START)
+                case "change":
+                    self.chat.change(actor, About("x"), at=START)
+                case _:
+                    self.chat.leave(actor, [], at=START)
+        except OnlyInGroups:
+            assert actor.left_at is None
+        except (NotAllowed, NotAMember, ChatNotFound):
+            assert actor.left_at is not None
+        else:
+            raise AssertionError(what)
+
+    @rule(who=st.integers(0, 1))
+    def go(self, who: int) -> None:
+        member, other = self.two[who], self.two[1 - who]
+        if member.left_at is None:
+            self.chat.withdraw(member, [other] if other.left_at is None else [], at=START)
+
+    @precondition(lambda self: self.chat.deleted_at is None)
+    @rule(who=st.integers(0, 1))
+    def end(self, who: int) -> None:
+        present = [member for member in self.two if member.left_at is None]
+        try:
+            removed = self.chat.delete(self.two[who], present, at=START)
+        except NotAMember:
+            assert self.two[who].left_at is not None
+        else:
+            assert [event.profile_id for event in removed] == [member.profile_id for member in present]
+
+    @invariant()
+    def it_is_there_as_long_as_anybody_is(self) -> None:
+        present = [member for member in self.two if member.left_at is None]
+        assert self.chat.member_count == len(present)
+        assert (self.chat.deleted_at is None) == bool(present)
+        assert self.chat.kind is Kind.DIRECT
 
 
 TestChat = ChatMachine.TestCase
+TestDirectChat = DirectMachine.TestCase

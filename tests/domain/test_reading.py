@@ -1,5 +1,7 @@
 from uuid import uuid4
 
+import pytest
+
 from domain.events import MessagesRead
 from domain.ids import ChatId, MessageId, ProfileId, Seq
 from domain.reading import Passed, Reading
@@ -48,3 +50,39 @@ def test_passing_only_what_did_not_count_moves_the_mark_silently() -> None:
     assert one.advance(Seq(3), Passed(message_ids=(), by_author={}), at=START) is None
     assert (one.mark, one.less) == (3, 1)
     assert one.unread(Seq(4)) == 0
+
+
+class TestSingly:
+    def test_one_message_beyond_the_mark(self) -> None:
+        one = reading(mark=2, less=1)
+        id_ = MessageId(uuid4())
+        read = one.read_single(Seq(5), id_, BOB, is_covered=False, at=START)
+        assert read == MessagesRead(
+            chat_id=CHAT,
+            reader_id=ANN,
+            from_seq=Seq(5),
+            to_seq=Seq(5),
+            at=START,
+            message_ids=(id_,),
+            count=1,
+            by_author={BOB: 1},
+            is_single=True,
+        )
+        assert (one.mark, one.less) == (2, 2), "the mark stays where it is"
+
+    @pytest.mark.parametrize(
+        ("seq", "author", "is_covered"), [(2, BOB, False), (1, BOB, False), (5, ANN, False), (5, BOB, True)]
+    )
+    def test_nothing_to_it(self, seq: int, author: ProfileId, is_covered: bool) -> None:
+        one = reading(mark=2, less=1)
+        id_ = MessageId(uuid4())
+        assert one.read_single(Seq(seq), id_, author, is_covered=is_covered, at=START) is None
+        assert (one.mark, one.less) == (2, 1)
+
+    def test_what_was_read_singly_is_not_counted_when_the_mark_passes_it(self) -> None:
+        one = reading()
+        one.read_single(Seq(3), MessageId(uuid4()), BOB, is_covered=False, at=START)
+        assert one.unread(Seq(4)) == 3
+        read = one.advance(Seq(4), Passed(message_ids=(), by_author={BOB: 3}), at=START)
+        assert read is not None
+        assert (read.count, one.less, one.unread(Seq(4))) == (3, 0, 0)

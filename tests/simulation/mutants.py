@@ -55,6 +55,7 @@ async def _decide(self: SendMessages, posting: Posting, asked: Asked) -> list[An
             id=self.ids.message(),
             body=command.body,
             nonce=command.nonce,
+            at=self.clock.now(),
         )
         for actor, command in asked
     ]

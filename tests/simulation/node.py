@@ -150,7 +150,9 @@ class Node:
             self._posting = application.posting()
             self.tokens = application.tokens()
             application.updates().subscribe(self._hear)
-        self.hub = Hub(snapshot=messenger.snapshot, log=messenger.log, changes=messenger.changes)
+        self.hub = Hub(
+            snapshot=messenger.snapshot, log=messenger.log, changes=messenger.changes, clock=self.clock
+        )
         self._sockets = ChatSockets(Desk(messenger=messenger, hub=self.hub, options=self.terms.options))
 
     def _milliseconds(self) -> int:

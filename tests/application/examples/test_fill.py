@@ -13,6 +13,7 @@ from application.errors import Unavailable
 from application.examples.conversations import CONVERSATIONS
 from application.examples.fill import FillExamplesHandler
 from application.examples.people import ANNA, PEOPLE, THEO, VERA
+from application.ports.marking import BeginMarking
 from application.ports.posting import BeginPosting
 from application.ports.storage import Begin
 from application.ports.views import Newest, Views
@@ -34,6 +35,7 @@ T = TypeVar("T")
 class World:
     begin: Begin
     begin_posting: BeginPosting
+    begin_marking: BeginMarking
     views: Views
     everything: Callable[[], str]
     """All that is kept, hashes and numbers of transactions included where there are any."""
@@ -68,6 +70,7 @@ async def memory() -> AsyncIterator[World]:
     yield World(
         begin=storage.begin,
         begin_posting=storage.begin_patient_posting,
+        begin_marking=storage.begin_marking,
         views=MemoryViews(storage),
         everything=lambda: repr((storage.accounts, storage.chats, storage.journal)),
     )
@@ -93,6 +96,7 @@ async def postgres(url: str) -> AsyncIterator[World]:
         yield World(
             begin=storage.begin,
             begin_posting=storage.begin_patient_posting,
+            begin_marking=storage.begin_marking,
             views=storage.views,
             everything=everything,
         )
@@ -127,7 +131,12 @@ async def world(new_world: NewWorld) -> AsyncIterator[World]:
 
 
 def filling(world: World, passwords: CountedPasswords) -> FillExamplesHandler:
-    return FillExamplesHandler(begin=world.begin, begin_posting=world.begin_posting, passwords=passwords)
+    return FillExamplesHandler(
+        begin=world.begin,
+        begin_posting=world.begin_posting,
+        begin_marking=world.begin_marking,
+        passwords=passwords,
+    )
 
 
 def without_chance(everything: str) -> str:
@@ -236,6 +245,7 @@ class Interrupted:
         await FillExamplesHandler(
             begin=self.around(world.begin),
             begin_posting=self.around(world.begin_posting),
+            begin_marking=self.around(world.begin_marking),
             passwords=passwords,
         )()
 

@@ -28,12 +28,14 @@ from domain.chat import Chat
 from domain.ids import MessageId
 from domain.message import Nonce
 from infrastructure.gather import Gatherer
-from infrastructure.postgres.posting import PostgresLane
+from infrastructure.postgres.lane import PostgresLane
+from infrastructure.postgres.posting import PostgresPostings
 from infrastructure.postgres.rows import kept_body
 from tests.contracts.talk import Asked, Talk, actor, open_chat, saying
 from tests.infrastructure.postgres.cutter import Cut, Cutter
 from tests.postgres import PostgresServer
 from tests.storages import Storage, make_lane, postgres_storage
+from tests.strategies import START
 
 ENOUGH = 20
 """Seconds."""
@@ -81,9 +83,9 @@ async def lanes(
 ) -> AsyncIterator[Lanes]:
     lane = make_lane(url, deadline=deadline)
     patient = make_lane(url, patient=True, deadline=deadline, lock_timeout=lock_timeout)
-    talk = Talk(evolve(storage, begin_patient_posting=patient.begin))
+    talk = Talk(evolve(storage, begin_patient_posting=PostgresPostings(patient).begin))
     try:
-        async with asyncio.timeout(ENOUGH), talk.gathering(lane.begin) as gatherer:
+        async with asyncio.timeout(ENOUGH), talk.gathering(PostgresPostings(lane).begin) as gatherer:
             yield Lanes(talk, lane, gatherer)
     finally:
         await lane.close()
@@ -179,7 +181,7 @@ class TestLostConnections:
         async with lanes(storage, messenger_database, lock_timeout=0.3) as here:
 
             async def freeze_and_give_up() -> None:
-                async with peer.begin() as posting:
+                async with PostgresPostings(peer).begin() as posting:
                     await posting.open([draft_of(saying(ann, held.id))])
                     assert peer._driver is not None
                     with frozen(peer._driver.info.backend_pid):
@@ -209,7 +211,7 @@ class TestLostConnections:
         lane = make_lane(messenger_database)
 
         async def forget() -> None:
-            async with lane.begin() as posting:
+            async with PostgresPostings(lane).begin() as posting:
                 await posting.open([draft_of(saying(ann, chat.id))])
                 await asyncio.sleep(1.3)
                 await posting.open([draft_of(saying(ann, chat.id))])
@@ -218,7 +220,7 @@ class TestLostConnections:
             await forget()
         async with asyncio.timeout(ENOUGH), storage.begin() as work:
             await work.chats.lock(chat.id)
-        async with lane.begin() as posting:
+        async with PostgresPostings(lane).begin() as posting:
             assert (await posting.open([draft_of(saying(ann, chat.id))])).chats.keys() == {chat.id}
         await lane.close()
 
@@ -257,8 +259,8 @@ class TestCommit:
     ) -> None:
         name = make_url(messenger_database).database
         beside.execute(f'ALTER DATABASE "{name}" SET synchronous_commit = off')
-        async with lanes(storage, messenger_database) as here, here.lane.begin() as posting:
-            cursor = await posting._driver.execute("SHOW synchronous_commit")
+        async with lanes(storage, messenger_database) as here, here.lane.begin() as driver:
+            cursor = await driver.execute("SHOW synchronous_commit")
             assert await cursor.fetchone() == ("on",)
 
     async def test_a_stronger_setting_is_left_as_it_is(
@@ -266,8 +268,8 @@ class TestCommit:
     ) -> None:
         name = make_url(messenger_database).database
         beside.execute(f'ALTER DATABASE "{name}" SET synchronous_commit = remote_apply')
-        async with lanes(storage, messenger_database) as here, here.lane.begin() as posting:
-            cursor = await posting._driver.execute("SHOW synchronous_commit")
+        async with lanes(storage, messenger_database) as here, here.lane.begin() as driver:
+            cursor = await driver.execute("SHOW synchronous_commit")
             assert await cursor.fetchone() == ("remote_apply",)
 
 
@@ -312,17 +314,18 @@ class TestManyAtOnce:
                 sent += sum(isinstance(answer, Sent) for answer in answers)
 
         async def marks() -> None:
+            marking = talk.marking(storage.marking_neighbour())
             for _ in range(50):
                 reader, chat = random.choice(people), random.choice(chats)
                 page = await storage.views.history(reader.profile_id, chat.id, Newest(), 1)
                 for view in page.messages:
-                    await talk.read(reader, chat.id, view.message.id)
+                    await talk.read(reader, chat.id, view.message.id, marking)
 
         patient = make_lane(messenger_database, patient=True)
         async with asyncio.timeout(ENOUGH):
             await asyncio.gather(
                 batches(storage.begin_patient_posting),
-                batches(patient.begin),
+                batches(PostgresPostings(patient).begin),
                 batches(storage.neighbour()),
                 marks(),
                 marks(),
@@ -422,6 +425,7 @@ def draft_of(asked: Asked) -> Draft:
         id=MessageId(uuid4()),
         body=command.body,
         nonce=None,
+        at=START,
     )
 
 

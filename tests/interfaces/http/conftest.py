@@ -18,18 +18,24 @@ from application.accounts.sign_out import SignOutHandler
 from application.accounts.sign_up import SignUp, SignUpHandler
 from application.accounts.signed_in import OpenSession
 from application.actor import Actor
+from application.chats.add_members import AddMembersHandler
 from application.chats.change import ChangeChatHandler
+from application.chats.change_role import ChangeRoleHandler
 from application.chats.create import CreateChatHandler
 from application.chats.delete import DeleteChatHandler
+from application.chats.open_direct import OpenDirectHandler
+from application.chats.remove_member import RemoveMemberHandler
 from application.messages.send import SendMessage, SendMessages, Sent
 from application.messenger import Messenger
 from application.notifications.deliver import DeliverDueLettersHandler
 from application.profiles.edit import EditProfileHandler
 from application.profiles.find import FindProfilesHandler
 from application.profiles.read import ReadOwnProfileHandler, ReadProfileHandler
-from application.receipts.mark_read import MarkReadHandler
+from application.receipts.mark_read import Marked, MarkRead, MarksRead
+from application.receipts.mark_single import MarkSingleHandler
 from application.updates.typing import ShowTypingHandler
 from domain.account import Email, Password
+from domain.errors import DomainError
 from domain.ids import ChatId
 from domain.message import Body
 from domain.notification import Letter
@@ -46,6 +52,9 @@ from interfaces.http.options import HttpOptions
 
 FRONT = "http://localhost:5173"
 PASSWORD = "Password1"
+
+INTERVAL = timedelta(seconds=0.5)
+"""Within which nobody says the same twice."""
 
 
 @define
@@ -134,12 +143,21 @@ def make_world() -> World:
     tokens, lifetimes = JwtTokens("k" * 32, "messenger", "messenger"), Lifetimes()
     opens = OpenSession(ids=ids, lifetimes=lifetimes)
     begin = storage.begin
-    send_messages = SendMessages(begin=storage.begin_patient_posting, clock=clock, ids=ids, updates=updates)
+    send_messages = SendMessages(
+        begin=storage.begin_patient_posting, clock=clock, ids=ids, updates=updates, interval=INTERVAL
+    )
+    marks_read = MarksRead(begin=storage.begin_marking, clock=clock, updates=updates)
 
     async def send_message(actor: Actor, command: SendMessage) -> Sent:
         (answer,) = await send_messages([(actor, command)])
+        if isinstance(answer, DomainError):
+            raise answer
         assert isinstance(answer, Sent)
         return answer
+
+    async def mark_read(actor: Actor, command: MarkRead) -> Marked:
+        (marked,) = await marks_read([(actor, command)])
+        return marked
 
     messenger = Messenger(
         sign_up=SignUpHandler(
@@ -171,10 +189,17 @@ def make_world() -> World:
         create_chat=CreateChatHandler(begin=begin, clock=clock, ids=ids, updates=updates),
         change_chat=ChangeChatHandler(begin=begin, views=views, clock=clock, updates=updates),
         delete_chat=DeleteChatHandler(begin=begin, clock=clock, updates=updates),
+        open_direct=OpenDirectHandler(begin=begin, views=views, clock=clock, ids=ids, updates=updates),
+        add_members=AddMembersHandler(begin=begin, views=views, clock=clock, updates=updates),
+        remove_member=RemoveMemberHandler(begin=begin, clock=clock, updates=updates),
+        change_role=ChangeRoleHandler(begin=begin, views=views, clock=clock, updates=updates),
+        members=views.members,
         list_chats=views.list_chats,
         get_chat=views.get_chat,
         send_message=send_message,
-        mark_read=MarkReadHandler(begin=begin, clock=clock, updates=updates),
+        mark_read=mark_read,
+        mark_single=MarkSingleHandler(begin=begin, clock=clock, updates=updates),
+        readers=views.readers,
         show_typing=ShowTypingHandler(clock=clock, updates=updates),
         history=views.history,
         snapshot=views.snapshot,

@@ -30,7 +30,16 @@ CHAT = ChatId(uuid4())
 ANN = actor("Ann")
 BOB = actor("Bob")
 EMPTY = HistoryPage(total_count=0, messages=(), has_before=False, has_after=False)
-SNAPSHOT = Snapshot(epoch="e", seq=Seq(3), position=Position(5), unread_count=2, history=EMPTY)
+SNAPSHOT = Snapshot(
+    epoch="e",
+    seq=Seq(3),
+    position=Position(5),
+    unread_count=2,
+    read_up_to=Seq(1),
+    others_read_up_to=Seq(2),
+    member_count=2,
+    history=EMPTY,
+)
 
 
 def is_open() -> tuple[Connection, Ear]:
@@ -104,6 +113,7 @@ class TestGreeting:
         ear = Ear()
         connection = ear.connection(CHAT, ANN)
         connection.welcome(SNAPSHOT)
+        connection.begin(SNAPSHOT, None)
         success, history = ear.frames
         assert success == {
             "type": "auth_success",
@@ -268,8 +278,7 @@ class TestRequests:
     @pytest.mark.parametrize("name", ["limit", "offset"])
     def test_history_by_what_is_no_number(self, name: str, wrong: object) -> None:
         connection, ear = is_open()
-        asked: dict[str, Any] = {name: wrong}
-        assert say(connection, type="get_chat_history", **asked) is None
+        assert say(connection, type="get_chat_history", **dict[str, Any]({name: wrong})) is None
         assert [(frame["message"], frame["code"]) for frame in ear.frames] == [
             ("Failed to load chat history", "malformed")
         ]

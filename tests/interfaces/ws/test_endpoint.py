@@ -54,7 +54,8 @@ class Server:
 async def serving(options: SocketOptions | None = None, **chat: Any) -> AsyncIterator[Server]:
     async with world(settings=evolve(SETTINGS, chat=Chat(**chat))) as here:
         messenger = here.messenger
-        hub = Hub(snapshot=messenger.snapshot, log=messenger.log, changes=messenger.changes)
+        clock = here.application.adapters.clock()
+        hub = Hub(snapshot=messenger.snapshot, log=messenger.log, changes=messenger.changes, clock=clock)
         here.application.updates().subscribe(hub.receive)
         sockets = ChatSockets(Desk(messenger=messenger, hub=hub, options=options or SocketOptions()))
         running = asyncio.create_task(hub.run())
@@ -75,6 +76,7 @@ async def server() -> AsyncIterator[Server]:
 async def test_a_conversation(server: Server) -> None:
     chat_id, (ann, bob) = await server.people(2)
     async with server.socket(chat_id, ann.token) as anns, server.socket(chat_id, bob.token) as bobs:
+        assert (await anns.receive_json())["type"] == "user_joined"
         anns.send_json({"type": "send_message", "text": "Hello, Bob", "nonce": "n"})
         ack, own = (await anns.receive_json()), (await anns.receive_json())
         assert (ack["type"], ack["nonce"], ack["seq"], ack["duplicate"]) == ("message_ack", "n", 1, False)
@@ -267,6 +269,7 @@ async def test_the_end_of_a_session_and_of_a_chat(server: Server) -> None:
 
         await end()
         assert await bobs.closed() == (4401, "session ended")
+        assert (await anns.receive_json())["type"] == "user_joined"
         await server.world.messenger.delete_chat(ann.actor, DeleteChat(chat_id=chat_id))
         assert await anns.closed() == (1008, "Chat not found")
 
@@ -276,7 +279,9 @@ async def test_a_message_of_who_has_gone_is_stored(server: Server) -> None:
     async with server.socket(chat_id, bob.token) as bobs:
         async with server.socket(chat_id, ann.token) as anns:
             anns.send_json({"type": "send_message", "text": "Bye", "nonce": "n"})
-        assert (await bobs.receive_json())["message"]["text"] == "Bye"
+        told = {frame["type"]: frame for frame in await bobs.receive(3)}
+        assert told.keys() == {"user_joined", "user_disconnected", "new_message"}
+        assert told["new_message"]["message"]["text"] == "Bye"
         assert [len(channel.listeners) for channel in server.hub._channels.values()] == [1]
 
 
@@ -287,6 +292,7 @@ async def test_who_does_not_read_is_cut_and_others_go_on() -> None:
             server.socket(chat_id, ann.token) as anns,
             server.socket(chat_id, bob.token, window=2) as bobs,
         ):
+            assert (await anns.receive_json())["type"] == "user_joined"
             for number in range(30):
                 anns.send_json({"type": "send_message", "text": str(number)})
                 assert (await anns.receive_json())["message"]["text"] == str(number)

@@ -74,6 +74,14 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("account_id", "confirmation_id", name=op.f("pk_confirmation")),
     )
     op.create_table(
+        "direct_chat",
+        sa.Column("one_id", sa.Uuid(), nullable=False),
+        sa.Column("other_id", sa.Uuid(), nullable=False),
+        sa.Column("chat_id", sa.Uuid(), nullable=False),
+        sa.PrimaryKeyConstraint("one_id", "other_id", name=op.f("pk_direct_chat")),
+    )
+    op.create_index("ix_direct_chat_chat_id", "direct_chat", ["chat_id"], unique=False)
+    op.create_table(
         "letter",
         sa.Column("account_id", sa.Uuid(), nullable=False),
         sa.Column("letter_id", sa.Uuid(), nullable=False),
@@ -269,6 +277,8 @@ def downgrade() -> None:
         postgresql_where=sa.text("outcome = 'prepared'"),
     )
     op.drop_table("letter")
+    op.drop_index("ix_direct_chat_chat_id", table_name="direct_chat")
+    op.drop_table("direct_chat")
     op.drop_table("confirmation")
     op.drop_index("ix_chat_log_tx", table_name="chat_log")
     op.drop_table("chat_log")

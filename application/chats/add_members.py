@@ -1,0 +1,46 @@
+from collections.abc import Sequence
+
+from attrs import frozen
+
+from application.actor import Actor
+from application.chats.membership import add_newcomers, locked
+from application.ports.clock import Clock
+from application.ports.storage import Begin
+from application.ports.updates import Updates
+from application.ports.views import Views
+from application.views import MemberView
+from domain.ids import ChatId, ProfileId
+from domain.role import Act
+
+
+@frozen(kw_only=True)
+class AddMembers:
+    chat_id: ChatId
+    profile_ids: tuple[ProfileId, ...]
+
+
+@frozen(kw_only=True)
+class AddMembersHandler:
+    """Put people into a group; those who are in it already stay as they are."""
+
+    begin: Begin
+    views: Views
+    clock: Clock
+    updates: Updates
+
+    async def __call__(self, actor: Actor, command: AddMembers) -> Sequence[MemberView]:
+        """
+        Raises:
+            NotAllowed: Not by the actor.
+            ChatNotFound: No such chat, or not the actor's.
+            OnlyInGroups: It is a direct chat.
+            MembersNotFound: Some do not exist; nobody was added.
+        """
+        async with self.begin() as work:
+            chat, by = await locked(work, actor, command.chat_id)
+            chat.allowed(by, Act.ADD)
+            added = await add_newcomers(work, chat, by, command.profile_ids, at=self.clock.now())
+            await work.chats.save(chat, added.events)
+            told = await added.kept(work)
+        self.updates.publish(told)
+        return await self.views.members(actor.profile_id, chat.id)

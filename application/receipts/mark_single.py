@@ -1,0 +1,48 @@
+from attrs import frozen
+
+from application.actor import Actor
+from application.ports.clock import Clock
+from application.ports.storage import Begin
+from application.ports.updates import Updates
+from domain.events import MessagesRead
+from domain.ids import ChatId, MessageId
+
+
+@frozen(kw_only=True)
+class MarkSingle:
+    chat_id: ChatId
+    message_id: MessageId
+
+
+@frozen(kw_only=True)
+class MarkSingleHandler:
+    """
+    Read one message out of order, and nothing before it.
+
+    None: it was read already, is the reader's own, is none of this chat or the chat not the reader's; none of which is an
+    error, for the original messenger is silent about it.
+    """
+
+    begin: Begin
+    clock: Clock
+    updates: Updates
+
+    async def __call__(self, actor: Actor, command: MarkSingle) -> MessagesRead | None:
+        async with self.begin() as work:
+            found = await work.readings.find_message(command.chat_id, command.message_id)
+            reading = await work.readings.lock(command.chat_id, actor.profile_id)
+            if found is None or reading is None:
+                return None
+            seq, author_id = found
+            read = reading.read_single(
+                seq,
+                command.message_id,
+                author_id,
+                is_covered=await work.readings.is_covered(reading, seq),
+                at=self.clock.now(),
+            )
+            if read is None:
+                return None
+            await work.readings.save(reading, read)
+        self.updates.publish([read])
+        return read

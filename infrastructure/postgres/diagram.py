@@ -1,0 +1,71 @@
+"""
+The tables as a picture: an entity diagram in Mermaid, made from what the tables declare.
+
+`make diagram` puts it into the README, and a test holds it there to the tables. There are no foreign keys to read
+relations from (STORAGE.md, "Rules that keep sharding possible"): a column that has the name of another table's key
+belongs to it.
+"""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy import Column, Table
+
+import infrastructure.postgres.account_tables
+import infrastructure.postgres.tables  # noqa: F401  # the tables enter the metadata as they are imported
+from infrastructure.postgres.schema import metadata
+
+OWNERS: Final = {"chat_id": "chat", "profile_id": "profile", "account_id": "account"}
+"""Whose key a column of this name is."""
+
+OTHER_NAMES: Final = {
+    "owner_id": "profile",
+    "sender_id": "profile",
+    "one_id": "profile",
+    "other_id": "profile",
+}
+
+BEGIN, END = "<!-- the diagram begins -->\n", "<!-- the diagram ends -->\n"
+
+
+def diagram() -> str:
+    """Mermaid text, fenced."""
+    tables = sorted(metadata.tables.values(), key=lambda table: table.name)
+    lines = [line for table in tables for line in _entity(table)]
+    lines += [line for table in tables for line in _relations(table)]
+    return "```mermaid\nerDiagram\n" + "".join(f"    {line}\n" for line in lines) + "```\n"
+
+
+def put_into(text: str) -> str:
+    """A page with the present diagram between its marks."""
+    before, _, rest = text.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return f"{before}{BEGIN}{diagram()}{END}{after}"
+
+
+def _entity(table: Table) -> Iterator[str]:
+    yield f"{table.name} {{"
+    for column in table.columns:
+        key = " PK" if column.primary_key else ""
+        note = ' "may be null"' if column.nullable else ""
+        yield f"    {_kind(column)} {column.name}{key}{note}"
+    yield "}"
+
+
+def _kind(column: Column[object]) -> str:
+    return column.type.__class__.__name__.lower()
+
+
+def _relations(table: Table) -> Iterator[str]:
+    for column in table.columns:
+        owner = OWNERS.get(column.name) or OTHER_NAMES.get(column.name)
+        if owner and owner != table.name:
+            alone = [each.name for each in table.primary_key.columns] == [column.name]
+            yield f"{owner} ||--{'o|' if alone else 'o{'} {table.name} : {column.name}"
+
+
+if __name__ == "__main__":
+    readme = Path(sys.argv[1])
+    readme.write_text(put_into(readme.read_text()))

@@ -1,0 +1,110 @@
+"""
+A connection for what many do at once: batches, one after the other.
+
+They run on a driver connection that the lane keeps for itself: a checkout and SQLAlchemy's compilation would cost a batch
+more than its statements do.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final, LiteralString
+
+import psycopg
+from attrs import define, field
+from psycopg.rows import TupleRow
+
+from application.errors import OutcomeUnknown
+from infrastructure.postgres import arrays
+from infrastructure.postgres.errors import in_our_terms
+from infrastructure.postgres.session import DURABLE, cut, limits, within
+
+Driver = psycopg.AsyncConnection[TupleRow]
+
+PLANS: Final = """
+SET plan_cache_mode = force_generic_plan;
+SET enable_seqscan = off;
+SET enable_hashjoin = off;
+SET enable_mergejoin = off;
+SET default_transaction_isolation = 'read committed'
+"""
+"""A plan that is made while a table is empty would scan it for ever, and nested loops keep the order of the arrays."""
+
+
+@define(eq=False)
+class PostgresLane:
+    """
+    ``patient``: wait for chats that others hold, up to ``lock_timeout`` seconds, instead of leaving them out as busy.
+
+    A unit that takes longer than ``deadline`` seconds is given up, with the connection. Units must not overlap.
+    """
+
+    _conninfo: str
+    _deadline: float = 5.0
+    patient: bool = False
+    _lock_timeout: float = 2.0
+    _driver: Driver | None = field(init=False, default=None)
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[Driver]:
+        """
+        A transaction, committed at the end of the block.
+
+        Raises:
+            Indigestible, Interrupted, Unavailable: Certainly not stored.
+            OutcomeUnknown: The answer to COMMIT was not heard.
+        """
+        with in_our_terms():
+            driver = await self._connected()
+        try:
+            with within(self._deadline, driver):
+                with in_our_terms():
+                    await driver.execute("BEGIN")
+                    yield driver
+                with in_our_terms(committing=True):
+                    await driver.execute("COMMIT")
+        except OutcomeUnknown:
+            await self._give_up(driver)
+            raise
+        except BaseException:
+            await self._rolled_back(driver)
+            raise
+
+    async def close(self) -> None:
+        if self._driver is not None:
+            await self._driver.close()
+            self._driver = None
+
+    async def _connected(self) -> Driver:
+        if self._driver is None or self._driver.closed:
+            driver = await psycopg.AsyncConnection.connect(self._conninfo, autocommit=True, connect_timeout=3)
+            try:
+                with within(self._deadline, driver):
+                    # a peer of ours that froze while it held a chat must not hold it for long
+                    bounds = limits(
+                        deadline=self._deadline, lock_timeout=self._lock_timeout, idle_in_transaction=1.0
+                    )
+                    for statement in (PLANS, bounds, DURABLE):
+                        await driver.execute(_literal(statement))
+            except BaseException:
+                await driver.close()
+                raise
+            arrays.register(driver.adapters)
+            self._driver = driver
+        return self._driver
+
+    async def _rolled_back(self, driver: Driver) -> None:
+        """A transaction that has not been committed is not stored, whether or not the server hears of its end."""
+        try:
+            with within(1.0, driver):
+                await driver.execute("ROLLBACK")
+        except psycopg.Error:
+            await self._give_up(driver)
+
+    async def _give_up(self, driver: Driver) -> None:
+        cut(driver)
+        self._driver = None
+        await driver.close()
+
+
+def _literal(statement: str) -> LiteralString:
+    return statement  # built from numbers and constants of this package

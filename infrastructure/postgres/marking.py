@@ -1,0 +1,176 @@
+"""Many marks in one transaction: four statements between BEGIN and COMMIT, however many they are."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Final
+from uuid import UUID
+
+from attrs import define
+
+from application.ports.marking import Standings, Wish
+from domain.events import MessagesRead
+from domain.ids import ChatId, MessageId, ProfileId, Seq
+from domain.reading import Passed, Reading
+from infrastructure.postgres import arrays
+from infrastructure.postgres.chats import TOLD_IDS
+from infrastructure.postgres.errors import in_our_terms
+from infrastructure.postgres.lane import Driver, PostgresLane
+
+NOWHERE: Final = MessageId(UUID(int=0))
+"""Stands for the id of a wish that gives a number."""
+
+LOCK: Final = """
+SELECT chat_id, profile_id, mark, less FROM reading
+WHERE (chat_id, profile_id) IN (SELECT * FROM unnest(%s, %s))
+ORDER BY chat_id, profile_id FOR NO KEY UPDATE
+"""
+"""In the order in which sends lock them too. Alone: what is read next must be what the wait let through."""
+
+READ: Final = """
+SELECT m.left_at IS NULL AND m.profile_id IS NOT NULL, s.seq, h.last_seq
+FROM unnest(%s, %s, %s) WITH ORDINALITY AS w(chat_id, profile_id, message_id, n)
+LEFT JOIN member m ON m.chat_id = w.chat_id AND m.profile_id = w.profile_id
+LEFT JOIN message s ON s.chat_id = w.chat_id AND s.message_id = w.message_id
+LEFT JOIN chat_head h ON h.chat_id = w.chat_id
+ORDER BY w.n
+"""
+
+PASSED: Final = """
+SELECT counted.authors, counted.counts, newest.ids
+FROM unnest(%s, %s, %s, %s) WITH ORDINALITY AS r(chat_id, profile_id, mark, upto, n)
+CROSS JOIN LATERAL (
+    SELECT array_agg(sender_id) AS authors, array_agg(unread) AS counts FROM (
+        SELECT s.sender_id, count(*) AS unread FROM message s
+        WHERE s.chat_id = r.chat_id AND s.seq > r.mark AND s.seq <= r.upto AND s.sender_id <> r.profile_id
+          AND NOT EXISTS (
+            SELECT FROM receipt c WHERE c.chat_id = r.chat_id AND c.profile_id = r.profile_id
+              AND c.from_seq <= s.seq AND c.to_seq >= s.seq)
+        GROUP BY s.sender_id
+    ) by_author
+) counted
+CROSS JOIN LATERAL (
+    SELECT array_agg(message_id ORDER BY seq) AS ids FROM (
+        SELECT s.message_id, s.seq FROM message s
+        WHERE s.chat_id = r.chat_id AND s.seq > r.mark AND s.seq <= r.upto AND s.sender_id <> r.profile_id
+          AND NOT EXISTS (
+            SELECT FROM receipt c WHERE c.chat_id = r.chat_id AND c.profile_id = r.profile_id
+              AND c.from_seq <= s.seq AND c.to_seq >= s.seq)
+        ORDER BY s.seq DESC LIMIT %s
+    ) last
+) newest
+ORDER BY r.n
+"""
+"""It looks at what the marks pass and at nothing that lies after them."""
+
+KEEP: Final = """
+WITH stamp AS MATERIALIZED (
+    SELECT base + pg_current_xact_id()::text::bigint AS tx FROM origin WHERE id = 1
+), received AS (
+    INSERT INTO receipt (chat_id, profile_id, from_seq, to_seq, read_at, tx)
+    SELECT chat_id, profile_id, from_seq, to_seq, read_at, (SELECT tx FROM stamp)
+    FROM unnest(%s, %s, %s, %s, %s) AS u(chat_id, profile_id, from_seq, to_seq, read_at)
+)
+UPDATE reading r SET mark = u.mark, less = u.less, tx = (SELECT tx FROM stamp)
+FROM unnest(%s, %s, %s, %s) AS u(chat_id, profile_id, mark, less)
+WHERE r.chat_id = u.chat_id AND r.profile_id = u.profile_id
+"""
+
+
+@define(eq=False)
+class PostgresMarkings:
+    """Begins units of marking on a lane."""
+
+    _lane: PostgresLane
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator["PostgresMarking"]:
+        async with self._lane.begin() as driver:
+            yield PostgresMarking(driver)
+
+
+@define(eq=False)
+class PostgresMarking:
+    _driver: Driver
+
+    async def open(self, wishes: Sequence[Wish]) -> Standings:
+        keys = sorted({(wish.chat_id, wish.reader_id) for wish in wishes})
+        with in_our_terms():
+            cursor = await self._driver.execute(
+                LOCK,
+                (arrays.Uuids.of([c for c, _ in keys]), arrays.Uuids.of([p for _, p in keys])),
+                prepare=True,
+                binary=True,
+            )
+            held = {
+                (ChatId(row[0]), ProfileId(row[1])): Reading(
+                    chat_id=row[0], profile_id=row[1], mark=Seq(row[2]), less=row[3]
+                )
+                for row in await cursor.fetchall()
+            }
+            cursor = await self._driver.execute(
+                READ,
+                (
+                    arrays.Uuids.of([wish.chat_id for wish in wishes]),
+                    arrays.Uuids.of([wish.reader_id for wish in wishes]),
+                    arrays.Uuids.of(
+                        [wish.up_to if isinstance(wish.up_to, UUID) else NOWHERE for wish in wishes]
+                    ),
+                ),
+                prepare=True,
+                binary=True,
+            )
+            rows = await cursor.fetchall()
+        readings: dict[tuple[ChatId, ProfileId], Reading] = {}
+        targets: list[Seq | None] = []
+        for wish, (is_member, seq, last_seq) in zip(wishes, rows, strict=True):
+            key = wish.chat_id, wish.reader_id
+            if is_member and key in held:
+                readings[key] = held[key]
+            targets.append(seq if isinstance(wish.up_to, UUID) else min(wish.up_to, last_seq or Seq(0)))
+        return Standings(readings, targets)
+
+    async def passed(self, moves: Sequence[tuple[Reading, Seq]]) -> Sequence[Passed]:
+        if not moves:
+            return []
+        with in_our_terms():
+            cursor = await self._driver.execute(
+                PASSED,
+                (
+                    arrays.Uuids.of([reading.chat_id for reading, _ in moves]),
+                    arrays.Uuids.of([reading.profile_id for reading, _ in moves]),
+                    arrays.Bigints.of(reading.mark for reading, _ in moves),
+                    arrays.Bigints.of(to for _, to in moves),
+                    TOLD_IDS,
+                ),
+                prepare=True,
+                binary=True,
+            )
+            rows = await cursor.fetchall()
+        return [
+            Passed(
+                message_ids=tuple(MessageId(id) for id in ids or ()),
+                by_author={ProfileId(a): n for a, n in zip(authors or (), counts or (), strict=True)},
+            )
+            for authors, counts, ids in rows
+        ]
+
+    async def keep(self, moved: Sequence[tuple[Reading, MessagesRead | None]]) -> None:
+        readings = [reading for reading, _ in moved]
+        reads = [read for _, read in moved if read]
+        with in_our_terms():
+            await self._driver.execute(
+                KEEP,
+                (
+                    arrays.Uuids.of([read.chat_id for read in reads]),
+                    arrays.Uuids.of([read.reader_id for read in reads]),
+                    arrays.Bigints.of(read.from_seq for read in reads),
+                    arrays.Bigints.of(read.to_seq for read in reads),
+                    arrays.Moments.of(read.at for read in reads),
+                    arrays.Uuids.of([reading.chat_id for reading in readings]),
+                    arrays.Uuids.of([reading.profile_id for reading in readings]),
+                    arrays.Bigints.of(reading.mark for reading in readings),
+                    arrays.Bigints.of(reading.less for reading in readings),
+                ),
+                prepare=True,
+                binary=True,
+            )

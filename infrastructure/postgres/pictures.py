@@ -1,0 +1,125 @@
+"""
+Reads that cost little: statements compiled once, on driver connections that are kept.
+
+SQLAlchemy says what is asked, once, at import; asking goes to the driver with a prepared statement. Through the engine
+the same reads take two to three times the CPU, and reads are most of what a reconnecting crowd asks for.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Final, LiteralString
+
+import psycopg
+from attrs import define, field, frozen
+from psycopg.rows import DictRow, dict_row
+from sqlalchemy import Select
+from sqlalchemy.dialects.postgresql import psycopg as dialects
+
+from application.errors import Unavailable
+from infrastructure.postgres import arrays
+from infrastructure.postgres.errors import in_our_terms
+from infrastructure.postgres.schema import Row
+from infrastructure.postgres.session import cut, limits, within
+
+Reader = psycopg.AsyncConnection[DictRow]
+
+BEGIN: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+
+
+@frozen
+class Prepared:
+    text: LiteralString
+    constants: Mapping[str, Any]
+    """What the statement itself brings as parameters."""
+
+
+def prepared(statement: Select[Any]) -> Prepared:
+    """A statement with named parameters, `bindparam`, for `Picture`."""
+    compiled = statement.compile(dialect=dialects.dialect())  # type: ignore[no-untyped-call]  # SQLAlchemy's own
+    constants = {name: value for name, value in compiled.params.items() if value is not None}
+    return Prepared(str(compiled), constants)
+
+
+@define(eq=False)
+class Picture:
+    """Everything read through it is of one moment."""
+
+    _reader: Reader
+
+    async def rows(self, statement: Prepared, **parameters: Any) -> Sequence[Row]:
+        given = {**statement.constants, **parameters}
+        cursor = await self._reader.execute(statement.text, given, prepare=True, binary=True)
+        return await cursor.fetchall()
+
+    async def row(self, statement: Prepared, **parameters: Any) -> Row | None:
+        rows = await self.rows(statement, **parameters)
+        return rows[0] if rows else None
+
+
+@define(eq=False)
+class Pictures:
+    """
+    At most ``size`` connections, for one of which a read waits up to ``wait`` seconds.
+
+    A read that takes longer than ``deadline`` seconds is given up, with its connection.
+    """
+
+    _conninfo: str
+    _size: int = 6
+    _wait: float = 2.0
+    _deadline: float = 5.0
+    _idle: list[Reader] = field(init=False, factory=list)
+    _room: asyncio.Semaphore = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._room = asyncio.Semaphore(self._size)
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[Picture]:
+        """
+        Raises:
+            Unavailable: Storage did not answer, or everybody is asking.
+        """
+        try:
+            async with asyncio.timeout(self._wait):
+                await self._room.acquire()
+        except TimeoutError:
+            raise Unavailable("everybody is reading") from None
+        try:
+            with in_our_terms():
+                reader = self._idle.pop() if self._idle else await self._connected()
+            try:
+                with in_our_terms(), within(self._deadline, reader):
+                    await reader.execute(BEGIN)
+                    try:
+                        yield Picture(reader)
+                    finally:
+                        await reader.execute("ROLLBACK")
+            except BaseException:
+                if reader.closed or reader.info.transaction_status is not psycopg.pq.TransactionStatus.IDLE:
+                    cut(reader)
+                    await reader.close()
+                raise
+            finally:
+                if not reader.closed:
+                    self._idle.append(reader)
+        finally:
+            self._room.release()
+
+    async def close(self) -> None:
+        while self._idle:
+            await self._idle.pop().close()
+
+    async def _connected(self) -> Reader:
+        reader: Reader = await psycopg.AsyncConnection.connect(
+            self._conninfo, autocommit=True, connect_timeout=3, row_factory=dict_row
+        )
+        try:
+            with within(self._deadline, reader):
+                await reader.execute(limits(deadline=self._deadline))
+        except BaseException:
+            await reader.close()
+            raise
+        arrays.register(reader.adapters)
+        return reader
