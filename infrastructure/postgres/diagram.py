@@ -13,9 +13,9 @@ from typing import Final
 
 from sqlalchemy import Column, Table
 
-import infrastructure.postgres.account_tables
-import infrastructure.postgres.tables  # noqa: F401  # the tables enter the metadata as they are imported
-from infrastructure.postgres.schema import metadata
+from infrastructure.postgres.schema import metadata, with_all_tables
+
+with_all_tables(metadata)
 
 OWNERS: Final = {"chat_id": "chat", "profile_id": "profile", "account_id": "account"}
 """Whose key a column of this name is."""
