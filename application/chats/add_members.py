@@ -3,7 +3,7 @@ from collections.abc import Sequence
 from attrs import frozen
 
 from application.actor import Actor
-from application.chats.membership import add_newcomers, locked
+from application.chats.membership import add_newcomers, locked, shown
 from application.ports.clock import Clock
 from application.ports.storage import Begin
 from application.ports.updates import Updates
@@ -43,4 +43,4 @@ class AddMembersHandler:
             await work.chats.save(chat, added.events)
             told = await added.kept(work)
         self.updates.publish(told)
-        return await self.views.members(actor.profile_id, chat.id)
+        return await shown(self.views.members(actor.profile_id, chat.id))

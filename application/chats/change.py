@@ -4,7 +4,7 @@ from typing import Final
 from attrs import frozen
 
 from application.actor import Actor
-from application.chats.membership import add_newcomers, locked
+from application.chats.membership import add_newcomers, locked, shown
 from application.ports.clock import Clock
 from application.ports.storage import Begin
 from application.ports.updates import Updates
@@ -61,4 +61,4 @@ class ChangeChatHandler:
             await work.chats.save(chat, [*events, *added.events])
             told = await added.kept(work)
         self.updates.publish([*([changed] if changed else []), *told])
-        return (await self.views.get_chat(actor.profile_id, chat.id)).chat
+        return (await shown(self.views.get_chat(actor.profile_id, chat.id))).chat

@@ -3,7 +3,7 @@ from collections.abc import Sequence
 from attrs import frozen
 
 from application.actor import Actor
-from application.chats.membership import locked
+from application.chats.membership import locked, shown
 from application.ports.clock import Clock
 from application.ports.storage import Begin
 from application.ports.updates import Updates
@@ -46,4 +46,4 @@ class ChangeRoleHandler:
             await work.chats.save(chat, changed)
             await work.chats.save_members([m for m in (member, by) if m])
         self.updates.publish(changed)
-        return await self.views.members(actor.profile_id, chat.id)
+        return await shown(self.views.members(actor.profile_id, chat.id))

@@ -1,17 +1,21 @@
 """What use cases that change who is in a chat have in common."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from datetime import datetime
+from typing import TypeVar
 
 from attrs import frozen
 
 from application.actor import Actor
+from application.errors import OutcomeUnknown, Unavailable
 from application.ports.storage import UnitOfWork
 from application.ports.updates import NewMember, Update
 from domain.chat import Chat, ChatNotFound, Member, MembersNotFound
 from domain.errors import DomainError
 from domain.events import ChatAdded, MemberAdded
 from domain.ids import ChatId, ProfileId
+
+Shown = TypeVar("Shown")
 
 
 async def locked(
@@ -75,3 +79,16 @@ async def add_newcomers(
         raise MembersNotFound(missing)
     added = [chat.add(by, newcomer, at=at) for newcomer in newcomers]
     return Newcomers([m for m, _, _ in added], [e for _, e, _ in added], [p for _, _, p in added])
+
+
+async def shown(read: Awaitable[Shown]) -> Shown:
+    """
+    What a client is shown of what was done.
+
+    Raises:
+        OutcomeUnknown: Storage does not answer just now. It was done all the same: "unavailable" would deny it.
+    """
+    try:
+        return await read
+    except Unavailable:
+        raise OutcomeUnknown from None

@@ -1,6 +1,7 @@
 from attrs import frozen
 
 from application.actor import Actor
+from application.chats.membership import shown
 from application.ports.clock import Clock
 from application.ports.ids import Ids
 from application.ports.storage import Begin
@@ -48,4 +49,4 @@ class OpenDirectHandler:
                 await work.personal.add(added)
         if is_new:
             self.updates.publish(added)
-        return (await self.views.get_chat(actor.profile_id, chat_id)).chat
+        return (await shown(self.views.get_chat(actor.profile_id, chat_id))).chat

@@ -77,10 +77,8 @@ def _module_commands(create_module: Callable[[str], Sequence[Path]]) -> typer.Ty
         with told():
             for path in create_module(name):
                 say(str(path))
-            say(
-                f"Add {name.removesuffix('_module')} to MODULES_SECTION_ENABLED_MODULES to switch it on.",
-                "green",
-            )
+            switch = f"Add {name.removesuffix('_module')} to MODULES_SECTION_ENABLED_MODULES to switch it on."
+            say(f"{switch} `make diagram` draws its table into the README.", "green")
 
     return line
 

@@ -115,7 +115,12 @@ class Comparison:
             self.compare(each, other, f"{path}[]")
 
     def _taken(self, wanted: Any, among: list[Any]) -> Any:
-        """The one with its id or else its name, out of those left."""
+        """The one with its key, its id or else its name, out of those left."""
+        if "key" in wanted:
+            found = next((each for each in among if each.get("key") == wanted["key"]), None)
+            if found is not None:
+                among.remove(found)
+            return found
         name = wanted["id"].removeprefix("<is ").removesuffix(">")
         for each in among:
             if each["id"] == self.known.get(name) or (
