@@ -117,6 +117,7 @@ class Node:
     is_up: bool = field(init=False, default=False)
     _sockets: ChatSockets = field(init=False)
     _posting: Gatherer[Any, Any] = field(init=False)
+    _marking: Gatherer[Any, Any] = field(init=False)
     _running: "list[asyncio.Task[None]]" = field(init=False, factory=list)
     _serving: "dict[asyncio.Task[None], None]" = field(init=False, factory=dict)
     _calls: "dict[asyncio.Task[Any], None]" = field(init=False, factory=dict)
@@ -124,7 +125,11 @@ class Node:
 
     async def start(self) -> None:
         self._assemble()
-        self._running = [asyncio.create_task(self._posting.run()), asyncio.create_task(self.hub.run())]
+        self._running = [
+            asyncio.create_task(self._posting.run()),
+            asyncio.create_task(self._marking.run()),
+            asyncio.create_task(self.hub.run()),
+        ]
         for task in self._running:
             self._watch(task)
         while self.hub._tasks is None:  # noqa: ASYNC110  # a server takes no sockets before, and nothing says when
@@ -142,12 +147,14 @@ class Node:
             adapters.begin.override(Object(self.door.begin)),
             adapters.begin_posting.override(Object(self.door.begin_posting)),
             adapters.begin_patient_posting.override(Object(self.door.begin_patient_posting)),
+            adapters.begin_marking.override(Object(self.door.begin_marking)),
             adapters.views.override(Object(SlowViews(self.door))),
             adapters.changes.override(Object(SlowChanges(self.door))),
         ):
             application.reset_singletons()
             self.messenger = messenger = application.messenger()
             self._posting = application.posting()
+            self._marking = application.marking()
             self.tokens = application.tokens()
             application.updates().subscribe(self._hear)
         self.hub = Hub(
@@ -214,8 +221,9 @@ class Node:
             await asyncio.wait(self._calls, timeout=STOPPING)
         await asyncio.sleep(self.chance.wait(STOPPING))
         await self._posting.close()
-        await self._running[0]
-        await self._cancel([*self._calls, *self._running[1:], *self._serving])
+        await self._marking.close()
+        await asyncio.wait(self._running[:2])
+        await self._cancel([*self._calls, *self._running[2:], *self._serving])
         for line in self._lines:
             line.cut()
         self._lines.clear()

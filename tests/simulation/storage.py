@@ -12,14 +12,15 @@ from attrs import define, field, frozen
 
 from application.errors import OutcomeUnknown, Unavailable
 from application.ports.changes import Cursor, News, ReadRange
+from application.ports.marking import Marking
 from application.ports.posting import Conversations, Draft, Indigestible, Interrupted, Posting
 from application.ports.updates import ChatUpdate
 from application.ports.views import Where
-from application.views import ChatDetails, ChatView, HistoryPage, Snapshot
+from application.views import ChatDetails, ChatView, HistoryPage, MemberView, ReaderView, Snapshot
 from domain.chat import Chat
 from domain.events import MessageSent, MessagesRead
-from domain.ids import ChatId, Position, ProfileId
-from infrastructure.memory.chats import MemoryPosting
+from domain.ids import ChatId, MessageId, Position, ProfileId
+from infrastructure.memory.chats import MemoryMarking, MemoryPosting
 from infrastructure.memory.storage import MemoryStorage, MemoryUnitOfWork
 from infrastructure.memory.views import MemoryChanges, MemoryViews
 from tests.simulation.chance import Chance
@@ -77,6 +78,11 @@ class Door:
     async def begin_patient_posting(self) -> AsyncIterator[Posting]:
         async with self.begin() as work:
             yield _Posting(MemoryPosting(work, patient=True), self)
+
+    @asynccontextmanager
+    async def begin_marking(self) -> AsyncIterator[Marking]:
+        async with self.begin() as work:
+            yield MemoryMarking(work)
 
     async def _commit(self, work: MemoryUnitOfWork) -> None:
         try:
@@ -147,6 +153,17 @@ class SlowViews:
 
     async def snapshot(self, reader: ProfileId, chat_id: ChatId, limit: int) -> Snapshot:
         found: Snapshot = await self._door.read(lambda: self._views.snapshot(reader, chat_id, limit))
+        return found
+
+    async def members(self, reader: ProfileId, chat_id: ChatId) -> Sequence[MemberView]:
+        found: Sequence[MemberView] = await self._door.read(lambda: self._views.members(reader, chat_id))
+        return found
+
+    async def readers(
+        self, reader: ProfileId, chat_id: ChatId, message_id: MessageId
+    ) -> Sequence[ReaderView]:
+        read = self._views.readers
+        found: Sequence[ReaderView] = await self._door.read(lambda: read(reader, chat_id, message_id))
         return found
 
     async def unread_count(self, reader: ProfileId, chat_id: ChatId) -> int:

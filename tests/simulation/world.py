@@ -196,6 +196,7 @@ class World:
                 waiting_frames=one_of((2, 8, 64)),
             ),
             chat=ChatSettings(
+                min_message_interval=timedelta(0),  # what is said without a nonce may be said again
                 batch_messages=one_of((2, 5, 500)),
                 batch_messages_per_chat=one_of((1, 3, 128)),
                 send_backlog=one_of((3, 20, 10_000)),
