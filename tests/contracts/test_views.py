@@ -178,11 +178,11 @@ class TestHistory:
         events = [await talk.say(who, chat.id) for who in (ann, bob, ann, bob)]
         reads = [
             await talk.read(who, chat.id, events[index].message.id)
-            for who, index in ((eve, 1), (bob, 2), (ann, 3), (eve, 2))
+            for who, index in ((bob, 2), (eve, 1), (ann, 3), (eve, 2))
         ]
         times = [read.at if read else None for read in reads]
         page = await storage.views.history(ann.profile_id, chat.id, Newest(), 10)
-        assert [view.read_at for view in page.messages] == [times[0], times[0], times[1], times[2]]
+        assert [view.read_at for view in page.messages] == [times[0], times[1], times[0], times[2]]
         (listed,) = await storage.views.list_chats(bob.profile_id)
         assert listed.last_message is not None
         assert listed.last_message.read_at == times[2]
