@@ -3,7 +3,7 @@
 import os
 import signal
 import sys
-from logging import getLogger
+from logging import NullHandler, getLogger
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
@@ -23,6 +23,8 @@ WRONG_START = 2
 
 
 def main() -> None:
+    # until `serve` sets them up, logs go nowhere: what a command has to say, it says
+    getLogger().addHandler(NullHandler())
     command_line(commands(serve))()
 
 

@@ -44,12 +44,20 @@ def error(response: httpx.Response) -> tuple[int, str, str]:
     return response.status_code, body["error"]["code"], body["error"]["message"]
 
 
+PRESENCE = {"user_joined", "user_left", "user_disconnected"}
+
+
 @define(eq=False)
 class ChatSocket:
-    """One open socket. Frames are taken from it in the order they came, and kept in ``seen``."""
+    """
+    One open socket. Frames are taken from it in the order they came, and kept in ``seen``.
+
+    Who comes and goes is passed over, and kept in ``presence``: most tests are not about it.
+    """
 
     connection: ClientConnection
     seen: list[Frame] = field(factory=list)
+    presence: list[Frame] = field(factory=list)
 
     async def send(self, kind: str, **fields: Any) -> None:
         await self.send_raw(json.dumps({"type": kind, **fields}))
@@ -60,11 +68,14 @@ class ChatSocket:
     async def next(self, within: float = PATIENCE) -> Frame:
         """The frame after the last one taken. Raises `TimeoutError` and `ConnectionClosed`."""
         async with asyncio.timeout(within):
-            text = await self.connection.recv()
-        assert isinstance(text, str)
-        frame: Frame = json.loads(text)
-        self.seen.append(frame)
-        return frame
+            while True:
+                text = await self.connection.recv()
+                assert isinstance(text, str)
+                frame: Frame = json.loads(text)
+                if frame["type"] not in PRESENCE:
+                    self.seen.append(frame)
+                    return frame
+                self.presence.append(frame)
 
     async def expect(self, kind: str, **fields: Any) -> Frame:
         """The next frame, which must be this one."""

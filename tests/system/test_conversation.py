@@ -548,3 +548,25 @@ def test_acknowledged_means_on_disk(server: Server) -> None:
             assert (setting, row) == (setting, ("on",))
         overridden = connection.execute("SELECT count(*) FROM pg_db_role_setting").fetchone()
         assert overridden == (0,)
+
+
+async def test_others_hear_of_the_first_socket_and_the_last(visit: Visit) -> None:
+    anna, boris = await visit.user(1), await visit.user(2)
+    chat_id = await anna.create_chat("presence", boris)
+    hears = await anna.open(chat_id)
+    async with boris.dial(chat_id) as first:
+        async with boris.dial(chat_id) as second:
+            await second.settle()
+        await first.settle()
+        await hears.settle()
+        assert [frame["type"] for frame in hears.presence] == ["user_joined"]
+        assert first.presence == []
+    (ended,) = await _presence_after(hears, 1)
+    assert (ended["type"], ended["user_id"]) == ("user_disconnected", boris.profile_id)
+
+
+async def _presence_after(socket: ChatSocket, count: int) -> list[dict[str, Any]]:
+    async with asyncio.timeout(5):
+        while len(socket.presence) <= count:
+            await socket.settle()
+    return socket.presence[count:]
