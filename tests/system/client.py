@@ -58,6 +58,8 @@ class ChatSocket:
     connection: ClientConnection
     seen: list[Frame] = field(factory=list)
     presence: list[Frame] = field(factory=list)
+    minds_presence: bool = False
+    """Takes them like any other frame."""
 
     async def send(self, kind: str, **fields: Any) -> None:
         await self.send_raw(json.dumps({"type": kind, **fields}))
@@ -72,7 +74,7 @@ class ChatSocket:
                 text = await self.connection.recv()
                 assert isinstance(text, str)
                 frame: Frame = json.loads(text)
-                if frame["type"] not in PRESENCE:
+                if self.minds_presence or frame["type"] not in PRESENCE:
                     self.seen.append(frame)
                     return frame
                 self.presence.append(frame)
@@ -189,6 +191,12 @@ class Device:
     @property
     def refresh_token(self) -> str:
         return self.http.cookies["refresh_token"].strip('"')
+
+    @asynccontextmanager
+    async def connect(self, chat_id: str, **options: Any) -> AsyncIterator[ChatSocket]:
+        """A socket that has said nothing yet."""
+        async with dial(self.ws_url, chat_id, **options) as opened:
+            yield opened
 
     @asynccontextmanager
     async def dial(self, chat_id: str, **options: Any) -> AsyncIterator[ChatSocket]:

@@ -144,13 +144,48 @@ async def test_a_repeated_nonce_is_stored_once_and_told_once(visit: Visit) -> No
     assert [f["type"] for f in await first.settle()] == []
 
 
-async def test_a_frame_without_nonce_gets_no_ack_and_may_be_repeated(visit: Visit) -> None:
+async def test_a_frame_without_nonce_gets_no_ack_and_may_be_repeated_a_second_later(visit: Visit) -> None:
     anna, _, chat_id = await two(visit)
     socket = await anna.open(chat_id)
-    one, other = await socket.say("the same"), await socket.say("the same ")
+    one = await socket.say("the same")
+    await socket.send("send_message", text="  the same ")
+    refused = await socket.expect("error", code="too_frequent")
+    assert refused["message"].startswith("Message blocked: Too frequent. Wait ")
+    await socket.say("The same")
+    await asyncio.sleep(1.1)
+    other = await socket.say("the same ")
     assert one["message"]["id"] != other["message"]["id"]
     assert "nonce" not in one["message"]
-    assert {frame["type"] for frame in socket.seen[2:]} == {"new_message"}
+    assert {frame["type"] for frame in socket.seen[2:]} == {"new_message", "error"}
+
+
+async def test_whoever_is_removed_hears_nothing_more(visit: Visit) -> None:
+    (anna, boris, chloe), chat_id = await three(visit)
+    stays, goes = await anna.open(chat_id), await boris.open(chat_id)
+    path = f"/chats/{chat_id}/members/{boris.profile_id}/"
+    assert data(await anna.http.delete(path)) is None
+    await stays.say("he is gone")
+    assert (await goes.closed())[0] == 4403
+    assert [frame["type"] for frame in goes.seen[2:]] == ["member_removed"]
+    assert (await boris.http.get(f"/chats/{chat_id}/history/")).status_code == 404
+    assert len(await chloe.history(chat_id)) == 1
+
+
+async def test_a_socket_that_broke_off_goes_on_where_it_was(visit: Visit) -> None:
+    anna, boris, chat_id = await two(visit)
+    says = await anna.open(chat_id)
+    async with boris.dial(chat_id) as hears:
+        epoch = hears.seen[0]["epoch"]
+        await says.say("heard")
+        position = (await hears.expect("new_message"))["position"]
+    missed = [(await says.say(f"missed {number}"))["position"] for number in range(3)]
+    async with boris.connect(chat_id) as back:
+        await back.send("auth", token=boris.token, since={"epoch": epoch, "position": position})
+        await back.expect("auth_success", position=missed[-1])
+        assert [(await back.expect("new_message"))["position"] for _ in missed] == missed
+        await back.expect("resumed", position=missed[-1], unread_count=4)
+        await says.say("live again")
+        await back.expect("new_message", position=missed[-1] + 1)
 
 
 @pytest.mark.parametrize(
