@@ -252,7 +252,7 @@ DIFFERENT: list[Different] = [
             exchanges,
         )
         for who, exchanges in (
-            ("user1", (151, 156, 157, 158, 160, 166)),
+            ("user1", (151, 156, 157, 160, 166)),
             ("user1:dev2", (157,)),
             ("user2", (158,)),
             ("user3", (160,)),
