@@ -83,18 +83,17 @@ async def connected(engine: AsyncEngine, deadline: float, **options: Any) -> Asy
             assert isinstance(driver, psycopg.AsyncConnection)
             with within(deadline, driver):
                 yield connection
-    except BaseException:
-        await _rolled_back(connection)
-        raise
-    await connection.close()
+    finally:
+        await _let_go(connection)
 
 
-async def _rolled_back(connection: AsyncConnection) -> None:
+async def _let_go(connection: AsyncConnection) -> None:
+    """Whatever the server makes of it: what was read has been read, and what was committed is stored."""
     try:
-        with in_our_terms():
-            await connection.close()
-    except Exception:  # noqa: BLE001 - the transaction is gone with the connection: nothing of it is stored
-        await connection.invalidate()
+        await connection.close()
+    except Exception:  # noqa: BLE001 - what is not committed goes with the connection
+        if not connection.closed:
+            await connection.invalidate()
 
 
 @define(eq=False)

@@ -1,0 +1,64 @@
+"""How a unit lets go of its connection when the server has gone away meanwhile."""
+
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import psycopg
+import pytest
+from sqlalchemy import text
+from sqlalchemy.engine import make_url
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from infrastructure.postgres.storage import connected, make_engine
+from tests.postgres import PostgresServer
+
+
+@pytest.fixture
+async def engine(messenger_database: str) -> AsyncIterator[AsyncEngine]:
+    """With a pool of one: a connection that is not given back would be missed at once."""
+    engine = make_engine(messenger_database, size=1, wait=1)
+    yield engine
+    await engine.dispose()
+
+
+@pytest.fixture
+def beside(postgres_server: PostgresServer, messenger_database: str) -> Iterator[psycopg.Connection[Any]]:
+    """A connection of the test's own."""
+    database = make_url(messenger_database).database
+    assert database is not None
+    with postgres_server.connect(database) as connection:
+        yield connection
+
+
+async def end(connection: AsyncConnection, beside: psycopg.Connection[Any]) -> None:
+    """The server's side of it, so that the answer to ROLLBACK is that nobody is there."""
+    backend = await connection.scalar(text("SELECT pg_backend_pid()"))
+    beside.execute("SELECT pg_terminate_backend(%s, 5000)", [backend])
+
+
+async def works(engine: AsyncEngine) -> bool:
+    async with connected(engine, 5.0) as connection:
+        return bool(await connection.scalar(text("SELECT true")))
+
+
+async def test_what_was_read_before_the_server_went_away_counts(
+    engine: AsyncEngine, beside: psycopg.Connection[Any]
+) -> None:
+    async with connected(engine, 5.0) as connection:
+        answer = await connection.scalar(text("SELECT 6 * 7"))
+        await end(connection, beside)
+    assert answer == 42
+    assert await works(engine)
+
+
+async def test_what_went_wrong_is_told_and_not_how_it_ended(
+    engine: AsyncEngine, beside: psycopg.Connection[Any]
+) -> None:
+    async def fail() -> None:
+        async with connected(engine, 5.0) as connection:
+            await end(connection, beside)
+            raise KeyError("what went wrong")
+
+    with pytest.raises(KeyError, match="what went wrong"):
+        await fail()
+    assert await works(engine)
