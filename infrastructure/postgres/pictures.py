@@ -88,10 +88,9 @@ class Pictures:
             raise Unavailable("everybody is reading") from None
         try:
             with in_our_terms():
-                reader = self._idle.pop() if self._idle else await self._connected()
+                reader = await self._begun()
             try:
                 with in_our_terms(), within(self._deadline, reader):
-                    await reader.execute(BEGIN)
                     try:
                         yield Picture(reader)
                     finally:
@@ -110,6 +109,32 @@ class Pictures:
     async def close(self) -> None:
         while self._idle:
             await self._idle.pop().close()
+
+    async def _begun(self) -> Reader:
+        """On a connection that was idle; on a new one if the server has gone away since, which ended all the others too."""
+        if self._idle:
+            reader = self._idle.pop()
+            try:
+                with within(1.0, reader):
+                    await reader.execute(BEGIN)
+            except psycopg.OperationalError:
+                await reader.close()
+                await self.close()
+            except BaseException:
+                cut(reader)
+                await reader.close()
+                raise
+            else:
+                return reader
+        reader = await self._connected()
+        try:
+            with within(self._deadline, reader):
+                await reader.execute(BEGIN)
+        except BaseException:
+            cut(reader)
+            await reader.close()
+            raise
+        return reader
 
     async def _connected(self) -> Reader:
         reader: Reader = await psycopg.AsyncConnection.connect(

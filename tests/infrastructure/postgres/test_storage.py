@@ -5,12 +5,14 @@ from typing import Any
 
 import psycopg
 import pytest
-from sqlalchemy import text
+from sqlalchemy import func, select, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from infrastructure.postgres.pictures import Pictures, prepared
 from infrastructure.postgres.storage import connected, make_engine
 from tests.postgres import PostgresServer
+from tests.storages import conninfo
 
 
 @pytest.fixture
@@ -62,3 +64,19 @@ async def test_what_went_wrong_is_told_and_not_how_it_ended(
     with pytest.raises(KeyError, match="what went wrong"):
         await fail()
     assert await works(engine)
+
+
+async def test_a_read_finds_a_server_that_went_away_and_came_back(
+    messenger_database: str, beside: psycopg.Connection[Any]
+) -> None:
+    backend = prepared(select(func.pg_backend_pid().label("pid")))
+    pictures = Pictures(conninfo(messenger_database))
+    async with pictures.open() as first, pictures.open() as second:
+        seen = [await picture.row(backend) for picture in (first, second)]
+    for row in seen:
+        assert row is not None
+        beside.execute("SELECT pg_terminate_backend(%s, 5000)", [row["pid"]])
+    async with pictures.open() as again:
+        fresh = await again.row(backend)
+    assert fresh not in seen
+    await pictures.close()
