@@ -3,7 +3,7 @@
 import asyncio
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from logging import getLogger
 from typing import Any, Final
 
@@ -13,7 +13,7 @@ from starlette.applications import Starlette
 
 from application.errors import Unavailable
 from application.examples.people import PASSWORD, PEOPLE
-from config.container import Application, PostgresAdapters
+from config.container import Application, PostgresAdapters, closing
 from config.modules import added_routes, installed
 from config.operation import health_details, metrics_routes, metrics_server
 from config.server import Server
@@ -192,15 +192,8 @@ def workers(
 @asynccontextmanager
 async def opened(application: Application, settings: Settings) -> AsyncIterator[None]:
     """The database as this version wants it, and nothing left open at the end."""
-    adapters = application.adapters
-    async with AsyncExitStack() as stack:
-        stack.callback(application.passwords().close)
-        stack.push_async_callback(adapters.engine().dispose)
-        stack.push_async_callback(adapters.lane().close)
-        stack.push_async_callback(adapters.patient_lane().close)
-        stack.push_async_callback(adapters.marking_lane().close)
-        stack.push_async_callback(adapters.pictures().close)
-        await migrate(adapters.engine())
+    async with closing(application):
+        await migrate(application.adapters.engine())
         if "catalogues" in settings.modules.wanted:
             await application.fill_catalogues()()
         if settings.local:

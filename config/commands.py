@@ -7,8 +7,8 @@ that.
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, TypeVar
 from uuid import UUID
@@ -23,7 +23,7 @@ from application.accounts.disable_account import DisableAccount
 from application.errors import ApplicationError
 from application.ports.checkup import Examined
 from application.ports.mailer import NotDelivered
-from config.container import Application, PostgresAdapters, make_mailer
+from config.container import Application, PostgresAdapters, closing, make_mailer
 from config.settings import Settings, WrongSettings, explain, load
 from domain.account import (
     Account,
@@ -308,7 +308,8 @@ def _on_application(work: Callable[[Application], Awaitable[T]]) -> T:
     settings = _settings()
 
     async def run(url: str) -> T:
-        async with _application(settings, url) as application:
+        application = Application(adapters=PostgresAdapters(settings=settings, url=url))
+        async with closing(application):
             await _check_tables(application.adapters.engine())
             await check_home(application.adapters.engine())
             return await work(application)
@@ -324,19 +325,6 @@ async def _check_tables(engine: AsyncEngine) -> None:
             f"The database is at {found}, this version needs {needed}: run `messenger db migrate` first.",
             WRONG,
         )
-
-
-@asynccontextmanager
-async def _application(settings: Settings, url: str) -> AsyncIterator[Application]:
-    adapters = PostgresAdapters(settings=settings, url=url)
-    application = Application(adapters=adapters)
-    try:
-        yield application
-    finally:
-        application.passwords().close()
-        await adapters.lane().close()
-        await adapters.patient_lane().close()
-        await adapters.engine().dispose()
 
 
 @contextmanager

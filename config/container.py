@@ -6,7 +6,8 @@ with a provider overridden. Nothing else knows dependency-injector, and nothing 
 """
 
 from asyncio import Future
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from email.headerregistry import Address
 from typing import TypeVar
@@ -52,9 +53,13 @@ from application.examples.fill import FillExamplesHandler
 from application.messages.send import Postponed, SendMessage, SendMessages, Sent
 from application.messenger import Messenger
 from application.notifications.deliver import DeliverDueLettersHandler
+from application.ports.clock import Clock
+from application.ports.ids import Ids
 from application.ports.limiter import Allowance, Limiter
 from application.ports.mailer import Mailer
 from application.ports.meter import Meter, Unmetered
+from application.ports.posting import BeginPosting
+from application.ports.updates import Updates
 from application.profiles.edit import EditProfileHandler
 from application.profiles.find import FindProfilesHandler
 from application.profiles.read import ReadOwnProfileHandler, ReadProfileHandler
@@ -165,6 +170,19 @@ def allowed_failures(settings: Settings) -> Allowance:
 
 def allowed_status(settings: Settings) -> Allowance:
     return Allowance("email status", settings.auth.status_per_address, timedelta(minutes=1))
+
+
+def make_sending(
+    begin: BeginPosting, clock: Clock, ids: Ids, updates: Updates, settings: Settings, meter: Meter
+) -> Callable[[Sequence[Asked]], Awaitable[Sequence[object]]]:
+    sending = SendMessages(
+        begin=metered_posting(begin, meter),
+        clock=clock,
+        ids=ids,
+        updates=updates,
+        interval=settings.chat.min_message_interval,
+    )
+    return metered_use(sending, meter)
 
 
 def conninfo(url: str) -> str:
@@ -288,27 +306,15 @@ class Application(DeclarativeContainer):
     posting: Singleton[Gatherer[Asked, Sent]] = Singleton(
         Gatherer,
         use=Singleton(
-            metered_use,
-            Singleton(
-                SendMessages,
-                begin=Singleton(metered_posting, adapters.begin_posting, meter),
-                clock=adapters.clock,
-                ids=adapters.ids,
-                updates=updates,
-                interval=settings.provided.chat.min_message_interval,
-            ),
-            meter,
+            make_sending, adapters.begin_posting, adapters.clock, adapters.ids, updates, settings, meter
         ),
         patient_use=Singleton(
-            metered_use,
-            Singleton(
-                SendMessages,
-                begin=Singleton(metered_posting, adapters.begin_patient_posting, meter),
-                clock=adapters.clock,
-                ids=adapters.ids,
-                updates=updates,
-                interval=settings.provided.chat.min_message_interval,
-            ),
+            make_sending,
+            adapters.begin_patient_posting,
+            adapters.clock,
+            adapters.ids,
+            updates,
+            settings,
             meter,
         ),
         postponed=Object(Postponed),
@@ -534,3 +540,15 @@ class Application(DeclarativeContainer):
         changes=Singleton(MeteredChanges, adapters.changes, meter),
         probe=adapters.views.provided.probe,
     )
+
+
+@asynccontextmanager
+async def closing(application: Application) -> AsyncIterator[None]:
+    """An application on PostgreSQL, of which nothing is left open at the end."""
+    adapters = application.adapters
+    async with AsyncExitStack() as stack:
+        stack.callback(application.passwords().close)
+        stack.push_async_callback(adapters.engine().dispose)
+        for kept in (adapters.lane, adapters.patient_lane, adapters.marking_lane, adapters.pictures):
+            stack.push_async_callback(kept().close)
+        yield
