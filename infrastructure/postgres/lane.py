@@ -8,16 +8,15 @@ more than its statements do.
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Final, LiteralString
+from typing import Final
 
 import psycopg
 from attrs import define, field
-from psycopg.rows import TupleRow
+from psycopg.rows import TupleRow, tuple_row
 
 from application.errors import OutcomeUnknown
-from infrastructure.postgres import arrays
 from infrastructure.postgres.errors import in_our_terms
-from infrastructure.postgres.session import DURABLE, cut, limits, within
+from infrastructure.postgres.session import DURABLE, cut, dial, limits, within
 
 Driver = psycopg.AsyncConnection[TupleRow]
 
@@ -79,20 +78,11 @@ class PostgresLane:
 
     async def _connected(self) -> Driver:
         if self._driver is None or self._driver.closed:
-            driver = await psycopg.AsyncConnection.connect(self._conninfo, autocommit=True, connect_timeout=3)
-            try:
-                with within(self._deadline, driver):
-                    # a peer of ours that froze while it held a chat must not hold it for long
-                    bounds = limits(
-                        deadline=self._deadline, lock_timeout=self._lock_timeout, idle_in_transaction=1.0
-                    )
-                    for statement in (PLANS, bounds, DURABLE):
-                        await driver.execute(_literal(statement))
-            except BaseException:
-                await driver.close()
-                raise
-            arrays.register(driver.adapters)
-            self._driver = driver
+            # a peer of ours that froze while it held a chat must not hold it for long
+            bounds = limits(deadline=self._deadline, lock_timeout=self._lock_timeout, idle_in_transaction=1.0)
+            self._driver = await dial(
+                self._conninfo, PLANS, bounds, DURABLE, deadline=self._deadline, rows=tuple_row
+            )
         return self._driver
 
     async def _rolled_back(self, driver: Driver) -> None:
@@ -107,7 +97,3 @@ class PostgresLane:
         cut(driver)
         self._driver = None
         await driver.close()
-
-
-def _literal(statement: str) -> LiteralString:
-    return statement  # built from numbers and constants of this package

@@ -17,10 +17,9 @@ from sqlalchemy import Select
 from sqlalchemy.dialects.postgresql import psycopg as dialects
 
 from application.errors import Unavailable
-from infrastructure.postgres import arrays
 from infrastructure.postgres.errors import in_our_terms
 from infrastructure.postgres.schema import Row
-from infrastructure.postgres.session import cut, limits, within
+from infrastructure.postgres.session import cut, dial, limits, within
 
 Reader = psycopg.AsyncConnection[DictRow]
 
@@ -113,38 +112,21 @@ class Pictures:
     async def _begun(self) -> Reader:
         """On a connection that was idle; on a new one if the server has gone away since, which ended all the others too."""
         if self._idle:
-            reader = self._idle.pop()
             try:
-                with within(1.0, reader):
-                    await reader.execute(BEGIN)
+                return await _begun(self._idle.pop(), 1.0)
             except psycopg.OperationalError:
-                await reader.close()
                 await self.close()
-            except BaseException:
-                cut(reader)
-                await reader.close()
-                raise
-            else:
-                return reader
-        reader = await self._connected()
-        try:
-            with within(self._deadline, reader):
-                await reader.execute(BEGIN)
-        except BaseException:
-            cut(reader)
-            await reader.close()
-            raise
-        return reader
+        bounds = limits(deadline=self._deadline)
+        fresh = await dial(self._conninfo, bounds, deadline=self._deadline, rows=dict_row)
+        return await _begun(fresh, self._deadline)
 
-    async def _connected(self) -> Reader:
-        reader: Reader = await psycopg.AsyncConnection.connect(
-            self._conninfo, autocommit=True, connect_timeout=3, row_factory=dict_row
-        )
-        try:
-            with within(self._deadline, reader):
-                await reader.execute(limits(deadline=self._deadline))
-        except BaseException:
-            await reader.close()
-            raise
-        arrays.register(reader.adapters)
-        return reader
+
+async def _begun(reader: Reader, seconds: float) -> Reader:
+    try:
+        with within(seconds, reader):
+            await reader.execute(BEGIN)
+    except BaseException:
+        cut(reader)
+        await reader.close()
+        raise
+    return reader

@@ -5,9 +5,14 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Any, Final
+from typing import Any, Final, LiteralString, TypeVar
 
 import psycopg
+from psycopg.rows import AsyncRowFactory
+
+from infrastructure.postgres import arrays
+
+Row = TypeVar("Row")
 
 DURABLE: Final = (
     "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
@@ -23,6 +28,33 @@ def limits(*, deadline: float, lock_timeout: float | None = None, idle_in_transa
         "idle_in_transaction_session_timeout": idle_in_transaction,
     }
     return "; ".join(f"SET {name} = {round(seconds * 1000)}" for name, seconds in settings.items())
+
+
+async def dial(
+    conninfo: str, *settings: str, deadline: float, rows: AsyncRowFactory[Row]
+) -> psycopg.AsyncConnection[Row]:
+    """
+    A driver connection in autocommit, told ``settings`` before anything else: statements made of numbers and constants.
+
+    Raises:
+        psycopg.OperationalError: Nobody answered within some seconds.
+    """
+    driver = await psycopg.AsyncConnection.connect(
+        conninfo, autocommit=True, connect_timeout=3, row_factory=rows
+    )
+    try:
+        with within(deadline, driver):
+            for statement in settings:
+                await driver.execute(_literal(statement))
+    except BaseException:
+        await driver.close()
+        raise
+    arrays.register(driver.adapters)
+    return driver
+
+
+def _literal(statement: str) -> LiteralString:
+    return statement
 
 
 def cut(driver: psycopg.AsyncConnection[Any]) -> None:
