@@ -2,13 +2,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from attrs import frozen
-from sqlalchemy import Table, cast, delete, func, or_, select, update
-from sqlalchemy.dialects.postgresql import ARRAY, insert
+from sqlalchemy import Table, delete, or_, select, update
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from domain.catalogue import Catalogue, CatalogueNotFound, Entry
 from infrastructure.postgres.catalogue_tables import catalogue, catalogue_entry
 from infrastructure.postgres.errors import in_our_terms
+from infrastructure.postgres.given import given_rows
 from infrastructure.postgres.storage import connected
 
 
@@ -96,8 +97,7 @@ async def _put(connection: AsyncConnection, table: Table, rows: Sequence[dict[st
     if not rows:
         return
     names = list(rows[0])
-    columns = [cast([row[name] for row in rows], ARRAY(table.c[name].type)) for name in names]
-    given = func.unnest(*columns).table_valued(*names).render_derived()
+    given = given_rows(table, rows, "given")
     put = insert(table).from_select(names, select(*(given.c[name] for name in names)))
     changing = [name for name in names if not table.c[name].primary_key]
     await connection.execute(

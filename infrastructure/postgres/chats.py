@@ -8,7 +8,6 @@ from attrs import frozen
 from sqlalchemy import (
     BigInteger,
     Table,
-    TableValuedAlias,
     Text,
     cast,
     delete,
@@ -18,7 +17,7 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.dialects.postgresql import ARRAY, Insert
+from sqlalchemy.dialects.postgresql import Insert
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -27,6 +26,7 @@ from domain.events import ChatEvent, MessageSent, MessagesRead, PersonalEvent
 from domain.ids import ChatId, MessageId, ProfileId, Seq
 from domain.reading import Reading
 from infrastructure.postgres import rows
+from infrastructure.postgres.given import given_rows
 from infrastructure.postgres.tables import (
     chat,
     chat_head,
@@ -142,7 +142,7 @@ class PostgresChats:
     async def save_members(self, members: Sequence[Member]) -> None:
         if not members:
             return
-        kept = _given(member, [rows.member_row(one) for one in members], "kept")
+        kept = given_rows(member, [rows.member_row(one) for one in members], "kept")
         await self._connection.execute(
             update(member)
             .where(member.c.chat_id == kept.c.chat_id, member.c.profile_id == kept.c.profile_id)
@@ -282,24 +282,13 @@ class PostgresPersonalLog:
 
 
 def _put(table: Table, new: Sequence[dict[str, Any]]) -> Insert:
-    """
-    An INSERT of rows that have the same columns, and ``tx`` where the table has it.
-
-    A column travels as one array: a statement with a parameter for each value is compiled anew for each number of rows,
-    which for a thousand members takes seconds.
-    """
+    """An INSERT of rows that have the same columns, and ``tx`` where the table has it."""
     names = list(new[0])
-    given = _given(table, new, "given")
+    given = given_rows(table, new, "given")
     stamped = {"tx": TX} if "tx" in table.c else {}
     return upsert(table).from_select(
         [*names, *stamped], select(*(given.c[name] for name in names), *stamped.values())
     )
-
-
-def _given(table: Table, rows: Sequence[dict[str, Any]], name: str) -> TableValuedAlias:
-    names = list(rows[0])
-    columns = [cast([row[name] for row in rows], ARRAY(table.c[name].type)) for name in names]
-    return func.unnest(*columns).table_valued(*names, name=name).render_derived()
 
 
 def _logged(event: ChatEvent) -> dict[str, Any]:

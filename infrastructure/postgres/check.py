@@ -9,7 +9,7 @@ is locked as everybody locks it: the head first, then readings in their order.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 from attrs import field, frozen
@@ -20,7 +20,7 @@ from sqlalchemy.types import Uuid
 
 from application.ports.checkup import Examined, Finding
 from infrastructure.postgres.errors import in_our_terms
-from infrastructure.postgres.storage import connected
+from infrastructure.postgres.storage import PICTURE, connected
 from infrastructure.stored_events import MESSAGE_SENT
 
 SLICE: Final = 200
@@ -337,8 +337,7 @@ class Checkup:
         return [*((finding, False) for finding in gone), *((finding, True) for finding in left)]
 
     async def _violations(self, keys: Sequence[UUID], rules: Sequence[Rule]) -> list[tuple[UUID, Finding]]:
-        picture: dict[str, Any] = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
-        async with connected(self.engine, self.deadline, **picture) as connection:
+        async with connected(self.engine, self.deadline, **PICTURE) as connection:
             return [one for rule in rules for one in await rule.violations(connection, keys)]
 
     async def _set_right(self, key: UUID, repair: Sequence[str]) -> None:

@@ -1,8 +1,8 @@
 """Units of work on PostgreSQL: one short transaction on a connection of the pool."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Final
 
 import psycopg
 from attrs import define, field, frozen
@@ -21,6 +21,9 @@ from infrastructure.postgres.accounts import (
 from infrastructure.postgres.chats import PostgresChats, PostgresPersonalLog, PostgresReadings
 from infrastructure.postgres.errors import in_our_terms
 from infrastructure.postgres.session import DURABLE, limits, within
+
+PICTURE: Final[Mapping[str, Any]] = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+"""Options of `connected`: all that is read is of one moment."""
 
 
 def make_engine(url: str, *, size: int = 10, wait: float = 2.0, deadline: float = 5.0) -> AsyncEngine:

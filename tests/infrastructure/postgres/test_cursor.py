@@ -1,19 +1,18 @@
 """What only PostgreSQL's cursor must hold; what every cursor must is among the contracts."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 from uuid import uuid4
 
 import psycopg
 import pytest
-from sqlalchemy.engine import make_url
 
 from application.ports.changes import Cursor
 from domain.events import ChatAdded
 from domain.ids import ChatId
 from infrastructure.postgres.cursor import Place
 from tests.contracts.talk import Talk, actor, open_chat
-from tests.postgres import BASE, PostgresServer
+from tests.postgres import BASE
 from tests.storages import Storage, postgres_storage
 from tests.strategies import START
 
@@ -22,15 +21,6 @@ from tests.strategies import START
 async def storage(messenger_database: str) -> AsyncIterator[Storage]:
     async with postgres_storage(messenger_database) as storage:
         yield storage
-
-
-@pytest.fixture
-def beside(postgres_server: PostgresServer, messenger_database: str) -> Iterator[psycopg.Connection[Any]]:
-    """A connection of the test's own."""
-    database = make_url(messenger_database).database
-    assert database is not None
-    with postgres_server.connect(database) as connection:
-        yield connection
 
 
 def greatest(beside: psycopg.Connection[Any]) -> int:

@@ -47,15 +47,6 @@ async def storage(messenger_database: str) -> AsyncIterator[Storage]:
         yield storage
 
 
-@pytest.fixture
-def beside(postgres_server: PostgresServer, messenger_database: str) -> Iterator[psycopg.Connection[Any]]:
-    """A connection of the test's own."""
-    database = make_url(messenger_database).database
-    assert database is not None
-    with postgres_server.connect(database) as connection:
-        yield connection
-
-
 @define(eq=False)
 class Lanes:
     """A gatherer over lanes of its own, with short deadlines."""

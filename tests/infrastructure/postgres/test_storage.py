@@ -1,17 +1,15 @@
 """How a unit lets go of its connection when the server has gone away meanwhile."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 
 import psycopg
 import pytest
 from sqlalchemy import func, select, text
-from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from infrastructure.postgres.pictures import Pictures, prepared
 from infrastructure.postgres.storage import connected, make_engine
-from tests.postgres import PostgresServer
 from tests.storages import conninfo
 
 
@@ -21,15 +19,6 @@ async def engine(messenger_database: str) -> AsyncIterator[AsyncEngine]:
     engine = make_engine(messenger_database, size=1, wait=1)
     yield engine
     await engine.dispose()
-
-
-@pytest.fixture
-def beside(postgres_server: PostgresServer, messenger_database: str) -> Iterator[psycopg.Connection[Any]]:
-    """A connection of the test's own."""
-    database = make_url(messenger_database).database
-    assert database is not None
-    with postgres_server.connect(database) as connection:
-        yield connection
 
 
 async def end(connection: AsyncConnection, beside: psycopg.Connection[Any]) -> None:
