@@ -74,6 +74,10 @@ class ChatView:
     read_up_to: Seq
     unread_count: int
 
+    @property
+    def last_activity(self) -> datetime:
+        return self.last_message.message.sent_at if self.last_message else self.created_at
+
 
 @frozen(kw_only=True)
 class ChatDetails:

@@ -320,6 +320,10 @@ class Chat:
             events.append(self._crown(heir, by=gone.profile_id, at=at))
         return events, left
 
+    def owner_among(self, members: Sequence[Member]) -> Member | None:
+        """The one of ``members`` who owns the chat: of those who stay when the owner went, the heir."""
+        return next((member for member in members if member.profile_id == self.owner_id), None)
+
     def appoint(
         self, by: Member | None, member: Member | None, role: Role, *, at: datetime
     ) -> list[RoleChanged]:

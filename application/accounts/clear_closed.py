@@ -54,9 +54,8 @@ class ClearClosedAccountsHandler:
                 return []
             others = [member for member in members if member is not gone]
             told, left = chat.withdraw(gone, others, at=self.clock.now())
-            heir = next((member for member in others if member.profile_id == chat.owner_id), None)
             await work.chats.save(chat, told)
-            await work.chats.save_members([member for member in (gone, heir) if member])
+            await work.chats.save_members([member for member in (gone, chat.owner_among(others)) if member])
             if chat.deleted_at is not None:
                 await work.chats.release_direct(chat_id)
             await work.personal.add([left])

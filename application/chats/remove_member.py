@@ -5,7 +5,7 @@ from application.chats.membership import locked
 from application.ports.clock import Clock
 from application.ports.storage import Begin
 from application.ports.updates import Updates
-from domain.chat import Chat, Member
+from domain.chat import Member
 from domain.events import MemberRemoved, RoleChanged
 from domain.ids import ChatId, ProfileId
 
@@ -44,11 +44,6 @@ class RemoveMemberHandler:
                 put_out, removed = chat.remove(by, gone, at=self.clock.now())
                 events = [put_out]
             await work.chats.save(chat, events)
-            await work.chats.save_members([member for member in (gone, heir(chat, others)) if member])
+            await work.chats.save_members([member for member in (gone, chat.owner_among(others)) if member])
             await work.personal.add([removed])
         self.updates.publish([*events, removed])
-
-
-def heir(chat: Chat, others: list[Member]) -> Member | None:
-    """Whoever of ``others`` owns the chat now."""
-    return next((member for member in others if member.profile_id == chat.owner_id), None)

@@ -40,7 +40,7 @@ class MemoryViews:
         found = [
             self._view(*place) for id in state.chats_of.get(reader, ()) if (place := self._find(reader, id))
         ]
-        return sorted(found, key=lambda view: (_last_activity(view), view.id), reverse=True)
+        return sorted(found, key=lambda view: (view.last_activity, view.id), reverse=True)
 
     async def get_chat(self, reader: ProfileId, chat_id: ChatId) -> ChatDetails:
         view = self._view(*self._place(reader, chat_id))
@@ -250,7 +250,3 @@ class MemoryChanges:
             by_author=by_author,
             is_single=self.storage.chats.readings[read.chat_id, read.reader_id].mark < read.from_seq,
         )
-
-
-def _last_activity(view: ChatView) -> datetime:
-    return view.last_message.message.sent_at if view.last_message else view.created_at

@@ -240,7 +240,7 @@ class PostgresViews:
             others = await _others(picture, reader, found)
             people = await _people(picture, {*_people_of(found), *others.values()})
         chats = [_chat_view(row, people, others) for row in found]
-        return sorted(chats, key=lambda view: (_last_activity(view), view.id), reverse=True)
+        return sorted(chats, key=lambda view: (view.last_activity, view.id), reverse=True)
 
     async def get_chat(self, reader: ProfileId, chat_id: ChatId) -> ChatDetails:
         async with self.pictures.open() as picture:
@@ -361,10 +361,6 @@ async def _people(picture: Picture, ids: Iterable[ProfileId]) -> Mapping[Profile
 
 def _unread(row: Row) -> int:
     return int(row["last_seq"] - row["mark"] - row["less"])
-
-
-def _last_activity(view: ChatView) -> Any:
-    return view.last_message.message.sent_at if view.last_message else view.created_at
 
 
 def _people_of(entries: Sequence[Row]) -> set[ProfileId]:
