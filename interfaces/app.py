@@ -13,16 +13,15 @@ from application.ports.meter import Meter, Unmetered
 from interfaces.http.accounts import Accounts
 from interfaces.http.catalogues import Catalogues
 from interfaces.http.chats import Chats
-from interfaces.http.confirmation import ConfirmationPage
 from interfaces.http.docs import Docs
 from interfaces.http.errors import exception_handlers
 from interfaces.http.explanations import Explanations
 from interfaces.http.health import Details, Health, Probes
+from interfaces.http.letter_pages import confirmation_page, new_password_page
 from interfaces.http.members import Members
 from interfaces.http.messages import Messages
 from interfaces.http.metering import Metered
 from interfaces.http.middleware import BodyLimit, Cors, LastResort, Traced
-from interfaces.http.new_password import NewPasswordPage
 from interfaces.http.options import HttpOptions
 from interfaces.http.problem import ERRORS_PATH
 from interfaces.http.profiles import Profiles
@@ -53,8 +52,8 @@ def create_app(
     by_module: dict[str, Sequence[BaseRoute]] = {
         "healthcheck": Health(messenger, options, details).routes(),
         "auth": [
-            *ConfirmationPage.of(options).routes(),
-            *NewPasswordPage.of(options).routes(),
+            *confirmation_page(options).routes(),
+            *new_password_page(options).routes(),
             *Accounts(messenger, options).routes(),
             *Sessions(messenger, options).routes(),
             *Profiles(messenger, options).routes(),

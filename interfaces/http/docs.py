@@ -7,15 +7,15 @@ unchanged; nothing else of it is used.
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from hashlib import blake2b
 from html import escape
 from importlib.resources import files
 from typing import Final
 
-from attrs import define, frozen
+from attrs import Factory, define, field, frozen
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from interfaces.http.envelope import etag, has
 from interfaces.http.openapi import document
 from interfaces.http.options import HttpOptions
 from interfaces.http.pages import policy
@@ -66,11 +66,11 @@ OPENAPI_PATH: Final = "/openapi.json"
 class Asset:
     content: bytes
     media_type: str
+    _tag: str = field(init=False, default=Factory(lambda self: etag(self.content), takes_self=True))
 
     def answer(self, request: Request) -> Response:
-        tag = f'"{blake2b(self.content, digest_size=16).hexdigest()}"'
-        headers = {"ETag": tag, "Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"}
-        if request.headers.get("if-none-match") == tag:
+        headers = {"ETag": self._tag, "Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"}
+        if has(request, self._tag):
             return Response(status_code=304, headers=headers)
         return Response(self.content, headers=headers, media_type=self.media_type)
 

@@ -38,10 +38,10 @@ def success(data: object, headers: Mapping[str, str] | None = None) -> Response:
 def polled(request: Request, data: object, headers: Mapping[str, str] | None = None) -> Response:
     """`success` for what is asked for again and again: whoever has just this is told so in 304, without it."""
     answer = success(data, headers)
-    tag = f'"{blake2b(bytes(answer.body), digest_size=16).hexdigest()}"'
+    tag = etag(bytes(answer.body))
     answer.headers["ETag"] = tag
     answer.headers["Cache-Control"] = "private, no-cache"  # kept, but never used unasked
-    if not _has(request, tag):
+    if not has(request, tag):
         return answer
     return Response(
         status_code=304,
@@ -52,7 +52,12 @@ def polled(request: Request, data: object, headers: Mapping[str, str] | None = N
 KEPT_IN_304 = ("ETag", "Cache-Control", "Link")
 
 
-def _has(request: Request, tag: str) -> bool:
+def etag(content: bytes) -> str:
+    return f'"{blake2b(content, digest_size=16).hexdigest()}"'
+
+
+def has(request: Request, tag: str) -> bool:
+    """Whether whoever asks has this already."""
     given = request.headers.getlist("if-none-match")
     # compared weakly, RFC 9110 13.1.2: a proxy that compresses may have made ours a weak one
     tags = {each.strip().removeprefix("W/") for line in given for each in line.split(",")}

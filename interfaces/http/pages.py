@@ -10,8 +10,14 @@ def source(content: str) -> str:
     return f"'sha256-{b64encode(sha256(content.encode()).digest()).decode()}'"
 
 
-def policy(*, styles: Sequence[str] = (), own: Sequence[str] = (), images: str = "'none'") -> str:
-    """``styles`` are inline ones; ``own`` the directives for which files of this server will do."""
+def policy(
+    *,
+    styles: Sequence[str] = (),
+    scripts: Sequence[str] = (),
+    own: Sequence[str] = (),
+    images: str = "'none'",
+) -> str:
+    """``styles`` and ``scripts`` are inline ones; ``own`` the directives for which files of this server will do."""
     directives = {
         "default-src": "'none'",
         **dict.fromkeys(own, "'self'"),
@@ -20,6 +26,7 @@ def policy(*, styles: Sequence[str] = (), own: Sequence[str] = (), images: str =
         "form-action": "'none'",
         "frame-ancestors": "'none'",
     }
-    if styles:
-        directives["style-src"] = " ".join(source(style) for style in styles)
+    for directive, contents in (("style-src", styles), ("script-src", scripts)):
+        if contents:
+            directives[directive] = " ".join(map(source, contents))
     return "; ".join(f"{directive} {value}" for directive, value in directives.items())

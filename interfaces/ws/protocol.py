@@ -51,7 +51,7 @@ class HandedOver(WebSocketsSansIOProtocol):
             extensions[HAND_OVER] = self.hand_over
 
     def hand_over(self, opening: Opening) -> None:
-        connection = opening.connection(self._write, self._finish)
+        connection = opening.connection(self._write, self._close)
         self._outbox = connection.outbox
         self._exchange = Exchange(opening.desk, connection, self)
         self._close_timeout = opening.desk.options.close_timeout
@@ -175,9 +175,6 @@ class HandedOver(WebSocketsSansIOProtocol):
             self._outbox.clear()
 
     # The end
-
-    def _finish(self, close: Close) -> None:
-        self._close(close)
 
     def _close(self, close: Close) -> None:
         if self.transport.is_closing() or self.close_sent:

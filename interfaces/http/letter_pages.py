@@ -1,0 +1,77 @@
+"""
+The pages that links in letters open.
+
+They do nothing before they are asked to: mail scanners open links, and one that runs scripts must not activate an account
+that somebody else made with its reader's address.
+"""
+
+import re
+from html import escape
+from pathlib import Path
+
+from attrs import frozen
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from interfaces.http.options import HttpOptions
+from interfaces.http.pages import policy
+from interfaces.http.routes import Endpoint
+
+
+@frozen
+class LetterPage:
+    path: str
+    _content: str
+    _headers: dict[str, str]
+
+    @classmethod
+    def of(cls, path: str, template: str, **urls: str) -> "LetterPage":
+        """``template`` is a file beside this one, with the names of ``urls`` in braces, one inline style and one script."""
+        content = Path(__file__).with_name(template).read_text(encoding="utf-8")
+        for name, url in urls.items():
+            content = content.replace(f"{{{name}}}", escape(url))
+        return cls(path, content, _headers(content))
+
+    def routes(self) -> list[Endpoint]:
+        return [Endpoint("GET", self.path, self.show)]
+
+    async def show(self, _: Request) -> Response:
+        return HTMLResponse(self._content, headers=self._headers)
+
+
+def confirmation_page(options: HttpOptions) -> LetterPage:
+    accounts = f"{options.prefix}/accounts"
+    return LetterPage.of(
+        options.confirm_path,
+        "confirmation.html",
+        confirm_url=f"{accounts}/email/confirm/",
+        sign_out_url=f"{accounts}/sign-out/",
+    )
+
+
+def new_password_page(options: HttpOptions) -> LetterPage:
+    """Its link works once, so the page keeps what it was redeemed for until a password was accepted."""
+    accounts = f"{options.prefix}/accounts"
+    return LetterPage.of(
+        options.new_password_path,
+        "new_password.html",
+        redeem_url=f"{accounts}/token/redeem/",
+        set_url=f"{accounts}/password/set/",
+        sign_out_url=f"{accounts}/sign-out/",
+    )
+
+
+def _headers(page: str) -> dict[str, str]:
+    """It runs its own script and asks this server, and nothing else."""
+    style, script = (_inline(page, tag) for tag in ("style", "script"))
+    return {
+        "Content-Security-Policy": policy(styles=(style,), scripts=(script,), own=("connect-src",)),
+        "Referrer-Policy": "no-referrer",  # the address holds the token
+        "Cache-Control": "no-store",
+        "X-Content-Type-Options": "nosniff",
+    }
+
+
+def _inline(page: str, tag: str) -> str:
+    (content,) = re.findall(rf"<{tag}>(.*?)</{tag}>", page, re.DOTALL)
+    return str(content)
