@@ -216,6 +216,18 @@ class Account:
         self.email = confirmation.email
         self.password_hash = confirmation.password_hash
 
+    def vouch(self, password_hash: PasswordHash, *, at: datetime) -> None:
+        """
+        Confirmed without a letter: whoever made the account vouches for its address.
+
+        Raises:
+            AlreadyConfirmed: It was confirmed before.
+        """
+        if self.is_confirmed:
+            raise AlreadyConfirmed(self.id)
+        self.confirmed_at = at
+        self.password_hash = password_hash
+
     def redeem(self, confirmation: Confirmation, *, at: datetime) -> None:
         """Take ``confirmation`` as proof of the address. It confirms the account, if nothing did so before."""
         if not self.is_confirmed:

@@ -4,7 +4,7 @@ from application.ports.clock import Clock
 from application.ports.ids import Ids
 from application.ports.passwords import Passwords
 from application.ports.storage import Begin
-from domain.account import Account, Confirmation, Email, Password, PasswordRule
+from domain.account import Account, Email, Password, PasswordRule
 from domain.ids import AccountId
 
 
@@ -36,15 +36,7 @@ class CreateAccountHandler:
         account, profile = Account.register(
             id=self.ids.account(), profile_id=self.ids.profile(), email=command.email, at=now
         )
-        vouched = Confirmation(
-            id=self.ids.confirmation(),
-            account_id=account.id,
-            email=command.email,
-            password_hash=password_hash,
-            issued_at=now,
-            expires_at=now,
-        )
-        account.confirm(vouched, at=now)
+        account.vouch(password_hash, at=now)
         async with self.begin() as work:
             await work.accounts.add(account)
             await work.profiles.add(profile)

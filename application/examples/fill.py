@@ -7,7 +7,7 @@ from attrs import frozen
 
 from application.actor import Actor
 from application.examples.conversations import CONVERSATIONS, Said
-from application.examples.people import PASSWORD, PEOPLE, Person, named
+from application.examples.people import PASSWORD, PEOPLE, Person
 from application.messages.send import SendMessage, SendMessages
 from application.ports.marking import BeginMarking
 from application.ports.passwords import Passwords
@@ -16,9 +16,9 @@ from application.ports.storage import Begin, UnitOfWork
 from application.ports.updates import Update
 from application.receipts.mark_read import MarkRead, MarksRead
 from application.views import ProfileView
-from domain.account import Account, Confirmation, Email, PasswordHash
+from domain.account import Account, Email, PasswordHash
 from domain.chat import About, Chat, ChatNotFound
-from domain.ids import ConfirmationId, MessageId, ProfileId, SessionId
+from domain.ids import MessageId, ProfileId, SessionId
 from domain.message import Body, Nonce
 from domain.profile import Name, Phone, Username, UsernameTaken
 
@@ -96,19 +96,10 @@ async def _known(work: UnitOfWork) -> Known:
 
 
 async def _join(work: UnitOfWork, person: Person, password_hash: PasswordHash) -> None:
-    email = Email(person.email)
     account, profile = Account.register(
-        id=person.account_id, profile_id=person.profile_id, email=email, at=JOINED_AT
+        id=person.account_id, profile_id=person.profile_id, email=Email(person.email), at=JOINED_AT
     )
-    confirmation = Confirmation(
-        id=ConfirmationId(named(f"confirmation {person.email}")),
-        account_id=account.id,
-        email=email,
-        password_hash=password_hash,
-        issued_at=JOINED_AT,
-        expires_at=JOINED_AT + timedelta(days=2),
-    )
-    account.confirm(confirmation, at=JOINED_AT)
+    account.vouch(password_hash, at=JOINED_AT)
     await work.accounts.add(account)
     await work.profiles.add(profile)
 

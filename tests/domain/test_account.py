@@ -205,6 +205,19 @@ def test_confirming_activates_the_password_that_was_given_with_the_letter() -> N
     assert refusal.value.account_id == account.id
 
 
+def test_an_account_that_somebody_vouches_for_needs_no_letter() -> None:
+    account, _ = Account.register(
+        id=AccountId(uuid4()), profile_id=ProfileId(uuid4()), email=Email("ann@example.com"), at=NOW
+    )
+    account.vouch(PasswordHash("one"), at=NOW)
+    assert account.confirmed_at == NOW
+    assert account.password_hash == PasswordHash("one")
+    assert account.email == Email("ann@example.com")
+    with pytest.raises(AlreadyConfirmed):
+        account.vouch(PasswordHash("another"), at=NOW + timedelta(days=1))
+    assert account.password_hash == PasswordHash("one")
+
+
 def test_redeeming_confirms_what_was_not_confirmed_and_changes_nothing_else() -> None:
     account = Account(id=AccountId(uuid4()), email=Email("new@example.com"), created_at=NOW)
     forgotten = evolve(confirmation(account.id), password_hash=None)
