@@ -13,7 +13,7 @@ from uuid import UUID
 from attrs import NOTHING, define, field, fields_dict
 
 from application.chats.create import KeyReused
-from application.errors import NotAuthenticated, Unavailable
+from application.errors import NotAuthenticated, OutcomeUnknown, Unavailable
 from application.messages.send import NonceReused
 from application.ports.limiter import Allowance, TooManyRequests
 from domain.account import AlreadyConfirmed
@@ -137,6 +137,8 @@ def refusals_of(endpoint: Endpoint, said: Described, *, original_statuses: bool 
         kinds.append(BodyTooLarge)
     if said.is_stored:
         kinds.append(Unavailable)
+        if endpoint.method != "GET":
+            kinds.append(OutcomeUnknown)
     refusals = [refusal_of(sample(kind), endpoint.refusals) for kind in dict.fromkeys(kinds)]
     if said.body or said.query:
         refusals.append(

@@ -8,6 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
+from domain.notification import Template
+from domain.session import Origin
 from tests.interfaces.http.conftest import PASSWORD, World
 
 OTHER = "Another-One1"
@@ -152,6 +154,24 @@ async def test_nobody_elses_session(world: World) -> None:
     answer = await one.client.delete(f"/accounts/sessions/{other.actor.session_id}/")
     assert refusal(answer) == (404, "NOT_FOUND", "Session not found")
     assert (await other.client.get("/accounts/me/")).status_code == 200
+
+
+async def test_every_letter_knows_from_where_it_was_asked_for(world: World) -> None:
+    one = await world.person("one@example.com")
+    world.storage.accounts.letters.clear()
+    program = {"User-Agent": "Firefox/140.0"}
+    async with world.client() as client:
+        client.headers.update(program)
+        new = {"email": "new@example.com", "password": PASSWORD}
+        data(await client.post("/accounts/sign-up/", json=new))
+        data(await client.post("/accounts/password/reset/", json={"email": "one@example.com"}))
+        other = {"email": "one@example.com", "password": PASSWORD, "fingerprint": "other"}
+        data(await client.post("/accounts/sign-in/", json=other))
+    data(await one.client.post("/accounts/password/set/", json={"password": OTHER}, headers=program))
+    letters = list(world.storage.accounts.letters.values())
+    assert {letter.template for letter in letters} == set(Template)
+    assert {letter.origin for letter in letters} == {Origin(user_agent="Firefox/140.0", address="127.0.0.1")}
+    assert {letter.created_at for letter in letters} == {world.clock.now()}
 
 
 async def delete(client: httpx.AsyncClient, body: object) -> httpx.Response:
