@@ -55,7 +55,7 @@ from application.messenger import Messenger
 from application.notifications.deliver import DeliverDueLettersHandler
 from application.ports.clock import Clock
 from application.ports.ids import Ids
-from application.ports.limiter import Allowance, Limiter
+from application.ports.limiter import Allowance, Left, Limiter
 from application.ports.mailer import Mailer
 from application.ports.meter import Meter, Unmetered
 from application.ports.posting import BeginPosting
@@ -81,6 +81,7 @@ from infrastructure.memory.storage import MemoryStorage
 from infrastructure.memory.updates import MemoryUpdates
 from infrastructure.memory.views import MemoryChanges, MemoryViews
 from infrastructure.metered import MeteredChanges, MeteredMailer, metered_posting, metered_use
+from infrastructure.overheard import OverheardLimiter
 from infrastructure.postgres.catalogues import PostgresCatalogues
 from infrastructure.postgres.cursor import PostgresChanges
 from infrastructure.postgres.lane import PostgresLane
@@ -159,7 +160,7 @@ def make_letter_limits(settings: Settings, limiter: Limiter) -> LetterLimits:
     auth, hour = settings.auth, timedelta(hours=1)
     return LetterLimits(
         limiter=limiter,
-        per_recipient=Allowance("letters to", auth.letters_per_recipient, hour),
+        per_recipient=Allowance("letters to", auth.letters_per_recipient, hour, is_shared=True),
         per_address=Allowance("letters from", auth.letters_per_address, hour),
     )
 
@@ -248,6 +249,10 @@ def show_nothing(_: str) -> None:
     """Where no terminal is."""
 
 
+def hear_nothing(_: Left) -> None:
+    """Where no request is answered."""
+
+
 class Application(DeclarativeContainer):
     adapters = DependenciesContainer()
     settings = adapters.settings
@@ -271,7 +276,8 @@ class Application(DeclarativeContainer):
         grace=settings.provided.auth.refresh_grace,
     )
     open_session = Singleton(OpenSession, ids=adapters.ids, lifetimes=lifetimes)
-    limiter = Singleton(MemoryLimiter)
+    hear_limit: Object[Callable[[Left], None]] = Object(hear_nothing)
+    limiter = Singleton(OverheardLimiter, Singleton(MemoryLimiter), hear_limit)
     password_rule = Singleton(make_password_rule, settings)
     letter_limits = Singleton(make_letter_limits, settings, limiter)
     failures = Singleton(allowed_failures, settings)

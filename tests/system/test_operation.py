@@ -71,6 +71,16 @@ def test_without_a_word_there_are_no_figures(server: Server) -> None:
         assert httpx.get(server.url + path).status_code == 404
 
 
+def test_what_is_left_of_a_limit_is_told(make_server: MakeServer) -> None:
+    server = make_server(settings={"AUTH_EMAIL_STATUS_PER_MINUTE": "2"})
+    server.start()
+    answers = [httpx.get(f"{server.url}/accounts/email/status/") for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [200, 200, 429]
+    left = [answer.headers["RateLimit"].partition(";t=")[0] for answer in answers]
+    assert left == [f'"email status";r={uses}' for uses in (1, 0, 0)]
+    assert {answer.headers["RateLimit-Policy"] for answer in answers} == {'"email status";q=2;w=60'}
+
+
 def test_a_node_that_leaves_serves_on_while_it_says_so(make_server: MakeServer) -> None:
     server = make_server(settings={"API_DRAIN_SECONDS": "1.5"})
     server.start()
