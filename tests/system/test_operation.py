@@ -36,14 +36,18 @@ async def test_figures_of_a_conversation(make_server: MakeServer) -> None:
             chat = await ann.create_chat("Figures")
             async with ann.dial(chat) as socket:
                 await socket.say("Hello", nonce="1")
+                marked = await ann.http.put(f"/chats/{chat}/read/", json={"upTo": 1})
+                assert marked.status_code == 200
                 found = figures((await aside.get("/metrics")).text)
                 assert found["messenger_sockets"] == 1
                 assert found["messenger_frames_received_total"] == 2
                 # greeting, history, answer, the message itself
                 assert found["messenger_frames_sent_total"] == 4
-                assert found["messenger_batch_commands_sum"] == 1
-                assert found["messenger_commit_seconds_count"] == 1
-                assert 0 < found["messenger_commit_seconds_sum"] < 1
+                for kind in ("messages", "marks"):
+                    assert found[f'messenger_batch_commands_sum{{kind="{kind}"}}'] == 1
+                    assert found[f'messenger_batch_seconds_count{{kind="{kind}"}}'] == 1
+                    assert found[f'messenger_commit_seconds_count{{kind="{kind}"}}'] == 1
+                    assert 0 < found[f'messenger_commit_seconds_sum{{kind="{kind}"}}'] < 1
                 assert found["messenger_commit_to_socket_seconds_count"] >= 1
                 assert found["messenger_cursor_lag_seconds"] < 5
                 assert found["messenger_outbox_bytes"] == 0
