@@ -35,7 +35,7 @@ from application.accounts.signed_in import OpenSession, SignedIn
 from application.accounts.tidy import TidyAccountsHandler
 from application.actor import Actor
 from application.notifications.deliver import DeliverDueLettersHandler
-from application.ports.limiter import Allowance
+from application.ports.limiter import Allowance, Limiter
 from application.ports.storage import Begin
 from application.ports.updates import Update
 from application.profiles.edit import EditProfileHandler
@@ -90,7 +90,7 @@ class AccountsWorld:
     woken: list[None] = Factory(list)
     closed: list[None] = Factory(list)
     """How often it was said that an account is closed."""
-    limiter: MemoryLimiter = Factory(MemoryLimiter)
+    limiter: Limiter = Factory(MemoryLimiter)
     is_limited: bool = True
     rule: PasswordRule = Factory(lambda: PasswordRule(common=frozenset({"qwerty-йцукен"})))
     sign_up: SignUpHandler = field(init=False)
@@ -127,7 +127,7 @@ class AccountsWorld:
         hour, much = timedelta(hours=1), int(self.is_limited)
         limits = LetterLimits(
             limiter=self.limiter,
-            per_recipient=Allowance("letters to", 20 * much, hour),
+            per_recipient=Allowance("letters to", 20 * much, hour, is_shared=True),
             per_address=Allowance("letters from", 1000 * much, hour),
         )
         failures = Allowance("wrong passwords", 20 * much, timedelta(minutes=15))

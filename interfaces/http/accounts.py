@@ -111,10 +111,7 @@ class Accounts:
         is_public=True,
     )
     async def email_status(self, request: Request) -> Response:
-        asked = query(request)
-        if "email" not in asked:
-            return success({"exists": False})
-        command = codec.EMAIL_STATUS.decode(asked, within="query", known=_known(request))
+        command = codec.EMAIL_STATUS.decode(query(request), within="query", known=_known(request))
         return success({"exists": await self.messenger.email_status(command)})
 
     @described(

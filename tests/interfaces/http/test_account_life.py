@@ -58,10 +58,10 @@ async def test_reset_redeem_set(world: World) -> None:
 
 async def test_known_and_unknown_get_the_same_answer(world: World) -> None:
     await world.person("one@example.com")
-    answers = [
-        await world.client().post("/accounts/password/reset/", json={"email": email})
-        for email in ("one@example.com", "nobody@example.com")
-    ]
+    answers = []
+    for email in ("one@example.com", "nobody@example.com"):
+        answers.append(await world.client().post("/accounts/password/reset/", json={"email": email}))
+        world.clock.pass_by(seconds=4)  # the same is left then of what may be asked from here
     known, unknown = ((each.status_code, each.content, dict(each.headers)) for each in answers)
     assert known == unknown == (200, b'{"status":"success","data":null}', known[2])
 
