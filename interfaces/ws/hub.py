@@ -182,11 +182,13 @@ class Hub:
             await connection.outbox.relaxed()
             entries = await self.log(connection.chat_id, position, PAGE)
             for update in entries:
-                if update.position <= up_to and connection.is_entering:
-                    connection.tell(frames.told(update), update)
-                    position = update.position
-                    if is_news:
-                        _end_if_removed(connection, update)
+                # what has no room now is read again then: many slow readers would hold many pages
+                if update.position > up_to or not connection.is_entering or not connection.outbox.is_relaxed:
+                    break
+                connection.tell(frames.told(update), update)
+                position = update.position
+                if is_news:
+                    _end_if_removed(connection, update)
             if not entries:
                 break
         return position
