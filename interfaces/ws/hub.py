@@ -183,7 +183,8 @@ class Hub:
             entries = await self.log(connection.chat_id, position, PAGE)
             for update in entries:
                 # what has no room now is read again then: many slow readers would hold many pages
-                if update.position > up_to or not connection.is_entering or not connection.outbox.is_relaxed:
+                has_room = update.position <= up_to and connection.outbox.is_relaxed
+                if not (has_room and connection.is_entering):
                     break
                 connection.tell(frames.told(update), update)
                 position = update.position
