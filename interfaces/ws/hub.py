@@ -185,11 +185,14 @@ class Hub:
             await connection.outbox.relaxed()
             entries = await self.log(connection.chat_id, position, PAGE)
             for update in entries:
-                if update.position <= up_to and connection.is_entering:
-                    connection.tell(frames.told(update), update)
-                    position = update.position
-                    if is_news:
-                        _end_if_removed(connection, update)
+                # what has no room now is read again then: many slow readers would hold many pages
+                has_room = update.position <= up_to and connection.outbox.is_relaxed
+                if not (has_room and connection.is_entering):
+                    break
+                connection.tell(frames.told(update), update)
+                position = update.position
+                if is_news:
+                    _end_if_removed(connection, update)
             if not entries:
                 break
         return position
