@@ -31,7 +31,7 @@ from domain.events import (
 from domain.ids import ChatId, Position, ProfileId, SessionId
 from interfaces.wire import frames
 from interfaces.wire.frames import Frame
-from interfaces.ws.connection import NO_MEMBER, POLICY, SESSION_OVER, Connection
+from interfaces.ws.connection import NO_MEMBER, POLICY, RESTART, SESSION_OVER, Connection
 
 log: Final = logging.getLogger(__name__)
 
@@ -46,8 +46,6 @@ PAGE: Final = 100
 
 REMEMBERED: Final = 10_000
 """Sessions that ended lately, for a socket that was let in just before and joins just after; and acts of reading."""
-
-RESTART: Final = 1012
 
 BREATH: Final = 0.01
 """Seconds between two pages of what everybody missed, so that healthy readers can keep up."""
