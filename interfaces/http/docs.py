@@ -39,6 +39,11 @@ SwaggerUIBundle({
   tryItOutEnabled: true,
   validatorUrl: null,
 });
+
+const dark = matchMedia("(prefers-color-scheme: dark)");
+const follow = () => document.documentElement.classList.toggle("dark-mode", dark.matches);
+dark.addEventListener("change", follow);
+follow();
 """
 
 PAGE: Final = """<!doctype html>
@@ -54,6 +59,7 @@ PAGE: Final = """<!doctype html>
 </head>
 <body data-document="{document}">
 <div id="docs"></div>
+<noscript>To show the interface, this page needs JavaScript. Without it, there is <a href="{document}">{document}</a>.</noscript>
 </body>
 </html>
 """
