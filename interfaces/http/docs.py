@@ -51,6 +51,7 @@ PAGE: Final = """<!doctype html>
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
 <title>{title}</title>
 <link rel="icon" href="data:,">
 <link rel="stylesheet" href="{at}/swagger-ui.css">

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from attrs import define, field
+from selenium.common.exceptions import TimeoutException
 from selenium.webdriver import ActionChains, Chrome, ChromeOptions, ChromeService
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.wait import WebDriverWait
@@ -22,6 +23,7 @@ PROGRAMS = ("chromium", "chromedriver")
 
 FLAGS = (
     "--headless",
+    "--window-size=1200,1000",
     "--disable-gpu",
     "--disable-quic",
     "--no-first-run",
@@ -58,7 +60,10 @@ def sandbox() -> Sequence[str]:
 
 @define(eq=False)
 class Page:
-    """One tab. What it was refused must be what the test ``expected``; anything else that it complains of is a fault."""
+    """
+    The one tab, as if it were new. What it is refused must be what the test ``expected``; anything else that it complains
+    of is a fault.
+    """
 
     driver: Chrome
     home: str
@@ -67,16 +72,15 @@ class Page:
     """Statuses and paths of answers that are no success, 0 where there was none."""
 
     def __attrs_post_init__(self) -> None:
-        """A new tab forgets what was emulated in the one before; cookies are the browser's."""
-        (before,) = self.driver.window_handles
-        self.driver.switch_to.new_window("tab")
-        after = self.driver.current_window_handle
-        self.driver.switch_to.window(before)
-        self.driver.close()
-        self.driver.switch_to.window(after)
+        self.open("about:blank")
         self.emulate("Network.clearBrowserCookies")
+        self.emulate("Emulation.clearDeviceMetricsOverride")
+        self.prefer("light")
+        self.run_scripts(allowed=True)
+        self.connect(online=True)
+        self.speak("en")
         self._events()
-        self.driver.get_log("browser")
+        self._log("browser")
 
     def emulate(self, command: str, **parameters: Any) -> Any:
         return self.driver.execute_cdp_cmd(command, parameters)
@@ -150,13 +154,20 @@ class Page:
         """To whatever has the focus."""
         ActionChains(self.driver, duration=0).send_keys(*keys).perform()
 
+    def put(self, element: WebElement, text: str) -> None:
+        """Instead of what is there, all at once, as programs that keep passwords do."""
+        self.run("arguments[0].select()", element)
+        self.emulate("Input.insertText", text=text)
+
     @property
     def focused(self) -> WebElement:
         return self.driver.switch_to.active_element
 
     def until(self, found: Callable[[], T]) -> T:
-        wait = WebDriverWait(self.driver, PATIENCE, poll_frequency=0.02)
-        return wait.until(lambda _: found())
+        try:
+            return WebDriverWait(self.driver, PATIENCE, poll_frequency=0.02).until(lambda _: found())
+        except TimeoutException:
+            raise AssertionError(self.run("return document.body.innerText")) from None
 
     def await_heading(self, heading: str) -> None:
         self.until(lambda: self.texts("h1") == [heading])
@@ -177,19 +188,24 @@ class Page:
                     if answer["status"] >= 400:
                         refused.append((answer["status"], urlsplit(answer["url"]).path))
                     headers = {name.lower() for name in answer["headers"]}
-                    if told["type"] == "Document" and "content-security-policy" not in headers:
+                    if answer["mimeType"] == "text/html" and "content-security-policy" not in headers:
                         unguarded.append(answer["url"])
                 case "Network.loadingFailed" if not told.get("canceled"):
                     refused.append((0, urlsplit(addresses[told["requestId"]]).path))
         asked = {url for url in addresses.values() if not url.startswith(("data:", "about:"))}
         assert asked, "what is looked at would be seen"
         assert {url for url in asked if not url.startswith(f"{self.home}/")} == set()
-        assert unguarded == []
+        assert unguarded == [], unguarded
         assert Counter(refused) == Counter(self.expected)
-        # Those of source `network` are the refusals again.
-        said = [line for line in self.driver.get_log("browser") if line["source"] != "network"]
-        assert said == []
+        # Those of source `network` are the refusals again; advice is not a complaint.
+        said = [line for line in self._log("browser") if line["source"] not in {"network", "recommendation"}]
+        assert said == [], said
 
     def _events(self) -> list[tuple[str, dict[str, Any]]]:
-        entries = [json.loads(entry["message"])["message"] for entry in self.driver.get_log("performance")]
+        entries = [json.loads(entry["message"])["message"] for entry in self._log("performance")]
         return [(entry["method"], entry["params"]) for entry in entries]
+
+    def _log(self, kind: str) -> list[dict[str, Any]]:
+        """What came into it since it was last asked for."""
+        entries: list[dict[str, Any]] = self.driver.get_log(kind)  # type: ignore[no-untyped-call]
+        return entries

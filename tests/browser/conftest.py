@@ -10,13 +10,17 @@ from tests.system.server import Server
 SECRET = "a key of the tests that is long enough, 0123456789"
 
 
-@pytest.fixture(scope="session")
-def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
+def pytest_runtest_setup() -> None:
+    """Not in a fixture: skipped here, all of them are one line of the summary."""
     if lacking := missing():
-        words = f"{' and '.join(lacking)} not found: apt-get install chromium chromium-driver"
+        words = f"no {' and no '.join(lacking)} (on Debian: apt-get install chromium chromium-driver)"
         if os.environ.get("CI"):
             pytest.fail(words, pytrace=False)
         pytest.skip(words)
+
+
+@pytest.fixture(scope="session")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
     driver = start(tmp_path_factory.mktemp("browser"))
     yield driver
     driver.quit()
@@ -24,8 +28,12 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
 
 @pytest.fixture(scope="session")
 def server(chromium: Chrome, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """The messenger as `make run` starts it, which knows common passwords; not started where there is no browser."""
-    settings = {"JWT_SECRET_KEY": SECRET, "AUTH_REFUSE_COMMON_PASSWORDS": "true"}
+    """The messenger as `make run` starts it, particular about passwords; not started where there is no browser."""
+    settings = {
+        "JWT_SECRET_KEY": SECRET,
+        "AUTH_PASSWORD_PATTERN": "letters-and-digit",
+        "AUTH_REFUSE_COMMON_PASSWORDS": "true",
+    }
     server = Server(tmp_path_factory.mktemp("server"), settings)
     server.start()
     yield server

@@ -61,6 +61,6 @@ def test_authorized_one_reads_ones_own_profile(page: Page) -> None:
 
 def test_a_wrong_password_authorizes_nobody(page: Page) -> None:
     authorize(page, "wrong")
-    assert "Auth error" in page.text(".modal-ux .errors")
+    assert "Unauthorized" in page.text(".modal-ux .errors")
     assert "Logout" not in page.texts("button")
     page.expected.append((401, "/accounts/sign-in/swagger/"))

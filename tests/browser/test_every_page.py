@@ -15,7 +15,7 @@ REVEAL = "for (const each of document.querySelectorAll('[hidden]')) each.hidden 
 """All languages and states of a page at once."""
 
 CONTRASTS = """
-const pixel = new OffscreenCanvas(1, 1).getContext("2d");
+const pixel = new OffscreenCanvas(1, 1).getContext("2d", {willReadFrequently: true});
 const paint = (colour) => {
   pixel.fillStyle = colour;
   pixel.fillRect(0, 0, 1, 1);
@@ -52,7 +52,7 @@ def widths(page: Page) -> tuple[int, int]:
     return there, seen
 
 
-@pytest.mark.parametrize("path", (*OURS, "/docs"))
+@pytest.mark.parametrize("path", [*OURS, "/docs"])
 def test_it_has_a_title_and_says_its_language(page: Page, path: str) -> None:
     page.open(page.home + path)
     assert page.driver.title.strip()
@@ -80,13 +80,6 @@ def test_it_fits_a_phone(page: Page, path: str) -> None:
     assert widths(page) == (PHONE[0], PHONE[0])
 
 
-def test_the_interface_fits_a_phone(page: Page) -> None:
-    page.resize(*PHONE, phone=True)
-    page.open(f"{page.home}/docs")
-    page.until(lambda: page.all(".opblock"))
-    assert widths(page) == (PHONE[0], PHONE[0])
-
-
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("path", OURS)
 def test_it_can_be_read_by_day_and_by_night(page: Page, path: str, scheme: str) -> None:
@@ -98,20 +91,22 @@ def test_it_can_be_read_by_day_and_by_night(page: Page, path: str, scheme: str) 
     assert (found[0][2] < 0.1) == (scheme == "dark")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_interface_follows_night_and_day(page: Page, scheme: str) -> None:
-    page.prefer("dark" if scheme == "light" else "light")
+def test_the_interface_fits_a_phone_by_night_and_by_day(page: Page) -> None:
+    page.resize(*PHONE, phone=True)
+    page.prefer("dark")
     page.open(f"{page.home}/docs")
     page.until(lambda: page.all(".opblock"))
-    page.prefer(scheme)
-    page.until(lambda: page.run("return document.documentElement.classList.contains('dark-mode')") == (scheme == "dark"))
+    assert widths(page) == (PHONE[0], PHONE[0])
+    shade = "return getComputedStyle(document.documentElement).backgroundColor"
+    assert page.run(shade) == "rgb(28, 32, 34)"
+    page.prefer("light")
+    page.until(lambda: page.run(shade) == "rgba(0, 0, 0, 0)")
 
 
 def test_without_scripts_the_interface_says_where_its_document_is(page: Page) -> None:
     page.run_scripts(allowed=False)
     page.open(f"{page.home}/docs")
-    page.one("noscript a").click()
-    assert page.driver.current_url == f"{page.home}/openapi.json"
+    assert page.one("noscript a").get_property("href") == f"{page.home}/openapi.json"
 
 
 def test_each_code_has_a_page_that_fits_a_phone(page: Page) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
+from domain.account import PasswordPattern
 from domain.notification import Template
 from domain.session import Origin
 from tests.interfaces.http.conftest import PASSWORD, World
@@ -243,3 +244,22 @@ async def test_the_page_of_the_link(world: World) -> None:
     assert '"/api/accounts/token/redeem/"' in (await moved.get("/web/new")).text
     assert "onclick" not in page
     assert "style=" not in page
+
+
+async def test_the_page_says_what_a_password_takes(world: World) -> None:
+    pages = {
+        pattern: (await world.client(password_pattern=pattern).get("/setup-new-password")).text
+        for pattern in PasswordPattern
+    }
+    digit, letter = ("с цифрой", "with a digit"), ("с русской буквой", "with a Cyrillic letter")
+    said = {
+        pattern: [all(words in page for words in each) for each in (digit, letter)]
+        for pattern, page in pages.items()
+    }
+    assert said == {
+        PasswordPattern.LETTERS: [False, True],
+        PasswordPattern.LETTERS_AND_DIGIT: [True, True],
+        PasswordPattern.LENGTH: [False, False],
+    }
+    # A page that cuts off what is too long stores another password than was chosen.
+    assert not any("maxlength" in page or "{rule" in page for page in pages.values())
