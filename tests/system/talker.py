@@ -120,12 +120,11 @@ class Room:
 
     def leave(self) -> None:
         self.present -= 1
-        if not self.present:
-            for reached in self._waiting:
-                reached.set()
+        if not self.present and self._waiting:
+            min(self._waiting, key=self._waiting.__getitem__).set()
 
     async def stay_away(self, entries: int) -> None:
-        """Until it has gone on by so many entries, or nobody is left to bring it on."""
+        """Until it has gone on by so many entries; or, where nobody is left to bring it on, who is due first comes."""
         reached = asyncio.Event()
         self._waiting[reached] = self.position + entries
         self.leave()
