@@ -45,11 +45,11 @@ class Striker:
                 await asyncio.sleep(self.chance.uniform(0, 0.01))  # somewhere in a batch
                 self._freeze(victims)
                 try:
-                    taken = await self._look(victims)
+                    if taken := await self._look(victims):
+                        self._kill(victims)
                 finally:
                     if not taken:
                         self._thaw(victims)
-        self._kill(victims)
         self.taken.append(len(taken))
 
     async def restart(self, *victims: Victim) -> None:
