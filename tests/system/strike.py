@@ -2,8 +2,8 @@
 ``kill -9`` of the messenger or of its PostgreSQL, while something that was sent has no answer.
 
 A kill that finds nothing under way shows nothing, and on a busy machine the clients may be the ones that are late. So the
-victim is stopped first, at a moment of chance, and what it had answered is read. Only if something is unanswered then is
-it killed, as it stands; else it goes on unharmed, and another moment is chosen.
+victim is stopped first, at a moment of chance, and what it had answered is read. Only when something is unanswered is it
+killed, as it stands; else it goes on unharmed, and another moment is chosen.
 """
 
 import asyncio
@@ -45,11 +45,11 @@ class Striker:
                 await asyncio.sleep(self.chance.uniform(0, 0.01))  # somewhere in a batch
                 self._freeze(victims)
                 try:
-                    taken = await self._look(victims)
+                    if taken := await self._look(victims):
+                        self._kill(victims)
                 finally:
                     if not taken:
                         self._thaw(victims)
-        self._kill(victims)
         self.taken.append(len(taken))
 
     async def restart(self, *victims: Victim) -> None:
@@ -60,13 +60,20 @@ class Striker:
             await asyncio.to_thread(self.server.start)
 
     async def _look(self, victims: Collection[Victim]) -> Set[object]:
-        sent = self.under_way()
-        if "server" not in victims:
-            # It is well, and may have heard of commits that it has not told yet.
-            async with httpx.AsyncClient(base_url=self.server.url) as http:
-                assert (await http.get("/livez")).status_code == httpx.codes.OK
-        await asyncio.sleep(ON_ITS_WAY)
-        return sent & self.under_way()
+        """
+        What was sent before it stood still may all be answered, where the clients are late. What they send then waits for
+        it: the second look finds that, unless nobody is there.
+        """
+        for _ in range(2):
+            sent = self.under_way()
+            if "server" not in victims:
+                # It is well, and may have heard of commits that it has not told yet.
+                async with httpx.AsyncClient(base_url=self.server.url) as http:
+                    assert (await http.get("/livez")).status_code == httpx.codes.OK
+            await asyncio.sleep(ON_ITS_WAY)
+            if taken := sent & self.under_way():
+                return taken
+        return frozenset()
 
     def _freeze(self, victims: Collection[Victim]) -> None:
         if "postgres" in victims:
