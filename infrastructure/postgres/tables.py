@@ -5,11 +5,14 @@ No foreign key, trigger or sequence: every row is written by a unit of work that
 says which transaction wrote a row last; what it is good for stands in STORAGE.md, "The cursor".
 """
 
+from typing import Final
+
 from sqlalchemy import (
     BigInteger,
     Column,
     Index,
     Integer,
+    PrimaryKeyConstraint,
     SmallInteger,
     String,
     Table,
@@ -17,6 +20,8 @@ from sqlalchemy import (
     UniqueConstraint,
     Uuid,
     and_,
+    func,
+    literal_column,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
@@ -114,15 +119,38 @@ reading = Table(
 receipt = Table(
     "receipt",
     metadata,
-    Column("chat_id", Uuid, primary_key=True),
-    Column("profile_id", Uuid, primary_key=True),
-    Column("from_seq", BigInteger, primary_key=True),
-    Column("to_seq", BigInteger, primary_key=True),
+    Column("chat_id", Uuid),
+    Column("profile_id", Uuid),
+    Column("from_seq", BigInteger),
+    Column("to_seq", BigInteger),
     moment("read_at"),
     stamp(),
+    # whether somebody has read a message beyond their mark, where hardly any receipt ends, is asked with every mark
+    PrimaryKeyConstraint("chat_id", "profile_id", "to_seq", "from_seq"),
     Index("ix_receipt_tx", "tx"),
-    Index("ix_receipt_chat_id_to_seq", "chat_id", "to_seq"),
+    Index("ix_receipt_chat_id_to_seq_from_seq", "chat_id", "to_seq", "from_seq"),
     info=BY_CHAT,
+)
+
+LENGTHS: Final = tuple(16 * 4**power for power in range(9))
+"""
+Receipts that cover a message end behind it, nobody knows how far: all that were ever given since might. Those longer than
+the first of these are therefore also found by which of these they are longer than, and then end within the next one.
+"""
+
+beyond = receipt.c.to_seq - receipt.c.from_seq
+"""How many messages a receipt covers beside its last."""
+
+length = func.width_bucket(beyond, literal_column(f"'{{{','.join(map(str, LENGTHS))}}}'::bigint[]"))
+"""How many of ``LENGTHS`` that reaches."""
+
+# Few: nearly all receipts are of the one message that has just come.
+Index(
+    "ix_receipt_chat_id_length_to_seq",
+    receipt.c.chat_id,
+    length,
+    receipt.c.to_seq,
+    postgresql_where=beyond >= literal_column(f"{LENGTHS[0]}"),
 )
 
 profile_chat = Table(

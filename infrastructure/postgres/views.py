@@ -6,7 +6,24 @@ from typing import Any, Final
 from uuid import UUID
 
 from attrs import frozen
-from sqlalchemy import Label, Uuid, and_, any_, bindparam, func, literal_column, select
+from sqlalchemy import (
+    BigInteger,
+    Integer,
+    Label,
+    Select,
+    Subquery,
+    Uuid,
+    and_,
+    any_,
+    bindparam,
+    case,
+    column,
+    func,
+    literal_column,
+    select,
+    union_all,
+    values,
+)
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from application.ports.updates import ChatUpdate, NewMember, NewMessage
@@ -35,9 +52,12 @@ from infrastructure.postgres.pictures import Picture, Pictures, Prepared, prepar
 from infrastructure.postgres.rows import message_from
 from infrastructure.postgres.schema import Row
 from infrastructure.postgres.tables import (
+    LENGTHS,
+    beyond,
     chat,
     chat_head,
     chat_log,
+    length,
     member,
     message,
     origin,
@@ -53,6 +73,10 @@ READER, CHAT, MESSAGE = (
     bindparam("id", type_=Uuid),
 )
 IDS = bindparam("ids", type_=ARRAY(Uuid))
+START, STOP = (bindparam(name, type_=BigInteger) for name in ("start", "stop"))
+
+LAST_SEQ: Final = 2**62
+"""More messages than a chat will ever have."""
 
 EPOCH_NAMES: Final = ("generation", "base", "system_identifier", "timeline")
 
@@ -76,7 +100,8 @@ def epoch_from(row: Row) -> str:
     return sha256(whole.encode()).hexdigest()[:16]
 
 
-_first_read = (
+# Of the last message of a chat: no receipt ends beyond it. For any other message these would be all that came later.
+_first_read_of_last = (
     select(func.min(receipt.c.read_at))
     .where(
         receipt.c.chat_id == message.c.chat_id,
@@ -149,7 +174,7 @@ ENTRIES: Final = prepared(
         member.c.role,
         reading.c.mark,
         reading.c.less,
-        _first_read,
+        _first_read_of_last,
         message,
     )
     .select_from(
@@ -182,15 +207,70 @@ MEMBERS: Final = prepared(
     .where(member.c.chat_id == CHAT, member.c.left_at.is_(None))
 )
 
-PAGE: Final = prepared(
-    select(message, _first_read)
-    .where(
-        message.c.chat_id == CHAT,
-        message.c.seq >= bindparam("start", type_=message.c.seq.type),
-        message.c.seq < bindparam("stop", type_=message.c.seq.type),
+
+def _covering() -> Subquery:
+    """Receipts of messages from START up to before STOP, however far behind these they end."""
+    columns = (receipt.c.profile_id, receipt.c.from_seq, receipt.c.to_seq, receipt.c.read_at)
+    covers = (receipt.c.chat_id == CHAT, receipt.c.to_seq >= START, receipt.c.from_seq < STOP)
+    short = select(*columns).where(
+        *covers, receipt.c.to_seq < STOP + LENGTHS[0], beyond < literal_column(f"{LENGTHS[0]}")
     )
-    .order_by(message.c.seq)
-)
+    longest = [*LENGTHS[1:], LAST_SEQ]
+    lengths = values(
+        column("reached", Integer), column("longest", BigInteger), name="lengths", literal_binds=True
+    ).data(list(enumerate(longest, start=1)))
+    long = (
+        select(*columns)
+        .select_from(lengths.join(receipt, length == lengths.c.reached))
+        .where(
+            *covers, receipt.c.to_seq < STOP + lengths.c.longest, beyond >= literal_column(f"{LENGTHS[0]}")
+        )
+    )
+    return union_all(short, long).subquery("covering")
+
+
+def _messages() -> Select[Any]:
+    """
+    Messages from START up to before STOP, with when anyone but their author first read them.
+
+    Receipts that cover the same part of the page come down to the first of them first: of ten thousand people who have
+    passed all of it only one counts, and besides that each of the page's own authors, who must not count for themselves.
+    """
+    page = (
+        select(message)
+        .where(message.c.chat_id == CHAT, message.c.seq >= START, message.c.seq < STOP)
+        .cte("page")
+    )
+    covering = _covering()
+    start, end = func.greatest(covering.c.from_seq, START), func.least(covering.c.to_seq, STOP - 1)
+    author = case((covering.c.profile_id.in_(select(page.c.sender_id)), covering.c.profile_id))
+    first = (
+        select(
+            start.label("start"),
+            end.label("end"),
+            author.label("author_id"),
+            func.min(covering.c.read_at).label("read_at"),
+        )
+        .group_by("start", "end", "author_id")
+        .subquery("first")
+    )
+    read = select(
+        func.generate_series(first.c.start, first.c.end).label("seq"), first.c.author_id, first.c.read_at
+    ).subquery("read")
+    answer = (
+        select(page.c.seq, func.min(read.c.read_at).label("read_at"))
+        .join(read, and_(read.c.seq == page.c.seq, read.c.author_id.is_distinct_from(page.c.sender_id)))
+        .group_by(page.c.seq)
+        .subquery("answer")
+    )
+    return (
+        select(page, answer.c.read_at)
+        .select_from(page.outerjoin(answer, answer.c.seq == page.c.seq))
+        .order_by(page.c.seq)
+    )
+
+
+PAGE: Final = prepared(_messages())
 
 LOG: Final = prepared(
     select(chat_log.c.position.label("log_position"), chat_log.c.kind, chat_log.c.payload, message)
@@ -212,17 +292,15 @@ OF_MESSAGE: Final = prepared(
     )
 )
 
+_readers = _covering()
+
 READERS: Final = prepared(
-    select(receipt.c.profile_id, func.min(receipt.c.read_at).label("read_at"))
-    .where(
-        receipt.c.chat_id == CHAT,
-        receipt.c.from_seq <= bindparam("seq", type_=receipt.c.from_seq.type),
-        receipt.c.to_seq >= bindparam("seq", type_=receipt.c.from_seq.type),
-        receipt.c.profile_id != bindparam("author", type_=Uuid),
-    )
-    .group_by(receipt.c.profile_id)
-    .order_by("read_at", receipt.c.profile_id)
+    select(_readers.c.profile_id, func.min(_readers.c.read_at).label("read_at"))
+    .where(_readers.c.profile_id != bindparam("author", type_=Uuid))
+    .group_by(_readers.c.profile_id)
+    .order_by("read_at", _readers.c.profile_id)
 )
+"""Of the one message from START up to before STOP."""
 
 PEOPLE: Final = prepared(select(profile).where(profile.c.profile_id == any_(IDS)))
 
@@ -297,7 +375,10 @@ class PostgresViews:
             there = await picture.row(OF_MESSAGE, chat=chat_id, id=message_id)
             if there is None:
                 raise MessageNotFound
-            rows = await picture.rows(READERS, chat=chat_id, seq=there["seq"], author=there["sender_id"])
+            seq = there["seq"]
+            rows = await picture.rows(
+                READERS, chat=chat_id, start=seq, stop=seq + 1, author=there["sender_id"]
+            )
             people = await _people(picture, {ProfileId(row["profile_id"]) for row in rows})
         return [
             ReaderView(profile=people.get(ProfileId(row["profile_id"]), NOBODY), read_at=row["read_at"])
