@@ -17,6 +17,7 @@ import pytest
 from attrs import define, field
 
 from tests.infrastructure.smtp.sink import Sink, serving
+from tests.system.client import Visit
 from tests.system.server import Server
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -202,6 +203,20 @@ class TestUsers:
             done(line("user", "enable", "new@example.com"))
             assert http.post("/accounts/sign-in/", json=sign_in).status_code == 200
         assert PASSWORD not in server.log()
+
+    async def test_who_is_kept_out_hears_it_on_open_sockets(
+        self, line: Line, make_server: Callable[..., Server]
+    ) -> None:
+        """The command is another process than the messenger: nobody tells the messenger, it has to see."""
+        server = make_server(line.folder)
+        await asyncio.to_thread(server.start)
+        async with Visit(server.url, server.ws_url) as visit:
+            anna, boris = await visit.user(1), await visit.user(2)
+            chat_id = await anna.create_chat("A chat", boris)
+            gone, staying = await anna.open(chat_id), await boris.open(chat_id)
+            done(await asyncio.to_thread(line, "user", "disable", "user1@example.com", "-y"))
+            assert (await gone.closed(within=2))[0] == 4401
+            await staying.say("Still here")
 
     @pytest.mark.parametrize(
         ("email", "password", "told"),
