@@ -393,7 +393,14 @@ class Talker:
             case "chat_history":
                 self.hear_history(connection, frame)
             case "resumed":
-                self.write(Resumed(at=at, connection=number, position=frame["position"]))
+                self.write(
+                    Resumed(
+                        at=at,
+                        connection=number,
+                        position=frame["position"],
+                        others_read_up_to=frame["others_read_up_to"],
+                    )
+                )
                 self.write(UnreadRead(at=at, ask=connection.entry, count=frame["unread_count"]))
                 assert connection.since is not None
                 self.replays.append(frame["position"] - connection.since)
