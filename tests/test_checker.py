@@ -408,6 +408,7 @@ FAULTS: dict[str, tuple[str, Plant]] = {
         "D11",
         later(told(6.7, 5, LATER), EVES_END, before=EVES_END),
     ),
+    "a member is put out": ("D11", instead_of(EVES_END, evolve(EVES_END, code=4403))),
     "the signed out stays": ("D11", without(EVES_END)),
     "the signed out sends": (
         "D11",
@@ -648,3 +649,6 @@ def test_who_comes_back_may_hear_again() -> None:
     history = [*GOOD[:at], removal, return_, *GOOD[at:]]
     assert judge(history, LIMITS) == []
     assert "D11" in {violation.rule for violation in judge([*GOOD[:at], removal, *GOOD[at:]], LIMITS)}
+    knock = GOOD.index(connecting(0.2, 2, BOB))
+    early = [*GOOD[:knock], evolve(removal, at=0.15), *GOOD[knock : knock + 2], return_, *GOOD[knock + 2 :]]
+    assert judge(early, LIMITS) == [], "whoever knocks too early may be let in late"

@@ -259,6 +259,8 @@ class Cut:
 
 @frozen(kw_only=True)
 class Joined:
+    """From now on this profile may be in this chat, again or for the first time."""
+
     at: float
     chat: str
     profile: str

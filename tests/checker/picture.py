@@ -92,6 +92,7 @@ class Socket:
     opened: Connecting
     events: list[tuple[int, Any]] = Factory(list)
     entered: Entered | None = None
+    entered_place: int = NEVER
     is_detached: bool = False
     ended_place: int = NEVER
 
@@ -156,7 +157,7 @@ class Picture:
         socket = self.sockets[event.connection]
         socket.events.append((place, event))
         if isinstance(event, Entered):
-            socket.entered = event
+            socket.entered, socket.entered_place = event, place
         elif isinstance(event, Detached):
             socket.is_detached = True
         elif isinstance(event, Ended):

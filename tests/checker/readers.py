@@ -10,6 +10,7 @@ from tests.checker.history import (
     Backlog,
     Connecting,
     Cut,
+    Ended,
     Entered,
     HistoryRead,
     Joined,
@@ -65,6 +66,9 @@ def _run(socket: Socket, picture: Picture) -> Iterator[Violation]:
                 pass
     yield from _reached(socket, told, due, picture)
 
+
+NO_MEMBER: Final = 4403
+"""The close code for who is no longer a member."""
 
 _BEFORE: Final = {"": "D6", "entry": "D14", "snapshot": "D14"}
 """What a wrong beginning breaks, by what was still due."""
@@ -180,6 +184,18 @@ def membership_cuts(picture: Picture) -> Iterator[Violation]:
         yield from _leaks(picture, place, cut, until, grace)
         yield from _accepted(picture, place, cut, until, grace)
         yield from _still_open(picture, place, cut, until)
+    yield from _put_out(picture)
+
+
+def _put_out(picture: Picture) -> Iterator[Violation]:
+    """Only who was removed, and has not been let in again before coming."""
+    for _, ended in picture.all(Ended):
+        socket = picture.sockets[ended.connection]
+        who = socket.opened.chat, socket.opened.profile
+        joined = [p for p, one in picture.all(Joined) if (one.chat, one.profile) == who and p < socket.place]
+        removed = [p for p, cut in picture.all(Cut) if (cut.chat, cut.profile) == who]
+        if ended.code == NO_MEMBER and max(removed, default=-1) <= max(joined, default=-1):
+            yield Violation("D11", f"put out, though a member: {socket.opened}", ended.at)
 
 
 def _rejoins(joined: Joined, cut: Cut) -> bool:
@@ -217,7 +233,8 @@ def _accepted(picture: Picture, place: int, cut: Cut, until: int, grace: float) 
     for attempt in picture.attempts.values():
         one, outcome = attempt.started, attempt.outcome
         if (
-            place < attempt.place < until
+            place < attempt.place
+            and attempt.outcome_place < until
             and isinstance(outcome, Acked)
             and not outcome.duplicate
             and _concerns(cut, one.chat, one.profile, one.session)
@@ -247,7 +264,7 @@ def _still_open(picture: Picture, place: int, cut: Cut, until: int) -> Iterator[
     for socket in picture.sockets.values():
         if not _concerned(cut, socket):
             continue
-        if place < socket.place < until and socket.entered:
+        if place < socket.place and socket.entered_place < until:
             yield Violation("D11", f"let in after {cut}: {socket.opened}", socket.opened.at)
         is_quiet = socket.place < picture.quiet < NEVER and picture.quiet < until
         if is_quiet and place < picture.quiet < socket.ended_place and socket.entered:

@@ -211,7 +211,7 @@ class Visit:
                 self._write(Reset(at=self.at, connection=self.number, reason=fields["reason"]))
             case "unread_count":
                 self._write(UnreadRead(at=self.at, ask=self.counts.popleft(), count=fields["count"]))
-            case "new_message" | "chat_changed" | "member_added":
+            case "new_message" | "chat_changed" | "member_added" | "member_removed":
                 self._hear_durable(fields)
             case "messages_read":
                 self._write(

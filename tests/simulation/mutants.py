@@ -23,7 +23,7 @@ from application.ports.posting import Conversations, Draft, Posting
 from application.ports.updates import ChatUpdate
 from application.views import HistoryPage, Snapshot
 from domain.chat import Chat, ChatNotFound, Member, TooFrequent
-from domain.events import ChatRemoved, MessageSent, SessionEnded
+from domain.events import ChatRemoved, MemberRemoved, MessageSent, SessionEnded
 from domain.ids import Position, Seq
 from domain.reading import Reading
 from infrastructure.gather import Gatherer
@@ -152,17 +152,39 @@ def lets_questions_overtake(self: Exchange, text: str | None) -> None:
 # Who listens
 
 
+_enter = Hub.enter
+
+
 async def enters_after_its_history(self: Hub, connection: Connection, history: int) -> None:
     snapshot = await self.snapshot(connection.profile_id, connection.chat_id, history)
-    channel = self._register(connection)
+    self._register(connection)
+    await _goes_live_at_once(self, connection, snapshot)
+
+
+async def overhears_while_it_resumes(self: Hub, connection: Connection, history: int) -> None:
+    if isinstance(connection._since, Since):
+        self._register(connection)
+        snapshot = await self.snapshot(connection.profile_id, connection.chat_id, history)
+        await _goes_live_at_once(self, connection, snapshot)
+    else:
+        await _enter(self, connection, history)
+
+
+async def _goes_live_at_once(hub: Hub, connection: Connection, snapshot: Snapshot) -> None:
+    """Without comparing its position with the channel's."""
+    after = connection.resume_from(snapshot)
     connection.welcome(snapshot)
+    if isinstance(after, int):
+        await hub._replay(connection, Position(after), snapshot.position)
+        connection.resumed(snapshot)
+    else:
+        connection.begin(snapshot, after)
+    channel = hub._channels[connection.chat_id]
     channel.position = channel.position or snapshot.position
-    channel.heard = max(channel.heard, snapshot.position)
+    channel.hear_of(snapshot.position)
     if connection.is_entering:
-        del channel.guests[connection]
-        channel.listeners[connection] = None
-        connection.opened()
-    self._heal_soon(channel)
+        hub._go_live(channel, connection)
+    hub._heal_soon(channel)
 
 
 def drops_what_overflows(self: Outbox, frame: Frame) -> None:
@@ -179,6 +201,10 @@ def keeps_what_overflows(self: Outbox, frame: Frame) -> None:
 
 
 def overhears_deletions(self: Hub, removed: ChatRemoved) -> None:
+    """Does nothing."""
+
+
+def overhears_removals(self: Hub, channel: Channel, update: MemberRemoved) -> None:
     """Does nothing."""
 
 
@@ -238,7 +264,6 @@ def tells_twice(self: Hub, update: ChatUpdate) -> None:
 
 _replay = Hub._replay
 _resume_from = Connection.resume_from
-_enter = Hub.enter
 
 
 async def replays_one_page(
@@ -309,23 +334,6 @@ def forgets_what_others_read(self: Connection, snapshot: Snapshot) -> None:
     self._say(frames.resumed(self.chat_id, evolve(snapshot, others_read_up_to=Seq(0))))
 
 
-async def overhears_while_it_resumes(self: Hub, connection: Connection, history: int) -> None:
-    channel = self._register(connection)
-    snapshot = await self.snapshot(connection.profile_id, connection.chat_id, history)
-    after = connection.resume_from(snapshot)
-    connection.welcome(snapshot)
-    if isinstance(after, int):
-        await self._replay(connection, Position(after), snapshot.position)
-        connection.resumed(snapshot)
-    else:
-        connection.begin(snapshot, after)
-    channel.position = channel.position or snapshot.position
-    channel.hear_of(snapshot.position)
-    if connection.is_entering:
-        self._go_live(channel, connection)
-    self._heal_soon(channel)
-
-
 async def resumes_where_nothing_is(self: Hub, connection: Connection, history: int) -> None:
     since = connection._since
     try:
@@ -351,6 +359,12 @@ def _nothing_behind(since: Since) -> Snapshot:
         member_count=0,
         history=HistoryPage(total_count=zero, messages=(), has_before=False, has_after=False),
     )
+
+
+async def replays_as_if_it_were_new(
+    self: Hub, connection: Connection, after: Position, up_to: Position, *, is_news: bool = False
+) -> Position:
+    return await _replay(self, connection, after, up_to, is_news=True)
 
 
 # What is said again
@@ -415,6 +429,7 @@ MUTANTS: Final[Mapping[str, tuple[type[Any], str, Callable[..., Any]]]] = {
     "nonces forgotten": (SendMessages, "_post", forgets_nonces),
     "stale membership: taken after the deletion": (SendMessages, "_post", forgets_deletions),
     "stale membership: deletion not heard": (Hub, "_end_in_chat", overhears_deletions),
+    "stale membership: removal not heard": (Hub, "_end_removed", overhears_removals),
     "stale membership: sign-out not heard": (Hub, "_end_session", overhears_sign_outs),
     "subscribed after the history": (Hub, "enter", enters_after_its_history),
     "dropped on overflow": (Outbox, "_keep", drops_what_overflows),
@@ -436,6 +451,7 @@ MUTANTS: Final[Mapping[str, tuple[type[Any], str, Callable[..., Any]]]] = {
     "resume: another history": (Connection, "resume_from", resumes_another_history),
     "resume: the newest of too many": (Connection, "resume_from", resumes_in_part),
     "resume: nonsense passed over": (Connection, "resume_from", passes_over_nonsense),
+    "resume: put out again": (Hub, "_replay", replays_as_if_it_were_new),
     "resume: a deleted chat": (Hub, "enter", resumes_where_nothing_is),
     "resume: what comes meanwhile not told": (Hub, "enter", overhears_while_it_resumes),
     "resume: own mark forgotten": (Connection, "resumed", forgets_what_was_read),

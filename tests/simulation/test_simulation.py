@@ -56,8 +56,8 @@ _EXPECTED = {
     ),
     *("resumed", "reset epoch", "reset ahead", "reset too_far", "reset malformed"),
     *("resumed elsewhere", "told again"),
-    *("deleted", "signed out", "told nobody"),
-    *("ended 1006", "ended 1008", "ended 1012", "ended 1013", "ended 4401"),
+    *("deleted", "signed out", "put out", "told nobody"),
+    *("ended 1006", "ended 1008", "ended 1012", "ended 1013", "ended 4401", "ended 4403"),
 }
 
 
@@ -86,7 +86,7 @@ def _things(event: Event) -> Iterator[str]:
         case Joined():
             yield "joined"
         case Cut():
-            yield "deleted" if event.session is None else "signed out"
+            yield "signed out" if event.session else "put out" if event.profile else "deleted"
             yield "told" if event.node else "told nobody"
         case Ended():
             yield f"ended {event.code}"

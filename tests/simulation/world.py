@@ -23,12 +23,13 @@ from application.accounts.signed_in import SignedIn
 from application.actor import Actor
 from application.chats.change import ChangeChat
 from application.chats.delete import DeleteChat
+from application.chats.remove_member import RemoveMember
 from application.errors import ApplicationError
 from application.ports.storage import UnitOfWork
 from application.ports.views import Newest
 from config.settings import Chat as ChatSettings
 from domain.account import Account, Email, PasswordHash
-from domain.chat import About, Chat, MembersNotFound, NotTheOwner
+from domain.chat import About, Chat, ChatNotFound, MemberNotFound, NotTheOwner
 from domain.errors import DomainError
 from domain.ids import ChatId, Position
 from domain.session import Fingerprint, Lifetimes, Origin, Session
@@ -381,7 +382,7 @@ class World:
             elif chosen < 0.5:
                 await self._rename(node, device.chat_id)
             elif chosen < 0.6:
-                await self._let_in(node, device.chat_id)
+                await self._let_in(device.chat_id)
             elif chosen < 0.65:
                 await self._sign_out(device)
             elif chosen < 0.72:
@@ -390,6 +391,8 @@ class World:
                 await self._read(node, device)
             elif chosen < 0.82:
                 await self._delete(device.chat_id)
+            elif chosen < 0.88:
+                await self._put_out(device.chat_id)
 
     async def _set_clocks(self) -> None:
         while self._goes_on():
@@ -408,15 +411,20 @@ class World:
         )
         return token and await node.messenger.authenticate(Authenticate(token=token))  # type: ignore[return-value]
 
-    async def _as_owner(self, node: Node, chat_id: ChatId, command: ChangeChat | DeleteChat) -> bool:
+    async def _as_owner(
+        self, node: Node, chat_id: ChatId, command: ChangeChat | DeleteChat | RemoveMember
+    ) -> bool:
         """Whether there was an owner to do it."""
         actor = await self._owner(node, chat_id)
         if actor is None:
             return False
-        if isinstance(command, DeleteChat):
-            await node.messenger.delete_chat(actor, command)
-        else:
-            await node.messenger.change_chat(actor, command)
+        match command:
+            case DeleteChat():
+                await node.messenger.delete_chat(actor, command)
+            case ChangeChat():
+                await node.messenger.change_chat(actor, command)
+            case RemoveMember():
+                await node.messenger.remove_member(actor, command)
         return True
 
     async def _try(self, work: Coroutine[Any, Any, Any], node: Node) -> bool | None:
@@ -437,16 +445,45 @@ class World:
     def _may_be_deleted(self, chat_id: ChatId) -> bool:
         return self.database.chats.chats[chat_id].deleted_at is not None
 
-    async def _let_in(self, node: Node, chat_id: ChatId) -> None:
-        outsider = self.outsider
-        command = ChangeChat(chat_id=chat_id, member_ids=(outsider.profile_id,))
-        try:
-            done = await self._try(self._as_owner(node, chat_id, command), node)
-        except (NotTheOwner, MembersNotFound):
+    async def _let_in(self, chat_id: ChatId) -> None:
+        outside = [person for person in self.people if person not in self.members[chat_id]]
+        if not outside:
             return
-        if done and outsider not in self.members[chat_id]:
-            self.members[chat_id] = [*self.members[chat_id], outsider]
-            self.notebook.write(Joined(at=self.at, chat=str(chat_id), profile=outsider.profile))
+        newcomer = self.chance.one_of(outside)
+        self.notebook.write(Joined(at=self.at, chat=str(chat_id), profile=newcomer.profile))
+        command = ChangeChat(chat_id=chat_id, member_ids=(newcomer.profile_id,))
+        with suppress(NotTheOwner, ChatNotFound):
+            await self._until_done(chat_id, command)
+            self.members[chat_id] = [*self.members[chat_id], newcomer]
+
+    async def _put_out(self, chat_id: ChatId) -> None:
+        inside = [person for person in self.members[chat_id] if person is not self.chats[chat_id]]
+        if not inside:
+            return
+        gone = self.chance.one_of(inside)
+        command = RemoveMember(chat_id=chat_id, profile_id=gone.profile_id)
+        with suppress(NotTheOwner, ChatNotFound):
+            told = await self._until_done(chat_id, command)
+            self.members[chat_id] = [person for person in self.members[chat_id] if person is not gone]
+            self.notebook.write(Cut(at=self.at, chat=str(chat_id), profile=gone.profile, node=told))
+
+    async def _until_done(self, chat_id: ChatId, command: ChangeChat | RemoveMember) -> str | None:
+        """
+        Returns the node where everybody heard of it at once; None: nobody can tell.
+
+        Raises:
+            NotTheOwner, ChatNotFound: The chat is no more.
+        """
+        is_first = True
+        while True:
+            node = await self._some_node()
+            try:
+                done = await self._try(self._as_owner(node, chat_id, command), node)
+            except MemberNotFound:
+                return None  # an earlier try was heeded after all
+            if done is not None:
+                return self._told(node, is_first)
+            is_first = False
 
     async def _delete(self, chat_id: ChatId) -> None:
         is_first = True
