@@ -8,7 +8,7 @@ the same reads take two to three times the CPU, and reads are most of what a rec
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Final, LiteralString
+from typing import Any, LiteralString
 
 import psycopg
 from attrs import define, field, frozen
@@ -19,11 +19,9 @@ from sqlalchemy.dialects.postgresql import psycopg as dialects
 from application.errors import Unavailable
 from infrastructure.postgres.errors import in_our_terms
 from infrastructure.postgres.schema import Row
-from infrastructure.postgres.session import cut, dial, limits, within
+from infrastructure.postgres.session import PICTURE, cut, dial, limits, within
 
 Reader = psycopg.AsyncConnection[DictRow]
-
-BEGIN: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
 
 @frozen
@@ -124,7 +122,7 @@ class Pictures:
 async def _begun(reader: Reader, seconds: float) -> Reader:
     try:
         with within(seconds, reader):
-            await reader.execute(BEGIN)
+            await reader.execute(PICTURE)
     except BaseException:
         cut(reader)
         await reader.close()
