@@ -19,11 +19,9 @@ from sqlalchemy.dialects.postgresql import psycopg as dialects
 from application.errors import Unavailable
 from infrastructure.postgres.errors import in_our_terms
 from infrastructure.postgres.schema import Row
-from infrastructure.postgres.session import cut, dial, limits, within
+from infrastructure.postgres.session import PICTURE, cut, dial, limits, within
 
 Reader = psycopg.AsyncConnection[DictRow]
-
-BEGIN: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
 PLANS: Final = """
 SET plan_cache_mode = force_generic_plan;
@@ -135,7 +133,7 @@ class Pictures:
 async def _begun(reader: Reader, seconds: float) -> Reader:
     try:
         with within(seconds, reader):
-            await reader.execute(BEGIN)
+            await reader.execute(PICTURE)
     except BaseException:
         cut(reader)
         await reader.close()
