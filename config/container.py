@@ -439,7 +439,7 @@ class Application(DeclarativeContainer):
             updates=updates,
         ),
         authenticate=Singleton(
-            AuthenticateHandler, begin=adapters.begin, clock=adapters.clock, tokens=tokens
+            AuthenticateHandler, views=adapters.views, clock=adapters.clock, tokens=tokens
         ),
         email_status=Singleton(
             EmailStatusHandler,

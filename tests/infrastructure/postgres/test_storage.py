@@ -157,5 +157,8 @@ async def test_a_read_finds_a_server_that_went_away_and_came_back(
         beside.execute("SELECT pg_terminate_backend(%s, 5000)", [row["pid"]])
     async with pictures.open() as again:
         fresh = await again.row(backend)
+    assert fresh is not None
     assert fresh not in seen
+    beside.execute("SELECT pg_terminate_backend(%s, 5000)", [fresh["pid"]])
+    assert await pictures.row(backend) not in (None, *seen, fresh)
     await pictures.close()

@@ -140,6 +140,7 @@ def make_world() -> World:
     views, catalogues, begin = MemoryViews(storage), MemoryCatalogues(), storage.begin
     accounts = AccountsWorld(
         begin,
+        views,
         Path("nowhere"),  # letters go to the other mailbox, which keeps tokens alone
         clock=clock,
         ids=ids,
