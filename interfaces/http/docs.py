@@ -95,8 +95,9 @@ class Docs:
         at = self.docs_path
         return [
             Endpoint("GET", "/", self.lead_there),
-            Endpoint("GET", OPENAPI_PATH, self.show_document),
-            Endpoint("GET", at, self.show),
+            # the two for which the original's framework answered HEAD
+            *(Endpoint(method, OPENAPI_PATH, self.show_document) for method in ("GET", "HEAD")),
+            *(Endpoint(method, at, self.show) for method in ("GET", "HEAD")),
             *(Endpoint("GET", f"{at}/{name}", self.show_asset) for name in (*SCRIPTS, "start.js")),
         ]
 
