@@ -2,11 +2,20 @@
 
 from collections import Counter
 from datetime import datetime, timedelta
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from attrs import evolve
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import (
+    Bundle,
+    MultipleResults,
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    multiple,
+    precondition,
+    rule,
+)
 
 from domain.chat import (
     About,
@@ -55,23 +64,33 @@ class ChatMachine(RuleBasedStateMachine):
         self.just_said: dict[tuple[ProfileId, Body], datetime] = {}
         self.now = START
 
-    @initialize(target=people)
-    def open(self) -> ProfileId:
-        owner_id = ProfileId(uuid4())
+    @initialize(
+        target=people,
+        drawn=st.lists(st.uuids(), min_size=4, max_size=4, unique=True),
+        admins=st.integers(0, 2),
+    )
+    def open(self, drawn: list[UUID], admins: int) -> MultipleResults[ProfileId]:
+        """With several in it from the beginning: what its only member left would be over, and few would get far."""
+        owner_id, *others = ids = [ProfileId(each) for each in drawn]
         self.chat, members, _ = Chat.open(
-            id=ChatId(uuid4()), about=About("A chat"), owner_id=owner_id, others=[], at=self.now
+            id=ChatId(uuid4()), about=About("A chat"), owner_id=owner_id, others=others, at=self.now
         )
-        self._join(members[0])
-        return owner_id
+        self.founders = {member.profile_id: member.role for member in members}
+        for member in members:
+            self._join(member)
+        for other in others[:admins]:
+            self.appoint(owner_id, other, Role.ADMIN)
+        return multiple(*ids)
 
-    @rule(target=people)
-    def a_stranger_comes(self) -> ProfileId:
-        return ProfileId(uuid4())
+    @rule(target=people, who=st.uuids())
+    def a_stranger_comes(self, who: UUID) -> ProfileId:
+        return ProfileId(who)
 
     @rule(by=people, who=people)
     def add(self, by: ProfileId, who: ProfileId) -> None:
         if self._role(who):
             return
+        self.now += timedelta(seconds=1)  # so that some are here longer than others
         try:
             member, event, personal = self.chat.add(self.members.get(by), who, at=self.now)
         except NotAllowed:
@@ -134,7 +153,13 @@ class ChatMachine(RuleBasedStateMachine):
             assert mine is Role.OWNER
             assert self._role(who) is role
             assert bool(changed) == (theirs is not role)
+            assert by == who or self._role(by) is (Role.ADMIN if role is Role.OWNER else Role.OWNER)
             self.log.extend(changed)
+
+    @rule(target=people, who=st.uuids())
+    def the_owner_adds_a_stranger(self, who: UUID) -> ProfileId:
+        self.add(self.chat.owner_id, ProfileId(who))
+        return ProfileId(who)
 
     @rule(author=people, body=lines, step=st.integers(-3, 3), named=st.booleans())
     def post(self, author: ProfileId, body: Body, step: int, named: bool) -> None:
@@ -266,7 +291,7 @@ class ChatMachine(RuleBasedStateMachine):
     @invariant()
     def its_log_tells_who_is_in_it_and_as_what(self) -> None:
         """Whoever has heard the log from the beginning knows what everybody knows."""
-        told: dict[ProfileId, Role] = {self.first: Role.OWNER}
+        told = dict(self.founders)
         for event in self.log:
             match event:
                 case MemberAdded():
@@ -286,10 +311,6 @@ class ChatMachine(RuleBasedStateMachine):
     @property
     def _is_over(self) -> bool:
         return self.chat.deleted_at is not None
-
-    @property
-    def first(self) -> ProfileId:
-        return next(iter(self.members))
 
     def _present(self) -> list[Member]:
         return [member for member in self.members.values() if member.left_at is None]
