@@ -25,6 +25,9 @@ Reader = psycopg.AsyncConnection[DictRow]
 
 BEGIN: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
+END: Final = "END"
+"""Not ROLLBACK: at that the driver forgets all that was prepared, and each read would be planned anew."""
+
 PLANS: Final = """
 SET plan_cache_mode = force_generic_plan;
 SET enable_seqscan = off;
@@ -32,8 +35,8 @@ SET max_parallel_workers_per_gather = 0;
 SET jit = off
 """
 """
-A page takes a third of a millisecond, and planning it four times as long: one plan a statement, made for any chat, which
-is estimated as an average one. Where averages look like much work, helpers and a compiler would cost more than all of it.
+A page takes a third of a millisecond, and planning it four times as long: one plan a statement, for whatever chat. For an
+average one it may look like much work, but parallel workers and a compiler would cost more than all of it.
 """
 
 
@@ -104,7 +107,7 @@ class Pictures:
                     try:
                         yield Picture(reader)
                     finally:
-                        await reader.execute("ROLLBACK")
+                        await reader.execute(END)
             except BaseException:
                 if reader.closed or reader.info.transaction_status is not psycopg.pq.TransactionStatus.IDLE:
                     cut(reader)
