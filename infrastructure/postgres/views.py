@@ -45,7 +45,6 @@ from domain.chat import ChatNotFound, Kind, NotAMember
 from domain.events import MemberAdded
 from domain.ids import ChatId, MessageId, Position, ProfileId, Seq
 from domain.role import Role
-from infrastructure.postgres.account_rows import profile_from
 from infrastructure.postgres.account_tables import profile
 from infrastructure.postgres.arrays import Uuids
 from infrastructure.postgres.pictures import Picture, Pictures, Prepared, prepared
@@ -302,7 +301,16 @@ READERS: Final = prepared(
 )
 """Of the one message from START up to before STOP."""
 
-PEOPLE: Final = prepared(select(profile).where(profile.c.profile_id == any_(IDS)))
+PEOPLE: Final = prepared(
+    select(
+        profile.c.profile_id.label("id"),
+        profile.c.first_name,
+        profile.c.last_name,
+        profile.c.middle_name,
+        profile.c.username,
+    ).where(profile.c.profile_id == any_(IDS))
+)
+"""What others see of them, in the words of `ProfileView`."""
 
 PROBE: Final = prepared(select(literal_column("1").label("one")))
 
@@ -437,7 +445,7 @@ async def _people(picture: Picture, ids: Iterable[ProfileId]) -> Mapping[Profile
     if not wanted:
         return {}
     found = await picture.rows(PEOPLE, ids=Uuids.of(wanted))
-    return {ProfileId(row["profile_id"]): ProfileView.of(profile_from(row)) for row in found}
+    return {row["id"]: ProfileView(**row) for row in found}
 
 
 def _unread(row: Row) -> int:
