@@ -13,6 +13,7 @@ What counts is how much more a page costs than the newest one of its chat.
 import argparse
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from uuid import UUID
 
 from tests.benchmarks.asking import Asking, Cost, by_turns
@@ -72,7 +73,7 @@ def ways(asking: Asking, chat: Grown, seconds: float) -> Iterator[tuple[str, Cal
         page = asking.data(path)["entities"]
         assert len(page) == PAGE, path
         assert {message["chatId"] for message in page} == {f"{chat.id}"}
-        yield name, lambda path=path: asking.cost(path, seconds)
+        yield name, partial(asking.cost, path, seconds)
     for name, query in (
         ("the newest", ""),
         ("the middle", f"&around={chat.messages // 2}"),
@@ -80,7 +81,7 @@ def ways(asking: Asking, chat: Grown, seconds: float) -> Iterator[tuple[str, Cal
     ):
         message = asking.data(pages + query)["entities"][PAGE // 2]
         path = f"/chats/{chat.id}/messages/{message['id']}/readers/"
-        yield f"readers: {name}", lambda path=path: asking.cost(path, seconds)
+        yield f"readers: {name}", partial(asking.cost, path, seconds)
 
 
 def main() -> None:
