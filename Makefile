@@ -16,8 +16,8 @@ run: $(RUN_READY)
 
 # What waits for real servers and real seconds has the machine to itself; everything else shares it.
 test: check
-	.venv/bin/pytest -n 2 --dist loadfile --ignore=tests/system
-	.venv/bin/pytest tests/system
+	.venv/bin/pytest -n 2 --dist loadfile --ignore=tests/system --ignore=tests/browser
+	.venv/bin/pytest tests/system tests/browser
 
 check: $(DEV_READY)
 	.venv/bin/ruff check .

@@ -41,6 +41,15 @@ class ProfileView:
         )
 
 
+@frozen(kw_only=True)
+class LiveSession:
+    """What there is to know about a session that has not ended, to let somebody in."""
+
+    profile: ProfileView
+    email: str
+    access_id: str
+
+
 NOBODY: Final = ProfileView(id=ProfileId(UUID(int=0)))
 """Stands where a profile is no longer there: a client reads ``sender.id``, so it is never left out."""
 

@@ -24,6 +24,7 @@ from infrastructure.postgres.origin import check_home
 from infrastructure.postgres.storage import make_engine
 from infrastructure.prometheus.meter import PrometheusMeter
 from interfaces.app import create_app
+from interfaces.http import limits
 from interfaces.http.options import About, HttpOptions
 from interfaces.ws.endpoint import ChatSockets
 from interfaces.ws.exchange import Desk, SocketOptions
@@ -42,7 +43,12 @@ def run(settings: Settings, database_url: str) -> None:
     """
     asyncio.run(_refuse_strange_history(database_url))
     adapters = PostgresAdapters(settings=settings, url=database_url)
-    application = Application(adapters=adapters, show_letter=_show, meter=Object(PrometheusMeter()))
+    application = Application(
+        adapters=adapters,
+        show_letter=_show,
+        meter=Object(PrometheusMeter()),
+        hear_limit=Object(limits.hear),
+    )
     server: Server
     app = make_app(
         application,
@@ -146,6 +152,7 @@ def make_app(
         body_limit=settings.api.body_limit,
         confirm_path=f"{settings.api.prefix}{settings.api.confirmation_path}",
         new_password_path=f"{settings.api.prefix}{settings.api.new_password_path}",
+        password_pattern=settings.auth.password_pattern,
         docs=settings.api.docs,
         docs_path=settings.api.docs_path,
         about=About(

@@ -55,8 +55,9 @@ from application.messenger import Messenger
 from application.notifications.deliver import DeliverDueLettersHandler
 from application.ports.clock import Clock
 from application.ports.ids import Ids
-from application.ports.limiter import Allowance, Limiter
+from application.ports.limiter import Allowance, Left, Limiter
 from application.ports.mailer import Mailer
+from application.ports.marking import BeginMarking
 from application.ports.meter import Meter, Unmetered
 from application.ports.posting import BeginPosting
 from application.ports.updates import Updates
@@ -80,7 +81,8 @@ from infrastructure.memory.purging import MemoryDeletedChats
 from infrastructure.memory.storage import MemoryStorage
 from infrastructure.memory.updates import MemoryUpdates
 from infrastructure.memory.views import MemoryChanges, MemoryViews
-from infrastructure.metered import MeteredChanges, MeteredMailer, metered_posting, metered_use
+from infrastructure.metered import MeteredChanges, MeteredMailer, metered_begin, metered_use
+from infrastructure.overheard import OverheardLimiter
 from infrastructure.postgres.catalogues import PostgresCatalogues
 from infrastructure.postgres.cursor import PostgresChanges
 from infrastructure.postgres.lane import PostgresLane
@@ -159,7 +161,7 @@ def make_letter_limits(settings: Settings, limiter: Limiter) -> LetterLimits:
     auth, hour = settings.auth, timedelta(hours=1)
     return LetterLimits(
         limiter=limiter,
-        per_recipient=Allowance("letters to", auth.letters_per_recipient, hour),
+        per_recipient=Allowance("letters to", auth.letters_per_recipient, hour, is_shared=True),
         per_address=Allowance("letters from", auth.letters_per_address, hour),
     )
 
@@ -176,13 +178,20 @@ def make_sending(
     begin: BeginPosting, clock: Clock, ids: Ids, updates: Updates, settings: Settings, meter: Meter
 ) -> Callable[[Sequence[Asked]], Awaitable[Sequence[object]]]:
     sending = SendMessages(
-        begin=metered_posting(begin, meter),
+        begin=metered_begin(begin, "messages", meter),
         clock=clock,
         ids=ids,
         updates=updates,
         interval=settings.chat.min_message_interval,
     )
-    return metered_use(sending, meter)
+    return metered_use(sending, "messages", meter)
+
+
+def make_marking(
+    begin: BeginMarking, clock: Clock, updates: Updates, meter: Meter
+) -> Callable[[Sequence[AskedToMark]], Awaitable[Sequence[Marked]]]:
+    marking = MarksRead(begin=metered_begin(begin, "marks", meter), clock=clock, updates=updates)
+    return metered_use(marking, "marks", meter)
 
 
 def conninfo(url: str) -> str:
@@ -248,6 +257,10 @@ def show_nothing(_: str) -> None:
     """Where no terminal is."""
 
 
+def hear_nothing(_: Left) -> None:
+    """Where no request is answered."""
+
+
 class Application(DeclarativeContainer):
     adapters = DependenciesContainer()
     settings = adapters.settings
@@ -271,7 +284,8 @@ class Application(DeclarativeContainer):
         grace=settings.provided.auth.refresh_grace,
     )
     open_session = Singleton(OpenSession, ids=adapters.ids, lifetimes=lifetimes)
-    limiter = Singleton(MemoryLimiter)
+    hear_limit: Object[Callable[[Left], None]] = Object(hear_nothing)
+    limiter = Singleton(OverheardLimiter, Singleton(MemoryLimiter), hear_limit)
     password_rule = Singleton(make_password_rule, settings)
     letter_limits = Singleton(make_letter_limits, settings, limiter)
     failures = Singleton(allowed_failures, settings)
@@ -329,7 +343,7 @@ class Application(DeclarativeContainer):
         ),
     )
 
-    marks = Singleton(MarksRead, begin=adapters.begin_marking, clock=adapters.clock, updates=updates)
+    marks = Singleton(make_marking, adapters.begin_marking, adapters.clock, updates, meter)
     marking: Singleton[Gatherer[AskedToMark, Marked]] = Singleton(
         Gatherer,
         use=marks,
@@ -425,7 +439,7 @@ class Application(DeclarativeContainer):
             updates=updates,
         ),
         authenticate=Singleton(
-            AuthenticateHandler, begin=adapters.begin, clock=adapters.clock, tokens=tokens
+            AuthenticateHandler, views=adapters.views, clock=adapters.clock, tokens=tokens
         ),
         email_status=Singleton(
             EmailStatusHandler,

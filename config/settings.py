@@ -14,7 +14,7 @@ from contextlib import suppress
 from datetime import timedelta
 from enum import Enum
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 from attrs import evolve, field, fields, frozen, has
@@ -537,7 +537,7 @@ def explain(environ: Mapping[str, str], dotenv_path: Path) -> list[tuple[str, st
                 source = "default" if value == each.default or name == "VAR_DIR" else "follows other settings"
             if name == "JWT_SECRET_KEY" and made:
                 source = str(settings.var_dir / "secrets" / "jwt_secret_key")
-            told.append((name, _hidden(value) if each.metadata["secret"] else _shown(value), source))
+            told.append((name, _hidden(value) if each.metadata["secret"] else _shown(name, value), source))
     for each in fields(_PgServer):
         name = each.metadata["name"]
         if name in values:
@@ -550,7 +550,12 @@ def _hidden(value: object) -> str:
     return "(set)" if value else "(not set)"
 
 
-def _shown(value: object) -> str:
+UNITS: Final = {"DAYS": timedelta(days=1), "MINUTES": timedelta(minutes=1)}
+"""Of durations, by the last word of their setting's name; all others are in seconds."""
+
+
+def _shown(name: str, value: object) -> str:
+    """As it would be set."""
     match value:
         case None:
             return ""
@@ -561,7 +566,8 @@ def _shown(value: object) -> str:
         case Enum():
             return str(value.value)
         case timedelta():
-            return f"{value.total_seconds():g} s" if value < timedelta(days=1) else f"{value.days} d"
+            unit = UNITS.get(name.rpartition("_")[2], timedelta(seconds=1))
+            return f"{value / unit:.9g}"
         case _:
             return str(value)
 

@@ -213,13 +213,13 @@ class Chat:
         Raises:
             ChatNotFound: The chat was deleted.
             NotAMember: The author is not here, or no longer.
-            TooFrequent: ``just_said`` is less than ``interval`` ago.
+            TooFrequent: ``just_said`` is less than ``interval`` ago, and that is not zero.
         """
         if self.deleted_at is not None:
             raise ChatNotFound
         if author is None or author.left_at is not None:
             raise NotAMember
-        if just_said is not None and nonce is None and at - just_said < interval:
+        if interval and nonce is None and just_said is not None and at - just_said < interval:
             raise TooFrequent(max(0.0, (just_said + interval - at).total_seconds()))
         if self.last_at is None or at > self.last_at:
             self.last_at = at

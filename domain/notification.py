@@ -146,11 +146,11 @@ class Letter:
         return self.link.expires_at if self.link else self.created_at + NEWS_FOR
 
     def is_due(self, at: datetime) -> bool:
-        return (
-            self.outcome is Outcome.PREPARED
-            and self.next_attempt_at <= at
-            and (self.claimed_until is None or self.claimed_until <= at)
-        )
+        return self.outcome is Outcome.PREPARED and self.next_attempt_at <= at and not self.is_held(at)
+
+    def is_held(self, at: datetime) -> bool:
+        """Whoever claimed it still has it."""
+        return self.claimed_until is not None and at < self.claimed_until
 
     def claim(self, *, at: datetime, lease: timedelta) -> bool:
         """Take it for ``lease``. False: it has expired meanwhile, and there is nothing left to send."""

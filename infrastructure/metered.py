@@ -3,7 +3,7 @@ Measuring, put around what is measured: neither use cases nor adapters know that
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from time import monotonic
 from typing import TypeVar
 
@@ -11,37 +11,39 @@ from attrs import frozen
 
 from application.ports.changes import Changes, Cursor, News, ReadRange
 from application.ports.mailer import Mailer, NotDelivered
-from application.ports.meter import Meter
-from application.ports.posting import BeginPosting, Posting
+from application.ports.meter import Kind, Meter
 from application.ports.updates import Update
 from domain.events import MessagesRead
 from domain.notification import Letter
 
 Ask = TypeVar("Ask")
 Answers = TypeVar("Answers")
+Unit = TypeVar("Unit")
+
+Begin = Callable[[], AbstractAsyncContextManager[Unit]]
 
 
 def metered_use(
-    use: Callable[[Sequence[Ask]], Awaitable[Answers]], meter: Meter
+    use: Callable[[Sequence[Ask]], Awaitable[Answers]], kind: Kind, meter: Meter
 ) -> Callable[[Sequence[Ask]], Awaitable[Answers]]:
     """A use case that carries out batches. One that fails is none."""
 
     async def carry_out(asked: Sequence[Ask]) -> Answers:
         began = monotonic()
         answers = await use(asked)
-        meter.carried_out(len(asked), monotonic() - began)
+        meter.carried_out(kind, len(asked), monotonic() - began)
         return answers
 
     return carry_out
 
 
-def metered_posting(begin: BeginPosting, meter: Meter) -> BeginPosting:
+def metered_begin(begin: Begin[Unit], kind: Kind, meter: Meter) -> Begin[Unit]:
     @asynccontextmanager
-    async def begin_metered() -> AsyncIterator[Posting]:
-        async with begin() as posting:
-            yield posting
+    async def begin_metered() -> AsyncIterator[Unit]:
+        async with begin() as unit:
+            yield unit
             decided = monotonic()
-        meter.committed(monotonic() - decided)
+        meter.committed(kind, monotonic() - decided)
 
     return begin_metered
 

@@ -18,6 +18,7 @@ from interfaces.http.errors import exception_handlers
 from interfaces.http.explanations import Explanations
 from interfaces.http.health import Details, Health, Probes
 from interfaces.http.letter_pages import confirmation_page, new_password_page
+from interfaces.http.limits import LimitsTold
 from interfaces.http.members import Members
 from interfaces.http.messages import Messages
 from interfaces.http.metering import Metered
@@ -79,6 +80,7 @@ def create_app(
             Middleware(Traced, new_id=new_request_id),
             Middleware(Metered, meter=meter or Unmetered()),
             Middleware(Cors, origins=options.cors_origins),
+            Middleware(LimitsTold),
             Middleware(LastResort),
             Middleware(BodyLimit, most=options.body_limit),
         ],

@@ -35,9 +35,10 @@ from application.accounts.signed_in import OpenSession, SignedIn
 from application.accounts.tidy import TidyAccountsHandler
 from application.actor import Actor
 from application.notifications.deliver import DeliverDueLettersHandler
-from application.ports.limiter import Allowance
+from application.ports.limiter import Allowance, Limiter
 from application.ports.storage import Begin
 from application.ports.updates import Update
+from application.ports.views import Views
 from application.profiles.edit import EditProfileHandler
 from application.profiles.find import FindProfilesHandler
 from application.profiles.read import ReadOwnProfileHandler, ReadProfileHandler
@@ -75,6 +76,7 @@ def quick_passwords() -> PooledPasswords:
 @define(eq=False)
 class AccountsWorld:
     begin: Begin
+    views: Views
     mail: Path
     passwords: PooledPasswords = Factory(quick_passwords)
     clock: SettableClock = Factory(SettableClock)
@@ -90,7 +92,7 @@ class AccountsWorld:
     woken: list[None] = Factory(list)
     closed: list[None] = Factory(list)
     """How often it was said that an account is closed."""
-    limiter: MemoryLimiter = Factory(MemoryLimiter)
+    limiter: Limiter = Factory(MemoryLimiter)
     is_limited: bool = True
     rule: PasswordRule = Factory(lambda: PasswordRule(common=frozenset({"qwerty-йцукен"})))
     sign_up: SignUpHandler = field(init=False)
@@ -127,7 +129,7 @@ class AccountsWorld:
         hour, much = timedelta(hours=1), int(self.is_limited)
         limits = LetterLimits(
             limiter=self.limiter,
-            per_recipient=Allowance("letters to", 20 * much, hour),
+            per_recipient=Allowance("letters to", 20 * much, hour, is_shared=True),
             per_address=Allowance("letters from", 1000 * much, hour),
         )
         failures = Allowance("wrong passwords", 20 * much, timedelta(minutes=15))
@@ -162,7 +164,7 @@ class AccountsWorld:
         self.sign_out = SignOutHandler(
             begin=begin, clock=clock, tokens=tokens, lifetimes=self.lifetimes, updates=updates
         )
-        self.authenticate = AuthenticateHandler(begin=begin, clock=clock, tokens=tokens)
+        self.authenticate = AuthenticateHandler(views=self.views, clock=clock, tokens=tokens)
         self.email_status = EmailStatusHandler(
             begin=begin,
             clock=clock,
@@ -281,8 +283,8 @@ def letters_in(folder: Path) -> list[email.message.EmailMessage]:
 
 
 @asynccontextmanager
-async def accounts_world(begin: Begin, mail: Path) -> AsyncIterator[AccountsWorld]:
-    world = AccountsWorld(begin, mail)
+async def accounts_world(begin: Begin, views: Views, mail: Path) -> AsyncIterator[AccountsWorld]:
+    world = AccountsWorld(begin, views, mail)
     try:
         yield world
     finally:

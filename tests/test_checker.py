@@ -35,10 +35,12 @@ from tests.checker.history import (
     Said,
     SendStarted,
     Told,
+    TooOften,
     Unknown,
     UnreadRead,
 )
 from tests.checker.judge import judge
+from tests.checker.picture import Limits
 
 CHAT, ANN, BOB, EVE = "chat", "ann", "bob", "eve"
 RENAMED = '{"name": "new"}'
@@ -94,6 +96,7 @@ def connecting(at: float, connection: int, profile: str, since: int | None = Non
         node="north",
         since=since,
         epoch=None if since is None else "first",
+        device=f"{profile}'s phone",
     )
 
 
@@ -112,6 +115,8 @@ def snapshot(at: float, ask: int, messages: Sequence[Said]) -> HistoryRead:
 def renamed(at: float, connection: int) -> Told:
     return Told(at=at, connection=connection, position=4, after=3, what=RENAMED)
 
+
+LIMITS = Limits(interval=1.0)
 
 KEPT = Kept(at=9.4, chat=CHAT, messages=ALL, changes={4: RENAMED})
 
@@ -141,9 +146,11 @@ GOOD: History = [
     sending(1.6, 6, said(50, EVE, "e1"), None),
     Refused(at=1.7, send=6, code="not_a_member"),
     told(1.7, 1, THREE),
-    told(1.7, 2, THREE),
+    sending(1.75, 10, THREE, 1),
+    sending(1.75, 11, THREE, None),
+    TooOften(at=1.8, connection=1),
+    Refused(at=1.8, send=11, code="too_frequent"),
     renamed(1.8, 1),
-    renamed(1.8, 2),
     MarkStarted(at=2.0, chat=CHAT, profile=ANN, up_to=2),
     ReadTold(at=2.1, connection=2, reader=ANN, from_seq=1, to_seq=2, count=1),
     asked(2.2, 3, ANN, 1),
@@ -154,10 +161,13 @@ GOOD: History = [
     Backlog(at=3.0, connection=2, frames=8, limit=8),
     sending(3.1, 7, FIVE, 1),
     connecting(3.2, 3, BOB, since=2),
+    asked(3.2, 14, BOB, 3),
     entered(3.3, 3, 3, 4),
     told(3.3, 3, THREE),
     renamed(3.3, 3),
-    Resumed(at=3.4, connection=3, position=4),
+    Resumed(at=3.4, connection=3, position=4, others_read_up_to=2),
+    MarkSeen(at=3.4, ask=14, seq=0),
+    UnreadRead(at=3.4, ask=14, count=2),
     sending(3.5, 8, FOUR, 3),
     sending(3.5, 9, SIX, 3),
     acked(3.6, 8, FOUR),
@@ -257,6 +267,9 @@ QUIET = Quiet(at=9.0)
 EVES_END = Ended(at=6.1, connection=5, code=4401)
 SIGNED_OUT = Cut(at=6.0, session="eve's", node="north")
 ANNS_ENTRY, BOBS_ENTRY = entered(0.1, 1, 0, 0), entered(3.3, 3, 3, 4)
+BOBS_RETURN = connecting(3.2, 3, BOB, since=2)
+RESUMED = Resumed(at=3.4, connection=3, position=4, others_read_up_to=2)
+TOO_OFTEN = TooOften(at=1.8, connection=1)
 RESET = Reset(at=4.1, connection=4, reason="ahead")
 ANN_READ = ReadTold(at=2.1, connection=2, reader=ANN, from_seq=1, to_seq=2, count=1)
 
@@ -334,7 +347,7 @@ FAULTS: dict[str, tuple[str, Plant]] = {
     ),
     "a change is another for one reader": (
         "D5",
-        instead_of(renamed(1.8, 2), evolve(renamed(1.8, 2), what="{}")),
+        instead_of(renamed(3.3, 3), evolve(renamed(3.3, 3), what="{}")),
     ),
     "one is left out": ("D6", without(told(3.7, 1, FIVE))),
     "one is told twice": ("D6", behind(told(3.7, 1, FIVE), told(3.7, 1, FIVE))),
@@ -355,7 +368,7 @@ FAULTS: dict[str, tuple[str, Plant]] = {
     ),
     "one socket's are stored in another order": (
         "D8",
-        swapped(sending(1.0, 1, ONE, 1), sending(1.0, 2, THREE, 1)),
+        swapped(sending(3.5, 8, FOUR, 3), sending(3.5, 9, SIX, 3)),
     ),
     "a question overtakes a send": (
         "D8",
@@ -395,6 +408,7 @@ FAULTS: dict[str, tuple[str, Plant]] = {
         "D11",
         later(told(6.7, 5, LATER), EVES_END, before=EVES_END),
     ),
+    "a member is put out": ("D11", instead_of(EVES_END, evolve(EVES_END, code=4403))),
     "the signed out stays": ("D11", without(EVES_END)),
     "the signed out sends": (
         "D11",
@@ -441,13 +455,69 @@ FAULTS: dict[str, tuple[str, Plant]] = {
             without(renamed(3.3, 3)), instead_of(told(3.6, 3, FOUR), renamed(3.5, 3), told(3.6, 3, FOUR))
         ),
     ),
-    "a replay leaves one out": ("D6", without(told(3.3, 3, THREE))),
+    "a replay begins too late": ("D13", without(told(3.3, 3, THREE))),
+    "a replay begins too early": ("D13", behind(BOBS_ENTRY, told(3.3, 3, TWO))),
+    "a replay tells one twice": ("D13", behind(told(3.3, 3, THREE), told(3.3, 3, THREE))),
+    "a replay leaves one out": ("D13", without(renamed(3.3, 3))),
+    "what is new comes before it has resumed": ("D13", swapped(RESUMED, told(3.6, 3, FOUR))),
+    "it resumes, and is not told that it has": ("D13", without(RESUMED)),
+    "it resumes elsewhere": ("D13", instead_of(RESUMED, evolve(RESUMED, position=5))),
+    "it resumes twice": ("D13", behind(RESUMED, RESUMED)),
+    "it resumes from what is not there yet": (
+        "D13",
+        together(
+            instead_of(RESET, Resumed(at=4.1, connection=4, position=7, others_read_up_to=2)),
+            without(snapshot(4.1, 4, ALL)),
+        ),
+    ),
+    "it resumes another history": ("D13", instead_of(BOBS_RETURN, evolve(BOBS_RETURN, epoch="second"))),
+    "it resumes from nonsense": ("D13", instead_of(BOBS_RETURN, evolve(BOBS_RETURN, is_garbled=True))),
+    "it must begin anew and need not": (
+        "D13",
+        together(
+            without(told(3.3, 3, THREE)),
+            without(renamed(3.3, 3)),
+            instead_of(
+                RESUMED, Reset(at=3.4, connection=3, reason="too_far"), snapshot(3.4, 14, (ONE, TWO, THREE))
+            ),
+        ),
+    ),
+    "it hears what it missed, and must begin anew": ("D13", behind(RESUMED, evolve(RESET, connection=3))),
+    "a reset has no snapshot": ("D13", without(snapshot(4.1, 4, ALL))),
+    "a device missed something else than it is told": (
+        "D13",
+        instead_of(renamed(3.3, 3), evolve(renamed(3.3, 3), what=FOUR)),
+    ),
+    "a device was told something else before it came back": (
+        "D13",
+        instead_of(told(1.3, 2, TWO), evolve(told(1.3, 2, TWO), what=ONE)),
+    ),
+    "what one read is wrong where it resumes": (
+        "D9",
+        instead_of(MarkSeen(at=3.4, ask=14, seq=0), MarkSeen(at=3.4, ask=14, seq=1)),
+    ),
+    "what others read is wrong where it resumes": (
+        "D9",
+        instead_of(RESUMED, evolve(RESUMED, others_read_up_to=1)),
+    ),
+    "unread is wrong where it resumes": (
+        "D10",
+        instead_of(UnreadRead(at=3.4, ask=14, count=2), UnreadRead(at=3.4, ask=14, count=0)),
+    ),
+    "a reply to where it resumes never comes": (
+        "D12",
+        together(without(MarkSeen(at=3.4, ask=14, seq=0)), without(UnreadRead(at=3.4, ask=14, count=2))),
+    ),
     "a reset without a reason": ("D13", instead_of(RESET, evolve(RESET, reason="too_far"))),
     "a snapshot instead of a replay": ("D13", without(RESET)),
     "a snapshot that ends elsewhere": ("D14", instead_of(entered(5.2, 5, 6, 7), entered(5.2, 5, 5, 7))),
     "a position that belongs to another moment": (
         "D14",
         instead_of(entered(4.1, 4, 6, 7), entered(4.1, 4, 6, 6)),
+    ),
+    "something is told before the snapshot": (
+        "D14",
+        together(without(told(1.1, 1, ONE)), behind(ANNS_ENTRY, told(0.1, 1, ONE))),
     ),
     "live begins too late": ("D6", together(without(told(1.1, 2, ONE)))),
     "told after the end": ("D15", behind(EVES_END, told(6.2, 5, LATER))),
@@ -462,18 +532,52 @@ FAULTS: dict[str, tuple[str, Plant]] = {
         "D16",
         entirely(FIVE, evolve(FIVE, sent_at="2026-11-23T03:32:01.5")),
     ),
+    "the same is said twice": (
+        "too often",
+        keeps(*ALL, evolve(THREE, id="again", seq=7, position=8, sent_at="2026-11-23T03:32:03.9")),
+    ),
+    "what has a nonce is refused as said just before": (
+        "too often",
+        instead_of(
+            Refused(at=1.6, send=5, code="nonce_reused", first=("m2", 2)),
+            Refused(at=1.6, send=5, code="too_frequent"),
+        ),
+    ),
+    "what was said long ago is refused": (
+        "too often",
+        behind(RESET, sending(4.1, 20, THREE, None), Refused(at=4.1, send=20, code="too_frequent")),
+    ),
+    "what somebody else said is refused": (
+        "too often",
+        behind(
+            TOO_OFTEN,
+            sending(1.8, 20, evolve(THREE, author=BOB), None),
+            sending(1.8, 21, evolve(THREE, author=BOB), None),
+            Refused(at=1.8, send=20, code="too_frequent"),
+        ),
+    ),
+    "what nobody said before is refused": (
+        "too often",
+        behind(
+            sending(1.0, 2, THREE, 1),
+            sending(1.0, 20, SIX, None),
+            Refused(at=1.0, send=20, code="too_frequent"),
+        ),
+    ),
+    "more is refused than was said again": ("too often", behind(TOO_OFTEN, TOO_OFTEN)),
+    "refused is what was stored": ("too often", without(sending(1.75, 10, THREE, 1))),
     "an error in the log": ("failure", instead_of(QUIET, Failure(at=8.0, what="logged"), QUIET)),
 }
 
 
 def test_finds_nothing_in_a_good_history() -> None:
-    assert judge(GOOD) == []
+    assert judge(GOOD, LIMITS) == []
 
 
 def test_finds_nothing_in_a_good_history_with_one_more_message() -> None:
     history = list(GOOD)
     later()(history)
-    assert judge(history) == []
+    assert judge(history, LIMITS) == []
 
 
 @pytest.mark.parametrize("name", FAULTS)
@@ -482,11 +586,42 @@ def test_finds(name: str) -> None:
     history = list(GOOD)
     plant(history)
     assert history != GOOD
-    assert rule in {violation.rule for violation in judge(history)}
+    assert rule in {violation.rule for violation in judge(history, LIMITS)}
 
 
 def test_every_rule_has_a_fault() -> None:
     assert {rule for rule, _ in FAULTS.values()} >= {f"D{number}" for number in range(1, 17)}
+
+
+def test_as_much_is_told_again_as_was_agreed() -> None:
+    """And no more."""
+    assert judge(GOOD, evolve(LIMITS, replayed=2)) == []
+    assert {violation.rule for violation in judge(GOOD, evolve(LIMITS, replayed=1))} == {"D13"}
+
+
+def test_the_same_may_be_said_again_when_the_interval_is_over() -> None:
+    again = evolve(THREE, id="again", seq=7, position=8, sent_at="2026-11-23T03:32:07")
+    history = list(GOOD)
+    together(
+        instead_of(QUIET, sending(8.0, 20, again, None), acked(8.1, 20, again), QUIET), keeps(*ALL, again)
+    )(history)
+    at_rest = {"D12"}  # nobody was told of it
+    assert {violation.rule for violation in judge(history, LIMITS)} == at_rest
+    assert {violation.rule for violation in judge(history, evolve(LIMITS, interval=5.0))} == {
+        *at_rest,
+        "too often",
+    }
+
+
+def test_without_an_interval_nothing_is_said_too_often() -> None:
+    assert {violation.rule for violation in judge(GOOD, evolve(LIMITS, interval=0.0))} == {"too often"}
+
+
+def test_clocks_that_differ_allow_more_refusals() -> None:
+    plant = FAULTS["what was said long ago is refused"][1]
+    history = list(GOOD)
+    plant(history)
+    assert judge(history, evolve(LIMITS, clocks=2.0)) == []
 
 
 def test_another_node_has_a_second_to_hear_of_it() -> None:
@@ -494,15 +629,15 @@ def test_another_node_has_a_second_to_hear_of_it() -> None:
     elsewhere = evolve(SIGNED_OUT, node="south")
     history = list(GOOD)
     together(instead_of(SIGNED_OUT, elsewhere), later(told(6.7, 5, LATER), before=EVES_END))(history)
-    assert judge(history, grace=1.0) == []
-    assert {violation.rule for violation in judge(history, grace=0.2)} == {"D11"}
+    assert judge(history, LIMITS) == []
+    assert {violation.rule for violation in judge(history, evolve(LIMITS, grace=0.2))} == {"D11"}
 
 
 def test_a_deletion_holds_at_once_on_every_node() -> None:
     deletion = Cut(at=6.0, chat=CHAT, node="south")
     history = list(GOOD)
     together(instead_of(SIGNED_OUT, SIGNED_OUT, deletion), later())(history)
-    assert "D11" in {violation.rule for violation in judge(history, grace=60.0)}
+    assert "D11" in {violation.rule for violation in judge(history, evolve(LIMITS, grace=60.0))}
 
 
 def test_who_comes_back_may_hear_again() -> None:
@@ -512,5 +647,8 @@ def test_who_comes_back_may_hear_again() -> None:
     )
     at = GOOD.index(sending(1.0, 1, ONE, 1))
     history = [*GOOD[:at], removal, return_, *GOOD[at:]]
-    assert judge(history) == []
-    assert "D11" in {violation.rule for violation in judge([*GOOD[:at], removal, *GOOD[at:]])}
+    assert judge(history, LIMITS) == []
+    assert "D11" in {violation.rule for violation in judge([*GOOD[:at], removal, *GOOD[at:]], LIMITS)}
+    knock = GOOD.index(connecting(0.2, 2, BOB))
+    early = [*GOOD[:knock], evolve(removal, at=0.15), *GOOD[knock : knock + 2], return_, *GOOD[knock + 2 :]]
+    assert judge(early, LIMITS) == [], "whoever knocks too early may be let in late"

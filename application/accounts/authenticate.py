@@ -3,10 +3,8 @@ from attrs import field, frozen
 from application.actor import Actor
 from application.errors import NotAuthenticated
 from application.ports.clock import Clock
-from application.ports.storage import Begin
 from application.ports.tokens import Tokens
-from application.views import ProfileView
-from domain.profile import ProfileNotFound
+from application.ports.views import Views
 
 
 @frozen(kw_only=True)
@@ -18,7 +16,7 @@ class Authenticate:
 class AuthenticateHandler:
     """Who this access token speaks for. The session is looked up each time, so that its end is the end of its tokens."""
 
-    begin: Begin
+    views: Views
     clock: Clock
     tokens: Tokens
 
@@ -28,16 +26,12 @@ class AuthenticateHandler:
             NotAuthenticated: The token is none of ours, expired, no longer its session's, or the session is over.
         """
         token = self.tokens.read_access(command.token, at=self.clock.now())
-        async with self.begin() as work:
-            session = await work.sessions.find_live(token.account_id, token.session_id)
-            if session is None or session.access_id != token.token_id:
-                raise NotAuthenticated("token_invalid")
-            profile = await work.profiles.find(session.profile_id)
-        if profile is None:
-            raise ProfileNotFound
+        session = await self.views.live_session(token.account_id, token.session_id)
+        if session is None or session.access_id != token.token_id:
+            raise NotAuthenticated("token_invalid")
         return Actor(
             account_id=token.account_id,
             session_id=token.session_id,
             email=session.email,
-            profile=ProfileView.of(profile),
+            profile=session.profile,
         )

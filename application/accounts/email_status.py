@@ -9,7 +9,8 @@ from domain.session import Origin
 
 @frozen(kw_only=True)
 class EmailStatus:
-    email: Email
+    email: Email | None = None
+    """None: whoever asks named none, and there is none."""
     origin: Origin = field(factory=Origin)
 
 
@@ -28,6 +29,8 @@ class EmailStatusHandler:
             TooManyRequests: The same address asks too often.
         """
         self.limiter.use(self.allowance, command.origin.address or "", at=self.clock.now())
+        if command.email is None:
+            return False
         async with self.begin() as work:
             account = await work.accounts.find_by_email(command.email)
         return account is not None and account.is_confirmed

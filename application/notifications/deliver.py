@@ -24,7 +24,7 @@ class DeliverDueLettersHandler:
     mailer: Mailer
     tokens: Tokens
     lease: timedelta = timedelta(minutes=5)
-    """Longer than sending ``at_once`` letters can take."""
+    """Longer than sending one letter can take. Those that it is too short for are left to whoever claims them next."""
     at_once: int = 10
 
     async def __call__(self) -> bool:
@@ -36,7 +36,8 @@ class DeliverDueLettersHandler:
             for letter in due:
                 await work.letters.save(letter)
         for letter in claimed:
-            await self._deliver(letter)
+            if letter.is_held(self.clock.now()):
+                await self._deliver(letter)
         return len(due) == self.at_once
 
     async def _deliver(self, claimed: Letter) -> None:

@@ -4,8 +4,6 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from attrs import frozen
-
 from application.views import ProfileView
 from domain.account import Account, Confirmation, Email
 from domain.ids import AccountId, ConfirmationId, LetterId, ProfileId, SessionId
@@ -70,22 +68,9 @@ class Confirmations(Protocol):
     async def remove_expired(self, at: datetime) -> None: ...
 
 
-@frozen(kw_only=True)
-class LiveSession:
-    """What there is to know about a session that has not ended, to let somebody in."""
-
-    profile_id: ProfileId
-    email: str
-    access_id: str
-
-
 class Sessions(Protocol):
     async def add(self, session: Session) -> None:
         """There is at most one live session to an account and fingerprint: end the former one first."""
-        ...
-
-    async def find_live(self, account_id: AccountId, session_id: SessionId) -> LiveSession | None:
-        """In one indexed read, for it precedes every request."""
         ...
 
     async def lock(self, account_id: AccountId, session_id: SessionId) -> Session:

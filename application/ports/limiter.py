@@ -15,6 +15,17 @@ class Allowance:
     name: str
     most: int
     within: timedelta
+    is_shared: bool = False
+    """Others use it up as well: nobody is told what is left of it, or they would learn what others do."""
+
+
+@frozen
+class Left:
+    """Of ``allowance``: so many ``uses`` at once, and one more after ``wait`` seconds; 0.0 where all are left."""
+
+    allowance: Allowance
+    uses: int
+    wait: float
 
 
 class TooManyRequests(Limited):
@@ -29,9 +40,13 @@ class TooManyRequests(Limited):
 
 
 class Limiter(Protocol):
-    """Counts by allowance and key: whose it is, in whatever terms. What it knows may be lost with the process."""
+    """
+    Counts by allowance and key: whose it is, in whatever terms. What it knows may be lost with the process.
 
-    def look(self, allowance: Allowance, key: str, *, at: datetime) -> None:
+    Answers with what is left then; None where there is no limit.
+    """
+
+    def look(self, allowance: Allowance, key: str, *, at: datetime) -> Left | None:
         """
         Ask without using anything up.
 
@@ -40,7 +55,7 @@ class Limiter(Protocol):
         """
         ...
 
-    def use(self, allowance: Allowance, key: str, *, at: datetime) -> None:
+    def use(self, allowance: Allowance, key: str, *, at: datetime) -> Left | None:
         """
         Raises:
             TooManyRequests: Nothing is left just now, and nothing is used up.

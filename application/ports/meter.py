@@ -1,4 +1,7 @@
-from typing import Protocol
+from typing import Literal, Protocol
+
+Kind = Literal["messages", "marks"]
+"""Of what is carried out in batches."""
 
 
 class Meter(Protocol):
@@ -8,11 +11,11 @@ class Meter(Protocol):
         """A request. ``route`` is the pattern that it matched, not its path: there are few of them."""
         ...
 
-    def carried_out(self, commands: int, seconds: float) -> None:
+    def carried_out(self, kind: Kind, commands: int, seconds: float) -> None:
         """A batch: everything from its beginning to after the commit."""
         ...
 
-    def committed(self, seconds: float) -> None:
+    def committed(self, kind: Kind, seconds: float) -> None:
         """What of it the commit took."""
         ...
 
@@ -52,9 +55,9 @@ class Unmetered:
 
     def answered(self, method: str, route: str, status: int, seconds: float) -> None: ...
 
-    def carried_out(self, commands: int, seconds: float) -> None: ...
+    def carried_out(self, kind: Kind, commands: int, seconds: float) -> None: ...
 
-    def committed(self, seconds: float) -> None: ...
+    def committed(self, kind: Kind, seconds: float) -> None: ...
 
     def told(self, seconds: float) -> None: ...
 

@@ -6,9 +6,17 @@ from typing import Protocol, assert_never
 from attrs import frozen
 
 from application.ports.updates import ChatUpdate
-from application.views import ChatDetails, ChatView, HistoryPage, MemberView, ReaderView, Snapshot
+from application.views import (
+    ChatDetails,
+    ChatView,
+    HistoryPage,
+    LiveSession,
+    MemberView,
+    ReaderView,
+    Snapshot,
+)
 from domain.errors import NotFound
-from domain.ids import ChatId, MessageId, Position, ProfileId, Seq
+from domain.ids import AccountId, ChatId, MessageId, Position, ProfileId, Seq, SessionId
 
 
 class MessageNotFound(NotFound):
@@ -48,6 +56,10 @@ Where = Newest | PageNumber | Before | After | Around
 
 
 class Views(Protocol):
+    async def live_session(self, account_id: AccountId, session_id: SessionId) -> LiveSession | None:
+        """None: there is none, or it has ended. One indexed read, for it precedes every request."""
+        ...
+
     async def list_chats(self, reader: ProfileId) -> Sequence[ChatView]:
         """All chats of a profile, newest activity first, in a constant number of reads."""
         ...

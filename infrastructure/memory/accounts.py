@@ -6,7 +6,6 @@ from typing import Protocol
 
 from attrs import define, field
 
-from application.ports.accounts import LiveSession
 from application.views import ProfileView
 from domain.account import Account, AccountNotFound, Confirmation, Email, EmailTaken
 from domain.ids import AccountId, ConfirmationId, LetterId, ProfileId, SessionId
@@ -164,16 +163,6 @@ class MemorySessions:
             raise AssertionError("a second live session of one device")
         tables.live_sessions[device] = session.id
         tables.sessions[session.account_id, session.id] = session
-
-    async def find_live(self, account_id: AccountId, session_id: SessionId) -> LiveSession | None:
-        tables = self.work.accounts_state
-        session = tables.sessions.get((account_id, session_id))
-        account = tables.accounts.get(account_id)
-        if session is None or account is None or session.ended_at is not None:
-            return None
-        return LiveSession(
-            profile_id=session.profile_id, email=account.email.text, access_id=session.pair.access_id
-        )
 
     async def lock(self, account_id: AccountId, session_id: SessionId) -> Session:
         await self.work.hold(("session", account_id, session_id))

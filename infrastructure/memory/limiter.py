@@ -3,7 +3,7 @@ from typing import Final
 
 from attrs import define, field
 
-from application.ports.limiter import Allowance, TooManyRequests
+from application.ports.limiter import Allowance, Left, TooManyRequests
 
 MOST_KEYS: Final = 100_000
 """Of all allowances together. Beyond it those whose turn comes soonest are forgotten: they are nearly free anyway."""
@@ -19,25 +19,39 @@ class MemoryLimiter:
     most_keys: int = MOST_KEYS
     _weighs_until: dict[tuple[str, str], datetime] = field(factory=dict, init=False)
 
-    def look(self, allowance: Allowance, key: str, *, at: datetime) -> None:
-        self._after_use(allowance, key, at)
-
-    def use(self, allowance: Allowance, key: str, *, at: datetime) -> None:
-        if (until := self._after_use(allowance, key, at)) is not None:
-            self._weighs_until[allowance.name, key] = until
-            if len(self._weighs_until) > self.most_keys:
-                self._forget(at)
-
-    def _after_use(self, allowance: Allowance, key: str, at: datetime) -> datetime | None:
+    def look(self, allowance: Allowance, key: str, *, at: datetime) -> Left | None:
         if not allowance.most:
             return None
-        share = allowance.within / allowance.most
-        until = max(self._weighs_until.get((allowance.name, key), at), at) + share
-        if (excess := until - at - allowance.within) > timedelta(0):
-            raise TooManyRequests(excess.total_seconds(), allowance)
-        return until
+        left = _left(allowance, self._weight(allowance, key, at))
+        if not left.uses:
+            raise TooManyRequests(left.wait, allowance)
+        return left
+
+    def use(self, allowance: Allowance, key: str, *, at: datetime) -> Left | None:
+        if self.look(allowance, key, at=at) is None:
+            return None
+        weight = self._weight(allowance, key, at) + _share(allowance)
+        self._weighs_until[allowance.name, key] = at + weight
+        if len(self._weighs_until) > self.most_keys:
+            self._forget(at)
+        return _left(allowance, weight)
+
+    def _weight(self, allowance: Allowance, key: str, at: datetime) -> timedelta:
+        return max(self._weighs_until.get((allowance.name, key), at) - at, timedelta(0))
 
     def _forget(self, at: datetime) -> None:
         heavy = [(until, key) for key, until in self._weighs_until.items() if until > at]
         heavy.sort()
         self._weighs_until = {key: until for until, key in heavy[-self.most_keys // 2 :]}
+
+
+def _share(allowance: Allowance) -> timedelta:
+    # rounded up, ``most`` of them would not fit
+    return max(allowance.within // allowance.most, timedelta.resolution)
+
+
+def _left(allowance: Allowance, weight: timedelta) -> Left:
+    share, room = _share(allowance), allowance.within - weight
+    uses = min(max(room // share, 0), allowance.most)
+    wait = timedelta(0) if uses == allowance.most else (uses + 1) * share - room
+    return Left(allowance, uses, wait.total_seconds())

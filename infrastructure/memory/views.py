@@ -13,6 +13,7 @@ from application.views import (
     ChatDetails,
     ChatView,
     HistoryPage,
+    LiveSession,
     MemberView,
     MessageView,
     ProfileView,
@@ -23,7 +24,7 @@ from application.views import (
 )
 from domain.chat import Chat, ChatNotFound, Kind, Member, NotAMember
 from domain.events import MemberAdded, MessageSent, MessagesRead
-from domain.ids import ChatId, MessageId, Position, ProfileId, Seq
+from domain.ids import AccountId, ChatId, MessageId, Position, ProfileId, Seq, SessionId
 from infrastructure.memory.chats import TOLD_IDS, first_read
 from infrastructure.memory.storage import MemoryStorage
 
@@ -34,6 +35,19 @@ EPOCH = "memory"
 @frozen
 class MemoryViews:
     storage: MemoryStorage
+
+    async def live_session(self, account_id: AccountId, session_id: SessionId) -> LiveSession | None:
+        tables = self.storage.accounts
+        session = tables.sessions.get((account_id, session_id))
+        account = tables.accounts.get(account_id)
+        if session is None or account is None or session.ended_at is not None:
+            return None
+        profile = tables.profiles.get(session.profile_id)
+        if profile is None:
+            return None
+        return LiveSession(
+            profile=ProfileView.of(profile), email=account.email.text, access_id=session.pair.access_id
+        )
 
     async def list_chats(self, reader: ProfileId) -> Sequence[ChatView]:
         state = self.storage.chats

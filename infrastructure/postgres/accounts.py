@@ -23,7 +23,6 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import insert as insert_or_not
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from application.ports.accounts import LiveSession
 from application.views import ProfileView
 from domain.account import Account, AccountNotFound, Confirmation, Email, EmailTaken
 from domain.ids import AccountId, ConfirmationId, LetterId, ProfileId, SessionId
@@ -43,15 +42,6 @@ from infrastructure.postgres.account_tables import (
 )
 
 # Built once: the two that precede every request.
-LIVE_SESSION: Final = (
-    select(session.c.profile_id, session.c.access_id, account.c.email)
-    .join(account, account.c.account_id == session.c.account_id)
-    .where(
-        session.c.account_id == bindparam("account"),
-        session.c.session_id == bindparam("session"),
-        session.c.ended_at.is_(None),
-    )
-)
 PROFILE: Final = select(profile).where(profile.c.profile_id == bindparam("profile"))
 
 
@@ -154,13 +144,6 @@ class PostgresSessions:
 
     async def add(self, new: Session) -> None:
         await self.connection.execute(insert(session), rows.session_row(new))
-
-    async def find_live(self, account_id: AccountId, session_id: SessionId) -> LiveSession | None:
-        found = await self.connection.execute(LIVE_SESSION, {"account": account_id, "session": session_id})
-        row = found.one_or_none()
-        if row is None:
-            return None
-        return LiveSession(profile_id=ProfileId(row.profile_id), email=row.email, access_id=row.access_id)
 
     async def lock(self, account_id: AccountId, session_id: SessionId) -> Session:
         found = await self.connection.execute(

@@ -10,6 +10,7 @@ from domain.catalogue import Catalogue, CatalogueNotFound, Entry
 from infrastructure.postgres.catalogue_tables import catalogue, catalogue_entry
 from infrastructure.postgres.errors import in_our_terms
 from infrastructure.postgres.given import given_rows
+from infrastructure.postgres.session import PICTURE
 from infrastructure.postgres.storage import connected
 
 
@@ -28,7 +29,7 @@ class PostgresCatalogues:
             return [Entry(key=name, value=title, english=english) for name, title, english in found]
 
     async def get(self, name: str) -> Catalogue:
-        async with connected(self.engine, self.deadline, isolation_level="REPEATABLE READ") as connection:
+        async with connected(self.engine, self.deadline, PICTURE) as connection:
             found = await connection.execute(
                 select(catalogue.c.title, catalogue.c.english_title).where(catalogue.c.name == name)
             )

@@ -20,7 +20,8 @@ from sqlalchemy.types import Uuid
 
 from application.ports.checkup import Examined, Finding
 from infrastructure.postgres.errors import in_our_terms
-from infrastructure.postgres.storage import PICTURE, connected
+from infrastructure.postgres.session import PICTURE
+from infrastructure.postgres.storage import connected
 from infrastructure.stored_events import MESSAGE_SENT
 
 SLICE: Final = 200
@@ -337,7 +338,7 @@ class Checkup:
         return [*((finding, False) for finding in gone), *((finding, True) for finding in left)]
 
     async def _violations(self, keys: Sequence[UUID], rules: Sequence[Rule]) -> list[tuple[UUID, Finding]]:
-        async with connected(self.engine, self.deadline, **PICTURE) as connection:
+        async with connected(self.engine, self.deadline, PICTURE) as connection:
             return [one for rule in rules for one in await rule.violations(connection, keys)]
 
     async def _set_right(self, key: UUID, repair: Sequence[str]) -> None:

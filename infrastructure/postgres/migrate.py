@@ -49,7 +49,7 @@ async def migrate(engine: AsyncEngine, revision: str = "head") -> None:
         Unavailable: Storage did not answer.
     """
     with in_our_terms():
-        async with engine.begin() as connection:
+        async with engine.execution_options(isolation_level="READ COMMITTED").begin() as connection:
             await connection.execute(text("SET LOCAL statement_timeout = 0"))
             await connection.execute(text("SET LOCAL lock_timeout = 0"))
             await connection.execute(text(f"SELECT pg_advisory_xact_lock({LOCK})"))

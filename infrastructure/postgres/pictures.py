@@ -19,11 +19,10 @@ from sqlalchemy.dialects.postgresql import psycopg as dialects
 from application.errors import Unavailable
 from infrastructure.postgres.errors import in_our_terms
 from infrastructure.postgres.schema import Row
-from infrastructure.postgres.session import cut, dial, limits, within
+from infrastructure.postgres.session import PICTURE, cut, dial, limits, within
 
 Reader = psycopg.AsyncConnection[DictRow]
-
-BEGIN: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+Cursor = psycopg.AsyncCursor[DictRow]
 
 END: Final = "END"
 """Not ROLLBACK: at that the driver forgets all that was prepared, and each read would be planned anew."""
@@ -94,6 +93,27 @@ class Pictures:
         Raises:
             Unavailable: Storage did not answer, or everybody is asking.
         """
+        async with self._reading(PICTURE) as (reader, _):
+            try:
+                yield Picture(reader)
+            finally:
+                await reader.execute(END)
+
+    async def row(self, statement: Prepared, **parameters: Any) -> Row | None:
+        """
+        What one statement finds. It needs no transaction: it is of one moment by itself.
+
+        Raises:
+            Unavailable: Storage did not answer, or everybody is asking.
+        """
+        async with self._reading(statement.text, {**statement.constants, **parameters}) as (_, found):
+            return await found.fetchone()
+
+    @asynccontextmanager
+    async def _reading(
+        self, first: LiteralString, given: Mapping[str, Any] | None = None
+    ) -> AsyncIterator[tuple[Reader, Cursor]]:
+        """A connection of one's own, and what was asked ``first`` on it."""
         try:
             async with asyncio.timeout(self._wait):
                 await self._room.acquire()
@@ -101,13 +121,10 @@ class Pictures:
             raise Unavailable("everybody is reading") from None
         try:
             with in_our_terms():
-                reader = await self._begun()
+                reader, found = await self._asked(first, given)
             try:
                 with in_our_terms(), within(self._deadline, reader):
-                    try:
-                        yield Picture(reader)
-                    finally:
-                        await reader.execute(END)
+                    yield reader, found
             except BaseException:
                 if reader.closed or reader.info.transaction_status is not psycopg.pq.TransactionStatus.IDLE:
                     cut(reader)
@@ -123,24 +140,26 @@ class Pictures:
         while self._idle:
             await self._idle.pop().close()
 
-    async def _begun(self) -> Reader:
+    async def _asked(self, first: LiteralString, given: Mapping[str, Any] | None) -> tuple[Reader, Cursor]:
         """On a connection that was idle; on a new one if the server has gone away since, which ended all the others too."""
         if self._idle:
             try:
-                return await _begun(self._idle.pop(), 1.0)
+                reader = self._idle.pop()
+                return reader, await _asked(reader, 1.0, first, given)
             except psycopg.OperationalError:
                 await self.close()
         bounds = limits(deadline=self._deadline)
         fresh = await dial(self._conninfo, bounds, PLANS, deadline=self._deadline, rows=dict_row)
-        return await _begun(fresh, self._deadline)
+        return fresh, await _asked(fresh, self._deadline, first, given)
 
 
-async def _begun(reader: Reader, seconds: float) -> Reader:
+async def _asked(
+    reader: Reader, seconds: float, first: LiteralString, given: Mapping[str, Any] | None
+) -> Cursor:
     try:
         with within(seconds, reader):
-            await reader.execute(BEGIN)
+            return await reader.execute(first, given, prepare=given is not None, binary=given is not None)
     except BaseException:
         cut(reader)
         await reader.close()
         raise
-    return reader

@@ -14,6 +14,9 @@ from infrastructure.postgres import arrays
 
 Row = TypeVar("Row")
 
+PICTURE: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+"""Everything that is read is of one moment."""
+
 DURABLE: Final = (
     "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
 )

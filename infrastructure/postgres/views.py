@@ -33,6 +33,7 @@ from application.views import (
     ChatDetails,
     ChatView,
     HistoryPage,
+    LiveSession,
     MemberView,
     MessageView,
     ProfileView,
@@ -43,9 +44,10 @@ from application.views import (
 )
 from domain.chat import ChatNotFound, Kind, NotAMember
 from domain.events import MemberAdded
-from domain.ids import ChatId, MessageId, Position, ProfileId, Seq
+from domain.ids import AccountId, ChatId, MessageId, Position, ProfileId, Seq, SessionId
 from domain.role import Role
-from infrastructure.postgres.account_tables import profile
+from infrastructure.postgres.account_rows import profile_from
+from infrastructure.postgres.account_tables import account, profile, session
 from infrastructure.postgres.arrays import Uuids
 from infrastructure.postgres.pictures import Picture, Pictures, Prepared, prepared
 from infrastructure.postgres.rows import message_from
@@ -301,6 +303,17 @@ READERS: Final = prepared(
 )
 """Of the one message from START up to before STOP."""
 
+LIVE_SESSION: Final = prepared(
+    select(profile, session.c.access_id, account.c.email)
+    .join(account, account.c.account_id == session.c.account_id)
+    .join(profile, profile.c.profile_id == session.c.profile_id)
+    .where(
+        session.c.account_id == bindparam("account", type_=Uuid),
+        session.c.session_id == bindparam("session", type_=Uuid),
+        session.c.ended_at.is_(None),
+    )
+)
+
 PEOPLE: Final = prepared(
     select(
         profile.c.profile_id.label("id"),
@@ -318,6 +331,14 @@ PROBE: Final = prepared(select(literal_column("1").label("one")))
 @frozen
 class PostgresViews:
     pictures: Pictures
+
+    async def live_session(self, account_id: AccountId, session_id: SessionId) -> LiveSession | None:
+        row = await self.pictures.row(LIVE_SESSION, account=account_id, session=session_id)
+        if row is None:
+            return None
+        return LiveSession(
+            profile=ProfileView.of(profile_from(row)), email=row["email"], access_id=row["access_id"]
+        )
 
     async def list_chats(self, reader: ProfileId) -> Sequence[ChatView]:
         async with self.pictures.open() as picture:

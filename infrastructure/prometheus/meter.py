@@ -7,12 +7,14 @@ frame is a plain number that is looked at when somebody asks; a client library's
 
 import time
 from collections.abc import Callable, Iterator
-from typing import Final
+from typing import Final, get_args
 
 from attrs import Factory, define, field
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
+
+from application.ports.meter import Kind
 
 MEDIA_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -82,17 +84,25 @@ class PrometheusMeter:
             registry=registry,
         )
         self._batch_size = Histogram(
-            "messenger_batch_commands", "Commands in a batch.", buckets=SIZES, registry=registry
+            "messenger_batch_commands", "Commands in a batch.", ("kind",), buckets=SIZES, registry=registry
         )
         self._batch_seconds = Histogram(
             "messenger_batch_seconds",
             "From a batch's beginning to after its commit.",
+            ("kind",),
             buckets=QUICK,
             registry=registry,
         )
         self._commit_seconds = Histogram(
-            "messenger_commit_seconds", "What of a batch its commit took.", buckets=QUICK, registry=registry
+            "messenger_commit_seconds",
+            "What of a batch its commit took.",
+            ("kind",),
+            buckets=QUICK,
+            registry=registry,
         )
+        for kind in get_args(Kind):  # there from the start: a rate over the first one needs a zero before it
+            for figure in (self._batch_size, self._batch_seconds, self._commit_seconds):
+                figure.labels(kind)
         self._told_seconds = Histogram(
             "messenger_commit_to_socket_seconds",
             "From a commit until every listener of this node had it in its socket or outbox.",
@@ -114,12 +124,12 @@ class PrometheusMeter:
         self._requests.labels(known, route, str(status)).inc()
         self._request_seconds.labels(known, route).observe(seconds)
 
-    def carried_out(self, commands: int, seconds: float) -> None:
-        self._batch_size.observe(commands)
-        self._batch_seconds.observe(seconds)
+    def carried_out(self, kind: Kind, commands: int, seconds: float) -> None:
+        self._batch_size.labels(kind).observe(commands)
+        self._batch_seconds.labels(kind).observe(seconds)
 
-    def committed(self, seconds: float) -> None:
-        self._commit_seconds.observe(seconds)
+    def committed(self, kind: Kind, seconds: float) -> None:
+        self._commit_seconds.labels(kind).observe(seconds)
 
     def told(self, seconds: float) -> None:
         self._told_seconds.observe(seconds)

@@ -5,7 +5,7 @@ from starlette.responses import Response
 from application.accounts.refresh import Refresh
 from application.accounts.sign_out import SignOut
 from application.accounts.signed_in import SignedIn
-from application.errors import NotAuthenticated, OutcomeUnknown
+from application.errors import NotAuthenticated, Overloaded
 from application.messenger import Messenger
 from application.ports.limiter import TooManyRequests
 from domain.account import AlreadyConfirmed, EmailTaken, PasswordWrong
@@ -50,7 +50,7 @@ class Accounts:
         tag=ACCOUNTS,
         answer=answers.Account,
         body=codec.SIGN_UP,
-        refuses=(EmailTaken, TooManyRequests),
+        refuses=(EmailTaken, TooManyRequests, Overloaded),
         is_public=True,
     )
     async def sign_up(self, request: Request) -> Response:
@@ -64,7 +64,7 @@ class Accounts:
         description="The refresh token is a cookie.",
         answer=answers.Tokens,
         body=codec.SIGN_IN,
-        refuses=(NotAuthenticated, TooManyRequests),
+        refuses=(NotAuthenticated, TooManyRequests, Overloaded),
         is_public=True,
     )
     async def sign_in(self, request: Request) -> Response:
@@ -111,10 +111,7 @@ class Accounts:
         is_public=True,
     )
     async def email_status(self, request: Request) -> Response:
-        asked = query(request)
-        if "email" not in asked:
-            return success({"exists": False})
-        command = codec.EMAIL_STATUS.decode(asked, within="query", known=_known(request))
+        command = codec.EMAIL_STATUS.decode(query(request), within="query", known=_known(request))
         return success({"exists": await self.messenger.email_status(command)})
 
     @described(
@@ -178,7 +175,7 @@ class Accounts:
         summary="Choose another password; every other session ends",
         tag=ACCOUNTS,
         body=codec.SET_PASSWORD,
-        refuses=(OutcomeUnknown,),
+        refuses=(Overloaded,),
     )
     async def set_password(self, request: Request) -> Response:
         actor = await actor_of(request, self.messenger)
@@ -191,7 +188,7 @@ class Accounts:
         summary="Close my account: messages stay, under nobody's name",
         tag=ACCOUNTS,
         body=codec.CLOSE_ACCOUNT,
-        refuses=(PasswordWrong, TooManyRequests, OutcomeUnknown),
+        refuses=(PasswordWrong, TooManyRequests, Overloaded),
     )
     async def close_account(self, request: Request) -> Response:
         actor = await actor_of(request, self.messenger)

@@ -6,7 +6,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from application.chats.create import CreateChat, KeyReused
-from application.errors import OutcomeUnknown
 from application.messenger import Messenger
 from application.ports.views import After, Around, Before, Newest, PageNumber, Where
 from application.views import HistoryPage
@@ -70,7 +69,7 @@ class Chats:
         tag=CHATS,
         answer=answers.Chat,
         body=codec.CREATE_CHAT,
-        refuses=(MembersNotFound, KeyReused, ChatNotFound, OutcomeUnknown),
+        refuses=(MembersNotFound, KeyReused, ChatNotFound),
     )
     async def create(self, request: Request) -> Response:
         actor = await actor_of(request, self.messenger)
@@ -83,7 +82,7 @@ class Chats:
         tag=CHATS,
         answer=answers.Chat,
         body=codec.OPEN_DIRECT,
-        refuses=(NotToOneself, MembersNotFound, ChatNotFound, OutcomeUnknown),
+        refuses=(NotToOneself, MembersNotFound, ChatNotFound),
     )
     async def open_direct(self, request: Request) -> Response:
         actor = await actor_of(request, self.messenger)
@@ -108,7 +107,7 @@ class Chats:
         tag=CHATS,
         answer=answers.Chat,
         body=codec.CHANGE_CHAT,
-        refuses=(NotAllowed, ChatNotFound, OnlyInGroups, MembersNotFound, OutcomeUnknown),
+        refuses=(NotAllowed, ChatNotFound, OnlyInGroups, MembersNotFound),
     )
     async def change(self, request: Request) -> Response:
         actor = await actor_of(request, self.messenger)
@@ -119,7 +118,7 @@ class Chats:
         summary="Delete a chat with all that was said in it",
         tag=CHATS,
         query=codec.DELETE_CHAT,
-        refuses=(NotAllowed, ChatNotFound, OnlyInGroups, OutcomeUnknown),
+        refuses=(NotAllowed, ChatNotFound, OnlyInGroups),
     )
     async def delete(self, request: Request) -> Response:
         actor = await actor_of(request, self.messenger)

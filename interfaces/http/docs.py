@@ -39,6 +39,11 @@ SwaggerUIBundle({
   tryItOutEnabled: true,
   validatorUrl: null,
 });
+
+const dark = matchMedia("(prefers-color-scheme: dark)");
+const follow = () => document.documentElement.classList.toggle("dark-mode", dark.matches);
+dark.addEventListener("change", follow);
+follow();
 """
 
 PAGE: Final = """<!doctype html>
@@ -46,6 +51,7 @@ PAGE: Final = """<!doctype html>
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
 <title>{title}</title>
 <link rel="icon" href="data:,">
 <link rel="stylesheet" href="{at}/swagger-ui.css">
@@ -54,6 +60,7 @@ PAGE: Final = """<!doctype html>
 </head>
 <body data-document="{document}">
 <div id="docs"></div>
+<noscript>To show the interface, this page needs JavaScript. Without it, there is <a href="{document}">{document}</a>.</noscript>
 </body>
 </html>
 """
@@ -88,8 +95,9 @@ class Docs:
         at = self.docs_path
         return [
             Endpoint("GET", "/", self.lead_there),
-            Endpoint("GET", OPENAPI_PATH, self.show_document),
-            Endpoint("GET", at, self.show),
+            # the two for which the original's framework answered HEAD
+            *(Endpoint(method, OPENAPI_PATH, self.show_document) for method in ("GET", "HEAD")),
+            *(Endpoint(method, at, self.show) for method in ("GET", "HEAD")),
             *(Endpoint("GET", f"{at}/{name}", self.show_asset) for name in (*SCRIPTS, "start.js")),
         ]
 

@@ -121,8 +121,7 @@ def _too_frequent(error: TooFrequent) -> Refusal:
 
 
 def _too_many(error: TooManyRequests) -> Refusal:
-    allowance = error.allowance
-    told = nothing_left(allowance.name, wait=error.wait, most=allowance.most, within=allowance.within)
+    told = nothing_left(error.allowance.name, wait=error.wait, allowance=error.allowance)
     return Refusal(429, "TOO_MANY_REQUESTS", f"Too many requests. Wait {max(1, ceil(error.wait))}s", told)
 
 

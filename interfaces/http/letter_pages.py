@@ -6,16 +6,32 @@ that somebody else made with its reader's address.
 """
 
 import re
+from collections.abc import Mapping
 from html import escape
 from pathlib import Path
+from typing import Final
 
 from attrs import frozen
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from domain.account import PasswordPattern
 from interfaces.http.options import HttpOptions
 from interfaces.http.pages import policy
 from interfaces.http.routes import Endpoint
+
+RULES: Final[Mapping[PasswordPattern, tuple[str, str]]] = {
+    PasswordPattern.LETTERS: (
+        "от 8 до 128 знаков, с русской буквой или с латинскими строчной и заглавной",
+        "8 to 128 characters, with a Cyrillic letter or both a small and a capital Latin one",
+    ),
+    PasswordPattern.LETTERS_AND_DIGIT: (
+        "от 8 до 128 знаков, с цифрой, и с русской буквой или с латинскими строчной и заглавной",
+        "8 to 128 characters, with a digit, and with a Cyrillic letter or both a small and a capital Latin one",
+    ),
+    PasswordPattern.LENGTH: ("от 8 до 128 знаков", "8 to 128 characters"),
+}
+"""What a password must have, in Russian and English, behind "it takes"."""
 
 
 @frozen
@@ -25,11 +41,11 @@ class LetterPage:
     _headers: dict[str, str]
 
     @classmethod
-    def of(cls, path: str, template: str, **urls: str) -> "LetterPage":
-        """``template`` is a file beside this one, with the names of ``urls`` in braces, one inline style and one script."""
+    def of(cls, path: str, template: str, **values: str) -> "LetterPage":
+        """``template`` is a file beside this one, with the names of ``values`` in braces, one inline style and one script."""
         content = Path(__file__).with_name(template).read_text(encoding="utf-8")
-        for name, url in urls.items():
-            content = content.replace(f"{{{name}}}", escape(url))
+        for name, value in values.items():
+            content = content.replace(f"{{{name}}}", escape(value))
         return cls(path, content, _headers(content))
 
     def routes(self) -> list[Endpoint]:
@@ -52,12 +68,15 @@ def confirmation_page(options: HttpOptions) -> LetterPage:
 def new_password_page(options: HttpOptions) -> LetterPage:
     """Its link works once, so the page keeps what it was redeemed for until a password was accepted."""
     accounts = f"{options.prefix}/accounts"
+    russian, english = RULES[options.password_pattern]
     return LetterPage.of(
         options.new_password_path,
         "new_password.html",
         redeem_url=f"{accounts}/token/redeem/",
         set_url=f"{accounts}/password/set/",
         sign_out_url=f"{accounts}/sign-out/",
+        rule_ru=russian,
+        rule_en=english,
     )
 
 

@@ -1,24 +1,81 @@
 """
 How limits are told: `RateLimit` and `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers-10), `Retry-After`.
 
+Use cases ask a limiter and say nothing of it. What it answers is heard here, and told with whatever the request is
+answered, good or bad: each limit that was asked by its name. A refusal tells of the one that refused.
+
 Waits are rounded up: who comes back after one is not sent away again.
 """
 
-from collections.abc import Mapping
-from datetime import timedelta
+from collections.abc import Iterable, Mapping
+from contextvars import ContextVar
 from math import ceil
+from typing import Final
+
+from attrs import frozen
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from application.ports.limiter import Allowance, Left
+
+RATE_LIMIT: Final = "RateLimit"
+RATE_LIMIT_POLICY: Final = "RateLimit-Policy"
+
+_heard: Final[ContextVar[dict[str, Left] | None]] = ContextVar("heard", default=None)
+"""Of the request that is being answered, by the limit's name."""
 
 
-def nothing_left(
-    name: str, *, wait: float, most: int | None = None, within: timedelta | None = None
-) -> Mapping[str, str]:
-    """Of the limit ``name`` for the next ``wait`` seconds; ``most`` in ``within`` is its policy, where that is fixed."""
-    seconds = max(1, ceil(wait))
-    told = {"RateLimit": f'"{name}";r=0;t={seconds}', "Retry-After": str(seconds)}
-    if most is not None and within is not None:
-        told["RateLimit-Policy"] = policy(name, most, within)
-    return told
+def hear(left: Left) -> None:
+    """Where no request is being answered there is nobody to tell."""
+    if (heard := _heard.get()) is not None:
+        heard[left.allowance.name] = left
 
 
-def policy(name: str, most: int, within: timedelta) -> str:
-    return f'"{name}";q={most};w={max(1, round(within.total_seconds()))}'
+@frozen
+class LimitsTold:
+    """Every answer says what is left of the limits that were asked for it."""
+
+    app: ASGIApp
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        heard: dict[str, Left] = {}
+
+        async def telling(message: Message) -> None:
+            if heard and message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                if RATE_LIMIT not in headers:
+                    headers.update(what_is_left(heard.values()))
+            await send(message)
+
+        _heard.set(heard)
+        await self.app(scope, receive, telling)
+
+
+def what_is_left(lefts: Iterable[Left]) -> Mapping[str, str]:
+    told = [(_left(each.allowance.name, each.uses, each.wait), _policy(each.allowance)) for each in lefts]
+    return {
+        RATE_LIMIT: ", ".join(left for left, _ in told),
+        RATE_LIMIT_POLICY: ", ".join(policy for _, policy in told),
+    }
+
+
+def nothing_left(name: str, *, wait: float, allowance: Allowance | None = None) -> Mapping[str, str]:
+    """Of the limit ``name`` for the next ``wait`` seconds. What is limited by no allowance has no policy to tell."""
+    seconds = _in_seconds(wait)
+    told = {RATE_LIMIT: _left(name, 0, seconds), "Retry-After": str(seconds)}
+    return told | ({RATE_LIMIT_POLICY: _policy(allowance)} if allowance else {})
+
+
+def _policy(allowance: Allowance) -> str:
+    return f'"{allowance.name}";q={allowance.most};w={max(1, round(allowance.within.total_seconds()))}'
+
+
+def _left(name: str, uses: int, wait: float) -> str:
+    return f'"{name}";r={uses}' + (f";t={_in_seconds(wait)}" if wait else "")
+
+
+def _in_seconds(wait: float) -> int:
+    return max(1, ceil(wait))

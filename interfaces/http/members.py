@@ -2,7 +2,6 @@ from attrs import frozen
 from starlette.requests import Request
 from starlette.responses import Response
 
-from application.errors import OutcomeUnknown
 from application.messenger import Messenger
 from domain.chat import (
     ChatNotFound,
@@ -59,7 +58,7 @@ class Members:
         tag=CHATS,
         answer=list[answers.Member],
         body=codec.ADD_MEMBERS,
-        refuses=(NotAllowed, NotAMember, ChatNotFound, OnlyInGroups, MembersNotFound, OutcomeUnknown),
+        refuses=(NotAllowed, NotAMember, ChatNotFound, OnlyInGroups, MembersNotFound),
     )
     async def add(self, request: Request) -> Response:
         actor = await actor_of(request, self.messenger)
@@ -79,7 +78,6 @@ class Members:
             MemberNotFound,
             ChatNotFound,
             OnlyInGroups,
-            OutcomeUnknown,
         ),
     )
     async def change_role(self, request: Request) -> Response:
@@ -92,7 +90,7 @@ class Members:
         summary="Put somebody out of a group, or leave it oneself",
         tag=CHATS,
         query=codec.REMOVE_MEMBER,
-        refuses=(NotAllowed, NotAMember, MemberNotFound, ChatNotFound, OnlyInGroups, OutcomeUnknown),
+        refuses=(NotAllowed, NotAMember, MemberNotFound, ChatNotFound, OnlyInGroups),
     )
     async def remove(self, request: Request) -> Response:
         actor = await actor_of(request, self.messenger)

@@ -2,7 +2,7 @@ from attrs import frozen
 from starlette.requests import Request
 from starlette.responses import Response
 
-from application.errors import OutcomeUnknown, Overloaded
+from application.errors import Overloaded
 from application.messages.send import NonceReused
 from application.messenger import Messenger
 from application.ports.views import MessageNotFound
@@ -38,7 +38,7 @@ class Messages:
         tag=CHATS,
         answer=answers.Message,
         body=codec.SEND_MESSAGE,
-        refuses=(NotAMember, ChatNotFound, NonceReused, TooFrequent, Overloaded, OutcomeUnknown),
+        refuses=(NotAMember, ChatNotFound, NonceReused, TooFrequent, Overloaded),
     )
     async def send(self, request: Request) -> Response:
         """``Idempotency-Key`` is the message's nonce: sending again under it gives back the first."""
@@ -55,7 +55,7 @@ class Messages:
         tag=CHATS,
         answer=answers.Reading,
         body=codec.MARK_READ,
-        refuses=(NotAMember, ChatNotFound, Overloaded, OutcomeUnknown),
+        refuses=(NotAMember, ChatNotFound, Overloaded),
     )
     async def mark_read(self, request: Request) -> Response:
         actor = await actor_of(request, self.messenger)

@@ -1,7 +1,8 @@
 """
 What happens around every request: plain ASGI, so that nothing is buffered and sockets pass through untouched.
 
-From the outside in: a name for the request and a line in the log, CORS, the last resort, the limit of a body.
+From the outside in: a name for the request and a line in the log, CORS, what is left of limits, the last resort,
+the limit of a body.
 """
 
 import asyncio

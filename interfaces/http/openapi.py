@@ -13,7 +13,7 @@ from uuid import UUID
 from attrs import NOTHING, define, field, fields_dict
 
 from application.chats.create import KeyReused
-from application.errors import NotAuthenticated, Unavailable
+from application.errors import NotAuthenticated, OutcomeUnknown, Unavailable
 from application.messages.send import NonceReused
 from application.ports.limiter import Allowance, TooManyRequests
 from domain.account import AlreadyConfirmed
@@ -23,7 +23,8 @@ from domain.ids import AccountId, ChatId, MessageId, Position, ProfileId, Seq
 from domain.message import Body, Message
 from interfaces.http.described import Described
 from interfaces.http.envelope import Refusal
-from interfaces.http.errors import UNKNOWN_PATH, UNREADABLE, refusal_of, validation_status
+from interfaces.http.errors import LEAVES, UNKNOWN_PATH, UNREADABLE, refusal_of, validation_status
+from interfaces.http.limits import RATE_LIMIT, RATE_LIMIT_POLICY
 from interfaces.http.middleware import SYSTEM_ERROR, BodyTooLarge
 from interfaces.http.options import HttpOptions
 from interfaces.http.problem import MEDIA_TYPE as PROBLEM
@@ -36,6 +37,15 @@ from interfaces.wire.validation import REQUIRED, Reads, Shape, in_camel_case
 JSON: Final = "application/json"
 
 VALIDATION: Final = "UNEXPECTED_VALIDATION_ERROR"
+
+UNASKED: Final = (VALIDATION, LEAVES[BodyTooLarge].code)
+"""What is said before a use case, and with it a limiter, is asked."""
+
+LIMITS: Final[Mapping[str, str]] = {
+    RATE_LIMIT: "What is left of each limit that counts here: `r` at once, and one more after `t` seconds",
+    RATE_LIMIT_POLICY: "Of the same limits: `q` at once, then as many again evenly over `w` seconds",
+}
+"""Headers. A limit that is switched off is not told of."""
 
 NOBODY: Final = UUID(int=0)
 
@@ -137,6 +147,8 @@ def refusals_of(endpoint: Endpoint, said: Described, *, original_statuses: bool 
         kinds.append(BodyTooLarge)
     if said.is_stored:
         kinds.append(Unavailable)
+        if endpoint.method != "GET":
+            kinds.append(OutcomeUnknown)
     refusals = [refusal_of(sample(kind), endpoint.refusals) for kind in dict.fromkeys(kinds)]
     if said.body or said.query:
         refusals.append(
@@ -273,7 +285,8 @@ class _Writer:
             "description": "Done",
             "content": {JSON: {"schema": _object(status={"const": "success"}, data=data)}},
         }
-        headers: dict[str, object] = {}
+        limits = {name: _header(name, required=False) for name in LIMITS if TooManyRequests in said.refuses}
+        headers: dict[str, object] = {**limits}
         if said.is_polled:
             headers["ETag"] = {"schema": {"type": "string"}, "required": True}
         if said.has_next:
@@ -295,16 +308,23 @@ class _Writer:
         for status in sorted({*refusals, *bare}):
             some = list(refusals.get(status, {}).values())
             outside = [bare[status]] if status in bare else []
-            responses[str(status)] = self._refusal(status, some, outside)
+            was_understood = any(refusal.code not in UNASKED for refusal in some)
+            responses[str(status)] = self._refusal(status, some, outside, limits if was_understood else {})
         return responses
 
-    def _refusal(self, status: int, refusals: Sequence[Refusal], outside: Sequence[Schema]) -> Json:
+    def _refusal(
+        self,
+        status: int,
+        refusals: Sequence[Refusal],
+        outside: Sequence[Schema],
+        limits: Mapping[str, Schema],
+    ) -> Json:
         schemas = [*(self._error(refusal) for refusal in refusals), *outside]
         codes = ", ".join(f"`{refusal.code}`" for refusal in refusals)
-        headers: dict[str, object] = {}
+        headers: dict[str, object] = {**limits}
         for name in dict.fromkeys(name for refusal in refusals for name in refusal.headers):
             in_all = not outside and all(name in refusal.headers for refusal in refusals)
-            headers[name] = {"schema": {"type": "string"}, "required": in_all}
+            headers[name] = _header(name, required=in_all)
         return {
             "description": codes or HTTPStatus(status).phrase,
             **_unless_empty(headers=headers),
@@ -329,6 +349,14 @@ def _name(attribute: str, reads: Reads) -> str:
 
 def _is_required(shape: Shape[Any], attribute: str, reads: Reads) -> bool:
     return reads.absent is REQUIRED and fields_dict(shape.command)[attribute].default is NOTHING
+
+
+def _header(name: str, *, required: bool) -> Schema:
+    return {
+        "schema": {"type": "string"},
+        **_unless_empty(description=LIMITS.get(name, "")),
+        "required": required,
+    }
 
 
 def _object(**properties: Schema) -> Schema:

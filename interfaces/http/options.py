@@ -1,5 +1,7 @@
 from attrs import frozen
 
+from domain.account import PasswordPattern
+
 
 @frozen(kw_only=True)
 class About:
@@ -29,6 +31,8 @@ class HttpOptions:
     """Where the link in a confirmation letter leads, prefix and all."""
     new_password_path: str = "/setup-new-password"  # noqa: S105  # a path, no password
     """Where the link in the letter for a forgotten password leads, prefix and all."""
+    password_pattern: PasswordPattern = PasswordPattern.LETTERS
+    """What the page for a new password says that it takes."""
     docs: bool = True
     """Whether there is a document, and pages to read it."""
     docs_path: str = "/docs"

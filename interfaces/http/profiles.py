@@ -2,7 +2,6 @@ from attrs import frozen
 from starlette.requests import Request
 from starlette.responses import Response
 
-from application.errors import OutcomeUnknown
 from application.messenger import Messenger
 from domain.profile import ProfileNotFound, UsernameTaken
 from interfaces.http.authentication import actor_of
@@ -45,7 +44,7 @@ class Profiles:
         tag=PROFILES,
         answer=answers.OwnProfile,
         body=codec.EDIT_PROFILE,
-        refuses=(ProfileNotFound, UsernameTaken, OutcomeUnknown),
+        refuses=(ProfileNotFound, UsernameTaken),
     )
     async def edit(self, request: Request) -> Response:
         actor = await actor_of(request, self.messenger)

@@ -12,7 +12,7 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 class Endpoint(Route):
     """
-    One method on one path. HEAD is a method of its own, which nothing here has: the original answers it with 405.
+    One method on one path. HEAD is a method of its own, which next to nothing here has: the original answers it with 405.
 
     ``refusals`` are what this route says in its own words, see `interfaces.http.errors`.
     """

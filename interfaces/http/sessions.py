@@ -2,7 +2,6 @@ from attrs import frozen
 from starlette.requests import Request
 from starlette.responses import Response
 
-from application.errors import OutcomeUnknown
 from application.messenger import Messenger
 from domain.session import SessionNotFound
 from interfaces.http.authentication import actor_of
@@ -44,7 +43,6 @@ class Sessions:
         summary="End all my other sessions, sockets included",
         tag=ACCOUNTS,
         answer=answers.Revoked,
-        refuses=(OutcomeUnknown,),
     )
     async def revoke_others(self, request: Request) -> Response:
         actor = await actor_of(request, self.messenger)
@@ -54,7 +52,7 @@ class Sessions:
         summary="End one of my sessions, sockets included",
         tag=ACCOUNTS,
         query=codec.REVOKE_SESSION,
-        refuses=(SessionNotFound, OutcomeUnknown),
+        refuses=(SessionNotFound,),
     )
     async def revoke(self, request: Request) -> Response:
         actor = await actor_of(request, self.messenger)

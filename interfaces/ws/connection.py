@@ -35,6 +35,7 @@ from interfaces.wire.values import identity
 from interfaces.ws.outbox import Outbox
 
 POLICY: Final = 1008
+RESTART: Final = 1012
 TRY_LATER: Final = 1013
 SESSION_OVER: Final = 4401
 NO_MEMBER: Final = 4403

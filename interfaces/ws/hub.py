@@ -31,7 +31,7 @@ from domain.events import (
 from domain.ids import ChatId, Position, ProfileId, SessionId
 from interfaces.wire import frames
 from interfaces.wire.frames import Frame
-from interfaces.ws.connection import NO_MEMBER, POLICY, SESSION_OVER, Connection
+from interfaces.ws.connection import NO_MEMBER, POLICY, RESTART, SESSION_OVER, Connection
 
 log: Final = logging.getLogger(__name__)
 
@@ -46,8 +46,6 @@ PAGE: Final = 100
 
 REMEMBERED: Final = 10_000
 """Sessions that ended lately, for a socket that was let in just before and joins just after; and acts of reading."""
-
-RESTART: Final = 1012
 
 BREATH: Final = 0.01
 """Seconds between two pages of what everybody missed, so that healthy readers can keep up."""
@@ -65,8 +63,11 @@ class Channel:
     hints: int = 0
     """How often one was named: a read that began before the last time cannot say that it was wrong."""
     listeners: dict[Connection, None] = Factory(dict)
-    guests: dict[Connection, None] = Factory(dict)
-    """Those who hear when it ends, but not what is said: on their way in, or detached."""
+    guests: dict[Connection, list[MessagesRead]] = Factory(dict)
+    """
+    Those who hear when it ends, but not what is said: detached, or on their way in, with what was read meanwhile and
+    their snapshot may lack.
+    """
     present: dict[ProfileId, int] = Factory(dict)
     """How many listeners each profile has."""
     member_count: int = 0
@@ -182,20 +183,25 @@ class Hub:
             await connection.outbox.relaxed()
             entries = await self.log(connection.chat_id, position, PAGE)
             for update in entries:
-                if update.position <= up_to and connection.is_entering:
-                    connection.tell(frames.told(update), update)
-                    position = update.position
-                    if is_news:
-                        _end_if_removed(connection, update)
+                # what has no room now is read again then: many slow readers would hold many pages
+                has_room = update.position <= up_to and connection.outbox.is_relaxed
+                if not (has_room and connection.is_entering):
+                    break
+                connection.tell(frames.told(update), update)
+                position = update.position
+                if is_news:
+                    _end_if_removed(connection, update)
             if not entries:
                 break
         return position
 
     def _go_live(self, channel: Channel, connection: Connection) -> None:
         """There is no await between the comparison of positions and this."""
-        del channel.guests[connection]
+        unheard = channel.guests.pop(connection)
         channel.listeners[connection] = None
         connection.opened()
+        for read in unheard:
+            self._tell_one_of_reading(channel, connection, read)
         profile_id = connection.profile_id
         count = channel.present[profile_id] = channel.present.get(profile_id, 0) + 1
         if count == 1:
@@ -216,7 +222,7 @@ class Hub:
         channel = self._channels.get(connection.chat_id)
         if channel and connection in channel.listeners:
             self._no_longer_live(channel, connection, "user_left")
-            channel.guests[connection] = None
+            channel.guests[connection] = []
 
     def leave(self, connection: Connection) -> None:
         if channel := self._channels.get(connection.chat_id):
@@ -234,7 +240,7 @@ class Hub:
         channel = self._channels.get(connection.chat_id)
         if channel is None:
             channel = self._channels[connection.chat_id] = Channel(connection.chat_id)
-        channel.guests[connection] = None
+        channel.guests[connection] = []
         self._sessions.setdefault(connection.session_id, {})[connection] = None
         if connection.session_id in self._ended:
             connection.end(SESSION_OVER, "session ended")
@@ -299,7 +305,7 @@ class Hub:
                 continue  # whether this is news to it, it finds out on its way in
             if connection in channel.listeners:
                 self._no_longer_live(channel, connection, None)
-                channel.guests[connection] = None
+                channel.guests[connection] = []
             _end_if_removed(connection, update)
 
     def _hear_of(self, chat_id: ChatId, position: Position | None) -> None:
@@ -319,7 +325,12 @@ class Hub:
         if len(self._told) > REMEMBERED:
             del self._told[next(iter(self._told))]
         channel = self._channels.get(read.chat_id)
-        if channel is None or not channel.listeners:
+        if channel is None:
+            return
+        for guest, unheard in channel.guests.items():
+            if guest.is_entering:
+                unheard.append(read)
+        if not channel.listeners:
             return
         if read.is_single:
             self._tell_profiles(channel, dict.fromkeys(read.by_author, frames.message_read(read)))
@@ -331,6 +342,17 @@ class Hub:
         for connection in channel.listeners:
             connection.tell(everybody)
         self._tell_authors(channel, read)
+
+    def _tell_one_of_reading(self, channel: Channel, connection: Connection, read: MessagesRead) -> None:
+        is_author = connection.profile_id in read.by_author
+        if read.is_single:
+            if is_author:
+                connection.tell(frames.message_read(read))
+            return
+        if not channel.is_crowded:
+            connection.tell(frames.messages_read(read))
+        if is_author:
+            connection.tell(frames.your_messages_read(read, connection.profile_id))
 
     def _tell_authors_later(self, channel: Channel, read: MessagesRead) -> None:
         for author_id in read.by_author.keys() & channel.present.keys():

@@ -20,7 +20,7 @@ from websockets.http11 import Request
 from websockets.protocol import State
 
 from interfaces.wire.frames import Frame
-from interfaces.ws.connection import POLICY
+from interfaces.ws.connection import POLICY, RESTART
 from interfaces.ws.endpoint import HAND_OVER, Opening
 from interfaces.ws.exchange import Exchange
 from interfaces.ws.outbox import Close, Outbox
@@ -33,6 +33,9 @@ IDLE_FRAMES: Final = 1000
 
 FINAL_GRACE: Final = 2.0
 """Seconds in which a slow reader may still hear why it is let go."""
+
+LEAVING_GRACE: Final = 0.5
+"""Seconds that a server which leaves waits for whoever does not answer its close."""
 
 
 class HandedOver(WebSocketsSansIOProtocol):
@@ -176,11 +179,24 @@ class HandedOver(WebSocketsSansIOProtocol):
 
     # The end
 
+    def shutdown(self) -> None:
+        """
+        The server leaves. The parent would cut the line behind its close: whoever is saying something then is reset by that,
+        and may never read why (RFC 6455, section 7.1.1).
+        """
+        if self._exchange is None or self.close_sent:
+            super().shutdown()
+        else:
+            self._say_close(RESTART, "", LEAVING_GRACE)
+
     def _close(self, close: Close) -> None:
+        self._say_close(close.code, close.reason, FINAL_GRACE if close.is_final else self._close_timeout)
+
+    def _say_close(self, code: int, reason: str, wait: float) -> None:
         if self.transport.is_closing() or self.close_sent:
             return
         try:
-            self.conn.send_close(close.code, close.reason)
+            self.conn.send_close(code, reason)
         except InvalidState:
             pass
         else:
@@ -188,7 +204,6 @@ class HandedOver(WebSocketsSansIOProtocol):
         self.close_sent = True
         self.stop_keepalive()
         # the other side answers the close, and the parent then closes; one that does not is not waited for
-        wait = FINAL_GRACE if close.is_final else self._close_timeout
         self.close_timer = self.loop.call_later(wait, self.transport.abort)
 
     def connection_lost(self, exc: Exception | None) -> None:

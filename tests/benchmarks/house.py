@@ -1,8 +1,12 @@
 """What the benchmarks share: a messenger on a database of its own, both as children, and what they cost."""
 
 import os
+import signal
+import socket
 import statistics
+import subprocess
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,9 +15,11 @@ import psutil
 from attrs import frozen
 
 from tests.system.postgres import Postgres
-from tests.system.server import Server
+from tests.system.server import PATIENCE, Server
 
 SERVER_CPU, CLIENT_CPU = 0, 1
+
+PINNED = ("taskset", "--cpu-list", str(SERVER_CPU))
 
 
 @frozen
@@ -21,16 +27,28 @@ class House:
     server: Server
     postgres: Postgres
 
-    def cpu_seconds(self) -> tuple[float, float]:
-        """Spent so far, by the messenger and by PostgreSQL; by processes that live."""
+    @property
+    def pid(self) -> int:
         assert self.server.process is not None
+        return self.server.process.pid
+
+    def cpu_seconds(self) -> tuple[float, float]:
+        """Spent so far, by the messenger and by PostgreSQL."""
         assert self.postgres.pid is not None
-        spent = []
-        for pid in (self.server.process.pid, self.postgres.pid):
-            root = psutil.Process(pid)
-            times = [process.cpu_times() for process in (root, *root.children(recursive=True))]
-            spent.append(sum(each.user + each.system for each in times))
-        return spent[0], spent[1]
+        return cpu_seconds(self.pid), cpu_seconds(self.postgres.pid)
+
+
+def cpu_seconds(pid: int) -> float:
+    """Spent so far by a process and those that it started, which live."""
+    root = psutil.Process(pid)
+    times = [process.cpu_times() for process in (root, *root.children(recursive=True))]
+    return float(sum(each.user + each.system for each in times))
+
+
+def resident(pid: int) -> int:
+    """kB that belong to this process alone or its share of what it has with others; nothing of the kernel's."""
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
 
 
 @contextmanager
@@ -49,8 +67,7 @@ def house(**settings: str) -> Iterator[House]:
     """The messenger on one CPU, whoever measures it on the other."""
     with database() as postgres:
         url = postgres.create("messenger")
-        pin = ["taskset", "--cpu-list", str(SERVER_CPU)]
-        server = Server(postgres.folder.with_name("server"), {"DATABASE_URL": url, **settings}, pin)
+        server = Server(postgres.folder.with_name("server"), {"DATABASE_URL": url, **settings}, PINNED)
         server.start()
         mine = os.sched_getaffinity(0)
         os.sched_setaffinity(0, {CLIENT_CPU})
@@ -59,6 +76,27 @@ def house(**settings: str) -> Iterator[House]:
         finally:
             os.sched_setaffinity(0, mine)
             server.stop()
+
+
+@contextmanager
+def child(command: Sequence[str], port: int) -> Iterator[int]:
+    """Another server on the messenger's CPU. Its process id, once it listens."""
+    process = subprocess.Popen([*PINNED, *command])
+    try:
+        until = time.monotonic() + PATIENCE
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", port)).close()
+            except ConnectionRefusedError:
+                assert process.poll() is None, command
+                assert time.monotonic() < until, command
+                time.sleep(0.02)
+            else:
+                break
+        yield process.pid
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(PATIENCE)
 
 
 def quantile(values: Sequence[float], at: float) -> float:

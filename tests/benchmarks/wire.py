@@ -4,19 +4,26 @@ import asyncio
 import base64
 import json
 import os
+import resource
 import struct
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any, TypeVar, cast
 
+import uvloop
 from attrs import define, field
 from typing_extensions import override
+
+T = TypeVar("T")
+
+TEXT, PING, PONG = 0x81, 0x89, 0x8A
+"""First bytes of whole frames (RFC 6455, section 5.2)."""
 
 
 def framed(fields: dict[str, Any]) -> bytes:
     """One text frame. Masked with zeros, which is a mask, and changes nothing."""
     payload = json.dumps(fields).encode()
     size = len(payload)
-    short = struct.pack("!BB", 0x81, 0x80 | min(size, 126))
+    short = struct.pack("!BB", TEXT, 0x80 | min(size, 126))
     head = short if size < 126 else short + struct.pack("!H", size)
     return head + bytes(4) + payload
 
@@ -27,13 +34,23 @@ class Wire(asyncio.Protocol):
 
     hear: Callable[[bytes], None]
     opened: asyncio.Future[None] = field(factory=lambda: asyncio.get_running_loop().create_future())
+    greeted: asyncio.Future[None] = field(factory=lambda: asyncio.get_running_loop().create_future())
     _buffer: bytearray = field(factory=bytearray)
     transport: asyncio.Transport | None = None
+    missed: int = 0
+    """Messages that were told before it was current."""
+    stand: tuple[str, int] = ("", 0)
+    """Epoch and position that it entered at."""
 
     @override
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = cast(asyncio.Transport, transport)
+
+    @override
+    def connection_lost(self, exc: Exception | None) -> None:
+        for awaited in (self.opened, self.greeted):
+            if not awaited.done():
+                awaited.set_exception(exc or ConnectionError("closed before it was in"))
 
     @override
     def data_received(self, data: bytes) -> None:
@@ -61,8 +78,10 @@ class Wire(asyncio.Protocol):
                 (size,) = struct.unpack_from("!Q", buffer, at + 2)
             if len(buffer) - at < head + size:
                 break
-            if buffer[at] == 0x81:
+            if buffer[at] == TEXT:
                 self.hear(bytes(buffer[at + head : at + head + size]))
+            elif buffer[at] == PING:
+                self.say(bytes((PONG, 0x80 | size)) + bytes(4) + buffer[at + head : at + head + size])
             at += head + size
         del buffer[:at]
 
@@ -74,16 +93,36 @@ class Wire(asyncio.Protocol):
         assert self.transport is not None
         self.transport.close()
 
+    def cut(self) -> None:
+        """As when the network is gone: without a word."""
+        assert self.transport is not None
+        self.transport.abort()
 
-async def enter(port: int, chat_id: str, token: str, hear: Callable[[bytes], None]) -> Wire:
-    """An open socket, let in; ``hear`` gets what comes after the greeting."""
+
+async def enter(
+    port: int,
+    chat_id: str,
+    token: str,
+    hear: Callable[[bytes], None],
+    since: tuple[str, int] | None = None,
+) -> Wire:
+    """An open socket, let in; ``hear`` gets what comes after the greeting, or after what it missed ``since``."""
     loop = asyncio.get_running_loop()
-    greeted = loop.create_future()
+    auth: dict[str, Any] = {"type": "auth", "token": token}
+    last = b'"chat_history"'
+    if since is not None:
+        auth["since"], last = {"epoch": since[0], "position": since[1]}, b'"resumed"'
 
     def greeting(payload: bytes) -> None:
-        if b'"chat_history"' in payload[:40] and not greeted.done():
-            greeted.set_result(None)
+        kind = payload[:40]
+        if b'"new_message"' in kind:
+            wire.missed += 1
+        elif b'"auth_success"' in kind:
+            fields = json.loads(payload)
+            wire.stand = fields["epoch"], fields["position"]
+        elif last in kind:
             wire.hear = hear
+            wire.greeted.set_result(None)
 
     _, wire = await loop.create_connection(lambda: Wire(greeting), "127.0.0.1", port)
     key = base64.b64encode(os.urandom(16)).decode()
@@ -94,6 +133,28 @@ async def enter(port: int, chat_id: str, token: str, hear: Callable[[bytes], Non
         ).encode()
     )
     await wire.opened
-    wire.say(framed({"type": "auth", "token": token}))
-    await greeted
+    wire.say(framed(auth))
+    await wire.greeted
     return wire
+
+
+async def enter_all(ways: Iterable[Coroutine[Any, Any, Wire]], at_once: int = 100) -> list[Wire]:
+    """Each way is an `enter`; so many are gone at a time."""
+    room = asyncio.Semaphore(at_once)
+
+    async def one(way: Coroutine[Any, Any, Wire]) -> Wire:
+        async with room:
+            return await way
+
+    return await asyncio.gather(*map(one, ways))
+
+
+def run(main: Coroutine[Any, Any, T]) -> T:
+    """On the loop that reads fastest, with as many open files as this process may have."""
+    least, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(main)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (least, most))

@@ -64,6 +64,14 @@ class Refused:
 
 
 @frozen(kw_only=True)
+class TooOften:
+    """A message without a nonce was refused, as said just before; which one of this connection's, nobody was told."""
+
+    at: float
+    connection: int
+
+
+@frozen(kw_only=True)
 class Unknown:
     """The answer promised nothing. An attempt without any answer is the same, unless its connection lives."""
 
@@ -86,6 +94,10 @@ class Connecting:
     node: str
     since: int | None = None
     epoch: str | None = None
+    is_garbled: bool = False
+    """It said a ``since`` that says nothing."""
+    device: str | None = None
+    """What keeps what it was told from one connection to the next; None: nothing does."""
 
 
 @frozen(kw_only=True)
@@ -104,6 +116,7 @@ class Resumed:
     at: float
     connection: int
     position: int
+    others_read_up_to: int
 
 
 @frozen(kw_only=True)
@@ -246,6 +259,8 @@ class Cut:
 
 @frozen(kw_only=True)
 class Joined:
+    """From now on this profile may be in this chat, again or for the first time."""
+
     at: float
     chat: str
     profile: str
@@ -284,6 +299,7 @@ Event = (
     SendStarted
     | Acked
     | Refused
+    | TooOften
     | Unknown
     | Connecting
     | Entered

@@ -4,19 +4,15 @@ from collections.abc import Iterator
 
 from tests.checker import marks, messages, readers
 from tests.checker.history import Failure, History
-from tests.checker.picture import Picture, Violation
+from tests.checker.picture import PROMISED, Limits, Picture, Violation
 
 
-def judge(history: History, *, grace: float = 1.0) -> list[Violation]:
-    """
-    All that is wrong with it.
-
-    ``grace`` is how many seconds a node has to hear what was done on another one, or what nobody was told.
-    """
-    return list(_judge(Picture(history), grace))
+def judge(history: History, limits: Limits = PROMISED) -> list[Violation]:
+    """All that is wrong with it."""
+    return list(_judge(Picture(history, limits)))
 
 
-def _judge(picture: Picture, grace: float) -> Iterator[Violation]:
+def _judge(picture: Picture) -> Iterator[Violation]:
     for rule in (
         messages.durable,
         messages.once,
@@ -27,12 +23,14 @@ def _judge(picture: Picture, grace: float) -> Iterator[Violation]:
         messages.sender_order,
         messages.answered_first,
         messages.times,
+        messages.too_often,
         readers.contiguous,
+        readers.whole,
         readers.answered,
+        readers.membership_cuts,
         marks.marks,
         marks.unread,
     ):
         yield from rule(picture)
-    yield from readers.membership_cuts(picture, grace)
     for _, failure in picture.all(Failure):
         yield Violation("failure", failure.what, failure.at)

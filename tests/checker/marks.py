@@ -4,14 +4,12 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from tests.checker.history import (
-    Acked,
-    HistoryRead,
     Kept,
     MarkSeen,
     MarkStarted,
     ReadTold,
+    Resumed,
     Said,
-    Told,
     UnreadRead,
 )
 from tests.checker.picture import NEVER, Picture, Violation, key_of
@@ -52,12 +50,28 @@ def marks(picture: Picture) -> Iterator[Violation]:
             yield Violation("D9", f"moved back to {seen.seq}: {question.asked}", seen.at)
         if seen.seq > _before(tried, reader, place):
             yield Violation("D9", f"nobody read so far: {seen}", seen.at)
+    yield from _others(picture, tried, sure)
+
+
+def _others(picture: Picture, tried: Steps, sure: Steps) -> Iterator[Violation]:
+    """Whoever resumes is told how far the others have read."""
+    for place, resumed in picture.all(Resumed):
+        socket = picture.sockets[resumed.connection]
+        others = [
+            reader
+            for reader in {**tried, **sure}
+            if reader[0] == socket.opened.chat and reader[1] != socket.opened.profile
+        ]
+        least = max((_before(sure, reader, socket.place) for reader in others), default=0)
+        most = max((_before(tried, reader, place) for reader in others), default=0)
+        if not least <= resumed.others_read_up_to <= most:
+            yield Violation("D9", f"others have read {least} to {most}: {resumed}", resumed.at)
 
 
 def unread(picture: Picture) -> Iterator[Violation]:
     """D10: what comes after the mark and is not one's own; at rest exactly, before that within what could be so."""
     tried, sure = _tried(picture), _sure(picture)
-    known = _known(picture)
+    known = picture.known
     final = _final(picture)
     for place, read in picture.all(UnreadRead):
         question = picture.questions[read.ask]
@@ -84,20 +98,6 @@ def _foreign(kept: Kept, reader: str, first: int, last: int) -> int:
 
 def _started(picture: Picture, said: Said) -> int:
     return min((one.place for one in picture.by_key.get(key_of(said), ())), default=0)
-
-
-def _known(picture: Picture) -> dict[str, int]:
-    """When anybody first knew that a message is stored."""
-    known: dict[str, int] = {}
-    for place, ack in picture.all(Acked):
-        known[ack.id] = min(place, known.get(ack.id, NEVER))
-    for place, told in picture.all(Told):
-        if isinstance(told.what, Said):
-            known[told.what.id] = min(place, known.get(told.what.id, NEVER))
-    for place, read in picture.all(HistoryRead):
-        for said in read.messages:
-            known[said.id] = min(place, known.get(said.id, NEVER))
-    return known
 
 
 def _tried(picture: Picture) -> Steps:

@@ -5,8 +5,18 @@ from collections.abc import Iterator
 from datetime import datetime
 from itertools import pairwise
 
-from tests.checker.history import Acked, Asked, HistoryRead, Kept, Refused, Said, SendStarted, Told
-from tests.checker.picture import Attempt, Picture, Violation, key, key_of
+from tests.checker.history import (
+    Acked,
+    Asked,
+    HistoryRead,
+    Kept,
+    Refused,
+    Said,
+    SendStarted,
+    Told,
+    TooOften,
+)
+from tests.checker.picture import Attempt, Key, Picture, Violation, key, key_of
 
 
 def durable(picture: Picture) -> Iterator[Violation]:
@@ -216,3 +226,55 @@ def _times(kept: Kept) -> Iterator[Violation]:
     for before, after in pairwise(kept.messages):
         if datetime.fromisoformat(after.sent_at) < datetime.fromisoformat(before.sent_at):
             yield Violation("D16", f"sent before the one before it: {after}", kept.at)
+
+
+def too_often(picture: Picture) -> Iterator[Violation]:
+    """
+    D16's exception: within the interval nobody says the same twice without a nonce, and whoever is refused had just said it.
+
+    A refusal has no time of its own, and a message was stored at some moment before it was known; what could have been
+    is right.
+    """
+    for kept in picture.kept.values():
+        yield from _too_soon(kept, picture.limits.interval)
+    for place, refused in picture.all(Refused):
+        attempt = picture.attempts[refused.send]
+        if refused.code == "too_frequent" and not _may_be_too_often(attempt, place, picture):
+            yield Violation("too often", f"refused, and not just said: {attempt}", refused.at)
+    refusals: dict[int, int] = defaultdict(int)
+    for place, refusal in picture.all(TooOften):
+        refusals[refusal.connection] += 1
+        if refusals[refusal.connection] > _most_refused(refusal.connection, place, picture):
+            yield Violation("too often", f"refused, and nothing just said: {refusal}", refusal.at)
+
+
+def _too_soon(kept: Kept, interval: float) -> Iterator[Violation]:
+    said_at: dict[Key, datetime] = {}
+    for said in kept.messages:
+        if said.nonce is None:
+            before, now = said_at.get(key_of(said)), datetime.fromisoformat(said.sent_at)
+            if before and (now - before).total_seconds() < interval:
+                yield Violation("too often", f"said at {before} as well: {said}", kept.at)
+            said_at[key_of(said)] = now
+
+
+def _may_be_too_often(attempt: Attempt, place: int, picture: Picture) -> bool:
+    """Whether the same was said before ``place`` as well, and stored less than the interval before this attempt."""
+    one, limits = attempt.started, picture.limits
+    alike = sum(other.place < place for other in picture.by_key[attempt.key])
+    if one.nonce is not None or not limits.interval or alike < 2:
+        return False
+    earliest = one.at - limits.interval - limits.clocks
+    kept = picture.kept.get(one.chat)
+    return kept is None or any(
+        key_of(said) == attempt.key and picture.known_at(said) > earliest for said in kept.messages
+    )
+
+
+def _most_refused(connection: int, place: int, picture: Picture) -> int:
+    """Of what it had sent by then, and what is stored was not refused."""
+    mine = [one for one in picture.attempts.values() if one.started.connection == connection]
+    sent = Counter(one.key for one in mine if one.place < place and _may_be_too_often(one, place, picture))
+    stored = Counter(key_of(said) for kept in picture.kept.values() for said in kept.messages)
+    unrefused = {name: sum(not _is_refused(one) for one in picture.by_key[name]) for name in sent}
+    return sum(min(count, unrefused[name] - stored[name]) for name, count in sent.items())

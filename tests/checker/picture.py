@@ -2,6 +2,8 @@
 
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import cached_property
+from math import inf
 from typing import Any, Final, TypeVar, cast
 
 from attrs import Factory, define, field, frozen
@@ -38,10 +40,30 @@ NEVER: Final = 1 << 60
 """A place behind every event."""
 
 
+@frozen(kw_only=True)
+class Limits:
+    """What the messenger was told to keep to, and what it ran on."""
+
+    grace: float = 1.0
+    """Seconds that a node has to hear what was done on another one, or what nobody was told."""
+    replayed: int = 1000
+    """Events of a chat that `since` may lie back."""
+    interval: float = 0.0
+    """Seconds within which nobody says the same twice, unless it has a nonce; 0: everybody may."""
+    clocks: float = 0.0
+    """Seconds by which two clocks may differ."""
+
+
+PROMISED: Final = Limits()
+
+
 @frozen
 class Violation:
     rule: str
-    """D1 to D16 of the guarantees; ``answer`` for an answer that comes after what it answers; ``failure``."""
+    """
+    D1 to D16 of the guarantees; ``answer`` for an answer that comes after what it answers; ``too often`` for what may be
+    said again, and when; ``failure``.
+    """
     what: str
     at: float
 
@@ -70,6 +92,7 @@ class Socket:
     opened: Connecting
     events: list[tuple[int, Any]] = Factory(list)
     entered: Entered | None = None
+    entered_place: int = NEVER
     is_detached: bool = False
     ended_place: int = NEVER
 
@@ -92,6 +115,7 @@ def key_of(said: Said) -> Key:
 @define(eq=False)
 class Picture:
     history: History
+    limits: Limits
     attempts: dict[int, Attempt] = field(init=False, factory=dict)
     by_key: dict[Key, list[Attempt]] = field(init=False, factory=lambda: defaultdict(list))
     sockets: dict[int, Socket] = field(init=False, factory=dict)
@@ -133,7 +157,7 @@ class Picture:
         socket = self.sockets[event.connection]
         socket.events.append((place, event))
         if isinstance(event, Entered):
-            socket.entered = event
+            socket.entered, socket.entered_place = event, place
         elif isinstance(event, Detached):
             socket.is_detached = True
         elif isinstance(event, Ended):
@@ -141,6 +165,35 @@ class Picture:
 
     def all(self, kind: type[E]) -> list[tuple[int, E]]:
         return cast(list[tuple[int, E]], self._by_type[kind])
+
+    def log(self, chat: str) -> list[Said | str] | None:
+        """All that is stored of it, in the order of positions; None where nobody looked."""
+        if (kept := self.kept.get(chat)) is None:
+            return None
+        every: dict[int, Said | str] = {**kept.changes, **{said.position: said for said in kept.messages}}
+        return [every[position] for position in sorted(every)]
+
+    @cached_property
+    def known(self) -> dict[str, int]:
+        """When anybody first knew that a message is stored, by its id."""
+        known: dict[str, int] = {}
+        for place, event in enumerate(self.history):
+            match event:
+                case Acked():
+                    known.setdefault(event.id, place)
+                case Told(what=Said() as said):
+                    known.setdefault(said.id, place)
+                case HistoryRead():
+                    for said in event.messages:
+                        known.setdefault(said.id, place)
+                case _:
+                    pass
+        return known
+
+    def known_at(self, said: Said) -> float:
+        """The same in seconds. What was never shown may have been stored at any time."""
+        place = self.known.get(said.id)
+        return inf if place is None else self.history[place].at
 
     def shown(self) -> Iterator[tuple[int, float, Said]]:
         """Every message as it was shown to anybody, in the order of showing."""

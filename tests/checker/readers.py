@@ -3,10 +3,14 @@
 from collections.abc import Iterator
 from typing import Final
 
+from attrs import Factory, define
+
 from tests.checker.history import (
     Acked,
     Backlog,
+    Connecting,
     Cut,
+    Ended,
     Entered,
     HistoryRead,
     Joined,
@@ -16,9 +20,6 @@ from tests.checker.history import (
     Told,
 )
 from tests.checker.picture import NEVER, Attempt, Picture, Question, Socket, Violation, key_of
-
-REPLAYED: Final = 1000
-"""Events of a chat that `since` may lie back."""
 
 
 def contiguous(picture: Picture) -> Iterator[Violation]:
@@ -31,48 +32,59 @@ def contiguous(picture: Picture) -> Iterator[Violation]:
 
 
 def _run(socket: Socket, picture: Picture) -> Iterator[Violation]:
-    since = socket.opened.since
+    opened, entered = socket.opened, socket.entered
     told: int | None = None
     """The position that was told last; None while a snapshot is awaited."""
+    due = "entry"
+    """What must come before anything that is new: ``snapshot``, ``resumed`` or the reason of a reset; ``""``: nothing."""
     for place, event in socket.events:
         if place > socket.ended_place:
             yield Violation("D15", f"told after its end: {event}", event.at)
         match event:
             case Entered():
-                told = since
+                told, due = opened.since, _due(opened, event, picture.limits.replayed)
             case Reset():
-                told = None
-                yield from _reset(socket, event)
+                if event.reason != due:
+                    yield Violation("D13", f"{event} of {opened} at {entered}, not {due}", event.at)
+                told, due = None, "snapshot"
             case HistoryRead():
-                if told is not None:
-                    yield Violation("D13", f"a snapshot without a reset: {event}", event.at)
+                if due != "snapshot":
+                    yield Violation("D13", f"a snapshot where {due or 'nothing'} was due: {event}", event.at)
                 yield from _snapshot(socket, event, picture)
-                told = socket.entered.position if socket.entered else None
+                told, due = entered.position if entered else None, ""
             case Resumed():
-                if told != event.position:
-                    yield Violation("D13", f"resumed behind {told}: {event}", event.at)
+                if due != "resumed" or entered is None or not told == event.position == entered.position:
+                    yield Violation("D13", f"behind {told} comes {event} of {opened} at {entered}", event.at)
+                due = ""
             case Told():
                 if told is None or event.position != told + 1 or event.after != told:
-                    rule = "D13" if told is not None and since is not None and told < since else "D6"
-                    yield Violation(rule, f"behind {told} comes {event}", event.at)
+                    yield Violation(_BEFORE.get(due, "D13"), f"behind {told} comes {event}", event.at)
+                elif due and entered and event.position > entered.position:
+                    yield Violation("D13", f"told before {due}: {event}", event.at)
                 told = event.position
             case _:
                 pass
-    yield from _reached(socket, told, picture)
+    yield from _reached(socket, told, due, picture)
 
 
-def _reset(socket: Socket, reset: Reset) -> Iterator[Violation]:
-    """Only where there is nothing to resume from."""
-    opened, entered = socket.opened, socket.entered
-    assert entered is not None, "a reset follows the entry"
-    if opened.since is None or opened.epoch != entered.epoch or reset.reason in {"epoch", "malformed"}:
-        return
-    is_right = {
-        "ahead": opened.since > entered.position,
-        "too_far": entered.position - opened.since > REPLAYED,
-    }
-    if not is_right.get(reset.reason):
-        yield Violation("D13", f"{reset} of {opened} at {entered}", reset.at)
+NO_MEMBER: Final = 4403
+"""The close code for who is no longer a member."""
+
+_BEFORE: Final = {"": "D6", "entry": "D14", "snapshot": "D14"}
+"""What a wrong beginning breaks, by what was still due."""
+
+
+def _due(opened: Connecting, entered: Entered, replayed: int) -> str:
+    """What answers its ``since``."""
+    if opened.is_garbled:
+        return "malformed"
+    if opened.since is None:
+        return "snapshot"
+    if opened.epoch != entered.epoch:
+        return "epoch"
+    if opened.since > entered.position:
+        return "ahead"
+    return "too_far" if entered.position - opened.since > replayed else "resumed"
 
 
 def _snapshot(socket: Socket, read: HistoryRead, picture: Picture) -> Iterator[Violation]:
@@ -87,7 +99,7 @@ def _snapshot(socket: Socket, read: HistoryRead, picture: Picture) -> Iterator[V
         yield Violation("D14", f"{entered} cuts the log elsewhere than its snapshot", read.at)
 
 
-def _reached(socket: Socket, told: int | None, picture: Picture) -> Iterator[Violation]:
+def _reached(socket: Socket, told: int | None, due: str, picture: Picture) -> Iterator[Violation]:
     """D12, D13: at the end whoever is there has everything."""
     if picture.quiet == NEVER or socket.ended_place < picture.quiet or socket.place > picture.quiet:
         return
@@ -95,9 +107,55 @@ def _reached(socket: Socket, told: int | None, picture: Picture) -> Iterator[Vio
     if socket.entered is None:
         yield Violation("D12", f"neither let in nor turned away: {opened}", at)
         return
+    if due:
+        yield Violation("D13", f"{due} never came: {opened}", at)
     kept = picture.kept.get(opened.chat)
     if kept and not socket.is_detached and told != (last := len(kept.messages) + len(kept.changes)):
         yield Violation("D12", f"told up to {told} of {last}: {opened}", at)
+
+
+@define(eq=False)
+class _Book:
+    """What a device has of a chat: a snapshot up to ``began``, or a claim that it knows so much, and what came behind it."""
+
+    chat: str
+    began: int
+    told: list[Said | str] = Factory(list)
+
+    @property
+    def position(self) -> int:
+        return self.began + len(self.told)
+
+
+def whole(picture: Picture) -> Iterator[Violation]:
+    """D13: what a device was told on all of its connections together is the log, from where it last began anew."""
+    for book in _books(picture):
+        log = picture.log(book.chat)
+        if log is not None and book.told != log[book.began : book.position]:
+            yield Violation("D13", f"told behind {book.began}: {book.told}, not {log[book.began :]}", 0)
+
+
+def _books(picture: Picture) -> Iterator[_Book]:
+    """All that devices ever had. One goes on where its device resumes from where it ends."""
+    books: dict[_Book, None] = {}
+    latest: dict[tuple[str, str], _Book] = {}
+    for socket in picture.sockets.values():
+        opened, entered = socket.opened, socket.entered
+        if opened.device is None:
+            continue
+        device = opened.device, opened.chat
+        book = latest.get(device)
+        if book is None or book.position != opened.since:
+            book = None if opened.since is None else _Book(opened.chat, opened.since)
+        for _, event in socket.events:
+            if isinstance(event, HistoryRead) and entered:
+                book = _Book(opened.chat, entered.position)
+            elif isinstance(event, Told) and book:
+                book.told.append(event.what)
+            if isinstance(event, HistoryRead | Told) and book:
+                books[book] = None
+                latest[device] = book
+    return iter(books)
 
 
 def answered(picture: Picture) -> Iterator[Violation]:
@@ -118,13 +176,26 @@ def _lives(connection: int | None, picture: Picture) -> bool:
     return connection is not None and picture.sockets[connection].ended_place > picture.quiet
 
 
-def membership_cuts(picture: Picture, grace: float) -> Iterator[Violation]:
+def membership_cuts(picture: Picture) -> Iterator[Violation]:
     """D11: nothing sent after a removal, a deletion or a sign-out reaches who it concerns, or is taken from them."""
+    grace = picture.limits.grace
     for place, cut in picture.all(Cut):
         until = min((p for p, one in picture.all(Joined) if p > place and _rejoins(one, cut)), default=NEVER)
         yield from _leaks(picture, place, cut, until, grace)
         yield from _accepted(picture, place, cut, until, grace)
         yield from _still_open(picture, place, cut, until)
+    yield from _put_out(picture)
+
+
+def _put_out(picture: Picture) -> Iterator[Violation]:
+    """Only who was removed, and has not been let in again before coming."""
+    for _, ended in picture.all(Ended):
+        socket = picture.sockets[ended.connection]
+        who = socket.opened.chat, socket.opened.profile
+        joined = [p for p, one in picture.all(Joined) if (one.chat, one.profile) == who and p < socket.place]
+        removed = [p for p, cut in picture.all(Cut) if (cut.chat, cut.profile) == who]
+        if ended.code == NO_MEMBER and max(removed, default=-1) <= max(joined, default=-1):
+            yield Violation("D11", f"put out, though a member: {socket.opened}", ended.at)
 
 
 def _rejoins(joined: Joined, cut: Cut) -> bool:
@@ -162,7 +233,8 @@ def _accepted(picture: Picture, place: int, cut: Cut, until: int, grace: float) 
     for attempt in picture.attempts.values():
         one, outcome = attempt.started, attempt.outcome
         if (
-            place < attempt.place < until
+            place < attempt.place
+            and attempt.outcome_place < until
             and isinstance(outcome, Acked)
             and not outcome.duplicate
             and _concerns(cut, one.chat, one.profile, one.session)
@@ -192,7 +264,7 @@ def _still_open(picture: Picture, place: int, cut: Cut, until: int) -> Iterator[
     for socket in picture.sockets.values():
         if not _concerned(cut, socket):
             continue
-        if place < socket.place < until and socket.entered:
+        if place < socket.place and socket.entered_place < until:
             yield Violation("D11", f"let in after {cut}: {socket.opened}", socket.opened.at)
         is_quiet = socket.place < picture.quiet < NEVER and picture.quiet < until
         if is_quiet and place < picture.quiet < socket.ended_place and socket.entered:

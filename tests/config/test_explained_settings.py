@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from config.settings import WrongSettings, explain, names
+from config.settings import WrongSettings, explain, load, names
 from tests.config.test_settings import NO_FILE, PROD
 
 
@@ -41,6 +41,22 @@ def test_what_follows_others_says_so() -> None:
     assert database["DATABASE_URL"] == ("(set)", "follows other settings")
     assert database["PG_SERVER_PASSWD"] == ("(set)", "environment")
     assert database["PG_SERVER_ADDRESS"] == ("db", "environment")
+
+
+def test_what_is_told_is_what_one_would_set() -> None:
+    given = PROD | {
+        "AUTH_RESET_LIFETIME_MINUTES": "2000",
+        "CHAT_MIN_MESSAGE_INTERVAL": "1234.125",
+        "CHAT_PURGE_AFTER_DAYS": "0",
+        "MODULES_SECTION_ENABLED_MODULES": "BASE,catalogues",
+        "API_TRUSTED_PROXIES": "192.0.2.1,192.0.2.2",
+    }
+    shown = {name: value for name, (value, _) in told(given).items()}
+    assert shown["AUTH_RESET_LIFETIME_MINUTES"] == "2000"
+    assert shown["JWT_REFRESH_TOKEN_EXPIRE_DAYS"] == "60"
+    secret = {name for name, value in shown.items() if value in {"(set)", "(not set)"}}
+    again = given | {name: value for name, value in shown.items() if name not in secret}
+    assert load(again, NO_FILE) == load(given, NO_FILE)
 
 
 def test_no_secret_is_told() -> None:

@@ -6,6 +6,7 @@ import pytest
 from starlette.routing import Route
 
 import config.modules
+from config.asgi import workers
 from config.modules import HOUSE, added_routes, installed
 from config.settings import Modules, WrongSettings, load
 from interfaces.app import MODULES
@@ -79,3 +80,16 @@ async def test_a_file_in_the_folder_is_a_module(tmp_path: Path, monkeypatch: pyt
     finally:
         sys.modules.pop("config.modules.teapots", None)
     assert [route.path for route in found if isinstance(route, Route)] == ["/api/teapots/"]
+
+
+async def test_workers_are_those_of_what_is_on() -> None:
+    async with world() as here:
+        made = here.application
+        letters, closed, tidying, purging = (
+            each.run for each in (made.letters(), made.closed_accounts(), made.tidying(), made.purging())
+        )
+        assert workers(made, HOUSE) == [letters, closed, tidying, purging]
+        assert workers(made, ["healthcheck", "chat", "catalogues"]) == [purging]
+        assert workers(made, ["auth"]) == [letters, closed, tidying]
+        assert workers(made, ["notify"]) == [letters]
+        assert workers(made, ["healthcheck", "base", "catalogues"]) == []

@@ -39,7 +39,7 @@ OTHER_PASSWORD = "Battery-Staple"
 
 @pytest.fixture
 async def people(storage: Storage, tmp_path: Path) -> AsyncIterator[AccountsWorld]:
-    async with accounts_world(storage.begin, tmp_path / "mail") as world:
+    async with accounts_world(storage.begin, storage.views, tmp_path / "mail") as world:
         yield world
 
 

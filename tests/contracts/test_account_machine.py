@@ -67,7 +67,9 @@ def machine_on(rig: Rig, folder: Path, addresses: Any) -> type[RuleBasedStateMac
             self.expected = Expected()
             self.address = f"n{next(addresses)}-{ADDRESS}"
             # What limits guessing is tested elsewhere; here nothing is to be refused for having been tried before.
-            self.people = AccountsWorld(rig.storage.begin, folder, PASSWORD_POOL, is_limited=False)
+            self.people = AccountsWorld(
+                rig.storage.begin, rig.storage.views, folder, PASSWORD_POOL, is_limited=False
+            )
             self.opened(DEVICES[0], self.run(self.people.join(self.address, self.expected.password)))
 
         def run(self, doing: Coroutine[Any, Any, R]) -> R:

@@ -8,11 +8,12 @@ from typing import cast
 from uuid import uuid4
 
 import pytest
-from attrs import asdict
+from attrs import asdict, evolve
 
 from application.accounts.sign_out import SignOut
 from application.errors import NotAuthenticated
 from application.ports.storage import Begin
+from application.views import LiveSession, ProfileView
 from domain.account import Account, AccountNotFound, Confirmation, Email, EmailTaken, PasswordHash
 from domain.events import SessionEnd
 from domain.ids import AccountId, ConfirmationId, LetterId, ProfileId, SessionId
@@ -20,6 +21,7 @@ from domain.notification import Letter, LetterNotFound
 from domain.profile import Name, Phone, Profile, ProfileNotFound, Username, UsernameTaken
 from domain.session import Fingerprint, Lifetimes, Origin, Session, SessionNotFound
 from tests.accounts_world import START, AccountsWorld, accounts_world
+from tests.storages import Storage
 
 NOW = START.replace(microsecond=0)
 
@@ -59,8 +61,8 @@ def profile(**known: str) -> Profile:
 
 
 @pytest.fixture
-async def people(begin: Begin, tmp_path: Path) -> AsyncIterator[AccountsWorld]:
-    async with accounts_world(begin, tmp_path / "mail") as world:
+async def people(storage: Storage, tmp_path: Path) -> AsyncIterator[AccountsWorld]:
+    async with accounts_world(storage.begin, storage.views, tmp_path / "mail") as world:
         yield world
 
 
@@ -178,37 +180,37 @@ class TestConfirmations:
 
 
 class TestSessions:
-    async def test_a_live_one_is_found_with_what_letting_in_takes(self, begin: Begin) -> None:
-        one = account()
-        first = session(one.id)
-        async with begin() as work:
+    async def test_a_live_one_is_found_with_what_letting_in_takes(self, storage: Storage) -> None:
+        one, whose = account(), profile(first_name="Anna", username="anna")
+        first = evolve(session(one.id), profile_id=whose.id)
+        async with storage.begin() as work:
             await work.accounts.add(one)
+            await work.profiles.add(whose)
             await work.sessions.add(first)
-        async with begin() as work:
-            live = await work.sessions.find_live(one.id, first.id)
-            assert live is not None
-            assert (live.profile_id, live.email, live.access_id) == (
-                first.profile_id,
-                "one@example.com",
-                "a0",
-            )
-            assert await work.sessions.find_live(AccountId(uuid4()), first.id) is None
-            assert await work.sessions.find_live(one.id, SessionId(uuid4())) is None
+        assert await storage.views.live_session(one.id, first.id) == LiveSession(
+            profile=ProfileView.of(whose), email="one@example.com", access_id="a0"
+        )
+        assert await storage.views.live_session(AccountId(uuid4()), first.id) is None
+        assert await storage.views.live_session(one.id, SessionId(uuid4())) is None
 
-    async def test_an_ended_one_is_locked_but_not_live(self, begin: Begin) -> None:
-        one = account()
-        first, second = session(one.id), session(one.id)
+    async def test_an_ended_one_is_locked_but_not_live(self, storage: Storage) -> None:
+        begin, live_session = storage.begin, storage.views.live_session
+        one, whose = account(), profile()
+        first, second = (evolve(session(one.id), profile_id=whose.id) for _ in range(2))
         async with begin() as work:
             await work.accounts.add(one)
+            await work.profiles.add(whose)
             await work.sessions.add(first)
+        assert await live_session(one.id, first.id) is not None
         async with begin() as work:
             locked = await work.sessions.lock_live(one.id, Fingerprint("first"))
             assert locked is not None
             locked.end(SessionEnd.REPLACED, at=START)
             await work.sessions.save(locked)
             await work.sessions.add(second)
+        assert await live_session(one.id, first.id) is None
+        assert await live_session(one.id, second.id) is not None
         async with begin() as work:
-            assert await work.sessions.find_live(one.id, first.id) is None
             kept = await work.sessions.lock(one.id, first.id)
             assert (kept.ended_because, kept.ended_at) == (SessionEnd.REPLACED, START)
             live = await work.sessions.lock_live(one.id, Fingerprint("first"))

@@ -9,15 +9,15 @@ from application.accounts.create_account import CreateAccount, CreateAccountHand
 from application.accounts.disable_account import DisableAccount, DisableAccountHandler
 from application.accounts.oversee import PAGE, ListAccountsHandler, ListSessionsOfHandler
 from application.errors import NotAuthenticated
-from application.ports.storage import Begin
 from domain.account import Account, AccountNotFound, Email, EmailTaken, Password
 from domain.events import SessionEnd, SessionEnded
 from tests.accounts_world import PASSWORD, START, AccountsWorld, accounts_world
+from tests.storages import Storage
 
 
 @pytest.fixture
-async def people(begin: Begin, tmp_path: Path) -> AsyncIterator[AccountsWorld]:
-    async with accounts_world(begin, tmp_path) as world:
+async def people(storage: Storage, tmp_path: Path) -> AsyncIterator[AccountsWorld]:
+    async with accounts_world(storage.begin, storage.views, tmp_path) as world:
         yield world
 
 

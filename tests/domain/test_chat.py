@@ -103,6 +103,12 @@ class TestPosting:
         assert say(chat, owner, minutes=3).message.sent_at == START + timedelta(minutes=5)
         assert say(chat, owner, minutes=6).message.sent_at == START + timedelta(minutes=6)
 
+    def test_without_an_interval_the_same_may_be_said_again_whatever_the_clock_does(self) -> None:
+        chat, (owner, *_) = opened()
+        for at in (LATER, LATER, START):
+            chat.post(owner, Body("Hello"), id=MessageId(uuid4()), nonce=None, at=at, just_said=LATER)
+        assert chat.last_seq == 3
+
     def test_strangers_and_who_left_may_not(self) -> None:
         chat, (_, other, _) = opened()
         with pytest.raises(NotAMember):

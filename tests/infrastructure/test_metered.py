@@ -10,29 +10,31 @@ from dependency_injector.providers import Object
 
 from application.errors import OutcomeUnknown, Unavailable
 from application.ports.mailer import NotDelivered
-from application.ports.meter import Unmetered
+from application.ports.meter import Kind, Unmetered
 from application.ports.updates import Update
+from application.receipts.mark_read import MarkRead
 from config.container import Application, MemoryAdapters
+from domain.ids import Seq
 from domain.notification import Letter
 from infrastructure.memory.storage import MemoryStorage
-from infrastructure.metered import MeteredMailer, metered_listener, metered_posting, metered_use
+from infrastructure.metered import MeteredMailer, metered_begin, metered_listener, metered_use
 from tests.strategies import START
 from tests.world import SETTINGS, TickingClock, World
 
 
 @define
 class Notes(Unmetered):
-    batches: list[tuple[int, float]] = Factory(list)
-    commits: list[float] = Factory(list)
+    batches: list[tuple[Kind, int, float]] = Factory(list)
+    commits: list[tuple[Kind, float]] = Factory(list)
     telling: list[float] = Factory(list)
     letters: list[str] = Factory(list)
     looks: list[None] = Factory(list)
 
-    def carried_out(self, commands: int, seconds: float) -> None:
-        self.batches.append((commands, seconds))
+    def carried_out(self, kind: Kind, commands: int, seconds: float) -> None:
+        self.batches.append((kind, commands, seconds))
 
-    def committed(self, seconds: float) -> None:
-        self.commits.append(seconds)
+    def committed(self, kind: Kind, seconds: float) -> None:
+        self.commits.append((kind, seconds))
 
     def told(self, seconds: float) -> None:
         self.telling.append(seconds)
@@ -53,12 +55,12 @@ async def test_a_batch_is_counted_when_it_was_carried_out() -> None:
             raise Unavailable
         return [2 * each for each in asked]
 
-    metered = metered_use(use, notes)
+    metered = metered_use(use, "marks", notes)
     assert await metered([1, 2, 3]) == [2, 4, 6]
     with pytest.raises(Unavailable):
         await metered([-1])
-    ((size, seconds),) = notes.batches
-    assert size == 3
+    ((kind, size, seconds),) = notes.batches
+    assert (kind, size) == ("marks", 3)
     assert 0.009 < seconds < 1
 
 
@@ -71,9 +73,10 @@ async def test_only_the_commit_is_the_commit_and_a_failed_one_is_none() -> None:
             yield posting
             await asyncio.sleep(0.02)
 
-    async with metered_posting(slowly, notes)():  # type: ignore[arg-type]  # nobody posts
+    async with metered_begin(slowly, "messages", notes)():
         await asyncio.sleep(0.05)
-    (seconds,) = notes.commits
+    ((kind, seconds),) = notes.commits
+    assert kind == "messages"
     assert 0.019 < seconds < 0.05
 
     @asynccontextmanager
@@ -83,10 +86,10 @@ async def test_only_the_commit_is_the_commit_and_a_failed_one_is_none() -> None:
             raise OutcomeUnknown
 
     with pytest.raises(OutcomeUnknown):
-        async with metered_posting(unknown, notes)():  # type: ignore[arg-type]  # as above
+        async with metered_begin(unknown, "messages", notes)():
             pass
     with pytest.raises(KeyError):
-        async with metered_posting(slowly, notes)():  # type: ignore[arg-type]  # as above
+        async with metered_begin(slowly, "messages", notes)():
             raise KeyError
     assert len(notes.commits) == 1
 
@@ -125,13 +128,18 @@ async def test_a_whole_messenger_is_measured() -> None:
     notes = Notes()
     adapters = MemoryAdapters(settings=SETTINGS, clock=Object(TickingClock(START)))
     here = World(Application(adapters=adapters, meter=Object(notes)))
-    running = asyncio.create_task(here.application.posting().run())
+    gatherers = here.application.posting(), here.application.marking()
+    running = [asyncio.create_task(gatherer.run()) for gatherer in gatherers]
     ann = await here.actor("Ann")
     chat_id = await here.chat(ann)
     await here.say(ann, chat_id, "Hello")
+    mark = MarkRead(chat_id=chat_id, up_to=Seq(1))
+    await asyncio.gather(here.messenger.mark_read(ann, mark), here.messenger.mark_read(ann, mark))
     await here.messenger.changes.since(await here.messenger.changes.now())
-    await here.application.posting().close()
-    await running
+    for gatherer in gatherers:
+        await gatherer.close()
+    await asyncio.gather(*running)
     here.application.passwords().close()
-    assert [size for size, _ in notes.batches] == [1]
-    assert (len(notes.commits), len(notes.looks)) == (1, 2)
+    assert [(kind, size) for kind, size, _ in notes.batches] == [("messages", 1), ("marks", 2)]
+    assert [kind for kind, _ in notes.commits] == ["messages", "marks"]
+    assert len(notes.looks) == 2

@@ -6,7 +6,6 @@ import sys
 import time
 from collections import Counter
 
-from tests.checker.judge import judge
 from tests.simulation.world import simulate
 
 
@@ -27,7 +26,7 @@ def main() -> int:
             print(*outcome.history, sep="\n")
         if options.digest:
             print(number, hashlib.sha256(repr(outcome.history).encode()).hexdigest())
-        violations = judge(outcome.history, grace=outcome.grace)
+        violations = outcome.violations()
         failed += bool(violations)
         for violation in violations[:5]:
             print(f"run {number}: {violation}")

@@ -11,15 +11,17 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import orjson
-from attrs import Factory, define, field
+from attrs import Factory, asdict, define, field, frozen
 
 from application.accounts.authenticate import Authenticate
 from application.errors import ApplicationError, OutcomeUnknown
 from application.messages.send import SendMessage
 from domain.account import Account
+from domain.chat import TooFrequent
 from domain.errors import DomainError
 from domain.ids import ChatId, ProfileId
 from domain.message import Body, Nonce
+from infrastructure.memory.views import EPOCH
 from interfaces.ws.outbox import Close
 from tests.checker.history import (
     Acked,
@@ -33,12 +35,16 @@ from tests.checker.history import (
     Event,
     Failure,
     HistoryRead,
+    MarkSeen,
     MarkStarted,
     ReadTold,
     Refused,
+    Reset,
+    Resumed,
     Said,
     SendStarted,
     Told,
+    TooOften,
     Unknown,
     UnreadRead,
 )
@@ -61,6 +67,24 @@ NONSENSE: Final[Sequence[str | bytes]] = (
     '{"type": "auth", "token": "again"}',
     b"\x00\xff",
 )
+
+GARBLED: Final[Sequence[Any]] = (
+    41,
+    "yesterday",
+    [],
+    {},
+    {"epoch": EPOCH},
+    {"position": 1},
+    {"epoch": 1, "position": 1},
+    {"epoch": EPOCH, "position": -1},
+    {"epoch": EPOCH, "position": 1.5},
+    {"epoch": EPOCH, "position": "1"},
+    {"epoch": EPOCH, "position": True},
+)
+"""What does not say where somebody was."""
+
+SAME: Final = ("yes", "no")
+"""What everybody says, and says again."""
 
 MOST_UNANSWERED: Final = 6
 """Messages that a device waits for before it writes new ones."""
@@ -95,6 +119,14 @@ class Person:
         return str(self.profile_id)
 
 
+@frozen
+class Place:
+    """How far a device has heard a chat, in which line of history."""
+
+    epoch: str
+    position: int
+
+
 @define(eq=False)
 class Visit:
     """One connection of a device, from its greeting to its end."""
@@ -106,7 +138,7 @@ class Visit:
     is_rude: bool = False
     """Nothing comes of it, and nothing is written down."""
     line: Line = field(init=False)
-    is_open: bool = False
+    entered: Place | None = None
     is_over: bool = False
     end: Close | None = None
     refused: str | None = None
@@ -115,13 +147,20 @@ class Visit:
     sends: dict[str, deque[int]] = Factory(dict)
     """Attempts without an answer, by nonce."""
     histories: deque[tuple[int, int, int]] = Factory(deque)
-    """Asked and not answered: ask, page, size. The snapshot is the first."""
+    """Asked and not answered: ask, page, size."""
+    entry: int = 0
+    """The ask that entering is. A snapshot answers it, or that it has resumed."""
+    is_entering: bool = True
     counts: deque[int] = Factory(deque)
     pings: deque[int] = Factory(deque)
 
     @property
     def at(self) -> float:
         return asyncio.get_running_loop().time()
+
+    @property
+    def is_open(self) -> bool:
+        return self.entered is not None
 
     def hear(self, item: str | Close) -> None:
         if isinstance(item, Close):
@@ -152,7 +191,7 @@ class Visit:
     def _hear(self, fields: Fields) -> None:
         match fields["type"]:
             case "auth_success":
-                self.is_open = True
+                self.entered = Place(fields["epoch"], fields["position"])
                 self._write(
                     Entered(
                         at=self.at,
@@ -166,9 +205,13 @@ class Visit:
                 self.refused = fields["code"]
             case "chat_history":
                 self._hear_history(fields)
+            case "resumed":
+                self._hear_resumed(fields)
+            case "reset":
+                self._write(Reset(at=self.at, connection=self.number, reason=fields["reason"]))
             case "unread_count":
                 self._write(UnreadRead(at=self.at, ask=self.counts.popleft(), count=fields["count"]))
-            case "new_message" | "chat_changed" | "member_added":
+            case "new_message" | "chat_changed" | "member_added" | "member_removed":
                 self._hear_durable(fields)
             case "messages_read":
                 self._write(
@@ -190,8 +233,22 @@ class Visit:
             case _:
                 pass
 
+    def _hear_resumed(self, fields: Fields) -> None:
+        self.is_entering = False
+        self._write(
+            Resumed(
+                at=self.at,
+                connection=self.number,
+                position=fields["position"],
+                others_read_up_to=fields["others_read_up_to"],
+            )
+        )
+        self._write(MarkSeen(at=self.at, ask=self.entry, seq=fields["read_up_to"]))
+        self._write(UnreadRead(at=self.at, ask=self.entry, count=fields["unread_count"]))
+
     def _hear_history(self, fields: Fields) -> None:
-        ask, page, size = self.histories.popleft()
+        is_snapshot, self.is_entering = self.is_entering, False
+        ask, page, size = (self.entry, 1, SNAPSHOT) if is_snapshot else self.histories.popleft()
         messages = [said(message) for message in fields["messages"]]
         self._write(
             HistoryRead(
@@ -200,12 +257,14 @@ class Visit:
                 messages=messages,
                 total=fields["total_count"],
                 size=size,
-                page=page or 1,
-                is_snapshot=page == 0,
+                page=page,
+                is_snapshot=is_snapshot,
             )
         )
         self._write(UnreadRead(at=self.at, ask=ask, count=fields["unread_count"]))
         self.device.remember(messages)
+        if is_snapshot:
+            self.device.place = self.entered
 
     def _hear_durable(self, fields: Fields) -> None:
         what = durable(fields)
@@ -220,6 +279,8 @@ class Visit:
         )
         if isinstance(what, Said):
             self.device.remember([what])
+        if self.entered:
+            self.device.place = Place(self.entered.epoch, fields["position"])
 
     def _hear_ack(self, fields: Fields) -> None:
         attempts = self.sends[fields["nonce"]]
@@ -247,6 +308,8 @@ class Visit:
             self._write(Refused(at=self.at, send=send, code=code, first=first))
             if code not in {"unavailable", "overloaded"} or self.device.gives_up(nonce):
                 self.device.unanswered.pop(nonce, None)
+        elif nonce is None and code == TooFrequent.code:
+            self._write(TooOften(at=self.at, connection=self.number))
         elif fields["message"] == "Failed to load chat history" and self.histories:
             if code != "malformed":
                 self._write(Answered(at=self.at, ask=self.histories.popleft()[0]))
@@ -264,6 +327,8 @@ class Device:
     notebook: Notebook
     chance: Chance
     nodes: list[Node]
+    devices: "list[Device]"
+    """All there are."""
     session: str
     token: str | None
     is_settling: bool = False
@@ -271,6 +336,8 @@ class Device:
     unanswered: dict[str, str] = field(init=False, factory=dict)
     """Text by nonce of what may not be stored yet, oldest first."""
     visit: Visit | None = field(init=False, default=None)
+    place: Place | None = field(init=False, default=None)
+    """Where it stands; None until it has had a snapshot."""
     seen: list[Said] = field(init=False, factory=list)
     used: list[str] = field(init=False, factory=list)
     is_done: bool = field(init=False, default=False)
@@ -330,7 +397,10 @@ class Device:
             self._be_rude(visit)
             return visit
         assert self.token is not None, "whoever connects has one"
-        visit.line.say(dumped({"type": "auth", "token": self.token}))
+        since = self._since()
+        place = since if isinstance(since, Place) else None
+        where = {} if since is None else {"since": asdict(place) if place else since}
+        visit.line.say(dumped({"type": "auth", "token": self.token, **where}))
         self.notebook.write(
             Connecting(
                 at=self.at,
@@ -339,10 +409,31 @@ class Device:
                 profile=self.person.profile,
                 session=self.session,
                 node=node.name,
+                since=place.position if place else None,
+                epoch=place.epoch if place else None,
+                is_garbled=since is not None and place is None,
+                device=self.name,
             )
         )
-        visit.histories.append((self._ask(visit), 0, SNAPSHOT))
+        visit.entry = self._ask(visit)
         return visit
+
+    def _since(self) -> Any:
+        """Mostly where it stands. Now and then it has forgotten, takes another's place for its own, or talks nonsense."""
+        here, chosen = self.place, self.chance.random.random()
+        if here is None or chosen < 0.1:
+            return None
+        if chosen < 0.16:
+            return Place(here.epoch, self.chance.below(here.position + 1))
+        if chosen < 0.19:
+            return self.chance.one_of([device.place for device in self.devices if device.place])
+        if chosen < 0.22:
+            return Place(here.epoch, here.position + 1 + self.chance.below(20))
+        if chosen < 0.23:
+            return Place("another", here.position)
+        if chosen < 0.25:
+            return self.chance.one_of(GARBLED)
+        return here
 
     def _be_rude(self, visit: Visit) -> None:
         match self.chance.below(3):
@@ -394,7 +485,10 @@ class Device:
         if chosen < 0.45:
             for _ in range(1 + self.chance.below(4)):
                 if len(self.unanswered) < MOST_UNANSWERED:
-                    self.send(visit, *self._new_message())
+                    text, nonce = self._new_message()
+                    self.send(visit, text, nonce)
+                    if nonce is None and self.chance.decides(0.1):
+                        self.send(visit, text, nonce)
         elif chosen < 0.6:
             self._mark(visit)
         elif chosen < 0.68:
@@ -418,8 +512,11 @@ class Device:
             visit.line.say('{"type": "leave_chat"}')
             self.notebook.write(Detached(at=self.at, connection=visit.number))
 
-    def _new_message(self) -> tuple[str, str | None]:
+    def _new_message(self, same: float = 0.2) -> tuple[str, str | None]:
+        """``same`` is how often, of 1, it is what everybody says."""
         number = self.notebook.number("text")
+        if self.chance.decides(same):
+            return self._same_message(f"n{number}")
         text = f"{self.name} says {number}" + " " * self.chance.below(2)
         chosen = self.chance.below(20)
         if chosen == 0:
@@ -430,6 +527,14 @@ class Device:
         if nonce:
             self.unanswered[nonce] = text
             self.used.append(nonce)
+        return text, nonce
+
+    def _same_message(self, nonce: str) -> tuple[str, str | None]:
+        text = self.chance.one_of(SAME)
+        if self.chance.decides(0.7):
+            return text, None
+        self.unanswered[nonce] = text
+        self.used.append(nonce)
         return text, nonce
 
     def send(self, visit: Visit, text: str, nonce: str | None) -> None:
@@ -458,7 +563,7 @@ class Device:
 
     async def send_without_socket(self, node: Node) -> None:
         """Through the use case, as HTTP would; the caller may hang up."""
-        text, nonce = self._new_message()
+        text, nonce = self._new_message(same=0.5)
         body, name = Body(text), Nonce(nonce) if nonce else None
         token = self.token
         if token is None:

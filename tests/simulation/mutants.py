@@ -9,8 +9,10 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
+
+from attrs import evolve
 
 from application.actor import Actor
 from application.errors import ApplicationError
@@ -19,13 +21,17 @@ from application.messages.send import SendMessage, SendMessages, Sent
 from application.ports.changes import Cursor
 from application.ports.posting import Conversations, Draft, Posting
 from application.ports.updates import ChatUpdate
-from domain.chat import Chat, Member
-from domain.events import ChatRemoved, MessageSent, SessionEnded
+from application.views import HistoryPage, Snapshot
+from domain.chat import Chat, ChatNotFound, Member, TooFrequent
+from domain.events import ChatRemoved, MemberRemoved, MessageSent, SessionEnded
 from domain.ids import Position, Seq
 from domain.reading import Reading
 from infrastructure.gather import Gatherer
+from infrastructure.memory.chats import MemoryPosting
+from interfaces.wire import frames
 from interfaces.wire.frames import Frame
-from interfaces.ws.connection import Connection
+from interfaces.ws import connection, hub
+from interfaces.ws.connection import Connection, Reset, Since
 from interfaces.ws.exchange import Exchange
 from interfaces.ws.hub import Channel, Hub
 from interfaces.ws.outbox import Outbox
@@ -146,17 +152,39 @@ def lets_questions_overtake(self: Exchange, text: str | None) -> None:
 # Who listens
 
 
+_enter = Hub.enter
+
+
 async def enters_after_its_history(self: Hub, connection: Connection, history: int) -> None:
     snapshot = await self.snapshot(connection.profile_id, connection.chat_id, history)
-    channel = self._register(connection)
+    self._register(connection)
+    await _goes_live_at_once(self, connection, snapshot)
+
+
+async def overhears_while_it_resumes(self: Hub, connection: Connection, history: int) -> None:
+    if isinstance(connection._since, Since):
+        self._register(connection)
+        snapshot = await self.snapshot(connection.profile_id, connection.chat_id, history)
+        await _goes_live_at_once(self, connection, snapshot)
+    else:
+        await _enter(self, connection, history)
+
+
+async def _goes_live_at_once(hub: Hub, connection: Connection, snapshot: Snapshot) -> None:
+    """Without comparing its position with the channel's."""
+    after = connection.resume_from(snapshot)
     connection.welcome(snapshot)
+    if isinstance(after, int):
+        await hub._replay(connection, Position(after), snapshot.position)
+        connection.resumed(snapshot)
+    else:
+        connection.begin(snapshot, after)
+    channel = hub._channels[connection.chat_id]
     channel.position = channel.position or snapshot.position
-    channel.heard = max(channel.heard, snapshot.position)
+    channel.hear_of(snapshot.position)
     if connection.is_entering:
-        del channel.guests[connection]
-        channel.listeners[connection] = None
-        connection.opened()
-    self._heal_soon(channel)
+        hub._go_live(channel, connection)
+    hub._heal_soon(channel)
 
 
 def drops_what_overflows(self: Outbox, frame: Frame) -> None:
@@ -173,6 +201,10 @@ def keeps_what_overflows(self: Outbox, frame: Frame) -> None:
 
 
 def overhears_deletions(self: Hub, removed: ChatRemoved) -> None:
+    """Does nothing."""
+
+
+def overhears_removals(self: Hub, channel: Channel, update: MemberRemoved) -> None:
     """Does nothing."""
 
 
@@ -227,6 +259,163 @@ def tells_twice(self: Hub, update: ChatUpdate) -> None:
     self._tell(channel, update)
 
 
+# Who comes back
+
+
+_replay = Hub._replay
+_resume_from = Connection.resume_from
+
+
+async def replays_one_page(
+    self: Hub, connection: Connection, after: Position, up_to: Position, *, is_news: bool = False
+) -> Position:
+    if is_news:
+        return await _replay(self, connection, after, up_to, is_news=True)
+    for update in await self.log(connection.chat_id, after, hub.PAGE):
+        if update.position <= up_to:
+            connection.tell(frames.told(update), update)
+    return up_to
+
+
+async def replays_nothing(
+    self: Hub, connection: Connection, after: Position, up_to: Position, *, is_news: bool = False
+) -> Position:
+    return await _replay(self, connection, after, up_to, is_news=True) if is_news else up_to
+
+
+def resumes_late(self: Connection, snapshot: Snapshot) -> int | Reset | None:
+    after = _resume_from(self, snapshot)
+    return min(after + 1, snapshot.position) if isinstance(after, int) else after
+
+
+def resumes_early(self: Connection, snapshot: Snapshot) -> int | Reset | None:
+    after = _resume_from(self, snapshot)
+    return max(after - 1, 0) if isinstance(after, int) else after
+
+
+def resumes_from_what_is_not_there(self: Connection, snapshot: Snapshot) -> int | Reset | None:
+    after = _resume_from(self, snapshot)
+    return self._since.position if after is Reset.AHEAD and isinstance(self._since, Since) else after
+
+
+def resumes_another_history(self: Connection, snapshot: Snapshot) -> int | Reset | None:
+    if isinstance(self._since, Since):
+        self._since = Since(snapshot.epoch, self._since.position)
+    return _resume_from(self, snapshot)
+
+
+def resumes_in_part(self: Connection, snapshot: Snapshot) -> int | Reset | None:
+    after = _resume_from(self, snapshot)
+    return snapshot.position - connection.REPLAY_MOST if after is Reset.TOO_FAR else after
+
+
+def passes_over_nonsense(self: Connection, snapshot: Snapshot) -> int | Reset | None:
+    after = _resume_from(self, snapshot)
+    return None if after is Reset.MALFORMED else after
+
+
+def resets_without_a_snapshot(self: Connection, snapshot: Snapshot, why: Reset | None) -> None:
+    self._say(frames.reset(self.chat_id, why) if why else _page_of(snapshot))
+
+
+def resets_without_a_word(self: Connection, snapshot: Snapshot, why: Reset | None) -> None:
+    self._say(_page_of(snapshot))
+
+
+def _page_of(snapshot: Snapshot) -> Frame:
+    return frames.chat_history(snapshot.history, snapshot.unread_count)
+
+
+def forgets_what_was_read(self: Connection, snapshot: Snapshot) -> None:
+    self._say(frames.resumed(self.chat_id, evolve(snapshot, read_up_to=Seq(0))))
+
+
+def forgets_what_others_read(self: Connection, snapshot: Snapshot) -> None:
+    self._say(frames.resumed(self.chat_id, evolve(snapshot, others_read_up_to=Seq(0))))
+
+
+async def resumes_where_nothing_is(self: Hub, connection: Connection, history: int) -> None:
+    since = connection._since
+    try:
+        await _enter(self, connection, history)
+    except ChatNotFound:
+        if not isinstance(since, Since):
+            raise
+        snapshot = _nothing_behind(since)
+        connection.welcome(snapshot)
+        connection.resumed(snapshot)
+        self._go_live(self._channels[connection.chat_id], connection)
+
+
+def _nothing_behind(since: Since) -> Snapshot:
+    zero = Seq(0)
+    return Snapshot(
+        epoch=since.epoch,
+        seq=zero,
+        position=Position(since.position),
+        unread_count=0,
+        read_up_to=zero,
+        others_read_up_to=zero,
+        member_count=0,
+        history=HistoryPage(total_count=zero, messages=(), has_before=False, has_after=False),
+    )
+
+
+async def replays_as_if_it_were_new(
+    self: Hub, connection: Connection, after: Position, up_to: Position, *, is_news: bool = False
+) -> Position:
+    return await _replay(self, connection, after, up_to, is_news=True)
+
+
+# What is said again
+
+
+def lets_it_be_said_again(self: Chat, author: Member | None, body: Any, **named: Any) -> MessageSent:
+    return _chat_post(self, author, body, **{**named, "interval": timedelta(0)})
+
+
+def never_lets_it_be_said_again(self: Chat, author: Member | None, body: Any, **named: Any) -> MessageSent:
+    return _chat_post(self, author, body, **{**named, "interval": 1000 * named["interval"]})
+
+
+def forgets_what_was_just_said(self: SendMessages, opened: Conversations, draft: Draft) -> Sent:
+    before = dict(opened.just_said)
+    sent = _post(self, opened, draft)
+    opened.just_said.clear()
+    opened.just_said.update(before)
+    return sent
+
+
+def refuses_what_has_a_nonce(self: SendMessages, opened: Conversations, draft: Draft) -> Sent:
+    just_said = opened.just_said.get((draft.chat_id, draft.author_id, draft.body))
+    if just_said and draft.at - just_said < self.interval:
+        raise TooFrequent(0.0)
+    return _post(self, opened, draft)
+
+
+_open = MemoryPosting.open
+_keep = MemoryPosting.keep
+
+
+async def counts_what_had_a_nonce(
+    self: MemoryPosting, chats: Sequence[Chat], posted: Sequence[MessageSent]
+) -> None:
+    await _keep(self, chats, posted)
+    for event in posted:
+        message = event.message
+        said = message.chat_id, message.author_id, message.body
+        self.work.chats_state.just_said[said] = message.sent_at
+
+
+async def counts_what_others_said(self: MemoryPosting, drafts: Sequence[Draft]) -> Conversations:
+    opened = await _open(self, drafts)
+    for (chat_id, _, body), at in self.work.chats_state.just_said.items():
+        for draft in drafts:
+            if (draft.chat_id, draft.body, draft.nonce) == (chat_id, body, None):
+                opened.just_said.setdefault((chat_id, draft.author_id, body), at)
+    return opened
+
+
 # What is read
 
 
@@ -240,6 +429,7 @@ MUTANTS: Final[Mapping[str, tuple[type[Any], str, Callable[..., Any]]]] = {
     "nonces forgotten": (SendMessages, "_post", forgets_nonces),
     "stale membership: taken after the deletion": (SendMessages, "_post", forgets_deletions),
     "stale membership: deletion not heard": (Hub, "_end_in_chat", overhears_deletions),
+    "stale membership: removal not heard": (Hub, "_end_removed", overhears_removals),
     "stale membership: sign-out not heard": (Hub, "_end_session", overhears_sign_outs),
     "subscribed after the history": (Hub, "enter", enters_after_its_history),
     "dropped on overflow": (Outbox, "_keep", drops_what_overflows),
@@ -253,5 +443,26 @@ MUTANTS: Final[Mapping[str, tuple[type[Any], str, Callable[..., Any]]]] = {
     "sends overtaken by questions": (Exchange, "_decide", lets_questions_overtake),
     "answered after it is told": (Connection, "_awaits", answers_when_it_likes),
     "clocks trusted": (Chat, "post", trusts_clocks),
+    "resume: nothing is replayed": (Hub, "_replay", replays_nothing),
+    "resume: one page is replayed": (Hub, "_replay", replays_one_page),
+    "resume: one too late": (Connection, "resume_from", resumes_late),
+    "resume: one too early": (Connection, "resume_from", resumes_early),
+    "resume: from what is not there": (Connection, "resume_from", resumes_from_what_is_not_there),
+    "resume: another history": (Connection, "resume_from", resumes_another_history),
+    "resume: the newest of too many": (Connection, "resume_from", resumes_in_part),
+    "resume: nonsense passed over": (Connection, "resume_from", passes_over_nonsense),
+    "resume: put out again": (Hub, "_replay", replays_as_if_it_were_new),
+    "resume: a deleted chat": (Hub, "enter", resumes_where_nothing_is),
+    "resume: what comes meanwhile not told": (Hub, "enter", overhears_while_it_resumes),
+    "resume: own mark forgotten": (Connection, "resumed", forgets_what_was_read),
+    "resume: the others' marks forgotten": (Connection, "resumed", forgets_what_others_read),
+    "reset without a snapshot": (Connection, "begin", resets_without_a_snapshot),
+    "reset without a word": (Connection, "begin", resets_without_a_word),
+    "said again at once": (Chat, "post", lets_it_be_said_again),
+    "said again at once, in one batch": (SendMessages, "_post", forgets_what_was_just_said),
+    "never said again": (Chat, "post", never_lets_it_be_said_again),
+    "said again: nonces refused": (SendMessages, "_post", refuses_what_has_a_nonce),
+    "said again: nonces counted": (MemoryPosting, "keep", counts_what_had_a_nonce),
+    "said again: others counted": (MemoryPosting, "open", counts_what_others_said),
     "own messages unread": (Reading, "unread", counts_ones_own),
 }

@@ -100,6 +100,8 @@ class Terms:
     doubled: float = 0.0
     bus: bool = False
     """Whether other nodes are told at all."""
+    is_punctual: bool = False
+    """All clocks are right."""
 
 
 @define(eq=False, kw_only=True)

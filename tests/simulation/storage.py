@@ -15,11 +15,19 @@ from application.ports.changes import Cursor, News, ReadRange
 from application.ports.marking import Marking
 from application.ports.posting import Conversations, Draft, Indigestible, Interrupted, Posting
 from application.ports.updates import ChatUpdate
-from application.ports.views import Where
-from application.views import ChatDetails, ChatView, HistoryPage, MemberView, ReaderView, Snapshot
+from application.ports.views import Views, Where
+from application.views import (
+    ChatDetails,
+    ChatView,
+    HistoryPage,
+    LiveSession,
+    MemberView,
+    ReaderView,
+    Snapshot,
+)
 from domain.chat import Chat
 from domain.events import MessageSent, MessagesRead
-from domain.ids import ChatId, MessageId, Position, ProfileId
+from domain.ids import AccountId, ChatId, MessageId, Position, ProfileId, SessionId
 from infrastructure.memory.chats import MemoryMarking, MemoryPosting
 from infrastructure.memory.storage import MemoryStorage, MemoryUnitOfWork
 from infrastructure.memory.views import MemoryChanges, MemoryViews
@@ -131,12 +139,17 @@ class _Posting:
 
 
 @define(eq=False)
-class SlowViews:
+class SlowViews(Views):
     _door: Door
     _views: MemoryViews = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self._views = MemoryViews(self._door.database)
+
+    async def live_session(self, account_id: AccountId, session_id: SessionId) -> LiveSession | None:
+        read = self._views.live_session
+        found: LiveSession | None = await self._door.read(lambda: read(account_id, session_id))
+        return found
 
     async def list_chats(self, reader: ProfileId) -> Sequence[ChatView]:
         found: Sequence[ChatView] = await self._door.read(lambda: self._views.list_chats(reader))

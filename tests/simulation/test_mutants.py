@@ -2,7 +2,6 @@
 
 import pytest
 
-from tests.checker.judge import judge
 from tests.simulation.mutants import MUTANTS, planted
 from tests.simulation.world import simulate
 
@@ -14,7 +13,7 @@ def test_is_found(name: str) -> None:
     with planted(*MUTANTS[name]):
         for number in range(MOST_RUNS):
             outcome = simulate(number)
-            if violations := judge(outcome.history, grace=outcome.grace):
+            if violations := outcome.violations():
                 print(f"{name}: found by run {number}: {violations[0]}")
                 return
     pytest.fail(f"{MOST_RUNS} runs found nothing wrong with: {name}")

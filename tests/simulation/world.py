@@ -10,6 +10,7 @@ import logging
 from collections.abc import Awaitable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
+from types import ModuleType
 from typing import Any, Final
 
 import orjson
@@ -22,18 +23,19 @@ from application.accounts.signed_in import SignedIn
 from application.actor import Actor
 from application.chats.change import ChangeChat
 from application.chats.delete import DeleteChat
+from application.chats.remove_member import RemoveMember
 from application.errors import ApplicationError
 from application.ports.storage import UnitOfWork
 from application.ports.views import Newest
 from config.settings import Chat as ChatSettings
 from domain.account import Account, Email, PasswordHash
-from domain.chat import About, Chat, MembersNotFound, NotTheOwner
+from domain.chat import About, Chat, ChatNotFound, MemberNotFound, NotTheOwner
 from domain.errors import DomainError
 from domain.ids import ChatId, Position
 from domain.session import Fingerprint, Lifetimes, Origin, Session
 from infrastructure.memory.views import MemoryViews
 from interfaces.wire import frames
-from interfaces.ws import hub
+from interfaces.ws import connection, hub
 from interfaces.ws.exchange import SocketOptions
 from tests.checker.history import (
     Answered,
@@ -49,6 +51,8 @@ from tests.checker.history import (
     Said,
     UnreadRead,
 )
+from tests.checker.judge import judge
+from tests.checker.picture import Limits, Violation
 from tests.simulation.chance import Chance
 from tests.simulation.clients import Device, Notebook, Person
 from tests.simulation.frames import durable, said
@@ -71,19 +75,32 @@ GRACE: Final = 1.5
 PATIENT: Final = 8.0
 """The same while looking may fail, again and again."""
 
+AHEAD: Final = 20.0
+"""Seconds by which a clock may be wrong."""
+
+ROUNDED: Final = 0.00001
+"""What rounding does to the right time, in seconds."""
+
 
 @frozen
 class Outcome:
     number: int
     history: list[Event]
-    grace: float
+    limits: Limits
     steps: int
+
+    def violations(self) -> list[Violation]:
+        return judge(self.history, self.limits)
 
 
 def simulate(number: int) -> Outcome:
     loop = SimulatedLoop(number)
     world = World(Chance(loop.random))
-    with _complaints(world), _small_pages(loop):
+    with (
+        _complaints(world),
+        _small(hub, "PAGE", world.page),
+        _small(connection, "REPLAY_MOST", world.replayed),
+    ):
         try:
             run(world.run(), loop)
             for task in loop.left:
@@ -92,8 +109,7 @@ def simulate(number: int) -> Outcome:
             world.fail(f"the world broke: {error!r}")
     for complaint in loop.complaints:
         world.fail(complaint)
-    grace = PATIENT if world.faults.unreadable else GRACE
-    return Outcome(number, world.notebook.events, grace, loop.steps)
+    return Outcome(number, world.notebook.events, world.limits(), loop.steps)
 
 
 class _Listener(logging.Handler):
@@ -123,14 +139,14 @@ def _complaints(world: "World") -> Iterator[None]:
 
 
 @contextmanager
-def _small_pages(loop: SimulatedLoop) -> Iterator[None]:
-    """So that a gap of some messages takes several pages."""
-    whole = hub.PAGE
-    vars(hub)["PAGE"] = loop.random.choice((2, 5, whole))
+def _small(module: ModuleType, name: str, number: int) -> Iterator[None]:
+    """So that a gap of some messages takes several pages, or is too great."""
+    whole = vars(module)[name]
+    vars(module)[name] = number
     try:
         yield
     finally:
-        vars(hub)["PAGE"] = whole
+        vars(module)[name] = whole
 
 
 @define(eq=False)
@@ -138,6 +154,8 @@ class World:
     chance: Chance
     notebook: Notebook = Factory(Notebook)
     database: Database = Factory(Database)
+    page: int = field(init=False)
+    replayed: int = field(init=False)
     faults: Faults = field(init=False)
     terms: Terms = field(init=False)
     nodes: list[Node] = field(init=False)
@@ -148,6 +166,17 @@ class World:
     deleted: set[ChatId] = field(init=False, factory=set)
     members: dict[ChatId, list[Person]] = field(init=False, factory=dict)
     _at: float = field(init=False, default=0.0)
+
+    def __attrs_post_init__(self) -> None:
+        self._draw()
+
+    def limits(self) -> Limits:
+        return Limits(
+            grace=PATIENT if self.faults.unreadable else GRACE,
+            replayed=self.replayed,
+            interval=self.terms.chat.min_message_interval.total_seconds(),
+            clocks=ROUNDED if self.terms.is_punctual else 2 * AHEAD,
+        )
 
     @property
     def at(self) -> float:
@@ -163,7 +192,6 @@ class World:
         self.notebook.write(Failure(at=at, what=what))
 
     async def run(self) -> None:
-        self._draw()
         self.chance.calm = True
         for node in self.nodes:
             await node.start()
@@ -180,12 +208,15 @@ class World:
 
     def _draw(self) -> None:
         one_of = self.chance.one_of
+        self.page = one_of((2, 5, hub.PAGE))
+        self.replayed = one_of((3, 8, connection.REPLAY_MOST, connection.REPLAY_MOST))
         self.faults = Faults(
             refused=one_of((0.0, 0.0, 0.03, 0.15)),
             interrupted=one_of((0.0, 0.05, 0.2)),
             unheard=one_of((0.0, 0.05, 0.2)),
             unreadable=one_of((0.0, 0.0, 0.05, 0.2)),
         )
+        interval = one_of((0.0, 0.0, 0.1, 0.3, 30.0))
         is_trusty = self.chance.decides(0.3)
         self.terms = Terms(
             options=SocketOptions(
@@ -196,7 +227,7 @@ class World:
                 waiting_frames=one_of((2, 8, 64)),
             ),
             chat=ChatSettings(
-                min_message_interval=timedelta(0),  # what is said without a nonce may be said again
+                min_message_interval=timedelta(seconds=interval),
                 batch_messages=one_of((2, 5, 500)),
                 batch_messages_per_chat=one_of((1, 3, 128)),
                 send_backlog=one_of((3, 20, 10_000)),
@@ -205,6 +236,7 @@ class World:
             late=0.0 if is_trusty else one_of((0.0, 0.1, 0.4)),
             doubled=0.0 if is_trusty else one_of((0.0, 0.1)),
             bus=self.chance.decides(0.5),
+            is_punctual=interval > 0 and self.chance.decides(0.5),
         )
         self.nodes = [
             Node(
@@ -278,6 +310,7 @@ class World:
                 notebook=self.notebook,
                 chance=self.chance,
                 nodes=self.nodes,
+                devices=self.devices,
                 session=str(session.id),
                 token=signed_in.access_token,
             )
@@ -296,7 +329,9 @@ class World:
 
     async def _let_happen(self) -> None:
         lives = [asyncio.create_task(device.live()) for device in self.devices]
-        plots = [self._interfere(), self._bother(), self._set_clocks()]
+        plots = [self._interfere(), self._bother()]
+        if not self.terms.is_punctual:
+            plots.append(self._set_clocks())
         tasks = [asyncio.create_task(plot) for plot in plots]
         await asyncio.sleep(self.chance.one_of(ACTIVE))
         self._at = self.at
@@ -347,7 +382,7 @@ class World:
             elif chosen < 0.5:
                 await self._rename(node, device.chat_id)
             elif chosen < 0.6:
-                await self._let_in(node, device.chat_id)
+                await self._let_in(device.chat_id)
             elif chosen < 0.65:
                 await self._sign_out(device)
             elif chosen < 0.72:
@@ -356,11 +391,13 @@ class World:
                 await self._read(node, device)
             elif chosen < 0.82:
                 await self._delete(device.chat_id)
+            elif chosen < 0.88:
+                await self._put_out(device.chat_id)
 
     async def _set_clocks(self) -> None:
         while self._goes_on():
             await asyncio.sleep(self.chance.wait(2.0) + 0.3)
-            ahead = (self.chance.random.random() - 0.5) * 40
+            ahead = (self.chance.random.random() * 2 - 1) * AHEAD
             self.chance.one_of(self.nodes).clock.ahead = timedelta(seconds=ahead)
 
     async def _owner(self, node: Node, chat_id: ChatId) -> Actor | None:
@@ -374,15 +411,20 @@ class World:
         )
         return token and await node.messenger.authenticate(Authenticate(token=token))  # type: ignore[return-value]
 
-    async def _as_owner(self, node: Node, chat_id: ChatId, command: ChangeChat | DeleteChat) -> bool:
+    async def _as_owner(
+        self, node: Node, chat_id: ChatId, command: ChangeChat | DeleteChat | RemoveMember
+    ) -> bool:
         """Whether there was an owner to do it."""
         actor = await self._owner(node, chat_id)
         if actor is None:
             return False
-        if isinstance(command, DeleteChat):
-            await node.messenger.delete_chat(actor, command)
-        else:
-            await node.messenger.change_chat(actor, command)
+        match command:
+            case DeleteChat():
+                await node.messenger.delete_chat(actor, command)
+            case ChangeChat():
+                await node.messenger.change_chat(actor, command)
+            case RemoveMember():
+                await node.messenger.remove_member(actor, command)
         return True
 
     async def _try(self, work: Coroutine[Any, Any, Any], node: Node) -> bool | None:
@@ -403,16 +445,45 @@ class World:
     def _may_be_deleted(self, chat_id: ChatId) -> bool:
         return self.database.chats.chats[chat_id].deleted_at is not None
 
-    async def _let_in(self, node: Node, chat_id: ChatId) -> None:
-        outsider = self.outsider
-        command = ChangeChat(chat_id=chat_id, member_ids=(outsider.profile_id,))
-        try:
-            done = await self._try(self._as_owner(node, chat_id, command), node)
-        except (NotTheOwner, MembersNotFound):
+    async def _let_in(self, chat_id: ChatId) -> None:
+        outside = [person for person in self.people if person not in self.members[chat_id]]
+        if not outside:
             return
-        if done and outsider not in self.members[chat_id]:
-            self.members[chat_id] = [*self.members[chat_id], outsider]
-            self.notebook.write(Joined(at=self.at, chat=str(chat_id), profile=outsider.profile))
+        newcomer = self.chance.one_of(outside)
+        self.notebook.write(Joined(at=self.at, chat=str(chat_id), profile=newcomer.profile))
+        command = ChangeChat(chat_id=chat_id, member_ids=(newcomer.profile_id,))
+        with suppress(NotTheOwner, ChatNotFound):
+            await self._until_done(chat_id, command)
+            self.members[chat_id] = [*self.members[chat_id], newcomer]
+
+    async def _put_out(self, chat_id: ChatId) -> None:
+        inside = [person for person in self.members[chat_id] if person is not self.chats[chat_id]]
+        if not inside:
+            return
+        gone = self.chance.one_of(inside)
+        command = RemoveMember(chat_id=chat_id, profile_id=gone.profile_id)
+        with suppress(NotTheOwner, ChatNotFound):
+            told = await self._until_done(chat_id, command)
+            self.members[chat_id] = [person for person in self.members[chat_id] if person is not gone]
+            self.notebook.write(Cut(at=self.at, chat=str(chat_id), profile=gone.profile, node=told))
+
+    async def _until_done(self, chat_id: ChatId, command: ChangeChat | RemoveMember) -> str | None:
+        """
+        Returns the node where everybody heard of it at once; None: nobody can tell.
+
+        Raises:
+            NotTheOwner, ChatNotFound: The chat is no more.
+        """
+        is_first = True
+        while True:
+            node = await self._some_node()
+            try:
+                done = await self._try(self._as_owner(node, chat_id, command), node)
+            except MemberNotFound:
+                return None  # an earlier try was heeded after all
+            if done is not None:
+                return self._told(node, is_first)
+            is_first = False
 
     async def _delete(self, chat_id: ChatId) -> None:
         is_first = True

@@ -147,17 +147,31 @@ class Postgres:
         postmaster = psutil.Process(self._process.pid)
         return [postmaster, *postmaster.children(recursive=True)]
 
-    def kill(self, family: Sequence[psutil.Process] = ()) -> None:
+    def freeze(self, family: Sequence[psutil.Process] = ()) -> list[psutil.Process]:
         """
-        As the machine's end would look to everybody else: the postmaster first, so that it cannot start anew what it
-        loses, then all its children. Those that are known already go within a millisecond.
+        All that it is stands still, the postmaster first, so that it makes no child meanwhile. Those that are known already
+        do within a millisecond. Returns them all.
         """
         assert self._process is not None
-        self._process.send_signal(signal.SIGSTOP)  # or it makes a child between the list and the kill
+        self._process.send_signal(signal.SIGSTOP)
         for process in family[1:]:
             with suppress(ProcessLookupError):
-                os.kill(process.pid, signal.SIGKILL)
+                os.kill(process.pid, signal.SIGSTOP)
         family = self.family()
+        for process in family:
+            with suppress(psutil.NoSuchProcess):
+                process.suspend()
+        return family
+
+    def thaw(self, family: Sequence[psutil.Process]) -> None:
+        for process in reversed(family):
+            with suppress(psutil.NoSuchProcess):
+                process.resume()
+
+    def kill(self, family: Sequence[psutil.Process] = ()) -> None:
+        """As the machine's end would look to everybody else: nobody of it does anything any more."""
+        assert self._process is not None
+        family = self.freeze(family)
         for process in family:
             with suppress(psutil.NoSuchProcess):
                 process.kill()

@@ -121,6 +121,17 @@ class Server:
         self.process.kill()
         self.process.wait()
 
+    def freeze(self) -> None:
+        """It does nothing any more, and what it has done is done: returns when its last thread stands still."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGSTOP)
+        _, status = os.waitpid(self.process.pid, os.WUNTRACED)
+        assert os.WIFSTOPPED(status), self.log()
+
+    def thaw(self) -> None:
+        assert self.process is not None
+        self.process.send_signal(signal.SIGCONT)
+
     def interrupt(self) -> float:
         """What Ctrl-C does. Returns after how many seconds it had ended."""
         assert self.process is not None

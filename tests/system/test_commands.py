@@ -5,7 +5,8 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from email import policy
 from email.message import EmailMessage
 from email.parser import BytesParser
@@ -16,6 +17,7 @@ import pytest
 from attrs import define, field
 
 from tests.infrastructure.smtp.sink import Sink, serving
+from tests.system.client import Visit
 from tests.system.server import Server
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -31,17 +33,40 @@ class Line:
     settings: dict[str, str] = field(factory=dict)
 
     def __call__(self, *words: str, says: str = "", **settings: str) -> subprocess.CompletedProcess[str]:
-        kept = {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR") if name in os.environ}
         return subprocess.run(
             [sys.executable, "-m", "config.main", *words],
             cwd=self.folder,
-            env={**kept, "PYTHONPATH": str(ROOT), "ENVIRONMENT": "LOCAL", **self.settings, **settings},
+            env=self._environment(settings),
             input=says,
             text=True,
             capture_output=True,
             timeout=120,
             check=False,
         )
+
+    def on_a_terminal(self, *words: str) -> str:
+        """All that is shown, in the order shown."""
+        ours, theirs = os.openpty()
+        with subprocess.Popen(
+            [sys.executable, "-m", "config.main", *words],
+            cwd=self.folder,
+            env=self._environment({"TERM": "xterm"}),
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+        ) as process:
+            os.close(theirs)
+            shown = b""
+            with suppress(OSError):  # so ends a terminal that nobody holds any more
+                while some := os.read(ours, 65536):
+                    shown += some
+            os.close(ours)
+        assert process.returncode == 0, shown
+        return shown.decode()
+
+    def _environment(self, settings: Mapping[str, str]) -> dict[str, str]:
+        kept = {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR") if name in os.environ}
+        return {**kept, "PYTHONPATH": str(ROOT), "ENVIRONMENT": "LOCAL", **self.settings, **settings}
 
 
 @pytest.fixture
@@ -179,6 +204,20 @@ class TestUsers:
             assert http.post("/accounts/sign-in/", json=sign_in).status_code == 200
         assert PASSWORD not in server.log()
 
+    async def test_who_is_kept_out_hears_it_on_open_sockets(
+        self, line: Line, make_server: Callable[..., Server]
+    ) -> None:
+        """The command is another process than the messenger: nobody tells the messenger, it has to see."""
+        server = make_server(line.folder)
+        await asyncio.to_thread(server.start)
+        async with Visit(server.url, server.ws_url) as visit:
+            anna, boris = await visit.user(1), await visit.user(2)
+            chat_id = await anna.create_chat("A chat", boris)
+            gone, staying = await anna.open(chat_id), await boris.open(chat_id)
+            done(await asyncio.to_thread(line, "user", "disable", "user1@example.com", "-y"))
+            assert (await gone.closed(within=2))[0] == 4401
+            await staying.say("Still here")
+
     @pytest.mark.parametrize(
         ("email", "password", "told"),
         [
@@ -250,12 +289,18 @@ class TestSettings:
         assert [path.name for path in line.folder.iterdir()] == [".env"]
 
 
-def test_a_terminal_gets_colours_and_a_pipe_gets_fields(line: Line) -> None:
+def test_a_terminal_gets_colours_and_progress_and_a_pipe_gets_fields(line: Line) -> None:
     done(line("db", "reset", "--yes"))
-    piped = line("user", "list")
-    assert "\x1b" not in piped.stdout + piped.stderr
-    forced = line("db", "check", FORCE_COLOR="1", TERM="xterm")
-    assert "\x1b[32m" in done(forced)
+    piped = line("user", "list"), line("db", "check")
+    assert not any("\x1b" in ran.stdout + ran.stderr or "Looking" in ran.stderr for ran in piped)
+    shown = line.on_a_terminal("db", "check")
+    (looked_at,) = set(re.findall(r"(\d+) chats and (\d+) profiles were looked at", shown))
+    total = sum(map(int, looked_at))
+    assert re.search(rf"Looking .*{total}/{total}", shown)
+    assert "\x1b[32mEverything is as it should be." in shown
+    listed = line.on_a_terminal("user", "list")
+    assert "e-mail" in listed
+    assert "\t" not in listed
 
 
 def test_a_restored_database_is_refused_until_it_is_adopted(

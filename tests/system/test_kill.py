@@ -11,9 +11,7 @@ import random
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
 
-import psutil
 import pytest
 from attrs import define, field
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
@@ -22,14 +20,10 @@ from tests.system.client import ChatSocket, Device, Visit, dial
 from tests.system.ledger import Ledger, Said, Stored, faults
 from tests.system.postgres import Postgres
 from tests.system.server import Server
-
-Victim = Literal["server", "postgres"]
+from tests.system.strike import Striker, Victim
 
 WINDOW = 12
 """Sends without an answer that each sender has under way."""
-
-BURST = 40
-"""More of them right before a kill: faster than they can be stored, so that the kill finds some under way."""
 
 MUTANTS = Path(__file__).with_name("mutants")
 
@@ -45,9 +39,6 @@ class Sender:
     chat_id: str
     ledger: Ledger
     todo: deque[Said]
-    is_last: Callable[[], bool]
-    """Whether what is sent next is the last before a kill, and what kills."""
-    strike: Callable[[], None]
     waiting: dict[str, Said] = field(factory=dict)
     """Sent on the socket that is open now, in this order."""
 
@@ -70,14 +61,11 @@ class Sender:
 
     async def converse(self, socket: ChatSocket) -> None:
         while self.todo or self.waiting:
-            room = WINDOW + (BURST if self.is_last() else 0)
-            while self.todo and len(self.waiting) < room:
+            while self.todo and len(self.waiting) < WINDOW:
                 said = self.todo.popleft()
                 self.waiting[said.nonce] = said
                 self.ledger.send(said)
                 await socket.send("send_message", text=said.text, nonce=said.nonce)
-            if room > WINDOW and self.is_last():
-                self.strike()
             frame = await socket.next(within=30)
             match frame["type"]:
                 case "message_ack":
@@ -103,10 +91,12 @@ class Trial:
     kills: int
     ledger: Ledger = field(factory=Ledger)
     chats: list[str] = field(factory=list)
-    outstanding: list[int] = field(factory=list)
-    """For each kill, what it took with it: sent, and without an answer then."""
-    family: list[psutil.Process] = field(factory=list)
-    due: "asyncio.Future[set[str]] | None" = None
+    senders: list[Sender] = field(factory=list)
+    striker: Striker = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        chance = random.Random(self.sends)
+        self.striker = Striker(self.server, self.postgres, self.under_way, chance)
 
     async def run(self) -> None:
         async with Visit(self.server.url, self.server.ws_url) as visit:
@@ -117,51 +107,28 @@ class Trial:
                 (people[(n + side) % 3], chat_id) for n, chat_id in enumerate(self.chats) for side in (0, 1)
             ]
             share = self.sends // len(pairs)
-            senders = [
+            self.senders = [
                 Sender(
                     device,
                     chat_id,
                     self.ledger,
                     deque(Said(chat_id, f"{number}/{count}") for count in range(share)),
-                    lambda: self.due is not None and not self.due.done(),
-                    self.strike,
                 )
                 for number, (device, chat_id) in enumerate(pairs)
             ]
             async with asyncio.timeout(180), asyncio.TaskGroup() as group:
-                for sender in senders:
+                for sender in self.senders:
                     group.create_task(sender.run())
                 group.create_task(self.aim())
 
+    def under_way(self) -> set[str]:
+        return {nonce for sender in self.senders for nonce in sender.waiting}
+
     async def aim(self) -> None:
-        chance = random.Random(self.sends)
         for number in range(self.kills):
             await self.ledger.milestone(self.sends * (number + 1) // (self.kills + 2)).wait()
-            await asyncio.sleep(chance.uniform(0, 0.01))  # some batches later, somewhere in one
-            self.family = self.postgres.family()
-            self.due = asyncio.get_running_loop().create_future()
-            sent = await self.due
-            await asyncio.sleep(0.05)  # what had been answered before the kill is on its way still
-            self.outstanding.append(len(sent & self.ledger.unanswered))
-            self.restart()
-
-    def strike(self) -> None:
-        assert self.due is not None
-        sent = set(self.ledger.unanswered)
-        self.kill()
-        self.due.set_result(sent)
-
-    def kill(self) -> None:
-        if self.victim == "server":
-            self.server.kill()
-        else:
-            self.postgres.kill(self.family)
-
-    def restart(self) -> None:
-        if self.victim == "server":
-            self.server.start()
-        else:
-            self.postgres.start()
+            await self.striker.strike(self.victim)
+            await self.striker.restart(self.victim)
 
     def in_the_database(self) -> dict[str, list[Stored]]:
         with self.postgres.connect(self.database) as connection:
@@ -210,8 +177,8 @@ async def test_ten_kills_lose_nothing(
     await ran.run()
     stored = ran.in_the_database()
 
-    assert len(ran.outstanding) == 10
-    assert min(ran.outstanding) > 0, ran.outstanding
+    assert len(ran.striker.taken) == 10
+    assert min(ran.striker.taken) > 0, ran.striker.taken
     assert ran.ledger.acks.keys() == ran.ledger.sent.keys()
     assert len(ran.ledger.sent) == 2000
     assert faults(ran.ledger, stored) == []
@@ -251,7 +218,7 @@ async def test_a_database_that_is_set_to_hurry_is_told_to_wait(
     postgres = make_postgres(synchronous_commit="off", **NO_FLUSH_MEANWHILE)
     ran = trial(make_server, postgres, "postgres", sends=600, kills=1)
     await ran.run()
-    assert min(ran.outstanding) > 0
+    assert min(ran.striker.taken) > 0
     assert faults(ran.ledger, ran.in_the_database()) == []
 
 

@@ -36,14 +36,18 @@ async def test_figures_of_a_conversation(make_server: MakeServer) -> None:
             chat = await ann.create_chat("Figures")
             async with ann.dial(chat) as socket:
                 await socket.say("Hello", nonce="1")
+                marked = await ann.http.put(f"/chats/{chat}/read/", json={"upTo": 1})
+                assert marked.status_code == 200
                 found = figures((await aside.get("/metrics")).text)
                 assert found["messenger_sockets"] == 1
                 assert found["messenger_frames_received_total"] == 2
                 # greeting, history, answer, the message itself
                 assert found["messenger_frames_sent_total"] == 4
-                assert found["messenger_batch_commands_sum"] == 1
-                assert found["messenger_commit_seconds_count"] == 1
-                assert 0 < found["messenger_commit_seconds_sum"] < 1
+                for kind in ("messages", "marks"):
+                    assert found[f'messenger_batch_commands_sum{{kind="{kind}"}}'] == 1
+                    assert found[f'messenger_batch_seconds_count{{kind="{kind}"}}'] == 1
+                    assert found[f'messenger_commit_seconds_count{{kind="{kind}"}}'] == 1
+                    assert 0 < found[f'messenger_commit_seconds_sum{{kind="{kind}"}}'] < 1
                 assert found["messenger_commit_to_socket_seconds_count"] >= 1
                 assert found["messenger_cursor_lag_seconds"] < 5
                 assert found["messenger_outbox_bytes"] == 0
@@ -69,6 +73,16 @@ async def test_figures_of_a_conversation(make_server: MakeServer) -> None:
 def test_without_a_word_there_are_no_figures(server: Server) -> None:
     for path in ("/metrics", "/healthcheck/detailed"):
         assert httpx.get(server.url + path).status_code == 404
+
+
+def test_what_is_left_of_a_limit_is_told(make_server: MakeServer) -> None:
+    server = make_server(settings={"AUTH_EMAIL_STATUS_PER_MINUTE": "2"})
+    server.start()
+    answers = [httpx.get(f"{server.url}/accounts/email/status/") for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [200, 200, 429]
+    left = [answer.headers["RateLimit"].partition(";t=")[0] for answer in answers]
+    assert left == [f'"email status";r={uses}' for uses in (1, 0, 0)]
+    assert {answer.headers["RateLimit-Policy"] for answer in answers} == {'"email status";q=2;w=60'}
 
 
 def test_a_node_that_leaves_serves_on_while_it_says_so(make_server: MakeServer) -> None:

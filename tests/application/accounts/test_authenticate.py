@@ -1,10 +1,12 @@
-from contextlib import AbstractAsyncContextManager
-
 import pytest
+from typing_extensions import override
 
 from application.accounts.authenticate import Authenticate, AuthenticateHandler
 from application.errors import NotAuthenticated, Unavailable
-from application.ports.storage import UnitOfWork
+from application.views import LiveSession
+from domain.ids import AccountId, SessionId
+from infrastructure.memory.storage import MemoryStorage
+from infrastructure.memory.views import MemoryViews
 from tests.accounts_world import AccountsWorld
 
 
@@ -35,10 +37,12 @@ async def test_a_refresh_token_lets_nobody_in(people: AccountsWorld) -> None:
 async def test_storage_that_is_down_says_nothing_about_the_token(people: AccountsWorld) -> None:
     signed_in = await people.join("one@example.com")
 
-    def down() -> AbstractAsyncContextManager[UnitOfWork]:
-        raise Unavailable
+    class Down(MemoryViews):
+        @override
+        async def live_session(self, account_id: AccountId, session_id: SessionId) -> LiveSession | None:
+            raise Unavailable
 
-    handler = AuthenticateHandler(begin=down, clock=people.clock, tokens=people.tokens)
+    handler = AuthenticateHandler(views=Down(MemoryStorage()), clock=people.clock, tokens=people.tokens)
     with pytest.raises(Unavailable):
         await handler(Authenticate(token=signed_in.access_token))
 

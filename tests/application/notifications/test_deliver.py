@@ -80,6 +80,24 @@ async def test_a_worker_that_died_leaves_a_claim_that_runs_out(people: AccountsW
     assert len(people.links) == 1
 
 
+async def test_what_a_slow_server_leaves_no_time_for_is_left_to_the_next(people: AccountsWorld) -> None:
+    """Another may have claimed it by then: it would be sent twice for nothing."""
+    for number in range(3):
+        await people.sign_up_as(f"person{number}@example.com")
+
+    async def take_long(_: Letter) -> None:
+        people.clock.pass_by(minutes=3)
+
+    carrier = Carrier(take_long)
+    deliver = DeliverDueLettersHandler(
+        begin=people.begin, clock=people.clock, mailer=carrier, tokens=people.tokens
+    )
+    await deliver()
+    assert len(carrier.seen) == 2, "the lease is of five minutes"
+    await deliver()
+    assert len(set(carrier.seen)) == len(carrier.seen) == 3
+
+
 async def test_a_refusal_for_now_is_tried_again_after_a_pause(people: AccountsWorld) -> None:
     await people.sign_up_as("new@example.com")
 

@@ -24,6 +24,7 @@ from application.messages.send import Postponed, SendMessage, Sent
 from application.ports.posting import BeginPosting, Draft, Indigestible, Interrupted
 from application.ports.updates import Moved
 from application.ports.views import Newest
+from domain.account import Email
 from domain.chat import Chat
 from domain.ids import MessageId
 from domain.message import Nonce
@@ -354,6 +355,25 @@ class TestStatements:
                 counts.append(logged.statements())
         assert [len(statements) for statements in counts] == [5, 5], "BEGIN, three statements, COMMIT"
         assert counts[0] == counts[1]
+
+    async def test_a_unit_of_work_takes_no_more_than_it_needs(
+        self, messenger_database: str, logged: "ServerLog"
+    ) -> None:
+        async with postgres_storage(messenger_database) as storage:
+            for _ in range(2):  # the first time a connection is made
+                logged.forget()
+                async with storage.begin() as work:
+                    await work.accounts.find_by_email(Email("nobody@example.com"))
+            begin, select, commit = logged.statements()
+            assert (begin, select[:6], commit) == ("BEGIN ISOLATION LEVEL READ COMMITTED", "SELECT", "COMMIT")
+            logged.forget()
+            await storage.catalogues.headings()
+            begin, select, rollback = logged.statements()
+            assert (begin, select[:6], rollback) == (
+                "BEGIN ISOLATION LEVEL READ COMMITTED",
+                "SELECT",
+                "ROLLBACK",
+            )
 
     async def test_reads_take_as_many_for_little_and_for_much(
         self, messenger_database: str, logged: "ServerLog"

@@ -1,6 +1,10 @@
-"""How a unit lets go of its connection when the server has gone away meanwhile."""
+"""How a unit comes to its connection and lets go of it, when the server has gone away meanwhile or says nothing."""
 
-from collections.abc import AsyncIterator
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, contextmanager
 from typing import Any
 
 import psycopg
@@ -8,8 +12,10 @@ import pytest
 from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from application.errors import OutcomeUnknown
+from application.ports.posting import Interrupted
 from infrastructure.postgres.pictures import Pictures, prepared
-from infrastructure.postgres.storage import connected, make_engine
+from infrastructure.postgres.storage import PostgresStorage, connected, make_engine
 from tests.storages import conninfo
 
 
@@ -21,10 +27,27 @@ async def engine(messenger_database: str) -> AsyncIterator[AsyncEngine]:
     await engine.dispose()
 
 
+async def backend_of(connection: AsyncConnection) -> int:
+    found = await connection.scalar(text("SELECT pg_backend_pid()"))
+    assert isinstance(found, int)
+    return found
+
+
 async def end(connection: AsyncConnection, beside: psycopg.Connection[Any]) -> None:
     """The server's side of it, so that the answer to ROLLBACK is that nobody is there."""
-    backend = await connection.scalar(text("SELECT pg_backend_pid()"))
-    beside.execute("SELECT pg_terminate_backend(%s, 5000)", [backend])
+    beside.execute("SELECT pg_terminate_backend(%s, 5000)", [await backend_of(connection)])
+
+
+@contextmanager
+def frozen(*backends: int) -> Iterator[None]:
+    """They are there and say nothing."""
+    for backend in backends:
+        os.kill(backend, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for backend in backends:
+            os.kill(backend, signal.SIGCONT)
 
 
 async def works(engine: AsyncEngine) -> bool:
@@ -55,6 +78,73 @@ async def test_what_went_wrong_is_told_and_not_how_it_ended(
     assert await works(engine)
 
 
+async def test_a_unit_begins_on_another_connection_if_its_own_was_ended(
+    engine: AsyncEngine, beside: psycopg.Connection[Any]
+) -> None:
+    async with connected(engine, 5.0) as connection:
+        backend = await backend_of(connection)
+    beside.execute("SELECT pg_terminate_backend(%s, 5000)", [backend])
+    async with connected(engine, 5.0) as connection:
+        assert await backend_of(connection) != backend
+    assert await works(engine)
+
+
+async def test_what_has_begun_is_not_begun_again(
+    engine: AsyncEngine, beside: psycopg.Connection[Any]
+) -> None:
+    async def ask_again() -> None:
+        async with connected(engine, 5.0) as connection:
+            await end(connection, beside)
+            await connection.scalar(text("SELECT true"))
+
+    with pytest.raises(Interrupted):
+        await ask_again()
+    assert await works(engine)
+
+
+async def test_a_commit_is_not_repeated(engine: AsyncEngine, beside: psycopg.Connection[Any]) -> None:
+    beside.execute("CREATE TABLE noted (what text)")
+
+    async def note(what: str, *, is_ended: bool) -> None:
+        async with PostgresStorage(engine).begin() as work:
+            await work.connection.execute(text("INSERT INTO noted VALUES (:what)"), {"what": what})
+            if is_ended:
+                await end(work.connection, beside)
+
+    with pytest.raises(OutcomeUnknown):
+        await note("once", is_ended=True)
+    assert beside.execute("SELECT * FROM noted").fetchall() == []
+    await note("again", is_ended=False)
+    assert beside.execute("SELECT * FROM noted").fetchall() == [("again",)]
+
+
+async def test_a_unit_waits_for_one_connection_that_says_nothing_and_not_for_all(
+    messenger_database: str,
+) -> None:
+    engine = make_engine(messenger_database, size=3)
+    async with connected(engine, 5.0) as one, connected(engine, 5.0) as two, connected(engine, 5.0) as three:
+        backends = {await backend_of(each) for each in (one, two, three)}
+    began = asyncio.get_running_loop().time()
+    with frozen(*backends):
+        async with (
+            connected(engine, 5.0) as one,
+            connected(engine, 5.0) as two,
+            connected(engine, 5.0) as three,
+        ):
+            others = {await backend_of(each) for each in (one, two, three)}
+    assert not others & backends
+    assert 0.9 < asyncio.get_running_loop().time() - began < 2.5
+    await engine.dispose()
+
+
+async def test_a_server_that_says_nothing_does_not_hold_what_is_finished(engine: AsyncEngine) -> None:
+    async with asyncio.timeout(4), AsyncExitStack() as unit:
+        connection = await unit.enter_async_context(connected(engine, 60.0))
+        with frozen(await backend_of(connection)):
+            await unit.aclose()
+    assert await works(engine)
+
+
 async def test_a_read_finds_a_server_that_went_away_and_came_back(
     messenger_database: str, beside: psycopg.Connection[Any]
 ) -> None:
@@ -67,5 +157,8 @@ async def test_a_read_finds_a_server_that_went_away_and_came_back(
         beside.execute("SELECT pg_terminate_backend(%s, 5000)", [row["pid"]])
     async with pictures.open() as again:
         fresh = await again.row(backend)
+    assert fresh is not None
     assert fresh not in seen
+    beside.execute("SELECT pg_terminate_backend(%s, 5000)", [fresh["pid"]])
+    assert await pictures.row(backend) not in (None, *seen, fresh)
     await pictures.close()

@@ -24,8 +24,10 @@ def test_everything_is_there_under_its_name() -> None:
     meter = PrometheusMeter(hands)
     meter.answered("GET", "/chats/{chat_id}/", 200, 0.003)
     meter.answered("GET", "/chats/{chat_id}/", 404, 0.003)
-    meter.carried_out(7, 0.004)
-    meter.committed(0.001)
+    meter.carried_out("messages", 7, 0.004)
+    meter.committed("messages", 0.001)
+    meter.carried_out("marks", 60, 0.003)
+    meter.committed("marks", 0.002)
     meter.told(0.0002)
     meter.looked()
     hands.at += 2.5
@@ -43,9 +45,14 @@ def test_everything_is_there_under_its_name() -> None:
         'messenger_http_requests_total{method="GET",route="/chats/{chat_id}/",status="200"}': 1,
         'messenger_http_requests_total{method="GET",route="/chats/{chat_id}/",status="404"}': 1,
         'messenger_http_request_seconds_count{method="GET",route="/chats/{chat_id}/"}': 2,
-        "messenger_batch_commands_sum": 7,
-        "messenger_batch_seconds_sum": 0.004,
-        "messenger_commit_seconds_sum": 0.001,
+        'messenger_batch_commands_sum{kind="messages"}': 7,
+        'messenger_batch_commands_sum{kind="marks"}': 60,
+        'messenger_batch_commands_bucket{kind="marks",le="100.0"}': 1,
+        'messenger_batch_commands_bucket{kind="marks",le="50.0"}': 0,
+        'messenger_batch_seconds_sum{kind="messages"}': 0.004,
+        'messenger_batch_seconds_sum{kind="marks"}': 0.003,
+        'messenger_commit_seconds_sum{kind="messages"}': 0.001,
+        'messenger_commit_seconds_sum{kind="marks"}': 0.002,
         "messenger_commit_to_socket_seconds_sum": 0.0002,
         "messenger_cursor_lag_seconds": 2.5,
         'messenger_letters_total{outcome="sent"}': 2,
@@ -66,6 +73,13 @@ def test_every_figure_is_explained() -> None:
     explained = set(re.findall(r"^# HELP (\S+) \S", text, re.MULTILINE))
     assert {name for name in named if not name.endswith("_created")} <= explained
     assert all(name.startswith("messenger_") for name in named)
+
+
+@pytest.mark.parametrize("kind", ["messages", "marks"])
+def test_batches_are_counted_from_nothing(kind: str) -> None:
+    found = figures(PrometheusMeter())
+    for figure in ("batch_commands", "batch_seconds", "commit_seconds"):
+        assert found[f'messenger_{figure}_count{{kind="{kind}"}}'] == 0
 
 
 def test_before_a_node_has_looked_it_has_no_lag_to_tell() -> None:

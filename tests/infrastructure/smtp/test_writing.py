@@ -2,7 +2,6 @@ import email
 import email.policy
 from email.headerregistry import Address
 from email.message import EmailMessage
-from uuid import uuid4
 
 import pytest
 from attrs import evolve
@@ -11,11 +10,9 @@ from hypothesis import strategies as st
 
 from application.ports.mailer import NotDelivered
 from domain.account import Email, EmailIncorrect
-from domain.ids import AccountId, LetterId
 from domain.notification import Letter, Template
 from domain.session import Origin
 from infrastructure.smtp.writing import LetterWriter, mailable
-from tests.accounts_world import START
 from tests.infrastructure.smtp.sink import letter_to
 
 TOKEN = "eyJ0.eyJ1.c2ln"
@@ -59,41 +56,39 @@ def bodies(writer: LetterWriter, letter: Letter) -> list[str]:
     return [body.get_content() for body in found if body is not None]
 
 
-def reporting(template: Template, **origin: str) -> Letter:
-    return Letter.reporting(
-        template,
-        id=LetterId(uuid4()),
-        account_id=AccountId(uuid4()),
-        recipient=Email("one@example.com"),
-        at=START,
-        origin=Origin(**origin),
-    )
+def letter_of(template: Template) -> Letter:
+    confirming = letter_to("one@example.com")
+    asks = template in {Template.CONFIRM_EMAIL, Template.RESET_PASSWORD}
+    return evolve(confirming, template=template, link=confirming.link if asks else None)
 
 
-@pytest.mark.parametrize("template", [Template.PASSWORD_CHANGED, Template.NEW_DEVICE])
-def test_a_report_says_when_and_from_where(writer: LetterWriter, template: Template) -> None:
-    written = bodies(writer, reporting(template, user_agent=FIREFOX, address="2001:db8::1"))
+@pytest.mark.parametrize("template", list(Template))
+def test_a_letter_says_when_and_from_where(writer: LetterWriter, template: Template) -> None:
+    origin = Origin(user_agent=FIREFOX, address="2001:db8::1")
+    written = bodies(writer, evolve(letter_of(template), origin=origin))
     assert len(written) == 2
     for text in written:
         for part in ("Здравствуйте", "Hello", "23.11.2026 03:32 UTC", "2026-11-23 03:32 UTC"):
             assert part in text
         assert text.count("2001:db8::1") == text.count("Firefox, Windows") == 2
-        assert "http" not in text, "it asks nobody to follow a link"
+
+
+@pytest.mark.parametrize("template", [Template.PASSWORD_CHANGED, Template.NEW_DEVICE])
+def test_a_report_asks_nobody_to_follow_a_link(writer: LetterWriter, template: Template) -> None:
+    for text in bodies(writer, letter_of(template)):
+        assert "http" not in text
 
 
 @pytest.mark.parametrize("template", list(Template))
 def test_nobody_writes_letters_through_us(writer: LetterWriter, template: Template) -> None:
-    evil = {"user_agent": "Win <b>a prize</b> at http://evil.example", "address": "evil.example"}
-    for text in bodies(writer, reporting(template, **evil)):
+    evil = Origin(user_agent="Win <b>a prize</b> at http://evil.example", address="evil.example")
+    for text in bodies(writer, evolve(letter_of(template), origin=evil)):
         assert "evil" not in text
         assert "prize" not in text
 
 
 def test_the_letter_for_a_forgotten_password_leads_to_its_page(writer: LetterWriter) -> None:
-    confirming = letter_to("new@example.com")
-    assert confirming.link is not None
-    letter = evolve(confirming, template=Template.RESET_PASSWORD)
-    for text in bodies(writer, letter):
+    for text in bodies(writer, letter_of(Template.RESET_PASSWORD)):
         assert f"https://chat.example/setup-new-password?token={TOKEN}" in text
         assert "confirm-email" not in text
 

@@ -34,11 +34,14 @@ from domain.notification import Letter
 from domain.session import Fingerprint
 from infrastructure.crypto.tokens import JwtTokens
 from infrastructure.memory.catalogues import MemoryCatalogues
+from infrastructure.memory.limiter import MemoryLimiter
 from infrastructure.memory.storage import MemoryStorage
 from infrastructure.memory.updates import MemoryUpdates
 from infrastructure.memory.views import MemoryChanges, MemoryViews
+from infrastructure.overheard import OverheardLimiter
 from infrastructure.system.ids import SystemIds
 from interfaces.app import create_app
+from interfaces.http.limits import hear
 from interfaces.http.options import HttpOptions
 from interfaces.http.routes import Endpoint
 from tests.accounts_world import AccountsWorld, SettableClock
@@ -137,11 +140,13 @@ def make_world() -> World:
     views, catalogues, begin = MemoryViews(storage), MemoryCatalogues(), storage.begin
     accounts = AccountsWorld(
         begin,
+        views,
         Path("nowhere"),  # letters go to the other mailbox, which keeps tokens alone
         clock=clock,
         ids=ids,
         tokens=JwtTokens("k" * 32, "messenger", "messenger"),
         updates=updates,
+        limiter=OverheardLimiter(MemoryLimiter(), hear),
     )
     send_messages = SendMessages(
         begin=storage.begin_patient_posting, clock=clock, ids=ids, updates=updates, interval=INTERVAL

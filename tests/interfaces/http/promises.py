@@ -11,6 +11,7 @@ from starlette.routing import Match
 from starlette.types import Scope
 
 from interfaces.app import create_app
+from interfaces.http.limits import RATE_LIMIT, RATE_LIMIT_POLICY
 from interfaces.http.openapi import document
 from interfaces.http.options import HttpOptions
 from interfaces.http.routes import Endpoint
@@ -61,6 +62,11 @@ class Promises:
             if about.get("required") and header not in answer.headers
         ]
         assert not missing
+        for header in RATE_LIMIT, RATE_LIMIT_POLICY:
+            if header not in said.get("headers", {}):
+                assert header not in answer.headers, f"{endpoint.name_of_handler} promises no {header}"
+            elif answer.is_success:
+                assert header in answer.headers, f"{endpoint.name_of_handler} promises {header}"
         if "content" not in said:
             assert not answer.content
             return

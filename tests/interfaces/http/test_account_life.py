@@ -8,6 +8,9 @@ from typing import Any
 import httpx
 import pytest
 
+from domain.account import PasswordPattern
+from domain.notification import Template
+from domain.session import Origin
 from tests.interfaces.http.conftest import PASSWORD, World
 
 OTHER = "Another-One1"
@@ -56,10 +59,10 @@ async def test_reset_redeem_set(world: World) -> None:
 
 async def test_known_and_unknown_get_the_same_answer(world: World) -> None:
     await world.person("one@example.com")
-    answers = [
-        await world.client().post("/accounts/password/reset/", json={"email": email})
-        for email in ("one@example.com", "nobody@example.com")
-    ]
+    answers = []
+    for email in ("one@example.com", "nobody@example.com"):
+        answers.append(await world.client().post("/accounts/password/reset/", json={"email": email}))
+        world.clock.pass_by(seconds=4)  # the same is left then of what may be asked from here
     known, unknown = ((each.status_code, each.content, dict(each.headers)) for each in answers)
     assert known == unknown == (200, b'{"status":"success","data":null}', known[2])
 
@@ -154,6 +157,24 @@ async def test_nobody_elses_session(world: World) -> None:
     assert (await other.client.get("/accounts/me/")).status_code == 200
 
 
+async def test_every_letter_knows_from_where_it_was_asked_for(world: World) -> None:
+    one = await world.person("one@example.com")
+    world.storage.accounts.letters.clear()
+    program = {"User-Agent": "Firefox/140.0"}
+    async with world.client() as client:
+        client.headers.update(program)
+        new = {"email": "new@example.com", "password": PASSWORD}
+        data(await client.post("/accounts/sign-up/", json=new))
+        data(await client.post("/accounts/password/reset/", json={"email": "one@example.com"}))
+        other = {"email": "one@example.com", "password": PASSWORD, "fingerprint": "other"}
+        data(await client.post("/accounts/sign-in/", json=other))
+    data(await one.client.post("/accounts/password/set/", json={"password": OTHER}, headers=program))
+    letters = list(world.storage.accounts.letters.values())
+    assert {letter.template for letter in letters} == set(Template)
+    assert {letter.origin for letter in letters} == {Origin(user_agent="Firefox/140.0", address="127.0.0.1")}
+    assert {letter.created_at for letter in letters} == {world.clock.now()}
+
+
 async def delete(client: httpx.AsyncClient, body: object) -> httpx.Response:
     return await client.request("DELETE", "/accounts/me/", json=body)
 
@@ -223,3 +244,22 @@ async def test_the_page_of_the_link(world: World) -> None:
     assert '"/api/accounts/token/redeem/"' in (await moved.get("/web/new")).text
     assert "onclick" not in page
     assert "style=" not in page
+
+
+async def test_the_page_says_what_a_password_takes(world: World) -> None:
+    pages = {
+        pattern: (await world.client(password_pattern=pattern).get("/setup-new-password")).text
+        for pattern in PasswordPattern
+    }
+    digit, letter = ("с цифрой", "with a digit"), ("с русской буквой", "with a Cyrillic letter")
+    said = {
+        pattern: [all(words in page for words in each) for each in (digit, letter)]
+        for pattern, page in pages.items()
+    }
+    assert said == {
+        PasswordPattern.LETTERS: [False, True],
+        PasswordPattern.LETTERS_AND_DIGIT: [True, True],
+        PasswordPattern.LENGTH: [False, False],
+    }
+    # A page that cuts off what is too long stores another password than was chosen.
+    assert not any("maxlength" in page or "{rule" in page for page in pages.values())

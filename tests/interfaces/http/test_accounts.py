@@ -158,6 +158,25 @@ async def test_sessions_know_where_they_came_from(world: World) -> None:
     assert session.origin.user_agent == headers["User-Agent"][:200]
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "more"),
+    [
+        ("POST", "/accounts/sign-up/", {"email": "new@example.com"}),
+        ("POST", "/accounts/sign-in/", {"email": EMAIL}),
+        ("POST", "/accounts/password/set/", {}),
+        ("DELETE", "/accounts/me/", {}),
+    ],
+)
+async def test_while_too_many_passwords_wait(
+    world: World, method: str, path: str, more: dict[str, str]
+) -> None:
+    person = await world.person(EMAIL)
+    world.accounts.passwords.threads = world.accounts.passwords.backlog = 0
+    answer = await person.client.request(method, path, json={"password": PASSWORD, **more})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "OVERLOADED")
+    assert int(answer.headers["retry-after"]) > 0
+
+
 @pytest.mark.parametrize("name", ["username", "email"])
 async def test_the_form_of_swagger(world: World, name: str) -> None:
     await world.person(EMAIL)

@@ -14,7 +14,14 @@ async def test_the_root_leads_there(world: World) -> None:
     answer = await world.client().get("/")
     assert (answer.status_code, answer.headers["location"], answer.content) == (307, "/docs", b"")
     assert (await world.client().head("/")).status_code == 405
-    assert (await world.client().head("/docs")).status_code == 405
+
+
+@pytest.mark.parametrize("path", ["/docs", "/openapi.json"])
+async def test_whether_they_are_there_can_be_asked(world: World, path: str) -> None:
+    """SEED.md 1: of all that there is, HEAD is answered for these two."""
+    asked, read = await world.client().head(path), await world.client().get(path)
+    assert asked.status_code == 200
+    assert asked.headers == read.headers
 
 
 async def test_with_a_prefix_and_another_path(world: World) -> None:
@@ -32,7 +39,7 @@ async def test_everything_comes_from_here(world: World) -> None:
     page = await client.get("/docs")
     assert page.headers["content-type"] == "text/html; charset=utf-8"
     named = re.findall(r'(?:src|href)="([^"]+)"', page.text)
-    assert {each for each in named if not each.startswith("data:")} == set(ASSETS)
+    assert {each for each in named if not each.startswith("data:")} == {*ASSETS, "/openapi.json"}
     for asset in ASSETS:
         answer = await client.get(asset)
         assert answer.status_code == 200

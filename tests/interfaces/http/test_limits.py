@@ -1,12 +1,41 @@
-from datetime import timedelta
+"""What is left of limits: told with every answer of an endpoint that has some, and with no other."""
 
-from interfaces.http.limits import nothing_left
+import asyncio
+import re
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from math import ceil
+
+import httpx
+import pytest
+from attrs import frozen
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from application.ports.limiter import Allowance, Left, TooManyRequests
+from interfaces.http.limits import (
+    RATE_LIMIT,
+    RATE_LIMIT_POLICY,
+    LimitsTold,
+    hear,
+    nothing_left,
+    what_is_left,
+)
+from interfaces.http.options import HttpOptions
+from interfaces.http.routes import Endpoint
+from tests.interfaces.http.conftest import FRONT, PASSWORD, Person, World
+from tests.interfaces.http.promises import promises_of
+from tests.interfaces.http.test_openapi import DOCUMENTED, Requests, name
 
 MINUTE = timedelta(minutes=1)
+SIGN_IN = Allowance("sign-in", 10, MINUTE)
+
+Ask = Callable[[httpx.AsyncClient, Person, int], Awaitable[httpx.Response]]
+"""By a stranger's client or by Ann's, the ``n``th time."""
 
 
 def test_nothing_is_left_for_a_while() -> None:
-    assert nothing_left("sign-in", wait=2.1, most=10, within=MINUTE) == {
+    assert nothing_left("sign-in", wait=2.1, allowance=SIGN_IN) == {
         "RateLimit": '"sign-in";r=0;t=3',
         "RateLimit-Policy": '"sign-in";q=10;w=60',
         "Retry-After": "3",
@@ -15,3 +44,220 @@ def test_nothing_is_left_for_a_while() -> None:
 
 def test_no_wait_is_told_as_none() -> None:
     assert nothing_left("same-text", wait=0.0) == {"RateLimit": '"same-text";r=0;t=1', "Retry-After": "1"}
+
+
+def test_each_limit_is_told_by_its_name() -> None:
+    letters = Allowance("letters to", 5, timedelta(hours=1))
+    assert what_is_left([Left(SIGN_IN, 10, 0.0), Left(letters, 3, 719.5)]) == {
+        "RateLimit": '"sign-in";r=10, "letters to";r=3;t=720',
+        "RateLimit-Policy": '"sign-in";q=10;w=60, "letters to";q=5;w=3600',
+    }
+
+
+def test_nobody_is_told_where_no_request_is_answered() -> None:
+    hear(Left(SIGN_IN, 9, 6.0))
+
+
+def post(path: str, **body: str) -> Ask:
+    return lambda stranger, _, n: stranger.post(
+        path, json={name: text.format(n) for name, text in body.items()}
+    )
+
+
+def status(stranger: httpx.AsyncClient, _: Person, n: int) -> Awaitable[httpx.Response]:
+    return stranger.get("/accounts/email/status/", params={"email": f"who{n}@example.com"})
+
+
+def nobodys_status(stranger: httpx.AsyncClient, _: Person, _n: int) -> Awaitable[httpx.Response]:
+    return stranger.get("/accounts/email/status/")
+
+
+def form(stranger: httpx.AsyncClient, _: Person, _n: int) -> Awaitable[httpx.Response]:
+    body = {"email": "ann@example.com", "password": "wrong"}
+    return stranger.post("/accounts/sign-in/swagger/", data=body)
+
+
+def close(_stranger: httpx.AsyncClient, ann: Person, _n: int) -> Awaitable[httpx.Response]:
+    return ann.client.request("DELETE", "/accounts/me/", json={"password": "wrong"})
+
+
+@frozen
+class Limited:
+    path: str
+    ask: Ask
+    status: int
+    told: Allowance
+    refusing: Allowance
+
+
+TO = Allowance("letters to", 20, timedelta(hours=1), is_shared=True)
+FROM = Allowance("letters from", 1000, timedelta(hours=1))
+WRONG = Allowance("wrong passwords", 20, timedelta(minutes=15))
+STATUS = Allowance("email status", 120, timedelta(minutes=1))
+
+NEW = post("/accounts/sign-up/", email="new@example.com", password=PASSWORD)
+TAKEN = post("/accounts/sign-up/", email="ann@example.com", password=PASSWORD)
+FORGOTTEN = post("/accounts/password/reset/", email="new@example.com")
+FORGOTTEN_BY_MANY = post("/accounts/password/reset/", email="new{}@example.com")
+GUESS = post("/accounts/sign-in/", email="ann@example.com", password="wrong")
+
+LIMITED = [
+    Limited("POST /accounts/sign-up/", NEW, 200, FROM, TO),
+    Limited("POST /accounts/sign-up/", TAKEN, 409, FROM, TO),
+    Limited("POST /accounts/password/reset/", FORGOTTEN, 200, FROM, TO),
+    Limited("POST /accounts/password/reset/", FORGOTTEN_BY_MANY, 200, FROM, FROM),
+    Limited("POST /accounts/sign-in/", GUESS, 401, WRONG, WRONG),
+    Limited("POST /accounts/sign-in/swagger/", form, 401, WRONG, WRONG),
+    Limited("DELETE /accounts/me/", close, 403, WRONG, WRONG),
+    Limited("GET /accounts/email/status/", status, 200, STATUS, STATUS),
+    Limited("GET /accounts/email/status/", nobodys_status, 200, STATUS, STATUS),
+]
+
+
+def left(answer: httpx.Response) -> dict[str, tuple[int, int]]:
+    found = re.findall(r'"([^"]+)";r=(-?\d+)(?:;t=(\d+))?', answer.headers[RATE_LIMIT])
+    return {name: (int(uses), int(wait or 0)) for name, uses, wait in found}
+
+
+@pytest.fixture
+def stranger(world: World) -> httpx.AsyncClient:
+    return world.client()
+
+
+@pytest.fixture
+async def ann(world: World) -> Person:
+    found = await world.person("ann@example.com")
+    world.clock.pass_by(hours=1)  # the letter that she was sent counts no more
+    token = (await world.accounts.sign_in_as("ann@example.com", PASSWORD)).access_token
+    return Person(found.actor, token, world.client(token))
+
+
+def share(allowance: Allowance) -> float:
+    return allowance.within.total_seconds() / allowance.most
+
+
+@pytest.mark.parametrize(
+    "limited", LIMITED, ids=lambda each: f"{each.path} {each.status} {each.refusing.name}"
+)
+async def test_what_is_left_goes_down_to_nothing_and_comes_back(
+    world: World, stranger: httpx.AsyncClient, ann: Person, limited: Limited
+) -> None:
+    told, refusing = limited.told, limited.refusing
+    for n in range(refusing.most):
+        answer = await limited.ask(stranger, ann, n)
+        assert answer.status_code == limited.status
+        assert left(answer) == {told.name: (told.most - n - 1, ceil(share(told)))}
+        policy = f'"{told.name}";q={told.most};w={round(told.within.total_seconds())}'
+        assert answer.headers[RATE_LIMIT_POLICY] == policy
+    refused = await limited.ask(stranger, ann, refusing.most)
+    assert refused.status_code == 429
+    assert left(refused) == {refusing.name: (0, ceil(share(refusing)))}
+    assert refused.headers["Retry-After"] == str(ceil(share(refusing)))
+    world.clock.pass_by(seconds=share(refusing))
+    statuses = [(await limited.ask(stranger, ann, 9999)).status_code for _ in range(2)]
+    assert statuses == [limited.status, 429]
+    world.clock.at += refusing.within
+    assert left(await limited.ask(stranger, ann, 0)) == {told.name: (told.most - 1, ceil(share(told)))}
+
+
+async def test_who_knows_the_password_uses_nothing_up(stranger: httpx.AsyncClient, ann: Person) -> None:
+    def sign_in(password: str) -> Awaitable[httpx.Response]:
+        body = {"email": "ann@example.com", "password": password, "fingerprint": "one"}
+        return stranger.post("/accounts/sign-in/", json=body)
+
+    answers = [await sign_in(password) for password in (PASSWORD, "wrong", PASSWORD)]
+    assert [left(answer)["wrong passwords"] for answer in answers] == [(20, 0), (19, 45), (19, 45)]
+    closed = await ann.client.request("DELETE", "/accounts/me/", json={"password": PASSWORD})
+    assert (closed.status_code, closed.headers[RATE_LIMIT]) == (200, '"wrong passwords";r=20')
+
+
+async def test_nobody_learns_who_else_is_written_to(world: World, stranger: httpx.AsyncClient) -> None:
+    await world.letter_to("written@example.com")
+    answers = []
+    for email in ("written@example.com", "new@example.com"):
+        answers.append(await stranger.post("/accounts/password/reset/", json={"email": email}))
+        world.clock.pass_by(seconds=share(FROM))
+    assert [answer.headers[RATE_LIMIT] for answer in answers] == ['"letters from";r=999;t=4'] * 2
+
+
+async def test_what_is_not_understood_is_not_counted(stranger: httpx.AsyncClient) -> None:
+    for _ in range(2):
+        answer = await stranger.get("/accounts/email/status/", params={"email": "nobody"})
+        assert (answer.status_code, RATE_LIMIT in answer.headers) == (422, False)
+    assert left(await stranger.get("/accounts/email/status/")) == {"email status": (119, 1)}
+
+
+async def test_requests_that_overlap_are_told_their_own(stranger: httpx.AsyncClient, ann: Person) -> None:
+    asked = [GUESS, status, nobodys_status]
+    answers = await asyncio.gather(
+        *(ask(stranger, ann, n) for n in range(5) for ask in asked), ann.client.get("/accounts/me/")
+    )
+    *limited, unlimited = (answer.headers.get(RATE_LIMIT, "") for answer in answers)
+    assert unlimited == ""
+    limited += [(await ask(stranger, ann, 5)).headers[RATE_LIMIT] for ask in asked]
+    assert [name.partition(";")[0] for name in limited] == [
+        '"wrong passwords"',
+        '"email status"',
+        '"email status"',
+    ] * 6
+
+
+async def test_a_refusal_tells_of_the_limit_that_refused() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        hear(Left(SIGN_IN, 5, 6.0))
+        await Response(headers=dict(nothing_left("letters", wait=3.0)))(scope, receive, send)
+
+    transport = httpx.ASGITransport(LimitsTold(app))
+    async with httpx.AsyncClient(transport=transport, base_url="http://server") as client:
+        answer = await client.get("/")
+    assert answer.headers[RATE_LIMIT] == '"letters";r=0;t=3'
+    assert RATE_LIMIT_POLICY not in answer.headers
+
+
+def test_it_is_promised_where_a_limiter_may_have_been_asked(world: World) -> None:
+    operation = promises_of(world.messenger, HttpOptions()).document["paths"]["/accounts/me/"]["delete"]
+    told = {
+        status for status, said in operation["responses"].items() if RATE_LIMIT in said.get("headers", {})
+    }
+    assert (told, set(operation["responses"]) - told) == (
+        {"200", "401", "403", "429", "500", "503"},
+        {"400", "413", "422"},
+    )
+
+
+async def test_scripts_may_read_it(stranger: httpx.AsyncClient) -> None:
+    answer = await stranger.get("/accounts/email/status/", headers={"Origin": FRONT})
+    assert answer.headers["Access-Control-Expose-Headers"] == "RateLimit, RateLimit-Policy"
+
+
+def test_every_endpoint_that_has_a_limit_is_tried_here() -> None:
+    with_a_limit = {name(endpoint) for endpoint, said in DOCUMENTED if TooManyRequests in said.refuses}
+    assert with_a_limit | {"POST /accounts/sign-in/swagger/"} == {limited.path for limited in LIMITED}
+
+
+UNLIMITED = [endpoint for endpoint, said in DOCUMENTED if TooManyRequests not in said.refuses]
+
+
+@pytest.mark.parametrize("endpoint", UNLIMITED, ids=name)
+async def test_where_nothing_is_limited_nothing_is_told(
+    world: World, ann: Person, endpoint: Endpoint
+) -> None:
+    path, sent = Requests(promises_of(world.messenger, HttpOptions())).request(endpoint)
+    answer = await ann.client.request(endpoint.method, path, **sent)
+    assert answer.status_code < 500
+    assert not [each for each in (RATE_LIMIT, RATE_LIMIT_POLICY) if each in answer.headers]
+
+
+@pytest.mark.parametrize(
+    ("path", "headers"),
+    [
+        ("/accounts/email/status/", {}),
+        ("/accounts/email/status/", {RATE_LIMIT: '"email status";r=1'}),
+        ("/livez", {RATE_LIMIT: '"email status";r=1'}),
+    ],
+)
+async def test_promises_of_limits_are_found_broken(world: World, path: str, headers: dict[str, str]) -> None:
+    promises = promises_of(world.messenger, HttpOptions())
+    endpoint = next(each for each in promises.endpoints if each.path == path)
+    with pytest.raises(AssertionError, match=f"promises .*{RATE_LIMIT}"):
+        promises.assert_kept(endpoint, httpx.Response(200, headers=headers))

@@ -18,6 +18,7 @@ from application.receipts.mark_single import MarkSingle
 from application.updates.typing import ShowTyping
 from domain.chat import NotAMember
 from domain.ids import ChatId
+from domain.message import BODY_LIMIT
 from domain.role import Role
 from interfaces.ws.connection import REPLAY_MOST, Connection
 from interfaces.ws.hub import CROWD
@@ -285,11 +286,13 @@ class TestCrowds:
 
 
 class TestResuming:
-    async def conversation(self, here: World, node: Node, count: int) -> tuple[ChatId, Actor, Actor, str]:
+    async def conversation(
+        self, here: World, node: Node, count: int, length: int = 1
+    ) -> tuple[ChatId, Actor, Actor, str]:
         ann, bob = await here.actor(), await here.actor()
         chat = await here.chat(ann, bob)
         for number in range(count):
-            await here.say(ann, chat, str(number))
+            await here.say(ann, chat, str(number).zfill(length))
         ear, connection = await node.enter(bob, chat)
         await leaves(node, connection)
         return chat, ann, bob, ear.frames[0]["epoch"]
@@ -379,9 +382,12 @@ class TestResuming:
             assert ear.positions == list(range(1, REPLAY_MOST + 1))
             assert ear.types[-1] == "resumed"
 
-    async def test_a_replay_waits_for_who_reads_it_slowly(self, here: World, node: Node) -> None:
+    @pytest.mark.parametrize(("count", "length"), [(600, 1), (250, BODY_LIMIT)], ids=["many", "long"])
+    async def test_a_replay_waits_for_who_reads_it_slowly(
+        self, here: World, node: Node, count: int, length: int
+    ) -> None:
         """It is paced by what the socket drains, and never counts as its slowness."""
-        chat, _, bob, epoch = await self.conversation(here, node, 600)
+        chat, _, bob, epoch = await self.conversation(here, node, count, length)
         ear = Ear()
         connection = Connection(chat, ear.outbox, GREETING)
         connection.hear(
@@ -398,7 +404,7 @@ class TestResuming:
         connection.outbox.clear()
         await entering
         assert ear.close is None
-        assert ear.positions == list(range(1, 601))
+        assert ear.positions == list(range(1, count + 1))
 
     @pytest.mark.parametrize("lost", [False, True])
     async def test_what_is_said_while_it_comes_back_is_heard_once(self, here: World, lost: bool) -> None:

@@ -17,6 +17,7 @@ from application.errors import Unavailable
 from application.ports.changes import Cursor, News, ReadRange
 from application.ports.updates import Moved, Typing, Update
 from application.receipts.mark_read import MarkRead
+from application.receipts.mark_single import MarkSingle
 from application.updates.typing import ShowTyping
 from domain.chat import ChatNotFound, NotAMember
 from domain.events import MessagesRead, SessionEnd, SessionEnded
@@ -212,6 +213,37 @@ class TestEntering:
             start = ear.frames[0]["position"]
             assert ear.positions == list(range(start + 1, last + 1))
         assert last > 8
+
+    @pytest.mark.parametrize("turn", [0, 1])
+    async def test_what_is_read_on_the_way_in_is_in_the_snapshot_or_heard(
+        self, here: World, turn: int
+    ) -> None:
+        """Just before the snapshot is read, and just after."""
+        ann, bob = await here.actor(), await here.actor()
+        chat = await here.chat(ann, bob)
+        first, _, third = [
+            (await here.say(ann, chat, text)).event.message.id for text in ("one", "two", "three")
+        ]
+        node = Node(here)
+        newcomer, turns = asyncio.current_task(), iter(range(2))
+
+        async def before() -> None:
+            if asyncio.current_task() is newcomer and next(turns, None) == turn:
+                await here.messenger.mark_read(bob, MarkRead(chat_id=chat, up_to=first))
+                await here.messenger.mark_single(bob, MarkSingle(chat_id=chat, message_id=third))
+
+        async with running(node):
+            node.before = before
+            author, _ = await node.enter(ann, chat)
+            reader, _ = await node.enter(bob, chat)
+        assert author.types[:2] == ["auth_success", "chat_history"]
+        assert sorted(author.types[2:]) == [
+            "message_read",
+            "messages_read",
+            "user_joined",
+            "your_messages_read",
+        ]
+        assert reader.types == ["auth_success", "chat_history"], "all was over when it came"
 
     async def test_an_end_on_the_way_in_is_not_missed(self, here: World) -> None:
         ann, bob = await here.actor(), await here.actor()

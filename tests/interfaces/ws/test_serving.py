@@ -52,6 +52,7 @@ class House:
 
     world: World
     hub: Hub
+    server: Server
     port: int
     patience: float
     """Seconds that one who does not answer the close may take: ours by our class, else the other class's."""
@@ -197,7 +198,7 @@ async def serving(way: str, **options: Any) -> AsyncIterator[House]:
         try:
             await watching(hub)
             await until(lambda: server.started)
-            house = House(here, hub, listening.getsockname()[1], 2 if way == "handed over" else 15)
+            house = House(here, hub, server, listening.getsockname()[1], 2 if way == "handed over" else 15)
             yield house
             for line in house.lines:
                 line.writer.close()
@@ -521,3 +522,30 @@ class TestIdleFrames:
             ann.write(Opcode.PONG)
         await ann.until_close()
         assert ann.close == (1008, "too many empty frames")
+
+
+class TestLeaving:
+    """uvicorn's own class cuts the line behind its close, and with it what others hear of that."""
+
+    @pytest.fixture(params=["handed over"])
+    def way(self, request: pytest.FixtureRequest) -> str:
+        name: str = request.param
+        return name
+
+    async def test_who_is_talking_when_the_server_goes_is_told_so(self, house: House) -> None:
+        ann = await house.enter("Ann", await house.chat("Ann"))
+        house.server.should_exit = True
+        await ann.until_close()
+        assert ann.close == (1012, "")
+        for number in range(2):  # a line that was cut is reset by the first, and fails with the second
+            ann.say(type="ping", id=number)
+        ann.write(Opcode.CLOSE, (1012).to_bytes(2))
+        assert await ann.reader.read() == b""
+        ann.writer.close()
+        await ann.writer.wait_closed()
+
+    async def test_who_does_not_answer_is_not_waited_for_long(self, house: House) -> None:
+        ann = await house.enter("Ann", await house.chat("Ann"))
+        house.server.should_exit = True
+        await ann.until_close()
+        assert await ann.until_cut() < 1

@@ -1,0 +1,211 @@
+"""A real browser, and what a person does with a page in it: read, press, type."""
+
+import json
+import os
+import shutil
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from attrs import define, field
+from selenium.common.exceptions import TimeoutException
+from selenium.webdriver import ActionChains, Chrome, ChromeOptions, ChromeService
+from selenium.webdriver.remote.webelement import WebElement
+from selenium.webdriver.support.wait import WebDriverWait
+
+T = TypeVar("T")
+
+PATIENCE = 10.0
+
+PROGRAMS = ("chromium", "chromedriver")
+
+FLAGS = (
+    "--headless",
+    "--window-size=1200,1000",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-proxy-server",
+    # Whatever a page wants from elsewhere fails there and then, and nothing leaves this machine.
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1",
+)
+
+VISIBLE = "[...document.querySelectorAll(arguments[0])].filter((each) => each.checkVisibility())"
+
+
+def missing() -> list[str]:
+    return [program for program in PROGRAMS if shutil.which(program) is None]
+
+
+def start(folder: Path) -> Chrome:
+    """Chromium with a profile of its own, which remembers what it asked for and what it complained of."""
+    browser, driver = (shutil.which(program) for program in PROGRAMS)
+    options = ChromeOptions()
+    options.binary_location = str(browser)
+    for flag in (*FLAGS, f"--user-data-dir={folder / 'profile'}", *sandbox()):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"performance": "ALL", "browser": "ALL"})
+    service = ChromeService(driver, env={**os.environ, "HOME": str(folder)})
+    return Chrome(options, service)
+
+
+def sandbox() -> Sequence[str]:
+    return ("--no-sandbox",) if os.geteuid() == 0 else ()
+
+
+@define(eq=False)
+class Page:
+    """
+    The one tab, as if it were new. What it is refused must be what the test ``expected``; anything else that it complains
+    of is a fault.
+    """
+
+    driver: Chrome
+    home: str
+    """Where the messenger is. Nothing may be asked for anywhere else."""
+    expected: list[tuple[int, str]] = field(factory=list)
+    """Statuses and paths of answers that are no success, 0 where there was none."""
+
+    def __attrs_post_init__(self) -> None:
+        self.open("about:blank")
+        self.emulate("Network.clearBrowserCookies")
+        self.emulate("Emulation.clearDeviceMetricsOverride")
+        self.prefer("light")
+        self.run_scripts(allowed=True)
+        self.connect(online=True)
+        self.speak("en")
+        self._events()
+        self._log("browser")
+
+    def emulate(self, command: str, **parameters: Any) -> Any:
+        return self.driver.execute_cdp_cmd(command, parameters)
+
+    def speak(self, language: str) -> None:
+        """What the person has chosen in the browser's settings."""
+        agent = self.emulate("Browser.getVersion")["userAgent"]
+        self.emulate("Emulation.setUserAgentOverride", userAgent=agent, acceptLanguage=language)
+
+    def resize(self, width: int, height: int, *, phone: bool = False) -> None:
+        self.emulate(
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=height,
+            deviceScaleFactor=1,
+            mobile=phone,
+        )
+
+    def prefer(self, scheme: str) -> None:
+        features = [{"name": "prefers-color-scheme", "value": scheme}]
+        self.emulate("Emulation.setEmulatedMedia", features=features)
+
+    def run_scripts(self, *, allowed: bool) -> None:
+        self.emulate("Emulation.setScriptExecutionDisabled", value=not allowed)
+
+    def connect(self, *, online: bool) -> None:
+        self.emulate(
+            "Network.emulateNetworkConditions",
+            offline=not online,
+            latency=0,
+            downloadThroughput=-1,
+            uploadThroughput=-1,
+        )
+
+    def open(self, url: str) -> None:
+        self.driver.get(url)
+
+    def run(self, script: str, *arguments: Any) -> Any:
+        return self.driver.execute_script(script, *arguments)
+
+    def all(self, selector: str) -> list[WebElement]:
+        """Those that can be seen."""
+        found: list[WebElement] = self.run(f"return {VISIBLE}", selector)
+        return found
+
+    def texts(self, selector: str) -> list[str]:
+        """Of those that can be seen."""
+        found: list[str] = self.run(f"return {VISIBLE}.map((each) => each.innerText.trim())", selector)
+        return found
+
+    def one(self, selector: str) -> WebElement:
+        """As soon as there is one, and only one."""
+        (element,) = self.until(lambda: self.all(selector))
+        return element
+
+    def text(self, selector: str = "main") -> str:
+        (text,) = self.until(lambda: self.texts(selector))
+        return text
+
+    def button(self, name: str) -> WebElement:
+        """As soon as there is one of this name."""
+        named = f"return {VISIBLE}.filter((each) => each.innerText.trim() === arguments[1])"
+        found: list[WebElement] = self.until(lambda: self.run(named, "button", name))
+        (button,) = found
+        return button
+
+    def press(self, name: str) -> None:
+        self.button(name).click()
+
+    def type(self, *keys: str) -> None:
+        """To whatever has the focus."""
+        ActionChains(self.driver, duration=0).send_keys(*keys).perform()
+
+    def put(self, element: WebElement, text: str) -> None:
+        """Instead of what is there, all at once, as programs that keep passwords do."""
+        self.run("arguments[0].select()", element)
+        self.emulate("Input.insertText", text=text)
+
+    @property
+    def focused(self) -> WebElement:
+        return self.driver.switch_to.active_element
+
+    def until(self, found: Callable[[], T]) -> T:
+        try:
+            return WebDriverWait(self.driver, PATIENCE, poll_frequency=0.02).until(lambda _: found())
+        except TimeoutException:
+            raise AssertionError(self.run("return document.body.innerText")) from None
+
+    def await_heading(self, heading: str) -> None:
+        self.until(lambda: self.texts("h1") == [heading])
+
+    def verify(self) -> None:
+        """At the end of a test, over everything that happened in it."""
+        addresses: dict[str, str] = {}
+        refused = []
+        unguarded = []
+        for method, told in self._events():
+            match method:
+                case "Network.requestWillBeSent":
+                    addresses[told["requestId"]] = told["request"]["url"]
+                case "Network.webSocketCreated":
+                    addresses[told["requestId"]] = told["url"]
+                case "Network.responseReceived":
+                    answer = told["response"]
+                    if answer["status"] >= 400:
+                        refused.append((answer["status"], urlsplit(answer["url"]).path))
+                    headers = {name.lower() for name in answer["headers"]}
+                    if answer["mimeType"] == "text/html" and "content-security-policy" not in headers:
+                        unguarded.append(answer["url"])
+                case "Network.loadingFailed" if not told.get("canceled"):
+                    refused.append((0, urlsplit(addresses[told["requestId"]]).path))
+        asked = {url for url in addresses.values() if not url.startswith(("data:", "about:"))}
+        assert asked, "what is looked at would be seen"
+        assert {url for url in asked if not url.startswith(f"{self.home}/")} == set()
+        assert unguarded == [], unguarded
+        assert Counter(refused) == Counter(self.expected)
+        # Those of source `network` are the refusals again; advice is not a complaint.
+        said = [line for line in self._log("browser") if line["source"] not in {"network", "recommendation"}]
+        assert said == [], said
+
+    def _events(self) -> list[tuple[str, dict[str, Any]]]:
+        entries = [json.loads(entry["message"])["message"] for entry in self._log("performance")]
+        return [(entry["method"], entry["params"]) for entry in entries]
+
+    def _log(self, kind: str) -> list[dict[str, Any]]:
+        """What came into it since it was last asked for."""
+        entries: list[dict[str, Any]] = self.driver.get_log(kind)  # type: ignore[no-untyped-call]
+        return entries

@@ -1,0 +1,47 @@
+import os
+from collections.abc import Iterator
+
+import pytest
+from selenium.webdriver import Chrome
+
+from tests.browser.browser import Page, missing, start
+from tests.system.server import Server
+
+SECRET = "a key of the tests that is long enough, 0123456789"
+
+
+def pytest_runtest_setup() -> None:
+    """Not in a fixture: skipped here, all of them are one line of the summary."""
+    if lacking := missing():
+        words = f"no {' and no '.join(lacking)} (on Debian: apt-get install chromium chromium-driver)"
+        if os.environ.get("CI"):
+            pytest.fail(words, pytrace=False)
+        pytest.skip(words)
+
+
+@pytest.fixture(scope="session")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
+    driver = start(tmp_path_factory.mktemp("browser"))
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture(scope="session")
+def server(chromium: Chrome, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The messenger as `make run` starts it, particular about passwords; not started where there is no browser."""
+    settings = {
+        "JWT_SECRET_KEY": SECRET,
+        "AUTH_PASSWORD_PATTERN": "letters-and-digit",
+        "AUTH_REFUSE_COMMON_PASSWORDS": "true",
+    }
+    server = Server(tmp_path_factory.mktemp("server"), settings)
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def page(chromium: Chrome, server: Server) -> Iterator[Page]:
+    page = Page(chromium, f"http://localhost:{server.port}")
+    yield page
+    page.verify()

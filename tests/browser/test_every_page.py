@@ -1,0 +1,118 @@
+"""What holds for each page, whatever it is about."""
+
+from typing import Any
+
+import pytest
+
+from interfaces.http.explanations import EXPLANATIONS
+from tests.browser.browser import Page
+
+LETTERS = ("/confirm-email", "/setup-new-password")
+OURS = (*(f"{path}?token=x" for path in LETTERS), *LETTERS, "/errors/UNEXPECTED_VALIDATION_ERROR")
+PHONE = (360, 740)
+
+REVEAL = "for (const each of document.querySelectorAll('[hidden]')) each.hidden = false;"
+"""All languages and states of a page at once."""
+
+CONTRASTS = """
+const pixel = new OffscreenCanvas(1, 1).getContext("2d", {willReadFrequently: true});
+const paint = (colour) => {
+  pixel.fillStyle = colour;
+  pixel.fillRect(0, 0, 1, 1);
+  return [...pixel.getImageData(0, 0, 1, 1).data].slice(0, 3);
+};
+const luminance = (colour) => {
+  const [red, green, blue] = colour.map((each) => each / 255).map(
+    (each) => each <= 0.04045 ? each / 12.92 : ((each + 0.055) / 1.055) ** 2.4);
+  return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+};
+document.body.style.background = "Canvas";
+return [...document.querySelectorAll("body *")]
+  .filter((each) => each.checkVisibility() && !["SCRIPT", "STYLE", "NOSCRIPT"].includes(each.tagName))
+  .filter((each) => each.matches("input") || [...each.childNodes].some((node) => node.nodeType === 3 && node.data.trim()))
+  .map((each) => {
+    const behind = [];
+    for (let at = each; at; at = at.parentElement) behind.unshift(getComputedStyle(at).backgroundColor);
+    const [back] = behind.map(paint).slice(-1);
+    const ratio = [luminance(paint(getComputedStyle(each).color)), luminance(back)].sort((a, b) => a - b);
+    return [each.outerHTML, (ratio[1] + 0.05) / (ratio[0] + 0.05), luminance(back)];
+  });
+"""
+"""Of each text, how it stands out from what is painted behind it: WCAG 2.2, 1.4.3."""
+
+
+def contrasts(page: Page) -> list[tuple[str, float, float]]:
+    found: list[Any] = page.run(REVEAL + CONTRASTS)
+    return [tuple(each) for each in found]
+
+
+def widths(page: Page) -> tuple[int, int]:
+    """What there is, and what can be seen without scrolling."""
+    there, seen = page.run("return [document.documentElement.scrollWidth, innerWidth]")
+    return there, seen
+
+
+@pytest.mark.parametrize("path", [*OURS, "/docs"])
+def test_it_has_a_title_and_says_its_language(page: Page, path: str) -> None:
+    page.open(page.home + path)
+    assert page.driver.title.strip()
+    assert page.run("return document.documentElement.lang") in {"ru", "en"}
+
+
+@pytest.mark.parametrize("language", ["ru", "en"])
+@pytest.mark.parametrize("path", LETTERS)
+def test_whatever_can_be_used_has_a_name(page: Page, path: str, language: str) -> None:
+    page.speak(language)
+    page.open(f"{page.home}{path}?token=x")
+    used = page.until(lambda: page.all("input, button"))
+    names = [each.accessible_name for each in used]
+    assert all(names)
+    assert len(set(names)) == len(names) == {"/confirm-email": 1, "/setup-new-password": 3}[path]
+    assert page.run("return document.documentElement.lang") == language
+    assert len(page.texts("h1")) == 1
+
+
+@pytest.mark.parametrize("path", OURS)
+def test_it_fits_a_phone(page: Page, path: str) -> None:
+    page.resize(*PHONE, phone=True)
+    page.open(page.home + path)
+    page.run(REVEAL)
+    assert widths(page) == (PHONE[0], PHONE[0])
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("path", OURS)
+def test_it_can_be_read_by_day_and_by_night(page: Page, path: str, scheme: str) -> None:
+    page.prefer(scheme)
+    page.open(page.home + path)
+    found = contrasts(page)
+    assert len(found) >= 3
+    assert [each for each in found if each[1] < 4.5] == []
+    assert (found[0][2] < 0.1) == (scheme == "dark")
+
+
+def test_the_interface_fits_a_phone_by_night_and_by_day(page: Page) -> None:
+    page.resize(*PHONE, phone=True)
+    page.prefer("dark")
+    page.open(f"{page.home}/docs")
+    page.until(lambda: page.all(".opblock"))
+    assert widths(page) == (PHONE[0], PHONE[0])
+    shade = "return getComputedStyle(document.documentElement).backgroundColor"
+    assert page.run(shade) == "rgb(28, 32, 34)"
+    page.prefer("light")
+    page.until(lambda: page.run(shade) == "rgba(0, 0, 0, 0)")
+
+
+def test_without_scripts_the_interface_says_where_its_document_is(page: Page) -> None:
+    page.run_scripts(allowed=False)
+    page.open(f"{page.home}/docs")
+    assert page.one("noscript a").get_property("href") == f"{page.home}/openapi.json"
+
+
+def test_each_code_has_a_page_that_fits_a_phone(page: Page) -> None:
+    page.resize(*PHONE, phone=True)
+    for code in EXPLANATIONS:
+        page.open(f"{page.home}/errors/{code}")
+        assert (page.driver.title, page.texts("h1")) == (code, [code])
+        assert all(page.texts("p[lang=ru]") + page.texts("p[lang=en]"))
+        assert widths(page) == (PHONE[0], PHONE[0])

@@ -1,0 +1,121 @@
+"""PostgreSQL is restarted while nobody asks it anything. Whoever asks first afterwards is answered."""
+
+import asyncio
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from attrs import define
+from sqlalchemy import create_engine
+
+from application.accounts.authenticate import Authenticate
+from application.accounts.email_status import EmailStatus
+from application.accounts.reset_password import ResetPassword
+from application.accounts.sign_in import SignIn
+from application.errors import NotAuthenticated, Unavailable
+from application.receipts.mark_read import MarkRead
+from config.container import PostgresAdapters, closing
+from domain.account import Email
+from domain.ids import ChatId, Seq
+from domain.session import Fingerprint
+from infrastructure.postgres.embedded import EmbeddedPostgres
+from infrastructure.postgres.migrate import upgrade
+from tests.world import SETTINGS, Person, World, world
+
+NOBODY = Email("nobody@example.com")
+
+
+@define
+class Place:
+    """A messenger on the server, of which everything has been used."""
+
+    here: World
+    ann: Person
+    chat_id: ChatId
+
+
+Ask = Callable[[Place], Awaitable[object]]
+
+
+async def sign_in(place: Place) -> None:
+    with pytest.raises(NotAuthenticated, match="credentials_invalid"):
+        await place.here.messenger.sign_in(
+            SignIn(email=NOBODY, password="wrong", fingerprint=Fingerprint("one"))
+        )
+
+
+async def changes(place: Place) -> None:
+    changes = place.here.messenger.changes
+    await changes.since(await changes.now())
+
+
+ASKED: dict[str, Ask] = {
+    "authenticate": lambda place: place.here.messenger.authenticate(Authenticate(token=place.ann.token)),
+    "sign in": sign_in,
+    "ask about an address": lambda place: place.here.messenger.email_status(EmailStatus(email=NOBODY)),
+    "forget a password": lambda place: place.here.messenger.reset_password(ResetPassword(email=NOBODY)),
+    "list sessions": lambda place: place.here.messenger.list_sessions(place.ann.actor),
+    "open a chat": lambda place: place.here.chat(place.ann.actor),
+    "say something": lambda place: place.here.say(place.ann.actor, place.chat_id, f"{uuid4()}"),
+    "mark": lambda place: place.here.messenger.mark_read(
+        place.ann.actor, MarkRead(chat_id=place.chat_id, up_to=Seq(1))
+    ),
+    "list chats": lambda place: place.here.messenger.list_chats(place.ann.actor.profile_id),
+    "heal": changes,
+    "list catalogues": lambda place: place.here.messenger.list_catalogues(),
+    "fill catalogues": lambda place: place.here.application.fill_catalogues()(),
+    "purge": lambda place: place.here.application.purging().once(),
+    "be well": lambda place: place.here.messenger.probe(),
+}
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[EmbeddedPostgres]:
+    """One of its own: the session's others would notice."""
+    with tempfile.TemporaryDirectory(prefix="messenger-restart-") as folder:
+        server = EmbeddedPostgres(var_dir=Path(folder), options={"fsync": "off"})
+        engine = create_engine(server.start())
+        with engine.begin() as connection:
+            upgrade(connection)
+        engine.dispose()
+        yield server
+        server.stop()
+
+
+@pytest.fixture
+async def place(server: EmbeddedPostgres) -> AsyncIterator[Place]:
+    adapters: Any = PostgresAdapters(settings=SETTINGS, url=server.url())
+    async with world(adapters) as here, closing(here.application):
+        ann = await here.person()
+        place = Place(here, ann, await here.chat(ann.actor))
+        for ask in ASKED.values():
+            await ask(place)
+        # with more than one connection in the pool, to be lost together
+        await asyncio.gather(*(ASKED["authenticate"](place) for _ in range(5)))
+        yield place
+
+
+@pytest.mark.parametrize("asked", ASKED)
+async def test_the_first_to_ask_is_answered(server: EmbeddedPostgres, place: Place, asked: str) -> None:
+    server.stop()
+    server.start()
+    await ASKED[asked](place)
+
+
+async def test_everybody_is_answered(server: EmbeddedPostgres, place: Place) -> None:
+    server.stop()
+    server.start()
+    await asyncio.gather(*(ask(place) for ask in ASKED.values() for _ in range(3)))
+
+
+async def test_while_it_is_down_nobody_is_and_then_everybody(server: EmbeddedPostgres, place: Place) -> None:
+    server.stop()
+    for asked in ("authenticate", "say something", "list chats"):
+        with pytest.raises(Unavailable):
+            await ASKED[asked](place)
+    server.start()
+    for ask in ASKED.values():
+        await ask(place)

@@ -1,0 +1,69 @@
+"""
+Whoever comes back goes on where they were, whatever happened meanwhile: one run of `tests.system.resume`, which does as
+many as one likes, and three mutants that the same run finds out.
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.system.postgres import Postgres
+from tests.system.resume import OUTAGES, Outage, Run
+from tests.system.server import Server
+from tests.system.talker import REPLAY_PAGE
+
+MakeServer = Callable[..., Server]
+MakePostgres = Callable[..., Postgres]
+
+MUTANTS = Path(__file__).with_name("mutants")
+
+
+def begin(
+    make_server: MakeServer,
+    postgres: Postgres,
+    *,
+    sends: int,
+    outages: Sequence[Outage],
+    **settings: str,
+) -> Run:
+    server = make_server(settings={"DATABASE_URL": postgres.create("messenger"), **settings})
+    server.start()
+    return Run(1, server, postgres, "messenger", sends, outages)
+
+
+async def test_ten_thousand_sends_with_kills_and_disconnects(
+    make_server: MakeServer, make_postgres: MakePostgres
+) -> None:
+    outcome = await begin(make_server, make_postgres(), sends=10_000, outages=OUTAGES).run()
+    assert outcome.faults == []
+    assert len(outcome.taken) == len(OUTAGES) - 1
+    assert min(outcome.taken) > 0, outcome.taken
+    assert max(outcome.replays) > REPLAY_PAGE
+    assert outcome.resets.keys() == {"too_far"}
+
+
+def forget_what_is_unlike(postgres: Postgres, database: str) -> None:
+    """The database does not hold what the messenger forgets."""
+    with postgres.connect(database) as connection:
+        (name,) = connection.execute(
+            "SELECT conname FROM pg_constraint WHERE conrelid = 'message'::regclass"
+            " AND pg_get_constraintdef(oid) = 'UNIQUE (chat_id, sender_id, nonce)'"
+        ).fetchone() or [""]
+        connection.execute(f'ALTER TABLE message DROP CONSTRAINT "{name}"')
+
+
+@pytest.mark.parametrize(
+    ("mutant", "rule"),
+    [("skips_one", "D6"), ("tells_one_page", "D13"), ("forgets_nonces", "D2")],
+)
+async def test_a_mutant_is_found_out(
+    mutant: str, rule: str, make_server: MakeServer, make_postgres: MakePostgres
+) -> None:
+    postgres = make_postgres()
+    outages: list[Outage] = [("server",)]
+    run = begin(make_server, postgres, sends=2000, outages=outages, PYTHONPATH=str(MUTANTS / mutant))
+    if mutant == "forgets_nonces":
+        forget_what_is_unlike(postgres, run.database)
+    outcome = await run.run()
+    assert rule in {fault.split()[0] for fault in outcome.faults}
