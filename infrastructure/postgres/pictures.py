@@ -24,6 +24,9 @@ from infrastructure.postgres.session import PICTURE, cut, dial, limits, within
 Reader = psycopg.AsyncConnection[DictRow]
 Cursor = psycopg.AsyncCursor[DictRow]
 
+END: Final = "END"
+"""Not ROLLBACK: at that the driver forgets all that was prepared, and each read would be planned anew."""
+
 PLANS: Final = """
 SET plan_cache_mode = force_generic_plan;
 SET enable_seqscan = off;
@@ -31,8 +34,8 @@ SET max_parallel_workers_per_gather = 0;
 SET jit = off
 """
 """
-A page takes a third of a millisecond, and planning it four times as long: one plan a statement, made for any chat, which
-is estimated as an average one. Where averages look like much work, helpers and a compiler would cost more than all of it.
+A page takes a third of a millisecond, and planning it four times as long: one plan a statement, for whatever chat. For an
+average one it may look like much work, but parallel workers and a compiler would cost more than all of it.
 """
 
 
@@ -94,7 +97,7 @@ class Pictures:
             try:
                 yield Picture(reader)
             finally:
-                await reader.execute("ROLLBACK")
+                await reader.execute(END)
 
     async def row(self, statement: Prepared, **parameters: Any) -> Row | None:
         """

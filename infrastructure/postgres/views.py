@@ -314,7 +314,16 @@ LIVE_SESSION: Final = prepared(
     )
 )
 
-PEOPLE: Final = prepared(select(profile).where(profile.c.profile_id == any_(IDS)))
+PEOPLE: Final = prepared(
+    select(
+        profile.c.profile_id.label("id"),
+        profile.c.first_name,
+        profile.c.last_name,
+        profile.c.middle_name,
+        profile.c.username,
+    ).where(profile.c.profile_id == any_(IDS))
+)
+"""What others see of them, in the words of `ProfileView`."""
 
 PROBE: Final = prepared(select(literal_column("1").label("one")))
 
@@ -457,7 +466,7 @@ async def _people(picture: Picture, ids: Iterable[ProfileId]) -> Mapping[Profile
     if not wanted:
         return {}
     found = await picture.rows(PEOPLE, ids=Uuids.of(wanted))
-    return {ProfileId(row["profile_id"]): ProfileView.of(profile_from(row)) for row in found}
+    return {row["id"]: ProfileView(**row) for row in found}
 
 
 def _unread(row: Row) -> int:

@@ -156,7 +156,7 @@ async def statements(postgres: Postgres, conninfo: str, reader: ProfileId) -> in
     since = len(postgres.log())
     await at_once(pictures, reader)
     await pictures.close()
-    return sum(said.verb not in {"BEGIN", "ROLLBACK"} for said in postgres.statements(since))
+    return sum(said.verb not in {"BEGIN", "END"} for said in postgres.statements(since))
 
 
 async def measure(postgres: Postgres, conninfo: str, options: argparse.Namespace) -> None:

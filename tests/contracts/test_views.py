@@ -187,6 +187,26 @@ class TestHistory:
         assert listed.last_message is not None
         assert listed.last_message.read_at == times[2]
 
+    async def test_who_read_much_at_once_has_read_all_of_it(self, storage: Storage) -> None:
+        talk, (ann, bob, eve) = Talk(storage), await known(storage.begin, "Ann", "Bob", "Eve")
+        chat = await open_chat(storage.begin, ann, bob, eve)
+        await talk.send(*[saying((ann, bob)[n % 2], chat.id, str(n)) for n in range(100)])
+        messages = (await storage.views.history(ann.profile_id, chat.id, Newest(), 100)).messages
+        reads = [
+            await talk.read(who, chat.id, messages[index].message.id)
+            for who, index in ((eve, 69), (bob, 19), (bob, 99))
+        ]
+        by_eve, first, rest = [read.at if read else None for read in reads]
+        for start in (0, 15, 60, 80):
+            page = await storage.views.history(ann.profile_id, chat.id, After(Seq(start)), 20)
+            for view in page.messages:
+                seq, is_bobs = view.message.seq, view.message.author_id == bob.profile_id
+                by_bob = [] if is_bobs else [(bob.profile, first if seq <= 20 else rest)]
+                expected = ([(eve.profile, by_eve)] if seq <= 70 else []) + by_bob
+                assert view.read_at == (expected[0][1] if expected else None)
+                readers = await storage.views.readers(ann.profile_id, chat.id, view.message.id)
+                assert [(one.profile, one.read_at) for one in readers] == expected
+
     async def test_unread_is_the_same_everywhere(self, storage: Storage) -> None:
         talk, ann, bob = Talk(storage), actor(), actor()
         chat = await open_chat(storage.begin, ann, bob)

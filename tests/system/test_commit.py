@@ -18,7 +18,7 @@ from tests.system.postgres import Postgres, Statement
 from tests.system.proxy import Proxy
 from tests.system.server import Server
 
-TRANSACTION = {"BEGIN", "COMMIT", "ROLLBACK", "START"}
+TRANSACTION = {"BEGIN", "COMMIT", "END", "ROLLBACK", "START"}
 
 
 @frozen
