@@ -21,7 +21,7 @@ from domain.chat import (
 from domain.ids import Seq
 from interfaces.http.authentication import actor_of
 from interfaces.http.described import CHATS, described
-from interfaces.http.envelope import next_link, polled, success
+from interfaces.http.envelope import listed, next_link, polled, success
 from interfaces.http.errors import CHAT_DETAILS, NO_CHAT, OWNERS_ONLY
 from interfaces.http.options import HttpOptions
 from interfaces.http.requests import json_object, key, path, query
@@ -57,12 +57,14 @@ class Chats:
         summary="The chats I am in, newest activity first",
         tag=CHATS,
         answer=list[answers.Chat],
+        query=codec.SOME,
         is_polled=True,
+        has_next=True,
     )
     async def read_all(self, request: Request) -> Response:
         actor = await actor_of(request, self.messenger)
-        chats = await self.messenger.list_chats(actor.profile_id)
-        return polled(request, [codec.chat_json(chat) for chat in chats])
+        some = codec.SOME.decode(query(request), within="query")
+        return listed(request, some, await self.messenger.list_chats(actor.profile_id), codec.chat_json)
 
     @described(
         summary="Open a group",

@@ -1,14 +1,17 @@
 """What every answer comes in, good or bad."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import blake2b
+from typing import TypeVar
 from urllib.parse import urlencode
 
 from attrs import evolve, frozen
 from starlette.requests import Request
 from starlette.responses import Response
 
-from interfaces.wire.codec import Json, dumps
+from interfaces.wire.codec import Json, Some, dumps
+
+T = TypeVar("T")
 
 MEDIA_TYPE = "application/json"
 
@@ -47,6 +50,14 @@ def polled(request: Request, data: object, headers: Mapping[str, str] | None = N
         status_code=304,
         headers={name: answer.headers[name] for name in KEPT_IN_304 if name in answer.headers},
     )
+
+
+def listed(request: Request, some: Some, items: Sequence[T], as_json: Callable[[T], object]) -> Response:
+    """`polled`, and where it goes on if that is not the end of it."""
+    end = len(items) if some.limit is None else some.skip + some.limit
+    going = {"skip": end, "limit": some.limit} if some.limit is not None and end < len(items) else {}
+    data = [as_json(item) for item in items[some.skip : end]]
+    return polled(request, data, next_link(request, going) if going else {})
 
 
 KEPT_IN_304 = ("ETag", "Cache-Control", "Link")

@@ -14,10 +14,10 @@ from domain.chat import (
 )
 from interfaces.http.authentication import actor_of
 from interfaces.http.described import CHATS, described
-from interfaces.http.envelope import polled, success
+from interfaces.http.envelope import listed, success
 from interfaces.http.errors import NO_CHAT
 from interfaces.http.options import HttpOptions
-from interfaces.http.requests import json_object, path
+from interfaces.http.requests import json_object, path, query
 from interfaces.http.routes import Endpoint
 from interfaces.wire import answers, codec
 
@@ -43,15 +43,16 @@ class Members:
         summary="Who is in a chat, and as what",
         tag=CHATS,
         answer=list[answers.Member],
-        query=codec.IN_CHAT,
+        query=codec.SOME_IN_CHAT,
         refuses=(NotAMember, ChatNotFound),
         is_polled=True,
+        has_next=True,
     )
     async def read(self, request: Request) -> Response:
         actor = await actor_of(request, self.messenger)
-        chat_id = codec.IN_CHAT.decode({}, within="query", path=path(request)).chat_id
-        members = await self.messenger.members(actor.profile_id, chat_id)
-        return polled(request, [codec.member_json(member) for member in members])
+        some = codec.SOME_IN_CHAT.decode(query(request), within="query", path=path(request))
+        members = await self.messenger.members(actor.profile_id, some.chat_id)
+        return listed(request, some, members, codec.member_json)
 
     @described(
         summary="Put people into a group; who is in it already stays as they are",

@@ -10,10 +10,10 @@ from application.views import MessageView
 from domain.chat import ChatNotFound, NotAMember, TooFrequent
 from interfaces.http.authentication import actor_of
 from interfaces.http.described import CHATS, described
-from interfaces.http.envelope import polled, success
+from interfaces.http.envelope import listed, success
 from interfaces.http.errors import NO_CHAT
 from interfaces.http.options import HttpOptions
-from interfaces.http.requests import json_object, key, path
+from interfaces.http.requests import json_object, key, path, query
 from interfaces.http.routes import Endpoint
 from interfaces.wire import answers, codec
 
@@ -71,12 +71,13 @@ class Messages:
         summary="Who has read a message",
         tag=CHATS,
         answer=list[answers.ReaderOfMessage],
-        query=codec.OF_MESSAGE,
+        query=codec.SOME_OF_MESSAGE,
         refuses=(NotAMember, ChatNotFound, MessageNotFound),
         is_polled=True,
+        has_next=True,
     )
     async def readers(self, request: Request) -> Response:
         actor = await actor_of(request, self.messenger)
-        asked = codec.OF_MESSAGE.decode({}, within="query", path=path(request))
-        readers = await self.messenger.readers(actor.profile_id, asked.chat_id, asked.message_id)
-        return polled(request, [codec.reader_json(reader) for reader in readers])
+        some = codec.SOME_OF_MESSAGE.decode(query(request), within="query", path=path(request))
+        readers = await self.messenger.readers(actor.profile_id, some.chat_id, some.message_id)
+        return listed(request, some, readers, codec.reader_json)

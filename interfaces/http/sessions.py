@@ -1,3 +1,5 @@
+from functools import partial
+
 from attrs import frozen
 from starlette.requests import Request
 from starlette.responses import Response
@@ -6,9 +8,9 @@ from application.messenger import Messenger
 from domain.session import SessionNotFound
 from interfaces.http.authentication import actor_of
 from interfaces.http.described import ACCOUNTS, described
-from interfaces.http.envelope import polled, success
+from interfaces.http.envelope import listed, success
 from interfaces.http.options import HttpOptions
-from interfaces.http.requests import path
+from interfaces.http.requests import path, query
 from interfaces.http.routes import Endpoint
 from interfaces.wire import answers, codec
 
@@ -32,12 +34,15 @@ class Sessions:
         summary="Where I am signed in",
         tag=ACCOUNTS,
         answer=list[answers.Session],
+        query=codec.SOME,
         is_polled=True,
+        has_next=True,
     )
     async def read_all(self, request: Request) -> Response:
         actor = await actor_of(request, self.messenger)
+        some = codec.SOME.decode(query(request), within="query")
         sessions = await self.messenger.list_sessions(actor)
-        return polled(request, [codec.session_json(session, actor.session_id) for session in sessions])
+        return listed(request, some, sessions, partial(codec.session_json, own=actor.session_id))
 
     @described(
         summary="End all my other sessions, sockets included",

@@ -273,6 +273,20 @@ class InChat:
 
 
 @frozen(kw_only=True)
+class Some:
+    """So much of a list; of an answer, all of it."""
+
+    limit: int | None = None
+    skip: int = 0
+    """How many come before."""
+
+
+@frozen(kw_only=True)
+class SomeInChat(Some):
+    chat_id: ChatId
+
+
+@frozen(kw_only=True)
 class HistoryQuery:
     chat_id: ChatId
     limit: int | None = None
@@ -304,7 +318,13 @@ CHANGE_CHAT: Final = shape(
 
 DELETE_CHAT: Final = shape(DeleteChat, chat_id=Reads(identity))
 
+_some: Final = {"limit": Reads(integer(1)), "skip": Reads(integer(0))}
+
 IN_CHAT: Final = shape(InChat, chat_id=Reads(identity))
+
+SOME: Final = shape(Some, **_some)
+
+SOME_IN_CHAT: Final = shape(SomeInChat, chat_id=Reads(identity), **_some)
 
 HISTORY: Final = shape(
     HistoryQuery,
@@ -337,12 +357,12 @@ MARK_READ: Final = shape(MarkRead, chat_id=Reads(identity), up_to=Reads(_seq_or_
 
 
 @frozen(kw_only=True)
-class OfMessage:
+class SomeOfMessage(Some):
     chat_id: ChatId
     message_id: MessageId
 
 
-OF_MESSAGE: Final = shape(OfMessage, chat_id=Reads(identity), message_id=Reads(identity))
+SOME_OF_MESSAGE: Final = shape(SomeOfMessage, chat_id=Reads(identity), message_id=Reads(identity), **_some)
 
 # What is answered
 

@@ -5,7 +5,7 @@ import re
 import httpx
 import pytest
 
-from tests.interfaces.http.conftest import Person, World
+from tests.interfaces.http.conftest import PASSWORD, Person, World
 
 
 @pytest.fixture
@@ -79,3 +79,53 @@ async def test_a_history_says_how_to_go_on(
     chat_id = await chat(ann)
     await world.say(ann, chat_id, *map(str, range(1, 8)))
     assert await read_on(ann, f"/chats/{chat_id}/history/?{query}") == pages
+
+
+@pytest.fixture
+async def many(world: World, ann: Person) -> str:
+    """A chat of five whose one message the four others have read; one of five chats, and of five devices of Ann's."""
+    others = [await world.person(f"person{number}@example.com") for number in range(4)]
+    made = await ann.client.post("/chats/", json={"name": "Talk", "members": [other.id for other in others]})
+    chat_id = str(made.json()["data"]["id"])
+    await world.say(ann, chat_id, "Hello")
+    for other in others:
+        await other.client.put(f"/chats/{chat_id}/read/", json={"upTo": 1})
+    for number in range(4):
+        await chat(ann)
+        device = {"email": "ann@example.com", "password": PASSWORD, "fingerprint": f"device {number}"}
+        await ann.client.post("/accounts/sign-in/", json=device)
+    return chat_id
+
+
+@pytest.mark.parametrize(
+    ("path", "count"),
+    [
+        ("/chats/", 5),
+        ("/chats/{chat}/members/", 5),
+        ("/chats/{chat}/messages/{message}/readers/", 4),
+        ("/accounts/sessions/", 5),
+    ],
+)
+@pytest.mark.parametrize("limit", [1, 2, 4, 5, 100])
+async def test_a_list_says_how_to_go_on(ann: Person, many: str, path: str, count: int, limit: int) -> None:
+    history = await ann.client.get(f"/chats/{many}/history/")
+    there = path.format(chat=many, message=history.json()["data"]["entities"][0]["id"])
+    whole = await ann.client.get(there)
+    assert len(whole.json()["data"]) == count
+    assert next_of(whole) is None, "without a limit it is all there"
+    pages, following = [], f"{there}?limit={limit}"
+    while following:
+        page = await ann.client.get(following)
+        pages.append(page.json()["data"])
+        again = await ann.client.get(following, headers={"If-None-Match": page.headers["etag"]})
+        assert (again.status_code, next_of(again)) == (304, next_of(page))
+        following = next_of(page) or ""
+    assert [item for page in pages for item in page] == whole.json()["data"]
+    assert [len(page) for page in pages[:-1]] == [limit] * ((count - 1) // limit)
+    beyond = await ann.client.get(f"{there}?skip={count}")
+    assert (beyond.json()["data"], next_of(beyond)) == ([], None)
+
+
+@pytest.mark.parametrize("query", ["limit=0", "limit=x", "skip=-1", "limit="])
+async def test_a_list_is_asked_in_whole_numbers(ann: Person, query: str) -> None:
+    assert (await ann.client.get(f"/chats/?{query}")).status_code == 422
