@@ -232,9 +232,7 @@ class HandedOver(WebSocketsSansIOProtocol):
     def handle_parser_exception(self) -> None:
         close = self.conn.close_sent
         assert close is not None, "nothing is parsed before the handshake was answered"
-        self.queue.put_nowait(
-            {"type": "websocket.disconnect", "code": close.code, "reason": close.reason},
-        )
+        self.queue.put_nowait({"type": "websocket.disconnect", "code": close.code, "reason": close.reason})
         self._fail()
 
     def _fail(self) -> None:
@@ -248,9 +246,9 @@ class HandedOver(WebSocketsSansIOProtocol):
         self._unparsed = b""
         if not self.transport.is_closing():
             self.transport.write(b"".join(self.conn.data_to_send()))
-            self.transport.write_eof()
+            if self.transport.can_write_eof():
+                self.transport.write_eof()
         self._end_within(FINAL_GRACE)
-        self.resume()
 
     def handle_close(self, event: Fragment) -> None:
         super().handle_close(event)

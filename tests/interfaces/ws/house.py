@@ -76,6 +76,7 @@ class House:
         raw = socket.socket()
         if narrow:
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         raw.setblocking(False)
         await asyncio.get_running_loop().sock_connect(raw, ("127.0.0.1", self.port))
         reader, writer = await asyncio.open_connection(sock=raw, limit=1024 if narrow else 65536)
@@ -179,9 +180,11 @@ def handshake(path: str, method: str = "GET", **changed: str | None) -> bytes:
 
 @asynccontextmanager
 async def serving(
-    way: str, *, pings: tuple[float, float] | None = None, **options: Any
+    way: str | type[HandedOver], *, pings: tuple[float, float] | None = None, **options: Any
 ) -> AsyncIterator[House]:
-    """``pings``: seconds between two of them, and until one is answered."""
+    """
+    ``pings``: seconds between two of them, and until one is answered.
+    """
     async with world() as here:
         messenger = here.messenger
         hub = Hub(
@@ -205,10 +208,12 @@ async def serving(
 
         listening = socket.create_server(("127.0.0.1", 0))
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16384)  # so that little fills it
+        # asyncio does it only for a socket that was made for TCP by name; what is accepted has it from here
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         server = Server(
             uvicorn.Config(
                 behind_the_door,
-                ws=WAYS[way],
+                ws=WAYS[way] if isinstance(way, str) else way,
                 ws_max_size=FRAME_LIMIT,
                 ws_ping_interval=pings and pings[0],
                 ws_ping_timeout=pings and pings[1],
@@ -224,7 +229,7 @@ async def serving(
             await watching(hub)
             await until(lambda: server.started)
             house = House(
-                here, hub, server, listening.getsockname()[1], 2 if way == "handed over" else 15, door
+                here, hub, server, listening.getsockname()[1], 15 if way == "plain loop" else 2, door
             )
             yield house
             for line in house.lines:
@@ -245,4 +250,42 @@ def used() -> int:
 MEBIBYTE = 1024 * 1024
 
 
-MEBIBYTE = 1024 * 1024
+async def rest(line: Line) -> bytes:
+    """What comes until the end."""
+    async with asyncio.timeout(ENOUGH):
+        return await line.reader.read()
+
+
+def asking(id_: object, size: int = 0) -> bytes:
+    """A request that is answered with the same id, in so many bytes."""
+    return orjson.dumps({"type": "ping", "id": id_}).ljust(size)
+
+
+def asked(id_: object, size: int = 0) -> bytes:
+    return framed(Opcode.TEXT, asking(id_, size))
+
+
+def raw(first: int, second: int, rest: bytes = b"") -> bytes:
+    """A frame by its first two bytes, with a mask of zeros where it says that it is masked."""
+    size, mask = second & 127, b"\0\0\0\0" if second & 128 else b""
+    length = {126: 2, 127: 8}.get(size, 0)
+    return bytes([first, second]) + rest[:length] + mask + rest[length:]
+
+
+MALFORMED = object()
+"""The answer to a frame that is none of the messenger's."""
+
+
+async def answers(line: Line, count: int) -> list[Any]:
+    """Pongs by what they hold, answers to requests by their id."""
+    got: list[Any] = []
+    async with asyncio.timeout(30):
+        while len(got) < count:
+            opcode, data = await line.frame()
+            if opcode == Opcode.PONG:
+                got.append(data)
+                continue
+            assert opcode == Opcode.TEXT, (opcode, data)
+            heard = orjson.loads(data)
+            got.append(MALFORMED if heard.get("code") == "malformed" else heard["id"])
+    return got

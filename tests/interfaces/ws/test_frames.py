@@ -5,7 +5,6 @@ The cases follow the groups of Autobahn's test suite; where the two classes diff
 """
 
 import asyncio
-import json
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Any
@@ -16,10 +15,17 @@ from websockets.frames import Opcode
 
 from tests.interfaces.ws.house import (
     FRAME_LIMIT,
+    MALFORMED,
     WAYS,
     House,
     Line,
+    answers,
+    asked,
+    asking,
     framed,
+    handshake,
+    raw,
+    rest,
     serving,
 )
 
@@ -48,15 +54,6 @@ TEXT, BINARY, CONT = Opcode.TEXT, Opcode.BINARY, Opcode.CONT
 PING, PONG, CLOSE = Opcode.PING, Opcode.PONG, Opcode.CLOSE
 
 
-def asking(id_: object, size: int = 0) -> bytes:
-    """A request that is answered with the same id, in so many bytes."""
-    return json.dumps({"type": "ping", "id": id_}, ensure_ascii=False).encode().ljust(size)
-
-
-def asked(id_: object, size: int = 0) -> bytes:
-    return framed(TEXT, asking(id_, size))
-
-
 def parts(opcode: Opcode, *data: bytes) -> bytes:
     """A message in fragments."""
     return b"".join(
@@ -64,16 +61,6 @@ def parts(opcode: Opcode, *data: bytes) -> bytes:
         for number, each in enumerate(data)
     )
 
-
-def raw(first: int, second: int, rest: bytes = b"") -> bytes:
-    """A frame by its first two bytes, with a mask of zeros where it says that it is masked."""
-    size, mask = second & 127, b"\0\0\0\0" if second & 128 else b""
-    length = {126: 2, 127: 8}.get(size, 0)
-    return bytes([first, second]) + rest[:length] + mask + rest[length:]
-
-
-MALFORMED = object()
-"""The answer to a frame that is none of the messenger's."""
 
 KOSME = "κόσμε \U0010ffff \ufffe\uffff"
 
@@ -212,27 +199,6 @@ CLOSED: dict[str, tuple[bytes, int]] = {
 }
 
 
-async def answers(line: Line, count: int) -> list[Any]:
-    """Pongs by what they hold, answers to requests by their id."""
-    got: list[Any] = []
-    async with asyncio.timeout(30):
-        while len(got) < count:
-            opcode, data = await line.frame()
-            if opcode == PONG:
-                got.append(data)
-                continue
-            assert opcode == TEXT, (opcode, data)
-            heard = json.loads(data)
-            got.append(MALFORMED if heard.get("code") == "malformed" else heard["id"])
-    return got
-
-
-async def rest(line: Line) -> bytes:
-    """What comes until the end."""
-    async with asyncio.timeout(30):
-        return await line.reader.read()
-
-
 class TestWhatIsAnswered:
     @pytest.mark.parametrize("case", ANSWERED)
     async def test_at_once(self, line: Line, case: str) -> None:
@@ -322,3 +288,82 @@ class TestClosing:
         await line.until_close()
         assert line.close is not None
         assert line.close[0] == 1009
+
+
+class TestHandshake:
+    @pytest.mark.parametrize(
+        ("changed", "status"),
+        [
+            ({"Sec_WebSocket_Key": None}, 400),
+            ({"Sec_WebSocket_Key": "short"}, 400),
+            ({"Sec_WebSocket_Key": "dGhlIHNhbXBsZSBub25jZSB0aGF0IGlzIHRvbyBsb25n"}, 400),
+            ({"Sec_WebSocket_Version": None}, 400),
+            ({"Sec_WebSocket_Version": "8"}, 426),
+            ({"Sec_WebSocket_Version": "14"}, 426),
+            ({"Upgrade": "h2c"}, 404),
+            ({"Upgrade": None}, 404),
+            ({"Connection": "keep-alive"}, 404),
+            ({"Host": None}, 400),
+        ],
+    )
+    async def test_it_is_refused(self, house: House, changed: dict[str, str | None], status: int) -> None:
+        line = await house.dial()
+        line.writer.write(handshake(f"/chats/{await house.chat('Ann')}/ws", **changed))
+        head = await line.head()
+        assert int(head.split()[1]) == status
+        assert ("\r\nSec-WebSocket-Version: 13\r\n" in head) == (status == 426)
+
+    @pytest.mark.parametrize("path", ["/chats/x/ws", "/chats//ws", "/nowhere"])
+    async def test_there_is_no_such_socket(self, house: House, path: str) -> None:
+        line = await house.dial()
+        line.writer.write(handshake(path))
+        assert (await line.head()).split()[1] in {"403", "404"}
+        assert b"\x81" not in await rest(line)
+
+    @pytest.mark.parametrize(
+        "changed",
+        [
+            {},
+            {"Upgrade": "WebSocket", "Connection": "keep-alive, upgrade"},
+            {
+                "Sec_WebSocket_Extensions": "permessage-deflate; client_max_window_bits, x-webkit-deflate-frame"
+            },
+            {"Sec_WebSocket_Protocol": "chat, superchat"},
+            {"Origin": "https://elsewhere.example"},
+        ],
+    )
+    async def test_it_is_accepted_with_nothing_added(
+        self, house: House, changed: dict[str, str | None]
+    ) -> None:
+        line = await house.dial()
+        line.writer.write(handshake(f"/chats/{await house.chat('Ann')}/ws", **changed))
+        status, *headers = (await line.head()).strip().split("\r\n")
+        assert status == "HTTP/1.1 101 Switching Protocols"
+        said = dict(header.lower().split(": ", 1) for header in headers)
+        assert said["sec-websocket-accept"] == "s3pplmbitxaq9kygzzhzrbk+xoo="
+        assert (said["upgrade"], said["connection"]) == ("websocket", "upgrade")
+        assert not {"sec-websocket-extensions", "sec-websocket-protocol"} & set(said)
+        line.writer.write(raw(0xC1, 0x80))
+        await line.until_close()
+        assert line.close is not None
+        assert line.close[0] == 1002, "a compressed frame, which was not agreed on"
+
+
+class TestHalfOpen:
+    async def test_who_will_say_no_more_is_gone(self, house: House) -> None:
+        chat = await house.chat("Ann", "Bob")
+        ann, bob = await house.enter("Ann", chat), await house.enter("Bob", chat)
+        assert (await ann.hear())["type"] == "user_joined"
+        bob.write(TEXT, b"{", fin=False)
+        bob.writer.write_eof()
+        assert await rest(bob) == b""
+        assert (await ann.hear())["type"] == "user_disconnected"
+
+    async def test_within_a_frame_too(self, house: House) -> None:
+        chat = await house.chat("Ann", "Bob")
+        ann, bob = await house.enter("Ann", chat), await house.enter("Bob", chat)
+        assert (await ann.hear())["type"] == "user_joined"
+        bob.writer.write(asked(1, 300)[:200])
+        bob.writer.write_eof()
+        assert await rest(bob) == b""
+        assert (await ann.hear())["type"] == "user_disconnected"

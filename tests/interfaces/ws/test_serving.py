@@ -11,7 +11,6 @@ import pytest
 from websockets.frames import Frame, Opcode
 
 from domain.events import SessionEnd, SessionEnded
-from interfaces.ws.protocol import IDLE_FRAMES
 from tests.interfaces.ws.house import FRAME_LIMIT, MEBIBYTE, House, framed, used
 from tests.strategies import START
 
@@ -261,50 +260,3 @@ class TestFloods:
                     counts += 1
                     assert counts == pongs
         assert (pongs, counts) == (count // 2, count // 2)
-
-
-class TestIdleFrames:
-    """Frames that say nothing are bounded by our own class alone."""
-
-    @pytest.fixture(params=["handed over"])
-    def way(self, request: pytest.FixtureRequest) -> str:
-        name: str = request.param
-        return name
-
-    @pytest.mark.parametrize(
-        "flood",
-        [
-            framed(Opcode.PING) * 350_000,
-            framed(Opcode.PING, b"x" * 125) * 60_000,
-            framed(Opcode.PONG) * 350_000,
-            framed(Opcode.TEXT, fin=False) + framed(Opcode.CONT, fin=False) * 350_000,
-        ],
-        ids=["pings", "great pings", "pongs", "empty fragments"],
-    )
-    async def test_a_flood_ends_and_stalls_nobody(self, house: House, flood: bytes) -> None:
-        chat, other = await house.chat("Eve"), await house.chat("Ann")
-        eve, ann = await house.enter("Eve", chat, narrow=True), await house.enter("Ann", other)
-        before = used()
-        eve.writer.write(flood)
-        slowest = max([await ann.round_trip() for _ in range(20)])
-        assert slowest < 1
-        assert used() - before < 16 * MEBIBYTE + len(flood)
-        assert await eve.until_cut() < 10
-        assert await ann.round_trip() < 1
-
-    async def test_as_many_as_an_honest_client_sends_are_answered(self, house: House) -> None:
-        ann = await house.enter("Ann", await house.chat("Ann"))
-        for turn in range(3):
-            for number in range(IDLE_FRAMES - 1):
-                ann.write(Opcode.PING, str(number).encode())
-            ann.say(type="ping", id=turn)
-            for number in range(IDLE_FRAMES - 1):
-                assert await ann.frame() == (Opcode.PONG, str(number).encode())
-            assert (await ann.hear())["id"] == turn
-
-    async def test_one_too_many_is_told_why(self, house: House) -> None:
-        ann = await house.enter("Ann", await house.chat("Ann"))
-        for _ in range(IDLE_FRAMES):
-            ann.write(Opcode.PONG)
-        await ann.until_close()
-        assert ann.close == (1008, "too many empty frames")
