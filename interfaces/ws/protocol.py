@@ -131,7 +131,7 @@ class HandedOver(WebSocketsSansIOProtocol):
             self._refuse_head()
 
     def _refuse_head(self) -> None:
-        """The HTTP part took it for a request to upgrade, the library for none (a POST, too many headers)."""
+        """The HTTP part took it for a request to upgrade, the library for none (a body, too many headers)."""
         answer = b"".join(self.conn.data_to_send())
         self.transport.write(answer or self.conn.reject(HTTPStatus.BAD_REQUEST, "").serialize())
         self.transport.close()

@@ -4,8 +4,9 @@ import asyncio
 import os
 import socket
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
+from datetime import timedelta
 from typing import Any
 
 import orjson
@@ -24,7 +25,7 @@ from interfaces.ws.exchange import Desk, SocketOptions
 from interfaces.ws.hub import Hub
 from interfaces.ws.protocol import HandedOver
 from tests.interfaces.ws.test_hub import until, watching
-from tests.world import Person, World, world
+from tests.world import Person, TickingClock, World, world
 
 ENOUGH = 30
 """Seconds."""
@@ -55,6 +56,11 @@ class House:
     """While it is not set nobody who comes is answered."""
     people: dict[str, Person] = Factory(dict)
     lines: "list[Line]" = Factory(list)
+
+    def __repr__(self) -> str:
+        return (
+            f"the house at {self.port}"  # Hypothesis writes its arguments out, and all that is in it is much
+        )
 
     async def person(self, name: str) -> Person:
         if name not in self.people:
@@ -164,7 +170,7 @@ def framed(opcode: Opcode, data: bytes = b"", *, fin: bool = True) -> bytes:
     return Frame(opcode, data, fin).serialize(mask=True)
 
 
-def handshake(path: str, method: str = "GET", **changed: str | None) -> bytes:
+def handshake(path: str, changed: Mapping[str, str | None] | None = None, method: str = "GET") -> bytes:
     """A request to upgrade, with headers changed, added or (None) left out."""
     headers: dict[str, str | None] = {
         "Host": "server",
@@ -173,7 +179,7 @@ def handshake(path: str, method: str = "GET", **changed: str | None) -> bytes:
         "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
         "Sec-WebSocket-Version": "13",
     }
-    headers |= {name.replace("_", "-"): value for name, value in changed.items()}
+    headers |= changed or {}
     lines = [f"{name}: {value}\r\n" for name, value in headers.items() if value is not None]
     return f"{method} {path} HTTP/1.1\r\n{''.join(lines)}\r\n".encode()
 
@@ -186,12 +192,14 @@ async def serving(
     ``pings``: seconds between two of them, and until one is answered.
     """
     async with world() as here:
-        messenger = here.messenger
+        messenger, clock = here.messenger, here.application.adapters.clock()
+        assert isinstance(clock, TickingClock)
+        clock.step = timedelta(milliseconds=1)  # a token lasts for as many looks at it as a house sees
         hub = Hub(
             snapshot=messenger.snapshot,
             log=messenger.log,
             changes=messenger.changes,
-            clock=here.application.adapters.clock(),
+            clock=clock,
             interval=0.2,
         )
         here.application.updates().subscribe(hub.receive)
