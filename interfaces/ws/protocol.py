@@ -11,13 +11,14 @@ answered while the answers are not read.
 """
 
 import asyncio
+from http import HTTPStatus
 from typing import Any, Final, cast
 
+from uvicorn._types import ASGISendEvent
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.exceptions import InvalidState
 from websockets.frames import Frame as Fragment
 from websockets.http11 import Request
-from websockets.protocol import State
 
 from interfaces.wire.frames import Frame
 from interfaces.ws.connection import POLICY, RESTART
@@ -28,14 +29,17 @@ from interfaces.ws.outbox import Close, Outbox
 SLICE: Final = 4096
 """Bytes that are parsed in one go: 700 frames of the smallest kind, some milliseconds."""
 
+FRAGMENTS: Final = 64
+"""Parts of one message that are kept apart: of two bytes each they would cost thirty times what they say."""
+
 IDLE_FRAMES: Final = 1000
 """Pings, pongs and empty fragments in a row, with no message among them, after which nobody wants to hear more."""
 
 FINAL_GRACE: Final = 2.0
-"""Seconds in which a slow reader may still hear why it is let go."""
+"""Seconds in which whoever is let go may still hear why, and read what was written before."""
 
 LEAVING_GRACE: Final = 0.5
-"""Seconds that a server which leaves waits for whoever does not answer its close."""
+"""The same when the server leaves."""
 
 
 class HandedOver(WebSocketsSansIOProtocol):
@@ -44,6 +48,9 @@ class HandedOver(WebSocketsSansIOProtocol):
     _close_timeout = 5.0
     _idle_frames = 0
     _unparsed: bytes = b""
+    _has_turn = False
+    _is_deaf = False
+    """It has failed (RFC 6455, 7.1.7): what it still sends is read, and not looked at."""
 
     # The handshake, under ASGI
 
@@ -59,6 +66,11 @@ class HandedOver(WebSocketsSansIOProtocol):
         self._exchange = Exchange(opening.desk, connection, self)
         self._close_timeout = opening.desk.options.close_timeout
         self._exchange.begin()
+
+    async def send(self, message: ASGISendEvent) -> None:
+        await super().send(message)
+        if self._unparsed:  # it did not wait for the handshake's answer
+            self._parse_soon()
 
     async def run_asgi(self) -> None:
         # when the application returns, the parent closes the socket unless a close is under way already
@@ -82,26 +94,50 @@ class HandedOver(WebSocketsSansIOProtocol):
     # Reading
 
     def data_received(self, data: bytes) -> None:
-        if self._unparsed:
-            self._unparsed += data
-        elif len(data) <= SLICE:
-            super().data_received(data)
-        else:
-            self._unparsed = data
-            self.transport.pause_reading()
-            self._parse_some()
+        if self._is_deaf:
+            return
+        is_early = self.handshake_initiated and not self.handshake_complete
+        if len(data) <= SLICE and not self._unparsed and not is_early:
+            self._parse(data)
+            return
+        self._unparsed += data
+        self.transport.pause_reading()
+        if not is_early:
+            self._parse_soon()
+
+    def _parse_soon(self) -> None:
+        if not self._has_turn:
+            self._has_turn = True
+            self.loop.call_soon(self._parse_some)
 
     def _parse_some(self) -> None:
         """A slice now and the rest after others had their turn."""
-        some, self._unparsed = self._unparsed[:SLICE], self._unparsed[SLICE:]
-        if self.conn.state is State.CLOSED or self.transport.is_closing():
+        self._has_turn = False
+        if self.transport.is_closing():
             self._unparsed = b""
             return
-        super().data_received(some)
+        if self.read_paused and self._exchange is not None:
+            return
+        some, self._unparsed = self._unparsed[:SLICE], self._unparsed[SLICE:]
+        self._parse(some)
         if self._unparsed:
-            self.loop.call_soon(self._parse_some)
-        elif not self.read_paused:
+            self._parse_soon()
+        elif not self.read_paused and not self.transport.is_closing():
             self.transport.resume_reading()
+
+    def _parse(self, data: bytes) -> None:
+        self.conn.receive_data(data)
+        self.handle_events()  # also those before a frame that nobody may send
+        if self.conn.parser_exc is not None:
+            self.handle_parser_exception()
+        elif self.conn.handshake_exc is not None and not self.handshake_initiated:
+            self._refuse_head()
+
+    def _refuse_head(self) -> None:
+        """The HTTP part took it for a request to upgrade, the library for none (a body, too many headers)."""
+        answer = b"".join(self.conn.data_to_send())
+        self.transport.write(answer or self.conn.reject(HTTPStatus.BAD_REQUEST, "").serialize())
+        self.transport.close()
 
     def handle_text(self, event: Fragment) -> None:
         self._idle_frames = 0
@@ -112,12 +148,14 @@ class HandedOver(WebSocketsSansIOProtocol):
             self._idle_frames = 0
         elif self._is_flood():
             return
+        if len(self.frames) == FRAGMENTS:
+            self.frames = [b"".join(self.frames)]
         super().handle_cont(event)
 
     def handle_ping(self) -> None:
         if self._is_flood():
             return
-        if self.writable.is_set():
+        if self.writable.is_set() or self.conn.eof_sent:  # then the last of it is a close frame
             super().handle_ping()
         else:
             self.conn.data_to_send()  # whoever does not read the answers gets none
@@ -129,7 +167,8 @@ class HandedOver(WebSocketsSansIOProtocol):
     def _is_flood(self) -> bool:
         self._idle_frames += 1
         if self._idle_frames == IDLE_FRAMES:
-            self._close(Close(POLICY, "too many empty frames", is_final=True))
+            self.conn.fail(POLICY, "too many empty frames")
+            self._fail()
         return self._idle_frames >= IDLE_FRAMES
 
     def send_receive_event_to_app(self) -> None:
@@ -158,7 +197,9 @@ class HandedOver(WebSocketsSansIOProtocol):
     def resume(self) -> None:
         if self.read_paused and not self.transport.is_closing():
             self.read_paused = False
-            if not self._unparsed:
+            if self._unparsed:
+                self._parse_soon()
+            else:
                 self.transport.resume_reading()
 
     # Writing
@@ -179,32 +220,73 @@ class HandedOver(WebSocketsSansIOProtocol):
 
     # The end
 
+    def _close(self, close: Close) -> None:
+        if not self._is_ending:
+            self._say_close(close.code, close.reason)
+            # the other side answers the close, and the parent then closes
+            self._end_within(FINAL_GRACE if close.is_final else self._close_timeout)
+
     def shutdown(self) -> None:
         """
         The server leaves. The parent would cut the line behind its close: whoever is saying something then is reset by that,
-        and may never read why (RFC 6455, section 7.1.1).
+        and may never read why (RFC 6455, 7.1.1).
         """
-        if self._exchange is None or self.close_sent:
+        if self._exchange is None:
             super().shutdown()
-        else:
-            self._say_close(RESTART, "", LEAVING_GRACE)
-
-    def _close(self, close: Close) -> None:
-        self._say_close(close.code, close.reason, FINAL_GRACE if close.is_final else self._close_timeout)
-
-    def _say_close(self, code: int, reason: str, wait: float) -> None:
-        if self.transport.is_closing() or self.close_sent:
+            self._end_within(FINAL_GRACE)
             return
+        if not self._is_ending:
+            self._say_close(RESTART, "")
+        self._end_within(LEAVING_GRACE)
+
+    @property
+    def _is_ending(self) -> bool:
+        return self.close_sent or self.transport.is_closing()
+
+    def _say_close(self, code: int, reason: str) -> None:
         try:
             self.conn.send_close(code, reason)
         except InvalidState:
             pass
         else:
             self.transport.write(b"".join(self.conn.data_to_send()))
+
+    def handle_parser_exception(self) -> None:
+        close = self.conn.close_sent
+        assert close is not None, "nothing is parsed before the handshake was answered"
+        self.queue.put_nowait({"type": "websocket.disconnect", "code": close.code, "reason": close.reason})
+        self._fail()
+
+    def _fail(self) -> None:
+        """
+        Tell why, and end it.
+
+        What it still sends must be read until it hears that: closed with something unread, TCP sends a reset, which
+        overtakes the close frame (RFC 6455, 7.1.1).
+        """
+        self._is_deaf = True
+        self._unparsed = b""
+        if not self.transport.is_closing():
+            self.transport.write(b"".join(self.conn.data_to_send()))
+            if self.transport.can_write_eof():
+                self.transport.write_eof()
+        self._end_within(FINAL_GRACE)
+
+    def handle_close(self, event: Fragment) -> None:
+        super().handle_close(event)
+        self._end_within(FINAL_GRACE)
+
+    def keepalive_timeout(self) -> None:
+        super().keepalive_timeout()
+        self._end_within(FINAL_GRACE)
+
+    def _end_within(self, seconds: float) -> None:
+        """A transport that is closed waits for ever for one who does not read what is written already."""
         self.close_sent = True
         self.stop_keepalive()
-        # the other side answers the close, and the parent then closes; one that does not is not waited for
-        self.close_timer = self.loop.call_later(wait, self.transport.abort)
+        if self.close_timer is not None:
+            self.close_timer.cancel()
+        self.close_timer = self.loop.call_later(seconds, self.transport.abort)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._unparsed = b""

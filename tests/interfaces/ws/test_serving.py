@@ -4,222 +4,15 @@ under another class. What a client sees is the same.
 """
 
 import asyncio
-import os
-import socket
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
-from typing import Any
 
 import orjson
-import psutil
 import pytest
-import uvicorn
-from attrs import Factory, define, field
-from typing_extensions import override
 from websockets.frames import Frame, Opcode
 
 from domain.events import SessionEnd, SessionEnded
-from domain.ids import ChatId
-from interfaces.app import create_app
-from interfaces.http.options import HttpOptions
-from interfaces.ws.endpoint import ChatSockets
-from interfaces.ws.exchange import Desk, SocketOptions
-from interfaces.ws.hub import Hub
-from interfaces.ws.protocol import IDLE_FRAMES, HandedOver
-from tests.interfaces.ws.test_hub import until, watching
+from tests.interfaces.ws.house import FRAME_LIMIT, MEBIBYTE, House, framed, used
 from tests.strategies import START
-from tests.world import Person, World, world
-
-ENOUGH = 30
-"""Seconds."""
-
-FRAME_LIMIT = 65536
-
-WAYS: dict[str, Any] = {"handed over": HandedOver, "plain loop": "websockets-sansio"}
-
-
-class Server(uvicorn.Server):
-    @override
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield  # they are the test runner's
-
-
-@define(eq=False)
-class House:
-    """A server with people in it."""
-
-    world: World
-    hub: Hub
-    server: Server
-    port: int
-    patience: float
-    """Seconds that one who does not answer the close may take: ours by our class, else the other class's."""
-    people: dict[str, Person] = Factory(dict)
-    lines: "list[Line]" = Factory(list)
-
-    async def person(self, name: str) -> Person:
-        if name not in self.people:
-            self.people[name] = await self.world.person(name)
-        return self.people[name]
-
-    async def chat(self, *names: str) -> ChatId:
-        return await self.world.chat(*[(await self.person(name)).actor for name in names])
-
-    async def line(self, chat_id: ChatId, *, narrow: bool = False) -> "Line":
-        """A socket after the handshake. ``narrow``: what is not read soon fills it."""
-        raw = socket.socket()
-        if narrow:
-            raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        raw.setblocking(False)
-        await asyncio.get_running_loop().sock_connect(raw, ("127.0.0.1", self.port))
-        reader, writer = await asyncio.open_connection(sock=raw, limit=1024 if narrow else 65536)
-        writer.write(
-            f"GET /chats/{chat_id}/ws HTTP/1.1\r\nHost: server\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
-        )
-        head = await reader.readuntil(b"\r\n\r\n")
-        assert head.startswith(b"HTTP/1.1 101 "), head
-        self.lines.append(Line(reader, writer))
-        return self.lines[-1]
-
-    async def enter(self, name: str, chat_id: ChatId, *, narrow: bool = False) -> "Line":
-        line = await self.line(chat_id, narrow=narrow)
-        line.say(type="auth", token=(await self.person(name)).token)
-        assert (await line.hear())["type"] == "auth_success"
-        assert (await line.hear())["type"] == "chat_history"
-        return line
-
-
-@define(eq=False)
-class Line:
-    """The client's side, byte by byte: it answers nothing by itself."""
-
-    reader: asyncio.StreamReader
-    writer: asyncio.StreamWriter
-    close: tuple[int, str] | None = field(init=False, default=None)
-
-    def say(self, **fields: Any) -> None:
-        self.write(Opcode.TEXT, orjson.dumps(fields))
-
-    def write(self, opcode: Opcode, data: bytes = b"", *, fin: bool = True) -> None:
-        self.writer.write(framed(opcode, data, fin=fin))
-
-    async def frame(self) -> tuple[int, bytes]:
-        first, second = await self.reader.readexactly(2)
-        size = second & 127
-        if size > 125:
-            size = int.from_bytes(await self.reader.readexactly(2 if size == 126 else 8))
-        return first & 15, await self.reader.readexactly(size)
-
-    async def hear(self) -> dict[str, Any]:
-        """The next text frame."""
-        async with asyncio.timeout(ENOUGH):
-            while True:
-                opcode, data = await self.frame()
-                if opcode == Opcode.TEXT:
-                    heard: dict[str, Any] = orjson.loads(data)
-                    return heard
-                assert opcode != Opcode.CLOSE, data
-
-    async def until_close(self) -> list[dict[str, Any]]:
-        """All that is heard until the server closes, which must say why."""
-        heard = []
-        async with asyncio.timeout(ENOUGH):
-            while self.close is None:
-                opcode, data = await self.frame()
-                if opcode == Opcode.TEXT:
-                    heard.append(orjson.loads(data))
-                elif opcode == Opcode.CLOSE:
-                    self.close = int.from_bytes(data[:2]), data[2:].decode()
-        return heard
-
-    async def until_cut(self) -> float:
-        """Seconds until there is nothing any more."""
-        began = time.monotonic()
-        async with asyncio.timeout(ENOUGH):
-            try:
-                while await self.reader.read(65536):
-                    pass
-            except ConnectionResetError:
-                pass
-        return time.monotonic() - began
-
-    async def round_trip(self) -> float:
-        """Seconds; of a message that is stored, with whatever is told meanwhile left aside."""
-        began = time.perf_counter()
-        nonce = str(began)
-        self.say(type="send_message", text=nonce, nonce=nonce)
-        while (await self.hear()).get("nonce") != nonce:
-            pass
-        return time.perf_counter() - began
-
-
-def framed(opcode: Opcode, data: bytes = b"", *, fin: bool = True) -> bytes:
-    return Frame(opcode, data, fin).serialize(mask=True)
-
-
-Open = Callable[..., Any]
-
-
-@asynccontextmanager
-async def serving(way: str, **options: Any) -> AsyncIterator[House]:
-    async with world() as here:
-        messenger = here.messenger
-        hub = Hub(
-            snapshot=messenger.snapshot,
-            log=messenger.log,
-            changes=messenger.changes,
-            clock=here.application.adapters.clock(),
-            interval=0.2,
-        )
-        here.application.updates().subscribe(hub.receive)
-        desk = Desk(messenger=messenger, hub=hub, options=SocketOptions(frame_limit=FRAME_LIMIT, **options))
-        app = create_app(
-            messenger, HttpOptions(), new_request_id=lambda: "x", sockets=ChatSockets(desk).routes()
-        )
-        listening = socket.create_server(("127.0.0.1", 0))
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16384)  # so that little fills it
-        server = Server(
-            uvicorn.Config(
-                app,
-                ws=WAYS[way],
-                ws_max_size=FRAME_LIMIT,
-                ws_ping_interval=None,
-                ws_per_message_deflate=False,
-                log_config=None,
-                access_log=False,
-                lifespan="off",
-                timeout_graceful_shutdown=2,
-            )
-        )
-        watch, serve = asyncio.create_task(hub.run()), asyncio.create_task(server.serve([listening]))
-        try:
-            await watching(hub)
-            await until(lambda: server.started)
-            house = House(here, hub, server, listening.getsockname()[1], 2 if way == "handed over" else 15)
-            yield house
-            for line in house.lines:
-                line.writer.close()
-                line.writer.transport.abort()
-        finally:
-            server.should_exit = True
-            await serve
-            watch.cancel()
-            await asyncio.wait({watch})
-
-
-@pytest.fixture(params=WAYS)
-def way(request: pytest.FixtureRequest) -> str:
-    name: str = request.param
-    return name
-
-
-@pytest.fixture
-async def house(way: str) -> AsyncIterator[House]:
-    async with serving(way, auth_timeout=0.5, close_timeout=0.5) as house:
-        yield house
 
 
 class TestConversation:
@@ -412,14 +205,6 @@ class TestEnds:
         assert await line.until_cut() < house.patience
 
 
-def used() -> int:
-    """Bytes of memory."""
-    return int(psutil.Process(os.getpid()).memory_info().rss)
-
-
-MEBIBYTE = 1024 * 1024
-
-
 class TestFloods:
     async def test_a_slow_reader_is_cut_while_the_others_go_on(self, house: House) -> None:
         chat = await house.chat("Ann", "Bob", "Eve")
@@ -475,53 +260,6 @@ class TestFloods:
                     counts += 1
                     assert counts == pongs
         assert (pongs, counts) == (count // 2, count // 2)
-
-
-class TestIdleFrames:
-    """Frames that say nothing are bounded by our own class alone."""
-
-    @pytest.fixture(params=["handed over"])
-    def way(self, request: pytest.FixtureRequest) -> str:
-        name: str = request.param
-        return name
-
-    @pytest.mark.parametrize(
-        "flood",
-        [
-            framed(Opcode.PING) * 350_000,
-            framed(Opcode.PING, b"x" * 125) * 60_000,
-            framed(Opcode.PONG) * 350_000,
-            framed(Opcode.TEXT, fin=False) + framed(Opcode.CONT, fin=False) * 350_000,
-        ],
-        ids=["pings", "great pings", "pongs", "empty fragments"],
-    )
-    async def test_a_flood_ends_and_stalls_nobody(self, house: House, flood: bytes) -> None:
-        chat, other = await house.chat("Eve"), await house.chat("Ann")
-        eve, ann = await house.enter("Eve", chat, narrow=True), await house.enter("Ann", other)
-        before = used()
-        eve.writer.write(flood)
-        slowest = max([await ann.round_trip() for _ in range(20)])
-        assert slowest < 1
-        assert used() - before < 16 * MEBIBYTE + len(flood)
-        assert await eve.until_cut() < 10
-        assert await ann.round_trip() < 1
-
-    async def test_as_many_as_an_honest_client_sends_are_answered(self, house: House) -> None:
-        ann = await house.enter("Ann", await house.chat("Ann"))
-        for turn in range(3):
-            for number in range(IDLE_FRAMES - 1):
-                ann.write(Opcode.PING, str(number).encode())
-            ann.say(type="ping", id=turn)
-            for number in range(IDLE_FRAMES - 1):
-                assert await ann.frame() == (Opcode.PONG, str(number).encode())
-            assert (await ann.hear())["id"] == turn
-
-    async def test_one_too_many_is_told_why(self, house: House) -> None:
-        ann = await house.enter("Ann", await house.chat("Ann"))
-        for _ in range(IDLE_FRAMES):
-            ann.write(Opcode.PONG)
-        await ann.until_close()
-        assert ann.close == (1008, "too many empty frames")
 
 
 class TestLeaving:

@@ -1,0 +1,300 @@
+"""Real uvicorn over real TCP, with people in it; and a client that is no library."""
+
+import asyncio
+import os
+import socket
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from datetime import timedelta
+from typing import Any
+
+import orjson
+import psutil
+import uvicorn
+from attrs import Factory, define, field
+from starlette.types import Receive, Scope, Send
+from typing_extensions import override
+from websockets.frames import Frame, Opcode
+
+from domain.ids import ChatId
+from interfaces.app import create_app
+from interfaces.http.options import HttpOptions
+from interfaces.ws.endpoint import ChatSockets
+from interfaces.ws.exchange import Desk, SocketOptions
+from interfaces.ws.hub import Hub
+from interfaces.ws.protocol import HandedOver
+from tests.interfaces.ws.test_hub import until, watching
+from tests.world import Person, TickingClock, World, world
+
+ENOUGH = 30
+"""Seconds."""
+
+FRAME_LIMIT = 65536
+
+WAYS: dict[str, Any] = {"handed over": HandedOver, "plain loop": "websockets-sansio"}
+
+
+class Server(uvicorn.Server):
+    @override
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield  # they are the test runner's
+
+
+@define(eq=False)
+class House:
+    """A server with people in it."""
+
+    world: World
+    hub: Hub
+    server: Server
+    port: int
+    patience: float
+    """Seconds that one who does not answer the close may take: ours by our class, else the other class's."""
+    door: asyncio.Event
+    """While it is not set nobody who comes is answered."""
+    people: dict[str, Person] = Factory(dict)
+    lines: "list[Line]" = Factory(list)
+
+    def __repr__(self) -> str:
+        return (
+            f"the house at {self.port}"  # Hypothesis writes its arguments out, and all that is in it is much
+        )
+
+    async def person(self, name: str) -> Person:
+        if name not in self.people:
+            self.people[name] = await self.world.person(name)
+        return self.people[name]
+
+    async def chat(self, *names: str) -> ChatId:
+        return await self.world.chat(*[(await self.person(name)).actor for name in names])
+
+    async def line(self, chat_id: ChatId, *, narrow: bool = False) -> "Line":
+        """A socket after the handshake. ``narrow``: what is not read soon fills it."""
+        line = await self.dial(narrow=narrow)
+        line.writer.write(handshake(f"/chats/{chat_id}/ws"))
+        head = await line.head()
+        assert head.startswith("HTTP/1.1 101 "), head
+        return line
+
+    async def dial(self, *, narrow: bool = False) -> "Line":
+        raw = socket.socket()
+        if narrow:
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        raw.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(raw, ("127.0.0.1", self.port))
+        reader, writer = await asyncio.open_connection(sock=raw, limit=1024 if narrow else 65536)
+        self.lines.append(Line(reader, writer))
+        return self.lines[-1]
+
+    async def enter(self, name: str, chat_id: ChatId, *, narrow: bool = False) -> "Line":
+        line = await self.line(chat_id, narrow=narrow)
+        line.say(type="auth", token=(await self.person(name)).token)
+        assert (await line.hear())["type"] == "auth_success"
+        assert (await line.hear())["type"] == "chat_history"
+        return line
+
+
+@define(eq=False)
+class Line:
+    """The client's side, byte by byte: it answers nothing by itself."""
+
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+    close: tuple[int, str] | None = field(init=False, default=None)
+
+    def say(self, **fields: Any) -> None:
+        self.write(Opcode.TEXT, orjson.dumps(fields))
+
+    def write(self, opcode: Opcode, data: bytes = b"", *, fin: bool = True) -> None:
+        self.writer.write(framed(opcode, data, fin=fin))
+
+    async def head(self) -> str:
+        """Of the handshake's answer."""
+        async with asyncio.timeout(ENOUGH):
+            return (await self.reader.readuntil(b"\r\n\r\n")).decode()
+
+    async def frame(self) -> tuple[int, bytes]:
+        first, second = await self.reader.readexactly(2)
+        size = second & 127
+        if size > 125:
+            size = int.from_bytes(await self.reader.readexactly(2 if size == 126 else 8))
+        return first & 15, await self.reader.readexactly(size)
+
+    async def hear(self) -> dict[str, Any]:
+        """The next text frame."""
+        async with asyncio.timeout(ENOUGH):
+            while True:
+                opcode, data = await self.frame()
+                if opcode == Opcode.TEXT:
+                    heard: dict[str, Any] = orjson.loads(data)
+                    return heard
+                assert opcode != Opcode.CLOSE, data
+
+    async def until_close(self) -> list[dict[str, Any]]:
+        """All that is heard until the server closes, which must say why."""
+        heard = []
+        async with asyncio.timeout(ENOUGH):
+            while self.close is None:
+                opcode, data = await self.frame()
+                if opcode == Opcode.TEXT:
+                    heard.append(orjson.loads(data))
+                elif opcode == Opcode.CLOSE:
+                    self.close = int.from_bytes(data[:2]), data[2:].decode()
+        return heard
+
+    async def until_cut(self) -> float:
+        """Seconds until there is nothing any more."""
+        began = time.monotonic()
+        async with asyncio.timeout(ENOUGH):
+            try:
+                while await self.reader.read(65536):
+                    pass
+            except ConnectionResetError:
+                pass
+        return time.monotonic() - began
+
+    async def round_trip(self) -> float:
+        """Seconds; of a message that is stored, with whatever is told meanwhile left aside."""
+        began = time.perf_counter()
+        nonce = str(began)
+        self.say(type="send_message", text=nonce, nonce=nonce)
+        while (await self.hear()).get("nonce") != nonce:
+            pass
+        return time.perf_counter() - began
+
+
+def framed(opcode: Opcode, data: bytes = b"", *, fin: bool = True) -> bytes:
+    return Frame(opcode, data, fin).serialize(mask=True)
+
+
+def handshake(path: str, changed: Mapping[str, str | None] | None = None, method: str = "GET") -> bytes:
+    """A request to upgrade, with headers changed, added or (None) left out."""
+    headers: dict[str, str | None] = {
+        "Host": "server",
+        "Upgrade": "websocket",
+        "Connection": "Upgrade",
+        "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+        "Sec-WebSocket-Version": "13",
+    }
+    headers |= changed or {}
+    lines = [f"{name}: {value}\r\n" for name, value in headers.items() if value is not None]
+    return f"{method} {path} HTTP/1.1\r\n{''.join(lines)}\r\n".encode()
+
+
+@asynccontextmanager
+async def serving(
+    way: str | type[HandedOver], *, pings: tuple[float, float] | None = None, **options: Any
+) -> AsyncIterator[House]:
+    """
+    ``pings``: seconds between two of them, and until one is answered.
+    """
+    async with world() as here:
+        messenger, clock = here.messenger, here.application.adapters.clock()
+        assert isinstance(clock, TickingClock)
+        clock.step = timedelta(milliseconds=1)  # a token lasts for as many looks at it as a house sees
+        hub = Hub(
+            snapshot=messenger.snapshot,
+            log=messenger.log,
+            changes=messenger.changes,
+            clock=clock,
+            interval=0.2,
+        )
+        here.application.updates().subscribe(hub.receive)
+        desk = Desk(messenger=messenger, hub=hub, options=SocketOptions(frame_limit=FRAME_LIMIT, **options))
+        app = create_app(
+            messenger, HttpOptions(), new_request_id=lambda: "x", sockets=ChatSockets(desk).routes()
+        )
+        door = asyncio.Event()
+        door.set()
+
+        async def behind_the_door(scope: Scope, receive: Receive, send: Send) -> None:
+            await door.wait()
+            await app(scope, receive, send)
+
+        listening = socket.create_server(("127.0.0.1", 0))
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16384)  # so that little fills it
+        # asyncio does it only for a socket that was made for TCP by name; what is accepted has it from here
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        server = Server(
+            uvicorn.Config(
+                behind_the_door,
+                http="h11",
+                ws=WAYS[way] if isinstance(way, str) else way,
+                ws_max_size=FRAME_LIMIT,
+                ws_ping_interval=pings and pings[0],
+                ws_ping_timeout=pings and pings[1],
+                ws_per_message_deflate=False,
+                log_config=None,
+                access_log=False,
+                lifespan="off",
+                timeout_graceful_shutdown=2,
+            )
+        )
+        watch, serve = asyncio.create_task(hub.run()), asyncio.create_task(server.serve([listening]))
+        try:
+            await watching(hub)
+            await until(lambda: server.started)
+            house = House(
+                here, hub, server, listening.getsockname()[1], 15 if way == "plain loop" else 2, door
+            )
+            yield house
+            for line in house.lines:
+                line.writer.close()
+                line.writer.transport.abort()
+        finally:
+            server.should_exit = True
+            await serve
+            watch.cancel()
+            await asyncio.wait({watch})
+
+
+def used() -> int:
+    """Bytes of memory."""
+    return int(psutil.Process(os.getpid()).memory_info().rss)
+
+
+MEBIBYTE = 1024 * 1024
+
+
+async def rest(line: Line) -> bytes:
+    """What comes until the end."""
+    async with asyncio.timeout(ENOUGH):
+        return await line.reader.read()
+
+
+def asking(id_: object, size: int = 0) -> bytes:
+    """A request that is answered with the same id, in so many bytes."""
+    return orjson.dumps({"type": "ping", "id": id_}).ljust(size)
+
+
+def asked(id_: object, size: int = 0) -> bytes:
+    return framed(Opcode.TEXT, asking(id_, size))
+
+
+def raw(first: int, second: int, rest: bytes = b"") -> bytes:
+    """A frame by its first two bytes, with a mask of zeros where it says that it is masked."""
+    size, mask = second & 127, b"\0\0\0\0" if second & 128 else b""
+    length = {126: 2, 127: 8}.get(size, 0)
+    return bytes([first, second]) + rest[:length] + mask + rest[length:]
+
+
+MALFORMED = object()
+"""The answer to a frame that is none of the messenger's."""
+
+
+async def answers(line: Line, count: int) -> list[Any]:
+    """Pongs by what they hold, answers to requests by their id."""
+    got: list[Any] = []
+    async with asyncio.timeout(30):
+        while len(got) < count:
+            opcode, data = await line.frame()
+            if opcode == Opcode.PONG:
+                got.append(data)
+                continue
+            assert opcode == Opcode.TEXT, (opcode, data)
+            heard = orjson.loads(data)
+            got.append(MALFORMED if heard.get("code") == "malformed" else heard["id"])
+    return got
