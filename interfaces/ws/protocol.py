@@ -3,7 +3,8 @@ A uvicorn WebSocket class that takes a socket over after the handshake.
 
 Starlette's route decides about the handshake and hands the socket over through an ASGI extension; its task then ends, and
 with it the request and what hung on it. Frames go from here straight to the connection, and a frame that was made once is
-written as it is. uvloop joins what is written to one transport within a tick.
+written as it is. What is told to one socket within a tick is written at its end, in one go: a batch of messages for a chat
+is one system call for each listener, and those are most of what telling costs.
 
 What one client may cost the others is bounded: a slow reader by its outbox, and whoever sends frames that say nothing
 (pings, empty fragments) in how many are looked at in one go, how many may follow each other, and whether they are
@@ -22,7 +23,7 @@ from websockets.protocol import State
 from interfaces.wire.frames import Frame
 from interfaces.ws.connection import POLICY, RESTART
 from interfaces.ws.endpoint import HAND_OVER, Opening
-from interfaces.ws.exchange import Exchange
+from interfaces.ws.exchange import Exchange, Tick
 from interfaces.ws.outbox import Close, Outbox
 
 SLICE: Final = 4096
@@ -30,6 +31,9 @@ SLICE: Final = 4096
 
 IDLE_FRAMES: Final = 1000
 """Pings, pongs and empty fragments in a row, with no message among them, after which nobody wants to hear more."""
+
+JOINED: Final = 16384
+"""Bytes that are written in one go. Longer, whoever does not read would be noticed late."""
 
 FINAL_GRACE: Final = 2.0
 """Seconds in which a slow reader may still hear why it is let go."""
@@ -44,6 +48,8 @@ class HandedOver(WebSocketsSansIOProtocol):
     _close_timeout = 5.0
     _idle_frames = 0
     _unparsed: bytes = b""
+    _tick: Tick
+    _unwritten: bytes = b""
 
     # The handshake, under ASGI
 
@@ -56,6 +62,7 @@ class HandedOver(WebSocketsSansIOProtocol):
     def hand_over(self, opening: Opening) -> None:
         connection = opening.connection(self._write, self._close)
         self._outbox = connection.outbox
+        self._tick = opening.desk.tick
         self._exchange = Exchange(opening.desk, connection, self)
         self._close_timeout = opening.desk.options.close_timeout
         self._exchange.begin()
@@ -164,8 +171,20 @@ class HandedOver(WebSocketsSansIOProtocol):
     # Writing
 
     def _write(self, frame: Frame) -> None:
-        if not self.close_sent:
-            self.transport.write(frame.data)
+        if self.close_sent:
+            return
+        if not self._unwritten:
+            self._unwritten = frame.data
+            self._tick.at_its_end(self._write_out)
+        else:
+            self._unwritten += frame.data
+            if len(self._unwritten) >= JOINED:
+                self._write_out()
+
+    def _write_out(self) -> None:
+        data, self._unwritten = self._unwritten, b""
+        if data and not self.transport.is_closing():
+            self.transport.write(data)
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -195,6 +214,7 @@ class HandedOver(WebSocketsSansIOProtocol):
     def _say_close(self, code: int, reason: str, wait: float) -> None:
         if self.transport.is_closing() or self.close_sent:
             return
+        self._write_out()
         try:
             self.conn.send_close(code, reason)
         except InvalidState:
@@ -206,8 +226,17 @@ class HandedOver(WebSocketsSansIOProtocol):
         # the other side answers the close, and the parent then closes; one that does not is not waited for
         self.close_timer = self.loop.call_later(wait, self.transport.abort)
 
+    def handle_parser_exception(self) -> None:
+        self._write_out()
+        super().handle_parser_exception()
+
+    def handle_close(self, event: Fragment) -> None:
+        self._write_out()
+        super().handle_close(event)
+
     def connection_lost(self, exc: Exception | None) -> None:
         self._unparsed = b""
+        self._unwritten = b""
         super().connection_lost(exc)
         if self._outbox is not None:
             self._outbox.abandon()
