@@ -9,12 +9,14 @@ when too much does, the transport is asked to read no more.
 import asyncio
 import logging
 from collections import deque
+from collections.abc import AsyncIterator, Callable
+from contextlib import ExitStack, asynccontextmanager
 from typing import Final, Protocol, assert_never
 
-from attrs import define, evolve, field, frozen
+from attrs import Factory, define, evolve, field, frozen
 
 from application.accounts.authenticate import Authenticate as AuthenticateToken
-from application.errors import ApplicationError, OutcomeUnknown
+from application.errors import ApplicationError, OutcomeUnknown, Unavailable
 from application.messages.send import SendMessage, Sent
 from application.messenger import Messenger
 from application.ports.meter import Meter, Unmetered
@@ -43,6 +45,10 @@ INTERNAL_ERROR: Final = 1011
 class SocketOptions:
     auth_timeout: float = 10.0
     """Seconds until a socket must have said who it is."""
+    entering: int = 32
+    """Sockets that are let in at a time. When all come back at once the others wait here, not where everybody reads."""
+    entry_timeout: float = 10.0
+    """Seconds that one may wait for its turn."""
     outbox_frames: int = 256
     outbox_bytes: int = 256 * 1024
     pending_sends: int = 64
@@ -67,6 +73,23 @@ class Reader(Protocol):
     def resume(self) -> None: ...
 
 
+@define(eq=False)
+class Tick:
+    """Calls all back when what the loop has at hand is done."""
+
+    _waiting: list[Callable[[], None]] = field(init=False, factory=list)
+
+    def at_its_end(self, do: Callable[[], None]) -> None:
+        if not self._waiting:
+            asyncio.get_running_loop().call_soon(self._ends)
+        self._waiting.append(do)
+
+    def _ends(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for do in waiting:
+            do()
+
+
 @frozen(kw_only=True)
 class Desk:
     """What all sockets of a node share."""
@@ -75,6 +98,12 @@ class Desk:
     hub: Hub
     options: SocketOptions
     meter: Meter = Unmetered()
+    tick: Tick = Factory(Tick)
+    doors: asyncio.Semaphore = field(init=False)
+
+    @doors.default
+    def _doors(self) -> asyncio.Semaphore:
+        return asyncio.Semaphore(self.options.entering)
 
 
 @define(eq=False)
@@ -217,15 +246,34 @@ class Exchange:
     async def _enter(self, greeting: Authenticate) -> None:
         command = AuthenticateToken(token=greeting.token)
         try:
-            await self._desk.hub.watching()
-            self._connection.recognise(await self._desk.messenger.authenticate(command))
-            if self._connection.is_entering:
-                await self._desk.hub.enter(self._connection, HISTORY_DEFAULT)
+            async with self._turn() as is_over:
+                await self._desk.hub.watching()
+                if self._connection.is_entering:
+                    self._connection.recognise(await self._desk.messenger.authenticate(command))
+                if self._connection.is_entering:
+                    await self._desk.hub.enter(self._connection, HISTORY_DEFAULT, is_over)
         except (DomainError, ApplicationError) as error:
             self._connection.refuse(error)
         finally:
             if self._connection.is_closed:
                 self._desk.hub.leave(self._connection)
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[Callable[[], None]]:
+        """
+        Of being let in. Whoever need not keep the others out any longer calls what this gives.
+
+        Raises:
+            Unavailable: Too many come.
+        """
+        try:
+            async with asyncio.timeout(self._desk.options.entry_timeout):
+                await self._desk.doors.acquire()
+        except TimeoutError:
+            raise Unavailable("too many come") from None
+        with ExitStack() as turn:
+            turn.callback(self._desk.doors.release)
+            yield turn.close
 
     async def _ask(self, request: MarkRead | MarkSingle | ShowTyping | ReadHistory | CountUnread) -> None:
         try:

@@ -135,9 +135,13 @@ class Hub:
             except TimeoutError:
                 raise Unavailable("nothing is seen yet") from None
 
-    async def enter(self, connection: Connection, history: int) -> None:
+    async def enter(
+        self, connection: Connection, history: int, has_read: Callable[[], None] = lambda: None
+    ) -> None:
         """
         Welcome a connection whose actor is known, and let it listen from exactly where its snapshot ends.
+
+        ``has_read`` is called when that has been read: what follows takes as long as the client does.
 
         It is registered before the snapshot is read, so that an end that comes meanwhile reaches it. Between the last
         comparison of positions and its going live there is no await.
@@ -148,6 +152,7 @@ class Hub:
         """
         channel = self._register(connection)
         snapshot = await self.snapshot(connection.profile_id, connection.chat_id, history)
+        has_read()
         resume = connection.resume_from(snapshot)
         connection.welcome(snapshot)
         channel.member_count = snapshot.member_count

@@ -3,7 +3,8 @@ A uvicorn WebSocket class that takes a socket over after the handshake.
 
 Starlette's route decides about the handshake and hands the socket over through an ASGI extension; its task then ends, and
 with it the request and what hung on it. Frames go from here straight to the connection, and a frame that was made once is
-written as it is. uvloop joins what is written to one transport within a tick.
+written as it is. What is told to one socket within a tick is written at its end, in one go: a batch of messages for a chat
+is one system call for each listener, and those are most of what telling costs.
 
 What one client may cost the others is bounded: a slow reader by its outbox, and whoever sends frames that say nothing
 (pings, empty fragments) in how many are looked at in one go, how many may follow each other, and whether they are
@@ -23,7 +24,7 @@ from websockets.http11 import Request
 from interfaces.wire.frames import Frame
 from interfaces.ws.connection import POLICY, RESTART
 from interfaces.ws.endpoint import HAND_OVER, Opening
-from interfaces.ws.exchange import Exchange
+from interfaces.ws.exchange import Exchange, Tick
 from interfaces.ws.outbox import Close, Outbox
 
 SLICE: Final = 4096
@@ -34,6 +35,9 @@ FRAGMENTS: Final = 64
 
 IDLE_FRAMES: Final = 1000
 """Pings, pongs and empty fragments in a row, with no message among them, after which nobody wants to hear more."""
+
+JOINED: Final = 16384
+"""Bytes that are written in one go. Longer, whoever does not read would be noticed late."""
 
 FINAL_GRACE: Final = 2.0
 """Seconds in which whoever is let go may still hear why, and read what was written before."""
@@ -51,6 +55,8 @@ class HandedOver(WebSocketsSansIOProtocol):
     _has_turn = False
     _is_deaf = False
     """It has failed (RFC 6455, 7.1.7): what it still sends is read, and not looked at."""
+    _tick: Tick
+    _unwritten: bytes = b""
 
     # The handshake, under ASGI
 
@@ -63,6 +69,7 @@ class HandedOver(WebSocketsSansIOProtocol):
     def hand_over(self, opening: Opening) -> None:
         connection = opening.connection(self._write, self._close)
         self._outbox = connection.outbox
+        self._tick = opening.desk.tick
         self._exchange = Exchange(opening.desk, connection, self)
         self._close_timeout = opening.desk.options.close_timeout
         self._exchange.begin()
@@ -205,8 +212,20 @@ class HandedOver(WebSocketsSansIOProtocol):
     # Writing
 
     def _write(self, frame: Frame) -> None:
-        if not self.close_sent:
-            self.transport.write(frame.data)
+        if self.close_sent:
+            return
+        if not self._unwritten:
+            self._unwritten = frame.data
+            self._tick.at_its_end(self._write_out)
+        else:
+            self._unwritten += frame.data
+            if len(self._unwritten) >= JOINED:
+                self._write_out()
+
+    def _write_out(self) -> None:
+        data, self._unwritten = self._unwritten, b""
+        if data and not self.transport.is_closing():
+            self.transport.write(data)
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -244,6 +263,7 @@ class HandedOver(WebSocketsSansIOProtocol):
         return self.close_sent or self.transport.is_closing()
 
     def _say_close(self, code: int, reason: str) -> None:
+        self._write_out()
         try:
             self.conn.send_close(code, reason)
         except InvalidState:
@@ -266,6 +286,7 @@ class HandedOver(WebSocketsSansIOProtocol):
         """
         self._is_deaf = True
         self._unparsed = b""
+        self._write_out()
         if not self.transport.is_closing():
             self.transport.write(b"".join(self.conn.data_to_send()))
             if self.transport.can_write_eof():
@@ -273,6 +294,7 @@ class HandedOver(WebSocketsSansIOProtocol):
         self._end_within(FINAL_GRACE)
 
     def handle_close(self, event: Fragment) -> None:
+        self._write_out()
         super().handle_close(event)
         self._end_within(FINAL_GRACE)
 
@@ -290,6 +312,7 @@ class HandedOver(WebSocketsSansIOProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._unparsed = b""
+        self._unwritten = b""
         super().connection_lost(exc)
         if self._outbox is not None:
             self._outbox.abandon()

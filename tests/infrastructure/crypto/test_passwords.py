@@ -1,4 +1,5 @@
 import asyncio
+import os
 import threading
 import time
 from collections.abc import AsyncIterator
@@ -133,6 +134,15 @@ class Gate(PasswordHasher):
         self.opened.wait(10)
         self.at_once -= 1
         return super().hash(password, salt=salt)
+
+
+async def test_hashing_gives_way_to_the_event_loop(quick: PooledPasswords) -> None:
+    def niceness() -> int:
+        return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+    before = niceness()
+    assert quick._pool.submit(niceness).result() == min(19, before + 10)
+    assert niceness() == before
 
 
 async def test_at_most_so_many_at_once_and_so_many_waiting() -> None:

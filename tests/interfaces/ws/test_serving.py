@@ -4,14 +4,19 @@ under another class. What a client sees is the same.
 """
 
 import asyncio
+import asyncio.selector_events
 import time
+from typing import Any
 
 import orjson
 import pytest
 from websockets.frames import Frame, Opcode
 
+from application.ports.updates import Typing
+from application.views import Snapshot
 from domain.events import SessionEnd, SessionEnded
-from tests.interfaces.ws.house import FRAME_LIMIT, MEBIBYTE, House, framed, used
+from domain.message import BODY_LIMIT
+from tests.interfaces.ws.house import FRAME_LIMIT, MEBIBYTE, House, framed, serving, used
 from tests.strategies import START
 
 
@@ -203,6 +208,90 @@ class TestEnds:
         line.say(type="ping")
         await line.until_close()
         assert await line.until_cut() < house.patience
+
+
+class TestCrowds:
+    async def test_what_is_told_in_one_go_is_written_in_one_go(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """For each listener: the system call is most of what telling costs."""
+        written: list[bytes] = []
+
+        def write(transport: Any, data: bytes) -> None:
+            written.append(bytes(data))
+            plainly(transport, data)
+
+        async with serving("handed over") as house:
+            chat = await house.chat("Ann", "Bob")
+            lines = [await house.enter("Ann", chat) for _ in range(3)]
+            plainly = asyncio.selector_events._SelectorSocketTransport.write  # type: ignore[attr-defined]
+            monkeypatch.setattr(asyncio.selector_events._SelectorSocketTransport, "write", write)  # type: ignore[attr-defined]
+            bob = (await house.person("Bob")).actor.profile_id
+            house.hub.receive(
+                [Typing(chat_id=chat, profile_id=bob, is_typing=n % 2 == 1, at=START) for n in range(5)]
+            )
+            for line in lines:
+                assert [(await line.hear())["is_typing"] for _ in range(5)] == [
+                    False,
+                    True,
+                    False,
+                    True,
+                    False,
+                ]
+        assert [data.count(b'"typing"') for data in written if b'"typing"' in data] == [5, 5, 5]
+
+    async def test_all_who_come_at_once_are_let_in_a_few_at_a_time(self, way: str) -> None:
+        now, most = 0, 0
+
+        async with serving(way, entering=4) as house:
+            snapshot = house.hub.snapshot
+
+            async def counted(*asked: Any) -> Snapshot:
+                nonlocal now, most
+                now += 1
+                most = max(most, now)
+                await asyncio.sleep(0.01)
+                now -= 1
+                return await snapshot(*asked)
+
+            house.hub.snapshot = counted
+            chat = await house.chat("Ann")
+            await asyncio.gather(*(house.enter("Ann", chat) for _ in range(20)))
+        assert most == 4
+
+    async def test_one_who_reads_slowly_what_was_missed_keeps_nobody_out(self, way: str) -> None:
+        async with serving(way, entering=1, entry_timeout=1) as house:
+            chat = await house.chat("Ann")
+            ann = await house.person("Ann")
+            for number in range(400):
+                await house.world.say(ann.actor, chat, str(number).zfill(BODY_LIMIT))
+            first = await house.line(chat)
+            first.say(type="auth", token=ann.token)
+            since = {"epoch": (await first.hear())["epoch"], "position": 0}
+            slow = await house.line(chat, narrow=True)
+            slow.say(type="auth", token=ann.token, since=since)
+            assert (await slow.hear())["type"] == "auth_success"
+            assert (await slow.hear())["type"] == "new_message"
+            await house.enter("Ann", chat)
+            assert slow.close is None
+
+    async def test_one_who_waits_too_long_for_a_turn_is_told_to_come_again(self, way: str) -> None:
+        async with serving(way, entering=1, entry_timeout=0.05) as house:
+            snapshot, is_in, goes_on = house.hub.snapshot, asyncio.Event(), asyncio.Event()
+
+            async def slow(*asked: Any) -> Snapshot:
+                is_in.set()
+                await goes_on.wait()
+                return await snapshot(*asked)
+
+            house.hub.snapshot = slow
+            chat = await house.chat("Ann")
+            first = asyncio.create_task(house.enter("Ann", chat))
+            await is_in.wait()
+            late = await house.line(chat)
+            late.say(type="auth", token=(await house.person("Ann")).token)
+            await late.until_close()
+            assert late.close == (1013, "try again in 1 s")
+            goes_on.set()
+            await first
 
 
 class TestFloods:
