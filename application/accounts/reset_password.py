@@ -1,13 +1,16 @@
 from collections.abc import Callable
 from datetime import timedelta
+from uuid import NAMESPACE_OID, uuid5
 
 from attrs import field, frozen
 
-from application.accounts.mailed import LetterLimits
+from application.accounts.mailed import LetterLimits, named
 from application.ports.clock import Clock
 from application.ports.ids import Ids
 from application.ports.storage import Begin
 from domain.account import Confirmation, Email
+from domain.ids import AccountId
+from domain.message import Nonce
 from domain.notification import Letter
 from domain.session import Origin
 
@@ -15,6 +18,8 @@ from domain.session import Origin
 @frozen(kw_only=True)
 class ResetPassword:
     email: Email
+    key: Nonce | None = None
+    """The asker's own name for this wish: under it one letter is sent to this address."""
     origin: Origin = field(factory=Origin)
 
 
@@ -44,9 +49,11 @@ class ResetPasswordHandler:
         issued_at = now.replace(microsecond=0)
         async with self.begin() as work:
             account = await work.accounts.find_by_email(command.email)
+            account_id = account.id if account else self._nobody(command)
+            key = command.key
             confirmation = Confirmation(
-                id=self.ids.confirmation(),
-                account_id=account.id if account else self.ids.account(),
+                id=named(account_id, "reset", key) if key else self.ids.confirmation(),
+                account_id=account_id,
                 email=account.email if account else command.email,
                 password_hash=None,
                 issued_at=issued_at,
@@ -55,6 +62,12 @@ class ResetPasswordHandler:
             letter = Letter.resetting(confirmation, id=self.ids.letter(), at=now, origin=command.origin)
             if account is None:
                 letter.drop("nobody has this address")
-            await work.confirmations.add(confirmation)
-            await work.letters.add(letter)
+            if await work.confirmations.add(confirmation):
+                await work.letters.add(letter)
         self.letter_is_due()
+
+    def _nobody(self, command: ResetPassword) -> AccountId:
+        """Under a key the same each time, so that a repeat costs as much as for an account that exists."""
+        if command.key is None:
+            return self.ids.account()
+        return AccountId(uuid5(NAMESPACE_OID, command.email.folded))

@@ -1,9 +1,9 @@
 from collections.abc import Callable
 from datetime import timedelta
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
-from application.accounts.mailed import LetterLimits
+from application.accounts.mailed import LetterLimits, named
 from application.ports.clock import Clock
 from application.ports.ids import Ids
 from application.ports.passwords import Passwords
@@ -18,6 +18,7 @@ from domain.account import (
     PasswordRule,
 )
 from domain.ids import AccountId
+from domain.message import Nonce
 from domain.notification import Letter
 from domain.session import Origin
 
@@ -26,6 +27,8 @@ from domain.session import Origin
 class SignUp:
     email: Email
     password: Password
+    key: Nonce | None = None
+    """The asker's own name for this wish: under it one letter is sent to this address with this password."""
     origin: Origin = field(factory=Origin)
 
 
@@ -64,15 +67,21 @@ class SignUpHandler:
         self.limits.use(command.email, command.origin, at=self.clock.now())
         password_hash = await self.passwords.hash(command.password.text)
         try:
-            signed_up = await self._sign_up(command, password_hash)
+            signed_up, first = await self._sign_up(command, password_hash)
         except EmailTaken:
             # Taken for good, or only just, by another sign-up that is not confirmed either: a second look tells.
-            signed_up = await self._sign_up(command, password_hash)
+            signed_up, first = await self._sign_up(command, password_hash)
+        if first and not await self.passwords.verify(command.password.text, first.password_hash):
+            # the letter that was sent under this key would activate another password than this one
+            signed_up, _ = await self._sign_up(evolve(command, key=None), password_hash)
         self.letter_is_due()
         return signed_up
 
-    async def _sign_up(self, command: SignUp, password_hash: PasswordHash) -> SignedUp:
-        now, email = self.clock.now(), command.email
+    async def _sign_up(
+        self, command: SignUp, password_hash: PasswordHash
+    ) -> tuple[SignedUp, Confirmation | None]:
+        """And what was kept under this key before, if there is something: then nothing was done."""
+        now, email, key = self.clock.now(), command.email, command.key
         async with self.begin() as work:
             account = await work.accounts.find_by_email(email)
             if account is None:
@@ -85,15 +94,17 @@ class SignUpHandler:
                 raise EmailTaken
             issued_at = now.replace(microsecond=0)
             confirmation = Confirmation(
-                id=self.ids.confirmation(),
+                id=named(account.id, "sign up", key) if key else self.ids.confirmation(),
                 account_id=account.id,
                 email=email,
                 password_hash=password_hash,
                 issued_at=issued_at,
                 expires_at=issued_at + self.confirmation_lifetime,
             )
-            await work.confirmations.add(confirmation)
+            signed_up = SignedUp(account_id=account.id, email=email.text)
+            if not await work.confirmations.add(confirmation):
+                return signed_up, await work.confirmations.find(account.id, confirmation.id)
             await work.letters.add(
                 Letter.confirming(confirmation, id=self.ids.letter(), at=now, origin=command.origin)
             )
-        return SignedUp(account_id=account.id, email=email.text)
+        return signed_up, None

@@ -55,7 +55,9 @@ class Accounts(Protocol):
 
 
 class Confirmations(Protocol):
-    async def add(self, confirmation: Confirmation) -> None: ...
+    async def add(self, confirmation: Confirmation) -> bool:
+        """False: its account has one of this id already, and that one stays."""
+        ...
 
     async def find(self, account_id: AccountId, confirmation_id: ConfirmationId) -> Confirmation | None:
         """None: there never was such a one, or it is void."""

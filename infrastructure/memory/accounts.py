@@ -132,9 +132,14 @@ class MemoryAccounts:
 class MemoryConfirmations:
     work: Work
 
-    async def add(self, confirmation: Confirmation) -> None:
+    async def add(self, confirmation: Confirmation) -> bool:
         key = (confirmation.account_id, confirmation.id)
-        self.work.accounts_state.confirmations[key] = confirmation
+        await self.work.hold(("confirmation", *key))
+        confirmations = self.work.accounts_state.confirmations
+        if key in confirmations:
+            return False
+        confirmations[key] = confirmation
+        return True
 
     async def find(self, account_id: AccountId, confirmation_id: ConfirmationId) -> Confirmation | None:
         return self.work.accounts_state.confirmations.get((account_id, confirmation_id))

@@ -119,8 +119,14 @@ class PostgresAccounts:
 class PostgresConfirmations:
     connection: AsyncConnection
 
-    async def add(self, new: Confirmation) -> None:
-        await self.connection.execute(insert(confirmation), rows.confirmation_row(new))
+    async def add(self, new: Confirmation) -> bool:
+        added = await self.connection.execute(
+            insert_or_not(confirmation)
+            .values(rows.confirmation_row(new))
+            .on_conflict_do_nothing()
+            .returning(confirmation.c.confirmation_id)
+        )
+        return added.first() is not None
 
     async def find(self, account_id: AccountId, confirmation_id: ConfirmationId) -> Confirmation | None:
         found = await self.connection.execute(

@@ -14,7 +14,7 @@ from interfaces.http.authentication import actor_of, find_bearer
 from interfaces.http.described import ACCOUNTS, described
 from interfaces.http.envelope import bare, success
 from interfaces.http.options import HttpOptions
-from interfaces.http.requests import form, json_object, query
+from interfaces.http.requests import form, json_object, key, query
 from interfaces.http.routes import Endpoint
 from interfaces.wire import answers, codec
 
@@ -54,7 +54,8 @@ class Accounts:
         is_public=True,
     )
     async def sign_up(self, request: Request) -> Response:
-        command = codec.SIGN_UP.decode(await json_object(request), within="body", known=_known(request))
+        body = await json_object(request) | key(request)
+        command = codec.SIGN_UP.decode(body, within="body", known=_known(request))
         signed_up = await self.messenger.sign_up(command)
         return success(codec.account_json(signed_up.account_id, signed_up.email))
 
@@ -166,7 +167,7 @@ class Accounts:
         is_public=True,
     )
     async def reset_password(self, request: Request) -> Response:
-        body = await json_object(request)
+        body = await json_object(request) | key(request)
         command = codec.RESET_PASSWORD.decode(body, within="body", known=_known(request))
         await self.messenger.reset_password(command)
         return success(None)

@@ -197,7 +197,12 @@ def _seq_or_message(value: object) -> Seq | MessageId:
 
 # What is asked of accounts and profiles
 
-SIGN_UP: Final = shape(SignUp, email=Reads(_email), password=Reads(_password, secret=True))
+SIGN_UP: Final = shape(
+    SignUp,
+    email=Reads(_email),
+    password=Reads(_password, secret=True),
+    key=Reads(_nonce, name=KEY, absent=None),
+)
 
 SIGN_IN: Final = shape(
     SignIn,
@@ -229,7 +234,7 @@ REDEEM_TOKEN: Final = shape(
     fingerprint=Reads(_own_fingerprint, absent=None),
 )
 
-RESET_PASSWORD: Final = shape(ResetPassword, email=Reads(_email))
+RESET_PASSWORD: Final = shape(ResetPassword, email=Reads(_email), key=Reads(_nonce, name=KEY, absent=None))
 
 SET_PASSWORD: Final = shape(SetPassword, password=Reads(_password, secret=True))
 

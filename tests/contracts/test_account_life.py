@@ -4,13 +4,16 @@ import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
+from uuid import NAMESPACE_OID, uuid5
 
 import pytest
 
 from application.accounts.close import CloseAccount
 from application.accounts.email_status import EmailStatus
+from application.accounts.mailed import named
 from application.accounts.reset_password import ResetPassword
 from application.accounts.set_password import SetPassword
+from application.accounts.sign_up import SignUp
 from application.accounts.signed_in import SignedIn
 from application.actor import Actor
 from application.chats.create import CreateChat, CreateChatHandler
@@ -24,8 +27,8 @@ from application.views import NOBODY
 from domain.account import Email, Password, PasswordCommon, PasswordUnfit, PasswordWrong
 from domain.chat import About, ChatNotFound
 from domain.events import ChatRemoved, MemberRemoved, RoleChanged, SessionEnd, SessionEnded
-from domain.ids import ChatId, LetterId
-from domain.message import Body
+from domain.ids import AccountId, ChatId, LetterId
+from domain.message import Body, Nonce
 from domain.notification import Outcome, Template
 from domain.profile import Username
 from domain.role import Role
@@ -142,6 +145,65 @@ class TestAForgottenPassword:
         await people.join("One@Example.com")
         await people.forget_password("one@example.COM")
         assert letters_in(people.mail)[-1]["To"] == "One@Example.com"
+
+
+class TestWishesWithAName:
+    """`Idempotency-Key`: whoever heard no answer asks again, and it stays one letter."""
+
+    async def test_sign_ups_at_once_are_one_letter(self, people: AccountsWorld) -> None:
+        asked = SignUp(email=Email(ONE), password=Password(PASSWORD), key=Nonce("wish"))
+        signed_up = await asyncio.gather(*(people.sign_up(asked) for _ in range(3)))
+        signed_up.append(await people.sign_up(asked))
+        assert len({each.account_id for each in signed_up}) == 1
+        await people.deliver()
+        assert len(letters_in(people.mail)) == 1
+
+    async def test_another_password_or_name_is_another_wish(self, people: AccountsWorld) -> None:
+        for password, key in (
+            (PASSWORD, "wish"),
+            (OTHER_PASSWORD, "wish"),
+            (PASSWORD, "another"),
+            (PASSWORD, None),
+        ):
+            await people.sign_up(
+                SignUp(email=Email(ONE), password=Password(password), key=Nonce(key) if key else None)
+            )
+        await people.deliver()
+        assert len(letters_in(people.mail)) == 4
+
+    async def test_it_activates_the_password_that_came_with_it(self, people: AccountsWorld) -> None:
+        for password in (PASSWORD, OTHER_PASSWORD):
+            await people.sign_up(SignUp(email=Email(ONE), password=Password(password), key=Nonce("wish")))
+        await people.confirm(await people.mailed_token())
+        assert await is_in(people, await people.sign_in_as(ONE, password=OTHER_PASSWORD))
+
+    async def test_forgotten_again_under_one_name_it_is_one_letter(self, people: AccountsWorld) -> None:
+        await people.join(ONE)
+        await people.deliver()
+        before = len(letters_in(people.mail))
+        for key in ("wish", "wish", "another"):
+            await people.reset_password(ResetPassword(email=Email(ONE), key=Nonce(key)))
+        await people.deliver()
+        assert len(letters_in(people.mail)) - before == 2
+
+    async def test_a_name_of_a_sign_up_is_free_for_a_reset(self, people: AccountsWorld) -> None:
+        await people.sign_up(SignUp(email=Email(ONE), password=Password(PASSWORD), key=Nonce("wish")))
+        await people.reset_password(ResetPassword(email=Email(ONE), key=Nonce("wish")))
+        await people.deliver()
+        assert len(letters_in(people.mail)) == 2
+
+    async def test_nobody_learns_by_it_who_is_here(self, people: AccountsWorld) -> None:
+        """A repeat leaves no more traces for an unknown address than for a known one."""
+        wish = ResetPassword(email=Email("Nobody@example.com"), key=Nonce("wish"))
+        nobody = AccountId(uuid5(NAMESPACE_OID, wish.email.folded))
+        began = people.clock.now().replace(microsecond=0)
+        for _ in range(2):
+            await people.reset_password(wish)
+            people.clock.pass_by(seconds=5)
+        async with people.begin() as work:
+            kept = await work.confirmations.find(nobody, named(nobody, "reset", Nonce("wish")))
+        assert kept is not None
+        assert kept.issued_at == began
 
 
 class TestChoosingAPassword:

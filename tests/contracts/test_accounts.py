@@ -178,6 +178,22 @@ class TestConfirmations:
             assert await work.confirmations.find(one, mine.id) is None
             assert await work.confirmations.find(other, theirs.id) == theirs
 
+    async def test_the_first_of_one_id_stays(self, begin: Begin) -> None:
+        first = confirmation(AccountId(uuid4()))
+        again = evolve(first, email=Email("another@example.com"))
+
+        async def add(each: Confirmation) -> bool:
+            async with begin() as work:
+                return await work.confirmations.add(each)
+
+        assert await add(first)
+        assert not await add(again)
+        async with begin() as work:
+            assert not await work.confirmations.add(again)
+            assert await work.confirmations.find(first.account_id, first.id) == first
+        same = confirmation(AccountId(uuid4()))
+        assert sum(await asyncio.gather(*(add(same) for _ in range(10)))) == 1
+
 
 class TestSessions:
     async def test_a_live_one_is_found_with_what_letting_in_takes(self, storage: Storage) -> None:

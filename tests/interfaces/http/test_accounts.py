@@ -241,3 +241,19 @@ async def test_broken_forms(world: World, content: bytes, content_type: str, sta
     assert answer.status_code == status
     if status == 400:
         assert answer.json() == {"detail": "There was an error parsing the body"}
+
+
+async def test_asked_again_under_one_key_it_is_one_letter(world: World) -> None:
+    client = world.client()
+    for asked, body in (
+        ("/accounts/sign-up/", {"email": EMAIL, "password": PASSWORD}),
+        ("/accounts/password/reset/", {"email": EMAIL}),
+    ):
+        before = len(world.mailbox.tokens)
+        answers = [
+            await client.post(asked, json=body, headers={"Idempotency-Key": key}) for key in ("a", "a", "b")
+        ]
+        assert len({answer.content for answer in answers}) == 1
+        assert answers[0].status_code == 200
+        await world.deliver()
+        assert len(world.mailbox.tokens) - before == 2
