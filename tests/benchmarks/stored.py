@@ -19,6 +19,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -66,10 +67,12 @@ def cpu_of_postgres(postgres: Postgres) -> float:
     """Of all its processes that there ever were: the kernel adds what has ended to its parent."""
     assert postgres.pid is not None
     root = psutil.Process(postgres.pid)
-    ended = root.cpu_times()
-    alive = [child.cpu_times() for child in root.children(recursive=True)]
-    own = ended.user + ended.system + ended.children_user + ended.children_system
-    return float(own + sum(each.user + each.system for each in alive))
+    while True:
+        with suppress(psutil.NoSuchProcess):  # one that ends meanwhile is its parent's the next time
+            ended = root.cpu_times()
+            alive = [child.cpu_times() for child in root.children(recursive=True)]
+            own = ended.user + ended.system + ended.children_user + ended.children_system
+            return float(own + sum(each.user + each.system for each in alive))
 
 
 async def in_python(
