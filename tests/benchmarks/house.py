@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -39,10 +39,15 @@ class House:
 
 
 def cpu_seconds(pid: int) -> float:
-    """Spent so far by a process and those that it started, which live."""
+    """Spent so far by a process and all that it ever started: the kernel adds what has ended to its parent."""
     root = psutil.Process(pid)
-    times = [process.cpu_times() for process in (root, *root.children(recursive=True))]
-    return float(sum(each.user + each.system for each in times))
+    while True:
+        assert root.is_running(), pid
+        with suppress(psutil.NoSuchProcess):  # one that ends meanwhile is its parent's the next time
+            times = [process.cpu_times() for process in (root, *root.children(recursive=True))]
+            return float(
+                sum(each.user + each.system + each.children_user + each.children_system for each in times)
+            )
 
 
 def resident(pid: int) -> int:

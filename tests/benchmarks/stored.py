@@ -19,12 +19,10 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from uuid import UUID, uuid4
 
-import psutil
 from attrs import frozen
 from dependency_injector.providers import Singleton
 from typing_extensions import override
@@ -43,7 +41,7 @@ from infrastructure.postgres.lane import PLANS, PostgresLane
 from infrastructure.postgres.posting import KEEP, LOCK, READ, PostgresPostings
 from infrastructure.stored_events import MESSAGE_SENT
 from infrastructure.system.ids import SystemIds
-from tests.benchmarks.house import database
+from tests.benchmarks.house import cpu_seconds, database
 from tests.system.postgres import Postgres, binaries
 
 CLIENTS = 16
@@ -64,15 +62,8 @@ class Round:
 
 
 def cpu_of_postgres(postgres: Postgres) -> float:
-    """Of all its processes that there ever were: the kernel adds what has ended to its parent."""
     assert postgres.pid is not None
-    root = psutil.Process(postgres.pid)
-    while True:
-        with suppress(psutil.NoSuchProcess):  # one that ends meanwhile is its parent's the next time
-            ended = root.cpu_times()
-            alive = [child.cpu_times() for child in root.children(recursive=True)]
-            own = ended.user + ended.system + ended.children_user + ended.children_system
-            return float(own + sum(each.user + each.system for each in alive))
+    return cpu_seconds(postgres.pid)
 
 
 async def in_python(
