@@ -82,7 +82,7 @@ class Views(Protocol):
 
     async def snapshot(self, reader: ProfileId, chat_id: ChatId, limit: int) -> Snapshot:
         """
-        What a socket begins with; ``limit`` bounds its page of history.
+        What a socket begins with; ``limit`` bounds its page of history, which costs more than the rest: 0 is none.
 
         Raises:
             ChatNotFound: No such chat.

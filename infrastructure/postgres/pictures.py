@@ -99,7 +99,7 @@ class Pictures:
             finally:
                 await reader.execute(END)
 
-    async def row(self, statement: Prepared, **parameters: Any) -> Row | None:
+    async def rows(self, statement: Prepared, **parameters: Any) -> Sequence[Row]:
         """
         What one statement finds. It needs no transaction: it is of one moment by itself.
 
@@ -107,7 +107,12 @@ class Pictures:
             Unavailable: Storage did not answer, or everybody is asking.
         """
         async with self._reading(statement.text, {**statement.constants, **parameters}) as (_, found):
-            return await found.fetchone()
+            return await found.fetchall()
+
+    async def row(self, statement: Prepared, **parameters: Any) -> Row | None:
+        """The same of one that finds one row at most."""
+        rows = await self.rows(statement, **parameters)
+        return rows[0] if rows else None
 
     @asynccontextmanager
     async def _reading(

@@ -367,18 +367,12 @@ class PostgresViews:
             return await _page(picture, chat_id, where, limit, place["last_seq"])
 
     async def snapshot(self, reader: ProfileId, chat_id: ChatId, limit: int) -> Snapshot:
+        if not limit:
+            place = await _found(self.pictures, PLACE_AND_MORE, reader, chat_id)
+            return _snapshot(place, await _page(self.pictures, chat_id, Newest(), 0, place["last_seq"]))
         async with self.pictures.open() as picture:
             place = await _found(picture, PLACE_AND_MORE, reader, chat_id)
-            return Snapshot(
-                epoch=epoch_from(place),
-                seq=Seq(place["last_seq"]),
-                position=Position(place["last_position"]),
-                unread_count=_unread(place),
-                read_up_to=Seq(place["mark"]),
-                others_read_up_to=Seq(place["others_mark"]),
-                member_count=place["member_count"],
-                history=await _page(picture, chat_id, Newest(), limit, place["last_seq"]),
-            )
+            return _snapshot(place, await _page(picture, chat_id, Newest(), limit, place["last_seq"]))
 
     async def members(self, reader: ProfileId, chat_id: ChatId) -> Sequence[MemberView]:
         async with self.pictures.open() as picture:
@@ -415,22 +409,24 @@ class PostgresViews:
         ]
 
     async def unread_count(self, reader: ProfileId, chat_id: ChatId) -> int:
-        async with self.pictures.open() as picture:
-            return _unread(await _found(picture, PLACE, reader, chat_id))
+        return _unread(await _found(self.pictures, PLACE, reader, chat_id))
 
     async def log(self, chat_id: ChatId, after: Position, limit: int) -> Sequence[ChatUpdate]:
-        async with self.pictures.open() as picture:
-            entries = await picture.rows(LOG, chat=chat_id, after=after, most=limit)
-            people = await _people(picture, _people_in(entries))
+        # what is in a log stays as it is, and people are shown as they are called now
+        entries = await self.pictures.rows(LOG, chat=chat_id, after=after, most=limit)
+        people = await _people(self.pictures, _people_in(entries))
         return [_update(chat_id, row, people) for row in entries]
 
     async def probe(self) -> None:
-        async with self.pictures.open() as picture:
-            await picture.row(PROBE)
+        await self.pictures.row(PROBE)
 
 
-async def _found(picture: Picture, statement: Prepared, reader: ProfileId, chat_id: ChatId) -> Row:
-    place = await picture.row(statement, reader=reader, chat=chat_id)
+Asked = Picture | Pictures
+"""Where reads are to be of one moment, or where they need not be."""
+
+
+async def _found(asked: Asked, statement: Prepared, reader: ProfileId, chat_id: ChatId) -> Row:
+    place = await asked.row(statement, reader=reader, chat=chat_id)
     if place is None or place["deleted_at"] is not None:
         raise ChatNotFound
     if place["member_id"] is None or place["left_at"] is not None:
@@ -438,12 +434,25 @@ async def _found(picture: Picture, statement: Prepared, reader: ProfileId, chat_
     return place
 
 
-async def _page(picture: Picture, chat_id: ChatId, where: Where, limit: int, last_seq: int) -> HistoryPage:
+def _snapshot(place: Row, history: HistoryPage) -> Snapshot:
+    return Snapshot(
+        epoch=epoch_from(place),
+        seq=Seq(place["last_seq"]),
+        position=Position(place["last_position"]),
+        unread_count=_unread(place),
+        read_up_to=Seq(place["mark"]),
+        others_read_up_to=Seq(place["others_mark"]),
+        member_count=place["member_count"],
+        history=history,
+    )
+
+
+async def _page(asked: Asked, chat_id: ChatId, where: Where, limit: int, last_seq: int) -> HistoryPage:
     numbers = span(where, limit, Seq(last_seq))
     rows: Sequence[Row] = []
     if numbers:
-        rows = await picture.rows(PAGE, chat=chat_id, start=numbers.start, stop=numbers.stop)
-    people = await _people(picture, {ProfileId(row["sender_id"]) for row in rows})
+        rows = await asked.rows(PAGE, chat=chat_id, start=numbers.start, stop=numbers.stop)
+    people = await _people(asked, {ProfileId(row["sender_id"]) for row in rows})
     return HistoryPage(
         total_count=last_seq,
         messages=[_message_view(row, people) for row in rows],
@@ -461,11 +470,11 @@ async def _others(picture: Picture, reader: ProfileId, entries: Sequence[Row]) -
     return {ChatId(row["chat_id"]): ProfileId(row["profile_id"]) for row in found}
 
 
-async def _people(picture: Picture, ids: Iterable[ProfileId]) -> Mapping[ProfileId, ProfileView]:
+async def _people(asked: Asked, ids: Iterable[ProfileId]) -> Mapping[ProfileId, ProfileView]:
     wanted = sorted(set(ids))
     if not wanted:
         return {}
-    found = await picture.rows(PEOPLE, ids=Uuids.of(wanted))
+    found = await asked.rows(PEOPLE, ids=Uuids.of(wanted))
     return {row["id"]: ProfileView(**row) for row in found}
 
 

@@ -231,6 +231,11 @@ class Connection:
     def recognise(self, actor: Actor) -> None:
         self.actor = actor
 
+    @property
+    def comes_back(self) -> bool:
+        """It says where it was, and so needs no page of history if it can go on there."""
+        return isinstance(self._since, Since)
+
     def resume_from(self, snapshot: Snapshot) -> int | Reset | None:
         """After which position this client missed what it must be told; or why it begins anew; None: it is new."""
         since = self._since

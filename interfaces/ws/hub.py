@@ -151,9 +151,13 @@ class Hub:
             Unavailable: Storage did not answer.
         """
         channel = self._register(connection)
-        snapshot = await self.snapshot(connection.profile_id, connection.chat_id, history)
-        has_read()
+        reader, chat_id = connection.profile_id, connection.chat_id
+        snapshot = await self.snapshot(reader, chat_id, 0 if connection.comes_back else history)
         resume = connection.resume_from(snapshot)
+        if connection.comes_back and not isinstance(resume, int):
+            snapshot = await self.snapshot(reader, chat_id, history)
+            resume = connection.resume_from(snapshot)
+        has_read()
         connection.welcome(snapshot)
         channel.member_count = snapshot.member_count
         match resume:

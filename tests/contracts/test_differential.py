@@ -397,6 +397,7 @@ class MessengerMachine(RuleBasedStateMachine):
         self.both(lambda m: m.members(who.profile_id, chat_id))
         self.both(lambda m: m.unread_count(who.profile_id, chat_id))
         self.both(lambda m: m.snapshot(who.profile_id, chat_id, 3))
+        self.both(lambda m: m.snapshot(who.profile_id, chat_id, 0))
 
     @rule(who=people, chat_id=chats, where=places, limit=st.integers(1, 5))
     def history(self, who: Actor, chat_id: ChatId, where: Where, limit: int) -> None:

@@ -4,6 +4,7 @@ from datetime import timedelta
 from uuid import uuid4
 
 import pytest
+from attrs import evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -239,6 +240,9 @@ class TestSnapshots:
         assert (snapshot.seq, snapshot.position, snapshot.unread_count) == (5, 6, 5)
         assert (said(snapshot.history), snapshot.history.total_count) == (list("234"), 5)
         assert snapshot.epoch == empty.epoch == (await storage.changes.now()).epoch
+        bare = await storage.views.snapshot(bob.profile_id, chat.id, 0)
+        assert evolve(bare, history=snapshot.history) == snapshot
+        assert (said(bare.history), bare.history.total_count) == ([], 5)
 
 
 class TestLog:

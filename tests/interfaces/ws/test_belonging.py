@@ -16,6 +16,7 @@ from application.ports.updates import Update
 from application.receipts.mark_read import MarkRead
 from application.receipts.mark_single import MarkSingle
 from application.updates.typing import ShowTyping
+from application.views import Snapshot
 from domain.chat import NotAMember
 from domain.ids import ChatId
 from domain.message import BODY_LIMIT
@@ -318,6 +319,46 @@ class TestResuming:
         await here.say(ann, chat, "live")
         assert ear.frames[-1]["position"] == 6
         assert not connection.is_entering
+
+    async def test_a_page_of_history_is_read_only_for_whoever_is_told_it(
+        self, here: World, node: Node
+    ) -> None:
+        chat, _, bob, epoch = await self.conversation(here, node, 2)
+        snapshot, pages = node.hub.snapshot, []
+
+        async def noted(*asked: Any) -> Snapshot:
+            pages.append(asked[-1])
+            return await snapshot(*asked)
+
+        node.hub.snapshot = noted
+        for since, read in (
+            ({"epoch": epoch, "position": 1}, [0]),
+            ({"epoch": epoch, "position": 9}, [0, 10]),
+            ({"epoch": "another", "position": 1}, [0, 10]),
+            ("nonsense", [10]),
+            (None, [10]),
+        ):
+            ear, _ = await come_back(node, bob, chat, since)
+            assert pages == read
+            assert len(pages) == 1 + ear.types.count("reset") * (since != "nonsense")
+            pages.clear()
+
+    async def test_who_was_ahead_for_a_moment_goes_on_where_it_was(self, here: World, node: Node) -> None:
+        """What it was told on another node, this one's storage had not seen when it was first asked."""
+        chat, ann, bob, epoch = await self.conversation(here, node, 2)
+        snapshot = node.hub.snapshot
+
+        async def late(*asked: Any) -> Snapshot:
+            found = await snapshot(*asked)
+            node.hub.snapshot = snapshot
+            await here.say(ann, chat, "three")
+            await here.say(ann, chat, "four")
+            return found
+
+        node.hub.snapshot = late
+        ear, _ = await come_back(node, bob, chat, {"epoch": epoch, "position": 3})
+        assert ear.types == ["auth_success", "new_message", "resumed"]
+        assert ear.positions == [4]
 
     async def test_how_far_others_have_read(self, here: World, node: Node) -> None:
         chat, ann, bob, epoch = await self.conversation(here, node, 3)
