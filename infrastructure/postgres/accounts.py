@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
 from attrs import frozen
 from sqlalchemy import (
@@ -40,9 +40,6 @@ from infrastructure.postgres.account_tables import (
     profile_of_account,
     session,
 )
-
-# Built once: the two that precede every request.
-PROFILE: Final = select(profile).where(profile.c.profile_id == bindparam("profile"))
 
 
 @frozen
@@ -237,7 +234,7 @@ class PostgresProfiles:
         return found
 
     async def find(self, profile_id: ProfileId) -> Profile | None:
-        found = await self.connection.execute(PROFILE, {"profile": profile_id})
+        found = await self.connection.execute(select(profile).where(profile.c.profile_id == profile_id))
         row = found.mappings().one_or_none()
         return None if row is None else rows.profile_from(row)
 

@@ -6,6 +6,7 @@ the same reads take two to three times the CPU, and reads are most of what a rec
 """
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final, LiteralString
@@ -45,6 +46,9 @@ class Prepared:
     constants: Mapping[str, Any]
     """What the statement itself brings as parameters."""
 
+    def given(self, parameters: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {**self.constants, **parameters}
+
 
 def prepared(statement: Select[Any]) -> Prepared:
     """A statement with named parameters, `bindparam`, for `Picture`."""
@@ -53,25 +57,37 @@ def prepared(statement: Select[Any]) -> Prepared:
     return Prepared(str(compiled), constants)
 
 
-@define(eq=False)
-class Picture:
-    """Everything read through it is of one moment."""
+class Reads(ABC):
+    """Something that prepared statements are asked of."""
 
-    _reader: Reader
-
-    async def rows(self, statement: Prepared, **parameters: Any) -> Sequence[Row]:
-        given = {**statement.constants, **parameters}
-        cursor = await self._reader.execute(statement.text, given, prepare=True, binary=True)
-        return await cursor.fetchall()
+    @abstractmethod
+    async def rows(self, statement: Prepared, **parameters: Any) -> Sequence[Row]: ...
 
     async def row(self, statement: Prepared, **parameters: Any) -> Row | None:
+        """Of a statement that finds one at most."""
         rows = await self.rows(statement, **parameters)
         return rows[0] if rows else None
 
 
 @define(eq=False)
-class Pictures:
+class Picture(Reads):
+    """Everything read through it is of one moment."""
+
+    _reader: Reader
+
+    async def rows(self, statement: Prepared, **parameters: Any) -> Sequence[Row]:
+        cursor = await self._reader.execute(
+            statement.text, statement.given(parameters), prepare=True, binary=True
+        )
+        return await cursor.fetchall()
+
+
+@define(eq=False)
+class Pictures(Reads):
     """
+    Each statement asked of it is of one moment by itself, and needs no transaction; what is read in a picture, `open`, is
+    of one moment together.
+
     At most ``size`` connections, for one of which a read waits up to ``wait`` seconds.
 
     A read that takes longer than ``deadline`` seconds is given up, with its connection.
@@ -101,18 +117,11 @@ class Pictures:
 
     async def rows(self, statement: Prepared, **parameters: Any) -> Sequence[Row]:
         """
-        What one statement finds. It needs no transaction: it is of one moment by itself.
-
         Raises:
             Unavailable: Storage did not answer, or everybody is asking.
         """
-        async with self._reading(statement.text, {**statement.constants, **parameters}) as (_, found):
+        async with self._reading(statement.text, statement.given(parameters)) as (_, found):
             return await found.fetchall()
-
-    async def row(self, statement: Prepared, **parameters: Any) -> Row | None:
-        """The same of one that finds one row at most."""
-        rows = await self.rows(statement, **parameters)
-        return rows[0] if rows else None
 
     @asynccontextmanager
     async def _reading(

@@ -46,10 +46,9 @@ from domain.chat import ChatNotFound, Kind, NotAMember
 from domain.events import MemberAdded
 from domain.ids import AccountId, ChatId, MessageId, Position, ProfileId, Seq, SessionId
 from domain.role import Role
-from infrastructure.postgres.account_rows import profile_from
 from infrastructure.postgres.account_tables import account, profile, session
 from infrastructure.postgres.arrays import Uuids
-from infrastructure.postgres.pictures import Picture, Pictures, Prepared, prepared
+from infrastructure.postgres.pictures import Picture, Pictures, Prepared, Reads, prepared
 from infrastructure.postgres.rows import message_from
 from infrastructure.postgres.schema import Row
 from infrastructure.postgres.tables import (
@@ -303,8 +302,17 @@ READERS: Final = prepared(
 )
 """Of the one message from START up to before STOP."""
 
+_person = (
+    profile.c.profile_id.label("id"),
+    profile.c.first_name,
+    profile.c.last_name,
+    profile.c.middle_name,
+    profile.c.username,
+)
+"""What others see of somebody, in the words of `ProfileView`."""
+
 LIVE_SESSION: Final = prepared(
-    select(profile, session.c.access_id, account.c.email)
+    select(*_person, session.c.access_id, account.c.email)
     .join(account, account.c.account_id == session.c.account_id)
     .join(profile, profile.c.profile_id == session.c.profile_id)
     .where(
@@ -314,16 +322,7 @@ LIVE_SESSION: Final = prepared(
     )
 )
 
-PEOPLE: Final = prepared(
-    select(
-        profile.c.profile_id.label("id"),
-        profile.c.first_name,
-        profile.c.last_name,
-        profile.c.middle_name,
-        profile.c.username,
-    ).where(profile.c.profile_id == any_(IDS))
-)
-"""What others see of them, in the words of `ProfileView`."""
+PEOPLE: Final = prepared(select(*_person).where(profile.c.profile_id == any_(IDS)))
 
 PROBE: Final = prepared(select(literal_column("1").label("one")))
 
@@ -336,9 +335,9 @@ class PostgresViews:
         row = await self.pictures.row(LIVE_SESSION, account=account_id, session=session_id)
         if row is None:
             return None
-        return LiveSession(
-            profile=ProfileView.of(profile_from(row)), email=row["email"], access_id=row["access_id"]
-        )
+        person = dict(row)
+        email, access_id = person.pop("email"), person.pop("access_id")
+        return LiveSession(profile=ProfileView(**person), email=email, access_id=access_id)
 
     async def list_chats(self, reader: ProfileId) -> Sequence[ChatView]:
         async with self.pictures.open() as picture:
@@ -368,11 +367,9 @@ class PostgresViews:
 
     async def snapshot(self, reader: ProfileId, chat_id: ChatId, limit: int) -> Snapshot:
         if not limit:
-            place = await _found(self.pictures, PLACE_AND_MORE, reader, chat_id)
-            return _snapshot(place, await _page(self.pictures, chat_id, Newest(), 0, place["last_seq"]))
+            return await _snapshot(self.pictures, reader, chat_id, limit)
         async with self.pictures.open() as picture:
-            place = await _found(picture, PLACE_AND_MORE, reader, chat_id)
-            return _snapshot(place, await _page(picture, chat_id, Newest(), limit, place["last_seq"]))
+            return await _snapshot(picture, reader, chat_id, limit)
 
     async def members(self, reader: ProfileId, chat_id: ChatId) -> Sequence[MemberView]:
         async with self.pictures.open() as picture:
@@ -421,12 +418,8 @@ class PostgresViews:
         await self.pictures.row(PROBE)
 
 
-Asked = Picture | Pictures
-"""Where reads are to be of one moment, or where they need not be."""
-
-
-async def _found(asked: Asked, statement: Prepared, reader: ProfileId, chat_id: ChatId) -> Row:
-    place = await asked.row(statement, reader=reader, chat=chat_id)
+async def _found(reads: Reads, statement: Prepared, reader: ProfileId, chat_id: ChatId) -> Row:
+    place = await reads.row(statement, reader=reader, chat=chat_id)
     if place is None or place["deleted_at"] is not None:
         raise ChatNotFound
     if place["member_id"] is None or place["left_at"] is not None:
@@ -434,7 +427,8 @@ async def _found(asked: Asked, statement: Prepared, reader: ProfileId, chat_id: 
     return place
 
 
-def _snapshot(place: Row, history: HistoryPage) -> Snapshot:
+async def _snapshot(reads: Reads, reader: ProfileId, chat_id: ChatId, limit: int) -> Snapshot:
+    place = await _found(reads, PLACE_AND_MORE, reader, chat_id)
     return Snapshot(
         epoch=epoch_from(place),
         seq=Seq(place["last_seq"]),
@@ -443,16 +437,16 @@ def _snapshot(place: Row, history: HistoryPage) -> Snapshot:
         read_up_to=Seq(place["mark"]),
         others_read_up_to=Seq(place["others_mark"]),
         member_count=place["member_count"],
-        history=history,
+        history=await _page(reads, chat_id, Newest(), limit, place["last_seq"]),
     )
 
 
-async def _page(asked: Asked, chat_id: ChatId, where: Where, limit: int, last_seq: int) -> HistoryPage:
+async def _page(reads: Reads, chat_id: ChatId, where: Where, limit: int, last_seq: int) -> HistoryPage:
     numbers = span(where, limit, Seq(last_seq))
     rows: Sequence[Row] = []
     if numbers:
-        rows = await asked.rows(PAGE, chat=chat_id, start=numbers.start, stop=numbers.stop)
-    people = await _people(asked, {ProfileId(row["sender_id"]) for row in rows})
+        rows = await reads.rows(PAGE, chat=chat_id, start=numbers.start, stop=numbers.stop)
+    people = await _people(reads, {ProfileId(row["sender_id"]) for row in rows})
     return HistoryPage(
         total_count=last_seq,
         messages=[_message_view(row, people) for row in rows],
@@ -470,11 +464,11 @@ async def _others(picture: Picture, reader: ProfileId, entries: Sequence[Row]) -
     return {ChatId(row["chat_id"]): ProfileId(row["profile_id"]) for row in found}
 
 
-async def _people(asked: Asked, ids: Iterable[ProfileId]) -> Mapping[ProfileId, ProfileView]:
+async def _people(reads: Reads, ids: Iterable[ProfileId]) -> Mapping[ProfileId, ProfileView]:
     wanted = sorted(set(ids))
     if not wanted:
         return {}
-    found = await asked.rows(PEOPLE, ids=Uuids.of(wanted))
+    found = await reads.rows(PEOPLE, ids=Uuids.of(wanted))
     return {row["id"]: ProfileView(**row) for row in found}
 
 
