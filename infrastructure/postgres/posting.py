@@ -15,12 +15,12 @@ from attrs import define, field
 from psycopg.rows import TupleRow
 
 from application.ports.posting import Conversations, Draft
-from domain.chat import About, Chat, Kind, Member
+from domain.chat import Chat, Kind, Member
 from domain.events import MessageSent
 from domain.ids import ChatId, MessageId, Position, ProfileId, Seq
 from domain.message import Body, Message, Nonce
 from domain.role import Role
-from infrastructure.postgres.chat_rows import derived_key, kept_body, nonce_key
+from infrastructure.postgres.chat_rows import derived_key, kept_body, nonce_key, stored_about
 from infrastructure.postgres.driver import arrays
 from infrastructure.postgres.driver.batches import Driver, PostgresLane
 from infrastructure.postgres.driver.errors import in_our_terms
@@ -187,7 +187,7 @@ def _chat(chat_id: ChatId, head: TupleRow, row: TupleRow) -> Chat:
     return Chat(
         id=chat_id,
         kind=Kind(row[0]),
-        about=About(row[1], row[2]),
+        about=stored_about(row[1], row[2]),
         owner_id=ProfileId(row[3]),
         created_at=row[4],
         updated_at=row[5],
