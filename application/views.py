@@ -103,14 +103,9 @@ class MemberView:
     read_up_to: Seq
 
 
-def by_name(owner_id: ProfileId, one: ProfileView) -> tuple[bool, str, str, str, ProfileId]:
-    """The order of members: the owner first, then by what one would look for."""
-    return (one.id != owner_id, one.first_name or "", one.last_name or "", one.username or "", one.id)
-
-
-def member_order(one: MemberView) -> tuple[bool, str, str, str, ProfileId]:
-    owner_id = one.profile.id if one.role is Role.OWNER else NOBODY.id
-    return by_name(owner_id, one.profile)
+def by_name(owner_id: ProfileId, id: ProfileId, one: ProfileView) -> tuple[bool, str, str, str, ProfileId]:
+    """The order in which a chat shows its members: the owner first, the others by name."""
+    return (id != owner_id, one.first_name or "", one.last_name or "", one.username or "", id)
 
 
 @frozen(kw_only=True)
