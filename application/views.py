@@ -26,7 +26,9 @@ class ProfileView:
 
     @property
     def shown_name(self) -> str:
-        """What a chat with this person is called. Never empty."""
+        """What a direct chat with this person is called. Never empty."""
+        if self.id == NOBODY.id:
+            return NO_LONGER_HERE
         names = " ".join(name for name in (self.first_name, self.last_name) if name)
         return names or self.username or str(self.id)[:8]
 
@@ -51,7 +53,10 @@ class LiveSession:
 
 
 NOBODY: Final = ProfileView(id=ProfileId(UUID(int=0)))
-"""Stands where a profile is no longer there: a client reads ``sender.id``, so it is never left out."""
+"""Stands in for a profile that is gone with its account. Clients read ``sender.id``, so it is never left out."""
+
+NO_LONGER_HERE: Final = "Учётная запись закрыта / Account closed"
+"""What a direct chat is called when the account of the other one is closed."""
 
 
 @frozen(kw_only=True)

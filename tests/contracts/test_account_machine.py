@@ -207,7 +207,7 @@ def machine_on(rig: Rig, folder: Path, addresses: Any) -> type[RuleBasedStateMac
 
                 async def listed() -> set[object]:
                     actor = await self.people.actor(live[0].present)
-                    return {session.id for session in await self.people.list_sessions(actor)}
+                    return {session.id for session in (await self.people.list_sessions(actor)).items}
 
                 assert self.run(listed()) == {family.present.session_id for family in live}
 

@@ -6,8 +6,8 @@ from application.profiles.edit import EditProfile
 from application.profiles.find import FindProfiles
 from application.profiles.read import ReadProfile
 from domain.ids import ProfileId
-from domain.message import UnstorableText
 from domain.profile import Name, Phone, ProfileNotFound, Username, UsernameTaken
+from domain.text import UnstorableText
 from tests.accounts_world import AccountsWorld
 
 
@@ -64,11 +64,11 @@ async def test_finding_people(people: AccountsWorld) -> None:
     async def found(query: str, limit: int = 20) -> list[str | None]:
         return [
             view.username
-            for view in await people.find_profiles(actor, FindProfiles(query=query, limit=limit))
+            for view in (await people.find_profiles(actor, FindProfiles(query=query, limit=limit))).items
         ]
 
     assert await found("ANNA") == ["anna_k"]
-    assert await found(" анн ") == ["Zoe", None], "by username, those without one last"
+    assert await found(" анн ") == ["Zoe", None], "in the order of what was found"
     assert await found("анн", limit=1) == ["Zoe"]
     for nobody in ("", "  ", "%", "_", "nna", "anna\\", "per_"):
         assert await found(nobody) == []
@@ -84,4 +84,4 @@ async def test_twenty_at_most(people: AccountsWorld) -> None:
         actor = await people.actor(await people.join(f"person{number}@example.com"))
         await people.edit_profile(actor, EditProfile(username=Username(f"same{number:02}")))
     found = await people.find_profiles(actor, FindProfiles(query="same", limit=1000))
-    assert [view.username for view in found] == [f"same{number:02}" for number in range(20)]
+    assert [view.username for view in found.items] == [f"same{number:02}" for number in range(20)]
