@@ -11,14 +11,9 @@ from application.ports.changes import Cursor, News, ReadRange
 from domain.events import MessagesRead, PersonalEvent
 from domain.ids import ChatId, MessageId, Position, ProfileId, Seq
 from infrastructure.postgres.chats import TOLD_IDS
-<<<<<<< HEAD
-from infrastructure.postgres.driver.connection import PICTURE
-from infrastructure.postgres.driver.engine import connected
-from infrastructure.postgres.places import Place, place_columns
-=======
 from infrastructure.postgres.driver.connection import READ_SNAPSHOT
 from infrastructure.postgres.driver.engine import transaction
->>>>>>> main
+from infrastructure.postgres.places import Place, place_columns
 from infrastructure.postgres.schema.chat_tables import (
     chat_log,
     message,

@@ -49,8 +49,14 @@ from domain.ids import AccountId, ChatId, MessageId, Position, ProfileId, Seq, S
 from domain.role import Role
 from infrastructure.postgres.chat_rows import message_from
 from infrastructure.postgres.driver.arrays import Uuids
-<<<<<<< HEAD
-from infrastructure.postgres.driver.reads import Picture, Pictures, Prepared, Reads, Row, prepared
+from infrastructure.postgres.driver.reads import (
+    Prepared,
+    PreparedReads,
+    ReadPool,
+    ReadTransaction,
+    Row,
+    prepared,
+)
 from infrastructure.postgres.pages import (
     AT,
     CHATS,
@@ -67,16 +73,6 @@ from infrastructure.postgres.pages import (
     reader_place,
 )
 from infrastructure.postgres.places import Place
-=======
-from infrastructure.postgres.driver.reads import (
-    Prepared,
-    PreparedReads,
-    ReadPool,
-    ReadTransaction,
-    Row,
-    prepared,
-)
->>>>>>> main
 from infrastructure.postgres.schema.account_tables import account, profile, session
 from infrastructure.postgres.schema.chat_tables import (
     LENGTHS,
@@ -502,8 +498,9 @@ async def _page(
     )
 
 
-<<<<<<< HEAD
-async def _own_chats(picture: Picture, reader: ProfileId, paging: Paging[ChatPlace]) -> Page[Row, ChatPlace]:
+async def _own_chats(
+    picture: ReadTransaction, reader: ProfileId, paging: Paging[ChatPlace]
+) -> Page[Row, ChatPlace]:
     if after := paging.after:
         began = after.began
         found = await picture.rows(CHATS_AFTER, reader=reader, **place_of_chat(after), **bounds(paging))
@@ -519,7 +516,7 @@ async def _own_chats(picture: Picture, reader: ProfileId, paging: Paging[ChatPla
 
 
 async def _members(
-    picture: Picture, chat_id: ChatId, owner_id: ProfileId, paging: Paging[MemberPlace]
+    picture: ReadTransaction, chat_id: ChatId, owner_id: ProfileId, paging: Paging[MemberPlace]
 ) -> Page[Row, MemberPlace]:
     after, skip = paging.after, paging.skip
     found: list[Row] = []
@@ -540,12 +537,9 @@ async def _members(
     return page_of(found, paging.limit, lambda row: after.then(row["profile_id"], row["joined_at"]))
 
 
-async def _others(picture: Picture, reader: ProfileId, entries: Sequence[Row]) -> Mapping[ChatId, ProfileId]:
-=======
 async def _others(
     picture: ReadTransaction, reader: ProfileId, entries: Sequence[Row]
 ) -> Mapping[ChatId, ProfileId]:
->>>>>>> main
     """In direct chats, whom the reader has them with."""
     direct = [row["chat_chat_id"] for row in entries if row["chat_kind"] == Kind.DIRECT]
     if not direct:
