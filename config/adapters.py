@@ -15,8 +15,8 @@ from infrastructure.memory.storage import MemoryStorage
 from infrastructure.memory.views import MemoryChanges, MemoryViews
 from infrastructure.postgres.catalogues import PostgresCatalogues
 from infrastructure.postgres.changes import PostgresChanges
-from infrastructure.postgres.driver.batches import PostgresLane
-from infrastructure.postgres.driver.reads import Pictures
+from infrastructure.postgres.driver.batches import BatchConnection
+from infrastructure.postgres.driver.reads import ReadPool
 from infrastructure.postgres.marking import PostgresMarkings
 from infrastructure.postgres.posting import PostgresPostings
 from infrastructure.postgres.purging import PostgresDeletedChats
@@ -44,18 +44,18 @@ def postgres_storage(
     settings: Settings,
     *,
     engine: AsyncEngine,
-    pictures: Pictures,
-    lane: PostgresLane,
-    patient_lane: PostgresLane,
-    marking_lane: PostgresLane,
+    read_pool: ReadPool,
+    posting_connection: BatchConnection,
+    patient_posting_connection: BatchConnection,
+    marking_connection: BatchConnection,
 ) -> Storage:
     deadline, interval = settings.database.deadline, settings.chat.min_message_interval
     return Storage(
         begin=PostgresStorage(engine, deadline=deadline).begin,
-        begin_posting=PostgresPostings(lane, interval).begin,
-        begin_patient_posting=PostgresPostings(patient_lane, interval).begin,
-        begin_marking=PostgresMarkings(marking_lane).begin,
-        views=PostgresViews(pictures),
+        begin_posting=PostgresPostings(posting_connection, interval).begin,
+        begin_patient_posting=PostgresPostings(patient_posting_connection, interval).begin,
+        begin_marking=PostgresMarkings(marking_connection).begin,
+        views=PostgresViews(read_pool),
         changes=PostgresChanges(engine, deadline=deadline),
         catalogues=PostgresCatalogues(engine, deadline=deadline),
         deleted_chats=PostgresDeletedChats(engine, deadline=deadline),
@@ -66,12 +66,12 @@ def conninfo(url: str) -> str:
     return make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
 
 
-def make_lane(settings: Settings, url: str, *, patient: bool) -> PostgresLane:
-    return PostgresLane(conninfo(url), deadline=settings.database.deadline, patient=patient)
+def make_batch_connection(settings: Settings, url: str, *, patient: bool) -> BatchConnection:
+    return BatchConnection(conninfo(url), deadline=settings.database.deadline, patient=patient)
 
 
-def make_pictures(settings: Settings, url: str) -> Pictures:
-    return Pictures(conninfo(url), deadline=settings.database.deadline)
+def make_read_pool(settings: Settings, url: str) -> ReadPool:
+    return ReadPool(conninfo(url), deadline=settings.database.deadline)
 
 
 def make_mailer(

@@ -23,7 +23,13 @@ from application.ports.meter import Meter, Unmetered
 from application.ports.tokens import Tokens
 from application.ports.updates import Updates
 from application.receipts.mark_read import Marked
-from config.adapters import make_lane, make_mailer, make_pictures, memory_storage, postgres_storage
+from config.adapters import (
+    make_batch_connection,
+    make_mailer,
+    make_read_pool,
+    memory_storage,
+    postgres_storage,
+)
 from config.features.accounts import AccountRules, make_account_rules, make_administration
 from config.features.messages import AskedToMark, AskedToSend, gathered, mark_gatherer, send_gatherer
 from config.features.messenger import make_messenger
@@ -37,9 +43,9 @@ from infrastructure.memory.limiter import MemoryLimiter
 from infrastructure.memory.storage import MemoryStorage
 from infrastructure.memory.updates import MemoryUpdates
 from infrastructure.metered import MeteredMailer
-from infrastructure.postgres.driver.batches import PostgresLane
+from infrastructure.postgres.driver.batches import BatchConnection
 from infrastructure.postgres.driver.engine import make_engine
-from infrastructure.postgres.driver.reads import Pictures
+from infrastructure.postgres.driver.reads import ReadPool
 from infrastructure.reporting_limiter import ReportingLimiter
 from infrastructure.system.clock import SystemClock
 from infrastructure.system.ids import SystemIds
@@ -57,18 +63,24 @@ class PostgresAdapters(DeclarativeContainer):
         size=settings.provided.database.pool_size,
         deadline=settings.provided.database.deadline,
     )
-    pictures: Singleton[Pictures] = Singleton(make_pictures, settings, url)
-    lane: Singleton[PostgresLane] = Singleton(make_lane, settings, url, patient=False)
-    patient_lane: Singleton[PostgresLane] = Singleton(make_lane, settings, url, patient=True)
-    marking_lane: Singleton[PostgresLane] = Singleton(make_lane, settings, url, patient=False)
+    read_pool: Singleton[ReadPool] = Singleton(make_read_pool, settings, url)
+    posting_connection: Singleton[BatchConnection] = Singleton(
+        make_batch_connection, settings, url, patient=False
+    )
+    patient_posting_connection: Singleton[BatchConnection] = Singleton(
+        make_batch_connection, settings, url, patient=True
+    )
+    marking_connection: Singleton[BatchConnection] = Singleton(
+        make_batch_connection, settings, url, patient=False
+    )
     storage: Singleton[Storage] = Singleton(
         postgres_storage,
         settings,
         engine=engine,
-        pictures=pictures,
-        lane=lane,
-        patient_lane=patient_lane,
-        marking_lane=marking_lane,
+        read_pool=read_pool,
+        posting_connection=posting_connection,
+        patient_posting_connection=patient_posting_connection,
+        marking_connection=marking_connection,
     )
 
 
@@ -156,6 +168,11 @@ async def closing(application: Application) -> AsyncIterator[None]:
     async with AsyncExitStack() as stack:
         stack.callback(application.passwords().close)
         stack.push_async_callback(adapters.engine().dispose)
-        for connection in (adapters.lane, adapters.patient_lane, adapters.marking_lane, adapters.pictures):
+        for connection in (
+            adapters.posting_connection,
+            adapters.patient_posting_connection,
+            adapters.marking_connection,
+            adapters.read_pool,
+        ):
             stack.push_async_callback(connection().close)
         yield

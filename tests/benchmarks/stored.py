@@ -32,7 +32,7 @@ from application.actor import Actor
 from application.chats.create import CreateChat
 from application.messages.send import Postponed, SendMessage, SendMessages
 from application.views import ProfileView
-from config.adapters import make_lane
+from config.adapters import make_batch_connection
 from config.asgi import opened
 from config.container import Application, PostgresAdapters
 from config.features.messages import sending
@@ -40,7 +40,7 @@ from config.settings import Environment, Jwt, Settings
 from domain.chat import About
 from domain.ids import AccountId, ChatId, ProfileId, SessionId
 from domain.message import Body, Nonce
-from infrastructure.postgres.driver.batches import PLANS, PostgresLane
+from infrastructure.postgres.driver.batches import PLANS, BatchConnection
 from infrastructure.postgres.posting import KEEP, LOCK, READ, PostgresPostings
 from infrastructure.stored_events import MESSAGE_SENT
 from infrastructure.system.ids import SystemIds
@@ -89,7 +89,7 @@ async def in_python(
     return Round(stored / took, python / stored * 1e6, spent / stored * 1e6)
 
 
-def one_each(lanes: list[PostgresLane], application: Application) -> Send:
+def one_each(lanes: list[BatchConnection], application: Application) -> Send:
     free: asyncio.Queue[SendMessages] = asyncio.Queue()
     for lane in lanes:
         free.put_nowait(sending(application.ports(), PostgresPostings(lane).begin, interval=timedelta()))
@@ -204,7 +204,7 @@ async def measure(postgres: Postgres, options: argparse.Namespace) -> dict[str, 
         posting = application.sending()
         running = asyncio.create_task(posting.run())
         people = await make_people(application, options.senders, options.chats)
-        lanes = [make_lane(settings, url, patient=True) for _ in range(CLIENTS)]
+        lanes = [make_batch_connection(settings, url, patient=True) for _ in range(CLIENTS)]
         gathered, single = application.messenger().messages.send, one_each(lanes, application)
         await in_python(gathered, people, postgres, 1)
         await in_python(single, people, postgres, 1)

@@ -154,10 +154,10 @@ def pair(messenger_database: str) -> Iterator[Pair]:
     with asyncio.Runner() as runner, psycopg.connect(conninfo, autocommit=True) as beside:
         yield Pair(runner, adapters, beside)
         for closing in (
-            adapters.lane().close,
-            adapters.patient_lane().close,
-            adapters.marking_lane().close,
-            adapters.pictures().close,
+            adapters.posting_connection().close,
+            adapters.patient_posting_connection().close,
+            adapters.marking_connection().close,
+            adapters.read_pool().close,
             adapters.engine().dispose,
         ):
             runner.run(closing())

@@ -18,7 +18,7 @@ from application.errors import NotAuthenticated
 from domain.account import Email, PasswordHash
 from infrastructure.crypto.passwords import PooledPasswords
 from infrastructure.postgres.driver.engine import make_engine
-from infrastructure.postgres.driver.reads import Pictures
+from infrastructure.postgres.driver.reads import ReadPool
 from infrastructure.postgres.storage import PostgresStorage
 from infrastructure.postgres.views import PostgresViews
 from tests.accounts_world import AccountsWorld, accounts_world
@@ -65,7 +65,7 @@ async def watched(messenger_database: str, tmp_path: Path) -> AsyncIterator[Watc
     storage = evolve(
         memory_storage(),
         begin=PostgresStorage(engine, 10).begin,
-        views=PostgresViews(Pictures(conninfo(messenger_database))),
+        views=PostgresViews(ReadPool(conninfo(messenger_database))),
     )
     async with accounts_world(storage, tmp_path / "mail") as people:
         await people.join("known@example.com")

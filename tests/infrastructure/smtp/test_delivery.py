@@ -18,7 +18,7 @@ from application.errors import NotAuthenticated
 from application.notifications.deliver import DeliverDueLettersHandler
 from domain.session import Fingerprint
 from infrastructure.postgres.driver.engine import make_engine
-from infrastructure.postgres.driver.reads import Pictures
+from infrastructure.postgres.driver.reads import ReadPool
 from infrastructure.postgres.storage import PostgresStorage
 from infrastructure.postgres.views import PostgresViews
 from infrastructure.system.clock import SystemClock
@@ -85,7 +85,7 @@ async def post(messenger_database: str, sink: Sink, tmp_path: Path) -> AsyncIter
     storage = evolve(
         memory_storage(),
         begin=PostgresStorage(engine, 10).begin,
-        views=PostgresViews(Pictures(conninfo(messenger_database))),
+        views=PostgresViews(ReadPool(conninfo(messenger_database))),
     )
     async with accounts_world(storage, tmp_path / "mail") as people:
         people.clock.at = SystemClock().now()
