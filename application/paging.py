@@ -30,6 +30,10 @@ LEAST_ID: Final = UUID(int=0)
 """Together before everything in a list that is ordered by a moment and an identity."""
 
 
+MOST: Final = 2**31
+"""Longer than any list; storage need not count further."""
+
+
 class BadPlace(Invalid):
     """A place in a list that storage cannot have given out."""
 
@@ -56,7 +60,7 @@ class Paging(Generic[P]):
     @property
     def most(self) -> int | None:
         """How many items to look for: one more than is wanted, which shows whether there is a next page."""
-        return None if self.limit is None else self.limit + 1
+        return None if self.limit is None else min(self.limit, MOST) + 1
 
     def part_of(self, found: Sequence[T]) -> Sequence[T]:
         """Those of all the items behind `after` that a page is made of, see `page_of`."""

@@ -20,6 +20,7 @@ from application.actor import Actor
 from application.chats.create import CreateChat, CreateChatHandler
 from application.chats.open_direct import OpenDirect, OpenDirectHandler
 from application.errors import NotAuthenticated
+from application.paging import Paging
 from application.ports.limiter import TooManyRequests
 from application.ports.posting import Draft
 from application.ports.views import Newest
@@ -275,7 +276,7 @@ class TestSessions:
         people.clock.pass_by(minutes=1)
         await people.refresh_with(first.refresh_token)
         await people.revoke(third, third.session_id)
-        listed = (await people.sessions.list(await people.actor(second))).items
+        listed = (await people.sessions.list(await people.actor(second), Paging())).items
         assert [session.id for session in listed] == [second.session_id, first.session_id]
         assert (listed[0].fingerprint.text, listed[0].origin.user_agent) == ("phone", "Firefox/1")
 
@@ -283,7 +284,7 @@ class TestSessions:
         await people.join(ONE)
         people.clock.pass_by(days=60)
         later = await people.sign_in_as(ONE, device="later")
-        listed = (await people.sessions.list(await people.actor(later))).items
+        listed = (await people.sessions.list(await people.actor(later), Paging())).items
         assert [session.id for session in listed] == [later.session_id]
 
     async def test_one_is_revoked(self, people: AccountsWorld) -> None:
