@@ -8,8 +8,8 @@ from typing import Final, Generic, TypeVar
 from uuid import UUID
 
 import orjson
-from attrs import astuple, frozen
-from cattrs import Converter, UnstructureStrategy
+from attrs import asdict, frozen
+from cattrs import Converter
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -44,7 +44,7 @@ class Listing(Generic[P]):
     """Tells the list from every other list of every reader."""
 
     def cursor(self, place: P) -> str:
-        content = orjson.dumps(astuple(place))
+        content = orjson.dumps(asdict(place))
         return urlsafe_b64encode(self._mac(content) + content).rstrip(b"=").decode()
 
     def after(self, some: Some) -> P | None:
@@ -108,6 +108,6 @@ def _invalid(some: Some) -> RequestInvalid:
     return RequestInvalid((FieldFault(("query", "cursor"), CURSOR_INVALID, some.cursor),))
 
 
-_converter: Final = Converter(unstruct_strat=UnstructureStrategy.AS_TUPLE)
+_converter: Final = Converter()
 _converter.register_structure_hook(datetime, lambda value, _: datetime.fromisoformat(value))
 _converter.register_structure_hook(UUID, lambda value, _: UUID(value))

@@ -6,22 +6,26 @@ from datetime import timedelta
 from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
+import pytest
 from attrs import define, evolve, field
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 
 from application.actor import Actor
-from application.paging import Page, Paging
+from application.paging import BadPlace, ChatPlace, Page, Paging
+from application.ports.storage import Begin
+from application.views import NO_LONGER_HERE, NOBODY
 from domain.chat import Chat
-from domain.ids import AccountId, ProfileId
+from domain.ids import AccountId, ChatId, ProfileId
 from domain.profile import Name, Profile, Username
 from domain.role import Role
 from domain.session import Session
 from tests.contracts.conftest import Rig
-from tests.contracts.talk import known, open_chat
+from tests.contracts.talk import Talk, actor, known, open_chat
 from tests.contracts.test_accounts import profile, session
 from tests.contracts.test_membership import Circle
+from tests.storages import Storage
 from tests.strategies import START
 
 R = TypeVar("R")
@@ -316,3 +320,84 @@ def test_what_was_there_throughout_is_seen_exactly_once(rig: Rig) -> None:
             suppress_health_check=[HealthCheck.too_slow],
         ),
     )
+
+
+class TestWalks:
+    """What people met with before lists were read by keyset."""
+
+    async def test_a_session_that_ends_during_the_walk_makes_no_other_vanish(self, begin: Begin) -> None:
+        owner = AccountId(uuid4())
+        sessions = [session(owner, device=str(number)) for number in range(7)]
+        async with begin() as work:
+            for one in sessions:
+                await work.sessions.add(one)
+        after, seen = None, 0
+        while seen == 0 or after:
+            async with begin() as work:
+                page = await work.sessions.page_of_live(owner, START, Paging(limit=2, after=after))
+                for one in page.items:
+                    one.ended_at = START
+                    await work.sessions.save(one)
+            seen, after = seen + len(page.items), page.next
+        assert seen == len(sessions)
+
+    async def test_a_chat_that_moves_up_during_the_walk_is_neither_missed_nor_repeated(
+        self, storage: Storage
+    ) -> None:
+        talk, ann = Talk(storage), actor()
+        days = [timedelta(days=day) for day in range(6)]
+        chats = [await open_chat(storage.begin, ann, at=START - day) for day in days]
+        first = await storage.views.page_of_chats(ann.profile_id, Paging(limit=2))
+        await talk.say(ann, chats[4].id)
+        await talk.say(ann, chats[0].id)
+        seen, after = list(first.items), first.next
+        while after:
+            page = await storage.views.page_of_chats(ann.profile_id, Paging(limit=2, after=after))
+            seen, after = seen + list(page.items), page.next
+        assert [view.id for view in seen] == [chat.id for chat in chats]
+
+    async def test_a_place_of_another_storage_is_refused(self, storage: Storage) -> None:
+        place = ChatPlace(began="elsewhere", activity=START, id=ChatId(uuid4()))
+        with pytest.raises(BadPlace):
+            await storage.views.page_of_chats(ProfileId(uuid4()), Paging(limit=1, after=place))
+
+    async def test_who_closed_their_account_does_not_stand_before_the_owner(self, storage: Storage) -> None:
+        gone, (ann, bob) = actor(), await known(storage.begin, "Ann", "Bob")
+        chat = await open_chat(storage.begin, ann, gone, bob)
+        members = await storage.views.members(ann.profile_id, chat.id)
+        assert members[0].profile == ann.profile
+        assert {member.profile.id for member in members[1:]} == {NOBODY.id, bob.profile_id}
+        details = await storage.views.get_chat(ann.profile_id, chat.id)
+        assert details.members[0] == ann.profile
+
+    async def test_an_exact_username_is_found_before_twenty_people_of_that_first_name(
+        self, begin: Begin
+    ) -> None:
+        async with begin() as work:
+            for number in range(21):
+                someone = profile(first_name="Zed")
+                await work.profiles.add(someone)
+                someone.edit(username=Username(f"a{number:02}zed"))
+                await work.profiles.save(someone)
+            exact = profile(first_name="Somebody", last_name="Else")
+            await work.profiles.add(exact)
+            exact.edit(username=Username("Zed"))
+            await work.profiles.save(exact)
+        async with begin() as work:
+            page = await work.profiles.search("zed", 20)
+            assert page.items[0].id == exact.id
+            rest = await work.profiles.search("zed", 20, page.next)
+        assert (len(page.items), len(rest.items), rest.next) == (20, 2, None)
+        assert len({one.id for one in (*page.items, *rest.items)}) == 22
+
+
+async def test_a_closed_account_gives_a_direct_chat_a_name_that_can_be_read(storage: Storage) -> None:
+    (ann,) = await known(storage.begin, "Ann")
+    gone = Profile(id=ProfileId(uuid4()), account_id=AccountId(uuid4()), first_name=Name("Gone"))
+    async with storage.begin() as work:
+        await work.profiles.add(gone)
+    chat = await Circle(storage).open_direct(ann, gone.id)
+    async with storage.begin() as work:
+        await work.profiles.remove(await work.profiles.lock(gone.id))
+    details = await storage.views.get_chat(ann.profile_id, chat.id)
+    assert details.chat.name == NO_LONGER_HERE
