@@ -19,13 +19,14 @@ from infrastructure.memory.purging import MemoryDeletedChats
 from infrastructure.memory.storage import MemoryStorage
 from infrastructure.memory.views import MemoryChanges, MemoryViews
 from infrastructure.postgres.catalogues import PostgresCatalogues
-from infrastructure.postgres.cursor import PostgresChanges
-from infrastructure.postgres.lane import PostgresLane
+from infrastructure.postgres.changes import PostgresChanges
+from infrastructure.postgres.driver.batches import PostgresLane
+from infrastructure.postgres.driver.engine import make_engine
+from infrastructure.postgres.driver.reads import Pictures
 from infrastructure.postgres.marking import PostgresMarkings
-from infrastructure.postgres.pictures import Pictures
 from infrastructure.postgres.posting import PostgresPostings
 from infrastructure.postgres.purging import PostgresDeletedChats
-from infrastructure.postgres.storage import PostgresStorage, make_engine
+from infrastructure.postgres.storage import PostgresStorage
 from infrastructure.postgres.views import PostgresViews
 
 

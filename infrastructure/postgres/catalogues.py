@@ -7,11 +7,11 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from domain.catalogue import Catalogue, CatalogueNotFound, Entry
-from infrastructure.postgres.catalogue_tables import catalogue, catalogue_entry
-from infrastructure.postgres.errors import in_our_terms
-from infrastructure.postgres.given import given_rows
-from infrastructure.postgres.session import PICTURE
-from infrastructure.postgres.storage import connected
+from infrastructure.postgres.driver.connection import PICTURE
+from infrastructure.postgres.driver.engine import connected
+from infrastructure.postgres.driver.errors import in_our_terms
+from infrastructure.postgres.driver.unnest import given_rows
+from infrastructure.postgres.schema.catalogue_tables import catalogue, catalogue_entry
 
 
 @frozen

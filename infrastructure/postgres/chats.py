@@ -25,9 +25,9 @@ from domain.chat import Chat, ChatNotFound, Member
 from domain.events import ChatEvent, MessageSent, MessagesRead, PersonalEvent
 from domain.ids import ChatId, MessageId, ProfileId, Seq
 from domain.reading import Reading
-from infrastructure.postgres import rows
-from infrastructure.postgres.given import given_rows
-from infrastructure.postgres.tables import (
+from infrastructure.postgres import chat_rows as rows
+from infrastructure.postgres.driver.unnest import given_rows
+from infrastructure.postgres.schema.chat_tables import (
     chat,
     chat_head,
     chat_log,

@@ -11,10 +11,10 @@ from application.ports.marking import Standings, Wish
 from domain.events import MessagesRead
 from domain.ids import ChatId, MessageId, ProfileId, Seq
 from domain.reading import Passed, Reading
-from infrastructure.postgres import arrays
 from infrastructure.postgres.chats import TOLD_IDS
-from infrastructure.postgres.errors import in_our_terms
-from infrastructure.postgres.lane import Driver, PostgresLane
+from infrastructure.postgres.driver import arrays
+from infrastructure.postgres.driver.batches import Driver, PostgresLane
+from infrastructure.postgres.driver.errors import in_our_terms
 
 NOWHERE: Final = MessageId(UUID(int=0))
 """Stands for the id of a wish that gives a number."""

@@ -20,10 +20,10 @@ from domain.events import MessageSent
 from domain.ids import ChatId, MessageId, Position, ProfileId, Seq
 from domain.message import Body, Message, Nonce
 from domain.role import Role
-from infrastructure.postgres import arrays
-from infrastructure.postgres.errors import in_our_terms
-from infrastructure.postgres.lane import Driver, PostgresLane
-from infrastructure.postgres.rows import derived_key, kept_body, nonce_key
+from infrastructure.postgres.chat_rows import derived_key, kept_body, nonce_key
+from infrastructure.postgres.driver import arrays
+from infrastructure.postgres.driver.batches import Driver, PostgresLane
+from infrastructure.postgres.driver.errors import in_our_terms
 from infrastructure.stored_events import MESSAGE_SENT
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)

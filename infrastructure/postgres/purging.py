@@ -14,9 +14,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from domain.ids import ChatId
 from infrastructure.postgres.chats import TX
-from infrastructure.postgres.errors import in_our_terms
-from infrastructure.postgres.storage import connected
-from infrastructure.postgres.tables import (
+from infrastructure.postgres.driver.engine import connected
+from infrastructure.postgres.driver.errors import in_our_terms
+from infrastructure.postgres.schema.chat_tables import (
     chat,
     chat_head,
     chat_log,

@@ -46,12 +46,11 @@ from domain.chat import ChatNotFound, Kind, NotAMember
 from domain.events import MemberAdded
 from domain.ids import AccountId, ChatId, MessageId, Position, ProfileId, Seq, SessionId
 from domain.role import Role
-from infrastructure.postgres.account_tables import account, profile, session
-from infrastructure.postgres.arrays import Uuids
-from infrastructure.postgres.pictures import Picture, Pictures, Prepared, Reads, prepared
-from infrastructure.postgres.rows import message_from
-from infrastructure.postgres.schema import Row
-from infrastructure.postgres.tables import (
+from infrastructure.postgres.chat_rows import message_from
+from infrastructure.postgres.driver.arrays import Uuids
+from infrastructure.postgres.driver.reads import Picture, Pictures, Prepared, Reads, Row, prepared
+from infrastructure.postgres.schema.account_tables import account, profile, session
+from infrastructure.postgres.schema.chat_tables import (
     LENGTHS,
     beyond,
     chat,

@@ -23,10 +23,10 @@ from sqlalchemy.engine import make_url
 
 from domain.ids import ProfileId
 from infrastructure.postgres import views
-from infrastructure.postgres.account_tables import profile
-from infrastructure.postgres.migrate import upgrade
-from infrastructure.postgres.pictures import Pictures, prepared
-from infrastructure.postgres.tables import chat, member, message, reading, receipt
+from infrastructure.postgres.driver.reads import Pictures, prepared
+from infrastructure.postgres.schema.account_tables import profile
+from infrastructure.postgres.schema.chat_tables import chat, member, message, reading, receipt
+from infrastructure.postgres.schema.migrate import upgrade
 from infrastructure.postgres.views import CHAT, READER, PostgresViews
 from tests.benchmarks.filling import Grown, fill, people
 from tests.benchmarks.house import database

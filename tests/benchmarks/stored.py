@@ -37,7 +37,7 @@ from config.settings import Environment, Jwt, Settings
 from domain.chat import About
 from domain.ids import AccountId, ChatId, ProfileId, SessionId
 from domain.message import Body, Nonce
-from infrastructure.postgres.lane import PLANS, PostgresLane
+from infrastructure.postgres.driver.batches import PLANS, PostgresLane
 from infrastructure.postgres.posting import KEEP, LOCK, READ, PostgresPostings
 from infrastructure.stored_events import MESSAGE_SENT
 from infrastructure.system.ids import SystemIds

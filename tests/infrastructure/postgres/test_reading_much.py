@@ -17,12 +17,12 @@ from sqlalchemy import create_engine
 
 from application.ports.views import After, Newest
 from domain.ids import ChatId, MessageId, ProfileId, Seq
-from infrastructure.postgres import arrays
-from infrastructure.postgres.lane import PLANS as LANE_PLANS
+from infrastructure.postgres.driver import arrays
+from infrastructure.postgres.driver.batches import PLANS as LANE_PLANS
+from infrastructure.postgres.driver.reads import PLANS, Pictures, Prepared
 from infrastructure.postgres.marking import PASSED
-from infrastructure.postgres.migrate import upgrade
-from infrastructure.postgres.pictures import PLANS, Pictures, Prepared
-from infrastructure.postgres.tables import LENGTHS
+from infrastructure.postgres.schema.chat_tables import LENGTHS
+from infrastructure.postgres.schema.migrate import upgrade
 from infrastructure.postgres.views import PAGE, READERS, PostgresViews
 from tests.benchmarks.filling import Grown, fill, people
 from tests.postgres import PostgresServer

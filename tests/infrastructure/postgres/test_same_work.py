@@ -17,8 +17,9 @@ from application.accounts.reset_password import ResetPassword
 from application.errors import NotAuthenticated
 from domain.account import Email, PasswordHash
 from infrastructure.crypto.passwords import PooledPasswords
-from infrastructure.postgres.pictures import Pictures
-from infrastructure.postgres.storage import PostgresStorage, make_engine
+from infrastructure.postgres.driver.engine import make_engine
+from infrastructure.postgres.driver.reads import Pictures
+from infrastructure.postgres.storage import PostgresStorage
 from infrastructure.postgres.views import PostgresViews
 from tests.accounts_world import AccountsWorld, accounts_world
 from tests.storages import conninfo

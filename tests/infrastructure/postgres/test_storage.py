@@ -14,8 +14,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from application.errors import OutcomeUnknown
 from application.ports.posting import Interrupted
-from infrastructure.postgres.pictures import Pictures, prepared
-from infrastructure.postgres.storage import PostgresStorage, connected, make_engine
+from infrastructure.postgres.driver.engine import connected, make_engine
+from infrastructure.postgres.driver.reads import Pictures, prepared
+from infrastructure.postgres.storage import PostgresStorage
 from tests.storages import conninfo
 
 

@@ -17,8 +17,9 @@ from application.accounts.confirm_email import ConfirmEmail
 from application.errors import NotAuthenticated
 from application.notifications.deliver import DeliverDueLettersHandler
 from domain.session import Fingerprint
-from infrastructure.postgres.pictures import Pictures
-from infrastructure.postgres.storage import PostgresStorage, make_engine
+from infrastructure.postgres.driver.engine import make_engine
+from infrastructure.postgres.driver.reads import Pictures
+from infrastructure.postgres.storage import PostgresStorage
 from infrastructure.postgres.views import PostgresViews
 from infrastructure.system.clock import SystemClock
 from tests.accounts_world import AccountsWorld, SettableClock, accounts_world, token_of

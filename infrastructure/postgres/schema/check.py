@@ -19,9 +19,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.types import Uuid
 
 from application.ports.checkup import Examined, Finding
-from infrastructure.postgres.errors import in_our_terms
-from infrastructure.postgres.session import PICTURE
-from infrastructure.postgres.storage import connected
+from infrastructure.postgres.driver.connection import PICTURE
+from infrastructure.postgres.driver.engine import connected
+from infrastructure.postgres.driver.errors import in_our_terms
 from infrastructure.stored_events import MESSAGE_SENT
 
 SLICE: Final = 200

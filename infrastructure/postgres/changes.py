@@ -19,9 +19,16 @@ from application.ports.changes import Cursor, News, ReadRange
 from domain.events import MessagesRead, PersonalEvent
 from domain.ids import ChatId, MessageId, Position, ProfileId, Seq
 from infrastructure.postgres.chats import TOLD_IDS
-from infrastructure.postgres.session import PICTURE
-from infrastructure.postgres.storage import connected
-from infrastructure.postgres.tables import chat_log, message, origin, profile_log, reading, receipt
+from infrastructure.postgres.driver.connection import PICTURE
+from infrastructure.postgres.driver.engine import connected
+from infrastructure.postgres.schema.chat_tables import (
+    chat_log,
+    message,
+    origin,
+    profile_log,
+    reading,
+    receipt,
+)
 from infrastructure.postgres.views import epoch_columns, epoch_from
 from infrastructure.stored_events import personal_event
 

@@ -10,7 +10,7 @@ from typing import Any, Final, LiteralString, TypeVar
 import psycopg
 from psycopg.rows import AsyncRowFactory
 
-from infrastructure.postgres import arrays
+from infrastructure.postgres.driver import arrays
 
 Row = TypeVar("Row")
 

@@ -14,13 +14,15 @@ from typing import Any, Final, LiteralString
 import psycopg
 from attrs import define, field, frozen
 from psycopg.rows import DictRow, dict_row
-from sqlalchemy import Select
+from sqlalchemy import RowMapping, Select
 from sqlalchemy.dialects.postgresql import psycopg as dialects
 
 from application.errors import Unavailable
-from infrastructure.postgres.errors import in_our_terms
-from infrastructure.postgres.schema import Row
-from infrastructure.postgres.session import PICTURE, cut, dial, limits, within
+from infrastructure.postgres.driver.connection import PICTURE, cut, dial, limits, within
+from infrastructure.postgres.driver.errors import in_our_terms
+
+Row = RowMapping | Mapping[str, Any]
+"""By names of columns, however it was read."""
 
 Reader = psycopg.AsyncConnection[DictRow]
 Cursor = psycopg.AsyncCursor[DictRow]
