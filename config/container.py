@@ -85,9 +85,9 @@ from infrastructure.metered import MeteredChanges, MeteredMailer, metered_begin,
 from infrastructure.overheard import OverheardLimiter
 from infrastructure.postgres.catalogues import PostgresCatalogues
 from infrastructure.postgres.changes import PostgresChanges
-from infrastructure.postgres.driver.batches import PostgresLane
+from infrastructure.postgres.driver.batches import BatchConnection
 from infrastructure.postgres.driver.engine import make_engine
-from infrastructure.postgres.driver.reads import Pictures
+from infrastructure.postgres.driver.reads import ReadPool
 from infrastructure.postgres.marking import PostgresMarkings
 from infrastructure.postgres.posting import PostgresPostings
 from infrastructure.postgres.purging import PostgresDeletedChats
@@ -199,12 +199,12 @@ def conninfo(url: str) -> str:
     return make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
 
 
-def make_lane(settings: Settings, url: str, *, patient: bool) -> PostgresLane:
-    return PostgresLane(conninfo(url), deadline=settings.database.deadline, patient=patient)
+def make_lane(settings: Settings, url: str, *, patient: bool) -> BatchConnection:
+    return BatchConnection(conninfo(url), deadline=settings.database.deadline, patient=patient)
 
 
-def make_pictures(settings: Settings, url: str) -> Pictures:
-    return Pictures(conninfo(url), deadline=settings.database.deadline)
+def make_pictures(settings: Settings, url: str) -> ReadPool:
+    return ReadPool(conninfo(url), deadline=settings.database.deadline)
 
 
 class PostgresAdapters(DeclarativeContainer):
