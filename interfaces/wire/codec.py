@@ -322,7 +322,15 @@ CHANGE_CHAT: Final = shape(
 
 DELETE_CHAT: Final = shape(DeleteChat, chat_id=Reads(identity))
 
-_cursor: Final = Reads(text(1))
+
+@takes(
+    {"type": "string", "minLength": 1, "description": "Where to go on, from the `Link` of the page before"}
+)
+def _where_to_go_on(value: object) -> str:
+    return _text(value)
+
+
+_cursor: Final = Reads(_where_to_go_on)
 _some: Final = {"limit": Reads(integer(1)), "skip": Reads(integer(0)), "cursor": _cursor}
 
 IN_CHAT: Final = shape(InChat, chat_id=Reads(identity))

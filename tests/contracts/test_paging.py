@@ -25,7 +25,7 @@ from tests.contracts.conftest import Rig
 from tests.contracts.talk import Talk, actor, known, open_chat
 from tests.contracts.test_accounts import profile, session
 from tests.contracts.test_membership import Circle
-from tests.storages import Storage
+from tests.storages import SharedStorage
 from tests.strategies import START
 
 R = TypeVar("R")
@@ -342,7 +342,7 @@ class TestWalks:
         assert seen == len(sessions)
 
     async def test_a_chat_that_moves_up_during_the_walk_is_neither_missed_nor_repeated(
-        self, storage: Storage
+        self, storage: SharedStorage
     ) -> None:
         talk, ann = Talk(storage), actor()
         days = [timedelta(days=day) for day in range(6)]
@@ -356,12 +356,14 @@ class TestWalks:
             seen, after = seen + list(page.items), page.next
         assert [view.id for view in seen] == [chat.id for chat in chats]
 
-    async def test_a_place_of_another_storage_is_refused(self, storage: Storage) -> None:
+    async def test_a_place_of_another_storage_is_refused(self, storage: SharedStorage) -> None:
         place = ChatPlace(began="elsewhere", activity=START, id=ChatId(uuid4()))
         with pytest.raises(BadPlace):
             await storage.views.page_of_chats(ProfileId(uuid4()), Paging(limit=1, after=place))
 
-    async def test_who_closed_their_account_does_not_stand_before_the_owner(self, storage: Storage) -> None:
+    async def test_who_closed_their_account_does_not_stand_before_the_owner(
+        self, storage: SharedStorage
+    ) -> None:
         gone, (ann, bob) = actor(), await known(storage.begin, "Ann", "Bob")
         chat = await open_chat(storage.begin, ann, gone, bob)
         members = await storage.views.members(ann.profile_id, chat.id)
@@ -391,7 +393,7 @@ class TestWalks:
         assert len({one.id for one in (*page.items, *rest.items)}) == 22
 
 
-async def test_a_closed_account_gives_a_direct_chat_a_name_that_can_be_read(storage: Storage) -> None:
+async def test_a_closed_account_gives_a_direct_chat_a_name_that_can_be_read(storage: SharedStorage) -> None:
     (ann,) = await known(storage.begin, "Ann")
     gone = Profile(id=ProfileId(uuid4()), account_id=AccountId(uuid4()), first_name=Name("Gone"))
     async with storage.begin() as work:
