@@ -14,7 +14,6 @@ from typing import TypeVar
 
 from dependency_injector.containers import DeclarativeContainer
 from dependency_injector.providers import DependenciesContainer, Dependency, Factory, Object, Singleton
-from sqlalchemy.engine import make_url
 
 from application.accounts.authenticate import AuthenticateHandler
 from application.accounts.clear_closed import ClearClosedAccountsHandler
@@ -195,16 +194,12 @@ def make_marking(
     return metered_use(marking, "marks", meter)
 
 
-def conninfo(url: str) -> str:
-    return make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
-
-
 def make_lane(settings: Settings, url: str, *, patient: bool) -> BatchConnection:
-    return BatchConnection(conninfo(url), deadline=settings.database.deadline, patient=patient)
+    return BatchConnection(url, deadline=settings.database.deadline, patient=patient)
 
 
 def make_pictures(settings: Settings, url: str) -> ReadPool:
-    return ReadPool(conninfo(url), deadline=settings.database.deadline)
+    return ReadPool(url, deadline=settings.database.deadline)
 
 
 class PostgresAdapters(DeclarativeContainer):

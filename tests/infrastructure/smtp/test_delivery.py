@@ -25,7 +25,6 @@ from infrastructure.system.clock import SystemClock
 from tests.accounts_world import AccountsWorld, SettableClock, accounts_world, token_of
 from tests.infrastructure.smtp.sink import Sink
 from tests.infrastructure.smtp.worker import LEASE, TOKENS, mailer_to
-from tests.storages import conninfo
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -82,7 +81,7 @@ class Post:
 @pytest.fixture
 async def post(messenger_database: str, sink: Sink, tmp_path: Path) -> AsyncIterator[Post]:
     engine = make_engine(messenger_database, size=10, wait=10, deadline=10)
-    begin, views = PostgresStorage(engine, 10).begin, PostgresViews(ReadPool(conninfo(messenger_database)))
+    begin, views = PostgresStorage(engine, 10).begin, PostgresViews(ReadPool(messenger_database))
     async with accounts_world(begin, views, tmp_path / "mail") as people:
         people.clock.at = SystemClock().now()
         yield Post(people, sink, messenger_database)
