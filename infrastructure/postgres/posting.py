@@ -2,7 +2,7 @@
 The write path: many messages in one transaction, three statements between BEGIN and COMMIT however many they are.
 
 The statements run on a driver connection that a lane keeps for itself: a checkout and SQLAlchemy's compilation would
-cost a batch more than its statements do. Why each is as it is stands in STORAGE.md, "The write path".
+cost a batch more than its statements do. Why each is as it is stands in docs/storage.md, "The write path".
 """
 
 from collections import Counter
@@ -14,12 +14,12 @@ from typing import Any, Final, LiteralString, NamedTuple, TypeVar
 from attrs import define, field
 
 from application.ports.posting import Conversations, Draft
-from domain.chat import About, Chat, Kind, Member
+from domain.chat import Chat, Kind, Member
 from domain.events import MessageSent
 from domain.ids import ChatId, MessageId, Position, ProfileId, Seq
 from domain.message import Body, Message, Nonce
 from domain.role import Role
-from infrastructure.postgres.chat_rows import derived_key, kept_body, nonce_key
+from infrastructure.postgres.chat_rows import derived_key, kept_body, nonce_key, stored_about
 from infrastructure.postgres.driver import arrays
 from infrastructure.postgres.driver.batches import BatchConnection, Driver
 from infrastructure.postgres.driver.errors import in_our_terms
@@ -235,7 +235,7 @@ def _chat(head: HeadRow, row: DraftRow) -> Chat:
     return Chat(
         id=head.chat_id,
         kind=Kind(row.kind),
-        about=About(row.name, row.description),
+        about=stored_about(row.name, row.description),
         owner_id=row.owner_id,
         created_at=row.created_at,
         updated_at=row.updated_at,
