@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final, Self
 
@@ -23,8 +23,8 @@ REGRESSIONS: Final = ROOT / "tests" / "regressions"
 SIMULATION: Final = "simulation"
 CHAOS: Final = "chaos"
 
-TOLD_LINES = 60
-"""How many lines of a failing run's output are kept for the reader."""
+TOLD_LINES: Final = 60
+"""How many lines of what a failing run told are kept for the reader."""
 
 
 @frozen(kw_only=True)
@@ -38,13 +38,19 @@ class Kept:
     choices: Sequence[str] = ()
     """The failing examples as Hypothesis' choice sequences, in hexadecimal. If there are none, the seed is replayed."""
     told: Sequence[str] = ()
-    """The last lines that the failing run printed."""
+    """Some lines of what the failing run told."""
 
     @classmethod
-    def of(cls, test: str, seed: int, told: str, blobs: Sequence[str] = ()) -> Self:
+    def of_property(cls, test: str, seed: int, blobs: Sequence[str], told: str) -> Self:
         """``blobs`` are the arguments of `reproduce_failure` that Hypothesis prints."""
         choices = [_choices(blob).hex() for blob in blobs]
         return cls(test=test, seed=seed, choices=choices, told=told.splitlines()[-TOLD_LINES:])
+
+    @classmethod
+    def of_run(cls, kind: str, number: int, faults: Iterable[object]) -> Self | None:
+        """Of a simulated or a chaotic run. Returns None if it has no faults."""
+        told = [str(fault) for fault in faults][:TOLD_LINES]
+        return cls(test=kind, seed=number, told=told) if told else None
 
     @classmethod
     def read(cls, path: Path) -> Self:

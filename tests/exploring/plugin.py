@@ -121,7 +121,7 @@ def pytest_runtest_makereport(
         by_seed = any(mark.kwargs.get("by") == "seed" for mark in item.iter_markers("explored"))
         blobs = [] if by_seed else _REPRODUCTION.findall(told)
         seed = int(item.config.getoption("--hypothesis-seed"))
-        Kept.of(item.nodeid, seed, told, blobs).write(folder)
+        Kept.of_property(item.nodeid, seed, blobs, told).write(folder)
     return report
 
 
