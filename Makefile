@@ -34,7 +34,7 @@ explore: $(DEV_READY)
 	.venv/bin/python -m tests.exploring --minutes $(MINUTES)
 
 diagram: $(DEV_READY)
-	.venv/bin/python -m infrastructure.postgres.diagram README.md
+	.venv/bin/python -m infrastructure.postgres.schema.diagram docs/database.md
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist

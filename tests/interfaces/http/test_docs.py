@@ -18,7 +18,7 @@ async def test_the_root_leads_there(world: World) -> None:
 
 @pytest.mark.parametrize("path", ["/docs", "/openapi.json"])
 async def test_whether_they_are_there_can_be_asked(world: World, path: str) -> None:
-    """SEED.md 1: of all that there is, HEAD is answered for these two."""
+    """docs/original.md 1: of all that there is, HEAD is answered for these two."""
     asked, read = await world.client().head(path), await world.client().get(path)
     assert asked.status_code == 200
     assert asked.headers == read.headers
