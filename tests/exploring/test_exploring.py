@@ -78,7 +78,7 @@ PROPERTIES = ("TestCounting::runTest", "test_inside", "test_several")
 
 
 @pytest.fixture
-def sources(tmp_path: Path) -> Iterator[Path]:
+def sources(tmp_path: Path) -> Path:
     """Tests with a fault in them, which the project's own runs do not collect."""
     folder = tmp_path / "planted"
     folder.mkdir()
