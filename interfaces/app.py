@@ -22,11 +22,11 @@ from interfaces.http.limits import LimitsTold
 from interfaces.http.members import Members
 from interfaces.http.messages import Messages
 from interfaces.http.metering import Metered
-from interfaces.http.middleware import BodyLimit, Cors, LastResort, Traced
+from interfaces.http.middleware import BodyLimit, Cors, LastResort, Safe, Traced
 from interfaces.http.options import HttpOptions
 from interfaces.http.problem import ERRORS_PATH
 from interfaces.http.profiles import Profiles
-from interfaces.http.routes import Endpoint
+from interfaces.http.routes import Endpoint, lead_to_slashes, match_whole_paths, upgrades
 from interfaces.http.sessions import Sessions
 
 MODULES: Final = ("healthcheck", "auth", "chat", "catalogues")
@@ -64,6 +64,7 @@ def create_app(
             *Members(messenger, options).routes(),
             *Messages(messenger, options).routes(),
             *sockets,
+            *upgrades(sockets),
         ],
         "catalogues": Catalogues(messenger, options).routes(),
     }
@@ -79,6 +80,7 @@ def create_app(
         middleware=[
             Middleware(Traced, new_id=new_request_id),
             Middleware(Metered, meter=meter or Unmetered()),
+            Middleware(Safe, hsts=options.hsts_seconds),
             Middleware(Cors, origins=options.cors_origins),
             Middleware(LimitsTold),
             Middleware(LastResort),
@@ -88,4 +90,6 @@ def create_app(
         lifespan=lifespan,
     )
     setattr(app.state, ERRORS_PATH, options.errors_path)
+    match_whole_paths(app.routes)
+    lead_to_slashes(app.router)
     return app

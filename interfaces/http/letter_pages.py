@@ -87,7 +87,6 @@ def _headers(page: str) -> dict[str, str]:
         "Content-Security-Policy": policy(styles=(style,), scripts=(script,), own=("connect-src",)),
         "Referrer-Policy": "no-referrer",  # the address holds the token
         "Cache-Control": "no-store",
-        "X-Content-Type-Options": "nosniff",
     }
 
 

@@ -23,6 +23,8 @@ class HttpOptions:
     cors_origins: tuple[str, ...] = ()
     secure_cookies: bool = False
     """Served over TLS: the refresh cookie must not travel otherwise."""
+    hsts_seconds: int = 0
+    """How long browsers shall insist on HTTPS once they came by it; 0 says nothing about it."""
     original_statuses: bool = False
     """501 for requests that make no sense, bare bodies for 404 and 405: for front ends that insist."""
     body_limit: int = 1024 * 1024
