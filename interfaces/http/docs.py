@@ -105,14 +105,15 @@ class Docs:
         return f"{self.options.prefix}{self.options.docs_path}"
 
     async def lead_there(self, _: Request) -> Response:
-        return RedirectResponse(self.docs_path)
+        return RedirectResponse(f"{self.options.public_path}{self.docs_path}")
 
     async def show_document(self, request: Request) -> Response:
         return self._document.answer(request)
 
     async def show(self, _: Request) -> Response:
-        at, title = escape(self.docs_path), escape(self.options.about.title)
-        content = PAGE.format(at=at, title=title, document=OPENAPI_PATH)
+        public = self.options.public_path
+        at, title = escape(f"{public}{self.docs_path}"), escape(self.options.about.title)
+        content = PAGE.format(at=at, title=title, document=escape(f"{public}{OPENAPI_PATH}"))
         headers = {
             "Content-Security-Policy": policy(
                 own=("script-src", "style-src", "connect-src"), images="'self' data:"

@@ -260,6 +260,24 @@ class LastResort:
 
 
 @frozen
+class UnderPublicPath:
+    """
+    Tells the application that browsers see a path before its own, which a proxy takes off (``root_path`` of ASGI).
+
+    Addresses that are made of the request's own, as those of a next page, then begin with it.
+    """
+
+    app: ASGIApp
+    path: str = ""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self.path and scope["type"] != "lifespan":
+            scope["root_path"] = self.path
+            scope["path"] = f"{self.path}{scope['path']}"
+        await self.app(scope, receive, send)
+
+
+@frozen
 class BodyLimit:
     """
     Raises `BodyTooLarge` in whatever reads a body of more than ``most`` bytes; a declared length is believed at once.
