@@ -15,8 +15,8 @@ from attrs.setters import frozen as never
 from domain.errors import Conflict, Invalid, NotFound
 from domain.events import SessionEnd, SessionEnded
 from domain.ids import AccountId, ProfileId, SessionId
-from domain.message import refuse_unstorable
 from domain.network import network_of
+from domain.text import refuse_unstorable
 
 FINGERPRINT_LIMIT: Final = 40
 NOT_SET: Final = "NOT_SET"

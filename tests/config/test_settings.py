@@ -358,7 +358,7 @@ class TestSample:
 
 
 def test_defaults_are_those_of_the_design() -> None:
-    """PROTOCOL.md, GUARANTEES.md, STORAGE.md and section 11 of the original's interface."""
+    """docs/protocol.md, docs/guarantees.md, docs/storage.md and section 11 of the original's interface."""
     settings = Settings()
     assert (settings.socket.auth_seconds, settings.socket.frame_limit, settings.socket.heartbeat_seconds) == (
         10,

@@ -6,8 +6,8 @@ from application.profiles.edit import EditProfile
 from application.profiles.find import FindProfiles
 from application.profiles.read import ReadProfile
 from domain.ids import ProfileId
-from domain.message import UnstorableText
 from domain.profile import Name, Phone, ProfileNotFound, Username, UsernameTaken
+from domain.text import UnstorableText
 from tests.accounts_world import AccountsWorld
 
 

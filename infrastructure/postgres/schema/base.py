@@ -1,17 +1,16 @@
 """
 What all tables share: one metadata, one way to name constraints, and what each table is keyed by.
 
-A table says in ``info`` which key it would be distributed by (STORAGE.md, "Rules that keep sharding possible"): a key
+A table says in ``info`` which key it would be distributed by (docs/storage.md, "Rules that keep sharding possible"): a key
 column, ``lookup`` (the primary key is the value that must be unique overall) or ``reference`` (a few rows, everywhere).
 `tests/architecture` holds the tables to what they declare.
 """
 
-from collections.abc import Mapping
 from importlib import import_module
 from pkgutil import iter_modules
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, Column, DateTime, MetaData, RowMapping
+from sqlalchemy import BigInteger, Column, DateTime, MetaData
 
 metadata: Final = MetaData(
     naming_convention={
@@ -21,9 +20,6 @@ metadata: Final = MetaData(
         "fk": "fk_%(table_name)s_%(column_0_N_name)s",
     }
 )
-
-Row = RowMapping | Mapping[str, Any]
-"""By names of columns, however it was read."""
 
 BY_CHAT: Final = {"keyed_by": "chat_id"}
 BY_PROFILE: Final = {"keyed_by": "profile_id"}
@@ -38,7 +34,7 @@ def moment(name: str, *, nullable: bool = False) -> Column[Any]:
 
 
 def stamp() -> Column[Any]:
-    """``tx``: base plus the number of the transaction that wrote the row last (STORAGE.md, "The cursor")."""
+    """``tx``: base plus the number of the transaction that wrote the row last (docs/storage.md, "The cursor")."""
     return Column("tx", BigInteger, nullable=False)
 
 
