@@ -119,10 +119,15 @@ def failing(messenger: Messenger, error: Exception) -> Messenger:
     async def fail(*_: object) -> None:
         raise error
 
-    useless: dict[str, Any] = {
-        each.name: fail for each in fields(Messenger) if each.name not in {"authenticate", "changes"}
+    def broken(part: Any) -> Any:
+        return evolve(part, **{each.name: fail for each in fields(type(part)) if each.name != "authenticate"})
+
+    parts = {
+        each.name: broken(getattr(messenger, each.name))
+        for each in fields(Messenger)
+        if each.name not in {"feed", "probe"}
     }
-    return evolve(messenger, **useless)
+    return evolve(messenger, probe=fail, **parts)
 
 
 @pytest.fixture(scope="module")
@@ -172,8 +177,9 @@ async def test_what_a_use_case_raises_is_answered_as_documented(
     path, sent = requests.request(endpoint)
     messenger = failing(world.messenger, sample(kind))
     if endpoint.path == "/accounts/me/":
-        useless: Any = messenger.sign_up
-        messenger = evolve(messenger, authenticate=useless)  # it asks nobody else
+        useless: Any = messenger.accounts.sign_up
+        accounts = evolve(messenger.accounts, authenticate=useless)  # the only one that it calls
+        messenger = evolve(messenger, accounts=accounts)
     for media_type in ("application/json", PROBLEM):
         answer = await client(messenger, ann.token).request(
             endpoint.method, path, headers={"Accept": media_type}, **sent

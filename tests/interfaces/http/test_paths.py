@@ -216,7 +216,7 @@ async def test_what_goes_wrong_inside(
         raise error
 
     ann = await world.person("ann@example.com")
-    world.messenger = evolve(world.messenger, list_chats=fail)
+    world.messenger = evolve(world.messenger, chats=evolve(world.messenger.chats, list=fail))
     client = world.client(ann.token, promised=False)
     answer = await client.get("/chats/", headers={"Origin": "http://localhost:5173"})
     told = answer.json()["error"]
@@ -227,7 +227,8 @@ async def test_what_goes_wrong_inside(
 
 
 async def test_a_database_that_is_down_signs_nobody_out(world: World) -> None:
-    world.messenger = evolve(world.messenger, authenticate=unavailable, refresh=unavailable)
+    accounts = evolve(world.messenger.accounts, authenticate=unavailable, refresh=unavailable)
+    world.messenger = evolve(world.messenger, accounts=accounts)
     client = world.client("token")
     for answer in (
         await client.get("/accounts/me/"),
