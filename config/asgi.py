@@ -25,6 +25,7 @@ from infrastructure.postgres.server.adoption import check_home
 from infrastructure.prometheus.meter import PrometheusMeter
 from interfaces.app import create_app
 from interfaces.http import limits
+from interfaces.http.addresses import Networks
 from interfaces.http.options import About, HttpOptions
 from interfaces.ws.endpoint import ChatSockets
 from interfaces.ws.exchange import Desk, SocketOptions
@@ -68,8 +69,8 @@ def run(settings: Settings, database_url: str) -> None:
             ws_ping_interval=ws.heartbeat_seconds,
             ws_ping_timeout=ws.pong_seconds,
             ws_per_message_deflate=False,
-            proxy_headers=bool(api.trusted_proxies),
-            forwarded_allow_ips=",".join(api.trusted_proxies),
+            proxy_headers=False,  # `BehindProxies` reads them
+            server_header=False,
             h11_max_incomplete_event_size=16 * 1024,
             log_config=None,
             access_log=False,
@@ -146,6 +147,9 @@ def make_app(
 
     options = HttpOptions(
         prefix=settings.api.prefix,
+        public_path=settings.api.public_path,
+        trusted_proxies=Networks.of(settings.api.trusted_proxies),
+        hsts_seconds=settings.api.hsts_seconds if settings.api.secure_cookies else 0,
         cors_origins=settings.api.cors_origins,
         secure_cookies=settings.api.secure_cookies,
         original_statuses=settings.api.original_statuses,
