@@ -3,7 +3,7 @@ One place in all logs: a snapshot of PostgreSQL, made to survive restarts.
 
 A transaction's number says when it began, not when it committed, so "greater than the last" misses what committed late.
 A snapshot knows which transactions were still running: the place is (xmax, those running below it), and what lies
-behind it is what carries ``tx >= xmax`` or one of the running ones. STORAGE.md, "The cursor", tells what each part is
+behind it is what carries ``tx >= xmax`` or one of the running ones. docs/storage.md, "The cursor", tells what each part is
 good for and how it was tried.
 """
 
@@ -19,8 +19,8 @@ from application.ports.changes import Cursor, News, ReadRange
 from domain.events import MessagesRead, PersonalEvent
 from domain.ids import ChatId, MessageId, Position, ProfileId, Seq
 from infrastructure.postgres.chats import TOLD_IDS
-from infrastructure.postgres.driver.connection import PICTURE
-from infrastructure.postgres.driver.engine import connected
+from infrastructure.postgres.driver.connection import READ_SNAPSHOT
+from infrastructure.postgres.driver.engine import transaction
 from infrastructure.postgres.schema.chat_tables import (
     chat_log,
     message,
@@ -64,11 +64,11 @@ class PostgresChanges:
     deadline: float = 5.0
 
     async def now(self) -> Cursor:
-        async with connected(self.engine, self.deadline, PICTURE) as connection:
+        async with transaction(self.engine, self.deadline, READ_SNAPSHOT) as connection:
             return await _here(connection)
 
     async def since(self, cursor: Cursor) -> News:
-        async with connected(self.engine, self.deadline, PICTURE) as connection:
+        async with transaction(self.engine, self.deadline, READ_SNAPSHOT) as connection:
             here = await _here(connection)
             if here.epoch != cursor.epoch:
                 return News(cursor=here, moved={}, personal=(), read=())
@@ -96,7 +96,7 @@ class PostgresChanges:
             )
 
     async def recall(self, read: ReadRange) -> MessagesRead:
-        async with connected(self.engine, self.deadline, PICTURE) as connection:
+        async with transaction(self.engine, self.deadline, READ_SNAPSHOT) as connection:
             found = await connection.execute(
                 select(message.c.message_id, message.c.sender_id)
                 .where(

@@ -26,7 +26,7 @@ from domain.events import ChatEvent, MessageSent, MessagesRead, PersonalEvent
 from domain.ids import ChatId, MessageId, ProfileId, Seq
 from domain.reading import Reading
 from infrastructure.postgres import chat_rows as rows
-from infrastructure.postgres.driver.unnest import given_rows
+from infrastructure.postgres.driver.unnest import rows_as_table
 from infrastructure.postgres.schema.chat_tables import (
     chat,
     chat_head,
@@ -142,7 +142,7 @@ class PostgresChats:
     async def save_members(self, members: Sequence[Member]) -> None:
         if not members:
             return
-        kept = given_rows(member, [rows.member_row(one) for one in members], "kept")
+        kept = rows_as_table(member, [rows.member_row(one) for one in members], "kept")
         await self._connection.execute(
             update(member)
             .where(member.c.chat_id == kept.c.chat_id, member.c.profile_id == kept.c.profile_id)
@@ -284,7 +284,7 @@ class PostgresPersonalLog:
 def _put(table: Table, new: Sequence[dict[str, Any]]) -> Insert:
     """An INSERT of rows that have the same columns, and ``tx`` where the table has it."""
     names = list(new[0])
-    given = given_rows(table, new, "given")
+    given = rows_as_table(table, new, "given")
     stamped = {"tx": TX} if "tx" in table.c else {}
     return upsert(table).from_select(
         [*names, *stamped], select(*(given.c[name] for name in names), *stamped.values())

@@ -14,7 +14,7 @@ from infrastructure.postgres.accounts import (
     PostgresSessions,
 )
 from infrastructure.postgres.chats import PostgresChats, PostgresPersonalLog, PostgresReadings
-from infrastructure.postgres.driver.engine import connected
+from infrastructure.postgres.driver.engine import transaction
 from infrastructure.postgres.driver.errors import in_our_terms
 
 
@@ -26,7 +26,7 @@ class PostgresStorage:
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator["PostgresUnitOfWork"]:
-        async with connected(self.engine, self.deadline) as connection:
+        async with transaction(self.engine, self.deadline) as connection:
             yield PostgresUnitOfWork(connection)
             with in_our_terms(committing=True):
                 await connection.commit()

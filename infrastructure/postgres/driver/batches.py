@@ -31,7 +31,7 @@ SET default_transaction_isolation = 'read committed'
 
 
 @define(eq=False)
-class PostgresLane:
+class BatchConnection:
     """
     ``patient``: wait for chats that others hold, up to ``lock_timeout`` seconds, instead of leaving them out as busy.
 

@@ -14,7 +14,7 @@ from infrastructure.postgres.driver import arrays
 
 Row = TypeVar("Row")
 
-PICTURE: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+READ_SNAPSHOT: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 """Everything that is read is of one moment."""
 
 DURABLE: Final = (

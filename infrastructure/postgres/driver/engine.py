@@ -24,7 +24,7 @@ def make_engine(url: str, *, size: int = 10, wait: float = 2.0, deadline: float 
     """
     A bounded pool: at most ``size`` connections, for one of which a unit waits up to ``wait`` seconds.
 
-    Connects to nothing yet. Transactions are begun by `connected`, not by the driver with the first statement: where a
+    Connects to nothing yet. Transactions are begun by `transaction`, not by the driver with the first statement: where a
     connection proves dead then, nothing has been done on it, and another one will do.
     """
     engine = create_async_engine(
@@ -50,7 +50,7 @@ def make_engine(url: str, *, size: int = 10, wait: float = 2.0, deadline: float 
 
 
 @asynccontextmanager
-async def connected(
+async def transaction(
     engine: AsyncEngine, deadline: float, begin: LiteralString = BEGIN
 ) -> AsyncIterator[AsyncConnection]:
     """

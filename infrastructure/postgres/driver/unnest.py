@@ -1,4 +1,4 @@
-"""Rows that travel in a statement."""
+"""Many rows as parameters of one statement."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,12 +7,13 @@ from sqlalchemy import Table, TableValuedAlias, cast, func
 from sqlalchemy.dialects.postgresql import ARRAY
 
 
-def given_rows(table: Table, rows: Sequence[Mapping[str, Any]], name: str) -> TableValuedAlias:
+def rows_as_table(table: Table, rows: Sequence[Mapping[str, Any]], name: str) -> TableValuedAlias:
     """
-    Rows of some columns of ``table``, at least one and all of the same columns, to be selected from under ``name``.
+    Turns rows into a table that a statement can select from under ``name``.
 
-    A column travels as one array: a statement with a parameter for each value is compiled anew for each number of rows,
-    which for a thousand members takes seconds.
+    ``rows`` must not be empty, and all of them must have the same columns of ``table``. Each column is sent as one array:
+    a statement with a parameter for each value would be compiled anew for each number of rows, which takes seconds for a
+    thousand members.
     """
     names = list(rows[0])
     columns = [cast([row[each] for row in rows], ARRAY(table.c[each].type)) for each in names]
