@@ -300,6 +300,7 @@ class TestFloods:
         eve = await house.enter("Eve", chat, narrow=True)
         bob = await house.enter("Bob", chat)
         actor = (await house.person("Ann")).actor
+        quiet = max([await bob.round_trip() for _ in range(20)])
         before, slowest = used(), 0.0
         for batch in range(10):
             await asyncio.gather(
@@ -325,7 +326,7 @@ class TestFloods:
         for number in range(4000):
             eve.say(type="send_message", text=f"{number} " + "x" * 1000, nonce=str(number))
         slowest = max([await ann.round_trip() for _ in range(20)])
-        assert slowest < 2
+        assert slowest < max(2, 50 * quiet), "on a machine that is busy with other things, too"
         assert used() - before < 64 * MEBIBYTE
         heard = await eve.until_close()
         assert eve.close is not None
