@@ -26,11 +26,13 @@ from infrastructure.postgres.server.adoption import check_home
 from infrastructure.prometheus.meter import PrometheusMeter
 from interfaces.app import create_app
 from interfaces.http import limits
+from interfaces.http.addresses import Networks
 from interfaces.http.options import About, HttpOptions
+from interfaces.live.hub import Hub
 from interfaces.ws.endpoint import ChatSockets
-from interfaces.ws.exchange import Desk, SocketOptions
-from interfaces.ws.hub import Hub
+from interfaces.ws.options import SocketOptions
 from interfaces.ws.protocol import HandedOver
+from interfaces.ws.services import SocketServices
 
 log: Final = getLogger(__name__)
 
@@ -69,8 +71,8 @@ def run(settings: Settings, database_url: str) -> None:
             ws_ping_interval=ws.heartbeat_seconds,
             ws_ping_timeout=ws.pong_seconds,
             ws_per_message_deflate=False,
-            proxy_headers=bool(api.trusted_proxies),
-            forwarded_allow_ips=",".join(api.trusted_proxies),
+            proxy_headers=False,  # `BehindProxies` reads them
+            server_header=False,
             h11_max_incomplete_event_size=16 * 1024,
             log_config=None,
             access_log=False,
@@ -112,7 +114,7 @@ def make_app(
         clock=application.ports().clock,
     )
     application.updates().subscribe(metered_listener(hub.receive, meter))
-    desk = Desk(
+    socket_services = SocketServices(
         messenger=messenger,
         hub=hub,
         options=SocketOptions(
@@ -120,7 +122,7 @@ def make_app(
             outbox_frames=ws.outbox_frames,
             outbox_bytes=ws.outbox_bytes,
             heartbeat_interval=ws.heartbeat_seconds,
-            frame_limit=ws.frame_limit,
+            max_message_bytes=ws.frame_limit,
         ),
         meter=meter,
     )
@@ -130,7 +132,7 @@ def make_app(
         async with opened(application, settings), asyncio.TaskGroup() as tasks:
             running = workers(application, modules)
             if "chat" in modules:
-                running.append(hub.run)
+                running.append(socket_services.run)
             if metrics := metrics_server(settings.operation, meter):
                 running.append(metrics.serve_aside)
             others = [tasks.create_task(run()) for run in running]
@@ -147,6 +149,9 @@ def make_app(
 
     options = HttpOptions(
         prefix=settings.api.prefix,
+        public_path=settings.api.public_path,
+        trusted_proxies=Networks.of(settings.api.trusted_proxies),
+        hsts_seconds=settings.api.hsts_seconds if settings.api.secure_cookies else 0,
         cors_origins=settings.api.cors_origins,
         secure_cookies=settings.api.secure_cookies,
         original_statuses=settings.api.original_statuses,
@@ -171,7 +176,7 @@ def make_app(
         messenger,
         options,
         new_request_id=application.ports().ids.token_id,
-        sockets=ChatSockets(desk).routes(settings.api.prefix),
+        sockets=ChatSockets(socket_services).routes(settings.api.prefix),
         lifespan=lifespan,
         modules=modules,
         added=[
