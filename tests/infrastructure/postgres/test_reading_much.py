@@ -56,8 +56,8 @@ class Town:
     def of_read(self, statement: Prepared, chat: Grown, start: int, stop: int) -> int:
         author = chat.members[start % len(chat.members)]
         parameters = {"chat": chat.id, "start": start, "stop": stop, "author": author}
-        parameters |= place_of_reader(None) | bounds(Paging())
-        return self.blocks(statement.text, {**statement.constants, **parameters})
+        page = {**place_of_reader(None), **bounds(Paging())}
+        return self.blocks(statement.text, {**statement.constants, **parameters, **page})
 
 
 @pytest.fixture(scope="module")
