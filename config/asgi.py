@@ -1,6 +1,7 @@
 """The server: the application on its adapters, everything that runs beside requests, and uvicorn around it."""
 
 import asyncio
+import hmac
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
@@ -25,11 +26,13 @@ from infrastructure.postgres.server.adoption import check_home
 from infrastructure.prometheus.meter import PrometheusMeter
 from interfaces.app import create_app
 from interfaces.http import limits
+from interfaces.http.addresses import Networks
 from interfaces.http.options import About, HttpOptions
+from interfaces.live.hub import Hub
 from interfaces.ws.endpoint import ChatSockets
-from interfaces.ws.exchange import Desk, SocketOptions
-from interfaces.ws.hub import Hub
+from interfaces.ws.options import SocketOptions
 from interfaces.ws.protocol import HandedOver
+from interfaces.ws.services import SocketServices
 
 log: Final = getLogger(__name__)
 
@@ -47,7 +50,7 @@ def run(settings: Settings, database_url: str) -> None:
         adapters=adapters,
         show_letter=_show,
         meter=Object(PrometheusMeter()),
-        hear_limit=Object(limits.hear),
+        report_limit=Object(limits.hear),
     )
     server: Server
     app = make_app(
@@ -68,8 +71,8 @@ def run(settings: Settings, database_url: str) -> None:
             ws_ping_interval=ws.heartbeat_seconds,
             ws_ping_timeout=ws.pong_seconds,
             ws_per_message_deflate=False,
-            proxy_headers=bool(api.trusted_proxies),
-            forwarded_allow_ips=",".join(api.trusted_proxies),
+            proxy_headers=False,  # `BehindProxies` reads them
+            server_header=False,
             h11_max_incomplete_event_size=16 * 1024,
             log_config=None,
             access_log=False,
@@ -105,13 +108,13 @@ def make_app(
     modules = installed(settings.modules.wanted)
     ws = settings.socket
     hub = Hub(
-        snapshot=messenger.snapshot,
-        log=messenger.log,
-        changes=messenger.changes,
-        clock=application.adapters.clock(),
+        snapshot=messenger.feed.snapshot,
+        log=messenger.feed.log,
+        changes=messenger.feed.changes,
+        clock=application.ports().clock,
     )
     application.updates().subscribe(metered_listener(hub.receive, meter))
-    desk = Desk(
+    socket_services = SocketServices(
         messenger=messenger,
         hub=hub,
         options=SocketOptions(
@@ -119,7 +122,7 @@ def make_app(
             outbox_frames=ws.outbox_frames,
             outbox_bytes=ws.outbox_bytes,
             heartbeat_interval=ws.heartbeat_seconds,
-            frame_limit=ws.frame_limit,
+            max_message_bytes=ws.frame_limit,
         ),
         meter=meter,
     )
@@ -129,23 +132,26 @@ def make_app(
         async with opened(application, settings), asyncio.TaskGroup() as tasks:
             running = workers(application, modules)
             if "chat" in modules:
-                running.append(hub.run)
+                running.append(socket_services.run)
             if metrics := metrics_server(settings.operation, meter):
                 running.append(metrics.serve_aside)
             others = [tasks.create_task(run()) for run in running]
-            posting, marking = application.posting(), application.marking()
-            gathering = [tasks.create_task(posting.run()), tasks.create_task(marking.run())]
+            gatherers = application.sending(), application.marking()
+            gathering = [tasks.create_task(gatherer.run()) for gatherer in gatherers]
             for task in (*others, *gathering):
                 task.add_done_callback(_watch(failed))
             yield
-            await posting.close()
-            await marking.close()
+            for gatherer in gatherers:
+                await gatherer.close()
             await asyncio.wait(gathering)
             for task in others:
                 task.cancel()
 
     options = HttpOptions(
         prefix=settings.api.prefix,
+        public_path=settings.api.public_path,
+        trusted_proxies=Networks.of(settings.api.trusted_proxies),
+        hsts_seconds=settings.api.hsts_seconds if settings.api.secure_cookies else 0,
         cors_origins=settings.api.cors_origins,
         secure_cookies=settings.api.secure_cookies,
         original_statuses=settings.api.original_statuses,
@@ -162,14 +168,15 @@ def make_app(
             contact_name=settings.api.contact_name,
             contact_email=settings.api.contact_email,
         ),
+        cursor_key=hmac.digest(settings.jwt.secret.encode(), b"cursors of lists", "sha256"),
         history_page=settings.chat.history_page,
         history_most=settings.chat.history_page_limit,
     )
     return create_app(
         messenger,
         options,
-        new_request_id=application.adapters.ids().token_id,
-        sockets=ChatSockets(desk).routes(settings.api.prefix),
+        new_request_id=application.ports().ids.token_id,
+        sockets=ChatSockets(socket_services).routes(settings.api.prefix),
         lifespan=lifespan,
         modules=modules,
         added=[
@@ -186,13 +193,13 @@ def workers(
     application: Application, modules: Sequence[str]
 ) -> list[Callable[[], Coroutine[Any, Any, None]]]:
     """What runs beside requests for the modules that are on."""
-    running = []
+    every, running = application.workers(), []
     if "auth" in modules or "notify" in modules:
-        running.append(application.letters().run)
+        running.append(every.letters.run)
     if "auth" in modules:
-        running += [application.closed_accounts().run, application.tidying().run]
+        running += [every.closed_accounts.run, every.tidying.run]
     if "chat" in modules:
-        running.append(application.purging().run)
+        running.append(every.purging.run)
     return running
 
 
@@ -202,9 +209,9 @@ async def opened(application: Application, settings: Settings) -> AsyncIterator[
     async with closing(application):
         await migrate(application.adapters.engine())
         if "catalogues" in settings.modules.wanted:
-            await application.fill_catalogues()()
+            await application.administration().fill_catalogues()
         if settings.local:
-            await application.fill_examples()()
+            await application.administration().fill_examples()
         yield
 
 

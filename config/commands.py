@@ -23,7 +23,8 @@ from application.accounts.disable_account import DisableAccount
 from application.errors import ApplicationError
 from application.ports.checkup import Examined
 from application.ports.mailer import NotDelivered
-from config.container import Application, PostgresAdapters, closing, make_mailer
+from config.adapters import make_mailer
+from config.container import Application, PostgresAdapters, closing
 from config.settings import Settings, WrongSettings, explain, load
 from domain.account import (
     Account,
@@ -39,9 +40,10 @@ from domain.ids import AccountId
 from domain.notification import Letter, Template
 from domain.session import Session
 from infrastructure.postgres.driver.engine import make_engine
+from infrastructure.postgres.driver.errors import UnusableDatabase
 from infrastructure.postgres.schema.check import Checkup
 from infrastructure.postgres.schema.migrate import NOTHING, current_revision, migrate, newest_revision
-from infrastructure.postgres.server.adoption import NotAdopted, adopt, check_home
+from infrastructure.postgres.server.adoption import adopt, check_home
 from infrastructure.postgres.server.embedded import CannotStartPostgres, EmbeddedPostgres
 from infrastructure.scaffold.module import AlreadyThere, BadModuleName, lay_module
 from infrastructure.smtp.mailer import SmtpMailer
@@ -146,8 +148,8 @@ def fill_database() -> None:
     _on_engine(migrated)
 
     async def work(application: Application) -> None:
-        await application.fill_catalogues()()
-        await application.fill_examples()()
+        await application.administration().fill_catalogues()
+        await application.administration().fill_examples()
 
     _on_application(work)
 
@@ -175,14 +177,14 @@ def adopt_database() -> tuple[str, int]:
 def create_user(email: str, password: str) -> str:
     async def work(application: Application) -> str:
         command = CreateAccount(email=Email(email), password=Password(password))
-        return str(await application.create_account()(command))
+        return str(await application.administration().create_account(command))
 
     return _on_application(work)
 
 
 def all_users() -> Iterable[Account]:
     async def work(application: Application) -> list[Account]:
-        return [account async for account in application.list_accounts()()]
+        return [account async for account in application.administration().list_accounts()]
 
     return _on_application(work)
 
@@ -190,16 +192,14 @@ def all_users() -> Iterable[Account]:
 def disable_user(email: str, disable: bool) -> int:
     async def work(application: Application) -> int:
         command = DisableAccount(email=Email(email), disable=disable)
-        ended: int = await application.disable_account()(command)
-        return ended
+        return await application.administration().disable_account(command)
 
     return _on_application(work)
 
 
 def sessions_of_user(email: str) -> Sequence[Session]:
     async def work(application: Application) -> Sequence[Session]:
-        found: Sequence[Session] = await application.list_sessions()(Email(email))
-        return found
+        return await application.administration().list_sessions(Email(email))
 
     return _on_application(work)
 
@@ -264,7 +264,7 @@ def _refusals() -> Iterator[None]:
     """Our errors in words for people."""
     try:
         yield
-    except (CannotStartPostgres, NotAdopted) as why:
+    except (CannotStartPostgres, UnusableDatabase) as why:
         raise Refused(str(why), WRONG) from None
     except ApplicationError as error:
         raise Refused(f"Not done: {error}" if str(error) else f"Not done: {error.code}") from None

@@ -19,10 +19,10 @@ from urllib.parse import urlsplit
 
 from attrs import evolve, field, fields, frozen, has
 from dotenv import dotenv_values
-from sqlalchemy import URL, make_url
-from sqlalchemy.exc import ArgumentError
 
 from domain.account import PasswordPattern
+from infrastructure.postgres.driver.target import ADDRESS_EXPECTED, Target, parse
+from interfaces.http.addresses import Networks
 
 T = TypeVar("T")
 
@@ -224,6 +224,15 @@ def _module_list(value: str) -> tuple[str, ...]:
     return _modules(",".join(names))
 
 
+def _networks(value: str) -> tuple[str, ...]:
+    names = _words(value)
+    try:
+        Networks.of(names)
+    except ValueError:
+        raise _Unfit("addresses or networks like 10.0.0.0/8, separated by commas") from None
+    return names
+
+
 def _token(value: str) -> str:
     if len(value) < SHORTEST_TOKEN or not value.isascii() or not value.isprintable() or " " in value:
         raise _Unfit(f"at least {SHORTEST_TOKEN} random characters, as `openssl rand -hex 32` makes them")
@@ -256,14 +265,13 @@ def _address(value: str) -> str:
 
 
 def _database_url(value: str) -> str:
-    expected = "an address like postgresql://user:password@host:5432/database"
     try:
-        url = make_url(value)
-    except (ArgumentError, ValueError):
-        raise _Unfit(expected) from None
-    if url.drivername not in {"postgres", "postgresql", "postgresql+psycopg"} or not url.database:
-        raise _Unfit(expected)
-    return url.set(drivername="postgresql+psycopg").render_as_string(hide_password=False)
+        target = parse(value)
+    except ValueError as why:
+        raise _Unfit(str(why)) from None
+    if "dbname" not in target.parameters:
+        raise _Unfit(ADDRESS_EXPECTED)
+    return target.url
 
 
 @frozen(kw_only=True)
@@ -295,8 +303,11 @@ class Api:
 
     docs_path: str = _setting("API_DOC_PATH", _page_path, "/docs")
     cors_origins: tuple[str, ...] = _setting("API_CORS_ALLOWED_HOSTS", _origins, ("http://localhost:5173",))
-    trusted_proxies: tuple[str, ...] = _setting("API_TRUSTED_PROXIES", _words, ())
-    """Addresses whose `X-Forwarded-For` is believed."""
+    trusted_proxies: tuple[str, ...] = _setting("API_TRUSTED_PROXIES", _networks, ())
+    """Addresses and networks of proxies whose `Forwarded` or `X-Forwarded-For` is believed."""
+
+    hsts_seconds: int = _setting("API_HSTS_SECONDS", _whole(0, 2 * 365 * 86400), 365 * 86400)
+    """How long browsers shall insist on HTTPS once they came by it; told only where `public_url` is HTTPS."""
 
     original_statuses: bool = _setting("API_ORIGINAL_STATUSES", _flag, default=False)
     body_limit: int = _setting("API_BODY_LIMIT", _whole(4096, 64 * 1024 * 1024), 262144)
@@ -307,6 +318,10 @@ class Api:
 
     drain_seconds: float = _setting("API_DRAIN_SECONDS", _seconds(0, 300), 0.0)
     """How long everything is still served after that signal, while `/readyz` already says no."""
+
+    @property
+    def public_path(self) -> str:
+        return urlsplit(self.public_url).path
 
     @property
     def secure_cookies(self) -> bool:
@@ -655,15 +670,16 @@ class _Reader:
         self.faults.extend(
             f"{name} is not set: expected beside the other PG_SERVER_ settings" for name in missing
         )
-        url = URL.create(
-            "postgresql+psycopg",
-            username=server.login,
+        if missing:
+            return database
+        target = Target.of(
+            user=server.login or "",
             password=server.password,
-            host=server.address,
+            host=server.address or "",
             port=server.port,
-            database=server.database,
+            database=server.database or "",
         )
-        return evolve(database, url=url.render_as_string(hide_password=False))
+        return evolve(database, url=target.url)
 
     def _mail(self, environment: Environment) -> Mail:
         chosen = self._chosen(Mail)

@@ -5,15 +5,11 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 
 from attrs import frozen
-from sqlalchemy.engine import make_url
+from psycopg.conninfo import make_conninfo
 
-from application.ports.catalogues import Catalogues
-from application.ports.changes import Changes
 from application.ports.marking import BeginMarking
 from application.ports.posting import BeginPosting
-from application.ports.purging import DeletedChats
-from application.ports.storage import Begin
-from application.ports.views import Views
+from config.ports import Storage
 from infrastructure.memory.catalogues import MemoryCatalogues
 from infrastructure.memory.purging import MemoryDeletedChats
 from infrastructure.memory.storage import MemoryStorage
@@ -23,6 +19,7 @@ from infrastructure.postgres.changes import PostgresChanges
 from infrastructure.postgres.driver.batches import BatchConnection
 from infrastructure.postgres.driver.engine import make_engine
 from infrastructure.postgres.driver.reads import ReadPool
+from infrastructure.postgres.driver.target import parse
 from infrastructure.postgres.marking import PostgresMarkings
 from infrastructure.postgres.posting import PostgresPostings
 from infrastructure.postgres.purging import PostgresDeletedChats
@@ -31,15 +28,9 @@ from infrastructure.postgres.views import PostgresViews
 
 
 @frozen(kw_only=True)
-class Storage:
-    begin: Begin
-    begin_posting: BeginPosting
-    begin_patient_posting: BeginPosting
-    begin_marking: BeginMarking
-    views: Views
-    changes: Changes
-    catalogues: Catalogues
-    deleted_chats: DeletedChats
+class SharedStorage(Storage):
+    """Storage that several processes use at once."""
+
     neighbour: Callable[[], BeginPosting]
     """Another process that posts to the same storage."""
     patient_neighbour: Callable[[], BeginPosting]
@@ -48,10 +39,10 @@ class Storage:
     """Another process that marks in the same storage."""
 
 
-def memory_storage() -> Storage:
+def memory_storage() -> SharedStorage:
     """What was said lately it knows by the times alone: the interval is the use case's."""
     storage = MemoryStorage()
-    return Storage(
+    return SharedStorage(
         begin=storage.begin,
         begin_posting=storage.begin_posting,
         begin_patient_posting=storage.begin_patient_posting,
@@ -69,7 +60,7 @@ def memory_storage() -> Storage:
 @asynccontextmanager
 async def postgres_storage(
     url: str, deadline: float = 10.0, interval: timedelta = timedelta(0)
-) -> AsyncIterator[Storage]:
+) -> AsyncIterator[SharedStorage]:
     """``url`` is SQLAlchemy's, of a database that has its tables; ``interval`` that of the "too frequent" rule."""
     lanes: list[BatchConnection] = []
 
@@ -84,9 +75,9 @@ async def postgres_storage(
         return PostgresMarkings(lane()).begin
 
     engine = make_engine(url, size=20, wait=deadline, deadline=deadline)
-    pictures = ReadPool(conninfo(url), deadline=deadline)
+    pictures = ReadPool(url, deadline=deadline)
     try:
-        yield Storage(
+        yield SharedStorage(
             begin=PostgresStorage(engine, deadline).begin,
             begin_posting=posting(),
             begin_patient_posting=posting(patient=True),
@@ -109,8 +100,9 @@ async def postgres_storage(
 def make_lane(
     url: str, *, patient: bool = False, deadline: float = 10.0, lock_timeout: float = 2.0
 ) -> BatchConnection:
-    return BatchConnection(conninfo(url), deadline=deadline, patient=patient, lock_timeout=lock_timeout)
+    return BatchConnection(url, deadline=deadline, patient=patient, lock_timeout=lock_timeout)
 
 
 def conninfo(url: str) -> str:
-    return make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+    """For the driver, beside the messenger's own connections."""
+    return make_conninfo(**parse(url).parameters)

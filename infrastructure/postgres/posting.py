@@ -2,7 +2,7 @@
 The write path: many messages in one transaction, three statements between BEGIN and COMMIT however many they are.
 
 The statements run on a driver connection that a lane keeps for itself: a checkout and SQLAlchemy's compilation would
-cost a batch more than its statements do. Why each is as it is stands in STORAGE.md, "The write path".
+cost a batch more than its statements do. Why each is as it is stands in docs/storage.md, "The write path".
 """
 
 from collections import Counter

@@ -1,4 +1,5 @@
 from collections.abc import Mapping
+from functools import partial
 from typing import Final
 
 from attrs import frozen
@@ -7,6 +8,7 @@ from starlette.responses import Response
 
 from application.chats.create import CreateChat, KeyReused
 from application.messenger import Messenger
+from application.paging import ChatPlace
 from application.ports.views import After, Around, Before, Newest, PageNumber, Where
 from application.views import HistoryPage
 from domain.chat import (
@@ -21,9 +23,10 @@ from domain.chat import (
 from domain.ids import Seq
 from interfaces.http.authentication import actor_of
 from interfaces.http.described import CHATS, described
-from interfaces.http.envelope import listed, next_link, polled, success
+from interfaces.http.envelope import next_link, polled, success
 from interfaces.http.errors import CHAT_DETAILS, NO_CHAT, OWNERS_ONLY
 from interfaces.http.options import HttpOptions
+from interfaces.http.paging import Listing, listed
 from interfaces.http.requests import json_object, key, path, query
 from interfaces.http.routes import Endpoint
 from interfaces.wire import answers, codec
@@ -64,7 +67,9 @@ class Chats:
     async def read_all(self, request: Request) -> Response:
         actor = await actor_of(request, self.messenger)
         some = codec.SOME.decode(query(request), within="query")
-        return listed(request, some, await self.messenger.list_chats(actor.profile_id), codec.chat_json)
+        listing = Listing(self.options.cursor_key, ChatPlace, f"chats {actor.profile_id}")
+        read = partial(self.messenger.chats.list, actor.profile_id)
+        return await listed(request, listing, some, read, codec.chat_json)
 
     @described(
         summary="Open a group",
@@ -77,7 +82,7 @@ class Chats:
         actor = await actor_of(request, self.messenger)
         new = codec.CREATE_CHAT.decode(await json_object(request) | key(request), within="body")
         command = CreateChat(about=About(new.name, new.description), member_ids=new.member_ids, key=new.key)
-        return success(codec.chat_json(await self.messenger.create_chat(actor, command)))
+        return success(codec.chat_json(await self.messenger.chats.create(actor, command)))
 
     @described(
         summary="The chat of two people, made or found",
@@ -89,7 +94,7 @@ class Chats:
     async def open_direct(self, request: Request) -> Response:
         actor = await actor_of(request, self.messenger)
         command = codec.OPEN_DIRECT.decode(await json_object(request), within="body")
-        return success(codec.chat_json(await self.messenger.open_direct(actor, command)))
+        return success(codec.chat_json(await self.messenger.chats.open_direct(actor, command)))
 
     @described(
         summary="A chat and who is in it",
@@ -102,7 +107,7 @@ class Chats:
     async def read(self, request: Request) -> Response:
         actor = await actor_of(request, self.messenger)
         chat_id = codec.IN_CHAT.decode({}, within="query", path=path(request)).chat_id
-        return polled(request, codec.details_json(await self.messenger.get_chat(actor.profile_id, chat_id)))
+        return polled(request, codec.details_json(await self.messenger.chats.get(actor.profile_id, chat_id)))
 
     @described(
         summary="Name, describe, add members: what is not sent stays",
@@ -114,7 +119,7 @@ class Chats:
     async def change(self, request: Request) -> Response:
         actor = await actor_of(request, self.messenger)
         command = codec.CHANGE_CHAT.decode(await json_object(request), within="body", path=path(request))
-        return success(codec.chat_json(await self.messenger.change_chat(actor, command)))
+        return success(codec.chat_json(await self.messenger.chats.change(actor, command)))
 
     @described(
         summary="Delete a chat with all that was said in it",
@@ -125,7 +130,7 @@ class Chats:
     async def delete(self, request: Request) -> Response:
         actor = await actor_of(request, self.messenger)
         command = codec.DELETE_CHAT.decode({}, within="query", path=path(request))
-        await self.messenger.delete_chat(actor, command)
+        await self.messenger.chats.delete(actor, command)
         return success(None)
 
     @described(
@@ -145,7 +150,7 @@ class Chats:
         actor = await actor_of(request, self.messenger)
         asked = codec.HISTORY.decode(query(request), within="query", path=path(request))
         limit = min(asked.limit or self.options.history_page, self.options.history_most)
-        page = await self.messenger.history(actor.profile_id, asked.chat_id, place(asked), limit)
+        page = await self.messenger.messages.history(actor.profile_id, asked.chat_id, place(asked), limit)
         return polled(request, codec.history_json(page), _next(request, asked, limit, page))
 
 
@@ -156,12 +161,9 @@ def _next(request: Request, asked: HistoryQuery, limit: int, page: HistoryPage) 
         if page.has_after and page.messages:
             going = {"after": page.messages[-1].message.seq}
     elif page.has_before and page.messages:
-        by_number = asked.limit is not None and asked.offset is not None
-        going = (
-            {"offset": max(asked.offset or 1, 1) + 1}
-            if by_number
-            else {"before": page.messages[0].message.seq}
-        )
+        # also where a page was asked for by its number: numbers are counted from the newest message, so the next number
+        # would repeat what has moved on since
+        going = {"before": page.messages[0].message.seq}
     return next_link(request, {**going, "limit": limit}) if going else {}
 
 

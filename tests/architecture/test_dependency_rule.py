@@ -23,6 +23,7 @@ DOMAIN = {
     "enum",
     "functools",
     "idna",
+    "ipaddress",
     "itertools",
     "math",
     "re",

@@ -22,7 +22,7 @@ from domain.errors import DomainError
 from domain.ids import ChatId, ProfileId
 from domain.message import Body, Nonce
 from infrastructure.memory.views import EPOCH
-from interfaces.ws.outbox import Close
+from interfaces.ws.closing import Close
 from tests.checker.history import (
     Acked,
     Answered,
@@ -572,9 +572,9 @@ class Device:
         send = self._start(None, text, nonce)
 
         async def sending() -> Any:
-            actor = await node.messenger.authenticate(Authenticate(token=token))
+            actor = await node.messenger.accounts.authenticate(Authenticate(token=token))
             command = SendMessage(chat_id=self.chat_id, body=body, nonce=name)
-            return await node.messenger.send_message(actor, command)
+            return await node.messenger.messages.send(actor, command)
 
         try:
             async with asyncio.timeout(0.05 + self.chance.wait(0.5)):

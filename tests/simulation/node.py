@@ -6,24 +6,26 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any, Final, TypeVar
 
-from attrs import define, field
+from attrs import define, evolve, field
 from dependency_injector.providers import Object
 
 from application.errors import OutcomeUnknown
 from application.messenger import Messenger
+from application.ports.tokens import Tokens
 from application.ports.updates import Update
 from config.container import Application, MemoryAdapters
 from config.settings import Chat, Settings
 from domain.account import PasswordHash
 from domain.ids import ChatId
+from domain.notification import Letter
 from infrastructure.crypto.tokens import JwtTokens
 from infrastructure.gather import Gatherer
-from infrastructure.repeat import Repeat
 from infrastructure.system.ids import SystemIds
+from interfaces.live.hub import Hub
+from interfaces.ws.closing import Close
 from interfaces.ws.endpoint import ChatSockets
-from interfaces.ws.exchange import Desk, SocketOptions
-from interfaces.ws.hub import Hub
-from interfaces.ws.outbox import Close
+from interfaces.ws.options import SocketOptions
+from interfaces.ws.services import SocketServices
 from tests.simulation.chance import Chance
 from tests.simulation.network import Line
 from tests.simulation.storage import Door, SlowChanges, SlowViews
@@ -73,8 +75,11 @@ async def _awaited(work: Awaitable[T]) -> T:
     return await work
 
 
-async def _no_letters() -> bool:
-    return False
+class NoMailer:
+    """Nobody is written to here."""
+
+    async def send(self, letter: Letter, token: str | None) -> None:
+        raise NotImplementedError
 
 
 @cache
@@ -84,7 +89,7 @@ def house() -> tuple[Application, MemoryAdapters]:
     application = Application(adapters=adapters)
     application.passwords.override(Object(PlainPasswords()))
     application.tokens.override(Object(JwtTokens(SECRET, "messenger", "clients")))
-    application.letters.override(Object(Repeat(once=_no_letters, name="letters")))
+    application.mailer.override(Object(NoMailer()))
     return application, adapters
 
 
@@ -114,9 +119,10 @@ class Node:
     others: "list[Node]" = field(factory=list)
     clock: WallClock = field(init=False, factory=WallClock)
     messenger: Messenger = field(init=False)
-    tokens: JwtTokens = field(init=False)
+    tokens: Tokens = field(init=False)
     hub: Hub = field(init=False)
     is_up: bool = field(init=False, default=False)
+    _services: SocketServices = field(init=False)
     _sockets: ChatSockets = field(init=False)
     _posting: Gatherer[Any, Any] = field(init=False)
     _marking: Gatherer[Any, Any] = field(init=False)
@@ -130,11 +136,11 @@ class Node:
         self._running = [
             asyncio.create_task(self._posting.run()),
             asyncio.create_task(self._marking.run()),
-            asyncio.create_task(self.hub.run()),
+            asyncio.create_task(self._services.run()),
         ]
         for task in self._running:
             self._watch(task)
-        while self.hub._tasks is None:  # noqa: ASYNC110  # a server takes no sockets before, and nothing says when
+        while not self._services.tasks.is_running:  # noqa: ASYNC110  # a server takes no sockets before, and nothing says when
             await asyncio.sleep(0)
         self.is_up = True
 
@@ -142,27 +148,35 @@ class Node:
         application, adapters = house()
         settings = Settings(chat=self.terms.chat)
         ids = NumberedIds(chance=self.chance, milliseconds=self._milliseconds)
+        storage = evolve(
+            adapters.storage(),
+            begin=self.door.begin,
+            begin_posting=self.door.begin_posting,
+            begin_patient_posting=self.door.begin_patient_posting,
+            begin_marking=self.door.begin_marking,
+            views=SlowViews(self.door),
+            changes=SlowChanges(self.door),
+        )
         with (
             adapters.settings.override(Object(settings)),
             adapters.clock.override(Object(self.clock)),
             adapters.ids.override(Object(ids)),
-            adapters.begin.override(Object(self.door.begin)),
-            adapters.begin_posting.override(Object(self.door.begin_posting)),
-            adapters.begin_patient_posting.override(Object(self.door.begin_patient_posting)),
-            adapters.begin_marking.override(Object(self.door.begin_marking)),
-            adapters.views.override(Object(SlowViews(self.door))),
-            adapters.changes.override(Object(SlowChanges(self.door))),
+            adapters.storage.override(Object(storage)),
         ):
             application.reset_singletons()
             self.messenger = messenger = application.messenger()
-            self._posting = application.posting()
+            self._posting = application.sending()
             self._marking = application.marking()
-            self.tokens = application.tokens()
+            self.tokens = application.ports().tokens
             application.updates().subscribe(self._hear)
         self.hub = Hub(
-            snapshot=messenger.snapshot, log=messenger.log, changes=messenger.changes, clock=self.clock
+            snapshot=messenger.feed.snapshot,
+            log=messenger.feed.log,
+            changes=messenger.feed.changes,
+            clock=self.clock,
         )
-        self._sockets = ChatSockets(Desk(messenger=messenger, hub=self.hub, options=self.terms.options))
+        self._services = SocketServices(messenger=messenger, hub=self.hub, options=self.terms.options)
+        self._sockets = ChatSockets(self._services)
 
     def _milliseconds(self) -> int:
         return int(self.clock.now().timestamp() * 1000)
@@ -232,12 +246,15 @@ class Node:
 
     def left(self) -> list[str]:
         """What it should have forgotten when everybody has gone."""
-        hub = self.hub
-        assert hub._tasks is not None, "it runs"
+        hub, requests = self.hub, self._services.tasks._tasks
+        assert hub.channels._tasks is not None, "it runs"
+        assert requests is not None, "they run"
         kept: dict[str, Sized] = {
-            "chats": hub._channels,
-            "sessions": hub._sessions,
-            "tasks": hub._tasks._tasks,
+            "chats": hub.channels,
+            "listeners": hub.roster._seats,
+            "sessions": hub.roster._sessions,
+            "tasks of chats": hub.channels._tasks._tasks,
+            "tasks of requests": requests._tasks,
         }
         return [f"{len(things)} {name}" for name, things in kept.items() if things]
 

@@ -21,10 +21,11 @@ from domain.chat import NotAMember
 from domain.ids import ChatId
 from domain.message import BODY_LIMIT
 from domain.role import Role
-from interfaces.ws.connection import REPLAY_MOST, Connection
-from interfaces.ws.hub import CROWD
-from tests.interfaces.ws.ear import GREETING, Ear
-from tests.interfaces.ws.test_hub import ENOUGH, Node, a_few_looks, running, session_ended, until
+from interfaces.live.entry import REPLAY_MOST
+from interfaces.live.roster import CROWD
+from interfaces.ws.connection import Connection
+from tests.interfaces.live.ear import GREETING, Ear
+from tests.interfaces.live.test_hub import ENOUGH, Node, a_few_looks, running, session_ended, until
 from tests.world import World, world
 
 REMOVED = (4403, "no longer a member")
@@ -54,7 +55,7 @@ async def come_back(node: Node, actor: Actor, chat_id: ChatId, since: object) ->
 
 
 async def leaves(node: Node, connection: Connection) -> None:
-    connection.end(1000, "")
+    connection.close(1000, "")
     node.hub.leave(connection)
 
 
@@ -129,7 +130,7 @@ class TestRemoval:
         stays, _ = await node.enter(ann, chat)
         elsewhere, _ = await node.enter(bob, other)
         by = ann if how == "removed" else bob
-        await here.messenger.remove_member(by, RemoveMember(chat_id=chat, profile_id=bob.profile_id))
+        await here.messenger.chats.remove_member(by, RemoveMember(chat_id=chat, profile_id=bob.profile_id))
         assert [ear.close for ear in ears] == [REMOVED] * 2
         assert (stays.close, elsewhere.close) == (None, None)
         for ear in (*ears, stays):
@@ -146,9 +147,9 @@ class TestRemoval:
         ear, connection = await node.enter(bob, chat)
         connection.outbox.hold_up()
         await here.say(ann, chat, "before")
-        await here.messenger.remove_member(ann, RemoveMember(chat_id=chat, profile_id=bob.profile_id))
+        await here.messenger.chats.remove_member(ann, RemoveMember(chat_id=chat, profile_id=bob.profile_id))
         await here.say(ann, chat, "after")
-        await here.messenger.show_typing(ann, ShowTyping(chat_id=chat, is_typing=True))
+        await here.messenger.messages.show_typing(ann, ShowTyping(chat_id=chat, is_typing=True))
         connection.outbox.clear()
         assert ear.types[2:] == ["new_message", "member_removed"]
         assert ear.close == REMOVED
@@ -169,16 +170,18 @@ class TestRemoval:
                 node.arrives = lambda _: None
             ear = Ear()
             entering = ear.connection(chat, bob)
-            snapshot = node.hub.snapshot
+            snapshot = node.hub.entry.snapshot
 
             async def then_put_out(*asked: Any) -> Any:
                 answer = await snapshot(*asked)
-                await here.messenger.remove_member(ann, RemoveMember(chat_id=chat, profile_id=bob.profile_id))
+                await here.messenger.chats.remove_member(
+                    ann, RemoveMember(chat_id=chat, profile_id=bob.profile_id)
+                )
                 return answer
 
-            node.hub.snapshot = then_put_out
+            node.hub.entry.snapshot = then_put_out
             await node.hub.enter(entering, 10)
-            node.hub.snapshot = snapshot
+            node.hub.entry.snapshot = snapshot
             await here.say(ann, chat, "after")
             await until(lambda: bool(detached.closes and ear.closes))
             await until(lambda: "new_message" in stays.types)
@@ -194,8 +197,8 @@ class TestRemoval:
         chat = await here.chat(ann, bob)
         ear, connection = await node.enter(bob, chat)
         epoch = ear.frames[0]["epoch"]
-        await here.messenger.remove_member(ann, RemoveMember(chat_id=chat, profile_id=bob.profile_id))
-        await here.messenger.add_members(ann, AddMembers(chat_id=chat, profile_ids=(bob.profile_id,)))
+        await here.messenger.chats.remove_member(ann, RemoveMember(chat_id=chat, profile_id=bob.profile_id))
+        await here.messenger.chats.add_members(ann, AddMembers(chat_id=chat, profile_ids=(bob.profile_id,)))
         await leaves(node, connection)
         back, _ = await come_back(node, bob, chat, {"epoch": epoch, "position": 0})
         await here.say(ann, chat, "welcome")
@@ -206,7 +209,7 @@ class TestRemoval:
         ann, bob = await here.actor(), await here.actor()
         chat = await here.chat(ann, bob)
         ear, _ = await node.enter(bob, chat)
-        await here.messenger.change_role(
+        await here.messenger.chats.change_role(
             ann, ChangeRole(chat_id=chat, profile_id=bob.profile_id, role=Role.OWNER)
         )
         told = [(f["type"], f["user_id"], f["role"], f["by"], f["position"]) for f in ear.frames[2:]]
@@ -224,7 +227,7 @@ class TestSingles:
         if not announced:
             node.arrives = lambda _: None
         message_id = sent[1].event.message.id
-        await here.messenger.mark_single(bob, MarkSingle(chat_id=chat, message_id=message_id))
+        await here.messenger.messages.mark_single(bob, MarkSingle(chat_id=chat, message_id=message_id))
         await until(lambda: "message_read" in ears[ann].types)
         await a_few_looks()
         (told,) = [frame for frame in ears[ann].frames if "read" in frame["type"]]
@@ -235,7 +238,7 @@ class TestSingles:
         )
         for who in (bob, eve):
             assert not [frame for frame in ears[who].frames if "read" in frame["type"]]
-        assert await here.messenger.unread_count(bob.profile_id, chat) == 2
+        assert await here.messenger.messages.unread_count(bob.profile_id, chat) == 2
 
 
 class TestCrowds:
@@ -249,7 +252,7 @@ class TestCrowds:
         ears = {who: (await node.enter(who, chat))[0] for who in (ann, bob, eve)}
         for each in sent:
             up_to = each.event.message.id
-            await here.messenger.mark_read(bob, MarkRead(chat_id=chat, up_to=up_to))
+            await here.messenger.messages.mark_read(bob, MarkRead(chat_id=chat, up_to=up_to))
         await until(
             lambda: "your_messages_read" in ears[ann].types and "your_messages_read" in ears[eve].types
         )
@@ -278,10 +281,10 @@ class TestCrowds:
         _, first = await node.enter(bob, chat)
         await leaves(node, first)
         assert len(presence(ear)) == 2
-        await here.messenger.add_members(ann, AddMembers(chat_id=chat, profile_ids=(late.profile_id,)))
+        await here.messenger.chats.add_members(ann, AddMembers(chat_id=chat, profile_ids=(late.profile_id,)))
         _, second = await node.enter(bob, chat)
         assert len(presence(ear)) == 2
-        await here.messenger.remove_member(ann, RemoveMember(chat_id=chat, profile_id=late.profile_id))
+        await here.messenger.chats.remove_member(ann, RemoveMember(chat_id=chat, profile_id=late.profile_id))
         await leaves(node, second)
         assert len(presence(ear)) == 3
 
@@ -301,7 +304,7 @@ class TestResuming:
     @pytest.mark.parametrize("position", [0, 3, 5])
     async def test_exactly_what_was_missed(self, here: World, node: Node, position: int) -> None:
         chat, ann, bob, epoch = await self.conversation(here, node, 4)
-        await here.messenger.change_chat(ann, ChangeChat(chat_id=chat, name="Another"))
+        await here.messenger.chats.change(ann, ChangeChat(chat_id=chat, name="Another"))
         ear, connection = await come_back(node, bob, chat, {"epoch": epoch, "position": position})
         assert ear.types[0] == "auth_success"
         assert (ear.frames[0]["seq"], ear.frames[0]["position"]) == (4, 5)
@@ -324,13 +327,13 @@ class TestResuming:
         self, here: World, node: Node
     ) -> None:
         chat, _, bob, epoch = await self.conversation(here, node, 2)
-        snapshot, pages = node.hub.snapshot, []
+        snapshot, pages = node.hub.entry.snapshot, []
 
         async def noted(*asked: Any) -> Snapshot:
             pages.append(asked[-1])
             return await snapshot(*asked)
 
-        node.hub.snapshot = noted
+        node.hub.entry.snapshot = noted
         for since, read in (
             ({"epoch": epoch, "position": 1}, [0]),
             ({"epoch": epoch, "position": 9}, [0, 10]),
@@ -346,16 +349,16 @@ class TestResuming:
     async def test_who_was_ahead_for_a_moment_goes_on_where_it_was(self, here: World, node: Node) -> None:
         """What it was told on another node, this one's storage had not seen when it was first asked."""
         chat, ann, bob, epoch = await self.conversation(here, node, 2)
-        snapshot = node.hub.snapshot
+        snapshot = node.hub.entry.snapshot
 
         async def late(*asked: Any) -> Snapshot:
             found = await snapshot(*asked)
-            node.hub.snapshot = snapshot
+            node.hub.entry.snapshot = snapshot
             await here.say(ann, chat, "three")
             await here.say(ann, chat, "four")
             return found
 
-        node.hub.snapshot = late
+        node.hub.entry.snapshot = late
         ear, _ = await come_back(node, bob, chat, {"epoch": epoch, "position": 3})
         assert ear.types == ["auth_success", "new_message", "resumed"]
         assert ear.positions == [4]
@@ -363,7 +366,7 @@ class TestResuming:
     async def test_how_far_others_have_read(self, here: World, node: Node) -> None:
         chat, ann, bob, epoch = await self.conversation(here, node, 3)
         await here.say(bob, chat, "mine")
-        await here.messenger.mark_read(
+        await here.messenger.messages.mark_read(
             ann, MarkRead(chat_id=chat, up_to=(await here.say(bob, chat, "x")).event.message.id)
         )
         ear, _ = await come_back(node, bob, chat, {"epoch": epoch, "position": 3})

@@ -1,0 +1,53 @@
+"""
+The application's ports, each with the adapter that this process uses for it.
+
+The use cases are built from these by typed functions (`config.features`), so that a type checker sees every adapter that
+does not satisfy its port.
+"""
+
+from attrs import frozen
+
+from application.ports.catalogues import Catalogues
+from application.ports.changes import Changes
+from application.ports.clock import Clock
+from application.ports.ids import Ids
+from application.ports.limiter import Limiter
+from application.ports.mailer import Mailer
+from application.ports.marking import BeginMarking
+from application.ports.meter import Meter
+from application.ports.passwords import Passwords
+from application.ports.posting import BeginPosting
+from application.ports.purging import DeletedChats
+from application.ports.storage import Begin
+from application.ports.tokens import Tokens
+from application.ports.updates import Updates
+from application.ports.views import Views
+
+
+@frozen(kw_only=True)
+class Storage:
+    """Every port that reads or writes stored data. All of them see the same data."""
+
+    begin: Begin
+    begin_posting: BeginPosting
+    """Leaves out chats that another transaction holds."""
+    begin_patient_posting: BeginPosting
+    """Waits for chats that another transaction holds."""
+    begin_marking: BeginMarking
+    views: Views
+    changes: Changes
+    catalogues: Catalogues
+    deleted_chats: DeletedChats
+
+
+@frozen(kw_only=True)
+class Ports:
+    storage: Storage
+    clock: Clock
+    ids: Ids
+    updates: Updates
+    passwords: Passwords
+    tokens: Tokens
+    mailer: Mailer
+    limiter: Limiter
+    meter: Meter
