@@ -71,6 +71,7 @@ from config.settings import Settings
 from domain.account import PasswordRule
 from domain.ids import ChatId
 from domain.session import Lifetimes
+from infrastructure.announcing import announcing
 from infrastructure.crypto.common_passwords import common_passwords
 from infrastructure.crypto.passwords import PooledPasswords
 from infrastructure.crypto.tokens import JwtTokens
@@ -178,10 +179,9 @@ def make_sending(
     begin: BeginPosting, clock: Clock, ids: Ids, updates: Updates, settings: Settings, meter: Meter
 ) -> Callable[[Sequence[Asked]], Awaitable[Sequence[object]]]:
     sending = SendMessages(
-        begin=metered_begin(begin, "messages", meter),
+        begin=announcing(metered_begin(begin, "messages", meter), updates),
         clock=clock,
         ids=ids,
-        updates=updates,
         interval=settings.chat.min_message_interval,
     )
     return metered_use(sending, "messages", meter)
@@ -190,7 +190,7 @@ def make_sending(
 def make_marking(
     begin: BeginMarking, clock: Clock, updates: Updates, meter: Meter
 ) -> Callable[[Sequence[AskedToMark]], Awaitable[Sequence[Marked]]]:
-    marking = MarksRead(begin=metered_begin(begin, "marks", meter), clock=clock, updates=updates)
+    marking = MarksRead(begin=announcing(metered_begin(begin, "marks", meter), updates), clock=clock)
     return metered_use(marking, "marks", meter)
 
 
@@ -266,6 +266,7 @@ class Application(DeclarativeContainer):
     settings = adapters.settings
 
     updates = Singleton(MemoryUpdates)
+    begin = Singleton(announcing, adapters.begin, updates)
     passwords = Singleton(PooledPasswords, threads=settings.provided.auth.hashing_threads)
     tokens = Singleton(
         JwtTokens,
@@ -294,7 +295,7 @@ class Application(DeclarativeContainer):
         Repeat,
         once=Singleton(
             DeliverDueLettersHandler,
-            begin=adapters.begin,
+            begin=begin,
             clock=adapters.clock,
             mailer=mailer,
             tokens=tokens,
@@ -304,15 +305,13 @@ class Application(DeclarativeContainer):
     )
     closed_accounts = Singleton(
         Repeat,
-        once=Singleton(
-            ClearClosedAccountsHandler, begin=adapters.begin, clock=adapters.clock, updates=updates
-        ),
+        once=Singleton(ClearClosedAccountsHandler, begin=begin, clock=adapters.clock),
         name="closed accounts",
         every=60.0,
     )
     tidying = Singleton(
         Repeat,
-        once=Singleton(TidyAccountsHandler, begin=adapters.begin, clock=adapters.clock, updates=updates),
+        once=Singleton(TidyAccountsHandler, begin=begin, clock=adapters.clock),
         name="tidying of accounts",
         every=300.0,
         longest=300.0,
@@ -374,24 +373,22 @@ class Application(DeclarativeContainer):
     )
     create_account = Singleton(
         CreateAccountHandler,
-        begin=adapters.begin,
+        begin=begin,
         clock=adapters.clock,
         ids=adapters.ids,
         passwords=passwords,
         rule=password_rule,
     )
-    disable_account = Singleton(
-        DisableAccountHandler, begin=adapters.begin, clock=adapters.clock, updates=updates
-    )
-    list_accounts = Singleton(ListAccountsHandler, begin=adapters.begin)
-    list_sessions = Singleton(ListSessionsOfHandler, begin=adapters.begin)
+    disable_account = Singleton(DisableAccountHandler, begin=begin, clock=adapters.clock)
+    list_accounts = Singleton(ListAccountsHandler, begin=begin)
+    list_sessions = Singleton(ListSessionsOfHandler, begin=begin)
     fill_catalogues = Singleton(FillCataloguesHandler, catalogues=adapters.catalogues)
 
     messenger = Singleton(
         Messenger,
         sign_up=Singleton(
             SignUpHandler,
-            begin=adapters.begin,
+            begin=begin,
             clock=adapters.clock,
             ids=adapters.ids,
             passwords=passwords,
@@ -402,55 +399,51 @@ class Application(DeclarativeContainer):
         ),
         confirm_email=Singleton(
             ConfirmEmailHandler,
-            begin=adapters.begin,
+            begin=begin,
             clock=adapters.clock,
             tokens=tokens,
             open_session=open_session,
-            updates=updates,
         ),
         sign_in=Singleton(
             SignInHandler,
-            begin=adapters.begin,
+            begin=begin,
             clock=adapters.clock,
             ids=adapters.ids,
             passwords=passwords,
             tokens=tokens,
             open_session=open_session,
-            updates=updates,
             limiter=limiter,
             failures=failures,
             letter_is_due=letters.provided.wake,
         ),
         refresh=Singleton(
             RefreshHandler,
-            begin=adapters.begin,
+            begin=begin,
             clock=adapters.clock,
             ids=adapters.ids,
             tokens=tokens,
             lifetimes=lifetimes,
-            updates=updates,
         ),
         sign_out=Singleton(
             SignOutHandler,
-            begin=adapters.begin,
+            begin=begin,
             clock=adapters.clock,
             tokens=tokens,
             lifetimes=lifetimes,
-            updates=updates,
         ),
         authenticate=Singleton(
             AuthenticateHandler, views=adapters.views, clock=adapters.clock, tokens=tokens
         ),
         email_status=Singleton(
             EmailStatusHandler,
-            begin=adapters.begin,
+            begin=begin,
             clock=adapters.clock,
             limiter=limiter,
             allowance=Singleton(allowed_status, settings),
         ),
         reset_password=Singleton(
             ResetPasswordHandler,
-            begin=adapters.begin,
+            begin=begin,
             clock=adapters.clock,
             ids=adapters.ids,
             limits=letter_limits,
@@ -459,89 +452,75 @@ class Application(DeclarativeContainer):
         ),
         redeem_token=Singleton(
             RedeemTokenHandler,
-            begin=adapters.begin,
+            begin=begin,
             clock=adapters.clock,
             tokens=tokens,
             open_session=open_session,
-            updates=updates,
         ),
         set_password=Singleton(
             SetPasswordHandler,
-            begin=adapters.begin,
+            begin=begin,
             clock=adapters.clock,
             ids=adapters.ids,
             passwords=passwords,
             rule=password_rule,
-            updates=updates,
             letter_is_due=letters.provided.wake,
         ),
-        list_sessions=Singleton(ListSessionsHandler, begin=adapters.begin, clock=adapters.clock),
-        revoke_session=Singleton(
-            RevokeSessionHandler, begin=adapters.begin, clock=adapters.clock, updates=updates
-        ),
-        revoke_others=Singleton(
-            RevokeOthersHandler, begin=adapters.begin, clock=adapters.clock, updates=updates
-        ),
+        list_sessions=Singleton(ListSessionsHandler, begin=begin, clock=adapters.clock),
+        revoke_session=Singleton(RevokeSessionHandler, begin=begin, clock=adapters.clock),
+        revoke_others=Singleton(RevokeOthersHandler, begin=begin, clock=adapters.clock),
         close_account=Singleton(
             CloseAccountHandler,
-            begin=adapters.begin,
+            begin=begin,
             clock=adapters.clock,
             passwords=passwords,
-            updates=updates,
             account_is_closed=closed_accounts.provided.wake,
             limiter=limiter,
             failures=failures,
         ),
-        read_own_profile=Singleton(ReadOwnProfileHandler, begin=adapters.begin),
-        read_profile=Singleton(ReadProfileHandler, begin=adapters.begin),
-        edit_profile=Singleton(EditProfileHandler, begin=adapters.begin),
-        find_profiles=Singleton(FindProfilesHandler, begin=adapters.begin),
+        read_own_profile=Singleton(ReadOwnProfileHandler, begin=begin),
+        read_profile=Singleton(ReadProfileHandler, begin=begin),
+        edit_profile=Singleton(EditProfileHandler, begin=begin),
+        find_profiles=Singleton(FindProfilesHandler, begin=begin),
         create_chat=Singleton(
             CreateChatHandler,
-            begin=adapters.begin,
+            begin=begin,
             views=adapters.views,
             clock=adapters.clock,
             ids=adapters.ids,
-            updates=updates,
         ),
         change_chat=Singleton(
             ChangeChatHandler,
-            begin=adapters.begin,
+            begin=begin,
             views=adapters.views,
             clock=adapters.clock,
-            updates=updates,
         ),
-        delete_chat=Singleton(DeleteChatHandler, begin=adapters.begin, clock=adapters.clock, updates=updates),
+        delete_chat=Singleton(DeleteChatHandler, begin=begin, clock=adapters.clock),
         list_chats=adapters.views.provided.list_chats,
         get_chat=adapters.views.provided.get_chat,
         send_message=Singleton(one_by_one, posting),
         mark_read=Singleton(one_by_one, marking),
-        mark_single=Singleton(MarkSingleHandler, begin=adapters.begin, clock=adapters.clock, updates=updates),
+        mark_single=Singleton(MarkSingleHandler, begin=begin, clock=adapters.clock),
         readers=adapters.views.provided.readers,
         open_direct=Singleton(
             OpenDirectHandler,
-            begin=adapters.begin,
+            begin=begin,
             views=adapters.views,
             clock=adapters.clock,
             ids=adapters.ids,
-            updates=updates,
         ),
         add_members=Singleton(
             AddMembersHandler,
-            begin=adapters.begin,
+            begin=begin,
             views=adapters.views,
             clock=adapters.clock,
-            updates=updates,
         ),
-        remove_member=Singleton(
-            RemoveMemberHandler, begin=adapters.begin, clock=adapters.clock, updates=updates
-        ),
+        remove_member=Singleton(RemoveMemberHandler, begin=begin, clock=adapters.clock),
         change_role=Singleton(
             ChangeRoleHandler,
-            begin=adapters.begin,
+            begin=begin,
             views=adapters.views,
             clock=adapters.clock,
-            updates=updates,
         ),
         members=adapters.views.provided.members,
         show_typing=Singleton(ShowTypingHandler, clock=adapters.clock, updates=updates),

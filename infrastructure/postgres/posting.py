@@ -15,6 +15,8 @@ from attrs import define, field
 from psycopg.rows import TupleRow
 
 from application.ports.posting import Conversations, Draft
+from application.ports.updates import Moved, Update, about_event
+from application.views import ProfileView
 from domain.chat import About, Chat, Kind, Member
 from domain.events import MessageSent
 from domain.ids import ChatId, MessageId, Position, ProfileId, Seq
@@ -40,11 +42,12 @@ LOCK_WHAT_IS_FREE: Final = LOCK.rstrip() + " SKIP LOCKED"
 
 READ: Final = """
 SELECT c.kind, c.name, c.description, c.owner_id, c.created_at, c.updated_at, c.deleted_at,
-       m.role, m.joined_at, m.left_at,
+       m.role, m.joined_at, m.left_at, p.profile_id, p.first_name, p.last_name, p.middle_name, p.username,
        s.message_id, s.seq, s.position, s.body, s.sent_at
 FROM unnest(%s, %s, %s, %s) WITH ORDINALITY AS d(chat_id, author_id, nonce, earlier, n)
 LEFT JOIN chat c ON c.chat_id = d.chat_id
 LEFT JOIN member m ON m.chat_id = d.chat_id AND m.profile_id = d.author_id
+LEFT JOIN profile p ON p.profile_id = d.author_id
 LEFT JOIN LATERAL (
     SELECT * FROM message
     WHERE chat_id = d.chat_id AND sender_id = d.author_id AND nonce IN (d.nonce, d.earlier)
@@ -97,7 +100,10 @@ class PostgresPosting:
     _lock: LiteralString
     _interval: int
     """Microseconds."""
+    pending_updates: list[Update] = field(init=False, factory=list)
     _keys: dict[MessageId, str] = field(init=False, factory=dict)
+    _people: dict[ProfileId, ProfileView] = field(init=False, factory=dict)
+    """Authors as others see them when the batch is carried out: an open socket tells names of long ago."""
 
     async def open(self, drafts: Sequence[Draft]) -> Conversations:
         ids = list(dict.fromkeys(draft.chat_id for draft in drafts))
@@ -131,13 +137,17 @@ class PostgresPosting:
                 authors[chat_id, author_id] = Member(
                     chat_id=chat_id, profile_id=author_id, role=Role(row[7]), joined_at=row[8], left_at=row[9]
                 )
-            if row[10] is None:
+            if row[10] is not None and author_id not in self._people:
+                self._people[author_id] = ProfileView(
+                    id=author_id, first_name=row[11], last_name=row[12], middle_name=row[13], username=row[14]
+                )
+            if row[15] is None:
                 continue
             if draft.nonce is not None:
                 said[chat_id, author_id, draft.nonce] = _said(draft, row)
             else:
                 # in the same slot it is less than an interval ago: there is never a second row under one key
-                just_said[chat_id, author_id, draft.body] = row[14]
+                just_said[chat_id, author_id, draft.body] = row[19]
         return Conversations(chats, frozenset(busy), authors, said, just_said)
 
     def _keys_of(self, draft: Draft) -> tuple[str, str]:
@@ -177,6 +187,10 @@ class PostgresPosting:
                 prepare=True,
                 binary=True,
             )
+        self.pending_updates += [about_event(event, self._people) for event in posted]
+
+    def remind(self, repeated: Sequence[MessageSent]) -> None:
+        self.pending_updates += [Moved(chat_id=event.chat_id, position=event.position) for event in repeated]
 
     async def _fetch(self, statement: LiteralString, parameters: tuple[Any, ...]) -> list[TupleRow]:
         cursor = await self._driver.execute(statement, parameters, prepare=True, binary=True)
@@ -201,12 +215,12 @@ def _chat(chat_id: ChatId, head: TupleRow, row: TupleRow) -> Chat:
 
 def _said(draft: Draft, row: TupleRow) -> MessageSent:
     message = Message(
-        id=MessageId(row[10]),
+        id=MessageId(row[15]),
         chat_id=draft.chat_id,
-        seq=Seq(row[11]),
+        seq=Seq(row[16]),
         author_id=draft.author_id,
-        body=kept_body(row[13]),
+        body=kept_body(row[18]),
         nonce=draft.nonce,
-        sent_at=row[14],
+        sent_at=row[19],
     )
-    return MessageSent(chat_id=draft.chat_id, position=Position(row[12]), message=message)
+    return MessageSent(chat_id=draft.chat_id, position=Position(row[17]), message=message)

@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from application.ports.updates import Update
 from infrastructure.postgres.accounts import (
     PostgresAccounts,
     PostgresConfirmations,
@@ -133,6 +134,7 @@ async def _let_go(connection: AsyncConnection, driver: psycopg.AsyncConnection[A
 @define(eq=False)
 class PostgresUnitOfWork:
     connection: AsyncConnection
+    pending_updates: list[Update] = field(init=False, factory=list)
     accounts: PostgresAccounts = field(init=False)
     confirmations: PostgresConfirmations = field(init=False)
     sessions: PostgresSessions = field(init=False)
@@ -148,6 +150,6 @@ class PostgresUnitOfWork:
         self.sessions = PostgresSessions(self.connection)
         self.profiles = PostgresProfiles(self.connection)
         self.letters = PostgresLetters(self.connection)
-        self.chats = PostgresChats(self.connection)
-        self.readings = PostgresReadings(self.connection)
-        self.personal = PostgresPersonalLog(self.connection)
+        self.chats = PostgresChats(self.connection, self.pending_updates)
+        self.readings = PostgresReadings(self.connection, self.pending_updates)
+        self.personal = PostgresPersonalLog(self.connection, self.pending_updates)
