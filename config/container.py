@@ -71,7 +71,7 @@ from config.settings import Settings
 from domain.account import PasswordRule
 from domain.ids import ChatId
 from domain.session import Lifetimes
-from infrastructure.announcing import announcing
+from infrastructure.announcing import Announcing
 from infrastructure.crypto.common_passwords import common_passwords
 from infrastructure.crypto.passwords import PooledPasswords
 from infrastructure.crypto.tokens import JwtTokens
@@ -179,7 +179,7 @@ def make_sending(
     begin: BeginPosting, clock: Clock, ids: Ids, updates: Updates, settings: Settings, meter: Meter
 ) -> Callable[[Sequence[Asked]], Awaitable[Sequence[object]]]:
     sending = SendMessages(
-        begin=announcing(metered_begin(begin, "messages", meter), updates),
+        begin=Announcing(metered_begin(begin, "messages", meter), updates),
         clock=clock,
         ids=ids,
         interval=settings.chat.min_message_interval,
@@ -190,7 +190,7 @@ def make_sending(
 def make_marking(
     begin: BeginMarking, clock: Clock, updates: Updates, meter: Meter
 ) -> Callable[[Sequence[AskedToMark]], Awaitable[Sequence[Marked]]]:
-    marking = MarksRead(begin=announcing(metered_begin(begin, "marks", meter), updates), clock=clock)
+    marking = MarksRead(begin=Announcing(metered_begin(begin, "marks", meter), updates), clock=clock)
     return metered_use(marking, "marks", meter)
 
 
@@ -266,7 +266,7 @@ class Application(DeclarativeContainer):
     settings = adapters.settings
 
     updates = Singleton(MemoryUpdates)
-    begin = Singleton(announcing, adapters.begin, updates)
+    begin = Singleton(Announcing, adapters.begin, updates)
     passwords = Singleton(PooledPasswords, threads=settings.provided.auth.hashing_threads)
     tokens = Singleton(
         JwtTokens,

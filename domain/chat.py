@@ -141,13 +141,13 @@ class Decision:
     Storage keeps a decision as a whole, so that a use case need not know its parts.
     """
 
-    events: Sequence[ChatEvent] = field(default=(), converter=tuple)
+    events: tuple[ChatEvent, ...] = ()
     """Entries of the chat's log, in the order of their positions."""
-    personal: Sequence[PersonalEvent] = field(default=(), converter=tuple)
+    personal: tuple[PersonalEvent, ...] = ()
     """Entries of members' own logs, in the order in which they are announced."""
-    joined: Sequence[Member] = field(default=(), converter=tuple)
+    joined: tuple[Member, ...] = ()
     """New members, and former ones who are back."""
-    changed: Sequence[Member] = field(default=(), converter=tuple)
+    changed: tuple[Member, ...] = ()
     """Members who have another role, or left."""
     ends_chat: bool = False
     """Whether the chat is over. If it was a direct chat, its two people may open another one."""
@@ -233,7 +233,7 @@ class Chat:
             for profile_id, role in roles.items()
         ]
         added = [ChatAdded(profile_id=m.profile_id, chat_id=id, at=at) for m in members]
-        return chat, Decision(joined=members, personal=added)
+        return chat, Decision(joined=tuple(members), personal=tuple(added))
 
     def post(
         self,
@@ -310,11 +310,11 @@ class Chat:
         self.updated_at = at
         self.member_count += len(newcomers)
         return Decision(
-            joined=[
+            joined=tuple(
                 Member(chat_id=self.id, profile_id=newcomer, role=Role.MEMBER, joined_at=at)
                 for newcomer in newcomers
-            ],
-            events=[
+            ),
+            events=tuple(
                 MemberAdded(
                     chat_id=self.id,
                     position=self._next_position(),
@@ -323,8 +323,8 @@ class Chat:
                     at=at,
                 )
                 for newcomer in newcomers
-            ],
-            personal=[ChatAdded(profile_id=newcomer, chat_id=self.id, at=at) for newcomer in newcomers],
+            ),
+            personal=tuple(ChatAdded(profile_id=newcomer, chat_id=self.id, at=at) for newcomer in newcomers),
         )
 
     def remove(self, by: Member | None, member: Member | None, *, at: datetime) -> Decision:
@@ -415,11 +415,11 @@ class Chat:
         for member in leaving:
             member.left_at = at
         return Decision(
-            changed=leaving,
-            personal=[
+            changed=tuple(leaving),
+            personal=tuple(
                 ChatRemoved(profile_id=m.profile_id, chat_id=self.id, reason=Removal.CHAT_DELETED, at=at)
                 for m in leaving
-            ],
+            ),
             ends_chat=True,
         )
 

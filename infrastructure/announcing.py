@@ -1,8 +1,10 @@
-"""Telling listeners what a unit of work kept: once, after its commit."""
+"""Telling listeners what a unit of work kept: once, and after its commit."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
+
+from attrs import frozen
 
 from application.errors import Unavailable
 from application.ports.updates import Update, Updates, hints_about
@@ -16,31 +18,31 @@ class Announced(Protocol):
 Unit = TypeVar("Unit", bound=Announced)
 
 
-def announcing(
-    begin: Callable[[], AbstractAsyncContextManager[Unit]], updates: Updates
-) -> Callable[[], AbstractAsyncContextManager[Unit]]:
+@frozen
+class Announcing(Generic[Unit]):
     """
-    Begin units of work that announce what they kept.
+    Begins units of work that announce what they kept.
 
-    A unit that is committed is announced before its block is left. One that is rolled back is not announced. If nobody
-    knows whether it was committed, because the answer was not heard or the caller was cancelled while it waited for it,
-    listeners are given hints, and read for themselves what there is.
+    A unit that commits is announced before its block is left, one that is rolled back never. If nobody knows whether it
+    was committed, because the answer was not heard or the caller was cancelled while it waited for it, listeners are
+    given hints, and read for themselves what there is.
     """
+
+    begin: Callable[[], AbstractAsyncContextManager[Unit]]
+    updates: Updates
 
     @asynccontextmanager
-    async def begin_announced() -> AsyncIterator[Unit]:
+    async def __call__(self) -> AsyncIterator[Unit]:
         decided: Sequence[Update] = ()
         try:
-            async with begin() as unit:
+            async with self.begin() as unit:
                 yield unit
                 decided = unit.pending_updates
         except Unavailable:  # certainly rolled back
             raise
         except BaseException:
             if hints := hints_about(decided):
-                updates.publish(hints)
+                self.updates.publish(hints)
             raise
         if decided:
-            updates.publish(decided)
-
-    return begin_announced
+            self.updates.publish(decided)

@@ -45,6 +45,7 @@ from application.profiles.read import ReadOwnProfileHandler, ReadProfileHandler
 from domain.account import Email, Password, PasswordRule
 from domain.ids import SessionId
 from domain.session import Fingerprint, Lifetimes, Origin
+from infrastructure.announcing import Announcing
 from infrastructure.crypto.passwords import PooledPasswords
 from infrastructure.crypto.tokens import JwtTokens
 from infrastructure.memory.limiter import MemoryLimiter
@@ -119,7 +120,8 @@ class AccountsWorld:
 
     def __attrs_post_init__(self) -> None:
         self.updates.subscribe(self.published.extend)
-        begin, clock, tokens, updates = self.begin, self.clock, self.tokens, self.updates
+        self.begin = begin = Announcing(self.begin, self.updates)
+        clock, tokens = self.clock, self.tokens
         open_session = OpenSession(ids=self.ids, lifetimes=self.lifetimes)
         writer = LetterWriter(
             sender=Address("Messenger", "messenger", "example.com"),
@@ -144,7 +146,7 @@ class AccountsWorld:
             letter_is_due=lambda: self.woken.append(None),
         )
         self.confirm_email = ConfirmEmailHandler(
-            begin=begin, clock=clock, tokens=tokens, open_session=open_session, updates=updates
+            begin=begin, clock=clock, tokens=tokens, open_session=open_session
         )
         self.sign_in = SignInHandler(
             begin=begin,
@@ -153,17 +155,14 @@ class AccountsWorld:
             passwords=self.passwords,
             tokens=tokens,
             open_session=open_session,
-            updates=updates,
             limiter=self.limiter,
             failures=failures,
             letter_is_due=lambda: self.woken.append(None),
         )
         self.refresh = RefreshHandler(
-            begin=begin, clock=clock, ids=self.ids, tokens=tokens, lifetimes=self.lifetimes, updates=updates
+            begin=begin, clock=clock, ids=self.ids, tokens=tokens, lifetimes=self.lifetimes
         )
-        self.sign_out = SignOutHandler(
-            begin=begin, clock=clock, tokens=tokens, lifetimes=self.lifetimes, updates=updates
-        )
+        self.sign_out = SignOutHandler(begin=begin, clock=clock, tokens=tokens, lifetimes=self.lifetimes)
         self.authenticate = AuthenticateHandler(views=self.views, clock=clock, tokens=tokens)
         self.email_status = EmailStatusHandler(
             begin=begin,
@@ -180,7 +179,7 @@ class AccountsWorld:
             letter_is_due=lambda: self.woken.append(None),
         )
         self.redeem_token = RedeemTokenHandler(
-            begin=begin, clock=clock, tokens=tokens, open_session=open_session, updates=updates
+            begin=begin, clock=clock, tokens=tokens, open_session=open_session
         )
         self.set_password = SetPasswordHandler(
             begin=begin,
@@ -188,23 +187,21 @@ class AccountsWorld:
             ids=self.ids,
             passwords=self.passwords,
             rule=self.rule,
-            updates=updates,
             letter_is_due=lambda: self.woken.append(None),
         )
         self.list_sessions = ListSessionsHandler(begin=begin, clock=clock)
-        self.revoke_session = RevokeSessionHandler(begin=begin, clock=clock, updates=updates)
-        self.revoke_others = RevokeOthersHandler(begin=begin, clock=clock, updates=updates)
+        self.revoke_session = RevokeSessionHandler(begin=begin, clock=clock)
+        self.revoke_others = RevokeOthersHandler(begin=begin, clock=clock)
         self.close_account = CloseAccountHandler(
             begin=begin,
             clock=clock,
             passwords=self.passwords,
-            updates=updates,
             account_is_closed=lambda: self.closed.append(None),
             limiter=self.limiter,
             failures=failures,
         )
-        self.clear_closed = ClearClosedAccountsHandler(begin=begin, clock=clock, updates=updates)
-        self.tidy = TidyAccountsHandler(begin=begin, clock=clock, updates=updates)
+        self.clear_closed = ClearClosedAccountsHandler(begin=begin, clock=clock)
+        self.tidy = TidyAccountsHandler(begin=begin, clock=clock)
         self.read_own_profile = ReadOwnProfileHandler(begin=begin)
         self.read_profile = ReadProfileHandler(begin=begin)
         self.edit_profile = EditProfileHandler(begin=begin)

@@ -74,7 +74,7 @@ class World:
         async with self.begin() as work:
             await work.accounts.add(account)
             await work.profiles.add(profile)
-            session, _ = await self.application.open_session()(
+            session = await self.application.open_session()(
                 work, account, Fingerprint("first"), Origin(), at=clock.now()
             )
         signed_in = SignedIn.to(session, account.email.text, self.application.tokens())

@@ -91,7 +91,7 @@ class PostgresChats:
         await _log_personal(self._connection, decision.personal)
         newcomers = [event.profile_id for event in decision.events if isinstance(event, MemberAdded)]
         people = await PostgresProfiles(self._connection).views(newcomers) if newcomers else {}
-        self._pending_updates += about_decision(decision, people)
+        self._pending_updates.extend(about_decision(decision, people))
 
     async def lock(self, chat_id: ChatId) -> Chat:
         # the head first, and alone: whoever changes a chat takes it, and what is read next is what the wait let through
@@ -271,7 +271,7 @@ class PostgresPersonalLog:
 
     async def add(self, events: Sequence[PersonalEvent]) -> None:
         await _log_personal(self._connection, events)
-        self._pending_updates += events
+        self._pending_updates.extend(events)
 
 
 async def _log_personal(connection: AsyncConnection, events: Sequence[PersonalEvent]) -> None:

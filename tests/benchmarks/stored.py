@@ -37,6 +37,7 @@ from config.settings import Environment, Jwt, Settings
 from domain.chat import About
 from domain.ids import AccountId, ChatId, ProfileId, SessionId
 from domain.message import Body, Nonce
+from infrastructure.announcing import Announcing
 from infrastructure.postgres.lane import PLANS, PostgresLane
 from infrastructure.postgres.posting import KEEP, LOCK, READ, PostgresPostings
 from infrastructure.stored_events import MESSAGE_SENT
@@ -92,10 +93,9 @@ def one_each(lanes: list[PostgresLane], application: Application) -> Send:
     for lane in lanes:
         free.put_nowait(
             SendMessages(
-                begin=PostgresPostings(lane).begin,
+                begin=Announcing(PostgresPostings(lane).begin, application.updates()),
                 clock=adapters.clock(),
                 ids=adapters.ids(),
-                updates=application.updates(),
             )
         )
 

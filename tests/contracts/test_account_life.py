@@ -386,7 +386,6 @@ class TestClosing:
             views=storage.views,
             clock=people.clock,
             ids=people.ids,
-            updates=people.updates,
         )
         ids = tuple(other.profile_id for other in others)
         return (await create(owner, CreateChat(about=About("A chat"), member_ids=ids))).id
@@ -468,7 +467,6 @@ class TestClosing:
             views=storage.views,
             clock=people.clock,
             ids=people.ids,
-            updates=people.updates,
         )
         chat_id = (await open_direct(me, OpenDirect(profile_id=ann.profile_id))).id
         await people.close(mine)
@@ -502,7 +500,6 @@ class TestClosing:
         dying = type(people.clear_closed)(
             begin=begin_and_die,  # type: ignore[arg-type]  # what it returns is a unit of work
             clock=people.clock,
-            updates=people.updates,
         )
         with pytest.raises(Killed):
             await dying()

@@ -143,7 +143,7 @@ class TestChanging:
             by=owner.profile_id,
             at=LATER,
         )
-        assert chat.change(owner, About("New", "why"), at=LATER) == Decision(events=[changed])
+        assert chat.change(owner, About("New", "why"), at=LATER) == Decision(events=(changed,))
         assert chat.last_seq == 1
         assert chat.about == About("New", "why")
 

@@ -150,7 +150,10 @@ class TestDirect:
     def test_two_members_and_no_owner(self) -> None:
         opener, other = profile_id(), profile_id()
         chat, opened = Chat.open_direct(id=ChatId(uuid4()), opener_id=opener, other_id=other, at=START)
-        assert [(m.profile_id, m.role) for m in opened.joined] == [(opener, Role.MEMBER), (other, Role.MEMBER)]
+        assert [(m.profile_id, m.role) for m in opened.joined] == [
+            (opener, Role.MEMBER),
+            (other, Role.MEMBER),
+        ]
         assert (chat.owner_id, chat.member_count, chat.last_position) == (opener, 2, 0)
         assert [event.profile_id for event in opened.personal] == [opener, other]
 
@@ -213,7 +216,7 @@ class TestRemoving:
         )
         lost = ChatRemoved(profile_id=gone.profile_id, chat_id=chat.id, reason=Removal.REMOVED, at=LATER)
         assert chat.remove(group.admin, gone, at=LATER) == Decision(
-            events=[removed], personal=[lost], changed=[gone]
+            events=(removed,), personal=(lost,), changed=(gone,)
         )
         assert (gone.left_at, chat.member_count, chat.updated_at) == (LATER, 4, LATER)
         with pytest.raises(NotAMember):

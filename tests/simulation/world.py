@@ -279,14 +279,14 @@ class World:
 
     async def _open_chat(self, chat_id: ChatId, owner: Person, work: UnitOfWork) -> None:
         insiders = [person for person in self.people if person is not self.outsider]
-        chat, members, _ = Chat.open(
+        chat, opened = Chat.open(
             id=chat_id,
             about=About("chat"),
             owner_id=owner.profile_id,
             others=[person.profile_id for person in insiders],
             at=START,
         )
-        await work.chats.add(chat, members)
+        await work.chats.add(chat, opened)
         self.chats[chat_id] = owner
         self.members[chat_id] = insiders
 

@@ -32,6 +32,7 @@ from domain.ids import ChatId
 from domain.message import Body
 from domain.notification import Letter
 from domain.session import Fingerprint
+from infrastructure.announcing import Announcing
 from infrastructure.crypto.tokens import JwtTokens
 from infrastructure.memory.catalogues import MemoryCatalogues
 from infrastructure.memory.limiter import MemoryLimiter
@@ -137,9 +138,9 @@ def world() -> World:
 def make_world() -> World:
     clock = SettableClock(datetime(2026, 11, 23, 3, 34, 9, 900840, UTC))
     storage, updates, ids, mailbox = MemoryStorage(), MemoryUpdates(), SystemIds(), Mailbox()
-    views, catalogues, begin = MemoryViews(storage), MemoryCatalogues(), storage.begin
+    views, catalogues, begin = MemoryViews(storage), MemoryCatalogues(), Announcing(storage.begin, updates)
     accounts = AccountsWorld(
-        begin,
+        storage.begin,
         views,
         Path("nowhere"),  # letters go to the other mailbox, which keeps tokens alone
         clock=clock,
@@ -149,9 +150,9 @@ def make_world() -> World:
         limiter=OverheardLimiter(MemoryLimiter(), hear),
     )
     send_messages = SendMessages(
-        begin=storage.begin_patient_posting, clock=clock, ids=ids, updates=updates, interval=INTERVAL
+        begin=Announcing(storage.begin_patient_posting, updates), clock=clock, ids=ids, interval=INTERVAL
     )
-    marks_read = MarksRead(begin=storage.begin_marking, clock=clock, updates=updates)
+    marks_read = MarksRead(begin=Announcing(storage.begin_marking, updates), clock=clock)
 
     async def send_message(actor: Actor, command: SendMessage) -> Sent:
         (answer,) = await send_messages([(actor, command)])
@@ -183,19 +184,19 @@ def make_world() -> World:
         read_profile=accounts.read_profile,
         edit_profile=accounts.edit_profile,
         find_profiles=accounts.find_profiles,
-        create_chat=CreateChatHandler(begin=begin, views=views, clock=clock, ids=ids, updates=updates),
-        change_chat=ChangeChatHandler(begin=begin, views=views, clock=clock, updates=updates),
-        delete_chat=DeleteChatHandler(begin=begin, clock=clock, updates=updates),
-        open_direct=OpenDirectHandler(begin=begin, views=views, clock=clock, ids=ids, updates=updates),
-        add_members=AddMembersHandler(begin=begin, views=views, clock=clock, updates=updates),
-        remove_member=RemoveMemberHandler(begin=begin, clock=clock, updates=updates),
-        change_role=ChangeRoleHandler(begin=begin, views=views, clock=clock, updates=updates),
+        create_chat=CreateChatHandler(begin=begin, views=views, clock=clock, ids=ids),
+        change_chat=ChangeChatHandler(begin=begin, views=views, clock=clock),
+        delete_chat=DeleteChatHandler(begin=begin, clock=clock),
+        open_direct=OpenDirectHandler(begin=begin, views=views, clock=clock, ids=ids),
+        add_members=AddMembersHandler(begin=begin, views=views, clock=clock),
+        remove_member=RemoveMemberHandler(begin=begin, clock=clock),
+        change_role=ChangeRoleHandler(begin=begin, views=views, clock=clock),
         members=views.members,
         list_chats=views.list_chats,
         get_chat=views.get_chat,
         send_message=send_message,
         mark_read=mark_read,
-        mark_single=MarkSingleHandler(begin=begin, clock=clock, updates=updates),
+        mark_single=MarkSingleHandler(begin=begin, clock=clock),
         readers=views.readers,
         show_typing=ShowTypingHandler(clock=clock, updates=updates),
         history=views.history,
