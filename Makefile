@@ -26,7 +26,7 @@ check: $(DEV_READY)
 	.venv/bin/lint-imports
 
 diagram: $(DEV_READY)
-	.venv/bin/python -m infrastructure.postgres.diagram README.md
+	.venv/bin/python -m infrastructure.postgres.schema.diagram README.md
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist

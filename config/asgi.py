@@ -19,9 +19,9 @@ from config.operation import health_details, metrics_routes, metrics_server
 from config.server import Server
 from config.settings import Settings
 from infrastructure.metered import metered_listener
-from infrastructure.postgres.migrate import migrate
-from infrastructure.postgres.origin import check_home
-from infrastructure.postgres.storage import make_engine
+from infrastructure.postgres.driver.engine import make_engine
+from infrastructure.postgres.schema.migrate import migrate
+from infrastructure.postgres.server.adoption import check_home
 from infrastructure.prometheus.meter import PrometheusMeter
 from interfaces.app import create_app
 from interfaces.http import limits

@@ -38,11 +38,11 @@ from domain.errors import DomainError
 from domain.ids import AccountId
 from domain.notification import Letter, Template
 from domain.session import Session
-from infrastructure.postgres.check import Checkup
-from infrastructure.postgres.embedded import CannotStartPostgres, EmbeddedPostgres
-from infrastructure.postgres.migrate import NOTHING, current_revision, migrate, newest_revision
-from infrastructure.postgres.origin import NotAdopted, adopt, check_home
-from infrastructure.postgres.storage import make_engine
+from infrastructure.postgres.driver.engine import make_engine
+from infrastructure.postgres.schema.check import Checkup
+from infrastructure.postgres.schema.migrate import NOTHING, current_revision, migrate, newest_revision
+from infrastructure.postgres.server.adoption import NotAdopted, adopt, check_home
+from infrastructure.postgres.server.embedded import CannotStartPostgres, EmbeddedPostgres
 from infrastructure.scaffold.module import AlreadyThere, BadModuleName, lay_module
 from infrastructure.smtp.mailer import SmtpMailer
 from infrastructure.smtp.trial import TrialWriter

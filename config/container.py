@@ -85,13 +85,14 @@ from infrastructure.memory.views import MemoryChanges, MemoryViews
 from infrastructure.metered import MeteredChanges, MeteredMailer, metered_begin, metered_use
 from infrastructure.overheard import OverheardLimiter
 from infrastructure.postgres.catalogues import PostgresCatalogues
-from infrastructure.postgres.cursor import PostgresChanges
-from infrastructure.postgres.lane import PostgresLane
+from infrastructure.postgres.changes import PostgresChanges
+from infrastructure.postgres.driver.batches import BatchConnection
+from infrastructure.postgres.driver.engine import make_engine
+from infrastructure.postgres.driver.reads import ReadPool
 from infrastructure.postgres.marking import PostgresMarkings
-from infrastructure.postgres.pictures import Pictures
 from infrastructure.postgres.posting import PostgresPostings
 from infrastructure.postgres.purging import PostgresDeletedChats
-from infrastructure.postgres.storage import PostgresStorage, make_engine
+from infrastructure.postgres.storage import PostgresStorage
 from infrastructure.postgres.views import PostgresViews
 from infrastructure.repeat import Repeat
 from infrastructure.smtp.mailbox import Mailbox
@@ -198,12 +199,12 @@ def conninfo(url: str) -> str:
     return make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
 
 
-def make_lane(settings: Settings, url: str, *, patient: bool) -> PostgresLane:
-    return PostgresLane(conninfo(url), deadline=settings.database.deadline, patient=patient)
+def make_lane(settings: Settings, url: str, *, patient: bool) -> BatchConnection:
+    return BatchConnection(conninfo(url), deadline=settings.database.deadline, patient=patient)
 
 
-def make_pictures(settings: Settings, url: str) -> Pictures:
-    return Pictures(conninfo(url), deadline=settings.database.deadline)
+def make_pictures(settings: Settings, url: str) -> ReadPool:
+    return ReadPool(conninfo(url), deadline=settings.database.deadline)
 
 
 class PostgresAdapters(DeclarativeContainer):

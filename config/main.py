@@ -12,8 +12,8 @@ from config import asgi
 from config.commands import commands
 from config.logging import set_up
 from config.settings import Settings, WrongSettings, load
-from infrastructure.postgres.embedded import CannotStartPostgres, EmbeddedPostgres
-from infrastructure.postgres.origin import NotAdopted
+from infrastructure.postgres.server.adoption import NotAdopted
+from infrastructure.postgres.server.embedded import CannotStartPostgres, EmbeddedPostgres
 from interfaces.cli.main import command_line
 
 log = getLogger(__name__)

@@ -11,9 +11,9 @@ from attrs import define, field
 from psycopg import sql
 from sqlalchemy import create_engine, update
 
-from infrastructure.postgres.embedded import OWNER, EmbeddedPostgres
-from infrastructure.postgres.migrate import upgrade
-from infrastructure.postgres.tables import origin
+from infrastructure.postgres.schema.chat_tables import origin
+from infrastructure.postgres.schema.migrate import upgrade
+from infrastructure.postgres.server.embedded import OWNER, EmbeddedPostgres
 
 BASE = 7_000_000_000
 """What is added to transaction numbers in databases of tests: whoever forgets it writes a ``tx`` that is too small."""

@@ -19,13 +19,14 @@ from infrastructure.memory.purging import MemoryDeletedChats
 from infrastructure.memory.storage import MemoryStorage
 from infrastructure.memory.views import MemoryChanges, MemoryViews
 from infrastructure.postgres.catalogues import PostgresCatalogues
-from infrastructure.postgres.cursor import PostgresChanges
-from infrastructure.postgres.lane import PostgresLane
+from infrastructure.postgres.changes import PostgresChanges
+from infrastructure.postgres.driver.batches import BatchConnection
+from infrastructure.postgres.driver.engine import make_engine
+from infrastructure.postgres.driver.reads import ReadPool
 from infrastructure.postgres.marking import PostgresMarkings
-from infrastructure.postgres.pictures import Pictures
 from infrastructure.postgres.posting import PostgresPostings
 from infrastructure.postgres.purging import PostgresDeletedChats
-from infrastructure.postgres.storage import PostgresStorage, make_engine
+from infrastructure.postgres.storage import PostgresStorage
 from infrastructure.postgres.views import PostgresViews
 
 
@@ -70,9 +71,9 @@ async def postgres_storage(
     url: str, deadline: float = 10.0, interval: timedelta = timedelta(0)
 ) -> AsyncIterator[Storage]:
     """``url`` is SQLAlchemy's, of a database that has its tables; ``interval`` that of the "too frequent" rule."""
-    lanes: list[PostgresLane] = []
+    lanes: list[BatchConnection] = []
 
-    def lane(*, patient: bool = False) -> PostgresLane:
+    def lane(*, patient: bool = False) -> BatchConnection:
         lanes.append(make_lane(url, patient=patient, deadline=deadline))
         return lanes[-1]
 
@@ -83,7 +84,7 @@ async def postgres_storage(
         return PostgresMarkings(lane()).begin
 
     engine = make_engine(url, size=20, wait=deadline, deadline=deadline)
-    pictures = Pictures(conninfo(url), deadline=deadline)
+    pictures = ReadPool(conninfo(url), deadline=deadline)
     try:
         yield Storage(
             begin=PostgresStorage(engine, deadline).begin,
@@ -107,8 +108,8 @@ async def postgres_storage(
 
 def make_lane(
     url: str, *, patient: bool = False, deadline: float = 10.0, lock_timeout: float = 2.0
-) -> PostgresLane:
-    return PostgresLane(conninfo(url), deadline=deadline, patient=patient, lock_timeout=lock_timeout)
+) -> BatchConnection:
+    return BatchConnection(conninfo(url), deadline=deadline, patient=patient, lock_timeout=lock_timeout)
 
 
 def conninfo(url: str) -> str:

@@ -8,7 +8,7 @@ from domain.ids import AccountId, ConfirmationId, LetterId, ProfileId, SessionId
 from domain.notification import Letter, Link, Outcome, Template
 from domain.profile import Name, Phone, Profile, Username, folded
 from domain.session import Fingerprint, Origin, Pair, Session
-from infrastructure.postgres.schema import Row
+from infrastructure.postgres.driver.reads import Row
 
 V = TypeVar("V", Name, Username, Phone)
 

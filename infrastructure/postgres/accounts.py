@@ -30,7 +30,7 @@ from domain.notification import Letter, LetterNotFound, Outcome
 from domain.profile import Profile, ProfileNotFound, UsernameTaken, folded
 from domain.session import Fingerprint, Origin, Session, SessionNotFound
 from infrastructure.postgres import account_rows as rows
-from infrastructure.postgres.account_tables import (
+from infrastructure.postgres.schema.account_tables import (
     account,
     account_by_email,
     confirmation,

@@ -7,11 +7,11 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from domain.catalogue import Catalogue, CatalogueNotFound, Entry
-from infrastructure.postgres.catalogue_tables import catalogue, catalogue_entry
-from infrastructure.postgres.errors import in_our_terms
-from infrastructure.postgres.given import given_rows
-from infrastructure.postgres.session import PICTURE
-from infrastructure.postgres.storage import connected
+from infrastructure.postgres.driver.connection import READ_SNAPSHOT
+from infrastructure.postgres.driver.engine import transaction
+from infrastructure.postgres.driver.errors import in_our_terms
+from infrastructure.postgres.driver.unnest import rows_as_table
+from infrastructure.postgres.schema.catalogue_tables import catalogue, catalogue_entry
 
 
 @frozen
@@ -20,7 +20,7 @@ class PostgresCatalogues:
     deadline: float = 5.0
 
     async def headings(self) -> Sequence[Entry]:
-        async with connected(self.engine, self.deadline) as connection:
+        async with transaction(self.engine, self.deadline) as connection:
             found = await connection.execute(
                 select(catalogue.c.name, catalogue.c.title, catalogue.c.english_title).order_by(
                     catalogue.c.place, catalogue.c.name
@@ -29,7 +29,7 @@ class PostgresCatalogues:
             return [Entry(key=name, value=title, english=english) for name, title, english in found]
 
     async def get(self, name: str) -> Catalogue:
-        async with connected(self.engine, self.deadline, PICTURE) as connection:
+        async with transaction(self.engine, self.deadline, READ_SNAPSHOT) as connection:
             found = await connection.execute(
                 select(catalogue.c.title, catalogue.c.english_title).where(catalogue.c.name == name)
             )
@@ -51,7 +51,7 @@ class PostgresCatalogues:
             )
 
     async def keep(self, catalogues: Sequence[Catalogue]) -> None:
-        async with connected(self.engine, self.deadline) as connection:
+        async with transaction(self.engine, self.deadline) as connection:
             await connection.execute(
                 update(catalogue)
                 .where(
@@ -98,7 +98,7 @@ async def _put(connection: AsyncConnection, table: Table, rows: Sequence[dict[st
     if not rows:
         return
     names = list(rows[0])
-    given = given_rows(table, rows, "given")
+    given = rows_as_table(table, rows, "given")
     put = insert(table).from_select(names, select(*(given.c[name] for name in names)))
     changing = [name for name in names if not table.c[name].primary_key]
     await connection.execute(

@@ -26,10 +26,10 @@ from domain.chat import Chat, ChatNotFound, Decision, Member
 from domain.events import ChatEvent, MemberAdded, MessageSent, MessagesRead, PersonalEvent
 from domain.ids import ChatId, MessageId, ProfileId, Seq
 from domain.reading import Reading
-from infrastructure.postgres import rows
+from infrastructure.postgres import chat_rows as rows
 from infrastructure.postgres.accounts import PostgresProfiles
-from infrastructure.postgres.given import given_rows
-from infrastructure.postgres.tables import (
+from infrastructure.postgres.driver.unnest import rows_as_table
+from infrastructure.postgres.schema.chat_tables import (
     chat,
     chat_head,
     chat_log,
@@ -158,7 +158,7 @@ class PostgresChats:
     async def _change(self, members: Sequence[Member]) -> None:
         if not members:
             return
-        kept = given_rows(member, [rows.member_row(one) for one in members], "kept")
+        kept = rows_as_table(member, [rows.member_row(one) for one in members], "kept")
         await self._connection.execute(
             update(member)
             .where(member.c.chat_id == kept.c.chat_id, member.c.profile_id == kept.c.profile_id)
@@ -306,7 +306,7 @@ async def _log_personal(connection: AsyncConnection, events: Sequence[PersonalEv
 def _put(table: Table, new: Sequence[dict[str, Any]]) -> Insert:
     """An INSERT of rows that have the same columns, and ``tx`` where the table has it."""
     names = list(new[0])
-    given = given_rows(table, new, "given")
+    given = rows_as_table(table, new, "given")
     stamped = {"tx": TX} if "tx" in table.c else {}
     return upsert(table).from_select(
         [*names, *stamped], select(*(given.c[name] for name in names), *stamped.values())

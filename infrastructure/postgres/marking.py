@@ -12,10 +12,10 @@ from application.ports.updates import Update
 from domain.events import MessagesRead
 from domain.ids import ChatId, MessageId, ProfileId, Seq
 from domain.reading import Passed, Reading
-from infrastructure.postgres import arrays
 from infrastructure.postgres.chats import TOLD_IDS
-from infrastructure.postgres.errors import in_our_terms
-from infrastructure.postgres.lane import Driver, PostgresLane
+from infrastructure.postgres.driver import arrays
+from infrastructure.postgres.driver.batches import BatchConnection, Driver
+from infrastructure.postgres.driver.errors import in_our_terms
 
 NOWHERE: Final = MessageId(UUID(int=0))
 """Stands for the id of a wish that gives a number."""
@@ -28,7 +28,7 @@ ORDER BY chat_id, profile_id FOR NO KEY UPDATE
 """In the order in which sends lock them too. Alone: what is read next must be what the wait let through."""
 
 READ: Final = """
-SELECT m.left_at IS NULL AND m.profile_id IS NOT NULL, s.seq, h.last_seq
+SELECT m.left_at IS NULL AND m.profile_id IS NOT NULL AS is_member, s.seq, h.last_seq
 FROM unnest(%s, %s, %s) WITH ORDINALITY AS w(chat_id, profile_id, message_id, n)
 LEFT JOIN member m ON m.chat_id = w.chat_id AND m.profile_id = w.profile_id
 LEFT JOIN message s ON s.chat_id = w.chat_id AND s.message_id = w.message_id
@@ -81,7 +81,7 @@ WHERE r.chat_id = u.chat_id AND r.profile_id = u.profile_id
 class PostgresMarkings:
     """Begins units of marking on a lane."""
 
-    _lane: PostgresLane
+    _lane: BatchConnection
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator["PostgresMarking"]:

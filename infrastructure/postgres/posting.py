@@ -9,10 +9,9 @@ from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, LiteralString
+from typing import Any, Final, LiteralString, NamedTuple, TypeVar
 
 from attrs import define, field
-from psycopg.rows import TupleRow
 
 from application.ports.posting import Conversations, Draft
 from application.ports.updates import Moved, Update, about_event
@@ -22,11 +21,13 @@ from domain.events import MessageSent
 from domain.ids import ChatId, MessageId, Position, ProfileId, Seq
 from domain.message import Body, Message, Nonce
 from domain.role import Role
-from infrastructure.postgres import arrays
-from infrastructure.postgres.errors import in_our_terms
-from infrastructure.postgres.lane import Driver, PostgresLane
-from infrastructure.postgres.rows import derived_key, kept_body, nonce_key
+from infrastructure.postgres.chat_rows import derived_key, kept_body, nonce_key
+from infrastructure.postgres.driver import arrays
+from infrastructure.postgres.driver.batches import BatchConnection, Driver
+from infrastructure.postgres.driver.errors import in_our_terms
 from infrastructure.stored_events import MESSAGE_SENT
+
+R = TypeVar("R", bound=tuple[Any, ...])
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND: Final = timedelta(microseconds=1)
@@ -49,13 +50,60 @@ LEFT JOIN chat c ON c.chat_id = d.chat_id
 LEFT JOIN member m ON m.chat_id = d.chat_id AND m.profile_id = d.author_id
 LEFT JOIN profile p ON p.profile_id = d.author_id
 LEFT JOIN LATERAL (
-    SELECT * FROM message
-    WHERE chat_id = d.chat_id AND sender_id = d.author_id AND nonce IN (d.nonce, d.earlier)
+    SELECT message_id, seq, position, body, sent_at FROM message
+    WHERE chat_id = d.chat_id AND sender_id = d.author_id AND nonce = d.nonce
+    UNION ALL
+    SELECT message_id, seq, position, body, sent_at FROM message
+    WHERE chat_id = d.chat_id AND sender_id = d.author_id AND nonce = d.earlier AND d.earlier <> d.nonce
     ORDER BY seq DESC LIMIT 1
 ) s ON true
 ORDER BY d.n
 """
-"""By the key of each draft, and by the one that the same text would have had a slot earlier."""
+"""
+Finds repeats by the key of each draft and by the key that the same text would have had one slot earlier.
+
+Two equalities, each of which is one lookup in the unique index. As ``nonce IN (d.nonce, d.earlier)`` the planner may take
+the nonce for a filter over all messages that the author ever wrote in the chat.
+"""
+
+
+class HeadRow(NamedTuple):
+    """A row of `LOCK`."""
+
+    chat_id: ChatId
+    last_seq: Seq
+    last_position: Position
+    last_at: datetime | None
+    member_count: int
+
+
+class DraftRow(NamedTuple):
+    """A row of `READ`. Each group is None as a whole where there is no such chat, member, profile or earlier message."""
+
+    kind: str | None
+    name: str
+    description: str | None
+    owner_id: ProfileId
+    created_at: datetime
+    updated_at: datetime
+    deleted_at: datetime | None
+
+    role: str | None
+    joined_at: datetime
+    left_at: datetime | None
+
+    author_id: ProfileId | None
+    first_name: str | None
+    last_name: str | None
+    middle_name: str | None
+    username: str | None
+
+    message_id: MessageId | None
+    seq: Seq
+    position: Position
+    body: str
+    sent_at: datetime
+
 
 KEEP: Final = """
 WITH stamp AS MATERIALIZED (
@@ -84,7 +132,7 @@ WHERE r.chat_id = u.chat_id AND r.profile_id = u.profile_id
 class PostgresPostings:
     """Begins units of posting on a lane; `interval` is that of the "too frequent" rule."""
 
-    _lane: PostgresLane
+    _lane: BatchConnection
     _interval: timedelta = timedelta(0)
 
     @asynccontextmanager
@@ -110,8 +158,9 @@ class PostgresPosting:
         keys = [self._keys_of(draft) for draft in drafts]
         self._keys = {draft.id: key for draft, (key, _) in zip(drafts, keys, strict=True)}
         with in_our_terms():
-            heads = await self._fetch(self._lock, (arrays.Uuids.of(ids),))
+            heads = await self._fetch(HeadRow, self._lock, (arrays.Uuids.of(ids),))
             rows = await self._fetch(
+                DraftRow,
                 READ,
                 (
                     arrays.Uuids.of([draft.chat_id for draft in drafts]),
@@ -120,7 +169,7 @@ class PostgresPosting:
                     arrays.Texts.of([earlier for _, earlier in keys]),
                 ),
             )
-        held = {head[0]: head for head in heads}
+        held = {head.chat_id: head for head in heads}
         chats: dict[ChatId, Chat] = {}
         busy: set[ChatId] = set()
         authors: dict[tuple[ChatId, ProfileId], Member] = {}
@@ -128,26 +177,34 @@ class PostgresPosting:
         just_said: dict[tuple[ChatId, ProfileId, Body], datetime] = {}
         for draft, row in zip(drafts, rows, strict=True):
             chat_id, author_id = draft.chat_id, draft.author_id
-            if row[0] is not None and chat_id not in chats:
+            if row.kind is not None and chat_id not in chats:
                 if chat_id in held:
-                    chats[chat_id] = _chat(chat_id, held[chat_id], row)
+                    chats[chat_id] = _chat(held[chat_id], row)
                 else:
                     busy.add(chat_id)
-            if row[7] is not None and (chat_id, author_id) not in authors:
+            if row.role is not None and (chat_id, author_id) not in authors:
                 authors[chat_id, author_id] = Member(
-                    chat_id=chat_id, profile_id=author_id, role=Role(row[7]), joined_at=row[8], left_at=row[9]
+                    chat_id=chat_id,
+                    profile_id=author_id,
+                    role=Role(row.role),
+                    joined_at=row.joined_at,
+                    left_at=row.left_at,
                 )
-            if row[10] is not None and author_id not in self._people:
+            if row.author_id is not None and author_id not in self._people:
                 self._people[author_id] = ProfileView(
-                    id=author_id, first_name=row[11], last_name=row[12], middle_name=row[13], username=row[14]
+                    id=author_id,
+                    first_name=row.first_name,
+                    last_name=row.last_name,
+                    middle_name=row.middle_name,
+                    username=row.username,
                 )
-            if row[15] is None:
+            if row.message_id is None:
                 continue
             if draft.nonce is not None:
                 said[chat_id, author_id, draft.nonce] = _said(draft, row)
             else:
                 # in the same slot it is less than an interval ago: there is never a second row under one key
-                just_said[chat_id, author_id, draft.body] = row[19]
+                just_said[chat_id, author_id, draft.body] = row.sent_at
         return Conversations(chats, frozenset(busy), authors, said, just_said)
 
     def _keys_of(self, draft: Draft) -> tuple[str, str]:
@@ -192,35 +249,37 @@ class PostgresPosting:
     def remind(self, repeated: Sequence[MessageSent]) -> None:
         self.pending_updates += [Moved(chat_id=event.chat_id, position=event.position) for event in repeated]
 
-    async def _fetch(self, statement: LiteralString, parameters: tuple[Any, ...]) -> list[TupleRow]:
+    async def _fetch(self, kind: type[R], statement: LiteralString, parameters: tuple[Any, ...]) -> list[R]:
         cursor = await self._driver.execute(statement, parameters, prepare=True, binary=True)
-        return await cursor.fetchall()
+        return [kind(*row) for row in await cursor.fetchall()]
 
 
-def _chat(chat_id: ChatId, head: TupleRow, row: TupleRow) -> Chat:
+def _chat(head: HeadRow, row: DraftRow) -> Chat:
+    assert row.kind is not None
     return Chat(
-        id=chat_id,
-        kind=Kind(row[0]),
-        about=About(row[1], row[2]),
-        owner_id=ProfileId(row[3]),
-        created_at=row[4],
-        updated_at=row[5],
-        deleted_at=row[6],
-        last_seq=Seq(head[1]),
-        last_position=Position(head[2]),
-        last_at=head[3],
-        member_count=head[4],
+        id=head.chat_id,
+        kind=Kind(row.kind),
+        about=About(row.name, row.description),
+        owner_id=row.owner_id,
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+        deleted_at=row.deleted_at,
+        last_seq=head.last_seq,
+        last_position=head.last_position,
+        last_at=head.last_at,
+        member_count=head.member_count,
     )
 
 
-def _said(draft: Draft, row: TupleRow) -> MessageSent:
+def _said(draft: Draft, row: DraftRow) -> MessageSent:
+    assert row.message_id is not None
     message = Message(
-        id=MessageId(row[15]),
+        id=row.message_id,
         chat_id=draft.chat_id,
-        seq=Seq(row[16]),
+        seq=row.seq,
         author_id=draft.author_id,
-        body=kept_body(row[18]),
+        body=kept_body(row.body),
         nonce=draft.nonce,
-        sent_at=row[19],
+        sent_at=row.sent_at,
     )
-    return MessageSent(chat_id=draft.chat_id, position=Position(row[17]), message=message)
+    return MessageSent(chat_id=draft.chat_id, position=row.position, message=message)

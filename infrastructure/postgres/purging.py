@@ -14,9 +14,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from domain.ids import ChatId
 from infrastructure.postgres.chats import TX
-from infrastructure.postgres.errors import in_our_terms
-from infrastructure.postgres.storage import connected
-from infrastructure.postgres.tables import (
+from infrastructure.postgres.driver.engine import transaction
+from infrastructure.postgres.driver.errors import in_our_terms
+from infrastructure.postgres.schema.chat_tables import (
     chat,
     chat_head,
     chat_log,
@@ -40,7 +40,7 @@ class PostgresDeletedChats:
     deadline: float = 5.0
 
     async def purge_some(self, *, deleted_before: datetime, at: datetime, rows: int) -> bool:
-        async with connected(self.engine, self.deadline) as connection:
+        async with transaction(self.engine, self.deadline) as connection:
             chat_id = await self._hold_one(connection, deleted_before)
             if chat_id is None:
                 return False

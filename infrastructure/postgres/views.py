@@ -1,4 +1,4 @@
-"""Reads on PostgreSQL: one picture each, a constant number of statements, every one with an equality on its key."""
+"""PreparedReads on PostgreSQL: one picture each, a constant number of statements, every one with an equality on its key."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
@@ -46,12 +46,18 @@ from domain.chat import ChatNotFound, Kind, NotAMember
 from domain.events import MemberAdded
 from domain.ids import AccountId, ChatId, MessageId, Position, ProfileId, Seq, SessionId
 from domain.role import Role
-from infrastructure.postgres.account_tables import account, profile, session
-from infrastructure.postgres.arrays import Uuids
-from infrastructure.postgres.pictures import Picture, Pictures, Prepared, Reads, prepared
-from infrastructure.postgres.rows import message_from
-from infrastructure.postgres.schema import Row
-from infrastructure.postgres.tables import (
+from infrastructure.postgres.chat_rows import message_from
+from infrastructure.postgres.driver.arrays import Uuids
+from infrastructure.postgres.driver.reads import (
+    Prepared,
+    PreparedReads,
+    ReadPool,
+    ReadTransaction,
+    Row,
+    prepared,
+)
+from infrastructure.postgres.schema.account_tables import account, profile, session
+from infrastructure.postgres.schema.chat_tables import (
     LENGTHS,
     beyond,
     chat,
@@ -329,7 +335,7 @@ PROBE: Final = prepared(select(literal_column("1").label("one")))
 
 @frozen
 class PostgresViews:
-    pictures: Pictures
+    pictures: ReadPool
 
     async def live_session(self, account_id: AccountId, session_id: SessionId) -> LiveSession | None:
         row = await self.pictures.row(LIVE_SESSION, account=account_id, session=session_id)
@@ -418,7 +424,7 @@ class PostgresViews:
         await self.pictures.row(PROBE)
 
 
-async def _found(reads: Reads, statement: Prepared, reader: ProfileId, chat_id: ChatId) -> Row:
+async def _found(reads: PreparedReads, statement: Prepared, reader: ProfileId, chat_id: ChatId) -> Row:
     place = await reads.row(statement, reader=reader, chat=chat_id)
     if place is None or place["deleted_at"] is not None:
         raise ChatNotFound
@@ -427,7 +433,7 @@ async def _found(reads: Reads, statement: Prepared, reader: ProfileId, chat_id: 
     return place
 
 
-async def _snapshot(reads: Reads, reader: ProfileId, chat_id: ChatId, limit: int) -> Snapshot:
+async def _snapshot(reads: PreparedReads, reader: ProfileId, chat_id: ChatId, limit: int) -> Snapshot:
     place = await _found(reads, PLACE_AND_MORE, reader, chat_id)
     return Snapshot(
         epoch=epoch_from(place),
@@ -441,7 +447,9 @@ async def _snapshot(reads: Reads, reader: ProfileId, chat_id: ChatId, limit: int
     )
 
 
-async def _page(reads: Reads, chat_id: ChatId, where: Where, limit: int, last_seq: int) -> HistoryPage:
+async def _page(
+    reads: PreparedReads, chat_id: ChatId, where: Where, limit: int, last_seq: int
+) -> HistoryPage:
     numbers = span(where, limit, Seq(last_seq))
     rows: Sequence[Row] = []
     if numbers:
@@ -455,7 +463,9 @@ async def _page(reads: Reads, chat_id: ChatId, where: Where, limit: int, last_se
     )
 
 
-async def _others(picture: Picture, reader: ProfileId, entries: Sequence[Row]) -> Mapping[ChatId, ProfileId]:
+async def _others(
+    picture: ReadTransaction, reader: ProfileId, entries: Sequence[Row]
+) -> Mapping[ChatId, ProfileId]:
     """In direct chats, whom the reader has them with."""
     direct = [row["chat_chat_id"] for row in entries if row["chat_kind"] == Kind.DIRECT]
     if not direct:
@@ -464,7 +474,7 @@ async def _others(picture: Picture, reader: ProfileId, entries: Sequence[Row]) -
     return {ChatId(row["chat_id"]): ProfileId(row["profile_id"]) for row in found}
 
 
-async def _people(reads: Reads, ids: Iterable[ProfileId]) -> Mapping[ProfileId, ProfileView]:
+async def _people(reads: PreparedReads, ids: Iterable[ProfileId]) -> Mapping[ProfileId, ProfileView]:
     wanted = sorted(set(ids))
     if not wanted:
         return {}

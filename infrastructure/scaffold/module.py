@@ -13,7 +13,7 @@ from typing import Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-VERSIONS: Final = "infrastructure/postgres/migrations/versions"
+VERSIONS: Final = "infrastructure/postgres/schema/migrations/versions"
 
 FILES: Final = {
     "domain": "domain/{one}.py",
@@ -21,7 +21,7 @@ FILES: Final = {
     "empty": "application/{many}/__init__.py",
     "add": "application/{many}/add.py",
     "memory": "infrastructure/memory/{many}.py",
-    "tables": "infrastructure/postgres/{one}_tables.py",
+    "tables": "infrastructure/postgres/schema/{one}_tables.py",
     "postgres": "infrastructure/postgres/{many}.py",
     "migration": VERSIONS + "/{revision}_{many}.py",
     "http": "interfaces/http/{many}.py",

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from infrastructure.postgres.diagram import diagram, put_into
+from infrastructure.postgres.schema.diagram import diagram, put_into
 
 README = Path(__file__).parents[2] / "README.md"
 

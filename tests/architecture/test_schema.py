@@ -32,7 +32,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ExcludeConstraint
 
-from infrastructure.postgres.schema import BY_CHAT, LOOKUP, REFERENCE, metadata, with_all_tables
+from infrastructure.postgres.schema.base import BY_CHAT, LOOKUP, REFERENCE, metadata, with_all_tables
 
 KEYS = ("chat_id", "profile_id", "account_id")
 

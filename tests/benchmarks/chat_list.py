@@ -23,10 +23,10 @@ from sqlalchemy.engine import make_url
 
 from domain.ids import ProfileId
 from infrastructure.postgres import views
-from infrastructure.postgres.account_tables import profile
-from infrastructure.postgres.migrate import upgrade
-from infrastructure.postgres.pictures import Pictures, prepared
-from infrastructure.postgres.tables import chat, member, message, reading, receipt
+from infrastructure.postgres.driver.reads import ReadPool, prepared
+from infrastructure.postgres.schema.account_tables import profile
+from infrastructure.postgres.schema.chat_tables import chat, member, message, reading, receipt
+from infrastructure.postgres.schema.migrate import upgrade
 from infrastructure.postgres.views import CHAT, READER, PostgresViews
 from tests.benchmarks.filling import Grown, fill, people
 from tests.benchmarks.house import database
@@ -78,7 +78,7 @@ class Cost:
         )
 
 
-async def row_by_row(pictures: Pictures, reader: ProfileId) -> list[tuple[Any, ...]]:
+async def row_by_row(pictures: ReadPool, reader: ProfileId) -> list[tuple[Any, ...]]:
     """What unread counts and names come to, for comparison."""
     found = []
     async with pictures.open() as picture:
@@ -99,7 +99,7 @@ async def row_by_row(pictures: Pictures, reader: ProfileId) -> list[tuple[Any, .
     return sorted(found)
 
 
-async def at_once(pictures: Pictures, reader: ProfileId) -> list[tuple[Any, ...]]:
+async def at_once(pictures: ReadPool, reader: ProfileId) -> list[tuple[Any, ...]]:
     chats = await PostgresViews(pictures).list_chats(reader)
     return sorted(
         (one.id, one.last_seq, one.unread_count, one.last_message.sender.last_name)
@@ -108,10 +108,10 @@ async def at_once(pictures: Pictures, reader: ProfileId) -> list[tuple[Any, ...]
     )
 
 
-Way = Callable[[Pictures, ProfileId], Awaitable[list[tuple[Any, ...]]]]
+Way = Callable[[ReadPool, ProfileId], Awaitable[list[tuple[Any, ...]]]]
 
 
-async def cost(way: Way, pictures: Pictures, reader: ProfileId, postgres: Postgres, seconds: float) -> Cost:
+async def cost(way: Way, pictures: ReadPool, reader: ProfileId, postgres: Postgres, seconds: float) -> Cost:
     await way(pictures, reader)
     took: list[float] = []
     python, database = time.process_time(), cpu_of_postgres(postgres)
@@ -151,7 +151,7 @@ def grow(postgres: Postgres, others: int) -> list[ProfileId]:
 
 async def statements(postgres: Postgres, conninfo: str, reader: ProfileId) -> int:
     """As the server's own log counts them; the transaction's own words left out."""
-    pictures = Pictures(conninfo)
+    pictures = ReadPool(conninfo)
     await at_once(pictures, reader)
     since = len(postgres.log())
     await at_once(pictures, reader)
@@ -161,7 +161,7 @@ async def statements(postgres: Postgres, conninfo: str, reader: ProfileId) -> in
 
 async def measure(postgres: Postgres, conninfo: str, options: argparse.Namespace) -> None:
     readers = grow(postgres, options.others)
-    pictures = Pictures(conninfo, deadline=60)
+    pictures = ReadPool(conninfo, deadline=60)
     for size, reader in zip(SIZES, readers, strict=True):
         ways: dict[str, Way] = {"at once": at_once, "row by row": row_by_row}
         assert await at_once(pictures, reader) == await row_by_row(pictures, reader)

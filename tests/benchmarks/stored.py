@@ -38,7 +38,7 @@ from domain.chat import About
 from domain.ids import AccountId, ChatId, ProfileId, SessionId
 from domain.message import Body, Nonce
 from infrastructure.announcing import Announcing
-from infrastructure.postgres.lane import PLANS, PostgresLane
+from infrastructure.postgres.driver.batches import PLANS, BatchConnection
 from infrastructure.postgres.posting import KEEP, LOCK, READ, PostgresPostings
 from infrastructure.stored_events import MESSAGE_SENT
 from infrastructure.system.ids import SystemIds
@@ -87,7 +87,7 @@ async def in_python(
     return Round(stored / took, python / stored * 1e6, spent / stored * 1e6)
 
 
-def one_each(lanes: list[PostgresLane], application: Application) -> Send:
+def one_each(lanes: list[BatchConnection], application: Application) -> Send:
     free: asyncio.Queue[SendMessages] = asyncio.Queue()
     adapters = application.adapters
     for lane in lanes:

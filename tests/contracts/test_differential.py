@@ -65,7 +65,7 @@ from domain.ids import (
 from domain.message import Body, Nonce
 from domain.profile import Name, Profile
 from domain.role import Role
-from infrastructure.postgres.schema import metadata
+from infrastructure.postgres.schema.base import metadata
 from tests.contracts.talk import actor
 from tests.postgres import BASE
 from tests.strategies import START, lines, places

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import create_engine, select
 
 from application.errors import NotAuthenticated
-from infrastructure.postgres.schema import metadata
+from infrastructure.postgres.schema.base import metadata
 from tests.accounts_world import PASSWORD, accounts_world, letters_in
 from tests.storages import postgres_storage
 

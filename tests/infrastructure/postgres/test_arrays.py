@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from psycopg.adapt import PyFormat, Transformer
 from psycopg.types.numeric import Int8
 
-from infrastructure.postgres import arrays
+from infrastructure.postgres.driver import arrays
 from tests.postgres import PostgresServer
 
 characters = st.characters(exclude_categories=["Cs"], exclude_characters="\0")

@@ -13,8 +13,8 @@ from application.chats.change import ChangeChat, ChangeChatHandler
 from application.chats.delete import DeleteChat, DeleteChatHandler
 from application.ports.checkup import Examined, Finding
 from domain.chat import Chat
-from infrastructure.postgres.check import OF_CHATS, OF_PROFILES, Checkup
-from infrastructure.postgres.storage import make_engine
+from infrastructure.postgres.driver.engine import make_engine
+from infrastructure.postgres.schema.check import OF_CHATS, OF_PROFILES, Checkup
 from tests.contracts.talk import Talk, known, open_chat
 from tests.contracts.test_purging import purge_all
 from tests.postgres import BASE

@@ -18,15 +18,15 @@ import psutil
 import psycopg
 import pytest
 
-from infrastructure.postgres import embedded
-from infrastructure.postgres.embedded import DATABASE, CannotStartPostgres, EmbeddedPostgres, User
+from infrastructure.postgres.server import embedded
+from infrastructure.postgres.server.embedded import DATABASE, CannotStartPostgres, EmbeddedPostgres, User
 
 ROOT = Path(__file__).resolve().parents[3]
 
 OWNER = """
 import sys, time
 from pathlib import Path
-from infrastructure.postgres.embedded import CannotStartPostgres, EmbeddedPostgres
+from infrastructure.postgres.server.embedded import CannotStartPostgres, EmbeddedPostgres
 server = EmbeddedPostgres(var_dir=Path(sys.argv[1]))
 try:
     server.start()

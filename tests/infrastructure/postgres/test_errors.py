@@ -6,7 +6,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from application.errors import ApplicationError, OutcomeUnknown, Unavailable
 from application.ports.posting import Indigestible, Interrupted
-from infrastructure.postgres.errors import in_our_terms, meaning
+from infrastructure.postgres.driver.errors import in_our_terms, meaning
 
 
 @pytest.mark.parametrize(

@@ -13,9 +13,9 @@ from sqlalchemy import Engine, MetaData, create_engine, inspect, text
 from sqlalchemy.schema import Column, Table
 from sqlalchemy.types import Integer
 
-from infrastructure.postgres.migrate import SCRIPTS, configured, downgrade, migrate, upgrade
-from infrastructure.postgres.schema import metadata, with_all_tables
-from infrastructure.postgres.storage import make_engine
+from infrastructure.postgres.driver.engine import make_engine
+from infrastructure.postgres.schema.base import metadata, with_all_tables
+from infrastructure.postgres.schema.migrate import SCRIPTS, configured, downgrade, migrate, upgrade
 
 with_all_tables(metadata)
 

@@ -10,10 +10,10 @@ from psycopg import sql
 from sqlalchemy import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from infrastructure.postgres.embedded import OWNER, EmbeddedPostgres, find_binaries
-from infrastructure.postgres.migrate import migrate
-from infrastructure.postgres.origin import NotAdopted, adopt, check_home
-from infrastructure.postgres.storage import make_engine
+from infrastructure.postgres.driver.engine import make_engine
+from infrastructure.postgres.schema.migrate import migrate
+from infrastructure.postgres.server.adoption import NotAdopted, adopt, check_home
+from infrastructure.postgres.server.embedded import OWNER, EmbeddedPostgres, find_binaries
 from tests.contracts.talk import Talk, known, open_chat
 from tests.postgres import PostgresServer
 from tests.storages import postgres_storage

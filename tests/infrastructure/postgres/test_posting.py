@@ -29,9 +29,9 @@ from domain.chat import Chat
 from domain.ids import MessageId
 from domain.message import Nonce
 from infrastructure.gather import Gatherer
-from infrastructure.postgres.lane import PostgresLane
+from infrastructure.postgres.chat_rows import kept_body
+from infrastructure.postgres.driver.batches import BatchConnection
 from infrastructure.postgres.posting import PostgresPostings
-from infrastructure.postgres.rows import kept_body
 from tests.contracts.talk import Asked, Talk, actor, open_chat, saying
 from tests.infrastructure.postgres.cutter import Cut, Cutter
 from tests.postgres import PostgresServer
@@ -53,7 +53,7 @@ class Lanes:
     """A gatherer over lanes of its own, with short deadlines."""
 
     talk: Talk
-    lane: PostgresLane
+    lane: BatchConnection
     gatherer: Gatherer[Asked, Sent]
 
     async def outcomes(self, *asked: Asked) -> list[Any]:

@@ -17,12 +17,12 @@ from sqlalchemy import create_engine
 
 from application.ports.views import After, Newest
 from domain.ids import ChatId, MessageId, ProfileId, Seq
-from infrastructure.postgres import arrays
-from infrastructure.postgres.lane import PLANS as LANE_PLANS
+from infrastructure.postgres.driver import arrays
+from infrastructure.postgres.driver.batches import PLANS as LANE_PLANS
+from infrastructure.postgres.driver.reads import PLANS, Prepared, ReadPool
 from infrastructure.postgres.marking import PASSED
-from infrastructure.postgres.migrate import upgrade
-from infrastructure.postgres.pictures import PLANS, Pictures, Prepared
-from infrastructure.postgres.tables import LENGTHS
+from infrastructure.postgres.schema.chat_tables import LENGTHS
+from infrastructure.postgres.schema.migrate import upgrade
 from infrastructure.postgres.views import PAGE, READERS, PostgresViews
 from tests.benchmarks.filling import Grown, fill, people
 from tests.postgres import PostgresServer
@@ -112,7 +112,7 @@ def test_a_mark_passes_as_much_however_often_it_has_moved(town: Town) -> None:
 
 async def test_a_statement_is_planned_once(town: Town) -> None:
     """Planning a page takes several times as long as reading it."""
-    pictures = Pictures(conninfo(town.url))
+    pictures = ReadPool(conninfo(town.url))
     views, reader = PostgresViews(pictures), ProfileId(town.busy.members[0])
     for where in (Newest(), After(Seq(0)), Newest(), After(Seq(5)), Newest(), Newest(), Newest()):
         await views.history(reader, ChatId(town.busy.id), where, LIMIT)
@@ -141,7 +141,7 @@ ranges = st.tuples(
 def test_whatever_the_lengths_of_receipts_who_read_first_is_found(messenger_database: str) -> None:
     url = conninfo(messenger_database)
     with asyncio.Runner() as runner, psycopg.connect(url, autocommit=True) as beside:
-        pictures = Pictures(url)
+        pictures = ReadPool(url)
         views = PostgresViews(pictures)
 
         @settings(max_examples=60)

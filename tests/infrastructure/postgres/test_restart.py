@@ -21,8 +21,8 @@ from config.container import PostgresAdapters, closing
 from domain.account import Email
 from domain.ids import ChatId, Seq
 from domain.session import Fingerprint
-from infrastructure.postgres.embedded import EmbeddedPostgres
-from infrastructure.postgres.migrate import upgrade
+from infrastructure.postgres.schema.migrate import upgrade
+from infrastructure.postgres.server.embedded import EmbeddedPostgres
 from tests.world import SETTINGS, Person, World, world
 
 NOBODY = Email("nobody@example.com")

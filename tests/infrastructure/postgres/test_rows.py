@@ -12,8 +12,8 @@ from domain.events import ChatChanged, MemberAdded, MessageSent, MessagesRead, P
 from domain.ids import MessageId
 from domain.message import Nonce
 from domain.reading import Reading
-from infrastructure.postgres import rows
-from infrastructure.postgres.cursor import Place
+from infrastructure.postgres import chat_rows as rows
+from infrastructure.postgres.changes import Place
 from infrastructure.stored_events import (
     CHAT_EVENTS,
     PERSONAL_EVENTS,

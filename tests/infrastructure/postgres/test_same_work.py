@@ -17,8 +17,9 @@ from application.accounts.reset_password import ResetPassword
 from application.errors import NotAuthenticated
 from domain.account import Email, PasswordHash
 from infrastructure.crypto.passwords import PooledPasswords
-from infrastructure.postgres.pictures import Pictures
-from infrastructure.postgres.storage import PostgresStorage, make_engine
+from infrastructure.postgres.driver.engine import make_engine
+from infrastructure.postgres.driver.reads import ReadPool
+from infrastructure.postgres.storage import PostgresStorage
 from infrastructure.postgres.views import PostgresViews
 from tests.accounts_world import AccountsWorld, accounts_world
 from tests.storages import conninfo
@@ -61,7 +62,7 @@ class Watched:
 @pytest.fixture
 async def watched(messenger_database: str, tmp_path: Path) -> AsyncIterator[Watched]:
     engine = make_engine(messenger_database, size=5, wait=10, deadline=10)
-    begin, views = PostgresStorage(engine, 10).begin, PostgresViews(Pictures(conninfo(messenger_database)))
+    begin, views = PostgresStorage(engine, 10).begin, PostgresViews(ReadPool(conninfo(messenger_database)))
     async with accounts_world(begin, views, tmp_path / "mail") as people:
         await people.join("known@example.com")
         await people.sign_up_as("unconfirmed@example.com")

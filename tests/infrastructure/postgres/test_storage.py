@@ -14,8 +14,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from application.errors import OutcomeUnknown
 from application.ports.posting import Interrupted
-from infrastructure.postgres.pictures import Pictures, prepared
-from infrastructure.postgres.storage import PostgresStorage, connected, make_engine
+from infrastructure.postgres.driver.engine import make_engine, transaction
+from infrastructure.postgres.driver.reads import ReadPool, prepared
+from infrastructure.postgres.storage import PostgresStorage
 from tests.storages import conninfo
 
 
@@ -51,14 +52,14 @@ def frozen(*backends: int) -> Iterator[None]:
 
 
 async def works(engine: AsyncEngine) -> bool:
-    async with connected(engine, 5.0) as connection:
+    async with transaction(engine, 5.0) as connection:
         return bool(await connection.scalar(text("SELECT true")))
 
 
 async def test_what_was_read_before_the_server_went_away_counts(
     engine: AsyncEngine, beside: psycopg.Connection[Any]
 ) -> None:
-    async with connected(engine, 5.0) as connection:
+    async with transaction(engine, 5.0) as connection:
         answer = await connection.scalar(text("SELECT 6 * 7"))
         await end(connection, beside)
     assert answer == 42
@@ -69,7 +70,7 @@ async def test_what_went_wrong_is_told_and_not_how_it_ended(
     engine: AsyncEngine, beside: psycopg.Connection[Any]
 ) -> None:
     async def fail() -> None:
-        async with connected(engine, 5.0) as connection:
+        async with transaction(engine, 5.0) as connection:
             await end(connection, beside)
             raise KeyError("what went wrong")
 
@@ -81,10 +82,10 @@ async def test_what_went_wrong_is_told_and_not_how_it_ended(
 async def test_a_unit_begins_on_another_connection_if_its_own_was_ended(
     engine: AsyncEngine, beside: psycopg.Connection[Any]
 ) -> None:
-    async with connected(engine, 5.0) as connection:
+    async with transaction(engine, 5.0) as connection:
         backend = await backend_of(connection)
     beside.execute("SELECT pg_terminate_backend(%s, 5000)", [backend])
-    async with connected(engine, 5.0) as connection:
+    async with transaction(engine, 5.0) as connection:
         assert await backend_of(connection) != backend
     assert await works(engine)
 
@@ -93,7 +94,7 @@ async def test_what_has_begun_is_not_begun_again(
     engine: AsyncEngine, beside: psycopg.Connection[Any]
 ) -> None:
     async def ask_again() -> None:
-        async with connected(engine, 5.0) as connection:
+        async with transaction(engine, 5.0) as connection:
             await end(connection, beside)
             await connection.scalar(text("SELECT true"))
 
@@ -122,14 +123,18 @@ async def test_a_unit_waits_for_one_connection_that_says_nothing_and_not_for_all
     messenger_database: str,
 ) -> None:
     engine = make_engine(messenger_database, size=3)
-    async with connected(engine, 5.0) as one, connected(engine, 5.0) as two, connected(engine, 5.0) as three:
+    async with (
+        transaction(engine, 5.0) as one,
+        transaction(engine, 5.0) as two,
+        transaction(engine, 5.0) as three,
+    ):
         backends = {await backend_of(each) for each in (one, two, three)}
     began = asyncio.get_running_loop().time()
     with frozen(*backends):
         async with (
-            connected(engine, 5.0) as one,
-            connected(engine, 5.0) as two,
-            connected(engine, 5.0) as three,
+            transaction(engine, 5.0) as one,
+            transaction(engine, 5.0) as two,
+            transaction(engine, 5.0) as three,
         ):
             others = {await backend_of(each) for each in (one, two, three)}
     assert not others & backends
@@ -139,7 +144,7 @@ async def test_a_unit_waits_for_one_connection_that_says_nothing_and_not_for_all
 
 async def test_a_server_that_says_nothing_does_not_hold_what_is_finished(engine: AsyncEngine) -> None:
     async with asyncio.timeout(4), AsyncExitStack() as unit:
-        connection = await unit.enter_async_context(connected(engine, 60.0))
+        connection = await unit.enter_async_context(transaction(engine, 60.0))
         with frozen(await backend_of(connection)):
             await unit.aclose()
     assert await works(engine)
@@ -149,7 +154,7 @@ async def test_a_read_finds_a_server_that_went_away_and_came_back(
     messenger_database: str, beside: psycopg.Connection[Any]
 ) -> None:
     backend = prepared(select(func.pg_backend_pid().label("pid")))
-    pictures = Pictures(conninfo(messenger_database))
+    pictures = ReadPool(conninfo(messenger_database))
     async with pictures.open() as first, pictures.open() as second:
         seen = [await picture.row(backend) for picture in (first, second)]
     for row in seen:

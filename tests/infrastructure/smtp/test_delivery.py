@@ -17,8 +17,9 @@ from application.accounts.confirm_email import ConfirmEmail
 from application.errors import NotAuthenticated
 from application.notifications.deliver import DeliverDueLettersHandler
 from domain.session import Fingerprint
-from infrastructure.postgres.pictures import Pictures
-from infrastructure.postgres.storage import PostgresStorage, make_engine
+from infrastructure.postgres.driver.engine import make_engine
+from infrastructure.postgres.driver.reads import ReadPool
+from infrastructure.postgres.storage import PostgresStorage
 from infrastructure.postgres.views import PostgresViews
 from infrastructure.system.clock import SystemClock
 from tests.accounts_world import AccountsWorld, SettableClock, accounts_world, token_of
@@ -81,7 +82,7 @@ class Post:
 @pytest.fixture
 async def post(messenger_database: str, sink: Sink, tmp_path: Path) -> AsyncIterator[Post]:
     engine = make_engine(messenger_database, size=10, wait=10, deadline=10)
-    begin, views = PostgresStorage(engine, 10).begin, PostgresViews(Pictures(conninfo(messenger_database)))
+    begin, views = PostgresStorage(engine, 10).begin, PostgresViews(ReadPool(conninfo(messenger_database)))
     async with accounts_world(begin, views, tmp_path / "mail") as people:
         people.clock.at = SystemClock().now()
         yield Post(people, sink, messenger_database)

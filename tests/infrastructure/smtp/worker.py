@@ -15,7 +15,8 @@ from application.notifications.deliver import DeliverDueLettersHandler
 from application.ports.mailer import Mailer
 from domain.notification import Letter
 from infrastructure.crypto.tokens import JwtTokens
-from infrastructure.postgres.storage import PostgresStorage, make_engine
+from infrastructure.postgres.driver.engine import make_engine
+from infrastructure.postgres.storage import PostgresStorage
 from infrastructure.smtp.mailer import MailServer, Security, SmtpMailer
 from infrastructure.smtp.writing import LetterWriter
 from infrastructure.system.clock import SystemClock

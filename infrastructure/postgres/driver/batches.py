@@ -15,8 +15,8 @@ from attrs import define, field
 from psycopg.rows import TupleRow, tuple_row
 
 from application.errors import OutcomeUnknown
-from infrastructure.postgres.errors import in_our_terms
-from infrastructure.postgres.session import DURABLE, cut, dial, limits, within
+from infrastructure.postgres.driver.connection import DURABLE, cut, dial, limits, within
+from infrastructure.postgres.driver.errors import in_our_terms
 
 Driver = psycopg.AsyncConnection[TupleRow]
 
@@ -31,7 +31,7 @@ SET default_transaction_isolation = 'read committed'
 
 
 @define(eq=False)
-class PostgresLane:
+class BatchConnection:
     """
     ``patient``: wait for chats that others hold, up to ``lock_timeout`` seconds, instead of leaving them out as busy.
 

@@ -6,12 +6,11 @@ column, ``lookup`` (the primary key is the value that must be unique overall) or
 `tests/architecture` holds the tables to what they declare.
 """
 
-from collections.abc import Mapping
 from importlib import import_module
 from pkgutil import iter_modules
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, Column, DateTime, MetaData, RowMapping
+from sqlalchemy import BigInteger, Column, DateTime, MetaData
 
 metadata: Final = MetaData(
     naming_convention={
@@ -21,9 +20,6 @@ metadata: Final = MetaData(
         "fk": "fk_%(table_name)s_%(column_0_N_name)s",
     }
 )
-
-Row = RowMapping | Mapping[str, Any]
-"""By names of columns, however it was read."""
 
 BY_CHAT: Final = {"keyed_by": "chat_id"}
 BY_PROFILE: Final = {"keyed_by": "profile_id"}

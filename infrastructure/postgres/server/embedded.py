@@ -28,7 +28,7 @@ import psycopg
 from attrs import define, field, frozen
 from psycopg import sql
 
-from infrastructure.postgres import attached
+from infrastructure.postgres.server import launcher
 
 log = getLogger(__name__)
 
@@ -81,7 +81,7 @@ class User:
     gid: int
 
     def command(self, command: Sequence[str]) -> list[str]:
-        script = str(Path(attached.__file__).resolve())
+        script = str(Path(launcher.__file__).resolve())
         identity = f"{self.way}:{self.uid}:{self.gid}"
         return [sys.executable, "-I", "-S", script, str(os.getpid()), identity, *command]
 

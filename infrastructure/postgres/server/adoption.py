@@ -13,10 +13,10 @@ from attrs import frozen
 from sqlalchemy import Text, cast, func, literal_column, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from infrastructure.postgres.errors import in_our_terms
-from infrastructure.postgres.schema import metadata, with_all_tables
-from infrastructure.postgres.storage import connected
-from infrastructure.postgres.tables import origin
+from infrastructure.postgres.driver.engine import transaction
+from infrastructure.postgres.driver.errors import in_our_terms
+from infrastructure.postgres.schema.base import metadata, with_all_tables
+from infrastructure.postgres.schema.chat_tables import origin
 
 HERE: Final = literal_column(
     "(SELECT system_identifier::text FROM pg_control_system())"
@@ -77,7 +77,7 @@ async def adopt(engine: AsyncEngine, generation: UUID, *, deadline: float = 600.
     Raises:
         Unavailable: Storage did not answer.
     """
-    async with connected(engine, deadline) as connection:
+    async with transaction(engine, deadline) as connection:
         await connection.execute(text("SET LOCAL statement_timeout = 0"))
         await connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
         await connection.execute(text("LOCK TABLE origin IN ACCESS EXCLUSIVE MODE"))

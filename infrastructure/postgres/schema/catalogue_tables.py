@@ -2,7 +2,7 @@
 
 from sqlalchemy import Column, Integer, Table, Text
 
-from infrastructure.postgres.schema import REFERENCE, metadata
+from infrastructure.postgres.schema.base import REFERENCE, metadata
 
 catalogue = Table(
     "catalogue",

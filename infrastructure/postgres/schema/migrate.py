@@ -10,7 +10,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from infrastructure.postgres.errors import in_our_terms
+from infrastructure.postgres.driver.errors import in_our_terms
 
 SCRIPTS: Final = Path(__file__).with_name("migrations")
 

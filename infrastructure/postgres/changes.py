@@ -19,9 +19,16 @@ from application.ports.changes import Cursor, News, ReadRange
 from domain.events import MessagesRead, PersonalEvent
 from domain.ids import ChatId, MessageId, Position, ProfileId, Seq
 from infrastructure.postgres.chats import TOLD_IDS
-from infrastructure.postgres.session import PICTURE
-from infrastructure.postgres.storage import connected
-from infrastructure.postgres.tables import chat_log, message, origin, profile_log, reading, receipt
+from infrastructure.postgres.driver.connection import READ_SNAPSHOT
+from infrastructure.postgres.driver.engine import transaction
+from infrastructure.postgres.schema.chat_tables import (
+    chat_log,
+    message,
+    origin,
+    profile_log,
+    reading,
+    receipt,
+)
 from infrastructure.postgres.views import epoch_columns, epoch_from
 from infrastructure.stored_events import personal_event
 
@@ -57,11 +64,11 @@ class PostgresChanges:
     deadline: float = 5.0
 
     async def now(self) -> Cursor:
-        async with connected(self.engine, self.deadline, PICTURE) as connection:
+        async with transaction(self.engine, self.deadline, READ_SNAPSHOT) as connection:
             return await _here(connection)
 
     async def since(self, cursor: Cursor) -> News:
-        async with connected(self.engine, self.deadline, PICTURE) as connection:
+        async with transaction(self.engine, self.deadline, READ_SNAPSHOT) as connection:
             here = await _here(connection)
             if here.epoch != cursor.epoch:
                 return News(cursor=here, moved={}, personal=(), read=())
@@ -89,7 +96,7 @@ class PostgresChanges:
             )
 
     async def recall(self, read: ReadRange) -> MessagesRead:
-        async with connected(self.engine, self.deadline, PICTURE) as connection:
+        async with transaction(self.engine, self.deadline, READ_SNAPSHOT) as connection:
             found = await connection.execute(
                 select(message.c.message_id, message.c.sender_id)
                 .where(

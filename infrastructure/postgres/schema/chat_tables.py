@@ -25,7 +25,15 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-from infrastructure.postgres.schema import BY_CHAT, BY_PROFILE, LOOKUP, REFERENCE, metadata, moment, stamp
+from infrastructure.postgres.schema.base import (
+    BY_CHAT,
+    BY_PROFILE,
+    LOOKUP,
+    REFERENCE,
+    metadata,
+    moment,
+    stamp,
+)
 
 chat = Table(
     "chat",
@@ -208,4 +216,4 @@ origin = Table(
     info=REFERENCE,
 )
 """One row. ``generation`` names this line of history; ``base`` is added to transaction numbers, so that they go on
-rising in a new cluster. ``home`` names where that was chosen (`infrastructure.postgres.origin`)."""
+rising in a new cluster. ``home`` names where that was chosen (`infrastructure.postgres.server.adoption`)."""

@@ -10,11 +10,11 @@ from typing import Any, Final, LiteralString, TypeVar
 import psycopg
 from psycopg.rows import AsyncRowFactory
 
-from infrastructure.postgres import arrays
+from infrastructure.postgres.driver import arrays
 
 Row = TypeVar("Row")
 
-PICTURE: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+READ_SNAPSHOT: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 """Everything that is read is of one moment."""
 
 DURABLE: Final = (

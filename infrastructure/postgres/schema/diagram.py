@@ -13,7 +13,7 @@ from typing import Final
 
 from sqlalchemy import Column, Table
 
-from infrastructure.postgres.schema import metadata, with_all_tables
+from infrastructure.postgres.schema.base import metadata, with_all_tables
 
 OWNERS: Final = {"chat_id": "chat", "profile_id": "profile", "account_id": "account"}
 """Whose key a column of this name is."""

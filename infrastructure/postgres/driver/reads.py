@@ -1,5 +1,5 @@
 """
-Reads that cost little: statements compiled once, on driver connections that are kept.
+PreparedReads that cost little: statements compiled once, on driver connections that are kept.
 
 SQLAlchemy says what is asked, once, at import; asking goes to the driver with a prepared statement. Through the engine
 the same reads take two to three times the CPU, and reads are most of what a reconnecting crowd asks for.
@@ -14,13 +14,15 @@ from typing import Any, Final, LiteralString
 import psycopg
 from attrs import define, field, frozen
 from psycopg.rows import DictRow, dict_row
-from sqlalchemy import Select
+from sqlalchemy import RowMapping, Select
 from sqlalchemy.dialects.postgresql import psycopg as dialects
 
 from application.errors import Unavailable
-from infrastructure.postgres.errors import in_our_terms
-from infrastructure.postgres.schema import Row
-from infrastructure.postgres.session import PICTURE, cut, dial, limits, within
+from infrastructure.postgres.driver.connection import READ_SNAPSHOT, cut, dial, limits, within
+from infrastructure.postgres.driver.errors import in_our_terms
+
+Row = RowMapping | Mapping[str, Any]
+"""By names of columns, however it was read."""
 
 Reader = psycopg.AsyncConnection[DictRow]
 Cursor = psycopg.AsyncCursor[DictRow]
@@ -51,13 +53,13 @@ class Prepared:
 
 
 def prepared(statement: Select[Any]) -> Prepared:
-    """A statement with named parameters, `bindparam`, for `Picture`."""
+    """A statement with named parameters, `bindparam`, for `ReadTransaction`."""
     compiled = statement.compile(dialect=dialects.dialect())  # type: ignore[no-untyped-call]  # SQLAlchemy's own
     constants = {name: value for name, value in compiled.params.items() if value is not None}
     return Prepared(str(compiled), constants)
 
 
-class Reads(ABC):
+class PreparedReads(ABC):
     """Something that prepared statements are asked of."""
 
     @abstractmethod
@@ -70,7 +72,7 @@ class Reads(ABC):
 
 
 @define(eq=False)
-class Picture(Reads):
+class ReadTransaction(PreparedReads):
     """Everything read through it is of one moment."""
 
     _reader: Reader
@@ -83,7 +85,7 @@ class Picture(Reads):
 
 
 @define(eq=False)
-class Pictures(Reads):
+class ReadPool(PreparedReads):
     """
     Each statement asked of it is of one moment by itself, and needs no transaction; what is read in a picture, `open`, is
     of one moment together.
@@ -104,14 +106,14 @@ class Pictures(Reads):
         self._room = asyncio.Semaphore(self._size)
 
     @asynccontextmanager
-    async def open(self) -> AsyncIterator[Picture]:
+    async def open(self) -> AsyncIterator[ReadTransaction]:
         """
         Raises:
             Unavailable: Storage did not answer, or everybody is asking.
         """
-        async with self._reading(PICTURE) as (reader, _):
+        async with self._reading(READ_SNAPSHOT) as (reader, _):
             try:
-                yield Picture(reader)
+                yield ReadTransaction(reader)
             finally:
                 await reader.execute(END)
 

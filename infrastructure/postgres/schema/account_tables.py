@@ -7,7 +7,7 @@ compared, and the profile of an account.
 
 from sqlalchemy import Column, Index, Integer, String, Table, Text, Uuid
 
-from infrastructure.postgres.schema import BY_ACCOUNT, BY_PROFILE, LOOKUP, metadata, moment
+from infrastructure.postgres.schema.base import BY_ACCOUNT, BY_PROFILE, LOOKUP, metadata, moment
 
 account = Table(
     "account",

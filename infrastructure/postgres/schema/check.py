@@ -19,9 +19,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.types import Uuid
 
 from application.ports.checkup import Examined, Finding
-from infrastructure.postgres.errors import in_our_terms
-from infrastructure.postgres.session import PICTURE
-from infrastructure.postgres.storage import connected
+from infrastructure.postgres.driver.connection import READ_SNAPSHOT
+from infrastructure.postgres.driver.engine import transaction
+from infrastructure.postgres.driver.errors import in_our_terms
 from infrastructure.stored_events import MESSAGE_SENT
 
 SLICE: Final = 200
@@ -298,7 +298,7 @@ class Checkup:
         Raises:
             Unavailable: Storage did not answer.
         """
-        async with connected(self.engine, self.deadline) as connection:
+        async with transaction(self.engine, self.deadline) as connection:
             total = await connection.scalar(text(COUNTED)) or 0
         chats, found = await self._look(CHATS, OF_CHATS, REPAIR_CHAT, 0, total)
         profiles, more = await self._look(PROFILES, OF_PROFILES, REPAIR_PROFILE, chats, total)
@@ -316,7 +316,7 @@ class Checkup:
         after, count = UUID(int=0), 0
         found: list[tuple[Finding, bool]] = []
         while True:
-            async with connected(self.engine, self.deadline) as connection:
+            async with transaction(self.engine, self.deadline) as connection:
                 keys = (await connection.scalars(text(keys_of), {"after": after, "most": SLICE})).all()
             if not keys:
                 return count, found
@@ -338,11 +338,11 @@ class Checkup:
         return [*((finding, False) for finding in gone), *((finding, True) for finding in left)]
 
     async def _violations(self, keys: Sequence[UUID], rules: Sequence[Rule]) -> list[tuple[UUID, Finding]]:
-        async with connected(self.engine, self.deadline, PICTURE) as connection:
+        async with transaction(self.engine, self.deadline, READ_SNAPSHOT) as connection:
             return [one for rule in rules for one in await rule.violations(connection, keys)]
 
     async def _set_right(self, key: UUID, repair: Sequence[str]) -> None:
-        async with connected(self.engine, self.deadline) as connection:
+        async with transaction(self.engine, self.deadline) as connection:
             for statement in repair:
                 await connection.execute(text(statement), {"key": key})
             with in_our_terms(committing=True):

@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from infrastructure.postgres.schema import metadata, with_all_tables
+from infrastructure.postgres.schema.base import metadata, with_all_tables
 
 context.configure(
     connection=context.config.attributes["connection"],

@@ -9,7 +9,7 @@ from domain.ids import ChatId, MessageId, Position, ProfileId, Seq
 from domain.message import Body, Message, Nonce
 from domain.reading import Reading
 from domain.role import Role
-from infrastructure.postgres.schema import Row
+from infrastructure.postgres.driver.reads import Row
 
 OWN_NONCE = "c:"
 DERIVED = "d:"
