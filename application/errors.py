@@ -16,7 +16,7 @@ class ApplicationError(Exception):
 
 
 class NotAuthenticated(ApplicationError):
-    """``reason`` says why, in the terms of PROTOCOL.md: ``token_invalid``, ``token_expired`` ..."""
+    """``reason`` says why, in the terms of docs/protocol.md: ``token_invalid``, ``token_expired`` ..."""
 
     code = "not_authenticated"
 

@@ -1,12 +1,14 @@
-"""Everything the messenger can do, by name: the one thing that interfaces see."""
+"""Everything that the messenger can do, grouped by feature. Interfaces use nothing else of the application."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 from attrs import frozen
 
 from application.accounts.authenticate import Authenticate
 from application.accounts.close import CloseAccount
 from application.accounts.confirm_email import ConfirmEmail
+from application.accounts.create_account import CreateAccount
+from application.accounts.disable_account import DisableAccount
 from application.accounts.email_status import EmailStatus
 from application.accounts.redeem import RedeemToken
 from application.accounts.refresh import Refresh
@@ -44,16 +46,16 @@ from application.views import (
     ReaderView,
     Snapshot,
 )
+from domain.account import Account, Email
 from domain.catalogue import Catalogue, Entry
 from domain.events import MessagesRead
-from domain.ids import ChatId, MessageId, Position, ProfileId
+from domain.ids import AccountId, ChatId, MessageId, Position, ProfileId
 from domain.profile import Profile
 from domain.session import Session
 
 
 @frozen(kw_only=True)
-class Messenger:
-    # accounts and profiles
+class AccountUseCases:
     sign_up: Callable[[SignUp], Awaitable[SignedUp]]
     confirm_email: Callable[[ConfirmEmail], Awaitable[SignedIn]]
     sign_in: Callable[[SignIn], Awaitable[SignedIn]]
@@ -64,46 +66,95 @@ class Messenger:
     reset_password: Callable[[ResetPassword], Awaitable[None]]
     redeem_token: Callable[[RedeemToken], Awaitable[SignedIn]]
     set_password: Callable[[Actor, SetPassword], Awaitable[None]]
-    list_sessions: Callable[[Actor], Awaitable[Sequence[Session]]]
-    revoke_session: Callable[[Actor, RevokeSession], Awaitable[None]]
-    revoke_others: Callable[[Actor], Awaitable[int]]
-    """How many that were."""
-    close_account: Callable[[Actor, CloseAccount], Awaitable[None]]
-    read_own_profile: Callable[[Actor], Awaitable[Profile]]
-    read_profile: Callable[[Actor, ReadProfile], Awaitable[ProfileView]]
-    edit_profile: Callable[[Actor, EditProfile], Awaitable[Profile]]
-    find_profiles: Callable[[Actor, FindProfiles], Awaitable[Sequence[ProfileView]]]
+    close: Callable[[Actor, CloseAccount], Awaitable[None]]
 
-    # chats
-    create_chat: Callable[[Actor, CreateChat], Awaitable[ChatView]]
-    change_chat: Callable[[Actor, ChangeChat], Awaitable[ChatView]]
-    delete_chat: Callable[[Actor, DeleteChat], Awaitable[None]]
+
+@frozen(kw_only=True)
+class SessionUseCases:
+    """The actor's own sessions."""
+
+    list: Callable[[Actor], Awaitable[Sequence[Session]]]
+    revoke: Callable[[Actor, RevokeSession], Awaitable[None]]
+    revoke_others: Callable[[Actor], Awaitable[int]]
+    """Returns how many sessions it ended."""
+
+
+@frozen(kw_only=True)
+class ProfileUseCases:
+    read_own: Callable[[Actor], Awaitable[Profile]]
+    read: Callable[[Actor, ReadProfile], Awaitable[ProfileView]]
+    edit: Callable[[Actor, EditProfile], Awaitable[Profile]]
+    find: Callable[[Actor, FindProfiles], Awaitable[Sequence[ProfileView]]]
+
+
+@frozen(kw_only=True)
+class ChatUseCases:
+    """Reads take the id of the profile that reads."""
+
+    create: Callable[[Actor, CreateChat], Awaitable[ChatView]]
+    change: Callable[[Actor, ChangeChat], Awaitable[ChatView]]
+    delete: Callable[[Actor, DeleteChat], Awaitable[None]]
     open_direct: Callable[[Actor, OpenDirect], Awaitable[ChatView]]
     add_members: Callable[[Actor, AddMembers], Awaitable[Sequence[MemberView]]]
     remove_member: Callable[[Actor, RemoveMember], Awaitable[None]]
     change_role: Callable[[Actor, ChangeRole], Awaitable[Sequence[MemberView]]]
     members: Callable[[ProfileId, ChatId], Awaitable[Sequence[MemberView]]]
-    list_chats: Callable[[ProfileId], Awaitable[Sequence[ChatView]]]
-    get_chat: Callable[[ProfileId, ChatId], Awaitable[ChatDetails]]
+    list: Callable[[ProfileId], Awaitable[Sequence[ChatView]]]
+    get: Callable[[ProfileId, ChatId], Awaitable[ChatDetails]]
 
-    # messages and what was read
-    send_message: Callable[[Actor, SendMessage], Awaitable[Sent]]
+
+@frozen(kw_only=True)
+class MessageUseCases:
+    """Messages and read receipts. Reads take the id of the profile that reads."""
+
+    send: Callable[[Actor, SendMessage], Awaitable[Sent]]
     """Takes its place in the order of the chat when it is called, not when it is awaited."""
     mark_read: Callable[[Actor, MarkRead], Awaitable[Marked]]
     mark_single: Callable[[Actor, MarkSingle], Awaitable[MessagesRead | None]]
     readers: Callable[[ProfileId, ChatId, MessageId], Awaitable[Sequence[ReaderView]]]
     show_typing: Callable[[Actor, ShowTyping], Awaitable[None]]
     history: Callable[[ProfileId, ChatId, Where, int], Awaitable[HistoryPage]]
-    snapshot: Callable[[ProfileId, ChatId, int], Awaitable[Snapshot]]
     unread_count: Callable[[ProfileId, ChatId], Awaitable[int]]
 
-    # reference lists
-    list_catalogues: Callable[[], Awaitable[Sequence[Entry]]]
-    get_catalogue: Callable[[str], Awaitable[Catalogue]]
 
-    # what listeners heal from
+@frozen(kw_only=True)
+class Feed:
+    """What live connections begin with, and what they catch up from when they missed an update."""
+
+    snapshot: Callable[[ProfileId, ChatId, int], Awaitable[Snapshot]]
     log: Callable[[ChatId, Position, int], Awaitable[Sequence[ChatUpdate]]]
     changes: Changes
 
+
+@frozen(kw_only=True)
+class CatalogueUseCases:
+    """Reference lists."""
+
+    list: Callable[[], Awaitable[Sequence[Entry]]]
+    get: Callable[[str], Awaitable[Catalogue]]
+
+
+@frozen(kw_only=True)
+class Messenger:
+    accounts: AccountUseCases
+    sessions: SessionUseCases
+    profiles: ProfileUseCases
+    chats: ChatUseCases
+    messages: MessageUseCases
+    feed: Feed
+    catalogues: CatalogueUseCases
     probe: Callable[[], Awaitable[None]]
     """Raises `Unavailable` when storage does not answer."""
+
+
+@frozen(kw_only=True)
+class Administration:
+    """What operators may do from the command line. Nobody is authenticated for it."""
+
+    create_account: Callable[[CreateAccount], Awaitable[AccountId]]
+    disable_account: Callable[[DisableAccount], Awaitable[int]]
+    """Returns how many sessions it ended."""
+    list_accounts: Callable[[], AsyncIterator[Account]]
+    list_sessions: Callable[[Email], Awaitable[Sequence[Session]]]
+    fill_catalogues: Callable[[], Awaitable[None]]
+    fill_examples: Callable[[], Awaitable[None]]

@@ -25,6 +25,7 @@ from infrastructure.postgres.server.adoption import check_home
 from infrastructure.prometheus.meter import PrometheusMeter
 from interfaces.app import create_app
 from interfaces.http import limits
+from interfaces.http.addresses import Networks
 from interfaces.http.options import About, HttpOptions
 from interfaces.ws.endpoint import ChatSockets
 from interfaces.ws.exchange import Desk, SocketOptions
@@ -47,7 +48,7 @@ def run(settings: Settings, database_url: str) -> None:
         adapters=adapters,
         show_letter=_show,
         meter=Object(PrometheusMeter()),
-        hear_limit=Object(limits.hear),
+        report_limit=Object(limits.hear),
     )
     server: Server
     app = make_app(
@@ -68,8 +69,8 @@ def run(settings: Settings, database_url: str) -> None:
             ws_ping_interval=ws.heartbeat_seconds,
             ws_ping_timeout=ws.pong_seconds,
             ws_per_message_deflate=False,
-            proxy_headers=bool(api.trusted_proxies),
-            forwarded_allow_ips=",".join(api.trusted_proxies),
+            proxy_headers=False,  # `BehindProxies` reads them
+            server_header=False,
             h11_max_incomplete_event_size=16 * 1024,
             log_config=None,
             access_log=False,
@@ -105,10 +106,10 @@ def make_app(
     modules = installed(settings.modules.wanted)
     ws = settings.socket
     hub = Hub(
-        snapshot=messenger.snapshot,
-        log=messenger.log,
-        changes=messenger.changes,
-        clock=application.adapters.clock(),
+        snapshot=messenger.feed.snapshot,
+        log=messenger.feed.log,
+        changes=messenger.feed.changes,
+        clock=application.ports().clock,
     )
     application.updates().subscribe(metered_listener(hub.receive, meter))
     desk = Desk(
@@ -133,19 +134,22 @@ def make_app(
             if metrics := metrics_server(settings.operation, meter):
                 running.append(metrics.serve_aside)
             others = [tasks.create_task(run()) for run in running]
-            posting, marking = application.posting(), application.marking()
-            gathering = [tasks.create_task(posting.run()), tasks.create_task(marking.run())]
+            gatherers = application.sending(), application.marking()
+            gathering = [tasks.create_task(gatherer.run()) for gatherer in gatherers]
             for task in (*others, *gathering):
                 task.add_done_callback(_watch(failed))
             yield
-            await posting.close()
-            await marking.close()
+            for gatherer in gatherers:
+                await gatherer.close()
             await asyncio.wait(gathering)
             for task in others:
                 task.cancel()
 
     options = HttpOptions(
         prefix=settings.api.prefix,
+        public_path=settings.api.public_path,
+        trusted_proxies=Networks.of(settings.api.trusted_proxies),
+        hsts_seconds=settings.api.hsts_seconds if settings.api.secure_cookies else 0,
         cors_origins=settings.api.cors_origins,
         secure_cookies=settings.api.secure_cookies,
         original_statuses=settings.api.original_statuses,
@@ -168,7 +172,7 @@ def make_app(
     return create_app(
         messenger,
         options,
-        new_request_id=application.adapters.ids().token_id,
+        new_request_id=application.ports().ids.token_id,
         sockets=ChatSockets(desk).routes(settings.api.prefix),
         lifespan=lifespan,
         modules=modules,
@@ -186,13 +190,13 @@ def workers(
     application: Application, modules: Sequence[str]
 ) -> list[Callable[[], Coroutine[Any, Any, None]]]:
     """What runs beside requests for the modules that are on."""
-    running = []
+    every, running = application.workers(), []
     if "auth" in modules or "notify" in modules:
-        running.append(application.letters().run)
+        running.append(every.letters.run)
     if "auth" in modules:
-        running += [application.closed_accounts().run, application.tidying().run]
+        running += [every.closed_accounts.run, every.tidying.run]
     if "chat" in modules:
-        running.append(application.purging().run)
+        running.append(every.purging.run)
     return running
 
 
@@ -202,9 +206,9 @@ async def opened(application: Application, settings: Settings) -> AsyncIterator[
     async with closing(application):
         await migrate(application.adapters.engine())
         if "catalogues" in settings.modules.wanted:
-            await application.fill_catalogues()()
+            await application.administration().fill_catalogues()
         if settings.local:
-            await application.fill_examples()()
+            await application.administration().fill_examples()
         yield
 
 

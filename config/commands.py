@@ -23,7 +23,8 @@ from application.accounts.disable_account import DisableAccount
 from application.errors import ApplicationError
 from application.ports.checkup import Examined
 from application.ports.mailer import NotDelivered
-from config.container import Application, PostgresAdapters, closing, make_mailer
+from config.adapters import make_mailer
+from config.container import Application, PostgresAdapters, closing
 from config.settings import Settings, WrongSettings, explain, load
 from domain.account import (
     Account,
@@ -146,8 +147,8 @@ def fill_database() -> None:
     _on_engine(migrated)
 
     async def work(application: Application) -> None:
-        await application.fill_catalogues()()
-        await application.fill_examples()()
+        await application.administration().fill_catalogues()
+        await application.administration().fill_examples()
 
     _on_application(work)
 
@@ -175,14 +176,14 @@ def adopt_database() -> tuple[str, int]:
 def create_user(email: str, password: str) -> str:
     async def work(application: Application) -> str:
         command = CreateAccount(email=Email(email), password=Password(password))
-        return str(await application.create_account()(command))
+        return str(await application.administration().create_account(command))
 
     return _on_application(work)
 
 
 def all_users() -> Iterable[Account]:
     async def work(application: Application) -> list[Account]:
-        return [account async for account in application.list_accounts()()]
+        return [account async for account in application.administration().list_accounts()]
 
     return _on_application(work)
 
@@ -190,16 +191,14 @@ def all_users() -> Iterable[Account]:
 def disable_user(email: str, disable: bool) -> int:
     async def work(application: Application) -> int:
         command = DisableAccount(email=Email(email), disable=disable)
-        ended: int = await application.disable_account()(command)
-        return ended
+        return await application.administration().disable_account(command)
 
     return _on_application(work)
 
 
 def sessions_of_user(email: str) -> Sequence[Session]:
     async def work(application: Application) -> Sequence[Session]:
-        found: Sequence[Session] = await application.list_sessions()(Email(email))
-        return found
+        return await application.administration().list_sessions(Email(email))
 
     return _on_application(work)
 

@@ -65,8 +65,8 @@ def health_details(application: Application, settings: Settings) -> Details:
 
     return Details(
         version=version("messenger"),
-        now=application.adapters.clock().now,
-        checks={"database": messenger.probe, "cursor": messenger.changes.now, "disk": disk},
+        now=application.ports().clock.now,
+        checks={"database": messenger.probe, "cursor": messenger.feed.changes.now, "disk": disk},
         timeout=settings.operation.check_seconds,
     )
 

@@ -23,6 +23,7 @@ from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from domain.account import PasswordPattern
+from interfaces.http.addresses import Networks
 
 T = TypeVar("T")
 
@@ -224,6 +225,15 @@ def _module_list(value: str) -> tuple[str, ...]:
     return _modules(",".join(names))
 
 
+def _networks(value: str) -> tuple[str, ...]:
+    names = _words(value)
+    try:
+        Networks.of(names)
+    except ValueError:
+        raise _Unfit("addresses or networks like 10.0.0.0/8, separated by commas") from None
+    return names
+
+
 def _token(value: str) -> str:
     if len(value) < SHORTEST_TOKEN or not value.isascii() or not value.isprintable() or " " in value:
         raise _Unfit(f"at least {SHORTEST_TOKEN} random characters, as `openssl rand -hex 32` makes them")
@@ -295,8 +305,11 @@ class Api:
 
     docs_path: str = _setting("API_DOC_PATH", _page_path, "/docs")
     cors_origins: tuple[str, ...] = _setting("API_CORS_ALLOWED_HOSTS", _origins, ("http://localhost:5173",))
-    trusted_proxies: tuple[str, ...] = _setting("API_TRUSTED_PROXIES", _words, ())
-    """Addresses whose `X-Forwarded-For` is believed."""
+    trusted_proxies: tuple[str, ...] = _setting("API_TRUSTED_PROXIES", _networks, ())
+    """Addresses and networks of proxies whose `Forwarded` or `X-Forwarded-For` is believed."""
+
+    hsts_seconds: int = _setting("API_HSTS_SECONDS", _whole(0, 2 * 365 * 86400), 365 * 86400)
+    """How long browsers shall insist on HTTPS once they came by it; told only where `public_url` is HTTPS."""
 
     original_statuses: bool = _setting("API_ORIGINAL_STATUSES", _flag, default=False)
     body_limit: int = _setting("API_BODY_LIMIT", _whole(4096, 64 * 1024 * 1024), 262144)
@@ -307,6 +320,10 @@ class Api:
 
     drain_seconds: float = _setting("API_DRAIN_SECONDS", _seconds(0, 300), 0.0)
     """How long everything is still served after that signal, while `/readyz` already says no."""
+
+    @property
+    def public_path(self) -> str:
+        return urlsplit(self.public_url).path
 
     @property
     def secure_cookies(self) -> bool:

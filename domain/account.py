@@ -10,8 +10,8 @@ from attrs.setters import frozen as never
 
 from domain.errors import Conflict, Forbidden, Invalid, NotFound
 from domain.ids import AccountId, ConfirmationId, ProfileId
-from domain.message import refuse_unstorable
 from domain.profile import Profile
+from domain.text import refuse_unstorable
 
 EMAIL_LIMIT: Final = 254
 PASSWORD_LIMIT: Final = 128

@@ -7,7 +7,7 @@ from typing import Final
 from attrs import field, frozen
 
 from domain.errors import Invalid, NotFound
-from domain.message import refuse_unstorable
+from domain.text import refuse_unstorable
 
 NAME: Final = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
 LIMIT: Final = 100

@@ -22,8 +22,9 @@ from domain.events import (
     RoleChanged,
 )
 from domain.ids import ChatId, MessageId, Position, ProfileId, Seq
-from domain.message import Body, Message, Nonce, refuse_unstorable, trimmed
+from domain.message import Body, Message, Nonce
 from domain.role import MAY, Act, Role
+from domain.text import is_nameable, refuse_unstorable, trimmed
 
 NAME_LIMIT: Final = 100
 DESCRIPTION_LIMIT: Final = 250
@@ -106,9 +107,9 @@ class About:
 
     @name.validator
     def _is_a_name(self, _: object, name: str) -> None:
-        if not 1 <= len(name) <= NAME_LIMIT:
-            raise BadChatName
         refuse_unstorable(name)
+        if not (1 <= len(name) <= NAME_LIMIT and is_nameable(name)):
+            raise BadChatName
 
     def __attrs_post_init__(self) -> None:
         if self.description is not None:

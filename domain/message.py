@@ -1,6 +1,5 @@
 """What people say to each other."""
 
-import unicodedata
 from datetime import datetime
 from typing import Final
 
@@ -8,6 +7,7 @@ from attrs import field, frozen
 
 from domain.errors import Invalid
 from domain.ids import ChatId, MessageId, ProfileId, Seq
+from domain.text import UnstorableText, has_something_visible, refuse_unstorable, trimmed
 
 BODY_LIMIT: Final = 4000
 NONCE_LIMIT: Final = 64
@@ -21,36 +21,8 @@ class BodyTooLong(Invalid):
     code = "message_too_long"
 
 
-class UnstorableText(Invalid):
-    """NUL and lone surrogates: PostgreSQL cannot keep the first, UTF-8 cannot carry the second."""
-
-    code = "unstorable_text"
-
-
 class BadNonce(Invalid):
     code = "bad_nonce"
-
-
-def refuse_unstorable(text: str) -> None:
-    """
-    Raises:
-        UnstorableText: ``text`` holds NUL or a lone surrogate.
-    """
-    if "\0" in text:
-        raise UnstorableText
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise UnstorableText from None
-
-
-def has_something_visible(text: str) -> bool:
-    """Blanks, controls and format characters (zero-width ones, direction marks) alone show nothing."""
-    return any(unicodedata.category(character)[0] not in "CZ" for character in text)
-
-
-def trimmed(text: str) -> str:
-    return text.strip()
 
 
 @frozen
@@ -64,8 +36,7 @@ class Body:
         if len(text) > BODY_LIMIT:
             raise BodyTooLong
         refuse_unstorable(text)
-        # isprintable first: it settles ordinary text in one call of C
-        if not text or not (text.isprintable() or has_something_visible(text)):
+        if not has_something_visible(text):
             raise EmptyBody
 
 

@@ -9,7 +9,7 @@ from attrs.setters import frozen as never
 
 from domain.errors import Conflict, Invalid, NotFound
 from domain.ids import AccountId, ProfileId
-from domain.message import has_something_visible, refuse_unstorable, trimmed
+from domain.text import is_nameable, refuse_unstorable, trimmed
 
 NAME_LIMIT: Final = 100
 USERNAME_LIMITS: Final = (3, 50)
@@ -53,7 +53,7 @@ class Name:
     @text.validator
     def _fits(self, _: object, text: str) -> None:
         refuse_unstorable(text)
-        if not (1 <= len(text) <= NAME_LIMIT and has_something_visible(text)):
+        if not (1 <= len(text) <= NAME_LIMIT and is_nameable(text)):
             raise NameUnfit
 
 

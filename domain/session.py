@@ -15,7 +15,8 @@ from attrs.setters import frozen as never
 from domain.errors import Conflict, Invalid, NotFound
 from domain.events import SessionEnd, SessionEnded
 from domain.ids import AccountId, ProfileId, SessionId
-from domain.message import refuse_unstorable
+from domain.network import network_of
+from domain.text import refuse_unstorable
 
 FINGERPRINT_LIMIT: Final = 40
 NOT_SET: Final = "NOT_SET"
@@ -71,6 +72,11 @@ class Origin:
 
     user_agent: str | None = field(default=None, converter=_shown)
     address: str | None = field(default=None, converter=_shown)
+
+    @property
+    def network(self) -> str:
+        """What limits count as one client, see `domain.network.network_of`. Empty where the address is unknown."""
+        return network_of(self.address or "")
 
 
 @frozen(kw_only=True)

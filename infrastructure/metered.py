@@ -85,7 +85,7 @@ class MeteredMailer:
     _mailer: Mailer
     _meter: Meter
 
-    async def send(self, letter: Letter, token: str) -> None:
+    async def send(self, letter: Letter, token: str | None) -> None:
         try:
             await self._mailer.send(letter, token)
         except NotDelivered as why:

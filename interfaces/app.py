@@ -1,4 +1,4 @@
-"""The Starlette application: routes, sockets and middleware put together, so that they need not know each other."""
+"""The Starlette application: puts routes, WebSockets and middleware together, so that they need not know each other."""
 
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, Final
@@ -22,15 +22,16 @@ from interfaces.http.limits import LimitsTold
 from interfaces.http.members import Members
 from interfaces.http.messages import Messages
 from interfaces.http.metering import Metered
-from interfaces.http.middleware import BodyLimit, Cors, LastResort, Traced
+from interfaces.http.middleware import BodyLimit, Cors, LastResort, Safe, Traced, UnderPublicPath
 from interfaces.http.options import HttpOptions
 from interfaces.http.problem import ERRORS_PATH
 from interfaces.http.profiles import Profiles
-from interfaces.http.routes import Endpoint
+from interfaces.http.proxies import BehindProxies
+from interfaces.http.routes import Endpoint, lead_to_slashes, match_whole_paths, upgrades
 from interfaces.http.sessions import Sessions
 
 MODULES: Final = ("healthcheck", "auth", "chat", "catalogues")
-"""Those that have routes."""
+"""The modules that have routes."""
 
 
 def create_app(
@@ -47,8 +48,9 @@ def create_app(
     meter: Meter | None = None,
 ) -> Starlette:
     """
-    ``new_request_id`` names requests that come without a name of their own, in up to 64 plain characters. ``modules`` are
-    those that are on, in the order of their routes; ``added`` belongs to modules that are not known here.
+    ``new_request_id`` makes names for requests that come without one: up to 64 letters, digits, dots, dashes and
+    underscores. ``modules`` are those that are switched on, in the order of their routes; ``added`` are the routes of
+    modules that this file does not know.
     """
     by_module: dict[str, Sequence[BaseRoute]] = {
         "healthcheck": Health(messenger, options, details).routes(),
@@ -64,6 +66,7 @@ def create_app(
             *Members(messenger, options).routes(),
             *Messages(messenger, options).routes(),
             *sockets,
+            *upgrades(sockets),
         ],
         "catalogues": Catalogues(messenger, options).routes(),
     }
@@ -77,15 +80,20 @@ def create_app(
     app = Starlette(
         routes=[*routes, *Docs(options, endpoints).routes()],
         middleware=[
+            Middleware(BehindProxies, trusted=options.trusted_proxies),
             Middleware(Traced, new_id=new_request_id),
             Middleware(Metered, meter=meter or Unmetered()),
+            Middleware(Safe, hsts=options.hsts_seconds),
             Middleware(Cors, origins=options.cors_origins),
             Middleware(LimitsTold),
             Middleware(LastResort),
             Middleware(BodyLimit, most=options.body_limit),
+            Middleware(UnderPublicPath, path=options.public_path),
         ],
         exception_handlers=exception_handlers(original_statuses=options.original_statuses),
         lifespan=lifespan,
     )
     setattr(app.state, ERRORS_PATH, options.errors_path)
+    match_whole_paths(app.routes)
+    lead_to_slashes(app.router)
     return app

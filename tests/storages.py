@@ -7,13 +7,9 @@ from datetime import timedelta
 from attrs import frozen
 from sqlalchemy.engine import make_url
 
-from application.ports.catalogues import Catalogues
-from application.ports.changes import Changes
 from application.ports.marking import BeginMarking
 from application.ports.posting import BeginPosting
-from application.ports.purging import DeletedChats
-from application.ports.storage import Begin
-from application.ports.views import Views
+from config.ports import Storage
 from infrastructure.memory.catalogues import MemoryCatalogues
 from infrastructure.memory.purging import MemoryDeletedChats
 from infrastructure.memory.storage import MemoryStorage
@@ -31,15 +27,9 @@ from infrastructure.postgres.views import PostgresViews
 
 
 @frozen(kw_only=True)
-class Storage:
-    begin: Begin
-    begin_posting: BeginPosting
-    begin_patient_posting: BeginPosting
-    begin_marking: BeginMarking
-    views: Views
-    changes: Changes
-    catalogues: Catalogues
-    deleted_chats: DeletedChats
+class SharedStorage(Storage):
+    """Storage that several processes use at once."""
+
     neighbour: Callable[[], BeginPosting]
     """Another process that posts to the same storage."""
     patient_neighbour: Callable[[], BeginPosting]
@@ -48,10 +38,10 @@ class Storage:
     """Another process that marks in the same storage."""
 
 
-def memory_storage() -> Storage:
+def memory_storage() -> SharedStorage:
     """What was said lately it knows by the times alone: the interval is the use case's."""
     storage = MemoryStorage()
-    return Storage(
+    return SharedStorage(
         begin=storage.begin,
         begin_posting=storage.begin_posting,
         begin_patient_posting=storage.begin_patient_posting,
@@ -69,7 +59,7 @@ def memory_storage() -> Storage:
 @asynccontextmanager
 async def postgres_storage(
     url: str, deadline: float = 10.0, interval: timedelta = timedelta(0)
-) -> AsyncIterator[Storage]:
+) -> AsyncIterator[SharedStorage]:
     """``url`` is SQLAlchemy's, of a database that has its tables; ``interval`` that of the "too frequent" rule."""
     lanes: list[BatchConnection] = []
 
@@ -86,7 +76,7 @@ async def postgres_storage(
     engine = make_engine(url, size=20, wait=deadline, deadline=deadline)
     pictures = ReadPool(conninfo(url), deadline=deadline)
     try:
-        yield Storage(
+        yield SharedStorage(
             begin=PostgresStorage(engine, deadline).begin,
             begin_posting=posting(),
             begin_patient_posting=posting(patient=True),

@@ -18,9 +18,10 @@ from domain.events import (
     SessionEnded,
 )
 from domain.ids import ChatId, MessageId, Position, ProfileId, Seq, SessionId
-from domain.message import BODY_LIMIT, NONCE_LIMIT, Body, Message, Nonce, has_something_visible
+from domain.message import BODY_LIMIT, NONCE_LIMIT, Body, Message, Nonce
 from domain.reading import Reading
 from domain.role import Role
+from domain.text import has_something_visible, is_nameable
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -37,14 +38,18 @@ positions = st.builds(Position, bigints)
 characters = st.characters(exclude_categories=["Cs"], exclude_characters="\0")
 texts = st.text(characters, max_size=40)
 bodies = st.text(characters, max_size=BODY_LIMIT).filter(has_something_visible).map(Body)
-lines = st.text(st.characters(categories=["L", "N", "P", "S"]), min_size=1, max_size=12).map(Body)
+lines = (
+    st.text(st.characters(categories=["L", "N", "P", "S"]), min_size=1, max_size=12)
+    .filter(has_something_visible)
+    .map(Body)
+)
 nonces = st.text(characters, min_size=1, max_size=NONCE_LIMIT).map(Nonce)
 
 kinds = st.sampled_from(Kind)
 roles = st.sampled_from(Role)
 abouts = st.builds(
     About,
-    st.text(characters, max_size=NAME_LIMIT).filter(str.strip),
+    st.text(characters, max_size=NAME_LIMIT).filter(is_nameable),
     st.none() | st.text(characters, max_size=DESCRIPTION_LIMIT),
 )
 members = st.builds(

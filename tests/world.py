@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from attrs import Factory, define, frozen
 from dependency_injector.providers import Object
 
-from application.accounts.signed_in import SignedIn
+from application.accounts.signed_in import OpenSession, SignedIn
 from application.actor import Actor
 from application.chats.create import CreateChat
 from application.messages.send import SendMessage, Sent
@@ -57,16 +57,15 @@ class World:
 
     @property
     def messenger(self) -> Messenger:
-        messenger: Messenger = self.application.messenger()
-        return messenger
+        return self.application.messenger()
 
     @property
     def begin(self) -> Begin:
-        begin: Begin = self.application.adapters.begin()
-        return begin
+        return self.application.ports().storage.begin
 
     async def person(self, name: str = "Ann") -> Person:
-        ids, clock = self.application.adapters.ids(), self.application.adapters.clock()
+        ports = self.application.ports()
+        ids, clock = ports.ids, ports.clock
         account = Account(
             id=ids.account(), email=Email(f"{ids.token_id()}@example.com"), created_at=clock.now()
         )
@@ -74,10 +73,9 @@ class World:
         async with self.begin() as work:
             await work.accounts.add(account)
             await work.profiles.add(profile)
-            session = await self.application.open_session()(
-                work, account, Fingerprint("first"), Origin(), at=clock.now()
-            )
-        signed_in = SignedIn.to(session, account.email.text, self.application.tokens())
+            open_session = OpenSession(ids=ids, lifetimes=self.application.account_rules().sessions)
+            session = await open_session(work, account, Fingerprint("first"), Origin(), at=clock.now())
+        signed_in = SignedIn.to(session, account.email.text, ports.tokens)
         actor = Actor(
             account_id=account.id,
             session_id=session.id,
@@ -91,11 +89,13 @@ class World:
 
     async def chat(self, owner: Actor, *others: Actor, name: str = "A chat") -> ChatId:
         members = tuple(other.profile_id for other in others)
-        return (await self.messenger.create_chat(owner, CreateChat(about=About(name), member_ids=members))).id
+        return (
+            await self.messenger.chats.create(owner, CreateChat(about=About(name), member_ids=members))
+        ).id
 
     async def say(self, author: Actor, chat_id: ChatId, text: str, nonce: str | None = None) -> Sent:
         named = None if nonce is None else Nonce(nonce)
-        return await self.messenger.send_message(
+        return await self.messenger.messages.send(
             author, SendMessage(chat_id=chat_id, body=Body(text), nonce=named)
         )
 
@@ -110,12 +110,12 @@ async def world(
     application = Application(adapters=adapters)
     here = World(application)
     application.updates().subscribe(here.published.extend)
-    posting, marking = application.posting(), application.marking()
-    running = [asyncio.create_task(posting.run()), asyncio.create_task(marking.run())]
+    gatherers = application.sending(), application.marking()
+    running = [asyncio.create_task(gatherer.run()) for gatherer in gatherers]
     try:
         yield here
     finally:
-        await posting.close()
-        await marking.close()
+        for gatherer in gatherers:
+            await gatherer.close()
         await asyncio.gather(*running)
         application.passwords().close()

@@ -43,7 +43,7 @@ class CloseAccountHandler:
             TooManyRequests: It was wrong too often.
             NotAuthenticated: The actor's session ended meanwhile.
         """
-        key, now = f"{actor.account_id} {command.origin.address}", self.clock.now()
+        key, now = f"{actor.account_id} {command.origin.network}", self.clock.now()
         self.limiter.look(self.failures, key, at=now)
         async with self.begin() as work:
             account, _ = await lock_own(work, actor)

@@ -28,7 +28,7 @@ class EmailStatusHandler:
         Raises:
             TooManyRequests: The same address asks too often.
         """
-        self.limiter.use(self.allowance, command.origin.address or "", at=self.clock.now())
+        self.limiter.use(self.allowance, command.origin.network, at=self.clock.now())
         if command.email is None:
             return False
         async with self.begin() as work:

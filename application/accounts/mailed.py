@@ -52,7 +52,7 @@ class LetterLimits:
         Raises:
             TooManyRequests: Too many to this recipient, or from this address.
         """
-        asked = ((self.per_recipient, recipient.folded), (self.per_address, origin.address or ""))
+        asked = ((self.per_recipient, recipient.folded), (self.per_address, origin.network))
         for allowance, key in asked:
             self.limiter.look(allowance, key, at=at)
         for allowance, key in asked:

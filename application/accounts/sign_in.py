@@ -50,7 +50,7 @@ class SignInHandler:
             NotAuthenticated: Unknown, unconfirmed or wrong, and neither answer nor time tells which.
             TooManyRequests: It failed too often.
         """
-        key = f"{command.email.folded} {command.origin.address}"
+        key = f"{command.email.folded} {command.origin.network}"
         self.limiter.look(self.failures, key, at=self.clock.now())
         async with self.begin() as work:
             found = await work.accounts.find_by_email(command.email)

@@ -6,7 +6,7 @@ from attrs import frozen
 from application.actor import Actor
 from application.ports.storage import Begin
 from application.views import ProfileView
-from domain.message import refuse_unstorable
+from domain.text import refuse_unstorable
 
 MOST: Final = 20
 

@@ -3,7 +3,7 @@ One place in all logs: a snapshot of PostgreSQL, made to survive restarts.
 
 A transaction's number says when it began, not when it committed, so "greater than the last" misses what committed late.
 A snapshot knows which transactions were still running: the place is (xmax, those running below it), and what lies
-behind it is what carries ``tx >= xmax`` or one of the running ones. STORAGE.md, "The cursor", tells what each part is
+behind it is what carries ``tx >= xmax`` or one of the running ones. docs/storage.md, "The cursor", tells what each part is
 good for and how it was tried.
 """
 

@@ -40,6 +40,14 @@ def kept_body(text: str) -> Body:
     return body
 
 
+def stored_about(name: str, description: str | None) -> About:
+    """Name and description as they were once accepted: a stored chat stays readable when the rules for new names change."""
+    about = About.__new__(About)
+    object.__setattr__(about, "name", name)
+    object.__setattr__(about, "description", description)
+    return about
+
+
 def chat_row(chat: Chat) -> dict[str, Any]:
     return {
         "chat_id": chat.id,
@@ -67,7 +75,7 @@ def chat_from(row: Row, head: Row) -> Chat:
     return Chat(
         id=ChatId(row["chat_id"]),
         kind=Kind(row["kind"]),
-        about=About(row["name"], row["description"]),
+        about=stored_about(row["name"], row["description"]),
         owner_id=ProfileId(row["owner_id"]),
         created_at=row["created_at"],
         updated_at=row["updated_at"],

@@ -2,7 +2,7 @@
 The write path: many messages in one transaction, three statements between BEGIN and COMMIT however many they are.
 
 The statements run on a driver connection that a lane keeps for itself: a checkout and SQLAlchemy's compilation would
-cost a batch more than its statements do. Why each is as it is stands in STORAGE.md, "The write path".
+cost a batch more than its statements do. Why each is as it is stands in docs/storage.md, "The write path".
 """
 
 from collections import Counter
@@ -16,12 +16,12 @@ from attrs import define, field
 from application.ports.posting import Conversations, Draft
 from application.ports.updates import Moved, Update, about_event
 from application.views import ProfileView
-from domain.chat import About, Chat, Kind, Member
+from domain.chat import Chat, Kind, Member
 from domain.events import MessageSent
 from domain.ids import ChatId, MessageId, Position, ProfileId, Seq
 from domain.message import Body, Message, Nonce
 from domain.role import Role
-from infrastructure.postgres.chat_rows import derived_key, kept_body, nonce_key
+from infrastructure.postgres.chat_rows import derived_key, kept_body, nonce_key, stored_about
 from infrastructure.postgres.driver import arrays
 from infrastructure.postgres.driver.batches import BatchConnection, Driver
 from infrastructure.postgres.driver.errors import in_our_terms
@@ -150,8 +150,8 @@ class PostgresPosting:
     """Microseconds."""
     pending_updates: list[Update] = field(init=False, factory=list)
     _keys: dict[MessageId, str] = field(init=False, factory=dict)
-    _people: dict[ProfileId, ProfileView] = field(init=False, factory=dict)
-    """Authors as others see them when the batch is carried out: an open socket tells names of long ago."""
+    _authors: dict[ProfileId, ProfileView] = field(init=False, factory=dict)
+    """Authors under the names that they have now; what an open socket knows of its own may be days old."""
 
     async def open(self, drafts: Sequence[Draft]) -> Conversations:
         ids = list(dict.fromkeys(draft.chat_id for draft in drafts))
@@ -190,8 +190,8 @@ class PostgresPosting:
                     joined_at=row.joined_at,
                     left_at=row.left_at,
                 )
-            if row.author_id is not None and author_id not in self._people:
-                self._people[author_id] = ProfileView(
+            if row.author_id is not None and author_id not in self._authors:
+                self._authors[author_id] = ProfileView(
                     id=author_id,
                     first_name=row.first_name,
                     last_name=row.last_name,
@@ -244,7 +244,7 @@ class PostgresPosting:
                 prepare=True,
                 binary=True,
             )
-        self.pending_updates += [about_event(event, self._people) for event in posted]
+        self.pending_updates += [about_event(event, self._authors) for event in posted]
 
     def remind(self, repeated: Sequence[MessageSent]) -> None:
         self.pending_updates += [Moved(chat_id=event.chat_id, position=event.position) for event in repeated]
@@ -259,7 +259,7 @@ def _chat(head: HeadRow, row: DraftRow) -> Chat:
     return Chat(
         id=head.chat_id,
         kind=Kind(row.kind),
-        about=About(row.name, row.description),
+        about=stored_about(row.name, row.description),
         owner_id=row.owner_id,
         created_at=row.created_at,
         updated_at=row.updated_at,

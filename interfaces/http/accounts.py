@@ -56,7 +56,7 @@ class Accounts:
     async def sign_up(self, request: Request) -> Response:
         body = await json_object(request) | key(request)
         command = codec.SIGN_UP.decode(body, within="body", known=_known(request))
-        signed_up = await self.messenger.sign_up(command)
+        signed_up = await self.messenger.accounts.sign_up(command)
         return success(codec.account_json(signed_up.account_id, signed_up.email))
 
     @described(
@@ -71,13 +71,13 @@ class Accounts:
     async def sign_in(self, request: Request) -> Response:
         body = await json_object(request)
         command = codec.SIGN_IN.decode(body, within="body", known=_known(request))
-        return self._signed_in(await self.messenger.sign_in(command))
+        return self._signed_in(await self.messenger.accounts.sign_in(command))
 
     async def sign_in_by_form(self, request: Request) -> Response:
         fields = await form(request)
         shape = codec.SIGN_IN_BY_EMAIL if "email" in fields else codec.SIGN_IN_BY_USERNAME
         command = shape.decode(fields, within="body", known=_known(request))
-        signed_in = await self.messenger.sign_in(command)
+        signed_in = await self.messenger.accounts.sign_in(command)
         answer = bare({"access_token": signed_in.access_token, "token_type": "bearer"})
         answer.headers["Set-Cookie"] = self._cookie(signed_in.refresh_token)
         return answer
@@ -92,7 +92,7 @@ class Accounts:
         command = SignOut(
             access_token=find_bearer(request.headers), refresh_token=request.cookies.get(REFRESH_COOKIE)
         )
-        await self.messenger.sign_out(command)
+        await self.messenger.accounts.sign_out(command)
         return self._signed_out()
 
     @described(
@@ -113,7 +113,7 @@ class Accounts:
     )
     async def email_status(self, request: Request) -> Response:
         command = codec.EMAIL_STATUS.decode(query(request), within="query", known=_known(request))
-        return success({"exists": await self.messenger.email_status(command)})
+        return success({"exists": await self.messenger.accounts.email_status(command)})
 
     @described(
         summary="Confirm an address by the token of a letter, and sign in",
@@ -126,7 +126,7 @@ class Accounts:
     async def confirm_email(self, request: Request) -> Response:
         body = await json_object(request)
         command = codec.CONFIRM_EMAIL.decode(body, within="body", known=_known(request))
-        return self._signed_in(await self.messenger.confirm_email(command))
+        return self._signed_in(await self.messenger.accounts.confirm_email(command))
 
     @described(
         summary="A new pair of tokens for the refresh cookie",
@@ -142,7 +142,7 @@ class Accounts:
         command: Refresh = codec.REFRESH.decode(
             await json_object(request), within="body", known={"token": token}
         )
-        return self._signed_in(await self.messenger.refresh(command))
+        return self._signed_in(await self.messenger.accounts.refresh(command))
 
     @described(
         summary="Sign in with the token of a letter, and choose a new password then",
@@ -156,7 +156,7 @@ class Accounts:
     async def redeem_token(self, request: Request) -> Response:
         body = await json_object(request)
         command = codec.REDEEM_TOKEN.decode(body, within="body", known=_known(request))
-        return self._signed_in(await self.messenger.redeem_token(command))
+        return self._signed_in(await self.messenger.accounts.redeem_token(command))
 
     @described(
         summary="Ask for a letter with which to choose a new password",
@@ -169,7 +169,7 @@ class Accounts:
     async def reset_password(self, request: Request) -> Response:
         body = await json_object(request) | key(request)
         command = codec.RESET_PASSWORD.decode(body, within="body", known=_known(request))
-        await self.messenger.reset_password(command)
+        await self.messenger.accounts.reset_password(command)
         return success(None)
 
     @described(
@@ -182,7 +182,7 @@ class Accounts:
         actor = await actor_of(request, self.messenger)
         body = await json_object(request)
         command = codec.SET_PASSWORD.decode(body, within="body", known=_known(request))
-        await self.messenger.set_password(actor, command)
+        await self.messenger.accounts.set_password(actor, command)
         return success(None)
 
     @described(
@@ -195,7 +195,7 @@ class Accounts:
         actor = await actor_of(request, self.messenger)
         body = await json_object(request)
         command = codec.CLOSE_ACCOUNT.decode(body, within="body", known=_known(request))
-        await self.messenger.close_account(actor, command)
+        await self.messenger.accounts.close(actor, command)
         return self._signed_out()
 
     def _signed_out(self) -> Response:

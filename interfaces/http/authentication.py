@@ -23,4 +23,4 @@ async def actor_of(request: Request, messenger: Messenger) -> Actor:
     token = find_bearer(request.headers)
     if token is None:
         raise NotAuthenticated("not_authenticated")
-    return await messenger.authenticate(Authenticate(token=token))
+    return await messenger.accounts.authenticate(Authenticate(token=token))

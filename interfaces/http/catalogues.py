@@ -27,7 +27,7 @@ class Catalogues:
     @described(summary="Which catalogues there are", tag=CATALOGUES, answer=list[answers.Entry])
     async def read_all(self, request: Request) -> Response:
         await actor_of(request, self.messenger)
-        return _shown(codec.entries_json(await self.messenger.list_catalogues(), _language(request)))
+        return _shown(codec.entries_json(await self.messenger.catalogues.list(), _language(request)))
 
     @described(summary="A catalogue", tag=CATALOGUES, answer=list[answers.Entry], is_by_name=True)
     async def read(self, request: Request) -> Response:
@@ -36,7 +36,7 @@ class Catalogues:
         if not NAME.fullmatch(name):
             raise HTTPException(404)
         try:
-            catalogue = await self.messenger.get_catalogue(name)
+            catalogue = await self.messenger.catalogues.get(name)
         except CatalogueNotFound:
             # in the original each list is a route of its own, and others are unknown paths
             raise HTTPException(404) from None

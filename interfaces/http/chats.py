@@ -64,7 +64,7 @@ class Chats:
     async def read_all(self, request: Request) -> Response:
         actor = await actor_of(request, self.messenger)
         some = codec.SOME.decode(query(request), within="query")
-        return listed(request, some, await self.messenger.list_chats(actor.profile_id), codec.chat_json)
+        return listed(request, some, await self.messenger.chats.list(actor.profile_id), codec.chat_json)
 
     @described(
         summary="Open a group",
@@ -77,7 +77,7 @@ class Chats:
         actor = await actor_of(request, self.messenger)
         new = codec.CREATE_CHAT.decode(await json_object(request) | key(request), within="body")
         command = CreateChat(about=About(new.name, new.description), member_ids=new.member_ids, key=new.key)
-        return success(codec.chat_json(await self.messenger.create_chat(actor, command)))
+        return success(codec.chat_json(await self.messenger.chats.create(actor, command)))
 
     @described(
         summary="The chat of two people, made or found",
@@ -89,7 +89,7 @@ class Chats:
     async def open_direct(self, request: Request) -> Response:
         actor = await actor_of(request, self.messenger)
         command = codec.OPEN_DIRECT.decode(await json_object(request), within="body")
-        return success(codec.chat_json(await self.messenger.open_direct(actor, command)))
+        return success(codec.chat_json(await self.messenger.chats.open_direct(actor, command)))
 
     @described(
         summary="A chat and who is in it",
@@ -102,7 +102,7 @@ class Chats:
     async def read(self, request: Request) -> Response:
         actor = await actor_of(request, self.messenger)
         chat_id = codec.IN_CHAT.decode({}, within="query", path=path(request)).chat_id
-        return polled(request, codec.details_json(await self.messenger.get_chat(actor.profile_id, chat_id)))
+        return polled(request, codec.details_json(await self.messenger.chats.get(actor.profile_id, chat_id)))
 
     @described(
         summary="Name, describe, add members: what is not sent stays",
@@ -114,7 +114,7 @@ class Chats:
     async def change(self, request: Request) -> Response:
         actor = await actor_of(request, self.messenger)
         command = codec.CHANGE_CHAT.decode(await json_object(request), within="body", path=path(request))
-        return success(codec.chat_json(await self.messenger.change_chat(actor, command)))
+        return success(codec.chat_json(await self.messenger.chats.change(actor, command)))
 
     @described(
         summary="Delete a chat with all that was said in it",
@@ -125,7 +125,7 @@ class Chats:
     async def delete(self, request: Request) -> Response:
         actor = await actor_of(request, self.messenger)
         command = codec.DELETE_CHAT.decode({}, within="query", path=path(request))
-        await self.messenger.delete_chat(actor, command)
+        await self.messenger.chats.delete(actor, command)
         return success(None)
 
     @described(
@@ -145,7 +145,7 @@ class Chats:
         actor = await actor_of(request, self.messenger)
         asked = codec.HISTORY.decode(query(request), within="query", path=path(request))
         limit = min(asked.limit or self.options.history_page, self.options.history_most)
-        page = await self.messenger.history(actor.profile_id, asked.chat_id, place(asked), limit)
+        page = await self.messenger.messages.history(actor.profile_id, asked.chat_id, place(asked), limit)
         return polled(request, codec.history_json(page), _next(request, asked, limit, page))
 
 

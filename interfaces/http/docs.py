@@ -76,7 +76,7 @@ class Asset:
     _tag: str = field(init=False, default=Factory(lambda self: etag(self.content), takes_self=True))
 
     def answer(self, request: Request) -> Response:
-        headers = {"ETag": self._tag, "Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"}
+        headers = {"ETag": self._tag, "Cache-Control": "no-cache"}
         if has(request, self._tag):
             return Response(status_code=304, headers=headers)
         return Response(self.content, headers=headers, media_type=self.media_type)
@@ -95,9 +95,8 @@ class Docs:
         at = self.docs_path
         return [
             Endpoint("GET", "/", self.lead_there),
-            # the two for which the original's framework answered HEAD
-            *(Endpoint(method, OPENAPI_PATH, self.show_document) for method in ("GET", "HEAD")),
-            *(Endpoint(method, at, self.show) for method in ("GET", "HEAD")),
+            Endpoint("GET", OPENAPI_PATH, self.show_document),
+            Endpoint("GET", at, self.show),
             *(Endpoint("GET", f"{at}/{name}", self.show_asset) for name in (*SCRIPTS, "start.js")),
         ]
 
@@ -106,20 +105,20 @@ class Docs:
         return f"{self.options.prefix}{self.options.docs_path}"
 
     async def lead_there(self, _: Request) -> Response:
-        return RedirectResponse(self.docs_path)
+        return RedirectResponse(f"{self.options.public_path}{self.docs_path}")
 
     async def show_document(self, request: Request) -> Response:
         return self._document.answer(request)
 
     async def show(self, _: Request) -> Response:
-        at, title = escape(self.docs_path), escape(self.options.about.title)
-        content = PAGE.format(at=at, title=title, document=OPENAPI_PATH)
+        public = self.options.public_path
+        at, title = escape(f"{public}{self.docs_path}"), escape(self.options.about.title)
+        content = PAGE.format(at=at, title=title, document=escape(f"{public}{OPENAPI_PATH}"))
         headers = {
             "Content-Security-Policy": policy(
                 own=("script-src", "style-src", "connect-src"), images="'self' data:"
             ),
-            "X-Content-Type-Options": "nosniff",
-            "Referrer-Policy": "no-referrer",
+            "Cache-Control": "no-cache",
         }
         return HTMLResponse(content, headers=headers)
 

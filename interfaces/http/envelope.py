@@ -43,7 +43,7 @@ def polled(request: Request, data: object, headers: Mapping[str, str] | None = N
     answer = success(data, headers)
     tag = etag(bytes(answer.body))
     answer.headers["ETag"] = tag
-    answer.headers["Cache-Control"] = "private, no-cache"  # kept, but never used unasked
+    answer.headers["Cache-Control"] = "no-store"  # somebody's data; clients keep it under its tag themselves
     if not has(request, tag):
         return answer
     return Response(

@@ -1,18 +1,21 @@
 """
-A page for each error code, in Russian and English: what `type` of a problem leads to.
+A page for each error code, in Russian and English: what the `type` of a problem leads to.
 
-For people who write clients: what has happened, and what to do about it.
+They tell people who write clients what happened and what to do about it. Programs that prefer JSON get the texts as JSON.
 """
 
 from collections.abc import Mapping
 from html import escape
 from typing import Final
 
-from attrs import frozen
+from attrs import asdict, frozen
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from interfaces.http.accept import preferred
+from interfaces.http.envelope import MEDIA_TYPE as JSON
+from interfaces.http.envelope import success
 from interfaces.http.options import HttpOptions
 from interfaces.http.pages import policy
 from interfaces.http.routes import Endpoint
@@ -64,8 +67,8 @@ EXPLANATIONS: Final[Mapping[str, Explanation]] = {
         "Такого сообщения в этом чате нет.",
     ),
     "METHOD_NOT_ALLOWED": Explanation(
-        "The path is there, but not for this method. `Allow` names one that it has.",
-        "Путь существует, но не для этого метода. В `Allow` назван тот, который есть.",
+        "The path is there, but not for this method. `Allow` names those that it has.",
+        "Путь существует, но не для этого метода. В `Allow` названы те, которые есть.",
     ),
     "NONCE_REUSED": Explanation(
         "Another message of yours was sent under this key; `id` and `seq` name it. Take a new key for each message, and "
@@ -143,6 +146,13 @@ EXPLANATIONS: Final[Mapping[str, Explanation]] = {
         "The body is not even text, or nested beyond reason. Send JSON in UTF-8.",
         "Тело запроса даже не текст или вложено сверх разумного. Пришлите JSON в UTF-8.",
     ),
+    "UPGRADE_REQUIRED": Explanation(
+        "A WebSocket is served under this path, and the request did not ask for one. Open it as a WebSocket. If that is what "
+        "the client did, a proxy in between removed the headers: let it pass on `Upgrade: websocket` and "
+        "`Connection: Upgrade`.",
+        "По этому пути работает WebSocket, а запрос его не просил. Откройте путь как WebSocket. Если клиент так и сделал, "
+        "заголовки убрал прокси: пусть он передаёт `Upgrade: websocket` и `Connection: Upgrade`.",
+    ),
     "USERNAME_TAKEN": Explanation(
         "Somebody has this username, however it is capitalised. Choose another.",
         "Это имя пользователя занято, в том числе в другом регистре. Выберите другое.",
@@ -188,7 +198,10 @@ class Explanations:
         code = request.path_params["code"]
         if code not in EXPLANATIONS:
             raise HTTPException(404)
-        headers = {"Content-Security-Policy": policy(styles=(STYLE,)), "X-Content-Type-Options": "nosniff"}
+        headers = {"Cache-Control": "no-cache", "Vary": "Accept"}
+        if preferred(request.headers, ("text/html", JSON)) == JSON:
+            return success({"code": code, **asdict(EXPLANATIONS[code])}, headers)
+        headers["Content-Security-Policy"] = policy(styles=(STYLE,))
         return HTMLResponse(page(code, EXPLANATIONS[code]), headers=headers)
 
 

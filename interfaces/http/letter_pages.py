@@ -56,7 +56,7 @@ class LetterPage:
 
 
 def confirmation_page(options: HttpOptions) -> LetterPage:
-    accounts = f"{options.prefix}/accounts"
+    accounts = f"{options.base}/accounts"
     return LetterPage.of(
         options.confirm_path,
         "confirmation.html",
@@ -67,7 +67,7 @@ def confirmation_page(options: HttpOptions) -> LetterPage:
 
 def new_password_page(options: HttpOptions) -> LetterPage:
     """Its link works once, so the page keeps what it was redeemed for until a password was accepted."""
-    accounts = f"{options.prefix}/accounts"
+    accounts = f"{options.base}/accounts"
     russian, english = RULES[options.password_pattern]
     return LetterPage.of(
         options.new_password_path,
@@ -87,7 +87,6 @@ def _headers(page: str) -> dict[str, str]:
         "Content-Security-Policy": policy(styles=(style,), scripts=(script,), own=("connect-src",)),
         "Referrer-Policy": "no-referrer",  # the address holds the token
         "Cache-Control": "no-store",
-        "X-Content-Type-Options": "nosniff",
     }
 
 

@@ -51,7 +51,7 @@ class Members:
     async def read(self, request: Request) -> Response:
         actor = await actor_of(request, self.messenger)
         some = codec.SOME_IN_CHAT.decode(query(request), within="query", path=path(request))
-        members = await self.messenger.members(actor.profile_id, some.chat_id)
+        members = await self.messenger.chats.members(actor.profile_id, some.chat_id)
         return listed(request, some, members, codec.member_json)
 
     @described(
@@ -64,7 +64,7 @@ class Members:
     async def add(self, request: Request) -> Response:
         actor = await actor_of(request, self.messenger)
         command = codec.ADD_MEMBERS.decode(await json_object(request), within="body", path=path(request))
-        members = await self.messenger.add_members(actor, command)
+        members = await self.messenger.chats.add_members(actor, command)
         return success([codec.member_json(member) for member in members])
 
     @described(
@@ -84,7 +84,7 @@ class Members:
     async def change_role(self, request: Request) -> Response:
         actor = await actor_of(request, self.messenger)
         command = codec.CHANGE_ROLE.decode(await json_object(request), within="body", path=path(request))
-        members = await self.messenger.change_role(actor, command)
+        members = await self.messenger.chats.change_role(actor, command)
         return success([codec.member_json(member) for member in members])
 
     @described(
@@ -96,5 +96,5 @@ class Members:
     async def remove(self, request: Request) -> Response:
         actor = await actor_of(request, self.messenger)
         command = codec.REMOVE_MEMBER.decode({}, within="query", path=path(request))
-        await self.messenger.remove_member(actor, command)
+        await self.messenger.chats.remove_member(actor, command)
         return success(None)

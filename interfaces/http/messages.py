@@ -46,7 +46,7 @@ class Messages:
         command = codec.SEND_MESSAGE.decode(
             await json_object(request) | key(request), within="body", path=path(request)
         )
-        event = (await self.messenger.send_message(actor, command)).event
+        event = (await self.messenger.messages.send(actor, command)).event
         view = MessageView(message=event.message, position=event.position, sender=actor.profile)
         return success(codec.message_json(view))
 
@@ -60,10 +60,10 @@ class Messages:
     async def mark_read(self, request: Request) -> Response:
         actor = await actor_of(request, self.messenger)
         command = codec.MARK_READ.decode(await json_object(request), within="body", path=path(request))
-        marked = await self.messenger.mark_read(actor, command)
+        marked = await self.messenger.messages.mark_read(actor, command)
         if marked.mark is None:
             raise ChatNotFound
-        unread_count = await self.messenger.unread_count(actor.profile_id, command.chat_id)
+        unread_count = await self.messenger.messages.unread_count(actor.profile_id, command.chat_id)
         reading: answers.Reading = {"readUpTo": marked.mark, "unreadCount": unread_count}
         return success(reading)
 
@@ -79,5 +79,5 @@ class Messages:
     async def readers(self, request: Request) -> Response:
         actor = await actor_of(request, self.messenger)
         some = codec.SOME_OF_MESSAGE.decode(query(request), within="query", path=path(request))
-        readers = await self.messenger.readers(actor.profile_id, some.chat_id, some.message_id)
+        readers = await self.messenger.messages.readers(actor.profile_id, some.chat_id, some.message_id)
         return listed(request, some, readers, codec.reader_json)

@@ -1,8 +1,8 @@
 """
-What happens around every request: plain ASGI, so that nothing is buffered and sockets pass through untouched.
+Middleware around every request: plain ASGI, so that nothing is buffered and WebSockets pass through untouched.
 
-From the outside in: a name for the request and a line in the log, CORS, what is left of limits, the last resort,
-the limit of a body.
+From the outside in: the request's name and its line in the log, security headers, CORS, the answer to unforeseen errors,
+and the size limit of bodies.
 """
 
 import asyncio
@@ -29,8 +29,17 @@ _PLAIN: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 SYSTEM_ERROR: Final = Refusal(500, "SYSTEM_ERROR", "Internal server error")
 
+SAFE_HEADERS: Final = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "X-Frame-Options": "DENY",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cache-Control": "no-store",
+}
+"""For answers that say nothing else: most carry somebody's data or tokens, and none is a page to be framed."""
+
 CLIENT_LEFT: Final = 499
-"""For the log alone: nobody was there to be answered."""
+"""A status for the log alone, as in nginx: the client went away before it was answered."""
 
 
 class BodyTooLarge(Exception):
@@ -40,8 +49,10 @@ class BodyTooLarge(Exception):
 @frozen
 class Traced:
     """
-    Gives each request a name, or takes the one it came with if it is a plain one, tells it to the client and logs what
-    came of it. Never in the log: query strings, which may hold tokens, and bodies.
+    Names each request, tells the client the name in ``X-Request-ID``, and logs one line about the answer.
+
+    A name that the request came with is kept if it is short and plain. Query strings, which may hold tokens, and bodies
+    are never logged.
     """
 
     app: ASGIApp
@@ -98,12 +109,40 @@ def _path_as_sent(scope: Scope) -> str:
     return raw.partition(b"?")[0].decode("latin-1") if raw else quote(scope["path"])
 
 
+@frozen
+class Safe:
+    """
+    Gives every answer the headers that keep browsers from guessing, framing, leaking and storing, unless it has its own.
+
+    ``hsts`` is for how many seconds browsers shall use nothing but HTTPS (RFC 6797); 0 says nothing about it.
+    """
+
+    app: ASGIApp
+    hsts: int = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+
+        async def safe(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in SAFE_HEADERS.items():
+                    headers.setdefault(name, value)
+                if self.hsts:
+                    headers.setdefault("Strict-Transport-Security", f"max-age={self.hsts}")
+            await send(message)
+
+        await self.app(scope, receive, safe)
+
+
 @define
 class Cors:
     """
-    Origins are allowed by name, with credentials. To the letter as the original messenger answered.
+    Cross-origin requests with credentials for the origins that are named, answered exactly as the original messenger did.
 
-    Not Starlette's: that refuses preflights for private networks, which the original let pass.
+    Starlette's own middleware would refuse preflights for private networks, which the original allowed.
     """
 
     app: ASGIApp
@@ -120,9 +159,18 @@ class Cors:
         "Set-Cookie",
     )
     added: Collection[str] = ("Idempotency-Key", "If-None-Match", "X-Request-ID")
-    """Headers that the original did not know: named only to those who ask for one of them."""
-    exposed: Collection[str] = ("ETag", "Link", "RateLimit", "RateLimit-Policy", "Retry-After")
-    """What scripts may read, where an answer has it."""
+    """Request headers that the original did not know. A preflight that asks for one of them is told of it."""
+    exposed: Collection[str] = (
+        "Allow",
+        "ETag",
+        "Link",
+        "Location",
+        "RateLimit",
+        "RateLimit-Policy",
+        "Retry-After",
+        "WWW-Authenticate",
+    )
+    """Headers that scripts may read where the answer has them; `X-Request-ID`, which `Traced` adds later, always."""
     max_age: int = 600
     _known_headers: frozenset[str] = field(init=False)
 
@@ -174,8 +222,8 @@ class Cors:
                 if origin in self.origins:
                     headers["Access-Control-Allow-Origin"] = origin
                     headers.add_vary_header("Origin")
-                    if shown := [name for name in self.exposed if name in headers]:
-                        headers["Access-Control-Expose-Headers"] = ", ".join(shown)
+                    shown = [name for name in self.exposed if name in headers]
+                    headers["Access-Control-Expose-Headers"] = ", ".join([*shown, "X-Request-ID"])
             await send(message)
 
         return allow
@@ -183,7 +231,7 @@ class Cors:
 
 @frozen
 class LastResort:
-    """Whatever nobody foresaw is 500 without a word about it, and a line in the log that says everything."""
+    """Answers unforeseen errors with 500 and no details; the log has the traceback."""
 
     app: ASGIApp
 
@@ -212,8 +260,28 @@ class LastResort:
 
 
 @frozen
+class UnderPublicPath:
+    """
+    Tells the application that browsers see a path before its own, which a proxy takes off (``root_path`` of ASGI).
+
+    Addresses that are made of the request's own, as those of a next page, then begin with it.
+    """
+
+    app: ASGIApp
+    path: str = ""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self.path and scope["type"] != "lifespan":
+            scope["root_path"] = self.path
+            scope["path"] = f"{self.path}{scope['path']}"
+        await self.app(scope, receive, send)
+
+
+@frozen
 class BodyLimit:
-    """Whoever reads a body of more than ``most`` bytes is told so: before the first where the length was declared."""
+    """
+    Raises `BodyTooLarge` in whatever reads a body of more than ``most`` bytes; a declared length is believed at once.
+    """
 
     app: ASGIApp
     most: int

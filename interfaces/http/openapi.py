@@ -188,6 +188,7 @@ class _Writer:
                 "version": about.version,
                 **_unless_empty(contact={name: text for name, text in contact.items() if text}),
             },
+            "servers": [{"url": self.options.public_path or "/"}],
             "paths": paths,
             "components": {
                 "schemas": dict(sorted(self.schemas.items())),
@@ -196,7 +197,7 @@ class _Writer:
                         "type": "oauth2",
                         "flows": {
                             "password": {
-                                "tokenUrl": f"{self.options.prefix}/accounts/sign-in/swagger/",
+                                "tokenUrl": f"{self.options.base}/accounts/sign-in/swagger/",
                                 "scopes": {},
                             }
                         },

@@ -1,7 +1,7 @@
 """
-Errors as RFC 9457 has them, for clients that say `Accept: application/problem+json`. All others get the envelope.
+Problem details (RFC 9457) for clients that say `Accept: application/problem+json`. All others get the envelope.
 
-`type` is a page of this server that explains the code, see `interfaces.http.explanations`.
+The member `type` is the address of a page of this server that explains the error code, see `interfaces.http.explanations`.
 """
 
 from collections.abc import Iterable, Mapping
@@ -12,17 +12,19 @@ from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import Scope
 
+from interfaces.http.accept import is_named, quality
+from interfaces.http.envelope import MEDIA_TYPE as JSON
 from interfaces.http.envelope import Refusal, refused
 from interfaces.wire.codec import Json, dumps
 
 MEDIA_TYPE: Final = "application/problem+json"
 
 ERRORS_PATH: Final = "errors_path"
-"""Under this name in the application's state: where the pages of the codes are."""
+"""The name in the application's state under which the path of the pages of error codes is kept."""
 
 
 def request_id(scope: Scope) -> str:
-    """As `interfaces.http.middleware.Traced` keeps it. Empty where a scope never came through it."""
+    """The name that `interfaces.http.middleware.Traced` gave the request; empty for a scope that did not pass it."""
     return str(scope.get("state", {}).get("request_id", ""))
 
 
@@ -31,25 +33,19 @@ def refused_as_wished(scope: Scope, refusal: Refusal) -> Response:
 
 
 def is_wished(headers: Headers) -> bool:
-    """Only by its name: whoever takes anything at all gets what has always been given."""
-    for line in headers.getlist("accept"):
-        for each in line.split(","):
-            kind, *parameters = (part.strip().lower() for part in each.split(";"))
-            if kind == MEDIA_TYPE:
-                return not any(_is_nothing(parameter) for parameter in parameters)
-    return False
+    """
+    Whether a client wants problem details: it names their media type and does not prefer JSON.
 
-
-def _is_nothing(parameter: str) -> bool:
-    name, _, weight = parameter.partition("=")
-    return name.strip() == "q" and weight.strip().rstrip("0") in {"", "0", "0.", "."}
+    A range that merely covers it (``*/*``) is not enough, for such clients have always been given the envelope.
+    """
+    return is_named(headers, MEDIA_TYPE) and quality(headers, MEDIA_TYPE) >= quality(headers, JSON)
 
 
 def problem(scope: Scope, refusal: Refusal) -> Response:
     extra = dict(refusal.extra)
     pages = getattr(getattr(scope.get("app"), "state", None), ERRORS_PATH, "/errors/")
     body: Json = {
-        "type": f"{pages}{refusal.code}",
+        "type": f"{scope.get('root_path', '')}{pages}{refusal.code}",
         "title": HTTPStatus(refusal.status).phrase,
         "status": refusal.status,
         "detail": refusal.message,

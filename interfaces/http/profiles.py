@@ -37,7 +37,7 @@ class Profiles:
     )
     async def read_own(self, request: Request) -> Response:
         actor = await actor_of(request, self.messenger)
-        return success(codec.own_profile_json(await self.messenger.read_own_profile(actor)))
+        return success(codec.own_profile_json(await self.messenger.profiles.read_own(actor)))
 
     @described(
         summary="Change my profile: what is not sent stays, null clears",
@@ -49,7 +49,7 @@ class Profiles:
     async def edit(self, request: Request) -> Response:
         actor = await actor_of(request, self.messenger)
         command = codec.EDIT_PROFILE.decode(await json_object(request), within="body")
-        return success(codec.own_profile_json(await self.messenger.edit_profile(actor, command)))
+        return success(codec.own_profile_json(await self.messenger.profiles.edit(actor, command)))
 
     @described(
         summary="People whose username or name begins so, 20 at most",
@@ -61,7 +61,7 @@ class Profiles:
     async def find(self, request: Request) -> Response:
         actor = await actor_of(request, self.messenger)
         command = codec.FIND_PROFILES.decode(query(request), within="query")
-        found = await self.messenger.find_profiles(actor, command)
+        found = await self.messenger.profiles.find(actor, command)
         return polled(request, [codec.profile_json(profile) for profile in found])
 
     @described(
@@ -74,4 +74,4 @@ class Profiles:
     async def read(self, request: Request) -> Response:
         actor = await actor_of(request, self.messenger)
         command = codec.READ_PROFILE.decode({}, within="query", path=path(request))
-        return success(codec.profile_json(await self.messenger.read_profile(actor, command)))
+        return success(codec.profile_json(await self.messenger.profiles.read(actor, command)))

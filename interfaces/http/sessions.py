@@ -41,7 +41,7 @@ class Sessions:
     async def read_all(self, request: Request) -> Response:
         actor = await actor_of(request, self.messenger)
         some = codec.SOME.decode(query(request), within="query")
-        sessions = await self.messenger.list_sessions(actor)
+        sessions = await self.messenger.sessions.list(actor)
         return listed(request, some, sessions, partial(codec.session_json, own=actor.session_id))
 
     @described(
@@ -51,7 +51,7 @@ class Sessions:
     )
     async def revoke_others(self, request: Request) -> Response:
         actor = await actor_of(request, self.messenger)
-        return success({"revoked": await self.messenger.revoke_others(actor)})
+        return success({"revoked": await self.messenger.sessions.revoke_others(actor)})
 
     @described(
         summary="End one of my sessions, sockets included",
@@ -62,5 +62,5 @@ class Sessions:
     async def revoke(self, request: Request) -> Response:
         actor = await actor_of(request, self.messenger)
         command = codec.REVOKE_SESSION.decode({}, within="query", path=path(request))
-        await self.messenger.revoke_session(actor, command)
+        await self.messenger.sessions.revoke(actor, command)
         return success(None)

@@ -12,9 +12,9 @@ from attrs import frozen
 
 from domain.account import EmailIncorrect, PasswordCommon, PasswordUnfit
 from domain.errors import Invalid
-from domain.message import UnstorableText
 from domain.profile import NameUnfit, PhoneUnfit, UsernameUnfit
 from domain.session import FINGERPRINT_LIMIT, FingerprintTooLong
+from domain.text import UnstorableText
 
 
 @frozen

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Final, TypeVar
 from uuid import UUID
 
-from domain.message import refuse_unstorable
+from domain.text import refuse_unstorable
 from interfaces.wire.faults import (
     INTEGER_TOO_LONG,
     MEMBERS_REPEATED,

@@ -39,7 +39,7 @@ RESTART: Final = 1012
 TRY_LATER: Final = 1013
 SESSION_OVER: Final = 4401
 NO_MEMBER: Final = 4403
-"""Close codes; PROTOCOL.md says which of them mean "come back"."""
+"""Close codes; docs/protocol.md says which of them mean "come back"."""
 
 HISTORY_DEFAULT: Final = 10
 HISTORY_MOST: Final = 100

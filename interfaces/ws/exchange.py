@@ -188,7 +188,7 @@ class Exchange:
         actor = self._connection.actor
         assert actor is not None, "requests are heard from those who entered"
         try:
-            answer = asyncio.ensure_future(self._desk.messenger.send_message(actor, command))
+            answer = asyncio.ensure_future(self._desk.messenger.messages.send(actor, command))
         except ApplicationError as error:  # not even taken
             self._connection.answer_not_sent(command, error)
             return
@@ -249,7 +249,7 @@ class Exchange:
             async with self._turn() as is_over:
                 await self._desk.hub.watching()
                 if self._connection.is_entering:
-                    self._connection.recognise(await self._desk.messenger.authenticate(command))
+                    self._connection.recognise(await self._desk.messenger.accounts.authenticate(command))
                 if self._connection.is_entering:
                     await self._desk.hub.enter(self._connection, HISTORY_DEFAULT, is_over)
         except (DomainError, ApplicationError) as error:
@@ -287,19 +287,19 @@ class Exchange:
         assert actor is not None, "requests are heard from those who entered"
         match request:
             case MarkRead():
-                await messenger.mark_read(actor, request)
+                await messenger.messages.mark_read(actor, request)
             case MarkSingle():
-                await messenger.mark_single(actor, request)
+                await messenger.messages.mark_single(actor, request)
             case ShowTyping():
-                await messenger.show_typing(actor, request)
+                await messenger.messages.show_typing(actor, request)
             case ReadHistory():
                 await connection.outbox.relaxed()
                 limit = max(request.limit, 1)
-                page = await messenger.history(actor.profile_id, chat_id, request.where, limit)
-                count = await messenger.unread_count(actor.profile_id, chat_id)
+                page = await messenger.messages.history(actor.profile_id, chat_id, request.where, limit)
+                count = await messenger.messages.unread_count(actor.profile_id, chat_id)
                 connection.answer_history(page if request.limit else evolve(page, messages=()), count)
             case CountUnread():
-                connection.answer_count(await messenger.unread_count(actor.profile_id, chat_id))
+                connection.answer_count(await messenger.messages.unread_count(actor.profile_id, chat_id))
             case _:
                 assert_never(request)
 

@@ -21,6 +21,7 @@ DOMAIN = {
     "domain",
     "enum",
     "functools",
+    "ipaddress",
     "itertools",
     "math",
     "re",

@@ -19,6 +19,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from itertools import count
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -31,13 +32,14 @@ from application.actor import Actor
 from application.chats.create import CreateChat
 from application.messages.send import Postponed, SendMessage, SendMessages
 from application.views import ProfileView
+from config.adapters import make_batch_connection
 from config.asgi import opened
-from config.container import Application, PostgresAdapters, make_lane
+from config.container import Application, PostgresAdapters
+from config.features.messages import sending
 from config.settings import Environment, Jwt, Settings
 from domain.chat import About
 from domain.ids import AccountId, ChatId, ProfileId, SessionId
 from domain.message import Body, Nonce
-from infrastructure.announcing import Announcing
 from infrastructure.postgres.driver.batches import PLANS, BatchConnection
 from infrastructure.postgres.posting import KEEP, LOCK, READ, PostgresPostings
 from infrastructure.stored_events import MESSAGE_SENT
@@ -89,15 +91,8 @@ async def in_python(
 
 def one_each(lanes: list[BatchConnection], application: Application) -> Send:
     free: asyncio.Queue[SendMessages] = asyncio.Queue()
-    adapters = application.adapters
     for lane in lanes:
-        free.put_nowait(
-            SendMessages(
-                begin=Announcing(PostgresPostings(lane).begin, application.updates()),
-                clock=adapters.clock(),
-                ids=adapters.ids(),
-            )
-        )
+        free.put_nowait(sending(application.ports(), PostgresPostings(lane).begin, interval=timedelta()))
 
     async def send(actor: Actor, command: SendMessage) -> object:
         use = await free.get()
@@ -193,7 +188,7 @@ async def make_people(application: Application, senders: int, chats: int) -> lis
         )
         for number in range(1, chats + 1)
     ]
-    create = application.messenger().create_chat
+    create = application.messenger().chats.create
     made = [await create(actor, CreateChat(about=About("bench", None))) for actor in actors]
     return [(actors[n % chats], made[n % chats].id) for n in range(senders)]
 
@@ -206,11 +201,11 @@ async def measure(postgres: Postgres, options: argparse.Namespace) -> dict[str, 
     application = Application(adapters=PostgresAdapters(settings=settings, url=url, ids=Singleton(Numbered)))
     rounds: dict[str, list[Round]] = {"gathered": [], "one each": [], "pgbench": []}
     async with opened(application, settings):
-        posting = application.posting()
+        posting = application.sending()
         running = asyncio.create_task(posting.run())
         people = await make_people(application, options.senders, options.chats)
-        lanes = [make_lane(settings, url, patient=True) for _ in range(CLIENTS)]
-        gathered, single = application.messenger().send_message, one_each(lanes, application)
+        lanes = [make_batch_connection(settings, url, patient=True) for _ in range(CLIENTS)]
+        gathered, single = application.messenger().messages.send, one_each(lanes, application)
         await in_python(gathered, people, postgres, 1)
         await in_python(single, people, postgres, 1)
         for _ in range(options.rounds):

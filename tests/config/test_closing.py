@@ -25,8 +25,8 @@ async def test_nothing_is_left_open(
             return len(cursor.fetchall())
 
         async with closing(application):
-            await application.fill_examples()()
-            await application.adapters.views().probe()
+            await application.administration().fill_examples()
+            await application.adapters.storage().views.probe()
             assert connections() >= 4, "the pool, two lanes and a reader"
         for _ in range(500):  # a backend ends a moment after its client has gone
             if connections():

@@ -84,9 +84,9 @@ async def test_a_file_in_the_folder_is_a_module(tmp_path: Path, monkeypatch: pyt
 
 async def test_workers_are_those_of_what_is_on() -> None:
     async with world() as here:
-        made = here.application
+        made, running = here.application, here.application.workers()
         letters, closed, tidying, purging = (
-            each.run for each in (made.letters(), made.closed_accounts(), made.tidying(), made.purging())
+            each.run for each in (running.letters, running.closed_accounts, running.tidying, running.purging)
         )
         assert workers(made, HOUSE) == [letters, closed, tidying, purging]
         assert workers(made, ["healthcheck", "chat", "catalogues"]) == [purging]

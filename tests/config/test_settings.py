@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from sqlalchemy import make_url
 
-from config.container import make_password_rule
+from config.features.accounts import make_account_rules
 from config.settings import Environment, Security, Settings, WrongSettings, load, names
 from domain.account import Password, PasswordCommon, PasswordPattern
 
@@ -101,14 +101,14 @@ def test_no_other_expression_is_run_against_passwords(local: dict[str, str]) -> 
 
 
 def test_common_passwords_are_refused_unless_told_otherwise(local: dict[str, str]) -> None:
-    rule = make_password_rule(load(local, NO_FILE))
+    rule = make_account_rules(load(local, NO_FILE)).password
     for text in ("Password1", "Qwerty123", "Парольпароль", "Йцукенгш", "Gfhjkm123"):
         with pytest.raises(PasswordCommon):
             rule.check(Password(text))
     assert 300 < len(rule.common) < 1000
     assert all(8 <= len(each) <= 128 and each == each.lower() for each in rule.common)
     lenient = load(local | {"AUTH_REFUSE_COMMON_PASSWORDS": "false"}, NO_FILE)
-    make_password_rule(lenient).check(Password("Password1"))
+    make_account_rules(lenient).password.check(Password("Password1"))
 
 
 def test_everything_wrong_is_told_at_once() -> None:
@@ -358,7 +358,7 @@ class TestSample:
 
 
 def test_defaults_are_those_of_the_design() -> None:
-    """PROTOCOL.md, GUARANTEES.md, STORAGE.md and section 11 of the original's interface."""
+    """docs/protocol.md, docs/guarantees.md, docs/storage.md and section 11 of the original's interface."""
     settings = Settings()
     assert (settings.socket.auth_seconds, settings.socket.frame_limit, settings.socket.heartbeat_seconds) == (
         10,

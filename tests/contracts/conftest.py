@@ -5,14 +5,14 @@ import pytest
 from attrs import frozen
 
 from application.ports.storage import Begin
-from tests.storages import Storage, memory_storage, postgres_storage
+from tests.storages import SharedStorage, memory_storage, postgres_storage
 
 ADAPTERS = ("memory", "postgres")
 """Everything a port promises holds on each of these: one more adapter is one more parameter."""
 
 
 @pytest.fixture(params=ADAPTERS)
-async def storage(request: pytest.FixtureRequest) -> AsyncIterator[Storage]:
+async def storage(request: pytest.FixtureRequest) -> AsyncIterator[SharedStorage]:
     if request.param == "memory":
         yield memory_storage()
     else:
@@ -21,7 +21,7 @@ async def storage(request: pytest.FixtureRequest) -> AsyncIterator[Storage]:
 
 
 @pytest.fixture
-def begin(storage: Storage) -> Begin:
+def begin(storage: SharedStorage) -> Begin:
     return storage.begin
 
 
@@ -30,7 +30,7 @@ class Rig:
     """A storage and a loop to run it on, for properties: an example is no test of its own."""
 
     runner: asyncio.Runner
-    storage: Storage
+    storage: SharedStorage
 
 
 @pytest.fixture(params=ADAPTERS)

@@ -25,7 +25,7 @@ from infrastructure.announcing import Announcing
 from infrastructure.gather import BatchLimits, Gatherer
 from infrastructure.memory.updates import MemoryUpdates
 from infrastructure.system.ids import SystemIds
-from tests.storages import Storage
+from tests.storages import SharedStorage
 from tests.strategies import START
 from tests.world import TickingClock
 
@@ -74,7 +74,7 @@ async def open_chat(
 class Talk:
     """Sends and marks as the application does, and hears what is announced."""
 
-    storage: Storage
+    storage: SharedStorage
     clock: TickingClock = Factory(TickingClock)
     ids: SystemIds = Factory(SystemIds)
     updates: MemoryUpdates = Factory(MemoryUpdates)

@@ -7,6 +7,7 @@ from pathlib import Path
 from uuid import NAMESPACE_OID, uuid5
 
 import pytest
+from attrs import evolve
 
 from application.accounts.close import CloseAccount
 from application.accounts.email_status import EmailStatus
@@ -24,6 +25,8 @@ from application.ports.posting import Draft
 from application.ports.views import Newest
 from application.profiles.edit import EditProfile
 from application.views import NOBODY
+from config.features.workers import make_workers
+from config.settings import Settings
 from domain.account import Email, Password, PasswordCommon, PasswordUnfit, PasswordWrong
 from domain.chat import About, ChatNotFound
 from domain.events import ChatRemoved, MemberRemoved, RoleChanged, SessionEnd, SessionEnded
@@ -34,15 +37,15 @@ from domain.profile import Username
 from domain.role import Role
 from domain.session import SessionNotFound
 from tests.accounts_world import PASSWORD, AccountsWorld, accounts_world, letters_in
-from tests.storages import Storage
+from tests.storages import SharedStorage
 
 ONE = "one@example.com"
 OTHER_PASSWORD = "Battery-Staple"
 
 
 @pytest.fixture
-async def people(storage: Storage, tmp_path: Path) -> AsyncIterator[AccountsWorld]:
-    async with accounts_world(storage.begin, storage.views, tmp_path / "mail") as world:
+async def people(storage: SharedStorage, tmp_path: Path) -> AsyncIterator[AccountsWorld]:
+    async with accounts_world(storage, tmp_path / "mail") as world:
         yield world
 
 
@@ -115,7 +118,7 @@ class TestAForgottenPassword:
     async def test_a_sign_up_letter_is_redeemed_as_well_and_confirms(self, people: AccountsWorld) -> None:
         await people.sign_up_as(ONE)
         assert await is_in(people, await people.redeem(await people.mailed_token()))
-        assert await people.email_status(EmailStatus(email=Email(ONE)))
+        assert await people.accounts.email_status(EmailStatus(email=Email(ONE)))
         await people.sign_in_as(ONE)
 
     async def test_an_unconfirmed_account_is_confirmed_without_anybodys_password(
@@ -132,12 +135,12 @@ class TestAForgottenPassword:
     async def test_an_unknown_address_leaves_the_same_traces_and_gets_no_letter(
         self, people: AccountsWorld
     ) -> None:
-        await people.reset_password(ResetPassword(email=Email("nobody@example.com")))
+        await people.accounts.reset_password(ResetPassword(email=Email("nobody@example.com")))
         assert len(people.woken) == 1
-        await people.deliver()
+        await people.workers.letters.once()
         assert letters_in(people.mail) == []
         people.clock.pass_by(days=31)
-        await people.tidy()
+        await people.workers.tidying.once()
         async with people.begin() as work:
             assert await work.letters.lock_due(people.clock.now(), 10) == []
 
@@ -152,10 +155,10 @@ class TestWishesWithAName:
 
     async def test_sign_ups_at_once_are_one_letter(self, people: AccountsWorld) -> None:
         asked = SignUp(email=Email(ONE), password=Password(PASSWORD), key=Nonce("wish"))
-        signed_up = await asyncio.gather(*(people.sign_up(asked) for _ in range(3)))
-        signed_up.append(await people.sign_up(asked))
+        signed_up = await asyncio.gather(*(people.accounts.sign_up(asked) for _ in range(3)))
+        signed_up.append(await people.accounts.sign_up(asked))
         assert len({each.account_id for each in signed_up}) == 1
-        await people.deliver()
+        await people.workers.letters.once()
         assert len(letters_in(people.mail)) == 1
 
     async def test_another_password_or_name_is_another_wish(self, people: AccountsWorld) -> None:
@@ -165,31 +168,35 @@ class TestWishesWithAName:
             (PASSWORD, "another"),
             (PASSWORD, None),
         ):
-            await people.sign_up(
+            await people.accounts.sign_up(
                 SignUp(email=Email(ONE), password=Password(password), key=Nonce(key) if key else None)
             )
-        await people.deliver()
+        await people.workers.letters.once()
         assert len(letters_in(people.mail)) == 4
 
     async def test_it_activates_the_password_that_came_with_it(self, people: AccountsWorld) -> None:
         for password in (PASSWORD, OTHER_PASSWORD):
-            await people.sign_up(SignUp(email=Email(ONE), password=Password(password), key=Nonce("wish")))
+            await people.accounts.sign_up(
+                SignUp(email=Email(ONE), password=Password(password), key=Nonce("wish"))
+            )
         await people.confirm(await people.mailed_token())
         assert await is_in(people, await people.sign_in_as(ONE, password=OTHER_PASSWORD))
 
     async def test_forgotten_again_under_one_name_it_is_one_letter(self, people: AccountsWorld) -> None:
         await people.join(ONE)
-        await people.deliver()
+        await people.workers.letters.once()
         before = len(letters_in(people.mail))
         for key in ("wish", "wish", "another"):
-            await people.reset_password(ResetPassword(email=Email(ONE), key=Nonce(key)))
-        await people.deliver()
+            await people.accounts.reset_password(ResetPassword(email=Email(ONE), key=Nonce(key)))
+        await people.workers.letters.once()
         assert len(letters_in(people.mail)) - before == 2
 
     async def test_a_name_of_a_sign_up_is_free_for_a_reset(self, people: AccountsWorld) -> None:
-        await people.sign_up(SignUp(email=Email(ONE), password=Password(PASSWORD), key=Nonce("wish")))
-        await people.reset_password(ResetPassword(email=Email(ONE), key=Nonce("wish")))
-        await people.deliver()
+        await people.accounts.sign_up(
+            SignUp(email=Email(ONE), password=Password(PASSWORD), key=Nonce("wish"))
+        )
+        await people.accounts.reset_password(ResetPassword(email=Email(ONE), key=Nonce("wish")))
+        await people.workers.letters.once()
         assert len(letters_in(people.mail)) == 2
 
     async def test_nobody_learns_by_it_who_is_here(self, people: AccountsWorld) -> None:
@@ -198,7 +205,7 @@ class TestWishesWithAName:
         nobody = AccountId(uuid5(NAMESPACE_OID, wish.email.folded))
         began = people.clock.now().replace(microsecond=0)
         for _ in range(2):
-            await people.reset_password(wish)
+            await people.accounts.reset_password(wish)
             people.clock.pass_by(seconds=5)
         async with people.begin() as work:
             kept = await work.confirmations.find(nobody, named(nobody, "reset", Nonce("wish")))
@@ -222,7 +229,7 @@ class TestChoosingAPassword:
     async def test_its_owner_is_told(self, people: AccountsWorld) -> None:
         mine = await people.join(ONE)
         await people.choose(mine, OTHER_PASSWORD)
-        await people.deliver()
+        await people.workers.letters.once()
         letter = letters_in(people.mail)[-1]
         assert "Your password was changed" in letter["Subject"]
         assert OTHER_PASSWORD not in letter.as_string()
@@ -245,7 +252,7 @@ class TestChoosingAPassword:
         theirs = await people.actor(await people.sign_in_as(ONE, device="thief"))
         await people.revoke(mine, theirs.session_id)
         with pytest.raises(NotAuthenticated):
-            await people.set_password(theirs, SetPassword(password=Password("Thieves-Own1")))
+            await people.accounts.set_password(theirs, SetPassword(password=Password("Thieves-Own1")))
         await people.sign_in_as(ONE)
 
     async def test_of_two_at_once_one_stays(self, people: AccountsWorld) -> None:
@@ -268,7 +275,7 @@ class TestSessions:
         people.clock.pass_by(minutes=1)
         await people.refresh_with(first.refresh_token)
         await people.revoke(third, third.session_id)
-        listed = await people.list_sessions(await people.actor(second))
+        listed = await people.sessions.list(await people.actor(second))
         assert [session.id for session in listed] == [first.session_id, second.session_id]
         assert (listed[1].fingerprint.text, listed[1].origin.user_agent) == ("phone", "Firefox/1")
 
@@ -276,7 +283,7 @@ class TestSessions:
         await people.join(ONE)
         people.clock.pass_by(days=60)
         later = await people.sign_in_as(ONE, device="later")
-        listed = await people.list_sessions(await people.actor(later))
+        listed = await people.sessions.list(await people.actor(later))
         assert [session.id for session in listed] == [later.session_id]
 
     async def test_one_is_revoked(self, people: AccountsWorld) -> None:
@@ -295,19 +302,19 @@ class TestSessions:
         theirs = await people.join("two@example.com")
         with pytest.raises(SessionNotFound):
             await people.revoke(mine, theirs.session_id)
-        assert await people.revoke_others(await people.actor(mine)) == 0
+        assert await people.sessions.revoke_others(await people.actor(mine)) == 0
         assert await is_in(people, theirs)
 
     async def test_all_others_are_revoked(self, people: AccountsWorld) -> None:
         mine = await people.join(ONE)
         others = [await people.sign_in_as(ONE, device=f"device {n}") for n in range(3)]
-        assert await people.revoke_others(await people.actor(mine)) == 3
+        assert await people.sessions.revoke_others(await people.actor(mine)) == 3
         assert [await is_in(people, one) for one in (mine, *others)] == [True, False, False, False]
 
 
 class TestANewDevice:
     async def subjects(self, people: AccountsWorld) -> list[str]:
-        while await people.deliver():
+        while await people.workers.letters.once():
             pass
         return [letter["Subject"] for letter in letters_in(people.mail) if "new device" in letter["Subject"]]
 
@@ -360,19 +367,19 @@ class TestLimits:
             if address.startswith("known"):
                 await people.sign_up_as(address)
             else:
-                await people.reset_password(ResetPassword(email=Email(address)))
+                await people.accounts.reset_password(ResetPassword(email=Email(address)))
             for _ in range(19):
-                await people.reset_password(ResetPassword(email=Email(address)))
+                await people.accounts.reset_password(ResetPassword(email=Email(address)))
             with pytest.raises(TooManyRequests):
-                await people.reset_password(ResetPassword(email=Email(address.upper())))
+                await people.accounts.reset_password(ResetPassword(email=Email(address.upper())))
             with pytest.raises(TooManyRequests):
                 await people.sign_up_as(address)
 
     async def test_asking_who_is_here_has_an_end(self, people: AccountsWorld) -> None:
         for n in range(120):
-            await people.email_status(EmailStatus(email=Email(f"n{n}@example.com")))
+            await people.accounts.email_status(EmailStatus(email=Email(f"n{n}@example.com")))
         with pytest.raises(TooManyRequests):
-            await people.email_status(EmailStatus(email=Email(ONE)))
+            await people.accounts.email_status(EmailStatus(email=Email(ONE)))
 
 
 class TestClosing:
@@ -380,7 +387,9 @@ class TestClosing:
         joined = [await people.join(f"{name}@example.com") for name in names]
         return [(signed_in, await people.actor(signed_in)) for signed_in in joined]
 
-    async def group(self, people: AccountsWorld, storage: Storage, owner: Actor, *others: Actor) -> ChatId:
+    async def group(
+        self, people: AccountsWorld, storage: SharedStorage, owner: Actor, *others: Actor
+    ) -> ChatId:
         create = CreateChatHandler(
             begin=people.begin,
             views=storage.views,
@@ -393,7 +402,7 @@ class TestClosing:
     async def test_it_is_gone_and_what_was_its_is_free(self, people: AccountsWorld) -> None:
         ((mine, me),) = await self.actors(people, "one")
         elsewhere = await people.sign_in_as(ONE, device="elsewhere")
-        await people.edit_profile(me, EditProfile(username=Username("number_one")))
+        await people.profiles.edit(me, EditProfile(username=Username("number_one")))
         reset = await people.forget_password(ONE)
         people.published.clear()
         await people.close(mine)
@@ -408,11 +417,11 @@ class TestClosing:
         ):
             with pytest.raises(NotAuthenticated):
                 await refused
-        assert not await people.email_status(EmailStatus(email=Email(ONE)))
+        assert not await people.accounts.email_status(EmailStatus(email=Email(ONE)))
         again = await people.join(ONE)
         actor = await people.actor(again)
         assert actor.profile_id != me.profile_id
-        await people.edit_profile(actor, EditProfile(username=Username("Number_One")))
+        await people.profiles.edit(actor, EditProfile(username=Username("Number_One")))
 
     async def test_a_wrong_password_changes_nothing(self, people: AccountsWorld) -> None:
         mine = await people.join(ONE)
@@ -424,7 +433,9 @@ class TestClosing:
         assert await is_in(people, mine)
         assert people.closed == []
 
-    async def test_ownership_passes_and_messages_stay(self, people: AccountsWorld, storage: Storage) -> None:
+    async def test_ownership_passes_and_messages_stay(
+        self, people: AccountsWorld, storage: SharedStorage
+    ) -> None:
         (mine, me), (_, ann), (_, bob) = await self.actors(people, "one", "ann", "bob")
         chat_id = await self.group(people, storage, me, ann, bob)
         async with storage.begin_posting() as posting:
@@ -442,7 +453,7 @@ class TestClosing:
             await posting.keep([chat], [chat.post(author, draft.body, id=draft.id, nonce=None, at=draft.at)])
         people.published.clear()
         await people.close(mine)
-        assert not await people.clear_closed()
+        assert not await people.workers.closed_accounts.once()
         told = [type(each) for each in people.published if not isinstance(each, SessionEnded)]
         assert told == [MemberRemoved, RoleChanged, ChatRemoved]
         members = await storage.views.members(ann.profile_id, chat_id)
@@ -459,7 +470,7 @@ class TestClosing:
         assert listed.last_message.sender == NOBODY
 
     async def test_direct_chats_stay_with_the_other_and_go_with_the_last(
-        self, people: AccountsWorld, storage: Storage
+        self, people: AccountsWorld, storage: SharedStorage
     ) -> None:
         (mine, me), (theirs, ann) = await self.actors(people, "one", "ann")
         open_direct = OpenDirectHandler(
@@ -470,17 +481,19 @@ class TestClosing:
         )
         chat_id = (await open_direct(me, OpenDirect(profile_id=ann.profile_id))).id
         await people.close(mine)
-        await people.clear_closed()
+        await people.workers.closed_accounts.once()
         (left,) = await storage.views.list_chats(ann.profile_id)
         assert (left.id, left.member_count) == (chat_id, 1)
         await people.close(theirs)
-        await people.clear_closed()
+        await people.workers.closed_accounts.once()
         async with people.begin() as work:
             assert (await work.chats.lock(chat_id)).deleted_at is not None
         with pytest.raises(ChatNotFound):
             await storage.views.get_chat(me.profile_id, chat_id)
 
-    async def test_an_interrupted_one_is_completed(self, people: AccountsWorld, storage: Storage) -> None:
+    async def test_an_interrupted_one_is_completed(
+        self, people: AccountsWorld, storage: SharedStorage
+    ) -> None:
         (mine, me), (_, ann) = await self.actors(people, "one", "ann")
         chats = [await self.group(people, storage, ann, me) for _ in range(3)]
         await people.close(mine)
@@ -497,29 +510,30 @@ class TestClosing:
                 raise Killed
             return storage.begin()
 
-        dying = type(people.clear_closed)(
+        storage_that_dies = evolve(
+            storage,
             begin=begin_and_die,  # type: ignore[arg-type]  # what it returns is a unit of work
-            clock=people.clock,
         )
+        dying = make_workers(evolve(people.ports, storage=storage_that_dies), Settings()).closed_accounts.once
         with pytest.raises(Killed):
             await dying()
         left = [chat for chat in chats if len(await storage.views.members(ann.profile_id, chat)) == 1]
         assert len(left) == 1
-        await people.clear_closed()
+        await people.workers.closed_accounts.once()
         assert [len(await storage.views.members(ann.profile_id, chat)) for chat in chats] == [1, 1, 1]
 
     async def test_the_account_itself_goes_a_little_later(
-        self, people: AccountsWorld, storage: Storage
+        self, people: AccountsWorld, storage: SharedStorage
     ) -> None:
         ((mine, me),) = await self.actors(people, "one")
         await people.close(mine)
-        await people.clear_closed()
+        await people.workers.closed_accounts.once()
         async with people.begin() as work:
             (closed,) = await work.accounts.closed(10)
         assert closed.id == me.account_id
         late = await self.group(people, storage, me)  # by a request that was let in just before
         people.clock.pass_by(minutes=5)
-        await people.clear_closed()
+        await people.workers.closed_accounts.once()
         async with people.begin() as work:
             assert await work.accounts.closed(10) == []
             assert await work.profiles.find_by_account(me.account_id) is None
@@ -533,23 +547,23 @@ class TestClosing:
         other = await people.sign_in_as(ONE, device="other")
         await people.choose(other, OTHER_PASSWORD)
         with pytest.raises(NotAuthenticated):
-            await people.close_account(actor, CloseAccount(password=PASSWORD))
+            await people.accounts.close(actor, CloseAccount(password=PASSWORD))
 
 
 class TestTidying:
     async def test_sessions_that_ran_out_end_and_are_told(self, people: AccountsWorld) -> None:
         signed_in = await people.join(ONE)
         people.clock.pass_by(days=60)
-        await people.tidy()
+        await people.workers.tidying.once()
         assert reasons(people) == [SessionEnd.EXPIRED]
-        await people.tidy()
+        await people.workers.tidying.once()
         assert len(reasons(people)) == 1
         account = (await people.actor(await people.sign_in_as(ONE))).account_id
         async with people.begin() as work:
             session = await work.sessions.lock(account, signed_in.session_id)
         assert session.ended_because is SessionEnd.EXPIRED
         people.clock.pass_by(days=181)
-        await people.tidy()
+        await people.workers.tidying.once()
         async with people.begin() as work:
             with pytest.raises(SessionNotFound):
                 await work.sessions.lock(account, signed_in.session_id)
@@ -563,14 +577,14 @@ class TestTidying:
             (waiting,) = await work.letters.lock_due(people.clock.now(), 10)
             assert waiting.link is not None
         people.clock.pass_by(days=2)
-        await people.tidy()
+        await people.workers.tidying.once()
         async with people.begin() as work:
             assert await work.confirmations.find(waiting.account_id, waiting.link.confirmation_id) is None
             kept = await work.letters.lock(waiting.account_id, waiting.id)
             assert (kept.outcome, kept.template) == (Outcome.PREPARED, Template.CONFIRM_EMAIL)
-        await people.deliver()  # gives it up
+        await people.workers.letters.once()  # gives it up
         people.clock.pass_by(days=31)
-        await people.tidy()
+        await people.workers.tidying.once()
         assert await self.is_forgotten(people, waiting.id)
 
     async def is_forgotten(self, people: AccountsWorld, letter_id: LetterId) -> bool:

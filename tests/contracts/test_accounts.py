@@ -21,7 +21,7 @@ from domain.notification import Letter, LetterNotFound
 from domain.profile import Name, Phone, Profile, ProfileNotFound, Username, UsernameTaken
 from domain.session import Fingerprint, Lifetimes, Origin, Session, SessionNotFound
 from tests.accounts_world import START, AccountsWorld, accounts_world
-from tests.storages import Storage
+from tests.storages import SharedStorage
 
 NOW = START.replace(microsecond=0)
 
@@ -61,8 +61,8 @@ def profile(**known: str) -> Profile:
 
 
 @pytest.fixture
-async def people(storage: Storage, tmp_path: Path) -> AsyncIterator[AccountsWorld]:
-    async with accounts_world(storage.begin, storage.views, tmp_path / "mail") as world:
+async def people(storage: SharedStorage, tmp_path: Path) -> AsyncIterator[AccountsWorld]:
+    async with accounts_world(storage, tmp_path / "mail") as world:
         yield world
 
 
@@ -196,7 +196,7 @@ class TestConfirmations:
 
 
 class TestSessions:
-    async def test_a_live_one_is_found_with_what_letting_in_takes(self, storage: Storage) -> None:
+    async def test_a_live_one_is_found_with_what_letting_in_takes(self, storage: SharedStorage) -> None:
         one, whose = account(), profile(first_name="Anna", username="anna")
         first = evolve(session(one.id), profile_id=whose.id)
         async with storage.begin() as work:
@@ -209,7 +209,7 @@ class TestSessions:
         assert await storage.views.live_session(AccountId(uuid4()), first.id) is None
         assert await storage.views.live_session(one.id, SessionId(uuid4())) is None
 
-    async def test_an_ended_one_is_locked_but_not_live(self, storage: Storage) -> None:
+    async def test_an_ended_one_is_locked_but_not_live(self, storage: SharedStorage) -> None:
         begin, live_session = storage.begin, storage.views.live_session
         one, whose = account(), profile()
         first, second = (evolve(session(one.id), profile_id=whose.id) for _ in range(2))
@@ -477,7 +477,7 @@ class TestRaces:
             *(people.sign_up_as("one@example.com", f"Password{n}") for n in range(20))
         )
         assert len({answer.account_id for answer in answers}) == 1
-        while await people.deliver():
+        while await people.workers.letters.once():
             pass
         assert len(people.links) == 20
         signed_in = await people.confirm(people.links[7].rpartition("token=")[2])
@@ -517,7 +517,7 @@ class TestRaces:
         command = SignOut(refresh_token=first.refresh_token)
         answers = await asyncio.gather(
             *(people.refresh_with(first.refresh_token) for _ in range(5)),
-            people.sign_out(command),
+            people.accounts.sign_out(command),
             *(people.refresh_with(first.refresh_token) for _ in range(5)),
             return_exceptions=True,
         )

@@ -15,7 +15,7 @@ from typing import Any, Final, TypeVar
 
 import attrs
 import pytest
-from attrs import Factory, define, frozen
+from attrs import Factory, define, evolve, frozen
 from dependency_injector.providers import Object
 
 import application as use_cases
@@ -39,7 +39,7 @@ from application.accounts.set_password import SetPassword, SetPasswordHandler
 from application.accounts.sign_in import SignIn, SignInHandler
 from application.accounts.sign_out import SignOut, SignOutHandler
 from application.accounts.sign_up import SignUpHandler
-from application.accounts.signed_in import SignedIn
+from application.accounts.signed_in import OpenSession, SignedIn
 from application.accounts.tidy import TidyAccountsHandler
 from application.actor import Actor
 from application.chats.add_members import AddMembers, AddMembersHandler
@@ -62,6 +62,7 @@ from application.profiles.read import ReadOwnProfileHandler, ReadProfileHandler
 from application.receipts.mark_read import MarkRead, MarksRead
 from application.receipts.mark_single import MarkSingle, MarkSingleHandler
 from config.container import MemoryAdapters, PostgresAdapters
+from config.ports import Storage
 from domain.account import Confirmation, Email, Password
 from domain.chat import About
 from domain.errors import DomainError
@@ -144,13 +145,13 @@ class Stage:
     async def _play(self, row: "Row", fault: Fault) -> tuple[list[Update], News, type[Exception] | None]:
         """What was announced, what is stored, and the refusal."""
         act = await row.prepare(Scene(self.here))
-        cursor = await self.here.messenger.changes.now()
+        cursor = await self.here.messenger.feed.changes.now()
         self.here.published.clear()
         self.fault = fault
         error = await outcome(act)
         self.fault = Fault.NONE
         told = list(self.here.published)
-        return told, await self.here.messenger.changes.since(cursor), error
+        return told, await self.here.messenger.feed.changes.since(cursor), error
 
 
 def _is_empty(news: News) -> bool:
@@ -185,9 +186,6 @@ class Begins:
             raise OutcomeUnknown
 
 
-BEGINS = ("begin", "begin_posting", "begin_patient_posting", "begin_marking")
-
-
 @pytest.fixture(params=ADAPTERS)
 async def stage(request: pytest.FixtureRequest) -> AsyncIterator[Stage]:
     clock, ids = Object(TickingClock(step=timedelta(milliseconds=1))), Object(SystemIds())
@@ -197,13 +195,20 @@ async def stage(request: pytest.FixtureRequest) -> AsyncIterator[Stage]:
     else:
         url = request.getfixturevalue("messenger_database")
         adapters = PostgresAdapters(settings=SETTINGS, url=url, clock=clock, ids=ids)
-    begins = [Begins(getattr(adapters, name)()) for name in BEGINS]
-    for name, each in zip(BEGINS, begins, strict=True):
-        getattr(adapters, name).override(Object(each))
+    stored: Storage = adapters.storage()
+    begins = Begins(stored.begin), Begins(stored.begin_posting), Begins(stored.begin_marking)
+    begin, begin_posting, begin_marking = begins
+    staged = evolve(stored, begin=begin, begin_posting=begin_posting, begin_marking=begin_marking)
+    adapters.storage.override(Object(staged))
     async with AsyncExitStack() as stack:
         if request.param == "postgres":
             stack.push_async_callback(adapters.engine().dispose)
-            for kept in (adapters.lane, adapters.patient_lane, adapters.marking_lane, adapters.pictures):
+            for kept in (
+                adapters.posting_connection,
+                adapters.patient_posting_connection,
+                adapters.marking_connection,
+                adapters.read_pool,
+            ):
                 stack.push_async_callback(kept().close)
         here = await stack.enter_async_context(world(adapters))
         here.application.passwords.override(Object(passwords := quick_passwords()))
@@ -283,7 +288,8 @@ class Scene:
         at = self.here.application.adapters.clock().now()
         async with self.here.begin() as work:
             account = await work.accounts.lock(someone.actor.account_id)
-            open_session = self.here.application.open_session()
+            rules, ids = self.here.application.account_rules(), self.here.application.adapters.ids()
+            open_session = OpenSession(ids=ids, lifetimes=rules.sessions)
             await open_session(work, account, Fingerprint("elsewhere"), Origin(), at=at)
 
     async def letter(self, someone: Someone) -> str:
@@ -315,62 +321,62 @@ class Scene:
 async def clear_closed(scene: Scene) -> Act:
     ann, bob = await scene.someone(), await scene.someone("Bob")
     await scene.here.chat(ann.actor, bob.actor)
-    await scene.here.messenger.close_account(ann.actor, CloseAccount(password=PASSWORD))
-    once: Act = scene.here.application.closed_accounts().once
+    await scene.here.messenger.accounts.close(ann.actor, CloseAccount(password=PASSWORD))
+    once: Act = scene.here.application.workers().closed_accounts.once
     return once
 
 
 @row(CloseAccountHandler, SessionEnded)
 async def close(scene: Scene) -> Act:
     ann = await scene.someone()
-    return lambda: scene.here.messenger.close_account(ann.actor, CloseAccount(password=PASSWORD))
+    return lambda: scene.here.messenger.accounts.close(ann.actor, CloseAccount(password=PASSWORD))
 
 
 @row(ConfirmEmailHandler, SessionEnded)
 async def confirm_email(scene: Scene) -> Act:
     ann = await scene.someone(is_confirmed=False)
     command = ConfirmEmail(token=await scene.letter(ann), fingerprint=Fingerprint("first"))
-    return lambda: scene.here.messenger.confirm_email(command)
+    return lambda: scene.here.messenger.accounts.confirm_email(command)
 
 
 @row(RedeemTokenHandler, SessionEnded)
 async def redeem(scene: Scene) -> Act:
     command = RedeemToken(token=await scene.letter(await scene.someone()), fingerprint=Fingerprint("first"))
-    return lambda: scene.here.messenger.redeem_token(command)
+    return lambda: scene.here.messenger.accounts.redeem_token(command)
 
 
 @row(SignInHandler, SessionEnded)
 async def sign_in(scene: Scene) -> Act:
     ann = await scene.someone()
     command = SignIn(email=ann.email, password=PASSWORD, fingerprint=Fingerprint("first"))
-    return lambda: scene.here.messenger.sign_in(command)
+    return lambda: scene.here.messenger.accounts.sign_in(command)
 
 
 @row(RefreshHandler, SessionEnded)
 async def refresh(scene: Scene) -> Act:
     ann = await scene.someone()
     stolen = Refresh(token=ann.signed_in.refresh_token, fingerprint=Fingerprint("of a thief"))
-    return lambda: scene.here.messenger.refresh(stolen)
+    return lambda: scene.here.messenger.accounts.refresh(stolen)
 
 
 @row(SignOutHandler, SessionEnded)
 async def sign_out(scene: Scene) -> Act:
     ann = await scene.someone()
-    return lambda: scene.here.messenger.sign_out(SignOut(access_token=ann.signed_in.access_token))
+    return lambda: scene.here.messenger.accounts.sign_out(SignOut(access_token=ann.signed_in.access_token))
 
 
 @row(RevokeSessionHandler, SessionEnded)
 async def revoke_session(scene: Scene) -> Act:
     ann = await scene.someone()
     command = RevokeSession(session_id=ann.actor.session_id)
-    return lambda: scene.here.messenger.revoke_session(ann.actor, command)
+    return lambda: scene.here.messenger.sessions.revoke(ann.actor, command)
 
 
 @row(RevokeOthersHandler, SessionEnded)
 async def revoke_others(scene: Scene) -> Act:
     ann = await scene.someone()
     await scene.elsewhere(ann)
-    return lambda: scene.here.messenger.revoke_others(ann.actor)
+    return lambda: scene.here.messenger.sessions.revoke_others(ann.actor)
 
 
 @row(SetPasswordHandler, SessionEnded)
@@ -378,20 +384,20 @@ async def set_password(scene: Scene) -> Act:
     ann = await scene.someone()
     await scene.elsewhere(ann)
     command = SetPassword(password=Password("Another-Horse"))
-    return lambda: scene.here.messenger.set_password(ann.actor, command)
+    return lambda: scene.here.messenger.accounts.set_password(ann.actor, command)
 
 
 @row(DisableAccountHandler, SessionEnded)
 async def disable(scene: Scene) -> Act:
     ann = await scene.someone()
-    return lambda: scene.here.application.disable_account()(DisableAccount(email=ann.email))
+    return lambda: scene.here.application.administration().disable_account(DisableAccount(email=ann.email))
 
 
 @row(TidyAccountsHandler, SessionEnded)
 async def tidy(scene: Scene) -> Act:
     await scene.someone()
     scene.here.application.adapters.clock().at += timedelta(days=365)
-    once: Act = scene.here.application.tidying().once
+    once: Act = scene.here.application.workers().tidying.once
     return once
 
 
@@ -399,14 +405,14 @@ async def tidy(scene: Scene) -> Act:
 async def create_chat(scene: Scene) -> Act:
     ann, bob = await scene.someone(), await scene.someone("Bob")
     command = CreateChat(about=About("A chat"), member_ids=(bob.actor.profile_id,))
-    return lambda: scene.here.messenger.create_chat(ann.actor, command)
+    return lambda: scene.here.messenger.chats.create(ann.actor, command)
 
 
 @row(OpenDirectHandler, ChatAdded, ChatAdded)
 async def open_direct(scene: Scene) -> Act:
     ann, bob = await scene.someone(), await scene.someone("Bob")
     command = OpenDirect(profile_id=bob.actor.profile_id)
-    return lambda: scene.here.messenger.open_direct(ann.actor, command)
+    return lambda: scene.here.messenger.chats.open_direct(ann.actor, command)
 
 
 @row(ChangeChatHandler, ChatChanged, NewMember, ChatAdded)
@@ -414,7 +420,7 @@ async def change_chat(scene: Scene) -> Act:
     ann, bob = await scene.someone(), await scene.someone("Bob")
     chat_id = await scene.here.chat(ann.actor)
     command = ChangeChat(chat_id=chat_id, name="Another", member_ids=(bob.actor.profile_id,))
-    return lambda: scene.here.messenger.change_chat(ann.actor, command)
+    return lambda: scene.here.messenger.chats.change(ann.actor, command)
 
 
 @row(AddMembersHandler, NewMember, NewMember, ChatAdded, ChatAdded)
@@ -422,7 +428,9 @@ async def add_members(scene: Scene) -> Act:
     ann, *others = [await scene.someone(name) for name in ("Ann", "Bob", "Cid")]
     chat_id = await scene.here.chat(ann.actor)
     ids = tuple(other.actor.profile_id for other in others)
-    return lambda: scene.here.messenger.add_members(ann.actor, AddMembers(chat_id=chat_id, profile_ids=ids))
+    return lambda: scene.here.messenger.chats.add_members(
+        ann.actor, AddMembers(chat_id=chat_id, profile_ids=ids)
+    )
 
 
 @row(ChangeRoleHandler, RoleChanged, RoleChanged)
@@ -430,7 +438,7 @@ async def change_role(scene: Scene) -> Act:
     ann, bob = await scene.someone(), await scene.someone("Bob")
     chat_id = await scene.here.chat(ann.actor, bob.actor)
     command = ChangeRole(chat_id=chat_id, profile_id=bob.actor.profile_id, role=Role.OWNER)
-    return lambda: scene.here.messenger.change_role(ann.actor, command)
+    return lambda: scene.here.messenger.chats.change_role(ann.actor, command)
 
 
 @row(RemoveMemberHandler, MemberRemoved, RoleChanged, ChatRemoved)
@@ -438,14 +446,14 @@ async def leave(scene: Scene) -> Act:
     ann, bob = await scene.someone(), await scene.someone("Bob")
     chat_id = await scene.here.chat(ann.actor, bob.actor)
     command = RemoveMember(chat_id=chat_id, profile_id=ann.actor.profile_id)
-    return lambda: scene.here.messenger.remove_member(ann.actor, command)
+    return lambda: scene.here.messenger.chats.remove_member(ann.actor, command)
 
 
 @row(DeleteChatHandler, ChatRemoved, ChatRemoved)
 async def delete_chat(scene: Scene) -> Act:
     ann, bob = await scene.someone(), await scene.someone("Bob")
     chat_id = await scene.here.chat(ann.actor, bob.actor)
-    return lambda: scene.here.messenger.delete_chat(ann.actor, DeleteChat(chat_id=chat_id))
+    return lambda: scene.here.messenger.chats.delete(ann.actor, DeleteChat(chat_id=chat_id))
 
 
 @row(SendMessages, NewMessage)
@@ -461,7 +469,7 @@ async def mark_read(scene: Scene) -> Act:
     chat_id = await scene.here.chat(ann.actor, bob.actor)
     said = await scene.here.say(ann.actor, chat_id, "Hello")
     command = MarkRead(chat_id=chat_id, up_to=said.event.message.id)
-    return lambda: scene.here.messenger.mark_read(bob.actor, command)
+    return lambda: scene.here.messenger.messages.mark_read(bob.actor, command)
 
 
 @row(MarkSingleHandler, MessagesRead)
@@ -470,7 +478,7 @@ async def mark_single(scene: Scene) -> Act:
     chat_id = await scene.here.chat(ann.actor, bob.actor)
     said = await scene.here.say(ann.actor, chat_id, "Hello")
     command = MarkSingle(chat_id=chat_id, message_id=said.event.message.id)
-    return lambda: scene.here.messenger.mark_single(bob.actor, command)
+    return lambda: scene.here.messenger.messages.mark_single(bob.actor, command)
 
 
 def test_every_use_case_has_a_row() -> None:

@@ -7,11 +7,11 @@ import pytest
 from application.catalogues.fill import SHIPPED, FillCataloguesHandler
 from application.ports.catalogues import Catalogues
 from domain.catalogue import Catalogue, CatalogueNotFound, Entry
-from tests.storages import Storage
+from tests.storages import SharedStorage
 
 
 @pytest.fixture
-def catalogues(storage: Storage) -> Catalogues:
+def catalogues(storage: SharedStorage) -> Catalogues:
     return storage.catalogues
 
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from uuid import uuid4
 
+import pytest
 from attrs import Factory, define
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,7 +17,7 @@ from domain.events import ChatAdded, PersonalEvent
 from domain.ids import ChatId, Position, ProfileId, Seq
 from tests.contracts.conftest import Rig
 from tests.contracts.talk import Talk, actor, open_chat, saying
-from tests.storages import Storage
+from tests.storages import SharedStorage
 from tests.strategies import START
 
 
@@ -24,7 +25,7 @@ def nothing(news: News) -> bool:
     return not (news.moved or news.personal or news.read)
 
 
-async def test_what_lies_behind_a_cursor(storage: Storage) -> None:
+async def test_what_lies_behind_a_cursor(storage: SharedStorage) -> None:
     talk, ann, bob = Talk(storage), actor(), actor()
     start = await storage.changes.now()
     chat, other = await open_chat(storage.begin, ann, bob), await open_chat(storage.begin, ann)
@@ -47,7 +48,7 @@ async def test_what_lies_behind_a_cursor(storage: Storage) -> None:
     assert nothing(await storage.changes.since(await storage.changes.now()))
 
 
-async def test_a_cursor_can_be_asked_again(storage: Storage) -> None:
+async def test_a_cursor_can_be_asked_again(storage: SharedStorage) -> None:
     talk, ann = Talk(storage), actor()
     chat = await open_chat(storage.begin, ann)
     cursor = await storage.changes.now()
@@ -57,7 +58,7 @@ async def test_a_cursor_can_be_asked_again(storage: Storage) -> None:
     assert (await storage.changes.since(cursor)).moved == {chat.id: 2}
 
 
-async def test_a_cursor_of_another_history(storage: Storage) -> None:
+async def test_a_cursor_of_another_history(storage: SharedStorage) -> None:
     here = await storage.changes.now()
     await open_chat(storage.begin, actor())
     news = await storage.changes.since(Cursor(epoch="elsewhere", place=here.place))
@@ -66,7 +67,7 @@ async def test_a_cursor_of_another_history(storage: Storage) -> None:
     assert nothing(await storage.changes.since(news.cursor))
 
 
-async def test_a_range_is_recalled_as_it_was_told(storage: Storage) -> None:
+async def test_a_range_is_recalled_as_it_was_told(storage: SharedStorage) -> None:
     talk, ann, bob, eve = Talk(storage), actor(), actor(), actor()
     chat = await open_chat(storage.begin, ann, bob, eve)
     events = [await talk.say(who, chat.id) for who in (ann, bob, eve, bob, ann)]
@@ -81,7 +82,7 @@ async def test_a_range_is_recalled_as_it_was_told(storage: Storage) -> None:
 class Writer:
     """One unit of work after the other on a chat of its own: begins, writes, and ends when it is told to."""
 
-    storage: Storage
+    storage: SharedStorage
     chat: Chat
     owner: ProfileId
     work: UnitOfWork | None = None
@@ -116,7 +117,7 @@ class Writer:
             assert not await unit.__aexit__(RuntimeError, RuntimeError(), None)
 
 
-async def make_writers(storage: Storage, count: int) -> list[Writer]:
+async def make_writers(storage: SharedStorage, count: int) -> list[Writer]:
     writers = []
     for _ in range(count):
         owner = actor()
@@ -124,6 +125,7 @@ async def make_writers(storage: Storage, count: int) -> list[Writer]:
     return writers
 
 
+@pytest.mark.explored
 def test_over_a_chain_of_cursors_everything_is_told_once(rig: Rig) -> None:
     """Several writers in any interleaving, some roll back, and one began long ago and has forgotten to end."""
     writers = rig.runner.run(make_writers(rig.storage, 4))
@@ -162,7 +164,7 @@ def test_over_a_chain_of_cursors_everything_is_told_once(rig: Rig) -> None:
     rig.runner.run(forgotten.roll_back())
 
 
-async def test_what_a_forgotten_writer_wrote_is_told_when_it_ends(storage: Storage) -> None:
+async def test_what_a_forgotten_writer_wrote_is_told_when_it_ends(storage: SharedStorage) -> None:
     forgotten, busy = await make_writers(storage, 2)
     cursor = await storage.changes.now()
     await forgotten.write()
@@ -178,7 +180,7 @@ async def test_what_a_forgotten_writer_wrote_is_told_when_it_ends(storage: Stora
     assert nothing(await storage.changes.since(news.cursor))
 
 
-async def test_six_writers_at_once_and_one_who_reads_along(storage: Storage) -> None:
+async def test_six_writers_at_once_and_one_who_reads_along(storage: SharedStorage) -> None:
     writers = await make_writers(storage, 6)
     forgotten, *busy = writers
     await forgotten.write()

@@ -16,7 +16,7 @@ from domain.ids import ChatId, MessageId, Seq, SessionId
 from domain.reading import Passed, Reading
 from domain.role import Role
 from tests.contracts.talk import Talk, actor, open_chat, saying
-from tests.storages import Storage
+from tests.storages import SharedStorage
 from tests.strategies import START
 
 LATER = START + timedelta(minutes=1)
@@ -47,7 +47,7 @@ class TestChats:
             (await work.chats.lock(chat.id)).about = About("Another")
         assert (await locked(begin, chat.id)).about == chat.about
 
-    async def test_a_block_that_raises_leaves_no_trace(self, storage: Storage) -> None:
+    async def test_a_block_that_raises_leaves_no_trace(self, storage: SharedStorage) -> None:
         owner, other = actor(), actor()
         chat = await open_chat(storage.begin, owner)
         born, opened = Chat.open(
@@ -111,7 +111,7 @@ class TestChats:
             assert present == {owner.profile_id: Role.OWNER, other.profile_id: Role.MEMBER}
             assert await work.chats.find_member(chat.id, actor().profile_id) is None
 
-    async def test_who_comes_again_is_there_again_and_keeps_the_mark(self, storage: Storage) -> None:
+    async def test_who_comes_again_is_there_again_and_keeps_the_mark(self, storage: SharedStorage) -> None:
         talk, owner, other = Talk(storage), actor(), actor()
         chat = await open_chat(storage.begin, owner, other)
         said = await talk.say(owner, chat.id)
@@ -130,7 +130,7 @@ class TestChats:
         (view,) = await storage.views.list_chats(other.profile_id)
         assert (view.read_up_to, view.unread_count) == (1, 0)
 
-    async def test_many_members(self, storage: Storage) -> None:
+    async def test_many_members(self, storage: SharedStorage) -> None:
         owner, crowd = actor(), [actor() for _ in range(1200)]
         chat = await open_chat(storage.begin, owner, *crowd)
         async with storage.begin() as work:
@@ -152,7 +152,7 @@ class TestChats:
         await asyncio.gather(*(append(character) for character in "abcdefghij"))
         assert sorted((await locked(begin, chat.id)).about.name.removeprefix("A chat")) == list("abcdefghij")
 
-    async def test_twenty_chats_of_the_same_people_at_once(self, storage: Storage) -> None:
+    async def test_twenty_chats_of_the_same_people_at_once(self, storage: SharedStorage) -> None:
         people = [actor() for _ in range(5)]
 
         async def create(number: int) -> None:
@@ -177,7 +177,7 @@ class TestChats:
 
 
 class TestReadings:
-    async def test_it_begins_before_the_first_message(self, storage: Storage) -> None:
+    async def test_it_begins_before_the_first_message(self, storage: SharedStorage) -> None:
         talk, owner, late = Talk(storage), actor(), actor()
         chat = await open_chat(storage.begin, owner)
         await talk.say(owner, chat.id)
@@ -197,7 +197,7 @@ class TestReadings:
         async with begin() as work:
             assert await work.readings.lock(chat.id, actor().profile_id) is None
 
-    async def test_the_number_and_the_author_of_a_message_of_this_chat(self, storage: Storage) -> None:
+    async def test_the_number_and_the_author_of_a_message_of_this_chat(self, storage: SharedStorage) -> None:
         talk, owner = Talk(storage), actor()
         chat, other = await open_chat(storage.begin, owner), await open_chat(storage.begin, owner)
         await talk.say(owner, chat.id)
@@ -207,7 +207,7 @@ class TestReadings:
             assert await work.readings.find_message(other.id, said.message.id) is None
             assert await work.readings.find_message(chat.id, MessageId(uuid4())) is None
 
-    async def test_what_a_mark_passes(self, storage: Storage) -> None:
+    async def test_what_a_mark_passes(self, storage: SharedStorage) -> None:
         talk, ann, bob, eve = Talk(storage), actor(), actor(), actor()
         chat = await open_chat(storage.begin, ann, bob, eve)
         said = [await talk.say(who, chat.id) for who in (ann, bob, eve, bob, ann, eve)]
@@ -226,7 +226,7 @@ class TestReadings:
             ]
             assert await marking.passed([]) == []
 
-    async def test_a_moved_reading_and_its_receipt_are_kept(self, storage: Storage) -> None:
+    async def test_a_moved_reading_and_its_receipt_are_kept(self, storage: SharedStorage) -> None:
         talk, ann, bob = Talk(storage), actor(), actor()
         chat = await open_chat(storage.begin, ann, bob)
         said = [await talk.say(ann, chat.id) for _ in range(3)]
@@ -240,7 +240,7 @@ class TestReadings:
         assert await talk.read(bob, chat.id, said[0].message.id) is None, "a mark never moves back"
         assert await storage.views.unread_count(bob.profile_id, chat.id) == 1
 
-    async def test_of_many_newly_read_the_newest_thousand_are_named(self, storage: Storage) -> None:
+    async def test_of_many_newly_read_the_newest_thousand_are_named(self, storage: SharedStorage) -> None:
         talk, ann, bob = Talk(storage), actor(), actor()
         chat = await open_chat(storage.begin, ann, bob)
         for _ in range(3):
@@ -251,7 +251,7 @@ class TestReadings:
         assert (read.count, read.by_author) == (1200, {ann.profile_id: 1200})
         assert list(read.message_ids) == [view.message.id for view in messages[200:]]
 
-    async def test_marks_of_one_reader_take_turns(self, storage: Storage) -> None:
+    async def test_marks_of_one_reader_take_turns(self, storage: SharedStorage) -> None:
         talk, ann, bob = Talk(storage), actor(), actor()
         chat = await open_chat(storage.begin, ann, bob)
         said = [await talk.say(ann, chat.id) for _ in range(10)]
@@ -264,7 +264,7 @@ class TestReadings:
         assert sum(read.count for read in reads if read) == 10, "each message is newly read once"
         assert await storage.views.unread_count(bob.profile_id, chat.id) == 0
 
-    async def test_a_mark_does_not_wait_for_the_chat(self, storage: Storage) -> None:
+    async def test_a_mark_does_not_wait_for_the_chat(self, storage: SharedStorage) -> None:
         talk, ann, bob = Talk(storage), actor(), actor()
         chat = await open_chat(storage.begin, ann, bob)
         said = await talk.say(ann, chat.id)
@@ -274,7 +274,7 @@ class TestReadings:
 
 
 class TestPersonalLog:
-    async def test_events_come_once_and_in_the_order_of_each_person(self, storage: Storage) -> None:
+    async def test_events_come_once_and_in_the_order_of_each_person(self, storage: SharedStorage) -> None:
         ann, bob, chat_id = actor().profile_id, actor().profile_id, ChatId(uuid4())
         cursor = await storage.changes.now()
         first = ChatAdded(profile_id=bob, chat_id=chat_id, at=START)
@@ -291,7 +291,7 @@ class TestPersonalLog:
         assert [event for event in news.personal if event.profile_id == bob] == [first, third, fourth]
         assert [event for event in news.personal if event.profile_id == ann] == [second]
 
-    async def test_twenty_units_about_the_same_people(self, storage: Storage) -> None:
+    async def test_twenty_units_about_the_same_people(self, storage: SharedStorage) -> None:
         people = [actor().profile_id for _ in range(4)]
         cursor = await storage.changes.now()
 

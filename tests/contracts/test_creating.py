@@ -16,7 +16,7 @@ from domain.message import Nonce
 from domain.profile import Name, Profile
 from infrastructure.system.ids import SystemIds
 from tests.contracts.talk import Talk
-from tests.storages import Storage
+from tests.storages import SharedStorage
 from tests.strategies import START
 from tests.world import TickingClock
 
@@ -24,7 +24,7 @@ IDS = SystemIds()
 
 
 @pytest.fixture
-def talk(storage: Storage) -> Talk:
+def talk(storage: SharedStorage) -> Talk:
     return Talk(storage)
 
 
@@ -33,7 +33,7 @@ def create(talk: Talk) -> CreateChatHandler:
     return CreateChatHandler(begin=talk.begin, views=talk.storage.views, clock=talk.clock, ids=IDS)
 
 
-async def person(storage: Storage, name: str = "Ann") -> Actor:
+async def person(storage: SharedStorage, name: str = "Ann") -> Actor:
     account = Account(id=IDS.account(), email=Email(f"{IDS.token_id()}@example.com"), created_at=START)
     profile = Profile(id=IDS.profile(), account_id=account.id, first_name=Name(name))
     async with storage.begin() as work:
@@ -51,7 +51,9 @@ def wish(name: str = "Trip", key: str | None = "k1", description: str | None = N
     return CreateChat(about=About(name, description), key=None if key is None else Nonce(key))
 
 
-async def test_a_repeat_gets_the_first_chat(storage: Storage, create: CreateChatHandler, talk: Talk) -> None:
+async def test_a_repeat_gets_the_first_chat(
+    storage: SharedStorage, create: CreateChatHandler, talk: Talk
+) -> None:
     ann, ben = await person(storage), await person(storage, "Ben")
     asked = evolve(wish(), member_ids=(ben.profile_id,))
     first = await create(ann, asked)
@@ -62,7 +64,7 @@ async def test_a_repeat_gets_the_first_chat(storage: Storage, create: CreateChat
     assert first.id == ChatId(uuid5(ann.profile_id, "k1"))
 
 
-async def test_twenty_at_once_make_one(storage: Storage, create: CreateChatHandler, talk: Talk) -> None:
+async def test_twenty_at_once_make_one(storage: SharedStorage, create: CreateChatHandler, talk: Talk) -> None:
     ann = await person(storage)
     made = await asyncio.gather(*(create(ann, wish()) for _ in range(20)))
     assert len({chat.id for chat in made}) == 1
@@ -70,7 +72,7 @@ async def test_twenty_at_once_make_one(storage: Storage, create: CreateChatHandl
     assert len(talk.published) == 1
 
 
-async def test_keys_are_everybodys_own(storage: Storage, create: CreateChatHandler) -> None:
+async def test_keys_are_everybodys_own(storage: SharedStorage, create: CreateChatHandler) -> None:
     ann, ben = await person(storage), await person(storage, "Ben")
     of_ann, of_ben, another = (
         await create(ann, wish()),
@@ -80,12 +82,12 @@ async def test_keys_are_everybodys_own(storage: Storage, create: CreateChatHandl
     assert len({of_ann.id, of_ben.id, another.id}) == 3
 
 
-async def test_without_a_key_each_wish_is_its_own(storage: Storage, create: CreateChatHandler) -> None:
+async def test_without_a_key_each_wish_is_its_own(storage: SharedStorage, create: CreateChatHandler) -> None:
     ann = await person(storage)
     assert (await create(ann, wish(key=None))).id != (await create(ann, wish(key=None))).id
 
 
-async def test_a_key_is_not_for_another_chat(storage: Storage, create: CreateChatHandler) -> None:
+async def test_a_key_is_not_for_another_chat(storage: SharedStorage, create: CreateChatHandler) -> None:
     ann = await person(storage)
     first = await create(ann, wish())
     for other in (wish("Another"), wish(description="why")):
@@ -95,7 +97,7 @@ async def test_a_key_is_not_for_another_chat(storage: Storage, create: CreateCha
 
 
 async def test_a_repeat_after_a_change_gets_the_chat_as_it_is(
-    storage: Storage, create: CreateChatHandler
+    storage: SharedStorage, create: CreateChatHandler
 ) -> None:
     ann = await person(storage)
     first = await create(ann, wish())
@@ -107,7 +109,7 @@ async def test_a_repeat_after_a_change_gets_the_chat_as_it_is(
     assert (await create(ann, wish())).name == "Journey"
 
 
-async def test_what_was_deleted_does_not_come_back(storage: Storage, create: CreateChatHandler) -> None:
+async def test_what_was_deleted_does_not_come_back(storage: SharedStorage, create: CreateChatHandler) -> None:
     ann = await person(storage)
     first = await create(ann, wish())
     async with storage.begin() as work:
@@ -121,7 +123,7 @@ async def test_what_was_deleted_does_not_come_back(storage: Storage, create: Cre
 
 
 async def test_a_wish_that_could_not_come_true_leaves_its_key_free(
-    storage: Storage, create: CreateChatHandler
+    storage: SharedStorage, create: CreateChatHandler
 ) -> None:
     ann = await person(storage)
     with pytest.raises(MembersNotFound):

@@ -154,10 +154,10 @@ def pair(messenger_database: str) -> Iterator[Pair]:
     with asyncio.Runner() as runner, psycopg.connect(conninfo, autocommit=True) as beside:
         yield Pair(runner, adapters, beside)
         for closing in (
-            adapters.lane().close,
-            adapters.patient_lane().close,
-            adapters.marking_lane().close,
-            adapters.pictures().close,
+            adapters.posting_connection().close,
+            adapters.patient_posting_connection().close,
+            adapters.marking_connection().close,
+            adapters.read_pool().close,
             adapters.engine().dispose,
         ):
             runner.run(closing())
@@ -180,7 +180,7 @@ class MessengerMachine(RuleBasedStateMachine):
             adapters.clock.override(Object(self.clock))
             adapters.ids.override(Object(CountedIds(count(start))))
         self.worlds = [self._enter(memory), self._enter(postgres)]
-        self.cursors = [self.runner.run(each.messenger.changes.now()) for each in self.worlds]
+        self.cursors = [self.runner.run(each.messenger.feed.changes.now()) for each in self.worlds]
         self.owners: dict[ChatId, Actor] = {}
         self.people_known: list[Actor] = []
 
@@ -229,7 +229,7 @@ class MessengerMachine(RuleBasedStateMachine):
         member_ids = tuple(other.profile_id for other in others)
         created = self.both(
             lambda m: result(
-                lambda: m.create_chat(
+                lambda: m.chats.create(
                     owner, CreateChat(about=About(name, description), member_ids=member_ids)
                 )
             )
@@ -259,14 +259,14 @@ class MessengerMachine(RuleBasedStateMachine):
         who = self.owners.get(chat_id, who) if by_owner else who
         member_ids = tuple(other.profile_id for other in others)
         command = ChangeChat(chat_id=chat_id, name=name, description=description, member_ids=member_ids)
-        self.both(lambda m: m.change_chat(who, command))
+        self.both(lambda m: m.chats.change(who, command))
 
     @precondition(lambda self: len(self.owners) > 1)
     @rule(who=people, by_owner=mostly, chat_id=chats)
     def delete(self, who: Actor, by_owner: bool, chat_id: ChatId) -> None:
         """It stays among the chats: whatever is asked of it then is refused by both."""
         who = self.owners.get(chat_id, who) if by_owner else who
-        self.both(lambda m: m.delete_chat(who, DeleteChat(chat_id=chat_id)))
+        self.both(lambda m: m.chats.delete(who, DeleteChat(chat_id=chat_id)))
 
     @rule(step=st.sampled_from([INTERVAL / 3, INTERVAL / 2, INTERVAL - timedelta(microseconds=1), INTERVAL]))
     def time_passes(self, step: timedelta) -> None:
@@ -274,32 +274,35 @@ class MessengerMachine(RuleBasedStateMachine):
 
     @rule(target=chats, who=people, other=people)
     def open_direct(self, who: Actor, other: Actor) -> ChatId:
-        opened = self.both(lambda m: m.open_direct(who, OpenDirect(profile_id=other.profile_id)))
+        opened = self.both(lambda m: m.chats.open_direct(who, OpenDirect(profile_id=other.profile_id)))
         return opened.id if isinstance(opened, ChatView) else ChatId(uuid4())
 
     @rule(who=people, by_owner=mostly, chat_id=chats, others=st.lists(people, min_size=1, max_size=3))
     def add_members(self, who: Actor, by_owner: bool, chat_id: ChatId, others: list[Actor]) -> None:
         who = self.owners.get(chat_id, who) if by_owner else who
         ids = tuple(other.profile_id for other in others)
-        self.both(lambda m: m.add_members(who, AddMembers(chat_id=chat_id, profile_ids=ids)))
+        self.both(lambda m: m.chats.add_members(who, AddMembers(chat_id=chat_id, profile_ids=ids)))
 
     @rule(who=people, by_owner=mostly, chat_id=chats, other=people)
     def remove_member(self, who: Actor, by_owner: bool, chat_id: ChatId, other: Actor) -> None:
         who = self.owners.get(chat_id, who) if by_owner else who
         command = RemoveMember(chat_id=chat_id, profile_id=other.profile_id)
-        self.both(lambda m: m.remove_member(who, command))
+        self.both(lambda m: m.chats.remove_member(who, command))
 
     @rule(who=people, chat_id=chats)
     def leave(self, who: Actor, chat_id: ChatId) -> None:
         command = RemoveMember(chat_id=chat_id, profile_id=who.profile_id)
-        self.both(lambda m: m.remove_member(who, command))
+        self.both(lambda m: m.chats.remove_member(who, command))
 
     @rule(who=people, by_owner=mostly, chat_id=chats, other=people, role=st.sampled_from(Role))
     def change_role(self, who: Actor, by_owner: bool, chat_id: ChatId, other: Actor, role: Role) -> None:
         """To the owner's role the chat is handed over."""
         who = self.owners.get(chat_id, who) if by_owner else who
         command = ChangeRole(chat_id=chat_id, profile_id=other.profile_id, role=role)
-        if not isinstance(self.both(lambda m: m.change_role(who, command)), tuple) and role is Role.OWNER:
+        if (
+            not isinstance(self.both(lambda m: m.chats.change_role(who, command)), tuple)
+            and role is Role.OWNER
+        ):
             self.owners[chat_id] = other
 
     @rule(
@@ -317,7 +320,7 @@ class MessengerMachine(RuleBasedStateMachine):
             self._send(who, command)
 
     def _send(self, who: Actor, command: SendMessage) -> None:
-        self.both(lambda m: m.send_message(who, command))
+        self.both(lambda m: m.messages.send(who, command))
 
     @rule(
         target=messages,
@@ -328,14 +331,14 @@ class MessengerMachine(RuleBasedStateMachine):
     )
     def send(self, who: Actor, chat_id: ChatId, body: Body, nonce: Nonce | None) -> MessageId:
         """Two nonces among few people: repeats, and other texts under the same one, come by themselves."""
-        sent = self.both(lambda m: m.send_message(who, SendMessage(chat_id=chat_id, body=body, nonce=nonce)))
+        sent = self.both(lambda m: m.messages.send(who, SendMessage(chat_id=chat_id, body=body, nonce=nonce)))
         return MessageId(uuid4()) if isinstance(sent, tuple) else sent.event.message.id
 
     @rule(who=people, chat_id=chats, nonce=st.sampled_from("ab").map(Nonce))
     def repeat(self, who: Actor, chat_id: ChatId, nonce: Nonce) -> None:
         command = SendMessage(chat_id=chat_id, body=Body("again"), nonce=nonce)
         for _ in range(2):
-            self.both(lambda m: m.send_message(who, command))
+            self.both(lambda m: m.messages.send(who, command))
 
     @rule(who=people, chat_id=chats, bodies=st.lists(lines, min_size=2, max_size=6), nonce=st.booleans())
     def burst(self, who: Actor, chat_id: ChatId, bodies: list[Body], nonce: bool) -> None:
@@ -345,7 +348,7 @@ class MessengerMachine(RuleBasedStateMachine):
         ]
 
         async def send(messenger: Messenger) -> Any:
-            answers = [messenger.send_message(who, command) for command in commands]
+            answers = [messenger.messages.send(who, command) for command in commands]
             found = await asyncio.gather(*answers, return_exceptions=True)
             return [refusal(each) if isinstance(each, BaseException) else each for each in found]
 
@@ -353,18 +356,18 @@ class MessengerMachine(RuleBasedStateMachine):
 
     @rule(who=people, chat_id=chats, up_to=messages)
     def mark_read(self, who: Actor, chat_id: ChatId, up_to: MessageId) -> None:
-        self.both(lambda m: m.mark_read(who, MarkRead(chat_id=chat_id, up_to=up_to)))
+        self.both(lambda m: m.messages.mark_read(who, MarkRead(chat_id=chat_id, up_to=up_to)))
 
     @rule(who=people, chat_id=chats, up_to=st.integers(-1, 12).map(Seq))
     def mark_read_by_number(self, who: Actor, chat_id: ChatId, up_to: Seq) -> None:
-        self.both(lambda m: m.mark_read(who, MarkRead(chat_id=chat_id, up_to=up_to)))
+        self.both(lambda m: m.messages.mark_read(who, MarkRead(chat_id=chat_id, up_to=up_to)))
 
     @rule(readers=st.lists(people, min_size=2, max_size=4), chat_id=chats, up_to=st.integers(0, 8).map(Seq))
     def mark_together(self, readers: list[Actor], chat_id: ChatId, up_to: Seq) -> None:
         async def mark(messenger: Messenger) -> Any:
             return await asyncio.gather(
                 *(
-                    messenger.mark_read(who, MarkRead(chat_id=chat_id, up_to=Seq(up_to + n)))
+                    messenger.messages.mark_read(who, MarkRead(chat_id=chat_id, up_to=Seq(up_to + n)))
                     for n, who in enumerate(readers)
                 )
             )
@@ -374,43 +377,43 @@ class MessengerMachine(RuleBasedStateMachine):
     @rule(who=people, chat_id=chats, message_id=messages)
     def mark_single(self, who: Actor, chat_id: ChatId, message_id: MessageId) -> None:
         command = MarkSingle(chat_id=chat_id, message_id=message_id)
-        self.both(lambda m: m.mark_single(who, command))
+        self.both(lambda m: m.messages.mark_single(who, command))
 
     @rule(who=people, chat_id=chats, index=st.integers(0, 9))
     def mark_one_of_the_last(self, who: Actor, chat_id: ChatId, index: int) -> None:
         """A message of the chat, which of all messages few are."""
-        page = self.both(lambda m: m.history(who.profile_id, chat_id, Newest(), 10))
+        page = self.both(lambda m: m.messages.history(who.profile_id, chat_id, Newest(), 10))
         if isinstance(page, HistoryPage) and page.messages:
             message_id = page.messages[index % len(page.messages)].message.id
             self.mark_single(who, chat_id, message_id)
-            self.both(lambda m: m.readers(who.profile_id, chat_id, message_id))
-            self.both(lambda m: m.list_chats(who.profile_id))
+            self.both(lambda m: m.messages.readers(who.profile_id, chat_id, message_id))
+            self.both(lambda m: m.chats.list(who.profile_id))
 
     @rule(who=people, chat_id=chats, message_id=messages)
     def readers(self, who: Actor, chat_id: ChatId, message_id: MessageId) -> None:
-        self.both(lambda m: m.readers(who.profile_id, chat_id, message_id))
+        self.both(lambda m: m.messages.readers(who.profile_id, chat_id, message_id))
 
     @rule(who=people, chat_id=chats)
     def look(self, who: Actor, chat_id: ChatId) -> None:
-        self.both(lambda m: m.list_chats(who.profile_id))
-        self.both(lambda m: m.get_chat(who.profile_id, chat_id))
-        self.both(lambda m: m.members(who.profile_id, chat_id))
-        self.both(lambda m: m.unread_count(who.profile_id, chat_id))
-        self.both(lambda m: m.snapshot(who.profile_id, chat_id, 3))
-        self.both(lambda m: m.snapshot(who.profile_id, chat_id, 0))
+        self.both(lambda m: m.chats.list(who.profile_id))
+        self.both(lambda m: m.chats.get(who.profile_id, chat_id))
+        self.both(lambda m: m.chats.members(who.profile_id, chat_id))
+        self.both(lambda m: m.messages.unread_count(who.profile_id, chat_id))
+        self.both(lambda m: m.feed.snapshot(who.profile_id, chat_id, 3))
+        self.both(lambda m: m.feed.snapshot(who.profile_id, chat_id, 0))
 
     @rule(who=people, chat_id=chats, where=places, limit=st.integers(1, 5))
     def history(self, who: Actor, chat_id: ChatId, where: Where, limit: int) -> None:
-        self.both(lambda m: m.history(who.profile_id, chat_id, where, limit))
+        self.both(lambda m: m.messages.history(who.profile_id, chat_id, where, limit))
 
     @rule(chat_id=chats, after=st.integers(0, 6).map(Position), limit=st.integers(1, 5))
     def log(self, chat_id: ChatId, after: Position, limit: int) -> None:
-        self.both(lambda m: m.log(chat_id, after, limit))
+        self.both(lambda m: m.feed.log(chat_id, after, limit))
 
     @rule()
     def what_is_new(self) -> None:
         news = [
-            self.runner.run(each.messenger.changes.since(cursor))
+            self.runner.run(each.messenger.feed.changes.since(cursor))
             for each, cursor in zip(self.worlds, self.cursors, strict=True)
         ]
         self.cursors = [each.cursor for each in news]
@@ -420,7 +423,7 @@ class MessengerMachine(RuleBasedStateMachine):
             self._recall(read)
 
     def _recall(self, read: ReadRange) -> None:
-        self.both(lambda m: m.changes.recall(read))
+        self.both(lambda m: m.feed.changes.recall(read))
 
 
 async def sign_up(world: World, new: Actor) -> None:
@@ -462,6 +465,7 @@ def ordered(news: News) -> tuple[Any, ...]:
     )
 
 
+@pytest.mark.explored
 def test_both_say_the_same(pair: Pair) -> None:
     class Machine(MessengerMachine):
         def __init__(self) -> None:
@@ -469,7 +473,7 @@ def test_both_say_the_same(pair: Pair) -> None:
 
     run_state_machine_as_test(
         Machine,
-        settings=settings(max_examples=15, stateful_step_count=45, deadline=None),
+        settings=settings(max_examples=15, stateful_step_count=45),
     )
 
 

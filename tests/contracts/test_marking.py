@@ -15,7 +15,7 @@ from domain.events import MessageSent, MessagesRead
 from domain.ids import ChatId, MessageId, Seq
 from tests.contracts.talk import Talk, actor, known, open_chat, saying
 from tests.contracts.test_posting import delete
-from tests.storages import Storage
+from tests.storages import SharedStorage
 from tests.strategies import START
 
 ENOUGH = 20
@@ -32,7 +32,7 @@ async def single(talk: Talk, who: Actor, chat_id: ChatId, message_id: MessageId)
     return await use(who, MarkSingle(chat_id=chat_id, message_id=message_id))
 
 
-async def unread(storage: Storage, who: Actor, chat: Chat) -> int:
+async def unread(storage: SharedStorage, who: Actor, chat: Chat) -> int:
     """As everything that counts says it."""
     reader = who.profile_id
     (listed,) = [view for view in await storage.views.list_chats(reader) if view.id == chat.id]
@@ -48,7 +48,7 @@ async def unread(storage: Storage, who: Actor, chat: Chat) -> int:
     return counts.pop()
 
 
-async def remove(storage: Storage, chat: Chat, who: Actor) -> None:
+async def remove(storage: SharedStorage, chat: Chat, who: Actor) -> None:
     async with storage.begin() as work:
         held = await work.chats.lock(chat.id)
         member = await work.chats.find_member(chat.id, who.profile_id)
@@ -60,7 +60,7 @@ class TestBatches:
     async def conversation(self, talk: Talk, chat: Chat, *who: Actor) -> list[MessageSent]:
         return [await talk.say(one, chat.id) for one in who]
 
-    async def test_marks_of_one_reader_become_the_furthest(self, storage: Storage) -> None:
+    async def test_marks_of_one_reader_become_the_furthest(self, storage: SharedStorage) -> None:
         talk, ann, bob = Talk(storage), actor(), actor()
         chat = await open_chat(storage.begin, ann, bob)
         said = await self.conversation(talk, chat, ann, ann, bob, ann)
@@ -77,7 +77,7 @@ class TestBatches:
         assert await unread(storage, bob, chat) == 1
         assert len((await storage.views.history(ann.profile_id, chat.id, Newest(), 10)).messages) == 4
 
-    async def test_many_readers_and_chats(self, storage: Storage) -> None:
+    async def test_many_readers_and_chats(self, storage: SharedStorage) -> None:
         talk, ann, bob, eve = Talk(storage), actor(), actor(), actor()
         chats = [await open_chat(storage.begin, ann, bob, eve) for _ in range(3)]
         for chat in chats:
@@ -92,7 +92,7 @@ class TestBatches:
 
     @pytest.mark.parametrize("beyond", [5, 2**31, 2**63, 2**80])
     async def test_a_number_beyond_the_last_message_means_that_one(
-        self, storage: Storage, beyond: int
+        self, storage: SharedStorage, beyond: int
     ) -> None:
         talk, ann, bob = Talk(storage), actor(), actor()
         chat = await open_chat(storage.begin, ann, bob)
@@ -104,7 +104,7 @@ class TestBatches:
         await talk.say(ann, chat.id)
         assert await unread(storage, bob, chat) == 1, "what comes later is not read in advance"
 
-    async def test_what_marks_nothing(self, storage: Storage) -> None:
+    async def test_what_marks_nothing(self, storage: SharedStorage) -> None:
         talk, ann, bob, stranger = Talk(storage), actor(), actor(), actor()
         chat, other = await open_chat(storage.begin, ann, bob), await open_chat(storage.begin, ann, bob)
         said = await self.conversation(talk, chat, ann, ann)
@@ -124,7 +124,7 @@ class TestBatches:
         assert talk.published == []
         assert await unread(storage, bob, chat) == 1
 
-    async def test_not_after_leaving_nor_in_a_deleted_chat(self, storage: Storage) -> None:
+    async def test_not_after_leaving_nor_in_a_deleted_chat(self, storage: SharedStorage) -> None:
         talk, ann, bob = Talk(storage), actor(), actor()
         left, deleted = await open_chat(storage.begin, ann, bob), await open_chat(storage.begin, ann, bob)
         for chat in (left, deleted):
@@ -134,7 +134,7 @@ class TestBatches:
         answers = await talk.mark(marking(bob, left, 1), marking(bob, deleted, 1), marking(ann, deleted, 1))
         assert [answer.mark for answer in answers] == [None, None, None]
 
-    async def test_passing_ones_own_moves_the_mark_and_tells_nobody(self, storage: Storage) -> None:
+    async def test_passing_ones_own_moves_the_mark_and_tells_nobody(self, storage: SharedStorage) -> None:
         talk, ann, bob = Talk(storage), actor(), actor()
         chat = await open_chat(storage.begin, ann, bob)
         await self.conversation(talk, chat, ann, ann)
@@ -144,7 +144,7 @@ class TestBatches:
         (view,) = await storage.views.list_chats(ann.profile_id)
         assert (view.read_up_to, view.unread_count) == (2, 0)
 
-    async def test_a_batch_that_raises_leaves_no_trace(self, storage: Storage) -> None:
+    async def test_a_batch_that_raises_leaves_no_trace(self, storage: SharedStorage) -> None:
         talk, ann, bob = Talk(storage), actor(), actor()
         chat = await open_chat(storage.begin, ann, bob)
         await talk.say(ann, chat.id)
@@ -155,7 +155,7 @@ class TestBatches:
 
 
 class TestSingles:
-    async def test_one_message_and_nothing_else(self, storage: Storage) -> None:
+    async def test_one_message_and_nothing_else(self, storage: SharedStorage) -> None:
         talk, (ann, bob, eve) = Talk(storage), await known(storage.begin, "Ann", "Bob", "Eve")
         chat = await open_chat(storage.begin, ann, bob, eve)
         said = [await talk.say(who, chat.id) for who in (ann, ann, eve, bob)]
@@ -189,7 +189,7 @@ class TestSingles:
         (reader,) = await storage.views.readers(ann.profile_id, chat.id, said[1].message.id)
         assert reader.read_at == read.at, "when it was first read"
 
-    async def test_nothing_to_it(self, storage: Storage) -> None:
+    async def test_nothing_to_it(self, storage: SharedStorage) -> None:
         talk, ann, bob, stranger = Talk(storage), actor(), actor(), actor()
         chat, other = await open_chat(storage.begin, ann, bob), await open_chat(storage.begin, ann, bob)
         said = [await talk.say(who, chat.id) for who in (ann, ann, bob, ann)]
@@ -212,7 +212,7 @@ class TestSingles:
         await remove(storage, chat, bob)
         assert await single(talk, bob, chat.id, said[1].message.id) is None
 
-    async def test_ten_at_once_read_it_once(self, storage: Storage) -> None:
+    async def test_ten_at_once_read_it_once(self, storage: SharedStorage) -> None:
         talk, ann, bob = Talk(storage), actor(), actor()
         chat = await open_chat(storage.begin, ann, bob)
         said = [await talk.say(ann, chat.id) for _ in range(5)]
@@ -226,7 +226,7 @@ class TestSingles:
 
 
 class TestReaders:
-    async def test_the_first_one_first_and_never_the_author(self, storage: Storage) -> None:
+    async def test_the_first_one_first_and_never_the_author(self, storage: SharedStorage) -> None:
         talk, (ann, bob, eve) = Talk(storage), await known(storage.begin, "Ann", "Bob", "Eve")
         chat = await open_chat(storage.begin, ann, bob, eve)
         said = await talk.say(ann, chat.id)
@@ -237,7 +237,7 @@ class TestReaders:
         readers = await storage.views.readers(bob.profile_id, chat.id, said.message.id)
         assert [(r.profile, r.read_at) for r in readers] == [(eve.profile, times[0]), (bob.profile, times[2])]
 
-    async def test_of_what_not(self, storage: Storage) -> None:
+    async def test_of_what_not(self, storage: SharedStorage) -> None:
         talk, ann, stranger = Talk(storage), actor(), actor()
         chat, other = await open_chat(storage.begin, ann), await open_chat(storage.begin, ann)
         said, elsewhere = await talk.say(ann, chat.id), await talk.say(ann, other.id)
@@ -251,7 +251,7 @@ class TestReaders:
                 await storage.views.readers(who.profile_id, chat_id, message_id)
 
 
-async def test_marks_and_singles_against_sends_from_two_processes(storage: Storage) -> None:
+async def test_marks_and_singles_against_sends_from_two_processes(storage: SharedStorage) -> None:
     """Whatever the order: nothing is read twice, and what is unread is what its definition says."""
     talk, people = Talk(storage), [actor() for _ in range(4)]
     chats = [await open_chat(storage.begin, *people) for _ in range(3)]
@@ -299,7 +299,7 @@ async def test_marks_and_singles_against_sends_from_two_processes(storage: Stora
             assert await unread(storage, who, chat) == len(others) - len(times)
 
 
-async def test_a_single_mark_is_recalled_as_one(storage: Storage) -> None:
+async def test_a_single_mark_is_recalled_as_one(storage: SharedStorage) -> None:
     talk, ann, bob = Talk(storage), actor(), actor()
     chat = await open_chat(storage.begin, ann, bob)
     said = [await talk.say(ann, chat.id) for _ in range(3)]

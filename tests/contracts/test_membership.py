@@ -35,7 +35,7 @@ from domain.events import ChatAdded, ChatRemoved, MemberRemoved, Removal, RoleCh
 from domain.ids import ChatId, Position, ProfileId
 from domain.role import Role
 from tests.contracts.talk import Talk, actor, known, open_chat, saying
-from tests.storages import Storage
+from tests.storages import SharedStorage
 
 ENOUGH = 20
 """Seconds."""
@@ -45,7 +45,7 @@ ENOUGH = 20
 class Circle:
     """What people do to chats, as the application does it."""
 
-    storage: Storage
+    storage: SharedStorage
     talk: Talk = Factory(lambda self: Talk(self.storage), takes_self=True)
 
     async def open_direct(self, one: Actor, other: ProfileId) -> ChatView:
@@ -89,7 +89,7 @@ class Circle:
 
 
 @pytest.fixture
-def circle(storage: Storage) -> Circle:
+def circle(storage: SharedStorage) -> Circle:
     return Circle(storage)
 
 

@@ -12,18 +12,22 @@ from application.errors import NotAuthenticated
 from domain.account import Account, AccountNotFound, Email, EmailTaken, Password
 from domain.events import SessionEnd, SessionEnded
 from tests.accounts_world import PASSWORD, START, AccountsWorld, accounts_world
-from tests.storages import Storage
+from tests.storages import SharedStorage
 
 
 @pytest.fixture
-async def people(storage: Storage, tmp_path: Path) -> AsyncIterator[AccountsWorld]:
-    async with accounts_world(storage.begin, storage.views, tmp_path) as world:
+async def people(storage: SharedStorage, tmp_path: Path) -> AsyncIterator[AccountsWorld]:
+    async with accounts_world(storage, tmp_path) as world:
         yield world
 
 
 def creating(people: AccountsWorld) -> CreateAccountHandler:
     return CreateAccountHandler(
-        begin=people.begin, clock=people.clock, ids=people.ids, passwords=people.passwords, rule=people.rule
+        begin=people.begin,
+        clock=people.clock,
+        ids=people.ids,
+        passwords=people.passwords,
+        rule=people.rules.password,
     )
 
 
@@ -36,7 +40,7 @@ async def test_whoever_is_created_signs_in_and_gets_no_letter(people: AccountsWo
     account_id = await creating(people)(command)
     actor = await people.actor(await people.sign_in_as("one@example.com"))
     assert (actor.account_id, actor.email) == (account_id, "One@example.com")
-    assert not await people.deliver()
+    assert not await people.workers.letters.once()
     assert people.links == []
     with pytest.raises(EmailTaken):
         await creating(people)(CreateAccount(email=Email("ONE@example.com"), password=Password(PASSWORD)))

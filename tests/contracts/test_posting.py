@@ -15,7 +15,7 @@ from domain.chat import Chat, ChatNotFound, NotAMember
 from domain.ids import ChatId, MessageId, Seq
 from domain.message import Body, Nonce
 from tests.contracts.talk import Talk, actor, open_chat, saying
-from tests.storages import Storage
+from tests.storages import SharedStorage
 from tests.strategies import START
 
 ENOUGH = 20
@@ -33,20 +33,20 @@ def draft(chat_id: ChatId, author: Actor, text: str = "Hello", nonce: str | None
     )
 
 
-async def texts(storage: Storage, reader: Actor, chat_id: ChatId) -> list[str]:
+async def texts(storage: SharedStorage, reader: Actor, chat_id: ChatId) -> list[str]:
     page = await storage.views.history(reader.profile_id, chat_id, Newest(), 10_000)
     assert [view.message.seq for view in page.messages] == list(range(1, page.total_count + 1))
     return [view.message.body.text for view in page.messages]
 
 
-async def unread_by_definition(storage: Storage, reader: Actor, chat_id: ChatId) -> int:
+async def unread_by_definition(storage: SharedStorage, reader: Actor, chat_id: ChatId) -> int:
     page = await storage.views.history(reader.profile_id, chat_id, Newest(), 10_000)
     (view,) = [v for v in await storage.views.list_chats(reader.profile_id) if v.id == chat_id]
     messages = [each.message for each in page.messages]
     return sum(m.seq > view.read_up_to and m.author_id != reader.profile_id for m in messages)
 
 
-async def delete(storage: Storage, chat_id: ChatId, owner: Actor) -> None:
+async def delete(storage: SharedStorage, chat_id: ChatId, owner: Actor) -> None:
     async with storage.begin() as work:
         chat = await work.chats.lock(chat_id)
         members = await work.chats.members(chat_id)
@@ -56,7 +56,7 @@ async def delete(storage: Storage, chat_id: ChatId, owner: Actor) -> None:
 
 
 class TestOpening:
-    async def test_what_deciding_takes(self, storage: Storage) -> None:
+    async def test_what_deciding_takes(self, storage: SharedStorage) -> None:
         talk, ann, bob, stranger = Talk(storage), actor(), actor(), actor()
         chat, other = await open_chat(storage.begin, ann, bob), await open_chat(storage.begin, bob)
         first = await talk.say(ann, chat.id, nonce="n")
@@ -84,7 +84,7 @@ class TestOpening:
         assert opened.authors.keys() == {(chat.id, ann.profile_id), (chat.id, bob.profile_id)}
         assert opened.said == {(chat.id, ann.profile_id, Nonce("n")): first}
 
-    async def test_who_left_is_known_as_such(self, storage: Storage) -> None:
+    async def test_who_left_is_known_as_such(self, storage: SharedStorage) -> None:
         ann, bob = actor(), actor()
         chat = await open_chat(storage.begin, ann, bob)
         await delete(storage, chat.id, ann)
@@ -95,7 +95,7 @@ class TestOpening:
 
 
 class TestSending:
-    async def test_each_command_is_answered_for_itself(self, storage: Storage) -> None:
+    async def test_each_command_is_answered_for_itself(self, storage: SharedStorage) -> None:
         talk, ann, bob, stranger = Talk(storage), actor(), actor(), actor()
         chat, gone = await open_chat(storage.begin, ann, bob), await open_chat(storage.begin, ann)
         await delete(storage, gone.id, ann)
@@ -114,7 +114,7 @@ class TestSending:
         told = [(u.view.message.seq, u.position) for u in talk.published if isinstance(u, NewMessage)]
         assert told == [(1, 1), (2, 2), (3, 3)]
 
-    async def test_heads_and_what_is_unread_follow(self, storage: Storage) -> None:
+    async def test_heads_and_what_is_unread_follow(self, storage: SharedStorage) -> None:
         talk, ann, bob = Talk(storage), actor(), actor()
         chat = await open_chat(storage.begin, ann, bob)
         last = [await talk.say(who, chat.id) for who in (ann, bob, ann)][-1]
@@ -129,7 +129,7 @@ class TestSending:
         assert await storage.views.unread_count(ann.profile_id, chat.id) == 2
         assert await storage.views.unread_count(bob.profile_id, chat.id) == 4
 
-    async def test_texts_come_back_as_they_were(self, storage: Storage) -> None:
+    async def test_texts_come_back_as_they_were(self, storage: SharedStorage) -> None:
         talk, ann = Talk(storage), actor()
         chat = await open_chat(storage.begin, ann)
         written = [
@@ -143,7 +143,7 @@ class TestSending:
         await talk.send(*[saying(ann, chat.id, text) for text in written])
         assert await texts(storage, ann, chat.id) == written
 
-    async def test_a_unit_that_raises_leaves_no_trace_and_no_hole(self, storage: Storage) -> None:
+    async def test_a_unit_that_raises_leaves_no_trace_and_no_hole(self, storage: SharedStorage) -> None:
         talk, ann, bob = Talk(storage), actor(), actor()
         chat = await open_chat(storage.begin, ann, bob)
         cursor = await storage.changes.now()
@@ -169,7 +169,7 @@ class TestSending:
 
 
 class TestRepeats:
-    async def test_the_first_is_answered_and_nothing_stored(self, storage: Storage) -> None:
+    async def test_the_first_is_answered_and_nothing_stored(self, storage: SharedStorage) -> None:
         talk, ann = Talk(storage), actor()
         chat = await open_chat(storage.begin, ann)
         first = await talk.say(ann, chat.id, "Hello", nonce="n")
@@ -181,7 +181,7 @@ class TestRepeats:
             "told once, when it was new"
         )
 
-    async def test_in_one_batch(self, storage: Storage) -> None:
+    async def test_in_one_batch(self, storage: SharedStorage) -> None:
         talk, ann = Talk(storage), actor()
         chat = await open_chat(storage.begin, ann)
         first, again, other = await talk.send(
@@ -195,7 +195,7 @@ class TestRepeats:
         assert other.first == first.event
         assert await texts(storage, ann, chat.id) == ["Hello"]
 
-    async def test_another_text_is_a_conflict_that_names_the_first(self, storage: Storage) -> None:
+    async def test_another_text_is_a_conflict_that_names_the_first(self, storage: SharedStorage) -> None:
         talk, ann = Talk(storage), actor()
         chat = await open_chat(storage.begin, ann)
         first = await talk.say(ann, chat.id, "Hello", nonce="n")
@@ -204,7 +204,7 @@ class TestRepeats:
         assert answer.first == first
         assert await texts(storage, ann, chat.id) == ["Hello"]
 
-    async def test_a_nonce_is_its_authors_in_its_chat_and_exact(self, storage: Storage) -> None:
+    async def test_a_nonce_is_its_authors_in_its_chat_and_exact(self, storage: SharedStorage) -> None:
         talk, ann, bob = Talk(storage), actor(), actor()
         chat, other = await open_chat(storage.begin, ann, bob), await open_chat(storage.begin, ann)
         answers = await talk.send(
@@ -217,7 +217,7 @@ class TestRepeats:
         )
         assert all(isinstance(answer, Sent) and not answer.duplicate for answer in answers)
 
-    async def test_without_a_nonce_nothing_is_a_repeat(self, storage: Storage) -> None:
+    async def test_without_a_nonce_nothing_is_a_repeat(self, storage: SharedStorage) -> None:
         talk, ann = Talk(storage), actor()
         chat = await open_chat(storage.begin, ann)
         first = await talk.say(ann, chat.id)
@@ -230,7 +230,7 @@ class TestRepeats:
         assert [view.message.nonce for view in page.messages] == [None, None, Nonce(named)]
 
     async def test_what_was_stored_is_answered_also_to_who_is_no_member_any_more(
-        self, storage: Storage
+        self, storage: SharedStorage
     ) -> None:
         talk, ann, bob = Talk(storage), actor(), actor()
         chat = await open_chat(storage.begin, ann, bob)
@@ -244,7 +244,7 @@ class TestRepeats:
 
 
 class TestBusyChats:
-    async def test_what_others_hold_is_left_out_and_the_rest_goes_on(self, storage: Storage) -> None:
+    async def test_what_others_hold_is_left_out_and_the_rest_goes_on(self, storage: SharedStorage) -> None:
         talk, ann = Talk(storage), actor()
         held, free = await open_chat(storage.begin, ann), await open_chat(storage.begin, ann)
         async with asyncio.timeout(ENOUGH), storage.begin() as work:
@@ -256,7 +256,9 @@ class TestBusyChats:
         assert await texts(storage, ann, held.id) == []
         assert await texts(storage, ann, free.id) == ["b"]
 
-    async def test_the_patient_waits_and_sees_what_was_written_meanwhile(self, storage: Storage) -> None:
+    async def test_the_patient_waits_and_sees_what_was_written_meanwhile(
+        self, storage: SharedStorage
+    ) -> None:
         talk, ann, bob = Talk(storage), actor(), actor()
         chat = await open_chat(storage.begin, ann)
         async with asyncio.timeout(ENOUGH):
@@ -274,7 +276,7 @@ class TestBusyChats:
         places = [(a.event.message.seq, a.event.position) for a in answers if isinstance(a, Sent)]
         assert places == [(1, 2), (2, 3)], "bob is a member, and the log has gone on by one"
 
-    async def test_through_the_gatherer_a_busy_chat_stalls_nobody(self, storage: Storage) -> None:
+    async def test_through_the_gatherer_a_busy_chat_stalls_nobody(self, storage: SharedStorage) -> None:
         talk, ann = Talk(storage), actor()
         held, free = await open_chat(storage.begin, ann), await open_chat(storage.begin, ann)
         async with asyncio.timeout(ENOUGH), talk.gathering() as gatherer:
@@ -291,7 +293,7 @@ class TestBusyChats:
 
 
 class TestRaces:
-    async def test_twenty_senders_in_one_chat(self, storage: Storage) -> None:
+    async def test_twenty_senders_in_one_chat(self, storage: SharedStorage) -> None:
         talk, people = Talk(storage), [actor() for _ in range(20)]
         chat = await open_chat(storage.begin, *people)
         async with asyncio.timeout(ENOUGH), talk.gathering() as gatherer:
@@ -310,7 +312,7 @@ class TestRaces:
         for person in people:
             assert await storage.views.unread_count(person.profile_id, chat.id) == 190
 
-    async def test_a_pipelined_burst_keeps_its_order(self, storage: Storage) -> None:
+    async def test_a_pipelined_burst_keeps_its_order(self, storage: SharedStorage) -> None:
         talk, ann = Talk(storage), actor()
         chats = [await open_chat(storage.begin, ann) for _ in range(3)]
         async with asyncio.timeout(ENOUGH), talk.gathering() as gatherer:
@@ -320,7 +322,7 @@ class TestRaces:
         for key, chat in enumerate(chats):
             assert await texts(storage, ann, chat.id) == [str(number) for number in range(key, 300, 3)]
 
-    async def test_one_nonce_from_ten_callers_in_two_processes(self, storage: Storage) -> None:
+    async def test_one_nonce_from_ten_callers_in_two_processes(self, storage: SharedStorage) -> None:
         talk, ann = Talk(storage), actor()
         chat = await open_chat(storage.begin, ann)
         async with (
@@ -335,7 +337,7 @@ class TestRaces:
         assert sorted(answer.duplicate for answer in answers) == [False] + [True] * 9
         assert await texts(storage, ann, chat.id) == ["Hello"]
 
-    async def test_two_processes_send_into_the_same_chats(self, storage: Storage) -> None:
+    async def test_two_processes_send_into_the_same_chats(self, storage: SharedStorage) -> None:
         talk, people = Talk(storage), [actor() for _ in range(6)]
         chats = [await open_chat(storage.begin, *people) for _ in range(5)]
         async with (
@@ -361,7 +363,7 @@ class TestRaces:
             log = await storage.views.log(chat.id, chat.last_position, 1000)
             assert [update.position for update in log] == list(range(1, 25))
 
-    async def test_marks_against_sends(self, storage: Storage) -> None:
+    async def test_marks_against_sends(self, storage: SharedStorage) -> None:
         talk, people = Talk(storage), [actor() for _ in range(4)]
         chat = await open_chat(storage.begin, *people)
         async with asyncio.timeout(ENOUGH), talk.gathering() as gatherer:
@@ -386,7 +388,7 @@ class TestRaces:
             count = await storage.views.unread_count(person.profile_id, chat.id)
             assert count == await unread_by_definition(storage, person, chat.id)
 
-    async def test_changes_of_a_chat_against_sends(self, storage: Storage) -> None:
+    async def test_changes_of_a_chat_against_sends(self, storage: SharedStorage) -> None:
         talk, ann, newcomers = Talk(storage), actor(), [actor() for _ in range(10)]
         chat = await open_chat(storage.begin, ann)
         async with asyncio.timeout(ENOUGH), talk.gathering() as gatherer:

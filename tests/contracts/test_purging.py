@@ -13,19 +13,19 @@ from application.views import HistoryPage
 from domain.chat import Chat, ChatNotFound
 from domain.ids import ChatId, Position
 from tests.contracts.talk import Talk, actor, open_chat
-from tests.storages import Storage
+from tests.storages import SharedStorage
 from tests.strategies import START
 from tests.world import TickingClock
 
 MONTH = timedelta(days=30)
 
 
-async def delete(storage: Storage, owner: Actor, chat_id: ChatId) -> None:
+async def delete(storage: SharedStorage, owner: Actor, chat_id: ChatId) -> None:
     handler = DeleteChatHandler(begin=storage.begin, clock=TickingClock(START))
     await handler(owner, DeleteChat(chat_id=chat_id))
 
 
-async def purge_all(storage: Storage, rows: int = 1000, *, after: timedelta = MONTH) -> int:
+async def purge_all(storage: SharedStorage, rows: int = 1000, *, after: timedelta = MONTH) -> int:
     """How many passes it took."""
     clock = TickingClock(START + MONTH + timedelta(days=1))
     purge = PurgeDeletedChatsHandler(deleted_chats=storage.deleted_chats, clock=clock, keep=after, rows=rows)
@@ -36,7 +36,7 @@ async def purge_all(storage: Storage, rows: int = 1000, *, after: timedelta = MO
     return passes
 
 
-async def talked(storage: Storage, messages: int) -> tuple[Actor, Actor, Chat]:
+async def talked(storage: SharedStorage, messages: int) -> tuple[Actor, Actor, Chat]:
     """A chat with so many messages, half of them read."""
     ann, ben = actor("Ann"), actor("Ben")
     chat = await open_chat(storage.begin, ann, ben)
@@ -46,7 +46,7 @@ async def talked(storage: Storage, messages: int) -> tuple[Actor, Actor, Chat]:
     return ann, ben, chat
 
 
-async def test_nothing_is_left_of_a_chat_but_that_it_was(storage: Storage) -> None:
+async def test_nothing_is_left_of_a_chat_but_that_it_was(storage: SharedStorage) -> None:
     ann, ben, chat = await talked(storage, 5)
     other_ann, _, other = await talked(storage, 5)
     await delete(storage, ann, chat.id)
@@ -69,7 +69,7 @@ async def test_nothing_is_left_of_a_chat_but_that_it_was(storage: Storage) -> No
 
 
 @pytest.mark.parametrize("rows", [1, 3, 7])
-async def test_it_goes_in_slices(storage: Storage, rows: int) -> None:
+async def test_it_goes_in_slices(storage: SharedStorage, rows: int) -> None:
     ann, _, chat = await talked(storage, 6)
     await delete(storage, ann, chat.id)
     passes = await purge_all(storage, rows)
@@ -78,14 +78,14 @@ async def test_it_goes_in_slices(storage: Storage, rows: int) -> None:
     assert list(await storage.views.log(chat.id, Position(0), 100)) == []
 
 
-async def test_what_was_deleted_lately_stays(storage: Storage) -> None:
+async def test_what_was_deleted_lately_stays(storage: SharedStorage) -> None:
     ann, _, chat = await talked(storage, 2)
     await delete(storage, ann, chat.id)
     assert await purge_all(storage, after=2 * MONTH) == 0
     assert len(await storage.views.log(chat.id, Position(0), 100)) == 2
 
 
-async def test_a_chat_that_is_held_is_left_out_and_others_are_not(storage: Storage) -> None:
+async def test_a_chat_that_is_held_is_left_out_and_others_are_not(storage: SharedStorage) -> None:
     ann, _, held = await talked(storage, 2)
     ben, _, free = await talked(storage, 2)
     await delete(storage, ann, held.id)
@@ -100,7 +100,7 @@ async def test_a_chat_that_is_held_is_left_out_and_others_are_not(storage: Stora
     assert list(await storage.views.log(held.id, Position(0), 100)) == []
 
 
-async def test_several_purge_at_once(storage: Storage) -> None:
+async def test_several_purge_at_once(storage: SharedStorage) -> None:
     for _ in range(3):
         ann, _, chat = await talked(storage, 3)
         await delete(storage, ann, chat.id)
@@ -108,7 +108,7 @@ async def test_several_purge_at_once(storage: Storage) -> None:
     assert await purge_all(storage) == 0
 
 
-async def test_readers_of_everything_new_are_not_confused(storage: Storage) -> None:
+async def test_readers_of_everything_new_are_not_confused(storage: SharedStorage) -> None:
     ann, _, chat = await talked(storage, 3)
     await delete(storage, ann, chat.id)
     cursor = await storage.changes.now()

@@ -17,7 +17,7 @@ from domain.chat import Chat, NotAMember, TooFrequent
 from domain.ids import ChatId
 from tests.contracts.conftest import ADAPTERS, Rig
 from tests.contracts.talk import Talk, actor, open_chat, saying
-from tests.storages import Storage, memory_storage, postgres_storage
+from tests.storages import SharedStorage, memory_storage, postgres_storage
 from tests.strategies import START
 
 INTERVAL = timedelta(seconds=1)
@@ -40,7 +40,7 @@ class Hands:
 
 
 @pytest.fixture(params=ADAPTERS)
-async def storage(request: pytest.FixtureRequest) -> AsyncIterator[Storage]:
+async def storage(request: pytest.FixtureRequest) -> AsyncIterator[SharedStorage]:
     if request.param == "memory":
         yield memory_storage()
     else:
@@ -69,17 +69,17 @@ class Saying:
         return answer
 
 
-def says(storage: Storage, interval: timedelta = INTERVAL) -> Saying:
+def says(storage: SharedStorage, interval: timedelta = INTERVAL) -> Saying:
     clock = Hands()
     return Saying(Talk(storage, clock=clock, interval=interval), clock)  # type: ignore[arg-type]  # one that stands
 
 
-async def texts(storage: Storage, who: Actor, chat_id: ChatId) -> list[str]:
+async def texts(storage: SharedStorage, who: Actor, chat_id: ChatId) -> list[str]:
     page = await storage.views.history(who.profile_id, chat_id, Newest(), 1000)
     return [view.message.body.text for view in page.messages]
 
 
-async def test_the_same_text_waits(storage: Storage) -> None:
+async def test_the_same_text_waits(storage: SharedStorage) -> None:
     ann = actor()
     chat, say = await open_chat(storage.begin, ann), says(storage)
     assert isinstance(await say.at(SLOT, ann, chat, "Hello"), Sent)
@@ -92,7 +92,7 @@ async def test_the_same_text_waits(storage: Storage) -> None:
     assert await texts(storage, ann, chat.id) == ["Hello"] * 2
 
 
-async def test_what_is_not_the_same(storage: Storage) -> None:
+async def test_what_is_not_the_same(storage: SharedStorage) -> None:
     ann, bob = actor(), actor()
     chat, other = await open_chat(storage.begin, ann, bob), await open_chat(storage.begin, ann)
     say = says(storage)
@@ -111,14 +111,14 @@ async def test_what_is_not_the_same(storage: Storage) -> None:
     assert isinstance(await say.at(SLOT, ann, chat, "dup"), TooFrequent)
 
 
-async def test_what_was_named_does_not_count_as_said(storage: Storage) -> None:
+async def test_what_was_named_does_not_count_as_said(storage: SharedStorage) -> None:
     ann = actor()
     chat, say = await open_chat(storage.begin, ann), says(storage)
     assert isinstance(await say.at(SLOT, ann, chat, nonce="n"), Sent)
     assert isinstance(await say.at(SLOT, ann, chat), Sent)
 
 
-async def test_a_key_of_ours_is_nobodys_nonce(storage: Storage) -> None:
+async def test_a_key_of_ours_is_nobodys_nonce(storage: SharedStorage) -> None:
     ann = actor()
     chat, say = await open_chat(storage.begin, ann), says(storage)
     assert isinstance(await say.at(SLOT, ann, chat), Sent)
@@ -131,7 +131,7 @@ async def test_a_key_of_ours_is_nobodys_nonce(storage: Storage) -> None:
         assert not answer.duplicate
 
 
-async def test_in_one_batch(storage: Storage) -> None:
+async def test_in_one_batch(storage: SharedStorage) -> None:
     ann = actor()
     chat, say = await open_chat(storage.begin, ann), says(storage)
     answers = await say.talk.send(
@@ -144,7 +144,7 @@ async def test_in_one_batch(storage: Storage) -> None:
     assert [type(answer) for answer in answers] == [Sent, TooFrequent, Sent, Sent, TooFrequent]
 
 
-async def test_a_refusal_of_membership_comes_first_and_occupies_nothing(storage: Storage) -> None:
+async def test_a_refusal_of_membership_comes_first_and_occupies_nothing(storage: SharedStorage) -> None:
     ann, stranger = actor(), actor()
     chat, say = await open_chat(storage.begin, ann), says(storage)
     for _ in range(2):
@@ -152,7 +152,9 @@ async def test_a_refusal_of_membership_comes_first_and_occupies_nothing(storage:
 
 
 @pytest.mark.parametrize("offset", [timedelta(0), INTERVAL / 2, INTERVAL - MICROSECOND], ids=str)
-async def test_across_processes_and_the_boundaries_of_slots(storage: Storage, offset: timedelta) -> None:
+async def test_across_processes_and_the_boundaries_of_slots(
+    storage: SharedStorage, offset: timedelta
+) -> None:
     ann = actor()
     chat, say = await open_chat(storage.begin, ann), says(storage)
     first, there = SLOT + offset, storage.neighbour()
@@ -163,7 +165,7 @@ async def test_across_processes_and_the_boundaries_of_slots(storage: Storage, of
     assert isinstance(await say.at(first + INTERVAL, ann, chat), TooFrequent)
 
 
-async def test_sixteen_at_once_from_two_processes_are_one(storage: Storage) -> None:
+async def test_sixteen_at_once_from_two_processes_are_one(storage: SharedStorage) -> None:
     ann = actor()
     chat, say = await open_chat(storage.begin, ann), says(storage)
     async with (
@@ -197,6 +199,7 @@ ticks = st.integers(0, 3).flatmap(
 )
 
 
+@pytest.mark.explored
 def test_to_the_microsecond(rig: Rig) -> None:
     ann = actor()
 

@@ -19,7 +19,7 @@ from domain.ids import ChatId, Position, Seq
 from domain.role import Role
 from tests.contracts.conftest import Rig
 from tests.contracts.talk import Talk, actor, known, open_chat, saying
-from tests.storages import Storage
+from tests.storages import SharedStorage
 from tests.strategies import START, places
 
 
@@ -34,7 +34,7 @@ async def refusal(reading: object) -> type[DomainError]:
 
 
 class TestWhoMayRead:
-    async def test_members_only(self, storage: Storage) -> None:
+    async def test_members_only(self, storage: SharedStorage) -> None:
         talk, ann, stranger = Talk(storage), actor(), actor()
         chat = await open_chat(storage.begin, ann)
         await talk.say(ann, chat.id)
@@ -50,7 +50,7 @@ class TestWhoMayRead:
             assert await refusal(views.unread_count(reader, chat_id)) is expected
         assert await views.list_chats(stranger.profile_id) == []
 
-    async def test_a_deleted_chat_is_not_found_by_anybody(self, storage: Storage) -> None:
+    async def test_a_deleted_chat_is_not_found_by_anybody(self, storage: SharedStorage) -> None:
         ann, bob = actor(), actor()
         chat = await open_chat(storage.begin, ann, bob)
         async with storage.begin() as work:
@@ -65,7 +65,7 @@ class TestWhoMayRead:
 
 
 class TestLists:
-    async def test_a_chat_as_one_of_its_members_sees_it(self, storage: Storage) -> None:
+    async def test_a_chat_as_one_of_its_members_sees_it(self, storage: SharedStorage) -> None:
         ann, bob = await known(storage.begin, "Ann", "Bob")
         talk = Talk(storage)
         chat = await open_chat(storage.begin, ann, bob, name="Ann and Bob")
@@ -86,13 +86,13 @@ class TestLists:
         assert details.chat == view
         assert list(details.members) == [ann.profile, bob.profile]
 
-    async def test_an_empty_chat(self, storage: Storage) -> None:
+    async def test_an_empty_chat(self, storage: SharedStorage) -> None:
         (ann,) = await known(storage.begin, "Ann")
         await open_chat(storage.begin, ann)
         (view,) = await storage.views.list_chats(ann.profile_id)
         assert (view.last_message, view.last_seq, view.last_position, view.unread_count) == (None, 0, 0, 0)
 
-    async def test_the_newest_activity_comes_first(self, storage: Storage) -> None:
+    async def test_the_newest_activity_comes_first(self, storage: SharedStorage) -> None:
         talk, ann = Talk(storage), actor()
         days = [timedelta(days=day) for day in range(4)]
         chats = [await open_chat(storage.begin, ann, at=START - day, name=str(day.days)) for day in days]
@@ -100,13 +100,13 @@ class TestLists:
         await talk.say(ann, chats[3].id)
         assert [view.name for view in await storage.views.list_chats(ann.profile_id)] == list("3201")
 
-    async def test_members_are_in_the_order_in_which_one_looks_for_them(self, storage: Storage) -> None:
+    async def test_members_are_in_the_order_in_which_one_looks_for_them(self, storage: SharedStorage) -> None:
         people = await known(storage.begin, "Zoe", "Bob", "Яна", "Ann", "bob")
         chat = await open_chat(storage.begin, *people)
         details = await storage.views.get_chat(people[1].profile_id, chat.id)
         assert [one.first_name for one in details.members] == ["Zoe", "Ann", "Bob", "bob", "Яна"]
 
-    async def test_somebody_who_is_no_longer_there(self, storage: Storage) -> None:
+    async def test_somebody_who_is_no_longer_there(self, storage: SharedStorage) -> None:
         talk, ghost = Talk(storage), actor()
         chat = await open_chat(storage.begin, ghost)
         await talk.say(ghost, chat.id)
@@ -118,7 +118,7 @@ class TestLists:
         assert isinstance(update, NewMessage)
         assert update.view.sender == NOBODY
 
-    async def test_many_chats(self, storage: Storage) -> None:
+    async def test_many_chats(self, storage: SharedStorage) -> None:
         talk, ann, bob = Talk(storage), actor(), actor()
         chats = [await open_chat(storage.begin, ann, bob) for _ in range(40)]
         await talk.send(*[saying(ann, chat.id) for chat in chats for _ in range(3)])
@@ -128,7 +128,7 @@ class TestLists:
 
 
 class TestHistory:
-    async def conversation(self, storage: Storage, length: int = 7) -> tuple[ChatId, Actor]:
+    async def conversation(self, storage: SharedStorage, length: int = 7) -> tuple[ChatId, Actor]:
         talk, (ann, bob) = Talk(storage), await known(storage.begin, "Ann", "Bob")
         chat = await open_chat(storage.begin, ann, bob)
         await talk.send(*[saying((ann, bob)[n % 2], chat.id, str(n + 1)) for n in range(length)])
@@ -155,14 +155,14 @@ class TestHistory:
         ids=repr,
     )
     async def test_pages(
-        self, storage: Storage, where: Where, expected: str, before: bool, after: bool
+        self, storage: SharedStorage, where: Where, expected: str, before: bool, after: bool
     ) -> None:
         chat_id, ann = await self.conversation(storage)
         page = await storage.views.history(ann.profile_id, chat_id, where, 3)
         assert (said(page), page.total_count) == (list(expected), 7)
         assert (page.has_before, page.has_after) == (before, after)
 
-    async def test_a_message_as_it_is_shown(self, storage: Storage) -> None:
+    async def test_a_message_as_it_is_shown(self, storage: SharedStorage) -> None:
         chat_id, ann = await self.conversation(storage, length=1)
         (view,) = (await storage.views.history(ann.profile_id, chat_id, Newest(), 10)).messages
         assert (view.sender, view.position, view.read_at) == (ann.profile, 1, None)
@@ -172,7 +172,7 @@ class TestHistory:
             ann.profile_id,
         )
 
-    async def test_read_is_when_anyone_but_its_author_first_read_it(self, storage: Storage) -> None:
+    async def test_read_is_when_anyone_but_its_author_first_read_it(self, storage: SharedStorage) -> None:
         talk, ann, bob, eve = Talk(storage), actor(), actor(), actor()
         chat = await open_chat(storage.begin, ann, bob, eve)
         events = [await talk.say(who, chat.id) for who in (ann, bob, ann, bob)]
@@ -187,7 +187,7 @@ class TestHistory:
         assert listed.last_message is not None
         assert listed.last_message.read_at == times[2]
 
-    async def test_who_read_much_at_once_has_read_all_of_it(self, storage: Storage) -> None:
+    async def test_who_read_much_at_once_has_read_all_of_it(self, storage: SharedStorage) -> None:
         talk, (ann, bob, eve) = Talk(storage), await known(storage.begin, "Ann", "Bob", "Eve")
         chat = await open_chat(storage.begin, ann, bob, eve)
         await talk.send(*[saying((ann, bob)[n % 2], chat.id, str(n)) for n in range(100)])
@@ -207,7 +207,7 @@ class TestHistory:
                 readers = await storage.views.readers(ann.profile_id, chat.id, view.message.id)
                 assert [(one.profile, one.read_at) for one in readers] == expected
 
-    async def test_unread_is_the_same_everywhere(self, storage: Storage) -> None:
+    async def test_unread_is_the_same_everywhere(self, storage: SharedStorage) -> None:
         talk, ann, bob = Talk(storage), actor(), actor()
         chat = await open_chat(storage.begin, ann, bob)
         events = [await talk.say(who, chat.id) for who in (ann, ann, bob, ann, bob)]
@@ -222,7 +222,7 @@ class TestHistory:
 
 
 class TestSnapshots:
-    async def test_a_chat_at_one_moment(self, storage: Storage) -> None:
+    async def test_a_chat_at_one_moment(self, storage: SharedStorage) -> None:
         talk, ann, bob = Talk(storage), actor(), actor()
         chat = await open_chat(storage.begin, ann, bob)
         empty = await storage.views.snapshot(bob.profile_id, chat.id, 3)
@@ -243,7 +243,7 @@ class TestSnapshots:
 
 
 class TestLog:
-    async def test_what_happened_in_order_and_by_name(self, storage: Storage) -> None:
+    async def test_what_happened_in_order_and_by_name(self, storage: SharedStorage) -> None:
         ann, bob = await known(storage.begin, "Ann", "Bob")
         talk = Talk(storage)
         chat = await open_chat(storage.begin, ann)
@@ -266,7 +266,7 @@ class TestLog:
         assert isinstance(reply, NewMessage)
         assert (reply.view.message, reply.view.sender) == (second.message, bob.profile)
 
-    async def test_after_and_limit(self, storage: Storage) -> None:
+    async def test_after_and_limit(self, storage: SharedStorage) -> None:
         talk, ann = Talk(storage), actor()
         chat, other = await open_chat(storage.begin, ann), await open_chat(storage.begin, ann)
         await talk.send(*[saying(ann, chat.id) for _ in range(7)], saying(ann, other.id))
@@ -275,6 +275,7 @@ class TestLog:
         assert await storage.views.log(ChatId(uuid4()), Position(0), 3) == []
 
 
+@pytest.mark.explored
 def test_any_page_of_any_history(rig: Rig) -> None:
     """`span` is held to a list elsewhere; here the rows are held to `span`."""
     talk, ann = Talk(rig.storage), actor()

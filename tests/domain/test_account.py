@@ -26,7 +26,7 @@ from domain.account import (
 )
 from domain.errors import Invalid
 from domain.ids import AccountId, ConfirmationId, ProfileId
-from domain.message import UnstorableText
+from domain.text import UnstorableText
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 

@@ -1,7 +1,7 @@
 import pytest
 
 from domain.catalogue import LIMIT, BadCatalogue, Catalogue, Entry, Language
-from domain.message import UnstorableText
+from domain.text import UnstorableText
 
 
 def named(name: str, *keys: str) -> Catalogue:

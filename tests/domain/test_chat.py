@@ -22,8 +22,9 @@ from domain.chat import (
 )
 from domain.events import ChatAdded, ChatChanged, ChatRemoved, MemberAdded, MessageSent, Removal
 from domain.ids import ChatId, MessageId, Position, ProfileId
-from domain.message import Body, Nonce, UnstorableText
+from domain.message import Body, Nonce
 from domain.role import Role
+from domain.text import UnstorableText
 from tests.strategies import START, abouts
 
 LATER = START + timedelta(minutes=1)
@@ -55,7 +56,9 @@ class TestAbout:
     def test_it_is_about_itself(self, about: About) -> None:
         assert About(about.name, about.description) == about
 
-    @pytest.mark.parametrize("name", ["", "   ", "x" * (NAME_LIMIT + 1)])
+    @pytest.mark.parametrize(
+        "name", ["", "   ", "\u3164", "\u200b\u200b", "A\u202eB", "x" * (NAME_LIMIT + 1)]
+    )
     def test_not_a_name(self, name: str) -> None:
         with pytest.raises(BadChatName):
             About(name)

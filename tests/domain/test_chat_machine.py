@@ -45,7 +45,7 @@ MANAGERS = {Role.OWNER, Role.ADMIN}
 
 class ChatMachine(RuleBasedStateMachine):
     """
-    Its storage is what STORAGE.md says of it in the simplest form: all messages in a list, and every send adds to its
+    Its storage is what docs/storage.md says of it in the simplest form: all messages in a list, and every send adds to its
     author's ``less``.
     """
 

@@ -7,11 +7,11 @@ from hypothesis import strategies as st
 
 from domain.errors import Invalid
 from domain.ids import AccountId, ProfileId
-from domain.message import UnstorableText
 from domain.profile import UNCHANGED, Name, NameUnfit, Phone, PhoneUnfit, Profile, Username, UsernameUnfit
+from domain.text import UnstorableText
 
 
-@pytest.mark.parametrize("text", ["", "   ", "\u200b\u200b", "a" * 101])
+@pytest.mark.parametrize("text", ["", "   ", "\u200b\u200b", "\ufe0f", "\u2800", "Anna\u202e", "a" * 101])
 def test_not_a_name(text: str) -> None:
     with pytest.raises(NameUnfit):
         Name(text)

@@ -9,7 +9,6 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from domain.events import SessionEnd
 from domain.ids import AccountId, ProfileId, SessionId
-from domain.message import UnstorableText
 from domain.session import (
     Fingerprint,
     FingerprintTooLong,
@@ -19,6 +18,7 @@ from domain.session import (
     SessionOver,
     TokenExpired,
 )
+from domain.text import UnstorableText
 
 NOW = datetime(2026, 1, 1, 12, 0, 0, 654321, tzinfo=UTC)
 GRACE = timedelta(seconds=10)

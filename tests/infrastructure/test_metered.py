@@ -128,14 +128,16 @@ async def test_a_whole_messenger_is_measured() -> None:
     notes = Notes()
     adapters = MemoryAdapters(settings=SETTINGS, clock=Object(TickingClock(START)))
     here = World(Application(adapters=adapters, meter=Object(notes)))
-    gatherers = here.application.posting(), here.application.marking()
+    gatherers = here.application.sending(), here.application.marking()
     running = [asyncio.create_task(gatherer.run()) for gatherer in gatherers]
     ann = await here.actor("Ann")
     chat_id = await here.chat(ann)
     await here.say(ann, chat_id, "Hello")
     mark = MarkRead(chat_id=chat_id, up_to=Seq(1))
-    await asyncio.gather(here.messenger.mark_read(ann, mark), here.messenger.mark_read(ann, mark))
-    await here.messenger.changes.since(await here.messenger.changes.now())
+    await asyncio.gather(
+        here.messenger.messages.mark_read(ann, mark), here.messenger.messages.mark_read(ann, mark)
+    )
+    await here.messenger.feed.changes.since(await here.messenger.feed.changes.now())
     for gatherer in gatherers:
         await gatherer.close()
     await asyncio.gather(*running)

@@ -572,9 +572,9 @@ class Device:
         send = self._start(None, text, nonce)
 
         async def sending() -> Any:
-            actor = await node.messenger.authenticate(Authenticate(token=token))
+            actor = await node.messenger.accounts.authenticate(Authenticate(token=token))
             command = SendMessage(chat_id=self.chat_id, body=body, nonce=name)
-            return await node.messenger.send_message(actor, command)
+            return await node.messenger.messages.send(actor, command)
 
         try:
             async with asyncio.timeout(0.05 + self.chance.wait(0.5)):

@@ -6,19 +6,20 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any, Final, TypeVar
 
-from attrs import define, field
+from attrs import define, evolve, field
 from dependency_injector.providers import Object
 
 from application.errors import OutcomeUnknown
 from application.messenger import Messenger
+from application.ports.tokens import Tokens
 from application.ports.updates import Update
 from config.container import Application, MemoryAdapters
 from config.settings import Chat, Settings
 from domain.account import PasswordHash
 from domain.ids import ChatId
+from domain.notification import Letter
 from infrastructure.crypto.tokens import JwtTokens
 from infrastructure.gather import Gatherer
-from infrastructure.repeat import Repeat
 from infrastructure.system.ids import SystemIds
 from interfaces.ws.endpoint import ChatSockets
 from interfaces.ws.exchange import Desk, SocketOptions
@@ -73,8 +74,11 @@ async def _awaited(work: Awaitable[T]) -> T:
     return await work
 
 
-async def _no_letters() -> bool:
-    return False
+class NoMailer:
+    """Nobody is written to here."""
+
+    async def send(self, letter: Letter, token: str | None) -> None:
+        raise NotImplementedError
 
 
 @cache
@@ -84,7 +88,7 @@ def house() -> tuple[Application, MemoryAdapters]:
     application = Application(adapters=adapters)
     application.passwords.override(Object(PlainPasswords()))
     application.tokens.override(Object(JwtTokens(SECRET, "messenger", "clients")))
-    application.letters.override(Object(Repeat(once=_no_letters, name="letters")))
+    application.mailer.override(Object(NoMailer()))
     return application, adapters
 
 
@@ -114,7 +118,7 @@ class Node:
     others: "list[Node]" = field(factory=list)
     clock: WallClock = field(init=False, factory=WallClock)
     messenger: Messenger = field(init=False)
-    tokens: JwtTokens = field(init=False)
+    tokens: Tokens = field(init=False)
     hub: Hub = field(init=False)
     is_up: bool = field(init=False, default=False)
     _sockets: ChatSockets = field(init=False)
@@ -142,25 +146,32 @@ class Node:
         application, adapters = house()
         settings = Settings(chat=self.terms.chat)
         ids = NumberedIds(chance=self.chance, milliseconds=self._milliseconds)
+        storage = evolve(
+            adapters.storage(),
+            begin=self.door.begin,
+            begin_posting=self.door.begin_posting,
+            begin_patient_posting=self.door.begin_patient_posting,
+            begin_marking=self.door.begin_marking,
+            views=SlowViews(self.door),
+            changes=SlowChanges(self.door),
+        )
         with (
             adapters.settings.override(Object(settings)),
             adapters.clock.override(Object(self.clock)),
             adapters.ids.override(Object(ids)),
-            adapters.begin.override(Object(self.door.begin)),
-            adapters.begin_posting.override(Object(self.door.begin_posting)),
-            adapters.begin_patient_posting.override(Object(self.door.begin_patient_posting)),
-            adapters.begin_marking.override(Object(self.door.begin_marking)),
-            adapters.views.override(Object(SlowViews(self.door))),
-            adapters.changes.override(Object(SlowChanges(self.door))),
+            adapters.storage.override(Object(storage)),
         ):
             application.reset_singletons()
             self.messenger = messenger = application.messenger()
-            self._posting = application.posting()
+            self._posting = application.sending()
             self._marking = application.marking()
-            self.tokens = application.tokens()
+            self.tokens = application.ports().tokens
             application.updates().subscribe(self._hear)
         self.hub = Hub(
-            snapshot=messenger.snapshot, log=messenger.log, changes=messenger.changes, clock=self.clock
+            snapshot=messenger.feed.snapshot,
+            log=messenger.feed.log,
+            changes=messenger.feed.changes,
+            clock=self.clock,
         )
         self._sockets = ChatSockets(Desk(messenger=messenger, hub=self.hub, options=self.terms.options))
 

@@ -319,7 +319,7 @@ class World:
     async def _sign_in(self, node: Node, person: Person, device: str) -> tuple[str, str]:
         fingerprint = Fingerprint(device)
         signed_in = await node.call(
-            node.messenger.sign_in(
+            node.messenger.accounts.sign_in(
                 SignIn(email=person.account.email, password=PASSWORD, fingerprint=fingerprint)
             )
         )
@@ -409,7 +409,7 @@ class World:
             ),
             None,
         )
-        return token and await node.messenger.authenticate(Authenticate(token=token))  # type: ignore[return-value]
+        return token and await node.messenger.accounts.authenticate(Authenticate(token=token))  # type: ignore[return-value]
 
     async def _as_owner(
         self, node: Node, chat_id: ChatId, command: ChangeChat | DeleteChat | RemoveMember
@@ -420,11 +420,11 @@ class World:
             return False
         match command:
             case DeleteChat():
-                await node.messenger.delete_chat(actor, command)
+                await node.messenger.chats.delete(actor, command)
             case ChangeChat():
-                await node.messenger.change_chat(actor, command)
+                await node.messenger.chats.change(actor, command)
             case RemoveMember():
-                await node.messenger.remove_member(actor, command)
+                await node.messenger.chats.remove_member(actor, command)
         return True
 
     async def _try(self, work: Coroutine[Any, Any, Any], node: Node) -> bool | None:
@@ -518,7 +518,7 @@ class World:
         is_first = True
         while True:
             node = await self._some_node()
-            done = await self._try(_yes(node.messenger.sign_out(SignOut(access_token=token))), node)
+            done = await self._try(_yes(node.messenger.accounts.sign_out(SignOut(access_token=token))), node)
             if done:
                 device.token = None
                 self.notebook.write(Cut(at=self.at, session=device.session, node=self._told(node, is_first)))
@@ -588,20 +588,20 @@ class World:
 
     async def _ask(self, node: Node, person: Person, chat_id: ChatId) -> None:
         """What a front end without a socket reads."""
-        views, reader = node.messenger, person.profile_id
+        messenger, reader = node.messenger, person.profile_id
         ask = self._asked(person, chat_id)
         try:
-            chat = (await node.call(views.get_chat(reader, chat_id))).chat
+            chat = (await node.call(messenger.chats.get(reader, chat_id))).chat
         except (DomainError, ApplicationError):
             self.notebook.write(Answered(at=self.at, ask=ask))
             raise
         self.notebook.write(MarkSeen(at=self.at, ask=ask, seq=chat.read_up_to))
         self.notebook.write(UnreadRead(at=self.at, ask=ask, count=chat.unread_count))
         ask = self._asked(person, chat_id)
-        count = await node.call(views.unread_count(reader, chat_id))
+        count = await node.call(messenger.messages.unread_count(reader, chat_id))
         self.notebook.write(UnreadRead(at=self.at, ask=ask, count=count))
         ask, size = self._asked(person, chat_id), chat.last_seq + 10
-        page = await node.call(views.history(reader, chat_id, Newest(), size))
+        page = await node.call(messenger.messages.history(reader, chat_id, Newest(), size))
         self.notebook.write(
             HistoryRead(
                 at=self.at,

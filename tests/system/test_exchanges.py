@@ -30,11 +30,15 @@ RECORDINGS = 195
 
 LEFT: dict[str, list[int]] = {
     "it takes seconds of waiting between texts; test_conversation says it again, with them": [153],
-    "it shows that the original marks what one may not see (SEED.md Q4); here that is silence": [161],
+    "it shows that the original marks what one may not see (docs/original.md Q4); here that is silence": [
+        161
+    ],
     "a member removed by hand from the original's tables; test_conversation removes one": [164],
-    "a login whose password the original kept to itself; ours are those of its README (SEED.md 12)": [35],
+    "a login whose password the original kept to itself; ours are those of its README (docs/original.md 12)": [
+        35
+    ],
     "a row that the original's tables allowed, planted by hand: a username of two characters": [136],
-    "no exchange but a token taken apart; its claims are changed by PROTOCOL.md and tested with the tokens": [
+    "no exchange but a token taken apart; its claims are changed by docs/original.md and tested with the tokens": [
         41,
         42,
     ],
@@ -59,7 +63,7 @@ WORKS = "SYSTEM_ERROR -> success", "status: 500 -> 200"
 
 DIFFERENT: list[Different] = [
     Different(
-        "PROTOCOL.md: validation errors are 501 -> 422, same body",
+        "docs/original.md: validation errors are 501 -> 422, same body",
         ("status: 501 -> 422",),
         (
             *(
@@ -93,8 +97,8 @@ DIFFERENT: list[Different] = [
     ),
     *(
         Different(
-            "PROTOCOL.md: validation errors echo the input, passwords too -> secret inputs left out;"
-            " SEED.md Q54: also whole bodies",
+            "docs/original.md: validation errors echo the input, passwords too -> secret inputs left out;"
+            " docs/original.md Q54: also whole bodies",
             (f".error.fields[].input: {echoed} -> null",),
             numbers,
         )
@@ -109,34 +113,42 @@ DIFFERENT: list[Different] = [
         )
     ),
     Different(
-        "PROTOCOL.md: unknown path and wrong method outside the envelope -> inside it, same status",
+        "docs/original.md: unknown path and wrong method outside the envelope -> inside it, same status",
         ("no envelope -> NOT_FOUND",),
-        (2, 6, 92),
+        (2, 92),
         gone=True,
     ),
     Different(
-        "PROTOCOL.md: unknown path and wrong method outside the envelope -> inside it, same status",
+        "RFC 9110, 15.5.22: a request for a socket without its headers -> 426, which says what a proxy lacks",
+        ("no envelope -> UPGRADE_REQUIRED", "status: 404 -> 426"),
+        (6,),
+    ),
+    Different("RFC 9110, 9.3.2: HEAD wherever GET is", ("allow: GET -> ", "status: 405 -> 200"), (5,)),
+    Different("RFC 9110, 9.3.2: HEAD wherever GET is", ("allow: GET -> ", "status: 405 -> 307"), (176,)),
+    Different("docs/original.md: `Allow` names all methods of a path", ("allow: GET -> GET, HEAD",), (93,)),
+    Different(
+        "docs/original.md: unknown path and wrong method outside the envelope -> inside it, same status",
         ("no envelope -> METHOD_NOT_ALLOWED",),
         (26, 93),
         gone=True,
     ),
     Different(
-        "SEED.md Q56/Q57: wrong content type, NUL characters -> 500; ours a wrong request",
+        "docs/original.md Q56/Q57: wrong content type, NUL characters -> 500; ours a wrong request",
         INVALID,
         (20, 22, 33),
     ),
     Different(
-        "SEED.md Q41: an address of more than 42 characters -> 500; ours has no such limit",
+        "docs/original.md Q41: an address of more than 42 characters -> 500; ours has no such limit",
         WORKS,
         (23, 167, 168),
     ),
     Different(
-        "PROTOCOL.md: e-mail compared by case -> case-insensitive",
+        "docs/original.md: e-mail compared by case -> case-insensitive",
         ("AUTH_ERROR -> success", "status: 401 -> 200"),
         (34,),
     ),
     Different(
-        "SEED.md 4.3: neither e-mail nor username in the form is a fault of its own",
+        "docs/original.md 4.3: neither e-mail nor username in the form is a fault of its own",
         (
             ".error.fields: 1 entries -> more",
             ".error.fields[].field[]: password -> username",
@@ -145,69 +157,69 @@ DIFFERENT: list[Different] = [
         (40,),
     ),
     Different(
-        "PROTOCOL.md: signing up again before confirmation -> each letter activates the password that was given with it",
+        "docs/original.md: signing up again before confirmation -> each letter activates the password that was given with it",
         ("AUTH_ERROR -> success", "status: 401 -> 200"),
         (52,),
     ),
-    Different("SEED.md Q44: a body that is no object -> 500; ours a wrong request", INVALID, (55,)),
+    Different("docs/original.md Q44: a body that is no object -> 500; ours a wrong request", INVALID, (55,)),
     Different(
-        "SEED.md Q44: a forged mail token without an end -> 500; ours a wrong token",
+        "docs/original.md Q44: a forged mail token without an end -> 500; ours a wrong token",
         ("SYSTEM_ERROR -> AUTH_ERROR", "status: 500 -> 401"),
         (58,),
     ),
     Different(
-        "PROTOCOL.md: password change and reset leave sessions alive -> every other session ends",
+        "docs/original.md: password change and reset leave sessions alive -> every other session ends",
         ("success -> AUTH_ERROR", "status: 200 -> 401"),
         (73,),
     ),
     Different(
-        "PROTOCOL.md: rotation with families; within 10 s the last one gets the same new pair again",
+        "docs/original.md: rotation with families; within 10 s the last one gets the same new pair again",
         ("AUTH_ERROR -> success", "status: 401 -> 200"),
         (80,),
     ),
     Different(
-        "PROTOCOL.md: sign-out clears the cookie on the wrong path -> on `/accounts/`",
+        "docs/original.md: sign-out clears the cookie on the wrong path -> on `/accounts/`",
         ("set-cookie.path: / -> /accounts/",),
         (87, 89),
     ),
     Different(
-        "SEED.md Q43: sign-out by a bearer alone ends nothing; ours ends that session",
+        "docs/original.md Q43: sign-out by a bearer alone ends nothing; ours ends that session",
         ("success -> AUTH_ERROR", "status: 200 -> 401"),
         (88,),
     ),
     Different(
-        "PROTOCOL.md: LOCAL data without chats -> chats and messages between the five",
+        "docs/original.md: LOCAL data without chats -> chats and messages between the five",
         (".data: 0 entries -> more",),
         (94,),
     ),
     Different(
-        "PROTOCOL.md: LOCAL data without chats -> chats and messages between the five",
+        "docs/original.md: LOCAL data without chats -> chats and messages between the five",
         (".data: 7 entries -> more",),
         (107,),
     ),
     Different(
-        "SEED.md Q33: an empty name is accepted by PUT; ours a wrong request",
+        "docs/original.md Q33: an empty name is accepted by PUT; ours a wrong request",
         ("success -> UNEXPECTED_VALIDATION_ERROR", "status: 200 -> {invalid}"),
         (116,),
     ),
-    Different("SEED.md Q35: limit and offset of any size -> 500; ours bounded", WORKS, (132,)),
+    Different("docs/original.md Q35: limit and offset of any size -> 500; ours bounded", WORKS, (132,)),
     Different(
-        "PROTOCOL.md: a message of 4 001 characters poisons the chat -> refused, nothing stored",
+        "docs/original.md: a message of 4 001 characters poisons the chat -> refused, nothing stored",
         WORKS,
         (155,),
     ),
     Different(
-        "PROTOCOL.md: `read_at` always null -> true values",
+        "docs/original.md: `read_at` always null -> true values",
         (".data.entities[].readAt: null -> <time>",),
         (162,),
     ),
     Different(
-        "SEED.md Q52: database outage -> 503 DATA_ERROR",
+        "docs/original.md Q52: database outage -> 503 DATA_ERROR",
         ("SYSTEM_ERROR -> DATA_ERROR", "status: 500 -> 503"),
         (172,),
     ),
     Different(
-        "SEED.md Q52: database outage, sign-out 200 -> 503; nothing was signed out, the cookie stays",
+        "docs/original.md Q52: database outage, sign-out 200 -> 503; nothing was signed out, the cookie stays",
         (
             'set-cookie: {"value": "\\"\\"", "expires": "<date>", "max-age": "0", "p... -> null',
             "status: 200 -> 503",
@@ -216,10 +228,12 @@ DIFFERENT: list[Different] = [
         (173,),
     ),
     Different(
-        "SEED.md Q23: membership first, and only `auth_error`", ("admin: auth_success -> nothing",), (150,)
+        "docs/original.md Q23: membership first, and only `auth_error`",
+        ("admin: auth_success -> nothing",),
+        (150,),
     ),
     Different(
-        "SEED.md Q22: what is no JSON closes with 1011; ours answers `error` and goes on, hearing what follows",
+        "docs/original.md Q22: what is no JSON closes with 1011; ours answers `error` and goes on, hearing what follows",
         (
             "user1: 1011 Internal server error -> open",
             "user1: nothing -> error",
@@ -228,26 +242,28 @@ DIFFERENT: list[Different] = [
         (156,),
     ),
     Different(
-        "SEED.md Q22: what is no object closes with 1011; ours answers `error` and goes on",
+        "docs/original.md Q22: what is no object closes with 1011; ours answers `error` and goes on",
         ("user1: 1011 Internal server error -> open", "user1: nothing -> error"),
         (170,),
     ),
     Different(
-        "SEED.md Q24: typing is throttled to about one a second", ("user2: typing -> nothing",), (157,)
+        "docs/original.md Q24: typing is throttled to about one a second",
+        ("user2: typing -> nothing",),
+        (157,),
     ),
     Different(
-        "PROTOCOL.md: `user_disconnected` per device -> with the last, and here they all go at once",
+        "docs/original.md: `user_disconnected` per device -> with the last, and here they all go at once",
         ("user2: user_disconnected -> nothing",),
         (157, 158),
     ),
     Different(
-        "SEED.md Q11: `leave_chat` detaches this socket only, `user_left` with the last",
+        "docs/original.md Q11: `leave_chat` detaches this socket only, `user_left` with the last",
         ("user2: user_left -> nothing",),
         (158,),
     ),
     *(
         Different(
-            "PROTOCOL.md: `user_joined` under an inverted condition -> with a user's first socket in the chat",
+            "docs/original.md: `user_joined` under an inverted condition -> with a user's first socket in the chat",
             (f"{who}: nothing -> user_joined",),
             exchanges,
         )
@@ -259,35 +275,37 @@ DIFFERENT: list[Different] = [
         )
     ),
     Different(
-        "SEED.md Q8: nothing is told of sockets that never said who they are",
+        "docs/original.md Q8: nothing is told of sockets that never said who they are",
         ("user2: user_disconnected -> nothing",),
         (159,),
     ),
     Different(
-        "SEED.md Q11: `leave_chat` detaches this socket only", ("user1:d2: nothing -> new_message",), (158,)
+        "docs/original.md Q11: `leave_chat` detaches this socket only",
+        ("user1:d2: nothing -> new_message",),
+        (158,),
     ),
     Different(
-        "PROTOCOL.md: `unread_count` always 0 -> true values",
+        "docs/original.md: `unread_count` always 0 -> true values",
         ("chat_history.unread_count: 0 -> 3", "chat_history.unread_count: 0 -> 4"),
         (158,),
     ),
     Different(
-        "PROTOCOL.md: `unread_count` always 0, `read_at` always null -> true values",
+        "docs/original.md: `unread_count` always 0, `read_at` always null -> true values",
         ("chat_history.unread_count: 0 -> 2", "chat_history.messages[].read_at: null -> <time>"),
         (160,),
     ),
     Different(
-        "SEED.md Q25: `read_count` counts all senders' messages; ours counts per sender",
+        "docs/original.md Q25: `read_count` counts all senders' messages; ours counts per sender",
         ("your_messages_read.read_count: 4 -> 1", "your_messages_read.read_count: 4 -> 3"),
         (160,),
     ),
     Different(
-        "PROTOCOL.md: 4401, the session is over (signed out); takes the place of SEED.md Q15's 1008",
+        "docs/original.md: 4401, the session is over (signed out); takes the place of docs/original.md Q15's 1008",
         ("user2: new_message -> nothing", "user2: open -> 4401 session ended"),
         (165,),
     ),
     Different(
-        "PROTOCOL.md: durable frames, `chat_changed {name, description}`",
+        "docs/protocol.md: durable frames, `chat_changed {name, description}`",
         ("user1: nothing -> chat_changed", "user2: nothing -> chat_changed"),
         (166,),
     ),
@@ -296,28 +314,31 @@ DIFFERENT: list[Different] = [
 _CHAT = ("kind", "role", "lastMessage", "unreadCount", "readUpTo", "lastSeq", "lastPosition", "memberCount")
 
 ADDED: dict[str, set[str]] = {
-    "PROTOCOL.md: `GET /accounts/me/`, plus `profileId`": {".data.profileId"},
-    "PROTOCOL.md: the original's chat plus `kind`, `role`, ...": {
+    "docs/protocol.md: `GET /accounts/me/`, plus `profileId`": {".data.profileId"},
+    "docs/protocol.md: the original's chat plus `kind`, `role`, ...": {
         f"{place}.{name}" for place in (".data", ".data[]") for name in _CHAT
     },
-    "PROTOCOL.md: `GET /chats/{id}/history/`: `hasBefore`, `hasAfter`": {".data.hasBefore", ".data.hasAfter"},
-    "PROTOCOL.md: a message carries `seq`, `position` and, where one was given, `nonce`": {
+    "docs/protocol.md: `GET /chats/{id}/history/`: `hasBefore`, `hasAfter`": {
+        ".data.hasBefore",
+        ".data.hasAfter",
+    },
+    "docs/protocol.md: a message carries `seq`, `position` and, where one was given, `nonce`": {
         *(".data.entities[].seq", ".data.entities[].position"),
         *("chat_history.messages[].seq", "chat_history.messages[].position"),
         *("new_message.message.seq", "new_message.message.position"),
     },
-    "PROTOCOL.md: the cookie is cleared as it was set": {"set-cookie.httponly"},
-    "PROTOCOL.md: `auth_success` of the socket of one chat": {
+    "docs/original.md: the cookie is cleared as it was set": {"set-cookie.httponly"},
+    "docs/protocol.md: `auth_success` of the socket of one chat": {
         f"auth_success.{name}"
         for name in ("session_id", "epoch", "seq", "position", "heartbeat_interval", "limits")
     },
-    "PROTOCOL.md: `auth_error` and `error` have a `code`": {"auth_error.code", "error.code"},
-    "PROTOCOL.md: durable frames carry `chat_id`, `position` and `after`": {
+    "docs/protocol.md: `auth_error` and `error` have a `code`": {"auth_error.code", "error.code"},
+    "docs/protocol.md: durable frames carry `chat_id`, `position` and `after`": {
         "new_message.chat_id",
         "new_message.position",
         "new_message.after",
     },
-    "PROTOCOL.md: `messages_read` with `from_seq`, `to_seq`": {
+    "docs/protocol.md: `messages_read` with `from_seq`, `to_seq`": {
         "messages_read.from_seq",
         "messages_read.to_seq",
     },
@@ -583,6 +604,8 @@ def compared(world: World, recording: dict[str, Any], response: httpx.Response) 
         now = response.headers.get_list(name)
         if name == "set-cookie":
             comparison.compare(attributes(was), attributes(now[0]) if now else None, name)
+        elif name == "location" and was.startswith("{url}"):  # relative or not, it leads to the same place
+            comparison.compare(was, ", ".join(str(response.url.join(each)) for each in now), name)
         else:
             comparison.compare(was, ", ".join(now), name)
     if "json" in wanted:

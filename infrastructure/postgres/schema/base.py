@@ -1,7 +1,7 @@
 """
 What all tables share: one metadata, one way to name constraints, and what each table is keyed by.
 
-A table says in ``info`` which key it would be distributed by (STORAGE.md, "Rules that keep sharding possible"): a key
+A table says in ``info`` which key it would be distributed by (docs/storage.md, "Rules that keep sharding possible"): a key
 column, ``lookup`` (the primary key is the value that must be unique overall) or ``reference`` (a few rows, everywhere).
 `tests/architecture` holds the tables to what they declare.
 """
@@ -34,7 +34,7 @@ def moment(name: str, *, nullable: bool = False) -> Column[Any]:
 
 
 def stamp() -> Column[Any]:
-    """``tx``: base plus the number of the transaction that wrote the row last (STORAGE.md, "The cursor")."""
+    """``tx``: base plus the number of the transaction that wrote the row last (docs/storage.md, "The cursor")."""
     return Column("tx", BigInteger, nullable=False)
 
 

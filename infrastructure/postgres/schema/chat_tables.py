@@ -2,7 +2,7 @@
 Chats as they are kept: heads and both logs, members, messages, readings, receipts.
 
 No foreign key, trigger or sequence: every row is written by a unit of work that holds the head it belongs to. ``tx``
-says which transaction wrote a row last; what it is good for stands in STORAGE.md, "The cursor".
+says which transaction wrote a row last; what it is good for stands in docs/storage.md, "The cursor".
 """
 
 from typing import Final

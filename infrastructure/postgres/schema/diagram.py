@@ -1,8 +1,8 @@
 """
 The tables as a picture: an entity diagram in Mermaid, made from what the tables declare.
 
-`make diagram` puts it into the README, and a test holds it there to the tables. There are no foreign keys to read
-relations from (STORAGE.md, "Rules that keep sharding possible"): a column that has the name of another table's key
+`make diagram` puts it into docs/database.md, and a test compares it with the tables. There are no foreign keys to read
+relations from (docs/storage.md, "Rules that keep sharding possible"): a column that has the name of another table's key
 belongs to it.
 """
 
@@ -65,5 +65,5 @@ def _relations(table: Table) -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    readme = Path(sys.argv[1])
-    readme.write_text(put_into(readme.read_text()))
+    page = Path(sys.argv[1])
+    page.write_text(put_into(page.read_text()))

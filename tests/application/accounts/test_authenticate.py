@@ -23,14 +23,14 @@ async def test_an_access_token_lasts_half_an_hour(people: AccountsWorld) -> None
 @pytest.mark.parametrize(("token", "reason"), [("", "token_invalid"), ("a.b.c", "token_invalid")])
 async def test_what_is_no_token(people: AccountsWorld, token: str, reason: str) -> None:
     with pytest.raises(NotAuthenticated) as refused:
-        await people.authenticate(Authenticate(token=token))
+        await people.accounts.authenticate(Authenticate(token=token))
     assert refused.value.reason == reason
 
 
 async def test_a_refresh_token_lets_nobody_in(people: AccountsWorld) -> None:
     signed_in = await people.join("one@example.com")
     with pytest.raises(NotAuthenticated) as refused:
-        await people.authenticate(Authenticate(token=signed_in.refresh_token))
+        await people.accounts.authenticate(Authenticate(token=signed_in.refresh_token))
     assert refused.value.reason == "token_type"
 
 

@@ -92,10 +92,10 @@ async def test_a_device_has_one_session(people: AccountsWorld) -> None:
 
 async def test_devices_without_a_name_share_a_session(people: AccountsWorld) -> None:
     await people.join("one@example.com")
-    one = await people.sign_in(
+    one = await people.accounts.sign_in(
         SignIn(email=Email("one@example.com"), password=PASSWORD, fingerprint=Fingerprint())
     )
-    await people.sign_in(
+    await people.accounts.sign_in(
         SignIn(email=Email("one@example.com"), password=PASSWORD, fingerprint=Fingerprint("  "))
     )
     with pytest.raises(NotAuthenticated):
@@ -104,7 +104,7 @@ async def test_devices_without_a_name_share_a_session(people: AccountsWorld) -> 
 
 async def test_where_a_sign_in_came_from_is_kept(people: AccountsWorld) -> None:
     await people.join("one@example.com")
-    signed_in = await people.sign_in(
+    signed_in = await people.accounts.sign_in(
         SignIn(
             email=Email("one@example.com"),
             password=PASSWORD,
@@ -159,9 +159,9 @@ class SlowToVerify:
 async def test_a_password_that_changes_meanwhile_lets_nobody_in(people: AccountsWorld) -> None:
     await people.join("one@example.com")
     slow = SlowToVerify(people.passwords, asyncio.Event(), asyncio.Event())
-    handler = evolve(people.sign_in, passwords=slow)
+    accounts = people.accounts_over(evolve(people.ports, passwords=slow))
     command = SignIn(email=Email("one@example.com"), password=PASSWORD, fingerprint=Fingerprint("x"))
-    signing_in = asyncio.create_task(handler(command))
+    signing_in = asyncio.ensure_future(accounts.sign_in(command))
     await slow.verified.wait()
     account = await account_of(people, "one@example.com")
     changed = await people.passwords.hash("Another-One1")

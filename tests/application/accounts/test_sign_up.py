@@ -9,7 +9,7 @@ async def test_signing_up_sends_a_letter_and_signs_nobody_in(people: AccountsWor
     signed_up = await people.sign_up_as("New@example.com")
     assert signed_up.email == "New@example.com"
     assert len(people.woken) == 1
-    await people.deliver()
+    await people.workers.letters.once()
     (letter,) = letters_in(people.mail)
     assert letter["To"] == "New@example.com"
     assert people.links == [
@@ -23,7 +23,7 @@ async def test_signing_up_again_is_the_same_account(people: AccountsWorld) -> No
     again = await people.sign_up_as("NEW@example.com", "Password2")
     assert again.account_id == first.account_id
     assert again.email == "NEW@example.com"
-    await people.deliver()
+    await people.workers.letters.once()
     assert len(letters_in(people.mail)) == 2
 
 
@@ -36,8 +36,8 @@ async def test_a_confirmed_address_is_taken_in_any_case(people: AccountsWorld) -
 
 async def test_an_address_exists_once_it_is_confirmed(people: AccountsWorld) -> None:
     status = EmailStatus(email=Email("New@example.com"))
-    assert not await people.email_status(status)
+    assert not await people.accounts.email_status(status)
     await people.sign_up_as("new@example.com")
-    assert not await people.email_status(status)
+    assert not await people.accounts.email_status(status)
     await people.confirm(await people.mailed_token())
-    assert await people.email_status(status)
+    assert await people.accounts.email_status(status)

@@ -38,8 +38,8 @@ async def letters(people: AccountsWorld) -> list[Letter]:
 async def test_each_is_sent_once(people: AccountsWorld) -> None:
     for number in range(3):
         await people.sign_up_as(f"person{number}@example.com")
-    assert not await people.deliver()
-    assert not await people.deliver()
+    assert not await people.workers.letters.once()
+    assert not await people.workers.letters.once()
     assert len(people.links) == len(letters_in(people.mail)) == 3
     assert await letters(people) == []
 
@@ -47,15 +47,15 @@ async def test_each_is_sent_once(people: AccountsWorld) -> None:
 async def test_ten_at_once_and_it_says_when_there_may_be_more(people: AccountsWorld) -> None:
     for number in range(11):
         await people.sign_up_as(f"person{number}@example.com")
-    assert await people.deliver()
+    assert await people.workers.letters.once()
     assert len(people.links) == 10
-    assert not await people.deliver()
+    assert not await people.workers.letters.once()
     assert len(people.links) == 11
 
 
 async def test_the_claim_is_committed_before_anything_is_sent(people: AccountsWorld) -> None:
     await people.sign_up_as("new@example.com")
-    other_pass = people.deliver
+    other_pass = people.workers.letters.once
 
     async def while_sending(_: Letter) -> None:
         await other_pass()
@@ -73,10 +73,10 @@ async def test_a_worker_that_died_leaves_a_claim_that_runs_out(people: AccountsW
     with pytest.raises(KeyboardInterrupt):
         await delivering(people, die)()
     people.clock.pass_by(minutes=4, seconds=59)
-    await people.deliver()
+    await people.workers.letters.once()
     assert people.links == []
     people.clock.pass_by(seconds=1)
-    await people.deliver()
+    await people.workers.letters.once()
     assert len(people.links) == 1
 
 
@@ -107,10 +107,10 @@ async def test_a_refusal_for_now_is_tried_again_after_a_pause(people: AccountsWo
     await delivering(people, refuse)()
     (letter,) = await letters(people)
     assert (letter.attempts, letter.reason, letter.outcome) == (1, "421 later", Outcome.PREPARED)
-    await people.deliver()
+    await people.workers.letters.once()
     assert people.links == []
     people.clock.pass_by(seconds=15)
-    await people.deliver()
+    await people.workers.letters.once()
     assert len(people.links) == 1
 
 
@@ -160,6 +160,6 @@ async def test_a_repeated_letter_has_the_same_link(people: AccountsWorld) -> Non
 async def test_a_letter_is_given_up_when_its_link_has_expired(people: AccountsWorld) -> None:
     await people.sign_up_as("new@example.com")
     people.clock.pass_by(days=2)
-    await people.deliver()
+    await people.workers.letters.once()
     assert people.links == []
     assert await letters(people) == []

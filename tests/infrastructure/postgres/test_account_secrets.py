@@ -26,7 +26,7 @@ async def test_no_token_and_no_password_is_stored_or_logged(
     caplog.set_level(logging.DEBUG)
     async with (
         postgres_storage(messenger_database) as storage,
-        accounts_world(storage.begin, storage.views, tmp_path) as people,
+        accounts_world(storage, tmp_path) as people,
     ):
         await people.sign_up_as("one@example.com")
         before = everything_in(messenger_database)

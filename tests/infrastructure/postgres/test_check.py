@@ -18,14 +18,14 @@ from infrastructure.postgres.schema.check import OF_CHATS, OF_PROFILES, Checkup
 from tests.contracts.talk import Talk, known, open_chat
 from tests.contracts.test_purging import purge_all
 from tests.postgres import BASE
-from tests.storages import Storage, postgres_storage
+from tests.storages import SharedStorage, postgres_storage
 
 
 @frozen
 class Scene:
     url: str
     engine: AsyncEngine
-    storage: Storage
+    storage: SharedStorage
     ann: Actor
     ben: Actor
     chat: Chat

@@ -13,12 +13,12 @@ from domain.ids import ChatId
 from infrastructure.postgres.changes import Place
 from tests.contracts.talk import Talk, actor, open_chat
 from tests.postgres import BASE
-from tests.storages import Storage, postgres_storage
+from tests.storages import SharedStorage, postgres_storage
 from tests.strategies import START
 
 
 @pytest.fixture
-async def storage(messenger_database: str) -> AsyncIterator[Storage]:
+async def storage(messenger_database: str) -> AsyncIterator[SharedStorage]:
     async with postgres_storage(messenger_database) as storage:
         yield storage
 
@@ -32,7 +32,9 @@ def greatest(beside: psycopg.Connection[Any]) -> int:
     return number
 
 
-async def test_it_is_not_ahead_of_what_is_stored(storage: Storage, beside: psycopg.Connection[Any]) -> None:
+async def test_it_is_not_ahead_of_what_is_stored(
+    storage: SharedStorage, beside: psycopg.Connection[Any]
+) -> None:
     """After a crash PostgreSQL hands the numbers of transactions that left nothing out again."""
     empty = Place.read((await storage.changes.now()).place)
     assert empty == Place(BASE + 1, frozenset()), "nothing is stamped yet"
@@ -46,7 +48,7 @@ async def test_it_is_not_ahead_of_what_is_stored(storage: Storage, beside: psyco
     assert Place.read((await storage.changes.now()).place).next_tx == greatest(beside) + 1
 
 
-async def test_each_kind_of_row_counts(storage: Storage, beside: psycopg.Connection[Any]) -> None:
+async def test_each_kind_of_row_counts(storage: SharedStorage, beside: psycopg.Connection[Any]) -> None:
     talk, ann, bob = Talk(storage), actor(), actor()
     chat = await open_chat(storage.begin, ann, bob)
     said = await talk.say(ann, chat.id)
@@ -58,7 +60,9 @@ async def test_each_kind_of_row_counts(storage: Storage, beside: psycopg.Connect
     assert Place.read((await storage.changes.now()).place).next_tx == greatest(beside) + 1 > after_receipt
 
 
-async def test_it_names_the_running_ones_below_it(storage: Storage, beside: psycopg.Connection[Any]) -> None:
+async def test_it_names_the_running_ones_below_it(
+    storage: SharedStorage, beside: psycopg.Connection[Any]
+) -> None:
     talk, ann = Talk(storage), actor()
     chat = await open_chat(storage.begin, ann)
     beside.execute("BEGIN")
@@ -71,7 +75,7 @@ async def test_it_names_the_running_ones_below_it(storage: Storage, beside: psyc
 
 
 async def test_another_generation_is_another_history(
-    storage: Storage, beside: psycopg.Connection[Any]
+    storage: SharedStorage, beside: psycopg.Connection[Any]
 ) -> None:
     before = await storage.changes.now()
     talk, ann = Talk(storage), actor()

@@ -35,7 +35,7 @@ from infrastructure.postgres.posting import PostgresPostings
 from tests.contracts.talk import Asked, Talk, actor, open_chat, saying
 from tests.infrastructure.postgres.cutter import Cut, Cutter
 from tests.postgres import PostgresServer
-from tests.storages import Storage, make_lane, postgres_storage
+from tests.storages import SharedStorage, make_lane, postgres_storage
 from tests.strategies import START
 
 ENOUGH = 20
@@ -43,7 +43,7 @@ ENOUGH = 20
 
 
 @pytest.fixture
-async def storage(messenger_database: str) -> AsyncIterator[Storage]:
+async def storage(messenger_database: str) -> AsyncIterator[SharedStorage]:
     async with postgres_storage(messenger_database) as storage:
         yield storage
 
@@ -71,7 +71,7 @@ class Lanes:
 
 @asynccontextmanager
 async def lanes(
-    storage: Storage, url: str, *, deadline: float = 5.0, lock_timeout: float = 2.0
+    storage: SharedStorage, url: str, *, deadline: float = 5.0, lock_timeout: float = 2.0
 ) -> AsyncIterator[Lanes]:
     lane = make_lane(url, deadline=deadline)
     patient = make_lane(url, patient=True, deadline=deadline, lock_timeout=lock_timeout)
@@ -84,7 +84,7 @@ async def lanes(
         await patient.close()
 
 
-async def texts(storage: Storage, reader: Actor, chat: Chat) -> list[str]:
+async def texts(storage: SharedStorage, reader: Actor, chat: Chat) -> list[str]:
     page = await storage.views.history(reader.profile_id, chat.id, Newest(), 10_000)
     assert [view.message.seq for view in page.messages] == list(range(1, page.total_count + 1))
     return [view.message.body.text for view in page.messages]
@@ -96,7 +96,7 @@ def poison(who: Actor, chat: Chat) -> Asked:
 
 
 class TestPoison:
-    async def test_only_the_poison_is_refused(self, storage: Storage, messenger_database: str) -> None:
+    async def test_only_the_poison_is_refused(self, storage: SharedStorage, messenger_database: str) -> None:
         ann, bob = actor(), actor()
         chat, other = await open_chat(storage.begin, ann), await open_chat(storage.begin, bob)
         good = [saying(ann, chat.id, str(number)) for number in range(9)]
@@ -107,7 +107,7 @@ class TestPoison:
         assert await texts(storage, ann, chat) == [str(number) for number in range(9)]
         assert await texts(storage, bob, other) == ["x"]
 
-    async def test_a_poisoned_nonce(self, storage: Storage, messenger_database: str) -> None:
+    async def test_a_poisoned_nonce(self, storage: SharedStorage, messenger_database: str) -> None:
         ann = actor()
         chat = await open_chat(storage.begin, ann)
         bad = Nonce("x")
@@ -124,7 +124,7 @@ class TestPoison:
 
 class TestLostConnections:
     async def test_a_backend_that_ended_between_batches(
-        self, storage: Storage, messenger_database: str, beside: psycopg.Connection[Any]
+        self, storage: SharedStorage, messenger_database: str, beside: psycopg.Connection[Any]
     ) -> None:
         ann = actor()
         chat = await open_chat(storage.begin, ann)
@@ -135,7 +135,7 @@ class TestLostConnections:
         assert await texts(storage, ann, chat) == ["Hello"]
 
     async def test_a_backend_that_ends_before_commit(
-        self, storage: Storage, messenger_database: str, beside: psycopg.Connection[Any]
+        self, storage: SharedStorage, messenger_database: str, beside: psycopg.Connection[Any]
     ) -> None:
         """Its batch is tried once more, and stored once."""
         ann = actor()
@@ -152,7 +152,7 @@ class TestLostConnections:
         assert await texts(storage, ann, chat) == ["Hello"]
 
     async def test_a_frozen_backend_is_answered_for_within_the_deadline(
-        self, storage: Storage, messenger_database: str
+        self, storage: SharedStorage, messenger_database: str
     ) -> None:
         ann = actor()
         chat = await open_chat(storage.begin, ann)
@@ -165,7 +165,7 @@ class TestLostConnections:
         assert await texts(storage, ann, chat) == ["Hello"]
 
     async def test_one_that_froze_holding_a_chat_costs_that_chat_alone(
-        self, storage: Storage, messenger_database: str
+        self, storage: SharedStorage, messenger_database: str
     ) -> None:
         ann = actor()
         held, free = await open_chat(storage.begin, ann), await open_chat(storage.begin, ann)
@@ -196,7 +196,7 @@ class TestLostConnections:
         assert await texts(storage, ann, held) == ["later"]
 
     async def test_one_that_forgets_to_end_is_ended_by_the_server(
-        self, storage: Storage, messenger_database: str
+        self, storage: SharedStorage, messenger_database: str
     ) -> None:
         ann = actor()
         chat = await open_chat(storage.begin, ann)
@@ -228,7 +228,7 @@ class TestCommit:
 
     @pytest.mark.parametrize("cut", [Cut.BEFORE_COMMIT, Cut.AFTER_COMMIT, Cut.SILENCE])
     async def test_an_answer_that_was_not_heard_leaves_it_open_and_a_repeat_stores_once(
-        self, storage: Storage, messenger_database: str, cutter: tuple[Cutter, Path], cut: Cut
+        self, storage: SharedStorage, messenger_database: str, cutter: tuple[Cutter, Path], cut: Cut
     ) -> None:
         proxy, folder = cutter
         ann = actor()
@@ -247,7 +247,7 @@ class TestCommit:
         assert await texts(storage, ann, chat) == [str(number) for number in range(5)]
 
     async def test_it_is_durable_whatever_the_server_prefers(
-        self, storage: Storage, messenger_database: str, beside: psycopg.Connection[Any]
+        self, storage: SharedStorage, messenger_database: str, beside: psycopg.Connection[Any]
     ) -> None:
         name = make_url(messenger_database).database
         beside.execute(f'ALTER DATABASE "{name}" SET synchronous_commit = off')
@@ -256,7 +256,7 @@ class TestCommit:
             assert await cursor.fetchone() == ("on",)
 
     async def test_a_stronger_setting_is_left_as_it_is(
-        self, storage: Storage, messenger_database: str, beside: psycopg.Connection[Any]
+        self, storage: SharedStorage, messenger_database: str, beside: psycopg.Connection[Any]
     ) -> None:
         name = make_url(messenger_database).database
         beside.execute(f'ALTER DATABASE "{name}" SET synchronous_commit = remote_apply')
@@ -266,7 +266,9 @@ class TestCommit:
 
 
 class TestManyAtOnce:
-    async def test_a_hundred_sends_make_few_commits(self, storage: Storage, messenger_database: str) -> None:
+    async def test_a_hundred_sends_make_few_commits(
+        self, storage: SharedStorage, messenger_database: str
+    ) -> None:
         people = [actor() for _ in range(100)]
         chats = [await open_chat(storage.begin, person) for person in people]
         begun = 0
@@ -287,7 +289,7 @@ class TestManyAtOnce:
         assert begun < 5
 
     async def test_processes_never_wait_for_each_other_for_ever(
-        self, storage: Storage, messenger_database: str, beside: psycopg.Connection[Any]
+        self, storage: SharedStorage, messenger_database: str, beside: psycopg.Connection[Any]
     ) -> None:
         """Batches over the same chats in any order, patient ones too, marks between them, two hundred times."""
         random = Random(7)

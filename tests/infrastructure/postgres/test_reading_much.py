@@ -138,6 +138,7 @@ ranges = st.tuples(
 )
 
 
+@pytest.mark.explored
 def test_whatever_the_lengths_of_receipts_who_read_first_is_found(messenger_database: str) -> None:
     url = conninfo(messenger_database)
     with asyncio.Runner() as runner, psycopg.connect(url, autocommit=True) as beside:

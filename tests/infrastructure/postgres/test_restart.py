@@ -42,32 +42,38 @@ Ask = Callable[[Place], Awaitable[object]]
 
 async def sign_in(place: Place) -> None:
     with pytest.raises(NotAuthenticated, match="credentials_invalid"):
-        await place.here.messenger.sign_in(
+        await place.here.messenger.accounts.sign_in(
             SignIn(email=NOBODY, password="wrong", fingerprint=Fingerprint("one"))
         )
 
 
 async def changes(place: Place) -> None:
-    changes = place.here.messenger.changes
+    changes = place.here.messenger.feed.changes
     await changes.since(await changes.now())
 
 
 ASKED: dict[str, Ask] = {
-    "authenticate": lambda place: place.here.messenger.authenticate(Authenticate(token=place.ann.token)),
+    "authenticate": lambda place: place.here.messenger.accounts.authenticate(
+        Authenticate(token=place.ann.token)
+    ),
     "sign in": sign_in,
-    "ask about an address": lambda place: place.here.messenger.email_status(EmailStatus(email=NOBODY)),
-    "forget a password": lambda place: place.here.messenger.reset_password(ResetPassword(email=NOBODY)),
-    "list sessions": lambda place: place.here.messenger.list_sessions(place.ann.actor),
+    "ask about an address": lambda place: place.here.messenger.accounts.email_status(
+        EmailStatus(email=NOBODY)
+    ),
+    "forget a password": lambda place: place.here.messenger.accounts.reset_password(
+        ResetPassword(email=NOBODY)
+    ),
+    "list sessions": lambda place: place.here.messenger.sessions.list(place.ann.actor),
     "open a chat": lambda place: place.here.chat(place.ann.actor),
     "say something": lambda place: place.here.say(place.ann.actor, place.chat_id, f"{uuid4()}"),
-    "mark": lambda place: place.here.messenger.mark_read(
+    "mark": lambda place: place.here.messenger.messages.mark_read(
         place.ann.actor, MarkRead(chat_id=place.chat_id, up_to=Seq(1))
     ),
-    "list chats": lambda place: place.here.messenger.list_chats(place.ann.actor.profile_id),
+    "list chats": lambda place: place.here.messenger.chats.list(place.ann.actor.profile_id),
     "heal": changes,
-    "list catalogues": lambda place: place.here.messenger.list_catalogues(),
-    "fill catalogues": lambda place: place.here.application.fill_catalogues()(),
-    "purge": lambda place: place.here.application.purging().once(),
+    "list catalogues": lambda place: place.here.messenger.catalogues.list(),
+    "fill catalogues": lambda place: place.here.application.administration().fill_catalogues(),
+    "purge": lambda place: place.here.application.workers().purging.once(),
     "be well": lambda place: place.here.messenger.probe(),
 }
 

@@ -22,7 +22,7 @@ from infrastructure.postgres.driver.reads import ReadPool
 from infrastructure.postgres.storage import PostgresStorage
 from infrastructure.postgres.views import PostgresViews
 from tests.accounts_world import AccountsWorld, accounts_world
-from tests.storages import conninfo
+from tests.storages import conninfo, memory_storage
 
 
 @define
@@ -62,8 +62,12 @@ class Watched:
 @pytest.fixture
 async def watched(messenger_database: str, tmp_path: Path) -> AsyncIterator[Watched]:
     engine = make_engine(messenger_database, size=5, wait=10, deadline=10)
-    begin, views = PostgresStorage(engine, 10).begin, PostgresViews(ReadPool(conninfo(messenger_database)))
-    async with accounts_world(begin, views, tmp_path / "mail") as people:
+    storage = evolve(
+        memory_storage(),
+        begin=PostgresStorage(engine, 10).begin,
+        views=PostgresViews(ReadPool(conninfo(messenger_database))),
+    )
+    async with accounts_world(storage, tmp_path / "mail") as people:
         await people.join("known@example.com")
         await people.sign_up_as("unconfirmed@example.com")
         yield Watched(people, engine)
@@ -77,7 +81,7 @@ async def test_forgetting_a_password(watched: Watched) -> None:
     costs = set()
     for address in ADDRESSES:
         with watched.statements() as statements:
-            await watched.people.reset_password(ResetPassword(email=Email(address)))
+            await watched.people.accounts.reset_password(ResetPassword(email=Email(address)))
         costs.add("\n".join(statements))
     (cost,) = costs
     assert "letter" in cost
@@ -85,11 +89,12 @@ async def test_forgetting_a_password(watched: Watched) -> None:
 
 async def test_a_sign_in_that_is_refused(watched: Watched) -> None:
     counting = Counting(watched.people.passwords)
-    watched.people.sign_in = evolve(watched.people.sign_in, passwords=counting)
+    people = watched.people
+    people.accounts = people.accounts_over(evolve(people.ports, passwords=counting))
     costs = set()
     for address in ADDRESSES:
         with watched.statements() as statements, pytest.raises(NotAuthenticated):
-            await watched.people.sign_in_as(address, "wrong")
+            await people.sign_in_as(address, "wrong")
         costs.add("\n".join(statements))
     assert len(costs) == 1
     assert counting.verified == [False] * 3

@@ -1,4 +1,4 @@
-"""The keys under which messages without a nonce are kept, see "The write path" in STORAGE.md."""
+"""The keys under which messages without a nonce are kept, see "The write path" in docs/storage.md."""
 
 from datetime import timedelta
 from typing import Any, cast

@@ -25,7 +25,7 @@ from infrastructure.system.clock import SystemClock
 from tests.accounts_world import AccountsWorld, SettableClock, accounts_world, token_of
 from tests.infrastructure.smtp.sink import Sink
 from tests.infrastructure.smtp.worker import LEASE, TOKENS, mailer_to
-from tests.storages import conninfo
+from tests.storages import conninfo, memory_storage
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -82,8 +82,12 @@ class Post:
 @pytest.fixture
 async def post(messenger_database: str, sink: Sink, tmp_path: Path) -> AsyncIterator[Post]:
     engine = make_engine(messenger_database, size=10, wait=10, deadline=10)
-    begin, views = PostgresStorage(engine, 10).begin, PostgresViews(ReadPool(conninfo(messenger_database)))
-    async with accounts_world(begin, views, tmp_path / "mail") as people:
+    storage = evolve(
+        memory_storage(),
+        begin=PostgresStorage(engine, 10).begin,
+        views=PostgresViews(ReadPool(conninfo(messenger_database))),
+    )
+    async with accounts_world(storage, tmp_path / "mail") as people:
         people.clock.at = SystemClock().now()
         yield Post(people, sink, messenger_database)
     await engine.dispose()
@@ -103,7 +107,7 @@ async def test_a_process_that_is_killed_never_loses_a_letter(post: Post, moment:
         await post.worker(later(timedelta(minutes=5)))()
     assert len(post.sink.mails) == copies
     (token,) = set(post.tokens())
-    confirm = evolve(post.people.confirm_email, tokens=TOKENS)
+    confirm = post.people.accounts_over(evolve(post.people.ports, tokens=TOKENS)).confirm_email
     command = ConfirmEmail(token=token, fingerprint=Fingerprint("first"))
     await confirm(command)
     with pytest.raises(NotAuthenticated):

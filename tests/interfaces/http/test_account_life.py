@@ -194,7 +194,7 @@ async def test_closing_an_account(world: World) -> None:
     assert "refresh_token=" in answer.headers["set-cookie"]
     assert "Max-Age=0" in answer.headers["set-cookie"]
     assert (await one.client.get("/accounts/me/")).status_code == 401
-    await world.accounts.clear_closed()
+    await world.accounts.workers.closed_accounts.once()
     shown = data(await other.client.get(f"/chats/{chat}/"))
     assert (shown["owner"]["id"], shown["memberCount"], shown["role"]) == (other.id, 1, "owner")
     (said,) = data(await other.client.get(f"/chats/{chat}/history/"))["entities"]

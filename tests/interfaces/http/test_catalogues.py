@@ -9,7 +9,7 @@ EN = {"Accept-Language": "en-GB,en;q=0.9"}
 
 @pytest.fixture
 async def client(world: World) -> httpx.AsyncClient:
-    await FillCataloguesHandler(catalogues=world.catalogues)()
+    await FillCataloguesHandler(catalogues=world.ports.storage.catalogues)()
     return (await world.person("ann@example.com")).client
 
 

@@ -13,15 +13,7 @@ ASSETS = ("/docs/swagger-ui.css", "/docs/swagger-ui-bundle.js", "/docs/start.js"
 async def test_the_root_leads_there(world: World) -> None:
     answer = await world.client().get("/")
     assert (answer.status_code, answer.headers["location"], answer.content) == (307, "/docs", b"")
-    assert (await world.client().head("/")).status_code == 405
-
-
-@pytest.mark.parametrize("path", ["/docs", "/openapi.json"])
-async def test_whether_they_are_there_can_be_asked(world: World, path: str) -> None:
-    """SEED.md 1: of all that there is, HEAD is answered for these two."""
-    asked, read = await world.client().head(path), await world.client().get(path)
-    assert asked.status_code == 200
-    assert asked.headers == read.headers
+    assert (await world.client().head("/")).status_code == 307
 
 
 async def test_with_a_prefix_and_another_path(world: World) -> None:
@@ -71,6 +63,20 @@ async def test_a_title_is_no_markup(world: World) -> None:
 @pytest.mark.parametrize("path", ["/", "/docs", "/openapi.json", *ASSETS])
 async def test_they_can_be_switched_off(world: World, path: str) -> None:
     assert (await world.client(docs=False).get(path)).status_code == 404
+
+
+async def test_a_program_gets_the_explanation_of_an_error_as_json(world: World) -> None:
+    client = world.client()
+    for accept, media_type in (
+        ("application/json", "application/json"),
+        ("application/json, text/html;q=0.9", "application/json"),
+        ("text/html, application/json;q=0.9", "text/html; charset=utf-8"),
+        ("*/*", "text/html; charset=utf-8"),
+    ):
+        answer = await client.get("/errors/NONCE_REUSED", headers={"Accept": accept})
+        assert (answer.headers["content-type"], answer.headers["vary"]) == (media_type, "Accept")
+    told = (await client.get("/errors/NONCE_REUSED", headers={"Accept": "application/json"})).json()["data"]
+    assert (told["code"], set(told)) == ("NONCE_REUSED", {"code", "english", "russian"})
 
 
 async def test_a_page_of_an_error_runs_nothing(world: World) -> None:

@@ -227,7 +227,7 @@ def test_it_is_promised_where_a_limiter_may_have_been_asked(world: World) -> Non
 
 async def test_scripts_may_read_it(stranger: httpx.AsyncClient) -> None:
     answer = await stranger.get("/accounts/email/status/", headers={"Origin": FRONT})
-    assert answer.headers["Access-Control-Expose-Headers"] == "RateLimit, RateLimit-Policy"
+    assert answer.headers["Access-Control-Expose-Headers"] == "RateLimit, RateLimit-Policy, X-Request-ID"
 
 
 def test_every_endpoint_that_has_a_limit_is_tried_here() -> None:

@@ -218,6 +218,7 @@ async def test_preflights(client: httpx.AsyncClient, asked: dict[str, str], stat
             {
                 "access-control-allow-origin": FRONT,
                 "access-control-allow-credentials": "true",
+                "access-control-expose-headers": "X-Request-ID",
                 "vary": "Origin",
             },
         ),

@@ -1,5 +1,6 @@
 """Every documented answer comes, in the shape that is documented: errors too, each on each endpoint that may give it."""
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -14,9 +15,11 @@ from interfaces.app import create_app
 from interfaces.http.described import Described
 from interfaces.http.errors import refusal_of
 from interfaces.http.explanations import EXPLANATIONS
-from interfaces.http.openapi import refusals_of, sample
+from interfaces.http.middleware import Cors
+from interfaces.http.openapi import document, refusals_of, sample
 from interfaces.http.options import About, HttpOptions
 from interfaces.http.routes import Endpoint
+from interfaces.wire.codec import dumps
 from tests.interfaces.http.conftest import Person, World, make_world
 from tests.interfaces.http.promises import Promises, promises_of
 
@@ -29,9 +32,7 @@ HIDDEN = {
     ("GET", "/errors/{code}"),
     ("GET", "/"),
     ("GET", "/openapi.json"),
-    ("HEAD", "/openapi.json"),
     ("GET", "/docs"),
-    ("HEAD", "/docs"),
     ("GET", "/docs/swagger-ui.css"),
     ("GET", "/docs/swagger-ui-bundle.js"),
     ("GET", "/docs/start.js"),
@@ -118,10 +119,15 @@ def failing(messenger: Messenger, error: Exception) -> Messenger:
     async def fail(*_: object) -> None:
         raise error
 
-    useless: dict[str, Any] = {
-        each.name: fail for each in fields(Messenger) if each.name not in {"authenticate", "changes"}
+    def broken(part: Any) -> Any:
+        return evolve(part, **{each.name: fail for each in fields(type(part)) if each.name != "authenticate"})
+
+    parts = {
+        each.name: broken(getattr(messenger, each.name))
+        for each in fields(Messenger)
+        if each.name not in {"feed", "probe"}
     }
-    return evolve(messenger, **useless)
+    return evolve(messenger, probe=fail, **parts)
 
 
 @pytest.fixture(scope="module")
@@ -171,8 +177,9 @@ async def test_what_a_use_case_raises_is_answered_as_documented(
     path, sent = requests.request(endpoint)
     messenger = failing(world.messenger, sample(kind))
     if endpoint.path == "/accounts/me/":
-        useless: Any = messenger.sign_up
-        messenger = evolve(messenger, authenticate=useless)  # it asks nobody else
+        useless: Any = messenger.accounts.sign_up
+        accounts = evolve(messenger.accounts, authenticate=useless)  # the only one that it calls
+        messenger = evolve(messenger, accounts=accounts)
     for media_type in ("application/json", PROBLEM):
         answer = await client(messenger, ann.token).request(
             endpoint.method, path, headers={"Accept": media_type}, **sent
@@ -305,3 +312,18 @@ def test_the_envelope_is_part_of_it(promises: Promises) -> None:
         "properties": {"status": {"const": "success"}, "data": {"$ref": "#/components/schemas/Me"}},
         "required": ["status", "data"],
     }
+
+
+def test_scripts_of_allowed_origins_may_read_every_documented_header(world: World) -> None:
+    readable = {name.lower() for name in Cors(world.app(), origins=()).exposed}
+    written = document(endpoints_of(world.messenger), HttpOptions())
+    paths: Json = json.loads(dumps(written))["paths"]
+    named = {
+        name.lower()
+        for operations in paths.values()
+        for operation in operations.values()
+        for answer in operation["responses"].values()
+        for name in answer.get("headers", {})
+    }
+    assert named
+    assert named <= readable

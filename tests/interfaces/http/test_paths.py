@@ -8,12 +8,21 @@ from typing import Any
 import httpx
 import pytest
 from attrs import evolve
+from starlette.responses import Response
+from starlette.routing import Route, WebSocketRoute
+from starlette.websockets import WebSocket
 
 from application.errors import OutcomeUnknown, Overloaded, Unavailable
 from domain.errors import Conflict, Forbidden, Invalid, Limited, NotFound
+from interfaces.app import create_app
+from interfaces.http.options import HttpOptions
+from interfaces.http.routes import Endpoint
 from tests.interfaces.http.conftest import World
 
 CHAT = "/chats/6f9619ff-8b86-d011-b42d-00cf4fc964ff"
+
+PLACES = {"code": "NOT_FOUND", "name": "test"}
+"""What paths are tried with where it is no id."""
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE"])
@@ -24,19 +33,72 @@ async def test_a_slash_is_missing(world: World, method: str, path: str) -> None:
     answer = await world.client().request(method, path)
     way, mark, query = path.partition("?")
     assert (answer.status_code, answer.content) == (307, b"")
-    assert answer.headers["location"] == f"http://server{way}/{mark}{query}"
+    assert answer.headers["location"] == f"{way}/{mark}{query}"
+
+
+async def test_a_redirect_leads_to_no_host_that_a_client_names(world: World) -> None:
+    for path in ("/", "/chats", "//evil.example/chats", "//chats", "/chats//"):
+        answer = await world.client().get(f"http://server{path}", headers={"Host": "evil.example"})
+        location = answer.headers.get("location", "")
+        assert "evil" not in location
+        assert not location.startswith(("//", "http"))
+
+
+async def test_a_redirect_escapes_what_its_path_holds(world: World) -> None:
+    answer = await world.client().get("/profiles/a%3Fb%23c%0Ad%25?x=1")
+    assert answer.headers["location"] == "/profiles/a%3Fb%23c%0Ad%25/?x=1"
+
+
+@pytest.mark.parametrize("path", ["/livez", "/accounts/me/", "/chats/", "/"])
+async def test_a_path_with_a_line_break_is_another_path(world: World, path: str) -> None:
+    answer = await world.client().get(f"{path}%0a")
+    assert answer.status_code == 404 or answer.headers["location"] == f"{path}%0A/"
+
+
+def test_no_route_takes_a_line_break_at_the_end(world: World) -> None:
+    async def serve(_: WebSocket) -> None: ...
+
+    app = create_app(
+        world.messenger,
+        HttpOptions(),
+        new_request_id=lambda: "",
+        sockets=[WebSocketRoute("/chats/{chat_id}/ws", serve)],
+        added=[Route("/added", lambda _: Response())],
+    )
+    for route in app.routes:
+        assert isinstance(route, Route | WebSocketRoute)
+        path = re.sub(r"\{\w+\}", "x", route.path)
+        assert route.path_regex.match(path)
+        assert route.path.endswith("}") or not route.path_regex.match(f"{path}\n")
+
+
+async def test_where_a_get_is_answered_head_is_too(world: World) -> None:
+    """RFC 9110, 9.3.2: the same headers, without the content."""
+    ann = await world.person("ann@example.com")
+    paths = [
+        route.path for route in world.app().routes if isinstance(route, Endpoint) and route.method == "GET"
+    ]
+    assert len(paths) > 20
+    for path in paths:
+        there = re.sub(r"\{(\w+)\}", lambda name: PLACES.get(name[1], CHAT.rpartition("/")[2]), path)
+        asked, read = await ann.client.head(there), await ann.client.get(there)
+        for answer in (asked, read):
+            answer.headers.pop("ratelimit", None)  # the second one has one less left
+        assert (asked.status_code, asked.headers, asked.content) == (read.status_code, read.headers, b""), (
+            path
+        )
 
 
 @pytest.mark.parametrize(
     ("method", "path", "allow"),
     [
         ("GET", "/accounts/sign-up/", "POST"),
-        ("HEAD", "/healthcheck/", "GET"),
-        ("OPTIONS", "/chats/", "GET"),
-        ("DELETE", "/chats/", "GET"),
-        ("POST", f"{CHAT}/", "GET"),
-        ("POST", f"{CHAT}/history/", "GET"),
-        ("PUT", "/accounts/profile/", "GET"),
+        ("HEAD", "/accounts/sign-up/", "POST"),
+        ("OPTIONS", "/chats/", "GET, HEAD, POST"),
+        ("DELETE", "/chats/", "GET, HEAD, POST"),
+        ("POST", f"{CHAT}/", "DELETE, GET, HEAD, PUT"),
+        ("PATCH", "/chats/direct/", "DELETE, GET, HEAD, POST, PUT"),
+        ("POST", f"{CHAT}/history/", "GET, HEAD"),
     ],
 )
 async def test_methods_that_are_not_there(world: World, method: str, path: str, allow: str) -> None:
@@ -60,6 +122,51 @@ async def test_paths_that_are_not_there(world: World, path: str) -> None:
     ):
         answer = await world.client(original_statuses=original).get(path)
         assert (answer.status_code, answer.json()) == (404, body)
+
+
+async def test_a_request_for_a_socket_that_lost_its_headers(world: World) -> None:
+    async def serve(_: WebSocket) -> None: ...
+
+    app = create_app(
+        world.messenger,
+        HttpOptions(),
+        new_request_id=lambda: "made-here",
+        sockets=[WebSocketRoute("/chats/{chat_id}/ws", serve)],
+    )
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://server") as client:
+        answer = await client.get(f"{CHAT}/ws")
+        assert (answer.status_code, answer.headers["upgrade"]) == (426, "websocket")
+        assert answer.headers["connection"] == "Upgrade"
+        assert answer.json()["error"]["code"] == "UPGRADE_REQUIRED"
+        assert "proxy" in answer.json()["error"]["message"]
+        assert (await client.post(f"{CHAT}/ws")).status_code == 405
+
+
+async def test_every_answer_is_safe_with_browsers(world: World) -> None:
+    ann = await world.person("ann@example.com")
+    for method, path in (
+        ("GET", "/chats/"),
+        ("POST", "/chats/"),
+        ("GET", "/nope"),
+        ("GET", "/livez"),
+        ("GET", "/confirm-email"),
+        ("GET", "/errors/NOT_FOUND"),
+        ("GET", "/docs"),
+        ("GET", "/openapi.json"),
+        ("OPTIONS", "/chats/"),
+    ):
+        answer = await ann.client.request(method, path, headers={"Origin": "https://elsewhere.example"})
+        headers = answer.headers
+        assert headers["x-content-type-options"] == "nosniff", path
+        assert headers["referrer-policy"] == "no-referrer", path
+        assert headers["x-frame-options"] == "DENY", path
+        assert "frame-ancestors 'none'" in headers["content-security-policy"], path
+        is_for_all = path.startswith(("/errors/", "/docs", "/openapi"))
+        assert headers["cache-control"] == ("no-cache" if is_for_all else "no-store"), path
+        assert "server" not in headers
+        assert "strict-transport-security" not in headers
+    told = await world.client(hsts_seconds=3600).get("/livez")
+    assert told.headers["strict-transport-security"] == "max-age=3600"
 
 
 async def unavailable(*_: Any) -> Any:
@@ -109,7 +216,7 @@ async def test_what_goes_wrong_inside(
         raise error
 
     ann = await world.person("ann@example.com")
-    world.messenger = evolve(world.messenger, list_chats=fail)
+    world.messenger = evolve(world.messenger, chats=evolve(world.messenger.chats, list=fail))
     client = world.client(ann.token, promised=False)
     answer = await client.get("/chats/", headers={"Origin": "http://localhost:5173"})
     told = answer.json()["error"]
@@ -120,7 +227,8 @@ async def test_what_goes_wrong_inside(
 
 
 async def test_a_database_that_is_down_signs_nobody_out(world: World) -> None:
-    world.messenger = evolve(world.messenger, authenticate=unavailable, refresh=unavailable)
+    accounts = evolve(world.messenger.accounts, authenticate=unavailable, refresh=unavailable)
+    world.messenger = evolve(world.messenger, accounts=accounts)
     client = world.client("token")
     for answer in (
         await client.get("/accounts/me/"),

@@ -196,9 +196,9 @@ async def serving(
         assert isinstance(clock, TickingClock)
         clock.step = timedelta(milliseconds=1)  # a token lasts for as many looks at it as a house sees
         hub = Hub(
-            snapshot=messenger.snapshot,
-            log=messenger.log,
-            changes=messenger.changes,
+            snapshot=messenger.feed.snapshot,
+            log=messenger.feed.log,
+            changes=messenger.feed.changes,
             clock=clock,
             interval=0.2,
         )

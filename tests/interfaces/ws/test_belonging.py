@@ -129,7 +129,7 @@ class TestRemoval:
         stays, _ = await node.enter(ann, chat)
         elsewhere, _ = await node.enter(bob, other)
         by = ann if how == "removed" else bob
-        await here.messenger.remove_member(by, RemoveMember(chat_id=chat, profile_id=bob.profile_id))
+        await here.messenger.chats.remove_member(by, RemoveMember(chat_id=chat, profile_id=bob.profile_id))
         assert [ear.close for ear in ears] == [REMOVED] * 2
         assert (stays.close, elsewhere.close) == (None, None)
         for ear in (*ears, stays):
@@ -146,9 +146,9 @@ class TestRemoval:
         ear, connection = await node.enter(bob, chat)
         connection.outbox.hold_up()
         await here.say(ann, chat, "before")
-        await here.messenger.remove_member(ann, RemoveMember(chat_id=chat, profile_id=bob.profile_id))
+        await here.messenger.chats.remove_member(ann, RemoveMember(chat_id=chat, profile_id=bob.profile_id))
         await here.say(ann, chat, "after")
-        await here.messenger.show_typing(ann, ShowTyping(chat_id=chat, is_typing=True))
+        await here.messenger.messages.show_typing(ann, ShowTyping(chat_id=chat, is_typing=True))
         connection.outbox.clear()
         assert ear.types[2:] == ["new_message", "member_removed"]
         assert ear.close == REMOVED
@@ -173,7 +173,9 @@ class TestRemoval:
 
             async def then_put_out(*asked: Any) -> Any:
                 answer = await snapshot(*asked)
-                await here.messenger.remove_member(ann, RemoveMember(chat_id=chat, profile_id=bob.profile_id))
+                await here.messenger.chats.remove_member(
+                    ann, RemoveMember(chat_id=chat, profile_id=bob.profile_id)
+                )
                 return answer
 
             node.hub.snapshot = then_put_out
@@ -194,8 +196,8 @@ class TestRemoval:
         chat = await here.chat(ann, bob)
         ear, connection = await node.enter(bob, chat)
         epoch = ear.frames[0]["epoch"]
-        await here.messenger.remove_member(ann, RemoveMember(chat_id=chat, profile_id=bob.profile_id))
-        await here.messenger.add_members(ann, AddMembers(chat_id=chat, profile_ids=(bob.profile_id,)))
+        await here.messenger.chats.remove_member(ann, RemoveMember(chat_id=chat, profile_id=bob.profile_id))
+        await here.messenger.chats.add_members(ann, AddMembers(chat_id=chat, profile_ids=(bob.profile_id,)))
         await leaves(node, connection)
         back, _ = await come_back(node, bob, chat, {"epoch": epoch, "position": 0})
         await here.say(ann, chat, "welcome")
@@ -206,7 +208,7 @@ class TestRemoval:
         ann, bob = await here.actor(), await here.actor()
         chat = await here.chat(ann, bob)
         ear, _ = await node.enter(bob, chat)
-        await here.messenger.change_role(
+        await here.messenger.chats.change_role(
             ann, ChangeRole(chat_id=chat, profile_id=bob.profile_id, role=Role.OWNER)
         )
         told = [(f["type"], f["user_id"], f["role"], f["by"], f["position"]) for f in ear.frames[2:]]
@@ -224,7 +226,7 @@ class TestSingles:
         if not announced:
             node.arrives = lambda _: None
         message_id = sent[1].event.message.id
-        await here.messenger.mark_single(bob, MarkSingle(chat_id=chat, message_id=message_id))
+        await here.messenger.messages.mark_single(bob, MarkSingle(chat_id=chat, message_id=message_id))
         await until(lambda: "message_read" in ears[ann].types)
         await a_few_looks()
         (told,) = [frame for frame in ears[ann].frames if "read" in frame["type"]]
@@ -235,7 +237,7 @@ class TestSingles:
         )
         for who in (bob, eve):
             assert not [frame for frame in ears[who].frames if "read" in frame["type"]]
-        assert await here.messenger.unread_count(bob.profile_id, chat) == 2
+        assert await here.messenger.messages.unread_count(bob.profile_id, chat) == 2
 
 
 class TestCrowds:
@@ -249,7 +251,7 @@ class TestCrowds:
         ears = {who: (await node.enter(who, chat))[0] for who in (ann, bob, eve)}
         for each in sent:
             up_to = each.event.message.id
-            await here.messenger.mark_read(bob, MarkRead(chat_id=chat, up_to=up_to))
+            await here.messenger.messages.mark_read(bob, MarkRead(chat_id=chat, up_to=up_to))
         await until(
             lambda: "your_messages_read" in ears[ann].types and "your_messages_read" in ears[eve].types
         )
@@ -278,10 +280,10 @@ class TestCrowds:
         _, first = await node.enter(bob, chat)
         await leaves(node, first)
         assert len(presence(ear)) == 2
-        await here.messenger.add_members(ann, AddMembers(chat_id=chat, profile_ids=(late.profile_id,)))
+        await here.messenger.chats.add_members(ann, AddMembers(chat_id=chat, profile_ids=(late.profile_id,)))
         _, second = await node.enter(bob, chat)
         assert len(presence(ear)) == 2
-        await here.messenger.remove_member(ann, RemoveMember(chat_id=chat, profile_id=late.profile_id))
+        await here.messenger.chats.remove_member(ann, RemoveMember(chat_id=chat, profile_id=late.profile_id))
         await leaves(node, second)
         assert len(presence(ear)) == 3
 
@@ -301,7 +303,7 @@ class TestResuming:
     @pytest.mark.parametrize("position", [0, 3, 5])
     async def test_exactly_what_was_missed(self, here: World, node: Node, position: int) -> None:
         chat, ann, bob, epoch = await self.conversation(here, node, 4)
-        await here.messenger.change_chat(ann, ChangeChat(chat_id=chat, name="Another"))
+        await here.messenger.chats.change(ann, ChangeChat(chat_id=chat, name="Another"))
         ear, connection = await come_back(node, bob, chat, {"epoch": epoch, "position": position})
         assert ear.types[0] == "auth_success"
         assert (ear.frames[0]["seq"], ear.frames[0]["position"]) == (4, 5)
@@ -363,7 +365,7 @@ class TestResuming:
     async def test_how_far_others_have_read(self, here: World, node: Node) -> None:
         chat, ann, bob, epoch = await self.conversation(here, node, 3)
         await here.say(bob, chat, "mine")
-        await here.messenger.mark_read(
+        await here.messenger.messages.mark_read(
             ann, MarkRead(chat_id=chat, up_to=(await here.say(bob, chat, "x")).event.message.id)
         )
         ear, _ = await come_back(node, bob, chat, {"epoch": epoch, "position": 3})

@@ -55,7 +55,12 @@ async def serving(options: SocketOptions | None = None, **chat: Any) -> AsyncIte
     async with world(settings=evolve(SETTINGS, chat=Chat(**chat))) as here:
         messenger = here.messenger
         clock = here.application.adapters.clock()
-        hub = Hub(snapshot=messenger.snapshot, log=messenger.log, changes=messenger.changes, clock=clock)
+        hub = Hub(
+            snapshot=messenger.feed.snapshot,
+            log=messenger.feed.log,
+            changes=messenger.feed.changes,
+            clock=clock,
+        )
         here.application.updates().subscribe(hub.receive)
         sockets = ChatSockets(Desk(messenger=messenger, hub=hub, options=options or SocketOptions()))
         running = asyncio.create_task(hub.run())
@@ -146,7 +151,7 @@ async def test_too_much_at_once_is_refused_by_name() -> None:
             answers, refused = [], 0
             for _ in range(20):
                 try:
-                    answers.append(server.world.messenger.send_message(ann.actor, command))
+                    answers.append(server.world.messenger.messages.send(ann.actor, command))
                 except Overloaded:
                     refused += 1
             await asyncio.gather(*answers)
@@ -270,7 +275,7 @@ async def test_the_end_of_a_session_and_of_a_chat(server: Server) -> None:
         await end()
         assert await bobs.closed() == (4401, "session ended")
         assert (await anns.receive_json())["type"] == "user_joined"
-        await server.world.messenger.delete_chat(ann.actor, DeleteChat(chat_id=chat_id))
+        await server.world.messenger.chats.delete(ann.actor, DeleteChat(chat_id=chat_id))
         assert await anns.closed() == (1008, "Chat not found")
 
 

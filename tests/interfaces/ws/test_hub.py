@@ -56,8 +56,8 @@ class Node:
     def __attrs_post_init__(self) -> None:
         messenger = self.world.messenger
         self.hub = Hub(
-            snapshot=self._between(messenger.snapshot),
-            log=self._between(messenger.log),
+            snapshot=self._between(messenger.feed.snapshot),
+            log=self._between(messenger.feed.log),
             changes=self,
             clock=TickingClock(),
             interval=TICK,
@@ -81,20 +81,20 @@ class Node:
         return reading
 
     async def now(self) -> Cursor:
-        cursor: Cursor = await self._between(self.world.messenger.changes.now)()
+        cursor: Cursor = await self._between(self.world.messenger.feed.changes.now)()
         return cursor
 
     async def since(self, cursor: Cursor) -> News:
         if self.epoch:
             return News(cursor=Cursor(epoch=self.epoch, place=cursor.place), moved={}, personal=(), read=())
-        news: News = await self._between(self.world.messenger.changes.since)(cursor)
+        news: News = await self._between(self.world.messenger.feed.changes.since)(cursor)
         return news
 
     async def recall(self, read: ReadRange) -> MessagesRead:
         self.recalls += 1
         if self.recalls == self.failing_recall:
             raise Unavailable
-        told: MessagesRead = await self._between(self.world.messenger.changes.recall)(read)
+        told: MessagesRead = await self._between(self.world.messenger.feed.changes.recall)(read)
         return told
 
     async def enter(self, actor: Actor, chat_id: ChatId) -> tuple[Ear, Connection]:
@@ -166,7 +166,7 @@ class TestEntering:
         chat = await here.chat(ann)
         with pytest.raises(NotAMember):
             await node.enter(stranger, chat)
-        await here.messenger.delete_chat(ann, DeleteChat(chat_id=chat))
+        await here.messenger.chats.delete(ann, DeleteChat(chat_id=chat))
         with pytest.raises(ChatNotFound):
             await node.enter(ann, chat)
 
@@ -229,8 +229,8 @@ class TestEntering:
 
         async def before() -> None:
             if asyncio.current_task() is newcomer and next(turns, None) == turn:
-                await here.messenger.mark_read(bob, MarkRead(chat_id=chat, up_to=first))
-                await here.messenger.mark_single(bob, MarkSingle(chat_id=chat, message_id=third))
+                await here.messenger.messages.mark_read(bob, MarkRead(chat_id=chat, up_to=first))
+                await here.messenger.messages.mark_single(bob, MarkSingle(chat_id=chat, message_id=third))
 
         async with running(node):
             node.before = before
@@ -249,7 +249,7 @@ class TestEntering:
         ann, bob = await here.actor(), await here.actor()
         chat = await here.chat(ann, bob)
         node = Node(here)
-        acts = iter([nothing(), here.messenger.delete_chat(ann, DeleteChat(chat_id=chat))])
+        acts = iter([nothing(), here.messenger.chats.delete(ann, DeleteChat(chat_id=chat))])
 
         async def before() -> None:
             if act := next(acts, None):
@@ -288,7 +288,7 @@ class TestHearing:
         chat = await here.chat(ann, bob)
         ears = [(await node.enter(who, chat))[0] for who in (ann, ann, bob)]
         await here.say(ann, chat, "Hello", nonce="n")
-        await here.messenger.change_chat(
+        await here.messenger.chats.change(
             ann, ChangeChat(chat_id=chat, name="Another", member_ids=(late.profile_id,))
         )
         for ear, joined in zip(ears, (1, 1, 0), strict=True):
@@ -309,7 +309,7 @@ class TestHearing:
         ann, bob = await here.actor(), await here.actor()
         chat = await here.chat(ann, bob)
         own, others = (await node.enter(ann, chat))[0], (await node.enter(bob, chat))[0]
-        await here.messenger.show_typing(ann, ShowTyping(chat_id=chat, is_typing=True))
+        await here.messenger.messages.show_typing(ann, ShowTyping(chat_id=chat, is_typing=True))
         assert others.frames[-1]["type"] == "typing"
         assert (others.frames[-1]["user_id"], others.frames[-1]["is_typing"]) == (str(ann.profile_id), True)
         assert own.types == ["auth_success", "chat_history", "user_joined"]
@@ -319,7 +319,7 @@ class TestHearing:
         chat = await here.chat(ann, bob, eve)
         sent = [await here.say(who, chat, "x") for who in (ann, ann, eve)]
         ears = {who: (await node.enter(who, chat))[0] for who in (ann, bob, eve)}
-        await here.messenger.mark_read(bob, MarkRead(chat_id=chat, up_to=sent[-1].event.message.id))
+        await here.messenger.messages.mark_read(bob, MarkRead(chat_id=chat, up_to=sent[-1].event.message.id))
         told = {
             who: [frame for frame in ear.frames[2:] if frame["type"] != "user_joined"]
             for who, ear in ears.items()
@@ -351,7 +351,7 @@ class TestHearing:
         await here.say(ann, chat, "unheard")
         await a_few_looks()
         assert ear.positions == []
-        await here.messenger.delete_chat(ann, DeleteChat(chat_id=chat))
+        await here.messenger.chats.delete(ann, DeleteChat(chat_id=chat))
         assert ear.close == (1008, "Chat not found")
 
     async def test_one_who_is_gone_does_not_keep_the_others_from_hearing(
@@ -371,7 +371,7 @@ class TestEnds:
         chat, other = await here.chat(ann, bob), await here.chat(ann)
         ears = [(await node.enter(who, chat))[0] for who in (ann, bob, bob)]
         stays, _ = await node.enter(ann, other)
-        await here.messenger.delete_chat(ann, DeleteChat(chat_id=chat))
+        await here.messenger.chats.delete(ann, DeleteChat(chat_id=chat))
         assert [ear.close for ear in ears] == [(1008, "Chat not found")] * 3
         assert stays.close is None
 
@@ -471,7 +471,7 @@ class TestHealing:
         chat, other = await here.chat(ann, bob), await here.chat(bob)
         (removed, _), (ended, _) = await node.enter(bob, chat), await node.enter(bob, other)
         node.arrives = lambda _: None
-        await here.messenger.delete_chat(ann, DeleteChat(chat_id=chat))
+        await here.messenger.chats.delete(ann, DeleteChat(chat_id=chat))
         async with here.begin() as work:
             await work.personal.add([session_ended(bob)])
         await until(lambda: bool(removed.closes and ended.closes))
@@ -483,7 +483,7 @@ class TestHealing:
         sent = await here.say(ann, chat, "x")
         ear, _ = await node.enter(ann, chat)
         node.arrives = lambda _: None
-        await here.messenger.mark_read(bob, MarkRead(chat_id=chat, up_to=sent.event.message.id))
+        await here.messenger.messages.mark_read(bob, MarkRead(chat_id=chat, up_to=sent.event.message.id))
         await until(lambda: "your_messages_read" in ear.types)
         await a_few_looks()
         assert ear.types[2:] == ["messages_read", "your_messages_read"]
@@ -498,7 +498,7 @@ class TestHealing:
         kept: list[Update] = []
         if late:
             node.arrives = kept.extend
-        await here.messenger.mark_read(bob, MarkRead(chat_id=chat, up_to=sent.event.message.id))
+        await here.messenger.messages.mark_read(bob, MarkRead(chat_id=chat, up_to=sent.event.message.id))
         await a_few_looks()
         node.hub.receive(kept)
         await a_few_looks()
@@ -513,7 +513,7 @@ class TestHealing:
         node.arrives = lambda _: None
         node.failing_recall = 2
         for who in (bob, eve):
-            await here.messenger.mark_read(who, MarkRead(chat_id=chat, up_to=sent.event.message.id))
+            await here.messenger.messages.mark_read(who, MarkRead(chat_id=chat, up_to=sent.event.message.id))
         await until(lambda: ear.types.count("messages_read") >= 2)
         await a_few_looks()
         assert sorted(frame["read_by"] for frame in ear.frames if frame["type"] == "messages_read") == sorted(

@@ -1,0 +1,97 @@
+"""How adapters are made from settings, and the ports that they satisfy."""
+
+from collections.abc import Callable
+from email.headerregistry import Address
+
+from sqlalchemy.engine import make_url
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from application.ports.mailer import Mailer
+from config.ports import Storage
+from config.settings import Settings
+from infrastructure.memory.catalogues import MemoryCatalogues
+from infrastructure.memory.purging import MemoryDeletedChats
+from infrastructure.memory.storage import MemoryStorage
+from infrastructure.memory.views import MemoryChanges, MemoryViews
+from infrastructure.postgres.catalogues import PostgresCatalogues
+from infrastructure.postgres.changes import PostgresChanges
+from infrastructure.postgres.driver.batches import BatchConnection
+from infrastructure.postgres.driver.reads import ReadPool
+from infrastructure.postgres.marking import PostgresMarkings
+from infrastructure.postgres.posting import PostgresPostings
+from infrastructure.postgres.purging import PostgresDeletedChats
+from infrastructure.postgres.storage import PostgresStorage
+from infrastructure.postgres.views import PostgresViews
+from infrastructure.smtp.mailbox import Mailbox
+from infrastructure.smtp.mailer import MailServer, Security, SmtpMailer
+from infrastructure.smtp.writing import LetterWriter
+
+
+def memory_storage(memory: MemoryStorage) -> Storage:
+    return Storage(
+        begin=memory.begin,
+        begin_posting=memory.begin_posting,
+        begin_patient_posting=memory.begin_patient_posting,
+        begin_marking=memory.begin_marking,
+        views=MemoryViews(memory),
+        changes=MemoryChanges(memory),
+        catalogues=MemoryCatalogues(),
+        deleted_chats=MemoryDeletedChats(memory),
+    )
+
+
+def postgres_storage(
+    settings: Settings,
+    *,
+    engine: AsyncEngine,
+    read_pool: ReadPool,
+    posting_connection: BatchConnection,
+    patient_posting_connection: BatchConnection,
+    marking_connection: BatchConnection,
+) -> Storage:
+    deadline, interval = settings.database.deadline, settings.chat.min_message_interval
+    return Storage(
+        begin=PostgresStorage(engine, deadline=deadline).begin,
+        begin_posting=PostgresPostings(posting_connection, interval).begin,
+        begin_patient_posting=PostgresPostings(patient_posting_connection, interval).begin,
+        begin_marking=PostgresMarkings(marking_connection).begin,
+        views=PostgresViews(read_pool),
+        changes=PostgresChanges(engine, deadline=deadline),
+        catalogues=PostgresCatalogues(engine, deadline=deadline),
+        deleted_chats=PostgresDeletedChats(engine, deadline=deadline),
+    )
+
+
+def conninfo(url: str) -> str:
+    return make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+
+
+def make_batch_connection(settings: Settings, url: str, *, patient: bool) -> BatchConnection:
+    return BatchConnection(conninfo(url), deadline=settings.database.deadline, patient=patient)
+
+
+def make_read_pool(settings: Settings, url: str) -> ReadPool:
+    return ReadPool(conninfo(url), deadline=settings.database.deadline)
+
+
+def make_mailer(
+    settings: Settings, show: Callable[[str], None], kind: type[LetterWriter] = LetterWriter
+) -> Mailer:
+    mail, api = settings.mail, settings.api
+    user, _, domain = mail.from_email.rpartition("@")
+    writer = kind(
+        sender=Address(mail.from_name, user, domain),
+        confirm_url=f"{api.public_url}{api.prefix}{api.confirmation_path}",
+        reset_url=f"{api.public_url}{api.prefix}{api.new_password_path}",
+    )
+    if mail.server is None:
+        return Mailbox(folder=settings.var_dir / "mail", writer=writer, show=show)
+    server = MailServer(
+        host=mail.server,
+        port=mail.port,
+        security=Security(mail.security.value),
+        username=mail.username,
+        password=mail.password,
+        timeout=mail.timeout,
+    )
+    return SmtpMailer(server=server, writer=writer)

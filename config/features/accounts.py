@@ -1,0 +1,194 @@
+"""Accounts, their sessions and profiles: the use cases, and the rules that the settings give them."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+from attrs import frozen
+
+from application.accounts.authenticate import AuthenticateHandler
+from application.accounts.close import CloseAccountHandler
+from application.accounts.confirm_email import ConfirmEmailHandler
+from application.accounts.create_account import CreateAccountHandler
+from application.accounts.disable_account import DisableAccountHandler
+from application.accounts.email_status import EmailStatusHandler
+from application.accounts.mailed import LetterLimits
+from application.accounts.oversee import ListAccountsHandler, ListSessionsOfHandler
+from application.accounts.redeem import RedeemTokenHandler
+from application.accounts.refresh import RefreshHandler
+from application.accounts.reset_password import ResetPasswordHandler
+from application.accounts.sessions import ListSessionsHandler, RevokeOthersHandler, RevokeSessionHandler
+from application.accounts.set_password import SetPasswordHandler
+from application.accounts.sign_in import SignInHandler
+from application.accounts.sign_out import SignOutHandler
+from application.accounts.sign_up import SignUpHandler
+from application.accounts.signed_in import OpenSession
+from application.catalogues.fill import FillCataloguesHandler
+from application.examples.fill import FillExamplesHandler
+from application.messenger import AccountUseCases, Administration, ProfileUseCases, SessionUseCases
+from application.ports.clock import Clock
+from application.ports.ids import Ids
+from application.ports.limiter import Allowance
+from application.ports.passwords import Passwords
+from application.profiles.edit import EditProfileHandler
+from application.profiles.find import FindProfilesHandler
+from application.profiles.read import ReadOwnProfileHandler, ReadProfileHandler
+from config.ports import Ports, Storage
+from config.settings import Settings
+from domain.account import PasswordRule
+from domain.session import Lifetimes
+from infrastructure.crypto.common_passwords import common_passwords
+
+HOUR = timedelta(hours=1)
+
+
+@frozen(kw_only=True)
+class AccountRules:
+    """What an installation decides about accounts."""
+
+    password: PasswordRule
+    sessions: Lifetimes
+    confirmation_lifetime: timedelta
+    """How long the link of a confirmation letter works."""
+    reset_lifetime: timedelta
+    """How long the link of a letter for a forgotten password works."""
+    letters_per_recipient: Allowance
+    letters_per_address: Allowance
+    """Per network address that asks for letters."""
+    failures: Allowance
+    """Wrong passwords per account."""
+    status_requests: Allowance
+    """Questions whether an e-mail address has an account, per network address."""
+
+
+def make_account_rules(settings: Settings) -> AccountRules:
+    auth, jwt = settings.auth, settings.jwt
+    common = common_passwords() if auth.refuse_common_passwords else frozenset[str]()
+    return AccountRules(
+        password=PasswordRule(pattern=auth.password_pattern, common=common),
+        sessions=Lifetimes(
+            access=jwt.access_lifetime, refresh=jwt.refresh_lifetime, grace=auth.refresh_grace
+        ),
+        confirmation_lifetime=jwt.confirmation_lifetime,
+        reset_lifetime=auth.reset_lifetime,
+        letters_per_recipient=Allowance("letters to", auth.letters_per_recipient, HOUR, is_shared=True),
+        letters_per_address=Allowance("letters from", auth.letters_per_address, HOUR),
+        failures=Allowance("wrong passwords", auth.failures, HOUR),
+        status_requests=Allowance("email status", auth.status_per_address, timedelta(minutes=1)),
+    )
+
+
+def account_use_cases(
+    ports: Ports,
+    rules: AccountRules,
+    *,
+    letter_is_due: Callable[[], None],
+    account_is_closed: Callable[[], None],
+) -> AccountUseCases:
+    """Both callbacks wake a worker, so that its work does not wait for the worker's next round."""
+    begin, clock, ids, tokens = ports.storage.begin, ports.clock, ports.ids, ports.tokens
+    open_session = OpenSession(ids=ids, lifetimes=rules.sessions)
+    letter_limits = LetterLimits(
+        limiter=ports.limiter,
+        per_recipient=rules.letters_per_recipient,
+        per_address=rules.letters_per_address,
+    )
+    return AccountUseCases(
+        sign_up=SignUpHandler(
+            begin=begin,
+            clock=clock,
+            ids=ids,
+            passwords=ports.passwords,
+            rule=rules.password,
+            limits=letter_limits,
+            confirmation_lifetime=rules.confirmation_lifetime,
+            letter_is_due=letter_is_due,
+        ),
+        confirm_email=ConfirmEmailHandler(begin=begin, clock=clock, tokens=tokens, open_session=open_session),
+        sign_in=SignInHandler(
+            begin=begin,
+            clock=clock,
+            ids=ids,
+            passwords=ports.passwords,
+            tokens=tokens,
+            open_session=open_session,
+            limiter=ports.limiter,
+            failures=rules.failures,
+            letter_is_due=letter_is_due,
+        ),
+        refresh=RefreshHandler(begin=begin, clock=clock, ids=ids, tokens=tokens, lifetimes=rules.sessions),
+        sign_out=SignOutHandler(begin=begin, clock=clock, tokens=tokens, lifetimes=rules.sessions),
+        authenticate=AuthenticateHandler(views=ports.storage.views, clock=clock, tokens=tokens),
+        email_status=EmailStatusHandler(
+            begin=begin, clock=clock, limiter=ports.limiter, allowance=rules.status_requests
+        ),
+        reset_password=ResetPasswordHandler(
+            begin=begin,
+            clock=clock,
+            ids=ids,
+            limits=letter_limits,
+            lifetime=rules.reset_lifetime,
+            letter_is_due=letter_is_due,
+        ),
+        redeem_token=RedeemTokenHandler(begin=begin, clock=clock, tokens=tokens, open_session=open_session),
+        set_password=SetPasswordHandler(
+            begin=begin,
+            clock=clock,
+            ids=ids,
+            passwords=ports.passwords,
+            rule=rules.password,
+            letter_is_due=letter_is_due,
+        ),
+        close=CloseAccountHandler(
+            begin=begin,
+            clock=clock,
+            passwords=ports.passwords,
+            account_is_closed=account_is_closed,
+            limiter=ports.limiter,
+            failures=rules.failures,
+        ),
+    )
+
+
+def session_use_cases(ports: Ports) -> SessionUseCases:
+    begin, clock = ports.storage.begin, ports.clock
+    return SessionUseCases(
+        list=ListSessionsHandler(begin=begin, clock=clock),
+        revoke=RevokeSessionHandler(begin=begin, clock=clock),
+        revoke_others=RevokeOthersHandler(begin=begin, clock=clock),
+    )
+
+
+def profile_use_cases(ports: Ports) -> ProfileUseCases:
+    begin = ports.storage.begin
+    return ProfileUseCases(
+        read_own=ReadOwnProfileHandler(begin=begin),
+        read=ReadProfileHandler(begin=begin),
+        edit=EditProfileHandler(begin=begin),
+        find=FindProfilesHandler(begin=begin),
+    )
+
+
+def make_administration(
+    rules: AccountRules,
+    *,
+    storage: Storage,
+    clock: Clock,
+    ids: Ids,
+    passwords: Passwords,
+) -> Administration:
+    """Takes only some of the ports, so that commands work without the settings of the others."""
+    return Administration(
+        create_account=CreateAccountHandler(
+            begin=storage.begin, clock=clock, ids=ids, passwords=passwords, rule=rules.password
+        ),
+        disable_account=DisableAccountHandler(begin=storage.begin, clock=clock),
+        list_accounts=ListAccountsHandler(begin=storage.begin),
+        list_sessions=ListSessionsOfHandler(begin=storage.begin),
+        fill_catalogues=FillCataloguesHandler(catalogues=storage.catalogues),
+        fill_examples=FillExamplesHandler(
+            begin=storage.begin,
+            begin_posting=storage.begin_patient_posting,
+            begin_marking=storage.begin_marking,
+            passwords=passwords,
+        ),
+    )

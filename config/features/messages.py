@@ -1,0 +1,128 @@
+"""
+Messages and what was read of them, and the feed of a chat.
+
+Sending and marking run in batches: a gatherer collects the commands of many callers and carries them out together.
+"""
+
+from asyncio import Future
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
+from typing import TypeVar
+
+from application.actor import Actor
+from application.messages.send import Postponed, SendMessage, SendMessages, Sent
+from application.messenger import Feed, MessageUseCases
+from application.ports.marking import BeginMarking
+from application.ports.posting import BeginPosting
+from application.receipts.mark_read import Marked, MarkRead, MarksRead
+from application.receipts.mark_single import MarkSingleHandler
+from application.updates.typing import ShowTypingHandler
+from config.ports import Ports
+from config.settings import Settings
+from domain.ids import ChatId
+from infrastructure.gather import BatchLimits, Gatherer
+from infrastructure.metered import MeteredChanges, metered_use
+
+AskedToSend = tuple[Actor, SendMessage]
+AskedToMark = tuple[Actor, MarkRead]
+Command = TypeVar("Command")
+Answer = TypeVar("Answer")
+
+MARK_WEIGHT = 100
+"""Bytes, about, of the frame that tells of a mark."""
+
+MESSAGE_WEIGHT = 700
+"""Bytes, about, of the frame that tells of a message, without its text."""
+
+
+def message_use_cases(
+    ports: Ports,
+    *,
+    send: Callable[[Actor, SendMessage], Awaitable[Sent]],
+    mark_read: Callable[[Actor, MarkRead], Awaitable[Marked]],
+) -> MessageUseCases:
+    views = ports.storage.views
+    return MessageUseCases(
+        send=send,
+        mark_read=mark_read,
+        mark_single=MarkSingleHandler(begin=ports.storage.begin, clock=ports.clock),
+        readers=views.readers,
+        show_typing=ShowTypingHandler(clock=ports.clock, updates=ports.updates),
+        history=views.history,
+        unread_count=views.unread_count,
+    )
+
+
+def feed(ports: Ports) -> Feed:
+    views = ports.storage.views
+    return Feed(
+        snapshot=views.snapshot, log=views.log, changes=MeteredChanges(ports.storage.changes, ports.meter)
+    )
+
+
+def send_gatherer(ports: Ports, settings: Settings) -> Gatherer[AskedToSend, Sent]:
+    chat = settings.chat
+
+    def batches(begin: BeginPosting) -> Callable[[Sequence[AskedToSend]], Awaitable[Sequence[object]]]:
+        use = sending(ports, begin, chat.min_message_interval)
+        return metered_use(use, "messages", ports.meter)
+
+    return Gatherer(
+        use=batches(ports.storage.begin_posting),
+        patient_use=batches(ports.storage.begin_patient_posting),
+        postponed=Postponed,
+        key=chat_of,
+        weigh=message_weight,
+        limits=BatchLimits(
+            batch=chat.batch_messages,
+            per_key=chat.batch_messages_per_chat,
+            weight_per_key=chat.batch_bytes_per_chat,
+            backlog=chat.send_backlog,
+        ),
+    )
+
+
+def mark_gatherer(ports: Ports, settings: Settings) -> Gatherer[AskedToMark, Marked]:
+    use = metered_use(marking(ports, ports.storage.begin_marking), "marks", ports.meter)
+    return Gatherer(
+        use=use,
+        patient_use=use,
+        key=chat_of,
+        weigh=mark_weight,
+        limits=BatchLimits(backlog=settings.chat.send_backlog),
+    )
+
+
+def sending(ports: Ports, begin: BeginPosting, interval: timedelta) -> SendMessages:
+    """``interval``: within which an author may not repeat a text that carries no nonce."""
+    return SendMessages(begin=begin, clock=ports.clock, ids=ports.ids, interval=interval)
+
+
+def marking(ports: Ports, begin: BeginMarking) -> MarksRead:
+    return MarksRead(begin=begin, clock=ports.clock)
+
+
+def gathered(
+    gatherer: Gatherer[tuple[Actor, Command], Answer],
+) -> Callable[[Actor, Command], Future[Answer]]:
+    """The use case for a single command; it takes its place in the order of its chat when it is called."""
+    return lambda actor, command: gatherer.submit((actor, command))
+
+
+def chat_of(asked: AskedToSend | AskedToMark) -> ChatId:
+    return asked[1].chat_id
+
+
+def mark_weight(_: AskedToMark) -> int:
+    return MARK_WEIGHT
+
+
+def message_weight(asked: AskedToSend) -> int:
+    """
+    An upper estimate of the message's frame in bytes.
+
+    JSON writes a control character as six bytes (``\\u0007``) and everything else as UTF-8 does.
+    """
+    text = asked[1].body.text
+    escapes = 0 if text.isprintable() else 5 * sum(character < " " for character in text)
+    return MESSAGE_WEIGHT + len(text.encode()) + escapes

@@ -1,0 +1,35 @@
+"""The whole messenger from its features."""
+
+from collections.abc import Awaitable, Callable
+
+from application.actor import Actor
+from application.messages.send import SendMessage, Sent
+from application.messenger import Messenger
+from application.receipts.mark_read import Marked, MarkRead
+from config.features.accounts import AccountRules, account_use_cases, profile_use_cases, session_use_cases
+from config.features.chats import catalogue_use_cases, chat_use_cases
+from config.features.messages import feed, message_use_cases
+from config.ports import Ports
+
+
+def make_messenger(
+    ports: Ports,
+    rules: AccountRules,
+    *,
+    send: Callable[[Actor, SendMessage], Awaitable[Sent]],
+    mark_read: Callable[[Actor, MarkRead], Awaitable[Marked]],
+    letter_is_due: Callable[[], None],
+    account_is_closed: Callable[[], None],
+) -> Messenger:
+    return Messenger(
+        accounts=account_use_cases(
+            ports, rules, letter_is_due=letter_is_due, account_is_closed=account_is_closed
+        ),
+        sessions=session_use_cases(ports),
+        profiles=profile_use_cases(ports),
+        chats=chat_use_cases(ports),
+        messages=message_use_cases(ports, send=send, mark_read=mark_read),
+        feed=feed(ports),
+        catalogues=catalogue_use_cases(ports),
+        probe=ports.storage.views.probe,
+    )

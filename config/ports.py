@@ -1,0 +1,75 @@
+"""
+The application's ports, each with the adapter that this process uses for it.
+
+The use cases are built from these by typed functions (`config.features`), so that a type checker sees every adapter that
+does not satisfy its port.
+"""
+
+from attrs import evolve, frozen
+
+from application.ports.catalogues import Catalogues
+from application.ports.changes import Changes
+from application.ports.clock import Clock
+from application.ports.ids import Ids
+from application.ports.limiter import Limiter
+from application.ports.mailer import Mailer
+from application.ports.marking import BeginMarking
+from application.ports.meter import Meter
+from application.ports.passwords import Passwords
+from application.ports.posting import BeginPosting
+from application.ports.purging import DeletedChats
+from application.ports.storage import Begin
+from application.ports.tokens import Tokens
+from application.ports.updates import Updates
+from application.ports.views import Views
+from infrastructure.announcing import Announcing
+from infrastructure.metered import metered_begin
+
+
+@frozen(kw_only=True)
+class Storage:
+    """Every port that reads or writes stored data. All of them see the same data."""
+
+    begin: Begin
+    begin_posting: BeginPosting
+    """Leaves out chats that another transaction holds."""
+    begin_patient_posting: BeginPosting
+    """Waits for chats that another transaction holds."""
+    begin_marking: BeginMarking
+    views: Views
+    changes: Changes
+    catalogues: Catalogues
+    deleted_chats: DeletedChats
+
+
+def announced(storage: Storage, updates: Updates, meter: Meter) -> Storage:
+    """
+    The same storage, whose units of work announce what they stored.
+
+    Commits of batches are measured without what announcing takes.
+    """
+
+    def messages(begin: BeginPosting) -> BeginPosting:
+        return Announcing(metered_begin(begin, "messages", meter), updates)
+
+    return evolve(
+        storage,
+        begin=Announcing(storage.begin, updates),
+        begin_posting=messages(storage.begin_posting),
+        begin_patient_posting=messages(storage.begin_patient_posting),
+        begin_marking=Announcing(metered_begin(storage.begin_marking, "marks", meter), updates),
+    )
+
+
+@frozen(kw_only=True)
+class Ports:
+    storage: Storage
+    """`announced`: use cases announce nothing of what they store themselves."""
+    clock: Clock
+    ids: Ids
+    updates: Updates
+    passwords: Passwords
+    tokens: Tokens
+    mailer: Mailer
+    limiter: Limiter
+    meter: Meter

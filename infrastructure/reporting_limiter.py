@@ -1,0 +1,31 @@
+"""A limiter that reports what is left of each allowance, so that the HTTP layer can send RateLimit headers."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from attrs import frozen
+
+from application.ports.limiter import Allowance, Left, Limiter
+
+
+@frozen
+class ReportingLimiter:
+    """
+    Calls ``report`` with what is left, in the task that asked, except for allowances that others share.
+
+    A refusal is not reported: the `TooManyRequests` that is raised says the same.
+    """
+
+    _limiter: Limiter
+    _report: Callable[[Left], None]
+
+    def look(self, allowance: Allowance, key: str, *, at: datetime) -> Left | None:
+        return self._reported(self._limiter.look(allowance, key, at=at))
+
+    def use(self, allowance: Allowance, key: str, *, at: datetime) -> Left | None:
+        return self._reported(self._limiter.use(allowance, key, at=at))
+
+    def _reported(self, left: Left | None) -> Left | None:
+        if left is not None and not left.allowance.is_shared:
+            self._report(left)
+        return left
