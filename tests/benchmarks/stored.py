@@ -40,6 +40,7 @@ from config.settings import Environment, Jwt, Settings
 from domain.chat import About
 from domain.ids import AccountId, ChatId, ProfileId, SessionId
 from domain.message import Body, Nonce
+from infrastructure.announcing import Announcing
 from infrastructure.postgres.driver.batches import PLANS, BatchConnection
 from infrastructure.postgres.posting import KEEP, LOCK, READ, PostgresPostings
 from infrastructure.stored_events import MESSAGE_SENT
@@ -91,8 +92,10 @@ async def in_python(
 
 def one_each(lanes: list[BatchConnection], application: Application) -> Send:
     free: asyncio.Queue[SendMessages] = asyncio.Queue()
+    ports = application.ports()
     for lane in lanes:
-        free.put_nowait(sending(application.ports(), PostgresPostings(lane).begin, interval=timedelta()))
+        begin = Announcing(PostgresPostings(lane).begin, ports.updates)
+        free.put_nowait(sending(ports, begin, interval=timedelta()))
 
     async def send(actor: Actor, command: SendMessage) -> object:
         use = await free.get()
