@@ -18,7 +18,7 @@ from application.receipts.mark_read import Marked, MarkRead, MarksRead
 from application.receipts.mark_single import MarkSingleHandler
 from application.updates.typing import ShowTypingHandler
 from config.ports import Ports
-from config.settings import Settings
+from config.settings.groups import Settings
 from domain.ids import ChatId
 from infrastructure.gather import BatchLimits, Gatherer
 from infrastructure.metered import MeteredChanges, metered_begin, metered_use

@@ -36,7 +36,8 @@ from config.adapters import make_batch_connection
 from config.asgi import opened
 from config.container import Application, PostgresAdapters
 from config.features.messages import sending
-from config.settings import Environment, Jwt, Settings
+from config.settings.groups import Jwt, Settings
+from config.settings.readers import Environment
 from domain.chat import About
 from domain.ids import AccountId, ChatId, ProfileId, SessionId
 from domain.message import Body, Nonce

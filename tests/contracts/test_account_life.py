@@ -26,7 +26,7 @@ from application.ports.views import Newest
 from application.profiles.edit import EditProfile
 from application.views import NOBODY
 from config.features.workers import make_workers
-from config.settings import Settings
+from config.settings.groups import Settings
 from domain.account import Email, Password, PasswordCommon, PasswordUnfit, PasswordWrong
 from domain.chat import About, ChatNotFound
 from domain.events import ChatRemoved, MemberRemoved, RoleChanged, SessionEnd, SessionEnded

@@ -27,7 +27,7 @@ from application.chats.remove_member import RemoveMember
 from application.errors import ApplicationError
 from application.ports.storage import UnitOfWork
 from application.ports.views import Newest
-from config.settings import Chat as ChatSettings
+from config.settings.groups import Chat as ChatSettings
 from domain.account import Account, Email, PasswordHash
 from domain.chat import About, Chat, ChatNotFound, MemberNotFound, NotTheOwner
 from domain.errors import DomainError

@@ -93,7 +93,7 @@ async def test_what_a_slow_server_leaves_no_time_for_is_left_to_the_next(people:
         begin=people.begin, clock=people.clock, mailer=carrier, tokens=people.tokens
     )
     await deliver()
-    assert len(carrier.seen) == 2, "the lease is of five minutes"
+    assert len(carrier.seen) == 2, "the claims have not run out"
     await deliver()
     assert len(set(carrier.seen)) == len(carrier.seen) == 3
 
