@@ -22,7 +22,7 @@ from infrastructure.crypto.passwords import PooledPasswords
 from infrastructure.gather import BatchLimits
 from infrastructure.smtp.mailer import MailServer
 from interfaces.http.options import About, HttpOptions
-from interfaces.ws.exchange import SocketOptions
+from interfaces.ws.options import SocketOptions
 
 T = TypeVar("T")
 
@@ -234,7 +234,7 @@ class Chat:
 class Socket:
     auth_seconds: float = _setting("WS_AUTH_SECONDS", read.seconds(0.1, 300), default_of(SOCKET.auth_timeout))
     frame_limit: int = _setting(
-        "WS_FRAME_LIMIT", read.whole(1024, 16 * 1024 * 1024), default_of(SOCKET.frame_limit)
+        "WS_FRAME_LIMIT", read.whole(1024, 16 * 1024 * 1024), default_of(SOCKET.max_message_bytes)
     )
     """Bytes of one incoming frame."""
 
