@@ -13,7 +13,7 @@ from config.commands import commands
 from config.logging import set_up
 from config.settings.groups import Settings
 from config.settings.load import WrongSettings, load
-from infrastructure.postgres.server.adoption import NotAdopted
+from infrastructure.postgres.driver.errors import UnusableDatabase
 from infrastructure.postgres.server.embedded import CannotStartPostgres, EmbeddedPostgres
 from interfaces.cli.main import command_line
 
@@ -43,7 +43,7 @@ def serve() -> None:
         _serve(settings)
     except _Stopped:
         log.info("stopped")
-    except (CannotStartPostgres, NotAdopted) as error:
+    except (CannotStartPostgres, UnusableDatabase) as error:
         lines.close()
         _refuse(error)
     except Exception:

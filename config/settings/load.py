@@ -9,7 +9,6 @@ from typing import Any, Final
 
 from attrs import evolve, field, fields, frozen
 from dotenv import dotenv_values
-from sqlalchemy import URL
 
 from config.settings.groups import (
     Api,
@@ -26,6 +25,7 @@ from config.settings.groups import (
     Socket,
 )
 from config.settings.readers import Environment, Security, Unfit
+from infrastructure.postgres.driver.target import Target
 
 KNOWN_SECRETS: Final = frozenset(
     {
@@ -150,15 +150,16 @@ class Loader:
         self.faults.extend(
             f"{name} is not set: expected beside the other PG_SERVER_ settings" for name in missing
         )
-        url = URL.create(
-            "postgresql+psycopg",
-            username=server.login,
+        if missing:
+            return database
+        target = Target.of(
+            user=server.login or "",
             password=server.password,
-            host=server.address,
+            host=server.address or "",
             port=server.port,
-            database=server.database,
+            database=server.database or "",
         )
-        return evolve(database, url=url.render_as_string(hide_password=False))
+        return evolve(database, url=target.url)
 
     def _mail(self, environment: Environment) -> Mail:
         chosen = self._chosen(Mail)

@@ -11,10 +11,8 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from sqlalchemy import make_url
-from sqlalchemy.exc import ArgumentError
-
 from domain.account import PasswordPattern
+from infrastructure.postgres.driver.target import ADDRESS_EXPECTED, parse
 from interfaces.http.addresses import Networks
 
 SHORTEST_TOKEN: Final = 16
@@ -222,11 +220,10 @@ def address(value: str) -> str:
 
 
 def database_url(value: str) -> str:
-    expected = "an address like postgresql://user:password@host:5432/database"
     try:
-        url = make_url(value)
-    except (ArgumentError, ValueError):
-        raise Unfit(expected) from None
-    if url.drivername not in {"postgres", "postgresql", "postgresql+psycopg"} or not url.database:
-        raise Unfit(expected)
-    return url.set(drivername="postgresql+psycopg").render_as_string(hide_password=False)
+        target = parse(value)
+    except ValueError as why:
+        raise Unfit(str(why)) from None
+    if "dbname" not in target.parameters:
+        raise Unfit(ADDRESS_EXPECTED)
+    return target.url
