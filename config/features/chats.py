@@ -27,8 +27,8 @@ def chat_use_cases(ports: Ports) -> ChatUseCases:
         add_members=AddMembersHandler(begin=begin, views=views, clock=clock, updates=updates),
         remove_member=RemoveMemberHandler(begin=begin, clock=clock, updates=updates),
         change_role=ChangeRoleHandler(begin=begin, views=views, clock=clock, updates=updates),
-        members=views.members,
-        list=views.list_chats,
+        members=views.page_of_members,
+        list=views.page_of_chats,
         get=views.get_chat,
     )
 

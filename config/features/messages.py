@@ -46,7 +46,7 @@ def message_use_cases(
         send=send,
         mark_read=mark_read,
         mark_single=MarkSingleHandler(begin=ports.storage.begin, clock=ports.clock, updates=ports.updates),
-        readers=views.readers,
+        readers=views.page_of_readers,
         show_typing=ShowTypingHandler(clock=ports.clock, updates=ports.updates),
         history=views.history,
         unread_count=views.unread_count,
