@@ -1,6 +1,7 @@
 """The server: the application on its adapters, everything that runs beside requests, and uvicorn around it."""
 
 import asyncio
+import hmac
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
@@ -17,7 +18,7 @@ from config.container import Application, PostgresAdapters, closing
 from config.modules import added_routes, installed
 from config.operation import health_details, metrics_routes, metrics_server
 from config.server import Server
-from config.settings import Settings
+from config.settings.groups import Settings
 from infrastructure.metered import metered_listener
 from infrastructure.postgres.driver.engine import make_engine
 from infrastructure.postgres.schema.migrate import migrate
@@ -27,10 +28,11 @@ from interfaces.app import create_app
 from interfaces.http import limits
 from interfaces.http.addresses import Networks
 from interfaces.http.options import About, HttpOptions
+from interfaces.live.hub import Hub
 from interfaces.ws.endpoint import ChatSockets
-from interfaces.ws.exchange import Desk, SocketOptions
-from interfaces.ws.hub import Hub
+from interfaces.ws.options import SocketOptions
 from interfaces.ws.protocol import HandedOver
+from interfaces.ws.services import SocketServices
 
 log: Final = getLogger(__name__)
 
@@ -112,7 +114,7 @@ def make_app(
         clock=application.ports().clock,
     )
     application.updates().subscribe(metered_listener(hub.receive, meter))
-    desk = Desk(
+    socket_services = SocketServices(
         messenger=messenger,
         hub=hub,
         options=SocketOptions(
@@ -120,7 +122,7 @@ def make_app(
             outbox_frames=ws.outbox_frames,
             outbox_bytes=ws.outbox_bytes,
             heartbeat_interval=ws.heartbeat_seconds,
-            frame_limit=ws.frame_limit,
+            max_message_bytes=ws.frame_limit,
         ),
         meter=meter,
     )
@@ -130,7 +132,7 @@ def make_app(
         async with opened(application, settings), asyncio.TaskGroup() as tasks:
             running = workers(application, modules)
             if "chat" in modules:
-                running.append(hub.run)
+                running.append(socket_services.run)
             if metrics := metrics_server(settings.operation, meter):
                 running.append(metrics.serve_aside)
             others = [tasks.create_task(run()) for run in running]
@@ -166,6 +168,7 @@ def make_app(
             contact_name=settings.api.contact_name,
             contact_email=settings.api.contact_email,
         ),
+        cursor_key=hmac.digest(settings.jwt.secret.encode(), b"cursors of lists", "sha256"),
         history_page=settings.chat.history_page,
         history_most=settings.chat.history_page_limit,
     )
@@ -173,7 +176,7 @@ def make_app(
         messenger,
         options,
         new_request_id=application.ports().ids.token_id,
-        sockets=ChatSockets(desk).routes(settings.api.prefix),
+        sockets=ChatSockets(socket_services).routes(settings.api.prefix),
         lifespan=lifespan,
         modules=modules,
         added=[

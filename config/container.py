@@ -35,7 +35,7 @@ from config.features.messages import AskedToMark, AskedToSend, gathered, mark_ga
 from config.features.messenger import make_messenger
 from config.features.workers import Workers, make_workers
 from config.ports import Ports, Storage, announced
-from config.settings import Settings
+from config.settings.groups import Settings
 from infrastructure.crypto.passwords import PooledPasswords
 from infrastructure.crypto.tokens import JwtTokens
 from infrastructure.gather import Gatherer

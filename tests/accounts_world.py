@@ -39,7 +39,7 @@ from config.features.accounts import (
 )
 from config.features.workers import Workers, make_workers
 from config.ports import Ports, Storage, announced
-from config.settings import Settings
+from config.settings.groups import Settings
 from domain.account import Email, Password, PasswordRule
 from domain.ids import SessionId
 from domain.session import Fingerprint, Lifetimes, Origin

@@ -17,7 +17,7 @@ from application.ports.storage import Begin
 from application.ports.updates import Update
 from application.views import ProfileView
 from config.container import Application, MemoryAdapters, PostgresAdapters
-from config.settings import Jwt, Settings
+from config.settings.groups import Jwt, Settings
 from domain.account import Account, Email
 from domain.chat import About
 from domain.ids import ChatId

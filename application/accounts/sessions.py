@@ -1,11 +1,10 @@
 """The devices that one is signed in on: seen, and signed out from afar."""
 
-from collections.abc import Sequence
-
 from attrs import frozen
 
 from application.accounts.own_sessions import end_all, end_others, lock_own
 from application.actor import Actor
+from application.paging import Page, Paging, SessionPlace
 from application.ports.clock import Clock
 from application.ports.storage import Begin
 from domain.events import SessionEnd
@@ -15,16 +14,16 @@ from domain.session import Session, SessionNotFound
 
 @frozen(kw_only=True)
 class ListSessionsHandler:
-    """Used last in front."""
+    """List the actor's live sessions, the newest first."""
 
     begin: Begin
     clock: Clock
 
-    async def __call__(self, actor: Actor) -> Sequence[Session]:
-        now = self.clock.now()
+    async def __call__(
+        self, actor: Actor, paging: Paging[SessionPlace] | None = None
+    ) -> Page[Session, SessionPlace]:
         async with self.begin() as work:
-            found = await work.sessions.not_ended(actor.account_id)
-        return [session for session in found if session.is_live(now)]
+            return await work.sessions.page_of_live(actor.account_id, self.clock.now(), paging or Paging())
 
 
 @frozen(kw_only=True)

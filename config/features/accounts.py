@@ -33,7 +33,7 @@ from application.profiles.edit import EditProfileHandler
 from application.profiles.find import FindProfilesHandler
 from application.profiles.read import ReadOwnProfileHandler, ReadProfileHandler
 from config.ports import Ports, Storage
-from config.settings import Settings
+from config.settings.groups import Settings
 from domain.account import PasswordRule
 from domain.session import Lifetimes
 from infrastructure.crypto.common_passwords import common_passwords

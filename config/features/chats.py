@@ -21,8 +21,8 @@ def chat_use_cases(ports: Ports) -> ChatUseCases:
         add_members=AddMembersHandler(begin=begin, views=views, clock=clock),
         remove_member=RemoveMemberHandler(begin=begin, clock=clock),
         change_role=ChangeRoleHandler(begin=begin, views=views, clock=clock),
-        members=views.members,
-        list=views.list_chats,
+        members=views.page_of_members,
+        list=views.page_of_chats,
         get=views.get_chat,
     )
 

@@ -18,7 +18,7 @@ from application.receipts.mark_read import Marked, MarkRead, MarksRead
 from application.receipts.mark_single import MarkSingleHandler
 from application.updates.typing import ShowTypingHandler
 from config.ports import Ports
-from config.settings import Settings
+from config.settings.groups import Settings
 from domain.ids import ChatId
 from infrastructure.gather import BatchLimits, Gatherer
 from infrastructure.metered import MeteredChanges, metered_use
@@ -46,7 +46,7 @@ def message_use_cases(
         send=send,
         mark_read=mark_read,
         mark_single=MarkSingleHandler(begin=ports.storage.begin, clock=ports.clock),
-        readers=views.readers,
+        readers=views.page_of_readers,
         show_typing=ShowTypingHandler(clock=ports.clock, updates=ports.updates),
         history=views.history,
         unread_count=views.unread_count,

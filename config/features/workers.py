@@ -7,7 +7,7 @@ from application.accounts.tidy import TidyAccountsHandler
 from application.chats.purge import PurgeDeletedChatsHandler
 from application.notifications.deliver import DeliverDueLettersHandler
 from config.ports import Ports
-from config.settings import Settings
+from config.settings.groups import Settings
 from infrastructure.repeat import Repeat
 
 

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from attrs import define, field
 
+from application.paging import Page, Paging, PersonPlace, SessionPlace, page_of
 from application.views import ProfileView
 from domain.account import Account, AccountNotFound, Confirmation, Email, EmailTaken
 from domain.ids import AccountId, ConfirmationId, LetterId, ProfileId, SessionId
@@ -194,6 +195,22 @@ class MemorySessions:
         found = self._where(lambda session: session.account_id == account_id and session.ended_at is None)
         return sorted(found, key=lambda session: (session.last_used_at, session.id), reverse=True)
 
+    async def page_of_live(
+        self, account_id: AccountId, at: datetime, paging: Paging[SessionPlace]
+    ) -> Page[Session, SessionPlace]:
+        found = sorted(
+            self._where(lambda session: session.account_id == account_id and session.is_live(at)),
+            key=lambda session: (session.created_at, session.id),
+            reverse=True,
+        )
+        if after := paging.after:
+            found = [each for each in found if (each.created_at, each.id) < (after.created_at, after.id)]
+        return page_of(
+            paging.part_of(found),
+            paging.limit,
+            lambda each: SessionPlace(created_at=each.created_at, id=each.id),
+        )
+
     async def lock_not_ended(self, account_id: AccountId) -> Sequence[Session]:
         found = self._where(lambda session: session.account_id == account_id and session.ended_at is None)
         held = [
@@ -279,25 +296,35 @@ class MemoryProfiles:
             del tables.profile_by_username[profile.username.folded]
         del tables.profiles[profile.id]
 
-    async def search(self, prefix: str, limit: int) -> Sequence[Profile]:
+    async def search(
+        self, prefix: str, limit: int, after: PersonPlace | None = None
+    ) -> Page[Profile, PersonPlace]:
         wanted = folded(prefix)
-        found = [
-            profile
-            for profile in self.work.accounts_state.profiles.values()
-            if any(
-                value and folded(value.text).startswith(wanted)
-                for value in (profile.username, profile.first_name, profile.last_name)
-            )
-        ]
-        return sorted(found, key=_by_username)[:limit]
+        found = sorted(
+            (
+                (*match, profile.id, profile)
+                for profile in self.work.accounts_state.profiles.values()
+                if (match := _match(profile, wanted))
+            ),
+            key=lambda each: each[:3],
+        )
+        if after:
+            found = [each for each in found if each[:3] > (after.rank, after.text, after.id)]
+        page = page_of(
+            found[: limit + 1], limit, lambda each: PersonPlace(rank=each[0], text=each[1], id=each[2])
+        )
+        return Page([profile for *_, profile in page.items], page.next)
 
 
-def _by_username(profile: Profile) -> tuple[bool, str, int]:
-    return (
-        profile.username is None,
-        profile.username.folded if profile.username else "",
-        profile.id.int,
-    )
+def _match(profile: Profile, wanted: str) -> tuple[int, str] | None:
+    """How well somebody is found, 0 best, and by what."""
+    names = [
+        folded(name.text) if name else ""
+        for name in (profile.username, profile.first_name, profile.last_name)
+    ]
+    whole = [(rank, name) for rank, name in enumerate(names) if name == wanted]
+    begun = [(rank, name) for rank, name in enumerate(names, start=len(names)) if name.startswith(wanted)]
+    return next(iter(whole + begun), None)
 
 
 @define

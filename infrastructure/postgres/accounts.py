@@ -2,27 +2,32 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from attrs import frozen
 from sqlalchemy import (
     ColumnElement,
+    Integer,
     Select,
     Uuid,
     any_,
     bindparam,
     delete,
+    false,
     func,
     insert,
     literal,
     or_,
     select,
+    tuple_,
+    union_all,
     update,
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import insert as insert_or_not
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from application.paging import Page, Paging, PersonPlace, SessionPlace, page_of
 from application.views import ProfileView
 from domain.account import Account, AccountNotFound, Confirmation, Email, EmailTaken
 from domain.ids import AccountId, ConfirmationId, LetterId, ProfileId, SessionId
@@ -185,6 +190,22 @@ class PostgresSessions:
         )
         return [rows.session_from(row) for row in found.mappings()]
 
+    async def page_of_live(
+        self, account_id: AccountId, at: datetime, paging: Paging[SessionPlace]
+    ) -> Page[Session, SessionPlace]:
+        live = (
+            _not_ended(account_id)
+            .where(session.c.refresh_expires_at > at)
+            .order_by(session.c.created_at.desc(), session.c.session_id.desc())
+            .limit(paging.most)
+            .offset(paging.skip)
+        )
+        if after := paging.after:
+            behind = tuple_(session.c.created_at, session.c.session_id) < tuple_(after.created_at, after.id)
+            live = live.where(behind)
+        found = [rows.session_from(row) for row in (await self.connection.execute(live)).mappings()]
+        return page_of(found, paging.limit, lambda each: SessionPlace(created_at=each.created_at, id=each.id))
+
     async def lock_not_ended(self, account_id: AccountId) -> Sequence[Session]:
         found = await self.connection.execute(
             _not_ended(account_id).order_by(session.c.session_id).with_for_update(key_share=True)
@@ -289,21 +310,51 @@ class PostgresProfiles:
         )
         await self.connection.execute(delete(profile).where(profile.c.profile_id == gone.id))
 
-    async def search(self, prefix: str, limit: int) -> Sequence[Profile]:
+    async def search(
+        self, prefix: str, limit: int, after: PersonPlace | None = None
+    ) -> Page[Profile, PersonPlace]:
         wanted = folded(prefix)
+        ranks = [
+            _found(rank, wanted, limit + 1, after)
+            for rank in range(2 * len(SEARCHED))
+            if after is None or rank >= after.rank
+        ]
+        every = union_all(*ranks).subquery("found")
         found = await self.connection.execute(
-            select(profile)
-            .where(
-                or_(
-                    profile.c.username_folded.startswith(wanted, autoescape=True),
-                    profile.c.first_name_folded.startswith(wanted, autoescape=True),
-                    profile.c.last_name_folded.startswith(wanted, autoescape=True),
-                )
-            )
-            .order_by(profile.c.username_folded.asc().nulls_last(), profile.c.profile_id)
-            .limit(limit)
+            select(profile, every.c.rank, every.c.text)
+            .join(every, every.c.profile_id == profile.c.profile_id)
+            .order_by(every.c.rank, every.c.text, every.c.profile_id)
+            .limit(limit + 1)
         )
-        return [rows.profile_from(row) for row in found.mappings()]
+        page = page_of(
+            found.mappings().all(),
+            limit,
+            lambda row: PersonPlace(rank=row["rank"], text=row["text"], id=row["profile_id"]),
+        )
+        return Page([rows.profile_from(row) for row in page.items], page.next)
+
+
+SEARCHED: Final = (profile.c.username_folded, profile.c.first_name_folded, profile.c.last_name_folded)
+
+
+def _found(rank: int, wanted: str, most: int, after: PersonPlace | None) -> Select[Any]:
+    """
+    Those who are found at just this rank. The index of the name that it looks at has their order, so the cost follows
+    ``most``, however many there are.
+    """
+    is_whole, name = rank < len(SEARCHED), SEARCHED[rank % len(SEARCHED)]
+    better = [each.is_distinct_from(wanted) for each in (SEARCHED[:rank] if is_whole else SEARCHED)]
+    if not is_whole:
+        better += [
+            func.coalesce(each.startswith(wanted, autoescape=True), false()).is_(false())
+            for each in SEARCHED[: rank - len(SEARCHED)]
+        ]
+    statement = select(profile.c.profile_id, literal(rank, Integer).label("rank"), name.label("text")).where(
+        name == wanted if is_whole else name.startswith(wanted, autoescape=True), *better
+    )
+    if after and after.rank == rank:
+        statement = statement.where(tuple_(name, profile.c.profile_id) > tuple_(after.text, after.id))
+    return select(statement.order_by(name, profile.c.profile_id).limit(most).subquery())
 
 
 def _not_ended(account_id: AccountId) -> Select[Any]:
