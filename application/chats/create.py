@@ -8,7 +8,7 @@ from application.ports.ids import Ids
 from application.ports.storage import Begin
 from application.ports.views import Views
 from application.views import ChatView
-from domain.chat import About, Chat, MembersNotFound
+from domain.chat import About, Chat, ChatNotFound, MembersNotFound, NotAMember
 from domain.errors import Conflict
 from domain.ids import ChatId, ProfileId, Seq
 from domain.message import Nonce
@@ -16,7 +16,7 @@ from domain.role import Role
 
 
 class KeyReused(Conflict):
-    """Under this key the actor has made another chat: ``first`` is its id."""
+    """The actor has opened another chat under this key; ``first`` is its id."""
 
     code = "key_reused"
 
@@ -29,14 +29,14 @@ class KeyReused(Conflict):
 class CreateChat:
     about: About
     member_ids: tuple[ProfileId, ...] = ()
-    """Who is in it beside the owner, who may be among them."""
+    """The members beside the owner; the owner may be among them."""
     key: Nonce | None = None
-    """The owner's own name for this wish: it comes true once, and repeating it gives back the first chat."""
+    """Chosen by the owner. Repeating the command under the same key opens nothing and returns the first chat."""
 
 
 @frozen(kw_only=True)
 class CreateChatHandler:
-    """Open a group. Nobody is asked whether they want to be in it."""
+    """Open a group. Members are added without being asked."""
 
     begin: Begin
     views: Views
@@ -46,9 +46,9 @@ class CreateChatHandler:
     async def __call__(self, actor: Actor, command: CreateChat) -> ChatView:
         """
         Raises:
-            MembersNotFound: Some members do not exist; nothing was made.
+            MembersNotFound: Some members do not exist; nothing was opened.
             KeyReused: The key was used for a chat of another name.
-            ChatNotFound: The chat that was made under this key is no more, or no longer the actor's.
+            ChatNotFound: The chat that was opened under this key was deleted, or the actor has left it.
         """
         others = [id for id in command.member_ids if id != actor.profile_id]
         async with self.begin() as work:
@@ -82,11 +82,14 @@ class CreateChatHandler:
         )
 
     def _id(self, actor: Actor, key: Nonce | None) -> ChatId:
-        # made of both, so that what is unique anyway finds the repeat, and nobody meets another one's keys
+        # Derived from owner and key: the primary key detects a repeat, and owners cannot collide.
         return self.ids.chat() if key is None else ChatId(uuid5(actor.profile_id, key.value))
 
     async def _first(self, actor: Actor, again: Chat) -> ChatView:
-        first = (await self.views.get_chat(actor.profile_id, again.id)).chat
+        try:
+            first = (await self.views.get_chat(actor.profile_id, again.id)).chat
+        except NotAMember:
+            raise ChatNotFound from None
         is_as_made = first.updated_at == first.created_at
         if is_as_made and (first.name, first.description) != (again.about.name, again.about.description):
             raise KeyReused(first.id)

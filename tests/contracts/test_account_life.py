@@ -448,7 +448,7 @@ class TestClosing:
                 nonce=None,
                 at=people.clock.now(),
             )
-            opened = await posting.open([draft])
+            opened = await posting.open([draft], None)
             chat = opened.chats[chat_id]
             author = opened.authors[chat_id, me.profile_id]
             await posting.keep([chat], [chat.post(author, draft.body, id=draft.id, nonce=None, at=draft.at)])
