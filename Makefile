@@ -9,7 +9,10 @@ digest = $(shell cat requirements/$(1).txt requirements/build.txt pyproject.toml
 RUN_READY = .venv/ready/run-$(call digest,run)
 DEV_READY = .venv/ready/dev-$(call digest,dev)
 
-.PHONY: run test check diagram clean
+# How long `make explore` looks for faults.
+MINUTES ?= 10
+
+.PHONY: run test check explore diagram clean
 
 run: $(RUN_READY)
 	@exec .venv/bin/messenger serve
@@ -24,6 +27,11 @@ check: $(DEV_READY)
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 	.venv/bin/lint-imports
+
+# Properties, state machines, the simulated world and kills of a real messenger, with fresh seeds; stops at a finding,
+# which `make test` tries again from then on.
+explore: $(DEV_READY)
+	.venv/bin/python -m tests.exploring --minutes $(MINUTES)
 
 diagram: $(DEV_READY)
 	.venv/bin/python -m infrastructure.postgres.schema.diagram docs/database.md

@@ -27,10 +27,11 @@ from interfaces.app import create_app
 from interfaces.http import limits
 from interfaces.http.addresses import Networks
 from interfaces.http.options import About, HttpOptions
+from interfaces.live.hub import Hub
 from interfaces.ws.endpoint import ChatSockets
-from interfaces.ws.exchange import Desk, SocketOptions
-from interfaces.ws.hub import Hub
+from interfaces.ws.options import SocketOptions
 from interfaces.ws.protocol import HandedOver
+from interfaces.ws.services import SocketServices
 
 log: Final = getLogger(__name__)
 
@@ -112,7 +113,7 @@ def make_app(
         clock=application.ports().clock,
     )
     application.updates().subscribe(metered_listener(hub.receive, meter))
-    desk = Desk(
+    socket_services = SocketServices(
         messenger=messenger,
         hub=hub,
         options=SocketOptions(
@@ -120,7 +121,7 @@ def make_app(
             outbox_frames=ws.outbox_frames,
             outbox_bytes=ws.outbox_bytes,
             heartbeat_interval=ws.heartbeat_seconds,
-            frame_limit=ws.frame_limit,
+            max_message_bytes=ws.frame_limit,
         ),
         meter=meter,
     )
@@ -130,7 +131,7 @@ def make_app(
         async with opened(application, settings), asyncio.TaskGroup() as tasks:
             running = workers(application, modules)
             if "chat" in modules:
-                running.append(hub.run)
+                running.append(socket_services.run)
             if metrics := metrics_server(settings.operation, meter):
                 running.append(metrics.serve_aside)
             others = [tasks.create_task(run()) for run in running]
@@ -173,7 +174,7 @@ def make_app(
         messenger,
         options,
         new_request_id=application.ports().ids.token_id,
-        sockets=ChatSockets(desk).routes(settings.api.prefix),
+        sockets=ChatSockets(socket_services).routes(settings.api.prefix),
         lifespan=lifespan,
         modules=modules,
         added=[

@@ -19,10 +19,9 @@ from urllib.parse import urlsplit
 
 from attrs import evolve, field, fields, frozen, has
 from dotenv import dotenv_values
-from sqlalchemy import URL, make_url
-from sqlalchemy.exc import ArgumentError
 
 from domain.account import PasswordPattern
+from infrastructure.postgres.driver.target import ADDRESS_EXPECTED, Target, parse
 from interfaces.http.addresses import Networks
 
 T = TypeVar("T")
@@ -266,14 +265,13 @@ def _address(value: str) -> str:
 
 
 def _database_url(value: str) -> str:
-    expected = "an address like postgresql://user:password@host:5432/database"
     try:
-        url = make_url(value)
-    except (ArgumentError, ValueError):
-        raise _Unfit(expected) from None
-    if url.drivername not in {"postgres", "postgresql", "postgresql+psycopg"} or not url.database:
-        raise _Unfit(expected)
-    return url.set(drivername="postgresql+psycopg").render_as_string(hide_password=False)
+        target = parse(value)
+    except ValueError as why:
+        raise _Unfit(str(why)) from None
+    if "dbname" not in target.parameters:
+        raise _Unfit(ADDRESS_EXPECTED)
+    return target.url
 
 
 @frozen(kw_only=True)
@@ -672,15 +670,16 @@ class _Reader:
         self.faults.extend(
             f"{name} is not set: expected beside the other PG_SERVER_ settings" for name in missing
         )
-        url = URL.create(
-            "postgresql+psycopg",
-            username=server.login,
+        if missing:
+            return database
+        target = Target.of(
+            user=server.login or "",
             password=server.password,
-            host=server.address,
+            host=server.address or "",
             port=server.port,
-            database=server.database,
+            database=server.database or "",
         )
-        return evolve(database, url=url.render_as_string(hide_password=False))
+        return evolve(database, url=target.url)
 
     def _mail(self, environment: Environment) -> Mail:
         chosen = self._chosen(Mail)

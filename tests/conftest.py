@@ -1,36 +1,48 @@
-"""What every test may ask for. Databases are in `tests.postgres`."""
+"""What every test may ask for. Databases are in `tests.postgres`, profiles of Hypothesis in `tests.exploring.plugin`."""
 
-import os
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 
 import pytest
-from hypothesis import HealthCheck, settings
 
-pytest_plugins = ["tests.postgres"]
-
-# Ten thousand quick examples say more than a deadline on each: this machine may be busy.
-settings.register_profile("dev", max_examples=50, deadline=None)
-settings.register_profile("ci", max_examples=100, deadline=None, print_blob=True, derandomize=True)
-settings.register_profile(
-    "thorough",
-    max_examples=2000,
-    deadline=None,
-    print_blob=True,
-    suppress_health_check=[HealthCheck.too_slow],
-)
-settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "dev"))
+pytest_plugins = ["tests.exploring.plugin", "tests.postgres"]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """How many tests there were of each layer, and of each adapter that a contract ran over."""
-    names = [report.nodeid for report in terminalreporter.stats.get("passed", [])]
-    layers = Counter(name.split("/")[1] for name in names if name.count("/") > 1)
+    """Seconds by folder, and how many tests there were of each layer and of each adapter that a contract ran over."""
+    reports = [
+        report
+        for kind in ("passed", "failed", "error", "")
+        for report in terminalreporter.stats.get(kind, [])
+        if isinstance(report, pytest.TestReport)
+    ]
+    passed = [report.nodeid for report in terminalreporter.stats.get("passed", [])]
+    layers = Counter(name.split("/")[1] for name in passed if name.count("/") > 1)
     adapters = Counter(
-        found for name in names for found in re.findall(r"[\[-](memory|postgres)(?=[]-])", name)
+        found for name in passed for found in re.findall(r"[\[-](memory|postgres)(?=[]-])", name)
     )
+    for line in seconds_by_folder(reports):
+        terminalreporter.write_line(line)
     for what, counted in (("layers", layers), ("adapters", adapters)):
         if counted:
             terminalreporter.write_line(
                 f"{what}: " + ", ".join(f"{n} {c}" for n, c in sorted(counted.items()))
             )
+
+
+def seconds_by_folder(reports: list[pytest.TestReport]) -> list[str]:
+    """A table of where the time went, fixtures included; with several workers their seconds are added up."""
+    seconds: defaultdict[str, float] = defaultdict(float)
+    tests: defaultdict[str, set[str]] = defaultdict(set)
+    for report in reports:
+        folder = "/".join(report.nodeid.partition("::")[0].split("/")[1:-1][:2]) or "tests"
+        seconds[folder] += report.duration
+        tests[folder].add(report.nodeid)
+    if not seconds:
+        return []
+    width = max(map(len, seconds))
+    rows = [
+        f"{folder:{width}} {len(tests[folder]):6} {seconds[folder]:8.1f}"
+        for folder in sorted(seconds, key=lambda folder: -seconds[folder])
+    ]
+    return [f"{'folder':{width}} {'tests':>6} {'seconds':>8}", *rows]

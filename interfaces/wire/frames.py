@@ -46,40 +46,22 @@ def read(text: str) -> Fields:
 
 @frozen
 class Frame:
-    """
-    A text frame as it goes over the wire, made once and written to many.
-
-    A server's frames are not masked (RFC 6455, section 5.1), so that the same bytes serve everybody.
-    """
+    """One JSON object in UTF-8, made once and told to many. How it is put on a line is the transport's business."""
 
     data: bytes
 
     @property
     def size(self) -> int:
+        """In bytes."""
         return len(self.data)
 
     @property
     def text(self) -> str:
-        """What is in it, for servers that make frames themselves."""
-        return self.data[_head_size(self.data) :].decode()
+        return self.data.decode()
 
 
 def write(fields: Fields) -> Frame:
-    body = orjson.dumps(fields)
-    return Frame(_head(len(body)) + body)
-
-
-def _head(size: int) -> bytes:
-    """A whole message in one text frame (RFC 6455, section 5.2)."""
-    if size < 126:
-        return bytes((0x81, size))
-    if size < 1 << 16:
-        return b"\x81\x7e" + size.to_bytes(2, "big")
-    return b"\x81\x7f" + size.to_bytes(8, "big")
-
-
-def _head_size(data: bytes) -> int:
-    return {126: 4, 127: 10}.get(data[1], 2)
+    return Frame(orjson.dumps(fields))
 
 
 # Answers to the socket that asked
@@ -109,11 +91,11 @@ def auth_success(
     )
 
 
-def greeting(*, heartbeat_interval: float, frame_limit: int) -> Fields:
+def greeting(*, heartbeat_interval: float, max_message_bytes: int) -> Fields:
     """What a client is told about how we are talked to; the same for all."""
     return {
         "heartbeat_interval": heartbeat_interval,
-        "limits": {"text": BODY_LIMIT, "frame": frame_limit},
+        "limits": {"text": BODY_LIMIT, "frame": max_message_bytes},
     }
 
 

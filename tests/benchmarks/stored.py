@@ -132,11 +132,7 @@ def script(chats: int) -> str:
 
 
 def by_pgbench(postgres: Postgres, chats: int, seconds: float) -> Round:
-    lines = PLANS.replace("'", "").replace(";", "").strip().splitlines()
-    pairs = [line.removeprefix("SET ").split(" = ") for line in lines]
-    settings = " ".join(
-        f"-c {name}={value}".replace("read committed", r"read\ committed") for name, value in pairs
-    )
+    settings = " ".join(f"-c {name}={value}" for name, value in PLANS.items())
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "one.sql"
         path.write_text(script(chats))

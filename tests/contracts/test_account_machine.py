@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import pytest
 from attrs import define, field
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -228,14 +228,10 @@ def machine_on(rig: Rig, folder: Path, addresses: Any) -> type[RuleBasedStateMac
 PASSWORD_POOL = quick_passwords()
 
 
+@pytest.mark.explored
 def test_no_order_lets_a_revoked_token_through_or_keeps_a_stale_one(rig: Rig, tmp_path: Path) -> None:
     numbers = iter(range(1_000_000))
     run_state_machine_as_test(
         machine_on(rig, tmp_path / "mail", numbers),
-        settings=settings(
-            max_examples=25,
-            stateful_step_count=25,
-            deadline=None,
-            suppress_health_check=[HealthCheck.too_slow],
-        ),
+        settings=settings(max_examples=25, stateful_step_count=25),
     )

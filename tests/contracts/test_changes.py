@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from uuid import uuid4
 
+import pytest
 from attrs import Factory, define
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -126,6 +127,7 @@ async def make_writers(storage: SharedStorage, count: int) -> list[Writer]:
     return writers
 
 
+@pytest.mark.explored
 def test_over_a_chain_of_cursors_everything_is_told_once(rig: Rig) -> None:
     """Several writers in any interleaving, some roll back, and one began long ago and has forgotten to end."""
     writers = rig.runner.run(make_writers(rig.storage, 4))

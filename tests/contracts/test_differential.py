@@ -465,6 +465,7 @@ def ordered(news: News) -> tuple[Any, ...]:
     )
 
 
+@pytest.mark.explored
 def test_both_say_the_same(pair: Pair) -> None:
     class Machine(MessengerMachine):
         def __init__(self) -> None:
@@ -472,7 +473,7 @@ def test_both_say_the_same(pair: Pair) -> None:
 
     run_state_machine_as_test(
         Machine,
-        settings=settings(max_examples=15, stateful_step_count=45, deadline=None),
+        settings=settings(max_examples=15, stateful_step_count=45),
     )
 
 

@@ -199,6 +199,7 @@ ticks = st.integers(0, 3).flatmap(
 )
 
 
+@pytest.mark.explored
 def test_to_the_microsecond(rig: Rig) -> None:
     ann = actor()
 

@@ -281,6 +281,7 @@ class TestLog:
         assert await storage.views.log(ChatId(uuid4()), Position(0), 3) == []
 
 
+@pytest.mark.explored
 def test_any_page_of_any_history(rig: Rig) -> None:
     """`span` is held to a list elsewhere; here the rows are held to `span`."""
     talk, ann = Talk(rig.storage), actor()

@@ -34,9 +34,9 @@ from domain.errors import DomainError
 from domain.ids import ChatId, Position
 from domain.session import Fingerprint, Lifetimes, Origin, Session
 from infrastructure.memory.views import MemoryViews
+from interfaces.live import channel, entry
 from interfaces.wire import frames
-from interfaces.ws import connection, hub
-from interfaces.ws.exchange import SocketOptions
+from interfaces.ws.options import SocketOptions
 from tests.checker.history import (
     Answered,
     Asked,
@@ -98,8 +98,9 @@ def simulate(number: int) -> Outcome:
     world = World(Chance(loop.random))
     with (
         _complaints(world),
-        _small(hub, "PAGE", world.page),
-        _small(connection, "REPLAY_MOST", world.replayed),
+        _small(channel, "PAGE", world.page),
+        _small(entry, "PAGE", world.page),
+        _small(entry, "REPLAY_MOST", world.replayed),
     ):
         try:
             run(world.run(), loop)
@@ -208,8 +209,8 @@ class World:
 
     def _draw(self) -> None:
         one_of = self.chance.one_of
-        self.page = one_of((2, 5, hub.PAGE))
-        self.replayed = one_of((3, 8, connection.REPLAY_MOST, connection.REPLAY_MOST))
+        self.page = one_of((2, 5, channel.PAGE))
+        self.replayed = one_of((3, 8, entry.REPLAY_MOST, entry.REPLAY_MOST))
         self.faults = Faults(
             refused=one_of((0.0, 0.0, 0.03, 0.15)),
             interrupted=one_of((0.0, 0.05, 0.2)),

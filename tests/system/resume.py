@@ -16,11 +16,12 @@ import sys
 import tempfile
 import time
 from collections import Counter, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from datetime import UTC
 from pathlib import Path
 from random import Random
+from types import MappingProxyType
 from typing import Final, Literal
 
 import httpx
@@ -260,14 +261,22 @@ def absences(chance: Random, share: int, *, is_far: bool) -> Iterator[tuple[int,
         yield chance.randint(20, share), entries
 
 
-def run_in(folder: Path, number: int, *, sends: int) -> Outcome:
+def run_in(
+    folder: Path,
+    number: int,
+    *,
+    sends: int,
+    outages: Sequence[Outage] = OUTAGES,
+    settings: Mapping[str, str] = MappingProxyType({}),
+) -> Outcome:
+    """One run on a messenger and a PostgreSQL of its own, both on this folder; ``settings`` are the messenger's."""
     postgres = Postgres(folder / "postgres")
     try:
         postgres.start()
-        server = Server(folder / "server", {"DATABASE_URL": postgres.create("messenger")})
+        server = Server(folder / "server", {"DATABASE_URL": postgres.create("messenger"), **settings})
         try:
             server.start()
-            return asyncio.run(Run(number, server, postgres, "messenger", sends).run())
+            return asyncio.run(Run(number, server, postgres, "messenger", sends, outages).run())
         finally:
             server.stop()
     finally:

@@ -143,6 +143,7 @@ def promised(victim: Server) -> schemathesis.BaseSchema:
 
 
 @pytest.mark.parametrize("mode", list(schemathesis.GenerationMode))
+@pytest.mark.explored(by="seed")
 def test_every_answer_is_a_documented_one(
     ground: Ground, promised: schemathesis.BaseSchema, mode: schemathesis.GenerationMode
 ) -> None:
@@ -163,9 +164,6 @@ def answered(ground: Ground, operation: Operation, mode: schemathesis.Generation
 
     @settings(
         max_examples=EXAMPLES,
-        deadline=None,
-        derandomize=True,
-        database=None,
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )

@@ -20,11 +20,12 @@ from websockets.frames import Frame, Opcode
 from domain.ids import ChatId
 from interfaces.app import create_app
 from interfaces.http.options import HttpOptions
+from interfaces.live.hub import Hub
 from interfaces.ws.endpoint import ChatSockets
-from interfaces.ws.exchange import Desk, SocketOptions
-from interfaces.ws.hub import Hub
+from interfaces.ws.options import SocketOptions
 from interfaces.ws.protocol import HandedOver
-from tests.interfaces.ws.test_hub import until, watching
+from interfaces.ws.services import SocketServices
+from tests.interfaces.live.test_hub import until, watching
 from tests.world import Person, TickingClock, World, world
 
 ENOUGH = 30
@@ -203,9 +204,11 @@ async def serving(
             interval=0.2,
         )
         here.application.updates().subscribe(hub.receive)
-        desk = Desk(messenger=messenger, hub=hub, options=SocketOptions(frame_limit=FRAME_LIMIT, **options))
+        services = SocketServices(
+            messenger=messenger, hub=hub, options=SocketOptions(max_message_bytes=FRAME_LIMIT, **options)
+        )
         app = create_app(
-            messenger, HttpOptions(), new_request_id=lambda: "x", sockets=ChatSockets(desk).routes()
+            messenger, HttpOptions(), new_request_id=lambda: "x", sockets=ChatSockets(services).routes()
         )
         door = asyncio.Event()
         door.set()
@@ -233,7 +236,7 @@ async def serving(
                 timeout_graceful_shutdown=2,
             )
         )
-        watch, serve = asyncio.create_task(hub.run()), asyncio.create_task(server.serve([listening]))
+        watch, serve = asyncio.create_task(services.run()), asyncio.create_task(server.serve([listening]))
         try:
             await watching(hub)
             await until(lambda: server.started)
