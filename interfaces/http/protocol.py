@@ -17,16 +17,17 @@ from typing import Any, Final, cast
 from urllib.parse import unquote
 
 import h11
-from attrs import define
+from attrs import define, field
 from uvicorn._types import HTTPScope
 from uvicorn.config import Config
 from uvicorn.protocols.http.flow_control import CLOSE_HEADER, HIGH_WATER_LIMIT, FlowControl
 from uvicorn.protocols.http.h11_impl import STATUS_PHRASES, H11Protocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
+from interfaces.http.addresses import Networks
 from interfaces.http.envelope import Refusal, refused
 from interfaces.http.middleware import SAFE_HEADERS
-from interfaces.http.node import READ, SLICE, Node, Place
+from interfaces.http.node import READ, SLICE, HttpLimits, Node, Place
 
 FINAL_GRACE: Final = 2.0
 """
@@ -110,7 +111,7 @@ class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
         self.flow = Flow(self.transport, self._flow_changed)
         self._place = self._node.places.take(self.client[0] if self.client else "")
         if self._place is None:
-            self._refuse(NO_ROOM)
+            self._refuse(NO_ROOM, lingering=False)
             return
         self._node.places.waits(self._place, self)
         self._reading.set(self._node.limits.head_seconds)
@@ -420,29 +421,34 @@ class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
 
     def give_way(self) -> None:
         if self._tail or self._is_answering:
-            self._refuse(NO_ROOM)
+            self._refuse(NO_ROOM, lingering=False)
         else:
             self._close()
 
-    def _refuse(self, refusal: Refusal) -> None:
-        """Answer so if nothing of an answer is out yet, and end the connection."""
+    def _refuse(self, refusal: Refusal, *, lingering: bool = True) -> None:
+        """
+        Answer so if nothing of an answer is out yet, and end the connection. Not ``lingering``: at once, for its place is
+        needed.
+        """
         if self._is_deaf or self.transport.is_closing():
             return
-        if refusal not in {HEAD_TOO_LATE, BODY_TOO_LATE, NO_ROOM}:
+        if refusal.status not in {408, 503}:  # those have lines of their own
             self._node.unfit.warn(why=refusal.message, client=self.client[0] if self.client else None)
         if self.conn.our_state in {h11.IDLE, h11.SEND_RESPONSE}:
             self.transport.write(_answer(refusal, self.server_state.default_headers))
-        self._end()
+        self._end(lingering=lingering)
 
-    def _end(self) -> None:
-        """What is out may be read, what comes is dropped, and then it is over."""
+    def _end(self, *, lingering: bool = True) -> None:
+        """What is out may still be read, what comes is dropped."""
         self._is_deaf = True
         self._forget()
         if self._is_answering:
             self.cycle.disconnected = True
             self.cycle.message_event.set()
             self.flow.resume_writing()
-        if self.transport.can_write_eof():
+        if not lingering:
+            self.transport.close()
+        elif self.transport.can_write_eof():
             self.transport.write_eof()
         self._flow_changed()
         self._writing = Deadline(self.loop, self.transport.abort)
@@ -455,6 +461,27 @@ class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
         if self.transport.get_write_buffer_size():
             self._writing = Deadline(self.loop, self.transport.abort)
             self._writing.set(FINAL_GRACE)
+
+
+@define(eq=False)
+class HttpConnections:
+    """
+    Makes the connections of one server: what uvicorn is given as its HTTP class.
+
+    ``descriptors`` is how many the process may have, ``exempt`` are the networks of trusted proxies, and ``trim`` returns
+    memory that is no longer used to the system.
+    """
+
+    limits: HttpLimits
+    descriptors: int
+    exempt: Networks = Networks()
+    trim: Callable[[], None] = lambda: None
+    node: Node = field(init=False)
+
+    def __call__(self, **made: Any) -> HttpConnection:
+        if not hasattr(self, "node"):  # where the server's loop runs, and not before
+            self.node = Node(self.limits, self.descriptors, self.exempt, self.trim)
+        return HttpConnection(self.node, **made)
 
 
 class Flow(FlowControl):
