@@ -198,12 +198,7 @@ class Connection:
         self._say(frames.chat_history(page, unread_count))
 
     def answer_ping(self, ping: Ping) -> None:
-        try:
-            pong = frames.pong(ping.id)
-        except Malformed:
-            self._refuse_noise()
-        else:
-            self._say(pong)
+        self._say(frames.pong(ping.id))
 
     def answer_count(self, count: int) -> None:
         self._say(frames.unread_count(self.chat_id, count))
