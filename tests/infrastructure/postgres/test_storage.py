@@ -17,7 +17,6 @@ from application.ports.posting import Interrupted
 from infrastructure.postgres.driver.engine import make_engine, transaction
 from infrastructure.postgres.driver.reads import ReadPool, prepared
 from infrastructure.postgres.storage import PostgresStorage
-from tests.storages import conninfo
 
 
 @pytest.fixture
@@ -154,7 +153,7 @@ async def test_a_read_finds_a_server_that_went_away_and_came_back(
     messenger_database: str, beside: psycopg.Connection[Any]
 ) -> None:
     backend = prepared(select(func.pg_backend_pid().label("pid")))
-    pictures = ReadPool(conninfo(messenger_database))
+    pictures = ReadPool(messenger_database)
     async with pictures.open() as first, pictures.open() as second:
         seen = [await picture.row(backend) for picture in (first, second)]
     for row in seen:
