@@ -115,7 +115,7 @@ class TestOverSockets:
         await until(lambda: len(house.hub.roster._seats) == 2)
         await desk.round_trip()
         desk.writer.transport.abort()
-        heard = []
+        heard: list[Any] = []
         while not heard or heard[-1]["type"] != "typing":
             heard.append(await bob.hear())
         assert "new_message" in [frame["type"] for frame in heard], "it has not ended before"
