@@ -1,6 +1,7 @@
 """The server: the application on its adapters, everything that runs beside requests, and uvicorn around it."""
 
 import asyncio
+import hmac
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
@@ -17,7 +18,7 @@ from config.container import Application, PostgresAdapters, closing
 from config.modules import added_routes, installed
 from config.operation import health_details, metrics_routes, metrics_server
 from config.server import Server
-from config.settings import Settings
+from config.settings.groups import Settings
 from infrastructure.metered import metered_listener
 from infrastructure.postgres.driver.engine import make_engine
 from infrastructure.postgres.schema.migrate import migrate
@@ -167,6 +168,7 @@ def make_app(
             contact_name=settings.api.contact_name,
             contact_email=settings.api.contact_email,
         ),
+        cursor_key=hmac.digest(settings.jwt.secret.encode(), b"cursors of lists", "sha256"),
         history_page=settings.chat.history_page,
         history_most=settings.chat.history_page_limit,
     )

@@ -59,10 +59,12 @@ class SignUpHandler:
     async def __call__(self, command: SignUp) -> SignedUp:
         """
         Raises:
+            EmailIncorrect: No mail can be sent to the address.
             EmailTaken: The address belongs to a confirmed account.
             PasswordUnfit: The password may not be chosen.
             TooManyRequests: Too many letters were asked for.
         """
+        command.email.mailbox()  # raises for an address that no mail can be sent to
         self.rule.check(command.password)
         self.limits.use(command.email, command.origin, at=self.clock.now())
         password_hash = await self.passwords.hash(command.password.text)

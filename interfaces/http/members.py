@@ -1,8 +1,11 @@
+from functools import partial
+
 from attrs import frozen
 from starlette.requests import Request
 from starlette.responses import Response
 
 from application.messenger import Messenger
+from application.paging import MemberPlace
 from domain.chat import (
     ChatNotFound,
     MemberNotFound,
@@ -14,9 +17,10 @@ from domain.chat import (
 )
 from interfaces.http.authentication import actor_of
 from interfaces.http.described import CHATS, described
-from interfaces.http.envelope import listed, success
+from interfaces.http.envelope import success
 from interfaces.http.errors import NO_CHAT
 from interfaces.http.options import HttpOptions
+from interfaces.http.paging import Listing, listed
 from interfaces.http.requests import json_object, path, query
 from interfaces.http.routes import Endpoint
 from interfaces.wire import answers, codec
@@ -51,8 +55,9 @@ class Members:
     async def read(self, request: Request) -> Response:
         actor = await actor_of(request, self.messenger)
         some = codec.SOME_IN_CHAT.decode(query(request), within="query", path=path(request))
-        members = await self.messenger.chats.members(actor.profile_id, some.chat_id)
-        return listed(request, some, members, codec.member_json)
+        listing = Listing(self.options.cursor_key, MemberPlace, f"members {actor.profile_id} {some.chat_id}")
+        read = partial(self.messenger.chats.members, actor.profile_id, some.chat_id)
+        return await listed(request, listing, some, read, codec.member_json)
 
     @described(
         summary="Put people into a group; who is in it already stays as they are",

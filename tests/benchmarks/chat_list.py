@@ -23,6 +23,7 @@ from sqlalchemy import create_engine, func, select
 from domain.ids import ProfileId
 from infrastructure.postgres import views
 from infrastructure.postgres.driver.reads import ReadPool, prepared
+from infrastructure.postgres.pages import CHATS
 from infrastructure.postgres.schema.account_tables import profile
 from infrastructure.postgres.schema.chat_tables import chat, member, message, reading, receipt
 from infrastructure.postgres.schema.migrate import upgrade
@@ -81,7 +82,7 @@ async def row_by_row(pictures: ReadPool, reader: ProfileId) -> list[tuple[Any, .
     """What unread counts and names come to, for comparison."""
     found = []
     async with pictures.open() as picture:
-        for own in await picture.rows(views.OWN_CHATS, reader=reader):
+        for own in await picture.rows(CHATS, reader=reader, most=None, skip=0):
             chat_id = own["chat_id"]
             the_chat = await picture.row(THE_CHAT, chat=chat_id)
             await picture.row(MEMBERS, chat=chat_id)

@@ -20,13 +20,14 @@ from application.actor import Actor
 from application.chats.create import CreateChat, CreateChatHandler
 from application.chats.open_direct import OpenDirect, OpenDirectHandler
 from application.errors import NotAuthenticated
+from application.paging import Paging
 from application.ports.limiter import TooManyRequests
 from application.ports.posting import Draft
 from application.ports.views import Newest
 from application.profiles.edit import EditProfile
 from application.views import NOBODY
 from config.features.workers import make_workers
-from config.settings import Settings
+from config.settings.groups import Settings
 from domain.account import Email, Password, PasswordCommon, PasswordUnfit, PasswordWrong
 from domain.chat import About, ChatNotFound
 from domain.events import ChatRemoved, MemberRemoved, RoleChanged, SessionEnd, SessionEnded
@@ -266,7 +267,7 @@ class TestChoosingAPassword:
 
 
 class TestSessions:
-    async def test_they_are_listed_with_the_last_used_in_front(self, people: AccountsWorld) -> None:
+    async def test_they_are_listed_with_the_newest_in_front(self, people: AccountsWorld) -> None:
         first = await people.join(ONE)
         people.clock.pass_by(minutes=1)
         second = await people.sign_in_as(ONE, device="phone", user_agent="Firefox/1", address="192.0.2.1")
@@ -275,15 +276,15 @@ class TestSessions:
         people.clock.pass_by(minutes=1)
         await people.refresh_with(first.refresh_token)
         await people.revoke(third, third.session_id)
-        listed = await people.sessions.list(await people.actor(second))
-        assert [session.id for session in listed] == [first.session_id, second.session_id]
-        assert (listed[1].fingerprint.text, listed[1].origin.user_agent) == ("phone", "Firefox/1")
+        listed = (await people.sessions.list(await people.actor(second), Paging())).items
+        assert [session.id for session in listed] == [second.session_id, first.session_id]
+        assert (listed[0].fingerprint.text, listed[0].origin.user_agent) == ("phone", "Firefox/1")
 
     async def test_one_that_has_run_out_is_not_listed(self, people: AccountsWorld) -> None:
         await people.join(ONE)
         people.clock.pass_by(days=60)
         later = await people.sign_in_as(ONE, device="later")
-        listed = await people.sessions.list(await people.actor(later))
+        listed = (await people.sessions.list(await people.actor(later), Paging())).items
         assert [session.id for session in listed] == [later.session_id]
 
     async def test_one_is_revoked(self, people: AccountsWorld) -> None:
@@ -395,7 +396,6 @@ class TestClosing:
             views=storage.views,
             clock=people.clock,
             ids=people.ids,
-            updates=people.updates,
         )
         ids = tuple(other.profile_id for other in others)
         return (await create(owner, CreateChat(about=About("A chat"), member_ids=ids))).id
@@ -479,7 +479,6 @@ class TestClosing:
             views=storage.views,
             clock=people.clock,
             ids=people.ids,
-            updates=people.updates,
         )
         chat_id = (await open_direct(me, OpenDirect(profile_id=ann.profile_id))).id
         await people.close(mine)

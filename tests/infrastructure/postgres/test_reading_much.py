@@ -15,12 +15,14 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import create_engine
 
+from application.paging import Paging
 from application.ports.views import After, Newest
 from domain.ids import ChatId, MessageId, ProfileId, Seq
 from infrastructure.postgres.driver import arrays
 from infrastructure.postgres.driver.batches import PLANS as LANE_PLANS
 from infrastructure.postgres.driver.reads import PLANS, Prepared, ReadPool
 from infrastructure.postgres.marking import PASSED
+from infrastructure.postgres.pages import bounds, place_of_reader
 from infrastructure.postgres.schema.chat_tables import LENGTHS
 from infrastructure.postgres.schema.migrate import upgrade
 from infrastructure.postgres.views import PAGE, READERS, PostgresViews
@@ -54,7 +56,8 @@ class Town:
     def of_read(self, statement: Prepared, chat: Grown, start: int, stop: int) -> int:
         author = chat.members[start % len(chat.members)]
         parameters = {"chat": chat.id, "start": start, "stop": stop, "author": author}
-        return self.blocks(statement.text, {**statement.constants, **parameters})
+        page = {**place_of_reader(None), **bounds(Paging())}
+        return self.blocks(statement.text, {**statement.constants, **parameters, **page})
 
 
 @pytest.fixture(scope="module")
