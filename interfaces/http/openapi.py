@@ -230,7 +230,7 @@ class _Writer:
                 yield {
                     "name": KEY,
                     "in": "header",
-                    "description": "A name for this wish: repeated under it, it is not carried out again",
+                    "description": "Names this request: a repeat under the same key is not carried out again",
                     "schema": schema,
                 }
             elif said.query and shape:

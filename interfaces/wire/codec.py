@@ -83,7 +83,7 @@ FINGERPRINT: Final[Schema] = {
 }
 
 KEY: Final = "Idempotency-Key"
-"""A header that names a wish: sent again under the same key it is not carried out again."""
+"""A header that names a request: a repeat under the same key is not carried out again."""
 
 _text: Final = text()
 
