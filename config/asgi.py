@@ -18,7 +18,7 @@ from config.container import Application, PostgresAdapters, closing
 from config.modules import added_routes, installed
 from config.operation import health_details, metrics_routes, metrics_server
 from config.server import Server
-from config.settings import Settings
+from config.settings.groups import Settings
 from infrastructure.metered import metered_listener
 from infrastructure.postgres.driver.engine import make_engine
 from infrastructure.postgres.schema.migrate import migrate

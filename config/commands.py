@@ -25,7 +25,9 @@ from application.ports.checkup import Examined
 from application.ports.mailer import NotDelivered
 from config.adapters import make_mailer
 from config.container import Application, PostgresAdapters, closing
-from config.settings import Settings, WrongSettings, explain, load
+from config.settings.explain import explain
+from config.settings.groups import Settings
+from config.settings.load import WrongSettings, load
 from domain.account import (
     Account,
     AccountNotFound,

@@ -11,7 +11,8 @@ from typing import NoReturn
 from config import asgi
 from config.commands import commands
 from config.logging import set_up
-from config.settings import Settings, WrongSettings, load
+from config.settings.groups import Settings
+from config.settings.load import WrongSettings, load
 from infrastructure.postgres.driver.errors import UnusableDatabase
 from infrastructure.postgres.server.embedded import CannotStartPostgres, EmbeddedPostgres
 from interfaces.cli.main import command_line

@@ -7,7 +7,6 @@ from application.actor import Actor
 from application.paging import Page, Paging, SessionPlace
 from application.ports.clock import Clock
 from application.ports.storage import Begin
-from application.ports.updates import Updates
 from domain.events import SessionEnd
 from domain.ids import SessionId
 from domain.session import Session, SessionNotFound
@@ -38,7 +37,6 @@ class RevokeSessionHandler:
 
     begin: Begin
     clock: Clock
-    updates: Updates
 
     async def __call__(self, actor: Actor, command: RevokeSession) -> None:
         """
@@ -50,8 +48,7 @@ class RevokeSessionHandler:
             chosen = [session for session in sessions if session.id == command.session_id]
             if not chosen:
                 raise SessionNotFound
-            ended = await end_all(work, chosen, SessionEnd.REVOKED, at=self.clock.now())
-        self.updates.publish(ended)
+            await end_all(work, chosen, SessionEnd.REVOKED, at=self.clock.now())
 
 
 @frozen(kw_only=True)
@@ -60,12 +57,10 @@ class RevokeOthersHandler:
 
     begin: Begin
     clock: Clock
-    updates: Updates
 
     async def __call__(self, actor: Actor) -> int:
         """How many that were."""
         async with self.begin() as work:
             _, sessions = await lock_own(work, actor)
             ended = await end_others(work, sessions, actor, SessionEnd.REVOKED, at=self.clock.now())
-        self.updates.publish(ended)
         return len(ended)

@@ -6,7 +6,6 @@ from application.actor import Actor
 from application.chats.membership import add_newcomers, locked, shown
 from application.ports.clock import Clock
 from application.ports.storage import Begin
-from application.ports.updates import Updates
 from application.ports.views import Views
 from application.views import MemberView
 from domain.ids import ChatId, ProfileId
@@ -21,26 +20,23 @@ class AddMembers:
 
 @frozen(kw_only=True)
 class AddMembersHandler:
-    """Put people into a group; those who are in it already stay as they are."""
+    """Add people to a group; those who are in it already stay as they are."""
 
     begin: Begin
     views: Views
     clock: Clock
-    updates: Updates
 
     async def __call__(self, actor: Actor, command: AddMembers) -> Sequence[MemberView]:
         """
         Raises:
-            NotAllowed: Not by the actor.
-            ChatNotFound: No such chat, or not the actor's.
+            NotAllowed: The actor's role does not allow it.
+            ChatNotFound: There is no such chat, or the actor is not in it.
             OnlyInGroups: It is a direct chat.
-            MembersNotFound: Some do not exist; nobody was added.
+            MembersNotFound: Some of the people do not exist; nobody was added.
         """
         async with self.begin() as work:
             chat, by = await locked(work, actor, command.chat_id)
             chat.allowed(by, Act.ADD)
             added = await add_newcomers(work, chat, by, command.profile_ids, at=self.clock.now())
-            await work.chats.save(chat, added.events)
-            told = await added.kept(work)
-        self.updates.publish(told)
+            await work.chats.keep(chat, added)
         return await shown(self.views.members(actor.profile_id, chat.id))

@@ -6,7 +6,6 @@ from application.actor import Actor
 from application.ports.clock import Clock
 from application.ports.ids import Ids
 from application.ports.storage import Begin
-from application.ports.updates import Updates
 from application.ports.views import Views
 from application.views import ChatView
 from domain.chat import About, Chat, MembersNotFound
@@ -43,7 +42,6 @@ class CreateChatHandler:
     views: Views
     clock: Clock
     ids: Ids
-    updates: Updates
 
     async def __call__(self, actor: Actor, command: CreateChat) -> ChatView:
         """
@@ -56,18 +54,16 @@ class CreateChatHandler:
         async with self.begin() as work:
             if missing := await work.profiles.missing(others):
                 raise MembersNotFound(missing)
-            chat, members, added = Chat.open(
+            chat, opened = Chat.open(
                 id=self._id(actor, command.key),
                 about=command.about,
                 owner_id=actor.profile_id,
                 others=others,
                 at=self.clock.now(),
             )
-            if is_new := await work.chats.add(chat, members):
-                await work.personal.add(added)
+            is_new = await work.chats.add(chat, opened)
         if not is_new:
             return await self._first(actor, chat)
-        self.updates.publish(added)
         return ChatView(
             id=chat.id,
             kind=chat.kind,

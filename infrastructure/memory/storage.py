@@ -2,14 +2,16 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Hashable
+from collections.abc import AsyncIterator, Hashable, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from attrs import Factory, define, field
 
 from application.ports.changes import ReadRange
+from application.ports.updates import Update
+from application.views import ProfileView
 from domain.events import PersonalEvent
-from domain.ids import ChatId, Position
+from domain.ids import ChatId, Position, ProfileId
 from infrastructure.memory.accounts import (
     AccountState,
     AccountTables,
@@ -75,6 +77,7 @@ class MemoryUnitOfWork:
     _storage: MemoryStorage
     _held: AsyncExitStack
     news: list[News] = Factory(list)
+    pending_updates: list[Update] = Factory(list)
     _accounts_state: AccountTables | None = field(init=False, default=None)
     """Made when they are needed: most units look at one of the two."""
     _chats_state: ChatTables | None = field(init=False, default=None)
@@ -110,6 +113,10 @@ class MemoryUnitOfWork:
     def is_busy(self, key: Hashable) -> bool:
         """Whether another unit holds it."""
         return key not in self._keys and self._storage.locks[key].locked()
+
+    def people(self, profile_ids: Iterable[ProfileId]) -> Mapping[ProfileId, ProfileView]:
+        found = {profile_id: self.accounts_state.profiles.get(profile_id) for profile_id in set(profile_ids)}
+        return {id: ProfileView.of(profile) for id, profile in found.items() if profile}
 
     def apply(self) -> None:
         if self._accounts_state is not None:

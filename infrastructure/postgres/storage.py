@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from attrs import define, field, frozen
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from application.ports.updates import Update
 from infrastructure.postgres.accounts import (
     PostgresAccounts,
     PostgresConfirmations,
@@ -35,6 +36,7 @@ class PostgresStorage:
 @define(eq=False)
 class PostgresUnitOfWork:
     connection: AsyncConnection
+    pending_updates: list[Update] = field(init=False, factory=list)
     accounts: PostgresAccounts = field(init=False)
     confirmations: PostgresConfirmations = field(init=False)
     sessions: PostgresSessions = field(init=False)
@@ -50,6 +52,6 @@ class PostgresUnitOfWork:
         self.sessions = PostgresSessions(self.connection)
         self.profiles = PostgresProfiles(self.connection)
         self.letters = PostgresLetters(self.connection)
-        self.chats = PostgresChats(self.connection)
-        self.readings = PostgresReadings(self.connection)
-        self.personal = PostgresPersonalLog(self.connection)
+        self.chats = PostgresChats(self.connection, self.pending_updates)
+        self.readings = PostgresReadings(self.connection, self.pending_updates)
+        self.personal = PostgresPersonalLog(self.connection, self.pending_updates)

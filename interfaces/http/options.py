@@ -32,7 +32,7 @@ class HttpOptions:
     """How long browsers shall insist on HTTPS once they came by it; 0 says nothing about it."""
     original_statuses: bool = False
     """501 for requests that make no sense, bare bodies for 404 and 405: for front ends that insist."""
-    body_limit: int = 1024 * 1024
+    body_limit: int = 256 * 1024
     """In bytes."""
     confirm_path: str = "/confirm-email"
     """Where the link in a confirmation letter leads, with the prefix."""

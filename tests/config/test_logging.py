@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from config.logging import LEFT_OUT, Json, Lines, Readable, set_up
-from config.settings import Environment, Log, Settings
+from config.settings.groups import Log, Settings
+from config.settings.readers import Environment
 
 
 def record(message: str = "something happened", *arguments: object, **extra: object) -> logging.LogRecord:

@@ -27,7 +27,7 @@ from application.ports.views import Newest
 from application.profiles.edit import EditProfile
 from application.views import NOBODY
 from config.features.workers import make_workers
-from config.settings import Settings
+from config.settings.groups import Settings
 from domain.account import Email, Password, PasswordCommon, PasswordUnfit, PasswordWrong
 from domain.chat import About, ChatNotFound
 from domain.events import ChatRemoved, MemberRemoved, RoleChanged, SessionEnd, SessionEnded
@@ -396,7 +396,6 @@ class TestClosing:
             views=storage.views,
             clock=people.clock,
             ids=people.ids,
-            updates=people.updates,
         )
         ids = tuple(other.profile_id for other in others)
         return (await create(owner, CreateChat(about=About("A chat"), member_ids=ids))).id
@@ -480,7 +479,6 @@ class TestClosing:
             views=storage.views,
             clock=people.clock,
             ids=people.ids,
-            updates=people.updates,
         )
         chat_id = (await open_direct(me, OpenDirect(profile_id=ann.profile_id))).id
         await people.close(mine)

@@ -12,7 +12,6 @@ from application.ports.views import Newest
 from application.views import HistoryPage
 from domain.chat import Chat, ChatNotFound
 from domain.ids import ChatId, Position
-from infrastructure.memory.updates import MemoryUpdates
 from tests.contracts.talk import Talk, actor, open_chat
 from tests.storages import SharedStorage
 from tests.strategies import START
@@ -22,7 +21,7 @@ MONTH = timedelta(days=30)
 
 
 async def delete(storage: SharedStorage, owner: Actor, chat_id: ChatId) -> None:
-    handler = DeleteChatHandler(begin=storage.begin, clock=TickingClock(START), updates=MemoryUpdates())
+    handler = DeleteChatHandler(begin=storage.begin, clock=TickingClock(START))
     await handler(owner, DeleteChat(chat_id=chat_id))
 
 

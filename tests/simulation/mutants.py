@@ -7,8 +7,8 @@ or in which this one could become so.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -16,7 +16,6 @@ from attrs import evolve
 
 from application.actor import Actor
 from application.errors import ApplicationError
-from application.messages import send
 from application.messages.send import SendMessage, SendMessages, Sent
 from application.ports.changes import Cursor
 from application.ports.posting import Conversations, Draft, Posting
@@ -26,6 +25,7 @@ from domain.chat import Chat, ChatNotFound, Member, TooFrequent
 from domain.events import ChatRemoved, MemberRemoved, MessageSent, SessionEnded
 from domain.ids import Position, Seq
 from domain.reading import Reading
+from infrastructure.announcing import Announcing
 from infrastructure.gather import Gatherer
 from infrastructure.memory.chats import MemoryPosting
 from interfaces.live import channel, entry
@@ -78,16 +78,11 @@ async def _decide(self: SendMessages, posting: Posting, asked: Asked) -> list[An
     return answers
 
 
-def _tell(self: SendMessages, asked: Asked, answers: Sequence[Any]) -> None:
-    pairs = zip(asked, answers, strict=True)
-    self.updates.publish([send._told(actor, sent) for (actor, _), sent in pairs if isinstance(sent, Sent)])
-
-
-async def tells_before_the_commit(self: SendMessages, asked: Asked) -> Sequence[Any]:
-    async with self.begin() as posting:
-        answers = await _decide(self, posting, asked)
-        _tell(self, asked, answers)
-    return answers
+@asynccontextmanager
+async def announces_before_the_commit(self: Announcing[Any]) -> AsyncIterator[Any]:
+    async with self.begin() as unit:
+        yield unit
+        self.updates.publish(unit.pending_updates)
 
 
 async def answers_before_the_commit(self: SendMessages, asked: Asked) -> Sequence[Any]:
@@ -99,7 +94,6 @@ async def answers_before_the_commit(self: SendMessages, asked: Asked) -> Sequenc
             await unit.__aexit__(None, None, None)
         except ApplicationError:
             return
-        _tell(self, asked, answers)
 
     committing = asyncio.create_task(commit())
     committing.add_done_callback(lambda _: None if committing.cancelled() else committing.exception())
@@ -430,7 +424,7 @@ def counts_ones_own(self: Reading, last_seq: Seq) -> int:
 
 
 MUTANTS: Final[Mapping[str, tuple[type[Any], str, Callable[..., Any]]]] = {
-    "told before the commit": (SendMessages, "__call__", tells_before_the_commit),
+    "told before the commit": (Announcing, "__call__", announces_before_the_commit),
     "answered before the commit": (SendMessages, "__call__", answers_before_the_commit),
     "nonces forgotten": (SendMessages, "_post", forgets_nonces),
     "stale membership: taken after the deletion": (SendMessages, "_post", forgets_deletions),

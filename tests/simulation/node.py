@@ -14,7 +14,7 @@ from application.messenger import Messenger
 from application.ports.tokens import Tokens
 from application.ports.updates import Update
 from config.container import Application, MemoryAdapters
-from config.settings import Chat, Settings
+from config.settings.groups import Chat, Settings
 from domain.account import PasswordHash
 from domain.ids import ChatId
 from domain.notification import Letter

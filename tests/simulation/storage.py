@@ -15,7 +15,7 @@ from application.paging import ChatPlace, MemberPlace, Page, Paging, ReaderPlace
 from application.ports.changes import Cursor, News, ReadRange
 from application.ports.marking import Marking
 from application.ports.posting import Conversations, Draft, Indigestible, Interrupted, Posting
-from application.ports.updates import ChatUpdate
+from application.ports.updates import ChatUpdate, Update
 from application.ports.views import Views, Where
 from application.views import (
     ChatDetails,
@@ -127,6 +127,13 @@ class Door:
 class _Posting:
     _posting: MemoryPosting
     _door: Door
+
+    @property
+    def pending_updates(self) -> Sequence[Update]:
+        return self._posting.pending_updates
+
+    def remind(self, repeated: Sequence[MessageSent]) -> None:
+        self._posting.remind(repeated)
 
     async def open(self, drafts: Sequence[Draft]) -> Conversations:
         opened = await self._posting.open(drafts)

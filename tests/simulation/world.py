@@ -27,7 +27,7 @@ from application.chats.remove_member import RemoveMember
 from application.errors import ApplicationError
 from application.ports.storage import UnitOfWork
 from application.ports.views import Newest
-from config.settings import Chat as ChatSettings
+from config.settings.groups import Chat as ChatSettings
 from domain.account import Account, Email, PasswordHash
 from domain.chat import About, Chat, ChatNotFound, MemberNotFound, NotTheOwner
 from domain.errors import DomainError
@@ -280,14 +280,14 @@ class World:
 
     async def _open_chat(self, chat_id: ChatId, owner: Person, work: UnitOfWork) -> None:
         insiders = [person for person in self.people if person is not self.outsider]
-        chat, members, _ = Chat.open(
+        chat, opened = Chat.open(
             id=chat_id,
             about=About("chat"),
             owner_id=owner.profile_id,
             others=[person.profile_id for person in insiders],
             at=START,
         )
-        await work.chats.add(chat, members)
+        await work.chats.add(chat, opened)
         self.chats[chat_id] = owner
         self.members[chat_id] = insiders
 

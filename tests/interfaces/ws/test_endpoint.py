@@ -13,7 +13,7 @@ from starlette.applications import Starlette
 from application.chats.delete import DeleteChat
 from application.errors import Overloaded
 from application.messages.send import SendMessage
-from config.settings import Chat
+from config.settings.groups import Chat
 from domain.events import SessionEnd, SessionEnded
 from domain.ids import ChatId
 from domain.message import Body
