@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import NewType, Protocol
+from typing import Final, NewType, Protocol
 from uuid import UUID
 
 from attrs import frozen
@@ -23,6 +23,10 @@ class Operation(StrEnum):
     RESET_PASSWORD = "reset_password"  # noqa: S105  # the name of an operation
 
 
+LETTERS: Final = frozenset((Operation.SIGN_UP, Operation.RESET_PASSWORD))
+"""Operations that send a letter to an address at which nobody is signed in."""
+
+
 @frozen(kw_only=True)
 class KeyUse:
     """What a key was used for."""
@@ -30,8 +34,8 @@ class KeyUse:
     operation: Operation
     digest: UUID
     """Of everything that was asked: the same for the same request, and another one for any other."""
-    made_id: UUID
-    """The identity of what was made, or changed, under the key."""
+    subject_id: UUID
+    """What it was about: the chat, the confirmation that was sent, or the person to talk to."""
     used_at: datetime
     expires_at: datetime | None = None
     """From then on the key is free again. None: it is kept as long as the account."""
@@ -47,6 +51,10 @@ class Keys(Protocol):
 
         Of two units of work that claim a key at once the second waits for the first. If the unit fails, the key is free.
         """
+        ...
+
+    async def forget(self, owner_id: KeyOwner) -> None:
+        """Free all keys of an owner."""
         ...
 
     async def remove_expired(self, at: datetime) -> None: ...

@@ -29,6 +29,11 @@ class MemoryKeys:
         keys[owner_id, key] = use
         return None
 
+    async def forget(self, owner_id: KeyOwner) -> None:
+        keys = self.work.accounts_state.keys
+        for key in [key for key, _ in keys.items() if key[0] == owner_id]:
+            del keys[key]
+
     async def remove_expired(self, at: datetime) -> None:
         keys = self.work.accounts_state.keys
         for key in [key for key, use in keys.items() if use.is_expired(at)]:

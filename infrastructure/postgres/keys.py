@@ -18,7 +18,7 @@ class PostgresKeys:
         kept = {
             "operation": use.operation.value,
             "digest": use.digest,
-            "made_id": use.made_id,
+            "subject_id": use.subject_id,
             "used_at": use.used_at,
             "expires_at": use.expires_at,
         }
@@ -42,11 +42,14 @@ class PostgresKeys:
                 return KeyUse(
                     operation=Operation(row["operation"]),
                     digest=row["digest"],
-                    made_id=row["made_id"],
+                    subject_id=row["subject_id"],
                     used_at=row["used_at"],
                     expires_at=row["expires_at"],
                 )
         return None
+
+    async def forget(self, owner_id: KeyOwner) -> None:
+        await self.connection.execute(delete(idempotency_key).where(idempotency_key.c.account_id == owner_id))
 
     async def remove_expired(self, at: datetime) -> None:
         await self.connection.execute(delete(idempotency_key).where(idempotency_key.c.expires_at <= at))

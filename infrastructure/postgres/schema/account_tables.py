@@ -117,7 +117,7 @@ idempotency_key = Table(
     Column("key", Text(collation="C"), primary_key=True),
     Column("operation", String(32), nullable=False),
     Column("digest", Uuid, nullable=False),
-    Column("made_id", Uuid, nullable=False),
+    Column("subject_id", Uuid, nullable=False),
     moment("used_at"),
     moment("expires_at", nullable=True),
     info=BY_ACCOUNT,

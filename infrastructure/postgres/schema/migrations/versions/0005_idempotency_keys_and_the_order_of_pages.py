@@ -20,7 +20,7 @@ def upgrade() -> None:
         sa.Column("key", sa.Text(collation="C"), nullable=False),
         sa.Column("operation", sa.String(length=32), nullable=False),
         sa.Column("digest", sa.Uuid(), nullable=False),
-        sa.Column("made_id", sa.Uuid(), nullable=False),
+        sa.Column("subject_id", sa.Uuid(), nullable=False),
         sa.Column("used_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("account_id", "key", name=op.f("pk_idempotency_key")),
