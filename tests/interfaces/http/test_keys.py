@@ -146,7 +146,7 @@ async def test_a_key_of_a_chat_that_one_has_left_opens_it_no_more(ann: Person, b
     chat_id = (await ann.client.post("/chats/", json=asked, headers=key)).json()["data"]["id"]
     await ann.client.delete(f"/chats/{chat_id}/members/{ann.id}/")
     again = await ann.client.post("/chats/", json=asked, headers=key)
-    assert (again.status_code, again.json()["error"]["code"]) == (404, "CHAT_NOT_FOUND")
+    assert (again.status_code, again.json()["error"]["code"]) == (404, "NOT_FOUND")
 
 
 async def test_another_password_under_the_key_of_a_sign_up_is_refused(world: World) -> None:
