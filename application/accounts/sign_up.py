@@ -61,11 +61,13 @@ class SignUpHandler:
     async def __call__(self, command: SignUp) -> SignedUp:
         """
         Raises:
+            EmailIncorrect: No mail can be sent to the address.
             EmailTaken: The address belongs to a confirmed account.
             PasswordUnfit: The password may not be chosen.
             TooManyRequests: Too many letters were asked for.
             KeyReused: Under this key, an account of this address was asked for with another password.
         """
+        command.email.mailbox()  # raises for an address that no mail can be sent to
         self.rule.check(command.password)
         self.limits.use(command.email, command.origin, at=self.clock.now())
         password_hash = await self.passwords.hash(command.password.text)

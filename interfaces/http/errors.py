@@ -20,7 +20,7 @@ from application.keys import KeyReused
 from application.messages.send import NonceReused
 from application.ports.keys import LETTERS
 from application.ports.limiter import TooManyRequests
-from domain.account import AlreadyConfirmed, EmailTaken, PasswordUnfit, PasswordWrong
+from domain.account import AlreadyConfirmed, EmailIncorrect, EmailTaken, PasswordUnfit, PasswordWrong
 from domain.chat import (
     ChatNotFound,
     MembersNotFound,
@@ -200,9 +200,10 @@ def exception_handlers(*, original_statuses: bool) -> dict[type[Exception], Exce
         match error:
             case RequestInvalid():
                 return refused_as_wished(request.scope, validation_refusal(error, invalid))
-            case PasswordUnfit():
-                # What may be chosen is an operator's decision, which the codec does not know; it reads as if it did.
-                unfit = RequestInvalid((FieldFault(("body", "password"), UNFIT[type(error)]),))
+            case PasswordUnfit() | EmailIncorrect():
+                # Rules that use cases apply, told like those that the codec knows.
+                name = "password" if isinstance(error, PasswordUnfit) else "email"
+                unfit = RequestInvalid((FieldFault(("body", name), UNFIT[type(error)]),))
                 return refused_as_wished(request.scope, validation_refusal(unfit, invalid))
             case Unreadable():
                 if is_wished(request.headers):
