@@ -65,10 +65,10 @@ EXPLANATIONS: Final[Mapping[str, Explanation]] = {
         "Сервер понимает HTTP/1.1 и HTTP/1.0.",
     ),
     "KEY_REUSED": Explanation(
-        "Another chat was made under this `Idempotency-Key`; `id` names it. Take a new key for each new wish, and the "
-        "same one only to repeat it.",
-        "Под этим `Idempotency-Key` уже создан другой чат, его `id` в ответе. Берите для каждого нового желания новый ключ, "
-        "а прежний только для повтора.",
+        "This `Idempotency-Key` was used for another request, which `operation` names and `subject` identifies. Take a new key for each new "
+        "request, and the same one only to repeat it.",
+        "Этот `Idempotency-Key` уже использован для другого запроса, его называют `operation` и `subject`. Берите для каждого нового "
+        "запроса новый ключ, а прежний только для повтора.",
     ),
     "MEMBER_NOT_FOUND": Explanation(
         "Some of the profiles named do not exist; the message lists them. Nobody was added.",
