@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 
 import pytest
 
-pytest_plugins = ["tests.exploring.plugin", "tests.postgres"]
+pytest_plugins = ["tests.exploring.plugin", "tests.postgres", "tests.pgbouncer"]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

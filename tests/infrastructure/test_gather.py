@@ -211,11 +211,13 @@ class TestBacklog:
                     other.cancel()
                 await outcomes(one, other)
 
-    @pytest.mark.parametrize("limit", ["backlog", "backlog_weight"])
-    async def test_what_is_put_back_counts_among_what_waits(self, limit: str) -> None:
+    @pytest.mark.parametrize("limits", [BatchLimits(backlog=2), BatchLimits(backlog_weight=2)])
+    async def test_what_is_put_back_counts_among_what_waits(self, limits: BatchLimits) -> None:
         """Twice taken and once put back, two commands count once: then as many may wait as at first."""
         gate = Gate()
-        async with gathering(Batches([busy, gate]), **{limit: 2}) as gatherer:
+        async with gathering(
+            Batches([busy, gate]), backlog=limits.backlog, backlog_weight=limits.backlog_weight
+        ) as gatherer:
             postponed = [gatherer.submit(Ask("a", name)) for name in (0, 1)]
             await gate.reached.wait()
             waiting = [gatherer.submit(Ask("b", name)) for name in (2, 3)]

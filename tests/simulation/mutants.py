@@ -139,7 +139,7 @@ def answers_when_it_likes(self: Answers, update: ChatUpdate | None) -> bool:
 
 
 def lets_questions_overtake(self: Exchange, text: str | None) -> None:
-    request = self._connection.hear(text or "", asyncio.get_running_loop().time())
+    request = self._connection.hear(text or "")
     if isinstance(request, Sending):
         self._send(request)
     elif request is not None:

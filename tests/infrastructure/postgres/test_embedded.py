@@ -401,3 +401,27 @@ if os.getuid() == 0:  # only root can become somebody else
         child.communicate("")
         child = owner(var_dir, path=reachable_binaries)
         assert psutil.Process(server_of(child)).uids().real == pwd.getpwnam("nobody").pw_uid
+
+
+def test_a_recovery_is_waited_for_and_told_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """However long it takes: the server says nothing to anybody meanwhile."""
+    first = EmbeddedPostgres(var_dir=tmp_path)
+    first.start()
+    first.stop()
+    (first.data_dir / "recovery.signal").touch()
+    monkeypatch.setattr(embedded, "START_SECONDS", 1.0)
+    monkeypatch.setattr(embedded, "PROGRESS_SECONDS", 0.5)
+    # It asks an archive for what it may lack, and this one is slow.
+    slow = EmbeddedPostgres(
+        var_dir=tmp_path, options={"restore_command": "sleep 0.7; false", "hot_standby": "off"}
+    )
+    try:
+        with psycopg.connect(slow.start().replace("+psycopg", "")) as connection:
+            assert connection.execute("SELECT pg_is_in_recovery()").fetchone() == (False,)
+    finally:
+        slow.stop()
+    told = [record.getMessage() for record in caplog.records if "still recovering" in record.getMessage()]
+    assert len(told) >= 2
+    assert all("for " in line and line.rpartition(": ")[2] for line in told)
