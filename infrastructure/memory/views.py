@@ -251,12 +251,9 @@ class MemoryViews:
 
     def _page(self, chat: Chat, where: Where, limit: int) -> HistoryPage:
         numbers = span(where, limit, chat.last_seq)
-        return HistoryPage(
-            total_count=chat.last_seq,
-            messages=[self._message(self.storage.chats.messages[chat.id, Seq(number)]) for number in numbers],
-            has_before=min(numbers.start, chat.last_seq + 1) > 1,
-            has_after=numbers.stop <= chat.last_seq,
-        )
+        messages = self.storage.chats.messages
+        shown = [self._message(messages[chat.id, Seq(number)]) for number in numbers]
+        return HistoryPage.of(numbers, chat.last_seq, shown)
 
     def _message(self, event: MessageSent) -> MessageView:
         return MessageView(

@@ -59,7 +59,7 @@ from application.ports.updates import Moved, NewMember, NewMessage, Update
 from application.profiles.edit import EditProfileHandler
 from application.profiles.find import FindProfilesHandler
 from application.profiles.read import ReadOwnProfileHandler, ReadProfileHandler
-from application.receipts.mark_read import MarkRead, MarksRead
+from application.receipts.mark_read import MarkRead, MarkReadBatch
 from application.receipts.mark_single import MarkSingle, MarkSingleHandler
 from config.container import MemoryAdapters, PostgresAdapters
 from config.ports import Storage
@@ -463,7 +463,7 @@ async def send(scene: Scene) -> Act:
     return lambda: scene.here.say(ann.actor, chat_id, "Hello", nonce="n")
 
 
-@row(MarksRead, MessagesRead)
+@row(MarkReadBatch, MessagesRead)
 async def mark_read(scene: Scene) -> Act:
     ann, bob = await scene.someone(), await scene.someone("Bob")
     chat_id = await scene.here.chat(ann.actor, bob.actor)

@@ -126,7 +126,7 @@ class TestSending:
         assert (held.last_seq, held.last_position) == (6, 6)
         assert held.last_at is not None
         assert held.last_at > last.message.sent_at
-        assert [reading.less for reading in readings if reading] == [4, 2]
+        assert [reading.excluded for reading in readings if reading] == [4, 2]
         assert await storage.views.unread_count(ann.profile_id, chat.id) == 2
         assert await storage.views.unread_count(bob.profile_id, chat.id) == 4
 
