@@ -47,7 +47,7 @@ def message_use_cases(
         mark_read=mark_read,
         mark_single=MarkSingleHandler(begin=ports.storage.begin, clock=ports.clock),
         readers=views.page_of_readers,
-        show_typing=ShowTypingHandler(clock=ports.clock, updates=ports.updates),
+        show_typing=ShowTypingHandler(views=views, clock=ports.clock, updates=ports.updates),
         history=views.history,
         unread_count=views.unread_count,
     )

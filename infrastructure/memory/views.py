@@ -165,6 +165,9 @@ class MemoryViews:
         )
         return Page([ReaderView(profile=self._person(id), read_at=at) for at, id in page.items], page.next)
 
+    async def check_member(self, reader: ProfileId, chat_id: ChatId) -> None:
+        self._place(reader, chat_id)
+
     async def unread_count(self, reader: ProfileId, chat_id: ChatId) -> int:
         chat, _ = self._place(reader, chat_id)
         return self.storage.chats.readings[chat_id, reader].unread(chat.last_seq)

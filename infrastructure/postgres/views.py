@@ -455,6 +455,9 @@ class PostgresViews:
         ]
         return Page(readers, page.next)
 
+    async def check_member(self, reader: ProfileId, chat_id: ChatId) -> None:
+        await _found(self.pictures, PLACE, reader, chat_id)
+
     async def unread_count(self, reader: ProfileId, chat_id: ChatId) -> int:
         return _unread(await _found(self.pictures, PLACE, reader, chat_id))
 
