@@ -38,10 +38,6 @@ FLAGS = (
 VISIBLE = "[...document.querySelectorAll(arguments[0])].filter((each) => each.checkVisibility())"
 
 
-def missing() -> list[str]:
-    return [program for program in PROGRAMS if shutil.which(program) is None]
-
-
 def start(folder: Path) -> Chrome:
     """Chromium with a profile of its own, which remembers what it asked for and what it complained of."""
     browser, driver = (shutil.which(program) for program in PROGRAMS)
