@@ -17,7 +17,8 @@ from selenium.webdriver.support.wait import WebDriverWait
 
 T = TypeVar("T")
 
-PATIENCE = 10.0
+PATIENCE = 60.0
+"""Seconds after which something hangs."""
 
 PROGRAMS = ("chromium", "chromedriver")
 

@@ -18,7 +18,7 @@ from attrs import define, field
 
 from tests.infrastructure.smtp.sink import Sink, serving
 from tests.system.client import Visit
-from tests.system.server import Server
+from tests.system.server import PATIENCE, Server
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -40,7 +40,7 @@ class Line:
             input=says,
             text=True,
             capture_output=True,
-            timeout=120,
+            timeout=600,  # ends a hang
             check=False,
         )
 
@@ -215,7 +215,7 @@ class TestUsers:
             chat_id = await anna.create_chat("A chat", boris)
             gone, staying = await anna.open(chat_id), await boris.open(chat_id)
             done(await asyncio.to_thread(line, "user", "disable", "user1@example.com", "-y"))
-            assert (await gone.closed(within=2))[0] == 4401
+            assert (await gone.closed())[0] == 4401
             await staying.say("Still here")
 
     @pytest.mark.parametrize(
@@ -313,7 +313,7 @@ def test_a_restored_database_is_refused_until_it_is_adopted(
     server.interrupt()
     server.launch()
     assert server.process is not None
-    assert server.process.wait(60) == 2
+    assert server.process.wait(PATIENCE) == 2
     (told,) = [text for text in server.log().splitlines() if "messenger db adopt" in text]
     assert told.startswith("this database was restored or copied")
     for words in (("db", "migrate"), ("user", "list")):
