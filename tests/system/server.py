@@ -18,12 +18,22 @@ import psycopg
 from attrs import define, field
 from psycopg.rows import TupleRow
 
+from tests.system import forked
 from tests.system.postgres import free_port, lives
 
 MESSENGER = Path(sys.executable).with_name("messenger")
 
 PATIENCE = 50.0
 """Seconds after which something hangs. No test depends on how soon a process starts or ends: the machine may be busy."""
+
+
+def stands_still(pid: int) -> bool:
+    """Whether each thread of the process is stopped by a signal, as Linux tells it."""
+    states = [
+        (task / "stat").read_text().rpartition(")")[2].split()[0]
+        for task in Path(f"/proc/{pid}/task").iterdir()
+    ]
+    return set(states) == {"T"}
 
 
 @define(eq=False)
@@ -41,7 +51,9 @@ class Server:
     environment: str = "LOCAL"
     ready: str = "/readyz"
     port: int = field(factory=free_port)
-    process: subprocess.Popen[bytes] | None = None
+    is_a_program: bool = False
+    """Started as people start it. Otherwise it is forked, which saves the time of its imports; see `tests.system.forked`."""
+    process: subprocess.Popen[bytes] | forked.Forked | None = None
 
     @property
     def var(self) -> Path:
@@ -78,19 +90,26 @@ class Server:
             **self.settings,
         }
 
-    def launch(self) -> subprocess.Popen[bytes]:
+    def launch(self) -> subprocess.Popen[bytes] | forked.Forked:
         """Without waiting. In a session of its own: a Ctrl-C on the terminal is for the tests."""
         assert self.process is None or self.process.poll() is not None
         self.folder.mkdir(parents=True, exist_ok=True)
-        with self.log_file.open("ab") as output:
-            self.process = subprocess.Popen(
-                [*self.command, str(MESSENGER), "serve"],
-                cwd=self.folder,  # no `.env` but one that a test puts there
-                env=self.variables(),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
+        # In its own folder, where no `.env` lies but one that a test puts there.
+        if self.is_a_program or self.command or "PYTHONPATH" in self.settings:
+            with self.log_file.open("ab") as output:
+                self.process = subprocess.Popen(
+                    [*self.command, str(MESSENGER), "serve"],
+                    cwd=self.folder,
+                    env=self.variables(),
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=output,
+                    start_new_session=True,
+                )
+        else:
+            log = str(self.log_file)
+            self.process = forked.start(
+                ["serve"], folder=self.folder, environment=self.variables(), stdout=log, stderr=log
             )
         return self.process
 
@@ -120,11 +139,13 @@ class Server:
         self.process.wait()
 
     def freeze(self) -> None:
-        """It does nothing any more, and what it has done is done: returns when its last thread stands still."""
+        """Stops the process. Returns when its last thread stands still, so that whatever it does has been done."""
         assert self.process is not None
         self.process.send_signal(signal.SIGSTOP)
-        _, status = os.waitpid(self.process.pid, os.WUNTRACED)
-        assert os.WIFSTOPPED(status), self.log()
+        until = time.monotonic() + PATIENCE
+        while not stands_still(self.process.pid):
+            assert time.monotonic() < until, self.log()
+            time.sleep(0.001)
 
     def thaw(self) -> None:
         assert self.process is not None

@@ -37,7 +37,7 @@ def rows(server: Server) -> dict[str, list[str]]:
 async def test_the_first_start_says_where_and_as_whom_and_the_second_changes_nothing(
     make_server: MakeServer,
 ) -> None:
-    server = make_server()
+    server = make_server(is_a_program=True)
     server.start()
     log = server.log()
     assert server.url in log
