@@ -28,6 +28,15 @@ from application.chats.delete import DeleteChat
 from application.chats.open_direct import OpenDirect
 from application.chats.remove_member import RemoveMember
 from application.messages.send import SendMessage, Sent
+from application.paging import (
+    ChatPlace,
+    MemberPlace,
+    Page,
+    Paging,
+    PersonPlace,
+    ReaderPlace,
+    SessionPlace,
+)
 from application.ports.changes import Changes
 from application.ports.updates import ChatUpdate
 from application.ports.views import Where
@@ -73,7 +82,7 @@ class AccountUseCases:
 class SessionUseCases:
     """The actor's own sessions."""
 
-    list: Callable[[Actor], Awaitable[Sequence[Session]]]
+    list: Callable[[Actor, Paging[SessionPlace]], Awaitable[Page[Session, SessionPlace]]]
     revoke: Callable[[Actor, RevokeSession], Awaitable[None]]
     revoke_others: Callable[[Actor], Awaitable[int]]
     """Returns how many sessions it ended."""
@@ -84,7 +93,7 @@ class ProfileUseCases:
     read_own: Callable[[Actor], Awaitable[Profile]]
     read: Callable[[Actor, ReadProfile], Awaitable[ProfileView]]
     edit: Callable[[Actor, EditProfile], Awaitable[Profile]]
-    find: Callable[[Actor, FindProfiles], Awaitable[Sequence[ProfileView]]]
+    find: Callable[[Actor, FindProfiles], Awaitable[Page[ProfileView, PersonPlace]]]
 
 
 @frozen(kw_only=True)
@@ -98,8 +107,8 @@ class ChatUseCases:
     add_members: Callable[[Actor, AddMembers], Awaitable[Sequence[MemberView]]]
     remove_member: Callable[[Actor, RemoveMember], Awaitable[None]]
     change_role: Callable[[Actor, ChangeRole], Awaitable[Sequence[MemberView]]]
-    members: Callable[[ProfileId, ChatId], Awaitable[Sequence[MemberView]]]
-    list: Callable[[ProfileId], Awaitable[Sequence[ChatView]]]
+    members: Callable[[ProfileId, ChatId, Paging[MemberPlace]], Awaitable[Page[MemberView, MemberPlace]]]
+    list: Callable[[ProfileId, Paging[ChatPlace]], Awaitable[Page[ChatView, ChatPlace]]]
     get: Callable[[ProfileId, ChatId], Awaitable[ChatDetails]]
 
 
@@ -111,7 +120,9 @@ class MessageUseCases:
     """Takes its place in the order of the chat when it is called, not when it is awaited."""
     mark_read: Callable[[Actor, MarkRead], Awaitable[Marked]]
     mark_single: Callable[[Actor, MarkSingle], Awaitable[MessagesRead | None]]
-    readers: Callable[[ProfileId, ChatId, MessageId], Awaitable[Sequence[ReaderView]]]
+    readers: Callable[
+        [ProfileId, ChatId, MessageId, Paging[ReaderPlace]], Awaitable[Page[ReaderView, ReaderPlace]]
+    ]
     show_typing: Callable[[Actor, ShowTyping], Awaitable[None]]
     history: Callable[[ProfileId, ChatId, Where, int], Awaitable[HistoryPage]]
     unread_count: Callable[[ProfileId, ChatId], Awaitable[int]]

@@ -26,7 +26,9 @@ class ProfileView:
 
     @property
     def shown_name(self) -> str:
-        """What a chat with this person is called. Never empty."""
+        """What a direct chat with this person is called. Never empty."""
+        if self.id == NOBODY.id:
+            return NO_LONGER_HERE
         names = " ".join(name for name in (self.first_name, self.last_name) if name)
         return names or self.username or str(self.id)[:8]
 
@@ -51,7 +53,10 @@ class LiveSession:
 
 
 NOBODY: Final = ProfileView(id=ProfileId(UUID(int=0)))
-"""Stands where a profile is no longer there: a client reads ``sender.id``, so it is never left out."""
+"""Stands in for a profile that is gone with its account. Clients read ``sender.id``, so it is never left out."""
+
+NO_LONGER_HERE: Final = "Учётная запись закрыта / Account closed"
+"""What a direct chat is called when the account of the other one is closed."""
 
 
 @frozen(kw_only=True)
@@ -103,14 +108,9 @@ class MemberView:
     read_up_to: Seq
 
 
-def by_name(owner_id: ProfileId, one: ProfileView) -> tuple[bool, str, str, str, ProfileId]:
-    """The order of members: the owner first, then by what one would look for."""
-    return (one.id != owner_id, one.first_name or "", one.last_name or "", one.username or "", one.id)
-
-
-def member_order(one: MemberView) -> tuple[bool, str, str, str, ProfileId]:
-    owner_id = one.profile.id if one.role is Role.OWNER else NOBODY.id
-    return by_name(owner_id, one.profile)
+def by_name(owner_id: ProfileId, id: ProfileId, one: ProfileView) -> tuple[bool, str, str, str, ProfileId]:
+    """The order in which a chat shows its members: the owner first, the others by name."""
+    return (id != owner_id, one.first_name or "", one.last_name or "", one.username or "", id)
 
 
 @frozen(kw_only=True)

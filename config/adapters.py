@@ -3,12 +3,11 @@
 from collections.abc import Callable
 from email.headerregistry import Address
 
-from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from application.ports.mailer import Mailer
 from config.ports import Storage
-from config.settings import Settings
+from config.settings.groups import Settings
 from infrastructure.memory.catalogues import MemoryCatalogues
 from infrastructure.memory.purging import MemoryDeletedChats
 from infrastructure.memory.storage import MemoryStorage
@@ -62,16 +61,12 @@ def postgres_storage(
     )
 
 
-def conninfo(url: str) -> str:
-    return make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
-
-
 def make_batch_connection(settings: Settings, url: str, *, patient: bool) -> BatchConnection:
-    return BatchConnection(conninfo(url), deadline=settings.database.deadline, patient=patient)
+    return BatchConnection(url, deadline=settings.database.deadline, patient=patient)
 
 
 def make_read_pool(settings: Settings, url: str) -> ReadPool:
-    return ReadPool(conninfo(url), deadline=settings.database.deadline)
+    return ReadPool(url, deadline=settings.database.deadline)
 
 
 def make_mailer(

@@ -1,13 +1,15 @@
 """The server: the application on its adapters, everything that runs beside requests, and uvicorn around it."""
 
 import asyncio
+import hmac
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from logging import getLogger
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import uvicorn
+from attrs import asdict
 from dependency_injector.providers import Object
 from starlette.applications import Starlette
 
@@ -16,21 +18,25 @@ from application.examples.people import PASSWORD, PEOPLE
 from config.container import Application, PostgresAdapters, closing
 from config.modules import added_routes, installed
 from config.operation import health_details, metrics_routes, metrics_server
-from config.server import Server
-from config.settings import Settings
+from config.server import ACCEPTED_AT_ONCE, Server
+from config.settings.groups import Settings
 from infrastructure.metered import metered_listener
 from infrastructure.postgres.driver.engine import make_engine
 from infrastructure.postgres.schema.migrate import migrate
 from infrastructure.postgres.server.adoption import check_home
 from infrastructure.prometheus.meter import PrometheusMeter
+from infrastructure.system.resources import raise_descriptor_limit, trim_memory
 from interfaces.app import create_app
 from interfaces.http import limits
 from interfaces.http.addresses import Networks
+from interfaces.http.node import HttpLimits
 from interfaces.http.options import About, HttpOptions
+from interfaces.http.protocol import HttpConnections
+from interfaces.live.hub import Hub
 from interfaces.ws.endpoint import ChatSockets
-from interfaces.ws.exchange import Desk, SocketOptions
-from interfaces.ws.hub import Hub
+from interfaces.ws.options import SocketOptions
 from interfaces.ws.protocol import HandedOver
+from interfaces.ws.services import SocketServices
 
 log: Final = getLogger(__name__)
 
@@ -58,12 +64,19 @@ def run(settings: Settings, database_url: str) -> None:
         is_leaving=lambda: server.is_leaving,
     )
     api, ws = settings.api, settings.socket
+    connections = HttpConnections(
+        HttpLimits(**asdict(settings.connections)),
+        raise_descriptor_limit(),
+        exempt=Networks.of(api.trusted_proxies),
+        trim=trim_memory,
+    )
     server = Server(
         uvicorn.Config(
             app,
             host=api.host,
             port=api.port,
-            http="h11",  # bounds a request's head, which httptools does not
+            http=cast(Any, connections),
+            backlog=ACCEPTED_AT_ONCE,
             ws=HandedOver,
             ws_max_size=ws.frame_limit,
             ws_ping_interval=ws.heartbeat_seconds,
@@ -71,7 +84,6 @@ def run(settings: Settings, database_url: str) -> None:
             ws_per_message_deflate=False,
             proxy_headers=False,  # `BehindProxies` reads them
             server_header=False,
-            h11_max_incomplete_event_size=16 * 1024,
             log_config=None,
             access_log=False,
             lifespan="on",
@@ -112,7 +124,7 @@ def make_app(
         clock=application.ports().clock,
     )
     application.updates().subscribe(metered_listener(hub.receive, meter))
-    desk = Desk(
+    socket_services = SocketServices(
         messenger=messenger,
         hub=hub,
         options=SocketOptions(
@@ -120,7 +132,7 @@ def make_app(
             outbox_frames=ws.outbox_frames,
             outbox_bytes=ws.outbox_bytes,
             heartbeat_interval=ws.heartbeat_seconds,
-            frame_limit=ws.frame_limit,
+            max_message_bytes=ws.frame_limit,
         ),
         meter=meter,
     )
@@ -130,7 +142,7 @@ def make_app(
         async with opened(application, settings), asyncio.TaskGroup() as tasks:
             running = workers(application, modules)
             if "chat" in modules:
-                running.append(hub.run)
+                running.append(socket_services.run)
             if metrics := metrics_server(settings.operation, meter):
                 running.append(metrics.serve_aside)
             others = [tasks.create_task(run()) for run in running]
@@ -166,6 +178,7 @@ def make_app(
             contact_name=settings.api.contact_name,
             contact_email=settings.api.contact_email,
         ),
+        cursor_key=hmac.digest(settings.jwt.secret.encode(), b"cursors of lists", "sha256"),
         history_page=settings.chat.history_page,
         history_most=settings.chat.history_page_limit,
     )
@@ -173,7 +186,7 @@ def make_app(
         messenger,
         options,
         new_request_id=application.ports().ids.token_id,
-        sockets=ChatSockets(desk).routes(settings.api.prefix),
+        sockets=ChatSockets(socket_services).routes(settings.api.prefix),
         lifespan=lifespan,
         modules=modules,
         added=[

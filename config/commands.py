@@ -25,7 +25,9 @@ from application.ports.checkup import Examined
 from application.ports.mailer import NotDelivered
 from config.adapters import make_mailer
 from config.container import Application, PostgresAdapters, closing
-from config.settings import Settings, WrongSettings, explain, load
+from config.settings.explain import explain
+from config.settings.groups import Settings
+from config.settings.load import WrongSettings, load
 from domain.account import (
     Account,
     AccountNotFound,
@@ -40,9 +42,10 @@ from domain.ids import AccountId
 from domain.notification import Letter, Template
 from domain.session import Session
 from infrastructure.postgres.driver.engine import make_engine
+from infrastructure.postgres.driver.errors import UnusableDatabase
 from infrastructure.postgres.schema.check import Checkup
 from infrastructure.postgres.schema.migrate import NOTHING, current_revision, migrate, newest_revision
-from infrastructure.postgres.server.adoption import NotAdopted, adopt, check_home
+from infrastructure.postgres.server.adoption import adopt, check_home
 from infrastructure.postgres.server.embedded import CannotStartPostgres, EmbeddedPostgres
 from infrastructure.scaffold.module import AlreadyThere, BadModuleName, lay_module
 from infrastructure.smtp.mailer import SmtpMailer
@@ -263,7 +266,7 @@ def _refusals() -> Iterator[None]:
     """Our errors in words for people."""
     try:
         yield
-    except (CannotStartPostgres, NotAdopted) as why:
+    except (CannotStartPostgres, UnusableDatabase) as why:
         raise Refused(str(why), WRONG) from None
     except ApplicationError as error:
         raise Refused(f"Not done: {error}" if str(error) else f"Not done: {error.code}") from None

@@ -34,8 +34,8 @@ from config.features.accounts import AccountRules, make_account_rules, make_admi
 from config.features.messages import AskedToMark, AskedToSend, gathered, mark_gatherer, send_gatherer
 from config.features.messenger import make_messenger
 from config.features.workers import Workers, make_workers
-from config.ports import Ports, Storage
-from config.settings import Settings
+from config.ports import Ports, Storage, announced
+from config.settings.groups import Settings
 from infrastructure.crypto.passwords import PooledPasswords
 from infrastructure.crypto.tokens import JwtTokens
 from infrastructure.gather import Gatherer
@@ -125,9 +125,10 @@ class Application(DeclarativeContainer):
     mailer: Singleton[Mailer] = Singleton(MeteredMailer, Singleton(make_mailer, settings, show_letter), meter)
     limiter: Singleton[Limiter] = Singleton(ReportingLimiter, Singleton(MemoryLimiter), report_limit)
 
+    storage: Singleton[Storage] = Singleton(announced, adapters.storage, updates, meter)
     ports: Singleton[Ports] = Singleton(
         Ports,
-        storage=adapters.storage,
+        storage=storage,
         clock=adapters.clock,
         ids=adapters.ids,
         updates=updates,
@@ -153,11 +154,10 @@ class Application(DeclarativeContainer):
     administration: Singleton[Administration] = Singleton(
         make_administration,
         account_rules,
-        storage=adapters.storage,
+        storage=storage,
         clock=adapters.clock,
         ids=adapters.ids,
         passwords=passwords,
-        updates=updates,
     )
 
 

@@ -16,7 +16,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from threading import Condition, Thread
 
-from config.settings import Settings
+from config.settings.groups import Settings
 
 GIVEN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
 """What every record has; the rest of its attributes came by ``extra``."""

@@ -11,8 +11,9 @@ from typing import NoReturn
 from config import asgi
 from config.commands import commands
 from config.logging import set_up
-from config.settings import Settings, WrongSettings, load
-from infrastructure.postgres.server.adoption import NotAdopted
+from config.settings.groups import Settings
+from config.settings.load import WrongSettings, load
+from infrastructure.postgres.driver.errors import UnusableDatabase
 from infrastructure.postgres.server.embedded import CannotStartPostgres, EmbeddedPostgres
 from interfaces.cli.main import command_line
 
@@ -42,7 +43,7 @@ def serve() -> None:
         _serve(settings)
     except _Stopped:
         log.info("stopped")
-    except (CannotStartPostgres, NotAdopted) as error:
+    except (CannotStartPostgres, UnusableDatabase) as error:
         lines.close()
         _refuse(error)
     except Exception:

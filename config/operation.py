@@ -16,7 +16,7 @@ from starlette.routing import BaseRoute, Route
 from application.ports.meter import Meter
 from config.container import Application
 from config.server import Aside
-from config.settings import Operation, Settings
+from config.settings.groups import Operation, Settings
 from infrastructure.prometheus.meter import MEDIA_TYPE, PrometheusMeter
 from interfaces.http.health import Details
 from interfaces.http.metering import Metrics

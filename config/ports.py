@@ -5,7 +5,7 @@ The use cases are built from these by typed functions (`config.features`), so th
 does not satisfy its port.
 """
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from application.ports.catalogues import Catalogues
 from application.ports.changes import Changes
@@ -22,6 +22,8 @@ from application.ports.storage import Begin
 from application.ports.tokens import Tokens
 from application.ports.updates import Updates
 from application.ports.views import Views
+from infrastructure.announcing import Announcing
+from infrastructure.metered import metered_begin
 
 
 @frozen(kw_only=True)
@@ -40,9 +42,29 @@ class Storage:
     deleted_chats: DeletedChats
 
 
+def announced(storage: Storage, updates: Updates, meter: Meter) -> Storage:
+    """
+    The same storage, whose units of work announce what they stored.
+
+    Commits of batches are measured without what announcing takes.
+    """
+
+    def messages(begin: BeginPosting) -> BeginPosting:
+        return Announcing(metered_begin(begin, "messages", meter), updates)
+
+    return evolve(
+        storage,
+        begin=Announcing(storage.begin, updates),
+        begin_posting=messages(storage.begin_posting),
+        begin_patient_posting=messages(storage.begin_patient_posting),
+        begin_marking=Announcing(metered_begin(storage.begin_marking, "marks", meter), updates),
+    )
+
+
 @frozen(kw_only=True)
 class Ports:
     storage: Storage
+    """`announced`: use cases announce nothing of what they store themselves."""
     clock: Clock
     ids: Ids
     updates: Updates

@@ -1,6 +1,6 @@
-"""The place where messages get their order, and where it is decided who may say or change what."""
+"""A chat: it gives messages their order and decides who may say or change what."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
@@ -12,10 +12,12 @@ from domain.errors import Conflict, Forbidden, Invalid, Limited, NotFound
 from domain.events import (
     ChatAdded,
     ChatChanged,
+    ChatEvent,
     ChatRemoved,
     MemberAdded,
     MemberRemoved,
     MessageSent,
+    PersonalEvent,
     Removal,
     RoleChanged,
 )
@@ -33,7 +35,7 @@ class ChatNotFound(NotFound):
 
 
 class MemberNotFound(NotFound):
-    """The one whose role or place is to change is not in the chat."""
+    """The person to remove, or to give a role, is not in the chat."""
 
     code = "no_such_member"
 
@@ -43,7 +45,7 @@ class NotAMember(Forbidden):
 
 
 class NotAllowed(Forbidden):
-    """A member, but not one who may do this: `MAY` says who."""
+    """The member's role does not allow this; `domain.role.MAY` lists who may do what."""
 
     code = "not_allowed"
 
@@ -53,7 +55,7 @@ class NotTheOwner(NotAllowed):
 
 
 class OnlyInGroups(Conflict):
-    """The two of a direct chat stay two, and neither owns it alone."""
+    """A direct chat keeps its two members, who have equal rights in it."""
 
     code = "only_in_groups"
 
@@ -63,7 +65,7 @@ class NotToOneself(Invalid):
 
 
 class TooFrequent(Limited):
-    """The author has said just this moments ago. ``wait`` is in seconds."""
+    """The author sent the same text a moment ago. ``wait`` says in how many seconds it is accepted again."""
 
     code = "too_frequent"
 
@@ -81,7 +83,7 @@ class BadChatDescription(Invalid):
 
 
 class MembersNotFound(NotFound):
-    """Some profiles that were to become members do not exist; nobody was added."""
+    """Some of the profiles to add do not exist; nobody was added. ``missing`` lists them."""
 
     code = "member_not_found"
 
@@ -93,12 +95,12 @@ class MembersNotFound(NotFound):
 class Kind(StrEnum):
     GROUP = "group"
     DIRECT = "direct"
-    """Of two people, who have no other."""
+    """The one chat of two people."""
 
 
 @frozen
 class About:
-    """What a chat is called: a name of 1 to 100 characters, and up to 250 on what it is for."""
+    """A chat's name, 1 to 100 characters, and its description, up to 250."""
 
     name: str = field(converter=trimmed)
     description: str | None = None
@@ -118,7 +120,7 @@ class About:
 
 @define(eq=False, kw_only=True)
 class Member:
-    """One profile's place in one chat. Who left keeps a place that says so."""
+    """One profile's place in one chat. Former members keep theirs, with the time at which they left."""
 
     chat_id: ChatId = field(on_setattr=never)
     profile_id: ProfileId = field(on_setattr=never)
@@ -127,12 +129,48 @@ class Member:
     left_at: datetime | None = None
 
 
+def by_seniority(members: Iterable[Member]) -> list[Member]:
+    """Members in the order of joining; those who joined together, in the order of their ids."""
+    return sorted(members, key=lambda member: (member.joined_at, member.profile_id))
+
+
+@frozen(kw_only=True)
+class Decision:
+    """
+    What a method of `Chat` decided: all that has to be stored together, and announced once it is stored.
+
+    Storage keeps a decision as a whole, so that a use case need not know its parts.
+    """
+
+    events: tuple[ChatEvent, ...] = ()
+    """Entries of the chat's log, in the order of their positions."""
+    personal: tuple[PersonalEvent, ...] = ()
+    """Entries of members' own logs, in the order in which they are announced."""
+    joined: tuple[Member, ...] = ()
+    """New members, and former ones who are back."""
+    changed: tuple[Member, ...] = ()
+    """Members who have another role, or left."""
+    ends_chat: bool = False
+    """Whether the chat is over. If it was a direct chat, its two people may open another one."""
+
+    def __add__(self, later: "Decision") -> "Decision":
+        """Both decisions, to be stored together; ``later`` was made on what the first one left."""
+        return Decision(
+            events=(*self.events, *later.events),
+            personal=(*self.personal, *later.personal),
+            joined=(*self.joined, *later.joined),
+            changed=(*self.changed, *later.changed),
+            ends_chat=self.ends_chat or later.ends_chat,
+        )
+
+
 @define(eq=False, kw_only=True)
 class Chat:
     """
     Numbers what happens in it: messages by ``seq``, every durable event by ``position``.
 
-    Whoever changes a chat holds it locked, so that numbers are handed out one by one.
+    A chat must be locked while it changes, so that numbers are handed out one by one. Methods that change it return a
+    `Decision`, except `post`: many messages of many chats are stored at once, and a message is exactly one event.
     """
 
     id: ChatId
@@ -145,26 +183,27 @@ class Chat:
     last_seq: Seq = Seq(0)
     last_position: Position = Position(0)
     last_at: datetime | None = None
-    """When the newest message was sent; the next one is never sent before it."""
+    """When the newest message was sent; the next one never gets an earlier time."""
     member_count: int = 0
 
     @classmethod
     def open(
         cls, *, id: ChatId, about: About, owner_id: ProfileId, others: Sequence[ProfileId], at: datetime
-    ) -> "tuple[Chat, list[Member], list[ChatAdded]]":
-        """A new group with its first members. Takes no position: its log begins after it exists."""
+    ) -> "tuple[Chat, Decision]":
+        """A new group and its first members. This takes no position: the log begins with what happens next."""
         roles = {owner_id: Role.OWNER} | {other: Role.MEMBER for other in others if other != owner_id}
         return cls._open(Kind.GROUP, id, about, owner_id, roles, at)
 
     @classmethod
     def open_direct(
         cls, *, id: ChatId, opener_id: ProfileId, other_id: ProfileId, at: datetime
-    ) -> "tuple[Chat, list[Member], list[ChatAdded]]":
+    ) -> "tuple[Chat, Decision]":
         """
-        *The* chat of two people; that there is no other, storage knows. It has no name of its own: each sees the other's.
+        Open the direct chat of two people; storage guarantees that there is only one. It has no name of its own: each of
+        them sees the other's.
 
         Raises:
-            NotToOneself: They are one.
+            NotToOneself: Both are the same person.
         """
         if opener_id == other_id:
             raise NotToOneself
@@ -180,7 +219,7 @@ class Chat:
         owner_id: ProfileId,
         roles: Mapping[ProfileId, Role],
         at: datetime,
-    ) -> "tuple[Chat, list[Member], list[ChatAdded]]":
+    ) -> "tuple[Chat, Decision]":
         chat = cls(
             id=id,
             kind=kind,
@@ -194,7 +233,8 @@ class Chat:
             Member(chat_id=id, profile_id=profile_id, role=role, joined_at=at)
             for profile_id, role in roles.items()
         ]
-        return chat, members, [ChatAdded(profile_id=m.profile_id, chat_id=id, at=at) for m in members]
+        added = [ChatAdded(profile_id=m.profile_id, chat_id=id, at=at) for m in members]
+        return chat, Decision(joined=tuple(members), personal=tuple(added))
 
     def post(
         self,
@@ -236,14 +276,20 @@ class Chat:
         )
         return MessageSent(chat_id=self.id, position=self._next_position(), message=message)
 
-    def change(self, by: Member | None, about: About, *, at: datetime) -> ChatChanged | None:
-        """None: it is called so already, and only ``updated_at`` moves."""
+    def change(self, by: Member | None, about: About, *, at: datetime) -> Decision:
+        """
+        Rename or describe the chat. If it is called so already, nothing is decided, but ``updated_at`` still moves.
+
+        Raises:
+            NotAllowed: The actor's role does not allow it.
+            OnlyInGroups: It is a direct chat.
+        """
         actor = self.allowed(by, Act.DESCRIBE)
         self.updated_at = at
         if about == self.about:
-            return None
+            return Decision()
         self.about = about
-        return ChatChanged(
+        changed = ChatChanged(
             chat_id=self.id,
             position=self._next_position(),
             name=about.name,
@@ -251,35 +297,45 @@ class Chat:
             by=actor.profile_id,
             at=at,
         )
+        return Decision(events=(changed,))
 
-    def add(
-        self, by: Member | None, newcomer: ProfileId, *, at: datetime
-    ) -> tuple[Member, MemberAdded, ChatAdded]:
-        """The caller has made sure that ``newcomer`` exists and is not a member."""
-        actor = self.allowed(by, Act.ADD)
-        self.updated_at = at
-        self.member_count += 1
-        return (
-            Member(chat_id=self.id, profile_id=newcomer, role=Role.MEMBER, joined_at=at),
-            MemberAdded(
-                chat_id=self.id,
-                position=self._next_position(),
-                profile_id=newcomer,
-                by=actor.profile_id,
-                at=at,
-            ),
-            ChatAdded(profile_id=newcomer, chat_id=self.id, at=at),
-        )
-
-    def remove(
-        self, by: Member | None, member: Member | None, *, at: datetime
-    ) -> tuple[MemberRemoved, ChatRemoved]:
+    def add(self, by: Member | None, newcomers: Sequence[ProfileId], *, at: datetime) -> Decision:
         """
-        Put somebody out. The owner puts out everybody else, an admin only members; going oneself is `leave`.
+        Add people, as plain members. The caller has made sure that they exist and that none of them is in the chat.
 
         Raises:
-            NotAllowed: Not by this one.
-            MemberNotFound: There is nobody to remove.
+            NotAllowed: The actor's role does not allow it.
+            OnlyInGroups: It is a direct chat.
+        """
+        actor = self.allowed(by, Act.ADD)
+        self.updated_at = at
+        self.member_count += len(newcomers)
+        return Decision(
+            joined=tuple(
+                Member(chat_id=self.id, profile_id=newcomer, role=Role.MEMBER, joined_at=at)
+                for newcomer in newcomers
+            ),
+            events=tuple(
+                MemberAdded(
+                    chat_id=self.id,
+                    position=self._next_position(),
+                    profile_id=newcomer,
+                    by=actor.profile_id,
+                    at=at,
+                )
+                for newcomer in newcomers
+            ),
+            personal=tuple(ChatAdded(profile_id=newcomer, chat_id=self.id, at=at) for newcomer in newcomers),
+        )
+
+    def remove(self, by: Member | None, member: Member | None, *, at: datetime) -> Decision:
+        """
+        Remove somebody else; to go oneself is `leave`. The owner may remove everybody, an admin only plain members.
+
+        Raises:
+            NotAllowed: The actor's role does not allow it, or the actor would remove themselves.
+            MemberNotFound: The person is not in the chat.
+            OnlyInGroups: It is a direct chat.
         """
         actor = self.allowed(by, Act.REMOVE)
         if member is None or member.left_at is not None:
@@ -290,87 +346,91 @@ class Chat:
             raise NotAllowed
         return self._out(member, Removal.REMOVED, by=actor.profile_id, at=at)
 
-    def leave(
-        self, member: Member | None, others: Sequence[Member], *, at: datetime
-    ) -> tuple[list[MemberRemoved | RoleChanged], ChatRemoved]:
+    def leave(self, member: Member | None, members: Sequence[Member], *, at: datetime) -> Decision:
         """
-        Go. ``others`` are all who stay.
+        Leave. ``members`` are all who are in the chat, with or without the one who leaves.
 
-        Ownership passes to the longest-standing admin, else the longest-standing member; with the last one goes the
-        chat.
+        Ownership passes to the longest-standing admin, or to the longest-standing member if there is no admin. When the
+        last member leaves, the chat is over.
 
         Raises:
-            NotAMember: Gone already.
-            OnlyInGroups: A direct chat is not left.
+            ChatNotFound: The chat was deleted.
+            NotAMember: The member has left already.
+            OnlyInGroups: A direct chat cannot be left.
         """
         self._present(member)
         self._must_be_group()
-        return self.withdraw(member, others, at=at)
+        return self.withdraw(member, members, at=at)
 
-    def withdraw(
-        self, member: Member | None, others: Sequence[Member], *, at: datetime
-    ) -> tuple[list[MemberRemoved | RoleChanged], ChatRemoved]:
-        """`leave`, from chats of every kind: a person is no more."""
+    def withdraw(self, member: Member | None, members: Sequence[Member], *, at: datetime) -> Decision:
+        """Like `leave`, but from direct chats too: the person's account is closed."""
         gone = self._present(member)
-        removed, left = self._out(gone, Removal.LEFT, by=gone.profile_id, at=at)
-        events: list[MemberRemoved | RoleChanged] = [removed]
+        left = self._out(gone, Removal.LEFT, by=gone.profile_id, at=at)
+        others = [other for other in members if other.profile_id != gone.profile_id]
         if not others:
             self.deleted_at = at
-        elif gone.role is Role.OWNER:
-            heir = min(others, key=lambda m: (m.role is not Role.ADMIN, m.joined_at, m.profile_id))
-            events.append(self._crown(heir, by=gone.profile_id, at=at))
-        return events, left
+            return left + Decision(ends_chat=True)
+        if gone.role is Role.OWNER:
+            heir = min(by_seniority(others), key=lambda other: other.role is not Role.ADMIN)
+            return left + self._crown(heir, by=gone.profile_id, at=at)
+        return left
 
-    def owner_among(self, members: Sequence[Member]) -> Member | None:
-        """The one of ``members`` who owns the chat: of those who stay when the owner went, the heir."""
-        return next((member for member in members if member.profile_id == self.owner_id), None)
-
-    def appoint(
-        self, by: Member | None, member: Member | None, role: Role, *, at: datetime
-    ) -> list[RoleChanged]:
+    def appoint(self, by: Member | None, member: Member | None, role: Role, *, at: datetime) -> Decision:
         """
-        Give somebody a role. To make an owner is to hand the chat over: the former owner becomes an admin.
+        Give somebody a role. Making somebody the owner hands the chat over: the former owner becomes an admin. Nothing is
+        decided if the member has the role already.
 
         Raises:
-            NotAllowed: Not by this one.
-            MemberNotFound: There is nobody to appoint.
+            NotAllowed: The actor is not the owner, or is and would give up ownership without naming a successor.
+            MemberNotFound: The person is not in the chat.
+            OnlyInGroups: It is a direct chat.
         """
         owner = self.allowed(by, Act.APPOINT)
         if member is None or member.left_at is not None:
             raise MemberNotFound
         if member.role is role:
-            return []
+            return Decision()
         if member.profile_id == owner.profile_id:
-            raise NotAllowed  # a chat has an owner: somebody else is made one, and this one is it no more
+            raise NotAllowed
         if role is Role.OWNER:
             crowned = self._crown(member, by=owner.profile_id, at=at)
-            owner.role = Role.ADMIN
-            return [crowned, self._role_changed(owner, by=owner.profile_id, at=at)]
-        member.role = role
-        return [self._role_changed(member, by=owner.profile_id, at=at)]
+            return crowned + self._give(owner, Role.ADMIN, by=owner.profile_id, at=at)
+        return self._give(member, role, by=owner.profile_id, at=at)
 
-    def delete(self, by: Member | None, members: Sequence[Member], *, at: datetime) -> list[ChatRemoved]:
-        """``members`` are all who are in it; they leave with it. A direct chat may be ended by either."""
+    def delete(self, by: Member | None, members: Sequence[Member], *, at: datetime) -> Decision:
+        """
+        End the chat for everybody. ``members`` are all who are in it; each of them is told, in the order of joining.
+        Either of its two people may end a direct chat.
+
+        Raises:
+            NotTheOwner: The chat is a group that belongs to somebody else.
+            ChatNotFound, NotAMember: The direct chat is over, or not the actor's.
+        """
         if self.kind is Kind.DIRECT:
             self._present(by)
         else:
             self.allowed(by, Act.DELETE)
         self.deleted_at = self.updated_at = at
         self.member_count = 0
-        for member in members:
+        leaving = by_seniority(members)
+        for member in leaving:
             member.left_at = at
-        return [
-            ChatRemoved(profile_id=m.profile_id, chat_id=self.id, reason=Removal.CHAT_DELETED, at=at)
-            for m in members
-        ]
+        return Decision(
+            changed=tuple(leaving),
+            personal=tuple(
+                ChatRemoved(profile_id=m.profile_id, chat_id=self.id, reason=Removal.CHAT_DELETED, at=at)
+                for m in leaving
+            ),
+            ends_chat=True,
+        )
 
     def allowed(self, by: Member | None, act: Act) -> Member:
         """
-        Whoever asks, if they may.
+        Return the actor if they may do this.
 
         Raises:
-            NotAllowed: They may not; where only the owner may, `NotTheOwner`.
-            OnlyInGroups: Nobody may, for it is a direct chat.
+            NotAllowed: They may not, or are no longer in the chat; `NotTheOwner` for what only an owner may do.
+            OnlyInGroups: It is a direct chat, where nobody may.
         """
         refusal = NotTheOwner if MAY[act] == {Role.OWNER} else NotAllowed
         if self.deleted_at is not None or by is None or by.left_at is not None:
@@ -391,37 +451,35 @@ class Chat:
         if self.kind is Kind.DIRECT:
             raise OnlyInGroups
 
-    def _out(
-        self, member: Member, reason: Removal, *, by: ProfileId, at: datetime
-    ) -> tuple[MemberRemoved, ChatRemoved]:
+    def _out(self, member: Member, reason: Removal, *, by: ProfileId, at: datetime) -> Decision:
         member.left_at = self.updated_at = at
         self.member_count -= 1
-        return (
-            MemberRemoved(
-                chat_id=self.id,
-                position=self._next_position(),
-                profile_id=member.profile_id,
-                by=by,
-                at=at,
-            ),
-            ChatRemoved(profile_id=member.profile_id, chat_id=self.id, reason=reason, at=at),
-        )
-
-    def _crown(self, heir: Member, *, by: ProfileId, at: datetime) -> RoleChanged:
-        heir.role = Role.OWNER
-        self.owner_id = heir.profile_id
-        return self._role_changed(heir, by=by, at=at)
-
-    def _role_changed(self, member: Member, *, by: ProfileId, at: datetime) -> RoleChanged:
-        self.updated_at = at
-        return RoleChanged(
+        removed = MemberRemoved(
             chat_id=self.id,
             position=self._next_position(),
             profile_id=member.profile_id,
-            role=member.role,
             by=by,
             at=at,
         )
+        lost = ChatRemoved(profile_id=member.profile_id, chat_id=self.id, reason=reason, at=at)
+        return Decision(events=(removed,), personal=(lost,), changed=(member,))
+
+    def _crown(self, heir: Member, *, by: ProfileId, at: datetime) -> Decision:
+        self.owner_id = heir.profile_id
+        return self._give(heir, Role.OWNER, by=by, at=at)
+
+    def _give(self, member: Member, role: Role, *, by: ProfileId, at: datetime) -> Decision:
+        member.role = role
+        self.updated_at = at
+        changed = RoleChanged(
+            chat_id=self.id,
+            position=self._next_position(),
+            profile_id=member.profile_id,
+            role=role,
+            by=by,
+            at=at,
+        )
+        return Decision(events=(changed,), changed=(member,))
 
     def _next_position(self) -> Position:
         self.last_position = Position(self.last_position + 1)

@@ -37,7 +37,7 @@ class BatchLimits:
     """Commands of one key in a batch. More would fill the outbox of everybody who listens to a busy chat at once."""
     weight_per_key: int = 128 * 1024
     """Weight of one key's commands in a batch, in what ``weigh`` counts."""
-    backlog: int = 10_000
+    backlog: int = 5000
     """Commands that may wait."""
     backlog_weight: int = 32 * 1024 * 1024
     skips: int = 3

@@ -38,8 +38,8 @@ from config.features.accounts import (
     session_use_cases,
 )
 from config.features.workers import Workers, make_workers
-from config.ports import Ports, Storage
-from config.settings import Settings
+from config.ports import Ports, Storage, announced
+from config.settings.groups import Settings
 from domain.account import Email, Password, PasswordRule
 from domain.ids import SessionId
 from domain.session import Fingerprint, Lifetimes, Origin
@@ -103,6 +103,7 @@ class AccountsWorld:
 
     def __attrs_post_init__(self) -> None:
         self.updates.subscribe(self.published.extend)
+        self.storage = announced(self.storage, self.updates, Unmetered())
         settings = Settings()
         ports = self.ports = self._ports()
         self.rules = self._rules(settings)

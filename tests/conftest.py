@@ -7,7 +7,7 @@ import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
-pytest_plugins = ["tests.exploring.plugin", "tests.postgres"]
+pytest_plugins = ["tests.exploring.plugin", "tests.postgres", "tests.pgbouncer"]
 
 LONGEST_FIRST = ("system", "browser", "simulation", "exploring", "contracts")
 """Folders whose tests take longest. Workers get them first, so that none is left with a long one at the end."""

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 
 from attrs import frozen
-from sqlalchemy.engine import make_url
+from psycopg.conninfo import make_conninfo
 
 from application.ports.marking import BeginMarking
 from application.ports.posting import BeginPosting
@@ -19,6 +19,7 @@ from infrastructure.postgres.changes import PostgresChanges
 from infrastructure.postgres.driver.batches import BatchConnection
 from infrastructure.postgres.driver.engine import make_engine
 from infrastructure.postgres.driver.reads import ReadPool
+from infrastructure.postgres.driver.target import parse
 from infrastructure.postgres.marking import PostgresMarkings
 from infrastructure.postgres.posting import PostgresPostings
 from infrastructure.postgres.purging import PostgresDeletedChats
@@ -74,7 +75,7 @@ async def postgres_storage(
         return PostgresMarkings(lane()).begin
 
     engine = make_engine(url, size=20, wait=deadline, deadline=deadline)
-    pictures = ReadPool(conninfo(url), deadline=deadline)
+    pictures = ReadPool(url, deadline=deadline)
     try:
         yield SharedStorage(
             begin=PostgresStorage(engine, deadline).begin,
@@ -99,8 +100,9 @@ async def postgres_storage(
 def make_lane(
     url: str, *, patient: bool = False, deadline: float = 10.0, lock_timeout: float = 2.0
 ) -> BatchConnection:
-    return BatchConnection(conninfo(url), deadline=deadline, patient=patient, lock_timeout=lock_timeout)
+    return BatchConnection(url, deadline=deadline, patient=patient, lock_timeout=lock_timeout)
 
 
 def conninfo(url: str) -> str:
-    return make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+    """For the driver, beside the messenger's own connections."""
+    return make_conninfo(**parse(url).parameters)

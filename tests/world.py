@@ -17,7 +17,7 @@ from application.ports.storage import Begin
 from application.ports.updates import Update
 from application.views import ProfileView
 from config.container import Application, MemoryAdapters, PostgresAdapters
-from config.settings import Jwt, Settings
+from config.settings.groups import Jwt, Settings
 from domain.account import Account, Email
 from domain.chat import About
 from domain.ids import ChatId
@@ -74,7 +74,7 @@ class World:
             await work.accounts.add(account)
             await work.profiles.add(profile)
             open_session = OpenSession(ids=ids, lifetimes=self.application.account_rules().sessions)
-            session, _ = await open_session(work, account, Fingerprint("first"), Origin(), at=clock.now())
+            session = await open_session(work, account, Fingerprint("first"), Origin(), at=clock.now())
         signed_in = SignedIn.to(session, account.email.text, ports.tokens)
         actor = Actor(
             account_id=account.id,

@@ -4,7 +4,6 @@ from attrs import frozen
 
 from application.ports.clock import Clock
 from application.ports.storage import Begin
-from application.ports.updates import Update, Updates
 from domain.account import Account
 from domain.ids import ChatId, ProfileId
 
@@ -21,7 +20,6 @@ class ClearClosedAccountsHandler:
 
     begin: Begin
     clock: Clock
-    updates: Updates
     rest: timedelta = timedelta(minutes=5)
     at_once: int = 20
 
@@ -38,25 +36,17 @@ class ClearClosedAccountsHandler:
             chats = await work.chats.of(profile_id) if profile_id else ()
         for chat_id in chats:
             if profile_id:
-                self.updates.publish(await self._withdraw(chat_id, profile_id))
+                await self._withdraw(chat_id, profile_id)
         if account.closed_at is None or account.closed_at + self.rest > self.clock.now():
             return False
         async with self.begin() as work:
             await work.accounts.remove(account.id)
         return True
 
-    async def _withdraw(self, chat_id: ChatId, profile_id: ProfileId) -> list[Update]:
+    async def _withdraw(self, chat_id: ChatId, profile_id: ProfileId) -> None:
         async with self.begin() as work:
             chat = await work.chats.lock(chat_id)
             members = await work.chats.members(chat_id)
             gone = next((member for member in members if member.profile_id == profile_id), None)
-            if gone is None:
-                return []
-            others = [member for member in members if member is not gone]
-            told, left = chat.withdraw(gone, others, at=self.clock.now())
-            await work.chats.save(chat, told)
-            await work.chats.save_members([member for member in (gone, chat.owner_among(others)) if member])
-            if chat.deleted_at is not None:
-                await work.chats.release_direct(chat_id)
-            await work.personal.add([left])
-        return [*told, left]
+            if gone is not None:
+                await work.chats.keep(chat, chat.withdraw(gone, members, at=self.clock.now()))

@@ -4,13 +4,14 @@ from attrs import field, frozen
 
 from application.accounts.own_sessions import end_all, lock_own
 from application.actor import Actor
+from application.keys import owned_by_address
 from application.ports.clock import Clock
+from application.ports.keys import LETTERS
 from application.ports.limiter import Allowance, Limiter
 from application.ports.passwords import Passwords
 from application.ports.storage import Begin
-from application.ports.updates import Updates
 from domain.account import PasswordHash, PasswordWrong
-from domain.events import SessionEnd, SessionEnded
+from domain.events import SessionEnd
 from domain.session import Origin
 
 
@@ -32,7 +33,6 @@ class CloseAccountHandler:
     begin: Begin
     clock: Clock
     passwords: Passwords
-    updates: Updates
     account_is_closed: Callable[[], None]
     """Told after the commit, so that the chats need not wait for the next round."""
     limiter: Limiter
@@ -53,23 +53,25 @@ class CloseAccountHandler:
         if not await self.passwords.verify(command.password, verified):
             self.limiter.use(self.failures, key, at=now)
             raise PasswordWrong
-        ended = await self._close(actor, verified)
-        if ended is None:
+        if await self._close(actor, verified):
+            self.account_is_closed()
+        else:
             # The password changed while this one was verified: what was found out is about the former one.
             await self(actor, command)
-        else:
-            self.updates.publish(ended)
-            self.account_is_closed()
 
-    async def _close(self, actor: Actor, verified: PasswordHash | None) -> list[SessionEnded] | None:
+    async def _close(self, actor: Actor, verified: PasswordHash | None) -> bool:
+        """False: the password is another one by now, and nothing was done."""
         now = self.clock.now()
         async with self.begin() as work:
             account, sessions = await lock_own(work, actor)
             if account.password_hash != verified:
-                return None
+                return False
             account.close(at=now)
             await work.accounts.save(account)
             await work.accounts.release_email(account)
+            for operation in LETTERS:
+                await work.keys.forget(owned_by_address(operation, account.email))
             await work.confirmations.void_all(account.id)
             await work.profiles.remove(await work.profiles.lock(actor.profile_id))
-            return await end_all(work, sessions, SessionEnd.ACCOUNT_CLOSED, at=now)
+            await end_all(work, sessions, SessionEnd.ACCOUNT_CLOSED, at=now)
+        return True

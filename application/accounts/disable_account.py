@@ -3,7 +3,6 @@ from attrs import frozen
 from application.accounts.own_sessions import end_all
 from application.ports.clock import Clock
 from application.ports.storage import Begin
-from application.ports.updates import Updates
 from domain.account import AccountNotFound, Email
 from domain.events import SessionEnd
 
@@ -21,7 +20,6 @@ class DisableAccountHandler:
 
     begin: Begin
     clock: Clock
-    updates: Updates
 
     async def __call__(self, command: DisableAccount) -> int:
         """
@@ -41,5 +39,4 @@ class DisableAccountHandler:
             if command.disable:
                 sessions = await work.sessions.lock_not_ended(account.id)
                 ended = await end_all(work, sessions, SessionEnd.DISABLED, at=self.clock.now())
-        self.updates.publish(ended)
         return len(ended)

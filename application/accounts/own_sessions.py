@@ -39,7 +39,7 @@ async def end_others(
 async def end_all(
     work: UnitOfWork, sessions: Sequence[Session], because: SessionEnd, *, at: datetime
 ) -> list[SessionEnded]:
-    """What is returned is to be published once ``work`` has ended."""
+    """End these held sessions, and return what was kept of it in the logs of their profiles."""
     ended = [session.end(because, at=at) for session in sessions]
     for session in sessions:
         await work.sessions.save(session)

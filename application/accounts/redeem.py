@@ -5,7 +5,6 @@ from application.accounts.signed_in import OpenSession, SignedIn
 from application.ports.clock import Clock
 from application.ports.storage import Begin
 from application.ports.tokens import Tokens
-from application.ports.updates import Updates
 from domain.session import Fingerprint, Origin
 
 
@@ -27,7 +26,6 @@ class RedeemTokenHandler:
     clock: Clock
     tokens: Tokens
     open_session: OpenSession
-    updates: Updates
 
     async def __call__(self, command: RedeemToken) -> SignedIn:
         """
@@ -41,8 +39,5 @@ class RedeemTokenHandler:
             account.redeem(confirmation, at=now)
             await work.accounts.save(account)
             await work.confirmations.void_all(account.id)
-            session, ended = await self.open_session(
-                work, account, command.fingerprint, command.origin, at=now
-            )
-        self.updates.publish(ended)
+            session = await self.open_session(work, account, command.fingerprint, command.origin, at=now)
         return SignedIn.to(session, account.email.text, self.tokens)

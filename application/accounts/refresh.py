@@ -6,7 +6,6 @@ from application.ports.clock import Clock
 from application.ports.ids import Ids
 from application.ports.storage import Begin
 from application.ports.tokens import Tokens
-from application.ports.updates import Updates
 from domain.session import Fingerprint, Lifetimes, SessionNotFound, SessionOver, TokenExpired
 
 
@@ -28,7 +27,6 @@ class RefreshHandler:
     ids: Ids
     tokens: Tokens
     lifetimes: Lifetimes
-    updates: Updates
 
     async def __call__(self, command: Refresh) -> SignedIn:
         """
@@ -51,6 +49,5 @@ class RefreshHandler:
                 await work.personal.add([ended])
         # A session that ended over this is refused only here, or the unit would undo its end.
         if ended:
-            self.updates.publish([ended])
             raise NotAuthenticated("token_invalid")
         return SignedIn.to(session, token.email, self.tokens)

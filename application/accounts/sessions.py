@@ -1,14 +1,12 @@
 """The devices that one is signed in on: seen, and signed out from afar."""
 
-from collections.abc import Sequence
-
 from attrs import frozen
 
 from application.accounts.own_sessions import end_all, end_others, lock_own
 from application.actor import Actor
+from application.paging import Page, Paging, SessionPlace
 from application.ports.clock import Clock
 from application.ports.storage import Begin
-from application.ports.updates import Updates
 from domain.events import SessionEnd
 from domain.ids import SessionId
 from domain.session import Session, SessionNotFound
@@ -16,16 +14,16 @@ from domain.session import Session, SessionNotFound
 
 @frozen(kw_only=True)
 class ListSessionsHandler:
-    """Used last in front."""
+    """List the actor's live sessions, the newest first."""
 
     begin: Begin
     clock: Clock
 
-    async def __call__(self, actor: Actor) -> Sequence[Session]:
-        now = self.clock.now()
+    async def __call__(
+        self, actor: Actor, paging: Paging[SessionPlace] | None = None
+    ) -> Page[Session, SessionPlace]:
         async with self.begin() as work:
-            found = await work.sessions.not_ended(actor.account_id)
-        return [session for session in found if session.is_live(now)]
+            return await work.sessions.page_of_live(actor.account_id, self.clock.now(), paging or Paging())
 
 
 @frozen(kw_only=True)
@@ -39,7 +37,6 @@ class RevokeSessionHandler:
 
     begin: Begin
     clock: Clock
-    updates: Updates
 
     async def __call__(self, actor: Actor, command: RevokeSession) -> None:
         """
@@ -51,8 +48,7 @@ class RevokeSessionHandler:
             chosen = [session for session in sessions if session.id == command.session_id]
             if not chosen:
                 raise SessionNotFound
-            ended = await end_all(work, chosen, SessionEnd.REVOKED, at=self.clock.now())
-        self.updates.publish(ended)
+            await end_all(work, chosen, SessionEnd.REVOKED, at=self.clock.now())
 
 
 @frozen(kw_only=True)
@@ -61,12 +57,10 @@ class RevokeOthersHandler:
 
     begin: Begin
     clock: Clock
-    updates: Updates
 
     async def __call__(self, actor: Actor) -> int:
         """How many that were."""
         async with self.begin() as work:
             _, sessions = await lock_own(work, actor)
             ended = await end_others(work, sessions, actor, SessionEnd.REVOKED, at=self.clock.now())
-        self.updates.publish(ended)
         return len(ended)

@@ -8,7 +8,6 @@ from application.ports.clock import Clock
 from application.ports.ids import Ids
 from application.ports.passwords import Passwords
 from application.ports.storage import Begin
-from application.ports.updates import Updates
 from domain.account import Password, PasswordRule
 from domain.events import SessionEnd
 from domain.notification import Letter, Template
@@ -33,7 +32,6 @@ class SetPasswordHandler:
     ids: Ids
     passwords: Passwords
     rule: PasswordRule
-    updates: Updates
     letter_is_due: Callable[[], None]
 
     async def __call__(self, actor: Actor, command: SetPassword) -> None:
@@ -50,7 +48,7 @@ class SetPasswordHandler:
             account.change_password(password_hash)
             await work.accounts.save(account)
             await work.confirmations.void_all(account.id)
-            ended = await end_others(work, sessions, actor, SessionEnd.PASSWORD_CHANGED, at=now)
+            await end_others(work, sessions, actor, SessionEnd.PASSWORD_CHANGED, at=now)
             await work.letters.add(
                 Letter.reporting(
                     Template.PASSWORD_CHANGED,
@@ -61,5 +59,4 @@ class SetPasswordHandler:
                     origin=command.origin,
                 )
             )
-        self.updates.publish(ended)
         self.letter_is_due()

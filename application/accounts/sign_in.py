@@ -10,9 +10,7 @@ from application.ports.limiter import Allowance, Limiter
 from application.ports.passwords import Passwords
 from application.ports.storage import Begin
 from application.ports.tokens import Tokens
-from application.ports.updates import Updates
 from domain.account import AccountNotFound, Email, PasswordHash
-from domain.events import SessionEnded
 from domain.ids import AccountId
 from domain.notification import Letter, Template
 from domain.session import Fingerprint, Origin, Session
@@ -41,7 +39,6 @@ class SignInHandler:
     passwords: Passwords
     tokens: Tokens
     open_session: OpenSession
-    updates: Updates
     limiter: Limiter
     failures: Allowance
     """By account and address: one who guesses locks nobody else out."""
@@ -70,15 +67,14 @@ class SignInHandler:
         if opened is None:
             # The password changed while this one was verified: what was found out is about the former one.
             return await self(command)
-        session, ended, is_new_device = opened
-        self.updates.publish(ended)
+        session, is_new_device = opened
         if is_new_device:
             self.letter_is_due()
         return SignedIn.to(session, found.email.text, self.tokens)
 
     async def _open(
         self, command: SignIn, account_id: AccountId, verified: PasswordHash, upgraded: PasswordHash | None
-    ) -> tuple[Session, list[SessionEnded], bool] | None:
+    ) -> tuple[Session, bool] | None:
         now = self.clock.now()
         async with self.begin() as work:
             try:
@@ -102,7 +98,5 @@ class SignInHandler:
                         origin=command.origin,
                     )
                 )
-            session, ended = await self.open_session(
-                work, account, command.fingerprint, command.origin, at=now
-            )
-        return session, ended, is_new
+            session = await self.open_session(work, account, command.fingerprint, command.origin, at=now)
+        return session, is_new

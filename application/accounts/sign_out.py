@@ -7,7 +7,6 @@ from application.errors import NotAuthenticated
 from application.ports.clock import Clock
 from application.ports.storage import Begin
 from application.ports.tokens import SessionToken, SessionTokenType, Tokens
-from application.ports.updates import Updates
 from domain.events import SessionEnd
 from domain.session import Lifetimes, Session, SessionNotFound
 
@@ -28,7 +27,6 @@ class SignOutHandler:
     clock: Clock
     tokens: Tokens
     lifetimes: Lifetimes
-    updates: Updates
 
     async def __call__(self, command: SignOut) -> None:
         now = self.clock.now()
@@ -48,7 +46,6 @@ class SignOutHandler:
                     await work.sessions.save(session)
             if ended:
                 await work.personal.add(ended)
-        self.updates.publish(ended)
 
     def _readable(self, command: SignOut, now: datetime) -> Iterator[SessionToken]:
         for read, text in (

@@ -9,7 +9,7 @@ from application.ports.ids import Ids
 from application.ports.storage import UnitOfWork
 from application.ports.tokens import SessionToken, SessionTokenType, Tokens
 from domain.account import Account
-from domain.events import SessionEnd, SessionEnded
+from domain.events import SessionEnd
 from domain.ids import SessionId
 from domain.profile import ProfileNotFound
 from domain.session import Fingerprint, Lifetimes, Origin, Session
@@ -55,20 +55,17 @@ class OpenSession:
 
     async def __call__(
         self, work: UnitOfWork, account: Account, fingerprint: Fingerprint, origin: Origin, *, at: datetime
-    ) -> tuple[Session, list[SessionEnded]]:
+    ) -> Session:
         """
-        The new session, and what is to be published once ``work`` has ended.
-
         Raises:
             NotAuthenticated: An operator keeps the account's owner out.
         """
         if account.disabled_at is not None:
             raise NotAuthenticated("credentials_invalid")
-        ended = []
         if former := await work.sessions.lock_live(account.id, fingerprint):
-            ended.append(former.end(SessionEnd.REPLACED, at=at))
+            ended = former.end(SessionEnd.REPLACED, at=at)
             await work.sessions.save(former)
-            await work.personal.add(ended)
+            await work.personal.add([ended])
         profile_id = await work.profiles.find_by_account(account.id)
         if profile_id is None:
             raise ProfileNotFound
@@ -82,4 +79,4 @@ class OpenSession:
             at=at,
         )
         await work.sessions.add(session)
-        return session, ended
+        return session

@@ -5,7 +5,6 @@ from attrs import frozen
 from application.accounts.own_sessions import end_all
 from application.ports.clock import Clock
 from application.ports.storage import Begin
-from application.ports.updates import Updates
 from domain.events import SessionEnd
 
 
@@ -20,7 +19,6 @@ class TidyAccountsHandler:
 
     begin: Begin
     clock: Clock
-    updates: Updates
     keep_letters: timedelta = timedelta(days=30)
     keep_sessions: timedelta = timedelta(days=180)
     at_once: int = 100
@@ -31,9 +29,9 @@ class TidyAccountsHandler:
         async with self.begin() as work:
             expired = await work.sessions.lock_expired(now, self.at_once)
             ended = await end_all(work, expired, SessionEnd.EXPIRED, at=now)
-        self.updates.publish(ended)
         async with self.begin() as work:
             await work.confirmations.remove_expired(now)
+            await work.keys.remove_expired(now)
             await work.letters.remove_settled(now - self.keep_letters)
             await work.sessions.remove_ended(now - self.keep_sessions)
         return len(ended) == self.at_once

@@ -7,11 +7,9 @@ from application.actor import Actor
 from application.chats.membership import add_newcomers, locked, shown
 from application.ports.clock import Clock
 from application.ports.storage import Begin
-from application.ports.updates import Updates
 from application.ports.views import Views
 from application.views import ChatView
 from domain.chat import About, NotTheOwner
-from domain.events import ChatEvent
 from domain.ids import ChatId, ProfileId
 
 
@@ -39,12 +37,11 @@ class ChangeChatHandler:
     begin: Begin
     views: Views
     clock: Clock
-    updates: Updates
 
     async def __call__(self, actor: Actor, command: ChangeChat) -> ChatView:
         """
         Raises:
-            NotAllowed: Not by the actor, or no such chat.
+            NotAllowed: The actor's role does not allow it; `NotTheOwner` if the actor is in no such chat.
             OnlyInGroups: It is a direct chat.
             MembersNotFound: Some of the new members do not exist; nothing was changed.
         """
@@ -57,8 +54,5 @@ class ChangeChatHandler:
             )
             changed = chat.change(by, about, at=at)
             added = await add_newcomers(work, chat, by, command.member_ids, at=at)
-            events: list[ChatEvent] = [changed] if changed else []
-            await work.chats.save(chat, [*events, *added.events])
-            told = await added.kept(work)
-        self.updates.publish([*([changed] if changed else []), *told])
+            await work.chats.keep(chat, changed + added)
         return (await shown(self.views.get_chat(actor.profile_id, chat.id))).chat

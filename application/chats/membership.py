@@ -4,15 +4,11 @@ from collections.abc import Awaitable, Sequence
 from datetime import datetime
 from typing import TypeVar
 
-from attrs import frozen
-
 from application.actor import Actor
 from application.errors import OutcomeUnknown, Unavailable
 from application.ports.storage import UnitOfWork
-from application.ports.updates import NewMember, Update
-from domain.chat import Chat, ChatNotFound, Member, MembersNotFound
+from domain.chat import Chat, ChatNotFound, Decision, Member, MembersNotFound
 from domain.errors import DomainError
-from domain.events import ChatAdded, MemberAdded
 from domain.ids import ChatId, ProfileId
 
 Shown = TypeVar("Shown")
@@ -22,10 +18,10 @@ async def locked(
     work: UnitOfWork, actor: Actor, chat_id: ChatId, refusal: type[DomainError] = ChatNotFound
 ) -> tuple[Chat, Member]:
     """
-    A chat, held, and the actor's place in it.
+    Lock a chat of the actor's, and find the actor's place in it.
 
     Raises:
-        refusal: There is no such chat, or it is not the actor's: nobody learns which ids exist.
+        refusal: There is no such chat, or the actor is not in it: nobody learns which ids exist.
     """
     try:
         chat = await work.chats.lock(chat_id)
@@ -37,56 +33,31 @@ async def locked(
     return chat, member
 
 
-@frozen
-class Newcomers:
-    members: Sequence[Member]
-    events: Sequence[MemberAdded]
-    personal: Sequence[ChatAdded]
-
-    async def kept(self, work: UnitOfWork) -> list[Update]:
-        """Keep them as members of a chat that is kept already, and say what there is to tell after the commit."""
-        await work.chats.add_members(self.members)
-        await work.personal.add(self.personal)
-        people = await work.profiles.views([member.profile_id for member in self.members])
-        told = [
-            NewMember(
-                chat_id=event.chat_id,
-                position=event.position,
-                member=people[event.profile_id],
-                by=event.by,
-                at=event.at,
-            )
-            for event in self.events
-        ]
-        return [*told, *self.personal]
-
-
 async def add_newcomers(
     work: UnitOfWork, chat: Chat, by: Member | None, wanted: Sequence[ProfileId], *, at: datetime
-) -> Newcomers:
+) -> Decision:
     """
-    Add those of ``wanted`` who are not in a held chat yet.
+    Add those of ``wanted`` who are not in a locked chat yet.
 
     Raises:
-        NotAllowed: Not by this one.
-        MembersNotFound: Some do not exist; nobody is to be added.
+        NotAllowed: The actor may not add anybody.
+        MembersNotFound: Some do not exist; nobody is added.
     """
     if not wanted:
-        return Newcomers((), (), ())
+        return Decision()
     present = {member.profile_id for member in await work.chats.members(chat.id)}
     newcomers = [profile_id for profile_id in dict.fromkeys(wanted) if profile_id not in present]
     if missing := await work.profiles.missing(newcomers):
         raise MembersNotFound(missing)
-    added = [chat.add(by, newcomer, at=at) for newcomer in newcomers]
-    return Newcomers([m for m, _, _ in added], [e for _, e, _ in added], [p for _, _, p in added])
+    return chat.add(by, newcomers, at=at)
 
 
 async def shown(read: Awaitable[Shown]) -> Shown:
     """
-    What a client is shown of what was done.
+    Read what a client is shown of what was done.
 
     Raises:
-        OutcomeUnknown: Storage does not answer just now. It was done all the same: "unavailable" would deny it.
+        OutcomeUnknown: Storage does not answer. "Unavailable" would deny what has been done.
     """
     try:
         return await read

@@ -1,4 +1,4 @@
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
@@ -13,7 +13,6 @@ from application.ports.marking import BeginMarking
 from application.ports.passwords import Passwords
 from application.ports.posting import BeginPosting
 from application.ports.storage import Begin, UnitOfWork
-from application.ports.updates import Update
 from application.receipts.mark_read import MarkRead, MarksRead
 from application.views import ProfileView
 from domain.account import Account, Email, PasswordHash
@@ -33,7 +32,7 @@ Known = Mapping[Person, ProfileId]
 class FillExamplesHandler:
     """
     People, chats and messages for whoever tries the messenger on their own machine. Filling again changes nothing, and
-    completes what an interrupted filling has left. Nobody is told: no update is published.
+    completes what an interrupted filling has left.
 
     Whoever signed up with one of these addresses before takes part as they are.
     """
@@ -63,7 +62,7 @@ class FillExamplesHandler:
         # One batch: nothing of it is stored, or all of it, and then all of it is a repeat.
         said = [(each.chat_id, message) for each in CONVERSATIONS for message in each.messages()]
         script = _Script([message for _, message in said])
-        send = SendMessages(begin=self.begin_posting, clock=script, ids=script, updates=_Untold())
+        send = SendMessages(begin=self.begin_posting, clock=script, ids=script)
         await send(
             [
                 (
@@ -80,7 +79,7 @@ class FillExamplesHandler:
             for reader, count in conversation.read.items():
                 last = messages[count - 1]
                 moment = _Moment(last.at + timedelta(minutes=1))
-                mark = MarksRead(begin=self.begin_marking, clock=moment, updates=_Untold())
+                mark = MarksRead(begin=self.begin_marking, clock=moment)
                 command = MarkRead(chat_id=conversation.chat_id, up_to=last.id)
                 await mark([(_actor(reader, known), command)])
 
@@ -119,21 +118,18 @@ async def _join(work: UnitOfWork, person: Person, password_hash: PasswordHash) -
 
 
 async def _open_chats(work: UnitOfWork, known: Known) -> None:
-    added = []
     for conversation in sorted(CONVERSATIONS, key=lambda each: each.chat_id):
         try:
             await work.chats.lock(conversation.chat_id)
         except ChatNotFound:
-            chat, members, personal = Chat.open(
+            chat, opened = Chat.open(
                 id=conversation.chat_id,
                 about=About(conversation.name, conversation.description),
                 owner_id=known[conversation.owner],
                 others=[known[other] for other in conversation.others],
                 at=conversation.opened_at,
             )
-            await work.chats.add(chat, members)
-            added += personal
-    await work.personal.add(added)
+            await work.chats.add(chat, opened)
 
 
 def _actor(person: Person, known: Known) -> Actor:
@@ -165,11 +161,3 @@ class _Script:
 
     def now(self) -> datetime:
         return next(self._times)
-
-
-class _Untold:
-    def publish(self, updates: Sequence[Update]) -> None:
-        """Nobody is here yet who could be told."""
-
-    def subscribe(self, listener: Callable[[Sequence[Update]], None]) -> None:
-        """There is nothing to hear."""

@@ -11,12 +11,9 @@ from datetime import timedelta
 from attrs import frozen
 
 from application.actor import Actor
-from application.errors import OutcomeUnknown
 from application.ports.clock import Clock
 from application.ports.ids import MessageIds
 from application.ports.posting import BeginPosting, Conversations, Draft
-from application.ports.updates import Moved, NewMessage, Update, Updates
-from application.views import MessageView
 from domain.chat import ChatNotFound
 from domain.errors import Conflict, DomainError
 from domain.events import MessageSent
@@ -72,7 +69,6 @@ class SendMessages:
     begin: BeginPosting
     clock: Clock
     ids: MessageIds
-    updates: Updates
     interval: timedelta = timedelta(0)
     """Within which an author may not say the same twice, where messages have no nonce. Zero: always."""
 
@@ -88,24 +84,15 @@ class SendMessages:
             )
             for actor, command in asked
         ]
-        try:
-            async with self.begin() as posting:
-                opened = await posting.open(drafts)
-                answers = [self._answer(opened, draft) for draft in drafts]
-                posted = [a.event for a in answers if isinstance(a, Sent) and not a.duplicate]
-                if posted:
-                    touched = dict.fromkeys(event.chat_id for event in posted)
-                    await posting.keep([opened.chats[chat_id] for chat_id in touched], posted)
-        except OutcomeUnknown:
-            self.updates.publish([Moved(chat_id=c) for c in dict.fromkeys(d.chat_id for d in drafts)])
-            raise
-        self.updates.publish(
-            [
-                _told(actor, answer)
-                for (actor, _), answer in zip(asked, answers, strict=True)
-                if isinstance(answer, Sent)
-            ]
-        )
+        async with self.begin() as posting:
+            opened = await posting.open(drafts)
+            answers = [self._answer(opened, draft) for draft in drafts]
+            sent = [answer for answer in answers if isinstance(answer, Sent)]
+            posted = [each.event for each in sent if not each.duplicate]
+            if posted:
+                touched = dict.fromkeys(event.chat_id for event in posted)
+                await posting.keep([opened.chats[chat_id] for chat_id in touched], posted)
+            posting.remind([each.event for each in sent if each.duplicate])
         return answers
 
     def _answer(self, opened: Conversations, draft: Draft) -> Answer:
@@ -138,11 +125,3 @@ class SendMessages:
         else:
             opened.just_said[draft.chat_id, draft.author_id, draft.body] = event.message.sent_at
         return Sent(event)
-
-
-def _told(actor: Actor, sent: Sent) -> Update:
-    event = sent.event
-    if sent.duplicate:  # told when it was stored, unless that was not heard
-        return Moved(chat_id=event.chat_id, position=event.position)
-    view = MessageView(message=event.message, position=event.position, sender=actor.profile)
-    return NewMessage(chat_id=event.chat_id, position=event.position, view=view)

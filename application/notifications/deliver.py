@@ -23,7 +23,7 @@ class DeliverDueLettersHandler:
     clock: Clock
     mailer: Mailer
     tokens: Tokens
-    lease: timedelta = timedelta(minutes=5)
+    lease: timedelta = timedelta(minutes=1)
     """Longer than sending one letter can take. Those that it is too short for are left to whoever claims them next."""
     at_once: int = 10
 

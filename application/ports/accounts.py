@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
+from application.paging import Page, Paging, PersonPlace, SessionPlace
 from application.views import ProfileView
 from domain.account import Account, Confirmation, Email
 from domain.ids import AccountId, ConfirmationId, LetterId, ProfileId, SessionId
@@ -21,11 +22,11 @@ class Accounts(Protocol):
         ...
 
     async def find_by_email(self, email: Email) -> Account | None:
-        """Whatever its case."""
+        """The account of this address in any spelling. An exact match of a former spelling comes first."""
         ...
 
-    async def page(self, after: str, limit: int) -> Sequence[Account]:
-        """By folded address, those behind ``after``."""
+    async def page(self, after: str, limit: int) -> Sequence[tuple[str, Account]]:
+        """Accounts in the order of their folded addresses, each with the one it is listed under; those after ``after``."""
         ...
 
     async def lock(self, account_id: AccountId) -> Account:
@@ -96,6 +97,12 @@ class Sessions(Protocol):
         """Sessions of an account that have not ended, used last in front."""
         ...
 
+    async def page_of_live(
+        self, account_id: AccountId, at: datetime, paging: Paging[SessionPlace]
+    ) -> Page[Session, SessionPlace]:
+        """Sessions of an account that are live at this moment, the newest first."""
+        ...
+
     async def lock_not_ended(self, account_id: AccountId) -> Sequence[Session]:
         """The same, taken and held, in the order of their ids."""
         ...
@@ -147,7 +154,7 @@ class Profiles(Protocol):
         Keep a locked profile.
 
         Raises:
-            UsernameTaken: Another profile has the username, or got it while this unit was running.
+            UsernameTaken: Another profile holds one of the username's claims, or got it while this unit was running.
         """
         ...
 
@@ -155,10 +162,15 @@ class Profiles(Protocol):
         """A locked profile; its username is free. What its account's profile was stays known."""
         ...
 
-    async def search(self, prefix: str, limit: int) -> Sequence[Profile]:
+    async def search(
+        self, prefix: str, limit: int, after: PersonPlace | None = None
+    ) -> Page[Profile, PersonPlace]:
         """
-        Those whose username, first or last name begins with ``prefix``, without case and taken literally. By username,
-        those without one last.
+        Those whose username, first or last name begins with ``prefix``, which is compared without case and taken
+        literally.
+
+        First those whose username is ``prefix``, then whose first name is, then whose last name is; after them those of
+        whom the same begins with it, in the order of what was found. One person is found once.
         """
         ...
 

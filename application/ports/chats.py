@@ -1,31 +1,41 @@
 """
 Chats and readings as a unit of work keeps them.
 
-Sending and marking, which many do at once, have ports of their own: `posting` and `marking`.
+Sending and marking, which many do at once, have ports of their own: `posting` and `marking`. What is kept here is also
+announced, once the unit of work is committed.
 """
 
 from collections.abc import Sequence
 from typing import Protocol
 
-from domain.chat import Chat, Member
-from domain.events import ChatEvent, MessagesRead
+from domain.chat import Chat, Decision, Member
+from domain.events import MessagesRead
 from domain.ids import ChatId, MessageId, ProfileId, Seq
 from domain.reading import Reading
 
 
 class Chats(Protocol):
-    async def add(self, chat: Chat, members: Sequence[Member]) -> bool:
+    async def add(self, chat: Chat, opened: Decision) -> bool:
         """
-        Keep a new chat, its members and their readings, which begin before the first message.
+        Keep a new chat and what its opening decided.
 
-        False: there is one of this id, a deleted one also, and nothing was kept. Of two units that add it at once the
-        second waits.
+        Returns False, and keeps nothing, if there is or was a chat of this id. Of two units that add it at once the
+        second waits for the first.
+        """
+        ...
+
+    async def keep(self, chat: Chat, decision: Decision) -> None:
+        """
+        Keep a locked chat as it is now, and everything in the decision.
+
+        The reading of a new member begins before the first message: what was said earlier is unread to them. A former
+        member who is back reads on where they stopped.
         """
         ...
 
     async def lock(self, chat_id: ChatId) -> Chat:
         """
-        Take the chat and hold it until the unit of work ends. Deleted ones are found too, and say so.
+        Lock the chat until the unit of work ends. Deleted chats are found too, and have ``deleted_at``.
 
         Raises:
             ChatNotFound: There never was such a chat.
@@ -33,55 +43,40 @@ class Chats(Protocol):
         ...
 
     async def find_member(self, chat_id: ChatId, profile_id: ProfileId) -> Member | None:
-        """Also one who left."""
+        """Find a member or former member of the chat."""
         ...
 
     async def members(self, chat_id: ChatId) -> Sequence[Member]:
-        """Who is in it now."""
+        """All who are in the chat now, in the order of `by_seniority`."""
         ...
 
     async def of(self, profile_id: ProfileId) -> Sequence[ChatId]:
         """The chats that a profile is in now, in the order of their ids."""
         ...
 
-    async def save(self, chat: Chat, events: Sequence[ChatEvent] = ()) -> None:
-        """Keep a locked chat as it is now, and append what happened to its log."""
-        ...
-
-    async def add_members(self, members: Sequence[Member]) -> None:
-        """Their readings begin before the first message: what was said earlier is unread to them."""
-        ...
-
-    async def save_members(self, members: Sequence[Member]) -> None:
-        """Keep the roles of members of a locked chat, and that they left."""
-        ...
-
     async def claim_direct(self, one: ProfileId, other: ProfileId, chat_id: ChatId) -> ChatId:
         """
-        The chat of these two, in whatever order: the one there is, else ``chat_id``, which is it from now on.
+        Find the direct chat of two people, in whatever order they are given, or make ``chat_id`` their direct chat.
 
-        Of two units that claim at once the second waits, and gets the first one's.
+        It stays theirs until a decision that ends the chat is kept. Of two units that claim at once the second waits,
+        and gets the chat of the first.
         """
-        ...
-
-    async def release_direct(self, chat_id: ChatId) -> None:
-        """If this was the chat of two people, they have none now."""
         ...
 
 
 class Readings(Protocol):
     async def lock(self, chat_id: ChatId, profile_id: ProfileId) -> Reading | None:
-        """Hold a current member's reading until the unit ends. None: no such member now."""
+        """Lock a member's reading until the unit ends. Returns None unless they are in the chat now."""
         ...
 
     async def find_message(self, chat_id: ChatId, message_id: MessageId) -> tuple[Seq, ProfileId] | None:
-        """The number and the author of a message, if it is one of this chat."""
+        """Find the number and the author of a message of this chat."""
         ...
 
     async def is_covered(self, reading: Reading, seq: Seq) -> bool:
-        """Whether a message after the mark was read singly."""
+        """Tell whether a message after the mark was read singly."""
         ...
 
     async def save(self, reading: Reading, read: MessagesRead | None) -> None:
-        """Keep a held reading, and the receipt of what was read, if anything was."""
+        """Keep a locked reading, and the receipt of what was read, if anything was."""
         ...

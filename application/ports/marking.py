@@ -11,6 +11,7 @@ from typing import Protocol
 
 from attrs import frozen
 
+from application.ports.updates import Update
 from domain.events import MessagesRead
 from domain.ids import ChatId, MessageId, ProfileId, Seq
 from domain.reading import Passed, Reading
@@ -34,6 +35,11 @@ class Standings:
 
 
 class Marking(Protocol):
+    @property
+    def pending_updates(self) -> Sequence[Update]:
+        """What is announced about everything kept so far, if this unit commits."""
+        ...
+
     async def open(self, wishes: Sequence[Wish]) -> Standings: ...
 
     async def passed(self, moves: Sequence[tuple[Reading, Seq]]) -> Sequence[Passed]:

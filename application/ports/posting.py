@@ -2,7 +2,7 @@
 Where many messages are posted in one transaction.
 
 A unit of posting opens the conversations that its drafts need, lets the domain decide, and keeps what was decided. It
-commits when its block ends. What it raises says what is certain:
+commits when its block ends, and the messages are announced after that. What it raises says what is certain:
 
 - `Indigestible`: not stored, and one of these drafts is the cause; halving finds it
 - `Interrupted`: not stored, through no fault of the drafts; worth one more try
@@ -18,6 +18,7 @@ from typing import Protocol
 from attrs import frozen
 
 from application.errors import Unavailable
+from application.ports.updates import Update
 from domain.chat import Chat, Member
 from domain.events import MessageSent
 from domain.ids import ChatId, MessageId, ProfileId
@@ -66,12 +67,29 @@ class Conversations:
 
 
 class Posting(Protocol):
+    @property
+    def pending_updates(self) -> Sequence[Update]:
+        """What is announced about everything kept so far, if this unit commits."""
+        ...
+
     async def open(self, drafts: Sequence[Draft]) -> Conversations:
         """Hold the chats of these drafts, taken in one order by everybody, and read what deciding takes."""
         ...
 
     async def keep(self, chats: Sequence[Chat], posted: Sequence[MessageSent]) -> None:
-        """Keep what was decided: ``posted`` in the order of deciding, ``chats`` as they are after it."""
+        """
+        Keep what was decided: ``posted`` in the order of deciding, ``chats`` as they are after it.
+
+        The messages are announced under the names that their authors have now.
+        """
+        ...
+
+    def remind(self, repeated: Sequence[MessageSent]) -> None:
+        """
+        Have it announced that the chats have come as far as these messages, which were stored before.
+
+        A client that sends again has often not heard its first attempt, and then others may not have either.
+        """
         ...
 
 

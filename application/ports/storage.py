@@ -1,8 +1,9 @@
 """
-What the application needs kept, and nothing about how.
+What the application needs stored, without saying how.
 
 A unit of work is a transaction: it commits when its block ends and leaves no trace when the block raises. Two units that
-lock the same thing run one after the other.
+lock the same thing run one after the other. Once it is committed, and never before, what it kept is announced to
+listeners: use cases do not announce anything themselves.
 
 Any of this may raise `Unavailable` (certainly not done) and, at the end of a block, `OutcomeUnknown`.
 """
@@ -13,16 +14,23 @@ from typing import Protocol
 
 from application.ports.accounts import Accounts, Confirmations, Letters, Profiles, Sessions
 from application.ports.chats import Chats, Readings
+from application.ports.keys import Keys
+from application.ports.updates import Update
 from domain.events import PersonalEvent
 
 
 class PersonalLog(Protocol):
     async def add(self, events: Sequence[PersonalEvent]) -> None:
-        """Append each to the log of its profile. Profiles are locked in the order of their ids."""
+        """Append each event to the log of its profile. Profiles are locked in the order of their ids."""
         ...
 
 
 class UnitOfWork(Protocol):
+    @property
+    def pending_updates(self) -> Sequence[Update]:
+        """What is announced about everything kept so far, if this unit commits."""
+        ...
+
     @property
     def accounts(self) -> Accounts: ...
 
@@ -43,6 +51,9 @@ class UnitOfWork(Protocol):
 
     @property
     def readings(self) -> Readings: ...
+
+    @property
+    def keys(self) -> Keys: ...
 
     @property
     def personal(self) -> PersonalLog: ...

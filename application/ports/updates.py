@@ -1,18 +1,32 @@
 """
-What happened, told to whoever listens on this node: after the commit, never before.
+What happened, announced to the listeners of this node: after the commit, never before.
 
-An update is a hint. Whoever misses one finds out from the log: positions that do not follow each other, and one read of
-all logs each second.
+Updates come from units of work, which announce what they kept. Only what is never stored, such as typing, is published
+by its use case.
+
+An update is a hint. A listener that misses one finds out from the log: positions have no holes, and all logs are read
+once a second.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
 from attrs import frozen
 
-from application.views import MessageView, ProfileView
-from domain.events import ChatChanged, MemberRemoved, MessagesRead, PersonalEvent, RoleChanged
+from application.views import NOBODY, MessageView, ProfileView
+from domain.chat import Decision
+from domain.events import (
+    ChatChanged,
+    ChatEvent,
+    MemberAdded,
+    MemberRemoved,
+    MessageSent,
+    MessagesRead,
+    PersonalEvent,
+    RoleChanged,
+    SessionEnded,
+)
 from domain.ids import ChatId, Position, ProfileId
 
 
@@ -34,7 +48,7 @@ class NewMember:
 
 @frozen(kw_only=True)
 class Typing:
-    """Kept nowhere: who does not hear it has missed nothing."""
+    """Stored nowhere: a listener that does not hear it has missed nothing."""
 
     chat_id: ChatId
     profile_id: ProfileId
@@ -44,23 +58,55 @@ class Typing:
 
 @frozen(kw_only=True)
 class Moved:
-    """The chat's log may be longer than anybody was told: up to ``position``, where that is known."""
+    """A hint that the chat's log may be longer than was announced: up to ``position``, if that is known."""
 
     chat_id: ChatId
     position: Position | None = None
 
 
 ChatUpdate = NewMessage | ChatChanged | NewMember | MemberRemoved | RoleChanged
-"""The events of a chat's log with the names of the people in them: what a client can be told as it is."""
+"""The events of a chat's log, with the names of the people in them."""
 
 Update = ChatUpdate | PersonalEvent | MessagesRead | Typing | Moved
 
 
 class Updates(Protocol):
     def publish(self, updates: Sequence[Update]) -> None:
-        """Tell. Takes no time, waits for nobody and never raises: what was committed stays committed."""
+        """Announce. Takes no time, waits for nobody and never raises: what was committed stays committed."""
         ...
 
     def subscribe(self, listener: Callable[[Sequence[Update]], None]) -> None:
-        """Have ``listener`` called, in the order of publishing, from the event loop's thread."""
+        """Call ``listener`` with each announcement, in the order of publishing, on the event loop's thread."""
         ...
+
+
+def about_decision(decision: Decision, people: Mapping[ProfileId, ProfileView]) -> list[Update]:
+    """What is announced about a decision: entries of the chat's log, then those of its members. ``people`` are those who joined."""
+    return [*(about_event(event, people) for event in decision.events), *decision.personal]
+
+
+def about_event(event: ChatEvent, people: Mapping[ProfileId, ProfileView]) -> ChatUpdate:
+    """An entry of a chat's log, with the name of the author or new member as ``people`` has it."""
+    match event:
+        case MessageSent(chat_id=chat_id, position=position, message=message):
+            sender = people.get(message.author_id, NOBODY)
+            view = MessageView(message=message, position=position, sender=sender)
+            return NewMessage(chat_id=chat_id, position=position, view=view)
+        case MemberAdded():
+            return NewMember(
+                chat_id=event.chat_id,
+                position=event.position,
+                member=people.get(event.profile_id, NOBODY),
+                by=event.by,
+                at=event.at,
+            )
+        case _:
+            return event
+
+
+def hints_about(updates: Sequence[Update]) -> list[Moved]:
+    """What is announced instead of ``updates`` if nobody knows whether they are stored: each chat once."""
+    chat_ids = dict.fromkeys(
+        update.chat_id for update in updates if not isinstance(update, SessionEnded | MessagesRead | Typing)
+    )
+    return [Moved(chat_id=chat_id) for chat_id in chat_ids]

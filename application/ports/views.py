@@ -5,6 +5,7 @@ from typing import Protocol, assert_never
 
 from attrs import frozen
 
+from application.paging import ChatPlace, MemberPlace, Page, Paging, ReaderPlace
 from application.ports.updates import ChatUpdate
 from application.views import (
     ChatDetails,
@@ -64,6 +65,15 @@ class Views(Protocol):
         """All chats of a profile, newest activity first, in a constant number of reads."""
         ...
 
+    async def page_of_chats(self, reader: ProfileId, paging: Paging[ChatPlace]) -> Page[ChatView, ChatPlace]:
+        """
+        A part of `list_chats`. Of the chats outside the page only the time of the last activity is read.
+
+        Raises:
+            BadPlace: Another storage gave out the place.
+        """
+        ...
+
     async def get_chat(self, reader: ProfileId, chat_id: ChatId) -> ChatDetails:
         """
         Raises:
@@ -92,7 +102,19 @@ class Views(Protocol):
 
     async def members(self, reader: ProfileId, chat_id: ChatId) -> Sequence[MemberView]:
         """
-        The owner first, the others by name.
+        The owner first, the others in the order of joining.
+
+        Raises:
+            ChatNotFound: No such chat.
+            NotAMember: Not the reader's.
+        """
+        ...
+
+    async def page_of_members(
+        self, reader: ProfileId, chat_id: ChatId, paging: Paging[MemberPlace]
+    ) -> Page[MemberView, MemberPlace]:
+        """
+        A part of `members`; nobody outside the page is read.
 
         Raises:
             ChatNotFound: No such chat.
@@ -105,6 +127,19 @@ class Views(Protocol):
     ) -> Sequence[ReaderView]:
         """
         Who has read a message, the first one first; its author is not among them.
+
+        Raises:
+            ChatNotFound: No such chat.
+            NotAMember: Not the reader's.
+            MessageNotFound: No such message in it.
+        """
+        ...
+
+    async def page_of_readers(
+        self, reader: ProfileId, chat_id: ChatId, message_id: MessageId, paging: Paging[ReaderPlace]
+    ) -> Page[ReaderView, ReaderPlace]:
+        """
+        A part of `readers`; of readers outside the page only the time is read.
 
         Raises:
             ChatNotFound: No such chat.
@@ -127,8 +162,10 @@ class Views(Protocol):
 
     async def probe(self) -> None:
         """
+        Checks that storage can be read and written.
+
         Raises:
-            Unavailable: Storage does not answer.
+            Unavailable: Storage does not answer, or accepts no writes at present.
         """
         ...
 

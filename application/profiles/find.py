@@ -1,9 +1,9 @@
-from collections.abc import Sequence
 from typing import Final
 
 from attrs import frozen
 
 from application.actor import Actor
+from application.paging import Page, PersonPlace
 from application.ports.storage import Begin
 from application.views import ProfileView
 from domain.text import refuse_unstorable
@@ -15,19 +15,25 @@ MOST: Final = 20
 class FindProfiles:
     query: str
     limit: int = MOST
+    after: PersonPlace | None = None
+    """Where the page before this one ended, if there was one."""
 
 
 @frozen(kw_only=True)
 class FindProfilesHandler:
-    """People whose username or name begins with ``query``, 20 at most. An empty query finds nobody."""
+    """
+    Find people by the beginning of their username, first or last name, at most 20 at a time. An empty query finds nobody.
+
+    Exact matches come first.
+    """
 
     begin: Begin
 
-    async def __call__(self, _: Actor, command: FindProfiles) -> Sequence[ProfileView]:
+    async def __call__(self, _: Actor, command: FindProfiles) -> Page[ProfileView, PersonPlace]:
         refuse_unstorable(command.query)
         prefix = command.query.strip()
         if not prefix or command.limit < 1:
-            return []
+            return Page([])
         async with self.begin() as work:
-            found = await work.profiles.search(prefix, min(command.limit, MOST))
-        return [ProfileView.of(profile) for profile in found]
+            page = await work.profiles.search(prefix, min(command.limit, MOST), command.after)
+        return Page([ProfileView.of(profile) for profile in page.items], page.next)

@@ -7,7 +7,6 @@ from attrs import frozen
 from application.actor import Actor
 from application.ports.clock import Clock
 from application.ports.marking import BeginMarking, Standings, Wish
-from application.ports.updates import Updates
 from domain.events import MessagesRead
 from domain.ids import ChatId, MessageId, ProfileId, Seq
 from domain.reading import Reading
@@ -40,7 +39,6 @@ class MarksRead:
 
     begin: BeginMarking
     clock: Clock
-    updates: Updates
 
     async def __call__(self, asked: Sequence[tuple[Actor, MarkRead]]) -> Sequence[Marked]:
         wishes = [
@@ -59,7 +57,6 @@ class MarksRead:
             if moved:
                 await marking.keep(moved)
         read = {(r.chat_id, r.profile_id): news for r, news in moved if news}
-        self.updates.publish(list(read.values()))
         return [self._answer(wish, standings, read) for wish in wishes]
 
     def _answer(

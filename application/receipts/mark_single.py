@@ -3,7 +3,6 @@ from attrs import frozen
 from application.actor import Actor
 from application.ports.clock import Clock
 from application.ports.storage import Begin
-from application.ports.updates import Updates
 from domain.events import MessagesRead
 from domain.ids import ChatId, MessageId
 
@@ -25,7 +24,6 @@ class MarkSingleHandler:
 
     begin: Begin
     clock: Clock
-    updates: Updates
 
     async def __call__(self, actor: Actor, command: MarkSingle) -> MessagesRead | None:
         async with self.begin() as work:
@@ -44,5 +42,4 @@ class MarkSingleHandler:
             if read is None:
                 return None
             await work.readings.save(reading, read)
-        self.updates.publish([read])
         return read

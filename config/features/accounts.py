@@ -29,12 +29,11 @@ from application.ports.clock import Clock
 from application.ports.ids import Ids
 from application.ports.limiter import Allowance
 from application.ports.passwords import Passwords
-from application.ports.updates import Updates
 from application.profiles.edit import EditProfileHandler
 from application.profiles.find import FindProfilesHandler
 from application.profiles.read import ReadOwnProfileHandler, ReadProfileHandler
 from config.ports import Ports, Storage
-from config.settings import Settings
+from config.settings.groups import Settings
 from domain.account import PasswordRule
 from domain.session import Lifetimes
 from infrastructure.crypto.common_passwords import common_passwords
@@ -86,13 +85,7 @@ def account_use_cases(
     account_is_closed: Callable[[], None],
 ) -> AccountUseCases:
     """Both callbacks wake a worker, so that its work does not wait for the worker's next round."""
-    begin, clock, ids, tokens, updates = (
-        ports.storage.begin,
-        ports.clock,
-        ports.ids,
-        ports.tokens,
-        ports.updates,
-    )
+    begin, clock, ids, tokens = ports.storage.begin, ports.clock, ports.ids, ports.tokens
     open_session = OpenSession(ids=ids, lifetimes=rules.sessions)
     letter_limits = LetterLimits(
         limiter=ports.limiter,
@@ -110,9 +103,7 @@ def account_use_cases(
             confirmation_lifetime=rules.confirmation_lifetime,
             letter_is_due=letter_is_due,
         ),
-        confirm_email=ConfirmEmailHandler(
-            begin=begin, clock=clock, tokens=tokens, open_session=open_session, updates=updates
-        ),
+        confirm_email=ConfirmEmailHandler(begin=begin, clock=clock, tokens=tokens, open_session=open_session),
         sign_in=SignInHandler(
             begin=begin,
             clock=clock,
@@ -120,17 +111,12 @@ def account_use_cases(
             passwords=ports.passwords,
             tokens=tokens,
             open_session=open_session,
-            updates=updates,
             limiter=ports.limiter,
             failures=rules.failures,
             letter_is_due=letter_is_due,
         ),
-        refresh=RefreshHandler(
-            begin=begin, clock=clock, ids=ids, tokens=tokens, lifetimes=rules.sessions, updates=updates
-        ),
-        sign_out=SignOutHandler(
-            begin=begin, clock=clock, tokens=tokens, lifetimes=rules.sessions, updates=updates
-        ),
+        refresh=RefreshHandler(begin=begin, clock=clock, ids=ids, tokens=tokens, lifetimes=rules.sessions),
+        sign_out=SignOutHandler(begin=begin, clock=clock, tokens=tokens, lifetimes=rules.sessions),
         authenticate=AuthenticateHandler(views=ports.storage.views, clock=clock, tokens=tokens),
         email_status=EmailStatusHandler(
             begin=begin, clock=clock, limiter=ports.limiter, allowance=rules.status_requests
@@ -143,23 +129,19 @@ def account_use_cases(
             lifetime=rules.reset_lifetime,
             letter_is_due=letter_is_due,
         ),
-        redeem_token=RedeemTokenHandler(
-            begin=begin, clock=clock, tokens=tokens, open_session=open_session, updates=updates
-        ),
+        redeem_token=RedeemTokenHandler(begin=begin, clock=clock, tokens=tokens, open_session=open_session),
         set_password=SetPasswordHandler(
             begin=begin,
             clock=clock,
             ids=ids,
             passwords=ports.passwords,
             rule=rules.password,
-            updates=updates,
             letter_is_due=letter_is_due,
         ),
         close=CloseAccountHandler(
             begin=begin,
             clock=clock,
             passwords=ports.passwords,
-            updates=updates,
             account_is_closed=account_is_closed,
             limiter=ports.limiter,
             failures=rules.failures,
@@ -168,11 +150,11 @@ def account_use_cases(
 
 
 def session_use_cases(ports: Ports) -> SessionUseCases:
-    begin, clock, updates = ports.storage.begin, ports.clock, ports.updates
+    begin, clock = ports.storage.begin, ports.clock
     return SessionUseCases(
         list=ListSessionsHandler(begin=begin, clock=clock),
-        revoke=RevokeSessionHandler(begin=begin, clock=clock, updates=updates),
-        revoke_others=RevokeOthersHandler(begin=begin, clock=clock, updates=updates),
+        revoke=RevokeSessionHandler(begin=begin, clock=clock),
+        revoke_others=RevokeOthersHandler(begin=begin, clock=clock),
     )
 
 
@@ -193,14 +175,13 @@ def make_administration(
     clock: Clock,
     ids: Ids,
     passwords: Passwords,
-    updates: Updates,
 ) -> Administration:
     """Takes only some of the ports, so that commands work without the settings of the others."""
     return Administration(
         create_account=CreateAccountHandler(
             begin=storage.begin, clock=clock, ids=ids, passwords=passwords, rule=rules.password
         ),
-        disable_account=DisableAccountHandler(begin=storage.begin, clock=clock, updates=updates),
+        disable_account=DisableAccountHandler(begin=storage.begin, clock=clock),
         list_accounts=ListAccountsHandler(begin=storage.begin),
         list_sessions=ListSessionsOfHandler(begin=storage.begin),
         fill_catalogues=FillCataloguesHandler(catalogues=storage.catalogues),

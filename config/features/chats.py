@@ -12,23 +12,17 @@ from config.ports import Ports
 
 
 def chat_use_cases(ports: Ports) -> ChatUseCases:
-    begin, views, clock, ids, updates = (
-        ports.storage.begin,
-        ports.storage.views,
-        ports.clock,
-        ports.ids,
-        ports.updates,
-    )
+    begin, views, clock, ids = ports.storage.begin, ports.storage.views, ports.clock, ports.ids
     return ChatUseCases(
-        create=CreateChatHandler(begin=begin, views=views, clock=clock, ids=ids, updates=updates),
-        change=ChangeChatHandler(begin=begin, views=views, clock=clock, updates=updates),
-        delete=DeleteChatHandler(begin=begin, clock=clock, updates=updates),
-        open_direct=OpenDirectHandler(begin=begin, views=views, clock=clock, ids=ids, updates=updates),
-        add_members=AddMembersHandler(begin=begin, views=views, clock=clock, updates=updates),
-        remove_member=RemoveMemberHandler(begin=begin, clock=clock, updates=updates),
-        change_role=ChangeRoleHandler(begin=begin, views=views, clock=clock, updates=updates),
-        members=views.members,
-        list=views.list_chats,
+        create=CreateChatHandler(begin=begin, views=views, clock=clock, ids=ids),
+        change=ChangeChatHandler(begin=begin, views=views, clock=clock),
+        delete=DeleteChatHandler(begin=begin, clock=clock),
+        open_direct=OpenDirectHandler(begin=begin, views=views, clock=clock, ids=ids),
+        add_members=AddMembersHandler(begin=begin, views=views, clock=clock),
+        remove_member=RemoveMemberHandler(begin=begin, clock=clock),
+        change_role=ChangeRoleHandler(begin=begin, views=views, clock=clock),
+        members=views.page_of_members,
+        list=views.page_of_chats,
         get=views.get_chat,
     )
 

@@ -18,10 +18,10 @@ from application.receipts.mark_read import Marked, MarkRead, MarksRead
 from application.receipts.mark_single import MarkSingleHandler
 from application.updates.typing import ShowTypingHandler
 from config.ports import Ports
-from config.settings import Settings
+from config.settings.groups import Settings
 from domain.ids import ChatId
 from infrastructure.gather import BatchLimits, Gatherer
-from infrastructure.metered import MeteredChanges, metered_begin, metered_use
+from infrastructure.metered import MeteredChanges, metered_use
 
 AskedToSend = tuple[Actor, SendMessage]
 AskedToMark = tuple[Actor, MarkRead]
@@ -45,8 +45,8 @@ def message_use_cases(
     return MessageUseCases(
         send=send,
         mark_read=mark_read,
-        mark_single=MarkSingleHandler(begin=ports.storage.begin, clock=ports.clock, updates=ports.updates),
-        readers=views.readers,
+        mark_single=MarkSingleHandler(begin=ports.storage.begin, clock=ports.clock),
+        readers=views.page_of_readers,
         show_typing=ShowTypingHandler(clock=ports.clock, updates=ports.updates),
         history=views.history,
         unread_count=views.unread_count,
@@ -64,7 +64,7 @@ def send_gatherer(ports: Ports, settings: Settings) -> Gatherer[AskedToSend, Sen
     chat = settings.chat
 
     def batches(begin: BeginPosting) -> Callable[[Sequence[AskedToSend]], Awaitable[Sequence[object]]]:
-        use = sending(ports, metered_begin(begin, "messages", ports.meter), chat.min_message_interval)
+        use = sending(ports, begin, chat.min_message_interval)
         return metered_use(use, "messages", ports.meter)
 
     return Gatherer(
@@ -83,8 +83,7 @@ def send_gatherer(ports: Ports, settings: Settings) -> Gatherer[AskedToSend, Sen
 
 
 def mark_gatherer(ports: Ports, settings: Settings) -> Gatherer[AskedToMark, Marked]:
-    begin = metered_begin(ports.storage.begin_marking, "marks", ports.meter)
-    use = metered_use(marking(ports, begin), "marks", ports.meter)
+    use = metered_use(marking(ports, ports.storage.begin_marking), "marks", ports.meter)
     return Gatherer(
         use=use,
         patient_use=use,
@@ -96,13 +95,11 @@ def mark_gatherer(ports: Ports, settings: Settings) -> Gatherer[AskedToMark, Mar
 
 def sending(ports: Ports, begin: BeginPosting, interval: timedelta) -> SendMessages:
     """``interval``: within which an author may not repeat a text that carries no nonce."""
-    return SendMessages(
-        begin=begin, clock=ports.clock, ids=ports.ids, updates=ports.updates, interval=interval
-    )
+    return SendMessages(begin=begin, clock=ports.clock, ids=ports.ids, interval=interval)
 
 
 def marking(ports: Ports, begin: BeginMarking) -> MarksRead:
-    return MarksRead(begin=begin, clock=ports.clock, updates=ports.updates)
+    return MarksRead(begin=begin, clock=ports.clock)
 
 
 def gathered(

@@ -7,7 +7,7 @@ from application.accounts.tidy import TidyAccountsHandler
 from application.chats.purge import PurgeDeletedChatsHandler
 from application.notifications.deliver import DeliverDueLettersHandler
 from config.ports import Ports
-from config.settings import Settings
+from config.settings.groups import Settings
 from infrastructure.repeat import Repeat
 
 
@@ -24,7 +24,7 @@ class Workers:
 
 
 def make_workers(ports: Ports, settings: Settings) -> Workers:
-    begin, clock, updates = ports.storage.begin, ports.clock, ports.updates
+    begin, clock = ports.storage.begin, ports.clock
     return Workers(
         letters=Repeat(
             once=DeliverDueLettersHandler(
@@ -37,12 +37,12 @@ def make_workers(ports: Ports, settings: Settings) -> Workers:
             name="letters",
         ),
         closed_accounts=Repeat(
-            once=ClearClosedAccountsHandler(begin=begin, clock=clock, updates=updates),
+            once=ClearClosedAccountsHandler(begin=begin, clock=clock),
             name="closed accounts",
             every=60.0,
         ),
         tidying=Repeat(
-            once=TidyAccountsHandler(begin=begin, clock=clock, updates=updates),
+            once=TidyAccountsHandler(begin=begin, clock=clock),
             name="tidying of accounts",
             every=300.0,
             longest=300.0,

@@ -1,7 +1,7 @@
 """Chats, what is said in them and who has read it, in memory."""
 
 from collections import Counter
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, Protocol
 from uuid import UUID
@@ -11,7 +11,9 @@ from attrs import define, evolve, field, fields
 from application.ports.changes import ReadRange
 from application.ports.marking import Standings, Wish
 from application.ports.posting import Conversations, Draft
-from domain.chat import Chat, ChatNotFound, Member
+from application.ports.updates import Moved, Update, about_decision, about_event
+from application.views import ProfileView
+from domain.chat import Chat, ChatNotFound, Decision, Member, by_seniority
 from domain.events import ChatEvent, MessageSent, MessagesRead, PersonalEvent
 from domain.ids import ChatId, MessageId, Position, ProfileId, Seq
 from domain.message import Body, Nonce
@@ -24,7 +26,7 @@ TOLD_IDS: Final = 1000
 
 @define
 class ChatState:
-    """What is committed."""
+    """The committed state."""
 
     chats: dict[ChatId, Chat] = field(factory=dict)
     members: dict[tuple[ChatId, ProfileId], Member] = field(factory=dict)
@@ -45,7 +47,7 @@ class ChatState:
 
 
 class ChatTables:
-    """It as one unit of work sees it."""
+    """The tables as one unit of work sees them."""
 
     def __init__(self, state: ChatState) -> None:
         self.chats = Table(state.chats)
@@ -70,9 +72,10 @@ class ChatTables:
 
 
 class Work(Protocol):
-    """A unit of work, as these need it."""
+    """What these adapters need of a unit of work."""
 
     news: list[Any]
+    pending_updates: list[Update]
 
     @property
     def chats_state(self) -> ChatTables: ...
@@ -81,18 +84,36 @@ class Work(Protocol):
 
     def is_busy(self, key: Hashable) -> bool: ...
 
+    def people(self, profile_ids: Iterable[ProfileId]) -> Mapping[ProfileId, ProfileView]:
+        """The profiles of these people as others see them; those that do not exist are left out."""
+        ...
+
 
 @define
 class MemoryChats:
     work: Work
 
-    async def add(self, chat: Chat, members: Sequence[Member]) -> bool:
+    async def add(self, chat: Chat, opened: Decision) -> bool:
         await self.work.hold(("chat", chat.id))
         if self.work.chats_state.chats.get(chat.id) is not None:
             return False
-        self.work.chats_state.chats[chat.id] = chat
-        await self.add_members(members)
+        await self.keep(chat, opened)
         return True
+
+    async def keep(self, chat: Chat, decision: Decision) -> None:
+        tables = self.work.chats_state
+        tables.chats[chat.id] = chat
+        for event in decision.events:
+            tables.log[chat.id, event.position] = event
+            self.work.news.append((chat.id, event.position))
+        await self._join(decision.joined)
+        for member in decision.changed:
+            tables.members[member.chat_id, member.profile_id] = member
+        if decision.ends_chat:
+            self._release_direct(chat.id)
+        await keep_personal(self.work, decision.personal)
+        people = self.work.people(member.profile_id for member in decision.joined)
+        self.work.pending_updates += about_decision(decision, people)
 
     async def lock(self, chat_id: ChatId) -> Chat:
         await self.work.hold(("chat", chat_id))
@@ -107,20 +128,14 @@ class MemoryChats:
     async def members(self, chat_id: ChatId) -> Sequence[Member]:
         tables = self.work.chats_state
         found = [tables.members.get((chat_id, id)) for id in tables.members_of.get(chat_id) or ()]
-        return [member for member in found if member and member.left_at is None]
+        return by_seniority(member for member in found if member and member.left_at is None)
 
     async def of(self, profile_id: ProfileId) -> Sequence[ChatId]:
         tables = self.work.chats_state
         found = [tables.members.get((id, profile_id)) for id in tables.chats_of.get(profile_id) or ()]
         return sorted(member.chat_id for member in found if member and member.left_at is None)
 
-    async def save(self, chat: Chat, events: Sequence[ChatEvent] = ()) -> None:
-        self.work.chats_state.chats[chat.id] = chat
-        for event in events:
-            self.work.chats_state.log[chat.id, event.position] = event
-            self.work.news.append((chat.id, event.position))
-
-    async def add_members(self, members: Sequence[Member]) -> None:
+    async def _join(self, members: Sequence[Member]) -> None:
         tables = self.work.chats_state
         # two units that add a person to two chats write the same entry; in one order, or they wait for each other
         for profile_id in sorted(member.profile_id for member in members):
@@ -140,10 +155,6 @@ class MemoryChats:
                 tables.readings[key] = Reading(chat_id=member.chat_id, profile_id=member.profile_id)
             tables.members[key] = member
 
-    async def save_members(self, members: Sequence[Member]) -> None:
-        for member in members:
-            self.work.chats_state.members[member.chat_id, member.profile_id] = member
-
     async def claim_direct(self, one: ProfileId, other: ProfileId, chat_id: ChatId) -> ChatId:
         pair = min(one, other), max(one, other)
         await self.work.hold(("direct", pair))
@@ -152,7 +163,7 @@ class MemoryChats:
             directs[pair] = claimed = chat_id
         return claimed
 
-    async def release_direct(self, chat_id: ChatId) -> None:
+    def _release_direct(self, chat_id: ChatId) -> None:
         directs = self.work.chats_state.directs
         for pair, claimed in directs.items():
             if claimed == chat_id:
@@ -199,11 +210,16 @@ async def keep_reading(work: Work, reading: Reading, read: MessagesRead | None) 
         await work.hold(("receipts", read.chat_id))
         tables.receipts[read.chat_id] = (*(tables.receipts.get(read.chat_id) or ()), kept)
         work.news.append(kept)
+        work.pending_updates.append(read)
 
 
 @define
 class MemoryMarking:
     work: Work
+
+    @property
+    def pending_updates(self) -> Sequence[Update]:
+        return self.work.pending_updates
 
     async def open(self, wishes: Sequence[Wish]) -> Standings:
         tables = self.work.chats_state
@@ -254,20 +270,34 @@ class MemoryPersonalLog:
     work: Work
 
     async def add(self, events: Sequence[PersonalEvent]) -> None:
-        tables = self.work.chats_state
-        for profile_id in sorted({event.profile_id for event in events}):
-            await self.work.hold(("personal", profile_id))
-        for event in events:
-            position = (tables.personal_heads.get(event.profile_id) or 0) + 1
-            tables.personal_heads[event.profile_id] = position
-            tables.personal[event.profile_id, position] = event
-            self.work.news.append(event)
+        await keep_personal(self.work, events)
+        self.work.pending_updates += events
+
+
+async def keep_personal(work: Work, events: Sequence[PersonalEvent]) -> None:
+    tables = work.chats_state
+    for profile_id in sorted({event.profile_id for event in events}):
+        await work.hold(("personal", profile_id))
+    for event in events:
+        position = (tables.personal_heads.get(event.profile_id) or 0) + 1
+        tables.personal_heads[event.profile_id] = position
+        tables.personal[event.profile_id, position] = event
+        work.news.append(event)
 
 
 @define
 class MemoryPosting:
     work: Work
     patient: bool
+
+    @property
+    def pending_updates(self) -> Sequence[Update]:
+        return self.work.pending_updates
+
+    def remind(self, repeated: Sequence[MessageSent]) -> None:
+        self.work.pending_updates += [
+            Moved(chat_id=event.chat_id, position=event.position) for event in repeated
+        ]
 
     async def open(self, drafts: Sequence[Draft]) -> Conversations:
         tables = self.work.chats_state
@@ -315,6 +345,8 @@ class MemoryPosting:
             else:
                 tables.just_said[event.chat_id, message.author_id, message.body] = message.sent_at
             self.work.news.append((event.chat_id, event.position))
+        people = self.work.people(event.message.author_id for event in posted)
+        self.work.pending_updates += [about_event(event, people) for event in posted]
 
 
 def first_read(receipts: Sequence[ReadRange], event: MessageSent) -> datetime | None:

@@ -5,6 +5,15 @@ from datetime import datetime
 
 from attrs import frozen
 
+from application.paging import (
+    BadPlace,
+    ChatPlace,
+    MemberPlace,
+    Page,
+    Paging,
+    ReaderPlace,
+    page_of,
+)
 from application.ports.changes import Cursor, News, ReadRange
 from application.ports.updates import ChatUpdate, NewMember, NewMessage
 from application.ports.views import MessageNotFound, Newest, Where, span
@@ -20,7 +29,6 @@ from application.views import (
     ReaderView,
     Snapshot,
     by_name,
-    member_order,
 )
 from domain.chat import Chat, ChatNotFound, Kind, Member, NotAMember
 from domain.events import MemberAdded, MessageSent, MessagesRead
@@ -50,19 +58,35 @@ class MemoryViews:
         )
 
     async def list_chats(self, reader: ProfileId) -> Sequence[ChatView]:
+        return (await self.page_of_chats(reader, Paging())).items
+
+    async def page_of_chats(self, reader: ProfileId, paging: Paging[ChatPlace]) -> Page[ChatView, ChatPlace]:
+        after = paging.after
+        began = after.began if after else str(len(self.storage.journal))
+        moved = self._moved_since(began)
         state = self.storage.chats
-        found = [
-            self._view(*place) for id in state.chats_of.get(reader, ()) if (place := self._find(reader, id))
-        ]
-        return sorted(found, key=lambda view: (view.last_activity, view.id), reverse=True)
+        found = [place for id in state.chats_of.get(reader, ()) if (place := self._find(reader, id))]
+        keyed = sorted(
+            ((self._activity(chat, moved.get(chat.id)), chat.id, member) for chat, member in found),
+            key=lambda each: each[:2],
+            reverse=True,
+        )
+        if after:
+            keyed = [each for each in keyed if each[:2] < (after.activity, after.id)]
+        page = page_of(
+            paging.part_of(keyed),
+            paging.limit,
+            lambda each: ChatPlace(began=began, activity=each[0], id=each[1]),
+        )
+        return Page([self._view(state.chats[id], member) for _, id, member in page.items], page.next)
 
     async def get_chat(self, reader: ProfileId, chat_id: ChatId) -> ChatDetails:
-        view = self._view(*self._place(reader, chat_id))
+        chat, member = self._place(reader, chat_id)
         state = self.storage.chats
-        people = [
-            self._person(id) for id in state.members_of[chat_id] if state.members[chat_id, id].left_at is None
-        ]
-        return ChatDetails(chat=view, members=sorted(people, key=lambda one: by_name(view.owner.id, one)))
+        present = [id for id in state.members_of[chat_id] if state.members[chat_id, id].left_at is None]
+        people = {id: self._person(id) for id in present}
+        ordered = sorted(present, key=lambda id: by_name(chat.owner_id, id, people[id]))
+        return ChatDetails(chat=self._view(chat, member), members=[people[id] for id in ordered])
 
     async def history(self, reader: ProfileId, chat_id: ChatId, where: Where, limit: int) -> HistoryPage:
         chat, _ = self._place(reader, chat_id)
@@ -89,26 +113,41 @@ class MemoryViews:
         )
 
     async def members(self, reader: ProfileId, chat_id: ChatId) -> Sequence[MemberView]:
-        self._place(reader, chat_id)
+        return (await self.page_of_members(reader, chat_id, Paging())).items
+
+    async def page_of_members(
+        self, reader: ProfileId, chat_id: ChatId, paging: Paging[MemberPlace]
+    ) -> Page[MemberView, MemberPlace]:
+        chat, _ = self._place(reader, chat_id)
         state = self.storage.chats
-        found = [state.members[chat_id, id] for id in state.members_of[chat_id]]
-        return sorted(
-            (
-                MemberView(
-                    profile=self._person(member.profile_id),
-                    role=member.role,
-                    joined_at=member.joined_at,
-                    read_up_to=state.readings[chat_id, member.profile_id].mark,
-                )
-                for member in found
-                if member.left_at is None
-            ),
-            key=member_order,
+        there = [state.members[chat_id, id] for id in state.members_of[chat_id]]
+        present = sorted(
+            (member for member in there if member.left_at is None), key=lambda m: (m.joined_at, m.profile_id)
         )
+        after = paging.after or MemberPlace.behind(chat.owner_id)
+        found = [
+            member
+            for member in present
+            if member.profile_id != after.first
+            and (member.joined_at, member.profile_id) > (after.joined_at, after.id)
+        ]
+        if paging.after is None:
+            found = [member for member in present if member.profile_id == chat.owner_id] + found
+        page = page_of(
+            paging.part_of(found),
+            paging.limit,
+            lambda member: after.then(member.profile_id, member.joined_at),
+        )
+        return Page([self._member(member) for member in page.items], page.next)
 
     async def readers(
         self, reader: ProfileId, chat_id: ChatId, message_id: MessageId
     ) -> Sequence[ReaderView]:
+        return (await self.page_of_readers(reader, chat_id, message_id, Paging())).items
+
+    async def page_of_readers(
+        self, reader: ProfileId, chat_id: ChatId, message_id: MessageId, paging: Paging[ReaderPlace]
+    ) -> Page[ReaderView, ReaderPlace]:
         self._place(reader, chat_id)
         state = self.storage.chats
         if (seq := state.seq_of.get((chat_id, message_id))) is None:
@@ -118,10 +157,13 @@ class MemoryViews:
         for read in state.receipts.get(chat_id, ()):
             if read.from_seq <= seq <= read.to_seq and read.reader_id != author_id:
                 first[read.reader_id] = min(read.at, first.get(read.reader_id, read.at))
-        return [
-            ReaderView(profile=self._person(profile_id), read_at=at)
-            for profile_id, at in sorted(first.items(), key=lambda each: (each[1], each[0]))
-        ]
+        found = sorted((at, profile_id) for profile_id, at in first.items())
+        if after := paging.after:
+            found = [each for each in found if each > (after.read_at, after.id)]
+        page = page_of(
+            paging.part_of(found), paging.limit, lambda each: ReaderPlace(read_at=each[0], id=each[1])
+        )
+        return Page([ReaderView(profile=self._person(id), read_at=at) for at, id in page.items], page.next)
 
     async def unread_count(self, reader: ProfileId, chat_id: ChatId) -> int:
         chat, _ = self._place(reader, chat_id)
@@ -151,6 +193,34 @@ class MemoryViews:
         if member is None or member.left_at is not None:
             raise NotAMember
         return chat, member
+
+    def _moved_since(self, began: str) -> dict[ChatId, Position]:
+        """Of each chat in which something happened since then, the first position that was new."""
+        if not began.isdecimal():
+            raise BadPlace
+        moved: dict[ChatId, Position] = {}
+        for entry in self.storage.journal[int(began) :]:
+            if isinstance(entry, tuple):
+                chat_id, position = entry
+                moved.setdefault(chat_id, position)
+        return moved
+
+    def _activity(self, chat: Chat, moved: Position | None) -> datetime:
+        """The last activity in a chat before the position ``moved``, or up to now."""
+        messages = self.storage.chats.messages
+        for seq in range(chat.last_seq, 0, -1):
+            event = messages[chat.id, Seq(seq)]
+            if moved is None or event.position < moved:
+                return event.message.sent_at
+        return chat.created_at
+
+    def _member(self, member: Member) -> MemberView:
+        return MemberView(
+            profile=self._person(member.profile_id),
+            role=member.role,
+            joined_at=member.joined_at,
+            read_up_to=self.storage.chats.readings[member.chat_id, member.profile_id].mark,
+        )
 
     def _view(self, chat: Chat, member: Member) -> ChatView:
         state = self.storage.chats

@@ -1,39 +1,46 @@
 """Accounts and what belongs to them, in PostgreSQL. Each is handed the connection of a unit of work."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from attrs import frozen
 from sqlalchemy import (
     ColumnElement,
+    Integer,
     Select,
     Uuid,
     any_,
     bindparam,
     delete,
+    false,
     func,
     insert,
     literal,
     or_,
     select,
+    tuple_,
+    union_all,
     update,
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import insert as insert_or_not
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from application.paging import Page, Paging, PersonPlace, SessionPlace, page_of
 from application.views import ProfileView
 from domain.account import Account, AccountNotFound, Confirmation, Email, EmailTaken
+from domain.identifiers import folded
 from domain.ids import AccountId, ConfirmationId, LetterId, ProfileId, SessionId
 from domain.notification import Letter, LetterNotFound, Outcome
-from domain.profile import Profile, ProfileNotFound, UsernameTaken, folded
+from domain.profile import Profile, ProfileNotFound, Username, UsernameTaken
 from domain.session import Fingerprint, Origin, Session, SessionNotFound
 from infrastructure.postgres import account_rows as rows
 from infrastructure.postgres.schema.account_tables import (
     account,
     account_by_email,
     confirmation,
+    idempotency_key,
     letter,
     profile,
     profile_by_username,
@@ -60,24 +67,27 @@ class PostgresAccounts:
         await self.connection.execute(insert(account), rows.account_row(new))
 
     async def find_by_email(self, email: Email) -> Account | None:
-        # One statement whether there is one or not: how long it takes tells nobody which.
+        # One statement whether there is an account or not: how long it takes tells nobody which.
+        former, present = email.spellings[0], email.folded
         found = await self.connection.execute(
             select(account)
             .join(account_by_email, account_by_email.c.account_id == account.c.account_id)
-            .where(account_by_email.c.email_folded == email.folded)
+            .where(account_by_email.c.email_folded.in_((former, present)))
+            .order_by((account_by_email.c.email_folded == former).desc())
+            .limit(1)
         )
         row = found.mappings().one_or_none()
         return None if row is None else rows.account_from(row)
 
-    async def page(self, after: str, limit: int) -> Sequence[Account]:
+    async def page(self, after: str, limit: int) -> Sequence[tuple[str, Account]]:
         found = await self.connection.execute(
-            select(account)
+            select(account, account_by_email.c.email_folded)
             .join(account_by_email, account_by_email.c.account_id == account.c.account_id)
             .where(account_by_email.c.email_folded > after)
             .order_by(account_by_email.c.email_folded)
             .limit(limit)
         )
-        return [rows.account_from(row) for row in found.mappings()]
+        return [(row["email_folded"], rows.account_from(row)) for row in found.mappings()]
 
     async def lock(self, account_id: AccountId) -> Account:
         found = await self.connection.execute(
@@ -95,7 +105,10 @@ class PostgresAccounts:
 
     async def release_email(self, closed: Account) -> None:
         await self.connection.execute(
-            delete(account_by_email).where(account_by_email.c.email_folded == closed.email.folded)
+            delete(account_by_email).where(
+                account_by_email.c.email_folded.in_(closed.email.spellings),
+                account_by_email.c.account_id == closed.id,
+            )
         )
 
     async def closed(self, limit: int) -> Sequence[Account]:
@@ -108,7 +121,7 @@ class PostgresAccounts:
         return [rows.account_from(row) for row in found.mappings()]
 
     async def remove(self, account_id: AccountId) -> None:
-        for table in (session, letter, profile_of_account, account):
+        for table in (session, letter, profile_of_account, idempotency_key, account):
             await self.connection.execute(delete(table).where(table.c.account_id == account_id))
 
 
@@ -185,6 +198,22 @@ class PostgresSessions:
         )
         return [rows.session_from(row) for row in found.mappings()]
 
+    async def page_of_live(
+        self, account_id: AccountId, at: datetime, paging: Paging[SessionPlace]
+    ) -> Page[Session, SessionPlace]:
+        live = (
+            _not_ended(account_id)
+            .where(session.c.refresh_expires_at > at)
+            .order_by(session.c.created_at.desc(), session.c.session_id.desc())
+            .limit(paging.most)
+            .offset(paging.skip)
+        )
+        if after := paging.after:
+            behind = tuple_(session.c.created_at, session.c.session_id) < tuple_(after.created_at, after.id)
+            live = live.where(behind)
+        found = [rows.session_from(row) for row in (await self.connection.execute(live)).mappings()]
+        return page_of(found, paging.limit, lambda each: SessionPlace(created_at=each.created_at, id=each.id))
+
     async def lock_not_ended(self, account_id: AccountId) -> Sequence[Session]:
         found = await self.connection.execute(
             _not_ended(account_id).order_by(session.c.session_id).with_for_update(key_share=True)
@@ -258,52 +287,92 @@ class PostgresProfiles:
         return rows.profile_from(row)
 
     async def save(self, changed: Profile) -> None:
-        row = rows.profile_row(changed)
-        before = await self.connection.scalar(
-            select(profile.c.username_folded).where(profile.c.profile_id == changed.id)
+        former = await self.connection.scalar(
+            select(profile.c.username).where(profile.c.profile_id == changed.id)
         )
-        after = row["username_folded"]
-        if before != after:
-            if after is not None:
-                await self._take_username(after, changed.id)
-            if before is not None:
-                await self.connection.execute(
-                    delete(profile_by_username).where(profile_by_username.c.username_folded == before)
-                )
-        await self.connection.execute(update(profile).where(profile.c.profile_id == changed.id).values(row))
-
-    async def _take_username(self, username_folded: str, profile_id: ProfileId) -> None:
-        result = await self.connection.execute(
-            insert_or_not(profile_by_username)
-            .values(username_folded=username_folded, profile_id=profile_id)
-            .on_conflict_do_nothing()
-            .returning(profile_by_username.c.profile_id)
-        )
-        if result.first() is None:
-            raise UsernameTaken
-
-    async def remove(self, gone: Profile) -> None:
-        row = rows.profile_row(gone)
+        before, after = _claims(rows.kept(Username, former)), _claims(changed.username)
+        # The new claims first: two people who swap their usernames are refused, instead of waiting for each other.
+        await self._take(after - before, changed.id)
+        await self._release(before - after, changed.id)
         await self.connection.execute(
-            delete(profile_by_username).where(profile_by_username.c.username_folded == row["username_folded"])
+            update(profile).where(profile.c.profile_id == changed.id).values(rows.profile_row(changed))
         )
-        await self.connection.execute(delete(profile).where(profile.c.profile_id == gone.id))
 
-    async def search(self, prefix: str, limit: int) -> Sequence[Profile]:
-        wanted = folded(prefix)
-        found = await self.connection.execute(
-            select(profile)
-            .where(
-                or_(
-                    profile.c.username_folded.startswith(wanted, autoescape=True),
-                    profile.c.first_name_folded.startswith(wanted, autoescape=True),
-                    profile.c.last_name_folded.startswith(wanted, autoescape=True),
+    async def _take(self, claims: Set[str], profile_id: ProfileId) -> None:
+        for claim in sorted(claims):
+            await self.connection.execute(
+                insert_or_not(profile_by_username)
+                .values(username_folded=claim, profile_id=profile_id)
+                .on_conflict_do_nothing()
+            )
+            holder = await self.connection.scalar(
+                select(profile_by_username.c.profile_id).where(profile_by_username.c.username_folded == claim)
+            )
+            if holder != profile_id:
+                raise UsernameTaken
+
+    async def _release(self, claims: Set[str], profile_id: ProfileId) -> None:
+        if claims:
+            await self.connection.execute(
+                delete(profile_by_username).where(
+                    profile_by_username.c.username_folded.in_(sorted(claims)),
+                    profile_by_username.c.profile_id == profile_id,
                 )
             )
-            .order_by(profile.c.username_folded.asc().nulls_last(), profile.c.profile_id)
-            .limit(limit)
+
+    async def remove(self, gone: Profile) -> None:
+        await self._release(_claims(gone.username), gone.id)
+        await self.connection.execute(delete(profile).where(profile.c.profile_id == gone.id))
+
+    async def search(
+        self, prefix: str, limit: int, after: PersonPlace | None = None
+    ) -> Page[Profile, PersonPlace]:
+        wanted = folded(prefix)
+        ranks = [
+            _found(rank, wanted, limit + 1, after)
+            for rank in range(2 * len(SEARCHED))
+            if after is None or rank >= after.rank
+        ]
+        every = union_all(*ranks).subquery("found")
+        found = await self.connection.execute(
+            select(profile, every.c.rank, every.c.text)
+            .join(every, every.c.profile_id == profile.c.profile_id)
+            .order_by(every.c.rank, every.c.text, every.c.profile_id)
+            .limit(limit + 1)
         )
-        return [rows.profile_from(row) for row in found.mappings()]
+        page = page_of(
+            found.mappings().all(),
+            limit,
+            lambda row: PersonPlace(rank=row["rank"], text=row["text"], id=row["profile_id"]),
+        )
+        return Page([rows.profile_from(row) for row in page.items], page.next)
+
+
+SEARCHED: Final = (profile.c.username_folded, profile.c.first_name_folded, profile.c.last_name_folded)
+
+
+def _found(rank: int, wanted: str, most: int, after: PersonPlace | None) -> Select[Any]:
+    """
+    Those who are found at just this rank. The index of the name that it looks at has their order, so the cost follows
+    ``most``, however many there are.
+    """
+    is_whole, name = rank < len(SEARCHED), SEARCHED[rank % len(SEARCHED)]
+    better = [each.is_distinct_from(wanted) for each in (SEARCHED[:rank] if is_whole else SEARCHED)]
+    if not is_whole:
+        better += [
+            func.coalesce(each.startswith(wanted, autoescape=True), false()).is_(false())
+            for each in SEARCHED[: rank - len(SEARCHED)]
+        ]
+    statement = select(profile.c.profile_id, literal(rank, Integer).label("rank"), name.label("text")).where(
+        name == wanted if is_whole else name.startswith(wanted, autoescape=True), *better
+    )
+    if after and after.rank == rank:
+        statement = statement.where(tuple_(name, profile.c.profile_id) > tuple_(after.text, after.id))
+    return select(statement.order_by(name, profile.c.profile_id).limit(most).subquery())
+
+
+def _claims(username: Username | None) -> frozenset[str]:
+    return username.claims if username else frozenset()
 
 
 def _not_ended(account_id: AccountId) -> Select[Any]:

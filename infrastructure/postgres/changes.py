@@ -1,18 +1,10 @@
-"""
-One place in all logs: a snapshot of PostgreSQL, made to survive restarts.
-
-A transaction's number says when it began, not when it committed, so "greater than the last" misses what committed late.
-A snapshot knows which transactions were still running: the place is (xmax, those running below it), and what lies
-behind it is what carries ``tx >= xmax`` or one of the running ones. docs/storage.md, "The cursor", tells what each part is
-good for and how it was tried.
-"""
+"""What is new in all logs since a place in them: see `infrastructure.postgres.places`."""
 
 from collections import Counter
-from typing import Any, Final
 from uuid import UUID
 
 from attrs import frozen
-from sqlalchemy import Column, ColumnElement, RowMapping, func, literal_column, or_, select
+from sqlalchemy import RowMapping, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from application.ports.changes import Cursor, News, ReadRange
@@ -21,6 +13,7 @@ from domain.ids import ChatId, MessageId, Position, ProfileId, Seq
 from infrastructure.postgres.chats import TOLD_IDS
 from infrastructure.postgres.driver.connection import READ_SNAPSHOT
 from infrastructure.postgres.driver.engine import transaction
+from infrastructure.postgres.places import Place, place_columns
 from infrastructure.postgres.schema.chat_tables import (
     chat_log,
     message,
@@ -31,31 +24,6 @@ from infrastructure.postgres.schema.chat_tables import (
 )
 from infrastructure.postgres.views import epoch_columns, epoch_from
 from infrastructure.stored_events import personal_event
-
-LOGS: Final = (chat_log, profile_log, receipt)
-
-
-@frozen
-class Place:
-    """``next_tx`` and everything above it, and ``running`` below it, are not yet covered. Numbers have base added."""
-
-    next_tx: int
-    running: frozenset[int]
-
-    def written(self) -> str:
-        return ".".join(str(number) for number in (self.next_tx, *sorted(self.running)))
-
-    @classmethod
-    def read(cls, text: str) -> "Place":
-        """
-        Raises:
-            ValueError: Nobody here wrote this.
-        """
-        next_tx, *running = (int(number) for number in text.split("."))
-        return cls(next_tx, frozenset(running))
-
-    def behind(self, tx: Column[Any]) -> ColumnElement[bool]:
-        return or_(tx >= self.next_tx, tx.in_(sorted(self.running)))
 
 
 @frozen
@@ -128,29 +96,10 @@ class PostgresChanges:
 
 
 async def _here(connection: AsyncConnection) -> Cursor:
-    """
-    The place after everything that this transaction sees.
-
-    Capped by the greatest ``tx`` that is visible: after a crash PostgreSQL hands the numbers of transactions that left
-    nothing out again, and a place beyond them would hide what is stored under them then.
-    """
-    greatest = [select(func.max(log.c.tx)).scalar_subquery() for log in LOGS]
-    found = await connection.execute(
-        select(
-            *epoch_columns(),
-            literal_column("pg_snapshot_xmax(pg_current_snapshot())::text::bigint").label("xmax"),
-            literal_column(
-                "ARRAY(SELECT x::text::bigint FROM pg_snapshot_xip(pg_current_snapshot()) AS x)"
-            ).label("xip"),
-            func.greatest(*greatest).label("greatest"),
-        ).where(origin.c.id == 1)
-    )
+    """The place after everything that this transaction sees."""
+    found = await connection.execute(select(*epoch_columns(), *place_columns()).where(origin.c.id == 1))
     row = found.mappings().one()
-    base = row["base"]
-    greatest_tx = base if row["greatest"] is None else row["greatest"]
-    next_tx = min(base + row["xmax"], 1 + greatest_tx)
-    running = frozenset(base + number for number in row["xip"] if base + number < next_tx)
-    return Cursor(epoch=epoch_from(row), place=Place(next_tx, running).written())
+    return Cursor(epoch=epoch_from(row), place=Place.of(row).written())
 
 
 def _personal(row: RowMapping) -> PersonalEvent:

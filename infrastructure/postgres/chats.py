@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Final
 
-from attrs import frozen
+from attrs import Factory, frozen
 from sqlalchemy import (
     BigInteger,
     Table,
@@ -21,11 +21,13 @@ from sqlalchemy.dialects.postgresql import Insert
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from domain.chat import Chat, ChatNotFound, Member
-from domain.events import ChatEvent, MessageSent, MessagesRead, PersonalEvent
+from application.ports.updates import Update, about_decision
+from domain.chat import Chat, ChatNotFound, Decision, Member
+from domain.events import ChatEvent, MemberAdded, MessageSent, MessagesRead, PersonalEvent
 from domain.ids import ChatId, MessageId, ProfileId, Seq
 from domain.reading import Reading
 from infrastructure.postgres import chat_rows as rows
+from infrastructure.postgres.accounts import PostgresProfiles
 from infrastructure.postgres.driver.unnest import rows_as_table
 from infrastructure.postgres.schema.chat_tables import (
     chat,
@@ -57,8 +59,9 @@ TX: Final = (
 @frozen
 class PostgresChats:
     _connection: AsyncConnection
+    _pending_updates: list[Update] = Factory(list)
 
-    async def add(self, new: Chat, members: Sequence[Member]) -> bool:
+    async def add(self, new: Chat, opened: Decision) -> bool:
         made = await self._connection.execute(
             upsert(chat).values(rows.chat_row(new)).on_conflict_do_nothing().returning(chat.c.chat_id)
         )
@@ -67,8 +70,28 @@ class PostgresChats:
         await self._connection.execute(
             insert(chat_head).values(rows.head_row(new) | {"first_position": 1, "tx": TX})
         )
-        await self.add_members(members)
+        await self._keep_rest(new, opened)
         return True
+
+    async def keep(self, changed: Chat, decision: Decision) -> None:
+        kept = rows.chat_row(changed)
+        head = rows.head_row(changed)
+        await self._connection.execute(update(chat).where(chat.c.chat_id == changed.id).values(kept))
+        await self._connection.execute(
+            update(chat_head).where(chat_head.c.chat_id == changed.id).values(head | {"tx": TX})
+        )
+        await self._keep_rest(changed, decision)
+
+    async def _keep_rest(self, changed: Chat, decision: Decision) -> None:
+        await self._insert(chat_log, [_logged(event) for event in decision.events])
+        await self._join(decision.joined)
+        await self._change(decision.changed)
+        if decision.ends_chat:
+            await self._connection.execute(delete(direct_chat).where(direct_chat.c.chat_id == changed.id))
+        await _log_personal(self._connection, decision.personal)
+        newcomers = [event.profile_id for event in decision.events if isinstance(event, MemberAdded)]
+        people = await PostgresProfiles(self._connection).views(newcomers) if newcomers else {}
+        self._pending_updates.extend(about_decision(decision, people))
 
     async def lock(self, chat_id: ChatId) -> Chat:
         # the head first, and alone: whoever changes a chat takes it, and what is read next is what the wait let through
@@ -97,7 +120,9 @@ class PostgresChats:
 
     async def members(self, chat_id: ChatId) -> Sequence[Member]:
         found = await self._connection.execute(
-            select(member).where(member.c.chat_id == chat_id, member.c.left_at.is_(None))
+            select(member)
+            .where(member.c.chat_id == chat_id, member.c.left_at.is_(None))
+            .order_by(member.c.joined_at, member.c.profile_id)
         )
         return [rows.member_from(row) for row in found.mappings()]
 
@@ -109,16 +134,7 @@ class PostgresChats:
         )
         return [ChatId(chat_id) for chat_id in found]
 
-    async def save(self, changed: Chat, events: Sequence[ChatEvent] = ()) -> None:
-        kept = rows.chat_row(changed)
-        head = rows.head_row(changed)
-        await self._connection.execute(update(chat).where(chat.c.chat_id == changed.id).values(kept))
-        await self._connection.execute(
-            update(chat_head).where(chat_head.c.chat_id == changed.id).values(head | {"tx": TX})
-        )
-        await self._insert(chat_log, [_logged(event) for event in events])
-
-    async def add_members(self, members: Sequence[Member]) -> None:
+    async def _join(self, members: Sequence[Member]) -> None:
         await self._insert(
             member, [rows.member_row(new) for new in members], again=("role", "joined_at", "left_at")
         )
@@ -139,7 +155,7 @@ class PostgresChats:
             again=("joined_at", "left_at"),
         )
 
-    async def save_members(self, members: Sequence[Member]) -> None:
+    async def _change(self, members: Sequence[Member]) -> None:
         if not members:
             return
         kept = rows_as_table(member, [rows.member_row(one) for one in members], "kept")
@@ -172,9 +188,6 @@ class PostgresChats:
                 return ChatId(claimed)
         return chat_id
 
-    async def release_direct(self, chat_id: ChatId) -> None:
-        await self._connection.execute(delete(direct_chat).where(direct_chat.c.chat_id == chat_id))
-
     async def _insert(
         self, table: Table, new: Sequence[dict[str, Any]], *, again: tuple[str, ...] | None = None
     ) -> None:
@@ -196,6 +209,7 @@ class PostgresChats:
 @frozen
 class PostgresReadings:
     _connection: AsyncConnection
+    _pending_updates: list[Update] = Factory(list)
 
     async def lock(self, chat_id: ChatId, profile_id: ProfileId) -> Reading | None:
         # the row alone, for what is counted next must be what the wait let through
@@ -247,38 +261,46 @@ class PostgresReadings:
         )
         if read:
             await self._connection.execute(insert(receipt).values(rows.receipt_row(read) | {"tx": TX}))
+            self._pending_updates.append(read)
 
 
 @frozen
 class PostgresPersonalLog:
     _connection: AsyncConnection
+    _pending_updates: list[Update] = Factory(list)
 
     async def add(self, events: Sequence[PersonalEvent]) -> None:
-        if not events:
-            return
-        grown = Counter(event.profile_id for event in events)
-        put = _put(
-            profile_head,
-            [
-                {"profile_id": profile_id, "last_position": grown[profile_id], "first_position": 1}
-                for profile_id in sorted(grown)
-            ],
-        )
-        heads = await self._connection.execute(
-            put.on_conflict_do_update(
-                index_elements=[profile_head.c.profile_id],
-                set_={
-                    "last_position": profile_head.c.last_position + put.excluded.last_position,
-                    "tx": put.excluded.tx,
-                },
-            ).returning(profile_head.c.profile_id, profile_head.c.last_position)
-        )
-        following = {ProfileId(profile_id): position - grown[profile_id] for profile_id, position in heads}
-        new = []
-        for event in events:
-            following[event.profile_id] += 1
-            new.append(_personal(event, following[event.profile_id]))
-        await self._connection.execute(_put(profile_log, new))
+        await _log_personal(self._connection, events)
+        self._pending_updates.extend(events)
+
+
+async def _log_personal(connection: AsyncConnection, events: Sequence[PersonalEvent]) -> None:
+    """Append each event to the log of its profile; heads are locked in the order of the profiles' ids."""
+    if not events:
+        return
+    grown = Counter(event.profile_id for event in events)
+    put = _put(
+        profile_head,
+        [
+            {"profile_id": profile_id, "last_position": grown[profile_id], "first_position": 1}
+            for profile_id in sorted(grown)
+        ],
+    )
+    heads = await connection.execute(
+        put.on_conflict_do_update(
+            index_elements=[profile_head.c.profile_id],
+            set_={
+                "last_position": profile_head.c.last_position + put.excluded.last_position,
+                "tx": put.excluded.tx,
+            },
+        ).returning(profile_head.c.profile_id, profile_head.c.last_position)
+    )
+    following = {ProfileId(profile_id): position - grown[profile_id] for profile_id, position in heads}
+    new = []
+    for event in events:
+        following[event.profile_id] += 1
+        new.append(_personal(event, following[event.profile_id]))
+    await connection.execute(_put(profile_log, new))
 
 
 def _put(table: Table, new: Sequence[dict[str, Any]]) -> Insert:

@@ -5,9 +5,10 @@ from contextlib import asynccontextmanager
 from typing import Final
 from uuid import UUID
 
-from attrs import define
+from attrs import define, field
 
 from application.ports.marking import Standings, Wish
+from application.ports.updates import Update
 from domain.events import MessagesRead
 from domain.ids import ChatId, MessageId, ProfileId, Seq
 from domain.reading import Passed, Reading
@@ -91,6 +92,7 @@ class PostgresMarkings:
 @define(eq=False)
 class PostgresMarking:
     _driver: Driver
+    pending_updates: list[Update] = field(init=False, factory=list)
 
     async def open(self, wishes: Sequence[Wish]) -> Standings:
         keys = sorted({(wish.chat_id, wish.reader_id) for wish in wishes})
@@ -174,3 +176,4 @@ class PostgresMarking:
                 prepare=True,
                 binary=True,
             )
+        self.pending_updates += reads

@@ -14,6 +14,8 @@ from typing import Any, Final, LiteralString, NamedTuple, TypeVar
 from attrs import define, field
 
 from application.ports.posting import Conversations, Draft
+from application.ports.updates import Moved, Update, about_event
+from application.views import ProfileView
 from domain.chat import Chat, Kind, Member
 from domain.events import MessageSent
 from domain.ids import ChatId, MessageId, Position, ProfileId, Seq
@@ -41,11 +43,12 @@ LOCK_WHAT_IS_FREE: Final = LOCK.rstrip() + " SKIP LOCKED"
 
 READ: Final = """
 SELECT c.kind, c.name, c.description, c.owner_id, c.created_at, c.updated_at, c.deleted_at,
-       m.role, m.joined_at, m.left_at,
+       m.role, m.joined_at, m.left_at, p.profile_id, p.first_name, p.last_name, p.middle_name, p.username,
        s.message_id, s.seq, s.position, s.body, s.sent_at
 FROM unnest(%s, %s, %s, %s) WITH ORDINALITY AS d(chat_id, author_id, nonce, earlier, n)
 LEFT JOIN chat c ON c.chat_id = d.chat_id
 LEFT JOIN member m ON m.chat_id = d.chat_id AND m.profile_id = d.author_id
+LEFT JOIN profile p ON p.profile_id = d.author_id
 LEFT JOIN LATERAL (
     SELECT message_id, seq, position, body, sent_at FROM message
     WHERE chat_id = d.chat_id AND sender_id = d.author_id AND nonce = d.nonce
@@ -75,7 +78,7 @@ class HeadRow(NamedTuple):
 
 
 class DraftRow(NamedTuple):
-    """A row of `READ`. Each group is None as a whole where there is no such chat, member or earlier message."""
+    """A row of `READ`. Each group is None as a whole where there is no such chat, member, profile or earlier message."""
 
     kind: str | None
     name: str
@@ -88,6 +91,12 @@ class DraftRow(NamedTuple):
     role: str | None
     joined_at: datetime
     left_at: datetime | None
+
+    author_id: ProfileId | None
+    first_name: str | None
+    last_name: str | None
+    middle_name: str | None
+    username: str | None
 
     message_id: MessageId | None
     seq: Seq
@@ -139,7 +148,10 @@ class PostgresPosting:
     _lock: LiteralString
     _interval: int
     """Microseconds."""
+    pending_updates: list[Update] = field(init=False, factory=list)
     _keys: dict[MessageId, str] = field(init=False, factory=dict)
+    _authors: dict[ProfileId, ProfileView] = field(init=False, factory=dict)
+    """Authors under the names that they have now; what an open socket knows of its own may be days old."""
 
     async def open(self, drafts: Sequence[Draft]) -> Conversations:
         ids = list(dict.fromkeys(draft.chat_id for draft in drafts))
@@ -177,6 +189,14 @@ class PostgresPosting:
                     role=Role(row.role),
                     joined_at=row.joined_at,
                     left_at=row.left_at,
+                )
+            if row.author_id is not None and author_id not in self._authors:
+                self._authors[author_id] = ProfileView(
+                    id=author_id,
+                    first_name=row.first_name,
+                    last_name=row.last_name,
+                    middle_name=row.middle_name,
+                    username=row.username,
                 )
             if row.message_id is None:
                 continue
@@ -224,6 +244,10 @@ class PostgresPosting:
                 prepare=True,
                 binary=True,
             )
+        self.pending_updates += [about_event(event, self._authors) for event in posted]
+
+    def remind(self, repeated: Sequence[MessageSent]) -> None:
+        self.pending_updates += [Moved(chat_id=event.chat_id, position=event.position) for event in repeated]
 
     async def _fetch(self, kind: type[R], statement: LiteralString, parameters: tuple[Any, ...]) -> list[R]:
         cursor = await self._driver.execute(statement, parameters, prepare=True, binary=True)

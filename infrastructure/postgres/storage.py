@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from attrs import define, field, frozen
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from application.ports.updates import Update
 from infrastructure.postgres.accounts import (
     PostgresAccounts,
     PostgresConfirmations,
@@ -16,6 +17,7 @@ from infrastructure.postgres.accounts import (
 from infrastructure.postgres.chats import PostgresChats, PostgresPersonalLog, PostgresReadings
 from infrastructure.postgres.driver.engine import transaction
 from infrastructure.postgres.driver.errors import in_our_terms
+from infrastructure.postgres.keys import PostgresKeys
 
 
 @frozen
@@ -35,6 +37,7 @@ class PostgresStorage:
 @define(eq=False)
 class PostgresUnitOfWork:
     connection: AsyncConnection
+    pending_updates: list[Update] = field(init=False, factory=list)
     accounts: PostgresAccounts = field(init=False)
     confirmations: PostgresConfirmations = field(init=False)
     sessions: PostgresSessions = field(init=False)
@@ -42,6 +45,7 @@ class PostgresUnitOfWork:
     letters: PostgresLetters = field(init=False)
     chats: PostgresChats = field(init=False)
     readings: PostgresReadings = field(init=False)
+    keys: PostgresKeys = field(init=False)
     personal: PostgresPersonalLog = field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -50,6 +54,7 @@ class PostgresUnitOfWork:
         self.sessions = PostgresSessions(self.connection)
         self.profiles = PostgresProfiles(self.connection)
         self.letters = PostgresLetters(self.connection)
-        self.chats = PostgresChats(self.connection)
-        self.readings = PostgresReadings(self.connection)
-        self.personal = PostgresPersonalLog(self.connection)
+        self.chats = PostgresChats(self.connection, self.pending_updates)
+        self.readings = PostgresReadings(self.connection, self.pending_updates)
+        self.keys = PostgresKeys(self.connection)
+        self.personal = PostgresPersonalLog(self.connection, self.pending_updates)

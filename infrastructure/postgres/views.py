@@ -21,11 +21,14 @@ from sqlalchemy import (
     func,
     literal_column,
     select,
+    tuple_,
     union_all,
     values,
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 
+from application.errors import Unavailable
+from application.paging import ChatPlace, MemberPlace, Page, Paging, ReaderPlace, page_of
 from application.ports.updates import ChatUpdate, NewMember, NewMessage
 from application.ports.views import MessageNotFound, Newest, Where, span
 from application.views import (
@@ -40,7 +43,6 @@ from application.views import (
     ReaderView,
     Snapshot,
     by_name,
-    member_order,
 )
 from domain.chat import ChatNotFound, Kind, NotAMember
 from domain.events import MemberAdded
@@ -48,6 +50,7 @@ from domain.ids import AccountId, ChatId, MessageId, Position, ProfileId, Seq, S
 from domain.role import Role
 from infrastructure.postgres.chat_rows import message_from
 from infrastructure.postgres.driver.arrays import Uuids
+from infrastructure.postgres.driver.errors import READ_ONLY, complaints
 from infrastructure.postgres.driver.reads import (
     Prepared,
     PreparedReads,
@@ -56,6 +59,22 @@ from infrastructure.postgres.driver.reads import (
     Row,
     prepared,
 )
+from infrastructure.postgres.pages import (
+    AT,
+    CHATS,
+    CHATS_AFTER,
+    HERE,
+    ID,
+    MEMBER,
+    MEMBERS_AFTER,
+    MOST,
+    SKIP,
+    bounds,
+    place_of_chat,
+    place_of_reader,
+    reader_place,
+)
+from infrastructure.postgres.places import Place
 from infrastructure.postgres.schema.account_tables import account, profile, session
 from infrastructure.postgres.schema.chat_tables import (
     LENGTHS,
@@ -67,7 +86,6 @@ from infrastructure.postgres.schema.chat_tables import (
     member,
     message,
     origin,
-    profile_chat,
     reading,
     receipt,
 )
@@ -133,6 +151,7 @@ def _place(*more: Label[Any]) -> Any:
     return (
         select(
             chat.c.deleted_at,
+            chat.c.owner_id,
             chat_head.c.last_seq,
             chat_head.c.last_position,
             chat_head.c.member_count,
@@ -160,12 +179,6 @@ PLACE_AND_MORE: Final = prepared(
             select(column).where(origin.c.id == 1).scalar_subquery().label(name)
             for column, name in zip(epoch_columns(), EPOCH_NAMES, strict=True)
         ),
-    )
-)
-
-OWN_CHATS: Final = prepared(
-    select(profile_chat.c.chat_id).where(
-        profile_chat.c.profile_id == READER, profile_chat.c.left_at.is_(None)
     )
 )
 
@@ -204,13 +217,8 @@ OTHERS: Final = prepared(
 
 EXISTS: Final = prepared(select(chat.c.chat_id).where(chat.c.chat_id == CHAT, chat.c.deleted_at.is_(None)))
 
-MEMBERS: Final = prepared(
-    select(member.c.profile_id, member.c.role, member.c.joined_at, reading.c.mark)
-    .join(
-        reading,
-        and_(reading.c.chat_id == member.c.chat_id, reading.c.profile_id == member.c.profile_id),
-    )
-    .where(member.c.chat_id == CHAT, member.c.left_at.is_(None))
+PRESENT: Final = prepared(
+    select(member.c.profile_id).where(member.c.chat_id == CHAT, member.c.left_at.is_(None))
 )
 
 
@@ -300,13 +308,18 @@ OF_MESSAGE: Final = prepared(
 
 _readers = _covering()
 
+_first_read = func.min(_readers.c.read_at)
+
 READERS: Final = prepared(
-    select(_readers.c.profile_id, func.min(_readers.c.read_at).label("read_at"))
+    select(_readers.c.profile_id, _first_read.label("read_at"))
     .where(_readers.c.profile_id != bindparam("author", type_=Uuid))
     .group_by(_readers.c.profile_id)
+    .having(tuple_(_first_read, _readers.c.profile_id) > tuple_(AT, ID))
     .order_by("read_at", _readers.c.profile_id)
+    .limit(MOST)
+    .offset(SKIP)
 )
-"""Of the one message from START up to before STOP."""
+"""Of the one message from START up to before STOP, behind a reader."""
 
 _person = (
     profile.c.profile_id.label("id"),
@@ -330,7 +343,13 @@ LIVE_SESSION: Final = prepared(
 
 PEOPLE: Final = prepared(select(*_person).where(profile.c.profile_id == any_(IDS)))
 
-PROBE: Final = prepared(select(literal_column("1").label("one")))
+PROBE: Final = prepared(
+    select(
+        literal_column(
+            "pg_is_in_recovery() OR current_setting('default_transaction_read_only')::boolean"
+        ).label("is_read_only")
+    )
+)
 
 
 @frozen
@@ -346,25 +365,31 @@ class PostgresViews:
         return LiveSession(profile=ProfileView(**person), email=email, access_id=access_id)
 
     async def list_chats(self, reader: ProfileId) -> Sequence[ChatView]:
+        return (await self.page_of_chats(reader, Paging())).items
+
+    async def page_of_chats(self, reader: ProfileId, paging: Paging[ChatPlace]) -> Page[ChatView, ChatPlace]:
         async with self.pictures.open() as picture:
-            own = await picture.rows(OWN_CHATS, reader=reader)
-            found = await picture.rows(ENTRIES, ids=Uuids.of([row["chat_id"] for row in own]), reader=reader)
+            page = await _own_chats(picture, reader, paging)
+            ids = [ChatId(row["chat_id"]) for row in page.items]
+            found = await picture.rows(ENTRIES, ids=Uuids.of(ids), reader=reader)
             others = await _others(picture, reader, found)
             people = await _people(picture, {*_people_of(found), *others.values()})
-        chats = [_chat_view(row, people, others) for row in found]
-        return sorted(chats, key=lambda view: (view.last_activity, view.id), reverse=True)
+        views = {row["chat_chat_id"]: _chat_view(row, people, others) for row in found}
+        return Page([views[id] for id in ids if id in views], page.next)
 
     async def get_chat(self, reader: ProfileId, chat_id: ChatId) -> ChatDetails:
         async with self.pictures.open() as picture:
             found = await picture.rows(ENTRIES, ids=Uuids.of([chat_id]), reader=reader)
             if not found:
                 raise NotAMember if await picture.row(EXISTS, chat=chat_id) else ChatNotFound
-            present = [ProfileId(row["profile_id"]) for row in await picture.rows(MEMBERS, chat=chat_id)]
+            present = [ProfileId(row["profile_id"]) for row in await picture.rows(PRESENT, chat=chat_id)]
             others = await _others(picture, reader, found)
             people = await _people(picture, {*_people_of(found), *present, *others.values()})
-        view = _chat_view(found[0], people, others)
-        members = [people.get(id, NOBODY) for id in present]
-        return ChatDetails(chat=view, members=sorted(members, key=lambda one: by_name(view.owner.id, one)))
+        owner_id = ProfileId(found[0]["chat_owner_id"])
+        ordered = sorted(present, key=lambda id: by_name(owner_id, id, people.get(id, NOBODY)))
+        return ChatDetails(
+            chat=_chat_view(found[0], people, others), members=[people.get(id, NOBODY) for id in ordered]
+        )
 
     async def history(self, reader: ProfileId, chat_id: ChatId, where: Where, limit: int) -> HistoryPage:
         async with self.pictures.open() as picture:
@@ -378,10 +403,15 @@ class PostgresViews:
             return await _snapshot(picture, reader, chat_id, limit)
 
     async def members(self, reader: ProfileId, chat_id: ChatId) -> Sequence[MemberView]:
+        return (await self.page_of_members(reader, chat_id, Paging())).items
+
+    async def page_of_members(
+        self, reader: ProfileId, chat_id: ChatId, paging: Paging[MemberPlace]
+    ) -> Page[MemberView, MemberPlace]:
         async with self.pictures.open() as picture:
-            await _found(picture, PLACE, reader, chat_id)
-            rows = await picture.rows(MEMBERS, chat=chat_id)
-            people = await _people(picture, {ProfileId(row["profile_id"]) for row in rows})
+            place = await _found(picture, PLACE, reader, chat_id)
+            page = await _members(picture, chat_id, ProfileId(place["owner_id"]), paging)
+            people = await _people(picture, {ProfileId(row["profile_id"]) for row in page.items})
         members = [
             MemberView(
                 profile=people.get(ProfileId(row["profile_id"]), NOBODY),
@@ -389,27 +419,40 @@ class PostgresViews:
                 joined_at=row["joined_at"],
                 read_up_to=Seq(row["mark"]),
             )
-            for row in rows
+            for row in page.items
         ]
-        return sorted(members, key=member_order)
+        return Page(members, page.next)
 
     async def readers(
         self, reader: ProfileId, chat_id: ChatId, message_id: MessageId
     ) -> Sequence[ReaderView]:
+        return (await self.page_of_readers(reader, chat_id, message_id, Paging())).items
+
+    async def page_of_readers(
+        self, reader: ProfileId, chat_id: ChatId, message_id: MessageId, paging: Paging[ReaderPlace]
+    ) -> Page[ReaderView, ReaderPlace]:
         async with self.pictures.open() as picture:
             await _found(picture, PLACE, reader, chat_id)
             there = await picture.row(OF_MESSAGE, chat=chat_id, id=message_id)
             if there is None:
                 raise MessageNotFound
             seq = there["seq"]
-            rows = await picture.rows(
-                READERS, chat=chat_id, start=seq, stop=seq + 1, author=there["sender_id"]
+            found = await picture.rows(
+                READERS,
+                chat=chat_id,
+                start=seq,
+                stop=seq + 1,
+                author=there["sender_id"],
+                **place_of_reader(paging.after),
+                **bounds(paging),
             )
-            people = await _people(picture, {ProfileId(row["profile_id"]) for row in rows})
-        return [
+            page = page_of(found, paging.limit, reader_place)
+            people = await _people(picture, {ProfileId(row["profile_id"]) for row in page.items})
+        readers = [
             ReaderView(profile=people.get(ProfileId(row["profile_id"]), NOBODY), read_at=row["read_at"])
-            for row in rows
+            for row in page.items
         ]
+        return Page(readers, page.next)
 
     async def unread_count(self, reader: ProfileId, chat_id: ChatId) -> int:
         return _unread(await _found(self.pictures, PLACE, reader, chat_id))
@@ -421,7 +464,17 @@ class PostgresViews:
         return [_update(chat_id, row, people) for row in entries]
 
     async def probe(self) -> None:
-        await self.pictures.row(PROBE)
+        # Whether writing is forbidden is decided when a connection is made: an old one does not know that it is over.
+        if await self._is_read_only():
+            await self.pictures.close()
+            if await self._is_read_only():
+                complaints.tell(Unavailable.code, "the database accepts no writes", READ_ONLY)
+                raise Unavailable("storage accepts no writes")
+
+    async def _is_read_only(self) -> bool:
+        """Of a standby, and where the database's owner or host has forbidden writes."""
+        row = await self.pictures.row(PROBE)
+        return row is None or row["is_read_only"]
 
 
 async def _found(reads: PreparedReads, statement: Prepared, reader: ProfileId, chat_id: ChatId) -> Row:
@@ -461,6 +514,45 @@ async def _page(
         has_before=min(numbers.start, last_seq + 1) > 1,
         has_after=numbers.stop <= last_seq,
     )
+
+
+async def _own_chats(
+    picture: ReadTransaction, reader: ProfileId, paging: Paging[ChatPlace]
+) -> Page[Row, ChatPlace]:
+    if after := paging.after:
+        began = after.began
+        found = await picture.rows(CHATS_AFTER, reader=reader, **place_of_chat(after), **bounds(paging))
+    else:
+        found = await picture.rows(CHATS, reader=reader, **bounds(paging))
+        here = await picture.row(HERE) if paging.limit is not None else None
+        began = Place.of(here).written() if here else ""
+    return page_of(
+        found,
+        paging.limit,
+        lambda row: ChatPlace(began=began, activity=row["activity"], id=ChatId(row["chat_id"])),
+    )
+
+
+async def _members(
+    picture: ReadTransaction, chat_id: ChatId, owner_id: ProfileId, paging: Paging[MemberPlace]
+) -> Page[Row, MemberPlace]:
+    after, skip = paging.after, paging.skip
+    found: list[Row] = []
+    if after is None:
+        after = MemberPlace.behind(owner_id)
+        found += await picture.rows(MEMBER, chat=chat_id, id=owner_id)
+        if found and skip:
+            found, skip = [], skip - 1
+    found += await picture.rows(
+        MEMBERS_AFTER,
+        chat=chat_id,
+        first=after.first,
+        at=after.joined_at,
+        id=after.id,
+        most=paging.most,
+        skip=skip,
+    )
+    return page_of(found, paging.limit, lambda row: after.then(row["profile_id"], row["joined_at"]))
 
 
 async def _others(

@@ -1,12 +1,15 @@
 from collections.abc import Mapping
+from functools import partial
 from typing import Final
 
 from attrs import frozen
 from starlette.requests import Request
 from starlette.responses import Response
 
-from application.chats.create import CreateChat, KeyReused
+from application.chats.create import CreateChat
+from application.keys import KeyReused
 from application.messenger import Messenger
+from application.paging import ChatPlace
 from application.ports.views import After, Around, Before, Newest, PageNumber, Where
 from application.views import HistoryPage
 from domain.chat import (
@@ -21,9 +24,10 @@ from domain.chat import (
 from domain.ids import Seq
 from interfaces.http.authentication import actor_of
 from interfaces.http.described import CHATS, described
-from interfaces.http.envelope import listed, next_link, polled, success
+from interfaces.http.envelope import next_link, polled, success
 from interfaces.http.errors import CHAT_DETAILS, NO_CHAT, OWNERS_ONLY
 from interfaces.http.options import HttpOptions
+from interfaces.http.paging import Listing, listed
 from interfaces.http.requests import json_object, key, path, query
 from interfaces.http.routes import Endpoint
 from interfaces.wire import answers, codec
@@ -64,14 +68,16 @@ class Chats:
     async def read_all(self, request: Request) -> Response:
         actor = await actor_of(request, self.messenger)
         some = codec.SOME.decode(query(request), within="query")
-        return listed(request, some, await self.messenger.chats.list(actor.profile_id), codec.chat_json)
+        listing = Listing(self.options.cursor_key, ChatPlace, f"chats {actor.profile_id}")
+        read = partial(self.messenger.chats.list, actor.profile_id)
+        return await listed(request, listing, some, read, codec.chat_json)
 
     @described(
         summary="Open a group",
         tag=CHATS,
         answer=answers.Chat,
         body=codec.CREATE_CHAT,
-        refuses=(MembersNotFound, KeyReused, ChatNotFound),
+        refuses=(MembersNotFound, KeyReused, ChatNotFound, NotAMember),
     )
     async def create(self, request: Request) -> Response:
         actor = await actor_of(request, self.messenger)
@@ -84,11 +90,11 @@ class Chats:
         tag=CHATS,
         answer=answers.Chat,
         body=codec.OPEN_DIRECT,
-        refuses=(NotToOneself, MembersNotFound, ChatNotFound),
+        refuses=(NotToOneself, MembersNotFound, ChatNotFound, KeyReused),
     )
     async def open_direct(self, request: Request) -> Response:
         actor = await actor_of(request, self.messenger)
-        command = codec.OPEN_DIRECT.decode(await json_object(request), within="body")
+        command = codec.OPEN_DIRECT.decode(await json_object(request) | key(request), within="body")
         return success(codec.chat_json(await self.messenger.chats.open_direct(actor, command)))
 
     @described(
@@ -156,12 +162,9 @@ def _next(request: Request, asked: HistoryQuery, limit: int, page: HistoryPage) 
         if page.has_after and page.messages:
             going = {"after": page.messages[-1].message.seq}
     elif page.has_before and page.messages:
-        by_number = asked.limit is not None and asked.offset is not None
-        going = (
-            {"offset": max(asked.offset or 1, 1) + 1}
-            if by_number
-            else {"before": page.messages[0].message.seq}
-        )
+        # also where a page was asked for by its number: numbers are counted from the newest message, so the next number
+        # would repeat what has moved on since
+        going = {"before": page.messages[0].message.seq}
     return next_link(request, {**going, "limit": limit}) if going else {}
 
 

@@ -1,17 +1,14 @@
 """What every answer comes in, good or bad."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from hashlib import blake2b
-from typing import TypeVar
 from urllib.parse import urlencode
 
 from attrs import evolve, frozen
 from starlette.requests import Request
 from starlette.responses import Response
 
-from interfaces.wire.codec import Json, Some, dumps
-
-T = TypeVar("T")
+from interfaces.wire.codec import Json, dumps
 
 MEDIA_TYPE = "application/json"
 
@@ -52,14 +49,6 @@ def polled(request: Request, data: object, headers: Mapping[str, str] | None = N
     )
 
 
-def listed(request: Request, some: Some, items: Sequence[T], as_json: Callable[[T], object]) -> Response:
-    """`polled`, and where it goes on if that is not the end of it."""
-    end = len(items) if some.limit is None else some.skip + some.limit
-    going = {"skip": end, "limit": some.limit} if some.limit is not None and end < len(items) else {}
-    data = [as_json(item) for item in items[some.skip : end]]
-    return polled(request, data, next_link(request, going) if going else {})
-
-
 KEPT_IN_304 = ("ETag", "Cache-Control", "Link")
 
 
@@ -75,7 +64,7 @@ def has(request: Request, tag: str) -> bool:
     return tag in tags or "*" in tags
 
 
-def next_link(request: Request, query: Mapping[str, int]) -> Mapping[str, str]:
+def next_link(request: Request, query: Mapping[str, str | int]) -> Mapping[str, str]:
     """Where a list goes on, RFC 8288; relative, so that it holds behind any proxy."""
     return {"Link": f'<{request.url.path}?{urlencode(query)}>; rel="next"'}
 

@@ -1,8 +1,12 @@
+from functools import partial
+
 from attrs import frozen
 from starlette.requests import Request
 from starlette.responses import Response
 
+from application.keys import KeyReused
 from application.messenger import Messenger
+from application.paging import MemberPlace
 from domain.chat import (
     ChatNotFound,
     MemberNotFound,
@@ -14,10 +18,11 @@ from domain.chat import (
 )
 from interfaces.http.authentication import actor_of
 from interfaces.http.described import CHATS, described
-from interfaces.http.envelope import listed, success
+from interfaces.http.envelope import success
 from interfaces.http.errors import NO_CHAT
 from interfaces.http.options import HttpOptions
-from interfaces.http.requests import json_object, path, query
+from interfaces.http.paging import Listing, listed
+from interfaces.http.requests import json_object, key, path, query
 from interfaces.http.routes import Endpoint
 from interfaces.wire import answers, codec
 
@@ -51,19 +56,22 @@ class Members:
     async def read(self, request: Request) -> Response:
         actor = await actor_of(request, self.messenger)
         some = codec.SOME_IN_CHAT.decode(query(request), within="query", path=path(request))
-        members = await self.messenger.chats.members(actor.profile_id, some.chat_id)
-        return listed(request, some, members, codec.member_json)
+        listing = Listing(self.options.cursor_key, MemberPlace, f"members {actor.profile_id} {some.chat_id}")
+        read = partial(self.messenger.chats.members, actor.profile_id, some.chat_id)
+        return await listed(request, listing, some, read, codec.member_json)
 
     @described(
         summary="Put people into a group; who is in it already stays as they are",
         tag=CHATS,
         answer=list[answers.Member],
         body=codec.ADD_MEMBERS,
-        refuses=(NotAllowed, NotAMember, ChatNotFound, OnlyInGroups, MembersNotFound),
+        refuses=(NotAllowed, NotAMember, ChatNotFound, OnlyInGroups, MembersNotFound, KeyReused),
     )
     async def add(self, request: Request) -> Response:
         actor = await actor_of(request, self.messenger)
-        command = codec.ADD_MEMBERS.decode(await json_object(request), within="body", path=path(request))
+        command = codec.ADD_MEMBERS.decode(
+            await json_object(request) | key(request), within="body", path=path(request)
+        )
         members = await self.messenger.chats.add_members(actor, command)
         return success([codec.member_json(member) for member in members])
 

@@ -1,3 +1,5 @@
+from functools import partial
+
 from attrs import frozen
 from starlette.requests import Request
 from starlette.responses import Response
@@ -5,14 +7,16 @@ from starlette.responses import Response
 from application.errors import Overloaded
 from application.messages.send import NonceReused
 from application.messenger import Messenger
+from application.paging import ReaderPlace
 from application.ports.views import MessageNotFound
 from application.views import MessageView
 from domain.chat import ChatNotFound, NotAMember, TooFrequent
 from interfaces.http.authentication import actor_of
 from interfaces.http.described import CHATS, described
-from interfaces.http.envelope import listed, success
+from interfaces.http.envelope import success
 from interfaces.http.errors import NO_CHAT
 from interfaces.http.options import HttpOptions
+from interfaces.http.paging import Listing, listed
 from interfaces.http.requests import json_object, key, path, query
 from interfaces.http.routes import Endpoint
 from interfaces.wire import answers, codec
@@ -79,5 +83,7 @@ class Messages:
     async def readers(self, request: Request) -> Response:
         actor = await actor_of(request, self.messenger)
         some = codec.SOME_OF_MESSAGE.decode(query(request), within="query", path=path(request))
-        readers = await self.messenger.messages.readers(actor.profile_id, some.chat_id, some.message_id)
-        return listed(request, some, readers, codec.reader_json)
+        name = f"readers {actor.profile_id} {some.chat_id} {some.message_id}"
+        listing = Listing(self.options.cursor_key, ReaderPlace, name)
+        read = partial(self.messenger.messages.readers, actor.profile_id, some.chat_id, some.message_id)
+        return await listed(request, listing, some, read, codec.reader_json)

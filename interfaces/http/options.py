@@ -1,4 +1,4 @@
-from attrs import frozen
+from attrs import field, frozen
 
 from domain.account import PasswordPattern
 from interfaces.http.addresses import Networks
@@ -32,7 +32,7 @@ class HttpOptions:
     """How long browsers shall insist on HTTPS once they came by it; 0 says nothing about it."""
     original_statuses: bool = False
     """501 for requests that make no sense, bare bodies for 404 and 405: for front ends that insist."""
-    body_limit: int = 1024 * 1024
+    body_limit: int = 256 * 1024
     """In bytes."""
     confirm_path: str = "/confirm-email"
     """Where the link in a confirmation letter leads, with the prefix."""
@@ -44,6 +44,11 @@ class HttpOptions:
     """Whether there is a document, and pages to read it."""
     docs_path: str = "/docs"
     about: About = About()
+    cursor_key: bytes = field(default=b"", repr=False)
+    """
+    What cursors of lists are signed with. A cursor shows nothing that the list does not show, so that the key keeps no
+    secret: with it, cursors that nobody gave out are refused.
+    """
     history_page: int = 50
     history_most: int = 200
 

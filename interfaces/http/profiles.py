@@ -3,11 +3,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from application.messenger import Messenger
+from application.paging import Page, Paging, PersonPlace
+from application.profiles.find import MOST, FindProfiles
+from application.views import ProfileView
 from domain.profile import ProfileNotFound, UsernameTaken
 from interfaces.http.authentication import actor_of
 from interfaces.http.described import PROFILES, described
-from interfaces.http.envelope import polled, success
+from interfaces.http.envelope import success
 from interfaces.http.options import HttpOptions
+from interfaces.http.paging import Listing, listed
 from interfaces.http.requests import json_object, path, query
 from interfaces.http.routes import Endpoint
 from interfaces.wire import answers, codec
@@ -52,17 +56,23 @@ class Profiles:
         return success(codec.own_profile_json(await self.messenger.profiles.edit(actor, command)))
 
     @described(
-        summary="People whose username or name begins so, 20 at most",
+        summary="Find people by the beginning of a username or name, 20 at most; exact matches come first",
         tag=PROFILES,
         answer=list[answers.Profile],
         query=codec.FIND_PROFILES,
         is_polled=True,
+        has_next=True,
     )
     async def find(self, request: Request) -> Response:
         actor = await actor_of(request, self.messenger)
-        command = codec.FIND_PROFILES.decode(query(request), within="query")
-        found = await self.messenger.profiles.find(actor, command)
-        return polled(request, [codec.profile_json(profile) for profile in found])
+        some = codec.FIND_PROFILES.decode(query(request), within="query")
+        listing = Listing(self.options.cursor_key, PersonPlace, f"people {actor.profile_id} {some.query}")
+
+        async def read(paging: Paging[PersonPlace]) -> Page[ProfileView, PersonPlace]:
+            command = FindProfiles(query=some.query, limit=paging.limit or MOST, after=paging.after)
+            return await self.messenger.profiles.find(actor, command)
+
+        return await listed(request, listing, some, read, codec.profile_json, query=some.query)
 
     @described(
         summary="Somebody",

@@ -5,11 +5,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from application.messenger import Messenger
+from application.paging import SessionPlace
 from domain.session import SessionNotFound
 from interfaces.http.authentication import actor_of
 from interfaces.http.described import ACCOUNTS, described
-from interfaces.http.envelope import listed, success
+from interfaces.http.envelope import success
 from interfaces.http.options import HttpOptions
+from interfaces.http.paging import Listing, listed
 from interfaces.http.requests import path, query
 from interfaces.http.routes import Endpoint
 from interfaces.wire import answers, codec
@@ -41,8 +43,9 @@ class Sessions:
     async def read_all(self, request: Request) -> Response:
         actor = await actor_of(request, self.messenger)
         some = codec.SOME.decode(query(request), within="query")
-        sessions = await self.messenger.sessions.list(actor)
-        return listed(request, some, sessions, partial(codec.session_json, own=actor.session_id))
+        listing = Listing(self.options.cursor_key, SessionPlace, f"sessions {actor.account_id}")
+        read = partial(self.messenger.sessions.list, actor)
+        return await listed(request, listing, some, read, partial(codec.session_json, own=actor.session_id))
 
     @described(
         summary="End all my other sessions, sockets included",

@@ -30,7 +30,6 @@ from application.chats.remove_member import RemoveMember
 from application.errors import NotAuthenticated
 from application.messages.send import SendMessage
 from application.profiles.edit import EditProfile
-from application.profiles.find import FindProfiles
 from application.profiles.read import ReadProfile
 from application.receipts.mark_read import MarkRead
 from application.views import (
@@ -84,7 +83,7 @@ FINGERPRINT: Final[Schema] = {
 }
 
 KEY: Final = "Idempotency-Key"
-"""A header that names a wish: sent again under the same key it is not carried out again."""
+"""A header that names a request: a repeat under the same key is not carried out again."""
 
 _text: Final = text()
 
@@ -255,8 +254,6 @@ EDIT_PROFILE: Final = shape(
     phone=Reads(nullable(_phone)),
 )
 
-FIND_PROFILES: Final = shape(FindProfiles, query=Reads(_text, absent=""), limit=Reads(integer(1)))
-
 READ_PROFILE: Final = shape(ReadProfile, profile_id=Reads(identity))
 
 # What is asked of chats
@@ -279,11 +276,13 @@ class InChat:
 
 @frozen(kw_only=True)
 class Some:
-    """So much of a list; of an answer, all of it."""
+    """Pagination; without it, everything."""
 
     limit: int | None = None
     skip: int = 0
-    """How many come before."""
+    """How many items to pass over."""
+    cursor: str | None = None
+    """Where the page before ended, as the ``Link`` of that page says."""
 
 
 @frozen(kw_only=True)
@@ -323,11 +322,30 @@ CHANGE_CHAT: Final = shape(
 
 DELETE_CHAT: Final = shape(DeleteChat, chat_id=Reads(identity))
 
-_some: Final = {"limit": Reads(integer(1)), "skip": Reads(integer(0))}
+
+@takes(
+    {"type": "string", "minLength": 1, "description": "Where to go on, from the `Link` of the page before"}
+)
+def _where_to_go_on(value: object) -> str:
+    return _text(value)
+
+
+_cursor: Final = Reads(_where_to_go_on)
+_some: Final = {"limit": Reads(integer(1)), "skip": Reads(integer(0)), "cursor": _cursor}
 
 IN_CHAT: Final = shape(InChat, chat_id=Reads(identity))
 
 SOME: Final = shape(Some, **_some)
+
+
+@frozen(kw_only=True)
+class FoundProfiles(Some):
+    query: str
+
+
+FIND_PROFILES: Final = shape(
+    FoundProfiles, query=Reads(_text, absent=""), limit=Reads(integer(1)), cursor=_cursor
+)
 
 SOME_IN_CHAT: Final = shape(SomeInChat, chat_id=Reads(identity), **_some)
 
@@ -343,13 +361,15 @@ HISTORY: Final = shape(
 
 # What is asked about members, messages and reading
 
-ADD_MEMBERS: Final = shape(AddMembers, chat_id=Reads(identity), profile_ids=Reads(members))
+_key: Final = Reads(_nonce, name=KEY, absent=None)
+
+ADD_MEMBERS: Final = shape(AddMembers, chat_id=Reads(identity), profile_ids=Reads(members), key=_key)
 
 REMOVE_MEMBER: Final = shape(RemoveMember, chat_id=Reads(identity), profile_id=Reads(identity))
 
 CHANGE_ROLE: Final = shape(ChangeRole, chat_id=Reads(identity), profile_id=Reads(identity), role=Reads(_role))
 
-OPEN_DIRECT: Final = shape(OpenDirect, profile_id=Reads(identity))
+OPEN_DIRECT: Final = shape(OpenDirect, profile_id=Reads(identity), key=_key)
 
 SEND_MESSAGE: Final = shape(
     SendMessage,

@@ -53,6 +53,14 @@ NOT_AN_ADDRESS: Final = Fault(
 )
 UNSTORABLE: Final = Fault("value_error", "Value error, NUL and lone surrogates cannot be kept")
 SEVERAL_PLACES: Final = Fault("value_error", "Value error, Only one of before, after and around can be given")
+CURSOR_OR_SKIP: Final = Fault("value_error", "Value error, Only one of cursor and skip can be given")
+CURSOR_INVALID: Final = Fault(
+    "cursor_invalid", "This cursor was not given out for this list: begin again without it"
+)
+SEVERAL_KEYS: Final = Fault("value_error", "Value error, Only one Idempotency-Key can be given")
+KEY_UNREADABLE: Final = Fault(
+    "value_error", "Value error, A key in quotes is a string or display string of RFC 9651"
+)
 NAME_UNFIT: Final = Fault("value_error", "Value error, Name incorrect")
 USERNAME_UNFIT: Final = Fault("value_error", "Value error, Username incorrect")
 PHONE_UNFIT: Final = Fault("value_error", "Value error, Phone incorrect")
@@ -102,6 +110,7 @@ CODES: Final = frozenset(
         INTEGER_TOO_LONG,
         NOT_AN_IDENTITY,
         NOT_A_ROLE,
+        CURSOR_INVALID,
         too_short(1),
         too_long(1),
         less_than(1),

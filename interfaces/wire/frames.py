@@ -19,13 +19,14 @@ from domain.errors import Invalid
 from domain.events import ChatChanged, MemberRemoved, MessagesRead, RoleChanged
 from domain.ids import ChatId, ProfileId
 from domain.message import BODY_LIMIT, Nonce
+from interfaces.wire.decoding import NotJson, decode
 from interfaces.wire.values import moment
 
 Fields = Mapping[str, Any]
 
 
 class Malformed(Invalid):
-    """Not a JSON object."""
+    """Not a JSON object, or not one that the rule of `interfaces.wire.decoding` takes."""
 
     code = "malformed"
 
@@ -33,11 +34,11 @@ class Malformed(Invalid):
 def read(text: str) -> Fields:
     """
     Raises:
-        Malformed: Not a JSON object.
+        Malformed: It is none.
     """
     try:
-        fields = orjson.loads(text)
-    except orjson.JSONDecodeError as error:
+        fields = decode(text)
+    except NotJson as error:
         raise Malformed from error
     if not isinstance(fields, dict):
         raise Malformed
@@ -46,40 +47,22 @@ def read(text: str) -> Fields:
 
 @frozen
 class Frame:
-    """
-    A text frame as it goes over the wire, made once and written to many.
-
-    A server's frames are not masked (RFC 6455, section 5.1), so that the same bytes serve everybody.
-    """
+    """One JSON object in UTF-8, made once and told to many. How it is put on a line is the transport's business."""
 
     data: bytes
 
     @property
     def size(self) -> int:
+        """In bytes."""
         return len(self.data)
 
     @property
     def text(self) -> str:
-        """What is in it, for servers that make frames themselves."""
-        return self.data[_head_size(self.data) :].decode()
+        return self.data.decode()
 
 
 def write(fields: Fields) -> Frame:
-    body = orjson.dumps(fields)
-    return Frame(_head(len(body)) + body)
-
-
-def _head(size: int) -> bytes:
-    """A whole message in one text frame (RFC 6455, section 5.2)."""
-    if size < 126:
-        return bytes((0x81, size))
-    if size < 1 << 16:
-        return b"\x81\x7e" + size.to_bytes(2, "big")
-    return b"\x81\x7f" + size.to_bytes(8, "big")
-
-
-def _head_size(data: bytes) -> int:
-    return {126: 4, 127: 10}.get(data[1], 2)
+    return Frame(orjson.dumps(fields))
 
 
 # Answers to the socket that asked
@@ -109,11 +92,11 @@ def auth_success(
     )
 
 
-def greeting(*, heartbeat_interval: float, frame_limit: int) -> Fields:
+def greeting(*, heartbeat_interval: float, max_message_bytes: int) -> Fields:
     """What a client is told about how we are talked to; the same for all."""
     return {
         "heartbeat_interval": heartbeat_interval,
-        "limits": {"text": BODY_LIMIT, "frame": frame_limit},
+        "limits": {"text": BODY_LIMIT, "frame": max_message_bytes},
     }
 
 
@@ -174,14 +157,8 @@ def unread_count(chat_id: ChatId, count: int) -> Frame:
 
 
 def pong(id: Any) -> Frame:
-    """
-    Raises:
-        Malformed: It is nested deeper than what can be written, which is less than what can be read.
-    """
-    try:
-        return write({"type": "pong", "id": id})
-    except TypeError as error:
-        raise Malformed from error
+    """``id`` comes back as it was given: the decoder takes no value that could not be written again."""
+    return write({"type": "pong", "id": id})
 
 
 # What everybody is told

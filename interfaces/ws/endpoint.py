@@ -19,9 +19,11 @@ from interfaces.wire import frames
 from interfaces.wire.faults import Refused
 from interfaces.wire.frames import Fields, Frame
 from interfaces.wire.values import identity
+from interfaces.ws.closing import Close
 from interfaces.ws.connection import Connection
-from interfaces.ws.exchange import Desk, Exchange
-from interfaces.ws.outbox import Close, Outbox
+from interfaces.ws.exchange import Exchange
+from interfaces.ws.outbox import Outbox
+from interfaces.ws.services import SocketServices
 
 HAND_OVER: Final = "messenger.hand_over"
 """The ASGI extension of `protocol`: called with an `Opening`, it takes the socket over for good."""
@@ -29,27 +31,27 @@ HAND_OVER: Final = "messenger.hand_over"
 
 @frozen
 class Opening:
-    """A socket that was let in, for whoever does the reading and writing to make the rest."""
+    """A socket after its handshake, for the transport that reads and writes it from now on."""
 
-    desk: Desk
+    services: SocketServices
     chat_id: ChatId
     greeting: Fields
 
     def connection(self, write: Callable[[Frame], None], finish: Callable[[Close], None]) -> Connection:
-        options = self.desk.options
-        outbox = Outbox(write, finish, options.outbox_frames, options.outbox_bytes, self.desk.meter)
+        options = self.services.options
+        outbox = Outbox(write, finish, options.outbox_frames, options.outbox_bytes, self.services.meter)
         return Connection(self.chat_id, outbox, self.greeting)
 
 
 @define(eq=False)
 class ChatSockets:
-    _desk: Desk
+    _services: SocketServices
     _greeting: Fields = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        options = self._desk.options
+        options = self._services.options
         self._greeting = frames.greeting(
-            heartbeat_interval=options.heartbeat_interval, frame_limit=options.frame_limit
+            heartbeat_interval=options.heartbeat_interval, max_message_bytes=options.max_message_bytes
         )
 
     def routes(self, prefix: str = "") -> list[WebSocketRoute]:
@@ -62,7 +64,7 @@ class ChatSockets:
             await websocket.close()  # before it is accepted: the handshake is refused with 403
             return
         await websocket.accept()
-        opening = Opening(self._desk, chat_id, self._greeting)
+        opening = Opening(self._services, chat_id, self._greeting)
         if hand_over := websocket.scope.get("extensions", {}).get(HAND_OVER):
             hand_over(opening)
         else:
@@ -83,7 +85,7 @@ class Loop:
     def __attrs_post_init__(self) -> None:
         connection = self._opening.connection(self._write, self._out.put_nowait)
         self._outbox = connection.outbox
-        self._exchange = Exchange(self._opening.desk, connection, self)
+        self._exchange = Exchange(self._opening.services, connection, self)
         self._readable.set()
 
     async def run(self) -> None:
@@ -94,7 +96,7 @@ class Loop:
         finally:
             self._exchange.gone()
             # whoever does not read is not waited for
-            await asyncio.wait({writer}, timeout=self._opening.desk.options.close_timeout)
+            await asyncio.wait({writer}, timeout=self._opening.services.options.close_timeout)
             self._outbox.abandon()
             writer.cancel()
 

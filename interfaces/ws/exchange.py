@@ -10,60 +10,36 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import AsyncIterator, Callable
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager, suppress
 from typing import Final, Protocol, assert_never
 
-from attrs import Factory, define, evolve, field, frozen
+from attrs import define, evolve, field
 
 from application.accounts.authenticate import Authenticate as AuthenticateToken
 from application.errors import ApplicationError, OutcomeUnknown, Unavailable
 from application.messages.send import SendMessage, Sent
-from application.messenger import Messenger
-from application.ports.meter import Meter, Unmetered
 from application.receipts.mark_read import MarkRead
 from application.receipts.mark_single import MarkSingle
 from application.updates.typing import ShowTyping
 from domain.errors import DomainError
-from interfaces.ws.connection import (
+from interfaces.ws.chat_frames import (
     HISTORY_DEFAULT,
     Authenticate,
-    Connection,
     CountUnread,
     Leave,
     Ping,
     ReadHistory,
     Request,
 )
-from interfaces.ws.hub import Hub
+from interfaces.ws.closing import CloseCode
+from interfaces.ws.connection import Connection, Sending
+from interfaces.ws.services import SocketServices
+from interfaces.ws.typing import Typing
 
 log: Final = logging.getLogger(__name__)
 
-INTERNAL_ERROR: Final = 1011
 
-
-@frozen(kw_only=True)
-class SocketOptions:
-    auth_timeout: float = 10.0
-    """Seconds until a socket must have said who it is."""
-    entering: int = 32
-    """Sockets that are let in at a time. When all come back at once the others wait here, not where everybody reads."""
-    entry_timeout: float = 10.0
-    """Seconds that one may wait for its turn."""
-    outbox_frames: int = 256
-    outbox_bytes: int = 256 * 1024
-    pending_sends: int = 64
-    """Sends of one socket that may wait for their answer; beyond it nothing more is decided."""
-    waiting_frames: int = 64
-    """Frames of one socket that may wait for their turn; beyond it nothing more is read from it."""
-    close_timeout: float = 5.0
-    """Seconds in which the other side must have read what was left and the close."""
-    heartbeat_interval: float = 25.0
-    """Seconds between two pings of ours."""
-    frame_limit: int = 65536
-    """Bytes of a frame of a client."""
-
-
-class Reader(Protocol):
+class FrameSource(Protocol):
     """What frames come from."""
 
     def pause(self) -> None:
@@ -74,43 +50,10 @@ class Reader(Protocol):
 
 
 @define(eq=False)
-class Tick:
-    """Calls all back when what the loop has at hand is done."""
-
-    _waiting: list[Callable[[], None]] = field(init=False, factory=list)
-
-    def at_its_end(self, do: Callable[[], None]) -> None:
-        if not self._waiting:
-            asyncio.get_running_loop().call_soon(self._ends)
-        self._waiting.append(do)
-
-    def _ends(self) -> None:
-        waiting, self._waiting = self._waiting, []
-        for do in waiting:
-            do()
-
-
-@frozen(kw_only=True)
-class Desk:
-    """What all sockets of a node share."""
-
-    messenger: Messenger
-    hub: Hub
-    options: SocketOptions
-    meter: Meter = Unmetered()
-    tick: Tick = Factory(Tick)
-    doors: asyncio.Semaphore = field(init=False)
-
-    @doors.default
-    def _doors(self) -> asyncio.Semaphore:
-        return asyncio.Semaphore(self.options.entering)
-
-
-@define(eq=False)
 class Exchange:
-    _desk: Desk
+    _services: SocketServices
     _connection: Connection
-    _reader: Reader
+    _source: FrameSource
     _waiting: deque[str | None] | None = field(init=False, default=None)
     """Frames that have not had their turn; None stands for a binary one."""
     _next: Authenticate | Request | None = field(init=False, default=None)
@@ -122,49 +65,53 @@ class Exchange:
     _is_paused: bool = field(init=False, default=False)
     _is_there: bool = field(init=False, default=False)
     _deadline: asyncio.TimerHandle | None = field(init=False, default=None)
+    _typing: Typing | None = field(init=False, default=None)
+    """Made when the client types for the first time."""
+    _typing_timer: asyncio.TimerHandle | None = field(init=False, default=None)
 
     def begin(self) -> None:
         """The socket is open; whoever is there has some seconds to say who they are."""
         loop = asyncio.get_running_loop()
-        self._deadline = loop.call_later(self._desk.options.auth_timeout, self._too_late)
+        self._deadline = loop.call_later(self._services.options.auth_timeout, self._too_late)
         self._is_there = True
-        self._desk.meter.opened()
+        self._services.meter.opened()
 
     def hear(self, text: str | None) -> None:
         """A text frame, or None for a binary one."""
-        self._desk.meter.heard()
+        self._services.meter.heard()
         if self._is_free and not self._waiting:
             self._decide(text)
             return
         if self._waiting is None:
             self._waiting = deque()
         self._waiting.append(text)
-        if len(self._waiting) >= self._desk.options.waiting_frames and not self._is_paused:
+        if len(self._waiting) >= self._services.options.waiting_frames and not self._is_paused:
             self._is_paused = True
-            self._reader.pause()
+            self._source.pause()
 
     def gone(self) -> None:
         """The other side is not there any more. What is under way goes on, and its answers go nowhere."""
         if self._is_there:
             self._is_there = False
-            self._desk.meter.closed()
+            self._services.meter.closed()
         self._forget_deadline()
         self._waiting = None
-        self._connection.end(1000, "")
-        self._desk.hub.leave(self._connection)
+        self._connection.close(CloseCode.NORMAL, "")
+        self._services.hub.leave(self._connection)
+        self._stop_typing()
 
     @property
     def _is_free(self) -> bool:
-        return not self._is_busy and self._pending < self._desk.options.pending_sends
+        return not self._is_busy and self._pending < self._services.options.pending_sends
 
     def _decide(self, text: str | None) -> None:
         if text is None:
             self._connection.hear_binary()
             return
-        request = self._connection.hear(text, asyncio.get_running_loop().time())
-        if isinstance(request, SendMessage):
+        request = self._connection.hear(text)
+        if isinstance(request, Sending):
             self._send(request)
-        elif request is not None:
+        elif request is not None and not (isinstance(request, ShowTyping) and self._is_too_soon(request)):
             self._is_busy = True
             if self._pending:
                 self._next = request
@@ -178,34 +125,36 @@ class Exchange:
             self._carry_out(request)
         while self._waiting and self._is_free:
             self._decide(self._waiting.popleft())
+        if not self._is_there:
+            self._stop_typing()
         if self._is_paused and not self._waiting:
             self._is_paused = False
-            self._reader.resume()
+            self._source.resume()
 
     # Sends
 
-    def _send(self, command: SendMessage) -> None:
+    def _send(self, sending: Sending) -> None:
         actor = self._connection.actor
         assert actor is not None, "requests are heard from those who entered"
         try:
-            answer = asyncio.ensure_future(self._desk.messenger.messages.send(actor, command))
+            answer = asyncio.ensure_future(self._services.messenger.messages.send(actor, sending.command))
         except ApplicationError as error:  # not even taken
-            self._connection.answer_not_sent(command, error)
+            self._connection.answer_not_sent(sending, error)
             return
         self._pending += 1
-        answer.add_done_callback(lambda answer: self._sent(command, answer))
+        answer.add_done_callback(lambda answer: self._sent(sending, answer))
 
-    def _sent(self, command: SendMessage, answer: "asyncio.Future[Sent]") -> None:
+    def _sent(self, sending: Sending, answer: "asyncio.Future[Sent]") -> None:
         self._pending -= 1
         if answer.cancelled():
-            self._connection.answer_not_sent(command, OutcomeUnknown())
+            self._connection.answer_not_sent(sending, OutcomeUnknown())
         elif (error := answer.exception()) is None:
-            self._connection.answer_sent(command, answer.result())
+            self._connection.answer_sent(sending, answer.result())
         elif isinstance(error, (DomainError, ApplicationError)):
-            self._connection.answer_not_sent(command, error)
+            self._connection.answer_not_sent(sending, error)
         else:
             log.error("a send failed", exc_info=error)
-            self._connection.answer_not_sent(command, OutcomeUnknown())
+            self._connection.answer_not_sent(sending, OutcomeUnknown())
         self._go_on()
 
     # Everything else
@@ -213,13 +162,13 @@ class Exchange:
     def _carry_out(self, request: Authenticate | Request) -> None:
         if isinstance(request, Authenticate):
             self._forget_deadline()
-            self._desk.hub.spawn(self._to_the_end(request))
+            self._services.tasks.spawn(self._to_the_end(request))
         elif isinstance(request, Ping | Leave):
             self._answer_at_once(request)
             self._is_busy = False
         else:
             assert not isinstance(request, SendMessage), "sends have a way of their own"
-            self._desk.hub.spawn(self._to_the_end(request))
+            self._services.tasks.spawn(self._to_the_end(request))
 
     async def _to_the_end(
         self, request: Authenticate | MarkRead | MarkSingle | ShowTyping | ReadHistory | CountUnread
@@ -231,7 +180,7 @@ class Exchange:
                 await self._ask(request)
         except Exception:
             log.exception("a request of a socket failed")
-            self._connection.end(INTERNAL_ERROR, "Internal server error")
+            self._connection.close(CloseCode.INTERNAL_ERROR, "Internal server error")
         # not where it was cancelled: the node ends, and nothing more is begun
         self._is_busy = False
         self._go_on()
@@ -241,22 +190,23 @@ class Exchange:
             self._connection.answer_ping(request)
         else:
             self._connection.detach()
-            self._desk.hub.detach(self._connection)
+            self._services.hub.detach(self._connection)
+            self._stop_typing()
 
     async def _enter(self, greeting: Authenticate) -> None:
         command = AuthenticateToken(token=greeting.token)
         try:
             async with self._turn() as is_over:
-                await self._desk.hub.watching()
+                await self._services.hub.watching()
                 if self._connection.is_entering:
-                    self._connection.recognise(await self._desk.messenger.accounts.authenticate(command))
+                    self._connection.recognise(await self._services.messenger.accounts.authenticate(command))
                 if self._connection.is_entering:
-                    await self._desk.hub.enter(self._connection, HISTORY_DEFAULT, is_over)
+                    await self._services.hub.enter(self._connection, HISTORY_DEFAULT, is_over)
         except (DomainError, ApplicationError) as error:
             self._connection.refuse(error)
         finally:
             if self._connection.is_closed:
-                self._desk.hub.leave(self._connection)
+                self._services.hub.leave(self._connection)
 
     @asynccontextmanager
     async def _turn(self) -> AsyncIterator[Callable[[], None]]:
@@ -267,12 +217,12 @@ class Exchange:
             Unavailable: Too many come.
         """
         try:
-            async with asyncio.timeout(self._desk.options.entry_timeout):
-                await self._desk.doors.acquire()
+            async with asyncio.timeout(self._services.options.entry_timeout):
+                await self._services.entering.acquire()
         except TimeoutError:
             raise Unavailable("too many come") from None
         with ExitStack() as turn:
-            turn.callback(self._desk.doors.release)
+            turn.callback(self._services.entering.release)
             yield turn.close
 
     async def _ask(self, request: MarkRead | MarkSingle | ShowTyping | ReadHistory | CountUnread) -> None:
@@ -282,7 +232,7 @@ class Exchange:
             self._connection.answer_failed(request, error)
 
     async def _asked(self, request: MarkRead | MarkSingle | ShowTyping | ReadHistory | CountUnread) -> None:
-        connection, messenger = self._connection, self._desk.messenger
+        connection, messenger = self._connection, self._services.messenger
         actor, chat_id = connection.actor, connection.chat_id
         assert actor is not None, "requests are heard from those who entered"
         match request:
@@ -302,6 +252,47 @@ class Exchange:
                 connection.answer_count(await messenger.messages.unread_count(actor.profile_id, chat_id))
             case _:
                 assert_never(request)
+
+    # Typing
+
+    def _is_too_soon(self, request: ShowTyping) -> bool:
+        """Others are then told later, unless they know it already."""
+        if self._typing is None:
+            typist = (request.chat_id, self._connection.profile_id)
+            self._typing = Typing(typist, self._services.typists)
+        loop = asyncio.get_running_loop()
+        wait = self._typing.say(request.is_typing, loop.time())
+        if wait and self._typing_timer is None:
+            self._typing_timer = loop.call_later(wait, self._type_late)
+        return wait != 0
+
+    def _type_late(self) -> None:
+        self._typing_timer = None
+        if self._typing is not None:
+            is_typing = self._typing.due(asyncio.get_running_loop().time())
+            if is_typing is not None:
+                self._show_typing(is_typing)
+
+    def _stop_typing(self) -> None:
+        """The client has left. What it said last is under way until nothing else is."""
+        if self._typing_timer is not None:
+            self._typing_timer.cancel()
+            self._typing_timer = None
+        if self._typing is not None and not (self._is_busy and not self._is_there) and self._typing.stop():
+            self._show_typing(False)
+
+    def _show_typing(self, is_typing: bool) -> None:
+        self._services.tasks.spawn(
+            self._shown(ShowTyping(chat_id=self._connection.chat_id, is_typing=is_typing))
+        )
+
+    async def _shown(self, request: ShowTyping) -> None:
+        actor = self._connection.actor
+        assert actor is not None, "nobody else was typing"
+        with suppress(
+            DomainError, ApplicationError
+        ):  # there is nobody to answer, and it does not matter later
+            await self._services.messenger.messages.show_typing(actor, request)
 
     # The first seconds
 

@@ -1,24 +1,17 @@
-"""What one socket is told. Bounded: a reader that is too slow is cut, and comes back for the rest."""
+"""What waits to be written to one socket: bounded, so that a client that reads too slowly is cut and resumes later."""
 
 import asyncio
 from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-from attrs import define, field, frozen
+from attrs import define, field
 
 from application.ports.meter import Meter, Unmetered
 from interfaces.wire.frames import Frame
+from interfaces.ws.closing import Close, CloseCode
 
-SLOW_READER: Final = 1013
-
-
-@frozen
-class Close:
-    code: int
-    reason: str
-    is_final: bool = False
-    """What waited is given up: the reader was too slow for it."""
+SLOW_READER: Final = Close(CloseCode.TRY_LATER, "slow reader; resume in 1 s", is_final=True)
 
 
 @define(eq=False)
@@ -26,16 +19,16 @@ class Outbox:
     """
     Frames in order, then perhaps a close.
 
-    While the way is clear a frame goes straight on to ``write``. While it is `held up` frames wait: each finds a place as
-    long as what waits is below both limits, and what does not matter later (typing) as long as it is below half of
-    them. One frame may be greater than the limit: it is the frames before it that count.
+    While the client reads, a frame goes straight on to ``write``. While it does not, frames wait: a frame is taken as long
+    as those before it are below both limits, and an ephemeral one (typing, presence) as long as they are below half of
+    them. So a single frame may be greater than the limit.
     """
 
     write: Callable[[Frame], None]
     finish: Callable[[Close], None]
     """Called once, behind the last frame; or at once with a final close."""
-    frame_limit: int
-    byte_limit: int
+    max_frames: int
+    max_bytes: int
     meter: Meter = Unmetered()
     closing: Close | None = field(init=False, default=None)
     _is_finished: bool = field(init=False, default=False)
@@ -82,7 +75,7 @@ class Outbox:
     def abandon(self) -> None:
         """There is nobody to write to any more."""
         if self.closing is None:
-            self.closing = Close(1006, "", is_final=True)
+            self.closing = Close(CloseCode.ABNORMAL, "", is_final=True)
         self._drop()
         self._is_finished = True
         if self._relaxing is not None:
@@ -92,7 +85,7 @@ class Outbox:
     def is_relaxed(self) -> bool:
         """Less than half full."""
         return not self._frames or (
-            2 * len(self._frames) < self.frame_limit and 2 * self._size < self.byte_limit
+            2 * len(self._frames) < self.max_frames and 2 * self._size < self.max_bytes
         )
 
     async def relaxed(self) -> None:
@@ -104,9 +97,9 @@ class Outbox:
     def _keep(self, frame: Frame) -> None:
         if self._frames is None:
             self._frames = deque()
-        if len(self._frames) >= self.frame_limit or self._size >= self.byte_limit:
+        if len(self._frames) >= self.max_frames or self._size >= self.max_bytes:
             self._drop()
-            self.closing = Close(SLOW_READER, "slow reader; resume in 1 s", is_final=True)
+            self.closing = SLOW_READER
             if self._relaxing is not None:
                 self._relaxing.set()
             self._finish(self.closing)

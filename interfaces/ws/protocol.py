@@ -12,6 +12,7 @@ answered while the answers are not read.
 """
 
 import asyncio
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, Final, cast
 
@@ -22,10 +23,12 @@ from websockets.frames import Frame as Fragment
 from websockets.http11 import Request
 
 from interfaces.wire.frames import Frame
-from interfaces.ws.connection import POLICY, RESTART
+from interfaces.ws.closing import Close, CloseCode
 from interfaces.ws.endpoint import HAND_OVER, Opening
-from interfaces.ws.exchange import Exchange, Tick
-from interfaces.ws.outbox import Close, Outbox
+from interfaces.ws.exchange import Exchange
+from interfaces.ws.framing import Framing
+from interfaces.ws.outbox import Outbox
+from interfaces.ws.services import Tick
 
 SLICE: Final = 4096
 """Bytes that are parsed in one go: 700 frames of the smallest kind, some milliseconds."""
@@ -47,6 +50,8 @@ LEAVING_GRACE: Final = 0.5
 
 
 class HandedOver(WebSocketsSansIOProtocol):
+    left: Callable[[], None] = staticmethod(lambda: None)
+    """Called when the connection is lost; whoever hands it over counts connections."""
     _exchange: Exchange | None = None
     _outbox: Outbox | None = None
     _close_timeout = 5.0
@@ -56,6 +61,7 @@ class HandedOver(WebSocketsSansIOProtocol):
     _is_deaf = False
     """It has failed (RFC 6455, 7.1.7): what it still sends is read, and not looked at."""
     _tick: Tick
+    _framing: Framing
     _unwritten: bytes = b""
 
     # The handshake, under ASGI
@@ -69,9 +75,10 @@ class HandedOver(WebSocketsSansIOProtocol):
     def hand_over(self, opening: Opening) -> None:
         connection = opening.connection(self._write, self._close)
         self._outbox = connection.outbox
-        self._tick = opening.desk.tick
-        self._exchange = Exchange(opening.desk, connection, self)
-        self._close_timeout = opening.desk.options.close_timeout
+        self._tick = opening.services.tick
+        self._framing = opening.services.framing
+        self._exchange = Exchange(opening.services, connection, self)
+        self._close_timeout = opening.services.options.close_timeout
         self._exchange.begin()
 
     async def send(self, message: ASGISendEvent) -> None:
@@ -174,7 +181,7 @@ class HandedOver(WebSocketsSansIOProtocol):
     def _is_flood(self) -> bool:
         self._idle_frames += 1
         if self._idle_frames == IDLE_FRAMES:
-            self.conn.fail(POLICY, "too many empty frames")
+            self.conn.fail(CloseCode.POLICY, "too many empty frames")
             self._fail()
         return self._idle_frames >= IDLE_FRAMES
 
@@ -192,7 +199,7 @@ class HandedOver(WebSocketsSansIOProtocol):
         try:
             text = str(data, "utf-8")
         except UnicodeDecodeError:
-            self._close(Close(1007, "invalid UTF-8"))
+            self._close(Close(CloseCode.NOT_TEXT, "invalid UTF-8"))
         else:
             self._exchange.hear(text)
 
@@ -214,11 +221,13 @@ class HandedOver(WebSocketsSansIOProtocol):
     def _write(self, frame: Frame) -> None:
         if self.close_sent:
             return
+        framing = self._framing  # asked here rather than in a method, once for each listener of each message
+        data = framing.data if frame is framing.last else framing.framed(frame)
         if not self._unwritten:
-            self._unwritten = frame.data
+            self._unwritten = data
             self._tick.at_its_end(self._write_out)
         else:
-            self._unwritten += frame.data
+            self._unwritten += data
             if len(self._unwritten) >= JOINED:
                 self._write_out()
 
@@ -255,7 +264,7 @@ class HandedOver(WebSocketsSansIOProtocol):
             self._end_within(FINAL_GRACE)
             return
         if not self._is_ending:
-            self._say_close(RESTART, "")
+            self._say_close(CloseCode.RESTART, "")
         self._end_within(LEAVING_GRACE)
 
     @property
@@ -314,6 +323,7 @@ class HandedOver(WebSocketsSansIOProtocol):
         self._unparsed = b""
         self._unwritten = b""
         super().connection_lost(exc)
+        self.left()
         if self._outbox is not None:
             self._outbox.abandon()
         if self._exchange is not None:

@@ -9,7 +9,7 @@ import pytest
 import typer.main
 
 from config.commands import commands
-from config.settings import names
+from config.settings.groups import names
 from infrastructure.prometheus.meter import PrometheusMeter
 from interfaces.cli.main import command_line
 

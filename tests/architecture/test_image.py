@@ -15,7 +15,8 @@ import pytest
 import yaml
 from attrs import frozen
 
-from config.settings import load, names
+from config.settings.groups import names
+from config.settings.load import load
 
 ROOT = Path(__file__).resolve().parents[2]
 LAYERS = {"domain", "application", "infrastructure", "interfaces", "config"}

@@ -56,7 +56,7 @@ def texts() -> dict[str, str]:
 
 
 def test_finds_the_files(texts: dict[str, str]) -> None:
-    assert {"pyproject.toml", "config/settings.py", ".ci/run", "requirements/run.txt"} <= texts.keys()
+    assert {"pyproject.toml", "config/settings/groups.py", ".ci/run", "requirements/run.txt"} <= texts.keys()
     assert not [name for name in texts if name.startswith((".venv", ".git/", "var/"))]
 
 

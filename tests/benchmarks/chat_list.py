@@ -19,11 +19,11 @@ from typing import Any
 
 from attrs import frozen
 from sqlalchemy import create_engine, func, select
-from sqlalchemy.engine import make_url
 
 from domain.ids import ProfileId
 from infrastructure.postgres import views
 from infrastructure.postgres.driver.reads import ReadPool, prepared
+from infrastructure.postgres.pages import CHATS
 from infrastructure.postgres.schema.account_tables import profile
 from infrastructure.postgres.schema.chat_tables import chat, member, message, reading, receipt
 from infrastructure.postgres.schema.migrate import upgrade
@@ -82,7 +82,7 @@ async def row_by_row(pictures: ReadPool, reader: ProfileId) -> list[tuple[Any, .
     """What unread counts and names come to, for comparison."""
     found = []
     async with pictures.open() as picture:
-        for own in await picture.rows(views.OWN_CHATS, reader=reader):
+        for own in await picture.rows(CHATS, reader=reader, most=None, skip=0):
             chat_id = own["chat_id"]
             the_chat = await picture.row(THE_CHAT, chat=chat_id)
             await picture.row(MEMBERS, chat=chat_id)
@@ -149,9 +149,9 @@ def grow(postgres: Postgres, others: int) -> list[ProfileId]:
     return [ProfileId(reader) for reader in readers]
 
 
-async def statements(postgres: Postgres, conninfo: str, reader: ProfileId) -> int:
+async def statements(postgres: Postgres, url: str, reader: ProfileId) -> int:
     """As the server's own log counts them; the transaction's own words left out."""
-    pictures = ReadPool(conninfo)
+    pictures = ReadPool(url)
     await at_once(pictures, reader)
     since = len(postgres.log())
     await at_once(pictures, reader)
@@ -159,9 +159,9 @@ async def statements(postgres: Postgres, conninfo: str, reader: ProfileId) -> in
     return sum(said.verb not in {"BEGIN", "END"} for said in postgres.statements(since))
 
 
-async def measure(postgres: Postgres, conninfo: str, options: argparse.Namespace) -> None:
+async def measure(postgres: Postgres, url: str, options: argparse.Namespace) -> None:
     readers = grow(postgres, options.others)
-    pictures = ReadPool(conninfo, deadline=60)
+    pictures = ReadPool(url, deadline=60)
     for size, reader in zip(SIZES, readers, strict=True):
         ways: dict[str, Way] = {"at once": at_once, "row by row": row_by_row}
         assert await at_once(pictures, reader) == await row_by_row(pictures, reader)
@@ -176,7 +176,7 @@ async def measure(postgres: Postgres, conninfo: str, options: argparse.Namespace
     await pictures.close()
     with postgres.connect() as connection:
         connection.execute("ALTER DATABASE messenger SET log_statement = 'all'")
-    counted = [await statements(postgres, conninfo, reader) for reader in readers]
+    counted = [await statements(postgres, url, reader) for reader in readers]
     print(f"statements at once, for {', '.join(map(str, SIZES))} chats: {', '.join(map(str, counted))}")
 
 
@@ -192,8 +192,8 @@ def main() -> None:
         with engine.begin() as connection:
             upgrade(connection)
         engine.dispose()
-        conninfo = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
-        asyncio.run(measure(postgres, conninfo, options))
+
+        asyncio.run(measure(postgres, url, options))
 
 
 if __name__ == "__main__":

@@ -36,10 +36,12 @@ from config.adapters import make_batch_connection
 from config.asgi import opened
 from config.container import Application, PostgresAdapters
 from config.features.messages import sending
-from config.settings import Environment, Jwt, Settings
+from config.settings.groups import Jwt, Settings
+from config.settings.readers import Environment
 from domain.chat import About
 from domain.ids import AccountId, ChatId, ProfileId, SessionId
 from domain.message import Body, Nonce
+from infrastructure.announcing import Announcing
 from infrastructure.postgres.driver.batches import PLANS, BatchConnection
 from infrastructure.postgres.posting import KEEP, LOCK, READ, PostgresPostings
 from infrastructure.stored_events import MESSAGE_SENT
@@ -91,8 +93,10 @@ async def in_python(
 
 def one_each(lanes: list[BatchConnection], application: Application) -> Send:
     free: asyncio.Queue[SendMessages] = asyncio.Queue()
+    ports = application.ports()
     for lane in lanes:
-        free.put_nowait(sending(application.ports(), PostgresPostings(lane).begin, interval=timedelta()))
+        begin = Announcing(PostgresPostings(lane).begin, ports.updates)
+        free.put_nowait(sending(ports, begin, interval=timedelta()))
 
     async def send(actor: Actor, command: SendMessage) -> object:
         use = await free.get()
@@ -132,11 +136,7 @@ def script(chats: int) -> str:
 
 
 def by_pgbench(postgres: Postgres, chats: int, seconds: float) -> Round:
-    lines = PLANS.replace("'", "").replace(";", "").strip().splitlines()
-    pairs = [line.removeprefix("SET ").split(" = ") for line in lines]
-    settings = " ".join(
-        f"-c {name}={value}".replace("read committed", r"read\ committed") for name, value in pairs
-    )
+    settings = " ".join(f"-c {name}={value}" for name, value in PLANS.items())
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "one.sql"
         path.write_text(script(chats))

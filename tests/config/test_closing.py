@@ -6,7 +6,7 @@ from pathlib import Path
 from sqlalchemy.engine import make_url
 
 from config.container import Application, PostgresAdapters, closing
-from config.settings import Database, Settings
+from config.settings.groups import Database, Settings
 from tests.postgres import PostgresServer
 
 

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from config.settings import WrongSettings, explain, load, names
+from config.settings.explain import explain
+from config.settings.groups import names
+from config.settings.load import WrongSettings, load
 from tests.config.test_settings import NO_FILE, PROD
 
 

@@ -8,7 +8,8 @@ from starlette.routing import Route
 import config.modules
 from config.asgi import workers
 from config.modules import HOUSE, added_routes, installed
-from config.settings import Modules, WrongSettings, load
+from config.settings.groups import Modules
+from config.settings.load import WrongSettings, load
 from interfaces.app import MODULES
 from interfaces.http.options import HttpOptions
 from tests.config.test_settings import NO_FILE, PROD

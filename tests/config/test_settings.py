@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from sqlalchemy import make_url
 
 from config.features.accounts import make_account_rules
-from config.settings import Environment, Security, Settings, WrongSettings, load, names
+from config.settings.groups import Settings, names
+from config.settings.load import WrongSettings, load
+from config.settings.readers import Environment, Security
 from domain.account import Password, PasswordCommon, PasswordPattern
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -6,7 +6,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import datetime, timedelta
 from uuid import uuid4
 
-from attrs import Factory, define
+from attrs import Factory, define, field
 
 from application.actor import Actor
 from application.messages.send import Answer, Postponed, SendMessage, SendMessages, Sent
@@ -21,6 +21,7 @@ from domain.events import MessageSent, MessagesRead
 from domain.ids import AccountId, ChatId, MessageId, ProfileId, Seq, SessionId
 from domain.message import Body, Nonce
 from domain.profile import Name, Profile
+from infrastructure.announcing import Announcing
 from infrastructure.gather import BatchLimits, Gatherer
 from infrastructure.memory.updates import MemoryUpdates
 from infrastructure.system.ids import SystemIds
@@ -57,7 +58,7 @@ async def known(begin: Begin, *names: str) -> list[Actor]:
 async def open_chat(
     begin: Begin, owner: Actor, *others: Actor, name: str = "A chat", at: datetime = START
 ) -> Chat:
-    chat, members, added = Chat.open(
+    chat, opened = Chat.open(
         id=ChatId(uuid4()),
         about=About(name),
         owner_id=owner.profile_id,
@@ -65,14 +66,13 @@ async def open_chat(
         at=at,
     )
     async with begin() as work:
-        await work.chats.add(chat, members)
-        await work.personal.add(added)
+        await work.chats.add(chat, opened)
     return chat
 
 
 @define(eq=False)
 class Talk:
-    """Sends and marks as the application does, and hears what it tells."""
+    """Sends and marks as the application does, and hears what is announced."""
 
     storage: SharedStorage
     clock: TickingClock = Factory(TickingClock)
@@ -80,13 +80,15 @@ class Talk:
     updates: MemoryUpdates = Factory(MemoryUpdates)
     published: list[Update] = Factory(list)
     interval: timedelta = timedelta(0)
+    begin: Begin = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self.updates.subscribe(self.published.extend)
+        self.begin = Announcing(self.storage.begin, self.updates)
 
     def sending(self, begin: BeginPosting) -> SendMessages:
         return SendMessages(
-            begin=begin, clock=self.clock, ids=self.ids, updates=self.updates, interval=self.interval
+            begin=Announcing(begin, self.updates), clock=self.clock, ids=self.ids, interval=self.interval
         )
 
     async def send(self, *asked: Asked) -> Sequence[Answer]:
@@ -101,7 +103,7 @@ class Talk:
         return answer.event
 
     def marking(self, begin: BeginMarking) -> MarksRead:
-        return MarksRead(begin=begin, clock=self.clock, updates=self.updates)
+        return MarksRead(begin=Announcing(begin, self.updates), clock=self.clock)
 
     async def mark(self, *asked: tuple[Actor, MarkRead]) -> Sequence[Marked]:
         """As one batch."""

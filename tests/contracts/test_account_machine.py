@@ -22,6 +22,7 @@ from hypothesis.stateful import (
 from application.accounts.sign_out import SignOut
 from application.accounts.signed_in import SignedIn
 from application.errors import NotAuthenticated
+from application.paging import Paging
 from domain.events import SessionEnd, SessionEnded
 from tests.accounts_world import AccountsWorld, quick_passwords
 from tests.contracts.conftest import Rig
@@ -210,7 +211,9 @@ def machine_on(rig: Rig, folder: Path, addresses: Any) -> type[RuleBasedStateMac
 
                 async def listed() -> set[object]:
                     actor = await self.people.actor(live[0].present)
-                    return {session.id for session in await self.people.sessions.list(actor)}
+                    return {
+                        session.id for session in (await self.people.sessions.list(actor, Paging())).items
+                    }
 
                 assert self.run(listed()) == {family.present.session_id for family in live}
 

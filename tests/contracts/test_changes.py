@@ -97,13 +97,11 @@ class Writer:
             self.personal = []
         held = await self.work.chats.lock(self.chat.id)
         by = await self.work.chats.find_member(self.chat.id, self.owner)
-        changed = held.change(by, About(f"{uuid4()}"), at=START)
-        assert changed is not None
-        await self.work.chats.save(held, [changed])
+        await self.work.chats.keep(held, held.change(by, About(f"{uuid4()}"), at=START))
         event = ChatAdded(profile_id=self.owner, chat_id=ChatId(uuid4()), at=START)
         await self.work.personal.add([event])
         self.personal.append(event)
-        self.position = changed.position
+        self.position = held.last_position
 
     async def commit(self) -> tuple[dict[ChatId, Position], list[PersonalEvent]]:
         """What became new with it."""
@@ -209,7 +207,7 @@ async def test_six_writers_at_once_and_one_who_reads_along(storage: SharedStorag
         told.extend(news.personal)
         cursor = news.cursor
 
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         writing = asyncio.gather(*(write(writer) for writer in busy))
         while not writing.done():
             await look()

@@ -1,22 +1,21 @@
-"""Making a chat under a key: the wish comes true once, however often and however simultaneously it is sent."""
+"""Creating a chat under an idempotency key: it is created once, however often and however simultaneously it is asked for."""
 
 import asyncio
-from collections.abc import Sequence
-from uuid import uuid5
 
 import pytest
-from attrs import define, evolve, field
+from attrs import evolve
 
 from application.actor import Actor
-from application.chats.create import CreateChat, CreateChatHandler, KeyReused
-from application.ports.updates import Update
+from application.chats.create import CreateChat, CreateChatHandler
+from application.keys import KeyReused
+from application.ports.keys import Operation
 from application.views import ProfileView
 from domain.account import Account, Email
 from domain.chat import About, ChatNotFound, MembersNotFound
-from domain.ids import ChatId
 from domain.message import Nonce
 from domain.profile import Name, Profile
 from infrastructure.system.ids import SystemIds
+from tests.contracts.talk import Talk
 from tests.storages import SharedStorage
 from tests.strategies import START
 from tests.world import TickingClock
@@ -24,32 +23,14 @@ from tests.world import TickingClock
 IDS = SystemIds()
 
 
-@define
-class Heard:
-    """Where updates go."""
-
-    published: list[Update] = field(factory=list)
-
-    def publish(self, updates: Sequence[Update]) -> None:
-        self.published += updates
-
-    def subscribe(self, _: object) -> None: ...
+@pytest.fixture
+def talk(storage: SharedStorage) -> Talk:
+    return Talk(storage)
 
 
 @pytest.fixture
-def heard() -> Heard:
-    return Heard()
-
-
-@pytest.fixture
-def create(storage: SharedStorage, heard: Heard) -> CreateChatHandler:
-    return CreateChatHandler(
-        begin=storage.begin,
-        views=storage.views,
-        clock=TickingClock(),
-        ids=IDS,
-        updates=heard,
-    )
+def create(talk: Talk) -> CreateChatHandler:
+    return CreateChatHandler(begin=talk.begin, views=talk.storage.views, clock=talk.clock, ids=IDS)
 
 
 async def person(storage: SharedStorage, name: str = "Ann") -> Actor:
@@ -71,26 +52,23 @@ def wish(name: str = "Trip", key: str | None = "k1", description: str | None = N
 
 
 async def test_a_repeat_gets_the_first_chat(
-    storage: SharedStorage, create: CreateChatHandler, heard: Heard
+    storage: SharedStorage, create: CreateChatHandler, talk: Talk
 ) -> None:
     ann, ben = await person(storage), await person(storage, "Ben")
     asked = evolve(wish(), member_ids=(ben.profile_id,))
     first = await create(ann, asked)
-    told = list(heard.published)
+    told = list(talk.published)
     assert await create(ann, asked) == first
-    assert heard.published == told
+    assert talk.published == told
     assert [chat.id for chat in await storage.views.list_chats(ann.profile_id)] == [first.id]
-    assert first.id == ChatId(uuid5(ann.profile_id, "k1"))
 
 
-async def test_twenty_at_once_make_one(
-    storage: SharedStorage, create: CreateChatHandler, heard: Heard
-) -> None:
+async def test_twenty_at_once_make_one(storage: SharedStorage, create: CreateChatHandler, talk: Talk) -> None:
     ann = await person(storage)
     made = await asyncio.gather(*(create(ann, wish()) for _ in range(20)))
     assert len({chat.id for chat in made}) == 1
     assert len(await storage.views.list_chats(ann.profile_id)) == 1
-    assert len(heard.published) == 1
+    assert len(talk.published) == 1
 
 
 async def test_keys_are_everybodys_own(storage: SharedStorage, create: CreateChatHandler) -> None:
@@ -111,10 +89,13 @@ async def test_without_a_key_each_wish_is_its_own(storage: SharedStorage, create
 async def test_a_key_is_not_for_another_chat(storage: SharedStorage, create: CreateChatHandler) -> None:
     ann = await person(storage)
     first = await create(ann, wish())
-    for other in (wish("Another"), wish(description="why")):
+    ben = await person(storage, "Ben")
+    others = (wish("Another"), wish(description="why"), evolve(wish(), member_ids=(ben.profile_id,)))
+    for other in others:
         with pytest.raises(KeyReused) as reused:
             await create(ann, other)
-        assert reused.value.first == first.id
+        first_use = reused.value.first
+        assert (first_use.operation, first_use.subject_id) == (Operation.CREATE_CHAT, first.id)
 
 
 async def test_a_repeat_after_a_change_gets_the_chat_as_it_is(
@@ -126,9 +107,10 @@ async def test_a_repeat_after_a_change_gets_the_chat_as_it_is(
         chat = await work.chats.lock(first.id)
         by = await work.chats.find_member(first.id, ann.profile_id)
         changed = chat.change(by, About("Journey"), at=TickingClock(first.created_at).now())
-        assert changed
-        await work.chats.save(chat, [changed])
+        await work.chats.keep(chat, changed)
     assert (await create(ann, wish())).name == "Journey"
+    with pytest.raises(KeyReused):
+        await create(ann, wish("Journey"))
 
 
 async def test_what_was_deleted_does_not_come_back(storage: SharedStorage, create: CreateChatHandler) -> None:
@@ -137,9 +119,8 @@ async def test_what_was_deleted_does_not_come_back(storage: SharedStorage, creat
     async with storage.begin() as work:
         chat = await work.chats.lock(first.id)
         members = await work.chats.members(first.id)
-        chat.delete(members[0], members, at=TickingClock(first.created_at).now())
-        await work.chats.save(chat)
-        await work.chats.save_members(members)
+        deleted = chat.delete(members[0], members, at=TickingClock(first.created_at).now())
+        await work.chats.keep(chat, deleted)
     with pytest.raises(ChatNotFound):
         await create(ann, wish())
     assert await storage.views.list_chats(ann.profile_id) == []

@@ -42,6 +42,7 @@ from application.chats.remove_member import RemoveMember
 from application.errors import ApplicationError
 from application.messages.send import NonceReused, SendMessage
 from application.messenger import Messenger
+from application.paging import Paging
 from application.ports.changes import News, ReadRange
 from application.ports.views import Newest, Where
 from application.receipts.mark_read import MarkRead
@@ -386,18 +387,18 @@ class MessengerMachine(RuleBasedStateMachine):
         if isinstance(page, HistoryPage) and page.messages:
             message_id = page.messages[index % len(page.messages)].message.id
             self.mark_single(who, chat_id, message_id)
-            self.both(lambda m: m.messages.readers(who.profile_id, chat_id, message_id))
-            self.both(lambda m: m.chats.list(who.profile_id))
+            self.both(lambda m: m.messages.readers(who.profile_id, chat_id, message_id, Paging()))
+            self.both(lambda m: m.chats.list(who.profile_id, Paging()))
 
     @rule(who=people, chat_id=chats, message_id=messages)
     def readers(self, who: Actor, chat_id: ChatId, message_id: MessageId) -> None:
-        self.both(lambda m: m.messages.readers(who.profile_id, chat_id, message_id))
+        self.both(lambda m: m.messages.readers(who.profile_id, chat_id, message_id, Paging()))
 
     @rule(who=people, chat_id=chats)
     def look(self, who: Actor, chat_id: ChatId) -> None:
-        self.both(lambda m: m.chats.list(who.profile_id))
+        self.both(lambda m: m.chats.list(who.profile_id, Paging()))
         self.both(lambda m: m.chats.get(who.profile_id, chat_id))
-        self.both(lambda m: m.chats.members(who.profile_id, chat_id))
+        self.both(lambda m: m.chats.members(who.profile_id, chat_id, Paging()))
         self.both(lambda m: m.messages.unread_count(who.profile_id, chat_id))
         self.both(lambda m: m.feed.snapshot(who.profile_id, chat_id, 3))
         self.both(lambda m: m.feed.snapshot(who.profile_id, chat_id, 0))

@@ -32,7 +32,7 @@ def creating(people: AccountsWorld) -> CreateAccountHandler:
 
 
 def disabling(people: AccountsWorld) -> DisableAccountHandler:
-    return DisableAccountHandler(begin=people.begin, clock=people.clock, updates=people.updates)
+    return DisableAccountHandler(begin=people.begin, clock=people.clock)
 
 
 async def test_whoever_is_created_signs_in_and_gets_no_letter(people: AccountsWorld) -> None:

@@ -18,7 +18,7 @@ from tests.contracts.talk import Talk, actor, open_chat, saying
 from tests.storages import SharedStorage
 from tests.strategies import START
 
-ENOUGH = 20
+ENOUGH = 60
 """Seconds."""
 
 
@@ -50,9 +50,9 @@ async def delete(storage: SharedStorage, chat_id: ChatId, owner: Actor) -> None:
     async with storage.begin() as work:
         chat = await work.chats.lock(chat_id)
         members = await work.chats.members(chat_id)
-        chat.delete(await work.chats.find_member(chat_id, owner.profile_id), members, at=START)
-        await work.chats.save(chat)
-        await work.chats.save_members(members)
+        await work.chats.keep(
+            chat, chat.delete(await work.chats.find_member(chat_id, owner.profile_id), members, at=START)
+        )
 
 
 class TestOpening:
@@ -270,9 +270,8 @@ class TestBusyChats:
                 )
                 await asyncio.sleep(0.05)
                 assert not waiting.done()
-                member, event, _ = held.add(owner, bob.profile_id, at=START)
-                await work.chats.save(held, [event])
-                await work.chats.add_members([member])
+                added = held.add(owner, [bob.profile_id], at=START)
+                await work.chats.keep(held, added)
             answers = await waiting
         places = [(a.event.message.seq, a.event.position) for a in answers if isinstance(a, Sent)]
         assert places == [(1, 2), (2, 3)], "bob is a member, and the log has gone on by one"
@@ -398,11 +397,9 @@ class TestRaces:
                 async with storage.begin() as work:
                     held: Chat = await work.chats.lock(chat.id)
                     owner = await work.chats.find_member(chat.id, ann.profile_id)
-                    member, event, personal = held.add(owner, newcomer.profile_id, at=START)
+                    added = held.add(owner, [newcomer.profile_id], at=START)
                     await asyncio.sleep(0)
-                    await work.chats.save(held, [event])
-                    await work.chats.add_members([member])
-                    await work.personal.add([personal])
+                    await work.chats.keep(held, added)
 
             await asyncio.gather(
                 *(gatherer.submit(saying(ann, chat.id, str(number))) for number in range(50)),

@@ -12,7 +12,6 @@ from application.ports.views import Newest
 from application.views import HistoryPage
 from domain.chat import Chat, ChatNotFound
 from domain.ids import ChatId, Position
-from infrastructure.memory.updates import MemoryUpdates
 from tests.contracts.talk import Talk, actor, open_chat
 from tests.storages import SharedStorage
 from tests.strategies import START
@@ -22,7 +21,7 @@ MONTH = timedelta(days=30)
 
 
 async def delete(storage: SharedStorage, owner: Actor, chat_id: ChatId) -> None:
-    handler = DeleteChatHandler(begin=storage.begin, clock=TickingClock(START), updates=MemoryUpdates())
+    handler = DeleteChatHandler(begin=storage.begin, clock=TickingClock(START))
     await handler(owner, DeleteChat(chat_id=chat_id))
 
 
@@ -93,7 +92,7 @@ async def test_a_chat_that_is_held_is_left_out_and_others_are_not(storage: Share
     await delete(storage, ben, free.id)
     async with storage.begin() as work:
         await work.chats.lock(held.id)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             await purge_all(storage)
     assert len(await storage.views.log(held.id, Position(0), 100)) == 2
     assert list(await storage.views.log(free.id, Position(0), 100)) == []

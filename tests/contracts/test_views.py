@@ -56,9 +56,8 @@ class TestWhoMayRead:
         async with storage.begin() as work:
             held = await work.chats.lock(chat.id)
             members = await work.chats.members(chat.id)
-            held.delete(await work.chats.find_member(chat.id, ann.profile_id), members, at=START)
-            await work.chats.save(held)
-            await work.chats.save_members(members)
+            owner = await work.chats.find_member(chat.id, ann.profile_id)
+            await work.chats.keep(held, held.delete(owner, members, at=START))
         for reader in (ann.profile_id, bob.profile_id, actor().profile_id):
             assert await refusal(storage.views.history(reader, chat.id, Newest(), 10)) is ChatNotFound
             assert await refusal(storage.views.get_chat(reader, chat.id)) is ChatNotFound
@@ -233,9 +232,7 @@ class TestSnapshots:
         async with storage.begin() as work:
             held = await work.chats.lock(chat.id)
             owner = await work.chats.find_member(chat.id, ann.profile_id)
-            changed = held.change(owner, About("Another"), at=START)
-            assert changed is not None
-            await work.chats.save(held, [changed])
+            await work.chats.keep(held, held.change(owner, About("Another"), at=START))
         snapshot = await storage.views.snapshot(bob.profile_id, chat.id, 3)
         assert (snapshot.seq, snapshot.position, snapshot.unread_count) == (5, 6, 5)
         assert (said(snapshot.history), snapshot.history.total_count) == (list("234"), 5)
@@ -255,10 +252,7 @@ class TestLog:
             held = await work.chats.lock(chat.id)
             owner = await work.chats.find_member(chat.id, ann.profile_id)
             changed = held.change(owner, About("Another", "why"), at=START)
-            assert changed is not None
-            member, added, _ = held.add(owner, bob.profile_id, at=START)
-            await work.chats.save(held, [changed, added])
-            await work.chats.add_members([member])
+            await work.chats.keep(held, changed + held.add(owner, [bob.profile_id], at=START))
         second = await talk.say(bob, chat.id, "Hi")
         log = await storage.views.log(chat.id, Position(0), 10)
         assert [type(update) for update in log] == [NewMessage, ChatChanged, NewMember, NewMessage]
@@ -266,7 +260,7 @@ class TestLog:
         message, change, newcomer, reply = log
         assert isinstance(message, NewMessage)
         assert (message.view.message, message.view.sender) == (first.message, ann.profile)
-        assert change == changed
+        assert (change,) == changed.events
         assert isinstance(newcomer, NewMember)
         assert (newcomer.member, newcomer.by, newcomer.at) == (bob.profile, ann.profile_id, START)
         assert isinstance(reply, NewMessage)

@@ -1,5 +1,5 @@
 from datetime import timedelta
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from hypothesis import given
@@ -13,12 +13,14 @@ from domain.chat import (
     BadChatName,
     Chat,
     ChatNotFound,
+    Decision,
     Member,
     NotAllowed,
     NotAMember,
     NotTheOwner,
+    by_seniority,
 )
-from domain.events import ChatAdded, ChatChanged, ChatRemoved, MessageSent, Removal
+from domain.events import ChatAdded, ChatChanged, ChatRemoved, MemberAdded, MessageSent, Removal
 from domain.ids import ChatId, MessageId, Position, ProfileId
 from domain.message import Body, Nonce
 from domain.role import Role
@@ -34,14 +36,14 @@ def profile_id() -> ProfileId:
 
 def opened(others: int = 2) -> tuple[Chat, list[Member]]:
     """The owner is the first of the members."""
-    chat, members, _ = Chat.open(
+    chat, opening = Chat.open(
         id=ChatId(uuid4()),
         about=About("A chat"),
         owner_id=profile_id(),
         others=[profile_id() for _ in range(others)],
         at=START,
     )
-    return chat, members
+    return chat, list(opening.joined)
 
 
 def say(chat: Chat, author: Member | None, text: str = "Hello", minutes: int = 1) -> MessageSent:
@@ -78,14 +80,17 @@ class TestOpening:
     def test_everybody_hears_of_it_and_nothing_is_numbered(self) -> None:
         owner, other = profile_id(), profile_id()
         chat_id = ChatId(uuid4())
-        chat, members, added = Chat.open(
+        chat, opening = Chat.open(
             id=chat_id, about=About("A chat"), owner_id=owner, others=[other, other, owner], at=START
         )
-        assert [(member.profile_id, member.role) for member in members] == [
+        assert [(member.profile_id, member.role) for member in opening.joined] == [
             (owner, Role.OWNER),
             (other, Role.MEMBER),
         ]
-        assert added == [ChatAdded(profile_id=id, chat_id=chat_id, at=START) for id in (owner, other)]
+        assert opening.personal == tuple(
+            ChatAdded(profile_id=id, chat_id=chat_id, at=START) for id in (owner, other)
+        )
+        assert (opening.events, opening.changed, opening.ends_chat) == ((), (), False)
         assert (chat.member_count, chat.last_seq, chat.last_position, chat.last_at) == (2, 0, 0, None)
 
 
@@ -133,7 +138,7 @@ class TestChanging:
     def test_a_change_is_numbered_and_tells_the_new_state(self) -> None:
         chat, (owner, *_) = opened()
         say(chat, owner)
-        assert chat.change(owner, About("New", "why"), at=LATER) == ChatChanged(
+        changed = ChatChanged(
             chat_id=chat.id,
             position=Position(2),
             name="New",
@@ -141,12 +146,13 @@ class TestChanging:
             by=owner.profile_id,
             at=LATER,
         )
+        assert chat.change(owner, About("New", "why"), at=LATER) == Decision(events=(changed,))
         assert chat.last_seq == 1
         assert chat.about == About("New", "why")
 
     def test_calling_it_what_it_is_called_is_no_event(self) -> None:
         chat, (owner, *_) = opened()
-        assert chat.change(owner, About("A chat"), at=LATER) is None
+        assert chat.change(owner, About("A chat"), at=LATER) == Decision()
         assert (chat.last_position, chat.updated_at) == (0, LATER)
 
     @pytest.mark.parametrize("who", ["a member", "a stranger", "an owner who left"])
@@ -158,7 +164,7 @@ class TestChanging:
         with pytest.raises(NotAllowed):
             chat.change(by, About("New"), at=LATER)
         with pytest.raises(NotAllowed):
-            chat.add(by, profile_id(), at=LATER)
+            chat.add(by, [profile_id()], at=LATER)
         with pytest.raises(NotTheOwner):
             chat.delete(by, [owner, other], at=LATER)
         assert (chat.about, chat.member_count, chat.deleted_at, chat.last_position) == (
@@ -171,10 +177,12 @@ class TestChanging:
     def test_a_newcomer(self) -> None:
         chat, (owner, *_) = opened(others=0)
         newcomer = profile_id()
-        member, added, personal = chat.add(owner, newcomer, at=LATER)
+        decision = chat.add(owner, [newcomer], at=LATER)
+        (member,), (added,) = decision.joined, decision.events
+        assert isinstance(added, MemberAdded)
         assert (member.chat_id, member.profile_id, member.role) == (chat.id, newcomer, Role.MEMBER)
         assert (added.position, added.profile_id, added.by) == (1, newcomer, owner.profile_id)
-        assert personal == ChatAdded(profile_id=newcomer, chat_id=chat.id, at=LATER)
+        assert decision.personal == (ChatAdded(profile_id=newcomer, chat_id=chat.id, at=LATER),)
         assert (chat.member_count, chat.updated_at) == (2, LATER)
         assert say(chat, member).message.seq == 1
 
@@ -182,13 +190,28 @@ class TestChanging:
 class TestDeleting:
     def test_everybody_is_told_and_leaves(self) -> None:
         chat, members = opened()
-        removed = chat.delete(members[0], members, at=LATER)
-        assert removed == [
+        decision = chat.delete(members[0], members, at=LATER)
+        assert decision.personal == tuple(
             ChatRemoved(profile_id=m.profile_id, chat_id=chat.id, reason=Removal.CHAT_DELETED, at=LATER)
-            for m in members
-        ]
+            for m in by_seniority(members)
+        )
+        assert decision.changed == tuple(by_seniority(members))
+        assert decision.ends_chat
         assert {member.left_at for member in members} == {LATER}
         assert (chat.deleted_at, chat.member_count) == (LATER, 0)
+
+    def test_members_are_told_in_the_order_of_joining_however_they_are_given(self) -> None:
+        told = []
+        for turn in (1, -1):
+            ids = [ProfileId(UUID(int=n)) for n in (3, 1, 2)]
+            chat, opening = Chat.open(
+                id=ChatId(uuid4()), about=About("A chat"), owner_id=ids[0], others=ids[1:], at=START
+            )
+            owner = opening.joined[0]
+            owner.joined_at = LATER
+            decision = chat.delete(owner, opening.joined[::turn], at=LATER)
+            told.append([event.profile_id.int for event in decision.personal])
+        assert told == [[1, 2, 3]] * 2
 
     def test_once(self) -> None:
         chat, members = opened()

@@ -21,6 +21,7 @@ from domain.chat import (
     About,
     Chat,
     ChatNotFound,
+    Decision,
     Kind,
     Member,
     MemberNotFound,
@@ -28,6 +29,7 @@ from domain.chat import (
     NotAMember,
     OnlyInGroups,
     TooFrequent,
+    by_seniority,
 )
 from domain.events import ChatEvent, MemberAdded, MemberRemoved, MessageSent, RoleChanged
 from domain.ids import ChatId, MessageId, ProfileId, Seq
@@ -63,6 +65,7 @@ class ChatMachine(RuleBasedStateMachine):
         self.messages: list[Message] = []
         self.just_said: dict[tuple[ProfileId, Body], datetime] = {}
         self.now = START
+        self._was_over = False
 
     @initialize(
         target=people,
@@ -72,12 +75,11 @@ class ChatMachine(RuleBasedStateMachine):
     def open(self, drawn: list[UUID], admins: int) -> MultipleResults[ProfileId]:
         """With several in it from the beginning: what its only member left would be over, and few would get far."""
         owner_id, *others = ids = [ProfileId(each) for each in drawn]
-        self.chat, members, _ = Chat.open(
+        self.chat, opening = Chat.open(
             id=ChatId(uuid4()), about=About("A chat"), owner_id=owner_id, others=others, at=self.now
         )
-        self.founders = {member.profile_id: member.role for member in members}
-        for member in members:
-            self._join(member)
+        self.founders = {member.profile_id: member.role for member in opening.joined}
+        self._keep(opening)
         for other in others[:admins]:
             self.appoint(owner_id, other, Role.ADMIN)
         return multiple(*ids)
@@ -86,26 +88,27 @@ class ChatMachine(RuleBasedStateMachine):
     def a_stranger_comes(self, who: UUID) -> ProfileId:
         return ProfileId(who)
 
-    @rule(by=people, who=people)
-    def add(self, by: ProfileId, who: ProfileId) -> None:
-        if self._role(who):
-            return
+    @rule(by=people, who=st.lists(people, max_size=3, unique=True))
+    def add(self, by: ProfileId, who: list[ProfileId]) -> None:
+        newcomers = [each for each in who if not self._role(each)]
         self.now += timedelta(seconds=1)  # so that some are here longer than others
         try:
-            member, event, personal = self.chat.add(self.members.get(by), who, at=self.now)
+            added = self.chat.add(self._place(by), newcomers, at=self.now)
         except NotAllowed:
             assert self._role(by) not in MANAGERS
         else:
             assert self._role(by) in MANAGERS
-            assert (personal.profile_id, member.role) == (who, Role.MEMBER)
-            self._join(member)
-            self.log.append(event)
+            assert [each.profile_id for each in added.personal] == newcomers
+            assert [(each.profile_id, each.role) for each in added.joined] == [
+                (each, Role.MEMBER) for each in newcomers
+            ]
+            self._keep(added)
 
     @rule(by=people, who=people)
     def remove(self, by: ProfileId, who: ProfileId) -> None:
         mine, theirs = self._role(by), self._role(who)
         try:
-            event, _ = self.chat.remove(self.members.get(by), self.members.get(who), at=self.now)
+            removed = self.chat.remove(self._place(by), self._place(who), at=self.now)
         except NotAllowed:
             assert mine not in MANAGERS or by == who or (mine is Role.ADMIN and theirs in MANAGERS)
         except MemberNotFound:
@@ -114,51 +117,53 @@ class ChatMachine(RuleBasedStateMachine):
         else:
             assert by != who
             assert (mine is Role.OWNER and theirs) or (mine is Role.ADMIN and theirs is Role.MEMBER)
-            self.log.append(event)
+            assert [each.profile_id for each in removed.personal] == [who]
+            self._keep(removed)
 
     @rule(who=people, is_person_gone=st.booleans())
     def leave(self, who: ProfileId, is_person_gone: bool) -> None:
         before = self._role(who)
         others = [member for member in self._present() if member.profile_id != who]
         heirs = [member for member in others if member.role is Role.ADMIN] or others
+        heir_ids = {heir.profile_id for heir in heirs}
         go = self.chat.withdraw if is_person_gone else self.chat.leave
         try:
-            events, left = go(self.members.get(who), others, at=self.now)
+            decision = go(self._place(who), self._present(), at=self.now)
         except ChatNotFound:
             assert self._is_over
             return
         except NotAMember:
             assert before is None
             return
-        assert left.profile_id == who
-        self.log.extend(events)
+        assert [each.profile_id for each in decision.personal] == [who]
+        self._keep(decision)
         if before is Role.OWNER and others:
-            (crowned,) = (e.profile_id for e in events if isinstance(e, RoleChanged))
-            assert self.members[crowned] in heirs
+            (crowned,) = (e.profile_id for e in decision.events if isinstance(e, RoleChanged))
+            assert crowned in heir_ids
             assert self.members[crowned].joined_at == min(heir.joined_at for heir in heirs)
         else:
-            assert len(events) == 1
+            assert len(decision.events) == 1
         assert self._is_over == (not others)
 
     @rule(by=people, who=people, role=st.sampled_from(Role))
     def appoint(self, by: ProfileId, who: ProfileId, role: Role) -> None:
         mine, theirs = self._role(by), self._role(who)
         try:
-            changed = self.chat.appoint(self.members.get(by), self.members.get(who), role, at=self.now)
+            changed = self.chat.appoint(self._place(by), self._place(who), role, at=self.now)
         except NotAllowed:
             assert mine is not Role.OWNER or (by == who and role is not Role.OWNER)
         except MemberNotFound:
             assert theirs is None
         else:
             assert mine is Role.OWNER
+            self._keep(changed)
             assert self._role(who) is role
-            assert bool(changed) == (theirs is not role)
+            assert bool(changed.events) == (theirs is not role)
             assert by == who or self._role(by) is (Role.ADMIN if role is Role.OWNER else Role.OWNER)
-            self.log.extend(changed)
 
     @rule(target=people, who=st.uuids())
     def the_owner_adds_a_stranger(self, who: UUID) -> ProfileId:
-        self.add(self.chat.owner_id, ProfileId(who))
+        self.add(self.chat.owner_id, [ProfileId(who)])
         return ProfileId(who)
 
     @rule(author=people, body=lines, step=st.integers(-3, 3), named=st.booleans())
@@ -168,7 +173,7 @@ class ChatMachine(RuleBasedStateMachine):
         just_said = self.just_said.get((author, body))
         try:
             event = self.chat.post(
-                self.members.get(author),
+                self._place(author),
                 body,
                 id=MessageId(uuid4()),
                 nonce=nonce,
@@ -199,15 +204,14 @@ class ChatMachine(RuleBasedStateMachine):
     def change(self, by: ProfileId, about: About) -> None:
         before = self.chat.about
         try:
-            event = self.chat.change(self.members.get(by), about, at=self.now)
+            changed = self.chat.change(self._place(by), about, at=self.now)
         except NotAllowed:
             assert self._role(by) not in MANAGERS
         else:
             assert self._role(by) in MANAGERS
-            assert (event is None) == (about == before)
+            assert (not changed.events) == (about == before)
             assert self.chat.about == about
-            if event:
-                self.log.append(event)
+            self._keep(changed)
 
     @rule(reader=people, to=st.integers(0, 30))
     def mark(self, reader: ProfileId, to: int) -> None:
@@ -255,11 +259,14 @@ class ChatMachine(RuleBasedStateMachine):
     def delete(self, by: ProfileId) -> None:
         present = self._present()
         try:
-            removed = self.chat.delete(self.members.get(by), present, at=self.now)
+            decision = self.chat.delete(self._place(by), present, at=self.now)
         except NotAllowed:
             assert self._role(by) is not Role.OWNER
         else:
-            assert {event.profile_id for event in removed} == {m.profile_id for m in present}
+            assert [each.profile_id for each in decision.personal] == [
+                member.profile_id for member in by_seniority(present)
+            ]
+            self._keep(decision)
             assert self._present() == []
 
     @invariant()
@@ -313,12 +320,27 @@ class ChatMachine(RuleBasedStateMachine):
         return self.chat.deleted_at is not None
 
     def _present(self) -> list[Member]:
-        return [member for member in self.members.values() if member.left_at is None]
+        return [evolve(member) for member in self.members.values() if member.left_at is None]
+
+    def _place(self, who: ProfileId) -> Member | None:
+        """A copy, as storage gives it out."""
+        member = self.members.get(who)
+        return member and evolve(member)
 
     def _role(self, who: ProfileId) -> Role | None:
         """None: not in it now."""
         member = self.members.get(who)
         return member.role if member and member.left_at is None and not self._is_over else None
+
+    def _keep(self, decision: Decision) -> None:
+        """As storage does: what the decision does not name stays as it was stored."""
+        self.log.extend(decision.events)
+        for member in decision.joined:
+            self._join(evolve(member))
+        for member in decision.changed:
+            self.members[member.profile_id] = evolve(member)
+        assert decision.ends_chat == (self._is_over and not self._was_over)
+        self._was_over = self._is_over
 
     def _join(self, member: Member) -> None:
         self.members[member.profile_id] = member
@@ -345,8 +367,8 @@ class DirectMachine(RuleBasedStateMachine):
     @initialize()
     def open(self) -> None:
         one, other = ProfileId(uuid4()), ProfileId(uuid4())
-        self.chat, members, _ = Chat.open_direct(id=ChatId(uuid4()), opener_id=one, other_id=other, at=START)
-        self.two = list(members)
+        self.chat, opening = Chat.open_direct(id=ChatId(uuid4()), opener_id=one, other_id=other, at=START)
+        self.two = list(opening.joined)
 
     @rule(
         by=st.integers(0, 1),
@@ -358,7 +380,7 @@ class DirectMachine(RuleBasedStateMachine):
         try:
             match what:
                 case "add":
-                    self.chat.add(actor, ProfileId(uuid4()), at=START)
+                    self.chat.add(actor, [ProfileId(uuid4())], at=START)
                 case "remove":
                     self.chat.remove(actor, other, at=START)
                 case "appoint":
@@ -378,18 +400,22 @@ class DirectMachine(RuleBasedStateMachine):
     def go(self, who: int) -> None:
         member, other = self.two[who], self.two[1 - who]
         if member.left_at is None:
-            self.chat.withdraw(member, [other] if other.left_at is None else [], at=START)
+            decision = self.chat.withdraw(member, [other] if other.left_at is None else [], at=START)
+            assert decision.ends_chat == (other.left_at is not None)
 
     @precondition(lambda self: self.chat.deleted_at is None)
     @rule(who=st.integers(0, 1))
     def end(self, who: int) -> None:
         present = [member for member in self.two if member.left_at is None]
         try:
-            removed = self.chat.delete(self.two[who], present, at=START)
+            decision = self.chat.delete(self.two[who], present, at=START)
         except NotAMember:
             assert self.two[who].left_at is not None
         else:
-            assert [event.profile_id for event in removed] == [member.profile_id for member in present]
+            assert [each.profile_id for each in decision.personal] == [
+                member.profile_id for member in by_seniority(present)
+            ]
+            assert decision.ends_chat
 
     @invariant()
     def it_is_there_as_long_as_anybody_is(self) -> None:

@@ -10,6 +10,7 @@ from domain.chat import (
     About,
     Chat,
     ChatNotFound,
+    Decision,
     Member,
     MemberNotFound,
     NotAllowed,
@@ -40,14 +41,14 @@ class Group:
     """An owner, two admins and two members; and one who was an admin and left."""
 
     def __init__(self) -> None:
-        self.chat, members, _ = Chat.open(
+        self.chat, opened = Chat.open(
             id=ChatId(uuid4()),
             about=About("A chat"),
             owner_id=profile_id(),
             others=[profile_id() for _ in range(5)],
             at=START,
         )
-        self.owner, self.admin, self.second, self.member, self.other, self.gone = members
+        self.owner, self.admin, self.second, self.member, self.other, self.gone = opened.joined
         self.admin.role = self.second.role = self.gone.role = Role.ADMIN
         self.gone.left_at = LATER
         self.chat.member_count -= 1
@@ -73,10 +74,15 @@ class Group:
 
 
 def direct() -> tuple[Chat, Member, Member]:
-    chat, (one, other), _ = Chat.open_direct(
+    chat, opened = Chat.open_direct(
         id=ChatId(uuid4()), opener_id=profile_id(), other_id=profile_id(), at=START
     )
+    one, other = opened.joined
     return chat, one, other
+
+
+def roles_told(decision: Decision) -> list[tuple[ProfileId, Role, Position]]:
+    return [(e.profile_id, e.role, e.position) for e in decision.events if isinstance(e, RoleChanged)]
 
 
 def outcome(act: Callable[[], object]) -> type[DomainError] | None:
@@ -100,7 +106,7 @@ def test_the_table() -> None:
 
 ACTS: dict[Act, Callable[[Group, Member | None], object]] = {
     Act.DESCRIBE: lambda group, by: group.chat.change(by, About("Another"), at=LATER),
-    Act.ADD: lambda group, by: group.chat.add(by, profile_id(), at=LATER),
+    Act.ADD: lambda group, by: group.chat.add(by, [profile_id()], at=LATER),
     Act.REMOVE: lambda group, by: group.chat.remove(by, group.other, at=LATER),
     Act.APPOINT: lambda group, by: group.chat.appoint(by, group.other, Role.ADMIN, at=LATER),
     Act.DELETE: lambda group, by: group.chat.delete(by, group.all, at=LATER),
@@ -143,12 +149,13 @@ def test_the_two_of_a_direct_chat_stay_as_they_are(act: Act) -> None:
 class TestDirect:
     def test_two_members_and_no_owner(self) -> None:
         opener, other = profile_id(), profile_id()
-        chat, members, added = Chat.open_direct(
-            id=ChatId(uuid4()), opener_id=opener, other_id=other, at=START
-        )
-        assert [(m.profile_id, m.role) for m in members] == [(opener, Role.MEMBER), (other, Role.MEMBER)]
+        chat, opened = Chat.open_direct(id=ChatId(uuid4()), opener_id=opener, other_id=other, at=START)
+        assert [(m.profile_id, m.role) for m in opened.joined] == [
+            (opener, Role.MEMBER),
+            (other, Role.MEMBER),
+        ]
         assert (chat.owner_id, chat.member_count, chat.last_position) == (opener, 2, 0)
-        assert [event.profile_id for event in added] == [opener, other]
+        assert [event.profile_id for event in opened.personal] == [opener, other]
 
     def test_nobody_talks_to_themselves(self) -> None:
         one = profile_id()
@@ -158,8 +165,9 @@ class TestDirect:
     @pytest.mark.parametrize("index", [0, 1])
     def test_either_ends_it(self, index: int) -> None:
         chat, *two = direct()
-        removed = chat.delete(two[index], two, at=LATER)
-        assert [event.profile_id for event in removed] == [member.profile_id for member in two]
+        decision = chat.delete(two[index], two, at=LATER)
+        assert [event.profile_id for event in decision.personal] == sorted(each.profile_id for each in two)
+        assert decision.ends_chat
         assert chat.deleted_at == LATER
         assert outcome(lambda: chat.delete(two[0], two, at=LATER)) is ChatNotFound
 
@@ -199,15 +207,16 @@ class TestRemoving:
     def test_what_is_told(self) -> None:
         group = Group()
         chat, gone = group.chat, group.member
-        assert chat.remove(group.admin, gone, at=LATER) == (
-            MemberRemoved(
-                chat_id=chat.id,
-                position=Position(1),
-                profile_id=gone.profile_id,
-                by=group.admin.profile_id,
-                at=LATER,
-            ),
-            ChatRemoved(profile_id=gone.profile_id, chat_id=chat.id, reason=Removal.REMOVED, at=LATER),
+        removed = MemberRemoved(
+            chat_id=chat.id,
+            position=Position(1),
+            profile_id=gone.profile_id,
+            by=group.admin.profile_id,
+            at=LATER,
+        )
+        lost = ChatRemoved(profile_id=gone.profile_id, chat_id=chat.id, reason=Removal.REMOVED, at=LATER)
+        assert chat.remove(group.admin, gone, at=LATER) == Decision(
+            events=(removed,), personal=(lost,), changed=(gone,)
         )
         assert (gone.left_at, chat.member_count, chat.updated_at) == (LATER, 4, LATER)
         with pytest.raises(NotAMember):
@@ -220,17 +229,22 @@ class TestLeaving:
         group = Group()
         gone = group.one(name)
         assert gone is not None
-        (removed,), left = group.chat.leave(gone, group.but(gone), at=LATER)
+        decision = group.chat.leave(gone, group.all, at=LATER)
+        (removed,), (left,) = decision.events, decision.personal
         assert isinstance(removed, MemberRemoved)
+        assert isinstance(left, ChatRemoved)
         assert (removed.profile_id, removed.by) == (gone.profile_id, gone.profile_id)
         assert left.reason is Removal.LEFT
+        assert (decision.changed, decision.ends_chat) == ((gone,), False)
         assert (group.chat.owner_id, group.chat.member_count) == (group.owner.profile_id, 4)
 
     def test_ownership_passes_to_the_longest_standing_admin(self) -> None:
         group = Group()
         group.admin.joined_at = LATER
         group.member.joined_at = START - timedelta(days=1)
-        (removed, crowned), _ = group.chat.leave(group.owner, group.but(group.owner), at=LATER)
+        decision = group.chat.leave(group.owner, group.but(group.owner), at=LATER)
+        removed, crowned = decision.events
+        assert decision.changed == (group.owner, group.second)
         assert isinstance(crowned, RoleChanged)
         assert (removed.position, crowned.position) == (1, 2)
         assert (crowned.profile_id, crowned.role, crowned.by) == (
@@ -262,9 +276,11 @@ class TestLeaving:
 
     def test_with_the_last_one_goes_the_chat(self) -> None:
         group = Group()
-        (removed,), left = group.chat.leave(group.owner, [], at=LATER)
+        decision = group.chat.leave(group.owner, [group.owner], at=LATER)
+        (removed,), (left,) = decision.events, decision.personal
+        assert isinstance(left, ChatRemoved)
         assert group.chat.deleted_at == LATER
-        assert (removed.position, left.reason) == (1, Removal.LEFT)
+        assert (removed.position, left.reason, decision.ends_chat) == (1, Removal.LEFT, True)
         assert outcome(lambda: group.chat.leave(group.admin, [], at=LATER)) is ChatNotFound
 
     @pytest.mark.parametrize("name", [STRANGER, GONE])
@@ -276,10 +292,10 @@ class TestLeaving:
 
     def test_a_person_who_is_no_more_goes_from_chats_of_every_kind(self) -> None:
         chat, one, other = direct()
-        (removed,), left = chat.withdraw(one, [other], at=LATER)
-        assert (removed.profile_id, left.reason) == (one.profile_id, Removal.LEFT)
+        first = chat.withdraw(one, [one, other], at=LATER)
+        assert [(each.profile_id, first.ends_chat) for each in first.personal] == [(one.profile_id, False)]
         assert (chat.deleted_at, chat.member_count, chat.owner_id) == (None, 1, one.profile_id)
-        chat.withdraw(other, [], at=LATER)
+        assert chat.withdraw(other, [other], at=LATER).ends_chat
         assert (chat.deleted_at, chat.member_count) == (LATER, 0)
 
 
@@ -292,9 +308,8 @@ class TestAppointing:
         assert member is not None
         changed = group.chat.appoint(group.owner, member, role, at=LATER)
         assert member.role is role
-        assert [(c.profile_id, c.role, c.position) for c in changed] == (
-            [] if role == name else [(member.profile_id, role, 1)]
-        )
+        assert roles_told(changed) == ([] if role == name else [(member.profile_id, role, 1)])
+        assert changed.changed == (() if role == name else (member,))
 
     @pytest.mark.parametrize("name", [ADMIN, MEMBER])
     def test_handing_over_makes_the_former_owner_an_admin(self, name: str) -> None:
@@ -302,10 +317,14 @@ class TestAppointing:
         member = group.one(name)
         assert member is not None
         changed = group.chat.appoint(group.owner, member, Role.OWNER, at=LATER)
-        assert [(c.profile_id, c.role, c.position, c.by) for c in changed] == [
-            (member.profile_id, Role.OWNER, 1, group.owner.profile_id),
-            (group.owner.profile_id, Role.ADMIN, 2, group.owner.profile_id),
+        assert roles_told(changed) == [
+            (member.profile_id, Role.OWNER, 1),
+            (group.owner.profile_id, Role.ADMIN, 2),
         ]
+        assert {event.by for event in changed.events if isinstance(event, RoleChanged)} == {
+            group.owner.profile_id
+        }
+        assert changed.changed == (member, group.owner)
         assert group.chat.owner_id == member.profile_id
         assert [m.role for m in group.all].count(Role.OWNER) == 1
 
@@ -314,7 +333,7 @@ class TestAppointing:
         group = Group()
         before = group.state()
         assert outcome(lambda: group.chat.appoint(group.owner, group.owner, role, at=LATER)) is NotAllowed
-        assert group.chat.appoint(group.owner, group.owner, Role.OWNER, at=LATER) == []
+        assert group.chat.appoint(group.owner, group.owner, Role.OWNER, at=LATER) == Decision()
         assert group.state() == before
 
     @pytest.mark.parametrize("name", [STRANGER, GONE])

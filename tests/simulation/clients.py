@@ -22,7 +22,7 @@ from domain.errors import DomainError
 from domain.ids import ChatId, ProfileId
 from domain.message import Body, Nonce
 from infrastructure.memory.views import EPOCH
-from interfaces.ws.outbox import Close
+from interfaces.ws.closing import Close
 from tests.checker.history import (
     Acked,
     Answered,

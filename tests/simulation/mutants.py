@@ -7,8 +7,8 @@ or in which this one could become so.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -16,7 +16,6 @@ from attrs import evolve
 
 from application.actor import Actor
 from application.errors import ApplicationError
-from application.messages import send
 from application.messages.send import SendMessage, SendMessages, Sent
 from application.ports.changes import Cursor
 from application.ports.posting import Conversations, Draft, Posting
@@ -26,14 +25,19 @@ from domain.chat import Chat, ChatNotFound, Member, TooFrequent
 from domain.events import ChatRemoved, MemberRemoved, MessageSent, SessionEnded
 from domain.ids import Position, Seq
 from domain.reading import Reading
+from infrastructure.announcing import Announcing
 from infrastructure.gather import Gatherer
 from infrastructure.memory.chats import MemoryPosting
+from interfaces.live import channel, entry
+from interfaces.live.channel import Channel, Channels
+from interfaces.live.entry import Entrant, Entry, Reset, Since
+from interfaces.live.hub import Hub
+from interfaces.live.roster import ASIDE, Audience, Roster
 from interfaces.wire import frames
 from interfaces.wire.frames import Frame
-from interfaces.ws import connection, hub
-from interfaces.ws.connection import Connection, Reset, Since
+from interfaces.ws.answers import Answers
+from interfaces.ws.connection import Connection, Sending
 from interfaces.ws.exchange import Exchange
-from interfaces.ws.hub import Channel, Hub
 from interfaces.ws.outbox import Outbox
 
 Asked = Sequence[tuple[Actor, SendMessage]]
@@ -74,16 +78,11 @@ async def _decide(self: SendMessages, posting: Posting, asked: Asked) -> list[An
     return answers
 
 
-def _tell(self: SendMessages, asked: Asked, answers: Sequence[Any]) -> None:
-    pairs = zip(asked, answers, strict=True)
-    self.updates.publish([send._told(actor, sent) for (actor, _), sent in pairs if isinstance(sent, Sent)])
-
-
-async def tells_before_the_commit(self: SendMessages, asked: Asked) -> Sequence[Any]:
-    async with self.begin() as posting:
-        answers = await _decide(self, posting, asked)
-        _tell(self, asked, answers)
-    return answers
+@asynccontextmanager
+async def announces_before_the_commit(self: Announcing[Any]) -> AsyncIterator[Any]:
+    async with self.begin() as unit:
+        yield unit
+        self.updates.publish(unit.pending_updates)
 
 
 async def answers_before_the_commit(self: SendMessages, asked: Asked) -> Sequence[Any]:
@@ -95,7 +94,6 @@ async def answers_before_the_commit(self: SendMessages, asked: Asked) -> Sequenc
             await unit.__aexit__(None, None, None)
         except ApplicationError:
             return
-        _tell(self, asked, answers)
 
     committing = asyncio.create_task(commit())
     committing.add_done_callback(lambda _: None if committing.cancelled() else committing.exception())
@@ -136,13 +134,13 @@ def lets_others_overtake(self: Gatherer[Any, Any], key: Any, postponed: Sequence
     self._weight += sum(waiting.weight for waiting in postponed)
 
 
-def answers_when_it_likes(self: Connection, update: ChatUpdate | None) -> bool:
+def answers_when_it_likes(self: Answers, update: ChatUpdate | None) -> bool:
     return False
 
 
 def lets_questions_overtake(self: Exchange, text: str | None) -> None:
-    request = self._connection.hear(text or "", asyncio.get_running_loop().time())
-    if isinstance(request, SendMessage):
+    request = self._connection.hear(text or "")
+    if isinstance(request, Sending):
         self._send(request)
     elif request is not None:
         self._is_busy = True
@@ -152,44 +150,44 @@ def lets_questions_overtake(self: Exchange, text: str | None) -> None:
 # Who listens
 
 
-_enter = Hub.enter
+_enter = Entry.enter
 
 
-async def enters_after_its_history(self: Hub, connection: Connection, history: int) -> None:
-    snapshot = await self.snapshot(connection.profile_id, connection.chat_id, history)
-    self._register(connection)
-    await _goes_live_at_once(self, connection, snapshot)
+async def enters_after_its_history(self: Entry, entrant: Entrant, history: int, *more: Any) -> None:
+    snapshot = await self.snapshot(entrant.profile_id, entrant.chat_id, history)
+    self._register(entrant)
+    await _goes_live_at_once(self, entrant, snapshot)
 
 
-async def overhears_while_it_resumes(self: Hub, connection: Connection, history: int) -> None:
-    if isinstance(connection._since, Since):
-        self._register(connection)
-        snapshot = await self.snapshot(connection.profile_id, connection.chat_id, history)
-        await _goes_live_at_once(self, connection, snapshot)
+async def overhears_while_it_resumes(self: Entry, entrant: Entrant, history: int, *more: Any) -> None:
+    if isinstance(entrant.since, Since):
+        self._register(entrant)
+        snapshot = await self.snapshot(entrant.profile_id, entrant.chat_id, history)
+        await _goes_live_at_once(self, entrant, snapshot)
     else:
-        await _enter(self, connection, history)
+        await _enter(self, entrant, history)
 
 
-async def _goes_live_at_once(hub: Hub, connection: Connection, snapshot: Snapshot) -> None:
+async def _goes_live_at_once(self: Entry, entrant: Entrant, snapshot: Snapshot) -> None:
     """Without comparing its position with the channel's."""
-    after = connection.resume_from(snapshot)
-    connection.welcome(snapshot)
+    after = self._resume_after(entrant.since, snapshot)
+    entrant.welcome(snapshot)
     if isinstance(after, int):
-        await hub._replay(connection, Position(after), snapshot.position)
-        connection.resumed(snapshot)
+        await self._replay(entrant, Position(after), snapshot.position)
+        entrant.resumed(snapshot)
     else:
-        connection.begin(snapshot, after)
-    channel = hub._channels[connection.chat_id]
+        entrant.begin(snapshot, after)
+    channel = self.channels.open(entrant.chat_id)
     channel.position = channel.position or snapshot.position
     channel.hear_of(snapshot.position)
-    if connection.is_entering:
-        hub._go_live(channel, connection)
-    hub._heal_soon(channel)
+    if entrant.is_entering:
+        self._go_live(channel, entrant)
+    self.channels.heal_soon(channel)
 
 
 def drops_what_overflows(self: Outbox, frame: Frame) -> None:
     self._frames = deque() if self._frames is None else self._frames
-    if len(self._frames) < self.frame_limit and self._size < self.byte_limit:
+    if len(self._frames) < self.max_frames and self._size < self.max_bytes:
         self._frames.append(frame)
         self._size += frame.size
 
@@ -204,7 +202,7 @@ def overhears_deletions(self: Hub, removed: ChatRemoved) -> None:
     """Does nothing."""
 
 
-def overhears_removals(self: Hub, channel: Channel, update: MemberRemoved) -> None:
+def overhears_removals(self: Hub, audience: Audience, update: MemberRemoved) -> None:
     """Does nothing."""
 
 
@@ -216,101 +214,103 @@ async def looks_nowhere(self: Hub, cursor: Cursor | None) -> Cursor:
     return await self.changes.now()
 
 
-def never_heals(self: Hub, channel: Channel) -> None:
+def never_heals(self: Channels, channel: Channel) -> None:
     """Does nothing."""
 
 
-def minds_no_gap(self: Hub, update: ChatUpdate) -> None:
-    channel = self._channels.get(update.chat_id)
-    if channel is None:
-        return
-    channel.heard = max(channel.heard, update.position)
-    if channel.position is not None and update.position > channel.position:
-        self._tell(channel, update)
+def minds_no_gap(self: Channel, update: ChatUpdate) -> Iterator[ChatUpdate]:
+    self.heard = max(self.heard, update.position)
+    if self.position is not None and update.position > self.position:
+        self.position = update.position
+        yield update
 
 
-def tells_the_early_ones_as_they_came(self: Hub, update: ChatUpdate) -> None:
-    channel = self._channels.get(update.chat_id)
-    if channel is None:
+def tells_the_early_ones_as_they_came(self: Channel, update: ChatUpdate) -> Iterator[ChatUpdate]:
+    self.heard = max(self.heard, update.position)
+    if self.position is None or update.position <= self.position:
         return
-    channel.heard = max(channel.heard, update.position)
-    if channel.position is None or update.position <= channel.position:
+    if update.position > self.position + 1:
+        self.early[update.position] = update
         return
-    if update.position > channel.position + 1:
-        channel.early[update.position] = update
-        self._heal_soon(channel)
-        return
-    self._tell(channel, update)
-    while channel.early:
-        first: Position = next(iter(channel.early))
-        self._tell(channel, channel.early.pop(first))
+    self.position = update.position
+    yield update
+    while self.early:
+        first: Position = next(iter(self.early))
+        self.position = first
+        yield self.early.pop(first)
 
 
-def tells_twice(self: Hub, update: ChatUpdate) -> None:
-    channel = self._channels.get(update.chat_id)
-    if channel is None:
+def tells_twice(self: Channel, update: ChatUpdate) -> Iterator[ChatUpdate]:
+    self.heard = max(self.heard, update.position)
+    if self.position is None or not self.position <= update.position <= self.position + 1:
         return
-    channel.heard = max(channel.heard, update.position)
-    if channel.position is None or update.position < channel.position:
-        return
-    if update.position > channel.position + 1:
-        self._heal_soon(channel)
-        return
-    self._tell(channel, update)
+    self.position = update.position
+    yield update
+
+
+def tells_whoever_comes_last_no_more(self: Roster, seat: int, audience: Audience) -> None:
+    """The last seat takes the place that becomes free, and nobody notes it: it is lost when it leaves that place itself."""
+    place, last = self._places[seat], audience.live.pop()
+    if last != seat:
+        audience.live[place] = last
+    self._places[seat] = ASIDE
 
 
 # Who comes back
 
 
-_replay = Hub._replay
-_resume_from = Connection.resume_from
+_replay = Entry._replay
+_resume_after = Entry._resume_after
 
 
 async def replays_one_page(
-    self: Hub, connection: Connection, after: Position, up_to: Position, *, is_news: bool = False
+    self: Entry, entrant: Entrant, after: Position, up_to: Position, *, is_news: bool = False
 ) -> Position:
     if is_news:
-        return await _replay(self, connection, after, up_to, is_news=True)
-    for update in await self.log(connection.chat_id, after, hub.PAGE):
+        return await _replay(self, entrant, after, up_to, is_news=True)
+    for update in await self.channels.read_log(entrant.chat_id, after, channel.PAGE):
         if update.position <= up_to:
-            connection.tell(frames.told(update), update)
+            entrant.tell(frames.told(update), update)
     return up_to
 
 
 async def replays_nothing(
-    self: Hub, connection: Connection, after: Position, up_to: Position, *, is_news: bool = False
+    self: Entry, entrant: Entrant, after: Position, up_to: Position, *, is_news: bool = False
 ) -> Position:
-    return await _replay(self, connection, after, up_to, is_news=True) if is_news else up_to
+    return await _replay(self, entrant, after, up_to, is_news=True) if is_news else up_to
 
 
-def resumes_late(self: Connection, snapshot: Snapshot) -> int | Reset | None:
-    after = _resume_from(self, snapshot)
-    return min(after + 1, snapshot.position) if isinstance(after, int) else after
+Where = Since | Reset | None
 
 
-def resumes_early(self: Connection, snapshot: Snapshot) -> int | Reset | None:
-    after = _resume_from(self, snapshot)
-    return max(after - 1, 0) if isinstance(after, int) else after
+def resumes_late(self: Entry, since: Where, snapshot: Snapshot) -> Position | Reset | None:
+    after = _resume_after(self, since, snapshot)
+    return Position(min(after + 1, snapshot.position)) if isinstance(after, int) else after
 
 
-def resumes_from_what_is_not_there(self: Connection, snapshot: Snapshot) -> int | Reset | None:
-    after = _resume_from(self, snapshot)
-    return self._since.position if after is Reset.AHEAD and isinstance(self._since, Since) else after
+def resumes_early(self: Entry, since: Where, snapshot: Snapshot) -> Position | Reset | None:
+    after = _resume_after(self, since, snapshot)
+    return Position(max(after - 1, 0)) if isinstance(after, int) else after
 
 
-def resumes_another_history(self: Connection, snapshot: Snapshot) -> int | Reset | None:
-    if isinstance(self._since, Since):
-        self._since = Since(snapshot.epoch, self._since.position)
-    return _resume_from(self, snapshot)
+def resumes_from_what_is_not_there(self: Entry, since: Where, snapshot: Snapshot) -> Position | Reset | None:
+    after = _resume_after(self, since, snapshot)
+    return Position(since.position) if after is Reset.AHEAD and isinstance(since, Since) else after
 
 
-def resumes_in_part(self: Connection, snapshot: Snapshot) -> int | Reset | None:
-    after = _resume_from(self, snapshot)
-    return snapshot.position - connection.REPLAY_MOST if after is Reset.TOO_FAR else after
+def resumes_another_history(self: Entry, since: Where, snapshot: Snapshot) -> Position | Reset | None:
+    if isinstance(since, Since):
+        since = Since(snapshot.epoch, since.position)
+    return _resume_after(self, since, snapshot)
 
 
-def passes_over_nonsense(self: Connection, snapshot: Snapshot) -> int | Reset | None:
-    after = _resume_from(self, snapshot)
+def resumes_in_part(self: Entry, since: Where, snapshot: Snapshot) -> Position | Reset | None:
+    after = _resume_after(self, since, snapshot)
+    return Position(snapshot.position - entry.REPLAY_MOST) if after is Reset.TOO_FAR else after
+
+
+def passes_over_nonsense(self: Entry, since: Where, snapshot: Snapshot) -> Position | Reset | None:
+    after = _resume_after(self, since, snapshot)
     return None if after is Reset.MALFORMED else after
 
 
@@ -334,17 +334,17 @@ def forgets_what_others_read(self: Connection, snapshot: Snapshot) -> None:
     self._say(frames.resumed(self.chat_id, evolve(snapshot, others_read_up_to=Seq(0))))
 
 
-async def resumes_where_nothing_is(self: Hub, connection: Connection, history: int) -> None:
-    since = connection._since
+async def resumes_where_nothing_is(self: Entry, entrant: Entrant, history: int, *more: Any) -> None:
+    since = entrant.since
     try:
-        await _enter(self, connection, history)
+        await _enter(self, entrant, history)
     except ChatNotFound:
         if not isinstance(since, Since):
             raise
         snapshot = _nothing_behind(since)
-        connection.welcome(snapshot)
-        connection.resumed(snapshot)
-        self._go_live(self._channels[connection.chat_id], connection)
+        entrant.welcome(snapshot)
+        entrant.resumed(snapshot)
+        self._go_live(self.channels.open(entrant.chat_id), entrant)
 
 
 def _nothing_behind(since: Since) -> Snapshot:
@@ -362,9 +362,9 @@ def _nothing_behind(since: Since) -> Snapshot:
 
 
 async def replays_as_if_it_were_new(
-    self: Hub, connection: Connection, after: Position, up_to: Position, *, is_news: bool = False
+    self: Entry, entrant: Entrant, after: Position, up_to: Position, *, is_news: bool = False
 ) -> Position:
-    return await _replay(self, connection, after, up_to, is_news=True)
+    return await _replay(self, entrant, after, up_to, is_news=True)
 
 
 # What is said again
@@ -424,36 +424,37 @@ def counts_ones_own(self: Reading, last_seq: Seq) -> int:
 
 
 MUTANTS: Final[Mapping[str, tuple[type[Any], str, Callable[..., Any]]]] = {
-    "told before the commit": (SendMessages, "__call__", tells_before_the_commit),
+    "told before the commit": (Announcing, "__call__", announces_before_the_commit),
     "answered before the commit": (SendMessages, "__call__", answers_before_the_commit),
     "nonces forgotten": (SendMessages, "_post", forgets_nonces),
     "stale membership: taken after the deletion": (SendMessages, "_post", forgets_deletions),
     "stale membership: deletion not heard": (Hub, "_end_in_chat", overhears_deletions),
     "stale membership: removal not heard": (Hub, "_end_removed", overhears_removals),
     "stale membership: sign-out not heard": (Hub, "_end_session", overhears_sign_outs),
-    "subscribed after the history": (Hub, "enter", enters_after_its_history),
+    "subscribed after the history": (Entry, "enter", enters_after_its_history),
     "dropped on overflow": (Outbox, "_keep", drops_what_overflows),
     "kept on overflow": (Outbox, "_keep", keeps_what_overflows),
-    "healing switched off": (Hub, "_heal_soon", never_heals),
+    "healing switched off": (Channels, "heal_soon", never_heals),
     "cursor switched off": (Hub, "_look", looks_nowhere),
-    "gaps not minded": (Hub, "_advance", minds_no_gap),
-    "early ones out of order": (Hub, "_advance", tells_the_early_ones_as_they_came),
-    "told twice": (Hub, "_advance", tells_twice),
+    "gaps not minded": (Channel, "due", minds_no_gap),
+    "early ones out of order": (Channel, "due", tells_the_early_ones_as_they_came),
+    "told twice": (Channel, "due", tells_twice),
+    "seats confused": (Roster, "_remove_live", tells_whoever_comes_last_no_more),
     "postponed ones overtaken": (Gatherer, "_put_back", lets_others_overtake),
     "sends overtaken by questions": (Exchange, "_decide", lets_questions_overtake),
-    "answered after it is told": (Connection, "_awaits", answers_when_it_likes),
+    "answered after it is told": (Answers, "_awaits", answers_when_it_likes),
     "clocks trusted": (Chat, "post", trusts_clocks),
-    "resume: nothing is replayed": (Hub, "_replay", replays_nothing),
-    "resume: one page is replayed": (Hub, "_replay", replays_one_page),
-    "resume: one too late": (Connection, "resume_from", resumes_late),
-    "resume: one too early": (Connection, "resume_from", resumes_early),
-    "resume: from what is not there": (Connection, "resume_from", resumes_from_what_is_not_there),
-    "resume: another history": (Connection, "resume_from", resumes_another_history),
-    "resume: the newest of too many": (Connection, "resume_from", resumes_in_part),
-    "resume: nonsense passed over": (Connection, "resume_from", passes_over_nonsense),
-    "resume: put out again": (Hub, "_replay", replays_as_if_it_were_new),
-    "resume: a deleted chat": (Hub, "enter", resumes_where_nothing_is),
-    "resume: what comes meanwhile not told": (Hub, "enter", overhears_while_it_resumes),
+    "resume: nothing is replayed": (Entry, "_replay", replays_nothing),
+    "resume: one page is replayed": (Entry, "_replay", replays_one_page),
+    "resume: one too late": (Entry, "_resume_after", resumes_late),
+    "resume: one too early": (Entry, "_resume_after", resumes_early),
+    "resume: from what is not there": (Entry, "_resume_after", resumes_from_what_is_not_there),
+    "resume: another history": (Entry, "_resume_after", resumes_another_history),
+    "resume: the newest of too many": (Entry, "_resume_after", resumes_in_part),
+    "resume: nonsense passed over": (Entry, "_resume_after", passes_over_nonsense),
+    "resume: put out again": (Entry, "_replay", replays_as_if_it_were_new),
+    "resume: a deleted chat": (Entry, "enter", resumes_where_nothing_is),
+    "resume: what comes meanwhile not told": (Entry, "enter", overhears_while_it_resumes),
     "resume: own mark forgotten": (Connection, "resumed", forgets_what_was_read),
     "resume: the others' marks forgotten": (Connection, "resumed", forgets_what_others_read),
     "reset without a snapshot": (Connection, "begin", resets_without_a_snapshot),

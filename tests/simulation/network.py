@@ -15,10 +15,10 @@ from starlette.websockets import WebSocket
 
 from domain.ids import ChatId
 from interfaces.wire.frames import Frame
+from interfaces.ws.closing import Close
 from interfaces.ws.connection import Connection
 from interfaces.ws.endpoint import HAND_OVER, ChatSockets, Opening
 from interfaces.ws.exchange import Exchange
-from interfaces.ws.outbox import Close
 from tests.simulation.chance import Chance
 
 HIGH_WATER: Final = 1500
@@ -232,7 +232,7 @@ class Line:
 
     def _hand_over(self, opening: Opening) -> None:
         self.connection = opening.connection(self._write, self._close)
-        self._exchange = Exchange(opening.desk, self.connection, self)
+        self._exchange = Exchange(opening.services, self.connection, self)
         self._exchange.begin()
         while not self._incoming.empty():
             event = self._incoming.get_nowait()
@@ -254,7 +254,7 @@ class Line:
             raise OSError("gone")
         match event["type"]:
             case "websocket.send":
-                self._write(Frame(b"\x81\x00" + event["text"].encode()))
+                self._write(Frame(event["text"].encode()))
                 await self._writable.wait()
             case "websocket.close":
                 self._close(Close(event["code"], event["reason"]))

@@ -14,17 +14,18 @@ from application.messenger import Messenger
 from application.ports.tokens import Tokens
 from application.ports.updates import Update
 from config.container import Application, MemoryAdapters
-from config.settings import Chat, Settings
+from config.settings.groups import Chat, Settings
 from domain.account import PasswordHash
 from domain.ids import ChatId
 from domain.notification import Letter
 from infrastructure.crypto.tokens import JwtTokens
 from infrastructure.gather import Gatherer
 from infrastructure.system.ids import SystemIds
+from interfaces.live.hub import Hub
+from interfaces.ws.closing import Close
 from interfaces.ws.endpoint import ChatSockets
-from interfaces.ws.exchange import Desk, SocketOptions
-from interfaces.ws.hub import Hub
-from interfaces.ws.outbox import Close
+from interfaces.ws.options import SocketOptions
+from interfaces.ws.services import SocketServices
 from tests.simulation.chance import Chance
 from tests.simulation.network import Line
 from tests.simulation.storage import Door, SlowChanges, SlowViews
@@ -121,6 +122,7 @@ class Node:
     tokens: Tokens = field(init=False)
     hub: Hub = field(init=False)
     is_up: bool = field(init=False, default=False)
+    _services: SocketServices = field(init=False)
     _sockets: ChatSockets = field(init=False)
     _posting: Gatherer[Any, Any] = field(init=False)
     _marking: Gatherer[Any, Any] = field(init=False)
@@ -134,11 +136,11 @@ class Node:
         self._running = [
             asyncio.create_task(self._posting.run()),
             asyncio.create_task(self._marking.run()),
-            asyncio.create_task(self.hub.run()),
+            asyncio.create_task(self._services.run()),
         ]
         for task in self._running:
             self._watch(task)
-        while self.hub._tasks is None:  # noqa: ASYNC110  # a server takes no sockets before, and nothing says when
+        while not self._services.tasks.is_running:  # noqa: ASYNC110  # a server takes no sockets before, and nothing says when
             await asyncio.sleep(0)
         self.is_up = True
 
@@ -173,7 +175,8 @@ class Node:
             changes=messenger.feed.changes,
             clock=self.clock,
         )
-        self._sockets = ChatSockets(Desk(messenger=messenger, hub=self.hub, options=self.terms.options))
+        self._services = SocketServices(messenger=messenger, hub=self.hub, options=self.terms.options)
+        self._sockets = ChatSockets(self._services)
 
     def _milliseconds(self) -> int:
         return int(self.clock.now().timestamp() * 1000)
@@ -243,12 +246,15 @@ class Node:
 
     def left(self) -> list[str]:
         """What it should have forgotten when everybody has gone."""
-        hub = self.hub
-        assert hub._tasks is not None, "it runs"
+        hub, requests = self.hub, self._services.tasks._tasks
+        assert hub.channels._tasks is not None, "it runs"
+        assert requests is not None, "they run"
         kept: dict[str, Sized] = {
-            "chats": hub._channels,
-            "sessions": hub._sessions,
-            "tasks": hub._tasks._tasks,
+            "chats": hub.channels,
+            "listeners": hub.roster._seats,
+            "sessions": hub.roster._sessions,
+            "tasks of chats": hub.channels._tasks._tasks,
+            "tasks of requests": requests._tasks,
         }
         return [f"{len(things)} {name}" for name, things in kept.items() if things]
 

@@ -11,10 +11,11 @@ from typing import Any, Final
 from attrs import define, field, frozen
 
 from application.errors import OutcomeUnknown, Unavailable
+from application.paging import ChatPlace, MemberPlace, Page, Paging, ReaderPlace
 from application.ports.changes import Cursor, News, ReadRange
 from application.ports.marking import Marking
 from application.ports.posting import Conversations, Draft, Indigestible, Interrupted, Posting
-from application.ports.updates import ChatUpdate
+from application.ports.updates import ChatUpdate, Update
 from application.ports.views import Views, Where
 from application.views import (
     ChatDetails,
@@ -127,6 +128,13 @@ class _Posting:
     _posting: MemoryPosting
     _door: Door
 
+    @property
+    def pending_updates(self) -> Sequence[Update]:
+        return self._posting.pending_updates
+
+    def remind(self, repeated: Sequence[MessageSent]) -> None:
+        self._posting.remind(repeated)
+
     async def open(self, drafts: Sequence[Draft]) -> Conversations:
         opened = await self._posting.open(drafts)
         await self._door.chance.delay(READ)
@@ -155,6 +163,11 @@ class SlowViews(Views):
         found: Sequence[ChatView] = await self._door.read(lambda: self._views.list_chats(reader))
         return found
 
+    async def page_of_chats(self, reader: ProfileId, paging: Paging[ChatPlace]) -> Page[ChatView, ChatPlace]:
+        read = self._views.page_of_chats
+        found: Page[ChatView, ChatPlace] = await self._door.read(lambda: read(reader, paging))
+        return found
+
     async def get_chat(self, reader: ProfileId, chat_id: ChatId) -> ChatDetails:
         found: ChatDetails = await self._door.read(lambda: self._views.get_chat(reader, chat_id))
         return found
@@ -172,11 +185,27 @@ class SlowViews(Views):
         found: Sequence[MemberView] = await self._door.read(lambda: self._views.members(reader, chat_id))
         return found
 
+    async def page_of_members(
+        self, reader: ProfileId, chat_id: ChatId, paging: Paging[MemberPlace]
+    ) -> Page[MemberView, MemberPlace]:
+        read = self._views.page_of_members
+        found: Page[MemberView, MemberPlace] = await self._door.read(lambda: read(reader, chat_id, paging))
+        return found
+
     async def readers(
         self, reader: ProfileId, chat_id: ChatId, message_id: MessageId
     ) -> Sequence[ReaderView]:
         read = self._views.readers
         found: Sequence[ReaderView] = await self._door.read(lambda: read(reader, chat_id, message_id))
+        return found
+
+    async def page_of_readers(
+        self, reader: ProfileId, chat_id: ChatId, message_id: MessageId, paging: Paging[ReaderPlace]
+    ) -> Page[ReaderView, ReaderPlace]:
+        read = self._views.page_of_readers
+        found: Page[ReaderView, ReaderPlace] = await self._door.read(
+            lambda: read(reader, chat_id, message_id, paging)
+        )
         return found
 
     async def unread_count(self, reader: ProfileId, chat_id: ChatId) -> int:

@@ -27,16 +27,16 @@ from application.chats.remove_member import RemoveMember
 from application.errors import ApplicationError
 from application.ports.storage import UnitOfWork
 from application.ports.views import Newest
-from config.settings import Chat as ChatSettings
+from config.settings.groups import Chat as ChatSettings
 from domain.account import Account, Email, PasswordHash
 from domain.chat import About, Chat, ChatNotFound, MemberNotFound, NotTheOwner
 from domain.errors import DomainError
 from domain.ids import ChatId, Position
 from domain.session import Fingerprint, Lifetimes, Origin, Session
 from infrastructure.memory.views import MemoryViews
+from interfaces.live import channel, entry
 from interfaces.wire import frames
-from interfaces.ws import connection, hub
-from interfaces.ws.exchange import SocketOptions
+from interfaces.ws.options import SocketOptions
 from tests.checker.history import (
     Answered,
     Asked,
@@ -98,8 +98,9 @@ def simulate(number: int) -> Outcome:
     world = World(Chance(loop.random))
     with (
         _complaints(world),
-        _small(hub, "PAGE", world.page),
-        _small(connection, "REPLAY_MOST", world.replayed),
+        _small(channel, "PAGE", world.page),
+        _small(entry, "PAGE", world.page),
+        _small(entry, "REPLAY_MOST", world.replayed),
     ):
         try:
             run(world.run(), loop)
@@ -208,8 +209,8 @@ class World:
 
     def _draw(self) -> None:
         one_of = self.chance.one_of
-        self.page = one_of((2, 5, hub.PAGE))
-        self.replayed = one_of((3, 8, connection.REPLAY_MOST, connection.REPLAY_MOST))
+        self.page = one_of((2, 5, channel.PAGE))
+        self.replayed = one_of((3, 8, entry.REPLAY_MOST, entry.REPLAY_MOST))
         self.faults = Faults(
             refused=one_of((0.0, 0.0, 0.03, 0.15)),
             interrupted=one_of((0.0, 0.05, 0.2)),
@@ -279,14 +280,14 @@ class World:
 
     async def _open_chat(self, chat_id: ChatId, owner: Person, work: UnitOfWork) -> None:
         insiders = [person for person in self.people if person is not self.outsider]
-        chat, members, _ = Chat.open(
+        chat, opened = Chat.open(
             id=chat_id,
             about=About("chat"),
             owner_id=owner.profile_id,
             others=[person.profile_id for person in insiders],
             at=START,
         )
-        await work.chats.add(chat, members)
+        await work.chats.add(chat, opened)
         self.chats[chat_id] = owner
         self.members[chat_id] = insiders
 

@@ -1,8 +1,7 @@
 """
-A connection for what many do at once: batches, one after the other.
+A connection of its own for batches, which many requests share: one batch, one transaction.
 
-They run on a driver connection that the lane keeps for itself: a checkout and SQLAlchemy's compilation would cost a batch
-more than its statements do.
+A checkout from the pool and SQLAlchemy's compilation would cost a batch more than its statements do.
 """
 
 import asyncio
@@ -15,35 +14,53 @@ from attrs import define, field
 from psycopg.rows import TupleRow, tuple_row
 
 from application.errors import OutcomeUnknown
-from infrastructure.postgres.driver.connection import DURABLE, cut, dial, limits, within
-from infrastructure.postgres.driver.errors import in_our_terms
+from infrastructure.postgres.driver.connection import (
+    ANSWERS_WITHIN,
+    Connection,
+    Connector,
+    begin,
+    cut,
+    within,
+)
+from infrastructure.postgres.driver.errors import READ_ONLY, complaints, in_our_terms
 
-Driver = psycopg.AsyncConnection[TupleRow]
+Driver = Connection[TupleRow]
 
-PLANS: Final = """
-SET plan_cache_mode = force_generic_plan;
-SET enable_seqscan = off;
-SET enable_hashjoin = off;
-SET enable_mergejoin = off;
-SET default_transaction_isolation = 'read committed'
-"""
+PLANS: Final = {
+    "plan_cache_mode": "force_generic_plan",
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+}
 """A plan that is made while a table is empty would scan it for ever, and nested loops keep the order of the arrays."""
 
 
 @define(eq=False)
 class BatchConnection:
     """
+    Runs one transaction at a time, on a connection that is made when it is needed and made again when it was lost.
+
     ``patient``: wait for chats that others hold, up to ``lock_timeout`` seconds, instead of leaving them out as busy.
 
-    A unit that takes longer than ``deadline`` seconds is given up, with the connection. Units take turns.
+    A transaction that takes longer than ``deadline`` seconds is given up, with the connection.
     """
 
-    _conninfo: str
+    _url: str
     _deadline: float = 5.0
     patient: bool = False
     _lock_timeout: float = 2.0
+    _connector: Connector = field(init=False)
     _driver: Driver | None = field(init=False, default=None)
     _turn: asyncio.Lock = field(init=False, factory=asyncio.Lock)
+
+    def __attrs_post_init__(self) -> None:
+        self._connector = Connector(
+            target=self._url,
+            deadline=self._deadline,
+            lock_timeout=self._lock_timeout,
+            idle_in_transaction=1.0,  # a node that froze while it held a chat must not hold it for long
+            plans=PLANS,
+        )
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[Driver]:
@@ -56,19 +73,21 @@ class BatchConnection:
         """
         async with self._turn:
             with in_our_terms():
-                driver = await self._connected()
+                driver = await self._begun()
             try:
                 with within(self._deadline, driver):
                     with in_our_terms():
-                        await driver.execute("BEGIN")
                         yield driver
                     with in_our_terms(committing=True):
                         await driver.execute("COMMIT")
             except OutcomeUnknown:
                 await self._give_up(driver)
                 raise
-            except BaseException:
-                await self._rolled_back(driver)
+            except BaseException as error:
+                if _is_read_only(error):
+                    await self._give_up(driver)
+                else:
+                    await self._rolled_back(driver)
                 raise
 
     async def close(self) -> None:
@@ -76,19 +95,29 @@ class BatchConnection:
             await self._driver.close()
             self._driver = None
 
-    async def _connected(self) -> Driver:
-        if self._driver is None or self._driver.closed:
-            # a peer of ours that froze while it held a chat must not hold it for long
-            bounds = limits(deadline=self._deadline, lock_timeout=self._lock_timeout, idle_in_transaction=1.0)
-            self._driver = await dial(
-                self._conninfo, PLANS, bounds, DURABLE, deadline=self._deadline, rows=tuple_row
-            )
-        return self._driver
+    async def _begun(self) -> Driver:
+        """A transaction has begun on it: where it was idle and has been ended meanwhile, on another one."""
+        if self._driver is not None and not self._driver.closed:
+            try:
+                return await self._begin_on(self._driver, ANSWERS_WITHIN)
+            except psycopg.OperationalError as error:
+                complaints.tell("connected again", str(error), error.sqlstate)
+        self._driver = await self._connector.connect(tuple_row)
+        return await self._begin_on(self._driver, self._deadline)
+
+    async def _begin_on(self, driver: Driver, seconds: float) -> Driver:
+        try:
+            with within(seconds, driver):
+                await begin(driver)
+        except BaseException:
+            await self._give_up(driver)
+            raise
+        return driver
 
     async def _rolled_back(self, driver: Driver) -> None:
         """A transaction that has not been committed is not stored, whether or not the server hears of its end."""
         try:
-            with within(1.0, driver):
+            with within(ANSWERS_WITHIN, driver):
                 await driver.execute("ROLLBACK")
         except psycopg.Error:
             await self._give_up(driver)
@@ -97,3 +126,8 @@ class BatchConnection:
         cut(driver)
         self._driver = None
         await driver.close()
+
+
+def _is_read_only(error: BaseException) -> bool:
+    """Such a server may be the wrong one after a failover, and what forbids writing is told to new connections only."""
+    return isinstance(error.__cause__, psycopg.Error) and error.__cause__.sqlstate == READ_ONLY

@@ -2,22 +2,24 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from typing import Any, Final, LiteralString
+from typing import Any, LiteralString
 
 import psycopg
-from sqlalchemy.engine.interfaces import DBAPIConnection
+from psycopg.rows import tuple_row
+from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.event import listen
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
-from sqlalchemy.pool import ConnectionPoolEntry
 
-from infrastructure.postgres.driver.connection import DURABLE, limits, within
-from infrastructure.postgres.driver.errors import in_our_terms
-
-BEGIN: Final = "BEGIN ISOLATION LEVEL READ COMMITTED"
-
-ANSWERS_WITHIN: Final = 1.0
-"""Seconds. A server that does not begin or give up a transaction in this time is not there for this connection."""
+from infrastructure.postgres.driver.connection import (
+    ANSWERS_WITHIN,
+    READ_COMMITTED,
+    Connection,
+    Connector,
+    begin,
+    within,
+)
+from infrastructure.postgres.driver.errors import READ_ONLY, complaints, in_our_terms
 
 
 def make_engine(url: str, *, size: int = 10, wait: float = 2.0, deadline: float = 5.0) -> AsyncEngine:
@@ -26,32 +28,42 @@ def make_engine(url: str, *, size: int = 10, wait: float = 2.0, deadline: float 
 
     Connects to nothing yet. Transactions are begun by `transaction`, not by the driver with the first statement: where a
     connection proves dead then, nothing has been done on it, and another one will do.
+
+    Raises:
+        ValueError: ``url`` is not the address of a PostgreSQL database.
     """
+    connector = Connector(target=url, deadline=deadline)
+
+    async def connect(*_: Any, **__: Any) -> Connection[Any]:
+        return await connector.connect(tuple_row)
+
     engine = create_async_engine(
-        url,
+        "postgresql+psycopg://",
+        async_creator=connect,
         pool_size=size,
         max_overflow=0,
         pool_timeout=wait,
         pool_use_lifo=True,
         isolation_level="AUTOCOMMIT",
-        connect_args={"connect_timeout": 3},
+        use_native_hstore=False,
     )
-    bounds = limits(deadline=deadline)
-
-    def prepare(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
-        cursor = connection.cursor()
-        cursor.execute(bounds)
-        cursor.execute(DURABLE)
-        cursor.close()
-        connection.commit()
-
-    listen(engine.sync_engine, "connect", prepare)
+    listen(engine.sync_engine, "handle_error", _renew_if_read_only)
     return engine
+
+
+def _renew_if_read_only(context: ExceptionContext) -> None:
+    """
+    A server that refuses to write may be the wrong one after a failover, and what forbids writing is told to new connections
+    only: the pool trusts none of its connections any more.
+    """
+    error = context.original_exception
+    if isinstance(error, psycopg.Error) and error.sqlstate == READ_ONLY:
+        context.is_disconnect = True
 
 
 @asynccontextmanager
 async def transaction(
-    engine: AsyncEngine, deadline: float, begin: LiteralString = BEGIN
+    engine: AsyncEngine, deadline: float, statement: LiteralString = READ_COMMITTED
 ) -> AsyncIterator[AsyncConnection]:
     """
     A transaction on a connection of the pool for at most ``deadline`` seconds. What is not committed at the end is rolled
@@ -62,9 +74,10 @@ async def transaction(
     """
     with in_our_terms():
         try:
-            connection, driver = await _begun(engine, begin, ANSWERS_WITHIN)
-        except psycopg.OperationalError:
-            connection, driver = await _begun(engine, begin, deadline)
+            connection, driver = await _begun(engine, statement, ANSWERS_WITHIN)
+        except psycopg.OperationalError as error:
+            complaints.tell("connected again", str(error), error.sqlstate)
+            connection, driver = await _begun(engine, statement, deadline)
     try:
         with in_our_terms(), within(deadline, driver):
             yield connection
@@ -73,22 +86,22 @@ async def transaction(
 
 
 async def _begun(
-    engine: AsyncEngine, begin: LiteralString, seconds: float
-) -> tuple[AsyncConnection, psycopg.AsyncConnection[Any]]:
+    engine: AsyncEngine, statement: LiteralString, seconds: float
+) -> tuple[AsyncConnection, Connection[Any]]:
     """
     Raises:
         psycopg.OperationalError: The server has ended this connection. The pool trusts none of its age any more.
     """
     connection = await engine.connect()
     driver = (await connection.get_raw_connection()).driver_connection
-    assert isinstance(driver, psycopg.AsyncConnection)
+    assert isinstance(driver, Connection)
     try:
         with within(seconds, driver):
-            await driver.execute(begin)
+            await begin(driver, statement)
     except psycopg.OperationalError:
         await driver.close()
         with suppress(DBAPIError):
-            await connection.exec_driver_sql(begin)  # fails, and so tells the pool
+            await connection.exec_driver_sql(statement)  # fails, and so tells the pool
         await connection.close()
         raise
     except BaseException:
@@ -97,7 +110,7 @@ async def _begun(
     return connection, driver
 
 
-async def _let_go(connection: AsyncConnection, driver: psycopg.AsyncConnection[Any]) -> None:
+async def _let_go(connection: AsyncConnection, driver: Connection[Any]) -> None:
     """Whatever the server makes of it: what was read has been read, and what was committed is stored."""
     try:
         with within(ANSWERS_WITHIN, driver):

@@ -1,33 +1,56 @@
-"""What the driver says, in the application's terms: certainly not done, or nobody knows."""
+"""What the driver reports, in the application's terms: either certainly not done, or nobody knows."""
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from logging import getLogger
+from typing import Final
 
 import psycopg
+from attrs import define, field
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from application.errors import ApplicationError, OutcomeUnknown, Unavailable
 from application.ports.posting import Indigestible, Interrupted
 
-IDLE_IN_TRANSACTION = "25P03"
-SHUT_DOWN = ("57P01", "57P02")
+log = getLogger(__name__)
+
+IDLE_IN_TRANSACTION: Final = "25P03"
+TRANSACTION_TIMEOUT: Final = "25P04"
+READ_ONLY: Final = "25006"
+"""The server accepts no writes: it is a standby, or somebody has forbidden them."""
+
+ENDED: Final = ("57P01", "57P02", "57P05")
+"""The server has ended the connection: on somebody's command, after a crash, or because it was idle for too long."""
+
+ROLLED_BACK: Final = (IDLE_IN_TRANSACTION, TRANSACTION_TIMEOUT)
+"""The server has ended the connection, and its transaction before that."""
+
+UNSURE: Final = ("08", "58", "XX")
+"""Classes of errors after which nobody knows what became of a COMMIT. A pooler that loses its server says 08."""
+
+
+class UnusableDatabase(Exception):
+    """The database can never be used as it is; the message says why and what to do, in one line."""
 
 
 def meaning(error: psycopg.Error, *, committing: bool) -> ApplicationError:
     """
     A driver error in our terms, by SQLSTATE.
 
-    ``committing``: it came in answer to COMMIT. Then no answer at all, or one that says that the server goes down,
-    leaves open whether the transaction is stored.
+    ``committing``: the error came in answer to COMMIT. Then no answer at all, or one that says that the connection or the
+    server has gone, leaves open whether the transaction is stored.
     """
     state = error.sqlstate
-    if committing and (state is None or state in SHUT_DOWN):
+    if committing and (state is None or state in ENDED or state[:2] in UNSURE):
         return OutcomeUnknown()
-    if state is None or state == IDLE_IN_TRANSACTION or state in SHUT_DOWN:
+    if state is None or state in ENDED or state in ROLLED_BACK:
         # also where the server shuts down: who tries again cannot connect then, and is told so
         return Interrupted("the connection to storage was lost")
     match state[:2]:
+        case "08":
+            return Interrupted(f"the connection to storage was lost ({state})")
         case "22" | "23":
             return Indigestible(f"storage refuses a value ({state})")
         case "40":
@@ -38,14 +61,57 @@ def meaning(error: psycopg.Error, *, committing: bool) -> ApplicationError:
 
 @contextmanager
 def in_our_terms(*, committing: bool = False) -> Iterator[None]:
-    """Driver errors raised in the block come out as `ApplicationError`; all others pass."""
+    """Driver errors raised in the block come out as `ApplicationError`, and are logged; all others pass."""
     try:
         yield
     except psycopg.Error as error:
-        raise meaning(error, committing=committing) from error
+        raise _translated(error, committing=committing) from error
     except DBAPIError as error:
         if isinstance(error.orig, psycopg.Error):
-            raise meaning(error.orig, committing=committing) from error
+            raise _translated(error.orig, committing=committing) from error
         raise
     except (PoolTimeout, OSError) as error:
+        complaints.tell("unavailable", _cause(error))
         raise Unavailable("storage cannot be reached") from error
+
+
+def _translated(error: psycopg.Error, *, committing: bool) -> ApplicationError:
+    told = meaning(error, committing=committing)
+    complaints.tell(told.code, _cause(error), error.sqlstate)
+    return told
+
+
+def _cause(error: Exception) -> str:
+    """One line. What the server says of a value is left out: it repeats the value."""
+    state = error.sqlstate if isinstance(error, psycopg.Error) else None
+    if state is not None and state[:2] in {"22", "23"}:
+        return type(error).__name__
+    text = " ".join(str(error).split("\n", 1)[0].split())
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+@define(eq=False)
+class Complaints:
+    """Log lines about storage, each kind of them once in ``every`` seconds, with the number of those left out."""
+
+    every: float = 60.0
+    now: Callable[[], float] = time.monotonic
+    _told: dict[tuple[str, str | None], float] = field(init=False, factory=dict)
+    _left_out: dict[tuple[str, str | None], int] = field(init=False, factory=dict)
+
+    def tell(self, what: str, cause: str, sqlstate: str | None = None) -> None:
+        """``what`` happened to a request because of ``cause``."""
+        kind, now = (what, sqlstate), self.now()
+        if kind in self._told and now - self._told[kind] < self.every:
+            self._left_out[kind] = self._left_out.get(kind, 0) + 1
+            return
+        self._told[kind] = now
+        log.warning(
+            "storage: %s: %s",
+            what,
+            cause,
+            extra={"sqlstate": sqlstate, "since_the_last_such_line": self._left_out.pop(kind, 0)},
+        )
+
+
+complaints: Final = Complaints()

@@ -18,24 +18,32 @@ from sqlalchemy import RowMapping, Select
 from sqlalchemy.dialects.postgresql import psycopg as dialects
 
 from application.errors import Unavailable
-from infrastructure.postgres.driver.connection import READ_SNAPSHOT, cut, dial, limits, within
-from infrastructure.postgres.driver.errors import in_our_terms
+from infrastructure.postgres.driver.connection import (
+    ANSWERS_WITHIN,
+    READ_SNAPSHOT,
+    Connection,
+    Connector,
+    begin,
+    cut,
+    within,
+)
+from infrastructure.postgres.driver.errors import complaints, in_our_terms
 
 Row = RowMapping | Mapping[str, Any]
 """By names of columns, however it was read."""
 
-Reader = psycopg.AsyncConnection[DictRow]
+Reader = Connection[DictRow]
 Cursor = psycopg.AsyncCursor[DictRow]
 
 END: Final = "END"
 """Not ROLLBACK: at that the driver forgets all that was prepared, and each read would be planned anew."""
 
-PLANS: Final = """
-SET plan_cache_mode = force_generic_plan;
-SET enable_seqscan = off;
-SET max_parallel_workers_per_gather = 0;
-SET jit = off
-"""
+PLANS: Final = {
+    "plan_cache_mode": "force_generic_plan",
+    "enable_seqscan": "off",
+    "max_parallel_workers_per_gather": "0",
+    "jit": "off",
+}
 """
 A page takes a third of a millisecond, and planning it four times as long: one plan a statement, for whatever chat. For an
 average one it may look like much work, but parallel workers and a compiler would cost more than all of it.
@@ -60,20 +68,20 @@ def prepared(statement: Select[Any]) -> Prepared:
 
 
 class PreparedReads(ABC):
-    """Something that prepared statements are asked of."""
+    """Runs prepared statements that read."""
 
     @abstractmethod
     async def rows(self, statement: Prepared, **parameters: Any) -> Sequence[Row]: ...
 
     async def row(self, statement: Prepared, **parameters: Any) -> Row | None:
-        """Of a statement that finds one at most."""
+        """The only row of a statement that finds one at most."""
         rows = await self.rows(statement, **parameters)
         return rows[0] if rows else None
 
 
 @define(eq=False)
 class ReadTransaction(PreparedReads):
-    """Everything read through it is of one moment."""
+    """Everything that is read through it is of one moment."""
 
     _reader: Reader
 
@@ -87,31 +95,32 @@ class ReadTransaction(PreparedReads):
 @define(eq=False)
 class ReadPool(PreparedReads):
     """
-    Each statement asked of it is of one moment by itself, and needs no transaction; what is read in a picture, `open`, is
-    of one moment together.
+    Connections for reading. Each statement run by the pool itself sees one moment and needs no transaction; all that is
+    read in one transaction, `open`, is of one moment together.
 
-    At most ``size`` connections, for one of which a read waits up to ``wait`` seconds.
-
-    A read that takes longer than ``deadline`` seconds is given up, with its connection.
+    There are at most ``size`` connections, for one of which a read waits up to ``wait`` seconds. A read that takes longer
+    than ``deadline`` seconds is given up, with its connection.
     """
 
-    _conninfo: str
+    _url: str
     _size: int = 6
     _wait: float = 2.0
     _deadline: float = 5.0
+    _connector: Connector = field(init=False)
     _idle: list[Reader] = field(init=False, factory=list)
     _room: asyncio.Semaphore = field(init=False)
 
     def __attrs_post_init__(self) -> None:
+        self._connector = Connector(target=self._url, deadline=self._deadline, plans=PLANS)
         self._room = asyncio.Semaphore(self._size)
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[ReadTransaction]:
         """
         Raises:
-            Unavailable: Storage did not answer, or everybody is asking.
+            Unavailable: Storage did not answer, or all connections were busy for too long.
         """
-        async with self._reading(READ_SNAPSHOT) as (reader, _):
+        async with self._reading(None, {}) as (reader, _):
             try:
                 yield ReadTransaction(reader)
             finally:
@@ -120,24 +129,29 @@ class ReadPool(PreparedReads):
     async def rows(self, statement: Prepared, **parameters: Any) -> Sequence[Row]:
         """
         Raises:
-            Unavailable: Storage did not answer, or everybody is asking.
+            Unavailable: Storage did not answer, or all connections were busy for too long.
         """
-        async with self._reading(statement.text, statement.given(parameters)) as (_, found):
-            return await found.fetchall()
+        async with self._reading(statement, parameters) as (reader, found):
+            assert found is not None
+            rows = await found.fetchall()
+            if reader.is_pooled:
+                await reader.execute(END)
+            return rows
 
     @asynccontextmanager
     async def _reading(
-        self, first: LiteralString, given: Mapping[str, Any] | None = None
-    ) -> AsyncIterator[tuple[Reader, Cursor]]:
-        """A connection of one's own, and what was asked ``first`` on it."""
+        self, first: Prepared | None, parameters: Mapping[str, Any]
+    ) -> AsyncIterator[tuple[Reader, Cursor | None]]:
+        """A connection for the block alone, and the result of the ``first`` statement; without one, a transaction."""
         try:
             async with asyncio.timeout(self._wait):
                 await self._room.acquire()
         except TimeoutError:
+            complaints.tell(Unavailable.code, "all connections for reading are busy")
             raise Unavailable("everybody is reading") from None
         try:
             with in_our_terms():
-                reader, found = await self._asked(first, given)
+                reader, found = await self._asked(first, parameters)
             try:
                 with in_our_terms(), within(self._deadline, reader):
                     yield reader, found
@@ -153,28 +167,35 @@ class ReadPool(PreparedReads):
             self._room.release()
 
     async def close(self) -> None:
+        """Closes the connections that are idle."""
         while self._idle:
             await self._idle.pop().close()
 
-    async def _asked(self, first: LiteralString, given: Mapping[str, Any] | None) -> tuple[Reader, Cursor]:
-        """On a connection that was idle; on a new one if the server has gone away since, which ended all the others too."""
+    async def _asked(
+        self, first: Prepared | None, parameters: Mapping[str, Any]
+    ) -> tuple[Reader, Cursor | None]:
+        """On an idle connection; on a new one if the server has ended that since, which ended all the others too."""
         if self._idle:
             try:
                 reader = self._idle.pop()
-                return reader, await _asked(reader, 1.0, first, given)
-            except psycopg.OperationalError:
+                return reader, await _ask(reader, ANSWERS_WITHIN, first, parameters)
+            except psycopg.OperationalError as error:
+                complaints.tell("connected again", str(error), error.sqlstate)
                 await self.close()
-        bounds = limits(deadline=self._deadline)
-        fresh = await dial(self._conninfo, bounds, PLANS, deadline=self._deadline, rows=dict_row)
-        return fresh, await _asked(fresh, self._deadline, first, given)
+        fresh = await self._connector.connect(dict_row)
+        return fresh, await _ask(fresh, self._deadline, first, parameters)
 
 
-async def _asked(
-    reader: Reader, seconds: float, first: LiteralString, given: Mapping[str, Any] | None
-) -> Cursor:
+async def _ask(
+    reader: Reader, seconds: float, first: Prepared | None, parameters: Mapping[str, Any]
+) -> Cursor | None:
     try:
         with within(seconds, reader):
-            return await reader.execute(first, given, prepare=given is not None, binary=given is not None)
+            if first is None or reader.is_pooled:
+                await begin(reader, READ_SNAPSHOT)
+            if first is None:
+                return None
+            return await reader.execute(first.text, first.given(parameters), prepare=True, binary=True)
     except BaseException:
         cut(reader)
         await reader.close()

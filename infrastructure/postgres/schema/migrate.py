@@ -10,12 +10,18 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from infrastructure.postgres.driver.engine import transaction
 from infrastructure.postgres.driver.errors import in_our_terms
 
 SCRIPTS: Final = Path(__file__).with_name("migrations")
 
 NOTHING: Final = "nothing"
 """The revision of a database without tables."""
+
+LONGEST_MIGRATION: Final = 24 * 3600.0
+"""Seconds. Rewriting a large table may take hours; a connection that is lost is noticed long before."""
+
+ANSWERS_WITHIN_SECONDS: Final = 10.0
 
 LOCK: Final = 5_071_975_081
 """Of several processes that start at once, one migrates and the others wait. The number means nothing."""
@@ -26,11 +32,10 @@ async def current_revision(engine: AsyncEngine) -> str:
     Raises:
         Unavailable: Storage did not answer.
     """
-    with in_our_terms():
-        async with engine.connect() as connection:
-            found = await connection.run_sync(
-                lambda sync: MigrationContext.configure(sync).get_current_revision()
-            )
+    async with transaction(engine, ANSWERS_WITHIN_SECONDS) as connection:
+        found = await connection.run_sync(
+            lambda sync: MigrationContext.configure(sync).get_current_revision()
+        )
     return found or NOTHING
 
 
@@ -48,12 +53,13 @@ async def migrate(engine: AsyncEngine, revision: str = "head") -> None:
     Raises:
         Unavailable: Storage did not answer.
     """
-    with in_our_terms():
-        async with engine.execution_options(isolation_level="READ COMMITTED").begin() as connection:
-            await connection.execute(text("SET LOCAL statement_timeout = 0"))
-            await connection.execute(text("SET LOCAL lock_timeout = 0"))
-            await connection.execute(text(f"SELECT pg_advisory_xact_lock({LOCK})"))
-            await connection.run_sync(upgrade, revision)
+    async with transaction(engine, LONGEST_MIGRATION) as connection:
+        for limit in ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"):
+            await connection.execute(text(f"SET LOCAL {limit} = 0"))
+        await connection.execute(text(f"SELECT pg_advisory_xact_lock({LOCK})"))
+        await connection.run_sync(upgrade, revision)
+        with in_our_terms(committing=True):
+            await connection.commit()
 
 
 def upgrade(connection: Connection, revision: str = "head") -> None:

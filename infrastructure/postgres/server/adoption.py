@@ -14,7 +14,7 @@ from sqlalchemy import Text, cast, func, literal_column, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from infrastructure.postgres.driver.engine import transaction
-from infrastructure.postgres.driver.errors import in_our_terms
+from infrastructure.postgres.driver.errors import UnusableDatabase, in_our_terms
 from infrastructure.postgres.schema.base import metadata, with_all_tables
 from infrastructure.postgres.schema.chat_tables import origin
 
@@ -36,7 +36,7 @@ HAS_HOME: Final = text(
 """Without it the tables are older, or not made yet: migrating writes it."""
 
 
-class NotAdopted(Exception):
+class NotAdopted(UnusableDatabase):
     """The database came here by a restore or as a copy: its base may be too small. `adopt` chooses a new one."""
 
     def __init__(self) -> None:
@@ -52,19 +52,19 @@ class Adopted:
     base: int
 
 
-async def check_home(engine: AsyncEngine) -> None:
+async def check_home(engine: AsyncEngine, *, deadline: float = 10.0) -> None:
     """
-    Whether nodes may run on this database. To be asked before it is migrated.
+    Checks that nodes may run on this database. To be called before it is migrated.
 
     Raises:
-        NotAdopted: It was restored or copied since.
+        NotAdopted: The database was restored or copied since nodes last ran on it.
+        UnusableDatabase: Its encoding or its server's version will not do.
         Unavailable: Storage did not answer.
     """
-    with in_our_terms():
-        async with engine.connect() as connection:
-            if not await connection.scalar(HAS_HOME):
-                return
-            is_at_home = await connection.scalar(select(origin.c.home == HERE).where(origin.c.id == 1))
+    async with transaction(engine, deadline) as connection:
+        if not await connection.scalar(HAS_HOME):
+            return
+        is_at_home = await connection.scalar(select(origin.c.home == HERE).where(origin.c.id == 1))
     if not is_at_home:
         raise NotAdopted
 

@@ -291,7 +291,7 @@ async def test_whoever_was_there_before_keeps_address_and_name(
         async with world.begin() as work:
             anna = await work.accounts.find_by_email(Email(ANNA.email))
             theo = await work.profiles.find(THEO.profile_id)
-            assert (await work.profiles.search(THEO.username, 20))[0].id == namesake
+            assert (await work.profiles.search(THEO.username, 20)).items[0].id == namesake
         assert anna
         assert anna.id == account_id
         assert anna.password_hash is None

@@ -9,6 +9,8 @@ from application.ports.mailer import NotDelivered
 from domain.notification import Letter, Outcome
 from tests.accounts_world import AccountsWorld, letters_in
 
+LEASE = timedelta(minutes=5)
+
 
 @define
 class Carrier:
@@ -26,7 +28,7 @@ def delivering(
     people: AccountsWorld, answer: Callable[[Letter], Awaitable[None]]
 ) -> DeliverDueLettersHandler:
     return DeliverDueLettersHandler(
-        begin=people.begin, clock=people.clock, mailer=Carrier(answer), tokens=people.tokens
+        begin=people.begin, clock=people.clock, mailer=Carrier(answer), tokens=people.tokens, lease=LEASE
     )
 
 
@@ -90,10 +92,10 @@ async def test_what_a_slow_server_leaves_no_time_for_is_left_to_the_next(people:
 
     carrier = Carrier(take_long)
     deliver = DeliverDueLettersHandler(
-        begin=people.begin, clock=people.clock, mailer=carrier, tokens=people.tokens
+        begin=people.begin, clock=people.clock, mailer=carrier, tokens=people.tokens, lease=LEASE
     )
     await deliver()
-    assert len(carrier.seen) == 2, "the lease is of five minutes"
+    assert len(carrier.seen) == 2, "the claims have not run out"
     await deliver()
     assert len(set(carrier.seen)) == len(carrier.seen) == 3
 
@@ -146,7 +148,7 @@ async def test_a_repeated_letter_has_the_same_link(people: AccountsWorld) -> Non
 
     carrier = Carrier(lose_the_answer)
     deliver = DeliverDueLettersHandler(
-        begin=people.begin, clock=people.clock, mailer=carrier, tokens=people.tokens
+        begin=people.begin, clock=people.clock, mailer=carrier, tokens=people.tokens, lease=LEASE
     )
     for _ in range(2):
         await deliver()

@@ -64,11 +64,11 @@ async def test_finding_people(people: AccountsWorld) -> None:
     async def found(query: str, limit: int = 20) -> list[str | None]:
         return [
             view.username
-            for view in await people.profiles.find(actor, FindProfiles(query=query, limit=limit))
+            for view in (await people.profiles.find(actor, FindProfiles(query=query, limit=limit))).items
         ]
 
     assert await found("ANNA") == ["anna_k"]
-    assert await found(" анн ") == ["Zoe", None], "by username, those without one last"
+    assert await found(" анн ") == ["Zoe", None], "in the order of what was found"
     assert await found("анн", limit=1) == ["Zoe"]
     for nobody in ("", "  ", "%", "_", "nna", "anna\\", "per_"):
         assert await found(nobody) == []
@@ -84,4 +84,4 @@ async def test_twenty_at_most(people: AccountsWorld) -> None:
         actor = await people.actor(await people.join(f"person{number}@example.com"))
         await people.profiles.edit(actor, EditProfile(username=Username(f"same{number:02}")))
     found = await people.profiles.find(actor, FindProfiles(query="same", limit=1000))
-    assert [view.username for view in found] == [f"same{number:02}" for number in range(20)]
+    assert [view.username for view in found.items] == [f"same{number:02}" for number in range(20)]

@@ -66,7 +66,7 @@ class Cutter:
         self, reader: asyncio.StreamReader, up: asyncio.StreamWriter, writer: asyncio.StreamWriter
     ) -> None:
         while data := await reader.read(65536):
-            if b"COMMIT" in data and self.cut is not Cut.NOWHERE:
+            if b"COMMIT\0" in data and self.cut is not Cut.NOWHERE:
                 if self.cut is Cut.BEFORE_COMMIT:
                     return
                 self._committing.add(writer)

@@ -58,9 +58,7 @@ async def scene(messenger_database: str) -> AsyncIterator[Scene]:
             await talk.say(ben, chat.id, f"ben {number}")
             await talk.say(ben, other.id, f"other {number}")
         await talk.read(ben, chat.id, last.message.id)
-        change = ChangeChatHandler(
-            begin=storage.begin, views=storage.views, clock=talk.clock, updates=talk.updates
-        )
+        change = ChangeChatHandler(begin=storage.begin, views=storage.views, clock=talk.clock)
         await change(ann, ChangeChat(chat_id=chat.id, name="Another", member_ids=(cid.profile_id,)))
         await talk.say(ben, chat.id, "last")
         yield Scene(messenger_database, engine, storage, ann, ben, chat)
@@ -177,7 +175,7 @@ async def test_several_things_at_once(scene: Scene) -> None:
 
 async def test_a_chat_that_is_deleted_or_half_purged_is_as_it_should_be(scene: Scene) -> None:
     talk = Talk(scene.storage)
-    delete = DeleteChatHandler(begin=scene.storage.begin, clock=talk.clock, updates=talk.updates)
+    delete = DeleteChatHandler(begin=scene.storage.begin, clock=talk.clock)
     await delete(scene.ann, DeleteChat(chat_id=scene.chat.id))
     assert list((await scene.check()).remaining) == []
     for rows in (4, 9, 100):

@@ -10,7 +10,7 @@ import pytest
 from application.ports.changes import Cursor
 from domain.events import ChatAdded
 from domain.ids import ChatId
-from infrastructure.postgres.changes import Place
+from infrastructure.postgres.places import Place
 from tests.contracts.talk import Talk, actor, open_chat
 from tests.postgres import BASE
 from tests.storages import SharedStorage, postgres_storage

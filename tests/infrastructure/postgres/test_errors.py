@@ -16,6 +16,11 @@ from infrastructure.postgres.driver.errors import in_our_terms, meaning
         ("57P01", Interrupted, OutcomeUnknown),  # the server or an administrator ended it
         ("57P02", Interrupted, OutcomeUnknown),  # another backend crashed
         ("25P03", Interrupted, Interrupted),  # idle in transaction for too long: rolled back, also at COMMIT
+        ("25P04", Interrupted, Interrupted),  # the transaction took too long: rolled back
+        ("57P05", Interrupted, OutcomeUnknown),  # idle for too long
+        ("08P01", Interrupted, OutcomeUnknown),  # what a pooler says when it has lost its server
+        ("58030", Unavailable, OutcomeUnknown),  # the server cannot write
+        ("25006", Unavailable, Unavailable),  # accepts no writes
         ("22021", Indigestible, Indigestible),  # not in the encoding
         ("23505", Indigestible, Indigestible),  # unique
         ("40001", Interrupted, Interrupted),  # serialization

@@ -15,12 +15,14 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import create_engine
 
+from application.paging import Paging
 from application.ports.views import After, Newest
 from domain.ids import ChatId, MessageId, ProfileId, Seq
 from infrastructure.postgres.driver import arrays
 from infrastructure.postgres.driver.batches import PLANS as LANE_PLANS
 from infrastructure.postgres.driver.reads import PLANS, Prepared, ReadPool
 from infrastructure.postgres.marking import PASSED
+from infrastructure.postgres.pages import bounds, place_of_reader
 from infrastructure.postgres.schema.chat_tables import LENGTHS
 from infrastructure.postgres.schema.migrate import upgrade
 from infrastructure.postgres.views import PAGE, READERS, PostgresViews
@@ -41,11 +43,11 @@ class Town:
     busy: Grown
     quiet: Grown
 
-    def blocks(self, statement: str, parameters: Any, plans: str = PLANS) -> int:
+    def blocks(self, statement: str, parameters: Any, plans: Mapping[str, str] = PLANS) -> int:
         """Those looked at once all is planned and cached."""
         self.connection.execute("RESET ALL")
-        for setting in plans.split(";"):
-            self.connection.execute(setting.strip().encode())
+        for setting, value in plans.items():
+            self.connection.execute("SELECT set_config(%s, %s, false)", (setting, value))
         explained = f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement}".encode()
         self.connection.execute(explained, parameters)
         (((plan,),),) = self.connection.execute(explained, parameters).fetchall()
@@ -54,7 +56,8 @@ class Town:
     def of_read(self, statement: Prepared, chat: Grown, start: int, stop: int) -> int:
         author = chat.members[start % len(chat.members)]
         parameters = {"chat": chat.id, "start": start, "stop": stop, "author": author}
-        return self.blocks(statement.text, {**statement.constants, **parameters})
+        page = {**place_of_reader(None), **bounds(Paging())}
+        return self.blocks(statement.text, {**statement.constants, **parameters, **page})
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +115,7 @@ def test_a_mark_passes_as_much_however_often_it_has_moved(town: Town) -> None:
 
 async def test_a_statement_is_planned_once(town: Town) -> None:
     """Planning a page takes several times as long as reading it."""
-    pictures = ReadPool(conninfo(town.url))
+    pictures = ReadPool(town.url)
     views, reader = PostgresViews(pictures), ProfileId(town.busy.members[0])
     for where in (Newest(), After(Seq(0)), Newest(), After(Seq(5)), Newest(), Newest(), Newest()):
         await views.history(reader, ChatId(town.busy.id), where, LIMIT)
@@ -142,7 +145,7 @@ ranges = st.tuples(
 def test_whatever_the_lengths_of_receipts_who_read_first_is_found(messenger_database: str) -> None:
     url = conninfo(messenger_database)
     with asyncio.Runner() as runner, psycopg.connect(url, autocommit=True) as beside:
-        pictures = ReadPool(url)
+        pictures = ReadPool(messenger_database)
         views = PostgresViews(pictures)
 
         @settings(max_examples=60)

@@ -16,6 +16,7 @@ from application.accounts.email_status import EmailStatus
 from application.accounts.reset_password import ResetPassword
 from application.accounts.sign_in import SignIn
 from application.errors import NotAuthenticated, Unavailable
+from application.paging import Paging
 from application.receipts.mark_read import MarkRead
 from config.container import PostgresAdapters, closing
 from domain.account import Email
@@ -63,13 +64,13 @@ ASKED: dict[str, Ask] = {
     "forget a password": lambda place: place.here.messenger.accounts.reset_password(
         ResetPassword(email=NOBODY)
     ),
-    "list sessions": lambda place: place.here.messenger.sessions.list(place.ann.actor),
+    "list sessions": lambda place: place.here.messenger.sessions.list(place.ann.actor, Paging()),
     "open a chat": lambda place: place.here.chat(place.ann.actor),
     "say something": lambda place: place.here.say(place.ann.actor, place.chat_id, f"{uuid4()}"),
     "mark": lambda place: place.here.messenger.messages.mark_read(
         place.ann.actor, MarkRead(chat_id=place.chat_id, up_to=Seq(1))
     ),
-    "list chats": lambda place: place.here.messenger.chats.list(place.ann.actor.profile_id),
+    "list chats": lambda place: place.here.messenger.chats.list(place.ann.actor.profile_id, Paging()),
     "heal": changes,
     "list catalogues": lambda place: place.here.messenger.catalogues.list(),
     "fill catalogues": lambda place: place.here.application.administration().fill_catalogues(),

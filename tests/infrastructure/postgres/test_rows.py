@@ -13,7 +13,7 @@ from domain.ids import MessageId
 from domain.message import Nonce
 from domain.reading import Reading
 from infrastructure.postgres import chat_rows as rows
-from infrastructure.postgres.changes import Place
+from infrastructure.postgres.places import Place
 from infrastructure.stored_events import (
     CHAT_EVENTS,
     PERSONAL_EVENTS,

@@ -22,7 +22,7 @@ from infrastructure.postgres.driver.reads import ReadPool
 from infrastructure.postgres.storage import PostgresStorage
 from infrastructure.postgres.views import PostgresViews
 from tests.accounts_world import AccountsWorld, accounts_world
-from tests.storages import conninfo, memory_storage
+from tests.storages import memory_storage
 
 
 @define
@@ -65,7 +65,7 @@ async def watched(messenger_database: str, tmp_path: Path) -> AsyncIterator[Watc
     storage = evolve(
         memory_storage(),
         begin=PostgresStorage(engine, 10).begin,
-        views=PostgresViews(ReadPool(conninfo(messenger_database))),
+        views=PostgresViews(ReadPool(messenger_database)),
     )
     async with accounts_world(storage, tmp_path / "mail") as people:
         await people.join("known@example.com")

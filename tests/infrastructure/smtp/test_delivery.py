@@ -25,7 +25,7 @@ from infrastructure.system.clock import SystemClock
 from tests.accounts_world import AccountsWorld, SettableClock, accounts_world, token_of
 from tests.infrastructure.smtp.sink import Sink
 from tests.infrastructure.smtp.worker import LEASE, TOKENS, mailer_to
-from tests.storages import conninfo, memory_storage
+from tests.storages import memory_storage
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -85,7 +85,7 @@ async def post(messenger_database: str, sink: Sink, tmp_path: Path) -> AsyncIter
     storage = evolve(
         memory_storage(),
         begin=PostgresStorage(engine, 10).begin,
-        views=PostgresViews(ReadPool(conninfo(messenger_database))),
+        views=PostgresViews(ReadPool(messenger_database)),
     )
     async with accounts_world(storage, tmp_path / "mail") as people:
         people.clock.at = SystemClock().now()

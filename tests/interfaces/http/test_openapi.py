@@ -105,7 +105,12 @@ class Requests:
             value = self.example(parameter["schema"])
             if parameter["in"] == "path":
                 path = path.replace(f"{{{parameter['name']}}}", value)
-            if parameter["in"] == "query" and parameter["name"] not in {"before", "after", "around"}:
+            if parameter["in"] == "query" and parameter["name"] not in {
+                "before",
+                "after",
+                "around",
+                "cursor",
+            }:
                 query[parameter["name"]] = value
         sent: Json = {"params": query}
         if "requestBody" in operation:

@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 import orjson
 import psutil
@@ -19,12 +19,15 @@ from websockets.frames import Frame, Opcode
 
 from domain.ids import ChatId
 from interfaces.app import create_app
+from interfaces.http.node import HttpLimits
 from interfaces.http.options import HttpOptions
+from interfaces.http.protocol import HttpConnections
+from interfaces.live.hub import Hub
 from interfaces.ws.endpoint import ChatSockets
-from interfaces.ws.exchange import Desk, SocketOptions
-from interfaces.ws.hub import Hub
+from interfaces.ws.options import SocketOptions
 from interfaces.ws.protocol import HandedOver
-from tests.interfaces.ws.test_hub import until, watching
+from interfaces.ws.services import SocketServices
+from tests.interfaces.live.test_hub import until, watching
 from tests.world import Person, TickingClock, World, world
 
 ENOUGH = 30
@@ -203,9 +206,11 @@ async def serving(
             interval=0.2,
         )
         here.application.updates().subscribe(hub.receive)
-        desk = Desk(messenger=messenger, hub=hub, options=SocketOptions(frame_limit=FRAME_LIMIT, **options))
+        services = SocketServices(
+            messenger=messenger, hub=hub, options=SocketOptions(max_message_bytes=FRAME_LIMIT, **options)
+        )
         app = create_app(
-            messenger, HttpOptions(), new_request_id=lambda: "x", sockets=ChatSockets(desk).routes()
+            messenger, HttpOptions(), new_request_id=lambda: "x", sockets=ChatSockets(services).routes()
         )
         door = asyncio.Event()
         door.set()
@@ -221,7 +226,7 @@ async def serving(
         server = Server(
             uvicorn.Config(
                 behind_the_door,
-                http="h11",
+                http=cast(Any, HttpConnections(HttpLimits(), descriptors=1024)),
                 ws=WAYS[way] if isinstance(way, str) else way,
                 ws_max_size=FRAME_LIMIT,
                 ws_ping_interval=pings and pings[0],
@@ -233,7 +238,7 @@ async def serving(
                 timeout_graceful_shutdown=2,
             )
         )
-        watch, serve = asyncio.create_task(hub.run()), asyncio.create_task(server.serve([listening]))
+        watch, serve = asyncio.create_task(services.run()), asyncio.create_task(server.serve([listening]))
         try:
             await watching(hub)
             await until(lambda: server.started)

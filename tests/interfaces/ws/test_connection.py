@@ -20,10 +20,12 @@ from domain.ids import ChatId, MessageId, Position, Seq
 from domain.message import Body, Message, Nonce
 from domain.profile import ProfileNotFound
 from interfaces.wire import frames
-from interfaces.ws.connection import Authenticate, Connection, CountUnread, Leave, Ping, ReadHistory, State
+from interfaces.ws.chat_frames import Authenticate, CountUnread, Leave, Ping, ReadHistory
+from interfaces.ws.connection import Connection
+from interfaces.ws.states import State
 from tests.contracts.talk import actor
 from tests.interfaces.json_values import json_values
-from tests.interfaces.ws.ear import Ear
+from tests.interfaces.live.ear import Ear
 from tests.strategies import START
 
 CHAT = ChatId(uuid4())
@@ -51,8 +53,8 @@ def is_open() -> tuple[Connection, Ear]:
     return connection, ear
 
 
-def say(connection: Connection, now: float = 0.0, **fields: Any) -> Any:
-    return connection.hear(json.dumps(fields), now)
+def say(connection: Connection, **fields: Any) -> Any:
+    return connection.hear(json.dumps(fields))
 
 
 def posted(author: Any = ANN, seq: int = 1, nonce: str | None = None, text: str = "Hello") -> MessageSent:
@@ -99,7 +101,7 @@ class TestGreeting:
     def test_anything_else_is_refused(self, text: str, code: str) -> None:
         ear = Ear()
         connection = ear.connection(CHAT)
-        assert connection.hear(text, 0.0) is None
+        assert connection.hear(text) is None
         assert ear.frames == [{"type": "auth_error", "message": "Authentication failed", "code": code}]
         assert ear.close == (1008, "Authentication failed")
         assert connection.is_closed
@@ -156,7 +158,7 @@ class TestGreeting:
 
     def test_nothing_is_heard_from_a_closed_socket(self) -> None:
         connection, ear = is_open()
-        connection.end(1008, "over")
+        connection.close(1008, "over")
         assert say(connection, type="ping", id=1) is None
         connection.hear_binary()
         connection.opened()
@@ -203,7 +205,7 @@ class TestNoise:
     @pytest.mark.parametrize("text", ["hello", "[]", "null", '{"type": NaN}', '{"type": "\ud800"}', '"ping"'])
     def test_what_is_no_object_is_malformed(self, text: str) -> None:
         connection, ear = is_open()
-        assert connection.hear(text, 0.0) is None
+        assert connection.hear(text) is None
         assert ear.frames == [
             {"type": "error", "message": "Failed to process message: invalid message", "code": "malformed"}
         ]
@@ -227,7 +229,7 @@ class TestNoise:
 
 def answer_to(connection: Connection, text: str) -> None:
     """As whoever carries out requests does."""
-    request = connection.hear(text, 0.0)
+    request = connection.hear(text)
     if isinstance(request, Ping):
         connection.answer_ping(request)
 
@@ -283,26 +285,19 @@ class TestRequests:
             ("Failed to load chat history", "malformed")
         ]
 
-    def test_typing_is_heard_once_a_second_for_each_state(self) -> None:
+    def test_typing(self) -> None:
         connection, _ = is_open()
-        said = [
-            (now, state, say(connection, now, type="typing", is_typing=state))
-            for now, state in [(0, True), (0.5, True), (0.6, False), (0.9, False), (1.1, True), (1.2, True)]
-        ]
-        assert [now for now, _, heard in said if heard] == [0, 0.6, 1.1]
-        assert said[0][2] == ShowTyping(chat_id=CHAT, is_typing=True)
-        assert say(connection, 5, type="typing") == ShowTyping(chat_id=CHAT, is_typing=False)
+        assert say(connection, type="typing", is_typing=True) == ShowTyping(chat_id=CHAT, is_typing=True)
+        assert say(connection, type="typing") == ShowTyping(chat_id=CHAT, is_typing=False)
 
 
 class TestSending:
     def test_a_message(self) -> None:
         connection, _ = is_open()
-        assert say(connection, type="send_message", text=" Hello ") == SendMessage(
-            chat_id=CHAT, body=Body("Hello"), nonce=None
-        )
-        assert say(connection, type="send_message", text="Hello", nonce="n") == SendMessage(
-            chat_id=CHAT, body=Body("Hello"), nonce=Nonce("n")
-        )
+        sending = say(connection, type="send_message", text=" Hello ")
+        assert sending.command == SendMessage(chat_id=CHAT, body=Body("Hello"), nonce=None)
+        sending = say(connection, type="send_message", text="Hello", nonce="n")
+        assert sending.command == SendMessage(chat_id=CHAT, body=Body("Hello"), nonce=Nonce("n"))
 
     @pytest.mark.parametrize("text", ["", None, "   ", "\u200b"])
     def test_nothing_said_is_ignored_without_a_nonce_and_an_error_with_one(self, text: str | None) -> None:
@@ -355,7 +350,7 @@ class TestSending:
         assert ear.take() == [
             {"type": "error", "message": "Failed to send message", "nonce": "n", **expected}
         ]
-        connection.answer_not_sent(SendMessage(chat_id=CHAT, body=Body("x")), error)
+        connection.answer_not_sent(say(connection, type="send_message", text="x"), error)
         assert ear.frames == [{"type": "error", "message": "Failed to send message", **expected}]
 
     def test_a_conflict_names_the_first(self) -> None:
@@ -416,16 +411,66 @@ class TestOwnMessages:
         connection.answer_sent(commands[1], Sent(events[1]))
         assert ear.types == ["message_ack", "new_message", "message_ack", "new_message", "new_message"]
 
-    def test_answers_in_another_order_keep_the_order_of_the_chat(self) -> None:
+    def test_answers_are_written_in_the_order_of_their_frames(self) -> None:
         connection, ear = is_open()
         commands = [say(connection, type="send_message", text="x", nonce=name) for name in "ab"]
         events = [posted(seq=1, nonce="a"), posted(seq=2, nonce="b")]
         for event in events:
             tell(connection, event)
         connection.answer_sent(commands[1], Sent(events[1]))
-        assert ear.types == ["message_ack"]
+        assert ear.types == []
         connection.answer_sent(commands[0], Sent(events[0]))
+        assert ear.types == ["message_ack", "new_message", "message_ack", "new_message"]
         assert ear.positions == [1, 2]
+
+    @pytest.mark.parametrize(
+        "refused",
+        [
+            '{"type": "send_message", "text": "", "nonce": "n"}',
+            '{"type": "send_message", "text": 7, "nonce": "n"}',
+            '{"type": "get_chat_history", "limit": -1}',
+            '{"type": "dance"}',
+            "noise",
+        ],
+    )
+    @pytest.mark.parametrize("nonce", ["a", None])
+    def test_what_is_refused_at_once_waits_for_the_answers_before_it(
+        self, refused: str, nonce: str | None
+    ) -> None:
+        connection, ear = is_open()
+        sending = say(connection, type="send_message", text="x", nonce=nonce)
+        assert connection.hear(refused) is None
+        connection.hear_binary()
+        assert ear.types == []
+        event = posted(seq=1, nonce=nonce)
+        connection.answer_sent(sending, Sent(event))
+        assert ear.types == ["message_ack", "error", "error"][nonce is None :]
+        assert say(connection, type="dance") is None
+        assert ear.types[-1] == "error", "with nothing under way an answer is written at once"
+
+    def test_a_message_sent_twice_under_one_nonce_is_told_after_both_answers(self) -> None:
+        """The first try may be refused and the second stored: its echo comes after the answer that names it."""
+        connection, ear = is_open()
+        tries = [say(connection, type="send_message", text="x", nonce="n") for _ in range(2)]
+        connection.answer_not_sent(tries[0], Unavailable())
+        event = posted(seq=1, nonce="n")
+        tell(connection, event)
+        connection.answer_sent(tries[1], Sent(event))
+        assert ear.types == ["error", "message_ack", "new_message"]
+
+    def test_what_is_held_back_is_bounded(self) -> None:
+        connection, ear = is_open()
+        say(connection, type="send_message", text="x", nonce="n")
+        tell(connection, posted(seq=1, nonce="n"))
+        size = 0
+        while ear.close is None:
+            update = told(posted(BOB, text="x" * 4000))
+            frame = frames.told(update)
+            connection.tell(frame, update)
+            size += frame.size
+            assert size < 2 * 256 * 1024
+        assert size > 256 * 1024 - 1000
+        assert ear.close == (1013, "too much waits for an answer; resume in 1 s")
 
     def test_a_refusal_lets_go_too(self) -> None:
         connection, ear = is_open()

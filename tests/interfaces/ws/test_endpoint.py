@@ -13,13 +13,14 @@ from starlette.applications import Starlette
 from application.chats.delete import DeleteChat
 from application.errors import Overloaded
 from application.messages.send import SendMessage
-from config.settings import Chat
+from config.settings.groups import Chat
 from domain.events import SessionEnd, SessionEnded
 from domain.ids import ChatId
 from domain.message import Body
+from interfaces.live.hub import Hub
 from interfaces.ws.endpoint import ChatSockets
-from interfaces.ws.exchange import Desk, SocketOptions
-from interfaces.ws.hub import Hub
+from interfaces.ws.options import SocketOptions
+from interfaces.ws.services import SocketServices
 from tests.interfaces.ws.asgi import ClientSocket, Closed, connected
 from tests.strategies import START
 from tests.world import SETTINGS, Person, World, world
@@ -62,8 +63,9 @@ async def serving(options: SocketOptions | None = None, **chat: Any) -> AsyncIte
             clock=clock,
         )
         here.application.updates().subscribe(hub.receive)
-        sockets = ChatSockets(Desk(messenger=messenger, hub=hub, options=options or SocketOptions()))
-        running = asyncio.create_task(hub.run())
+        services = SocketServices(messenger=messenger, hub=hub, options=options or SocketOptions())
+        sockets = ChatSockets(services)
+        running = asyncio.create_task(services.run())
         try:
             yield Server(Starlette(routes=sockets.routes()), here, hub)
         finally:
@@ -199,7 +201,7 @@ async def test_a_chat_of_others(server: Server) -> None:
             socket.send_json({"type": "auth", "token": stranger.token})
             assert (await socket.receive_json())["code"] == code
             assert await socket.closed() == close
-    assert server.hub._channels == {}
+    assert len(server.hub.channels) == 0
 
 
 async def test_no_chat_at_all_refuses_the_handshake(server: Server) -> None:
@@ -287,7 +289,7 @@ async def test_a_message_of_who_has_gone_is_stored(server: Server) -> None:
         told = {frame["type"]: frame for frame in await bobs.receive(3)}
         assert told.keys() == {"user_joined", "user_disconnected", "new_message"}
         assert told["new_message"]["message"]["text"] == "Bye"
-        assert [len(channel.listeners) for channel in server.hub._channels.values()] == [1]
+        assert [len(channel.audience.live) for channel in server.hub.channels] == [1]
 
 
 async def test_who_does_not_read_is_cut_and_others_go_on() -> None:

@@ -24,8 +24,9 @@ from websockets.protocol import State
 from websockets.uri import parse_uri
 
 from domain.ids import ChatId
-from interfaces.ws.exchange import SocketOptions
+from interfaces.ws.options import SocketOptions
 from interfaces.ws.protocol import FRAGMENTS, IDLE_FRAMES, SLICE, HandedOver
+from tests.interfaces.live.test_hub import until
 from tests.interfaces.ws.house import (
     FRAME_LIMIT,
     House,
@@ -40,7 +41,6 @@ from tests.interfaces.ws.house import (
     serving,
     used,
 )
-from tests.interfaces.ws.test_hub import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -6,21 +6,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from interfaces.wire.frames import Frame, write
-from interfaces.ws.outbox import SLOW_READER, Close, Outbox
+from interfaces.ws.closing import Close, CloseCode
+from interfaces.ws.outbox import Outbox
 
 
 @define(eq=False)
 class Side:
     """The other side: what it was written, and how it was closed."""
 
-    frame_limit: int = 8
-    byte_limit: int = 1000
+    max_frames: int = 8
+    max_bytes: int = 1000
     written: list[Frame] = field(factory=list)
     closes: list[Close] = field(factory=list)
     outbox: Outbox = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.outbox = Outbox(self.written.append, self.closes.append, self.frame_limit, self.byte_limit)
+        self.outbox = Outbox(self.written.append, self.closes.append, self.max_frames, self.max_bytes)
 
 
 def frame(number: int, size: int = 0) -> Frame:
@@ -49,13 +50,13 @@ def test_what_waited_comes_first_and_in_order() -> None:
 
 
 def test_one_frame_too_many_ends_it_at_once() -> None:
-    side = Side(frame_limit=3)
+    side = Side(max_frames=3)
     side.outbox.hold_up()
     for number in range(3):
         side.outbox.put(frame(number))
     assert side.closes == []
     side.outbox.put(frame(3))
-    assert [(close.code, close.is_final) for close in side.closes] == [(SLOW_READER, True)]
+    assert [(close.code, close.is_final) for close in side.closes] == [(CloseCode.TRY_LATER, True)]
     side.outbox.clear()
     side.outbox.put(frame(4))
     assert side.written == [], "what waited is given up: it comes back for the rest"
@@ -63,16 +64,16 @@ def test_one_frame_too_many_ends_it_at_once() -> None:
 
 
 def test_bytes_are_bounded_but_one_big_frame_finds_a_place() -> None:
-    side = Side(byte_limit=500)
+    side = Side(max_bytes=500)
     side.outbox.hold_up()
     side.outbox.put(frame(0, size=5000))
     assert side.closes == []
     side.outbox.put(frame(1))
-    assert [close.code for close in side.closes] == [SLOW_READER]
+    assert [close.code for close in side.closes] == [CloseCode.TRY_LATER]
 
 
 def test_what_does_not_matter_later_is_dropped_at_half() -> None:
-    side = Side(frame_limit=8)
+    side = Side(max_frames=8)
     side.outbox.hold_up()
     for number in range(3):
         side.outbox.put(frame(number))
@@ -114,7 +115,7 @@ def test_nobody_writes_to_who_is_gone() -> None:
 
 
 async def test_what_is_asked_for_waits_until_half_is_read() -> None:
-    side = Side(frame_limit=4)
+    side = Side(max_frames=4)
     side.outbox.hold_up()
     for number in range(3):
         side.outbox.put(frame(number))
@@ -127,7 +128,7 @@ async def test_what_is_asked_for_waits_until_half_is_read() -> None:
 
 @pytest.mark.parametrize("end", ["close", "abandon", "overflow"])
 async def test_nobody_waits_for_who_does_not_read_any_more(end: str) -> None:
-    side = Side(frame_limit=4)
+    side = Side(max_frames=4)
     side.outbox.hold_up()
     for number in range(4):
         side.outbox.put(frame(number))
@@ -157,7 +158,7 @@ acts = st.lists(
 
 @given(acts)
 def test_durable_frames_are_told_in_order_without_a_gap_until_it_ends(script: list[tuple[str, int]]) -> None:
-    side = Side(frame_limit=6, byte_limit=1000)
+    side = Side(max_frames=6, max_bytes=1000)
     durable, held, ended = [], False, False
     for number, (act, size) in enumerate(script):
         match act:
@@ -178,7 +179,7 @@ def test_durable_frames_are_told_in_order_without_a_gap_until_it_ends(script: li
                 ended = True
     told = [each for each in side.written if b'"e"' not in each.data]
     assert told == durable[: len(told)]
-    slow = [close for close in side.closes if close.code == SLOW_READER]
+    slow = [close for close in side.closes if close.code == CloseCode.TRY_LATER]
     assert len(side.closes) <= 1
     if not slow and not held:
         assert told == durable

@@ -242,7 +242,7 @@ class TestCrowds:
         now, most = 0, 0
 
         async with serving(way, entering=4) as house:
-            snapshot = house.hub.snapshot
+            snapshot = house.hub.entry.snapshot
 
             async def counted(*asked: Any) -> Snapshot:
                 nonlocal now, most
@@ -252,7 +252,7 @@ class TestCrowds:
                 now -= 1
                 return await snapshot(*asked)
 
-            house.hub.snapshot = counted
+            house.hub.entry.snapshot = counted
             chat = await house.chat("Ann")
             await asyncio.gather(*(house.enter("Ann", chat) for _ in range(20)))
         assert most == 4
@@ -275,14 +275,14 @@ class TestCrowds:
 
     async def test_one_who_waits_too_long_for_a_turn_is_told_to_come_again(self, way: str) -> None:
         async with serving(way, entering=1, entry_timeout=0.05) as house:
-            snapshot, is_in, goes_on = house.hub.snapshot, asyncio.Event(), asyncio.Event()
+            snapshot, is_in, goes_on = house.hub.entry.snapshot, asyncio.Event(), asyncio.Event()
 
             async def slow(*asked: Any) -> Snapshot:
                 is_in.set()
                 await goes_on.wait()
                 return await snapshot(*asked)
 
-            house.hub.snapshot = slow
+            house.hub.entry.snapshot = slow
             chat = await house.chat("Ann")
             first = asyncio.create_task(house.enter("Ann", chat))
             await is_in.wait()
@@ -300,13 +300,14 @@ class TestFloods:
         eve = await house.enter("Eve", chat, narrow=True)
         bob = await house.enter("Bob", chat)
         actor = (await house.person("Ann")).actor
+        quiet = max([await bob.round_trip() for _ in range(20)])
         before, slowest = used(), 0.0
         for batch in range(10):
             await asyncio.gather(
                 *(house.world.say(actor, chat, f"{batch}.{number} {'x' * 3900}") for number in range(40))
             )
             slowest = max(slowest, await bob.round_trip())
-        assert slowest < 2
+        assert slowest < max(2, 50 * quiet), "on a machine that is busy with other things, too"
         assert used() - before < 64 * MEBIBYTE
         heard = await eve.until_close()
         assert eve.close is not None
@@ -320,11 +321,12 @@ class TestFloods:
     async def test_thousands_of_frames_from_one_that_does_not_read(self, house: House) -> None:
         chat, other = await house.chat("Eve"), await house.chat("Ann")
         eve, ann = await house.enter("Eve", chat, narrow=True), await house.enter("Ann", other)
+        quiet = max([await ann.round_trip() for _ in range(20)])
         before = used()
         for number in range(4000):
             eve.say(type="send_message", text=f"{number} " + "x" * 1000, nonce=str(number))
         slowest = max([await ann.round_trip() for _ in range(20)])
-        assert slowest < 2
+        assert slowest < max(2, 50 * quiet), "on a machine that is busy with other things, too"
         assert used() - before < 64 * MEBIBYTE
         heard = await eve.until_close()
         assert eve.close is not None

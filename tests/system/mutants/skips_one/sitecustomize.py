@@ -1,14 +1,14 @@
-"""A mutant: whoever comes back is told what they missed without the first of it."""
+"""A mutant: a client that comes back is told what it missed without the first of it."""
 
 from typing import Any
 
-from interfaces.ws.hub import Hub
+from interfaces.live.entry import Entry
 
-honest = Hub._replay
-
-
-async def replay(self: Hub, connection: Any, after: Any, up_to: Any, **options: Any) -> Any:
-    return await honest(self, connection, min(after + 1, up_to), up_to, **options)
+honest = Entry._replay
 
 
-Hub._replay = replay  # type: ignore[method-assign]
+async def replay(self: Entry, entrant: Any, after: Any, up_to: Any, **options: Any) -> Any:
+    return await honest(self, entrant, min(after + 1, up_to), up_to, **options)
+
+
+Entry._replay = replay  # type: ignore[method-assign]

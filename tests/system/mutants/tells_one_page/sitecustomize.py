@@ -1,14 +1,15 @@
-"""A mutant: whoever comes back is told a page of what they missed, and no second one."""
+"""A mutant: a client that comes back is told a page of what it missed, and no second one."""
 
 from typing import Any
 
-from interfaces.ws.hub import PAGE, Hub
+from interfaces.live.channel import PAGE
+from interfaces.live.entry import Entry
 
-honest = Hub._replay
-
-
-async def replay(self: Hub, connection: Any, after: Any, up_to: Any, **options: Any) -> Any:
-    return await honest(self, connection, after, min(after + PAGE, up_to), **options)
+honest = Entry._replay
 
 
-Hub._replay = replay  # type: ignore[method-assign]
+async def replay(self: Entry, entrant: Any, after: Any, up_to: Any, **options: Any) -> Any:
+    return await honest(self, entrant, after, min(after + PAGE, up_to), **options)
+
+
+Entry._replay = replay  # type: ignore[method-assign]

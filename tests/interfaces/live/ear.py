@@ -9,10 +9,11 @@ from application.actor import Actor
 from domain.ids import ChatId
 from interfaces.wire import frames
 from interfaces.wire.frames import Frame
+from interfaces.ws.closing import Close
 from interfaces.ws.connection import Connection
-from interfaces.ws.outbox import Close, Outbox
+from interfaces.ws.outbox import Outbox
 
-GREETING = frames.greeting(heartbeat_interval=25.0, frame_limit=65536)
+GREETING = frames.greeting(heartbeat_interval=25.0, max_message_bytes=65536)
 
 
 @define(eq=False)
@@ -33,7 +34,7 @@ class Ear:
         """With an actor it has said who it is and is on its way in."""
         connection = Connection(chat_id, self.outbox, GREETING)
         if actor:
-            connection.hear('{"type": "auth", "token": "t"}', 0.0)
+            connection.hear('{"type": "auth", "token": "t"}')
             connection.recognise(actor)
         return connection
 

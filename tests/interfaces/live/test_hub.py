@@ -22,9 +22,9 @@ from application.updates.typing import ShowTyping
 from domain.chat import ChatNotFound, NotAMember
 from domain.events import MessagesRead, SessionEnd, SessionEnded
 from domain.ids import ChatId, Position
+from interfaces.live.hub import Hub
 from interfaces.ws.connection import Connection
-from interfaces.ws.hub import Hub
-from tests.interfaces.ws.ear import Ear
+from tests.interfaces.live.ear import Ear
 from tests.strategies import START
 from tests.world import TickingClock, World, world
 
@@ -178,9 +178,10 @@ class TestEntering:
         with pytest.raises(NotAMember):
             await node.hub.enter(stranger, 10)
         for connection in (*connections, stranger):
-            assert chat in node.hub._channels
+            assert node.hub.channels.find(chat)
             node.hub.leave(connection)
-        assert (node.hub._channels, node.hub._sessions) == ({}, {})
+        assert len(node.hub.channels) == 0
+        assert node.hub.roster.is_empty
 
     @pytest.mark.parametrize("lost", [False, True])
     @pytest.mark.parametrize("others", [0, 1])

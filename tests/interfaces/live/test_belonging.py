@@ -21,10 +21,11 @@ from domain.chat import NotAMember
 from domain.ids import ChatId
 from domain.message import BODY_LIMIT
 from domain.role import Role
-from interfaces.ws.connection import REPLAY_MOST, Connection
-from interfaces.ws.hub import CROWD
-from tests.interfaces.ws.ear import GREETING, Ear
-from tests.interfaces.ws.test_hub import ENOUGH, Node, a_few_looks, running, session_ended, until
+from interfaces.live.entry import REPLAY_MOST
+from interfaces.live.roster import CROWD
+from interfaces.ws.connection import Connection
+from tests.interfaces.live.ear import GREETING, Ear
+from tests.interfaces.live.test_hub import ENOUGH, Node, a_few_looks, running, session_ended, until
 from tests.world import World, world
 
 REMOVED = (4403, "no longer a member")
@@ -47,14 +48,14 @@ async def come_back(node: Node, actor: Actor, chat_id: ChatId, since: object) ->
     """With what it remembers of the chat."""
     ear = Ear()
     connection = Connection(chat_id, ear.outbox, GREETING)
-    connection.hear(json.dumps({"type": "auth", "token": "t", "since": since}), 0.0)
+    connection.hear(json.dumps({"type": "auth", "token": "t", "since": since}))
     connection.recognise(actor)
     await node.hub.enter(connection, 10)
     return ear, connection
 
 
 async def leaves(node: Node, connection: Connection) -> None:
-    connection.end(1000, "")
+    connection.close(1000, "")
     node.hub.leave(connection)
 
 
@@ -169,7 +170,7 @@ class TestRemoval:
                 node.arrives = lambda _: None
             ear = Ear()
             entering = ear.connection(chat, bob)
-            snapshot = node.hub.snapshot
+            snapshot = node.hub.entry.snapshot
 
             async def then_put_out(*asked: Any) -> Any:
                 answer = await snapshot(*asked)
@@ -178,9 +179,9 @@ class TestRemoval:
                 )
                 return answer
 
-            node.hub.snapshot = then_put_out
+            node.hub.entry.snapshot = then_put_out
             await node.hub.enter(entering, 10)
-            node.hub.snapshot = snapshot
+            node.hub.entry.snapshot = snapshot
             await here.say(ann, chat, "after")
             await until(lambda: bool(detached.closes and ear.closes))
             await until(lambda: "new_message" in stays.types)
@@ -326,13 +327,13 @@ class TestResuming:
         self, here: World, node: Node
     ) -> None:
         chat, _, bob, epoch = await self.conversation(here, node, 2)
-        snapshot, pages = node.hub.snapshot, []
+        snapshot, pages = node.hub.entry.snapshot, []
 
         async def noted(*asked: Any) -> Snapshot:
             pages.append(asked[-1])
             return await snapshot(*asked)
 
-        node.hub.snapshot = noted
+        node.hub.entry.snapshot = noted
         for since, read in (
             ({"epoch": epoch, "position": 1}, [0]),
             ({"epoch": epoch, "position": 9}, [0, 10]),
@@ -348,16 +349,16 @@ class TestResuming:
     async def test_who_was_ahead_for_a_moment_goes_on_where_it_was(self, here: World, node: Node) -> None:
         """What it was told on another node, this one's storage had not seen when it was first asked."""
         chat, ann, bob, epoch = await self.conversation(here, node, 2)
-        snapshot = node.hub.snapshot
+        snapshot = node.hub.entry.snapshot
 
         async def late(*asked: Any) -> Snapshot:
             found = await snapshot(*asked)
-            node.hub.snapshot = snapshot
+            node.hub.entry.snapshot = snapshot
             await here.say(ann, chat, "three")
             await here.say(ann, chat, "four")
             return found
 
-        node.hub.snapshot = late
+        node.hub.entry.snapshot = late
         ear, _ = await come_back(node, bob, chat, {"epoch": epoch, "position": 3})
         assert ear.types == ["auth_success", "new_message", "resumed"]
         assert ear.positions == [4]
@@ -433,9 +434,7 @@ class TestResuming:
         chat, _, bob, epoch = await self.conversation(here, node, count, length)
         ear = Ear()
         connection = Connection(chat, ear.outbox, GREETING)
-        connection.hear(
-            json.dumps({"type": "auth", "token": "t", "since": {"epoch": epoch, "position": 0}}), 0.0
-        )
+        connection.hear(json.dumps({"type": "auth", "token": "t", "since": {"epoch": epoch, "position": 0}}))
         connection.recognise(bob)
         connection.outbox.hold_up()
         entering = asyncio.create_task(node.hub.enter(connection, 10))

@@ -1,0 +1,75 @@
+"""What is in force, and where each value came from: for `messenger settings`."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from enum import Enum
+from pathlib import Path
+from typing import Final
+
+from attrs import fields, has
+
+from config.settings.groups import PgServer, Settings
+from config.settings.load import Loader, WrongSettings, values_by_name
+
+
+def explain(environ: Mapping[str, str], dotenv_path: Path) -> list[tuple[str, str, str]]:
+    """
+    Every setting by name, as text, and where that came from. Of secrets only whether there is one. Makes nothing.
+
+    Raises:
+        WrongSettings: With all that is wrong.
+    """
+    values = values_by_name(environ, dotenv_path)
+    from_process = {name.upper() for name, value in environ.items() if value.strip()}
+    made = values.get("ENVIRONMENT", "").strip().upper() == "LOCAL" and "JWT_SECRET_KEY" not in values
+    reader = Loader(values=values | ({"JWT_SECRET_KEY": "made at the first start"} if made else {}))
+    settings = reader.settings()
+    if reader.faults:
+        raise WrongSettings(reader.faults)
+    told = []
+    for group in (settings, *(getattr(settings, each.name) for each in fields(Settings))):
+        if not has(type(group)):
+            continue
+        for each in fields(type(group)):
+            if "name" not in each.metadata:
+                continue
+            name, value = each.metadata["name"], getattr(group, each.name)
+            if name in values:
+                source = "environment" if name in from_process else str(dotenv_path)
+            else:
+                source = "default" if value == each.default or name == "VAR_DIR" else "follows other settings"
+            if name == "JWT_SECRET_KEY" and made:
+                source = str(settings.var_dir / "secrets" / "jwt_secret_key")
+            told.append((name, _hidden(value) if each.metadata["secret"] else _shown(name, value), source))
+    for each in fields(PgServer):
+        name = each.metadata["name"]
+        if name in values:
+            source = "environment" if name in from_process else str(dotenv_path)
+            told.append((name, "(set)" if each.metadata["secret"] else values[name].strip(), source))
+    return sorted(told)
+
+
+def _hidden(value: object) -> str:
+    return "(set)" if value else "(not set)"
+
+
+UNITS: Final = {"DAYS": timedelta(days=1), "MINUTES": timedelta(minutes=1)}
+"""Of durations, by the last word of their setting's name; all others are in seconds."""
+
+
+def _shown(name: str, value: object) -> str:
+    """As it would be set."""
+    match value:
+        case None:
+            return ""
+        case bool():
+            return str(value).lower()
+        case tuple():
+            return ",".join(map(str, value))
+        case Enum():
+            return str(value.value)
+        case timedelta():
+            unit = UNITS.get(name.rpartition("_")[2], timedelta(seconds=1))
+            return f"{value / unit:.9g}"
+        case _:
+            return str(value)

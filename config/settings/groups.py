@@ -1,0 +1,365 @@
+"""
+Every setting: its name in the environment, how its text is read, and its default.
+
+Names are those of the original messenger where it had one. `.env.sample` explains the same settings to operators, and a
+test compares the two.
+"""
+
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Final, TypeVar
+from urllib.parse import urlsplit
+
+from attrs import NOTHING, Attribute, field, fields, frozen
+
+from application.notifications.deliver import DeliverDueLettersHandler
+from config.settings import readers as read
+from config.settings.readers import Environment, Security
+from domain.account import PasswordPattern
+from domain.session import Lifetimes
+from infrastructure.crypto.passwords import PooledPasswords
+from infrastructure.gather import BatchLimits
+from infrastructure.smtp.mailer import MailServer
+from interfaces.http.node import HttpLimits
+from interfaces.http.options import About, HttpOptions
+from interfaces.ws.options import SocketOptions
+
+T = TypeVar("T")
+
+HTTP: Final = fields(HttpOptions)
+ABOUT: Final = fields(About)
+BATCH: Final = fields(BatchLimits)
+LIMITS: Final = fields(HttpLimits)
+SOCKET: Final = fields(SocketOptions)
+LIFETIMES: Final = fields(Lifetimes)
+
+BASE: Final = "BASE"
+"""The name, among the enabled modules, of a list of modules."""
+
+
+def default_of(attribute: "Attribute[T]") -> T:
+    """The default of an option class, so that it is written once: where the option is used."""
+    if attribute.default is NOTHING:
+        raise TypeError(f"{attribute.name} has no default")
+    return attribute.default  # type: ignore[return-value]  # never a Factory in an option class
+
+
+def _setting(name: str, read: Callable[[str], T], default: T, *, secret: bool = False) -> T:
+    """A field, for attrs; its default, for mypy."""
+    made: T = field(default=default, repr=not secret, metadata={"name": name, "read": read, "secret": secret})
+    return made
+
+
+@frozen(kw_only=True)
+class Api:
+    host: str = _setting("API_HOST", read.text, "0.0.0.0")  # noqa: S104 - as the original; `make run` binds to loopback
+    port: int = _setting("API_SERVICE_PORT", read.whole(1, 65535), 8788)
+    prefix: str = _setting("API_PREFIX", read.prefix, "")
+    """Before every path, also behind `API_PUBLIC_URL` in links."""
+
+    workers: int = _setting("API_WORKERS", read.whole(1, 1024), 1)
+    public_url: str = _setting("API_PUBLIC_URL", read.public_url, "http://localhost:8788")
+    """Where people reach the messenger: in links of letters, without a slash at the end."""
+
+    confirmation_path: str = _setting("API_ROUTE_CONFIRM_PASSWORD", read.path, default_of(HTTP.confirm_path))
+    """Of the link in the letter that confirms an address; the original's name for it."""
+
+    new_password_path: str = _setting(
+        "API_ROUTE_SETUP_NEW_PASSWORD", read.path, default_of(HTTP.new_password_path)
+    )
+    """Of the link in the letter for a forgotten password."""
+
+    title: str = _setting("API_TITLE", read.text, default_of(ABOUT.title))
+    description: str = _setting("API_DESCRIPTION", read.text, default_of(ABOUT.description))
+    version: str = _setting("API_VERSION", read.text, default_of(ABOUT.version))
+    contact_name: str = _setting("API_CONTACT_NAME", read.text, default_of(ABOUT.contact_name))
+    contact_email: str = _setting("API_CONTACT_EMAIL", read.address, default_of(ABOUT.contact_email))
+    """In `/openapi.json`, these five."""
+
+    docs: bool = _setting("API_DOCS", read.flag, default=default_of(HTTP.docs))
+    """Whether there are `/openapi.json` and pages to read it."""
+
+    docs_path: str = _setting("API_DOC_PATH", read.page_path, default_of(HTTP.docs_path))
+    cors_origins: tuple[str, ...] = _setting(
+        "API_CORS_ALLOWED_HOSTS", read.origins, ("http://localhost:5173",)
+    )
+    trusted_proxies: tuple[str, ...] = _setting("API_TRUSTED_PROXIES", read.networks, ())
+    """Addresses and networks of proxies whose `Forwarded` or `X-Forwarded-For` is believed."""
+
+    hsts_seconds: int = _setting("API_HSTS_SECONDS", read.whole(0, 2 * 365 * 86400), 365 * 86400)
+    """How long browsers shall insist on HTTPS once they came by it; told only where `public_url` is HTTPS."""
+
+    original_statuses: bool = _setting(
+        "API_ORIGINAL_STATUSES", read.flag, default=default_of(HTTP.original_statuses)
+    )
+    body_limit: int = _setting(
+        "API_BODY_LIMIT", read.whole(4096, 64 * 1024 * 1024), default_of(HTTP.body_limit)
+    )
+    """Bytes of one request."""
+
+    shutdown_seconds: float = _setting("API_SHUTDOWN_SECONDS", read.seconds(0, 60), 2.0)
+    """How long what is under way may take after a signal to stop."""
+
+    drain_seconds: float = _setting("API_DRAIN_SECONDS", read.seconds(0, 300), 0.0)
+    """How long everything is still served after that signal, while `/readyz` already says no."""
+
+    @property
+    def public_path(self) -> str:
+        return urlsplit(self.public_url).path
+
+    @property
+    def secure_cookies(self) -> bool:
+        return self.public_url.startswith("https:")
+
+
+@frozen(kw_only=True)
+class Connections:
+    """As `interfaces.http.node.HttpLimits` has them, field by field."""
+
+    head_seconds: float = _setting(
+        "API_HEAD_SECONDS", read.seconds(0.1, 300), default_of(LIMITS.head_seconds)
+    )
+    body_seconds: float = _setting(
+        "API_BODY_SECONDS", read.seconds(0.1, 3600), default_of(LIMITS.body_seconds)
+    )
+    idle_seconds: float = _setting(
+        "API_KEEP_ALIVE_SECONDS", read.seconds(0.1, 3600), default_of(LIMITS.idle_seconds)
+    )
+    write_seconds: float = _setting(
+        "API_WRITE_SECONDS", read.seconds(0.1, 3600), default_of(LIMITS.write_seconds)
+    )
+    head_bytes: int = _setting("API_HEAD_LIMIT", read.whole(1024, 1024 * 1024), default_of(LIMITS.head_bytes))
+    headers: int = _setting("API_HEADERS_LIMIT", read.whole(10, 10_000), default_of(LIMITS.headers))
+    chunks: int = _setting("API_CHUNKS_LIMIT", read.whole(1, 1_000_000), default_of(LIMITS.chunks))
+    pipelined: int = _setting("API_PIPELINE_LIMIT", read.whole(1, 10_000), default_of(LIMITS.pipelined))
+    bodies_bytes: int = _setting(
+        "API_BODIES_LIMIT", read.whole(65536, 64 * 1024 * 1024 * 1024), default_of(LIMITS.bodies_bytes)
+    )
+    connections: int = _setting(
+        "API_CONNECTIONS_LIMIT", read.whole(0, 1_000_000), default_of(LIMITS.connections)
+    )
+    connections_per_network: int = _setting(
+        "API_CONNECTIONS_PER_NETWORK", read.whole(0, 1_000_000), default_of(LIMITS.connections_per_network)
+    )
+
+
+@frozen(kw_only=True)
+class Database:
+    url: str | None = _setting("DATABASE_URL", read.database_url, None, secret=True)
+    """For SQLAlchemy with psycopg. None: the embedded PostgreSQL."""
+
+    pool_size: int = _setting("DATABASE_POOL_SIZE", read.whole(2, 1000), 10)
+    deadline: float = _setting("DATABASE_DEADLINE_SECONDS", read.seconds(0.1, 60), 5.0)
+    """After which an answer that has not come is not waited for."""
+
+
+@frozen(kw_only=True)
+class PgServer:
+    """The original's way to name a database."""
+
+    login: str | None = _setting("PG_SERVER_LOGIN", read.text, None)
+    password: str | None = _setting("PG_SERVER_PASSWD", str, None, secret=True)
+    address: str | None = _setting("PG_SERVER_ADDRESS", read.text, None)
+    port: int = _setting("PG_SERVER_PORT", read.whole(1, 65535), 5432)
+    database: str | None = _setting("PG_SERVER_DB", read.text, None)
+    dialect: str = _setting("PG_SERVER_DIALECT", read.one_of("POSTGRESQL"), "POSTGRESQL")
+
+
+@frozen(kw_only=True)
+class Jwt:
+    secret: str = _setting("JWT_SECRET_KEY", str, "", secret=True)
+    algorithm: str = _setting("JWT_ALG", read.one_of("HS256", "HS384", "HS512"), "HS256")
+    issuer: str = _setting("JWT_ISSUER", read.text, "messenger")
+    audience: str = _setting("JWT_AUDIENCE", read.text, "messenger")
+    access_lifetime: timedelta = _setting(
+        "JWT_ACCESS_TOKEN_EXPIRE_MINUTES",
+        read.duration("minutes", 60 * 24 * 30),
+        default_of(LIFETIMES.access),
+    )
+    refresh_lifetime: timedelta = _setting(
+        "JWT_REFRESH_TOKEN_EXPIRE_DAYS", read.duration("days", 3650), default_of(LIFETIMES.refresh)
+    )
+    confirmation_lifetime: timedelta = _setting(
+        "JWT_CONFIRMATION_TOKEN_EXPIRE_DAYS", read.duration("days", 365), timedelta(days=2)
+    )
+
+
+@frozen(kw_only=True)
+class Mail:
+    server: str | None = _setting("MAIL_SERVER", read.text, None)
+    """None, in LOCAL only: letters become files."""
+
+    port: int = _setting("MAIL_PORT", read.whole(1, 65535), 465)
+    security: Security = _setting("MAIL_SECURITY", read.security, Security.TLS)
+    """Follows the port where it is not set: 465 is TLS from the first byte, all others start with plain text."""
+
+    username: str | None = _setting("MAIL_USERNAME", read.text, None)
+    password: str | None = _setting("MAIL_PASSWORD", str, None, secret=True)
+    from_email: str = _setting("MAIL_FROM_EMAIL", read.address, "messenger@localhost")
+    from_name: str = _setting("MAIL_FROM_NAME", read.text, "Messenger")
+    timeout: float = _setting("MAIL_TIMEOUT", read.seconds(0.1, 300), default_of(fields(MailServer).timeout))
+    lease: timedelta = _setting(
+        "MAIL_LEASE_SECONDS",
+        read.duration("seconds", 3600),
+        default_of(fields(DeliverDueLettersHandler).lease),
+    )
+    """For how long a letter that a worker has taken is left to it."""
+
+
+@frozen(kw_only=True)
+class Auth:
+    hashing_threads: int = _setting(
+        "AUTH_HASHING_THREADS", read.whole(1, 64), default_of(fields(PooledPasswords).threads)
+    )
+    refresh_grace: timedelta = _setting(
+        "AUTH_REFRESH_GRACE_SECONDS", read.duration("seconds", 60, least=0), default_of(LIFETIMES.grace)
+    )
+    """In which the refresh token used last gets the same new pair again: two tabs, a lost answer."""
+
+    password_pattern: PasswordPattern = _setting(
+        "AUTH_PASSWORD_PATTERN", read.password_pattern, PasswordPattern.LETTERS
+    )
+    refuse_common_passwords: bool = _setting("AUTH_REFUSE_COMMON_PASSWORDS", read.flag, default=True)
+    reset_lifetime: timedelta = _setting(
+        "AUTH_RESET_LIFETIME_MINUTES", read.duration("minutes", 60 * 24 * 7), timedelta(hours=1)
+    )
+    """Of the link for a forgotten password."""
+
+    failures: int = _setting("AUTH_WRONG_PASSWORDS_PER_HOUR", read.whole(0, 1_000_000), 30)
+    """Wrong passwords for one account from one network address; 0 is no limit, here and in those that follow."""
+
+    letters_per_recipient: int = _setting("AUTH_LETTERS_PER_RECIPIENT_AND_HOUR", read.whole(0, 1_000_000), 10)
+    letters_per_address: int = _setting("AUTH_LETTERS_PER_ADDRESS_AND_HOUR", read.whole(0, 1_000_000), 100)
+    """Asked for from one network address."""
+
+    status_per_address: int = _setting("AUTH_EMAIL_STATUS_PER_MINUTE", read.whole(0, 1_000_000), 120)
+
+
+@frozen(kw_only=True)
+class Chat:
+    history_page: int = _setting("CHAT_HISTORY_PAGE", read.whole(1, 1000), default_of(HTTP.history_page))
+    history_page_limit: int = _setting(
+        "CHAT_HISTORY_PAGE_LIMIT", read.whole(1, 1000), default_of(HTTP.history_most)
+    )
+    min_message_interval: timedelta = _setting(
+        "CHAT_MIN_MESSAGE_INTERVAL",
+        lambda value: timedelta(seconds=read.seconds(0, 3600)(value)),
+        timedelta(seconds=1),
+    )
+    send_backlog: int = _setting("CHAT_SEND_BACKLOG", read.whole(1, 1_000_000), default_of(BATCH.backlog))
+    """Messages that may wait for their batch; one more is refused as overload."""
+
+    batch_messages: int = _setting("CHAT_BATCH_MESSAGES", read.whole(1, 5000), default_of(BATCH.batch))
+    batch_messages_per_chat: int = _setting(
+        "CHAT_BATCH_MESSAGES_PER_CHAT", read.whole(1, 5000), default_of(BATCH.per_key)
+    )
+    batch_bytes_per_chat: int = _setting(
+        "CHAT_BATCH_BYTES_PER_CHAT", read.whole(65536, 16 * 1024 * 1024), default_of(BATCH.weight_per_key)
+    )
+    purge_after: timedelta = _setting(
+        "CHAT_PURGE_AFTER_DAYS", read.duration("days", 3650, least=0), timedelta(days=30)
+    )
+    """How long what was said in a deleted chat is kept; nobody can read it meanwhile."""
+
+
+@frozen(kw_only=True)
+class Socket:
+    auth_seconds: float = _setting("WS_AUTH_SECONDS", read.seconds(0.1, 300), default_of(SOCKET.auth_timeout))
+    frame_limit: int = _setting(
+        "WS_FRAME_LIMIT", read.whole(1024, 16 * 1024 * 1024), default_of(SOCKET.max_message_bytes)
+    )
+    """Bytes of one incoming frame."""
+
+    outbox_frames: int = _setting(
+        "WS_OUTBOX_FRAMES", read.whole(8, 100_000), default_of(SOCKET.outbox_frames)
+    )
+    outbox_bytes: int = _setting(
+        "WS_OUTBOX_BYTES", read.whole(65536, 64 * 1024 * 1024), default_of(SOCKET.outbox_bytes)
+    )
+    heartbeat_seconds: float = _setting(
+        "WS_HEARTBEAT_SECONDS", read.seconds(1, 3600), default_of(SOCKET.heartbeat_interval)
+    )
+    pong_seconds: float = _setting("WS_PONG_SECONDS", read.seconds(1, 3600), 15.0)
+    """After a ping without an answer the socket is dead."""
+
+
+@frozen(kw_only=True)
+class Modules:
+    enabled: tuple[str, ...] = _setting("MODULES_SECTION_ENABLED_MODULES", read.modules, ("BASE",))
+    base: tuple[str, ...] = _setting(
+        "MODULES_SECTION_BASE_MODULES", read.module_list, ("healthcheck", "auth", "base", "chat")
+    )
+    """What the word BASE stands for."""
+
+    @property
+    def wanted(self) -> tuple[str, ...]:
+        """Each once, in the order of their routes: what BASE stands for comes last, as in the original messenger."""
+        named = [name for name in self.enabled if name != BASE]
+        return tuple(dict.fromkeys([*named, *(self.base if BASE in self.enabled else ())]))
+
+
+@frozen(kw_only=True)
+class Operation:
+    """What operators look at."""
+
+    detailed_health: bool = _setting("HEALTH_CHECK_DETAILED", read.flag, default=False)
+    check_seconds: float = _setting("HEALTH_CHECK_TIMEOUT", read.seconds(0.1, 60), 5.0)
+    """For each check of the detailed one."""
+
+    metrics_port: int | None = _setting("METRICS_PORT", read.whole(1, 65535), None)
+    """Where `/metrics` is alone and asks for no token. None: there is no such port."""
+
+    metrics_host: str = _setting("METRICS_HOST", read.text, "127.0.0.1")
+    metrics_token: str | None = _setting("METRICS_TOKEN", read.token, None, secret=True)
+    """With it `/metrics` is on the messenger's own port too, for whoever presents it as a bearer token."""
+
+
+@frozen(kw_only=True)
+class Log:
+    level: str = _setting(
+        "LOG_LEVEL", read.one_of("NOTSET", "DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"), "INFO"
+    )
+
+
+@frozen(kw_only=True)
+class Settings:
+    environment: Environment = _setting("ENVIRONMENT", read.environment, Environment.PROD)
+    var_dir: Path = _setting("VAR_DIR", read.folder, Path("var"))
+    """Everything that the messenger writes of its own accord lies under it."""
+
+    api: Api = Api()
+    connections: Connections = Connections()
+    database: Database = Database()
+    jwt: Jwt = Jwt()
+    mail: Mail = Mail()
+    auth: Auth = Auth()
+    chat: Chat = Chat()
+    socket: Socket = Socket()
+    modules: Modules = Modules()
+    operation: Operation = Operation()
+    log: Log = Log()
+
+    @property
+    def local(self) -> bool:
+        return self.environment is Environment.LOCAL
+
+
+def names() -> list[str]:
+    """Of everything that can be set."""
+    groups = (
+        Settings,
+        Api,
+        Connections,
+        Database,
+        PgServer,
+        Jwt,
+        Mail,
+        Auth,
+        Chat,
+        Socket,
+        Modules,
+        Operation,
+        Log,
+    )
+    return [each.metadata["name"] for group in groups for each in fields(group) if "name" in each.metadata]

@@ -1,0 +1,222 @@
+"""Settings from the process environment first, then from `.env`, then the defaults."""
+
+import os
+import secrets
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+from attrs import evolve, field, fields, frozen
+from dotenv import dotenv_values
+
+from config.settings.groups import (
+    Api,
+    Auth,
+    Chat,
+    Connections,
+    Database,
+    Jwt,
+    Log,
+    Mail,
+    Modules,
+    Operation,
+    PgServer,
+    Settings,
+    Socket,
+)
+from config.settings.readers import Environment, Security, Unfit
+from infrastructure.postgres.driver.target import Target
+
+KNOWN_SECRETS: Final = frozenset(
+    {
+        # The original messenger's default key is public; we have not seen it. These are what people leave in place,
+        # the last one from a tutorial that half of the web has copied.
+        "your-256-bit-secret-your-256-bit-secret",
+        "your-super-secret-key-change-in-production",
+        "your-secret-key-change-this-in-production",
+        "your-secret-key-here-change-in-production",
+        "change-this-secret-key-in-production",
+        "please-change-this-secret-key-in-production",
+        "super-secret-key-that-nobody-can-guess",
+        "0123456789abcdef0123456789abcdef",
+        "09d25e094faa6ca2556c818166b7a9563b93f7099f6f0f4caa6cf63b88e8d3e7",
+    }
+)
+SHORTEST_SECRET: Final = 32
+FEWEST_CHARACTERS: Final = 8
+"""Different ones, in a secret: `changemechangeme...` is long and has seven."""
+
+
+class WrongSettings(Exception):
+    """Everything that is wrong, a line for each, without the values of secrets."""
+
+    def __init__(self, faults: list[str]) -> None:
+        super().__init__("\n".join(faults))
+        self.faults = faults
+
+
+def load(environ: Mapping[str, str], dotenv_path: Path) -> Settings:
+    """
+    Raises `WrongSettings` with all that is wrong. On a first LOCAL start it makes the secret that signs tokens and
+    keeps it under ``VAR_DIR``.
+    """
+    reader = Loader(values=values_by_name(environ, dotenv_path))
+    settings = reader.settings()
+    if reader.faults:
+        raise WrongSettings(reader.faults)
+    return settings
+
+
+def values_by_name(environ: Mapping[str, str], dotenv_path: Path) -> dict[str, str]:
+    """By upper-case name; what is set to nothing is not set."""
+    values: dict[str, str] = {}
+    try:
+        with dotenv_path.open(encoding="utf-8-sig") as file:
+            found = dotenv_values(stream=file, interpolate=False)
+    except FileNotFoundError:
+        found = {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise WrongSettings([f"{dotenv_path} cannot be read: {error}"]) from error
+    for source in (found, environ):
+        for name, value in source.items():
+            if value is not None and value.strip():
+                values[name.upper()] = value
+    return values
+
+
+@frozen
+class Loader:
+    values: Mapping[str, str]
+    faults: list[str] = field(factory=list)
+
+    def settings(self) -> Settings:
+        alone = Settings(**self._chosen(Settings))
+        environment, var_dir = alone.environment, alone.var_dir.absolute()
+        return evolve(
+            alone,
+            var_dir=var_dir,
+            api=self._api(environment),
+            database=self._database(),
+            mail=self._mail(environment),
+            auth=Auth(**self._chosen(Auth)),
+            chat=self._chat(),
+            connections=Connections(**self._chosen(Connections)),
+            socket=Socket(**self._chosen(Socket)),
+            modules=Modules(**self._chosen(Modules)),
+            operation=Operation(**self._chosen(Operation)),
+            log=Log(**self._chosen(Log)),
+            jwt=self._jwt(environment, var_dir),  # the last one: it makes a file where nothing else is wrong
+        )
+
+    def _chosen(self, group: type[Any]) -> dict[str, Any]:
+        """What was set of a group, read; the rest has its defaults."""
+        chosen = {}
+        for each in fields(group):
+            name = each.metadata.get("name")
+            if name in self.values:
+                secret = each.metadata["secret"]
+                value = self.values[name] if secret else self.values[name].strip()
+                try:
+                    chosen[each.name] = each.metadata["read"](value)
+                except Unfit as expected:
+                    given = "set to something else" if secret else repr(value)
+                    self.faults.append(f"{name} is {given}: expected {expected}")
+        return chosen
+
+    def _api(self, environment: Environment) -> Api:
+        api = Api(**self._chosen(Api))
+        if api.workers != 1:
+            self.faults.append(
+                f"API_WORKERS is '{api.workers}': expected 1, several processes are not built yet"
+            )
+        if "API_PUBLIC_URL" in self.values:
+            return api
+        if environment is Environment.PROD:
+            self.faults.append("API_PUBLIC_URL is not set: expected, in PROD, the address that people use")
+        return evolve(api, public_url=f"http://localhost:{api.port}")
+
+    def _database(self) -> Database:
+        database = Database(**self._chosen(Database))
+        server = PgServer(**self._chosen(PgServer))
+        if "DATABASE_URL" in self.values:
+            return database
+        needed = {
+            "PG_SERVER_ADDRESS": server.address,
+            "PG_SERVER_LOGIN": server.login,
+            "PG_SERVER_DB": server.database,
+        }
+        if not any(name in self.values for name in (*needed, "PG_SERVER_PASSWD", "PG_SERVER_PORT")):
+            return database
+        missing = [name for name in needed if name not in self.values]
+        self.faults.extend(
+            f"{name} is not set: expected beside the other PG_SERVER_ settings" for name in missing
+        )
+        if missing:
+            return database
+        target = Target.of(
+            user=server.login or "",
+            password=server.password,
+            host=server.address or "",
+            port=server.port,
+            database=server.database or "",
+        )
+        return evolve(database, url=target.url)
+
+    def _mail(self, environment: Environment) -> Mail:
+        chosen = self._chosen(Mail)
+        if "MAIL_SECURITY" not in self.values:
+            chosen["security"] = Security.TLS if chosen.get("port", 465) == 465 else Security.STARTTLS
+        mail = Mail(**chosen)
+        if mail.server is None and environment is not Environment.LOCAL:
+            self.faults.append(
+                "MAIL_SERVER is not set: expected outside LOCAL, or nobody could confirm an account"
+            )
+        if mail.server is not None and "MAIL_FROM_EMAIL" not in self.values:
+            self.faults.append("MAIL_FROM_EMAIL is not set: expected beside MAIL_SERVER")
+        for name, other in (("MAIL_USERNAME", "MAIL_PASSWORD"), ("MAIL_PASSWORD", "MAIL_USERNAME")):
+            if name not in self.values and other in self.values:
+                self.faults.append(f"{name} is not set: expected beside {other}")
+        return mail
+
+    def _chat(self) -> Chat:
+        chat = Chat(**self._chosen(Chat))
+        if chat.history_page > chat.history_page_limit:
+            self.faults.append(
+                f"CHAT_HISTORY_PAGE is '{chat.history_page}': expected at most CHAT_HISTORY_PAGE_LIMIT,"
+                f" {chat.history_page_limit}"
+            )
+        return chat
+
+    def _jwt(self, environment: Environment, var_dir: Path) -> Jwt:
+        jwt = Jwt(**self._chosen(Jwt))
+        if environment is Environment.LOCAL:
+            if jwt.secret or self.faults:
+                return jwt
+            return evolve(jwt, secret=self._kept_secret(var_dir / "secrets" / "jwt_secret_key"))
+        expected = f"expected at least {SHORTEST_SECRET} random bytes, as `openssl rand -hex 32` makes them"
+        if not jwt.secret:
+            self.faults.append(f"JWT_SECRET_KEY is not set: {expected}")
+        elif len(jwt.secret.encode()) < SHORTEST_SECRET:
+            self.faults.append(f"JWT_SECRET_KEY is too short: {expected}")
+        elif jwt.secret.lower() in KNOWN_SECRETS or len(set(jwt.secret)) < FEWEST_CHARACTERS:
+            self.faults.append(f"JWT_SECRET_KEY is known to everybody: {expected}")
+        return jwt
+
+    def _kept_secret(self, file: Path) -> str:
+        try:
+            file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if not file.exists():
+                new = file.with_name(f"{file.name}.{os.getpid()}")
+                with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as out:
+                    out.write(secrets.token_urlsafe(48))
+                with suppress(FileExistsError):  # whole or not at all, and by one of two that start at once
+                    file.hardlink_to(new)
+                new.unlink()
+            kept = file.read_text().strip()
+        except (OSError, UnicodeDecodeError) as error:
+            self.faults.append(f"{file} cannot be used: {error}")
+            return ""
+        if len(kept) < SHORTEST_SECRET:
+            self.faults.append(f"{file} is damaged: remove it, and a new secret is made")
+        return kept

@@ -1,0 +1,229 @@
+"""
+How the text of a setting becomes a value. Each reader raises `Unfit` with what was expected instead.
+"""
+
+import json
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from enum import Enum
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from domain.account import PasswordPattern
+from infrastructure.postgres.driver.target import ADDRESS_EXPECTED, parse
+from interfaces.http.addresses import Networks
+
+SHORTEST_TOKEN: Final = 16
+"""Characters."""
+
+
+class Environment(Enum):
+    PROD = "PROD"
+    DEV = "DEV"
+    LOCAL = "LOCAL"
+
+
+class Security(Enum):
+    """How the connection to the mail server is protected."""
+
+    STARTTLS = "starttls"
+    TLS = "tls"
+    NONE = "none"
+
+
+PASSWORD_EXPRESSIONS: Final = {
+    "^(?=.*[a-zа-яА-Я])(?=.*[A-Zа-яА-Я]).{8,}$": PasswordPattern.LETTERS,
+    "^.{8,}$": PasswordPattern.LENGTH,
+}
+"""By the original's regular expressions, what they demand."""
+
+
+class Unfit(Exception):
+    """What was expected instead."""
+
+
+def text(value: str) -> str:
+    if not value.isprintable():
+        raise Unfit("one line of text")
+    return value
+
+
+def whole(least: int, most: int) -> Callable[[str], int]:
+    def read(value: str) -> int:
+        if not (value.isascii() and value.isdecimal() and len(value) < 20 and least <= int(value) <= most):
+            raise Unfit(f"a whole number from {least} to {most}")
+        return int(value)
+
+    return read
+
+
+def seconds(least: float, most: float) -> Callable[[str], float]:
+    def read(value: str) -> float:
+        try:
+            number = float(value)
+        except ValueError:
+            number = float("nan")
+        if not least <= number <= most:
+            raise Unfit(f"seconds from {least:g} to {most:g}")
+        return number
+
+    return read
+
+
+def duration(unit: str, most: int, least: int = 1) -> Callable[[str], timedelta]:
+    def read(value: str) -> timedelta:
+        return timedelta(**{unit: whole(least, most)(value)})
+
+    return read
+
+
+def flag(value: str) -> bool:
+    match value.lower():
+        case "true" | "yes" | "on" | "1":
+            return True
+        case "false" | "no" | "off" | "0":
+            return False
+        case _:
+            raise Unfit("true or false")
+
+
+def one_of(*words: str) -> Callable[[str], str]:
+    def read(value: str) -> str:
+        if value.upper() not in words:
+            raise Unfit(", ".join(words[:-1]) + f" or {words[-1]}" if len(words) > 1 else words[0])
+        return value.upper()
+
+    return read
+
+
+def environment(value: str) -> Environment:
+    return Environment(one_of("PROD", "DEV", "LOCAL")(value))
+
+
+def security(value: str) -> Security:
+    if value.lower() not in {"starttls", "tls", "none"}:
+        raise Unfit("starttls, tls or none")
+    return Security(value.lower())
+
+
+def password_pattern(value: str) -> PasswordPattern:
+    # Not as a regular expression: an operator's may take for ever, and everybody may send it a password. Those that are
+    # known to be asked for are known by what they mean.
+    known = PASSWORD_EXPRESSIONS.get(value)
+    if known is not None:
+        return known
+    try:
+        return PasswordPattern(value.lower())
+    except ValueError:
+        raise Unfit(", ".join(PasswordPattern) + " or the original messenger's expression") from None
+
+
+def folder(value: str) -> Path:
+    try:
+        return Path(text(value)).expanduser().absolute()
+    except RuntimeError:  # ~somebody who does not exist
+        raise Unfit("a folder") from None
+
+
+def public_url(value: str) -> str:
+    expected = "an address like https://chat.example.com, without query"
+    try:
+        parts = urlsplit(value)
+        sound = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+    except ValueError:
+        raise Unfit(expected) from None
+    if (
+        not sound
+        or parts.query
+        or parts.fragment
+        or parts.username
+        or " " in value
+        or not value.isprintable()
+    ):
+        raise Unfit(expected)
+    return value.rstrip("/")
+
+
+def origins(value: str) -> tuple[str, ...]:
+    origins = tuple(origin.strip() for origin in value.split(",") if origin.strip())
+    for origin in origins:
+        if origin == "*":
+            raise Unfit("origins by name: browsers send no cookies to a server that allows everybody")
+        if public_url(origin) != origin or urlsplit(origin).path:
+            raise Unfit("origins like http://localhost:5173, separated by commas")
+    return origins
+
+
+def words(value: str) -> tuple[str, ...]:
+    return tuple(word.strip() for word in value.split(",") if word.strip())
+
+
+def modules(value: str) -> tuple[str, ...]:
+    """Without the ending that the original messenger's names have."""
+    names = tuple(name.removesuffix("_module") for name in words(value))
+    if any(not name.isprintable() for name in names):
+        raise Unfit("names of modules, separated by commas")
+    return names
+
+
+def module_list(value: str) -> tuple[str, ...]:
+    """The original messenger's way is a list in JSON."""
+    try:
+        names = json.loads(value) if value.startswith("[") else list(words(value))
+    except ValueError:
+        names = None
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise Unfit('names of modules, as ["auth_module", "chat_module"]')
+    return modules(",".join(names))
+
+
+def networks(value: str) -> tuple[str, ...]:
+    names = words(value)
+    try:
+        Networks.of(names)
+    except ValueError:
+        raise Unfit("addresses or networks like 10.0.0.0/8, separated by commas") from None
+    return names
+
+
+def token(value: str) -> str:
+    if len(value) < SHORTEST_TOKEN or not value.isascii() or not value.isprintable() or " " in value:
+        raise Unfit(f"at least {SHORTEST_TOKEN} random characters, as `openssl rand -hex 32` makes them")
+    return value
+
+
+def prefix(value: str) -> str:
+    if not re.fullmatch(r"(?:/[A-Za-z0-9._~-]+)+", value.rstrip("/")):
+        raise Unfit("a path like /api")
+    return value.rstrip("/")
+
+
+def path(value: str) -> str:
+    if not value.startswith("/") or not value.isprintable() or any(mark in value for mark in " ?#"):
+        raise Unfit("a path like /confirm-email")
+    return value
+
+
+def page_path(value: str) -> str:
+    if value.endswith("/") or any(mark in path(value) for mark in "{}"):
+        raise Unfit("a path like /docs, without a slash at its end")
+    return value
+
+
+def address(value: str) -> str:
+    local, at, host = value.rpartition("@")
+    if not (local and at and host) or not value.isprintable() or any(mark in value for mark in " <>,;\"'"):
+        raise Unfit("one e-mail address")
+    return value
+
+
+def database_url(value: str) -> str:
+    try:
+        target = parse(value)
+    except ValueError as why:
+        raise Unfit(str(why)) from None
+    if "dbname" not in target.parameters:
+        raise Unfit(ADDRESS_EXPECTED)
+    return target.url

@@ -1,0 +1,144 @@
+"""Statements behind lists that are read in pages: which rows a page has, and where it ended (`application.paging`)."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from sqlalchemy import BigInteger, DateTime, Uuid, and_, bindparam, func, select, tuple_
+
+from application.paging import LEAST_ID, LONG_AGO, BadPlace, ChatPlace, Paging, ReaderPlace
+from domain.ids import ProfileId
+from infrastructure.postgres.driver.reads import Prepared, Row, prepared
+from infrastructure.postgres.places import Place, place_columns
+from infrastructure.postgres.schema.chat_tables import (
+    chat,
+    chat_head,
+    member,
+    origin,
+    profile_chat,
+    reading,
+)
+
+READER, CHAT, ID, FIRST = (bindparam(name, type_=Uuid) for name in ("reader", "chat", "id", "first"))
+AT: Final = bindparam("at", type_=DateTime(timezone=True))
+MOST, SKIP = (bindparam(name, type_=BigInteger) for name in ("most", "skip"))
+
+HERE: Final = prepared(select(*place_columns()).where(origin.c.id == 1))
+
+_activity = func.coalesce(chat_head.c.last_at, chat.c.created_at).label("activity")
+
+CHATS: Final = prepared(
+    select(profile_chat.c.chat_id, _activity)
+    .select_from(
+        profile_chat.join(chat, chat.c.chat_id == profile_chat.c.chat_id).join(
+            chat_head, chat_head.c.chat_id == profile_chat.c.chat_id
+        )
+    )
+    .where(profile_chat.c.profile_id == READER, profile_chat.c.left_at.is_(None), chat.c.deleted_at.is_(None))
+    .order_by(_activity.desc(), profile_chat.c.chat_id.desc())
+    .limit(MOST)
+    .offset(SKIP)
+)
+"""The chats of a reader, newest activity first."""
+
+CHATS_AFTER: Final = Prepared(
+    """
+    WITH own AS MATERIALIZED (
+        SELECT head.chat_id, coalesce(
+            CASE WHEN head.tx >= %(next_tx)s::bigint OR head.tx = ANY (%(running)s::bigint[]) THEN (
+                SELECT message.sent_at FROM message
+                WHERE message.chat_id = head.chat_id AND message.seq = (
+                    WITH RECURSIVE search (low, high) AS (
+                        SELECT 0::bigint, head.last_seq
+                        UNION ALL
+                        SELECT CASE WHEN found.is_new THEN search.low ELSE half.seq END,
+                               CASE WHEN found.is_new THEN half.seq - 1 ELSE search.high END
+                        FROM search,
+                             LATERAL (SELECT (search.low + search.high + 1) / 2 AS seq) AS half,
+                             LATERAL (SELECT EXISTS (
+                                 SELECT FROM message AS middle
+                                 JOIN chat_log ON chat_log.chat_id = middle.chat_id
+                                     AND chat_log.position = middle.position
+                                 WHERE middle.chat_id = head.chat_id AND middle.seq = half.seq
+                                     AND (chat_log.tx >= %(next_tx)s::bigint
+                                          OR chat_log.tx = ANY (%(running)s::bigint[]))
+                             ) AS is_new) AS found
+                        WHERE search.low < search.high
+                    )
+                    SELECT min(search.high) FROM search
+                )
+            ) ELSE head.last_at END, chat.created_at) AS activity
+        FROM profile_chat
+        JOIN chat ON chat.chat_id = profile_chat.chat_id
+        JOIN chat_head AS head ON head.chat_id = profile_chat.chat_id
+        WHERE profile_chat.profile_id = %(reader)s AND profile_chat.left_at IS NULL AND chat.deleted_at IS NULL
+    )
+    SELECT chat_id, activity FROM own
+    WHERE (activity, chat_id) < (%(at)s::timestamptz, %(id)s::uuid)
+    ORDER BY activity DESC, chat_id DESC
+    LIMIT %(most)s::bigint OFFSET %(skip)s::bigint
+    """,
+    {},
+)
+"""
+The same behind a place, by the activity that a chat had when the walk began.
+
+In a chat that was written to since, that is the last message that was there then. A chat is written to by one transaction
+at a time, so those that were there are the first ones, and how many they are is found by halving: the walk may have begun
+long ago.
+"""
+
+
+def place_of_chat(place: ChatPlace) -> Mapping[str, Any]:
+    """
+    The parameters of `CHATS_AFTER`.
+
+    Raises:
+        BadPlace: Another storage gave out the place.
+    """
+    try:
+        began = Place.read(place.began)
+    except ValueError:
+        raise BadPlace from None
+    return {
+        "next_tx": began.next_tx,
+        "running": sorted(began.running),
+        "at": place.activity,
+        "id": place.id,
+    }
+
+
+_member_columns = (member.c.profile_id, member.c.role, member.c.joined_at, reading.c.mark)
+_members = member.join(
+    reading, and_(reading.c.chat_id == member.c.chat_id, reading.c.profile_id == member.c.profile_id)
+)
+_is_present = (member.c.chat_id == CHAT, member.c.left_at.is_(None))
+
+MEMBER: Final = prepared(
+    select(*_member_columns).select_from(_members).where(*_is_present, member.c.profile_id == ID)
+)
+
+MEMBERS_AFTER: Final = prepared(
+    select(*_member_columns)
+    .select_from(_members)
+    .where(
+        *_is_present,
+        member.c.profile_id != FIRST,
+        tuple_(member.c.joined_at, member.c.profile_id) > tuple_(AT, ID),
+    )
+    .order_by(member.c.joined_at, member.c.profile_id)
+    .limit(MOST)
+    .offset(SKIP)
+)
+"""Members in the order of joining, without the one who comes first."""
+
+
+def place_of_reader(place: ReaderPlace | None) -> Mapping[str, Any]:
+    return {"at": place.read_at if place else LONG_AGO, "id": place.id if place else LEAST_ID}
+
+
+def reader_place(row: Row) -> ReaderPlace:
+    return ReaderPlace(read_at=row["read_at"], id=ProfileId(row["profile_id"]))
+
+
+def bounds(paging: Paging[Any]) -> Mapping[str, Any]:
+    return {"most": paging.most, "skip": paging.skip}

@@ -1,0 +1,113 @@
+"""Pages of lists: what a client asks for, and the ``Link`` that leads to the next page."""
+
+import hmac
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import Final, Generic, TypeVar
+from uuid import UUID
+
+import orjson
+from attrs import asdict, frozen
+from cattrs import Converter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from application.paging import BadPlace, Page, Paging, Place
+from interfaces.http.envelope import next_link, polled
+from interfaces.wire.codec import Some
+from interfaces.wire.faults import CURSOR_INVALID, CURSOR_OR_SKIP
+from interfaces.wire.validation import FieldFault, RequestInvalid
+
+T = TypeVar("T")
+P = TypeVar("P", bound=Place)
+
+MAC_SIZE: Final = 16
+"""Bytes of HMAC-SHA-256."""
+
+CURSOR_LIMIT: Final = 4096
+"""Characters. A place names the transactions that were under way, of which a server has some hundreds at most."""
+
+
+@frozen
+class Listing(Generic[P]):
+    """
+    One list of one reader, and its cursors.
+
+    A cursor is a place in the list, signed together with ``name``: one that was made up, or given out for another list or
+    to somebody else, is refused.
+    """
+
+    key: bytes
+    place: type[P]
+    name: str
+    """Tells the list from every other list of every reader."""
+
+    def cursor(self, place: P) -> str:
+        content = orjson.dumps(asdict(place))
+        return urlsafe_b64encode(self._mac(content) + content).rstrip(b"=").decode()
+
+    def after(self, some: Some) -> P | None:
+        """
+        The place that a request wants to go on from.
+
+        Raises:
+            RequestInvalid: The cursor is not one of this list, or ``skip`` was sent with it.
+        """
+        if some.cursor is None:
+            return None
+        if some.skip:
+            raise RequestInvalid((FieldFault(("query", "skip"), CURSOR_OR_SKIP, some.skip),))
+        try:
+            return self._read(some.cursor)
+        except Exception as error:  # whatever is wrong with it, it is not one of ours
+            raise _invalid(some) from error
+
+    def _read(self, cursor: str) -> P:
+        if len(cursor) > CURSOR_LIMIT:
+            raise ValueError
+        raw = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
+        mac, content = raw[:MAC_SIZE], raw[MAC_SIZE:]
+        if not hmac.compare_digest(mac, self._mac(content)):
+            raise ValueError
+        return _converter.structure(orjson.loads(content), self.place)
+
+    def _mac(self, content: bytes) -> bytes:
+        return hmac.digest(self.key, self.name.encode() + b"\0" + content, "sha256")[:MAC_SIZE]
+
+
+async def listed(
+    request: Request,
+    listing: Listing[P],
+    some: Some,
+    read: Callable[[Paging[P]], Awaitable[Page[T, P]]],
+    as_json: Callable[[T], object],
+    **query: str,
+) -> Response:
+    """
+    A page of a list, and a ``Link`` to the next one. ``query`` is what the link must say besides.
+
+    Raises:
+        RequestInvalid: The cursor is not one of this list.
+    """
+    paging = Paging(limit=some.limit, skip=some.skip, after=listing.after(some))
+    try:
+        page = await read(paging)
+    except BadPlace as error:
+        raise _invalid(some) from error
+    data = [as_json(item) for item in page.items]
+    if page.next is None:
+        return polled(request, data)
+    following: dict[str, str | int] = {**query, "cursor": listing.cursor(page.next)}
+    if some.limit is not None:
+        following["limit"] = some.limit
+    return polled(request, data, next_link(request, following))
+
+
+def _invalid(some: Some) -> RequestInvalid:
+    return RequestInvalid((FieldFault(("query", "cursor"), CURSOR_INVALID, some.cursor),))
+
+
+_converter: Final = Converter()
+_converter.register_structure_hook(datetime, lambda value, _: datetime.fromisoformat(value))
+_converter.register_structure_hook(UUID, lambda value, _: UUID(value))

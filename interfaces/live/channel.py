@@ -1,0 +1,166 @@
+"""
+How far each chat has been told on this node.
+
+All live listeners of a chat stand at the position of its channel, so that a position is kept by chat and none by listener.
+An update that does not follow the channel's position is early: it waits for its neighbours, and what does not come is read
+from the chat's log, once for everybody.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from typing import Final
+
+from attrs import Factory, define, field
+
+from application.errors import ApplicationError
+from application.ports.updates import ChatUpdate
+from domain.ids import ChatId, Position
+from interfaces.live.roster import Audience
+
+log: Final = logging.getLogger(__name__)
+
+PAGE: Final = 100
+"""Entries of a log that are read at once."""
+
+BREATH: Final = 0.01
+"""Seconds between two pages of what everybody missed, so that healthy readers can keep up."""
+
+ReadLog = Callable[[ChatId, Position, int], Awaitable[Sequence[ChatUpdate]]]
+"""The updates of a chat after a position, at most so many."""
+
+
+@define(eq=False)
+class Channel:
+    """One chat as this node hears it."""
+
+    chat_id: ChatId
+    audience: Audience
+    position: Position | None = None
+    """None until somebody has entered: what happens before that is in their snapshot."""
+    heard: Position = Position(0)
+    """The greatest position that was named, told or not."""
+    hints: int = 0
+    """How often a position was named: a read that began before the last hint cannot refute it."""
+    early: dict[Position, ChatUpdate] = Factory(dict)
+    healing: asyncio.Lock | None = None
+    """Made when something is missing for the first time."""
+    is_scheduled: bool = False
+
+    @property
+    def is_behind(self) -> bool:
+        return self.position is not None and self.position < self.heard
+
+    def hear_of(self, position: Position) -> None:
+        self.heard = max(self.heard, position)
+        self.hints += 1
+
+    def due(self, update: ChatUpdate) -> Iterator[ChatUpdate]:
+        """What is to be told now that ``update`` is here: nothing if it was told already or is early."""
+        self.hear_of(update.position)
+        if self.position is None or update.position <= self.position:
+            return
+        if update.position > self.position + 1:
+            if len(self.early) < PAGE:
+                self.early[update.position] = update
+            return
+        following: ChatUpdate | None = update
+        while following is not None:
+            self.position = following.position
+            yield following
+            following = self.early.pop(Position(self.position + 1), None) if self.early else None
+
+
+@define(eq=False, kw_only=True)
+class Channels:
+    """The chats that somebody on this node listens to, and the reading of what they missed."""
+
+    read_log: ReadLog
+    told: Callable[[Channel, ChatUpdate], None]
+    """Called with each update exactly once, in the order of the chat's log."""
+    interval: float
+    """Seconds until a failed read is tried again."""
+    _by_chat: dict[ChatId, Channel] = field(init=False, factory=dict)
+    _tasks: asyncio.TaskGroup | None = field(init=False, default=None)
+
+    def __iter__(self) -> Iterator[Channel]:
+        return iter(self._by_chat.values())
+
+    def __len__(self) -> int:
+        return len(self._by_chat)
+
+    def find(self, chat_id: ChatId) -> Channel | None:
+        return self._by_chat.get(chat_id)
+
+    def open(self, chat_id: ChatId) -> Channel:
+        if (channel := self._by_chat.get(chat_id)) is None:
+            channel = self._by_chat[chat_id] = Channel(chat_id, Audience(chat_id))
+        return channel
+
+    def close_empty(self, audiences: Iterable[Audience]) -> None:
+        for audience in audiences:
+            if audience.is_empty:
+                self._by_chat.pop(audience.chat_id, None)
+
+    def advance(self, update: ChatUpdate) -> None:
+        if channel := self._by_chat.get(update.chat_id):
+            for following in channel.due(update):
+                self.told(channel, following)
+            self.heal_soon(channel)
+
+    def hear_of(self, chat_id: ChatId, position: Position | None) -> None:
+        """A chat may have moved to ``position``. If nobody knows how far it moved, one entry will show."""
+        if channel := self._by_chat.get(chat_id):
+            channel.hear_of(Position((channel.position or 0) + 1) if position is None else position)
+            self.heal_soon(channel)
+
+    # What was missed
+
+    def start(self, tasks: asyncio.TaskGroup) -> None:
+        """From now on missing updates are read, by tasks in ``tasks``."""
+        self._tasks = tasks
+
+    def stop(self) -> None:
+        self._tasks = None
+
+    def heal_soon(self, channel: Channel) -> None:
+        if channel.is_behind and not channel.is_scheduled and self._tasks is not None:
+            channel.is_scheduled = True
+            self._tasks.create_task(self._heal_later(channel))
+
+    async def heal(self, channel: Channel) -> None:
+        """
+        Read what lies between the channel's position and the greatest one heard of, and tell it to everybody.
+
+        Raises:
+            Unavailable: Storage did not answer.
+        """
+        if channel.healing is None:
+            channel.healing = asyncio.Lock()
+        async with channel.healing:
+            while channel.is_behind and self._is_open(channel):
+                assert channel.position is not None
+                hints = channel.hints
+                missed = await self.read_log(channel.chat_id, channel.position, PAGE)
+                for update in missed:
+                    self.advance(update)
+                if not missed and channel.hints == hints:
+                    channel.heard = channel.position  # the hint was wrong: there is nothing there
+                elif channel.is_behind:
+                    await asyncio.sleep(BREATH)
+            channel.early.clear()
+
+    async def _heal_later(self, channel: Channel) -> None:
+        try:
+            await asyncio.sleep(0)  # what is early may have its neighbours in the same tick
+            while channel.is_behind and self._is_open(channel):
+                try:
+                    await self.heal(channel)
+                except ApplicationError as error:
+                    log.warning("could not read what was missed", extra={"reason": error.code})
+                    await asyncio.sleep(self.interval)
+        finally:
+            channel.is_scheduled = False
+
+    def _is_open(self, channel: Channel) -> bool:
+        return self._by_chat.get(channel.chat_id) is channel

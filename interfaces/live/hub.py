@@ -1,0 +1,206 @@
+"""Where everything that happens is sorted: which update concerns which listeners of this node."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from typing import Final, assert_never
+
+from attrs import define, field
+
+from application.errors import ApplicationError, Unavailable
+from application.ports.changes import Changes, Cursor, ReadRange
+from application.ports.clock import Clock
+from application.ports.updates import ChatUpdate, Moved, NewMember, NewMessage, Typing, Update
+from domain.events import (
+    ChatAdded,
+    ChatChanged,
+    ChatRemoved,
+    MemberRemoved,
+    MessagesRead,
+    Removal,
+    RoleChanged,
+    SessionEnded,
+)
+from interfaces.live.channel import Channel, Channels, ReadLog
+from interfaces.live.entry import Entrant, Entry, ReadSnapshot, end_if_removed
+from interfaces.live.listener import End, Listener
+from interfaces.live.notices import Absence, Notices, receipt_key
+from interfaces.live.roster import Audience, Roster
+from interfaces.wire import frames
+
+log: Final = logging.getLogger(__name__)
+
+
+@define(eq=False, kw_only=True)
+class Hub:
+    """
+    The live side of a node.
+
+    Updates that are published reach it by `receive`. They are hints, and hints get lost; `run` therefore reads each
+    ``interval`` what is new in all logs, and what is missing in the log of a chat as soon as that shows.
+    """
+
+    snapshot: ReadSnapshot
+    log: ReadLog
+    changes: Changes
+    clock: Clock
+    interval: float = 1.0
+    """Seconds."""
+    roster: Roster = field(init=False, factory=Roster)
+    notices: Notices = field(init=False)
+    channels: Channels = field(init=False)
+    entry: Entry = field(init=False)
+    _is_watching: asyncio.Event = field(init=False, factory=asyncio.Event)
+    """There is a cursor: from now on nothing that happens is missed."""
+
+    def __attrs_post_init__(self) -> None:
+        self.notices = Notices(self.roster, self.clock.now)
+        self.channels = Channels(read_log=self.log, told=self._tell, interval=self.interval)
+        self.entry = Entry(
+            snapshot=self.snapshot, channels=self.channels, roster=self.roster, notices=self.notices
+        )
+
+    # Coming and going
+
+    async def watching(self) -> None:
+        """
+        Wait until what happens anywhere is seen here. A client let in before that would miss what happens meanwhile.
+
+        Raises:
+            Unavailable: Storage does not answer.
+        """
+        if not self._is_watching.is_set():
+            try:
+                async with asyncio.timeout(self.interval):
+                    await self._is_watching.wait()
+            except TimeoutError:
+                raise Unavailable("nothing is seen yet") from None
+
+    async def enter(
+        self, entrant: Entrant, history: int, has_read: Callable[[], None] = lambda: None
+    ) -> None:
+        """See `Entry.enter`."""
+        await self.entry.enter(entrant, history, has_read)
+
+    def detach(self, entrant: Entrant) -> None:
+        """It hears no more of what is said in its chat, but still when the chat or its session ends."""
+        channel = self.channels.find(entrant.chat_id)
+        if channel and self.roster.is_live(entrant, channel.audience):
+            self.roster.step_aside(entrant, channel.audience)
+            self._tell_absence(channel.audience, entrant, "user_left")
+
+    def leave(self, listener: Listener) -> None:
+        """It is not there any more."""
+        left = self.roster.leave(listener)
+        for audience, was_live in left:
+            if was_live:
+                self._tell_absence(audience, listener, "user_disconnected")
+        self.channels.close_empty(audience for audience, _ in left)
+
+    def _tell_absence(self, audience: Audience, listener: Listener, what: Absence) -> None:
+        """If it was the profile's last listener in the chat."""
+        profile_id = listener.profile_id
+        if not audience.is_crowded and not self.roster.has_live(audience, profile_id):
+            self.notices.tell_presence(audience, what, profile_id)
+
+    # What happens
+
+    def receive(self, updates: Sequence[Update]) -> None:
+        """Tell the listeners. Encodes each update once, and waits for nobody."""
+        for update in updates:
+            match update:
+                case NewMessage() | ChatChanged() | NewMember() | MemberRemoved() | RoleChanged():
+                    self.channels.advance(update)
+                case Moved():
+                    self.channels.hear_of(update.chat_id, update.position)
+                case MessagesRead():
+                    self._tell_read(update)
+                case Typing():
+                    if channel := self.channels.find(update.chat_id):
+                        self.notices.tell_typing(channel.audience, update)
+                case ChatRemoved():
+                    self._end_in_chat(update)
+                case SessionEnded():
+                    self._end_session(update)
+                case ChatAdded():
+                    pass  # concerns listeners of all chats
+                case _:
+                    assert_never(update)
+
+    def _tell(self, channel: Channel, update: ChatUpdate) -> None:
+        """``update`` is the next one of the channel."""
+        audience = channel.audience
+        if audience.live:
+            self.roster.tell(audience, frames.told(update), update)
+        if isinstance(update, NewMember):
+            audience.member_count += 1
+        elif isinstance(update, MemberRemoved):
+            audience.member_count -= 1
+            self._end_removed(audience, update)
+
+    def _end_removed(self, audience: Audience, update: MemberRemoved) -> None:
+        """Whether it is news to a listener on its way in, that finds out for itself."""
+        for listener in self.roster.settled(audience, update.profile_id):
+            if self.roster.is_live(listener, audience):
+                self.roster.step_aside(listener, audience)
+            end_if_removed(listener, update)
+
+    def _tell_read(self, read: MessagesRead) -> None:
+        if self.notices.note(read) and (channel := self.channels.find(read.chat_id)):
+            self.notices.tell_read(channel.audience, read)
+
+    def _end_in_chat(self, removed: ChatRemoved) -> None:
+        """Only with the chat: a removed member hears of it in the order of the chat's log."""
+        channel = self.channels.find(removed.chat_id)
+        if channel is None or removed.reason is not Removal.CHAT_DELETED:
+            return
+        for listener in self.roster.everybody(channel.audience):
+            if listener.profile_id == removed.profile_id:
+                listener.end(End.CHAT_DELETED, removed.chat_id)
+
+    def _end_session(self, ended: SessionEnded) -> None:
+        self.roster.end_session(ended.session_id)
+
+    # What was missed
+
+    async def run(self) -> None:
+        """Runs until it is cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            self.channels.start(tasks)
+            try:
+                await self._look_again_and_again()
+            finally:
+                self.channels.stop()
+
+    async def _look_again_and_again(self) -> None:
+        cursor: Cursor | None = None
+        while True:
+            self.notices.tell_unsaid(channel.audience for channel in self.channels)
+            try:
+                cursor = await self._look(cursor)
+                self._is_watching.set()
+            except ApplicationError as error:
+                log.warning("could not look for what was missed", extra={"reason": error.code})
+            await asyncio.sleep(self.interval)
+
+    async def _look(self, cursor: Cursor | None) -> Cursor:
+        if cursor is None:
+            return await self.changes.now()
+        news = await self.changes.since(cursor)
+        if news.cursor.epoch != cursor.epoch:
+            log.warning("storage tells another history now: all listeners begin anew")
+            for channel in self.channels:
+                for listener in self.roster.everybody(channel.audience):
+                    listener.end(End.HISTORY_CHANGED)
+            return news.cursor
+        for chat_id, position in news.moved.items():
+            self.channels.hear_of(chat_id, position)
+        self.receive(news.personal)
+        for read in news.read:
+            await self._recall(read)
+        return news.cursor
+
+    async def _recall(self, read: ReadRange) -> None:
+        key = receipt_key(read.chat_id, read.reader_id, read.from_seq, read.to_seq)
+        if self.channels.find(read.chat_id) and not self.notices.is_known(key):
+            self._tell_read(await self.changes.recall(read))

@@ -1,0 +1,131 @@
+"""
+What listeners are told beside the chat's log: who has read what, who came and went, who is typing.
+
+None of it has a position. What is missed of it can be asked for, or does not matter later.
+"""
+
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from typing import Final, Literal
+
+from attrs import define, evolve, field
+
+from application.ports.updates import Typing
+from domain.events import MessagesRead
+from domain.ids import ChatId, ProfileId
+from interfaces.live.listener import Listener
+from interfaces.live.roster import Audience, CrowdedRead, Roster
+from interfaces.wire import frames
+from interfaces.wire.frames import Frame
+
+RECEIPTS_REMEMBERED: Final = 10_000
+
+Absence = Literal["user_left", "user_disconnected"]
+Presence = Literal["user_joined"] | Absence
+
+ReceiptKey = tuple[ChatId, ProfileId, int, int]
+
+
+def receipt_key(chat_id: ChatId, reader_id: ProfileId, from_seq: int, to_seq: int) -> ReceiptKey:
+    return chat_id, reader_id, from_seq, to_seq
+
+
+@define(eq=False)
+class Notices:
+    _roster: Roster
+    _now: Callable[[], datetime]
+    _told: dict[ReceiptKey, None] = field(init=False, factory=dict)
+    """Receipts that were told lately: the cursor may come to one before or after it is published."""
+
+    # Receipts
+
+    def is_known(self, key: ReceiptKey) -> bool:
+        return key in self._told
+
+    def note(self, read: MessagesRead) -> bool:
+        """Remember a receipt. Returns False if it was told already."""
+        key = receipt_key(read.chat_id, read.reader_id, read.from_seq, read.to_seq)
+        if key in self._told:
+            return False
+        self._told[key] = None
+        if len(self._told) > RECEIPTS_REMEMBERED:
+            del self._told[next(iter(self._told))]
+        return True
+
+    def tell_read(self, audience: Audience, read: MessagesRead) -> None:
+        for missed in audience.aside.values():
+            if missed is not None:
+                missed.append(read)
+        if not audience.live:
+            return
+        if read.is_single:
+            self._roster.tell_profiles(audience, dict.fromkeys(read.by_author, frames.message_read(read)))
+        elif audience.is_crowded:
+            audience.unsaid.append(CrowdedRead(read, self._roster.moment))
+        else:
+            self._roster.tell(audience, frames.messages_read(read))
+            self._tell_authors(audience, read)
+
+    def tell_missed(self, audience: Audience, listener: Listener, read: MessagesRead) -> None:
+        """Tell a receipt to one listener, which was on its way in when everybody else was told."""
+        is_author = listener.profile_id in read.by_author
+        if read.is_single:
+            if is_author:
+                listener.tell(frames.message_read(read))
+            return
+        if not audience.is_crowded:
+            listener.tell(frames.messages_read(read))
+        if is_author:
+            listener.tell(frames.your_messages_read(read, listener.profile_id))
+
+    def _tell_authors(self, audience: Audience, read: MessagesRead) -> None:
+        made: dict[ProfileId, Frame] = {}
+        for listener in self._roster.live(audience):
+            author_id = listener.profile_id
+            if author_id in read.by_author:
+                if author_id not in made:
+                    made[author_id] = frames.your_messages_read(read, author_id)
+                listener.tell(made[author_id])
+
+    def tell_unsaid(self, audiences: Iterable[Audience]) -> None:
+        """Tell authors in crowds who has read them. Called once an interval, so that they hear no more often than that."""
+        for audience in audiences:
+            if audience.unsaid:
+                unsaid, audience.unsaid = audience.unsaid, []
+                self._tell_by_author(audience, unsaid)
+
+    def _tell_by_author(self, audience: Audience, unsaid: Iterable[CrowdedRead]) -> None:
+        live = list(self._roster.live_since(audience))
+        present = {listener.profile_id for listener, _ in live}
+        by_author: dict[ProfileId, list[CrowdedRead]] = {}
+        for each in unsaid:
+            for author_id in each.read.by_author.keys() & present:
+                by_author.setdefault(author_id, []).append(each)
+        for listener, moment in live:
+            author_id = listener.profile_id
+            for read in _by_reader(by_author.get(author_id, ()), author_id, moment):
+                listener.tell(frames.your_messages_read(read, author_id))
+
+    # Presence and typing
+
+    def tell_presence(self, audience: Audience, kind: Presence, profile_id: ProfileId) -> None:
+        if not audience.is_crowded:
+            frame = frames.presence(kind, audience.chat_id, profile_id, self._now())
+            self._roster.tell_others(audience, profile_id, frame)
+
+    def tell_typing(self, audience: Audience, update: Typing) -> None:
+        if audience.live:
+            self._roster.tell_others(audience, update.profile_id, frames.typing(update))
+
+
+def _by_reader(unsaid: Iterable[CrowdedRead], author_id: ProfileId, moment: int) -> Iterable[MessagesRead]:
+    """One receipt of each reader, with how many of the author's messages were read since ``moment``."""
+    together: dict[ProfileId, MessagesRead] = {}
+    for each in unsaid:
+        if each.moment >= moment:
+            read = each.read
+            count = read.by_author[author_id]
+            if before := together.get(read.reader_id):
+                count += before.by_author[author_id]
+            together[read.reader_id] = evolve(read, by_author={author_id: count})
+    return together.values()

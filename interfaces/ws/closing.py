@@ -1,0 +1,50 @@
+"""How sockets end: the close codes that are used here, what each tells a client, and what the live side means by its ends."""
+
+from collections.abc import Mapping
+from enum import IntEnum
+from typing import Final
+
+from attrs import frozen
+
+from interfaces.live.listener import End
+
+
+class CloseCode(IntEnum):
+    """A close code of RFC 6455, section 7.4, or one of the messenger's own (4000 to 4999)."""
+
+    meaning: str
+    comes_back: bool
+    """Whether a client should connect again of its own accord."""
+
+    def __new__(cls, code: int, meaning: str, comes_back: bool) -> "CloseCode":
+        member = int.__new__(cls, code)
+        member._value_ = code
+        member.meaning = meaning
+        member.comes_back = comes_back
+        return member
+
+    NORMAL = 1000, "the client said goodbye", False
+    ABNORMAL = 1006, "the connection broke: nobody said goodbye, and this code is never sent", True
+    NOT_TEXT = 1007, "a text frame was not UTF-8", False
+    POLICY = 1008, "the client may not be here: the frame before it, or its reason, says why", False
+    INTERNAL_ERROR = 1011, "the server failed; its log says why", True
+    RESTART = 1012, "the server restarts, or its history changed", True
+    TRY_LATER = 1013, "the client reads too slowly or the server is overloaded: resume after a pause", True
+    SESSION_OVER = 4401, "the session has ended: sign in again", False
+    NOT_A_MEMBER = 4403, "the client is no longer a member of the chat", False
+
+
+@frozen
+class Close:
+    code: int
+    reason: str
+    is_final: bool = False
+    """What waits is given up: the reader was too slow for it."""
+
+
+ENDS: Final[Mapping[End, Close]] = {
+    End.SESSION_ENDED: Close(CloseCode.SESSION_OVER, "session ended"),
+    End.NOT_A_MEMBER: Close(CloseCode.NOT_A_MEMBER, "no longer a member"),
+    End.CHAT_DELETED: Close(CloseCode.POLICY, "Chat not found"),
+    End.HISTORY_CHANGED: Close(CloseCode.RESTART, "history changed"),
+}

@@ -1,0 +1,83 @@
+"""What all sockets of a node share."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from attrs import Factory, define, field, frozen
+
+from application.messenger import Messenger
+from application.ports.meter import Meter, Unmetered
+from interfaces.live.hub import Hub
+from interfaces.ws.framing import Framing
+from interfaces.ws.options import SocketOptions
+from interfaces.ws.typing import Typists
+
+
+@define(eq=False)
+class Tick:
+    """Calls back when the event loop has done what it has at hand."""
+
+    _waiting: list[Callable[[], None]] = field(init=False, factory=list)
+
+    def at_its_end(self, do: Callable[[], None]) -> None:
+        if not self._waiting:
+            asyncio.get_running_loop().call_soon(self._ends)
+        self._waiting.append(do)
+
+    def _ends(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for do in waiting:
+            do()
+
+
+@define(eq=False)
+class RequestTasks:
+    """The tasks of requests that take time. None of them outlives `run`."""
+
+    _tasks: asyncio.TaskGroup | None = field(init=False, default=None)
+    _is_over: bool = field(init=False, default=False)
+
+    async def run(self) -> None:
+        """Runs until it is cancelled, and cancels what is under way then."""
+        async with asyncio.TaskGroup() as self._tasks:
+            try:
+                await asyncio.get_running_loop().create_future()
+            finally:
+                self._is_over = True
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Start ``work``, unless the node ends."""
+        if self._is_over:
+            work.close()
+            return
+        assert self._tasks is not None, "sockets are served while the tasks of their requests run"
+        self._tasks.create_task(work)
+
+    @property
+    def is_running(self) -> bool:
+        return self._tasks is not None and not self._is_over
+
+
+@frozen(kw_only=True)
+class SocketServices:
+    messenger: Messenger
+    hub: Hub
+    options: SocketOptions
+    meter: Meter = Unmetered()
+    tasks: RequestTasks = Factory(RequestTasks)
+    typists: Typists = Factory(Typists)
+    tick: Tick = Factory(Tick)
+    framing: Framing = Factory(Framing)
+    entering: asyncio.Semaphore = field(init=False)
+    """Held by a socket while it is let in."""
+
+    @entering.default
+    def _entering(self) -> asyncio.Semaphore:
+        return asyncio.Semaphore(self.options.entering)
+
+    async def run(self) -> None:
+        """What sockets need beside them. Runs until it is cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.hub.run())
+            tasks.create_task(self.tasks.run())

@@ -1,0 +1,123 @@
+"""Pages over HTTP: a ``Link`` leads through a list while it changes, and only the cursors of a list open it."""
+
+import pytest
+
+from tests.interfaces.http.conftest import PASSWORD, Person, World
+from tests.interfaces.http.test_polling import next_of
+
+
+@pytest.fixture
+async def ann(world: World) -> Person:
+    return await world.person("ann@example.com")
+
+
+async def made(ann: Person, *members: Person) -> str:
+    body = {"name": "Talk", "members": [member.id for member in members]}
+    return str((await ann.client.post("/chats/", json=body)).json()["data"]["id"])
+
+
+async def sign_in_again(ann: Person, device: str) -> None:
+    body = {"email": "ann@example.com", "password": PASSWORD, "fingerprint": device}
+    await ann.client.post("/accounts/sign-in/", json=body)
+
+
+async def test_revoking_page_by_page_leaves_the_present_session_alone(world: World, ann: Person) -> None:
+    for number in range(6):
+        await sign_in_again(ann, f"device {number}")
+    at: str | None = "/accounts/sessions/?limit=2"
+    while at:
+        page = await ann.client.get(at)
+        for session in page.json()["data"]:
+            if not session["current"]:
+                await ann.client.delete(f"/accounts/sessions/{session['id']}/")
+        at = next_of(page)
+    assert len((await ann.client.get("/accounts/sessions/")).json()["data"]) == 1
+
+
+async def test_a_chat_that_moves_up_is_seen_once(world: World, ann: Person) -> None:
+    chats = [await made(ann) for _ in range(6)]
+    for chat_id in chats:
+        await world.say(ann, chat_id, "Hello")
+    page = await ann.client.get("/chats/?limit=2")
+    await world.say(ann, chats[1], "up")
+    seen = [chat["id"] for chat in page.json()["data"]]
+    while at := next_of(page):
+        page = await ann.client.get(at)
+        seen += [chat["id"] for chat in page.json()["data"]]
+    assert seen == chats[::-1]
+
+
+async def test_a_member_who_leaves_takes_nobody_out_of_the_walk(world: World, ann: Person) -> None:
+    others = [await world.person(f"person{number}@example.com") for number in range(4)]
+    chat_id = await made(ann, *others)
+    page = await ann.client.get(f"/chats/{chat_id}/members/?limit=2")
+    met = [member["profile"]["id"] for member in page.json()["data"]]
+    await ann.client.delete(f"/chats/{chat_id}/members/{met[1]}/")
+    while at := next_of(page):
+        page = await ann.client.get(at)
+        met += [member["profile"]["id"] for member in page.json()["data"]]
+    assert sorted(met) == sorted([ann.id, *(other.id for other in others)])
+
+
+async def test_people_are_found_page_by_page_with_the_exact_one_first(world: World, ann: Person) -> None:
+    for number in range(23):
+        person = await world.person(f"person{number}@example.com")
+        changed = {"firstName": "Zed & co", "username": f"a{number:02}" if number else "zed"}
+        await person.client.patch("/accounts/profile/", json=changed)
+    page = await ann.client.get("/profiles/", params={"query": "zed"})
+    found = [person["username"] for person in page.json()["data"]]
+    assert (found[0], len(found)) == ("zed", 20)
+    at = next_of(page)
+    assert at
+    page = await ann.client.get(at)
+    found += [person["username"] for person in page.json()["data"]]
+    assert next_of(page) is None
+    assert sorted(found) == sorted(["zed", *(f"a{number:02}" for number in range(1, 23))])
+
+
+async def test_a_message_that_arrives_does_not_repeat_others_on_the_next_page(
+    world: World, ann: Person
+) -> None:
+    chat_id = await made(ann)
+    await world.say(ann, chat_id, *map(str, range(6)))
+    page = await ann.client.get(f"/chats/{chat_id}/history/?limit=3&offset=1")
+    await world.say(ann, chat_id, "later")
+    at = next_of(page)
+    assert at
+    following = await ann.client.get(at)
+    assert [one["text"] for one in following.json()["data"]["entities"]] == ["0", "1", "2"]
+
+
+async def test_cursors_are_of_one_list_of_one_reader(world: World, ann: Person) -> None:
+    bob = await world.person("bob@example.com")
+    first, second = [await made(ann, bob) for _ in range(2)]
+    await sign_in_again(ann, "another")
+    paths = ["/chats/", f"/chats/{first}/members/", f"/chats/{second}/members/", "/accounts/sessions/"]
+    cursors = {}
+    for path in paths:
+        at = next_of(await ann.client.get(f"{path}?limit=1"))
+        assert at
+        cursors[path] = at.partition("cursor=")[2].partition("&")[0]
+    for path in paths:
+        for given_out_for, cursor in cursors.items():
+            answer = await ann.client.get(path, params={"cursor": cursor, "limit": 1})
+            assert answer.status_code == (200 if given_out_for == path else 422)
+            if "/sessions/" not in path:
+                others = await bob.client.get(path, params={"cursor": cursor})
+                assert others.status_code == 422
+    own = cursors["/chats/"]
+    for forged in ("x", "AAAA", own[:-2], own[:-1] + ("A" if own[-1] != "A" else "B"), own + "é", "A" * 9999):
+        answer = await ann.client.get("/chats/", params={"cursor": forged})
+        assert answer.status_code == 422
+        (fault,) = answer.json()["error"]["fields"]
+        assert (fault["field"], fault["code"]) == (["query", "cursor"], "cursor_invalid")
+    both = await ann.client.get("/chats/", params={"cursor": own, "skip": 1})
+    assert (both.status_code, both.json()["error"]["fields"][0]["field"]) == (422, ["query", "skip"])
+
+
+@pytest.mark.parametrize("limit", [2**31, 2**63 - 1, 2**70])
+async def test_there_may_be_more_asked_for_than_there_is(ann: Person, limit: int) -> None:
+    await made(ann)
+    for path in ("/chats/", "/accounts/sessions/", "/profiles/?query=x"):
+        page = await ann.client.get(path, params={"limit": limit, **({"query": "x"} if "?" in path else {})})
+        assert (page.status_code, next_of(page)) == (200, None)
