@@ -172,7 +172,7 @@ class TestLostConnections:
 
             async def freeze_and_give_up() -> None:
                 async with PostgresPostings(peer).begin() as posting:
-                    await posting.open([draft_of(saying(ann, held.id))])
+                    await posting.open([draft_of(saying(ann, held.id))], None)
                     assert peer._driver is not None
                     with frozen(peer._driver.info.backend_pid):
                         stuck = here.gatherer.submit(saying(ann, held.id, "stuck"))
@@ -200,16 +200,16 @@ class TestLostConnections:
 
         async def forget() -> None:
             async with PostgresPostings(lane).begin() as posting:
-                await posting.open([draft_of(saying(ann, chat.id))])
+                await posting.open([draft_of(saying(ann, chat.id))], None)
                 await asyncio.sleep(1.3)
-                await posting.open([draft_of(saying(ann, chat.id))])
+                await posting.open([draft_of(saying(ann, chat.id))], None)
 
         with pytest.raises(Interrupted):
             await forget()
         async with asyncio.timeout(ENOUGH), storage.begin() as work:
             await work.chats.lock(chat.id)
         async with PostgresPostings(lane).begin() as posting:
-            assert (await posting.open([draft_of(saying(ann, chat.id))])).chats.keys() == {chat.id}
+            assert (await posting.open([draft_of(saying(ann, chat.id))], None)).chats.keys() == {chat.id}
         await lane.close()
 
 
