@@ -18,7 +18,7 @@ EACH_ALONE = re.compile(
 """Files whose tests share nothing, so that workers may divide them. Elsewhere a worker gets a whole file."""
 
 
-class Schedule(LoadScopeScheduling):
+class Schedule(LoadScopeScheduling):  # type: ignore[misc]  # xdist ships no types
     """Gives each worker of xdist what it should run in one go."""
 
     def _split_scope(self, nodeid: str) -> str:
