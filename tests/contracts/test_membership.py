@@ -38,7 +38,7 @@ from domain.role import Role
 from tests.contracts.talk import Talk, actor, known, open_chat, saying
 from tests.storages import SharedStorage
 
-ENOUGH = 20
+ENOUGH = 60
 """Seconds."""
 
 

@@ -18,7 +18,7 @@ from tests.contracts.talk import Talk, actor, open_chat, saying
 from tests.storages import SharedStorage
 from tests.strategies import START
 
-ENOUGH = 20
+ENOUGH = 60
 """Seconds."""
 
 

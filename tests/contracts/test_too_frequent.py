@@ -22,7 +22,7 @@ from tests.strategies import START
 
 INTERVAL = timedelta(seconds=1)
 MICROSECOND = timedelta(microseconds=1)
-ENOUGH = 20
+ENOUGH = 60
 """Seconds."""
 
 SLOT = datetime(2026, 11, 23, 12, 0, 0, tzinfo=START.tzinfo)

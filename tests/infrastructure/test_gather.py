@@ -13,7 +13,7 @@ from application.errors import OutcomeUnknown, Overloaded, Unavailable
 from application.ports.posting import Indigestible, Interrupted
 from infrastructure.gather import BatchLimits, Gatherer
 
-ENOUGH = 20
+ENOUGH = 60
 """Seconds. Whoever is not answered by then is never answered."""
 
 
