@@ -4,6 +4,7 @@ from typing import Annotated
 import typer
 from attrs import frozen
 
+from application.importing.import_original import Imported
 from application.ports.checkup import Examined, Finding
 from interfaces.cli.looks import FOUND_SOMETHING, complain, confirm, progress, say, show, told
 
@@ -25,6 +26,8 @@ class Database:
     """True: whoever is connected is cut off. Answers False where there was none."""
     check: Callable[[bool, Callable[[int, int], None]], Examined]
     """Whether to repair, and whom to tell how far it is."""
+    import_original: Callable[[str, Callable[[int, int], None]], Imported]
+    """From the database at this URL; tells how far it is."""
     adopt: Callable[[], tuple[str, int]]
     """The new generation and base."""
     may_fill: Callable[[], bool]
@@ -114,6 +117,28 @@ def db_commands(database: Database) -> typer.Typer:
             confirm(f"Begin a new line of history on {database.name()}? Every node must be stopped.", yes=yes)
             generation, base = database.adopt()
             say(f"{_capital(database.name())} is adopted: generation {generation}, base {base}.", "green")
+
+    @line.command(name="import")
+    def import_original(
+        source: Annotated[
+            str, typer.Argument(help="postgresql://user@host/name; its password may be in ~/.pgpass.")
+        ],
+    ) -> None:
+        """
+        Bring in everything from a database of the original messenger: accounts with their passwords, profiles, chats,
+        messages and read marks. It is only read. Importing again adds what is new there, and one that was interrupted goes
+        on.
+        """
+        with told():
+            with progress("Importing") as tell:
+                imported = database.import_original(source, tell)
+            for note in imported.notes:
+                say(note)
+            say(
+                f"{_capital(database.name())} has {imported.people} new people, {imported.chats} new chats,"
+                f" {imported.messages} new messages and {imported.marks} new read marks.",
+                "green",
+            )
 
     return line
 
