@@ -168,11 +168,11 @@ def check_database(repair: bool, progress: Callable[[int, int], None]) -> Examin
     return _on_engine(work)
 
 
-def import_database(source: str, progress: Callable[[int, int], None]) -> Imported:
+def import_database(source: str, password: str | None, progress: Callable[[int, int], None]) -> Imported:
     settings = _settings()
     with _refusals(), _server(settings) as url:
         try:
-            return import_original(settings, url, source, progress)
+            return import_original(settings, url, source, password, progress)
         except BadSource:
             raise Refused("The source is no URL of a PostgreSQL database.", WRONG) from None
         except NotAnOriginal as why:

@@ -21,7 +21,7 @@ class BadSource(Exception):
 
 
 def import_original(
-    settings: Settings, url: str, source: str, progress: Callable[[int, int], None]
+    settings: Settings, url: str, source: str, password: str | None, progress: Callable[[int, int], None]
 ) -> Imported:
     """
     Import everything from ``source`` into the database at ``url``, whose tables are made or brought up to date first.
@@ -32,7 +32,7 @@ def import_original(
         psycopg.Error: It cannot be read.
         ApplicationError: The database at ``url`` does not answer.
     """
-    conninfo = _conninfo(source)
+    conninfo = _conninfo(source, password)
     # the rule about the same text twice is for people who are talking now
     unhurried = evolve(settings, chat=evolve(settings.chat, min_message_interval=timedelta(0)))
 
@@ -53,7 +53,7 @@ def import_original(
     return asyncio.run(run())
 
 
-def _conninfo(source: str) -> str:
+def _conninfo(source: str, password: str | None) -> str:
     try:
         url = make_url(source)
     except ArgumentError:
@@ -61,4 +61,6 @@ def _conninfo(source: str) -> str:
     if url.get_backend_name() not in {"postgresql", "postgres"}:
         raise BadSource
     # the original's own settings name a driver, which libpq does not know
-    return url.set(drivername="postgresql").render_as_string(hide_password=False)
+    return url.set(drivername="postgresql", password=password or url.password).render_as_string(
+        hide_password=False
+    )

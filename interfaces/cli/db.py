@@ -1,3 +1,4 @@
+import sys
 from collections.abc import Callable, Sequence
 from typing import Annotated
 
@@ -26,8 +27,8 @@ class Database:
     """True: whoever is connected is cut off. Answers False where there was none."""
     check: Callable[[bool, Callable[[int, int], None]], Examined]
     """Whether to repair, and whom to tell how far it is."""
-    import_original: Callable[[str, Callable[[int, int], None]], Imported]
-    """From the database at this URL; tells how far it is."""
+    import_original: Callable[[str, str | None, Callable[[int, int], None]], Imported]
+    """From the database at a URL, with a password that the URL does not show; calls back with how much is done."""
     adopt: Callable[[], tuple[str, int]]
     """The new generation and base."""
     may_fill: Callable[[], bool]
@@ -120,18 +121,21 @@ def db_commands(database: Database) -> typer.Typer:
 
     @line.command(name="import")
     def import_original(
-        source: Annotated[
-            str, typer.Argument(help="postgresql://user@host/name; its password may be in ~/.pgpass.")
-        ],
+        source: Annotated[str, typer.Argument(help="postgresql://user@host/name")],
+        *,
+        password_stdin: Annotated[
+            bool, typer.Option("--password-stdin", help="Read the password from standard input.")
+        ] = False,
     ) -> None:
         """
         Bring in everything from a database of the original messenger: accounts with their passwords, profiles, chats,
-        messages and read marks. It is only read. Importing again adds what is new there, and one that was interrupted goes
-        on.
+        messages and read marks. That database is only read. Importing again adds what is new there; an import that was
+        interrupted goes on.
         """
         with told():
+            password = sys.stdin.readline().rstrip("\r\n") if password_stdin else None
             with progress("Importing") as tell:
-                imported = database.import_original(source, tell)
+                imported = database.import_original(source, password, tell)
             for note in imported.notes:
                 say(note)
             say(
