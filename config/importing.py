@@ -2,9 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from datetime import timedelta
 
-from attrs import evolve
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
@@ -33,11 +31,9 @@ def import_original(
         ApplicationError: The database at ``url`` does not answer.
     """
     conninfo = _conninfo(source, password)
-    # the rule about the same text twice is for people who are talking now
-    unhurried = evolve(settings, chat=evolve(settings.chat, min_message_interval=timedelta(0)))
 
     async def run() -> Imported:
-        application = Application(adapters=PostgresAdapters(settings=unhurried, url=url))
+        application = Application(adapters=PostgresAdapters(settings=settings, url=url))
         async with closing(application), original_database(conninfo) as original:
             engine = application.adapters.engine()
             await migrate(engine)

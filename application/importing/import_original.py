@@ -59,7 +59,7 @@ class ImportOriginalHandler:
 
     begin: Begin
     begin_posting: BeginPosting
-    """Must wait for chats that others hold, and know no interval between messages of the same text."""
+    """Must wait for chats that others hold."""
     begin_marking: BeginMarking
 
     async def __call__(self, original: Original, progress: Callable[[int, int], None]) -> Imported:
@@ -153,7 +153,7 @@ class ImportOriginalHandler:
         new = [draft for draft in drafts if draft.id not in here]
         if new:
             async with self.begin_posting() as posting:
-                opened = await posting.open(new)
+                opened = await posting.open(new, None)
                 chat = opened.chats[chat_id]
                 posted = [
                     chat.post(
