@@ -1,5 +1,6 @@
 """What `messenger module create` lays passes the project's own checks, in a copy of the checkout."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
