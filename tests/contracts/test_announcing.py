@@ -51,6 +51,7 @@ from application.chats.open_direct import OpenDirect, OpenDirectHandler
 from application.chats.remove_member import RemoveMember, RemoveMemberHandler
 from application.errors import ApplicationError, OutcomeUnknown, Unavailable
 from application.examples.fill import FillExamplesHandler
+from application.importing.import_original import ImportOriginalHandler
 from application.messages.send import SendMessages
 from application.notifications.deliver import DeliverDueLettersHandler
 from application.ports.changes import News
@@ -236,6 +237,7 @@ QUIET: Final = {
     EmailStatusHandler,
     FillExamplesHandler,
     FindProfilesHandler,
+    ImportOriginalHandler,
     ListAccountsHandler,
     ListSessionsHandler,
     ListSessionsOfHandler,
