@@ -6,7 +6,7 @@ from attrs import evolve, field, frozen
 from application.accounts.mailed import LetterLimits, named
 from application.ports.clock import Clock
 from application.ports.ids import Ids
-from application.ports.passwords import Passwords
+from application.ports.passwords import Passwords, Requester
 from application.ports.storage import Begin
 from domain.account import (
     Account,
@@ -28,7 +28,7 @@ class SignUp:
     email: Email
     password: Password
     key: Nonce | None = None
-    """The asker's own name for this wish: under it one letter is sent to this address with this password."""
+    """The client's ``Idempotency-Key``. One letter is sent under it to this address with this password."""
     origin: Origin = field(factory=Origin)
 
 
@@ -36,14 +36,14 @@ class SignUp:
 class SignedUp:
     account_id: AccountId
     email: str
-    """As it was given this time."""
+    """In the spelling of this request."""
 
 
 @frozen(kw_only=True)
 class SignUpHandler:
     """
-    Register, and have a letter ask for a confirmation. Signing up again before it came sends another one; each letter
-    activates the password that was given with it.
+    Makes an unconfirmed account and sends a letter that asks for confirmation. Signing up again before that sends another
+    letter; each one activates the password that was given with it.
     """
 
     begin: Begin
@@ -54,7 +54,7 @@ class SignUpHandler:
     limits: LetterLimits
     confirmation_lifetime: timedelta
     letter_is_due: Callable[[], None]
-    """Told after the commit, so that the letter need not wait for the worker's next round."""
+    """Called after the commit, so that the letter does not wait for the worker's next round."""
 
     async def __call__(self, command: SignUp) -> SignedUp:
         """
@@ -67,13 +67,14 @@ class SignUpHandler:
         command.email.mailbox()  # raises for an address that no mail can be sent to
         self.rule.check(command.password)
         self.limits.use(command.email, command.origin, at=self.clock.now())
-        password_hash = await self.passwords.hash(command.password.text)
+        requester = Requester(network=command.origin.network, account=command.email.folded)
+        password_hash = await self.passwords.hash(command.password.text, requester)
         try:
             signed_up, first = await self._sign_up(command, password_hash)
         except EmailTaken:
             # Taken for good, or only just, by another sign-up that is not confirmed either: a second look tells.
             signed_up, first = await self._sign_up(command, password_hash)
-        if first and not await self.passwords.verify(command.password.text, first.password_hash):
+        if first and not await self.passwords.verify(command.password.text, first.password_hash, requester):
             # the letter that was sent under this key would activate another password than this one
             signed_up, _ = await self._sign_up(evolve(command, key=None), password_hash)
         self.letter_is_due()
@@ -82,7 +83,7 @@ class SignUpHandler:
     async def _sign_up(
         self, command: SignUp, password_hash: PasswordHash
     ) -> tuple[SignedUp, Confirmation | None]:
-        """And what was kept under this key before, if there is something: then nothing was done."""
+        """Also returns the confirmation that was made under this key before, if any; then nothing was done."""
         now, email, key = self.clock.now(), command.email, command.key
         async with self.begin() as work:
             account = await work.accounts.find_by_email(email)
