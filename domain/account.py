@@ -248,8 +248,6 @@ class Confirmation:
     password_hash: PasswordHash | None
     issued_at: datetime
     expires_at: datetime
-    voided_at: datetime | None = None
-    """Since when it stands for nothing, because it was used or because another one took its place."""
 
 
 @define(eq=False, kw_only=True)

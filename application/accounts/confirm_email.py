@@ -36,6 +36,6 @@ class ConfirmEmailHandler:
             account, confirmation = await proven(work, token)
             account.confirm(confirmation, at=now)
             await work.accounts.save(account)
-            await work.confirmations.void_all(account.id, at=now)
+            await work.confirmations.void_all(account.id)
             session = await self.open_session(work, account, command.fingerprint, command.origin, at=now)
         return SignedIn.to(session, account.email.text, self.tokens)

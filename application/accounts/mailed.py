@@ -1,7 +1,6 @@
 """What all use cases share that follow a link in a letter, or send one."""
 
 from datetime import datetime
-from uuid import uuid5
 
 from attrs import frozen
 
@@ -10,8 +9,6 @@ from application.ports.limiter import Allowance, Limiter, TooManyRequests
 from application.ports.storage import UnitOfWork
 from application.ports.tokens import ConfirmationToken
 from domain.account import Account, AccountNotFound, Confirmation, Email
-from domain.ids import AccountId, ConfirmationId
-from domain.message import Nonce
 from domain.notification import Template
 from domain.session import Origin
 
@@ -31,17 +28,6 @@ async def proven(work: UnitOfWork, token: ConfirmationToken) -> tuple[Account, C
     if confirmation is None or account.closed_at is not None or not token.is_of(confirmation):
         raise NotAuthenticated("token_invalid")
     return account, confirmation
-
-
-def named(account_id: AccountId, what: str, key: Nonce) -> ConfirmationId:
-    """
-    The id of what was asked for under an ``Idempotency-Key``, derived from account and key: the primary key detects a
-    repeat, and the keys of two accounts cannot collide.
-
-    An id is taken for as long as its letter could be used, void or not. After that it may be given again, which opens
-    nothing: a token also names the times of its confirmation.
-    """
-    return ConfirmationId(uuid5(account_id, f"{what} {key.value}"))
 
 
 @frozen(kw_only=True)

@@ -41,7 +41,7 @@ class RedeemTokenHandler:
             account, confirmation = await proven(work, token)
             account.redeem(confirmation, at=now)
             await work.accounts.save(account)
-            await work.confirmations.void_all(account.id, at=now)
+            await work.confirmations.void_all(account.id)
             # A forgotten password may be a stolen one: whoever was signed in by it is no longer.
             sessions = await work.sessions.lock_not_ended(account.id)
             await end_all(work, sessions, SessionEnd.REVOKED, at=now)

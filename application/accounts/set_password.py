@@ -50,7 +50,7 @@ class SetPasswordHandler:
             account, sessions = await lock_own(work, actor)
             account.change_password(password_hash)
             await work.accounts.save(account)
-            await work.confirmations.void_all(account.id, at=now)
+            await work.confirmations.void_all(account.id)
             await end_others(work, sessions, actor, SessionEnd.PASSWORD_CHANGED, at=now)
             if self.limits.permits(Template.PASSWORD_CHANGED, account.email, at=now):
                 await work.letters.add(

@@ -64,22 +64,19 @@ class Accounts(Protocol):
 
 class Confirmations(Protocol):
     async def add(self, confirmation: Confirmation) -> bool:
-        """Returns False if its account has one of this id already, even a void one; that one stays."""
+        """Returns False if its account has one of this id already; that one stays."""
         ...
 
     async def find(self, account_id: AccountId, confirmation_id: ConfirmationId) -> Confirmation | None:
         """Returns None if there never was such a confirmation, or if it is void."""
         ...
 
-    async def void_all(self, account_id: AccountId, *, at: datetime) -> None:
-        """
-        Voids every confirmation of a locked account and forgets the passwords that wait in them. Their ids stay taken until
-        `remove_expired`, so that none of them can come to stand for something again.
-        """
+    async def void_all(self, account_id: AccountId) -> None:
+        """Removes every confirmation of a locked account, with the passwords that wait in them."""
         ...
 
-    async def void_other_resets(self, confirmation: Confirmation, *, at: datetime) -> None:
-        """Voids the confirmations of this account that were made to reset its password, all but ``confirmation``."""
+    async def void_resets(self, account_id: AccountId) -> None:
+        """Removes the confirmations of a locked account that were made to reset its password."""
         ...
 
     async def remove_expired(self, at: datetime) -> None: ...

@@ -4,13 +4,15 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from attrs import define, evolve, field
+from attrs import define, field
 
 from application.paging import Page, Paging, PersonPlace, SessionPlace, page_of
+from application.ports.keys import KeyOwner, KeyUse
 from application.views import ProfileView
 from domain.account import Account, AccountNotFound, Confirmation, Email, EmailTaken, PasswordHash
 from domain.identifiers import folded
 from domain.ids import AccountId, ConfirmationId, LetterId, ProfileId, SessionId
+from domain.message import Nonce
 from domain.notification import Letter, LetterNotFound, Outcome
 from domain.profile import Profile, ProfileNotFound, UsernameTaken
 from domain.session import Fingerprint, Origin, Session, SessionNotFound
@@ -30,6 +32,7 @@ class AccountState:
     profiles: dict[ProfileId, Profile] = field(factory=dict)
     profile_of_account: dict[AccountId, ProfileId] = field(factory=dict)
     profile_by_username: dict[str, ProfileId] = field(factory=dict)
+    keys: dict[tuple[KeyOwner, Nonce], KeyUse] = field(factory=dict)
 
 
 class AccountTables:
@@ -45,6 +48,7 @@ class AccountTables:
         self.profiles = Table(state.profiles)
         self.profile_of_account = Table(state.profile_of_account)
         self.profile_by_username = Table(state.profile_by_username)
+        self.keys = Table(state.keys)
 
     def apply(self) -> None:
         self.accounts.apply()
@@ -56,6 +60,7 @@ class AccountTables:
         self.profiles.apply()
         self.profile_of_account.apply()
         self.profile_by_username.apply()
+        self.keys.apply()
 
 
 class Work(Protocol):
@@ -138,6 +143,9 @@ class MemoryAccounts:
                 del tables.confirmations[of, confirmation_id]
         if account_id in tables.profile_of_account:
             del tables.profile_of_account[account_id]
+        for owner_id, key in [key for key, _ in tables.keys.items()]:
+            if owner_id == account_id:
+                del tables.keys[owner_id, key]
         del tables.accounts[account_id]
 
 
@@ -159,33 +167,22 @@ class MemoryConfirmations:
         return True
 
     async def find(self, account_id: AccountId, confirmation_id: ConfirmationId) -> Confirmation | None:
-        found = self.work.accounts_state.confirmations.get((account_id, confirmation_id))
-        return found if found and found.voided_at is None else None
+        return self.work.accounts_state.confirmations.get((account_id, confirmation_id))
 
-    async def void_all(self, account_id: AccountId, *, at: datetime) -> None:
-        self._void(lambda each: each.account_id == account_id, at)
+    async def void_all(self, account_id: AccountId) -> None:
+        self._remove(lambda each: each.account_id == account_id)
 
-    async def void_other_resets(self, confirmation: Confirmation, *, at: datetime) -> None:
-        self._void(
-            lambda each: (
-                each.account_id == confirmation.account_id
-                and each.password_hash is None
-                and each.id != confirmation.id
-            ),
-            at,
-        )
-
-    def _void(self, condition: Callable[[Confirmation], bool], at: datetime) -> None:
-        confirmations = self.work.accounts_state.confirmations
-        for each in confirmations.values():
-            if each.voided_at is None and condition(each):
-                confirmations[each.account_id, each.id] = evolve(each, password_hash=None, voided_at=at)
+    async def void_resets(self, account_id: AccountId) -> None:
+        self._remove(lambda each: each.account_id == account_id and each.password_hash is None)
 
     async def remove_expired(self, at: datetime) -> None:
+        self._remove(lambda each: each.expires_at <= at)
+
+    def _remove(self, condition: Callable[[Confirmation], bool]) -> None:
         confirmations = self.work.accounts_state.confirmations
-        for confirmation in confirmations.values():
-            if confirmation.expires_at <= at:
-                del confirmations[confirmation.account_id, confirmation.id]
+        for each in confirmations.values():
+            if condition(each):
+                del confirmations[each.account_id, each.id]
 
 
 @define

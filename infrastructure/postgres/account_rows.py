@@ -56,7 +56,6 @@ def confirmation_row(confirmation: Confirmation) -> dict[str, Any]:
         "password_hash": confirmation.password_hash.text if confirmation.password_hash else None,
         "issued_at": confirmation.issued_at,
         "expires_at": confirmation.expires_at,
-        "voided_at": confirmation.voided_at,
     }
 
 
@@ -69,7 +68,6 @@ def confirmation_from(row: Row) -> Confirmation:
         password_hash=None if password_hash is None else PasswordHash(password_hash),
         issued_at=row["issued_at"],
         expires_at=row["expires_at"],
-        voided_at=row["voided_at"],
     )
 
 

@@ -42,6 +42,7 @@ from infrastructure.postgres.schema.account_tables import (
     account,
     account_by_email,
     confirmation,
+    idempotency_key,
     letter,
     profile,
     profile_by_username,
@@ -137,7 +138,7 @@ class PostgresAccounts:
         return [rows.account_from(row) for row in found.mappings()]
 
     async def remove(self, account_id: AccountId) -> None:
-        for table in (session, letter, confirmation, profile_of_account, account):
+        for table in (session, letter, confirmation, profile_of_account, idempotency_key, account):
             await self.connection.execute(delete(table).where(table.c.account_id == account_id))
 
 
@@ -159,28 +160,19 @@ class PostgresConfirmations:
             select(confirmation).where(
                 confirmation.c.account_id == account_id,
                 confirmation.c.confirmation_id == confirmation_id,
-                confirmation.c.voided_at.is_(None),
             )
         )
         row = found.mappings().one_or_none()
         return None if row is None else rows.confirmation_from(row)
 
-    async def void_all(self, account_id: AccountId, *, at: datetime) -> None:
-        await self._void(confirmation.c.account_id == account_id, at)
+    async def void_all(self, account_id: AccountId) -> None:
+        await self.connection.execute(delete(confirmation).where(confirmation.c.account_id == account_id))
 
-    async def void_other_resets(self, new: Confirmation, *, at: datetime) -> None:
-        is_other_reset = and_(
-            confirmation.c.account_id == new.account_id,
-            confirmation.c.password_hash.is_(None),
-            confirmation.c.confirmation_id != new.id,
-        )
-        await self._void(is_other_reset, at)
-
-    async def _void(self, condition: ColumnElement[bool], at: datetime) -> None:
+    async def void_resets(self, account_id: AccountId) -> None:
         await self.connection.execute(
-            update(confirmation)
-            .where(condition, confirmation.c.voided_at.is_(None))
-            .values(voided_at=at, password_hash=None)
+            delete(confirmation).where(
+                confirmation.c.account_id == account_id, confirmation.c.password_hash.is_(None)
+            )
         )
 
     async def remove_expired(self, at: datetime) -> None:

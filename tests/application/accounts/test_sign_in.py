@@ -51,6 +51,30 @@ async def test_no_refusal_says_why(people: AccountsWorld, address: str, password
     assert refused.value.reason == "credentials_invalid"
 
 
+@pytest.mark.parametrize("address", ["one@example.com", "unconfirmed@example.com", "nobody@example.com"])
+async def test_failures_are_counted_and_then_nobody_is_let_in(people: AccountsWorld, address: str) -> None:
+    await people.join("one@example.com")
+    await people.sign_up_as("unconfirmed@example.com")
+    for _ in range(people.rules.failures.most):
+        with pytest.raises(NotAuthenticated):
+            await people.sign_in_as(address, "wrong")
+    with pytest.raises(TooManyRequests):
+        await people.sign_in_as(address)
+
+
+async def test_only_failures_are_counted(people: AccountsWorld) -> None:
+    await people.join("one@example.com")
+    for _ in range(people.rules.failures.most - 1):
+        with pytest.raises(NotAuthenticated):
+            await people.sign_in_as("one@example.com", "wrong")
+    for _ in range(3):
+        await people.sign_in_as("one@example.com")
+    with pytest.raises(NotAuthenticated):
+        await people.sign_in_as("one@example.com", "wrong")
+    with pytest.raises(TooManyRequests):
+        await people.sign_in_as("one@example.com")
+
+
 class CountingHasher(PasswordHasher):
     def __init__(self) -> None:
         super().__init__(time_cost=1, memory_cost=8, parallelism=1)
