@@ -79,7 +79,9 @@ def make_account_rules(settings: Settings) -> AccountRules:
         letters_per_address=Allowance("letters from", auth.letters_per_address, HOUR),
         notices=Allowance("notices to", auth.notices_per_recipient, HOUR, is_shared=True),
         failures=Allowance("wrong passwords", auth.failures, HOUR),
-        failures_per_network=Allowance("wrong passwords from", auth.failures_per_network, HOUR),
+        failures_per_network=Allowance(
+            "wrong passwords from", auth.failures_per_network, HOUR, is_shared=True
+        ),
         failures_per_account=Allowance(
             "wrong passwords for", auth.failures_per_account, HOUR, is_shared=True
         ),

@@ -263,7 +263,9 @@ class TestIdempotencyKeys:
         with pytest.raises(NotAuthenticated):
             await people.redeem(first)
 
-    async def test_a_key_of_a_reset_is_free_again_when_its_letter_has_expired(self, people: AccountsWorld) -> None:
+    async def test_a_key_of_a_reset_is_free_again_when_its_letter_has_expired(
+        self, people: AccountsWorld
+    ) -> None:
         await people.join(ONE)
         wish = ResetPassword(email=Email(ONE), key=Nonce("wish"))
         await people.accounts.reset_password(wish)
