@@ -2,6 +2,7 @@ from typing import Any
 
 import pytest
 
+from infrastructure.crypto.queue import FairQueue
 from tests.interfaces.http.conftest import PASSWORD, World
 
 EMAIL = "Ann@example.com"
