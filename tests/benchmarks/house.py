@@ -23,7 +23,7 @@ PINNED = ("taskset", "--cpu-list", str(SERVER_CPU))
 
 
 @frozen
-class House:
+class Installation:
     server: Server
     postgres: Postgres
 
@@ -68,7 +68,7 @@ def database() -> Iterator[Postgres]:
 
 
 @contextmanager
-def house(command: Sequence[str] = (), /, **settings: str) -> Iterator[House]:
+def house(command: Sequence[str] = (), /, **settings: str) -> Iterator[Installation]:
     """The messenger on one CPU, whoever measures it on the other. ``command`` are words in front of the messenger's."""
     with database() as postgres:
         url = postgres.create("messenger")
@@ -79,7 +79,7 @@ def house(command: Sequence[str] = (), /, **settings: str) -> Iterator[House]:
         mine = os.sched_getaffinity(0)
         os.sched_setaffinity(0, {CLIENT_CPU})
         try:
-            yield House(server, postgres)
+            yield Installation(server, postgres)
         finally:
             os.sched_setaffinity(0, mine)
             server.stop()

@@ -21,7 +21,7 @@ from typing import Final
 
 from attrs import define, field, frozen
 
-from tests.benchmarks.house import House, house, quantile, resident
+from tests.benchmarks.house import Installation, house, quantile, resident
 from tests.benchmarks.wire import Wire, enter, enter_all, framed, run
 from tests.system.client import Visit
 
@@ -123,7 +123,7 @@ class Others:
 
 
 @asynccontextmanager
-async def talking(house: House) -> AsyncIterator[Others]:
+async def talking(house: Installation) -> AsyncIterator[Others]:
     others, port = Others(said=[0.0] * CHATS), house.server.port
     async with Visit(house.server.url, house.server.ws_url) as visit:
         people = [await visit.user(number) for number in (1, 2, 3)]
@@ -155,7 +155,7 @@ class Row:
     log: list[str]
 
 
-async def measure(house: House, others: Others, name: str, during: float, after: float) -> Row:
+async def measure(house: Installation, others: Others, name: str, during: float, after: float) -> Row:
     logged = len(house.server.log())
     before, at_first = await _watched(house, others, BEFORE)
     command = ["-m", "tests.benchmarks.one_client", "--strike", name, "--port", str(house.server.port)]
@@ -179,7 +179,7 @@ async def measure(house: House, others: Others, name: str, during: float, after:
     )
 
 
-async def _watched(house: House, others: Others, seconds: float) -> tuple[list[float], int]:
+async def _watched(house: Installation, others: Others, seconds: float) -> tuple[list[float], int]:
     """What deliveries took meanwhile, and the memory at most."""
     others.took.clear()
     until, at_most = time.monotonic() + seconds, 0
@@ -193,7 +193,7 @@ def _told(took: list[float]) -> tuple[float, float]:
     return (quantile(took, 0.5) * 1000, quantile(took, 0.99) * 1000) if took else (float("inf"), float("inf"))
 
 
-async def measure_all(house: House, names: list[str], during: float, after: float) -> None:
+async def measure_all(house: Installation, names: list[str], during: float, after: float) -> None:
     line = "{:26} {:>7} {:>7}   {:>7} {:>7} {:>6}   {:>5} {:>5} {:>5}   {}"
     print(line.format("ms, MiB", "p50", "p99", "p50", "p99", "", "MiB", "most", "after", "log"))
     async with talking(house) as others:
