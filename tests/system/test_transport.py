@@ -73,15 +73,18 @@ def test_slow_and_overlong_requests(strict: Server, sent: bytes, status: bytes) 
 
 def test_an_idle_connection_is_kept_beyond_the_deadlines_of_requests(strict: Server) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", strict.port, timeout=30)
+    connection.connect()
+    first = connection.sock
     for _ in range(2):
         connection.request("GET", "/livez")
         answer = connection.getresponse()
         assert (answer.status, answer.getheader("server")) == (200, None)
         assert answer.getheader("strict-transport-security") == "max-age=600"
         answer.read()
-        sock = connection.sock
         time.sleep(0.8)
-    assert connection.sock is sock, "not a new one"
+    connection.request("GET", "/livez")
+    assert connection.getresponse().status == http.HTTPStatus.OK
+    assert connection.sock is first, "not a new one"
     connection.close()
 
 
