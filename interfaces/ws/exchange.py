@@ -11,6 +11,7 @@ import logging
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack, asynccontextmanager, suppress
+from sys import getsizeof
 from typing import Final, Protocol, assert_never
 
 from attrs import define, evolve, field
@@ -31,11 +32,12 @@ from interfaces.ws.chat_frames import (
     ReadHistory,
     Request,
 )
-from interfaces.ws.closing import CloseCode
+from interfaces.ws.closing import GONE, Close, CloseCode
 from interfaces.ws.connection import Connection, Sending
 from interfaces.ws.services import SocketServices
 from interfaces.ws.typing import Typing
 
+access: Final = logging.getLogger("access")
 log: Final = logging.getLogger(__name__)
 
 
@@ -56,6 +58,8 @@ class Exchange:
     _source: FrameSource
     _waiting: deque[str | None] | None = field(init=False, default=None)
     """Frames that have not had their turn; None stands for a binary one."""
+    _waiting_size: int = field(init=False, default=0)
+    """Bytes of memory that they take."""
     _next: Authenticate | Request | None = field(init=False, default=None)
     """Decided, but the sends before it are not answered yet."""
     _pending: int = field(init=False, default=0)
@@ -64,6 +68,7 @@ class Exchange:
     """Something that is waited for is under way."""
     _is_paused: bool = field(init=False, default=False)
     _is_there: bool = field(init=False, default=False)
+    _began: float = field(init=False, default=0.0)
     _deadline: asyncio.TimerHandle | None = field(init=False, default=None)
     _typing: Typing | None = field(init=False, default=None)
     """Made when the client types for the first time."""
@@ -74,35 +79,71 @@ class Exchange:
         loop = asyncio.get_running_loop()
         self._deadline = loop.call_later(self._services.options.auth_timeout, self._too_late)
         self._is_there = True
+        self._began = loop.time()
         self._services.meter.opened()
+        access.info("socket opened", extra={"chat": str(self._connection.chat_id)})
 
     def hear(self, text: str | None) -> None:
         """A text frame, or None for a binary one."""
         self._services.meter.heard()
+        if self._connection.is_closed:
+            return
         if self._is_free and not self._waiting:
             self._decide(text)
             return
         if self._waiting is None:
             self._waiting = deque()
         self._waiting.append(text)
-        if len(self._waiting) >= self._services.options.waiting_frames and not self._is_paused:
+        options, size = self._services.options, self._waiting_size + getsizeof(text)
+        if not self._is_paused and (
+            len(self._waiting) >= options.waiting_frames or size >= options.waiting_bytes
+        ):
             self._is_paused = True
             self._source.pause()
+        self._now_waiting(size)
 
-    def gone(self) -> None:
+    def cut(self) -> None:
+        """More waits on this node than it can hold, and most of it on this socket."""
+        self._waiting = None
+        self._waiting_size = 0
+        self._connection.close(CloseCode.TRY_LATER, "too much waits; resume in 1 s")
+        self._read_on()  # or nobody would hear that the client answers the close
+
+    def gone(self, end: Close = GONE) -> None:
         """The other side is not there any more. What is under way goes on, and its answers go nowhere."""
         if self._is_there:
             self._is_there = False
             self._services.meter.closed()
+            self._note_end(end)
         self._forget_deadline()
         self._waiting = None
+        self._now_waiting(0)
         self._connection.close(CloseCode.NORMAL, "")
         self._services.hub.leave(self._connection)
         self._stop_typing()
 
+    def _now_waiting(self, size: int) -> None:
+        if size != self._waiting_size:
+            self._waiting_size = size
+            self._services.waiting.hold(self, size)
+
+    def _note_end(self, end: Close) -> None:
+        actor = self._connection.actor
+        access.info(
+            "socket closed",
+            extra={
+                "chat": str(self._connection.chat_id),
+                "profile": str(actor.profile_id) if actor else None,
+                "code": int(end.code),
+                "reason": end.reason,
+                "seconds": round(asyncio.get_running_loop().time() - self._began, 3),
+            },
+        )
+
     @property
     def _is_free(self) -> bool:
-        return not self._is_busy and self._pending < self._services.options.pending_sends
+        most = self._services.options.pending_sends
+        return not self._is_busy and self._pending < most and self._connection.unanswered < most
 
     def _decide(self, text: str | None) -> None:
         if text is None:
@@ -124,10 +165,16 @@ class Exchange:
             request, self._next = self._next, None
             self._carry_out(request)
         while self._waiting and self._is_free:
-            self._decide(self._waiting.popleft())
+            text = self._waiting.popleft()
+            self._now_waiting(self._waiting_size - getsizeof(text))
+            self._decide(text)
         if not self._is_there:
             self._stop_typing()
-        if self._is_paused and not self._waiting:
+        if not self._waiting:
+            self._read_on()
+
+    def _read_on(self) -> None:
+        if self._is_paused:
             self._is_paused = False
             self._source.resume()
 

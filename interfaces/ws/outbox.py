@@ -9,7 +9,8 @@ from attrs import define, field
 
 from application.ports.meter import Meter, Unmetered
 from interfaces.wire.frames import Frame
-from interfaces.ws.closing import Close, CloseCode
+from interfaces.ws.budget import Budget
+from interfaces.ws.closing import GONE, Close, CloseCode
 
 SLOW_READER: Final = Close(CloseCode.TRY_LATER, "slow reader; resume in 1 s", is_final=True)
 
@@ -30,6 +31,8 @@ class Outbox:
     max_frames: int
     max_bytes: int
     meter: Meter = Unmetered()
+    budget: Budget | None = None
+    """What all outboxes of the node may hold together."""
     closing: Close | None = field(init=False, default=None)
     _is_finished: bool = field(init=False, default=False)
     _is_held_up: bool = field(init=False, default=False)
@@ -63,8 +66,7 @@ class Outbox:
         self._is_held_up = False
         while self._frames and not self._is_held_up:  # writing may hold it up again
             frame = self._frames.popleft()
-            self._size -= frame.size
-            self.meter.waiting(-frame.size)
+            self._grow(-frame.size)
             self.meter.said()
             self.write(frame)
         if not self._frames and self.closing is not None:
@@ -75,7 +77,7 @@ class Outbox:
     def abandon(self) -> None:
         """There is nobody to write to any more."""
         if self.closing is None:
-            self.closing = Close(CloseCode.ABNORMAL, "", is_final=True)
+            self.closing = GONE
         self._drop()
         self._is_finished = True
         if self._relaxing is not None:
@@ -98,20 +100,28 @@ class Outbox:
         if self._frames is None:
             self._frames = deque()
         if len(self._frames) >= self.max_frames or self._size >= self.max_bytes:
-            self._drop()
-            self.closing = SLOW_READER
-            if self._relaxing is not None:
-                self._relaxing.set()
-            self._finish(self.closing)
+            self.cut()
         else:
             self._frames.append(frame)
-            self._size += frame.size
-            self.meter.waiting(frame.size)
+            self._grow(frame.size)
+
+    def cut(self) -> None:
+        """The client reads too slowly: what waits is given up, and it comes back for it."""
+        self._drop()
+        self.closing = SLOW_READER
+        if self._relaxing is not None:
+            self._relaxing.set()
+        self._finish(self.closing)
 
     def _drop(self) -> None:
         self._frames = None
-        self.meter.waiting(-self._size)
-        self._size = 0
+        self._grow(-self._size)
+
+    def _grow(self, size: int) -> None:
+        self._size += size
+        self.meter.waiting(size)
+        if self.budget is not None:
+            self.budget.hold(self, self._size)
 
     def _finish(self, close: Close) -> None:
         if not self._is_finished:

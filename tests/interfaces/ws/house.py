@@ -49,6 +49,7 @@ class House:
 
     world: World
     hub: Hub
+    services: SocketServices
     server: Server
     port: int
     patience: float
@@ -241,7 +242,13 @@ async def serving(
             await watching(hub)
             await until(lambda: server.started)
             house = House(
-                here, hub, server, listening.getsockname()[1], 15 if way == "plain loop" else 2, door
+                here,
+                hub,
+                services,
+                server,
+                listening.getsockname()[1],
+                15 if way == "plain loop" else 2,
+                door,
             )
             yield house
             for line in house.lines:
