@@ -23,7 +23,7 @@ PINNED = ("taskset", "--cpu-list", str(SERVER_CPU))
 
 
 @frozen
-class House:
+class Installation:
     server: Server
     postgres: Postgres
 
@@ -68,7 +68,7 @@ def database() -> Iterator[Postgres]:
 
 
 @contextmanager
-def house(**settings: str) -> Iterator[House]:
+def house(**settings: str) -> Iterator[Installation]:
     """The messenger on one CPU, whoever measures it on the other."""
     with database() as postgres:
         url = postgres.create("messenger")
@@ -77,7 +77,7 @@ def house(**settings: str) -> Iterator[House]:
         mine = os.sched_getaffinity(0)
         os.sched_setaffinity(0, {CLIENT_CPU})
         try:
-            yield House(server, postgres)
+            yield Installation(server, postgres)
         finally:
             os.sched_setaffinity(0, mine)
             server.stop()
