@@ -79,6 +79,7 @@ class Loop:
 
     _websocket: WebSocket
     _opening: Opening
+    takes_parts: bool = field(init=False, default=False)
     _outbox: Outbox = field(init=False)
     _exchange: Exchange = field(init=False)
     _out: asyncio.Queue[Frame | Close] = field(init=False, factory=asyncio.Queue)

@@ -9,7 +9,7 @@ when too much does, the transport is asked to read no more.
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import ExitStack, asynccontextmanager, suppress
 from sys import getsizeof
 from typing import Final, Protocol, assert_never
@@ -19,10 +19,13 @@ from attrs import define, evolve, field
 from application.accounts.authenticate import Authenticate as AuthenticateToken
 from application.errors import ApplicationError, OutcomeUnknown, Unavailable
 from application.messages.send import SendMessage, Sent
+from application.ports.views import After
 from application.receipts.mark_read import MarkRead
 from application.receipts.mark_single import MarkSingle
 from application.updates.typing import ShowTyping
+from application.views import HistoryPage
 from domain.errors import DomainError
+from domain.ids import ProfileId, Seq
 from interfaces.ws.chat_frames import (
     HISTORY_DEFAULT,
     Authenticate,
@@ -34,6 +37,7 @@ from interfaces.ws.chat_frames import (
 )
 from interfaces.ws.closing import GONE, Close, CloseCode
 from interfaces.ws.connection import Connection, Sending
+from interfaces.ws.parts import LongPage, write_page
 from interfaces.ws.services import SocketServices
 from interfaces.ws.typing import Typing
 
@@ -49,6 +53,9 @@ class FrameSource(Protocol):
         ...
 
     def resume(self) -> None: ...
+
+    takes_parts: bool
+    """Whether a message may be written to it in parts."""
 
 
 @define(eq=False)
@@ -290,15 +297,37 @@ class Exchange:
             case ShowTyping():
                 await messenger.messages.show_typing(actor, request)
             case ReadHistory():
-                await connection.outbox.relaxed()
-                limit = max(request.limit, 1)
-                page = await messenger.messages.history(actor.profile_id, chat_id, request.where, limit)
-                count = await messenger.messages.unread_count(actor.profile_id, chat_id)
-                connection.answer_history(page if request.limit else evolve(page, messages=()), count)
+                if long := await self._answer_history(actor.profile_id, request):
+                    await self._answer_in_parts(actor.profile_id, long)
             case CountUnread():
                 connection.answer_count(await messenger.messages.unread_count(actor.profile_id, chat_id))
             case _:
                 assert_never(request)
+
+    async def _answer_history(self, reader: ProfileId, request: ReadHistory) -> LongPage | None:
+        """Returns what must be written in parts: nothing else may hold its messages meanwhile."""
+        connection, messages = self._connection, self._services.messenger.messages
+        await connection.outbox.relaxed()
+        page = await messages.history(reader, connection.chat_id, request.where, max(request.limit, 1))
+        count = await messages.unread_count(reader, connection.chat_id)
+        if not request.limit:
+            page = evolve(page, messages=())
+        long = LongPage.of(page, count) if self._source.takes_parts else None
+        if long is None:
+            connection.answer_history(page, count)
+        return long
+
+    async def _answer_in_parts(self, reader: ProfileId, page: LongPage) -> None:
+        connection, history = self._connection, self._services.messenger.messages.history
+
+        def read_after(seq: Seq, limit: int) -> Awaitable[HistoryPage]:
+            return history(reader, connection.chat_id, After(seq), limit)
+
+        try:
+            await write_page(connection.outbox, page, read_after)
+        except (DomainError, ApplicationError) as error:
+            log.warning("a page of history stays unfinished", extra={"reason": error.code})
+            connection.close(CloseCode.TRY_LATER, "try again in 1 s")
 
     # Typing
 

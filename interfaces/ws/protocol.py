@@ -52,6 +52,7 @@ LEAVING_GRACE: Final = 0.5
 class HandedOver(WebSocketsSansIOProtocol):
     left: Callable[[], None] = staticmethod(lambda: None)
     """Called when the connection is lost; whoever hands it over counts connections."""
+    takes_parts = True
     _exchange: Exchange | None = None
     _outbox: Outbox | None = None
     _close_timeout = 5.0
