@@ -295,7 +295,7 @@ class Exchange:
             case MarkSingle():
                 await messenger.messages.mark_single(actor, request)
             case ShowTyping():
-                await messenger.messages.show_typing(actor, request)
+                await self._shown(request)
             case ReadHistory():
                 if long := await self._answer_history(actor.profile_id, request):
                     await self._answer_in_parts(actor.profile_id, long)

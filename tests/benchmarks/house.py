@@ -68,11 +68,13 @@ def database() -> Iterator[Postgres]:
 
 
 @contextmanager
-def house(**settings: str) -> Iterator[Installation]:
-    """The messenger on one CPU, whoever measures it on the other."""
+def house(command: Sequence[str] = (), /, **settings: str) -> Iterator[Installation]:
+    """The messenger on one CPU, whoever measures it on the other. ``command`` are words in front of the messenger's."""
     with database() as postgres:
         url = postgres.create("messenger")
-        server = Server(postgres.folder.with_name("server"), {"DATABASE_URL": url, **settings}, PINNED)
+        server = Server(
+            postgres.folder.with_name("server"), {"DATABASE_URL": url, **settings}, [*PINNED, *command]
+        )
         server.start()
         mine = os.sched_getaffinity(0)
         os.sched_setaffinity(0, {CLIENT_CPU})
