@@ -140,7 +140,7 @@ def make_app(
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         async with opened(application, settings), asyncio.TaskGroup() as tasks:
-            running = workers(application, modules)
+            running = [application.adapters.clock_following().run, *workers(application, modules)]
             if "chat" in modules:
                 running.append(socket_services.run)
             if metrics := metrics_server(settings.operation, meter):
