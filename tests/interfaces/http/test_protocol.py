@@ -336,8 +336,12 @@ class TestDeadlines:
     async def test_a_body_that_never_comes_is_not_waited_for(self, sent: bytes, told: bytes) -> None:
         await self.ends(sent, told, body_seconds=0.2)
 
-    async def ends(self, sent: bytes, told: bytes, **limits: float) -> None:
-        others = {"head_seconds": 10 * ENOUGH, "body_seconds": 10 * ENOUGH, "idle_seconds": 10 * ENOUGH}
+    async def ends(self, sent: bytes, told: bytes, **limits: Any) -> None:
+        others: dict[str, Any] = {
+            "head_seconds": 10 * ENOUGH,
+            "body_seconds": 10 * ENOUGH,
+            "idle_seconds": 10 * ENOUGH,
+        }
         async with serving(**{**others, **limits}) as site:
             line = await site.line()
             line.send(sent)
