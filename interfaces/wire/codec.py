@@ -275,7 +275,7 @@ class InChat:
 
 
 @frozen(kw_only=True)
-class Some:
+class ListQuery:
     """Pagination; without it, everything."""
 
     limit: int | None = None
@@ -286,7 +286,7 @@ class Some:
 
 
 @frozen(kw_only=True)
-class SomeInChat(Some):
+class ChatListQuery(ListQuery):
     chat_id: ChatId
 
 
@@ -338,15 +338,15 @@ def _where_to_go_on(value: object) -> str:
 
 
 _cursor: Final = Reads(_where_to_go_on)
-_some: Final = {"limit": Reads(integer(1)), "skip": Reads(integer(0)), "cursor": _cursor}
+_list: Final = {"limit": Reads(integer(1)), "skip": Reads(integer(0)), "cursor": _cursor}
 
 IN_CHAT: Final = shape(InChat, chat_id=Reads(identity))
 
-SOME: Final = shape(Some, **_some)
+LIST: Final = shape(ListQuery, **_list)
 
 
 @frozen(kw_only=True)
-class FoundProfiles(Some):
+class FoundProfiles(ListQuery):
     query: str
 
 
@@ -354,7 +354,7 @@ FIND_PROFILES: Final = shape(
     FoundProfiles, query=Reads(_text, absent=""), limit=Reads(integer(1)), cursor=_cursor
 )
 
-SOME_IN_CHAT: Final = shape(SomeInChat, chat_id=Reads(identity), **_some)
+LIST_IN_CHAT: Final = shape(ChatListQuery, chat_id=Reads(identity), **_list)
 
 HISTORY: Final = shape(
     HistoryQuery,
@@ -389,12 +389,12 @@ MARK_READ: Final = shape(MarkRead, chat_id=Reads(identity), up_to=Reads(_seq_or_
 
 
 @frozen(kw_only=True)
-class SomeOfMessage(Some):
+class MessageListQuery(ListQuery):
     chat_id: ChatId
     message_id: MessageId
 
 
-SOME_OF_MESSAGE: Final = shape(SomeOfMessage, chat_id=Reads(identity), message_id=Reads(identity), **_some)
+LIST_OF_MESSAGE: Final = shape(MessageListQuery, chat_id=Reads(identity), message_id=Reads(identity), **_list)
 
 # What is answered
 
