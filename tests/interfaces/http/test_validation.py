@@ -69,6 +69,7 @@ BODIES: list[tuple[str, object, list[Field]]] = [
      [body("name", "string_too_short", "String should have at least 1 character", "")]),
     ("/chats/", {"name": "n" * 101},
      [body("name", "string_too_long", "String should have at most 100 characters", "n" * 101)]),
+    ("/chats/", {"name": "\u200b"}, [body("name", "value_error", "Value error, Name incorrect", "\u200b")]),
     ("/chats/", {"name": 5}, [body("name", "string_type", "Input should be a valid string", 5)]),
     ("/chats/", {"name": "v", "description": 1},
      [body("description", "string_type", "Input should be a valid string", 1)]),
