@@ -101,6 +101,16 @@ def _quoted(value: object) -> str:
     return text if plain else json.dumps(text, ensure_ascii=False)
 
 
+class Terminal:
+    """Writes for people to standard output. Like the log, it never waits for a terminal that nobody reads."""
+
+    def __init__(self) -> None:
+        self._lines = Lines(sys.stdout.fileno(), most_waiting=1000)
+
+    def show(self, text: str) -> None:
+        self._lines.write(text)
+
+
 class Lines(logging.Handler):
     """
     Writes to a file descriptor from a thread of its own, so that a reader who does not read, or a full disk, costs
@@ -124,6 +134,9 @@ class Lines(logging.Handler):
             line = self.format(record)
         except Exception:  # noqa: BLE001 - a record that cannot be told must not become an error of its caller
             line = f"{record.levelname} {record.name} a record that cannot be formatted: {record.msg!r:.200}"
+        self.write(line)
+
+    def write(self, line: str) -> None:
         with self._changed:
             if len(self._waiting) >= self._most:
                 self._dropped += 1
