@@ -6,9 +6,10 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from logging import getLogger
 from socket import socket
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import uvicorn
+from attrs import asdict
 from dependency_injector.providers import Object
 from starlette.applications import Starlette
 
@@ -20,7 +21,7 @@ from config.logging import Terminal
 from config.modules import added_routes, installed
 from config.operation import health_details, metrics_routes, metrics_server
 from config.refusals import CannotStart, cause_of, database_setting
-from config.server import Server
+from config.server import ACCEPTED_AT_ONCE, Server
 from config.settings.groups import Settings
 from config.stopping import Stopping
 from infrastructure.metered import metered_listener
@@ -28,10 +29,13 @@ from infrastructure.postgres.schema.migrate import check_revision, filling_alone
 from infrastructure.postgres.server.adoption import check_home
 from infrastructure.postgres.server.reach import reach
 from infrastructure.prometheus.meter import PrometheusMeter
+from infrastructure.system.resources import raise_descriptor_limit, trim_memory
 from interfaces.app import create_app
 from interfaces.http import limits
 from interfaces.http.addresses import Networks
+from interfaces.http.node import HttpLimits
 from interfaces.http.options import About, HttpOptions
+from interfaces.http.protocol import HttpConnections
 from interfaces.live.hub import Hub
 from interfaces.ws.endpoint import ChatSockets
 from interfaces.ws.options import SocketOptions
@@ -75,10 +79,17 @@ def run(
         metrics_sockets=metrics_sockets,
     )
     api, ws = settings.api, settings.socket
+    connections = HttpConnections(
+        HttpLimits(**asdict(settings.connections)),
+        raise_descriptor_limit(),
+        exempt=Networks.of(api.trusted_proxies),
+        trim=trim_memory,
+    )
     server = Server(
         uvicorn.Config(
             app,
-            http="h11",  # bounds a request's head, which httptools does not
+            http=cast(Any, connections),
+            backlog=ACCEPTED_AT_ONCE,
             ws=HandedOver,
             ws_max_size=ws.frame_limit,
             ws_ping_interval=ws.heartbeat_seconds,
@@ -86,7 +97,6 @@ def run(
             ws_per_message_deflate=False,
             proxy_headers=False,  # `BehindProxies` reads them
             server_header=False,
-            h11_max_incomplete_event_size=16 * 1024,
             log_config=None,
             access_log=False,
             lifespan="on",

@@ -1,16 +1,25 @@
 """uvicorn, as the messenger starts and stops it."""
 
+import os
 import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
+from asyncio.base_events import Server as Listening
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from socket import socket
 from types import FrameType
+from typing import Final
 
 import uvicorn
 
 from config.listening import Place
 from config.stopping import SIGNALS, Stopping
+
+ACCEPTED_AT_ONCE: Final = 64
+"""Connections that are accepted in one turn: as many more than there may be are there for a moment."""
+
+QUEUED: Final = 2048
+"""Connections that the system keeps until they are accepted, as when all clients come back at once."""
 
 
 class BackgroundFailed(Exception):
@@ -95,6 +104,7 @@ class Server(uvicorn.Server):
             await self.lifespan.shutdown()
             raise self._place.refusal(error) from None
         if self.started:
+            _queue_many(self.servers)
             self.when_started()
 
 
@@ -116,3 +126,11 @@ class Aside(uvicorn.Server):
         finally:
             for server in self.servers:
                 server.close()
+
+
+def _queue_many(servers: Iterable[Listening]) -> None:
+    """asyncio takes one number for both: how many are queued, and how many are accepted at once."""
+    for server in servers:
+        for listening in server.sockets:
+            with socket(fileno=os.dup(listening.fileno())) as same:
+                same.listen(QUEUED)

@@ -1,19 +1,27 @@
 """Who signs in: by an e-mail address that was shown to be theirs, and a password."""
 
+import re
+import unicodedata
 from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
+import idna
 from attrs import define, field, frozen
 from attrs.setters import frozen as never
 
 from domain.errors import Conflict, Forbidden, Invalid, NotFound
 from domain.ids import AccountId, ConfirmationId, ProfileId
 from domain.profile import Profile
-from domain.text import refuse_unstorable
+from domain.text import DEFAULT_IGNORABLE, refuse_unstorable
 
 EMAIL_LIMIT: Final = 254
+LOCAL_PART_LIMIT: Final = 64
+"""Octets before the ``@`` (RFC 5321, section 4.5.3.1.1)."""
+
+# An atom of RFC 5322, or of RFC 6531 where it is not ASCII.
+DOT_ATOM: Final = re.compile(r"[\w!#$%&'*+/=?^`{|}~-]+(?:\.[\w!#$%&'*+/=?^`{|}~-]+)*")
 PASSWORD_LIMIT: Final = 128
 
 
@@ -26,19 +34,19 @@ class PasswordUnfit(Invalid):
 
 
 class PasswordCommon(PasswordUnfit):
-    """Among the first that anybody would guess."""
+    """The password is one of those that attackers try first."""
 
     code = "password_common"
 
 
 class PasswordWrong(Forbidden):
-    """Whoever asks is signed in, and still does not know the password."""
+    """A signed-in person gave a wrong password where it is asked for again."""
 
     code = "password_wrong"
 
 
 class EmailTaken(Conflict):
-    """An account has this address, however it is capitalised."""
+    """An account has this address, perhaps in another spelling."""
 
     code = "email_taken"
 
@@ -48,7 +56,7 @@ class AccountNotFound(NotFound):
 
 
 class AccountClosed(Conflict):
-    """By its owner, for good."""
+    """Its owner has closed the account, which cannot be undone."""
 
     code = "account_closed"
 
@@ -61,13 +69,22 @@ class AlreadyConfirmed(Conflict):
         self.account_id = account_id
 
 
+@frozen(kw_only=True)
+class Mailbox:
+    """What a mail server is told: the part before the ``@`` in Normalization Form C, and the domain in ASCII."""
+
+    local_part: str
+    domain: str
+
+
 @frozen
 class Email:
     """
-    An address as it was given. Two that differ in case alone are one address: compare ``folded``.
+    An address as it was given. Spellings of one address have the same `folded`.
 
     The shape is the original messenger's: one ``@``, no blanks, a domain of labels whose last has two characters or
-    more. Beyond that every character must be printable, so that none can break a header of a mail.
+    more. Beyond that every character must be printable, so that none can break a header of a mail. `mailbox` is
+    stricter, and is asked for before an account is made.
     """
 
     text: str = field()
@@ -84,7 +101,48 @@ class Email:
 
     @property
     def folded(self) -> str:
-        return "".join(map(_lowered, self.text))
+        """
+        The form in which addresses are compared: the domain by UTS #46 as A-labels, the part before it in Normalization
+        Form C and lower case. A domain that UTS #46 does not allow is put in lower case alone.
+        """
+        local, _, domain = self.text.partition("@")
+        return f"{_lower(unicodedata.normalize('NFC', local))}@{_a_labels(domain) or _lower(domain)}"
+
+    @property
+    def spellings(self) -> tuple[str, ...]:
+        """
+        `folded`, and before it the form that addresses were compared in until UTS #46 was applied, where that differs. Two
+        accounts may have been made under both then, and each is still found by its own.
+        """
+        former, present = _lower(self.text), self.folded
+        return (present,) if former == present else (former, present)
+
+    def mailbox(self) -> Mailbox:
+        """
+        Raises:
+            EmailIncorrect: No mail can be sent to this address.
+        """
+        local, _, domain = self.text.partition("@")
+        local, ascii_domain = unicodedata.normalize("NFC", local), _a_labels(domain)
+        if ascii_domain is None or ascii_domain.rpartition(".")[2].isdigit():
+            raise EmailIncorrect
+        if not DOT_ATOM.fullmatch(local) or len(local.encode()) > LOCAL_PART_LIMIT:
+            raise EmailIncorrect
+        # Encoded words would be decoded inside an address by Python's e-mail parser, line breaks included.
+        if "=?" in local or not DEFAULT_IGNORABLE.isdisjoint(local):
+            raise EmailIncorrect
+        return Mailbox(local_part=local, domain=domain if domain.isascii() else ascii_domain)
+
+
+def _a_labels(domain: str) -> str | None:
+    try:
+        return idna.encode(domain, uts46=True, std3_rules=True).decode("ascii").lower()
+    except idna.IDNAError:
+        return None
+
+
+def _lower(text: str) -> str:
+    return "".join(map(_lowered, text))
 
 
 def _lowered(character: str) -> str:
@@ -102,7 +160,7 @@ CYRILLIC: Final = frozenset(map(chr, range(ord("А"), ord("я") + 1)))
 @frozen
 class Password:
     """
-    One that can be kept: 8 to 128 characters on one line. Whether it may be chosen, `PasswordRule` says.
+    A new password: 8 to 128 characters on one line. `PasswordRule` decides whether it may be chosen.
     """
 
     text: str = field(repr=False)
@@ -114,28 +172,39 @@ class Password:
         refuse_unstorable(text)
 
 
+def password_spellings(text: str) -> tuple[str, ...]:
+    """
+    The forms of a typed password that may have been hashed, the one to hash today first: Normalization Form KC (NIST SP
+    800-63B, section 5.1.1.2), because keyboards disagree on how an accented letter is composed. Hashes from before this
+    rule are of the text as it was typed.
+    """
+    normalised = unicodedata.normalize("NFKC", text)
+    return (normalised,) if normalised == text else (normalised, text)
+
+
 class PasswordPattern(StrEnum):
-    """What a password must have in it. None is a regular expression: each takes one pass over 128 characters at most."""
+    """What a password must contain. Checked in one pass over at most 128 characters, without regular expressions."""
 
     LETTERS = "letters"
-    """The original messenger's: a-z or Cyrillic, and A-Z or Cyrillic. Cyrillic is А to я, ё is none of them."""
+    """The original messenger's rule: a-z or Cyrillic, and A-Z or Cyrillic. Cyrillic means А to я, without ё."""
     LETTERS_AND_DIGIT = "letters-and-digit"
     LENGTH = "length"
-    """Nothing in particular."""
+    """Nothing beyond the length."""
 
 
 @frozen(kw_only=True)
 class PasswordRule:
-    """What may be chosen as a password from now on. What was chosen before stays good."""
+    """Which passwords may be chosen from now on. Passwords that were chosen before stay valid."""
 
     pattern: PasswordPattern = PasswordPattern.LETTERS
     common: frozenset[str] = field(default=frozenset(), repr=False)
-    """Passwords that everybody tries first, in lower case."""
+    """Well-known passwords that are refused, in lower case."""
 
     def check(self, password: Password) -> None:
         """
         Raises:
-            PasswordUnfit: It lacks something; `PasswordCommon` where it is a common one, in whatever case.
+            PasswordUnfit: The password lacks something that `pattern` asks for.
+            PasswordCommon: The password is a common one, in whatever case.
         """
         text = password.text
         if self.pattern is not PasswordPattern.LENGTH and not (
@@ -144,7 +213,7 @@ class PasswordRule:
             raise PasswordUnfit
         if self.pattern is PasswordPattern.LETTERS_AND_DIGIT and not any(map(str.isdecimal, text)):
             raise PasswordUnfit
-        if text.lower() in self.common:
+        if password_spellings(text)[0].lower() in self.common:
             raise PasswordCommon
 
 

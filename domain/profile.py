@@ -8,6 +8,7 @@ from attrs import define, field, frozen
 from attrs.setters import frozen as never
 
 from domain.errors import Conflict, Invalid, NotFound
+from domain.identifiers import folded, is_identifier, normal_width, skeleton
 from domain.ids import AccountId, ProfileId
 from domain.text import is_nameable, refuse_unstorable, trimmed
 
@@ -30,18 +31,13 @@ class PhoneUnfit(Invalid):
 
 
 class UsernameTaken(Conflict):
-    """A profile has this username, however it is capitalised."""
+    """Another profile has this username or one that looks like it: `Username.claims` says when that is."""
 
     code = "username_taken"
 
 
 class ProfileNotFound(NotFound):
     code = "profile_not_found"
-
-
-def folded(text: str) -> str:
-    """As names are compared and searched: without case, and with composed letters."""
-    return unicodedata.normalize("NFC", text).casefold()
 
 
 @frozen
@@ -57,22 +53,40 @@ class Name:
             raise NameUnfit
 
 
+def _username(text: str) -> str:
+    return unicodedata.normalize("NFC", normal_width(text.strip()))
+
+
 @frozen
 class Username:
-    """3 to 50 printable characters without a blank. Two that differ in case alone are one: compare ``folded``."""
+    """
+    A username of 3 to 50 characters, by the profile UsernameCasePreserved of RFC 8265: letters and digits of one script,
+    and the printable characters of ASCII. Full-width letters become ordinary ones.
 
-    text: str = field(converter=trimmed)
+    Two usernames that share one of their `claims` cannot both be taken.
+    """
+
+    text: str = field(converter=_username)
 
     @text.validator
     def _fits(self, _: object, text: str) -> None:
         refuse_unstorable(text)
         least, most = USERNAME_LIMITS
-        if not (least <= len(text) <= most and text.isprintable() and " " not in text):
+        if not (least <= len(text) <= most and is_identifier(text)):
             raise UsernameUnfit
 
     @property
     def folded(self) -> str:
+        """The form in which usernames are compared and searched."""
         return folded(self.text)
+
+    @property
+    def claims(self) -> frozenset[str]:
+        """
+        Everything that this username takes for itself: its folded form, and what it looks like with its capitals and
+        without them. ``PAYPAL`` and ``paypa1`` look like ``paypal`` to somebody.
+        """
+        return frozenset({self.folded, folded(skeleton(self.folded)), folded(skeleton(self.text))})
 
 
 @frozen
@@ -119,7 +133,7 @@ class Profile:
         username: Username | Unchanged | None = UNCHANGED,
         phone: Phone | Unchanged | None = UNCHANGED,
     ) -> None:
-        """Whether a username is free, its storage knows."""
+        """Does not check that the username is free; saving the profile does."""
         self.first_name = _changed(self.first_name, first_name)
         self.last_name = _changed(self.last_name, last_name)
         self.middle_name = _changed(self.middle_name, middle_name)

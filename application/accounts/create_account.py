@@ -16,7 +16,7 @@ class CreateAccount:
 
 @frozen(kw_only=True)
 class CreateAccountHandler:
-    """Make an account that needs no letter: its maker vouches for the address."""
+    """Makes a confirmed account without a letter: the operator who makes it vouches for the address."""
 
     begin: Begin
     clock: Clock
@@ -27,9 +27,11 @@ class CreateAccountHandler:
     async def __call__(self, command: CreateAccount) -> AccountId:
         """
         Raises:
-            EmailTaken: Somebody has the address.
-            PasswordUnfit: Not a password that may be chosen here.
+            EmailIncorrect: No mail can be sent to the address.
+            EmailTaken: Another account has the address.
+            PasswordUnfit: The password may not be chosen.
         """
+        command.email.mailbox()  # raises for an address that no mail can be sent to
         self.rule.check(command.password)
         password_hash = await self.passwords.hash(command.password.text)
         now = self.clock.now()

@@ -21,11 +21,10 @@ class ListAccountsHandler:
         while True:
             async with self.begin() as work:
                 page = await work.accounts.page(after, PAGE)
-            for account in page:
+            for after, account in page:  # noqa: B007  # the last one is where the next page begins
                 yield account
             if len(page) < PAGE:
                 return
-            after = page[-1].email.folded
 
 
 @frozen(kw_only=True)

@@ -22,11 +22,11 @@ class Accounts(Protocol):
         ...
 
     async def find_by_email(self, email: Email) -> Account | None:
-        """Whatever its case."""
+        """The account of this address in any spelling. An exact match of a former spelling comes first."""
         ...
 
-    async def page(self, after: str, limit: int) -> Sequence[Account]:
-        """By folded address, those behind ``after``."""
+    async def page(self, after: str, limit: int) -> Sequence[tuple[str, Account]]:
+        """Accounts in the order of their folded addresses, each with the one it is listed under; those after ``after``."""
         ...
 
     async def lock(self, account_id: AccountId) -> Account:
@@ -154,7 +154,7 @@ class Profiles(Protocol):
         Keep a locked profile.
 
         Raises:
-            UsernameTaken: Another profile has the username, or got it while this unit was running.
+            UsernameTaken: Another profile holds one of the username's claims, or got it while this unit was running.
         """
         ...
 

@@ -162,8 +162,10 @@ class Views(Protocol):
 
     async def probe(self) -> None:
         """
+        Checks that storage can be read and written.
+
         Raises:
-            Unavailable: Storage does not answer.
+            Unavailable: Storage does not answer, or accepts no writes at present.
         """
         ...
 

@@ -11,7 +11,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from attrs import define, field
 
 from application.errors import Overloaded
-from domain.account import PasswordHash
+from domain.account import PasswordHash, password_spellings
 
 R = TypeVar("R")
 
@@ -63,14 +63,16 @@ class PooledPasswords:
         return self.hasher.hash(b"")
 
     async def hash(self, password: str) -> PasswordHash:
-        return PasswordHash(await self._in_thread(lambda: self.hasher.hash(_as_bytes(password))))
+        present = _as_bytes(password_spellings(password)[0])
+        return PasswordHash(await self._in_thread(lambda: self.hasher.hash(present)))
 
     async def verify(self, password: str, against: PasswordHash | None) -> bool:
-        text = _as_bytes(password)
-        if against is None or len(text) > LONGEST:
-            await self._in_thread(lambda: self._matches(text[:LONGEST], self._nobodys))
-            return False
-        return await self._in_thread(lambda: self._matches(text, against.text))
+        is_hopeless = against is None or len(_as_bytes(password)) > LONGEST
+        wanted = self._nobodys if against is None or is_hopeless else against.text
+        # As many comparisons as the password has spellings, whether there is an account or not.
+        spellings = [_as_bytes(each[:LONGEST]) for each in password_spellings(password[:LONGEST])]
+        is_right = await self._in_thread(lambda: any(self._matches(each, wanted) for each in spellings))
+        return is_right and not is_hopeless
 
     def is_current(self, password_hash: PasswordHash) -> bool:
         try:

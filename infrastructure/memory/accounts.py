@@ -1,17 +1,20 @@
 """Accounts and what belongs to them, in memory."""
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
 from attrs import define, field
 
 from application.paging import Page, Paging, PersonPlace, SessionPlace, page_of
+from application.ports.keys import KeyOwner, KeyUse
 from application.views import ProfileView
 from domain.account import Account, AccountNotFound, Confirmation, Email, EmailTaken
+from domain.identifiers import folded
 from domain.ids import AccountId, ConfirmationId, LetterId, ProfileId, SessionId
+from domain.message import Nonce
 from domain.notification import Letter, LetterNotFound, Outcome
-from domain.profile import Profile, ProfileNotFound, UsernameTaken, folded
+from domain.profile import Profile, ProfileNotFound, UsernameTaken
 from domain.session import Fingerprint, Origin, Session, SessionNotFound
 from infrastructure.memory.table import Table
 
@@ -29,6 +32,7 @@ class AccountState:
     profiles: dict[ProfileId, Profile] = field(factory=dict)
     profile_of_account: dict[AccountId, ProfileId] = field(factory=dict)
     profile_by_username: dict[str, ProfileId] = field(factory=dict)
+    keys: dict[tuple[KeyOwner, Nonce], KeyUse] = field(factory=dict)
 
 
 class AccountTables:
@@ -44,6 +48,7 @@ class AccountTables:
         self.profiles = Table(state.profiles)
         self.profile_of_account = Table(state.profile_of_account)
         self.profile_by_username = Table(state.profile_by_username)
+        self.keys = Table(state.keys)
 
     def apply(self) -> None:
         self.accounts.apply()
@@ -55,6 +60,7 @@ class AccountTables:
         self.profiles.apply()
         self.profile_of_account.apply()
         self.profile_by_username.apply()
+        self.keys.apply()
 
 
 class Work(Protocol):
@@ -86,14 +92,15 @@ class MemoryAccounts:
 
     async def find_by_email(self, email: Email) -> Account | None:
         tables = self.work.accounts_state
-        account_id = tables.account_by_email.get(email.folded)
+        found = (tables.account_by_email.get(spelling) for spelling in email.spellings)
+        account_id = next((account_id for account_id in found if account_id), None)
         return tables.accounts.get(account_id) if account_id else None
 
-    async def page(self, after: str, limit: int) -> Sequence[Account]:
+    async def page(self, after: str, limit: int) -> Sequence[tuple[str, Account]]:
         tables = self.work.accounts_state
-        behind = sorted((folded, id) for folded, id in tables.account_by_email.items() if folded > after)
-        found = [tables.accounts.get(id) for _, id in behind[:limit]]
-        return [account for account in found if account]
+        behind = sorted((email, id) for email, id in tables.account_by_email.items() if email > after)
+        found = ((email, tables.accounts.get(id)) for email, id in behind[:limit])
+        return [(email, account) for email, account in found if account]
 
     async def lock(self, account_id: AccountId) -> Account:
         await self.work.hold(("account", account_id))
@@ -106,7 +113,10 @@ class MemoryAccounts:
         self.work.accounts_state.accounts[account.id] = account
 
     async def release_email(self, account: Account) -> None:
-        del self.work.accounts_state.account_by_email[account.email.folded]
+        by_email = self.work.accounts_state.account_by_email
+        for spelling in account.email.spellings:
+            if by_email.get(spelling) == account.id:
+                del by_email[spelling]
 
     async def closed(self, limit: int) -> Sequence[Account]:
         found = [
@@ -126,6 +136,9 @@ class MemoryAccounts:
                 del tables.letters[of, letter_id]
         if account_id in tables.profile_of_account:
             del tables.profile_of_account[account_id]
+        for owner_id, key in [key for key, _ in tables.keys.items()]:
+            if owner_id == account_id:
+                del tables.keys[owner_id, key]
         del tables.accounts[account_id]
 
 
@@ -279,22 +292,25 @@ class MemoryProfiles:
     async def save(self, profile: Profile) -> None:
         tables = self.work.accounts_state
         former = tables.profiles.get(profile.id)
-        before = former.username.folded if former and former.username else None
-        after = profile.username.folded if profile.username else None
-        if before is not None and before != after:
-            del tables.profile_by_username[before]
-        if after is not None and before != after:
-            await self.work.hold(("username", after))
-            if after in tables.profile_by_username:
+        before, after = _claims(former), _claims(profile)
+        for claim in sorted(after - before):
+            await self.work.hold(("username", claim))
+            if tables.profile_by_username.get(claim) not in (None, profile.id):
                 raise UsernameTaken
-            tables.profile_by_username[after] = profile.id
+            tables.profile_by_username[claim] = profile.id
+        self._release(profile.id, before - after)
         tables.profiles[profile.id] = profile
 
     async def remove(self, profile: Profile) -> None:
         tables = self.work.accounts_state
-        if profile.username is not None:
-            del tables.profile_by_username[profile.username.folded]
+        self._release(profile.id, _claims(profile))
         del tables.profiles[profile.id]
+
+    def _release(self, profile_id: ProfileId, claims: Iterable[str]) -> None:
+        taken = self.work.accounts_state.profile_by_username
+        for claim in claims:
+            if taken.get(claim) == profile_id:
+                del taken[claim]
 
     async def search(
         self, prefix: str, limit: int, after: PersonPlace | None = None
@@ -314,6 +330,10 @@ class MemoryProfiles:
             found[: limit + 1], limit, lambda each: PersonPlace(rank=each[0], text=each[1], id=each[2])
         )
         return Page([profile for *_, profile in page.items], page.next)
+
+
+def _claims(profile: Profile | None) -> frozenset[str]:
+    return profile.username.claims if profile and profile.username else frozenset()
 
 
 def _match(profile: Profile, wanted: str) -> tuple[int, str] | None:

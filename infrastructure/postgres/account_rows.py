@@ -4,9 +4,10 @@ from typing import Any, TypeVar
 
 from domain.account import Account, Confirmation, Email, PasswordHash
 from domain.events import SessionEnd
+from domain.identifiers import folded
 from domain.ids import AccountId, ConfirmationId, LetterId, ProfileId, SessionId
 from domain.notification import Letter, Link, Outcome, Template
-from domain.profile import Name, Phone, Profile, Username, folded
+from domain.profile import Name, Phone, Profile, Username
 from domain.session import Fingerprint, Origin, Pair, Session
 from infrastructure.postgres.driver.reads import Row
 

@@ -1,6 +1,6 @@
 """Accounts and what belongs to them, in PostgreSQL. Each is handed the connection of a unit of work."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from datetime import datetime
 from typing import Any, Final
 
@@ -30,15 +30,17 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from application.paging import Page, Paging, PersonPlace, SessionPlace, page_of
 from application.views import ProfileView
 from domain.account import Account, AccountNotFound, Confirmation, Email, EmailTaken
+from domain.identifiers import folded
 from domain.ids import AccountId, ConfirmationId, LetterId, ProfileId, SessionId
 from domain.notification import Letter, LetterNotFound, Outcome
-from domain.profile import Profile, ProfileNotFound, UsernameTaken, folded
+from domain.profile import Profile, ProfileNotFound, Username, UsernameTaken
 from domain.session import Fingerprint, Origin, Session, SessionNotFound
 from infrastructure.postgres import account_rows as rows
 from infrastructure.postgres.schema.account_tables import (
     account,
     account_by_email,
     confirmation,
+    idempotency_key,
     letter,
     profile,
     profile_by_username,
@@ -65,24 +67,27 @@ class PostgresAccounts:
         await self.connection.execute(insert(account), rows.account_row(new))
 
     async def find_by_email(self, email: Email) -> Account | None:
-        # One statement whether there is one or not: how long it takes tells nobody which.
+        # One statement whether there is an account or not: how long it takes tells nobody which.
+        former, present = email.spellings[0], email.folded
         found = await self.connection.execute(
             select(account)
             .join(account_by_email, account_by_email.c.account_id == account.c.account_id)
-            .where(account_by_email.c.email_folded == email.folded)
+            .where(account_by_email.c.email_folded.in_((former, present)))
+            .order_by((account_by_email.c.email_folded == former).desc())
+            .limit(1)
         )
         row = found.mappings().one_or_none()
         return None if row is None else rows.account_from(row)
 
-    async def page(self, after: str, limit: int) -> Sequence[Account]:
+    async def page(self, after: str, limit: int) -> Sequence[tuple[str, Account]]:
         found = await self.connection.execute(
-            select(account)
+            select(account, account_by_email.c.email_folded)
             .join(account_by_email, account_by_email.c.account_id == account.c.account_id)
             .where(account_by_email.c.email_folded > after)
             .order_by(account_by_email.c.email_folded)
             .limit(limit)
         )
-        return [rows.account_from(row) for row in found.mappings()]
+        return [(row["email_folded"], rows.account_from(row)) for row in found.mappings()]
 
     async def lock(self, account_id: AccountId) -> Account:
         found = await self.connection.execute(
@@ -100,7 +105,10 @@ class PostgresAccounts:
 
     async def release_email(self, closed: Account) -> None:
         await self.connection.execute(
-            delete(account_by_email).where(account_by_email.c.email_folded == closed.email.folded)
+            delete(account_by_email).where(
+                account_by_email.c.email_folded.in_(closed.email.spellings),
+                account_by_email.c.account_id == closed.id,
+            )
         )
 
     async def closed(self, limit: int) -> Sequence[Account]:
@@ -113,7 +121,7 @@ class PostgresAccounts:
         return [rows.account_from(row) for row in found.mappings()]
 
     async def remove(self, account_id: AccountId) -> None:
-        for table in (session, letter, profile_of_account, account):
+        for table in (session, letter, profile_of_account, idempotency_key, account):
             await self.connection.execute(delete(table).where(table.c.account_id == account_id))
 
 
@@ -279,35 +287,41 @@ class PostgresProfiles:
         return rows.profile_from(row)
 
     async def save(self, changed: Profile) -> None:
-        row = rows.profile_row(changed)
-        before = await self.connection.scalar(
-            select(profile.c.username_folded).where(profile.c.profile_id == changed.id)
+        former = await self.connection.scalar(
+            select(profile.c.username).where(profile.c.profile_id == changed.id)
         )
-        after = row["username_folded"]
-        if before != after:
-            if after is not None:
-                await self._take_username(after, changed.id)
-            if before is not None:
-                await self.connection.execute(
-                    delete(profile_by_username).where(profile_by_username.c.username_folded == before)
-                )
-        await self.connection.execute(update(profile).where(profile.c.profile_id == changed.id).values(row))
+        before, after = _claims(rows.kept(Username, former)), _claims(changed.username)
+        # The new claims first: two people who swap their usernames are refused, instead of waiting for each other.
+        await self._take(after - before, changed.id)
+        await self._release(before - after, changed.id)
+        await self.connection.execute(
+            update(profile).where(profile.c.profile_id == changed.id).values(rows.profile_row(changed))
+        )
 
-    async def _take_username(self, username_folded: str, profile_id: ProfileId) -> None:
-        result = await self.connection.execute(
-            insert_or_not(profile_by_username)
-            .values(username_folded=username_folded, profile_id=profile_id)
-            .on_conflict_do_nothing()
-            .returning(profile_by_username.c.profile_id)
-        )
-        if result.first() is None:
-            raise UsernameTaken
+    async def _take(self, claims: Set[str], profile_id: ProfileId) -> None:
+        for claim in sorted(claims):
+            await self.connection.execute(
+                insert_or_not(profile_by_username)
+                .values(username_folded=claim, profile_id=profile_id)
+                .on_conflict_do_nothing()
+            )
+            holder = await self.connection.scalar(
+                select(profile_by_username.c.profile_id).where(profile_by_username.c.username_folded == claim)
+            )
+            if holder != profile_id:
+                raise UsernameTaken
+
+    async def _release(self, claims: Set[str], profile_id: ProfileId) -> None:
+        if claims:
+            await self.connection.execute(
+                delete(profile_by_username).where(
+                    profile_by_username.c.username_folded.in_(sorted(claims)),
+                    profile_by_username.c.profile_id == profile_id,
+                )
+            )
 
     async def remove(self, gone: Profile) -> None:
-        row = rows.profile_row(gone)
-        await self.connection.execute(
-            delete(profile_by_username).where(profile_by_username.c.username_folded == row["username_folded"])
-        )
+        await self._release(_claims(gone.username), gone.id)
         await self.connection.execute(delete(profile).where(profile.c.profile_id == gone.id))
 
     async def search(
@@ -355,6 +369,10 @@ def _found(rank: int, wanted: str, most: int, after: PersonPlace | None) -> Sele
     if after and after.rank == rank:
         statement = statement.where(tuple_(name, profile.c.profile_id) > tuple_(after.text, after.id))
     return select(statement.order_by(name, profile.c.profile_id).limit(most).subquery())
+
+
+def _claims(username: Username | None) -> frozenset[str]:
+    return username.claims if username else frozenset()
 
 
 def _not_ended(account_id: AccountId) -> Select[Any]:

@@ -27,6 +27,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 
+from application.errors import Unavailable
 from application.paging import ChatPlace, MemberPlace, Page, Paging, ReaderPlace, page_of
 from application.ports.updates import ChatUpdate, NewMember, NewMessage
 from application.ports.views import MessageNotFound, Newest, Where, span
@@ -49,6 +50,7 @@ from domain.ids import AccountId, ChatId, MessageId, Position, ProfileId, Seq, S
 from domain.role import Role
 from infrastructure.postgres.chat_rows import message_from
 from infrastructure.postgres.driver.arrays import Uuids
+from infrastructure.postgres.driver.errors import READ_ONLY, complaints
 from infrastructure.postgres.driver.reads import (
     Prepared,
     PreparedReads,
@@ -341,7 +343,13 @@ LIVE_SESSION: Final = prepared(
 
 PEOPLE: Final = prepared(select(*_person).where(profile.c.profile_id == any_(IDS)))
 
-PROBE: Final = prepared(select(literal_column("1").label("one")))
+PROBE: Final = prepared(
+    select(
+        literal_column(
+            "pg_is_in_recovery() OR current_setting('default_transaction_read_only')::boolean"
+        ).label("is_read_only")
+    )
+)
 
 
 @frozen
@@ -456,7 +464,17 @@ class PostgresViews:
         return [_update(chat_id, row, people) for row in entries]
 
     async def probe(self) -> None:
-        await self.pictures.row(PROBE)
+        # Whether writing is forbidden is decided when a connection is made: an old one does not know that it is over.
+        if await self._is_read_only():
+            await self.pictures.close()
+            if await self._is_read_only():
+                complaints.tell(Unavailable.code, "the database accepts no writes", READ_ONLY)
+                raise Unavailable("storage accepts no writes")
+
+    async def _is_read_only(self) -> bool:
+        """Of a standby, and where the database's owner or host has forbidden writes."""
+        row = await self.pictures.row(PROBE)
+        return row is None or row["is_read_only"]
 
 
 async def _found(reads: PreparedReads, statement: Prepared, reader: ProfileId, chat_id: ChatId) -> Row:

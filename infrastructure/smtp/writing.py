@@ -7,7 +7,6 @@ encoded words inside addresses, line breaks included, so only plain addresses ar
 """
 
 import ipaddress
-import re
 from email.headerregistry import Address
 from email.message import EmailMessage
 from pathlib import Path
@@ -18,7 +17,7 @@ from attrs import field, frozen
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 from application.ports.mailer import NotDelivered
-from domain.account import Email
+from domain.account import Email, EmailIncorrect
 from domain.notification import Letter, Template
 
 SUBJECTS: Final = {
@@ -31,26 +30,19 @@ LOGO: Final = "logo"
 """By this name the HTML finds the picture that comes with it."""
 LETTERS: Final = Path(__file__).parent / "letters"
 
-# An atom of RFC 5322, or of RFC 6531 where it is not ASCII. The Email value has no blanks and controls already.
-DOT_ATOM: Final = re.compile(r"[\w!#$%&'*+/=?^`{|}~-]+(?:\.[\w!#$%&'*+/=?^`{|}~-]+)*")
-DOMAIN: Final = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z0-9-]{2,}", re.IGNORECASE)
-
 
 def mailable(email: Email) -> Address:
     """
-    The address as mail knows it, its domain in ASCII.
+    The address as mail headers carry it, with its domain in ASCII.
 
     Raises:
-        NotDelivered: No mail can be sent to it.
+        NotDelivered: No mail can be sent to this address.
     """
-    local, _, domain = email.text.partition("@")
     try:
-        domain = domain.encode("idna").decode("ascii")
-    except UnicodeError:
-        domain = ""
-    if not DOT_ATOM.fullmatch(local) or "=?" in local or not DOMAIN.fullmatch(domain):
-        raise NotDelivered("no mail can be sent to this address", for_good=True)
-    return Address(username=local, domain=domain)
+        mailbox = email.mailbox()
+    except EmailIncorrect:
+        raise NotDelivered("no mail can be sent to this address", for_good=True) from None
+    return Address(username=mailbox.local_part, domain=mailbox.domain)
 
 
 PROGRAMS: Final = (

@@ -19,13 +19,14 @@ from domain.errors import Invalid
 from domain.events import ChatChanged, MemberRemoved, MessagesRead, RoleChanged
 from domain.ids import ChatId, ProfileId
 from domain.message import BODY_LIMIT, Nonce
+from interfaces.wire.decoding import NotJson, decode
 from interfaces.wire.values import moment
 
 Fields = Mapping[str, Any]
 
 
 class Malformed(Invalid):
-    """Not a JSON object."""
+    """Not a JSON object, or not one that the rule of `interfaces.wire.decoding` takes."""
 
     code = "malformed"
 
@@ -33,11 +34,11 @@ class Malformed(Invalid):
 def read(text: str) -> Fields:
     """
     Raises:
-        Malformed: Not a JSON object.
+        Malformed: It is none.
     """
     try:
-        fields = orjson.loads(text)
-    except orjson.JSONDecodeError as error:
+        fields = decode(text)
+    except NotJson as error:
         raise Malformed from error
     if not isinstance(fields, dict):
         raise Malformed
@@ -156,14 +157,8 @@ def unread_count(chat_id: ChatId, count: int) -> Frame:
 
 
 def pong(id: Any) -> Frame:
-    """
-    Raises:
-        Malformed: It is nested deeper than what can be written, which is less than what can be read.
-    """
-    try:
-        return write({"type": "pong", "id": id})
-    except TypeError as error:
-        raise Malformed from error
+    """``id`` comes back as it was given: the decoder takes no value that could not be written again."""
+    return write({"type": "pong", "id": id})
 
 
 # What everybody is told

@@ -15,6 +15,7 @@ from cattrs import ClassValidationError, Converter
 from cattrs.gen import make_dict_structure_fn, override
 
 from domain.errors import Invalid
+from interfaces.wire.decoding import NotJson, decode
 from interfaces.wire.faults import MISSING, NOT_AN_OBJECT, NOT_JSON, UNFIT, Fault, Finding, Refused
 
 C = TypeVar("C", bound=AttrsInstance)
@@ -24,7 +25,7 @@ ECHO_LIMIT: Final = 4096
 
 
 class Unreadable(Exception):
-    """A body that is not even text, or text that no parser should be asked to take."""
+    """A body that is not even text, or JSON that is not taken (see `interfaces.wire.decoding`)."""
 
 
 @frozen
@@ -53,19 +54,19 @@ def echo(value: object) -> object:
 
 def read_json(body: bytes) -> object:
     """
-    Any of UTF-8, UTF-16 and UTF-32. The last of repeated keys counts.
-
-    The standard library's parser, because its offsets and its tolerance (NaN, numbers of any size) are the original's.
+    Any of UTF-8, UTF-16 and UTF-32 is read, as in the original messenger.
 
     Raises:
         RequestInvalid: Not JSON; ``field`` says at which character.
-        Unreadable: Not text, nested too deeply, or a number of thousands of digits.
+        Unreadable: Not text, or JSON that is not taken.
     """
     try:
-        return json.loads(body)
-    except json.JSONDecodeError as error:
-        raise RequestInvalid((FieldFault(("body", error.pos), NOT_JSON, {}),)) from error
-    except (ValueError, RecursionError) as error:
+        return decode(body.decode(json.detect_encoding(body)))
+    except NotJson as error:
+        if error.position is None:
+            raise Unreadable from error
+        raise RequestInvalid((FieldFault(("body", error.position), NOT_JSON, {}),)) from error
+    except UnicodeDecodeError as error:
         raise Unreadable from error
 
 

@@ -5,14 +5,11 @@ It decides what is answered, what the client is told and when the socket closes.
 awaits nothing: `exchange` carries out what it returns. `states` has its states, `chat_frames` the frames of the client.
 """
 
-from typing import Final
-
 from attrs import define, field
 
 from application.actor import Actor
 from application.messages.send import SendMessage, Sent
 from application.ports.updates import ChatUpdate
-from application.updates.typing import ShowTyping
 from application.views import HistoryPage, Snapshot
 from domain.ids import ChatId, ProfileId, SessionId
 from interfaces.live.entry import Reset, Since
@@ -36,9 +33,6 @@ from interfaces.ws.outbox import Outbox
 from interfaces.ws.refusals import Error, refusal_of
 from interfaces.ws.states import TRANSITIONS, State, Step
 
-TYPING_INTERVAL: Final = 1.0
-"""Seconds between two frames of one socket that say the same about typing; the others are dropped."""
-
 
 @define(eq=False)
 class Sending:
@@ -57,14 +51,13 @@ class Connection:
     actor: Actor | None = None
     since: Since | Reset | None = field(init=False, default=None)
     """Where the client was before it came back; None again once it is in."""
-    # made when they are needed: a node has many connections that say nothing
     _answers: Answers | None = field(init=False, default=None)
-    _typed: dict[bool, float] | None = field(init=False, default=None)
+    """Made while something waits for its answer: a node has many connections that say nothing."""
 
     # What the client says
 
-    def hear(self, text: str, now: float) -> Authenticate | Sending | Request | None:
-        """A text frame arrived. ``now`` is in seconds, from any beginning."""
+    def hear(self, text: str) -> Authenticate | Sending | Request | None:
+        """A text frame arrived. Returns what it asks for, if it asks for something."""
         if self.state is State.CLOSED:
             return None
         try:
@@ -79,11 +72,7 @@ class Connection:
         except Unacceptable as error:
             self._say(frames.error(error.message, error.code, error.nonce))
             return None
-        if isinstance(request, SendMessage):
-            return self._expect(request)
-        if isinstance(request, ShowTyping) and self._is_too_soon(request, now):
-            return None
-        return request
+        return self._expect(request) if isinstance(request, SendMessage) else request
 
     def hear_binary(self) -> None:
         if self.state is not State.CLOSED:
@@ -109,15 +98,6 @@ class Connection:
             self._answers = Answers(self.outbox, self.profile_id)
         key = (self.chat_id, command.nonce) if command.nonce else None
         return Sending(command, self._answers.expect(key))
-
-    def _is_too_soon(self, request: ShowTyping, now: float) -> bool:
-        if self._typed is None:
-            self._typed = {}
-        said = self._typed.get(request.is_typing)
-        if said is not None and now - said < TYPING_INTERVAL:
-            return True
-        self._typed[request.is_typing] = now
-        return False
 
     # Entering
 
@@ -198,12 +178,7 @@ class Connection:
         self._say(frames.chat_history(page, unread_count))
 
     def answer_ping(self, ping: Ping) -> None:
-        try:
-            pong = frames.pong(ping.id)
-        except Malformed:
-            self._refuse_noise()
-        else:
-            self._say(pong)
+        self._say(frames.pong(ping.id))
 
     def answer_count(self, count: int) -> None:
         self._say(frames.unread_count(self.chat_id, count))

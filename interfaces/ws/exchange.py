@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import AsyncIterator, Callable
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager, suppress
 from typing import Final, Protocol, assert_never
 
 from attrs import define, evolve, field
@@ -34,6 +34,7 @@ from interfaces.ws.chat_frames import (
 from interfaces.ws.closing import CloseCode
 from interfaces.ws.connection import Connection, Sending
 from interfaces.ws.services import SocketServices
+from interfaces.ws.typing import Typing
 
 log: Final = logging.getLogger(__name__)
 
@@ -64,6 +65,9 @@ class Exchange:
     _is_paused: bool = field(init=False, default=False)
     _is_there: bool = field(init=False, default=False)
     _deadline: asyncio.TimerHandle | None = field(init=False, default=None)
+    _typing: Typing | None = field(init=False, default=None)
+    """Made when the client types for the first time."""
+    _typing_timer: asyncio.TimerHandle | None = field(init=False, default=None)
 
     def begin(self) -> None:
         """The socket is open; whoever is there has some seconds to say who they are."""
@@ -94,6 +98,7 @@ class Exchange:
         self._waiting = None
         self._connection.close(CloseCode.NORMAL, "")
         self._services.hub.leave(self._connection)
+        self._stop_typing()
 
     @property
     def _is_free(self) -> bool:
@@ -103,10 +108,10 @@ class Exchange:
         if text is None:
             self._connection.hear_binary()
             return
-        request = self._connection.hear(text, asyncio.get_running_loop().time())
+        request = self._connection.hear(text)
         if isinstance(request, Sending):
             self._send(request)
-        elif request is not None:
+        elif request is not None and not (isinstance(request, ShowTyping) and self._is_too_soon(request)):
             self._is_busy = True
             if self._pending:
                 self._next = request
@@ -120,6 +125,8 @@ class Exchange:
             self._carry_out(request)
         while self._waiting and self._is_free:
             self._decide(self._waiting.popleft())
+        if not self._is_there:
+            self._stop_typing()
         if self._is_paused and not self._waiting:
             self._is_paused = False
             self._source.resume()
@@ -184,6 +191,7 @@ class Exchange:
         else:
             self._connection.detach()
             self._services.hub.detach(self._connection)
+            self._stop_typing()
 
     async def _enter(self, greeting: Authenticate) -> None:
         command = AuthenticateToken(token=greeting.token)
@@ -244,6 +252,47 @@ class Exchange:
                 connection.answer_count(await messenger.messages.unread_count(actor.profile_id, chat_id))
             case _:
                 assert_never(request)
+
+    # Typing
+
+    def _is_too_soon(self, request: ShowTyping) -> bool:
+        """Others are then told later, unless they know it already."""
+        if self._typing is None:
+            typist = (request.chat_id, self._connection.profile_id)
+            self._typing = Typing(typist, self._services.typists)
+        loop = asyncio.get_running_loop()
+        wait = self._typing.say(request.is_typing, loop.time())
+        if wait and self._typing_timer is None:
+            self._typing_timer = loop.call_later(wait, self._type_late)
+        return wait != 0
+
+    def _type_late(self) -> None:
+        self._typing_timer = None
+        if self._typing is not None:
+            is_typing = self._typing.due(asyncio.get_running_loop().time())
+            if is_typing is not None:
+                self._show_typing(is_typing)
+
+    def _stop_typing(self) -> None:
+        """The client has left. What it said last is under way until nothing else is."""
+        if self._typing_timer is not None:
+            self._typing_timer.cancel()
+            self._typing_timer = None
+        if self._typing is not None and not (self._is_busy and not self._is_there) and self._typing.stop():
+            self._show_typing(False)
+
+    def _show_typing(self, is_typing: bool) -> None:
+        self._services.tasks.spawn(
+            self._shown(ShowTyping(chat_id=self._connection.chat_id, is_typing=is_typing))
+        )
+
+    async def _shown(self, request: ShowTyping) -> None:
+        actor = self._connection.actor
+        assert actor is not None, "nobody else was typing"
+        with suppress(
+            DomainError, ApplicationError
+        ):  # there is nobody to answer, and it does not matter later
+            await self._services.messenger.messages.show_typing(actor, request)
 
     # The first seconds
 

@@ -11,6 +11,7 @@ from application.ports.meter import Meter, Unmetered
 from interfaces.live.hub import Hub
 from interfaces.ws.framing import Framing
 from interfaces.ws.options import SocketOptions
+from interfaces.ws.typing import Typists
 
 
 @define(eq=False)
@@ -65,6 +66,7 @@ class SocketServices:
     options: SocketOptions
     meter: Meter = Unmetered()
     tasks: RequestTasks = Factory(RequestTasks)
+    typists: Typists = Factory(Typists)
     tick: Tick = Factory(Tick)
     framing: Framing = Factory(Framing)
     entering: asyncio.Semaphore = field(init=False)

@@ -16,11 +16,13 @@ LAYERS = ("domain", "application", "infrastructure", "interfaces", "config")
 
 DOMAIN = {
     "attrs",
+    "bisect",
     "collections",
     "datetime",
     "domain",
     "enum",
     "functools",
+    "idna",
     "ipaddress",
     "itertools",
     "math",

@@ -138,7 +138,10 @@ class TestPorts:
         close(sockets)
 
     def test_a_refused_place_leaves_nothing_bound(self, unused_tcp_port: int) -> None:
-        with socket.create_server(("127.0.0.1", unused_tcp_port)), pytest.raises(CannotListen, match=r"^B is"):
+        with (
+            socket.create_server(("127.0.0.1", unused_tcp_port)),
+            pytest.raises(CannotListen, match=r"^B is"),
+        ):
             Place(host="localhost", port=unused_tcp_port, host_setting="A", port_setting="B").bind()
         socket.create_server(("127.0.0.1", unused_tcp_port)).close()
 
@@ -225,7 +228,7 @@ class TestDatabase:
             DATABASE_URL=address,
             DATABASE_WAIT_SECONDS=str(ENOUGH),
         )
-        told = read_until(child, "the database is not there yet")
+        told = read_until(child, "the database is not there yet", is_last=False)
         server.start()
         try:
             read_until(child, "Application startup complete")
@@ -410,13 +413,14 @@ def works_in(process: psutil.Process, folder: Path) -> bool:
         return False
 
 
-def read_until(child: "subprocess.Popen[str]", text: str) -> str:
-    """The line of the log with ``text``. The rest is read too, in a thread, so that the child never waits."""
+def read_until(child: "subprocess.Popen[str]", text: str, *, is_last: bool = True) -> str:
+    """The line of the log with ``text``. The rest is read too, in a thread, so that the child never waits for a reader."""
     assert child.stderr is not None
     seen = []
     for line in child.stderr:
         seen.append(line)
         if text in line:
-            threading.Thread(target=child.stderr.read, daemon=True).start()
+            if is_last:
+                threading.Thread(target=child.stderr.read, daemon=True).start()
             return line
     raise AssertionError("".join(seen))

@@ -77,6 +77,23 @@ class TestAccounts:
             assert asdict(found) == asdict(one)
             assert await work.accounts.find_by_email(Email("other@example.com")) is None
 
+    async def test_an_address_is_one_in_any_spelling(self, begin: Begin) -> None:
+        one = account("иван@Пример.рф")
+        async with begin() as work:
+            await work.accounts.add(one)
+        for spelling in ("иван@xn--e1afmkfd.xn--p1ai", "ИВАН@пример.РФ", "иван@ПРИМЕР.рф"):
+            async with begin() as work:
+                found = await work.accounts.find_by_email(Email(spelling))
+                assert found is not None
+                assert found.id == one.id
+            with pytest.raises(EmailTaken):
+                async with begin() as work:
+                    await work.accounts.add(account(spelling))
+        async with begin() as work:
+            await work.accounts.release_email(one)
+        async with begin() as work:
+            await work.accounts.add(account("иван@xn--e1afmkfd.xn--p1ai"))
+
     async def test_an_address_is_taken_in_any_case(self, begin: Begin) -> None:
         async with begin() as work:
             await work.accounts.add(account("one@example.com"))
@@ -311,6 +328,36 @@ class TestProfiles:
         await name(one.id, None)
         await name(other.id, "boris")
 
+    @pytest.mark.parametrize(
+        ("first", "second"),
+        [("coco", "сосо"), ("paypal", "PaypaI"), ("οδυσσευς", "ΟΔΥΣΣΕΥΣ"), ("anton", "ａnton")],
+    )
+    async def test_a_username_is_not_taken_twice_by_its_looks(
+        self, begin: Begin, first: str, second: str
+    ) -> None:
+        one, other = profile(), profile()
+        async with begin() as work:
+            await work.profiles.add(one)
+            await work.profiles.add(other)
+
+        async def name(profile_id: ProfileId, username: str | None) -> None:
+            async with begin() as work:
+                locked = await work.profiles.lock(profile_id)
+                locked.edit(username=Username(username) if username else None)
+                await work.profiles.save(locked)
+
+        await name(one.id, first)
+        with pytest.raises(UsernameTaken):
+            await name(other.id, second)
+        await name(one.id, second)  # one's own looks are no obstacle
+        with pytest.raises(UsernameTaken):
+            await name(other.id, first)
+        await name(one.id, "somebody")
+        await name(other.id, first)
+        async with begin() as work:
+            await work.profiles.remove(await work.profiles.lock(other.id))
+        await name(one.id, second)
+
     async def test_units_on_one_profile_take_turns(self, begin: Begin) -> None:
         someone = profile(first_name="a")
         async with begin() as work:
@@ -422,7 +469,7 @@ class TestLetters:
                 await work.letters.add(
                     Letter.confirming(confirmation(AccountId(uuid4())), id=LetterId(uuid4()), at=START)
                 )
-        async with asyncio.timeout(5), begin() as one, begin() as other:
+        async with asyncio.timeout(60), begin() as one, begin() as other:
             (held,) = await one.letters.lock_due(START, 1)
             left = [letter.id for letter in await other.letters.lock_due(START, 10)]
             assert len(left) == 2

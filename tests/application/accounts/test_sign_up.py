@@ -1,7 +1,8 @@
 import pytest
 
 from application.accounts.email_status import EmailStatus
-from domain.account import Email, EmailTaken
+from application.ports.limiter import TooManyRequests
+from domain.account import Email, EmailIncorrect, EmailTaken
 from tests.accounts_world import AccountsWorld, letters_in
 
 
@@ -32,6 +33,23 @@ async def test_a_confirmed_address_is_taken_in_any_case(people: AccountsWorld) -
     with pytest.raises(EmailTaken):
         await people.sign_up_as("New@Example.com")
     assert len(people.woken) == 1, "nobody is told of a letter that is not there"
+
+
+@pytest.mark.parametrize(
+    "address", ["a..b@example.com", "a@-example.com", "a@xn--a.com", "a" * 65 + "@example.com"]
+)
+async def test_an_address_that_nobody_can_write_to_is_refused(people: AccountsWorld, address: str) -> None:
+    with pytest.raises(EmailIncorrect):
+        await people.sign_up_as(address)
+    assert people.woken == []
+
+
+async def test_one_mailbox_is_one_account_with_one_limit(people: AccountsWorld) -> None:
+    spellings = ("box@example.com", "Box@ｅxample.com", "box@EXAMPLE.com", "box@ｅｘａｍｐｌｅ.ｃｏｍ")
+    accounts = {(await people.sign_up_as(spelling)).account_id for spelling in spellings * 5}
+    assert len(accounts) == 1
+    with pytest.raises(TooManyRequests):
+        await people.sign_up_as("BOX@example.com")
 
 
 async def test_an_address_exists_once_it_is_confirmed(people: AccountsWorld) -> None:

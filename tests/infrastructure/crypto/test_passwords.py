@@ -2,6 +2,7 @@ import asyncio
 import os
 import threading
 import time
+import unicodedata
 from collections.abc import AsyncIterator
 
 import bcrypt
@@ -42,6 +43,23 @@ async def test_as_hard_as_recommended(passwords: PooledPasswords) -> None:
     assert await passwords.verify("Passw0rd", made)
     assert not await passwords.verify("passw0rd", made)
     assert passwords.is_current(made)
+
+
+async def test_a_password_is_right_however_its_letters_are_composed(quick: PooledPasswords) -> None:
+    composed, decomposed = (unicodedata.normalize(form, "Мой-чай-Ёлка-1") for form in ("NFC", "NFD"))
+    for typed in (composed, decomposed):
+        made = await quick.hash(typed)
+        assert await quick.verify(composed, made)
+        assert await quick.verify(decomposed, made)
+        assert not await quick.verify("Мой-чай-Елка-1", made)
+
+
+async def test_hashes_from_before_normalisation_verify(quick: PooledPasswords) -> None:
+    decomposed = unicodedata.normalize("NFD", "Мой-чай-Ёлка-1")
+    former = PasswordHash(quick.hasher.hash(decomposed.encode()))
+    assert await quick.verify(decomposed, former)
+    original = PasswordHash(bcrypt.hashpw(decomposed.encode(), bcrypt.gensalt(4)).decode())
+    assert await quick.verify(decomposed, original)
 
 
 async def test_two_hashes_of_one_password_differ(quick: PooledPasswords) -> None:

@@ -88,7 +88,7 @@ profiles = st.builds(
     first_name=names,
     last_name=names,
     middle_name=names,
-    username=st.none() | st.builds(Username, visible),
+    username=st.none() | st.builds(Username, st.text("abcZ0._-", min_size=3, max_size=20)),
     phone=st.none() | st.just(Phone("+79991234567")),
 )
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterator
 from typing import Any
+from uuid import UUID, uuid4
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -13,6 +14,8 @@ from sqlalchemy import Engine, MetaData, create_engine, inspect, text
 from sqlalchemy.schema import Column, Table
 from sqlalchemy.types import Integer
 
+from domain.account import Email
+from infrastructure.postgres.accounts import PostgresAccounts
 from infrastructure.postgres.driver.engine import make_engine
 from infrastructure.postgres.schema.base import metadata, with_all_tables
 from infrastructure.postgres.schema.migrate import SCRIPTS, configured, downgrade, migrate, upgrade
@@ -121,3 +124,69 @@ async def test_migrating_twice_and_at_once_changes_nothing(fresh_database: str) 
     assert rows == [(1, 0)]
     for engine in engines:
         await engine.dispose()
+
+
+def put(engine: Engine, table: str, *rows: dict[str, Any]) -> None:
+    with engine.begin() as connection:
+        for row in rows:
+            names = ", ".join(row)
+            values = ", ".join(f":{name}" for name in row)
+            connection.execute(text(f"INSERT INTO {table} ({names}) VALUES ({values})"), row)
+
+
+def pairs(engine: Engine, table: str) -> dict[str, UUID]:
+    with engine.connect() as connection:
+        return {row[0]: row[1] for row in connection.execute(text(f"SELECT * FROM {table}"))}
+
+
+async def test_accounts_and_usernames_of_before_are_found_in_any_spelling(
+    engine: Engine, fresh_database: str
+) -> None:
+    with engine.begin() as connection:
+        upgrade(connection, "0003")
+    accounts = [uuid4() for _ in range(4)]
+    emails = ["anna@example.com", "иван@Пример.рф", "иван@xn--e1afmkfd.xn--p1ai", "olga@ｅxample.com"]
+    for account_id, email in zip(accounts, emails, strict=True):
+        put(engine, "account", {"account_id": account_id, "email": email, "created_at": "2026-01-01Z"})
+        put(engine, "account_by_email", {"email_folded": email.lower(), "account_id": account_id})
+    usernames = ["anna", "Ａnton", "boris", "b\ufe0foris", "paypa1"]
+    profiles = [UUID(int=number) for number in range(1, 6)]
+    for profile_id, username in zip(profiles, usernames, strict=True):
+        former = username.casefold()
+        put(
+            engine,
+            "profile",
+            {
+                "profile_id": profile_id,
+                "account_id": uuid4(),
+                "username": username,
+                "username_folded": former,
+            },
+        )
+        put(engine, "profile_by_username", {"username_folded": former, "profile_id": profile_id})
+    with engine.begin() as connection:
+        upgrade(connection, "0004")
+
+    # Two accounts had one address: each keeps the spelling it is found by.
+    assert pairs(engine, "account_by_email") == {
+        "anna@example.com": accounts[0],
+        "иван@пример.рф": accounts[1],
+        "иван@xn--e1afmkfd.xn--p1ai": accounts[2],
+        "olga@example.com": accounts[3],
+    }
+    assert pairs(engine, "profile_by_username") == {
+        "anna": profiles[0],
+        "anton": profiles[1],
+        "boris": profiles[2],
+        "b\ufe0foris": profiles[3],
+        "paypa1": profiles[4],
+        "paypal": profiles[4],
+    }
+    storage = make_engine(fresh_database)
+    async with storage.begin() as connection_:
+        kept_accounts = PostgresAccounts(connection_)
+        for account_id, email in zip(accounts, emails, strict=True):
+            found = await kept_accounts.find_by_email(Email(email))
+            assert found
+            assert found.id == account_id
+    await storage.dispose()

@@ -34,7 +34,7 @@ class Ear:
         """With an actor it has said who it is and is on its way in."""
         connection = Connection(chat_id, self.outbox, GREETING)
         if actor:
-            connection.hear('{"type": "auth", "token": "t"}', 0.0)
+            connection.hear('{"type": "auth", "token": "t"}')
             connection.recognise(actor)
         return connection
 

@@ -48,7 +48,7 @@ async def come_back(node: Node, actor: Actor, chat_id: ChatId, since: object) ->
     """With what it remembers of the chat."""
     ear = Ear()
     connection = Connection(chat_id, ear.outbox, GREETING)
-    connection.hear(json.dumps({"type": "auth", "token": "t", "since": since}), 0.0)
+    connection.hear(json.dumps({"type": "auth", "token": "t", "since": since}))
     connection.recognise(actor)
     await node.hub.enter(connection, 10)
     return ear, connection
@@ -434,9 +434,7 @@ class TestResuming:
         chat, _, bob, epoch = await self.conversation(here, node, count, length)
         ear = Ear()
         connection = Connection(chat, ear.outbox, GREETING)
-        connection.hear(
-            json.dumps({"type": "auth", "token": "t", "since": {"epoch": epoch, "position": 0}}), 0.0
-        )
+        connection.hear(json.dumps({"type": "auth", "token": "t", "since": {"epoch": epoch, "position": 0}}))
         connection.recognise(bob)
         connection.outbox.hold_up()
         entering = asyncio.create_task(node.hub.enter(connection, 10))

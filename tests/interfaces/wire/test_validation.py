@@ -86,11 +86,8 @@ def test_what_cannot_be_stored_is_refused_by_the_field(unstorable: str) -> None:
 @pytest.mark.parametrize(
     ("body", "value"),
     [
-        (b'{"a": 1, "a": 2}', {"a": 2}),
         ('{"a": "я"}'.encode("utf-16"), {"a": "я"}),
         ('{"a": "я"}'.encode("utf-8-sig"), {"a": "я"}),
-        (b'"\\ud800"', "\ud800"),
-        (b"1e999", float("inf")),
         (b"null", None),
     ],
 )
@@ -106,7 +103,7 @@ def test_what_is_no_json_is_told_where(body: bytes, at: int) -> None:
     assert (fault.field, fault.fault.text, fault.input) == (("body", at), "JSON decode error", {})
 
 
-@pytest.mark.parametrize("body", [b'{"a": "\xff"}', b"[" * 1_000_000, b"1" * 5000])
+@pytest.mark.parametrize("body", [b'{"a": "\xff"}', b"[" * 1_000_000, b"1" * 5000, b'"\\ud800"', b"1e999"])
 def test_what_no_parser_should_take(body: bytes) -> None:
     with pytest.raises(Unreadable):
         read_json(body)

@@ -53,8 +53,8 @@ def is_open() -> tuple[Connection, Ear]:
     return connection, ear
 
 
-def say(connection: Connection, now: float = 0.0, **fields: Any) -> Any:
-    return connection.hear(json.dumps(fields), now)
+def say(connection: Connection, **fields: Any) -> Any:
+    return connection.hear(json.dumps(fields))
 
 
 def posted(author: Any = ANN, seq: int = 1, nonce: str | None = None, text: str = "Hello") -> MessageSent:
@@ -101,7 +101,7 @@ class TestGreeting:
     def test_anything_else_is_refused(self, text: str, code: str) -> None:
         ear = Ear()
         connection = ear.connection(CHAT)
-        assert connection.hear(text, 0.0) is None
+        assert connection.hear(text) is None
         assert ear.frames == [{"type": "auth_error", "message": "Authentication failed", "code": code}]
         assert ear.close == (1008, "Authentication failed")
         assert connection.is_closed
@@ -205,7 +205,7 @@ class TestNoise:
     @pytest.mark.parametrize("text", ["hello", "[]", "null", '{"type": NaN}', '{"type": "\ud800"}', '"ping"'])
     def test_what_is_no_object_is_malformed(self, text: str) -> None:
         connection, ear = is_open()
-        assert connection.hear(text, 0.0) is None
+        assert connection.hear(text) is None
         assert ear.frames == [
             {"type": "error", "message": "Failed to process message: invalid message", "code": "malformed"}
         ]
@@ -229,7 +229,7 @@ class TestNoise:
 
 def answer_to(connection: Connection, text: str) -> None:
     """As whoever carries out requests does."""
-    request = connection.hear(text, 0.0)
+    request = connection.hear(text)
     if isinstance(request, Ping):
         connection.answer_ping(request)
 
@@ -285,15 +285,10 @@ class TestRequests:
             ("Failed to load chat history", "malformed")
         ]
 
-    def test_typing_is_heard_once_a_second_for_each_state(self) -> None:
+    def test_typing(self) -> None:
         connection, _ = is_open()
-        said = [
-            (now, state, say(connection, now, type="typing", is_typing=state))
-            for now, state in [(0, True), (0.5, True), (0.6, False), (0.9, False), (1.1, True), (1.2, True)]
-        ]
-        assert [now for now, _, heard in said if heard] == [0, 0.6, 1.1]
-        assert said[0][2] == ShowTyping(chat_id=CHAT, is_typing=True)
-        assert say(connection, 5, type="typing") == ShowTyping(chat_id=CHAT, is_typing=False)
+        assert say(connection, type="typing", is_typing=True) == ShowTyping(chat_id=CHAT, is_typing=True)
+        assert say(connection, type="typing") == ShowTyping(chat_id=CHAT, is_typing=False)
 
 
 class TestSending:
@@ -444,7 +439,7 @@ class TestOwnMessages:
     ) -> None:
         connection, ear = is_open()
         sending = say(connection, type="send_message", text="x", nonce=nonce)
-        assert connection.hear(refused, 0.0) is None
+        assert connection.hear(refused) is None
         connection.hear_binary()
         assert ear.types == []
         event = posted(seq=1, nonce=nonce)
