@@ -107,7 +107,7 @@ def run(
         stopping=stopping,
     )
     if settings.local:
-        server.when_started = lambda: terminal.show(_invitation(settings))
+        server.when_started = lambda: terminal.show_now(_invitation(settings))
 
     async def serve() -> None:
         await reach(database_url, patience=settings.database.wait_seconds)

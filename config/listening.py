@@ -23,6 +23,10 @@ class Place:
     host_setting: str
     port_setting: str
 
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}"
+
     def bind(self) -> Sequence[socket.socket]:
         """
         Sockets on every address that the host means, not listening yet: until the server listens, clients are refused.

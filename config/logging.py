@@ -102,13 +102,18 @@ def _quoted(value: object) -> str:
 
 
 class Terminal:
-    """Writes for people to standard output. Like the log, it never waits for a terminal that nobody reads."""
+    """Writes for people to standard output. Like the log, it does not wait for a terminal that nobody reads."""
 
     def __init__(self) -> None:
         self._lines = Lines(sys.stdout.fileno(), most_waiting=1000)
 
     def show(self, text: str) -> None:
         self._lines.write(text)
+
+    def show_now(self, text: str, within: float = 0.5) -> None:
+        """Returns when it is written, and after ``within`` seconds in any case: whoever starts looks for it then."""
+        self._lines.write(text)
+        self._lines.await_written(within)
 
 
 class Lines(logging.Handler):
@@ -123,6 +128,7 @@ class Lines(logging.Handler):
         self._most = most_waiting
         self._waiting: deque[str] = deque()
         self._dropped = 0
+        self._writing = False
         self._closing = False
         self._changed = Condition()
         # A daemon: at the end it may hang in a write that nobody reads.
@@ -142,13 +148,17 @@ class Lines(logging.Handler):
                 self._dropped += 1
             else:
                 self._waiting.append(line)
-                self._changed.notify()
+                self._changed.notify_all()
+
+    def await_written(self, seconds: float) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: not (self._waiting or self._writing), seconds)
 
     def close(self) -> None:
         """Waits up to a second for what is still to be written."""
         with self._changed:
             self._closing = True
-            self._changed.notify()
+            self._changed.notify_all()
         self._writer.join(1.0)
         super().close()
 
@@ -158,6 +168,7 @@ class Lines(logging.Handler):
                 self._changed.wait_for(lambda: self._waiting or self._closing)
                 lines = list(self._waiting)
                 self._waiting.clear()
+                self._writing = True
                 dropped, self._dropped = self._dropped, 0
             if not lines and not dropped:
                 return
@@ -176,3 +187,6 @@ class Lines(logging.Handler):
                 with suppress(OSError):
                     while data:
                         data = data[os.write(self._descriptor, data) :]
+            with self._changed:
+                self._writing = False
+                self._changed.notify_all()

@@ -6,6 +6,7 @@ import time
 from asyncio.base_events import Server as Listening
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from logging import getLogger
 from socket import socket
 from types import FrameType
 from typing import Final
@@ -20,6 +21,9 @@ ACCEPTED_AT_ONCE: Final = 64
 
 QUEUED: Final = 2048
 """Connections that the system keeps until they are accepted, as when all clients come back at once."""
+
+
+log: Final = getLogger(__name__)
 
 
 class BackgroundFailed(Exception):
@@ -105,6 +109,7 @@ class Server(uvicorn.Server):
             raise self._place.refusal(error) from None
         if self.started:
             _queue_many(self.servers)
+            log.info("listening on %s", self._place)
             self.when_started()
 
 
