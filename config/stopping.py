@@ -13,7 +13,7 @@ log = getLogger(__name__)
 
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
-CUT_SHORT_SECONDS: Final = 1.0
+CUT_SHORT_SECONDS: Final = 2.0
 """For what was cut short when its time was up, to come to its end."""
 
 NOT_IN_ORDER: Final = 1

@@ -347,7 +347,7 @@ class TestTheEnd:
             began = time.monotonic()
             child.send_signal(number)
             child.communicate(timeout=ENOUGH)
-            # 1 s for what is under way, 1 s for what is cut short, 1 s and 2 s for the embedded database
+            # 1 s for what is under way, 2 s for what is cut short, 1 s and 2 s for the embedded database
             assert time.monotonic() - began < 9
         finally:
             for each in frozen_ones:
