@@ -10,7 +10,7 @@ DEV_READY = .venv/ready/dev-$(call digest,dev)
 # How long `make explore` looks for faults.
 MINUTES ?= 10
 
-.PHONY: run test check explore diagram clean
+.PHONY: run test check format explore diagram clean
 
 run: $(RUN_READY)
 	@exec .venv/bin/messenger serve --local
@@ -30,6 +30,10 @@ check: $(DEV_READY)
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 	.venv/bin/lint-imports
+
+format: $(DEV_READY)
+	.venv/bin/ruff check --fix .
+	.venv/bin/ruff format .
 
 # Properties, state machines, the simulated world and kills of a real messenger, with fresh seeds; stops at a finding,
 # which `make test` tries again from then on.

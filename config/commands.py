@@ -20,12 +20,14 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from application.accounts.create_account import CreateAccount
-from application.accounts.disable_account import DisableAccount
+from application.accounts.disable_account import DisableAccount, EnableAccount
 from application.errors import ApplicationError
+from application.importing.import_original import Imported
 from application.ports.checkup import Examined
 from application.ports.mailer import NotDelivered
 from config.adapters import make_mailer
 from config.container import Application, PostgresAdapters, closing
+from config.importing import BadSource, import_original
 from config.refusals import cause_of, refusal
 from config.settings.explain import explain
 from config.settings.groups import Settings
@@ -43,6 +45,7 @@ from domain.errors import DomainError
 from domain.ids import AccountId
 from domain.notification import Letter, Template
 from domain.session import Session
+from infrastructure.original.database import NotAnOriginal
 from infrastructure.postgres.driver.engine import make_engine
 from infrastructure.postgres.driver.errors import UnusableDatabase
 from infrastructure.postgres.driver.target import parse
@@ -98,10 +101,17 @@ def commands(serve: Callable[[bool], None]) -> Commands:
             fill=fill_database,
             drop=drop_database,
             check=check_database,
+            import_original=import_database,
             adopt=adopt_database,
             may_fill=lambda: _settings(DATABASE).local,
         ),
-        users=Users(create=create_user, all=all_users, disable=disable_user, sessions=sessions_of_user),
+        users=Users(
+            create=create_user,
+            all=all_users,
+            disable=disable_user,
+            enable=enable_user,
+            sessions=sessions_of_user,
+        ),
         create_module=create_module,
         try_mail=try_mail,
         settings=settings_in_force,
@@ -187,6 +197,17 @@ def check_database(repair: bool, progress: Callable[[int, int], None]) -> Examin
     return _on_engine(work)
 
 
+def import_database(source: str, password: str | None, progress: Callable[[int, int], None]) -> Imported:
+    settings = _settings(ACCOUNTS)
+    with _refusals(settings), _server(settings) as url:
+        try:
+            return import_original(settings, url, source, password, progress)
+        except BadSource:
+            raise Refused("The source is no URL of a PostgreSQL database.", WRONG) from None
+        except NotAnOriginal as why:
+            raise Refused(str(why), WRONG) from None
+
+
 def adopt_database() -> tuple[str, int]:
     async def work(engine: AsyncEngine) -> tuple[str, int]:
         await _check_tables(engine)
@@ -214,12 +235,18 @@ def all_users() -> Iterable[Account]:
     return _on_application(work)
 
 
-def disable_user(email: str, disable: bool) -> int:
+def disable_user(email: str) -> int:
     async def work(application: Application) -> int:
-        command = DisableAccount(email=Email(email), disable=disable)
-        return await application.administration().disable_account(command)
+        return await application.administration().disable_account(DisableAccount(email=Email(email)))
 
     return _on_application(work)
+
+
+def enable_user(email: str) -> None:
+    async def work(application: Application) -> None:
+        await application.administration().enable_account(EnableAccount(email=Email(email)))
+
+    _on_application(work)
 
 
 def sessions_of_user(email: str) -> Sequence[Session]:

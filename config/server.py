@@ -16,7 +16,7 @@ import uvicorn
 from config.listening import Place
 from config.stopping import SIGNALS, Stopping
 
-ACCEPTED_AT_ONCE: Final = 64
+ACCEPTED_AT_ONCE: Final = 16
 """Connections that are accepted in one turn: as many more than there may be are there for a moment."""
 
 QUEUED: Final = 2048

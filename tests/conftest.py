@@ -13,7 +13,7 @@ LONGEST_FIRST = ("system", "browser", "simulation", "exploring", "contracts")
 """Folders whose tests take longest. Workers get them first, so that none is left with a long one at the end."""
 
 EACH_ALONE = re.compile(
-    r"tests/(?:exploring/|simulation/test_mutants|system/test_(?:commands|kill|module_create|operation|resume|secrets|start)\b)"
+    r"tests/(?:exploring/|simulation/test_mutants|system/test_(?:commands|contributing|kill|module_create|operation|resume|secrets|start)\b)"
 )
 """Files whose tests share nothing, so that workers may divide them. Elsewhere a worker gets a whole file."""
 

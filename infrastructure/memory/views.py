@@ -1,4 +1,4 @@
-"""Reads in memory. Nothing is awaited in them, so each is one consistent picture."""
+"""Reads in memory. They await nothing, so each of them sees one moment of the data."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -37,7 +37,7 @@ from infrastructure.memory.chats import TOLD_IDS, first_read
 from infrastructure.memory.storage import MemoryStorage
 
 EPOCH = "memory"
-"""A process has one line of history: what is in memory goes with it."""
+"""The one line of history of this process, whose data ends with it."""
 
 
 @frozen
@@ -165,6 +165,9 @@ class MemoryViews:
         )
         return Page([ReaderView(profile=self._person(id), read_at=at) for at, id in page.items], page.next)
 
+    async def check_member(self, reader: ProfileId, chat_id: ChatId) -> None:
+        self._place(reader, chat_id)
+
     async def unread_count(self, reader: ProfileId, chat_id: ChatId) -> int:
         chat, _ = self._place(reader, chat_id)
         return self.storage.chats.readings[chat_id, reader].unread(chat.last_seq)
@@ -195,7 +198,7 @@ class MemoryViews:
         return chat, member
 
     def _moved_since(self, began: str) -> dict[ChatId, Position]:
-        """Of each chat in which something happened since then, the first position that was new."""
+        """The first new position of each chat in which something has happened since then."""
         if not began.isdecimal():
             raise BadPlace
         moved: dict[ChatId, Position] = {}
@@ -206,7 +209,7 @@ class MemoryViews:
         return moved
 
     def _activity(self, chat: Chat, moved: Position | None) -> datetime:
-        """The last activity in a chat before the position ``moved``, or up to now."""
+        """When something last happened in a chat: before the position ``moved``, if that is given."""
         messages = self.storage.chats.messages
         for seq in range(chat.last_seq, 0, -1):
             event = messages[chat.id, Seq(seq)]
@@ -251,12 +254,9 @@ class MemoryViews:
 
     def _page(self, chat: Chat, where: Where, limit: int) -> HistoryPage:
         numbers = span(where, limit, chat.last_seq)
-        return HistoryPage(
-            total_count=chat.last_seq,
-            messages=[self._message(self.storage.chats.messages[chat.id, Seq(number)]) for number in numbers],
-            has_before=min(numbers.start, chat.last_seq + 1) > 1,
-            has_after=numbers.stop <= chat.last_seq,
-        )
+        messages = self.storage.chats.messages
+        shown = [self._message(messages[chat.id, Seq(number)]) for number in numbers]
+        return HistoryPage.of(numbers, chat.last_seq, shown)
 
     def _message(self, event: MessageSent) -> MessageView:
         return MessageView(
@@ -293,7 +293,7 @@ class MemoryViews:
 
 @frozen
 class MemoryChanges:
-    """A place is how many entries of the journal lie before it."""
+    """A place in the journal is the number of entries before it."""
 
     storage: MemoryStorage
 

@@ -98,7 +98,7 @@ def done(ran: subprocess.CompletedProcess[str], code: int = 0) -> str:
     ("words", "names"),
     [
         ((), ("serve", "db", "user", "module", "mail", "settings")),
-        (("db",), ("create", "migrate", "fill", "drop", "reset", "check", "adopt")),
+        (("db",), ("create", "migrate", "fill", "drop", "reset", "check", "import", "adopt")),
         (("user",), ("create", "list", "disable", "enable", "sessions")),
         (("module",), ("create",)),
         (("mail",), ("try",)),
