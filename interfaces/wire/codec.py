@@ -43,7 +43,7 @@ from application.views import (
 )
 from domain.account import EMAIL_LIMIT, PASSWORD_LIMIT, Email, EmailIncorrect, Password
 from domain.catalogue import Entry, Language
-from domain.chat import DESCRIPTION_LIMIT, About, BadChatName
+from domain.chat import DESCRIPTION_LIMIT, About
 from domain.chat import NAME_LIMIT as CHAT_NAME_LIMIT
 from domain.ids import AccountId, ChatId, MessageId, ProfileId, Seq, SessionId
 from domain.message import BODY_LIMIT, NONCE_LIMIT, Body, BodyTooLong, EmptyBody, Nonce
@@ -52,7 +52,6 @@ from domain.role import Role
 from domain.session import FINGERPRINT_LIMIT, Fingerprint, Session
 from interfaces.wire import answers
 from interfaces.wire.faults import (
-    NAME_UNFIT,
     NO_AT_SIGN,
     NOT_A_ROLE,
     NOT_AN_ADDRESS,
@@ -302,15 +301,12 @@ class HistoryQuery:
     around: int | None = None
 
 
-_short_text: Final = text(1, CHAT_NAME_LIMIT)
+_chat_name_text: Final = text(1, CHAT_NAME_LIMIT)
 
 
-@takes(taken_by(_short_text))
+@takes(taken_by(_chat_name_text))
 def _chat_name(value: object) -> str:
-    try:
-        return About(_short_text(value)).name
-    except BadChatName:
-        raise Refused(Finding(NAME_UNFIT, value)) from None
+    return About(_chat_name_text(value)).name
 
 
 _description: Final = nullable(text(0, DESCRIPTION_LIMIT))
