@@ -67,7 +67,10 @@ class World:
         ports = self.application.ports()
         ids, clock = ports.ids, ports.clock
         account = Account(
-            id=ids.account(), email=Email(f"{ids.token_id()}@example.com"), created_at=clock.now()
+            id=ids.account(),
+            email=Email(f"{ids.token_id()}@example.com"),
+            created_at=clock.now(),
+            confirmed_at=clock.now(),
         )
         profile = Profile(id=ids.profile(), account_id=account.id, first_name=Name(name))
         async with self.begin() as work:
