@@ -43,7 +43,7 @@ from application.views import (
 )
 from domain.account import EMAIL_LIMIT, PASSWORD_LIMIT, Email, EmailIncorrect, Password
 from domain.catalogue import Entry, Language
-from domain.chat import DESCRIPTION_LIMIT
+from domain.chat import DESCRIPTION_LIMIT, About
 from domain.chat import NAME_LIMIT as CHAT_NAME_LIMIT
 from domain.ids import AccountId, ChatId, MessageId, ProfileId, Seq, SessionId
 from domain.message import BODY_LIMIT, NONCE_LIMIT, Body, BodyTooLong, EmptyBody, Nonce
@@ -62,7 +62,7 @@ from interfaces.wire.faults import (
     too_long,
     too_short,
 )
-from interfaces.wire.schema import IDENTITY, Schema, takes
+from interfaces.wire.schema import IDENTITY, Schema, taken_by, takes
 from interfaces.wire.validation import Reads, shape
 from interfaces.wire.values import GREATEST, identity, integer, members, moment, nullable, text
 
@@ -301,7 +301,14 @@ class HistoryQuery:
     around: int | None = None
 
 
-_chat_name: Final = text(1, CHAT_NAME_LIMIT)
+_chat_name_text: Final = text(1, CHAT_NAME_LIMIT)
+
+
+@takes(taken_by(_chat_name_text))
+def _chat_name(value: object) -> str:
+    return About(_chat_name_text(value)).name
+
+
 _description: Final = nullable(text(0, DESCRIPTION_LIMIT))
 
 CREATE_CHAT: Final = shape(
