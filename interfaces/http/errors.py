@@ -22,6 +22,7 @@ from application.ports.keys import LETTERS
 from application.ports.limiter import TooManyRequests
 from domain.account import AlreadyConfirmed, EmailIncorrect, EmailTaken, PasswordUnfit, PasswordWrong
 from domain.chat import (
+    BadChatName,
     ChatNotFound,
     MembersNotFound,
     NotAllowed,
@@ -200,9 +201,10 @@ def exception_handlers(*, original_statuses: bool) -> dict[type[Exception], Exce
         match error:
             case RequestInvalid():
                 return refused_as_wished(request.scope, validation_refusal(error, invalid))
-            case PasswordUnfit() | EmailIncorrect():
-                # Rules that use cases apply, told like those that the codec knows.
-                name = "password" if isinstance(error, PasswordUnfit) else "email"
+            case PasswordUnfit() | EmailIncorrect() | BadChatName():
+                # Rules beyond the codec's, told like those that it knows.
+                names = {PasswordUnfit: "password", EmailIncorrect: "email", BadChatName: "name"}
+                name = next(name for kind, name in names.items() if isinstance(error, kind))
                 unfit = RequestInvalid((FieldFault(("body", name), UNFIT[type(error)]),))
                 return refused_as_wished(request.scope, validation_refusal(unfit, invalid))
             case Unreadable():
