@@ -185,6 +185,13 @@ UNREADABLE_BODY: Final = {"detail": UNREADABLE.message}
 """Outside the envelope, as the original messenger's framework answered."""
 
 
+FIELD_OF: Final[Mapping[type, str]] = {
+    PasswordUnfit: "password",
+    EmailIncorrect: "email",
+    BadChatName: "name",
+}
+"""Which field of a body these rules of use cases are about."""
+
 UNKNOWN_PATH: Final = Refusal(404, "NOT_FOUND", "Not Found")
 
 
@@ -203,8 +210,7 @@ def exception_handlers(*, original_statuses: bool) -> dict[type[Exception], Exce
                 return refused_as_wished(request.scope, validation_refusal(error, invalid))
             case PasswordUnfit() | EmailIncorrect() | BadChatName():
                 # Rules beyond the codec's, told like those that it knows.
-                names = {PasswordUnfit: "password", EmailIncorrect: "email", BadChatName: "name"}
-                name = next(name for kind, name in names.items() if isinstance(error, kind))
+                name = next(FIELD_OF[kind] for kind in type(error).__mro__ if kind in FIELD_OF)
                 unfit = RequestInvalid((FieldFault(("body", name), UNFIT[type(error)]),))
                 return refused_as_wished(request.scope, validation_refusal(unfit, invalid))
             case Unreadable():
