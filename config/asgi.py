@@ -6,9 +6,10 @@ import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from logging import getLogger
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import uvicorn
+from attrs import asdict
 from dependency_injector.providers import Object
 from starlette.applications import Starlette
 
@@ -17,17 +18,20 @@ from application.examples.people import PASSWORD, PEOPLE
 from config.container import Application, PostgresAdapters, closing
 from config.modules import added_routes, installed
 from config.operation import health_details, metrics_routes, metrics_server
-from config.server import Server
+from config.server import ACCEPTED_AT_ONCE, Server
 from config.settings.groups import Settings
 from infrastructure.metered import metered_listener
 from infrastructure.postgres.driver.engine import make_engine
 from infrastructure.postgres.schema.migrate import migrate
 from infrastructure.postgres.server.adoption import check_home
 from infrastructure.prometheus.meter import PrometheusMeter
+from infrastructure.system.resources import raise_descriptor_limit, trim_memory
 from interfaces.app import create_app
 from interfaces.http import limits
 from interfaces.http.addresses import Networks
+from interfaces.http.node import HttpLimits
 from interfaces.http.options import About, HttpOptions
+from interfaces.http.protocol import HttpConnections
 from interfaces.live.hub import Hub
 from interfaces.ws.endpoint import ChatSockets
 from interfaces.ws.options import SocketOptions
@@ -60,12 +64,19 @@ def run(settings: Settings, database_url: str) -> None:
         is_leaving=lambda: server.is_leaving,
     )
     api, ws = settings.api, settings.socket
+    connections = HttpConnections(
+        HttpLimits(**asdict(settings.connections)),
+        raise_descriptor_limit(),
+        exempt=Networks.of(api.trusted_proxies),
+        trim=trim_memory,
+    )
     server = Server(
         uvicorn.Config(
             app,
             host=api.host,
             port=api.port,
-            http="h11",  # bounds a request's head, which httptools does not
+            http=cast(Any, connections),
+            backlog=ACCEPTED_AT_ONCE,
             ws=HandedOver,
             ws_max_size=ws.frame_limit,
             ws_ping_interval=ws.heartbeat_seconds,
@@ -73,7 +84,6 @@ def run(settings: Settings, database_url: str) -> None:
             ws_per_message_deflate=False,
             proxy_headers=False,  # `BehindProxies` reads them
             server_header=False,
-            h11_max_incomplete_event_size=16 * 1024,
             log_config=None,
             access_log=False,
             lifespan="on",

@@ -1,12 +1,21 @@
 """uvicorn, as we start and stop it."""
 
+import os
 import time
-from collections.abc import Callable, Iterator
+from asyncio.base_events import Server as Listening
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from socket import socket
 from types import FrameType
+from typing import Final
 
 import uvicorn
+
+ACCEPTED_AT_ONCE: Final = 64
+"""Connections that are accepted in one turn: as many more than there may be are there for a moment."""
+
+QUEUED: Final = 2048
+"""Connections that the system keeps until they are accepted, as when all clients come back at once."""
 
 
 class Server(uvicorn.Server):
@@ -44,6 +53,7 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
+            _queue_many(self.servers)
             self.when_started()
 
 
@@ -61,3 +71,11 @@ class Aside(uvicorn.Server):
         finally:
             for server in self.servers:
                 server.close()
+
+
+def _queue_many(servers: Iterable[Listening]) -> None:
+    """asyncio takes one number for both: how many are queued, and how many are accepted at once."""
+    for server in servers:
+        for listening in server.sockets:
+            with socket(fileno=os.dup(listening.fileno())) as same:
+                same.listen(QUEUED)

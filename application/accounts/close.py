@@ -4,7 +4,9 @@ from attrs import field, frozen
 
 from application.accounts.own_sessions import end_all, lock_own
 from application.actor import Actor
+from application.keys import owned_by_address
 from application.ports.clock import Clock
+from application.ports.keys import LETTERS
 from application.ports.limiter import Allowance, Limiter
 from application.ports.passwords import Passwords
 from application.ports.storage import Begin
@@ -67,6 +69,8 @@ class CloseAccountHandler:
             account.close(at=now)
             await work.accounts.save(account)
             await work.accounts.release_email(account)
+            for operation in LETTERS:
+                await work.keys.forget(owned_by_address(operation, account.email))
             await work.confirmations.void_all(account.id)
             await work.profiles.remove(await work.profiles.lock(actor.profile_id))
             await end_all(work, sessions, SessionEnd.ACCOUNT_CLOSED, at=now)

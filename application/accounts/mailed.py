@@ -1,7 +1,6 @@
 """What the ways of following a link in a letter have in common, and the ways of asking for one."""
 
 from datetime import datetime
-from uuid import uuid5
 
 from attrs import frozen
 
@@ -10,8 +9,6 @@ from application.ports.limiter import Allowance, Limiter
 from application.ports.storage import UnitOfWork
 from application.ports.tokens import ConfirmationToken
 from domain.account import Account, AccountNotFound, Confirmation, Email
-from domain.ids import AccountId, ConfirmationId
-from domain.message import Nonce
 from domain.session import Origin
 
 
@@ -30,11 +27,6 @@ async def proven(work: UnitOfWork, token: ConfirmationToken) -> tuple[Account, C
     if confirmation is None or account.closed_at is not None:
         raise NotAuthenticated("token_invalid")
     return account, confirmation
-
-
-def named(account_id: AccountId, what: str, key: Nonce) -> ConfirmationId:
-    """The same for the same wish, so that what is unique anyway finds the repeat, and nobody meets another one's keys."""
-    return ConfirmationId(uuid5(account_id, f"{what} {key.value}"))
 
 
 @frozen(kw_only=True)

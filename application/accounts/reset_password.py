@@ -1,15 +1,16 @@
 from collections.abc import Callable
 from datetime import timedelta
-from uuid import NAMESPACE_OID, uuid5
 
 from attrs import field, frozen
 
-from application.accounts.mailed import LetterLimits, named
+from application.accounts.mailed import LetterLimits
+from application.keys import claimed, digest, owned_by_address
 from application.ports.clock import Clock
 from application.ports.ids import Ids
+from application.ports.keys import KeyUse, Operation
 from application.ports.storage import Begin
 from domain.account import Confirmation, Email
-from domain.ids import AccountId
+from domain.ids import ConfirmationId
 from domain.message import Nonce
 from domain.notification import Letter
 from domain.session import Origin
@@ -19,7 +20,7 @@ from domain.session import Origin
 class ResetPassword:
     email: Email
     key: Nonce | None = None
-    """The asker's own name for this wish: under it one letter is sent to this address."""
+    """The idempotency key: under it one letter is sent to this address."""
     origin: Origin = field(factory=Origin)
 
 
@@ -47,27 +48,28 @@ class ResetPasswordHandler:
         now = self.clock.now()
         self.limits.use(command.email, command.origin, at=now)
         issued_at = now.replace(microsecond=0)
+        use = KeyUse(
+            operation=Operation.RESET_PASSWORD,
+            digest=digest(command.email.folded),
+            subject_id=self.ids.confirmation(),
+            used_at=now,
+            expires_at=issued_at + self.lifetime,
+        )
         async with self.begin() as work:
             account = await work.accounts.find_by_email(command.email)
-            account_id = account.id if account else self._nobody(command)
-            key = command.key
-            confirmation = Confirmation(
-                id=named(account_id, "reset", key) if key else self.ids.confirmation(),
-                account_id=account_id,
-                email=account.email if account else command.email,
-                password_hash=None,
-                issued_at=issued_at,
-                expires_at=issued_at + self.lifetime,
-            )
-            letter = Letter.resetting(confirmation, id=self.ids.letter(), at=now, origin=command.origin)
-            if account is None:
-                letter.drop("nobody has this address")
-            if await work.confirmations.add(confirmation):
+            owner_id = owned_by_address(Operation.RESET_PASSWORD, command.email)
+            if not await claimed(work.keys, owner_id, command.key, use):
+                confirmation = Confirmation(
+                    id=ConfirmationId(use.subject_id),
+                    account_id=account.id if account else self.ids.account(),
+                    email=account.email if account else command.email,
+                    password_hash=None,
+                    issued_at=issued_at,
+                    expires_at=issued_at + self.lifetime,
+                )
+                letter = Letter.resetting(confirmation, id=self.ids.letter(), at=now, origin=command.origin)
+                if account is None:
+                    letter.drop("nobody has this address")
+                await work.confirmations.add(confirmation)
                 await work.letters.add(letter)
         self.letter_is_due()
-
-    def _nobody(self, command: ResetPassword) -> AccountId:
-        """Under a key the same each time, so that a repeat costs as much as for an account that exists."""
-        if command.key is None:
-            return self.ids.account()
-        return AccountId(uuid5(NAMESPACE_OID, command.email.folded))

@@ -1,11 +1,13 @@
 from collections.abc import Callable
 from datetime import timedelta
 
-from attrs import evolve, field, frozen
+from attrs import field, frozen
 
-from application.accounts.mailed import LetterLimits, named
+from application.accounts.mailed import LetterLimits
+from application.keys import KeyReused, claimed, digest, owned_by_address
 from application.ports.clock import Clock
 from application.ports.ids import Ids
+from application.ports.keys import KeyUse, Operation
 from application.ports.passwords import Passwords
 from application.ports.storage import Begin
 from domain.account import (
@@ -17,7 +19,7 @@ from domain.account import (
     PasswordHash,
     PasswordRule,
 )
-from domain.ids import AccountId
+from domain.ids import AccountId, ConfirmationId
 from domain.message import Nonce
 from domain.notification import Letter
 from domain.session import Origin
@@ -28,7 +30,7 @@ class SignUp:
     email: Email
     password: Password
     key: Nonce | None = None
-    """The asker's own name for this wish: under it one letter is sent to this address with this password."""
+    """The idempotency key: under it one letter is sent to this address, for this password."""
     origin: Origin = field(factory=Origin)
 
 
@@ -63,50 +65,62 @@ class SignUpHandler:
             EmailTaken: The address belongs to a confirmed account.
             PasswordUnfit: The password may not be chosen.
             TooManyRequests: Too many letters were asked for.
+            KeyReused: Under this key, an account of this address was asked for with another password.
         """
         command.email.mailbox()  # raises for an address that no mail can be sent to
         self.rule.check(command.password)
         self.limits.use(command.email, command.origin, at=self.clock.now())
         password_hash = await self.passwords.hash(command.password.text)
         try:
-            signed_up, first = await self._sign_up(command, password_hash)
+            signed_up, first, sent = await self._sign_up(command, password_hash)
         except EmailTaken:
             # Taken for good, or only just, by another sign-up that is not confirmed either: a second look tells.
-            signed_up, first = await self._sign_up(command, password_hash)
-        if first and not await self.passwords.verify(command.password.text, first.password_hash):
-            # the letter that was sent under this key would activate another password than this one
-            signed_up, _ = await self._sign_up(evolve(command, key=None), password_hash)
+            signed_up, first, sent = await self._sign_up(command, password_hash)
+        if first and sent and not await self.passwords.verify(command.password.text, sent.password_hash):
+            raise KeyReused(first)
         self.letter_is_due()
         return signed_up
 
     async def _sign_up(
         self, command: SignUp, password_hash: PasswordHash
-    ) -> tuple[SignedUp, Confirmation | None]:
-        """And what was kept under this key before, if there is something: then nothing was done."""
-        now, email, key = self.clock.now(), command.email, command.key
+    ) -> tuple[SignedUp, KeyUse | None, Confirmation | None]:
+        """
+        Returns also the first use of the key and what was sent then, if the key was used for this address before: then
+        nothing is done.
+        """
+        now, email = self.clock.now(), command.email
+        issued_at = now.replace(microsecond=0)
+        use = KeyUse(
+            operation=Operation.SIGN_UP,
+            digest=digest(email.folded),  # the password has a hash of its own, which takes as long as it must
+            subject_id=self.ids.confirmation(),
+            used_at=now,
+            expires_at=issued_at + self.confirmation_lifetime,
+        )
         async with self.begin() as work:
             account = await work.accounts.find_by_email(email)
+            if account and (await work.accounts.lock(account.id)).is_confirmed:
+                raise EmailTaken
+            first = await claimed(work.keys, owned_by_address(Operation.SIGN_UP, email), command.key, use)
+            if account and first:
+                sent = await work.confirmations.find(account.id, ConfirmationId(first.subject_id))
+                return SignedUp(account_id=account.id, email=email.text), first, sent
             if account is None:
                 account, profile = Account.register(
                     id=self.ids.account(), profile_id=self.ids.profile(), email=email, at=now
                 )
                 await work.accounts.add(account)
                 await work.profiles.add(profile)
-            elif (await work.accounts.lock(account.id)).is_confirmed:
-                raise EmailTaken
-            issued_at = now.replace(microsecond=0)
             confirmation = Confirmation(
-                id=named(account.id, "sign up", key) if key else self.ids.confirmation(),
+                id=ConfirmationId(use.subject_id),
                 account_id=account.id,
                 email=email,
                 password_hash=password_hash,
                 issued_at=issued_at,
                 expires_at=issued_at + self.confirmation_lifetime,
             )
-            signed_up = SignedUp(account_id=account.id, email=email.text)
-            if not await work.confirmations.add(confirmation):
-                return signed_up, await work.confirmations.find(account.id, confirmation.id)
+            await work.confirmations.add(confirmation)
             await work.letters.add(
                 Letter.confirming(confirmation, id=self.ids.letter(), at=now, origin=command.origin)
             )
-        return signed_up, None
+        return SignedUp(account_id=account.id, email=email.text), None, None

@@ -31,6 +31,7 @@ class TidyAccountsHandler:
             ended = await end_all(work, expired, SessionEnd.EXPIRED, at=now)
         async with self.begin() as work:
             await work.confirmations.remove_expired(now)
+            await work.keys.remove_expired(now)
             await work.letters.remove_settled(now - self.keep_letters)
             await work.sessions.remove_ended(now - self.keep_sessions)
         return len(ended) == self.at_once

@@ -4,11 +4,14 @@ from attrs import frozen
 
 from application.actor import Actor
 from application.chats.membership import add_newcomers, locked, shown
+from application.keys import claimed, digest, owned_by
 from application.ports.clock import Clock
+from application.ports.keys import KeyUse, Operation
 from application.ports.storage import Begin
 from application.ports.views import Views
 from application.views import MemberView
 from domain.ids import ChatId, ProfileId
+from domain.message import Nonce
 from domain.role import Act
 
 
@@ -16,6 +19,8 @@ from domain.role import Act
 class AddMembers:
     chat_id: ChatId
     profile_ids: tuple[ProfileId, ...]
+    key: Nonce | None = None
+    """The idempotency key: a repeat of the same request under it adds nobody who was removed since."""
 
 
 @frozen(kw_only=True)
@@ -33,10 +38,19 @@ class AddMembersHandler:
             ChatNotFound: There is no such chat, or the actor is not in it.
             OnlyInGroups: It is a direct chat.
             MembersNotFound: Some of the people do not exist; nobody was added.
+            KeyReused: The key was used for another request.
         """
+        now = self.clock.now()
+        use = KeyUse(
+            operation=Operation.ADD_MEMBERS,
+            digest=digest(str(command.chat_id), *sorted(map(str, command.profile_ids))),
+            subject_id=command.chat_id,
+            used_at=now,
+        )
         async with self.begin() as work:
             chat, by = await locked(work, actor, command.chat_id)
-            chat.allowed(by, Act.ADD)
-            added = await add_newcomers(work, chat, by, command.profile_ids, at=self.clock.now())
-            await work.chats.keep(chat, added)
+            if not await claimed(work.keys, owned_by(actor.account_id), command.key, use):
+                chat.allowed(by, Act.ADD)
+                added = await add_newcomers(work, chat, by, command.profile_ids, at=now)
+                await work.chats.keep(chat, added)
         return await shown(self.views.members(actor.profile_id, chat.id))

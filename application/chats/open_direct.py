@@ -2,19 +2,24 @@ from attrs import frozen
 
 from application.actor import Actor
 from application.chats.membership import shown
+from application.keys import claimed, digest, owned_by
 from application.ports.clock import Clock
 from application.ports.ids import Ids
+from application.ports.keys import KeyUse, Operation
 from application.ports.storage import Begin
 from application.ports.views import Views
 from application.views import ChatView
 from domain.chat import Chat, MembersNotFound
 from domain.ids import ProfileId
+from domain.message import Nonce
 
 
 @frozen(kw_only=True)
 class OpenDirect:
     profile_id: ProfileId
     """The other person."""
+    key: Nonce | None = None
+    """The idempotency key. Opening again finds the same chat anyway: the key refuses to open another one."""
 
 
 @frozen(kw_only=True)
@@ -31,6 +36,7 @@ class OpenDirectHandler:
         Raises:
             NotToOneself: The other person is the actor.
             MembersNotFound: The other person does not exist.
+            KeyReused: The key was used for another request.
         """
         chat, opened = Chat.open_direct(
             id=self.ids.chat(),
@@ -38,7 +44,14 @@ class OpenDirectHandler:
             other_id=command.profile_id,
             at=self.clock.now(),
         )
+        use = KeyUse(
+            operation=Operation.OPEN_DIRECT,
+            digest=digest(str(command.profile_id)),
+            subject_id=command.profile_id,
+            used_at=chat.created_at,
+        )
         async with self.begin() as work:
+            await claimed(work.keys, owned_by(actor.account_id), command.key, use)
             if missing := await work.profiles.missing([command.profile_id]):
                 raise MembersNotFound(missing)
             chat_id = await work.chats.claim_direct(actor.profile_id, command.profile_id, chat.id)

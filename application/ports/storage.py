@@ -14,6 +14,7 @@ from typing import Protocol
 
 from application.ports.accounts import Accounts, Confirmations, Letters, Profiles, Sessions
 from application.ports.chats import Chats, Readings
+from application.ports.keys import Keys
 from application.ports.updates import Update
 from domain.events import PersonalEvent
 
@@ -50,6 +51,9 @@ class UnitOfWork(Protocol):
 
     @property
     def readings(self) -> Readings: ...
+
+    @property
+    def keys(self) -> Keys: ...
 
     @property
     def personal(self) -> PersonalLog: ...

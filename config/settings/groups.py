@@ -21,6 +21,7 @@ from domain.session import Lifetimes
 from infrastructure.crypto.passwords import PooledPasswords
 from infrastructure.gather import BatchLimits
 from infrastructure.smtp.mailer import MailServer
+from interfaces.http.node import HttpLimits
 from interfaces.http.options import About, HttpOptions
 from interfaces.ws.options import SocketOptions
 
@@ -29,6 +30,7 @@ T = TypeVar("T")
 HTTP: Final = fields(HttpOptions)
 ABOUT: Final = fields(About)
 BATCH: Final = fields(BatchLimits)
+LIMITS: Final = fields(HttpLimits)
 SOCKET: Final = fields(SocketOptions)
 LIFETIMES: Final = fields(Lifetimes)
 
@@ -109,6 +111,37 @@ class Api:
     @property
     def secure_cookies(self) -> bool:
         return self.public_url.startswith("https:")
+
+
+@frozen(kw_only=True)
+class Connections:
+    """As `interfaces.http.node.HttpLimits` has them, field by field."""
+
+    head_seconds: float = _setting(
+        "API_HEAD_SECONDS", read.seconds(0.1, 300), default_of(LIMITS.head_seconds)
+    )
+    body_seconds: float = _setting(
+        "API_BODY_SECONDS", read.seconds(0.1, 3600), default_of(LIMITS.body_seconds)
+    )
+    idle_seconds: float = _setting(
+        "API_KEEP_ALIVE_SECONDS", read.seconds(0.1, 3600), default_of(LIMITS.idle_seconds)
+    )
+    write_seconds: float = _setting(
+        "API_WRITE_SECONDS", read.seconds(0.1, 3600), default_of(LIMITS.write_seconds)
+    )
+    head_bytes: int = _setting("API_HEAD_LIMIT", read.whole(1024, 1024 * 1024), default_of(LIMITS.head_bytes))
+    headers: int = _setting("API_HEADERS_LIMIT", read.whole(10, 10_000), default_of(LIMITS.headers))
+    chunks: int = _setting("API_CHUNKS_LIMIT", read.whole(1, 1_000_000), default_of(LIMITS.chunks))
+    pipelined: int = _setting("API_PIPELINE_LIMIT", read.whole(1, 10_000), default_of(LIMITS.pipelined))
+    bodies_bytes: int = _setting(
+        "API_BODIES_LIMIT", read.whole(65536, 64 * 1024 * 1024 * 1024), default_of(LIMITS.bodies_bytes)
+    )
+    connections: int = _setting(
+        "API_CONNECTIONS_LIMIT", read.whole(0, 1_000_000), default_of(LIMITS.connections)
+    )
+    connections_per_network: int = _setting(
+        "API_CONNECTIONS_PER_NETWORK", read.whole(0, 1_000_000), default_of(LIMITS.connections_per_network)
+    )
 
 
 @frozen(kw_only=True)
@@ -296,6 +329,7 @@ class Settings:
     """Everything that the messenger writes of its own accord lies under it."""
 
     api: Api = Api()
+    connections: Connections = Connections()
     database: Database = Database()
     jwt: Jwt = Jwt()
     mail: Mail = Mail()
@@ -313,5 +347,19 @@ class Settings:
 
 def names() -> list[str]:
     """Of everything that can be set."""
-    groups = (Settings, Api, Database, PgServer, Jwt, Mail, Auth, Chat, Socket, Modules, Operation, Log)
+    groups = (
+        Settings,
+        Api,
+        Connections,
+        Database,
+        PgServer,
+        Jwt,
+        Mail,
+        Auth,
+        Chat,
+        Socket,
+        Modules,
+        Operation,
+        Log,
+    )
     return [each.metadata["name"] for group in groups for each in fields(group) if "name" in each.metadata]

@@ -7,10 +7,12 @@ from typing import Protocol
 from attrs import define, field
 
 from application.paging import Page, Paging, PersonPlace, SessionPlace, page_of
+from application.ports.keys import KeyOwner, KeyUse
 from application.views import ProfileView
 from domain.account import Account, AccountNotFound, Confirmation, Email, EmailTaken
 from domain.identifiers import folded
 from domain.ids import AccountId, ConfirmationId, LetterId, ProfileId, SessionId
+from domain.message import Nonce
 from domain.notification import Letter, LetterNotFound, Outcome
 from domain.profile import Profile, ProfileNotFound, UsernameTaken
 from domain.session import Fingerprint, Origin, Session, SessionNotFound
@@ -30,6 +32,7 @@ class AccountState:
     profiles: dict[ProfileId, Profile] = field(factory=dict)
     profile_of_account: dict[AccountId, ProfileId] = field(factory=dict)
     profile_by_username: dict[str, ProfileId] = field(factory=dict)
+    keys: dict[tuple[KeyOwner, Nonce], KeyUse] = field(factory=dict)
 
 
 class AccountTables:
@@ -45,6 +48,7 @@ class AccountTables:
         self.profiles = Table(state.profiles)
         self.profile_of_account = Table(state.profile_of_account)
         self.profile_by_username = Table(state.profile_by_username)
+        self.keys = Table(state.keys)
 
     def apply(self) -> None:
         self.accounts.apply()
@@ -56,6 +60,7 @@ class AccountTables:
         self.profiles.apply()
         self.profile_of_account.apply()
         self.profile_by_username.apply()
+        self.keys.apply()
 
 
 class Work(Protocol):
@@ -131,6 +136,9 @@ class MemoryAccounts:
                 del tables.letters[of, letter_id]
         if account_id in tables.profile_of_account:
             del tables.profile_of_account[account_id]
+        for owner_id, key in [key for key, _ in tables.keys.items()]:
+            if owner_id == account_id:
+                del tables.keys[owner_id, key]
         del tables.accounts[account_id]
 
 

@@ -30,6 +30,7 @@ from infrastructure.memory.chats import (
     MemoryPosting,
     MemoryReadings,
 )
+from infrastructure.memory.keys import MemoryKeys
 
 News = tuple[ChatId, Position] | PersonalEvent | ReadRange
 """One thing that a cursor can lie before or behind."""
@@ -81,7 +82,7 @@ class MemoryUnitOfWork:
     _accounts_state: AccountTables | None = field(init=False, default=None)
     """Made when they are needed: most units look at one of the two."""
     _chats_state: ChatTables | None = field(init=False, default=None)
-    _keys: set[Hashable] = field(init=False, factory=set)
+    _holds: set[Hashable] = field(init=False, factory=set)
     accounts: MemoryAccounts = field(init=False, default=Factory(MemoryAccounts, takes_self=True))
     confirmations: MemoryConfirmations = field(
         init=False, default=Factory(MemoryConfirmations, takes_self=True)
@@ -91,6 +92,7 @@ class MemoryUnitOfWork:
     letters: MemoryLetters = field(init=False, default=Factory(MemoryLetters, takes_self=True))
     chats: MemoryChats = field(init=False, default=Factory(MemoryChats, takes_self=True))
     readings: MemoryReadings = field(init=False, default=Factory(MemoryReadings, takes_self=True))
+    keys: MemoryKeys = field(init=False, default=Factory(MemoryKeys, takes_self=True))
     personal: MemoryPersonalLog = field(init=False, default=Factory(MemoryPersonalLog, takes_self=True))
 
     @property
@@ -106,13 +108,13 @@ class MemoryUnitOfWork:
         return self._chats_state
 
     async def hold(self, key: Hashable) -> None:
-        if key not in self._keys:
+        if key not in self._holds:
             await self._held.enter_async_context(self._storage.locks[key])
-            self._keys.add(key)
+            self._holds.add(key)
 
     def is_busy(self, key: Hashable) -> bool:
         """Whether another unit holds it."""
-        return key not in self._keys and self._storage.locks[key].locked()
+        return key not in self._holds and self._storage.locks[key].locked()
 
     def people(self, profile_ids: Iterable[ProfileId]) -> Mapping[ProfileId, ProfileView]:
         found = {profile_id: self.accounts_state.profiles.get(profile_id) for profile_id in set(profile_ids)}

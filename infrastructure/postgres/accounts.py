@@ -40,6 +40,7 @@ from infrastructure.postgres.schema.account_tables import (
     account,
     account_by_email,
     confirmation,
+    idempotency_key,
     letter,
     profile,
     profile_by_username,
@@ -120,7 +121,7 @@ class PostgresAccounts:
         return [rows.account_from(row) for row in found.mappings()]
 
     async def remove(self, account_id: AccountId) -> None:
-        for table in (session, letter, profile_of_account, account):
+        for table in (session, letter, profile_of_account, idempotency_key, account):
             await self.connection.execute(delete(table).where(table.c.account_id == account_id))
 
 

@@ -17,6 +17,7 @@ from infrastructure.postgres.accounts import (
 from infrastructure.postgres.chats import PostgresChats, PostgresPersonalLog, PostgresReadings
 from infrastructure.postgres.driver.engine import transaction
 from infrastructure.postgres.driver.errors import in_our_terms
+from infrastructure.postgres.keys import PostgresKeys
 
 
 @frozen
@@ -44,6 +45,7 @@ class PostgresUnitOfWork:
     letters: PostgresLetters = field(init=False)
     chats: PostgresChats = field(init=False)
     readings: PostgresReadings = field(init=False)
+    keys: PostgresKeys = field(init=False)
     personal: PostgresPersonalLog = field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -54,4 +56,5 @@ class PostgresUnitOfWork:
         self.letters = PostgresLetters(self.connection)
         self.chats = PostgresChats(self.connection, self.pending_updates)
         self.readings = PostgresReadings(self.connection, self.pending_updates)
+        self.keys = PostgresKeys(self.connection)
         self.personal = PostgresPersonalLog(self.connection, self.pending_updates)

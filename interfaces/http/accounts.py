@@ -6,6 +6,7 @@ from application.accounts.refresh import Refresh
 from application.accounts.sign_out import SignOut
 from application.accounts.signed_in import SignedIn
 from application.errors import NotAuthenticated, Overloaded
+from application.keys import KeyReused
 from application.messenger import Messenger
 from application.ports.limiter import TooManyRequests
 from domain.account import AlreadyConfirmed, EmailTaken, PasswordWrong
@@ -50,7 +51,7 @@ class Accounts:
         tag=ACCOUNTS,
         answer=answers.Account,
         body=codec.SIGN_UP,
-        refuses=(EmailTaken, TooManyRequests, Overloaded),
+        refuses=(EmailTaken, TooManyRequests, Overloaded, KeyReused),
         is_public=True,
     )
     async def sign_up(self, request: Request) -> Response:

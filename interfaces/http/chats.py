@@ -6,7 +6,8 @@ from attrs import frozen
 from starlette.requests import Request
 from starlette.responses import Response
 
-from application.chats.create import CreateChat, KeyReused
+from application.chats.create import CreateChat
+from application.keys import KeyReused
 from application.messenger import Messenger
 from application.paging import ChatPlace
 from application.ports.views import After, Around, Before, Newest, PageNumber, Where
@@ -76,7 +77,7 @@ class Chats:
         tag=CHATS,
         answer=answers.Chat,
         body=codec.CREATE_CHAT,
-        refuses=(MembersNotFound, KeyReused, ChatNotFound),
+        refuses=(MembersNotFound, KeyReused, ChatNotFound, NotAMember),
     )
     async def create(self, request: Request) -> Response:
         actor = await actor_of(request, self.messenger)
@@ -89,11 +90,11 @@ class Chats:
         tag=CHATS,
         answer=answers.Chat,
         body=codec.OPEN_DIRECT,
-        refuses=(NotToOneself, MembersNotFound, ChatNotFound),
+        refuses=(NotToOneself, MembersNotFound, ChatNotFound, KeyReused),
     )
     async def open_direct(self, request: Request) -> Response:
         actor = await actor_of(request, self.messenger)
-        command = codec.OPEN_DIRECT.decode(await json_object(request), within="body")
+        command = codec.OPEN_DIRECT.decode(await json_object(request) | key(request), within="body")
         return success(codec.chat_json(await self.messenger.chats.open_direct(actor, command)))
 
     @described(

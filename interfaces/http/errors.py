@@ -15,9 +15,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ExceptionHandler
 
-from application.chats.create import KeyReused
 from application.errors import ApplicationError, NotAuthenticated, OutcomeUnknown, Overloaded, Unavailable
+from application.keys import KeyReused
 from application.messages.send import NonceReused
+from application.ports.keys import LETTERS
 from application.ports.limiter import TooManyRequests
 from domain.account import AlreadyConfirmed, EmailIncorrect, EmailTaken, PasswordUnfit, PasswordWrong
 from domain.chat import (
@@ -108,7 +109,15 @@ def _nonce_reused(error: NonceReused) -> Refusal:
 
 
 def _key_reused(error: KeyReused) -> Refusal:
-    return Refusal(409, "KEY_REUSED", "Another chat was made under this key", extra={"id": error.first})
+    first = error.first
+    # the identity of a confirmation is half of its token
+    subject = None if first.operation in LETTERS else first.subject_id
+    return Refusal(
+        409,
+        "KEY_REUSED",
+        "This key was used for another request",
+        extra={"operation": first.operation.value, "subject": subject},
+    )
 
 
 def _too_frequent(error: TooFrequent) -> Refusal:

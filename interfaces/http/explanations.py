@@ -40,6 +40,10 @@ EXPLANATIONS: Final[Mapping[str, Explanation]] = {
         "повторите, после остальных войдите заново. При 403 вход ничего не изменит: чат видят только его участники. "
         "При 409 адрес уже подтверждён: войдите.",
     ),
+    "BAD_REQUEST": Explanation(
+        "The request is not HTTP as RFC 9112 has it; the message says what is wrong. The connection was closed.",
+        "Запрос не соответствует HTTP (RFC 9112); что не так, говорит текст. Соединение закрыто.",
+    ),
     "BODY_TOO_LARGE": Explanation(
         "The body is longer than this server takes. Nothing was done; send less.",
         "Тело запроса длиннее, чем принимает сервер. Ничего не сделано; отправьте меньше.",
@@ -52,11 +56,19 @@ EXPLANATIONS: Final[Mapping[str, Explanation]] = {
         "Storage does not answer, and certainly nothing was done. Repeat after as many seconds as `Retry-After` says.",
         "Хранилище не отвечает, и точно ничего не сделано. Повторите через столько секунд, сколько сказано в `Retry-After`.",
     ),
+    "HEADERS_TOO_LARGE": Explanation(
+        "The head of the request has more or longer lines than this server takes. Send fewer headers and cookies.",
+        "В заголовке запроса больше строк или они длиннее, чем принимает сервер. Пришлите меньше заголовков и cookie.",
+    ),
+    "HTTP_VERSION_NOT_SUPPORTED": Explanation(
+        "HTTP/1.1 and HTTP/1.0 are spoken here.",
+        "Сервер понимает HTTP/1.1 и HTTP/1.0.",
+    ),
     "KEY_REUSED": Explanation(
-        "Another chat was made under this `Idempotency-Key`; `id` names it. Take a new key for each new wish, and the "
-        "same one only to repeat it.",
-        "Под этим `Idempotency-Key` уже создан другой чат, его `id` в ответе. Берите для каждого нового желания новый ключ, "
-        "а прежний только для повтора.",
+        "This `Idempotency-Key` was used for another request, which `operation` names and `subject` identifies. Take a new key for each new "
+        "request, and the same one only to repeat it.",
+        "Этот `Idempotency-Key` уже использован для другого запроса, его называют `operation` и `subject`. Берите для каждого нового "
+        "запроса новый ключ, а прежний только для повтора.",
     ),
     "MEMBER_NOT_FOUND": Explanation(
         "Some of the profiles named do not exist; the message lists them. Nobody was added.",
@@ -96,6 +108,10 @@ EXPLANATIONS: Final[Mapping[str, Explanation]] = {
         "A direct chat is of two people: name somebody else.",
         "Личный чат бывает только с другим человеком: укажите не себя.",
     ),
+    "NOT_IMPLEMENTED": Explanation(
+        "The body has a transfer coding other than `chunked`. Send it as it is.",
+        "Тело передано в кодировке, отличной от `chunked`. Пришлите его без неё.",
+    ),
     "NO_SUCH_MEMBER": Explanation(
         "This profile is not in the chat, or no longer. Read the members again.",
         "Этого человека в чате нет или уже нет. Перечитайте список участников.",
@@ -121,6 +137,10 @@ EXPLANATIONS: Final[Mapping[str, Explanation]] = {
     "PROHIBITED_TO_DELETE": Explanation(
         "Only those who may change this chat may do this, or there is no such chat.",
         "Это могут только те, кому можно менять чат, или такого чата нет.",
+    ),
+    "REQUEST_TIMEOUT": Explanation(
+        "The request did not arrive in the time there is for it, and nothing was done. Repeat it on a new connection.",
+        "Запрос не пришёл целиком за отведённое время, ничего не сделано. Повторите его по новому соединению.",
     ),
     "SYSTEM_ERROR": Explanation(
         "A fault of the server. Tell its operator the `requestId`: the log has the rest under it.",

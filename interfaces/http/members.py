@@ -4,6 +4,7 @@ from attrs import frozen
 from starlette.requests import Request
 from starlette.responses import Response
 
+from application.keys import KeyReused
 from application.messenger import Messenger
 from application.paging import MemberPlace
 from domain.chat import (
@@ -21,7 +22,7 @@ from interfaces.http.envelope import success
 from interfaces.http.errors import NO_CHAT
 from interfaces.http.options import HttpOptions
 from interfaces.http.paging import Listing, listed
-from interfaces.http.requests import json_object, path, query
+from interfaces.http.requests import json_object, key, path, query
 from interfaces.http.routes import Endpoint
 from interfaces.wire import answers, codec
 
@@ -64,11 +65,13 @@ class Members:
         tag=CHATS,
         answer=list[answers.Member],
         body=codec.ADD_MEMBERS,
-        refuses=(NotAllowed, NotAMember, ChatNotFound, OnlyInGroups, MembersNotFound),
+        refuses=(NotAllowed, NotAMember, ChatNotFound, OnlyInGroups, MembersNotFound, KeyReused),
     )
     async def add(self, request: Request) -> Response:
         actor = await actor_of(request, self.messenger)
-        command = codec.ADD_MEMBERS.decode(await json_object(request), within="body", path=path(request))
+        command = codec.ADD_MEMBERS.decode(
+            await json_object(request) | key(request), within="body", path=path(request)
+        )
         members = await self.messenger.chats.add_members(actor, command)
         return success([codec.member_json(member) for member in members])
 

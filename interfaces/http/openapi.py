@@ -12,9 +12,10 @@ from uuid import UUID
 
 from attrs import NOTHING, define, field, fields_dict
 
-from application.chats.create import KeyReused
 from application.errors import NotAuthenticated, OutcomeUnknown, Unavailable
+from application.keys import KeyReused
 from application.messages.send import NonceReused
+from application.ports.keys import KeyUse, Operation
 from application.ports.limiter import Allowance, TooManyRequests
 from domain.account import AlreadyConfirmed
 from domain.chat import MembersNotFound, TooFrequent
@@ -31,7 +32,7 @@ from interfaces.http.problem import MEDIA_TYPE as PROBLEM
 from interfaces.http.routes import Endpoint
 from interfaces.wire.codec import KEY, Json
 from interfaces.wire.faults import CODES
-from interfaces.wire.schema import IDENTITY, Schema, schema_of, taken_by
+from interfaces.wire.schema import IDENTITY, Schema, or_null, schema_of, taken_by
 from interfaces.wire.validation import REQUIRED, Reads, Shape, in_camel_case
 
 JSON: Final = "application/json"
@@ -53,7 +54,14 @@ SAMPLES: Final[Mapping[type[Exception], Exception]] = {
     type(error): error
     for error in (
         AlreadyConfirmed(AccountId(NOBODY)),
-        KeyReused(ChatId(NOBODY)),
+        KeyReused(
+            KeyUse(
+                operation=Operation.CREATE_CHAT,
+                digest=NOBODY,
+                subject_id=NOBODY,
+                used_at=datetime.min.replace(tzinfo=UTC),
+            )
+        ),
         MembersNotFound([ProfileId(NOBODY)]),
         NonceReused(
             MessageSent(
@@ -79,6 +87,8 @@ SAMPLES: Final[Mapping[type[Exception], Exception]] = {
 SAID: Final[Mapping[str, Schema]] = {
     "id": IDENTITY,
     "seq": {"type": "integer"},
+    "operation": {"type": "string", "enum": [operation.value for operation in Operation]},
+    "subject": or_null(IDENTITY),
     "requestId": {"type": "string"},
     "retryAfter": {"type": "integer"},
 }
@@ -127,6 +137,8 @@ PROBLEM_SCHEMA: Final[Schema] = {
         },
         "id": IDENTITY,
         "seq": {"type": "integer"},
+        "operation": {"type": "string", "enum": [operation.value for operation in Operation]},
+        "subject": or_null(IDENTITY),
     },
     "required": ["type", "title", "status", "detail", "code", "requestId"],
 }
@@ -230,7 +242,7 @@ class _Writer:
                 yield {
                     "name": KEY,
                     "in": "header",
-                    "description": "A name for this wish: repeated under it, it is not carried out again",
+                    "description": "Names this request: a repeat under the same key is not carried out again",
                     "schema": schema,
                 }
             elif said.query and shape:

@@ -1,21 +1,38 @@
 """Bodies, queries and paths of requests, up to the point where `interfaces.wire` takes over."""
 
+import re
 from collections.abc import Mapping
+from typing import Final
+from urllib.parse import unquote_to_bytes
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from interfaces.wire.codec import KEY
-from interfaces.wire.validation import Unreadable, as_object, read_json, trimmed
+from interfaces.wire.faults import KEY_UNREADABLE, SEVERAL_KEYS
+from interfaces.wire.validation import (
+    FieldFault,
+    RequestInvalid,
+    Unreadable,
+    as_object,
+    read_json,
+    trimmed,
+)
+
+HEADER: Final = KEY.lower().encode()
+PARAMETERS: Final = rb"(?: *;.*)?"
+QUOTED: Final = re.compile(rb'"((?:[^"\\]|\\["\\])*)"' + PARAMETERS)
+ESCAPED: Final = re.compile(rb'\\(["\\])')
+DISPLAYED: Final = re.compile(rb'%"((?:[^"%]|%[0-9a-fA-F]{2})*)"' + PARAMETERS)
 
 
 async def json_object(request: Request) -> dict[str, object]:
     """
-    The members of a JSON body, texts trimmed.
+    The members of a JSON body, with texts trimmed.
 
     Raises:
-        RequestInvalid: No body, no JSON, or no object.
-        Unreadable: Not even text.
+        RequestInvalid: The body is missing, is not JSON, or is not an object.
+        Unreadable: The body is not text.
     """
     body = await request.body()
     if not body:
@@ -24,7 +41,7 @@ async def json_object(request: Request) -> dict[str, object]:
 
 
 def _says_json(request: Request) -> bool:
-    """Who says nothing about a body means JSON, as in the original messenger."""
+    """A body without a content type is JSON, as in the original messenger."""
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     is_application = media_type.startswith("application/")
     return (
@@ -36,10 +53,11 @@ def _says_json(request: Request) -> bool:
 
 async def form(request: Request) -> Mapping[str, object]:
     """
-    The fields of a form, the last one of each name. Empty ones count as not sent. No form at all is an empty one.
+    The fields of a form; of several with one name, the last. Empty fields count as not sent, and a request without a
+    form has no fields.
 
     Raises:
-        Unreadable: A form, but a broken one.
+        Unreadable: The form is broken.
     """
     try:
         async with request.form() as fields:
@@ -49,13 +67,53 @@ async def form(request: Request) -> Mapping[str, object]:
 
 
 def query(request: Request) -> Mapping[str, object]:
-    """The last value of each name."""
+    """The parameters of the query; of several with one name, the last."""
     return dict(request.query_params)
 
 
 def key(request: Request) -> dict[str, object]:
-    """The ``Idempotency-Key``, where one was sent, to be decoded together with the body."""
-    return {KEY: request.headers[KEY]} if KEY in request.headers else {}
+    """
+    The ``Idempotency-Key``, or null if there is none, to be decoded together with the body.
+
+    Raises:
+        RequestInvalid: There are several, or it begins with a quote and cannot be read as a quoted key.
+    """
+    sent = {value for name, value in request.scope["headers"] if name == HEADER}
+    if not sent:
+        return {KEY: None}
+    if len(sent) > 1:
+        raise RequestInvalid((FieldFault(("body", KEY), SEVERAL_KEYS),))
+    return {KEY: written_key(sent.pop().strip(b" \t"))}
+
+
+def written_key(value: bytes) -> str:
+    """
+    A key as a header writes it, so that every key that a socket can send as a ``nonce`` can be sent over HTTP too.
+
+    Bare, it is taken as it stands, in UTF-8. ``"..."`` is a string as the IETF draft on the header has it (RFC 9651,
+    section 3.3.3), and ``%"..."`` a display string (3.3.8), in which any character can be percent-encoded. Parameters
+    behind a quoted key are ignored.
+
+    Raises:
+        RequestInvalid: It begins with a quote and cannot be read as either.
+    """
+    if not value.startswith((b'"', b'%"')):
+        return _text(value)
+    if quoted := QUOTED.fullmatch(value):
+        return _text(ESCAPED.sub(rb"\1", quoted[1]))
+    if displayed := DISPLAYED.fullmatch(value):
+        try:
+            return unquote_to_bytes(displayed[1]).decode()
+        except UnicodeDecodeError:
+            pass
+    raise RequestInvalid((FieldFault(("body", KEY), KEY_UNREADABLE, value.decode("latin-1")),))
+
+
+def _text(value: bytes) -> str:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value.decode("latin-1")
 
 
 def path(request: Request) -> Mapping[str, str]:

@@ -83,7 +83,7 @@ FINGERPRINT: Final[Schema] = {
 }
 
 KEY: Final = "Idempotency-Key"
-"""A header that names a wish: sent again under the same key it is not carried out again."""
+"""A header that names a request: a repeat under the same key is not carried out again."""
 
 _text: Final = text()
 
@@ -361,13 +361,15 @@ HISTORY: Final = shape(
 
 # What is asked about members, messages and reading
 
-ADD_MEMBERS: Final = shape(AddMembers, chat_id=Reads(identity), profile_ids=Reads(members))
+_key: Final = Reads(_nonce, name=KEY, absent=None)
+
+ADD_MEMBERS: Final = shape(AddMembers, chat_id=Reads(identity), profile_ids=Reads(members), key=_key)
 
 REMOVE_MEMBER: Final = shape(RemoveMember, chat_id=Reads(identity), profile_id=Reads(identity))
 
 CHANGE_ROLE: Final = shape(ChangeRole, chat_id=Reads(identity), profile_id=Reads(identity), role=Reads(_role))
 
-OPEN_DIRECT: Final = shape(OpenDirect, profile_id=Reads(identity))
+OPEN_DIRECT: Final = shape(OpenDirect, profile_id=Reads(identity), key=_key)
 
 SEND_MESSAGE: Final = shape(
     SendMessage,

@@ -57,6 +57,10 @@ CURSOR_OR_SKIP: Final = Fault("value_error", "Value error, Only one of cursor an
 CURSOR_INVALID: Final = Fault(
     "cursor_invalid", "This cursor was not given out for this list: begin again without it"
 )
+SEVERAL_KEYS: Final = Fault("value_error", "Value error, Only one Idempotency-Key can be given")
+KEY_UNREADABLE: Final = Fault(
+    "value_error", "Value error, A key in quotes is a string or display string of RFC 9651"
+)
 NAME_UNFIT: Final = Fault("value_error", "Value error, Name incorrect")
 USERNAME_UNFIT: Final = Fault("value_error", "Value error, Username incorrect")
 PHONE_UNFIT: Final = Fault("value_error", "Value error, Phone incorrect")

@@ -12,6 +12,7 @@ answered while the answers are not read.
 """
 
 import asyncio
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, Final, cast
 
@@ -49,6 +50,8 @@ LEAVING_GRACE: Final = 0.5
 
 
 class HandedOver(WebSocketsSansIOProtocol):
+    left: Callable[[], None] = staticmethod(lambda: None)
+    """Called when the connection is lost; whoever hands it over counts connections."""
     _exchange: Exchange | None = None
     _outbox: Outbox | None = None
     _close_timeout = 5.0
@@ -320,6 +323,7 @@ class HandedOver(WebSocketsSansIOProtocol):
         self._unparsed = b""
         self._unwritten = b""
         super().connection_lost(exc)
+        self.left()
         if self._outbox is not None:
             self._outbox.abandon()
         if self._exchange is not None:

@@ -4,14 +4,13 @@ import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
-from uuid import NAMESPACE_OID, uuid5
+from uuid import uuid4
 
 import pytest
 from attrs import evolve
 
 from application.accounts.close import CloseAccount
 from application.accounts.email_status import EmailStatus
-from application.accounts.mailed import named
 from application.accounts.reset_password import ResetPassword
 from application.accounts.set_password import SetPassword
 from application.accounts.sign_up import SignUp
@@ -20,7 +19,9 @@ from application.actor import Actor
 from application.chats.create import CreateChat, CreateChatHandler
 from application.chats.open_direct import OpenDirect, OpenDirectHandler
 from application.errors import NotAuthenticated
+from application.keys import KeyReused, digest, owned_by_address
 from application.paging import Paging
+from application.ports.keys import KeyUse, Operation
 from application.ports.limiter import TooManyRequests
 from application.ports.posting import Draft
 from application.ports.views import Newest
@@ -31,7 +32,7 @@ from config.settings.groups import Settings
 from domain.account import Email, Password, PasswordCommon, PasswordUnfit, PasswordWrong
 from domain.chat import About, ChatNotFound
 from domain.events import ChatRemoved, MemberRemoved, RoleChanged, SessionEnd, SessionEnded
-from domain.ids import AccountId, ChatId, LetterId
+from domain.ids import ChatId, LetterId
 from domain.message import Body, Nonce
 from domain.notification import Outcome, Template
 from domain.profile import Username
@@ -151,7 +152,7 @@ class TestAForgottenPassword:
         assert letters_in(people.mail)[-1]["To"] == "One@Example.com"
 
 
-class TestWishesWithAName:
+class TestIdempotencyKeys:
     """`Idempotency-Key`: whoever heard no answer asks again, and it stays one letter."""
 
     async def test_sign_ups_at_once_are_one_letter(self, people: AccountsWorld) -> None:
@@ -162,26 +163,55 @@ class TestWishesWithAName:
         await people.workers.letters.once()
         assert len(letters_in(people.mail)) == 1
 
-    async def test_another_password_or_name_is_another_wish(self, people: AccountsWorld) -> None:
-        for password, key in (
-            (PASSWORD, "wish"),
-            (OTHER_PASSWORD, "wish"),
-            (PASSWORD, "another"),
-            (PASSWORD, None),
-        ):
+    async def test_another_key_is_another_letter(self, people: AccountsWorld) -> None:
+        for password, key in ((PASSWORD, "wish"), (OTHER_PASSWORD, "another"), (PASSWORD, None)):
             await people.accounts.sign_up(
                 SignUp(email=Email(ONE), password=Password(password), key=Nonce(key) if key else None)
             )
         await people.workers.letters.once()
-        assert len(letters_in(people.mail)) == 4
+        assert len(letters_in(people.mail)) == 3
 
-    async def test_it_activates_the_password_that_came_with_it(self, people: AccountsWorld) -> None:
-        for password in (PASSWORD, OTHER_PASSWORD):
-            await people.accounts.sign_up(
-                SignUp(email=Email(ONE), password=Password(password), key=Nonce("wish"))
-            )
+    async def test_another_password_under_the_key_of_one_is_refused(self, people: AccountsWorld) -> None:
+        asked = SignUp(email=Email(ONE), password=Password(PASSWORD), key=Nonce("wish"))
+        await people.accounts.sign_up(asked)
+        with pytest.raises(KeyReused) as reused:
+            await people.accounts.sign_up(evolve(asked, password=Password(OTHER_PASSWORD)))
+        assert reused.value.first.operation is Operation.SIGN_UP
+        await people.confirm(await people.mailed_token())
+        assert await is_in(people, await people.sign_in_as(ONE, password=PASSWORD))
+
+    async def test_a_key_is_free_again_when_its_letter_has_expired(self, people: AccountsWorld) -> None:
+        asked = SignUp(email=Email(ONE), password=Password(PASSWORD), key=Nonce("wish"))
+        await people.accounts.sign_up(asked)
+        await people.workers.letters.once()
+        people.clock.pass_by(days=3)
+        await people.accounts.sign_up(evolve(asked, password=Password(OTHER_PASSWORD)))
+        await people.workers.letters.once()
+        assert len(letters_in(people.mail)) == 2
+
+    async def test_whoever_closed_an_account_left_no_key_behind(self, people: AccountsWorld) -> None:
+        asked = SignUp(email=Email(ONE), password=Password(PASSWORD), key=Nonce("wish"))
+        await people.accounts.sign_up(asked)
+        signed_in = await people.confirm(await people.mailed_token())
+        await people.accounts.close(await people.actor(signed_in), CloseAccount(password=PASSWORD))
+        await people.accounts.sign_up(evolve(asked, password=Password(OTHER_PASSWORD)))
         await people.confirm(await people.mailed_token())
         assert await is_in(people, await people.sign_in_as(ONE, password=OTHER_PASSWORD))
+
+    async def test_a_used_link_stays_used_when_its_reset_is_asked_for_again(
+        self, people: AccountsWorld
+    ) -> None:
+        """A confirmation has an identity of its own: asking again under its key leads to no former one."""
+        await people.join(ONE)
+        asked = ResetPassword(email=Email(ONE), key=Nonce("wish"))
+        await people.accounts.reset_password(asked)
+        used = await people.mailed_token()
+        await people.redeem(used)
+        for days in (0, 1, 2, 30):
+            people.clock.pass_by(days=days)
+            await people.accounts.reset_password(asked)
+            with pytest.raises(NotAuthenticated):
+                await people.redeem(used)
 
     async def test_forgotten_again_under_one_name_it_is_one_letter(self, people: AccountsWorld) -> None:
         await people.join(ONE)
@@ -202,16 +232,23 @@ class TestWishesWithAName:
 
     async def test_nobody_learns_by_it_who_is_here(self, people: AccountsWorld) -> None:
         """A repeat leaves no more traces for an unknown address than for a known one."""
-        wish = ResetPassword(email=Email("Nobody@example.com"), key=Nonce("wish"))
-        nobody = AccountId(uuid5(NAMESPACE_OID, wish.email.folded))
-        began = people.clock.now().replace(microsecond=0)
-        for _ in range(2):
-            await people.accounts.reset_password(wish)
-            people.clock.pass_by(seconds=5)
-        async with people.begin() as work:
-            kept = await work.confirmations.find(nobody, named(nobody, "reset", Nonce("wish")))
-        assert kept is not None
-        assert kept.issued_at == began
+        await people.join(ONE)
+        for address in (ONE, "nobody@example.com"):
+            asked = ResetPassword(email=Email(address), key=Nonce("wish"))
+            for seconds in (1, 2):
+                people.clock.pass_by(seconds=seconds)
+                await people.accounts.reset_password(asked)
+            owner_id = owned_by_address(Operation.RESET_PASSWORD, Email(address))
+            async with people.begin() as work:
+                use = KeyUse(
+                    operation=Operation.RESET_PASSWORD,
+                    digest=digest(),
+                    subject_id=uuid4(),
+                    used_at=people.clock.now(),
+                )
+                first = await work.keys.claim(owner_id, Nonce("wish"), use)
+            assert first
+            assert first.used_at == people.clock.now() - timedelta(seconds=2)
 
 
 class TestChoosingAPassword:

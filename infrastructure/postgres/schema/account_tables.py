@@ -109,6 +109,26 @@ Index(
 )
 Index("ix_letter_created_at_settled", letter.c.created_at, postgresql_where=letter.c.outcome != "prepared")
 
+idempotency_key = Table(
+    "idempotency_key",
+    metadata,
+    # or what stands for an address that is not signed in (`application.keys.owned_by_address`)
+    Column("account_id", Uuid, primary_key=True),
+    Column("key", Text(collation="C"), primary_key=True),
+    Column("operation", String(32), nullable=False),
+    Column("digest", Uuid, nullable=False),
+    Column("subject_id", Uuid, nullable=False),
+    moment("used_at"),
+    moment("expires_at", nullable=True),
+    info=BY_ACCOUNT,
+)
+# Only keys that expire are in it.
+Index(
+    "ix_idempotency_key_expires_at",
+    idempotency_key.c.expires_at,
+    postgresql_where=idempotency_key.c.expires_at.is_not(None),
+)
+
 profile = Table(
     "profile",
     metadata,
@@ -123,9 +143,10 @@ profile = Table(
     Column("username_folded", Text(collation="C")),
     Column("first_name_folded", Text(collation="C")),
     Column("last_name_folded", Text(collation="C")),
-    Index("ix_profile_username_folded", "username_folded"),
-    Index("ix_profile_first_name_folded", "first_name_folded"),
-    Index("ix_profile_last_name_folded", "last_name_folded"),
+    # With the identity, so that a page of people of one name is a range too.
+    Index("ix_profile_username_folded_profile_id", "username_folded", "profile_id"),
+    Index("ix_profile_first_name_folded_profile_id", "first_name_folded", "profile_id"),
+    Index("ix_profile_last_name_folded_profile_id", "last_name_folded", "profile_id"),
     info=BY_PROFILE,
 )
 

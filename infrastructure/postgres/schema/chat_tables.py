@@ -96,6 +96,15 @@ member = Table(
     info=BY_CHAT,
 )
 
+# The order in which the members of a chat are listed.
+Index(
+    "ix_member_chat_id_joined_at_profile_id_present",
+    member.c.chat_id,
+    member.c.joined_at,
+    member.c.profile_id,
+    postgresql_where=member.c.left_at.is_(None),
+)
+
 message = Table(
     "message",
     metadata,

@@ -44,7 +44,8 @@ async def test_what_an_error_says_beside(world: World) -> None:
     other = await person.client.post("/chats/", json={"name": "B"}, headers=headers)
     assert first.headers["content-type"] == "application/json"
     assert (other.status_code, other.json()["code"]) == (409, "KEY_REUSED")
-    assert other.json()["id"] == first.json()["data"]["id"]
+    assert other.json()["operation"] == "create_chat"
+    assert other.json()["subject"] == first.json()["data"]["id"]
 
 
 async def test_under_a_prefix_its_type_leads_to_the_page(world: World) -> None:

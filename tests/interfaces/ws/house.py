@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 import orjson
 import psutil
@@ -19,7 +19,9 @@ from websockets.frames import Frame, Opcode
 
 from domain.ids import ChatId
 from interfaces.app import create_app
+from interfaces.http.node import HttpLimits
 from interfaces.http.options import HttpOptions
+from interfaces.http.protocol import HttpConnections
 from interfaces.live.hub import Hub
 from interfaces.ws.endpoint import ChatSockets
 from interfaces.ws.options import SocketOptions
@@ -224,7 +226,7 @@ async def serving(
         server = Server(
             uvicorn.Config(
                 behind_the_door,
-                http="h11",
+                http=cast(Any, HttpConnections(HttpLimits(), descriptors=1024)),
                 ws=WAYS[way] if isinstance(way, str) else way,
                 ws_max_size=FRAME_LIMIT,
                 ws_ping_interval=pings and pings[0],

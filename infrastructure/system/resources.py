@@ -1,0 +1,29 @@
+"""What the operating system lends to the process: descriptors and memory."""
+
+import ctypes
+import resource
+from typing import Final
+
+ENOUGH_DESCRIPTORS: Final = 65536
+
+
+def raise_descriptor_limit() -> int:
+    """
+    Allow the process as many open files and sockets as its hard limit and `ENOUGH_DESCRIPTORS` let it have.
+
+    Returns how many it may have then. The soft limit, 1 024 on many systems, is that low for programs that use
+    ``select``; this one does not.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = ENOUGH_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, ENOUGH_DESCRIPTORS)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        return wanted
+    return ENOUGH_DESCRIPTORS if soft == resource.RLIM_INFINITY else soft
+
+
+def trim_memory() -> None:
+    """Return memory that was freed to the system, where the C library can do so (glibc keeps it otherwise)."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)

@@ -1,0 +1,583 @@
+"""
+A uvicorn HTTP class on h11 that bounds what one client may cost the others.
+
+Work: what arrives is parsed in slices, and all connections share each turn of the event loop. Time: every head, body and
+pause between requests has a deadline, and so has the reading of an answer. Memory: heads, trailers, chunks and requests
+sent ahead are counted, bodies count for the node. Places: see `interfaces.http.node`.
+
+It also reads requests as RFC 9112 has them where uvicorn does not: empty lines before a request (2.2), targets in absolute
+form (3.2.2), and no message whose end two parties could see in two places (6.1, 6.3).
+"""
+
+import asyncio
+import contextvars
+import re
+from collections.abc import Callable
+from typing import Any, Final, cast
+from urllib.parse import unquote
+
+import h11
+from attrs import define, field
+from uvicorn._types import HTTPScope
+from uvicorn.config import Config
+from uvicorn.protocols.http.flow_control import CLOSE_HEADER, HIGH_WATER_LIMIT, FlowControl
+from uvicorn.protocols.http.h11_impl import STATUS_PHRASES, H11Protocol, RequestResponseCycle
+from uvicorn.server import ServerState
+
+from interfaces.http.addresses import Networks
+from interfaces.http.envelope import Refusal, refused
+from interfaces.http.middleware import SAFE_HEADERS
+from interfaces.http.node import READ, SLICE, HttpLimits, Node, Place
+
+FINAL_GRACE: Final = 2.0
+"""
+Seconds in which a client that is refused may still read why. Until then what it sends is read and dropped: closed with
+something unread, TCP sends a reset, which overtakes the answer (RFC 9112, 9.6).
+"""
+
+READ_IN_TIME: Final = 16 * 1024
+"""Bytes of a waiting answer that a client must read within a deadline, to be given another one."""
+
+LEFT_OVER: Final = 256 * 1024
+"""Bytes of a body that are read and dropped after it was answered already, so that the connection can go on."""
+
+TRAILER_BYTES: Final = 1024
+"""Bytes of a line with a chunk's size, or of all trailers."""
+
+CHEAPER: Final = 16
+"""How many bytes of a body whose length is known take as much work as one of a head."""
+
+NOT_HTTP: Final = Refusal(400, "BAD_REQUEST", "The request is not valid HTTP")
+TWO_FRAMINGS: Final = Refusal(400, "BAD_REQUEST", "The request has both Content-Length and Transfer-Encoding")
+OLD_FRAMING: Final = Refusal(400, "BAD_REQUEST", "HTTP/1.0 has no Transfer-Encoding")
+BAD_TARGET: Final = Refusal(400, "BAD_REQUEST", "The request target is neither a path nor a URL")
+TOO_MANY_CHUNKS: Final = Refusal(400, "BAD_REQUEST", "The body is sent in too many chunks")
+HEAD_TOO_LARGE: Final = Refusal(431, "HEADERS_TOO_LARGE", "The request has too many or too long headers")
+OTHER_CODING: Final = Refusal(501, "NOT_IMPLEMENTED", "chunked is the only transfer coding there is")
+OTHER_VERSION: Final = Refusal(505, "HTTP_VERSION_NOT_SUPPORTED", "HTTP/1.1 and HTTP/1.0 are spoken here")
+HEAD_TOO_LATE: Final = Refusal(408, "REQUEST_TIMEOUT", "The head of the request took too long")
+BODY_TOO_LATE: Final = Refusal(408, "REQUEST_TIMEOUT", "The body of the request took too long")
+NO_ROOM: Final = Refusal(503, "OVERLOADED", "Server overloaded; nothing was done", {"Retry-After": "5"})
+
+BY_HINT: Final = {431: HEAD_TOO_LARGE, 501: OTHER_CODING}
+"""What h11 says of a request that it refuses."""
+
+_END_OF_HEAD: Final = re.compile(rb"\n\r?\n")
+_URL: Final = re.compile(rb"https?://([^/?#@\\]+)(?=[/?]|$)(.*)", re.IGNORECASE | re.DOTALL)
+
+
+class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
+    _node: Node
+    _place: Place | None = None
+    _unread: bytes = b""
+    """What has come and was not parsed yet."""
+    _has_turn = False
+    _is_deaf = False
+    """It was refused: what it still sends is dropped."""
+    _is_chunked = False
+    _remaining = 0
+    """Bytes of a body whose length is known."""
+    _chunks = 0
+    _left_over = 0
+    _pipelined = 0
+    """Requests in a row that were sent before the one before was answered."""
+    _was_sent_ahead = False
+    _held = 0
+    """Bytes of the body of the request that is being answered."""
+    _lines = 0
+    """Of the head that has begun."""
+    _tail: bytes = b""
+    """Its last bytes: the empty line at its end may come in two parts. Empty before it begins."""
+    _unsent = 0
+
+    def __init__(
+        self,
+        node: Node,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self._node = node
+        self.conn = h11.Connection(h11.SERVER, node.limits.head_bytes)
+        self._reading = Deadline(self.loop, self._too_late)
+        self._writing = Deadline(self.loop, self._not_read)
+
+    # Coming and going
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(cast(asyncio.Transport, transport))
+        self.flow = Flow(self.transport, self._flow_changed)
+        self._place = self._node.places.take(self.client[0] if self.client else "")
+        if self._place is None:
+            self._refuse(NO_ROOM, lingering=False)
+            return
+        self._node.places.waits(self._place, self)
+        self._reading.set(self._node.limits.head_seconds)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._forget()
+        if self._place is not None:
+            self._place.leave()
+        super().connection_lost(exc)
+
+    def _forget(self) -> None:
+        """Nothing is expected of it any more."""
+        self._unread = b""
+        self._reading.close()
+        self._writing.close()
+        self._release_body()
+        if self._place is not None:
+            self._node.places.waits_no_more(self._place, self)
+
+    def _release_body(self) -> None:
+        self._node.bodies.forget(self)
+        held, self._held = self._held, 0
+        self._node.bodies.release(held)
+
+    def shutdown(self) -> None:
+        """The server leaves: what is being answered is answered, and nothing after it."""
+        if self._is_answering:
+            self.cycle.keep_alive = False
+        else:
+            self._close()
+
+    @property
+    def _is_answering(self) -> bool:
+        cycle = cast(RequestResponseCycle | None, self.cycle)
+        return cycle is not None and not cycle.response_complete
+
+    # Reading
+
+    def get_buffer(self, sizehint: int) -> bytearray:  # noqa: ARG002 - asyncio's
+        return self._node.buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        if not self._is_deaf:
+            self.data_received(bytes(memoryview(self._node.buffer)[:nbytes]))
+
+    def data_received(self, data: bytes) -> None:
+        is_small = len(data) <= SLICE and not self._unread and not self._has_turn
+        if is_small and self._may_parse() and self._node.turns.has_room():
+            self._parse(data)
+        else:
+            self._unread += data
+            self._wait_for_turn()
+            self._flow_changed()
+
+    def _may_parse(self) -> bool:
+        """Not while a request is answered: what follows it must wait. Nor while the application has enough of a body."""
+        is_expected = self.conn.their_state in {h11.IDLE, h11.SEND_BODY}
+        return is_expected and not self.flow.read_paused and not self._is_deaf
+
+    def _wait_for_turn(self) -> None:
+        if not self._has_turn and self._unread and self._may_parse():
+            self._has_turn = True
+            self._node.turns.wait(self._take_turn)
+
+    def _take_turn(self) -> None:
+        self._has_turn = False
+        if self.transport.is_closing() or not self._may_parse():
+            return
+        is_whole = self.conn.their_state is h11.SEND_BODY and not self._is_chunked
+        size = max(1, min(self._remaining, READ)) if is_whole else SLICE
+        some, self._unread = self._unread[:size], self._unread[size:]
+        self._parse(some)
+        self._wait_for_turn()
+        self._flow_changed()
+
+    def _flow_changed(self) -> None:
+        if self.transport.is_closing():
+            return
+        if self._is_deaf:
+            self.transport.resume_reading()
+        elif self._unread or self.flow.read_paused:
+            self.transport.pause_reading()
+            self._wait_for_turn()
+        else:
+            self.transport.resume_reading()
+
+    def _parse(self, data: bytes) -> None:
+        is_body = self.conn.their_state is h11.SEND_BODY
+        self._node.turns.spend(1 + (len(data) // CHEAPER if is_body and not self._is_chunked else len(data)))
+        if not is_body:
+            data = self._head(data)
+        if data:
+            self.conn.receive_data(data)
+            self.handle_events()
+
+    def _head(self, data: bytes) -> bytes:
+        """
+        The next part of a head, without empty lines before it; nothing if it is refused. Lines are counted here, for h11
+        reads all of them in one go.
+        """
+        if not self._tail:
+            data = data.lstrip(b"\r\n")
+            if data:
+                self._reading.set(self._node.limits.head_seconds)
+        window = self._tail + data
+        end = _END_OF_HEAD.search(window)
+        self._lines += window.count(b"\n", len(self._tail), end.end() if end else len(window))
+        self._tail = window[-3:]
+        if self._lines > self._node.limits.headers + 2:
+            self._refuse(HEAD_TOO_LARGE)
+            return b""
+        return data
+
+    def handle_events(self) -> None:
+        while not self._is_deaf and not self.transport.is_closing():
+            try:
+                event = self.conn.next_event()
+            except h11.RemoteProtocolError as error:
+                self._refuse(BY_HINT.get(error.error_status_hint, NOT_HTTP))
+                return
+            if isinstance(event, h11.Request):
+                self._begin(event)
+            elif isinstance(event, h11.Data):
+                self._take(event)
+            elif isinstance(event, h11.EndOfMessage):
+                self._end_of_request(event)
+            else:
+                is_line_long = len(self.conn.trailing_data[0]) > TRAILER_BYTES
+                if event is h11.NEED_DATA and self.conn.their_state is h11.SEND_BODY and is_line_long:
+                    self._refuse(HEAD_TOO_LARGE)
+                return
+
+    def _begin(self, event: h11.Request) -> None:
+        self._lines, self._tail = 0, b""
+        target = _path_of(event)
+        if refusal := _unfit(event, target, self._node.limits.headers):
+            self._refuse(refusal)
+            return
+        assert target is not None, "else it is unfit"
+        names = dict(event.headers)
+        self.headers = [(name.lower(), value) for name, value in event.headers]
+        if (authority := _authority_of(event)) is not None:
+            self.headers = [(n, v) for n, v in self.headers if n != b"host"] + [(b"host", authority)]
+        if self._should_upgrade():
+            self._upgrade(event, target)
+            return
+        self._is_chunked = b"transfer-encoding" in names
+        self._remaining = int(names.get(b"content-length", 0))
+        self._chunks = self._left_over = 0
+        self._reading.set(self._node.limits.body_seconds)
+        self._pipelined = self._pipelined + 1 if self._was_sent_ahead else 0
+        if self._pipelined >= self._node.limits.pipelined:
+            self.headers.append(CLOSE_HEADER)
+        self._serve(self._scope(event, target))
+
+    def _scope(self, event: h11.Request, target: bytes) -> HTTPScope:
+        raw_path, _, query_string = target.partition(b"?")
+        return {
+            "type": "http",
+            "asgi": {"version": self.asgi_version, "spec_version": "2.3"},
+            "http_version": event.http_version.decode("ascii"),
+            "server": self.server,
+            "client": self.client,
+            "scheme": self.scheme or "http",
+            "method": event.method.decode("ascii"),
+            "root_path": self.root_path,
+            "path": self.root_path + unquote(raw_path.decode("ascii")),
+            "raw_path": self.root_path.encode("ascii") + raw_path,
+            "query_string": query_string,
+            "headers": self.headers,
+            "state": self.app_state.copy(),
+        }
+
+    def _serve(self, scope: HTTPScope) -> None:
+        self.scope = scope
+        self.cycle = RequestResponseCycle(
+            scope=scope,
+            conn=self.conn,
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=self.access_log,
+            default_headers=self.server_state.default_headers,
+            message_event=asyncio.Event(),
+            on_response=self.on_response_complete,
+        )
+        # a context of its own: what one request sets is not seen by the next one of the same connection
+        task = self.loop.create_task(self.cycle.run_asgi(self.app), context=contextvars.Context())
+        task.add_done_callback(self.tasks.discard)
+        self.tasks.add(task)
+
+    def _take(self, event: h11.Data) -> None:
+        count = len(event.data)
+        self._remaining -= count
+        self._chunks += event.chunk_start
+        if self._chunks > self._node.limits.chunks:
+            self._refuse(TOO_MANY_CHUNKS)
+        elif self.conn.our_state in {h11.DONE, h11.MUST_CLOSE}:  # it was answered already
+            self._left_over += count
+            if self._left_over > LEFT_OVER:
+                self._end()
+        else:
+            self.cycle.body += event.data
+            self._node.bodies.add(self, count)
+            if len(self.cycle.body) > HIGH_WATER_LIMIT:
+                self.flow.pause_reading()
+            self.cycle.message_event.set()
+
+    def _end_of_request(self, event: h11.EndOfMessage) -> None:
+        if len(list(event.headers)) > self._node.limits.headers:
+            self._refuse(HEAD_TOO_LARGE)
+            return
+        self._held = self._node.bodies.complete(self)
+        if self.conn.our_state is h11.DONE:
+            self._next_request()
+            return
+        self._reading.clear()
+        if self._place is not None:
+            self._node.places.waits_no_more(self._place, self)
+        self.cycle.more_body = False
+        self.cycle.message_event.set()
+
+    def on_response_complete(self) -> None:
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            self._must_be_read()  # a close waits for that
+            return
+        self.flow.resume_reading()
+        if self.conn.our_state is h11.DONE and self.conn.their_state is h11.DONE:
+            self._next_request()
+
+    def _next_request(self) -> None:
+        """The request and its answer are complete."""
+        self._release_body()
+        if sent_ahead := self.conn.trailing_data[0]:
+            # once more from the start: h11 would read a whole head in one go, and no empty line before it
+            self._unread = sent_ahead + self._unread
+            self.conn = h11.Connection(h11.SERVER, self._node.limits.head_bytes)
+        else:
+            self.conn.start_next_cycle()
+        self._was_sent_ahead = bool(self._unread)
+        self._reading.set(self._node.limits.idle_seconds)
+        if self._place is not None:
+            self._node.places.waits(self._place, self)
+        self._flow_changed()
+        self._wait_for_turn()
+
+    # Becoming a WebSocket
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """An upgrade to something else is none (RFC 9110, 7.8), and no news."""
+
+    def _upgrade(self, event: h11.Request, target: bytes) -> None:
+        place, self._place = self._place, None
+        if place is not None:
+            self._node.places.waits_no_more(place, self)
+        sent_ahead = self.conn.trailing_data[0] + self._unread
+        self._is_deaf = True
+        self._forget()
+        self.connections.discard(self)
+        lines = [b"%s %s HTTP/1.1" % (event.method, target), *(b"%s: %s" % each for each in self.headers)]
+        protocol = self.ws_protocol_class(  # type: ignore[call-arg, misc]
+            config=self.config, server_state=self.server_state, app_state=self.app_state
+        )
+        if place is not None:
+            cast(Any, protocol).left = place.leave
+        protocol.connection_made(self.transport)
+        self.transport.set_protocol(protocol)
+        self.transport.resume_reading()
+        protocol.data_received(b"\r\n".join([*lines, b"", b""]))
+        if sent_ahead:
+            protocol.data_received(sent_ahead)
+
+    # Writing
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._must_be_read()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._writing.clear()
+
+    def _must_be_read(self) -> None:
+        self._unsent = self.transport.get_write_buffer_size()
+        self._writing.set(self._node.limits.write_seconds)
+
+    def _not_read(self) -> None:
+        if self.transport.get_write_buffer_size() <= self._unsent - READ_IN_TIME:
+            self._must_be_read()
+        else:
+            self._node.late.warn(why="the answer was not read")
+            self.transport.abort()
+
+    # The end
+
+    def _too_late(self) -> None:
+        if self.conn.their_state is h11.SEND_BODY:
+            self._node.late.warn(why="the body took too long")
+            self._refuse(BODY_TOO_LATE)
+        elif self._tail:
+            self._node.late.warn(why="the head took too long")
+            self._refuse(HEAD_TOO_LATE)
+        else:
+            self._close()
+
+    def give_way(self) -> None:
+        if self._tail or self._is_answering:
+            self._refuse(NO_ROOM, lingering=False)
+        else:
+            self._close()
+
+    def _refuse(self, refusal: Refusal, *, lingering: bool = True) -> None:
+        """
+        Answer so if nothing of an answer is out yet, and end the connection. Not ``lingering``: at once, for its place is
+        needed.
+        """
+        if self._is_deaf or self.transport.is_closing():
+            return
+        if refusal.status not in {408, 503}:  # those have lines of their own
+            self._node.unfit.warn(why=refusal.message, client=self.client[0] if self.client else None)
+        if self.conn.our_state in {h11.IDLE, h11.SEND_RESPONSE}:
+            self.transport.write(_answer(refusal, self.server_state.default_headers))
+        self._end(lingering=lingering)
+
+    def _end(self, *, lingering: bool = True) -> None:
+        """What is out may still be read, what comes is dropped."""
+        self._is_deaf = True
+        self._forget()
+        if self._is_answering:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+            self.flow.resume_writing()
+        if not lingering:
+            self.transport.close()
+        elif self.transport.can_write_eof():
+            self.transport.write_eof()
+        self._flow_changed()
+        self._writing = Deadline(self.loop, self.transport.abort)
+        self._writing.set(FINAL_GRACE)
+
+    def _close(self) -> None:
+        """End a connection on which nothing is under way."""
+        self._forget()
+        self.transport.close()
+        if self.transport.get_write_buffer_size():
+            self._writing = Deadline(self.loop, self.transport.abort)
+            self._writing.set(FINAL_GRACE)
+
+
+@define(eq=False)
+class HttpConnections:
+    """
+    Makes the connections of one server: what uvicorn is given as its HTTP class.
+
+    ``descriptors`` is how many the process may have, ``exempt`` are the networks of trusted proxies, and ``trim`` returns
+    memory that is no longer used to the system.
+    """
+
+    limits: HttpLimits
+    descriptors: int
+    exempt: Networks = Networks()
+    trim: Callable[[], None] = lambda: None
+    node: Node = field(init=False)
+
+    def __call__(self, **made: Any) -> HttpConnection:
+        if not hasattr(self, "node"):  # where the server's loop runs, and not before
+            self.node = Node(self.limits, self.descriptors, self.exempt, self.trim)
+        return HttpConnection(self.node, **made)
+
+
+class Flow(FlowControl):
+    """Tells when reading is wanted or not, instead of doing it: there are other reasons not to read."""
+
+    def __init__(self, transport: asyncio.Transport, changed: Callable[[], None]) -> None:
+        super().__init__(transport)
+        self._changed = changed
+
+    def pause_reading(self) -> None:
+        if not self.read_paused:
+            self.read_paused = True
+            self._changed()
+
+    def resume_reading(self) -> None:
+        if self.read_paused:
+            self.read_paused = False
+            self._changed()
+
+
+@define(eq=False)
+class Deadline:
+    """One timer for many deadlines one after the other: to move it on takes no new timer."""
+
+    _loop: asyncio.AbstractEventLoop
+    _late: Callable[[], None]
+    _at: float | None = None
+    _timer: asyncio.TimerHandle | None = None
+
+    def set(self, seconds: float) -> None:
+        self._at = self._loop.time() + seconds
+        if self._timer is None or self._timer.when() > self._at:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer = self._loop.call_at(self._at, self._fire)
+
+    def clear(self) -> None:
+        self._at = None
+
+    def close(self) -> None:
+        self._at = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _fire(self) -> None:
+        self._timer = None
+        if self._at is None:
+            return
+        if self._loop.time() < self._at:
+            self._timer = self._loop.call_at(self._at, self._fire)
+        else:
+            self._at = None
+            self._late()
+
+
+def _path_of(event: h11.Request) -> bytes | None:
+    """The path and query that a request asks for; None if its target is of no form that a server takes."""
+    target = event.target
+    if target.startswith(b"/") or (target == b"*" and event.method == b"OPTIONS"):
+        return target
+    if match := _URL.fullmatch(target):
+        rest = match[2]
+        return rest if rest.startswith(b"/") else b"/" + rest
+    return None
+
+
+def _authority_of(event: h11.Request) -> bytes | None:
+    """The host that the target names in absolute form: it counts, and ``Host`` does not (RFC 9112, 3.2.2)."""
+    match = _URL.fullmatch(event.target)
+    return match[1] if match else None
+
+
+def _unfit(event: h11.Request, target: bytes | None, most_headers: int) -> Refusal | None:
+    names = [name for name, _ in event.headers]
+    if not event.http_version.startswith(b"1."):
+        return OTHER_VERSION
+    if target is None:
+        return BAD_TARGET
+    if len(names) > most_headers:
+        return HEAD_TOO_LARGE
+    if b"transfer-encoding" in names:
+        if b"content-length" in names:
+            return TWO_FRAMINGS
+        if event.http_version != b"1.1":
+            return OLD_FRAMING
+    return None
+
+
+def _answer(refusal: Refusal, default_headers: list[tuple[bytes, bytes]]) -> bytes:
+    """The bytes of it: h11 may be in no state to make them."""
+    response = refused(refusal)
+    headers = {**SAFE_HEADERS, "Connection": "close"}
+    lines = [
+        b"HTTP/1.1 %d %s" % (refusal.status, STATUS_PHRASES[refusal.status]),
+        *(b"%s: %s" % each for each in [*default_headers, *response.raw_headers]),
+        *(f"{name}: {value}".encode("latin-1") for name, value in headers.items()),
+    ]
+    return b"\r\n".join([*lines, b"", bytes(response.body)])

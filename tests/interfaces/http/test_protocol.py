@@ -1,0 +1,558 @@
+"""Our uvicorn HTTP class over real sockets: requests as RFC 9112 has them, and what one client may cost the others."""
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+from attrs import define, field
+from starlette.applications import Starlette
+from uvicorn.config import Config
+from uvicorn.server import ServerState
+
+from interfaces.http.addresses import Networks
+from interfaces.http.explanations import EXPLANATIONS
+from interfaces.http.node import SLICE, WORK, HttpLimits, Node, Places, Throttled, Turns
+from interfaces.http.options import HttpOptions
+from interfaces.http.protocol import HttpConnection, HttpConnections
+from tests.interfaces.http.serving import BIG, ENOUGH, Answer, Line, Site, app_of, serving
+
+GET = b"GET /livez HTTP/1.1\r\nHost: server\r\n\r\n"
+SMUGGLED = b"GET /url?smuggled HTTP/1.1\r\nHost: server\r\n\r\n"
+
+
+def post(path: str, *headers: str, body: bytes = b"") -> bytes:
+    lines = [f"POST {path} HTTP/1.1", "Host: server", *headers]
+    return "\r\n".join([*lines, "", ""]).encode() + body
+
+
+def chunked(*chunks: bytes, end: bytes = b"0\r\n\r\n") -> bytes:
+    return b"".join(b"%x\r\n%s\r\n" % (len(chunk), chunk) for chunk in chunks) + end
+
+
+@pytest.fixture
+async def site() -> AsyncIterator[Site]:
+    async with serving() as site:
+        yield site
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(ENOUGH):
+        while not condition():  # noqa: ASYNC110 - of a server that tells of nothing
+            await asyncio.sleep(0.005)
+
+
+async def refused(line: Line, status: int) -> Answer:
+    """The answer, which must be the last one: nothing that was sent behind the refused request is answered."""
+    answer = await line.answer()
+    assert (answer.status, answer.headers["connection"]) == (status, "close")
+    error = json.loads(answer.body)["error"]
+    assert error["code"] in EXPLANATIONS
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert "server" not in answer.headers
+    assert await line.rest() == b""
+    return answer
+
+
+class TestRequestsAsTheStandardHasThem:
+    @pytest.mark.parametrize(
+        ("target", "seen"),
+        [
+            ("/url?a=b", "GET /url?a=b server"),
+            ("http://other:81/url?a=b", "GET /url?a=b other:81"),
+            ("HTTPS://other/url", "GET /url? other"),
+            ("http://[2001:db8::1]:81/url", "GET /url? [2001:db8::1]:81"),
+        ],
+    )
+    async def test_targets(self, site: Site, target: str, seen: str) -> None:
+        """RFC 9112, 3.2.2: the host of a target in absolute form counts, and ``Host`` does not."""
+        answer = await site.ask(f"GET {target} HTTP/1.1\r\nHost: server\r\n\r\n".encode())
+        assert (answer.status, answer.body.decode()) == (200, seen)
+
+    async def test_a_url_without_a_path_is_the_root(self, site: Site) -> None:
+        for target in ("http://server", "http://server?x=1", "http://server/"):
+            answer = await site.ask(f"GET {target} HTTP/1.1\r\nHost: server\r\n\r\n".encode())
+            assert (answer.status, answer.headers["location"]) == (307, "/docs")
+
+    @pytest.mark.parametrize(
+        "line",
+        [
+            "CONNECT server:80 HTTP/1.1",
+            "GET livez HTTP/1.1",
+            "GET * HTTP/1.1",
+            "GET ftp://server/livez HTTP/1.1",
+            "GET http:///livez HTTP/1.1",
+            "GET http://user@server/livez HTTP/1.1",
+        ],
+    )
+    async def test_targets_of_no_form(self, site: Site, line: str) -> None:
+        asking = await site.line()
+        asking.send(f"{line}\r\nHost: server\r\n\r\n".encode() + SMUGGLED)
+        await refused(asking, 400)
+
+    @pytest.mark.parametrize("empty", [b"\r\n", b"\n", b"\r\n\r\n\r\n"])
+    async def test_empty_lines_before_a_request(self, site: Site, empty: bytes) -> None:
+        """RFC 9112, 2.2: old clients put one behind a body."""
+        line = await site.line()
+        first = post("/echo", "Content-Length: 2", body=b"hi")
+        line.send(empty + first + empty + GET + empty + GET)
+        assert [(await line.answer()).status for _ in range(3)] == [200] * 3
+        line.send(empty)
+        assert (await line.ask(GET)).status == 200
+
+    @pytest.mark.parametrize(
+        ("headers", "status"),
+        [
+            (["Content-Length: 5", "Transfer-Encoding: chunked"], 400),
+            (["Transfer-Encoding: chunked", "Content-Length: 5"], 400),
+            (["Content-Length: 5", "Content-Length: 6"], 400),
+            (["Content-Length: 5, 6"], 400),
+            (["Content-Length: +5"], 400),
+            (["Content-Length: 0x5"], 400),
+            (["Content-Length: -1"], 400),
+            (["Content-Length: 5 5"], 400),
+            (["Content-Length : 5"], 400),
+            (["Transfer-Encoding: chunked", "Transfer-Encoding: chunked"], 501),
+            (["Transfer-Encoding: chunked, chunked"], 501),
+            (["Transfer-Encoding: gzip, chunked"], 501),
+            (["Transfer-Encoding: identity"], 501),
+            (["Transfer-Encoding: \x0bchunked"], 400),
+            (["X: a\rb"], 400),
+            (["X: a\x00b"], 400),
+            (["Host: other"], 400),
+        ],
+    )
+    async def test_a_message_whose_end_is_in_two_places(
+        self, site: Site, headers: list[str], status: int
+    ) -> None:
+        """RFC 9112, 6.1 and 6.3, and 11.2: what a proxy may read otherwise is refused, with all that follows."""
+        line = await site.line()
+        line.send(post("/echo", *headers, body=b"0\r\n\r\n" + SMUGGLED))
+        await refused(line, status)
+
+    @pytest.mark.parametrize(
+        "body",
+        [
+            b"5\r\nhello0\r\n\r\n",
+            b"5\r\nhelloXX0\r\n\r\n",
+            b"-5\r\nhello\r\n0\r\n\r\n",
+            b"0x5\r\nhello\r\n0\r\n\r\n",
+            b"5;\nhello\r\n0\r\n\r\n",
+            b"g\r\n",
+        ],
+    )
+    async def test_chunks_that_are_none(self, site: Site, body: bytes) -> None:
+        line = await site.line()
+        line.send(post("/echo", "Transfer-Encoding: chunked", body=body + SMUGGLED))
+        await refused(line, 400)
+
+    async def test_old_and_new_versions(self, site: Site) -> None:
+        line = await site.line()
+        line.send(b"POST /echo HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n" + chunked(b"x") + SMUGGLED)
+        await refused(line, 400)
+        line = await site.line()
+        line.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+        await refused(line, 505)
+        assert (await site.ask(b"GET /livez HTTP/1.0\r\n\r\n")).status == 200
+
+    async def test_an_answer_tells_no_version_of_a_server(self, site: Site) -> None:
+        answer = await site.ask(GET)
+        assert "server" not in answer.headers
+        assert "date" in answer.headers
+
+    async def test_head_has_no_content(self, site: Site) -> None:
+        line = await site.line()
+        line.send(GET.replace(b"GET", b"HEAD") + GET)
+        async with asyncio.timeout(ENOUGH):
+            head = await line.reader.readuntil(b"\r\n\r\n")
+        assert b"content-length: 43" in head.lower()
+        assert (await line.answer()).status == 200
+
+
+@define(eq=False)
+class Wire(asyncio.Transport):
+    """A transport that keeps what is written."""
+
+    written: bytearray = field(factory=bytearray)
+    is_closed: bool = False
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return default
+
+    def write(self, data: Any) -> None:
+        self.written += data
+
+    def is_closing(self) -> bool:
+        return self.is_closed
+
+    def close(self) -> None:
+        self.is_closed = True
+
+    abort = close
+
+    def pause_reading(self) -> None: ...
+
+    def resume_reading(self) -> None: ...
+
+    def can_write_eof(self) -> bool:
+        return False
+
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+
+async def answers_to(app: Starlette, pieces: list[bytes], last: bytes) -> bytes:
+    """What is answered to bytes that come in these pieces, until ``last`` is in it."""
+    config = Config(app, log_config=None, access_log=False, lifespan="off", ws="none", server_header=False)
+    node = Node(HttpLimits(), descriptors=1024)
+    wire = Wire()
+    connection = HttpConnection(node, config=config, server_state=ServerState(), app_state={})
+    connection.connection_made(wire)
+    for piece in pieces:
+        connection.data_received(piece)
+        await asyncio.sleep(0)
+    await until(lambda: last in wire.written or wire.is_closed)
+    connection.connection_lost(None)
+    assert (node.places.taken, node.bodies.held) == (0, 0)
+    return bytes(wire.written)
+
+
+async def test_however_it_is_cut_it_is_read_alike() -> None:
+    app = app_of(HttpOptions())
+    sent = (
+        b"\r\n"
+        + post(
+            "/echo", "Transfer-Encoding: chunked", body=chunked(b"one", b"\r\n\r\n", end=b"0\r\nX: y\r\n\r\n")
+        )
+        + post("/echo", "Content-Length: 6", body=b"\r\n\r\nab")
+        + b"\r\nGET /url?last HTTP/1.1\r\nHost: server\r\n\r\n"
+    )
+    last = b"GET /url?last server"
+    whole = await answers_to(app, [sent], last)
+    assert [part in whole for part in (b"one\r\n\r\n", b"\r\n\r\nab", last)] == [True] * 3
+    for cut in range(1, len(sent)):
+        assert await answers_to(app, [sent[:cut], sent[cut:]], last) == whole, cut
+    assert await answers_to(app, [sent[at : at + 1] for at in range(len(sent))], last) == whole
+
+
+class TestBoundsOfARequest:
+    async def test_headers_are_counted(self, site: Site) -> None:
+        for count, is_taken in ((99, True), (100, False), (4000, False)):
+            line = await site.line()
+            line.send(b"GET /livez HTTP/1.1\r\nHost: server\r\n" + b"a:\r\n" * count + b"\r\n" + SMUGGLED)
+            if is_taken:
+                assert (await line.answer()).status == 200
+            else:
+                await refused(line, 431)
+
+    async def test_a_head_is_so_long(self, site: Site) -> None:
+        for size, is_taken in ((15_000, True), (20_000, False), (200_000, False)):
+            line = await site.line()
+            line.send(b"GET /livez HTTP/1.1\r\nHost: server\r\nA: " + b"x" * size + b"\r\n\r\n")
+            if is_taken:
+                assert (await line.answer()).status == 200
+            else:
+                await refused(line, 431)
+
+    async def test_chunks_are_counted(self) -> None:
+        async with serving(chunks=50) as site:
+            taken = await site.ask(post("/echo", "Transfer-Encoding: chunked", body=chunked(*[b"x"] * 50)))
+            assert (taken.status, taken.body) == (200, b"x" * 50)
+            line = await site.line()
+            line.send(post("/echo", "Transfer-Encoding: chunked", body=chunked(*[b"x"] * 51) + SMUGGLED))
+            await refused(line, 400)
+
+    @pytest.mark.parametrize(
+        "body",
+        [
+            b"1;" + b"x" * 20_000 + b"\r\nx\r\n0\r\n\r\n",
+            b"0\r\n" + b"a: b\r\n" * 5000 + b"\r\n",
+            b"0\r\na: " + b"x" * 20_000 + b"\r\n\r\n",
+        ],
+    )
+    async def test_extensions_of_chunks_and_trailers_are_so_long(self, site: Site, body: bytes) -> None:
+        line = await site.line()
+        line.send(post("/echo", "Transfer-Encoding: chunked", body=body))
+        await refused(line, 431)
+
+    async def test_requests_sent_ahead_are_counted(self) -> None:
+        async with serving(pipelined=10) as site:
+            line = await site.line()
+            line.send(GET * 30)
+            answers = [await line.answer() for _ in range(11)]
+            assert [answer.headers.get("connection") for answer in answers] == [None] * 10 + ["close"]
+            assert await line.rest() == b""
+            patient = await site.line()
+            for _ in range(30):
+                assert (await patient.ask(GET)).status == 200
+
+    async def test_a_body_that_is_too_long_is_told_so_before_the_end(self) -> None:
+        async with serving(body_limit=1000) as site:
+            line = await site.line()
+            line.send(post("/echo", "Content-Length: 100000", body=b"x" * 100_000))
+            answer = await line.answer()
+            assert answer.status == 413
+            assert (await line.ask(GET)).status == 200, "the rest was read and dropped"
+            line.send(post("/echo", "Content-Length: 10000000"))
+            assert (await line.answer()).status == 413
+            line.send(b"x" * 1_000_000)
+            assert await line.rest() == b"", "nobody reads ten megabytes to drop them"
+
+    async def test_who_expects_a_go_ahead_hears_a_refusal_instead(self) -> None:
+        async with serving(body_limit=1000) as site:
+            line = await site.line()
+            headers = "Content-Length: 5", "Expect: 100-continue"
+            line.send(post("/echo", *headers))
+            async with asyncio.timeout(ENOUGH):
+                assert b" 100 " in await line.reader.readuntil(b"\r\n\r\n")
+            assert (await line.ask(b"hello")).body == b"hello"
+            answer = await site.ask(post("/echo", "Content-Length: 5000", "Expect: 100-continue"))
+            assert answer.status == 413
+
+
+class TestDeadlines:
+    @pytest.mark.parametrize(
+        ("sent", "told"),
+        [
+            (b"", b""),
+            (b"\r\n", b""),
+            (b"GET /live", b"HTTP/1.1 408 "),
+            (b"GET /livez HTTP/1.1\r\nHost: server\r\n", b"HTTP/1.1 408 "),
+            (post("/echo", "Content-Length: 10", body=b"{"), b"HTTP/1.1 408 "),
+            (post("/echo", "Transfer-Encoding: chunked", body=b"1\r\nx\r\n"), b"HTTP/1.1 408 "),
+            (post("/wait", "Content-Length: 10", body=b"{"), b"HTTP/1.1 405 "),
+        ],
+    )
+    async def test_what_never_comes_is_not_waited_for(self, sent: bytes, told: bytes) -> None:
+        async with serving(head_seconds=0.2, body_seconds=0.2, idle_seconds=0.2) as site:
+            line = await site.line()
+            line.send(sent)
+            assert (await line.rest())[:13] == told
+            line.writer.transport.abort()
+            await until(lambda: site.node.places.taken == 0)
+            assert site.node.bodies.held == 0
+
+    async def test_a_byte_now_and_then_moves_no_deadline(self) -> None:
+        async with serving(head_seconds=0.3, body_seconds=0.3) as site:
+            for begun in (b"GET /", post("/echo", "Content-Length: 100000")):
+                line = await site.line()
+                line.send(begun)
+
+                async def drip(line: Line = line) -> None:
+                    while True:
+                        line.send(b"x")
+                        await asyncio.sleep(0.02)
+
+                dripping = asyncio.create_task(drip())
+                assert (await line.answer()).status == 408
+                dripping.cancel()
+                await asyncio.wait({dripping})
+
+    async def test_between_requests_it_may_be_longer(self) -> None:
+        async with serving(head_seconds=0.1, body_seconds=0.1, idle_seconds=ENOUGH) as site:
+            line = await site.line()
+            assert (await line.ask(GET)).status == 200
+            await asyncio.sleep(0.4)
+            assert (await line.ask(GET)).status == 200
+        async with serving(idle_seconds=0.1) as site:
+            line = await site.line()
+            assert (await line.ask(GET)).status == 200
+            assert await line.rest() == b""
+
+    def test_balancers_close_first(self) -> None:
+        assert HttpLimits().idle_seconds > 60
+
+    async def test_an_answer_that_takes_its_time_is_waited_for(self) -> None:
+        async with serving(head_seconds=0.1, body_seconds=0.1, idle_seconds=0.1, write_seconds=0.1) as site:
+            line = await site.line()
+            line.send(b"GET /wait HTTP/1.1\r\nHost: server\r\n\r\n")
+            await asyncio.sleep(0.4)
+            site.app.state.door.set()
+            assert (await line.answer()).body == b"at last"
+
+    async def test_an_answer_that_is_not_read_is_given_up(self, caplog: pytest.LogCaptureFixture) -> None:
+        async with serving(write_seconds=0.3) as site:
+            line = await site.line(narrow=True)
+            line.send(b"GET /big HTTP/1.1\r\nHost: server\r\n\r\n")
+            await until(lambda: site.node.places.taken == 1)
+            await until(lambda: site.node.places.taken == 0)
+            assert len(await line.rest()) < BIG
+        assert any("deadline" in record.getMessage() for record in caplog.records)
+
+    async def test_who_reads_slowly_gets_all_of_it(self) -> None:
+        async with serving(write_seconds=1.0) as site:
+            line = await site.line(narrow=True)
+            line.send(b"GET /big HTTP/1.1\r\nHost: server\r\nConnection: close\r\n\r\n")
+            got = 0
+            async with asyncio.timeout(ENOUGH):
+                while some := await line.reader.read(65536):
+                    got += len(some)
+                    await asyncio.sleep(0.005)
+            assert got > BIG
+
+
+class TestMemoryOfBodies:
+    async def test_the_oldest_unfinished_body_gives_way(self, caplog: pytest.LogCaptureFixture) -> None:
+        trimmed: list[int] = []
+        limits = HttpLimits(bodies_bytes=100_000)
+        connections = HttpConnections(limits, 1024, trim=lambda: trimmed.append(1))
+        async with serving(connections=connections) as site:
+            lines = []
+            for number in range(1, 11):
+                lines.append(await site.line())
+                lines[-1].send(post("/echo", "Content-Length: 200000", body=b"x" * 20_000))
+                await until(lambda n=number: site.node.bodies.held == min(n, 5) * 20_000)  # type: ignore[misc]
+            for line in lines[:5]:
+                await refused(line, 503)
+            assert site.node.bodies.held <= 100_000
+            quick = await site.ask(post("/echo", "Content-Length: 1000", body=b"y" * 1000))
+            assert quick.body == b"y" * 1000
+            for line in lines:
+                line.writer.transport.abort()
+            await until(lambda: site.node.bodies.held == 0)
+        lines_told = [record for record in caplog.records if "API_BODIES_LIMIT" in record.getMessage()]
+        assert len(lines_told) == 1
+
+    async def test_memory_is_given_back_after_much_was_held(self) -> None:
+        trimmed = asyncio.Event()
+        connections = HttpConnections(HttpLimits(), 1024, trim=trimmed.set)
+        async with serving(connections=connections) as site:
+            lines = [await site.line() for _ in range(40)]
+            for line in lines:
+                line.send(post("/echo", "Content-Length: 262144", body=b"x" * 262_000))
+            await until(lambda: site.node.bodies.held == 40 * 262_000)
+            for line in lines:
+                line.writer.transport.abort()
+            async with asyncio.timeout(ENOUGH):
+                await trimmed.wait()
+            assert site.node.bodies.held == 0
+
+
+class TestPlaces:
+    async def test_the_longest_waited_for_of_a_network_gives_way(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        async with serving(connections_per_network=5) as site:
+            other = await site.line(source="127.0.0.2")
+            assert (await other.ask(GET)).status == 200
+            lines = []
+            for _ in range(12):
+                lines.append(await site.line())
+                await until(lambda: site.node.places.taken <= 6)
+            assert (await lines[-1].ask(GET)).status == 200
+            for line in lines[:7]:
+                assert await line.rest() == b""
+            for line in [*lines[7:], other]:
+                assert (await line.ask(GET)).status == 200
+        told = [record for record in caplog.records if "API_CONNECTIONS_PER_NETWORK" in record.getMessage()]
+        assert len(told) == 1
+
+    async def test_who_is_being_answered_keeps_the_place(self) -> None:
+        async with serving(connections_per_network=3) as site:
+            lines = [await site.line() for _ in range(3)]
+            for line in lines:
+                line.send(b"GET /wait HTTP/1.1\r\nHost: server\r\n\r\n")
+            await until(lambda: not site.node.places._waited and site.node.places.taken == 3)
+            answer = await refused(await site.line(), 503)
+            assert answer.headers["retry-after"] == "5"
+            site.app.state.door.set()
+            for line in lines:
+                assert (await line.answer()).body == b"at last"
+            assert (await site.ask(GET)).status == 200
+
+    async def test_descriptors_are_kept_for_the_rest(self) -> None:
+        async with serving(descriptors=24) as site:
+            assert (await site.ask(GET)).status == 200
+            assert site.node.places.most == 18
+            lines = [await site.line() for _ in range(40)]
+            assert (await lines[-1].ask(GET)).status == 200
+            await until(lambda: site.node.places.taken <= 18)
+
+    def test_proxies_count_for_the_node_alone(self) -> None:
+        places = Places(4, 2, Networks.of(["10.0.0.0/8"]))
+        assert all(places.take("10.0.0.1") for _ in range(3))
+        assert places.take("203.0.113.5")
+        assert places.take("203.0.113.5") is None
+
+    def test_a_network_is_one_client(self) -> None:
+        places = Places(10, 2)
+        assert places.take("2001:db8:1:1::1")
+        assert places.take("2001:db8:1:1::2")
+        assert places.take("2001:db8:1:1:ffff::3") is None
+        other = places.take("2001:db8:1:2::1")
+        assert other
+        other.leave()
+        other.leave()
+        assert places.taken == 2
+
+    def test_defaults(self) -> None:
+        async def made() -> tuple[int, int]:
+            node = Node(HttpLimits(), descriptors=1024)
+            return node.places.most, node.places.most_of_network
+
+        assert asyncio.run(made()) == (896, 672)
+
+
+@define(eq=False)
+class Watched(Turns):
+    """Turns that remember the most that was spent in one."""
+
+    most: int = 0
+    turns: int = 0
+
+    def _begin(self) -> None:
+        self.most = max(self.most, self.work - self._left)
+        self.turns += 1
+        super()._begin()
+
+
+class TestTurns:
+    async def test_all_together_have_so_much_of_each_turn(self) -> None:
+        async with serving() as site:
+            assert (await site.ask(GET)).status == 200
+            watched = site.node.turns = Watched(asyncio.get_running_loop())
+            flood = post("/livez", "Transfer-Encoding: chunked", body=b"1\r\nx\r\n" * 4000)
+            lines = [await site.line() for _ in range(20)]
+            for line in lines:
+                line.send(flood)
+            answers = [await line.answer() for line in lines]
+            assert {answer.status for answer in answers} == {405}
+            await until(lambda: watched.turns > 20 * 4000 * 6 // (WORK + SLICE))
+            assert watched.most <= WORK + SLICE + 1
+
+    async def test_each_in_its_turn(self) -> None:
+        turns = Turns(asyncio.get_running_loop(), work=10)
+        said: list[str] = []
+
+        def wants(name: str, times: int) -> None:
+            def parse() -> None:
+                said.append(name)
+                turns.spend(10)
+                if said.count(name) < times:
+                    turns.wait(parse)
+
+            turns.wait(parse)
+
+        wants("a", 3)
+        wants("b", 2)
+        assert not turns.has_room()
+        while len(said) < 5:  # noqa: ASYNC110 - by turns of the loop
+            await asyncio.sleep(0)
+        assert said == ["a", "b", "a", "b", "a"]
+        await asyncio.sleep(0)
+        assert turns.has_room()
+
+
+def test_a_throttled_warning_counts_what_it_leaves_out(caplog: pytest.LogCaptureFixture) -> None:
+    throttled = Throttled("Too much", seconds=1000)
+    with caplog.at_level(logging.WARNING):
+        for _ in range(5):
+            throttled.warn()
+        throttled._next = 0.0
+        throttled.warn()
+    assert [record.getMessage() for record in caplog.records] == [
+        "Too much",
+        "Too much (4 more since the last line)",
+    ]
