@@ -348,6 +348,8 @@ class PostgresProfiles:
         return Page([rows.profile_from(row) for row in page.items], page.next)
 
 
+LAST_CHARACTER: Final = "\U0010ffff"
+
 SEARCHED: Final = (profile.c.username_folded, profile.c.first_name_folded, profile.c.last_name_folded)
 
 
@@ -364,11 +366,19 @@ def _found(rank: int, wanted: str, most: int, after: PersonPlace | None) -> Sele
             for each in SEARCHED[: rank - len(SEARCHED)]
         ]
     statement = select(profile.c.profile_id, literal(rank, Integer).label("rank"), name.label("text")).where(
-        name == wanted if is_whole else name.startswith(wanted, autoescape=True), *better
+        *([name == wanted] if is_whole else _begins_with(name, wanted)), *better
     )
     if after and after.rank == rank:
         statement = statement.where(tuple_(name, profile.c.profile_id) > tuple_(after.text, after.id))
     return select(statement.order_by(name, profile.c.profile_id).limit(most).subquery())
+
+
+def _begins_with(name: ColumnElement[str], prefix: str) -> list[ColumnElement[bool]]:
+    """
+    A name between the prefix and everything that begins with it: the range is one of the index also in a plan that is made
+    for any prefix, for which a pattern is not.
+    """
+    return [name >= prefix, name <= prefix + LAST_CHARACTER * 2, name.startswith(prefix, autoescape=True)]
 
 
 def _claims(username: Username | None) -> frozenset[str]:

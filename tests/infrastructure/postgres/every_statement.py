@@ -17,7 +17,8 @@ from uuid import uuid4
 from attrs import evolve, frozen
 
 from application.paging import MemberPlace, Paging
-from application.ports.changes import ReadRange
+from application.ports.changes import Cursor, ReadRange
+from application.ports.keys import KeyOwner, KeyUse, Operation
 from application.ports.marking import Wish
 from application.ports.posting import Draft
 from application.ports.views import After, Newest
@@ -64,12 +65,13 @@ class Filled:
 
 
 async def run_everything(storage: Storage, filled: Filled) -> None:
+    before = await storage.changes.now()
     await _posting(storage, filled)
     await _marking(storage, filled)
     await _chats(storage, filled)
     await _readings(storage, filled)
     await _views(storage, filled)
-    await _changes(storage, filled)
+    await _changes(storage, filled, before)
     await _accounts(storage, filled)
     await _profiles(storage, filled)
     await _catalogues(storage)
@@ -150,6 +152,7 @@ async def _chats(storage: Storage, filled: Filled) -> None:
         assert await work.chats.claim_direct(filled.other, filled.person, ChatId(uuid4())) == direct
         two, opened = Chat.open_direct(id=direct, opener_id=filled.person, other_id=filled.other, at=LATER)
         await work.chats.add(two, opened)
+    assert len(await storage.views.list_chats(filled.person)) == 3
     async with storage.begin() as work:
         for gone in (new, direct):
             chat = await work.chats.lock(gone)
@@ -167,7 +170,7 @@ async def _readings(storage: Storage, filled: Filled) -> None:
         seq = Seq(filled.messages)
         await work.readings.is_covered(reading, seq)
         read = reading.advance(
-            Seq(reading.mark + 1),
+            Seq(reading.mark + 2),
             Passed(message_ids=(filled.message,), by_author={filled.owner: 1}),
             at=LATER,
         )
@@ -179,9 +182,9 @@ async def _views(storage: Storage, filled: Filled) -> None:
     small: Paging[Any] = Paging(limit=2)
     for who in (filled.owner, reader, filled.person):
         await views.list_chats(who)
-        page = await views.page_of_chats(who, small)
+        page = await views.page_of_chats(who, Paging(limit=1))
         if page.next:
-            await views.page_of_chats(who, Paging(limit=2, after=page.next))
+            await views.page_of_chats(who, Paging(limit=1, after=page.next))
         await views.get_chat(who, chat)
         await views.unread_count(who, chat)
         for limit in (0, 50):
@@ -204,9 +207,12 @@ async def _views(storage: Storage, filled: Filled) -> None:
     await views.probe()
 
 
-async def _changes(storage: Storage, filled: Filled) -> None:
+async def _changes(storage: Storage, filled: Filled, before: Cursor) -> None:
     cursor = await storage.changes.now()
-    await storage.changes.since(cursor)
+    news = await storage.changes.since(before)
+    assert len(news.moved) > 1
+    assert len(news.personal) > 1
+    assert len(news.read) > 1
     await storage.changes.since(evolve(cursor, epoch="another"))
     middle = filled.messages // 2
     read = ReadRange(
@@ -243,6 +249,13 @@ async def _accounts(storage: Storage, filled: Filled) -> None:
             await work.sessions.is_new_device(
                 one.id, Fingerprint(device), Origin(user_agent="x", address="y")
             )
+        await work.sessions.page_of_live(one.id, START, Paging(limit=1))
+        owner = KeyOwner(one.id)
+        use = KeyUse(operation=Operation.SIGN_UP, digest=uuid4(), subject_id=uuid4(), used_at=START)
+        assert await work.keys.claim(owner, Nonce("key"), use) is None
+        assert await work.keys.claim(owner, Nonce("key"), use) == use
+        await work.keys.forget(owner)
+        await work.keys.remove_expired(START)
         await work.letters.lock_due(LATER, 20)
         await work.letters.lock(one.id, letter.id)
         await work.letters.save(letter)
