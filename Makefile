@@ -12,21 +12,30 @@ DEV_READY = .venv/ready/dev-$(call digest,dev)
 # How long `make explore` looks for faults.
 MINUTES ?= 10
 
-.PHONY: run test check explore diagram clean
+.PHONY: run test check format explore diagram clean
 
 run: $(RUN_READY)
 	@exec .venv/bin/messenger serve
 
-# What waits for real servers and real seconds has the machine to itself; everything else shares it.
-test: check
-	.venv/bin/pytest -n 2 --dist loadfile --ignore=tests/system --ignore=tests/browser
-	.venv/bin/pytest tests/system tests/browser
+# mypy works beside the tests, which often wait for the processes that they start. The same hash seed in every run, whatever
+# the environment, so that no verdict depends on the order of a set.
+test: $(DEV_READY)
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/lint-imports
+	@.venv/bin/mypy > .venv/ready/mypy.log 2>&1 & types=$$!; \
+	PYTHONHASHSEED=0 .venv/bin/pytest -n 2 --dist loadscope; tests=$$?; \
+	wait $$types; types=$$?; cat .venv/ready/mypy.log; exit $$((tests | types))
 
 check: $(DEV_READY)
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 	.venv/bin/lint-imports
+
+format: $(DEV_READY)
+	.venv/bin/ruff check --fix .
+	.venv/bin/ruff format .
 
 # Properties, state machines, the simulated world and kills of a real messenger, with fresh seeds; stops at a finding,
 # which `make test` tries again from then on.

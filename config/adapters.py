@@ -48,11 +48,11 @@ def postgres_storage(
     patient_posting_connection: BatchConnection,
     marking_connection: BatchConnection,
 ) -> Storage:
-    deadline, interval = settings.database.deadline, settings.chat.min_message_interval
+    deadline = settings.database.deadline
     return Storage(
         begin=PostgresStorage(engine, deadline=deadline).begin,
-        begin_posting=PostgresPostings(posting_connection, interval).begin,
-        begin_patient_posting=PostgresPostings(patient_posting_connection, interval).begin,
+        begin_posting=PostgresPostings(posting_connection).begin,
+        begin_patient_posting=PostgresPostings(patient_posting_connection).begin,
         begin_marking=PostgresMarkings(marking_connection).begin,
         views=PostgresViews(read_pool),
         changes=PostgresChanges(engine, deadline=deadline),

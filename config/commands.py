@@ -21,10 +21,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from application.accounts.create_account import CreateAccount
 from application.accounts.disable_account import DisableAccount
 from application.errors import ApplicationError
+from application.importing.import_original import Imported
 from application.ports.checkup import Examined
 from application.ports.mailer import NotDelivered
 from config.adapters import make_mailer
 from config.container import Application, PostgresAdapters, closing
+from config.importing import BadSource, import_original
 from config.settings.explain import explain
 from config.settings.groups import Settings
 from config.settings.load import WrongSettings, load
@@ -41,6 +43,7 @@ from domain.errors import DomainError
 from domain.ids import AccountId
 from domain.notification import Letter, Template
 from domain.session import Session
+from infrastructure.original.database import NotAnOriginal
 from infrastructure.postgres.driver.engine import make_engine
 from infrastructure.postgres.driver.errors import UnusableDatabase
 from infrastructure.postgres.schema.check import Checkup
@@ -82,6 +85,7 @@ def commands(serve: Callable[[], None]) -> Commands:
             fill=fill_database,
             drop=drop_database,
             check=check_database,
+            import_original=import_database,
             adopt=adopt_database,
             may_fill=lambda: _settings().local,
         ),
@@ -162,6 +166,17 @@ def check_database(repair: bool, progress: Callable[[int, int], None]) -> Examin
         return await Checkup(engine, repair=repair, progress=progress, deadline=LONG)()
 
     return _on_engine(work)
+
+
+def import_database(source: str, password: str | None, progress: Callable[[int, int], None]) -> Imported:
+    settings = _settings()
+    with _refusals(), _server(settings) as url:
+        try:
+            return import_original(settings, url, source, password, progress)
+        except BadSource:
+            raise Refused("The source is no URL of a PostgreSQL database.", WRONG) from None
+        except NotAnOriginal as why:
+            raise Refused(str(why), WRONG) from None
 
 
 def adopt_database() -> tuple[str, int]:

@@ -11,7 +11,7 @@ from typing import Final
 
 import uvicorn
 
-ACCEPTED_AT_ONCE: Final = 64
+ACCEPTED_AT_ONCE: Final = 16
 """Connections that are accepted in one turn: as many more than there may be are there for a moment."""
 
 QUEUED: Final = 2048

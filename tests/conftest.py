@@ -4,8 +4,44 @@ import re
 from collections import Counter, defaultdict
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 pytest_plugins = ["tests.exploring.plugin", "tests.postgres", "tests.pgbouncer"]
+
+LONGEST_FIRST = ("system", "browser", "simulation", "exploring", "contracts")
+"""Folders whose tests take longest. Workers get them first, so that none is left with a long one at the end."""
+
+EACH_ALONE = re.compile(
+    r"tests/(?:exploring/|simulation/test_mutants|system/test_(?:commands|contributing|kill|module_create|operation|resume|secrets|start)\b)"
+)
+"""Files whose tests share nothing, so that workers may divide them. Elsewhere a worker gets a whole file."""
+
+
+class Schedule(LoadScopeScheduling):  # type: ignore[misc]  # xdist ships no types
+    """Gives each worker of xdist what it should run in one go."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return nodeid if EACH_ALONE.match(nodeid) else nodeid.partition("::")[0]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Schedule | None:
+    """For ``--dist loadscope``."""
+    if config.getoption("dist") != "loadscope":
+        return None
+    config.option.loadscopereorder = False
+    return Schedule(config, log)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    def rank(item: pytest.Item) -> int:
+        _, _, path = item.nodeid.partition("/")
+        folder = path.partition("/")[0]
+        return LONGEST_FIRST.index(folder) if folder in LONGEST_FIRST else len(LONGEST_FIRST)
+
+    if hasattr(config, "workerinput"):  # it is a worker of xdist
+        items.sort(key=rank)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

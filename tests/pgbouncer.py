@@ -1,7 +1,5 @@
 """The real PgBouncer in transaction mode between the messenger and a test's PostgreSQL."""
 
-import os
-import shutil
 import subprocess
 import tempfile
 import time
@@ -17,12 +15,14 @@ from sqlalchemy.engine import make_url
 
 from infrastructure.postgres.server.embedded import OWNER
 from tests.postgres import PostgresServer
+from tests.services import program, require
 from tests.system.postgres import unprivileged
 
 SERVER_CONNECTIONS = 3
 """Fewer than the messenger opens: its transactions must share them."""
 
-PATIENCE = 20.0
+PATIENCE = 60.0
+"""Seconds after which something hangs."""
 
 
 @define(eq=False)
@@ -42,18 +42,11 @@ class Pooler:
         return psycopg.connect(where, autocommit=True, prepare_threshold=None)
 
 
-def program() -> str:
-    found = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin:/usr/local/sbin")
-    if found is None and os.environ.get("CI"):
-        pytest.fail("pgbouncer is not installed, and .ci/run should have installed it")
-    if found is None:
-        pytest.skip("pgbouncer is not installed: connections through a pooler are not tested here")
-    return found
-
-
 @pytest.fixture
 def pooler(postgres_server: PostgresServer) -> Iterator[Pooler]:
-    command = program()
+    require("pgbouncer")
+    command = program("pgbouncer")
+    assert command is not None
     with tempfile.TemporaryDirectory(prefix="pooler-") as name:
         folder = Path(name)
         socket_dir, port = postgres_server.embedded.socket_dir, postgres_server.embedded.port

@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from datetime import timedelta
 
 from attrs import frozen
 from psycopg.conninfo import make_conninfo
@@ -40,7 +39,6 @@ class SharedStorage(Storage):
 
 
 def memory_storage() -> SharedStorage:
-    """What was said lately it knows by the times alone: the interval is the use case's."""
     storage = MemoryStorage()
     return SharedStorage(
         begin=storage.begin,
@@ -58,10 +56,8 @@ def memory_storage() -> SharedStorage:
 
 
 @asynccontextmanager
-async def postgres_storage(
-    url: str, deadline: float = 10.0, interval: timedelta = timedelta(0)
-) -> AsyncIterator[SharedStorage]:
-    """``url`` is SQLAlchemy's, of a database that has its tables; ``interval`` that of the "too frequent" rule."""
+async def postgres_storage(url: str, deadline: float = 10.0) -> AsyncIterator[SharedStorage]:
+    """``url`` is SQLAlchemy's, of a database that has its tables."""
     lanes: list[BatchConnection] = []
 
     def lane(*, patient: bool = False) -> BatchConnection:
@@ -69,7 +65,7 @@ async def postgres_storage(
         return lanes[-1]
 
     def posting(*, patient: bool = False) -> BeginPosting:
-        return PostgresPostings(lane(patient=patient), interval).begin
+        return PostgresPostings(lane(patient=patient)).begin
 
     def marking() -> BeginMarking:
         return PostgresMarkings(lane()).begin

@@ -13,7 +13,7 @@ from attrs import frozen
 from application.actor import Actor
 from application.ports.clock import Clock
 from application.ports.ids import MessageIds
-from application.ports.posting import BeginPosting, Conversations, Draft
+from application.ports.posting import BeginPosting, Conversations, Draft, Slots
 from domain.chat import ChatNotFound
 from domain.errors import Conflict, DomainError
 from domain.events import MessageSent
@@ -70,7 +70,7 @@ class SendMessages:
     clock: Clock
     ids: MessageIds
     interval: timedelta = timedelta(0)
-    """Within which an author may not say the same twice, where messages have no nonce. Zero: always."""
+    """How long an author may not repeat a text without a nonce; zero allows it at once."""
 
     async def __call__(self, asked: Sequence[tuple[Actor, SendMessage]]) -> Sequence[Answer]:
         drafts = [
@@ -85,7 +85,7 @@ class SendMessages:
             for actor, command in asked
         ]
         async with self.begin() as posting:
-            opened = await posting.open(drafts)
+            opened = await posting.open(drafts, self._slots)
             answers = [self._answer(opened, draft) for draft in drafts]
             sent = [answer for answer in answers if isinstance(answer, Sent)]
             posted = [each.event for each in sent if not each.duplicate]
@@ -122,6 +122,11 @@ class SendMessages:
         )
         if key:
             opened.said[key] = event
-        else:
-            opened.just_said[draft.chat_id, draft.author_id, draft.body] = event.message.sent_at
+        elif slots := self._slots:
+            said_at = slots.said_at(slots.of(draft.at), event.message.sent_at)
+            opened.just_said[draft.chat_id, draft.author_id, draft.body] = said_at
         return Sent(event)
+
+    @property
+    def _slots(self) -> Slots | None:
+        return Slots(self.interval) if self.interval else None

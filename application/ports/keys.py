@@ -22,6 +22,8 @@ class Operation(StrEnum):
     SIGN_UP = "sign_up"
     RESET_PASSWORD = "reset_password"  # noqa: S105  # the name of an operation
 
+    IMPORT = "import"
+
 
 LETTERS: Final = frozenset((Operation.SIGN_UP, Operation.RESET_PASSWORD))
 """Operations that send a letter to an address at which nobody is signed in."""

@@ -12,8 +12,8 @@ commits when its block ends, and the messages are announced after that. What it 
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from datetime import datetime
-from typing import Protocol
+from datetime import UTC, datetime, timedelta
+from typing import Final, Protocol
 
 from attrs import frozen
 
@@ -50,20 +50,50 @@ class Draft:
     """When it was handed in."""
 
 
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND: Final = timedelta(microseconds=1)
+"""Times are counted in whole ones: as floats two of them would fall into one slot."""
+
+
+@frozen
+class Slots:
+    """
+    Time, cut into pieces of one interval, by which storage finds what an author has just said without a nonce.
+
+    Whatever was said less than an interval ago lies in the present slot or in the one before. Both are looked up by
+    equality, so that repeats are found on any number of nodes without comparing times.
+    """
+
+    interval: timedelta
+    """Not zero."""
+
+    def of(self, at: datetime) -> int:
+        return (at - EPOCH) // MICROSECOND // (self.interval // MICROSECOND)
+
+    def said_at(self, slot: int, sent_at: datetime) -> datetime:
+        """
+        When something in this slot counts as said.
+
+        Messages of a chat have rising times. If the clock stepped back, ``sent_at`` is therefore ahead of it, perhaps by
+        hours; the slot is the clock's.
+        """
+        return min(sent_at, EPOCH + (slot + 1) * self.interval)
+
+
 @frozen
 class Conversations:
-    """What deciding about drafts takes."""
+    """What it takes to decide about drafts."""
 
     chats: Mapping[ChatId, Chat]
-    """Held until the unit ends. A chat that is in neither of these does not exist."""
+    """Locked until the unit ends. A chat that is neither here nor among ``busy`` does not exist."""
     busy: frozenset[ChatId]
-    """Exist, but somebody else holds them: their drafts must wait for another unit."""
+    """Chats that exist but are locked by somebody else: their drafts must wait for another unit."""
     authors: Mapping[tuple[ChatId, ProfileId], Member]
-    """Also those who left."""
+    """Members and former members."""
     said: dict[tuple[ChatId, ProfileId, Nonce], MessageSent]
     """What was posted under these nonces before."""
     just_said: dict[tuple[ChatId, ProfileId, Body], datetime]
-    """When the authors of drafts without a nonce said the same within the last moments, if they did."""
+    """When the authors of drafts without a nonce said the same in the present slot or the one before, if they did."""
 
 
 class Posting(Protocol):
@@ -72,8 +102,12 @@ class Posting(Protocol):
         """What is announced about everything kept so far, if this unit commits."""
         ...
 
-    async def open(self, drafts: Sequence[Draft]) -> Conversations:
-        """Hold the chats of these drafts, taken in one order by everybody, and read what deciding takes."""
+    async def open(self, drafts: Sequence[Draft], slots: Slots | None) -> Conversations:
+        """
+        Lock the chats of these drafts, in one order for everybody, and read what it takes to decide about them.
+
+        Without ``slots`` authors may repeat themselves, and nothing counts as just said.
+        """
         ...
 
     async def keep(self, chats: Sequence[Chat], posted: Sequence[MessageSent]) -> None:

@@ -10,7 +10,7 @@ from attrs import define, evolve, field, fields
 
 from application.ports.changes import ReadRange
 from application.ports.marking import Standings, Wish
-from application.ports.posting import Conversations, Draft
+from application.ports.posting import Conversations, Draft, Slots
 from application.ports.updates import Moved, Update, about_decision, about_event
 from application.views import ProfileView
 from domain.chat import Chat, ChatNotFound, Decision, Member, by_seniority
@@ -37,8 +37,8 @@ class ChatState:
     messages: dict[tuple[ChatId, Seq], MessageSent] = field(factory=dict)
     seq_of: dict[tuple[ChatId, MessageId], Seq] = field(factory=dict)
     said: dict[tuple[ChatId, ProfileId, Nonce], Seq] = field(factory=dict)
-    just_said: dict[tuple[ChatId, ProfileId, Body], datetime] = field(factory=dict)
-    """When an author last said this without a nonce."""
+    just_said: dict[tuple[ChatId, ProfileId, Body, int], Seq] = field(factory=dict)
+    """What an author said without a nonce, by the slot of the time at which it was handed in."""
     directs: dict[tuple[ProfileId, ProfileId], ChatId] = field(factory=dict)
     readings: dict[tuple[ChatId, ProfileId], Reading] = field(factory=dict)
     receipts: dict[ChatId, tuple[ReadRange, ...]] = field(factory=dict)
@@ -289,6 +289,8 @@ async def keep_personal(work: Work, events: Sequence[PersonalEvent]) -> None:
 class MemoryPosting:
     work: Work
     patient: bool
+    _slots: Slots | None = field(init=False, default=None)
+    _slot_of: dict[MessageId, int] = field(init=False, factory=dict)
 
     @property
     def pending_updates(self) -> Sequence[Update]:
@@ -299,8 +301,9 @@ class MemoryPosting:
             Moved(chat_id=event.chat_id, position=event.position) for event in repeated
         ]
 
-    async def open(self, drafts: Sequence[Draft]) -> Conversations:
+    async def open(self, drafts: Sequence[Draft], slots: Slots | None) -> Conversations:
         tables = self.work.chats_state
+        self._slots = slots
         chats: dict[ChatId, Chat] = {}
         busy = set()
         for chat_id in sorted({draft.chat_id for draft in drafts}):
@@ -320,10 +323,25 @@ class MemoryPosting:
                 first = tables.messages.get((draft.chat_id, seq))
                 assert first is not None
                 said[draft.chat_id, draft.author_id, draft.nonce] = first
-            key = draft.chat_id, draft.author_id, draft.body
-            if draft.nonce is None and (at := tables.just_said.get(key)):
-                just_said[key] = at
+            if draft.nonce is None and slots:
+                self._slot_of[draft.id] = slots.of(draft.at)
+                if at := self._said_at(draft, slots):
+                    just_said[draft.chat_id, draft.author_id, draft.body] = at
         return Conversations(chats, frozenset(busy), authors, said, just_said)
+
+    def _said_at(self, draft: Draft, slots: Slots) -> datetime | None:
+        tables, present = self.work.chats_state, slots.of(draft.at)
+        found = [
+            (seq, slot)
+            for slot in (present, present - 1)
+            if (seq := tables.just_said.get((draft.chat_id, draft.author_id, draft.body, slot)))
+        ]
+        if not found:
+            return None
+        seq, slot = max(found)
+        event = tables.messages.get((draft.chat_id, seq))
+        assert event is not None
+        return slots.said_at(slot, event.message.sent_at)
 
     async def keep(self, chats: Sequence[Chat], posted: Sequence[MessageSent]) -> None:
         tables = self.work.chats_state
@@ -331,8 +349,8 @@ class MemoryPosting:
         for key in sorted(sent):
             await self.work.hold(("reading", *key))
             reading = tables.readings.get(key)
-            assert reading is not None, "an author is a member, and a member has a reading"
-            tables.readings[key] = evolve(reading, less=reading.less + sent[key])
+            if reading:  # an imported message may be by somebody who is no longer there
+                tables.readings[key] = evolve(reading, less=reading.less + sent[key])
         for chat in chats:
             tables.chats[chat.id] = chat
         for event in posted:
@@ -342,8 +360,9 @@ class MemoryPosting:
             tables.log[event.chat_id, event.position] = event
             if message.nonce:
                 tables.said[event.chat_id, message.author_id, message.nonce] = message.seq
-            else:
-                tables.just_said[event.chat_id, message.author_id, message.body] = message.sent_at
+            elif message.id in self._slot_of:
+                place = event.chat_id, message.author_id, message.body, self._slot_of[message.id]
+                tables.just_said[place] = message.seq
             self.work.news.append((event.chat_id, event.position))
         people = self.work.people(event.message.author_id for event in posted)
         self.work.pending_updates += [about_event(event, people) for event in posted]

@@ -8,12 +8,12 @@ cost a batch more than its statements do. Why each is as it is stands in docs/st
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any, Final, LiteralString, NamedTuple, TypeVar
 
 from attrs import define, field
 
-from application.ports.posting import Conversations, Draft
+from application.ports.posting import Conversations, Draft, Slots
 from application.ports.updates import Moved, Update, about_event
 from application.views import ProfileView
 from domain.chat import Chat, Kind, Member
@@ -29,10 +29,6 @@ from infrastructure.stored_events import MESSAGE_SENT
 
 R = TypeVar("R", bound=tuple[Any, ...])
 
-EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-MICROSECOND: Final = timedelta(microseconds=1)
-"""Times are counted in whole ones: as floats two of them would fall into one slot."""
-
 LOCK: Final = """
 SELECT chat_id, last_seq, last_position, last_at, member_count FROM chat_head
 WHERE chat_id = ANY(%s) ORDER BY chat_id FOR NO KEY UPDATE
@@ -44,16 +40,16 @@ LOCK_WHAT_IS_FREE: Final = LOCK.rstrip() + " SKIP LOCKED"
 READ: Final = """
 SELECT c.kind, c.name, c.description, c.owner_id, c.created_at, c.updated_at, c.deleted_at,
        m.role, m.joined_at, m.left_at, p.profile_id, p.first_name, p.last_name, p.middle_name, p.username,
-       s.message_id, s.seq, s.position, s.body, s.sent_at
+       s.message_id, s.seq, s.position, s.body, s.sent_at, s.nonce
 FROM unnest(%s, %s, %s, %s) WITH ORDINALITY AS d(chat_id, author_id, nonce, earlier, n)
 LEFT JOIN chat c ON c.chat_id = d.chat_id
 LEFT JOIN member m ON m.chat_id = d.chat_id AND m.profile_id = d.author_id
 LEFT JOIN profile p ON p.profile_id = d.author_id
 LEFT JOIN LATERAL (
-    SELECT message_id, seq, position, body, sent_at FROM message
+    SELECT message_id, seq, position, body, sent_at, nonce FROM message
     WHERE chat_id = d.chat_id AND sender_id = d.author_id AND nonce = d.nonce
     UNION ALL
-    SELECT message_id, seq, position, body, sent_at FROM message
+    SELECT message_id, seq, position, body, sent_at, nonce FROM message
     WHERE chat_id = d.chat_id AND sender_id = d.author_id AND nonce = d.earlier AND d.earlier <> d.nonce
     ORDER BY seq DESC LIMIT 1
 ) s ON true
@@ -103,6 +99,7 @@ class DraftRow(NamedTuple):
     position: Position
     body: str
     sent_at: datetime
+    key: str
 
 
 KEEP: Final = """
@@ -130,32 +127,29 @@ WHERE r.chat_id = u.chat_id AND r.profile_id = u.profile_id
 
 @define(eq=False)
 class PostgresPostings:
-    """Begins units of posting on a lane; `interval` is that of the "too frequent" rule."""
+    """Begins units of posting on a connection of their own."""
 
-    _lane: BatchConnection
-    _interval: timedelta = timedelta(0)
+    _connection: BatchConnection
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator["PostgresPosting"]:
-        async with self._lane.begin() as driver:
-            lock = LOCK if self._lane.patient else LOCK_WHAT_IS_FREE
-            yield PostgresPosting(driver, lock, self._interval // MICROSECOND)
+        async with self._connection.begin() as driver:
+            lock = LOCK if self._connection.patient else LOCK_WHAT_IS_FREE
+            yield PostgresPosting(driver, lock)
 
 
 @define(eq=False)
 class PostgresPosting:
     _driver: Driver
     _lock: LiteralString
-    _interval: int
-    """Microseconds."""
     pending_updates: list[Update] = field(init=False, factory=list)
     _keys: dict[MessageId, str] = field(init=False, factory=dict)
     _authors: dict[ProfileId, ProfileView] = field(init=False, factory=dict)
     """Authors under the names that they have now; what an open socket knows of its own may be days old."""
 
-    async def open(self, drafts: Sequence[Draft]) -> Conversations:
+    async def open(self, drafts: Sequence[Draft], slots: Slots | None) -> Conversations:
         ids = list(dict.fromkeys(draft.chat_id for draft in drafts))
-        keys = [self._keys_of(draft) for draft in drafts]
+        keys = [keys_of(draft, slots) for draft in drafts]
         self._keys = {draft.id: key for draft, (key, _) in zip(drafts, keys, strict=True)}
         with in_our_terms():
             heads = await self._fetch(HeadRow, self._lock, (arrays.Uuids.of(ids),))
@@ -202,18 +196,11 @@ class PostgresPosting:
                 continue
             if draft.nonce is not None:
                 said[chat_id, author_id, draft.nonce] = _said(draft, row)
-            else:
-                # in the same slot it is less than an interval ago: there is never a second row under one key
-                just_said[chat_id, author_id, draft.body] = row.sent_at
+            elif slots:
+                # the domain refuses whatever is in the same slot: there is never a second row under one key
+                slot = slots.of(draft.at) - (row.key != self._keys[draft.id])
+                just_said[chat_id, author_id, draft.body] = slots.said_at(slot, row.sent_at)
         return Conversations(chats, frozenset(busy), authors, said, just_said)
-
-    def _keys_of(self, draft: Draft) -> tuple[str, str]:
-        """What it is stored under, and what the same text of this author would have been a slot earlier."""
-        if draft.nonce is None and self._interval:
-            slot = (draft.at - EPOCH) // MICROSECOND // self._interval
-            return derived_key(slot, draft.body), derived_key(slot - 1, draft.body)
-        key = nonce_key(draft.nonce, draft.id)
-        return key, key
 
     async def keep(self, chats: Sequence[Chat], posted: Sequence[MessageSent]) -> None:
         messages = [event.message for event in posted]
@@ -252,6 +239,15 @@ class PostgresPosting:
     async def _fetch(self, kind: type[R], statement: LiteralString, parameters: tuple[Any, ...]) -> list[R]:
         cursor = await self._driver.execute(statement, parameters, prepare=True, binary=True)
         return [kind(*row) for row in await cursor.fetchall()]
+
+
+def keys_of(draft: Draft, slots: Slots | None) -> tuple[str, str]:
+    """The key that a draft is stored under, and the one that the same text would have had one slot earlier."""
+    if draft.nonce is None and slots:
+        slot = slots.of(draft.at)
+        return derived_key(slot, draft.body), derived_key(slot - 1, draft.body)
+    key = nonce_key(draft.nonce, draft.id)
+    return key, key
 
 
 def _chat(head: HeadRow, row: DraftRow) -> Chat:

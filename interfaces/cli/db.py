@@ -1,9 +1,11 @@
+import sys
 from collections.abc import Callable, Sequence
 from typing import Annotated
 
 import typer
 from attrs import frozen
 
+from application.importing.import_original import Imported
 from application.ports.checkup import Examined, Finding
 from interfaces.cli.looks import FOUND_SOMETHING, complain, confirm, progress, say, show, told
 
@@ -25,6 +27,8 @@ class Database:
     """True: whoever is connected is cut off. Answers False where there was none."""
     check: Callable[[bool, Callable[[int, int], None]], Examined]
     """Whether to repair, and whom to tell how far it is."""
+    import_original: Callable[[str, str | None, Callable[[int, int], None]], Imported]
+    """From the database at a URL, with a password that the URL does not show; calls back with how much is done."""
     adopt: Callable[[], tuple[str, int]]
     """The new generation and base."""
     may_fill: Callable[[], bool]
@@ -114,6 +118,31 @@ def db_commands(database: Database) -> typer.Typer:
             confirm(f"Begin a new line of history on {database.name()}? Every node must be stopped.", yes=yes)
             generation, base = database.adopt()
             say(f"{_capital(database.name())} is adopted: generation {generation}, base {base}.", "green")
+
+    @line.command(name="import")
+    def import_original(
+        source: Annotated[str, typer.Argument(help="postgresql://user@host/name")],
+        *,
+        password_stdin: Annotated[
+            bool, typer.Option("--password-stdin", help="Read the password from standard input.")
+        ] = False,
+    ) -> None:
+        """
+        Bring in everything from a database of the original messenger: accounts with their passwords, profiles, chats,
+        messages and read marks. That database is only read. Importing again adds what is new there; an import that was
+        interrupted goes on.
+        """
+        with told():
+            password = sys.stdin.readline().rstrip("\r\n") if password_stdin else None
+            with progress("Importing") as tell:
+                imported = database.import_original(source, password, tell)
+            for note in imported.notes:
+                say(note)
+            say(
+                f"{_capital(database.name())} has {imported.people} new people, {imported.chats} new chats,"
+                f" {imported.messages} new messages and {imported.marks} new read marks.",
+                "green",
+            )
 
     return line
 

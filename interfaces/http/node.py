@@ -209,35 +209,52 @@ class Bodies:
         self.release(self._of.pop(connection, 0))
 
 
-WORK: Final = 4096
-"""Bytes of heads and chunks that are parsed in one turn of the event loop, of all connections together: some 4 ms."""
+WORK: Final = 1024
+"""
+Bytes of heads and chunks of all connections together that are parsed in one turn of the event loop: some 1 ms. What is
+told over WebSockets takes several turns from the sender to the last listener.
+"""
 
-SLICE: Final = 2048
+SLICE: Final = 1024
 """Bytes of one connection that are parsed in one go."""
+
+PAUSE: Final = 3.0
+"""How much longer than a slice took the next one waits, where connections have sent more than one: a quarter of the time."""
 
 
 @define(eq=False)
 class Turns:
-    """Shares each turn of the event loop among the connections that have something to be parsed, in their order."""
+    """
+    Shares the event loop among the connections that have something to be parsed.
+
+    The first slice of a request is parsed in the next turn that has room for it. Who has sent more than that waits in a
+    second queue, which all together get a quarter of the time: whoever sends much there waits for others who do, and
+    nobody who sends little waits for them.
+    """
 
     loop: asyncio.AbstractEventLoop
     work: int = WORK
     _left: int = field(init=False)
-    _queue: deque[Callable[[], None]] = Factory(deque)
+    _first: deque[Callable[[], None]] = Factory(deque)
+    _further: deque[Callable[[], None]] = Factory(deque)
+    _further_at: float = 0.0
+    """When the next of the second queue may be parsed."""
     _is_scheduled: bool = False
+    _timer: asyncio.TimerHandle | None = None
 
     def __attrs_post_init__(self) -> None:
         self._left = self.work
 
     def has_room(self) -> bool:
-        return self._left > 0 and not self._queue
+        return self._left > 0 and not self._first
 
     def spend(self, work: int) -> None:
         self._left -= work
         self._schedule()
 
-    def wait(self, parse: Callable[[], None]) -> None:
-        self._queue.append(parse)
+    def wait(self, parse: Callable[[], None], *, is_first: bool) -> None:
+        """Call ``parse`` when it is its turn; ``is_first``: it is the first slice of a request."""
+        (self._first if is_first else self._further).append(parse)
         self._schedule()
 
     def _schedule(self) -> None:
@@ -248,10 +265,21 @@ class Turns:
     def _begin(self) -> None:
         self._is_scheduled = False
         self._left = self.work
-        while self._queue and self._left > 0:
-            self._queue.popleft()()
-        if self._queue:
+        while self._first and self._left > 0:
+            self._first.popleft()()
+        began = self.loop.time()
+        if self._further and began >= self._further_at:
+            self._further.popleft()()
+            now = self.loop.time()
+            self._further_at = now + PAUSE * (now - began)
+        if self._first:
             self._schedule()
+        if self._further and self._timer is None:
+            self._timer = self.loop.call_at(self._further_at, self._wake)
+
+    def _wake(self) -> None:
+        self._timer = None
+        self._schedule()
 
 
 READ: Final = 16 * 1024

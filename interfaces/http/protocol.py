@@ -72,6 +72,8 @@ class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
     _unread: bytes = b""
     """What has come and was not parsed yet."""
     _has_turn = False
+    _is_first = True
+    """Nothing of the request that it sends was parsed yet."""
     _is_deaf = False
     """It was refused: what it still sends is dropped."""
     _is_chunked = False
@@ -174,7 +176,7 @@ class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
     def _wait_for_turn(self) -> None:
         if not self._has_turn and self._unread and self._may_parse():
             self._has_turn = True
-            self._node.turns.wait(self._take_turn)
+            self._node.turns.wait(self._take_turn, is_first=self._is_first)
 
     def _take_turn(self) -> None:
         self._has_turn = False
@@ -199,6 +201,7 @@ class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
             self.transport.resume_reading()
 
     def _parse(self, data: bytes) -> None:
+        self._is_first = False
         is_body = self.conn.their_state is h11.SEND_BODY
         self._node.turns.spend(1 + (len(data) // CHEAPER if is_body and not self._is_chunked else len(data)))
         if not is_body:
@@ -354,6 +357,7 @@ class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
         else:
             self.conn.start_next_cycle()
         self._was_sent_ahead = bool(self._unread)
+        self._is_first = True
         self._reading.set(self._node.limits.idle_seconds)
         if self._place is not None:
             self._node.places.waits(self._place, self)

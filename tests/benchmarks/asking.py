@@ -9,7 +9,7 @@ from typing import Any
 
 from attrs import frozen
 
-from tests.benchmarks.house import House
+from tests.benchmarks.house import Installation
 
 
 @frozen
@@ -37,12 +37,12 @@ class Cost:
 class Asking:
     """As cheap as Python makes it, so that what is measured is the other side."""
 
-    house: House
+    house: Installation
     token: str
     connection: http.client.HTTPConnection
 
     @classmethod
-    def by(cls, house: House, token: str) -> "Asking":
+    def by(cls, house: Installation, token: str) -> "Asking":
         return cls(house, token, http.client.HTTPConnection("127.0.0.1", house.server.port, timeout=60))
 
     def ask(self, path: str) -> bytes:
@@ -59,7 +59,7 @@ class Asking:
         return cost(self.house, lambda: self.ask(path), seconds)
 
 
-def cost(house: House, once: Callable[[], object], seconds: float) -> Cost:
+def cost(house: Installation, once: Callable[[], object], seconds: float) -> Cost:
     """Of what is done again and again for so long; once before, to be warm."""
     once()
     took: list[float] = []

@@ -20,7 +20,7 @@ from contextlib import ExitStack, contextmanager
 import psycopg
 from attrs import frozen
 
-from tests.benchmarks.house import House, child, cpu_seconds, house, quantile
+from tests.benchmarks.house import Installation, child, cpu_seconds, house, quantile
 from tests.benchmarks.tools import Tools, compiled, told
 from tests.benchmarks.wire import Wire, enter, enter_all, framed, run
 from tests.system.client import Device, Visit
@@ -69,7 +69,7 @@ class Rival:
 
 @frozen
 class Trial:
-    house: House
+    house: Installation
     seats: Sequence[Seat]
     """Chat by chat."""
     senders: int
@@ -200,7 +200,7 @@ class Trial:
 
 
 @contextmanager
-def rivals(built: House, tools: Tools | None, size: int) -> Iterator[list[Rival]]:
+def rivals(built: Installation, tools: Tools | None, size: int) -> Iterator[list[Rival]]:
     """``size`` is that of the messenger's frames, without their head."""
 
     def counted(database: str, query: str) -> Callable[[], int]:
@@ -243,7 +243,7 @@ def rivals(built: House, tools: Tools | None, size: int) -> Iterator[list[Rival]
         yield all_of_them
 
 
-async def seated(built: House, chats: int, listeners: int) -> tuple[list[Seat], int]:
+async def seated(built: Installation, chats: int, listeners: int) -> tuple[list[Seat], int]:
     """Who will listen where; and the size of a frame that they will hear."""
     async with Visit(built.server.url, built.server.ws_url) as visit:
         people = [await visit.user(number) for number in (1, 2, 3)]
@@ -252,7 +252,7 @@ async def seated(built: House, chats: int, listeners: int) -> tuple[list[Seat], 
     return [Seat(id, people[n % 3].token) for id in ids for n in range(listeners)], size
 
 
-async def frame_size(built: House, who: Device, chat_id: str) -> int:
+async def frame_size(built: Installation, who: Device, chat_id: str) -> int:
     heard: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
     def hear(payload: bytes) -> None:

@@ -18,20 +18,20 @@ from uuid import UUID
 
 from tests.benchmarks.asking import Asking, Cost, by_turns
 from tests.benchmarks.filling import Grown, fill, people
-from tests.benchmarks.house import House, house
+from tests.benchmarks.house import Installation, house
 from tests.system.client import Visit
 
 PAGE = 50
 
 
-async def who(house: House) -> tuple[str, UUID]:
+async def who(house: Installation) -> tuple[str, UUID]:
     """Whoever asks: the access token, and the profile."""
     async with Visit(house.server.url, house.server.ws_url) as visit:
         device = await visit.user(1)
         return device.token, UUID(device.profile_id)
 
 
-def grow(house: House, reader: UUID, messages: int, others: int) -> list[Grown]:
+def grow(house: Installation, reader: UUID, messages: int, others: int) -> list[Grown]:
     with house.postgres.connect("messenger") as connection:
         crowd = people(connection, 1000)
         measured = [

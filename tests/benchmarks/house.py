@@ -23,7 +23,7 @@ PINNED = ("taskset", "--cpu-list", str(SERVER_CPU))
 
 
 @frozen
-class House:
+class Installation:
     server: Server
     postgres: Postgres
 
@@ -68,16 +68,18 @@ def database() -> Iterator[Postgres]:
 
 
 @contextmanager
-def house(**settings: str) -> Iterator[House]:
-    """The messenger on one CPU, whoever measures it on the other."""
+def house(command: Sequence[str] = (), /, **settings: str) -> Iterator[Installation]:
+    """The messenger on one CPU, whoever measures it on the other. ``command`` are words in front of the messenger's."""
     with database() as postgres:
         url = postgres.create("messenger")
-        server = Server(postgres.folder.with_name("server"), {"DATABASE_URL": url, **settings}, PINNED)
+        server = Server(
+            postgres.folder.with_name("server"), {"DATABASE_URL": url, **settings}, [*PINNED, *command]
+        )
         server.start()
         mine = os.sched_getaffinity(0)
         os.sched_setaffinity(0, {CLIENT_CPU})
         try:
-            yield House(server, postgres)
+            yield Installation(server, postgres)
         finally:
             os.sched_setaffinity(0, mine)
             server.stop()

@@ -13,7 +13,7 @@ import argparse
 import asyncio
 import time
 
-from tests.benchmarks.house import House, cpu_seconds, house, resident
+from tests.benchmarks.house import Installation, cpu_seconds, house, resident
 from tests.benchmarks.wire import Wire, enter, enter_all, run
 from tests.system.client import Device, Visit
 
@@ -29,7 +29,7 @@ async def busy(pid: int, seconds: float) -> float:
     return (cpu_seconds(pid) - before) / (time.perf_counter() - began)
 
 
-async def measure(house: House, connections: int, listeners: int, seconds: float) -> None:
+async def measure(house: Installation, connections: int, listeners: int, seconds: float) -> None:
     pid = house.pid
     async with Visit(house.server.url, house.server.ws_url) as visit:
         people = [await visit.user(number) for number in (1, 2, 3)]

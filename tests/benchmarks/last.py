@@ -12,7 +12,7 @@ import asyncio
 import statistics
 import time
 
-from tests.benchmarks.house import House, house, quantile
+from tests.benchmarks.house import Installation, house, quantile
 from tests.benchmarks.wire import Wire, enter, enter_all, framed, run
 from tests.system.client import Visit
 
@@ -20,7 +20,7 @@ PAUSE = 0.02
 
 
 async def measure(
-    house: House, listeners: int, count: int, rounds: int
+    house: Installation, listeners: int, count: int, rounds: int
 ) -> list[tuple[list[float], list[float]]]:
     """Seconds until the first and until the last has heard it, by rounds."""
     heard = 0

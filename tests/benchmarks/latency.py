@@ -10,14 +10,14 @@ import argparse
 import asyncio
 import time
 
-from tests.benchmarks.house import House, house, quantile
+from tests.benchmarks.house import Installation, house, quantile
 from tests.benchmarks.wire import enter, framed
 from tests.system.client import Visit
 
 TURN = 100
 
 
-async def measure(house: House, count: int) -> tuple[list[float], list[float], list[float]]:
+async def measure(house: Installation, count: int) -> tuple[list[float], list[float], list[float]]:
     """Seconds to the acknowledgement, to the delivery, of a commit."""
     acked, delivered, commits = [], [], []
     loop = asyncio.get_running_loop()

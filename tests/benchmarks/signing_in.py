@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 
 import httpx
 
-from tests.benchmarks.house import House, house, quantile
+from tests.benchmarks.house import Installation, house, quantile
 from tests.benchmarks.wire import enter, framed
 from tests.system.client import Visit
 
@@ -31,7 +31,7 @@ async def sampled(once: Callable[[], Awaitable[object]], seconds: float) -> list
     return took
 
 
-async def measure(house: House, people: int, seconds: float) -> dict[str, list[float]]:
+async def measure(house: Installation, people: int, seconds: float) -> dict[str, list[float]]:
     loop = asyncio.get_running_loop()
     measured = {}
     async with (

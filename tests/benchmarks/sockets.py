@@ -11,14 +11,16 @@ import asyncio
 import statistics
 import time
 
-from tests.benchmarks.house import House, house
+from tests.benchmarks.house import Installation, house
 from tests.benchmarks.wire import Wire, enter, framed
 from tests.system.client import Visit
 
 TEXT = "x" * 200
 
 
-async def measure(house: House, senders: int, window: int, seconds: float) -> tuple[float, float, float]:
+async def measure(
+    house: Installation, senders: int, window: int, seconds: float
+) -> tuple[float, float, float]:
     """Messages a second, and the CPU microseconds that one cost the messenger and PostgreSQL."""
     acknowledged = 0
     over = False

@@ -17,7 +17,7 @@ from contextlib import asynccontextmanager
 
 from attrs import define, field, frozen
 
-from tests.benchmarks.house import House, house, quantile
+from tests.benchmarks.house import Installation, house, quantile
 from tests.benchmarks.wire import Wire, enter, enter_all, framed, run
 from tests.system.client import Device, Visit
 
@@ -77,7 +77,9 @@ async def talking(port: int, chat_id: str, anna: Device, boris: Device) -> Async
         hears.close()
 
 
-async def measure(house: House, sockets: int, listeners: int, at_once: int, rounds: int) -> list[Round]:
+async def measure(
+    house: Installation, sockets: int, listeners: int, at_once: int, rounds: int
+) -> list[Round]:
     port = house.server.port
     measured = []
     async with Visit(house.server.url, house.server.ws_url) as visit:

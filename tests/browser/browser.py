@@ -17,7 +17,8 @@ from selenium.webdriver.support.wait import WebDriverWait
 
 T = TypeVar("T")
 
-PATIENCE = 10.0
+PATIENCE = 60.0
+"""Seconds after which something hangs."""
 
 PROGRAMS = ("chromium", "chromedriver")
 
@@ -36,10 +37,6 @@ FLAGS = (
 )
 
 VISIBLE = "[...document.querySelectorAll(arguments[0])].filter((each) => each.checkVisibility())"
-
-
-def missing() -> list[str]:
-    return [program for program in PROGRAMS if shutil.which(program) is None]
 
 
 def start(folder: Path) -> Chrome:

@@ -1,22 +1,18 @@
-import os
 from collections.abc import Iterator
 
 import pytest
 from selenium.webdriver import Chrome
 
-from tests.browser.browser import Page, missing, start
+from tests.browser.browser import PROGRAMS, Page, start
+from tests.services import require
 from tests.system.server import Server
 
 SECRET = "a key of the tests that is long enough, 0123456789"
 
 
 def pytest_runtest_setup() -> None:
-    """Not in a fixture: skipped here, all of them are one line of the summary."""
-    if lacking := missing():
-        words = f"no {' and no '.join(lacking)} (on Debian: apt-get install chromium chromium-driver)"
-        if os.environ.get("CI"):
-            pytest.fail(words, pytrace=False)
-        pytest.skip(words)
+    """Not in a fixture: tests that are skipped here are one line of the summary."""
+    require(*PROGRAMS)
 
 
 @pytest.fixture(scope="session")

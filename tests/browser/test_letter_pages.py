@@ -25,7 +25,7 @@ NUMBERS = count(1)
 
 
 @define(eq=False)
-class Person:
+class LetterReader:
     """Has a mailbox and an application on some other device."""
 
     server: Server
@@ -140,9 +140,9 @@ WORDS = {
 
 
 @pytest.fixture
-def person(server: Server) -> Iterator[Person]:
+def person(server: Server) -> Iterator[LetterReader]:
     with httpx.Client(base_url=server.url, timeout=10) as http:
-        yield Person(server, http)
+        yield LetterReader(server, http)
 
 
 @pytest.fixture(params=WORDS)
@@ -167,7 +167,7 @@ def late(link: str) -> str:
 
 
 class TestConfirming:
-    def test_then_one_signs_in(self, page: Page, person: Person, words: Words) -> None:
+    def test_then_one_signs_in(self, page: Page, person: LetterReader, words: Words) -> None:
         link = person.sign_up()
         page.open(link)
         page.await_heading(words.asks)
@@ -177,7 +177,7 @@ class TestConfirming:
         token = data(person.sign_in(PASSWORD))["accessToken"]
         assert [device["fingerprint"] for device in person.devices(token)] == ["application"]
 
-    def test_a_link_works_once(self, page: Page, person: Person, words: Words) -> None:
+    def test_a_link_works_once(self, page: Page, person: LetterReader, words: Words) -> None:
         link = person.sign_up()
         for heading in (words.confirmed, words.void):
             page.open(link)
@@ -186,7 +186,7 @@ class TestConfirming:
         page.expected.append((401, CONFIRM))
         assert person.can_sign_in(PASSWORD)
 
-    def test_a_link_that_is_none(self, page: Page, person: Person) -> None:
+    def test_a_link_that_is_none(self, page: Page, person: LetterReader) -> None:
         words = WORDS["en"]
         link = person.sign_up()
         for other in (*garbled(link), late(link)):
@@ -199,7 +199,7 @@ class TestConfirming:
         assert not person.can_sign_in(PASSWORD)
 
     def test_by_keyboard_while_the_network_comes_and_goes(
-        self, page: Page, person: Person, words: Words
+        self, page: Page, person: LetterReader, words: Words
     ) -> None:
         page.open(person.sign_up())
         page.connect(online=False)
@@ -214,7 +214,7 @@ class TestConfirming:
         page.type(Keys.SPACE)
         page.await_heading(words.confirmed)
 
-    def test_without_scripts_it_says_what_it_needs(self, page: Page, person: Person) -> None:
+    def test_without_scripts_it_says_what_it_needs(self, page: Page, person: LetterReader) -> None:
         page.run_scripts(allowed=False)
         page.open(person.sign_up())
         for words in WORDS.values():
@@ -234,7 +234,7 @@ class TestForgottenPassword:
         page.until(lambda: page.texts(".problem") == [complaint])
 
     def test_then_the_new_one_signs_in_and_nobody_else_is(
-        self, page: Page, person: Person, words: Words
+        self, page: Page, person: LetterReader, words: Words
     ) -> None:
         person.join()
         before = data(person.sign_in(PASSWORD))["accessToken"]
@@ -251,7 +251,9 @@ class TestForgottenPassword:
         me = person.http.get("/accounts/me/", headers={"Authorization": f"Bearer {before}"})
         assert me.status_code == 401
 
-    def test_each_refusal_says_why_and_costs_nothing(self, page: Page, person: Person, words: Words) -> None:
+    def test_each_refusal_says_why_and_costs_nothing(
+        self, page: Page, person: LetterReader, words: Words
+    ) -> None:
         person.join()
         page.open(person.forget())
         tries = [
@@ -275,7 +277,7 @@ class TestForgottenPassword:
         page.await_heading(words.changed)
         assert person.can_sign_in(BETTER)
 
-    def test_a_link_works_once(self, page: Page, person: Person, words: Words) -> None:
+    def test_a_link_works_once(self, page: Page, person: LetterReader, words: Words) -> None:
         person.join()
         link = person.forget()
         for password, heading in ((BETTER, words.changed), (PASSWORD, words.void)):
@@ -286,7 +288,7 @@ class TestForgottenPassword:
         page.expected.append((401, REDEEM))
         assert person.can_sign_in(BETTER)
 
-    def test_a_link_that_is_none(self, page: Page, person: Person) -> None:
+    def test_a_link_that_is_none(self, page: Page, person: LetterReader) -> None:
         words = WORDS["en"]
         person.join()
         link = person.forget()
@@ -301,7 +303,7 @@ class TestForgottenPassword:
         assert person.can_sign_in(PASSWORD)
 
     def test_by_keyboard_while_the_network_comes_and_goes(
-        self, page: Page, person: Person, words: Words
+        self, page: Page, person: LetterReader, words: Words
     ) -> None:
         person.join()
         page.open(person.forget())
@@ -316,7 +318,7 @@ class TestForgottenPassword:
         page.await_heading(words.changed)
         assert person.can_sign_in(BETTER)
 
-    def test_without_scripts_it_says_what_it_needs(self, page: Page, person: Person) -> None:
+    def test_without_scripts_it_says_what_it_needs(self, page: Page, person: LetterReader) -> None:
         person.join()
         page.run_scripts(allowed=False)
         page.open(person.forget())

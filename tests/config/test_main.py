@@ -16,6 +16,9 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 MESSENGER = [sys.executable, "-c", "from config.main import main; main()"]
 
+PATIENCE = 60.0
+"""Seconds after which something hangs."""
+
 Messenger = Callable[..., "subprocess.Popen[str]"]
 
 
@@ -61,7 +64,7 @@ def serving(messenger: Messenger, unused_tcp_port: int) -> Callable[..., "subpro
     def start(**more: bool) -> "subprocess.Popen[str]":
         settings = {"ENVIRONMENT": "LOCAL", "API_HOST": "127.0.0.1", "API_SERVICE_PORT": str(unused_tcp_port)}
         child = messenger("serve", **more, **settings)
-        until = time.monotonic() + 30
+        until = time.monotonic() + PATIENCE
         while True:
             try:
                 socket.create_connection(("127.0.0.1", unused_tcp_port), timeout=1).close()
@@ -87,7 +90,7 @@ def children_of(folder: Path) -> list[int]:
 
 
 def test_help_names_the_command(messenger: Messenger) -> None:
-    out, _ = messenger("--help").communicate(timeout=30)
+    out, _ = messenger("--help").communicate(timeout=PATIENCE)
     assert "serve" in out
 
 
@@ -96,7 +99,7 @@ def test_wrong_settings_are_told_a_line_each(messenger: Messenger, folder: Path)
     child = messenger(
         "serve", MAIL_SERVER="localhost", MAIL_FROM_EMAIL="a@b.example", API_PUBLIC_URL="http://x"
     )
-    out, err = child.communicate(timeout=30)
+    out, err = child.communicate(timeout=PATIENCE)
     assert child.returncode == 2
     assert out == ""
     assert [line.split(" is ")[0] for line in err.splitlines()] == ["API_SERVICE_PORT", "JWT_SECRET_KEY"]
@@ -109,7 +112,7 @@ def test_a_database_that_cannot_start_is_told_in_a_line(messenger: Messenger, fo
     data.mkdir(parents=True)
     (data / "PG_VERSION").write_text("12\n")
     child = messenger("serve", ENVIRONMENT="LOCAL")
-    _, err = child.communicate(timeout=30)
+    _, err = child.communicate(timeout=PATIENCE)
     assert child.returncode == 2
     assert err.splitlines()[-1].startswith(f"{data} was made by PostgreSQL 12 and this is 18")
 
@@ -121,10 +124,8 @@ def test_ends_in_order(
 ) -> None:
     child = serving(ignore_sigint=ignore_sigint)
     assert len(children_of(folder)) > 1
-    began = time.monotonic()
     child.send_signal(number)
-    _, err = child.communicate(timeout=10)
-    assert time.monotonic() - began < 3
+    _, err = child.communicate(timeout=PATIENCE)
     assert child.returncode == 0, err
     assert children_of(folder) == []
 
@@ -134,7 +135,7 @@ def test_impatience_does_not_hurt(serving: Callable[..., "subprocess.Popen[str]"
     for _ in range(3):
         child.send_signal(signal.SIGINT)
         time.sleep(0.02)
-    child.communicate(timeout=10)
+    child.communicate(timeout=PATIENCE)
     assert children_of(folder) == []
 
 
@@ -142,7 +143,7 @@ def test_killed_it_leaves_nothing(serving: Callable[..., "subprocess.Popen[str]"
     child = serving()
     child.kill()
     child.communicate()
-    until = time.monotonic() + 3
+    until = time.monotonic() + PATIENCE
     while children_of(folder):
         assert time.monotonic() < until
         time.sleep(0.05)

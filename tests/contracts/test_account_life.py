@@ -485,7 +485,7 @@ class TestClosing:
                 nonce=None,
                 at=people.clock.now(),
             )
-            opened = await posting.open([draft])
+            opened = await posting.open([draft], None)
             chat = opened.chats[chat_id]
             author = opened.authors[chat_id, me.profile_id]
             await posting.keep([chat], [chat.post(author, draft.body, id=draft.id, nonce=None, at=draft.at)])
@@ -528,6 +528,10 @@ class TestClosing:
             assert (await work.chats.lock(chat_id)).deleted_at is not None
         with pytest.raises(ChatNotFound):
             await storage.views.get_chat(me.profile_id, chat_id)
+        async with people.begin() as work:
+            another = people.ids.chat()
+            claimed = await work.chats.claim_direct(me.profile_id, ann.profile_id, another)
+        assert claimed == another, "nothing is left that says that these two have a chat"
 
     async def test_an_interrupted_one_is_completed(
         self, people: AccountsWorld, storage: SharedStorage

@@ -469,7 +469,7 @@ class TestLetters:
                 await work.letters.add(
                     Letter.confirming(confirmation(AccountId(uuid4())), id=LetterId(uuid4()), at=START)
                 )
-        async with asyncio.timeout(5), begin() as one, begin() as other:
+        async with asyncio.timeout(60), begin() as one, begin() as other:
             (held,) = await one.letters.lock_due(START, 1)
             left = [letter.id for letter in await other.letters.lock_due(START, 10)]
             assert len(left) == 2

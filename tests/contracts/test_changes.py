@@ -207,7 +207,7 @@ async def test_six_writers_at_once_and_one_who_reads_along(storage: SharedStorag
         told.extend(news.personal)
         cursor = news.cursor
 
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         writing = asyncio.gather(*(write(writer) for writer in busy))
         while not writing.done():
             await look()

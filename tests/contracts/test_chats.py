@@ -170,7 +170,7 @@ class TestChats:
                 await work.chats.add(chat, evolve(opened, personal=turned))
                 await asyncio.sleep(0)
 
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await asyncio.gather(*(create(number) for number in range(20)))
         for person in people:
             assert len(await storage.views.list_chats(person.profile_id)) == 20
@@ -268,7 +268,7 @@ class TestReadings:
         talk, ann, bob = Talk(storage), actor(), actor()
         chat = await open_chat(storage.begin, ann, bob)
         said = await talk.say(ann, chat.id)
-        async with asyncio.timeout(5), storage.begin() as work:
+        async with asyncio.timeout(60), storage.begin() as work:
             await work.chats.lock(chat.id)
             assert await talk.read(bob, chat.id, said.message.id) is not None
 
@@ -302,7 +302,7 @@ class TestPersonalLog:
                     [ChatAdded(profile_id=id, chat_id=ChatId(uuid4()), at=START) for id in order]
                 )
 
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await asyncio.gather(*(add(number) for number in range(20)))
         news = await storage.changes.since(cursor)
         assert len(news.personal) == len(set(news.personal)) == 80

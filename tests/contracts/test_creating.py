@@ -7,11 +7,12 @@ from attrs import evolve
 
 from application.actor import Actor
 from application.chats.create import CreateChat, CreateChatHandler
+from application.chats.remove_member import RemoveMember, RemoveMemberHandler
 from application.keys import KeyReused
 from application.ports.keys import Operation
 from application.views import ProfileView
 from domain.account import Account, Email
-from domain.chat import About, ChatNotFound, MembersNotFound
+from domain.chat import About, ChatNotFound, MembersNotFound, NotAMember
 from domain.message import Nonce
 from domain.profile import Name, Profile
 from infrastructure.system.ids import SystemIds
@@ -124,6 +125,20 @@ async def test_what_was_deleted_does_not_come_back(storage: SharedStorage, creat
     with pytest.raises(ChatNotFound):
         await create(ann, wish())
     assert await storage.views.list_chats(ann.profile_id) == []
+
+
+async def test_a_chat_that_one_has_left_is_not_given_back(talk: Talk, create: CreateChatHandler) -> None:
+    ann, ben = await person(talk.storage), await person(talk.storage, "Ben")
+    asked = evolve(wish(), member_ids=(ben.profile_id,))
+    first = await create(ann, asked)
+    leave = RemoveMemberHandler(begin=talk.begin, clock=talk.clock)
+    await leave(ann, RemoveMember(chat_id=first.id, profile_id=ann.profile_id))
+    with pytest.raises(NotAMember):
+        await create(ann, asked)
+    assert await talk.storage.views.list_chats(ann.profile_id) == []
+    async with talk.storage.begin() as work:
+        (left,) = await work.chats.members(first.id)
+    assert left.profile_id == ben.profile_id, "nothing was changed, and nobody was added again"
 
 
 async def test_a_wish_that_could_not_come_true_leaves_its_key_free(

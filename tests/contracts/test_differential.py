@@ -269,7 +269,18 @@ class MessengerMachine(RuleBasedStateMachine):
         who = self.owners.get(chat_id, who) if by_owner else who
         self.both(lambda m: m.chats.delete(who, DeleteChat(chat_id=chat_id)))
 
-    @rule(step=st.sampled_from([INTERVAL / 3, INTERVAL / 2, INTERVAL - timedelta(microseconds=1), INTERVAL]))
+    @rule(
+        step=st.sampled_from(
+            [
+                INTERVAL / 3,
+                INTERVAL / 2,
+                INTERVAL - timedelta(microseconds=1),
+                INTERVAL,
+                -INTERVAL / 3,
+                -3 * INTERVAL,
+            ]
+        )
+    )
     def time_passes(self, step: timedelta) -> None:
         self.clock.at += step
 

@@ -18,7 +18,7 @@ from tests.contracts.test_posting import delete
 from tests.storages import SharedStorage
 from tests.strategies import START
 
-ENOUGH = 20
+ENOUGH = 60
 """Seconds."""
 
 

@@ -6,10 +6,11 @@ from collections.abc import Awaitable, Sequence
 from uuid import uuid4
 
 import pytest
-from attrs import Factory, define
+from attrs import Factory, asdict, define
 
 from application.actor import Actor
 from application.chats.add_members import AddMembers, AddMembersHandler
+from application.chats.change import ChangeChat, ChangeChatHandler
 from application.chats.change_role import ChangeRole, ChangeRoleHandler
 from application.chats.delete import DeleteChat, DeleteChatHandler
 from application.chats.open_direct import OpenDirect, OpenDirectHandler
@@ -37,7 +38,7 @@ from domain.role import Role
 from tests.contracts.talk import Talk, actor, known, open_chat, saying
 from tests.storages import SharedStorage
 
-ENOUGH = 20
+ENOUGH = 60
 """Seconds."""
 
 
@@ -204,6 +205,32 @@ class TestChanges:
             assert await refusal(circle.leave(eve, unseen)) is ChatNotFound
         assert await refusal(circle.remove(ann, chat.id, eve.profile_id)) is MemberNotFound
         assert await refusal(circle.leave(ann, ChatId(uuid4()))) is ChatNotFound
+        assert circle.talk.published == []
+
+    async def test_former_members_may_do_nothing_whatever_they_were(self, circle: Circle) -> None:
+        ann, bob, eve = await known(circle.storage.begin, "Ann", "Bob", "Eve")
+        chat = await open_chat(circle.storage.begin, ann, bob, eve)
+        await circle.appoint(ann, chat.id, bob.profile_id, Role.OWNER)
+        await circle.leave(bob, chat.id)  # an owner who has left
+        await circle.appoint(ann, chat.id, eve.profile_id, Role.ADMIN)
+        await circle.remove(ann, chat.id, eve.profile_id)  # an admin who was removed
+        before = (await circle.members(chat.id), await circle.chat(chat.id))
+        circle.talk.published.clear()
+        change = ChangeChatHandler(
+            begin=circle.talk.begin, views=circle.storage.views, clock=circle.talk.clock
+        )
+        for former in (bob, eve):
+            for attempt, refused in (
+                (circle.add(former, chat.id, former.profile_id), ChatNotFound),
+                (circle.remove(former, chat.id, ann.profile_id), ChatNotFound),
+                (circle.leave(former, chat.id), ChatNotFound),
+                (circle.appoint(former, chat.id, ann.profile_id, Role.ADMIN), ChatNotFound),
+                (circle.delete(former, chat.id), NotTheOwner),
+                (change(former, ChangeChat(chat_id=chat.id, name="Ours")), NotTheOwner),
+            ):
+                assert await refusal(attempt) is refused
+        members, after = (await circle.members(chat.id), await circle.chat(chat.id))
+        assert (members, asdict(after)) == (before[0], asdict(before[1]))
         assert circle.talk.published == []
 
     async def test_who_was_removed_may_come_again(self, circle: Circle) -> None:

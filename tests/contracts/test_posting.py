@@ -18,7 +18,7 @@ from tests.contracts.talk import Talk, actor, open_chat, saying
 from tests.storages import SharedStorage
 from tests.strategies import START
 
-ENOUGH = 20
+ENOUGH = 60
 """Seconds."""
 
 
@@ -70,7 +70,8 @@ class TestOpening:
                     draft(other.id, ann, nonce="n"),
                     draft(unknown, ann),
                     draft(chat.id, stranger),
-                ]
+                ],
+                None,
             )
         assert opened.busy == frozenset()
         assert opened.chats.keys() == {chat.id, other.id}
@@ -89,7 +90,7 @@ class TestOpening:
         chat = await open_chat(storage.begin, ann, bob)
         await delete(storage, chat.id, ann)
         async with storage.begin_posting() as posting:
-            opened = await posting.open([draft(chat.id, bob)])
+            opened = await posting.open([draft(chat.id, bob)], None)
         assert opened.chats[chat.id].deleted_at is not None
         assert opened.authors[chat.id, bob.profile_id].left_at is not None
 
@@ -151,7 +152,7 @@ class TestSending:
         async def fail() -> None:
             async with storage.begin_posting() as posting:
                 lost = draft(chat.id, ann, "lost", nonce="n")
-                opened = await posting.open([lost])
+                opened = await posting.open([lost], None)
                 held = opened.chats[chat.id]
                 event = held.post(
                     opened.authors[chat.id, ann.profile_id], lost.body, id=lost.id, nonce=lost.nonce, at=START

@@ -22,7 +22,7 @@ from tests.strategies import START
 
 INTERVAL = timedelta(seconds=1)
 MICROSECOND = timedelta(microseconds=1)
-ENOUGH = 20
+ENOUGH = 60
 """Seconds."""
 
 SLOT = datetime(2026, 11, 23, 12, 0, 0, tzinfo=START.tzinfo)
@@ -45,7 +45,7 @@ async def storage(request: pytest.FixtureRequest) -> AsyncIterator[SharedStorage
         yield memory_storage()
     else:
         url = request.getfixturevalue("messenger_database")
-        async with postgres_storage(url, interval=INTERVAL) as storage:
+        async with postgres_storage(url) as storage:
             yield storage
 
 
@@ -131,6 +131,43 @@ async def test_a_key_of_ours_is_nobodys_nonce(storage: SharedStorage) -> None:
         assert not answer.duplicate
 
 
+BACK = [timedelta(0), INTERVAL / 4, INTERVAL, 1.75 * INTERVAL, timedelta(hours=1)]
+
+
+@pytest.mark.parametrize("back", BACK, ids=str)
+@pytest.mark.parametrize("offset", [timedelta(0), INTERVAL / 2, INTERVAL - MICROSECOND], ids=str)
+@pytest.mark.parametrize("waited", [timedelta(0), INTERVAL / 2], ids=str)
+async def test_the_wait_is_true_also_after_the_clock_stepped_back(
+    storage: SharedStorage, back: timedelta, offset: timedelta, waited: timedelta
+) -> None:
+    """Somebody spoke before it stepped back, so that messages are sent later than the clock says."""
+    ann = actor()
+    chat, say = await open_chat(storage.begin, ann), says(storage)
+    now = SLOT + offset
+    assert isinstance(await say.at(now + back, ann, chat, "before"), Sent)
+    assert isinstance(await say.at(now, ann, chat), Sent)
+    refused = await say.at(now + waited, ann, chat)
+    assert isinstance(refused, TooFrequent)
+    assert timedelta(seconds=refused.wait) <= 2 * INTERVAL
+    until = now + waited + timedelta(seconds=refused.wait)
+    too_soon = await say.at(until - MICROSECOND, ann, chat)
+    assert isinstance(too_soon, TooFrequent)
+    assert too_soon.wait == pytest.approx(1e-6, abs=1e-7)
+    assert isinstance(await say.at(until, ann, chat), Sent)
+
+
+async def test_what_was_said_after_the_clock_stepped_back_does_not_wait_for_what_was_said_before(
+    storage: SharedStorage,
+) -> None:
+    ann = actor()
+    chat, say = await open_chat(storage.begin, ann), says(storage)
+    assert isinstance(await say.at(SLOT + timedelta(hours=1), ann, chat), Sent)
+    assert isinstance(await say.at(SLOT, ann, chat), Sent)
+    (_, refused) = await say.talk.send(saying(ann, chat.id, "Bye"), saying(ann, chat.id, "Bye"))
+    assert isinstance(refused, TooFrequent)
+    assert refused.wait <= 2, "also within a batch"
+
+
 async def test_in_one_batch(storage: SharedStorage) -> None:
     ann = actor()
     chat, say = await open_chat(storage.begin, ann), says(storage)
@@ -186,7 +223,7 @@ def rig(request: pytest.FixtureRequest) -> Iterator[Rig]:
         if request.param == "memory":
             yield Rig(runner, memory_storage())
         else:
-            opened = postgres_storage(request.getfixturevalue("messenger_database"), interval=ODD)
+            opened = postgres_storage(request.getfixturevalue("messenger_database"))
             yield Rig(runner, runner.run(opened.__aenter__()))
             runner.run(opened.__aexit__(None, None, None))
 
@@ -197,6 +234,31 @@ ODD = timedelta(microseconds=333_333)
 ticks = st.integers(0, 3).flatmap(
     lambda slots: st.sampled_from([-1, 0, 1]).map(lambda n: slots * 333_333 + n)
 )
+
+
+@pytest.mark.explored
+def test_both_storages_answer_alike_whatever_the_clock_does(messenger_database: str) -> None:
+    ann = actor()
+    with asyncio.Runner() as runner:
+        opened = postgres_storage(messenger_database)
+        storages = [memory_storage(), runner.run(opened.__aenter__())]
+
+        @settings(max_examples=60)
+        @given(st.lists(st.tuples(st.integers(-3_000_000, 3_000_000) | ticks, st.sampled_from("ab"))))
+        def check(steps: list[tuple[int, str]]) -> None:
+            told = []
+            for storage in storages:
+                chat, say = runner.run(open_chat(storage.begin, ann)), says(storage, ODD)
+                now, answers = SLOT, []
+                for step, text in steps:
+                    now += step * MICROSECOND
+                    answer = runner.run(say.at(now, ann, chat, text))
+                    answers.append(answer.wait if isinstance(answer, TooFrequent) else type(answer))
+                told.append(answers)
+            assert told[0] == told[1]
+
+        check()
+        runner.run(opened.__aexit__(None, None, None))
 
 
 @pytest.mark.explored

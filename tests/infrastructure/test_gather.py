@@ -13,7 +13,7 @@ from application.errors import OutcomeUnknown, Overloaded, Unavailable
 from application.ports.posting import Indigestible, Interrupted
 from infrastructure.gather import BatchLimits, Gatherer
 
-ENOUGH = 20
+ENOUGH = 60
 """Seconds. Whoever is not answered by then is never answered."""
 
 
@@ -210,6 +210,32 @@ class TestBacklog:
                 if name % 4:
                     other.cancel()
                 await outcomes(one, other)
+
+    @pytest.mark.parametrize("limits", [BatchLimits(backlog=2), BatchLimits(backlog_weight=2)])
+    async def test_what_is_put_back_counts_among_what_waits(self, limits: BatchLimits) -> None:
+        """Twice taken and once put back, two commands count once: then as many may wait as at first."""
+        gate = Gate()
+        async with gathering(
+            Batches([busy, gate]), backlog=limits.backlog, backlog_weight=limits.backlog_weight
+        ) as gatherer:
+            postponed = [gatherer.submit(Ask("a", name)) for name in (0, 1)]
+            await gate.reached.wait()
+            waiting = [gatherer.submit(Ask("b", name)) for name in (2, 3)]
+            with pytest.raises(Overloaded):
+                _ = gatherer.submit(Ask("b", 4))
+            gate.open.set()
+            assert await outcomes(*postponed, *waiting) == [0, 1, 2, 3]
+
+    async def test_what_is_put_back_takes_its_room_again(self) -> None:
+        gate = Gate()
+        async with gathering(Batches([busy] * 3), Batches([gate]), backlog=2) as gatherer:
+            postponed = [gatherer.submit(Ask("a", name)) for name in (0, 1)]
+            await gate.reached.wait()  # the patient have taken both
+            later = [gatherer.submit(Ask("a", name)) for name in (2, 3)]
+            with pytest.raises(Overloaded):
+                _ = gatherer.submit(Ask("a", 4))
+            gate.open.set()
+            assert await outcomes(*postponed, *later) == [0, 1, 2, 3]
 
 
 class TestGivingUp:

@@ -1,6 +1,7 @@
 """Measuring changes nothing but the figures."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
@@ -61,7 +62,7 @@ async def test_a_batch_is_counted_when_it_was_carried_out() -> None:
         await metered([-1])
     ((kind, size, seconds),) = notes.batches
     assert (kind, size) == ("marks", 3)
-    assert 0.009 < seconds < 1
+    assert seconds > 0.009
 
 
 async def test_only_the_commit_is_the_commit_and_a_failed_one_is_none() -> None:
@@ -73,11 +74,14 @@ async def test_only_the_commit_is_the_commit_and_a_failed_one_is_none() -> None:
             yield posting
             await asyncio.sleep(0.02)
 
+    began = time.monotonic()
     async with metered_begin(slowly, "messages", notes)():
         await asyncio.sleep(0.05)
+        began_to_commit = time.monotonic()
+    ended = time.monotonic()
     ((kind, seconds),) = notes.commits
     assert kind == "messages"
-    assert 0.019 < seconds < 0.05
+    assert 0.019 < seconds <= ended - began_to_commit < ended - began
 
     @asynccontextmanager
     async def unknown() -> AsyncIterator[object]:

@@ -18,7 +18,7 @@ from application.actor import Actor
 from application.errors import ApplicationError
 from application.messages.send import SendMessage, SendMessages, Sent
 from application.ports.changes import Cursor
-from application.ports.posting import Conversations, Draft, Posting
+from application.ports.posting import Conversations, Draft, Posting, Slots
 from application.ports.updates import ChatUpdate
 from application.views import HistoryPage, Snapshot
 from domain.chat import Chat, ChatNotFound, Member, TooFrequent
@@ -69,7 +69,7 @@ async def _decide(self: SendMessages, posting: Posting, asked: Asked) -> list[An
         )
         for actor, command in asked
     ]
-    opened = await posting.open(drafts)
+    opened = await posting.open(drafts, self._slots)
     answers = [self._answer(opened, draft) for draft in drafts]
     posted = [answer.event for answer in answers if isinstance(answer, Sent) and not answer.duplicate]
     if posted:
@@ -401,18 +401,23 @@ async def counts_what_had_a_nonce(
     self: MemoryPosting, chats: Sequence[Chat], posted: Sequence[MessageSent]
 ) -> None:
     await _keep(self, chats, posted)
-    for event in posted:
-        message = event.message
-        said = message.chat_id, message.author_id, message.body
-        self.work.chats_state.just_said[said] = message.sent_at
+    for message in (event.message for event in posted):
+        if self._slots:
+            said = message.chat_id, message.author_id, message.body, self._slots.of(message.sent_at)
+            self.work.chats_state.just_said[said] = message.seq
 
 
-async def counts_what_others_said(self: MemoryPosting, drafts: Sequence[Draft]) -> Conversations:
-    opened = await _open(self, drafts)
-    for (chat_id, _, body), at in self.work.chats_state.just_said.items():
+async def counts_what_others_said(
+    self: MemoryPosting, drafts: Sequence[Draft], slots: Slots | None
+) -> Conversations:
+    opened = await _open(self, drafts, slots)
+    tables = self.work.chats_state
+    for (chat_id, _, body, _), seq in tables.just_said.items():
         for draft in drafts:
             if (draft.chat_id, draft.body, draft.nonce) == (chat_id, body, None):
-                opened.just_said.setdefault((chat_id, draft.author_id, body), at)
+                said = tables.messages.get((chat_id, seq))
+                assert said is not None
+                opened.just_said.setdefault((chat_id, draft.author_id, body), said.message.sent_at)
     return opened
 
 

@@ -14,7 +14,7 @@ from application.errors import OutcomeUnknown, Unavailable
 from application.paging import ChatPlace, MemberPlace, Page, Paging, ReaderPlace
 from application.ports.changes import Cursor, News, ReadRange
 from application.ports.marking import Marking
-from application.ports.posting import Conversations, Draft, Indigestible, Interrupted, Posting
+from application.ports.posting import Conversations, Draft, Indigestible, Interrupted, Posting, Slots
 from application.ports.updates import ChatUpdate, Update
 from application.ports.views import Views, Where
 from application.views import (
@@ -135,8 +135,8 @@ class _Posting:
     def remind(self, repeated: Sequence[MessageSent]) -> None:
         self._posting.remind(repeated)
 
-    async def open(self, drafts: Sequence[Draft]) -> Conversations:
-        opened = await self._posting.open(drafts)
+    async def open(self, drafts: Sequence[Draft], slots: Slots | None) -> Conversations:
+        opened = await self._posting.open(drafts, slots)
         await self._door.chance.delay(READ)
         return opened
 

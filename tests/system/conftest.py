@@ -14,7 +14,7 @@ SECRET = "a key of the tests that is long enough, 0123456789"
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """The messenger as `make run` starts it, embedded database and LOCAL people included; for tests that leave it whole."""
-    server = Server(tmp_path_factory.mktemp("server"), {"JWT_SECRET_KEY": SECRET})
+    server = Server(tmp_path_factory.mktemp("server"), {"JWT_SECRET_KEY": SECRET}, is_a_program=True)
     server.start()
     yield server
     server.stop()

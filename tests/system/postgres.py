@@ -19,7 +19,8 @@ from attrs import define, field, frozen
 from psycopg import sql
 from psycopg.rows import TupleRow
 
-PATIENCE = 20.0
+PATIENCE = 60.0
+"""Seconds after which something hangs."""
 
 PREFIX = "|%p| "
 """Of each line of the log, so that `Postgres.statements` can tell the sessions apart."""

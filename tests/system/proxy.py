@@ -14,7 +14,8 @@ from typing import Any, Literal
 
 from attrs import define, field
 
-PATIENCE = 20.0
+PATIENCE = 60.0
+"""Seconds after which something hangs."""
 
 ENCRYPTION_REQUESTS = (80877103, 80877104)
 """SSLRequest and GSSENCRequest: the two packets after which the real start is still to come."""

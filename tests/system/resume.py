@@ -35,6 +35,9 @@ from tests.system.server import Server
 from tests.system.strike import Striker, Victim
 from tests.system.talker import REPLAY_PAGE, REPLAYED, Connection, Record, Room, Talker
 
+HANGS: Final = 600.0
+"""Seconds after which a whole run hangs."""
+
 PEOPLE: Final = ("admin@admin.ru", "api-test@example.com", *(f"user{n}@example.com" for n in (1, 2, 3)))
 
 Outage = tuple[Victim, ...] | Literal["stop"]
@@ -106,7 +109,7 @@ class Run:
         began = time.monotonic()
         async with Visit(self.server.url, self.server.ws_url) as visit:
             devices = await self.arrive(visit)
-            async with asyncio.timeout(240), asyncio.TaskGroup() as group:
+            async with asyncio.timeout(HANGS), asyncio.TaskGroup() as group:
                 for talker in self.talkers:
                     group.create_task(talker.talk())
                 group.create_task(self.break_off())

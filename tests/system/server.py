@@ -18,12 +18,22 @@ import psycopg
 from attrs import define, field
 from psycopg.rows import TupleRow
 
+from tests.system import forked
 from tests.system.postgres import free_port, lives
 
 MESSENGER = Path(sys.executable).with_name("messenger")
 
-PATIENCE = 30.0
-"""Seconds for what has no target of its own; what has one is asserted where it is tested."""
+PATIENCE = 50.0
+"""Seconds after which something hangs. No test depends on how soon a process starts or ends: the machine may be busy."""
+
+
+def stands_still(pid: int) -> bool:
+    """Whether each thread of the process is stopped by a signal, as Linux tells it."""
+    states = [
+        (task / "stat").read_text().rpartition(")")[2].split()[0]
+        for task in Path(f"/proc/{pid}/task").iterdir()
+    ]
+    return set(states) == {"T"}
 
 
 @define(eq=False)
@@ -41,7 +51,9 @@ class Server:
     environment: str = "LOCAL"
     ready: str = "/readyz"
     port: int = field(factory=free_port)
-    process: subprocess.Popen[bytes] | None = None
+    is_a_program: bool = False
+    """Started as people start it. Otherwise it is forked, which saves the time of its imports; see `tests.system.forked`."""
+    process: subprocess.Popen[bytes] | forked.Forked | None = None
 
     @property
     def var(self) -> Path:
@@ -78,28 +90,33 @@ class Server:
             **self.settings,
         }
 
-    def launch(self) -> subprocess.Popen[bytes]:
+    def launch(self) -> subprocess.Popen[bytes] | forked.Forked:
         """Without waiting. In a session of its own: a Ctrl-C on the terminal is for the tests."""
         assert self.process is None or self.process.poll() is not None
         self.folder.mkdir(parents=True, exist_ok=True)
-        with self.log_file.open("ab") as output:
-            self.process = subprocess.Popen(
-                [*self.command, str(MESSENGER), "serve"],
-                cwd=self.folder,  # no `.env` but one that a test puts there
-                env=self.variables(),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
+        # In its own folder, where no `.env` lies but one that a test puts there.
+        if self.is_a_program or self.command or "PYTHONPATH" in self.settings:
+            with self.log_file.open("ab") as output:
+                self.process = subprocess.Popen(
+                    [*self.command, str(MESSENGER), "serve"],
+                    cwd=self.folder,
+                    env=self.variables(),
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=output,
+                    start_new_session=True,
+                )
+        else:
+            log = str(self.log_file)
+            self.process = forked.start(
+                ["serve"], folder=self.folder, environment=self.variables(), stdout=log, stderr=log
             )
         return self.process
 
-    def start(self) -> float:
-        """Returns when it is ready, with the seconds that took."""
-        began = time.monotonic()
+    def start(self) -> None:
+        """Returns when it is ready."""
         self.launch()
         self.await_ready()
-        return time.monotonic() - began
 
     def await_ready(self) -> None:
         assert self.process is not None
@@ -122,23 +139,23 @@ class Server:
         self.process.wait()
 
     def freeze(self) -> None:
-        """It does nothing any more, and what it has done is done: returns when its last thread stands still."""
+        """Stops the process. Returns when its last thread stands still, so that whatever it does has been done."""
         assert self.process is not None
         self.process.send_signal(signal.SIGSTOP)
-        _, status = os.waitpid(self.process.pid, os.WUNTRACED)
-        assert os.WIFSTOPPED(status), self.log()
+        until = time.monotonic() + PATIENCE
+        while not stands_still(self.process.pid):
+            assert time.monotonic() < until, self.log()
+            time.sleep(0.001)
 
     def thaw(self) -> None:
         assert self.process is not None
         self.process.send_signal(signal.SIGCONT)
 
-    def interrupt(self) -> float:
-        """What Ctrl-C does. Returns after how many seconds it had ended."""
+    def interrupt(self) -> None:
+        """Does what Ctrl-C does. Returns when the process has ended."""
         assert self.process is not None
-        began = time.monotonic()
         self.process.send_signal(signal.SIGINT)
         self.process.wait(PATIENCE)
-        return time.monotonic() - began
 
     def stop(self) -> None:
         """Whatever state it is in, at the end of a test."""
@@ -187,10 +204,10 @@ class Server:
                 found.append(letter)
         return found
 
-    def await_letter(self, address: str, *, number: int = 1, within: float = PATIENCE) -> EmailMessage:
-        """The latest one, as soon as there are so many."""
-        until = time.monotonic() + within
+    def await_letter(self, address: str, *, number: int = 1) -> EmailMessage:
+        """The latest letter to this address, as soon as there are ``number`` of them."""
+        until = time.monotonic() + PATIENCE
         while len(found := self.letters(address)) < number:
-            assert time.monotonic() < until, f"no letter to {address} after {within} s\n{self.log()}"
+            assert time.monotonic() < until, f"no letter to {address} after {PATIENCE} s\n{self.log()}"
             time.sleep(0.02)
         return found[-1]

@@ -23,7 +23,8 @@ Victim = Literal["server", "postgres"]
 ON_ITS_WAY = 0.05
 """Seconds in which what was answered before it stopped has come."""
 
-PATIENCE = 60.0
+PATIENCE = 120.0
+"""Seconds after which something hangs: a moment to strike at is never found."""
 
 
 @define(eq=False)

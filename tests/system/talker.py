@@ -362,7 +362,7 @@ class Talker:
     async def step(self, socket: ChatSocket, connection: Connection) -> None:
         if connection.is_complete and connection.page is None and len(self.held) < self.last:
             await self.turn_a_page(socket, connection)
-        frame = await socket.next(within=30)
+        frame = await socket.next()
         self._heard += 1
         self.hear(connection, frame)
         if frame["type"] == "error":

@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from email import policy
@@ -17,35 +18,44 @@ import pytest
 from attrs import define, field
 
 from tests.infrastructure.smtp.sink import Sink, serving
+from tests.system import forked
 from tests.system.client import Visit
-from tests.system.server import Server
+from tests.system.server import PATIENCE, Server
 
 ROOT = Path(__file__).resolve().parents[2]
 
 PASSWORD = "Correct-Horse"
 
+HANGS = 300.0
+"""Seconds after which a command hangs."""
+
 
 @define
 class Line:
-    """Runs `messenger` in a folder and keeps nothing of our own environment."""
+    """
+    Runs `messenger` in a folder, with nothing of our own environment. Its processes are forked, see `tests.system.forked`.
+    """
 
     folder: Path
     settings: dict[str, str] = field(factory=dict)
 
     def __call__(self, *words: str, says: str = "", **settings: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "config.main", *words],
-            cwd=self.folder,
-            env=self._environment(settings),
-            input=says,
-            text=True,
-            capture_output=True,
-            timeout=120,
-            check=False,
-        )
+        with tempfile.TemporaryDirectory() as aside:
+            stdin, stdout, stderr = (Path(aside) / name for name in ("stdin", "stdout", "stderr"))
+            stdin.write_text(says)
+            process = forked.start(
+                words,
+                folder=self.folder,
+                environment=self._environment(settings),
+                stdin=str(stdin),
+                stdout=str(stdout),
+                stderr=str(stderr),
+            )
+            code = process.wait(HANGS)
+            return subprocess.CompletedProcess(words, code, stdout.read_text(), stderr.read_text())
 
     def on_a_terminal(self, *words: str) -> str:
-        """All that is shown, in the order shown."""
+        """All that is shown, in the order shown. This one is started as people start it."""
         ours, theirs = os.openpty()
         with subprocess.Popen(
             [sys.executable, "-m", "config.main", *words],
@@ -88,7 +98,7 @@ def done(ran: subprocess.CompletedProcess[str], code: int = 0) -> str:
     ("words", "names"),
     [
         ((), ("serve", "db", "user", "module", "mail", "settings")),
-        (("db",), ("create", "migrate", "fill", "drop", "reset", "check", "adopt")),
+        (("db",), ("create", "migrate", "fill", "drop", "reset", "check", "import", "adopt")),
         (("user",), ("create", "list", "disable", "enable", "sessions")),
         (("module",), ("create",)),
         (("mail",), ("try",)),
@@ -215,7 +225,7 @@ class TestUsers:
             chat_id = await anna.create_chat("A chat", boris)
             gone, staying = await anna.open(chat_id), await boris.open(chat_id)
             done(await asyncio.to_thread(line, "user", "disable", "user1@example.com", "-y"))
-            assert (await gone.closed(within=2))[0] == 4401
+            assert (await gone.closed())[0] == 4401
             await staying.say("Still here")
 
     @pytest.mark.parametrize(
@@ -313,7 +323,7 @@ def test_a_restored_database_is_refused_until_it_is_adopted(
     server.interrupt()
     server.launch()
     assert server.process is not None
-    assert server.process.wait(60) == 2
+    assert server.process.wait(PATIENCE) == 2
     (told,) = [text for text in server.log().splitlines() if "messenger db adopt" in text]
     assert told.startswith("this database was restored or copied")
     for words in (("db", "migrate"), ("user", "list")):

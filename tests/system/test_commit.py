@@ -1,8 +1,8 @@
 """The write path from outside: what leaves the messenger while a COMMIT is on its way, and what a batch costs."""
 
 import asyncio
-import statistics
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from uuid import uuid4
 
@@ -22,7 +22,7 @@ TRANSACTION = {"BEGIN", "COMMIT", "END", "ROLLBACK", "START"}
 
 
 @frozen
-class House:
+class WatchedMessenger:
     """A messenger whose database is reached through a proxy and writes down every statement."""
 
     server: Server
@@ -48,7 +48,7 @@ class House:
 
 
 @pytest.fixture(scope="module")
-def module_house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+def module_house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WatchedMessenger]:
     postgres = Postgres(tmp_path_factory.mktemp("database"), {"log_statement": "all"})
     postgres.start()
     proxy = Proxy(postgres.port)
@@ -56,24 +56,26 @@ def module_house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     url = postgres.url("messenger", port=proxy.port)
     server = Server(tmp_path_factory.mktemp("server"), {"DATABASE_URL": url})
     server.start()
-    yield House(server, postgres, proxy)
+    yield WatchedMessenger(server, postgres, proxy)
     server.stop()
     proxy.close()
     postgres.remove()
 
 
 @pytest.fixture
-def house(module_house: House) -> House:
+def house(module_house: WatchedMessenger) -> WatchedMessenger:
     return module_house
 
 
 @pytest.fixture
-async def people(house: House) -> AsyncIterator[list[Device]]:
+async def people(house: WatchedMessenger) -> AsyncIterator[list[Device]]:
     async with Visit(house.server.url, house.server.ws_url) as visit:
         yield [await visit.user(number) for number in (1, 2, 3)]
 
 
-async def test_nothing_is_told_while_the_commit_is_under_way(house: House, people: list[Device]) -> None:
+async def test_nothing_is_told_while_the_commit_is_under_way(
+    house: WatchedMessenger, people: list[Device]
+) -> None:
     anna, boris, _ = people
     chat_id = await anna.create_chat("held", boris)
     says, own, hears = await anna.open(chat_id), await anna.open(chat_id), await boris.open(chat_id)
@@ -95,7 +97,7 @@ async def test_nothing_is_told_while_the_commit_is_under_way(house: House, peopl
 
 
 async def test_a_lost_answer_to_the_commit_is_unknown_and_a_repeat_settles_it(
-    house: House, people: list[Device]
+    house: WatchedMessenger, people: list[Device]
 ) -> None:
     anna, boris, _ = people
     chat_id = await anna.create_chat("unknown", boris)
@@ -117,7 +119,9 @@ async def test_a_lost_answer_to_the_commit_is_unknown_and_a_repeat_settles_it(
     assert len(await boris.history(chat_id)) == 1
 
 
-async def test_a_commit_that_never_arrives_stores_nothing(house: House, people: list[Device]) -> None:
+async def test_a_commit_that_never_arrives_stores_nothing(
+    house: WatchedMessenger, people: list[Device]
+) -> None:
     anna, boris, _ = people
     chat_id = await anna.create_chat("cut", boris)
     says, hears = await anna.open(chat_id), await boris.open(chat_id)
@@ -134,7 +138,9 @@ async def test_a_commit_that_never_arrives_stores_nothing(house: House, people: 
     assert (await hears.expect("new_message"))["message"]["id"] == ack["id"]
 
 
-async def test_a_hundred_at_once_are_a_few_transactions(house: House, people: list[Device]) -> None:
+async def test_a_hundred_at_once_are_a_few_transactions(
+    house: WatchedMessenger, people: list[Device]
+) -> None:
     anna, boris, _ = people
     chat_id = await anna.create_chat("many", boris)
     sockets = [await anna.open(chat_id) for _ in range(50)] + [await boris.open(chat_id) for _ in range(50)]
@@ -154,7 +160,9 @@ async def gathered(*others: ChatSocket) -> None:
             await other.settle()
 
 
-async def test_a_refused_one_beside_good_ones_is_refused_alone(house: House, people: list[Device]) -> None:
+async def test_a_refused_one_beside_good_ones_is_refused_alone(
+    house: WatchedMessenger, people: list[Device]
+) -> None:
     anna, boris, vera = people
     chat_id = await anna.create_chat("beside", boris)
     other = await anna.create_chat("beside too", boris, vera)
@@ -201,7 +209,7 @@ CREATE TRIGGER spit BEFORE INSERT ON message FOR EACH ROW WHEN (NEW.body = 'pois
 
 
 @pytest.fixture(params=["22021", "23514"])
-def poisonous(house: House, request: pytest.FixtureRequest) -> Iterator[None]:
+def poisonous(house: WatchedMessenger, request: pytest.FixtureRequest) -> Iterator[None]:
     """A database that refuses one text, which the domain does not: with a class of error that concerns one row."""
     with house.connect() as connection:
         connection.execute(sql.SQL(POISON).format(sql.Literal(request.param)))
@@ -210,7 +218,9 @@ def poisonous(house: House, request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("poisonous")
-async def test_a_poison_command_hurts_none_of_its_batch(house: House, people: list[Device]) -> None:
+async def test_a_poison_command_hurts_none_of_its_batch(
+    house: WatchedMessenger, people: list[Device]
+) -> None:
     anna, boris, vera = people
     chat_id = await anna.create_chat("poison", boris)
     other = await anna.create_chat("poison too", vera)
@@ -248,7 +258,7 @@ def of_sending(said: list[Statement]) -> list[list[str]]:
 
 
 async def test_a_batch_is_three_statements_however_many_it_carries(
-    house: House, people: list[Device]
+    house: WatchedMessenger, people: list[Device]
 ) -> None:
     anna, boris, _ = people
     chat_id = await anna.create_chat("counted", boris)
@@ -273,7 +283,7 @@ async def test_a_batch_is_three_statements_however_many_it_carries(
 class Count:
     """Statements that the messenger says for one request, its own loops left out: those said while nobody asks."""
 
-    def __init__(self, house: House) -> None:
+    def __init__(self, house: WatchedMessenger) -> None:
         self.house = house
         self.noise: set[str] = set()
 
@@ -283,19 +293,20 @@ class Count:
         self.noise = {statement.text for statement in self.house.postgres.statements(since)} - TRANSACTION
 
     async def of(self, device: Device, path: str) -> list[str]:
-        """The median of three, so that a loop that is due once in a while does not count."""
+        """What all of three requests have in common, so that a loop that is due once in a while does not count."""
         found = []
         for _ in range(3):
             since = len(self.house.postgres.log())
             data(await device.http.get(path))
             said = self.house.postgres.statements(since)
-            found.append([s.text for s in said if s.verb not in TRANSACTION and s.text not in self.noise])
-        middle = statistics.median_low([len(texts) for texts in found])
-        return next(texts for texts in found if len(texts) == middle)
+            found.append(
+                Counter(s.text for s in said if s.verb not in TRANSACTION and s.text not in self.noise)
+            )
+        return sorted((found[0] & found[1] & found[2]).elements())
 
 
 async def test_lists_and_pages_are_as_many_statements_however_long_they_are(
-    house: House, people: list[Device]
+    house: WatchedMessenger, people: list[Device]
 ) -> None:
     _, boris, vera = people
     email = f"anna-{uuid4().hex[:12]}@example.com"
@@ -327,7 +338,7 @@ async def test_lists_and_pages_are_as_many_statements_however_long_they_are(
 
 
 async def test_two_messengers_on_one_database_number_without_a_hole(
-    house: House, make_server: Callable[..., Server]
+    house: WatchedMessenger, make_server: Callable[..., Server]
 ) -> None:
     url = house.postgres.url("messenger")
     secret = (house.server.var / "secrets" / "jwt_secret_key").read_text().strip()

@@ -349,7 +349,7 @@ ALL_ADDED = set().union(*ADDED.values())
 
 
 @define(eq=False)
-class World:
+class ReplayedMessenger:
     """A fresh messenger on a database that can be killed, and the people of the recordings."""
 
     server: Server
@@ -410,7 +410,7 @@ class World:
         )
 
 
-Step = Callable[[World], Awaitable[None]]
+Step = Callable[[ReplayedMessenger], Awaitable[None]]
 BEFORE: dict[int, Step] = {}
 """What the recordings took for granted."""
 
@@ -427,24 +427,24 @@ def refresh_cookie(response: httpx.Response) -> str:
     return response.cookies["refresh_token"].strip('"')
 
 
-def remember_refreshed(world: World, response: httpx.Response) -> None:
+def remember_refreshed(world: ReplayedMessenger, response: httpx.Response) -> None:
     world.known["access refreshed"] = data(response)["accessToken"]
     world.known["second refresh"] = refresh_cookie(response)
 
 
-def remember_unnamed(world: World, response: httpx.Response) -> None:
+def remember_unnamed(world: ReplayedMessenger, response: httpx.Response) -> None:
     world.known["unnamed refresh"] = refresh_cookie(response)
 
 
-def remember_confirmed(world: World, response: httpx.Response) -> None:
+def remember_confirmed(world: ReplayedMessenger, response: httpx.Response) -> None:
     world.known["access confirmed"] = data(response)["accessToken"]
 
 
-def remember_redeemed(world: World, response: httpx.Response) -> None:
+def remember_redeemed(world: ReplayedMessenger, response: httpx.Response) -> None:
     world.known["access redeemed"] = data(response)["accessToken"]
 
 
-AFTER: dict[int, Callable[[World, httpx.Response], None]] = {
+AFTER: dict[int, Callable[[ReplayedMessenger, httpx.Response], None]] = {
     60: remember_confirmed,
     69: remember_redeemed,
     79: remember_refreshed,
@@ -453,7 +453,7 @@ AFTER: dict[int, Callable[[World, httpx.Response], None]] = {
 
 
 @before(27)
-async def two_letters(world: World) -> None:
+async def two_letters(world: ReplayedMessenger) -> None:
     """The second sign-up is the one whose letter is used; that the first one's is superseded is asked with another."""
     await world.letter("new1@example.com")
     world.known["letter new1"] = await world.sign_up("new1@example.com", "Password2")
@@ -462,7 +462,7 @@ async def two_letters(world: World) -> None:
 
 
 @before(57)
-async def forgeries(world: World) -> None:
+async def forgeries(world: ReplayedMessenger) -> None:
     claims = {"userId": world.known["account user1"], "email": "u@example.com", "tokenType": "confirmation"}
     head = {"alg": "HS256", "typ": "JWT"}
     for name, forged in (
@@ -474,7 +474,7 @@ async def forgeries(world: World) -> None:
 
 
 @before(69)
-async def reset_letter(world: World) -> None:
+async def reset_letter(world: ReplayedMessenger) -> None:
     """After those of the sign-ups and the one about a new device."""
     number = 1
     while True:
@@ -486,29 +486,29 @@ async def reset_letter(world: World) -> None:
 
 
 @before(75)
-async def another_letter(world: World) -> None:
+async def another_letter(world: ReplayedMessenger) -> None:
     world.known["letter x7"] = await world.sign_up("x7@example.com", "Password1")
 
 
-async def third(world: World, fingerprint: str) -> Device:
+async def third(world: ReplayedMessenger, fingerprint: str) -> Device:
     return await world.visit.sign_in("user3@example.com", fingerprint)
 
 
 @before(77)
-async def first_pair(world: World) -> None:
+async def first_pair(world: ReplayedMessenger) -> None:
     device = await third(world, "dev-r")
     world.known |= {"first refresh": device.refresh_token, "first access": device.token}
 
 
 @before(82)
-async def wrong_fingerprint(world: World) -> None:
+async def wrong_fingerprint(world: ReplayedMessenger) -> None:
     cookie = {"Cookie": f"refresh_token={world.known['second refresh']}"}
     refused = await world.http.post("/accounts/token/refresh/", json={"fingerprint": "x"}, headers=cookie)
     assert refused.status_code == httpx.codes.UNAUTHORIZED
 
 
 @before(85)
-async def three_sign_ins(world: World) -> None:
+async def three_sign_ins(world: ReplayedMessenger) -> None:
     world.known["access replaced"] = (await third(world, "same")).token
     second = await third(world, "same")
     world.known |= {"access other device": second.token, "signed-out refresh": second.refresh_token}
@@ -516,43 +516,43 @@ async def three_sign_ins(world: World) -> None:
 
 
 @before(88)
-async def sign_out_by_bearer(world: World) -> None:
+async def sign_out_by_bearer(world: ReplayedMessenger) -> None:
     token = world.known["access bearer that signed out"] = world.known["access other device"]
     world.http.cookies.clear()
     data(await world.http.post("/accounts/sign-out/", headers={"Authorization": f"Bearer {token}"}))
 
 
 @before(107)
-async def more_chats(world: World) -> None:
+async def more_chats(world: ReplayedMessenger) -> None:
     for chat in ({"name": "Solo2"}, {"name": "DescEmpty", "description": ""}, {"name": "n" * 100}):
         data(await world.people["user1"].http.post("/chats/", json=chat))
 
 
-async def add_to_solo(world: World, *names: str) -> None:
+async def add_to_solo(world: ReplayedMessenger, *names: str) -> None:
     members = [world.known[f"profile {name}"] for name in names]
     path = f"/chats/{world.known['chat solo']}/"
     data(await world.people["user1"].http.put(path, json={"members": members}))
 
 
 @before(118)
-async def one_more(world: World) -> None:
+async def one_more(world: ReplayedMessenger) -> None:
     await add_to_solo(world, "user2")
 
 
 @before(119)
-async def two_more(world: World) -> None:
+async def two_more(world: ReplayedMessenger) -> None:
     await add_to_solo(world, "user2", "user3")
 
 
 @before(124)
-async def twenty_five_messages(world: World) -> None:
+async def twenty_five_messages(world: ReplayedMessenger) -> None:
     async with world.people["user1"].dial(world.known["chat team"]) as socket:
         for number in range(1, 26):
             await socket.say(f"msg {number}")
 
 
 @before(137)
-async def fresh_account(world: World) -> None:
+async def fresh_account(world: ReplayedMessenger) -> None:
     token = await world.letter("x2@example.com")
     body = {"confirmationToken": token, "fingerprint": "replay"}
     http = await world.visit.anonymous()
@@ -561,7 +561,7 @@ async def fresh_account(world: World) -> None:
 
 
 @before(155)
-async def poisoned(world: World) -> None:
+async def poisoned(world: ReplayedMessenger) -> None:
     one, two = world.people["user1"], world.people["user2"]
     world.known["chat poisoned"] = chat_id = await one.create_chat("poisoned", two)
     async with one.dial(chat_id) as socket:
@@ -571,7 +571,7 @@ async def poisoned(world: World) -> None:
 
 
 @before(162)
-async def read_by_the_other(world: World) -> None:
+async def read_by_the_other(world: ReplayedMessenger) -> None:
     one, two = world.people["user1"], world.people["user2"]
     world.known["chat read"] = chat_id = await one.create_chat("read", two)
     async with one.dial(chat_id) as says, two.dial(chat_id) as reads:
@@ -581,14 +581,14 @@ async def read_by_the_other(world: World) -> None:
 
 
 @before(163)
-async def with_live_sockets(world: World) -> None:
+async def with_live_sockets(world: ReplayedMessenger) -> None:
     one, two = world.people["user1"], world.people["user2"]
     world.known["chat live"] = chat_id = await one.create_chat("live", two)
     await two.open(chat_id)
 
 
 @before(187)
-async def chat_val(world: World) -> None:
+async def chat_val(world: ReplayedMessenger) -> None:
     chat_id = await world.people["user1"].create_chat("val")
     world.known |= {"chat val": chat_id, "chat val bare": chat_id.replace("-", "")}
 
@@ -596,7 +596,7 @@ async def chat_val(world: World) -> None:
 WITHOUT_DATABASE = (171, 172, 173)
 
 
-def compared(world: World, recording: dict[str, Any], response: httpx.Response) -> Comparison:
+def compared(world: ReplayedMessenger, recording: dict[str, Any], response: httpx.Response) -> Comparison:
     comparison = Comparison(world.known)
     wanted = recording["answer"]
     comparison.compare(wanted["status"], response.status_code, "status")
@@ -653,7 +653,7 @@ def original_statuses(request: pytest.FixtureRequest) -> bool:
 @pytest.fixture
 async def world(
     make_server: Callable[..., Server], make_postgres: Callable[..., Postgres], original_statuses: bool
-) -> AsyncIterator[World]:
+) -> AsyncIterator[ReplayedMessenger]:
     postgres = make_postgres()
     settings = {
         "DATABASE_URL": postgres.create("messenger"),
@@ -664,13 +664,13 @@ async def world(
     server = make_server(settings=settings)
     server.start()
     async with Visit(server.url, server.ws_url) as visit:
-        world = World(server, postgres, visit, await visit.anonymous())
+        world = ReplayedMessenger(server, postgres, visit, await visit.anonymous())
         await world.settle_in()
         yield world
 
 
 @pytest.mark.parametrize("original_statuses", [False, True], indirect=True)
-async def test_what_was_asked_over_http(world: World, original_statuses: bool) -> None:
+async def test_what_was_asked_over_http(world: ReplayedMessenger, original_statuses: bool) -> None:
     verdict = Verdict(original_statuses)
     recordings = list(recorded("http"))
     recordings.sort(key=lambda each: (each["n"] in WITHOUT_DATABASE, each["n"]))
@@ -732,22 +732,22 @@ class Line:
             self.closed = await self.socket.closed()
 
 
-Hook = Callable[[World, str], Awaitable[None]]
+Hook = Callable[[ReplayedMessenger, str], Awaitable[None]]
 
 
-async def three_unread(world: World, chat_id: str) -> None:
+async def three_unread(world: ReplayedMessenger, chat_id: str) -> None:
     async with world.people["user2"].dial(chat_id) as socket:
         for number in range(3):
             await socket.say(f"earlier {number}")
 
 
-async def sign_out(world: World, _chat_id: str) -> None:
+async def sign_out(world: ReplayedMessenger, _chat_id: str) -> None:
     headers = {"Cookie": f"refresh_token={world.known['refresh user2']}"}
     data(await world.http.post("/accounts/sign-out/", headers=headers))
     world.knows("user2", await world.visit.sign_in("user2@example.com", "replay"))  # for what comes after
 
 
-async def rename(world: World, chat_id: str) -> None:
+async def rename(world: ReplayedMessenger, chat_id: str) -> None:
     data(await world.people["user1"].http.put(f"/chats/{chat_id}/", json={"name": "renamed"}))
 
 
@@ -755,7 +755,7 @@ AT_FIRST: dict[int, Hook] = {158: three_unread}
 WHEN_ALL_ARE_IN: dict[int, Hook] = {165: sign_out, 166: rename}
 
 
-async def play(world: World, recording: dict[str, Any]) -> Comparison:
+async def play(world: ReplayedMessenger, recording: dict[str, Any]) -> Comparison:
     one, two, three = (world.people[name] for name in ("user1", "user2", "user3"))
     who = {line["who"].split(":")[0] for line in recording["connections"]}
     chat_id = await one.create_chat(f"recording {recording['n']}", two, *([three] if "user3" in who else []))
@@ -850,7 +850,7 @@ def hold(line: Line, wanted: list[Frame], closed: list[Any] | None, comparison: 
         )
 
 
-async def test_what_was_said_on_sockets(world: World) -> None:
+async def test_what_was_said_on_sockets(world: ReplayedMessenger) -> None:
     verdict = Verdict(original_statuses=False)
     for recording in recorded("sockets"):
         verdict.add(recording["n"], await play(world, recording))

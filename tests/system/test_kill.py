@@ -22,6 +22,9 @@ from tests.system.postgres import Postgres
 from tests.system.server import Server
 from tests.system.strike import Striker, Victim
 
+HANGS = 600.0
+"""Seconds after which a whole trial hangs."""
+
 WINDOW = 12
 """Sends without an answer that each sender has under way."""
 
@@ -66,7 +69,7 @@ class Sender:
                 self.waiting[said.nonce] = said
                 self.ledger.send(said)
                 await socket.send("send_message", text=said.text, nonce=said.nonce)
-            frame = await socket.next(within=30)
+            frame = await socket.next()
             match frame["type"]:
                 case "message_ack":
                     self.ledger.ack(frame)
@@ -116,7 +119,7 @@ class Trial:
                 )
                 for number, (device, chat_id) in enumerate(pairs)
             ]
-            async with asyncio.timeout(180), asyncio.TaskGroup() as group:
+            async with asyncio.timeout(HANGS), asyncio.TaskGroup() as group:
                 for sender in self.senders:
                     group.create_task(sender.run())
                 group.create_task(self.aim())

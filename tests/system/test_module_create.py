@@ -1,7 +1,6 @@
 """What `messenger module create` lays passes the project's own checks, in a copy of the checkout."""
 
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -11,37 +10,9 @@ import pytest
 
 from infrastructure.scaffold.module import AlreadyThere, BadModuleName, lay_module, newest_revision, singular
 from tests.architecture.test_tidiness import files
+from tests.checkout import copied, run, tool
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-def copied(to: Path) -> Path:
-    for path in files():
-        target = to / path.relative_to(ROOT)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(path, target)
-    if (ROOT / ".mypy_cache").is_dir():  # what it knows of the rest is the same there
-        shutil.copytree(ROOT / ".mypy_cache", to / ".mypy_cache")
-    return to
-
-
-def run(where: Path, *command: str) -> str:
-    kept = {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR", "HOME") if name in os.environ}
-    ran = subprocess.run(
-        command,
-        cwd=where,
-        env={**kept, "PYTHONPATH": str(where), "MYPYPATH": str(where)},
-        capture_output=True,
-        text=True,
-        timeout=580,
-        check=False,
-    )
-    assert ran.returncode == 0, f"{' '.join(command)}\n{ran.stdout}{ran.stderr}"
-    return ran.stdout
-
-
-def tool(name: str) -> str:
-    return str(Path(sys.executable).with_name(name))
 
 
 @pytest.mark.parametrize("name", ["bugs", "z" * 15 + "s", "zoo_visits"])

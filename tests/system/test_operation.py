@@ -9,7 +9,7 @@ import httpx
 
 from tests.system.client import Token, Visit, data
 from tests.system.postgres import free_port
-from tests.system.server import Server
+from tests.system.server import PATIENCE, Server
 
 MakeServer = Callable[..., Server]
 
@@ -47,13 +47,13 @@ async def test_figures_of_a_conversation(make_server: MakeServer) -> None:
                     assert found[f'messenger_batch_commands_sum{{kind="{kind}"}}'] == 1
                     assert found[f'messenger_batch_seconds_count{{kind="{kind}"}}'] == 1
                     assert found[f'messenger_commit_seconds_count{{kind="{kind}"}}'] == 1
-                    assert 0 < found[f'messenger_commit_seconds_sum{{kind="{kind}"}}'] < 1
+                    assert found[f'messenger_commit_seconds_sum{{kind="{kind}"}}'] > 0
                 assert found["messenger_commit_to_socket_seconds_count"] >= 1
-                assert found["messenger_cursor_lag_seconds"] < 5
+                assert 0 <= found["messenger_cursor_lag_seconds"] < PATIENCE
                 assert found["messenger_outbox_bytes"] == 0
                 posted = 'messenger_http_requests_total{method="POST",route="/chats/",status="200"}'
                 assert found[posted] == 1
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE):
                 while figures((await aside.get("/metrics")).text)["messenger_sockets"]:
                     pass
         assert (await http.get("/metrics")).status_code == 401
@@ -66,7 +66,7 @@ async def test_figures_of_a_conversation(make_server: MakeServer) -> None:
             "disk": "ok",
         }
         assert (await aside.get("/accounts/me/")).status_code == 404
-    assert server.interrupt() < 10
+    server.interrupt()
     assert TOKEN not in server.log()
 
 
@@ -93,27 +93,27 @@ def test_a_node_that_leaves_serves_on_while_it_says_so(make_server: MakeServer) 
         assert http.get("/readyz").status_code == 200
         began = time.monotonic()
         server.process.send_signal(signal.SIGTERM)
-        until = began + 10
+        until = began + PATIENCE
         while (answer := http.get("/readyz")).status_code == 200:
             assert time.monotonic() < until
         assert answer.status_code == 503
         assert http.get("/livez").status_code == 200
         assert http.get("/healthcheck/").status_code == 200
-    assert server.process.wait(30) == 0
+    assert server.process.wait(PATIENCE) == 0
     assert time.monotonic() - began >= 1.5
     assert server.leftovers() == []
 
 
 def test_a_second_signal_does_not_wait(make_server: MakeServer) -> None:
-    server = make_server(settings={"API_DRAIN_SECONDS": "60"})
+    server = make_server(settings={"API_DRAIN_SECONDS": "300"})
     server.start()
     assert server.process is not None
     server.process.send_signal(signal.SIGINT)
     with httpx.Client(base_url=server.url) as http:
-        until = time.monotonic() + 10
+        until = time.monotonic() + PATIENCE
         while http.get("/readyz").status_code == 200:
             assert time.monotonic() < until
-    assert server.interrupt() < 20
+    server.interrupt()
     assert server.process.returncode == 0
 
 
@@ -140,7 +140,7 @@ def test_with_modules_off_the_rest_is_there(make_server: MakeServer) -> None:
     server.await_letter("new@example.com")
     assert "an unknown module is left out" in server.log()
     assert "module_name=nope" in server.log()
-    assert server.interrupt() < 10
+    server.interrupt()
 
 
 async def test_everything_has_its_prefix(make_server: MakeServer) -> None:
@@ -154,7 +154,7 @@ async def test_everything_has_its_prefix(make_server: MakeServer) -> None:
             await socket.say("Hello")
         assert next(iter(ann.http.cookies.jar)).path == "/api/v1/accounts/"
         assert (await ann.http.get(f"{server.url}/accounts/me/")).status_code == 404
-    assert server.interrupt() < 10
+    server.interrupt()
 
 
 def test_with_everything_off_it_still_starts_and_stops(make_server: MakeServer) -> None:
@@ -162,4 +162,4 @@ def test_with_everything_off_it_still_starts_and_stops(make_server: MakeServer) 
     server.start()
     assert httpx.get(f"{server.url}/accounts/me/").status_code == 404
     assert httpx.get(f"{server.url}/livez").status_code == 200
-    assert server.interrupt() < 10
+    server.interrupt()

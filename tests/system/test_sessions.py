@@ -23,21 +23,21 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 @pytest.fixture
-async def person(here: Server) -> AsyncIterator["Person"]:
+async def person(here: Server) -> AsyncIterator["AccountHolder"]:
     async with Visit(here.url, here.ws_url) as visit:
-        person = Person(here, visit)
+        person = AccountHolder(here, visit)
         await person.join()
         yield person
 
 
-class Person:
+class AccountHolder:
     """Somebody new for each test, and what they may do on several devices."""
 
     number = 0
 
     def __init__(self, server: Server, visit: Visit) -> None:
-        Person.number += 1
-        self.server, self.visit, self.email = server, visit, f"{Person.number}-{EMAIL}"
+        AccountHolder.number += 1
+        self.server, self.visit, self.email = server, visit, f"{AccountHolder.number}-{EMAIL}"
         self.chat_id = ""
 
     async def join(self) -> None:
@@ -57,7 +57,7 @@ async def is_open(socket: ChatSocket) -> bool:
     return bool((await socket.until("pong"))["id"] == 1)
 
 
-async def test_choosing_a_password_ends_the_sockets_of_all_other_devices(person: Person) -> None:
+async def test_choosing_a_password_ends_the_sockets_of_all_other_devices(person: AccountHolder) -> None:
     mine, socket = await person.on("mine")
     others = [await person.on(name) for name in ("second", "third")]
     data(await mine.http.post("/accounts/password/set/", json={"password": SECOND}))
@@ -68,7 +68,7 @@ async def test_choosing_a_password_ends_the_sockets_of_all_other_devices(person:
     assert data(await again.http.get("/accounts/me/"))["email"] == person.email
 
 
-async def test_a_revoked_one_is_cut_and_no_other(person: Person) -> None:
+async def test_a_revoked_one_is_cut_and_no_other(person: AccountHolder) -> None:
     mine, socket = await person.on("mine")
     (gone, going), (_, staying) = await person.on("lost"), await person.on("kept")
     listed = data(await gone.http.get("/accounts/sessions/"))
@@ -81,7 +81,7 @@ async def test_a_revoked_one_is_cut_and_no_other(person: Person) -> None:
     assert await is_open(socket)
 
 
-async def test_a_used_refresh_token_ends_the_family_and_its_sockets(person: Person) -> None:
+async def test_a_used_refresh_token_ends_the_family_and_its_sockets(person: AccountHolder) -> None:
     mine, socket = await person.on("mine")
     _, other = await person.on("other")
     stolen = mine.refresh_token
@@ -97,7 +97,7 @@ async def test_a_used_refresh_token_ends_the_family_and_its_sockets(person: Pers
     assert await is_open(other)
 
 
-async def test_a_closed_account_is_gone_everywhere_and_its_chats_go_on(person: Person) -> None:
+async def test_a_closed_account_is_gone_everywhere_and_its_chats_go_on(person: AccountHolder) -> None:
     mine, socket = await person.on("mine")
     other = await person.visit.user(1)
     chat_id = await mine.create_chat("With another", other)

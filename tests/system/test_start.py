@@ -14,9 +14,12 @@ from uuid import UUID
 import pytest
 
 from tests.system.client import Visit
-from tests.system.server import MESSENGER, Server
+from tests.system.server import MESSENGER, PATIENCE, Server
 
 MakeServer = Callable[..., Server]
+
+NEVER_GIVES_UP = {"API_SHUTDOWN_SECONDS": "60"}
+"""A messenger that waits for a connection when it stops does so for longer than a test has patience."""
 
 
 def rows(server: Server) -> dict[str, list[str]]:
@@ -34,8 +37,8 @@ def rows(server: Server) -> dict[str, list[str]]:
 async def test_the_first_start_says_where_and_as_whom_and_the_second_changes_nothing(
     make_server: MakeServer,
 ) -> None:
-    server = make_server()
-    first = server.start()
+    server = make_server(is_a_program=True)
+    server.start()
     log = server.log()
     assert server.url in log
     for who in ("user1@example.com", "admin@admin.ru"):
@@ -43,17 +46,15 @@ async def test_the_first_start_says_where_and_as_whom_and_the_second_changes_not
     async with Visit(server.url, server.ws_url) as visit:
         ids = [(device.account_id, device.profile_id) for device in [await visit.user(n) for n in (1, 2, 3)]]
     kept = rows(server)
-    assert server.interrupt() < 3
-    again = server.start()
-    print(f"first start {first:.1f} s, second {again:.1f} s")
-    assert again < 5
+    server.interrupt()
+    server.start()
     assert rows(server) == kept
     async with Visit(server.url, server.ws_url) as visit:
         assert ids == [(d.account_id, d.profile_id) for d in [await visit.user(n) for n in (1, 2, 3)]]
 
 
 async def test_ctrl_c_tells_the_sockets_and_leaves_no_process(make_server: MakeServer) -> None:
-    server = make_server()
+    server = make_server(settings=NEVER_GIVES_UP)
     server.start()
     async with Visit(server.url, server.ws_url) as visit:
         anna, boris = await visit.user(1), await visit.user(2)
@@ -61,35 +62,31 @@ async def test_ctrl_c_tells_the_sockets_and_leaves_no_process(make_server: MakeS
         sockets = [await anna.open(chat_id), await boris.open(chat_id)]
         assert server.leftovers()
         assert server.process is not None
-        began = time.monotonic()
         server.process.send_signal(signal.SIGINT)
         for socket in sockets:
-            code, _ = await socket.closed(within=3)
+            code, _ = await socket.closed()
             assert code in {1001, 1012}
-        server.process.wait(3)
-        assert time.monotonic() - began < 3
+        server.process.wait(PATIENCE)
     assert server.process.returncode == 0
     assert server.leftovers() == []
 
 
 def test_ctrl_c_twice_ends_it_too(make_server: MakeServer) -> None:
-    server = make_server()
+    server = make_server(settings=NEVER_GIVES_UP)
     process = server.launch()
     server.await_ready()
-    began = time.monotonic()
     process.send_signal(signal.SIGINT)
     time.sleep(0.05)  # a person's second thought
     if process.poll() is None:
         process.send_signal(signal.SIGINT)
-    process.wait(3)
-    assert time.monotonic() - began < 3
+    process.wait(PATIENCE)
     assert server.leftovers() == []
 
 
-def await_nothing_left(server: Server, within: float) -> None:
-    began = time.monotonic()
+def await_nothing_left(server: Server) -> None:
+    until = time.monotonic() + PATIENCE
     while left := server.leftovers():
-        assert time.monotonic() - began < within, left
+        assert time.monotonic() < until, left
         time.sleep(0.01)
 
 
@@ -98,7 +95,7 @@ def test_a_killed_messenger_takes_its_postgresql_along_and_comes_back(make_serve
     server.start()
     kept = rows(server)
     server.kill()
-    await_nothing_left(server, within=5)
+    await_nothing_left(server)
     server.start()
     assert rows(server) == kept
     # Killed, and started again at once: the old database is on its way out still.
@@ -135,7 +132,7 @@ async def test_two_run_side_by_side(make_server: MakeServer) -> None:
 def refusal(server: Server) -> list[str]:
     """The lines of a start that does not come about."""
     process = server.launch()
-    assert process.wait(10) == 2
+    assert process.wait(PATIENCE) == 2
     return server.log().strip().splitlines()
 
 
@@ -155,10 +152,10 @@ def test_a_taken_port_is_one_clear_line(make_server: MakeServer) -> None:
     one.start()
     other = make_server(port=one.port)
     process = other.launch()
-    assert process.wait(15) != 0
+    assert process.wait(PATIENCE) != 0
     assert str(one.port) in other.log()
     assert "Traceback" not in other.log()
-    await_nothing_left(other, within=5)
+    await_nothing_left(other)
 
 
 @pytest.fixture
@@ -195,7 +192,7 @@ async def test_it_runs_as_an_ordinary_user(make_server: MakeServer, everybodys_f
         chat_id = await anna.create_chat("ordinary", boris)
         says, hears = await anna.open(chat_id), await boris.open(chat_id)
         assert await says.say("hello") == await hears.until("new_message")
-    assert server.interrupt() < 3
+    server.interrupt()
     assert server.leftovers() == []
 
 
@@ -207,7 +204,7 @@ def test_a_folder_that_is_closed_to_everybody_else_will_do(make_server: MakeServ
     with server.database() as connection:
         assert connection.execute("SELECT count(*) > 0 FROM account").fetchone() == (True,)
     assert (server.var / "postgres").stat().st_uid == os.getuid()
-    assert server.interrupt() < 3
+    server.interrupt()
 
 
 def test_everything_wrong_is_said_at_once_a_line_each(make_server: MakeServer) -> None:

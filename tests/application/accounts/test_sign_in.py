@@ -9,6 +9,7 @@ from typing_extensions import override
 
 from application.accounts.sign_in import SignIn
 from application.errors import NotAuthenticated
+from application.ports.limiter import TooManyRequests
 from domain.account import Account, Email, PasswordHash
 from domain.events import SessionEnd, SessionEnded
 from domain.session import Fingerprint, Origin
@@ -47,6 +48,30 @@ async def test_no_refusal_says_why(people: AccountsWorld, address: str, password
     with pytest.raises(NotAuthenticated) as refused:
         await people.sign_in_as(address, password)
     assert refused.value.reason == "credentials_invalid"
+
+
+@pytest.mark.parametrize("address", ["one@example.com", "unconfirmed@example.com", "nobody@example.com"])
+async def test_failures_are_counted_and_then_nobody_is_let_in(people: AccountsWorld, address: str) -> None:
+    await people.join("one@example.com")
+    await people.sign_up_as("unconfirmed@example.com")
+    for _ in range(people.rules.failures.most):
+        with pytest.raises(NotAuthenticated):
+            await people.sign_in_as(address, "wrong")
+    with pytest.raises(TooManyRequests):
+        await people.sign_in_as(address)
+
+
+async def test_only_failures_are_counted(people: AccountsWorld) -> None:
+    await people.join("one@example.com")
+    for _ in range(people.rules.failures.most - 1):
+        with pytest.raises(NotAuthenticated):
+            await people.sign_in_as("one@example.com", "wrong")
+    for _ in range(3):
+        await people.sign_in_as("one@example.com")
+    with pytest.raises(NotAuthenticated):
+        await people.sign_in_as("one@example.com", "wrong")
+    with pytest.raises(TooManyRequests):
+        await people.sign_in_as("one@example.com")
 
 
 class CountingHasher(PasswordHasher):

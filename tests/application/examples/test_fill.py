@@ -32,7 +32,7 @@ T = TypeVar("T")
 
 
 @frozen(kw_only=True)
-class World:
+class FilledStorage:
     begin: Begin
     begin_posting: BeginPosting
     begin_marking: BeginMarking
@@ -65,9 +65,9 @@ def passwords() -> Iterator[CountedPasswords]:
 
 
 @asynccontextmanager
-async def memory() -> AsyncIterator[World]:
+async def memory() -> AsyncIterator[FilledStorage]:
     storage = MemoryStorage()
-    yield World(
+    yield FilledStorage(
         begin=storage.begin,
         begin_posting=storage.begin_patient_posting,
         begin_marking=storage.begin_marking,
@@ -77,7 +77,7 @@ async def memory() -> AsyncIterator[World]:
 
 
 @asynccontextmanager
-async def postgres(url: str) -> AsyncIterator[World]:
+async def postgres(url: str) -> AsyncIterator[FilledStorage]:
     def everything() -> str:
         conninfo = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
         with psycopg.connect(conninfo) as connection:
@@ -93,7 +93,7 @@ async def postgres(url: str) -> AsyncIterator[World]:
             )
 
     async with postgres_storage(url) as storage:
-        yield World(
+        yield FilledStorage(
             begin=storage.begin,
             begin_posting=storage.begin_patient_posting,
             begin_marking=storage.begin_marking,
@@ -102,7 +102,7 @@ async def postgres(url: str) -> AsyncIterator[World]:
         )
 
 
-NewWorld = Callable[[], AbstractAsyncContextManager[World]]
+NewWorld = Callable[[], AbstractAsyncContextManager[FilledStorage]]
 
 
 @pytest.fixture(params=["memory", "postgres"])
@@ -115,7 +115,7 @@ def new_world(request: pytest.FixtureRequest) -> Iterator[NewWorld]:
     empty: str = request.getfixturevalue("empty_messenger")
     made: list[str] = []
 
-    def make() -> AbstractAsyncContextManager[World]:
+    def make() -> AbstractAsyncContextManager[FilledStorage]:
         made.append(server.fresh_database(empty))
         return postgres(server.url(made[-1]))
 
@@ -125,12 +125,12 @@ def new_world(request: pytest.FixtureRequest) -> Iterator[NewWorld]:
 
 
 @pytest.fixture
-async def world(new_world: NewWorld) -> AsyncIterator[World]:
+async def world(new_world: NewWorld) -> AsyncIterator[FilledStorage]:
     async with new_world() as made:
         yield made
 
 
-def filling(world: World, passwords: CountedPasswords) -> FillExamplesHandler:
+def filling(world: FilledStorage, passwords: CountedPasswords) -> FillExamplesHandler:
     return FillExamplesHandler(
         begin=world.begin,
         begin_posting=world.begin_posting,
@@ -145,7 +145,7 @@ def without_chance(everything: str) -> str:
     return re.sub(r'"(tx|generation|password_hash)": ("[^"]*"|\d+)', "", everything)
 
 
-async def test_five_people_with_names_can_sign_in(world: World, passwords: CountedPasswords) -> None:
+async def test_five_people_with_names_can_sign_in(world: FilledStorage, passwords: CountedPasswords) -> None:
     await filling(world, passwords)()
     async with world.begin() as work:
         accounts = [await work.accounts.find_by_email(Email(person.email)) for person in PEOPLE]
@@ -170,7 +170,7 @@ async def test_five_people_with_names_can_sign_in(world: World, passwords: Count
 
 
 async def test_they_have_said_about_a_hundred_things_in_two_languages(
-    world: World, passwords: CountedPasswords
+    world: FilledStorage, passwords: CountedPasswords
 ) -> None:
     await filling(world, passwords)()
     heard = []
@@ -190,7 +190,7 @@ async def test_they_have_said_about_a_hundred_things_in_two_languages(
     assert all(said[view.message.id].at == view.message.sent_at for view in heard)
 
 
-async def test_filling_again_changes_nothing(world: World, passwords: CountedPasswords) -> None:
+async def test_filling_again_changes_nothing(world: FilledStorage, passwords: CountedPasswords) -> None:
     await filling(world, passwords)()
     kept = world.everything()
     await filling(world, passwords)()
@@ -241,7 +241,7 @@ class Interrupted:
 
         return interrupted
 
-    async def fill(self, world: World, passwords: CountedPasswords) -> None:
+    async def fill(self, world: FilledStorage, passwords: CountedPasswords) -> None:
         await FillExamplesHandler(
             begin=self.around(world.begin),
             begin_posting=self.around(world.begin_posting),
@@ -266,7 +266,9 @@ async def test_an_interrupted_filling_is_completed_by_the_next(
             assert without_chance(world.everything()) == whole
 
 
-async def sign_up(world: World, address: str, username: str | None = None) -> tuple[AccountId, ProfileId]:
+async def sign_up(
+    world: FilledStorage, address: str, username: str | None = None
+) -> tuple[AccountId, ProfileId]:
     ids = SystemIds()
     account, profile = Account.register(
         id=ids.account(), profile_id=ids.profile(), email=Email(address), at=START
@@ -282,7 +284,7 @@ async def sign_up(world: World, address: str, username: str | None = None) -> tu
 
 
 async def test_whoever_was_there_before_keeps_address_and_name(
-    world: World, passwords: CountedPasswords
+    world: FilledStorage, passwords: CountedPasswords
 ) -> None:
     account_id, profile_id = await sign_up(world, ANNA.email.upper())
     _, namesake = await sign_up(world, "somebody@example.com", THEO.username)

@@ -154,27 +154,26 @@ def processes_in(folder: Path) -> list[int]:
     return found
 
 
-def gone_within(seconds: float, folder: Path) -> bool:
-    until = time.monotonic() + seconds
-    while processes_in(folder):
-        if time.monotonic() > until:
-            return False
+PATIENCE = 60.0
+"""Seconds after which something hangs."""
+
+
+def await_gone(folder: Path) -> None:
+    """Returns when no process works in the folder any more."""
+    until = time.monotonic() + PATIENCE
+    while left := processes_in(folder):
+        assert time.monotonic() < until, left
         time.sleep(0.05)
-    return True
 
 
 def test_keeps_what_was_stored(var_dir: Path, start: Callable[..., EmbeddedPostgres]) -> None:
     first = start(var_dir)
     query(first, "CREATE TABLE kept (n int)")
     query(first, "INSERT INTO kept VALUES (1)")
-    began = time.monotonic()
     first.stop()
-    assert time.monotonic() - began < 1
     assert processes_in(var_dir) == []
 
-    began = time.monotonic()
     second = start(var_dir)
-    assert time.monotonic() - began < 1
     assert query(second, "SELECT n FROM kept") == [(1,)]
 
 
@@ -254,7 +253,7 @@ def test_a_killed_owner_leaves_nothing(
     child = owner(var_dir)
     assert server_of(child) in processes_in(var_dir)
     child.kill()
-    assert gone_within(3, var_dir)
+    await_gone(var_dir)
     assert query(start(var_dir), "SELECT 1") == [(1,)]
 
 
@@ -297,7 +296,7 @@ def test_a_folder_has_one_owner(
     var_dir: Path, start: Callable[..., EmbeddedPostgres], owner: Callable[..., "subprocess.Popen[str]"]
 ) -> None:
     start(var_dir)
-    _, said = owner(var_dir).communicate(timeout=20)
+    _, said = owner(var_dir).communicate(timeout=PATIENCE)
     assert said == (
         f"{var_dir} is in use by another messenger (process {os.getpid()}): stop it or set another VAR_DIR\n"
     )
@@ -362,7 +361,7 @@ def test_runs_for_an_ordinary_user(
     pid = server_of(child)
     assert pid in processes_in(var_dir)
     child.kill()
-    assert gone_within(3, var_dir)
+    await_gone(var_dir)
 
 
 if os.getuid() == 0:  # only root can become somebody else
@@ -384,13 +383,15 @@ if os.getuid() == 0:  # only root can become somebody else
             pid = server_of(child)
             assert psutil.Process(pid).uids().real == pwd.getpwnam("nobody").pw_uid
             child.kill()
-            assert gone_within(3, var_dir)
+            await_gone(var_dir)
 
     def test_without_namespaces_root_says_what_nobody_cannot_reach(
         var_dir: Path, reachable_binaries: Path, owner: Callable[..., "subprocess.Popen[str]"]
     ) -> None:
         var_dir.mkdir(mode=0o700)
-        _, said = owner(var_dir, before=NAMESPACES_FORBIDDEN, path=reachable_binaries).communicate(timeout=20)
+        _, said = owner(var_dir, before=NAMESPACES_FORBIDDEN, path=reachable_binaries).communicate(
+            timeout=PATIENCE
+        )
         assert f"cannot reach {var_dir}: run the messenger as an ordinary user" in said.splitlines()[-1]
 
     def test_root_starts_what_an_ordinary_user_made(

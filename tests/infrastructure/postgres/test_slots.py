@@ -1,22 +1,17 @@
 """The keys under which messages without a nonce are kept, see "The write path" in docs/storage.md."""
 
-from datetime import timedelta
-from typing import Any, cast
 from uuid import uuid4
 
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from application.ports.posting import Draft
+from application.ports.posting import EPOCH, MICROSECOND, Draft, Slots
 from domain.ids import ChatId, MessageId, ProfileId
 from domain.message import Body, Nonce
-from infrastructure.postgres.posting import EPOCH, LOCK, PostgresPosting
-
-MICROSECOND = timedelta(microseconds=1)
+from infrastructure.postgres.posting import keys_of
 
 
 def keys(microseconds: int, interval: int, nonce: str | None = None, text: str = "Hello") -> tuple[str, str]:
-    posting = PostgresPosting(cast(Any, None), LOCK, interval)
     draft = Draft(
         chat_id=ChatId(uuid4()),
         author_id=ProfileId(uuid4()),
@@ -25,7 +20,7 @@ def keys(microseconds: int, interval: int, nonce: str | None = None, text: str =
         nonce=None if nonce is None else Nonce(nonce),
         at=EPOCH + microseconds * MICROSECOND,
     )
-    return posting._keys_of(draft)
+    return keys_of(draft, Slots(interval * MICROSECOND) if interval else None)
 
 
 @given(st.integers(1, 10**10), st.integers(1, 2_000_000))

@@ -121,28 +121,26 @@ async def test_a_commit_is_not_repeated(engine: AsyncEngine, beside: psycopg.Con
 async def test_a_unit_waits_for_one_connection_that_says_nothing_and_not_for_all(
     messenger_database: str,
 ) -> None:
-    engine = make_engine(messenger_database, size=3)
-    async with (
-        transaction(engine, 5.0) as one,
-        transaction(engine, 5.0) as two,
-        transaction(engine, 5.0) as three,
-    ):
-        backends = {await backend_of(each) for each in (one, two, three)}
+    """It waits a second for a frozen one. Twelve of them, one after the other, would take twelve."""
+    size = 12
+    engine = make_engine(messenger_database, size=size)
+
+    async def backends_at_once() -> set[int]:
+        async with AsyncExitStack() as open_together:
+            units = [await open_together.enter_async_context(transaction(engine, 30.0)) for _ in range(size)]
+            return {await backend_of(each) for each in units}
+
+    backends = await backends_at_once()
     began = asyncio.get_running_loop().time()
     with frozen(*backends):
-        async with (
-            transaction(engine, 5.0) as one,
-            transaction(engine, 5.0) as two,
-            transaction(engine, 5.0) as three,
-        ):
-            others = {await backend_of(each) for each in (one, two, three)}
+        others = await backends_at_once()
     assert not others & backends
-    assert 0.9 < asyncio.get_running_loop().time() - began < 2.5
+    assert 0.9 < asyncio.get_running_loop().time() - began < 0.9 * size
     await engine.dispose()
 
 
 async def test_a_server_that_says_nothing_does_not_hold_what_is_finished(engine: AsyncEngine) -> None:
-    async with asyncio.timeout(4), AsyncExitStack() as unit:
+    async with asyncio.timeout(50), AsyncExitStack() as unit:
         connection = await unit.enter_async_context(transaction(engine, 60.0))
         with frozen(await backend_of(connection)):
             await unit.aclose()

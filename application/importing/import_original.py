@@ -1,0 +1,300 @@
+"""Moving from the original messenger: its accounts, profiles, chats, messages and read marks."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Final, TypeVar
+from uuid import NAMESPACE_OID, UUID, uuid5
+
+from attrs import define, evolve, field, frozen
+
+from application.importing.reading import Run, Said, runs
+from application.keys import digest
+from application.ports.keys import KeyOwner, KeyUse, Operation
+from application.ports.marking import BeginMarking, Wish
+from application.ports.original import Original, OriginalChat, OriginalMessage, OriginalPerson
+from application.ports.posting import BeginPosting, Draft
+from application.ports.storage import Begin, UnitOfWork
+from domain.account import Account, Email, EmailIncorrect, EmailTaken, PasswordHash
+from domain.chat import DESCRIPTION_LIMIT, NAME_LIMIT, About, Chat, ChatNotFound, Member
+from domain.errors import DomainError
+from domain.ids import ChatId, MessageId, ProfileId, Seq
+from domain.message import BODY_LIMIT, Body, EmptyBody, Nonce
+from domain.profile import Name, Phone, Profile, Username, UsernameTaken
+from domain.role import Role
+
+V = TypeVar("V")
+
+OWNER: Final = KeyOwner(uuid5(NAMESPACE_OID, "import of the original messenger"))
+"""Owns a key for each account that was imported: one that was closed since does not come back."""
+
+NOBODY: Final = ProfileId(UUID(int=0))
+"""The author of messages whose account the original has deleted."""
+
+UNNAMED: Final = "Без названия / Untitled"
+
+AT_ONCE: Final = 500
+"""Messages in one transaction."""
+
+
+@define
+class Imported:
+    """What an import has done, and what it had to leave out. What was there from an earlier import is not counted."""
+
+    people: int = 0
+    chats: int = 0
+    messages: int = 0
+    marks: int = 0
+    notes: list[str] = field(factory=list)
+    """One line for each thing that is not as it was."""
+
+
+@frozen(kw_only=True)
+class ImportOriginalHandler:
+    """
+    Import everything from a database of the original messenger. Identities stay the same, so that importing again adds
+    only what is new there, and an import that was interrupted goes on.
+
+    Passwords stay the ones they were. Sessions are not imported: everybody signs in again.
+    """
+
+    begin: Begin
+    begin_posting: BeginPosting
+    """Must wait for chats that others hold."""
+    begin_marking: BeginMarking
+
+    async def __call__(self, original: Original, progress: Callable[[int, int], None]) -> Imported:
+        imported = Imported()
+        totals, done = await original.totals(), 0
+        progress(done, totals.all)
+        async for person in original.people():
+            imported.people += await self._person(person, imported.notes)
+            progress(done := done + 1, totals.all)
+        async for chat in original.chats():
+            is_here = await self._chat(chat, imported)
+            said: list[Said] = []
+            async for batch in original.messages(chat.id, AT_ONCE):
+                if is_here:
+                    said += await self._messages(chat.id, batch, imported)
+                progress(done := done + len(batch), totals.all)
+            if is_here:
+                for reader_id in {*chat.joined_at, chat.owner_id}:
+                    read = await original.read_by(chat.id, reader_id)
+                    imported.marks += await self._marks(chat.id, reader_id, said, read)
+            progress(done := done + 1, totals.all)
+        return imported
+
+    async def _person(self, person: OriginalPerson, notes: list[str]) -> bool:
+        """False: was imported before."""
+        try:
+            return await self._add(person, notes)
+        except UsernameTaken:
+            notes.append(f"account {person.account_id}: the username {person.username!r} is taken")
+            return await self._person(evolve(person, username=None), notes)
+        except EmailTaken:
+            notes.append(
+                f"account {person.account_id}: the address {person.email} is taken, nobody can sign in"
+            )
+        except EmailIncorrect:
+            notes.append(
+                f"account {person.account_id}: no mail can be sent to {person.email!r}, nobody can sign in"
+            )
+        return await self._person(evolve(person, email=""), notes)
+
+    async def _add(self, person: OriginalPerson, notes: list[str]) -> bool:
+        use = KeyUse(
+            operation=Operation.IMPORT,
+            digest=digest(),
+            subject_id=person.account_id,
+            used_at=person.created_at,
+        )
+        async with self.begin() as work:
+            if await work.keys.claim(OWNER, Nonce(str(person.account_id)), use):
+                return False
+            if person.email:
+                await work.accounts.add(_account(person))
+            found: list[str] = []
+            profile = Profile(
+                id=person.profile_id or ProfileId(uuid5(person.account_id, "profile")),
+                account_id=person.account_id,
+                first_name=_kept(Name, person.first_name, found),
+                last_name=_kept(Name, person.last_name, found),
+                middle_name=_kept(Name, person.middle_name, found),
+                phone=_kept(Phone, person.phone, found),
+            )
+            username = _kept(Username, person.username, found)
+            await work.profiles.add(profile)
+            if username:
+                profile = await work.profiles.lock(profile.id)
+                profile.edit(username=username)
+                await work.profiles.save(profile)
+        notes += [f"account {person.account_id}: {value!r} cannot be kept" for value in found]
+        return True
+
+    async def _chat(self, old: OriginalChat, imported: Imported) -> bool:
+        """False: it was deleted since it was imported."""
+        async with self.begin() as work:
+            try:
+                chat = await work.chats.lock(old.id)
+            except ChatNotFound:
+                await _open(work, old)
+                imported.chats += 1
+                return True
+            if chat.deleted_at is not None:
+                return False
+            await _add_members(work, chat, old)
+        return True
+
+    async def _messages(
+        self, chat_id: ChatId, batch: Sequence[OriginalMessage], imported: Imported
+    ) -> list[Said]:
+        """Post those of a batch that are not here yet, and say where all of them stand."""
+        drafts = [draft for message in batch for draft in _drafts(chat_id, message, imported.notes)]
+        here = await self._here(chat_id, drafts)
+        new = [draft for draft in drafts if draft.id not in here]
+        if new:
+            async with self.begin_posting() as posting:
+                opened = await posting.open(new, None)
+                chat = opened.chats[chat_id]
+                posted = [
+                    chat.post(
+                        _author(draft, opened.authors.get((chat_id, draft.author_id))),
+                        draft.body,
+                        id=draft.id,
+                        nonce=None,
+                        at=draft.at,
+                    )
+                    for draft in new
+                ]
+                await posting.keep([chat], posted)
+            here |= {event.message.id: event.message.seq for event in posted}
+            imported.messages += len(posted)
+        return [Said(seq=here[draft.id], id=draft.id, author_id=draft.author_id) for draft in drafts]
+
+    async def _here(self, chat_id: ChatId, drafts: Sequence[Draft]) -> dict[MessageId, Seq]:
+        """
+        Those that were imported before. A batch is posted as a whole, so that the first and the last of it nearly always
+        tell for all of them.
+        """
+        if not drafts:
+            return {}
+        async with self.begin() as work:
+            first = await work.readings.find_message(chat_id, drafts[0].id)
+            last = await work.readings.find_message(chat_id, drafts[-1].id)
+            if first is None and last is None:
+                return {}
+            if first and last and last[0] - first[0] == len(drafts) - 1:
+                return {draft.id: Seq(first[0] + index) for index, draft in enumerate(drafts)}
+            found = {draft.id: await work.readings.find_message(chat_id, draft.id) for draft in drafts}
+        return {id: place[0] for id, place in found.items() if place}
+
+    async def _marks(
+        self, chat_id: ChatId, reader_id: ProfileId, said: Sequence[Said], read: Mapping[MessageId, datetime]
+    ) -> int:
+        """Mark what was read, with the times at which it was, and say how many acts of reading that were."""
+        in_a_row, singly = runs(said, read, reader_id)
+        count = 0
+        for run in in_a_row:
+            count += await self._advance(chat_id, reader_id, run)
+        for start in range(0, len(singly), AT_ONCE):
+            async with self.begin() as work:
+                reading = await work.readings.lock(chat_id, reader_id)
+                if reading is None:
+                    return count
+                for one in singly[start : start + AT_ONCE]:
+                    marked = reading.read_single(
+                        one.seq,
+                        one.id,
+                        one.author_id,
+                        is_covered=await work.readings.is_covered(reading, one.seq),
+                        at=read[one.id],
+                    )
+                    if marked:
+                        await work.readings.save(reading, marked)
+                        count += 1
+        return count
+
+    async def _advance(self, chat_id: ChatId, reader_id: ProfileId, run: Run) -> int:
+        async with self.begin_marking() as marking:
+            standings = await marking.open([Wish(chat_id=chat_id, reader_id=reader_id, up_to=run.to)])
+            reading = standings.readings.get((chat_id, reader_id))
+            if reading is None or reading.mark >= run.to:
+                return 0
+            (passed,) = await marking.passed([(reading, run.to)])
+            await marking.keep([(reading, marked := reading.advance(run.to, passed, at=run.at))])
+        return int(marked is not None)
+
+
+def _account(person: OriginalPerson) -> Account:
+    account = Account(id=person.account_id, email=Email(person.email), created_at=person.created_at)
+    if person.is_confirmed:  # else whoever signs up again gets a letter, and chooses the password
+        account.vouch(PasswordHash(person.password_hash), at=person.created_at)
+    return account
+
+
+def _kept(kind: Callable[[str], V], text: str | None, unfit: list[str]) -> V | None:
+    """The value, or None if there is none or our rules refuse it; then ``unfit`` gets it."""
+    if text is None or not text.strip():
+        return None
+    try:
+        return kind(text)
+    except DomainError:
+        unfit.append(text)
+        return None
+
+
+async def _open(work: UnitOfWork, old: OriginalChat) -> None:
+    description = old.description[:DESCRIPTION_LIMIT] if old.description else None
+    chat, opened = Chat.open(
+        id=old.id,
+        about=About(old.name.strip()[:NAME_LIMIT] or UNNAMED, description),
+        owner_id=old.owner_id,
+        others=sorted(old.joined_at),
+        at=old.created_at,
+    )
+    for member in opened.joined:
+        member.joined_at = old.joined_at.get(member.profile_id, old.created_at)
+    await work.chats.add(chat, opened)
+
+
+async def _add_members(work: UnitOfWork, chat: Chat, old: OriginalChat) -> None:
+    """Those who joined in the original since; who left here stays out."""
+    new = [id for id in sorted(old.joined_at) if await work.chats.find_member(chat.id, id) is None]
+    missing = set(await work.profiles.missing(new))
+    owner = await work.chats.find_member(chat.id, chat.owner_id)
+    if joining := [id for id in new if id not in missing]:
+        at = max(old.joined_at[id] for id in joining)
+        await work.chats.keep(chat, chat.add(owner, joining, at=at))
+
+
+def _drafts(chat_id: ChatId, message: OriginalMessage, notes: list[str]) -> list[Draft]:
+    """Usually one. The original has stored longer texts than can be sent: they become several messages."""
+    text = message.text.strip()
+    parts = [text[start : start + BODY_LIMIT] for start in range(0, len(text), BODY_LIMIT)]
+    bodies = []
+    for part in parts:
+        try:
+            bodies.append(Body(part))
+        except EmptyBody:
+            continue
+    if not bodies:
+        notes.append(f"message {message.id}: shows nothing")
+    if len(bodies) > 1:
+        notes.append(f"message {message.id}: too long for one, became {len(bodies)}")
+    return [
+        Draft(
+            chat_id=chat_id,
+            author_id=message.author_id or NOBODY,
+            id=MessageId(uuid5(message.id, str(number))) if number else message.id,
+            body=body,
+            nonce=None,
+            at=message.sent_at,
+        )
+        for number, body in enumerate(bodies)
+    ]
+
+
+def _author(draft: Draft, member: Member | None) -> Member:
+    """Also of messages by somebody who is no longer there."""
+    if member and member.left_at is None:
+        return member
+    return Member(chat_id=draft.chat_id, profile_id=draft.author_id, role=Role.MEMBER, joined_at=draft.at)

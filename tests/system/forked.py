@@ -1,0 +1,91 @@
+"""
+The messenger in processes that are forked from one that has imported it already.
+
+A real process with its own environment, folder and streams, but without the second that its imports take: the tests start
+some two hundred. Nothing here imports more than the messenger does.
+"""
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from multiprocessing.context import ForkServerContext, ForkServerProcess
+from pathlib import Path
+
+from attrs import define
+
+from config.main import main
+
+_CONTEXT: ForkServerContext = multiprocessing.get_context("forkserver")
+_CONTEXT.set_forkserver_preload([__name__])
+
+
+@define(eq=False)
+class Forked:
+    """As much of `subprocess.Popen` as the tests use."""
+
+    _process: ForkServerProcess
+
+    @property
+    def pid(self) -> int:
+        assert self._process.pid is not None
+        return self._process.pid
+
+    @property
+    def returncode(self) -> int | None:
+        return self._process.exitcode
+
+    def poll(self) -> int | None:
+        return self._process.exitcode
+
+    def wait(self, timeout: float | None = None) -> int:
+        self._process.join(timeout)
+        code = self._process.exitcode
+        if code is None:
+            raise subprocess.TimeoutExpired("messenger", timeout or 0)
+        return code
+
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+
+def start(
+    words: Sequence[str],
+    *,
+    folder: Path,
+    environment: Mapping[str, str],
+    stdin: str = os.devnull,
+    stdout: str,
+    stderr: str,
+) -> Forked:
+    """Runs `messenger` with these words in a session of its own. Streams are paths; output is appended."""
+    process = _CONTEXT.Process(
+        target=_run,
+        args=(list(words), str(folder), dict(environment), (stdin, stdout, stderr)),
+        daemon=True,
+    )
+    process.start()
+    return Forked(process)
+
+
+def _run(words: list[str], folder: str, environment: dict[str, str], streams: tuple[str, str, str]) -> None:
+    os.setsid()
+    for number, path in enumerate(streams):
+        flags = os.O_RDONLY if number == 0 else os.O_WRONLY | os.O_APPEND | os.O_CREAT
+        opened = os.open(path, flags, 0o600)
+        os.dup2(opened, number)
+        os.close(opened)
+    sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115 - a number, for as long as it runs
+    sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+    sys.stderr = open(2, "w", encoding="utf-8", errors="backslashreplace", buffering=1, closefd=False)  # noqa: SIM115
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(environment)
+    sys.argv = ["messenger", *words]
+    main()
