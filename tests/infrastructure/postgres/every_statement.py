@@ -20,7 +20,7 @@ from application.paging import MemberPlace, Paging
 from application.ports.changes import Cursor, ReadRange
 from application.ports.keys import KeyOwner, KeyUse, Operation
 from application.ports.marking import Wish
-from application.ports.posting import Draft
+from application.ports.posting import Draft, Slots
 from application.ports.views import After, Newest
 from config.ports import Storage
 from domain.account import EmailTaken
@@ -42,6 +42,8 @@ FOLDER = Path(postgres.__file__).parent
 
 MODULES = sorted(path for path in FOLDER.glob("*.py") if path.name != "__init__.py")
 """Reads, the write path and workers. What operators run by hand, in ``schema`` and ``server``, looks at everything."""
+
+SLOTS = Slots(timedelta(seconds=1))
 
 LATER = START + timedelta(days=4000)
 
@@ -91,13 +93,13 @@ async def _posting(storage: Storage, filled: Filled) -> None:
                 at=LATER,
             )
             async with begin() as work:
-                found = await work.open([draft])
+                found = await work.open([draft], SLOTS)
                 chat = found.chats[filled.chat]
                 author = found.authors[filled.chat, filled.owner]
                 sent = chat.post(author, draft.body, id=draft.id, nonce=nonce, at=draft.at)
                 await work.keep([chat], [sent])
             async with begin() as work:
-                again = await work.open([evolve(draft, id=MessageId(uuid4()))])
+                again = await work.open([evolve(draft, id=MessageId(uuid4()))], SLOTS)
                 assert again.said if nonce else again.just_said
 
 

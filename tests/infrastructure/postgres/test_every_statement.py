@@ -123,9 +123,7 @@ class Misleading:
     @asynccontextmanager
     async def storage(self, statistics: str) -> AsyncIterator[Storage]:
         name = self.server.fresh_database(self.names[statistics])
-        async with postgres_storage(
-            self.server.url(name), deadline=60, interval=timedelta(seconds=1)
-        ) as storage:
+        async with postgres_storage(self.server.url(name), deadline=60) as storage:
             yield storage
         self.server.drop_database(name)
 
