@@ -8,7 +8,7 @@ from application.accounts.authenticate import Authenticate
 from application.accounts.close import CloseAccount
 from application.accounts.confirm_email import ConfirmEmail
 from application.accounts.create_account import CreateAccount
-from application.accounts.disable_account import DisableAccount
+from application.accounts.disable_account import DisableAccount, EnableAccount
 from application.accounts.email_status import EmailStatus
 from application.accounts.redeem import RedeemToken
 from application.accounts.refresh import Refresh
@@ -165,6 +165,7 @@ class Administration:
     create_account: Callable[[CreateAccount], Awaitable[AccountId]]
     disable_account: Callable[[DisableAccount], Awaitable[int]]
     """Returns how many sessions it ended."""
+    enable_account: Callable[[EnableAccount], Awaitable[None]]
     list_accounts: Callable[[], AsyncIterator[Account]]
     list_sessions: Callable[[Email], Awaitable[Sequence[Session]]]
     fill_catalogues: Callable[[], Awaitable[None]]

@@ -123,9 +123,23 @@ class ReaderView:
 class HistoryPage:
     total_count: int
     messages: Sequence[MessageView]
-    """Ascending."""
+    """In ascending order."""
     has_before: bool
     has_after: bool
+
+    @classmethod
+    def of(cls, numbers: range, last_seq: Seq, messages: Sequence[MessageView]) -> "HistoryPage":
+        """
+        The page of these numbers (`application.ports.views.span`) in a chat whose last message is ``last_seq``.
+
+        A page past the end is empty, and everything lies before it.
+        """
+        return cls(
+            total_count=last_seq,
+            messages=messages,
+            has_before=min(numbers.start, last_seq + 1) > 1,
+            has_after=numbers.stop <= last_seq,
+        )
 
 
 @frozen(kw_only=True)

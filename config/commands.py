@@ -19,7 +19,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from application.accounts.create_account import CreateAccount
-from application.accounts.disable_account import DisableAccount
+from application.accounts.disable_account import DisableAccount, EnableAccount
 from application.errors import ApplicationError
 from application.importing.import_original import Imported
 from application.ports.checkup import Examined
@@ -89,7 +89,13 @@ def commands(serve: Callable[[], None]) -> Commands:
             adopt=adopt_database,
             may_fill=lambda: _settings().local,
         ),
-        users=Users(create=create_user, all=all_users, disable=disable_user, sessions=sessions_of_user),
+        users=Users(
+            create=create_user,
+            all=all_users,
+            disable=disable_user,
+            enable=enable_user,
+            sessions=sessions_of_user,
+        ),
         create_module=create_module,
         try_mail=try_mail,
         settings=settings_in_force,
@@ -206,12 +212,18 @@ def all_users() -> Iterable[Account]:
     return _on_application(work)
 
 
-def disable_user(email: str, disable: bool) -> int:
+def disable_user(email: str) -> int:
     async def work(application: Application) -> int:
-        command = DisableAccount(email=Email(email), disable=disable)
-        return await application.administration().disable_account(command)
+        return await application.administration().disable_account(DisableAccount(email=Email(email)))
 
     return _on_application(work)
+
+
+def enable_user(email: str) -> None:
+    async def work(application: Application) -> None:
+        await application.administration().enable_account(EnableAccount(email=Email(email)))
+
+    _on_application(work)
 
 
 def sessions_of_user(email: str) -> Sequence[Session]:

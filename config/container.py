@@ -113,7 +113,10 @@ class Application(DeclarativeContainer):
 
     updates: Singleton[Updates] = Singleton(MemoryUpdates)
     passwords: Singleton[PooledPasswords] = Singleton(
-        PooledPasswords, threads=settings.provided.auth.hashing_threads
+        PooledPasswords,
+        threads=settings.provided.auth.hashing_threads,
+        backlog=settings.provided.auth.hashing_backlog,
+        share=settings.provided.auth.hashing_share,
     )
     tokens: Singleton[Tokens] = Singleton(
         JwtTokens,

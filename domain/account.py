@@ -61,6 +61,12 @@ class AccountClosed(Conflict):
     code = "account_closed"
 
 
+class AccountShut(Forbidden):
+    """The account is unconfirmed, closed or disabled; nobody may sign in to it."""
+
+    code = "account_shut"
+
+
 class AlreadyConfirmed(Conflict):
     code = "already_confirmed"
 
@@ -229,11 +235,11 @@ class PasswordHash:
 @frozen(kw_only=True)
 class Confirmation:
     """
-    What the link of a letter stands for: that whoever follows it reads the mail of this address.
+    What the link in a letter proves: that the person who follows it reads the mail of this address.
 
-    One that was asked for at sign-up holds the password that was given with it. It waits here and not on the account, so
-    that whoever signs up with somebody else's address never has the password that its owner's click activates. One that
-    was asked for to reset a password holds none.
+    A confirmation made at sign-up holds the password that was given with it. The password waits here and not on the
+    account, so that a stranger who signs up with somebody else's address cannot have their password activated by the
+    owner's click. A confirmation made to reset a password holds none.
     """
 
     id: ConfirmationId
@@ -247,8 +253,10 @@ class Confirmation:
 @define(eq=False, kw_only=True)
 class Account:
     """
-    Unconfirmed it has no password: nobody can sign in to it. Nor has one that was confirmed by the letter for a forgotten
-    password, until one is chosen.
+    A person's means to sign in.
+
+    An account has no password before it is confirmed, nor after it was confirmed by a letter for a forgotten password
+    until one is chosen. Without a password nobody can sign in to it by one.
     """
 
     id: AccountId = field(on_setattr=never)
@@ -257,7 +265,7 @@ class Account:
     created_at: datetime = field(on_setattr=never)
     confirmed_at: datetime | None = None
     closed_at: datetime | None = None
-    """Its owner is gone; what is left is to be cleared away."""
+    """When its owner closed it. A worker then removes what is left of it."""
     disabled_at: datetime | None = None
     """Since when an operator keeps its owner out."""
 
@@ -272,12 +280,31 @@ class Account:
     def is_confirmed(self) -> bool:
         return self.confirmed_at is not None
 
-    def confirm(self, confirmation: Confirmation, *, at: datetime) -> None:
+    def refuse_entry(self) -> None:
         """
-        Take over address and password of ``confirmation``. All other confirmations of this account are void with it.
+        Who may sign in, by whatever means: the owner of an account that is confirmed, not closed and not disabled.
 
         Raises:
-            AlreadyConfirmed: Another one was first.
+            AccountShut: Nobody may.
+        """
+        if self.confirmed_at is None or self.closed_at is not None or self.disabled_at is not None:
+            raise AccountShut
+
+    def disable(self, *, at: datetime) -> None:
+        """Keeps the owner out. Does nothing if the account is disabled already."""
+        if self.disabled_at is None:
+            self.disabled_at = at
+
+    def enable(self) -> None:
+        """Lets the owner sign in again."""
+        self.disabled_at = None
+
+    def confirm(self, confirmation: Confirmation, *, at: datetime) -> None:
+        """
+        Takes over the address and the password of ``confirmation``. The caller voids the account's other confirmations.
+
+        Raises:
+            AlreadyConfirmed: The account was confirmed before.
         """
         if self.is_confirmed:
             raise AlreadyConfirmed(self.id)
@@ -287,10 +314,10 @@ class Account:
 
     def vouch(self, password_hash: PasswordHash, *, at: datetime) -> None:
         """
-        Confirmed without a letter: whoever made the account vouches for its address.
+        Confirms without a letter: the operator who makes the account vouches for its address.
 
         Raises:
-            AlreadyConfirmed: It was confirmed before.
+            AlreadyConfirmed: The account was confirmed before.
         """
         if self.is_confirmed:
             raise AlreadyConfirmed(self.id)
@@ -298,7 +325,7 @@ class Account:
         self.password_hash = password_hash
 
     def redeem(self, confirmation: Confirmation, *, at: datetime) -> None:
-        """Take ``confirmation`` as proof of the address. It confirms the account, if nothing did so before."""
+        """Takes ``confirmation`` as proof of the address. This confirms the account, unless it is confirmed already."""
         if not self.is_confirmed:
             self.confirm(confirmation, at=at)
 
@@ -307,10 +334,10 @@ class Account:
 
     def close(self, *, at: datetime) -> None:
         """
-        Nobody signs in from now on.
+        Closes the account for good; nobody can sign in from now on.
 
         Raises:
-            AccountClosed: It was closed before.
+            AccountClosed: The account was closed before.
         """
         if self.closed_at is not None:
             raise AccountClosed
@@ -318,5 +345,5 @@ class Account:
         self.password_hash = None
 
     def rehash(self, password_hash: PasswordHash) -> None:
-        """Keep the same password, hashed as passwords are hashed today."""
+        """Keeps the same password under a hash of today's kind."""
         self.password_hash = password_hash

@@ -149,8 +149,11 @@ class Letter:
         return self.outcome is Outcome.PREPARED and self.next_attempt_at <= at and not self.is_held(at)
 
     def is_held(self, at: datetime) -> bool:
-        """Whoever claimed it still has it."""
+        """Whether a worker's claim is still valid."""
         return self.claimed_until is not None and at < self.claimed_until
+
+    def is_being_sent(self, at: datetime) -> bool:
+        return self.outcome is Outcome.PREPARED and self.is_held(at)
 
     def claim(self, *, at: datetime, lease: timedelta) -> bool:
         """Take it for ``lease``. False: it has expired meanwhile, and there is nothing left to send."""

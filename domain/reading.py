@@ -1,4 +1,4 @@
-"""How far a member has read, and what that leaves unread. It only ever moves forward."""
+"""How far a member has read, and what is unread to them. A mark only ever moves forward."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -11,11 +11,11 @@ from domain.ids import ChatId, MessageId, ProfileId, Seq
 
 
 @frozen(kw_only=True)
-class Passed:
-    """What lies between a mark and where it is to move: only what was unread until now."""
+class NewlyRead:
+    """The messages that a mark passes when it moves and that were unread until then."""
 
     message_ids: Sequence[MessageId]
-    """The newest, ascending, a bounded number."""
+    """In ascending order. Of many messages only the newest are named."""
     by_author: Mapping[ProfileId, int]
 
     @property
@@ -28,28 +28,33 @@ class Reading:
     """
     One profile's reading in one chat.
 
-    Unread is what comes after the mark and counts: not one's own, not deleted, not read singly before. ``less`` is how
-    many messages after the mark do not count, so that unread is arithmetic and no count of rows.
+    Messages after the mark are unread, except one's own and those that were read singly. ``excluded`` is how many these
+    exceptions are, so that the unread count is arithmetic and no count of rows.
     """
 
     chat_id: ChatId = field(on_setattr=never)
     profile_id: ProfileId = field(on_setattr=never)
     mark: Seq = Seq(0)
-    less: int = 0
+    excluded: int = 0
 
     def unread(self, last_seq: Seq) -> int:
-        return last_seq - self.mark - self.less
+        return unread_count(last_seq=last_seq, mark=self.mark, excluded=self.excluded)
 
-    def advance(self, to: Seq, passed: Passed, *, at: datetime) -> MessagesRead | None:
+    def said(self, count: int) -> None:
+        """One's own messages are never unread: the reader has sent ``count`` of them."""
+        self.excluded += count
+
+    def advance(self, to: Seq, passed: NewlyRead, *, at: datetime) -> MessagesRead | None:
         """
-        Read everything up to and including ``to``, which must be a message of the chat.
+        Read everything up to and including ``to``, which must be the number of a message of the chat.
 
-        ``passed`` is what was unread after the mark up to ``to``. None: nothing was; the mark moves all the same.
+        ``passed`` is what was unread between the mark and ``to``. If nothing was, the mark moves all the same, and None is
+        returned. A mark never moves back.
         """
         if to <= self.mark:
             return None
         start = Seq(self.mark + 1)
-        self.less -= to - self.mark - passed.count
+        self.excluded -= to - self.mark - passed.count
         self.mark = to
         if not passed.count:
             return None
@@ -68,13 +73,13 @@ class Reading:
         self, seq: Seq, message_id: MessageId, author_id: ProfileId, *, is_covered: bool, at: datetime
     ) -> MessagesRead | None:
         """
-        Read one message beyond the mark and nothing else. None: there is nothing to it, as it counts already or not.
+        Read one message beyond the mark and nothing else. ``is_covered`` says that it was read singly before.
 
-        ``is_covered``: it was read singly before.
+        Returns None if this changes nothing: it is already read, or the reader's own message.
         """
         if seq <= self.mark or is_covered or author_id == self.profile_id:
             return None
-        self.less += 1
+        self.excluded += 1
         return MessagesRead(
             chat_id=self.chat_id,
             reader_id=self.profile_id,
@@ -86,3 +91,8 @@ class Reading:
             by_author={author_id: 1},
             is_single=True,
         )
+
+
+def unread_count(*, last_seq: int, mark: int, excluded: int) -> int:
+    """The unread messages of a reading, for views that read no whole one: see `Reading`."""
+    return last_seq - mark - excluded

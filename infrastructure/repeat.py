@@ -1,4 +1,4 @@
-"""The loop around a use case that does what is due, once."""
+"""Loops around use cases that do once what is due."""
 
 import asyncio
 import logging
@@ -14,26 +14,40 @@ logger = logging.getLogger(__name__)
 @define(eq=False)
 class Repeat:
     """
-    Runs ``once`` again and again until it is cancelled: after each ``every`` seconds, at once when woken, and at once while
-    it says that there is more.
+    Runs ``once`` again and again until it is cancelled: every ``every`` seconds, at once when woken, and at once while it
+    returns True because more is due.
 
-    It survives whatever ``once`` raises, after pauses that double up to ``longest`` seconds: what is due stays due.
+    It survives whatever ``once`` raises. It then pauses, twice as long after each failure, up to ``longest`` seconds.
     """
 
     once: Callable[[], Awaitable[bool]]
     name: str
     every: float = 5.0
     longest: float = 60.0
-    _woken: asyncio.Event = field(factory=asyncio.Event, init=False)
+    loops: int = 1
+    """How many run side by side, where ``once`` shares the work out among them."""
+    _woken: list[asyncio.Event] = field(init=False)
+
+    @_woken.default
+    def _nothing_yet(self) -> list[asyncio.Event]:
+        return [asyncio.Event() for _ in range(self.loops)]
 
     def wake(self) -> None:
-        """Something may be due. Called from the event loop's thread."""
-        self._woken.set()
+        """Says that something may be due. Must be called from the event loop's thread."""
+        for each in self._woken:
+            each.set()
 
     async def run(self) -> None:
+        if self.loops == 1:
+            await self._run(self._woken[0])
+        async with asyncio.TaskGroup() as tasks:
+            for woken in self._woken:
+                tasks.create_task(self._run(woken), name=self.name)
+
+    async def _run(self, woken: asyncio.Event) -> None:
         failures = 0
         while True:
-            self._woken.clear()
+            woken.clear()
             try:
                 more = await self.once()
             except Exception as error:  # noqa: BLE001  # one bad pass must not be the last
@@ -44,12 +58,12 @@ class Repeat:
             else:
                 failures = 0
                 if not more:
-                    await self._rest()
+                    await self._rest(woken)
 
-    async def _rest(self) -> None:
+    async def _rest(self, woken: asyncio.Event) -> None:
         try:
             async with asyncio.timeout(self.every):
-                await self._woken.wait()
+                await woken.wait()
         except TimeoutError:
             pass
 

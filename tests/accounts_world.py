@@ -68,7 +68,7 @@ class SettableClock:
 
 def quick_passwords() -> PooledPasswords:
     """The same algorithm, as cheap as it gets."""
-    return PooledPasswords(hasher=PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+    return PooledPasswords(share=64, hasher=PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
 
 
 @define(eq=False)
@@ -150,9 +150,12 @@ class AccountsWorld:
             rules,
             password=self.password_rule,
             sessions=self.lifetimes,
+            notices=evolve(rules.notices, most=rules.notices.most * much),
             letters_per_recipient=evolve(rules.letters_per_recipient, most=20 * much),
             letters_per_address=evolve(rules.letters_per_address, most=1000 * much),
             failures=evolve(rules.failures, most=20 * much, within=timedelta(minutes=15)),
+            failures_per_network=evolve(rules.failures_per_network, most=300 * much),
+            failures_per_account=evolve(rules.failures_per_account, most=100 * much),
         )
 
     async def sign_up_as(self, address: str, password: str = PASSWORD) -> SignedUp:

@@ -74,7 +74,7 @@ chats = st.builds(
     last_at=st.none() | moments,
     member_count=st.integers(0, 2**31 - 1),
 )
-readings = st.builds(Reading, chat_id=chat_ids, profile_id=profile_ids, mark=seqs, less=bigints)
+readings = st.builds(Reading, chat_id=chat_ids, profile_id=profile_ids, mark=seqs, excluded=bigints)
 
 
 @st.composite

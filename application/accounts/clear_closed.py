@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from datetime import timedelta
 
 from attrs import frozen
@@ -11,11 +12,11 @@ from domain.ids import ChatId, ProfileId
 @frozen(kw_only=True)
 class ClearClosedAccountsHandler:
     """
-    Bring to an end what closing an account began: take its owner out of their chats, one transaction a chat, so that no
-    chat waits for another, and remove the account. Doing it again does what is left to do.
+    Completes the closing of accounts: removes the owner from each of their chats, one transaction a chat, so that no chat
+    waits for another, and then removes the account. Running it again does what is left to do.
 
-    The account stays for a while after it was closed: a request that was let in just before may still put its owner into
-    a chat.
+    An account stays for a while after it was closed: a request that was let in just before may still put its owner into a
+    chat.
     """
 
     begin: Begin
@@ -24,24 +25,40 @@ class ClearClosedAccountsHandler:
     at_once: int = 20
 
     async def __call__(self) -> bool:
-        """True: there may be more."""
-        async with self.begin() as work:
-            closed = await work.accounts.closed(self.at_once)
-        removed = [await self._clear(account) for account in closed]
-        return all(removed) and len(removed) == self.at_once
+        """
+        Takes every closed account in turn, so that those that cannot be removed yet keep nobody waiting. Returns False:
+        what is left is left for the next round.
 
-    async def _clear(self, account: Account) -> bool:
+        Raises:
+            Exception: The first failure, after all other accounts had their turn.
+        """
+        failures = []
+        page: Sequence[Account] = await self._page(None)
+        while page:
+            for account in page:
+                try:
+                    await self._clear(account)
+                except Exception as error:  # noqa: BLE001  # one account must not keep the others waiting
+                    failures.append(error)
+            page = await self._page(page[-1])
+        if failures:
+            raise failures[0]
+        return False
+
+    async def _page(self, after: Account | None) -> Sequence[Account]:
+        async with self.begin() as work:
+            return await work.accounts.closed(self.at_once, after)
+
+    async def _clear(self, account: Account) -> None:
         async with self.begin() as work:
             profile_id = await work.profiles.find_by_account(account.id)
             chats = await work.chats.of(profile_id) if profile_id else ()
         for chat_id in chats:
             if profile_id:
                 await self._withdraw(chat_id, profile_id)
-        if account.closed_at is None or account.closed_at + self.rest > self.clock.now():
-            return False
-        async with self.begin() as work:
-            await work.accounts.remove(account.id)
-        return True
+        if account.closed_at is not None and account.closed_at + self.rest <= self.clock.now():
+            async with self.begin() as work:
+                await work.accounts.remove(account.id)
 
     async def _withdraw(self, chat_id: ChatId, profile_id: ProfileId) -> None:
         async with self.begin() as work:

@@ -2,13 +2,13 @@ from collections.abc import Callable
 
 from attrs import field, frozen
 
+from application.accounts.failures import FailureLimits
 from application.accounts.own_sessions import end_all, lock_own
 from application.actor import Actor
 from application.keys import owned_by_address
 from application.ports.clock import Clock
 from application.ports.keys import LETTERS
-from application.ports.limiter import Allowance, Limiter
-from application.ports.passwords import Passwords
+from application.ports.passwords import Passwords, Requester
 from application.ports.storage import Begin
 from domain.account import PasswordHash, PasswordWrong
 from domain.events import SessionEnd
@@ -24,34 +24,35 @@ class CloseAccount:
 @frozen(kw_only=True)
 class CloseAccountHandler:
     """
-    Be gone. In one transaction all sessions end, the profile is removed, address and username are free. The chats are left
-    afterwards, one by one, by `ClearClosedAccountsHandler`, which goes on with it whatever interrupts it.
+    Closes the actor's account. One transaction ends all sessions, removes the profile and frees address and username.
+    `ClearClosedAccountsHandler` takes the owner out of their chats afterwards, and resumes whatever interrupts it.
 
-    What was said stays where it was said, by nobody in particular.
+    Messages stay where they are, with a placeholder for their author.
     """
 
     begin: Begin
     clock: Clock
     passwords: Passwords
     account_is_closed: Callable[[], None]
-    """Told after the commit, so that the chats need not wait for the next round."""
-    limiter: Limiter
-    failures: Allowance
+    """Called after the commit, so that the chats do not wait for the next round."""
+    failures: FailureLimits
 
     async def __call__(self, actor: Actor, command: CloseAccount) -> None:
         """
         Raises:
-            PasswordWrong: And nothing is done.
+            PasswordWrong: The password is wrong; nothing was done.
             TooManyRequests: It was wrong too often.
             NotAuthenticated: The actor's session ended meanwhile.
         """
-        key, now = f"{actor.account_id} {command.origin.network}", self.clock.now()
-        self.limiter.look(self.failures, key, at=now)
+        now = self.clock.now()
+        keys = self.failures.of_known_device(str(actor.account_id), str(actor.session_id))
+        self.failures.look(keys, at=now)
         async with self.begin() as work:
             account, _ = await lock_own(work, actor)
         verified = account.password_hash
-        if not await self.passwords.verify(command.password, verified):
-            self.limiter.use(self.failures, key, at=now)
+        requester = Requester(network=command.origin.network, account=str(actor.account_id), is_known=True)
+        if not await self.passwords.verify(command.password, verified, requester):
+            self.failures.count(keys, at=now)
             raise PasswordWrong
         if await self._close(actor, verified):
             self.account_is_closed()

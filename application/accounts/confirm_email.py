@@ -17,7 +17,7 @@ class ConfirmEmail:
 
 @frozen(kw_only=True)
 class ConfirmEmailHandler:
-    """Show that an address is one's own, and be signed in. A token does so once."""
+    """Confirms an address by the link of a letter, and signs its reader in. A token works once."""
 
     begin: Begin
     clock: Clock
@@ -27,8 +27,8 @@ class ConfirmEmailHandler:
     async def __call__(self, command: ConfirmEmail) -> SignedIn:
         """
         Raises:
-            NotAuthenticated: The token is none of ours, expired, used or void.
-            AlreadyConfirmed: It is none of these, and the account is confirmed.
+            NotAuthenticated: The token is not ours, or it is expired, used or void.
+            AlreadyConfirmed: The token is good, and the account was confirmed before.
         """
         now = self.clock.now()
         token = self.tokens.read_confirmation(command.token, at=now)

@@ -2,41 +2,64 @@ from attrs import frozen
 
 from application.accounts.own_sessions import end_all
 from application.ports.clock import Clock
-from application.ports.storage import Begin
-from domain.account import AccountNotFound, Email
+from application.ports.storage import Begin, UnitOfWork
+from domain.account import Account, AccountNotFound, Email
 from domain.events import SessionEnd
 
 
 @frozen(kw_only=True)
 class DisableAccount:
     email: Email
-    disable: bool = True
-    """False: let its owner sign in again."""
 
 
 @frozen(kw_only=True)
 class DisableAccountHandler:
-    """Keep somebody out: every session ends, sockets included, and none begins. What they said stays."""
+    """Keeps the owner of an account out: all sessions end, sockets included, and no new one begins. Messages stay."""
 
     begin: Begin
     clock: Clock
 
     async def __call__(self, command: DisableAccount) -> int:
         """
-        How many sessions ended.
+        Returns how many sessions ended.
 
         Raises:
-            AccountNotFound: Nobody has the address.
+            AccountNotFound: No account has the address.
+        """
+        now = self.clock.now()
+        async with self.begin() as work:
+            account = await _lock(work, command.email)
+            account.disable(at=now)
+            await work.accounts.save(account)
+            sessions = await work.sessions.lock_not_ended(account.id)
+            ended = await end_all(work, sessions, SessionEnd.DISABLED, at=now)
+        return len(ended)
+
+
+@frozen(kw_only=True)
+class EnableAccount:
+    email: Email
+
+
+@frozen(kw_only=True)
+class EnableAccountHandler:
+    """Lets the owner of a disabled account sign in again."""
+
+    begin: Begin
+
+    async def __call__(self, command: EnableAccount) -> None:
+        """
+        Raises:
+            AccountNotFound: No account has the address.
         """
         async with self.begin() as work:
-            found = await work.accounts.find_by_email(command.email)
-            if found is None:
-                raise AccountNotFound
-            account = await work.accounts.lock(found.id)
-            account.disabled_at = self.clock.now() if command.disable else None
+            account = await _lock(work, command.email)
+            account.enable()
             await work.accounts.save(account)
-            ended = []
-            if command.disable:
-                sessions = await work.sessions.lock_not_ended(account.id)
-                ended = await end_all(work, sessions, SessionEnd.DISABLED, at=self.clock.now())
-        return len(ended)
+
+
+async def _lock(work: UnitOfWork, email: Email) -> Account:
+    found = await work.accounts.find_by_email(email)
+    if found is None:
+        raise AccountNotFound
+    return await work.accounts.lock(found.id)

@@ -1,51 +1,67 @@
-"""What the ways of following a link in a letter have in common, and the ways of asking for one."""
+"""What all use cases share that follow a link in a letter, or send one."""
 
 from datetime import datetime
 
 from attrs import frozen
 
 from application.errors import NotAuthenticated
-from application.ports.limiter import Allowance, Limiter
+from application.ports.limiter import Allowance, Limiter, TooManyRequests
 from application.ports.storage import UnitOfWork
 from application.ports.tokens import ConfirmationToken
 from domain.account import Account, AccountNotFound, Confirmation, Email
+from domain.notification import Template
 from domain.session import Origin
 
 
 async def proven(work: UnitOfWork, token: ConfirmationToken) -> tuple[Account, Confirmation]:
     """
-    The account, held, and what the token stands for.
+    Locks the account of ``token`` and returns it with the confirmation that the token proves.
 
     Raises:
-        NotAuthenticated: It stands for nothing any more, or never did.
+        NotAuthenticated: The token proves nothing any more, or never did.
     """
     try:
         account = await work.accounts.lock(token.account_id)
     except AccountNotFound:
         raise NotAuthenticated("token_invalid") from None
     confirmation = await work.confirmations.find(account.id, token.confirmation_id)
-    if confirmation is None or account.closed_at is not None:
+    if confirmation is None or account.closed_at is not None or not token.is_of(confirmation):
         raise NotAuthenticated("token_invalid")
     return account, confirmation
 
 
 @frozen(kw_only=True)
 class LetterLimits:
-    """Letters go to people who may not have asked for them, so there is an end to how many can be asked for."""
+    """How many letters are sent: they may go to people who did not ask for them."""
 
     limiter: Limiter
     per_recipient: Allowance
+    """Letters that somebody asks for, by the address they go to."""
     per_address: Allowance
+    """The same, by the network they are asked for from."""
+    notices: Allowance
+    """Letters that report something, by recipient and template."""
 
     def use(self, recipient: Email, origin: Origin, *, at: datetime) -> None:
         """
-        Whether anybody has the address plays no part in it.
+        Counts a letter that was asked for. Whether an account has the address plays no part in it.
 
         Raises:
-            TooManyRequests: Too many to this recipient, or from this address.
+            TooManyRequests: Too many were asked for to this recipient or from this network.
         """
         asked = ((self.per_recipient, recipient.folded), (self.per_address, origin.network))
         for allowance, key in asked:
             self.limiter.look(allowance, key, at=at)
         for allowance, key in asked:
             self.limiter.use(allowance, key, at=at)
+
+    def permits(self, template: Template, recipient: Email, *, at: datetime) -> bool:
+        """
+        Counts a letter that reports something. Returns False where it is one too many: the letter is left out then, and
+        what it would report is done all the same.
+        """
+        try:
+            self.limiter.use(self.notices, f"{template} {recipient.folded}", at=at)
+        except TooManyRequests:
+            return False
+        return True

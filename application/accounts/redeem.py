@@ -1,10 +1,12 @@
 from attrs import field, frozen
 
 from application.accounts.mailed import proven
+from application.accounts.own_sessions import end_all
 from application.accounts.signed_in import OpenSession, SignedIn
 from application.ports.clock import Clock
 from application.ports.storage import Begin
 from application.ports.tokens import Tokens
+from domain.events import SessionEnd
 from domain.session import Fingerprint, Origin
 
 
@@ -18,8 +20,9 @@ class RedeemToken:
 @frozen(kw_only=True)
 class RedeemTokenHandler:
     """
-    Be signed in by the letter for a forgotten password, to choose another. The letter that asks to confirm an address does
-    as well, and confirms it. A token works once, and takes all others of its account with it.
+    Signs somebody in by the letter for a forgotten password, so that they can choose another one, and ends all older
+    sessions of the account. The letter that asks to confirm an address works as well, and confirms it. A token works once;
+    using it voids all others of its account.
     """
 
     begin: Begin
@@ -30,7 +33,7 @@ class RedeemTokenHandler:
     async def __call__(self, command: RedeemToken) -> SignedIn:
         """
         Raises:
-            NotAuthenticated: The token is none of ours, expired, used or void.
+            NotAuthenticated: The token is not ours, or it is expired, used or void.
         """
         now = self.clock.now()
         token = self.tokens.read_confirmation(command.token, at=now)
@@ -39,5 +42,8 @@ class RedeemTokenHandler:
             account.redeem(confirmation, at=now)
             await work.accounts.save(account)
             await work.confirmations.void_all(account.id)
+            # A forgotten password may be a stolen one: whoever was signed in by it is no longer.
+            sessions = await work.sessions.lock_not_ended(account.id)
+            await end_all(work, sessions, SessionEnd.REVOKED, at=now)
             session = await self.open_session(work, account, command.fingerprint, command.origin, at=now)
         return SignedIn.to(session, account.email.text, self.tokens)

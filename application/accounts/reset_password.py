@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 
 from attrs import field, frozen
@@ -9,7 +10,7 @@ from application.ports.clock import Clock
 from application.ports.ids import Ids
 from application.ports.keys import KeyUse, Operation
 from application.ports.storage import Begin
-from domain.account import Confirmation, Email
+from domain.account import AccountNotFound, Confirmation, Email
 from domain.ids import ConfirmationId
 from domain.message import Nonce
 from domain.notification import Letter
@@ -20,17 +21,17 @@ from domain.session import Origin
 class ResetPassword:
     email: Email
     key: Nonce | None = None
-    """The idempotency key: under it one letter is sent to this address."""
+    """The client's ``Idempotency-Key``. One letter is sent under it, even if that letter is void by now."""
     origin: Origin = field(factory=Origin)
 
 
 @frozen(kw_only=True)
 class ResetPasswordHandler:
     """
-    Have a letter sent by which whoever reads the mail of this address can choose another password.
+    Sends a letter by which the reader of this mailbox can choose another password. A newer letter voids the older ones.
 
-    Nobody learns whether the address is known: for an unknown one the same rows are written, to an account that does not
-    exist, with a letter that is given up before it was tried.
+    Nobody learns whether the address is known: for an unknown one the same rows are written, for an account that does not
+    exist, with a letter that is given up before it is tried.
     """
 
     begin: Begin
@@ -69,7 +70,11 @@ class ResetPasswordHandler:
                 )
                 letter = Letter.resetting(confirmation, id=self.ids.letter(), at=now, origin=command.origin)
                 if account is None:
-                    letter.drop("nobody has this address")
+                    letter.drop("no account has this address")
+                # The same statements for an unknown address: how long it takes tells nobody whether there is an account.
+                with suppress(AccountNotFound):
+                    await work.accounts.lock(confirmation.account_id)
+                await work.confirmations.void_resets(confirmation.account_id)
                 await work.confirmations.add(confirmation)
                 await work.letters.add(letter)
         self.letter_is_due()

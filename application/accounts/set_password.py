@@ -2,11 +2,12 @@ from collections.abc import Callable
 
 from attrs import field, frozen
 
+from application.accounts.mailed import LetterLimits
 from application.accounts.own_sessions import end_others, lock_own
 from application.actor import Actor
 from application.ports.clock import Clock
 from application.ports.ids import Ids
-from application.ports.passwords import Passwords
+from application.ports.passwords import Passwords, Requester
 from application.ports.storage import Begin
 from domain.account import Password, PasswordRule
 from domain.events import SessionEnd
@@ -23,8 +24,8 @@ class SetPassword:
 @frozen(kw_only=True)
 class SetPasswordHandler:
     """
-    Choose another password. Whoever else was signed in to the account is no longer, letters that were under way open
-    nothing, and the owner is told by mail.
+    Changes the actor's password. All other sessions of the account end, links in letters under way stop working, and the
+    owner is told by mail.
     """
 
     begin: Begin
@@ -32,16 +33,18 @@ class SetPasswordHandler:
     ids: Ids
     passwords: Passwords
     rule: PasswordRule
+    limits: LetterLimits
     letter_is_due: Callable[[], None]
 
     async def __call__(self, actor: Actor, command: SetPassword) -> None:
         """
         Raises:
-            PasswordUnfit: It may not be chosen.
+            PasswordUnfit: The password may not be chosen.
             NotAuthenticated: The actor's session ended meanwhile.
         """
         self.rule.check(command.password)
-        password_hash = await self.passwords.hash(command.password.text)
+        requester = Requester(network=command.origin.network, account=str(actor.account_id), is_known=True)
+        password_hash = await self.passwords.hash(command.password.text, requester)
         now = self.clock.now()
         async with self.begin() as work:
             account, sessions = await lock_own(work, actor)
@@ -49,14 +52,15 @@ class SetPasswordHandler:
             await work.accounts.save(account)
             await work.confirmations.void_all(account.id)
             await end_others(work, sessions, actor, SessionEnd.PASSWORD_CHANGED, at=now)
-            await work.letters.add(
-                Letter.reporting(
-                    Template.PASSWORD_CHANGED,
-                    id=self.ids.letter(),
-                    account_id=account.id,
-                    recipient=account.email,
-                    at=now,
-                    origin=command.origin,
+            if self.limits.permits(Template.PASSWORD_CHANGED, account.email, at=now):
+                await work.letters.add(
+                    Letter.reporting(
+                        Template.PASSWORD_CHANGED,
+                        id=self.ids.letter(),
+                        account_id=account.id,
+                        recipient=account.email,
+                        at=now,
+                        origin=command.origin,
+                    )
                 )
-            )
         self.letter_is_due()

@@ -2,12 +2,13 @@ from collections.abc import Callable
 
 from attrs import field, frozen
 
+from application.accounts.failures import FailureLimits
+from application.accounts.mailed import LetterLimits
 from application.accounts.signed_in import OpenSession, SignedIn
 from application.errors import NotAuthenticated
 from application.ports.clock import Clock
 from application.ports.ids import Ids
-from application.ports.limiter import Allowance, Limiter
-from application.ports.passwords import Passwords
+from application.ports.passwords import Passwords, Requester
 from application.ports.storage import Begin
 from application.ports.tokens import Tokens
 from domain.account import AccountNotFound, Email, PasswordHash
@@ -27,10 +28,11 @@ class SignIn:
 @frozen(kw_only=True)
 class SignInHandler:
     """
-    Sign in on a device, in place of the session that it had. On one that was never seen before, the owner is told by mail.
+    Signs somebody in on a device, in place of the session that the device had. The owner is told by mail of a device that
+    was never seen before.
 
-    Only failures count against the limit. Those that are being verified do not count yet, but there is a limit to how
-    many are verified at once.
+    Only failures count against the limits. Passwords that are being verified do not count yet, but there is a limit to
+    how many are verified at once.
     """
 
     begin: Begin
@@ -39,36 +41,45 @@ class SignInHandler:
     passwords: Passwords
     tokens: Tokens
     open_session: OpenSession
-    limiter: Limiter
-    failures: Allowance
-    """By account and address: one who guesses locks nobody else out."""
+    failures: FailureLimits
+    limits: LetterLimits
     letter_is_due: Callable[[], None]
 
     async def __call__(self, command: SignIn) -> SignedIn:
         """
         Raises:
-            NotAuthenticated: Unknown, unconfirmed or wrong, and neither answer nor time tells which.
-            TooManyRequests: It failed too often.
+            NotAuthenticated: The account is unknown or unconfirmed, or the password is wrong; neither the answer nor its
+                time tells which.
+            TooManyRequests: Passwords were wrong too often.
         """
-        key = f"{command.email.folded} {command.origin.network}"
-        self.limiter.look(self.failures, key, at=self.clock.now())
+        account, network = command.email.folded, command.origin.network
+        keys = self.failures.of_stranger(account, network)
+        if not command.fingerprint.is_set:
+            self.failures.look(keys, at=self.clock.now())
         async with self.begin() as work:
             found = await work.accounts.find_by_email(command.email)
+            # The same question about nobody's account, so that it takes as long.
+            whose = found.id if found else self.ids.account()
+            is_known = await work.sessions.knows_device(whose, command.fingerprint)
+        if is_known:
+            keys = self.failures.of_known_device(account, command.fingerprint.text)
+        self.failures.look(keys, at=self.clock.now())
+        requester = Requester(network=network, account=account, is_known=is_known)
         verified = found.password_hash if found else None  # an unconfirmed account has none
-        is_right = await self.passwords.verify(command.password, verified)
+        is_right = await self.passwords.verify(command.password, verified, requester)
         if found is None or verified is None or not is_right:
-            self.limiter.use(self.failures, key, at=self.clock.now())
+            self.failures.count(keys, at=self.clock.now())
             raise NotAuthenticated("credentials_invalid")
-        upgraded = (
-            None if self.passwords.is_current(verified) else await self.passwords.hash(command.password)
-        )
+        upgraded = None
+        if not self.passwords.is_current(verified):
+            upgraded = await self.passwords.hash(command.password, requester)
 
         opened = await self._open(command, found.id, verified, upgraded)
         if opened is None:
             # The password changed while this one was verified: what was found out is about the former one.
             return await self(command)
-        session, is_new_device = opened
-        if is_new_device:
+        session, letter_was_added = opened
+        if letter_was_added:
             self.letter_is_due()
         return SignedIn.to(session, found.email.text, self.tokens)
 
@@ -87,6 +98,7 @@ class SignInHandler:
                 account.rehash(upgraded)
                 await work.accounts.save(account)
             is_new = await work.sessions.is_new_device(account.id, command.fingerprint, command.origin)
+            is_new = is_new and self.limits.permits(Template.NEW_DEVICE, account.email, at=now)
             if is_new:
                 await work.letters.add(
                     Letter.reporting(

@@ -8,7 +8,7 @@ from application.keys import KeyReused, claimed, digest, owned_by_address
 from application.ports.clock import Clock
 from application.ports.ids import Ids
 from application.ports.keys import KeyUse, Operation
-from application.ports.passwords import Passwords
+from application.ports.passwords import Passwords, Requester
 from application.ports.storage import Begin
 from domain.account import (
     Account,
@@ -38,14 +38,14 @@ class SignUp:
 class SignedUp:
     account_id: AccountId
     email: str
-    """As it was given this time."""
+    """In the spelling of this request."""
 
 
 @frozen(kw_only=True)
 class SignUpHandler:
     """
-    Register, and have a letter ask for a confirmation. Signing up again before it came sends another one; each letter
-    activates the password that was given with it.
+    Makes an unconfirmed account and sends a letter that asks for confirmation. Signing up again before that sends another
+    letter; each one activates the password that was given with it.
     """
 
     begin: Begin
@@ -56,7 +56,7 @@ class SignUpHandler:
     limits: LetterLimits
     confirmation_lifetime: timedelta
     letter_is_due: Callable[[], None]
-    """Told after the commit, so that the letter need not wait for the worker's next round."""
+    """Called after the commit, so that the letter does not wait for the worker's next round."""
 
     async def __call__(self, command: SignUp) -> SignedUp:
         """
@@ -70,13 +70,18 @@ class SignUpHandler:
         command.email.mailbox()  # raises for an address that no mail can be sent to
         self.rule.check(command.password)
         self.limits.use(command.email, command.origin, at=self.clock.now())
-        password_hash = await self.passwords.hash(command.password.text)
+        requester = Requester(network=command.origin.network, account=command.email.folded)
+        password_hash = await self.passwords.hash(command.password.text, requester)
         try:
             signed_up, first, sent = await self._sign_up(command, password_hash)
         except EmailTaken:
             # Taken for good, or only just, by another sign-up that is not confirmed either: a second look tells.
             signed_up, first, sent = await self._sign_up(command, password_hash)
-        if first and sent and not await self.passwords.verify(command.password.text, sent.password_hash):
+        if (
+            first
+            and sent
+            and not await self.passwords.verify(command.password.text, sent.password_hash, requester)
+        ):
             raise KeyReused(first)
         self.letter_is_due()
         return signed_up

@@ -8,7 +8,7 @@ from application.errors import NotAuthenticated
 from application.ports.ids import Ids
 from application.ports.storage import UnitOfWork
 from application.ports.tokens import SessionToken, SessionTokenType, Tokens
-from domain.account import Account
+from domain.account import Account, AccountShut
 from domain.events import SessionEnd
 from domain.ids import SessionId
 from domain.profile import ProfileNotFound
@@ -58,10 +58,12 @@ class OpenSession:
     ) -> Session:
         """
         Raises:
-            NotAuthenticated: An operator keeps the account's owner out.
+            NotAuthenticated: Nobody may sign in to the account (`Account.refuse_entry`).
         """
-        if account.disabled_at is not None:
-            raise NotAuthenticated("credentials_invalid")
+        try:
+            account.refuse_entry()
+        except AccountShut:
+            raise NotAuthenticated("credentials_invalid") from None
         if former := await work.sessions.lock_live(account.id, fingerprint):
             ended = former.end(SessionEnd.REPLACED, at=at)
             await work.sessions.save(former)

@@ -4,6 +4,7 @@ from attrs import frozen
 
 from application.accounts.own_sessions import end_all
 from application.ports.clock import Clock
+from application.ports.passwords import Passwords
 from application.ports.storage import Begin
 from domain.events import SessionEnd
 
@@ -11,21 +12,24 @@ from domain.events import SessionEnd
 @frozen(kw_only=True)
 class TidyAccountsHandler:
     """
-    End what has run out, and forget what is of no use to anybody: confirmations that nobody can follow any more, letters
-    and sessions that ended long ago.
+    Ends sessions that have expired, removes confirmations that have expired and letters and sessions that ended long ago,
+    and tells `Passwords` whether there still are hashes of a former kind.
 
-    Ended sessions are kept for a while: by them a device is known again.
+    Ended sessions are kept for a while, so that a device is recognised.
     """
 
     begin: Begin
     clock: Clock
+    passwords: Passwords
     keep_letters: timedelta = timedelta(days=30)
     keep_sessions: timedelta = timedelta(days=180)
     at_once: int = 100
 
     async def __call__(self) -> bool:
-        """True: there may be more."""
+        """Returns True if there may be more."""
         now = self.clock.now()
+        async with self.begin() as work:
+            self.passwords.expect(await work.accounts.former_hash())
         async with self.begin() as work:
             expired = await work.sessions.lock_expired(now, self.at_once)
             ended = await end_all(work, expired, SessionEnd.EXPIRED, at=now)

@@ -13,7 +13,7 @@ from application.ports.marking import BeginMarking
 from application.ports.passwords import Passwords
 from application.ports.posting import BeginPosting
 from application.ports.storage import Begin, UnitOfWork
-from application.receipts.mark_read import MarkRead, MarksRead
+from application.receipts.mark_read import MarkRead, MarkReadBatch
 from application.views import ProfileView
 from domain.account import Account, Email, PasswordHash
 from domain.chat import About, Chat, ChatNotFound
@@ -79,7 +79,7 @@ class FillExamplesHandler:
             for reader, count in conversation.read.items():
                 last = messages[count - 1]
                 moment = _Moment(last.at + timedelta(minutes=1))
-                mark = MarksRead(begin=self.begin_marking, clock=moment)
+                mark = MarkReadBatch(begin=self.begin_marking, clock=moment)
                 command = MarkRead(chat_id=conversation.chat_id, up_to=last.id)
                 await mark([(_actor(reader, known), command)])
 

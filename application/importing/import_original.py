@@ -10,7 +10,7 @@ from attrs import define, evolve, field, frozen
 from application.importing.reading import Run, Said, runs
 from application.keys import digest
 from application.ports.keys import KeyOwner, KeyUse, Operation
-from application.ports.marking import BeginMarking, Wish
+from application.ports.marking import BeginMarking, MarkRequest
 from application.ports.original import Original, OriginalChat, OriginalMessage, OriginalPerson
 from application.ports.posting import BeginPosting, Draft
 from application.ports.storage import Begin, UnitOfWork
@@ -215,11 +215,11 @@ class ImportOriginalHandler:
 
     async def _advance(self, chat_id: ChatId, reader_id: ProfileId, run: Run) -> int:
         async with self.begin_marking() as marking:
-            standings = await marking.open([Wish(chat_id=chat_id, reader_id=reader_id, up_to=run.to)])
-            reading = standings.readings.get((chat_id, reader_id))
+            opened = await marking.open([MarkRequest(chat_id=chat_id, reader_id=reader_id, up_to=run.to)])
+            reading = opened.readings.get((chat_id, reader_id))
             if reading is None or reading.mark >= run.to:
                 return 0
-            (passed,) = await marking.passed([(reading, run.to)])
+            (passed,) = await marking.newly_read([(reading, run.to)])
             await marking.keep([(reading, marked := reading.advance(run.to, passed, at=run.at))])
         return int(marked is not None)
 

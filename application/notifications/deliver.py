@@ -12,11 +12,11 @@ from domain.notification import Letter, LetterNotFound
 @frozen(kw_only=True)
 class DeliverDueLettersHandler:
     """
-    Send the letters that are due, each once.
+    Sends the letters that are due, each once.
 
-    They are claimed in a unit of work that ends before the first is sent: sending takes long, and holds nothing meanwhile.
-    Whoever dies in between leaves a claim that runs out, and another sends the letter, perhaps again: a letter may come
-    twice, its token works once.
+    They are claimed in a unit of work that ends before the first is sent, because sending takes long and must not hold
+    locks. A worker that dies in between leaves a claim that runs out; then another sends the letter, perhaps again. A
+    letter may come twice, but its token works once.
     """
 
     begin: Begin
@@ -24,21 +24,38 @@ class DeliverDueLettersHandler:
     mailer: Mailer
     tokens: Tokens
     lease: timedelta = timedelta(minutes=1)
-    """Longer than sending one letter can take. Those that it is too short for are left to whoever claims them next."""
-    at_once: int = 10
+    """Longer than sending one letter can take. Letters that it is too short for are left to the next claim."""
+    at_once: int = 5
+    """How many letters one claim takes. Several workers share what is due."""
 
     async def __call__(self) -> bool:
-        """True: there may be more."""
+        """
+        Returns False when no letter is due any more.
+
+        Raises:
+            Exception: The first failure that the mailer did not foresee, after the letters claimed with it had their turn.
+        """
+        while await self._round():
+            pass
+        return False
+
+    async def _round(self) -> bool:
         now = self.clock.now()
         async with self.begin() as work:
             due = await work.letters.lock_due(now, self.at_once)
             claimed = [letter for letter in due if letter.claim(at=now, lease=self.lease)]
             for letter in due:
                 await work.letters.save(letter)
+        failures = []
         for letter in claimed:
             if letter.is_held(self.clock.now()):
-                await self._deliver(letter)
-        return len(due) == self.at_once
+                try:
+                    await self._deliver(letter)
+                except Exception as error:  # noqa: BLE001  # one letter must not keep the others waiting
+                    failures.append(error)
+        if failures:
+            raise failures[0]
+        return bool(due)
 
     async def _deliver(self, claimed: Letter) -> None:
         failure = None
@@ -49,7 +66,7 @@ class DeliverDueLettersHandler:
         async with self.begin() as work:
             try:
                 letter = await work.letters.lock(claimed.account_id, claimed.id)
-            except LetterNotFound:  # gone with its account
+            except LetterNotFound:  # removed with its account
                 return
             if failure is None:
                 letter.sent()

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from application.paging import Page, Paging, PersonPlace, SessionPlace
 from application.views import ProfileView
-from domain.account import Account, Confirmation, Email
+from domain.account import Account, Confirmation, Email, PasswordHash
 from domain.ids import AccountId, ConfirmationId, LetterId, ProfileId, SessionId
 from domain.notification import Letter
 from domain.profile import Profile
@@ -29,6 +29,10 @@ class Accounts(Protocol):
         """Accounts in the order of their folded addresses, each with the one it is listed under; those after ``after``."""
         ...
 
+    async def former_hash(self) -> PasswordHash | None:
+        """A password hash by bcrypt of some account, as long as there are any: the original messenger made those."""
+        ...
+
     async def lock(self, account_id: AccountId) -> Account:
         """
         Take the account and hold it until the unit of work ends. Whoever opens a session or confirms holds it.
@@ -46,26 +50,33 @@ class Accounts(Protocol):
         """From now on a locked account is not found by its address, which anybody may take."""
         ...
 
-    async def closed(self, limit: int) -> Sequence[Account]:
-        """Accounts that were closed and are not removed yet, the one closed first in front."""
+    async def closed(self, limit: int, after: Account | None = None) -> Sequence[Account]:
+        """Closed accounts that are not removed yet, in the order of closing and id; those after ``after``."""
         ...
 
     async def remove(self, account_id: AccountId) -> None:
-        """A locked account, with its sessions, its letters and what says which profile it had. Its address is free already."""
+        """
+        Removes a locked account with its sessions, letters and confirmations, and forgets which profile it had. Its address
+        was released before.
+        """
         ...
 
 
 class Confirmations(Protocol):
     async def add(self, confirmation: Confirmation) -> bool:
-        """False: its account has one of this id already, and that one stays."""
+        """Returns False if its account has one of this id already; that one stays."""
         ...
 
     async def find(self, account_id: AccountId, confirmation_id: ConfirmationId) -> Confirmation | None:
-        """None: there never was such a one, or it is void."""
+        """Returns None if there never was such a confirmation, or if it is void."""
         ...
 
     async def void_all(self, account_id: AccountId) -> None:
-        """Those of a locked account, with the passwords that wait in them."""
+        """Removes every confirmation of a locked account, with the passwords that wait in them."""
+        ...
+
+    async def void_resets(self, account_id: AccountId) -> None:
+        """Removes the confirmations of a locked account that were made to reset its password."""
         ...
 
     async def remove_expired(self, at: datetime) -> None: ...
@@ -116,6 +127,10 @@ class Sessions(Protocol):
         Whether the account had sessions before, and none from this device: none by this fingerprint, or where it gives
         none, none of this user agent.
         """
+        ...
+
+    async def knows_device(self, account_id: AccountId, fingerprint: Fingerprint) -> bool:
+        """Tells whether this device has signed in to the account before. A device without a fingerprint is not known."""
         ...
 
     async def remove_ended(self, before: datetime) -> None:
@@ -179,7 +194,10 @@ class Letters(Protocol):
     async def add(self, letter: Letter) -> None: ...
 
     async def lock_due(self, at: datetime, limit: int) -> Sequence[Letter]:
-        """Letters that are due, longest due first, held until the unit ends; those that another unit holds are left out."""
+        """
+        Locks letters that are due, the longest due first: one for each account, and none of an account to which a letter
+        is being sent, so that many letters to one person delay nobody else's. Letters that another unit holds are left out.
+        """
         ...
 
     async def lock(self, account_id: AccountId, letter_id: LetterId) -> Letter:

@@ -1,8 +1,8 @@
 """
 Where many readers mark what they have read, in one transaction.
 
-It locks readings alone, in one order for everybody: reading and sending do not wait for each other's chats. What a unit
-raises says what is certain, as in `application.ports.posting`.
+Only readings are locked, in one order for everybody, so that marking does not wait for chats that somebody sends to. What
+a unit raises says what is certain, as in `application.ports.posting`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -14,12 +14,12 @@ from attrs import frozen
 from application.ports.updates import Update
 from domain.events import MessagesRead
 from domain.ids import ChatId, MessageId, ProfileId, Seq
-from domain.reading import Passed, Reading
+from domain.reading import NewlyRead, Reading
 
 
 @frozen(kw_only=True)
-class Wish:
-    """Somebody wants to have read a chat up to a message: by its id, or by its number, or by one beyond the last."""
+class MarkRequest:
+    """A reader has read a chat up to a message, given by its id or by a number, which may lie beyond the last message."""
 
     chat_id: ChatId
     reader_id: ProfileId
@@ -27,11 +27,13 @@ class Wish:
 
 
 @frozen
-class Standings:
+class OpenedReadings:
+    """What it takes to decide about mark requests."""
+
     readings: Mapping[tuple[ChatId, ProfileId], Reading]
-    """Of current members alone; held until the unit ends."""
+    """Locked until the unit ends. Only those of current members are here."""
     targets: Sequence[Seq | None]
-    """For each wish; None: it names no message of its chat."""
+    """The message that each request means, in their order; None if it names no message of its chat."""
 
 
 class Marking(Protocol):
@@ -40,10 +42,12 @@ class Marking(Protocol):
         """What is announced about everything kept so far, if this unit commits."""
         ...
 
-    async def open(self, wishes: Sequence[Wish]) -> Standings: ...
+    async def open(self, requests: Sequence[MarkRequest]) -> OpenedReadings:
+        """Lock the readings of these requests, and find the messages that they mean."""
+        ...
 
-    async def passed(self, moves: Sequence[tuple[Reading, Seq]]) -> Sequence[Passed]:
-        """What each held reading has unread after its mark up to and including where it is to move."""
+    async def newly_read(self, moves: Sequence[tuple[Reading, Seq]]) -> Sequence[NewlyRead]:
+        """Find what is unread between the mark of each locked reading and the message that it moves to, included."""
         ...
 
     async def keep(self, moved: Sequence[tuple[Reading, MessagesRead | None]]) -> None:

@@ -1,21 +1,47 @@
 from typing import Protocol
 
+from attrs import frozen
+
 from domain.account import PasswordHash
+
+
+@frozen(kw_only=True)
+class Requester:
+    """For whom a password is worked on. The queue is shared out by network and by account, so that none can fill it."""
+
+    network: str = ""
+    account: str = ""
+    is_known: bool = False
+    """Whether the request comes from a session or a device of this account, and so goes before those that may be guesses."""
+
+
+NOBODY_IN_PARTICULAR = Requester()
 
 
 class Passwords(Protocol):
     """
-    Slow on purpose, so never called while a unit of work is open.
+    Hashing is slow on purpose, so it is never asked for while a unit of work is open.
 
-    Both may raise `Overloaded`: too many wait already.
+    Both methods raise `Overloaded` if too many wait already, in all or for this requester.
     """
 
-    async def hash(self, password: str) -> PasswordHash: ...
+    async def hash(self, password: str, requester: Requester = NOBODY_IN_PARTICULAR) -> PasswordHash:
+        """Hashes the first of `password_spellings`."""
+        ...
 
-    async def verify(self, password: str, against: PasswordHash | None) -> bool:
-        """Against None it is wrong, and it takes as long to find that out."""
+    async def verify(
+        self, password: str, against: PasswordHash | None, requester: Requester = NOBODY_IN_PARTICULAR
+    ) -> bool:
+        """
+        Tells whether one of `password_spellings` was hashed. The work is the same whatever it is compared with: a hash of
+        today, a hash of the original messenger, or None, which no password fits.
+        """
+        ...
+
+    def expect(self, former: PasswordHash | None) -> None:
+        """Says whether accounts still have hashes of a former kind, by an example. The work evens out accordingly."""
         ...
 
     def is_current(self, password_hash: PasswordHash) -> bool:
-        """Whether it was made as hashes are made today."""
+        """Tells whether it was made the way hashes are made today."""
         ...

@@ -17,6 +17,7 @@ from typing import Protocol
 
 from attrs import frozen
 
+from domain.account import Confirmation
 from domain.ids import AccountId, ConfirmationId, SessionId
 
 
@@ -43,6 +44,14 @@ class ConfirmationToken:
     confirmation_id: ConfirmationId
     issued_at: datetime
     expires_at: datetime
+
+    def is_of(self, confirmation: Confirmation) -> bool:
+        """Whether the token was signed for this very confirmation, and not for an earlier one of the same id."""
+        return (self.confirmation_id, self.issued_at, self.expires_at) == (
+            confirmation.id,
+            confirmation.issued_at,
+            confirmation.expires_at,
+        )
 
 
 class Tokens(Protocol):

@@ -148,6 +148,16 @@ class Views(Protocol):
         """
         ...
 
+    async def check_member(self, reader: ProfileId, chat_id: ChatId) -> None:
+        """
+        One indexed read of what is committed.
+
+        Raises:
+            ChatNotFound: No such chat.
+            NotAMember: Not the reader's.
+        """
+        ...
+
     async def unread_count(self, reader: ProfileId, chat_id: ChatId) -> int:
         """
         Raises:

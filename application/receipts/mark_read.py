@@ -1,4 +1,8 @@
-"""Reading up to a message, many readers at once: in a group of ten, marks outnumber messages nine to one."""
+"""
+Marking a chat as read up to a message, for many readers at once.
+
+In a group of ten there are up to nine marks to a message, so marks are gathered and stored in batches as messages are.
+"""
 
 from collections.abc import Sequence
 
@@ -6,7 +10,7 @@ from attrs import frozen
 
 from application.actor import Actor
 from application.ports.clock import Clock
-from application.ports.marking import BeginMarking, Standings, Wish
+from application.ports.marking import BeginMarking, MarkRequest, OpenedReadings
 from domain.events import MessagesRead
 from domain.ids import ChatId, MessageId, ProfileId, Seq
 from domain.reading import Reading
@@ -16,39 +20,39 @@ from domain.reading import Reading
 class MarkRead:
     chat_id: ChatId
     up_to: MessageId | Seq
-    """The last message that was read; it may be the reader's own. A number beyond the last message means that one."""
+    """The last message that was read; it may be the reader's own. A number beyond the last message means the last one."""
 
 
 @frozen
 class Marked:
-    """``mark`` is how far the reader has read now; None where the chat is not the reader's."""
+    """``mark`` is how far the reader has read now, or None if the reader is not in the chat."""
 
     mark: Seq | None
     read: MessagesRead | None = None
-    """What was newly read, told by one of the commands that were carried out together."""
+    """What was newly read. Of commands for the same chat in one batch, only one has it."""
 
 
 @frozen(kw_only=True)
-class MarksRead:
+class MarkReadBatch:
     """
-    Mark, and answer each command for itself. Marks of one reader in one chat become one: the furthest.
+    Store a batch of marks and answer each command. Several marks of a reader in one chat become one, the furthest.
 
-    A message of another chat, or a chat that is not the reader's, changes nothing and is no error: the original
-    messenger is silent about it.
+    Naming a message of another chat, or a chat that the reader is not in, changes nothing and is no error, as in the
+    original messenger.
     """
 
     begin: BeginMarking
     clock: Clock
 
     async def __call__(self, asked: Sequence[tuple[Actor, MarkRead]]) -> Sequence[Marked]:
-        wishes = [
-            Wish(chat_id=command.chat_id, reader_id=actor.profile_id, up_to=command.up_to)
+        requests = [
+            MarkRequest(chat_id=command.chat_id, reader_id=actor.profile_id, up_to=command.up_to)
             for actor, command in asked
         ]
         async with self.begin() as marking:
-            standings = await marking.open(wishes)
-            moves = _furthest(wishes, standings)
-            passed = await marking.passed(moves)
+            opened = await marking.open(requests)
+            moves = _furthest(requests, opened)
+            passed = await marking.newly_read(moves)
             at = self.clock.now()
             moved = [
                 (reading, reading.advance(to, unread, at=at))
@@ -57,21 +61,21 @@ class MarksRead:
             if moved:
                 await marking.keep(moved)
         read = {(r.chat_id, r.profile_id): news for r, news in moved if news}
-        return [self._answer(wish, standings, read) for wish in wishes]
+        return [self._answer(request, opened, read) for request in requests]
 
     def _answer(
-        self, wish: Wish, standings: Standings, read: dict[tuple[ChatId, ProfileId], MessagesRead]
+        self, request: MarkRequest, opened: OpenedReadings, read: dict[tuple[ChatId, ProfileId], MessagesRead]
     ) -> Marked:
-        key = wish.chat_id, wish.reader_id
-        reading = standings.readings.get(key)
+        key = request.chat_id, request.reader_id
+        reading = opened.readings.get(key)
         return Marked(reading.mark if reading else None, read.pop(key, None))
 
 
-def _furthest(wishes: Sequence[Wish], standings: Standings) -> list[tuple[Reading, Seq]]:
+def _furthest(requests: Sequence[MarkRequest], opened: OpenedReadings) -> list[tuple[Reading, Seq]]:
     furthest: dict[tuple[ChatId, ProfileId], Seq] = {}
-    for wish, target in zip(wishes, standings.targets, strict=True):
-        key = wish.chat_id, wish.reader_id
-        reading = standings.readings.get(key)
+    for request, target in zip(requests, opened.targets, strict=True):
+        key = request.chat_id, request.reader_id
+        reading = opened.readings.get(key)
         if reading and target is not None and target > max(reading.mark, furthest.get(key, 0)):
             furthest[key] = target
-    return [(standings.readings[key], to) for key, to in furthest.items()]
+    return [(opened.readings[key], to) for key, to in furthest.items()]

@@ -3,23 +3,36 @@ from attrs import frozen
 from application.actor import Actor
 from application.ports.clock import Clock
 from application.ports.updates import Typing, Updates
+from application.ports.views import Views
 from domain.ids import ChatId
 
 
 @frozen(kw_only=True)
 class ShowTyping:
-    """The actor is a member: only sockets that entered the chat say this."""
-
     chat_id: ChatId
     is_typing: bool
 
 
 @frozen(kw_only=True)
 class ShowTypingHandler:
+    """
+    Tell the others in a chat that the actor types, or no longer does.
+
+    Whether the actor is in the chat is looked up each time: it is one indexed read, and right from the moment on in which
+    a removal is committed.
+    """
+
+    views: Views
     clock: Clock
     updates: Updates
 
     async def __call__(self, actor: Actor, command: ShowTyping) -> None:
+        """
+        Raises:
+            ChatNotFound: There is no such chat.
+            NotAMember: The actor is not in it.
+        """
+        await self.views.check_member(actor.profile_id, command.chat_id)
         self.updates.publish(
             [
                 Typing(

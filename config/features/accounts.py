@@ -9,8 +9,9 @@ from application.accounts.authenticate import AuthenticateHandler
 from application.accounts.close import CloseAccountHandler
 from application.accounts.confirm_email import ConfirmEmailHandler
 from application.accounts.create_account import CreateAccountHandler
-from application.accounts.disable_account import DisableAccountHandler
+from application.accounts.disable_account import DisableAccountHandler, EnableAccountHandler
 from application.accounts.email_status import EmailStatusHandler
+from application.accounts.failures import FailureLimits
 from application.accounts.mailed import LetterLimits
 from application.accounts.oversee import ListAccountsHandler, ListSessionsOfHandler
 from application.accounts.redeem import RedeemTokenHandler
@@ -54,8 +55,12 @@ class AccountRules:
     letters_per_recipient: Allowance
     letters_per_address: Allowance
     """Per network address that asks for letters."""
+    notices: Allowance
+    """Letters of one kind that report something, per recipient."""
     failures: Allowance
-    """Wrong passwords per account."""
+    """Wrong passwords for one account from one network, or from one device that the account knows."""
+    failures_per_network: Allowance
+    failures_per_account: Allowance
     status_requests: Allowance
     """Questions whether an e-mail address has an account, per network address."""
 
@@ -72,7 +77,14 @@ def make_account_rules(settings: Settings) -> AccountRules:
         reset_lifetime=auth.reset_lifetime,
         letters_per_recipient=Allowance("letters to", auth.letters_per_recipient, HOUR, is_shared=True),
         letters_per_address=Allowance("letters from", auth.letters_per_address, HOUR),
+        notices=Allowance("notices to", auth.notices_per_recipient, HOUR, is_shared=True),
         failures=Allowance("wrong passwords", auth.failures, HOUR),
+        failures_per_network=Allowance(
+            "wrong passwords from", auth.failures_per_network, HOUR, is_shared=True
+        ),
+        failures_per_account=Allowance(
+            "wrong passwords for", auth.failures_per_account, HOUR, is_shared=True
+        ),
         status_requests=Allowance("email status", auth.status_per_address, timedelta(minutes=1)),
     )
 
@@ -91,6 +103,13 @@ def account_use_cases(
         limiter=ports.limiter,
         per_recipient=rules.letters_per_recipient,
         per_address=rules.letters_per_address,
+        notices=rules.notices,
+    )
+    failures = FailureLimits(
+        limiter=ports.limiter,
+        per_pair=rules.failures,
+        per_network=rules.failures_per_network,
+        per_account=rules.failures_per_account,
     )
     return AccountUseCases(
         sign_up=SignUpHandler(
@@ -111,8 +130,8 @@ def account_use_cases(
             passwords=ports.passwords,
             tokens=tokens,
             open_session=open_session,
-            limiter=ports.limiter,
-            failures=rules.failures,
+            failures=failures,
+            limits=letter_limits,
             letter_is_due=letter_is_due,
         ),
         refresh=RefreshHandler(begin=begin, clock=clock, ids=ids, tokens=tokens, lifetimes=rules.sessions),
@@ -136,6 +155,7 @@ def account_use_cases(
             ids=ids,
             passwords=ports.passwords,
             rule=rules.password,
+            limits=letter_limits,
             letter_is_due=letter_is_due,
         ),
         close=CloseAccountHandler(
@@ -143,8 +163,7 @@ def account_use_cases(
             clock=clock,
             passwords=ports.passwords,
             account_is_closed=account_is_closed,
-            limiter=ports.limiter,
-            failures=rules.failures,
+            failures=failures,
         ),
     )
 
@@ -182,6 +201,7 @@ def make_administration(
             begin=storage.begin, clock=clock, ids=ids, passwords=passwords, rule=rules.password
         ),
         disable_account=DisableAccountHandler(begin=storage.begin, clock=clock),
+        enable_account=EnableAccountHandler(begin=storage.begin),
         list_accounts=ListAccountsHandler(begin=storage.begin),
         list_sessions=ListSessionsOfHandler(begin=storage.begin),
         fill_catalogues=FillCataloguesHandler(catalogues=storage.catalogues),

@@ -14,7 +14,7 @@ from application.messages.send import Postponed, SendMessage, SendMessages, Sent
 from application.messenger import Feed, MessageUseCases
 from application.ports.marking import BeginMarking
 from application.ports.posting import BeginPosting
-from application.receipts.mark_read import Marked, MarkRead, MarksRead
+from application.receipts.mark_read import Marked, MarkRead, MarkReadBatch
 from application.receipts.mark_single import MarkSingleHandler
 from application.updates.typing import ShowTypingHandler
 from config.ports import Ports
@@ -47,7 +47,7 @@ def message_use_cases(
         mark_read=mark_read,
         mark_single=MarkSingleHandler(begin=ports.storage.begin, clock=ports.clock),
         readers=views.page_of_readers,
-        show_typing=ShowTypingHandler(clock=ports.clock, updates=ports.updates),
+        show_typing=ShowTypingHandler(views=views, clock=ports.clock, updates=ports.updates),
         history=views.history,
         unread_count=views.unread_count,
     )
@@ -98,8 +98,8 @@ def sending(ports: Ports, begin: BeginPosting, interval: timedelta) -> SendMessa
     return SendMessages(begin=begin, clock=ports.clock, ids=ports.ids, interval=interval)
 
 
-def marking(ports: Ports, begin: BeginMarking) -> MarksRead:
-    return MarksRead(begin=begin, clock=ports.clock)
+def marking(ports: Ports, begin: BeginMarking) -> MarkReadBatch:
+    return MarkReadBatch(begin=begin, clock=ports.clock)
 
 
 def gathered(

@@ -35,6 +35,7 @@ def make_workers(ports: Ports, settings: Settings) -> Workers:
                 lease=settings.mail.lease,
             ),
             name="letters",
+            loops=settings.mail.at_once,
         ),
         closed_accounts=Repeat(
             once=ClearClosedAccountsHandler(begin=begin, clock=clock),
@@ -42,7 +43,7 @@ def make_workers(ports: Ports, settings: Settings) -> Workers:
             every=60.0,
         ),
         tidying=Repeat(
-            once=TidyAccountsHandler(begin=begin, clock=clock),
+            once=TidyAccountsHandler(begin=begin, clock=clock, passwords=ports.passwords),
             name="tidying of accounts",
             every=300.0,
             longest=300.0,

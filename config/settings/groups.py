@@ -206,12 +206,25 @@ class Mail:
     )
     """For how long a letter that a worker has taken is left to it."""
 
+    at_once: int = _setting("MAIL_AT_ONCE", read.whole(1, 64), 4)
+    """How many letters are sent side by side."""
+
 
 @frozen(kw_only=True)
 class Auth:
     hashing_threads: int = _setting(
         "AUTH_HASHING_THREADS", read.whole(1, 64), default_of(fields(PooledPasswords).threads)
     )
+    hashing_backlog: int = _setting(
+        "AUTH_HASHING_BACKLOG", read.whole(1, 10_000), default_of(fields(PooledPasswords).backlog)
+    )
+    """How many passwords may wait to be hashed; as many again from devices that their accounts know."""
+
+    hashing_share: int = _setting(
+        "AUTH_HASHING_SHARE", read.whole(1, 10_000), default_of(fields(PooledPasswords).share)
+    )
+    """How many of them may come from one network, and how many for one account."""
+
     refresh_grace: timedelta = _setting(
         "AUTH_REFRESH_GRACE_SECONDS", read.duration("seconds", 60, least=0), default_of(LIFETIMES.grace)
     )
@@ -227,11 +240,24 @@ class Auth:
     """Of the link for a forgotten password."""
 
     failures: int = _setting("AUTH_WRONG_PASSWORDS_PER_HOUR", read.whole(0, 1_000_000), 30)
-    """Wrong passwords for one account from one network address; 0 is no limit, here and in those that follow."""
+    """Wrong passwords for one account from one network; 0 is no limit, here and in those that follow."""
+
+    failures_per_network: int = _setting(
+        "AUTH_WRONG_PASSWORDS_PER_NETWORK_AND_HOUR", read.whole(0, 1_000_000), 300
+    )
+    """From one network (an IPv4 address or an IPv6 /64), whatever the account."""
+
+    failures_per_account: int = _setting(
+        "AUTH_WRONG_PASSWORDS_PER_ACCOUNT_AND_HOUR", read.whole(0, 1_000_000), 100
+    )
+    """For one account, whatever the network. Devices that the account knows are not held up by it."""
 
     letters_per_recipient: int = _setting("AUTH_LETTERS_PER_RECIPIENT_AND_HOUR", read.whole(0, 1_000_000), 10)
     letters_per_address: int = _setting("AUTH_LETTERS_PER_ADDRESS_AND_HOUR", read.whole(0, 1_000_000), 100)
     """Asked for from one network address."""
+
+    notices_per_recipient: int = _setting("AUTH_NOTICES_PER_RECIPIENT_AND_HOUR", read.whole(0, 1_000_000), 5)
+    """Letters of one kind that report something, such as a new device. Those beyond it are left out."""
 
     status_per_address: int = _setting("AUTH_EMAIL_STATUS_PER_MINUTE", read.whole(0, 1_000_000), 120)
 

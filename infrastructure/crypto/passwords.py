@@ -1,7 +1,7 @@
 import asyncio
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, TypeVar
 
@@ -10,20 +10,21 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from attrs import define, field
 
-from application.errors import Overloaded
+from application.ports.passwords import NOBODY_IN_PARTICULAR, Requester
 from domain.account import PasswordHash, password_spellings
+from infrastructure.crypto.queue import FairQueue
 
 R = TypeVar("R")
 
 BCRYPT_PREFIXES: Final = ("$2a$", "$2b$", "$2y$")
 BCRYPT_LIMIT: Final = 72
-"""Bytes. bcrypt never looked at more; hashes of longer passwords are of their beginnings."""
+"""Bytes. bcrypt never looked at more: hashes of longer passwords are hashes of their beginnings."""
 
 PATIENCE: Final = 10
-"""How much nicer a thread is that hashes: a tenth of what the event loop gets of a CPU that both want."""
+"""By how much hashing threads are nicer: they get a tenth of what the event loop gets of a CPU that both want."""
 
 LONGEST: Final = 1024
-"""Bytes. Nobody's password is as long: it has up to 128 characters, of four bytes at most."""
+"""Bytes. No password is as long: it has at most 128 characters of at most four bytes."""
 
 
 def _hasher() -> PasswordHasher:
@@ -32,7 +33,7 @@ def _hasher() -> PasswordHasher:
 
 
 def _give_way() -> None:
-    """The event loop comes first, however many sign in on however few CPUs. Elsewhere than on Linux all threads are equal."""
+    """Lets the event loop go first on Linux; elsewhere all threads of a process are equal."""
     if sys.platform == "linux":
         os.nice(PATIENCE)
 
@@ -40,18 +41,27 @@ def _give_way() -> None:
 @define(eq=False)
 class PooledPasswords:
     """
-    argon2id in threads of its own, for a hash is slow on purpose and must not hold up the event loop. Both libraries let go
-    of the interpreter's lock meanwhile. Hashes by bcrypt, the original messenger's, still verify.
+    argon2id in threads of its own: hashing is slow on purpose and must not hold up the event loop. Both libraries release
+    the interpreter's lock meanwhile. Hashes by bcrypt, which the original messenger made, still verify.
 
-    At most ``threads`` are worked on at once and ``backlog`` wait; beyond that it raises `Overloaded`.
+    `FairQueue` says who waits for one of the ``threads``, and who is refused with `Overloaded`.
     """
 
     threads: int = 2
     backlog: int = 64
+    """How many may wait; as many again from devices that their accounts know."""
+    share: int = 16
+    """How many of them may come from one network, and how many for one account."""
     hasher: PasswordHasher = field(factory=_hasher)
-    _waiting: int = field(default=0, init=False)
+    _queue: FairQueue = field(init=False)
     _pool: ThreadPoolExecutor = field(init=False)
     _nobodys: str = field(init=False, repr=False)
+    _former: str | None = field(default=None, init=False, repr=False)
+    """A hash by bcrypt, as long as some account has one."""
+
+    @_queue.default
+    def _make_queue(self) -> FairQueue:
+        return FairQueue(places=self.threads, backlog=self.backlog, share=self.share)
 
     @_pool.default
     def _make_pool(self) -> ThreadPoolExecutor:
@@ -59,20 +69,26 @@ class PooledPasswords:
 
     @_nobodys.default
     def _hash_of_no_password(self) -> str:
-        # Verified when there is nothing to verify, so that an account's absence takes as long as a wrong password.
+        # Compared with where there is no account, so that its absence takes as long as a wrong password.
         return self.hasher.hash(b"")
 
-    async def hash(self, password: str) -> PasswordHash:
+    async def hash(self, password: str, requester: Requester = NOBODY_IN_PARTICULAR) -> PasswordHash:
         present = _as_bytes(password_spellings(password)[0])
-        return PasswordHash(await self._in_thread(lambda: self.hasher.hash(present)))
+        return PasswordHash(await self._in_thread(requester, lambda: self.hasher.hash(present)))
 
-    async def verify(self, password: str, against: PasswordHash | None) -> bool:
+    async def verify(
+        self, password: str, against: PasswordHash | None, requester: Requester = NOBODY_IN_PARTICULAR
+    ) -> bool:
         is_hopeless = against is None or len(_as_bytes(password)) > LONGEST
         wanted = self._nobodys if against is None or is_hopeless else against.text
-        # As many comparisons as the password has spellings, whether there is an account or not.
-        spellings = [_as_bytes(each[:LONGEST]) for each in password_spellings(password[:LONGEST])]
-        is_right = await self._in_thread(lambda: any(self._matches(each, wanted) for each in spellings))
+        spellings = [_as_bytes(each) for each in password_spellings(password[:LONGEST])]
+        if wanted.startswith(BCRYPT_PREFIXES):
+            self._former = self._former or wanted
+        is_right = await self._in_thread(requester, lambda: self._is_right(spellings, wanted))
         return is_right and not is_hopeless
+
+    def expect(self, former: PasswordHash | None) -> None:
+        self._former = former.text if former else None
 
     def is_current(self, password_hash: PasswordHash) -> bool:
         try:
@@ -81,8 +97,22 @@ class PooledPasswords:
             return False
 
     def close(self) -> None:
-        """Give up what waits; what is being worked on ends by itself."""
+        """Gives up what waits. What is being worked on ends by itself."""
         self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _is_right(self, spellings: Sequence[bytes], wanted: str) -> bool:
+        """
+        Compares every spelling, also after the right one. While some accounts have a hash by bcrypt, each comparison is one
+        by argon2id and one by bcrypt, so that time does not tell who they are; the other one's result does not count.
+        """
+        is_former = wanted.startswith(BCRYPT_PREFIXES)
+        evening_out = self._nobodys if is_former else self._former
+        is_right = False
+        for spelling in spellings:
+            is_right |= self._matches(spelling, wanted)
+            if evening_out is not None:
+                self._matches(spelling, evening_out)
+        return is_right
 
     def _matches(self, password: bytes, against: str) -> bool:
         if against.startswith(BCRYPT_PREFIXES):
@@ -92,14 +122,9 @@ class PooledPasswords:
         except VerificationError:
             return False
 
-    async def _in_thread(self, work: Callable[[], R]) -> R:
-        if self._waiting >= self.threads + self.backlog:
-            raise Overloaded("too many passwords are waiting", retry_after=2.0)
-        self._waiting += 1
-        try:
+    async def _in_thread(self, requester: Requester, work: Callable[[], R]) -> R:
+        async with self._queue.turn(requester):
             return await asyncio.get_running_loop().run_in_executor(self._pool, work)
-        finally:
-            self._waiting -= 1
 
 
 def _as_bytes(password: str) -> bytes:

@@ -9,7 +9,7 @@ from attrs import define, field
 from application.paging import Page, Paging, PersonPlace, SessionPlace, page_of
 from application.ports.keys import KeyOwner, KeyUse
 from application.views import ProfileView
-from domain.account import Account, AccountNotFound, Confirmation, Email, EmailTaken
+from domain.account import Account, AccountNotFound, Confirmation, Email, EmailTaken, PasswordHash
 from domain.identifiers import folded
 from domain.ids import AccountId, ConfirmationId, LetterId, ProfileId, SessionId
 from domain.message import Nonce
@@ -102,6 +102,10 @@ class MemoryAccounts:
         found = ((email, tables.accounts.get(id)) for email, id in behind[:limit])
         return [(email, account) for email, account in found if account]
 
+    async def former_hash(self) -> PasswordHash | None:
+        hashes = (each.password_hash for each in self.work.accounts_state.accounts.values())
+        return next((each for each in hashes if each and each.text.startswith("$2")), None)
+
     async def lock(self, account_id: AccountId) -> Account:
         await self.work.hold(("account", account_id))
         account = self.work.accounts_state.accounts.get(account_id)
@@ -118,11 +122,11 @@ class MemoryAccounts:
             if by_email.get(spelling) == account.id:
                 del by_email[spelling]
 
-    async def closed(self, limit: int) -> Sequence[Account]:
+    async def closed(self, limit: int, after: Account | None = None) -> Sequence[Account]:
         found = [
             (each.closed_at, each.id, each)
             for each in self.work.accounts_state.accounts.values()
-            if each.closed_at
+            if each.closed_at and (after is None or _closing(each) > _closing(after))
         ]
         return [account for *_, account in sorted(found, key=lambda each: each[:2])[:limit]]
 
@@ -134,12 +138,19 @@ class MemoryAccounts:
         for of, letter_id in [key for key, _ in tables.letters.items()]:
             if of == account_id:
                 del tables.letters[of, letter_id]
+        for of, confirmation_id in [key for key, _ in tables.confirmations.items()]:
+            if of == account_id:
+                del tables.confirmations[of, confirmation_id]
         if account_id in tables.profile_of_account:
             del tables.profile_of_account[account_id]
         for owner_id, key in [key for key, _ in tables.keys.items()]:
             if owner_id == account_id:
                 del tables.keys[owner_id, key]
         del tables.accounts[account_id]
+
+
+def _closing(account: Account) -> tuple[datetime | None, AccountId]:
+    return account.closed_at, account.id
 
 
 @define
@@ -159,16 +170,19 @@ class MemoryConfirmations:
         return self.work.accounts_state.confirmations.get((account_id, confirmation_id))
 
     async def void_all(self, account_id: AccountId) -> None:
-        confirmations = self.work.accounts_state.confirmations
-        for confirmation in confirmations.values():
-            if confirmation.account_id == account_id:
-                del confirmations[account_id, confirmation.id]
+        self._remove(lambda each: each.account_id == account_id)
+
+    async def void_resets(self, account_id: AccountId) -> None:
+        self._remove(lambda each: each.account_id == account_id and each.password_hash is None)
 
     async def remove_expired(self, at: datetime) -> None:
+        self._remove(lambda each: each.expires_at <= at)
+
+    def _remove(self, condition: Callable[[Confirmation], bool]) -> None:
         confirmations = self.work.accounts_state.confirmations
-        for confirmation in confirmations.values():
-            if confirmation.expires_at <= at:
-                del confirmations[confirmation.account_id, confirmation.id]
+        for each in confirmations.values():
+            if condition(each):
+                del confirmations[each.account_id, each.id]
 
 
 @define
@@ -247,6 +261,11 @@ class MemorySessions:
         if fingerprint.is_set:
             return bool(known) and all(session.fingerprint != fingerprint for session in known)
         return bool(known) and all(session.origin.user_agent != origin.user_agent for session in known)
+
+    async def knows_device(self, account_id: AccountId, fingerprint: Fingerprint) -> bool:
+        return fingerprint.is_set and bool(
+            self._where(lambda each: each.account_id == account_id and each.fingerprint == fingerprint)
+        )
 
     async def remove_ended(self, before: datetime) -> None:
         for session in self._where(
@@ -356,13 +375,17 @@ class MemoryLetters:
 
     async def lock_due(self, at: datetime, limit: int) -> Sequence[Letter]:
         letters = self.work.accounts_state.letters
-        due = [
-            letter for letter in letters.values() if letter.is_due(at) and not self.work.is_busy(_key(letter))
-        ]
-        first = sorted(due, key=lambda letter: (letter.next_attempt_at, letter.id))[:limit]
-        for letter in first:
+        due = sorted(
+            (letter for letter in letters.values() if letter.is_due(at)),
+            key=lambda letter: (letter.next_attempt_at, letter.id),
+        )
+        busy = {letter.account_id for letter in letters.values() if letter.is_being_sent(at)}
+        first = {letter.account_id: letter for letter in reversed(due) if letter.account_id not in busy}
+        free = [letter for letter in due if first.get(letter.account_id) is letter]
+        locked = [letter for letter in free if not self.work.is_busy(_key(letter))][:limit]
+        for letter in locked:
             await self.work.hold(_key(letter))
-        return first
+        return locked
 
     async def lock(self, account_id: AccountId, letter_id: LetterId) -> Letter:
         await self.work.hold(("letter", account_id, letter_id))

@@ -6,10 +6,10 @@ from datetime import datetime
 from typing import Any, Final, Protocol
 from uuid import UUID
 
-from attrs import define, evolve, field, fields
+from attrs import define, field, fields
 
 from application.ports.changes import ReadRange
-from application.ports.marking import Standings, Wish
+from application.ports.marking import MarkRequest, OpenedReadings
 from application.ports.posting import Conversations, Draft, Slots
 from application.ports.updates import Moved, Update, about_decision, about_event
 from application.views import ProfileView
@@ -17,7 +17,7 @@ from domain.chat import Chat, ChatNotFound, Decision, Member, by_seniority
 from domain.events import ChatEvent, MessageSent, MessagesRead, PersonalEvent
 from domain.ids import ChatId, MessageId, Position, ProfileId, Seq
 from domain.message import Body, Nonce
-from domain.reading import Passed, Reading
+from domain.reading import NewlyRead, Reading
 from infrastructure.memory.table import Table
 
 TOLD_IDS: Final = 1000
@@ -221,27 +221,27 @@ class MemoryMarking:
     def pending_updates(self) -> Sequence[Update]:
         return self.work.pending_updates
 
-    async def open(self, wishes: Sequence[Wish]) -> Standings:
+    async def open(self, requests: Sequence[MarkRequest]) -> OpenedReadings:
         tables = self.work.chats_state
         readings: dict[tuple[ChatId, ProfileId], Reading] = {}
-        for key in sorted({(wish.chat_id, wish.reader_id) for wish in wishes}):
+        for key in sorted({(request.chat_id, request.reader_id) for request in requests}):
             await self.work.hold(("reading", *key))
             member, reading = tables.members.get(key), tables.readings.get(key)
             if member and reading and member.left_at is None:
                 readings[key] = reading
-        return Standings(readings, [self._target(wish) for wish in wishes])
+        return OpenedReadings(readings, [self._target(request) for request in requests])
 
-    def _target(self, wish: Wish) -> Seq | None:
+    def _target(self, request: MarkRequest) -> Seq | None:
         tables = self.work.chats_state
-        if isinstance(wish.up_to, UUID):
-            return tables.seq_of.get((wish.chat_id, wish.up_to))
-        chat = tables.chats.get(wish.chat_id)
-        return min(wish.up_to, chat.last_seq if chat else Seq(0))
+        if isinstance(request.up_to, UUID):
+            return tables.seq_of.get((request.chat_id, request.up_to))
+        chat = tables.chats.get(request.chat_id)
+        return min(request.up_to, chat.last_seq if chat else Seq(0))
 
-    async def passed(self, moves: Sequence[tuple[Reading, Seq]]) -> Sequence[Passed]:
-        return [self._passed(reading, to) for reading, to in moves]
+    async def newly_read(self, moves: Sequence[tuple[Reading, Seq]]) -> Sequence[NewlyRead]:
+        return [self._newly_read(reading, to) for reading, to in moves]
 
-    def _passed(self, reading: Reading, to: Seq) -> Passed:
+    def _newly_read(self, reading: Reading, to: Seq) -> NewlyRead:
         tables = self.work.chats_state
         ranges = [
             read
@@ -255,7 +255,7 @@ class MemoryMarking:
             covered = any(read.from_seq <= number <= read.to_seq for read in ranges)
             if event.message.author_id != reading.profile_id and not covered:
                 unread.append(event.message)
-        return Passed(
+        return NewlyRead(
             message_ids=tuple(message.id for message in unread[-TOLD_IDS:]),
             by_author=dict(Counter(message.author_id for message in unread)),
         )
@@ -350,7 +350,8 @@ class MemoryPosting:
             await self.work.hold(("reading", *key))
             reading = tables.readings.get(key)
             if reading:  # an imported message may be by somebody who is no longer there
-                tables.readings[key] = evolve(reading, less=reading.less + sent[key])
+                reading.said(sent[key])
+                tables.readings[key] = reading
         for chat in chats:
             tables.chats[chat.id] = chat
         for event in posted:

@@ -165,6 +165,9 @@ class MemoryViews:
         )
         return Page([ReaderView(profile=self._person(id), read_at=at) for at, id in page.items], page.next)
 
+    async def check_member(self, reader: ProfileId, chat_id: ChatId) -> None:
+        self._place(reader, chat_id)
+
     async def unread_count(self, reader: ProfileId, chat_id: ChatId) -> int:
         chat, _ = self._place(reader, chat_id)
         return self.storage.chats.readings[chat_id, reader].unread(chat.last_seq)
@@ -251,12 +254,9 @@ class MemoryViews:
 
     def _page(self, chat: Chat, where: Where, limit: int) -> HistoryPage:
         numbers = span(where, limit, chat.last_seq)
-        return HistoryPage(
-            total_count=chat.last_seq,
-            messages=[self._message(self.storage.chats.messages[chat.id, Seq(number)]) for number in numbers],
-            has_before=min(numbers.start, chat.last_seq + 1) > 1,
-            has_after=numbers.stop <= chat.last_seq,
-        )
+        messages = self.storage.chats.messages
+        shown = [self._message(messages[chat.id, Seq(number)]) for number in numbers]
+        return HistoryPage.of(numbers, chat.last_seq, shown)
 
     def _message(self, event: MessageSent) -> MessageView:
         return MessageView(

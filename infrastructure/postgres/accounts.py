@@ -7,9 +7,11 @@ from typing import Any, Final
 from attrs import frozen
 from sqlalchemy import (
     ColumnElement,
+    FromClause,
     Integer,
     Select,
     Uuid,
+    and_,
     any_,
     bindparam,
     delete,
@@ -23,13 +25,13 @@ from sqlalchemy import (
     union_all,
     update,
 )
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import ARRAY, distinct_on
 from sqlalchemy.dialects.postgresql import insert as insert_or_not
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from application.paging import Page, Paging, PersonPlace, SessionPlace, page_of
 from application.views import ProfileView
-from domain.account import Account, AccountNotFound, Confirmation, Email, EmailTaken
+from domain.account import Account, AccountNotFound, Confirmation, Email, EmailTaken, PasswordHash
 from domain.identifiers import folded
 from domain.ids import AccountId, ConfirmationId, LetterId, ProfileId, SessionId
 from domain.notification import Letter, LetterNotFound, Outcome
@@ -47,6 +49,9 @@ from infrastructure.postgres.schema.account_tables import (
     profile_of_account,
     session,
 )
+
+LETTERS_LOOKED_AT: Final = 1000
+"""How many of the letters that are due longest are looked at for the first letter of each account."""
 
 
 @frozen
@@ -89,6 +94,16 @@ class PostgresAccounts:
         )
         return [(row["email_folded"], rows.account_from(row)) for row in found.mappings()]
 
+    async def former_hash(self) -> PasswordHash | None:
+        found = await self.connection.scalar(
+            select(account.c.password_hash)
+            # Written out, so that the index of such hashes can be used.
+            .where(account.c.password_hash.like(literal("$2%", literal_execute=True)))
+            .order_by(account.c.account_id)
+            .limit(1)
+        )
+        return None if found is None else PasswordHash(found)
+
     async def lock(self, account_id: AccountId) -> Account:
         found = await self.connection.execute(
             select(account).where(account.c.account_id == account_id).with_for_update(key_share=True)
@@ -111,17 +126,19 @@ class PostgresAccounts:
             )
         )
 
-    async def closed(self, limit: int) -> Sequence[Account]:
+    async def closed(self, limit: int, after: Account | None = None) -> Sequence[Account]:
+        closed = select(account).where(account.c.closed_at.is_not(None))
+        if after is not None:
+            closed = closed.where(
+                tuple_(account.c.closed_at, account.c.account_id) > tuple_(after.closed_at, after.id)
+            )
         found = await self.connection.execute(
-            select(account)
-            .where(account.c.closed_at.is_not(None))
-            .order_by(account.c.closed_at, account.c.account_id)
-            .limit(limit)
+            closed.order_by(account.c.closed_at, account.c.account_id).limit(limit)
         )
         return [rows.account_from(row) for row in found.mappings()]
 
     async def remove(self, account_id: AccountId) -> None:
-        for table in (session, letter, profile_of_account, idempotency_key, account):
+        for table in (session, letter, confirmation, profile_of_account, idempotency_key, account):
             await self.connection.execute(delete(table).where(table.c.account_id == account_id))
 
 
@@ -141,7 +158,8 @@ class PostgresConfirmations:
     async def find(self, account_id: AccountId, confirmation_id: ConfirmationId) -> Confirmation | None:
         found = await self.connection.execute(
             select(confirmation).where(
-                confirmation.c.account_id == account_id, confirmation.c.confirmation_id == confirmation_id
+                confirmation.c.account_id == account_id,
+                confirmation.c.confirmation_id == confirmation_id,
             )
         )
         row = found.mappings().one_or_none()
@@ -149,6 +167,13 @@ class PostgresConfirmations:
 
     async def void_all(self, account_id: AccountId) -> None:
         await self.connection.execute(delete(confirmation).where(confirmation.c.account_id == account_id))
+
+    async def void_resets(self, account_id: AccountId) -> None:
+        await self.connection.execute(
+            delete(confirmation).where(
+                confirmation.c.account_id == account_id, confirmation.c.password_hash.is_(None)
+            )
+        )
 
     async def remove_expired(self, at: datetime) -> None:
         await self.connection.execute(delete(confirmation).where(confirmation.c.expires_at <= at))
@@ -241,6 +266,12 @@ class PostgresSessions:
             select(func.bool_or(same)).where(session.c.account_id == account_id)
         )
         return found is False
+
+    async def knows_device(self, account_id: AccountId, fingerprint: Fingerprint) -> bool:
+        known = select(session.c.session_id).where(
+            session.c.account_id == account_id, session.c.fingerprint == fingerprint.text
+        )
+        return bool(await self.connection.scalar(select(known.exists()))) and fingerprint.is_set
 
     async def remove_ended(self, before: datetime) -> None:
         await self.connection.execute(delete(session).where(session.c.ended_at < before))
@@ -394,6 +425,19 @@ def _is_one_of(profile_ids: Sequence[ProfileId]) -> ColumnElement[bool]:
     return profile.c.profile_id == any_(bindparam("profile_ids", list(profile_ids), ARRAY(Uuid)))
 
 
+def _is_prepared(letters: FromClause) -> ColumnElement[bool]:
+    # Written out: a plan for any outcome could not use the index of those that wait.
+    return letters.c.outcome == literal(Outcome.PREPARED.value, literal_execute=True)
+
+
+def _is_due(letters: FromClause, at: datetime) -> tuple[ColumnElement[bool], ...]:
+    return (
+        _is_prepared(letters),
+        letters.c.next_attempt_at <= at,
+        or_(letters.c.claimed_until.is_(None), letters.c.claimed_until <= at),
+    )
+
+
 @frozen
 class PostgresLetters:
     connection: AsyncConnection
@@ -402,17 +446,36 @@ class PostgresLetters:
         await self.connection.execute(insert(letter), rows.letter_row(new))
 
     async def lock_due(self, at: datetime, limit: int) -> Sequence[Letter]:
+        oldest = (
+            select(letter.c.account_id, letter.c.letter_id, letter.c.next_attempt_at)
+            .where(*_is_due(letter, at))
+            .order_by(letter.c.next_attempt_at, letter.c.letter_id)
+            .limit(LETTERS_LOOKED_AT)
+            .cte("oldest")
+        )
+        first = (
+            select(oldest)
+            .ext(distinct_on(oldest.c.account_id))
+            .order_by(oldest.c.account_id, oldest.c.next_attempt_at, oldest.c.letter_id)
+            .cte("first_of_each")
+        )
+        other = letter.alias("other")
+        is_being_sent = (
+            select(other.c.letter_id)
+            .where(other.c.account_id == letter.c.account_id, _is_prepared(other), other.c.claimed_until > at)
+            .exists()
+        )
         found = await self.connection.execute(
             select(letter)
-            .where(
-                # Written out: a plan for any outcome could not use the index of those that wait.
-                letter.c.outcome == literal(Outcome.PREPARED.value, literal_execute=True),
-                letter.c.next_attempt_at <= at,
-                or_(letter.c.claimed_until.is_(None), letter.c.claimed_until <= at),
+            .join(
+                first,
+                and_(first.c.account_id == letter.c.account_id, first.c.letter_id == letter.c.letter_id),
             )
+            # The conditions once more: they are looked at again when the row is locked.
+            .where(*_is_due(letter, at), ~is_being_sent)
             .order_by(letter.c.next_attempt_at, letter.c.letter_id)
             .limit(limit)
-            .with_for_update(key_share=True, skip_locked=True)
+            .with_for_update(of=letter, key_share=True, skip_locked=True)
         )
         return [rows.letter_from(row) for row in found.mappings()]
 

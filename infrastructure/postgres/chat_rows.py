@@ -140,7 +140,7 @@ def reading_row(reading: Reading) -> dict[str, Any]:
         "chat_id": reading.chat_id,
         "profile_id": reading.profile_id,
         "mark": reading.mark,
-        "less": reading.less,
+        "less": reading.excluded,
     }
 
 
@@ -149,7 +149,7 @@ def reading_from(row: Row) -> Reading:
         chat_id=ChatId(row["chat_id"]),
         profile_id=ProfileId(row["profile_id"]),
         mark=Seq(row["mark"]),
-        less=row["less"],
+        excluded=row["less"],
     )
 
 

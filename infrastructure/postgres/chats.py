@@ -257,7 +257,7 @@ class PostgresReadings:
         await self._connection.execute(
             update(reading)
             .where(reading.c.chat_id == moved.chat_id, reading.c.profile_id == moved.profile_id)
-            .values(mark=moved.mark, less=moved.less, tx=TX)
+            .values(mark=moved.mark, less=moved.excluded, tx=TX)
         )
         if read:
             await self._connection.execute(insert(receipt).values(rows.receipt_row(read) | {"tx": TX}))

@@ -7,18 +7,18 @@ from uuid import UUID
 
 from attrs import define, field
 
-from application.ports.marking import Standings, Wish
+from application.ports.marking import MarkRequest, OpenedReadings
 from application.ports.updates import Update
 from domain.events import MessagesRead
 from domain.ids import ChatId, MessageId, ProfileId, Seq
-from domain.reading import Passed, Reading
+from domain.reading import NewlyRead, Reading
 from infrastructure.postgres.chats import TOLD_IDS
 from infrastructure.postgres.driver import arrays
 from infrastructure.postgres.driver.batches import BatchConnection, Driver
 from infrastructure.postgres.driver.errors import in_our_terms
 
 NOWHERE: Final = MessageId(UUID(int=0))
-"""Stands for the id of a wish that gives a number."""
+"""Stands for the id of a request that gives a number."""
 
 LOCK: Final = """
 SELECT chat_id, profile_id, mark, less FROM reading
@@ -104,8 +104,8 @@ class PostgresMarking:
     _driver: Driver
     pending_updates: list[Update] = field(init=False, factory=list)
 
-    async def open(self, wishes: Sequence[Wish]) -> Standings:
-        keys = sorted({(wish.chat_id, wish.reader_id) for wish in wishes})
+    async def open(self, requests: Sequence[MarkRequest]) -> OpenedReadings:
+        keys = sorted({(request.chat_id, request.reader_id) for request in requests})
         with in_our_terms():
             cursor = await self._driver.execute(
                 LOCK,
@@ -115,17 +115,20 @@ class PostgresMarking:
             )
             held = {
                 (ChatId(row[0]), ProfileId(row[1])): Reading(
-                    chat_id=row[0], profile_id=row[1], mark=Seq(row[2]), less=row[3]
+                    chat_id=row[0], profile_id=row[1], mark=Seq(row[2]), excluded=row[3]
                 )
                 for row in await cursor.fetchall()
             }
             cursor = await self._driver.execute(
                 READ,
                 (
-                    arrays.Uuids.of([wish.chat_id for wish in wishes]),
-                    arrays.Uuids.of([wish.reader_id for wish in wishes]),
+                    arrays.Uuids.of([request.chat_id for request in requests]),
+                    arrays.Uuids.of([request.reader_id for request in requests]),
                     arrays.Uuids.of(
-                        [wish.up_to if isinstance(wish.up_to, UUID) else NOWHERE for wish in wishes]
+                        [
+                            request.up_to if isinstance(request.up_to, UUID) else NOWHERE
+                            for request in requests
+                        ]
                     ),
                 ),
                 prepare=True,
@@ -134,14 +137,14 @@ class PostgresMarking:
             rows = await cursor.fetchall()
         readings: dict[tuple[ChatId, ProfileId], Reading] = {}
         targets: list[Seq | None] = []
-        for wish, (is_member, seq, last_seq) in zip(wishes, rows, strict=True):
-            key = wish.chat_id, wish.reader_id
+        for request, (is_member, seq, last_seq) in zip(requests, rows, strict=True):
+            key = request.chat_id, request.reader_id
             if is_member and key in held:
                 readings[key] = held[key]
-            targets.append(seq if isinstance(wish.up_to, UUID) else min(wish.up_to, last_seq or Seq(0)))
-        return Standings(readings, targets)
+            targets.append(seq if isinstance(request.up_to, UUID) else min(request.up_to, last_seq or Seq(0)))
+        return OpenedReadings(readings, targets)
 
-    async def passed(self, moves: Sequence[tuple[Reading, Seq]]) -> Sequence[Passed]:
+    async def newly_read(self, moves: Sequence[tuple[Reading, Seq]]) -> Sequence[NewlyRead]:
         if not moves:
             return []
         with in_our_terms():
@@ -159,7 +162,7 @@ class PostgresMarking:
             )
             rows = await cursor.fetchall()
         return [
-            Passed(
+            NewlyRead(
                 message_ids=tuple(MessageId(id) for id in ids or ()),
                 by_author={ProfileId(a): n for a, n in zip(authors or (), counts or (), strict=True)},
             )
@@ -181,7 +184,7 @@ class PostgresMarking:
                     arrays.Uuids.of([reading.chat_id for reading in readings]),
                     arrays.Uuids.of([reading.profile_id for reading in readings]),
                     arrays.Bigints.of(reading.mark for reading in readings),
-                    arrays.Bigints.of(reading.less for reading in readings),
+                    arrays.Bigints.of(reading.excluded for reading in readings),
                 ),
                 prepare=True,
                 binary=True,

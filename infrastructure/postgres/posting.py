@@ -122,7 +122,11 @@ UPDATE reading r SET less = r.less + u.sent, tx = (SELECT tx FROM stamp)
 FROM unnest(%s, %s, %s) AS u(chat_id, profile_id, sent)
 WHERE r.chat_id = u.chat_id AND r.profile_id = u.profile_id
 """
-"""One row a sender and chat in the last array: a key given twice would be applied once, silently."""
+"""
+Own messages are not unread: ``less`` grows as `Reading.said` has it, without reading the rows first.
+
+The last arrays have one row a sender and chat: a key given twice would be applied once, silently.
+"""
 
 
 @define(eq=False)

@@ -27,9 +27,6 @@ from infrastructure.postgres.schema.chat_tables import (
     receipt,
 )
 
-CANDIDATES: Final = 20
-"""Chats looked at, in case that somebody holds the first ones."""
-
 IN_ORDER: Final = (receipt, reading, message, chat_log, member)
 """Memberships last: while there are some, a chat that was purged half is still found by its members' rows."""
 
@@ -56,23 +53,20 @@ class PostgresDeletedChats:
             return True
 
     async def _hold_one(self, connection: AsyncConnection, deleted_before: datetime) -> ChatId | None:
-        due = await connection.scalars(
+        # Chats that somebody holds are passed over, however many they are.
+        found = await connection.scalar(
             select(chat.c.chat_id)
+            .join(chat_head, chat_head.c.chat_id == chat.c.chat_id)
             .where(chat.c.deleted_at < deleted_before, chat.c.purged_at.is_(None))
-            .order_by(chat.c.deleted_at)
-            .limit(CANDIDATES)
+            .order_by(chat.c.deleted_at, chat.c.chat_id)
+            .limit(1)
+            .with_for_update(of=chat_head, key_share=True, skip_locked=True)
         )
-        for chat_id in due.all():
-            held = await connection.scalar(
-                select(chat_head.c.chat_id)
-                .where(chat_head.c.chat_id == chat_id)
-                .with_for_update(key_share=True, skip_locked=True)
-            )
-            # looked at again under the lock: another node may have finished it meanwhile
-            if held and await connection.scalar(
-                select(chat.c.chat_id).where(chat.c.chat_id == chat_id, chat.c.purged_at.is_(None))
-            ):
-                return ChatId(chat_id)
+        # Looked at again under the lock: another node may have finished it meanwhile.
+        if found and await connection.scalar(
+            select(chat.c.chat_id).where(chat.c.chat_id == found, chat.c.purged_at.is_(None))
+        ):
+            return ChatId(found)
         return None
 
     async def _remove(self, connection: AsyncConnection, table: Table, chat_id: ChatId, most: int) -> int:

@@ -51,6 +51,7 @@ from application.views import (
 from domain.chat import ChatNotFound, Kind, NotAMember
 from domain.events import MemberAdded
 from domain.ids import AccountId, ChatId, MessageId, Position, ProfileId, Seq, SessionId
+from domain.reading import unread_count
 from domain.role import Role
 from infrastructure.postgres.chat_rows import message_from
 from infrastructure.postgres.driver.arrays import Uuids
@@ -480,6 +481,9 @@ class PostgresViews:
         ]
         return Page(readers, page.next)
 
+    async def check_member(self, reader: ProfileId, chat_id: ChatId) -> None:
+        await _found(self.pictures, PLACE, reader, chat_id)
+
     async def unread_count(self, reader: ProfileId, chat_id: ChatId) -> int:
         return _unread(await _found(self.pictures, PLACE, reader, chat_id))
 
@@ -534,12 +538,7 @@ async def _page(
     if numbers:
         rows = await reads.rows(PAGE, chat=chat_id, start=numbers.start, stop=numbers.stop)
     people = await _people(reads, {ProfileId(row["sender_id"]) for row in rows})
-    return HistoryPage(
-        total_count=last_seq,
-        messages=[_message_view(row, people) for row in rows],
-        has_before=min(numbers.start, last_seq + 1) > 1,
-        has_after=numbers.stop <= last_seq,
-    )
+    return HistoryPage.of(numbers, Seq(last_seq), [_message_view(row, people) for row in rows])
 
 
 async def _own_chats(
@@ -601,7 +600,7 @@ async def _people(reads: PreparedReads, ids: Iterable[ProfileId]) -> Mapping[Pro
 
 
 def _unread(row: Row) -> int:
-    return int(row["last_seq"] - row["mark"] - row["less"])
+    return unread_count(last_seq=row["last_seq"], mark=row["mark"], excluded=row["less"])
 
 
 def _people_of(entries: Sequence[Row]) -> set[ProfileId]:

@@ -19,8 +19,9 @@ class Users:
     create: Callable[[str, str], str]
     """E-mail and password; answers with the account's id."""
     all: Callable[[], Iterable[Account]]
-    disable: Callable[[str, bool], int]
-    """False lets the owner in again. How many sessions ended."""
+    disable: Callable[[str], int]
+    """Takes an e-mail address and returns how many sessions ended."""
+    enable: Callable[[str], None]
     sessions: Callable[[str], Sequence[Session]]
 
 
@@ -60,13 +61,13 @@ def user_commands(users: Users) -> typer.Typer:
         """Keep somebody out: all sessions end, none begins. What they said stays."""
         with told():
             confirm(f"Sign {email} out everywhere and keep them out?", yes=yes)
-            say(f"{email} is kept out; {users.disable(email, True)} sessions ended.", "green")
+            say(f"{email} is kept out; {users.disable(email)} sessions ended.", "green")
 
     @line.command()
     def enable(email: Email) -> None:
         """Let somebody in again who was kept out."""
         with told():
-            users.disable(email, False)
+            users.enable(email)
             say(f"{email} may sign in.", "green")
 
     @line.command()

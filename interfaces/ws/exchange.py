@@ -241,7 +241,7 @@ class Exchange:
             case MarkSingle():
                 await messenger.messages.mark_single(actor, request)
             case ShowTyping():
-                await messenger.messages.show_typing(actor, request)
+                await self._shown(request)
             case ReadHistory():
                 await connection.outbox.relaxed()
                 limit = max(request.limit, 1)

@@ -14,7 +14,7 @@ from application.ports.marking import BeginMarking
 from application.ports.posting import BeginPosting
 from application.ports.storage import Begin
 from application.ports.updates import Update
-from application.receipts.mark_read import Marked, MarkRead, MarksRead
+from application.receipts.mark_read import Marked, MarkRead, MarkReadBatch
 from application.views import ProfileView
 from domain.chat import About, Chat
 from domain.events import MessageSent, MessagesRead
@@ -102,15 +102,15 @@ class Talk:
         assert isinstance(answer, Sent)
         return answer.event
 
-    def marking(self, begin: BeginMarking) -> MarksRead:
-        return MarksRead(begin=Announcing(begin, self.updates), clock=self.clock)
+    def marking(self, begin: BeginMarking) -> MarkReadBatch:
+        return MarkReadBatch(begin=Announcing(begin, self.updates), clock=self.clock)
 
     async def mark(self, *asked: tuple[Actor, MarkRead]) -> Sequence[Marked]:
         """As one batch."""
         return await self.marking(self.storage.begin_marking)(asked)
 
     async def read(
-        self, who: Actor, chat_id: ChatId, up_to: MessageId | Seq, marking: MarksRead | None = None
+        self, who: Actor, chat_id: ChatId, up_to: MessageId | Seq, marking: MarkReadBatch | None = None
     ) -> MessagesRead | None:
         marking = marking or self.marking(self.storage.begin_marking)
         (marked,) = await marking([(who, MarkRead(chat_id=chat_id, up_to=up_to))])

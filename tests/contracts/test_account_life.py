@@ -18,7 +18,7 @@ from application.accounts.signed_in import SignedIn
 from application.actor import Actor
 from application.chats.create import CreateChat, CreateChatHandler
 from application.chats.open_direct import OpenDirect, OpenDirectHandler
-from application.errors import NotAuthenticated
+from application.errors import NotAuthenticated, Unavailable
 from application.keys import KeyReused, digest, owned_by_address
 from application.paging import Paging
 from application.ports.keys import KeyUse, Operation
@@ -92,15 +92,12 @@ class TestAForgottenPassword:
         assert sum(isinstance(answer, SignedIn) for answer in answers) == 1
         assert {type(answer) for answer in answers} == {SignedIn, NotAuthenticated}
 
-    async def test_redeeming_voids_the_other_letters(self, people: AccountsWorld) -> None:
+    async def test_a_letter_works_once(self, people: AccountsWorld) -> None:
         await people.join(ONE)
-        earlier = await people.forget_password(ONE)
-        people.clock.pass_by(seconds=1)
-        later = await people.forget_password(ONE)
-        assert earlier != later
-        await people.redeem(earlier)
+        token = await people.forget_password(ONE)
+        await people.redeem(token)
         with pytest.raises(NotAuthenticated):
-            await people.redeem(later)
+            await people.redeem(token)
 
     async def test_choosing_a_password_voids_letters_under_way(self, people: AccountsWorld) -> None:
         signed_in = await people.join(ONE)
@@ -116,6 +113,34 @@ class TestAForgottenPassword:
         with pytest.raises(NotAuthenticated) as refused:
             await people.redeem(token)
         assert refused.value.reason == "token_expired"
+
+    async def test_a_newer_letter_voids_the_older(self, people: AccountsWorld) -> None:
+        await people.join(ONE)
+        older = await people.forget_password(ONE)
+        newer = await people.forget_password(ONE)
+        with pytest.raises(NotAuthenticated) as refused:
+            await people.redeem(older)
+        assert refused.value.reason == "token_invalid"
+        assert await is_in(people, await people.redeem(newer))
+
+    async def test_it_does_not_void_the_letters_of_a_sign_up(self, people: AccountsWorld) -> None:
+        await people.sign_up_as(ONE)
+        confirming = await people.mailed_token()
+        await people.forget_password(ONE)
+        await people.confirm(confirming)
+        assert await is_in(people, await people.sign_in_as(ONE))
+
+    async def test_it_ends_every_older_session_at_once(self, people: AccountsWorld) -> None:
+        older = [await people.join(ONE)]
+        older += [await people.sign_in_as(ONE, device=f"device {n}") for n in range(2)]
+        token = await people.forget_password(ONE)
+        people.published.clear()
+        mine = await people.redeem(token, "first")
+        assert [await is_in(people, each) for each in older] == [False] * 3
+        assert await is_in(people, mine)
+        ended = [each for each in people.published if isinstance(each, SessionEnded)]
+        assert {each.session_id for each in ended} == {each.session_id for each in older}
+        assert reasons(people) == [SessionEnd.REVOKED] * 3
 
     async def test_a_sign_up_letter_is_redeemed_as_well_and_confirms(self, people: AccountsWorld) -> None:
         await people.sign_up_as(ONE)
@@ -221,6 +246,40 @@ class TestIdempotencyKeys:
             await people.accounts.reset_password(ResetPassword(email=Email(ONE), key=Nonce(key)))
         await people.workers.letters.once()
         assert len(letters_in(people.mail)) - before == 2
+
+    @pytest.mark.parametrize("is_used", [True, False], ids=["used", "void"])
+    async def test_under_the_key_of_an_earlier_letter_that_letter_stays_void(
+        self, people: AccountsWorld, is_used: bool
+    ) -> None:
+        signed_in = await people.join(ONE)
+        wish = ResetPassword(email=Email(ONE), key=Nonce("wish"))
+        await people.accounts.reset_password(wish)
+        first = await people.mailed_token()
+        if is_used:
+            await people.redeem(first)
+        else:
+            await people.choose(signed_in, OTHER_PASSWORD)
+        await people.accounts.reset_password(wish)
+        with pytest.raises(NotAuthenticated):
+            await people.redeem(first)
+
+    async def test_a_key_of_a_reset_is_free_again_when_its_letter_has_expired(
+        self, people: AccountsWorld
+    ) -> None:
+        await people.join(ONE)
+        wish = ResetPassword(email=Email(ONE), key=Nonce("wish"))
+        await people.accounts.reset_password(wish)
+        first = await people.mailed_token()
+        people.clock.pass_by(hours=1)
+        await people.workers.tidying.once()
+        await people.accounts.reset_password(wish)
+        second = await people.mailed_token()
+        people.clock.pass_by(minutes=-50)  # to a node whose clock is behind, the first letter has not expired
+        with pytest.raises(NotAuthenticated) as refused:
+            await people.redeem(first)
+        assert refused.value.reason == "token_invalid"
+        people.clock.pass_by(minutes=50)
+        assert await is_in(people, await people.redeem(second))
 
     async def test_a_name_of_a_sign_up_is_free_for_a_reset(self, people: AccountsWorld) -> None:
         await people.accounts.sign_up(
@@ -388,12 +447,12 @@ class TestLimits:
         for address in (ONE, "nobody@example.com"):
             for _ in range(20):
                 with pytest.raises(NotAuthenticated):
-                    await people.sign_in_as(address, "wrong", address="192.0.2.1")
+                    await people.sign_in_as(address, "wrong", "a stranger's", address="192.0.2.1")
             with pytest.raises(TooManyRequests):
-                await people.sign_in_as(address, PASSWORD, address="192.0.2.1")
-        await people.sign_in_as(ONE, address="192.0.2.2")
+                await people.sign_in_as(address, PASSWORD, "a stranger's", address="192.0.2.1")
+        await people.sign_in_as(ONE, device="another", address="192.0.2.2")
         people.clock.pass_by(minutes=1)
-        await people.sign_in_as(ONE, address="192.0.2.1")
+        await people.sign_in_as(ONE, device="a third", address="192.0.2.1")
 
     async def test_signing_in_is_no_guess(self, people: AccountsWorld) -> None:
         await people.join(ONE)
@@ -506,6 +565,44 @@ class TestClosing:
         assert listed.owner.id == heir
         assert listed.last_message is not None
         assert listed.last_message.sender == NOBODY
+
+    async def test_the_twenty_first_does_not_wait_for_those_before(
+        self, people: AccountsWorld, storage: SharedStorage
+    ) -> None:
+        (mine, me), (_, ann) = await self.actors(people, "one", "ann")
+        for number in range(25):  # closed just now, so that none of them can be removed yet
+            await people.close(await people.join(f"another{number}@example.com"))
+        people.clock.pass_by(seconds=1)
+        chat_id = await self.group(people, storage, me, ann)
+        await people.close(mine)
+        assert not await people.workers.closed_accounts.once()
+        assert [each.profile.id for each in await storage.views.members(ann.profile_id, chat_id)] == [
+            ann.profile_id
+        ]
+
+    async def test_one_that_fails_keeps_nobody_waiting(
+        self, people: AccountsWorld, storage: SharedStorage
+    ) -> None:
+        (first, one), (second, two), (_, ann) = await self.actors(people, "one", "two", "ann")
+        stuck, free = [await self.group(people, storage, owner, ann) for owner in (one, two)]
+        await people.close(first)
+        people.clock.pass_by(seconds=1)
+        await people.close(second)
+        count = 0
+
+        def begin_and_fail() -> object:
+            nonlocal count
+            count += 1
+            if count == 3:  # the accounts, the chats of the first, and its first chat
+                raise Unavailable
+            return storage.begin()
+
+        failing = evolve(storage, begin=begin_and_fail)  # type: ignore[arg-type]  # returns a unit of work
+        workers = make_workers(evolve(people.ports, storage=failing), Settings())
+        with pytest.raises(Unavailable):
+            await workers.closed_accounts.once()
+        assert len(await storage.views.members(ann.profile_id, stuck)) == 2
+        assert len(await storage.views.members(ann.profile_id, free)) == 1
 
     async def test_direct_chats_stay_with_the_other_and_go_with_the_last(
         self, people: AccountsWorld, storage: SharedStorage

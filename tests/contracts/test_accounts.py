@@ -427,10 +427,11 @@ class TestProfiles:
 
 class TestLetters:
     async def test_only_due_letters_are_given_out_longest_due_first(self, begin: Begin) -> None:
-        owner = AccountId(uuid4())
         letters = [
             Letter.confirming(
-                confirmation(owner), id=LetterId(uuid4()), at=START + timedelta(seconds=seconds)
+                confirmation(AccountId(uuid4())),
+                id=LetterId(uuid4()),
+                at=START + timedelta(seconds=seconds),
             )
             for seconds in (3, 1, 2)
         ]
@@ -442,6 +443,36 @@ class TestLetters:
             due = await work.letters.lock_due(START + timedelta(seconds=3), 2)
             assert [letter.id for letter in due] == [letters[1].id, letters[2].id]
             assert asdict(due[0]) == asdict(letters[1])
+
+    async def test_of_each_account_the_first_is_given_out_and_one_at_a_time(self, begin: Begin) -> None:
+        one, other = AccountId(uuid4()), AccountId(uuid4())
+        letters = [
+            Letter.confirming(
+                confirmation(owner), id=LetterId(uuid4()), at=START + timedelta(seconds=seconds)
+            )
+            for seconds, owner in enumerate((one, one, one, other))
+        ]
+        at = START + timedelta(seconds=10)
+
+        async def due() -> list[LetterId]:
+            async with begin() as work:
+                return [letter.id for letter in await work.letters.lock_due(at, 10)]
+
+        async with begin() as work:
+            for letter in letters:
+                await work.letters.add(letter)
+        assert await due() == [letters[0].id, letters[3].id]
+        async with begin() as work:
+            (first,) = await work.letters.lock_due(at, 1)
+            first.claim(at=at, lease=timedelta(minutes=5))
+            await work.letters.save(first)
+            assert await due() == [letters[3].id], "while a unit holds the first, or a worker has claimed it"
+        assert await due() == [letters[3].id]
+        async with begin() as work:
+            sent = await work.letters.lock(one, letters[0].id)
+            sent.sent()
+            await work.letters.save(sent)
+        assert await due() == [letters[1].id, letters[3].id]
 
     async def test_claimed_and_settled_letters_are_not_due(self, begin: Begin) -> None:
         letter = Letter.confirming(confirmation(AccountId(uuid4())), id=LetterId(uuid4()), at=START)

@@ -51,6 +51,7 @@ from application.chats.open_direct import OpenDirect, OpenDirectHandler
 from application.chats.remove_member import RemoveMember, RemoveMemberHandler
 from application.errors import ApplicationError, OutcomeUnknown, Unavailable
 from application.examples.fill import FillExamplesHandler
+from application.importing.import_original import ImportOriginalHandler
 from application.messages.send import SendMessages
 from application.notifications.deliver import DeliverDueLettersHandler
 from application.ports.changes import News
@@ -59,7 +60,7 @@ from application.ports.updates import Moved, NewMember, NewMessage, Update
 from application.profiles.edit import EditProfileHandler
 from application.profiles.find import FindProfilesHandler
 from application.profiles.read import ReadOwnProfileHandler, ReadProfileHandler
-from application.receipts.mark_read import MarkRead, MarksRead
+from application.receipts.mark_read import MarkRead, MarkReadBatch
 from application.receipts.mark_single import MarkSingle, MarkSingleHandler
 from config.container import MemoryAdapters, PostgresAdapters
 from config.ports import Storage
@@ -236,6 +237,7 @@ QUIET: Final = {
     EmailStatusHandler,
     FillExamplesHandler,
     FindProfilesHandler,
+    ImportOriginalHandler,
     ListAccountsHandler,
     ListSessionsHandler,
     ListSessionsOfHandler,
@@ -463,7 +465,7 @@ async def send(scene: Scene) -> Act:
     return lambda: scene.here.say(ann.actor, chat_id, "Hello", nonce="n")
 
 
-@row(MarksRead, MessagesRead)
+@row(MarkReadBatch, MessagesRead)
 async def mark_read(scene: Scene) -> Act:
     ann, bob = await scene.someone(), await scene.someone("Bob")
     chat_id = await scene.here.chat(ann.actor, bob.actor)

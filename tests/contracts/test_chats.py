@@ -7,13 +7,13 @@ from uuid import uuid4
 import pytest
 from attrs import asdict, evolve
 
-from application.ports.marking import Wish
+from application.ports.marking import MarkRequest
 from application.ports.storage import Begin
 from application.ports.views import Newest
 from domain.chat import About, Chat, ChatNotFound, Decision, Member
 from domain.events import ChatAdded, ChatRemoved, Removal, SessionEnd, SessionEnded
 from domain.ids import ChatId, MessageId, Seq, SessionId
-from domain.reading import Passed, Reading
+from domain.reading import NewlyRead, Reading
 from domain.role import Role
 from tests.contracts.talk import Talk, actor, open_chat, saying
 from tests.storages import SharedStorage
@@ -212,19 +212,19 @@ class TestReadings:
         chat = await open_chat(storage.begin, ann, bob, eve)
         said = [await talk.say(who, chat.id) for who in (ann, bob, eve, bob, ann, eve)]
         ids = [event.message.id for event in said]
-        wish = Wish(chat_id=chat.id, reader_id=ann.profile_id, up_to=Seq(4))
+        request = MarkRequest(chat_id=chat.id, reader_id=ann.profile_id, up_to=Seq(4))
         async with storage.begin_marking() as marking:
-            standings = await marking.open([wish])
-            reading = standings.readings[chat.id, ann.profile_id]
-            assert await marking.passed([(reading, Seq(4))]) == [
-                Passed(message_ids=tuple(ids[1:4]), by_author={bob.profile_id: 2, eve.profile_id: 1})
+            opened = await marking.open([request])
+            reading = opened.readings[chat.id, ann.profile_id]
+            assert await marking.newly_read([(reading, Seq(4))]) == [
+                NewlyRead(message_ids=tuple(ids[1:4]), by_author={bob.profile_id: 2, eve.profile_id: 1})
             ]
             reading.mark = Seq(4)
-            assert await marking.passed([(reading, Seq(6)), (reading, Seq(5))]) == [
-                Passed(message_ids=(ids[5],), by_author={eve.profile_id: 1}),
-                Passed(message_ids=(), by_author={}),
+            assert await marking.newly_read([(reading, Seq(6)), (reading, Seq(5))]) == [
+                NewlyRead(message_ids=(ids[5],), by_author={eve.profile_id: 1}),
+                NewlyRead(message_ids=(), by_author={}),
             ]
-            assert await marking.passed([]) == []
+            assert await marking.newly_read([]) == []
 
     async def test_a_moved_reading_and_its_receipt_are_kept(self, storage: SharedStorage) -> None:
         talk, ann, bob = Talk(storage), actor(), actor()
@@ -236,7 +236,7 @@ class TestReadings:
         async with storage.begin() as work:
             reading = await work.readings.lock(chat.id, bob.profile_id)
         assert reading is not None
-        assert (reading.mark, reading.less) == (2, 0)
+        assert (reading.mark, reading.excluded) == (2, 0)
         assert await talk.read(bob, chat.id, said[0].message.id) is None, "a mark never moves back"
         assert await storage.views.unread_count(bob.profile_id, chat.id) == 1
 

@@ -6,7 +6,12 @@ from pathlib import Path
 import pytest
 
 from application.accounts.create_account import CreateAccount, CreateAccountHandler
-from application.accounts.disable_account import DisableAccount, DisableAccountHandler
+from application.accounts.disable_account import (
+    DisableAccount,
+    DisableAccountHandler,
+    EnableAccount,
+    EnableAccountHandler,
+)
 from application.accounts.oversee import PAGE, ListAccountsHandler, ListSessionsOfHandler
 from application.errors import NotAuthenticated
 from domain.account import Account, AccountNotFound, Email, EmailTaken, Password
@@ -73,14 +78,14 @@ async def test_whoever_waits_for_confirmation_is_out_too(people: AccountsWorld) 
     with pytest.raises(NotAuthenticated):
         await people.confirm(token)
     # what was refused left no trace: once they are let in, the letter still does what it says
-    await disabling(people)(DisableAccount(email=Email("one@example.com"), disable=False))
+    await EnableAccountHandler(begin=people.begin)(EnableAccount(email=Email("one@example.com")))
     await people.confirm(token)
 
 
 async def test_whoever_is_let_in_again_signs_in_anew(people: AccountsWorld) -> None:
     before = await people.join("one@example.com")
     await disabling(people)(DisableAccount(email=Email("one@example.com")))
-    assert await disabling(people)(DisableAccount(email=Email("one@example.com"), disable=False)) == 0
+    await EnableAccountHandler(begin=people.begin)(EnableAccount(email=Email("one@example.com")))
     with pytest.raises(NotAuthenticated):
         await people.actor(before)
     await people.actor(await people.sign_in_as("one@example.com"))

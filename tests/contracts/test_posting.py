@@ -11,10 +11,12 @@ from application.messages.send import NonceReused, Postponed, Sent
 from application.ports.posting import Draft
 from application.ports.updates import Moved, NewMessage
 from application.ports.views import Newest
+from application.views import NOBODY, ProfileView
 from domain.chat import Chat, ChatNotFound, NotAMember
 from domain.ids import ChatId, MessageId, Seq
 from domain.message import Body, Nonce
-from tests.contracts.talk import Talk, actor, open_chat, saying
+from domain.profile import Name, Username
+from tests.contracts.talk import Talk, actor, known, open_chat, saying
 from tests.storages import SharedStorage
 from tests.strategies import START
 
@@ -53,6 +55,46 @@ async def delete(storage: SharedStorage, chat_id: ChatId, owner: Actor) -> None:
         await work.chats.keep(
             chat, chat.delete(await work.chats.find_member(chat_id, owner.profile_id), members, at=START)
         )
+
+
+class TestAnnouncing:
+    async def test_authors_have_the_names_that_they_have_now(self, storage: SharedStorage) -> None:
+        """What an open socket knows of its own profile is as old as its signing in."""
+        (ann,) = await known(storage.begin, "Ann")
+        talk, chat = Talk(storage), await open_chat(storage.begin, ann)
+        async with storage.begin() as work:
+            profile = await work.profiles.lock(ann.profile_id)
+            profile.edit(first_name=Name("Anna"), last_name=Name("Karenina"), username=Username("anna"))
+            await work.profiles.save(profile)
+        await talk.say(ann, chat.id)
+        (told,) = talk.published
+        assert isinstance(told, NewMessage)
+        assert told.view.sender == ProfileView(
+            id=ann.profile_id, first_name="Anna", last_name="Karenina", username="anna"
+        )
+        (kept,) = (await storage.views.history(ann.profile_id, chat.id, Newest(), 10)).messages
+        assert kept.sender == told.view.sender, "live as in history"
+
+    async def test_who_closed_their_account_has_none(self, storage: SharedStorage) -> None:
+        (ann,) = await known(storage.begin, "Ann")
+        talk, chat = Talk(storage), await open_chat(storage.begin, ann)
+        async with storage.begin() as work:
+            await work.profiles.remove(await work.profiles.lock(ann.profile_id))
+        await talk.say(ann, chat.id)
+        (told,) = talk.published
+        assert isinstance(told, NewMessage)
+        (kept,) = (await storage.views.history(ann.profile_id, chat.id, Newest(), 10)).messages
+        assert told.view.sender == kept.sender == NOBODY
+
+    async def test_a_repeat_reminds_of_the_first(self, storage: SharedStorage) -> None:
+        talk, ann = Talk(storage), actor()
+        chat = await open_chat(storage.begin, ann)
+        first = await talk.say(ann, chat.id, nonce="n")
+        talk.published.clear()
+        await talk.send(saying(ann, chat.id, nonce="n"), saying(ann, chat.id, "Bye", nonce="m"))
+        new, reminder = talk.published
+        assert isinstance(new, NewMessage)
+        assert reminder == Moved(chat_id=chat.id, position=first.position)
 
 
 class TestOpening:
@@ -126,7 +168,7 @@ class TestSending:
         assert (held.last_seq, held.last_position) == (6, 6)
         assert held.last_at is not None
         assert held.last_at > last.message.sent_at
-        assert [reading.less for reading in readings if reading] == [4, 2]
+        assert [reading.excluded for reading in readings if reading] == [4, 2]
         assert await storage.views.unread_count(ann.profile_id, chat.id) == 2
         assert await storage.views.unread_count(bob.profile_id, chat.id) == 4
 

@@ -34,7 +34,7 @@ from domain.chat import (
 from domain.events import ChatEvent, MemberAdded, MemberRemoved, MessageSent, RoleChanged
 from domain.ids import ChatId, MessageId, ProfileId, Seq
 from domain.message import Body, Message, Nonce
-from domain.reading import Passed, Reading
+from domain.reading import NewlyRead, Reading
 from domain.role import Role
 from tests.strategies import START, lines
 
@@ -46,7 +46,7 @@ MANAGERS = {Role.OWNER, Role.ADMIN}
 class ChatMachine(RuleBasedStateMachine):
     """
     Its storage is what docs/storage.md says of it in the simplest form: all messages in a list, and every send adds to its
-    author's ``less``.
+    author's ``excluded``.
     """
 
     people = Bundle("people")
@@ -197,8 +197,7 @@ class ChatMachine(RuleBasedStateMachine):
             self.log.append(event)
             if not named:
                 self.just_said[author, body] = event.message.sent_at
-            reading = self.readings[author]
-            self.readings[author] = evolve(reading, less=reading.less + 1)
+            self.readings[author].said(1)
 
     @rule(by=people, about=st.sampled_from([About("A chat"), About("Another"), About("Another", "why")]))
     def change(self, by: ProfileId, about: About) -> None:
@@ -221,7 +220,7 @@ class ChatMachine(RuleBasedStateMachine):
         reading = self.readings[reader]
         before, unread_before = reading.mark, self._unread(reader)
         unread = [m for m in self.messages if m.seq <= to and self._is_unread(m, reader)]
-        passed = Passed(
+        passed = NewlyRead(
             message_ids=tuple(m.id for m in unread), by_author=Counter(m.author_id for m in unread)
         )
         read = reading.advance(Seq(to), passed, at=self.now)

@@ -124,3 +124,21 @@ async def test_it_can_be_cancelled_in_a_pause_and_in_a_pass() -> None:
         await begun.wait()
 
     await running(Repeat(forever, "test"), begin())
+
+
+async def test_several_loops_work_side_by_side_and_all_are_woken() -> None:
+    together, passes = asyncio.Barrier(4), Passes()
+
+    async def once() -> bool:
+        async with asyncio.timeout(ENOUGH):
+            await together.wait()  # passed by four at once only
+        return await passes()
+
+    repeat = Repeat(once=once, name="several", every=3600, loops=4)
+
+    async def twice() -> None:
+        await passes.reach(4)
+        repeat.wake()
+        await passes.reach(8)
+
+    await running(repeat, twice())

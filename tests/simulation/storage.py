@@ -208,6 +208,9 @@ class SlowViews(Views):
         )
         return found
 
+    async def check_member(self, reader: ProfileId, chat_id: ChatId) -> None:
+        await self._door.read(lambda: self._views.check_member(reader, chat_id))
+
     async def unread_count(self, reader: ProfileId, chat_id: ChatId) -> int:
         found: int = await self._door.read(lambda: self._views.unread_count(reader, chat_id))
         return found

@@ -24,6 +24,13 @@ account = Table(
 # What is still to be cleared away.
 Index("ix_account_closed_at", account.c.closed_at, postgresql_where=account.c.closed_at.is_not(None))
 
+# bcrypt hashes of the original messenger, as long as there are some.
+Index(
+    "ix_account_bcrypt",
+    account.c.account_id,
+    postgresql_where=account.c.password_hash.like("$2%"),
+)
+
 account_by_email = Table(
     "account_by_email",
     metadata,

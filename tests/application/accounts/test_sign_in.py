@@ -10,11 +10,12 @@ from typing_extensions import override
 from application.accounts.sign_in import SignIn
 from application.errors import NotAuthenticated
 from application.ports.limiter import TooManyRequests
+from application.ports.passwords import NOBODY_IN_PARTICULAR, Requester
 from domain.account import Account, Email, PasswordHash
 from domain.events import SessionEnd, SessionEnded
 from domain.session import Fingerprint, Origin
 from infrastructure.crypto.passwords import PooledPasswords
-from tests.accounts_world import PASSWORD, AccountsWorld
+from tests.accounts_world import PASSWORD, AccountsWorld, letters_in
 
 
 async def account_of(people: AccountsWorld, address: str) -> Account:
@@ -168,14 +169,19 @@ class SlowToVerify:
     verified: asyncio.Event
     go_on: asyncio.Event
 
-    async def hash(self, password: str) -> PasswordHash:
-        return await self.passwords.hash(password)
+    async def hash(self, password: str, requester: Requester = NOBODY_IN_PARTICULAR) -> PasswordHash:
+        return await self.passwords.hash(password, requester)
 
-    async def verify(self, password: str, against: PasswordHash | None) -> bool:
-        answer = await self.passwords.verify(password, against)
+    async def verify(
+        self, password: str, against: PasswordHash | None, requester: Requester = NOBODY_IN_PARTICULAR
+    ) -> bool:
+        answer = await self.passwords.verify(password, against, requester)
         self.verified.set()
         await self.go_on.wait()
         return answer
+
+    def expect(self, former: PasswordHash | None) -> None:
+        self.passwords.expect(former)
 
     def is_current(self, password_hash: PasswordHash) -> bool:
         return self.passwords.is_current(password_hash)
@@ -211,3 +217,124 @@ async def test_an_upgrade_at_the_same_time_lets_both_in(people: AccountsWorld) -
     )
     for each in signed_in:
         await people.actor(each)
+
+
+async def try_often(
+    people: AccountsWorld, count: int, *, account: str = "one@example.com", network: str = "192.0.2.{}"
+) -> list[str]:
+    """How so many wrong passwords are answered; ``{}`` counts accounts or networks."""
+    answers = []
+    for number in range(count):
+        command = SignIn(
+            email=Email(account.format(number)),
+            password="wrong",
+            fingerprint=Fingerprint(f"guess {number}"),
+            origin=Origin(address=network.format(number)),
+        )
+        try:
+            await people.accounts.sign_in(command)
+        except (NotAuthenticated, TooManyRequests) as error:
+            answers.append(type(error).__name__)
+    return answers
+
+
+def refused(answers: list[str]) -> int:
+    return answers.count("TooManyRequests")
+
+
+async def test_every_failure_counts_for_account_and_network_together(people: AccountsWorld) -> None:
+    await people.join("one@example.com")
+    answers = await try_often(people, 21, network="192.0.2.1")
+    assert answers == ["NotAuthenticated"] * 20 + ["TooManyRequests"]
+
+
+async def test_one_network_does_not_guess_for_every_account(people: AccountsWorld) -> None:
+    limit = people.rules.failures_per_network.most
+    answers = await try_often(people, limit + 5, account="somebody{}@example.com", network="192.0.2.1")
+    assert refused(answers) == 5
+    assert await try_often(people, 1, account="somebody0@example.com", network="192.0.2.2") == [
+        "NotAuthenticated"
+    ]
+
+
+async def test_many_networks_do_not_guess_for_one_account(people: AccountsWorld) -> None:
+    await people.join("one@example.com")
+    limit = people.rules.failures_per_account.most
+    assert refused(await try_often(people, limit + 5)) == 5
+    assert refused(await try_often(people, 5, account="two@example.com", network="198.51.100.{}")) == 0
+
+
+async def test_nobody_is_locked_out_by_others_guesses(people: AccountsWorld) -> None:
+    """Neither by guesses for the account, nor by guesses from the same network: a device that was here before goes on."""
+    await people.join("one@example.com")
+    home = Origin(address="192.0.2.7")
+    command = SignIn(
+        email=Email("one@example.com"), password=PASSWORD, fingerprint=Fingerprint("first"), origin=home
+    )
+    await try_often(people, people.rules.failures_per_account.most + 5)
+    await try_often(
+        people, people.rules.failures_per_network.most + 5, account="a{}@example.com", network="192.0.2.7"
+    )
+    await people.accounts.sign_in(command)
+    with pytest.raises(TooManyRequests):
+        await people.accounts.sign_in(evolve(command, fingerprint=Fingerprint("another")))
+    await people.redeem(await people.forget_password("one@example.com"), device="another")
+
+
+async def test_a_known_device_does_not_guess_without_end_either(people: AccountsWorld) -> None:
+    await people.join("one@example.com")
+    for _ in range(20):
+        with pytest.raises(NotAuthenticated):
+            await people.sign_in_as("one@example.com", "wrong")
+    with pytest.raises(TooManyRequests):
+        await people.sign_in_as("one@example.com", "wrong")
+    await people.sign_in_as("one@example.com", device="another")
+
+
+async def test_letters_about_new_devices_have_a_limit(people: AccountsWorld) -> None:
+    await people.join("one@example.com")
+    before = len(letters_in(people.mail))
+    for number in range(40):
+        await people.sign_in_as("one@example.com", device=f"device {number}")
+    await people.workers.letters.once()
+    assert len(letters_in(people.mail)) - before == people.rules.notices.most == 5
+    signed_in = await people.sign_in_as("one@example.com", device="first")
+    await people.choose(signed_in, "Another-One1")
+    await people.workers.letters.once()
+    assert "Your password was changed" in letters_in(people.mail)[-1]["Subject"], (
+        "each kind has its own limit"
+    )
+
+
+@pytest.mark.parametrize("has_former", [False, True])
+async def test_time_does_not_tell_an_old_account_from_a_new_one(
+    people: AccountsWorld, monkeypatch: pytest.MonkeyPatch, has_former: bool
+) -> None:
+    """Counted, not timed: as many comparisons of each kind for unknown, unconfirmed, old and new accounts."""
+    await people.join("new@example.com")
+    await people.join("old@example.com")
+    await people.sign_up_as("unconfirmed@example.com")
+    if has_former:
+        async with people.begin() as work:
+            account = await work.accounts.lock((await account_of(people, "old@example.com")).id)
+            account.rehash(PasswordHash(bcrypt.hashpw(b"admin", bcrypt.gensalt(4)).decode()))
+            await work.accounts.save(account)
+    await people.workers.tidying.once()
+    by_bcrypt: list[bytes] = []
+    compare = bcrypt.checkpw
+
+    def noted(password: bytes, hashed: bytes) -> bool:
+        by_bcrypt.append(password)
+        return compare(password, hashed)
+
+    monkeypatch.setattr(bcrypt, "checkpw", noted)
+    people.passwords.hasher = hasher = CountingHasher()
+    counts = set()
+    for address in ("nobody@example.com", "unconfirmed@example.com", "old@example.com", "new@example.com"):
+        for password, spellings in (("wrong", 1), ("и\u0306", 2)):
+            hasher.verified = 0
+            by_bcrypt.clear()
+            with pytest.raises(NotAuthenticated):
+                await people.sign_in_as(address, password)
+            counts.add((hasher.verified // spellings, len(by_bcrypt) // spellings))
+    assert counts == {(1, 1 if has_former else 0)}

@@ -14,6 +14,7 @@ from application.examples.conversations import CONVERSATIONS
 from application.examples.fill import FillExamplesHandler
 from application.examples.people import ANNA, PEOPLE, THEO, VERA
 from application.ports.marking import BeginMarking
+from application.ports.passwords import NOBODY_IN_PARTICULAR, Requester
 from application.ports.posting import BeginPosting
 from application.ports.storage import Begin
 from application.ports.views import Newest, Views
@@ -46,12 +47,17 @@ class CountedPasswords:
     inner: PooledPasswords
     hashed: int = 0
 
-    async def hash(self, password: str) -> PasswordHash:
+    async def hash(self, password: str, requester: Requester = NOBODY_IN_PARTICULAR) -> PasswordHash:
         self.hashed += 1
-        return await self.inner.hash(password)
+        return await self.inner.hash(password, requester)
 
-    async def verify(self, password: str, against: PasswordHash | None) -> bool:
-        return await self.inner.verify(password, against)
+    async def verify(
+        self, password: str, against: PasswordHash | None, requester: Requester = NOBODY_IN_PARTICULAR
+    ) -> bool:
+        return await self.inner.verify(password, against, requester)
+
+    def expect(self, former: PasswordHash | None) -> None:
+        self.inner.expect(former)
 
     def is_current(self, password_hash: PasswordHash) -> bool:
         return self.inner.is_current(password_hash)

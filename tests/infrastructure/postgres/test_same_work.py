@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from application.accounts.reset_password import ResetPassword
 from application.errors import NotAuthenticated
+from application.ports.passwords import NOBODY_IN_PARTICULAR, Requester
 from domain.account import Email, PasswordHash
 from infrastructure.crypto.passwords import PooledPasswords
 from infrastructure.postgres.driver.engine import make_engine
@@ -30,13 +31,18 @@ class Counting:
     passwords: PooledPasswords
     verified: list[bool] = field(factory=list)
 
-    async def hash(self, password: str) -> PasswordHash:
-        return await self.passwords.hash(password)
+    async def hash(self, password: str, requester: Requester = NOBODY_IN_PARTICULAR) -> PasswordHash:
+        return await self.passwords.hash(password, requester)
 
-    async def verify(self, password: str, against: PasswordHash | None) -> bool:
-        answer = await self.passwords.verify(password, against)
+    async def verify(
+        self, password: str, against: PasswordHash | None, requester: Requester = NOBODY_IN_PARTICULAR
+    ) -> bool:
+        answer = await self.passwords.verify(password, against, requester)
         self.verified.append(answer)
         return answer
+
+    def expect(self, former: PasswordHash | None) -> None:
+        self.passwords.expect(former)
 
     def is_current(self, password_hash: PasswordHash) -> bool:
         return self.passwords.is_current(password_hash)

@@ -2,6 +2,7 @@ from typing import Any
 
 import pytest
 
+from infrastructure.crypto.queue import FairQueue
 from tests.interfaces.http.conftest import PASSWORD, World
 
 EMAIL = "Ann@example.com"
@@ -171,7 +172,7 @@ async def test_while_too_many_passwords_wait(
     world: World, method: str, path: str, more: dict[str, str]
 ) -> None:
     person = await world.person(EMAIL)
-    world.accounts.passwords.threads = world.accounts.passwords.backlog = 0
+    world.accounts.passwords._queue = FairQueue(places=0, backlog=0, share=0)
     answer = await person.client.request(method, path, json={"password": PASSWORD, **more})
     assert (answer.status_code, answer.json()["error"]["code"]) == (503, "OVERLOADED")
     assert int(answer.headers["retry-after"]) > 0
