@@ -460,10 +460,14 @@ class PostgresLetters:
             .cte("first_of_each")
         )
         other = letter.alias("other")
-        is_being_sent = (
+        # A lookup for each letter, in the order of the primary key: as NOT EXISTS, and with misleading statistics, it would
+        # go through all letters that wait for each of them.
+        being_sent = (
             select(other.c.letter_id)
             .where(other.c.account_id == letter.c.account_id, _is_prepared(other), other.c.claimed_until > at)
-            .exists()
+            .order_by(other.c.account_id, other.c.letter_id)
+            .limit(1)
+            .scalar_subquery()
         )
         found = await self.connection.execute(
             select(letter)
@@ -472,7 +476,7 @@ class PostgresLetters:
                 and_(first.c.account_id == letter.c.account_id, first.c.letter_id == letter.c.letter_id),
             )
             # The conditions once more: they are looked at again when the row is locked.
-            .where(*_is_due(letter, at), ~is_being_sent)
+            .where(*_is_due(letter, at), being_sent.is_(None))
             .order_by(letter.c.next_attempt_at, letter.c.letter_id)
             .limit(limit)
             .with_for_update(of=letter, key_share=True, skip_locked=True)

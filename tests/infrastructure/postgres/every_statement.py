@@ -19,7 +19,7 @@ from attrs import evolve, frozen
 from application.paging import MemberPlace, Paging
 from application.ports.changes import Cursor, ReadRange
 from application.ports.keys import KeyOwner, KeyUse, Operation
-from application.ports.marking import Wish
+from application.ports.marking import MarkRequest
 from application.ports.posting import Draft, Slots
 from application.ports.views import After, Newest
 from config.ports import Storage
@@ -31,7 +31,7 @@ from domain.ids import ChatId, LetterId, MessageId, Position, ProfileId, Seq, Se
 from domain.message import Body, Nonce
 from domain.notification import Letter
 from domain.profile import Name, Profile, Username, UsernameTaken
-from domain.reading import Passed
+from domain.reading import NewlyRead
 from domain.role import Role
 from domain.session import Fingerprint, Origin
 from infrastructure import postgres
@@ -107,12 +107,12 @@ async def _marking(storage: Storage, filled: Filled) -> None:
     async with storage.begin_marking() as work:
         standings = await work.open(
             [
-                Wish(chat_id=filled.chat, reader_id=filled.reader, up_to=filled.message),
-                Wish(chat_id=filled.chat, reader_id=filled.reader, up_to=Seq(filled.messages)),
+                MarkRequest(chat_id=filled.chat, reader_id=filled.reader, up_to=filled.message),
+                MarkRequest(chat_id=filled.chat, reader_id=filled.reader, up_to=Seq(filled.messages)),
             ]
         )
         ((_, reading),) = standings.readings.items()
-        (passed,) = await work.passed([(reading, Seq(reading.mark + 20))])
+        (passed,) = await work.newly_read([(reading, Seq(reading.mark + 20))])
         read = reading.advance(Seq(reading.mark + 20), passed, at=LATER)
         await work.keep([(reading, read)])
 
@@ -173,7 +173,7 @@ async def _readings(storage: Storage, filled: Filled) -> None:
         await work.readings.is_covered(reading, seq)
         read = reading.advance(
             Seq(reading.mark + 2),
-            Passed(message_ids=(filled.message,), by_author={filled.owner: 1}),
+            NewlyRead(message_ids=(filled.message,), by_author={filled.owner: 1}),
             at=LATER,
         )
         await work.readings.save(reading, read)
@@ -188,6 +188,7 @@ async def _views(storage: Storage, filled: Filled) -> None:
         if page.next:
             await views.page_of_chats(who, Paging(limit=1, after=page.next))
         await views.get_chat(who, chat)
+        await views.check_member(who, chat)
         await views.unread_count(who, chat)
         for limit in (0, 50):
             await views.snapshot(who, chat, limit)
@@ -261,6 +262,9 @@ async def _accounts(storage: Storage, filled: Filled) -> None:
         await work.letters.lock_due(LATER, 20)
         await work.letters.lock(one.id, letter.id)
         await work.letters.save(letter)
+        await work.accounts.former_hash()
+        await work.sessions.knows_device(one.id, phone.fingerprint)
+        await work.confirmations.void_resets(one.id)
         await work.confirmations.void_all(one.id)
         await work.confirmations.remove_expired(START - timedelta(days=3000))
         await work.sessions.remove_ended(START - timedelta(days=3000))
