@@ -1,4 +1,4 @@
-"""Flat answers to reads, and what is told to listeners: everything a client is shown, nothing that it must not see."""
+"""Flat answers to reads and updates. They hold everything that clients are shown, and nothing that they must not see."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -16,7 +16,7 @@ from domain.role import Role
 
 @frozen(kw_only=True)
 class ProfileView:
-    """What others see of a person. Never an e-mail, a phone or an account's id."""
+    """What others see of a person: never an e-mail address, a phone number or the id of an account."""
 
     id: ProfileId
     first_name: str | None = None
@@ -26,7 +26,7 @@ class ProfileView:
 
     @property
     def shown_name(self) -> str:
-        """What a direct chat with this person is called. Never empty."""
+        """The name of a direct chat with this person. Never empty."""
         if self.id == NOBODY.id:
             return NO_LONGER_HERE
         names = " ".join(name for name in (self.first_name, self.last_name) if name)
@@ -45,7 +45,7 @@ class ProfileView:
 
 @frozen(kw_only=True)
 class LiveSession:
-    """What there is to know about a session that has not ended, to let somebody in."""
+    """A session that has not ended, as far as authentication needs it."""
 
     profile: ProfileView
     email: str
@@ -56,7 +56,7 @@ NOBODY: Final = ProfileView(id=ProfileId(UUID(int=0)))
 """Stands in for a profile that is gone with its account. Clients read ``sender.id``, so it is never left out."""
 
 NO_LONGER_HERE: Final = "Учётная запись закрыта / Account closed"
-"""What a direct chat is called when the account of the other one is closed."""
+"""The name of a direct chat when the account of the other person is closed."""
 
 
 @frozen(kw_only=True)
@@ -87,10 +87,6 @@ class ChatView:
     last_position: Position
     read_up_to: Seq
     unread_count: int
-
-    @property
-    def last_activity(self) -> datetime:
-        return self.last_message.message.sent_at if self.last_message else self.created_at
 
 
 @frozen(kw_only=True)
@@ -144,15 +140,15 @@ class HistoryPage:
 
 @frozen(kw_only=True)
 class Snapshot:
-    """A chat at one moment: everything up to ``position`` is in it or older, everything after is yet to be told."""
+    """A chat at one moment. It includes everything up to ``position``; updates after that follow."""
 
     epoch: str
-    """Names this line of history. Positions of different epochs have nothing to do with each other."""
+    """Identifies this line of history. Positions of different epochs cannot be compared."""
     seq: Seq
     position: Position
     unread_count: int
     read_up_to: Seq
     others_read_up_to: Seq
-    """How far the one who has read furthest has read, the reader left out."""
+    """The furthest read mark of the other members."""
     member_count: int
     history: HistoryPage

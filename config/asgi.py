@@ -131,6 +131,14 @@ def make_app(
             auth_timeout=ws.auth_seconds,
             outbox_frames=ws.outbox_frames,
             outbox_bytes=ws.outbox_bytes,
+            node_outbox_bytes=ws.node_outbox_bytes,
+            pending_sends=ws.pending_sends,
+            waiting_frames=ws.waiting_frames,
+            waiting_bytes=ws.waiting_bytes,
+            node_waiting_bytes=ws.node_waiting_bytes,
+            message_timeout=ws.message_seconds,
+            entering=ws.entering,
+            entry_timeout=ws.entry_seconds,
             heartbeat_interval=ws.heartbeat_seconds,
             max_message_bytes=ws.frame_limit,
         ),
@@ -140,7 +148,7 @@ def make_app(
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         async with opened(application, settings), asyncio.TaskGroup() as tasks:
-            running = workers(application, modules)
+            running = [application.adapters.clock_following().run, *workers(application, modules)]
             if "chat" in modules:
                 running.append(socket_services.run)
             if metrics := metrics_server(settings.operation, meter):

@@ -46,8 +46,10 @@ from infrastructure.metered import MeteredMailer
 from infrastructure.postgres.driver.batches import BatchConnection
 from infrastructure.postgres.driver.engine import make_engine
 from infrastructure.postgres.driver.reads import ReadPool
+from infrastructure.postgres.time import PostgresTime
+from infrastructure.repeat import Repeat
 from infrastructure.reporting_limiter import ReportingLimiter
-from infrastructure.system.clock import SystemClock
+from infrastructure.system.clock import FollowClock, SystemClock
 from infrastructure.system.ids import SystemIds
 
 
@@ -82,6 +84,13 @@ class PostgresAdapters(DeclarativeContainer):
         patient_posting_connection=patient_posting_connection,
         marking_connection=marking_connection,
     )
+    clock_following: Singleton[Repeat] = Singleton(
+        Repeat,
+        once=Singleton(FollowClock, clock, Singleton(PostgresTime, engine).provided.read),
+        name="clock",
+        every=60.0,
+    )
+    """Keeps the clocks of all nodes together, by that of the database."""
 
 
 class MemoryAdapters(DeclarativeContainer):

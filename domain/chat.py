@@ -248,13 +248,15 @@ class Chat:
         interval: timedelta = timedelta(0),
     ) -> MessageSent:
         """
-        ``just_said`` is when the author has said the same here within the last moments. It counts only for messages
-        without a nonce: whoever names messages means each of them.
+        Number a new message.
+
+        ``just_said`` is when the author sent the same text here a moment ago, if they did. It only matters for messages
+        without a nonce: a client that names its messages means each of them.
 
         Raises:
             ChatNotFound: The chat was deleted.
-            NotAMember: The author is not here, or no longer.
-            TooFrequent: ``just_said`` is less than ``interval`` ago, and that is not zero.
+            NotAMember: The author is not in the chat.
+            TooFrequent: ``just_said`` is less than ``interval`` ago.
         """
         if self.deleted_at is not None:
             raise ChatNotFound

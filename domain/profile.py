@@ -1,7 +1,6 @@
 """What others see of a person."""
 
 import unicodedata
-from enum import Enum
 from typing import Final, TypeVar
 
 from attrs import define, field, frozen
@@ -11,6 +10,7 @@ from domain.errors import Conflict, Invalid, NotFound
 from domain.identifiers import folded, is_identifier, normal_width, skeleton
 from domain.ids import AccountId, ProfileId
 from domain.text import is_nameable, refuse_unstorable, trimmed
+from domain.unchanged import UNCHANGED, Unchanged
 
 NAME_LIMIT: Final = 100
 USERNAME_LIMITS: Final = (3, 50)
@@ -102,15 +102,6 @@ class Phone:
         in_range = least <= len(digits) <= most and digits[0] != "0"
         if not (plus == "+" and in_range and DIGITS.issuperset(digits)):
             raise PhoneUnfit
-
-
-class Unchanged(Enum):
-    """Stands where a change says nothing; None would clear."""
-
-    UNCHANGED = "unchanged"
-
-
-UNCHANGED: Final = Unchanged.UNCHANGED
 
 
 @define(eq=False, kw_only=True)

@@ -12,7 +12,7 @@ class Role(StrEnum):
 
 
 class Act(StrEnum):
-    """What only some members of a group may do. Whoever is a member may post, read and leave."""
+    """What only some members of a group may do. Every member may post, read and leave."""
 
     DESCRIBE = "describe"
     ADD = "add"
@@ -24,7 +24,9 @@ class Act(StrEnum):
 MAY: Final[Mapping[Act, frozenset[Role]]] = {
     Act.DESCRIBE: frozenset({Role.OWNER, Role.ADMIN}),
     Act.ADD: frozenset({Role.OWNER, Role.ADMIN}),
-    Act.REMOVE: frozenset({Role.OWNER, Role.ADMIN}),  # an admin removes members alone, see `Chat.remove`
+    Act.REMOVE: frozenset(
+        {Role.OWNER, Role.ADMIN}
+    ),  # an admin may only remove plain members, see `Chat.remove`
     Act.APPOINT: frozenset({Role.OWNER}),
     Act.DELETE: frozenset({Role.OWNER}),
 }

@@ -1,6 +1,3 @@
-from enum import Enum
-from typing import Final
-
 from attrs import frozen
 
 from application.actor import Actor
@@ -11,28 +8,21 @@ from application.ports.views import Views
 from application.views import ChatView
 from domain.chat import About, NotTheOwner
 from domain.ids import ChatId, ProfileId
-
-
-class Unset(Enum):
-    UNSET = "unset"
-
-
-UNSET: Final = Unset.UNSET
-"""Leave it as it is. None would be an answer of its own for a description."""
+from domain.unchanged import UNCHANGED, Unchanged
 
 
 @frozen(kw_only=True)
 class ChangeChat:
     chat_id: ChatId
-    name: str | Unset = UNSET
-    description: str | Unset | None = UNSET
+    name: str | Unchanged = UNCHANGED
+    description: str | Unchanged | None = UNCHANGED
     member_ids: tuple[ProfileId, ...] = ()
-    """Who is to be in it, beside those who are: adds, never removes."""
+    """People to add to those who are in it; nobody is removed."""
 
 
 @frozen(kw_only=True)
 class ChangeChatHandler:
-    """Rename, describe, add members."""
+    """Rename or describe a group, and add members to it."""
 
     begin: Begin
     views: Views
@@ -49,8 +39,8 @@ class ChangeChatHandler:
         async with self.begin() as work:
             chat, by = await locked(work, actor, command.chat_id, NotTheOwner)
             about = About(
-                chat.about.name if isinstance(command.name, Unset) else command.name,
-                chat.about.description if isinstance(command.description, Unset) else command.description,
+                chat.about.name if isinstance(command.name, Unchanged) else command.name,
+                chat.about.description if isinstance(command.description, Unchanged) else command.description,
             )
             changed = chat.change(by, about, at=at)
             added = await add_newcomers(work, chat, by, command.member_ids, at=at)

@@ -1,8 +1,8 @@
 """
-Sending, many at once.
+Sending messages, in batches.
 
-Who shares a batch is decided outside; the domain decides each command here; storage carries the batch in one
-transaction. A batch of one is one message.
+The caller decides which commands share a batch. The domain decides about each command, and the batch is stored in one
+transaction. A single message is a batch of one.
 """
 
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ from domain.message import Body, Nonce
 
 
 class NonceReused(Conflict):
-    """The author has already said something else under this nonce: ``first`` is what was stored."""
+    """The author has sent another text under this nonce before; ``first`` is what was stored."""
 
     code = "nonce_reused"
 
@@ -40,7 +40,7 @@ class SendMessage:
 
 @frozen
 class Sent:
-    """The message is stored. ``duplicate``: it was before, and this is the first one."""
+    """The message is stored. If ``duplicate``, it was before, and ``event`` is that of the first time."""
 
     event: MessageSent
     duplicate: bool = False
@@ -48,7 +48,7 @@ class Sent:
 
 @frozen
 class Postponed:
-    """Somebody else holds the chat: nothing was decided, the command belongs into another batch."""
+    """Another transaction holds the chat. Nothing was decided; the command belongs into a later batch."""
 
 
 Answer = Sent | Postponed | DomainError
@@ -57,9 +57,9 @@ Answer = Sent | Postponed | DomainError
 @frozen(kw_only=True)
 class SendMessages:
     """
-    Post messages and answer each command for itself. Commands of one chat are decided in the order given.
+    Store a batch of messages and answer each command. Commands of one chat are decided in the order given.
 
-    A nonce that was used before, also earlier in the same batch, is answered with the first message.
+    A nonce that was used before, perhaps earlier in the same batch, is answered with the first message.
 
     Raises:
         Unavailable: Nothing of the batch is stored (`application.ports.posting` has finer kinds).

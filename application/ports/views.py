@@ -1,4 +1,4 @@
-"""Reads. Each is one consistent picture, whatever is written meanwhile; none holds anything up."""
+"""Reads. Each sees one moment of the data, whatever is written meanwhile, and no read blocks a write."""
 
 from collections.abc import Sequence
 from typing import Protocol, assert_never
@@ -31,7 +31,7 @@ class Newest:
 
 @frozen
 class PageNumber:
-    """The original messenger's paging: 1 is the newest page, 2 the one before it. Numbers begin at 1."""
+    """A page by its number, as in the original messenger: 1 is the newest page, 2 the one before it."""
 
     number: int
 
@@ -48,7 +48,7 @@ class After:
 
 @frozen
 class Around:
-    """Half the page before ``seq``, the rest from ``seq`` on."""
+    """Half of the page lies before ``seq``, the rest begins with ``seq``."""
 
     seq: Seq
 
@@ -58,55 +58,58 @@ Where = Newest | PageNumber | Before | After | Around
 
 class Views(Protocol):
     async def live_session(self, account_id: AccountId, session_id: SessionId) -> LiveSession | None:
-        """None: there is none, or it has ended. One indexed read, for it precedes every request."""
+        """
+        Find a session that has not ended. Every request begins with it, so it is a single indexed read.
+        """
         ...
 
     async def list_chats(self, reader: ProfileId) -> Sequence[ChatView]:
-        """All chats of a profile, newest activity first, in a constant number of reads."""
+        """List all chats of a profile, newest activity first, in a constant number of statements."""
         ...
 
     async def page_of_chats(self, reader: ProfileId, paging: Paging[ChatPlace]) -> Page[ChatView, ChatPlace]:
         """
-        A part of `list_chats`. Of the chats outside the page only the time of the last activity is read.
+        Read a page of `list_chats`. Of the chats outside the page only the time of the last activity is looked at.
 
         Raises:
-            BadPlace: Another storage gave out the place.
+            BadPlace: The place is one of another storage.
         """
         ...
 
     async def get_chat(self, reader: ProfileId, chat_id: ChatId) -> ChatDetails:
         """
         Raises:
-            ChatNotFound: No such chat.
-            NotAMember: Not the reader's.
+            ChatNotFound: There is no such chat.
+            NotAMember: The reader is not in the chat.
         """
         ...
 
     async def history(self, reader: ProfileId, chat_id: ChatId, where: Where, limit: int) -> HistoryPage:
         """
         Raises:
-            ChatNotFound: No such chat.
-            NotAMember: Not the reader's.
+            ChatNotFound: There is no such chat.
+            NotAMember: The reader is not in the chat.
         """
         ...
 
     async def snapshot(self, reader: ProfileId, chat_id: ChatId, limit: int) -> Snapshot:
         """
-        What a socket begins with; ``limit`` bounds its page of history, which costs more than the rest: 0 is none.
+        Read what a socket begins with. ``limit`` bounds its page of history, which costs more than the rest; 0 leaves it
+        out.
 
         Raises:
-            ChatNotFound: No such chat.
-            NotAMember: Not the reader's.
+            ChatNotFound: There is no such chat.
+            NotAMember: The reader is not in the chat.
         """
         ...
 
     async def members(self, reader: ProfileId, chat_id: ChatId) -> Sequence[MemberView]:
         """
-        The owner first, the others in the order of joining.
+        List the members of a chat: the owner first, the others in the order of joining.
 
         Raises:
-            ChatNotFound: No such chat.
-            NotAMember: Not the reader's.
+            ChatNotFound: There is no such chat.
+            NotAMember: The reader is not in the chat.
         """
         ...
 
@@ -114,11 +117,11 @@ class Views(Protocol):
         self, reader: ProfileId, chat_id: ChatId, paging: Paging[MemberPlace]
     ) -> Page[MemberView, MemberPlace]:
         """
-        A part of `members`; nobody outside the page is read.
+        Read a page of `members`, and nobody outside it.
 
         Raises:
-            ChatNotFound: No such chat.
-            NotAMember: Not the reader's.
+            ChatNotFound: There is no such chat.
+            NotAMember: The reader is not in the chat.
         """
         ...
 
@@ -126,12 +129,12 @@ class Views(Protocol):
         self, reader: ProfileId, chat_id: ChatId, message_id: MessageId
     ) -> Sequence[ReaderView]:
         """
-        Who has read a message, the first one first; its author is not among them.
+        List who has read a message, the first reader first. The author is not among them.
 
         Raises:
-            ChatNotFound: No such chat.
-            NotAMember: Not the reader's.
-            MessageNotFound: No such message in it.
+            ChatNotFound: There is no such chat.
+            NotAMember: The reader is not in the chat.
+            MessageNotFound: The chat has no such message.
         """
         ...
 
@@ -139,12 +142,12 @@ class Views(Protocol):
         self, reader: ProfileId, chat_id: ChatId, message_id: MessageId, paging: Paging[ReaderPlace]
     ) -> Page[ReaderView, ReaderPlace]:
         """
-        A part of `readers`; of readers outside the page only the time is read.
+        Read a page of `readers`.
 
         Raises:
-            ChatNotFound: No such chat.
-            NotAMember: Not the reader's.
-            MessageNotFound: No such message in it.
+            ChatNotFound: There is no such chat.
+            NotAMember: The reader is not in the chat.
+            MessageNotFound: The chat has no such message.
         """
         ...
 
@@ -160,14 +163,16 @@ class Views(Protocol):
 
     async def unread_count(self, reader: ProfileId, chat_id: ChatId) -> int:
         """
+        Count the messages of a chat that the reader has not read.
+
         Raises:
-            ChatNotFound: No such chat.
-            NotAMember: Not the reader's.
+            ChatNotFound: There is no such chat.
+            NotAMember: The reader is not in the chat.
         """
         ...
 
     async def log(self, chat_id: ChatId, after: Position, limit: int) -> Sequence[ChatUpdate]:
-        """What happened in a chat after ``after``, in order; fewer than ``limit`` means that this was all."""
+        """Read the log of a chat after a position, in order. Fewer than ``limit`` entries mean that there are no more."""
         ...
 
     async def probe(self) -> None:
@@ -182,10 +187,10 @@ class Views(Protocol):
 
 def span(where: Where, limit: int, last_seq: Seq) -> range:
     """
-    The numbers of a page of at most ``limit`` messages, in a chat whose messages are 1 to ``last_seq``.
+    The numbers of a page of at most ``limit`` messages, in a chat whose messages are numbered 1 to ``last_seq``.
 
-    Numbers have no holes, so that a page is arithmetic: nothing is counted and nothing skipped. A page that lies past
-    the end is empty; its ``start`` still says on which side.
+    The numbers have no holes, so pages are arithmetic and nothing has to be counted or skipped. A page past either end is
+    empty; its ``start`` still tells which end.
     """
     match where:
         case PageNumber(number):

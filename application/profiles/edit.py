@@ -2,7 +2,8 @@ from attrs import frozen
 
 from application.actor import Actor
 from application.ports.storage import Begin
-from domain.profile import UNCHANGED, Name, Phone, Profile, Unchanged, Username
+from domain.profile import Name, Phone, Profile, Username
+from domain.unchanged import UNCHANGED, Unchanged
 
 
 @frozen(kw_only=True)

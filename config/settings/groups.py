@@ -303,6 +303,28 @@ class Socket:
     outbox_bytes: int = _setting(
         "WS_OUTBOX_BYTES", read.whole(65536, 64 * 1024 * 1024), default_of(SOCKET.outbox_bytes)
     )
+    node_outbox_bytes: int = _setting(
+        "WS_NODE_OUTBOX_BYTES", read.whole(1024 * 1024, 2**40), default_of(SOCKET.node_outbox_bytes)
+    )
+    pending_sends: int = _setting("WS_PENDING_SENDS", read.whole(1, 10_000), default_of(SOCKET.pending_sends))
+    waiting_frames: int = _setting(
+        "WS_WAITING_FRAMES", read.whole(1, 10_000), default_of(SOCKET.waiting_frames)
+    )
+    waiting_bytes: int = _setting(
+        "WS_WAITING_BYTES", read.whole(4096, 64 * 1024 * 1024), default_of(SOCKET.waiting_bytes)
+    )
+    node_waiting_bytes: int = _setting(
+        "WS_NODE_WAITING_BYTES", read.whole(1024 * 1024, 2**40), default_of(SOCKET.node_waiting_bytes)
+    )
+    message_seconds: float = _setting(
+        "WS_MESSAGE_SECONDS", read.seconds(0.1, 3600), default_of(SOCKET.message_timeout)
+    )
+    entering: int = _setting("WS_ENTERING", read.whole(1, 10_000), default_of(SOCKET.entering))
+    entry_seconds: float = _setting(
+        "WS_ENTRY_SECONDS", read.seconds(0.1, 300), default_of(SOCKET.entry_timeout)
+    )
+    """Beyond it the socket is closed with 1013, and its client tries again later."""
+
     heartbeat_seconds: float = _setting(
         "WS_HEARTBEAT_SECONDS", read.seconds(1, 3600), default_of(SOCKET.heartbeat_interval)
     )

@@ -6,12 +6,13 @@ issuer, audience, times, kind. ``userId``, ``email`` and ``tokenType`` are what 
 """
 
 import json
+import logging
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from attrs import field, frozen
+from attrs import define, field, frozen
 from joserfc import jws
 from joserfc.errors import JoseError
 from joserfc.jwk import OctKey
@@ -20,15 +21,38 @@ from application.errors import NotAuthenticated
 from application.ports.tokens import ConfirmationToken, SessionToken, SessionTokenType
 from domain.ids import AccountId, ConfirmationId, SessionId
 
+logger = logging.getLogger(__name__)
+
 LONGEST: Final = 6144
 """Ours are 500 characters; with an address of 254 characters, each of them escaped, 4 600."""
 SKEW: Final = timedelta(seconds=60)
-"""How far a token's beginning may lie ahead: another node's clock. Its end is exact."""
+"""By how much another node's clock may be ahead before the log says so. The end of a token is exact."""
 CONFIRMATION: Final = "confirmation"
 
 
 def _key(secret: str) -> OctKey:
     return OctKey.import_key(secret)
+
+
+@define(eq=False)
+class SkewLog:
+    """
+    Says once in the log that this node's clock is behind.
+
+    A token that begins in the future was signed by us, on a node whose clock is ahead of this one's. It is good: refusing
+    it would sign people out by the node that they happen to reach, and its session is looked up anyway.
+    """
+
+    _is_told: bool = field(default=False, init=False)
+
+    def look(self, ahead: timedelta) -> None:
+        if ahead > SKEW and not self._is_told:
+            self._is_told = True
+            logger.warning(
+                "the clock of this node is %.0f s behind that of another node: set both by NTP. "
+                "Tokens are accepted all the same",
+                ahead.total_seconds(),
+            )
 
 
 @frozen
@@ -37,6 +61,7 @@ class JwtTokens:
     issuer: str
     audience: str
     algorithm: str = "HS256"
+    skew: SkewLog = field(factory=SkewLog, init=False, eq=False, repr=False)
 
     @property
     def _header(self) -> dict[str, Any]:
@@ -90,8 +115,9 @@ class JwtTokens:
     def _claims(self, text: str, kind: str, at: datetime, *, malformed: str) -> "Claims":
         payload = self._verified(text, malformed)
         claims = Claims.of(payload)
-        if claims.issuer != self.issuer or claims.audience != self.audience or claims.issued_at > at + SKEW:
+        if claims.issuer != self.issuer or claims.audience != self.audience:
             raise NotAuthenticated("token_invalid")
+        self.skew.look(claims.issued_at - at)
         if claims.expires_at <= at:
             raise NotAuthenticated("token_expired")
         if claims.kind != kind:

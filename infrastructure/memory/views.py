@@ -1,4 +1,4 @@
-"""Reads in memory. Nothing is awaited in them, so each is one consistent picture."""
+"""Reads in memory. They await nothing, so each of them sees one moment of the data."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -37,7 +37,7 @@ from infrastructure.memory.chats import TOLD_IDS, first_read
 from infrastructure.memory.storage import MemoryStorage
 
 EPOCH = "memory"
-"""A process has one line of history: what is in memory goes with it."""
+"""The one line of history of this process, whose data ends with it."""
 
 
 @frozen
@@ -198,7 +198,7 @@ class MemoryViews:
         return chat, member
 
     def _moved_since(self, began: str) -> dict[ChatId, Position]:
-        """Of each chat in which something happened since then, the first position that was new."""
+        """The first new position of each chat in which something has happened since then."""
         if not began.isdecimal():
             raise BadPlace
         moved: dict[ChatId, Position] = {}
@@ -209,7 +209,7 @@ class MemoryViews:
         return moved
 
     def _activity(self, chat: Chat, moved: Position | None) -> datetime:
-        """The last activity in a chat before the position ``moved``, or up to now."""
+        """When something last happened in a chat: before the position ``moved``, if that is given."""
         messages = self.storage.chats.messages
         for seq in range(chat.last_seq, 0, -1):
             event = messages[chat.id, Seq(seq)]
@@ -293,7 +293,7 @@ class MemoryViews:
 
 @frozen
 class MemoryChanges:
-    """A place is how many entries of the journal lie before it."""
+    """A place in the journal is the number of entries before it."""
 
     storage: MemoryStorage
 

@@ -358,19 +358,7 @@ class PostgresProfiles:
     async def search(
         self, prefix: str, limit: int, after: PersonPlace | None = None
     ) -> Page[Profile, PersonPlace]:
-        wanted = folded(prefix)
-        ranks = [
-            _found(rank, wanted, limit + 1, after)
-            for rank in range(2 * len(SEARCHED))
-            if after is None or rank >= after.rank
-        ]
-        every = union_all(*ranks).subquery("found")
-        found = await self.connection.execute(
-            select(profile, every.c.rank, every.c.text)
-            .join(every, every.c.profile_id == profile.c.profile_id)
-            .order_by(every.c.rank, every.c.text, every.c.profile_id)
-            .limit(limit + 1)
-        )
+        found = await self.connection.execute(people_found(folded(prefix), limit + 1, after))
         page = page_of(
             found.mappings().all(),
             limit,
@@ -384,6 +372,22 @@ LAST_CHARACTER: Final = "\U0010ffff"
 SEARCHED: Final = (profile.c.username_folded, profile.c.first_name_folded, profile.c.last_name_folded)
 
 
+def people_found(wanted: str, most: int, after: PersonPlace | None) -> Select[Any]:
+    """Up to ``most`` people behind a place, as `Profiles.search` orders them, with what each was found by."""
+    ranks = [
+        _found(rank, wanted, most, after)
+        for rank in range(2 * len(SEARCHED))
+        if after is None or rank >= after.rank
+    ]
+    every = union_all(*ranks).subquery("found")
+    return (
+        select(profile, every.c.rank, every.c.text)
+        .join(every, every.c.profile_id == profile.c.profile_id)
+        .order_by(every.c.rank, every.c.text, every.c.profile_id)
+        .limit(most)
+    )
+
+
 def _found(rank: int, wanted: str, most: int, after: PersonPlace | None) -> Select[Any]:
     """
     Those who are found at just this rank. The index of the name that it looks at has their order, so the cost follows
@@ -391,25 +395,29 @@ def _found(rank: int, wanted: str, most: int, after: PersonPlace | None) -> Sele
     """
     is_whole, name = rank < len(SEARCHED), SEARCHED[rank % len(SEARCHED)]
     better = [each.is_distinct_from(wanted) for each in (SEARCHED[:rank] if is_whole else SEARCHED)]
-    if not is_whole:
+    if is_whole:
+        found = [name == wanted]
+    else:
+        # what begins with it and is longer comes after it: so those of just this name are not even looked at
+        found = _goes_on(name, wanted)
         better += [
             func.coalesce(each.startswith(wanted, autoescape=True), false()).is_(false())
             for each in SEARCHED[: rank - len(SEARCHED)]
         ]
     statement = select(profile.c.profile_id, literal(rank, Integer).label("rank"), name.label("text")).where(
-        *([name == wanted] if is_whole else _begins_with(name, wanted)), *better
+        *found, *better
     )
     if after and after.rank == rank:
         statement = statement.where(tuple_(name, profile.c.profile_id) > tuple_(after.text, after.id))
     return select(statement.order_by(name, profile.c.profile_id).limit(most).subquery())
 
 
-def _begins_with(name: ColumnElement[str], prefix: str) -> list[ColumnElement[bool]]:
+def _goes_on(name: ColumnElement[str], prefix: str) -> list[ColumnElement[bool]]:
     """
-    A name between the prefix and everything that begins with it: the range is one of the index also in a plan that is made
-    for any prefix, for which a pattern is not.
+    A name that begins with the prefix and is longer. The range is one of the index also in a plan that is made for any
+    prefix, for which a pattern is not.
     """
-    return [name >= prefix, name <= prefix + LAST_CHARACTER * 2, name.startswith(prefix, autoescape=True)]
+    return [name > prefix, name <= prefix + LAST_CHARACTER * 2, name.startswith(prefix, autoescape=True)]
 
 
 def _claims(username: Username | None) -> frozenset[str]:

@@ -1,4 +1,4 @@
-"""PreparedReads on PostgreSQL: one picture each, a constant number of statements, every one with an equality on its key."""
+"""Reads on PostgreSQL. Each sees one moment of the data, in a constant number of statements that go by the key of their table."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
@@ -156,7 +156,7 @@ _others_mark = func.coalesce(_highest_mark_of_others, 0).label("others_mark")
 
 
 def _place(*more: Label[Any]) -> Any:
-    """Where a reader stands in a chat."""
+    """The head of a chat, and the membership and read mark of a reader in it."""
     return (
         select(
             chat.c.deleted_at,
@@ -234,7 +234,7 @@ ENTRIES: Final = prepared(
     )
     .where(_chat.c.deleted_at.is_(None), _member.c.left_at.is_(None))
 )
-"""Those of some chats that the reader is a member of, with all that a list shows of them."""
+"""What a list shows of the given chats, as far as the reader is in them."""
 
 OTHERS: Final = prepared(
     select(member.c.chat_id, member.c.profile_id).where(
@@ -250,7 +250,7 @@ PRESENT: Final = prepared(
 
 
 def _covering() -> Subquery:
-    """Receipts of messages from START up to before STOP, however far behind these they end."""
+    """Receipts that cover messages from START up to before STOP, however far behind these they end."""
     columns = (receipt.c.profile_id, receipt.c.from_seq, receipt.c.to_seq, receipt.c.read_at)
     covers = (receipt.c.chat_id == CHAT, receipt.c.to_seq >= START, receipt.c.from_seq < STOP)
     short = select(*columns).where(
@@ -346,7 +346,7 @@ READERS: Final = prepared(
     .limit(MOST)
     .offset(SKIP)
 )
-"""Of the one message from START up to before STOP, behind a reader."""
+"""The readers of the one message from START up to before STOP, behind a place in the list."""
 
 _person = (
     profile.c.profile_id.label("id"),
@@ -355,7 +355,7 @@ _person = (
     profile.c.middle_name,
     profile.c.username,
 )
-"""What others see of somebody, in the words of `ProfileView`."""
+"""The columns of `ProfileView`, under the names that it has for them."""
 
 LIVE_SESSION: Final = prepared(
     select(*_person, session.c.access_id, account.c.email)
@@ -583,7 +583,7 @@ async def _members(
 async def _others(
     picture: ReadTransaction, reader: ProfileId, entries: Sequence[Row]
 ) -> Mapping[ChatId, ProfileId]:
-    """In direct chats, whom the reader has them with."""
+    """The other person of each direct chat among the entries."""
     direct = [row["chat_chat_id"] for row in entries if row["chat_kind"] == Kind.DIRECT]
     if not direct:
         return {}

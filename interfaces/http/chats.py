@@ -36,7 +36,7 @@ from interfaces.wire.faults import SEVERAL_PLACES
 from interfaces.wire.validation import FieldFault, RequestInvalid
 
 LAST_PAGE: Final = 2**31
-"""Beyond it no chat has pages, and a database would not count so far."""
+"""No chat has more pages, and a database cannot count so far."""
 
 
 @frozen
@@ -58,19 +58,19 @@ class Chats:
         ]
 
     @described(
-        summary="The chats I am in, newest activity first",
+        summary="List my chats, newest activity first",
         tag=CHATS,
         answer=list[answers.Chat],
-        query=codec.SOME,
+        query=codec.LIST,
         is_polled=True,
         has_next=True,
     )
     async def read_all(self, request: Request) -> Response:
         actor = await actor_of(request, self.messenger)
-        some = codec.SOME.decode(query(request), within="query")
+        asked = codec.LIST.decode(query(request), within="query")
         listing = Listing(self.options.cursor_key, ChatPlace, f"chats {actor.profile_id}")
         read = partial(self.messenger.chats.list, actor.profile_id)
-        return await listed(request, listing, some, read, codec.chat_json)
+        return await listed(request, listing, asked, read, codec.chat_json)
 
     @described(
         summary="Open a group",
@@ -86,7 +86,7 @@ class Chats:
         return success(codec.chat_json(await self.messenger.chats.create(actor, command)))
 
     @described(
-        summary="The chat of two people, made or found",
+        summary="Open the direct chat with another person, or find it",
         tag=CHATS,
         answer=answers.Chat,
         body=codec.OPEN_DIRECT,
@@ -98,7 +98,7 @@ class Chats:
         return success(codec.chat_json(await self.messenger.chats.open_direct(actor, command)))
 
     @described(
-        summary="A chat and who is in it",
+        summary="Read a chat and its members",
         tag=CHATS,
         answer=answers.ChatDetails,
         query=codec.IN_CHAT,
@@ -111,7 +111,7 @@ class Chats:
         return polled(request, codec.details_json(await self.messenger.chats.get(actor.profile_id, chat_id)))
 
     @described(
-        summary="Name, describe, add members: what is not sent stays",
+        summary="Rename or describe a chat, or add members; what is not sent stays as it is",
         tag=CHATS,
         answer=answers.Chat,
         body=codec.CHANGE_CHAT,
@@ -123,7 +123,7 @@ class Chats:
         return success(codec.chat_json(await self.messenger.chats.change(actor, command)))
 
     @described(
-        summary="Delete a chat with all that was said in it",
+        summary="Delete a chat with all its messages",
         tag=CHATS,
         query=codec.DELETE_CHAT,
         refuses=(NotAllowed, ChatNotFound, OnlyInGroups),
@@ -135,11 +135,11 @@ class Chats:
         return success(None)
 
     @described(
-        summary="What was said, a page of it in ascending order",
+        summary="Read a page of messages, in ascending order",
         tag=CHATS,
         description=(
-            "The newest page unless told otherwise: before, after or around a seq, or by `limit` and `offset` together, "
-            "where `offset` is a page number from 1 on, counted from the newest."
+            "By default the newest page. `before`, `after` and `around` take a `seq`. With `limit` and `offset` together, "
+            "`offset` is a page number counted from the newest page, which is 1."
         ),
         answer=answers.History,
         query=codec.HISTORY,
@@ -156,7 +156,7 @@ class Chats:
 
 
 def _next(request: Request, asked: HistoryQuery, limit: int, page: HistoryPage) -> Mapping[str, str]:
-    """Further on in the direction of reading: to what is older, unless somebody reads forward."""
+    """The link to the next page: to older messages, or to newer ones if the request had ``after``."""
     going: dict[str, int] = {}
     if asked.after is not None and asked.offset is None:
         if page.has_after and page.messages:
@@ -170,11 +170,11 @@ def _next(request: Request, asked: HistoryQuery, limit: int, page: HistoryPage) 
 
 def place(asked: HistoryQuery) -> Where:
     """
-    Where a page of history lies. The original messenger's paging is what both its parameters together ask for; with one
-    of them alone it gave everything, now that is the newest page.
+    Where a page of history lies. ``limit`` and ``offset`` together are the original messenger's paging. With one of them
+    alone the original returned all messages; here that is the newest page.
 
     Raises:
-        RequestInvalid: In several places at once.
+        RequestInvalid: More than one of ``before``, ``after`` and ``around`` was given.
     """
     if asked.limit is not None and asked.offset is not None:
         return PageNumber(min(max(asked.offset, 1), LAST_PAGE))

@@ -1,8 +1,8 @@
 """
-The interface, documented by itself: `/openapi.json`, and Swagger UI to read and try it.
+The interface's own documentation: `/openapi.json`, and Swagger UI to read it and try it out.
 
-All files come from this server. They are those of `swagger-ui-dist`, which the package `mkdocs-swagger-ui-tag` ships
-unchanged; nothing else of it is used.
+All files come from this server: those of `swagger-ui-dist`, which the package `mkdocs-swagger-ui-tag` ships unchanged.
+Nothing else of that package is used.
 """
 
 from collections.abc import Mapping, Sequence
@@ -66,7 +66,7 @@ PAGE: Final = """<!doctype html>
 """
 
 OPENAPI_PATH: Final = "/openapi.json"
-"""Without the prefix, as in the original messenger."""
+"""It stands outside the prefix, as in the original messenger."""
 
 
 @frozen
@@ -84,7 +84,7 @@ class Asset:
 
 @define(eq=False, slots=False)
 class Docs:
-    """``endpoints`` are all that there are: those that say what they are get into the document."""
+    """``endpoints`` are all endpoints of the application; those that are described become part of the document."""
 
     options: HttpOptions
     endpoints: Sequence[Endpoint]

@@ -1,4 +1,4 @@
-"""What every answer comes in, good or bad."""
+"""The envelope of every answer, good or bad."""
 
 from collections.abc import Mapping
 from hashlib import blake2b
@@ -15,7 +15,7 @@ MEDIA_TYPE = "application/json"
 
 @frozen
 class Refusal:
-    """How a request is turned down. ``extra`` stands beside code and message."""
+    """The refusal of a request. ``extra`` stands beside code and message in the body."""
 
     status: int
     code: str
@@ -36,7 +36,7 @@ def success(data: object, headers: Mapping[str, str] | None = None) -> Response:
 
 
 def polled(request: Request, data: object, headers: Mapping[str, str] | None = None) -> Response:
-    """`success` for what is asked for again and again: whoever has just this is told so in 304, without it."""
+    """`success` for what clients poll, with an ``ETag``: a client that has this version already gets 304 without a body."""
     answer = success(data, headers)
     tag = etag(bytes(answer.body))
     answer.headers["ETag"] = tag
@@ -57,7 +57,7 @@ def etag(content: bytes) -> str:
 
 
 def has(request: Request, tag: str) -> bool:
-    """Whether whoever asks has this already."""
+    """Whether the client says that it has this version already."""
     given = request.headers.getlist("if-none-match")
     # compared weakly, RFC 9110 13.1.2: a proxy that compresses may have made ours a weak one
     tags = {each.strip().removeprefix("W/") for line in given for each in line.split(",")}
@@ -65,7 +65,7 @@ def has(request: Request, tag: str) -> bool:
 
 
 def next_link(request: Request, query: Mapping[str, str | int]) -> Mapping[str, str]:
-    """Where a list goes on, RFC 8288; relative, so that it holds behind any proxy."""
+    """The ``Link`` to the next page (RFC 8288). It names no host, so that it holds behind any proxy."""
     return {"Link": f'<{request.url.path}?{urlencode(query)}>; rel="next"'}
 
 

@@ -1,8 +1,8 @@
 """
-The one table of this transport: what becomes which status, code and text.
+The table of this transport: which error becomes which status, code and text.
 
-Kinds have statuses. Leaves are named where the original messenger had words of its own for them, and a route may say
-what it says instead: the same missing chat is 403 on its details and 404 on its history.
+Each kind of error has a status. Single errors are named where the original messenger had its own words for them, and a
+route may override an entry: the same missing chat is 403 on its details and 404 on its history.
 """
 
 from collections.abc import Callable, Mapping
@@ -55,7 +55,7 @@ LEAVES: Final[Refusals] = {
     PasswordWrong: Refusal(403, "PASSWORD_WRONG", "Password wrong"),
     ProfileNotFound: Refusal(404, "NOT_FOUND", "Profile not found"),
     BodyTooLarge: Refusal(413, "BODY_TOO_LARGE", "Request body too large"),
-    OutcomeUnknown: Refusal(503, "OUTCOME_UNKNOWN", "Nobody can tell whether this was done"),
+    OutcomeUnknown: Refusal(503, "OUTCOME_UNKNOWN", "Outcome unknown; retry with the same key"),
 }
 
 CHAT_DETAILS: Final[Refusals] = dict.fromkeys(
@@ -67,7 +67,7 @@ NO_CHAT: Final[Refusals] = dict.fromkeys(
 OWNERS_ONLY: Final[Refusals] = dict.fromkeys(
     (NotAllowed, NotAMember, ChatNotFound), Refusal(403, "PROHIBITED_TO_DELETE", "Prohibited to delete chat")
 )
-"""For changing as for deleting, in the original's words."""
+"""For changing a chat as well as for deleting it: the original used the same words."""
 
 AUTHENTICATION: Final[Mapping[str, str]] = {
     "not_authenticated": "Not authenticated",
@@ -77,7 +77,7 @@ AUTHENTICATION: Final[Mapping[str, str]] = {
     "token_malformed": "Invalid JWT token",
     "credentials_invalid": "Credentials invalid",
 }
-"""By `NotAuthenticated.reason`. Front ends match these texts."""
+"""Texts by `NotAuthenticated.reason`. Front ends compare them."""
 
 
 def _not_authenticated(error: NotAuthenticated) -> Refusal:
@@ -143,9 +143,9 @@ SAYING_MORE: Final[Mapping[type[Exception], Callable[[Any], Refusal]]] = {
     TooManyRequests: _too_many,
     AlreadyConfirmed: _already_confirmed,
     Unavailable: _later("DATA_ERROR", "DataBase error"),
-    Overloaded: _later("OVERLOADED", "Too much waits already"),
+    Overloaded: _later("OVERLOADED", "Server overloaded; nothing was stored"),
 }
-"""Leaves whose text or headers depend on what they carry."""
+"""Errors whose text or headers depend on what they carry."""
 
 
 def refusal_of(error: Exception, of_route: Refusals) -> Refusal:
@@ -181,7 +181,7 @@ def validation_refusal(error: RequestInvalid, status: int) -> Refusal:
 
 UNREADABLE: Final = Refusal(400, "UNREADABLE_BODY", "There was an error parsing the body")
 UNREADABLE_BODY: Final = {"detail": UNREADABLE.message}
-"""Outside the envelope, as the original messenger's framework answered."""
+"""Not in the envelope: the original messenger's framework answered so."""
 
 
 UNKNOWN_PATH: Final = Refusal(404, "NOT_FOUND", "Not Found")

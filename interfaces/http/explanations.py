@@ -127,8 +127,8 @@ EXPLANATIONS: Final[Mapping[str, Explanation]] = {
         "`Idempotency-Key` или посмотрите, появилось ли.",
     ),
     "OVERLOADED": Explanation(
-        "Too much waits already, and certainly nothing was done. Repeat after as many seconds as `Retry-After` says.",
-        "Слишком многое уже ждёт, и точно ничего не сделано. Повторите через столько секунд, сколько сказано в `Retry-After`.",
+        "The server is overloaded, and nothing was stored. Repeat after as many seconds as `Retry-After` says.",
+        "Сервер перегружен, ничего не сохранено. Повторите через столько секунд, сколько сказано в `Retry-After`.",
     ),
     "PASSWORD_WRONG": Explanation(
         "The password is not the one of this account. Nothing was done.",
@@ -159,8 +159,8 @@ EXPLANATIONS: Final[Mapping[str, Explanation]] = {
         "в `Retry-After`; как часто можно, сказано в `RateLimit-Policy`.",
     ),
     "UNEXPECTED_VALIDATION_ERROR": Explanation(
-        "The request does not fit. Each entry says where, and by a stable code what: all of them at once.",
-        "Запрос не подходит. Каждая запись говорит, где и, постоянным кодом, что не так: все сразу.",
+        "The request is invalid. `fields` lists every error with its location and a stable code.",
+        "Запрос неверен. В `fields` перечислены все ошибки: где каждая и её постоянный код.",
     ),
     "UNREADABLE_BODY": Explanation(
         "The body is not even text, or nested beyond reason. Send JSON in UTF-8.",

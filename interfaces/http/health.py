@@ -21,24 +21,24 @@ OK: Final[answers.Health] = {"health": "ok"}
 UNAVAILABLE: Final = "database unavailable"
 
 LEAVING_SECONDS: Final = 5.0
-"""After which a node that leaves would be back at the earliest."""
+"""The earliest time after which a node that is leaving could be back."""
 
 
 @frozen(kw_only=True)
 class Details:
-    """What the detailed health check looks at."""
+    """What the detailed health check reports."""
 
     version: str
     now: Callable[[], datetime]
     checks: Mapping[str, Callable[[], Awaitable[object]]]
-    """By name. Each raises when something is wrong; what it says stays here, for it may name hosts and files."""
+    """By name. A check raises when something is wrong; the answer does not repeat its words, which may name hosts and files."""
     timeout: float = 5.0
     """Seconds; a check that takes longer has failed."""
 
 
 @frozen
 class Health:
-    """``/healthcheck/`` as in the original messenger, and where it is wanted a detailed one beside it."""
+    """``/healthcheck/`` as in the original messenger, and a detailed one where it is switched on."""
 
     messenger: Messenger
     options: HttpOptions
@@ -69,7 +69,9 @@ class Health:
         try:
             await self.messenger.probe()
         except Unavailable:
-            return bare({"status": "error", "error": UNAVAILABLE}, 500)  # a text, no object: kept
+            return bare(
+                {"status": "error", "error": UNAVAILABLE}, 500
+            )  # the original answers with a text, not with an object
         return success(OK)
 
     async def look_closely(self, _: Request) -> Response:
@@ -96,7 +98,7 @@ class Health:
         try:
             async with asyncio.timeout(details.timeout):
                 await details.checks[name]()
-        except Exception:  # noqa: BLE001 - whatever it is: this is where it is asked for
+        except Exception:  # noqa: BLE001 - a check may fail in any way
             status = "error"
         return {"status": status, "milliseconds": round((loop.time() - began) * 1000, 1)}
 
@@ -104,8 +106,10 @@ class Health:
 @frozen
 class Probes:
     """
-    For whoever runs the process. ``/livez``: it answers, do not restart it. ``/readyz``: what it depends on answers too and
-    it is not about to leave, send it requests.
+    Probes for orchestrators and balancers.
+
+    ``/livez`` says that the process answers and need not be restarted; ``/readyz`` that it also has what it depends on, is
+    not about to leave, and may be sent requests.
     """
 
     messenger: Messenger

@@ -1,8 +1,8 @@
 """
 The pages that links in letters open.
 
-They do nothing before they are asked to: mail scanners open links, and one that runs scripts must not activate an account
-that somebody else made with its reader's address.
+They do nothing until a button is pressed: mail scanners open links, and a scanner that runs scripts must not activate an
+account that a stranger made with the reader's address.
 """
 
 import re
@@ -31,7 +31,7 @@ RULES: Final[Mapping[PasswordPattern, tuple[str, str]]] = {
     ),
     PasswordPattern.LENGTH: ("от 8 до 128 знаков", "8 to 128 characters"),
 }
-"""What a password must have, in Russian and English, behind "it takes"."""
+"""What a password must have, in Russian and English; it continues the words "it takes"."""
 
 
 @frozen
@@ -66,7 +66,7 @@ def confirmation_page(options: HttpOptions) -> LetterPage:
 
 
 def new_password_page(options: HttpOptions) -> LetterPage:
-    """Its link works once, so the page keeps what it was redeemed for until a password was accepted."""
+    """The link works once, so the page keeps the tokens that it was redeemed for until a password is accepted."""
     accounts = f"{options.base}/accounts"
     russian, english = RULES[options.password_pattern]
     return LetterPage.of(
@@ -81,7 +81,7 @@ def new_password_page(options: HttpOptions) -> LetterPage:
 
 
 def _headers(page: str) -> dict[str, str]:
-    """It runs its own script and asks this server, and nothing else."""
+    """Headers that let the page run its own script and ask this server, and nothing else."""
     style, script = (_inline(page, tag) for tag in ("style", "script"))
     return {
         "Content-Security-Policy": policy(styles=(style,), scripts=(script,), own=("connect-src",)),

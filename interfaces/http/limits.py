@@ -1,10 +1,10 @@
 """
-How limits are told: `RateLimit` and `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers-10), `Retry-After`.
+The headers `RateLimit` and `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers-10), and `Retry-After`.
 
-Use cases ask a limiter and say nothing of it. What it answers is heard here, and told with whatever the request is
-answered, good or bad: each limit that was asked by its name. A refusal tells of the one that refused.
+Use cases ask a limiter; the limiter reports here what is left, and the answer to the request, good or bad, tells it for each
+limit by name. A refusal tells only about the limit that refused.
 
-Waits are rounded up: who comes back after one is not sent away again.
+Waits are rounded up, so that a client that comes back after one is not refused again.
 """
 
 from collections.abc import Iterable, Mapping
@@ -22,18 +22,18 @@ RATE_LIMIT: Final = "RateLimit"
 RATE_LIMIT_POLICY: Final = "RateLimit-Policy"
 
 _heard: Final[ContextVar[dict[str, Left] | None]] = ContextVar("heard", default=None)
-"""Of the request that is being answered, by the limit's name."""
+"""What is left for the request that is being answered, by the name of the limit."""
 
 
 def hear(left: Left) -> None:
-    """Where no request is being answered there is nobody to tell."""
+    """Remember it for the request that is being answered; without one, do nothing."""
     if (heard := _heard.get()) is not None:
         heard[left.allowance.name] = left
 
 
 @frozen
 class LimitsTold:
-    """Every answer says what is left of the limits that were asked for it."""
+    """Adds to every answer what is left of the limits that were asked for it."""
 
     app: ASGIApp
 
@@ -63,7 +63,7 @@ def what_is_left(lefts: Iterable[Left]) -> Mapping[str, str]:
 
 
 def nothing_left(name: str, *, wait: float, allowance: Allowance | None = None) -> Mapping[str, str]:
-    """Of the limit ``name`` for the next ``wait`` seconds. What is limited by no allowance has no policy to tell."""
+    """The headers of a refusal by the limit ``name`` for the next ``wait`` seconds; without an allowance there is no policy."""
     seconds = _in_seconds(wait)
     told = {RATE_LIMIT: _left(name, 0, seconds), "Retry-After": str(seconds)}
     return told | ({RATE_LIMIT_POLICY: _policy(allowance)} if allowance else {})

@@ -29,7 +29,7 @@ from interfaces.wire import answers, codec
 
 @frozen
 class Members:
-    """Who is in a chat, and as what. A chat that is not one's own is answered like one that does not exist."""
+    """The members of a chat and their roles. A chat of which the caller is no member is answered like one that does not exist."""
 
     messenger: Messenger
     options: HttpOptions
@@ -45,23 +45,23 @@ class Members:
         ]
 
     @described(
-        summary="Who is in a chat, and as what",
+        summary="List the members of a chat, the owner first",
         tag=CHATS,
         answer=list[answers.Member],
-        query=codec.SOME_IN_CHAT,
+        query=codec.LIST_IN_CHAT,
         refuses=(NotAMember, ChatNotFound),
         is_polled=True,
         has_next=True,
     )
     async def read(self, request: Request) -> Response:
         actor = await actor_of(request, self.messenger)
-        some = codec.SOME_IN_CHAT.decode(query(request), within="query", path=path(request))
-        listing = Listing(self.options.cursor_key, MemberPlace, f"members {actor.profile_id} {some.chat_id}")
-        read = partial(self.messenger.chats.members, actor.profile_id, some.chat_id)
-        return await listed(request, listing, some, read, codec.member_json)
+        asked = codec.LIST_IN_CHAT.decode(query(request), within="query", path=path(request))
+        listing = Listing(self.options.cursor_key, MemberPlace, f"members {actor.profile_id} {asked.chat_id}")
+        read = partial(self.messenger.chats.members, actor.profile_id, asked.chat_id)
+        return await listed(request, listing, asked, read, codec.member_json)
 
     @described(
-        summary="Put people into a group; who is in it already stays as they are",
+        summary="Add people to a group; members stay as they are",
         tag=CHATS,
         answer=list[answers.Member],
         body=codec.ADD_MEMBERS,
@@ -76,7 +76,7 @@ class Members:
         return success([codec.member_json(member) for member in members])
 
     @described(
-        summary="Give a member a role; to make an owner is to hand the chat over",
+        summary="Change the role of a member; making somebody the owner hands the chat over",
         tag=CHATS,
         answer=list[answers.Member],
         body=codec.CHANGE_ROLE,
@@ -96,7 +96,7 @@ class Members:
         return success([codec.member_json(member) for member in members])
 
     @described(
-        summary="Put somebody out of a group, or leave it oneself",
+        summary="Remove a member from a group, or leave it",
         tag=CHATS,
         query=codec.REMOVE_MEMBER,
         refuses=(NotAllowed, NotAMember, MemberNotFound, ChatNotFound, OnlyInGroups),

@@ -24,7 +24,7 @@ from interfaces.wire import answers, codec
 
 @frozen
 class Messages:
-    """What a socket does, for clients without one: send, mark as read; and who has read a message."""
+    """Sending and marking as read for clients without a socket, and the readers of a message."""
 
     messenger: Messenger
     options: HttpOptions
@@ -38,14 +38,14 @@ class Messages:
         ]
 
     @described(
-        summary="Say something",
+        summary="Send a message",
         tag=CHATS,
         answer=answers.Message,
         body=codec.SEND_MESSAGE,
         refuses=(NotAMember, ChatNotFound, NonceReused, TooFrequent, Overloaded),
     )
     async def send(self, request: Request) -> Response:
-        """``Idempotency-Key`` is the message's nonce: sending again under it gives back the first."""
+        """``Idempotency-Key`` is the nonce of the message: a repeat is answered with the first message."""
         actor = await actor_of(request, self.messenger)
         command = codec.SEND_MESSAGE.decode(
             await json_object(request) | key(request), within="body", path=path(request)
@@ -55,7 +55,7 @@ class Messages:
         return success(codec.message_json(view))
 
     @described(
-        summary="Mark as read up to a message",
+        summary="Mark a chat as read up to a message",
         tag=CHATS,
         answer=answers.Reading,
         body=codec.MARK_READ,
@@ -72,18 +72,18 @@ class Messages:
         return success(reading)
 
     @described(
-        summary="Who has read a message",
+        summary="List the readers of a message, the first reader first",
         tag=CHATS,
         answer=list[answers.ReaderOfMessage],
-        query=codec.SOME_OF_MESSAGE,
+        query=codec.LIST_OF_MESSAGE,
         refuses=(NotAMember, ChatNotFound, MessageNotFound),
         is_polled=True,
         has_next=True,
     )
     async def readers(self, request: Request) -> Response:
         actor = await actor_of(request, self.messenger)
-        some = codec.SOME_OF_MESSAGE.decode(query(request), within="query", path=path(request))
-        name = f"readers {actor.profile_id} {some.chat_id} {some.message_id}"
+        asked = codec.LIST_OF_MESSAGE.decode(query(request), within="query", path=path(request))
+        name = f"readers {actor.profile_id} {asked.chat_id} {asked.message_id}"
         listing = Listing(self.options.cursor_key, ReaderPlace, name)
-        read = partial(self.messenger.messages.readers, actor.profile_id, some.chat_id, some.message_id)
-        return await listed(request, listing, some, read, codec.reader_json)
+        read = partial(self.messenger.messages.readers, actor.profile_id, asked.chat_id, asked.message_id)
+        return await listed(request, listing, asked, read, codec.reader_json)

@@ -1,4 +1,4 @@
-"""Counting requests, and showing the figures to whoever has the token."""
+"""Counts requests, and shows the figures to clients that present the token."""
 
 import asyncio
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from interfaces.http.options import HttpOptions
 from interfaces.http.routes import Endpoint
 
 UNMATCHED: Final = "none"
-"""The route of what matches none: paths that clients make up would be series without end."""
+"""The route of requests that match none: paths that clients make up would make series without end."""
 
 
 @frozen

@@ -1,4 +1,4 @@
-"""What a browser may do on our own pages: no more than each of them needs."""
+"""Content security policies of our own pages: each allows no more than the page needs."""
 
 from base64 import b64encode
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ def policy(
     own: Sequence[str] = (),
     images: str = "'none'",
 ) -> str:
-    """``styles`` and ``scripts`` are inline ones; ``own`` the directives for which files of this server will do."""
+    """``styles`` and ``scripts`` are inline ones; ``own`` are the directives that allow files of this server."""
     directives = {
         "default-src": "'none'",
         **dict.fromkeys(own, "'self'"),

@@ -15,7 +15,7 @@ from starlette.responses import Response
 
 from application.paging import BadPlace, Page, Paging, Place
 from interfaces.http.envelope import next_link, polled
-from interfaces.wire.codec import Some
+from interfaces.wire.codec import ListQuery
 from interfaces.wire.faults import CURSOR_INVALID, CURSOR_OR_SKIP
 from interfaces.wire.validation import FieldFault, RequestInvalid
 
@@ -47,21 +47,21 @@ class Listing(Generic[P]):
         content = orjson.dumps(asdict(place))
         return urlsafe_b64encode(self._mac(content) + content).rstrip(b"=").decode()
 
-    def after(self, some: Some) -> P | None:
+    def after(self, asked: ListQuery) -> P | None:
         """
-        The place that a request wants to go on from.
+        Read the place at which the last page ended.
 
         Raises:
             RequestInvalid: The cursor is not one of this list, or ``skip`` was sent with it.
         """
-        if some.cursor is None:
+        if asked.cursor is None:
             return None
-        if some.skip:
-            raise RequestInvalid((FieldFault(("query", "skip"), CURSOR_OR_SKIP, some.skip),))
+        if asked.skip:
+            raise RequestInvalid((FieldFault(("query", "skip"), CURSOR_OR_SKIP, asked.skip),))
         try:
-            return self._read(some.cursor)
-        except Exception as error:  # whatever is wrong with it, it is not one of ours
-            raise _invalid(some) from error
+            return self._read(asked.cursor)
+        except Exception as error:  # nothing about a foreign text is certain, not even that it is JSON
+            raise _invalid(asked) from error
 
     def _read(self, cursor: str) -> P:
         if len(cursor) > CURSOR_LIMIT:
@@ -79,33 +79,33 @@ class Listing(Generic[P]):
 async def listed(
     request: Request,
     listing: Listing[P],
-    some: Some,
+    asked: ListQuery,
     read: Callable[[Paging[P]], Awaitable[Page[T, P]]],
     as_json: Callable[[T], object],
     **query: str,
 ) -> Response:
     """
-    A page of a list, and a ``Link`` to the next one. ``query`` is what the link must say besides.
+    Answer with a page of a list and a ``Link`` to the next one, which carries ``query`` besides its cursor.
 
     Raises:
         RequestInvalid: The cursor is not one of this list.
     """
-    paging = Paging(limit=some.limit, skip=some.skip, after=listing.after(some))
+    paging = Paging(limit=asked.limit, skip=asked.skip, after=listing.after(asked))
     try:
         page = await read(paging)
     except BadPlace as error:
-        raise _invalid(some) from error
+        raise _invalid(asked) from error
     data = [as_json(item) for item in page.items]
     if page.next is None:
         return polled(request, data)
     following: dict[str, str | int] = {**query, "cursor": listing.cursor(page.next)}
-    if some.limit is not None:
-        following["limit"] = some.limit
+    if asked.limit is not None:
+        following["limit"] = asked.limit
     return polled(request, data, next_link(request, following))
 
 
-def _invalid(some: Some) -> RequestInvalid:
-    return RequestInvalid((FieldFault(("query", "cursor"), CURSOR_INVALID, some.cursor),))
+def _invalid(asked: ListQuery) -> RequestInvalid:
+    return RequestInvalid((FieldFault(("query", "cursor"), CURSOR_INVALID, asked.cursor),))
 
 
 _converter: Final = Converter()

@@ -19,7 +19,7 @@ from interfaces.wire import answers, codec
 
 @frozen
 class Profiles:
-    """One's own, which is an account's, and those of others."""
+    """The profile of the caller, and the profiles of others."""
 
     messenger: Messenger
     options: HttpOptions
@@ -34,7 +34,7 @@ class Profiles:
         ]
 
     @described(
-        summary="My profile, with what only I see",
+        summary="Read my profile, with what only I can see",
         tag=PROFILES,
         answer=answers.OwnProfile,
         refuses=(ProfileNotFound,),
@@ -65,17 +65,17 @@ class Profiles:
     )
     async def find(self, request: Request) -> Response:
         actor = await actor_of(request, self.messenger)
-        some = codec.FIND_PROFILES.decode(query(request), within="query")
-        listing = Listing(self.options.cursor_key, PersonPlace, f"people {actor.profile_id} {some.query}")
+        asked = codec.FIND_PROFILES.decode(query(request), within="query")
+        listing = Listing(self.options.cursor_key, PersonPlace, f"people {actor.profile_id} {asked.query}")
 
         async def read(paging: Paging[PersonPlace]) -> Page[ProfileView, PersonPlace]:
-            command = FindProfiles(query=some.query, limit=paging.limit or MOST, after=paging.after)
+            command = FindProfiles(query=asked.query, limit=paging.limit or MOST, after=paging.after)
             return await self.messenger.profiles.find(actor, command)
 
-        return await listed(request, listing, some, read, codec.profile_json, query=some.query)
+        return await listed(request, listing, asked, read, codec.profile_json, query=asked.query)
 
     @described(
-        summary="Somebody",
+        summary="Read a profile",
         tag=PROFILES,
         answer=answers.Profile,
         query=codec.READ_PROFILE,

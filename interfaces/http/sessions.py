@@ -19,7 +19,7 @@ from interfaces.wire import answers, codec
 
 @frozen
 class Sessions:
-    """The devices that one is signed in on. Whichever session is revoked, its sockets end with it."""
+    """The devices on which the account is signed in. Revoking a session closes its sockets."""
 
     messenger: Messenger
     options: HttpOptions
@@ -33,22 +33,22 @@ class Sessions:
         ]
 
     @described(
-        summary="Where I am signed in",
+        summary="List my sessions, the newest sign-in first",
         tag=ACCOUNTS,
         answer=list[answers.Session],
-        query=codec.SOME,
+        query=codec.LIST,
         is_polled=True,
         has_next=True,
     )
     async def read_all(self, request: Request) -> Response:
         actor = await actor_of(request, self.messenger)
-        some = codec.SOME.decode(query(request), within="query")
+        asked = codec.LIST.decode(query(request), within="query")
         listing = Listing(self.options.cursor_key, SessionPlace, f"sessions {actor.account_id}")
         read = partial(self.messenger.sessions.list, actor)
-        return await listed(request, listing, some, read, partial(codec.session_json, own=actor.session_id))
+        return await listed(request, listing, asked, read, partial(codec.session_json, own=actor.session_id))
 
     @described(
-        summary="End all my other sessions, sockets included",
+        summary="End all my other sessions, and close their sockets",
         tag=ACCOUNTS,
         answer=answers.Revoked,
     )
@@ -57,7 +57,7 @@ class Sessions:
         return success({"revoked": await self.messenger.sessions.revoke_others(actor)})
 
     @described(
-        summary="End one of my sessions, sockets included",
+        summary="End one of my sessions, and close its sockets",
         tag=ACCOUNTS,
         query=codec.REVOKE_SESSION,
         refuses=(SessionNotFound,),

@@ -43,7 +43,7 @@ from application.views import (
 )
 from domain.account import EMAIL_LIMIT, PASSWORD_LIMIT, Email, EmailIncorrect, Password
 from domain.catalogue import Entry, Language
-from domain.chat import DESCRIPTION_LIMIT
+from domain.chat import DESCRIPTION_LIMIT, About
 from domain.chat import NAME_LIMIT as CHAT_NAME_LIMIT
 from domain.ids import AccountId, ChatId, MessageId, ProfileId, Seq, SessionId
 from domain.message import BODY_LIMIT, NONCE_LIMIT, Body, BodyTooLong, EmptyBody, Nonce
@@ -62,7 +62,7 @@ from interfaces.wire.faults import (
     too_long,
     too_short,
 )
-from interfaces.wire.schema import IDENTITY, Schema, takes
+from interfaces.wire.schema import IDENTITY, Schema, taken_by, takes
 from interfaces.wire.validation import Reads, shape
 from interfaces.wire.values import GREATEST, identity, integer, members, moment, nullable, text
 
@@ -275,7 +275,7 @@ class InChat:
 
 
 @frozen(kw_only=True)
-class Some:
+class ListQuery:
     """Pagination; without it, everything."""
 
     limit: int | None = None
@@ -286,7 +286,7 @@ class Some:
 
 
 @frozen(kw_only=True)
-class SomeInChat(Some):
+class ChatListQuery(ListQuery):
     chat_id: ChatId
 
 
@@ -301,7 +301,14 @@ class HistoryQuery:
     around: int | None = None
 
 
-_chat_name: Final = text(1, CHAT_NAME_LIMIT)
+_chat_name_text: Final = text(1, CHAT_NAME_LIMIT)
+
+
+@takes(taken_by(_chat_name_text))
+def _chat_name(value: object) -> str:
+    return About(_chat_name_text(value)).name
+
+
 _description: Final = nullable(text(0, DESCRIPTION_LIMIT))
 
 CREATE_CHAT: Final = shape(
@@ -331,15 +338,15 @@ def _where_to_go_on(value: object) -> str:
 
 
 _cursor: Final = Reads(_where_to_go_on)
-_some: Final = {"limit": Reads(integer(1)), "skip": Reads(integer(0)), "cursor": _cursor}
+_list: Final = {"limit": Reads(integer(1)), "skip": Reads(integer(0)), "cursor": _cursor}
 
 IN_CHAT: Final = shape(InChat, chat_id=Reads(identity))
 
-SOME: Final = shape(Some, **_some)
+LIST: Final = shape(ListQuery, **_list)
 
 
 @frozen(kw_only=True)
-class FoundProfiles(Some):
+class FoundProfiles(ListQuery):
     query: str
 
 
@@ -347,7 +354,7 @@ FIND_PROFILES: Final = shape(
     FoundProfiles, query=Reads(_text, absent=""), limit=Reads(integer(1)), cursor=_cursor
 )
 
-SOME_IN_CHAT: Final = shape(SomeInChat, chat_id=Reads(identity), **_some)
+LIST_IN_CHAT: Final = shape(ChatListQuery, chat_id=Reads(identity), **_list)
 
 HISTORY: Final = shape(
     HistoryQuery,
@@ -382,12 +389,12 @@ MARK_READ: Final = shape(MarkRead, chat_id=Reads(identity), up_to=Reads(_seq_or_
 
 
 @frozen(kw_only=True)
-class SomeOfMessage(Some):
+class MessageListQuery(ListQuery):
     chat_id: ChatId
     message_id: MessageId
 
 
-SOME_OF_MESSAGE: Final = shape(SomeOfMessage, chat_id=Reads(identity), message_id=Reads(identity), **_some)
+LIST_OF_MESSAGE: Final = shape(MessageListQuery, chat_id=Reads(identity), message_id=Reads(identity), **_list)
 
 # What is answered
 

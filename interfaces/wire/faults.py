@@ -11,6 +11,7 @@ from typing import Final
 from attrs import frozen
 
 from domain.account import EmailIncorrect, PasswordCommon, PasswordUnfit
+from domain.chat import BadChatName
 from domain.errors import Invalid
 from domain.profile import NameUnfit, PhoneUnfit, UsernameUnfit
 from domain.session import FINGERPRINT_LIMIT, FingerprintTooLong
@@ -90,6 +91,7 @@ UNFIT: Final[Mapping[type[Invalid], Fault]] = {
     PasswordUnfit: PASSWORD_INVALID,
     FingerprintTooLong: too_long(FINGERPRINT_LIMIT),
     NameUnfit: NAME_UNFIT,
+    BadChatName: NAME_UNFIT,
     UsernameUnfit: USERNAME_UNFIT,
     PhoneUnfit: PHONE_UNFIT,
     UnstorableText: UNSTORABLE,

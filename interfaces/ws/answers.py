@@ -44,6 +44,9 @@ class Answers:
     """How many sends under a nonce have no answer yet: a client may be impatient, and send twice."""
     _held: dict[ChatId, deque[tuple[ChatUpdate | None, Frame]]] = field(init=False, factory=dict)
 
+    def __len__(self) -> int:
+        return len(self._pending)
+
     @property
     def is_idle(self) -> bool:
         return not self._pending and not self._held

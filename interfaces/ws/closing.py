@@ -42,6 +42,9 @@ class Close:
     """What waits is given up: the reader was too slow for it."""
 
 
+GONE: Final = Close(CloseCode.ABNORMAL, "", is_final=True)
+"""The line is cut: there is nobody to say goodbye to."""
+
 ENDS: Final[Mapping[End, Close]] = {
     End.SESSION_ENDED: Close(CloseCode.SESSION_OVER, "session ended"),
     End.NOT_A_MEMBER: Close(CloseCode.NOT_A_MEMBER, "no longer a member"),

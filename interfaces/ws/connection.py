@@ -158,6 +158,11 @@ class Connection:
 
     # What is answered
 
+    @property
+    def unanswered(self) -> int:
+        """How many frames of the client wait for their answer, or with it for that of a frame before them."""
+        return 0 if self._answers is None else len(self._answers)
+
     def answer_sent(self, sending: Sending, sent: Sent) -> None:
         nonce = sending.command.nonce
         self._answer(sending, frames.message_ack(nonce, sent) if nonce else None)

@@ -19,7 +19,7 @@ from interfaces.wire import frames
 from interfaces.wire.faults import Refused
 from interfaces.wire.frames import Fields, Frame
 from interfaces.wire.values import identity
-from interfaces.ws.closing import Close
+from interfaces.ws.closing import GONE, Close, CloseCode
 from interfaces.ws.connection import Connection
 from interfaces.ws.exchange import Exchange
 from interfaces.ws.outbox import Outbox
@@ -38,8 +38,10 @@ class Opening:
     greeting: Fields
 
     def connection(self, write: Callable[[Frame], None], finish: Callable[[Close], None]) -> Connection:
-        options = self.services.options
-        outbox = Outbox(write, finish, options.outbox_frames, options.outbox_bytes, self.services.meter)
+        services, options = self.services, self.services.options
+        outbox = Outbox(
+            write, finish, options.outbox_frames, options.outbox_bytes, services.meter, services.outboxes
+        )
         return Connection(self.chat_id, outbox, self.greeting)
 
 
@@ -77,10 +79,12 @@ class Loop:
 
     _websocket: WebSocket
     _opening: Opening
+    takes_parts: bool = field(init=False, default=False)
     _outbox: Outbox = field(init=False)
     _exchange: Exchange = field(init=False)
     _out: asyncio.Queue[Frame | Close] = field(init=False, factory=asyncio.Queue)
     _readable: asyncio.Event = field(init=False, factory=asyncio.Event)
+    _end: Close = field(init=False, default=GONE)
 
     def __attrs_post_init__(self) -> None:
         connection = self._opening.connection(self._write, self._out.put_nowait)
@@ -94,7 +98,7 @@ class Loop:
         try:
             await self._read_all()
         finally:
-            self._exchange.gone()
+            self._exchange.gone(self._outbox.closing or self._end)
             # whoever does not read is not waited for
             await asyncio.wait({writer}, timeout=self._opening.services.options.close_timeout)
             self._outbox.abandon()
@@ -111,6 +115,7 @@ class Loop:
             await self._readable.wait()
             event = await self._websocket.receive()
             if event["type"] == "websocket.disconnect":
+                self._end = Close(event.get("code") or CloseCode.ABNORMAL, event.get("reason") or "")
                 return
             self._exchange.hear(event.get("text"))
 

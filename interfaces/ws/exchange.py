@@ -9,8 +9,9 @@ when too much does, the transport is asked to read no more.
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import ExitStack, asynccontextmanager, suppress
+from sys import getsizeof
 from typing import Final, Protocol, assert_never
 
 from attrs import define, evolve, field
@@ -18,10 +19,13 @@ from attrs import define, evolve, field
 from application.accounts.authenticate import Authenticate as AuthenticateToken
 from application.errors import ApplicationError, OutcomeUnknown, Unavailable
 from application.messages.send import SendMessage, Sent
+from application.ports.views import After
 from application.receipts.mark_read import MarkRead
 from application.receipts.mark_single import MarkSingle
 from application.updates.typing import ShowTyping
+from application.views import HistoryPage
 from domain.errors import DomainError
+from domain.ids import ProfileId, Seq
 from interfaces.ws.chat_frames import (
     HISTORY_DEFAULT,
     Authenticate,
@@ -31,11 +35,13 @@ from interfaces.ws.chat_frames import (
     ReadHistory,
     Request,
 )
-from interfaces.ws.closing import CloseCode
+from interfaces.ws.closing import GONE, Close, CloseCode
 from interfaces.ws.connection import Connection, Sending
+from interfaces.ws.parts import LongPage, write_page
 from interfaces.ws.services import SocketServices
 from interfaces.ws.typing import Typing
 
+access: Final = logging.getLogger("access")
 log: Final = logging.getLogger(__name__)
 
 
@@ -48,6 +54,9 @@ class FrameSource(Protocol):
 
     def resume(self) -> None: ...
 
+    takes_parts: bool
+    """Whether a message may be written to it in parts."""
+
 
 @define(eq=False)
 class Exchange:
@@ -56,6 +65,8 @@ class Exchange:
     _source: FrameSource
     _waiting: deque[str | None] | None = field(init=False, default=None)
     """Frames that have not had their turn; None stands for a binary one."""
+    _waiting_size: int = field(init=False, default=0)
+    """Bytes of memory that they take."""
     _next: Authenticate | Request | None = field(init=False, default=None)
     """Decided, but the sends before it are not answered yet."""
     _pending: int = field(init=False, default=0)
@@ -64,6 +75,7 @@ class Exchange:
     """Something that is waited for is under way."""
     _is_paused: bool = field(init=False, default=False)
     _is_there: bool = field(init=False, default=False)
+    _began: float = field(init=False, default=0.0)
     _deadline: asyncio.TimerHandle | None = field(init=False, default=None)
     _typing: Typing | None = field(init=False, default=None)
     """Made when the client types for the first time."""
@@ -74,35 +86,71 @@ class Exchange:
         loop = asyncio.get_running_loop()
         self._deadline = loop.call_later(self._services.options.auth_timeout, self._too_late)
         self._is_there = True
+        self._began = loop.time()
         self._services.meter.opened()
+        access.info("socket opened", extra={"chat": str(self._connection.chat_id)})
 
     def hear(self, text: str | None) -> None:
         """A text frame, or None for a binary one."""
         self._services.meter.heard()
+        if self._connection.is_closed:
+            return
         if self._is_free and not self._waiting:
             self._decide(text)
             return
         if self._waiting is None:
             self._waiting = deque()
         self._waiting.append(text)
-        if len(self._waiting) >= self._services.options.waiting_frames and not self._is_paused:
+        options, size = self._services.options, self._waiting_size + getsizeof(text)
+        if not self._is_paused and (
+            len(self._waiting) >= options.waiting_frames or size >= options.waiting_bytes
+        ):
             self._is_paused = True
             self._source.pause()
+        self._now_waiting(size)
 
-    def gone(self) -> None:
+    def cut(self) -> None:
+        """More waits on this node than it can hold, and most of it on this socket."""
+        self._waiting = None
+        self._waiting_size = 0
+        self._connection.close(CloseCode.TRY_LATER, "too much waits; resume in 1 s")
+        self._read_on()  # or nobody would hear that the client answers the close
+
+    def gone(self, end: Close = GONE) -> None:
         """The other side is not there any more. What is under way goes on, and its answers go nowhere."""
         if self._is_there:
             self._is_there = False
             self._services.meter.closed()
+            self._note_end(end)
         self._forget_deadline()
         self._waiting = None
+        self._now_waiting(0)
         self._connection.close(CloseCode.NORMAL, "")
         self._services.hub.leave(self._connection)
         self._stop_typing()
 
+    def _now_waiting(self, size: int) -> None:
+        if size != self._waiting_size:
+            self._waiting_size = size
+            self._services.waiting.hold(self, size)
+
+    def _note_end(self, end: Close) -> None:
+        actor = self._connection.actor
+        access.info(
+            "socket closed",
+            extra={
+                "chat": str(self._connection.chat_id),
+                "profile": str(actor.profile_id) if actor else None,
+                "code": int(end.code),
+                "reason": end.reason,
+                "seconds": round(asyncio.get_running_loop().time() - self._began, 3),
+            },
+        )
+
     @property
     def _is_free(self) -> bool:
-        return not self._is_busy and self._pending < self._services.options.pending_sends
+        most = self._services.options.pending_sends
+        return not self._is_busy and self._pending < most and self._connection.unanswered < most
 
     def _decide(self, text: str | None) -> None:
         if text is None:
@@ -124,10 +172,16 @@ class Exchange:
             request, self._next = self._next, None
             self._carry_out(request)
         while self._waiting and self._is_free:
-            self._decide(self._waiting.popleft())
+            text = self._waiting.popleft()
+            self._now_waiting(self._waiting_size - getsizeof(text))
+            self._decide(text)
         if not self._is_there:
             self._stop_typing()
-        if self._is_paused and not self._waiting:
+        if not self._waiting:
+            self._read_on()
+
+    def _read_on(self) -> None:
+        if self._is_paused:
             self._is_paused = False
             self._source.resume()
 
@@ -243,15 +297,37 @@ class Exchange:
             case ShowTyping():
                 await self._shown(request)
             case ReadHistory():
-                await connection.outbox.relaxed()
-                limit = max(request.limit, 1)
-                page = await messenger.messages.history(actor.profile_id, chat_id, request.where, limit)
-                count = await messenger.messages.unread_count(actor.profile_id, chat_id)
-                connection.answer_history(page if request.limit else evolve(page, messages=()), count)
+                if long := await self._answer_history(actor.profile_id, request):
+                    await self._answer_in_parts(actor.profile_id, long)
             case CountUnread():
                 connection.answer_count(await messenger.messages.unread_count(actor.profile_id, chat_id))
             case _:
                 assert_never(request)
+
+    async def _answer_history(self, reader: ProfileId, request: ReadHistory) -> LongPage | None:
+        """Returns what must be written in parts: nothing else may hold its messages meanwhile."""
+        connection, messages = self._connection, self._services.messenger.messages
+        await connection.outbox.relaxed()
+        page = await messages.history(reader, connection.chat_id, request.where, max(request.limit, 1))
+        count = await messages.unread_count(reader, connection.chat_id)
+        if not request.limit:
+            page = evolve(page, messages=())
+        long = LongPage.of(page, count) if self._source.takes_parts else None
+        if long is None:
+            connection.answer_history(page, count)
+        return long
+
+    async def _answer_in_parts(self, reader: ProfileId, page: LongPage) -> None:
+        connection, history = self._connection, self._services.messenger.messages.history
+
+        def read_after(seq: Seq, limit: int) -> Awaitable[HistoryPage]:
+            return history(reader, connection.chat_id, After(seq), limit)
+
+        try:
+            await write_page(connection.outbox, page, read_after)
+        except (DomainError, ApplicationError) as error:
+            log.warning("a page of history stays unfinished", extra={"reason": error.code})
+            connection.close(CloseCode.TRY_LATER, "try again in 1 s")
 
     # Typing
 

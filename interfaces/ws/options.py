@@ -14,10 +14,17 @@ class SocketOptions:
     outbox_frames: int = 256
     outbox_bytes: int = 256 * 1024
     """Frames and bytes that may wait for one client to read them. Beyond either it is closed, and resumes later."""
+    node_outbox_bytes: int = 128 * 1024 * 1024
+    """Bytes that may wait for all clients of the node together. Beyond it the slowest one is closed."""
     pending_sends: int = 64
     """Messages of one socket that may be on their way into storage. Beyond it no more of its frames are looked at."""
     waiting_frames: int = 64
-    """Frames of one socket that may wait for their turn. Beyond it nothing more is read from it."""
+    waiting_bytes: int = 256 * 1024
+    """Frames of one socket, and their bytes, that may wait for their turn. Beyond either nothing more is read from it."""
+    node_waiting_bytes: int = 64 * 1024 * 1024
+    """Bytes that may wait for their turn on all sockets of the node. Beyond it the socket with most of them is closed."""
+    message_timeout: float = 30.0
+    """Seconds from the first byte of a client's message to its last."""
     close_timeout: float = 5.0
     """Seconds in which the other side must have read what was left and the close."""
     heartbeat_interval: float = 25.0

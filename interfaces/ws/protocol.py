@@ -23,7 +23,7 @@ from websockets.frames import Frame as Fragment
 from websockets.http11 import Request
 
 from interfaces.wire.frames import Frame
-from interfaces.ws.closing import Close, CloseCode
+from interfaces.ws.closing import GONE, Close, CloseCode
 from interfaces.ws.endpoint import HAND_OVER, Opening
 from interfaces.ws.exchange import Exchange
 from interfaces.ws.framing import Framing
@@ -52,9 +52,12 @@ LEAVING_GRACE: Final = 0.5
 class HandedOver(WebSocketsSansIOProtocol):
     left: Callable[[], None] = staticmethod(lambda: None)
     """Called when the connection is lost; whoever hands it over counts connections."""
+    takes_parts = True
     _exchange: Exchange | None = None
     _outbox: Outbox | None = None
     _close_timeout = 5.0
+    _message_timeout = 30.0
+    _message_deadline: asyncio.TimerHandle | None = None
     _idle_frames = 0
     _unparsed: bytes = b""
     _has_turn = False
@@ -79,6 +82,7 @@ class HandedOver(WebSocketsSansIOProtocol):
         self._framing = opening.services.framing
         self._exchange = Exchange(opening.services, connection, self)
         self._close_timeout = opening.services.options.close_timeout
+        self._message_timeout = opening.services.options.message_timeout
         self._exchange.begin()
 
     async def send(self, message: ASGISendEvent) -> None:
@@ -101,7 +105,7 @@ class HandedOver(WebSocketsSansIOProtocol):
                 self._exchange.hear(event.get("text"))
         self.queue = cast(asyncio.Queue[Any], _Nowhere())
         if self.transport.is_closing():
-            self._exchange.gone()
+            self._exchange.gone(self._said_by_client())
         else:
             self.resume()
 
@@ -142,10 +146,43 @@ class HandedOver(WebSocketsSansIOProtocol):
     def _parse(self, data: bytes) -> None:
         self.conn.receive_data(data)
         self.handle_events()  # also those before a frame that nobody may send
+        self._time_message()
         if self.conn.parser_exc is not None:
             self.handle_parser_exception()
         elif self.conn.handshake_exc is not None and not self.handshake_initiated:
             self._refuse_head()
+
+    # A message takes no longer than it may
+
+    def _time_message(self) -> None:
+        if self._exchange is None or not self._is_unfinished:
+            self._forget_message_deadline()
+        elif self._message_deadline is None:
+            self._message_deadline = self.loop.call_later(self._message_timeout, self._is_unfinished_still)
+
+    @property
+    def _is_unfinished(self) -> bool:
+        """
+        Whether the client is within a message or a frame. Between two frames the library's parser asks whether anything
+        will come at all; within one it waits for the rest.
+        """
+        waits_for: Any = self.conn.parser
+        while (inner := waits_for.gi_yieldfrom) is not None:
+            waits_for = inner
+        return bool(self.frames) or waits_for.__name__ != "at_eof"
+
+    def _is_unfinished_still(self) -> None:
+        self._message_deadline = None
+        if self.read_paused or self._unparsed:
+            self._time_message()  # it is not the client that takes its time
+        elif not self._is_deaf and not self._is_ending:
+            self.conn.fail(CloseCode.POLICY, "message not finished in time")
+            self._fail()
+
+    def _forget_message_deadline(self) -> None:
+        if self._message_deadline is not None:
+            self._message_deadline.cancel()
+            self._message_deadline = None
 
     def _refuse_head(self) -> None:
         """The HTTP part took it for a request to upgrade, the library for none (a body, too many headers)."""
@@ -324,10 +361,19 @@ class HandedOver(WebSocketsSansIOProtocol):
         self._unwritten = b""
         super().connection_lost(exc)
         self.left()
+        self._forget_message_deadline()
+        closing = self._outbox.closing if self._outbox is not None else None
         if self._outbox is not None:
             self._outbox.abandon()
         if self._exchange is not None:
-            self._exchange.gone()
+            self._exchange.gone(closing or self._said_by_client())
+
+    def _said_by_client(self) -> Close:
+        if (heard := self.conn.close_rcvd) is not None:
+            return Close(heard.code, heard.reason)
+        if (said := self.conn.close_sent) is not None:  # as the library did, of a frame that nobody may send
+            return Close(said.code, said.reason)
+        return GONE
 
 
 class _Never:

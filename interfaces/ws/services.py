@@ -9,6 +9,7 @@ from attrs import Factory, define, field, frozen
 from application.messenger import Messenger
 from application.ports.meter import Meter, Unmetered
 from interfaces.live.hub import Hub
+from interfaces.ws.budget import Budget
 from interfaces.ws.framing import Framing
 from interfaces.ws.options import SocketOptions
 from interfaces.ws.typing import Typists
@@ -69,8 +70,20 @@ class SocketServices:
     typists: Typists = Factory(Typists)
     tick: Tick = Factory(Tick)
     framing: Framing = Factory(Framing)
+    outboxes: Budget = field(init=False)
+    """What waits to be read by clients."""
+    waiting: Budget = field(init=False)
+    """What clients have sent and nobody has looked at."""
     entering: asyncio.Semaphore = field(init=False)
     """Held by a socket while it is let in."""
+
+    @outboxes.default
+    def _outboxes(self) -> Budget:
+        return Budget(self.options.node_outbox_bytes)
+
+    @waiting.default
+    def _waiting(self) -> Budget:
+        return Budget(self.options.node_waiting_bytes)
 
     @entering.default
     def _entering(self) -> asyncio.Semaphore:

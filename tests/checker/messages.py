@@ -236,7 +236,7 @@ def too_often(picture: Picture) -> Iterator[Violation]:
     is right.
     """
     for kept in picture.kept.values():
-        yield from _too_soon(kept, picture.limits.interval)
+        yield from _too_soon(kept, picture.limits.interval - picture.limits.clocks)
     for place, refused in picture.all(Refused):
         attempt = picture.attempts[refused.send]
         if refused.code == "too_frequent" and not _may_be_too_often(attempt, place, picture):
@@ -249,6 +249,10 @@ def too_often(picture: Picture) -> Iterator[Violation]:
 
 
 def _too_soon(kept: Kept, interval: float) -> Iterator[Violation]:
+    """
+    ``interval`` is the shortest that clocks which differ may show: a message is never stored as older than the one before
+    it, so that two by a clock that is behind can be stored closer to each other than they were sent.
+    """
     said_at: dict[Key, datetime] = {}
     for said in kept.messages:
         if said.nonce is None:

@@ -33,7 +33,7 @@ from sqlalchemy.engine import make_url
 
 from application.actor import Actor
 from application.chats.add_members import AddMembers
-from application.chats.change import UNSET, ChangeChat, Unset
+from application.chats.change import ChangeChat
 from application.chats.change_role import ChangeRole
 from application.chats.create import CreateChat
 from application.chats.delete import DeleteChat
@@ -66,6 +66,7 @@ from domain.ids import (
 from domain.message import Body, Nonce
 from domain.profile import Name, Profile
 from domain.role import Role
+from domain.unchanged import UNCHANGED, Unchanged
 from infrastructure.postgres.schema.base import metadata
 from tests.contracts.talk import actor
 from tests.postgres import BASE
@@ -245,8 +246,8 @@ class MessengerMachine(RuleBasedStateMachine):
         by_owner=mostly,
         chat_id=chats,
         others=st.lists(people, max_size=3),
-        name=st.sampled_from([UNSET, UNSET, "A chat", "Another", " "]),
-        description=st.sampled_from([UNSET, UNSET, None, "why", "x" * (DESCRIPTION_LIMIT + 1)]),
+        name=st.sampled_from([UNCHANGED, UNCHANGED, "A chat", "Another", " "]),
+        description=st.sampled_from([UNCHANGED, UNCHANGED, None, "why", "x" * (DESCRIPTION_LIMIT + 1)]),
     )
     def change(
         self,
@@ -254,8 +255,8 @@ class MessengerMachine(RuleBasedStateMachine):
         by_owner: bool,
         chat_id: ChatId,
         others: list[Actor],
-        name: str | Unset,
-        description: str | Unset | None,
+        name: str | Unchanged,
+        description: str | Unchanged | None,
     ) -> None:
         who = self.owners.get(chat_id, who) if by_owner else who
         member_ids = tuple(other.profile_id for other in others)

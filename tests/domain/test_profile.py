@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 
 from domain.errors import Invalid
 from domain.ids import AccountId, ProfileId
-from domain.profile import UNCHANGED, Name, NameUnfit, Phone, PhoneUnfit, Profile, Username, UsernameUnfit
+from domain.profile import Name, NameUnfit, Phone, PhoneUnfit, Profile, Username, UsernameUnfit
 from domain.text import UnstorableText
+from domain.unchanged import UNCHANGED
 
 
 @pytest.mark.parametrize("text", ["", "   ", "\u200b\u200b", "\ufe0f", "\u2800", "Anna\u202e", "a" * 101])

@@ -97,6 +97,7 @@ class Line:
     to_server: Pipe = field(init=False)
     connection: Connection | None = None
     backlog: int = 0
+    takes_parts: bool = False
     """The most frames that waited at once."""
     _task: "asyncio.Task[None] | None" = field(init=False, default=None)
     _exchange: Exchange | None = field(init=False, default=None)

@@ -277,7 +277,7 @@ async def test_a_batch_is_three_statements_however_many_it_carries(
     assert house.batches(chat_id) == [1, 100]
     one, hundred = of_sending(house.postgres.statements(since))
     assert one == hundred
-    assert (one[0], one[-1], len(one)) == ("BEGIN", "COMMIT", 5)
+    assert (one[0].split()[0], one[-1], len(one)) == ("BEGIN", "COMMIT", 5)
 
 
 class Count:

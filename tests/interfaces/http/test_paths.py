@@ -199,8 +199,8 @@ class Odd(Conflict):
     ("error", "status", "code", "message"),
     [
         (Unavailable("host and port"), 503, "DATA_ERROR", "DataBase error"),
-        (Overloaded("queue"), 503, "OVERLOADED", "Too much waits already"),
-        (OutcomeUnknown("commit"), 503, "OUTCOME_UNKNOWN", "Nobody can tell whether this was done"),
+        (Overloaded("queue"), 503, "OVERLOADED", "Server overloaded; nothing was stored"),
+        (OutcomeUnknown("commit"), 503, "OUTCOME_UNKNOWN", "Outcome unknown; retry with the same key"),
         (Odd("details"), 409, "VERY_ODD", "Very odd"),
         (Invalid(), 422, "INVALID", "Invalid"),
         (NotFound(), 404, "NOT_FOUND", "Not found"),

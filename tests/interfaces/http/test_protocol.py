@@ -320,13 +320,29 @@ class TestDeadlines:
             (b"\r\n", b""),
             (b"GET /live", b"HTTP/1.1 408 "),
             (b"GET /livez HTTP/1.1\r\nHost: server\r\n", b"HTTP/1.1 408 "),
+        ],
+    )
+    async def test_a_head_that_never_comes_is_not_waited_for(self, sent: bytes, told: bytes) -> None:
+        await self.ends(sent, told, head_seconds=0.2)
+
+    @pytest.mark.parametrize(
+        ("sent", "told"),
+        [
             (post("/echo", "Content-Length: 10", body=b"{"), b"HTTP/1.1 408 "),
             (post("/echo", "Transfer-Encoding: chunked", body=b"1\r\nx\r\n"), b"HTTP/1.1 408 "),
             (post("/wait", "Content-Length: 10", body=b"{"), b"HTTP/1.1 405 "),
         ],
     )
-    async def test_what_never_comes_is_not_waited_for(self, sent: bytes, told: bytes) -> None:
-        async with serving(head_seconds=0.2, body_seconds=0.2, idle_seconds=0.2) as site:
+    async def test_a_body_that_never_comes_is_not_waited_for(self, sent: bytes, told: bytes) -> None:
+        await self.ends(sent, told, body_seconds=0.2)
+
+    async def ends(self, sent: bytes, told: bytes, **limits: Any) -> None:
+        others: dict[str, Any] = {
+            "head_seconds": 10 * ENOUGH,
+            "body_seconds": 10 * ENOUGH,
+            "idle_seconds": 10 * ENOUGH,
+        }
+        async with serving(**{**others, **limits}) as site:
             line = await site.line()
             line.send(sent)
             assert (await line.rest())[:13] == told

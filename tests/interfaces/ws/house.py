@@ -51,6 +51,7 @@ class House:
 
     world: World
     hub: Hub
+    services: SocketServices
     server: Server
     port: int
     patience: float
@@ -107,6 +108,8 @@ class Line:
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
     close: tuple[int, str] | None = field(init=False, default=None)
+    is_final: bool = field(init=False, default=True)
+    """Whether the last frame was the last one of its message."""
 
     def say(self, **fields: Any) -> None:
         self.write(Opcode.TEXT, orjson.dumps(fields))
@@ -121,6 +124,7 @@ class Line:
 
     async def frame(self) -> tuple[int, bytes]:
         first, second = await self.reader.readexactly(2)
+        self.is_final = first >= 128
         size = second & 127
         if size > 125:
             size = int.from_bytes(await self.reader.readexactly(2 if size == 126 else 8))
@@ -128,13 +132,17 @@ class Line:
 
     async def hear(self) -> dict[str, Any]:
         """The next text frame."""
+        message = b""
         async with asyncio.timeout(ENOUGH):
             while True:
                 opcode, data = await self.frame()
-                if opcode == Opcode.TEXT:
-                    heard: dict[str, Any] = orjson.loads(data)
-                    return heard
                 assert opcode != Opcode.CLOSE, data
+                if opcode in {Opcode.TEXT, Opcode.CONT}:
+                    assert (opcode == Opcode.CONT) == bool(message), "parts of one message follow each other"
+                    message += data
+                    if self.is_final:
+                        heard: dict[str, Any] = orjson.loads(message)
+                        return heard
 
     async def until_close(self) -> list[dict[str, Any]]:
         """All that is heard until the server closes, which must say why."""
@@ -243,7 +251,13 @@ async def serving(
             await watching(hub)
             await until(lambda: server.started)
             house = House(
-                here, hub, server, listening.getsockname()[1], 15 if way == "plain loop" else 2, door
+                here,
+                hub,
+                services,
+                server,
+                listening.getsockname()[1],
+                15 if way == "plain loop" else 2,
+                door,
             )
             yield house
             for line in house.lines:

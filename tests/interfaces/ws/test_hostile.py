@@ -161,7 +161,7 @@ async def enter(house: House, name: str, chat: ChatId, *, narrow: bool = False) 
 async def fill(house: House, chat: ChatId, socket: Watched, name: str = "Ann") -> None:
     """Tell somebody who does not read so much that it waits."""
     actor, number = (await house.person(name)).actor, 0
-    while not (socket._outbox and socket._outbox._is_held_up):
+    while not (socket._outbox and socket._outbox.is_held_up):
         await house.world.say(actor, chat, f"{number} {'x' * 3900}")
         number += 1
 

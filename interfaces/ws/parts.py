@@ -1,0 +1,85 @@
+"""
+Pages of history, written in parts while the client reads them.
+
+A page may have megabytes. Where a client reads it slowly, only the part that is being written is in memory, and the rest is
+read from storage again when its turn comes: messages do not change their `seq`, so that nothing is missed or repeated.
+"""
+
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import orjson
+from attrs import define
+
+from application.views import HistoryPage, MessageView
+from domain.ids import Seq
+from interfaces.wire import frames
+from interfaces.ws.framing import Part
+from interfaces.ws.outbox import Outbox
+
+PART_BYTES: Final = 64 * 1024
+
+SHORT: Final = PART_BYTES // 4
+"""Characters of text up to which a page is written as one frame."""
+
+READ_AGAIN: Final = 10
+"""Messages that are read at once where a page was given up."""
+
+HEAD: Final = b'{"type":"chat_history","messages":['
+
+ReadAfter = Callable[[Seq, int], Awaitable[HistoryPage]]
+
+
+@define(eq=False)
+class LongPage:
+    """A page to be written in parts. Its messages leave it as they are written, or when the client does not read."""
+
+    views: deque[MessageView]
+    before: Seq
+    """The last message before the page."""
+    last: Seq
+    total_count: int
+    unread_count: int
+
+    @classmethod
+    def of(cls, page: HistoryPage, unread_count: int) -> "LongPage | None":
+        """Returns None if the page is short enough to be written at once."""
+        if sum(len(view.message.body.text) for view in page.messages) <= SHORT:
+            return None
+        before = Seq(page.messages[0].message.seq - 1)
+        return cls(
+            deque(page.messages), before, page.messages[-1].message.seq, page.total_count, unread_count
+        )
+
+
+async def write_page(outbox: Outbox, page: LongPage, read_after: ReadAfter) -> None:
+    """
+    Write a page as one WebSocket message of several frames (RFC 6455, section 5.4).
+
+    Raises:
+        DomainError, ApplicationError: The rest of it could not be read. The message stays unfinished.
+    """
+    counts = orjson.dumps({"total_count": page.total_count, "unread_count": page.unread_count})
+    position, part, is_first, is_whole = page.before, bytearray(HEAD), True, False
+    outbox.begin_parts()
+    try:
+        while position < page.last:
+            if not page.views:
+                more = await read_after(position, READ_AGAIN)
+                page.views.extend(view for view in more.messages if view.message.seq <= page.last)
+            view = page.views.popleft()
+            position = view.message.seq
+            part += orjson.dumps(frames.message_fields(view))
+            part += b"," if position < page.last else b"]," + counts[1:]
+            is_last = position == page.last
+            if is_last or len(part) >= PART_BYTES:
+                if outbox.is_held_up:
+                    page.views.clear()  # they are read again, if the client reads on
+                    await outbox.writable()
+                if outbox.closing is not None:
+                    return
+                outbox.write_part(Part(bytes(part), is_first=is_first, is_last=is_last))
+                part, is_first, is_whole = bytearray(), False, is_last
+    finally:
+        outbox.end_parts(is_whole=is_whole)
