@@ -66,8 +66,9 @@ class World:
     async def person(self, name: str = "Ann") -> Person:
         ports = self.application.ports()
         ids, clock = ports.ids, ports.clock
+        now = clock.now()
         account = Account(
-            id=ids.account(), email=Email(f"{ids.token_id()}@example.com"), created_at=clock.now()
+            id=ids.account(), email=Email(f"{ids.token_id()}@example.com"), created_at=now, confirmed_at=now
         )
         profile = Profile(id=ids.profile(), account_id=account.id, first_name=Name(name))
         async with self.begin() as work:

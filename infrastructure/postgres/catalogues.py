@@ -2,7 +2,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from attrs import frozen
-from sqlalchemy import Table, Update, delete, func, or_, select, update
+from sqlalchemy import Table, delete, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -52,7 +52,22 @@ class PostgresCatalogues:
 
     async def keep(self, catalogues: Sequence[Catalogue]) -> None:
         async with transaction(self.engine, self.deadline) as connection:
-            await connection.execute(_moved_behind(catalogues))
+            others = (
+                select(
+                    catalogue.c.name,
+                    (
+                        func.row_number().over(order_by=(catalogue.c.place, catalogue.c.name))
+                        + (len(catalogues) - 1)
+                    ).label("place"),
+                )
+                .where(catalogue.c.name.not_in([new.name for new in catalogues]))
+                .subquery()
+            )
+            await connection.execute(
+                update(catalogue)
+                .where(catalogue.c.name == others.c.name, catalogue.c.place != others.c.place)
+                .values(place=others.c.place)
+            )
             await _put(connection, catalogue, _headings(catalogues))
             for new in catalogues:
                 await connection.execute(
@@ -64,25 +79,6 @@ class PostgresCatalogues:
                 await _put(connection, catalogue_entry, _entries(new))
             with in_our_terms(committing=True):
                 await connection.commit()
-
-
-def _moved_behind(catalogues: Sequence[Catalogue]) -> Update:
-    """Gives all other lists the places behind these, in the order that they have."""
-    others = (
-        select(
-            catalogue.c.name,
-            (
-                func.row_number().over(order_by=(catalogue.c.place, catalogue.c.name)) + len(catalogues) - 1
-            ).label("place"),
-        )
-        .where(catalogue.c.name.not_in([new.name for new in catalogues]))
-        .subquery("others")
-    )
-    return (
-        update(catalogue)
-        .where(catalogue.c.name == others.c.name, catalogue.c.place != others.c.place)
-        .values(place=others.c.place)
-    )
 
 
 def _headings(catalogues: Sequence[Catalogue]) -> list[dict[str, Any]]:

@@ -22,6 +22,7 @@ from application.ports.keys import LETTERS
 from application.ports.limiter import TooManyRequests
 from domain.account import AlreadyConfirmed, EmailIncorrect, EmailTaken, PasswordUnfit, PasswordWrong
 from domain.chat import (
+    BadChatName,
     ChatNotFound,
     MembersNotFound,
     NotAllowed,
@@ -184,6 +185,13 @@ UNREADABLE_BODY: Final = {"detail": UNREADABLE.message}
 """Not in the envelope: the original messenger's framework answered so."""
 
 
+FIELD_OF: Final[Mapping[type, str]] = {
+    PasswordUnfit: "password",
+    EmailIncorrect: "email",
+    BadChatName: "name",
+}
+"""Which field of a body these rules of use cases are about."""
+
 UNKNOWN_PATH: Final = Refusal(404, "NOT_FOUND", "Not Found")
 
 
@@ -200,9 +208,9 @@ def exception_handlers(*, original_statuses: bool) -> dict[type[Exception], Exce
         match error:
             case RequestInvalid():
                 return refused_as_wished(request.scope, validation_refusal(error, invalid))
-            case PasswordUnfit() | EmailIncorrect():
-                # Rules that use cases apply, told like those that the codec knows.
-                name = "password" if isinstance(error, PasswordUnfit) else "email"
+            case PasswordUnfit() | EmailIncorrect() | BadChatName():
+                # Rules beyond the codec's, told like those that it knows.
+                name = next(FIELD_OF[kind] for kind in type(error).__mro__ if kind in FIELD_OF)
                 unfit = RequestInvalid((FieldFault(("body", name), UNFIT[type(error)]),))
                 return refused_as_wished(request.scope, validation_refusal(unfit, invalid))
             case Unreadable():

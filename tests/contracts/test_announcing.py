@@ -23,7 +23,11 @@ from application.accounts.clear_closed import ClearClosedAccountsHandler
 from application.accounts.close import CloseAccount, CloseAccountHandler
 from application.accounts.confirm_email import ConfirmEmail, ConfirmEmailHandler
 from application.accounts.create_account import CreateAccountHandler
-from application.accounts.disable_account import DisableAccount, DisableAccountHandler
+from application.accounts.disable_account import (
+    DisableAccount,
+    DisableAccountHandler,
+    EnableAccountHandler,
+)
 from application.accounts.email_status import EmailStatusHandler
 from application.accounts.oversee import ListAccountsHandler, ListSessionsOfHandler
 from application.accounts.redeem import RedeemToken, RedeemTokenHandler
@@ -233,6 +237,7 @@ ROWS: Final[dict[type[object], Row]] = {}
 QUIET: Final = {
     CreateAccountHandler,
     DeliverDueLettersHandler,
+    EnableAccountHandler,
     EditProfileHandler,
     EmailStatusHandler,
     FillExamplesHandler,
@@ -279,8 +284,10 @@ class Scene:
         async with self.here.begin() as work:
             account = await work.accounts.lock(person.actor.account_id)
             if is_confirmed:
-                account.vouch(hashed, at=self.here.application.adapters.clock().now())
-                await work.accounts.save(account)
+                account.change_password(hashed)
+            else:
+                account.confirmed_at = None
+            await work.accounts.save(account)
             session = await work.sessions.lock(account.id, person.actor.session_id)
         tokens = self.here.application.tokens()
         return Someone(person.actor, SignedIn.to(session, account.email.text, tokens))
