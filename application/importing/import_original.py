@@ -15,9 +15,11 @@ from application.ports.original import Original, OriginalChat, OriginalMessage, 
 from application.ports.posting import BeginPosting, Draft
 from application.ports.storage import Begin, UnitOfWork
 from domain.account import Account, Email, EmailIncorrect, EmailTaken, PasswordHash
-from domain.chat import DESCRIPTION_LIMIT, NAME_LIMIT, About, BadChatName, Chat, ChatNotFound, Member
+from domain.chat import DESCRIPTION_LIMIT, NAME_LIMIT, About, Chat
+from domain.chat_errors import BadChatName, ChatNotFound
 from domain.errors import DomainError
 from domain.ids import ChatId, MessageId, ProfileId, Seq
+from domain.member import Member
 from domain.message import BODY_LIMIT, Body, EmptyBody, Nonce
 from domain.profile import Name, Phone, Profile, Username, UsernameTaken
 from domain.role import Role

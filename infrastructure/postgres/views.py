@@ -48,7 +48,8 @@ from application.views import (
     Snapshot,
     by_name,
 )
-from domain.chat import ChatNotFound, Kind, NotAMember
+from domain.chat import Kind
+from domain.chat_errors import ChatNotFound, NotAMember
 from domain.events import MemberAdded
 from domain.ids import AccountId, ChatId, MessageId, Position, ProfileId, Seq, SessionId
 from domain.reading import unread_count

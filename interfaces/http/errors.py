@@ -21,14 +21,7 @@ from application.messages.send import NonceReused
 from application.ports.keys import LETTERS
 from application.ports.limiter import TooManyRequests
 from domain.account import AlreadyConfirmed, EmailIncorrect, EmailTaken, PasswordUnfit, PasswordWrong
-from domain.chat import (
-    BadChatName,
-    ChatNotFound,
-    MembersNotFound,
-    NotAllowed,
-    NotAMember,
-    TooFrequent,
-)
+from domain.chat_errors import BadChatName, ChatNotFound, MembersNotFound, NotAllowed, NotAMember, TooFrequent
 from domain.errors import Conflict, DomainError, Forbidden, Invalid, Limited, NotFound
 from domain.profile import ProfileNotFound, UsernameTaken
 from domain.session import SessionNotFound

@@ -12,7 +12,8 @@ from application.keys import KeyReused
 from application.ports.keys import Operation
 from application.views import ChatView, ProfileView
 from domain.account import Account, Email
-from domain.chat import About, ChatNotFound, MembersNotFound, NotAMember
+from domain.chat import About
+from domain.chat_errors import ChatNotFound, MembersNotFound, NotAMember
 from domain.message import Nonce
 from domain.profile import Name, Profile
 from infrastructure.system.ids import SystemIds

@@ -25,7 +25,8 @@ from application.ports.views import After, Newest
 from config.ports import Storage
 from domain.account import EmailTaken
 from domain.catalogue import Catalogue, Entry
-from domain.chat import About, Chat, ChatNotFound, NotAMember
+from domain.chat import About, Chat
+from domain.chat_errors import ChatNotFound, NotAMember
 from domain.events import SessionEnd, SessionEnded
 from domain.ids import ChatId, LetterId, MessageId, Position, ProfileId, Seq, SessionId
 from domain.message import Body, Nonce
