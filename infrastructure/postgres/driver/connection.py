@@ -69,6 +69,8 @@ class Connection(psycopg.AsyncConnection[Row]):
 
     settings: str = ""
     """A statement that each transaction begins with: empty unless a pooler is in between."""
+    is_cut: bool = False
+    """Whether it was ended by `cut`: an answer that had come just before may still be heard, and nothing after it."""
 
     @property
     def is_pooled(self) -> bool:
@@ -168,12 +170,14 @@ async def begin(connection: Connection[Any], statement: LiteralString = READ_COM
     Begins a transaction. Where this fails nothing has been done, and another connection will do.
 
     Raises:
-        psycopg.OperationalError: The server has ended this connection.
+        psycopg.OperationalError: The server has ended this connection, or it answered too late.
     """
     if connection.is_pooled:
         await connection.execute(_sure(f"{statement}; {connection.settings}"))
     else:
         await connection.execute(statement)
+    if connection.is_cut:  # in the same turn of the event loop in which the answer came
+        raise psycopg.OperationalError("the answer came too late")
 
 
 def cut(connection: psycopg.AsyncConnection[Any]) -> None:
@@ -185,6 +189,8 @@ def cut(connection: psycopg.AsyncConnection[Any]) -> None:
     """
     if connection.closed:
         return
+    if isinstance(connection, Connection):
+        connection.is_cut = True
     with socket.socket(fileno=os.dup(connection.pgconn.socket)) as twin, suppress(OSError):
         twin.shutdown(socket.SHUT_RDWR)  # fails where the other side was faster
 
