@@ -54,7 +54,7 @@ def run(settings: Settings, database_url: str) -> None:
         adapters=adapters,
         show_letter=_show,
         meter=Object(PrometheusMeter()),
-        report_limit=Object(limits.hear),
+        report_limit=Object(limits.report),
     )
     server: Server
     app = make_app(
