@@ -23,7 +23,7 @@ RUN groupadd --system --gid 10001 messenger \
 COPY --from=packages /venv /venv
 
 WORKDIR /app
-COPY pyproject.toml LICENSE ./
+COPY pyproject.toml LICENSE manage.py ./
 COPY domain domain
 COPY application application
 COPY infrastructure infrastructure

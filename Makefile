@@ -1,8 +1,6 @@
 # `make run` starts the messenger, `make test` tests it, `make check` looks at the code without running it.
 # Each sets up .venv/ first, with whichever Python from 3.11 to 3.14 is found; the second time that takes no time.
 
-export ENVIRONMENT ?= LOCAL
-export API_HOST ?= 127.0.0.1
 
 # The requirements' digest is the stamp's name, so that nothing depends on times that a checkout changes.
 digest = $(shell cat requirements/$(1).txt requirements/build.txt pyproject.toml | cksum | tr -dc 0-9)
@@ -15,7 +13,7 @@ MINUTES ?= 10
 .PHONY: run test check format explore diagram clean
 
 run: $(RUN_READY)
-	@exec .venv/bin/messenger serve
+	@exec .venv/bin/messenger serve --local
 
 # mypy works beside the tests, which often wait for the processes that they start. The same hash seed in every run, whatever
 # the environment, so that no verdict depends on the order of a set.

@@ -170,3 +170,5 @@ class Administration:
     list_sessions: Callable[[Email], Awaitable[Sequence[Session]]]
     fill_catalogues: Callable[[], Awaitable[None]]
     fill_examples: Callable[[], Awaitable[None]]
+    find_open_examples: Callable[[], Awaitable[Sequence[str]]]
+    """Returns the addresses of example people who can be signed in as with the published password."""

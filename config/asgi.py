@@ -2,10 +2,10 @@
 
 import asyncio
 import hmac
-import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from logging import getLogger
+from socket import socket
 from typing import Any, Final, cast
 
 import uvicorn
@@ -13,17 +13,21 @@ from attrs import asdict
 from dependency_injector.providers import Object
 from starlette.applications import Starlette
 
-from application.errors import Unavailable
+from application.errors import OutcomeUnknown, Unavailable
 from application.examples.people import PASSWORD, PEOPLE
 from config.container import Application, PostgresAdapters, closing
+from config.listening import Place
+from config.logging import Terminal
 from config.modules import added_routes, installed
 from config.operation import health_details, metrics_routes, metrics_server
+from config.refusals import CannotStart, cause_of, database_setting
 from config.server import ACCEPTED_AT_ONCE, Server
 from config.settings.groups import Settings
+from config.stopping import Stopping
 from infrastructure.metered import metered_listener
-from infrastructure.postgres.driver.engine import make_engine
-from infrastructure.postgres.schema.migrate import migrate
+from infrastructure.postgres.schema.migrate import check_revision, filling_alone, migrate
 from infrastructure.postgres.server.adoption import check_home
+from infrastructure.postgres.server.reach import reach
 from infrastructure.prometheus.meter import PrometheusMeter
 from infrastructure.system.resources import raise_descriptor_limit, trim_memory
 from interfaces.app import create_app
@@ -41,18 +45,28 @@ from interfaces.ws.services import SocketServices
 log: Final = getLogger(__name__)
 
 
-def run(settings: Settings, database_url: str) -> None:
+def run(
+    settings: Settings,
+    database_url: str,
+    place: Place,
+    sockets: Sequence[socket],
+    metrics_sockets: Sequence[socket],
+    stopping: Stopping,
+) -> None:
     """
     Serve until a signal says to stop; everything that was acknowledged is stored by then.
 
     Raises:
-        NotAdopted: The database was restored or copied since the messenger last ran on it.
+        CannotStart: The database refuses what has to be done at the start, or is not for this environment.
+        CannotListen: Another program has taken the port meanwhile.
+        UnusableDatabase: The database cannot be reached, or can never be used as it is.
+        BackgroundFailed: Something that runs beside requests has ended.
     """
-    asyncio.run(_refuse_strange_history(database_url))
+    terminal = Terminal()
     adapters = PostgresAdapters(settings=settings, url=database_url)
     application = Application(
         adapters=adapters,
-        show_letter=_show,
+        show_letter=Object(terminal.show),
         meter=Object(PrometheusMeter()),
         report_limit=Object(limits.report),
     )
@@ -60,8 +74,9 @@ def run(settings: Settings, database_url: str) -> None:
     app = make_app(
         application,
         settings,
-        failed=lambda: server.stop(),  # noqa: PLW0108 - it comes later
+        failed=lambda: server.fail(),  # noqa: PLW0108 - it comes later
         is_leaving=lambda: server.is_leaving,
+        metrics_sockets=metrics_sockets,
     )
     api, ws = settings.api, settings.socket
     connections = HttpConnections(
@@ -73,8 +88,6 @@ def run(settings: Settings, database_url: str) -> None:
     server = Server(
         uvicorn.Config(
             app,
-            host=api.host,
-            port=api.port,
             http=cast(Any, connections),
             backlog=ACCEPTED_AT_ONCE,
             ws=HandedOver,
@@ -89,21 +102,20 @@ def run(settings: Settings, database_url: str) -> None:
             lifespan="on",
             timeout_graceful_shutdown=round(api.shutdown_seconds) or 1,
         ),
+        place,
         drain=api.drain_seconds,
+        stopping=stopping,
     )
     if settings.local:
-        server.when_started = lambda: _show(_invitation(settings))
-    server.run()
+        server.when_started = lambda: terminal.show_now(_invitation(settings))
 
+    async def serve() -> None:
+        await reach(database_url, patience=settings.database.wait_seconds)
+        async with opened(application, settings):
+            await server.serve_on(sockets)
 
-async def _refuse_strange_history(database_url: str) -> None:
-    engine = make_engine(database_url)
-    try:
-        await check_home(engine)
-    except Unavailable:
-        pass  # told when the server starts
-    finally:
-        await engine.dispose()
+    with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
+        runner.run(serve())
 
 
 def make_app(
@@ -112,6 +124,7 @@ def make_app(
     *,
     failed: Callable[[], None],
     is_leaving: Callable[[], bool] = lambda: False,
+    metrics_sockets: Sequence[socket] = (),
 ) -> Starlette:
     """``failed`` is called when something that runs beside requests has ended: nothing works for long without it."""
     messenger, meter = application.messenger(), application.meter()
@@ -147,17 +160,17 @@ def make_app(
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        async with opened(application, settings), asyncio.TaskGroup() as tasks:
+        async with asyncio.TaskGroup() as tasks:
             running = [application.adapters.clock_following().run, *workers(application, modules)]
             if "chat" in modules:
                 running.append(socket_services.run)
-            if metrics := metrics_server(settings.operation, meter):
+            if metrics := metrics_server(metrics_sockets, meter):
                 running.append(metrics.serve_aside)
             others = [tasks.create_task(run()) for run in running]
             gatherers = application.sending(), application.marking()
             gathering = [tasks.create_task(gatherer.run()) for gatherer in gatherers]
             for task in (*others, *gathering):
-                task.add_done_callback(_watch(failed))
+                task.add_done_callback(_watch(failed, is_leaving))
             yield
             for gatherer in gatherers:
                 await gatherer.close()
@@ -223,28 +236,55 @@ def workers(
 
 @asynccontextmanager
 async def opened(application: Application, settings: Settings) -> AsyncIterator[None]:
-    """The database as this version wants it, and nothing left open at the end."""
+    """
+    The database as this version wants it, and nothing left open at the end.
+
+    Raises:
+        CannotStart: The database refuses what has to be done, or holds example people that it must not hold.
+        UnusableDatabase: It is another program's, of a newer version, or was restored since nodes last ran on it.
+    """
     async with closing(application):
-        await migrate(application.adapters.engine())
-        if "catalogues" in settings.modules.wanted:
-            await application.administration().fill_catalogues()
-        if settings.local:
-            await application.administration().fill_examples()
+        try:
+            await _prepare(application, settings)
+        except (Unavailable, OutcomeUnknown) as error:
+            where = database_setting(settings)
+            raise CannotStart(f"{where}: the database cannot be prepared: {cause_of(error)}") from error
         yield
 
 
-def _watch(failed: Callable[[], None]) -> Callable[["asyncio.Task[None]"], None]:
+async def _prepare(application: Application, settings: Settings) -> None:
+    engine, administration = application.adapters.engine(), application.administration()
+    await check_home(engine)
+    await check_revision(engine)
+    await migrate(engine)
+    if "catalogues" in settings.modules.wanted or settings.local:
+        async with filling_alone(engine):
+            if "catalogues" in settings.modules.wanted:
+                await administration.fill_catalogues()
+            if settings.local:
+                await administration.fill_examples()
+    if not (settings.local or settings.allow_example_people):
+        found = await administration.find_open_examples()
+        if found:
+            raise CannotStart(
+                f"ENVIRONMENT is {settings.environment.value}: the database holds example people whose password is"
+                f" published ({', '.join(found)}): keep them out with `messenger user disable`, use another database, or"
+                " set ALLOW_EXAMPLE_PEOPLE=true"
+            )
+
+
+def _watch(
+    failed: Callable[[], None], is_leaving: Callable[[], bool]
+) -> Callable[["asyncio.Task[None]"], None]:
     def ended(task: "asyncio.Task[None]") -> None:
-        if not task.cancelled() and (error := task.exception()):
-            log.critical("something that runs beside requests has failed", exc_info=error)
+        if task.cancelled():
+            return
+        error = task.exception()
+        if error is not None or not is_leaving():
+            log.critical("something that runs beside requests has ended", exc_info=error)
             failed()
 
     return ended
-
-
-def _show(text: str) -> None:
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
 
 
 def _invitation(settings: Settings) -> str:

@@ -1,8 +1,8 @@
 """
-What the command line does: each command with settings, a database and the application put together for as long as it takes.
+What the commands do. Each reads the settings that it uses, connects to the database, and puts the application together for
+as long as it takes.
 
-Where the embedded database is wanted it is started for that time; where a messenger has it running, the command works on
-that.
+The embedded database is started for that time. Where a messenger has it running already, the command works on that.
 """
 
 import asyncio
@@ -15,7 +15,8 @@ from uuid import UUID
 
 import psycopg
 from psycopg import sql
-from sqlalchemy.engine import URL, make_url
+from psycopg.conninfo import make_conninfo
+from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from application.accounts.create_account import CreateAccount
@@ -27,6 +28,7 @@ from application.ports.mailer import NotDelivered
 from config.adapters import make_mailer
 from config.container import Application, PostgresAdapters, closing
 from config.importing import BadSource, import_original
+from config.refusals import cause_of, refusal
 from config.settings.explain import explain
 from config.settings.groups import Settings
 from config.settings.load import WrongSettings, load
@@ -46,10 +48,19 @@ from domain.session import Session
 from infrastructure.original.database import NotAnOriginal
 from infrastructure.postgres.driver.engine import make_engine
 from infrastructure.postgres.driver.errors import UnusableDatabase
+from infrastructure.postgres.driver.target import parse
 from infrastructure.postgres.schema.check import Checkup
-from infrastructure.postgres.schema.migrate import NOTHING, current_revision, migrate, newest_revision
+from infrastructure.postgres.schema.migrate import (
+    NOTHING,
+    check_revision,
+    current_revision,
+    filling_alone,
+    migrate,
+    newest_revision,
+)
 from infrastructure.postgres.server.adoption import adopt, check_home
 from infrastructure.postgres.server.embedded import CannotStartPostgres, EmbeddedPostgres
+from infrastructure.postgres.server.reach import CannotConnect, reach
 from infrastructure.scaffold.module import AlreadyThere, BadModuleName, lay_module
 from infrastructure.smtp.mailer import SmtpMailer
 from infrastructure.smtp.trial import TrialWriter
@@ -67,15 +78,20 @@ DOTENV: Final = Path(".env")
 LONG: Final = 3600.0
 """Seconds that a statement of an operator may take."""
 
+DATABASE: Final = ("database",)
+ACCOUNTS: Final = ("database", "auth", "chat")
+LETTERS: Final = ("api", "mail")
+"""The groups of settings that a command uses. What is wrong with the others does not keep it from its work."""
+
 WORDS: Final[dict[type[DomainError], str]] = {
-    AccountNotFound: "Nobody has this address.",
-    EmailIncorrect: "This is no e-mail address.",
-    EmailTaken: "Somebody has this address already.",
+    AccountNotFound: "No account has this address.",
+    EmailIncorrect: "This is not an e-mail address.",
+    EmailTaken: "Another account has this address already.",
     PasswordUnfit: "The password is too weak: 8 to 128 characters, small and capital letters among them.",
 }
 
 
-def commands(serve: Callable[[], None]) -> Commands:
+def commands(serve: Callable[[bool], None]) -> Commands:
     return Commands(
         serve=serve,
         database=Database(
@@ -87,7 +103,7 @@ def commands(serve: Callable[[], None]) -> Commands:
             check=check_database,
             import_original=import_database,
             adopt=adopt_database,
-            may_fill=lambda: _settings().local,
+            may_fill=lambda: _settings(DATABASE).local,
         ),
         users=Users(
             create=create_user,
@@ -106,41 +122,44 @@ def commands(serve: Callable[[], None]) -> Commands:
 
 
 def database_name() -> str:
-    settings = _settings()
+    """Names the environment too: a command that changes the wrong database is the worst kind."""
+    settings = _settings(DATABASE)
+    environment = settings.environment.value
     if settings.database.url is None:
-        return f"the embedded database in {settings.var_dir}"
-    return f"the database {make_url(settings.database.url).render_as_string(hide_password=True)}"
+        return f"the embedded database in {settings.var_dir} ({environment})"
+    hidden = make_url(settings.database.url).render_as_string(hide_password=True)
+    return f"the database {hidden} ({environment})"
 
 
 def create_database() -> bool:
-    settings = _settings()
+    settings = _settings(DATABASE)
     if settings.database.url is None:
         was_there = (settings.var_dir / "postgres").exists()
-        with _refusals(), _server(settings) as url, _maintenance(url, "postgres") as connection:
-            return _create(connection, make_url(url)) or not was_there
-    with _refusals(), _maintenance(settings.database.url, "postgres") as connection:
-        return _create(connection, make_url(settings.database.url))
+        with _refusals(settings), _server(settings) as url, _maintenance(url) as connection:
+            return _create(connection, database_of(url)) or not was_there
+    with _refusals(settings), _maintenance(settings.database.url) as connection:
+        return _create(connection, database_of(settings.database.url))
 
 
 def drop_database(force: bool) -> bool:
-    settings = _settings()
+    settings = _settings(DATABASE)
     if settings.database.url is None and not (settings.var_dir / "postgres").exists():
         return False
-    with _refusals(), _server(settings) as url, _maintenance(url, "postgres") as connection:
-        name = make_url(url).database or ""
+    with _refusals(settings), _server(settings) as url, _maintenance(url) as connection:
+        name = database_of(url)
         if not _exists(connection, name):
             return False
         how = sql.SQL(" WITH (FORCE)" if force else "")
         try:
             connection.execute(sql.SQL("DROP DATABASE {}").format(sql.Identifier(name)) + how)
         except psycopg.errors.ObjectInUse:
-            raise Refused("Somebody is connected: stop the messenger first, or say --force.") from None
+            raise Refused("Other programs are connected: stop the messenger first, or use --force.") from None
         return True
 
 
 def migrate_database(revision: str) -> tuple[str, str]:
     async def work(engine: AsyncEngine) -> tuple[str, str]:
-        before = await current_revision(engine)
+        before = await check_revision(engine)
         if before != NOTHING:
             await check_home(engine)
         await migrate(engine, revision)
@@ -150,8 +169,11 @@ def migrate_database(revision: str) -> tuple[str, str]:
 
 
 def fill_database() -> None:
-    if not _settings().local:
-        raise Refused("Examples are for ENVIRONMENT=LOCAL: everybody knows their password.")
+    settings = _settings(ACCOUNTS)
+    if not settings.local:
+        raise Refused(
+            f"ENVIRONMENT is {settings.environment.value}: examples are for LOCAL, because their password is published."
+        )
 
     async def migrated(engine: AsyncEngine) -> None:
         await check_home(engine)
@@ -160,10 +182,11 @@ def fill_database() -> None:
     _on_engine(migrated)
 
     async def work(application: Application) -> None:
-        await application.administration().fill_catalogues()
-        await application.administration().fill_examples()
+        async with filling_alone(application.adapters.engine()):
+            await application.administration().fill_catalogues()
+            await application.administration().fill_examples()
 
-    _on_application(work)
+    _on_application(work, ACCOUNTS)
 
 
 def check_database(repair: bool, progress: Callable[[int, int], None]) -> Examined:
@@ -175,8 +198,8 @@ def check_database(repair: bool, progress: Callable[[int, int], None]) -> Examin
 
 
 def import_database(source: str, password: str | None, progress: Callable[[int, int], None]) -> Imported:
-    settings = _settings()
-    with _refusals(), _server(settings) as url:
+    settings = _settings(ACCOUNTS)
+    with _refusals(settings), _server(settings) as url:
         try:
             return import_original(settings, url, source, password, progress)
         except BadSource:
@@ -244,8 +267,8 @@ def create_module(name: str) -> Sequence[Path]:
 
 
 def try_mail(address: str) -> str:
-    settings = _settings()
-    with _refusals():
+    settings = _settings(LETTERS)
+    with _refusals(settings):
         recipient = Email(address)
         now, ids = SystemClock().now(), SystemIds()
         letter = Letter(
@@ -281,26 +304,26 @@ async def _send(sending: Awaitable[None]) -> None:
     await sending
 
 
-def _settings() -> Settings:
+def _settings(needed: Sequence[str]) -> Settings:
     try:
-        return load(os.environ, DOTENV)
+        return load(os.environ, DOTENV, needed=needed)
     except WrongSettings as wrong:
         raise Refused(str(wrong), WRONG) from None
 
 
 @contextmanager
-def _refusals() -> Iterator[None]:
-    """Our errors in words for people."""
+def _refusals(settings: Settings) -> Iterator[None]:
+    """Turns errors into words for people, with the exit code that docs/commands.md gives them."""
     try:
         yield
     except (CannotStartPostgres, UnusableDatabase) as why:
-        raise Refused(str(why), WRONG) from None
+        raise Refused(refusal(why, settings), WRONG) from None
     except ApplicationError as error:
-        raise Refused(f"Not done: {error}" if str(error) else f"Not done: {error.code}") from None
+        raise Refused(f"Not done: {cause_of(error) or error.code}") from None
     except DomainError as error:
         raise Refused(WORDS.get(type(error), error.code)) from None
     except psycopg.Error as error:
-        raise Refused(f"The database says no: {str(error).strip().splitlines()[0]}", NOT_DONE) from None
+        raise Refused(f"The database refuses: {cause_of(error)}", NOT_DONE) from None
 
 
 @contextmanager
@@ -320,35 +343,37 @@ def _server(settings: Settings) -> Iterator[str]:
 
 
 def _on_engine(work: Callable[[AsyncEngine], Awaitable[T]]) -> T:
-    settings = _settings()
+    settings = _settings(DATABASE)
 
     async def run(url: str) -> T:
+        await reach(url)
         engine = make_engine(url, deadline=LONG)
         try:
             return await work(engine)
         finally:
             await engine.dispose()
 
-    with _refusals(), _server(settings) as url:
+    with _refusals(settings), _server(settings) as url:
         return asyncio.run(run(url))
 
 
-def _on_application(work: Callable[[Application], Awaitable[T]]) -> T:
-    settings = _settings()
+def _on_application(work: Callable[[Application], Awaitable[T]], needed: Sequence[str] = ACCOUNTS) -> T:
+    settings = _settings(needed)
 
     async def run(url: str) -> T:
+        await reach(url)
         application = Application(adapters=PostgresAdapters(settings=settings, url=url))
         async with closing(application):
             await _check_tables(application.adapters.engine())
             await check_home(application.adapters.engine())
             return await work(application)
 
-    with _refusals(), _server(settings) as url:
+    with _refusals(settings), _server(settings) as url:
         return asyncio.run(run(url))
 
 
 async def _check_tables(engine: AsyncEngine) -> None:
-    found, needed = await current_revision(engine), newest_revision()
+    found, needed = await check_revision(engine), newest_revision()
     if found != needed:
         raise Refused(
             f"The database is at {found}, this version needs {needed}: run `messenger db migrate` first.",
@@ -357,22 +382,37 @@ async def _check_tables(engine: AsyncEngine) -> None:
 
 
 @contextmanager
-def _maintenance(url: str, database: str) -> Iterator[psycopg.Connection[Any]]:
-    """A connection to another database of the same server: none can be made or removed from inside itself."""
-    there = (
-        make_url(url).set(drivername="postgresql", database=database).render_as_string(hide_password=False)
-    )
-    with psycopg.connect(there, autocommit=True, connect_timeout=5) as connection:
+def _maintenance(url: str) -> Iterator[psycopg.Connection[Any]]:
+    """
+    A connection to another database of the same server: none can be made or removed from inside itself.
+
+    Raises:
+        CannotConnect: There was no connection.
+    """
+    there = {**parse(url).libpq, "dbname": "postgres"}
+    try:
+        connection = psycopg.connect(make_conninfo(**there), autocommit=True)
+    except psycopg.OperationalError as error:
+        raise CannotConnect.of(error) from None
+    with connection:
         yield connection
+
+
+def database_of(url: str) -> str:
+    return parse(url).parameters["dbname"]
 
 
 def _exists(connection: psycopg.Connection[Any], name: str) -> bool:
     return connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone() is not None
 
 
-def _create(connection: psycopg.Connection[Any], url: URL) -> bool:
-    name = url.database or ""
+def _create(connection: psycopg.Connection[Any], name: str) -> bool:
+    """In UTF-8 whatever the server's default is; where its locale does not allow that, with the locale C."""
     if _exists(connection, name):
         return False
-    connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    statement = sql.SQL("CREATE DATABASE {} ENCODING 'UTF8' TEMPLATE template0").format(sql.Identifier(name))
+    try:
+        connection.execute(statement)
+    except (psycopg.errors.InvalidParameterValue, psycopg.errors.InvalidObjectDefinition):
+        connection.execute(statement + sql.SQL(" LC_COLLATE 'C' LC_CTYPE 'C'"))
     return True

@@ -101,6 +101,21 @@ def _quoted(value: object) -> str:
     return text if plain else json.dumps(text, ensure_ascii=False)
 
 
+class Terminal:
+    """Writes for people to standard output. Like the log, it does not wait for a terminal that nobody reads."""
+
+    def __init__(self) -> None:
+        self._lines = Lines(sys.stdout.fileno(), most_waiting=1000)
+
+    def show(self, text: str) -> None:
+        self._lines.write(text)
+
+    def show_now(self, text: str, within: float = 0.5) -> None:
+        """Returns when it is written, and after ``within`` seconds in any case: whoever starts looks for it then."""
+        self._lines.write(text)
+        self._lines.await_written(within)
+
+
 class Lines(logging.Handler):
     """
     Writes to a file descriptor from a thread of its own, so that a reader who does not read, or a full disk, costs
@@ -113,6 +128,7 @@ class Lines(logging.Handler):
         self._most = most_waiting
         self._waiting: deque[str] = deque()
         self._dropped = 0
+        self._writing = False
         self._closing = False
         self._changed = Condition()
         # A daemon: at the end it may hang in a write that nobody reads.
@@ -124,18 +140,25 @@ class Lines(logging.Handler):
             line = self.format(record)
         except Exception:  # noqa: BLE001 - a record that cannot be told must not become an error of its caller
             line = f"{record.levelname} {record.name} a record that cannot be formatted: {record.msg!r:.200}"
+        self.write(line)
+
+    def write(self, line: str) -> None:
         with self._changed:
             if len(self._waiting) >= self._most:
                 self._dropped += 1
             else:
                 self._waiting.append(line)
-                self._changed.notify()
+                self._changed.notify_all()
+
+    def await_written(self, seconds: float) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: not (self._waiting or self._writing), seconds)
 
     def close(self) -> None:
         """Waits up to a second for what is still to be written."""
         with self._changed:
             self._closing = True
-            self._changed.notify()
+            self._changed.notify_all()
         self._writer.join(1.0)
         super().close()
 
@@ -145,6 +168,7 @@ class Lines(logging.Handler):
                 self._changed.wait_for(lambda: self._waiting or self._closing)
                 lines = list(self._waiting)
                 self._waiting.clear()
+                self._writing = True
                 dropped, self._dropped = self._dropped, 0
             if not lines and not dropped:
                 return
@@ -163,3 +187,6 @@ class Lines(logging.Handler):
                 with suppress(OSError):
                     while data:
                         data = data[os.write(self._descriptor, data) :]
+            with self._changed:
+                self._writing = False
+                self._changed.notify_all()

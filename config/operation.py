@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
+from socket import socket
 from typing import Final
 
 import uvicorn
@@ -33,9 +34,9 @@ def metrics_routes(operation: Operation, meter: Meter, options: HttpOptions) -> 
     return Metrics(meter.text, MEDIA_TYPE, operation.metrics_token, options).routes()
 
 
-def metrics_server(operation: Operation, meter: Meter) -> Aside | None:
-    """`/metrics` on a port of its own, which only those who scrape should reach."""
-    if operation.metrics_port is None or not isinstance(meter, PrometheusMeter):
+def metrics_server(sockets: Sequence[socket], meter: Meter) -> Aside | None:
+    """`/metrics` on a port of its own, which only those who scrape should reach. None without ``sockets``."""
+    if not sockets or not isinstance(meter, PrometheusMeter):
         return None
     figures = meter
 
@@ -45,15 +46,14 @@ def metrics_server(operation: Operation, meter: Meter) -> Aside | None:
     return Aside(
         uvicorn.Config(
             Starlette(routes=[Route("/metrics", show)]),
-            host=operation.metrics_host,
-            port=operation.metrics_port,
             http="h11",
             ws="none",
             lifespan="off",
             log_config=None,
             access_log=False,
             timeout_graceful_shutdown=1,
-        )
+        ),
+        sockets,
     )
 
 

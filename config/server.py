@@ -1,15 +1,20 @@
-"""uvicorn, as we start and stop it."""
+"""uvicorn, as the messenger starts and stops it."""
 
 import os
+import signal
 import time
 from asyncio.base_events import Server as Listening
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from logging import getLogger
 from socket import socket
 from types import FrameType
 from typing import Final
 
 import uvicorn
+
+from config.listening import Place
+from config.stopping import SIGNALS, Stopping
 
 ACCEPTED_AT_ONCE: Final = 16
 """Connections that are accepted in one turn: as many more than there may be are there for a moment."""
@@ -18,25 +23,67 @@ QUEUED: Final = 2048
 """Connections that the system keeps until they are accepted, as when all clients come back at once."""
 
 
+log: Final = getLogger(__name__)
+
+
+class BackgroundFailed(Exception):
+    """Something that runs beside requests has ended, and the server with it. The log says what and why."""
+
+
 class Server(uvicorn.Server):
     """
     A first signal begins to drain: for ``drain`` seconds everything is served as before, only `/readyz` says no, so that a
     balancer has time to send new clients elsewhere. Then, or at a second signal, it stops.
+
+    After `serve` returns, signals are ignored: what follows is the end of the process.
     """
 
     when_started: Callable[[], None] = staticmethod(lambda: None)
 
-    def __init__(self, config: uvicorn.Config, *, drain: float = 0.0) -> None:
+    def __init__(
+        self, config: uvicorn.Config, place: Place, *, drain: float = 0.0, stopping: Stopping | None = None
+    ) -> None:
         super().__init__(config)
+        self._place = place
         self._drain = drain
+        self._stopping = stopping or Stopping()
         self._drained_at: float | None = None
+        self._failed = False
 
     @property
     def is_leaving(self) -> bool:
         return self.should_exit or self._drained_at is not None
 
-    def stop(self) -> None:
+    def fail(self) -> None:
+        """Stop, because something that everything else needs has ended."""
+        self._failed = True
+        self._stop()
+
+    def _stop(self) -> None:
         self.should_exit = True
+        self._stopping.must_end()
+
+    async def serve_on(self, sockets: Sequence[socket]) -> None:
+        """
+        Serve until a signal says to stop.
+
+        Raises:
+            BackgroundFailed: Something that runs beside requests has ended, or did not even start.
+            CannotListen: Another program was faster.
+        """
+        await self.serve(list(sockets))
+        if self._failed or not (self.started or self.should_exit):
+            raise BackgroundFailed
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        for number in SIGNALS:
+            signal.signal(number, self.handle_exit)
+        try:
+            yield
+        finally:
+            for number in SIGNALS:
+                signal.signal(number, signal.SIG_IGN)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         is_first = not self.is_leaving
@@ -44,21 +91,34 @@ class Server(uvicorn.Server):
         if is_first and self._drain:
             self._drained_at = time.monotonic() + self._drain
             self.should_exit = False
+        else:
+            self._stop()
 
     async def on_tick(self, counter: int) -> bool:
         if self._drained_at is not None and time.monotonic() >= self._drained_at:
-            self.should_exit = True
+            self._stop()
         return await super().on_tick(counter)
 
     async def startup(self, sockets: list[socket] | None = None) -> None:
-        await super().startup(sockets)
+        try:
+            await super().startup(sockets)
+        except SystemExit:  # uvicorn, where the application did not start; the log has said why
+            raise BackgroundFailed from None
+        except OSError as error:
+            await self.lifespan.shutdown()
+            raise self._place.refusal(error) from None
         if self.started:
             _queue_many(self.servers)
+            log.info("listening on %s", self._place)
             self.when_started()
 
 
 class Aside(uvicorn.Server):
-    """A second server in the same process: signals are the first one's business."""
+    """A second server in the same process. Signals are for the first one."""
+
+    def __init__(self, config: uvicorn.Config, sockets: Sequence[socket]) -> None:
+        super().__init__(config)
+        self._sockets = list(sockets)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -67,7 +127,7 @@ class Aside(uvicorn.Server):
     async def serve_aside(self) -> None:
         """Until it is cancelled."""
         try:
-            await self.serve()
+            await self.serve(self._sockets)
         finally:
             for server in self.servers:
                 server.close()

@@ -22,6 +22,7 @@ LOCAL_PART_LIMIT: Final = 64
 
 # An atom of RFC 5322, or of RFC 6531 where it is not ASCII.
 DOT_ATOM: Final = re.compile(r"[\w!#$%&'*+/=?^`{|}~-]+(?:\.[\w!#$%&'*+/=?^`{|}~-]+)*")
+PASSWORD_LEAST: Final = 8
 PASSWORD_LIMIT: Final = 128
 
 
@@ -173,7 +174,7 @@ class Password:
 
     @text.validator
     def _is_strong_enough(self, _: object, text: str) -> None:
-        if not 8 <= len(text) <= PASSWORD_LIMIT or "\n" in text:
+        if not PASSWORD_LEAST <= len(text) <= PASSWORD_LIMIT or "\n" in text:
             raise PasswordUnfit
         refuse_unstorable(text)
 
@@ -196,6 +197,23 @@ class PasswordPattern(StrEnum):
     LETTERS_AND_DIGIT = "letters-and-digit"
     LENGTH = "length"
     """Nothing beyond the length."""
+
+    @property
+    def wording(self) -> tuple[str, str]:
+        """The rule for people, in Russian and in English, as it continues a sentence."""
+        russian, english = {
+            PasswordPattern.LETTERS: (
+                ", с русской буквой или с латинскими строчной и заглавной",
+                ", with a Cyrillic letter or both a small and a capital Latin one",
+            ),
+            PasswordPattern.LETTERS_AND_DIGIT: (
+                ", с цифрой, и с русской буквой или с латинскими строчной и заглавной",
+                ", with a digit, and with a Cyrillic letter or both a small and a capital Latin one",
+            ),
+            PasswordPattern.LENGTH: ("", ""),
+        }[self]
+        least, most = PASSWORD_LEAST, PASSWORD_LIMIT
+        return f"от {least} до {most} знаков{russian}", f"{least} to {most} characters{english}"
 
 
 @frozen(kw_only=True)

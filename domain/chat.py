@@ -1,95 +1,43 @@
 """A chat: it gives messages their order and decides who may say or change what."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
 from attrs import define, field, frozen
-from attrs.setters import frozen as never
 
-from domain.errors import Conflict, Forbidden, Invalid, Limited, NotFound
+from domain.chat_errors import (
+    BadChatDescription,
+    BadChatName,
+    ChatNotFound,
+    MemberNotFound,
+    NotAllowed,
+    NotAMember,
+    NotTheOwner,
+    NotToOneself,
+    OnlyInGroups,
+    TooFrequent,
+)
+from domain.decision import Decision
 from domain.events import (
     ChatAdded,
     ChatChanged,
-    ChatEvent,
     ChatRemoved,
     MemberAdded,
     MemberRemoved,
     MessageSent,
-    PersonalEvent,
     Removal,
     RoleChanged,
 )
 from domain.ids import ChatId, MessageId, Position, ProfileId, Seq
+from domain.member import Member, by_seniority
 from domain.message import Body, Message, Nonce
 from domain.role import MAY, Act, Role
 from domain.text import is_nameable, refuse_unstorable, trimmed
 
 NAME_LIMIT: Final = 100
 DESCRIPTION_LIMIT: Final = 250
-
-
-class ChatNotFound(NotFound):
-    code = "chat_not_found"
-
-
-class MemberNotFound(NotFound):
-    """The person to remove, or to give a role, is not in the chat."""
-
-    code = "no_such_member"
-
-
-class NotAMember(Forbidden):
-    code = "not_a_member"
-
-
-class NotAllowed(Forbidden):
-    """The member's role does not allow this; `domain.role.MAY` lists who may do what."""
-
-    code = "not_allowed"
-
-
-class NotTheOwner(NotAllowed):
-    code = "not_the_owner"
-
-
-class OnlyInGroups(Conflict):
-    """A direct chat keeps its two members, who have equal rights in it."""
-
-    code = "only_in_groups"
-
-
-class NotToOneself(Invalid):
-    code = "not_to_oneself"
-
-
-class TooFrequent(Limited):
-    """The author sent the same text a moment ago. ``wait`` says in how many seconds it is accepted again."""
-
-    code = "too_frequent"
-
-    def __init__(self, wait: float) -> None:
-        super().__init__(wait)
-        self.wait = wait
-
-
-class BadChatName(Invalid):
-    code = "bad_chat_name"
-
-
-class BadChatDescription(Invalid):
-    code = "bad_chat_description"
-
-
-class MembersNotFound(NotFound):
-    """Some of the profiles to add do not exist; nobody was added. ``missing`` lists them."""
-
-    code = "member_not_found"
-
-    def __init__(self, missing: Sequence[ProfileId]) -> None:
-        super().__init__(missing)
-        self.missing = missing
 
 
 class Kind(StrEnum):
@@ -116,52 +64,6 @@ class About:
             if len(self.description) > DESCRIPTION_LIMIT:
                 raise BadChatDescription
             refuse_unstorable(self.description)
-
-
-@define(eq=False, kw_only=True)
-class Member:
-    """One profile's place in one chat. Former members keep theirs, with the time at which they left."""
-
-    chat_id: ChatId = field(on_setattr=never)
-    profile_id: ProfileId = field(on_setattr=never)
-    role: Role
-    joined_at: datetime
-    left_at: datetime | None = None
-
-
-def by_seniority(members: Iterable[Member]) -> list[Member]:
-    """Members in the order of joining; those who joined together, in the order of their ids."""
-    return sorted(members, key=lambda member: (member.joined_at, member.profile_id))
-
-
-@frozen(kw_only=True)
-class Decision:
-    """
-    What a method of `Chat` decided: all that has to be stored together, and announced once it is stored.
-
-    Storage keeps a decision as a whole, so that a use case need not know its parts.
-    """
-
-    events: tuple[ChatEvent, ...] = ()
-    """Entries of the chat's log, in the order of their positions."""
-    personal: tuple[PersonalEvent, ...] = ()
-    """Entries of members' own logs, in the order in which they are announced."""
-    joined: tuple[Member, ...] = ()
-    """New members, and former ones who are back."""
-    changed: tuple[Member, ...] = ()
-    """Members who have another role, or left."""
-    ends_chat: bool = False
-    """Whether the chat is over. If it was a direct chat, its two people may open another one."""
-
-    def __add__(self, later: "Decision") -> "Decision":
-        """Both decisions, to be stored together; ``later`` was made on what the first one left."""
-        return Decision(
-            events=(*self.events, *later.events),
-            personal=(*self.personal, *later.personal),
-            joined=(*self.joined, *later.joined),
-            changed=(*self.changed, *later.changed),
-            ends_chat=self.ends_chat or later.ends_chat,
-        )
 
 
 @define(eq=False, kw_only=True)

@@ -1,4 +1,4 @@
-"""A mail to be sent: what it asks for, to whom, how often it was tried, how it ended."""
+"""Letters: what each one says, to whom it goes, how often sending was tried, and how it ended."""
 
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -16,11 +16,11 @@ FIRST_PAUSE: Final = timedelta(seconds=15)
 LONGEST_PAUSE: Final = timedelta(hours=2)
 REASON_LIMIT: Final = 255
 NEWS_FOR: Final = timedelta(days=7)
-"""After which what a letter reports is not worth telling any more."""
+"""After this time a letter that reports something is no longer sent."""
 
 
 SOMEWHERE: Final = Origin()
-"""Where nobody knows from where."""
+"""Unknown origin."""
 
 
 class LetterNotFound(NotFound):
@@ -38,11 +38,11 @@ class Outcome(StrEnum):
     PREPARED = "prepared"
     SENT = "sent"
     ERROR = "error"
-    """It will not be tried again."""
+    """Sending failed and will not be tried again."""
 
 
 def pause_after(attempts: int) -> timedelta:
-    """15 s after the first failure, then twice as long each time, up to 2 h."""
+    """The pause before the next attempt: 15 s after the first failure, then twice as long each time, up to 2 h."""
     # No further than the longest pause needs: 2**attempts of a letter tried for years would not fit a timedelta.
     doublings: int = 2 ** min(attempts - 1, 16)
     return min(FIRST_PAUSE * doublings, LONGEST_PAUSE)
@@ -50,7 +50,7 @@ def pause_after(attempts: int) -> timedelta:
 
 @frozen(kw_only=True)
 class Link:
-    """What it takes to make the token of a link again, each time the same."""
+    """Everything that is needed to sign the token of a link again, with the same result each time."""
 
     confirmation_id: ConfirmationId
     issued_at: datetime
@@ -68,10 +68,10 @@ class Link:
 @define(eq=False, kw_only=True)
 class Letter:
     """
-    What its link takes is kept here, the link itself never: it is made when the mail is sent.
+    A mail to one recipient. Its link is never stored: it is made from `link` when the mail is sent.
 
-    Whoever sends it claims it first, for a while. A claim that ran out may be taken by another; `attempts` tells the
-    claims apart, so that a late answer of an earlier one does not overwrite what a later one found.
+    A worker claims a letter for a while before it sends it. When the claim has run out, another worker may claim it;
+    `attempts` tells the claims apart, so that a late answer to an earlier one does not overwrite a later result.
     """
 
     id: LetterId = field(on_setattr=never)
@@ -79,29 +79,29 @@ class Letter:
     template: Template = field(on_setattr=never)
     recipient: Email = field(on_setattr=never)
     link: Link | None = field(default=None, on_setattr=never)
-    """None: it reports something, and asks for nothing."""
+    """None in letters that only report something."""
     origin: Origin = field(default=SOMEWHERE, on_setattr=never)
-    """From where what it is about was done."""
+    """Where the request came from that the letter is about."""
     created_at: datetime = field(on_setattr=never)
     next_attempt_at: datetime
     attempts: int = 0
     claimed_until: datetime | None = None
     outcome: Outcome = Outcome.PREPARED
     reason: str | None = None
-    """Why the last attempt failed."""
+    """Why the last attempt failed, in at most 255 characters."""
 
     @classmethod
     def confirming(
         cls, confirmation: Confirmation, *, id: LetterId, at: datetime, origin: Origin = SOMEWHERE
     ) -> "Letter":
-        """The letter that asks to confirm an address. Due at once."""
+        """A letter that asks to confirm an address, due at once."""
         return cls._linking(Template.CONFIRM_EMAIL, confirmation, id, at, origin)
 
     @classmethod
     def resetting(
         cls, confirmation: Confirmation, *, id: LetterId, at: datetime, origin: Origin = SOMEWHERE
     ) -> "Letter":
-        """The letter for whoever forgot a password. Due at once."""
+        """A letter for a forgotten password, due at once."""
         return cls._linking(Template.RESET_PASSWORD, confirmation, id, at, origin)
 
     @classmethod
@@ -115,7 +115,7 @@ class Letter:
         at: datetime,
         origin: Origin = SOMEWHERE,
     ) -> "Letter":
-        """A letter that tells its reader what was done in their name. Due at once."""
+        """A letter that reports what was done to the account, due at once."""
         return cls(
             id=id,
             account_id=account_id,
@@ -156,7 +156,7 @@ class Letter:
         return self.outcome is Outcome.PREPARED and self.is_held(at)
 
     def claim(self, *, at: datetime, lease: timedelta) -> bool:
-        """Take it for ``lease``. False: it has expired meanwhile, and there is nothing left to send."""
+        """Claims the letter for ``lease``. Returns False if it has expired and must not be sent any more."""
         if self.good_until <= at:
             self._settle(Outcome.ERROR, "expired")
             return False
@@ -167,15 +167,15 @@ class Letter:
         return True
 
     def sent(self) -> None:
-        """Sent is sent, also under a claim that has run out."""
+        """Records that it was sent, also under a claim that has run out."""
         self._settle(Outcome.SENT, None)
 
     def drop(self, reason: str) -> None:
-        """There is nobody to send it to."""
+        """Gives it up without an attempt."""
         self._settle(Outcome.ERROR, reason)
 
     def failed(self, attempt: int, reason: str, *, for_good: bool, at: datetime) -> None:
-        """To be tried again after a pause, or ``for_good`` not."""
+        """Records a failed attempt. It is tried again after a pause, unless the failure is ``for_good``."""
         if attempt != self.attempts or self.outcome is not Outcome.PREPARED:
             return
         if for_good:

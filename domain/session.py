@@ -32,7 +32,7 @@ class SessionNotFound(NotFound):
 
 
 class SessionOver(Conflict):
-    """It has ended already."""
+    """The session has ended already."""
 
     code = "session_over"
 
@@ -47,7 +47,7 @@ def _named(text: str | None) -> str:
 
 @frozen
 class Fingerprint:
-    """A device's own name for itself, up to 40 characters. Devices that give none share ``NOT_SET``."""
+    """The name that a device gives itself, up to 40 characters. Devices that give none share ``NOT_SET``."""
 
     text: str = field(default=None, converter=_named)
 
@@ -68,14 +68,14 @@ def _shown(text: str | None) -> str | None:
 
 @frozen(kw_only=True)
 class Origin:
-    """Where a sign-in came from, as its owner will be shown it: clipped and made printable, never refused."""
+    """Where a sign-in came from, for the owner to see. Values are clipped and made printable instead of refused."""
 
     user_agent: str | None = field(default=None, converter=_shown)
     address: str | None = field(default=None, converter=_shown)
 
     @property
     def network(self) -> str:
-        """What limits count as one client, see `domain.network.network_of`. Empty where the address is unknown."""
+        """The network that limits count as one client (`domain.network.network_of`). Empty if the address is unknown."""
         return network_of(self.address or "")
 
 
@@ -95,7 +95,7 @@ class Lifetimes:
     access: timedelta = timedelta(minutes=30)
     refresh: timedelta = timedelta(days=60)
     grace: timedelta = timedelta(seconds=10)
-    """For how long the last refresh token gets the pair again that it was exchanged for: two tabs, a lost answer."""
+    """For how long a refresh token that was just used still returns the pair it was exchanged for: two tabs, a lost answer."""
 
     def pair(self, *, access_id: str, refresh_id: str, at: datetime) -> Pair:
         issued_at = at.replace(microsecond=0)
@@ -150,15 +150,15 @@ class Session:
         self, token_id: str, fingerprint: Fingerprint, fresh: Pair, *, at: datetime, grace: timedelta
     ) -> SessionEnded | None:
         """
-        Exchange a refresh token for ``fresh``, which then is the session's pair.
+        Exchanges a refresh token for ``fresh``, which becomes the session's pair.
 
-        The one before, within ``grace``, changes nothing: its bearer gets the present pair again. The right token from
-        another device ends the session, and so does one that was used before, for then two have it; what is returned says
-        so.
+        The token before the present one changes nothing within ``grace``: its bearer gets the present pair again. The
+        present token from another device ends the session, and so does a token that was used before, because then two
+        devices have it. In these cases the event is returned.
 
         Raises:
-            SessionOver: It has ended.
-            TokenExpired: It is the present one, but too old.
+            SessionOver: The session has ended.
+            TokenExpired: The token is the present one, but it has expired.
         """
         if self.ended_at is not None:
             raise SessionOver
@@ -175,7 +175,7 @@ class Session:
         return None
 
     def is_live(self, at: datetime) -> bool:
-        """Neither ended nor so old that it can only be ended."""
+        """Whether it has neither ended nor expired."""
         return self.ended_at is None and at < self.pair.refresh_expires_at
 
     def answers_to_refresh(self, token_id: str, *, at: datetime, grace: timedelta) -> bool:
@@ -190,7 +190,7 @@ class Session:
     def end(self, because: SessionEnd, *, at: datetime) -> SessionEnded:
         """
         Raises:
-            SessionOver: It has ended.
+            SessionOver: The session has ended already.
         """
         if self.ended_at is not None:
             raise SessionOver

@@ -14,7 +14,7 @@ class Authenticate:
 
 @frozen(kw_only=True)
 class AuthenticateHandler:
-    """Who this access token speaks for. The session is looked up each time, so that its end is the end of its tokens."""
+    """Finds the actor of an access token. The session is looked up each time, so that its tokens end with it."""
 
     views: Views
     clock: Clock
@@ -23,7 +23,7 @@ class AuthenticateHandler:
     async def __call__(self, command: Authenticate) -> Actor:
         """
         Raises:
-            NotAuthenticated: The token is none of ours, expired, no longer its session's, or the session is over.
+            NotAuthenticated: The token is not ours, expired or replaced by a newer one, or its session has ended.
         """
         token = self.tokens.read_access(command.token, at=self.clock.now())
         session = await self.views.live_session(token.account_id, token.session_id)

@@ -10,13 +10,13 @@ from domain.session import Origin
 @frozen(kw_only=True)
 class EmailStatus:
     email: Email | None = None
-    """None: whoever asks named none, and there is none."""
+    """None if the request names no address; the answer is False then."""
     origin: Origin = field(factory=Origin)
 
 
 @frozen(kw_only=True)
 class EmailStatusHandler:
-    """Whether an address belongs to a confirmed account. Asked one after the other they would be a list of who is here."""
+    """Tells whether an address belongs to a confirmed account. Rate-limited, or anyone could enumerate accounts."""
 
     begin: Begin
     clock: Clock
@@ -26,7 +26,7 @@ class EmailStatusHandler:
     async def __call__(self, command: EmailStatus) -> bool:
         """
         Raises:
-            TooManyRequests: The same address asks too often.
+            TooManyRequests: The same network asks too often.
         """
         self.limiter.use(self.allowance, command.origin.network, at=self.clock.now())
         if command.email is None:

@@ -1,4 +1,4 @@
-"""What an operator sees of accounts."""
+"""What operators can see of accounts."""
 
 from collections.abc import AsyncIterator, Sequence
 
@@ -16,7 +16,7 @@ class ListAccountsHandler:
     begin: Begin
 
     async def __call__(self) -> AsyncIterator[Account]:
-        """All of them by address, read a page at a time: one that is made meanwhile may be missing."""
+        """Yields all accounts by address. They are read a page at a time, so an account made meanwhile may be missing."""
         after = ""
         while True:
             async with self.begin() as work:
@@ -33,10 +33,10 @@ class ListSessionsOfHandler:
 
     async def __call__(self, email: Email) -> Sequence[Session]:
         """
-        Where its owner is signed in.
+        Returns the sessions that have not ended, the most recently used first.
 
         Raises:
-            AccountNotFound: Nobody has the address.
+            AccountNotFound: No account has the address.
         """
         async with self.begin() as work:
             account = await work.accounts.find_by_email(email)

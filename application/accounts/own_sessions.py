@@ -1,4 +1,4 @@
-"""What use cases do to the sessions of whoever asks."""
+"""What several use cases do to the actor's sessions."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -13,11 +13,11 @@ from domain.session import Session
 
 async def lock_own(work: UnitOfWork, actor: Actor) -> tuple[Account, Sequence[Session]]:
     """
-    The actor's account and all of its sessions that have not ended, held. The account first, so that no session is opened
-    meanwhile.
+    Locks the actor's account and all of its sessions that have not ended. The account is locked first, so that no session
+    is opened meanwhile.
 
     Raises:
-        NotAuthenticated: The actor's own ended since the actor was let in: what two want at once, only one gets.
+        NotAuthenticated: The actor's own session ended since the request was let in.
     """
     try:
         account = await work.accounts.lock(actor.account_id)
@@ -32,14 +32,14 @@ async def lock_own(work: UnitOfWork, actor: Actor) -> tuple[Account, Sequence[Se
 async def end_others(
     work: UnitOfWork, sessions: Sequence[Session], actor: Actor, because: SessionEnd, *, at: datetime
 ) -> list[SessionEnded]:
-    """End all of these held ones but the actor's."""
+    """Ends all of these locked sessions but the actor's."""
     return await end_all(work, [one for one in sessions if one.id != actor.session_id], because, at=at)
 
 
 async def end_all(
     work: UnitOfWork, sessions: Sequence[Session], because: SessionEnd, *, at: datetime
 ) -> list[SessionEnded]:
-    """End these held sessions, and return what was kept of it in the logs of their profiles."""
+    """Ends these locked sessions, and returns the events that were added to the logs of their profiles."""
     ended = [session.end(because, at=at) for session in sessions]
     for session in sessions:
         await work.sessions.save(session)

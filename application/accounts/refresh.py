@@ -18,8 +18,8 @@ class Refresh:
 @frozen(kw_only=True)
 class RefreshHandler:
     """
-    Exchange a refresh token for the session's next pair; within the grace the same exchange gives the same pair again. The
-    right token from another device ends the session, and so does a token that was used before, from any.
+    Exchanges a refresh token for the session's next pair; within the grace the same exchange gives the same pair again.
+    The present token from another device ends the session, and so does a token that was used before.
     """
 
     begin: Begin
@@ -31,7 +31,7 @@ class RefreshHandler:
     async def __call__(self, command: Refresh) -> SignedIn:
         """
         Raises:
-            NotAuthenticated: The token is none of ours, expired, used, or not this device's.
+            NotAuthenticated: The token is not ours, expired, used before, or was given to another device.
         """
         now = self.clock.now()
         token = self.tokens.read_refresh(command.token, at=now)

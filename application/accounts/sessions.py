@@ -1,4 +1,4 @@
-"""The devices that one is signed in on: seen, and signed out from afar."""
+"""The devices that a person is signed in on: list them, and sign them out from afar."""
 
 from attrs import frozen
 
@@ -14,7 +14,7 @@ from domain.session import Session, SessionNotFound
 
 @frozen(kw_only=True)
 class ListSessionsHandler:
-    """List the actor's live sessions, the newest first."""
+    """Lists the actor's live sessions, the newest first."""
 
     begin: Begin
     clock: Clock
@@ -33,7 +33,7 @@ class RevokeSession:
 
 @frozen(kw_only=True)
 class RevokeSessionHandler:
-    """End one session of one's own, the present one as well."""
+    """Ends one of the actor's sessions, which may be the present one."""
 
     begin: Begin
     clock: Clock
@@ -41,7 +41,7 @@ class RevokeSessionHandler:
     async def __call__(self, actor: Actor, command: RevokeSession) -> None:
         """
         Raises:
-            SessionNotFound: None of the actor's, or ended already.
+            SessionNotFound: The actor has no such session, or it has ended.
         """
         async with self.begin() as work:
             _, sessions = await lock_own(work, actor)
@@ -53,13 +53,13 @@ class RevokeSessionHandler:
 
 @frozen(kw_only=True)
 class RevokeOthersHandler:
-    """End every session of one's own but the present one."""
+    """Ends all of the actor's sessions but the present one."""
 
     begin: Begin
     clock: Clock
 
     async def __call__(self, actor: Actor) -> int:
-        """How many that were."""
+        """Returns how many sessions ended."""
         async with self.begin() as work:
             _, sessions = await lock_own(work, actor)
             ended = await end_others(work, sessions, actor, SessionEnd.REVOKED, at=self.clock.now())

@@ -13,7 +13,7 @@ from domain.session import Lifetimes, Session, SessionNotFound
 
 @frozen(kw_only=True)
 class SignOut:
-    """By what the caller still has, either or both or nothing."""
+    """The tokens that the client still has: either, both or none."""
 
     access_token: str | None = field(default=None, repr=False)
     refresh_token: str | None = field(default=None, repr=False)
@@ -21,7 +21,7 @@ class SignOut:
 
 @frozen(kw_only=True)
 class SignOutHandler:
-    """End the sessions that these tokens open. Tokens that open none are no error: then there is nothing to end."""
+    """Ends the sessions that these tokens belong to. A token that opens no session is not an error."""
 
     begin: Begin
     clock: Clock

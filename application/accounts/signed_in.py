@@ -1,4 +1,4 @@
-"""What every way of signing in ends with: a session, and a signed pair of tokens for it."""
+"""The last step of every way to sign in: a session and a signed pair of tokens for it."""
 
 from datetime import datetime
 

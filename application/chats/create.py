@@ -8,7 +8,8 @@ from application.ports.keys import KeyUse, Operation
 from application.ports.storage import Begin
 from application.ports.views import Views
 from application.views import ChatView
-from domain.chat import About, Chat, MembersNotFound
+from domain.chat import About, Chat
+from domain.chat_errors import MembersNotFound
 from domain.ids import ChatId, ProfileId, Seq
 from domain.message import Nonce
 from domain.role import Role

@@ -7,9 +7,12 @@ from typing import TypeVar
 from application.actor import Actor
 from application.errors import OutcomeUnknown, Unavailable
 from application.ports.storage import UnitOfWork
-from domain.chat import Chat, ChatNotFound, Decision, Member, MembersNotFound
+from domain.chat import Chat
+from domain.chat_errors import ChatNotFound, MembersNotFound
+from domain.decision import Decision
 from domain.errors import DomainError
 from domain.ids import ChatId, ProfileId
+from domain.member import Member
 
 Shown = TypeVar("Shown")
 

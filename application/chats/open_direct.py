@@ -9,7 +9,8 @@ from application.ports.keys import KeyUse, Operation
 from application.ports.storage import Begin
 from application.ports.views import Views
 from application.views import ChatView
-from domain.chat import Chat, MembersNotFound
+from domain.chat import Chat
+from domain.chat_errors import MembersNotFound
 from domain.ids import ProfileId
 from domain.message import Nonce
 

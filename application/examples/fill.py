@@ -16,7 +16,8 @@ from application.ports.storage import Begin, UnitOfWork
 from application.receipts.mark_read import MarkRead, MarkReadBatch
 from application.views import ProfileView
 from domain.account import Account, Email, PasswordHash
-from domain.chat import About, Chat, ChatNotFound
+from domain.chat import About, Chat
+from domain.chat_errors import ChatNotFound
 from domain.ids import MessageId, ProfileId, SessionId
 from domain.message import Body, Nonce
 from domain.profile import Name, Phone, Username, UsernameTaken

@@ -15,9 +15,11 @@ from application.ports.original import Original, OriginalChat, OriginalMessage, 
 from application.ports.posting import BeginPosting, Draft
 from application.ports.storage import Begin, UnitOfWork
 from domain.account import Account, Email, EmailIncorrect, EmailTaken, PasswordHash
-from domain.chat import DESCRIPTION_LIMIT, NAME_LIMIT, About, Chat, ChatNotFound, Member
+from domain.chat import DESCRIPTION_LIMIT, NAME_LIMIT, About, Chat
+from domain.chat_errors import BadChatName, ChatNotFound
 from domain.errors import DomainError
 from domain.ids import ChatId, MessageId, ProfileId, Seq
+from domain.member import Member
 from domain.message import BODY_LIMIT, Body, EmptyBody, Nonce
 from domain.profile import Name, Phone, Profile, Username, UsernameTaken
 from domain.role import Role
@@ -136,7 +138,7 @@ class ImportOriginalHandler:
             try:
                 chat = await work.chats.lock(old.id)
             except ChatNotFound:
-                await _open(work, old)
+                await _open(work, old, imported.notes)
                 imported.chats += 1
                 return True
             if chat.deleted_at is not None:
@@ -242,11 +244,16 @@ def _kept(kind: Callable[[str], V], text: str | None, unfit: list[str]) -> V | N
         return None
 
 
-async def _open(work: UnitOfWork, old: OriginalChat) -> None:
+async def _open(work: UnitOfWork, old: OriginalChat, notes: list[str]) -> None:
     description = old.description[:DESCRIPTION_LIMIT] if old.description else None
+    try:
+        about = About(old.name[:NAME_LIMIT], description)
+    except BadChatName:
+        notes.append(f"chat {old.id}: the name {old.name!r} cannot be kept")
+        about = About(UNNAMED, description)
     chat, opened = Chat.open(
         id=old.id,
-        about=About(old.name.strip()[:NAME_LIMIT] or UNNAMED, description),
+        about=about,
         owner_id=old.owner_id,
         others=sorted(old.joined_at),
         at=old.created_at,

@@ -14,7 +14,7 @@ from application.actor import Actor
 from application.ports.clock import Clock
 from application.ports.ids import MessageIds
 from application.ports.posting import BeginPosting, Conversations, Draft, Slots
-from domain.chat import ChatNotFound
+from domain.chat_errors import ChatNotFound
 from domain.errors import Conflict, DomainError
 from domain.events import MessageSent
 from domain.ids import ChatId

@@ -1,4 +1,4 @@
-"""Accounts and what belongs to them, as a unit of work keeps them."""
+"""Accounts and what belongs to them, as a unit of work sees them."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -35,7 +35,7 @@ class Accounts(Protocol):
 
     async def lock(self, account_id: AccountId) -> Account:
         """
-        Take the account and hold it until the unit of work ends. Whoever opens a session or confirms holds it.
+        Locks the account until the unit of work ends. Opening a session and confirming take this lock.
 
         Raises:
             AccountNotFound: There is no such account.
@@ -43,11 +43,11 @@ class Accounts(Protocol):
         ...
 
     async def save(self, account: Account) -> None:
-        """Keep a locked account. Its address may differ from the kept one in case alone."""
+        """Stores a locked account. Its address may differ from the stored one in spelling only."""
         ...
 
     async def release_email(self, account: Account) -> None:
-        """From now on a locked account is not found by its address, which anybody may take."""
+        """Frees the address of a locked account: it is no longer found by it, and anybody may take it."""
         ...
 
     async def closed(self, limit: int, after: Account | None = None) -> Sequence[Account]:
@@ -84,12 +84,12 @@ class Confirmations(Protocol):
 
 class Sessions(Protocol):
     async def add(self, session: Session) -> None:
-        """There is at most one live session to an account and fingerprint: end the former one first."""
+        """Adds a session. An account has one live session per fingerprint: the former one must have ended before."""
         ...
 
     async def lock(self, account_id: AccountId, session_id: SessionId) -> Session:
         """
-        Take the session and hold it until the unit of work ends. Ended ones are found too.
+        Locks the session until the unit of work ends. Sessions that have ended are found, too.
 
         Raises:
             SessionNotFound: There is no such session.
@@ -97,15 +97,15 @@ class Sessions(Protocol):
         ...
 
     async def lock_live(self, account_id: AccountId, fingerprint: Fingerprint) -> Session | None:
-        """The live session of this device, taken and held, if there is one."""
+        """Locks and returns the live session of this device, if there is one."""
         ...
 
     async def save(self, session: Session) -> None:
-        """Keep a locked session."""
+        """Stores a locked session."""
         ...
 
     async def not_ended(self, account_id: AccountId) -> Sequence[Session]:
-        """Sessions of an account that have not ended, used last in front."""
+        """Sessions of an account that have not ended, most recently used first."""
         ...
 
     async def page_of_live(
@@ -115,11 +115,11 @@ class Sessions(Protocol):
         ...
 
     async def lock_not_ended(self, account_id: AccountId) -> Sequence[Session]:
-        """The same, taken and held, in the order of their ids."""
+        """Locks the sessions of an account that have not ended, in the order of their ids."""
         ...
 
     async def lock_expired(self, at: datetime, limit: int) -> Sequence[Session]:
-        """Sessions that have not ended and can be refreshed no more, held; those that another unit holds are left out."""
+        """Locks sessions that have expired but not ended. Those that another unit holds are left out."""
         ...
 
     async def is_new_device(self, account_id: AccountId, fingerprint: Fingerprint, origin: Origin) -> bool:
@@ -134,13 +134,13 @@ class Sessions(Protocol):
         ...
 
     async def remove_ended(self, before: datetime) -> None:
-        """Those that ended before then."""
+        """Removes sessions that ended before then."""
         ...
 
 
 class Profiles(Protocol):
     async def add(self, profile: Profile) -> None:
-        """A new account's, without a username yet."""
+        """Adds the profile of a new account, which has no username yet."""
         ...
 
     async def find_by_account(self, account_id: AccountId) -> ProfileId | None: ...
@@ -148,16 +148,16 @@ class Profiles(Protocol):
     async def find(self, profile_id: ProfileId) -> Profile | None: ...
 
     async def missing(self, profile_ids: Sequence[ProfileId]) -> Sequence[ProfileId]:
-        """Those of ``profile_ids`` that do not exist, in their order."""
+        """Returns those of ``profile_ids`` that do not exist, in their order."""
         ...
 
     async def views(self, profile_ids: Sequence[ProfileId]) -> Mapping[ProfileId, ProfileView]:
-        """As others see them; those that do not exist are left out."""
+        """Profiles as others see them. Those that do not exist are left out."""
         ...
 
     async def lock(self, profile_id: ProfileId) -> Profile:
         """
-        Take the profile and hold it until the unit of work ends.
+        Locks the profile until the unit of work ends.
 
         Raises:
             ProfileNotFound: There is no such profile.
@@ -166,7 +166,7 @@ class Profiles(Protocol):
 
     async def save(self, profile: Profile) -> None:
         """
-        Keep a locked profile.
+        Stores a locked profile.
 
         Raises:
             UsernameTaken: Another profile holds one of the username's claims, or got it while this unit was running.
@@ -174,7 +174,7 @@ class Profiles(Protocol):
         ...
 
     async def remove(self, profile: Profile) -> None:
-        """A locked profile; its username is free. What its account's profile was stays known."""
+        """Removes a locked profile and frees its username. `find_by_account` still knows its id."""
         ...
 
     async def search(
@@ -208,9 +208,9 @@ class Letters(Protocol):
         ...
 
     async def save(self, letter: Letter) -> None:
-        """Keep a locked letter."""
+        """Stores a locked letter."""
         ...
 
     async def remove_settled(self, before: datetime) -> None:
-        """Those that were written before then and will not be tried again."""
+        """Removes letters that were written before then and will not be tried again."""
         ...

@@ -8,9 +8,11 @@ announced, once the unit of work is committed.
 from collections.abc import Sequence
 from typing import Protocol
 
-from domain.chat import Chat, Decision, Member
+from domain.chat import Chat
+from domain.decision import Decision
 from domain.events import MessagesRead
 from domain.ids import ChatId, MessageId, ProfileId, Seq
+from domain.member import Member
 from domain.reading import Reading
 
 

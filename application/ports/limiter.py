@@ -1,4 +1,4 @@
-"""How often something may be done. Ordinary use never comes near; guessing and flooding do."""
+"""Rate limits. Ordinary use stays far below them; guessing and flooding do not."""
 
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -10,18 +10,18 @@ from domain.errors import Limited
 
 @frozen
 class Allowance:
-    """``most`` at once, then as many again evenly over ``within``. Zero: as many as one likes."""
+    """Up to ``most`` uses at once, then as many again evenly over ``within``. Zero means no limit."""
 
     name: str
     most: int
     within: timedelta
     is_shared: bool = False
-    """Others use it up as well: nobody is told what is left of it, or they would learn what others do."""
+    """Whether several people use it up. What is left of it is not told then, because it would tell what others do."""
 
 
 @frozen
 class Left:
-    """Of ``allowance``: so many ``uses`` at once, and one more after ``wait`` seconds; 0.0 where all are left."""
+    """What is left of ``allowance``: ``uses`` at once, and one more after ``wait`` seconds (0.0 if all are left)."""
 
     allowance: Allowance
     uses: int
@@ -29,7 +29,7 @@ class Left:
 
 
 class TooManyRequests(Limited):
-    """Of ``allowance`` nothing is left for ``wait`` seconds."""
+    """Nothing is left of ``allowance`` for ``wait`` seconds."""
 
     code = "too_many_requests"
 
@@ -41,14 +41,14 @@ class TooManyRequests(Limited):
 
 class Limiter(Protocol):
     """
-    Counts by allowance and key: whose it is, in whatever terms. What it knows may be lost with the process.
+    Counts uses by allowance and key. The key says whose use it is. Counts may be lost with the process.
 
-    Answers with what is left then; None where there is no limit.
+    Both methods return what is left afterwards, or None if there is no limit.
     """
 
     def look(self, allowance: Allowance, key: str, *, at: datetime) -> Left | None:
         """
-        Ask without using anything up.
+        Asks without using anything up.
 
         Raises:
             TooManyRequests: Nothing is left just now.

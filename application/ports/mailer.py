@@ -4,7 +4,7 @@ from domain.notification import Letter
 
 
 class NotDelivered(Exception):
-    """The letter was not handed over. ``for_good``: nor would it be later."""
+    """The letter was not handed over. With ``for_good`` there is no point in trying again."""
 
     def __init__(self, reason: str, *, for_good: bool = False) -> None:
         super().__init__(reason)
@@ -15,9 +15,10 @@ class NotDelivered(Exception):
 class Mailer(Protocol):
     async def send(self, letter: Letter, token: str | None) -> None:
         """
-        Write the letter out, with a link that carries ``token`` if it has one, and hand it over. Takes a bounded time.
+        Writes the letter, with a link that carries ``token`` if there is one, and hands it to a mail server. Takes a
+        bounded time.
 
         Raises:
-            NotDelivered: It was not handed over, or nobody can tell.
+            NotDelivered: It was not handed over, or the outcome is unknown.
         """
         ...

@@ -19,9 +19,10 @@ from attrs import frozen
 
 from application.errors import Unavailable
 from application.ports.updates import Update
-from domain.chat import Chat, Member
+from domain.chat import Chat
 from domain.events import MessageSent
 from domain.ids import ChatId, MessageId, ProfileId
+from domain.member import Member
 from domain.message import Body, Nonce
 
 

@@ -15,7 +15,7 @@ from typing import Protocol
 from attrs import frozen
 
 from application.views import NOBODY, MessageView, ProfileView
-from domain.chat import Decision
+from domain.decision import Decision
 from domain.events import (
     ChatChanged,
     ChatEvent,

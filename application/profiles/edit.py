@@ -8,7 +8,7 @@ from domain.unchanged import UNCHANGED, Unchanged
 
 @frozen(kw_only=True)
 class EditProfile:
-    """None clears; what is left out stays."""
+    """Fields that are None are cleared; fields that are left out stay as they are."""
 
     first_name: Name | Unchanged | None = UNCHANGED
     last_name: Name | Unchanged | None = UNCHANGED
@@ -19,14 +19,14 @@ class EditProfile:
 
 @frozen(kw_only=True)
 class EditProfileHandler:
-    """Change one's own profile."""
+    """Changes the actor's own profile."""
 
     begin: Begin
 
     async def __call__(self, actor: Actor, command: EditProfile) -> Profile:
         """
         Raises:
-            UsernameTaken: Somebody else has it.
+            UsernameTaken: Another profile has this username or one that looks like it.
         """
         async with self.begin() as work:
             profile = await work.profiles.lock(actor.profile_id)

@@ -9,7 +9,7 @@ from domain.profile import Profile, ProfileNotFound
 
 @frozen(kw_only=True)
 class ReadOwnProfileHandler:
-    """The actor's own profile, with what others are not shown."""
+    """Reads the actor's own profile, with what others do not see."""
 
     begin: Begin
 
@@ -28,7 +28,7 @@ class ReadProfile:
 
 @frozen(kw_only=True)
 class ReadProfileHandler:
-    """Anybody's profile, as others see it."""
+    """Reads a profile the way others see it."""
 
     begin: Begin
 

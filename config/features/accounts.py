@@ -25,6 +25,7 @@ from application.accounts.sign_up import SignUpHandler
 from application.accounts.signed_in import OpenSession
 from application.catalogues.fill import FillCataloguesHandler
 from application.examples.fill import FillExamplesHandler
+from application.examples.published import FindOpenExamplesHandler
 from application.messenger import AccountUseCases, Administration, ProfileUseCases, SessionUseCases
 from application.ports.clock import Clock
 from application.ports.ids import Ids
@@ -211,4 +212,5 @@ def make_administration(
             begin_marking=storage.begin_marking,
             passwords=passwords,
         ),
+        find_open_examples=FindOpenExamplesHandler(begin=storage.begin, passwords=passwords),
     )

@@ -153,6 +153,12 @@ class Database:
     deadline: float = _setting("DATABASE_DEADLINE_SECONDS", read.seconds(0.1, 60), 5.0)
     """After which an answer that has not come is not waited for."""
 
+    wait_seconds: float = _setting("DATABASE_WAIT_SECONDS", read.seconds(0, 3600), 15.0)
+    """How long a start waits for a database that does not answer yet."""
+
+    in_parts: bool = False
+    """Whether the PG_SERVER_ settings name the database."""
+
 
 @frozen(kw_only=True)
 class PgServer:
@@ -375,6 +381,9 @@ class Settings:
     environment: Environment = _setting("ENVIRONMENT", read.environment, Environment.PROD)
     var_dir: Path = _setting("VAR_DIR", read.folder, Path("var"))
     """Everything that the messenger writes of its own accord lies under it."""
+
+    allow_example_people: bool = _setting("ALLOW_EXAMPLE_PEOPLE", read.flag, default=False)
+    """Whether to start outside LOCAL on a database with people whose password is published."""
 
     api: Api = Api()
     connections: Connections = Connections()

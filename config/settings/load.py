@@ -2,13 +2,14 @@
 
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
 from attrs import evolve, field, fields, frozen
 from dotenv import dotenv_values
+from dotenv.variables import parse_variables
 
 from config.settings.groups import (
     Api,
@@ -56,13 +57,23 @@ class WrongSettings(Exception):
         self.faults = faults
 
 
-def load(environ: Mapping[str, str], dotenv_path: Path) -> Settings:
+def load(
+    environ: Mapping[str, str],
+    dotenv_path: Path,
+    *,
+    defaults: Mapping[str, str] = {},
+    needed: Collection[str] | None = None,
+) -> Settings:
     """
+    ``defaults`` hold where neither the environment nor the file says anything. ``needed`` names the groups that are used,
+    as `Settings` does: faults of others do not matter, and their values are not to be used.
+
     Raises `WrongSettings` with all that is wrong. On a first LOCAL start it makes the secret that signs tokens and
     keeps it under ``VAR_DIR``.
     """
-    reader = Loader(values=values_by_name(environ, dotenv_path))
-    settings = reader.settings()
+    values = {**defaults, **values_by_name(environ, dotenv_path)}
+    reader = Loader(values=values)
+    settings = reader.settings(needed)
     if reader.faults:
         raise WrongSettings(reader.faults)
     return settings
@@ -74,6 +85,7 @@ def values_by_name(environ: Mapping[str, str], dotenv_path: Path) -> dict[str, s
     try:
         with dotenv_path.open(encoding="utf-8-sig") as file:
             found = dotenv_values(stream=file, interpolate=False)
+            found = interpolated(found, environ)
     except FileNotFoundError:
         found = {}
     except (OSError, UnicodeDecodeError) as error:
@@ -85,29 +97,50 @@ def values_by_name(environ: Mapping[str, str], dotenv_path: Path) -> dict[str, s
     return values
 
 
+def interpolated(found: Mapping[str, str | None], environ: Mapping[str, str]) -> dict[str, str | None]:
+    """
+    ``${NAME}`` and ``${NAME:-default}`` in the file stand for what the lines above say of NAME, or else the environment: as
+    in the original messenger, whose rules are those of python-dotenv. A name that nobody knows stands for nothing.
+    """
+    resolved: dict[str, str | None] = {}
+    for name, value in found.items():
+        known = {**environ, **resolved}
+        resolved[name] = (
+            None if value is None else "".join(atom.resolve(known) for atom in parse_variables(value))
+        )
+    return resolved
+
+
 @frozen
 class Loader:
     values: Mapping[str, str]
     faults: list[str] = field(factory=list)
 
-    def settings(self) -> Settings:
+    def settings(self, needed: Collection[str] | None = None) -> Settings:
         alone = Settings(**self._chosen(Settings))
         environment, var_dir = alone.environment, alone.var_dir.absolute()
-        return evolve(
-            alone,
-            var_dir=var_dir,
-            api=self._api(environment),
-            database=self._database(),
-            mail=self._mail(environment),
-            auth=Auth(**self._chosen(Auth)),
-            chat=self._chat(),
-            connections=Connections(**self._chosen(Connections)),
-            socket=Socket(**self._chosen(Socket)),
-            modules=Modules(**self._chosen(Modules)),
-            operation=Operation(**self._chosen(Operation)),
-            log=Log(**self._chosen(Log)),
-            jwt=self._jwt(environment, var_dir),  # the last one: it makes a file where nothing else is wrong
-        )
+        groups: dict[str, Callable[[], object]] = {
+            "api": lambda: self._api(environment),
+            "database": self._database,
+            "mail": lambda: self._mail(environment),
+            "auth": lambda: Auth(**self._chosen(Auth)),
+            "chat": self._chat,
+            "connections": lambda: Connections(**self._chosen(Connections)),
+            "socket": lambda: Socket(**self._chosen(Socket)),
+            "modules": lambda: Modules(**self._chosen(Modules)),
+            "operation": lambda: Operation(**self._chosen(Operation)),
+            "log": lambda: Log(**self._chosen(Log)),
+            "jwt": lambda: self._jwt(environment, var_dir),  # last: it makes a file where nothing is wrong
+        }
+        chosen: dict[str, Any] = {
+            name: read() for name, read in groups.items() if needed is None or name in needed
+        }
+        settings = evolve(alone, var_dir=var_dir, **chosen)
+        if settings.operation.metrics_port == settings.api.port:
+            self.faults.append(
+                f"METRICS_PORT is '{settings.api.port}': expected another port than API_SERVICE_PORT"
+            )
+        return settings
 
     def _chosen(self, group: type[Any]) -> dict[str, Any]:
         """What was set of a group, read; the rest has its defaults."""
@@ -130,6 +163,8 @@ class Loader:
             self.faults.append(
                 f"API_WORKERS is '{api.workers}': expected 1, several processes are not built yet"
             )
+        if environment is Environment.LOCAL and "API_HOST" not in self.values:
+            api = evolve(api, host="127.0.0.1")  # everybody knows the password of the example people
         if "API_PUBLIC_URL" in self.values:
             return api
         if environment is Environment.PROD:
@@ -161,7 +196,7 @@ class Loader:
             port=server.port,
             database=server.database or "",
         )
-        return evolve(database, url=target.url)
+        return evolve(database, url=target.url, in_parts=True)
 
     def _mail(self, environment: Environment) -> Mail:
         chosen = self._chosen(Mail)
@@ -193,7 +228,7 @@ class Loader:
         if environment is Environment.LOCAL:
             if jwt.secret or self.faults:
                 return jwt
-            return evolve(jwt, secret=self._kept_secret(var_dir / "secrets" / "jwt_secret_key"))
+            return evolve(jwt, secret=self._kept_secret(var_dir))
         expected = f"expected at least {SHORTEST_SECRET} random bytes, as `openssl rand -hex 32` makes them"
         if not jwt.secret:
             self.faults.append(f"JWT_SECRET_KEY is not set: {expected}")
@@ -203,7 +238,8 @@ class Loader:
             self.faults.append(f"JWT_SECRET_KEY is known to everybody: {expected}")
         return jwt
 
-    def _kept_secret(self, file: Path) -> str:
+    def _kept_secret(self, var_dir: Path) -> str:
+        file = var_dir / "secrets" / "jwt_secret_key"
         try:
             file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             if not file.exists():
@@ -215,7 +251,9 @@ class Loader:
                 new.unlink()
             kept = file.read_text().strip()
         except (OSError, UnicodeDecodeError) as error:
-            self.faults.append(f"{file} cannot be used: {error}")
+            self.faults.append(
+                f"VAR_DIR is '{var_dir}': {file} cannot be used: {error.strerror if isinstance(error, OSError) else error}"
+            )
             return ""
         if len(kept) < SHORTEST_SECRET:
             self.faults.append(f"{file} is damaged: remove it, and a new secret is made")

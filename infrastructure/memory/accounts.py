@@ -21,7 +21,7 @@ from infrastructure.memory.table import Table
 
 @define
 class AccountState:
-    """What is committed."""
+    """The committed state."""
 
     accounts: dict[AccountId, Account] = field(factory=dict)
     account_by_email: dict[str, AccountId] = field(factory=dict)
@@ -36,7 +36,7 @@ class AccountState:
 
 
 class AccountTables:
-    """It as one unit of work sees it."""
+    """The tables as one unit of work sees them."""
 
     def __init__(self, state: AccountState) -> None:
         self.accounts = Table(state.accounts)
@@ -64,17 +64,17 @@ class AccountTables:
 
 
 class Work(Protocol):
-    """A unit of work, as these need it."""
+    """What these adapters need of a unit of work."""
 
     @property
     def accounts_state(self) -> AccountTables: ...
 
     async def hold(self, key: Hashable) -> None:
-        """Wait for ``key`` and hold it until the unit ends. Holding it already is fine."""
+        """Waits for ``key`` and holds it until the unit ends. A unit may hold a key repeatedly."""
         ...
 
     def is_busy(self, key: Hashable) -> bool:
-        """Whether another unit holds it. Then `hold` would wait, else it does not."""
+        """Whether another unit holds ``key``, so that `hold` would wait."""
         ...
 
 

@@ -13,9 +13,12 @@ from application.ports.marking import MarkRequest, OpenedReadings
 from application.ports.posting import Conversations, Draft, Slots
 from application.ports.updates import Moved, Update, about_decision, about_event
 from application.views import ProfileView
-from domain.chat import Chat, ChatNotFound, Decision, Member, by_seniority
+from domain.chat import Chat
+from domain.chat_errors import ChatNotFound
+from domain.decision import Decision
 from domain.events import ChatEvent, MessageSent, MessagesRead, PersonalEvent
 from domain.ids import ChatId, MessageId, Position, ProfileId, Seq
+from domain.member import Member, by_seniority
 from domain.message import Body, Nonce
 from domain.reading import NewlyRead, Reading
 from infrastructure.memory.table import Table

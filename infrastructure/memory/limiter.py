@@ -6,14 +6,14 @@ from attrs import define, field
 from application.ports.limiter import Allowance, Left, TooManyRequests
 
 MOST_KEYS: Final = 100_000
-"""Of all allowances together. Beyond it those whose turn comes soonest are forgotten: they are nearly free anyway."""
+"""How many keys are kept, of all allowances together. Beyond it those that are nearly free again are forgotten."""
 
 
 @define(eq=False)
 class MemoryLimiter:
     """
-    Of this process alone. One moment is kept for each key: until when its past use weighs on it, if each use weighs an
-    even share of the time (the generic cell rate algorithm of telephone networks).
+    Counts for this process alone, by the generic cell rate algorithm: for each key one moment is kept, until which its
+    past uses count, if each use counts for an even share of the time.
     """
 
     most_keys: int = MOST_KEYS

@@ -30,9 +30,11 @@ from application.views import (
     Snapshot,
     by_name,
 )
-from domain.chat import Chat, ChatNotFound, Kind, Member, NotAMember
+from domain.chat import Chat, Kind
+from domain.chat_errors import ChatNotFound, NotAMember
 from domain.events import MemberAdded, MessageSent, MessagesRead
 from domain.ids import AccountId, ChatId, MessageId, Position, ProfileId, Seq, SessionId
+from domain.member import Member
 from infrastructure.memory.chats import TOLD_IDS, first_read
 from infrastructure.memory.storage import MemoryStorage
 

@@ -2,7 +2,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from attrs import frozen
-from sqlalchemy import Table, delete, or_, select, update
+from sqlalchemy import Table, delete, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -52,13 +52,21 @@ class PostgresCatalogues:
 
     async def keep(self, catalogues: Sequence[Catalogue]) -> None:
         async with transaction(self.engine, self.deadline) as connection:
+            others = (
+                select(
+                    catalogue.c.name,
+                    (
+                        func.row_number().over(order_by=(catalogue.c.place, catalogue.c.name))
+                        + (len(catalogues) - 1)
+                    ).label("place"),
+                )
+                .where(catalogue.c.name.not_in([new.name for new in catalogues]))
+                .subquery()
+            )
             await connection.execute(
                 update(catalogue)
-                .where(
-                    catalogue.c.name.not_in([new.name for new in catalogues]),
-                    catalogue.c.place < len(catalogues),
-                )
-                .values(place=catalogue.c.place + len(catalogues))
+                .where(catalogue.c.name == others.c.name, catalogue.c.place != others.c.place)
+                .values(place=others.c.place)
             )
             await _put(connection, catalogue, _headings(catalogues))
             for new in catalogues:

@@ -15,8 +15,8 @@ logger = logging.getLogger(__name__)
 @frozen(kw_only=True)
 class Mailbox:
     """
-    Where letters go when there is no mail server: a folder of ``.eml`` files, which any mail program opens. The link is
-    shown as well, for whoever sits at the terminal.
+    The mailer when there is no mail server: a folder of ``.eml`` files, which any mail program opens. Links are also
+    shown on the terminal.
     """
 
     folder: Path

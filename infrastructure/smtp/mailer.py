@@ -15,14 +15,14 @@ from infrastructure.smtp.writing import LetterWriter
 logger = logging.getLogger(__name__)
 
 GOODBYE: Final = 1.0
-"""Seconds to wait for the answer to QUIT."""
+"""How many seconds to wait for the answer to QUIT."""
 
 
 class Security(StrEnum):
     TLS = "tls"
-    """From the first byte on: port 465."""
+    """TLS from the first byte on (port 465)."""
     STARTTLS = "starttls"
-    """Asked for, and insisted on: port 587."""
+    """STARTTLS, without which nothing is sent (port 587)."""
     NONE = "none"
 
 
@@ -34,14 +34,14 @@ class MailServer:
     username: str | None = None
     password: str | None = field(default=None, repr=False)
     timeout: float = 10.0
-    """Seconds for the whole of one letter, from the connection to the server's consent."""
+    """Seconds for one letter, from connecting to the server's acceptance."""
     tls: ssl.SSLContext = field(factory=ssl.create_default_context, repr=False)
     """Certificates and names are checked."""
 
 
 @frozen(kw_only=True)
 class SmtpMailer:
-    """Hands letters to a mail server, each over a connection of its own."""
+    """Hands letters to a mail server, each over its own connection."""
 
     server: MailServer
     writer: LetterWriter

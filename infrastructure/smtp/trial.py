@@ -1,4 +1,4 @@
-"""A letter that says only that letters arrive."""
+"""A letter that only shows that letters arrive."""
 
 from email.message import EmailMessage
 from typing import Final
@@ -19,7 +19,7 @@ This is a trial letter: the messenger's mail arrives. There is nothing to do.
 
 @frozen(kw_only=True)
 class TrialWriter(LetterWriter):
-    """Writes it whatever letter it is given: sender, recipient and the way it goes are those of all letters."""
+    """Writes the trial letter in place of any letter. Sender, recipient and delivery are those of all letters."""
 
     def write(self, letter: Letter, token: str | None) -> EmailMessage:
         del token

@@ -27,7 +27,7 @@ SUBJECTS: Final = {
     Template.NEW_DEVICE: "Вход с нового устройства · A new device signed in",
 }
 LOGO: Final = "logo"
-"""By this name the HTML finds the picture that comes with it."""
+"""The content id by which the HTML refers to the attached picture."""
 LETTERS: Final = Path(__file__).parent / "letters"
 
 
@@ -61,11 +61,11 @@ SYSTEMS: Final = (
     ("Mac OS X", "macOS"),
     ("Linux", "Linux"),
 )
-"""Each claims to be those after it as well."""
+"""In this order: each browser and system also claims to be those that follow it."""
 
 
 def _program(user_agent: str | None) -> str | None:
-    """What it calls itself, in our words; None where it is nothing that we know."""
+    """The browser and system that a user agent names, or None if neither is known."""
     named = [
         next((name for mark, name in known if mark in user_agent), None)
         for known in (PROGRAMS, SYSTEMS)
@@ -94,9 +94,9 @@ def _templates() -> Environment:
 class LetterWriter:
     sender: Address
     confirm_url: str
-    """Where a confirmation's link leads, without the token."""
+    """Address of the page that confirms, without the token."""
     reset_url: str
-    """And that of a forgotten password."""
+    """Address of the page for a new password, without the token."""
     _templates: Environment = field(factory=_templates, init=False, repr=False)
 
     _logo: bytes = field(factory=(LETTERS / "logo.png").read_bytes, init=False, repr=False)
@@ -107,10 +107,10 @@ class LetterWriter:
 
     def write(self, letter: Letter, token: str | None) -> EmailMessage:
         """
-        ``token`` is what its link carries, if it has one.
+        Writes the letter. ``token`` goes into its link, if it has one.
 
         Raises:
-            NotDelivered: No mail can be sent to its recipient.
+            NotDelivered: No mail can be sent to the recipient.
         """
         message = EmailMessage()
         message["From"] = self.sender

@@ -25,7 +25,8 @@ class InForce:
 class Commands:
     """Each raises `Refused` where it was not done."""
 
-    serve: Callable[[], None]
+    serve: Callable[[bool], None]
+    """Whether the environment is LOCAL unless the settings name one."""
     database: Database
     users: Users
     create_module: Callable[[str], Sequence[Path]]
@@ -44,7 +45,17 @@ def command_line(commands: Commands) -> typer.Typer:
         pretty_exceptions_enable=False,  # they show local variables, secrets among them
     )
     line.callback()(_messenger)
-    line.command("serve", help="Run the server until it is told to stop.")(commands.serve)
+
+    @line.command()
+    def serve(
+        *,
+        local: Annotated[
+            bool, typer.Option("--local", help="ENVIRONMENT is LOCAL unless the settings say otherwise.")
+        ] = False,
+    ) -> None:
+        """Run the server until it is told to stop."""
+        commands.serve(local)
+
     line.add_typer(db_commands(commands.database), name="db")
     line.add_typer(user_commands(commands.users), name="user")
     line.add_typer(_module_commands(commands.create_module), name="module")

@@ -12,8 +12,8 @@ from application.messenger import Messenger
 from application.paging import ChatPlace
 from application.ports.views import After, Around, Before, Newest, PageNumber, Where
 from application.views import HistoryPage
-from domain.chat import (
-    About,
+from domain.chat import About
+from domain.chat_errors import (
     ChatNotFound,
     MembersNotFound,
     NotAllowed,

@@ -21,13 +21,7 @@ from application.messages.send import NonceReused
 from application.ports.keys import LETTERS
 from application.ports.limiter import TooManyRequests
 from domain.account import AlreadyConfirmed, EmailIncorrect, EmailTaken, PasswordUnfit, PasswordWrong
-from domain.chat import (
-    ChatNotFound,
-    MembersNotFound,
-    NotAllowed,
-    NotAMember,
-    TooFrequent,
-)
+from domain.chat_errors import BadChatName, ChatNotFound, MembersNotFound, NotAllowed, NotAMember, TooFrequent
 from domain.errors import Conflict, DomainError, Forbidden, Invalid, Limited, NotFound
 from domain.profile import ProfileNotFound, UsernameTaken
 from domain.session import SessionNotFound
@@ -184,6 +178,13 @@ UNREADABLE_BODY: Final = {"detail": UNREADABLE.message}
 """Without the envelope, as the original messenger's framework answered."""
 
 
+FIELD_OF: Final[Mapping[type, str]] = {
+    PasswordUnfit: "password",
+    EmailIncorrect: "email",
+    BadChatName: "name",
+}
+"""The field of the body to which each of these errors belongs."""
+
 UNKNOWN_PATH: Final = Refusal(404, "NOT_FOUND", "Not Found")
 
 
@@ -200,9 +201,9 @@ def exception_handlers(*, original_statuses: bool) -> dict[type[Exception], Exce
         match error:
             case RequestInvalid():
                 return refusal_response(request.scope, validation_refusal(error, invalid))
-            case PasswordUnfit() | EmailIncorrect():
-                # Use cases apply these rules; clients see them as validation errors like those of the codec.
-                name = "password" if isinstance(error, PasswordUnfit) else "email"
+            case PasswordUnfit() | EmailIncorrect() | BadChatName():
+                # Rules beyond those of the codec; clients see them as validation errors like those.
+                name = next(FIELD_OF[kind] for kind in type(error).__mro__ if kind in FIELD_OF)
                 unfit = RequestInvalid((FieldFault(("body", name), UNFIT[type(error)]),))
                 return refusal_response(request.scope, validation_refusal(unfit, invalid))
             case Unreadable():

@@ -6,32 +6,16 @@ account that a stranger created with the reader's address.
 """
 
 import re
-from collections.abc import Mapping
 from html import escape
 from pathlib import Path
-from typing import Final
 
 from attrs import frozen
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from domain.account import PasswordPattern
 from interfaces.http.options import HttpOptions
 from interfaces.http.pages import policy
 from interfaces.http.routes import Endpoint
-
-RULES: Final[Mapping[PasswordPattern, tuple[str, str]]] = {
-    PasswordPattern.LETTERS: (
-        "от 8 до 128 знаков, с русской буквой или с латинскими строчной и заглавной",
-        "8 to 128 characters, with a Cyrillic letter or both a small and a capital Latin one",
-    ),
-    PasswordPattern.LETTERS_AND_DIGIT: (
-        "от 8 до 128 знаков, с цифрой, и с русской буквой или с латинскими строчной и заглавной",
-        "8 to 128 characters, with a digit, and with a Cyrillic letter or both a small and a capital Latin one",
-    ),
-    PasswordPattern.LENGTH: ("от 8 до 128 знаков", "8 to 128 characters"),
-}
-"""Password rules in Russian and English, as the continuation of "it takes"."""
 
 
 @frozen
@@ -68,7 +52,7 @@ def confirmation_page(options: HttpOptions) -> LetterPage:
 def new_password_page(options: HttpOptions) -> LetterPage:
     """Return the page that sets a password. The link works once, so the page keeps its token until a password is accepted."""
     accounts = f"{options.base}/accounts"
-    russian, english = RULES[options.password_pattern]
+    russian, english = options.password_pattern.wording
     return LetterPage.of(
         options.new_password_path,
         "new_password.html",

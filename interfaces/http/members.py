@@ -7,7 +7,7 @@ from starlette.responses import Response
 from application.keys import KeyReused
 from application.messenger import Messenger
 from application.paging import MemberPlace
-from domain.chat import (
+from domain.chat_errors import (
     ChatNotFound,
     MemberNotFound,
     MembersNotFound,

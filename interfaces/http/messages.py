@@ -10,7 +10,7 @@ from application.messenger import Messenger
 from application.paging import ReaderPlace
 from application.ports.views import MessageNotFound
 from application.views import MessageView
-from domain.chat import ChatNotFound, NotAMember, TooFrequent
+from domain.chat_errors import ChatNotFound, NotAMember, TooFrequent
 from interfaces.http.authentication import actor_of
 from interfaces.http.described import CHATS, described
 from interfaces.http.envelope import success

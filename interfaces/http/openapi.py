@@ -18,7 +18,7 @@ from application.messages.send import NonceReused
 from application.ports.keys import KeyUse, Operation
 from application.ports.limiter import Allowance, TooManyRequests
 from domain.account import AlreadyConfirmed
-from domain.chat import MembersNotFound, TooFrequent
+from domain.chat_errors import MembersNotFound, TooFrequent
 from domain.events import MessageSent
 from domain.ids import AccountId, ChatId, MessageId, Position, ProfileId, Seq
 from domain.message import Body, Message

@@ -10,7 +10,11 @@ from interfaces.live.listener import End
 
 
 class CloseCode(IntEnum):
-    """A close code of RFC 6455, section 7.4, or one of the messenger's own (4000 to 4999)."""
+    """
+    A close code of RFC 6455, section 7.4, or one of the messenger's own (4000 to 4999).
+
+    The first ones are those of the WebSocket library, and stand here so that this is the whole list.
+    """
 
     meaning: str
     comes_back: bool
@@ -23,10 +27,14 @@ class CloseCode(IntEnum):
         member.comes_back = comes_back
         return member
 
-    NORMAL = 1000, "the client said goodbye", False
+    NORMAL = 1000, "the connection ended in order", True
+    GOING_AWAY = 1001, "the other side goes away", True
+    PROTOCOL_ERROR = 1002, "a frame broke the protocol", False
+    UNSUPPORTED = 1003, "a frame of a kind that is not taken", False
     ABNORMAL = 1006, "the connection broke: nobody said goodbye, and this code is never sent", True
     NOT_TEXT = 1007, "a text frame was not UTF-8", False
     POLICY = 1008, "the client may not be here: the frame before it, or its reason, says why", False
+    TOO_BIG = 1009, "a message was longer than `limits.frame` in `auth_success`", False
     INTERNAL_ERROR = 1011, "the server failed; its log says why", True
     RESTART = 1012, "the server restarts, or its history changed", True
     TRY_LATER = 1013, "the client reads too slowly or the server is overloaded: resume after a pause", True

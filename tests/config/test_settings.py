@@ -60,13 +60,60 @@ def test_the_process_wins_over_the_file_and_case_does_not_matter(
 ) -> None:
     file = tmp_path / ".env"
     file.write_text(
-        "\ufeff# comment\napi_host=10.0.0.1\nLog_Level=debug\nMAIL_FROM_NAME='Ми ${HOME}'\nUNKNOWN=1\nJWT_ALG=\n"
+        "\ufeff# comment\napi_host=10.0.0.1\nLog_Level=debug\nMAIL_FROM_NAME='Ми ${MUSIC} ${NOBODY}${NOBODY:-la}'\nUNKNOWN=1\nJWT_ALG=\n"
     )
-    settings = load(local | {"Api_Host": "10.0.0.2"}, file)
+    settings = load(local | {"Api_Host": "10.0.0.2", "MUSIC": "до"}, file)
     assert settings.api.host == "10.0.0.2"
     assert settings.log.level == "DEBUG"
-    assert settings.mail.from_name == "Ми ${HOME}"
+    assert settings.mail.from_name == "Ми до la"
     assert settings.jwt.algorithm == "HS256"
+
+
+def test_names_in_the_file_stand_for_lines_above(local: dict[str, str], tmp_path: Path) -> None:
+    """As in the original's `.env`, which repeats its parts in an address."""
+    file = tmp_path / ".env"
+    file.write_text(
+        "PG_LOGIN=ann\nPG_SERVER_PASSWD=a$b\nDATABASE_URL=postgresql://${PG_LOGIN}:${PG_SERVER_PASSWD}@db/${PG_LOGIN}\n"
+    )
+    url = load(local, file).database.url
+    assert url is not None
+    assert (make_url(url).username, make_url(url).password, make_url(url).database) == ("ann", "a$b", "ann")
+
+
+def test_the_environment_wins_over_the_file_also_inside_it(local: dict[str, str], tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    file.write_text("MAIL_FROM_NAME=${WHO}\n")
+    assert load(local | {"WHO": "Ann"}, file).mail.from_name == "Ann"
+
+
+def test_local_listens_on_loopback_unless_told(local: dict[str, str]) -> None:
+    assert load(local, NO_FILE).api.host == "127.0.0.1"
+    assert load(local | {"API_HOST": "0.0.0.0"}, NO_FILE).api.host == "0.0.0.0"
+    assert load(PROD, NO_FILE).api.host == "0.0.0.0"
+
+
+def test_a_default_of_the_caller_yields_to_everything(tmp_path: Path) -> None:
+    """So does `make run` start a LOCAL messenger, unless `.env` names another environment."""
+    file = tmp_path / ".env"
+    file.write_text("ENVIRONMENT=DEV\n")
+    local = {"ENVIRONMENT": "LOCAL"}
+    assert load({"VAR_DIR": str(tmp_path)}, NO_FILE, defaults=local).local
+    assert load(PROD, file, defaults=local).environment is Environment.DEV
+
+
+def test_only_what_is_needed_is_asked_for(tmp_path: Path) -> None:
+    environ = {"VAR_DIR": str(tmp_path / "var"), "API_SERVICE_PORT": "many"}
+    settings = load(environ, NO_FILE, needed=("database", "auth"))
+    assert settings.environment is Environment.PROD
+    with pytest.raises(WrongSettings, match=r"\ADATABASE_POOL_SIZE is 'x': [^\n]*\Z"):
+        load(environ | {"DATABASE_POOL_SIZE": "x"}, NO_FILE, needed=("database",))
+    assert not (tmp_path / "var").exists(), "no secret is made that is not needed"
+
+
+def test_two_servers_want_two_ports(local: dict[str, str]) -> None:
+    assert faults(local | {"METRICS_PORT": "8788"}) == [
+        "METRICS_PORT is '8788': expected another port than API_SERVICE_PORT"
+    ]
 
 
 def test_accidents_of_the_original_are_ignored(local: dict[str, str]) -> None:
@@ -350,7 +397,10 @@ class TestSample:
 
     def test_tells_the_defaults(self, sample: Path, local: dict[str, str]) -> None:
         without_database = (
-            sample.read_text().replace("\nDATABASE_URL=", "\n# ").replace("\nPG_SERVER_PORT=", "\n# ")
+            sample.read_text()
+            .replace("\nDATABASE_URL=", "\n# ")
+            .replace("\nPG_SERVER_PORT=", "\n# ")
+            .replace("\nAPI_HOST=", "\n# ")
         )
         sample.write_text(without_database)
         assert load(local, sample) == load(local, NO_FILE)

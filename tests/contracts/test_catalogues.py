@@ -50,6 +50,14 @@ async def test_others_stay_behind(catalogues: Catalogues) -> None:
     assert await catalogues.get("mine") == mine
 
 
+async def test_others_stay_in_the_order_they_had(catalogues: Catalogues) -> None:
+    await catalogues.keep([made(name, "k") for name in ("d", "c", "b", "a")])
+    await catalogues.keep([made("b", "k")])
+    assert [heading.key for heading in await catalogues.headings()] == ["b", "d", "c", "a"]
+    await catalogues.keep([made("new", "k"), made("a", "k")])
+    assert [heading.key for heading in await catalogues.headings()] == ["new", "a", "b", "d", "c"]
+
+
 async def test_nodes_that_start_together_fill_once(catalogues: Catalogues) -> None:
     fill = FillCataloguesHandler(catalogues=catalogues)
     await asyncio.gather(*(fill() for _ in range(8)))

@@ -78,9 +78,9 @@ async def test_everything_comes_along_and_twice_it_is_the_same(
     said = [old.say(talk, who, f"{who} {n}") for n, who in enumerate(["Ann", "Bob", "Ann", "Ann", "Bob"])]
     first_at = old.read("Bob", said[0], said[2])
     single_at = old.read("Eve", said[3])
-    old.chat("", "Bob")
+    unnameable = [old.chat(name, "Bob") for name in ("", "\u200b", "a\u202eb")]
     done = await imported(storage, source)
-    assert (*counts(done), done.notes) == (3, 2, 5, 2, [])
+    assert (*counts(done), len(done.notes)) == (3, 4, 5, 2, len(unnameable))
     for _ in range(2):
         assert await texts(storage, bob, talk) == ["Ann 0", "Bob 1", "Ann 2", "Ann 3", "Bob 4"]
         assert [await unread(storage, who, talk) for who in (ann, bob, eve)] == [2, 1, 4]
@@ -94,8 +94,8 @@ async def test_everything_comes_along_and_twice_it_is_the_same(
         members = await storage.views.members(ProfileId(ann), ChatId(talk))
         assert members[0].profile.id == ann
         assert {member.profile.id for member in members} == {ann, bob, eve}
-        (unnamed,) = [view for view in await storage.views.list_chats(ProfileId(bob)) if view.id != talk]
-        assert unnamed.name == UNNAMED
+        unnamed = [view for view in await storage.views.list_chats(ProfileId(bob)) if view.id != talk]
+        assert {(view.id, view.name) for view in unnamed} == {(id, UNNAMED) for id in unnameable}
         async with storage.begin() as work:
             account = await work.accounts.find_by_email(Email("ANN@example.com"))
             assert account is not None

@@ -11,6 +11,7 @@ from dependency_injector.providers import Object
 
 from application.errors import OutcomeUnknown
 from application.messenger import Messenger
+from application.ports.passwords import NOBODY_IN_PARTICULAR, Requester
 from application.ports.tokens import Tokens
 from application.ports.updates import Update
 from config.container import Application, MemoryAdapters
@@ -61,11 +62,15 @@ class NumberedIds(SystemIds):
 class PlainPasswords:
     """Hashing proper takes a thread and a while, and neither belongs here."""
 
-    async def hash(self, password: str) -> PasswordHash:
+    async def hash(self, password: str, requester: Requester = NOBODY_IN_PARTICULAR) -> PasswordHash:
         return PasswordHash(password)
 
-    async def verify(self, password: str, against: PasswordHash | None) -> bool:
+    async def verify(
+        self, password: str, against: PasswordHash | None, requester: Requester = NOBODY_IN_PARTICULAR
+    ) -> bool:
         return against == PasswordHash(password)
+
+    def expect(self, former: PasswordHash | None) -> None: ...
 
     def is_current(self, password_hash: PasswordHash) -> bool:
         return True

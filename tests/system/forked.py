@@ -16,6 +16,8 @@ from pathlib import Path
 
 from attrs import define
 
+import config.commands
+import config.start  # noqa: F401 - both are what `main` imports when it runs
 from config.main import main
 
 _CONTEXT: ForkServerContext = multiprocessing.get_context("forkserver")

@@ -231,8 +231,8 @@ class TestUsers:
     @pytest.mark.parametrize(
         ("email", "password", "told"),
         [
-            ("user1@example.com", PASSWORD, "Somebody has this address already."),
-            ("nobody", PASSWORD, "This is no e-mail address."),
+            ("user1@example.com", PASSWORD, "Another account has this address already."),
+            ("nobody", PASSWORD, "This is not an e-mail address."),
             ("new@example.com", "weak", "The password is too weak"),
         ],
     )
@@ -247,7 +247,7 @@ class TestUsers:
     def test_nobody(self, line: Line) -> None:
         done(line("db", "migrate"))
         for words in (("disable", "nobody@example.com", "-y"), ("sessions", "nobody@example.com")):
-            assert "Nobody has this address." in done(line("user", *words), 1)
+            assert "No account has this address." in done(line("user", *words), 1)
 
 
 class TestMail:

@@ -1,5 +1,8 @@
 """Bringing the tables of a database to where this version wants them."""
 
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
@@ -11,7 +14,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from infrastructure.postgres.driver.engine import transaction
-from infrastructure.postgres.driver.errors import in_our_terms
+from infrastructure.postgres.driver.errors import UnusableDatabase, in_our_terms
 
 SCRIPTS: Final = Path(__file__).with_name("migrations")
 
@@ -25,6 +28,28 @@ ANSWERS_WITHIN_SECONDS: Final = 10.0
 
 LOCK: Final = 5_071_975_081
 """Of several processes that start at once, one migrates and the others wait. The number means nothing."""
+
+FILLING_LOCK: Final = LOCK + 1
+"""Held by the process that fills a new database, for the same reason."""
+
+OF_THE_ORIGINAL: Final = re.compile(r"20\d{12}")
+"""The original messenger's revisions are the times at which they were made."""
+
+
+class UnknownRevision(UnusableDatabase):
+    """The tables were made by another program or by a newer version of this one."""
+
+    def __init__(self, revision: str) -> None:
+        if OF_THE_ORIGINAL.fullmatch(revision):
+            super().__init__(
+                f"this is a database of the original messenger (revision {revision}): choose another database for this one,"
+                " and bring the data over with `messenger db import`"
+            )
+        else:
+            super().__init__(
+                f"the database is at revision {revision}, which this version does not know: a newer version has migrated it;"
+                f" run that version, or restore the backup made before (this version knows {newest_revision()})"
+            )
 
 
 async def current_revision(engine: AsyncEngine) -> str:
@@ -41,9 +66,41 @@ async def current_revision(engine: AsyncEngine) -> str:
 
 def newest_revision() -> str:
     """What this version needs."""
+    return _scripts().get_current_head() or NOTHING
+
+
+def _scripts() -> ScriptDirectory:
     config = Config()
     config.set_main_option("script_location", str(SCRIPTS))
-    return ScriptDirectory.from_config(config).get_current_head() or NOTHING
+    return ScriptDirectory.from_config(config)
+
+
+async def check_revision(engine: AsyncEngine) -> str:
+    """
+    The revision of the tables, if this version can migrate from it.
+
+    Raises:
+        UnknownRevision: It cannot.
+        Unavailable: Storage did not answer.
+    """
+    found = await current_revision(engine)
+    if found != NOTHING and found not in known_revisions():
+        raise UnknownRevision(found)
+    return found
+
+
+@asynccontextmanager
+async def filling_alone(engine: AsyncEngine) -> AsyncIterator[None]:
+    """Of several processes that fill one database at once, one does and the others wait for it."""
+    async with transaction(engine, LONGEST_MIGRATION) as connection:
+        for limit in ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"):
+            await connection.execute(text(f"SET LOCAL {limit} = 0"))
+        await connection.execute(text(f"SELECT pg_advisory_xact_lock({FILLING_LOCK})"))
+        yield
+
+
+def known_revisions() -> frozenset[str]:
+    return frozenset(script.revision for script in _scripts().walk_revisions())
 
 
 async def migrate(engine: AsyncEngine, revision: str = "head") -> None:

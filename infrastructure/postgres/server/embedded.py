@@ -197,7 +197,9 @@ class EmbeddedPostgres:
             self._run(binaries, user)
         except OSError as error:
             self.stop()
-            raise CannotStartPostgres(f"the data folder {self.var_dir} cannot be used: {error}") from error
+            raise CannotStartPostgres(
+                f"VAR_DIR is '{self.var_dir}': the folder cannot be used: {error}"
+            ) from error
         except BaseException:
             self.stop()
             raise
@@ -210,18 +212,21 @@ class EmbeddedPostgres:
         ignore_client_variables()
         return self.url() if self._answers() else None
 
-    def stop(self) -> None:
-        """Disconnects everybody and returns when the server has ended. May be called again."""
+    def stop(self, patience: float = STOP_SECONDS) -> None:
+        """
+        Disconnects everybody and returns when the server has ended; after ``patience`` seconds it is made to. May be called
+        again.
+        """
         server, self._server = self._server, None
         if server is not None:
-            for number, patience in (
-                (signal.SIGINT, STOP_SECONDS),
+            for number, seconds in (
+                (signal.SIGINT, patience),
                 (signal.SIGQUIT, 2.0),
                 (signal.SIGKILL, None),
             ):
                 server.send_signal(number)
                 try:
-                    server.wait(patience)
+                    server.wait(seconds)
                     break
                 except subprocess.TimeoutExpired:
                     log.warning("the embedded PostgreSQL does not stop", extra={"signal": number.name})

@@ -1,12 +1,14 @@
 """The three tables of a socket: its states, its close codes, and what is said of errors."""
 
 import itertools
+import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from application.errors import ApplicationError
-from domain.chat import NotAMember
+from domain.chat_errors import NotAMember
 from domain.errors import DomainError
 from interfaces.live.listener import End
 from interfaces.ws.closing import ENDS, CloseCode
@@ -55,11 +57,15 @@ def test_every_end_of_the_live_side_closes_with_a_code_that_is_listed() -> None:
 
 
 def test_close_codes_are_sendable_and_say_what_they_mean() -> None:
-    """RFC 6455, section 7.4: 1006 is never sent; what is not registered lies between 4000 and 4999."""
-    codes = {code.value for code in CloseCode}
-    assert codes == {1000, 1006, 1007, 1008, 1011, 1012, 1013, 4401, 4403}
+    """The page for clients has the same codes, and tells the same about coming back. 1006 is never sent."""
+    page = Path("docs/protocol.md").read_text().partition("### Close codes")[2].partition("###")[0]
+    told = {
+        int(code): comes_back.strip().startswith("Yes")
+        for codes, _, comes_back in re.findall(r"^\| ([0-9, ]+) \| (.*) \| (.*) \|$", page, re.MULTILINE)
+        for code in codes.split(",")
+    }
+    assert told == {code.value: code.comes_back for code in CloseCode if code is not CloseCode.ABNORMAL}
     assert all(code.meaning for code in CloseCode)
-    assert [code for code in CloseCode if code.comes_back] == [1006, 1011, 1012, 1013]
 
 
 def kinds_of(error: type[Exception]) -> Iterator[type[Exception]]:

@@ -1,0 +1,92 @@
+"""The sockets that the server will listen on, taken before anything else is done."""
+
+import errno
+import socket
+from collections.abc import Sequence
+from typing import Any, Final
+
+from attrs import frozen
+
+ABSENT: Final = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
+
+
+class CannotListen(Exception):
+    """One line that names the setting and says why."""
+
+
+@frozen(kw_only=True)
+class Place:
+    """An address and a port, and which settings chose them."""
+
+    host: str
+    port: int
+    host_setting: str
+    port_setting: str
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}"
+
+    def bind(self) -> Sequence[socket.socket]:
+        """
+        Sockets on every address that the host means, not listening yet: until the server listens, clients are refused.
+
+        ``::`` means IPv6 and IPv4, and a name means all of its addresses.
+
+        Raises:
+            CannotListen: The port is taken, or there is no such address here.
+        """
+        bound: list[socket.socket] = []
+        refused: OSError | None = None
+        addresses = self._addresses()
+        for family, address in addresses:
+            try:
+                bound.append(_bound(family, address))
+            except OSError as error:
+                refused = error
+                # a name may stand for an address that this machine does not have, as localhost for ::1
+                if error.errno not in ABSENT or len(addresses) == 1:
+                    break
+        else:
+            if bound:
+                return bound
+        close(bound)
+        assert refused is not None
+        raise self.refusal(refused)
+
+    def refusal(self, error: OSError) -> CannotListen:
+        if error.errno == errno.EADDRINUSE:
+            return CannotListen(
+                f"{self.port_setting} is {self.port}: another program listens there ({self.host} port {self.port})"
+            )
+        if error.errno in (errno.EACCES, errno.EPERM):
+            return CannotListen(
+                f"{self.port_setting} is {self.port}: this user may not listen on a port below 1024"
+            )
+        return CannotListen(f"{self.host_setting} is {self.host!r}: {error.strerror or error}")
+
+    def _addresses(self) -> Sequence[tuple[socket.AddressFamily, Any]]:
+        try:
+            found = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        except OSError as error:
+            raise self.refusal(error) from None
+        return list(dict.fromkeys((family, address) for family, _, _, _, address in found))
+
+
+def _bound(family: socket.AddressFamily, address: Any) -> socket.socket:
+    made = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(address[0] != "::"))
+        made.bind(address)
+        made.setblocking(False)
+    except BaseException:
+        made.close()
+        raise
+    return made
+
+
+def close(sockets: Sequence[socket.socket]) -> None:
+    for each in sockets:
+        each.close()

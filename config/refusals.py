@@ -1,0 +1,48 @@
+"""Why the messenger does not start, and why a command cannot work: in one line that names the setting."""
+
+from typing import Final
+
+from sqlalchemy.exc import DBAPIError
+
+from application.errors import ApplicationError
+from config.settings.groups import Settings
+from infrastructure.postgres.driver.errors import UnusableDatabase
+from infrastructure.postgres.server.reach import CannotConnect
+
+IN_PARTS: Final = {
+    "password": "PG_SERVER_PASSWD",
+    "login": "PG_SERVER_LOGIN",
+    "database": "PG_SERVER_DB",
+    "access": "PG_SERVER_LOGIN",
+    "address": "PG_SERVER_ADDRESS",
+}
+"""By what is wrong with a connection, which of the original's settings says so."""
+
+
+class CannotStart(Exception):
+    """One line."""
+
+
+def refusal(error: Exception, settings: Settings) -> str:
+    if isinstance(error, UnusableDatabase) and settings.database.url is not None:
+        hint = ""
+        if isinstance(error, CannotConnect) and error.wrong == "database":
+            hint = ": create it with `messenger db create`, or correct the name"
+        return f"{database_setting(settings, error)}: {error}{hint}"
+    return str(error)
+
+
+def database_setting(settings: Settings, error: Exception | None = None) -> str:
+    if not settings.database.in_parts:
+        return "DATABASE_URL"
+    return IN_PARTS.get(error.wrong if isinstance(error, CannotConnect) else "", "PG_SERVER_DB")
+
+
+def cause_of(error: BaseException) -> str:
+    """The innermost reason that an error of storage has, in one line."""
+    while isinstance(error, ApplicationError) and error.__cause__ is not None:
+        error = error.__cause__
+    if isinstance(error, DBAPIError) and error.orig is not None:
+        error = error.orig
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

@@ -1,0 +1,426 @@
+"""What prevents the start is one line that names the setting, and the exit code says so. What ends the process, too."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import psycopg
+import pytest
+from attrs import frozen
+from psycopg import sql
+
+from config.listening import CannotListen, Place, close
+from infrastructure.postgres.schema.migrate import newest_revision
+from infrastructure.postgres.server.embedded import OWNER, EmbeddedPostgres
+from tests.config.conftest import ROOT, Messenger
+from tests.postgres import PostgresServer
+
+DEV = {
+    "ENVIRONMENT": "DEV",
+    "JWT_SECRET_KEY": "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6",
+    "MAIL_SERVER": "localhost",
+    "MAIL_FROM_EMAIL": "chat@example.com",
+    "DATABASE_WAIT_SECONDS": "0",
+}
+
+ENOUGH = 120
+"""Seconds for a process to end, on a machine that others use too."""
+
+
+@pytest.fixture
+def port(unused_tcp_port: int) -> str:
+    return str(unused_tcp_port)
+
+
+@pytest.fixture
+def refused(messenger: Messenger, port: str) -> Callable[..., str]:
+    """The one line of a start that does not come about."""
+
+    def start(*words: str, **settings: str) -> str:
+        given = {"ENVIRONMENT": "LOCAL", "API_HOST": "127.0.0.1", "API_SERVICE_PORT": port} | settings
+        child = messenger(*(words or ("serve",)), **given)
+        out, err = child.communicate(timeout=ENOUGH)
+        assert child.returncode == 2, err
+        assert "Sign in" not in out
+        assert "Traceback" not in err
+        lines = [line for line in err.splitlines() if not re.match(r"\d{4}-|\{", line)]  # but log lines
+        assert len(lines) == 1, err
+        return lines[0]
+
+    return start
+
+
+@frozen
+class StrictServer:
+    """A server that asks for passwords of everybody but the owner."""
+
+    embedded: EmbeddedPostgres
+
+    def address(self, database: str, user: str, password: str) -> str:
+        folder = str(self.embedded.socket_dir).replace("/", "%2F")
+        return f"postgresql://{user}:{password}@/{database}?host={folder}&port={self.embedded.port}"
+
+    def run(self, *statements: sql.SQL | sql.Composed, database: str = "postgres") -> None:
+        with psycopg.connect(
+            host=str(self.embedded.socket_dir),
+            port=self.embedded.port,
+            user=OWNER,
+            dbname=database,
+            autocommit=True,
+        ) as connection:
+            for statement in statements:
+                connection.execute(statement)
+
+
+@pytest.fixture(scope="module")
+def strict() -> Iterator[StrictServer]:
+    with tempfile.TemporaryDirectory(prefix="messenger-strict-") as folder:
+        hba = Path(folder) / "hba.conf"
+        hba.write_text(f"local all {OWNER} trust\nlocal all all scram-sha-256\n")
+        hba.chmod(0o644)
+        Path(folder).chmod(0o755)
+        embedded = EmbeddedPostgres(var_dir=Path(folder), options={"fsync": "off", "hba_file": str(hba)})
+        embedded.start()
+        server = StrictServer(embedded)
+        server.run(
+            sql.SQL("CREATE ROLE ann LOGIN CREATEDB PASSWORD 'right'"),
+            sql.SQL("CREATE DATABASE here OWNER ann"),
+        )
+        yield server
+        embedded.stop()
+
+
+class TestPorts:
+    def test_taken(self, refused: Callable[..., str], folder: Path, port: str) -> None:
+        with socket.create_server(("127.0.0.1", int(port))):
+            line = refused()
+        assert line.startswith(f"API_SERVICE_PORT is {port}: another program listens there")
+        assert not (folder / "var" / "postgres").exists(), "no database is made before"
+
+    def test_of_metrics_taken(self, refused: Callable[..., str], folder: Path) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            metrics = str(taken.getsockname()[1])
+            line = refused(METRICS_PORT=metrics)
+        assert line.startswith(f"METRICS_PORT is {metrics}: another program listens there")
+        assert not (folder / "var" / "postgres").exists()
+
+    def test_an_address_of_another_machine(self, refused: Callable[..., str]) -> None:
+        assert refused(API_HOST="192.0.2.1").startswith("API_HOST is '192.0.2.1': ")
+
+    def test_a_name_that_nobody_has(self, refused: Callable[..., str]) -> None:
+        assert refused(API_HOST="nobody.invalid").startswith("API_HOST is 'nobody.invalid': ")
+
+    def test_both_families(self, unused_tcp_port: int) -> None:
+        place = Place(
+            host="::", port=unused_tcp_port, host_setting="API_HOST", port_setting="API_SERVICE_PORT"
+        )
+        sockets = place.bind()
+        for each in sockets:
+            each.listen()
+        for host in ("127.0.0.1", "::1"):
+            socket.create_connection((host, unused_tcp_port), timeout=5).close()
+        close(sockets)
+
+    def test_nobody_is_let_in_before_it_listens(self, unused_tcp_port: int) -> None:
+        place = Place(host="127.0.0.1", port=unused_tcp_port, host_setting="A", port_setting="B")
+        sockets = place.bind()
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", unused_tcp_port), timeout=5)
+        close(sockets)
+
+    def test_a_refused_place_leaves_nothing_bound(self, unused_tcp_port: int) -> None:
+        with (
+            socket.create_server(("127.0.0.1", unused_tcp_port)),
+            pytest.raises(CannotListen, match=r"^B is"),
+        ):
+            Place(host="localhost", port=unused_tcp_port, host_setting="A", port_setting="B").bind()
+        socket.create_server(("127.0.0.1", unused_tcp_port)).close()
+
+
+class TestDatabase:
+    @pytest.mark.parametrize("words", [("serve",), ("db", "migrate"), ("user", "list"), ("db", "check")])
+    def test_is_not_there(
+        self, refused: Callable[..., str], words: tuple[str, ...], unused_tcp_port: int
+    ) -> None:
+        address = f"postgresql://ann:secret@127.0.0.1:{unused_tcp_port}/here"
+        line = refused(*words, DATABASE_URL=address, API_SERVICE_PORT="1024", DATABASE_WAIT_SECONDS="0")
+        assert line.startswith("DATABASE_URL: ")
+        assert "Connection refused" in line
+        assert "secret" not in line
+
+    @pytest.mark.parametrize("words", [("serve",), ("db", "create"), ("db", "migrate"), ("user", "list")])
+    def test_wrong_password(
+        self, refused: Callable[..., str], strict: StrictServer, words: tuple[str, ...]
+    ) -> None:
+        line = refused(*words, DATABASE_URL=strict.address("here", "ann", "wrong"))
+        assert line.startswith("DATABASE_URL: ")
+        assert "password authentication failed" in line
+
+    def test_wrong_password_in_parts(self, refused: Callable[..., str], strict: StrictServer) -> None:
+        line = refused(
+            PG_SERVER_ADDRESS=str(strict.embedded.socket_dir),
+            PG_SERVER_PORT=str(strict.embedded.port),
+            PG_SERVER_LOGIN="ann",
+            PG_SERVER_PASSWD="wrong",
+            PG_SERVER_DB="here",
+        )
+        assert line.startswith("PG_SERVER_PASSWD: ")
+
+    @pytest.mark.parametrize("words", [("serve",), ("db", "migrate"), ("user", "list")])
+    def test_wrong_name(
+        self, refused: Callable[..., str], strict: StrictServer, words: tuple[str, ...]
+    ) -> None:
+        line = refused(*words, DATABASE_URL=strict.address("nowhere", "ann", "right"))
+        assert line.startswith("DATABASE_URL: ")
+        assert 'database "nowhere" does not exist' in line
+        assert "messenger db create" in line
+
+    @pytest.mark.parametrize("words", [("serve",), ("db", "migrate"), ("user", "list")])
+    @pytest.mark.parametrize(
+        ("revision", "told"),
+        [("9999", "a newer version has migrated it"), ("20250527182423", "the original messenger")],
+    )
+    def test_of_another_program(
+        self,
+        refused: Callable[..., str],
+        postgres_server: PostgresServer,
+        words: tuple[str, ...],
+        revision: str,
+        told: str,
+    ) -> None:
+        name = postgres_server.fresh_database()
+        with postgres_server.connect(name) as connection:
+            connection.execute("CREATE TABLE alembic_version (version_num varchar(32) PRIMARY KEY)")
+            connection.execute("INSERT INTO alembic_version VALUES (%s)", [revision])
+        line = refused(*words, DATABASE_URL=postgres_server.url(name))
+        assert line.startswith("DATABASE_URL: ")
+        assert told in line
+        assert revision in line
+        with postgres_server.connect(name) as connection:
+            (tables,) = connection.execute(
+                "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"
+            ).fetchone() or (0,)
+        assert tables == 1, "nothing is made in it"
+
+    def test_that_may_not_be_changed(self, refused: Callable[..., str], strict: StrictServer) -> None:
+        strict.run(sql.SQL("CREATE ROLE bob LOGIN PASSWORD 'right'"))
+        line = refused(DATABASE_URL=strict.address("here", "bob", "right"))
+        assert line.startswith("DATABASE_URL: the database cannot be prepared: permission denied for schema")
+
+    def test_comes_up_while_it_is_waited_for(self, messenger: Messenger, folder: Path, port: str) -> None:
+        server = EmbeddedPostgres(var_dir=folder / "other", options={"fsync": "off"})
+        server.start()  # so that there is a database; it takes a while
+        address = server.url()
+        server.stop()
+        child = messenger(
+            "serve",
+            ENVIRONMENT="LOCAL",
+            API_SERVICE_PORT=port,
+            DATABASE_URL=address,
+            DATABASE_WAIT_SECONDS=str(ENOUGH),
+        )
+        told = read_until(child, "the database is not there yet", is_last=False)
+        server.start()
+        try:
+            read_until(child, "Application startup complete")
+        finally:
+            child.kill()
+            server.stop()
+        assert f"waiting_seconds={ENOUGH}" in told
+
+    def test_is_made_in_utf_8_whatever_the_servers_default(
+        self, messenger: Messenger, strict: StrictServer
+    ) -> None:
+        sql_ascii = sql.SQL("UPDATE pg_database SET encoding = {} WHERE datname = 'template1'")
+        strict.run(sql_ascii.format(0))
+        try:
+            address = strict.address("made", "ann", "right")
+            child = messenger("db", "create", ENVIRONMENT="DEV", DATABASE_URL=address)
+            out, err = child.communicate(timeout=ENOUGH)
+        finally:
+            strict.run(sql_ascii.format(6))
+        assert child.returncode == 0, err
+        assert "is made" in out
+        assert "(DEV)" in out
+        with psycopg.connect(strict.address("made", "ann", "right")) as connection:
+            assert connection.info.parameter_status("server_encoding") == "UTF8"
+
+    def test_two_starts_on_a_new_one_both_come_up(
+        self,
+        messenger: Messenger,
+        postgres_server: PostgresServer,
+        unused_tcp_port_factory: Callable[[], int],
+    ) -> None:
+        address = postgres_server.url(postgres_server.fresh_database())
+        children = [
+            messenger(
+                "serve",
+                ENVIRONMENT="LOCAL",
+                DATABASE_URL=address,
+                API_SERVICE_PORT=str(unused_tcp_port_factory()),
+                MODULES_SECTION_ENABLED_MODULES="BASE,catalogues",
+            )
+            for _ in range(3)
+        ]
+        for child in children:
+            read_until(child, "Application startup complete")
+        assert [child.poll() for child in children] == [None] * 3
+
+
+class TestExamplePeople:
+    @pytest.fixture
+    def filled(self, messenger: Messenger, postgres_server: PostgresServer) -> str:
+        address = postgres_server.url(postgres_server.fresh_database())
+        child = messenger("db", "fill", ENVIRONMENT="LOCAL", DATABASE_URL=address)
+        assert child.wait(ENOUGH) == 0, child.communicate()
+        return address
+
+    def test_keep_a_database_in_local(
+        self, refused: Callable[..., str], messenger: Messenger, filled: str, port: str
+    ) -> None:
+        line = refused(**DEV, DATABASE_URL=filled)
+        assert line.startswith("ENVIRONMENT is DEV: the database holds example people")
+        assert "admin@admin.ru" in line
+        allowed = messenger(
+            "serve", **DEV, DATABASE_URL=filled, ALLOW_EXAMPLE_PEOPLE="true", API_SERVICE_PORT=port
+        )
+        read_until(allowed, "Application startup complete")
+
+    def test_who_are_kept_out_hold_nothing_up(self, messenger: Messenger, filled: str, port: str) -> None:
+        people = ("admin@admin.ru", "api-test@example.com", *(f"user{n}@example.com" for n in (1, 2, 3)))
+        for email in people:
+            # a command asks for no settings but those that it uses: not for JWT_SECRET_KEY, not for MAIL_SERVER
+            child = messenger("user", "disable", email, "--yes", ENVIRONMENT="PROD", DATABASE_URL=filled)
+            assert child.wait(ENOUGH) == 0, child.communicate()
+        read_until(
+            messenger("serve", **DEV, DATABASE_URL=filled, API_SERVICE_PORT=port),
+            "Application startup complete",
+        )
+
+
+class TestTheEnd:
+    def test_a_failure_beside_requests_ends_it_with_a_code(self, messenger: Messenger, port: str) -> None:
+        program = (
+            "from infrastructure.repeat import Repeat\n"
+            "async def run(self): raise LookupError('on purpose')\n"
+            "Repeat.run = run\n"
+            "from config.main import main; main()"
+        )
+        child = messenger("serve", program=program, ENVIRONMENT="LOCAL", API_SERVICE_PORT=port)
+        _, err = child.communicate(timeout=ENOUGH)
+        assert child.returncode == 1
+        assert "something that runs beside requests has ended" in err
+        assert "on purpose" in err
+
+    def test_a_signal_is_heard_from_the_first_moment(self, messenger: Messenger, folder: Path) -> None:
+        program = "import config.main; print('here', flush=True); config.main.main()"
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            child = messenger("serve", program=program, ENVIRONMENT="LOCAL")
+            assert child.stdout is not None
+            assert child.stdout.readline() == "here\n"
+            time.sleep(0.05)
+            child.send_signal(number)
+            _, err = child.communicate(timeout=ENOUGH)
+            assert (child.returncode, "Traceback" in err) == (0, False), err
+
+    @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+    def test_a_frozen_database_holds_it_up_for_a_bounded_time(
+        self, serving: Callable[..., "subprocess.Popen[str]"], folder: Path, number: signal.Signals
+    ) -> None:
+        child = serving(API_SHUTDOWN_SECONDS="1")
+        frozen_ones = [
+            each for each in psutil.process_iter() if each.pid != child.pid and works_in(each, folder)
+        ]
+        assert frozen_ones
+        for each in frozen_ones:
+            each.send_signal(signal.SIGSTOP)
+        try:
+            began = time.monotonic()
+            child.send_signal(number)
+            child.communicate(timeout=ENOUGH)
+            # 1 s for what is under way, 2 s for what is cut short, 1 s and 2 s for the embedded database
+            assert time.monotonic() - began < 9
+        finally:
+            for each in frozen_ones:
+                try:
+                    each.send_signal(signal.SIGCONT)
+                except psutil.NoSuchProcess:
+                    continue
+
+
+class TestManage:
+    """The original's commands, through `manage.py`."""
+
+    def manage(self, folder: Path, *words: str) -> "subprocess.CompletedProcess[str]":
+        kept = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
+        return subprocess.run(
+            [sys.executable, str(ROOT / "manage.py"), *words],
+            cwd=folder,
+            env=kept | {"PYTHONPATH": str(ROOT)},
+            stdin=subprocess.DEVNULL,
+            text=True,
+            capture_output=True,
+            timeout=ENOUGH,
+            check=False,
+        )
+
+    def test_a_database_from_its_making_to_its_end(self, folder: Path) -> None:
+        (folder / ".env").write_text("HERE=var\nENVIRONMENT=LOCAL\nVAR_DIR=${HERE}/more\n")
+        for words, told in (
+            (("-c",), "is made"),
+            (("--create",), "was there already"),
+            (("--migrate",), newest_revision()),
+            (("-f",), "has its examples"),
+            (("--recreate", "--yes"), "is new"),
+            (("-d", "-y"), "is removed"),
+        ):
+            done = self.manage(folder, "db", *words)
+            assert done.returncode == 0, done.stderr
+            assert told in done.stdout
+        assert (folder / "var" / "more").is_dir()
+
+    def test_destruction_is_asked_for(self, folder: Path) -> None:
+        (folder / ".env").write_text("ENVIRONMENT=LOCAL\n")
+        assert self.manage(folder, "db", "--create").returncode == 0
+        assert self.manage(folder, "db", "--drop").returncode == 1
+
+    def test_without_a_flag_it_helps(self, folder: Path) -> None:
+        for words in ((), ("db",)):
+            done = self.manage(folder, *words)
+            assert done.returncode == 0
+            assert "usage:" in done.stdout
+        assert self.manage(folder, "module").returncode == 2
+
+    def test_a_module(self, folder: Path) -> None:
+        done = self.manage(folder, "module", "-n", "notes")
+        assert done.returncode == 1
+        assert "is not the folder of the messenger's sources" in done.stderr
+
+
+def works_in(process: psutil.Process, folder: Path) -> bool:
+    try:
+        return process.name().startswith("postgres") and Path(process.cwd()).is_relative_to(folder)
+    except (psutil.Error, OSError):
+        return False
+
+
+def read_until(child: "subprocess.Popen[str]", text: str, *, is_last: bool = True) -> str:
+    """The line of the log with ``text``. The rest is read too, in a thread, so that the child never waits for a reader."""
+    assert child.stderr is not None
+    seen = []
+    for line in child.stderr:
+        seen.append(line)
+        if text in line:
+            if is_last:
+                threading.Thread(target=child.stderr.read, daemon=True).start()
+            return line
+    raise AssertionError("".join(seen))
