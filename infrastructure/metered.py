@@ -1,6 +1,4 @@
-"""
-Measuring, put around what is measured: neither use cases nor adapters know that somebody counts.
-"""
+"""Wrappers that measure. Use cases and adapters do not know that they are measured."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -26,7 +24,7 @@ Begin = Callable[[], AbstractAsyncContextManager[Unit]]
 def metered_use(
     use: Callable[[Sequence[Ask]], Awaitable[Answers]], kind: Kind, meter: Meter
 ) -> Callable[[Sequence[Ask]], Awaitable[Answers]]:
-    """A use case that carries out batches. One that fails is none."""
+    """Measures a use case that carries out batches. Failed batches are not counted."""
 
     async def carry_out(asked: Sequence[Ask]) -> Answers:
         began = monotonic()
@@ -51,7 +49,10 @@ def metered_begin(begin: Begin[Unit], kind: Kind, meter: Meter) -> Begin[Unit]:
 def metered_listener(
     listener: Callable[[Sequence[Update]], None], meter: Meter
 ) -> Callable[[Sequence[Update]], None]:
-    """Publishing follows the commit at once, and who listens writes before it returns."""
+    """
+    Measures the time from a commit until listeners have an update: it is published right after the commit, and listeners
+    write it before they return.
+    """
 
     def hear(updates: Sequence[Update]) -> None:
         began = monotonic()

@@ -7,12 +7,12 @@ from domain.account import PasswordHash
 
 @frozen(kw_only=True)
 class Requester:
-    """For whom a password is worked on. The queue is shared out by network and by account, so that none can fill it."""
+    """The origin of a request to hash or verify. The queue is shared fairly between networks and accounts."""
 
     network: str = ""
     account: str = ""
     is_known: bool = False
-    """Whether the request comes from a session or a device of this account, and so goes before those that may be guesses."""
+    """Whether it comes from a session or a known device of the account. Such requests go before possible guesses."""
 
 
 NOBODY_IN_PARTICULAR = Requester()
@@ -39,7 +39,7 @@ class Passwords(Protocol):
         ...
 
     def expect(self, former: PasswordHash | None) -> None:
-        """Says whether accounts still have hashes of a former kind, by an example. The work evens out accordingly."""
+        """Sets an example of the former kind of hash, or None if no account has one, so that verifying takes equally long."""
         ...
 
     def is_current(self, password_hash: PasswordHash) -> bool:
