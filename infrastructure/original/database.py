@@ -1,7 +1,8 @@
 """A database of the original messenger in PostgreSQL, read and never written."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+import os
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime
 from typing import Any, Final, LiteralString
 
@@ -119,9 +120,10 @@ async def original_database(conninfo: str) -> AsyncIterator[OriginalDatabase]:
         NotAnOriginal: The database does not belong to the original messenger.
         psycopg.Error: The database cannot be read.
     """
-    connection = await psycopg.AsyncConnection.connect(
-        conninfo, autocommit=True, connect_timeout=5, row_factory=dict_row
-    )
+    with _without_a_time_zone():
+        connection = await psycopg.AsyncConnection.connect(
+            conninfo, autocommit=True, connect_timeout=5, row_factory=dict_row
+        )
     async with connection:
         await _check(connection)
         await connection.execute(BEGIN)
@@ -130,6 +132,21 @@ async def original_database(conninfo: str) -> AsyncIterator[OriginalDatabase]:
         finally:
             if not connection.closed:
                 await connection.execute("ROLLBACK")
+
+
+@contextmanager
+def _without_a_time_zone() -> Iterator[None]:
+    """
+    Hides ``PGTZ`` from libpq, which would put it in the place of the server's own time zone.
+
+    The original's times are in the server's zone and do not say so. libpq has no parameter that overrides the variable.
+    """
+    hidden = os.environ.pop("PGTZ", None)
+    try:
+        yield
+    finally:
+        if hidden is not None:
+            os.environ["PGTZ"] = hidden
 
 
 async def _check(connection: psycopg.AsyncConnection[DictRow]) -> None:
