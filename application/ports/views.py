@@ -94,8 +94,8 @@ class Views(Protocol):
 
     async def snapshot(self, reader: ProfileId, chat_id: ChatId, limit: int) -> Snapshot:
         """
-        Read the state that a socket begins with. ``limit`` bounds its page of history, which costs more than the rest; 0 leaves it
-        out.
+        Read the state that a socket begins with. ``limit`` bounds its page of history, which costs more than the rest; 0
+        leaves it out.
 
         Raises:
             ChatNotFound: There is no such chat.
