@@ -40,8 +40,8 @@ class Reading:
     def unread(self, last_seq: Seq) -> int:
         return unread_count(last_seq=last_seq, mark=self.mark, excluded=self.excluded)
 
-    def said(self, count: int) -> None:
-        """Count ``count`` messages that the reader has sent: one's own messages are never unread."""
+    def count_own(self, count: int) -> None:
+        """Records that the reader has sent ``count`` messages: one's own messages are never unread."""
         self.excluded += count
 
     def advance(self, to: Seq, passed: NewlyRead, *, at: datetime) -> MessagesRead | None:

@@ -29,7 +29,7 @@ def metered_use(
     async def carry_out(asked: Sequence[Ask]) -> Answers:
         began = monotonic()
         answers = await use(asked)
-        meter.carried_out(kind, len(asked), monotonic() - began)
+        meter.batch_done(kind, len(asked), monotonic() - began)
         return answers
 
     return carry_out
@@ -41,7 +41,7 @@ def metered_begin(begin: Begin[Unit], kind: Kind, meter: Meter) -> Begin[Unit]:
         async with begin() as unit:
             yield unit
             decided = monotonic()
-        meter.committed(kind, monotonic() - decided)
+        meter.batch_committed(kind, monotonic() - decided)
 
     return begin_metered
 
@@ -57,7 +57,7 @@ def metered_listener(
     def hear(updates: Sequence[Update]) -> None:
         began = monotonic()
         listener(updates)
-        meter.told(monotonic() - began)
+        meter.update_delivered(monotonic() - began)
 
     return hear
 
@@ -69,12 +69,12 @@ class MeteredChanges:
 
     async def now(self) -> Cursor:
         cursor = await self._changes.now()
-        self._meter.looked()
+        self._meter.caught_up()
         return cursor
 
     async def since(self, cursor: Cursor) -> News:
         news = await self._changes.since(cursor)
-        self._meter.looked()
+        self._meter.caught_up()
         return news
 
     async def recall(self, read: ReadRange) -> MessagesRead:
@@ -90,6 +90,6 @@ class MeteredMailer:
         try:
             await self._mailer.send(letter, token)
         except NotDelivered as why:
-            self._meter.letter("error" if why.for_good else "failed")
+            self._meter.letter_tried("error" if why.for_good else "failed")
             raise
-        self._meter.letter("sent")
+        self._meter.letter_tried("sent")

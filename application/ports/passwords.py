@@ -15,7 +15,7 @@ class Requester:
     """Whether it comes from a session or a known device of the account. Such requests go before possible guesses."""
 
 
-NOBODY_IN_PARTICULAR = Requester()
+UNKNOWN_REQUESTER = Requester()
 
 
 class Passwords(Protocol):
@@ -25,12 +25,12 @@ class Passwords(Protocol):
     Both methods raise `Overloaded` if too many wait already, in all or for this requester.
     """
 
-    async def hash(self, password: str, requester: Requester = NOBODY_IN_PARTICULAR) -> PasswordHash:
+    async def hash(self, password: str, requester: Requester = UNKNOWN_REQUESTER) -> PasswordHash:
         """Hashes the first of `password_spellings`."""
         ...
 
     async def verify(
-        self, password: str, against: PasswordHash | None, requester: Requester = NOBODY_IN_PARTICULAR
+        self, password: str, against: PasswordHash | None, requester: Requester = UNKNOWN_REQUESTER
     ) -> bool:
         """
         Tells whether one of `password_spellings` was hashed. The work is the same whatever it is compared with: a hash of

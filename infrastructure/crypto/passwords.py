@@ -10,7 +10,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from attrs import define, field
 
-from application.ports.passwords import NOBODY_IN_PARTICULAR, Requester
+from application.ports.passwords import UNKNOWN_REQUESTER, Requester
 from domain.account import PasswordHash, password_spellings
 from infrastructure.crypto.queue import FairQueue
 
@@ -72,12 +72,12 @@ class PooledPasswords:
         # Compared with when there is no account, so that it takes as long as a wrong password.
         return self.hasher.hash(b"")
 
-    async def hash(self, password: str, requester: Requester = NOBODY_IN_PARTICULAR) -> PasswordHash:
+    async def hash(self, password: str, requester: Requester = UNKNOWN_REQUESTER) -> PasswordHash:
         present = _as_bytes(password_spellings(password)[0])
         return PasswordHash(await self._in_thread(requester, lambda: self.hasher.hash(present)))
 
     async def verify(
-        self, password: str, against: PasswordHash | None, requester: Requester = NOBODY_IN_PARTICULAR
+        self, password: str, against: PasswordHash | None, requester: Requester = UNKNOWN_REQUESTER
     ) -> bool:
         is_hopeless = against is None or len(_as_bytes(password)) > LONGEST
         wanted = self._nobodys if against is None or is_hopeless else against.text

@@ -353,7 +353,7 @@ class MemoryPosting:
             await self.work.hold(("reading", *key))
             reading = tables.readings.get(key)
             if reading:  # an imported message may be by an author who has no reading
-                reading.said(sent[key])
+                reading.count_own(sent[key])
                 tables.readings[key] = reading
         for chat in chats:
             tables.chats[chat.id] = chat

@@ -122,38 +122,38 @@ class PrometheusMeter:
     def text(self) -> bytes:
         return generate_latest(self._registry)
 
-    def answered(self, method: str, route: str, status: int, seconds: float) -> None:
+    def request_answered(self, method: str, route: str, status: int, seconds: float) -> None:
         known = method if method in METHODS else OTHER
         self._requests.labels(known, route, str(status)).inc()
         self._request_seconds.labels(known, route).observe(seconds)
 
-    def carried_out(self, kind: Kind, commands: int, seconds: float) -> None:
+    def batch_done(self, kind: Kind, commands: int, seconds: float) -> None:
         self._batch_size.labels(kind).observe(commands)
         self._batch_seconds.labels(kind).observe(seconds)
 
-    def committed(self, kind: Kind, seconds: float) -> None:
+    def batch_committed(self, kind: Kind, seconds: float) -> None:
         self._commit_seconds.labels(kind).observe(seconds)
 
-    def told(self, seconds: float) -> None:
+    def update_delivered(self, seconds: float) -> None:
         self._told_seconds.observe(seconds)
 
-    def looked(self) -> None:
+    def caught_up(self) -> None:
         self._figures.looked_at = self._clock()
 
-    def letter(self, outcome: str) -> None:
+    def letter_tried(self, outcome: str) -> None:
         self._letters.labels(outcome).inc()
 
-    def opened(self) -> None:
+    def socket_opened(self) -> None:
         self._figures.sockets += 1
 
-    def closed(self) -> None:
+    def socket_closed(self) -> None:
         self._figures.sockets -= 1
 
-    def heard(self) -> None:
+    def frame_received(self) -> None:
         self._figures.frames_in += 1
 
-    def said(self) -> None:
+    def frame_sent(self) -> None:
         self._figures.frames_out += 1
 
-    def waiting(self, size: int) -> None:
+    def outbox_grew(self, size: int) -> None:
         self._figures.outbox_bytes += size
