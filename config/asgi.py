@@ -68,7 +68,7 @@ def run(
         adapters=adapters,
         show_letter=Object(terminal.show),
         meter=Object(PrometheusMeter()),
-        report_limit=Object(limits.hear),
+        report_limit=Object(limits.report),
     )
     server: Server
     app = make_app(

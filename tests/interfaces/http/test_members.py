@@ -210,7 +210,7 @@ class TestReading:
             (sent[0]["id"], (2, 2)),
             (UNKNOWN, (2, 2)),
             (99, (4, 0)),
-            (2**70, (4, 0)),
+            (2**64 - 1, (4, 0)),
         ):
             answer = await bob.client.put(path, json={"upTo": up_to})
             assert answer.status_code == 200, answer.text
