@@ -1,27 +1,37 @@
 """A chat: it gives messages their order and decides who may say or change what."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
 from attrs import define, field, frozen
-from attrs.setters import frozen as never
 
-from domain.errors import Conflict, Forbidden, Invalid, Limited, NotFound
+from domain.chat_errors import (
+    BadChatDescription,
+    BadChatName,
+    ChatNotFound,
+    MemberNotFound,
+    NotAllowed,
+    NotAMember,
+    NotTheOwner,
+    NotToOneself,
+    OnlyInGroups,
+    TooFrequent,
+)
+from domain.decision import Decision
 from domain.events import (
     ChatAdded,
     ChatChanged,
-    ChatEvent,
     ChatRemoved,
     MemberAdded,
     MemberRemoved,
     MessageSent,
-    PersonalEvent,
     Removal,
     RoleChanged,
 )
 from domain.ids import ChatId, MessageId, Position, ProfileId, Seq
+from domain.member import Member, by_seniority
 from domain.message import Body, Message, Nonce
 from domain.role import MAY, Act, Role
 from domain.text import is_nameable, refuse_unstorable, trimmed
@@ -30,72 +40,10 @@ NAME_LIMIT: Final = 100
 DESCRIPTION_LIMIT: Final = 250
 
 
-class ChatNotFound(NotFound):
-    code = "chat_not_found"
-
-
-class MemberNotFound(NotFound):
-    """The person to remove, or to give a role, is not in the chat."""
-
-    code = "no_such_member"
-
-
-class NotAMember(Forbidden):
-    code = "not_a_member"
-
-
-class NotAllowed(Forbidden):
-    """The member's role does not allow this; `domain.role.MAY` lists who may do what."""
-
-    code = "not_allowed"
-
-
-class NotTheOwner(NotAllowed):
-    code = "not_the_owner"
-
-
-class OnlyInGroups(Conflict):
-    """A direct chat keeps its two members, who have equal rights in it."""
-
-    code = "only_in_groups"
-
-
-class NotToOneself(Invalid):
-    code = "not_to_oneself"
-
-
-class TooFrequent(Limited):
-    """The author sent the same text a moment ago. ``wait`` says in how many seconds it is accepted again."""
-
-    code = "too_frequent"
-
-    def __init__(self, wait: float) -> None:
-        super().__init__(wait)
-        self.wait = wait
-
-
-class BadChatName(Invalid):
-    code = "bad_chat_name"
-
-
-class BadChatDescription(Invalid):
-    code = "bad_chat_description"
-
-
-class MembersNotFound(NotFound):
-    """Some of the profiles to add do not exist; nobody was added. ``missing`` lists them."""
-
-    code = "member_not_found"
-
-    def __init__(self, missing: Sequence[ProfileId]) -> None:
-        super().__init__(missing)
-        self.missing = missing
-
-
 class Kind(StrEnum):
     GROUP = "group"
     DIRECT = "direct"
-    """The one chat of two people."""
+    """A chat of exactly two people, who have only one such chat."""
 
 
 @frozen
@@ -119,55 +67,9 @@ class About:
 
 
 @define(eq=False, kw_only=True)
-class Member:
-    """One profile's place in one chat. Former members keep theirs, with the time at which they left."""
-
-    chat_id: ChatId = field(on_setattr=never)
-    profile_id: ProfileId = field(on_setattr=never)
-    role: Role
-    joined_at: datetime
-    left_at: datetime | None = None
-
-
-def by_seniority(members: Iterable[Member]) -> list[Member]:
-    """Members in the order of joining; those who joined together, in the order of their ids."""
-    return sorted(members, key=lambda member: (member.joined_at, member.profile_id))
-
-
-@frozen(kw_only=True)
-class Decision:
-    """
-    What a method of `Chat` decided: all that has to be stored together, and announced once it is stored.
-
-    Storage keeps a decision as a whole, so that a use case need not know its parts.
-    """
-
-    events: tuple[ChatEvent, ...] = ()
-    """Entries of the chat's log, in the order of their positions."""
-    personal: tuple[PersonalEvent, ...] = ()
-    """Entries of members' own logs, in the order in which they are announced."""
-    joined: tuple[Member, ...] = ()
-    """New members, and former ones who are back."""
-    changed: tuple[Member, ...] = ()
-    """Members who have another role, or left."""
-    ends_chat: bool = False
-    """Whether the chat is over. If it was a direct chat, its two people may open another one."""
-
-    def __add__(self, later: "Decision") -> "Decision":
-        """Both decisions, to be stored together; ``later`` was made on what the first one left."""
-        return Decision(
-            events=(*self.events, *later.events),
-            personal=(*self.personal, *later.personal),
-            joined=(*self.joined, *later.joined),
-            changed=(*self.changed, *later.changed),
-            ends_chat=self.ends_chat or later.ends_chat,
-        )
-
-
-@define(eq=False, kw_only=True)
 class Chat:
     """
-    Numbers what happens in it: messages by ``seq``, every durable event by ``position``.
+    A chat numbers its messages by ``seq`` and all of its durable events by ``position``.
 
     A chat must be locked while it changes, so that numbers are handed out one by one. Methods that change it return a
     `Decision`, except `post`: many messages of many chats are stored at once, and a message is exactly one event.
@@ -190,7 +92,7 @@ class Chat:
     def open(
         cls, *, id: ChatId, about: About, owner_id: ProfileId, others: Sequence[ProfileId], at: datetime
     ) -> "tuple[Chat, Decision]":
-        """A new group and its first members. This takes no position: the log begins with what happens next."""
+        """Open a group with its first members. This takes no position in the log, which begins with the next event."""
         roles = {owner_id: Role.OWNER} | {other: Role.MEMBER for other in others if other != owner_id}
         return cls._open(Kind.GROUP, id, about, owner_id, roles, at)
 
@@ -199,8 +101,8 @@ class Chat:
         cls, *, id: ChatId, opener_id: ProfileId, other_id: ProfileId, at: datetime
     ) -> "tuple[Chat, Decision]":
         """
-        Open the direct chat of two people; storage guarantees that there is only one. It has no name of its own: each of
-        them sees the other's.
+        Open the direct chat of two people; storage guarantees that there is only one. It has no name of its own: each
+        person sees the other's name.
 
         Raises:
             NotToOneself: Both are the same person.
@@ -250,8 +152,8 @@ class Chat:
         """
         Number a new message.
 
-        ``just_said`` is when the author sent the same text here a moment ago, if they did. It only matters for messages
-        without a nonce: a client that names its messages means each of them.
+        ``just_said`` is when the author last sent the same text to this chat, if that was recently. It only matters for
+        messages without a nonce: a client that gives each message a nonce means every one of them.
 
         Raises:
             ChatNotFound: The chat was deleted.
@@ -280,7 +182,7 @@ class Chat:
 
     def change(self, by: Member | None, about: About, *, at: datetime) -> Decision:
         """
-        Rename or describe the chat. If it is called so already, nothing is decided, but ``updated_at`` still moves.
+        Rename or describe the chat. The decision is empty if nothing changed; ``updated_at`` still moves.
 
         Raises:
             NotAllowed: The actor's role does not allow it.
@@ -332,7 +234,7 @@ class Chat:
 
     def remove(self, by: Member | None, member: Member | None, *, at: datetime) -> Decision:
         """
-        Remove somebody else; to go oneself is `leave`. The owner may remove everybody, an admin only plain members.
+        Remove another member; to go oneself is `leave`. The owner may remove anyone else, an admin only plain members.
 
         Raises:
             NotAllowed: The actor's role does not allow it, or the actor would remove themselves.
@@ -350,7 +252,7 @@ class Chat:
 
     def leave(self, member: Member | None, members: Sequence[Member], *, at: datetime) -> Decision:
         """
-        Leave. ``members`` are all who are in the chat, with or without the one who leaves.
+        Take a member out at their own wish. ``members`` are all present members; ``member`` may be among them.
 
         Ownership passes to the longest-standing admin, or to the longest-standing member if there is no admin. When the
         last member leaves, the chat is over.
@@ -365,7 +267,7 @@ class Chat:
         return self.withdraw(member, members, at=at)
 
     def withdraw(self, member: Member | None, members: Sequence[Member], *, at: datetime) -> Decision:
-        """Like `leave`, but from direct chats too: the person's account is closed."""
+        """Like `leave`, but allowed in direct chats too. It is used when the person's account is closed."""
         gone = self._present(member)
         left = self._out(gone, Removal.LEFT, by=gone.profile_id, at=at)
         others = [other for other in members if other.profile_id != gone.profile_id]
@@ -379,11 +281,11 @@ class Chat:
 
     def appoint(self, by: Member | None, member: Member | None, role: Role, *, at: datetime) -> Decision:
         """
-        Give somebody a role. Making somebody the owner hands the chat over: the former owner becomes an admin. Nothing is
-        decided if the member has the role already.
+        Give a member a role. Making a member the owner hands the chat over: the former owner becomes an admin. The decision
+        is empty if the member has the role already.
 
         Raises:
-            NotAllowed: The actor is not the owner, or is and would give up ownership without naming a successor.
+            NotAllowed: The actor is not the owner, or would give up ownership without naming a successor.
             MemberNotFound: The person is not in the chat.
             OnlyInGroups: It is a direct chat.
         """
@@ -401,12 +303,13 @@ class Chat:
 
     def delete(self, by: Member | None, members: Sequence[Member], *, at: datetime) -> Decision:
         """
-        End the chat for everybody. ``members`` are all who are in it; each of them is told, in the order of joining.
-        Either of its two people may end a direct chat.
+        End the chat for everybody. ``members`` are all present members; each of them is notified, in the order of joining.
+        Either person may end a direct chat.
 
         Raises:
-            NotTheOwner: The chat is a group that belongs to somebody else.
-            ChatNotFound, NotAMember: The direct chat is over, or not the actor's.
+            NotTheOwner: The chat is a group that somebody else owns.
+            ChatNotFound: The direct chat was deleted before.
+            NotAMember: The actor is not in the direct chat.
         """
         if self.kind is Kind.DIRECT:
             self._present(by)
@@ -431,8 +334,9 @@ class Chat:
         Return the actor if they may do this.
 
         Raises:
-            NotAllowed: They may not, or are no longer in the chat; `NotTheOwner` for what only an owner may do.
-            OnlyInGroups: It is a direct chat, where nobody may.
+            NotAllowed: Their role does not allow it, or they are not in the chat. For acts that are the owner's alone, this
+                is `NotTheOwner`.
+            OnlyInGroups: It is a direct chat, in which nobody may do this.
         """
         refusal = NotTheOwner if MAY[act] == {Role.OWNER} else NotAllowed
         if self.deleted_at is not None or by is None or by.left_at is not None:

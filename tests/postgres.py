@@ -1,4 +1,4 @@
-"""A PostgreSQL for a test session, and new databases on it in a moment."""
+"""One PostgreSQL server for each worker of the tests, and for each test a database of its own, copied from a template."""
 
 import tempfile
 from collections.abc import Iterator
@@ -16,18 +16,21 @@ from infrastructure.postgres.schema.migrate import upgrade
 from infrastructure.postgres.server.embedded import OWNER, EmbeddedPostgres
 
 BASE = 7_000_000_000
-"""What is added to transaction numbers in databases of tests: whoever forgets it writes a ``tx`` that is too small."""
+"""
+Added to transaction numbers in the tests' databases, as after an adoption. Code that forgets to add it writes a ``tx`` that
+is too small, which the tests notice.
+"""
 
 
 @define(eq=False)
 class PostgresServer:
-    """An embedded server with many databases. Under xdist each worker has one of its own."""
+    """An embedded server with many databases."""
 
     embedded: EmbeddedPostgres
     _numbers: Iterator[int] = field(factory=lambda: count(1), init=False)
 
     def url(self, database: str) -> str:
-        """For SQLAlchemy."""
+        """The database's URL, as SQLAlchemy takes it."""
         return self.embedded.url(database)
 
     def connect(self, database: str = "postgres") -> psycopg.Connection[tuple[object, ...]]:

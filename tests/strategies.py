@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from hypothesis import strategies as st
 
 from application.ports.views import After, Around, Before, Newest, PageNumber, Where
-from domain.chat import DESCRIPTION_LIMIT, NAME_LIMIT, About, Chat, Kind, Member
+from domain.chat import DESCRIPTION_LIMIT, NAME_LIMIT, About, Chat, Kind
 from domain.events import (
     ChatAdded,
     ChatChanged,
@@ -18,6 +18,7 @@ from domain.events import (
     SessionEnded,
 )
 from domain.ids import ChatId, MessageId, Position, ProfileId, Seq, SessionId
+from domain.member import Member
 from domain.message import BODY_LIMIT, NONCE_LIMIT, Body, Message, Nonce
 from domain.reading import Reading
 from domain.role import Role

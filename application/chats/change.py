@@ -6,7 +6,8 @@ from application.ports.clock import Clock
 from application.ports.storage import Begin
 from application.ports.views import Views
 from application.views import ChatView
-from domain.chat import About, NotTheOwner
+from domain.chat import About
+from domain.chat_errors import NotTheOwner
 from domain.ids import ChatId, ProfileId
 from domain.unchanged import UNCHANGED, Unchanged
 
@@ -17,7 +18,7 @@ class ChangeChat:
     name: str | Unchanged = UNCHANGED
     description: str | Unchanged | None = UNCHANGED
     member_ids: tuple[ProfileId, ...] = ()
-    """People to add to those who are in it; nobody is removed."""
+    """People to add. Nobody is removed."""
 
 
 @frozen(kw_only=True)

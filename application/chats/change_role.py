@@ -8,8 +8,8 @@ from application.ports.clock import Clock
 from application.ports.storage import Begin
 from application.ports.views import Views
 from application.views import MemberView
-from domain.chat import Member
 from domain.ids import ChatId, ProfileId
+from domain.member import Member
 from domain.role import Role
 
 

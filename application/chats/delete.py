@@ -4,7 +4,7 @@ from application.actor import Actor
 from application.chats.membership import locked
 from application.ports.clock import Clock
 from application.ports.storage import Begin
-from domain.chat import NotTheOwner
+from domain.chat_errors import NotTheOwner
 from domain.ids import ChatId
 
 

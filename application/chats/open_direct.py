@@ -9,7 +9,8 @@ from application.ports.keys import KeyUse, Operation
 from application.ports.storage import Begin
 from application.ports.views import Views
 from application.views import ChatView
-from domain.chat import Chat, MembersNotFound
+from domain.chat import Chat
+from domain.chat_errors import MembersNotFound
 from domain.ids import ProfileId
 from domain.message import Nonce
 
@@ -19,7 +20,7 @@ class OpenDirect:
     profile_id: ProfileId
     """The other person."""
     key: Nonce | None = None
-    """The idempotency key. Opening again finds the same chat anyway: the key refuses to open another one."""
+    """The idempotency key. Opening again finds the same chat even without it; a key is refused for another person."""
 
 
 @frozen(kw_only=True)

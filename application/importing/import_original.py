@@ -1,4 +1,4 @@
-"""Moving from the original messenger: its accounts, profiles, chats, messages and read marks."""
+"""Imports the accounts, profiles, chats, messages and read marks of the original messenger."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -15,9 +15,11 @@ from application.ports.original import Original, OriginalChat, OriginalMessage, 
 from application.ports.posting import BeginPosting, Draft
 from application.ports.storage import Begin, UnitOfWork
 from domain.account import Account, Email, EmailIncorrect, EmailTaken, PasswordHash
-from domain.chat import DESCRIPTION_LIMIT, NAME_LIMIT, About, Chat, ChatNotFound, Member
+from domain.chat import DESCRIPTION_LIMIT, NAME_LIMIT, About, Chat
+from domain.chat_errors import BadChatName, ChatNotFound
 from domain.errors import DomainError
 from domain.ids import ChatId, MessageId, ProfileId, Seq
+from domain.member import Member
 from domain.message import BODY_LIMIT, Body, EmptyBody, Nonce
 from domain.profile import Name, Phone, Profile, Username, UsernameTaken
 from domain.role import Role
@@ -25,7 +27,7 @@ from domain.role import Role
 V = TypeVar("V")
 
 OWNER: Final = KeyOwner(uuid5(NAMESPACE_OID, "import of the original messenger"))
-"""Owns a key for each account that was imported: one that was closed since does not come back."""
+"""Owns one key per imported account, so that an account that was closed since is not imported again."""
 
 NOBODY: Final = ProfileId(UUID(int=0))
 """The author of messages whose account the original has deleted."""
@@ -38,23 +40,23 @@ AT_ONCE: Final = 500
 
 @define
 class Imported:
-    """What an import has done, and what it had to leave out. What was there from an earlier import is not counted."""
+    """The outcome of an import. Rows that an earlier import brought are not counted."""
 
     people: int = 0
     chats: int = 0
     messages: int = 0
     marks: int = 0
     notes: list[str] = field(factory=list)
-    """One line for each thing that is not as it was."""
+    """One line for each thing that was left out or changed."""
 
 
 @frozen(kw_only=True)
 class ImportOriginalHandler:
     """
-    Import everything from a database of the original messenger. Identities stay the same, so that importing again adds
-    only what is new there, and an import that was interrupted goes on.
+    Imports everything from a database of the original messenger. Ids stay the same, so that importing again adds only what
+    is new there and completes an import that was interrupted.
 
-    Passwords stay the ones they were. Sessions are not imported: everybody signs in again.
+    Passwords stay valid. Sessions are not imported, so everybody has to sign in again.
     """
 
     begin: Begin
@@ -84,7 +86,7 @@ class ImportOriginalHandler:
         return imported
 
     async def _person(self, person: OriginalPerson, notes: list[str]) -> bool:
-        """False: was imported before."""
+        """Returns False if the person was imported before."""
         try:
             return await self._add(person, notes)
         except UsernameTaken:
@@ -131,12 +133,12 @@ class ImportOriginalHandler:
         return True
 
     async def _chat(self, old: OriginalChat, imported: Imported) -> bool:
-        """False: it was deleted since it was imported."""
+        """Returns False if the chat was deleted after it was imported."""
         async with self.begin() as work:
             try:
                 chat = await work.chats.lock(old.id)
             except ChatNotFound:
-                await _open(work, old)
+                await _open(work, old, imported.notes)
                 imported.chats += 1
                 return True
             if chat.deleted_at is not None:
@@ -147,7 +149,7 @@ class ImportOriginalHandler:
     async def _messages(
         self, chat_id: ChatId, batch: Sequence[OriginalMessage], imported: Imported
     ) -> list[Said]:
-        """Post those of a batch that are not here yet, and say where all of them stand."""
+        """Posts the messages of a batch that are not stored yet, and returns the numbers of all of them."""
         drafts = [draft for message in batch for draft in _drafts(chat_id, message, imported.notes)]
         here = await self._here(chat_id, drafts)
         new = [draft for draft in drafts if draft.id not in here]
@@ -172,8 +174,8 @@ class ImportOriginalHandler:
 
     async def _here(self, chat_id: ChatId, drafts: Sequence[Draft]) -> dict[MessageId, Seq]:
         """
-        Those that were imported before. A batch is posted as a whole, so that the first and the last of it nearly always
-        tell for all of them.
+        Returns the numbers of the drafts that were imported before. A batch is posted as a whole, so looking up its first
+        and last message is nearly always enough.
         """
         if not drafts:
             return {}
@@ -190,7 +192,7 @@ class ImportOriginalHandler:
     async def _marks(
         self, chat_id: ChatId, reader_id: ProfileId, said: Sequence[Said], read: Mapping[MessageId, datetime]
     ) -> int:
-        """Mark what was read, with the times at which it was, and say how many acts of reading that were."""
+        """Marks messages as read at the original times, and returns how many acts of reading that took."""
         in_a_row, singly = runs(said, read, reader_id)
         count = 0
         for run in in_a_row:
@@ -226,13 +228,13 @@ class ImportOriginalHandler:
 
 def _account(person: OriginalPerson) -> Account:
     account = Account(id=person.account_id, email=Email(person.email), created_at=person.created_at)
-    if person.is_confirmed:  # else whoever signs up again gets a letter, and chooses the password
+    if person.is_confirmed:  # otherwise a new sign-up confirms it and chooses the password
         account.vouch(PasswordHash(person.password_hash), at=person.created_at)
     return account
 
 
 def _kept(kind: Callable[[str], V], text: str | None, unfit: list[str]) -> V | None:
-    """The value, or None if there is none or our rules refuse it; then ``unfit`` gets it."""
+    """The value, or None if it is empty or the rules refuse it. A refused value is added to ``unfit``."""
     if text is None or not text.strip():
         return None
     try:
@@ -242,11 +244,16 @@ def _kept(kind: Callable[[str], V], text: str | None, unfit: list[str]) -> V | N
         return None
 
 
-async def _open(work: UnitOfWork, old: OriginalChat) -> None:
+async def _open(work: UnitOfWork, old: OriginalChat, notes: list[str]) -> None:
     description = old.description[:DESCRIPTION_LIMIT] if old.description else None
+    try:
+        about = About(old.name[:NAME_LIMIT], description)
+    except BadChatName:
+        notes.append(f"chat {old.id}: the name {old.name!r} cannot be kept")
+        about = About(UNNAMED, description)
     chat, opened = Chat.open(
         id=old.id,
-        about=About(old.name.strip()[:NAME_LIMIT] or UNNAMED, description),
+        about=about,
         owner_id=old.owner_id,
         others=sorted(old.joined_at),
         at=old.created_at,
@@ -257,7 +264,7 @@ async def _open(work: UnitOfWork, old: OriginalChat) -> None:
 
 
 async def _add_members(work: UnitOfWork, chat: Chat, old: OriginalChat) -> None:
-    """Those who joined in the original since; who left here stays out."""
+    """Adds people who joined in the original since. Members who left after the import stay out."""
     new = [id for id in sorted(old.joined_at) if await work.chats.find_member(chat.id, id) is None]
     missing = set(await work.profiles.missing(new))
     owner = await work.chats.find_member(chat.id, chat.owner_id)
@@ -267,7 +274,7 @@ async def _add_members(work: UnitOfWork, chat: Chat, old: OriginalChat) -> None:
 
 
 def _drafts(chat_id: ChatId, message: OriginalMessage, notes: list[str]) -> list[Draft]:
-    """Usually one. The original has stored longer texts than can be sent: they become several messages."""
+    """The drafts for a message: usually one. Texts that are too long to be sent become several messages."""
     text = message.text.strip()
     parts = [text[start : start + BODY_LIMIT] for start in range(0, len(text), BODY_LIMIT)]
     bodies = []
@@ -294,7 +301,7 @@ def _drafts(chat_id: ChatId, message: OriginalMessage, notes: list[str]) -> list
 
 
 def _author(draft: Draft, member: Member | None) -> Member:
-    """Also of messages by somebody who is no longer there."""
+    """The author as a member, even if they have left or their account was deleted."""
     if member and member.left_at is None:
         return member
     return Member(chat_id=draft.chat_id, profile_id=draft.author_id, role=Role.MEMBER, joined_at=draft.at)

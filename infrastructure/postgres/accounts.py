@@ -367,6 +367,8 @@ class PostgresProfiles:
         return Page([rows.profile_from(row) for row in page.items], page.next)
 
 
+LAST_CHARACTER: Final = "\U0010ffff"
+
 SEARCHED: Final = (profile.c.username_folded, profile.c.first_name_folded, profile.c.last_name_folded)
 
 
@@ -397,7 +399,7 @@ def _found(rank: int, wanted: str, most: int, after: PersonPlace | None) -> Sele
         found = [name == wanted]
     else:
         # what begins with it and is longer comes after it: so those of just this name are not even looked at
-        found = [name > wanted, name.startswith(wanted, autoescape=True)]
+        found = _goes_on(name, wanted)
         better += [
             func.coalesce(each.startswith(wanted, autoescape=True), false()).is_(false())
             for each in SEARCHED[: rank - len(SEARCHED)]
@@ -408,6 +410,14 @@ def _found(rank: int, wanted: str, most: int, after: PersonPlace | None) -> Sele
     if after and after.rank == rank:
         statement = statement.where(tuple_(name, profile.c.profile_id) > tuple_(after.text, after.id))
     return select(statement.order_by(name, profile.c.profile_id).limit(most).subquery())
+
+
+def _goes_on(name: ColumnElement[str], prefix: str) -> list[ColumnElement[bool]]:
+    """
+    A name that begins with the prefix and is longer. The range is one of the index also in a plan that is made for any
+    prefix, for which a pattern is not.
+    """
+    return [name > prefix, name <= prefix + LAST_CHARACTER * 2, name.startswith(prefix, autoescape=True)]
 
 
 def _claims(username: Username | None) -> frozenset[str]:
@@ -458,10 +468,14 @@ class PostgresLetters:
             .cte("first_of_each")
         )
         other = letter.alias("other")
-        is_being_sent = (
+        # A lookup for each letter, in the order of the primary key: as NOT EXISTS, and with misleading statistics, it would
+        # go through all letters that wait for each of them.
+        being_sent = (
             select(other.c.letter_id)
             .where(other.c.account_id == letter.c.account_id, _is_prepared(other), other.c.claimed_until > at)
-            .exists()
+            .order_by(other.c.account_id, other.c.letter_id)
+            .limit(1)
+            .scalar_subquery()
         )
         found = await self.connection.execute(
             select(letter)
@@ -470,7 +484,7 @@ class PostgresLetters:
                 and_(first.c.account_id == letter.c.account_id, first.c.letter_id == letter.c.letter_id),
             )
             # The conditions once more: they are looked at again when the row is locked.
-            .where(*_is_due(letter, at), ~is_being_sent)
+            .where(*_is_due(letter, at), being_sent.is_(None))
             .order_by(letter.c.next_attempt_at, letter.c.letter_id)
             .limit(limit)
             .with_for_update(of=letter, key_share=True, skip_locked=True)

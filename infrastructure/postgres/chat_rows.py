@@ -3,9 +3,10 @@
 from hashlib import sha256
 from typing import Any
 
-from domain.chat import About, Chat, Kind, Member
+from domain.chat import About, Chat, Kind
 from domain.events import MessageSent, MessagesRead
 from domain.ids import ChatId, MessageId, Position, ProfileId, Seq
+from domain.member import Member
 from domain.message import Body, Message, Nonce
 from domain.reading import Reading
 from domain.role import Role

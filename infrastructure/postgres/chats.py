@@ -22,9 +22,12 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from application.ports.updates import Update, about_decision
-from domain.chat import Chat, ChatNotFound, Decision, Member
+from domain.chat import Chat
+from domain.chat_errors import ChatNotFound
+from domain.decision import Decision
 from domain.events import ChatEvent, MemberAdded, MessageSent, MessagesRead, PersonalEvent
 from domain.ids import ChatId, MessageId, ProfileId, Seq
+from domain.member import Member
 from domain.reading import Reading
 from infrastructure.postgres import chat_rows as rows
 from infrastructure.postgres.accounts import PostgresProfiles

@@ -43,9 +43,11 @@ CROSS JOIN LATERAL (
     SELECT array_agg(sender_id) AS authors, array_agg(unread) AS counts FROM (
         SELECT s.sender_id, count(*) AS unread FROM message s
         WHERE s.chat_id = r.chat_id AND s.seq > r.mark AND s.seq <= r.upto AND s.sender_id <> r.profile_id
-          AND NOT EXISTS (
-            SELECT FROM receipt c WHERE c.chat_id = r.chat_id AND c.profile_id = r.profile_id
-              AND c.from_seq <= s.seq AND c.to_seq >= s.seq)
+          AND (
+            SELECT c.to_seq FROM receipt c
+            WHERE c.chat_id = r.chat_id AND (c.profile_id, c.to_seq) >= (r.profile_id, s.seq)
+              AND c.profile_id <= r.profile_id AND c.from_seq <= s.seq
+            ORDER BY c.profile_id, c.to_seq LIMIT 1) IS NULL
         GROUP BY s.sender_id
     ) by_author
 ) counted
@@ -53,15 +55,23 @@ CROSS JOIN LATERAL (
     SELECT array_agg(message_id ORDER BY seq) AS ids FROM (
         SELECT s.message_id, s.seq FROM message s
         WHERE s.chat_id = r.chat_id AND s.seq > r.mark AND s.seq <= r.upto AND s.sender_id <> r.profile_id
-          AND NOT EXISTS (
-            SELECT FROM receipt c WHERE c.chat_id = r.chat_id AND c.profile_id = r.profile_id
-              AND c.from_seq <= s.seq AND c.to_seq >= s.seq)
+          AND (
+            SELECT c.to_seq FROM receipt c
+            WHERE c.chat_id = r.chat_id AND (c.profile_id, c.to_seq) >= (r.profile_id, s.seq)
+              AND c.profile_id <= r.profile_id AND c.from_seq <= s.seq
+            ORDER BY c.profile_id, c.to_seq LIMIT 1) IS NULL
         ORDER BY s.seq DESC LIMIT %s
     ) last
 ) newest
 ORDER BY r.n
 """
-"""It looks at what the marks pass and at nothing that lies after them."""
+"""
+It looks at what the marks pass and at nothing that lies after them.
+
+Whether a receipt covers a message is a lookup for each message. As NOT EXISTS the planner may make a join of it, which
+compares each message with every receipt that the reader ever left in the chat. Reader and message are compared as one row,
+as only the primary key can: in other indexes everybody's receipts lie together.
+"""
 
 KEEP: Final = """
 WITH stamp AS MATERIALIZED (

@@ -16,9 +16,10 @@ from attrs import define, field
 from application.ports.posting import Conversations, Draft, Slots
 from application.ports.updates import Moved, Update, about_event
 from application.views import ProfileView
-from domain.chat import Chat, Kind, Member
+from domain.chat import Chat, Kind
 from domain.events import MessageSent
 from domain.ids import ChatId, MessageId, Position, ProfileId, Seq
+from domain.member import Member
 from domain.message import Body, Message, Nonce
 from domain.role import Role
 from infrastructure.postgres.chat_rows import derived_key, kept_body, nonce_key, stored_about

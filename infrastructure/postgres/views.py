@@ -8,10 +8,13 @@ from uuid import UUID
 from attrs import frozen
 from sqlalchemy import (
     BigInteger,
+    ColumnElement,
+    FromClause,
     Integer,
     Label,
     Select,
     Subquery,
+    Table,
     Uuid,
     and_,
     any_,
@@ -21,6 +24,7 @@ from sqlalchemy import (
     func,
     literal_column,
     select,
+    true,
     tuple_,
     union_all,
     values,
@@ -44,7 +48,8 @@ from application.views import (
     Snapshot,
     by_name,
 )
-from domain.chat import ChatNotFound, Kind, NotAMember
+from domain.chat import Kind
+from domain.chat_errors import ChatNotFound, NotAMember
 from domain.events import MemberAdded
 from domain.ids import AccountId, ChatId, MessageId, Position, ProfileId, Seq, SessionId
 from domain.reading import unread_count
@@ -125,26 +130,30 @@ def epoch_from(row: Row) -> str:
     return sha256(whole.encode()).hexdigest()[:16]
 
 
-# Of the last message of a chat: no receipt ends beyond it. For any other message these would be all that came later.
+# Of the last message of a chat: no receipt ends beyond it, and the index has those that end there in the order of time.
 _first_read_of_last = (
-    select(func.min(receipt.c.read_at))
+    select(receipt.c.read_at)
     .where(
         receipt.c.chat_id == message.c.chat_id,
+        receipt.c.to_seq == message.c.seq,
         receipt.c.from_seq <= message.c.seq,
-        receipt.c.to_seq >= message.c.seq,
         receipt.c.profile_id != message.c.sender_id,
     )
+    .order_by(receipt.c.read_at)
+    .limit(1)
     .correlate(message)
     .scalar_subquery()
     .label("read_at")
 )
 
-_others_mark = (
-    select(func.coalesce(func.max(reading.c.mark), 0))
+_highest_mark_of_others = (
+    select(reading.c.mark)
     .where(reading.c.chat_id == CHAT, reading.c.profile_id != READER)
+    .order_by(reading.c.mark.desc())
+    .limit(1)
     .scalar_subquery()
-    .label("others_mark")
 )
+_others_mark = func.coalesce(_highest_mark_of_others, 0).label("others_mark")
 
 
 def _place(*more: Label[Any]) -> Any:
@@ -185,28 +194,46 @@ PLACE_AND_MORE: Final = prepared(
 
 _wanted = func.unnest(IDS).table_valued("chat_id").render_derived()
 
+
+def _one(table: Table, *conditions: ColumnElement[bool], of: FromClause) -> Any:
+    """
+    The one row of a table that fits a row of another one. The limit keeps it a lookup by the primary key: as a mere join,
+    and with misleading statistics, it may begin with all rows of the table that belong to the chat.
+    """
+    return select(table).where(*conditions).limit(1).correlate(of).lateral(f"one_{table.name}")
+
+
+_chat = _one(chat, chat.c.chat_id == _wanted.c.chat_id, of=_wanted)
+_head = _one(chat_head, chat_head.c.chat_id == _wanted.c.chat_id, of=_wanted)
+_member = _one(member, member.c.chat_id == _wanted.c.chat_id, member.c.profile_id == READER, of=_wanted)
+_reading = _one(reading, reading.c.chat_id == _wanted.c.chat_id, reading.c.profile_id == READER, of=_wanted)
+_last = (
+    select(message, _first_read_of_last)
+    .where(message.c.chat_id == _wanted.c.chat_id, message.c.seq == _head.c.last_seq)
+    .limit(1)
+    .correlate(_wanted, _head)
+    .lateral("one_message")
+)
+
 ENTRIES: Final = prepared(
     select(
-        *(column.label(f"chat_{column.name}") for column in chat.c),
-        chat_head.c.last_seq,
-        chat_head.c.last_position,
-        chat_head.c.member_count,
-        member.c.role,
-        reading.c.mark,
-        reading.c.less,
-        _first_read_of_last,
-        message,
+        *(column.label(f"chat_{column.name}") for column in _chat.c),
+        _head.c.last_seq,
+        _head.c.last_position,
+        _head.c.member_count,
+        _member.c.role,
+        _reading.c.mark,
+        _reading.c.less,
+        _last,
     )
     .select_from(
-        _wanted.join(chat, chat.c.chat_id == _wanted.c.chat_id)
-        .join(chat_head, chat_head.c.chat_id == _wanted.c.chat_id)
-        .join(member, and_(member.c.chat_id == _wanted.c.chat_id, member.c.profile_id == READER))
-        .join(reading, and_(reading.c.chat_id == _wanted.c.chat_id, reading.c.profile_id == READER))
-        .outerjoin(
-            message, and_(message.c.chat_id == _wanted.c.chat_id, message.c.seq == chat_head.c.last_seq)
-        )
+        _wanted.join(_chat, true())
+        .join(_head, true())
+        .join(_member, true())
+        .join(_reading, true())
+        .outerjoin(_last, true())
     )
-    .where(chat.c.deleted_at.is_(None), member.c.left_at.is_(None))
+    .where(_chat.c.deleted_at.is_(None), _member.c.left_at.is_(None))
 )
 """What a list shows of the given chats, as far as the reader is in them."""
 
@@ -287,13 +314,13 @@ def _messages() -> Select[Any]:
 
 PAGE: Final = prepared(_messages())
 
+_of_entry = _one(
+    message, message.c.chat_id == chat_log.c.chat_id, message.c.seq == chat_log.c.seq, of=chat_log
+)
+
 LOG: Final = prepared(
-    select(chat_log.c.position.label("log_position"), chat_log.c.kind, chat_log.c.payload, message)
-    .select_from(
-        chat_log.outerjoin(
-            message, and_(message.c.chat_id == chat_log.c.chat_id, message.c.seq == chat_log.c.seq)
-        )
-    )
+    select(chat_log.c.position.label("log_position"), chat_log.c.kind, chat_log.c.payload, _of_entry)
+    .select_from(chat_log.outerjoin(_of_entry, true()))
     .where(
         chat_log.c.chat_id == CHAT, chat_log.c.position > bindparam("after", type_=chat_log.c.position.type)
     )
@@ -469,14 +496,14 @@ class PostgresViews:
 
     async def probe(self) -> None:
         # Whether writing is forbidden is decided when a connection is made: an old one does not know that it is over.
-        if await self._is_read_only():
-            await self.pictures.close()
-            if await self._is_read_only():
-                complaints.tell(Unavailable.code, "the database accepts no writes", READ_ONLY)
-                raise Unavailable("storage accepts no writes")
+        if await self._is_read_only() and await self._is_read_only(anew=True):
+            complaints.tell(Unavailable.code, "the database accepts no writes", READ_ONLY)
+            raise Unavailable("storage accepts no writes")
 
-    async def _is_read_only(self) -> bool:
-        """Of a standby, and where the database's owner or host has forbidden writes."""
+    async def _is_read_only(self, *, anew: bool = False) -> bool:
+        """Whether this is a standby, or the database's owner or host has forbidden writes."""
+        if anew:
+            await self.pictures.close()
         row = await self.pictures.row(PROBE)
         return row is None or row["is_read_only"]
 

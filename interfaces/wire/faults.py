@@ -11,7 +11,7 @@ from typing import Final
 from attrs import frozen
 
 from domain.account import EmailIncorrect, PasswordCommon, PasswordUnfit
-from domain.chat import BadChatName
+from domain.chat_errors import BadChatName
 from domain.errors import Invalid
 from domain.profile import NameUnfit, PhoneUnfit, UsernameUnfit
 from domain.session import FINGERPRINT_LIMIT, FingerprintTooLong

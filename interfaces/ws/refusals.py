@@ -11,7 +11,7 @@ from attrs import frozen
 
 from application.errors import ApplicationError, NotAuthenticated, Overloaded, Unavailable
 from application.messages.send import NonceReused
-from domain.chat import ChatNotFound, NotAMember, TooFrequent
+from domain.chat_errors import ChatNotFound, NotAMember, TooFrequent
 from domain.errors import DomainError
 from interfaces.wire.lookup import along_mro
 from interfaces.ws.closing import CloseCode

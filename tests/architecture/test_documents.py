@@ -141,7 +141,14 @@ class TestCommands:
 
 def test_each_figure_is_told_and_no_other() -> None:
     meter = PrometheusMeter()
-    meter.looked()
+    meter.caught_up()
     known = set(re.findall(r"^# TYPE (messenger_\w+)", meter.text().decode(), re.MULTILINE))
     told = set(re.findall(r"`(messenger_\w+)`", page("operation.md")))
     assert told == {name for name in known if not name.endswith("_created")}
+
+
+def test_decisions_are_numbered_without_gaps_and_repeats() -> None:
+    decisions = sorted((ROOT / "docs" / "decisions").glob("*.md"))
+    assert [path.name[:5] for path in decisions] == [f"{n:04}-" for n in range(1, len(decisions) + 1)]
+    for number, path in enumerate(decisions, 1):
+        assert path.read_text().startswith(f"# {number}. "), path.name

@@ -48,14 +48,15 @@ def people(connection: psycopg.Connection[Any], count: int) -> list[UUID]:
     return made
 
 
-def fill(connection: psycopg.Connection[Any], chats: Sequence[Grown]) -> None:
+def fill(connection: psycopg.Connection[Any], chats: Sequence[Grown], *, analyze: bool = True) -> None:
     with connection.transaction():
         connection.execute(PLAN)
         _copy(connection, "COPY plan FROM STDIN", ((c.id, c.name, c.messages, len(c.members)) for c in chats))
         _copy(connection, "COPY place FROM STDIN", (row for c in chats for row in c.places()))
         for statement in GROW:
             connection.execute(statement)
-    connection.execute("VACUUM (ANALYZE)")
+    if analyze:
+        connection.execute("VACUUM (ANALYZE)")
 
 
 def _copy(connection: psycopg.Connection[Any], into: LiteralString, rows: Iterable[tuple[Any, ...]]) -> None:

@@ -10,12 +10,24 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = "from config.main import main; main()"
 
 Messenger = Callable[..., "subprocess.Popen[str]"]
+
+
+def children_of(folder: Path) -> list[int]:
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if Path(process.cwd()).is_relative_to(folder):
+                found.append(process.pid)
+        except (psutil.Error, OSError):
+            continue
+    return found
 
 
 @pytest.fixture
@@ -53,6 +65,10 @@ def messenger(folder: Path) -> Iterator[Messenger]:
     for child in children:
         child.kill()
         child.communicate()
+    until = time.monotonic() + 60
+    while children_of(folder):  # the embedded database of a killed messenger ends a moment later
+        assert time.monotonic() < until
+        time.sleep(0.05)
 
 
 @pytest.fixture

@@ -6,21 +6,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import psutil
 import pytest
 
-from tests.config.conftest import Messenger
-
-
-def children_of(folder: Path) -> list[int]:
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if Path(process.cwd()).is_relative_to(folder):
-                found.append(process.pid)
-        except (psutil.Error, OSError):
-            continue
-    return found
+from tests.config.conftest import Messenger, children_of
 
 
 def test_help_names_the_command(messenger: Messenger) -> None:

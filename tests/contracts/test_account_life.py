@@ -30,7 +30,8 @@ from application.views import NOBODY
 from config.features.workers import make_workers
 from config.settings.groups import Settings
 from domain.account import Email, Password, PasswordCommon, PasswordUnfit, PasswordWrong
-from domain.chat import About, ChatNotFound
+from domain.chat import About
+from domain.chat_errors import ChatNotFound
 from domain.events import ChatRemoved, MemberRemoved, RoleChanged, SessionEnd, SessionEnded
 from domain.ids import ChatId, LetterId
 from domain.message import Body, Nonce

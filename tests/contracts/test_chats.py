@@ -10,9 +10,12 @@ from attrs import asdict, evolve
 from application.ports.marking import MarkRequest
 from application.ports.storage import Begin
 from application.ports.views import Newest
-from domain.chat import About, Chat, ChatNotFound, Decision, Member
+from domain.chat import About, Chat
+from domain.chat_errors import ChatNotFound
+from domain.decision import Decision
 from domain.events import ChatAdded, ChatRemoved, Removal, SessionEnd, SessionEnded
 from domain.ids import ChatId, MessageId, Seq, SessionId
+from domain.member import Member
 from domain.reading import NewlyRead, Reading
 from domain.role import Role
 from tests.contracts.talk import Talk, actor, open_chat, saying

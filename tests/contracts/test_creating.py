@@ -10,9 +10,10 @@ from application.chats.create import CreateChat, CreateChatHandler
 from application.chats.remove_member import RemoveMember, RemoveMemberHandler
 from application.keys import KeyReused
 from application.ports.keys import Operation
-from application.views import ProfileView
+from application.views import ChatView, ProfileView
 from domain.account import Account, Email
-from domain.chat import About, ChatNotFound, MembersNotFound, NotAMember
+from domain.chat import About
+from domain.chat_errors import ChatNotFound, MembersNotFound, NotAMember
 from domain.message import Nonce
 from domain.profile import Name, Profile
 from infrastructure.system.ids import SystemIds
@@ -70,6 +71,20 @@ async def test_twenty_at_once_make_one(storage: SharedStorage, create: CreateCha
     assert len({chat.id for chat in made}) == 1
     assert len(await storage.views.list_chats(ann.profile_id)) == 1
     assert len(talk.published) == 1
+
+
+async def test_of_different_requests_under_one_key_at_once_one_is_carried_out(
+    storage: SharedStorage, create: CreateChatHandler
+) -> None:
+    ann = await person(storage)
+    answers = await asyncio.gather(
+        *(create(ann, wish(f"Trip {number % 2}")) for number in range(10)), return_exceptions=True
+    )
+    made = [answer for answer in answers if isinstance(answer, ChatView)]
+    refused = [answer for answer in answers if isinstance(answer, KeyReused)]
+    assert (len(made), len(refused)) == (5, 5)
+    (chat,) = await storage.views.list_chats(ann.profile_id)
+    assert {view.id for view in made} == {error.first.subject_id for error in refused} == {chat.id}
 
 
 async def test_keys_are_everybodys_own(storage: SharedStorage, create: CreateChatHandler) -> None:

@@ -10,6 +10,7 @@ from attrs import evolve
 from application.importing.import_original import UNNAMED, Imported, ImportOriginalHandler
 from application.ports.views import Newest
 from application.views import NOBODY
+from config.importing import source_conninfo
 from domain.account import Account, AccountNotFound, Email
 from domain.ids import AccountId, ChatId, ProfileId
 from domain.profile import Profile
@@ -36,7 +37,7 @@ def old(postgres_server: PostgresServer, name: str) -> Iterator[OriginalPlace]:
 
 @pytest.fixture
 def source(postgres_server: PostgresServer, name: str) -> str:
-    return conninfo(postgres_server.url(name))
+    return source_conninfo(postgres_server.url(name), None)
 
 
 def importing(storage: SharedStorage) -> ImportOriginalHandler:
@@ -78,9 +79,9 @@ async def test_everything_comes_along_and_twice_it_is_the_same(
     said = [old.say(talk, who, f"{who} {n}") for n, who in enumerate(["Ann", "Bob", "Ann", "Ann", "Bob"])]
     first_at = old.read("Bob", said[0], said[2])
     single_at = old.read("Eve", said[3])
-    old.chat("", "Bob")
+    unnameable = [old.chat(name, "Bob") for name in ("", "\u200b", "a\u202eb")]
     done = await imported(storage, source)
-    assert (*counts(done), done.notes) == (3, 2, 5, 2, [])
+    assert (*counts(done), len(done.notes)) == (3, 4, 5, 2, len(unnameable))
     for _ in range(2):
         assert await texts(storage, bob, talk) == ["Ann 0", "Bob 1", "Ann 2", "Ann 3", "Bob 4"]
         assert [await unread(storage, who, talk) for who in (ann, bob, eve)] == [2, 1, 4]
@@ -94,8 +95,8 @@ async def test_everything_comes_along_and_twice_it_is_the_same(
         members = await storage.views.members(ProfileId(ann), ChatId(talk))
         assert members[0].profile.id == ann
         assert {member.profile.id for member in members} == {ann, bob, eve}
-        (unnamed,) = [view for view in await storage.views.list_chats(ProfileId(bob)) if view.id != talk]
-        assert unnamed.name == UNNAMED
+        unnamed = [view for view in await storage.views.list_chats(ProfileId(bob)) if view.id != talk]
+        assert {(view.id, view.name) for view in unnamed} == {(id, UNNAMED) for id in unnameable}
         async with storage.begin() as work:
             account = await work.accounts.find_by_email(Email("ANN@example.com"))
             assert account is not None
@@ -227,10 +228,23 @@ async def test_another_database_is_refused(
                 pass
 
 
+@pytest.mark.parametrize("variable", [None, "PGTZ", "PGOPTIONS"])
 async def test_times_of_a_server_elsewhere(
-    storage: SharedStorage, old: OriginalPlace, name: str, source: str
+    storage: SharedStorage,
+    old: OriginalPlace,
+    name: str,
+    source: str,
+    variable: str | None,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """``created_at`` is in the time zone of the original's server, ``sent_at`` in UTC."""
+    """
+    ``created_at`` is in the time zone of the original's server, ``sent_at`` in UTC. The zone of the operator's terminal
+    does not matter.
+    """
+    if variable:
+        monkeypatch.setenv(
+            variable, "-c timezone=America/Lima" if variable == "PGOPTIONS" else "America/Lima"
+        )
     ann = old.person("Ann")
     talk = old.chat("Talk", "Ann", "Ann")
     old.say(talk, "Ann", "Hello")

@@ -10,7 +10,8 @@ from application.actor import Actor
 from application.ports.views import MessageNotFound, Newest
 from application.receipts.mark_read import Marked, MarkRead
 from application.receipts.mark_single import MarkSingle, MarkSingleHandler
-from domain.chat import Chat, ChatNotFound, NotAMember
+from domain.chat import Chat
+from domain.chat_errors import ChatNotFound, NotAMember
 from domain.events import MessageSent, MessagesRead
 from domain.ids import ChatId, MessageId, Seq
 from tests.contracts.talk import Talk, actor, known, open_chat, saying

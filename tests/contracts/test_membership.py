@@ -19,10 +19,9 @@ from application.messages.send import NonceReused, Sent
 from application.ports.updates import NewMember, NewMessage
 from application.ports.views import Newest
 from application.views import ChatView, MemberView
-from domain.chat import (
-    Chat,
+from domain.chat import Chat, Kind
+from domain.chat_errors import (
     ChatNotFound,
-    Kind,
     MemberNotFound,
     MembersNotFound,
     NotAllowed,

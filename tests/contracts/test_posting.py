@@ -12,7 +12,8 @@ from application.ports.posting import Draft
 from application.ports.updates import Moved, NewMessage
 from application.ports.views import Newest
 from application.views import NOBODY, ProfileView
-from domain.chat import Chat, ChatNotFound, NotAMember
+from domain.chat import Chat
+from domain.chat_errors import ChatNotFound, NotAMember
 from domain.ids import ChatId, MessageId, Seq
 from domain.message import Body, Nonce
 from domain.profile import Name, Username

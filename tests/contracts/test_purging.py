@@ -10,7 +10,8 @@ from application.chats.delete import DeleteChat, DeleteChatHandler
 from application.chats.purge import PurgeDeletedChatsHandler
 from application.ports.views import Newest
 from application.views import HistoryPage
-from domain.chat import Chat, ChatNotFound
+from domain.chat import Chat
+from domain.chat_errors import ChatNotFound
 from domain.ids import ChatId, Position
 from tests.contracts.talk import Talk, actor, open_chat
 from tests.storages import SharedStorage

@@ -13,7 +13,8 @@ from application.actor import Actor
 from application.messages.send import Answer, Sent
 from application.ports.posting import BeginPosting
 from application.ports.views import Newest
-from domain.chat import Chat, NotAMember, TooFrequent
+from domain.chat import Chat
+from domain.chat_errors import NotAMember, TooFrequent
 from domain.ids import ChatId
 from tests.contracts.conftest import ADAPTERS, Rig
 from tests.contracts.talk import Talk, actor, open_chat, saying

@@ -5,7 +5,7 @@ import pytest
 from application.actor import Actor
 from application.ports.updates import Typing
 from application.updates.typing import ShowTyping, ShowTypingHandler
-from domain.chat import ChatNotFound, NotAMember
+from domain.chat_errors import ChatNotFound, NotAMember
 from domain.ids import ChatId
 from tests.contracts.talk import Talk, actor, open_chat
 from tests.contracts.test_marking import remove

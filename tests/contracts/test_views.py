@@ -12,7 +12,8 @@ from application.actor import Actor
 from application.ports.updates import NewMember, NewMessage
 from application.ports.views import After, Around, Before, Newest, PageNumber, Where, span
 from application.views import NOBODY, HistoryPage
-from domain.chat import About, ChatNotFound, NotAMember
+from domain.chat import About
+from domain.chat_errors import ChatNotFound, NotAMember
 from domain.errors import DomainError
 from domain.events import ChatChanged
 from domain.ids import ChatId, Position, Seq

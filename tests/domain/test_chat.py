@@ -5,23 +5,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.chat import (
-    DESCRIPTION_LIMIT,
-    NAME_LIMIT,
-    About,
+from domain.chat import DESCRIPTION_LIMIT, NAME_LIMIT, About, Chat
+from domain.chat_errors import (
     BadChatDescription,
     BadChatName,
-    Chat,
     ChatNotFound,
-    Decision,
-    Member,
     NotAllowed,
     NotAMember,
     NotTheOwner,
-    by_seniority,
 )
+from domain.decision import Decision
 from domain.events import ChatAdded, ChatChanged, ChatRemoved, MemberAdded, MessageSent, Removal
 from domain.ids import ChatId, MessageId, Position, ProfileId
+from domain.member import Member, by_seniority
 from domain.message import Body, Nonce
 from domain.role import Role
 from domain.text import UnstorableText

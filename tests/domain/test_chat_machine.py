@@ -17,22 +17,12 @@ from hypothesis.stateful import (
     rule,
 )
 
-from domain.chat import (
-    About,
-    Chat,
-    ChatNotFound,
-    Decision,
-    Kind,
-    Member,
-    MemberNotFound,
-    NotAllowed,
-    NotAMember,
-    OnlyInGroups,
-    TooFrequent,
-    by_seniority,
-)
+from domain.chat import About, Chat, Kind
+from domain.chat_errors import ChatNotFound, MemberNotFound, NotAllowed, NotAMember, OnlyInGroups, TooFrequent
+from domain.decision import Decision
 from domain.events import ChatEvent, MemberAdded, MemberRemoved, MessageSent, RoleChanged
 from domain.ids import ChatId, MessageId, ProfileId, Seq
+from domain.member import Member, by_seniority
 from domain.message import Body, Message, Nonce
 from domain.reading import NewlyRead, Reading
 from domain.role import Role
@@ -197,7 +187,7 @@ class ChatMachine(RuleBasedStateMachine):
             self.log.append(event)
             if not named:
                 self.just_said[author, body] = event.message.sent_at
-            self.readings[author].said(1)
+            self.readings[author].count_own(1)
 
     @rule(by=people, about=st.sampled_from([About("A chat"), About("Another"), About("Another", "why")]))
     def change(self, by: ProfileId, about: About) -> None:

@@ -6,12 +6,9 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from domain.chat import (
-    About,
-    Chat,
+from domain.chat import About, Chat
+from domain.chat_errors import (
     ChatNotFound,
-    Decision,
-    Member,
     MemberNotFound,
     NotAllowed,
     NotAMember,
@@ -20,9 +17,11 @@ from domain.chat import (
     OnlyInGroups,
     TooFrequent,
 )
+from domain.decision import Decision
 from domain.errors import DomainError
 from domain.events import ChatRemoved, MemberRemoved, Removal, RoleChanged
 from domain.ids import ChatId, MessageId, Position, ProfileId
+from domain.member import Member
 from domain.message import Body, Nonce
 from domain.role import MAY, Act, Role
 from tests.strategies import START

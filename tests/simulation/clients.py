@@ -17,7 +17,7 @@ from application.accounts.authenticate import Authenticate
 from application.errors import ApplicationError, OutcomeUnknown
 from application.messages.send import SendMessage
 from domain.account import Account
-from domain.chat import TooFrequent
+from domain.chat_errors import TooFrequent
 from domain.errors import DomainError
 from domain.ids import ChatId, ProfileId
 from domain.message import Body, Nonce

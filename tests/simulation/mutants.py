@@ -21,9 +21,11 @@ from application.ports.changes import Cursor
 from application.ports.posting import Conversations, Draft, Posting, Slots
 from application.ports.updates import ChatUpdate
 from application.views import HistoryPage, Snapshot
-from domain.chat import Chat, ChatNotFound, Member, TooFrequent
+from domain.chat import Chat
+from domain.chat_errors import ChatNotFound, TooFrequent
 from domain.events import ChatRemoved, MemberRemoved, MessageSent, SessionEnded
 from domain.ids import Position, Seq
+from domain.member import Member
 from domain.reading import Reading
 from infrastructure.announcing import Announcing
 from infrastructure.gather import Gatherer

@@ -29,7 +29,8 @@ from application.ports.storage import UnitOfWork
 from application.ports.views import Newest
 from config.settings.groups import Chat as ChatSettings
 from domain.account import Account, Email, PasswordHash
-from domain.chat import About, Chat, ChatNotFound, MemberNotFound, NotTheOwner
+from domain.chat import About, Chat
+from domain.chat_errors import ChatNotFound, MemberNotFound, NotTheOwner
 from domain.errors import DomainError
 from domain.ids import ChatId, Position
 from domain.session import Fingerprint, Lifetimes, Origin, Session

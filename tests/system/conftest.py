@@ -13,7 +13,10 @@ SECRET = "a key of the tests that is long enough, 0123456789"
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """The messenger as `make run` starts it, embedded database and LOCAL people included; for tests that leave it whole."""
+    """
+    The messenger as `make run` starts it, with its embedded database and the LOCAL people. A worker's tests share it, so
+    they must not stop it or change its settings.
+    """
     server = Server(tmp_path_factory.mktemp("server"), {"JWT_SECRET_KEY": SECRET}, is_a_program=True)
     server.start()
     yield server
@@ -28,7 +31,7 @@ async def visit(server: Server) -> AsyncIterator[Visit]:
 
 @pytest.fixture
 def make_server(tmp_path: Path) -> Iterator[Callable[..., Server]]:
-    """Further servers, not yet started, each on a folder of its own unless one is given."""
+    """Makes servers that are not started yet. Each has a folder of its own unless one is given."""
     made: list[Server] = []
 
     def make(folder: Path | None = None, **fields: object) -> Server:
@@ -43,7 +46,7 @@ def make_server(tmp_path: Path) -> Iterator[Callable[..., Server]]:
 
 @pytest.fixture
 def make_postgres(tmp_path: Path) -> Iterator[Callable[..., Postgres]]:
-    """Databases outside the messenger, running."""
+    """Makes PostgreSQL servers, which are running and belong to the test: it may kill them or change their settings."""
     made: list[Postgres] = []
 
     def make(**settings: str) -> Postgres:

@@ -1,14 +1,12 @@
 """The ends of sessions, as their sockets hear of them; the page for a forgotten password, in what a browser would send."""
 
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 
 import pytest
 
 from tests.system.client import ChatSocket, Device, Visit, data
 from tests.system.server import Server
 
-ROOT = Path(__file__).resolve().parents[2]
 EMAIL = "many@example.com"
 FIRST, SECOND = "Correct-Horse", "Battery-Staple"
 
@@ -16,7 +14,7 @@ FIRST, SECOND = "Correct-Horse", "Battery-Staple"
 @pytest.fixture(scope="module")
 def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("sessions")
-    server = Server(folder, {"AUTH_REFRESH_GRACE_SECONDS": "0", "PYTHONPATH": str(ROOT)})
+    server = Server(folder, {"AUTH_REFRESH_GRACE_SECONDS": "0"})
     server.start()
     yield server
     server.stop()

@@ -129,6 +129,8 @@ reading = Table(
     Column("mark", BigInteger, nullable=False),
     Column("less", BigInteger, nullable=False),
     stamp(),
+    # how far anybody else has read is asked for every socket that opens; sends change no mark and so touch no index
+    Index("ix_reading_chat_id_mark", "chat_id", "mark"),
     info=BY_CHAT,
     postgresql_with={"fillfactor": 50},
 )
@@ -145,7 +147,8 @@ receipt = Table(
     # whether somebody has read a message beyond their mark, where hardly any receipt ends, is asked with every mark
     PrimaryKeyConstraint("chat_id", "profile_id", "to_seq", "from_seq"),
     Index("ix_receipt_tx", "tx"),
-    Index("ix_receipt_chat_id_to_seq_from_seq", "chat_id", "to_seq", "from_seq"),
+    # who was the first to read the last message stands first among the receipts that end there
+    Index("ix_receipt_chat_id_to_seq_read_at_from_seq", "chat_id", "to_seq", "read_at", "from_seq"),
     info=BY_CHAT,
 )
 

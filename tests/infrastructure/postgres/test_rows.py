@@ -7,9 +7,10 @@ from attrs import asdict
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.chat import Chat, Member
+from domain.chat import Chat
 from domain.events import ChatChanged, MemberAdded, MessageSent, MessagesRead, PersonalEvent
 from domain.ids import MessageId
+from domain.member import Member
 from domain.message import Nonce
 from domain.reading import Reading
 from infrastructure.postgres import chat_rows as rows

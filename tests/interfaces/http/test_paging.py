@@ -1,7 +1,16 @@
 """Pages over HTTP: a ``Link`` leads through a list while it changes, and only the cursors of a list open it."""
 
-import pytest
+from datetime import UTC
+from typing import Any
 
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from application.paging import ChatPlace, MemberPlace, PersonPlace, Place, ReaderPlace, SessionPlace
+from interfaces.http.paging import Listing
+from interfaces.wire.codec import ListQuery
+from interfaces.wire.validation import RequestInvalid
 from tests.interfaces.http.conftest import PASSWORD, Person, World
 from tests.interfaces.http.test_polling import next_of
 
@@ -121,3 +130,46 @@ async def test_there_may_be_more_asked_for_than_there_is(ann: Person, limit: int
     for path in ("/chats/", "/accounts/sessions/", "/profiles/?query=x"):
         page = await ann.client.get(path, params={"limit": limit, **({"query": "x"} if "?" in path else {})})
         assert (page.status_code, next_of(page)) == (200, None)
+
+
+async def test_nodes_of_one_secret_go_on_where_another_stopped(world: World, ann: Person) -> None:
+    for _ in range(2):
+        await made(ann)
+    one, same, other = (world.client(ann.token, cursor_key=key) for key in (b"one", b"one", b"another"))
+    at = next_of(await one.get("/chats/?limit=1"))
+    assert at
+    answers = [await client.get(at) for client in (one, same, other)]
+    assert [answer.status_code for answer in answers] == [200, 200, 422]
+    assert answers[0].content == answers[1].content
+
+
+MOMENTS = st.datetimes(timezones=st.just(UTC))
+PLACES = st.one_of(
+    st.builds(
+        ChatPlace, began=st.from_regex(r"[0-9]{1,20}(\.[0-9]{1,9}){0,9}", fullmatch=True), activity=MOMENTS
+    ),
+    st.builds(MemberPlace, joined_at=MOMENTS),
+    st.builds(ReaderPlace, read_at=MOMENTS),
+    st.builds(SessionPlace, created_at=MOMENTS),
+    st.builds(PersonPlace, rank=st.integers(0, 5), text=st.text(st.characters(exclude_categories=["Cs"]))),
+)
+
+
+@given(PLACES, st.data())
+def test_a_cursor_is_read_as_it_was_written_and_otherwise_not_at_all(
+    place: Place, data: st.DataObject
+) -> None:
+    listing: Listing[Any] = Listing(b"key", type(place), "a list")
+    cursor = listing.cursor(place)
+    assert listing.after(ListQuery(cursor=cursor)) == place
+    index = data.draw(st.integers(0, len(cursor) - 2))
+    letter = data.draw(st.sampled_from("AZaz09-_").filter(lambda each: each != cursor[index]))
+    forged = cursor[:index] + letter + cursor[index + 1 :]
+    elsewhere = Listing(b"key", type(place), "another list")
+    for foreign, asked in (
+        (listing, forged),
+        (elsewhere, cursor),
+        (Listing(b"", type(place), "a list"), cursor),
+    ):
+        with pytest.raises(RequestInvalid):
+            foreign.after(ListQuery(cursor=asked))

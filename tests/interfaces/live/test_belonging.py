@@ -17,7 +17,7 @@ from application.receipts.mark_read import MarkRead
 from application.receipts.mark_single import MarkSingle
 from application.updates.typing import ShowTyping
 from application.views import Snapshot
-from domain.chat import NotAMember
+from domain.chat_errors import NotAMember
 from domain.ids import ChatId
 from domain.message import BODY_LIMIT
 from domain.role import Role

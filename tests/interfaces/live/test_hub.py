@@ -19,7 +19,7 @@ from application.ports.updates import Moved, Typing, Update
 from application.receipts.mark_read import MarkRead
 from application.receipts.mark_single import MarkSingle
 from application.updates.typing import ShowTyping
-from domain.chat import ChatNotFound, NotAMember
+from domain.chat_errors import ChatNotFound, NotAMember
 from domain.events import MessagesRead, SessionEnd, SessionEnded
 from domain.ids import ChatId, Position
 from interfaces.live.hub import Hub

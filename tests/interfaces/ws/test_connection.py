@@ -14,7 +14,7 @@ from application.ports.views import Newest, PageNumber
 from application.receipts.mark_read import MarkRead
 from application.updates.typing import ShowTyping
 from application.views import HistoryPage, MessageView, Snapshot
-from domain.chat import ChatNotFound, NotAMember
+from domain.chat_errors import ChatNotFound, NotAMember
 from domain.events import MessageSent
 from domain.ids import ChatId, MessageId, Position, Seq
 from domain.message import Body, Message, Nonce

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from application.errors import ApplicationError
-from domain.chat import NotAMember
+from domain.chat_errors import NotAMember
 from domain.errors import DomainError
 from interfaces.live.listener import End
 from interfaces.ws.closing import ENDS, CloseCode
