@@ -44,7 +44,7 @@ class Metered:
             await self.app(scope, receive, noting)
         finally:
             route = getattr(scope.get("route"), "path", UNMATCHED)
-            self.meter.answered(scope["method"], route, status, loop.time() - began)
+            self.meter.request_answered(scope["method"], route, status, loop.time() - began)
 
 
 @frozen
