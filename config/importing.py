@@ -1,4 +1,4 @@
-"""`messenger db import`: from a database of the original messenger into the one that the settings name."""
+"""Implements `messenger db import`: copies a database of the original messenger into the one that the settings name."""
 
 import asyncio
 from collections.abc import Callable
@@ -15,19 +15,19 @@ from infrastructure.postgres.server.adoption import check_home
 
 
 class BadSource(Exception):
-    """What names the database to import from is no URL of a PostgreSQL database."""
+    """The source of an import is not the URL of a PostgreSQL database."""
 
 
 def import_original(
     settings: Settings, url: str, source: str, password: str | None, progress: Callable[[int, int], None]
 ) -> Imported:
     """
-    Import everything from ``source`` into the database at ``url``, whose tables are made or brought up to date first.
+    Imports everything from ``source`` into the database at ``url``, whose tables are created or migrated first.
 
     Raises:
-        BadSource: ``source`` is no URL of a PostgreSQL database.
-        NotAnOriginal: It is none of the original messenger.
-        psycopg.Error: It cannot be read.
+        BadSource: ``source`` is not the URL of a PostgreSQL database.
+        NotAnOriginal: ``source`` is not a database of the original messenger.
+        psycopg.Error: ``source`` cannot be read.
         ApplicationError: The database at ``url`` does not answer.
     """
     conninfo = _conninfo(source, password)

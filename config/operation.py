@@ -1,4 +1,4 @@
-"""What operators look at: figures and the detailed health check."""
+"""Metrics and the detailed health check, for operators."""
 
 import asyncio
 import shutil
@@ -16,7 +16,7 @@ from starlette.routing import BaseRoute, Route
 
 from application.ports.meter import Meter
 from config.container import Application
-from config.server import Aside
+from config.server import SideServer
 from config.settings.groups import Operation, Settings
 from infrastructure.prometheus.meter import MEDIA_TYPE, PrometheusMeter
 from interfaces.http.health import Details
@@ -24,18 +24,18 @@ from interfaces.http.metering import Metrics
 from interfaces.http.options import HttpOptions
 
 LEAST_DISK: Final = 64 * 1024 * 1024
-"""Bytes. With less PostgreSQL stops soon."""
+"""Free bytes below which the health check fails: PostgreSQL stops on a full disk."""
 
 
 def metrics_routes(operation: Operation, meter: Meter, options: HttpOptions) -> Sequence[BaseRoute]:
-    """`/metrics` beside everything else, for whoever presents the token. None without one."""
+    """Returns the route `/metrics` for clients with the metrics token; no route if the settings have no token."""
     if operation.metrics_token is None or not isinstance(meter, PrometheusMeter):
         return ()
     return Metrics(meter.text, MEDIA_TYPE, operation.metrics_token, options).routes()
 
 
-def metrics_server(sockets: Sequence[socket], meter: Meter) -> Aside | None:
-    """`/metrics` on a port of its own, which only those who scrape should reach. None without ``sockets``."""
+def metrics_server(sockets: Sequence[socket], meter: Meter) -> SideServer | None:
+    """Returns a server of `/metrics` on a separate port for the scraper, or None without ``sockets``."""
     if not sockets or not isinstance(meter, PrometheusMeter):
         return None
     figures = meter
@@ -43,7 +43,7 @@ def metrics_server(sockets: Sequence[socket], meter: Meter) -> Aside | None:
     async def show(_: Request) -> Response:
         return Response(figures.text(), media_type=MEDIA_TYPE)
 
-    return Aside(
+    return SideServer(
         uvicorn.Config(
             Starlette(routes=[Route("/metrics", show)]),
             http="h11",

@@ -1,4 +1,4 @@
-"""The whole messenger from its features."""
+"""Assembles the messenger from its features."""
 
 from collections.abc import Awaitable, Callable
 

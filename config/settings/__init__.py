@@ -1,6 +1,5 @@
 """
-What can be set from outside.
+The settings of the messenger.
 
-`groups` lists the settings, `readers` turns their text into values, `load` reads them, `explain` tells where each came
-from.
+`groups` lists the settings, `readers` parses their text, `load` reads them, and `explain` lists them with their sources.
 """

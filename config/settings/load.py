@@ -1,4 +1,4 @@
-"""Settings from the process environment first, then from `.env`, then the defaults."""
+"""Reads the settings: the process environment comes first, then `.env`, then the defaults."""
 
 import os
 import secrets
@@ -31,8 +31,8 @@ from infrastructure.postgres.driver.target import Target
 
 KNOWN_SECRETS: Final = frozenset(
     {
-        # The original messenger's default key is public; we have not seen it. These are what people leave in place,
-        # the last one from a tutorial that half of the web has copied.
+        # Keys of examples that people leave in place; the last one is from a much copied tutorial. The default key of the
+        # original messenger, which is public too, is not known to us.
         "your-256-bit-secret-your-256-bit-secret",
         "your-super-secret-key-change-in-production",
         "your-secret-key-change-this-in-production",
@@ -46,11 +46,11 @@ KNOWN_SECRETS: Final = frozenset(
 )
 SHORTEST_SECRET: Final = 32
 FEWEST_CHARACTERS: Final = 8
-"""Different ones, in a secret: `changemechangeme...` is long and has seven."""
+"""The least number of different characters in a secret: `changemechangeme...` has only seven."""
 
 
 class WrongSettings(Exception):
-    """Everything that is wrong, a line for each, without the values of secrets."""
+    """Settings are invalid. The text has one line for each fault, without the values of secrets."""
 
     def __init__(self, faults: list[str]) -> None:
         super().__init__("\n".join(faults))
@@ -65,11 +65,13 @@ def load(
     needed: Collection[str] | None = None,
 ) -> Settings:
     """
-    ``defaults`` hold where neither the environment nor the file says anything. ``needed`` names the groups that are used,
-    as `Settings` does: faults of others do not matter, and their values are not to be used.
+    Loads the settings. On the first start in LOCAL, creates the secret that signs tokens, and stores it under ``VAR_DIR``.
 
-    Raises `WrongSettings` with all that is wrong. On a first LOCAL start it makes the secret that signs tokens and
-    keeps it under ``VAR_DIR``.
+    ``defaults`` apply to names that neither the environment nor the file sets. ``needed`` holds the names of the groups
+    that the caller uses, as attributes of `Settings`: the other groups are not read.
+
+    Raises:
+        WrongSettings: A setting is invalid; the error lists all faults.
     """
     values = {**defaults, **values_by_name(environ, dotenv_path)}
     reader = Loader(values=values)
@@ -80,7 +82,7 @@ def load(
 
 
 def values_by_name(environ: Mapping[str, str], dotenv_path: Path) -> dict[str, str]:
-    """By upper-case name; what is set to nothing is not set."""
+    """Returns the texts of all settings by upper-case name, without empty ones."""
     values: dict[str, str] = {}
     try:
         with dotenv_path.open(encoding="utf-8-sig") as file:
@@ -99,8 +101,10 @@ def values_by_name(environ: Mapping[str, str], dotenv_path: Path) -> dict[str, s
 
 def interpolated(found: Mapping[str, str | None], environ: Mapping[str, str]) -> dict[str, str | None]:
     """
-    ``${NAME}`` and ``${NAME:-default}`` in the file stand for what the lines above say of NAME, or else the environment: as
-    in the original messenger, whose rules are those of python-dotenv. A name that nobody knows stands for nothing.
+    Replaces ``${NAME}`` and ``${NAME:-default}`` in the values of the file.
+
+    As in the original messenger and python-dotenv, lines above take precedence over the environment, and an unknown name
+    without a default is replaced by nothing.
     """
     resolved: dict[str, str | None] = {}
     for name, value in found.items():
@@ -130,7 +134,7 @@ class Loader:
             "modules": lambda: Modules(**self._chosen(Modules)),
             "operation": lambda: Operation(**self._chosen(Operation)),
             "log": lambda: Log(**self._chosen(Log)),
-            "jwt": lambda: self._jwt(environment, var_dir),  # last: it makes a file where nothing is wrong
+            "jwt": lambda: self._jwt(environment, var_dir),  # last: it creates a file if there are no faults
         }
         chosen: dict[str, Any] = {
             name: read() for name, read in groups.items() if needed is None or name in needed
@@ -143,7 +147,7 @@ class Loader:
         return settings
 
     def _chosen(self, group: type[Any]) -> dict[str, Any]:
-        """What was set of a group, read; the rest has its defaults."""
+        """Returns the parsed values of the settings of a group that are set."""
         chosen = {}
         for each in fields(group):
             name = each.metadata.get("name")
@@ -164,7 +168,7 @@ class Loader:
                 f"API_WORKERS is '{api.workers}': expected 1, several processes are not built yet"
             )
         if environment is Environment.LOCAL and "API_HOST" not in self.values:
-            api = evolve(api, host="127.0.0.1")  # everybody knows the password of the example people
+            api = evolve(api, host="127.0.0.1")  # the password of the example people is published
         if "API_PUBLIC_URL" in self.values:
             return api
         if environment is Environment.PROD:
@@ -246,7 +250,9 @@ class Loader:
                 new = file.with_name(f"{file.name}.{os.getpid()}")
                 with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as out:
                     out.write(secrets.token_urlsafe(48))
-                with suppress(FileExistsError):  # whole or not at all, and by one of two that start at once
+                with suppress(
+                    FileExistsError
+                ):  # atomic: of two processes that start at once, one creates the file
                     file.hardlink_to(new)
                 new.unlink()
             kept = file.read_text().strip()

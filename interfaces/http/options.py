@@ -5,7 +5,7 @@ from interfaces.http.addresses import Networks
 
 
 @frozen(kw_only=True)
-class About:
+class ApiInfo:
     """How the interface introduces itself."""
 
     title: str = "Messenger REST-API engine"
@@ -43,7 +43,7 @@ class HttpOptions:
     docs: bool = True
     """Whether there is a document, and pages to read it."""
     docs_path: str = "/docs"
-    about: About = About()
+    about: ApiInfo = ApiInfo()
     cursor_key: bytes = field(default=b"", repr=False)
     """
     What cursors of lists are signed with. A cursor shows nothing that the list does not show, so that the key keeps no
