@@ -57,7 +57,7 @@ def run(
     Serves until a signal stops the process. By then everything that was acknowledged is stored.
 
     Raises:
-        CannotStart: The database cannot be prepared, or is not for this environment.
+        CannotStart: The database cannot be prepared, or does not fit the environment.
         CannotListen: Another program has taken the port meanwhile.
         UnusableDatabase: The database cannot be reached, or cannot be used in its state.
         BackgroundFailed: A background task has ended.
@@ -68,7 +68,7 @@ def run(
         adapters=adapters,
         show_letter=Object(terminal.show),
         meter=Object(PrometheusMeter()),
-        report_limit=Object(limits.hear),
+        report_limit=Object(limits.report),
     )
     server: Server
     app = make_app(
@@ -126,7 +126,7 @@ def make_app(
     is_leaving: Callable[[], bool] = lambda: False,
     metrics_sockets: Sequence[socket] = (),
 ) -> Starlette:
-    """Builds the ASGI application. ``failed`` is called when a background task ends, because the server depends on all."""
+    """``failed`` is called when a background task ends, because nothing works for long without it."""
     messenger, meter = application.messenger(), application.meter()
     modules = installed(settings.modules.wanted)
     ws = settings.socket
@@ -223,7 +223,7 @@ def make_app(
 def workers(
     application: Application, modules: Sequence[str]
 ) -> list[Callable[[], Coroutine[Any, Any, None]]]:
-    """Returns the background workers of the enabled modules."""
+    """The background tasks of the enabled modules."""
     every, running = application.workers(), []
     if "auth" in modules or "notify" in modules:
         running.append(every.letters.run)
@@ -240,8 +240,8 @@ async def opened(application: Application, settings: Settings) -> AsyncIterator[
     Prepares the database for this version, and closes all connections at the end.
 
     Raises:
-        CannotStart: The database cannot be prepared, or contains example people that this environment forbids.
-        UnusableDatabase: The database is another program's or of a newer version, or was restored and not adopted.
+        CannotStart: The database cannot be prepared, or has example people that it must not have.
+        UnusableDatabase: It belongs to another program or a newer version, or was restored since nodes last ran on it.
     """
     async with closing(application):
         try:

@@ -1,8 +1,8 @@
 """
-Implements the commands. Each command reads the settings that it uses, connects to the database, and assembles the
-application while it runs.
+The commands. Each one reads the settings that it uses, connects to the database, and puts the application together for as
+long as it takes.
 
-A command starts the embedded database while it runs, unless a running messenger has started it already.
+The embedded database is started for that time, unless a running messenger has started it already.
 """
 
 import asyncio
@@ -81,7 +81,7 @@ LONG: Final = 3600.0
 DATABASE: Final = ("database",)
 ACCOUNTS: Final = ("database", "auth", "chat")
 LETTERS: Final = ("api", "mail")
-"""The groups of settings that a command uses. It ignores errors in the other groups."""
+"""The groups of settings that a command uses. Errors in the others do not stop it."""
 
 WORDS: Final[dict[type[DomainError], str]] = {
     AccountNotFound: "No account has this address.",
@@ -122,7 +122,7 @@ def commands(serve: Callable[[bool], None]) -> Commands:
 
 
 def database_name() -> str:
-    """Returns a readable name of the database and the environment, so that operators notice a wrong database."""
+    """Names the database and the environment, so that people notice before a command changes the wrong database."""
     settings = _settings(DATABASE)
     environment = settings.environment.value
     if settings.database.url is None:
@@ -315,7 +315,7 @@ def _settings(needed: Sequence[str]) -> Settings:
 
 @contextmanager
 def _refusals(settings: Settings) -> Iterator[None]:
-    """Turns errors into `CommandRefused`, with the exit codes that docs/commands.md documents."""
+    """Turns errors into messages for people, with the exit codes of docs/commands.md."""
     try:
         yield
     except (CannotStartPostgres, UnusableDatabase) as why:
@@ -330,7 +330,7 @@ def _refusals(settings: Settings) -> Iterator[None]:
 
 @contextmanager
 def _server(settings: Settings) -> Iterator[str]:
-    """Yields the URL of the database. Starts and stops the embedded database if need be."""
+    """Yields the URL of the database. The embedded one runs until the block ends."""
     if settings.database.url is not None:
         yield settings.database.url
         return
@@ -386,7 +386,7 @@ async def _check_tables(engine: AsyncEngine) -> None:
 @contextmanager
 def _maintenance(url: str) -> Iterator[psycopg.Connection[Any]]:
     """
-    Connects to the database `postgres` of the same server: a database cannot be created or removed from inside.
+    Connects to another database of the same server, because a database cannot be made or removed from inside itself.
 
     Raises:
         CannotConnect: The connection failed.
@@ -409,7 +409,7 @@ def _exists(connection: psycopg.Connection[Any], name: str) -> bool:
 
 
 def _create(connection: psycopg.Connection[Any], name: str) -> bool:
-    """Creates a database in UTF-8, with the server's locale or, if that does not support UTF-8, the locale C."""
+    """Makes a database in UTF-8 whatever the server's default is, with the locale C if the server's does not allow UTF-8."""
     if _exists(connection, name):
         return False
     statement = sql.SQL("CREATE DATABASE {} ENCODING 'UTF8' TEMPLATE template0").format(sql.Identifier(name))

@@ -90,7 +90,7 @@ class PostgresAdapters(DeclarativeContainer):
         name="clock",
         every=60.0,
     )
-    """Synchronizes the clocks of all nodes with the clock of the database."""
+    """Sets the clocks of all nodes by the clock of the database."""
 
 
 class MemoryAdapters(DeclarativeContainer):
@@ -103,11 +103,11 @@ class MemoryAdapters(DeclarativeContainer):
 
 
 def show_nothing(_: str) -> None:
-    """The default for processes without a terminal."""
+    """Shows no letters, for processes without a terminal."""
 
 
 def report_nothing(_: Left) -> None:
-    """The default for processes that answer no requests."""
+    """Reports no limits, for processes that answer no requests."""
 
 
 class Application(DeclarativeContainer):
@@ -115,9 +115,9 @@ class Application(DeclarativeContainer):
     settings = adapters.settings
 
     show_letter: Object[Callable[[str], None]] = Object(show_nothing)
-    """Called with the link in each letter, for developers."""
+    """Called with the link of each letter, for developers."""
     report_limit: Object[Callable[[Left], None]] = Object(report_nothing)
-    """Called with the state of a rate limit, in the task of the request that used it."""
+    """Called with the rest of a rate limit, in the task of the request that used it."""
     meter: Object[Meter] = Object(Unmetered())
 
     updates: Singleton[Updates] = Singleton(MemoryUpdates)

@@ -1,21 +1,21 @@
-"""Implements `messenger db import`: copies a database of the original messenger into the one that the settings name."""
+"""`messenger db import`: imports a database of the original messenger into the one that the settings name."""
 
 import asyncio
 from collections.abc import Callable
 
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
+from psycopg.conninfo import make_conninfo
 
 from application.importing.import_original import Imported, ImportOriginalHandler
 from config.container import Application, PostgresAdapters, closing
 from config.settings.groups import Settings
 from infrastructure.original.database import original_database
+from infrastructure.postgres.driver.target import parse
 from infrastructure.postgres.schema.migrate import migrate
 from infrastructure.postgres.server.adoption import check_home
 
 
 class BadSource(Exception):
-    """The source of an import is not the URL of a PostgreSQL database."""
+    """The source is not named by the URL of a PostgreSQL database."""
 
 
 def import_original(
@@ -26,11 +26,11 @@ def import_original(
 
     Raises:
         BadSource: ``source`` is not the URL of a PostgreSQL database.
-        NotAnOriginal: ``source`` is not a database of the original messenger.
-        psycopg.Error: ``source`` cannot be read.
+        NotAnOriginal: The source does not belong to the original messenger.
+        psycopg.Error: The source cannot be read.
         ApplicationError: The database at ``url`` does not answer.
     """
-    conninfo = _conninfo(source, password)
+    conninfo = source_conninfo(source, password)
 
     async def run() -> Imported:
         application = Application(adapters=PostgresAdapters(settings=settings, url=url))
@@ -49,14 +49,18 @@ def import_original(
     return asyncio.run(run())
 
 
-def _conninfo(source: str, password: str | None) -> str:
+def source_conninfo(source: str, password: str | None) -> str:
+    """
+    The connection parameters for libpq. They leave nothing to the variables of the environment that libpq reads.
+
+    Raises:
+        BadSource: ``source`` is not the URL of a PostgreSQL database.
+    """
+    scheme, _, rest = source.partition("://")
     try:
-        url = make_url(source)
-    except ArgumentError:
+        # the original's own settings name a driver, which libpq does not know
+        target = parse(f"{scheme.partition('+')[0]}://{rest}")
+    except ValueError:
         raise BadSource from None
-    if url.get_backend_name() not in {"postgresql", "postgres"}:
-        raise BadSource
-    # the original's own settings name a driver, which libpq does not know
-    return url.set(drivername="postgresql", password=password or url.password).render_as_string(
-        hide_password=False
-    )
+    parameters = dict(target.libpq)
+    return make_conninfo(**parameters | ({"password": password} if password else {}))

@@ -1,8 +1,8 @@
 """
-Writes logs to standard error, one line for each record: `key=value` pairs in LOCAL, JSON elsewhere.
+Logging to standard error, one line per record: `key=value` in LOCAL, JSON elsewhere.
 
-Calls of the logger must not contain tokens, passwords or people's texts. Secrets that get into a record nevertheless, for
-example by the text of an exception, are removed here.
+Code that logs leaves out tokens, passwords and the texts of messages. If one gets into a record all the same, for example
+with the text of an exception, it is cut out here.
 """
 
 import json
@@ -24,7 +24,7 @@ STANDARD_ATTRIBUTES = frozenset(vars(logging.makeLogRecord({}))) | {
     "taskName",
     "color_message",
 }
-"""The attributes of every record. All others were passed as ``extra``."""
+"""The attributes of every record. All others come from ``extra``."""
 
 PRIVATE = frozenset({"token", "password", "secret", "authorization", "cookie", "text", "body", "fingerprint"})
 
@@ -42,11 +42,11 @@ CUTS = (
 )
 
 MOST_WAITING = 10_000
-"""Waiting lines, above which new ones are dropped and counted."""
+"""In lines. Beyond that, new lines are dropped and counted."""
 
 
 def set_up(settings: Settings) -> "Lines":
-    """Sets up logging for the process. The caller must ``close()`` the returned handler, or the last lines are lost."""
+    """Sets up logging for the whole process. The result must be closed at the end, or the last lines are lost."""
     lines = Lines(sys.stderr.fileno())
     lines.setFormatter(Readable() if settings.local else Json())
     root = logging.getLogger()
@@ -56,9 +56,8 @@ def set_up(settings: Settings) -> "Lines":
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access", "uvicorn.asgi"):
         logger = logging.getLogger(name)
         logger.handlers.clear()
-        logger.propagate = (
-            name != "uvicorn.access"
-        )  # ours has the request's id, and no query with a token in it
+        # The messenger's own access log has the id of the request, and no query with a token in it.
+        logger.propagate = name != "uvicorn.access"
     return lines
 
 
@@ -68,7 +67,7 @@ class Json(logging.Formatter):
 
 
 class Readable(logging.Formatter):
-    """Formats records for people. The traceback of an exception follows on separate lines."""
+    """Formats a record as one line of text. The traceback of an exception follows on lines of its own."""
 
     def format(self, record: logging.LogRecord) -> str:
         fields = record_fields(record, self.formatException)
@@ -80,7 +79,7 @@ class Readable(logging.Formatter):
 
 
 def record_fields(record: logging.LogRecord, traceback_of: Callable[..., str]) -> dict[str, object]:
-    """Returns the fields of a record without secrets, in their order of output."""
+    """The fields of a record, the most important first."""
     fields: dict[str, object] = {
         "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
         "level": record.levelname,
@@ -110,7 +109,7 @@ def _quoted(value: object) -> str:
 
 
 class Terminal:
-    """Writes texts to standard output. Like the log, it does not wait for a terminal that does not read."""
+    """Writes to standard output. Like the log, it does not wait for a terminal that takes no more output."""
 
     def __init__(self) -> None:
         self._lines = Lines(sys.stdout.fileno(), most_waiting=1000)
@@ -119,15 +118,15 @@ class Terminal:
         self._lines.write(text)
 
     def show_now(self, text: str, within: float = 0.5) -> None:
-        """Writes a text and waits until it is written, at most ``within`` seconds."""
+        """Waits until the text is written, for up to ``within`` seconds."""
         self._lines.write(text)
         self._lines.await_written(within)
 
 
 class Lines(logging.Handler):
     """
-    Writes to a file descriptor in a separate thread, so that a blocked reader or a full disk can lose lines and never
-    blocks the service. The number of dropped lines is logged as soon as lines can be written again.
+    Writes to a file descriptor from a thread of its own, so that a blocked reader or a full disk costs lines but does not
+    stop the service. The number of dropped lines is logged as soon as lines can be written again.
     """
 
     def __init__(self, descriptor: int, most_waiting: int = MOST_WAITING) -> None:
@@ -139,14 +138,14 @@ class Lines(logging.Handler):
         self._writing = False
         self._closing = False
         self._changed = Condition()
-        # A daemon thread, because a write to a blocked reader must not delay the exit.
+        # A daemon thread, because it may hang in a blocked write at the end.
         self._writer = Thread(target=self._write, name="logs", daemon=True)
         self._writer.start()
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
             line = self.format(record)
-        except Exception:  # noqa: BLE001 - a record that cannot be formatted must not raise in its caller
+        except Exception:  # noqa: BLE001 - a record that cannot be formatted must not fail its caller
             line = f"{record.levelname} {record.name} a record that cannot be formatted: {record.msg!r:.200}"
         self.write(line)
 
@@ -163,7 +162,7 @@ class Lines(logging.Handler):
             self._changed.wait_for(lambda: not (self._waiting or self._writing), seconds)
 
     def close(self) -> None:
-        """Waits up to a second until the waiting lines are written."""
+        """Waits up to a second for the remaining lines to be written."""
         with self._changed:
             self._closing = True
             self._changed.notify_all()

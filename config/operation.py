@@ -24,18 +24,18 @@ from interfaces.http.metering import Metrics
 from interfaces.http.options import HttpOptions
 
 LEAST_DISK: Final = 64 * 1024 * 1024
-"""Free bytes below which the health check fails: PostgreSQL stops on a full disk."""
+"""In bytes. With less, PostgreSQL is about to stop."""
 
 
 def metrics_routes(operation: Operation, meter: Meter, options: HttpOptions) -> Sequence[BaseRoute]:
-    """Returns the route `/metrics` for clients with the metrics token; no route if the settings have no token."""
+    """`/metrics` on the messenger's own port, for clients with the token; no route if no token is set."""
     if operation.metrics_token is None or not isinstance(meter, PrometheusMeter):
         return ()
     return Metrics(meter.text, MEDIA_TYPE, operation.metrics_token, options).routes()
 
 
 def metrics_server(sockets: Sequence[socket], meter: Meter) -> SideServer | None:
-    """Returns a server of `/metrics` on a separate port for the scraper, or None without ``sockets``."""
+    """`/metrics` on a port of its own, which only the scraper should reach; None without ``sockets``."""
     if not sockets or not isinstance(meter, PrometheusMeter):
         return None
     figures = meter

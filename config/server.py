@@ -1,4 +1,4 @@
-"""Extends uvicorn's server by draining, a bounded stop, and clear errors at the start."""
+"""Starting and stopping uvicorn."""
 
 import os
 import signal
@@ -17,25 +17,25 @@ from config.listening import Place
 from config.stopping import SIGNALS, Stopping
 
 ACCEPTED_AT_ONCE: Final = 16
-"""Connections that are accepted at once. The limit of connections can be exceeded by this many for a moment."""
+"""How many connections are accepted at once. By so many their limit may be exceeded for a moment."""
 
 QUEUED: Final = 2048
-"""Connections that the kernel queues until they are accepted, for example when all clients reconnect at once."""
+"""How many connections the system queues until they are accepted, for example when all clients reconnect at once."""
 
 
 log: Final = getLogger(__name__)
 
 
 class BackgroundFailed(Exception):
-    """A background task has ended, and the server has stopped because of it. The log has the reason."""
+    """A background task has ended, and the server with it. The log says which one and why."""
 
 
 class Server(uvicorn.Server):
     """
-    The first signal begins to drain: for ``drain`` seconds all requests are served, but `/readyz` fails, so that a load
-    balancer can send new clients elsewhere. After that time, or at a second signal, the server stops.
+    The first signal to stop begins the draining: for ``drain`` seconds everything is served as before, but `/readyz`
+    reports 503, so that a load balancer sends new clients elsewhere. Then, or at a second signal, the server stops.
 
-    After `serve` returns, signals are ignored, because the process is about to end.
+    After `serve` returns signals are ignored, because the process is about to end.
     """
 
     when_started: Callable[[], None] = staticmethod(lambda: None)
@@ -55,7 +55,7 @@ class Server(uvicorn.Server):
         return self.should_exit or self._drained_at is not None
 
     def fail(self) -> None:
-        """Stops the server, because a background task has ended."""
+        """Stop, because a background task has ended."""
         self._failed = True
         self._stop()
 
@@ -68,7 +68,7 @@ class Server(uvicorn.Server):
         Serves until a signal stops the server.
 
         Raises:
-            BackgroundFailed: A background task has ended or did not start.
+            BackgroundFailed: A background task has ended, or did not start.
             CannotListen: Another program has taken the port.
         """
         await self.serve(list(sockets))
@@ -134,7 +134,7 @@ class SideServer(uvicorn.Server):
 
 
 def _queue_many(servers: Iterable[Listening]) -> None:
-    """Sets the length of the kernel's queue, for which asyncio uses the number of connections to accept at once."""
+    """Sets the length of the queue separately: asyncio uses one number for it and for how many are accepted at once."""
     for server in servers:
         for listening in server.sockets:
             with socket(fileno=os.dup(listening.fileno())) as same:

@@ -14,21 +14,20 @@ log = getLogger(__name__)
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 CUT_SHORT_SECONDS: Final = 2.0
-"""Seconds for cancelled work to finish, after the time for a regular stop is over."""
+"""How long requests that were cancelled when their time was up may take to end."""
 
 NOT_IN_ORDER: Final = 1
-"""The exit code of a process that could not stop in time."""
+"""The exit code of a process that was ended before everything had stopped."""
 
 
 class Stopped(BaseException):
-    """Raised by a signal before the server handles signals. A BaseException, so that error handlers do not catch it."""
+    """A signal arrived before the server handles signals. Not an `Exception`, so that nothing catches it by accident."""
 
 
 class Stopping:
     """
-    Ends the process if stopping takes too long: a frozen database does not even answer a request to cancel.
-
-    The outcome of requests that were not acknowledged by then is unknown to their clients, as after a crash.
+    Ends the process when stopping takes too long: a frozen database does not even answer a request to cancel. The outcome
+    of commands that were not acknowledged by then is unknown to their clients, as after a crash.
     """
 
     def __init__(self, seconds: float = 2.0, last_words: Callable[[], None] = lambda: None) -> None:
@@ -37,14 +36,14 @@ class Stopping:
         self._timer: Timer | None = None
 
     def must_end(self) -> None:
-        """Starts the timer. Has no effect when called again."""
+        """Starts the countdown. Calling it again changes nothing."""
         if self._timer is None:
             self._timer = Timer(self._seconds + CUT_SHORT_SECONDS, self._end)
             self._timer.daemon = True
             self._timer.start()
 
     def ended(self) -> None:
-        """Stops the timer, because the regular stop is complete."""
+        """Stops the countdown, because everything that could take long has ended."""
         if self._timer is not None:
             self._timer.cancel()
 
@@ -55,7 +54,7 @@ class Stopping:
 
 
 def hear_signals(stopping: Callable[[], None] = lambda: None) -> None:
-    """Turns the signals that stop the process into `Stopped` in the main thread. Calls ``stopping`` at the first one."""
+    """Turn signals to stop into `Stopped`, raised in the main thread. The first one also calls ``stopping``."""
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         for number in SIGNALS:
@@ -73,6 +72,6 @@ def ignore_signals() -> None:
 
 
 def refuse(why: object, code: int) -> NoReturn:
-    """Prints the reason to standard error, and exits."""
+    """Print ``why`` to standard error, and exit with ``code``."""
     sys.stderr.write(f"{why}\n")
     sys.exit(code)

@@ -1,5 +1,5 @@
 """
-The use cases for messages and read marks, and the feed of updates.
+Messages, read marks and the feed of a chat.
 
 Sending and marking run in batches: a gatherer collects the commands of many callers and carries them out together.
 """
@@ -29,10 +29,10 @@ Command = TypeVar("Command")
 Answer = TypeVar("Answer")
 
 MARK_WEIGHT = 100
-"""The approximate size of the frame for a read mark, in bytes."""
+"""The approximate size in bytes of the frame that announces a read mark."""
 
 MESSAGE_WEIGHT = 700
-"""The approximate size of the frame for a message without its text, in bytes."""
+"""The approximate size in bytes of the frame that announces a message, without its text."""
 
 
 def message_use_cases(
@@ -94,7 +94,7 @@ def mark_gatherer(ports: Ports, settings: Settings) -> Gatherer[MarkRequest, Mar
 
 
 def sending(ports: Ports, begin: BeginPosting, interval: timedelta) -> SendMessages:
-    """``interval`` is the time in which an author may not repeat a text that has no nonce."""
+    """An author may not repeat a text without a nonce within ``interval``."""
     return SendMessages(begin=begin, clock=ports.clock, ids=ports.ids, interval=interval)
 
 

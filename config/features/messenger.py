@@ -1,4 +1,4 @@
-"""Assembles the messenger from its features."""
+"""Puts the messenger together from its features."""
 
 from collections.abc import Awaitable, Callable
 

@@ -1,7 +1,7 @@
 """
 Modules: features that can be switched off by name (`MODULES_SECTION_ENABLED_MODULES`).
 
-The built-in modules are assembled in `interfaces.app` and `config.asgi`. Every other module is a file in this folder, created
+Built-in modules are put together in `interfaces.app` and `config.asgi`. Every other module is a file in this folder, made
 by ``messenger module create``, with a function ``routes(application, options)``.
 """
 
@@ -20,13 +20,13 @@ from interfaces.http.options import HttpOptions
 log: Final = getLogger(__name__)
 
 BUILT_IN: Final = ("healthcheck", "auth", "base", "chat", "catalogues", "notify")
-"""``base`` and ``notify`` have no routes. Letters are sent if ``auth`` or ``notify`` is enabled."""
+"""The built-in modules. ``base`` and ``notify`` have no routes. Letters are sent if ``auth`` or ``notify`` is on."""
 
 NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,40}")
 
 
 def installed(wanted: Sequence[str]) -> list[str]:
-    """Returns the existing modules of ``wanted`` in their order. Logs and omits the others, as the original messenger did."""
+    """The modules in ``wanted`` that exist, in the same order. Unknown ones are logged and left out, as in the original."""
     known = []
     for name in wanted:
         if name in BUILT_IN or _is_here(name):
@@ -37,7 +37,7 @@ def installed(wanted: Sequence[str]) -> list[str]:
 
 
 def added_routes(names: Sequence[str], application: Application, options: HttpOptions) -> list[BaseRoute]:
-    """Returns the routes of the modules in this folder."""
+    """The routes of the modules in this folder."""
     routes: list[BaseRoute] = []
     for name in names:
         if name not in BUILT_IN:

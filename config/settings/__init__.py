@@ -1,5 +1,6 @@
 """
 The settings of the messenger.
 
-`groups` lists the settings, `readers` parses their text, `load` reads them, and `explain` lists them with their sources.
+`groups` lists them, `readers` turns their text into values, `load` reads them from the environment, and `explain` shows
+where each value comes from.
 """

@@ -1,4 +1,4 @@
-"""Lists the settings in force and the source of each value, for `messenger settings`."""
+"""The settings in force and where each value comes from, for `messenger settings`."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -14,10 +14,11 @@ from config.settings.load import Loader, WrongSettings, values_by_name
 
 def explain(environ: Mapping[str, str], dotenv_path: Path) -> list[tuple[str, str, str]]:
     """
-    Returns the name, text and source of every setting. The text of a secret only says whether it is set. Writes no files.
+    Returns the name, the value as text and the source of every setting. For a secret, the text only tells whether it is
+    set. Nothing is written to disk.
 
     Raises:
-        WrongSettings: A setting is invalid; the error lists all faults.
+        WrongSettings: Some settings are wrong; the error lists all of them.
     """
     values = values_by_name(environ, dotenv_path)
     from_process = {name.upper() for name, value in environ.items() if value.strip()}
@@ -54,11 +55,11 @@ def _hidden(value: object) -> str:
 
 
 UNITS: Final = {"DAYS": timedelta(days=1), "MINUTES": timedelta(minutes=1)}
-"""The unit of a duration, by the last word of the setting's name. The default is seconds."""
+"""The units of durations, by the last word of the name of the setting; all others are in seconds."""
 
 
 def _as_text(name: str, value: object) -> str:
-    """Returns a value as it is written in the environment."""
+    """The value as it would be written in the environment."""
     match value:
         case None:
             return ""

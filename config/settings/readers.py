@@ -1,6 +1,4 @@
-"""
-Parses the text of settings. Each reader raises `Unfit` with a description of the expected text.
-"""
+"""Readers turn the text of a setting into a value. Each one raises `Unfit` with what was expected."""
 
 import json
 import re
@@ -16,7 +14,7 @@ from infrastructure.postgres.driver.target import ADDRESS_EXPECTED, parse
 from interfaces.http.addresses import Networks
 
 SHORTEST_TOKEN: Final = 16
-"""The least length of a token in characters."""
+"""In characters."""
 
 
 class Environment(Enum):
@@ -37,11 +35,11 @@ PASSWORD_EXPRESSIONS: Final = {
     "^(?=.*[a-zа-яА-Я])(?=.*[A-Zа-яА-Я]).{8,}$": PasswordPattern.LETTERS,
     "^.{8,}$": PasswordPattern.LENGTH,
 }
-"""The pattern that each regular expression of the original messenger stands for."""
+"""The meaning of the regular expressions that the original messenger's installations use."""
 
 
 class Unfit(Exception):
-    """The text of a setting is invalid. The message describes what was expected."""
+    """The text of a setting is wrong. The message says what was expected instead."""
 
 
 def text(value: str) -> str:
@@ -109,8 +107,8 @@ def security(value: str) -> Security:
 
 
 def password_pattern(value: str) -> PasswordPattern:
-    # Regular expressions are not executed: one with exponential backtracking would let any client stop the server. The
-    # known expressions of the original messenger are mapped to their meaning.
+    # Regular expressions are not run: one that backtracks could take forever on a password that anybody can send. The
+    # usual ones are recognised instead.
     known = PASSWORD_EXPRESSIONS.get(value)
     if known is not None:
         return known
@@ -161,7 +159,7 @@ def words(value: str) -> tuple[str, ...]:
 
 
 def modules(value: str) -> tuple[str, ...]:
-    """Reads names of modules; the suffix of the original messenger's names is optional."""
+    """Names of modules. The original messenger's ending ``_module`` is left out."""
     names = tuple(name.removesuffix("_module") for name in words(value))
     if any(not name.isprintable() for name in names):
         raise Unfit("names of modules, separated by commas")
@@ -169,7 +167,7 @@ def modules(value: str) -> tuple[str, ...]:
 
 
 def module_list(value: str) -> tuple[str, ...]:
-    """Reads names of modules from a JSON list, as in the original messenger, or separated by commas."""
+    """Names of modules as a JSON list, as in the original messenger, or separated by commas."""
     try:
         names = json.loads(value) if value.startswith("[") else list(words(value))
     except ValueError:

@@ -1,7 +1,8 @@
 """A database of the original messenger in PostgreSQL, read and never written."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+import os
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime
 from typing import Any, Final, LiteralString
 
@@ -13,12 +14,12 @@ from application.ports.original import OriginalChat, OriginalMessage, OriginalPe
 from domain.ids import ChatId, MessageId, ProfileId
 
 REVISIONS: Final = frozenset(("20250219193149", "20250527182423"))
-"""The migrations of the original, the second of which makes all tables."""
+"""The migrations of the original. The second one makes all tables."""
 
 NEWEST: Final = "20250527182423"
 
 AT_ONCE: Final = 500
-"""Rows that are fetched at once."""
+"""Rows per fetch."""
 
 REVISION: Final = "SELECT version_num FROM alembic_version"
 BEGIN: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
@@ -67,7 +68,7 @@ SELECT (SELECT count(*) FROM account) AS people, (SELECT count(*) FROM chat) AS 
 
 
 class NotAnOriginal(Exception):
-    """The database is none of the original messenger, or of a version whose tables are not known."""
+    """The database does not belong to the original messenger, or has tables of an unknown version."""
 
 
 @frozen
@@ -103,7 +104,7 @@ class OriginalDatabase:
     async def _batches(
         self, name: str, query: LiteralString, parameters: tuple[Any, ...] = (), at_once: int = AT_ONCE
     ) -> AsyncIterator[list[dict[str, Any]]]:
-        """By a cursor of the server, so that no table is held in memory."""
+        """Reads with a server-side cursor, so that no table has to fit into memory."""
         async with self.connection.cursor(name) as cursor:
             await cursor.execute(query, parameters)
             while rows := await cursor.fetchmany(at_once):
@@ -113,15 +114,16 @@ class OriginalDatabase:
 @asynccontextmanager
 async def original_database(conninfo: str) -> AsyncIterator[OriginalDatabase]:
     """
-    A picture of one moment of the database, for as long as it is read.
+    Opens a snapshot of the database, in a read-only transaction.
 
     Raises:
-        NotAnOriginal: The database is none of the original messenger.
+        NotAnOriginal: The database does not belong to the original messenger.
         psycopg.Error: The database cannot be read.
     """
-    connection = await psycopg.AsyncConnection.connect(
-        conninfo, autocommit=True, connect_timeout=5, row_factory=dict_row
-    )
+    with _without_a_time_zone():
+        connection = await psycopg.AsyncConnection.connect(
+            conninfo, autocommit=True, connect_timeout=5, row_factory=dict_row
+        )
     async with connection:
         await _check(connection)
         await connection.execute(BEGIN)
@@ -130,6 +132,21 @@ async def original_database(conninfo: str) -> AsyncIterator[OriginalDatabase]:
         finally:
             if not connection.closed:
                 await connection.execute("ROLLBACK")
+
+
+@contextmanager
+def _without_a_time_zone() -> Iterator[None]:
+    """
+    Hides ``PGTZ`` from libpq, which would put it in the place of the server's own time zone.
+
+    The original's times are in the server's zone and do not say so. libpq has no parameter that overrides the variable.
+    """
+    hidden = os.environ.pop("PGTZ", None)
+    try:
+        yield
+    finally:
+        if hidden is not None:
+            os.environ["PGTZ"] = hidden
 
 
 async def _check(connection: psycopg.AsyncConnection[DictRow]) -> None:

@@ -10,6 +10,7 @@ from attrs import evolve
 from application.importing.import_original import UNNAMED, Imported, ImportOriginalHandler
 from application.ports.views import Newest
 from application.views import NOBODY
+from config.importing import source_conninfo
 from domain.account import Account, AccountNotFound, Email
 from domain.ids import AccountId, ChatId, ProfileId
 from domain.profile import Profile
@@ -36,7 +37,7 @@ def old(postgres_server: PostgresServer, name: str) -> Iterator[OriginalPlace]:
 
 @pytest.fixture
 def source(postgres_server: PostgresServer, name: str) -> str:
-    return conninfo(postgres_server.url(name))
+    return source_conninfo(postgres_server.url(name), None)
 
 
 def importing(storage: SharedStorage) -> ImportOriginalHandler:
@@ -227,10 +228,23 @@ async def test_another_database_is_refused(
                 pass
 
 
+@pytest.mark.parametrize("variable", [None, "PGTZ", "PGOPTIONS"])
 async def test_times_of_a_server_elsewhere(
-    storage: SharedStorage, old: OriginalPlace, name: str, source: str
+    storage: SharedStorage,
+    old: OriginalPlace,
+    name: str,
+    source: str,
+    variable: str | None,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """``created_at`` is in the time zone of the original's server, ``sent_at`` in UTC."""
+    """
+    ``created_at`` is in the time zone of the original's server, ``sent_at`` in UTC. The zone of the operator's terminal
+    does not matter.
+    """
+    if variable:
+        monkeypatch.setenv(
+            variable, "-c timezone=America/Lima" if variable == "PGOPTIONS" else "America/Lima"
+        )
     ann = old.person("Ann")
     talk = old.chat("Talk", "Ann", "Ann")
     old.say(talk, "Ann", "Hello")
