@@ -215,6 +215,8 @@ class TestReading:
             answer = await bob.client.put(path, json={"upTo": up_to})
             assert answer.status_code == 200, answer.text
             assert answer.json()["data"] == {"readUpTo": expected[0], "unreadCount": expected[1]}, up_to
+        beyond = await bob.client.put(path, json={"upTo": 2**64})
+        assert (beyond.status_code, beyond.json()) == (400, {"detail": "There was an error parsing the body"})
         (listed,) = (await bob.client.get("/chats/")).json()["data"]
         assert (listed["readUpTo"], listed["unreadCount"]) == (4, 0)
         members = (await ann.client.get(f"/chats/{chat['id']}/members/")).json()["data"]
