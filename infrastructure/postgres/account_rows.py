@@ -15,7 +15,7 @@ V = TypeVar("V", Name, Username, Phone)
 
 
 def kept(kind: type[V], text: str | None) -> V | None:
-    """As it was once accepted: what is stored stays readable when the rules for new ones change."""
+    """An address as it was once accepted. Stored values stay readable when the rules for new ones change."""
     if text is None:
         return None
     value = kind.__new__(kind)

@@ -1,4 +1,4 @@
-"""What is new in all logs since a place in them: see `infrastructure.postgres.places`."""
+"""Reads the news of all logs since a place in them (`infrastructure.postgres.places`)."""
 
 from collections import Counter
 from uuid import UUID

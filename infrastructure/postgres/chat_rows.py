@@ -1,4 +1,4 @@
-"""Rows to the domain's objects and back. Each pair is a round trip; a property test holds them to it."""
+"""Converts rows to the domain's objects and back. A property test checks each pair of functions."""
 
 from hashlib import sha256
 from typing import Any
@@ -16,9 +16,9 @@ OWN_NONCE = "c:"
 DERIVED = "d:"
 NO_NONCE = "m:"
 """
-Every message has a key among its author's, and a prefix says where it comes from: the author's own name for it; its text
-and the moment it was said in, which keeps it from being said twice in one; its id, where nothing is to keep it from that.
-The last two are never shown.
+Every message has a key that is unique for its author in the chat. Its prefix tells what it was made of: the author's nonce;
+the text and the time slot, so that the same text is not sent twice in one slot; or the id, if repeats are allowed. The last
+two are never shown.
 """
 
 

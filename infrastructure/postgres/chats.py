@@ -49,14 +49,14 @@ from infrastructure.postgres.schema.chat_tables import (
 from infrastructure.stored_events import kind_of, payload_of
 
 TOLD_IDS: Final = 1000
-"""At most so many ids of newly read messages are named, the newest."""
+"""How many ids of newly read messages an event lists at most."""
 
 TX: Final = (
     select(origin.c.base + cast(cast(func.pg_current_xact_id(), Text), BigInteger))
     .where(origin.c.id == 1)
     .scalar_subquery()
 )
-"""What ``tx`` is set to by everything that writes a row which has it."""
+"""The value of ``tx`` in every row that this transaction writes."""
 
 
 @frozen
@@ -97,7 +97,8 @@ class PostgresChats:
         self._pending_updates.extend(about_decision(decision, people))
 
     async def lock(self, chat_id: ChatId) -> Chat:
-        # the head first, and alone: whoever changes a chat takes it, and what is read next is what the wait let through
+        # The head is locked first, in a statement of its own: every change of a chat locks it, and the next statement sees
+        # what was committed while this one waited.
         head = await self._connection.execute(
             select(
                 chat_head.c.last_seq,
@@ -184,8 +185,8 @@ class PostgresChats:
         find = select(direct_chat.c.chat_id).where(
             direct_chat.c.one_id == pair["one_id"], direct_chat.c.other_id == pair["other_id"]
         )
-        # Who comes second waits here for the first one's commit, and sees it in the next statement; unless it was
-        # released between the two.
+        # The second of two units waits here for the commit of the first, and sees its row in the next statement, unless
+        # the row was released between the two.
         while (await self._connection.execute(put)).one_or_none() is None:
             if claimed := (await self._connection.execute(find)).scalar_one_or_none():
                 return ChatId(claimed)
@@ -215,7 +216,7 @@ class PostgresReadings:
     _pending_updates: list[Update] = Factory(list)
 
     async def lock(self, chat_id: ChatId, profile_id: ProfileId) -> Reading | None:
-        # the row alone, for what is counted next must be what the wait let through
+        # The row is locked in a statement of its own, so that the next one counts what was committed during the wait.
         found = await self._connection.execute(
             select(reading)
             .where(

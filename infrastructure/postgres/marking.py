@@ -18,14 +18,14 @@ from infrastructure.postgres.driver.batches import BatchConnection, Driver
 from infrastructure.postgres.driver.errors import in_our_terms
 
 NOWHERE: Final = MessageId(UUID(int=0))
-"""Stands for the id of a request that gives a number."""
+"""Stands for the message id in requests that give a number."""
 
 LOCK: Final = """
 SELECT chat_id, profile_id, mark, less FROM reading
 WHERE (chat_id, profile_id) IN (SELECT * FROM unnest(%s, %s))
 ORDER BY chat_id, profile_id FOR NO KEY UPDATE
 """
-"""In the order in which sends lock them too. Alone: what is read next must be what the wait let through."""
+"""Locks in the same order as sends, and in a statement of its own, so that the next one sees what was committed meanwhile."""
 
 READ: Final = """
 SELECT m.left_at IS NULL AND m.profile_id IS NOT NULL AS is_member, s.seq, h.last_seq
@@ -66,7 +66,7 @@ CROSS JOIN LATERAL (
 ORDER BY r.n
 """
 """
-It looks at what the marks pass and at nothing that lies after them.
+Finds the messages that the marks pass, and reads none after them.
 
 Whether a receipt covers a message is a lookup for each message. As NOT EXISTS the planner may make a join of it, which
 compares each message with every receipt that the reader ever left in the chat. Reader and message are compared as one row,
@@ -89,7 +89,7 @@ WHERE r.chat_id = u.chat_id AND r.profile_id = u.profile_id
 
 @define(eq=False)
 class PostgresMarkings:
-    """Begins units of marking on a lane."""
+    """Begins units of marking on a connection of their own."""
 
     _lane: BatchConnection
 

@@ -28,7 +28,7 @@ class Place:
     @classmethod
     def of(cls, row: Row) -> "Place":
         """
-        The place after everything that a transaction sees, from what it found in `place_columns`.
+        The place after everything that a transaction sees, from the values of `place_columns`.
 
         Capped by the greatest ``tx`` that is visible: after a crash PostgreSQL hands the numbers of transactions that
         left nothing out again, and a place beyond them would hide what is stored under them then.
@@ -45,7 +45,7 @@ class Place:
     def read(cls, text: str) -> "Place":
         """
         Raises:
-            ValueError: Nobody here wrote this.
+            ValueError: The text is not a place that this storage wrote.
         """
         next_tx, *running = (int(number) for number in text.split("."))
         return cls(next_tx, frozenset(running))
@@ -55,7 +55,7 @@ class Place:
 
 
 def place_columns() -> tuple[Any, ...]:
-    """What `Place.of` is made of, of the one row of `origin`."""
+    """The columns that `Place.of` reads, from the only row of `origin`."""
     greatest = [select(func.max(log.c.tx)).scalar_subquery() for log in LOGS]
     return (
         origin.c.base,

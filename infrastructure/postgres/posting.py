@@ -150,7 +150,7 @@ class PostgresPosting:
     pending_updates: list[Update] = field(init=False, factory=list)
     _keys: dict[MessageId, str] = field(init=False, factory=dict)
     _authors: dict[ProfileId, ProfileView] = field(init=False, factory=dict)
-    """Authors under the names that they have now; what an open socket knows of its own may be days old."""
+    """The authors with their present names. The names that an open socket has may be days old."""
 
     async def open(self, drafts: Sequence[Draft], slots: Slots | None) -> Conversations:
         ids = list(dict.fromkeys(draft.chat_id for draft in drafts))
@@ -202,7 +202,7 @@ class PostgresPosting:
             if draft.nonce is not None:
                 said[chat_id, author_id, draft.nonce] = _said(draft, row)
             elif slots:
-                # the domain refuses whatever is in the same slot: there is never a second row under one key
+                # The domain refuses repeats within a slot, so there is never a second row with one key.
                 slot = slots.of(draft.at) - (row.key != self._keys[draft.id])
                 just_said[chat_id, author_id, draft.body] = slots.said_at(slot, row.sent_at)
         return Conversations(chats, frozenset(busy), authors, said, just_said)
@@ -210,7 +210,7 @@ class PostgresPosting:
     async def keep(self, chats: Sequence[Chat], posted: Sequence[MessageSent]) -> None:
         messages = [event.message for event in posted]
         sent = Counter((message.chat_id, message.author_id) for message in messages)
-        senders = sorted(sent)  # readings are locked in this order by everybody
+        senders = sorted(sent)  # every transaction locks readings in this order
         heads = sorted(chats, key=lambda chat: chat.id)
         with in_our_terms():
             await self._driver.execute(

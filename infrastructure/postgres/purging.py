@@ -1,8 +1,8 @@
 """
-Removing what deleted chats have left, a slice at a time.
+Removes the contents of deleted chats in slices.
 
-Each slice is a transaction that holds one head, which nobody wants any more, and deletes a bounded number of rows found
-by the chat's own key. Where somebody holds the head all the same, another chat has its turn.
+Each slice is a transaction that locks the head of one deleted chat and deletes a bounded number of its rows. If another
+transaction holds the head, another chat takes its turn.
 """
 
 from datetime import datetime

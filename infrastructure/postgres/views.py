@@ -1,4 +1,4 @@
-"""Reads on PostgreSQL. Each sees one moment of the data, in a constant number of statements that go by the key of their table."""
+"""Reads on PostgreSQL. Each one sees one snapshot, and takes a constant number of statements that use keys of their tables."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
@@ -113,9 +113,9 @@ EPOCH_NAMES: Final = ("generation", "base", "system_identifier", "timeline")
 
 def epoch_columns() -> tuple[Any, ...]:
     """
-    What names a line of history: the stored generation, the cluster, its timeline.
+    The epoch: the stored generation, the cluster and its timeline.
 
-    The timeline comes from the WAL's position, for the control file lags behind a promotion.
+    The timeline is read from the WAL position, because the control file lags behind a promotion.
     """
     return (
         origin.c.generation,
@@ -197,8 +197,8 @@ _wanted = func.unnest(IDS).table_valued("chat_id").render_derived()
 
 def _one(table: Table, *conditions: ColumnElement[bool], of: FromClause) -> Any:
     """
-    The one row of a table that fits a row of another one. The limit keeps it a lookup by the primary key: as a mere join,
-    and with misleading statistics, it may begin with all rows of the table that belong to the chat.
+    Finds the row of a table that belongs to a row of another table. The limit keeps it a lookup by the primary key: with
+    misleading statistics, a plain join may begin with all rows of the chat.
     """
     return select(table).where(*conditions).limit(1).correlate(of).lateral(f"one_{table.name}")
 
@@ -235,7 +235,7 @@ ENTRIES: Final = prepared(
     )
     .where(_chat.c.deleted_at.is_(None), _member.c.left_at.is_(None))
 )
-"""What a list shows of the given chats, as far as the reader is in them."""
+"""The entries of a list for the given chats, if the reader is in them."""
 
 OTHERS: Final = prepared(
     select(member.c.chat_id, member.c.profile_id).where(
@@ -489,13 +489,13 @@ class PostgresViews:
         return _unread(await _found(self.pictures, PLACE, reader, chat_id))
 
     async def log(self, chat_id: ChatId, after: Position, limit: int) -> Sequence[ChatUpdate]:
-        # what is in a log stays as it is, and people are shown as they are called now
+        # entries of a log do not change, but people are shown with their present names
         entries = await self.pictures.rows(LOG, chat=chat_id, after=after, most=limit)
         people = await _people(self.pictures, _people_in(entries))
         return [_update(chat_id, row, people) for row in entries]
 
     async def probe(self) -> None:
-        # Whether writing is forbidden is decided when a connection is made: an old one does not know that it is over.
+        # A connection learns when it is made whether writing is forbidden, so an old one may not know yet.
         if await self._is_read_only() and await self._is_read_only(anew=True):
             complaints.tell(Unavailable.code, "the database accepts no writes", READ_ONLY)
             raise Unavailable("storage accepts no writes")

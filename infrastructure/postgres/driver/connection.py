@@ -30,10 +30,10 @@ Row = TypeVar("Row")
 READ_COMMITTED: Final = "BEGIN ISOLATION LEVEL READ COMMITTED"
 
 READ_SNAPSHOT: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
-"""Everything that is read in such a transaction is of one moment."""
+"""All reads of such a transaction see one snapshot."""
 
 ANSWERS_WITHIN: Final = 1.0
-"""Seconds. A server that does not begin or end a transaction in this time is not there for this connection."""
+"""In seconds. A server that takes longer to begin or end a transaction counts as unreachable."""
 
 OLDEST_VERSION: Final = 15
 """The oldest major version of PostgreSQL that the messenger works with."""
@@ -49,11 +49,11 @@ STATED: Final = {
     "default_transaction_deferrable": "off",
 }
 """
-What every connection states beside its search path, its limits and its durability; the encoding is a parameter of the
-connection itself.
+Settings that every connection makes, besides its search path, its limits and its durability. The encoding is a parameter of
+the connection itself.
 
-``default_transaction_read_only`` is not among them: whoever sets it for a database, as hosts do when a disk is nearly
-full, means it. Writes are refused then, and the messenger says that it is not ready.
+``default_transaction_read_only`` is left alone: hosts set it deliberately for a database, for example when a disk is nearly
+full. Writes are refused then, and the messenger reports that it is not ready.
 """
 
 DURABLE: Final = """
@@ -182,10 +182,10 @@ async def begin(connection: Connection[Any], statement: LiteralString = READ_COM
 
 def cut(connection: psycopg.AsyncConnection[Any]) -> None:
     """
-    Ends a connection without asking the other side.
+    Ends a connection without waiting for the server.
 
-    psycopg waits up to five seconds when it is cancelled, and for ever on a server that is frozen. A socket that is shut
-    down answers at once: whoever waits on it gets an `OperationalError`.
+    psycopg waits up to five seconds when it is cancelled, and forever on a frozen server. Shutting down the socket makes
+    every wait on it end at once with an `OperationalError`.
     """
     if connection.closed:
         return
@@ -197,7 +197,7 @@ def cut(connection: psycopg.AsyncConnection[Any]) -> None:
 
 @contextmanager
 def within(seconds: float, connection: psycopg.AsyncConnection[Any]) -> Iterator[None]:
-    """Cuts the connection if the block takes longer."""
+    """Cuts the connection if the block takes longer than ``seconds``."""
     timer = asyncio.get_running_loop().call_later(seconds, cut, connection)
     try:
         yield

@@ -70,7 +70,7 @@ async def transaction(
     back.
 
     Raises:
-        Unavailable: There was none, or storage failed; certainly not committed.
+        Unavailable: There was no connection, or storage failed; nothing was committed.
     """
     with in_our_terms():
         try:
@@ -111,7 +111,7 @@ async def _begun(
 
 
 async def _let_go(connection: AsyncConnection, driver: Connection[Any]) -> None:
-    """Whatever the server makes of it: what was read has been read, and what was committed is stored."""
+    """Returns the connection to the pool, rolling back what is not committed. Errors are ignored."""
     try:
         with within(ANSWERS_WITHIN, driver):
             await connection.close()

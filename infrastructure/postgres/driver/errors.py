@@ -1,4 +1,4 @@
-"""What the driver reports, in the application's terms: either certainly not done, or nobody knows."""
+"""Translates driver errors into the application's: certainly not done, or of unknown outcome."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -28,7 +28,7 @@ ROLLED_BACK: Final = (IDLE_IN_TRANSACTION, TRANSACTION_TIMEOUT)
 """The server has ended the connection, and its transaction before that."""
 
 UNSURE: Final = ("08", "58", "XX")
-"""Classes of errors after which nobody knows what became of a COMMIT. A pooler that loses its server says 08."""
+"""Classes of errors after which the outcome of a COMMIT is unknown. A pooler that loses its server reports 08."""
 
 
 class UnusableDatabase(Exception):
@@ -37,16 +37,16 @@ class UnusableDatabase(Exception):
 
 def meaning(error: psycopg.Error, *, committing: bool) -> ApplicationError:
     """
-    A driver error in our terms, by SQLSTATE.
+    Translates a driver error, by its SQLSTATE.
 
-    ``committing``: the error came in answer to COMMIT. Then no answer at all, or one that says that the connection or the
-    server has gone, leaves open whether the transaction is stored.
+    With ``committing`` the error was the answer to COMMIT. If there was no answer, or it says that the connection or the
+    server is gone, the outcome of the transaction is unknown.
     """
     state = error.sqlstate
     if committing and (state is None or state in ENDED or state[:2] in UNSURE):
         return OutcomeUnknown()
     if state is None or state in ENDED or state in ROLLED_BACK:
-        # also where the server shuts down: who tries again cannot connect then, and is told so
+        # Also when the server shuts down: the next attempt then fails to connect, and reports that.
         return Interrupted("the connection to storage was lost")
     match state[:2]:
         case "08":

@@ -58,7 +58,7 @@ same.
 class Prepared:
     text: LiteralString
     constants: Mapping[str, Any]
-    """What the statement itself brings as parameters."""
+    """The parameters that are fixed in the statement itself."""
 
     def given(self, parameters: Mapping[str, Any]) -> Mapping[str, Any]:
         return {**self.constants, **parameters}
@@ -78,14 +78,14 @@ class PreparedReads(ABC):
     async def rows(self, statement: Prepared, **parameters: Any) -> Sequence[Row]: ...
 
     async def row(self, statement: Prepared, **parameters: Any) -> Row | None:
-        """The only row of a statement that finds one at most."""
+        """The row of a statement that finds at most one; None if it finds none."""
         rows = await self.rows(statement, **parameters)
         return rows[0] if rows else None
 
 
 @define(eq=False)
 class ReadTransaction(PreparedReads):
-    """Everything that is read through it is of one moment."""
+    """All reads through it see one snapshot."""
 
     _reader: Reader
 

@@ -23,10 +23,10 @@ DEFAULTS: Final = {
     "connect_timeout": CONNECT_SECONDS,
     "options": "",
 }
-"""What a connection has unless the URL says otherwise."""
+"""Parameters of a connection that the URL may override."""
 
 STATED: Final = {"client_encoding": "UTF8"}
-"""What the messenger decides itself, whatever a URL says."""
+"""Parameters that the messenger sets itself, even if the URL has others."""
 
 DEFAULT_SCHEMA: Final = "public"
 

@@ -1,5 +1,5 @@
 """
-What all tables share: one metadata, one way to name constraints, and what each table is keyed by.
+Shared by all tables: the metadata, the naming of constraints, and the key by which a table would be distributed.
 
 A table says in ``info`` which key it would be distributed by (docs/storage.md, "Rules that keep sharding possible"): a key
 column, ``lookup`` (the primary key is the value that must be unique overall) or ``reference`` (a few rows, everywhere).

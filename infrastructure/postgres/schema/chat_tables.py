@@ -154,8 +154,9 @@ receipt = Table(
 
 LENGTHS: Final = tuple(16 * 4**power for power in range(9))
 """
-Receipts that cover a message end behind it, nobody knows how far: all that were ever given since might. Those longer than
-the first of these are therefore also found by which of these they are longer than, and then end within the next one.
+A receipt that covers a message may end any distance after it, so every later receipt would have to be searched. Receipts
+longer than the first of these lengths are therefore also indexed by the greatest length that they exceed, which bounds
+the distance by the next length.
 """
 
 beyond = receipt.c.to_seq - receipt.c.from_seq

@@ -1,11 +1,11 @@
 """
-What is counted and numbered, held to what it is defined as; and brought back to it where that can be done.
+Checks stored counters and numbers against the rows that define them, and repairs them where possible.
 
-A number that is behind its rows is set right. One that is ahead of them is told and left alone: rows are missing, and
-handing their numbers out again would give clients two different things under one name.
+A number that is behind its rows is corrected. A number that is ahead of them is only reported: rows are missing, and
+using their numbers again would give clients two different things under one number.
 
-Chats and profiles are looked at in slices, each one picture of its own, while everybody goes on writing. What is repaired
-is locked as everybody locks it: the head first, then readings in their order.
+Chats and profiles are checked in slices, each in a snapshot of its own, while the messenger keeps running. Repairs lock
+rows in the usual order: the head first, then readings by profile.
 """
 
 from collections.abc import Callable, Sequence
@@ -25,7 +25,7 @@ from infrastructure.postgres.driver.errors import in_our_terms
 from infrastructure.stored_events import MESSAGE_SENT
 
 SLICE: Final = 200
-"""Chats or profiles in one picture."""
+"""How many chats or profiles are checked in one snapshot."""
 
 STAMP: Final = "(SELECT base + pg_current_xact_id()::text::bigint FROM origin WHERE id = 1)"
 
@@ -36,7 +36,7 @@ NOT_COUNTING: Final = """(
         AND c.from_seq <= m.seq AND c.to_seq >= m.seq
     ))
 )"""
-"""What ``less`` is: of the messages after the mark, one's own and those that were read singly."""
+"""The definition of ``less``: the messages after the mark that are one's own or were read singly."""
 
 
 @frozen(kw_only=True)

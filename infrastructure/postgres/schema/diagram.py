@@ -16,7 +16,7 @@ from sqlalchemy import Column, Table
 from infrastructure.postgres.schema.base import metadata, with_all_tables
 
 OWNERS: Final = {"chat_id": "chat", "profile_id": "profile", "account_id": "account"}
-"""Whose key a column of this name is."""
+"""The table whose key has the name of a column."""
 
 OTHER_NAMES: Final = {
     "owner_id": "profile",

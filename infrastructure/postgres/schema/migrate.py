@@ -1,4 +1,4 @@
-"""Bringing the tables of a database to where this version wants them."""
+"""Migrates the tables of a database to this version."""
 
 import re
 from collections.abc import AsyncIterator
@@ -27,7 +27,7 @@ LONGEST_MIGRATION: Final = 24 * 3600.0
 ANSWERS_WITHIN_SECONDS: Final = 10.0
 
 LOCK: Final = 5_071_975_081
-"""Of several processes that start at once, one migrates and the others wait. The number means nothing."""
+"""The advisory lock of migrations: if several processes start at once, one migrates and the others wait. Any number will do."""
 
 FILLING_LOCK: Final = LOCK + 1
 """Held by the process that fills a new database, for the same reason."""
@@ -65,7 +65,7 @@ async def current_revision(engine: AsyncEngine) -> str:
 
 
 def newest_revision() -> str:
-    """What this version needs."""
+    """The revision that this version needs."""
     return _scripts().get_current_head() or NOTHING
 
 
@@ -91,7 +91,7 @@ async def check_revision(engine: AsyncEngine) -> str:
 
 @asynccontextmanager
 async def filling_alone(engine: AsyncEngine) -> AsyncIterator[None]:
-    """Of several processes that fill one database at once, one does and the others wait for it."""
+    """Lets one of several processes fill a database, while the others wait."""
     async with transaction(engine, LONGEST_MIGRATION) as connection:
         for limit in ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"):
             await connection.execute(text(f"SET LOCAL {limit} = 0"))

@@ -1,9 +1,9 @@
 """
-Whose history this is, and whether this database may go on with it.
+Detects a database that was restored or copied, and adopts it on request.
 
-Transaction numbers order everything that is new, and a database that was restored counts them anew or has lost some: what
-it writes next could pass by every reader. So `origin` says where its ``base`` was chosen, no node starts elsewhere, and
-`adopt` chooses a new one.
+Cursors rely on transaction numbers, and a restored database starts them again or has lost some: readers could miss what it
+writes next. `origin` therefore records where its ``base`` was chosen, nodes do not start on a database that is somewhere
+else, and `adopt` chooses a new base.
 """
 
 from typing import Final
@@ -71,8 +71,8 @@ async def check_home(engine: AsyncEngine, *, deadline: float = 10.0) -> None:
 
 async def adopt(engine: AsyncEngine, generation: UUID, *, deadline: float = 600.0) -> Adopted:
     """
-    Begin a new line of history: cursors and positions that anybody has of the old one are reset, and ``tx`` goes on rising
-    from the greatest that is stored. Waits for whoever is writing; nobody writes meanwhile.
+    Begins a new epoch: cursors and positions of the old one are no longer valid, and ``tx`` goes on rising from the greatest
+    stored value. Waits for running writes and blocks new ones meanwhile.
 
     Raises:
         Unavailable: Storage did not answer.

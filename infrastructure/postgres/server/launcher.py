@@ -1,11 +1,11 @@
 """
-Becomes a command that does not outlive its owner and that is not root. Run as a script, by `embedded`:
+Runs a command that ends with its owner and is not root. `embedded` runs this module as a script:
 
     python -I -S launcher.py OWNER plain:UID:GID     COMMAND...
     python -I -S launcher.py OWNER mapped:UID:GID    COMMAND...
     python -I -S launcher.py OWNER user:UID:GID      COMMAND...
 
-OWNER is the process id of whoever waits for it. A process of its own, not code between fork and exec in the owner: there
+OWNER is the id of the process that waits for the command. A process of its own, not code between fork and exec in the owner: there
 any other thread may hold a lock for ever, and since Python 3.12 it is warned of.
 """
 
@@ -48,7 +48,7 @@ def die_with(owner: int) -> None:
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(PR_SET_PDEATHSIG, int(signal.SIGINT), 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "prctl")
-    if os.getppid() != owner:  # it died before the wish was heard
+    if os.getppid() != owner:  # the owner died before the kernel was asked to signal its death
         sys.exit(1)
 
 

@@ -28,8 +28,8 @@ FOR_GOOD: Final = {
     ),
 }
 """
-What the server or libpq says where waiting is of no use, by what is wrong. libpq gives no SQLSTATE for a connection that
-was refused, only text; whatever is not recognised here is waited for and then told as it is.
+Messages of the server or libpq after which waiting is of no use, by what is wrong. libpq gives no SQLSTATE for a refused
+connection, only text. After any other message the connection is tried again, and the message is reported in the end.
 """
 
 
@@ -59,8 +59,8 @@ async def reach(url: str, *, patience: float = 0.0, deadline: float = 10.0) -> N
     Connects once. A server that does not answer yet is asked again for ``patience`` seconds.
 
     Raises:
-        CannotConnect: There was no connection.
-        UnusableDatabase: The database can never be used, whoever connects.
+        CannotConnect: The connection failed.
+        UnusableDatabase: The database can never be used as it is.
     """
     connector = Connector(target=url, deadline=deadline)
     until, pause = time.monotonic() + patience, FIRST_PAUSE
