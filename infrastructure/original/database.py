@@ -1,4 +1,4 @@
-"""A database of the original messenger in PostgreSQL, read and never written."""
+"""Reads a database of the original messenger, and never writes to it."""
 
 import os
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
@@ -14,17 +14,17 @@ from application.ports.original import OriginalChat, OriginalMessage, OriginalPe
 from domain.ids import ChatId, MessageId, ProfileId
 
 REVISIONS: Final = frozenset(("20250219193149", "20250527182423"))
-"""The migrations of the original, the second of which makes all tables."""
+"""The original's migrations. The second one creates all tables."""
 
 NEWEST: Final = "20250527182423"
 
 AT_ONCE: Final = 500
-"""Rows that are fetched at once."""
+"""Rows in one fetch from a server-side cursor."""
 
 REVISION: Final = "SELECT version_num FROM alembic_version"
 BEGIN: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
-# ``created_at`` was written by the server in the time zone of the session, everything else by the program in UTC.
+# The server wrote ``created_at`` in the time zone of the session; the program wrote all other times in UTC.
 PEOPLE: Final = """
 SELECT a.id AS account_id, a.email, a.password AS password_hash, a.is_confirmed,
        a.created_at AT TIME ZONE current_setting('TimeZone') AS created_at,
@@ -68,7 +68,7 @@ SELECT (SELECT count(*) FROM account) AS people, (SELECT count(*) FROM chat) AS 
 
 
 class NotAnOriginal(Exception):
-    """The database is none of the original messenger, or of a version whose tables are not known."""
+    """The database does not belong to the original messenger, or to a version of it whose tables are unknown."""
 
 
 @frozen
@@ -104,7 +104,7 @@ class OriginalDatabase:
     async def _batches(
         self, name: str, query: LiteralString, parameters: tuple[Any, ...] = (), at_once: int = AT_ONCE
     ) -> AsyncIterator[list[dict[str, Any]]]:
-        """By a cursor of the server, so that no table is held in memory."""
+        """Reads through a server-side cursor, so that a table need not fit into memory."""
         async with self.connection.cursor(name) as cursor:
             await cursor.execute(query, parameters)
             while rows := await cursor.fetchmany(at_once):
@@ -114,10 +114,10 @@ class OriginalDatabase:
 @asynccontextmanager
 async def original_database(conninfo: str) -> AsyncIterator[OriginalDatabase]:
     """
-    A picture of one moment of the database, for as long as it is read.
+    Opens a database of the original messenger. Everything is read from one snapshot, taken at the first read.
 
     Raises:
-        NotAnOriginal: The database is none of the original messenger.
+        NotAnOriginal: The database does not belong to the original messenger.
         psycopg.Error: The database cannot be read.
     """
     with _without_a_time_zone():
@@ -137,9 +137,9 @@ async def original_database(conninfo: str) -> AsyncIterator[OriginalDatabase]:
 @contextmanager
 def _without_a_time_zone() -> Iterator[None]:
     """
-    Hides ``PGTZ`` from libpq, which would put it in the place of the server's own time zone.
+    Hides ``PGTZ`` from libpq, which would otherwise replace the server's time zone.
 
-    The original's times are in the server's zone and do not say so. libpq has no parameter that overrides the variable.
+    The original stored times in the server's zone, without naming it. libpq has no parameter that overrides the variable.
     """
     hidden = os.environ.pop("PGTZ", None)
     try:
