@@ -54,9 +54,9 @@ def meaning(error: psycopg.Error, *, committing: bool) -> ApplicationError:
         case "22" | "23":
             return Indigestible(f"storage refuses a value ({state})")
         case "40":
-            return Interrupted(f"storage gave up ({state})")
+            return Interrupted(f"storage aborted the transaction ({state})")
         case _:
-            return Unavailable(f"storage is not able to ({state})")
+            return Unavailable(f"storage cannot do this now ({state})")
 
 
 @contextmanager
@@ -76,9 +76,9 @@ def in_our_terms(*, committing: bool = False) -> Iterator[None]:
 
 
 def _translated(error: psycopg.Error, *, committing: bool) -> ApplicationError:
-    told = meaning(error, committing=committing)
-    complaints.tell(told.code, _cause(error), error.sqlstate)
-    return told
+    translated = meaning(error, committing=committing)
+    complaints.tell(translated.code, _cause(error), error.sqlstate)
+    return translated
 
 
 def _cause(error: Exception) -> str:

@@ -136,9 +136,9 @@ def _places(hosts: Sequence[str]) -> dict[str, str]:
 
 def _stated(parameters: Mapping[str, str]) -> Mapping[str, str]:
     if unknown := sorted(parameters.keys() - KNOWN):
-        raise ValueError(f"only parameters that PostgreSQL has, and it has no {unknown[0]!r}")
+        raise ValueError(f"only parameters that PostgreSQL knows, and it does not know {unknown[0]!r}")
     if any("\0" in value for value in parameters.values()):
-        raise ValueError("no NUL character in an address")
+        raise ValueError("an address without NUL characters")
     _check_ports(parameters.get("port", ""))
     several = "," in parameters.get("host", "")
     return {

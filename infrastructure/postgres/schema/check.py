@@ -100,7 +100,7 @@ OF_CHATS: Final = (
         """,
     ),
     Rule(
-        what="a chat's log begins elsewhere than its head says",
+        what="the first position of a chat's head is after the start of its log",
         query="""
             SELECT h.chat_id AS key, h.first_position AS found, min(l.position) AS expected
             FROM chat_head h JOIN chat_log l ON l.chat_id = h.chat_id
@@ -166,7 +166,7 @@ OF_CHATS: Final = (
         """,
     ),
     Rule(
-        what="what is unread is counted wrong",
+        what="unread messages are counted wrong",
         query=f"""
             SELECT r.chat_id AS key, r.profile_id AS who, h.last_seq - r.mark - r.less AS found,
                 h.last_seq - r.mark - {NOT_COUNTING} AS expected
@@ -175,7 +175,7 @@ OF_CHATS: Final = (
         """,
     ),
     Rule(
-        what="a member's own list of chats says otherwise",
+        what="a member's own list of chats disagrees",
         query="""
             SELECT m.chat_id AS key, m.profile_id AS who,
                 CASE WHEN p.chat_id IS NULL THEN NULL ELSE p.left_at IS NULL END AS found, m.left_at IS NULL AS expected
@@ -188,7 +188,7 @@ OF_CHATS: Final = (
 
 OF_PROFILES: Final = (
     Rule(
-        what="a list of chats names one that its owner was never in",
+        what="a person's list has a chat that they were never in",
         query="""
             SELECT p.profile_id AS key, p.chat_id AS who, p.left_at IS NULL AS found, NULL AS expected
             FROM profile_chat p LEFT JOIN member m ON m.chat_id = p.chat_id AND m.profile_id = p.profile_id
