@@ -57,7 +57,7 @@ def run(
     Serve until a signal says to stop; everything that was acknowledged is stored by then.
 
     Raises:
-        CannotStart: The database refuses what has to be done at the start, or is not for this environment.
+        CannotStart: The database cannot be prepared, or does not fit the environment.
         CannotListen: Another program has taken the port meanwhile.
         UnusableDatabase: The database cannot be reached, or can never be used as it is.
         BackgroundFailed: Something that runs beside requests has ended.
@@ -68,7 +68,7 @@ def run(
         adapters=adapters,
         show_letter=Object(terminal.show),
         meter=Object(PrometheusMeter()),
-        report_limit=Object(limits.hear),
+        report_limit=Object(limits.report),
     )
     server: Server
     app = make_app(
@@ -126,7 +126,7 @@ def make_app(
     is_leaving: Callable[[], bool] = lambda: False,
     metrics_sockets: Sequence[socket] = (),
 ) -> Starlette:
-    """``failed`` is called when something that runs beside requests has ended: nothing works for long without it."""
+    """``failed`` is called when a background task ends, because nothing works for long without it."""
     messenger, meter = application.messenger(), application.meter()
     modules = installed(settings.modules.wanted)
     ws = settings.socket
@@ -223,7 +223,7 @@ def make_app(
 def workers(
     application: Application, modules: Sequence[str]
 ) -> list[Callable[[], Coroutine[Any, Any, None]]]:
-    """What runs beside requests for the modules that are on."""
+    """The background tasks of the enabled modules."""
     every, running = application.workers(), []
     if "auth" in modules or "notify" in modules:
         running.append(every.letters.run)
@@ -237,11 +237,11 @@ def workers(
 @asynccontextmanager
 async def opened(application: Application, settings: Settings) -> AsyncIterator[None]:
     """
-    The database as this version wants it, and nothing left open at the end.
+    Prepares the database for this version, and closes all connections at the end.
 
     Raises:
-        CannotStart: The database refuses what has to be done, or holds example people that it must not hold.
-        UnusableDatabase: It is another program's, of a newer version, or was restored since nodes last ran on it.
+        CannotStart: The database cannot be prepared, or has example people that it must not have.
+        UnusableDatabase: It belongs to another program or a newer version, or was restored since nodes last ran on it.
     """
     async with closing(application):
         try:

@@ -1,8 +1,8 @@
 """
-What the commands do. Each reads the settings that it uses, connects to the database, and puts the application together for
-as long as it takes.
+The commands. Each one reads the settings that it uses, connects to the database, and puts the application together for as
+long as it takes.
 
-The embedded database is started for that time. Where a messenger has it running already, the command works on that.
+The embedded database is started for that time, unless a running messenger has started it already.
 """
 
 import asyncio
@@ -81,7 +81,7 @@ LONG: Final = 3600.0
 DATABASE: Final = ("database",)
 ACCOUNTS: Final = ("database", "auth", "chat")
 LETTERS: Final = ("api", "mail")
-"""The groups of settings that a command uses. What is wrong with the others does not keep it from its work."""
+"""The groups of settings that a command uses. Errors in the others do not stop it."""
 
 WORDS: Final[dict[type[DomainError], str]] = {
     AccountNotFound: "No account has this address.",
@@ -122,7 +122,7 @@ def commands(serve: Callable[[bool], None]) -> Commands:
 
 
 def database_name() -> str:
-    """Names the environment too: a command that changes the wrong database is the worst kind."""
+    """Names the database and the environment, so that people notice before a command changes the wrong database."""
     settings = _settings(DATABASE)
     environment = settings.environment.value
     if settings.database.url is None:
@@ -313,7 +313,7 @@ def _settings(needed: Sequence[str]) -> Settings:
 
 @contextmanager
 def _refusals(settings: Settings) -> Iterator[None]:
-    """Turns errors into words for people, with the exit code that docs/commands.md gives them."""
+    """Turns errors into messages for people, with the exit codes of docs/commands.md."""
     try:
         yield
     except (CannotStartPostgres, UnusableDatabase) as why:
@@ -328,7 +328,7 @@ def _refusals(settings: Settings) -> Iterator[None]:
 
 @contextmanager
 def _server(settings: Settings) -> Iterator[str]:
-    """The database's URL, while it is there."""
+    """Yields the URL of the database. The embedded one runs until the block ends."""
     if settings.database.url is not None:
         yield settings.database.url
         return
@@ -384,10 +384,10 @@ async def _check_tables(engine: AsyncEngine) -> None:
 @contextmanager
 def _maintenance(url: str) -> Iterator[psycopg.Connection[Any]]:
     """
-    A connection to another database of the same server: none can be made or removed from inside itself.
+    Connects to another database of the same server, because a database cannot be made or removed from inside itself.
 
     Raises:
-        CannotConnect: There was no connection.
+        CannotConnect: The connection failed.
     """
     there = {**parse(url).libpq, "dbname": "postgres"}
     try:
@@ -407,7 +407,7 @@ def _exists(connection: psycopg.Connection[Any], name: str) -> bool:
 
 
 def _create(connection: psycopg.Connection[Any], name: str) -> bool:
-    """In UTF-8 whatever the server's default is; where its locale does not allow that, with the locale C."""
+    """Makes a database in UTF-8 whatever the server's default is, with the locale C if the server's does not allow UTF-8."""
     if _exists(connection, name):
         return False
     statement = sql.SQL("CREATE DATABASE {} ENCODING 'UTF8' TEMPLATE template0").format(sql.Identifier(name))

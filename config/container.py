@@ -90,7 +90,7 @@ class PostgresAdapters(DeclarativeContainer):
         name="clock",
         every=60.0,
     )
-    """Keeps the clocks of all nodes together, by that of the database."""
+    """Sets the clocks of all nodes by the clock of the database."""
 
 
 class MemoryAdapters(DeclarativeContainer):
@@ -103,11 +103,11 @@ class MemoryAdapters(DeclarativeContainer):
 
 
 def show_nothing(_: str) -> None:
-    """For processes without a terminal."""
+    """Shows no letters, for processes without a terminal."""
 
 
 def report_nothing(_: Left) -> None:
-    """For processes that answer no requests."""
+    """Reports no limits, for processes that answer no requests."""
 
 
 class Application(DeclarativeContainer):
@@ -115,9 +115,9 @@ class Application(DeclarativeContainer):
     settings = adapters.settings
 
     show_letter: Object[Callable[[str], None]] = Object(show_nothing)
-    """Called with the text that a developer needs of each letter: its link."""
+    """Called with the link of each letter, for developers."""
     report_limit: Object[Callable[[Left], None]] = Object(report_nothing)
-    """Called with what is left of a rate limit, in the task of the request that used it."""
+    """Called with the rest of a rate limit, in the task of the request that used it."""
     meter: Object[Meter] = Object(Unmetered())
 
     updates: Singleton[Updates] = Singleton(MemoryUpdates)

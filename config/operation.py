@@ -1,4 +1,4 @@
-"""What operators look at: figures and the detailed health check."""
+"""Metrics and the detailed health check, for operators."""
 
 import asyncio
 import shutil
@@ -24,18 +24,18 @@ from interfaces.http.metering import Metrics
 from interfaces.http.options import HttpOptions
 
 LEAST_DISK: Final = 64 * 1024 * 1024
-"""Bytes. With less PostgreSQL stops soon."""
+"""In bytes. With less, PostgreSQL is about to stop."""
 
 
 def metrics_routes(operation: Operation, meter: Meter, options: HttpOptions) -> Sequence[BaseRoute]:
-    """`/metrics` beside everything else, for whoever presents the token. None without one."""
+    """`/metrics` on the messenger's own port, for clients with the token; no route if no token is set."""
     if operation.metrics_token is None or not isinstance(meter, PrometheusMeter):
         return ()
     return Metrics(meter.text, MEDIA_TYPE, operation.metrics_token, options).routes()
 
 
 def metrics_server(sockets: Sequence[socket], meter: Meter) -> Aside | None:
-    """`/metrics` on a port of its own, which only those who scrape should reach. None without ``sockets``."""
+    """`/metrics` on a port of its own, which only the scraper should reach; None without ``sockets``."""
     if not sockets or not isinstance(meter, PrometheusMeter):
         return None
     figures = meter

@@ -45,7 +45,7 @@ HOUR = timedelta(hours=1)
 
 @frozen(kw_only=True)
 class AccountRules:
-    """What an installation decides about accounts."""
+    """The rules for accounts that an installation can set."""
 
     password: PasswordRule
     sessions: Lifetimes
@@ -63,7 +63,7 @@ class AccountRules:
     failures_per_network: Allowance
     failures_per_account: Allowance
     status_requests: Allowance
-    """Questions whether an e-mail address has an account, per network address."""
+    """Requests whether an e-mail address has an account, per network."""
 
 
 def make_account_rules(settings: Settings) -> AccountRules:

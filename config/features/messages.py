@@ -1,5 +1,5 @@
 """
-Messages and what was read of them, and the feed of a chat.
+Messages, read marks and the feed of a chat.
 
 Sending and marking run in batches: a gatherer collects the commands of many callers and carries them out together.
 """
@@ -29,10 +29,10 @@ Command = TypeVar("Command")
 Answer = TypeVar("Answer")
 
 MARK_WEIGHT = 100
-"""Bytes, about, of the frame that tells of a mark."""
+"""The approximate size in bytes of the frame that announces a read mark."""
 
 MESSAGE_WEIGHT = 700
-"""Bytes, about, of the frame that tells of a message, without its text."""
+"""The approximate size in bytes of the frame that announces a message, without its text."""
 
 
 def message_use_cases(
@@ -94,7 +94,7 @@ def mark_gatherer(ports: Ports, settings: Settings) -> Gatherer[AskedToMark, Mar
 
 
 def sending(ports: Ports, begin: BeginPosting, interval: timedelta) -> SendMessages:
-    """``interval``: within which an author may not repeat a text that carries no nonce."""
+    """An author may not repeat a text without a nonce within ``interval``."""
     return SendMessages(begin=begin, clock=ports.clock, ids=ports.ids, interval=interval)
 
 

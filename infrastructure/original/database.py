@@ -1,4 +1,4 @@
-"""Reads a database of the original messenger, and never writes to it."""
+"""A database of the original messenger in PostgreSQL, read and never written."""
 
 import os
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
@@ -14,17 +14,17 @@ from application.ports.original import OriginalChat, OriginalMessage, OriginalPe
 from domain.ids import ChatId, MessageId, ProfileId
 
 REVISIONS: Final = frozenset(("20250219193149", "20250527182423"))
-"""The original's migrations. The second one creates all tables."""
+"""The migrations of the original. The second one makes all tables."""
 
 NEWEST: Final = "20250527182423"
 
 AT_ONCE: Final = 500
-"""Rows in one fetch from a server-side cursor."""
+"""Rows per fetch."""
 
 REVISION: Final = "SELECT version_num FROM alembic_version"
 BEGIN: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
-# The server wrote ``created_at`` in the time zone of the session; the program wrote all other times in UTC.
+# ``created_at`` was written by the server in the time zone of the session, everything else by the program in UTC.
 PEOPLE: Final = """
 SELECT a.id AS account_id, a.email, a.password AS password_hash, a.is_confirmed,
        a.created_at AT TIME ZONE current_setting('TimeZone') AS created_at,
@@ -68,7 +68,7 @@ SELECT (SELECT count(*) FROM account) AS people, (SELECT count(*) FROM chat) AS 
 
 
 class NotAnOriginal(Exception):
-    """The database does not belong to the original messenger, or to a version of it whose tables are unknown."""
+    """The database does not belong to the original messenger, or has tables of an unknown version."""
 
 
 @frozen
@@ -104,7 +104,7 @@ class OriginalDatabase:
     async def _batches(
         self, name: str, query: LiteralString, parameters: tuple[Any, ...] = (), at_once: int = AT_ONCE
     ) -> AsyncIterator[list[dict[str, Any]]]:
-        """Reads through a server-side cursor, so that a table need not fit into memory."""
+        """Reads with a server-side cursor, so that no table has to fit into memory."""
         async with self.connection.cursor(name) as cursor:
             await cursor.execute(query, parameters)
             while rows := await cursor.fetchmany(at_once):
@@ -114,7 +114,7 @@ class OriginalDatabase:
 @asynccontextmanager
 async def original_database(conninfo: str) -> AsyncIterator[OriginalDatabase]:
     """
-    Opens a database of the original messenger. Everything is read from one snapshot, taken at the first read.
+    Opens a snapshot of the database, in a read-only transaction.
 
     Raises:
         NotAnOriginal: The database does not belong to the original messenger.
@@ -137,9 +137,9 @@ async def original_database(conninfo: str) -> AsyncIterator[OriginalDatabase]:
 @contextmanager
 def _without_a_time_zone() -> Iterator[None]:
     """
-    Hides ``PGTZ`` from libpq, which would otherwise replace the server's time zone.
+    Hides ``PGTZ`` from libpq, which would put it in the place of the server's own time zone.
 
-    The original stored times in the server's zone, without naming it. libpq has no parameter that overrides the variable.
+    The original's times are in the server's zone and do not say so. libpq has no parameter that overrides the variable.
     """
     hidden = os.environ.pop("PGTZ", None)
     try:

@@ -87,12 +87,12 @@ class Exchange:
         self._deadline = loop.call_later(self._services.options.auth_timeout, self._too_late)
         self._is_there = True
         self._began = loop.time()
-        self._services.meter.opened()
+        self._services.meter.socket_opened()
         access.info("socket opened", extra={"chat": str(self._connection.chat_id)})
 
     def hear(self, text: str | None) -> None:
         """A text frame, or None for a binary one."""
-        self._services.meter.heard()
+        self._services.meter.frame_received()
         if self._connection.is_closed:
             return
         if self._is_free and not self._waiting:
@@ -120,7 +120,7 @@ class Exchange:
         """The other side is not there any more. What is under way goes on, and its answers go nowhere."""
         if self._is_there:
             self._is_there = False
-            self._services.meter.closed()
+            self._services.meter.socket_closed()
             self._note_end(end)
         self._forget_deadline()
         self._waiting = None

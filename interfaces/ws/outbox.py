@@ -49,7 +49,7 @@ class Outbox:
         if self.closing is not None:
             return
         if not self._must_wait:
-            self.meter.said()
+            self.meter.frame_sent()
             self.write(frame)
         elif not ephemeral or self.is_relaxed:
             self._keep(frame)
@@ -89,7 +89,7 @@ class Outbox:
         if not is_whole:
             self._drop()
         self._must_wait = self.is_held_up
-        self.meter.said()
+        self.meter.frame_sent()
         self._write_waiting()
 
     async def writable(self) -> None:
@@ -102,7 +102,7 @@ class Outbox:
         while self._frames and not self._must_wait:  # writing may hold it up again
             frame = self._frames.popleft()
             self._grow(-frame.size)
-            self.meter.said()
+            self.meter.frame_sent()
             self.write(frame)
         if not self._frames and self.closing is not None:
             self._finish(self.closing)
@@ -157,7 +157,7 @@ class Outbox:
 
     def _grow(self, size: int) -> None:
         self._size += size
-        self.meter.waiting(size)
+        self.meter.outbox_grew(size)
         if self.budget is not None:
             self.budget.hold(self, self._size)
 

@@ -210,11 +210,13 @@ class TestReading:
             (sent[0]["id"], (2, 2)),
             (UNKNOWN, (2, 2)),
             (99, (4, 0)),
-            (2**70, (4, 0)),
+            (2**64 - 1, (4, 0)),
         ):
             answer = await bob.client.put(path, json={"upTo": up_to})
             assert answer.status_code == 200, answer.text
             assert answer.json()["data"] == {"readUpTo": expected[0], "unreadCount": expected[1]}, up_to
+        beyond = await bob.client.put(path, json={"upTo": 2**64})
+        assert (beyond.status_code, beyond.json()) == (400, {"detail": "There was an error parsing the body"})
         (listed,) = (await bob.client.get("/chats/")).json()["data"]
         assert (listed["readUpTo"], listed["unreadCount"]) == (4, 0)
         members = (await ann.client.get(f"/chats/{chat['id']}/members/")).json()["data"]
