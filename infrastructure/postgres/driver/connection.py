@@ -191,7 +191,7 @@ def cut(connection: psycopg.AsyncConnection[Any]) -> None:
 
 @contextmanager
 def within(seconds: float, connection: psycopg.AsyncConnection[Any]) -> Iterator[None]:
-    """Cuts the connection if the block takes longer."""
+    """Cuts the connection if the block takes longer than ``seconds``."""
     timer = asyncio.get_running_loop().call_later(seconds, cut, connection)
     try:
         yield
