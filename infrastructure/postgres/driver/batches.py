@@ -42,13 +42,15 @@ class BatchConnection:
 
     ``patient``: wait for chats that others hold, up to ``lock_timeout`` seconds, instead of leaving them out as busy.
 
-    A transaction that takes longer than ``deadline`` seconds is given up, with the connection.
+    A transaction that takes longer than ``deadline`` seconds is given up, with the connection. The server ends one in which
+    nothing was asked for ``idle_in_transaction`` seconds: a node that froze while it held a chat must not hold it for long.
     """
 
     _url: str
     _deadline: float = 5.0
     patient: bool = False
     _lock_timeout: float = 2.0
+    _idle_in_transaction: float = 1.0
     _connector: Connector = field(init=False)
     _driver: Driver | None = field(init=False, default=None)
     _turn: asyncio.Lock = field(init=False, factory=asyncio.Lock)
@@ -58,7 +60,7 @@ class BatchConnection:
             target=self._url,
             deadline=self._deadline,
             lock_timeout=self._lock_timeout,
-            idle_in_transaction=1.0,  # a node that froze while it held a chat must not hold it for long
+            idle_in_transaction=self._idle_in_transaction,
             plans=PLANS,
         )
 
