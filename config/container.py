@@ -31,7 +31,7 @@ from config.adapters import (
     postgres_storage,
 )
 from config.features.accounts import AccountRules, make_account_rules, make_administration
-from config.features.messages import AskedToMark, AskedToSend, gathered, mark_gatherer, send_gatherer
+from config.features.messages import MarkRequest, SendRequest, gathered, mark_gatherer, send_gatherer
 from config.features.messenger import make_messenger
 from config.features.workers import Workers, make_workers
 from config.ports import Ports, Storage, announced
@@ -152,8 +152,8 @@ class Application(DeclarativeContainer):
     )
     account_rules: Singleton[AccountRules] = Singleton(make_account_rules, settings)
     workers: Singleton[Workers] = Singleton(make_workers, ports, settings)
-    sending: Singleton[Gatherer[AskedToSend, Sent]] = Singleton(send_gatherer, ports, settings)
-    marking: Singleton[Gatherer[AskedToMark, Marked]] = Singleton(mark_gatherer, ports, settings)
+    sending: Singleton[Gatherer[SendRequest, Sent]] = Singleton(send_gatherer, ports, settings)
+    marking: Singleton[Gatherer[MarkRequest, Marked]] = Singleton(mark_gatherer, ports, settings)
     messenger: Singleton[Messenger] = Singleton(
         make_messenger,
         ports,

@@ -22,7 +22,7 @@ def import_original(
     settings: Settings, url: str, source: str, password: str | None, progress: Callable[[int, int], None]
 ) -> Imported:
     """
-    Import everything from ``source`` into the database at ``url``, whose tables are made or brought up to date first.
+    Imports everything from ``source`` into the database at ``url``, whose tables are created or migrated first.
 
     Raises:
         BadSource: ``source`` is not the URL of a PostgreSQL database.

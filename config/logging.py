@@ -18,7 +18,12 @@ from threading import Condition, Thread
 
 from config.settings.groups import Settings
 
-GIVEN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
+STANDARD_ATTRIBUTES = frozenset(vars(logging.makeLogRecord({}))) | {
+    "message",
+    "asctime",
+    "taskName",
+    "color_message",
+}
 """The attributes of every record. All others come from ``extra``."""
 
 PRIVATE = frozenset({"token", "password", "secret", "authorization", "cookie", "text", "body", "fingerprint"})
@@ -29,8 +34,11 @@ CUTS = (
     (re.compile(r"\beyJ[\w-]{8,}\.[\w-]{8,}(?:\.[\w-]*)?"), LEFT_OUT),  # a signed token
     (re.compile(r"(://[^\s/:@]*):[^\s/@]+@"), rf"\1:{LEFT_OUT}@"),  # the password in an address
     (re.compile(r"([?&]token=)[^\s&\"']+"), rf"\1{LEFT_OUT}"),
-    (re.compile(r"(?m)^(\s*DETAIL:).*$"), rf"\1 {LEFT_OUT}"),  # PostgreSQL quotes the whole row there
-    (re.compile(r"(?m)^(\s*\[parameters:).*$"), rf"\1 {LEFT_OUT}]"),  # and SQLAlchemy what was bound
+    (re.compile(r"(?m)^(\s*DETAIL:).*$"), rf"\1 {LEFT_OUT}"),  # PostgreSQL puts the whole row here
+    (
+        re.compile(r"(?m)^(\s*\[parameters:).*$"),
+        rf"\1 {LEFT_OUT}]",
+    ),  # SQLAlchemy puts the bound parameters here
 )
 
 MOST_WAITING = 10_000
@@ -55,14 +63,14 @@ def set_up(settings: Settings) -> "Lines":
 
 class Json(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        return json.dumps(told(record, self.formatException), ensure_ascii=False, default=str)
+        return json.dumps(record_fields(record, self.formatException), ensure_ascii=False, default=str)
 
 
 class Readable(logging.Formatter):
     """Formats a record as one line of text. The traceback of an exception follows on lines of its own."""
 
     def format(self, record: logging.LogRecord) -> str:
-        fields = told(record, self.formatException)
+        fields = record_fields(record, self.formatException)
         traceback = fields.pop("exception", "")
         head = " ".join(str(fields.pop(name)) for name in ("time", "level", "logger"))
         message = str(fields.pop("message")).replace("\n", "\\n").replace("\r", "\\r")
@@ -70,7 +78,7 @@ class Readable(logging.Formatter):
         return f"{line}\n{traceback}" if traceback else line
 
 
-def told(record: logging.LogRecord, traceback_of: Callable[..., str]) -> dict[str, object]:
+def record_fields(record: logging.LogRecord, traceback_of: Callable[..., str]) -> dict[str, object]:
     """The fields of a record, the most important first."""
     fields: dict[str, object] = {
         "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
@@ -79,7 +87,7 @@ def told(record: logging.LogRecord, traceback_of: Callable[..., str]) -> dict[st
         "message": _cut(record.getMessage()),
     }
     for name, value in vars(record).items():
-        if name not in GIVEN:
+        if name not in STANDARD_ATTRIBUTES:
             fields[name] = (
                 LEFT_OUT if name.lower() in PRIVATE else _cut(value) if isinstance(value, str) else value
             )

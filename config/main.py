@@ -22,7 +22,7 @@ def main() -> None:
 
 
 def _command_line() -> None:
-    from logging import NullHandler, getLogger  # noqa: PLC0415  # after signals are heard, here and below
+    from logging import NullHandler, getLogger  # noqa: PLC0415  # after signals are handled, here and below
 
     from config.commands import commands  # noqa: PLC0415
     from config.start import serve  # noqa: PLC0415

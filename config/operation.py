@@ -16,7 +16,7 @@ from starlette.routing import BaseRoute, Route
 
 from application.ports.meter import Meter
 from config.container import Application
-from config.server import Aside
+from config.server import SideServer
 from config.settings.groups import Operation, Settings
 from infrastructure.prometheus.meter import MEDIA_TYPE, PrometheusMeter
 from interfaces.http.health import Details
@@ -34,7 +34,7 @@ def metrics_routes(operation: Operation, meter: Meter, options: HttpOptions) -> 
     return Metrics(meter.text, MEDIA_TYPE, operation.metrics_token, options).routes()
 
 
-def metrics_server(sockets: Sequence[socket], meter: Meter) -> Aside | None:
+def metrics_server(sockets: Sequence[socket], meter: Meter) -> SideServer | None:
     """`/metrics` on a port of its own, which only the scraper should reach; None without ``sockets``."""
     if not sockets or not isinstance(meter, PrometheusMeter):
         return None
@@ -43,7 +43,7 @@ def metrics_server(sockets: Sequence[socket], meter: Meter) -> Aside | None:
     async def show(_: Request) -> Response:
         return Response(figures.text(), media_type=MEDIA_TYPE)
 
-    return Aside(
+    return SideServer(
         uvicorn.Config(
             Starlette(routes=[Route("/metrics", show)]),
             http="h11",

@@ -65,7 +65,7 @@ class Server(uvicorn.Server):
 
     async def serve_on(self, sockets: Sequence[socket]) -> None:
         """
-        Serve until a signal says to stop.
+        Serves until a signal stops the server.
 
         Raises:
             BackgroundFailed: A background task has ended, or did not start.
@@ -102,7 +102,7 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket] | None = None) -> None:
         try:
             await super().startup(sockets)
-        except SystemExit:  # uvicorn, where the application did not start; the log has said why
+        except SystemExit:  # from uvicorn, if the application did not start; the log has the reason
             raise BackgroundFailed from None
         except OSError as error:
             await self.lifespan.shutdown()
@@ -113,8 +113,8 @@ class Server(uvicorn.Server):
             self.when_started()
 
 
-class Aside(uvicorn.Server):
-    """A second server in the same process. Signals are for the first one."""
+class SideServer(uvicorn.Server):
+    """A second server in the same process. It leaves the signals to the main server."""
 
     def __init__(self, config: uvicorn.Config, sockets: Sequence[socket]) -> None:
         super().__init__(config)

@@ -1,5 +1,5 @@
 """
-`messenger serve`: from the settings to a server that listens, and its end.
+Implements `messenger serve`: reads the settings, starts the server and stops it.
 
 An error that prevents the start is reported in one line that names the setting and the cause. Checked are first the
 settings, then the ports, then the database. Nothing is written before the ports are known to be free.
@@ -30,7 +30,7 @@ DOTENV: Final = Path(".env")
 
 FAILED: Final = 1
 WRONG_START: Final = 2
-"""The exit code for everything that prevents the start."""
+"""The exit code for an error that prevents the start."""
 
 LOOPBACK: Final = ("127.", "::1", "localhost")
 
@@ -69,7 +69,7 @@ def _serve(settings: Settings, stopping: Stopping) -> None:
     sockets, metrics = place.bind(), _metrics_sockets(settings)
     if settings.local and not api.host.startswith(LOOPBACK):
         log.warning(
-            "LOCAL listens beyond this machine, and everybody knows the password of its example people",
+            "LOCAL accepts connections from other machines, and the password of its example people is published",
             extra={"host": api.host},
         )
     try:

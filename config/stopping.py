@@ -1,4 +1,4 @@
-"""The end of the process: which signals ask for it, and how long it may take."""
+"""Handles the signals that stop the process, and limits how long stopping may take."""
 
 import os
 import signal

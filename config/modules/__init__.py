@@ -19,7 +19,7 @@ from interfaces.http.options import HttpOptions
 
 log: Final = getLogger(__name__)
 
-HOUSE: Final = ("healthcheck", "auth", "base", "chat", "catalogues", "notify")
+BUILT_IN: Final = ("healthcheck", "auth", "base", "chat", "catalogues", "notify")
 """The built-in modules. ``base`` and ``notify`` have no routes. Letters are sent if ``auth`` or ``notify`` is on."""
 
 NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,40}")
@@ -29,10 +29,10 @@ def installed(wanted: Sequence[str]) -> list[str]:
     """The modules in ``wanted`` that exist, in the same order. Unknown ones are logged and left out, as in the original."""
     known = []
     for name in wanted:
-        if name in HOUSE or _is_here(name):
+        if name in BUILT_IN or _is_here(name):
             known.append(name)
         else:
-            log.error("an unknown module is left out", extra={"module_name": name})
+            log.error("ignored an unknown module", extra={"module_name": name})
     return known
 
 
@@ -40,7 +40,7 @@ def added_routes(names: Sequence[str], application: Application, options: HttpOp
     """The routes of the modules in this folder."""
     routes: list[BaseRoute] = []
     for name in names:
-        if name not in HOUSE:
+        if name not in BUILT_IN:
             routes += import_module(f"{__name__}.{name}").routes(application, options)
     return routes
 

@@ -27,7 +27,7 @@ def explain(environ: Mapping[str, str], dotenv_path: Path) -> list[tuple[str, st
     settings = reader.settings()
     if reader.faults:
         raise WrongSettings(reader.faults)
-    told = []
+    rows = []
     for group in (settings, *(getattr(settings, each.name) for each in fields(Settings))):
         if not has(type(group)):
             continue
@@ -41,13 +41,13 @@ def explain(environ: Mapping[str, str], dotenv_path: Path) -> list[tuple[str, st
                 source = "default" if value == each.default or name == "VAR_DIR" else "follows other settings"
             if name == "JWT_SECRET_KEY" and made:
                 source = str(settings.var_dir / "secrets" / "jwt_secret_key")
-            told.append((name, _hidden(value) if each.metadata["secret"] else _shown(name, value), source))
+            rows.append((name, _hidden(value) if each.metadata["secret"] else _as_text(name, value), source))
     for each in fields(PgServer):
         name = each.metadata["name"]
         if name in values:
             source = "environment" if name in from_process else str(dotenv_path)
-            told.append((name, "(set)" if each.metadata["secret"] else values[name].strip(), source))
-    return sorted(told)
+            rows.append((name, "(set)" if each.metadata["secret"] else values[name].strip(), source))
+    return sorted(rows)
 
 
 def _hidden(value: object) -> str:
@@ -58,7 +58,7 @@ UNITS: Final = {"DAYS": timedelta(days=1), "MINUTES": timedelta(minutes=1)}
 """The units of durations, by the last word of the name of the setting; all others are in seconds."""
 
 
-def _shown(name: str, value: object) -> str:
+def _as_text(name: str, value: object) -> str:
     """The value as it would be written in the environment."""
     match value:
         case None:

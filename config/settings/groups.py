@@ -1,8 +1,8 @@
 """
-Every setting: its name in the environment, how its text is read, and its default.
+Defines every setting: its name in the environment, its reader, and its default.
 
-Names are those of the original messenger where it had one. `.env.sample` explains the same settings to operators, and a
-test compares the two.
+Settings that the original messenger had keep its names. `.env.sample` explains the same settings to operators, and a test
+compares the two.
 """
 
 from collections.abc import Callable
@@ -22,13 +22,13 @@ from infrastructure.crypto.passwords import PooledPasswords
 from infrastructure.gather import BatchLimits
 from infrastructure.smtp.mailer import MailServer
 from interfaces.http.node import HttpLimits
-from interfaces.http.options import About, HttpOptions
+from interfaces.http.options import ApiInfo, HttpOptions
 from interfaces.ws.options import SocketOptions
 
 T = TypeVar("T")
 
 HTTP: Final = fields(HttpOptions)
-ABOUT: Final = fields(About)
+ABOUT: Final = fields(ApiInfo)
 BATCH: Final = fields(BatchLimits)
 LIMITS: Final = fields(HttpLimits)
 SOCKET: Final = fields(SocketOptions)
@@ -78,14 +78,14 @@ class Api:
     """These five settings are shown in `/openapi.json`."""
 
     docs: bool = _setting("API_DOCS", read.flag, default=default_of(HTTP.docs))
-    """Whether there are `/openapi.json` and pages to read it."""
+    """Whether `/openapi.json` and its pages are served."""
 
     docs_path: str = _setting("API_DOC_PATH", read.page_path, default_of(HTTP.docs_path))
     cors_origins: tuple[str, ...] = _setting(
         "API_CORS_ALLOWED_HOSTS", read.origins, ("http://localhost:5173",)
     )
     trusted_proxies: tuple[str, ...] = _setting("API_TRUSTED_PROXIES", read.networks, ())
-    """Addresses and networks of proxies whose `Forwarded` or `X-Forwarded-For` is believed."""
+    """Addresses and networks of proxies whose `Forwarded` or `X-Forwarded-For` is trusted."""
 
     hsts_seconds: int = _setting("API_HSTS_SECONDS", read.whole(0, 2 * 365 * 86400), 365 * 86400)
     """How long browsers must use HTTPS (Strict-Transport-Security). Only sent if `public_url` is HTTPS."""
@@ -154,7 +154,7 @@ class Database:
     """How long an answer of the database is waited for."""
 
     wait_seconds: float = _setting("DATABASE_WAIT_SECONDS", read.seconds(0, 3600), 15.0)
-    """How long a start waits for a database that does not answer yet."""
+    """Seconds that a start waits for a database that does not answer yet."""
 
     in_parts: bool = False
     """Whether the URL was made from the PG_SERVER_ settings."""
@@ -229,7 +229,7 @@ class Auth:
     hashing_share: int = _setting(
         "AUTH_HASHING_SHARE", read.whole(1, 10_000), default_of(fields(PooledPasswords).share)
     )
-    """How many of them may come from one network, and how many for one account."""
+    """How many of them may be from one network, and how many for one account."""
 
     refresh_grace: timedelta = _setting(
         "AUTH_REFRESH_GRACE_SECONDS", read.duration("seconds", 60, least=0), default_of(LIFETIMES.grace)

@@ -168,7 +168,7 @@ class Loader:
                 f"API_WORKERS is '{api.workers}': expected 1, several processes are not built yet"
             )
         if environment is Environment.LOCAL and "API_HOST" not in self.values:
-            api = evolve(api, host="127.0.0.1")  # everybody knows the password of the example people
+            api = evolve(api, host="127.0.0.1")  # the password of the example people is published
         if "API_PUBLIC_URL" in self.values:
             return api
         if environment is Environment.PROD:
@@ -250,7 +250,9 @@ class Loader:
                 new = file.with_name(f"{file.name}.{os.getpid()}")
                 with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as out:
                     out.write(secrets.token_urlsafe(48))
-                with suppress(FileExistsError):  # whole or not at all, and by one of two that start at once
+                with suppress(
+                    FileExistsError
+                ):  # atomic: of two processes that start at once, one creates the file
                     file.hardlink_to(new)
                 new.unlink()
             kept = file.read_text().strip()

@@ -121,7 +121,7 @@ def password_pattern(value: str) -> PasswordPattern:
 def folder(value: str) -> Path:
     try:
         return Path(text(value)).expanduser().absolute()
-    except RuntimeError:  # ~somebody who does not exist
+    except RuntimeError:  # the home of an unknown user, such as ~nobody
         raise Unfit("a folder") from None
 
 

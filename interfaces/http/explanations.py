@@ -164,8 +164,10 @@ EXPLANATIONS: Final[Mapping[str, Explanation]] = {
         "Запрос неверен. В `fields` перечислены все ошибки: где каждая и её постоянный код.",
     ),
     "UNREADABLE_BODY": Explanation(
-        "The body is not text, or is nested too deeply. Send JSON in UTF-8.",
-        "Тело запроса даже не текст или вложено сверх разумного. Пришлите JSON в UTF-8.",
+        "The body is not text, or is JSON that parsers may read differently: names that repeat in an object, numbers of "
+        "more than 64 bits, lone surrogates, values nested too deeply. Send JSON in UTF-8 without these.",
+        "Тело запроса не текст или такой JSON, который можно прочесть по-разному: повторяются имена в объекте, числа "
+        "длиннее 64 бит, половины суррогатных пар, слишком глубокая вложенность. Пришлите JSON в UTF-8 без этого.",
     ),
     "UPGRADE_REQUIRED": Explanation(
         "This path serves a WebSocket, and the request did not ask for an upgrade. Open it as a WebSocket. If the client "

@@ -108,7 +108,7 @@ class Probes:
     Probes for orchestrators and load balancers.
 
     ``/livez`` succeeds while the process answers and need not be restarted. ``/readyz`` succeeds while its database also
-    answers and the process is not shutting down, so that it may be sent requests.
+    accepts writes and the process is not shutting down, so that it may be sent requests.
     """
 
     messenger: Messenger

@@ -33,7 +33,7 @@ from interfaces.http.routes import Endpoint
 from interfaces.wire.codec import KEY, Json
 from interfaces.wire.faults import CODES
 from interfaces.wire.schema import IDENTITY, Schema, or_null, schema_of, taken_by
-from interfaces.wire.validation import REQUIRED, Reads, Shape, in_camel_case
+from interfaces.wire.validation import REQUIRED, FieldSpec, Shape, in_camel_case
 
 JSON: Final = "application/json"
 
@@ -239,9 +239,9 @@ class _Writer:
     def _parameters(
         self, endpoint: Endpoint, described: Described, shape: Shape[Any] | None
     ) -> Iterable[Json]:
-        for attribute, reads in shape.reads.items() if shape else ():
-            name = _name(attribute, reads)
-            schema = taken_by(reads.read)
+        for attribute, spec in shape.fields.items() if shape else ():
+            name = _name(attribute, spec)
+            schema = taken_by(spec.read)
             if attribute in endpoint.param_convertors:
                 yield {"name": attribute, "in": "path", "required": True, "schema": schema}
             elif name == KEY:
@@ -255,11 +255,11 @@ class _Writer:
                 yield {
                     "name": name,
                     "in": "query",
-                    "required": _is_required(shape, attribute, reads),
+                    "required": _is_required(shape, attribute, spec),
                     "schema": schema,
                 }
         for name in endpoint.param_convertors:
-            if shape is None or name not in shape.reads:
+            if shape is None or name not in shape.fields:
                 yield {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
         if described.is_polled:
             yield {
@@ -277,18 +277,18 @@ class _Writer:
 
     def _body(self, endpoint: Endpoint, shape: Shape[Any]) -> Json:
         inside = {
-            attribute: reads
-            for attribute, reads in shape.reads.items()
-            if attribute not in endpoint.param_convertors and reads.name != KEY
+            attribute: spec
+            for attribute, spec in shape.fields.items()
+            if attribute not in endpoint.param_convertors and spec.name != KEY
         }
         properties: dict[str, Schema] = {}
-        for attribute, reads in inside.items():
-            secret = {"format": "password", "writeOnly": True} if reads.secret else {}
-            properties[_name(attribute, reads)] = {**taken_by(reads.read), **secret}
+        for attribute, spec in inside.items():
+            secret = {"format": "password", "writeOnly": True} if spec.secret else {}
+            properties[_name(attribute, spec)] = {**taken_by(spec.read), **secret}
         required = [
-            _name(attribute, reads)
-            for attribute, reads in inside.items()
-            if _is_required(shape, attribute, reads)
+            _name(attribute, spec)
+            for attribute, spec in inside.items()
+            if _is_required(shape, attribute, spec)
         ]
         name = shape.command.__name__
         self.schemas[name] = {
@@ -364,12 +364,12 @@ class _Writer:
         return _reference(name)
 
 
-def _name(attribute: str, reads: Reads) -> str:
-    return reads.name or in_camel_case(attribute)
+def _name(attribute: str, spec: FieldSpec) -> str:
+    return spec.name or in_camel_case(attribute)
 
 
-def _is_required(shape: Shape[Any], attribute: str, reads: Reads) -> bool:
-    return reads.absent is REQUIRED and fields_dict(shape.command)[attribute].default is NOTHING
+def _is_required(shape: Shape[Any], attribute: str, spec: FieldSpec) -> bool:
+    return spec.absent is REQUIRED and fields_dict(shape.command)[attribute].default is NOTHING
 
 
 def _header(name: str, *, required: bool) -> Schema:

@@ -5,7 +5,7 @@ from interfaces.http.addresses import Networks
 
 
 @frozen(kw_only=True)
-class About:
+class ApiInfo:
     """How the document introduces the interface."""
 
     title: str = "Messenger REST-API engine"
@@ -43,7 +43,7 @@ class HttpOptions:
     docs: bool = True
     """Whether the OpenAPI document and Swagger UI are served."""
     docs_path: str = "/docs"
-    about: About = About()
+    about: ApiInfo = ApiInfo()
     cursor_key: bytes = field(default=b"", repr=False)
     """
     The key that signs cursors of lists. It protects no secret, for a cursor reveals nothing that the list does not; its

@@ -53,9 +53,11 @@ TWO_FRAMINGS: Final = Refusal(400, "BAD_REQUEST", "The request has both Content-
 OLD_FRAMING: Final = Refusal(400, "BAD_REQUEST", "HTTP/1.0 has no Transfer-Encoding")
 BAD_TARGET: Final = Refusal(400, "BAD_REQUEST", "The request target is neither a path nor a URL")
 TOO_MANY_CHUNKS: Final = Refusal(400, "BAD_REQUEST", "The body is sent in too many chunks")
-HEAD_TOO_LARGE: Final = Refusal(431, "HEADERS_TOO_LARGE", "The request has too many or too long headers")
-OTHER_CODING: Final = Refusal(501, "NOT_IMPLEMENTED", "chunked is the only transfer coding there is")
-OTHER_VERSION: Final = Refusal(505, "HTTP_VERSION_NOT_SUPPORTED", "HTTP/1.1 and HTTP/1.0 are spoken here")
+HEAD_TOO_LARGE: Final = Refusal(
+    431, "HEADERS_TOO_LARGE", "The headers of the request are too many or too long"
+)
+OTHER_CODING: Final = Refusal(501, "NOT_IMPLEMENTED", "The only supported transfer coding is chunked")
+OTHER_VERSION: Final = Refusal(505, "HTTP_VERSION_NOT_SUPPORTED", "Only HTTP/1.1 and HTTP/1.0 are supported")
 HEAD_TOO_LATE: Final = Refusal(408, "REQUEST_TIMEOUT", "The head of the request took too long")
 BODY_TOO_LATE: Final = Refusal(408, "REQUEST_TIMEOUT", "The body of the request took too long")
 NO_ROOM: Final = Refusal(503, "OVERLOADED", "Server overloaded; nothing was done", {"Retry-After": "5"})

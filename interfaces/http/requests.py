@@ -32,7 +32,7 @@ async def json_object(request: Request) -> dict[str, object]:
 
     Raises:
         RequestInvalid: The body is missing, is not JSON, or is not an object.
-        Unreadable: The body is not text.
+        Unreadable: The body is not text, or is JSON that parsers may read differently (RFC 7493).
     """
     body = await request.body()
     if not body:

@@ -69,7 +69,7 @@ def test_every_example_works_as_it_stands(everything: list[Step], tmp_path: Path
     run(copy, tool("mypy"), *touched)
     run(copy, tool("lint-imports"), "--no-cache")
     new = [path for path in touched if Path(path).name.startswith("test_")]
-    assert len(new) == 3
+    assert len(new) == 4
     affected = ["tests/interfaces/http/test_openapi.py", "tests/application/profiles"]
     run(copy, tool("python"), "-m", "pytest", "-q", "-p", "no:cacheprovider", *new, *affected)
 

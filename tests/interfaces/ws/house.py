@@ -26,7 +26,7 @@ from interfaces.http.protocol import HttpConnections
 from interfaces.live.hub import Hub
 from interfaces.ws.endpoint import ChatSockets
 from interfaces.ws.options import SocketOptions
-from interfaces.ws.protocol import HandedOver
+from interfaces.ws.protocol import SocketProtocol
 from interfaces.ws.services import SocketServices
 from tests.interfaces.live.test_hub import until, watching
 from tests.world import Person, TickingClock, World, world
@@ -36,7 +36,7 @@ ENOUGH = 30
 
 FRAME_LIMIT = 65536
 
-WAYS: dict[str, Any] = {"handed over": HandedOver, "plain loop": "websockets-sansio"}
+WAYS: dict[str, Any] = {"handed over": SocketProtocol, "plain loop": "websockets-sansio"}
 
 
 class Server(uvicorn.Server):
@@ -214,7 +214,7 @@ def handshake(path: str, changed: Mapping[str, str | None] | None = None, method
 
 @asynccontextmanager
 async def serving(
-    way: str | type[HandedOver], *, pings: tuple[float, float] | None = None, **options: Any
+    way: str | type[SocketProtocol], *, pings: tuple[float, float] | None = None, **options: Any
 ) -> AsyncIterator[House]:
     """
     ``pings``: seconds between two of them, and until one is answered.

@@ -25,7 +25,7 @@ from websockets.uri import parse_uri
 
 from domain.ids import ChatId
 from interfaces.ws.options import SocketOptions
-from interfaces.ws.protocol import FRAGMENTS, IDLE_FRAMES, SLICE, HandedOver
+from interfaces.ws.protocol import FRAGMENTS, IDLE_FRAMES, SLICE, SocketProtocol
 from tests.interfaces.live.test_hub import until
 from tests.interfaces.ws.house import (
     FRAME_LIMIT,
@@ -49,7 +49,7 @@ READ = 256 * 1024
 """Bytes: what asyncio, and uvloop, read from a socket at most in one go."""
 
 
-class Watched(HandedOver):
+class Watched(SocketProtocol):
     """Counts what it holds whenever it may have become more."""
 
     parsed = 0
