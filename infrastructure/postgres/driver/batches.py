@@ -45,13 +45,15 @@ class BatchConnection:
 
     With ``patient``, posting waits up to ``lock_timeout`` seconds for chats that other transactions have locked, instead of
     reporting them as busy. A transaction that takes longer than ``deadline`` seconds is abandoned, and the connection is
-    closed.
+    closed. The server ends a transaction in which no statement arrives for ``idle_in_transaction`` seconds: a node that
+    freezes while it holds a lock must not hold it for long.
     """
 
     _url: str
     _deadline: float = 5.0
     patient: bool = False
     _lock_timeout: float = 2.0
+    _idle_in_transaction: float = 1.0
     _connector: Connector = field(init=False)
     _driver: Driver | None = field(init=False, default=None)
     _turn: asyncio.Lock = field(init=False, factory=asyncio.Lock)
@@ -61,7 +63,7 @@ class BatchConnection:
             target=self._url,
             deadline=self._deadline,
             lock_timeout=self._lock_timeout,
-            idle_in_transaction=1.0,  # a node that freezes while it holds a lock must not hold it for long
+            idle_in_transaction=self._idle_in_transaction,
             plans=PLANS,
         )
 
