@@ -1,4 +1,4 @@
-"""Many marks in one transaction: four statements between BEGIN and COMMIT, however many they are."""
+"""Moves read marks in batches: one transaction with four statements between BEGIN and COMMIT for any number of marks."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -18,14 +18,17 @@ from infrastructure.postgres.driver.batches import BatchConnection, Driver
 from infrastructure.postgres.driver.errors import in_our_terms
 
 NOWHERE: Final = MessageId(UUID(int=0))
-"""Stands for the message id in requests that give a number."""
+"""Placeholder for the message id in requests that name a message number instead."""
 
 LOCK: Final = """
 SELECT chat_id, profile_id, mark, less FROM reading
 WHERE (chat_id, profile_id) IN (SELECT * FROM unnest(%s, %s))
 ORDER BY chat_id, profile_id FOR NO KEY UPDATE
 """
-"""Locks in the same order as sends, and in a statement of its own, so that the next one sees what was committed meanwhile."""
+"""
+Locks readings in the same order as sends do, in a statement of its own: the next statements see what was committed
+during the wait.
+"""
 
 READ: Final = """
 SELECT m.left_at IS NULL AND m.profile_id IS NOT NULL AS is_member, s.seq, h.last_seq
@@ -36,7 +39,7 @@ LEFT JOIN chat_head h ON h.chat_id = w.chat_id
 ORDER BY w.n
 """
 
-PASSED: Final = """
+NEWLY_READ: Final = """
 SELECT counted.authors, counted.counts, newest.ids
 FROM unnest(%s, %s, %s, %s) WITH ORDINALITY AS r(chat_id, profile_id, mark, upto, n)
 CROSS JOIN LATERAL (
@@ -66,11 +69,12 @@ CROSS JOIN LATERAL (
 ORDER BY r.n
 """
 """
-Finds the messages that the marks pass, and reads none after them.
+Finds the messages between the old and the new mark that the reader has not read singly before, and counts them by author.
+It reads no message after the new mark.
 
-Whether a receipt covers a message is a lookup for each message. As NOT EXISTS the planner may make a join of it, which
-compares each message with every receipt that the reader ever left in the chat. Reader and message are compared as one row,
-as only the primary key can: in other indexes everybody's receipts lie together.
+Whether a receipt covers a message is one index lookup for each message. With NOT EXISTS the planner could choose a join
+that compares each message with every receipt of the reader in the chat. Reader and message number are compared as one row
+value, because that matches the primary key alone: in the other indexes the receipts of all readers are mixed.
 """
 
 KEEP: Final = """
@@ -89,13 +93,13 @@ WHERE r.chat_id = u.chat_id AND r.profile_id = u.profile_id
 
 @define(eq=False)
 class PostgresMarkings:
-    """Begins units of marking on a connection of their own."""
+    """Begins units of marking on a dedicated connection."""
 
-    _lane: BatchConnection
+    _connection: BatchConnection
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator["PostgresMarking"]:
-        async with self._lane.begin() as driver:
+        async with self._connection.begin() as driver:
             yield PostgresMarking(driver)
 
 
@@ -149,7 +153,7 @@ class PostgresMarking:
             return []
         with in_our_terms():
             cursor = await self._driver.execute(
-                PASSED,
+                NEWLY_READ,
                 (
                     arrays.Uuids.of([reading.chat_id for reading, _ in moves]),
                     arrays.Uuids.of([reading.profile_id for reading, _ in moves]),

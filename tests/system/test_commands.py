@@ -177,11 +177,11 @@ def test_what_is_wrong_is_found_set_right_and_told_by_the_exit_code(
     # beside the messenger that runs on it
     found = line("db", "check")
     assert found.returncode == 3
-    assert "what is unread is counted wrong" in found.stdout
+    assert "unread messages are counted wrong" in found.stdout
     assert "--repair sets" in found.stderr
     repaired = line("db", "check", "--repair")
     assert "Everything is consistent" in done(repaired)
-    assert "what is unread is counted wrong" in repaired.stdout
+    assert "unread messages are counted wrong" in repaired.stdout
     assert "Repaired:" not in done(line("db", "check"))
     assert server.process is not None
     assert server.process.poll() is None

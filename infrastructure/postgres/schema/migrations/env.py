@@ -1,4 +1,4 @@
-"""Alembic runs this module for each command. The caller provides the connection, and there is no alembic.ini."""
+"""Alembic runs this module for each command. The caller passes the connection in the configuration; there is no alembic.ini."""
 
 from alembic import context
 
