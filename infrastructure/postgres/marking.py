@@ -21,20 +21,29 @@ NOWHERE: Final = MessageId(UUID(int=0))
 """Stands for the id of a request that gives a number."""
 
 LOCK: Final = """
-SELECT chat_id, profile_id, mark, less FROM reading
-WHERE (chat_id, profile_id) IN (SELECT * FROM unnest(%s, %s))
-ORDER BY chat_id, profile_id FOR NO KEY UPDATE
+SELECT r.chat_id, r.profile_id, r.mark, r.less
+FROM unnest(%s, %s) WITH ORDINALITY AS k(chat_id, profile_id, n)
+JOIN reading r ON r.chat_id = k.chat_id AND r.profile_id = k.profile_id
+ORDER BY k.n FOR NO KEY UPDATE OF r
 """
-"""In the order in which sends lock them too. Alone: what is read next must be what the wait let through."""
+"""
+In the order of the keys given, which is by chat and profile, as sends lock readings too. Alone: what is read next must be
+what the wait let through.
+"""
 
 READ: Final = """
 SELECT m.left_at IS NULL AND m.profile_id IS NOT NULL AS is_member, s.seq, h.last_seq
 FROM unnest(%s, %s, %s) WITH ORDINALITY AS w(chat_id, profile_id, message_id, n)
 LEFT JOIN member m ON m.chat_id = w.chat_id AND m.profile_id = w.profile_id
-LEFT JOIN message s ON s.chat_id = w.chat_id AND s.message_id = w.message_id
+LEFT JOIN LATERAL (
+    SELECT seq FROM message
+    WHERE chat_id = w.chat_id AND message_id >= w.message_id AND message_id <= w.message_id
+    ORDER BY message_id LIMIT 1
+) s ON true
 LEFT JOIN chat_head h ON h.chat_id = w.chat_id
 ORDER BY w.n
 """
+"""The order of the message's id is asked for because only its own index has it, as in `posting.READ`."""
 
 PASSED: Final = """
 SELECT counted.authors, counted.counts, newest.ids

@@ -31,8 +31,13 @@ PLANS: Final = {
     "enable_seqscan": "off",
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
+    "enable_sort": "off",
+    "enable_incremental_sort": "off",
 }
-"""A plan that is made while a table is empty would scan it for ever, and nested loops keep the order of the arrays."""
+"""
+A plan that is made while a table is empty would scan it for ever, and nested loops keep the order of the arrays. Where an
+order is asked for, the index that has it is used, whatever the statistics say.
+"""
 
 
 @define(eq=False)
