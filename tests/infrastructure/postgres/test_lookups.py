@@ -22,9 +22,9 @@ from infrastructure.postgres.schema.migrate import upgrade
 from infrastructure.postgres.views import PLACE_AND_MORE
 from tests.postgres import PostgresServer
 
-LONELY, MESSAGES, MEMBERS = 3_000, 20_000, 2_000
+LONELY, MESSAGES, MEMBERS = 3_000, 33_000, 4_000
 
-FEW = 60
+FEW = 40
 """Pages. Each lookup is a descent of an index and a page of the table, and a statement makes up to nine."""
 
 LONELY_CHATS = """
