@@ -6,7 +6,7 @@ from domain.ids import AccountId, ProfileId, SessionId
 
 @frozen(kw_only=True)
 class Actor:
-    """Who asks: an account, its profile and the session it asks through, already authenticated."""
+    """The authenticated caller of a use case: an account, its profile and the session that the request came with."""
 
     account_id: AccountId
     session_id: SessionId

@@ -1,11 +1,11 @@
 """
-What is no rule of the domain, but decides what a caller may do next.
+Errors that are not about rules of the domain. Each tells the caller what to do next.
 
     ApplicationError
-    ├── NotAuthenticated   the caller is not who it says, or no longer
-    ├── Unavailable        certainly not done; may work later
-    ├── OutcomeUnknown     done or not, nobody can tell: repeat under the same nonce
-    └── Overloaded         certainly not done: too much waits already
+    ├── NotAuthenticated   the caller is not signed in (any more): sign in
+    ├── Unavailable        nothing was done: try again later
+    ├── OutcomeUnknown     the command may have been carried out: repeat it with the same nonce or key
+    └── Overloaded         nothing was done, because the queue is full: try again later
 """
 
 from typing import ClassVar
@@ -16,7 +16,7 @@ class ApplicationError(Exception):
 
 
 class NotAuthenticated(ApplicationError):
-    """``reason`` says why, in the terms of docs/protocol.md: ``token_invalid``, ``token_expired`` ..."""
+    """``reason`` is a code from docs/protocol.md, such as ``token_invalid`` or ``token_expired``."""
 
     code = "not_authenticated"
 
@@ -26,7 +26,7 @@ class NotAuthenticated(ApplicationError):
 
 
 class Unavailable(ApplicationError):
-    """Certainly not done. ``retry_after`` is in seconds."""
+    """Nothing was done. ``retry_after`` is in seconds."""
 
     code = "unavailable"
 
@@ -36,11 +36,13 @@ class Unavailable(ApplicationError):
 
 
 class OutcomeUnknown(ApplicationError):
+    """The connection was lost while the transaction was committed: it is stored as a whole, or not at all."""
+
     code = "outcome_unknown"
 
 
 class Overloaded(ApplicationError):
-    """Certainly not done. ``retry_after`` is in seconds."""
+    """Nothing was done. ``retry_after`` is in seconds."""
 
     code = "overloaded"
 

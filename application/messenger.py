@@ -130,7 +130,7 @@ class MessageUseCases:
 
 @frozen(kw_only=True)
 class Feed:
-    """What live connections begin with, and what they catch up from when they missed an update."""
+    """The reads that live connections begin with, and from which they catch up when they miss an update."""
 
     snapshot: Callable[[ProfileId, ChatId, int], Awaitable[Snapshot]]
     log: Callable[[ChatId, Position, int], Awaitable[Sequence[ChatUpdate]]]
@@ -160,7 +160,7 @@ class Messenger:
 
 @frozen(kw_only=True)
 class Administration:
-    """What operators may do from the command line. Nobody is authenticated for it."""
+    """The use cases of the command line. They authenticate nobody: access to the machine is the permission."""
 
     create_account: Callable[[CreateAccount], Awaitable[AccountId]]
     disable_account: Callable[[DisableAccount], Awaitable[int]]

@@ -1,12 +1,12 @@
 """
-Lists in pages, by keyset: each page says after which item the next one begins.
+Keyset pagination: each page tells after which item the next one begins.
 
-Someone who walks all pages of a list sees everything that was in it from the first page to the last exactly once,
-whatever is added, removed and moved meanwhile. What is added or removed during the walk may or may not be seen.
+A client that reads all pages of a list gets every item that was in it the whole time exactly once, whatever is added,
+removed or moved meanwhile. Items that are added or removed during the walk may or may not be seen.
 
-The order of a list is therefore made of what does not change, and where it does change (the newest activity of a chat,
-the owner of a group) the place remembers what it was when the walk began. Names are the exception: who is found by a
-name and changes it during the walk may be seen twice, or missed.
+Lists are therefore ordered by values that do not change. If such a value does change (the newest activity of a chat, the
+owner of a group), the place remembers what it was when the walk began. Names are the exception: a person whose name
+changes during a search may be seen twice, or missed.
 """
 
 from collections.abc import Callable, Sequence
@@ -27,7 +27,7 @@ P_co = TypeVar("P_co", covariant=True)
 
 LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 LEAST_ID: Final = UUID(int=0)
-"""Together before everything in a list that is ordered by a moment and an identity."""
+"""`LONG_AGO` and `LEAST_ID` come before every item of a list that is ordered by a time and an id."""
 
 
 MOST: Final = 2**31
@@ -44,12 +44,12 @@ class BadPlace(Invalid):
 class Page(Generic[T_co, P_co]):
     items: Sequence[T_co]
     next: P_co | None = None
-    """Where the next page begins; None at the end of the list."""
+    """The place after which the next page begins; None at the end of the list."""
 
 
 @frozen(kw_only=True)
 class Paging(Generic[P]):
-    """Which part of a list is wanted: by default all of it."""
+    """The part of a list to return; by default all of it."""
 
     limit: int | None = None
     after: P | None = None
@@ -63,13 +63,13 @@ class Paging(Generic[P]):
         return None if self.limit is None else min(self.limit, MOST) + 1
 
     def part_of(self, found: Sequence[T]) -> Sequence[T]:
-        """Those of all the items behind `after` that a page is made of, see `page_of`."""
+        """The items that `page_of` needs, out of all items after `after`."""
         end = None if self.most is None else self.skip + self.most
         return found[self.skip : end]
 
 
 def page_of(found: Sequence[T], limit: int | None, place: Callable[[T], P]) -> Page[T, P]:
-    """The page that begins with the first of ``found``, of which there are up to `Paging.most`."""
+    """Makes a page of up to `Paging.most` items; the one beyond ``limit`` only shows that there is a next page."""
     if limit is None or len(found) <= limit:
         return Page(found)
     return Page(found[:limit], place(found[limit - 1]))
@@ -78,19 +78,19 @@ def page_of(found: Sequence[T], limit: int | None, place: Callable[[T], P]) -> P
 @frozen(kw_only=True)
 class ChatPlace:
     """
-    In a list of chats, newest activity first. Activity is what it was when the walk began: otherwise a chat in which
-    somebody speaks meanwhile would move past the reader.
+    A place in a list of chats, newest activity first. Activity counts as it was when the walk began: otherwise a chat that
+    gets a message meanwhile would move to a page that was read already.
     """
 
     began: str
-    """When the walk began, in the terms of the storage that answered: see `Changes`."""
+    """The moment at which the walk began. Only the storage that made it can read it, as with `Cursor`."""
     activity: datetime
     id: ChatId
 
 
 @frozen(kw_only=True)
 class MemberPlace:
-    """In a list of members: whoever owned the chat when the walk began, then the others in the order of joining."""
+    """A place in a list of members: first the owner at the time the walk began, then the others as they joined."""
 
     first: ProfileId
     joined_at: datetime
@@ -98,17 +98,17 @@ class MemberPlace:
 
     @classmethod
     def behind(cls, owner_id: ProfileId) -> "MemberPlace":
-        """Behind the owner, and before everybody else."""
+        """The place after the owner and before everybody else."""
         return cls(first=owner_id, joined_at=LONG_AGO, id=ProfileId(LEAST_ID))
 
     def then(self, id: ProfileId, joined_at: datetime) -> "MemberPlace":
-        """Behind one of the members who come after this place."""
+        """The place after this member."""
         return self if id == self.first else evolve(self, joined_at=joined_at, id=id)
 
 
 @frozen(kw_only=True)
 class ReaderPlace:
-    """In a list of readers, the first reader first."""
+    """A place in a list of readers, the first reader first."""
 
     read_at: datetime
     id: ProfileId
@@ -116,7 +116,7 @@ class ReaderPlace:
 
 @frozen(kw_only=True)
 class SessionPlace:
-    """In a list of sessions, the newest first."""
+    """A place in a list of sessions, the newest first."""
 
     created_at: datetime
     id: SessionId
@@ -124,7 +124,7 @@ class SessionPlace:
 
 @frozen(kw_only=True)
 class PersonPlace:
-    """In a list of people found by a name: see `Profiles.search`."""
+    """A place in a list of people who were found by name, see `Profiles.search`."""
 
     rank: int
     text: str

@@ -1,4 +1,4 @@
-"""Flat answers to reads and updates. They hold everything that clients are shown, and nothing that they must not see."""
+"""Views: the flat results of reads. They hold what clients are shown, and nothing that they must not see."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -16,7 +16,7 @@ from domain.role import Role
 
 @frozen(kw_only=True)
 class ProfileView:
-    """What others see of a person: never an e-mail address, a phone number or the id of an account."""
+    """A person as others see them: without e-mail address, phone number and account id."""
 
     id: ProfileId
     first_name: str | None = None

@@ -1,4 +1,4 @@
-"""How adapters are made from settings, and the ports that they satisfy."""
+"""Makes the adapters from the settings, and groups them by the ports that they implement."""
 
 from collections.abc import Callable
 from email.headerregistry import Address

@@ -1,4 +1,4 @@
-"""The server: the application on its adapters, everything that runs beside requests, and uvicorn around it."""
+"""Assembles the server: the application with its adapters, the background tasks, and uvicorn."""
 
 import asyncio
 import hmac
@@ -34,12 +34,12 @@ from interfaces.app import create_app
 from interfaces.http import limits
 from interfaces.http.addresses import Networks
 from interfaces.http.node import HttpLimits
-from interfaces.http.options import About, HttpOptions
+from interfaces.http.options import ApiInfo, HttpOptions
 from interfaces.http.protocol import HttpConnections
 from interfaces.live.hub import Hub
 from interfaces.ws.endpoint import ChatSockets
 from interfaces.ws.options import SocketOptions
-from interfaces.ws.protocol import HandedOver
+from interfaces.ws.protocol import SocketProtocol
 from interfaces.ws.services import SocketServices
 
 log: Final = getLogger(__name__)
@@ -54,13 +54,13 @@ def run(
     stopping: Stopping,
 ) -> None:
     """
-    Serve until a signal says to stop; everything that was acknowledged is stored by then.
+    Serves until a signal stops the process. By then everything that was acknowledged is stored.
 
     Raises:
-        CannotStart: The database refuses what has to be done at the start, or is not for this environment.
+        CannotStart: The database cannot be prepared, or does not fit the environment.
         CannotListen: Another program has taken the port meanwhile.
-        UnusableDatabase: The database cannot be reached, or can never be used as it is.
-        BackgroundFailed: Something that runs beside requests has ended.
+        UnusableDatabase: The database cannot be reached, or cannot be used in its state.
+        BackgroundFailed: A background task has ended.
     """
     terminal = Terminal()
     adapters = PostgresAdapters(settings=settings, url=database_url)
@@ -68,13 +68,13 @@ def run(
         adapters=adapters,
         show_letter=Object(terminal.show),
         meter=Object(PrometheusMeter()),
-        report_limit=Object(limits.hear),
+        report_limit=Object(limits.report),
     )
     server: Server
     app = make_app(
         application,
         settings,
-        failed=lambda: server.fail(),  # noqa: PLW0108 - it comes later
+        failed=lambda: server.fail(),  # noqa: PLW0108 - `server` is assigned later
         is_leaving=lambda: server.is_leaving,
         metrics_sockets=metrics_sockets,
     )
@@ -90,7 +90,7 @@ def run(
             app,
             http=cast(Any, connections),
             backlog=ACCEPTED_AT_ONCE,
-            ws=HandedOver,
+            ws=SocketProtocol,
             ws_max_size=ws.frame_limit,
             ws_ping_interval=ws.heartbeat_seconds,
             ws_ping_timeout=ws.pong_seconds,
@@ -126,7 +126,7 @@ def make_app(
     is_leaving: Callable[[], bool] = lambda: False,
     metrics_sockets: Sequence[socket] = (),
 ) -> Starlette:
-    """``failed`` is called when something that runs beside requests has ended: nothing works for long without it."""
+    """``failed`` is called when a background task ends, because nothing works for long without it."""
     messenger, meter = application.messenger(), application.meter()
     modules = installed(settings.modules.wanted)
     ws = settings.socket
@@ -192,7 +192,7 @@ def make_app(
         password_pattern=settings.auth.password_pattern,
         docs=settings.api.docs,
         docs_path=settings.api.docs_path,
-        about=About(
+        about=ApiInfo(
             title=settings.api.title,
             description=settings.api.description,
             version=settings.api.version,
@@ -223,7 +223,7 @@ def make_app(
 def workers(
     application: Application, modules: Sequence[str]
 ) -> list[Callable[[], Coroutine[Any, Any, None]]]:
-    """What runs beside requests for the modules that are on."""
+    """The background tasks of the enabled modules."""
     every, running = application.workers(), []
     if "auth" in modules or "notify" in modules:
         running.append(every.letters.run)
@@ -237,11 +237,11 @@ def workers(
 @asynccontextmanager
 async def opened(application: Application, settings: Settings) -> AsyncIterator[None]:
     """
-    The database as this version wants it, and nothing left open at the end.
+    Prepares the database for this version, and closes all connections at the end.
 
     Raises:
-        CannotStart: The database refuses what has to be done, or holds example people that it must not hold.
-        UnusableDatabase: It is another program's, of a newer version, or was restored since nodes last ran on it.
+        CannotStart: The database cannot be prepared, or has example people that it must not have.
+        UnusableDatabase: It belongs to another program or a newer version, or was restored since nodes last ran on it.
     """
     async with closing(application):
         try:
@@ -281,7 +281,7 @@ def _watch(
             return
         error = task.exception()
         if error is not None or not is_leaving():
-            log.critical("something that runs beside requests has ended", exc_info=error)
+            log.critical("a background task has ended", exc_info=error)
             failed()
 
     return ended

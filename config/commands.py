@@ -1,8 +1,8 @@
 """
-What the commands do. Each reads the settings that it uses, connects to the database, and puts the application together for
-as long as it takes.
+The commands. Each one reads the settings that it uses, connects to the database, and puts the application together for as
+long as it takes.
 
-The embedded database is started for that time. Where a messenger has it running already, the command works on that.
+The embedded database is started for that time, unless a running messenger has started it already.
 """
 
 import asyncio
@@ -67,8 +67,8 @@ from infrastructure.smtp.trial import TrialWriter
 from infrastructure.system.clock import SystemClock
 from infrastructure.system.ids import SystemIds
 from interfaces.cli.db import Database
-from interfaces.cli.looks import NOT_DONE, WRONG, Refused
-from interfaces.cli.main import Commands, InForce
+from interfaces.cli.looks import NOT_DONE, WRONG, CommandRefused
+from interfaces.cli.main import Commands, EffectiveSetting
 from interfaces.cli.users import Users
 
 T = TypeVar("T")
@@ -76,12 +76,12 @@ T = TypeVar("T")
 DOTENV: Final = Path(".env")
 
 LONG: Final = 3600.0
-"""Seconds that a statement of an operator may take."""
+"""Seconds that a statement of an operator's command may take."""
 
 DATABASE: Final = ("database",)
 ACCOUNTS: Final = ("database", "auth", "chat")
 LETTERS: Final = ("api", "mail")
-"""The groups of settings that a command uses. What is wrong with the others does not keep it from its work."""
+"""The groups of settings that a command uses. Errors in the others do not stop it."""
 
 WORDS: Final[dict[type[DomainError], str]] = {
     AccountNotFound: "No account has this address.",
@@ -122,7 +122,7 @@ def commands(serve: Callable[[bool], None]) -> Commands:
 
 
 def database_name() -> str:
-    """Names the environment too: a command that changes the wrong database is the worst kind."""
+    """Names the database and the environment, so that people notice before a command changes the wrong database."""
     settings = _settings(DATABASE)
     environment = settings.environment.value
     if settings.database.url is None:
@@ -153,7 +153,9 @@ def drop_database(force: bool) -> bool:
         try:
             connection.execute(sql.SQL("DROP DATABASE {}").format(sql.Identifier(name)) + how)
         except psycopg.errors.ObjectInUse:
-            raise Refused("Other programs are connected: stop the messenger first, or use --force.") from None
+            raise CommandRefused(
+                "Other programs are connected: stop the messenger first, or use --force."
+            ) from None
         return True
 
 
@@ -171,7 +173,7 @@ def migrate_database(revision: str) -> tuple[str, str]:
 def fill_database() -> None:
     settings = _settings(ACCOUNTS)
     if not settings.local:
-        raise Refused(
+        raise CommandRefused(
             f"ENVIRONMENT is {settings.environment.value}: examples are for LOCAL, because their password is published."
         )
 
@@ -203,9 +205,9 @@ def import_database(source: str, password: str | None, progress: Callable[[int, 
         try:
             return import_original(settings, url, source, password, progress)
         except BadSource:
-            raise Refused("The source is no URL of a PostgreSQL database.", WRONG) from None
+            raise CommandRefused("The source is not the URL of a PostgreSQL database.", WRONG) from None
         except NotAnOriginal as why:
-            raise Refused(str(why), WRONG) from None
+            raise CommandRefused(str(why), WRONG) from None
 
 
 def adopt_database() -> tuple[str, int]:
@@ -263,7 +265,7 @@ def create_module(name: str) -> Sequence[Path]:
     try:
         return lay_module(name, Path.cwd())
     except (BadModuleName, AlreadyThere) as why:
-        raise Refused(str(why)) from None
+        raise CommandRefused(str(why)) from None
 
 
 def try_mail(address: str) -> str:
@@ -274,7 +276,7 @@ def try_mail(address: str) -> str:
         letter = Letter(
             id=ids.letter(),
             account_id=AccountId(UUID(int=0)),
-            template=Template.CONFIRM_EMAIL,  # the writer writes another one
+            template=Template.CONFIRM_EMAIL,  # not used: `TrialWriter` writes a text of its own
             recipient=recipient,
             created_at=now,
             next_attempt_at=now,
@@ -283,21 +285,21 @@ def try_mail(address: str) -> str:
         try:
             asyncio.run(_send(mailer.send(letter, None)))
         except NotDelivered as why:
-            raise Refused(f"Not sent: {why.reason}") from None
+            raise CommandRefused(f"Not sent: {why.reason}") from None
     if isinstance(mailer, SmtpMailer):
         return f"Sent to {address} by {settings.mail.server}:{settings.mail.port}."
-    return f"There is no MAIL_SERVER: written to {settings.var_dir / 'mail'}."
+    return f"MAIL_SERVER is not set: written to {settings.var_dir / 'mail'}."
 
 
-def settings_in_force() -> Sequence[InForce]:
+def settings_in_force() -> Sequence[EffectiveSetting]:
     try:
         told = explain(os.environ, DOTENV)
     except WrongSettings as wrong:
-        raise Refused(str(wrong), WRONG) from None
-    return [InForce(name=name, value=value, source=source) for name, value, source in told]
+        raise CommandRefused(str(wrong), WRONG) from None
+    return [EffectiveSetting(name=name, value=value, source=source) for name, value, source in told]
 
 
-# What they share
+# Shared helpers
 
 
 async def _send(sending: Awaitable[None]) -> None:
@@ -308,27 +310,27 @@ def _settings(needed: Sequence[str]) -> Settings:
     try:
         return load(os.environ, DOTENV, needed=needed)
     except WrongSettings as wrong:
-        raise Refused(str(wrong), WRONG) from None
+        raise CommandRefused(str(wrong), WRONG) from None
 
 
 @contextmanager
 def _refusals(settings: Settings) -> Iterator[None]:
-    """Turns errors into words for people, with the exit code that docs/commands.md gives them."""
+    """Turns errors into messages for people, with the exit codes of docs/commands.md."""
     try:
         yield
     except (CannotStartPostgres, UnusableDatabase) as why:
-        raise Refused(refusal(why, settings), WRONG) from None
+        raise CommandRefused(refusal(why, settings), WRONG) from None
     except ApplicationError as error:
-        raise Refused(f"Not done: {cause_of(error) or error.code}") from None
+        raise CommandRefused(f"Not done: {cause_of(error) or error.code}") from None
     except DomainError as error:
-        raise Refused(WORDS.get(type(error), error.code)) from None
+        raise CommandRefused(WORDS.get(type(error), error.code)) from None
     except psycopg.Error as error:
-        raise Refused(f"The database refuses: {cause_of(error)}", NOT_DONE) from None
+        raise CommandRefused(f"The database refuses: {cause_of(error)}", NOT_DONE) from None
 
 
 @contextmanager
 def _server(settings: Settings) -> Iterator[str]:
-    """The database's URL, while it is there."""
+    """Yields the URL of the database. The embedded one runs until the block ends."""
     if settings.database.url is not None:
         yield settings.database.url
         return
@@ -375,7 +377,7 @@ def _on_application(work: Callable[[Application], Awaitable[T]], needed: Sequenc
 async def _check_tables(engine: AsyncEngine) -> None:
     found, needed = await check_revision(engine), newest_revision()
     if found != needed:
-        raise Refused(
+        raise CommandRefused(
             f"The database is at {found}, this version needs {needed}: run `messenger db migrate` first.",
             WRONG,
         )
@@ -384,10 +386,10 @@ async def _check_tables(engine: AsyncEngine) -> None:
 @contextmanager
 def _maintenance(url: str) -> Iterator[psycopg.Connection[Any]]:
     """
-    A connection to another database of the same server: none can be made or removed from inside itself.
+    Connects to another database of the same server, because a database cannot be made or removed from inside itself.
 
     Raises:
-        CannotConnect: There was no connection.
+        CannotConnect: The connection failed.
     """
     there = {**parse(url).libpq, "dbname": "postgres"}
     try:
@@ -407,7 +409,7 @@ def _exists(connection: psycopg.Connection[Any], name: str) -> bool:
 
 
 def _create(connection: psycopg.Connection[Any], name: str) -> bool:
-    """In UTF-8 whatever the server's default is; where its locale does not allow that, with the locale C."""
+    """Makes a database in UTF-8 whatever the server's default is, with the locale C if the server's does not allow UTF-8."""
     if _exists(connection, name):
         return False
     statement = sql.SQL("CREATE DATABASE {} ENCODING 'UTF8' TEMPLATE template0").format(sql.Identifier(name))

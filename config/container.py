@@ -31,7 +31,7 @@ from config.adapters import (
     postgres_storage,
 )
 from config.features.accounts import AccountRules, make_account_rules, make_administration
-from config.features.messages import AskedToMark, AskedToSend, gathered, mark_gatherer, send_gatherer
+from config.features.messages import MarkRequest, SendRequest, gathered, mark_gatherer, send_gatherer
 from config.features.messenger import make_messenger
 from config.features.workers import Workers, make_workers
 from config.ports import Ports, Storage, announced
@@ -90,7 +90,7 @@ class PostgresAdapters(DeclarativeContainer):
         name="clock",
         every=60.0,
     )
-    """Keeps the clocks of all nodes together, by that of the database."""
+    """Sets the clocks of all nodes by the clock of the database."""
 
 
 class MemoryAdapters(DeclarativeContainer):
@@ -103,11 +103,11 @@ class MemoryAdapters(DeclarativeContainer):
 
 
 def show_nothing(_: str) -> None:
-    """For processes without a terminal."""
+    """Shows no letters, for processes without a terminal."""
 
 
 def report_nothing(_: Left) -> None:
-    """For processes that answer no requests."""
+    """Reports no limits, for processes that answer no requests."""
 
 
 class Application(DeclarativeContainer):
@@ -115,9 +115,9 @@ class Application(DeclarativeContainer):
     settings = adapters.settings
 
     show_letter: Object[Callable[[str], None]] = Object(show_nothing)
-    """Called with the text that a developer needs of each letter: its link."""
+    """Called with the link of each letter, for developers."""
     report_limit: Object[Callable[[Left], None]] = Object(report_nothing)
-    """Called with what is left of a rate limit, in the task of the request that used it."""
+    """Called with the rest of a rate limit, in the task of the request that used it."""
     meter: Object[Meter] = Object(Unmetered())
 
     updates: Singleton[Updates] = Singleton(MemoryUpdates)
@@ -152,8 +152,8 @@ class Application(DeclarativeContainer):
     )
     account_rules: Singleton[AccountRules] = Singleton(make_account_rules, settings)
     workers: Singleton[Workers] = Singleton(make_workers, ports, settings)
-    sending: Singleton[Gatherer[AskedToSend, Sent]] = Singleton(send_gatherer, ports, settings)
-    marking: Singleton[Gatherer[AskedToMark, Marked]] = Singleton(mark_gatherer, ports, settings)
+    sending: Singleton[Gatherer[SendRequest, Sent]] = Singleton(send_gatherer, ports, settings)
+    marking: Singleton[Gatherer[MarkRequest, Marked]] = Singleton(mark_gatherer, ports, settings)
     messenger: Singleton[Messenger] = Singleton(
         make_messenger,
         ports,

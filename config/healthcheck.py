@@ -1,7 +1,7 @@
 """
-Whether the messenger on this machine is ready: exits with 0, or with 1 and a line that says why. For containers.
+The health check of the container: exits with 0 if the messenger on this machine is ready, or with 1 and the reason.
 
-Nothing but the standard library: it is asked every few seconds.
+It imports only the standard library, because it runs every few seconds.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""`messenger db import`: from a database of the original messenger into the one that the settings name."""
+"""`messenger db import`: imports a database of the original messenger into the one that the settings name."""
 
 import asyncio
 from collections.abc import Callable
@@ -22,12 +22,12 @@ def import_original(
     settings: Settings, url: str, source: str, password: str | None, progress: Callable[[int, int], None]
 ) -> Imported:
     """
-    Import everything from ``source`` into the database at ``url``, whose tables are made or brought up to date first.
+    Imports everything from ``source`` into the database at ``url``, whose tables are created or migrated first.
 
     Raises:
-        BadSource: ``source`` is no URL of a PostgreSQL database.
-        NotAnOriginal: It is none of the original messenger.
-        psycopg.Error: It cannot be read.
+        BadSource: ``source`` is not the URL of a PostgreSQL database.
+        NotAnOriginal: The source does not belong to the original messenger.
+        psycopg.Error: The source cannot be read.
         ApplicationError: The database at ``url`` does not answer.
     """
     conninfo = source_conninfo(source, password)

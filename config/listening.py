@@ -1,4 +1,4 @@
-"""The sockets that the server will listen on, taken before anything else is done."""
+"""Binds the sockets of the server, before the start has any other effect."""
 
 import errno
 import socket
@@ -11,12 +11,12 @@ ABSENT: Final = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 
 
 class CannotListen(Exception):
-    """One line that names the setting and says why."""
+    """A socket cannot be bound. The text is one line that names the setting and the cause."""
 
 
 @frozen(kw_only=True)
 class Place:
-    """An address and a port, and which settings chose them."""
+    """An address and a port, with the names of the settings that define them."""
 
     host: str
     port: int
@@ -29,12 +29,12 @@ class Place:
 
     def bind(self) -> Sequence[socket.socket]:
         """
-        Sockets on every address that the host means, not listening yet: until the server listens, clients are refused.
+        Binds a socket to each address of the host. Clients are refused until the server listens on the sockets.
 
         ``::`` means IPv6 and IPv4, and a name means all of its addresses.
 
         Raises:
-            CannotListen: The port is taken, or there is no such address here.
+            CannotListen: The port is taken, or this machine does not have the address.
         """
         bound: list[socket.socket] = []
         refused: OSError | None = None
@@ -44,7 +44,7 @@ class Place:
                 bound.append(_bound(family, address))
             except OSError as error:
                 refused = error
-                # a name may stand for an address that this machine does not have, as localhost for ::1
+                # a name may resolve to an address that this machine does not have, as localhost to ::1
                 if error.errno not in ABSENT or len(addresses) == 1:
                     break
         else:

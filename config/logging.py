@@ -1,8 +1,8 @@
 """
-Logs: a line for each record, `key=value` for people in LOCAL, JSON elsewhere, on standard error.
+Logging to standard error, one line per record: `key=value` in LOCAL, JSON elsewhere.
 
-Whoever logs leaves tokens, passwords and people's texts out; what gets into a record all the same, with the text of
-somebody's exception, is cut out here.
+Code that logs leaves out tokens, passwords and the texts of messages. If one gets into a record all the same, for example
+with the text of an exception, it is cut out here.
 """
 
 import json
@@ -18,8 +18,13 @@ from threading import Condition, Thread
 
 from config.settings.groups import Settings
 
-GIVEN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
-"""What every record has; the rest of its attributes came by ``extra``."""
+STANDARD_ATTRIBUTES = frozenset(vars(logging.makeLogRecord({}))) | {
+    "message",
+    "asctime",
+    "taskName",
+    "color_message",
+}
+"""The attributes of every record. All others come from ``extra``."""
 
 PRIVATE = frozenset({"token", "password", "secret", "authorization", "cookie", "text", "body", "fingerprint"})
 
@@ -29,16 +34,19 @@ CUTS = (
     (re.compile(r"\beyJ[\w-]{8,}\.[\w-]{8,}(?:\.[\w-]*)?"), LEFT_OUT),  # a signed token
     (re.compile(r"(://[^\s/:@]*):[^\s/@]+@"), rf"\1:{LEFT_OUT}@"),  # the password in an address
     (re.compile(r"([?&]token=)[^\s&\"']+"), rf"\1{LEFT_OUT}"),
-    (re.compile(r"(?m)^(\s*DETAIL:).*$"), rf"\1 {LEFT_OUT}"),  # PostgreSQL quotes the whole row there
-    (re.compile(r"(?m)^(\s*\[parameters:).*$"), rf"\1 {LEFT_OUT}]"),  # and SQLAlchemy what was bound
+    (re.compile(r"(?m)^(\s*DETAIL:).*$"), rf"\1 {LEFT_OUT}"),  # PostgreSQL puts the whole row here
+    (
+        re.compile(r"(?m)^(\s*\[parameters:).*$"),
+        rf"\1 {LEFT_OUT}]",
+    ),  # SQLAlchemy puts the bound parameters here
 )
 
 MOST_WAITING = 10_000
-"""Lines; beyond that new ones are dropped and counted."""
+"""In lines. Beyond that, new lines are dropped and counted."""
 
 
 def set_up(settings: Settings) -> "Lines":
-    """For the whole process. ``close()`` what it returns at the end, or the last lines are lost."""
+    """Sets up logging for the whole process. The result must be closed at the end, or the last lines are lost."""
     lines = Lines(sys.stderr.fileno())
     lines.setFormatter(Readable() if settings.local else Json())
     root = logging.getLogger()
@@ -48,22 +56,21 @@ def set_up(settings: Settings) -> "Lines":
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access", "uvicorn.asgi"):
         logger = logging.getLogger(name)
         logger.handlers.clear()
-        logger.propagate = (
-            name != "uvicorn.access"
-        )  # ours has the request's id, and no query with a token in it
+        # The messenger's own access log has the id of the request, and no query with a token in it.
+        logger.propagate = name != "uvicorn.access"
     return lines
 
 
 class Json(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        return json.dumps(told(record, self.formatException), ensure_ascii=False, default=str)
+        return json.dumps(record_fields(record, self.formatException), ensure_ascii=False, default=str)
 
 
 class Readable(logging.Formatter):
-    """An exception's traceback follows on lines of its own."""
+    """Formats a record as one line of text. The traceback of an exception follows on lines of its own."""
 
     def format(self, record: logging.LogRecord) -> str:
-        fields = told(record, self.formatException)
+        fields = record_fields(record, self.formatException)
         traceback = fields.pop("exception", "")
         head = " ".join(str(fields.pop(name)) for name in ("time", "level", "logger"))
         message = str(fields.pop("message")).replace("\n", "\\n").replace("\r", "\\r")
@@ -71,8 +78,8 @@ class Readable(logging.Formatter):
         return f"{line}\n{traceback}" if traceback else line
 
 
-def told(record: logging.LogRecord, traceback_of: Callable[..., str]) -> dict[str, object]:
-    """What a record tells, in the order in which people read it."""
+def record_fields(record: logging.LogRecord, traceback_of: Callable[..., str]) -> dict[str, object]:
+    """The fields of a record, the most important first."""
     fields: dict[str, object] = {
         "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
         "level": record.levelname,
@@ -80,7 +87,7 @@ def told(record: logging.LogRecord, traceback_of: Callable[..., str]) -> dict[st
         "message": _cut(record.getMessage()),
     }
     for name, value in vars(record).items():
-        if name not in GIVEN:
+        if name not in STANDARD_ATTRIBUTES:
             fields[name] = (
                 LEFT_OUT if name.lower() in PRIVATE else _cut(value) if isinstance(value, str) else value
             )
@@ -102,7 +109,7 @@ def _quoted(value: object) -> str:
 
 
 class Terminal:
-    """Writes for people to standard output. Like the log, it does not wait for a terminal that nobody reads."""
+    """Writes to standard output. Like the log, it does not wait for a terminal that takes no more output."""
 
     def __init__(self) -> None:
         self._lines = Lines(sys.stdout.fileno(), most_waiting=1000)
@@ -111,15 +118,15 @@ class Terminal:
         self._lines.write(text)
 
     def show_now(self, text: str, within: float = 0.5) -> None:
-        """Returns when it is written, and after ``within`` seconds in any case: whoever starts looks for it then."""
+        """Waits until the text is written, for up to ``within`` seconds."""
         self._lines.write(text)
         self._lines.await_written(within)
 
 
 class Lines(logging.Handler):
     """
-    Writes to a file descriptor from a thread of its own, so that a reader who does not read, or a full disk, costs
-    lines and never the service. What was dropped is told as soon as something can be told again.
+    Writes to a file descriptor from a thread of its own, so that a blocked reader or a full disk costs lines but does not
+    stop the service. The number of dropped lines is logged as soon as lines can be written again.
     """
 
     def __init__(self, descriptor: int, most_waiting: int = MOST_WAITING) -> None:
@@ -131,14 +138,14 @@ class Lines(logging.Handler):
         self._writing = False
         self._closing = False
         self._changed = Condition()
-        # A daemon: at the end it may hang in a write that nobody reads.
+        # A daemon thread, because it may hang in a blocked write at the end.
         self._writer = Thread(target=self._write, name="logs", daemon=True)
         self._writer.start()
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
             line = self.format(record)
-        except Exception:  # noqa: BLE001 - a record that cannot be told must not become an error of its caller
+        except Exception:  # noqa: BLE001 - a record that cannot be formatted must not fail its caller
             line = f"{record.levelname} {record.name} a record that cannot be formatted: {record.msg!r:.200}"
         self.write(line)
 
@@ -155,7 +162,7 @@ class Lines(logging.Handler):
             self._changed.wait_for(lambda: not (self._waiting or self._writing), seconds)
 
     def close(self) -> None:
-        """Waits up to a second for what is still to be written."""
+        """Waits up to a second for the remaining lines to be written."""
         with self._changed:
             self._closing = True
             self._changed.notify_all()

@@ -1,8 +1,7 @@
 """
 The console script `messenger`.
 
-Signals come first: a process that is asked to end while it still imports, as in a container it well may be, ends at once
-and in order.
+Signal handlers are installed first, so that a process that is stopped while it still imports ends at once and in order.
 """
 
 import sys
@@ -11,7 +10,7 @@ from config.stopping import Stopped, hear_signals
 
 
 def main() -> None:
-    """`messenger serve` hears signals from here on; other commands are interrupted as programs usually are."""
+    """Runs a command. `messenger serve` handles signals from here on; other commands keep the usual handlers."""
     if "serve" not in sys.argv[1:2]:
         _command_line()
         return
@@ -23,13 +22,13 @@ def main() -> None:
 
 
 def _command_line() -> None:
-    from logging import NullHandler, getLogger  # noqa: PLC0415  # after signals are heard, here and below
+    from logging import NullHandler, getLogger  # noqa: PLC0415  # after signals are handled, here and below
 
     from config.commands import commands  # noqa: PLC0415
     from config.start import serve  # noqa: PLC0415
     from interfaces.cli.main import command_line  # noqa: PLC0415
 
-    # until `serve` sets them up, logs go nowhere: what a command has to say, it says
+    # Nothing is logged until `serve` sets up logging: commands print what they have to say.
     getLogger().addHandler(NullHandler())
     command_line(commands(serve))()
 

@@ -1,4 +1,4 @@
-"""What operators look at: figures and the detailed health check."""
+"""Metrics and the detailed health check, for operators."""
 
 import asyncio
 import shutil
@@ -16,7 +16,7 @@ from starlette.routing import BaseRoute, Route
 
 from application.ports.meter import Meter
 from config.container import Application
-from config.server import Aside
+from config.server import SideServer
 from config.settings.groups import Operation, Settings
 from infrastructure.prometheus.meter import MEDIA_TYPE, PrometheusMeter
 from interfaces.http.health import Details
@@ -24,18 +24,18 @@ from interfaces.http.metering import Metrics
 from interfaces.http.options import HttpOptions
 
 LEAST_DISK: Final = 64 * 1024 * 1024
-"""Bytes. With less PostgreSQL stops soon."""
+"""In bytes. With less, PostgreSQL is about to stop."""
 
 
 def metrics_routes(operation: Operation, meter: Meter, options: HttpOptions) -> Sequence[BaseRoute]:
-    """`/metrics` beside everything else, for whoever presents the token. None without one."""
+    """`/metrics` on the messenger's own port, for clients with the token; no route if no token is set."""
     if operation.metrics_token is None or not isinstance(meter, PrometheusMeter):
         return ()
     return Metrics(meter.text, MEDIA_TYPE, operation.metrics_token, options).routes()
 
 
-def metrics_server(sockets: Sequence[socket], meter: Meter) -> Aside | None:
-    """`/metrics` on a port of its own, which only those who scrape should reach. None without ``sockets``."""
+def metrics_server(sockets: Sequence[socket], meter: Meter) -> SideServer | None:
+    """`/metrics` on a port of its own, which only the scraper should reach; None without ``sockets``."""
     if not sockets or not isinstance(meter, PrometheusMeter):
         return None
     figures = meter
@@ -43,7 +43,7 @@ def metrics_server(sockets: Sequence[socket], meter: Meter) -> Aside | None:
     async def show(_: Request) -> Response:
         return Response(figures.text(), media_type=MEDIA_TYPE)
 
-    return Aside(
+    return SideServer(
         uvicorn.Config(
             Starlette(routes=[Route("/metrics", show)]),
             http="h11",

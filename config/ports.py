@@ -44,9 +44,9 @@ class Storage:
 
 def announced(storage: Storage, updates: Updates, meter: Meter) -> Storage:
     """
-    The same storage, whose units of work announce what they stored.
+    Wraps a storage so that its units of work announce what they stored.
 
-    Commits of batches are measured without what announcing takes.
+    The measured duration of a batch's commit does not include the announcement.
     """
 
     def messages(begin: BeginPosting) -> BeginPosting:
@@ -64,7 +64,7 @@ def announced(storage: Storage, updates: Updates, meter: Meter) -> Storage:
 @frozen(kw_only=True)
 class Ports:
     storage: Storage
-    """`announced`: use cases announce nothing of what they store themselves."""
+    """Wrapped by `announced`: use cases do not announce stored changes themselves."""
     clock: Clock
     ids: Ids
     updates: Updates

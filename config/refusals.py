@@ -1,4 +1,4 @@
-"""Why the messenger does not start, and why a command cannot work: in one line that names the setting."""
+"""Explains in one line why the messenger cannot start or a command cannot run, and names the setting."""
 
 from typing import Final
 
@@ -16,11 +16,11 @@ IN_PARTS: Final = {
     "access": "PG_SERVER_LOGIN",
     "address": "PG_SERVER_ADDRESS",
 }
-"""By what is wrong with a connection, which of the original's settings says so."""
+"""The setting of the original messenger that is responsible for each kind of connection error."""
 
 
 class CannotStart(Exception):
-    """One line."""
+    """The messenger cannot start. The text is one line that names the setting and the cause."""
 
 
 def refusal(error: Exception, settings: Settings) -> str:
@@ -39,7 +39,7 @@ def database_setting(settings: Settings, error: Exception | None = None) -> str:
 
 
 def cause_of(error: BaseException) -> str:
-    """The innermost reason that an error of storage has, in one line."""
+    """Returns the first line of the innermost cause of a storage error."""
     while isinstance(error, ApplicationError) and error.__cause__ is not None:
         error = error.__cause__
     if isinstance(error, DBAPIError) and error.orig is not None:

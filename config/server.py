@@ -1,4 +1,4 @@
-"""uvicorn, as the messenger starts and stops it."""
+"""Starting and stopping uvicorn."""
 
 import os
 import signal
@@ -17,25 +17,25 @@ from config.listening import Place
 from config.stopping import SIGNALS, Stopping
 
 ACCEPTED_AT_ONCE: Final = 16
-"""Connections that are accepted in one turn: as many more than there may be are there for a moment."""
+"""How many connections are accepted at once. By so many their limit may be exceeded for a moment."""
 
 QUEUED: Final = 2048
-"""Connections that the system keeps until they are accepted, as when all clients come back at once."""
+"""How many connections the system queues until they are accepted, for example when all clients reconnect at once."""
 
 
 log: Final = getLogger(__name__)
 
 
 class BackgroundFailed(Exception):
-    """Something that runs beside requests has ended, and the server with it. The log says what and why."""
+    """A background task has ended, and the server with it. The log says which one and why."""
 
 
 class Server(uvicorn.Server):
     """
-    A first signal begins to drain: for ``drain`` seconds everything is served as before, only `/readyz` says no, so that a
-    balancer has time to send new clients elsewhere. Then, or at a second signal, it stops.
+    The first signal to stop begins the draining: for ``drain`` seconds everything is served as before, but `/readyz`
+    reports 503, so that a load balancer sends new clients elsewhere. Then, or at a second signal, the server stops.
 
-    After `serve` returns, signals are ignored: what follows is the end of the process.
+    After `serve` returns signals are ignored, because the process is about to end.
     """
 
     when_started: Callable[[], None] = staticmethod(lambda: None)
@@ -55,7 +55,7 @@ class Server(uvicorn.Server):
         return self.should_exit or self._drained_at is not None
 
     def fail(self) -> None:
-        """Stop, because something that everything else needs has ended."""
+        """Stop, because a background task has ended."""
         self._failed = True
         self._stop()
 
@@ -65,11 +65,11 @@ class Server(uvicorn.Server):
 
     async def serve_on(self, sockets: Sequence[socket]) -> None:
         """
-        Serve until a signal says to stop.
+        Serves until a signal stops the server.
 
         Raises:
-            BackgroundFailed: Something that runs beside requests has ended, or did not even start.
-            CannotListen: Another program was faster.
+            BackgroundFailed: A background task has ended, or did not start.
+            CannotListen: Another program has taken the port.
         """
         await self.serve(list(sockets))
         if self._failed or not (self.started or self.should_exit):
@@ -102,7 +102,7 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket] | None = None) -> None:
         try:
             await super().startup(sockets)
-        except SystemExit:  # uvicorn, where the application did not start; the log has said why
+        except SystemExit:  # from uvicorn, if the application did not start; the log has the reason
             raise BackgroundFailed from None
         except OSError as error:
             await self.lifespan.shutdown()
@@ -113,8 +113,8 @@ class Server(uvicorn.Server):
             self.when_started()
 
 
-class Aside(uvicorn.Server):
-    """A second server in the same process. Signals are for the first one."""
+class SideServer(uvicorn.Server):
+    """A second server in the same process. It leaves the signals to the main server."""
 
     def __init__(self, config: uvicorn.Config, sockets: Sequence[socket]) -> None:
         super().__init__(config)
@@ -125,7 +125,7 @@ class Aside(uvicorn.Server):
         yield
 
     async def serve_aside(self) -> None:
-        """Until it is cancelled."""
+        """Serves until it is cancelled."""
         try:
             await self.serve(self._sockets)
         finally:
@@ -134,7 +134,7 @@ class Aside(uvicorn.Server):
 
 
 def _queue_many(servers: Iterable[Listening]) -> None:
-    """asyncio takes one number for both: how many are queued, and how many are accepted at once."""
+    """Sets the length of the queue separately: asyncio uses one number for it and for how many are accepted at once."""
     for server in servers:
         for listening in server.sockets:
             with socket(fileno=os.dup(listening.fileno())) as same:

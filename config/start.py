@@ -1,7 +1,7 @@
 """
-`messenger serve`: from the settings to a server that listens, and its end.
+Implements `messenger serve`: reads the settings, starts the server and stops it.
 
-Whatever prevents the start is told in one line that names the setting and the cause, before anybody is invited: first the
+An error that prevents the start is reported in one line that names the setting and the cause. Checked are first the
 settings, then the ports, then the database. Nothing is written before the ports are known to be free.
 """
 
@@ -30,13 +30,13 @@ DOTENV: Final = Path(".env")
 
 FAILED: Final = 1
 WRONG_START: Final = 2
-"""The exit code for everything that prevents the start."""
+"""The exit code for an error that prevents the start."""
 
 LOOPBACK: Final = ("127.", "::1", "localhost")
 
 
 def serve(local: bool) -> None:
-    """``local``: the environment is LOCAL unless the settings name one."""
+    """Serves until a signal. With ``local`` the environment is LOCAL unless the settings name one."""
     try:
         settings = load(os.environ, DOTENV, defaults={"ENVIRONMENT": "LOCAL"} if local else {})
     except WrongSettings as wrong:
@@ -69,7 +69,7 @@ def _serve(settings: Settings, stopping: Stopping) -> None:
     sockets, metrics = place.bind(), _metrics_sockets(settings)
     if settings.local and not api.host.startswith(LOOPBACK):
         log.warning(
-            "LOCAL listens beyond this machine, and everybody knows the password of its example people",
+            "LOCAL accepts connections from other machines, and the password of its example people is published",
             extra={"host": api.host},
         )
     try:
@@ -80,7 +80,7 @@ def _serve(settings: Settings, stopping: Stopping) -> None:
         try:
             asgi.run(settings, postgres.start(), place, sockets, metrics, stopping)
         finally:
-            # once more Ctrl-C would leave the server to itself in the middle of its stop
+            # Another Ctrl-C would interrupt the stopping of the database server.
             ignore_signals()
             stopping.ended()
             postgres.stop(max(api.shutdown_seconds, 1.0))

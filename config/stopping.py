@@ -1,4 +1,4 @@
-"""The end of the process: which signals ask for it, and how long it may take."""
+"""Handles the signals that stop the process, and limits how long stopping may take."""
 
 import os
 import signal
@@ -14,20 +14,20 @@ log = getLogger(__name__)
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 CUT_SHORT_SECONDS: Final = 2.0
-"""For what was cut short when its time was up, to come to its end."""
+"""How long requests that were cancelled when their time was up may take to end."""
 
 NOT_IN_ORDER: Final = 1
-"""The exit code of a process that had to be ended in the middle of something."""
+"""The exit code of a process that was ended before everything had stopped."""
 
 
 class Stopped(BaseException):
-    """A signal asked for the end before the server could listen to signals. Passes by everything that catches errors."""
+    """A signal arrived before the server handles signals. Not an `Exception`, so that nothing catches it by accident."""
 
 
 class Stopping:
     """
-    Ends the process when stopping takes longer than it may: a database that is frozen answers to nothing, not even to a
-    request to give up. What was not acknowledged then is of unknown outcome to its client, as after a crash.
+    Ends the process when stopping takes too long: a frozen database does not even answer a request to cancel. The outcome
+    of commands that were not acknowledged by then is unknown to their clients, as after a crash.
     """
 
     def __init__(self, seconds: float = 2.0, last_words: Callable[[], None] = lambda: None) -> None:
@@ -36,14 +36,14 @@ class Stopping:
         self._timer: Timer | None = None
 
     def must_end(self) -> None:
-        """From now on. Called again, nothing changes."""
+        """Starts the countdown. Calling it again changes nothing."""
         if self._timer is None:
             self._timer = Timer(self._seconds + CUT_SHORT_SECONDS, self._end)
             self._timer.daemon = True
             self._timer.start()
 
     def ended(self) -> None:
-        """What could take long has ended."""
+        """Stops the countdown, because everything that could take long has ended."""
         if self._timer is not None:
             self._timer.cancel()
 
@@ -54,7 +54,7 @@ class Stopping:
 
 
 def hear_signals(stopping: Callable[[], None] = lambda: None) -> None:
-    """Turn the signals that ask for the end into `Stopped`, in the main thread. ``stopping`` is called with the first."""
+    """Turn signals to stop into `Stopped`, raised in the main thread. The first one also calls ``stopping``."""
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         for number in SIGNALS:
@@ -72,6 +72,6 @@ def ignore_signals() -> None:
 
 
 def refuse(why: object, code: int) -> NoReturn:
-    """Say why in lines of their own, and end."""
+    """Print ``why`` to standard error, and exit with ``code``."""
     sys.stderr.write(f"{why}\n")
     sys.exit(code)

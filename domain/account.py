@@ -1,4 +1,4 @@
-"""Who signs in: by an e-mail address that was shown to be theirs, and a password."""
+"""Accounts: how a person signs in, with a confirmed e-mail address and a password."""
 
 import re
 import unicodedata
@@ -78,7 +78,7 @@ class AlreadyConfirmed(Conflict):
 
 @frozen(kw_only=True)
 class Mailbox:
-    """What a mail server is told: the part before the ``@`` in Normalization Form C, and the domain in ASCII."""
+    """An address as a mail server gets it: the local part in Normalization Form C, and the domain in ASCII."""
 
     local_part: str
     domain: str
@@ -153,8 +153,8 @@ def _lower(text: str) -> str:
 
 
 def _lowered(character: str) -> str:
-    # Only pairs that lead back. The Kelvin sign is a k in lower case, but nobody's k is a Kelvin sign: folding it would
-    # make two mailboxes of different people one account.
+    # Only letters whose lower case maps back to them. The Kelvin sign becomes a k, but a k never becomes a Kelvin sign:
+    # folding it would merge the mailboxes of two people into one account.
     lower = character.lower()
     return lower if lower.upper() == character else character
 
@@ -190,7 +190,7 @@ def password_spellings(text: str) -> tuple[str, ...]:
 
 
 class PasswordPattern(StrEnum):
-    """What a password must contain. Checked in one pass over at most 128 characters, without regular expressions."""
+    """The characters that a password must contain. The check takes one pass, without regular expressions."""
 
     LETTERS = "letters"
     """The original messenger's rule: a-z or Cyrillic, and A-Z or Cyrillic. Cyrillic means А to я, without ё."""
@@ -253,7 +253,7 @@ class PasswordHash:
 @frozen(kw_only=True)
 class Confirmation:
     """
-    What the link in a letter proves: that the person who follows it reads the mail of this address.
+    A confirmation of an address: the person who follows the link in the letter reads the mail of this address.
 
     A confirmation made at sign-up holds the password that was given with it. The password waits here and not on the
     account, so that a stranger who signs up with somebody else's address cannot have their password activated by the
@@ -283,9 +283,9 @@ class Account:
     created_at: datetime = field(on_setattr=never)
     confirmed_at: datetime | None = None
     closed_at: datetime | None = None
-    """When its owner closed it. A worker then removes what is left of it."""
+    """When its owner closed it. A worker then removes the rest of its data."""
     disabled_at: datetime | None = None
-    """Since when an operator keeps its owner out."""
+    """When an operator disabled the account; None while its owner may sign in."""
 
     @classmethod
     def register(
@@ -300,10 +300,10 @@ class Account:
 
     def refuse_entry(self) -> None:
         """
-        Who may sign in, by whatever means: the owner of an account that is confirmed, not closed and not disabled.
+        Refuses every way to sign in unless the account is confirmed, not closed and not disabled.
 
         Raises:
-            AccountShut: Nobody may.
+            AccountShut: Nobody may sign in to the account.
         """
         if self.confirmed_at is None or self.closed_at is not None or self.disabled_at is not None:
             raise AccountShut

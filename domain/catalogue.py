@@ -1,4 +1,4 @@
-"""Reference lists: what a key stands for, the same for everybody."""
+"""Reference lists, such as countries: keys and the values that clients show for them, the same for everybody."""
 
 import re
 from enum import StrEnum
@@ -11,7 +11,7 @@ from domain.text import refuse_unstorable
 
 NAME: Final = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
 LIMIT: Final = 100
-"""Characters of a name, a key and a value."""
+"""The greatest length of a name, a key or a value, in characters."""
 
 
 class CatalogueNotFound(NotFound):
@@ -19,7 +19,7 @@ class CatalogueNotFound(NotFound):
 
 
 class BadCatalogue(Invalid):
-    """A name that is no part of a path, an empty or overlong text, or a key that is there twice."""
+    """The name cannot be part of a path, a text is empty or too long, or a key occurs twice."""
 
     code = "bad_catalogue"
 
@@ -45,7 +45,7 @@ class Entry:
     key: str = field(validator=_is_a_text)
     value: str = field(validator=_is_a_text)
     english: str | None = field(default=None, validator=_is_a_text_or_none)
-    """Where it is another one than ``value``."""
+    """The English value, if it differs from ``value``."""
 
     def value_in(self, language: Language) -> str:
         return self.english or self.value if language is Language.ENGLISH else self.value
@@ -73,5 +73,5 @@ class Catalogue:
 
     @property
     def heading(self) -> Entry:
-        """It as an entry of the list of all catalogues."""
+        """This catalogue as an entry of the list of all catalogues."""
         return Entry(key=self.name, value=self.title, english=self.english_title)

@@ -43,7 +43,7 @@ DESCRIPTION_LIMIT: Final = 250
 class Kind(StrEnum):
     GROUP = "group"
     DIRECT = "direct"
-    """The one chat of two people."""
+    """A chat of exactly two people, who have only one such chat."""
 
 
 @frozen
@@ -69,7 +69,7 @@ class About:
 @define(eq=False, kw_only=True)
 class Chat:
     """
-    Numbers what happens in it: messages by ``seq``, every durable event by ``position``.
+    A chat numbers its messages by ``seq`` and all of its durable events by ``position``.
 
     A chat must be locked while it changes, so that numbers are handed out one by one. Methods that change it return a
     `Decision`, except `post`: many messages of many chats are stored at once, and a message is exactly one event.
@@ -92,7 +92,7 @@ class Chat:
     def open(
         cls, *, id: ChatId, about: About, owner_id: ProfileId, others: Sequence[ProfileId], at: datetime
     ) -> "tuple[Chat, Decision]":
-        """A new group and its first members. This takes no position: the log begins with what happens next."""
+        """Open a group with its first members. This takes no position in the log, which begins with the next event."""
         roles = {owner_id: Role.OWNER} | {other: Role.MEMBER for other in others if other != owner_id}
         return cls._open(Kind.GROUP, id, about, owner_id, roles, at)
 
@@ -101,8 +101,8 @@ class Chat:
         cls, *, id: ChatId, opener_id: ProfileId, other_id: ProfileId, at: datetime
     ) -> "tuple[Chat, Decision]":
         """
-        Open the direct chat of two people; storage guarantees that there is only one. It has no name of its own: each of
-        them sees the other's.
+        Open the direct chat of two people; storage guarantees that there is only one. It has no name of its own: each
+        person sees the other's name.
 
         Raises:
             NotToOneself: Both are the same person.
@@ -152,8 +152,8 @@ class Chat:
         """
         Number a new message.
 
-        ``just_said`` is when the author sent the same text here a moment ago, if they did. It only matters for messages
-        without a nonce: a client that names its messages means each of them.
+        ``just_said`` is when the author last sent the same text to this chat, if that was recently. It only matters for
+        messages without a nonce: a client that gives each message a nonce means every one of them.
 
         Raises:
             ChatNotFound: The chat was deleted.
@@ -182,7 +182,7 @@ class Chat:
 
     def change(self, by: Member | None, about: About, *, at: datetime) -> Decision:
         """
-        Rename or describe the chat. If it is called so already, nothing is decided, but ``updated_at`` still moves.
+        Rename or describe the chat. The decision is empty if nothing changed; ``updated_at`` still moves.
 
         Raises:
             NotAllowed: The actor's role does not allow it.
@@ -234,7 +234,7 @@ class Chat:
 
     def remove(self, by: Member | None, member: Member | None, *, at: datetime) -> Decision:
         """
-        Remove somebody else; to go oneself is `leave`. The owner may remove everybody, an admin only plain members.
+        Remove another member; to go oneself is `leave`. The owner may remove anyone else, an admin only plain members.
 
         Raises:
             NotAllowed: The actor's role does not allow it, or the actor would remove themselves.
@@ -252,7 +252,7 @@ class Chat:
 
     def leave(self, member: Member | None, members: Sequence[Member], *, at: datetime) -> Decision:
         """
-        Leave. ``members`` are all who are in the chat, with or without the one who leaves.
+        Take a member out at their own wish. ``members`` are all present members; ``member`` may be among them.
 
         Ownership passes to the longest-standing admin, or to the longest-standing member if there is no admin. When the
         last member leaves, the chat is over.
@@ -267,7 +267,7 @@ class Chat:
         return self.withdraw(member, members, at=at)
 
     def withdraw(self, member: Member | None, members: Sequence[Member], *, at: datetime) -> Decision:
-        """Like `leave`, but from direct chats too: the person's account is closed."""
+        """Like `leave`, but allowed in direct chats too. It is used when the person's account is closed."""
         gone = self._present(member)
         left = self._out(gone, Removal.LEFT, by=gone.profile_id, at=at)
         others = [other for other in members if other.profile_id != gone.profile_id]
@@ -281,11 +281,11 @@ class Chat:
 
     def appoint(self, by: Member | None, member: Member | None, role: Role, *, at: datetime) -> Decision:
         """
-        Give somebody a role. Making somebody the owner hands the chat over: the former owner becomes an admin. Nothing is
-        decided if the member has the role already.
+        Give a member a role. Making a member the owner hands the chat over: the former owner becomes an admin. The decision
+        is empty if the member has the role already.
 
         Raises:
-            NotAllowed: The actor is not the owner, or is and would give up ownership without naming a successor.
+            NotAllowed: The actor is not the owner, or would give up ownership without naming a successor.
             MemberNotFound: The person is not in the chat.
             OnlyInGroups: It is a direct chat.
         """
@@ -303,12 +303,13 @@ class Chat:
 
     def delete(self, by: Member | None, members: Sequence[Member], *, at: datetime) -> Decision:
         """
-        End the chat for everybody. ``members`` are all who are in it; each of them is told, in the order of joining.
-        Either of its two people may end a direct chat.
+        End the chat for everybody. ``members`` are all present members; each of them is notified, in the order of joining.
+        Either person may end a direct chat.
 
         Raises:
-            NotTheOwner: The chat is a group that belongs to somebody else.
-            ChatNotFound, NotAMember: The direct chat is over, or not the actor's.
+            NotTheOwner: The chat is a group that somebody else owns.
+            ChatNotFound: The direct chat was deleted before.
+            NotAMember: The actor is not in the direct chat.
         """
         if self.kind is Kind.DIRECT:
             self._present(by)
@@ -333,8 +334,9 @@ class Chat:
         Return the actor if they may do this.
 
         Raises:
-            NotAllowed: They may not, or are no longer in the chat; `NotTheOwner` for what only an owner may do.
-            OnlyInGroups: It is a direct chat, where nobody may.
+            NotAllowed: Their role does not allow it, or they are not in the chat. For acts that are the owner's alone, this
+                is `NotTheOwner`.
+            OnlyInGroups: It is a direct chat, in which nobody may do this.
         """
         refusal = NotTheOwner if MAY[act] == {Role.OWNER} else NotAllowed
         if self.deleted_at is not None or by is None or by.left_at is not None:

@@ -1,22 +1,22 @@
 """
-What can go wrong, by kind.
+The errors of the domain, by kind.
 
     DomainError
-    ├── Invalid      the request itself makes no sense
-    ├── NotFound     nothing there, or nothing the actor may know of
-    ├── Forbidden    it is there, and the actor may not do this to it
-    ├── Conflict     it was fine once, the state has moved on
-    └── Limited      too much, too soon
+    ├── Invalid      the request is wrong whatever the state
+    ├── NotFound     there is no such thing, or the actor may not know of it
+    ├── Forbidden    the actor may not do this
+    ├── Conflict     the present state does not allow it
+    └── Limited      too much, or too soon after the last time
 
-A rule raises a leaf of one kind. Interfaces translate kinds, and the few leaves that the original messenger treats
-otherwise.
+A rule raises a subclass of one kind. Interfaces translate the kinds into statuses of their protocol, and a few subclasses
+singly where the original messenger answers differently.
 """
 
 from typing import ClassVar
 
 
 class DomainError(Exception):
-    """A rule says no. ``code`` is stable and may be told to clients."""
+    """A rule refuses a request. ``code`` is stable and part of what clients see."""
 
     code: ClassVar[str]
 

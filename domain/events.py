@@ -1,9 +1,9 @@
 """
-Facts. Past tense, immutable, complete enough to be told to a client without another question.
+Domain events: immutable facts, each complete enough to be sent to a client without another lookup.
 
-Three logs tell them apart. A chat's log numbers what everybody in the chat must hear in one order (``ChatEvent``). A
-profile's log keeps what concerns one person (``PersonalEvent``). What was read is told and kept as a receipt, without a
-number of its own (``MessagesRead``).
+They differ in where they are kept. The log of a chat numbers the events that all of its members get in one order
+(``ChatEvent``). The log of a profile keeps events that concern one person (``PersonalEvent``). Acts of reading are kept as
+receipts, which have no number (``MessagesRead``).
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,7 +26,7 @@ class MessageSent:
 
 @frozen(kw_only=True)
 class ChatChanged:
-    """The new state, not a difference."""
+    """The chat was renamed or described anew. Holds the new values, not a difference."""
 
     chat_id: ChatId
     position: Position
@@ -47,7 +47,7 @@ class MemberAdded:
 
 @frozen(kw_only=True)
 class MemberRemoved:
-    """Put out, or gone by themselves: then ``by`` is the same."""
+    """A member was removed by ``by``, or left, in which case ``by`` is the member."""
 
     chat_id: ChatId
     position: Position
@@ -68,7 +68,7 @@ class RoleChanged:
 
 @frozen(kw_only=True)
 class ChatAdded:
-    """Somebody is in a chat now: it was made with them, or they were added."""
+    """The profile is now in the chat: the chat was opened with it, or it was added later."""
 
     profile_id: ProfileId
     chat_id: ChatId
@@ -92,18 +92,18 @@ class ChatRemoved:
 class SessionEnd(StrEnum):
     SIGNED_OUT = "signed_out"
     REPLACED = "replaced"
-    """Signed in again under the same fingerprint."""
+    """The same device, by its fingerprint, signed in again."""
     MISMATCHED = "fingerprint_mismatch"
-    """A refresh token came with another fingerprint than it was given to."""
+    """A refresh token was used with another fingerprint than the session's."""
     REUSED = "token_reused"
-    """A refresh token came that had been exchanged before: one of two who had it is not its owner."""
+    """A refresh token was used a second time, so somebody other than its owner may have a copy."""
     REVOKED = "revoked"
-    """From another device."""
+    """The owner ended the session from another device."""
     PASSWORD_CHANGED = "password_changed"  # noqa: S105  # no password
     ACCOUNT_CLOSED = "account_closed"
     EXPIRED = "expired"
     DISABLED = "account_disabled"
-    """An operator keeps the account's owner out."""
+    """An operator disabled the account."""
 
 
 @frozen(kw_only=True)
@@ -116,7 +116,7 @@ class SessionEnded:
 
 @frozen(kw_only=True)
 class MessagesRead:
-    """One act of reading: everything from ``from_seq`` to ``to_seq`` that was not the reader's own."""
+    """One act of reading: the messages of others from ``from_seq`` to ``to_seq``, both included."""
 
     chat_id: ChatId
     reader_id: ProfileId
@@ -124,12 +124,12 @@ class MessagesRead:
     to_seq: Seq
     at: datetime
     message_ids: Sequence[MessageId]
-    """The newest of the newly read, ascending; a bounded number, `count` tells how many there were."""
+    """The newest of the newly read messages, ascending. Their number is bounded; `count` includes all."""
     count: int
     by_author: Mapping[ProfileId, int]
     """How many of each author's messages were newly read."""
     is_single: bool = False
-    """One message out of order, not everything up to it."""
+    """Whether one message was read out of order, without everything before it."""
 
 
 ChatEvent = MessageSent | ChatChanged | MemberAdded | MemberRemoved | RoleChanged

@@ -1,4 +1,4 @@
-"""What people say to each other."""
+"""Messages: their text, and the nonce by which a repeated send is recognised."""
 
 from datetime import datetime
 from typing import Final
@@ -27,7 +27,7 @@ class BadNonce(Invalid):
 
 @frozen
 class Body:
-    """Text of a message: trimmed, 1 to 4 000 characters, storable, with something visible in it."""
+    """The text of a message: trimmed, 1 to 4 000 characters, at least one of which is visible."""
 
     text: str = field(converter=trimmed)
 
@@ -42,7 +42,10 @@ class Body:
 
 @frozen
 class Nonce:
-    """The author's own name for a message; sending again under it gives back the first. 1 to 64 characters."""
+    """
+    A client's own identifier of a message, 1 to 64 characters. Sending again with the same nonce stores nothing and
+    returns the first message.
+    """
 
     value: str = field()
 
@@ -64,5 +67,5 @@ class Message:
     author_id: ProfileId
     body: Body
     nonce: Nonce | None
-    """None: the author gave no name, and nothing finds this message as a repeat."""
+    """None if the author gave none; a repeat of this message is then a new message."""
     sent_at: datetime

@@ -1,4 +1,4 @@
-"""Network addresses, and what of them counts as one client."""
+"""Network addresses, and the networks that limits count as one client."""
 
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 
@@ -7,8 +7,8 @@ Address = IPv4Address | IPv6Address
 
 def address(text: str) -> Address | None:
     """
-    The address that a text is, or None. An IPv4 address that is written as IPv6 (``::ffff:192.0.2.1``) is the IPv4 one; the
-    scope of a link-local address is left out.
+    Parses an address; returns None if the text is not one. An IPv4 address in its IPv6 form (``::ffff:192.0.2.1``) becomes
+    the IPv4 address, and the scope of a link-local address is left out.
     """
     try:
         found = ip_address(text.partition("%")[0])
@@ -19,8 +19,8 @@ def address(text: str) -> Address | None:
 
 def network_of(text: str) -> str:
     """
-    What counts as one client in limits: an IPv4 address, or the /64 that every holder of IPv6 addresses has to choose
-    from. A text that is no address counts as it is.
+    The network that limits count as one client: an IPv4 address itself, or the /64 of an IPv6 address, because a single
+    host usually has all addresses of its /64. A text that is not an address is returned as it is.
     """
     found = address(text)
     if isinstance(found, IPv6Address):

@@ -81,7 +81,7 @@ class Letter:
     link: Link | None = field(default=None, on_setattr=never)
     """None in letters that only report something."""
     origin: Origin = field(default=SOMEWHERE, on_setattr=never)
-    """Where the request came from that the letter is about."""
+    """The origin of the request that the letter is about."""
     created_at: datetime = field(on_setattr=never)
     next_attempt_at: datetime
     attempts: int = 0

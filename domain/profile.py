@@ -1,4 +1,4 @@
-"""What others see of a person."""
+"""Profiles: the names under which other people see a person."""
 
 import unicodedata
 from typing import Final, TypeVar
@@ -31,7 +31,7 @@ class PhoneUnfit(Invalid):
 
 
 class UsernameTaken(Conflict):
-    """Another profile has this username or one that looks like it: `Username.claims` says when that is."""
+    """Another profile has this username, or one that looks like it (`Username.claims`)."""
 
     code = "username_taken"
 
@@ -83,8 +83,8 @@ class Username:
     @property
     def claims(self) -> frozenset[str]:
         """
-        Everything that this username takes for itself: its folded form, and what it looks like with its capitals and
-        without them. ``PAYPAL`` and ``paypa1`` look like ``paypal`` to somebody.
+        The forms that this username reserves: its folded form, and its skeletons with and without capitals, because
+        ``PAYPAL`` and ``paypa1`` can both be mistaken for ``paypal``.
         """
         return frozenset({self.folded, folded(skeleton(self.folded)), folded(skeleton(self.text))})
 
@@ -113,7 +113,7 @@ class Profile:
     middle_name: Name | None = None
     username: Username | None = None
     phone: Phone | None = None
-    """Shown to nobody but its owner."""
+    """Shown only to its owner."""
 
     def edit(
         self,

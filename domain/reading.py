@@ -1,4 +1,4 @@
-"""How far a member has read, and what is unread to them. A mark only ever moves forward."""
+"""How far a member has read in a chat, and how many messages are unread. A mark only moves forward."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -12,10 +12,10 @@ from domain.ids import ChatId, MessageId, ProfileId, Seq
 
 @frozen(kw_only=True)
 class NewlyRead:
-    """The messages that a mark passes when it moves and that were unread until then."""
+    """The messages that become read when a mark moves past them."""
 
     message_ids: Sequence[MessageId]
-    """In ascending order. Of many messages only the newest are named."""
+    """In ascending order. If there are many, only the newest are listed; `count` includes all."""
     by_author: Mapping[ProfileId, int]
 
     @property
@@ -28,8 +28,8 @@ class Reading:
     """
     One profile's reading in one chat.
 
-    Messages after the mark are unread, except one's own and those that were read singly. ``excluded`` is how many these
-    exceptions are, so that the unread count is arithmetic and no count of rows.
+    Messages after the mark are unread, except one's own and those that were read singly. ``excluded`` is the number of
+    these exceptions, so that the unread count is a subtraction and needs no rows to be counted.
     """
 
     chat_id: ChatId = field(on_setattr=never)
@@ -40,8 +40,8 @@ class Reading:
     def unread(self, last_seq: Seq) -> int:
         return unread_count(last_seq=last_seq, mark=self.mark, excluded=self.excluded)
 
-    def said(self, count: int) -> None:
-        """One's own messages are never unread: the reader has sent ``count`` of them."""
+    def count_own(self, count: int) -> None:
+        """Records that the reader has sent ``count`` messages: one's own messages are never unread."""
         self.excluded += count
 
     def advance(self, to: Seq, passed: NewlyRead, *, at: datetime) -> MessagesRead | None:
@@ -94,5 +94,5 @@ class Reading:
 
 
 def unread_count(*, last_seq: int, mark: int, excluded: int) -> int:
-    """The unread messages of a reading, for views that read no whole one: see `Reading`."""
+    """The number of unread messages, for views that have the columns of a `Reading` but not the object."""
     return last_seq - mark - excluded

@@ -1,4 +1,4 @@
-"""Who may do what in a group, as a table."""
+"""Roles in a group, and a table of what each of them may do."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -12,7 +12,7 @@ class Role(StrEnum):
 
 
 class Act(StrEnum):
-    """What only some members of a group may do. Every member may post, read and leave."""
+    """An act that only some members of a group may perform. Every member may post, read and leave."""
 
     DESCRIBE = "describe"
     ADD = "add"
@@ -24,9 +24,8 @@ class Act(StrEnum):
 MAY: Final[Mapping[Act, frozenset[Role]]] = {
     Act.DESCRIBE: frozenset({Role.OWNER, Role.ADMIN}),
     Act.ADD: frozenset({Role.OWNER, Role.ADMIN}),
-    Act.REMOVE: frozenset(
-        {Role.OWNER, Role.ADMIN}
-    ),  # an admin may only remove plain members, see `Chat.remove`
+    # An admin may only remove plain members, see `Chat.remove`.
+    Act.REMOVE: frozenset({Role.OWNER, Role.ADMIN}),
     Act.APPOINT: frozenset({Role.OWNER}),
     Act.DELETE: frozenset({Role.OWNER}),
 }

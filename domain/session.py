@@ -68,7 +68,7 @@ def _shown(text: str | None) -> str | None:
 
 @frozen(kw_only=True)
 class Origin:
-    """Where a sign-in came from, for the owner to see. Values are clipped and made printable instead of refused."""
+    """The origin of a sign-in, for the owner to see. Values are clipped and made printable instead of refused."""
 
     user_agent: str | None = field(default=None, converter=_shown)
     address: str | None = field(default=None, converter=_shown)

@@ -1,4 +1,4 @@
-"""A value for fields of a command that say nothing about a change, where None would clear what there is."""
+"""A value for fields of a command that stay as they are, where None would clear the field."""
 
 from enum import Enum
 from typing import Final

@@ -1,4 +1,4 @@
-"""Telling listeners what a unit of work kept: once, and after its commit."""
+"""Announces what a unit of work stored: once, and after its commit."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -21,11 +21,11 @@ Unit = TypeVar("Unit", bound=Announced)
 @frozen
 class Announcing(Generic[Unit]):
     """
-    Begins units of work that announce what they kept.
+    Wraps ``begin`` so that each unit of work announces what it stored.
 
-    A unit that commits is announced before its block is left, one that is rolled back never. If nobody knows whether it
-    was committed, because the answer was not heard or the caller was cancelled while it waited for it, listeners are
-    given hints, and read for themselves what there is.
+    A committed unit is announced before its block is left, a rolled back one never. If the outcome of the commit is unknown,
+    because the connection was lost or the caller was cancelled meanwhile, listeners get hints and read the logs
+    themselves.
     """
 
     begin: Callable[[], AbstractAsyncContextManager[Unit]]

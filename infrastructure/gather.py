@@ -1,12 +1,12 @@
 """
-Many callers, one batch.
+Gathers commands of many callers into batches.
 
-While one batch is carried out the next gathers; whatever has gathered is the next batch. There is no timer: who comes
-alone goes at once.
+Commands that arrive while a batch is carried out form the next batch. There is no timer: a command that finds nothing
+running starts at once.
 
-The callers' order is kept within a key (a chat), nothing is promised across keys. What a batch raises says what is
-certain (`application.ports.posting`), and the gatherer turns it into an answer for each caller: it halves a batch to find
-the one command that storage refuses, tries again what storage gave up, and refuses or calls unknown the rest.
+The order of commands is kept within a key (a chat), but not across keys. A batch fails with one of the errors of
+`application.ports.posting`, from which the gatherer makes an answer for each caller: it halves a batch to find the command
+that storage refuses, repeats an interrupted batch once, and otherwise passes the error on.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ Ask = TypeVar("Ask")
 Answer = TypeVar("Answer")
 
 PAUSE: Final = 0.002
-"""Seconds. When all that waits is busy elsewhere, whoever holds it needs a moment."""
+"""In seconds. The pause before the next try when other transactions hold every key that has commands waiting."""
 
 log: Final = logging.getLogger(__name__)
 
@@ -34,14 +34,15 @@ class BatchLimits:
     batch: int = 500
     """Commands in a batch."""
     per_key: int = 128
-    """Commands of one key in a batch. More would fill the outbox of everybody who listens to a busy chat at once."""
+    """Commands of one key in a batch. More would fill the outboxes of all listeners of a busy chat at once."""
     weight_per_key: int = 128 * 1024
-    """Weight of one key's commands in a batch, in what ``weigh`` counts."""
+    """Weight of one key's commands in a batch, in the unit of `Gatherer.weigh`."""
     backlog: int = 5000
-    """Commands that may wait."""
+    """How many commands may wait."""
     backlog_weight: int = 32 * 1024 * 1024
+    """Weight of all commands that may wait, in the same unit."""
     skips: int = 3
-    """How often a busy key is left out before it is waited for."""
+    """How many batches leave out a busy key before the gatherer waits for it."""
 
 
 @define(eq=False)
@@ -50,23 +51,22 @@ class _Waiting(Generic[Ask, Answer]):
     weight: int
     answer: "asyncio.Future[Answer]"
     skips: int = 0
-    """How often it was left out because its key was busy."""
+    """How many batches left it out because its key was busy."""
 
 
 _Queue = deque[_Waiting[Ask, Answer]]
-"""What waits under one key, in the order it came."""
+"""The waiting commands of one key, in the order of arrival."""
 
 
 @define(eq=False, kw_only=True)
 class Gatherer(Generic[Ask, Answer]):
     """
-    ``use`` carries out a batch and answers each command in order: with a result, with an error that is that command's
-    own, or with an instance of ``postponed``, which means that its key is busy elsewhere. Such commands go together, in
-    order, into the next batch; after a few times ``patient_use`` waits for the key beside the others, and later commands
-    of the key queue behind.
+    ``use`` carries out a batch and answers each command in order: with a result, with an error of that command alone, or
+    with an instance of ``postponed`` if another transaction holds its key. Postponed commands go into the next batch, in
+    their order. After `BatchLimits.skips` times ``patient_use`` waits for the key while other keys go on, and later
+    commands of the key wait behind.
 
-    A caller that gives up while its command waits takes it back. In a batch it is too late: the batch runs in a task of
-    its own.
+    Cancelling the answer withdraws a command that still waits. Once its batch has begun the command is carried out.
     """
 
     use: Callable[[Sequence[Ask]], Awaitable[Sequence[object]]]
@@ -76,7 +76,7 @@ class Gatherer(Generic[Ask, Answer]):
     weigh: Callable[[Ask], int]
     limits: BatchLimits = Factory(BatchLimits)
     _queues: dict[Hashable, _Queue[Ask, Answer]] = field(init=False, factory=dict)
-    """By key, the one that has waited longest first. A key whose queue is with the patient is not in it."""
+    """By key, the key that has waited longest first. Keys that ``patient_use`` waits for are in ``_patient`` instead."""
     _patient: dict[Hashable, _Queue[Ask, Answer]] = field(init=False, factory=dict)
     _count: int = field(init=False, default=0)
     _weight: int = field(init=False, default=0)
@@ -87,11 +87,11 @@ class Gatherer(Generic[Ask, Answer]):
 
     def submit(self, ask: Ask) -> "asyncio.Future[Answer]":
         """
-        Take a place in the order of its key, now. The answer comes later.
+        Queue a command. Its place in the order of its key is taken when this returns; the answer comes later.
 
         Raises:
-            Overloaded: Too much waits already; not taken.
-            Unavailable: The gatherer is closing; not taken.
+            Overloaded: The queue is full; the command is not queued.
+            Unavailable: The gatherer is closing; the command is not queued.
         """
         weight = self.weigh(ask)
         if self._closing:
@@ -110,7 +110,7 @@ class Gatherer(Generic[Ask, Answer]):
         return answer
 
     async def run(self) -> None:
-        """Carry out batches until `close`. To be started once."""
+        """Carry out batches until `close`. Must be started only once."""
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._wait_for_busy_keys())
@@ -122,7 +122,7 @@ class Gatherer(Generic[Ask, Answer]):
                 _refuse(queue, Unavailable("closed"))
 
     async def close(self) -> None:
-        """Take nothing more. Everything taken is still carried out and answered; `run` then returns."""
+        """Accept no more commands. Those that are queued are still carried out and answered; then `run` returns."""
         self._closing = True
         self._something.set()
 
@@ -163,7 +163,7 @@ class Gatherer(Generic[Ask, Answer]):
             queue = self._queues.pop(key)
             batch += self._take(queue, min(room, self.limits.per_key))
             if queue:
-                self._queues[key] = queue  # behind the others: a busy key does not keep them from a place
+                self._queues[key] = queue  # behind the other keys, so that a busy key does not crowd them out
         return batch
 
     def _take(self, queue: _Queue[Ask, Answer], most: int) -> list[_Waiting[Ask, Answer]]:
@@ -232,7 +232,7 @@ class Gatherer(Generic[Ask, Answer]):
     def _follows(
         self, waiting: _Waiting[Ask, Answer], postponed: dict[Hashable, list[_Waiting[Ask, Answer]]]
     ) -> bool:
-        """Whether one of its key was left out in the half before: then it is too, or it would overtake it."""
+        """Whether the half before postponed a command of the same key. This one is then postponed too, to keep the order."""
         before = postponed.get(self.key(waiting.ask))
         if before is not None:
             before.append(waiting)
@@ -254,7 +254,7 @@ class Gatherer(Generic[Ask, Answer]):
                 waiting.answer.set_result(answer)  # type: ignore[arg-type]  # `use` answers with Answer or an error
 
     def _put_back(self, key: Hashable, postponed: Sequence[_Waiting[Ask, Answer]]) -> None:
-        """To the front of the key's queue, in their order: nothing of the same key may overtake them."""
+        """Put commands back to the front of their key's queue, so that later commands cannot overtake them."""
         if (queue := self._patient.get(key)) is None:
             queue = self._queues.pop(key, None)
             queue = self._queues[key] = deque() if queue is None else queue

@@ -1,6 +1,4 @@
-"""
-Measuring, put around what is measured: neither use cases nor adapters know that somebody counts.
-"""
+"""Wrappers that measure. Use cases and adapters do not know that they are measured."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -26,12 +24,12 @@ Begin = Callable[[], AbstractAsyncContextManager[Unit]]
 def metered_use(
     use: Callable[[Sequence[Ask]], Awaitable[Answers]], kind: Kind, meter: Meter
 ) -> Callable[[Sequence[Ask]], Awaitable[Answers]]:
-    """A use case that carries out batches. One that fails is none."""
+    """Measures a use case that carries out batches. Failed batches are not counted."""
 
     async def carry_out(asked: Sequence[Ask]) -> Answers:
         began = monotonic()
         answers = await use(asked)
-        meter.carried_out(kind, len(asked), monotonic() - began)
+        meter.batch_done(kind, len(asked), monotonic() - began)
         return answers
 
     return carry_out
@@ -43,7 +41,7 @@ def metered_begin(begin: Begin[Unit], kind: Kind, meter: Meter) -> Begin[Unit]:
         async with begin() as unit:
             yield unit
             decided = monotonic()
-        meter.committed(kind, monotonic() - decided)
+        meter.batch_committed(kind, monotonic() - decided)
 
     return begin_metered
 
@@ -51,12 +49,15 @@ def metered_begin(begin: Begin[Unit], kind: Kind, meter: Meter) -> Begin[Unit]:
 def metered_listener(
     listener: Callable[[Sequence[Update]], None], meter: Meter
 ) -> Callable[[Sequence[Update]], None]:
-    """Publishing follows the commit at once, and who listens writes before it returns."""
+    """
+    Measures the time from a commit until listeners have an update: it is published right after the commit, and listeners
+    write it before they return.
+    """
 
     def hear(updates: Sequence[Update]) -> None:
         began = monotonic()
         listener(updates)
-        meter.told(monotonic() - began)
+        meter.update_delivered(monotonic() - began)
 
     return hear
 
@@ -68,12 +69,12 @@ class MeteredChanges:
 
     async def now(self) -> Cursor:
         cursor = await self._changes.now()
-        self._meter.looked()
+        self._meter.caught_up()
         return cursor
 
     async def since(self, cursor: Cursor) -> News:
         news = await self._changes.since(cursor)
-        self._meter.looked()
+        self._meter.caught_up()
         return news
 
     async def recall(self, read: ReadRange) -> MessagesRead:
@@ -89,6 +90,6 @@ class MeteredMailer:
         try:
             await self._mailer.send(letter, token)
         except NotDelivered as why:
-            self._meter.letter("error" if why.for_good else "failed")
+            self._meter.letter_tried("error" if why.for_good else "failed")
             raise
-        self._meter.letter("sent")
+        self._meter.letter_tried("sent")

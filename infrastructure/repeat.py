@@ -1,4 +1,4 @@
-"""Loops around use cases that do once what is due."""
+"""Runs a use case repeatedly."""
 
 import asyncio
 import logging
@@ -25,7 +25,7 @@ class Repeat:
     every: float = 5.0
     longest: float = 60.0
     loops: int = 1
-    """How many run side by side, where ``once`` shares the work out among them."""
+    """How many loops run side by side. ``once`` must be able to share the work among them."""
     _woken: list[asyncio.Event] = field(init=False)
 
     @_woken.default
@@ -33,7 +33,7 @@ class Repeat:
         return [asyncio.Event() for _ in range(self.loops)]
 
     def wake(self) -> None:
-        """Says that something may be due. Must be called from the event loop's thread."""
+        """Starts the next run at once. Must be called from the event loop's thread."""
         for each in self._woken:
             each.set()
 
@@ -53,7 +53,7 @@ class Repeat:
             except Exception as error:  # noqa: BLE001  # one bad pass must not be the last
                 failures += 1
                 self._report(error)
-                # Not cut short by a wake: what wakes it may well come often, and what failed needs its rest.
+                # `wake` does not cut this pause short, or frequent calls would cancel the backing off.
                 await asyncio.sleep(min(self.every * 2 ** min(failures - 1, 16), self.longest))
             else:
                 failures = 0

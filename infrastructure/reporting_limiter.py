@@ -11,9 +11,9 @@ from application.ports.limiter import Allowance, Left, Limiter
 @frozen
 class ReportingLimiter:
     """
-    Calls ``report`` with what is left, in the task that asked, except for allowances that others share.
+    Calls ``report`` with the rest of an allowance, in the task of the caller. Shared allowances are not reported.
 
-    A refusal is not reported: the `TooManyRequests` that is raised says the same.
+    A refusal is not reported either, because `TooManyRequests` says the same.
     """
 
     _limiter: Limiter

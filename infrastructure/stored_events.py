@@ -1,9 +1,9 @@
 """
-Events as they are stored: JSON, versioned, with a converter of its own, because clients' JSON may change and what is
-stored may not.
+The stored form of events: versioned JSON. It has a converter of its own, because the JSON of clients may change while
+stored events must stay readable.
 
-A row of a log has its key, position and kind in columns; the rest of the event is the payload. A message's row has no
-payload: it points to the message.
+A row of a log has the key, position and kind of an event in columns, and the rest as its payload. The row of a message has
+no payload and refers to the message.
 """
 
 from collections.abc import Mapping
@@ -40,7 +40,7 @@ PERSONAL_EVENTS: Final[Mapping[int, type[ChatAdded] | type[ChatRemoved] | type[S
     2: ChatRemoved,
     3: SessionEnded,
 }
-"""Numbers in logs, for ever: a kind that is given up leaves its number unused."""
+"""These numbers are stored and must not change. The number of a removed kind must not be used again."""
 
 _kinds: Final[Mapping[type[object], int]] = {
     MessageSent: MESSAGE_SENT,
@@ -59,7 +59,7 @@ def kind_of(event: object) -> int:
 
 
 def payload_of(event: object, *columns: str) -> dict[str, Any]:
-    """The event without what its row has in ``columns``."""
+    """The event without the fields that its row has in ``columns``."""
     payload = cast(dict[str, Any], _converter.unstructure(event))
     for column in columns:
         del payload[column]

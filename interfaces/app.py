@@ -1,4 +1,4 @@
-"""The Starlette application: puts routes, WebSockets and middleware together, so that they need not know each other."""
+"""Assembles the Starlette application from routes, WebSockets and middleware, which do not know each other."""
 
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, Final
@@ -18,16 +18,16 @@ from interfaces.http.errors import exception_handlers
 from interfaces.http.explanations import Explanations
 from interfaces.http.health import Details, Health, Probes
 from interfaces.http.letter_pages import confirmation_page, new_password_page
-from interfaces.http.limits import LimitsTold
+from interfaces.http.limits import RateLimitHeaders
 from interfaces.http.members import Members
 from interfaces.http.messages import Messages
 from interfaces.http.metering import Metered
-from interfaces.http.middleware import BodyLimit, Cors, LastResort, Safe, Traced, UnderPublicPath
+from interfaces.http.middleware import BodyLimit, Cors, LastResort, SecurityHeaders, Traced, UnderPublicPath
 from interfaces.http.options import HttpOptions
 from interfaces.http.problem import ERRORS_PATH
 from interfaces.http.profiles import Profiles
 from interfaces.http.proxies import BehindProxies
-from interfaces.http.routes import Endpoint, lead_to_slashes, match_whole_paths, upgrades
+from interfaces.http.routes import Endpoint, match_whole_paths, redirect_slashes, upgrades
 from interfaces.http.sessions import Sessions
 
 MODULES: Final = ("healthcheck", "auth", "chat", "catalogues")
@@ -48,9 +48,11 @@ def create_app(
     meter: Meter | None = None,
 ) -> Starlette:
     """
-    ``new_request_id`` makes names for requests that come without one: up to 64 letters, digits, dots, dashes and
-    underscores. ``modules`` are those that are switched on, in the order of their routes; ``added`` are the routes of
-    modules that this file does not know.
+    Create the application.
+
+    ``new_request_id`` makes ids for requests that carry none: up to 64 letters, digits, dots, dashes and underscores.
+    ``modules`` names the modules that are switched on, in the order of their routes; ``added`` holds the routes of
+    modules that are not built in.
     """
     by_module: dict[str, Sequence[BaseRoute]] = {
         "healthcheck": Health(messenger, options, details).routes(),
@@ -83,9 +85,9 @@ def create_app(
             Middleware(BehindProxies, trusted=options.trusted_proxies),
             Middleware(Traced, new_id=new_request_id),
             Middleware(Metered, meter=meter or Unmetered()),
-            Middleware(Safe, hsts=options.hsts_seconds),
+            Middleware(SecurityHeaders, hsts=options.hsts_seconds),
             Middleware(Cors, origins=options.cors_origins),
-            Middleware(LimitsTold),
+            Middleware(RateLimitHeaders),
             Middleware(LastResort),
             Middleware(BodyLimit, most=options.body_limit),
             Middleware(UnderPublicPath, path=options.public_path),
@@ -95,5 +97,5 @@ def create_app(
     )
     setattr(app.state, ERRORS_PATH, options.errors_path)
     match_whole_paths(app.routes)
-    lead_to_slashes(app.router)
+    redirect_slashes(app.router)
     return app

@@ -96,7 +96,14 @@ async def postgres_storage(url: str, deadline: float = 10.0) -> AsyncIterator[Sh
 def make_lane(
     url: str, *, patient: bool = False, deadline: float = 10.0, lock_timeout: float = 2.0
 ) -> BatchConnection:
-    return BatchConnection(url, deadline=deadline, patient=patient, lock_timeout=lock_timeout)
+    return BatchConnection(
+        url,
+        deadline=deadline,
+        patient=patient,
+        lock_timeout=lock_timeout,
+        # on a busy machine the tests themselves may freeze for a second
+        idle_in_transaction=60.0,
+    )
 
 
 def conninfo(url: str) -> str:

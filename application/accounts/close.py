@@ -57,11 +57,11 @@ class CloseAccountHandler:
         if await self._close(actor, verified):
             self.account_is_closed()
         else:
-            # The password changed while this one was verified: what was found out is about the former one.
+            # The password changed while it was being verified; the result was about the former one.
             await self(actor, command)
 
     async def _close(self, actor: Actor, verified: PasswordHash | None) -> bool:
-        """False: the password is another one by now, and nothing was done."""
+        """Returns False, and does nothing, if the password was changed meanwhile."""
         now = self.clock.now()
         async with self.begin() as work:
             account, sessions = await lock_own(work, actor)

@@ -1,4 +1,4 @@
-"""What all use cases share that follow a link in a letter, or send one."""
+"""Shared by the use cases that send letters, and by those that follow the links in them."""
 
 from datetime import datetime
 
@@ -32,7 +32,7 @@ async def proven(work: UnitOfWork, token: ConfirmationToken) -> tuple[Account, C
 
 @frozen(kw_only=True)
 class LetterLimits:
-    """How many letters are sent: they may go to people who did not ask for them."""
+    """Limits how many letters are sent, because they may go to people who did not ask for them."""
 
     limiter: Limiter
     per_recipient: Allowance

@@ -1,4 +1,4 @@
-"""What operators can see of accounts."""
+"""Lists of accounts and sessions, for operators."""
 
 from collections.abc import AsyncIterator, Sequence
 

@@ -1,4 +1,4 @@
-"""What several use cases do to the actor's sessions."""
+"""Locking and ending sessions of the actor, shared by several use cases."""
 
 from collections.abc import Sequence
 from datetime import datetime

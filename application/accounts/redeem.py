@@ -42,7 +42,7 @@ class RedeemTokenHandler:
             account.redeem(confirmation, at=now)
             await work.accounts.save(account)
             await work.confirmations.void_all(account.id)
-            # A forgotten password may be a stolen one: whoever was signed in by it is no longer.
+            # The forgotten password may have been stolen, so all sessions that were opened with it end.
             sessions = await work.sessions.lock_not_ended(account.id)
             await end_all(work, sessions, SessionEnd.REVOKED, at=now)
             session = await self.open_session(work, account, command.fingerprint, command.origin, at=now)

@@ -71,7 +71,7 @@ class ResetPasswordHandler:
                 letter = Letter.resetting(confirmation, id=self.ids.letter(), at=now, origin=command.origin)
                 if account is None:
                     letter.drop("no account has this address")
-                # The same statements for an unknown address: how long it takes tells nobody whether there is an account.
+                # An unknown address leads to the same statements, so that the time does not tell whether there is an account.
                 with suppress(AccountNotFound):
                     await work.accounts.lock(confirmation.account_id)
                 await work.confirmations.void_resets(confirmation.account_id)

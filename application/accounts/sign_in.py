@@ -58,7 +58,7 @@ class SignInHandler:
             self.failures.look(keys, at=self.clock.now())
         async with self.begin() as work:
             found = await work.accounts.find_by_email(command.email)
-            # The same question about nobody's account, so that it takes as long.
+            # An unknown address leads to the same query with a fresh id, so that it takes as long.
             whose = found.id if found else self.ids.account()
             is_known = await work.sessions.knows_device(whose, command.fingerprint)
         if is_known:
@@ -76,7 +76,7 @@ class SignInHandler:
 
         opened = await self._open(command, found.id, verified, upgraded)
         if opened is None:
-            # The password changed while this one was verified: what was found out is about the former one.
+            # The password changed while it was being verified; the result was about the former one.
             return await self(command)
         session, letter_was_added = opened
         if letter_was_added:

@@ -75,7 +75,7 @@ class SignUpHandler:
         try:
             signed_up, first, sent = await self._sign_up(command, password_hash)
         except EmailTaken:
-            # Taken for good, or only just, by another sign-up that is not confirmed either: a second look tells.
+            # Either a confirmed account has the address, or another sign-up has just added it: trying again tells which.
             signed_up, first, sent = await self._sign_up(command, password_hash)
         if (
             first
@@ -90,14 +90,13 @@ class SignUpHandler:
         self, command: SignUp, password_hash: PasswordHash
     ) -> tuple[SignedUp, KeyUse | None, Confirmation | None]:
         """
-        Returns also the first use of the key and what was sent then, if the key was used for this address before: then
-        nothing is done.
+        If the key was used for this address before, does nothing and also returns the first use and what was sent then.
         """
         now, email = self.clock.now(), command.email
         issued_at = now.replace(microsecond=0)
         use = KeyUse(
             operation=Operation.SIGN_UP,
-            digest=digest(email.folded),  # the password has a hash of its own, which takes as long as it must
+            digest=digest(email.folded),  # without the password, whose own slow hash is compared
             subject_id=self.ids.confirmation(),
             used_at=now,
             expires_at=issued_at + self.confirmation_lifetime,

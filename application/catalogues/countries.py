@@ -1,7 +1,7 @@
 """
-Countries by their ISO 3166-1 alpha-2 codes, in Russian and English: as people call them, not as treaties do.
+Countries by their ISO 3166-1 alpha-2 codes, with their everyday names in Russian and English.
 
-A line is the code, the English name, the Russian one.
+Each line has the code, the English name and the Russian name.
 """
 
 from typing import Final

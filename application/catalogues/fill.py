@@ -20,7 +20,7 @@ SHIPPED: Final = (TEST, COUNTRIES, TIME_ZONES)
 
 @frozen(kw_only=True)
 class FillCataloguesHandler:
-    """Bring the lists that come with this version into storage. Doing it again changes nothing."""
+    """Stores the lists that come with this version. Doing it again changes nothing."""
 
     catalogues: Catalogues
 

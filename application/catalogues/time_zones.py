@@ -1,7 +1,8 @@
 """
-Time zones by their names in the IANA database, with what their clocks stand at outside summer time, from west to east.
+Time zones by their names in the IANA database, with their offsets outside summer time, from west to east.
 
-Offsets are those of 2026. They change by law now and then; a client that reckons with them has a database of its own.
+The offsets are those of 2026 and change by law now and then. Clients that compute with times should use the IANA database
+instead.
 """
 
 from typing import Final

@@ -25,7 +25,7 @@ class AddMembers:
 
 @frozen(kw_only=True)
 class AddMembersHandler:
-    """Add people to a group; those who are in it already stay as they are."""
+    """Add people to a group. People who are in it already stay as they are."""
 
     begin: Begin
     views: Views

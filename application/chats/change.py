@@ -18,7 +18,7 @@ class ChangeChat:
     name: str | Unchanged = UNCHANGED
     description: str | Unchanged | None = UNCHANGED
     member_ids: tuple[ProfileId, ...] = ()
-    """People to add to those who are in it; nobody is removed."""
+    """People to add. Nobody is removed."""
 
 
 @frozen(kw_only=True)

@@ -19,14 +19,14 @@ from domain.role import Role
 class CreateChat:
     about: About
     member_ids: tuple[ProfileId, ...] = ()
-    """Who is in it beside the owner, who may be among them."""
+    """The members. The owner need not be among them."""
     key: Nonce | None = None
     """The idempotency key: a repeat of the same request under it is answered with the first chat."""
 
 
 @frozen(kw_only=True)
 class CreateChatHandler:
-    """Open a group. Nobody is asked whether they want to be in it."""
+    """Open a group. Its members are added without being asked."""
 
     begin: Begin
     views: Views

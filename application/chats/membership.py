@@ -1,4 +1,4 @@
-"""What use cases that change who is in a chat have in common."""
+"""Shared by the use cases that change a chat or its members."""
 
 from collections.abc import Awaitable, Sequence
 from datetime import datetime
@@ -21,10 +21,11 @@ async def locked(
     work: UnitOfWork, actor: Actor, chat_id: ChatId, refusal: type[DomainError] = ChatNotFound
 ) -> tuple[Chat, Member]:
     """
-    Lock a chat of the actor's, and find the actor's place in it.
+    Lock a chat that the actor is in, and return it with the actor's membership.
 
     Raises:
-        refusal: There is no such chat, or the actor is not in it: nobody learns which ids exist.
+        refusal: There is no such chat, or the actor is not in it. Both look the same, so that nobody learns which ids
+            exist.
     """
     try:
         chat = await work.chats.lock(chat_id)
@@ -40,7 +41,7 @@ async def add_newcomers(
     work: UnitOfWork, chat: Chat, by: Member | None, wanted: Sequence[ProfileId], *, at: datetime
 ) -> Decision:
     """
-    Add those of ``wanted`` who are not in a locked chat yet.
+    Add the people in ``wanted`` who are not in the locked chat yet.
 
     Raises:
         NotAllowed: The actor may not add anybody.
@@ -57,10 +58,10 @@ async def add_newcomers(
 
 async def shown(read: Awaitable[Shown]) -> Shown:
     """
-    Read what a client is shown of what was done.
+    Read the answer to a command that has been carried out.
 
     Raises:
-        OutcomeUnknown: Storage does not answer. "Unavailable" would deny what has been done.
+        OutcomeUnknown: Storage does not answer. `Unavailable` would mean that the command was not carried out.
     """
     try:
         return await read

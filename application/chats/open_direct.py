@@ -20,7 +20,7 @@ class OpenDirect:
     profile_id: ProfileId
     """The other person."""
     key: Nonce | None = None
-    """The idempotency key. Opening again finds the same chat anyway: the key refuses to open another one."""
+    """The idempotency key. Opening again finds the same chat even without it; a key is refused for another person."""
 
 
 @frozen(kw_only=True)

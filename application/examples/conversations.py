@@ -1,4 +1,4 @@
-"""What the five have said to each other: pure data, the same everywhere."""
+"""The conversations of the example people, as data that is the same on every installation."""
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
@@ -10,7 +10,7 @@ from application.examples.people import ANNA, CHLOE, MISHA, THEO, VERA, Person, 
 from domain.ids import ChatId, MessageId
 
 Line = tuple[Person, int, str]
-"""Who says it, how many minutes after the line before, and what."""
+"""The author, the minutes since the line before, and the text."""
 
 
 @frozen(kw_only=True)
@@ -25,7 +25,7 @@ class Said:
 @frozen(kw_only=True)
 class Conversation:
     key: str
-    """Names it for good: its ids and nonces are made of it."""
+    """Must never change, because the ids and nonces of the conversation are derived from it."""
     name: str
     description: str | None = None
     owner: Person
@@ -33,7 +33,7 @@ class Conversation:
     opened_at: datetime
     lines: tuple[Line, ...]
     read: Mapping[Person, int]
-    """How many lines each has read. Who is not here has read nothing."""
+    """How many lines each person has read. People who are not listed have read nothing."""
 
     @property
     def chat_id(self) -> ChatId:

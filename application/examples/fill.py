@@ -24,7 +24,7 @@ from domain.profile import Name, Phone, Username, UsernameTaken
 
 JOINED_AT: Final = min(conversation.opened_at for conversation in CONVERSATIONS) - timedelta(days=7)
 NO_SESSION: Final = SessionId(UUID(int=0))
-"""They speak here without ever having signed in."""
+"""Example people send messages without having signed in."""
 
 Known = Mapping[Person, ProfileId]
 
@@ -32,22 +32,22 @@ Known = Mapping[Person, ProfileId]
 @frozen(kw_only=True)
 class FillExamplesHandler:
     """
-    People, chats and messages for whoever tries the messenger on their own machine. Filling again changes nothing, and
-    completes what an interrupted filling has left.
+    Adds example people, chats and messages for trying the messenger out. Running it again changes nothing, and completes
+    a run that was interrupted.
 
-    Whoever signed up with one of these addresses before takes part as they are.
+    An account that already has the address of an example person takes part as it is.
     """
 
     begin: Begin
     begin_posting: BeginPosting
-    """A patient one: a command that was postponed would be lost."""
+    """Must wait for chats that others hold, because a postponed command would be lost."""
     begin_marking: BeginMarking
     passwords: Passwords
 
     async def __call__(self) -> None:
         async with self.begin() as work:
             known = await _known(work)
-        # One hash for all: it takes its time, and everybody knows the password.
+        # All share one hash: hashing is slow, and the password is public anyway.
         password_hash = await self.passwords.hash(PASSWORD) if len(known) < len(PEOPLE) else None
         async with self.begin() as work:
             if password_hash:
@@ -60,7 +60,7 @@ class FillExamplesHandler:
         await self._read(known)
 
     async def _say(self, known: Known) -> None:
-        # One batch: nothing of it is stored, or all of it, and then all of it is a repeat.
+        # In one batch, everything is stored or nothing is. If it was stored before, every command is a repeat.
         said = [(each.chat_id, message) for each in CONVERSATIONS for message in each.messages()]
         script = _Script([message for _, message in said])
         send = SendMessages(begin=self.begin_posting, clock=script, ids=script)
@@ -86,7 +86,7 @@ class FillExamplesHandler:
 
 
 async def _known(work: UnitOfWork) -> Known:
-    """Those who are there, by whatever profile."""
+    """The profiles of the example people who have an account."""
     known = {}
     for person in PEOPLE:
         account = await work.accounts.find_by_email(Email(person.email))
@@ -113,7 +113,7 @@ async def _join(work: UnitOfWork, person: Person, password_hash: PasswordHash) -
     )
     try:
         await work.profiles.save(profile)
-    except UsernameTaken:  # somebody else's on this database: they do without
+    except UsernameTaken:  # somebody else has it: the example person does without
         profile.edit(username=None)
         await work.profiles.save(profile)
 
@@ -151,7 +151,7 @@ class _Moment:
 
 
 class _Script:
-    """Ids and times of messages, each in the order of what is said."""
+    """Gives messages the ids and times of the example conversations, in order."""
 
     def __init__(self, said: Sequence[Said]) -> None:
         self._ids = iter([message.id for message in said])

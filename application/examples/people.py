@@ -1,4 +1,4 @@
-"""Five people whom a LOCAL start finds there: pure data, the same everywhere."""
+"""The five example people of a LOCAL start, as data that is the same on every installation."""
 
 from typing import Final
 from uuid import UUID, uuid5
@@ -7,11 +7,11 @@ from attrs import frozen
 
 from domain.ids import AccountId, ProfileId
 
-PASSWORD: Final = "admin"  # noqa: S105 - everybody's, as the README says
-"""Too weak to be chosen by anybody."""
+PASSWORD: Final = "admin"  # noqa: S105 - public, as the README says
+"""Shorter than any password that can be chosen."""
 
 NAMESPACE: Final = UUID("b9b1a1f4-6a5e-5d0c-8c55-2f6f8a1c7e30")
-"""Ids of examples are derived from what they name, under this one. Changing it makes others of them."""
+"""The namespace from which the ids of examples are derived. Changing it would add all examples a second time."""
 
 
 def named(what: str) -> UUID:
@@ -36,7 +36,7 @@ class Person:
         return ProfileId(named(f"profile {self.email}"))
 
 
-# Numbers that are kept free for films: nobody is called by accident.
+# Numbers that are reserved for films, so that nobody is called by accident.
 VERA: Final = Person(
     email="admin@admin.ru",
     username="vera",

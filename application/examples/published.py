@@ -16,7 +16,7 @@ class FindOpenExamplesHandler:
     passwords: Passwords
 
     async def __call__(self) -> Sequence[str]:
-        """Their addresses."""
+        """Returns the e-mail addresses of these accounts."""
         async with self.begin() as work:
             found = [await work.accounts.find_by_email(Email(person.email)) for person in PEOPLE]
         return [

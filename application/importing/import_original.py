@@ -1,4 +1,4 @@
-"""Moving from the original messenger: its accounts, profiles, chats, messages and read marks."""
+"""Imports the accounts, profiles, chats, messages and read marks of the original messenger."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -27,7 +27,7 @@ from domain.role import Role
 V = TypeVar("V")
 
 OWNER: Final = KeyOwner(uuid5(NAMESPACE_OID, "import of the original messenger"))
-"""Owns a key for each account that was imported: one that was closed since does not come back."""
+"""Owns one key per imported account, so that an account that was closed since is not imported again."""
 
 NOBODY: Final = ProfileId(UUID(int=0))
 """The author of messages whose account the original has deleted."""
@@ -40,23 +40,23 @@ AT_ONCE: Final = 500
 
 @define
 class Imported:
-    """What an import has done, and what it had to leave out. What was there from an earlier import is not counted."""
+    """The outcome of an import. Rows that an earlier import brought are not counted."""
 
     people: int = 0
     chats: int = 0
     messages: int = 0
     marks: int = 0
     notes: list[str] = field(factory=list)
-    """One line for each thing that is not as it was."""
+    """One line for each thing that was left out or changed."""
 
 
 @frozen(kw_only=True)
 class ImportOriginalHandler:
     """
-    Import everything from a database of the original messenger. Identities stay the same, so that importing again adds
-    only what is new there, and an import that was interrupted goes on.
+    Imports everything from a database of the original messenger. Ids stay the same, so that importing again adds only what
+    is new there and completes an import that was interrupted.
 
-    Passwords stay the ones they were. Sessions are not imported: everybody signs in again.
+    Passwords stay valid. Sessions are not imported, so everybody has to sign in again.
     """
 
     begin: Begin
@@ -86,7 +86,7 @@ class ImportOriginalHandler:
         return imported
 
     async def _person(self, person: OriginalPerson, notes: list[str]) -> bool:
-        """False: was imported before."""
+        """Returns False if the person was imported before."""
         try:
             return await self._add(person, notes)
         except UsernameTaken:
@@ -133,7 +133,7 @@ class ImportOriginalHandler:
         return True
 
     async def _chat(self, old: OriginalChat, imported: Imported) -> bool:
-        """False: it was deleted since it was imported."""
+        """Returns False if the chat was deleted after it was imported."""
         async with self.begin() as work:
             try:
                 chat = await work.chats.lock(old.id)
@@ -149,7 +149,7 @@ class ImportOriginalHandler:
     async def _messages(
         self, chat_id: ChatId, batch: Sequence[OriginalMessage], imported: Imported
     ) -> list[Said]:
-        """Post those of a batch that are not here yet, and say where all of them stand."""
+        """Posts the messages of a batch that are not stored yet, and returns the numbers of all of them."""
         drafts = [draft for message in batch for draft in _drafts(chat_id, message, imported.notes)]
         here = await self._here(chat_id, drafts)
         new = [draft for draft in drafts if draft.id not in here]
@@ -174,8 +174,8 @@ class ImportOriginalHandler:
 
     async def _here(self, chat_id: ChatId, drafts: Sequence[Draft]) -> dict[MessageId, Seq]:
         """
-        Those that were imported before. A batch is posted as a whole, so that the first and the last of it nearly always
-        tell for all of them.
+        Returns the numbers of the drafts that were imported before. A batch is posted as a whole, so looking up its first
+        and last message is nearly always enough.
         """
         if not drafts:
             return {}
@@ -192,7 +192,7 @@ class ImportOriginalHandler:
     async def _marks(
         self, chat_id: ChatId, reader_id: ProfileId, said: Sequence[Said], read: Mapping[MessageId, datetime]
     ) -> int:
-        """Mark what was read, with the times at which it was, and say how many acts of reading that were."""
+        """Marks messages as read at the original times, and returns how many acts of reading that took."""
         in_a_row, singly = runs(said, read, reader_id)
         count = 0
         for run in in_a_row:
@@ -228,13 +228,13 @@ class ImportOriginalHandler:
 
 def _account(person: OriginalPerson) -> Account:
     account = Account(id=person.account_id, email=Email(person.email), created_at=person.created_at)
-    if person.is_confirmed:  # else whoever signs up again gets a letter, and chooses the password
+    if person.is_confirmed:  # otherwise a new sign-up confirms it and chooses the password
         account.vouch(PasswordHash(person.password_hash), at=person.created_at)
     return account
 
 
 def _kept(kind: Callable[[str], V], text: str | None, unfit: list[str]) -> V | None:
-    """The value, or None if there is none or our rules refuse it; then ``unfit`` gets it."""
+    """The value, or None if it is empty or the rules refuse it. A refused value is added to ``unfit``."""
     if text is None or not text.strip():
         return None
     try:
@@ -264,7 +264,7 @@ async def _open(work: UnitOfWork, old: OriginalChat, notes: list[str]) -> None:
 
 
 async def _add_members(work: UnitOfWork, chat: Chat, old: OriginalChat) -> None:
-    """Those who joined in the original since; who left here stays out."""
+    """Adds people who joined in the original since. Members who left after the import stay out."""
     new = [id for id in sorted(old.joined_at) if await work.chats.find_member(chat.id, id) is None]
     missing = set(await work.profiles.missing(new))
     owner = await work.chats.find_member(chat.id, chat.owner_id)
@@ -274,7 +274,7 @@ async def _add_members(work: UnitOfWork, chat: Chat, old: OriginalChat) -> None:
 
 
 def _drafts(chat_id: ChatId, message: OriginalMessage, notes: list[str]) -> list[Draft]:
-    """Usually one. The original has stored longer texts than can be sent: they become several messages."""
+    """The drafts for a message: usually one. Texts that are too long to be sent become several messages."""
     text = message.text.strip()
     parts = [text[start : start + BODY_LIMIT] for start in range(0, len(text), BODY_LIMIT)]
     bodies = []
@@ -301,7 +301,7 @@ def _drafts(chat_id: ChatId, message: OriginalMessage, notes: list[str]) -> list
 
 
 def _author(draft: Draft, member: Member | None) -> Member:
-    """Also of messages by somebody who is no longer there."""
+    """The author as a member, even if they have left or their account was deleted."""
     if member and member.left_at is None:
         return member
     return Member(chat_id=draft.chat_id, profile_id=draft.author_id, role=Role.MEMBER, joined_at=draft.at)

@@ -1,4 +1,4 @@
-"""What somebody has read, message by message, as acts of reading."""
+"""Turns the original's read marks, which are kept per message, into acts of reading."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -10,7 +10,7 @@ from domain.ids import MessageId, ProfileId, Seq
 
 @frozen(kw_only=True)
 class Said:
-    """Where an imported message stands in its chat."""
+    """An imported message and its number in the chat."""
 
     seq: Seq
     id: MessageId
@@ -29,8 +29,8 @@ def runs(
     said: Sequence[Said], read: Mapping[MessageId, datetime], reader_id: ProfileId
 ) -> tuple[list[Run], list[Said]]:
     """
-    The acts of reading that cover the chat from its first message on, and the messages that were read singly behind the
-    first one that was not. The reader's own messages count as neither read nor unread.
+    Returns the acts of reading that cover the chat up to the first unread message, and the messages after it that were
+    read singly. The reader's own messages count as neither read nor unread.
     """
     in_a_row: list[Run] = []
     singly: list[Said] = []

@@ -22,7 +22,7 @@ from domain.message import Body, Nonce
 
 
 class NonceReused(Conflict):
-    """The author has sent another text under this nonce before; ``first`` is what was stored."""
+    """The author used this nonce for another text before; ``first`` is that message."""
 
     code = "nonce_reused"
 
@@ -40,7 +40,7 @@ class SendMessage:
 
 @frozen
 class Sent:
-    """The message is stored. If ``duplicate``, it was before, and ``event`` is that of the first time."""
+    """The message is stored. If ``duplicate``, it was stored before, and ``event`` is the first one's."""
 
     event: MessageSent
     duplicate: bool = False
@@ -48,7 +48,7 @@ class Sent:
 
 @frozen
 class Postponed:
-    """Another transaction holds the chat. Nothing was decided; the command belongs into a later batch."""
+    """Another transaction holds the chat. Nothing was decided, and the command has to go into a later batch."""
 
 
 Answer = Sent | Postponed | DomainError
@@ -57,9 +57,9 @@ Answer = Sent | Postponed | DomainError
 @frozen(kw_only=True)
 class SendMessages:
     """
-    Store a batch of messages and answer each command. Commands of one chat are decided in the order given.
+    Stores a batch of messages and answers each command. Commands for one chat are decided in the given order.
 
-    A nonce that was used before, perhaps earlier in the same batch, is answered with the first message.
+    A command whose nonce was used before, perhaps earlier in the same batch, is answered with the first message.
 
     Raises:
         Unavailable: Nothing of the batch is stored (`application.ports.posting` has finer kinds).

@@ -8,7 +8,7 @@ class Catalogues(Protocol):
     """Each method is one transaction. Any may raise `Unavailable`."""
 
     async def headings(self) -> Sequence[Entry]:
-        """What lists there are, by name, in the order in which they were kept."""
+        """The names and titles of all lists, in the order in which they were stored."""
         ...
 
     async def get(self, name: str) -> Catalogue:
@@ -20,7 +20,7 @@ class Catalogues(Protocol):
 
     async def keep(self, catalogues: Sequence[Catalogue]) -> None:
         """
-        From now on these are exactly as given, in this order; lists that are not named stay as they are, behind them.
-        Keeping the same again writes nothing.
+        Replaces these lists, and puts them in this order, before all others. Lists that are not named stay as they are.
+        Storing the same again writes nothing.
         """
         ...

@@ -1,7 +1,8 @@
 """
-Everything that is new, in all logs at once.
+Reading the news of all logs at once.
 
-Hints get lost. Whoever must not miss anything keeps a cursor and asks from time to time what lies behind it.
+Updates can get lost (`application.ports.updates`). A node that must not miss anything keeps a cursor and regularly reads
+what was committed after it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,7 +17,7 @@ from domain.ids import ChatId, Position, ProfileId, Seq
 
 @frozen(kw_only=True)
 class Cursor:
-    """A place in all logs. Opaque: only the storage that made it can read it."""
+    """A place in all logs at once. Only the storage that made it can read it."""
 
     epoch: str
     place: str
@@ -24,7 +25,7 @@ class Cursor:
 
 @frozen(kw_only=True)
 class ReadRange:
-    """That somebody read, without what they read."""
+    """An act of reading, without the ids of the messages."""
 
     chat_id: ChatId
     reader_id: ProfileId
@@ -36,7 +37,7 @@ class ReadRange:
 @frozen(kw_only=True)
 class News:
     cursor: Cursor
-    """Where to ask from next time."""
+    """The cursor for the next call."""
     moved: Mapping[ChatId, Position]
     """The greatest new position of each chat whose log grew."""
     personal: Sequence[PersonalEvent]
@@ -50,15 +51,15 @@ class Changes(Protocol):
 
     async def since(self, cursor: Cursor) -> News:
         """
-        Everything committed that ``cursor`` does not cover, each thing once over a chain of cursors.
+        Reads everything that was committed after ``cursor``. A chain of cursors yields each thing once.
 
-        With a cursor of another epoch the answer is empty and its cursor is of the present epoch.
+        For a cursor of another epoch the answer is empty, and its cursor belongs to the present epoch.
         """
         ...
 
     async def recall(self, read: ReadRange) -> MessagesRead:
         """
-        What was read, for somebody who was not told. A message read singly before may be counted once more; one that was
-        read singly is told as a range of one when the mark has passed it since.
+        Rebuilds the event of an act of reading whose announcement was lost. Messages in the range that were read singly
+        before are counted again. A message that was read singly counts as a range of one if the mark has passed it since.
         """
         ...

@@ -1,8 +1,8 @@
 """
 Chats and readings as a unit of work keeps them.
 
-Sending and marking, which many do at once, have ports of their own: `posting` and `marking`. What is kept here is also
-announced, once the unit of work is committed.
+Sending and marking happen far more often and have ports of their own, `posting` and `marking`. Everything that is stored
+here is announced once the unit of work is committed.
 """
 
 from collections.abc import Sequence
@@ -19,19 +19,19 @@ from domain.reading import Reading
 class Chats(Protocol):
     async def add(self, chat: Chat, opened: Decision) -> bool:
         """
-        Keep a new chat and what its opening decided.
+        Store a new chat and the decision that opened it.
 
-        Returns False, and keeps nothing, if there is or was a chat of this id. Of two units that add it at once the
+        Returns False, and stores nothing, if there is or was a chat with this id. Of two units that add it at once the
         second waits for the first.
         """
         ...
 
     async def keep(self, chat: Chat, decision: Decision) -> None:
         """
-        Keep a locked chat as it is now, and everything in the decision.
+        Store a locked chat as it is now, and everything in the decision.
 
-        The reading of a new member begins before the first message: what was said earlier is unread to them. A former
-        member who is back reads on where they stopped.
+        The reading of a new member begins before the first message, so all earlier messages are unread. A former member
+        continues at their old mark.
         """
         ...
 
@@ -49,7 +49,7 @@ class Chats(Protocol):
         ...
 
     async def members(self, chat_id: ChatId) -> Sequence[Member]:
-        """All who are in the chat now, in the order of `by_seniority`."""
+        """The present members, in the order of `by_seniority`."""
         ...
 
     async def of(self, profile_id: ProfileId) -> Sequence[ChatId]:
@@ -80,5 +80,5 @@ class Readings(Protocol):
         ...
 
     async def save(self, reading: Reading, read: MessagesRead | None) -> None:
-        """Keep a locked reading, and the receipt of what was read, if anything was."""
+        """Store a locked reading, and the receipt of what was read, if anything was."""
         ...

@@ -1,4 +1,4 @@
-"""What an operator learns about what is stored."""
+"""The result of checking stored counters against the rows that they count."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ from attrs import frozen
 
 @frozen(kw_only=True)
 class Finding:
-    """``found`` is what is stored, ``expected`` what its definition says."""
+    """A stored value, ``found``, that differs from what its definition says, ``expected``."""
 
     what: str
     where: str

@@ -10,11 +10,11 @@ from attrs import frozen
 from domain.message import Nonce
 
 KeyOwner = NewType("KeyOwner", UUID)
-"""Whose key it is: an account, or an address at which nobody is signed in yet."""
+"""The owner of a key: an account, or an e-mail address if the request comes without a signed-in account."""
 
 
 class Operation(StrEnum):
-    """What is asked for under a key. A message's key is its nonce, and kept with the message."""
+    """The requests that can have a key. Sending is not among them: the nonce of a message is stored with the message."""
 
     CREATE_CHAT = "create_chat"
     OPEN_DIRECT = "open_direct"
@@ -31,16 +31,16 @@ LETTERS: Final = frozenset((Operation.SIGN_UP, Operation.RESET_PASSWORD))
 
 @frozen(kw_only=True)
 class KeyUse:
-    """What a key was used for."""
+    """The request that a key was used for."""
 
     operation: Operation
     digest: UUID
-    """Of everything that was asked: the same for the same request, and another one for any other."""
+    """A digest of all parameters: equal for a repeat, different for any other request."""
     subject_id: UUID
-    """What it was about: the chat, the confirmation that was sent, or the person to talk to."""
+    """The object of the request: the chat, the confirmation that was sent, or the other person."""
     used_at: datetime
     expires_at: datetime | None = None
-    """From then on the key is free again. None: it is kept as long as the account."""
+    """When the key becomes free again; None if it is kept as long as the account."""
 
     def is_expired(self, at: datetime) -> bool:
         return self.expires_at is not None and self.expires_at <= at
@@ -49,7 +49,7 @@ class KeyUse:
 class Keys(Protocol):
     async def claim(self, owner_id: KeyOwner, key: Nonce, use: KeyUse) -> KeyUse | None:
         """
-        Claim a key for one request. Returns what the key was used for before, and then keeps nothing.
+        Claim a key for one request. If the key was used before, returns that use and stores nothing.
 
         Of two units of work that claim a key at once the second waits for the first. If the unit fails, the key is free.
         """

@@ -16,12 +16,12 @@ class Allowance:
     most: int
     within: timedelta
     is_shared: bool = False
-    """Whether several people use it up. What is left of it is not told then, because it would tell what others do."""
+    """Whether several people share it. The rest is then not reported, because it would reveal what others do."""
 
 
 @frozen
 class Left:
-    """What is left of ``allowance``: ``uses`` at once, and one more after ``wait`` seconds (0.0 if all are left)."""
+    """The rest of ``allowance``: ``uses`` at once, and one more after ``wait`` seconds (0.0 if nothing is used up)."""
 
     allowance: Allowance
     uses: int

@@ -4,7 +4,7 @@ from domain.notification import Letter
 
 
 class NotDelivered(Exception):
-    """The letter was not handed over. With ``for_good`` there is no point in trying again."""
+    """The mail server did not take the letter. If ``for_good``, another attempt would fail as well."""
 
     def __init__(self, reason: str, *, for_good: bool = False) -> None:
         super().__init__(reason)

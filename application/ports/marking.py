@@ -1,8 +1,8 @@
 """
-Where many readers mark what they have read, in one transaction.
+Marking as read: the marks of many readers in one transaction.
 
-Only readings are locked, in one order for everybody, so that marking does not wait for chats that somebody sends to. What
-a unit raises says what is certain, as in `application.ports.posting`.
+Only readings are locked, always in the same order, so that marking does not wait for chats that somebody sends to. The
+errors are those of `application.ports.posting`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -28,18 +28,18 @@ class MarkRequest:
 
 @frozen
 class OpenedReadings:
-    """What it takes to decide about mark requests."""
+    """Everything that is needed to decide about mark requests."""
 
     readings: Mapping[tuple[ChatId, ProfileId], Reading]
-    """Locked until the unit ends. Only those of current members are here."""
+    """Locked until the unit ends. Contains only readings of present members."""
     targets: Sequence[Seq | None]
-    """The message that each request means, in their order; None if it names no message of its chat."""
+    """The message that each request names, in the order of the requests; None if its chat has no such message."""
 
 
 class Marking(Protocol):
     @property
     def pending_updates(self) -> Sequence[Update]:
-        """What is announced about everything kept so far, if this unit commits."""
+        """The announcements about everything kept so far. They are made if this unit commits."""
         ...
 
     async def open(self, requests: Sequence[MarkRequest]) -> OpenedReadings:
@@ -51,7 +51,7 @@ class Marking(Protocol):
         ...
 
     async def keep(self, moved: Sequence[tuple[Reading, MessagesRead | None]]) -> None:
-        """Keep the readings as they are now, and the receipts of what was read."""
+        """Store the readings as they are now, and the receipts of what was read."""
         ...
 
 

@@ -1,76 +1,79 @@
 from typing import Literal, Protocol
 
 Kind = Literal["messages", "marks"]
-"""Of what is carried out in batches."""
+"""The kinds of commands that are carried out in batches."""
 
 
 class Meter(Protocol):
-    """What an operator wants to see of a running node. Every method takes next to no time and never raises; durations in seconds."""
+    """
+    Measures a running node, for operators. Methods are cheap enough to call for every frame, and never raise. Durations
+    are in seconds.
+    """
 
-    def answered(self, method: str, route: str, status: int, seconds: float) -> None:
-        """A request. ``route`` is the pattern that it matched, not its path: there are few of them."""
+    def request_answered(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Counts a request. ``route`` is the pattern that its path matched, so that there are few different values."""
         ...
 
-    def carried_out(self, kind: Kind, commands: int, seconds: float) -> None:
-        """A batch: everything from its beginning to after the commit."""
+    def batch_done(self, kind: Kind, commands: int, seconds: float) -> None:
+        """Counts a batch, with the time from its beginning to the end of its commit."""
         ...
 
-    def committed(self, kind: Kind, seconds: float) -> None:
-        """What of it the commit took."""
+    def batch_committed(self, kind: Kind, seconds: float) -> None:
+        """Records how long the commit of a batch took."""
         ...
 
-    def told(self, seconds: float) -> None:
-        """From a commit until everybody on this node who listens had it in their socket or outbox."""
+    def update_delivered(self, seconds: float) -> None:
+        """Records the time from a commit until the socket or outbox of every listener on this node had the update."""
         ...
 
-    def looked(self) -> None:
-        """The node knows of everything that was committed until now, whatever hints were lost."""
+    def caught_up(self) -> None:
+        """Records that the node has read everything committed until now, even if updates were lost."""
         ...
 
-    def letter(self, outcome: str) -> None:
-        """``sent``, ``failed`` (will be tried again) or ``error`` (will not)."""
+    def letter_tried(self, outcome: str) -> None:
+        """Counts an attempt to send a letter: ``sent``, ``failed`` (to be tried again) or ``error`` (given up)."""
         ...
 
-    def opened(self) -> None:
-        """A socket."""
+    def socket_opened(self) -> None:
+        """Counts an opened socket."""
         ...
 
-    def closed(self) -> None: ...
+    def socket_closed(self) -> None: ...
 
-    def heard(self) -> None:
-        """A frame from a client."""
+    def frame_received(self) -> None:
+        """Counts a frame from a client."""
         ...
 
-    def said(self) -> None:
-        """A frame to one client."""
+    def frame_sent(self) -> None:
+        """Counts a frame to one client."""
         ...
 
-    def waiting(self, size: int) -> None:
-        """By how many bytes what waits in outboxes has grown; negative: shrunk."""
+    def outbox_grew(self, size: int) -> None:
+        """Adds ``size`` bytes to what waits in outboxes; negative if an outbox shrank."""
         ...
 
 
 class Unmetered:
-    """For nobody."""
+    """A meter that measures nothing."""
 
-    def answered(self, method: str, route: str, status: int, seconds: float) -> None: ...
+    def request_answered(self, method: str, route: str, status: int, seconds: float) -> None: ...
 
-    def carried_out(self, kind: Kind, commands: int, seconds: float) -> None: ...
+    def batch_done(self, kind: Kind, commands: int, seconds: float) -> None: ...
 
-    def committed(self, kind: Kind, seconds: float) -> None: ...
+    def batch_committed(self, kind: Kind, seconds: float) -> None: ...
 
-    def told(self, seconds: float) -> None: ...
+    def update_delivered(self, seconds: float) -> None: ...
 
-    def looked(self) -> None: ...
+    def caught_up(self) -> None: ...
 
-    def letter(self, outcome: str) -> None: ...
+    def letter_tried(self, outcome: str) -> None: ...
 
-    def opened(self) -> None: ...
+    def socket_opened(self) -> None: ...
 
-    def closed(self) -> None: ...
+    def socket_closed(self) -> None: ...
 
-    def heard(self) -> None: ...
+    def frame_received(self) -> None: ...
 
-    def said(self) -> None: ...
+    def frame_sent(self) -> None: ...
 
-    def waiting(self, size: int) -> None: ...
+    def outbox_grew(self, size: int) -> None: ...

@@ -1,4 +1,4 @@
-"""What is read from a database of the original messenger."""
+"""Reading a database of the original messenger."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
@@ -11,7 +11,7 @@ from domain.ids import AccountId, ChatId, MessageId, ProfileId
 
 @frozen(kw_only=True)
 class OriginalPerson:
-    """An account and its profile, as the original stored them: nothing of it was checked by our rules."""
+    """An account and its profile as the original stored them. The values may break the rules of this messenger."""
 
     account_id: AccountId
     email: str
@@ -19,7 +19,7 @@ class OriginalPerson:
     is_confirmed: bool
     created_at: datetime
     profile_id: ProfileId | None
-    """None: the original has no profile for this account."""
+    """None if the original has no profile for this account."""
     first_name: str | None = None
     last_name: str | None = None
     middle_name: str | None = None
@@ -35,14 +35,14 @@ class OriginalChat:
     owner_id: ProfileId
     created_at: datetime
     joined_at: Mapping[ProfileId, datetime]
-    """By member; the owner need not be among them."""
+    """The members and when they joined. The owner need not be among them."""
 
 
 @frozen(kw_only=True)
 class OriginalMessage:
     id: MessageId
     author_id: ProfileId | None
-    """None: the account of the author was deleted."""
+    """None if the account of the author was deleted."""
     text: str
     sent_at: datetime
 
@@ -59,7 +59,7 @@ class Totals:
 
 
 class Original(Protocol):
-    """Reads one moment of the database, however long it takes."""
+    """Reads a snapshot of the database, which does not change while it is read."""
 
     async def totals(self) -> Totals: ...
 
@@ -72,7 +72,7 @@ class Original(Protocol):
         ...
 
     def messages(self, chat_id: ChatId, at_once: int) -> AsyncIterator[Sequence[OriginalMessage]]:
-        """All messages of a chat in the order of sending, so many at once."""
+        """All messages of a chat in the order of sending, in batches of up to ``at_once``."""
         ...
 
     async def read_by(self, chat_id: ChatId, reader_id: ProfileId) -> Mapping[MessageId, datetime]:

@@ -7,15 +7,15 @@ from domain.account import PasswordHash
 
 @frozen(kw_only=True)
 class Requester:
-    """For whom a password is worked on. The queue is shared out by network and by account, so that none can fill it."""
+    """The origin of a request to hash or verify. The queue is shared fairly between networks and accounts."""
 
     network: str = ""
     account: str = ""
     is_known: bool = False
-    """Whether the request comes from a session or a device of this account, and so goes before those that may be guesses."""
+    """Whether it comes from a session or a known device of the account. Such requests go before possible guesses."""
 
 
-NOBODY_IN_PARTICULAR = Requester()
+UNKNOWN_REQUESTER = Requester()
 
 
 class Passwords(Protocol):
@@ -25,12 +25,12 @@ class Passwords(Protocol):
     Both methods raise `Overloaded` if too many wait already, in all or for this requester.
     """
 
-    async def hash(self, password: str, requester: Requester = NOBODY_IN_PARTICULAR) -> PasswordHash:
+    async def hash(self, password: str, requester: Requester = UNKNOWN_REQUESTER) -> PasswordHash:
         """Hashes the first of `password_spellings`."""
         ...
 
     async def verify(
-        self, password: str, against: PasswordHash | None, requester: Requester = NOBODY_IN_PARTICULAR
+        self, password: str, against: PasswordHash | None, requester: Requester = UNKNOWN_REQUESTER
     ) -> bool:
         """
         Tells whether one of `password_spellings` was hashed. The work is the same whatever it is compared with: a hash of
@@ -39,7 +39,7 @@ class Passwords(Protocol):
         ...
 
     def expect(self, former: PasswordHash | None) -> None:
-        """Says whether accounts still have hashes of a former kind, by an example. The work evens out accordingly."""
+        """Sets an example of the former kind of hash, or None if no account has one, so that verifying takes equally long."""
         ...
 
     def is_current(self, password_hash: PasswordHash) -> bool:

@@ -1,13 +1,13 @@
 """
-Where many messages are posted in one transaction.
+Posting: many messages in one transaction.
 
-A unit of posting opens the conversations that its drafts need, lets the domain decide, and keeps what was decided. It
-commits when its block ends, and the messages are announced after that. What it raises says what is certain:
+A unit of posting loads the conversations of its drafts, lets the domain decide, and stores the outcome. It commits when
+its block ends, and the messages are announced after that. Its errors tell what is certain:
 
-- `Indigestible`: not stored, and one of these drafts is the cause; halving finds it
-- `Interrupted`: not stored, through no fault of the drafts; worth one more try
-- any other `Unavailable`: not stored, and trying again at once is of no use
-- `OutcomeUnknown`: the end of the transaction was not heard; stored whole or not at all
+- `Indigestible`: nothing is stored, and one of the drafts is the cause; halving the batch finds it
+- `Interrupted`: nothing is stored, through no fault of the drafts; one more try is worthwhile
+- any other `Unavailable`: nothing is stored, and trying again at once is of no use
+- `OutcomeUnknown`: the connection was lost during the commit; everything is stored, or nothing
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -27,20 +27,20 @@ from domain.message import Body, Nonce
 
 
 class Indigestible(Unavailable):
-    """Certainly not stored: storage refuses a value among these."""
+    """Nothing is stored: storage refuses a value in one of the drafts."""
 
     code = "indigestible"
 
 
 class Interrupted(Unavailable):
-    """Certainly not stored: storage gave up on its own account, and may do better at once."""
+    """Nothing is stored: storage cancelled the transaction, for example to resolve a deadlock."""
 
     code = "interrupted"
 
 
 @frozen(kw_only=True)
 class Draft:
-    """A message as its author hands it in: not yet part of a chat. ``id`` becomes the message's, if it is posted."""
+    """A message that is not yet part of a chat. If it is posted, its ``id`` becomes the id of the message."""
 
     chat_id: ChatId
     author_id: ProfileId
@@ -48,82 +48,83 @@ class Draft:
     body: Body
     nonce: Nonce | None
     at: datetime
-    """When it was handed in."""
+    """When the command to send it arrived."""
 
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND: Final = timedelta(microseconds=1)
-"""Times are counted in whole ones: as floats two of them would fall into one slot."""
+"""The unit of slot arithmetic. Floating-point seconds would be too coarse to tell neighbouring times apart."""
 
 
 @frozen
 class Slots:
     """
-    Time, cut into pieces of one interval, by which storage finds what an author has just said without a nonce.
+    Time divided into slots of one interval, by which storage finds repeats of a text that was sent without a nonce.
 
-    Whatever was said less than an interval ago lies in the present slot or in the one before. Both are looked up by
-    equality, so that repeats are found on any number of nodes without comparing times.
+    A message sent less than an interval ago lies in the present slot or in the one before. Both are looked up by equality,
+    so that repeats are found on any number of nodes without comparing times.
     """
 
     interval: timedelta
-    """Not zero."""
+    """Must be greater than zero."""
 
     def of(self, at: datetime) -> int:
         return (at - EPOCH) // MICROSECOND // (self.interval // MICROSECOND)
 
     def said_at(self, slot: int, sent_at: datetime) -> datetime:
         """
-        When something in this slot counts as said.
+        The time at which a message in this slot counts as sent, by the clock.
 
-        Messages of a chat have rising times. If the clock stepped back, ``sent_at`` is therefore ahead of it, perhaps by
-        hours; the slot is the clock's.
+        Times of messages never decrease within a chat. After the clock was set back, ``sent_at`` is therefore ahead of the
+        clock, perhaps by hours, while the slot follows the clock.
         """
         return min(sent_at, EPOCH + (slot + 1) * self.interval)
 
 
 @frozen
 class Conversations:
-    """What it takes to decide about drafts."""
+    """Everything that is needed to decide about drafts."""
 
     chats: Mapping[ChatId, Chat]
-    """Locked until the unit ends. A chat that is neither here nor among ``busy`` does not exist."""
+    """Locked until the unit ends. A chat that is neither here nor in ``busy`` does not exist."""
     busy: frozenset[ChatId]
-    """Chats that exist but are locked by somebody else: their drafts must wait for another unit."""
+    """Chats that another transaction holds. Their drafts must wait for a later unit."""
     authors: Mapping[tuple[ChatId, ProfileId], Member]
     """Members and former members."""
     said: dict[tuple[ChatId, ProfileId, Nonce], MessageSent]
-    """What was posted under these nonces before."""
+    """Messages that were posted with these nonces before."""
     just_said: dict[tuple[ChatId, ProfileId, Body], datetime]
-    """When the authors of drafts without a nonce said the same in the present slot or the one before, if they did."""
+    """When authors of drafts without a nonce sent the same text in the present slot or the one before."""
 
 
 class Posting(Protocol):
     @property
     def pending_updates(self) -> Sequence[Update]:
-        """What is announced about everything kept so far, if this unit commits."""
+        """The announcements about everything kept so far. They are made if this unit commits."""
         ...
 
     async def open(self, drafts: Sequence[Draft], slots: Slots | None) -> Conversations:
         """
-        Lock the chats of these drafts, in one order for everybody, and read what it takes to decide about them.
+        Lock the chats of these drafts, always in the same order, and read everything that is needed to decide about them.
 
-        Without ``slots`` authors may repeat themselves, and nothing counts as just said.
+        Without ``slots``, authors may repeat a text at once, and `Conversations.just_said` is empty.
         """
         ...
 
     async def keep(self, chats: Sequence[Chat], posted: Sequence[MessageSent]) -> None:
         """
-        Keep what was decided: ``posted`` in the order of deciding, ``chats`` as they are after it.
+        Store the messages in ``posted``, in this order, and ``chats`` as they are after posting.
 
-        The messages are announced under the names that their authors have now.
+        The messages are announced with the present names of their authors.
         """
         ...
 
     def remind(self, repeated: Sequence[MessageSent]) -> None:
         """
-        Have it announced that the chats have come as far as these messages, which were stored before.
+        Announce that the chats have at least reached these messages, which were stored before.
 
-        A client that sends again has often not heard its first attempt, and then others may not have either.
+        A client often sends again because the answer to its first attempt was lost. The announcement of that attempt may
+        then be lost as well.
         """
         ...
 

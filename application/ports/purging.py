@@ -6,9 +6,9 @@ class DeletedChats(Protocol):
     async def purge_some(self, *, deleted_before: datetime, at: datetime, rows: int) -> bool:
         """
         Remove about ``rows`` rows of one chat that was deleted before then: messages, log, receipts, readings and
-        memberships, in a short transaction of its own. What remains of a chat says that there was one, how far its numbers
-        had come, and that nothing of its log is left.
+        memberships, in a short transaction of its own. The row of the chat stays, with its last numbers and when it was
+        purged.
 
-        Chats that somebody holds are left out. False: there is nothing to remove, or nobody lets go of it.
+        Chats that another transaction holds are left out. Returns False if there is nothing that can be removed now.
         """
         ...

@@ -1,11 +1,11 @@
 """
-What the application needs stored, without saying how.
+Units of work: the transactions in which use cases read and write.
 
-A unit of work is a transaction: it commits when its block ends and leaves no trace when the block raises. Two units that
-lock the same thing run one after the other. Once it is committed, and never before, what it kept is announced to
-listeners: use cases do not announce anything themselves.
+A unit of work commits when its block ends, and is rolled back when the block raises. Two units that lock the same thing
+run one after the other. What a unit stored is announced to listeners after its commit; use cases do not announce anything
+themselves.
 
-Any of this may raise `Unavailable` (certainly not done) and, at the end of a block, `OutcomeUnknown`.
+Every method may raise `Unavailable` (nothing was done). The end of a block may also raise `OutcomeUnknown`.
 """
 
 from collections.abc import Callable, Sequence
@@ -28,7 +28,7 @@ class PersonalLog(Protocol):
 class UnitOfWork(Protocol):
     @property
     def pending_updates(self) -> Sequence[Update]:
-        """What is announced about everything kept so far, if this unit commits."""
+        """The announcements about everything kept so far. They are made if this unit commits."""
         ...
 
     @property

@@ -1,11 +1,12 @@
 """
-Signed statements that the messenger makes to itself and others carry around.
+Tokens: signed statements that the messenger gives to clients and reads back.
 
-Signing the same thing twice gives the same text: who keeps ids and times need not keep tokens. Times are in whole seconds.
+Signing the same statement twice gives the same text, so that ids and times are stored instead of tokens. Times are in
+whole seconds.
 
 Reading raises `NotAuthenticated` with the first reason that applies:
 
-- ``token_malformed``: no token at all (``token_invalid`` for those of sessions, as in the original messenger)
+- ``token_malformed``: the text is not a token (``token_invalid`` where a session's is expected, as in the original)
 - ``token_invalid``: not signed by us, or claims are missing or not ours
 - ``token_expired``
 - ``token_type``: another kind of token

@@ -1,11 +1,11 @@
 """
-What happened, announced to the listeners of this node: after the commit, never before.
+Updates: news for the listeners of this node, announced after the commit.
 
-Updates come from units of work, which announce what they kept. Only what is never stored, such as typing, is published
+Updates come from units of work, which announce what they stored. Only what is never stored, such as typing, is published
 by its use case.
 
-An update is a hint. A listener that misses one finds out from the log: positions have no holes, and all logs are read
-once a second.
+An update may get lost. A listener notices and catches up from the log: positions have no gaps, and all logs are read once
+a second.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -48,7 +48,7 @@ class NewMember:
 
 @frozen(kw_only=True)
 class Typing:
-    """Stored nowhere: a listener that does not hear it has missed nothing."""
+    """A member types, or no longer does. It is not stored, and losing it does no harm."""
 
     chat_id: ChatId
     profile_id: ProfileId
@@ -72,7 +72,7 @@ Update = ChatUpdate | PersonalEvent | MessagesRead | Typing | Moved
 
 class Updates(Protocol):
     def publish(self, updates: Sequence[Update]) -> None:
-        """Announce. Takes no time, waits for nobody and never raises: what was committed stays committed."""
+        """Announce. Does not wait for listeners and never raises, because the commit cannot be undone."""
         ...
 
     def subscribe(self, listener: Callable[[Sequence[Update]], None]) -> None:
@@ -81,12 +81,12 @@ class Updates(Protocol):
 
 
 def about_decision(decision: Decision, people: Mapping[ProfileId, ProfileView]) -> list[Update]:
-    """What is announced about a decision: entries of the chat's log, then those of its members. ``people`` are those who joined."""
+    """The updates about a decision: entries of the chat's log, then those of its members. ``people`` are the new members."""
     return [*(about_event(event, people) for event in decision.events), *decision.personal]
 
 
 def about_event(event: ChatEvent, people: Mapping[ProfileId, ProfileView]) -> ChatUpdate:
-    """An entry of a chat's log, with the name of the author or new member as ``people`` has it."""
+    """The update about an entry of a chat's log, with the name of the author or new member from ``people``."""
     match event:
         case MessageSent(chat_id=chat_id, position=position, message=message):
             sender = people.get(message.author_id, NOBODY)
@@ -105,7 +105,7 @@ def about_event(event: ChatEvent, people: Mapping[ProfileId, ProfileView]) -> Ch
 
 
 def hints_about(updates: Sequence[Update]) -> list[Moved]:
-    """What is announced instead of ``updates`` if nobody knows whether they are stored: each chat once."""
+    """The hints to announce instead of ``updates`` when the outcome of a commit is unknown: one for each chat."""
     chat_ids = dict.fromkeys(
         update.chat_id for update in updates if not isinstance(update, SessionEnded | MessagesRead | Typing)
     )

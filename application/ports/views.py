@@ -1,4 +1,4 @@
-"""Reads. Each sees one moment of the data, whatever is written meanwhile, and no read blocks a write."""
+"""Reads. Each one sees a consistent snapshot of the data and blocks no write."""
 
 from collections.abc import Sequence
 from typing import Protocol, assert_never
@@ -69,10 +69,10 @@ class Views(Protocol):
 
     async def page_of_chats(self, reader: ProfileId, paging: Paging[ChatPlace]) -> Page[ChatView, ChatPlace]:
         """
-        Read a page of `list_chats`. Of the chats outside the page only the time of the last activity is looked at.
+        Read a page of `list_chats`. Of the chats outside the page it reads only the time of the last activity.
 
         Raises:
-            BadPlace: The place is one of another storage.
+            BadPlace: Another storage made the place.
         """
         ...
 
@@ -94,8 +94,8 @@ class Views(Protocol):
 
     async def snapshot(self, reader: ProfileId, chat_id: ChatId, limit: int) -> Snapshot:
         """
-        Read what a socket begins with. ``limit`` bounds its page of history, which costs more than the rest; 0 leaves it
-        out.
+        Read the state that a socket begins with. ``limit`` bounds its page of history, which costs more than the rest; 0
+        leaves it out.
 
         Raises:
             ChatNotFound: There is no such chat.
@@ -153,11 +153,11 @@ class Views(Protocol):
 
     async def check_member(self, reader: ProfileId, chat_id: ChatId) -> None:
         """
-        One indexed read of what is committed.
+        Check that the reader is in the chat, by one indexed read.
 
         Raises:
-            ChatNotFound: No such chat.
-            NotAMember: Not the reader's.
+            ChatNotFound: There is no such chat.
+            NotAMember: The reader is not in the chat.
         """
         ...
 
@@ -189,7 +189,7 @@ def span(where: Where, limit: int, last_seq: Seq) -> range:
     """
     The numbers of a page of at most ``limit`` messages, in a chat whose messages are numbered 1 to ``last_seq``.
 
-    The numbers have no holes, so pages are arithmetic and nothing has to be counted or skipped. A page past either end is
+    The numbers have no gaps, so pages are arithmetic and nothing has to be counted or skipped. A page past either end is
     empty; its ``start`` still tells which end.
     """
     match where:

@@ -16,7 +16,7 @@ class FindProfiles:
     query: str
     limit: int = MOST
     after: PersonPlace | None = None
-    """Where the page before this one ended, if there was one."""
+    """The place at which the last page ended; None for the first page."""
 
 
 @frozen(kw_only=True)

@@ -29,7 +29,7 @@ class Marked:
 
     mark: Seq | None
     read: MessagesRead | None = None
-    """What was newly read. Of commands for the same chat in one batch, only one has it."""
+    """The newly read messages. If a batch has several marks of a reader in one chat, only the first answer has them."""
 
 
 @frozen(kw_only=True)

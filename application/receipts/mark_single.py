@@ -16,10 +16,10 @@ class MarkSingle:
 @frozen(kw_only=True)
 class MarkSingleHandler:
     """
-    Read one message out of order, and nothing before it.
+    Marks one message as read, and nothing before it.
 
-    None: it was read already, is the reader's own, is none of this chat or the chat not the reader's; none of which is an
-    error, for the original messenger is silent about it.
+    Returns None if this changes nothing: the message was read before or is the reader's own, the chat has no such message,
+    or the reader is not in the chat. None of these is an error, as in the original messenger.
     """
 
     begin: Begin

@@ -16,10 +16,10 @@ class ShowTyping:
 @frozen(kw_only=True)
 class ShowTypingHandler:
     """
-    Tell the others in a chat that the actor types, or no longer does.
+    Announces to a chat that the actor types, or no longer does.
 
-    Whether the actor is in the chat is looked up each time: it is one indexed read, and right from the moment on in which
-    a removal is committed.
+    The membership is looked up each time. It is one indexed read, and takes a removal into account as soon as it is
+    committed.
     """
 
     views: Views

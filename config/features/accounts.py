@@ -45,7 +45,7 @@ HOUR = timedelta(hours=1)
 
 @frozen(kw_only=True)
 class AccountRules:
-    """What an installation decides about accounts."""
+    """The rules for accounts that an installation can set."""
 
     password: PasswordRule
     sessions: Lifetimes
@@ -63,7 +63,7 @@ class AccountRules:
     failures_per_network: Allowance
     failures_per_account: Allowance
     status_requests: Allowance
-    """Questions whether an e-mail address has an account, per network address."""
+    """Requests whether an e-mail address has an account, per network."""
 
 
 def make_account_rules(settings: Settings) -> AccountRules:
@@ -97,7 +97,7 @@ def account_use_cases(
     letter_is_due: Callable[[], None],
     account_is_closed: Callable[[], None],
 ) -> AccountUseCases:
-    """Both callbacks wake a worker, so that its work does not wait for the worker's next round."""
+    """Builds the use cases. Each callback wakes a worker, which would otherwise notice the work in its next round."""
     begin, clock, ids, tokens = ports.storage.begin, ports.clock, ports.ids, ports.tokens
     open_session = OpenSession(ids=ids, lifetimes=rules.sessions)
     letter_limits = LetterLimits(
@@ -196,7 +196,7 @@ def make_administration(
     ids: Ids,
     passwords: Passwords,
 ) -> Administration:
-    """Takes only some of the ports, so that commands work without the settings of the others."""
+    """Takes only some of the ports, so that commands work without the settings that the others need."""
     return Administration(
         create_account=CreateAccountHandler(
             begin=storage.begin, clock=clock, ids=ids, passwords=passwords, rule=rules.password

@@ -1,5 +1,5 @@
 """
-Messages and what was read of them, and the feed of a chat.
+Messages, read marks and the feed of a chat.
 
 Sending and marking run in batches: a gatherer collects the commands of many callers and carries them out together.
 """
@@ -23,16 +23,16 @@ from domain.ids import ChatId
 from infrastructure.gather import BatchLimits, Gatherer
 from infrastructure.metered import MeteredChanges, metered_use
 
-AskedToSend = tuple[Actor, SendMessage]
-AskedToMark = tuple[Actor, MarkRead]
+SendRequest = tuple[Actor, SendMessage]
+MarkRequest = tuple[Actor, MarkRead]
 Command = TypeVar("Command")
 Answer = TypeVar("Answer")
 
 MARK_WEIGHT = 100
-"""Bytes, about, of the frame that tells of a mark."""
+"""The approximate size in bytes of the frame that announces a read mark."""
 
 MESSAGE_WEIGHT = 700
-"""Bytes, about, of the frame that tells of a message, without its text."""
+"""The approximate size in bytes of the frame that announces a message, without its text."""
 
 
 def message_use_cases(
@@ -60,10 +60,10 @@ def feed(ports: Ports) -> Feed:
     )
 
 
-def send_gatherer(ports: Ports, settings: Settings) -> Gatherer[AskedToSend, Sent]:
+def send_gatherer(ports: Ports, settings: Settings) -> Gatherer[SendRequest, Sent]:
     chat = settings.chat
 
-    def batches(begin: BeginPosting) -> Callable[[Sequence[AskedToSend]], Awaitable[Sequence[object]]]:
+    def batches(begin: BeginPosting) -> Callable[[Sequence[SendRequest]], Awaitable[Sequence[object]]]:
         use = sending(ports, begin, chat.min_message_interval)
         return metered_use(use, "messages", ports.meter)
 
@@ -82,7 +82,7 @@ def send_gatherer(ports: Ports, settings: Settings) -> Gatherer[AskedToSend, Sen
     )
 
 
-def mark_gatherer(ports: Ports, settings: Settings) -> Gatherer[AskedToMark, Marked]:
+def mark_gatherer(ports: Ports, settings: Settings) -> Gatherer[MarkRequest, Marked]:
     use = metered_use(marking(ports, ports.storage.begin_marking), "marks", ports.meter)
     return Gatherer(
         use=use,
@@ -94,7 +94,7 @@ def mark_gatherer(ports: Ports, settings: Settings) -> Gatherer[AskedToMark, Mar
 
 
 def sending(ports: Ports, begin: BeginPosting, interval: timedelta) -> SendMessages:
-    """``interval``: within which an author may not repeat a text that carries no nonce."""
+    """An author may not repeat a text without a nonce within ``interval``."""
     return SendMessages(begin=begin, clock=ports.clock, ids=ports.ids, interval=interval)
 
 
@@ -105,19 +105,19 @@ def marking(ports: Ports, begin: BeginMarking) -> MarkReadBatch:
 def gathered(
     gatherer: Gatherer[tuple[Actor, Command], Answer],
 ) -> Callable[[Actor, Command], Future[Answer]]:
-    """The use case for a single command; it takes its place in the order of its chat when it is called."""
+    """Returns the use case for a single command, which takes its place in the chat's order when it is called."""
     return lambda actor, command: gatherer.submit((actor, command))
 
 
-def chat_of(asked: AskedToSend | AskedToMark) -> ChatId:
+def chat_of(asked: SendRequest | MarkRequest) -> ChatId:
     return asked[1].chat_id
 
 
-def mark_weight(_: AskedToMark) -> int:
+def mark_weight(_: MarkRequest) -> int:
     return MARK_WEIGHT
 
 
-def message_weight(asked: AskedToSend) -> int:
+def message_weight(asked: SendRequest) -> int:
     """
     An upper estimate of the message's frame in bytes.
 

@@ -1,4 +1,4 @@
-"""The whole messenger from its features."""
+"""Puts the messenger together from its features."""
 
 from collections.abc import Awaitable, Callable
 

@@ -1,4 +1,4 @@
-"""What runs beside requests, each in a loop of its own."""
+"""Background workers, each in a loop of its own."""
 
 from attrs import frozen
 

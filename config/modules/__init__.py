@@ -1,7 +1,7 @@
 """
 Modules: features that can be switched off by name (`MODULES_SECTION_ENABLED_MODULES`).
 
-Those of the house are put together in `interfaces.app` and `config.asgi`. Every other one is a file in this folder, made
+Built-in modules are put together in `interfaces.app` and `config.asgi`. Every other module is a file in this folder, made
 by ``messenger module create``, with a function ``routes(application, options)``.
 """
 
@@ -19,28 +19,28 @@ from interfaces.http.options import HttpOptions
 
 log: Final = getLogger(__name__)
 
-HOUSE: Final = ("healthcheck", "auth", "base", "chat", "catalogues", "notify")
-"""``base`` and ``notify`` have no routes. Letters go out with ``auth``, which writes them, as with ``notify``."""
+BUILT_IN: Final = ("healthcheck", "auth", "base", "chat", "catalogues", "notify")
+"""The built-in modules. ``base`` and ``notify`` have no routes. Letters are sent if ``auth`` or ``notify`` is on."""
 
 NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,40}")
 
 
 def installed(wanted: Sequence[str]) -> list[str]:
-    """Those of ``wanted`` that exist, in their order. The others are logged and left out, as in the original messenger."""
+    """The modules in ``wanted`` that exist, in the same order. Unknown ones are logged and left out, as in the original."""
     known = []
     for name in wanted:
-        if name in HOUSE or _is_here(name):
+        if name in BUILT_IN or _is_here(name):
             known.append(name)
         else:
-            log.error("an unknown module is left out", extra={"module_name": name})
+            log.error("ignored an unknown module", extra={"module_name": name})
     return known
 
 
 def added_routes(names: Sequence[str], application: Application, options: HttpOptions) -> list[BaseRoute]:
-    """Of the modules in this folder."""
+    """The routes of the modules in this folder."""
     routes: list[BaseRoute] = []
     for name in names:
-        if name not in HOUSE:
+        if name not in BUILT_IN:
             routes += import_module(f"{__name__}.{name}").routes(application, options)
     return routes
 

@@ -1,6 +1,6 @@
 """
-What can be set from outside.
+The settings of the messenger.
 
-`groups` lists the settings, `readers` turns their text into values, `load` reads them, `explain` tells where each came
-from.
+`groups` lists them, `readers` turns their text into values, `load` reads them from the environment, and `explain` shows
+where each value comes from.
 """

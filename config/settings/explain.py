@@ -1,4 +1,4 @@
-"""What is in force, and where each value came from: for `messenger settings`."""
+"""The settings in force and where each value comes from, for `messenger settings`."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -14,10 +14,11 @@ from config.settings.load import Loader, WrongSettings, values_by_name
 
 def explain(environ: Mapping[str, str], dotenv_path: Path) -> list[tuple[str, str, str]]:
     """
-    Every setting by name, as text, and where that came from. Of secrets only whether there is one. Makes nothing.
+    Returns the name, the value as text and the source of every setting. For a secret, the text only tells whether it is
+    set. Nothing is written to disk.
 
     Raises:
-        WrongSettings: With all that is wrong.
+        WrongSettings: Some settings are wrong; the error lists all of them.
     """
     values = values_by_name(environ, dotenv_path)
     from_process = {name.upper() for name, value in environ.items() if value.strip()}
@@ -26,7 +27,7 @@ def explain(environ: Mapping[str, str], dotenv_path: Path) -> list[tuple[str, st
     settings = reader.settings()
     if reader.faults:
         raise WrongSettings(reader.faults)
-    told = []
+    rows = []
     for group in (settings, *(getattr(settings, each.name) for each in fields(Settings))):
         if not has(type(group)):
             continue
@@ -40,13 +41,13 @@ def explain(environ: Mapping[str, str], dotenv_path: Path) -> list[tuple[str, st
                 source = "default" if value == each.default or name == "VAR_DIR" else "follows other settings"
             if name == "JWT_SECRET_KEY" and made:
                 source = str(settings.var_dir / "secrets" / "jwt_secret_key")
-            told.append((name, _hidden(value) if each.metadata["secret"] else _shown(name, value), source))
+            rows.append((name, _hidden(value) if each.metadata["secret"] else _as_text(name, value), source))
     for each in fields(PgServer):
         name = each.metadata["name"]
         if name in values:
             source = "environment" if name in from_process else str(dotenv_path)
-            told.append((name, "(set)" if each.metadata["secret"] else values[name].strip(), source))
-    return sorted(told)
+            rows.append((name, "(set)" if each.metadata["secret"] else values[name].strip(), source))
+    return sorted(rows)
 
 
 def _hidden(value: object) -> str:
@@ -54,11 +55,11 @@ def _hidden(value: object) -> str:
 
 
 UNITS: Final = {"DAYS": timedelta(days=1), "MINUTES": timedelta(minutes=1)}
-"""Of durations, by the last word of their setting's name; all others are in seconds."""
+"""The units of durations, by the last word of the name of the setting; all others are in seconds."""
 
 
-def _shown(name: str, value: object) -> str:
-    """As it would be set."""
+def _as_text(name: str, value: object) -> str:
+    """The value as it would be written in the environment."""
     match value:
         case None:
             return ""

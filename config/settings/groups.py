@@ -1,8 +1,8 @@
 """
-Every setting: its name in the environment, how its text is read, and its default.
+Defines every setting: its name in the environment, its reader, and its default.
 
-Names are those of the original messenger where it had one. `.env.sample` explains the same settings to operators, and a
-test compares the two.
+Settings that the original messenger had keep its names. `.env.sample` explains the same settings to operators, and a test
+compares the two.
 """
 
 from collections.abc import Callable
@@ -22,31 +22,31 @@ from infrastructure.crypto.passwords import PooledPasswords
 from infrastructure.gather import BatchLimits
 from infrastructure.smtp.mailer import MailServer
 from interfaces.http.node import HttpLimits
-from interfaces.http.options import About, HttpOptions
+from interfaces.http.options import ApiInfo, HttpOptions
 from interfaces.ws.options import SocketOptions
 
 T = TypeVar("T")
 
 HTTP: Final = fields(HttpOptions)
-ABOUT: Final = fields(About)
+ABOUT: Final = fields(ApiInfo)
 BATCH: Final = fields(BatchLimits)
 LIMITS: Final = fields(HttpLimits)
 SOCKET: Final = fields(SocketOptions)
 LIFETIMES: Final = fields(Lifetimes)
 
 BASE: Final = "BASE"
-"""The name, among the enabled modules, of a list of modules."""
+"""Among the enabled modules, stands for the modules in `Modules.base`."""
 
 
 def default_of(attribute: "Attribute[T]") -> T:
-    """The default of an option class, so that it is written once: where the option is used."""
+    """The default of an option, which is written only once, in the class that uses it."""
     if attribute.default is NOTHING:
         raise TypeError(f"{attribute.name} has no default")
     return attribute.default  # type: ignore[return-value]  # never a Factory in an option class
 
 
 def _setting(name: str, read: Callable[[str], T], default: T, *, secret: bool = False) -> T:
-    """A field, for attrs; its default, for mypy."""
+    """Makes a field of a setting. The return type is that of the default, as mypy expects of attrs fields."""
     made: T = field(default=default, repr=not secret, metadata={"name": name, "read": read, "secret": secret})
     return made
 
@@ -56,39 +56,39 @@ class Api:
     host: str = _setting("API_HOST", read.text, "0.0.0.0")  # noqa: S104 - as the original; `make run` binds to loopback
     port: int = _setting("API_SERVICE_PORT", read.whole(1, 65535), 8788)
     prefix: str = _setting("API_PREFIX", read.prefix, "")
-    """Before every path, also behind `API_PUBLIC_URL` in links."""
+    """Precedes every path, also in links, where it follows `API_PUBLIC_URL`."""
 
     workers: int = _setting("API_WORKERS", read.whole(1, 1024), 1)
     public_url: str = _setting("API_PUBLIC_URL", read.public_url, "http://localhost:8788")
-    """Where people reach the messenger: in links of letters, without a slash at the end."""
+    """The address under which people reach the messenger, for links in letters. Without a slash at the end."""
 
     confirmation_path: str = _setting("API_ROUTE_CONFIRM_PASSWORD", read.path, default_of(HTTP.confirm_path))
-    """Of the link in the letter that confirms an address; the original's name for it."""
+    """The page that the link in a confirmation letter opens. The setting has its name from the original messenger."""
 
     new_password_path: str = _setting(
         "API_ROUTE_SETUP_NEW_PASSWORD", read.path, default_of(HTTP.new_password_path)
     )
-    """Of the link in the letter for a forgotten password."""
+    """The page that the link in a letter for a forgotten password opens."""
 
     title: str = _setting("API_TITLE", read.text, default_of(ABOUT.title))
     description: str = _setting("API_DESCRIPTION", read.text, default_of(ABOUT.description))
     version: str = _setting("API_VERSION", read.text, default_of(ABOUT.version))
     contact_name: str = _setting("API_CONTACT_NAME", read.text, default_of(ABOUT.contact_name))
     contact_email: str = _setting("API_CONTACT_EMAIL", read.address, default_of(ABOUT.contact_email))
-    """In `/openapi.json`, these five."""
+    """These five settings are shown in `/openapi.json`."""
 
     docs: bool = _setting("API_DOCS", read.flag, default=default_of(HTTP.docs))
-    """Whether there are `/openapi.json` and pages to read it."""
+    """Whether `/openapi.json` and its pages are served."""
 
     docs_path: str = _setting("API_DOC_PATH", read.page_path, default_of(HTTP.docs_path))
     cors_origins: tuple[str, ...] = _setting(
         "API_CORS_ALLOWED_HOSTS", read.origins, ("http://localhost:5173",)
     )
     trusted_proxies: tuple[str, ...] = _setting("API_TRUSTED_PROXIES", read.networks, ())
-    """Addresses and networks of proxies whose `Forwarded` or `X-Forwarded-For` is believed."""
+    """Addresses and networks of proxies whose `Forwarded` or `X-Forwarded-For` is trusted."""
 
     hsts_seconds: int = _setting("API_HSTS_SECONDS", read.whole(0, 2 * 365 * 86400), 365 * 86400)
-    """How long browsers shall insist on HTTPS once they came by it; told only where `public_url` is HTTPS."""
+    """How long browsers must use HTTPS (Strict-Transport-Security). Only sent if `public_url` is HTTPS."""
 
     original_statuses: bool = _setting(
         "API_ORIGINAL_STATUSES", read.flag, default=default_of(HTTP.original_statuses)
@@ -96,13 +96,13 @@ class Api:
     body_limit: int = _setting(
         "API_BODY_LIMIT", read.whole(4096, 64 * 1024 * 1024), default_of(HTTP.body_limit)
     )
-    """Bytes of one request."""
+    """The greatest size of a request body, in bytes."""
 
     shutdown_seconds: float = _setting("API_SHUTDOWN_SECONDS", read.seconds(0, 60), 2.0)
-    """How long what is under way may take after a signal to stop."""
+    """How long running requests may take to end after a signal to stop."""
 
     drain_seconds: float = _setting("API_DRAIN_SECONDS", read.seconds(0, 300), 0.0)
-    """How long everything is still served after that signal, while `/readyz` already says no."""
+    """How long new requests are still served after that signal, while `/readyz` already reports 503."""
 
     @property
     def public_path(self) -> str:
@@ -115,7 +115,7 @@ class Api:
 
 @frozen(kw_only=True)
 class Connections:
-    """As `interfaces.http.node.HttpLimits` has them, field by field."""
+    """The fields of `interfaces.http.node.HttpLimits`, which explains them."""
 
     head_seconds: float = _setting(
         "API_HEAD_SECONDS", read.seconds(0.1, 300), default_of(LIMITS.head_seconds)
@@ -147,22 +147,22 @@ class Connections:
 @frozen(kw_only=True)
 class Database:
     url: str | None = _setting("DATABASE_URL", read.database_url, None, secret=True)
-    """For SQLAlchemy with psycopg. None: the embedded PostgreSQL."""
+    """A URL for SQLAlchemy with psycopg, or None for the embedded PostgreSQL."""
 
     pool_size: int = _setting("DATABASE_POOL_SIZE", read.whole(2, 1000), 10)
     deadline: float = _setting("DATABASE_DEADLINE_SECONDS", read.seconds(0.1, 60), 5.0)
-    """After which an answer that has not come is not waited for."""
+    """How long an answer of the database is waited for."""
 
     wait_seconds: float = _setting("DATABASE_WAIT_SECONDS", read.seconds(0, 3600), 15.0)
-    """How long a start waits for a database that does not answer yet."""
+    """Seconds that a start waits for a database that does not answer yet."""
 
     in_parts: bool = False
-    """Whether the PG_SERVER_ settings name the database."""
+    """Whether the URL was made from the PG_SERVER_ settings."""
 
 
 @frozen(kw_only=True)
 class PgServer:
-    """The original's way to name a database."""
+    """The settings by which the original messenger names its database."""
 
     login: str | None = _setting("PG_SERVER_LOGIN", read.text, None)
     password: str | None = _setting("PG_SERVER_PASSWD", str, None, secret=True)
@@ -194,11 +194,11 @@ class Jwt:
 @frozen(kw_only=True)
 class Mail:
     server: str | None = _setting("MAIL_SERVER", read.text, None)
-    """None, in LOCAL only: letters become files."""
+    """None, which only LOCAL allows, if letters are written to files instead."""
 
     port: int = _setting("MAIL_PORT", read.whole(1, 65535), 465)
     security: Security = _setting("MAIL_SECURITY", read.security, Security.TLS)
-    """Follows the port where it is not set: 465 is TLS from the first byte, all others start with plain text."""
+    """If it is not set, port 465 means TLS from the first byte, and any other port STARTTLS."""
 
     username: str | None = _setting("MAIL_USERNAME", read.text, None)
     password: str | None = _setting("MAIL_PASSWORD", str, None, secret=True)
@@ -210,10 +210,10 @@ class Mail:
         read.duration("seconds", 3600),
         default_of(fields(DeliverDueLettersHandler).lease),
     )
-    """For how long a letter that a worker has taken is left to it."""
+    """How long a worker may take to send a letter before another worker takes it over."""
 
     at_once: int = _setting("MAIL_AT_ONCE", read.whole(1, 64), 4)
-    """How many letters are sent side by side."""
+    """How many letters are sent at the same time."""
 
 
 @frozen(kw_only=True)
@@ -224,17 +224,17 @@ class Auth:
     hashing_backlog: int = _setting(
         "AUTH_HASHING_BACKLOG", read.whole(1, 10_000), default_of(fields(PooledPasswords).backlog)
     )
-    """How many passwords may wait to be hashed; as many again from devices that their accounts know."""
+    """How many passwords may wait to be hashed; as many again from devices that are known to their accounts."""
 
     hashing_share: int = _setting(
         "AUTH_HASHING_SHARE", read.whole(1, 10_000), default_of(fields(PooledPasswords).share)
     )
-    """How many of them may come from one network, and how many for one account."""
+    """How many of them may be from one network, and how many for one account."""
 
     refresh_grace: timedelta = _setting(
         "AUTH_REFRESH_GRACE_SECONDS", read.duration("seconds", 60, least=0), default_of(LIFETIMES.grace)
     )
-    """In which the refresh token used last gets the same new pair again: two tabs, a lost answer."""
+    """How long a used refresh token returns the same new pair again, for two tabs or a lost answer."""
 
     password_pattern: PasswordPattern = _setting(
         "AUTH_PASSWORD_PATTERN", read.password_pattern, PasswordPattern.LETTERS
@@ -243,27 +243,27 @@ class Auth:
     reset_lifetime: timedelta = _setting(
         "AUTH_RESET_LIFETIME_MINUTES", read.duration("minutes", 60 * 24 * 7), timedelta(hours=1)
     )
-    """Of the link for a forgotten password."""
+    """How long the link for a forgotten password works."""
 
     failures: int = _setting("AUTH_WRONG_PASSWORDS_PER_HOUR", read.whole(0, 1_000_000), 30)
-    """Wrong passwords for one account from one network; 0 is no limit, here and in those that follow."""
+    """Wrong passwords for one account from one network. 0 means no limit, here and in the settings below."""
 
     failures_per_network: int = _setting(
         "AUTH_WRONG_PASSWORDS_PER_NETWORK_AND_HOUR", read.whole(0, 1_000_000), 300
     )
-    """From one network (an IPv4 address or an IPv6 /64), whatever the account."""
+    """Wrong passwords from one network (an IPv4 address or an IPv6 /64), for any account."""
 
     failures_per_account: int = _setting(
         "AUTH_WRONG_PASSWORDS_PER_ACCOUNT_AND_HOUR", read.whole(0, 1_000_000), 100
     )
-    """For one account, whatever the network. Devices that the account knows are not held up by it."""
+    """Wrong passwords for one account, from any network. Known devices of the account are not affected."""
 
     letters_per_recipient: int = _setting("AUTH_LETTERS_PER_RECIPIENT_AND_HOUR", read.whole(0, 1_000_000), 10)
     letters_per_address: int = _setting("AUTH_LETTERS_PER_ADDRESS_AND_HOUR", read.whole(0, 1_000_000), 100)
-    """Asked for from one network address."""
+    """Letters that are requested from one network."""
 
     notices_per_recipient: int = _setting("AUTH_NOTICES_PER_RECIPIENT_AND_HOUR", read.whole(0, 1_000_000), 5)
-    """Letters of one kind that report something, such as a new device. Those beyond it are left out."""
+    """Letters of one kind that report something, such as a new device. Further ones are not sent."""
 
     status_per_address: int = _setting("AUTH_EMAIL_STATUS_PER_MINUTE", read.whole(0, 1_000_000), 120)
 
@@ -280,7 +280,7 @@ class Chat:
         timedelta(seconds=1),
     )
     send_backlog: int = _setting("CHAT_SEND_BACKLOG", read.whole(1, 1_000_000), default_of(BATCH.backlog))
-    """Messages that may wait for their batch; one more is refused as overload."""
+    """Messages that may wait for their batch. Further ones are refused with `Overloaded`."""
 
     batch_messages: int = _setting("CHAT_BATCH_MESSAGES", read.whole(1, 5000), default_of(BATCH.batch))
     batch_messages_per_chat: int = _setting(
@@ -292,7 +292,7 @@ class Chat:
     purge_after: timedelta = _setting(
         "CHAT_PURGE_AFTER_DAYS", read.duration("days", 3650, least=0), timedelta(days=30)
     )
-    """How long what was said in a deleted chat is kept; nobody can read it meanwhile."""
+    """How long the messages of a deleted chat are kept. Clients cannot read them meanwhile."""
 
 
 @frozen(kw_only=True)
@@ -301,7 +301,7 @@ class Socket:
     frame_limit: int = _setting(
         "WS_FRAME_LIMIT", read.whole(1024, 16 * 1024 * 1024), default_of(SOCKET.max_message_bytes)
     )
-    """Bytes of one incoming frame."""
+    """The greatest size of an incoming message, in bytes."""
 
     outbox_frames: int = _setting(
         "WS_OUTBOX_FRAMES", read.whole(8, 100_000), default_of(SOCKET.outbox_frames)
@@ -329,13 +329,13 @@ class Socket:
     entry_seconds: float = _setting(
         "WS_ENTRY_SECONDS", read.seconds(0.1, 300), default_of(SOCKET.entry_timeout)
     )
-    """Beyond it the socket is closed with 1013, and its client tries again later."""
+    """A socket that waits longer is closed with 1013 (try again later)."""
 
     heartbeat_seconds: float = _setting(
         "WS_HEARTBEAT_SECONDS", read.seconds(1, 3600), default_of(SOCKET.heartbeat_interval)
     )
     pong_seconds: float = _setting("WS_PONG_SECONDS", read.seconds(1, 3600), 15.0)
-    """After a ping without an answer the socket is dead."""
+    """How long the answer to a ping may take before the socket is closed."""
 
 
 @frozen(kw_only=True)
@@ -344,29 +344,29 @@ class Modules:
     base: tuple[str, ...] = _setting(
         "MODULES_SECTION_BASE_MODULES", read.module_list, ("healthcheck", "auth", "base", "chat")
     )
-    """What the word BASE stands for."""
+    """The modules that BASE stands for."""
 
     @property
     def wanted(self) -> tuple[str, ...]:
-        """Each once, in the order of their routes: what BASE stands for comes last, as in the original messenger."""
+        """Each module once, in the order of their routes. The modules of BASE come last, as in the original messenger."""
         named = [name for name in self.enabled if name != BASE]
         return tuple(dict.fromkeys([*named, *(self.base if BASE in self.enabled else ())]))
 
 
 @frozen(kw_only=True)
 class Operation:
-    """What operators look at."""
+    """Health checks and metrics."""
 
     detailed_health: bool = _setting("HEALTH_CHECK_DETAILED", read.flag, default=False)
     check_seconds: float = _setting("HEALTH_CHECK_TIMEOUT", read.seconds(0.1, 60), 5.0)
-    """For each check of the detailed one."""
+    """How long each check of the detailed health check may take."""
 
     metrics_port: int | None = _setting("METRICS_PORT", read.whole(1, 65535), None)
-    """Where `/metrics` is alone and asks for no token. None: there is no such port."""
+    """A port that serves only `/metrics`, without a token; None if there is no such port."""
 
     metrics_host: str = _setting("METRICS_HOST", read.text, "127.0.0.1")
     metrics_token: str | None = _setting("METRICS_TOKEN", read.token, None, secret=True)
-    """With it `/metrics` is on the messenger's own port too, for whoever presents it as a bearer token."""
+    """If set, `/metrics` is also on the messenger's own port, for clients with this bearer token."""
 
 
 @frozen(kw_only=True)
@@ -380,10 +380,10 @@ class Log:
 class Settings:
     environment: Environment = _setting("ENVIRONMENT", read.environment, Environment.PROD)
     var_dir: Path = _setting("VAR_DIR", read.folder, Path("var"))
-    """Everything that the messenger writes of its own accord lies under it."""
+    """The folder for everything that the messenger writes to disk."""
 
     allow_example_people: bool = _setting("ALLOW_EXAMPLE_PEOPLE", read.flag, default=False)
-    """Whether to start outside LOCAL on a database with people whose password is published."""
+    """Whether to start outside LOCAL on a database with example people, whose password is public."""
 
     api: Api = Api()
     connections: Connections = Connections()
@@ -403,7 +403,7 @@ class Settings:
 
 
 def names() -> list[str]:
-    """Of everything that can be set."""
+    """The names of all settings."""
     groups = (
         Settings,
         Api,

@@ -1,4 +1,4 @@
-"""Settings from the process environment first, then from `.env`, then the defaults."""
+"""Reads settings: the process environment comes first, then `.env`, then the defaults."""
 
 import os
 import secrets
@@ -31,8 +31,8 @@ from infrastructure.postgres.driver.target import Target
 
 KNOWN_SECRETS: Final = frozenset(
     {
-        # The original messenger's default key is public; we have not seen it. These are what people leave in place,
-        # the last one from a tutorial that half of the web has copied.
+        # Placeholders that people forget to replace. The last one is from a tutorial that many have copied. The public
+        # default key of the original messenger is not known to us.
         "your-256-bit-secret-your-256-bit-secret",
         "your-super-secret-key-change-in-production",
         "your-secret-key-change-this-in-production",
@@ -46,11 +46,11 @@ KNOWN_SECRETS: Final = frozenset(
 )
 SHORTEST_SECRET: Final = 32
 FEWEST_CHARACTERS: Final = 8
-"""Different ones, in a secret: `changemechangeme...` is long and has seven."""
+"""The least number of different characters in a secret. `changemechangeme...` is long enough, but has only seven."""
 
 
 class WrongSettings(Exception):
-    """Everything that is wrong, a line for each, without the values of secrets."""
+    """Some settings are wrong. The message has one line for each, without the values of secrets."""
 
     def __init__(self, faults: list[str]) -> None:
         super().__init__("\n".join(faults))
@@ -65,11 +65,13 @@ def load(
     needed: Collection[str] | None = None,
 ) -> Settings:
     """
-    ``defaults`` hold where neither the environment nor the file says anything. ``needed`` names the groups that are used,
-    as `Settings` does: faults of others do not matter, and their values are not to be used.
+    Reads all settings. ``defaults`` apply where neither the environment nor the file sets a value. ``needed`` names the
+    groups of `Settings` that the caller uses: errors in the others are ignored, and their values must not be used.
 
-    Raises `WrongSettings` with all that is wrong. On a first LOCAL start it makes the secret that signs tokens and
-    keeps it under ``VAR_DIR``.
+    On the first LOCAL start it makes the secret that signs tokens, and stores it under ``VAR_DIR``.
+
+    Raises:
+        WrongSettings: Some settings are wrong; the error lists all of them.
     """
     values = {**defaults, **values_by_name(environ, dotenv_path)}
     reader = Loader(values=values)
@@ -80,7 +82,7 @@ def load(
 
 
 def values_by_name(environ: Mapping[str, str], dotenv_path: Path) -> dict[str, str]:
-    """By upper-case name; what is set to nothing is not set."""
+    """The texts of settings by upper-case name. Empty and blank texts count as not set."""
     values: dict[str, str] = {}
     try:
         with dotenv_path.open(encoding="utf-8-sig") as file:
@@ -99,8 +101,8 @@ def values_by_name(environ: Mapping[str, str], dotenv_path: Path) -> dict[str, s
 
 def interpolated(found: Mapping[str, str | None], environ: Mapping[str, str]) -> dict[str, str | None]:
     """
-    ``${NAME}`` and ``${NAME:-default}`` in the file stand for what the lines above say of NAME, or else the environment: as
-    in the original messenger, whose rules are those of python-dotenv. A name that nobody knows stands for nothing.
+    Replaces ``${NAME}`` and ``${NAME:-default}`` in the file by the value of NAME in the lines above, or else in the
+    environment. These are the rules of python-dotenv, as in the original messenger. An unknown name becomes empty.
     """
     resolved: dict[str, str | None] = {}
     for name, value in found.items():
@@ -130,7 +132,9 @@ class Loader:
             "modules": lambda: Modules(**self._chosen(Modules)),
             "operation": lambda: Operation(**self._chosen(Operation)),
             "log": lambda: Log(**self._chosen(Log)),
-            "jwt": lambda: self._jwt(environment, var_dir),  # last: it makes a file where nothing is wrong
+            "jwt": lambda: self._jwt(
+                environment, var_dir
+            ),  # last, because it makes a file if there was no error
         }
         chosen: dict[str, Any] = {
             name: read() for name, read in groups.items() if needed is None or name in needed
@@ -143,7 +147,7 @@ class Loader:
         return settings
 
     def _chosen(self, group: type[Any]) -> dict[str, Any]:
-        """What was set of a group, read; the rest has its defaults."""
+        """Reads the settings of a group that are set. The others keep their defaults."""
         chosen = {}
         for each in fields(group):
             name = each.metadata.get("name")
@@ -164,7 +168,7 @@ class Loader:
                 f"API_WORKERS is '{api.workers}': expected 1, several processes are not built yet"
             )
         if environment is Environment.LOCAL and "API_HOST" not in self.values:
-            api = evolve(api, host="127.0.0.1")  # everybody knows the password of the example people
+            api = evolve(api, host="127.0.0.1")  # the password of the example people is published
         if "API_PUBLIC_URL" in self.values:
             return api
         if environment is Environment.PROD:
@@ -246,7 +250,9 @@ class Loader:
                 new = file.with_name(f"{file.name}.{os.getpid()}")
                 with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as out:
                     out.write(secrets.token_urlsafe(48))
-                with suppress(FileExistsError):  # whole or not at all, and by one of two that start at once
+                with suppress(
+                    FileExistsError
+                ):  # atomic: of two processes that start at once, one creates the file
                     file.hardlink_to(new)
                 new.unlink()
             kept = file.read_text().strip()

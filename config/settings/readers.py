@@ -1,6 +1,4 @@
-"""
-How the text of a setting becomes a value. Each reader raises `Unfit` with what was expected instead.
-"""
+"""Readers turn the text of a setting into a value. Each one raises `Unfit` with what was expected."""
 
 import json
 import re
@@ -16,7 +14,7 @@ from infrastructure.postgres.driver.target import ADDRESS_EXPECTED, parse
 from interfaces.http.addresses import Networks
 
 SHORTEST_TOKEN: Final = 16
-"""Characters."""
+"""In characters."""
 
 
 class Environment(Enum):
@@ -37,11 +35,11 @@ PASSWORD_EXPRESSIONS: Final = {
     "^(?=.*[a-zа-яА-Я])(?=.*[A-Zа-яА-Я]).{8,}$": PasswordPattern.LETTERS,
     "^.{8,}$": PasswordPattern.LENGTH,
 }
-"""By the original's regular expressions, what they demand."""
+"""The meaning of the regular expressions that the original messenger's installations use."""
 
 
 class Unfit(Exception):
-    """What was expected instead."""
+    """The text of a setting is wrong. The message says what was expected instead."""
 
 
 def text(value: str) -> str:
@@ -109,8 +107,8 @@ def security(value: str) -> Security:
 
 
 def password_pattern(value: str) -> PasswordPattern:
-    # Not as a regular expression: an operator's may take for ever, and everybody may send it a password. Those that are
-    # known to be asked for are known by what they mean.
+    # Regular expressions are not run: one that backtracks could take forever on a password that anybody can send. The
+    # usual ones are recognised instead.
     known = PASSWORD_EXPRESSIONS.get(value)
     if known is not None:
         return known
@@ -123,7 +121,7 @@ def password_pattern(value: str) -> PasswordPattern:
 def folder(value: str) -> Path:
     try:
         return Path(text(value)).expanduser().absolute()
-    except RuntimeError:  # ~somebody who does not exist
+    except RuntimeError:  # the home of an unknown user, such as ~nobody
         raise Unfit("a folder") from None
 
 
@@ -161,7 +159,7 @@ def words(value: str) -> tuple[str, ...]:
 
 
 def modules(value: str) -> tuple[str, ...]:
-    """Without the ending that the original messenger's names have."""
+    """Names of modules. The original messenger's ending ``_module`` is left out."""
     names = tuple(name.removesuffix("_module") for name in words(value))
     if any(not name.isprintable() for name in names):
         raise Unfit("names of modules, separated by commas")
@@ -169,7 +167,7 @@ def modules(value: str) -> tuple[str, ...]:
 
 
 def module_list(value: str) -> tuple[str, ...]:
-    """The original messenger's way is a list in JSON."""
+    """Names of modules as a JSON list, as in the original messenger, or separated by commas."""
     try:
         names = json.loads(value) if value.startswith("[") else list(words(value))
     except ValueError:

@@ -10,7 +10,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from attrs import define, field
 
-from application.ports.passwords import NOBODY_IN_PARTICULAR, Requester
+from application.ports.passwords import UNKNOWN_REQUESTER, Requester
 from domain.account import PasswordHash, password_spellings
 from infrastructure.crypto.queue import FairQueue
 
@@ -18,13 +18,13 @@ R = TypeVar("R")
 
 BCRYPT_PREFIXES: Final = ("$2a$", "$2b$", "$2y$")
 BCRYPT_LIMIT: Final = 72
-"""Bytes. bcrypt never looked at more: hashes of longer passwords are hashes of their beginnings."""
+"""In bytes. bcrypt ignores the rest of a longer password."""
 
 PATIENCE: Final = 10
-"""By how much hashing threads are nicer: they get a tenth of what the event loop gets of a CPU that both want."""
+"""The niceness of hashing threads: on a busy CPU they get a tenth of the event loop's time."""
 
 LONGEST: Final = 1024
-"""Bytes. No password is as long: it has at most 128 characters of at most four bytes."""
+"""In bytes. Passwords are shorter: they have at most 128 characters of up to four bytes."""
 
 
 def _hasher() -> PasswordHasher:
@@ -33,7 +33,7 @@ def _hasher() -> PasswordHasher:
 
 
 def _give_way() -> None:
-    """Lets the event loop go first on Linux; elsewhere all threads of a process are equal."""
+    """Lowers the priority of the calling thread. Only Linux has a priority per thread."""
     if sys.platform == "linux":
         os.nice(PATIENCE)
 
@@ -44,12 +44,12 @@ class PooledPasswords:
     argon2id in threads of its own: hashing is slow on purpose and must not hold up the event loop. Both libraries release
     the interpreter's lock meanwhile. Hashes by bcrypt, which the original messenger made, still verify.
 
-    `FairQueue` says who waits for one of the ``threads``, and who is refused with `Overloaded`.
+    `FairQueue` decides which requests wait for one of the ``threads``, and which are refused with `Overloaded`.
     """
 
     threads: int = 2
     backlog: int = 64
-    """How many may wait; as many again from devices that their accounts know."""
+    """How many requests may wait; as many again from devices that are known to their accounts."""
     share: int = 16
     """How many of them may come from one network, and how many for one account."""
     hasher: PasswordHasher = field(factory=_hasher)
@@ -69,15 +69,15 @@ class PooledPasswords:
 
     @_nobodys.default
     def _hash_of_no_password(self) -> str:
-        # Compared with where there is no account, so that its absence takes as long as a wrong password.
+        # Compared with when there is no account, so that it takes as long as a wrong password.
         return self.hasher.hash(b"")
 
-    async def hash(self, password: str, requester: Requester = NOBODY_IN_PARTICULAR) -> PasswordHash:
+    async def hash(self, password: str, requester: Requester = UNKNOWN_REQUESTER) -> PasswordHash:
         present = _as_bytes(password_spellings(password)[0])
         return PasswordHash(await self._in_thread(requester, lambda: self.hasher.hash(present)))
 
     async def verify(
-        self, password: str, against: PasswordHash | None, requester: Requester = NOBODY_IN_PARTICULAR
+        self, password: str, against: PasswordHash | None, requester: Requester = UNKNOWN_REQUESTER
     ) -> bool:
         is_hopeless = against is None or len(_as_bytes(password)) > LONGEST
         wanted = self._nobodys if against is None or is_hopeless else against.text
@@ -97,13 +97,13 @@ class PooledPasswords:
             return False
 
     def close(self) -> None:
-        """Gives up what waits. What is being worked on ends by itself."""
+        """Cancels what waits. Work that has begun runs to its end."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _is_right(self, spellings: Sequence[bytes], wanted: str) -> bool:
         """
-        Compares every spelling, also after the right one. While some accounts have a hash by bcrypt, each comparison is one
-        by argon2id and one by bcrypt, so that time does not tell who they are; the other one's result does not count.
+        Compares every spelling, also after the right one. While some accounts have a hash by bcrypt, each comparison is made
+        by argon2id and by bcrypt, so that time does not tell which accounts they are. Only the account's own kind counts.
         """
         is_former = wanted.startswith(BCRYPT_PREFIXES)
         evening_out = self._nobodys if is_former else self._former
@@ -128,5 +128,5 @@ class PooledPasswords:
 
 
 def _as_bytes(password: str) -> bytes:
-    # Lone surrogates can come in a sign-in. They are in nobody's password, and must not be an error either.
+    # A sign-in may hold lone surrogates. No password has them, so the answer must be a wrong password and not an error.
     return password.encode("utf-8", "surrogatepass")

@@ -1,4 +1,4 @@
-"""A queue for work that is slow on purpose, shared out so that nobody fills it alone."""
+"""A fair queue for slow work: no single network or account can fill it."""
 
 import asyncio
 from collections import Counter, OrderedDict, deque
@@ -13,7 +13,7 @@ from application.ports.passwords import Requester
 
 @define(eq=False)
 class Line:
-    """Those who wait, by network; each network in turn sends one."""
+    """Waiting requests by network. Networks take turns, one request each."""
 
     _by_network: OrderedDict[str, deque[asyncio.Future[None]]] = field(factory=OrderedDict, init=False)
 
@@ -90,7 +90,7 @@ class FairQueue:
         except asyncio.CancelledError:
             line.remove(requester.network, turn)
             if turn.done() and not turn.cancelled():
-                self._leave()  # the place was given just now, and nobody takes it
+                self._leave()  # the place was passed to this request just before it was cancelled
             raise
         finally:
             self._present.subtract(marked)
@@ -99,7 +99,7 @@ class FairQueue:
                     del self._present[each]
 
     def _leave(self) -> None:
-        """Hands the place on, or gives it up where nobody waits."""
+        """Passes the place to the next in line, or frees it if the line is empty."""
         while (turn := self._known.next() or self._strangers.next()) is not None:
             if not turn.done():
                 turn.set_result(None)

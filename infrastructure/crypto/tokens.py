@@ -1,8 +1,8 @@
 """
 Tokens as JWTs, HS256 (RFC 7519, by joserfc).
 
-Every check is stated here, none left to a library's default: size, header, signature, presence and type of each claim,
-issuer, audience, times, kind. ``userId``, ``email`` and ``tokenType`` are what front ends of the original messenger read.
+All checks are made here and none is left to a library's defaults: size, header, signature, presence and type of each
+claim, issuer, audience, times, kind. Front ends of the original messenger read ``userId``, ``email`` and ``tokenType``.
 """
 
 import json
@@ -24,9 +24,9 @@ from domain.ids import AccountId, ConfirmationId, SessionId
 logger = logging.getLogger(__name__)
 
 LONGEST: Final = 6144
-"""Ours are 500 characters; with an address of 254 characters, each of them escaped, 4 600."""
+"""In characters. Usual tokens have 500; an address of 254 characters, all of them escaped, makes it 4 600."""
 SKEW: Final = timedelta(seconds=60)
-"""By how much another node's clock may be ahead before the log says so. The end of a token is exact."""
+"""How far another node's clock may be ahead before it is logged. The end of a token is exact."""
 CONFIRMATION: Final = "confirmation"
 
 
@@ -37,10 +37,10 @@ def _key(secret: str) -> OctKey:
 @define(eq=False)
 class SkewLog:
     """
-    Says once in the log that this node's clock is behind.
+    Logs once that this node's clock is behind.
 
-    A token that begins in the future was signed by us, on a node whose clock is ahead of this one's. It is good: refusing
-    it would sign people out by the node that they happen to reach, and its session is looked up anyway.
+    A token whose time of issue is in the future was signed on a node whose clock is ahead of this one's. It is accepted:
+    refusing it would sign people out depending on the node that they reach, and its session is looked up anyway.
     """
 
     _is_told: bool = field(default=False, init=False)
@@ -131,7 +131,7 @@ class JwtTokens:
             extracted = jws.extract_compact(text.encode("ascii"))
             payload = json.loads(extracted.payload)
         except (JoseError, ValueError, TypeError, AttributeError, RecursionError):
-            # joserfc expects a header to be an object, and is surprised by anything else.
+            # joserfc raises other errors than its own when a header is not an object.
             raise NotAuthenticated(malformed) from None
         if extracted.headers() != self._header or not isinstance(payload, dict):
             raise NotAuthenticated("token_invalid")
@@ -142,7 +142,7 @@ class JwtTokens:
 
 @frozen(kw_only=True)
 class Claims:
-    """What every token says, each claim present and of its type."""
+    """The claims of a token, each present and of the right type."""
 
     issuer: str
     audience: str

@@ -64,7 +64,7 @@ class AccountTables:
 
 
 class Work(Protocol):
-    """What these adapters need of a unit of work."""
+    """The part of a unit of work that these adapters use."""
 
     @property
     def accounts_state(self) -> AccountTables: ...
@@ -356,7 +356,7 @@ def _claims(profile: Profile | None) -> frozenset[str]:
 
 
 def _match(profile: Profile, wanted: str) -> tuple[int, str] | None:
-    """How well somebody is found, 0 best, and by what."""
+    """The rank of a profile in a search, 0 being the best, and the name that matched; None if none did."""
     names = [
         folded(name.text) if name else ""
         for name in (profile.username, profile.first_name, profile.last_name)

@@ -1,4 +1,4 @@
-"""Chats, what is said in them and who has read it, in memory."""
+"""Chats, messages and read marks, in memory."""
 
 from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
@@ -24,7 +24,7 @@ from domain.reading import NewlyRead, Reading
 from infrastructure.memory.table import Table
 
 TOLD_IDS: Final = 1000
-"""At most so many ids of newly read messages are named, the newest."""
+"""How many ids of newly read messages an event lists at most."""
 
 
 @define
@@ -34,14 +34,14 @@ class ChatState:
     chats: dict[ChatId, Chat] = field(factory=dict)
     members: dict[tuple[ChatId, ProfileId], Member] = field(factory=dict)
     members_of: dict[ChatId, tuple[ProfileId, ...]] = field(factory=dict)
-    """Also those who left, in the order of joining."""
+    """Present and former members, in the order of joining."""
     chats_of: dict[ProfileId, tuple[ChatId, ...]] = field(factory=dict)
     log: dict[tuple[ChatId, Position], ChatEvent] = field(factory=dict)
     messages: dict[tuple[ChatId, Seq], MessageSent] = field(factory=dict)
     seq_of: dict[tuple[ChatId, MessageId], Seq] = field(factory=dict)
     said: dict[tuple[ChatId, ProfileId, Nonce], Seq] = field(factory=dict)
     just_said: dict[tuple[ChatId, ProfileId, Body, int], Seq] = field(factory=dict)
-    """What an author said without a nonce, by the slot of the time at which it was handed in."""
+    """Messages without a nonce, by the slot of the time at which their command arrived."""
     directs: dict[tuple[ProfileId, ProfileId], ChatId] = field(factory=dict)
     readings: dict[tuple[ChatId, ProfileId], Reading] = field(factory=dict)
     receipts: dict[ChatId, tuple[ReadRange, ...]] = field(factory=dict)
@@ -75,7 +75,7 @@ class ChatTables:
 
 
 class Work(Protocol):
-    """What these adapters need of a unit of work."""
+    """The part of a unit of work that these adapters use."""
 
     news: list[Any]
     pending_updates: list[Update]
@@ -140,7 +140,7 @@ class MemoryChats:
 
     async def _join(self, members: Sequence[Member]) -> None:
         tables = self.work.chats_state
-        # two units that add a person to two chats write the same entry; in one order, or they wait for each other
+        # Two units that add a person to two chats write the same entry. Locking in one order avoids a deadlock.
         for profile_id in sorted(member.profile_id for member in members):
             await self.work.hold(("chats_of", profile_id))
         for member in members:
@@ -352,8 +352,8 @@ class MemoryPosting:
         for key in sorted(sent):
             await self.work.hold(("reading", *key))
             reading = tables.readings.get(key)
-            if reading:  # an imported message may be by somebody who is no longer there
-                reading.said(sent[key])
+            if reading:  # an imported message may be by an author who has no reading
+                reading.count_own(sent[key])
                 tables.readings[key] = reading
         for chat in chats:
             tables.chats[chat.id] = chat

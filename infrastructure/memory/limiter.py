@@ -6,14 +6,14 @@ from attrs import define, field
 from application.ports.limiter import Allowance, Left, TooManyRequests
 
 MOST_KEYS: Final = 100_000
-"""How many keys are kept, of all allowances together. Beyond it those that are nearly free again are forgotten."""
+"""How many keys are kept for all allowances together. Beyond that, keys with the fewest recent uses are forgotten."""
 
 
 @define(eq=False)
 class MemoryLimiter:
     """
-    Counts for this process alone, by the generic cell rate algorithm: for each key one moment is kept, until which its
-    past uses count, if each use counts for an even share of the time.
+    Counts for this process alone, by the generic cell rate algorithm. It keeps one time for each key: the one until which
+    past uses count, when each use counts for an even share of the allowance's period.
     """
 
     most_keys: int = MOST_KEYS
@@ -46,7 +46,7 @@ class MemoryLimiter:
 
 
 def _share(allowance: Allowance) -> timedelta:
-    # rounded up, ``most`` of them would not fit
+    # Rounded down: rounded up, ``most`` shares would not fit into the period.
     return max(allowance.within // allowance.most, timedelta.resolution)
 
 

@@ -29,7 +29,7 @@ class MemoryDeletedChats:
 
 
 def _remove(state: ChatTables, chat_id: ChatId, rows: int) -> bool:
-    """False: nothing was left."""
+    """Returns False if there was nothing to remove."""
     left = rows
     for table, keys in _tables(state, chat_id):
         for key in keys[:left]:

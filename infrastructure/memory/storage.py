@@ -1,4 +1,4 @@
-"""Keeps everything in this process: for development, and for tests that want no database."""
+"""Storage in this process, for development and for tests without a database."""
 
 import asyncio
 from collections import defaultdict
@@ -33,17 +33,17 @@ from infrastructure.memory.chats import (
 from infrastructure.memory.keys import MemoryKeys
 
 News = tuple[ChatId, Position] | PersonalEvent | ReadRange
-"""One thing that a cursor can lie before or behind."""
+"""One entry of the journal."""
 
 
 @define(eq=False)
 class MemoryStorage:
-    """What is committed, and who holds what. Every unit of work that wrote is numbered as it commits."""
+    """The committed state, and the locks of units of work."""
 
     accounts: AccountState = Factory(AccountState)
     chats: ChatState = Factory(ChatState)
     journal: list[News] = Factory(list)
-    """Everything that was ever new, in the order of commits; a cursor is an index into it."""
+    """All news, in the order of commits. A cursor is an index into it."""
     locks: defaultdict[Hashable, asyncio.Lock] = Factory(lambda: defaultdict(asyncio.Lock))
 
     @asynccontextmanager
@@ -73,14 +73,14 @@ class MemoryStorage:
 
 @define(eq=False)
 class MemoryUnitOfWork:
-    """Reads what is committed, writes to itself, and applies the writes at the end."""
+    """Reads the committed state, collects its own writes, and applies them when it commits."""
 
     _storage: MemoryStorage
     _held: AsyncExitStack
     news: list[News] = Factory(list)
     pending_updates: list[Update] = Factory(list)
     _accounts_state: AccountTables | None = field(init=False, default=None)
-    """Made when they are needed: most units look at one of the two."""
+    """Made on first use, because most units use only one of the two."""
     _chats_state: ChatTables | None = field(init=False, default=None)
     _holds: set[Hashable] = field(init=False, factory=set)
     accounts: MemoryAccounts = field(init=False, default=Factory(MemoryAccounts, takes_self=True))
@@ -113,7 +113,7 @@ class MemoryUnitOfWork:
             self._holds.add(key)
 
     def is_busy(self, key: Hashable) -> bool:
-        """Whether another unit holds it."""
+        """Whether another unit holds ``key``."""
         return key not in self._holds and self._storage.locks[key].locked()
 
     def people(self, profile_ids: Iterable[ProfileId]) -> Mapping[ProfileId, ProfileView]:

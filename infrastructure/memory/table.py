@@ -8,10 +8,10 @@ V = TypeVar("V")
 
 class Table(Generic[K, V]):
     """
-    A dictionary as one unit of work sees it: what others have committed so far, and over it what the unit wrote itself.
+    A dictionary as one unit of work sees it: the committed entries, overlaid with the unit's own writes.
 
-    Values are copied on the way in and out: what an aggregate became is kept when it is put back, not before. The copy is
-    shallow, so what an aggregate holds must be immutable or be replaced as a whole.
+    Values are copied on the way in and out, so that changes of an aggregate are stored only when it is put back. The copy
+    is shallow: the fields of an aggregate must be immutable or be replaced as a whole.
     """
 
     def __init__(self, committed: dict[K, V]) -> None:
@@ -38,7 +38,7 @@ class Table(Generic[K, V]):
         self._deleted.add(key)
 
     def items(self) -> Iterator[tuple[K, V]]:
-        """What there is when it begins; the unit may write while it goes on."""
+        """Yields the entries that exist at the start; the unit may write meanwhile."""
         keys = [key for key in {**self._committed, **self._written} if key in self]
         for key in keys:
             value = self.get(key)
@@ -49,7 +49,7 @@ class Table(Generic[K, V]):
         return (value for _, value in self.items())
 
     def apply(self) -> None:
-        """Commit: from now on others see it. Nothing is awaited, so nobody sees half of it."""
+        """Commits the writes. Nothing is awaited, so other units see all of them or none."""
         for key in self._deleted:
             self._committed.pop(key, None)
         self._committed.update(self._written)

@@ -19,9 +19,7 @@ class MemoryUpdates:
         for listener in self._listeners:
             try:
                 listener(updates)
-            except (
-                Exception
-            ):  # what is committed stays committed; whoever failed to hear it heals from the log
+            except Exception:  # the commit cannot be undone, and the listener catches up from the log
                 log.exception("a listener failed")
 
     def subscribe(self, listener: Callable[[Sequence[Update]], None]) -> None:

@@ -1,4 +1,4 @@
-"""Reads in memory. They await nothing, so each of them sees one moment of the data."""
+"""Reads in memory. They await nothing, so each one sees a consistent snapshot of the data."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -39,7 +39,7 @@ from infrastructure.memory.chats import TOLD_IDS, first_read
 from infrastructure.memory.storage import MemoryStorage
 
 EPOCH = "memory"
-"""The one line of history of this process, whose data ends with it."""
+"""The only epoch: the data ends with the process."""
 
 
 @frozen
@@ -178,7 +178,7 @@ class MemoryViews:
         chat = self.storage.chats.chats.get(chat_id)
         last = chat.last_position if chat else 0
         positions = range(after + 1, min(last, after + limit) + 1)
-        log = self.storage.chats.log  # of a purged chat nothing is left in it
+        log = self.storage.chats.log  # the log of a purged chat is empty
         return [self._update(chat_id, Position(n)) for n in positions if (chat_id, n) in log]
 
     async def probe(self) -> None:
@@ -200,7 +200,7 @@ class MemoryViews:
         return chat, member
 
     def _moved_since(self, began: str) -> dict[ChatId, Position]:
-        """The first new position of each chat in which something has happened since then."""
+        """The first new position of each chat whose log has grown since ``began``."""
         if not began.isdecimal():
             raise BadPlace
         moved: dict[ChatId, Position] = {}
@@ -211,7 +211,7 @@ class MemoryViews:
         return moved
 
     def _activity(self, chat: Chat, moved: Position | None) -> datetime:
-        """When something last happened in a chat: before the position ``moved``, if that is given."""
+        """The time of the last message in a chat, before the position ``moved`` if that is given."""
         messages = self.storage.chats.messages
         for seq in range(chat.last_seq, 0, -1):
             event = messages[chat.id, Seq(seq)]

@@ -14,12 +14,12 @@ from application.ports.original import OriginalChat, OriginalMessage, OriginalPe
 from domain.ids import ChatId, MessageId, ProfileId
 
 REVISIONS: Final = frozenset(("20250219193149", "20250527182423"))
-"""The migrations of the original, the second of which makes all tables."""
+"""The migrations of the original. The second one makes all tables."""
 
 NEWEST: Final = "20250527182423"
 
 AT_ONCE: Final = 500
-"""Rows that are fetched at once."""
+"""Rows per fetch."""
 
 REVISION: Final = "SELECT version_num FROM alembic_version"
 BEGIN: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
@@ -68,7 +68,7 @@ SELECT (SELECT count(*) FROM account) AS people, (SELECT count(*) FROM chat) AS 
 
 
 class NotAnOriginal(Exception):
-    """The database is none of the original messenger, or of a version whose tables are not known."""
+    """The database does not belong to the original messenger, or has tables of an unknown version."""
 
 
 @frozen
@@ -104,7 +104,7 @@ class OriginalDatabase:
     async def _batches(
         self, name: str, query: LiteralString, parameters: tuple[Any, ...] = (), at_once: int = AT_ONCE
     ) -> AsyncIterator[list[dict[str, Any]]]:
-        """By a cursor of the server, so that no table is held in memory."""
+        """Reads with a server-side cursor, so that no table has to fit into memory."""
         async with self.connection.cursor(name) as cursor:
             await cursor.execute(query, parameters)
             while rows := await cursor.fetchmany(at_once):
@@ -114,10 +114,10 @@ class OriginalDatabase:
 @asynccontextmanager
 async def original_database(conninfo: str) -> AsyncIterator[OriginalDatabase]:
     """
-    A picture of one moment of the database, for as long as it is read.
+    Opens a snapshot of the database, in a read-only transaction.
 
     Raises:
-        NotAnOriginal: The database is none of the original messenger.
+        NotAnOriginal: The database does not belong to the original messenger.
         psycopg.Error: The database cannot be read.
     """
     with _without_a_time_zone():

@@ -1,4 +1,4 @@
-"""Rows to accounts and what belongs to them, and back. Each pair is a round trip; a property test holds them to it."""
+"""Converts accounts and what belongs to them to rows and back. A property test checks that each pair is a round trip."""
 
 from typing import Any, TypeVar
 
@@ -15,7 +15,7 @@ V = TypeVar("V", Name, Username, Phone)
 
 
 def kept(kind: type[V], text: str | None) -> V | None:
-    """As it was once accepted: what is stored stays readable when the rules for new ones change."""
+    """Rebuilds a value without validation: what is stored stays readable when the rules for new values change."""
     if text is None:
         return None
     value = kind.__new__(kind)

@@ -1,4 +1,4 @@
-"""Accounts and what belongs to them, in PostgreSQL. Each is handed the connection of a unit of work."""
+"""Accounts, sessions, profiles and letters in PostgreSQL. Each repository uses the connection of a unit of work."""
 
 from collections.abc import Mapping, Sequence, Set
 from datetime import datetime
@@ -51,7 +51,7 @@ from infrastructure.postgres.schema.account_tables import (
 )
 
 LETTERS_LOOKED_AT: Final = 1000
-"""How many of the letters that are due longest are looked at for the first letter of each account."""
+"""Among this many letters, those that have been due longest, the first letter of each account is looked for."""
 
 
 @frozen
@@ -59,8 +59,8 @@ class PostgresAccounts:
     connection: AsyncConnection
 
     async def add(self, new: Account) -> None:
-        # Not by catching a violation: that would end the transaction. An insert of the same address that has not been
-        # committed yet is waited for.
+        # ON CONFLICT DO NOTHING, because a constraint violation would abort the transaction. The statement waits for an
+        # uncommitted insert of the same address.
         taken = insert_or_not(account_by_email).on_conflict_do_nothing()
         result = await self.connection.execute(
             taken.values(email_folded=new.email.folded, account_id=new.id).returning(
@@ -72,7 +72,7 @@ class PostgresAccounts:
         await self.connection.execute(insert(account), rows.account_row(new))
 
     async def find_by_email(self, email: Email) -> Account | None:
-        # One statement whether there is an account or not: how long it takes tells nobody which.
+        # One statement in either case, so that the duration does not reveal whether the account exists.
         former, present = email.spellings[0], email.folded
         found = await self.connection.execute(
             select(account)
@@ -97,7 +97,7 @@ class PostgresAccounts:
     async def former_hash(self) -> PasswordHash | None:
         found = await self.connection.scalar(
             select(account.c.password_hash)
-            # Written out, so that the index of such hashes can be used.
+            # A literal, not a parameter, so that the partial index `ix_account_bcrypt` can be used.
             .where(account.c.password_hash.like(literal("$2%", literal_execute=True)))
             .order_by(account.c.account_id)
             .limit(1)
@@ -261,7 +261,7 @@ class PostgresSessions:
             if fingerprint.is_set
             else session.c.user_agent.is_not_distinct_from(origin.user_agent)
         )
-        # null where there is nothing to compare with: an account's first device is no news
+        # NULL if the account has no sessions to compare with: its first device does not count as new
         found = await self.connection.scalar(
             select(func.bool_or(same)).where(session.c.account_id == account_id)
         )
@@ -322,7 +322,7 @@ class PostgresProfiles:
             select(profile.c.username).where(profile.c.profile_id == changed.id)
         )
         before, after = _claims(rows.kept(Username, former)), _claims(changed.username)
-        # The new claims first: two people who swap their usernames are refused, instead of waiting for each other.
+        # New claims are taken before old ones are released: two people who swap usernames are refused, without a deadlock.
         await self._take(after - before, changed.id)
         await self._release(before - after, changed.id)
         await self.connection.execute(
@@ -373,7 +373,7 @@ SEARCHED: Final = (profile.c.username_folded, profile.c.first_name_folded, profi
 
 
 def people_found(wanted: str, most: int, after: PersonPlace | None) -> Select[Any]:
-    """Up to ``most`` people behind a place, as `Profiles.search` orders them, with what each was found by."""
+    """Selects up to ``most`` people after a place, in the order of `Profiles.search`, with the rank and name of each match."""
     ranks = [
         _found(rank, wanted, most, after)
         for rank in range(2 * len(SEARCHED))
@@ -390,15 +390,15 @@ def people_found(wanted: str, most: int, after: PersonPlace | None) -> Select[An
 
 def _found(rank: int, wanted: str, most: int, after: PersonPlace | None) -> Select[Any]:
     """
-    Those who are found at just this rank. The index of the name that it looks at has their order, so the cost follows
-    ``most``, however many there are.
+    Selects the people whose best match has exactly this rank. The index of the searched name has the same order, so the
+    cost depends on ``most`` and not on the number of matches.
     """
     is_whole, name = rank < len(SEARCHED), SEARCHED[rank % len(SEARCHED)]
     better = [each.is_distinct_from(wanted) for each in (SEARCHED[:rank] if is_whole else SEARCHED)]
     if is_whole:
         found = [name == wanted]
     else:
-        # what begins with it and is longer comes after it: so those of just this name are not even looked at
+        # names longer than the prefix sort after it, so this range skips exact matches without reading them
         found = _goes_on(name, wanted)
         better += [
             func.coalesce(each.startswith(wanted, autoescape=True), false()).is_(false())
@@ -414,8 +414,8 @@ def _found(rank: int, wanted: str, most: int, after: PersonPlace | None) -> Sele
 
 def _goes_on(name: ColumnElement[str], prefix: str) -> list[ColumnElement[bool]]:
     """
-    A name that begins with the prefix and is longer. The range is one of the index also in a plan that is made for any
-    prefix, for which a pattern is not.
+    Matches names that begin with the prefix and are longer. The explicit range lets a generic plan use the index; a LIKE
+    pattern in a parameter would not.
     """
     return [name > prefix, name <= prefix + LAST_CHARACTER * 2, name.startswith(prefix, autoescape=True)]
 
@@ -429,12 +429,12 @@ def _not_ended(account_id: AccountId) -> Select[Any]:
 
 
 def _is_one_of(profile_ids: Sequence[ProfileId]) -> ColumnElement[bool]:
-    # One array, however many there are: a list of parameters would be another statement for each number of them.
+    # One array parameter: a list of parameters would make a new statement for each number of ids.
     return profile.c.profile_id == any_(bindparam("profile_ids", list(profile_ids), ARRAY(Uuid)))
 
 
 def _is_prepared(letters: FromClause) -> ColumnElement[bool]:
-    # Written out: a plan for any outcome could not use the index of those that wait.
+    # A literal: a generic plan for any outcome could not use the partial index of waiting letters.
     return letters.c.outcome == literal(Outcome.PREPARED.value, literal_execute=True)
 
 
@@ -468,8 +468,8 @@ class PostgresLetters:
             .cte("first_of_each")
         )
         other = letter.alias("other")
-        # A lookup for each letter, in the order of the primary key: as NOT EXISTS, and with misleading statistics, it would
-        # go through all letters that wait for each of them.
+        # One primary key lookup for each letter. With NOT EXISTS and misleading statistics the planner could scan all
+        # waiting letters for each of them.
         being_sent = (
             select(other.c.letter_id)
             .where(other.c.account_id == letter.c.account_id, _is_prepared(other), other.c.claimed_until > at)
@@ -483,7 +483,7 @@ class PostgresLetters:
                 first,
                 and_(first.c.account_id == letter.c.account_id, first.c.letter_id == letter.c.letter_id),
             )
-            # The conditions once more: they are looked at again when the row is locked.
+            # The conditions are repeated because PostgreSQL checks them again once the row is locked.
             .where(*_is_due(letter, at), being_sent.is_(None))
             .order_by(letter.c.next_attempt_at, letter.c.letter_id)
             .limit(limit)

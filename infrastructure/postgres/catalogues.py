@@ -102,12 +102,12 @@ def _entries(new: Catalogue) -> list[dict[str, Any]]:
 
 
 async def _put(connection: AsyncConnection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
-    """Insert, or update where something differs: several nodes start at once, and all but the first write nothing."""
+    """Inserts rows, or updates those that differ. If several nodes start at once, only the first one writes."""
     if not rows:
         return
     names = list(rows[0])
-    given = rows_as_table(table, rows, "given")
-    put = insert(table).from_select(names, select(*(given.c[name] for name in names)))
+    new_rows = rows_as_table(table, rows, "new_rows")
+    put = insert(table).from_select(names, select(*(new_rows.c[name] for name in names)))
     changing = [name for name in names if not table.c[name].primary_key]
     await connection.execute(
         put.on_conflict_do_update(

@@ -1,4 +1,4 @@
-"""What is new in all logs since a place in them: see `infrastructure.postgres.places`."""
+"""Finds everything that is new in all logs since a cursor. `infrastructure.postgres.places` explains the method."""
 
 from collections import Counter
 from uuid import UUID
@@ -96,7 +96,7 @@ class PostgresChanges:
 
 
 async def _here(connection: AsyncConnection) -> Cursor:
-    """The place after everything that this transaction sees."""
+    """Returns the cursor after everything that this transaction sees."""
     found = await connection.execute(select(*epoch_columns(), *place_columns()).where(origin.c.id == 1))
     row = found.mappings().one()
     return Cursor(epoch=epoch_from(row), place=Place.of(row).written())

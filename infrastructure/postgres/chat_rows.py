@@ -1,4 +1,4 @@
-"""Rows to the domain's objects and back. Each pair is a round trip; a property test holds them to it."""
+"""Converts the domain's objects to rows and back. A property test checks that each pair is a round trip."""
 
 from hashlib import sha256
 from typing import Any
@@ -16,9 +16,9 @@ OWN_NONCE = "c:"
 DERIVED = "d:"
 NO_NONCE = "m:"
 """
-Every message has a key among its author's, and a prefix says where it comes from: the author's own name for it; its text
-and the moment it was said in, which keeps it from being said twice in one; its id, where nothing is to keep it from that.
-The last two are never shown.
+The prefixes of message keys, which are unique among an author's messages in a chat. ``c:`` is the client's own nonce.
+``d:`` is derived from the text and the time slot, and keeps an author from sending the same text twice in a slot. ``m:``
+is the message id, used when repeats are allowed. Clients are only ever shown their own nonces.
 """
 
 
@@ -35,14 +35,14 @@ def nonce_from(key: str) -> Nonce | None:
 
 
 def kept_body(text: str) -> Body:
-    """A body as it was once accepted: what is stored stays readable when the rules for new ones change."""
+    """Rebuilds a body without validation: what is stored stays readable when the rules for new messages change."""
     body = Body.__new__(Body)
     object.__setattr__(body, "text", text)
     return body
 
 
 def stored_about(name: str, description: str | None) -> About:
-    """Name and description as they were once accepted: a stored chat stays readable when the rules for new names change."""
+    """Rebuilds name and description without validation: a stored chat stays readable when the rules for new ones change."""
     about = About.__new__(About)
     object.__setattr__(about, "name", name)
     object.__setattr__(about, "description", description)

@@ -1,4 +1,4 @@
-"""Chats, readings and the logs of profiles, as an ordinary unit of work changes them."""
+"""Chats, readings and the logs of profiles, as units of work outside the write path change them."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -49,14 +49,14 @@ from infrastructure.postgres.schema.chat_tables import (
 from infrastructure.stored_events import kind_of, payload_of
 
 TOLD_IDS: Final = 1000
-"""At most so many ids of newly read messages are named, the newest."""
+"""An announcement of read messages names at most this many of their ids, the newest."""
 
 TX: Final = (
     select(origin.c.base + cast(cast(func.pg_current_xact_id(), Text), BigInteger))
     .where(origin.c.id == 1)
     .scalar_subquery()
 )
-"""What ``tx`` is set to by everything that writes a row which has it."""
+"""The value of ``tx`` for the current transaction: ``base`` plus its number. Every write to a row that has ``tx`` sets it."""
 
 
 @frozen
@@ -97,7 +97,7 @@ class PostgresChats:
         self._pending_updates.extend(about_decision(decision, people))
 
     async def lock(self, chat_id: ChatId) -> Chat:
-        # the head first, and alone: whoever changes a chat takes it, and what is read next is what the wait let through
+        # The head is locked first, in a statement of its own: the next statements see what was committed during the wait.
         head = await self._connection.execute(
             select(
                 chat_head.c.last_seq,
@@ -184,8 +184,8 @@ class PostgresChats:
         find = select(direct_chat.c.chat_id).where(
             direct_chat.c.one_id == pair["one_id"], direct_chat.c.other_id == pair["other_id"]
         )
-        # Who comes second waits here for the first one's commit, and sees it in the next statement; unless it was
-        # released between the two.
+        # The second of two transactions waits in the insert until the first commits, and finds its row in the next
+        # statement. If the row was deleted between the two statements, the loop tries again.
         while (await self._connection.execute(put)).one_or_none() is None:
             if claimed := (await self._connection.execute(find)).scalar_one_or_none():
                 return ChatId(claimed)
@@ -194,7 +194,7 @@ class PostgresChats:
     async def _insert(
         self, table: Table, new: Sequence[dict[str, Any]], *, again: tuple[str, ...] | None = None
     ) -> None:
-        """``again``: what is set anew where the row is there already; empty: nothing is, None: it must not be there."""
+        """``again`` names the columns to update if a row exists: none if empty; with None an existing row is an error."""
         if not new:
             return
         put = _put(table, new)
@@ -215,7 +215,7 @@ class PostgresReadings:
     _pending_updates: list[Update] = Factory(list)
 
     async def lock(self, chat_id: ChatId, profile_id: ProfileId) -> Reading | None:
-        # the row alone, for what is counted next must be what the wait let through
+        # Only this row, in a statement of its own: the next statements see what was committed during the wait.
         found = await self._connection.execute(
             select(reading)
             .where(
@@ -278,7 +278,7 @@ class PostgresPersonalLog:
 
 
 async def _log_personal(connection: AsyncConnection, events: Sequence[PersonalEvent]) -> None:
-    """Append each event to the log of its profile; heads are locked in the order of the profiles' ids."""
+    """Appends each event to the log of its profile. Heads are locked in the order of profile ids."""
     if not events:
         return
     grown = Counter(event.profile_id for event in events)
@@ -307,12 +307,12 @@ async def _log_personal(connection: AsyncConnection, events: Sequence[PersonalEv
 
 
 def _put(table: Table, new: Sequence[dict[str, Any]]) -> Insert:
-    """An INSERT of rows that have the same columns, and ``tx`` where the table has it."""
+    """Builds an INSERT of rows with the same columns; it also sets ``tx`` if the table has that column."""
     names = list(new[0])
-    given = rows_as_table(table, new, "given")
+    new_rows = rows_as_table(table, new, "new_rows")
     stamped = {"tx": TX} if "tx" in table.c else {}
     return upsert(table).from_select(
-        [*names, *stamped], select(*(given.c[name] for name in names), *stamped.values())
+        [*names, *stamped], select(*(new_rows.c[name] for name in names), *stamped.values())
     )
 
 

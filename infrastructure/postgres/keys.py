@@ -35,8 +35,8 @@ class PostgresKeys:
         find = select(idempotency_key).where(
             idempotency_key.c.account_id == owner_id, idempotency_key.c.key == key.value
         )
-        # whoever comes second waits in the insert for the first, and sees its row in the next statement, unless it was
-        # removed between the two
+        # The second of two transactions waits in the insert until the first commits, and finds its row in the next
+        # statement. If the row was deleted between the two statements, the loop tries again.
         while (await self.connection.execute(put)).one_or_none() is None:
             if row := (await self.connection.execute(find)).mappings().one_or_none():
                 return KeyUse(

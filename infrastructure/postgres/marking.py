@@ -1,4 +1,4 @@
-"""Many marks in one transaction: four statements between BEGIN and COMMIT, however many they are."""
+"""Moves read marks in batches: one transaction with four statements between BEGIN and COMMIT for any number of marks."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -18,7 +18,7 @@ from infrastructure.postgres.driver.batches import BatchConnection, Driver
 from infrastructure.postgres.driver.errors import in_our_terms
 
 NOWHERE: Final = MessageId(UUID(int=0))
-"""Stands for the id of a request that gives a number."""
+"""Placeholder for the message id in requests that name a message number instead."""
 
 LOCK: Final = """
 SELECT r.chat_id, r.profile_id, r.mark, r.less
@@ -27,8 +27,8 @@ JOIN reading r ON r.chat_id = k.chat_id AND r.profile_id = k.profile_id
 ORDER BY k.n FOR NO KEY UPDATE OF r
 """
 """
-In the order of the keys given, which is by chat and profile, as sends lock readings too. Alone: what is read next must be
-what the wait let through.
+Locks readings in the order of the given keys, by chat and profile as sends do, in a statement of its own: the next
+statements see what was committed during the wait.
 """
 
 READ: Final = """
@@ -43,9 +43,9 @@ LEFT JOIN LATERAL (
 LEFT JOIN chat_head h ON h.chat_id = w.chat_id
 ORDER BY w.n
 """
-"""The order of the message's id is asked for because only its own index has it, as in `posting.READ`."""
+"""Orders by the message's id because only the index of the ids has that order, as in `posting.READ`."""
 
-PASSED: Final = """
+NEWLY_READ: Final = """
 SELECT counted.authors, counted.counts, newest.ids
 FROM unnest(%s, %s, %s, %s) WITH ORDINALITY AS r(chat_id, profile_id, mark, upto, n)
 CROSS JOIN LATERAL (
@@ -75,11 +75,12 @@ CROSS JOIN LATERAL (
 ORDER BY r.n
 """
 """
-It looks at what the marks pass and at nothing that lies after them.
+Finds the messages between the old and the new mark that the reader has not read singly before, and counts them by author.
+It reads no message after the new mark.
 
-Whether a receipt covers a message is a lookup for each message. As NOT EXISTS the planner may make a join of it, which
-compares each message with every receipt that the reader ever left in the chat. Reader and message are compared as one row,
-as only the primary key can: in other indexes everybody's receipts lie together.
+Whether a receipt covers a message is one index lookup for each message. With NOT EXISTS the planner could choose a join
+that compares each message with every receipt of the reader in the chat. Reader and message number are compared as one row
+value, because that matches the primary key alone: in the other indexes the receipts of all readers are mixed.
 """
 
 KEEP: Final = """
@@ -98,13 +99,13 @@ WHERE r.chat_id = u.chat_id AND r.profile_id = u.profile_id
 
 @define(eq=False)
 class PostgresMarkings:
-    """Begins units of marking on a lane."""
+    """Begins units of marking on a dedicated connection."""
 
-    _lane: BatchConnection
+    _connection: BatchConnection
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator["PostgresMarking"]:
-        async with self._lane.begin() as driver:
+        async with self._connection.begin() as driver:
             yield PostgresMarking(driver)
 
 
@@ -158,7 +159,7 @@ class PostgresMarking:
             return []
         with in_our_terms():
             cursor = await self._driver.execute(
-                PASSED,
+                NEWLY_READ,
                 (
                     arrays.Uuids.of([reading.chat_id for reading, _ in moves]),
                     arrays.Uuids.of([reading.profile_id for reading, _ in moves]),

@@ -1,4 +1,4 @@
-"""Statements behind lists that are read in pages: which rows a page has, and where it ended (`application.paging`)."""
+"""Statements for lists that are read in pages, and the conversion of their places (`application.paging`)."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -80,20 +80,20 @@ CHATS_AFTER: Final = Prepared(
     {},
 )
 """
-The same behind a place, by the activity that a chat had when the walk began.
+The chats of a reader after a place, ordered by the activity that each chat had when the client read the first page.
 
-In a chat that was written to since, that is the last message that was there then. A chat is written to by one transaction
-at a time, so those that were there are the first ones, and how many they are is found by halving: the walk may have begun
-long ago.
+For a chat with newer messages that is the time of the last message that existed then. Only one transaction at a time writes
+to a chat, so the messages that existed then are the first ones, and a binary search finds the last of them. This stays
+fast even if the first page was read long ago.
 """
 
 
 def place_of_chat(place: ChatPlace) -> Mapping[str, Any]:
     """
-    The parameters of `CHATS_AFTER`.
+    Returns the parameters of `CHATS_AFTER`.
 
     Raises:
-        BadPlace: Another storage gave out the place.
+        BadPlace: This storage did not issue the place.
     """
     try:
         began = Place.read(place.began)
@@ -129,7 +129,7 @@ MEMBERS_AFTER: Final = prepared(
     .limit(MOST)
     .offset(SKIP)
 )
-"""Members in the order of joining, without the one who comes first."""
+"""The members of a chat in the order of joining, without ``first``, who leads the list."""
 
 
 def place_of_reader(place: ReaderPlace | None) -> Mapping[str, Any]:

@@ -1,10 +1,10 @@
 """
-One place in all logs: a snapshot of PostgreSQL, made to survive restarts.
+Places: positions over all logs at once, each a PostgreSQL snapshot that stays valid after a restart.
 
-A transaction's number says when it began, not when it committed, so "greater than the last" misses what committed late.
-A snapshot knows which transactions were still running: the place is (xmax, those running below it), and what lies
-behind it is what carries ``tx >= xmax`` or one of the running ones. docs/storage.md, "The cursor", tells what each part is
-good for and how it was tried.
+Transaction numbers follow the order in which transactions begin, not the order in which they commit, so "greater than the
+last one seen" would miss late commits. A snapshot also lists the transactions that were still running. A place is therefore
+``xmax`` and the running transactions below it; a row is new if its ``tx`` is at least ``xmax`` or one of the running ones.
+docs/storage.md, "The cursor", explains the details.
 """
 
 from typing import Any, Final
@@ -20,7 +20,7 @@ LOGS: Final = (chat_log, profile_log, receipt)
 
 @frozen
 class Place:
-    """``next_tx`` and everything above it, and ``running`` below it, are not yet covered. Numbers have base added."""
+    """Rows of transactions from ``next_tx`` on, and of the ``running`` ones below it, are new. ``base`` is already added."""
 
     next_tx: int
     running: frozenset[int]
@@ -28,10 +28,10 @@ class Place:
     @classmethod
     def of(cls, row: Row) -> "Place":
         """
-        The place after everything that a transaction sees, from what it found in `place_columns`.
+        Returns the place after everything that a transaction sees, from a row of `place_columns`.
 
-        Capped by the greatest ``tx`` that is visible: after a crash PostgreSQL hands the numbers of transactions that
-        left nothing out again, and a place beyond them would hide what is stored under them then.
+        ``next_tx`` is capped at one above the greatest visible ``tx``: after a crash PostgreSQL may reuse the numbers of
+        transactions that left no trace, and rows stored under reused numbers would lie below an uncapped place.
         """
         base = row["base"]
         greatest_tx = base if row["greatest"] is None else row["greatest"]
@@ -45,7 +45,7 @@ class Place:
     def read(cls, text: str) -> "Place":
         """
         Raises:
-            ValueError: Nobody here wrote this.
+            ValueError: The text was not made by `written`.
         """
         next_tx, *running = (int(number) for number in text.split("."))
         return cls(next_tx, frozenset(running))
@@ -55,7 +55,7 @@ class Place:
 
 
 def place_columns() -> tuple[Any, ...]:
-    """What `Place.of` is made of, of the one row of `origin`."""
+    """Returns the columns that `Place.of` needs, to be selected from the only row of `origin`."""
     greatest = [select(func.max(log.c.tx)).scalar_subquery() for log in LOGS]
     return (
         origin.c.base,

@@ -1,8 +1,8 @@
 """
-The write path: many messages in one transaction, three statements between BEGIN and COMMIT however many they are.
+The write path: one transaction with three statements between BEGIN and COMMIT stores any number of messages.
 
-The statements run on a driver connection that a lane keeps for itself: a checkout and SQLAlchemy's compilation would
-cost a batch more than its statements do. Why each is as it is stands in docs/storage.md, "The write path".
+The statements run on a dedicated driver connection: a checkout from the pool and SQLAlchemy's compilation would cost a
+batch more than its statements do. docs/storage.md, "The write path", explains each statement.
 """
 
 from collections import Counter
@@ -34,7 +34,7 @@ LOCK: Final = """
 SELECT chat_id, last_seq, last_position, last_at, member_count FROM chat_head
 WHERE chat_id = ANY(%s) ORDER BY chat_id FOR NO KEY UPDATE
 """
-"""Heads alone: a statement that also read another table would read it as it was before the wait."""
+"""Reads only heads: any other table in the statement would be seen as it was before the wait for the lock."""
 
 LOCK_WHAT_IS_FREE: Final = LOCK.rstrip() + " SKIP LOCKED"
 
@@ -64,12 +64,13 @@ LEFT JOIN LATERAL (
 ORDER BY d.n
 """
 """
-Finds repeats by the key of each draft and by the key that the same text would have had one slot earlier.
+Reads chats, memberships and authors, and finds repeats by the key of each draft and by the key that the same text would
+have had one slot earlier.
 
-Each is one lookup in the unique index of the nonces, whose order is asked for because no other index has it: the
-connection plans without sorting. Where statistics say that a chat has one message, every index that begins with the chat
-looks as good, and with ``nonce = d.nonce`` or ``nonce IN (d.nonce, d.earlier)`` the planner may look at all messages of the
-chat.
+Each is one lookup in the unique index of the nonces. Their order is requested because no other index has it, and the
+connection plans without sorting. Where statistics say that a chat has one message, all indexes that begin with the chat
+look equally good: with ``nonce = d.nonce`` or ``nonce IN (d.nonce, d.earlier)`` the planner could read all messages of the
+chat instead.
 """
 
 
@@ -84,7 +85,7 @@ class HeadRow(NamedTuple):
 
 
 class DraftRow(NamedTuple):
-    """A row of `READ`. Each group is None as a whole where there is no such chat, member, profile or earlier message."""
+    """A row of `READ`. All fields of a group are None if the chat, member, profile or earlier message does not exist."""
 
     kind: str | None
     name: str
@@ -133,15 +134,16 @@ FROM unnest(%s, %s, %s) AS u(chat_id, profile_id, sent)
 WHERE r.chat_id = u.chat_id AND r.profile_id = u.profile_id
 """
 """
-Own messages are not unread: ``less`` grows as `Reading.said` has it, without reading the rows first.
+Stores messages, log rows and heads. An author's own messages are not unread, so ``less`` grows by their number.
 
-The last arrays have one row a sender and chat: a key given twice would be applied once, silently.
+The last three arrays must have one element for each sender and chat: of two elements with the same key, UPDATE would
+silently apply only one.
 """
 
 
 @define(eq=False)
 class PostgresPostings:
-    """Begins units of posting on a connection of their own."""
+    """Begins units of posting on a dedicated connection."""
 
     _connection: BatchConnection
 
@@ -159,7 +161,7 @@ class PostgresPosting:
     pending_updates: list[Update] = field(init=False, factory=list)
     _keys: dict[MessageId, str] = field(init=False, factory=dict)
     _authors: dict[ProfileId, ProfileView] = field(init=False, factory=dict)
-    """Authors under the names that they have now; what an open socket knows of its own may be days old."""
+    """Authors with their current names. The names that an open socket remembers may be days old."""
 
     async def open(self, drafts: Sequence[Draft], slots: Slots | None) -> Conversations:
         ids = list(dict.fromkeys(draft.chat_id for draft in drafts))
@@ -211,7 +213,7 @@ class PostgresPosting:
             if draft.nonce is not None:
                 said[chat_id, author_id, draft.nonce] = _said(draft, row)
             elif slots:
-                # the domain refuses whatever is in the same slot: there is never a second row under one key
+                # the domain refuses a repeat in the same slot, so there is never a second row under one key
                 slot = slots.of(draft.at) - (row.key != self._keys[draft.id])
                 just_said[chat_id, author_id, draft.body] = slots.said_at(slot, row.sent_at)
         return Conversations(chats, frozenset(busy), authors, said, just_said)
@@ -219,7 +221,7 @@ class PostgresPosting:
     async def keep(self, chats: Sequence[Chat], posted: Sequence[MessageSent]) -> None:
         messages = [event.message for event in posted]
         sent = Counter((message.chat_id, message.author_id) for message in messages)
-        senders = sorted(sent)  # readings are locked in this order by everybody
+        senders = sorted(sent)  # the order in which every transaction locks readings
         heads = sorted(chats, key=lambda chat: chat.id)
         with in_our_terms():
             await self._driver.execute(
@@ -256,7 +258,7 @@ class PostgresPosting:
 
 
 def keys_of(draft: Draft, slots: Slots | None) -> tuple[str, str]:
-    """The key that a draft is stored under, and the one that the same text would have had one slot earlier."""
+    """Returns the key that a draft is stored under, and the key that the same text would have had one slot earlier."""
     if draft.nonce is None and slots:
         slot = slots.of(draft.at)
         return derived_key(slot, draft.body), derived_key(slot - 1, draft.body)

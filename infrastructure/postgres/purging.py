@@ -1,8 +1,8 @@
 """
-Removing what deleted chats have left, a slice at a time.
+Removes the rows of deleted chats in slices.
 
-Each slice is a transaction that holds one head, which nobody wants any more, and deletes a bounded number of rows found
-by the chat's own key. Where somebody holds the head all the same, another chat has its turn.
+Each slice is a transaction that locks the head of one deleted chat and deletes a bounded number of its rows. Chats whose
+head is locked by another transaction are skipped.
 """
 
 from datetime import datetime
@@ -27,8 +27,8 @@ from infrastructure.postgres.schema.chat_tables import (
     receipt,
 )
 
-IN_ORDER: Final = (receipt, reading, message, chat_log, member)
-"""Memberships last: while there are some, a chat that was purged half is still found by its members' rows."""
+TABLES: Final = (receipt, reading, message, chat_log, member)
+"""Tables in the order of deletion. Memberships come last, because they lead to the members' own rows in `profile_chat`."""
 
 
 @frozen
@@ -42,7 +42,7 @@ class PostgresDeletedChats:
             if chat_id is None:
                 return False
             left = rows
-            for table in IN_ORDER:
+            for table in TABLES:
                 left -= await self._remove(connection, table, chat_id, left)
                 if left <= 0:
                     break
@@ -53,7 +53,7 @@ class PostgresDeletedChats:
             return True
 
     async def _hold_one(self, connection: AsyncConnection, deleted_before: datetime) -> ChatId | None:
-        # Chats that somebody holds are passed over, however many they are.
+        # Chats that are locked by other transactions are skipped.
         found = await connection.scalar(
             select(chat.c.chat_id)
             .join(chat_head, chat_head.c.chat_id == chat.c.chat_id)
@@ -62,7 +62,7 @@ class PostgresDeletedChats:
             .limit(1)
             .with_for_update(of=chat_head, key_share=True, skip_locked=True)
         )
-        # Looked at again under the lock: another node may have finished it meanwhile.
+        # Checked again under the lock: another node may have purged the chat in the meantime.
         if found and await connection.scalar(
             select(chat.c.chat_id).where(chat.c.chat_id == found, chat.c.purged_at.is_(None))
         ):

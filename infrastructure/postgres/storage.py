@@ -24,7 +24,7 @@ from infrastructure.postgres.keys import PostgresKeys
 class PostgresStorage:
     engine: AsyncEngine
     deadline: float = 5.0
-    """Seconds. A unit that takes longer is given up with its connection."""
+    """Seconds. A unit of work that takes longer is abandoned, and its connection is closed."""
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator["PostgresUnitOfWork"]:

@@ -1,4 +1,7 @@
-"""Reads on PostgreSQL. Each sees one moment of the data, in a constant number of statements that go by the key of their table."""
+"""
+Reads on PostgreSQL. Each read sees one consistent snapshot and runs a constant number of statements, which search by the
+keys of their tables.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
@@ -106,16 +109,16 @@ IDS = bindparam("ids", type_=ARRAY(Uuid))
 START, STOP = (bindparam(name, type_=BigInteger) for name in ("start", "stop"))
 
 LAST_SEQ: Final = 2**62
-"""More messages than a chat will ever have."""
+"""A number above that of any message."""
 
 EPOCH_NAMES: Final = ("generation", "base", "system_identifier", "timeline")
 
 
 def epoch_columns() -> tuple[Any, ...]:
     """
-    What names a line of history: the stored generation, the cluster, its timeline.
+    Returns the columns that name a line of history: the stored generation, the cluster and its timeline.
 
-    The timeline comes from the WAL's position, for the control file lags behind a promotion.
+    The timeline is taken from the WAL position, because the control file lags behind after a promotion.
     """
     return (
         origin.c.generation,
@@ -130,7 +133,7 @@ def epoch_from(row: Row) -> str:
     return sha256(whole.encode()).hexdigest()[:16]
 
 
-# Of the last message of a chat: no receipt ends beyond it, and the index has those that end there in the order of time.
+# For the last message of a chat only: no receipt ends after it, and the index orders the receipts that end there by time.
 _first_read_of_last = (
     select(receipt.c.read_at)
     .where(
@@ -156,8 +159,8 @@ _highest_mark_of_others = (
 _others_mark = func.coalesce(_highest_mark_of_others, 0).label("others_mark")
 
 
-def _place(*more: Label[Any]) -> Any:
-    """The head of a chat, and the membership and read mark of a reader in it."""
+def _membership(*more: Label[Any]) -> Any:
+    """Selects the head of a chat, and the membership and read mark of a reader in it."""
     return (
         select(
             chat.c.deleted_at,
@@ -180,10 +183,10 @@ def _place(*more: Label[Any]) -> Any:
     )
 
 
-PLACE: Final = prepared(_place())
+MEMBERSHIP: Final = prepared(_membership())
 
-PLACE_AND_MORE: Final = prepared(
-    _place(
+MEMBERSHIP_AND_EPOCH: Final = prepared(
+    _membership(
         _others_mark,
         *(
             select(column).where(origin.c.id == 1).scalar_subquery().label(name)
@@ -197,8 +200,8 @@ _wanted = func.unnest(IDS).table_valued("chat_id").render_derived()
 
 def _one(table: Table, *conditions: ColumnElement[bool], of: FromClause) -> Any:
     """
-    The one row of a table that fits a row of another one. The limit keeps it a lookup by the primary key: as a mere join,
-    and with misleading statistics, it may begin with all rows of the table that belong to the chat.
+    Joins the one matching row of a table to each row of another. LIMIT keeps this a lookup by the primary key: with
+    misleading statistics, a plain join could start from all rows of the chat.
     """
     return select(table).where(*conditions).limit(1).correlate(of).lateral(f"one_{table.name}")
 
@@ -235,7 +238,7 @@ ENTRIES: Final = prepared(
     )
     .where(_chat.c.deleted_at.is_(None), _member.c.left_at.is_(None))
 )
-"""What a list shows of the given chats, as far as the reader is in them."""
+"""The entries of a chat list for those of the given chats that the reader is a member of."""
 
 OTHERS: Final = prepared(
     select(member.c.chat_id, member.c.profile_id).where(
@@ -251,7 +254,7 @@ PRESENT: Final = prepared(
 
 
 def _covering() -> Subquery:
-    """Receipts that cover messages from START up to before STOP, however far behind these they end."""
+    """Selects receipts that cover messages from START up to but excluding STOP. They may end at any later message."""
     columns = (receipt.c.profile_id, receipt.c.from_seq, receipt.c.to_seq, receipt.c.read_at)
     covers = (receipt.c.chat_id == CHAT, receipt.c.to_seq >= START, receipt.c.from_seq < STOP)
     short = select(*columns).where(
@@ -273,10 +276,10 @@ def _covering() -> Subquery:
 
 def _messages() -> Select[Any]:
     """
-    Messages from START up to before STOP, with when anyone but their author first read them.
+    Selects messages from START up to but excluding STOP, each with the time at which anyone but its author first read it.
 
-    Receipts that cover the same part of the page come down to the first of them first: of ten thousand people who have
-    passed all of it only one counts, and besides that each of the page's own authors, who must not count for themselves.
+    Receipts that cover the same part of the page are first reduced to the earliest: of ten thousand readers of the whole
+    page one row remains, and one more for each author on the page, whose own reading does not count for their messages.
     """
     page = (
         select(message)
@@ -347,7 +350,7 @@ READERS: Final = prepared(
     .limit(MOST)
     .offset(SKIP)
 )
-"""The readers of the one message from START up to before STOP, behind a place in the list."""
+"""The readers of message number START after a place in the list. STOP is START + 1."""
 
 _person = (
     profile.c.profile_id.label("id"),
@@ -356,7 +359,7 @@ _person = (
     profile.c.middle_name,
     profile.c.username,
 )
-"""The columns of `ProfileView`, under the names that it has for them."""
+"""The columns of `ProfileView`, named like its fields."""
 
 LIVE_SESSION: Final = prepared(
     select(*_person, session.c.access_id, account.c.email)
@@ -382,10 +385,10 @@ PROBE: Final = prepared(
 
 @frozen
 class PostgresViews:
-    pictures: ReadPool
+    pool: ReadPool
 
     async def live_session(self, account_id: AccountId, session_id: SessionId) -> LiveSession | None:
-        row = await self.pictures.row(LIVE_SESSION, account=account_id, session=session_id)
+        row = await self.pool.row(LIVE_SESSION, account=account_id, session=session_id)
         if row is None:
             return None
         person = dict(row)
@@ -396,23 +399,23 @@ class PostgresViews:
         return (await self.page_of_chats(reader, Paging())).items
 
     async def page_of_chats(self, reader: ProfileId, paging: Paging[ChatPlace]) -> Page[ChatView, ChatPlace]:
-        async with self.pictures.open() as picture:
-            page = await _own_chats(picture, reader, paging)
+        async with self.pool.open() as reads:
+            page = await _own_chats(reads, reader, paging)
             ids = [ChatId(row["chat_id"]) for row in page.items]
-            found = await picture.rows(ENTRIES, ids=Uuids.of(ids), reader=reader)
-            others = await _others(picture, reader, found)
-            people = await _people(picture, {*_people_of(found), *others.values()})
+            found = await reads.rows(ENTRIES, ids=Uuids.of(ids), reader=reader)
+            others = await _others(reads, reader, found)
+            people = await _people(reads, {*_people_of(found), *others.values()})
         views = {row["chat_chat_id"]: _chat_view(row, people, others) for row in found}
         return Page([views[id] for id in ids if id in views], page.next)
 
     async def get_chat(self, reader: ProfileId, chat_id: ChatId) -> ChatDetails:
-        async with self.pictures.open() as picture:
-            found = await picture.rows(ENTRIES, ids=Uuids.of([chat_id]), reader=reader)
+        async with self.pool.open() as reads:
+            found = await reads.rows(ENTRIES, ids=Uuids.of([chat_id]), reader=reader)
             if not found:
-                raise NotAMember if await picture.row(EXISTS, chat=chat_id) else ChatNotFound
-            present = [ProfileId(row["profile_id"]) for row in await picture.rows(PRESENT, chat=chat_id)]
-            others = await _others(picture, reader, found)
-            people = await _people(picture, {*_people_of(found), *present, *others.values()})
+                raise NotAMember if await reads.row(EXISTS, chat=chat_id) else ChatNotFound
+            present = [ProfileId(row["profile_id"]) for row in await reads.rows(PRESENT, chat=chat_id)]
+            others = await _others(reads, reader, found)
+            people = await _people(reads, {*_people_of(found), *present, *others.values()})
         owner_id = ProfileId(found[0]["chat_owner_id"])
         ordered = sorted(present, key=lambda id: by_name(owner_id, id, people.get(id, NOBODY)))
         return ChatDetails(
@@ -420,15 +423,15 @@ class PostgresViews:
         )
 
     async def history(self, reader: ProfileId, chat_id: ChatId, where: Where, limit: int) -> HistoryPage:
-        async with self.pictures.open() as picture:
-            place = await _found(picture, PLACE, reader, chat_id)
-            return await _page(picture, chat_id, where, limit, place["last_seq"])
+        async with self.pool.open() as reads:
+            membership = await _require_member(reads, MEMBERSHIP, reader, chat_id)
+            return await _page(reads, chat_id, where, limit, membership["last_seq"])
 
     async def snapshot(self, reader: ProfileId, chat_id: ChatId, limit: int) -> Snapshot:
         if not limit:
-            return await _snapshot(self.pictures, reader, chat_id, limit)
-        async with self.pictures.open() as picture:
-            return await _snapshot(picture, reader, chat_id, limit)
+            return await _snapshot(self.pool, reader, chat_id, limit)
+        async with self.pool.open() as reads:
+            return await _snapshot(reads, reader, chat_id, limit)
 
     async def members(self, reader: ProfileId, chat_id: ChatId) -> Sequence[MemberView]:
         return (await self.page_of_members(reader, chat_id, Paging())).items
@@ -436,10 +439,10 @@ class PostgresViews:
     async def page_of_members(
         self, reader: ProfileId, chat_id: ChatId, paging: Paging[MemberPlace]
     ) -> Page[MemberView, MemberPlace]:
-        async with self.pictures.open() as picture:
-            place = await _found(picture, PLACE, reader, chat_id)
-            page = await _members(picture, chat_id, ProfileId(place["owner_id"]), paging)
-            people = await _people(picture, {ProfileId(row["profile_id"]) for row in page.items})
+        async with self.pool.open() as reads:
+            membership = await _require_member(reads, MEMBERSHIP, reader, chat_id)
+            page = await _members(reads, chat_id, ProfileId(membership["owner_id"]), paging)
+            people = await _people(reads, {ProfileId(row["profile_id"]) for row in page.items})
         members = [
             MemberView(
                 profile=people.get(ProfileId(row["profile_id"]), NOBODY),
@@ -459,13 +462,13 @@ class PostgresViews:
     async def page_of_readers(
         self, reader: ProfileId, chat_id: ChatId, message_id: MessageId, paging: Paging[ReaderPlace]
     ) -> Page[ReaderView, ReaderPlace]:
-        async with self.pictures.open() as picture:
-            await _found(picture, PLACE, reader, chat_id)
-            there = await picture.row(OF_MESSAGE, chat=chat_id, id=message_id)
+        async with self.pool.open() as reads:
+            await _require_member(reads, MEMBERSHIP, reader, chat_id)
+            there = await reads.row(OF_MESSAGE, chat=chat_id, id=message_id)
             if there is None:
                 raise MessageNotFound
             seq = there["seq"]
-            found = await picture.rows(
+            found = await reads.rows(
                 READERS,
                 chat=chat_id,
                 start=seq,
@@ -475,7 +478,7 @@ class PostgresViews:
                 **bounds(paging),
             )
             page = page_of(found, paging.limit, reader_place)
-            people = await _people(picture, {ProfileId(row["profile_id"]) for row in page.items})
+            people = await _people(reads, {ProfileId(row["profile_id"]) for row in page.items})
         readers = [
             ReaderView(profile=people.get(ProfileId(row["profile_id"]), NOBODY), read_at=row["read_at"])
             for row in page.items
@@ -483,51 +486,53 @@ class PostgresViews:
         return Page(readers, page.next)
 
     async def check_member(self, reader: ProfileId, chat_id: ChatId) -> None:
-        await _found(self.pictures, PLACE, reader, chat_id)
+        await _require_member(self.pool, MEMBERSHIP, reader, chat_id)
 
     async def unread_count(self, reader: ProfileId, chat_id: ChatId) -> int:
-        return _unread(await _found(self.pictures, PLACE, reader, chat_id))
+        return _unread(await _require_member(self.pool, MEMBERSHIP, reader, chat_id))
 
     async def log(self, chat_id: ChatId, after: Position, limit: int) -> Sequence[ChatUpdate]:
-        # what is in a log stays as it is, and people are shown as they are called now
-        entries = await self.pictures.rows(LOG, chat=chat_id, after=after, most=limit)
-        people = await _people(self.pictures, _people_in(entries))
+        # log entries never change, but people are shown with their current names
+        entries = await self.pool.rows(LOG, chat=chat_id, after=after, most=limit)
+        people = await _people(self.pool, _people_in(entries))
         return [_update(chat_id, row, people) for row in entries]
 
     async def probe(self) -> None:
-        # Whether writing is forbidden is decided when a connection is made: an old one does not know that it is over.
+        # A connection learns when it is made whether writing is forbidden. An old one may be out of date, so ask on a new one.
         if await self._is_read_only() and await self._is_read_only(anew=True):
             complaints.tell(Unavailable.code, "the database accepts no writes", READ_ONLY)
             raise Unavailable("storage accepts no writes")
 
     async def _is_read_only(self, *, anew: bool = False) -> bool:
-        """Whether this is a standby, or the database's owner or host has forbidden writes."""
+        """Whether the server is a standby, or writes have been forbidden for the database. ``anew`` asks on a new connection."""
         if anew:
-            await self.pictures.close()
-        row = await self.pictures.row(PROBE)
+            await self.pool.close()
+        row = await self.pool.row(PROBE)
         return row is None or row["is_read_only"]
 
 
-async def _found(reads: PreparedReads, statement: Prepared, reader: ProfileId, chat_id: ChatId) -> Row:
-    place = await reads.row(statement, reader=reader, chat=chat_id)
-    if place is None or place["deleted_at"] is not None:
+async def _require_member(
+    reads: PreparedReads, statement: Prepared, reader: ProfileId, chat_id: ChatId
+) -> Row:
+    membership = await reads.row(statement, reader=reader, chat=chat_id)
+    if membership is None or membership["deleted_at"] is not None:
         raise ChatNotFound
-    if place["member_id"] is None or place["left_at"] is not None:
+    if membership["member_id"] is None or membership["left_at"] is not None:
         raise NotAMember
-    return place
+    return membership
 
 
 async def _snapshot(reads: PreparedReads, reader: ProfileId, chat_id: ChatId, limit: int) -> Snapshot:
-    place = await _found(reads, PLACE_AND_MORE, reader, chat_id)
+    membership = await _require_member(reads, MEMBERSHIP_AND_EPOCH, reader, chat_id)
     return Snapshot(
-        epoch=epoch_from(place),
-        seq=Seq(place["last_seq"]),
-        position=Position(place["last_position"]),
-        unread_count=_unread(place),
-        read_up_to=Seq(place["mark"]),
-        others_read_up_to=Seq(place["others_mark"]),
-        member_count=place["member_count"],
-        history=await _page(reads, chat_id, Newest(), limit, place["last_seq"]),
+        epoch=epoch_from(membership),
+        seq=Seq(membership["last_seq"]),
+        position=Position(membership["last_position"]),
+        unread_count=_unread(membership),
+        read_up_to=Seq(membership["mark"]),
+        others_read_up_to=Seq(membership["others_mark"]),
+        member_count=membership["member_count"],
+        history=await _page(reads, chat_id, Newest(), limit, membership["last_seq"]),
     )
 
 
@@ -543,14 +548,14 @@ async def _page(
 
 
 async def _own_chats(
-    picture: ReadTransaction, reader: ProfileId, paging: Paging[ChatPlace]
+    reads: ReadTransaction, reader: ProfileId, paging: Paging[ChatPlace]
 ) -> Page[Row, ChatPlace]:
     if after := paging.after:
         began = after.began
-        found = await picture.rows(CHATS_AFTER, reader=reader, **place_of_chat(after), **bounds(paging))
+        found = await reads.rows(CHATS_AFTER, reader=reader, **place_of_chat(after), **bounds(paging))
     else:
-        found = await picture.rows(CHATS, reader=reader, **bounds(paging))
-        here = await picture.row(HERE) if paging.limit is not None else None
+        found = await reads.rows(CHATS, reader=reader, **bounds(paging))
+        here = await reads.row(HERE) if paging.limit is not None else None
         began = Place.of(here).written() if here else ""
     return page_of(
         found,
@@ -560,16 +565,16 @@ async def _own_chats(
 
 
 async def _members(
-    picture: ReadTransaction, chat_id: ChatId, owner_id: ProfileId, paging: Paging[MemberPlace]
+    reads: ReadTransaction, chat_id: ChatId, owner_id: ProfileId, paging: Paging[MemberPlace]
 ) -> Page[Row, MemberPlace]:
     after, skip = paging.after, paging.skip
     found: list[Row] = []
     if after is None:
         after = MemberPlace.behind(owner_id)
-        found += await picture.rows(MEMBER, chat=chat_id, id=owner_id)
+        found += await reads.rows(MEMBER, chat=chat_id, id=owner_id)
         if found and skip:
             found, skip = [], skip - 1
-    found += await picture.rows(
+    found += await reads.rows(
         MEMBERS_AFTER,
         chat=chat_id,
         first=after.first,
@@ -582,13 +587,13 @@ async def _members(
 
 
 async def _others(
-    picture: ReadTransaction, reader: ProfileId, entries: Sequence[Row]
+    reads: ReadTransaction, reader: ProfileId, entries: Sequence[Row]
 ) -> Mapping[ChatId, ProfileId]:
     """The other person of each direct chat among the entries."""
     direct = [row["chat_chat_id"] for row in entries if row["chat_kind"] == Kind.DIRECT]
     if not direct:
         return {}
-    found = await picture.rows(OTHERS, ids=Uuids.of(direct), reader=reader)
+    found = await reads.rows(OTHERS, ids=Uuids.of(direct), reader=reader)
     return {ChatId(row["chat_id"]): ProfileId(row["profile_id"]) for row in found}
 
 

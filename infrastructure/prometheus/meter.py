@@ -1,8 +1,9 @@
 """
-A node's figures in the text that Prometheus reads.
+Metrics of a node in the text format of Prometheus.
 
-With a registry of its own: two nodes in one process, as tests have them, do not share figures. What happens for every
-frame is a plain number that is looked at when somebody asks; a client library's counter would cost more than the frame.
+Each node has its own registry, so that two nodes in one process, as in tests, do not share metrics. Events that happen for
+every frame are counted in plain numbers and collected on request, because a counter of the client library would cost more
+than the frame.
 """
 
 import time
@@ -20,7 +21,7 @@ MEDIA_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 OTHER: Final = "other"
-"""Clients can make up methods without end, and each would be a series for ever."""
+"""Stands for all other methods: clients could invent any number of them, and each would become a time series."""
 
 QUICK: Final = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
 SIZES: Final = (1, 2, 5, 10, 20, 50, 100, 200, 500)
@@ -28,7 +29,7 @@ SIZES: Final = (1, 2, 5, 10, 20, 50, 100, 200, 500)
 
 @define(eq=False)
 class Figures(Collector):
-    """Of sockets, and how long ago this node last knew everything."""
+    """Metrics of sockets, and the time since this node last read everything that is committed."""
 
     clock: Callable[[], float]
     sockets: int = 0
@@ -100,7 +101,9 @@ class PrometheusMeter:
             buckets=QUICK,
             registry=registry,
         )
-        for kind in get_args(Kind):  # there from the start: a rate over the first one needs a zero before it
+        for kind in get_args(
+            Kind
+        ):  # exist from the start, because a rate needs a zero before the first value
             for figure in (self._batch_size, self._batch_seconds, self._commit_seconds):
                 figure.labels(kind)
         self._told_seconds = Histogram(
@@ -119,38 +122,38 @@ class PrometheusMeter:
     def text(self) -> bytes:
         return generate_latest(self._registry)
 
-    def answered(self, method: str, route: str, status: int, seconds: float) -> None:
+    def request_answered(self, method: str, route: str, status: int, seconds: float) -> None:
         known = method if method in METHODS else OTHER
         self._requests.labels(known, route, str(status)).inc()
         self._request_seconds.labels(known, route).observe(seconds)
 
-    def carried_out(self, kind: Kind, commands: int, seconds: float) -> None:
+    def batch_done(self, kind: Kind, commands: int, seconds: float) -> None:
         self._batch_size.labels(kind).observe(commands)
         self._batch_seconds.labels(kind).observe(seconds)
 
-    def committed(self, kind: Kind, seconds: float) -> None:
+    def batch_committed(self, kind: Kind, seconds: float) -> None:
         self._commit_seconds.labels(kind).observe(seconds)
 
-    def told(self, seconds: float) -> None:
+    def update_delivered(self, seconds: float) -> None:
         self._told_seconds.observe(seconds)
 
-    def looked(self) -> None:
+    def caught_up(self) -> None:
         self._figures.looked_at = self._clock()
 
-    def letter(self, outcome: str) -> None:
+    def letter_tried(self, outcome: str) -> None:
         self._letters.labels(outcome).inc()
 
-    def opened(self) -> None:
+    def socket_opened(self) -> None:
         self._figures.sockets += 1
 
-    def closed(self) -> None:
+    def socket_closed(self) -> None:
         self._figures.sockets -= 1
 
-    def heard(self) -> None:
+    def frame_received(self) -> None:
         self._figures.frames_in += 1
 
-    def said(self) -> None:
+    def frame_sent(self) -> None:
         self._figures.frames_out += 1
 
-    def waiting(self, size: int) -> None:
+    def outbox_grew(self, size: int) -> None:
         self._figures.outbox_bytes += size

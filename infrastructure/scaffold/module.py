@@ -1,8 +1,8 @@
 """
-A new feature, laid through the layers as the others are.
+Generates the files of a new module, in all layers.
 
-What is made is small, complete and passes the project's own checks: something that a profile owns, which it can add and
-list. It is a beginning to be rewritten; what it shows is where each part belongs.
+The generated module is small and complete, and passes the project's own checks: a profile can add and list things that it
+owns. It is meant to be rewritten, and shows where each part belongs.
 """
 
 import re
@@ -30,7 +30,7 @@ FILES: Final = {
     "test_contract": "tests/contracts/test_{many}.py",
     "test_http": "tests/interfaces/http/test_{many}.py",
 }
-"""By the name of its template."""
+"""The paths of the generated files, by the name of their template."""
 
 PLURAL: Final = re.compile(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*s")
 LONGEST: Final = 16
@@ -46,11 +46,11 @@ class AlreadyThere(Exception):
 
 def lay_module(name: str, root: Path) -> Sequence[Path]:
     """
-    Returns the files that were made, relative to ``root``; nothing that was there is touched.
+    Generates a module and returns its files, relative to ``root``. Existing files are not changed.
 
     Raises:
-        BadModuleName: It cannot name a module.
-        AlreadyThere: Something of this name is there, or ``root`` is no checkout of the messenger.
+        BadModuleName: ``name`` cannot name a module.
+        AlreadyThere: A module of this name exists, or ``root`` is not a checkout of the messenger.
     """
     many = name.removesuffix("_module")
     if not PLURAL.fullmatch(many) or len(many) > LONGEST or iskeyword(one := singular(many)) or one == many:
@@ -97,7 +97,7 @@ def camel(name: str) -> str:
 
 
 def with_sorted_imports(text: str) -> str:
-    """Where a name stands among imports depends on what it is."""
+    """Sorts each block of imports, because the place of an import depends on the name of the module."""
     imports = re.compile(r"(?m)(?:^from \S+ import .*\n)+")
     return imports.sub(
         lambda block: "".join(sorted(block.group().splitlines(keepends=True), key=_module_of)), text
@@ -109,7 +109,7 @@ def _module_of(line: str) -> str:
 
 
 def newest_revision(versions: Path) -> str:
-    """The one that no other comes after. Revisions are numbers that count up."""
+    """The newest migration. Revisions are consecutive numbers."""
     found = [
         match.group(1)
         for path in versions.glob("*.py")

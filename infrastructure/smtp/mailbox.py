@@ -35,7 +35,7 @@ class Mailbox:
             self.show(f"{letter.recipient.text}: {self.writer.link(letter.template, token)}")
 
     def _write(self, name: str, data: bytes) -> None:
-        # The link in it signs somebody in: for the owner's eyes. Whole or not there at all, for whoever watches the folder.
+        # Only the owner may read the file, because its link signs somebody in. Renaming makes it appear as a whole.
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         unfinished = self.folder / f".{name}.part"
         unfinished.unlink(missing_ok=True)

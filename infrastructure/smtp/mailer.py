@@ -22,7 +22,7 @@ class Security(StrEnum):
     TLS = "tls"
     """TLS from the first byte on (port 465)."""
     STARTTLS = "starttls"
-    """STARTTLS, without which nothing is sent (port 587)."""
+    """STARTTLS (port 587). Nothing is sent if the server does not offer it."""
     NONE = "none"
 
 
@@ -50,7 +50,7 @@ class SmtpMailer:
         try:
             await self._send(letter, token)
         except NotDelivered as failed:
-            # The reason is the server's, and no server is told the token before it takes the letter.
+            # The reason comes from the mail server and cannot contain the token, which only an accepted letter reveals.
             then = "given up" if failed.for_good else "to be tried again"
             logger.warning(
                 "letter %s (%s), attempt %d: %s, %s",
@@ -77,7 +77,7 @@ class SmtpMailer:
         except aiosmtplib.SMTPDataError as refused:
             raise NotDelivered(f"letter refused: {_said(refused)}", for_good=_is_final(refused)) from None
         except aiosmtplib.SMTPResponseException as refused:
-            # Greeting, sender, credentials: between that server and us, and to be settled while the letter waits.
+            # Greeting, sender or credentials were refused, which has nothing to do with this letter: it is tried again.
             raise NotDelivered(f"{type(refused).__name__}: {_said(refused)}") from None
         except TimeoutError:
             raise NotDelivered(f"no answer within {self.server.timeout:g} s") from None
@@ -93,7 +93,7 @@ class SmtpMailer:
         is_secure = server.security is not Security.NONE
         return aiosmtplib.SMTP(
             hostname=server.host,
-            local_hostname=self.writer.sender.domain,  # else it would ask the name service who we are
+            local_hostname=self.writer.sender.domain,  # otherwise aiosmtplib would look up the name of this host
             port=server.port,
             username=server.username,
             password=server.password,
@@ -105,7 +105,7 @@ class SmtpMailer:
 
 
 async def _take_leave(client: aiosmtplib.SMTP) -> None:
-    # The server has the letter. Whatever becomes of the goodbye, that is not undone.
+    # The server has accepted the letter, so a failing QUIT does not matter.
     with suppress(aiosmtplib.SMTPException, OSError, TimeoutError):
         async with asyncio.timeout(GOODBYE):
             await client.quit()

@@ -1,4 +1,4 @@
-"""A letter that only shows that letters arrive."""
+"""A letter by which an operator checks that letters arrive."""
 
 from email.message import EmailMessage
 from typing import Final

@@ -1,9 +1,9 @@
 """
-Letters, written out: the texts are in ``letters/``, in Russian and English, as plain text and as HTML with our logo in it.
+Writes letters from the templates in ``letters/``: in Russian and English, as plain text and as HTML with the logo in it.
 
-The one thing in a letter that a stranger chose is the address it goes to: what was said about a browser is shown as a
-name that we know, or not at all, so that nobody writes letters of their own through us. Python's parser of headers decodes
-encoded words inside addresses, line breaks included, so only plain addresses are written into a header at all.
+The recipient's address is the only text in a letter that a stranger can choose. A user agent is shown as one of a few
+known names or not at all, so that nobody can send texts of their own in our letters. Python's header parser decodes
+encoded words inside addresses, line breaks included, so only plain addresses are written into headers.
 """
 
 import ipaddress
@@ -61,7 +61,7 @@ SYSTEMS: Final = (
     ("Mac OS X", "macOS"),
     ("Linux", "Linux"),
 )
-"""In this order: each browser and system also claims to be those that follow it."""
+"""The order matters: the user agent of each browser and system also contains names further down."""
 
 
 def _program(user_agent: str | None) -> str | None:
@@ -117,7 +117,7 @@ class LetterWriter:
         message["To"] = mailable(letter.recipient)
         message["Subject"] = SUBJECTS[letter.template]
         message["Date"] = letter.created_at
-        # The same each time it is sent: where a letter comes twice, mail programs may show one.
+        # The same at each attempt, so that mail programs can show a letter that arrives twice only once.
         message["Message-ID"] = f"<{letter.id}@{self.sender.domain}>"
         message["Auto-Submitted"] = "auto-generated"
         known = {

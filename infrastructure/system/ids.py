@@ -10,7 +10,7 @@ from attrs import define, field
 from domain.ids import AccountId, ChatId, ConfirmationId, LetterId, MessageId, ProfileId, SessionId
 
 BLOCK: Final = 4096
-"""How much chance is fetched at once: a system call for each identity costs three times as much as the identity."""
+"""Random bytes per system call. A call for each id would take three times as long as making the id."""
 
 TAIL_BITS: Final = 74
 STEP_BITS: Final = 32
@@ -25,10 +25,10 @@ def _milliseconds() -> int:
 @define(eq=False)
 class SystemIds:
     """
-    UUIDs of version 7 (RFC 9562): milliseconds, then chance.
+    UUIDs of version 7 (RFC 9562): milliseconds, then random bits.
 
-    Within a millisecond, and while the clock stands or steps back, the chance part of the last one is counted up by a
-    random step (section 6.2, method 2): later ones sort after earlier ones, and none tells the next.
+    Within a millisecond, and while the clock stands still or steps back, the random part of the last UUID is increased by
+    a random step (section 6.2, method 2). Later UUIDs therefore sort after earlier ones and cannot be predicted.
     """
 
     milliseconds: Callable[[], int] = _milliseconds
@@ -59,7 +59,7 @@ class SystemIds:
         return MessageId(self._next())
 
     def fresh(self) -> UUID:
-        """For what only a module knows."""
+        """An id for the objects of a module."""
         return self._next()
 
     def token_id(self) -> str:

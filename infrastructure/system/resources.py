@@ -1,4 +1,4 @@
-"""What the operating system lends to the process: descriptors and memory."""
+"""Resources that the operating system lends to the process: file descriptors and memory."""
 
 import ctypes
 import resource

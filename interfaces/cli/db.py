@@ -7,49 +7,51 @@ from attrs import frozen
 
 from application.importing.import_original import Imported
 from application.ports.checkup import Examined, Finding
-from interfaces.cli.looks import FOUND_SOMETHING, complain, confirm, progress, say, show, told
+from interfaces.cli.looks import FOUND_SOMETHING, confirm, fail, progress, say, show, told
 
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
 @frozen(kw_only=True)
 class Database:
-    """What can be done to the database. Each raises `Refused` where it was not done."""
+    """The operations on the database. Each raises `CommandRefused` if it cannot be done."""
 
     name: Callable[[], str]
-    """As people know it, without a password."""
+    """Returns a readable name of the database, without a password."""
     create: Callable[[], bool]
-    """False: it was there."""
+    """Returns False if the database already exists."""
     migrate: Callable[[str], tuple[str, str]]
-    """To a revision or ``head``: the one before, and the one now."""
+    """Migrates to a revision or ``head``; returns the revisions before and after."""
     fill: Callable[[], None]
     drop: Callable[[bool], bool]
-    """True: whoever is connected is cut off. Answers False where there was none."""
+    """Takes whether to cut off other connections. Returns False if there was no database."""
     check: Callable[[bool, Callable[[int, int], None]], Examined]
-    """Whether to repair, and whom to tell how far it is."""
+    """Takes whether to repair, and a callback for the progress (done, total)."""
     import_original: Callable[[str, str | None, Callable[[int, int], None]], Imported]
-    """From the database at a URL, with a password that the URL does not show; calls back with how much is done."""
+    """Takes the source's URL, its password if the URL has none, and a callback for the progress (done, total)."""
     adopt: Callable[[], tuple[str, int]]
-    """The new generation and base."""
+    """Returns the new generation and base."""
     may_fill: Callable[[], bool]
-    """Whether this is the place for people whose password everybody knows."""
+    """Returns whether the environment permits example people, whose password is published."""
 
 
 def db_commands(database: Database) -> typer.Typer:
-    line = typer.Typer(no_args_is_help=True, help="The database: make it, fill it, look after it.")
+    line = typer.Typer(no_args_is_help=True, help="Create, migrate, fill, check and remove the database.")
 
     @line.command()
     def create() -> None:
-        """Make the database. Where it is there already, nothing happens."""
+        """Create the database. An existing database stays unchanged."""
         with told():
             made = database.create()
-            say(f"{_capital(database.name())} {'is made' if made else 'was there already'}.", "green")
+            say(f"{_capital(database.name())} {'is created' if made else 'exists already'}.", "green")
 
     @line.command()
     def migrate(
-        revision: Annotated[str, typer.Option(help="Up to this one instead of the newest.")] = "head",
+        revision: Annotated[
+            str, typer.Option(help="Migrate to this revision instead of the newest.")
+        ] = "head",
     ) -> None:
-        """Bring the tables to what this version needs. Starting the messenger does the same."""
+        """Migrate the tables to the schema of this version. Starting the messenger does the same."""
         with told():
             before, after = database.migrate(revision)
             say(
@@ -59,7 +61,7 @@ def db_commands(database: Database) -> typer.Typer:
 
     @line.command()
     def fill() -> None:
-        """Add people, chats and messages to try things with, and the reference lists. Again changes nothing. LOCAL only."""
+        """Add example people, chats and messages, and the reference lists. Can be repeated. LOCAL only."""
         with told():
             database.fill()
             say(f"{_capital(database.name())} has its examples.", "green")
@@ -68,7 +70,7 @@ def db_commands(database: Database) -> typer.Typer:
     def drop(
         *,
         yes: Yes = False,
-        force: Annotated[bool, typer.Option("--force", help="Cut off whoever is connected.")] = False,
+        force: Annotated[bool, typer.Option("--force", help="Cut off other connections.")] = False,
     ) -> None:
         """Remove the database with everything in it."""
         with told():
@@ -80,11 +82,11 @@ def db_commands(database: Database) -> typer.Typer:
     def reset(
         *,
         yes: Yes = False,
-        force: Annotated[bool, typer.Option("--force", help="Cut off whoever is connected.")] = False,
+        force: Annotated[bool, typer.Option("--force", help="Cut off other connections.")] = False,
     ) -> None:
-        """Remove the database and make it anew, in LOCAL with its examples."""
+        """Remove the database and create it again, in LOCAL with the examples."""
         with told():
-            confirm(f"Remove {database.name()} with everything in it, and make it anew?", yes=yes)
+            confirm(f"Remove {database.name()} with everything in it, and create it again?", yes=yes)
             database.drop(force)
             database.create()
             _, revision = database.migrate("head")
@@ -96,23 +98,23 @@ def db_commands(database: Database) -> typer.Typer:
     def check(
         *,
         repair: Annotated[
-            bool, typer.Option("--repair", help="Set right what can be, while everybody goes on.")
+            bool, typer.Option("--repair", help="Repair what can be repaired, while the messenger runs.")
         ] = False,
     ) -> None:
         """
-        Compare what is counted and numbered with what it is counted from: unread messages, heads, both logs, lists of
-        chats. Exits with 3 where something is wrong and stays so.
+        Compare counters and numbers with the data that they summarize: unread messages, heads, both logs, lists of chats.
+        Exits with 3 if something is wrong and was not repaired.
         """
         with told():
-            with progress("Looking") as tell:
+            with progress("Checking") as tell:
                 examined = database.check(repair, tell)
             _report(examined, repair=repair)
 
     @line.command()
     def adopt(*, yes: Yes = False) -> None:
         """
-        After a restore, with every node stopped: begin a new line of history. Clients load their chats anew, and nothing
-        that is written from now on can pass them by.
+        Begin a new line of history after a restore. Every node must be stopped. Clients load their chats again, and miss
+        nothing that is written from then on.
         """
         with told():
             confirm(f"Begin a new line of history on {database.name()}? Every node must be stopped.", yes=yes)
@@ -128,9 +130,9 @@ def db_commands(database: Database) -> typer.Typer:
         ] = False,
     ) -> None:
         """
-        Bring in everything from a database of the original messenger: accounts with their passwords, profiles, chats,
-        messages and read marks. That database is only read. Importing again adds what is new there; an import that was
-        interrupted goes on.
+        Import everything from a database of the original messenger: accounts with their passwords, profiles, chats,
+        messages and read marks. That database is only read. A repeated import adds what is new there; an interrupted
+        import continues.
         """
         with told():
             password = sys.stdin.readline().rstrip("\r\n") if password_stdin else None
@@ -148,15 +150,15 @@ def db_commands(database: Database) -> typer.Typer:
 
 
 def _report(examined: Examined, *, repair: bool) -> None:
-    _list("Set right:", examined.repaired)
+    _list("Repaired:", examined.repaired)
     _list("Wrong:", examined.remaining)
-    say(f"{examined.chats} chats and {examined.profiles} profiles were looked at.")
+    say(f"{examined.chats} chats and {examined.profiles} profiles were checked.")
     if not examined.remaining:
-        say("Everything is as it should be.", "green")
+        say("Everything is consistent.", "green")
         return
     can_be = sum(finding.can_be_repaired for finding in examined.remaining)
-    hint = "" if repair or not can_be else f", of which --repair sets {can_be} right"
-    complain(f"{len(examined.remaining)} wrong{hint}.", FOUND_SOMETHING)
+    hint = "" if repair or not can_be else f", of which --repair can repair {can_be}"
+    fail(f"{len(examined.remaining)} wrong{hint}.", FOUND_SOMETHING)
 
 
 def _list(title: str, findings: Sequence[Finding]) -> None:

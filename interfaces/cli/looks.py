@@ -1,4 +1,4 @@
-"""What the command line looks like: for people where a terminal is, for programs where none is."""
+"""The output of the command line: formatted for people on a terminal, and for programs without one."""
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -17,8 +17,8 @@ WRONG: Final = 2
 FOUND_SOMETHING: Final = 3
 
 
-class Refused(Exception):
-    """A command was not carried out; the text says why, in lines for people."""
+class CommandRefused(Exception):
+    """A command was not executed. The text explains why to the operator; ``code`` is the exit code."""
 
     def __init__(self, text: str, code: int = NOT_DONE) -> None:
         super().__init__(text)
@@ -29,22 +29,22 @@ def say(text: str, style: str = "") -> None:
     Console(soft_wrap=True, highlight=False).print(Text(text, style))
 
 
-def complain(text: str, code: int) -> NoReturn:
+def fail(text: str, code: int) -> NoReturn:
     Console(stderr=True, soft_wrap=True, highlight=False).print(Text(text, "red"))
     raise typer.Exit(code)
 
 
 @contextmanager
 def told() -> Iterator[None]:
-    """What refuses in the block is told, and becomes the exit code."""
+    """Prints a `CommandRefused` of the block to standard error, and exits with its code."""
     try:
         yield
-    except Refused as refused:
-        complain(str(refused), refused.code)
+    except CommandRefused as refused:
+        fail(str(refused), refused.code)
 
 
 def show(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """A table; without a terminal, lines of fields separated by tabs, headings left out."""
+    """Prints a table. Without a terminal, prints lines of fields separated by tabs, without headings."""
     console = Console(highlight=False)
     cells = [["" if value is None else str(value) for value in row] for row in rows]
     if not console.is_terminal:
@@ -58,14 +58,14 @@ def show(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
 
 
 def confirm(question: str, *, yes: bool) -> None:
-    """``yes`` was said already, or it is asked for now; whoever says no has changed nothing."""
+    """Asks a question unless ``yes`` is given. Ends the command if the answer is no."""
     if not yes and not typer.confirm(question):
-        complain("Nothing was changed.", NOT_DONE)
+        fail("Nothing was changed.", NOT_DONE)
 
 
 @contextmanager
 def progress(what: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar, where a terminal is; what it gives is called with how much is done, of how much."""
+    """Shows a progress bar on a terminal. Yields a function that takes the amounts done and in total."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     console = Console(stderr=True)
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:

@@ -1,4 +1,4 @@
-"""The command line's words and looks. What a command does, it is given."""
+"""The command line: its commands, options and texts. The functions that do the work are passed in as `Commands`."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,8 +13,8 @@ from interfaces.cli.users import Users, user_commands
 
 
 @frozen(kw_only=True)
-class InForce:
-    """One setting. The value of a secret is not in it."""
+class EffectiveSetting:
+    """A setting with its value and where the value came from. Does not contain the value of a secret."""
 
     name: str
     value: str
@@ -23,17 +23,17 @@ class InForce:
 
 @frozen(kw_only=True)
 class Commands:
-    """Each raises `Refused` where it was not done."""
+    """The functions behind the commands. Each raises `CommandRefused` if it cannot be done."""
 
     serve: Callable[[bool], None]
-    """Whether the environment is LOCAL unless the settings name one."""
+    """Takes whether the environment is LOCAL unless the settings name one."""
     database: Database
     users: Users
     create_module: Callable[[str], Sequence[Path]]
-    """The files that were made."""
+    """Takes the name of a module and returns the files that were created."""
     try_mail: Callable[[str], str]
-    """What became of it."""
-    settings: Callable[[], Sequence[InForce]]
+    """Takes an address, sends a letter to it, and returns a sentence about the result."""
+    settings: Callable[[], Sequence[EffectiveSetting]]
 
 
 def command_line(commands: Commands) -> typer.Typer:
@@ -53,7 +53,7 @@ def command_line(commands: Commands) -> typer.Typer:
             bool, typer.Option("--local", help="ENVIRONMENT is LOCAL unless the settings say otherwise.")
         ] = False,
     ) -> None:
-        """Run the server until it is told to stop."""
+        """Run the server until a signal stops it."""
         commands.serve(local)
 
     line.add_typer(db_commands(commands.database), name="db")
@@ -63,7 +63,7 @@ def command_line(commands: Commands) -> typer.Typer:
 
     @line.command()
     def settings() -> None:
-        """What is in force, and where each value came from. Secrets are not shown."""
+        """Show the settings in force, and where each value came from. Secrets are not shown."""
         with told():
             rows = [(each.name, each.value, each.source) for each in commands.settings()]
             show(("name", "value", "from"), rows)
@@ -81,10 +81,10 @@ def _module_commands(create_module: Callable[[str], Sequence[Path]]) -> typer.Ty
     @line.command()
     def create(
         name: Annotated[
-            str, typer.Argument(help="What it is about, in the plural: notes, bookmarks.", show_default=False)
+            str, typer.Argument(help="A noun in the plural: notes, bookmarks.", show_default=False)
         ],
     ) -> None:
-        """Lay a feature through the layers: domain, use cases, port, both storages, routes, a migration, tests."""
+        """Create the files of a feature in all layers: domain, use cases, port, both storages, routes, a migration, tests."""
         with told():
             for path in create_module(name):
                 say(str(path))
@@ -95,13 +95,13 @@ def _module_commands(create_module: Callable[[str], Sequence[Path]]) -> typer.Ty
 
 
 def _mail_commands(try_mail: Callable[[str], str]) -> typer.Typer:
-    line = typer.Typer(no_args_is_help=True, help="Letters.")
+    line = typer.Typer(no_args_is_help=True, help="Test the sending of letters.")
 
     @line.command("try")
     def try_(
-        address: Annotated[str, typer.Argument(help="Whom to write to.", show_default=False)],
+        address: Annotated[str, typer.Argument(help="The recipient.", show_default=False)],
     ) -> None:
-        """Send a letter that says only that letters arrive, the way all letters go."""
+        """Send a test letter through the configured mail server."""
         with told():
             say(try_mail(address), "green")
 

@@ -14,10 +14,10 @@ Email = Annotated[str, typer.Argument(help="The e-mail address of the account.",
 
 @frozen(kw_only=True)
 class Users:
-    """What can be done to accounts. Each raises `Refused` where it was not done."""
+    """The operations on accounts. Each raises `CommandRefused` if it cannot be done."""
 
     create: Callable[[str, str], str]
-    """E-mail and password; answers with the account's id."""
+    """Takes an e-mail address and a password, and returns the account's id."""
     all: Callable[[], Iterable[Account]]
     disable: Callable[[str], int]
     """Takes an e-mail address and returns how many sessions ended."""
@@ -26,7 +26,7 @@ class Users:
 
 
 def user_commands(users: Users) -> typer.Typer:
-    line = typer.Typer(no_args_is_help=True, help="Accounts: make one, see who is there, keep somebody out.")
+    line = typer.Typer(no_args_is_help=True, help="Create, list, disable and enable accounts.")
 
     @line.command()
     def create(
@@ -36,17 +36,17 @@ def user_commands(users: Users) -> typer.Typer:
             bool, typer.Option("--password-stdin", help="Read the password from standard input.")
         ] = False,
     ) -> None:
-        """Make an account that needs no letter. Asks for the password, which no option takes: others can read those."""
+        """Create a confirmed account. Asks for the password: other users of the machine can read command lines."""
         with told():
             if password_stdin:
                 password = sys.stdin.readline().rstrip("\n")
             else:
                 password = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
-            say(f"{email} is made: account {users.create(email, password)}.", "green")
+            say(f"{email} is created: account {users.create(email, password)}.", "green")
 
     @line.command("list")
     def list_() -> None:
-        """Everybody, by address."""
+        """List all accounts by e-mail address."""
         with told():
             rows = [
                 (each.email.text, _state(each), f"{each.created_at:%Y-%m-%d}", each.id)
@@ -58,21 +58,21 @@ def user_commands(users: Users) -> typer.Typer:
     def disable(
         email: Email, *, yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False
     ) -> None:
-        """Keep somebody out: all sessions end, none begins. What they said stays."""
+        """Disable an account: its sessions end, and it cannot sign in. Its messages stay."""
         with told():
-            confirm(f"Sign {email} out everywhere and keep them out?", yes=yes)
-            say(f"{email} is kept out; {users.disable(email)} sessions ended.", "green")
+            confirm(f"Sign {email} out everywhere and disable the account?", yes=yes)
+            say(f"{email} is disabled; {users.disable(email)} sessions ended.", "green")
 
     @line.command()
     def enable(email: Email) -> None:
-        """Let somebody in again who was kept out."""
+        """Enable a disabled account."""
         with told():
             users.enable(email)
             say(f"{email} may sign in.", "green")
 
     @line.command()
     def sessions(email: Email) -> None:
-        """Where somebody is signed in."""
+        """List the sessions of an account."""
         with told():
             show(
                 ("session", "fingerprint", "since", "last used", "address", "program"),

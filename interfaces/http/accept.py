@@ -7,9 +7,10 @@ from starlette.datastructures import Headers
 
 def quality(headers: Headers, media_type: str) -> float:
     """
-    How much a client wants the media type, from 0 (not at all) to 1. The most specific range that covers it decides.
+    Return the weight that a client gives to the media type, from 0 (not acceptable) to 1. The most specific range that
+    covers the type decides.
 
-    Without ``Accept`` every type is wanted alike.
+    Without ``Accept`` every type has the weight 1.
     """
     ranges = _ranges(headers)
     if not ranges:
@@ -19,17 +20,17 @@ def quality(headers: Headers, media_type: str) -> float:
 
 
 def preferred(headers: Headers, offers: Sequence[str]) -> str:
-    """The offer that is wanted most; the first of those wanted alike, and the first where none is wanted."""
+    """Return the offer with the highest weight: the first of equals, and the first offer if none is acceptable."""
     return max(offers, key=lambda offer: quality(headers, offer))
 
 
 def is_named(headers: Headers, media_type: str) -> bool:
-    """Whether ``Accept`` names the type itself, not only a range that covers it, and with a weight above 0."""
+    """Tell whether ``Accept`` names the type itself, not only a range that covers it, with a weight above 0."""
     return _ranges(headers).get(media_type, 0.0) > 0
 
 
 def _ranges(headers: Headers) -> Mapping[str, float]:
-    """The weight of each range. Parameters other than the weight are not looked at."""
+    """Map each media range to its weight. Parameters other than the weight are ignored."""
     found: dict[str, float] = {}
     for line in headers.getlist("accept"):
         for each in line.split(","):

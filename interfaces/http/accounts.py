@@ -24,7 +24,7 @@ REFRESH_COOKIE = "refresh_token"
 
 @frozen
 class Accounts:
-    """Signing up, in and out. Bodies hold access tokens alone; the refresh token is a cookie that no script can read."""
+    """Signing up, in and out. Bodies carry access tokens only; the refresh token is a cookie that scripts cannot read."""
 
     messenger: Messenger
     options: HttpOptions
@@ -47,7 +47,7 @@ class Accounts:
         ]
 
     @described(
-        summary="Ask for an account: a letter goes out, its link confirms",
+        summary="Sign up: a letter is sent, and its link confirms the address",
         tag=ACCOUNTS,
         answer=answers.Account,
         body=codec.SIGN_UP,
@@ -84,7 +84,7 @@ class Accounts:
         return answer
 
     @described(
-        summary="End the session of the bearer token or the refresh cookie; without either, nothing",
+        summary="End the session of the bearer token or the refresh cookie; without either, do nothing",
         tag=ACCOUNTS,
         is_public=True,
         needs_cookie=True,
@@ -97,7 +97,7 @@ class Accounts:
         return self._signed_out()
 
     @described(
-        summary="Who I am",
+        summary="Read the account that is signed in",
         tag=ACCOUNTS,
         answer=answers.Me,
     )
@@ -105,7 +105,7 @@ class Accounts:
         return success(codec.actor_json(await actor_of(request, self.messenger)))
 
     @described(
-        summary="Whether a confirmed account has this address",
+        summary="Tell whether a confirmed account has this address",
         tag=ACCOUNTS,
         answer=answers.Exists,
         query=codec.EMAIL_STATUS,
@@ -130,7 +130,7 @@ class Accounts:
         return self._signed_in(await self.messenger.accounts.confirm_email(command))
 
     @described(
-        summary="A new pair of tokens for the refresh cookie",
+        summary="Exchange the refresh cookie for a new pair of tokens",
         tag=ACCOUNTS,
         answer=answers.Tokens,
         body=codec.REFRESH,
@@ -146,9 +146,9 @@ class Accounts:
         return self._signed_in(await self.messenger.accounts.refresh(command))
 
     @described(
-        summary="Sign in with the token of a letter, and choose a new password then",
+        summary="Sign in with the token of a letter, to choose a new password then",
         tag=ACCOUNTS,
-        description="For the letter of a forgotten password; the one that confirms an address will do as well.",
+        description="Takes the token of the letter for a forgotten password, or of the one that confirms an address.",
         answer=answers.Tokens,
         body=codec.REDEEM_TOKEN,
         refuses=(NotAuthenticated,),
@@ -160,7 +160,7 @@ class Accounts:
         return self._signed_in(await self.messenger.accounts.redeem_token(command))
 
     @described(
-        summary="Ask for a letter with which to choose a new password",
+        summary="Request a letter whose link sets a new password",
         tag=ACCOUNTS,
         description="The answer does not say whether there is such an account.",
         body=codec.RESET_PASSWORD,
@@ -174,7 +174,7 @@ class Accounts:
         return success(None)
 
     @described(
-        summary="Choose another password; every other session ends",
+        summary="Change the password; all other sessions end",
         tag=ACCOUNTS,
         body=codec.SET_PASSWORD,
         refuses=(Overloaded,),
@@ -187,7 +187,7 @@ class Accounts:
         return success(None)
 
     @described(
-        summary="Close my account: messages stay, under nobody's name",
+        summary="Close my account; its messages stay, under a placeholder name",
         tag=ACCOUNTS,
         body=codec.CLOSE_ACCOUNT,
         refuses=(PasswordWrong, TooManyRequests, Overloaded),
@@ -208,7 +208,7 @@ class Accounts:
         return success({"accessToken": signed_in.access_token}, {"Set-Cookie": cookie})
 
     def _cookie(self, value: str, lifetime: str = "") -> str:
-        """Without a lifetime it goes with the browser's session."""
+        """Return a ``Set-Cookie`` value. Without a lifetime the cookie ends with the browser's session."""
         secure = "; Secure" if self.options.secure_cookies else ""
         path = self.options.cookie_path
         return f"{REFRESH_COOKIE}={value}{lifetime}; HttpOnly; Path={path}; SameSite=Lax{secure}"

@@ -1,4 +1,4 @@
-"""Networks by name: which addresses belong to proxies that are trusted."""
+"""Sets of IP networks, such as those of trusted proxies."""
 
 from collections.abc import Iterable
 from ipaddress import IPv4Network, IPv6Network, ip_network
@@ -10,7 +10,7 @@ from domain.network import address
 
 @frozen
 class Networks:
-    """A set of networks, as CIDR has them."""
+    """A set of networks in CIDR notation; ``in`` tells whether an address belongs to one of them."""
 
     members: tuple[IPv4Network | IPv6Network, ...] = ()
 

@@ -1,4 +1,4 @@
-"""Who asks: by the bearer token of a request, before anything else about it is looked at."""
+"""Authenticates a request by its bearer token. Endpoints do this before they read anything else of the request."""
 
 from starlette.datastructures import Headers
 from starlette.requests import Request
@@ -10,15 +10,17 @@ from application.messenger import Messenger
 
 
 def find_bearer(headers: Headers) -> str | None:
-    """The token, possibly empty. None: nothing was presented, or something else than a bearer token."""
+    """Return the bearer token, possibly empty, or None if ``Authorization`` is missing or has another scheme."""
     scheme, _, token = headers.get("authorization", "").partition(" ")
     return token.strip() if scheme.lower() == "bearer" else None
 
 
 async def actor_of(request: Request, messenger: Messenger) -> Actor:
     """
+    Authenticate the caller of a request.
+
     Raises:
-        NotAuthenticated: And why.
+        NotAuthenticated: The token is missing, invalid or expired; ``reason`` tells which.
     """
     token = find_bearer(request.headers)
     if token is None:

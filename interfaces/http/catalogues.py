@@ -15,7 +15,7 @@ from interfaces.wire import answers, codec
 
 @frozen
 class Catalogues:
-    """Reference lists, to whoever is signed in. In Russian; in English to those who prefer it, where there is English."""
+    """Reference lists for signed-in callers: in Russian, or in English if the client prefers it and a translation exists."""
 
     messenger: Messenger
     options: HttpOptions
@@ -24,12 +24,12 @@ class Catalogues:
         at = f"{self.options.prefix}/catalogues/"
         return [Endpoint("GET", at, self.read_all), Endpoint("GET", at + "{name}/", self.read)]
 
-    @described(summary="Which catalogues there are", tag=CATALOGUES, answer=list[answers.Entry])
+    @described(summary="List the catalogues", tag=CATALOGUES, answer=list[answers.Entry])
     async def read_all(self, request: Request) -> Response:
         await actor_of(request, self.messenger)
         return _shown(codec.entries_json(await self.messenger.catalogues.list(), _language(request)))
 
-    @described(summary="A catalogue", tag=CATALOGUES, answer=list[answers.Entry], is_by_name=True)
+    @described(summary="Read a catalogue", tag=CATALOGUES, answer=list[answers.Entry], is_by_name=True)
     async def read(self, request: Request) -> Response:
         await actor_of(request, self.messenger)
         name = request.path_params["name"]
@@ -38,7 +38,7 @@ class Catalogues:
         try:
             catalogue = await self.messenger.catalogues.get(name)
         except CatalogueNotFound:
-            # in the original each list is a route of its own, and others are unknown paths
+            # In the original each list is a route of its own, so any other name is an unknown path.
             raise HTTPException(404) from None
         return _shown(codec.entries_json(catalogue.entries, _language(request)))
 
@@ -49,8 +49,9 @@ def _shown(entries: object) -> Response:
 
 def _language(request: Request) -> Language:
     """
-    English to whoever prefers it to Russian. Quality values alone decide between the two; what else is asked for has no
-    translation, and who asks for nothing gets the original's Russian.
+    Return English if ``Accept-Language`` gives it a higher weight than Russian, else Russian, as in the original.
+
+    Other languages are ignored: there are no translations into them.
     """
     wanted = {Language.RUSSIAN: 0.0, Language.ENGLISH: 0.0}
     for part in request.headers.get("accept-language", "").split(","):

@@ -36,7 +36,7 @@ from interfaces.wire.faults import SEVERAL_PLACES
 from interfaces.wire.validation import FieldFault, RequestInvalid
 
 LAST_PAGE: Final = 2**31
-"""No chat has more pages, and a database cannot count so far."""
+"""A bound on page numbers, far above any chat, so that the offset computed from one fits the database's integers."""
 
 
 @frozen
@@ -73,7 +73,7 @@ class Chats:
         return await listed(request, listing, asked, read, codec.chat_json)
 
     @described(
-        summary="Open a group",
+        summary="Create a group",
         tag=CHATS,
         answer=answers.Chat,
         body=codec.CREATE_CHAT,
@@ -156,22 +156,24 @@ class Chats:
 
 
 def _next(request: Request, asked: HistoryQuery, limit: int, page: HistoryPage) -> Mapping[str, str]:
-    """The link to the next page: to older messages, or to newer ones if the request had ``after``."""
+    """Return the ``Link`` to the next page: to older messages, or to newer ones if the request had ``after``."""
     going: dict[str, int] = {}
     if asked.after is not None and asked.offset is None:
         if page.has_after and page.messages:
             going = {"after": page.messages[-1].message.seq}
     elif page.has_before and page.messages:
-        # also where a page was asked for by its number: numbers are counted from the newest message, so the next number
-        # would repeat what has moved on since
+        # Also for a page requested by number: numbers count from the newest message, so the next page by number would
+        # repeat messages if new ones arrived in between.
         going = {"before": page.messages[0].message.seq}
     return next_link(request, {**going, "limit": limit}) if going else {}
 
 
 def place(asked: HistoryQuery) -> Where:
     """
-    Where a page of history lies. ``limit`` and ``offset`` together are the original messenger's paging. With one of them
-    alone the original returned all messages; here that is the newest page.
+    Return the place of the requested page of history.
+
+    ``limit`` and ``offset`` together are the original messenger's paging. With only one of them the original returned
+    all messages; here that is the newest page.
 
     Raises:
         RequestInvalid: More than one of ``before``, ``after`` and ``around`` was given.

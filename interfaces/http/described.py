@@ -1,7 +1,7 @@
 """
-What an endpoint is, in words and types: said above its handler, read by `interfaces.http.openapi`.
+Descriptions of endpoints: a decorator on the handler, from which `interfaces.http.openapi` makes the document.
 
-An endpoint of which nothing is said is not in the document.
+An endpoint without a description is not in the document.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -20,7 +20,7 @@ PROFILES: Final = "Модуль профилей"
 CHATS: Final = "Модуль чатов"
 CATALOGUES: Final = "Справочники"
 HEALTH: Final = "healthcheck"
-"""As the original messenger's document grouped them."""
+"""The groups of the original messenger's document."""
 
 _MARK: Final = "described"
 
@@ -33,23 +33,23 @@ class Described:
     answer: Any = None
     """The type of ``data`` in the envelope."""
     body: Shape[Any] | None = None
-    """Read from a JSON body, and what of it the path holds from there."""
+    """How a JSON body is decoded; fields that are path parameters come from the path."""
     query: Shape[Any] | None = None
-    """The same of a query."""
+    """How a query is decoded; fields that are path parameters come from the path."""
     refuses: tuple[type[Exception], ...] = ()
-    """Leaves that its use case raises. What can befall any endpoint is not among them."""
+    """Errors that its use case raises. Errors that any endpoint can raise are added by the document."""
     is_public: bool = False
     is_stored: bool = True
-    """Needs storage, so that it can be unavailable."""
+    """The endpoint needs storage, so it can answer that storage is unavailable."""
     is_polled: bool = False
-    """Answers with an ``ETag``, and 304 to whoever has that already."""
+    """The answer has an ``ETag``; a client that already has that version gets 304."""
     has_next: bool = False
-    """Says in a ``Link`` how to go on."""
+    """The answer has a ``Link`` to the next page."""
     needs_cookie: bool = False
     is_by_name: bool = False
-    """Its path holds a name, and one that nothing has is answered like an unknown path."""
+    """The path contains a name; an unknown name is answered like an unknown path."""
     otherwise: Mapping[int, Schema] = field(factory=dict)
-    """Answers outside the envelope, by status."""
+    """Schemas of answers outside the envelope, by status."""
 
 
 def described(**what: Any) -> Callable[[H], H]:

@@ -1,8 +1,8 @@
 """
-The interface's own documentation: `/openapi.json`, and Swagger UI to read it and try it out.
+The documentation of the interface: `/openapi.json`, and Swagger UI to read it and try it out.
 
-All files come from this server: those of `swagger-ui-dist`, which the package `mkdocs-swagger-ui-tag` ships unchanged.
-Nothing else of that package is used.
+This server serves all files itself. They are those of `swagger-ui-dist`, which the package `mkdocs-swagger-ui-tag` ships
+unchanged; nothing else of that package is used.
 """
 
 from collections.abc import Mapping, Sequence
@@ -66,7 +66,7 @@ PAGE: Final = """<!doctype html>
 """
 
 OPENAPI_PATH: Final = "/openapi.json"
-"""It stands outside the prefix, as in the original messenger."""
+"""The path of the document. The prefix does not apply to it, as in the original messenger."""
 
 
 @frozen
@@ -84,7 +84,7 @@ class Asset:
 
 @define(eq=False, slots=False)
 class Docs:
-    """``endpoints`` are all endpoints of the application; those that are described become part of the document."""
+    """The documentation of ``endpoints``: those that have a description appear in it."""
 
     options: HttpOptions
     endpoints: Sequence[Endpoint]
@@ -94,7 +94,7 @@ class Docs:
             return []
         at = self.docs_path
         return [
-            Endpoint("GET", "/", self.lead_there),
+            Endpoint("GET", "/", self.redirect_to_docs),
             Endpoint("GET", OPENAPI_PATH, self.show_document),
             Endpoint("GET", at, self.show),
             *(Endpoint("GET", f"{at}/{name}", self.show_asset) for name in (*SCRIPTS, "start.js")),
@@ -104,7 +104,7 @@ class Docs:
     def docs_path(self) -> str:
         return f"{self.options.prefix}{self.options.docs_path}"
 
-    async def lead_there(self, _: Request) -> Response:
+    async def redirect_to_docs(self, _: Request) -> Response:
         return RedirectResponse(f"{self.options.public_path}{self.docs_path}")
 
     async def show_document(self, request: Request) -> Response:

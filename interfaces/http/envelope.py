@@ -1,4 +1,4 @@
-"""The envelope of every answer, good or bad."""
+"""The JSON envelope of answers, successes and errors alike."""
 
 from collections.abc import Mapping
 from hashlib import blake2b
@@ -15,7 +15,7 @@ MEDIA_TYPE = "application/json"
 
 @frozen
 class Refusal:
-    """The refusal of a request. ``extra`` stands beside code and message in the body."""
+    """An error answer. ``extra`` holds the members of the error object besides ``code`` and ``message``."""
 
     status: int
     code: str
@@ -36,11 +36,13 @@ def success(data: object, headers: Mapping[str, str] | None = None) -> Response:
 
 
 def polled(request: Request, data: object, headers: Mapping[str, str] | None = None) -> Response:
-    """`success` for what clients poll, with an ``ETag``: a client that has this version already gets 304 without a body."""
+    """Like `success`, with an ``ETag``, for data that clients poll: a client that has this version gets 304 without a body."""
     answer = success(data, headers)
     tag = etag(bytes(answer.body))
     answer.headers["ETag"] = tag
-    answer.headers["Cache-Control"] = "no-store"  # somebody's data; clients keep it under its tag themselves
+    answer.headers["Cache-Control"] = (
+        "no-store"  # personal data: no cache may keep it, only the client itself, by its tag
+    )
     if not has(request, tag):
         return answer
     return Response(
@@ -57,15 +59,15 @@ def etag(content: bytes) -> str:
 
 
 def has(request: Request, tag: str) -> bool:
-    """Whether the client says that it has this version already."""
+    """Tell whether ``If-None-Match`` names this version."""
     given = request.headers.getlist("if-none-match")
-    # compared weakly, RFC 9110 13.1.2: a proxy that compresses may have made ours a weak one
+    # Weak comparison (RFC 9110, 13.1.2): a proxy that compresses may have turned our tag into a weak one.
     tags = {each.strip().removeprefix("W/") for line in given for each in line.split(",")}
     return tag in tags or "*" in tags
 
 
 def next_link(request: Request, query: Mapping[str, str | int]) -> Mapping[str, str]:
-    """The ``Link`` to the next page (RFC 8288). It names no host, so that it holds behind any proxy."""
+    """Return the ``Link`` to the next page (RFC 8288). It contains no host, so it is valid behind any proxy."""
     return {"Link": f'<{request.url.path}?{urlencode(query)}>; rel="next"'}
 
 

@@ -1,8 +1,8 @@
 """
-The table of this transport: which error becomes which status, code and text.
+The error table of HTTP: the status, code and text of each error.
 
-Each kind of error has a status. Single errors are named where the original messenger had its own words for them, and a
-route may override an entry: the same missing chat is 403 on its details and 404 on its history.
+Each kind of error has a status. Errors for which the original messenger had its own words have entries of their own, and
+a route may override an entry: the same missing chat is 403 on its details and 404 on its history.
 """
 
 from collections.abc import Callable, Mapping
@@ -28,7 +28,7 @@ from domain.session import SessionNotFound
 from interfaces.http.envelope import Refusal, bare
 from interfaces.http.limits import nothing_left
 from interfaces.http.middleware import BodyTooLarge
-from interfaces.http.problem import is_wished, problem, refused_as_wished
+from interfaces.http.problem import prefers_problem, problem, refusal_response
 from interfaces.wire.faults import UNFIT
 from interfaces.wire.validation import FieldFault, RequestInvalid, Unreadable, echo
 
@@ -42,7 +42,7 @@ STATUS_OF: Final[Mapping[type[DomainError], int]] = {
     Limited: 429,
 }
 
-LEAVES: Final[Refusals] = {
+SINGLE_ERRORS: Final[Refusals] = {
     EmailTaken: Refusal(409, "ACCOUNT_ALREADY_EXISTS", "Account already exists"),
     UsernameTaken: Refusal(409, "USERNAME_TAKEN", "Username already taken"),
     SessionNotFound: Refusal(404, "NOT_FOUND", "Session not found"),
@@ -61,7 +61,7 @@ NO_CHAT: Final[Refusals] = dict.fromkeys(
 OWNERS_ONLY: Final[Refusals] = dict.fromkeys(
     (NotAllowed, NotAMember, ChatNotFound), Refusal(403, "PROHIBITED_TO_DELETE", "Prohibited to delete chat")
 )
-"""For changing a chat as well as for deleting it: the original used the same words."""
+"""The refusals to change or to delete a chat: the original used the same words for both."""
 
 AUTHENTICATION: Final[Mapping[str, str]] = {
     "not_authenticated": "Not authenticated",
@@ -104,7 +104,7 @@ def _nonce_reused(error: NonceReused) -> Refusal:
 
 def _key_reused(error: KeyReused) -> Refusal:
     first = error.first
-    # the identity of a confirmation is half of its token
+    # The id of a confirmation is half of its token, so it must not be shown.
     subject = None if first.operation in LETTERS else first.subject_id
     return Refusal(
         409,
@@ -124,11 +124,11 @@ def _too_frequent(error: TooFrequent) -> Refusal:
 
 
 def _too_many(error: TooManyRequests) -> Refusal:
-    told = nothing_left(error.allowance.name, wait=error.wait, allowance=error.allowance)
-    return Refusal(429, "TOO_MANY_REQUESTS", f"Too many requests. Wait {max(1, ceil(error.wait))}s", told)
+    headers = nothing_left(error.allowance.name, wait=error.wait, allowance=error.allowance)
+    return Refusal(429, "TOO_MANY_REQUESTS", f"Too many requests. Wait {max(1, ceil(error.wait))}s", headers)
 
 
-SAYING_MORE: Final[Mapping[type[Exception], Callable[[Any], Refusal]]] = {
+BY_CONTENT: Final[Mapping[type[Exception], Callable[[Any], Refusal]]] = {
     NotAuthenticated: _not_authenticated,
     MembersNotFound: _members_not_found,
     NonceReused: _nonce_reused,
@@ -139,17 +139,17 @@ SAYING_MORE: Final[Mapping[type[Exception], Callable[[Any], Refusal]]] = {
     Unavailable: _later("DATA_ERROR", "DataBase error"),
     Overloaded: _later("OVERLOADED", "Server overloaded; nothing was stored"),
 }
-"""Errors whose text or headers depend on what they carry."""
+"""Errors whose text or headers depend on their attributes."""
 
 
 def refusal_of(error: Exception, of_route: Refusals) -> Refusal:
     for kind in type(error).__mro__:
         if kind in of_route:
             return of_route[kind]
-        if kind in LEAVES:
-            return LEAVES[kind]
-        if kind in SAYING_MORE:
-            return SAYING_MORE[kind](error)
+        if kind in SINGLE_ERRORS:
+            return SINGLE_ERRORS[kind]
+        if kind in BY_CONTENT:
+            return BY_CONTENT[kind](error)
         if kind in STATUS_OF and isinstance(error, DomainError):
             return Refusal(STATUS_OF[kind], error.code.upper(), error.code.replace("_", " ").capitalize())
     raise error
@@ -169,13 +169,13 @@ def validation_refusal(error: RequestInvalid, status: int) -> Refusal:
         }
         for fault in error.faults
     ]
-    message = f"{len(fields)} errors in schema"  # never in the singular: clients may match it
+    message = f"{len(fields)} errors in schema"  # always plural, as in the original: clients may match it
     return Refusal(status, "UNEXPECTED_VALIDATION_ERROR", message, extra={"fields": fields})
 
 
 UNREADABLE: Final = Refusal(400, "UNREADABLE_BODY", "There was an error parsing the body")
 UNREADABLE_BODY: Final = {"detail": UNREADABLE.message}
-"""Not in the envelope: the original messenger's framework answered so."""
+"""Without the envelope, as the original messenger's framework answered."""
 
 
 FIELD_OF: Final[Mapping[type, str]] = {
@@ -183,7 +183,7 @@ FIELD_OF: Final[Mapping[type, str]] = {
     EmailIncorrect: "email",
     BadChatName: "name",
 }
-"""Which field of a body these rules of use cases are about."""
+"""The field of the body to which each of these errors belongs."""
 
 UNKNOWN_PATH: Final = Refusal(404, "NOT_FOUND", "Not Found")
 
@@ -200,22 +200,22 @@ def exception_handlers(*, original_statuses: bool) -> dict[type[Exception], Exce
     async def refuse(request: Request, error: Exception) -> Response:
         match error:
             case RequestInvalid():
-                return refused_as_wished(request.scope, validation_refusal(error, invalid))
+                return refusal_response(request.scope, validation_refusal(error, invalid))
             case PasswordUnfit() | EmailIncorrect() | BadChatName():
-                # Rules beyond the codec's, told like those that it knows.
+                # Rules beyond those of the codec; clients see them as validation errors like those.
                 name = next(FIELD_OF[kind] for kind in type(error).__mro__ if kind in FIELD_OF)
                 unfit = RequestInvalid((FieldFault(("body", name), UNFIT[type(error)]),))
-                return refused_as_wished(request.scope, validation_refusal(unfit, invalid))
+                return refusal_response(request.scope, validation_refusal(unfit, invalid))
             case Unreadable():
-                if is_wished(request.headers):
+                if prefers_problem(request.headers):
                     return problem(request.scope, UNREADABLE)
                 return bare(UNREADABLE_BODY, 400)
             case HTTPException():
                 if original_statuses and error.status_code in {404, 405}:
                     return bare({"detail": error.detail}, error.status_code, error.headers)
-                return refused_as_wished(request.scope, _framework_refusal(error))
+                return refusal_response(request.scope, _framework_refusal(error))
         of_route = getattr(request.scope.get("route"), "refusals", {})
-        return refused_as_wished(request.scope, refusal_of(error, of_route))
+        return refusal_response(request.scope, refusal_of(error, of_route))
 
     return dict.fromkeys(
         (DomainError, ApplicationError, BodyTooLarge, RequestInvalid, Unreadable, HTTPException), refuse

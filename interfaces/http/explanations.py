@@ -1,7 +1,8 @@
 """
-A page for each error code, in Russian and English: what the `type` of a problem leads to.
+A page for each error code, in Russian and English: the `type` of a problem is its address.
 
-They tell people who write clients what happened and what to do about it. Programs that prefer JSON get the texts as JSON.
+The pages tell people who write clients what happened and what to do about it. Clients that prefer JSON get the texts as
+JSON.
 """
 
 from collections.abc import Mapping
@@ -33,57 +34,57 @@ EXPLANATIONS: Final[Mapping[str, Explanation]] = {
         "С этим адресом уже есть подтверждённая учётная запись. Войдите или восстановите пароль.",
     ),
     "AUTH_ERROR": Explanation(
-        "It is not clear who is asking, or they may not see this. The message says which: after `Token expired` "
-        "refresh the tokens and repeat, after all others sign in again. With 403 signing in changes nothing: only "
-        "members see a chat. With 409 the address was confirmed before: sign in.",
+        "The request is not authenticated, or the caller may not see this. The message says which: after "
+        "`Token expired` refresh the tokens and repeat, after any other 401 sign in again. With 403 signing in changes "
+        "nothing: only members see a chat. With 409 the address was already confirmed: sign in.",
         "Неясно, кто спрашивает, или ему этого не видно. Что именно, говорит текст: после `Token expired` обновите токены и "
         "повторите, после остальных войдите заново. При 403 вход ничего не изменит: чат видят только его участники. "
         "При 409 адрес уже подтверждён: войдите.",
     ),
     "BAD_REQUEST": Explanation(
-        "The request is not HTTP as RFC 9112 has it; the message says what is wrong. The connection was closed.",
+        "The request is not valid HTTP (RFC 9112); the message says what is wrong. The connection was closed.",
         "Запрос не соответствует HTTP (RFC 9112); что не так, говорит текст. Соединение закрыто.",
     ),
     "BODY_TOO_LARGE": Explanation(
-        "The body is longer than this server takes. Nothing was done; send less.",
+        "The body is longer than this server accepts. Nothing was done; send less.",
         "Тело запроса длиннее, чем принимает сервер. Ничего не сделано; отправьте меньше.",
     ),
     "CHAT_NOT_FOUND": Explanation(
-        "There is no such chat, or it is none of yours. Read the list of chats again.",
+        "The chat does not exist, or you are not a member of it. Read the list of chats again.",
         "Такого чата нет, или вы не его участник. Перечитайте список чатов.",
     ),
     "DATA_ERROR": Explanation(
-        "Storage does not answer, and certainly nothing was done. Repeat after as many seconds as `Retry-After` says.",
+        "Storage is unavailable, and nothing was done. Repeat after the number of seconds in `Retry-After`.",
         "Хранилище не отвечает, и точно ничего не сделано. Повторите через столько секунд, сколько сказано в `Retry-After`.",
     ),
     "HEADERS_TOO_LARGE": Explanation(
-        "The head of the request has more or longer lines than this server takes. Send fewer headers and cookies.",
+        "The headers of the request are too many or too long for this server. Send fewer headers and cookies.",
         "В заголовке запроса больше строк или они длиннее, чем принимает сервер. Пришлите меньше заголовков и cookie.",
     ),
     "HTTP_VERSION_NOT_SUPPORTED": Explanation(
-        "HTTP/1.1 and HTTP/1.0 are spoken here.",
+        "This server supports HTTP/1.1 and HTTP/1.0 only.",
         "Сервер понимает HTTP/1.1 и HTTP/1.0.",
     ),
     "KEY_REUSED": Explanation(
-        "This `Idempotency-Key` was used for another request, which `operation` names and `subject` identifies. Take a new key for each new "
-        "request, and the same one only to repeat it.",
+        "This `Idempotency-Key` was used for another request, which `operation` and `subject` identify. Take a new key "
+        "for each new request, and the same one only to repeat it.",
         "Этот `Idempotency-Key` уже использован для другого запроса, его называют `operation` и `subject`. Берите для каждого нового "
         "запроса новый ключ, а прежний только для повтора.",
     ),
     "MEMBER_NOT_FOUND": Explanation(
-        "Some of the profiles named do not exist; the message lists them. Nobody was added.",
+        "Some of these profiles do not exist; the message lists them. No one was added.",
         "Некоторых из названных профилей нет, они перечислены в тексте. Никто не добавлен.",
     ),
     "MESSAGE_NOT_FOUND": Explanation(
-        "There is no such message in this chat.",
+        "This chat has no such message.",
         "Такого сообщения в этом чате нет.",
     ),
     "METHOD_NOT_ALLOWED": Explanation(
-        "The path is there, but not for this method. `Allow` names those that it has.",
+        "The path exists, but does not support this method. `Allow` lists the methods that it supports.",
         "Путь существует, но не для этого метода. В `Allow` названы те, которые есть.",
     ),
     "NONCE_REUSED": Explanation(
-        "Another message of yours was sent under this key; `id` and `seq` name it. Take a new key for each message, and "
+        "You sent another message under this key; `id` and `seq` identify it. Take a new key for each message, and "
         "the same one only to repeat it.",
         "Под этим ключом вы уже отправили другое сообщение, его `id` и `seq` в ответе. Берите для каждого сообщения новый "
         "ключ, а прежний только для повтора.",
@@ -93,68 +94,68 @@ EXPLANATIONS: Final[Mapping[str, Explanation]] = {
         "Это может только владелец чата.",
     ),
     "NOT_ALLOWED": Explanation(
-        "A member, but not one who may do this: owners and admins add and remove, only the owner gives roles.",
+        "Your role in this chat does not allow this: owners and admins add and remove members, only the owner changes roles.",
         "Участник есть, но права на это у него нет: добавляют и удаляют владелец и администраторы, роли даёт владелец.",
     ),
     "NOT_A_MEMBER": Explanation(
-        "Only members may do this, and you are none, or no longer.",
+        "Only members may do this, and you are not, or no longer, a member.",
         "Это могут только участники, а вы не участник или уже не участник.",
     ),
     "NOT_FOUND": Explanation(
-        "Nothing is there, or nothing you may know of: chats of others are answered like chats that do not exist.",
+        "This does not exist, or you may not know of it: chats of others are answered like chats that do not exist.",
         "Здесь ничего нет, или вам об этом знать нельзя: на чужие чаты ответ тот же, что и на несуществующие.",
     ),
     "NOT_TO_ONESELF": Explanation(
-        "A direct chat is of two people: name somebody else.",
+        "A direct chat has two members: name another person.",
         "Личный чат бывает только с другим человеком: укажите не себя.",
     ),
     "NOT_IMPLEMENTED": Explanation(
-        "The body has a transfer coding other than `chunked`. Send it as it is.",
+        "The body has a transfer coding other than `chunked`. Send it without one.",
         "Тело передано в кодировке, отличной от `chunked`. Пришлите его без неё.",
     ),
     "NO_SUCH_MEMBER": Explanation(
-        "This profile is not in the chat, or no longer. Read the members again.",
+        "This person is not, or no longer, a member of the chat. Read the members again.",
         "Этого человека в чате нет или уже нет. Перечитайте список участников.",
     ),
     "ONLY_IN_GROUPS": Explanation(
-        "The chat is of two people: it has no roles, and its members stay the two.",
+        "This is a direct chat: it has no roles, and its two members do not change.",
         "Это чат двух человек: ролей в нём нет, и участники не меняются.",
     ),
     "OUTCOME_UNKNOWN": Explanation(
-        "The connection to storage broke at the moment of deciding: it is done, or it is not. Repeat with the same "
-        "`Idempotency-Key`, or look whether it is there.",
+        "The connection to storage broke during the commit: the request was carried out, or it was not. Repeat it with "
+        "the same `Idempotency-Key`, or check whether it took effect.",
         "Связь с хранилищем прервалась в решающий момент: может быть, сделано, может быть, нет. Повторите с тем же "
         "`Idempotency-Key` или посмотрите, появилось ли.",
     ),
     "OVERLOADED": Explanation(
-        "The server is overloaded, and nothing was stored. Repeat after as many seconds as `Retry-After` says.",
+        "The server is overloaded, and nothing was stored. Repeat after the number of seconds in `Retry-After`.",
         "Сервер перегружен, ничего не сохранено. Повторите через столько секунд, сколько сказано в `Retry-After`.",
     ),
     "PASSWORD_WRONG": Explanation(
-        "The password is not the one of this account. Nothing was done.",
+        "This is not the password of the account. Nothing was done.",
         "Это не пароль этой учётной записи. Ничего не сделано.",
     ),
     "PROHIBITED_TO_DELETE": Explanation(
-        "Only those who may change this chat may do this, or there is no such chat.",
+        "Your role does not allow you to change or delete this chat, or the chat does not exist.",
         "Это могут только те, кому можно менять чат, или такого чата нет.",
     ),
     "REQUEST_TIMEOUT": Explanation(
-        "The request did not arrive in the time there is for it, and nothing was done. Repeat it on a new connection.",
+        "The request did not arrive in time, and nothing was done. Repeat it on a new connection.",
         "Запрос не пришёл целиком за отведённое время, ничего не сделано. Повторите его по новому соединению.",
     ),
     "SYSTEM_ERROR": Explanation(
-        "A fault of the server. Tell its operator the `requestId`: the log has the rest under it.",
+        "The server failed. Give its operator the `requestId`, under which the log has the details.",
         "Ошибка сервера. Сообщите тому, кто его обслуживает, `requestId`: под ним в журнале всё остальное.",
     ),
     "TOO_FREQUENT": Explanation(
-        "The same was said here a moment ago. Wait as many seconds as `Retry-After` says, or give messages keys of "
-        "their own: then each is meant.",
+        "You sent the same text to this chat a moment ago. Wait for the number of seconds in `Retry-After`, or send each "
+        "message under a key of its own: such messages are never taken for repeats.",
         "То же самое только что сказано здесь. Подождите столько секунд, сколько сказано в `Retry-After`, или давайте "
         "сообщениям ключи: тогда каждое считается намеренным.",
     ),
     "TOO_MANY_REQUESTS": Explanation(
-        "This was asked for too often, or failed too often. Repeat after as many seconds as `Retry-After` says; "
-        "`RateLimit-Policy` says how often it may be done.",
+        "There were too many such requests, or too many failed. Repeat after the number of seconds in `Retry-After`; "
+        "`RateLimit-Policy` says how many are allowed.",
         "Этого просили слишком часто, или оно слишком часто не удавалось. Повторите через столько секунд, сколько сказано "
         "в `Retry-After`; как часто можно, сказано в `RateLimit-Policy`.",
     ),
@@ -163,19 +164,21 @@ EXPLANATIONS: Final[Mapping[str, Explanation]] = {
         "Запрос неверен. В `fields` перечислены все ошибки: где каждая и её постоянный код.",
     ),
     "UNREADABLE_BODY": Explanation(
-        "The body is not even text, or nested beyond reason. Send JSON in UTF-8.",
-        "Тело запроса даже не текст или вложено сверх разумного. Пришлите JSON в UTF-8.",
+        "The body is not text, or is JSON that parsers may read differently: names that repeat in an object, numbers of "
+        "more than 64 bits, lone surrogates, values nested too deeply. Send JSON in UTF-8 without these.",
+        "Тело запроса не текст или такой JSON, который можно прочесть по-разному: повторяются имена в объекте, числа "
+        "длиннее 64 бит, половины суррогатных пар, слишком глубокая вложенность. Пришлите JSON в UTF-8 без этого.",
     ),
     "UPGRADE_REQUIRED": Explanation(
-        "A WebSocket is served under this path, and the request did not ask for one. Open it as a WebSocket. If that is what "
-        "the client did, a proxy in between removed the headers: let it pass on `Upgrade: websocket` and "
+        "This path serves a WebSocket, and the request did not ask for an upgrade. Open it as a WebSocket. If the client "
+        "did so, a proxy in between removed the headers: configure it to pass on `Upgrade: websocket` and "
         "`Connection: Upgrade`.",
         "По этому пути работает WebSocket, а запрос его не просил. Откройте путь как WebSocket. Если клиент так и сделал, "
         "заголовки убрал прокси: пусть он передаёт `Upgrade: websocket` и `Connection: Upgrade`.",
     ),
     "USERNAME_TAKEN": Explanation(
-        "Somebody has this username, however it is capitalised. Choose another.",
-        "Это имя пользователя занято, в том числе в другом регистре. Выберите другое.",
+        "Another account has this username or one that looks like it. Choose another.",
+        "Это или похожее на него имя пользователя занято. Выберите другое.",
     ),
 }
 
@@ -235,6 +238,6 @@ def page(code: str, explanation: Explanation) -> str:
 
 
 def _with_code(text: str) -> str:
-    """What stands between backticks is code."""
+    """Escape the text, and mark the parts between backticks as code."""
     parts = escape(text).split("`")
     return "".join(f"<code>{part}</code>" if index % 2 else part for index, part in enumerate(parts))

@@ -21,24 +21,24 @@ OK: Final[answers.Health] = {"health": "ok"}
 UNAVAILABLE: Final = "database unavailable"
 
 LEAVING_SECONDS: Final = 5.0
-"""The earliest time after which a node that is leaving could be back."""
+"""``Retry-After`` of a node that is shutting down, in seconds: the earliest time at which it could be back."""
 
 
 @frozen(kw_only=True)
 class Details:
-    """What the detailed health check reports."""
+    """The contents of the detailed health check."""
 
     version: str
     now: Callable[[], datetime]
     checks: Mapping[str, Callable[[], Awaitable[object]]]
-    """By name. A check raises when something is wrong; the answer does not repeat its words, which may name hosts and files."""
+    """Checks by name. A check raises when something is wrong; the answer omits its text, which may contain hosts and paths."""
     timeout: float = 5.0
-    """Seconds; a check that takes longer has failed."""
+    """Seconds after which a check has failed."""
 
 
 @frozen
 class Health:
-    """``/healthcheck/`` as in the original messenger, and a detailed one where it is switched on."""
+    """``/healthcheck/`` as in the original messenger, and a detailed health check if it is switched on."""
 
     messenger: Messenger
     options: HttpOptions
@@ -48,11 +48,11 @@ class Health:
         at = f"{self.options.prefix}/healthcheck/"
         routes = [Endpoint("GET", at, self.check)]
         if self.details is not None:
-            routes.append(Endpoint("GET", f"{at}detailed", self.look_closely))
+            routes.append(Endpoint("GET", f"{at}detailed", self.check_in_detail))
         return routes
 
     @described(
-        summary="Whether storage answers, in the original messenger's shape",
+        summary="Tell whether storage answers, in the original messenger's format",
         tag=HEALTH,
         answer=answers.Health,
         is_public=True,
@@ -69,12 +69,11 @@ class Health:
         try:
             await self.messenger.probe()
         except Unavailable:
-            return bare(
-                {"status": "error", "error": UNAVAILABLE}, 500
-            )  # the original answers with a text, not with an object
+            # In the original, ``error`` is a text here, not an object.
+            return bare({"status": "error", "error": UNAVAILABLE}, 500)
         return success(OK)
 
-    async def look_closely(self, _: Request) -> Response:
+    async def check_in_detail(self, _: Request) -> Response:
         assert self.details is not None, "else there is no such route"
         names = list(self.details.checks)
         found = await asyncio.gather(*(self._look(self.details, name) for name in names))
@@ -106,10 +105,10 @@ class Health:
 @frozen
 class Probes:
     """
-    Probes for orchestrators and balancers.
+    Probes for orchestrators and load balancers.
 
-    ``/livez`` says that the process answers and need not be restarted; ``/readyz`` that it also has what it depends on, is
-    not about to leave, and may be sent requests.
+    ``/livez`` succeeds while the process answers and need not be restarted. ``/readyz`` succeeds while its database also
+    accepts writes and the process is not shutting down, so that it may be sent requests.
     """
 
     messenger: Messenger
@@ -124,7 +123,7 @@ class Probes:
         ]
 
     @described(
-        summary="Whether the process answers: if not, restart it",
+        summary="Tell whether the process answers: if not, restart it",
         tag=HEALTH,
         answer=answers.Health,
         is_public=True,
@@ -134,7 +133,7 @@ class Probes:
         return success(OK)
 
     @described(
-        summary="Whether what it depends on answers too: if not, send it no requests",
+        summary="Tell whether the process and its database answer: if not, send it no requests",
         tag=HEALTH,
         answer=answers.Health,
         is_public=True,

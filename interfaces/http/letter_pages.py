@@ -1,8 +1,8 @@
 """
-The pages that links in letters open.
+The pages to which links in letters lead.
 
 They do nothing until a button is pressed: mail scanners open links, and a scanner that runs scripts must not activate an
-account that a stranger made with the reader's address.
+account that a stranger created with the reader's address.
 """
 
 import re
@@ -26,7 +26,7 @@ class LetterPage:
 
     @classmethod
     def of(cls, path: str, template: str, **values: str) -> "LetterPage":
-        """``template`` is a file beside this one, with the names of ``values`` in braces, one inline style and one script."""
+        """Fill a template: a file beside this one, with the names of ``values`` in braces, one inline style and one script."""
         content = Path(__file__).with_name(template).read_text(encoding="utf-8")
         for name, value in values.items():
             content = content.replace(f"{{{name}}}", escape(value))
@@ -50,7 +50,7 @@ def confirmation_page(options: HttpOptions) -> LetterPage:
 
 
 def new_password_page(options: HttpOptions) -> LetterPage:
-    """The link works once, so the page keeps the tokens that it was redeemed for until a password is accepted."""
+    """Return the page that sets a password. The link works once, so the page keeps its token until a password is accepted."""
     accounts = f"{options.base}/accounts"
     russian, english = options.password_pattern.wording
     return LetterPage.of(
@@ -65,7 +65,7 @@ def new_password_page(options: HttpOptions) -> LetterPage:
 
 
 def _headers(page: str) -> dict[str, str]:
-    """Headers that let the page run its own script and ask this server, and nothing else."""
+    """Return headers that allow the page to run its own script and send requests to this server, and nothing else."""
     style, script = (_inline(page, tag) for tag in ("style", "script"))
     return {
         "Content-Security-Policy": policy(styles=(style,), scripts=(script,), own=("connect-src",)),

@@ -1,10 +1,10 @@
 """
 The headers `RateLimit` and `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers-10), and `Retry-After`.
 
-Use cases ask a limiter; the limiter reports here what is left, and the answer to the request, good or bad, tells it for each
-limit by name. A refusal tells only about the limit that refused.
+Use cases consult a limiter, which reports here what is left of each limit. The answer to the request, whether success or
+error, carries these figures; a refusal by a limit carries only its own.
 
-Waits are rounded up, so that a client that comes back after one is not refused again.
+Waits are rounded up, so that a client that retries after one is not refused again.
 """
 
 from collections.abc import Iterable, Mapping
@@ -21,19 +21,19 @@ from application.ports.limiter import Allowance, Left
 RATE_LIMIT: Final = "RateLimit"
 RATE_LIMIT_POLICY: Final = "RateLimit-Policy"
 
-_heard: Final[ContextVar[dict[str, Left] | None]] = ContextVar("heard", default=None)
-"""What is left for the request that is being answered, by the name of the limit."""
+_reported: Final[ContextVar[dict[str, Left] | None]] = ContextVar("reported", default=None)
+"""The limits that were consulted for the current request, by name, with what is left of each."""
 
 
-def hear(left: Left) -> None:
-    """Remember it for the request that is being answered; without one, do nothing."""
-    if (heard := _heard.get()) is not None:
-        heard[left.allowance.name] = left
+def report(left: Left) -> None:
+    """Record what is left of a limit for the headers of the current request. Outside a request, do nothing."""
+    if (reported := _reported.get()) is not None:
+        reported[left.allowance.name] = left
 
 
 @frozen
-class LimitsTold:
-    """Adds to every answer what is left of the limits that were asked for it."""
+class RateLimitHeaders:
+    """Middleware that adds `RateLimit` and `RateLimit-Policy` to answers for which limits were consulted."""
 
     app: ASGIApp
 
@@ -41,32 +41,32 @@ class LimitsTold:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        heard: dict[str, Left] = {}
+        reported: dict[str, Left] = {}
 
         async def telling(message: Message) -> None:
-            if heard and message["type"] == "http.response.start":
+            if reported and message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 if RATE_LIMIT not in headers:
-                    headers.update(what_is_left(heard.values()))
+                    headers.update(what_is_left(reported.values()))
             await send(message)
 
-        _heard.set(heard)
+        _reported.set(reported)
         await self.app(scope, receive, telling)
 
 
 def what_is_left(lefts: Iterable[Left]) -> Mapping[str, str]:
-    told = [(_left(each.allowance.name, each.uses, each.wait), _policy(each.allowance)) for each in lefts]
+    headers = [(_left(each.allowance.name, each.uses, each.wait), _policy(each.allowance)) for each in lefts]
     return {
-        RATE_LIMIT: ", ".join(left for left, _ in told),
-        RATE_LIMIT_POLICY: ", ".join(policy for _, policy in told),
+        RATE_LIMIT: ", ".join(left for left, _ in headers),
+        RATE_LIMIT_POLICY: ", ".join(policy for _, policy in headers),
     }
 
 
 def nothing_left(name: str, *, wait: float, allowance: Allowance | None = None) -> Mapping[str, str]:
-    """The headers of a refusal by the limit ``name`` for the next ``wait`` seconds; without an allowance there is no policy."""
+    """Return the headers of a refusal by the limit ``name`` for ``wait`` seconds; without ``allowance``, without a policy."""
     seconds = _in_seconds(wait)
-    told = {RATE_LIMIT: _left(name, 0, seconds), "Retry-After": str(seconds)}
-    return told | ({RATE_LIMIT_POLICY: _policy(allowance)} if allowance else {})
+    headers = {RATE_LIMIT: _left(name, 0, seconds), "Retry-After": str(seconds)}
+    return headers | ({RATE_LIMIT_POLICY: _policy(allowance)} if allowance else {})
 
 
 def _policy(allowance: Allowance) -> str:

@@ -29,7 +29,7 @@ from interfaces.wire import answers, codec
 
 @frozen
 class Members:
-    """The members of a chat and their roles. A chat of which the caller is no member is answered like one that does not exist."""
+    """The members of a chat and their roles. Chats of others are answered like chats that do not exist."""
 
     messenger: Messenger
     options: HttpOptions
@@ -61,7 +61,7 @@ class Members:
         return await listed(request, listing, asked, read, codec.member_json)
 
     @described(
-        summary="Add people to a group; members stay as they are",
+        summary="Add people to a group; those who are members already stay as they are",
         tag=CHATS,
         answer=list[answers.Member],
         body=codec.ADD_MEMBERS,
@@ -76,7 +76,7 @@ class Members:
         return success([codec.member_json(member) for member in members])
 
     @described(
-        summary="Change the role of a member; making somebody the owner hands the chat over",
+        summary="Change the role of a member; making a member the owner hands the chat over",
         tag=CHATS,
         answer=list[answers.Member],
         body=codec.CHANGE_ROLE,

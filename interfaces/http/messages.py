@@ -24,7 +24,7 @@ from interfaces.wire import answers, codec
 
 @frozen
 class Messages:
-    """Sending and marking as read for clients without a socket, and the readers of a message."""
+    """Sends messages and read marks for clients without a socket, and lists the readers of a message."""
 
     messenger: Messenger
     options: HttpOptions
@@ -45,7 +45,7 @@ class Messages:
         refuses=(NotAMember, ChatNotFound, NonceReused, TooFrequent, Overloaded),
     )
     async def send(self, request: Request) -> Response:
-        """``Idempotency-Key`` is the nonce of the message: a repeat is answered with the first message."""
+        """Send a message. ``Idempotency-Key`` is its nonce: a repeat is answered with the first message."""
         actor = await actor_of(request, self.messenger)
         command = codec.SEND_MESSAGE.decode(
             await json_object(request) | key(request), within="body", path=path(request)

@@ -1,4 +1,4 @@
-"""Counts requests, and shows the figures to clients that present the token."""
+"""Counts requests, and serves the metrics to clients that present the token."""
 
 import asyncio
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from interfaces.http.options import HttpOptions
 from interfaces.http.routes import Endpoint
 
 UNMATCHED: Final = "none"
-"""The route of requests that match none: paths that clients make up would make series without end."""
+"""The ``route`` label of requests that match no route: their paths would create an unbounded number of series."""
 
 
 @frozen
@@ -44,12 +44,12 @@ class Metered:
             await self.app(scope, receive, noting)
         finally:
             route = getattr(scope.get("route"), "path", UNMATCHED)
-            self.meter.answered(scope["method"], route, status, loop.time() - began)
+            self.meter.request_answered(scope["method"], route, status, loop.time() - began)
 
 
 @frozen
 class Metrics:
-    """``/metrics`` on the messenger's own port: for scrapers that present the token as a bearer token."""
+    """``/metrics`` on the messenger's own port, for scrapers that present ``token`` as a bearer token."""
 
     text: Callable[[], bytes]
     media_type: str

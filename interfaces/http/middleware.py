@@ -1,8 +1,8 @@
 """
-Middleware around every request: plain ASGI, so that nothing is buffered and WebSockets pass through untouched.
+Middleware as plain ASGI, so that nothing is buffered and WebSockets pass through unchanged.
 
-From the outside in: the request's name and its line in the log, security headers, CORS, the answer to unforeseen errors,
-and the size limit of bodies.
+From the outside in: request id and access log, security headers, CORS, the answer to unexpected errors, the size limit of
+bodies, and the public path.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from interfaces.http.envelope import Refusal
-from interfaces.http.problem import refused_as_wished, request_id
+from interfaces.http.problem import refusal_response, request_id
 
 access: Final = logging.getLogger("access")
 log: Final = logging.getLogger(__name__)
@@ -36,10 +36,10 @@ SAFE_HEADERS: Final = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "Cache-Control": "no-store",
 }
-"""For answers that say nothing else: most carry somebody's data or tokens, and none is a page to be framed."""
+"""The defaults for all answers: most carry personal data or tokens, and none is a page to be framed."""
 
 CLIENT_LEFT: Final = 499
-"""A status for the log alone, as in nginx: the client went away before it was answered."""
+"""A status for log and metrics only, as in nginx: the client disconnected before it was answered."""
 
 
 class BodyTooLarge(Exception):
@@ -49,10 +49,10 @@ class BodyTooLarge(Exception):
 @frozen
 class Traced:
     """
-    Names each request, tells the client the name in ``X-Request-ID``, and logs one line about the answer.
+    Gives each request an id, returns it to the client in ``X-Request-ID``, and logs one line about the answer.
 
-    A name that the request came with is kept if it is short and plain. Query strings, which may hold tokens, and bodies
-    are never logged.
+    An id that the client sent is kept if it has at most 64 letters, digits, dots, dashes and underscores. Query strings,
+    which may contain tokens, and bodies are never logged.
     """
 
     app: ASGIApp
@@ -104,17 +104,17 @@ class Traced:
 
 
 def _path_as_sent(scope: Scope) -> str:
-    # Decoded it could hold line breaks, and with them lines of its own in the log.
+    # Decoded, the path could contain line breaks, and so forge lines of the log.
     raw = scope.get("raw_path")
     return raw.partition(b"?")[0].decode("latin-1") if raw else quote(scope["path"])
 
 
 @frozen
-class Safe:
+class SecurityHeaders:
     """
-    Gives every answer the headers that keep browsers from guessing, framing, leaking and storing, unless it has its own.
+    Adds `SAFE_HEADERS` to every answer that does not set them itself.
 
-    ``hsts`` is for how many seconds browsers shall use nothing but HTTPS (RFC 6797); 0 says nothing about it.
+    ``hsts`` is the number of seconds during which browsers must use HTTPS only (RFC 6797); 0 sends no such header.
     """
 
     app: ASGIApp
@@ -140,7 +140,7 @@ class Safe:
 @define
 class Cors:
     """
-    Cross-origin requests with credentials for the origins that are named, answered exactly as the original messenger did.
+    Allows cross-origin requests with credentials from ``origins``, with the same answers as the original messenger.
 
     Starlette's own middleware would refuse preflights for private networks, which the original allowed.
     """
@@ -159,7 +159,7 @@ class Cors:
         "Set-Cookie",
     )
     added: Collection[str] = ("Idempotency-Key", "If-None-Match", "X-Request-ID")
-    """Request headers that the original did not know. A preflight that asks for one of them is told of it."""
+    """Request headers that the original did not have. A preflight is answered with those of them that it asks for."""
     exposed: Collection[str] = (
         "Allow",
         "ETag",
@@ -170,7 +170,7 @@ class Cors:
         "Retry-After",
         "WWW-Authenticate",
     )
-    """Headers that scripts may read where the answer has them; `X-Request-ID`, which `Traced` adds later, always."""
+    """Headers that scripts may read if the answer has them. `X-Request-ID`, which `Traced` adds later, is always exposed."""
     max_age: int = 600
     _known_headers: frozenset[str] = field(init=False)
 
@@ -231,7 +231,7 @@ class Cors:
 
 @frozen
 class LastResort:
-    """Answers unforeseen errors with 500 and no details; the log has the traceback."""
+    """Answers unexpected errors with 500 and without details; the log has the traceback."""
 
     app: ASGIApp
 
@@ -254,17 +254,17 @@ class LastResort:
             name = request_id(scope)
             log.exception("%s %s failed", scope["method"], _path_as_sent(scope), extra={"request_id": name})
             if has_begun:
-                raise  # half an answer is out: the server must cut the connection, or it would look complete
+                raise  # part of the answer was sent: the server must cut the connection, or it would look complete
             refusal = SYSTEM_ERROR.with_extra(requestId=name)
-            await refused_as_wished(scope, refusal)(scope, receive, send)
+            await refusal_response(scope, refusal)(scope, receive, send)
 
 
 @frozen
 class UnderPublicPath:
     """
-    Tells the application that browsers see a path before its own, which a proxy takes off (``root_path`` of ASGI).
+    Sets ``root_path`` of ASGI to the path that a proxy strips from requests.
 
-    Addresses that are made of the request's own, as those of a next page, then begin with it.
+    Addresses that are derived from that of the request, such as the link to a next page, then begin with it.
     """
 
     app: ASGIApp
@@ -279,9 +279,7 @@ class UnderPublicPath:
 
 @frozen
 class BodyLimit:
-    """
-    Raises `BodyTooLarge` in whatever reads a body of more than ``most`` bytes; a declared length is believed at once.
-    """
+    """Raises `BodyTooLarge` on reading a body of more than ``most`` bytes, at once if ``Content-Length`` declares more."""
 
     app: ASGIApp
     most: int

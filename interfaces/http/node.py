@@ -1,8 +1,8 @@
 """
-What the HTTP connections of a node share: places, memory for bodies, and turns of the event loop.
+Resources that the HTTP connections of a node share: places, memory for bodies, and turns of the event loop.
 
-Each is limited as a whole, and where it is short, whoever kept the node waiting longest gives way: a client that sends its
-requests and reads its answers is never the one.
+Each resource has a limit for the whole node. When it runs short, the connection that has kept the node waiting longest is
+closed; a client that sends its requests and reads its answers is not affected.
 """
 
 import asyncio
@@ -22,41 +22,41 @@ log: Final = getLogger(__name__)
 
 @frozen(kw_only=True)
 class HttpLimits:
-    """What an operator may choose about connections. Seconds and bytes."""
+    """The operator's limits on HTTP connections, in seconds and bytes."""
 
     head_seconds: float = 10.0
-    """From the first byte of a request's head, or the opening of a connection, to the head's end."""
+    """The time from the first byte of a request's head, or the opening of the connection, to the end of the head."""
     body_seconds: float = 30.0
-    """From the end of a request's head to the end of its body."""
+    """The time from the end of a request's head to the end of its body."""
     idle_seconds: float = 75.0
-    """Between an answer and the next request: longer than the 60 s after which balancers commonly close their side."""
+    """The time between an answer and the next request; longer than the usual 60 s of load balancers, which must close first."""
     write_seconds: float = 30.0
-    """In which a client must read `READ_IN_TIME` of an answer that waits for it, or the rest of it."""
+    """The time in which a client must read `READ_IN_TIME` bytes of a pending answer, or the rest of it."""
     head_bytes: int = 16 * 1024
     headers: int = 100
     chunks: int = 4096
-    """Of one body."""
+    """The maximum number of chunks in one body."""
     pipelined: int = 100
-    """Requests that may be sent one after the other without waiting for an answer; the connection then ends."""
+    """The number of requests that a client may send ahead without waiting for an answer; the connection then ends."""
     bodies_bytes: int = 64 * 1024 * 1024
-    """Of all requests of the node together that are not answered yet."""
+    """Bytes of the bodies of all unanswered requests of the node together."""
     connections: int = 0
-    """Of the node, WebSockets included; 0: as many as there are descriptors for."""
+    """Connections of the node, WebSockets included; 0 derives the limit from the file descriptors available."""
     connections_per_network: int = 0
-    """Of one client, as `domain.network.network_of` has it; 0: three quarters of the node's."""
+    """Connections of one client, as defined by `domain.network.network_of`; 0 means three quarters of the node's."""
 
 
 class Waited(Protocol):
-    """A connection that the node waits for: it owes a head, or the rest of a body."""
+    """A connection on whose client the node waits, for a head or for the rest of a body."""
 
     def give_way(self) -> None:
-        """End, and tell a client that has begun a request that the node has no room for it."""
+        """Close the connection, after telling a client that has begun a request that the node is overloaded."""
         ...
 
 
 @define(eq=False)
-class Throttled:
-    """A warning at most every ``seconds``; the next one tells how many were left out."""
+class ThrottledWarning:
+    """Logs a warning at most once in ``seconds``; the next one says how many were omitted."""
 
     message: str
     seconds: float = 10.0
@@ -76,10 +76,11 @@ class Throttled:
 @define(eq=False)
 class Places:
     """
-    How many connections there may be: of the node, and of one network.
+    Limits the number of connections of the node and of each client network.
 
-    Connections from ``exempt`` networks, which are trusted proxies, count for the node alone. Where there is no room, the
-    connection that the node has waited for longest gives way: of the same network, or of all.
+    Connections from ``exempt`` networks, which are trusted proxies, count only towards the limit of the node. When a limit
+    is reached, the connection on which the node has waited longest is closed, among those of the same network or among
+    all.
     """
 
     most: int
@@ -88,22 +89,22 @@ class Places:
     taken: int = 0
     _by_network: dict[str, int] = Factory(dict)
     _waited: dict[Waited, None] = Factory(dict)
-    """Those that are waited for longest come first, here and by network."""
+    """Connections that have kept the node waiting, longest first; `_waited_by_network` has the same order."""
     _waited_by_network: dict[str, dict[Waited, None]] = Factory(dict)
-    _full: Throttled = field(init=False)
-    _share_used_up: Throttled = field(init=False)
+    _full: ThrottledWarning = field(init=False)
+    _share_used_up: ThrottledWarning = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._full = Throttled(
-            f"All {self.most} connections are taken: the longest waited-for make way (API_CONNECTIONS_LIMIT)"
+        self._full = ThrottledWarning(
+            f"All {self.most} connections are in use: those idle longest are closed (API_CONNECTIONS_LIMIT)"
         )
-        self._share_used_up = Throttled(
-            f"One network has its {self.most_of_network} connections: its longest waited-for make way"
+        self._share_used_up = ThrottledWarning(
+            f"One network uses all its {self.most_of_network} connections: those idle longest are closed"
             " (API_CONNECTIONS_PER_NETWORK)"
         )
 
     def take(self, host: str) -> "Place | None":
-        """A place for a client at this address. None if there is none, and nobody who can give way."""
+        """Return a place for a client at this address, or None if all are taken and no connection can be closed for it."""
         network = "" if not host or host in self.exempt else network_of(host)
         if network and self._by_network.get(network, 0) >= self.most_of_network:
             self._share_used_up.warn(network=network, connections=self._by_network[network])
@@ -118,7 +119,7 @@ class Places:
         return Place(self, network)
 
     def waits(self, place: "Place", connection: Waited) -> None:
-        """The node waits for this one from now on."""
+        """Record that the node waits on this connection from now on."""
         self.waits_no_more(place, connection)
         self._waited[connection] = None
         self._waited_by_network.setdefault(place.network, {})[connection] = None
@@ -138,7 +139,7 @@ class Places:
 
 
 def _make_way(waited: Mapping[Waited, None]) -> bool:
-    """Whether there was somebody to do it."""
+    """Close the connection that has kept the node waiting longest. Returns whether there was one."""
     longest = next(iter(waited), None)
     if longest is not None:
         longest.give_way()
@@ -147,7 +148,7 @@ def _make_way(waited: Mapping[Waited, None]) -> bool:
 
 @define(eq=False)
 class Place:
-    """One connection's, until it leaves; leaving twice counts once."""
+    """The place of one connection. Calling `leave` again has no effect."""
 
     places: Places
     network: str
@@ -160,31 +161,29 @@ class Place:
 
 
 GIVEN_BACK: Final = 8 * 1024 * 1024
-"""Bytes of bodies that were held at once, after which memory is returned to the system when they are gone."""
+"""Bytes of bodies held at once from which on their memory is returned to the system once they are released."""
 
 
 @define(eq=False)
 class Bodies:
-    """
-    The bytes of bodies that the node holds. Where they are too many, the body that is on its way for longest is refused.
-    """
+    """Counts the bytes of bodies that the node holds. Beyond ``most`` the body that has been arriving longest is refused."""
 
     most: int
     trim: Callable[[], None] = lambda: None
-    """Returns memory that is no longer used to the system."""
+    """Returns unused memory to the system."""
     held: int = 0
     _peak: int = 0
     _of: dict[Waited, int] = Factory(dict)
-    """Bodies on their way, oldest first."""
-    _full: Throttled = field(init=False)
+    """Bytes of bodies that are still arriving, oldest first."""
+    _full: ThrottledWarning = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._full = Throttled(
-            f"Bodies of requests hold {self.most} bytes: those longest on their way are refused (API_BODIES_LIMIT)"
+        self._full = ThrottledWarning(
+            f"Bodies of requests take more than {self.most} bytes: the oldest incomplete ones are refused (API_BODIES_LIMIT)"
         )
 
     def add(self, connection: Waited, count: int) -> None:
-        """So many bytes of a body have come."""
+        """Count bytes of a body that have arrived. May refuse bodies, this one included."""
         self.held += count
         self._peak = max(self._peak, self.held)
         self._of[connection] = self._of.get(connection, 0) + count
@@ -195,7 +194,7 @@ class Bodies:
             oldest.give_way()
 
     def complete(self, connection: Waited) -> int:
-        """The whole body is there: it can no longer be refused. Returns the bytes to `release` after the answer."""
+        """Mark a body as complete: it is no longer refused. Returns the number of bytes to `release` after the answer."""
         return self._of.pop(connection, 0)
 
     def release(self, count: int) -> None:
@@ -205,31 +204,31 @@ class Bodies:
             asyncio.get_running_loop().call_later(1.0, self.trim)
 
     def forget(self, connection: Waited) -> None:
-        """It is gone, complete or not."""
+        """Release the bytes of an incomplete body, if there are any."""
         self.release(self._of.pop(connection, 0))
 
 
 WORK: Final = 1024
 """
-Bytes of heads and chunks of all connections together that are parsed in one turn of the event loop: some 1 ms. What is
-told over WebSockets takes several turns from the sender to the last listener.
+Bytes of heads and chunks of all connections together that are parsed in one turn of the event loop, about 1 ms. It is
+short because a WebSocket message takes several turns from the sender to the last listener.
 """
 
 SLICE: Final = 1024
-"""Bytes of one connection that are parsed in one go."""
+"""Bytes of one connection that are parsed at once."""
 
 PAUSE: Final = 3.0
-"""How much longer than a slice took the next one waits, where connections have sent more than one: a quarter of the time."""
+"""The pause after a further slice, as a multiple of the time that it took: further slices get a quarter of the time."""
 
 
 @define(eq=False)
 class Turns:
     """
-    Shares the event loop among the connections that have something to be parsed.
+    A scheduler that shares the event loop among the connections that have bytes to be parsed.
 
-    The first slice of a request is parsed in the next turn that has room for it. Who has sent more than that waits in a
-    second queue, which all together get a quarter of the time: whoever sends much there waits for others who do, and
-    nobody who sends little waits for them.
+    The first slice of a request is parsed in the next turn that has room for it. Further slices wait in a second queue,
+    which gets a quarter of the time as a whole. Clients that send much therefore wait for each other, and clients that
+    send little do not wait for them.
     """
 
     loop: asyncio.AbstractEventLoop
@@ -238,7 +237,7 @@ class Turns:
     _first: deque[Callable[[], None]] = Factory(deque)
     _further: deque[Callable[[], None]] = Factory(deque)
     _further_at: float = 0.0
-    """When the next of the second queue may be parsed."""
+    """The loop time from which the next slice of the second queue may be parsed."""
     _is_scheduled: bool = False
     _timer: asyncio.TimerHandle | None = None
 
@@ -253,7 +252,7 @@ class Turns:
         self._schedule()
 
     def wait(self, parse: Callable[[], None], *, is_first: bool) -> None:
-        """Call ``parse`` when it is its turn; ``is_first``: it is the first slice of a request."""
+        """Schedule ``parse`` for a later turn. ``is_first`` means that it parses the first slice of a request."""
         (self._first if is_first else self._further).append(parse)
         self._schedule()
 
@@ -283,19 +282,19 @@ class Turns:
 
 
 READ: Final = 16 * 1024
-"""Bytes that one read takes. What one connection sends ahead waits in the system's buffers, not in ours."""
+"""Bytes of one read. What a client sends ahead waits in the buffers of the operating system, not in ours."""
 
 RESERVE: Final = 128
-"""Descriptors that connections of clients are kept from: for the database, files, and the accepting of connections."""
+"""File descriptors reserved for the database, files and accepting; connections of clients cannot use them."""
 
 
 @define(eq=False)
 class Node:
     """
-    What the connections of one server share; to be made where its loop runs.
+    The resources shared by the connections of one server. It must be created inside the server's event loop.
 
-    ``descriptors`` is how many the process may have, ``exempt`` are the networks of trusted proxies, and ``trim`` returns
-    memory that is no longer used to the system.
+    ``descriptors`` is the limit on file descriptors of the process, ``exempt`` are the networks of trusted proxies, and
+    ``trim`` returns unused memory to the system.
     """
 
     limits: HttpLimits
@@ -305,14 +304,18 @@ class Node:
     places: Places = field(init=False)
     bodies: Bodies = field(init=False)
     turns: Turns = field(init=False)
-    unfit: Throttled = Factory(lambda: Throttled("Requests that are no HTTP, or too much of it, are refused"))
-    late: Throttled = Factory(lambda: Throttled("Connections are ended by a deadline"))
+    unfit: ThrottledWarning = Factory(
+        lambda: ThrottledWarning("Requests that are not valid HTTP, or too large, are refused")
+    )
+    late: ThrottledWarning = Factory(
+        lambda: ThrottledWarning("Connections that exceed a deadline are closed")
+    )
     buffer: bytearray = Factory(lambda: bytearray(READ))
-    """What a read goes into. Each connection takes its bytes out before the next one reads."""
+    """The buffer of all reads. Each connection copies its bytes out before the next one reads."""
 
     def __attrs_post_init__(self) -> None:
-        there_are = max(1, self.descriptors - min(RESERVE, self.descriptors // 4))
-        most = min(self.limits.connections or there_are, there_are)
+        available = max(1, self.descriptors - min(RESERVE, self.descriptors // 4))
+        most = min(self.limits.connections or available, available)
         self.places = Places(most, self.limits.connections_per_network or max(1, most * 3 // 4), self.exempt)
         self.bodies = Bodies(self.limits.bodies_bytes, self.trim)
         self.turns = Turns(asyncio.get_running_loop())

@@ -1,6 +1,6 @@
 """
-The interface as an OpenAPI 3.1 document: made of what endpoints say of themselves, of the readers that decode, of the
-types that are encoded, and of the table of errors. Nothing in it is written down a second time.
+The interface as an OpenAPI 3.1 document, generated from the descriptions of endpoints, the decoders of requests, the
+types of answers and the table of errors, so that nothing is written down twice.
 """
 
 import re
@@ -24,7 +24,7 @@ from domain.ids import AccountId, ChatId, MessageId, Position, ProfileId, Seq
 from domain.message import Body, Message
 from interfaces.http.described import Described
 from interfaces.http.envelope import Refusal
-from interfaces.http.errors import LEAVES, UNKNOWN_PATH, UNREADABLE, refusal_of, validation_status
+from interfaces.http.errors import SINGLE_ERRORS, UNKNOWN_PATH, UNREADABLE, refusal_of, validation_status
 from interfaces.http.limits import RATE_LIMIT, RATE_LIMIT_POLICY
 from interfaces.http.middleware import SYSTEM_ERROR, BodyTooLarge
 from interfaces.http.options import HttpOptions
@@ -33,20 +33,20 @@ from interfaces.http.routes import Endpoint
 from interfaces.wire.codec import KEY, Json
 from interfaces.wire.faults import CODES
 from interfaces.wire.schema import IDENTITY, Schema, or_null, schema_of, taken_by
-from interfaces.wire.validation import REQUIRED, Reads, Shape, in_camel_case
+from interfaces.wire.validation import REQUIRED, FieldSpec, Shape, in_camel_case
 
 JSON: Final = "application/json"
 
 VALIDATION: Final = "UNEXPECTED_VALIDATION_ERROR"
 
-UNASKED: Final = (VALIDATION, LEAVES[BodyTooLarge].code)
-"""What is said before a use case, and with it a limiter, is asked."""
+BEFORE_LIMITS: Final = (VALIDATION, SINGLE_ERRORS[BodyTooLarge].code)
+"""Codes of errors that are raised before a use case, and with it a limiter, is called."""
 
 LIMITS: Final[Mapping[str, str]] = {
-    RATE_LIMIT: "What is left of each limit that counts here: `r` at once, and one more after `t` seconds",
-    RATE_LIMIT_POLICY: "Of the same limits: `q` at once, then as many again evenly over `w` seconds",
+    RATE_LIMIT: "What is left of each limit that applies: `r` requests at once, and one more after `t` seconds",
+    RATE_LIMIT_POLICY: "The same limits in full: `q` requests at once, then as many again evenly over `w` seconds",
 }
-"""Headers. A limit that is switched off is not told of."""
+"""Descriptions of headers. A limit that is switched off is not in them."""
 
 NOBODY: Final = UUID(int=0)
 
@@ -82,9 +82,9 @@ SAMPLES: Final[Mapping[type[Exception], Exception]] = {
         TooManyRequests(1.0, Allowance("sign-in", 10, timedelta(minutes=1))),
     )
 }
-"""One of each leaf that cannot be made of nothing, to ask the table of errors about."""
+"""An instance of each error that cannot be created without arguments, to look up in the table of errors."""
 
-SAID: Final[Mapping[str, Schema]] = {
+EXTRA_MEMBERS: Final[Mapping[str, Schema]] = {
     "id": IDENTITY,
     "seq": {"type": "integer"},
     "operation": {"type": "string", "enum": [operation.value for operation in Operation]},
@@ -92,7 +92,7 @@ SAID: Final[Mapping[str, Schema]] = {
     "requestId": {"type": "string"},
     "retryAfter": {"type": "integer"},
 }
-"""What errors say beside code and message."""
+"""Schemas of the members of errors besides ``code`` and ``message``."""
 
 FIELDS: Final[Schema] = {
     "type": "array",
@@ -102,12 +102,12 @@ FIELDS: Final[Schema] = {
             "field": {
                 "type": "array",
                 "items": {"type": ["string", "integer"]},
-                "description": "Where: `body`, `path` or `query`, then names and indexes",
+                "description": "The location: `body`, `path` or `query`, then names and indexes",
                 "examples": [["body", "members", 3]],
             },
             "code": {"type": "string", "enum": sorted(CODES)},
             "text": {"type": "string"},
-            "input": {"description": "What was sent there, unless it is secret or long"},
+            "input": {"description": "The value that was sent, unless it is secret or long"},
         },
         "required": ["field", "code", "text", "input"],
     },
@@ -150,25 +150,27 @@ def document(endpoints: Iterable[Endpoint], options: HttpOptions) -> Json:
     return _Writer(options).write(endpoints)
 
 
-def refusals_of(endpoint: Endpoint, said: Described, *, original_statuses: bool = False) -> list[Refusal]:
-    """All that this endpoint may refuse with, the last resort included."""
-    kinds: list[type[Exception]] = list(said.refuses)
-    if not said.is_public:
+def refusals_of(
+    endpoint: Endpoint, described: Described, *, original_statuses: bool = False
+) -> list[Refusal]:
+    """Return every refusal that this endpoint may answer with, the internal error included."""
+    kinds: list[type[Exception]] = list(described.refuses)
+    if not described.is_public:
         kinds.append(NotAuthenticated)
-    if said.body:
+    if described.body:
         kinds.append(BodyTooLarge)
-    if said.is_stored:
+    if described.is_stored:
         kinds.append(Unavailable)
         if endpoint.method != "GET":
             kinds.append(OutcomeUnknown)
     refusals = [refusal_of(sample(kind), endpoint.refusals) for kind in dict.fromkeys(kinds)]
-    if said.body or said.query:
+    if described.body or described.query:
         refusals.append(
             Refusal(
                 validation_status(original_statuses=original_statuses), VALIDATION, "", extra={"fields": []}
             )
         )
-    if said.is_by_name and not original_statuses:
+    if described.is_by_name and not original_statuses:
         refusals.append(UNKNOWN_PATH)
     return [*refusals, SYSTEM_ERROR.with_extra(requestId="")]
 
@@ -187,9 +189,11 @@ class _Writer:
         paths: dict[str, dict[str, object]] = {}
         tags: dict[str, None] = {}
         for endpoint in endpoints:
-            if said := endpoint.described:
-                paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = self._operation(endpoint, said)
-                tags[said.tag] = None
+            if described := endpoint.described:
+                paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = self._operation(
+                    endpoint, described
+                )
+                tags[described.tag] = None
         about = self.options.about
         contact = {"name": about.contact_name, "email": about.contact_email}
         return {
@@ -219,50 +223,52 @@ class _Writer:
             "tags": [{"name": tag} for tag in tags],
         }
 
-    def _operation(self, endpoint: Endpoint, said: Described) -> Json:
-        shape = said.body or said.query
+    def _operation(self, endpoint: Endpoint, described: Described) -> Json:
+        shape = described.body or described.query
         return {
             "operationId": re.sub(r"\W+", "_", endpoint.name_of_handler).lower(),
-            "summary": said.summary,
-            **_unless_empty(description=said.description),
-            "tags": [said.tag],
-            **_unless_empty(parameters=list(self._parameters(endpoint, said, shape))),
-            **({"requestBody": self._body(endpoint, said.body)} if said.body else {}),
-            "responses": self._responses(endpoint, said),
-            "security": [] if said.is_public else [{SCHEME: []}],
+            "summary": described.summary,
+            **_unless_empty(description=described.description),
+            "tags": [described.tag],
+            **_unless_empty(parameters=list(self._parameters(endpoint, described, shape))),
+            **({"requestBody": self._body(endpoint, described.body)} if described.body else {}),
+            "responses": self._responses(endpoint, described),
+            "security": [] if described.is_public else [{SCHEME: []}],
         }
 
-    def _parameters(self, endpoint: Endpoint, said: Described, shape: Shape[Any] | None) -> Iterable[Json]:
-        for attribute, reads in shape.reads.items() if shape else ():
-            name = _name(attribute, reads)
-            schema = taken_by(reads.read)
+    def _parameters(
+        self, endpoint: Endpoint, described: Described, shape: Shape[Any] | None
+    ) -> Iterable[Json]:
+        for attribute, spec in shape.fields.items() if shape else ():
+            name = _name(attribute, spec)
+            schema = taken_by(spec.read)
             if attribute in endpoint.param_convertors:
                 yield {"name": attribute, "in": "path", "required": True, "schema": schema}
             elif name == KEY:
                 yield {
                     "name": KEY,
                     "in": "header",
-                    "description": "Names this request: a repeat under the same key is not carried out again",
+                    "description": "Identifies this request: a repeat under the same key is not carried out again",
                     "schema": schema,
                 }
-            elif said.query and shape:
+            elif described.query and shape:
                 yield {
                     "name": name,
                     "in": "query",
-                    "required": _is_required(shape, attribute, reads),
+                    "required": _is_required(shape, attribute, spec),
                     "schema": schema,
                 }
         for name in endpoint.param_convertors:
-            if shape is None or name not in shape.reads:
+            if shape is None or name not in shape.fields:
                 yield {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
-        if said.is_polled:
+        if described.is_polled:
             yield {
                 "name": "If-None-Match",
                 "in": "header",
-                "description": "The `ETag` of what is there already",
+                "description": "The `ETag` of the version that the client has",
                 "schema": {"type": "string"},
             }
-        if said.needs_cookie:
+        if described.needs_cookie:
             yield {
                 "name": "refresh_token",
                 "in": "cookie",
@@ -271,18 +277,18 @@ class _Writer:
 
     def _body(self, endpoint: Endpoint, shape: Shape[Any]) -> Json:
         inside = {
-            attribute: reads
-            for attribute, reads in shape.reads.items()
-            if attribute not in endpoint.param_convertors and reads.name != KEY
+            attribute: spec
+            for attribute, spec in shape.fields.items()
+            if attribute not in endpoint.param_convertors and spec.name != KEY
         }
         properties: dict[str, Schema] = {}
-        for attribute, reads in inside.items():
-            secret = {"format": "password", "writeOnly": True} if reads.secret else {}
-            properties[_name(attribute, reads)] = {**taken_by(reads.read), **secret}
+        for attribute, spec in inside.items():
+            secret = {"format": "password", "writeOnly": True} if spec.secret else {}
+            properties[_name(attribute, spec)] = {**taken_by(spec.read), **secret}
         required = [
-            _name(attribute, reads)
-            for attribute, reads in inside.items()
-            if _is_required(shape, attribute, reads)
+            _name(attribute, spec)
+            for attribute, spec in inside.items()
+            if _is_required(shape, attribute, spec)
         ]
         name = shape.command.__name__
         self.schemas[name] = {
@@ -292,36 +298,38 @@ class _Writer:
         }
         return {"required": True, "content": {JSON: {"schema": _reference(name)}}}
 
-    def _responses(self, endpoint: Endpoint, said: Described) -> Json:
-        data = schema_of(said.answer, self.schemas)
+    def _responses(self, endpoint: Endpoint, described: Described) -> Json:
+        data = schema_of(described.answer, self.schemas)
         good: dict[str, object] = {
             "description": "Done",
             "content": {JSON: {"schema": _object(status={"const": "success"}, data=data)}},
         }
-        limits = {name: _header(name, required=False) for name in LIMITS if TooManyRequests in said.refuses}
+        limits = {
+            name: _header(name, required=False) for name in LIMITS if TooManyRequests in described.refuses
+        }
         headers: dict[str, object] = {**limits}
-        if said.is_polled:
+        if described.is_polled:
             headers["ETag"] = {"schema": {"type": "string"}, "required": True}
-        if said.has_next:
+        if described.has_next:
             headers["Link"] = {
                 "schema": {"type": "string"},
-                "description": 'Where it goes on, `rel="next"`, if it does',
+                "description": 'The next page as `rel="next"`, if there is one',
             }
         responses: dict[str, object] = {"200": good | _unless_empty(headers=headers)}
-        if said.is_polled:
-            responses["304"] = {"description": "Nothing has changed since that `ETag`"}
+        if described.is_polled:
+            responses["304"] = {"description": "Nothing has changed since the version with that `ETag`"}
         refusals: dict[int, dict[str, Refusal]] = {}
-        for refusal in refusals_of(endpoint, said, original_statuses=self.options.original_statuses):
+        for refusal in refusals_of(endpoint, described, original_statuses=self.options.original_statuses):
             refusals.setdefault(refusal.status, {})[refusal.code] = refusal
-        bare = dict(said.otherwise)
-        if said.is_by_name and self.options.original_statuses:
+        bare = dict(described.otherwise)
+        if described.is_by_name and self.options.original_statuses:
             bare[404] = _object(detail={"const": UNKNOWN_PATH.message})
-        if said.body:
+        if described.body:
             bare[400] = _object(detail={"const": UNREADABLE.message})
         for status in sorted({*refusals, *bare}):
             some = list(refusals.get(status, {}).values())
             outside = [bare[status]] if status in bare else []
-            was_understood = any(refusal.code not in UNASKED for refusal in some)
+            was_understood = any(refusal.code not in BEFORE_LIMITS for refusal in some)
             responses[str(status)] = self._refusal(status, some, outside, limits if was_understood else {})
         return responses
 
@@ -349,19 +357,19 @@ class _Writer:
 
     def _error(self, refusal: Refusal) -> Schema:
         name = f"Error.{refusal.code}"
-        said = {each: FIELDS if each == "fields" else SAID[each] for each in refusal.extra}
+        described = {each: FIELDS if each == "fields" else EXTRA_MEMBERS[each] for each in refusal.extra}
         message: Schema = {"type": "string", **_unless_empty(examples=[refusal.message])}
-        error = _object(code={"const": refusal.code}, message=message, **said)
+        error = _object(code={"const": refusal.code}, message=message, **described)
         self.schemas.setdefault(name, _object(status={"const": "error"}, error=error))
         return _reference(name)
 
 
-def _name(attribute: str, reads: Reads) -> str:
-    return reads.name or in_camel_case(attribute)
+def _name(attribute: str, spec: FieldSpec) -> str:
+    return spec.name or in_camel_case(attribute)
 
 
-def _is_required(shape: Shape[Any], attribute: str, reads: Reads) -> bool:
-    return reads.absent is REQUIRED and fields_dict(shape.command)[attribute].default is NOTHING
+def _is_required(shape: Shape[Any], attribute: str, spec: FieldSpec) -> bool:
+    return spec.absent is REQUIRED and fields_dict(shape.command)[attribute].default is NOTHING
 
 
 def _header(name: str, *, required: bool) -> Schema:

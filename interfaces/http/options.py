@@ -5,8 +5,8 @@ from interfaces.http.addresses import Networks
 
 
 @frozen(kw_only=True)
-class About:
-    """How the interface introduces itself."""
+class ApiInfo:
+    """How the document introduces the interface."""
 
     title: str = "Messenger REST-API engine"
     description: str = ""
@@ -17,49 +17,49 @@ class About:
 
 @frozen(kw_only=True)
 class HttpOptions:
-    """What an operator may choose about this interface; how it is named in the environment, `config` knows."""
+    """The operator's choices about the HTTP interface. `config.settings` reads them from the environment."""
 
     prefix: str = ""
-    """Stands before every path. Begins with a slash and does not end in one, like ``public_path``."""
+    """The beginning of every path. It begins with a slash and does not end in one, like ``public_path``."""
     public_path: str = ""
-    """The path that a proxy takes off before the prefix: links, cookies and redirects begin with it, requests do not."""
+    """The path that a proxy strips before the prefix: links, cookies and redirects begin with it, requests do not."""
     trusted_proxies: Networks = Networks()
-    """Those whose word on the client's address and scheme is believed."""
+    """Proxies whose headers about the client's address and scheme are believed."""
     cors_origins: tuple[str, ...] = ()
     secure_cookies: bool = False
-    """Served over TLS: the refresh cookie must not travel otherwise."""
+    """Whether the refresh cookie is sent over TLS only."""
     hsts_seconds: int = 0
-    """How long browsers shall insist on HTTPS once they came by it; 0 says nothing about it."""
+    """How long browsers must use HTTPS only after a visit by HTTPS (``Strict-Transport-Security``); 0 sends no header."""
     original_statuses: bool = False
-    """501 for requests that make no sense, bare bodies for 404 and 405: for front ends that insist."""
+    """Whether validation errors are 501, and bodies of 404 and 405 bare, for front ends that depend on it."""
     body_limit: int = 256 * 1024
-    """In bytes."""
+    """The maximum size of a request body in bytes."""
     confirm_path: str = "/confirm-email"
-    """Where the link in a confirmation letter leads, with the prefix."""
+    """The path of the page that confirms an address, prefix included. Letters link to it."""
     new_password_path: str = "/setup-new-password"  # noqa: S105  # a path, no password
-    """Where the link in the letter for a forgotten password leads, with the prefix."""
+    """The path of the page that sets a new password, prefix included. Letters link to it."""
     password_pattern: PasswordPattern = PasswordPattern.LETTERS
-    """What the page for a new password says that it takes."""
+    """The password rule that the page for a new password explains."""
     docs: bool = True
-    """Whether there is a document, and pages to read it."""
+    """Whether the OpenAPI document and Swagger UI are served."""
     docs_path: str = "/docs"
-    about: About = About()
+    about: ApiInfo = ApiInfo()
     cursor_key: bytes = field(default=b"", repr=False)
     """
-    What cursors of lists are signed with. A cursor shows nothing that the list does not show, so that the key keeps no
-    secret: with it, cursors that nobody gave out are refused.
+    The key that signs cursors of lists. It protects no secret, for a cursor reveals nothing that the list does not; its
+    purpose is that cursors that this server did not issue are refused.
     """
     history_page: int = 50
     history_most: int = 200
 
     @property
     def errors_path(self) -> str:
-        """The route under which the pages of error codes are, each under its code."""
+        """The path to which an error code is appended to get the page that explains it."""
         return f"{self.prefix}/errors/"
 
     @property
     def base(self) -> str:
-        """What links begin with, as browsers see them."""
+        """The beginning of the paths of links, as browsers see them."""
         return f"{self.public_path}{self.prefix}"
 
     @property

@@ -1,4 +1,4 @@
-"""Content security policies of our own pages: each allows no more than the page needs."""
+"""Content security policies of our pages, each of which allows no more than the page needs."""
 
 from base64 import b64encode
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from hashlib import sha256
 
 
 def source(content: str) -> str:
-    """An inline script or style, as a content security policy names it."""
+    """Return the hash source by which a content security policy allows an inline script or style."""
     return f"'sha256-{b64encode(sha256(content.encode()).digest()).decode()}'"
 
 
@@ -17,7 +17,7 @@ def policy(
     own: Sequence[str] = (),
     images: str = "'none'",
 ) -> str:
-    """``styles`` and ``scripts`` are inline ones; ``own`` are the directives that allow files of this server."""
+    """Return a policy. ``styles`` and ``scripts`` are inline; ``own`` names the directives that allow files of this server."""
     directives = {
         "default-src": "'none'",
         **dict.fromkeys(own, "'self'"),

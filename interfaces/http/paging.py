@@ -1,4 +1,4 @@
-"""Pages of lists: what a client asks for, and the ``Link`` that leads to the next page."""
+"""Pages of lists: reads cursors, and links to the next page."""
 
 import hmac
 from base64 import urlsafe_b64decode, urlsafe_b64encode
@@ -26,7 +26,7 @@ MAC_SIZE: Final = 16
 """Bytes of HMAC-SHA-256."""
 
 CURSOR_LIMIT: Final = 4096
-"""Characters. A place names the transactions that were under way, of which a server has some hundreds at most."""
+"""The maximum length in characters. A place lists the transactions in progress, some hundreds at most."""
 
 
 @frozen
@@ -34,14 +34,14 @@ class Listing(Generic[P]):
     """
     One list of one reader, and its cursors.
 
-    A cursor is a place in the list, signed together with ``name``: one that was made up, or given out for another list or
-    to somebody else, is refused.
+    A cursor is a place in the list, signed together with ``name``. A forged cursor is refused, and so is one that was
+    issued for another list or to another reader.
     """
 
     key: bytes
     place: type[P]
     name: str
-    """Tells the list from every other list of every reader."""
+    """A name that is different for every list and every reader."""
 
     def cursor(self, place: P) -> str:
         content = orjson.dumps(asdict(place))
@@ -60,7 +60,7 @@ class Listing(Generic[P]):
             raise RequestInvalid((FieldFault(("query", "skip"), CURSOR_OR_SKIP, asked.skip),))
         try:
             return self._read(asked.cursor)
-        except Exception as error:  # nothing about a foreign text is certain, not even that it is JSON
+        except Exception as error:  # an invalid cursor may fail at any step of decoding
             raise _invalid(asked) from error
 
     def _read(self, cursor: str) -> P:

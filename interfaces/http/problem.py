@@ -1,5 +1,5 @@
 """
-Problem details (RFC 9457) for clients that say `Accept: application/problem+json`. All others get the envelope.
+Problem details (RFC 9457) for clients that send `Accept: application/problem+json`. All others get the envelope.
 
 The member `type` is the address of a page of this server that explains the error code, see `interfaces.http.explanations`.
 """
@@ -20,23 +20,23 @@ from interfaces.wire.codec import Json, dumps
 MEDIA_TYPE: Final = "application/problem+json"
 
 ERRORS_PATH: Final = "errors_path"
-"""The name in the application's state under which the path of the pages of error codes is kept."""
+"""The attribute of the application's state that holds the path of the pages of error codes."""
 
 
 def request_id(scope: Scope) -> str:
-    """The name that `interfaces.http.middleware.Traced` gave the request; empty for a scope that did not pass it."""
+    """Return the id that `interfaces.http.middleware.Traced` gave the request; empty if the request did not pass it."""
     return str(scope.get("state", {}).get("request_id", ""))
 
 
-def refused_as_wished(scope: Scope, refusal: Refusal) -> Response:
-    return problem(scope, refusal) if is_wished(Headers(scope=scope)) else refused(refusal)
+def refusal_response(scope: Scope, refusal: Refusal) -> Response:
+    return problem(scope, refusal) if prefers_problem(Headers(scope=scope)) else refused(refusal)
 
 
-def is_wished(headers: Headers) -> bool:
+def prefers_problem(headers: Headers) -> bool:
     """
-    Whether a client wants problem details: it names their media type and does not prefer JSON.
+    Tell whether a client wants problem details: it names their media type and does not prefer JSON.
 
-    A range that merely covers it (``*/*``) is not enough, for such clients have always been given the envelope.
+    A range that merely covers the type (``*/*``) is not enough, for such clients have always got the envelope.
     """
     return is_named(headers, MEDIA_TYPE) and quality(headers, MEDIA_TYPE) >= quality(headers, JSON)
 
@@ -68,5 +68,5 @@ def _errors(fields: Any) -> Iterable[Mapping[str, object]]:
 
 
 def pointer(field: Iterable[str | int]) -> str:
-    """A JSON pointer (RFC 6901) from the request's parts: ``/body/members/3``."""
+    """Return the location of a fault as a JSON pointer (RFC 6901), such as ``/body/members/3``."""
     return "".join(f"/{str(step).replace('~', '~0').replace('/', '~1')}" for step in field)

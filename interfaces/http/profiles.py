@@ -34,7 +34,7 @@ class Profiles:
         ]
 
     @described(
-        summary="Read my profile, with what only I can see",
+        summary="Read my profile, including what only I can see",
         tag=PROFILES,
         answer=answers.OwnProfile,
         refuses=(ProfileNotFound,),
@@ -44,7 +44,7 @@ class Profiles:
         return success(codec.own_profile_json(await self.messenger.profiles.read_own(actor)))
 
     @described(
-        summary="Change my profile: what is not sent stays, null clears",
+        summary="Change my profile; a field that is not sent stays as it is, null clears it",
         tag=PROFILES,
         answer=answers.OwnProfile,
         body=codec.EDIT_PROFILE,

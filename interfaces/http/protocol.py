@@ -1,12 +1,13 @@
 """
-A uvicorn HTTP class on h11 that bounds what one client may cost the others.
+An HTTP protocol class for uvicorn, based on h11, that limits what one client may cost the others.
 
-Work: what arrives is parsed in slices, and all connections share each turn of the event loop. Time: every head, body and
-pause between requests has a deadline, and so has the reading of an answer. Memory: heads, trailers, chunks and requests
-sent ahead are counted, bodies count for the node. Places: see `interfaces.http.node`.
+- Work: input is parsed in slices, and all connections share each turn of the event loop.
+- Time: every head, body and pause between requests has a deadline, and so has the reading of an answer.
+- Memory: heads, trailers, chunks and pipelined requests are limited per connection, bodies for the whole node.
+- Places: the number of connections is limited, see `interfaces.http.node`.
 
-It also reads requests as RFC 9112 has them where uvicorn does not: empty lines before a request (2.2), targets in absolute
-form (3.2.2), and no message whose end two parties could see in two places (6.1, 6.3).
+It also follows RFC 9112 where uvicorn does not: it accepts empty lines before a request (2.2) and targets in absolute form
+(3.2.2), and refuses messages whose end two parties could find in different places (6.1, 6.3).
 """
 
 import asyncio
@@ -31,36 +32,38 @@ from interfaces.http.node import READ, SLICE, HttpLimits, Node, Place
 
 FINAL_GRACE: Final = 2.0
 """
-Seconds in which a client that is refused may still read why. Until then what it sends is read and dropped: closed with
-something unread, TCP sends a reset, which overtakes the answer (RFC 9112, 9.6).
+Seconds in which a refused client may still read the answer. Until then its input is read and dropped: if a connection is
+closed with unread input, TCP sends a reset, which may overtake the answer (RFC 9112, 9.6).
 """
 
 READ_IN_TIME: Final = 16 * 1024
-"""Bytes of a waiting answer that a client must read within a deadline, to be given another one."""
+"""Bytes of a pending answer that a client must read within a deadline to get another one."""
 
 LEFT_OVER: Final = 256 * 1024
-"""Bytes of a body that are read and dropped after it was answered already, so that the connection can go on."""
+"""Bytes of a body that are read and dropped after the request was answered, so that the connection can be reused."""
 
 TRAILER_BYTES: Final = 1024
-"""Bytes of a line with a chunk's size, or of all trailers."""
+"""The maximum size in bytes of the line that begins a chunk, and of all trailers."""
 
 CHEAPER: Final = 16
-"""How many bytes of a body whose length is known take as much work as one of a head."""
+"""Bytes of a body with a known length that take as much work as one byte of a head."""
 
 NOT_HTTP: Final = Refusal(400, "BAD_REQUEST", "The request is not valid HTTP")
 TWO_FRAMINGS: Final = Refusal(400, "BAD_REQUEST", "The request has both Content-Length and Transfer-Encoding")
 OLD_FRAMING: Final = Refusal(400, "BAD_REQUEST", "HTTP/1.0 has no Transfer-Encoding")
 BAD_TARGET: Final = Refusal(400, "BAD_REQUEST", "The request target is neither a path nor a URL")
 TOO_MANY_CHUNKS: Final = Refusal(400, "BAD_REQUEST", "The body is sent in too many chunks")
-HEAD_TOO_LARGE: Final = Refusal(431, "HEADERS_TOO_LARGE", "The request has too many or too long headers")
-OTHER_CODING: Final = Refusal(501, "NOT_IMPLEMENTED", "chunked is the only transfer coding there is")
-OTHER_VERSION: Final = Refusal(505, "HTTP_VERSION_NOT_SUPPORTED", "HTTP/1.1 and HTTP/1.0 are spoken here")
+HEAD_TOO_LARGE: Final = Refusal(
+    431, "HEADERS_TOO_LARGE", "The headers of the request are too many or too long"
+)
+OTHER_CODING: Final = Refusal(501, "NOT_IMPLEMENTED", "The only supported transfer coding is chunked")
+OTHER_VERSION: Final = Refusal(505, "HTTP_VERSION_NOT_SUPPORTED", "Only HTTP/1.1 and HTTP/1.0 are supported")
 HEAD_TOO_LATE: Final = Refusal(408, "REQUEST_TIMEOUT", "The head of the request took too long")
 BODY_TOO_LATE: Final = Refusal(408, "REQUEST_TIMEOUT", "The body of the request took too long")
 NO_ROOM: Final = Refusal(503, "OVERLOADED", "Server overloaded; nothing was done", {"Retry-After": "5"})
 
 BY_HINT: Final = {431: HEAD_TOO_LARGE, 501: OTHER_CODING}
-"""What h11 says of a request that it refuses."""
+"""Refusals by the status that h11 suggests for a request that it cannot parse."""
 
 _END_OF_HEAD: Final = re.compile(rb"\n\r?\n")
 _URL: Final = re.compile(rb"https?://([^/?#@\\]+)(?=[/?]|$)(.*)", re.IGNORECASE | re.DOTALL)
@@ -70,26 +73,26 @@ class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
     _node: Node
     _place: Place | None = None
     _unread: bytes = b""
-    """What has come and was not parsed yet."""
+    """Input that was not parsed yet."""
     _has_turn = False
     _is_first = True
-    """Nothing of the request that it sends was parsed yet."""
-    _is_deaf = False
-    """It was refused: what it still sends is dropped."""
+    """Whether nothing of the current request was parsed yet."""
+    _drops_input = False
+    """Whether input is dropped, because the client was refused."""
     _is_chunked = False
     _remaining = 0
-    """Bytes of a body whose length is known."""
+    """Bytes that are missing from a body with a known length."""
     _chunks = 0
     _left_over = 0
     _pipelined = 0
-    """Requests in a row that were sent before the one before was answered."""
+    """The number of consecutive requests that were sent before the previous one was answered."""
     _was_sent_ahead = False
     _held = 0
-    """Bytes of the body of the request that is being answered."""
+    """Bytes of the complete body of the request that is being answered."""
     _lines = 0
-    """Of the head that has begun."""
+    """The number of lines of the current head so far."""
     _tail: bytes = b""
-    """Its last bytes: the empty line at its end may come in two parts. Empty before it begins."""
+    """The last bytes of the current head, for the empty line at its end may be split. Empty before a head begins."""
     _unsent = 0
 
     def __init__(
@@ -125,7 +128,7 @@ class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
         super().connection_lost(exc)
 
     def _forget(self) -> None:
-        """Nothing is expected of it any more."""
+        """Give back everything that the connection holds except its place, and stop waiting on its client."""
         self._unread = b""
         self._reading.close()
         self._writing.close()
@@ -139,7 +142,7 @@ class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
         self._node.bodies.release(held)
 
     def shutdown(self) -> None:
-        """The server leaves: what is being answered is answered, and nothing after it."""
+        """Finish the request that is being answered, if there is one, and close the connection."""
         if self._is_answering:
             self.cycle.keep_alive = False
         else:
@@ -156,7 +159,7 @@ class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
         return self._node.buffer
 
     def buffer_updated(self, nbytes: int) -> None:
-        if not self._is_deaf:
+        if not self._drops_input:
             self.data_received(bytes(memoryview(self._node.buffer)[:nbytes]))
 
     def data_received(self, data: bytes) -> None:
@@ -169,9 +172,9 @@ class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
             self._flow_changed()
 
     def _may_parse(self) -> bool:
-        """Not while a request is answered: what follows it must wait. Nor while the application has enough of a body."""
+        """Tell whether input may be parsed: not while a request is being answered, nor while the body's buffer is full."""
         is_expected = self.conn.their_state in {h11.IDLE, h11.SEND_BODY}
-        return is_expected and not self.flow.read_paused and not self._is_deaf
+        return is_expected and not self.flow.read_paused and not self._drops_input
 
     def _wait_for_turn(self) -> None:
         if not self._has_turn and self._unread and self._may_parse():
@@ -192,7 +195,7 @@ class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
     def _flow_changed(self) -> None:
         if self.transport.is_closing():
             return
-        if self._is_deaf:
+        if self._drops_input:
             self.transport.resume_reading()
         elif self._unread or self.flow.read_paused:
             self.transport.pause_reading()
@@ -212,8 +215,9 @@ class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
 
     def _head(self, data: bytes) -> bytes:
         """
-        The next part of a head, without empty lines before it; nothing if it is refused. Lines are counted here, for h11
-        reads all of them in one go.
+        Return the next part of a head without empty lines before it, or nothing if the head is refused.
+
+        Lines are counted here, because h11 parses all lines of a head at once.
         """
         if not self._tail:
             data = data.lstrip(b"\r\n")
@@ -229,7 +233,7 @@ class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
         return data
 
     def handle_events(self) -> None:
-        while not self._is_deaf and not self.transport.is_closing():
+        while not self._drops_input and not self.transport.is_closing():
             try:
                 event = self.conn.next_event()
             except h11.RemoteProtocolError as error:
@@ -302,7 +306,7 @@ class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
             message_event=asyncio.Event(),
             on_response=self.on_response_complete,
         )
-        # a context of its own: what one request sets is not seen by the next one of the same connection
+        # Each request has a context of its own, so that it does not see variables set by the previous one.
         task = self.loop.create_task(self.cycle.run_asgi(self.app), context=contextvars.Context())
         task.add_done_callback(self.tasks.discard)
         self.tasks.add(task)
@@ -348,10 +352,10 @@ class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
             self._next_request()
 
     def _next_request(self) -> None:
-        """The request and its answer are complete."""
+        """Prepare for the next request: the last one and its answer are complete."""
         self._release_body()
         if sent_ahead := self.conn.trailing_data[0]:
-            # once more from the start: h11 would read a whole head in one go, and no empty line before it
+            # A new h11 connection: the old one would parse the whole next head at once, and refuse empty lines before it.
             self._unread = sent_ahead + self._unread
             self.conn = h11.Connection(h11.SERVER, self._node.limits.head_bytes)
         else:
@@ -367,14 +371,14 @@ class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
     # Becoming a WebSocket
 
     def _unsupported_upgrade_warning(self) -> None:
-        """An upgrade to something else is none (RFC 9110, 7.8), and no news."""
+        """Log nothing: a server may ignore an upgrade to a protocol that it does not support (RFC 9110, 7.8)."""
 
     def _upgrade(self, event: h11.Request, target: bytes) -> None:
         place, self._place = self._place, None
         if place is not None:
             self._node.places.waits_no_more(place, self)
         sent_ahead = self.conn.trailing_data[0] + self._unread
-        self._is_deaf = True
+        self._drops_input = True
         self._forget()
         self.connections.discard(self)
         lines = [b"%s %s HTTP/1.1" % (event.method, target), *(b"%s: %s" % each for each in self.headers)]
@@ -431,20 +435,21 @@ class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
 
     def _refuse(self, refusal: Refusal, *, lingering: bool = True) -> None:
         """
-        Answer so if nothing of an answer is out yet, and end the connection. Not ``lingering``: at once, for its place is
-        needed.
+        Send the refusal unless an answer has begun, and end the connection.
+
+        With ``lingering=False`` the connection closes at once, because its place is needed.
         """
-        if self._is_deaf or self.transport.is_closing():
+        if self._drops_input or self.transport.is_closing():
             return
-        if refusal.status not in {408, 503}:  # those have lines of their own
+        if refusal.status not in {408, 503}:  # these have warnings of their own
             self._node.unfit.warn(why=refusal.message, client=self.client[0] if self.client else None)
         if self.conn.our_state in {h11.IDLE, h11.SEND_RESPONSE}:
             self.transport.write(_answer(refusal, self.server_state.default_headers))
         self._end(lingering=lingering)
 
     def _end(self, *, lingering: bool = True) -> None:
-        """What is out may still be read, what comes is dropped."""
-        self._is_deaf = True
+        """End the connection: the client may read what was sent, and its input is dropped."""
+        self._drops_input = True
         self._forget()
         if self._is_answering:
             self.cycle.disconnected = True
@@ -459,7 +464,7 @@ class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
         self._writing.set(FINAL_GRACE)
 
     def _close(self) -> None:
-        """End a connection on which nothing is under way."""
+        """Close a connection that has no request in progress."""
         self._forget()
         self.transport.close()
         if self.transport.get_write_buffer_size():
@@ -470,10 +475,10 @@ class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
 @define(eq=False)
 class HttpConnections:
     """
-    Makes the connections of one server: what uvicorn is given as its HTTP class.
+    Creates the connections of one server. uvicorn takes it as its HTTP class.
 
-    ``descriptors`` is how many the process may have, ``exempt`` are the networks of trusted proxies, and ``trim`` returns
-    memory that is no longer used to the system.
+    ``descriptors`` is the limit on file descriptors of the process, ``exempt`` are the networks of trusted proxies, and
+    ``trim`` returns unused memory to the system.
     """
 
     limits: HttpLimits
@@ -483,13 +488,13 @@ class HttpConnections:
     node: Node = field(init=False)
 
     def __call__(self, **made: Any) -> HttpConnection:
-        if not hasattr(self, "node"):  # where the server's loop runs, and not before
+        if not hasattr(self, "node"):  # only now does the server's event loop run
             self.node = Node(self.limits, self.descriptors, self.exempt, self.trim)
         return HttpConnection(self.node, **made)
 
 
 class Flow(FlowControl):
-    """Tells when reading is wanted or not, instead of doing it: there are other reasons not to read."""
+    """Reports whether the application wants input, and leaves pausing to the connection, which has other reasons too."""
 
     def __init__(self, transport: asyncio.Transport, changed: Callable[[], None]) -> None:
         super().__init__(transport)
@@ -508,7 +513,7 @@ class Flow(FlowControl):
 
 @define(eq=False)
 class Deadline:
-    """One timer for many deadlines one after the other: to move it on takes no new timer."""
+    """One timer for successive deadlines: moving the deadline later needs no new timer."""
 
     _loop: asyncio.AbstractEventLoop
     _late: Callable[[], None]
@@ -543,7 +548,7 @@ class Deadline:
 
 
 def _path_of(event: h11.Request) -> bytes | None:
-    """The path and query that a request asks for; None if its target is of no form that a server takes."""
+    """Return the path and query of the request target, or None if its form is not one that an origin server accepts."""
     target = event.target
     if target.startswith(b"/") or (target == b"*" and event.method == b"OPTIONS"):
         return target
@@ -554,7 +559,7 @@ def _path_of(event: h11.Request) -> bytes | None:
 
 
 def _authority_of(event: h11.Request) -> bytes | None:
-    """The host that the target names in absolute form: it counts, and ``Host`` does not (RFC 9112, 3.2.2)."""
+    """Return the host of a target in absolute form, which overrides ``Host`` (RFC 9112, 3.2.2), or None."""
     match = _URL.fullmatch(event.target)
     return match[1] if match else None
 
@@ -576,7 +581,7 @@ def _unfit(event: h11.Request, target: bytes | None, most_headers: int) -> Refus
 
 
 def _answer(refusal: Refusal, default_headers: list[tuple[bytes, bytes]]) -> bytes:
-    """The bytes of it: h11 may be in no state to make them."""
+    """Return the whole answer as bytes, because h11 may be in a state in which it cannot send one."""
     response = refused(refusal)
     headers = {**SAFE_HEADERS, "Connection": "close"}
     lines = [

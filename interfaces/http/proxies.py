@@ -1,9 +1,9 @@
 """
-Where a request really came from, if it came through proxies that are trusted.
+Finds the client's address and scheme of a request that came through trusted proxies.
 
-They say so in ``Forwarded`` (RFC 7239), or in ``X-Forwarded-For`` and ``X-Forwarded-Proto``. Each proxy adds the address
-it was asked from at the end, so the last address that is no trusted proxy is the client: whatever stands before it, the
-client may have made up.
+Proxies report them in ``Forwarded`` (RFC 7239), or in ``X-Forwarded-For`` and ``X-Forwarded-Proto``. Each proxy appends
+the address from which it got the request, so the last address that is not a trusted proxy is the client. The client may
+have forged everything before it.
 """
 
 import re
@@ -25,15 +25,15 @@ _SCHEMES: Final = {
     "ws": ("http", "ws"),
     "wss": ("https", "wss"),
 }
-"""What a proxy says, and what it means for a request and for a WebSocket."""
+"""The scheme that a proxy reports, and the resulting schemes of a request and of a WebSocket."""
 
 LONGEST: Final = 50
-"""Addresses of one chain that are looked at, from the end. More proxies than that stand in front of nobody."""
+"""The number of addresses of a chain that are examined, from the end: no real chain of proxies is longer."""
 
 
 @frozen
 class Hop:
-    """What one proxy says of the request that it passed on; empty where it says nothing."""
+    """The report of one proxy about a request that it passed on; fields that it does not report are empty."""
 
     address: str = ""
     scheme: str = ""
@@ -41,7 +41,7 @@ class Hop:
 
 @frozen
 class BehindProxies:
-    """Corrects the client's address and the scheme of what comes from a trusted proxy, and writes IPv4 as IPv4."""
+    """Sets the client's address and scheme of requests from trusted proxies, and writes IPv4-mapped addresses as IPv4."""
 
     app: ASGIApp
     trusted: Networks = Networks()
@@ -50,16 +50,18 @@ class BehindProxies:
         if scope["type"] in {"http", "websocket"} and (client := scope.get("client")):
             host, port = client[:2]
             if host in self.trusted:
-                host, port = self._told(scope, host, port)
+                host, port = self._client_of(scope, host, port)
             scope["client"] = (str(address(host) or host), port)
         await self.app(scope, receive, send)
 
-    def _told(self, scope: Scope, host: str, port: int) -> tuple[str, int]:
+    def _client_of(self, scope: Scope, host: str, port: int) -> tuple[str, int]:
         chain = hops(Headers(scope=scope))
         for hop in reversed(chain[-LONGEST:]):
             if hop.scheme in _SCHEMES:
                 scope["scheme"] = _SCHEMES[hop.scheme][scope["type"] == "websocket"]
-            if address(hop.address) is None:  # hidden ("unknown", "_name") or made up: no one is before it
+            if (
+                address(hop.address) is None
+            ):  # hidden ("unknown", "_name") or forged: nothing before it counts
                 break
             host, port = hop.address, 0
             if host not in self.trusted:
@@ -68,7 +70,7 @@ class BehindProxies:
 
 
 def hops(headers: Headers) -> Sequence[Hop]:
-    """Of every proxy in the chain, the client's own first. ``Forwarded`` is believed alone where it is there."""
+    """Return the reports of all proxies, that of the first proxy first. If there is ``Forwarded``, only that is read."""
     if forwarded := ",".join(headers.getlist("forwarded")):
         return [_hop(element) for element in _split(forwarded)]
     listed = ",".join(headers.getlist("x-forwarded-for"))
@@ -80,7 +82,7 @@ def hops(headers: Headers) -> Sequence[Hop]:
 
 
 _ELEMENT: Final = re.compile(r'(?:"(?:[^"\\]|\\.?)*(?:"|$)|[^,"])+', re.DOTALL)
-"""Up to the next comma outside quotes. A quote that nothing closes goes to the end, so that matching never goes back."""
+"""Matches up to the next comma outside quotes. An unclosed quote extends to the end, so that matching never backtracks."""
 
 
 def _split(forwarded: str) -> Sequence[str]:
@@ -88,16 +90,16 @@ def _split(forwarded: str) -> Sequence[str]:
 
 
 def _hop(element: str) -> Hop:
-    said = {}
+    parameters = {}
     for pair in element.split(";"):
         if match := _PAIR.fullmatch(pair):
             name, quoted, token = match.groups()
-            said[name.lower()] = re.sub(r"\\(.)", r"\1", quoted) if quoted is not None else token
-    return Hop(_host(said.get("for", "")), said.get("proto", "").lower())
+            parameters[name.lower()] = re.sub(r"\\(.)", r"\1", quoted) if quoted is not None else token
+    return Hop(_host(parameters.get("for", "")), parameters.get("proto", "").lower())
 
 
 def _host(node: str) -> str:
-    """Without a port, and without the brackets of IPv6."""
+    """Return a node's address without its port, and without the brackets of IPv6."""
     node = node.strip()
     if node.startswith("["):
         return node[1:].partition("]")[0]

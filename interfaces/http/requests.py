@@ -1,4 +1,4 @@
-"""Bodies, queries and paths of requests, up to the point where `interfaces.wire` takes over."""
+"""Reads bodies, queries, paths and keys of requests, for `interfaces.wire` to decode."""
 
 import re
 from collections.abc import Mapping
@@ -28,11 +28,11 @@ DISPLAYED: Final = re.compile(rb'%"((?:[^"%]|%[0-9a-fA-F]{2})*)"' + PARAMETERS)
 
 async def json_object(request: Request) -> dict[str, object]:
     """
-    The members of a JSON body, with texts trimmed.
+    Return the members of a JSON body, with texts trimmed.
 
     Raises:
         RequestInvalid: The body is missing, is not JSON, or is not an object.
-        Unreadable: The body is not text.
+        Unreadable: The body is not text, or is JSON that parsers may read differently (RFC 7493).
     """
     body = await request.body()
     if not body:
@@ -41,7 +41,7 @@ async def json_object(request: Request) -> dict[str, object]:
 
 
 def _says_json(request: Request) -> bool:
-    """A body without a content type is JSON, as in the original messenger."""
+    """Tell whether the body is JSON. Without a content type it is, as in the original messenger."""
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     is_application = media_type.startswith("application/")
     return (
@@ -53,11 +53,11 @@ def _says_json(request: Request) -> bool:
 
 async def form(request: Request) -> Mapping[str, object]:
     """
-    The fields of a form; of several with one name, the last. Empty fields count as not sent, and a request without a
-    form has no fields.
+    Return the fields of a form. The last of several fields with one name counts, and empty fields count as not sent. A
+    request without a form has no fields.
 
     Raises:
-        Unreadable: The form is broken.
+        Unreadable: The form is malformed.
     """
     try:
         async with request.form() as fields:
@@ -67,13 +67,13 @@ async def form(request: Request) -> Mapping[str, object]:
 
 
 def query(request: Request) -> Mapping[str, object]:
-    """The parameters of the query; of several with one name, the last."""
+    """Return the parameters of the query. The last of several with one name counts."""
     return dict(request.query_params)
 
 
 def key(request: Request) -> dict[str, object]:
     """
-    The ``Idempotency-Key``, or null if there is none, to be decoded together with the body.
+    Return the ``Idempotency-Key``, or None if there is none, as a field to be decoded together with the body.
 
     Raises:
         RequestInvalid: There are several, or it begins with a quote and cannot be read as a quoted key.
@@ -88,11 +88,11 @@ def key(request: Request) -> dict[str, object]:
 
 def written_key(value: bytes) -> str:
     """
-    A key as a header writes it, so that every key that a socket can send as a ``nonce`` can be sent over HTTP too.
+    Decode a key from the value of its header. Every key that a socket can send as a ``nonce`` can be written in it.
 
-    Bare, it is taken as it stands, in UTF-8. ``"..."`` is a string as the IETF draft on the header has it (RFC 9651,
-    section 3.3.3), and ``%"..."`` a display string (3.3.8), in which any character can be percent-encoded. Parameters
-    behind a quoted key are ignored.
+    A bare value is the key itself, in UTF-8. ``"..."`` is a string as in the IETF draft on the header (RFC 9651, section
+    3.3.3), and ``%"..."`` a display string (3.3.8), in which any character can be percent-encoded. Parameters behind a
+    quoted key are ignored.
 
     Raises:
         RequestInvalid: It begins with a quote and cannot be read as either.

@@ -1,4 +1,4 @@
-"""The routes of the HTTP interface, and what is answered where a path or a method has none."""
+"""Routes of the HTTP interface, and the answers for paths and methods that have none."""
 
 import re
 from collections.abc import Awaitable, Callable, Iterable
@@ -14,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 from interfaces.http.described import description_of
 from interfaces.http.envelope import Refusal
 from interfaces.http.errors import Refusals
-from interfaces.http.problem import refused_as_wished
+from interfaces.http.problem import refusal_response
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -29,9 +29,9 @@ UPGRADE_REQUIRED: Final = Refusal(
 
 class Endpoint(Route):
     """
-    One method on one path; where the method is GET, also HEAD (RFC 9110, 9.3.2).
+    One method on one path. GET includes HEAD (RFC 9110, 9.3.2).
 
-    ``refusals`` are what this route says in its own words, see `interfaces.http.errors`.
+    ``refusals`` are the entries of the error table that this route overrides, see `interfaces.http.errors`.
     """
 
     def __init__(self, method: str, path: str, handler: Handler, refusals: Refusals | None = None) -> None:
@@ -51,8 +51,8 @@ def match_whole_paths(routes: Iterable[BaseRoute]) -> None:
     """
     Make routes match whole paths only.
 
-    Starlette ends its expressions with ``$``, which also matches before a line break at the end: whoever filters by path
-    in front of the server would see another path than the one that is served.
+    Starlette ends its expressions with ``$``, which also matches before a line break at the end. A proxy that filters by
+    path would then see another path than the one that is served.
     """
     for route in routes:
         if isinstance(route, Route | WebSocketRoute):
@@ -60,7 +60,7 @@ def match_whole_paths(routes: Iterable[BaseRoute]) -> None:
 
 
 def allowed_at(scope: Scope) -> list[str]:
-    """Every method of the path, in alphabetical order: what ``Allow`` must name (RFC 9110, 15.5.6)."""
+    """Return every method of the path, sorted, for ``Allow`` (RFC 9110, 15.5.6)."""
     methods: set[str] = set()
     for route in scope["app"].routes:
         if isinstance(route, Route) and route.matches(scope)[0] is not Match.NONE:
@@ -69,22 +69,22 @@ def allowed_at(scope: Scope) -> list[str]:
 
 
 def upgrades(sockets: Iterable[BaseRoute]) -> list[Endpoint]:
-    """For the path of each WebSocket an endpoint that tells plain HTTP requests what they lack."""
+    """Return an endpoint for the path of each WebSocket that answers plain HTTP requests with 426."""
     return [
         Endpoint("GET", each.path, ask_for_upgrade) for each in sockets if isinstance(each, WebSocketRoute)
     ]
 
 
 async def ask_for_upgrade(request: Request) -> Response:
-    return refused_as_wished(request.scope, UPGRADE_REQUIRED)
+    return refusal_response(request.scope, UPGRADE_REQUIRED)
 
 
-def lead_to_slashes(router: Router) -> None:
+def redirect_slashes(router: Router) -> None:
     """
-    Redirect a path that has no route, but would have one with or without a slash at its end, as Starlette does.
+    Redirect a path without a route to the same path with or without a slash at its end, if that has one.
 
-    ``Location`` is a path without a host: Starlette makes one of the ``Host`` header, which a client may choose, and a
-    proxy may have replaced.
+    Starlette does the same, but takes the host of ``Location`` from the ``Host`` header, which a client can choose and a
+    proxy may have replaced. Here ``Location`` is a path without a host.
     """
 
     async def look_elsewhere(scope: Scope, receive: Receive, send: Send) -> None:

@@ -1,9 +1,9 @@
 """
-How far each chat has been told on this node.
+Tracks how far each chat has been delivered on this node.
 
-All live listeners of a chat stand at the position of its channel, so that a position is kept by chat and none by listener.
-An update that does not follow the channel's position is early: it waits for its neighbours, and what does not come is read
-from the chat's log, once for everybody.
+All live listeners of a chat are at the position of its channel, so that a position is kept for each chat and not for each
+listener. An update that does not directly follow the channel's position is early: it waits until the updates before it
+have arrived. Updates that do not arrive are read from the chat's log, once for all listeners.
 """
 
 import asyncio
@@ -21,30 +21,30 @@ from interfaces.live.roster import Audience
 log: Final = logging.getLogger(__name__)
 
 PAGE: Final = 100
-"""Entries of a log that are read at once."""
+"""Log entries that are read at once."""
 
-BREATH: Final = 0.01
-"""Seconds between two pages of what everybody missed, so that healthy readers can keep up."""
+PAUSE_BETWEEN_PAGES: Final = 0.01
+"""Seconds between two pages of missed updates, so that clients that read at a normal speed can keep up."""
 
 ReadLog = Callable[[ChatId, Position, int], Awaitable[Sequence[ChatUpdate]]]
-"""The updates of a chat after a position, at most so many."""
+"""Returns the updates of a chat after a position, up to a limit."""
 
 
 @define(eq=False)
 class Channel:
-    """One chat as this node hears it."""
+    """The delivery state of one chat on this node."""
 
     chat_id: ChatId
     audience: Audience
     position: Position | None = None
-    """None until somebody has entered: what happens before that is in their snapshot."""
+    """None until a listener has entered: its snapshot contains everything that happened before."""
     heard: Position = Position(0)
-    """The greatest position that was named, told or not."""
+    """The greatest known position, delivered or not."""
     hints: int = 0
-    """How often a position was named: a read that began before the last hint cannot refute it."""
+    """The number of position hints so far: a read that began before the latest hint cannot disprove it."""
     early: dict[Position, ChatUpdate] = Factory(dict)
     healing: asyncio.Lock | None = None
-    """Made when something is missing for the first time."""
+    """Created when an update is missing for the first time."""
     is_scheduled: bool = False
 
     @property
@@ -56,7 +56,7 @@ class Channel:
         self.hints += 1
 
     def due(self, update: ChatUpdate) -> Iterator[ChatUpdate]:
-        """What is to be told now that ``update`` is here: nothing if it was told already or is early."""
+        """Yields the updates to deliver now that ``update`` has arrived: none if it is a repeat or early."""
         self.hear_of(update.position)
         if self.position is None or update.position <= self.position:
             return
@@ -73,7 +73,7 @@ class Channel:
 
 @define(eq=False, kw_only=True)
 class Channels:
-    """The chats that somebody on this node listens to, and the reading of what they missed."""
+    """The chats that have listeners on this node. Reads the updates that they missed."""
 
     read_log: ReadLog
     told: Callable[[Channel, ChatUpdate], None]
@@ -109,15 +109,15 @@ class Channels:
             self.heal_soon(channel)
 
     def hear_of(self, chat_id: ChatId, position: Position | None) -> None:
-        """A chat may have moved to ``position``. If nobody knows how far it moved, one entry will show."""
+        """Notes that a chat may have moved to ``position``; None means by an unknown distance, at least one entry."""
         if channel := self._by_chat.get(chat_id):
             channel.hear_of(Position((channel.position or 0) + 1) if position is None else position)
             self.heal_soon(channel)
 
-    # What was missed
+    # Missed updates
 
     def start(self, tasks: asyncio.TaskGroup) -> None:
-        """From now on missing updates are read, by tasks in ``tasks``."""
+        """Begins to read missing updates, in tasks of ``tasks``."""
         self._tasks = tasks
 
     def stop(self) -> None:
@@ -130,7 +130,7 @@ class Channels:
 
     async def heal(self, channel: Channel) -> None:
         """
-        Read what lies between the channel's position and the greatest one heard of, and tell it to everybody.
+        Reads the updates between the channel's position and the greatest known one, and delivers them to all listeners.
 
         Raises:
             Unavailable: Storage did not answer.
@@ -145,19 +145,19 @@ class Channels:
                 for update in missed:
                     self.advance(update)
                 if not missed and channel.hints == hints:
-                    channel.heard = channel.position  # the hint was wrong: there is nothing there
+                    channel.heard = channel.position  # the hint was wrong: the log has no such entry
                 elif channel.is_behind:
-                    await asyncio.sleep(BREATH)
+                    await asyncio.sleep(PAUSE_BETWEEN_PAGES)
             channel.early.clear()
 
     async def _heal_later(self, channel: Channel) -> None:
         try:
-            await asyncio.sleep(0)  # what is early may have its neighbours in the same tick
+            await asyncio.sleep(0)  # the missing updates may arrive in the same tick of the event loop
             while channel.is_behind and self._is_open(channel):
                 try:
                     await self.heal(channel)
                 except ApplicationError as error:
-                    log.warning("could not read what was missed", extra={"reason": error.code})
+                    log.warning("could not read missed updates", extra={"reason": error.code})
                     await asyncio.sleep(self.interval)
         finally:
             channel.is_scheduled = False

@@ -1,8 +1,8 @@
 """
-How a listener enters a chat: a snapshot or what it missed, and then everything from exactly there.
+Lets a listener enter a chat: it gets a snapshot or the updates that it missed, and then every update from exactly there.
 
-The listener is registered before its snapshot is read, so that an end that comes meanwhile reaches it. Between the last
-comparison of positions and its going live there is no await: nothing falls between the two, and nothing is told twice.
+The listener is registered before its snapshot is read, so that it learns if its session or the chat ends meanwhile. There
+is no await between the last comparison of positions and its going live: no update is lost or delivered twice.
 """
 
 from collections.abc import Awaitable, Callable
@@ -22,22 +22,22 @@ from interfaces.live.roster import Roster
 from interfaces.wire import frames
 
 REPLAY_MOST: Final = 1000
-"""Updates that are told again after a break. A client that missed more begins with a page of history."""
+"""The most updates that are replayed after a break. A client that missed more starts with a page of history."""
 
 ReadSnapshot = Callable[[ProfileId, ChatId, int], Awaitable[Snapshot]]
-"""A chat as one profile sees it, with at most so many of its newest messages."""
+"""Returns a chat as one profile sees it, with its newest messages up to a limit."""
 
 
 @frozen
 class Since:
-    """How far a client has heard a chat, in which line of history."""
+    """The position up to which a client knows a chat, and the epoch in which that position is valid."""
 
     epoch: str
     position: int
 
 
 class Reset(StrEnum):
-    """Why a client is told a chat anew instead of what it missed."""
+    """Why a client gets a page of history instead of the updates that it missed."""
 
     EPOCH = "epoch"
     AHEAD = "ahead"
@@ -53,7 +53,7 @@ class Entrant(Listener, Protocol):
 
     @property
     def since(self) -> Since | Reset | None:
-        """Where it was before it came back. None: it is new; a reset: it did not say so properly."""
+        """The position to resume from; None for a new client, or a `Reset` if the client sent it malformed."""
         ...
 
     @property
@@ -62,33 +62,33 @@ class Entrant(Listener, Protocol):
         ...
 
     def welcome(self, snapshot: Snapshot) -> None:
-        """It is in. The history or the replay that follows ends at the snapshot's position."""
+        """Confirms the entry. The history or replay that follows ends at the snapshot's position."""
         ...
 
     def begin(self, snapshot: Snapshot, why: Reset | None) -> None:
-        """Show the snapshot's history; ``why`` says why it is not what the client missed instead."""
+        """Sends the snapshot's history; ``why`` is the reason why a returning client gets no replay."""
         ...
 
     def resumed(self, snapshot: Snapshot) -> None:
-        """It has been told everything that it missed."""
+        """Confirms that every missed update has been sent."""
         ...
 
     def opened(self) -> None:
-        """From now on it is told all that happens in the chat."""
+        """Marks the listener as live: from now on it gets every update of the chat."""
         ...
 
     @property
     def has_room(self) -> bool:
-        """Whether the client reads well enough to be told more of what it missed."""
+        """Whether the client reads fast enough for more of the replay."""
         ...
 
     async def drained(self) -> None:
-        """Wait until it `has_room` or was ended."""
+        """Waits until the listener `has_room` or has been ended."""
         ...
 
 
 def resume_after(since: Since | Reset | None, snapshot: Snapshot) -> Position | Reset | None:
-    """After which position a client missed what it must be told; or why it begins anew; None: it is new."""
+    """Returns the position after which to replay, or why the client must start anew, or None for a new client."""
     if not isinstance(since, Since):
         return since
     if since.epoch != snapshot.epoch:
@@ -111,13 +111,13 @@ class Entry:
         self, entrant: Entrant, history: int, has_read: Callable[[], None] = lambda: None
     ) -> None:
         """
-        Welcome a client that has been authenticated, and let it listen from exactly where its snapshot ends.
+        Welcomes an authenticated client, and lets it listen from exactly where its snapshot ends.
 
-        ``history`` is the number of messages that it is shown first. ``has_read`` is called when the snapshot has been
-        read: what follows takes as long as the client takes to read it.
+        ``history`` is the number of messages that it gets first. ``has_read`` is called when the snapshot has been read
+        from storage: the time that follows depends on how fast the client reads.
 
         Raises:
-            DomainError: It may not enter.
+            DomainError: The client may not enter.
             Unavailable: Storage did not answer.
         """
         channel = self._register(entrant)
@@ -141,7 +141,7 @@ class Entry:
         return channel
 
     async def _read(self, entrant: Entrant, history: int) -> tuple[Snapshot, Position | Reset | None]:
-        """A client that comes back needs no history if it can go on where it was."""
+        """Reads the snapshot, without history for a client that can resume from its position."""
         chat_id, since = entrant.chat_id, entrant.since
         comes_back = isinstance(since, Since)
         snapshot = await self.snapshot(entrant.profile_id, chat_id, 0 if comes_back else history)
@@ -155,7 +155,7 @@ class Entry:
         return resume_after(since, snapshot)
 
     async def _catch_up(self, channel: Channel, entrant: Entrant, position: Position) -> None:
-        """Bring the channel and the entrant, whose snapshot ends at ``position``, to the same position."""
+        """Brings the channel and the entrant, whose snapshot ends at ``position``, to the same position."""
         if channel.position is None:
             channel.position = position
         while channel.position != position and entrant.is_entering:
@@ -169,16 +169,16 @@ class Entry:
         self, entrant: Entrant, after: Position, up_to: Position, *, is_news: bool = False
     ) -> Position:
         """
-        Tell one client what the log has between two positions. Returns how far it came.
+        Sends one client the log entries between two positions. Returns the position that was reached.
 
-        ``is_news``: it happened after the client's snapshot, so that its own removal is the end.
+        ``is_news`` says that the entries are newer than the client's snapshot: if one removes the client, it is ended.
         """
         position = after
         while position < up_to and entrant.is_entering:
             await entrant.drained()
             entries = await self.channels.read_log(entrant.chat_id, position, PAGE)
             for update in entries:
-                # what finds no room now is read again then: many slow readers would hold many pages
+                # the rest is read again later: pages kept for many slow readers would take much memory
                 if update.position > up_to or not (entrant.has_room and entrant.is_entering):
                     break
                 entrant.tell(frames.told(update), update)
@@ -190,7 +190,7 @@ class Entry:
         return position
 
     def _go_live(self, channel: Channel, entrant: Entrant) -> None:
-        """There is no await between the comparison of positions and this."""
+        """Must follow the comparison of positions without an await in between."""
         audience, profile_id = channel.audience, entrant.profile_id
         is_first = audience.is_crowded or not self.roster.has_live(audience, profile_id)
         missed = self.roster.go_live(entrant, audience)

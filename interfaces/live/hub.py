@@ -1,4 +1,4 @@
-"""Where everything that happens is sorted: which update concerns which listeners of this node."""
+"""Routes each published update to the listeners of this node that it concerns."""
 
 import asyncio
 import logging
@@ -36,8 +36,8 @@ class Hub:
     """
     The live side of a node.
 
-    Updates that are published reach it by `receive`. They are hints, and hints get lost; `run` therefore reads each
-    ``interval`` what is new in all logs, and what is missing in the log of a chat as soon as that shows.
+    Published updates arrive by `receive`. They may get lost on the way; `run` therefore reads the news of all logs every
+    ``interval``, and the missing entries of a chat's log as soon as a gap is noticed.
     """
 
     snapshot: ReadSnapshot
@@ -51,7 +51,7 @@ class Hub:
     channels: Channels = field(init=False)
     entry: Entry = field(init=False)
     _is_watching: asyncio.Event = field(init=False, factory=asyncio.Event)
-    """There is a cursor: from now on nothing that happens is missed."""
+    """Set when there is a cursor: from then on no change is missed."""
 
     def __attrs_post_init__(self) -> None:
         self.notices = Notices(self.roster, self.clock.now)
@@ -60,11 +60,11 @@ class Hub:
             snapshot=self.snapshot, channels=self.channels, roster=self.roster, notices=self.notices
         )
 
-    # Coming and going
+    # Entering and leaving
 
     async def watching(self) -> None:
         """
-        Wait until what happens anywhere is seen here. A client let in before that would miss what happens meanwhile.
+        Waits until this node sees all changes. A client that entered before that would miss changes.
 
         Raises:
             Unavailable: Storage does not answer.
@@ -74,7 +74,7 @@ class Hub:
                 async with asyncio.timeout(self.interval):
                     await self._is_watching.wait()
             except TimeoutError:
-                raise Unavailable("nothing is seen yet") from None
+                raise Unavailable("this node does not see changes yet") from None
 
     async def enter(
         self, entrant: Entrant, history: int, has_read: Callable[[], None] = lambda: None
@@ -83,14 +83,14 @@ class Hub:
         await self.entry.enter(entrant, history, has_read)
 
     def detach(self, entrant: Entrant) -> None:
-        """It hears no more of what is said in its chat, but still when the chat or its session ends."""
+        """Stops the updates of the chat for a listener. It is still told when the chat or its session ends."""
         channel = self.channels.find(entrant.chat_id)
         if channel and self.roster.is_live(entrant, channel.audience):
             self.roster.step_aside(entrant, channel.audience)
             self._tell_absence(channel.audience, entrant, "user_left")
 
     def leave(self, listener: Listener) -> None:
-        """It is not there any more."""
+        """Removes a listener whose client has gone."""
         left = self.roster.leave(listener)
         for audience, was_live in left:
             if was_live:
@@ -98,15 +98,15 @@ class Hub:
         self.channels.close_empty(audience for audience, _ in left)
 
     def _tell_absence(self, audience: Audience, listener: Listener, what: Absence) -> None:
-        """If it was the profile's last listener in the chat."""
+        """Tells the others that a profile is absent, if this was its last listener in the chat."""
         profile_id = listener.profile_id
         if not audience.is_crowded and not self.roster.has_live(audience, profile_id):
             self.notices.tell_presence(audience, what, profile_id)
 
-    # What happens
+    # Updates
 
     def receive(self, updates: Sequence[Update]) -> None:
-        """Tell the listeners. Encodes each update once, and waits for nobody."""
+        """Delivers updates to the listeners. Encodes each update once, and does not wait for any client."""
         for update in updates:
             match update:
                 case NewMessage() | ChatChanged() | NewMember() | MemberRemoved() | RoleChanged():
@@ -128,7 +128,7 @@ class Hub:
                     assert_never(update)
 
     def _tell(self, channel: Channel, update: ChatUpdate) -> None:
-        """``update`` is the next one of the channel."""
+        """Delivers the next update of a channel."""
         audience = channel.audience
         if audience.live:
             self.roster.tell(audience, frames.told(update), update)
@@ -139,7 +139,7 @@ class Hub:
             self._end_removed(audience, update)
 
     def _end_removed(self, audience: Audience, update: MemberRemoved) -> None:
-        """Whether it is news to a listener on its way in, that finds out for itself."""
+        """Ends the listeners of a removed member. An entering listener is left out: its replay ends it if need be."""
         for listener in self.roster.settled(audience, update.profile_id):
             if self.roster.is_live(listener, audience):
                 self.roster.step_aside(listener, audience)
@@ -150,7 +150,7 @@ class Hub:
             self.notices.tell_read(channel.audience, read)
 
     def _end_in_chat(self, removed: ChatRemoved) -> None:
-        """Only with the chat: a removed member hears of it in the order of the chat's log."""
+        """Ends the listeners of a deleted chat. A removed member is ended by the entry in the chat's log instead."""
         channel = self.channels.find(removed.chat_id)
         if channel is None or removed.reason is not Removal.CHAT_DELETED:
             return
@@ -161,10 +161,10 @@ class Hub:
     def _end_session(self, ended: SessionEnded) -> None:
         self.roster.end_session(ended.session_id)
 
-    # What was missed
+    # Missed updates
 
     async def run(self) -> None:
-        """Runs until it is cancelled."""
+        """Looks for missed updates until it is cancelled."""
         async with asyncio.TaskGroup() as tasks:
             self.channels.start(tasks)
             try:
@@ -180,7 +180,7 @@ class Hub:
                 cursor = await self._look(cursor)
                 self._is_watching.set()
             except ApplicationError as error:
-                log.warning("could not look for what was missed", extra={"reason": error.code})
+                log.warning("could not look for missed updates", extra={"reason": error.code})
             await asyncio.sleep(self.interval)
 
     async def _look(self, cursor: Cursor | None) -> Cursor:
@@ -188,7 +188,7 @@ class Hub:
             return await self.changes.now()
         news = await self.changes.since(cursor)
         if news.cursor.epoch != cursor.epoch:
-            log.warning("storage tells another history now: all listeners begin anew")
+            log.warning("the history in storage has changed: all listeners start anew")
             for channel in self.channels:
                 for listener in self.roster.everybody(channel.audience):
                     listener.end(End.HISTORY_CHANGED)

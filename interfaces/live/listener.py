@@ -1,8 +1,8 @@
 """
-What the live side serves: clients that hear what happens as it happens.
+The interface of clients that get updates as they happen.
 
-The socket of one chat is a listener. A socket of all chats or a stream of server-sent events is another one: the rest of
-this package knows how updates reach a listener, and not what carries them to the client.
+The socket of one chat is a listener. A socket of all chats or a stream of server-sent events can be another one: the rest
+of this package delivers updates to listeners, and does not depend on the transport to the client.
 """
 
 from enum import Enum, auto
@@ -14,21 +14,21 @@ from interfaces.wire.frames import Frame
 
 
 class End(Enum):
-    """Why a listener hears no more."""
+    """Why a listener gets no more updates."""
 
     SESSION_ENDED = auto()
     NOT_A_MEMBER = auto()
     CHAT_DELETED = auto()
     HISTORY_CHANGED = auto()
-    """The database was restored: what was told so far may not be what it says now."""
+    """The database was restored: updates that were already delivered may not be in it any more."""
 
 
 class Listener(Protocol):
     """
     One client.
 
-    `tell` and `end` return at once and never raise, and a listener joins or leaves the hub in neither of them: the hub
-    calls them while it goes through all listeners of a chat.
+    `tell` and `end` return at once and never raise. They must not make a listener join or leave the hub, which calls them
+    while it iterates over the listeners of a chat.
     """
 
     @property
@@ -39,13 +39,13 @@ class Listener(Protocol):
 
     def tell(self, frame: Frame, update: ChatUpdate | None = None, *, ephemeral: bool = False) -> None:
         """
-        Pass a frame on to the client.
+        Passes a frame on to the client.
 
-        ``update`` is what a frame with a position was made from. An ``ephemeral`` frame may be dropped when the client
-        reads slowly.
+        ``update`` is the update of which a frame with a position was made. An ``ephemeral`` frame may be dropped if the
+        client reads slowly.
         """
         ...
 
     def end(self, why: End, chat_id: ChatId | None = None) -> None:
-        """Tell nothing more: of ``chat_id``, or of anything if it is None."""
+        """Ends the updates of ``chat_id``, or of all chats if it is None."""
         ...

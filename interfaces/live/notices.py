@@ -1,7 +1,7 @@
 """
-What listeners are told beside the chat's log: who has read what, who came and went, who is typing.
+The frames that are not part of a chat's log: read receipts, presence and typing.
 
-None of it has a position. What is missed of it can be asked for, or does not matter later.
+They have no position. A client that missed one can ask for the current state, or no longer needs it.
 """
 
 from collections.abc import Callable, Iterable
@@ -35,7 +35,7 @@ class Notices:
     _roster: Roster
     _now: Callable[[], datetime]
     _told: dict[ReceiptKey, None] = field(init=False, factory=dict)
-    """Receipts that were told lately: the cursor may come to one before or after it is published."""
+    """Receipts that were delivered recently: each comes twice, published and by the cursor, in either order."""
 
     # Receipts
 
@@ -43,7 +43,7 @@ class Notices:
         return key in self._told
 
     def note(self, read: MessagesRead) -> bool:
-        """Remember a receipt. Returns False if it was told already."""
+        """Remembers a receipt. Returns False if it was delivered already."""
         key = receipt_key(read.chat_id, read.reader_id, read.from_seq, read.to_seq)
         if key in self._told:
             return False
@@ -67,7 +67,7 @@ class Notices:
             self._tell_authors(audience, read)
 
     def tell_missed(self, audience: Audience, listener: Listener, read: MessagesRead) -> None:
-        """Tell a receipt to one listener, which was on its way in when everybody else was told."""
+        """Delivers a receipt to a listener that was still entering when the others got it."""
         is_author = listener.profile_id in read.by_author
         if read.is_single:
             if is_author:
@@ -88,7 +88,7 @@ class Notices:
                 listener.tell(made[author_id])
 
     def tell_unsaid(self, audiences: Iterable[Audience]) -> None:
-        """Tell authors in crowds who has read them. Called once an interval, so that they hear no more often than that."""
+        """Tells authors in crowded chats who has read their messages. Called once an interval, which limits the rate."""
         for audience in audiences:
             if audience.unsaid:
                 unsaid, audience.unsaid = audience.unsaid, []
@@ -119,7 +119,7 @@ class Notices:
 
 
 def _by_reader(unsaid: Iterable[CrowdedRead], author_id: ProfileId, moment: int) -> Iterable[MessagesRead]:
-    """One receipt of each reader, with how many of the author's messages were read since ``moment``."""
+    """Merges receipts into one for each reader, with the number of the author's messages read since ``moment``."""
     together: dict[ProfileId, MessagesRead] = {}
     for each in unsaid:
         if each.moment >= moment:

@@ -1,8 +1,8 @@
 """
-Who listens to which chat.
+Records which listeners listen to which chats.
 
-Each pair of a listener and a chat has a seat, which is a small integer. Everything about seats is kept in arrays, so that
-a listener of a thousand chats costs some sixty kilobytes, where sets in dictionaries would cost several hundred.
+Each pair of a listener and a chat has a seat, which is a small integer. The data of seats is kept in arrays: a listener of
+a thousand chats takes about sixty kilobytes, where dictionaries of sets would take several hundred.
 """
 
 from array import array
@@ -18,16 +18,16 @@ from interfaces.live.listener import End, Listener
 from interfaces.wire.frames import Frame
 
 CROWD: Final = 100
-"""Members. Above this, presence and read receipts (everybody's, told to everybody) would dominate the traffic."""
+"""Members. Above this, presence and read receipts (n x n) would dominate the traffic."""
 
 ENDED_REMEMBERED: Final = 10_000
-"""Sessions that ended lately, for a socket that was authenticated just before and joins just after."""
+"""Recently ended sessions to remember, for sockets that were authenticated before the end and join after it."""
 
 ASIDE: Final = 0xFFFF_FFFF
-"""The place of a seat that is not live."""
+"""The index of a seat that is not live."""
 
 NOBODY: Final = cast(Listener, None)
-"""Stands in a seat that is free."""
+"""The placeholder in a free seat."""
 
 
 def integers() -> "array[int]":
@@ -36,7 +36,7 @@ def integers() -> "array[int]":
 
 @frozen
 class CrowdedRead:
-    """A receipt that authors in a crowd are told later. Only those are told who went live before ``moment``."""
+    """A delayed receipt of a crowded chat, for the authors that were live before ``moment``."""
 
     read: MessagesRead
     moment: int
@@ -47,20 +47,20 @@ class Audience:
     """
     The listeners of one chat.
 
-    Live seats hear everything. Seats aside hear only of the end: their listener is on its way in, or has left the chat
+    Live seats get every update. Seats aside are only told of the end: their listener is entering, or has left the chat
     while its socket stays open.
     """
 
     chat_id: ChatId
     live: "array[int]" = Factory(integers)
     aside: dict[int, list[MessagesRead] | None] = Factory(dict)
-    """Of a listener on its way in, the receipts that came meanwhile, which its snapshot may lack. None: it has left."""
+    """By seat, the receipts that came while its listener was entering, which its snapshot may lack; None if it left."""
     member_count: int = 0
     unsaid: list[CrowdedRead] = Factory(list)
 
     @property
     def is_crowded(self) -> bool:
-        """In a crowd nobody is told who comes and goes, and only authors are told who has read their messages."""
+        """Whether presence is not announced, and read receipts go only to the authors of the messages."""
         return self.member_count > CROWD
 
     @property
@@ -75,19 +75,20 @@ class Roster:
     _listeners: list[Listener] = field(init=False, factory=list)
     _audiences: list[Audience | None] = field(init=False, factory=list)
     _places: "array[int]" = field(init=False, factory=integers)
-    """Where a live seat stands in its audience."""
+    """The index of a live seat in ``live`` of its audience, or `ASIDE`."""
     _moments: "array[int]" = field(init=False, factory=lambda: array("Q"))
-    """When a seat went live, counted in such moments."""
+    """The value of `moment` when a seat went live."""
     _free: "array[int]" = field(init=False, factory=integers)
     _seats: "dict[Listener, array[int]]" = field(init=False, factory=dict)
     _sessions: dict[SessionId, list[Listener]] = field(init=False, factory=dict)
     _ended: dict[SessionId, None] = field(init=False, factory=dict)
     moment: int = field(init=False, default=0)
+    """A logical clock: the number of times that a seat went live."""
 
-    # Coming and going
+    # Joining and leaving
 
     def join(self, listener: Listener, audience: Audience) -> None:
-        """Give a listener a seat aside. If its session has just ended it is told so, as it would have been when seated."""
+        """Gives a listener a seat aside. Ends it at once if its session has just ended."""
         seat = self._take_seat(listener, audience)
         audience.aside[seat] = []
         if listener not in self._seats:
@@ -98,7 +99,7 @@ class Roster:
             listener.end(End.SESSION_ENDED)
 
     def go_live(self, listener: Listener, audience: Audience) -> list[MessagesRead]:
-        """Let a listener hear everything from now on. Returns the receipts that came while it was on its way in."""
+        """Makes a listener live. Returns the receipts that came while it was entering."""
         seat = self._seat(listener, audience)
         missed = audience.aside.pop(seat) or []
         self._places[seat] = len(audience.live)
@@ -113,7 +114,7 @@ class Roster:
         audience.aside[seat] = None
 
     def leave(self, listener: Listener) -> list[tuple[Audience, bool]]:
-        """Give up all seats of a listener. Returns its audiences, each with whether it was live there."""
+        """Gives up all seats of a listener. Returns its audiences, each with whether it was live there."""
         left = []
         for seat in self._seats.pop(listener, ()):
             audience = self._audiences[seat]
@@ -151,14 +152,14 @@ class Roster:
         return next(seat for seat in reversed(self._seats[listener]) if self._audiences[seat] is audience)
 
     def _remove_live(self, seat: int, audience: Audience) -> None:
-        """The last seat takes the place that becomes free, so that nobody else has to move."""
+        """Removes a seat from ``live``; the last seat moves to its index, and no other seat has to move."""
         place, last = self._places[seat], audience.live.pop()
         if last != seat:
             audience.live[place] = last
             self._places[last] = place
         self._places[seat] = ASIDE
 
-    # Asking
+    # Queries
 
     @property
     def is_empty(self) -> bool:
@@ -181,20 +182,20 @@ class Roster:
         return any(listeners[seat].profile_id == profile_id for seat in audience.live)
 
     def settled(self, audience: Audience, profile_id: ProfileId) -> list[Listener]:
-        """The listeners of one profile, but for those on their way in."""
+        """The listeners of one profile, without those that are entering."""
         seats = [*audience.live, *(seat for seat, missed in audience.aside.items() if missed is None)]
         return [self._listeners[seat] for seat in seats if self._listeners[seat].profile_id == profile_id]
 
-    # Telling
+    # Delivery
 
     def tell(self, audience: Audience, frame: Frame, update: ChatUpdate | None = None) -> None:
-        """Tell everybody who is live."""
+        """Delivers a frame to all live listeners."""
         listeners = self._listeners
         for seat in audience.live:
             listeners[seat].tell(frame, update)
 
     def tell_others(self, audience: Audience, profile_id: ProfileId, frame: Frame) -> None:
-        """Tell everybody but the sockets of one profile something that does not matter later."""
+        """Delivers an ephemeral frame to all live listeners except those of one profile."""
         listeners = self._listeners
         for seat in audience.live:
             listener = listeners[seat]
@@ -202,7 +203,7 @@ class Roster:
                 listener.tell(frame, ephemeral=True)
 
     def tell_profiles(self, audience: Audience, told: Mapping[ProfileId, Frame]) -> None:
-        """Tell the sockets of some profiles, each its own frame."""
+        """Delivers to the live listeners of each profile in ``told`` the frame for that profile."""
         listeners = self._listeners
         for seat in audience.live:
             listener = listeners[seat]
@@ -210,7 +211,7 @@ class Roster:
                 listener.tell(frame)
 
     def live_since(self, audience: Audience) -> Iterator[tuple[Listener, int]]:
-        """Everybody who is live, with the moment at which they went live."""
+        """Yields all live listeners, each with the moment at which it went live."""
         return ((self._listeners[seat], self._moments[seat]) for seat in audience.live)
 
     def end_session(self, session_id: SessionId) -> None:

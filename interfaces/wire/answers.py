@@ -1,7 +1,7 @@
 """
-What is answered over REST, as types: `interfaces.wire.codec` returns them, `/openapi.json` is generated from them.
+The types of REST answers: `interfaces.wire.codec` returns them, and `/openapi.json` is generated from them.
 
-Names are those on the wire. A client must not mind names it does not know.
+Attribute names are the names on the wire. Clients must ignore names that they do not know.
 """
 
 from typing import Literal, NotRequired, TypedDict

@@ -1,7 +1,7 @@
 """
-The JSON of the REST interface: how requests for each command look, and how answers do.
+The JSON of the REST interface: the shape of each request, and the encoding of each answer.
 
-Names are camelCase. Sockets speak of the same things in snake_case, see `interfaces.wire.frames`.
+Names are camelCase. Socket frames carry the same data in snake_case, see `interfaces.wire.frames`.
 """
 
 from collections.abc import Iterable
@@ -56,14 +56,14 @@ from interfaces.wire.faults import (
     NOT_A_ROLE,
     NOT_AN_ADDRESS,
     NOT_AN_INTEGER,
-    Finding,
-    Refused,
+    InvalidValue,
+    ValueFault,
     less_than,
     too_long,
     too_short,
 )
 from interfaces.wire.schema import IDENTITY, Schema, taken_by, takes
-from interfaces.wire.validation import Reads, shape
+from interfaces.wire.validation import FieldSpec, shape
 from interfaces.wire.values import GREATEST, identity, integer, members, moment, nullable, text
 
 Json = dict[str, object]
@@ -83,7 +83,7 @@ FINGERPRINT: Final[Schema] = {
 }
 
 KEY: Final = "Idempotency-Key"
-"""A header that names a request: a repeat under the same key is not carried out again."""
+"""The header with which a client names a request: a repeat with the same key is not executed again."""
 
 _text: Final = text()
 
@@ -99,7 +99,7 @@ def _strict_email(value: object) -> Email:
     try:
         return Email(address)
     except EmailIncorrect:
-        raise Refused(Finding(NOT_AN_ADDRESS if "@" in address else NO_AT_SIGN, value)) from None
+        raise InvalidValue(ValueFault(NOT_AN_ADDRESS if "@" in address else NO_AT_SIGN, value)) from None
 
 
 @takes(
@@ -160,7 +160,7 @@ def _role(value: object) -> Role:
     try:
         return Role(_text(value))
     except ValueError:
-        raise Refused(Finding(NOT_A_ROLE, value)) from None
+        raise InvalidValue(ValueFault(NOT_A_ROLE, value)) from None
 
 
 @takes({"type": "string", "minLength": 1, "maxLength": BODY_LIMIT})
@@ -168,9 +168,9 @@ def _body(value: object) -> Body:
     try:
         return Body(_text(value))
     except EmptyBody:
-        raise Refused(Finding(too_short(1), value)) from None
+        raise InvalidValue(ValueFault(too_short(1), value)) from None
     except BodyTooLong:
-        raise Refused(Finding(too_long(BODY_LIMIT), value)) from None
+        raise InvalidValue(ValueFault(too_long(BODY_LIMIT), value)) from None
 
 
 @takes({"type": "string", "minLength": 1, "maxLength": NONCE_LIMIT})
@@ -189,74 +189,76 @@ def _seq_or_message(value: object) -> Seq | MessageId:
         return MessageId(identity(value))
     if isinstance(value, int) and not isinstance(value, bool):
         if value < 0:
-            raise Refused(Finding(less_than(0), value))
+            raise InvalidValue(ValueFault(less_than(0), value))
         return Seq(min(value, GREATEST))
-    raise Refused(Finding(NOT_AN_INTEGER, value))
+    raise InvalidValue(ValueFault(NOT_AN_INTEGER, value))
 
 
-# What is asked of accounts and profiles
+# Requests about accounts and profiles
 
 SIGN_UP: Final = shape(
     SignUp,
-    email=Reads(_email),
-    password=Reads(_password, secret=True),
-    key=Reads(_nonce, name=KEY, absent=None),
+    email=FieldSpec(_email),
+    password=FieldSpec(_password, secret=True),
+    key=FieldSpec(_nonce, name=KEY, absent=None),
 )
 
 SIGN_IN: Final = shape(
     SignIn,
-    email=Reads(_email),
-    password=Reads(_text, secret=True),
-    fingerprint=Reads(_fingerprint, absent=None),
+    email=FieldSpec(_email),
+    password=FieldSpec(_text, secret=True),
+    fingerprint=FieldSpec(_fingerprint, absent=None),
 )
 
 SIGN_IN_BY_USERNAME, SIGN_IN_BY_EMAIL = (
     shape(
         SignIn,
-        email=Reads(_strict_email, name=name),
-        password=Reads(_text, secret=True),
-        fingerprint=Reads(_fingerprint, absent="SWAGGER"),
+        email=FieldSpec(_strict_email, name=name),
+        password=FieldSpec(_text, secret=True),
+        fingerprint=FieldSpec(_fingerprint, absent="SWAGGER"),
     )
     for name in ("username", "email")
 )
-"""The form that Swagger UI sends has a ``username``, which is the e-mail address; ``email`` will do as well."""
+"""The form that Swagger UI sends has the e-mail address in ``username``; the name ``email`` is accepted too."""
 
 CONFIRM_EMAIL: Final = shape(
     ConfirmEmail,
-    token=Reads(_presented, name="confirmationToken", secret=True, absent=None),
-    fingerprint=Reads(_own_fingerprint, absent=None),
+    token=FieldSpec(_presented, name="confirmationToken", secret=True, absent=None),
+    fingerprint=FieldSpec(_own_fingerprint, absent=None),
 )
 
 REDEEM_TOKEN: Final = shape(
     RedeemToken,
-    token=Reads(_presented, name="confirmationToken", secret=True, absent=None),
-    fingerprint=Reads(_own_fingerprint, absent=None),
+    token=FieldSpec(_presented, name="confirmationToken", secret=True, absent=None),
+    fingerprint=FieldSpec(_own_fingerprint, absent=None),
 )
 
-RESET_PASSWORD: Final = shape(ResetPassword, email=Reads(_email), key=Reads(_nonce, name=KEY, absent=None))
+RESET_PASSWORD: Final = shape(
+    ResetPassword, email=FieldSpec(_email), key=FieldSpec(_nonce, name=KEY, absent=None)
+)
 
-SET_PASSWORD: Final = shape(SetPassword, password=Reads(_password, secret=True))
+SET_PASSWORD: Final = shape(SetPassword, password=FieldSpec(_password, secret=True))
 
-REVOKE_SESSION: Final = shape(RevokeSession, session_id=Reads(identity))
+REVOKE_SESSION: Final = shape(RevokeSession, session_id=FieldSpec(identity))
 
-CLOSE_ACCOUNT: Final = shape(CloseAccount, password=Reads(_text, secret=True))
+CLOSE_ACCOUNT: Final = shape(CloseAccount, password=FieldSpec(_text, secret=True))
 
-REFRESH: Final = shape(Refresh, fingerprint=Reads(_fingerprint))
+REFRESH: Final = shape(Refresh, fingerprint=FieldSpec(_fingerprint))
 
-EMAIL_STATUS: Final = shape(EmailStatus, email=Reads(_email))
+EMAIL_STATUS: Final = shape(EmailStatus, email=FieldSpec(_email))
 
 EDIT_PROFILE: Final = shape(
     EditProfile,
-    first_name=Reads(nullable(_name)),
-    last_name=Reads(nullable(_name)),
-    middle_name=Reads(nullable(_name)),
-    username=Reads(nullable(_username)),
-    phone=Reads(nullable(_phone)),
+    first_name=FieldSpec(nullable(_name)),
+    last_name=FieldSpec(nullable(_name)),
+    middle_name=FieldSpec(nullable(_name)),
+    username=FieldSpec(nullable(_username)),
+    phone=FieldSpec(nullable(_phone)),
 )
 
-READ_PROFILE: Final = shape(ReadProfile, profile_id=Reads(identity))
+READ_PROFILE: Final = shape(ReadProfile, profile_id=FieldSpec(identity))
 
-# What is asked of chats
+# Requests about chats
 
 
 @frozen(kw_only=True)
@@ -269,7 +271,7 @@ class NewChat:
 
 @frozen(kw_only=True)
 class InChat:
-    """A request that says no more than which chat."""
+    """A request whose only argument is a chat."""
 
     chat_id: ChatId
 
@@ -280,9 +282,9 @@ class ListQuery:
 
     limit: int | None = None
     skip: int = 0
-    """How many items to pass over."""
+    """The number of items to skip."""
     cursor: str | None = None
-    """Where the page before ended, as the ``Link`` of that page says."""
+    """The end of the previous page, taken from the ``Link`` header of its answer."""
 
 
 @frozen(kw_only=True)
@@ -295,7 +297,7 @@ class HistoryQuery:
     chat_id: ChatId
     limit: int | None = None
     offset: int | None = None
-    """A page number from 1 on, as in the original messenger: 0 is the first page too."""
+    """A page number that starts at 1, as in the original messenger; 0 also means the first page."""
     before: int | None = None
     after: int | None = None
     around: int | None = None
@@ -313,21 +315,21 @@ _description: Final = nullable(text(0, DESCRIPTION_LIMIT))
 
 CREATE_CHAT: Final = shape(
     NewChat,
-    name=Reads(_chat_name),
-    description=Reads(_description),
-    member_ids=Reads(members, name="members"),
-    key=Reads(_nonce, name=KEY, absent=None),
+    name=FieldSpec(_chat_name),
+    description=FieldSpec(_description),
+    member_ids=FieldSpec(members, name="members"),
+    key=FieldSpec(_nonce, name=KEY, absent=None),
 )
 
 CHANGE_CHAT: Final = shape(
     ChangeChat,
-    chat_id=Reads(identity),
-    name=Reads(_chat_name),
-    description=Reads(_description),
-    member_ids=Reads(members, name="members"),
+    chat_id=FieldSpec(identity),
+    name=FieldSpec(_chat_name),
+    description=FieldSpec(_description),
+    member_ids=FieldSpec(members, name="members"),
 )
 
-DELETE_CHAT: Final = shape(DeleteChat, chat_id=Reads(identity))
+DELETE_CHAT: Final = shape(DeleteChat, chat_id=FieldSpec(identity))
 
 
 @takes(
@@ -337,10 +339,10 @@ def _where_to_go_on(value: object) -> str:
     return _text(value)
 
 
-_cursor: Final = Reads(_where_to_go_on)
-_list: Final = {"limit": Reads(integer(1)), "skip": Reads(integer(0)), "cursor": _cursor}
+_cursor: Final = FieldSpec(_where_to_go_on)
+_list: Final = {"limit": FieldSpec(integer(1)), "skip": FieldSpec(integer(0)), "cursor": _cursor}
 
-IN_CHAT: Final = shape(InChat, chat_id=Reads(identity))
+IN_CHAT: Final = shape(InChat, chat_id=FieldSpec(identity))
 
 LIST: Final = shape(ListQuery, **_list)
 
@@ -351,41 +353,43 @@ class FoundProfiles(ListQuery):
 
 
 FIND_PROFILES: Final = shape(
-    FoundProfiles, query=Reads(_text, absent=""), limit=Reads(integer(1)), cursor=_cursor
+    FoundProfiles, query=FieldSpec(_text, absent=""), limit=FieldSpec(integer(1)), cursor=_cursor
 )
 
-LIST_IN_CHAT: Final = shape(ChatListQuery, chat_id=Reads(identity), **_list)
+LIST_IN_CHAT: Final = shape(ChatListQuery, chat_id=FieldSpec(identity), **_list)
 
 HISTORY: Final = shape(
     HistoryQuery,
-    chat_id=Reads(identity),
-    limit=Reads(integer(1)),
-    offset=Reads(integer(0)),
-    before=Reads(integer(0)),
-    after=Reads(integer(0)),
-    around=Reads(integer(0)),
+    chat_id=FieldSpec(identity),
+    limit=FieldSpec(integer(1)),
+    offset=FieldSpec(integer(0)),
+    before=FieldSpec(integer(0)),
+    after=FieldSpec(integer(0)),
+    around=FieldSpec(integer(0)),
 )
 
-# What is asked about members, messages and reading
+# Requests about members, messages and read marks
 
-_key: Final = Reads(_nonce, name=KEY, absent=None)
+_key: Final = FieldSpec(_nonce, name=KEY, absent=None)
 
-ADD_MEMBERS: Final = shape(AddMembers, chat_id=Reads(identity), profile_ids=Reads(members), key=_key)
+ADD_MEMBERS: Final = shape(AddMembers, chat_id=FieldSpec(identity), profile_ids=FieldSpec(members), key=_key)
 
-REMOVE_MEMBER: Final = shape(RemoveMember, chat_id=Reads(identity), profile_id=Reads(identity))
+REMOVE_MEMBER: Final = shape(RemoveMember, chat_id=FieldSpec(identity), profile_id=FieldSpec(identity))
 
-CHANGE_ROLE: Final = shape(ChangeRole, chat_id=Reads(identity), profile_id=Reads(identity), role=Reads(_role))
+CHANGE_ROLE: Final = shape(
+    ChangeRole, chat_id=FieldSpec(identity), profile_id=FieldSpec(identity), role=FieldSpec(_role)
+)
 
-OPEN_DIRECT: Final = shape(OpenDirect, profile_id=Reads(identity), key=_key)
+OPEN_DIRECT: Final = shape(OpenDirect, profile_id=FieldSpec(identity), key=_key)
 
 SEND_MESSAGE: Final = shape(
     SendMessage,
-    chat_id=Reads(identity),
-    body=Reads(_body, name="text"),
-    nonce=Reads(_nonce, name=KEY, absent=None),
+    chat_id=FieldSpec(identity),
+    body=FieldSpec(_body, name="text"),
+    nonce=FieldSpec(_nonce, name=KEY, absent=None),
 )
 
-MARK_READ: Final = shape(MarkRead, chat_id=Reads(identity), up_to=Reads(_seq_or_message))
+MARK_READ: Final = shape(MarkRead, chat_id=FieldSpec(identity), up_to=FieldSpec(_seq_or_message))
 
 
 @frozen(kw_only=True)
@@ -394,9 +398,11 @@ class MessageListQuery(ListQuery):
     message_id: MessageId
 
 
-LIST_OF_MESSAGE: Final = shape(MessageListQuery, chat_id=Reads(identity), message_id=Reads(identity), **_list)
+LIST_OF_MESSAGE: Final = shape(
+    MessageListQuery, chat_id=FieldSpec(identity), message_id=FieldSpec(identity), **_list
+)
 
-# What is answered
+# Answers
 
 
 def account_json(account_id: AccountId, email: str) -> answers.Account:
@@ -431,7 +437,7 @@ def profile_json(profile: ProfileView) -> answers.Profile:
 
 
 def own_profile_json(profile: Profile) -> answers.OwnProfile:
-    """With what is shown to nobody but its owner."""
+    """Encodes a profile for its owner, with the fields that other people do not see."""
     return {
         **profile_json(ProfileView.of(profile)),
         "phone": profile.phone.text if profile.phone else None,

@@ -1,8 +1,8 @@
 """
-The one rule for JSON that clients send, over HTTP and sockets alike.
+Decodes the JSON that clients send, over HTTP and sockets alike.
 
-It takes what RFC 8259 calls JSON, but for what two parsers may read as two different things (RFC 7493, I-JSON): NaN and
-infinities, names that repeat within an object, numbers that do not fit into 64 bits, and halves of surrogate pairs.
+The decoder accepts JSON as RFC 8259 defines it, except what two parsers may read differently (RFC 7493, I-JSON): NaN and
+infinities, repeated names within an object, numbers that do not fit into 64 bits, and lone surrogates.
 """
 
 import json
@@ -12,7 +12,7 @@ from typing import Any, Final
 import orjson
 
 DEPTH_LIMIT: Final = 100
-"""Arrays and objects within one another. Deeper values can be read, but not written again."""
+"""Levels of nested arrays and objects. orjson can read deeper values, but cannot write them."""
 
 INTEGERS: Final = range(-(2**63), 2**64)
 
@@ -21,7 +21,11 @@ _HALF_PAIR: Final = re.compile("[\ud800-\udfff]")
 
 
 class NotJson(Exception):
-    """``position`` is the character at which it stops being JSON. None: it is JSON that is not taken."""
+    """
+    A text is not JSON, or is JSON that this decoder refuses.
+
+    ``position`` is the character at which the text stops being JSON; it is None for JSON that is refused.
+    """
 
     def __init__(self, reason: str, position: int | None = None) -> None:
         super().__init__(reason)
@@ -32,19 +36,21 @@ class NotJson(Exception):
 def decode(text: str) -> object:
     """
     Raises:
-        NotJson: It is none, or none that every parser would read as the same value.
+        NotJson: The text is not JSON, or parsers could read it as different values.
     """
     try:
         value = orjson.loads(text)
     except orjson.JSONDecodeError:
-        return _decode_strictly(text)  # which says where
+        return _decode_strictly(text)  # it knows the position of the error
     return value if _is_plain(text, value) else _decode_strictly(text)
 
 
 def _is_plain(text: str, value: object) -> bool:
     """
-    Whether nothing in ``text`` can break the rule. This is so for nearly every frame, and found out in a microsecond: as
-    many colons as names means that no name repeats, and what does not fit into 64 bits became a float.
+    Returns whether ``text`` is a flat object that certainly keeps the rules of this module.
+
+    Nearly every frame is, and this check takes a microsecond: as many colons as names means that no name repeats, and a
+    number that does not fit into 64 bits would have become a float.
     """
     return (
         isinstance(value, dict)
@@ -70,7 +76,7 @@ def _decode_strictly(text: str) -> object:
 
 
 def _check(value: object) -> None:
-    """Goes down layer by layer, as the depth is what must not be trusted."""
+    """Checks a value level by level, without recursion, because its depth is not bounded yet."""
     layer = [value]
     for _ in range(DEPTH_LIMIT + 1):
         within: list[Any] = []

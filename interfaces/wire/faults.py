@@ -1,8 +1,8 @@
 """
-What can be wrong with a value that a client sent, in codes and texts that clients have come to know.
+The codes and texts of what can be wrong with a value that a client sent.
 
-The original messenger took both from its framework, and front ends show or match them; so they are contract, the one
-Russian text included.
+The original messenger took both from its framework, and front ends show or match them. They are therefore part of the
+contract, including the one Russian text.
 """
 
 from collections.abc import Mapping
@@ -97,7 +97,7 @@ UNFIT: Final[Mapping[type[Invalid], Fault]] = {
     UnstorableText: UNSTORABLE,
     Invalid: Fault("value_error", "Value error, Input incorrect"),
 }
-"""What the domain's values say about a field, in the words of clients."""
+"""The fault that a client is shown for each error of the domain's value objects."""
 
 
 CODES: Final = frozenset(
@@ -120,21 +120,21 @@ CODES: Final = frozenset(
         *UNFIT.values(),
     )
 )
-"""All there are: a client may have a text of its own for each."""
+"""All codes. A client may translate each of them."""
 
 
 @frozen
-class Finding:
-    """A fault and where inside the value it is: ``at`` holds indexes of lists."""
+class ValueFault:
+    """A fault and its place inside a value: ``at`` holds the indexes into nested lists."""
 
     fault: Fault
     input: object
     at: tuple[int, ...] = ()
 
 
-class Refused(Exception):
-    """A value cannot be what it is needed as."""
+class InvalidValue(Exception):
+    """A value does not have the required type or form. ``findings`` lists everything that is wrong with it."""
 
-    def __init__(self, *findings: Finding) -> None:
+    def __init__(self, *findings: ValueFault) -> None:
         super().__init__(*findings)
         self.findings = findings

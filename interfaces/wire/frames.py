@@ -1,8 +1,8 @@
 """
-The frames of sockets: JSON objects in snake_case, one to a text frame.
+The frames of sockets: each text frame is one JSON object with names in snake_case.
 
-What a frame of a client asks for becomes the use case's command itself. What a frame tells is encoded here and nowhere
-else, once for all who hear it.
+This module decodes the frames of clients into fields, and is the only one that encodes frames of the server. A frame is
+encoded once for all of its recipients.
 """
 
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ Fields = Mapping[str, Any]
 
 
 class Malformed(Invalid):
-    """Not a JSON object, or not one that the rule of `interfaces.wire.decoding` takes."""
+    """A frame is not a JSON object, or is one that `interfaces.wire.decoding` refuses."""
 
     code = "malformed"
 
@@ -34,7 +34,7 @@ class Malformed(Invalid):
 def read(text: str) -> Fields:
     """
     Raises:
-        Malformed: It is none.
+        Malformed: The text is not an acceptable JSON object.
     """
     try:
         fields = decode(text)
@@ -47,13 +47,13 @@ def read(text: str) -> Fields:
 
 @frozen
 class Frame:
-    """One JSON object in UTF-8, made once and told to many. How it is put on a line is the transport's business."""
+    """One JSON object in UTF-8, encoded once for many recipients. The transport adds its own framing."""
 
     data: bytes
 
     @property
     def size(self) -> int:
-        """In bytes."""
+        """The length of the data in bytes."""
         return len(self.data)
 
     @property
@@ -65,7 +65,7 @@ def write(fields: Fields) -> Frame:
     return Frame(orjson.dumps(fields))
 
 
-# Answers to the socket that asked
+# Answers to the client that asked
 
 
 def auth_success(
@@ -93,7 +93,7 @@ def auth_success(
 
 
 def greeting(*, heartbeat_interval: float, max_message_bytes: int) -> Fields:
-    """What a client is told about how we are talked to; the same for all."""
+    """Returns the limits and intervals that `auth_success` tells every client."""
     return {
         "heartbeat_interval": heartbeat_interval,
         "limits": {"text": BODY_LIMIT, "frame": max_message_bytes},
@@ -157,15 +157,15 @@ def unread_count(chat_id: ChatId, count: int) -> Frame:
 
 
 def pong(id: Any) -> Frame:
-    """``id`` comes back as it was given: the decoder takes no value that could not be written again."""
+    """``id`` is returned unchanged. It can always be encoded: the decoder refuses values that could not."""
     return write({"type": "pong", "id": id})
 
 
-# What everybody is told
+# Frames for all listeners
 
 
 def told(update: ChatUpdate) -> Frame:
-    """A durable frame. It says where in the chat's log it stands, and where its reader stood before."""
+    """Encodes an update of the chat's log, with its position and the one before it (``after``)."""
     fields: Fields
     match update:
         case NewMessage():
@@ -272,7 +272,7 @@ def presence(
     return write({"type": kind, "chat_id": chat_id, "user_id": user_id, "timestamp": moment(at)})
 
 
-# What stands in frames
+# Parts of frames
 
 
 def message_fields(view: MessageView) -> Fields:

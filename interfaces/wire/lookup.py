@@ -1,4 +1,4 @@
-"""Tables by class, for things that are said of whole families of classes and of a few members otherwise."""
+"""Lookup tables by class, in which an entry for a base class covers the classes derived from it."""
 
 from collections.abc import Mapping
 from typing import TypeVar
@@ -7,5 +7,5 @@ V = TypeVar("V")
 
 
 def along_mro(table: Mapping[type, V], kind: type) -> V | None:
-    """The entry of ``kind``, or that of the nearest class that it is derived from. None: there is none."""
+    """Returns the entry of ``kind`` or of its nearest base class in the table, or None if there is no such entry."""
     return next((table[base] for base in kind.__mro__ if base in table), None)

@@ -1,8 +1,8 @@
 """
-What JSON looks like, in the words of JSON Schema (2020-12, as OpenAPI 3.1 has it).
+Describes JSON by JSON Schema (2020-12, the dialect of OpenAPI 3.1).
 
-Requests are described by the readers that read them, answers by the types that their encoders return, which mypy holds
-them to: nothing is described twice.
+The schema of a request comes from the readers of its values. The schema of an answer comes from the type that its encoder
+returns, which mypy checks. Nothing is described twice.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -42,8 +42,8 @@ MOMENT: Final[Schema] = {
 
 
 @frozen
-class Reader(Generic[T]):
-    """Reads one value, and says what it takes."""
+class ValueReader(Generic[T]):
+    """A function that reads one JSON value, together with the schema of the values that it accepts."""
 
     read: Callable[[object], T]
     schema: Schema
@@ -52,14 +52,14 @@ class Reader(Generic[T]):
         return self.read(value)
 
 
-def takes(schema: Schema) -> Callable[[Callable[[object], T]], Reader[T]]:
-    """Said of a function that reads a value."""
-    return lambda read: Reader(read, schema)
+def takes(schema: Schema) -> Callable[[Callable[[object], T]], ValueReader[T]]:
+    """A decorator that makes a `ValueReader` of a function and the schema of what it accepts."""
+    return lambda read: ValueReader(read, schema)
 
 
 def taken_by(read: Callable[..., object]) -> Schema:
-    """Anything at all where a function says nothing."""
-    return read.schema if isinstance(read, Reader) else {}
+    """Returns the schema of a reader. A plain function has the schema that accepts everything."""
+    return read.schema if isinstance(read, ValueReader) else {}
 
 
 def or_null(schema: Schema) -> Schema:
@@ -81,7 +81,11 @@ SIMPLE: Final[Mapping[object, Schema]] = {
 
 
 def schema_of(kind: Any, named: dict[str, Schema]) -> Schema:
-    """Of values of a type that an encoder returns. What has a name of its own is put into ``named``, and referred to."""
+    """
+    Returns the schema of a type that an encoder returns.
+
+    The schema of a TypedDict is added to ``named``, and a reference to it is returned.
+    """
     if kind in SIMPLE:
         return SIMPLE[kind]
     if supertype := getattr(kind, "__supertype__", None):
@@ -106,7 +110,7 @@ def schema_of(kind: Any, named: dict[str, Schema]) -> Schema:
 def _named(kind: Any, named: dict[str, Schema]) -> Schema:
     name = kind.__name__
     if name not in named:
-        named[name] = {}  # holds the place, should it speak of itself
+        named[name] = {}  # a placeholder, which ends the recursion of a type that refers to itself
         properties = {each: schema_of(hint, named) for each, hint in get_type_hints(kind).items()}
         required = [each for each in properties if each in kind.__required_keys__]
         named[name] = {"type": "object", "properties": properties, "required": required}

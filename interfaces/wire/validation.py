@@ -1,8 +1,8 @@
 """
-Requests become commands: JSON bodies, path and query values are read straight into attrs classes by cattrs.
+Turns requests into commands: cattrs reads JSON bodies, path and query values straight into attrs classes.
 
-A request is refused with everything that is wrong with it at once. What a client sent is repeated to it, except
-secrets, and except whole bodies, which may hold some.
+A refusal lists everything that is wrong with the request. It repeats the values that the client sent, except secrets and
+whole bodies, which may contain secrets.
 """
 
 import json
@@ -16,21 +16,21 @@ from cattrs.gen import make_dict_structure_fn, override
 
 from domain.errors import Invalid
 from interfaces.wire.decoding import NotJson, decode
-from interfaces.wire.faults import MISSING, NOT_AN_OBJECT, NOT_JSON, UNFIT, Fault, Finding, Refused
+from interfaces.wire.faults import MISSING, NOT_AN_OBJECT, NOT_JSON, UNFIT, Fault, InvalidValue, ValueFault
 
 C = TypeVar("C", bound=AttrsInstance)
 
 ECHO_LIMIT: Final = 4096
-"""Bytes of JSON. A longer value is not repeated to the client: it knows what it sent."""
+"""Bytes of JSON. A refusal does not repeat longer values."""
 
 
 class Unreadable(Exception):
-    """A body that is not even text, or JSON that is not taken (see `interfaces.wire.decoding`)."""
+    """A body is not text in a Unicode encoding, or is JSON that `interfaces.wire.decoding` refuses."""
 
 
 @frozen
 class FieldFault:
-    """``field`` leads to the value: ``("body", "members", 3)``."""
+    """``field`` is the path to the value, such as ``("body", "members", 3)``."""
 
     field: tuple[str | int, ...]
     fault: Fault
@@ -44,7 +44,7 @@ class RequestInvalid(Exception):
 
 
 def echo(value: object) -> object:
-    """``value``, or null where it is long, deep or nothing that JSON in UTF-8 can say."""
+    """Returns ``value``, or None if it is too long, too deep or cannot be encoded as JSON in UTF-8."""
     try:
         encoded = orjson.dumps(value)
     except orjson.JSONEncodeError:
@@ -54,11 +54,11 @@ def echo(value: object) -> object:
 
 def read_json(body: bytes) -> object:
     """
-    Any of UTF-8, UTF-16 and UTF-32 is read, as in the original messenger.
+    Decodes a body in UTF-8, UTF-16 or UTF-32, as the original messenger did.
 
     Raises:
-        RequestInvalid: Not JSON; ``field`` says at which character.
-        Unreadable: Not text, or JSON that is not taken.
+        RequestInvalid: The body is not JSON; ``field`` holds the position of the error.
+        Unreadable: The body is not text, or is JSON that the decoder refuses.
     """
     try:
         return decode(body.decode(json.detect_encoding(body)))
@@ -73,7 +73,7 @@ def read_json(body: bytes) -> object:
 def as_object(value: object) -> dict[str, object]:
     """
     Raises:
-        RequestInvalid: There is no body, or it is no JSON object.
+        RequestInvalid: There is no body, or it is not a JSON object.
     """
     if isinstance(value, dict):
         return value
@@ -81,7 +81,7 @@ def as_object(value: object) -> dict[str, object]:
 
 
 def trimmed(given: Mapping[str, object]) -> dict[str, object]:
-    """Texts of JSON bodies are trimmed before anything else looks at them; those of queries and forms are not."""
+    """Trims the texts of a JSON body, which happens before they are validated. Queries and forms are not trimmed."""
     return {name: value.strip() if isinstance(value, str) else value for name, value in given.items()}
 
 
@@ -94,15 +94,15 @@ REQUIRED: Final = object()
 
 
 @frozen
-class Reads:
-    """How one attribute of a command is read."""
+class FieldSpec:
+    """How one attribute of a command is read from a request."""
 
     read: Callable[[Any], Any]
     name: str = ""
-    """On the wire, and only so. Where nothing is said it is the attribute's own, in camelCase or as it is."""
+    """The only name on the wire. Without it, the attribute's own name is accepted, in camelCase or in snake_case."""
     secret: bool = False
     absent: object = REQUIRED
-    """Read in its place when it was not sent, where the command has no default of its own."""
+    """The value to read if the client sent none, for an attribute without a default."""
 
     def find(self, attribute: str, given: Mapping[str, object]) -> object:
         for name in (self.name,) if self.name else (in_camel_case(attribute), attribute):
@@ -113,10 +113,10 @@ class Reads:
 
 @frozen
 class Shape(Generic[C]):
-    """What a request for one command looks like."""
+    """The attributes that a request for one command has, and how they are read."""
 
     command: type[C]
-    reads: Mapping[str, Reads]
+    fields: Mapping[str, FieldSpec]
     structure: Callable[[Mapping[str, Any], Any], C]
 
     def decode(
@@ -128,20 +128,22 @@ class Shape(Generic[C]):
         known: Mapping[str, object] | None = None,
     ) -> C:
         """
-        ``path`` holds what the route took from the path, under the names of attributes; ``known`` what did not come
-        from the client's hand.
+        Reads a request into a command.
+
+        ``path`` holds the path parameters of the route, by attribute. ``known`` holds attributes that the server itself
+        supplies; they are not validated.
 
         Raises:
-            RequestInvalid: With every fault there is.
+            RequestInvalid: At least one value is invalid; the error lists all faults.
         """
         places: dict[str, tuple[str, str]] = {}
         values: dict[str, object] = {}
-        for attribute, reads in self.reads.items():
+        for attribute, spec in self.fields.items():
             if path and attribute in path:
                 places[attribute], values[attribute] = ("path", attribute), path[attribute]
             else:
-                places[attribute] = within, reads.name or in_camel_case(attribute)
-                values[attribute] = reads.find(attribute, given)
+                places[attribute] = within, spec.name or in_camel_case(attribute)
+                values[attribute] = spec.find(attribute, given)
         sent = {attribute: value for attribute, value in values.items() if value is not REQUIRED}
         try:
             return self.structure(sent | dict(known or {}), self.command)
@@ -151,7 +153,7 @@ class Shape(Generic[C]):
                 FieldFault(
                     (*places[note.name], *finding.at),
                     finding.fault,
-                    None if self.reads[note.name].secret else finding.input,
+                    None if self.fields[note.name].secret else finding.input,
                 )
                 for error, note in noted
                 for finding in _findings(error, values.get(note.name))
@@ -161,13 +163,13 @@ class Shape(Generic[C]):
             raise (*others, *(error for error, _ in noted))[0] from None
 
 
-def shape(command: type[C], **reads: Reads) -> Shape[C]:
-    """``reads`` by attribute. Attributes that are not among them can only be ``known`` to `Shape.decode`."""
+def shape(command: type[C], **fields: FieldSpec) -> Shape[C]:
+    """Makes a `Shape`. Attributes that are not in ``fields`` can only be passed to `Shape.decode` as ``known``."""
     hooks: dict[str, Any] = {
-        name: override(struct_hook=_hook(reads[name].read if name in reads else _as_it_is))
+        name: override(struct_hook=_hook(fields[name].read if name in fields else _as_it_is))
         for name in fields_dict(command)
     }
-    return Shape(command, reads, make_dict_structure_fn(command, _converter, **hooks))
+    return Shape(command, fields, make_dict_structure_fn(command, _converter, **hooks))
 
 
 _converter: Final = Converter(detailed_validation=True)
@@ -181,11 +183,11 @@ def _as_it_is(value: object) -> object:
     return value
 
 
-def _findings(error: Exception, value: object) -> Iterator[Finding]:
+def _findings(error: Exception, value: object) -> Iterator[ValueFault]:
     match error:
-        case Refused():
+        case InvalidValue():
             yield from error.findings
-        case KeyError():  # cattrs, of what was not sent
-            yield Finding(MISSING, None)
+        case KeyError():  # from cattrs, for a value that was not sent
+            yield ValueFault(MISSING, None)
         case Invalid():
-            yield Finding(next(UNFIT[kind] for kind in type(error).__mro__ if kind in UNFIT), value)
+            yield ValueFault(next(UNFIT[kind] for kind in type(error).__mro__ if kind in UNFIT), value)

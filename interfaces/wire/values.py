@@ -1,4 +1,4 @@
-"""Single values between JSON and ours: moments, identities, numbers, texts."""
+"""Reads and writes single JSON values: timestamps, identifiers, numbers and texts."""
 
 import re
 from collections.abc import Callable
@@ -14,22 +14,22 @@ from interfaces.wire.faults import (
     NOT_A_STRING,
     NOT_AN_IDENTITY,
     NOT_AN_INTEGER,
-    Finding,
-    Refused,
+    InvalidValue,
+    ValueFault,
     less_than,
     not_an_identity,
     too_long,
     too_short,
 )
-from interfaces.wire.schema import IDENTITY, Moment, Reader, Schema, or_null, taken_by, takes
+from interfaces.wire.schema import IDENTITY, Moment, Schema, ValueReader, or_null, taken_by, takes
 
 T = TypeVar("T")
 
 GREATEST: Final = 2**63 - 1
-"""What a client may count to. Beyond it a number means the same: further than anything there is."""
+"""Greater numbers are read as this one: no sequence number or position reaches it."""
 
 FINDINGS_LIMIT: Final = 100
-"""A body of a megabyte has room for 350 000 faults; nobody reads more than the first hundred."""
+"""The greatest number of faults in one answer: a body of one megabyte has room for 350 000."""
 
 _DIGITS_LIMIT: Final = 4300
 _INTEGER: Final = re.compile(r"[+-]?[0-9]+(?:_[0-9]+)*(?:\.0+)?")
@@ -40,12 +40,12 @@ _URN: Final = "urn:uuid:"
 
 
 def moment(at: datetime) -> Moment:
-    """ISO 8601 in UTC without an offset, the fraction left out when it is zero: what clients of the original parse."""
+    """Formats a timestamp as clients of the original parse it: ISO 8601 in UTC, without an offset, without a zero fraction."""
     return Moment(at.astimezone(UTC).replace(tzinfo=None).isoformat())
 
 
-def text(least: int = 0, most: int | None = None) -> Reader[str]:
-    """A string that can be stored, of so many characters."""
+def text(least: int = 0, most: int | None = None) -> ValueReader[str]:
+    """Makes a reader of strings that can be stored and have from ``least`` to ``most`` characters."""
     bounds = {"minLength": least or None, "maxLength": most}
     schema: Schema = {
         "type": "string",
@@ -55,39 +55,39 @@ def text(least: int = 0, most: int | None = None) -> Reader[str]:
     @takes(schema)
     def read(value: object) -> str:
         if not isinstance(value, str):
-            raise Refused(Finding(NOT_A_STRING, value))
+            raise InvalidValue(ValueFault(NOT_A_STRING, value))
         if len(value) < least:
-            raise Refused(Finding(too_short(least), value))
+            raise InvalidValue(ValueFault(too_short(least), value))
         if most is not None and len(value) > most:
-            raise Refused(Finding(too_long(most), value))
+            raise InvalidValue(ValueFault(too_long(most), value))
         refuse_unstorable(value)
         return value
 
     return read
 
 
-def nullable(read: Callable[[object], T]) -> Reader[T | None]:
-    return Reader(lambda value: None if value is None else read(value), or_null(taken_by(read)))
+def nullable(read: Callable[[object], T]) -> ValueReader[T | None]:
+    return ValueReader(lambda value: None if value is None else read(value), or_null(taken_by(read)))
 
 
-def integer(least: int) -> Reader[int]:
+def integer(least: int) -> ValueReader[int]:
     """
-    A whole number as the original messenger read it from a query: ``1``, ``+1``, `` 1``, ``1.0``, ``1_0``.
+    Makes a reader of whole numbers in a query, in the spellings of the original: ``1``, ``+1``, `` 1``, ``1.0``, ``1_0``.
 
-    Not ``1.5``, ``1e1`` or digits of other scripts. What is greater than `GREATEST` becomes that.
+    The reader refuses ``1.5``, ``1e1`` and digits of other scripts. It reads numbers above `GREATEST` as `GREATEST`.
     """
 
     @takes({"type": "integer", "minimum": least})
     def read(value: object) -> int:
         if not isinstance(value, str):
-            raise Refused(Finding(NOT_AN_INTEGER, value))
+            raise InvalidValue(ValueFault(NOT_AN_INTEGER, value))
         if len(value) > _DIGITS_LIMIT:
-            raise Refused(Finding(INTEGER_TOO_LONG, value))
+            raise InvalidValue(ValueFault(INTEGER_TOO_LONG, value))
         if not _INTEGER.fullmatch(digits := value.strip()):
-            raise Refused(Finding(NOT_AN_INTEGER, value))
+            raise InvalidValue(ValueFault(NOT_AN_INTEGER, value))
         number = int(digits.partition(".")[0])
         if number < least:
-            raise Refused(Finding(less_than(least), value))
+            raise InvalidValue(ValueFault(less_than(least), value))
         return min(number, GREATEST)
 
     return read
@@ -95,19 +95,19 @@ def integer(least: int) -> Reader[int]:
 
 @takes(IDENTITY)
 def identity(value: object) -> UUID:
-    """Hyphenated, plain, in braces or as a URN, in either case: the five spellings that the original accepted."""
+    """Reads a UUID in any spelling that the original accepted: hyphenated, plain, in braces or as a URN, in either case."""
     if not isinstance(value, str):
-        raise Refused(Finding(NOT_AN_IDENTITY, value))
+        raise InvalidValue(ValueFault(NOT_AN_IDENTITY, value))
     if _SIMPLE.fullmatch(value):
         return UUID(value)
     start, bare = _unwrapped(value)
     if _HYPHENATED.fullmatch(bare):
         return UUID(bare)
-    raise Refused(Finding(not_an_identity(_why_no_identity(value, start, bare)), value))
+    raise InvalidValue(ValueFault(not_an_identity(_why_no_identity(value, start, bare)), value))
 
 
 def _unwrapped(value: str) -> tuple[int, str]:
-    """How much stands before the identity itself, and that."""
+    """Returns the length of the prefix before the UUID, and the UUID without braces or prefix."""
     if len(value) > 1 and value[0] == "{" and value[-1] == "}":
         return 1, value[1:-1]
     if value.startswith(_URN):
@@ -140,22 +140,24 @@ def _why_no_identity(value: str, start: int, bare: str) -> str:
 
 @takes({"type": ["array", "null"], "items": IDENTITY, "uniqueItems": True})
 def members(value: object) -> tuple[UUID, ...]:
-    """A list of identities, none twice. Null is no list at all, which the original could not take."""
+    """Reads a list of distinct UUIDs. Null means an empty list; the original failed on it."""
     if value is None:
         return ()
     if not isinstance(value, list):
-        raise Refused(Finding(NOT_A_LIST, value))
+        raise InvalidValue(ValueFault(NOT_A_LIST, value))
     read: list[UUID] = []
-    findings: list[Finding] = []
+    findings: list[ValueFault] = []
     for index, item in enumerate(value):
         try:
             read.append(identity(item))
-        except Refused as refused:
-            findings += [Finding(found.fault, found.input, (index, *found.at)) for found in refused.findings]
+        except InvalidValue as refused:
+            findings += [
+                ValueFault(found.fault, found.input, (index, *found.at)) for found in refused.findings
+            ]
             if len(findings) == FINDINGS_LIMIT:
                 break
     if findings:
-        raise Refused(*findings)
+        raise InvalidValue(*findings)
     if len(set(read)) != len(read):
-        raise Refused(Finding(MEMBERS_REPEATED, value))
+        raise InvalidValue(ValueFault(MEMBERS_REPEATED, value))
     return tuple(read)

@@ -1,6 +1,6 @@
 """
-The order of what one socket is told: answers in the order of the frames that they belong to, and an own message only after
-its answer.
+Orders the frames to one socket: answers come in the order of the requests, and the echo of an own message comes after its
+answer.
 """
 
 from collections import deque
@@ -18,10 +18,10 @@ Key = tuple[ChatId, Nonce]
 
 @define(eq=False)
 class Pending:
-    """A frame of the client whose answer is not written yet."""
+    """A request whose answer has not been written yet."""
 
     key: Key | None
-    """Of a message with a nonce: its own echo waits for the answer."""
+    """Set for a message with a nonce: its echo must wait for the answer."""
     answer: Frame | None = None
     is_answered: bool = False
 
@@ -29,11 +29,11 @@ class Pending:
 @define(eq=False)
 class Answers:
     """
-    What stands between a socket's answers and its outbox.
+    Puts the frames of one socket in order before they go to its outbox.
 
-    Sends overlap: a later one may be decided first, and a frame that cannot be heeded is refused at once. Their answers
-    wait here for those of the frames before them. An update that is the echo of a message without an answer yet is held
-    too, and with it everything of its chat that comes after it.
+    Sends overlap: a later one may be stored first, and an invalid frame is refused at once. Their answers wait here for
+    the answers of earlier frames. The echo of a message that is not answered yet is held too, and with it every later
+    update of its chat.
     """
 
     _outbox: Outbox
@@ -41,7 +41,7 @@ class Answers:
     held_bytes: int = field(init=False, default=0)
     _pending: deque[Pending] = field(init=False, factory=deque)
     _unanswered: dict[Key, int] = field(init=False, factory=dict)
-    """How many sends under a nonce have no answer yet: a client may be impatient, and send twice."""
+    """The number of unanswered sends under each nonce: an impatient client may send twice."""
     _held: dict[ChatId, deque[tuple[ChatUpdate | None, Frame]]] = field(init=False, factory=dict)
 
     def __len__(self) -> int:
@@ -52,7 +52,7 @@ class Answers:
         return not self._pending and not self._held
 
     def expect(self, key: Key | None) -> Pending:
-        """A frame was taken whose answer will come later."""
+        """Reserves the place of an answer that will come later."""
         pending = Pending(key)
         self._pending.append(pending)
         if key is not None:
@@ -60,7 +60,7 @@ class Answers:
         return pending
 
     def answer(self, pending: Pending, frame: Frame | None) -> None:
-        """The answer is known. None: there is nothing to say."""
+        """Fills a place with its answer, or with None if the request needs no answer."""
         pending.answer = frame
         pending.is_answered = True
         while self._pending and self._pending[0].is_answered:
@@ -71,14 +71,14 @@ class Answers:
                 self._release(first.key)
 
     def say(self, frame: Frame) -> None:
-        """Answer the frame that was heard last."""
+        """Adds an answer to the frame that arrived last."""
         if self._pending:
             self._pending.append(Pending(None, frame, is_answered=True))
         else:
             self._outbox.put(frame)
 
     def holds(self, chat_id: ChatId, update: ChatUpdate | None, frame: Frame) -> bool:
-        """Whether a frame must wait. It is kept then, and written when its time has come."""
+        """Keeps a frame that must wait, and writes it later. Returns False if the frame can be written now."""
         held = self._held.get(chat_id)
         if held is None:
             if not self._awaits(update):

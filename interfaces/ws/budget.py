@@ -1,4 +1,4 @@
-"""How much memory all sockets of a node may hold together, and who makes room when it is more."""
+"""Limits the memory that all sockets of a node hold together."""
 
 from typing import Protocol
 
@@ -7,17 +7,17 @@ from attrs import define, field
 
 class Holder(Protocol):
     def cut(self) -> None:
-        """Give up everything that is held."""
+        """Releases everything that is held."""
         ...
 
 
 @define(eq=False)
 class Budget:
     """
-    Bytes that many hold, each for one client.
+    A shared limit for bytes that many holders keep, each for one client.
 
-    When they hold more than ``limit`` together, the one that holds most is cut, until it is enough: a client that
-    behaves holds little, and keeps it.
+    When they exceed ``limit`` together, the holder with most bytes is cut, until the rest fits. A well-behaved client
+    holds little, and is not cut.
     """
 
     limit: int
@@ -25,7 +25,7 @@ class Budget:
     _held: dict[Holder, int] = field(init=False, factory=dict)
 
     def hold(self, holder: Holder, size: int) -> None:
-        """``holder`` now holds ``size`` bytes in all. It may be cut before this returns."""
+        """Records that ``holder`` now holds ``size`` bytes in total. May cut it before this returns."""
         before = self._held.pop(holder, 0)
         if size:
             self._held[holder] = size

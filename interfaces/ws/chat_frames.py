@@ -1,7 +1,7 @@
 """
-What a client says on the socket of one chat: which types of frames there are, and what each asks for.
+Decodes the frames of a client on the socket of one chat into requests.
 
-Where the original messenger met a frame with silence, so does this one: a mark that names no message, an empty message
+Frames that the original messenger ignored are ignored here too: a mark that names no message, and an empty message
 without a nonce.
 """
 
@@ -20,15 +20,15 @@ from domain.errors import DomainError
 from domain.ids import ChatId, MessageId
 from domain.message import Body, EmptyBody, Nonce
 from interfaces.live.entry import Reset, Since
-from interfaces.wire.faults import Refused
+from interfaces.wire.faults import InvalidValue
 from interfaces.wire.frames import Fields, Malformed
 from interfaces.wire.values import identity
 
 HISTORY_DEFAULT: Final = 10
 HISTORY_MOST: Final = 100
 
-SHOWN: Final = 100
-"""Characters of a client's own words that are said back to it."""
+ECHO_LIMIT: Final = 100
+"""The most characters of a client's own text that an error repeats to it."""
 
 NOT_PROCESSED: Final = "Failed to process message: invalid message"
 NOT_SENT: Final = "Failed to send message"
@@ -44,7 +44,7 @@ class Authenticate:
 class ReadHistory:
     where: Where
     limit: int
-    """May be 0: then only the counts are wanted."""
+    """0 asks for the counts only."""
 
 
 @frozen
@@ -66,7 +66,7 @@ Request = SendMessage | MarkRead | MarkSingle | ShowTyping | ReadHistory | Count
 
 
 class Unacceptable(Exception):
-    """A frame cannot be heeded. All three are told to the client."""
+    """A frame is invalid. The client is told the message, the code and the nonce."""
 
     def __init__(self, message: str, code: str, nonce: str | None = None) -> None:
         super().__init__(message, code, nonce)
@@ -76,7 +76,7 @@ class Unacceptable(Exception):
 
 
 def read_greeting(fields: Fields) -> Authenticate | None:
-    """Returns None if it is no greeting."""
+    """Returns None if the frame is not an authentication frame."""
     token = fields.get("token")
     if fields.get("type") != "auth" or not isinstance(token, str):
         return None
@@ -85,10 +85,10 @@ def read_greeting(fields: Fields) -> Authenticate | None:
 
 def read_request(chat_id: ChatId, fields: Fields) -> Request | None:
     """
-    Returns None if the frame asks for nothing.
+    Returns None if the frame needs no action.
 
     Raises:
-        Unacceptable: It cannot be heeded.
+        Unacceptable: The frame is invalid.
     """
     kind = fields.get("type")
     read = READERS.get(kind) if isinstance(kind, str) else None
@@ -107,11 +107,11 @@ def _message(chat_id: ChatId, fields: Fields) -> SendMessage | None:
     except EmptyBody as error:
         if name is None:
             return None
-        raise Unacceptable(NOT_SENT, error.code, _shown(name)) from error
+        raise Unacceptable(NOT_SENT, error.code, _echoed(name)) from error
     except Malformed as error:
-        raise Unacceptable(NOT_PROCESSED, error.code, _shown(name)) from error
+        raise Unacceptable(NOT_PROCESSED, error.code, _echoed(name)) from error
     except DomainError as error:
-        raise Unacceptable(NOT_SENT, error.code, _shown(name)) from error
+        raise Unacceptable(NOT_SENT, error.code, _echoed(name)) from error
 
 
 def _mark(chat_id: ChatId, fields: Fields) -> MarkRead | None:
@@ -147,7 +147,7 @@ READERS: Final[Mapping[str, Callable[[ChatId, Fields], Request | None]]] = {
     "leave_chat": lambda *_: Leave(),
     "ping": lambda _, fields: Ping(fields.get("id")),
 }
-"""By the type of a frame, how it is read."""
+"""The function that reads each type of frame."""
 
 
 def _since(value: object) -> Since | Reset | None:
@@ -163,7 +163,7 @@ def _since(value: object) -> Since | Reset | None:
 def _string(value: object) -> str:
     """
     Raises:
-        Malformed: It is none.
+        Malformed: The value is not a string.
     """
     if not isinstance(value, str):
         raise Malformed
@@ -173,17 +173,17 @@ def _string(value: object) -> str:
 def _identity(value: object) -> UUID | None:
     try:
         return identity(value)
-    except Refused:
+    except InvalidValue:
         return None
 
 
-def _shown(name: object) -> str | None:
-    return name if isinstance(name, str) and len(name) <= SHOWN else None
+def _echoed(name: object) -> str | None:
+    return name if isinstance(name, str) and len(name) <= ECHO_LIMIT else None
 
 
 def _named(kind: object) -> str:
     # a list or an object may be nested deeper than Python can print
-    return "not a name" if isinstance(kind, list | dict) else str(kind)[:SHOWN]
+    return "not a name" if isinstance(kind, list | dict) else str(kind)[:ECHO_LIMIT]
 
 
 def is_count(value: object) -> bool:

@@ -1,4 +1,4 @@
-"""How sockets end: the close codes that are used here, what each tells a client, and what the live side means by its ends."""
+"""The close codes of sockets, their meaning for clients, and the code for each reason why the live side ends a listener."""
 
 from collections.abc import Mapping
 from enum import IntEnum
@@ -13,7 +13,7 @@ class CloseCode(IntEnum):
     """
     A close code of RFC 6455, section 7.4, or one of the messenger's own (4000 to 4999).
 
-    The first ones are those of the WebSocket library, and stand here so that this is the whole list.
+    The list is complete: it includes the codes that only the WebSocket library sends.
     """
 
     meaning: str
@@ -47,11 +47,11 @@ class Close:
     code: int
     reason: str
     is_final: bool = False
-    """What waits is given up: the reader was too slow for it."""
+    """Whether waiting frames are dropped, because the client reads too slowly for them."""
 
 
 GONE: Final = Close(CloseCode.ABNORMAL, "", is_final=True)
-"""The line is cut: there is nobody to say goodbye to."""
+"""The connection is lost: no close frame can be sent."""
 
 ENDS: Final[Mapping[End, Close]] = {
     End.SESSION_ENDED: Close(CloseCode.SESSION_OVER, "session ended"),

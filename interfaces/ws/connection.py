@@ -1,8 +1,9 @@
 """
-The protocol of one chat's socket, without a socket: its handshake, its limits and the order of its answers.
+The protocol of one chat's socket without I/O: authentication, limits and the order of answers.
 
-It decides what is answered, what the client is told and when the socket closes. It knows no socket and no clock and
-awaits nothing: `exchange` carries out what it returns. `states` has its states, `chat_frames` the frames of the client.
+A connection decides what to answer, what to send to the client and when to close. It uses neither socket nor clock and
+awaits nothing from them: `exchange` executes the requests that it returns. `states` defines its states, `chat_frames` the
+frames of the client.
 """
 
 from attrs import define, field
@@ -36,7 +37,7 @@ from interfaces.ws.states import TRANSITIONS, State, Step
 
 @define(eq=False)
 class Sending:
-    """A message on its way into storage, and the place of its answer."""
+    """A message that is being stored, and the place of its answer."""
 
     command: SendMessage
     place: Pending
@@ -50,14 +51,14 @@ class Connection:
     state: State = State.GREETING
     actor: Actor | None = None
     since: Since | Reset | None = field(init=False, default=None)
-    """Where the client was before it came back; None again once it is in."""
+    """The position from which the client resumes; None for a new client, and after the entry."""
     _answers: Answers | None = field(init=False, default=None)
-    """Made while something waits for its answer: a node has many connections that say nothing."""
+    """Exists only while a request is unanswered: most connections of a node are silent."""
 
-    # What the client says
+    # Frames of the client
 
     def hear(self, text: str) -> Authenticate | Sending | Request | None:
-        """A text frame arrived. Returns what it asks for, if it asks for something."""
+        """Takes a text frame. Returns the request in it, or None if there is nothing to execute."""
         if self.state is State.CLOSED:
             return None
         try:
@@ -105,7 +106,7 @@ class Connection:
         self.actor = actor
 
     def welcome(self, snapshot: Snapshot) -> None:
-        """It is in. ``seq`` and ``position`` are where the history, or the replay, that follows will end."""
+        """Sends `auth_success`. Its ``seq`` and ``position`` are where the history or replay that follows will end."""
         self.since = None
         self._say(
             frames.auth_success(
@@ -146,7 +147,7 @@ class Connection:
         await self.outbox.relaxed()
 
     def refuse(self, error: Error) -> None:
-        """It may not enter."""
+        """Refuses the entry, with the frame and close code that the error has."""
         refusal = refusal_of(error)
         if refusal.no_entry is not None:
             self._say(frames.auth_error(refusal.no_entry, refusal.code(error)))
@@ -156,11 +157,11 @@ class Connection:
         self._say(frames.auth_error("Authentication failed", code))
         self.close(CloseCode.POLICY, "Authentication failed")
 
-    # What is answered
+    # Answers
 
     @property
     def unanswered(self) -> int:
-        """How many frames of the client wait for their answer, or with it for that of a frame before them."""
+        """The number of requests whose answer is not known, or waits for the answer of an earlier request."""
         return 0 if self._answers is None else len(self._answers)
 
     def answer_sent(self, sending: Sending, sent: Sent) -> None:
@@ -201,7 +202,7 @@ class Connection:
 
     def _answer(self, sending: Sending, frame: Frame | None) -> None:
         answers = self._answers
-        assert answers is not None, "a message that is on its way waits for its answer"
+        assert answers is not None, "a message that is being stored has a place for its answer"
         answers.answer(sending.place, frame)
         if answers.is_idle:
             self._answers = None
@@ -215,7 +216,7 @@ class Connection:
     # As a listener
 
     def detach(self) -> None:
-        """The client has left the chat by word."""
+        """Records that the client sent `leave_chat`."""
         self._step(Step.LEFT)
 
     @property
@@ -229,7 +230,7 @@ class Connection:
         return self.actor.session_id
 
     def tell(self, frame: Frame, update: ChatUpdate | None = None, *, ephemeral: bool = False) -> None:
-        """An own message is held back until its sender was answered: an answer comes before what it answers for."""
+        """Sends a frame. The echo of an own message is held back until the client has the answer for it."""
         answers = self._answers
         if answers is None or not answers.holds(self.chat_id, update, frame):
             self.outbox.put(frame, ephemeral=ephemeral)
@@ -237,14 +238,14 @@ class Connection:
             self.close(CloseCode.TRY_LATER, "too much waits for an answer; resume in 1 s")
 
     def end(self, why: End, chat_id: ChatId | None = None) -> None:
-        assert chat_id in {None, self.chat_id}, "there is no other chat here"
+        assert chat_id in {None, self.chat_id}, "this connection belongs to one chat"
         close = ENDS[why]
         self.close(close.code, close.reason)
 
     # The end
 
     def close(self, code: int, reason: str) -> None:
-        """Close the socket behind what was written. The first reason counts."""
+        """Closes the socket after the frames that are already written. Only the first call sets code and reason."""
         self._step(Step.ENDED)
         self.outbox.close(code, reason)
 

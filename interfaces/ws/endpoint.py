@@ -1,8 +1,8 @@
 """
 The socket of one chat under an ASGI server.
 
-The route decides about the handshake. Under our own protocol class it then hands the socket over and its task ends;
-under any other server a plain loop reads and writes for the same connection object.
+The route accepts or refuses the handshake. Under `SocketProtocol` it then hands the socket over and its task ends; under any
+other server a plain loop reads and writes for the same connection object.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from domain.ids import ChatId
 from interfaces.wire import frames
-from interfaces.wire.faults import Refused
+from interfaces.wire.faults import InvalidValue
 from interfaces.wire.frames import Fields, Frame
 from interfaces.wire.values import identity
 from interfaces.ws.closing import GONE, Close, CloseCode
@@ -26,12 +26,12 @@ from interfaces.ws.outbox import Outbox
 from interfaces.ws.services import SocketServices
 
 HAND_OVER: Final = "messenger.hand_over"
-"""The ASGI extension of `protocol`: called with an `Opening`, it takes the socket over for good."""
+"""The ASGI extension of `protocol`: called with an `Opening`, it takes the socket over permanently."""
 
 
 @frozen
 class Opening:
-    """A socket after its handshake, for the transport that reads and writes it from now on."""
+    """A socket after its handshake, passed to the transport that reads and writes it from then on."""
 
     services: SocketServices
     chat_id: ChatId
@@ -62,7 +62,7 @@ class ChatSockets:
     async def serve(self, websocket: WebSocket) -> None:
         try:
             chat_id = ChatId(identity(websocket.path_params["chat_id"]))
-        except Refused:
+        except InvalidValue:
             await websocket.close()  # before it is accepted: the handshake is refused with 403
             return
         await websocket.accept()
@@ -75,7 +75,7 @@ class ChatSockets:
 
 @define(eq=False)
 class Loop:
-    """Reads and writes through ASGI: one task reads, one writes what the outbox let wait."""
+    """Reads and writes through ASGI: one task reads, and another one writes the frames of the outbox."""
 
     _websocket: WebSocket
     _opening: Opening
@@ -99,7 +99,7 @@ class Loop:
             await self._read_all()
         finally:
             self._exchange.gone(self._outbox.closing or self._end)
-            # whoever does not read is not waited for
+            # a client that does not read must not delay the end
             await asyncio.wait({writer}, timeout=self._opening.services.options.close_timeout)
             self._outbox.abandon()
             writer.cancel()
@@ -120,13 +120,13 @@ class Loop:
             self._exchange.hear(event.get("text"))
 
     def _write(self, frame: Frame) -> None:
-        # one frame is with the writer, the others wait where they are counted
+        # the writer has one frame at a time, the others wait in the outbox, which counts them
         self._outbox.hold_up()
         self._out.put_nowait(frame)
 
     async def _write_all(self) -> None:
         try:
-            # an error means that it is gone, and the reader hears of it
+            # an error means that the client is gone, which the reader notices
             with suppress(WebSocketDisconnect, RuntimeError, OSError):
                 while True:
                     match await self._out.get():
@@ -137,4 +137,4 @@ class Loop:
                             await self._websocket.send({"type": "websocket.send", "text": frame.text})
                             self._outbox.clear()
         finally:
-            self._outbox.abandon()  # what waits for room would wait for ever, and keep the reader from hearing
+            self._outbox.abandon()  # otherwise tasks that wait for room would never end

@@ -1,9 +1,9 @@
 """
-One socket's requests, carried out in order; no transport here.
+Executes the requests of one socket in order, independently of the transport.
 
-Frames are decided in the order they came. Sends overlap: each takes its place in its chat and the next frame goes on.
-Anything else waits for the sends before it and is waited for by what follows. What must wait stays unread as text, and
-when too much does, the transport is asked to read no more.
+Frames are decoded in the order of their arrival. Sends overlap: each takes its place in the chat's order, and the next
+frame is decoded at once. Every other request waits for the sends before it, and later frames wait for it. Waiting frames
+are kept as text, and when there are too many of them, the transport is asked to stop reading.
 """
 
 import asyncio
@@ -46,16 +46,16 @@ log: Final = logging.getLogger(__name__)
 
 
 class FrameSource(Protocol):
-    """What frames come from."""
+    """The transport that delivers the frames of a client."""
 
     def pause(self) -> None:
-        """Hand over no more frames than are already on their way."""
+        """Stops reading; frames that were already read are still delivered."""
         ...
 
     def resume(self) -> None: ...
 
     takes_parts: bool
-    """Whether a message may be written to it in parts."""
+    """Whether the transport can write one message in several parts."""
 
 
 @define(eq=False)
@@ -64,35 +64,35 @@ class Exchange:
     _connection: Connection
     _source: FrameSource
     _waiting: deque[str | None] | None = field(init=False, default=None)
-    """Frames that have not had their turn; None stands for a binary one."""
+    """Frames that are not decoded yet; None stands for a binary one."""
     _waiting_size: int = field(init=False, default=0)
-    """Bytes of memory that they take."""
+    """The memory that the waiting frames take, in bytes."""
     _next: Authenticate | Request | None = field(init=False, default=None)
-    """Decided, but the sends before it are not answered yet."""
+    """A decoded request that waits for the answers of the sends before it."""
     _pending: int = field(init=False, default=0)
-    """Sends without an answer."""
+    """The number of unanswered sends."""
     _is_busy: bool = field(init=False, default=False)
-    """Something that is waited for is under way."""
+    """Whether a request is running that later frames must wait for."""
     _is_paused: bool = field(init=False, default=False)
     _is_there: bool = field(init=False, default=False)
     _began: float = field(init=False, default=0.0)
     _deadline: asyncio.TimerHandle | None = field(init=False, default=None)
     _typing: Typing | None = field(init=False, default=None)
-    """Made when the client types for the first time."""
+    """Created when the client first sends a typing frame."""
     _typing_timer: asyncio.TimerHandle | None = field(init=False, default=None)
 
     def begin(self) -> None:
-        """The socket is open; whoever is there has some seconds to say who they are."""
+        """Starts when the socket is open. The client must authenticate within ``auth_timeout`` seconds."""
         loop = asyncio.get_running_loop()
         self._deadline = loop.call_later(self._services.options.auth_timeout, self._too_late)
         self._is_there = True
         self._began = loop.time()
-        self._services.meter.opened()
+        self._services.meter.socket_opened()
         access.info("socket opened", extra={"chat": str(self._connection.chat_id)})
 
     def hear(self, text: str | None) -> None:
-        """A text frame, or None for a binary one."""
-        self._services.meter.heard()
+        """Takes a frame: its text, or None for a binary one."""
+        self._services.meter.frame_received()
         if self._connection.is_closed:
             return
         if self._is_free and not self._waiting:
@@ -110,17 +110,17 @@ class Exchange:
         self._now_waiting(size)
 
     def cut(self) -> None:
-        """More waits on this node than it can hold, and most of it on this socket."""
+        """Closes the socket because the node's limit for waiting frames is exceeded, and this socket has most of them."""
         self._waiting = None
         self._waiting_size = 0
         self._connection.close(CloseCode.TRY_LATER, "too much waits; resume in 1 s")
-        self._read_on()  # or nobody would hear that the client answers the close
+        self._read_on()  # so that the client's answer to the close is read
 
     def gone(self, end: Close = GONE) -> None:
-        """The other side is not there any more. What is under way goes on, and its answers go nowhere."""
+        """Cleans up after a lost connection. Running requests continue, and their answers are discarded."""
         if self._is_there:
             self._is_there = False
-            self._services.meter.closed()
+            self._services.meter.socket_closed()
             self._note_end(end)
         self._forget_deadline()
         self._waiting = None
@@ -167,7 +167,7 @@ class Exchange:
                 self._carry_out(request)
 
     def _go_on(self) -> None:
-        """Something was answered: what waited for it has its turn."""
+        """Continues with the waiting requests after an answer."""
         if self._next is not None and not self._pending:
             request, self._next = self._next, None
             self._carry_out(request)
@@ -189,10 +189,10 @@ class Exchange:
 
     def _send(self, sending: Sending) -> None:
         actor = self._connection.actor
-        assert actor is not None, "requests are heard from those who entered"
+        assert actor is not None, "only entered clients have requests"
         try:
             answer = asyncio.ensure_future(self._services.messenger.messages.send(actor, sending.command))
-        except ApplicationError as error:  # not even taken
+        except ApplicationError as error:  # refused before it was queued
             self._connection.answer_not_sent(sending, error)
             return
         self._pending += 1
@@ -216,15 +216,15 @@ class Exchange:
     def _carry_out(self, request: Authenticate | Request) -> None:
         if isinstance(request, Authenticate):
             self._forget_deadline()
-            self._services.tasks.spawn(self._to_the_end(request))
+            self._services.tasks.spawn(self._run(request))
         elif isinstance(request, Ping | Leave):
             self._answer_at_once(request)
             self._is_busy = False
         else:
-            assert not isinstance(request, SendMessage), "sends have a way of their own"
-            self._services.tasks.spawn(self._to_the_end(request))
+            assert not isinstance(request, SendMessage), "sends are executed by `_send`"
+            self._services.tasks.spawn(self._run(request))
 
-    async def _to_the_end(
+    async def _run(
         self, request: Authenticate | MarkRead | MarkSingle | ShowTyping | ReadHistory | CountUnread
     ) -> None:
         try:
@@ -235,7 +235,7 @@ class Exchange:
         except Exception:
             log.exception("a request of a socket failed")
             self._connection.close(CloseCode.INTERNAL_ERROR, "Internal server error")
-        # not where it was cancelled: the node ends, and nothing more is begun
+        # not in a finally block: when this is cancelled, the node stops and starts nothing more
         self._is_busy = False
         self._go_on()
 
@@ -250,12 +250,12 @@ class Exchange:
     async def _enter(self, greeting: Authenticate) -> None:
         command = AuthenticateToken(token=greeting.token)
         try:
-            async with self._turn() as is_over:
+            async with self._entry_slot() as free_slot:
                 await self._services.hub.watching()
                 if self._connection.is_entering:
                     self._connection.recognise(await self._services.messenger.accounts.authenticate(command))
                 if self._connection.is_entering:
-                    await self._services.hub.enter(self._connection, HISTORY_DEFAULT, is_over)
+                    await self._services.hub.enter(self._connection, HISTORY_DEFAULT, free_slot)
         except (DomainError, ApplicationError) as error:
             self._connection.refuse(error)
         finally:
@@ -263,39 +263,39 @@ class Exchange:
                 self._services.hub.leave(self._connection)
 
     @asynccontextmanager
-    async def _turn(self) -> AsyncIterator[Callable[[], None]]:
+    async def _entry_slot(self) -> AsyncIterator[Callable[[], None]]:
         """
-        Of being let in. Whoever need not keep the others out any longer calls what this gives.
+        Holds an entry slot; yields a function that frees the slot early.
 
         Raises:
-            Unavailable: Too many come.
+            Unavailable: No slot became free in time.
         """
         try:
             async with asyncio.timeout(self._services.options.entry_timeout):
                 await self._services.entering.acquire()
         except TimeoutError:
-            raise Unavailable("too many come") from None
-        with ExitStack() as turn:
-            turn.callback(self._services.entering.release)
-            yield turn.close
+            raise Unavailable("too many sockets enter at once") from None
+        with ExitStack() as slot:
+            slot.callback(self._services.entering.release)
+            yield slot.close
 
     async def _ask(self, request: MarkRead | MarkSingle | ShowTyping | ReadHistory | CountUnread) -> None:
         try:
-            await self._asked(request)
+            await self._execute(request)
         except (DomainError, ApplicationError) as error:
             self._connection.answer_failed(request, error)
 
-    async def _asked(self, request: MarkRead | MarkSingle | ShowTyping | ReadHistory | CountUnread) -> None:
+    async def _execute(self, request: MarkRead | MarkSingle | ShowTyping | ReadHistory | CountUnread) -> None:
         connection, messenger = self._connection, self._services.messenger
         actor, chat_id = connection.actor, connection.chat_id
-        assert actor is not None, "requests are heard from those who entered"
+        assert actor is not None, "only entered clients have requests"
         match request:
             case MarkRead():
                 await messenger.messages.mark_read(actor, request)
             case MarkSingle():
                 await messenger.messages.mark_single(actor, request)
             case ShowTyping():
-                await self._shown(request)
+                await self._publish_typing(request)
             case ReadHistory():
                 if long := await self._answer_history(actor.profile_id, request):
                     await self._answer_in_parts(actor.profile_id, long)
@@ -305,7 +305,7 @@ class Exchange:
                 assert_never(request)
 
     async def _answer_history(self, reader: ProfileId, request: ReadHistory) -> LongPage | None:
-        """Returns what must be written in parts: nothing else may hold its messages meanwhile."""
+        """Answers with a short page. Returns a long page, which is written in parts and must hold the only references."""
         connection, messages = self._connection, self._services.messenger.messages
         await connection.outbox.relaxed()
         page = await messages.history(reader, connection.chat_id, request.where, max(request.limit, 1))
@@ -326,13 +326,13 @@ class Exchange:
         try:
             await write_page(connection.outbox, page, read_after)
         except (DomainError, ApplicationError) as error:
-            log.warning("a page of history stays unfinished", extra={"reason": error.code})
+            log.warning("a page of history could not be finished", extra={"reason": error.code})
             connection.close(CloseCode.TRY_LATER, "try again in 1 s")
 
     # Typing
 
     def _is_too_soon(self, request: ShowTyping) -> bool:
-        """Others are then told later, unless they know it already."""
+        """Returns True if the request must not be published now. It is published later, unless others know the state already."""
         if self._typing is None:
             typist = (request.chat_id, self._connection.profile_id)
             self._typing = Typing(typist, self._services.typists)
@@ -350,7 +350,7 @@ class Exchange:
                 self._show_typing(is_typing)
 
     def _stop_typing(self) -> None:
-        """The client has left. What it said last is under way until nothing else is."""
+        """Ends the typing of a client that left or disconnected, once no request of it is running."""
         if self._typing_timer is not None:
             self._typing_timer.cancel()
             self._typing_timer = None
@@ -359,18 +359,18 @@ class Exchange:
 
     def _show_typing(self, is_typing: bool) -> None:
         self._services.tasks.spawn(
-            self._shown(ShowTyping(chat_id=self._connection.chat_id, is_typing=is_typing))
+            self._publish_typing(ShowTyping(chat_id=self._connection.chat_id, is_typing=is_typing))
         )
 
-    async def _shown(self, request: ShowTyping) -> None:
+    async def _publish_typing(self, request: ShowTyping) -> None:
         actor = self._connection.actor
-        assert actor is not None, "nobody else was typing"
+        assert actor is not None, "only entered clients can type"
         with suppress(
             DomainError, ApplicationError
-        ):  # there is nobody to answer, and it does not matter later
+        ):  # typing has no answer, and a lost state does not matter later
             await self._services.messenger.messages.show_typing(actor, request)
 
-    # The first seconds
+    # The deadline for authentication
 
     def _too_late(self) -> None:
         self._connection.refuse_entry("auth_timeout")

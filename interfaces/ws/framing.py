@@ -1,4 +1,4 @@
-"""Text frames as they go over a WebSocket (RFC 6455, section 5.2)."""
+"""Encodes text frames for a WebSocket (RFC 6455, section 5.2)."""
 
 from typing import Final
 
@@ -13,9 +13,9 @@ CONTINUATION: Final = 0x00
 
 def head(size: int, first: int = FINAL | TEXT) -> bytes:
     """
-    The head of a frame; unless ``first`` says otherwise it is a whole message.
+    Returns the header of a frame with ``size`` bytes of data; by default the frame is a whole text message.
 
-    A server's frames are not masked (section 5.1), so that the same bytes serve every socket.
+    A server does not mask its frames (section 5.1), so that the same bytes can be written to every socket.
     """
     if size < 126:
         return bytes((first, size))
@@ -39,11 +39,11 @@ class Part(Frame):
 
 @define(eq=False)
 class Framing:
-    """Puts the head before a frame once, as the same frame is written to many sockets one after the other."""
+    """Adds the header to a frame, and caches the result for the other sockets that get the same frame."""
 
     last: Frame | None = field(init=False, default=None)
     data: bytes = field(init=False, default=b"")
-    """Of the last frame."""
+    """The last frame with its header."""
 
     def framed(self, frame: Frame) -> bytes:
         if isinstance(frame, Part):

@@ -1,4 +1,4 @@
-"""What may be set about sockets. The defaults stand here and nowhere else: the settings take them from here."""
+"""The options of sockets. Their defaults are defined here; the settings take them from here."""
 
 from attrs import frozen
 
@@ -6,28 +6,28 @@ from attrs import frozen
 @frozen(kw_only=True)
 class SocketOptions:
     auth_timeout: float = 10.0
-    """Seconds until a client must have said who it is."""
+    """Seconds in which a client must authenticate."""
     entering: int = 32
-    """Sockets that are let in at a time. When all come back at once, the others wait here and not for the database."""
+    """Sockets that may enter at the same time. The others wait, so that they do not overload the database."""
     entry_timeout: float = 10.0
-    """Seconds that a socket may wait to be let in."""
+    """Seconds that a socket may wait for its entry."""
     outbox_frames: int = 256
     outbox_bytes: int = 256 * 1024
-    """Frames and bytes that may wait for one client to read them. Beyond either it is closed, and resumes later."""
+    """Frames and bytes that may wait for one client to read them. Above either limit the socket is closed."""
     node_outbox_bytes: int = 128 * 1024 * 1024
-    """Bytes that may wait for all clients of the node together. Beyond it the slowest one is closed."""
+    """Bytes that may wait for all clients of the node together. Above it the socket with most of them is closed."""
     pending_sends: int = 64
-    """Messages of one socket that may be on their way into storage. Beyond it no more of its frames are looked at."""
+    """Unanswered messages of one socket. Above it further frames of the socket wait."""
     waiting_frames: int = 64
     waiting_bytes: int = 256 * 1024
-    """Frames of one socket, and their bytes, that may wait for their turn. Beyond either nothing more is read from it."""
+    """Frames of one socket, and their bytes, that may wait. Above either limit nothing more is read from the socket."""
     node_waiting_bytes: int = 64 * 1024 * 1024
-    """Bytes that may wait for their turn on all sockets of the node. Beyond it the socket with most of them is closed."""
+    """Bytes of waiting frames on all sockets of the node. Above it the socket with most of them is closed."""
     message_timeout: float = 30.0
     """Seconds from the first byte of a client's message to its last."""
     close_timeout: float = 5.0
-    """Seconds in which the other side must have read what was left and the close."""
+    """Seconds in which the client must read the remaining frames and the close frame."""
     heartbeat_interval: float = 25.0
     """Seconds between two pings of the server."""
     max_message_bytes: int = 65536
-    """Of one message of a client."""
+    """Bytes of one message of a client."""

@@ -1,4 +1,4 @@
-"""What waits to be written to one socket: bounded, so that a client that reads too slowly is cut and resumes later."""
+"""A bounded queue of frames to one socket. A client that reads too slowly is disconnected, and can resume later."""
 
 import asyncio
 from collections import deque
@@ -18,29 +18,29 @@ SLOW_READER: Final = Close(CloseCode.TRY_LATER, "slow reader; resume in 1 s", is
 @define(eq=False)
 class Outbox:
     """
-    Frames in order, then perhaps a close.
+    Holds frames in order, and at most one close after them.
 
-    While the client reads, a frame goes straight on to ``write``. While it does not, frames wait: a frame is taken as long
-    as those before it are below both limits, and an ephemeral one (typing, presence) as long as they are below half of
-    them. So a single frame may be greater than the limit.
+    While the client reads, a frame goes directly to ``write``; otherwise frames wait. A frame is accepted while the frames
+    before it are below both limits, and an ephemeral one (typing, presence) while they are below half of both. A single
+    frame may therefore be greater than the limit.
     """
 
     write: Callable[[Frame], None]
     finish: Callable[[Close], None]
-    """Called once, behind the last frame; or at once with a final close."""
+    """Called once: after the last frame, or immediately for a final close."""
     max_frames: int
     max_bytes: int
     meter: Meter = Unmetered()
     budget: Budget | None = None
-    """What all outboxes of the node may hold together."""
+    """The shared limit of all outboxes of the node."""
     closing: Close | None = field(init=False, default=None)
     _is_finished: bool = field(init=False, default=False)
     is_held_up: bool = field(init=False, default=False)
     _is_in_parts: bool = field(init=False, default=False)
     _must_wait: bool = field(init=False, default=False)
-    """For either reason."""
+    """True if the outbox is held up or a message is being written in parts."""
     _frames: deque[Frame] | None = field(init=False, default=None)
-    """Made when the first frame must wait: most sockets never have one."""
+    """Created when a frame must wait, which never happens on most sockets."""
     _size: int = field(init=False, default=0)
     _relaxing: asyncio.Event | None = field(init=False, default=None)
     _clearing: asyncio.Event | None = field(init=False, default=None)
@@ -49,24 +49,24 @@ class Outbox:
         if self.closing is not None:
             return
         if not self._must_wait:
-            self.meter.said()
+            self.meter.frame_sent()
             self.write(frame)
         elif not ephemeral or self.is_relaxed:
             self._keep(frame)
 
     def close(self, code: int, reason: str) -> None:
-        """Nothing is taken any more; what waits is written before the close. The first reason stands."""
+        """Accepts no more frames, and closes after the waiting ones. Only the first call sets code and reason."""
         if self.closing is None:
             self.closing = Close(code, reason)
             if not self._frames:
                 self._finish(self.closing)
 
     def hold_up(self) -> None:
-        """The other side is not reading: what comes now must wait."""
+        """Makes further frames wait, because the client does not read."""
         self.is_held_up = self._must_wait = True
 
     def clear(self) -> None:
-        """The other side reads again."""
+        """Writes the waiting frames, because the client reads again."""
         self.is_held_up = False
         self._must_wait = self._is_in_parts
         self._write_waiting()
@@ -76,24 +76,24 @@ class Outbox:
     # Messages in parts
 
     def begin_parts(self) -> None:
-        """A message is written in parts: other frames wait until it is whole."""
+        """Begins a message in parts. Other frames wait until it is complete."""
         self._is_in_parts = self._must_wait = True
 
     def write_part(self, part: Frame) -> None:
-        """Only while `is_held_up` is false: parts are written when the client reads, and do not wait here."""
+        """Writes a part. Must only be called while `is_held_up` is false, because parts do not wait here."""
         self.write(part)
 
     def end_parts(self, *, is_whole: bool) -> None:
-        """Where the message stays unfinished no other frame can be written, and the socket must be closed."""
+        """Ends a message in parts. If it is incomplete, no other frame can be written, and the caller must close the socket."""
         self._is_in_parts = False
         if not is_whole:
             self._drop()
         self._must_wait = self.is_held_up
-        self.meter.said()
+        self.meter.frame_sent()
         self._write_waiting()
 
     async def writable(self) -> None:
-        """Wait until the client reads, or never will."""
+        """Waits until the client reads, or the outbox is closed."""
         while self.is_held_up and self.closing is None:
             self._clearing = asyncio.Event()
             await self._clearing.wait()
@@ -102,7 +102,7 @@ class Outbox:
         while self._frames and not self._must_wait:  # writing may hold it up again
             frame = self._frames.popleft()
             self._grow(-frame.size)
-            self.meter.said()
+            self.meter.frame_sent()
             self.write(frame)
         if not self._frames and self.closing is not None:
             self._finish(self.closing)
@@ -110,7 +110,7 @@ class Outbox:
             self._relaxing.set()
 
     def abandon(self) -> None:
-        """There is nobody to write to any more."""
+        """Drops everything, because the connection is lost."""
         if self.closing is None:
             self.closing = GONE
         self._drop()
@@ -119,13 +119,13 @@ class Outbox:
 
     @property
     def is_relaxed(self) -> bool:
-        """Less than half full."""
+        """Whether the outbox is less than half full."""
         return not self._frames or (
             2 * len(self._frames) < self.max_frames and 2 * self._size < self.max_bytes
         )
 
     async def relaxed(self) -> None:
-        """What a client asks for itself is paced by what it reads, and never counts as its slowness."""
+        """Waits until `is_relaxed` or closed. It paces large answers, so that they do not make a client count as slow."""
         while not self.is_relaxed and self.closing is None:
             self._relaxing = asyncio.Event()
             await self._relaxing.wait()
@@ -140,7 +140,7 @@ class Outbox:
             self._grow(frame.size)
 
     def cut(self) -> None:
-        """The client reads too slowly: what waits is given up, and it comes back for it."""
+        """Drops the waiting frames and closes, because the client reads too slowly. It can resume later."""
         self._drop()
         self.closing = SLOW_READER
         self._wake()
@@ -157,7 +157,7 @@ class Outbox:
 
     def _grow(self, size: int) -> None:
         self._size += size
-        self.meter.waiting(size)
+        self.meter.outbox_grew(size)
         if self.budget is not None:
             self.budget.hold(self, self._size)
 

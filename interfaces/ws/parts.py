@@ -1,8 +1,8 @@
 """
-Pages of history, written in parts while the client reads them.
+Writes long pages of history in parts, as fast as the client reads them.
 
-A page may have megabytes. Where a client reads it slowly, only the part that is being written is in memory, and the rest is
-read from storage again when its turn comes: messages do not change their `seq`, so that nothing is missed or repeated.
+A page may have megabytes. For a slow client only the current part is kept in memory, and the rest is read from storage
+again when it is needed. The `seq` of a message never changes, so that no message is missed or repeated.
 """
 
 from collections import deque
@@ -24,7 +24,7 @@ SHORT: Final = PART_BYTES // 4
 """Characters of text up to which a page is written as one frame."""
 
 READ_AGAIN: Final = 10
-"""Messages that are read at once where a page was given up."""
+"""Messages that are read at once after the rest of a page was dropped from memory."""
 
 HEAD: Final = b'{"type":"chat_history","messages":['
 
@@ -33,11 +33,11 @@ ReadAfter = Callable[[Seq, int], Awaitable[HistoryPage]]
 
 @define(eq=False)
 class LongPage:
-    """A page to be written in parts. Its messages leave it as they are written, or when the client does not read."""
+    """A page to be written in parts. Messages are removed when they are written, or when the client does not read."""
 
     views: deque[MessageView]
     before: Seq
-    """The last message before the page."""
+    """The `seq` before the first message of the page."""
     last: Seq
     total_count: int
     unread_count: int
@@ -55,10 +55,10 @@ class LongPage:
 
 async def write_page(outbox: Outbox, page: LongPage, read_after: ReadAfter) -> None:
     """
-    Write a page as one WebSocket message of several frames (RFC 6455, section 5.4).
+    Writes a page as one WebSocket message of several frames (RFC 6455, section 5.4).
 
     Raises:
-        DomainError, ApplicationError: The rest of it could not be read. The message stays unfinished.
+        DomainError, ApplicationError: The rest of the page could not be read. The message stays incomplete.
     """
     counts = orjson.dumps({"total_count": page.total_count, "unread_count": page.unread_count})
     position, part, is_first, is_whole = page.before, bytearray(HEAD), True, False
@@ -75,7 +75,7 @@ async def write_page(outbox: Outbox, page: LongPage, read_after: ReadAfter) -> N
             is_last = position == page.last
             if is_last or len(part) >= PART_BYTES:
                 if outbox.is_held_up:
-                    page.views.clear()  # they are read again, if the client reads on
+                    page.views.clear()  # they are read again when the client continues
                     await outbox.writable()
                 if outbox.closing is not None:
                     return

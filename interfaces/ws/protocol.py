@@ -1,14 +1,14 @@
 """
 A uvicorn WebSocket class that takes a socket over after the handshake.
 
-Starlette's route decides about the handshake and hands the socket over through an ASGI extension; its task then ends, and
-with it the request and what hung on it. Frames go from here straight to the connection, and a frame that was made once is
-written as it is. What is told to one socket within a tick is written at its end, in one go: a batch of messages for a chat
-is one system call for each listener, and those are most of what telling costs.
+Starlette's route accepts the handshake and hands the socket over through an ASGI extension. Its task then ends, which frees
+the memory of the request. Frames of the client go directly to the connection, and frames of the server are written as they
+were encoded. Everything for one socket within a tick of the event loop is written in one system call at its end, because
+system calls are most of the cost of delivery.
 
-What one client may cost the others is bounded: a slow reader by its outbox, and whoever sends frames that say nothing
-(pings, empty fragments) in how many are looked at in one go, how many may follow each other, and whether they are
-answered while the answers are not read.
+The cost of one client for the others is bounded. A slow reader is limited by its outbox. Frames without content (pings,
+empty fragments) are limited in how many are parsed at once and how many may follow each other, and pings are not answered
+while the client does not read.
 """
 
 import asyncio
@@ -31,27 +31,27 @@ from interfaces.ws.outbox import Outbox
 from interfaces.ws.services import Tick
 
 SLICE: Final = 4096
-"""Bytes that are parsed in one go: 700 frames of the smallest kind, some milliseconds."""
+"""Bytes that are parsed at once: 700 frames of the smallest kind, which takes some milliseconds."""
 
 FRAGMENTS: Final = 64
-"""Parts of one message that are kept apart: of two bytes each they would cost thirty times what they say."""
+"""Fragments of one message that are kept separate. Fragments of two bytes take thirty times their size in memory."""
 
 IDLE_FRAMES: Final = 1000
-"""Pings, pongs and empty fragments in a row, with no message among them, after which nobody wants to hear more."""
+"""Pings, pongs and empty fragments in a row, without a message among them, after which the socket is closed."""
 
 JOINED: Final = 16384
-"""Bytes that are written in one go. Longer, whoever does not read would be noticed late."""
+"""Bytes that are written at once. With larger writes, a client that does not read would be noticed late."""
 
 FINAL_GRACE: Final = 2.0
-"""Seconds in which whoever is let go may still hear why, and read what was written before."""
+"""Seconds in which a client that is disconnected may still read the waiting data and the close frame."""
 
 LEAVING_GRACE: Final = 0.5
-"""The same when the server leaves."""
+"""The same, in seconds, when the server stops."""
 
 
-class HandedOver(WebSocketsSansIOProtocol):
+class SocketProtocol(WebSocketsSansIOProtocol):
     left: Callable[[], None] = staticmethod(lambda: None)
-    """Called when the connection is lost; whoever hands it over counts connections."""
+    """Called when the connection is lost. The HTTP side sets it, because it counts connections."""
     takes_parts = True
     _exchange: Exchange | None = None
     _outbox: Outbox | None = None
@@ -62,7 +62,7 @@ class HandedOver(WebSocketsSansIOProtocol):
     _unparsed: bytes = b""
     _has_turn = False
     _is_deaf = False
-    """It has failed (RFC 6455, 7.1.7): what it still sends is read, and not looked at."""
+    """True after the connection has failed (RFC 6455, 7.1.7): data is still read, and discarded."""
     _tick: Tick
     _framing: Framing
     _unwritten: bytes = b""
@@ -87,11 +87,11 @@ class HandedOver(WebSocketsSansIOProtocol):
 
     async def send(self, message: ASGISendEvent) -> None:
         await super().send(message)
-        if self._unparsed:  # it did not wait for the handshake's answer
+        if self._unparsed:  # the client sent frames before the answer to the handshake
             self._parse_soon()
 
     async def run_asgi(self) -> None:
-        # when the application returns, the parent closes the socket unless a close is under way already
+        # when the application returns, the parent class closes the socket, unless it sees a close timer
         self.close_timer = cast(asyncio.TimerHandle, _Never())
         await super().run_asgi()
         self.close_timer = None
@@ -99,7 +99,7 @@ class HandedOver(WebSocketsSansIOProtocol):
             self.transport.close()
             return
         del self.scope, self.request, self.response, self.app_state
-        while not self.queue.empty():  # what came before the socket was handed over
+        while not self.queue.empty():  # frames that arrived before the socket was handed over
             event = self.queue.get_nowait()
             if event["type"] == "websocket.receive":
                 self._exchange.hear(event.get("text"))
@@ -129,7 +129,7 @@ class HandedOver(WebSocketsSansIOProtocol):
             self.loop.call_soon(self._parse_some)
 
     def _parse_some(self) -> None:
-        """A slice now and the rest after others had their turn."""
+        """Parses one slice, and schedules the rest, so that other sockets get their turn."""
         self._has_turn = False
         if self.transport.is_closing():
             self._unparsed = b""
@@ -145,14 +145,14 @@ class HandedOver(WebSocketsSansIOProtocol):
 
     def _parse(self, data: bytes) -> None:
         self.conn.receive_data(data)
-        self.handle_events()  # also those before a frame that nobody may send
+        self.handle_events()  # including those before an invalid frame
         self._time_message()
         if self.conn.parser_exc is not None:
             self.handle_parser_exception()
         elif self.conn.handshake_exc is not None and not self.handshake_initiated:
             self._refuse_head()
 
-    # A message takes no longer than it may
+    # The deadline for a message
 
     def _time_message(self) -> None:
         if self._exchange is None or not self._is_unfinished:
@@ -163,8 +163,9 @@ class HandedOver(WebSocketsSansIOProtocol):
     @property
     def _is_unfinished(self) -> bool:
         """
-        Whether the client is within a message or a frame. Between two frames the library's parser asks whether anything
-        will come at all; within one it waits for the rest.
+        Whether the client is in the middle of a message or a frame.
+
+        Between two frames the library's parser is suspended in `at_eof`; within a frame it is suspended elsewhere.
         """
         waits_for: Any = self.conn.parser
         while (inner := waits_for.gi_yieldfrom) is not None:
@@ -174,7 +175,7 @@ class HandedOver(WebSocketsSansIOProtocol):
     def _is_unfinished_still(self) -> None:
         self._message_deadline = None
         if self.read_paused or self._unparsed:
-            self._time_message()  # it is not the client that takes its time
+            self._time_message()  # the delay is on our side
         elif not self._is_deaf and not self._is_ending:
             self.conn.fail(CloseCode.POLICY, "message not finished in time")
             self._fail()
@@ -185,7 +186,7 @@ class HandedOver(WebSocketsSansIOProtocol):
             self._message_deadline = None
 
     def _refuse_head(self) -> None:
-        """The HTTP part took it for a request to upgrade, the library for none (a body, too many headers)."""
+        """Refuses a request that uvicorn took for an upgrade and the library did not (a body, too many headers)."""
         answer = b"".join(self.conn.data_to_send())
         self.transport.write(answer or self.conn.reject(HTTPStatus.BAD_REQUEST, "").serialize())
         self.transport.close()
@@ -206,10 +207,10 @@ class HandedOver(WebSocketsSansIOProtocol):
     def handle_ping(self) -> None:
         if self._is_flood():
             return
-        if self.writable.is_set() or self.conn.eof_sent:  # then the last of it is a close frame
+        if self.writable.is_set() or self.conn.eof_sent:  # after EOF the data ends with a close frame
             super().handle_ping()
         else:
-            self.conn.data_to_send()  # whoever does not read the answers gets none
+            self.conn.data_to_send()  # a client that does not read gets no pongs: drop it
 
     def handle_pong(self, event: Fragment) -> None:
         if not self._is_flood():
@@ -258,7 +259,7 @@ class HandedOver(WebSocketsSansIOProtocol):
     def _write(self, frame: Frame) -> None:
         if self.close_sent:
             return
-        framing = self._framing  # asked here rather than in a method, once for each listener of each message
+        framing = self._framing  # inlined: this runs for each listener of each message
         data = framing.data if frame is framing.last else framing.framed(frame)
         if not self._unwritten:
             self._unwritten = data
@@ -288,13 +289,15 @@ class HandedOver(WebSocketsSansIOProtocol):
     def _close(self, close: Close) -> None:
         if not self._is_ending:
             self._say_close(close.code, close.reason)
-            # the other side answers the close, and the parent then closes
+            # the client answers the close, and the parent class then closes the transport
             self._end_within(FINAL_GRACE if close.is_final else self._close_timeout)
 
     def shutdown(self) -> None:
         """
-        The server leaves. The parent would cut the line behind its close: whoever is saying something then is reset by that,
-        and may never read why (RFC 6455, 7.1.1).
+        Closes the socket because the server stops.
+
+        The parent class would close the transport directly after its close frame. A client that is sending then gets a TCP
+        reset, and may never read the close frame (RFC 6455, 7.1.1).
         """
         if self._exchange is None:
             super().shutdown()
@@ -325,10 +328,10 @@ class HandedOver(WebSocketsSansIOProtocol):
 
     def _fail(self) -> None:
         """
-        Tell why, and end it.
+        Sends the close frame of a failed connection, and ends it.
 
-        What it still sends must be read until it hears that: closed with something unread, TCP sends a reset, which
-        overtakes the close frame (RFC 6455, 7.1.1).
+        Data of the client must be read until it has the close frame: a transport that is closed with unread data sends a
+        TCP reset, which overtakes the close frame (RFC 6455, 7.1.1).
         """
         self._is_deaf = True
         self._unparsed = b""
@@ -349,7 +352,7 @@ class HandedOver(WebSocketsSansIOProtocol):
         self._end_within(FINAL_GRACE)
 
     def _end_within(self, seconds: float) -> None:
-        """A transport that is closed waits for ever for one who does not read what is written already."""
+        """Aborts the transport after ``seconds``: otherwise it would wait forever for a client that does not read."""
         self.close_sent = True
         self.stop_keepalive()
         if self.close_timer is not None:
@@ -371,14 +374,18 @@ class HandedOver(WebSocketsSansIOProtocol):
     def _said_by_client(self) -> Close:
         if (heard := self.conn.close_rcvd) is not None:
             return Close(heard.code, heard.reason)
-        if (said := self.conn.close_sent) is not None:  # as the library did, of a frame that nobody may send
+        if (said := self.conn.close_sent) is not None:  # the library closed, because of an invalid frame
             return Close(said.code, said.reason)
         return GONE
 
 
 class _Never:
+    """A timer that is never due."""
+
     def cancel(self) -> None: ...
 
 
 class _Nowhere:
+    """A queue that discards everything."""
+
     def put_nowait(self, event: object) -> None: ...

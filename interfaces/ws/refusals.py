@@ -1,7 +1,7 @@
 """
-The one table of this transport: which error is told to a client in which words.
+The table of errors for sockets: how each error is reported to a client.
 
-An error is looked up by its class, and then by the classes that it is derived from.
+An error is looked up by its class, and then by its base classes.
 """
 
 from collections.abc import Callable, Mapping
@@ -36,13 +36,13 @@ def _first(error: NonceReused) -> Mapping[str, Any]:
 class Refusal:
     code: Callable[[Any], str] = lambda error: str(error.code)
     fields: Callable[[Any], Mapping[str, Any]] = _nothing
-    """What the frame has beside its message and code."""
+    """Returns the fields of the frame besides message and code."""
     not_sent: Callable[[Any], str] = lambda _: "Failed to send message"
-    """The message where a send was refused."""
+    """Returns the message for a refused send."""
     no_entry: str | None = "Authentication failed"
-    """The message of the `auth_error` where entering was refused. None: there is no such frame, only a close."""
+    """The message of the `auth_error` for a refused entry; None sends no such frame, and only closes the socket."""
     close: CloseCode = CloseCode.POLICY
-    """How a socket is closed whose entry was refused."""
+    """The close code for a refused entry."""
     reason: str = "Authentication failed"
 
 

@@ -1,4 +1,4 @@
-"""What all sockets of a node share."""
+"""The objects that all sockets of a node share."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -17,7 +17,7 @@ from interfaces.ws.typing import Typists
 
 @define(eq=False)
 class Tick:
-    """Calls back when the event loop has done what it has at hand."""
+    """Calls back at the end of the current tick of the event loop, after the callbacks that are already scheduled."""
 
     _waiting: list[Callable[[], None]] = field(init=False, factory=list)
 
@@ -34,13 +34,13 @@ class Tick:
 
 @define(eq=False)
 class RequestTasks:
-    """The tasks of requests that take time. None of them outlives `run`."""
+    """The tasks of asynchronous requests. None of them outlives `run`."""
 
     _tasks: asyncio.TaskGroup | None = field(init=False, default=None)
     _is_over: bool = field(init=False, default=False)
 
     async def run(self) -> None:
-        """Runs until it is cancelled, and cancels what is under way then."""
+        """Runs until it is cancelled, and then cancels the running tasks."""
         async with asyncio.TaskGroup() as self._tasks:
             try:
                 await asyncio.get_running_loop().create_future()
@@ -48,7 +48,7 @@ class RequestTasks:
                 self._is_over = True
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        """Start ``work``, unless the node ends."""
+        """Starts ``work``, unless the node is stopping."""
         if self._is_over:
             work.close()
             return
@@ -71,11 +71,11 @@ class SocketServices:
     tick: Tick = Factory(Tick)
     framing: Framing = Factory(Framing)
     outboxes: Budget = field(init=False)
-    """What waits to be read by clients."""
+    """The limit for frames that wait for clients to read them."""
     waiting: Budget = field(init=False)
-    """What clients have sent and nobody has looked at."""
+    """The limit for frames of clients that are not decoded yet."""
     entering: asyncio.Semaphore = field(init=False)
-    """Held by a socket while it is let in."""
+    """Acquired by a socket while it enters."""
 
     @outboxes.default
     def _outboxes(self) -> Budget:
@@ -90,7 +90,7 @@ class SocketServices:
         return asyncio.Semaphore(self.options.entering)
 
     async def run(self) -> None:
-        """What sockets need beside them. Runs until it is cancelled."""
+        """Runs the hub and the tasks of requests until it is cancelled."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.hub.run())
             tasks.create_task(self.tasks.run())

@@ -1,4 +1,4 @@
-"""The life of a socket as one table. Whatever is not in it cannot happen, and says so when it does."""
+"""The state machine of a socket as one table. A transition that is not in it raises KeyError."""
 
 from collections.abc import Mapping
 from enum import Enum, auto
@@ -7,25 +7,25 @@ from typing import Final
 
 class State(Enum):
     GREETING = auto()
-    """The client has not said who it is."""
+    """The client has not authenticated yet."""
     ENTERING = auto()
-    """It has, and is being let in. Its next frames wait."""
+    """The client has sent its token and is entering. Its next frames wait."""
     OPEN = auto()
-    """It is told what happens in its chat."""
+    """The client gets the updates of its chat."""
     DETACHED = auto()
-    """It has left the chat by word. It may still ask, and is told no more."""
+    """The client sent `leave_chat`. It may still send requests, and gets no updates."""
     CLOSED = auto()
-    """Nothing is heard from it and nothing is told to it."""
+    """Frames in either direction are discarded."""
 
 
 class Step(Enum):
     GREETED = auto()
-    """The client said who it is."""
+    """The client sent its token."""
     ENTERED = auto()
     LEFT = auto()
-    """The client said `leave_chat`."""
+    """The client sent `leave_chat`."""
     ENDED = auto()
-    """The client is gone, or was refused or ended."""
+    """The client disconnected, or the server refused or closed the socket."""
 
 
 TRANSITIONS: Final[Mapping[State, Mapping[Step, State]]] = {

@@ -1,8 +1,8 @@
 """
-Who is typing, as others are told.
+Limits the rate of typing notifications.
 
-A socket may say so often; others are told each state at most once a second. The last state that a socket said is always
-told in the end: if it came too soon, a little later, and if the socket goes while it is typing, that typing has ended.
+A client may send typing frames often; each state is published at most once a second. The last state is always published:
+later if it came too soon, and as "not typing" if the socket is lost while its client is typing.
 """
 
 from typing import Final
@@ -12,14 +12,14 @@ from attrs import Factory, define, field
 from domain.ids import ChatId, ProfileId
 
 INTERVAL: Final = 1.0
-"""Seconds between two times that others are told the same by one socket."""
+"""Seconds between two notifications of the same state by one socket."""
 
 Typist = tuple[ChatId, ProfileId]
 
 
 @define(eq=False)
 class Typists:
-    """On how many sockets of this node somebody is typing in a chat: only the last one that goes ends it for others."""
+    """Counts the sockets of this node on which a profile types in a chat: only the last one to stop ends the typing."""
 
     _sockets: dict[Typist, int] = field(init=False, factory=dict)
 
@@ -27,7 +27,7 @@ class Typists:
         self._sockets[typist] = self._sockets.get(typist, 0) + 1
 
     def end(self, typist: Typist) -> bool:
-        """Returns whether it was the last socket."""
+        """Returns whether this was the last socket."""
         left = self._sockets.pop(typist) - 1
         if left:
             self._sockets[typist] = left
@@ -39,18 +39,18 @@ class Typists:
 
 @define(eq=False)
 class Typing:
-    """What one socket says about typing. Times are in seconds, from any beginning."""
+    """The typing state of one socket. Times are in seconds of a monotonic clock."""
 
     _typist: Typist
     _typists: Typists
     _said: bool = False
-    """What the client said last."""
+    """The last state that the client sent."""
     _told: bool = False
-    """What others were told last."""
+    """The last state that was published."""
     _told_at: dict[bool, float] = Factory(dict)
 
     def say(self, is_typing: bool, now: float) -> float | None:
-        """Returns after how many seconds others are to be told (`due`), 0 for at once. None: they know it already."""
+        """Returns the seconds until the state is to be published (`due`), 0 for now, or None if others know it already."""
         self._said = is_typing
         told_at = self._told_at.get(is_typing)
         wait = 0.0 if told_at is None else max(0.0, told_at + INTERVAL - now)
@@ -61,14 +61,14 @@ class Typing:
         return wait
 
     def due(self, now: float) -> bool | None:
-        """A wait is over. Returns what others are to be told now; None: they know it by now."""
+        """Returns the state to publish after a wait, or None if others know it already."""
         if self._told == self._said:
             return None
         self._tell(now)
         return self._told
 
     def stop(self) -> bool:
-        """The socket goes. Returns whether others are to be told that the typing has ended."""
+        """Ends the typing of this socket. Returns whether its end is to be published."""
         self._said = False
         if not self._told:
             return False

@@ -141,7 +141,7 @@ class TestCommands:
 
 def test_each_figure_is_told_and_no_other() -> None:
     meter = PrometheusMeter()
-    meter.looked()
+    meter.caught_up()
     known = set(re.findall(r"^# TYPE (messenger_\w+)", meter.text().decode(), re.MULTILINE))
     told = set(re.findall(r"`(messenger_\w+)`", page("operation.md")))
     assert told == {name for name in known if not name.endswith("_created")}

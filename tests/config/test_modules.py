@@ -7,7 +7,7 @@ from starlette.routing import Route
 
 import config.modules
 from config.asgi import workers
-from config.modules import HOUSE, added_routes, installed
+from config.modules import BUILT_IN, added_routes, installed
 from config.settings.groups import Modules
 from config.settings.load import WrongSettings, load
 from interfaces.app import MODULES
@@ -56,13 +56,13 @@ def test_a_list_that_is_none_is_told(base: str) -> None:
 
 
 def test_every_module_with_routes_is_one_of_the_house() -> None:
-    assert set(MODULES) <= set(HOUSE)
+    assert set(MODULES) <= set(BUILT_IN)
 
 
 @pytest.mark.parametrize("name", ["nope", "../evil", "os", "__init__", "a.b", "", "Chat"])
 def test_an_unknown_module_is_logged_and_left_out(name: str, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.ERROR, logger="config.modules"):
-        assert installed([*HOUSE, name]) == list(HOUSE)
+        assert installed([*BUILT_IN, name]) == list(BUILT_IN)
     (record,) = caplog.records
     assert vars(record)["module_name"] == name
 
@@ -89,7 +89,7 @@ async def test_workers_are_those_of_what_is_on() -> None:
         letters, closed, tidying, purging = (
             each.run for each in (running.letters, running.closed_accounts, running.tidying, running.purging)
         )
-        assert workers(made, HOUSE) == [letters, closed, tidying, purging]
+        assert workers(made, BUILT_IN) == [letters, closed, tidying, purging]
         assert workers(made, ["healthcheck", "chat", "catalogues"]) == [purging]
         assert workers(made, ["auth"]) == [letters, closed, tidying]
         assert workers(made, ["notify"]) == [letters]

@@ -249,7 +249,7 @@ class TestDatabase:
         finally:
             strict.run(sql_ascii.format(6))
         assert child.returncode == 0, err
-        assert "is made" in out
+        assert "is created" in out
         assert "(DEV)" in out
         with psycopg.connect(strict.address("made", "ann", "right")) as connection:
             assert connection.info.parameter_status("server_encoding") == "UTF8"
@@ -318,7 +318,7 @@ class TestTheEnd:
         child = messenger("serve", program=program, ENVIRONMENT="LOCAL", API_SERVICE_PORT=port)
         _, err = child.communicate(timeout=ENOUGH)
         assert child.returncode == 1
-        assert "something that runs beside requests has ended" in err
+        assert "a background task has ended" in err
         assert "on purpose" in err
 
     def test_a_signal_is_heard_from_the_first_moment(self, messenger: Messenger, folder: Path) -> None:
@@ -376,8 +376,8 @@ class TestManage:
     def test_a_database_from_its_making_to_its_end(self, folder: Path) -> None:
         (folder / ".env").write_text("HERE=var\nENVIRONMENT=LOCAL\nVAR_DIR=${HERE}/more\n")
         for words, told in (
-            (("-c",), "is made"),
-            (("--create",), "was there already"),
+            (("-c",), "is created"),
+            (("--create",), "exists already"),
             (("--migrate",), newest_revision()),
             (("-f",), "has its examples"),
             (("--recreate", "--yes"), "is new"),

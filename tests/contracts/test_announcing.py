@@ -55,6 +55,7 @@ from application.chats.open_direct import OpenDirect, OpenDirectHandler
 from application.chats.remove_member import RemoveMember, RemoveMemberHandler
 from application.errors import ApplicationError, OutcomeUnknown, Unavailable
 from application.examples.fill import FillExamplesHandler
+from application.examples.published import FindOpenExamplesHandler
 from application.importing.import_original import ImportOriginalHandler
 from application.messages.send import SendMessages
 from application.notifications.deliver import DeliverDueLettersHandler
@@ -241,6 +242,7 @@ QUIET: Final = {
     EditProfileHandler,
     EmailStatusHandler,
     FillExamplesHandler,
+    FindOpenExamplesHandler,
     FindProfilesHandler,
     ImportOriginalHandler,
     ListAccountsHandler,

@@ -1,7 +1,7 @@
 """What every storage promises of chats that are purged."""
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -21,8 +21,8 @@ from tests.world import TickingClock
 MONTH = timedelta(days=30)
 
 
-async def delete(storage: SharedStorage, owner: Actor, chat_id: ChatId) -> None:
-    handler = DeleteChatHandler(begin=storage.begin, clock=TickingClock(START))
+async def delete(storage: SharedStorage, owner: Actor, chat_id: ChatId, at: datetime = START) -> None:
+    handler = DeleteChatHandler(begin=storage.begin, clock=TickingClock(at))
     await handler(owner, DeleteChat(chat_id=chat_id))
 
 
@@ -99,6 +99,22 @@ async def test_a_chat_that_is_held_is_left_out_and_others_are_not(storage: Share
     assert list(await storage.views.log(free.id, Position(0), 100)) == []
     await purge_all(storage)
     assert list(await storage.views.log(held.id, Position(0), 100)) == []
+
+
+async def test_however_many_are_held_those_after_them_have_their_turn(storage: SharedStorage) -> None:
+    """They were deleted earlier, so that they are looked at first."""
+    eve = actor("Eve")
+    held = [(await open_chat(storage.begin, eve)).id for _ in range(25)]
+    for chat_id in held:
+        await delete(storage, eve, chat_id)
+    ann, _, free = await talked(storage, 2)
+    await delete(storage, ann, free.id, START + timedelta(hours=1))
+    async with storage.begin() as work:
+        for chat_id in sorted(held):
+            await work.chats.lock(chat_id)
+        async with asyncio.timeout(60):
+            await purge_all(storage)
+    assert list(await storage.views.log(free.id, Position(0), 100)) == []
 
 
 async def test_several_purge_at_once(storage: SharedStorage) -> None:

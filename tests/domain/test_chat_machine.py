@@ -187,7 +187,7 @@ class ChatMachine(RuleBasedStateMachine):
             self.log.append(event)
             if not named:
                 self.just_said[author, body] = event.message.sent_at
-            self.readings[author].said(1)
+            self.readings[author].count_own(1)
 
     @rule(by=people, about=st.sampled_from([About("A chat"), About("Another"), About("Another", "why")]))
     def change(self, by: ProfileId, about: About) -> None:

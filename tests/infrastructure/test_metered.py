@@ -31,19 +31,19 @@ class Notes(Unmetered):
     letters: list[str] = Factory(list)
     looks: list[None] = Factory(list)
 
-    def carried_out(self, kind: Kind, commands: int, seconds: float) -> None:
+    def batch_done(self, kind: Kind, commands: int, seconds: float) -> None:
         self.batches.append((kind, commands, seconds))
 
-    def committed(self, kind: Kind, seconds: float) -> None:
+    def batch_committed(self, kind: Kind, seconds: float) -> None:
         self.commits.append((kind, seconds))
 
-    def told(self, seconds: float) -> None:
+    def update_delivered(self, seconds: float) -> None:
         self.telling.append(seconds)
 
-    def letter(self, outcome: str) -> None:
+    def letter_tried(self, outcome: str) -> None:
         self.letters.append(outcome)
 
-    def looked(self) -> None:
+    def caught_up(self) -> None:
         self.looks.append(None)
 
 

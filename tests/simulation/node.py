@@ -11,7 +11,7 @@ from dependency_injector.providers import Object
 
 from application.errors import OutcomeUnknown
 from application.messenger import Messenger
-from application.ports.passwords import NOBODY_IN_PARTICULAR, Requester
+from application.ports.passwords import UNKNOWN_REQUESTER, Requester
 from application.ports.tokens import Tokens
 from application.ports.updates import Update
 from config.container import Application, MemoryAdapters
@@ -62,11 +62,11 @@ class NumberedIds(SystemIds):
 class PlainPasswords:
     """Hashing proper takes a thread and a while, and neither belongs here."""
 
-    async def hash(self, password: str, requester: Requester = NOBODY_IN_PARTICULAR) -> PasswordHash:
+    async def hash(self, password: str, requester: Requester = UNKNOWN_REQUESTER) -> PasswordHash:
         return PasswordHash(password)
 
     async def verify(
-        self, password: str, against: PasswordHash | None, requester: Requester = NOBODY_IN_PARTICULAR
+        self, password: str, against: PasswordHash | None, requester: Requester = UNKNOWN_REQUESTER
     ) -> bool:
         return against == PasswordHash(password)
 

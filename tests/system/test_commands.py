@@ -130,13 +130,13 @@ def test_wrong_settings_are_told_a_line_each(line: Line) -> None:
 
 
 def test_a_database_from_its_making_to_its_end(line: Line) -> None:
-    assert "is made" in done(line("db", "create"))
-    assert "was there already" in done(line("db", "create"))
+    assert "is created" in done(line("db", "create"))
+    assert "exists already" in done(line("db", "create"))
     assert re.search(r"from nothing to \d{4}", done(line("db", "migrate")))
     assert "already at" in done(line("db", "migrate"))
     for _ in range(2):
         assert "has its examples" in done(line("db", "fill"))
-    assert "Everything is as it should be" in done(line("db", "check"))
+    assert "Everything is consistent" in done(line("db", "check"))
     users = {row[0]: row[1] for row in fields(done(line("user", "list")))}
     assert users["user1@example.com"] == "confirmed"
     assert len(users) == 5
@@ -177,12 +177,12 @@ def test_what_is_wrong_is_found_set_right_and_told_by_the_exit_code(
     # beside the messenger that runs on it
     found = line("db", "check")
     assert found.returncode == 3
-    assert "what is unread is counted wrong" in found.stdout
+    assert "unread messages are counted wrong" in found.stdout
     assert "--repair sets" in found.stderr
     repaired = line("db", "check", "--repair")
-    assert "Everything is as it should be" in done(repaired)
-    assert "what is unread is counted wrong" in repaired.stdout
-    assert "Set right" not in done(line("db", "check"))
+    assert "Everything is consistent" in done(repaired)
+    assert "unread messages are counted wrong" in repaired.stdout
+    assert "Repaired:" not in done(line("db", "check"))
     assert server.process is not None
     assert server.process.poll() is None
 
@@ -194,7 +194,7 @@ class TestUsers:
         server = make_server(line.folder)
         server.start()
         created = done(line("user", "create", "new@example.com", "--password-stdin", says=f"{PASSWORD}\n"))
-        assert "new@example.com is made: account" in created
+        assert "new@example.com is created: account" in created
         sign_in = {"email": "new@example.com", "password": PASSWORD, "fingerprint": "laptop"}
         with httpx.Client(base_url=server.url) as http:
             token = http.post("/accounts/sign-in/", json=sign_in).json()["data"]["accessToken"]
@@ -302,12 +302,12 @@ class TestSettings:
 def test_a_terminal_gets_colours_and_progress_and_a_pipe_gets_fields(line: Line) -> None:
     done(line("db", "reset", "--yes"))
     piped = line("user", "list"), line("db", "check")
-    assert not any("\x1b" in ran.stdout + ran.stderr or "Looking" in ran.stderr for ran in piped)
+    assert not any("\x1b" in ran.stdout + ran.stderr or "Checking" in ran.stderr for ran in piped)
     shown = line.on_a_terminal("db", "check")
-    (looked_at,) = set(re.findall(r"(\d+) chats and (\d+) profiles were looked at", shown))
+    (looked_at,) = set(re.findall(r"(\d+) chats and (\d+) profiles were checked", shown))
     total = sum(map(int, looked_at))
-    assert re.search(rf"Looking .*{total}/{total}", shown)
-    assert "\x1b[32mEverything is as it should be." in shown
+    assert re.search(rf"Checking .*{total}/{total}", shown)
+    assert "\x1b[32mEverything is consistent." in shown
     listed = line.on_a_terminal("user", "list")
     assert "e-mail" in listed
     assert "\t" not in listed

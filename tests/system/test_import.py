@@ -41,7 +41,7 @@ def test_people_of_the_original_go_on_here(
         said.append(old.say(talk, "Ann", "the last one"))
     told = done(line("db", "import", source.replace("postgresql+psycopg", "postgresql+asyncpg")))
     assert "0 new people, 0 new chats, 1 new messages and 0 new read marks" in told
-    assert "Everything is as it should be" in done(line("db", "check"))
+    assert "Everything is consistent" in done(line("db", "check"))
 
     server = Server(folder=tmp_path, settings=settings)
     server.start()

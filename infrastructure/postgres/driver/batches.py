@@ -1,5 +1,5 @@
 """
-A connection of its own for batches, which many requests share: one batch, one transaction.
+A dedicated connection for batches. Many requests share a batch, and each batch is one transaction.
 
 A checkout from the pool and SQLAlchemy's compilation would cost a batch more than its statements do.
 """
@@ -35,25 +35,27 @@ PLANS: Final = {
     "enable_incremental_sort": "off",
 }
 """
-A plan that is made while a table is empty would scan it for ever, and nested loops keep the order of the arrays. Where an
-order is asked for, the index that has it is used, whatever the statistics say.
+Planner settings. A generic plan made while a table is empty would otherwise scan that table for ever; nested loops keep
+the order of the arrays. Where a statement asks for an order, the index that has it is used, whatever the statistics say.
 """
 
 
 @define(eq=False)
 class BatchConnection:
     """
-    Runs one transaction at a time, on a connection that is made when it is needed and made again when it was lost.
+    Runs one transaction at a time, on a connection that is opened when it is first needed and reopened when it was lost.
 
-    ``patient``: wait for chats that others hold, up to ``lock_timeout`` seconds, instead of leaving them out as busy.
-
-    A transaction that takes longer than ``deadline`` seconds is given up, with the connection.
+    With ``patient``, posting waits up to ``lock_timeout`` seconds for chats that other transactions have locked, instead of
+    reporting them as busy. A transaction that takes longer than ``deadline`` seconds is abandoned, and the connection is
+    closed. The server ends a transaction in which no statement arrives for ``idle_in_transaction`` seconds: a node that
+    freezes while it holds a lock must not hold it for long.
     """
 
     _url: str
     _deadline: float = 5.0
     patient: bool = False
     _lock_timeout: float = 2.0
+    _idle_in_transaction: float = 1.0
     _connector: Connector = field(init=False)
     _driver: Driver | None = field(init=False, default=None)
     _turn: asyncio.Lock = field(init=False, factory=asyncio.Lock)
@@ -63,18 +65,18 @@ class BatchConnection:
             target=self._url,
             deadline=self._deadline,
             lock_timeout=self._lock_timeout,
-            idle_in_transaction=1.0,  # a node that froze while it held a chat must not hold it for long
+            idle_in_transaction=self._idle_in_transaction,
             plans=PLANS,
         )
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[Driver]:
         """
-        A transaction, committed at the end of the block.
+        Begins a transaction, which is committed at the end of the block.
 
         Raises:
-            Indigestible, Interrupted, Unavailable: Certainly not stored.
-            OutcomeUnknown: The answer to COMMIT was not heard.
+            Indigestible, Interrupted, Unavailable: Nothing was stored.
+            OutcomeUnknown: The answer to COMMIT did not arrive.
         """
         async with self._turn:
             with in_our_terms():
@@ -101,7 +103,7 @@ class BatchConnection:
             self._driver = None
 
     async def _begun(self) -> Driver:
-        """A transaction has begun on it: where it was idle and has been ended meanwhile, on another one."""
+        """Returns a connection with an open transaction: a new connection if the idle one turns out to be lost."""
         if self._driver is not None and not self._driver.closed:
             try:
                 return await self._begin_on(self._driver, ANSWERS_WITHIN)
@@ -120,7 +122,7 @@ class BatchConnection:
         return driver
 
     async def _rolled_back(self, driver: Driver) -> None:
-        """A transaction that has not been committed is not stored, whether or not the server hears of its end."""
+        """Rolls back. If ROLLBACK fails the connection is closed; without COMMIT nothing is stored in either case."""
         try:
             with within(ANSWERS_WITHIN, driver):
                 await driver.execute("ROLLBACK")
@@ -134,5 +136,8 @@ class BatchConnection:
 
 
 def _is_read_only(error: BaseException) -> bool:
-    """Such a server may be the wrong one after a failover, and what forbids writing is told to new connections only."""
+    """
+    Whether the server refused to write. It may be a former primary after a failover, or the setting may have changed since
+    the connection was made: only a new connection can tell.
+    """
     return isinstance(error.__cause__, psycopg.Error) and error.__cause__.sqlstate == READ_ONLY

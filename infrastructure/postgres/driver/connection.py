@@ -1,11 +1,11 @@
 """
-The life of a connection to PostgreSQL, the same for every part of the adapter: how it is made, what it is told, how a
-transaction begins on it, and how it is given up.
+Connections to PostgreSQL, for every part of the adapter: how they are made and configured, how a transaction begins, and
+how they are closed.
 
-A connection relies on nothing that its environment could say otherwise: libpq's variables, the settings of a role or of a
-database, and a pooler in between. So it states each setting that decides what is stored, what is read and how long
-anything takes. Behind a pooler that hands its connections to other clients after each transaction, settings are stated
-within each transaction and nothing is prepared.
+A connection relies on no setting that its environment could change: libpq's variables, the settings of a role or of a
+database, or a pooler in between. It therefore sets every parameter that affects what is stored, what is read and how long
+anything takes. Behind a pooler that assigns server connections for each transaction, the parameters are set within each
+transaction and no statement is prepared.
 """
 
 import asyncio
@@ -30,10 +30,10 @@ Row = TypeVar("Row")
 READ_COMMITTED: Final = "BEGIN ISOLATION LEVEL READ COMMITTED"
 
 READ_SNAPSHOT: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
-"""Everything that is read in such a transaction is of one moment."""
+"""All statements of such a transaction read one snapshot."""
 
 ANSWERS_WITHIN: Final = 1.0
-"""Seconds. A server that does not begin or end a transaction in this time is not there for this connection."""
+"""Seconds. If beginning or ending a transaction takes longer, the connection counts as lost."""
 
 OLDEST_VERSION: Final = 15
 """The oldest major version of PostgreSQL that the messenger works with."""
@@ -49,17 +49,17 @@ STATED: Final = {
     "default_transaction_deferrable": "off",
 }
 """
-What every connection states beside its search path, its limits and its durability; the encoding is a parameter of the
-connection itself.
+Parameters that every connection sets, besides its search path, its timeouts and its durability. The encoding is a
+connection parameter.
 
-``default_transaction_read_only`` is not among them: whoever sets it for a database, as hosts do when a disk is nearly
-full, means it. Writes are refused then, and the messenger says that it is not ready.
+``default_transaction_read_only`` is left alone on purpose: operators set it for a database deliberately, for example when
+the disk is nearly full. Writes are then refused and the messenger reports that it is not ready.
 """
 
 DURABLE: Final = """
 CASE current_setting('synchronous_commit') WHEN 'off' THEN 'on' ELSE current_setting('synchronous_commit') END
 """
-"""An acknowledged message is on disk. A stronger setting, for standbys, is left as it is."""
+"""Ensures that an acknowledged message is on disk. Stronger values, which also wait for standbys, are kept."""
 
 TRANSACTION_TIMEOUT_SINCE: Final = 170000
 
@@ -68,11 +68,11 @@ class Connection(psycopg.AsyncConnection[Row]):
     """A driver connection in autocommit."""
 
     settings: str = ""
-    """A statement that each transaction begins with: empty unless a pooler is in between."""
+    """A statement that sets all parameters at the beginning of each transaction. Empty unless a pooler is in between."""
 
     @property
     def is_pooled(self) -> bool:
-        """Whether the server's process may be another one in the next transaction."""
+        """Whether a pooler may assign another server connection to the next transaction."""
         return bool(self.settings)
 
 
@@ -81,8 +81,8 @@ class Connector:
     """
     Makes connections to one database.
 
-    Times are in seconds and bounds on the server's side: a client that hangs must not hold up the others. ``plans`` are
-    settings of the planner.
+    Times are in seconds and enforced by the server, so that a client that hangs cannot block others. ``plans`` are
+    parameters of the query planner.
     """
 
     target: Target = field(converter=parse)
@@ -94,8 +94,8 @@ class Connector:
     async def connect(self, rows: AsyncRowFactory[Row]) -> Connection[Row]:
         """
         Raises:
-            psycopg.OperationalError: Nobody answered within some seconds.
-            UnusableDatabase: The database can never be used by the messenger.
+            psycopg.OperationalError: No server answered in time.
+            UnusableDatabase: The encoding of the database or the version of the server is not supported.
         """
         connection: Connection[Row] = await Connection.connect(
             make_conninfo(**self.target.libpq), autocommit=True, row_factory=rows
@@ -112,7 +112,7 @@ class Connector:
 
     async def _prepare(self, connection: Connection[Any]) -> None:
         _check(connection)
-        # A pooler invents the number of the process that it tells its clients.
+        # A pooler reports a made-up process id to its clients.
         is_pooled = f"pg_backend_pid() <> {connection.info.backend_pid}"
         stating = self._stating(connection.info.server_version)
         cursor = connection.cursor(row_factory=psycopg.rows.tuple_row)
@@ -124,7 +124,7 @@ class Connector:
             connection.prepare_threshold = None
 
     def _stating(self, version: int) -> str:
-        """Expressions that set each setting, for one transaction only where IS_LOCAL."""
+        """Expressions that set each parameter: for the current transaction only if IS_LOCAL is replaced by true."""
         lock_timeout = self.deadline if self.lock_timeout is None else self.lock_timeout
         settings = {
             **STATED,
@@ -159,13 +159,13 @@ def _check(connection: Connection[Any]) -> None:
 
 
 def _sure(statement: str) -> LiteralString:
-    """Made of constants and numbers only."""
+    """Marks a statement as safe for the type checker: it is composed of constants and numbers only."""
     return statement
 
 
 async def begin(connection: Connection[Any], statement: LiteralString = READ_COMMITTED) -> None:
     """
-    Begins a transaction. Where this fails nothing has been done, and another connection will do.
+    Begins a transaction. If this fails nothing has been done, and the caller may try another connection.
 
     Raises:
         psycopg.OperationalError: The server has ended this connection.
@@ -178,20 +178,20 @@ async def begin(connection: Connection[Any], statement: LiteralString = READ_COM
 
 def cut(connection: psycopg.AsyncConnection[Any]) -> None:
     """
-    Ends a connection without asking the other side.
+    Shuts down the socket of a connection without waiting for the server.
 
-    psycopg waits up to five seconds when it is cancelled, and for ever on a server that is frozen. A socket that is shut
-    down answers at once: whoever waits on it gets an `OperationalError`.
+    psycopg waits up to five seconds when it is cancelled, and for ever on a server that is frozen. After a shutdown every
+    pending operation on the connection fails at once with `OperationalError`.
     """
     if connection.closed:
         return
     with socket.socket(fileno=os.dup(connection.pgconn.socket)) as twin, suppress(OSError):
-        twin.shutdown(socket.SHUT_RDWR)  # fails where the other side was faster
+        twin.shutdown(socket.SHUT_RDWR)  # fails if the server has closed it already
 
 
 @contextmanager
 def within(seconds: float, connection: psycopg.AsyncConnection[Any]) -> Iterator[None]:
-    """Cuts the connection if the block takes longer."""
+    """Cuts the connection if the block takes longer than ``seconds``."""
     timer = asyncio.get_running_loop().call_later(seconds, cut, connection)
     try:
         yield

@@ -1,4 +1,4 @@
-"""The pool of connections that units of work use through SQLAlchemy, and one transaction on one of them."""
+"""The connection pool that units of work use through SQLAlchemy, and transactions on its connections."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -24,10 +24,10 @@ from infrastructure.postgres.driver.errors import READ_ONLY, complaints, in_our_
 
 def make_engine(url: str, *, size: int = 10, wait: float = 2.0, deadline: float = 5.0) -> AsyncEngine:
     """
-    A bounded pool: at most ``size`` connections, for one of which a unit waits up to ``wait`` seconds.
+    Makes a pool of at most ``size`` connections; a unit of work waits up to ``wait`` seconds for a free one.
 
-    Connects to nothing yet. Transactions are begun by `transaction`, not by the driver with the first statement: where a
-    connection proves dead then, nothing has been done on it, and another one will do.
+    Connections are opened when they are needed. `transaction` sends BEGIN on its own, not together with the first
+    statement: if the connection turns out to be dead then, nothing has been done, and another one can be used.
 
     Raises:
         ValueError: ``url`` is not the address of a PostgreSQL database.
@@ -53,8 +53,8 @@ def make_engine(url: str, *, size: int = 10, wait: float = 2.0, deadline: float 
 
 def _renew_if_read_only(context: ExceptionContext) -> None:
     """
-    A server that refuses to write may be the wrong one after a failover, and what forbids writing is told to new connections
-    only: the pool trusts none of its connections any more.
+    Discards all pooled connections when a server refuses to write: it may be a former primary after a failover, or the
+    setting may have changed since the connection was made, and only new connections can tell.
     """
     error = context.original_exception
     if isinstance(error, psycopg.Error) and error.sqlstate == READ_ONLY:
@@ -66,11 +66,11 @@ async def transaction(
     engine: AsyncEngine, deadline: float, statement: LiteralString = READ_COMMITTED
 ) -> AsyncIterator[AsyncConnection]:
     """
-    A transaction on a connection of the pool for at most ``deadline`` seconds. What is not committed at the end is rolled
-    back.
+    Begins a transaction on a connection of the pool, for at most ``deadline`` seconds. It is rolled back at the end unless
+    the caller has committed.
 
     Raises:
-        Unavailable: There was none, or storage failed; certainly not committed.
+        Unavailable: No connection was free or storage failed. Nothing was committed.
     """
     with in_our_terms():
         try:
@@ -90,7 +90,7 @@ async def _begun(
 ) -> tuple[AsyncConnection, Connection[Any]]:
     """
     Raises:
-        psycopg.OperationalError: The server has ended this connection. The pool trusts none of its age any more.
+        psycopg.OperationalError: The server has ended this connection. The pool discards all connections as old as it.
     """
     connection = await engine.connect()
     driver = (await connection.get_raw_connection()).driver_connection
@@ -101,7 +101,9 @@ async def _begun(
     except psycopg.OperationalError:
         await driver.close()
         with suppress(DBAPIError):
-            await connection.exec_driver_sql(statement)  # fails, and so tells the pool
+            await connection.exec_driver_sql(
+                statement
+            )  # fails, which tells the pool that the connection is dead
         await connection.close()
         raise
     except BaseException:
@@ -111,10 +113,10 @@ async def _begun(
 
 
 async def _let_go(connection: AsyncConnection, driver: Connection[Any]) -> None:
-    """Whatever the server makes of it: what was read has been read, and what was committed is stored."""
+    """Returns the connection to the pool, ignoring errors: they cannot affect what was read or committed."""
     try:
         with within(ANSWERS_WITHIN, driver):
             await connection.close()
-    except Exception:  # noqa: BLE001 - what is not committed goes with the connection
+    except Exception:  # noqa: BLE001 - an uncommitted transaction ends with its connection
         if not connection.closed:
             await connection.invalidate()

@@ -1,4 +1,4 @@
-"""What the driver reports, in the application's terms: either certainly not done, or nobody knows."""
+"""Translates driver errors into application errors: either nothing was stored, or the outcome is unknown."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -19,34 +19,34 @@ log = getLogger(__name__)
 IDLE_IN_TRANSACTION: Final = "25P03"
 TRANSACTION_TIMEOUT: Final = "25P04"
 READ_ONLY: Final = "25006"
-"""The server accepts no writes: it is a standby, or somebody has forbidden them."""
+"""The server accepts no writes: it is a standby, or writes have been forbidden for the database."""
 
 ENDED: Final = ("57P01", "57P02", "57P05")
-"""The server has ended the connection: on somebody's command, after a crash, or because it was idle for too long."""
+"""The server has ended the connection: an administrator asked for it, it crashed, or the session was idle for too long."""
 
 ROLLED_BACK: Final = (IDLE_IN_TRANSACTION, TRANSACTION_TIMEOUT)
-"""The server has ended the connection, and its transaction before that."""
+"""The server has rolled the transaction back and then ended the connection."""
 
 UNSURE: Final = ("08", "58", "XX")
-"""Classes of errors after which nobody knows what became of a COMMIT. A pooler that loses its server says 08."""
+"""Error classes that leave the outcome of a COMMIT unknown. A pooler that loses its server reports class 08."""
 
 
 class UnusableDatabase(Exception):
-    """The database can never be used as it is; the message says why and what to do, in one line."""
+    """The database cannot be used as it is, and waiting will not help. The message says why and what to do, in one line."""
 
 
 def meaning(error: psycopg.Error, *, committing: bool) -> ApplicationError:
     """
-    A driver error in our terms, by SQLSTATE.
+    Returns the application error for a driver error, by its SQLSTATE.
 
-    ``committing``: the error came in answer to COMMIT. Then no answer at all, or one that says that the connection or the
-    server has gone, leaves open whether the transaction is stored.
+    With ``committing`` the error occurred during COMMIT. If no answer came, or the answer says that the connection or the
+    server was lost, the outcome is unknown.
     """
     state = error.sqlstate
     if committing and (state is None or state in ENDED or state[:2] in UNSURE):
         return OutcomeUnknown()
     if state is None or state in ENDED or state in ROLLED_BACK:
-        # also where the server shuts down: who tries again cannot connect then, and is told so
+        # includes a server that shuts down: the retry fails to connect and reports that
         return Interrupted("the connection to storage was lost")
     match state[:2]:
         case "08":
@@ -54,14 +54,14 @@ def meaning(error: psycopg.Error, *, committing: bool) -> ApplicationError:
         case "22" | "23":
             return Indigestible(f"storage refuses a value ({state})")
         case "40":
-            return Interrupted(f"storage gave up ({state})")
+            return Interrupted(f"storage aborted the transaction ({state})")
         case _:
-            return Unavailable(f"storage is not able to ({state})")
+            return Unavailable(f"storage cannot do this now ({state})")
 
 
 @contextmanager
 def in_our_terms(*, committing: bool = False) -> Iterator[None]:
-    """Driver errors raised in the block come out as `ApplicationError`, and are logged; all others pass."""
+    """Logs driver errors that are raised in the block and raises them as `ApplicationError`. Other errors pass through."""
     try:
         yield
     except psycopg.Error as error:
@@ -76,13 +76,13 @@ def in_our_terms(*, committing: bool = False) -> Iterator[None]:
 
 
 def _translated(error: psycopg.Error, *, committing: bool) -> ApplicationError:
-    told = meaning(error, committing=committing)
-    complaints.tell(told.code, _cause(error), error.sqlstate)
-    return told
+    translated = meaning(error, committing=committing)
+    complaints.tell(translated.code, _cause(error), error.sqlstate)
+    return translated
 
 
 def _cause(error: Exception) -> str:
-    """One line. What the server says of a value is left out: it repeats the value."""
+    """Describes an error in one line. For refused values the server's message is left out, because it repeats the value."""
     state = error.sqlstate if isinstance(error, psycopg.Error) else None
     if state is not None and state[:2] in {"22", "23"}:
         return type(error).__name__
@@ -92,7 +92,7 @@ def _cause(error: Exception) -> str:
 
 @define(eq=False)
 class Complaints:
-    """Log lines about storage, each kind of them once in ``every`` seconds, with the number of those left out."""
+    """Logs warnings about storage: each kind at most once in ``every`` seconds, with the number of suppressed lines."""
 
     every: float = 60.0
     now: Callable[[], float] = time.monotonic
@@ -100,7 +100,7 @@ class Complaints:
     _left_out: dict[tuple[str, str | None], int] = field(init=False, factory=dict)
 
     def tell(self, what: str, cause: str, sqlstate: str | None = None) -> None:
-        """``what`` happened to a request because of ``cause``."""
+        """Logs that ``what`` happened to a request because of ``cause``."""
         kind, now = (what, sqlstate), self.now()
         if kind in self._told and now - self._told[kind] < self.every:
             self._left_out[kind] = self._left_out.get(kind, 0) + 1

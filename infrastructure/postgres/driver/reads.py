@@ -1,8 +1,8 @@
 """
-PreparedReads that cost little: statements compiled once, on driver connections that are kept.
+Cheap reads: prepared statements on driver connections that are kept open.
 
-SQLAlchemy says what is asked, once, at import; asking goes to the driver with a prepared statement. Through the engine
-the same reads take two to three times the CPU, and reads are most of what a reconnecting crowd asks for.
+SQLAlchemy compiles each statement once, at import; after that it goes directly to the driver as a prepared statement. The
+same reads through the engine take two to three times the CPU, and most requests of many clients that reconnect are reads.
 """
 
 import asyncio
@@ -30,13 +30,13 @@ from infrastructure.postgres.driver.connection import (
 from infrastructure.postgres.driver.errors import complaints, in_our_terms
 
 Row = RowMapping | Mapping[str, Any]
-"""By names of columns, however it was read."""
+"""A row by column name, from SQLAlchemy or from the driver."""
 
-Reader = Connection[DictRow]
+ReadConnection = Connection[DictRow]
 Cursor = psycopg.AsyncCursor[DictRow]
 
 END: Final = "END"
-"""Not ROLLBACK: at that the driver forgets all that was prepared, and each read would be planned anew."""
+"""Used instead of ROLLBACK, after which the driver would drop its prepared statements and each read would be planned anew."""
 
 PLANS: Final = {
     "plan_cache_mode": "force_generic_plan",
@@ -47,10 +47,10 @@ PLANS: Final = {
     "jit": "off",
 }
 """
-A page takes a third of a millisecond, and planning it four times as long: one plan a statement, for whatever chat. For an
-average one it may look like much work, but parallel workers and a compiler would cost more than all of it. Where an order
-is asked for, it is that of the index which should be used, whatever the statistics say; other orders are sorted all the
-same.
+Planner settings for reads. Reading a page takes a third of a millisecond and planning it four times as long, so each
+statement has one generic plan for all chats. The estimated cost of such a plan may be high, but parallel workers and JIT
+compilation would cost more than they save. With sorting discouraged, ORDER BY uses the index that has that order, whatever
+the statistics say; where no index has it, rows are still sorted.
 """
 
 
@@ -58,40 +58,40 @@ same.
 class Prepared:
     text: LiteralString
     constants: Mapping[str, Any]
-    """What the statement itself brings as parameters."""
+    """Parameters whose values are part of the statement."""
 
-    def given(self, parameters: Mapping[str, Any]) -> Mapping[str, Any]:
+    def with_constants(self, parameters: Mapping[str, Any]) -> Mapping[str, Any]:
         return {**self.constants, **parameters}
 
 
 def prepared(statement: Select[Any]) -> Prepared:
-    """A statement with named parameters, `bindparam`, for `ReadTransaction`."""
+    """Compiles a statement. Its `bindparam` names become the keyword arguments of `PreparedReads.rows`."""
     compiled = statement.compile(dialect=dialects.dialect())  # type: ignore[no-untyped-call]  # SQLAlchemy's own
     constants = {name: value for name, value in compiled.params.items() if value is not None}
     return Prepared(str(compiled), constants)
 
 
 class PreparedReads(ABC):
-    """Runs prepared statements that read."""
+    """Runs prepared SELECT statements."""
 
     @abstractmethod
     async def rows(self, statement: Prepared, **parameters: Any) -> Sequence[Row]: ...
 
     async def row(self, statement: Prepared, **parameters: Any) -> Row | None:
-        """The only row of a statement that finds one at most."""
+        """Returns the row of a statement that finds at most one, or None."""
         rows = await self.rows(statement, **parameters)
         return rows[0] if rows else None
 
 
 @define(eq=False)
 class ReadTransaction(PreparedReads):
-    """Everything that is read through it is of one moment."""
+    """Reads several statements from one snapshot."""
 
-    _reader: Reader
+    _reader: ReadConnection
 
     async def rows(self, statement: Prepared, **parameters: Any) -> Sequence[Row]:
         cursor = await self._reader.execute(
-            statement.text, statement.given(parameters), prepare=True, binary=True
+            statement.text, statement.with_constants(parameters), prepare=True, binary=True
         )
         return await cursor.fetchall()
 
@@ -99,11 +99,11 @@ class ReadTransaction(PreparedReads):
 @define(eq=False)
 class ReadPool(PreparedReads):
     """
-    Connections for reading. Each statement run by the pool itself sees one moment and needs no transaction; all that is
-    read in one transaction, `open`, is of one moment together.
+    A pool of connections for reading. Each statement that is run on the pool itself sees a snapshot of its own; the
+    statements in a transaction begun by `open` share one.
 
-    There are at most ``size`` connections, for one of which a read waits up to ``wait`` seconds. A read that takes longer
-    than ``deadline`` seconds is given up, with its connection.
+    A read waits up to ``wait`` seconds for one of ``size`` connections. A read that takes longer than ``deadline`` seconds
+    is abandoned, and its connection is closed.
     """
 
     _url: str
@@ -111,7 +111,7 @@ class ReadPool(PreparedReads):
     _wait: float = 2.0
     _deadline: float = 5.0
     _connector: Connector = field(init=False)
-    _idle: list[Reader] = field(init=False, factory=list)
+    _idle: list[ReadConnection] = field(init=False, factory=list)
     _room: asyncio.Semaphore = field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -121,6 +121,8 @@ class ReadPool(PreparedReads):
     @asynccontextmanager
     async def open(self) -> AsyncIterator[ReadTransaction]:
         """
+        Begins a transaction that reads one snapshot.
+
         Raises:
             Unavailable: Storage did not answer, or all connections were busy for too long.
         """
@@ -145,17 +147,17 @@ class ReadPool(PreparedReads):
     @asynccontextmanager
     async def _reading(
         self, first: Prepared | None, parameters: Mapping[str, Any]
-    ) -> AsyncIterator[tuple[Reader, Cursor | None]]:
-        """A connection for the block alone, and the result of the ``first`` statement; without one, a transaction."""
+    ) -> AsyncIterator[tuple[ReadConnection, Cursor | None]]:
+        """Yields a connection and the result of ``first``. Without a ``first`` statement a transaction begins instead."""
         try:
             async with asyncio.timeout(self._wait):
                 await self._room.acquire()
         except TimeoutError:
             complaints.tell(Unavailable.code, "all connections for reading are busy")
-            raise Unavailable("everybody is reading") from None
+            raise Unavailable("all connections for reading are busy") from None
         try:
             with in_our_terms():
-                reader, found = await self._asked(first, parameters)
+                reader, found = await self._run_first(first, parameters)
             try:
                 with in_our_terms(), within(self._deadline, reader):
                     yield reader, found
@@ -175,10 +177,13 @@ class ReadPool(PreparedReads):
         while self._idle:
             await self._idle.pop().close()
 
-    async def _asked(
+    async def _run_first(
         self, first: Prepared | None, parameters: Mapping[str, Any]
-    ) -> tuple[Reader, Cursor | None]:
-        """On an idle connection; on a new one if the server has ended that since, which ended all the others too."""
+    ) -> tuple[ReadConnection, Cursor | None]:
+        """
+        Runs the statement on an idle connection. If the server has ended that one, it has probably ended the others too: all
+        are closed and a new one is used.
+        """
         if self._idle:
             try:
                 reader = self._idle.pop()
@@ -191,7 +196,7 @@ class ReadPool(PreparedReads):
 
 
 async def _ask(
-    reader: Reader, seconds: float, first: Prepared | None, parameters: Mapping[str, Any]
+    reader: ReadConnection, seconds: float, first: Prepared | None, parameters: Mapping[str, Any]
 ) -> Cursor | None:
     try:
         with within(seconds, reader):
@@ -199,7 +204,9 @@ async def _ask(
                 await begin(reader, READ_SNAPSHOT)
             if first is None:
                 return None
-            return await reader.execute(first.text, first.given(parameters), prepare=True, binary=True)
+            return await reader.execute(
+                first.text, first.with_constants(parameters), prepare=True, binary=True
+            )
     except BaseException:
         cut(reader)
         await reader.close()

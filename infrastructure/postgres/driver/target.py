@@ -1,4 +1,4 @@
-"""Which server and database a URL names, as parameters for libpq."""
+"""Parses database URLs into connection parameters for libpq."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -23,15 +23,15 @@ DEFAULTS: Final = {
     "connect_timeout": CONNECT_SECONDS,
     "options": "",
 }
-"""What a connection has unless the URL says otherwise."""
+"""Parameters of a connection that a URL may override."""
 
 STATED: Final = {"client_encoding": "UTF8"}
-"""What the messenger decides itself, whatever a URL says."""
+"""Parameters that a URL cannot override."""
 
 DEFAULT_SCHEMA: Final = "public"
 
 _PLACE: Final = re.compile(r"(?:\[(?P<bracketed>[^\]]*)\]|(?P<host>[^:/]*))(?::(?P<port>[^:]*))?")
-"""A host and perhaps its port. A folder and an IPv6 address without brackets match nothing and stay whole."""
+"""A host with an optional port. Folders and IPv6 addresses without brackets do not match and are used as they are."""
 
 _SEARCH_PATH: Final = re.compile(r"(?:^|\s)(?:-c\s*|--)search_path=((?:\\.|\S)+)")
 
@@ -49,7 +49,7 @@ class Target:
 
     @classmethod
     def of(cls, *, user: str, password: str | None, host: str, port: int, database: str) -> "Target":
-        """From parts that are taken as they are. ``host`` may be a folder with a Unix socket, or several hosts."""
+        """Makes a target from parts that are not percent-encoded. ``host`` may be a Unix socket folder or several hosts."""
         parts = {
             "user": user,
             "password": password or "",
@@ -61,7 +61,7 @@ class Target:
 
     @property
     def url(self) -> str:
-        """For SQLAlchemy too. `parse` reads the same parameters from it, password included."""
+        """The URL of this target, password included. SQLAlchemy accepts it, and `parse` reads the same parameters from it."""
         given = {name: value for name, value in self.parameters.items() if DEFAULTS.get(name) != value}
         place = quote(given.pop("user", ""), safe="")
         if password := given.pop("password", ""):
@@ -84,7 +84,7 @@ class Target:
 
     @property
     def schema(self) -> str:
-        """The search path: what ``options`` says in the URL, and otherwise `DEFAULT_SCHEMA`."""
+        """The search path from ``options`` in the URL, or `DEFAULT_SCHEMA`."""
         found = _SEARCH_PATH.search(self.parameters["options"])
         return found[1].replace("\\", "") if found else DEFAULT_SCHEMA
 
@@ -93,9 +93,9 @@ def parse(url: str) -> Target:
     """
     Reads ``postgresql://user:password@host:port/database?parameter=value``.
 
-    As libpq has it, there may be several hosts, separated by commas, and a host may be a folder with a Unix socket,
-    with its slashes as ``%2F``. As SQLAlchemy has it, hosts may stand behind ``?host=``, each with a port and as often
-    as there are hosts. Every part may be percent-encoded; blanks need not be.
+    As in libpq, there may be several hosts, separated by commas, and a host may be a folder with a Unix socket, its slashes
+    written as ``%2F``. As in SQLAlchemy, hosts may also be given as ``?host=`` parameters, which may be repeated and may
+    each have a port. Every part may be percent-encoded; spaces need not be.
 
     Raises:
         ValueError: This is not such a URL. The message says what was expected and repeats nothing of the URL.
@@ -122,7 +122,7 @@ def _pair(text: str) -> tuple[str, str, str]:
 
 
 def _places(hosts: Sequence[str]) -> dict[str, str]:
-    """``host`` and ``port`` as libpq takes them, from hosts that may have a port each."""
+    """Returns ``host`` and ``port`` in the form that libpq expects, from hosts of which each may have a port."""
     if not any(hosts):
         return {}
     split = [_PLACE.fullmatch(host) for host in hosts]
@@ -136,9 +136,9 @@ def _places(hosts: Sequence[str]) -> dict[str, str]:
 
 def _stated(parameters: Mapping[str, str]) -> Mapping[str, str]:
     if unknown := sorted(parameters.keys() - KNOWN):
-        raise ValueError(f"only parameters that PostgreSQL has, and it has no {unknown[0]!r}")
+        raise ValueError(f"only parameters that PostgreSQL knows, and it does not know {unknown[0]!r}")
     if any("\0" in value for value in parameters.values()):
-        raise ValueError("no NUL character in an address")
+        raise ValueError("an address without NUL characters")
     _check_ports(parameters.get("port", ""))
     several = "," in parameters.get("host", "")
     return {

@@ -1,8 +1,8 @@
 """
-Accounts and what belongs to them, as they are kept.
+The tables of accounts and what belongs to them.
 
-What must be unique overall is a table of its own, whose primary key is the value: e-mail addresses and usernames as they are
-compared, and the profile of an account.
+What must be unique over all accounts is a lookup table whose primary key is the value: e-mail addresses and usernames in the
+form in which they are compared, and the profile of an account.
 """
 
 from sqlalchemy import Column, Index, Integer, String, Table, Text, Uuid
@@ -21,10 +21,10 @@ account = Table(
     moment("disabled_at", nullable=True),
     info=BY_ACCOUNT,
 )
-# What is still to be cleared away.
+# Contains only closed accounts that are still to be removed.
 Index("ix_account_closed_at", account.c.closed_at, postgresql_where=account.c.closed_at.is_not(None))
 
-# bcrypt hashes of the original messenger, as long as there are some.
+# Contains only accounts that still have a bcrypt hash of the original messenger.
 Index(
     "ix_account_bcrypt",
     account.c.account_id,
@@ -108,7 +108,7 @@ letter = Table(
     Column("reason", Text),
     info=BY_ACCOUNT,
 )
-# Only letters that wait are in it: it stays small, however many were ever sent.
+# Contains only letters that wait, so it stays small however many were sent.
 Index(
     "ix_letter_next_attempt_at_prepared",
     letter.c.next_attempt_at,
@@ -119,7 +119,7 @@ Index("ix_letter_created_at_settled", letter.c.created_at, postgresql_where=lett
 idempotency_key = Table(
     "idempotency_key",
     metadata,
-    # or what stands for an address that is not signed in (`application.keys.owned_by_address`)
+    # the account, or an id derived from an address if nobody is signed in (`application.keys.owned_by_address`)
     Column("account_id", Uuid, primary_key=True),
     Column("key", Text(collation="C"), primary_key=True),
     Column("operation", String(32), nullable=False),
@@ -129,7 +129,7 @@ idempotency_key = Table(
     moment("expires_at", nullable=True),
     info=BY_ACCOUNT,
 )
-# Only keys that expire are in it.
+# Contains only keys that expire.
 Index(
     "ix_idempotency_key_expires_at",
     idempotency_key.c.expires_at,
@@ -146,11 +146,11 @@ profile = Table(
     Column("middle_name", Text),
     Column("username", Text),
     Column("phone", Text),
-    # As they are searched. In C collation an index serves prefixes, and the order is the same everywhere.
+    # The forms that are searched. With C collation an index serves prefixes, and the order is the same on every server.
     Column("username_folded", Text(collation="C")),
     Column("first_name_folded", Text(collation="C")),
     Column("last_name_folded", Text(collation="C")),
-    # With the identity, so that a page of people of one name is a range too.
+    # The id is included so that a page within many people of the same name is an index range too.
     Index("ix_profile_username_folded_profile_id", "username_folded", "profile_id"),
     Index("ix_profile_first_name_folded_profile_id", "first_name_folded", "profile_id"),
     Index("ix_profile_last_name_folded_profile_id", "last_name_folded", "profile_id"),

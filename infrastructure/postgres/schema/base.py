@@ -1,9 +1,9 @@
 """
-What all tables share: one metadata, one way to name constraints, and what each table is keyed by.
+The parts that all tables share: the metadata, the names of constraints, and the declaration of a table's key.
 
-A table says in ``info`` which key it would be distributed by (docs/storage.md, "Rules that keep sharding possible"): a key
-column, ``lookup`` (the primary key is the value that must be unique overall) or ``reference`` (a few rows, everywhere).
-`tests/architecture` holds the tables to what they declare.
+Each table declares in ``info`` the key that it could be sharded by (docs/storage.md, "Rules that keep sharding possible"): a
+key column, ``lookup`` (the primary key is a value that must be unique overall) or ``reference`` (a few rows that every node
+needs). `tests/architecture` checks the tables against these declarations.
 """
 
 from importlib import import_module
@@ -29,17 +29,17 @@ REFERENCE: Final = {"keyed_by": "reference"}
 
 
 def moment(name: str, *, nullable: bool = False) -> Column[Any]:
-    """An instant, written from the application's clock, never by the server's."""
+    """Makes a timestamp column. Its values come from the application's clock, never from the server's."""
     return Column(name, DateTime(timezone=True), nullable=nullable)
 
 
 def stamp() -> Column[Any]:
-    """``tx``: base plus the number of the transaction that wrote the row last (docs/storage.md, "The cursor")."""
+    """Makes the column ``tx``: base plus the number of the transaction that last wrote the row (docs/storage.md, "The cursor")."""
     return Column("tx", BigInteger, nullable=False)
 
 
 def with_all_tables(declared: MetaData) -> MetaData:
-    """Tables enter the metadata as their modules, ``tables`` and ``*_tables`` beside this one, are imported."""
+    """Returns the metadata after importing all modules beside this one whose names end in ``tables``, which declare tables."""
     package, _, _ = __name__.rpartition(".")
     for module in iter_modules(import_module(package).__path__):
         if module.name.endswith("tables"):

@@ -1,4 +1,4 @@
-"""Reference lists: a few hundred rows that every node reads and only a new version changes."""
+"""The tables of catalogues: a few hundred rows that every node reads and only a new version changes."""
 
 from sqlalchemy import Column, Integer, Table, Text
 

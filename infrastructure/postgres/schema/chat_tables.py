@@ -1,8 +1,9 @@
 """
-Chats as they are kept: heads and both logs, members, messages, readings, receipts.
+The tables of chats: heads and both logs, members, messages, readings and receipts.
 
-No foreign key, trigger or sequence: every row is written by a unit of work that holds the head it belongs to. ``tx``
-says which transaction wrote a row last; what it is good for stands in docs/storage.md, "The cursor".
+There are no foreign keys, triggers or sequences: a chat's rows are written under the lock of its head, and readings and
+receipts under the lock of the reading. ``tx`` names the transaction that last wrote a row; docs/storage.md, "The cursor",
+explains its use.
 """
 
 from typing import Final
@@ -49,7 +50,7 @@ chat = Table(
     moment("purged_at", nullable=True),
     info=BY_CHAT,
 )
-# Only deleted chats that wait to be purged are in it.
+# Contains only deleted chats that wait to be purged.
 Index(
     "ix_chat_deleted_at_unpurged",
     chat.c.deleted_at,
@@ -67,7 +68,7 @@ chat_head = Table(
     Column("member_count", Integer, nullable=False),
     stamp(),
     info=BY_CHAT,
-    # half of each page stays free, so that the next update of a head finds room beside it and touches no index
+    # half of each page stays free, so that updates of a head find room on its page and touch no index (HOT)
     postgresql_with={"fillfactor": 50},
 )
 
@@ -129,7 +130,8 @@ reading = Table(
     Column("mark", BigInteger, nullable=False),
     Column("less", BigInteger, nullable=False),
     stamp(),
-    # how far anybody else has read is asked for every socket that opens; sends change no mark and so touch no index
+    # serves the highest mark of the other members, read for every socket that opens; sends change no mark and so do not
+    # touch this index
     Index("ix_reading_chat_id_mark", "chat_id", "mark"),
     info=BY_CHAT,
     postgresql_with={"fillfactor": 50},
@@ -144,27 +146,28 @@ receipt = Table(
     Column("to_seq", BigInteger),
     moment("read_at"),
     stamp(),
-    # whether somebody has read a message beyond their mark, where hardly any receipt ends, is asked with every mark
+    # each move of a mark looks up receipts after it; to_seq comes first because few receipts end there
     PrimaryKeyConstraint("chat_id", "profile_id", "to_seq", "from_seq"),
     Index("ix_receipt_tx", "tx"),
-    # who was the first to read the last message stands first among the receipts that end there
+    # finds the first reader of the last message: the earliest of the receipts that end at it
     Index("ix_receipt_chat_id_to_seq_read_at_from_seq", "chat_id", "to_seq", "read_at", "from_seq"),
     info=BY_CHAT,
 )
 
 LENGTHS: Final = tuple(16 * 4**power for power in range(9))
 """
-Receipts that cover a message end behind it, nobody knows how far: all that were ever given since might. Those longer than
-the first of these are therefore also found by which of these they are longer than, and then end within the next one.
+Bounds of the length classes of receipts. A receipt that covers a message ends at it or at any later one, so without a bound
+on lengths all later receipts would have to be searched. Receipts at least as long as the first bound are indexed by their
+class: one of a class ends less than the next bound after the message. Decision 11 has the details.
 """
 
 beyond = receipt.c.to_seq - receipt.c.from_seq
-"""How many messages a receipt covers beside its last."""
+"""The number of messages that a receipt covers, less one."""
 
 length = func.width_bucket(beyond, literal_column(f"'{{{','.join(map(str, LENGTHS))}}}'::bigint[]"))
-"""How many of ``LENGTHS`` that reaches."""
+"""The length class of a receipt: the number of bounds in ``LENGTHS`` that ``beyond`` reaches."""
 
-# Few: nearly all receipts are of the one message that has just come.
+# Contains few rows: nearly all receipts cover just one new message.
 Index(
     "ix_receipt_chat_id_length_to_seq",
     receipt.c.chat_id,
@@ -227,5 +230,7 @@ origin = Table(
     Column("home", Text, nullable=False),
     info=REFERENCE,
 )
-"""One row. ``generation`` names this line of history; ``base`` is added to transaction numbers, so that they go on
-rising in a new cluster. ``home`` names where that was chosen (`infrastructure.postgres.server.adoption`)."""
+"""
+Has one row. ``generation`` names this line of history. ``base`` is added to transaction numbers, so that they go on rising in
+a new cluster. ``home`` identifies where ``base`` was chosen (`infrastructure.postgres.server.adoption`).
+"""

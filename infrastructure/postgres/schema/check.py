@@ -1,11 +1,11 @@
 """
-What is counted and numbered, held to what it is defined as; and brought back to it where that can be done.
+Checks that counters and numbers agree with the rows that they are derived from, and repairs them where possible.
 
-A number that is behind its rows is set right. One that is ahead of them is told and left alone: rows are missing, and
-handing their numbers out again would give clients two different things under one name.
+A number that is lower than its rows require is repaired. A number that is higher is only reported: rows are missing, and
+using their numbers again would give clients two different things under one number.
 
-Chats and profiles are looked at in slices, each one picture of its own, while everybody goes on writing. What is repaired
-is locked as everybody locks it: the head first, then readings in their order.
+Chats and profiles are checked in slices, each from one snapshot, while the messenger goes on writing. Repairs take the same
+locks as other writes: the head first, then readings in their order.
 """
 
 from collections.abc import Callable, Sequence
@@ -25,7 +25,7 @@ from infrastructure.postgres.driver.errors import in_our_terms
 from infrastructure.stored_events import MESSAGE_SENT
 
 SLICE: Final = 200
-"""Chats or profiles in one picture."""
+"""Chats or profiles that are checked from one snapshot."""
 
 STAMP: Final = "(SELECT base + pg_current_xact_id()::text::bigint FROM origin WHERE id = 1)"
 
@@ -36,12 +36,15 @@ NOT_COUNTING: Final = """(
         AND c.from_seq <= m.seq AND c.to_seq >= m.seq
     ))
 )"""
-"""What ``less`` is: of the messages after the mark, one's own and those that were read singly."""
+"""The definition of ``less``: the messages after the mark that are the reader's own or were read singly."""
 
 
 @frozen(kw_only=True)
 class Rule:
-    """``query`` gives a row for each violation: ``key`` is the chat or profile, ``who`` may say more, found, expected."""
+    """
+    Finds violations of one rule. ``query`` returns a row for each: ``key`` (the chat or profile), optionally ``who`` for more
+    detail, ``found`` and ``expected``.
+    """
 
     what: str
     query: str
@@ -97,7 +100,7 @@ OF_CHATS: Final = (
         """,
     ),
     Rule(
-        what="a chat's log begins elsewhere than its head says",
+        what="the first position of a chat's head is after the start of its log",
         query="""
             SELECT h.chat_id AS key, h.first_position AS found, min(l.position) AS expected
             FROM chat_head h JOIN chat_log l ON l.chat_id = h.chat_id
@@ -163,7 +166,7 @@ OF_CHATS: Final = (
         """,
     ),
     Rule(
-        what="what is unread is counted wrong",
+        what="unread messages are counted wrong",
         query=f"""
             SELECT r.chat_id AS key, r.profile_id AS who, h.last_seq - r.mark - r.less AS found,
                 h.last_seq - r.mark - {NOT_COUNTING} AS expected
@@ -172,7 +175,7 @@ OF_CHATS: Final = (
         """,
     ),
     Rule(
-        what="a member's own list of chats says otherwise",
+        what="a member's own list of chats disagrees",
         query="""
             SELECT m.chat_id AS key, m.profile_id AS who,
                 CASE WHEN p.chat_id IS NULL THEN NULL ELSE p.left_at IS NULL END AS found, m.left_at IS NULL AS expected
@@ -185,7 +188,7 @@ OF_CHATS: Final = (
 
 OF_PROFILES: Final = (
     Rule(
-        what="a list of chats names one that its owner was never in",
+        what="a person's list has a chat that they were never in",
         query="""
             SELECT p.profile_id AS key, p.chat_id AS who, p.left_at IS NULL AS found, NULL AS expected
             FROM profile_chat p LEFT JOIN member m ON m.chat_id = p.chat_id AND m.profile_id = p.profile_id
@@ -244,7 +247,7 @@ REPAIR_CHAT: Final = (
         ORDER BY m.profile_id ON CONFLICT DO NOTHING
     """,
     "SELECT 1 FROM reading WHERE chat_id = :key ORDER BY profile_id FOR NO KEY UPDATE",
-    # the wait is over: what is counted now is what it let through
+    # the locks are held now: these statements see everything that was committed during the wait
     f"""
         UPDATE reading r SET mark = h.last_seq, tx = {STAMP}
         FROM chat_head h WHERE h.chat_id = r.chat_id AND r.chat_id = :key AND r.mark > h.last_seq
@@ -286,7 +289,10 @@ COUNTED: Final = "SELECT (SELECT count(*) FROM chat_head) + (SELECT count(*) FRO
 
 @frozen
 class Checkup:
-    """``progress`` is called with how many chats and profiles were looked at, and how many there are."""
+    """
+    Checks all chats and profiles, and with ``repair`` repairs what it can. ``progress`` is called with the number of chats
+    and profiles checked so far and their total.
+    """
 
     engine: AsyncEngine
     repair: bool = False
@@ -312,7 +318,7 @@ class Checkup:
     async def _look(
         self, keys_of: str, rules: Sequence[Rule], repair: Sequence[str], done: int, total: int
     ) -> tuple[int, list[tuple[Finding, bool]]]:
-        """How many keys there were, and what was found, with whether it is still so."""
+        """Returns the number of keys checked, and the findings, each with whether it remains."""
         after, count = UUID(int=0), 0
         found: list[tuple[Finding, bool]] = []
         while True:
@@ -332,7 +338,7 @@ class Checkup:
         if not self.repair or not broken:
             return [(finding, True) for _, finding in violations]
         for key in sorted(broken):
-            await self._set_right(key, repair)
+            await self._repair_one(key, repair)
         left = [finding for _, finding in await self._violations(keys, rules)]
         gone = [finding for _, finding in violations if finding not in left]
         return [*((finding, False) for finding in gone), *((finding, True) for finding in left)]
@@ -341,7 +347,7 @@ class Checkup:
         async with transaction(self.engine, self.deadline, READ_SNAPSHOT) as connection:
             return [one for rule in rules for one in await rule.violations(connection, keys)]
 
-    async def _set_right(self, key: UUID, repair: Sequence[str]) -> None:
+    async def _repair_one(self, key: UUID, repair: Sequence[str]) -> None:
         async with transaction(self.engine, self.deadline) as connection:
             for statement in repair:
                 await connection.execute(text(statement), {"key": key})

@@ -1,9 +1,9 @@
 """
-The tables as a picture: an entity diagram in Mermaid, made from what the tables declare.
+Draws the tables as an entity diagram in Mermaid.
 
-`make diagram` puts it into docs/database.md, and a test compares it with the tables. There are no foreign keys to read
-relations from (docs/storage.md, "Rules that keep sharding possible"): a column that has the name of another table's key
-belongs to it.
+`make diagram` puts it into docs/database.md, and a test checks that it is up to date. There are no foreign keys to read
+relations from (docs/storage.md, "Rules that keep sharding possible"): a column named like the key of another table is taken
+to refer to it.
 """
 
 import sys
@@ -16,7 +16,7 @@ from sqlalchemy import Column, Table
 from infrastructure.postgres.schema.base import metadata, with_all_tables
 
 OWNERS: Final = {"chat_id": "chat", "profile_id": "profile", "account_id": "account"}
-"""Whose key a column of this name is."""
+"""Tables by the names of their key columns."""
 
 OTHER_NAMES: Final = {
     "owner_id": "profile",
@@ -29,7 +29,7 @@ BEGIN, END = "<!-- the diagram begins -->\n", "<!-- the diagram ends -->\n"
 
 
 def diagram() -> str:
-    """Mermaid text, fenced."""
+    """Returns the diagram as a fenced Mermaid block."""
     tables = sorted(with_all_tables(metadata).tables.values(), key=lambda table: table.name)
     lines = [line for table in tables for line in _entity(table)]
     lines += [line for table in tables for line in _relations(table)]
@@ -37,7 +37,7 @@ def diagram() -> str:
 
 
 def put_into(text: str) -> str:
-    """A page with the present diagram between its marks."""
+    """Replaces the diagram between the marks of a page."""
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)
     return f"{before}{BEGIN}{diagram()}{END}{after}"

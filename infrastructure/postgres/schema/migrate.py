@@ -1,4 +1,4 @@
-"""Bringing the tables of a database to where this version wants them."""
+"""Migrates the tables of a database to the revision that this version needs."""
 
 import re
 from collections.abc import AsyncIterator
@@ -27,13 +27,13 @@ LONGEST_MIGRATION: Final = 24 * 3600.0
 ANSWERS_WITHIN_SECONDS: Final = 10.0
 
 LOCK: Final = 5_071_975_081
-"""Of several processes that start at once, one migrates and the others wait. The number means nothing."""
+"""Key of the advisory lock that lets only one of several starting processes migrate. The number is arbitrary."""
 
 FILLING_LOCK: Final = LOCK + 1
-"""Held by the process that fills a new database, for the same reason."""
+"""Key of the advisory lock that lets only one process fill a new database."""
 
 OF_THE_ORIGINAL: Final = re.compile(r"20\d{12}")
-"""The original messenger's revisions are the times at which they were made."""
+"""Revisions of the original messenger are timestamps."""
 
 
 class UnknownRevision(UnusableDatabase):
@@ -54,6 +54,8 @@ class UnknownRevision(UnusableDatabase):
 
 async def current_revision(engine: AsyncEngine) -> str:
     """
+    Returns the revision of the tables, or `NOTHING`.
+
     Raises:
         Unavailable: Storage did not answer.
     """
@@ -65,7 +67,7 @@ async def current_revision(engine: AsyncEngine) -> str:
 
 
 def newest_revision() -> str:
-    """What this version needs."""
+    """Returns the revision that this version needs."""
     return _scripts().get_current_head() or NOTHING
 
 
@@ -77,10 +79,10 @@ def _scripts() -> ScriptDirectory:
 
 async def check_revision(engine: AsyncEngine) -> str:
     """
-    The revision of the tables, if this version can migrate from it.
+    Returns the revision of the tables.
 
     Raises:
-        UnknownRevision: It cannot.
+        UnknownRevision: This version does not know the revision, and so cannot migrate from it.
         Unavailable: Storage did not answer.
     """
     found = await current_revision(engine)
@@ -91,7 +93,7 @@ async def check_revision(engine: AsyncEngine) -> str:
 
 @asynccontextmanager
 async def filling_alone(engine: AsyncEngine) -> AsyncIterator[None]:
-    """Of several processes that fill one database at once, one does and the others wait for it."""
+    """Holds a lock for the block, so that only one process at a time fills a new database. Others wait."""
     async with transaction(engine, LONGEST_MIGRATION) as connection:
         for limit in ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"):
             await connection.execute(text(f"SET LOCAL {limit} = 0"))
@@ -105,7 +107,7 @@ def known_revisions() -> frozenset[str]:
 
 async def migrate(engine: AsyncEngine, revision: str = "head") -> None:
     """
-    Upgrade to the newest revision or to another one, in one transaction.
+    Upgrades to the newest revision or to ``revision``, in one transaction.
 
     Raises:
         Unavailable: Storage did not answer.

@@ -1,9 +1,9 @@
 """
-Whose history this is, and whether this database may go on with it.
+Detects databases that were restored or copied, and adopts them.
 
-Transaction numbers order everything that is new, and a database that was restored counts them anew or has lost some: what
-it writes next could pass by every reader. So `origin` says where its ``base`` was chosen, no node starts elsewhere, and
-`adopt` chooses a new one.
+Cursors compare transaction numbers. A database that was restored may count them anew or have lost some, so readers could
+miss what it writes next. The `origin` table therefore records where its ``base`` was chosen; nodes refuse to start anywhere
+else until `adopt` has chosen a new one.
 """
 
 from typing import Final
@@ -25,19 +25,19 @@ HERE: Final = literal_column(
     Text,
 )
 """
-The cluster, the database in it, the table in that. A dump that is restored lands in another table, a copied database is
-another one, another server another cluster. A standby that was promoted is all three again: it goes on.
+Identifies this place by cluster, database and table. A restored dump has another table OID, a copied database another
+database OID, and another server another cluster. A promoted standby has the same three, and goes on without adoption.
 """
 
 
 HAS_HOME: Final = text(
     "SELECT EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass('origin') AND attname = 'home')"
 )
-"""Without it the tables are older, or not made yet: migrating writes it."""
+"""If the column is missing, the tables are older or do not exist yet; the migration adds and fills it."""
 
 
 class NotAdopted(UnusableDatabase):
-    """The database came here by a restore or as a copy: its base may be too small. `adopt` chooses a new one."""
+    """The database was restored or copied, so its base may be too small. `adopt` chooses a new one."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -54,11 +54,11 @@ class Adopted:
 
 async def check_home(engine: AsyncEngine, *, deadline: float = 10.0) -> None:
     """
-    Checks that nodes may run on this database. To be called before it is migrated.
+    Checks that nodes may run on this database. Must be called before the database is migrated.
 
     Raises:
         NotAdopted: The database was restored or copied since nodes last ran on it.
-        UnusableDatabase: Its encoding or its server's version will not do.
+        UnusableDatabase: Its encoding or the version of its server is not supported.
         Unavailable: Storage did not answer.
     """
     async with transaction(engine, deadline) as connection:
@@ -71,8 +71,8 @@ async def check_home(engine: AsyncEngine, *, deadline: float = 10.0) -> None:
 
 async def adopt(engine: AsyncEngine, generation: UUID, *, deadline: float = 600.0) -> Adopted:
     """
-    Begin a new line of history: cursors and positions that anybody has of the old one are reset, and ``tx`` goes on rising
-    from the greatest that is stored. Waits for whoever is writing; nobody writes meanwhile.
+    Begins a new line of history: clients with cursors and positions of the old one start over, and ``tx`` goes on rising
+    from the greatest stored value. Waits for running writes and blocks new ones until it has finished.
 
     Raises:
         Unavailable: Storage did not answer.

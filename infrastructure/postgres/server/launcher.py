@@ -1,12 +1,12 @@
 """
-Becomes a command that does not outlive its owner and that is not root. Run as a script, by `embedded`:
+Runs a command that ends with its owner and does not run as root. `embedded` starts this module as a script:
 
     python -I -S launcher.py OWNER plain:UID:GID     COMMAND...
     python -I -S launcher.py OWNER mapped:UID:GID    COMMAND...
     python -I -S launcher.py OWNER user:UID:GID      COMMAND...
 
-OWNER is the process id of whoever waits for it. A process of its own, not code between fork and exec in the owner: there
-any other thread may hold a lock for ever, and since Python 3.12 it is warned of.
+OWNER is the id of the parent process. This is a script, not code that the owner runs between fork and exec, because there
+another thread may hold a lock for ever; Python warns of that since 3.12.
 """
 
 import ctypes
@@ -21,14 +21,14 @@ CLONE_NEWUSER = 0x10000000
 
 def enter_namespace(uid: int, gid: int) -> None:
     """
-    From here on this process believes itself to be ``uid``, and PostgreSQL believes it too; for files and for
-    everybody outside it is who it was.
+    Enters a user namespace in which this process appears as ``uid``, which satisfies PostgreSQL. For files and for other
+    processes it remains the original user.
     """
     outer_uid, outer_gid = os.getuid(), os.getgid()
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.unshare(CLONE_NEWUSER) != 0:
         raise OSError(ctypes.get_errno(), "unshare")
-    # The order is the kernel's: groups can be mapped only after setgroups() was given up.
+    # The kernel requires this order: groups can be mapped only after setgroups() was denied.
     for name, line in (
         ("setgroups", "deny"),
         ("uid_map", f"{uid} {outer_uid} 1"),
@@ -44,11 +44,14 @@ def become(uid: int, gid: int) -> None:
 
 
 def die_with(owner: int) -> None:
-    """After `become`: with another user the kernel forgets the wish."""
+    """
+    Asks the kernel to send SIGINT when the owner dies. Must be called after `become`: changing the user id clears the
+    setting.
+    """
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(PR_SET_PDEATHSIG, int(signal.SIGINT), 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "prctl")
-    if os.getppid() != owner:  # it died before the wish was heard
+    if os.getppid() != owner:  # the owner died before prctl() took effect
         sys.exit(1)
 
 
@@ -61,7 +64,7 @@ def main(arguments: list[str]) -> None:
     elif way == "user":
         become(uid, gid)
     die_with(int(owner))
-    # A shell that starts a job in the background lets it ignore SIGINT, and what is ignored is inherited.
+    # Background jobs of a shell ignore SIGINT, and child processes inherit that.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     os.execv(command[0], command)  # noqa: S606 - this is what the script is for
 

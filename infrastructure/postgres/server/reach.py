@@ -1,4 +1,4 @@
-"""Whether a database can be connected to, waiting for one that is not there yet."""
+"""Checks that a database accepts connections, and waits for one that is still starting."""
 
 import asyncio
 import re
@@ -16,9 +16,9 @@ log = getLogger(__name__)
 
 FIRST_PAUSE: Final = 0.1
 LONGEST_PAUSE: Final = 2.0
-"""Seconds between two attempts; each pause is twice the one before."""
+"""Seconds. Pauses between attempts double from `FIRST_PAUSE` up to this."""
 
-FOR_GOOD: Final = {
+PERMANENT: Final = {
     "password": re.compile(r"password authentication failed|no password supplied"),
     "login": re.compile(r'role "[^"]*" (does not exist|is not permitted to log in)'),
     "database": re.compile(r'database "[^"]*" (does not exist|is not currently accepting)'),
@@ -28,15 +28,15 @@ FOR_GOOD: Final = {
     ),
 }
 """
-What the server or libpq says where waiting is of no use, by what is wrong. libpq gives no SQLSTATE for a connection that
-was refused, only text; whatever is not recognised here is waited for and then told as it is.
+Messages of the server or of libpq for errors that waiting cannot mend, by what is wrong. libpq gives no SQLSTATE for a
+refused connection, only text. Messages that are not recognised here are retried and finally reported unchanged.
 """
 
 
 class CannotConnect(UnusableDatabase):
     """
-    No connection to the database can be made. ``wrong`` is what about it: ``password``, ``login``, ``database``, ``access``,
-    or ``address`` where no server answered.
+    No connection to the database can be made. ``wrong`` is the reason: ``password``, ``login``, ``database``, ``access``, or
+    ``address`` if no server answered.
     """
 
     def __init__(self, wrong: str, cause: str) -> None:
@@ -48,7 +48,7 @@ class CannotConnect(UnusableDatabase):
     def of(cls, error: psycopg.Error) -> "CannotConnect":
         text = str(error)
         cause = _shortened(text)
-        for wrong, pattern in FOR_GOOD.items():
+        for wrong, pattern in PERMANENT.items():
             if pattern.search(text):
                 return cls(wrong, cause)
         return cls("address", cause)
@@ -56,11 +56,11 @@ class CannotConnect(UnusableDatabase):
 
 async def reach(url: str, *, patience: float = 0.0, deadline: float = 10.0) -> None:
     """
-    Connects once. A server that does not answer yet is asked again for ``patience`` seconds.
+    Connects once, as a check. If the server does not answer, tries again for up to ``patience`` seconds.
 
     Raises:
-        CannotConnect: There was no connection.
-        UnusableDatabase: The database can never be used, whoever connects.
+        CannotConnect: No connection could be made.
+        UnusableDatabase: The encoding of the database or the version of the server is not supported.
     """
     connector = Connector(target=url, deadline=deadline)
     until, pause = time.monotonic() + patience, FIRST_PAUSE
@@ -83,7 +83,7 @@ async def reach(url: str, *, patience: float = 0.0, deadline: float = 10.0) -> N
 
 
 def _shortened(text: str) -> str:
-    """One line: the last attempt's, as with several hosts each has a line of its own."""
+    """Reduces an error message to one line: that of the first failed host, as libpq writes a line for each."""
     lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("Multiple")]
     line = next((line for line in lines if "failed:" in line), lines[0] if lines else "no answer")
     return line.removeprefix("connection failed: ").removeprefix("- ")

@@ -10,7 +10,7 @@ from typing_extensions import override
 from application.accounts.sign_in import SignIn
 from application.errors import NotAuthenticated
 from application.ports.limiter import TooManyRequests
-from application.ports.passwords import NOBODY_IN_PARTICULAR, Requester
+from application.ports.passwords import UNKNOWN_REQUESTER, Requester
 from domain.account import Account, Email, PasswordHash
 from domain.events import SessionEnd, SessionEnded
 from domain.session import Fingerprint, Origin
@@ -169,11 +169,11 @@ class SlowToVerify:
     verified: asyncio.Event
     go_on: asyncio.Event
 
-    async def hash(self, password: str, requester: Requester = NOBODY_IN_PARTICULAR) -> PasswordHash:
+    async def hash(self, password: str, requester: Requester = UNKNOWN_REQUESTER) -> PasswordHash:
         return await self.passwords.hash(password, requester)
 
     async def verify(
-        self, password: str, against: PasswordHash | None, requester: Requester = NOBODY_IN_PARTICULAR
+        self, password: str, against: PasswordHash | None, requester: Requester = UNKNOWN_REQUESTER
     ) -> bool:
         answer = await self.passwords.verify(password, against, requester)
         self.verified.set()

@@ -14,7 +14,7 @@ from application.examples.conversations import CONVERSATIONS
 from application.examples.fill import FillExamplesHandler
 from application.examples.people import ANNA, PEOPLE, THEO, VERA
 from application.ports.marking import BeginMarking
-from application.ports.passwords import NOBODY_IN_PARTICULAR, Requester
+from application.ports.passwords import UNKNOWN_REQUESTER, Requester
 from application.ports.posting import BeginPosting
 from application.ports.storage import Begin
 from application.ports.views import Newest, Views
@@ -47,12 +47,12 @@ class CountedPasswords:
     inner: PooledPasswords
     hashed: int = 0
 
-    async def hash(self, password: str, requester: Requester = NOBODY_IN_PARTICULAR) -> PasswordHash:
+    async def hash(self, password: str, requester: Requester = UNKNOWN_REQUESTER) -> PasswordHash:
         self.hashed += 1
         return await self.inner.hash(password, requester)
 
     async def verify(
-        self, password: str, against: PasswordHash | None, requester: Requester = NOBODY_IN_PARTICULAR
+        self, password: str, against: PasswordHash | None, requester: Requester = UNKNOWN_REQUESTER
     ) -> bool:
         return await self.inner.verify(password, against, requester)
 

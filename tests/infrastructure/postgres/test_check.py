@@ -79,7 +79,7 @@ REPAIRABLE = {
     "UPDATE chat_head SET last_seq = 3 WHERE chat_id = %(chat)s": {"a chat's head is behind its messages"},
     "UPDATE chat_head SET last_position = 2 WHERE chat_id = %(chat)s": {"a chat's head is behind its log"},
     "UPDATE chat_head SET first_position = 3 WHERE chat_id = %(chat)s": {
-        "a chat's log begins elsewhere than its head says"
+        "the first position of a chat's head is after the start of its log"
     },
     "UPDATE chat_head SET member_count = 1 WHERE chat_id = %(chat)s": {"a chat counts its members wrong"},
     "DELETE FROM chat_log WHERE chat_id = %(chat)s AND position = 4": {"a message is not in its chat's log"},
@@ -88,18 +88,18 @@ REPAIRABLE = {
         "a mark lies beyond the last message"
     },
     "UPDATE reading SET less = less + 1 WHERE chat_id = %(chat)s AND profile_id = %(ben)s": {
-        "what is unread is counted wrong"
+        "unread messages are counted wrong"
     },
-    "UPDATE reading SET less = -3 WHERE chat_id = %(chat)s": {"what is unread is counted wrong"},
+    "UPDATE reading SET less = -3 WHERE chat_id = %(chat)s": {"unread messages are counted wrong"},
     "DELETE FROM profile_chat WHERE chat_id = %(chat)s AND profile_id = %(ann)s": {
-        "a member's own list of chats says otherwise"
+        "a member's own list of chats disagrees"
     },
     "UPDATE profile_chat SET left_at = joined_at WHERE chat_id = %(chat)s AND profile_id = %(ann)s": {
-        "a member's own list of chats says otherwise"
+        "a member's own list of chats disagrees"
     },
     "UPDATE profile_chat SET chat_id = gen_random_uuid() WHERE chat_id = %(chat)s AND profile_id = %(ben)s": {
-        "a member's own list of chats says otherwise",
-        "a list of chats names one that its owner was never in",
+        "a member's own list of chats disagrees",
+        "a person's list has a chat that they were never in",
     },
     "UPDATE profile_head SET last_position = 0 WHERE profile_id = %(ann)s": {
         "a profile's head is behind its log"

@@ -21,7 +21,7 @@ from domain.ids import ChatId, MessageId, ProfileId, Seq
 from infrastructure.postgres.driver import arrays
 from infrastructure.postgres.driver.batches import PLANS as LANE_PLANS
 from infrastructure.postgres.driver.reads import PLANS, Prepared, ReadPool
-from infrastructure.postgres.marking import PASSED
+from infrastructure.postgres.marking import NEWLY_READ
 from infrastructure.postgres.pages import bounds, place_of_reader
 from infrastructure.postgres.schema.chat_tables import LENGTHS
 from infrastructure.postgres.schema.migrate import upgrade
@@ -109,7 +109,7 @@ def test_a_mark_passes_as_much_however_often_it_has_moved(town: Town) -> None:
         ).fetchall()
     )
     assert receipts[often] > 3 * receipts[seldom]
-    much, little = (town.blocks(PASSED, [*move, 10], LANE_PLANS) for move in moves)
+    much, little = (town.blocks(NEWLY_READ, [*move, 10], LANE_PLANS) for move in moves)
     assert much < 1.5 * little
 
 

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from application.accounts.reset_password import ResetPassword
 from application.errors import NotAuthenticated
-from application.ports.passwords import NOBODY_IN_PARTICULAR, Requester
+from application.ports.passwords import UNKNOWN_REQUESTER, Requester
 from domain.account import Email, PasswordHash
 from infrastructure.crypto.passwords import PooledPasswords
 from infrastructure.postgres.driver.engine import make_engine
@@ -31,11 +31,11 @@ class Counting:
     passwords: PooledPasswords
     verified: list[bool] = field(factory=list)
 
-    async def hash(self, password: str, requester: Requester = NOBODY_IN_PARTICULAR) -> PasswordHash:
+    async def hash(self, password: str, requester: Requester = UNKNOWN_REQUESTER) -> PasswordHash:
         return await self.passwords.hash(password, requester)
 
     async def verify(
-        self, password: str, against: PasswordHash | None, requester: Requester = NOBODY_IN_PARTICULAR
+        self, password: str, against: PasswordHash | None, requester: Requester = UNKNOWN_REQUESTER
     ) -> bool:
         answer = await self.passwords.verify(password, against, requester)
         self.verified.append(answer)

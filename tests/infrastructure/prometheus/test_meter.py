@@ -22,25 +22,25 @@ def figures(meter: PrometheusMeter) -> dict[str, float]:
 def test_everything_is_there_under_its_name() -> None:
     hands = Hands()
     meter = PrometheusMeter(hands)
-    meter.answered("GET", "/chats/{chat_id}/", 200, 0.003)
-    meter.answered("GET", "/chats/{chat_id}/", 404, 0.003)
-    meter.carried_out("messages", 7, 0.004)
-    meter.committed("messages", 0.001)
-    meter.carried_out("marks", 60, 0.003)
-    meter.committed("marks", 0.002)
-    meter.told(0.0002)
-    meter.looked()
+    meter.request_answered("GET", "/chats/{chat_id}/", 200, 0.003)
+    meter.request_answered("GET", "/chats/{chat_id}/", 404, 0.003)
+    meter.batch_done("messages", 7, 0.004)
+    meter.batch_committed("messages", 0.001)
+    meter.batch_done("marks", 60, 0.003)
+    meter.batch_committed("marks", 0.002)
+    meter.update_delivered(0.0002)
+    meter.caught_up()
     hands.at += 2.5
     for outcome in ("sent", "sent", "failed", "error"):
-        meter.letter(outcome)
-    meter.opened()
-    meter.opened()
-    meter.closed()
-    meter.heard()
-    meter.said()
-    meter.said()
-    meter.waiting(300)
-    meter.waiting(-100)
+        meter.letter_tried(outcome)
+    meter.socket_opened()
+    meter.socket_opened()
+    meter.socket_closed()
+    meter.frame_received()
+    meter.frame_sent()
+    meter.frame_sent()
+    meter.outbox_grew(300)
+    meter.outbox_grew(-100)
     assert {
         'messenger_http_requests_total{method="GET",route="/chats/{chat_id}/",status="200"}': 1,
         'messenger_http_requests_total{method="GET",route="/chats/{chat_id}/",status="404"}': 1,
@@ -67,7 +67,7 @@ def test_everything_is_there_under_its_name() -> None:
 
 def test_every_figure_is_explained() -> None:
     meter = PrometheusMeter()
-    meter.looked()
+    meter.caught_up()
     text = meter.text().decode()
     named = set(re.findall(r"^# TYPE (\S+)", text, re.MULTILINE))
     explained = set(re.findall(r"^# HELP (\S+) \S", text, re.MULTILINE))
@@ -89,11 +89,11 @@ def test_before_a_node_has_looked_it_has_no_lag_to_tell() -> None:
 @pytest.mark.parametrize("method", ["BREW", "x" * 100, "get"])
 def test_made_up_methods_are_one_series(method: str) -> None:
     meter = PrometheusMeter()
-    meter.answered(method, "none", 405, 0.1)
+    meter.request_answered(method, "none", 405, 0.1)
     assert figures(meter)['messenger_http_requests_total{method="other",route="none",status="405"}'] == 1
 
 
 def test_nodes_in_one_process_do_not_share() -> None:
     one, other = PrometheusMeter(), PrometheusMeter()
-    one.opened()
+    one.socket_opened()
     assert figures(other)["messenger_sockets"] == 0

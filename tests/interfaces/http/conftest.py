@@ -30,7 +30,7 @@ from infrastructure.memory.limiter import MemoryLimiter
 from infrastructure.memory.storage import MemoryStorage
 from infrastructure.reporting_limiter import ReportingLimiter
 from interfaces.app import create_app
-from interfaces.http.limits import hear
+from interfaces.http.limits import report
 from interfaces.http.options import HttpOptions
 from interfaces.http.routes import Endpoint
 from tests.accounts_world import AccountsWorld, SettableClock
@@ -140,7 +140,7 @@ def make_world() -> World:
         Path("nowhere"),
         clock=clock,
         tokens=JwtTokens("k" * 32, "messenger", "messenger"),
-        limiter=ReportingLimiter(MemoryLimiter(), hear),
+        limiter=ReportingLimiter(MemoryLimiter(), report),
         mailer=mailbox,
     )
     ports = accounts.ports

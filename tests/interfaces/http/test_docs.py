@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from interfaces.http.options import About
+from interfaces.http.options import ApiInfo
 from tests.interfaces.http.conftest import World
 
 ASSETS = ("/docs/swagger-ui.css", "/docs/swagger-ui-bundle.js", "/docs/start.js")
@@ -56,7 +56,7 @@ async def test_nothing_inline_and_nothing_from_outside_may_run(world: World) -> 
 
 
 async def test_a_title_is_no_markup(world: World) -> None:
-    page = await world.client(about=About(title="<script>alert(1)</script>")).get("/docs")
+    page = await world.client(about=ApiInfo(title="<script>alert(1)</script>")).get("/docs")
     assert "<script>alert" not in page.text
 
 

@@ -16,9 +16,9 @@ from application.ports.limiter import Allowance, Left, TooManyRequests
 from interfaces.http.limits import (
     RATE_LIMIT,
     RATE_LIMIT_POLICY,
-    LimitsTold,
-    hear,
+    RateLimitHeaders,
     nothing_left,
+    report,
     what_is_left,
 )
 from interfaces.http.options import HttpOptions
@@ -55,7 +55,7 @@ def test_each_limit_is_told_by_its_name() -> None:
 
 
 def test_nobody_is_told_where_no_request_is_answered() -> None:
-    hear(Left(SIGN_IN, 9, 6.0))
+    report(Left(SIGN_IN, 9, 6.0))
 
 
 def post(path: str, **body: str) -> Ask:
@@ -204,10 +204,10 @@ async def test_requests_that_overlap_are_told_their_own(stranger: httpx.AsyncCli
 
 async def test_a_refusal_tells_of_the_limit_that_refused() -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        hear(Left(SIGN_IN, 5, 6.0))
+        report(Left(SIGN_IN, 5, 6.0))
         await Response(headers=dict(nothing_left("letters", wait=3.0)))(scope, receive, send)
 
-    transport = httpx.ASGITransport(LimitsTold(app))
+    transport = httpx.ASGITransport(RateLimitHeaders(app))
     async with httpx.AsyncClient(transport=transport, base_url="http://server") as client:
         answer = await client.get("/")
     assert answer.headers[RATE_LIMIT] == '"letters";r=0;t=3'

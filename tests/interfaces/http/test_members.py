@@ -6,7 +6,10 @@ from uuid import UUID
 
 import httpx
 import pytest
+from attrs import evolve
 
+from application.actor import Actor
+from application.receipts.mark_read import Marked, MarkRead
 from tests.interfaces.http.conftest import Person, World
 from tests.interfaces.http.test_chats import UNKNOWN, create, nobody
 
@@ -210,15 +213,36 @@ class TestReading:
             (sent[0]["id"], (2, 2)),
             (UNKNOWN, (2, 2)),
             (99, (4, 0)),
-            (2**70, (4, 0)),
+            (2**64 - 1, (4, 0)),
         ):
             answer = await bob.client.put(path, json={"upTo": up_to})
             assert answer.status_code == 200, answer.text
             assert answer.json()["data"] == {"readUpTo": expected[0], "unreadCount": expected[1]}, up_to
+        beyond = await bob.client.put(path, json={"upTo": 2**64})
+        assert (beyond.status_code, beyond.json()) == (400, {"detail": "There was an error parsing the body"})
         (listed,) = (await bob.client.get("/chats/")).json()["data"]
         assert (listed["readUpTo"], listed["unreadCount"]) == (4, 0)
         members = (await ann.client.get(f"/chats/{chat['id']}/members/")).json()["data"]
         assert [member["readUpTo"] for member in members] == [0, 4]
+
+    async def test_who_is_let_in_after_the_mark_was_refused_is_refused(
+        self, world: World, ann: Person, bob: Person
+    ) -> None:
+        """The count of unread messages would find a member, but nothing was marked."""
+        chat = await create(ann, name="Team")
+        mark_read = world.messenger.messages.mark_read
+
+        async def and_then_let_in(actor: Actor, command: MarkRead) -> Marked:
+            marked = await mark_read(actor, command)
+            await ann.client.post(f"/chats/{chat['id']}/members/", json={"profileIds": [bob.id]})
+            return marked
+
+        world.messenger = evolve(
+            world.messenger, messages=evolve(world.messenger.messages, mark_read=and_then_let_in)
+        )
+        path = f"/chats/{chat['id']}/read/"
+        assert refusal(await world.client(bob.token).put(path, json={"upTo": 1})) == NO_CHAT
+        assert (await bob.client.put(path, json={"upTo": 1})).status_code == 200
 
     @pytest.mark.parametrize(
         "body", [{}, {"upTo": None}, {"upTo": "x"}, {"upTo": -1}, {"upTo": 1.5}, {"upTo": [1]}]

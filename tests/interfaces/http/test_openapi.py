@@ -17,7 +17,7 @@ from interfaces.http.errors import refusal_of
 from interfaces.http.explanations import EXPLANATIONS
 from interfaces.http.middleware import Cors
 from interfaces.http.openapi import document, refusals_of, sample
-from interfaces.http.options import About, HttpOptions
+from interfaces.http.options import ApiInfo, HttpOptions
 from interfaces.http.routes import Endpoint
 from interfaces.wire.codec import dumps
 from tests.interfaces.http.conftest import Person, World, make_world
@@ -288,7 +288,7 @@ def test_an_old_front_end_finds_its_statuses_in_the_document(world: World) -> No
 
 
 def test_it_introduces_itself(world: World) -> None:
-    about = About(
+    about = ApiInfo(
         title="Ours",
         description="A messenger",
         version="v2",

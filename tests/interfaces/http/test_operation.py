@@ -138,7 +138,7 @@ class TestModules:
 class Notes(Unmetered):
     answered_: list[tuple[str, str, int]] = Factory(list)
 
-    def answered(self, method: str, route: str, status: int, seconds: float) -> None:
+    def request_answered(self, method: str, route: str, status: int, seconds: float) -> None:
         assert 0 <= seconds < 5
         self.answered_.append((method, route, status))
 

@@ -3,7 +3,7 @@
 import pytest
 from starlette.datastructures import Headers
 
-from interfaces.http.problem import is_wished, pointer
+from interfaces.http.problem import pointer, prefers_problem
 from tests.interfaces.http.conftest import World
 
 PROBLEM = {"Accept": "application/problem+json"}
@@ -84,7 +84,7 @@ async def test_bodies_that_are_no_text(world: World) -> None:
     ],
 )
 def test_only_who_names_it_gets_it(accept: str, wished: bool) -> None:
-    assert is_wished(Headers({"accept": accept})) is wished
+    assert prefers_problem(Headers({"accept": accept})) is wished
 
 
 def test_pointers_are_escaped() -> None:

@@ -14,7 +14,7 @@ from uvicorn.server import ServerState
 
 from interfaces.http.addresses import Networks
 from interfaces.http.explanations import EXPLANATIONS
-from interfaces.http.node import SLICE, WORK, HttpLimits, Node, Places, Throttled, Turns
+from interfaces.http.node import SLICE, WORK, HttpLimits, Node, Places, ThrottledWarning, Turns
 from interfaces.http.options import HttpOptions
 from interfaces.http.protocol import HttpConnection, HttpConnections
 from tests.interfaces.http.serving import BIG, ENOUGH, Answer, Line, Site, app_of, serving
@@ -577,7 +577,7 @@ class TestTurns:
 
 
 def test_a_throttled_warning_counts_what_it_leaves_out(caplog: pytest.LogCaptureFixture) -> None:
-    throttled = Throttled("Too much", seconds=1000)
+    throttled = ThrottledWarning("Too much", seconds=1000)
     with caplog.at_level(logging.WARNING):
         for _ in range(5):
             throttled.warn()

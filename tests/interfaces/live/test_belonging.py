@@ -379,7 +379,8 @@ class TestResuming:
             ({"epoch": "another", "position": 1}, "epoch"),
             ({"epoch": None, "position": 5}, "ahead"),
             ({"epoch": None, "position": 2**63 - 1}, "ahead"),
-            ({"epoch": None, "position": 2**70}, "malformed"),
+            ({"epoch": None, "position": 2**63}, "ahead"),
+            ({"epoch": None, "position": 2**64 - 1}, "ahead"),
             ({"epoch": None, "position": -1}, "malformed"),
             ({"epoch": None, "position": 1.0}, "malformed"),
             ({"epoch": None, "position": True}, "malformed"),
@@ -406,6 +407,11 @@ class TestResuming:
         assert len(ear.frames[2]["messages"]) == 4
         await here.say(ann, chat, "live")
         assert ear.positions == [5]
+
+    async def test_a_position_of_more_than_64_bits_is_no_json(self, here: World, node: Node) -> None:
+        chat, _, bob, epoch = await self.conversation(here, node, 4)
+        ear, _ = await come_back(node, bob, chat, {"epoch": epoch, "position": 2**64})
+        assert [(frame["type"], frame["code"]) for frame in ear.frames] == [("auth_error", "malformed")]
 
     async def test_without_since_there_is_no_reset(self, here: World, node: Node) -> None:
         chat, _, bob, _ = await self.conversation(here, node, 1)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from interfaces.wire.validation import (
     FieldFault,
-    Reads,
+    FieldSpec,
     RequestInvalid,
     Unreadable,
     as_object,
@@ -33,10 +33,10 @@ class Register:
 
 REGISTER = shape(
     Register,
-    room_id=Reads(identity),
-    first_name=Reads(text(1, 10)),
-    nick=Reads(nullable(text()), name="nickName"),
-    password=Reads(text(4), secret=True),
+    room_id=FieldSpec(identity),
+    first_name=FieldSpec(text(1, 10)),
+    nick=FieldSpec(nullable(text()), name="nickName"),
+    password=FieldSpec(text(4), secret=True),
 )
 ROOM = {"room_id": "4d47a20c8e8c4dac8c17a089dbd1a570"}
 

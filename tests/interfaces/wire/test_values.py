@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from interfaces.wire.faults import Refused
+from interfaces.wire.faults import InvalidValue
 from interfaces.wire.values import FINDINGS_LIMIT, GREATEST, identity, integer, members, moment, text
 
 ID = UUID("4d47a20c-8e8c-4dac-8c17-a089dbd1a570")
@@ -63,7 +63,7 @@ def test_an_identity_in_every_spelling_of_the_original(spelling: str) -> None:
     ],
 )
 def test_what_is_no_identity_is_told_why(spelling: str, why: str) -> None:
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(InvalidValue) as refused:
         identity(spelling)
     (found,) = refused.value.findings
     assert (found.fault.code, found.fault.text) == ("uuid_parsing", f"Input should be a valid UUID, {why}")
@@ -72,7 +72,7 @@ def test_what_is_no_identity_is_told_why(spelling: str, why: str) -> None:
 
 @given(st.text() | st.text("0123456789abcdefABCDEF-{}urn:", max_size=50))
 def test_no_text_makes_identity_fail_otherwise(spelling: str) -> None:
-    with suppress(Refused):
+    with suppress(InvalidValue):
         assert identity(spelling).hex in spelling.replace("-", "").lower()
 
 
@@ -112,14 +112,14 @@ def test_integers_as_the_original_read_them(spelling: str, number: int) -> None:
     ],
 )
 def test_what_is_no_integer(spelling: str, code: str) -> None:
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(InvalidValue) as refused:
         integer(1)(spelling)
     assert refused.value.findings[0].fault.code == code
 
 
 @given(st.text() | st.from_regex(r"[+-]?[0-9_.]+"))
 def test_no_text_makes_an_integer_fail_otherwise(spelling: str) -> None:
-    with suppress(Refused):
+    with suppress(InvalidValue):
         assert 0 <= integer(0)(spelling) <= GREATEST
 
 
@@ -127,19 +127,19 @@ def test_members_are_a_list_of_identities_none_twice() -> None:
     other = UUID(int=7)
     assert members([str(ID), other.hex]) == (ID, other)
     assert members([]) == members(None) == ()
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(InvalidValue) as refused:
         members([str(ID), ID.hex.upper()])
     assert refused.value.findings[0].fault.text == "Value error, Список участников содержит дубликаты"
 
 
 def test_every_wrong_member_is_named_up_to_a_hundred() -> None:
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(InvalidValue) as refused:
         members([str(ID), "abc", None])
     assert [(found.at, found.fault.code) for found in refused.value.findings] == [
         ((1,), "uuid_parsing"),
         ((2,), "uuid_type"),
     ]
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(InvalidValue) as refused:
         members([""] * 350_000)
     assert len(refused.value.findings) == FINDINGS_LIMIT
 
@@ -151,6 +151,6 @@ def test_texts_have_bounds() -> None:
         ("abcd", "String should have at most 3 characters"),
         (5, "Input should be a valid string"),
     ):
-        with pytest.raises(Refused) as refused:
+        with pytest.raises(InvalidValue) as refused:
             text(1, 3)(value)
         assert refused.value.findings[0].fault.text == told

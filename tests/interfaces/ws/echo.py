@@ -17,13 +17,13 @@ from interfaces.wire.frames import Frame
 from interfaces.ws.endpoint import HAND_OVER, Opening
 from interfaces.ws.exchange import Exchange
 from interfaces.ws.outbox import Outbox
-from interfaces.ws.protocol import HandedOver
+from interfaces.ws.protocol import SocketProtocol
 
 GREATEST: Final = 64 * 1024 * 1024
 """Bytes of a message; the suite's greatest has 16 MiB."""
 
 
-class Echo(HandedOver):
+class Echo(SocketProtocol):
     """In the place of an exchange it is one itself."""
 
     @override

@@ -207,7 +207,7 @@ class TestUnfinishedMessages:
             ann.writer.write(framed(Opcode.CONT, b' "id": 1}'))
             assert await ann.hear() == {"type": "pong", "id": 1}
         await asyncio.sleep(0.5)
-        assert await ann.round_trip() >= 0
+        await ann.round_trip()
 
 
 class TestLog:

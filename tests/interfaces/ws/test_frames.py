@@ -301,16 +301,18 @@ class TestHandshake:
             # RFC 6455, 4.4, wants it told which version there is; `websockets` does not tell
             ({"Sec-WebSocket-Version": "8"}, 400),
             ({"Sec-WebSocket-Version": "14"}, 400),
-            ({"Upgrade": "h2c"}, 404),
-            ({"Upgrade": None}, 404),
-            ({"Connection": "keep-alive"}, 404),
+            ({"Upgrade": "h2c"}, 426),
+            ({"Upgrade": None}, 426),
+            ({"Connection": "keep-alive"}, 426),
             ({"Host": None}, 400),
         ],
     )
     async def test_it_is_refused(self, house: House, changed: dict[str, str | None], status: int) -> None:
         line = await house.dial()
         line.writer.write(handshake(f"/chats/{await house.chat('Ann')}/ws", changed))
-        assert int((await line.head()).split()[1]) == status
+        head = (await line.head()).lower()
+        assert int(head.split()[1]) == status
+        assert ("\r\nupgrade: websocket\r\n" in head) == (status == 426)
 
     async def test_only_get_asks_for_one(self, house: House) -> None:
         line = await house.dial()

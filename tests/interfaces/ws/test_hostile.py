@@ -25,7 +25,7 @@ from websockets.uri import parse_uri
 
 from domain.ids import ChatId
 from interfaces.ws.options import SocketOptions
-from interfaces.ws.protocol import FRAGMENTS, IDLE_FRAMES, SLICE, HandedOver
+from interfaces.ws.protocol import FRAGMENTS, IDLE_FRAMES, SLICE, SocketProtocol
 from tests.interfaces.live.test_hub import until
 from tests.interfaces.ws.house import (
     FRAME_LIMIT,
@@ -49,7 +49,7 @@ READ = 256 * 1024
 """Bytes: what asyncio, and uvloop, read from a socket at most in one go."""
 
 
-class Watched(HandedOver):
+class Watched(SocketProtocol):
     """Counts what it holds whenever it may have become more."""
 
     parsed = 0
@@ -196,7 +196,7 @@ class TestFloods:
         beginning, repeated, code = FLOODS[case]
         eve, socket = await enter(house, "Eve", await house.chat("Eve"), narrow=True)
         ann = await house.enter("Ann", await house.chat("Ann"))
-        before, trips, flood = used(), list[float](), repeated * (SLICE // len(repeated) + 1)
+        before, trips, flood = used(), list[int](), repeated * (SLICE // len(repeated) + 1)
 
         async def keep_on() -> None:
             """And when it was told to stop, four times as much."""
@@ -214,7 +214,7 @@ class TestFloods:
         await flooding
         socket.check()
         print(
-            f"\n{case}: {socket}; {used() - before} B more memory; another's worst of {len(trips)}: {max(trips):.3f} s"
+            f"\n{case}: {socket}; {used() - before} B more memory; another's worst of {len(trips)}: {max(trips)} turns"
         )
         await eve.until_close()
         assert eve.close is not None
@@ -227,13 +227,13 @@ class TestFloods:
         eve, socket = await enter(house, "Eve", await house.chat("Eve"))
         ann = await house.enter("Ann", await house.chat("Ann"))
         eve.writer.write(framed(TEXT, b'{"type": "send_message"}') * 20_000 + asked("end"))
-        waiting, trips = asyncio.create_task(answers(eve, 1)), list[float]()
+        waiting, trips = asyncio.create_task(answers(eve, 1)), list[int]()
         while not waiting.done():
             trips.append(await ann.round_trip())
         assert await waiting == ["end"]
         assert len(trips) > 10
         socket.check()
-        print(f"\nnothing: {socket}; another's worst of {len(trips)}: {max(trips):.3f} s")
+        print(f"\nnothing: {socket}; another's worst of {len(trips)}: {max(trips)} turns")
 
     async def test_who_does_not_read_pongs_gets_no_more(self, house: House) -> None:
         """Also where a request now and then makes them look honest."""

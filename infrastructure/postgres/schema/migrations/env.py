@@ -1,4 +1,4 @@
-"""Run by Alembic for each command. The connection comes from whoever gave it; there is no alembic.ini."""
+"""Alembic runs this module for each command. The caller passes the connection in the configuration; there is no alembic.ini."""
 
 from alembic import context
 

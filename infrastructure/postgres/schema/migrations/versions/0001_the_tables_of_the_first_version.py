@@ -275,7 +275,7 @@ def upgrade() -> None:
         unique=False,
         postgresql_where=sa.text("ended_at IS NOT NULL"),
     )
-    # what names this line of history; nothing is added to transaction numbers until it moves to another cluster
+    # the name of this line of history; base stays 0 until the database moves to another cluster
     op.execute("INSERT INTO origin (id, generation, base) VALUES (1, gen_random_uuid(), 0)")
 
 

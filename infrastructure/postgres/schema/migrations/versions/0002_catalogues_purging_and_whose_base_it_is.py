@@ -1,4 +1,4 @@
-"""Catalogues, purging, and whose base it is"""
+"""Catalogues, purging of deleted chats, disabled accounts, and the home of the origin"""
 
 from collections.abc import Sequence
 
@@ -38,7 +38,7 @@ def upgrade() -> None:
         postgresql_where=sa.text("deleted_at IS NOT NULL AND purged_at IS NULL"),
     )
     op.add_column("account", sa.Column("disabled_at", sa.DateTime(timezone=True), nullable=True))
-    # Where `base` was chosen: the cluster, the database and the table, all of which are others after a restore.
+    # Identifies where `base` was chosen by cluster, database and table. A restore changes at least one of them.
     op.add_column("origin", sa.Column("home", sa.Text(), nullable=False, server_default=""))
     op.alter_column("origin", "home", server_default=None)
     op.execute(

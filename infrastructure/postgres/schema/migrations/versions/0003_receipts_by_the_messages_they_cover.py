@@ -1,4 +1,4 @@
-"""Receipts by the messages they cover"""
+"""Indexes that find receipts by the messages they cover"""
 
 from collections.abc import Sequence
 

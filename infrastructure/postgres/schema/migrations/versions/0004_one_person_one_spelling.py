@@ -1,4 +1,4 @@
-"""Addresses and usernames as they are compared today"""
+"""Addresses and usernames in the forms in which they are compared today"""
 
 from collections.abc import Sequence
 
@@ -50,15 +50,15 @@ RELEASE = sa.text(
 
 def upgrade() -> None:
     """
-    Brings the forms that addresses and usernames are compared in up to date. Where two accounts turn out to have one
-    address, or two people usernames that look alike, each keeps what it had and nobody else can take it.
+    Recomputes the forms in which addresses, usernames and names are compared. If two accounts turn out to share an address,
+    or two people have usernames that look alike, each keeps what it had, and no third one can take it.
     """
     connection = op.get_bind()
     for former, email, _ in connection.execute(ADDRESSES).all():
         present = Email(email).folded
         if present != former:
             connection.execute(MOVE, {"former": former, "present": present})
-    # The longest standing first: profile ids are in the order of time.
+    # The oldest profiles come first, as profile ids are ordered by time.
     for row in connection.execute(PEOPLE).all():
         names = {name: _folded(getattr(row, name)) for name in ("username", "first_name", "last_name")}
         if any(names[name] != getattr(row, f"{name}_folded") for name in names):
@@ -74,7 +74,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Leaves the forms as they are: the former version finds all but those that were spelled unusually."""
+    """Does nothing: the former version still finds all but unusual spellings by these forms."""
 
 
 def _folded(text: str | None) -> str | None:

@@ -1,4 +1,4 @@
-"""Idempotency keys, and the order of pages"""
+"""Idempotency keys, and indexes in the order of pages"""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Passwords that are still hashed by bcrypt"""
+"""An index of passwords that are still hashed by bcrypt"""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Marks and first readers in order"""
+"""Indexes of read marks, and of receipts in the order of time"""
 
 from collections.abc import Sequence
 
