@@ -19,7 +19,7 @@ from infrastructure.postgres.driver import arrays
 from infrastructure.postgres.driver.batches import PLANS as LANE_PLANS
 from infrastructure.postgres.driver.reads import PLANS as READ_PLANS
 from infrastructure.postgres.schema.migrate import upgrade
-from infrastructure.postgres.views import PLACE_AND_MORE
+from infrastructure.postgres.views import MEMBERSHIP_AND_EPOCH
 from tests.postgres import PostgresServer
 
 LONELY, MESSAGES, MEMBERS = 3_000, 33_000, 4_000
@@ -124,7 +124,9 @@ def drafts(grown: Grown, nonce: str, earlier: str) -> Any:
     )
 
 
-@pytest.mark.parametrize(("nonce", "earlier"), [("m:none", "m:none"), ("m:none", "m:7"), ("m:9000", "m:8999")])
+@pytest.mark.parametrize(
+    ("nonce", "earlier"), [("m:none", "m:none"), ("m:none", "m:7"), ("m:9000", "m:8999")]
+)
 def test_a_send_looks_for_its_repeat_by_the_nonce_alone(grown: Grown, nonce: str, earlier: str) -> None:
     assert grown.pages(posting.READ, drafts(grown, nonce, earlier), LANE_PLANS) < FEW
 
@@ -152,5 +154,5 @@ def test_a_mark_locks_its_reading_without_looking_at_the_others(grown: Grown) ->
 
 
 def test_a_socket_does_not_look_at_the_reading_of_every_member(grown: Grown) -> None:
-    values = {**PLACE_AND_MORE.constants, "chat": grown.chat, "reader": grown.author}
-    assert grown.pages(PLACE_AND_MORE.text, values, READ_PLANS) < FEW
+    values = {**MEMBERSHIP_AND_EPOCH.constants, "chat": grown.chat, "reader": grown.author}
+    assert grown.pages(MEMBERSHIP_AND_EPOCH.text, values, READ_PLANS) < FEW
