@@ -21,23 +21,29 @@ NOWHERE: Final = MessageId(UUID(int=0))
 """Placeholder for the message id in requests that name a message number instead."""
 
 LOCK: Final = """
-SELECT chat_id, profile_id, mark, less FROM reading
-WHERE (chat_id, profile_id) IN (SELECT * FROM unnest(%s, %s))
-ORDER BY chat_id, profile_id FOR NO KEY UPDATE
+SELECT r.chat_id, r.profile_id, r.mark, r.less
+FROM unnest(%s, %s) WITH ORDINALITY AS k(chat_id, profile_id, n)
+JOIN reading r ON r.chat_id = k.chat_id AND r.profile_id = k.profile_id
+ORDER BY k.n FOR NO KEY UPDATE OF r
 """
 """
-Locks readings in the same order as sends do, in a statement of its own: the next statements see what was committed
-during the wait.
+Locks readings in the order of the given keys, by chat and profile as sends do, in a statement of its own: the next
+statements see what was committed during the wait.
 """
 
 READ: Final = """
 SELECT m.left_at IS NULL AND m.profile_id IS NOT NULL AS is_member, s.seq, h.last_seq
 FROM unnest(%s, %s, %s) WITH ORDINALITY AS w(chat_id, profile_id, message_id, n)
 LEFT JOIN member m ON m.chat_id = w.chat_id AND m.profile_id = w.profile_id
-LEFT JOIN message s ON s.chat_id = w.chat_id AND s.message_id = w.message_id
+LEFT JOIN LATERAL (
+    SELECT seq FROM message
+    WHERE chat_id = w.chat_id AND message_id >= w.message_id AND message_id <= w.message_id
+    ORDER BY message_id LIMIT 1
+) s ON true
 LEFT JOIN chat_head h ON h.chat_id = w.chat_id
 ORDER BY w.n
 """
+"""Orders by the message's id because only the index of the ids has that order, as in `posting.READ`."""
 
 NEWLY_READ: Final = """
 SELECT counted.authors, counted.counts, newest.ids
