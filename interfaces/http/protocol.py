@@ -163,6 +163,8 @@ class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
             self.data_received(bytes(memoryview(self._node.buffer)[:nbytes]))
 
     def data_received(self, data: bytes) -> None:
+        if self._is_last:
+            return
         is_small = len(data) <= SLICE and not self._unread and not self._has_turn
         if is_small and self._may_parse() and self._node.turns.has_room():
             self._parse(data)
@@ -170,6 +172,13 @@ class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
             self._unread += data
             self._wait_for_turn()
             self._flow_changed()
+
+    @property
+    def _is_last(self) -> bool:
+        """
+        The request that came last is the last one of its connection: nothing that follows it is looked at (RFC 9112, 9.6).
+        """
+        return self.conn.their_state in {h11.MUST_CLOSE, h11.CLOSED}
 
     def _may_parse(self) -> bool:
         """Tell whether input may be parsed: not while a request is being answered, nor while the body's buffer is full."""
@@ -245,6 +254,7 @@ class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
                 self._take(event)
             elif isinstance(event, h11.EndOfMessage):
                 self._end_of_request(event)
+                return  # what follows waits for the answer
             else:
                 is_line_long = len(self.conn.trailing_data[0]) > TRAILER_BYTES
                 if event is h11.NEED_DATA and self.conn.their_state is h11.SEND_BODY and is_line_long:
@@ -333,6 +343,8 @@ class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
             self._refuse(HEAD_TOO_LARGE)
             return
         self._held = self._node.bodies.complete(self)
+        if self._is_last:
+            self._unread = b""
         if self.conn.our_state is h11.DONE:
             self._next_request()
             return

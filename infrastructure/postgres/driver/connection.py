@@ -69,6 +69,8 @@ class Connection(psycopg.AsyncConnection[Row]):
 
     settings: str = ""
     """A statement that sets all parameters at the beginning of each transaction. Empty unless a pooler is in between."""
+    is_cut: bool = False
+    """Whether `cut` has ended it. An answer that arrived just before may still be read, but none after it."""
 
     @property
     def is_pooled(self) -> bool:
@@ -168,12 +170,14 @@ async def begin(connection: Connection[Any], statement: LiteralString = READ_COM
     Begins a transaction. If this fails nothing has been done, and the caller may try another connection.
 
     Raises:
-        psycopg.OperationalError: The server has ended this connection.
+        psycopg.OperationalError: The server has ended this connection, or it answered too late.
     """
     if connection.is_pooled:
         await connection.execute(_sure(f"{statement}; {connection.settings}"))
     else:
         await connection.execute(statement)
+    if connection.is_cut:  # in the same turn of the event loop in which the answer arrived
+        raise psycopg.OperationalError("the server answered too late")
 
 
 def cut(connection: psycopg.AsyncConnection[Any]) -> None:
@@ -185,6 +189,8 @@ def cut(connection: psycopg.AsyncConnection[Any]) -> None:
     """
     if connection.closed:
         return
+    if isinstance(connection, Connection):
+        connection.is_cut = True
     with socket.socket(fileno=os.dup(connection.pgconn.socket)) as twin, suppress(OSError):
         twin.shutdown(socket.SHUT_RDWR)  # fails if the server has closed it already
 

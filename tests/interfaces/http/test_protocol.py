@@ -237,6 +237,28 @@ async def test_however_it_is_cut_it_is_read_alike() -> None:
     assert await answers_to(app, [sent[at : at + 1] for at in range(len(sent))], last) == whole
 
 
+@pytest.mark.parametrize("version", ["HTTP/1.0", "HTTP/1.1"])
+@pytest.mark.parametrize("behind", [b"\r\n", b"no request\r\n\r\n", SMUGGLED, b"x" * 2 * SLICE])
+async def test_nothing_behind_the_last_request_of_a_connection_is_looked_at(
+    site: Site, version: str, behind: bytes
+) -> None:
+    """RFC 9112, 9.6. Old clients send an empty line behind a body (2.2); the answer is that of the request all the same."""
+    last = (
+        f"POST /echo {version}\r\nHost: server\r\nConnection: close\r\nContent-Length: 2\r\n\r\nhi".encode()
+    )
+    together = await site.line()
+    together.send(last + behind)
+    one_by_one = await site.line()
+    for at in range(len(last) - 1):
+        one_by_one.send(last[at : at + 1])
+        await asyncio.sleep(0)
+    one_by_one.send(last[-1:] + behind)
+    for line in (together, one_by_one):
+        answer = await line.answer()
+        assert (answer.status, answer.headers["connection"], answer.body) == (200, "close", b"hi")
+        assert await line.rest() == b""
+
+
 class TestBoundsOfARequest:
     async def test_headers_are_counted(self, site: Site) -> None:
         for count, is_taken in ((99, True), (100, False), (4000, False)):
