@@ -23,6 +23,7 @@ from config.operation import health_details, metrics_routes, metrics_server
 from config.refusals import CannotStart, cause_of, database_setting
 from config.server import ACCEPTED_AT_ONCE, Server
 from config.settings.groups import Settings
+from config.settings.readers import Environment
 from config.stopping import Stopping
 from infrastructure.metered import metered_listener
 from infrastructure.postgres.schema.migrate import check_revision, filling_alone, migrate
@@ -265,11 +266,16 @@ async def _prepare(application: Application, settings: Settings) -> None:
                 await administration.fill_examples()
     if not (settings.local or settings.allow_example_people):
         found = await administration.find_open_examples()
-        if found:
+        if found and settings.environment is Environment.PROD:
             raise CannotStart(
                 f"ENVIRONMENT is {settings.environment.value}: the database holds example people whose password is"
                 f" published ({', '.join(found)}): keep them out with `messenger user disable`, use another database, or"
                 " set ALLOW_EXAMPLE_PEOPLE=true"
+            )
+        if found:
+            log.warning(
+                "the example people can sign in with their published password",
+                extra={"people": ", ".join(found)},
             )
 
 

@@ -106,6 +106,7 @@ def commands(serve: Callable[[bool], None]) -> Commands:
             may_fill=lambda: _settings(DATABASE).local,
         ),
         users=Users(
+            where=database_name,
             create=create_user,
             all=all_users,
             disable=disable_user,
@@ -287,8 +288,8 @@ def try_mail(address: str) -> str:
         except NotDelivered as why:
             raise CommandRefused(f"Not sent: {why.reason}") from None
     if isinstance(mailer, SmtpMailer):
-        return f"Sent to {address} by {settings.mail.server}:{settings.mail.port}."
-    return f"MAIL_SERVER is not set: written to {settings.var_dir / 'mail'}."
+        return f"Sent to {address} by {settings.mail.server}:{settings.mail.port} ({settings.environment.value})."
+    return f"MAIL_SERVER is not set: written to {settings.var_dir / 'mail'} ({settings.environment.value})."
 
 
 def settings_in_force() -> Sequence[EffectiveSetting]:

@@ -383,7 +383,7 @@ class Settings:
     """The folder for everything that the messenger writes to disk."""
 
     allow_example_people: bool = _setting("ALLOW_EXAMPLE_PEOPLE", read.flag, default=False)
-    """Whether to start outside LOCAL on a database with example people, whose password is public."""
+    """Whether to start in PROD on a database with example people, whose password is public."""
 
     api: Api = Api()
     connections: Connections = Connections()

@@ -43,15 +43,15 @@ def told() -> Iterator[None]:
         fail(str(refused), refused.code)
 
 
-def show(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Prints a table. Without a terminal, prints lines of fields separated by tabs, without headings."""
+def show(headings: Sequence[str], rows: Sequence[Sequence[object]], *, title: str = "") -> None:
+    """Prints a table. Without a terminal, prints lines of fields separated by tabs, without title and headings."""
     console = Console(highlight=False)
     cells = [["" if value is None else str(value) for value in row] for row in rows]
     if not console.is_terminal:
         for row in cells:
             sys.stdout.write("\t".join(row) + "\n")
         return
-    table = Table(*headings, box=None, header_style="bold", pad_edge=False)
+    table = Table(*headings, title=title or None, box=None, header_style="bold", pad_edge=False)
     for row in cells:
         table.add_row(*map(Text, row))
     console.print(table)

@@ -16,6 +16,8 @@ Email = Annotated[str, typer.Argument(help="The e-mail address of the account.",
 class Users:
     """The operations on accounts. Each raises `CommandRefused` if it cannot be done."""
 
+    where: Callable[[], str]
+    """Names the database and the environment, without a password."""
     create: Callable[[str, str], str]
     """Takes an e-mail address and a password, and returns the account's id."""
     all: Callable[[], Iterable[Account]]
@@ -42,7 +44,7 @@ def user_commands(users: Users) -> typer.Typer:
                 password = sys.stdin.readline().rstrip("\n")
             else:
                 password = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
-            say(f"{email} is created: account {users.create(email, password)}.", "green")
+            say(f"{email} is created in {users.where()}: account {users.create(email, password)}.", "green")
 
     @line.command("list")
     def list_() -> None:
@@ -52,7 +54,7 @@ def user_commands(users: Users) -> typer.Typer:
                 (each.email.text, _state(each), f"{each.created_at:%Y-%m-%d}", each.id)
                 for each in users.all()
             ]
-            show(("e-mail", "state", "since", "account"), rows)
+            show(("e-mail", "state", "since", "account"), rows, title=users.where())
 
     @line.command()
     def disable(
@@ -60,15 +62,15 @@ def user_commands(users: Users) -> typer.Typer:
     ) -> None:
         """Disable an account: its sessions end, and it cannot sign in. Its messages stay."""
         with told():
-            confirm(f"Sign {email} out everywhere and disable the account?", yes=yes)
-            say(f"{email} is disabled; {users.disable(email)} sessions ended.", "green")
+            confirm(f"Sign {email} out everywhere and disable the account in {users.where()}?", yes=yes)
+            say(f"{email} is disabled in {users.where()}; {users.disable(email)} sessions ended.", "green")
 
     @line.command()
     def enable(email: Email) -> None:
         """Enable a disabled account."""
         with told():
             users.enable(email)
-            say(f"{email} may sign in.", "green")
+            say(f"{email} may sign in to {users.where()}.", "green")
 
     @line.command()
     def sessions(email: Email) -> None:
@@ -87,6 +89,7 @@ def user_commands(users: Users) -> typer.Typer:
                     )
                     for each in users.sessions(email)
                 ],
+                title=users.where(),
             )
 
     return line

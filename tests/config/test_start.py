@@ -32,6 +32,8 @@ DEV = {
     "DATABASE_WAIT_SECONDS": "0",
 }
 
+PROD = DEV | {"ENVIRONMENT": "PROD", "API_PUBLIC_URL": "https://chat.example.com"}
+
 ENOUGH = 120
 """Seconds for a process to end, on a machine that others use too."""
 
@@ -97,6 +99,15 @@ def strict() -> Iterator[StrictServer]:
         )
         yield server
         embedded.stop()
+
+
+class TestFolder:
+    @pytest.mark.parametrize("under", ["file", "file/var"])
+    def test_that_cannot_be_written(self, refused: Callable[..., str], folder: Path, under: str) -> None:
+        """Also root cannot make a folder where a file is."""
+        (folder / "file").write_text("")
+        line = refused(VAR_DIR=str(folder / under))
+        assert line.startswith(f"VAR_DIR is '{folder / under}': ")
 
 
 class TestPorts:
@@ -284,16 +295,21 @@ class TestExamplePeople:
         assert child.wait(ENOUGH) == 0, child.communicate()
         return address
 
-    def test_keep_a_database_in_local(
+    def test_keep_a_database_out_of_prod(
         self, refused: Callable[..., str], messenger: Messenger, filled: str, port: str
     ) -> None:
-        line = refused(**DEV, DATABASE_URL=filled)
-        assert line.startswith("ENVIRONMENT is DEV: the database holds example people")
+        line = refused(**PROD, DATABASE_URL=filled)
+        assert line.startswith("ENVIRONMENT is PROD: the database holds example people")
         assert "admin@admin.ru" in line
         allowed = messenger(
-            "serve", **DEV, DATABASE_URL=filled, ALLOW_EXAMPLE_PEOPLE="true", API_SERVICE_PORT=port
+            "serve", **PROD, DATABASE_URL=filled, ALLOW_EXAMPLE_PEOPLE="true", API_SERVICE_PORT=port
         )
         read_until(allowed, "Application startup complete")
+
+    def test_are_warned_of_in_dev(self, messenger: Messenger, filled: str, port: str) -> None:
+        child = messenger("serve", **DEV, DATABASE_URL=filled, API_SERVICE_PORT=port)
+        read_until(child, "the example people can sign in with their published password", is_last=False)
+        read_until(child, "Application startup complete")
 
     def test_who_are_kept_out_hold_nothing_up(self, messenger: Messenger, filled: str, port: str) -> None:
         people = ("admin@admin.ru", "api-test@example.com", *(f"user{n}@example.com" for n in (1, 2, 3)))
@@ -302,7 +318,7 @@ class TestExamplePeople:
             child = messenger("user", "disable", email, "--yes", ENVIRONMENT="PROD", DATABASE_URL=filled)
             assert child.wait(ENOUGH) == 0, child.communicate()
         read_until(
-            messenger("serve", **DEV, DATABASE_URL=filled, API_SERVICE_PORT=port),
+            messenger("serve", **PROD, DATABASE_URL=filled, API_SERVICE_PORT=port),
             "Application startup complete",
         )
 

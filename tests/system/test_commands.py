@@ -144,7 +144,7 @@ def test_a_database_from_its_making_to_its_end(line: Line) -> None:
     for words in (("db", "drop"), ("db", "reset"), ("db", "adopt"), ("user", "disable", "user1@example.com")):
         refused = line(*words, says="n\n")
         assert refused.returncode == 1
-        assert "?" in refused.stdout
+        assert "(LOCAL)" in refused.stdout.partition("?")[0]
         done(line(*words), 1)  # nobody there to answer
     assert len(fields(done(line("user", "list")))) == 5
 
@@ -194,7 +194,9 @@ class TestUsers:
         server = make_server(line.folder)
         server.start()
         created = done(line("user", "create", "new@example.com", "--password-stdin", says=f"{PASSWORD}\n"))
-        assert "new@example.com is created: account" in created
+        assert re.search(
+            r"new@example.com is created in the embedded database in .*var \(LOCAL\): account", created
+        )
         sign_in = {"email": "new@example.com", "password": PASSWORD, "fingerprint": "laptop"}
         with httpx.Client(base_url=server.url) as http:
             token = http.post("/accounts/sign-in/", json=sign_in).json()["data"]["accessToken"]
@@ -205,12 +207,13 @@ class TestUsers:
             )
             assert (fingerprint, address) == ("laptop", "127.0.0.1")
             assert program.startswith("python-httpx")
-            assert "1 sessions ended" in done(line("user", "disable", "new@example.com", "--yes"))
+            disabled = done(line("user", "disable", "new@example.com", "--yes"))
+            assert re.search(r"is disabled in the embedded .* \(LOCAL\); 1 sessions ended", disabled)
             assert http.get("/accounts/me/").status_code == 401
             assert http.post("/accounts/sign-in/", json=sign_in).status_code == 401
             states = {row[0]: row[1] for row in fields(done(line("user", "list")))}
             assert states["new@example.com"] == "disabled"
-            done(line("user", "enable", "new@example.com"))
+            assert "(LOCAL)." in done(line("user", "enable", "new@example.com"))
             assert http.post("/accounts/sign-in/", json=sign_in).status_code == 200
         assert PASSWORD not in server.log()
 
@@ -252,7 +255,7 @@ class TestUsers:
 
 class TestMail:
     def test_without_a_server_it_is_a_file(self, line: Line) -> None:
-        assert str(line.folder / "var" / "mail") in done(line("mail", "try", "ann@example.com"))
+        assert f"{line.folder / 'var' / 'mail'} (LOCAL)." in done(line("mail", "try", "ann@example.com"))
         (letter,) = (line.folder / "var" / "mail").iterdir()
         assert "ann@example.com" in letter.read_text()
 
@@ -277,7 +280,7 @@ class TestMail:
                 "MAIL_FROM_EMAIL": "messenger@example.com",
             }
             ran = await asyncio.to_thread(line, "mail", "try", "ann@example.com", **settings)
-        assert "Sent to ann@example.com" in done(ran)
+        assert f"Sent to ann@example.com by 127.0.0.1:{sink.port} (LOCAL)." in done(ran)
         (mail,) = sink.mails
         assert (mail.mail_from, mail.rcpt_tos) == ("messenger@example.com", ["ann@example.com"])
         assert isinstance(mail.content, bytes)
