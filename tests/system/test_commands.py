@@ -178,7 +178,7 @@ def test_what_is_wrong_is_found_set_right_and_told_by_the_exit_code(
     found = line("db", "check")
     assert found.returncode == 3
     assert "unread messages are counted wrong" in found.stdout
-    assert "--repair sets" in found.stderr
+    assert "--repair can repair" in found.stderr
     repaired = line("db", "check", "--repair")
     assert "Everything is consistent" in done(repaired)
     assert "unread messages are counted wrong" in repaired.stdout
