@@ -121,12 +121,21 @@ def test_wrong_usage_is_2(line: Line, words: Sequence[str]) -> None:
 
 
 def test_wrong_settings_are_told_a_line_each(line: Line) -> None:
-    for words in (("db", "migrate"), ("user", "list"), ("mail", "try", "a@example.com"), ("settings",)):
-        ran = line(*words, API_SERVICE_PORT="many", WS_AUTH_SECONDS="no")
-        assert done(ran, 2).splitlines() == [
-            "API_SERVICE_PORT is 'many': expected a whole number from 1 to 65535",
-            "WS_AUTH_SECONDS is 'no': expected seconds from 0.1 to 300",
-        ]
+    wrong = {"DATABASE_WAIT_SECONDS": "long", "DATABASE_POOL_SIZE": "many"}
+    for words in (("db", "migrate"), ("user", "list"), ("settings",)):
+        told = done(line(*words, **wrong), 2).splitlines()
+        assert len(told) == 2
+        for name, value in wrong.items():
+            assert any(each.startswith(f"{name} is '{value}': expected ") for each in told), told
+
+
+def test_a_command_needs_only_the_settings_that_it_uses(line: Line) -> None:
+    wrong = {"API_SERVICE_PORT": "many", "WS_AUTH_SECONDS": "no"}
+    done(line("db", "migrate", **wrong))
+    assert done(line("settings", **wrong), 2).splitlines() == [
+        "API_SERVICE_PORT is 'many': expected a whole number from 1 to 65535",
+        "WS_AUTH_SECONDS is 'no': expected seconds from 0.1 to 300",
+    ]
 
 
 def test_a_database_from_its_making_to_its_end(line: Line) -> None:

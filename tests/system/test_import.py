@@ -71,9 +71,9 @@ def test_what_is_no_original_is_refused_in_one_line(
     line = Line(tmp_path, {"DATABASE_URL": postgres_server.url(ours)})
     for source, says in (
         (postgres_server.url(empty), "no database of the original messenger"),
-        ("nonsense", "no URL of a PostgreSQL database"),
-        ("mysql://somewhere/x", "no URL of a PostgreSQL database"),
-        ("postgresql://127.0.0.1:1/x", "The database says no"),
+        ("nonsense", "not the URL of a PostgreSQL database"),
+        ("mysql://somewhere/x", "not the URL of a PostgreSQL database"),
+        ("postgresql://127.0.0.1:1/x", "The database refuses: connection failed"),
     ):
         refused = line("db", "import", source)
         assert refused.returncode != 0

@@ -96,7 +96,7 @@ def test_more_silent_connections_than_there_are_descriptors(strict: Server) -> N
     finally:
         for sock in lines:
             sock.close()
-    assert "connections are taken" in strict.log() or "One network has" in strict.log()
+    assert "connections are in use" in strict.log() or "One network uses all" in strict.log()
     assert "Too many open files" not in strict.log()
 
 
