@@ -94,15 +94,20 @@ async def postgres_storage(url: str, deadline: float = 10.0) -> AsyncIterator[Sh
 
 
 def make_lane(
-    url: str, *, patient: bool = False, deadline: float = 10.0, lock_timeout: float = 2.0
+    url: str,
+    *,
+    patient: bool = False,
+    deadline: float = 10.0,
+    lock_timeout: float = 2.0,
+    idle_in_transaction: float = 60.0,
 ) -> BatchConnection:
+    """``idle_in_transaction`` is long because on a busy machine the tests themselves may freeze for a second."""
     return BatchConnection(
         url,
         deadline=deadline,
         patient=patient,
         lock_timeout=lock_timeout,
-        # on a busy machine the tests themselves may freeze for a second
-        idle_in_transaction=60.0,
+        idle_in_transaction=idle_in_transaction,
     )
 
 

@@ -196,7 +196,7 @@ class TestLostConnections:
     ) -> None:
         ann = actor()
         chat = await open_chat(storage.begin, ann)
-        lane = make_lane(messenger_database)
+        lane = make_lane(messenger_database, idle_in_transaction=1.0)
 
         async def forget() -> None:
             async with PostgresPostings(lane).begin() as posting:
