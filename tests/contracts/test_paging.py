@@ -310,6 +310,7 @@ def machine_on(rig: Rig) -> type[RuleBasedStateMachine]:
     return Walks
 
 
+@pytest.mark.explored
 def test_what_was_there_throughout_is_seen_exactly_once(rig: Rig) -> None:
     run_state_machine_as_test(
         machine_on(rig),
