@@ -23,6 +23,7 @@ from infrastructure.postgres.driver.connection import (
     within,
 )
 from infrastructure.postgres.driver.errors import READ_ONLY, complaints, in_our_terms
+from infrastructure.postgres.driver.waits import Waits
 
 Driver = Connection[TupleRow]
 
@@ -59,6 +60,7 @@ class BatchConnection:
     _connector: Connector = field(init=False)
     _driver: Driver | None = field(init=False, default=None)
     _turn: asyncio.Lock = field(init=False, factory=asyncio.Lock)
+    waits: Waits = field(init=False, factory=Waits)
 
     def __attrs_post_init__(self) -> None:
         self._connector = Connector(
@@ -69,6 +71,15 @@ class BatchConnection:
             plans=PLANS,
         )
 
+    @property
+    def is_open(self) -> bool:
+        return self._driver is not None and not self._driver.closed
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a transaction is running."""
+        return self._turn.locked()
+
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[Driver]:
         """
@@ -78,7 +89,7 @@ class BatchConnection:
             Indigestible, Interrupted, Unavailable: Nothing was stored.
             OutcomeUnknown: The answer to COMMIT did not arrive.
         """
-        async with self._turn:
+        async with self._its_turn():
             with in_our_terms():
                 driver = await self._begun()
             try:
@@ -96,6 +107,18 @@ class BatchConnection:
                 else:
                     await self._rolled_back(driver)
                 raise
+
+    @asynccontextmanager
+    async def _its_turn(self) -> AsyncIterator[None]:
+        if self._turn.locked():
+            with self.waits.counted():
+                await self._turn.acquire()
+        else:
+            await self._turn.acquire()
+        try:
+            yield
+        finally:
+            self._turn.release()
 
     async def close(self) -> None:
         if self._driver is not None:
