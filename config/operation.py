@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from application.ports.meter import Meter
+from application.meter import Meter
 from config.build import this_build
 from config.container import Application, PostgresAdapters
 from config.server import SideServer

@@ -16,7 +16,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
-from application.ports.meter import Kind
+from application.meter import Kind
 
 MEDIA_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
