@@ -103,7 +103,7 @@ def with_implied(found: Collection[str]) -> frozenset[str]:
     if not found or not frozenset(found) <= known_revisions():
         return frozenset(found)
     reached = scripts.revision_map.iterate_revisions(tuple(found), "base", implicit_base=True)
-    heads = {script.revision for script in reached if script is not None} & set(scripts.get_heads())
+    heads = {script.revision for script in reached} & set(scripts.get_heads())
     return frozenset(found) | heads
 
 
