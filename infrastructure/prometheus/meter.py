@@ -26,6 +26,9 @@ OTHER: Final = "other"
 
 QUICK: Final = (0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
 """In seconds. A read takes a third of a millisecond and telling listeners less, so several buckets are below one."""
+OUTCOMES: Final = ("sent", "failed", "error")
+"""What may become of an attempt to send a letter."""
+
 SIZES: Final = (1, 2, 5, 10, 20, 50, 100, 200, 500)
 
 
@@ -64,7 +67,15 @@ Pools = Mapping[str, Callable[[], PoolState]]
 class PoolFigures(Collector):
     pools: Pools
 
+    def describe(self) -> Iterator[Metric]:
+        """The metrics without values: registering asks for their names, when no pool may exist yet."""
+        return self._metrics({})
+
     def collect(self) -> Iterator[Metric]:
+        return self._metrics({name: read() for name, read in self.pools.items()})
+
+    @staticmethod
+    def _metrics(states: Mapping[str, PoolState]) -> Iterator[Metric]:
         size = GaugeMetricFamily(
             "messenger_pool_size", "Database connections that a pool opens at most.", labels=["pool"]
         )
@@ -81,8 +92,7 @@ class PoolFigures(Collector):
         waited = CounterMetricFamily(
             "messenger_pool_wait_seconds", "Time spent in these waits.", labels=["pool"]
         )
-        for name, read in self.pools.items():
-            state = read()
+        for name, state in states.items():
             size.add_metric([name], state.size)
             connections.add_metric([name, "in_use"], state.in_use)
             connections.add_metric([name, "idle"], state.idle)
@@ -184,6 +194,8 @@ class PrometheusMeter:
             ("outcome",),
             registry=registry,
         )
+        for outcome in OUTCOMES:
+            self._letters.labels(outcome)
 
         self._loop_lag = Histogram(
             "messenger_loop_lag_seconds",

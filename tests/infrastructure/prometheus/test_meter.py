@@ -4,9 +4,10 @@ import time
 from pathlib import Path
 
 import pytest
-from attrs import define, frozen
+from attrs import define
 
 from infrastructure.prometheus.meter import PrometheusMeter
+from tests.metrics import Pool, complete_meter
 
 
 @define
@@ -15,24 +16,6 @@ class Hands:
 
     def __call__(self) -> float:
         return self.at
-
-
-@frozen
-class Pool:
-    size: int = 6
-    in_use: int = 0
-    idle: int = 2
-    waits: int = 0
-    waited_seconds: float = 0.5
-
-
-def complete_meter() -> PrometheusMeter:
-    """One with every metric that a node in service has."""
-    meter = PrometheusMeter()
-    meter.caught_up()
-    meter.describe_build(version="1.2.3", revision="0a1b2c", python="3.13.1")
-    meter.watch_pools({"reads": Pool})
-    return meter
 
 
 def figures(meter: PrometheusMeter) -> dict[str, float]:
@@ -137,6 +120,11 @@ def test_batches_are_counted_from_nothing(kind: str) -> None:
     found = figures(PrometheusMeter())
     for figure in ("batch_commands", "batch_seconds", "commit_seconds"):
         assert found[f'messenger_{figure}_count{{kind="{kind}"}}'] == 0
+
+
+@pytest.mark.parametrize("outcome", ["sent", "failed", "error"])
+def test_letters_are_counted_from_nothing(outcome: str) -> None:
+    assert figures(PrometheusMeter())[f'messenger_letters_total{{outcome="{outcome}"}}'] == 0
 
 
 def test_before_a_node_has_looked_it_has_no_lag_to_tell() -> None:
