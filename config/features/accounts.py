@@ -34,6 +34,8 @@ from application.ports.passwords import Passwords
 from application.profiles.edit import EditProfileHandler
 from application.profiles.find import FindProfilesHandler
 from application.profiles.read import ReadOwnProfileHandler, ReadProfileHandler
+from config.data.catalogues import CATALOGUES
+from config.data.conversations import EXAMPLES
 from config.ports import Ports, Storage
 from config.settings.groups import Settings
 from domain.account import PasswordRule
@@ -210,12 +212,13 @@ def make_administration(
         enable_account=EnableAccountHandler(begin=storage.begin),
         list_accounts=ListAccountsHandler(begin=storage.begin),
         list_sessions=ListSessionsOfHandler(begin=storage.begin),
-        fill_catalogues=FillCataloguesHandler(catalogues=storage.catalogues),
+        fill_catalogues=FillCataloguesHandler(catalogues=storage.catalogues, shipped=CATALOGUES),
         fill_examples=FillExamplesHandler(
+            script=EXAMPLES,
             begin=storage.begin,
             begin_posting=storage.begin_patient_posting,
             begin_marking=storage.begin_marking,
             passwords=passwords,
         ),
-        find_open_examples=FindOpenExamplesHandler(begin=storage.begin, passwords=passwords),
+        find_open_examples=FindOpenExamplesHandler(script=EXAMPLES, begin=storage.begin, passwords=passwords),
     )

@@ -5,8 +5,8 @@ from typing import Annotated
 import typer
 from attrs import frozen
 
+from application.checkup import Examined, Finding
 from application.importing.import_original import Imported
-from application.ports.checkup import Examined, Finding
 from interfaces.cli.looks import FOUND_SOMETHING, confirm, fail, progress, say, show, told
 
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
