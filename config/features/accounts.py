@@ -74,7 +74,10 @@ def make_account_rules(settings: Settings) -> AccountRules:
     return AccountRules(
         password=PasswordRule(pattern=auth.password_pattern, common=common),
         sessions=Lifetimes(
-            access=jwt.access_lifetime, refresh=jwt.refresh_lifetime, grace=auth.refresh_grace
+            access=jwt.access_lifetime,
+            refresh=jwt.refresh_lifetime,
+            grace=auth.refresh_grace,
+            one_access_token=auth.one_access_token,
         ),
         confirmation_lifetime=jwt.confirmation_lifetime,
         reset_lifetime=auth.reset_lifetime,
@@ -139,7 +142,9 @@ def account_use_cases(
         ),
         refresh=RefreshHandler(begin=begin, clock=clock, ids=ids, tokens=tokens, lifetimes=rules.sessions),
         sign_out=SignOutHandler(begin=begin, clock=clock, tokens=tokens, lifetimes=rules.sessions),
-        authenticate=AuthenticateHandler(views=ports.storage.views, clock=clock, tokens=tokens),
+        authenticate=AuthenticateHandler(
+            views=ports.storage.views, clock=clock, tokens=tokens, lifetimes=rules.sessions
+        ),
         email_status=EmailStatusHandler(
             begin=begin, clock=clock, limiter=ports.limiter, allowance=rules.status_requests
         ),
