@@ -70,9 +70,11 @@ async def test_a_wait_in_vain_counts(messenger_database: str) -> None:
     engine = make_engine(messenger_database, size=1, wait=0.01)
     async with reads.open(), transaction(engine, PATIENCE):
         with pytest.raises(Unavailable):
-            await reads.open().__aenter__()
+            async with reads.open():
+                pass
         with pytest.raises(Unavailable):
-            await transaction(engine, PATIENCE).__aenter__()
+            async with transaction(engine, PATIENCE):
+                pass
         assert counts(reads_state(reads)) == (1, 0, 1)
         assert counts(engine_state(engine)) == (1, 0, 1)
     await reads.close()
