@@ -74,12 +74,12 @@ class LetterPage(ABC):
         try:
             link = await self.messenger.accounts.read_link(ReadLink(token=_token(request)))
         except NotAuthenticated:
-            return self._page(request, "void", 410)
+            return self._page(request, "void")
         except (Unavailable, OutcomeUnknown) as error:
             refusal = refusal_of(error, {})
             return self._page(request, "failed", refusal.status, **refusal.headers)
         if not self.accepts(is_confirmed=link.is_confirmed):
-            return self._page(request, "void", 410)
+            return self._page(request, "void")
         return self._ask(request, link.email)
 
     async def submit(self, request: Request) -> Response:
@@ -107,6 +107,7 @@ class LetterPage(ABC):
         return self._ask(request, link.email, problem, status, **headers)
 
     def _done(self) -> Response:
+        # Behind a proxy that takes a path off, the address of the request lacks it.
         return RedirectResponse(f"{self.options.public_path}{self.path}?{DONE}", 303)
 
     def _ask(
@@ -132,6 +133,7 @@ class LetterPage(ABC):
             state=state,
             problem=problem,
             email=email,
+            here=f"{self.options.public_path}{self.path}",
             app_url=self.options.app_url,
             rule=self.options.password_pattern.wording,
         )

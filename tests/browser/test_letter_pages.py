@@ -149,11 +149,13 @@ def words(page: Page, request: pytest.FixtureRequest) -> Words:
     return WORDS[request.param]
 
 
-@pytest.fixture(params=["scripts", "no scripts"])
-def either(page: Page, request: pytest.FixtureRequest) -> Page:
+@pytest.fixture(params=[("scripts", "ru"), ("no scripts", "en")], ids=" ".join)
+def either(page: Page, request: pytest.FixtureRequest) -> tuple[Page, Words]:
     """The browser as most people have it, and as the careful do."""
-    page.run_scripts(allowed=request.param == "scripts")
-    return page
+    scripts, language = request.param
+    page.run_scripts(allowed=scripts == "scripts")
+    page.speak(language)
+    return page, WORDS[language]
 
 
 def garbled(link: str) -> Iterator[str]:
@@ -186,23 +188,23 @@ def assert_way_on(page: Page, words: Words) -> None:
 
 
 class TestConfirming:
-    def test_then_one_signs_in(self, either: Page, person: LetterReader, words: Words) -> None:
+    def test_then_one_signs_in(self, either: tuple[Page, Words], person: LetterReader) -> None:
+        page, words = either
         link = person.sign_up()
-        either.open(link)
-        either.await_heading(words.asks)
-        assert person.email in either.text()
+        page.open(link)
+        page.await_heading(words.asks)
+        assert person.email in page.text()
         assert not person.can_sign_in(PASSWORD), "looking is not confirming"
-        either.press(words.confirm)
-        either.await_heading(words.confirmed)
-        assert_way_on(either, words)
-        either.driver.refresh()
-        either.await_heading(words.confirmed)
+        page.press(words.confirm)
+        page.await_heading(words.confirmed)
+        assert_way_on(page, words)
+        page.driver.refresh()
+        page.await_heading(words.confirmed)
         token = data(person.sign_in(PASSWORD))["accessToken"]
         assert [device["fingerprint"] for device in person.devices(token)] == ["application"]
         assert len(person.server.letters(person.email)) == 1, "no device was known, so none is new"
-        either.open(link)
-        either.await_heading(words.void)
-        either.expected.append((410, CONFIRM))
+        page.open(link)
+        page.await_heading(words.void)
 
     def test_a_link_that_is_none(self, page: Page, person: LetterReader) -> None:
         link = person.sign_up()
@@ -210,7 +212,6 @@ class TestConfirming:
         for other in others:
             page.open(other)
             page.await_heading(WORDS["en"].void)
-        page.expected += [(410, CONFIRM)] * len(others)
         assert not person.can_sign_in(PASSWORD)
 
     def test_by_keyboard_while_the_network_comes_and_goes(
@@ -238,19 +239,20 @@ class TestConfirming:
 
 class TestForgottenPassword:
     def test_then_the_new_one_signs_in_and_nobody_else_is(
-        self, either: Page, person: LetterReader, words: Words
+        self, either: tuple[Page, Words], person: LetterReader
     ) -> None:
+        page, words = either
         person.join()
         before = data(person.sign_in(PASSWORD))["accessToken"]
-        either.open(person.forget())
-        either.await_heading(words.chooses)
+        page.open(person.forget())
+        page.await_heading(words.chooses)
         # A browser that keeps passwords keeps it under this.
-        username = either.run("return document.querySelector('form').elements.username")
+        username = page.run("return document.querySelector('form').elements.username")
         assert username.get_property("value") == person.email
-        fill(either, BETTER)
-        either.press(words.save)
-        either.await_heading(words.changed)
-        assert_way_on(either, words)
+        fill(page, BETTER)
+        page.press(words.save)
+        page.await_heading(words.changed)
+        assert_way_on(page, words)
         assert not person.can_sign_in(PASSWORD)
         token = data(person.sign_in(BETTER))["accessToken"]
         assert [device["fingerprint"] for device in person.devices(token)] == ["application"]
@@ -258,31 +260,32 @@ class TestForgottenPassword:
         assert me.status_code == 401
 
     def test_each_refusal_says_why_and_costs_nothing(
-        self, either: Page, person: LetterReader, words: Words
+        self, either: tuple[Page, Words], person: LetterReader
     ) -> None:
+        page, words = either
         person.join()
         link = person.forget()
-        either.open(link)
+        page.open(link)
         tries = [
             (BETTER, PASSWORD, words.differ),
             ("Кот-7", None, words.unfit),
             ("Ни-одной-цифры", None, words.unfit),
             ("Password1", None, words.common),
         ]
-        assert words.rule in either.text()
+        assert words.rule in page.text()
         for first, second, complaint in tries:
-            fill(either, first, second)
-            either.press(words.save)
-            await_complaint(either, complaint)
-            either.until(lambda: either.focused == either.all("input")[0])
-        refused = 3 if either.run("return document.scripts.length && !!window.fetch") else 4
-        either.expected += [(422, CHOOSE)] * refused
+            fill(page, first, second)
+            page.press(words.save)
+            await_complaint(page, complaint)
+            page.until(lambda: page.focused == page.all("input")[0])
+        # That passwords differ is told by the script, where it may run, and otherwise by the server.
+        page.expected += [(422, CHOOSE)] * (3 if words is WORDS["ru"] else 4)
         assert person.can_sign_in(PASSWORD)
-        either.open(link)  # as after a reload
-        either.await_heading(words.chooses)
-        fill(either, BETTER)
-        either.press(words.save)
-        either.await_heading(words.changed)
+        page.open(link)  # as after a reload
+        page.await_heading(words.chooses)
+        fill(page, BETTER)
+        page.press(words.save)
+        page.await_heading(words.changed)
         assert person.can_sign_in(BETTER)
 
     def test_a_link_that_is_none_is_told_before_anybody_types(self, page: Page, person: LetterReader) -> None:
@@ -294,7 +297,6 @@ class TestForgottenPassword:
             page.open(other)
             page.await_heading(WORDS["en"].void)
             assert page.all("input") == []
-        page.expected += [(410, CHOOSE)] * len(others)
         assert person.can_sign_in(PASSWORD)
 
     def test_by_keyboard_while_the_network_comes_and_goes(
