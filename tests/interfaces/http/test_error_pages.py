@@ -94,7 +94,7 @@ async def test_what_a_client_sent_is_shown_as_text(world: World) -> None:
     [(Unavailable(), "The server does not answer just now"), (ValueError(), "The server failed")],
 )
 async def test_failures_have_pages_too(world: World, error: Exception, title: str) -> None:
-    async def fail(*_: object) -> None:
+    async def fail(*_: object) -> bool:
         raise error
 
     world.messenger = evolve(world.messenger, accounts=evolve(world.messenger.accounts, email_status=fail))

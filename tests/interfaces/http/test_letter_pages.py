@@ -148,7 +148,7 @@ async def test_a_form_of_another_kind_is_refused_like_a_bad_password(world: Worl
         {"content": b"--", "headers": {"Content-Type": "multipart/form-data"}},
         {"json": {"first": BETTER, "second": BETTER}},
     ):
-        refused = await client.post(at, **body)  # type: ignore[arg-type]
+        refused = await client.post(at, **body)
         assert refused.status_code == 422
         assert complaints(refused)[0] in {"unfit", "differ"}
 
@@ -264,7 +264,7 @@ async def test_the_page_says_what_a_password_takes_as_the_domain_has_it(world: W
 
 @pytest.mark.parametrize("path", PAGES)
 async def test_behind_a_proxy_the_way_on_begins_with_the_public_path(world: World, path: str) -> None:
-    options = {
+    options: dict[str, Any] = {
         "public_path": "/talk",
         "prefix": "/api",
         "confirm_path": "/api/c",
