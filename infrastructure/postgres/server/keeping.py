@@ -65,7 +65,7 @@ class Keeper:
                 log.error(
                     "the embedded PostgreSQL has ended: %s",
                     how,
-                    extra={"restarted_in_seconds": round(pause, 1)},
+                    extra={"restarted_in_seconds": round(pause, 3)},
                 )
                 if self._is_over.wait(pause):
                     break
