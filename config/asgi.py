@@ -14,8 +14,8 @@ from dependency_injector.providers import Object
 from starlette.applications import Starlette
 
 from application.errors import OutcomeUnknown, Unavailable
-from application.examples.people import PASSWORD, PEOPLE
 from config.container import Application, PostgresAdapters, closing
+from config.data.people import PASSWORD, PEOPLE
 from config.listening import Place
 from config.logging import Terminal
 from config.modules import added_routes, installed

@@ -21,9 +21,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from application.accounts.create_account import CreateAccount
 from application.accounts.disable_account import DisableAccount, EnableAccount
+from application.checkup import Examined
 from application.errors import ApplicationError
 from application.importing.import_original import Imported
-from application.ports.checkup import Examined
 from application.ports.mailer import NotDelivered
 from config.adapters import make_mailer
 from config.container import Application, PostgresAdapters, closing

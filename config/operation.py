@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from application.ports.meter import Meter
+from application.meter import Meter
 from config.container import Application
 from config.server import SideServer
 from config.settings.groups import Operation, Settings

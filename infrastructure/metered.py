@@ -7,9 +7,9 @@ from typing import TypeVar
 
 from attrs import frozen
 
+from application.meter import Kind, Meter
 from application.ports.changes import Changes, Cursor, News, ReadRange
 from application.ports.mailer import Mailer, NotDelivered
-from application.ports.meter import Kind, Meter
 from application.ports.updates import Update
 from domain.events import MessagesRead
 from domain.notification import Letter

@@ -89,7 +89,7 @@ def _module_commands(create_module: Callable[[str], Sequence[Path]]) -> typer.Ty
             for path in create_module(name):
                 say(str(path))
             switch = f"Add {name.removesuffix('_module')} to MODULES_SECTION_ENABLED_MODULES to switch it on."
-            say(f"{switch} `make diagram` draws its table into the README.", "green")
+            say(f"{switch} `make diagram` draws its table into docs/database.md.", "green")
 
     return line
 

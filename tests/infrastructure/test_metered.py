@@ -10,8 +10,8 @@ from attrs import Factory, define
 from dependency_injector.providers import Object
 
 from application.errors import OutcomeUnknown, Unavailable
+from application.meter import Kind, Unmetered
 from application.ports.mailer import NotDelivered
-from application.ports.meter import Kind, Unmetered
 from application.ports.updates import Update
 from application.receipts.mark_read import MarkRead
 from config.container import Application, MemoryAdapters

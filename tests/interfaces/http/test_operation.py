@@ -11,7 +11,7 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 
 from application.errors import Unavailable
-from application.ports.meter import Unmetered
+from application.meter import Unmetered
 from interfaces.app import MODULES, create_app
 from interfaces.http.health import Details
 from interfaces.http.metering import Metrics
