@@ -35,4 +35,4 @@ class ConfirmEmailHandler:
         async with self.begin() as work:
             account = await confirmed(work, token, at=now)
             session = await self.open_session(work, account, command.fingerprint, command.origin, at=now)
-        return SignedIn.to(session, account.email.text, self.tokens)
+        return SignedIn.to(session, account.email.text, self.tokens, at=now)

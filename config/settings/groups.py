@@ -106,7 +106,7 @@ class Api:
     """The greatest size of a request body, in bytes."""
 
     shutdown_seconds: float = _setting("API_SHUTDOWN_SECONDS", read.seconds(0, 60), 2.0)
-    """How long running requests may take to end after a signal to stop."""
+    """Within how many seconds the process ends after a signal to stop. Less than one counts as one."""
 
     drain_seconds: float = _setting("API_DRAIN_SECONDS", read.seconds(0, 300), 0.0)
     """How long new requests are still served after that signal, while `/readyz` already reports 503."""
@@ -242,6 +242,11 @@ class Auth:
         "AUTH_REFRESH_GRACE_SECONDS", read.duration("seconds", 60, least=0), default_of(LIFETIMES.grace)
     )
     """How long a used refresh token returns the same new pair again, for two tabs or a lost answer."""
+
+    one_access_token: bool = _setting(
+        "AUTH_ONE_ACCESS_TOKEN", read.flag, default_of(LIFETIMES.one_access_token)
+    )
+    """Whether refreshing ends the access token of before at once, as in the original messenger."""
 
     password_pattern: PasswordPattern = _setting(
         "AUTH_PASSWORD_PATTERN", read.password_pattern, PasswordPattern.LETTERS
