@@ -14,12 +14,12 @@ from dependency_injector.providers import Object
 from starlette.applications import Starlette
 
 from application.errors import OutcomeUnknown, Unavailable
-from application.examples.people import PASSWORD, PEOPLE
 from config.container import Application, PostgresAdapters, closing
+from config.data.people import PASSWORD, PEOPLE
 from config.listening import Place
 from config.logging import Terminal
 from config.modules import added_routes, installed
-from config.operation import health_details, metrics_routes, metrics_server
+from config.operation import health_details, lag_measuring, make_meter, metrics_routes, metrics_server
 from config.refusals import CannotStart, cause_of, database_setting
 from config.server import ACCEPTED_AT_ONCE, Server
 from config.settings.groups import Settings
@@ -29,7 +29,6 @@ from infrastructure.metered import metered_listener
 from infrastructure.postgres.schema.migrate import check_revision, filling_alone, migrate
 from infrastructure.postgres.server.adoption import check_home
 from infrastructure.postgres.server.reach import reach
-from infrastructure.prometheus.meter import PrometheusMeter
 from infrastructure.system.resources import raise_descriptor_limit, trim_memory
 from interfaces.app import create_app
 from interfaces.http import limits
@@ -68,7 +67,7 @@ def run(
     application = Application(
         adapters=adapters,
         show_letter=Object(terminal.show),
-        meter=Object(PrometheusMeter()),
+        meter=Object(make_meter(adapters)),
         report_limit=Object(limits.report),
     )
     server: Server
@@ -162,7 +161,11 @@ def make_app(
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         async with asyncio.TaskGroup() as tasks:
-            running = [application.adapters.clock_following().run, *workers(application, modules)]
+            running = [
+                application.adapters.clock_following().run,
+                *workers(application, modules),
+                *lag_measuring(settings.operation, meter),
+            ]
             if "chat" in modules:
                 running.append(socket_services.run)
             if metrics := metrics_server(metrics_sockets, meter):

@@ -9,7 +9,7 @@ from starlette.routing import BaseRoute, WebSocketRoute
 from starlette.types import Lifespan
 
 from application.messenger import Messenger
-from application.ports.meter import Meter, Unmetered
+from application.meter import Meter, Unmetered
 from interfaces.http.accounts import Accounts
 from interfaces.http.catalogues import Catalogues
 from interfaces.http.chats import Chats

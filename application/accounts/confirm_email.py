@@ -38,4 +38,4 @@ class ConfirmEmailHandler:
             await work.accounts.save(account)
             await work.confirmations.void_all(account.id)
             session = await self.open_session(work, account, command.fingerprint, command.origin, at=now)
-        return SignedIn.to(session, account.email.text, self.tokens)
+        return SignedIn.to(session, account.email.text, self.tokens, at=now)

@@ -81,7 +81,7 @@ class SignInHandler:
         session, letter_was_added = opened
         if letter_was_added:
             self.letter_is_due()
-        return SignedIn.to(session, found.email.text, self.tokens)
+        return SignedIn.to(session, found.email.text, self.tokens, at=self.clock.now())
 
     async def _open(
         self, command: SignIn, account_id: AccountId, verified: PasswordHash, upgraded: PasswordHash | None

@@ -34,6 +34,8 @@ from application.ports.passwords import Passwords
 from application.profiles.edit import EditProfileHandler
 from application.profiles.find import FindProfilesHandler
 from application.profiles.read import ReadOwnProfileHandler, ReadProfileHandler
+from config.data.catalogues import CATALOGUES
+from config.data.conversations import EXAMPLES
 from config.ports import Ports, Storage
 from config.settings.groups import Settings
 from domain.account import PasswordRule
@@ -72,7 +74,10 @@ def make_account_rules(settings: Settings) -> AccountRules:
     return AccountRules(
         password=PasswordRule(pattern=auth.password_pattern, common=common),
         sessions=Lifetimes(
-            access=jwt.access_lifetime, refresh=jwt.refresh_lifetime, grace=auth.refresh_grace
+            access=jwt.access_lifetime,
+            refresh=jwt.refresh_lifetime,
+            grace=auth.refresh_grace,
+            one_access_token=auth.one_access_token,
         ),
         confirmation_lifetime=jwt.confirmation_lifetime,
         reset_lifetime=auth.reset_lifetime,
@@ -137,7 +142,9 @@ def account_use_cases(
         ),
         refresh=RefreshHandler(begin=begin, clock=clock, ids=ids, tokens=tokens, lifetimes=rules.sessions),
         sign_out=SignOutHandler(begin=begin, clock=clock, tokens=tokens, lifetimes=rules.sessions),
-        authenticate=AuthenticateHandler(views=ports.storage.views, clock=clock, tokens=tokens),
+        authenticate=AuthenticateHandler(
+            views=ports.storage.views, clock=clock, tokens=tokens, lifetimes=rules.sessions
+        ),
         email_status=EmailStatusHandler(
             begin=begin, clock=clock, limiter=ports.limiter, allowance=rules.status_requests
         ),
@@ -205,12 +212,13 @@ def make_administration(
         enable_account=EnableAccountHandler(begin=storage.begin),
         list_accounts=ListAccountsHandler(begin=storage.begin),
         list_sessions=ListSessionsOfHandler(begin=storage.begin),
-        fill_catalogues=FillCataloguesHandler(catalogues=storage.catalogues),
+        fill_catalogues=FillCataloguesHandler(catalogues=storage.catalogues, shipped=CATALOGUES),
         fill_examples=FillExamplesHandler(
+            script=EXAMPLES,
             begin=storage.begin,
             begin_posting=storage.begin_patient_posting,
             begin_marking=storage.begin_marking,
             passwords=passwords,
         ),
-        find_open_examples=FindOpenExamplesHandler(begin=storage.begin, passwords=passwords),
+        find_open_examples=FindOpenExamplesHandler(script=EXAMPLES, begin=storage.begin, passwords=passwords),
     )

@@ -236,6 +236,11 @@ class Auth:
     )
     """How long a used refresh token returns the same new pair again, for two tabs or a lost answer."""
 
+    one_access_token: bool = _setting(
+        "AUTH_ONE_ACCESS_TOKEN", read.flag, default_of(LIFETIMES.one_access_token)
+    )
+    """Whether refreshing ends the access token of before at once, as in the original messenger."""
+
     password_pattern: PasswordPattern = _setting(
         "AUTH_PASSWORD_PATTERN", read.password_pattern, PasswordPattern.LETTERS
     )

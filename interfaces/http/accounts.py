@@ -1,3 +1,5 @@
+from datetime import timedelta
+
 from attrs import frozen
 from starlette.requests import Request
 from starlette.responses import Response
@@ -79,7 +81,13 @@ class Accounts:
         shape = codec.SIGN_IN_BY_EMAIL if "email" in fields else codec.SIGN_IN_BY_USERNAME
         command = shape.decode(fields, within="body", known=_known(request))
         signed_in = await self.messenger.accounts.sign_in(command)
-        answer = bare({"access_token": signed_in.access_token, "token_type": "bearer"})
+        answer = bare(
+            {
+                "access_token": signed_in.access_token,
+                "token_type": "bearer",
+                "expires_in": _seconds(signed_in.expires_in),
+            }
+        )
         answer.headers["Set-Cookie"] = self._cookie(signed_in.refresh_token)
         return answer
 
@@ -205,13 +213,22 @@ class Accounts:
 
     def _signed_in(self, signed_in: SignedIn) -> Response:
         cookie = self._cookie(signed_in.refresh_token)
-        return success({"accessToken": signed_in.access_token}, {"Set-Cookie": cookie})
+        tokens: answers.Tokens = {
+            "accessToken": signed_in.access_token,
+            "expiresIn": _seconds(signed_in.expires_in),
+        }
+        return success(tokens, {"Set-Cookie": cookie})
 
     def _cookie(self, value: str, lifetime: str = "") -> str:
         """Return a ``Set-Cookie`` value. Without a lifetime the cookie ends with the browser's session."""
         secure = "; Secure" if self.options.secure_cookies else ""
         path = self.options.cookie_path
         return f"{REFRESH_COOKIE}={value}{lifetime}; HttpOnly; Path={path}; SameSite=Lax{secure}"
+
+
+def _seconds(left: timedelta) -> int:
+    """Return whole seconds, rounded down so that no client relies on a token that has just expired."""
+    return max(0, left // timedelta(seconds=1))
 
 
 def _known(request: Request) -> dict[str, object]:

@@ -23,6 +23,7 @@ class Me(Account):
 
 class Tokens(TypedDict):
     accessToken: str
+    expiresIn: int
 
 
 class Session(TypedDict):

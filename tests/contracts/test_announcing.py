@@ -292,7 +292,9 @@ class Scene:
             await work.accounts.save(account)
             session = await work.sessions.lock(account.id, person.actor.session_id)
         tokens = self.here.application.tokens()
-        return Someone(person.actor, SignedIn.to(session, account.email.text, tokens))
+        return Someone(
+            person.actor, SignedIn.to(session, account.email.text, tokens, at=session.pair.issued_at)
+        )
 
     async def elsewhere(self, someone: Someone) -> None:
         """They sign in on another device as well."""

@@ -23,6 +23,7 @@ from infrastructure.postgres.driver.connection import (
     within,
 )
 from infrastructure.postgres.driver.errors import READ_ONLY, complaints, in_our_terms
+from infrastructure.postgres.driver.waits import Waits
 
 Driver = Connection[TupleRow]
 
@@ -62,6 +63,7 @@ class BatchConnection:
     _driver: Driver | None = field(init=False, default=None)
     _turn: asyncio.Lock = field(init=False, factory=asyncio.Lock)
     _is_closed: bool = field(init=False, default=False)
+    waits: Waits = field(init=False, factory=Waits)
 
     def __attrs_post_init__(self) -> None:
         self._connector = Connector(
@@ -72,6 +74,15 @@ class BatchConnection:
             plans=PLANS,
         )
 
+    @property
+    def is_open(self) -> bool:
+        return self._driver is not None and not self._driver.closed
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a transaction is running."""
+        return self._turn.locked()
+
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[Driver]:
         """
@@ -81,7 +92,7 @@ class BatchConnection:
             Indigestible, Interrupted, Unavailable: Nothing was stored.
             OutcomeUnknown: The answer to COMMIT did not arrive.
         """
-        async with self._turn, self._closing_when_asked():
+        async with self._its_turn():
             if self._is_closed:
                 raise Unavailable("the connection for batches is closed")
             with in_our_terms():
@@ -102,20 +113,25 @@ class BatchConnection:
                     await self._rolled_back(driver)
                 raise
 
-    async def close(self) -> None:
-        """Closes the connection: at once if no transaction is running, otherwise when it ends. Later ones are refused."""
-        self._is_closed = True
-        if not self._turn.locked():
-            await self._close_now()
-
     @asynccontextmanager
-    async def _closing_when_asked(self) -> AsyncIterator[None]:
-        """Closes the connection at the end of the block if `close` was called meanwhile."""
+    async def _its_turn(self) -> AsyncIterator[None]:
+        if self._turn.locked():
+            with self.waits.counted():
+                await self._turn.acquire()
+        else:
+            await self._turn.acquire()
         try:
             yield
         finally:
             if self._is_closed:
                 await self._close_now()
+            self._turn.release()
+
+    async def close(self) -> None:
+        """Closes the connection: at once if no transaction is running, otherwise when it ends. Later ones are refused."""
+        self._is_closed = True
+        if not self._turn.locked():
+            await self._close_now()
 
     async def _close_now(self) -> None:
         if self._driver is not None:

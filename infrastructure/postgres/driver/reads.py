@@ -29,6 +29,7 @@ from infrastructure.postgres.driver.connection import (
     within,
 )
 from infrastructure.postgres.driver.errors import complaints, in_our_terms
+from infrastructure.postgres.driver.waits import Waits
 
 Row = RowMapping | Mapping[str, Any]
 """A row by column name, from SQLAlchemy or from the driver."""
@@ -110,7 +111,7 @@ class ReadPool(PreparedReads):
     """
 
     _url: str
-    _size: int = 6
+    size: int = 6
     _wait: float = 2.0
     _deadline: float = 5.0
     _connector: Connector = field(init=False)
@@ -119,10 +120,17 @@ class ReadPool(PreparedReads):
     _generation: int = field(init=False, default=0)
     """How often `renew` was called. Connections of an earlier generation are closed instead of kept."""
     _is_closed: bool = field(init=False, default=False)
+    in_use: int = field(init=False, default=0)
+    waits: Waits = field(init=False, factory=Waits)
 
     def __attrs_post_init__(self) -> None:
         self._connector = Connector(target=self._url, deadline=self._deadline, plans=PLANS)
-        self._room = asyncio.Semaphore(self._size)
+        self._room = asyncio.Semaphore(self.size)
+
+    @property
+    def idle(self) -> int:
+        """How many connections are open and not in use."""
+        return len(self._idle)
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[ReadTransaction]:
@@ -156,12 +164,8 @@ class ReadPool(PreparedReads):
     ) -> AsyncIterator[tuple[ReadConnection, Cursor | None]]:
         """Yields a connection and the result of ``first``. Without a ``first`` statement a transaction begins instead."""
         self._check_open()
-        try:
-            async with asyncio.timeout(self._wait):
-                await self._room.acquire()
-        except TimeoutError:
-            complaints.tell(Unavailable.code, "all connections for reading are busy")
-            raise Unavailable("all connections for reading are busy") from None
+        await self._wait_for_room()
+        self.in_use += 1
         try:
             self._check_open()
             with in_our_terms():
@@ -172,7 +176,20 @@ class ReadPool(PreparedReads):
             finally:
                 await self._take_back(reader)
         finally:
+            self.in_use -= 1
             self._room.release()
+
+    async def _wait_for_room(self) -> None:
+        if not self._room.locked():
+            await self._room.acquire()  # does not wait
+            return
+        try:
+            with self.waits.counted():
+                async with asyncio.timeout(self._wait):
+                    await self._room.acquire()
+        except TimeoutError:
+            complaints.tell(Unavailable.code, "all connections for reading are busy")
+            raise Unavailable("all connections for reading are busy") from None
 
     async def close(self) -> None:
         """Closes the idle connections at once, and each of the others when its read ends. Later reads are refused."""

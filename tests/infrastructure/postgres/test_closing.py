@@ -135,20 +135,17 @@ async def test_a_closed_pool_opens_nothing(
 def cancelled_at(turn: int, work: Coroutine[Any, None, None]) -> Generator[Any, None, bool]:
     """Runs a coroutine and cancels it the ``turn``-th time that it waits. Returns whether it waited so often."""
     turns = count(1)
-    step = work.send, (None,)
+    cancel = False
     while True:
-        method, given = step
         try:
-            waits_for = method(*given)
+            waits_for = work.throw(asyncio.CancelledError()) if cancel else work.send(None)
         except StopIteration:
             return next(turns) > turn
         except asyncio.CancelledError:
             return True
-        if next(turns) == turn:
-            step = work.throw, (asyncio.CancelledError(),)
-        else:
+        cancel = next(turns) == turn
+        if not cancel:
             yield waits_for
-            step = work.send, (None,)
 
 
 @pytest.mark.parametrize("make", POOLS)
