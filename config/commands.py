@@ -26,6 +26,7 @@ from application.errors import ApplicationError
 from application.importing.import_original import Imported
 from application.ports.mailer import NotDelivered
 from config.adapters import make_mailer
+from config.build import this_build
 from config.container import Application, PostgresAdapters, closing
 from config.importing import BadSource, import_original
 from config.refusals import cause_of, refusal
@@ -93,6 +94,7 @@ WORDS: Final[dict[type[DomainError], str]] = {
 
 def commands(serve: Callable[[bool], None]) -> Commands:
     return Commands(
+        version=lambda: str(this_build()),
         serve=serve,
         database=Database(
             name=database_name,

@@ -29,6 +29,8 @@ class Details:
     """The contents of the detailed health check."""
 
     version: str
+    revision: str | None
+    """The revision of the sources; None if it is unknown."""
     now: Callable[[], datetime]
     checks: Mapping[str, Callable[[], Awaitable[object]]]
     """Checks by name. A check raises when something is wrong; the answer omits its text, which may contain hosts and paths."""
@@ -86,6 +88,7 @@ class Health:
             "status": "ok" if is_well else "error",
             "timestamp": self.details.now().replace(tzinfo=None).isoformat(),
             "version": self.details.version,
+            "revision": self.details.revision,
             "checks": dict(zip(names, found, strict=True)),
         }
         if is_well:
