@@ -17,7 +17,7 @@ TO ?= .
 .PHONY: run install test check format explore diagram clean
 
 run: $(RUN_READY)
-	@exec .venv/bin/messenger serve --local
+	@exec .venv/bin/python -m config.main serve --local
 
 # Sets up what `messenger` needs to run, and starts nothing. With TO=FOLDER in a copy there that needs this checkout no more.
 install:
