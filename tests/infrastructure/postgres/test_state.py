@@ -79,3 +79,10 @@ async def test_a_wait_in_vain_counts(messenger_database: str) -> None:
         assert counts(engine_state(engine)) == (1, 0, 1)
     await reads.close()
     await engine.dispose()
+
+
+async def test_the_pool_logs_under_the_name_of_its_library() -> None:
+    """Whose level is WARNING: a pool has a line for whatever it does."""
+    engine = make_engine("postgresql://nobody@nowhere/nothing")
+    assert engine.sync_engine.pool.logger.name.startswith("sqlalchemy.pool")
+    await engine.dispose()
