@@ -3,8 +3,8 @@
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-import click
 import pytest
 import typer
 from psycopg import sql
@@ -56,7 +56,7 @@ CAUSES = {
 LINE = command_line(commands(lambda _local: None))
 
 
-def names(command: click.Command, prefix: str = "") -> Iterator[str]:
+def names(command: Any, prefix: str = "") -> Iterator[str]:
     subcommands = getattr(command, "commands", None)
     if subcommands is None:
         yield prefix
