@@ -581,11 +581,10 @@ class TestHealing:
 
 async def test_an_outage_is_logged_once_and_its_end(node: Node, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, "interfaces.live.hub"):
-        async with running(node):
-            node.is_down, reads = True, node.reads
-            await until(lambda: node.reads >= reads + 5)
-            node.is_down = False
-            await until(lambda: "looked for again" in caplog.text)
+        node.is_down, reads = True, node.reads
+        await until(lambda: node.reads >= reads + 5)
+        node.is_down = False
+        await until(lambda: "looked for again" in caplog.text)
     assert [record.getMessage() for record in caplog.records if record.name == "interfaces.live.hub"] == [
         "could not look for missed updates",
         "missed updates are looked for again",
