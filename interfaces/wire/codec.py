@@ -4,8 +4,8 @@ The JSON of the REST interface: the shape of each request, and the encoding of e
 Names are camelCase. Socket frames carry the same data in snake_case, see `interfaces.wire.frames`.
 """
 
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Callable, Iterable
+from typing import Final, TypeVar
 
 import orjson
 from attrs import frozen
@@ -45,11 +45,13 @@ from domain.account import EMAIL_LIMIT, PASSWORD_LEAST, PASSWORD_LIMIT, Email, E
 from domain.catalogue import Entry, Language
 from domain.chat import DESCRIPTION_LIMIT, About
 from domain.chat import NAME_LIMIT as CHAT_NAME_LIMIT
+from domain.errors import Invalid
 from domain.ids import AccountId, ChatId, MessageId, ProfileId, Seq, SessionId
 from domain.message import BODY_LIMIT, NONCE_LIMIT, Body, BodyTooLong, EmptyBody, Nonce
-from domain.profile import NAME_LIMIT, USERNAME_LIMITS, Name, Phone, Profile, Username
+from domain.profile import NAME_LIMIT, USERNAME_LIMITS, Name, Phone, Profile, Unfit, Username
 from domain.role import Role
 from domain.session import FINGERPRINT_LIMIT, Fingerprint, Session
+from domain.text import refuse_unstorable
 from interfaces.wire import answers
 from interfaces.wire.faults import (
     NO_AT_SIGN,
@@ -67,6 +69,8 @@ from interfaces.wire.validation import FieldSpec, shape
 from interfaces.wire.values import GREATEST, identity, integer, members, moment, nullable, text
 
 Json = dict[str, object]
+
+V = TypeVar("V")
 
 dumps: Final = orjson.dumps
 
@@ -247,13 +251,27 @@ REFRESH: Final = shape(Refresh, fingerprint=FieldSpec(_fingerprint))
 
 EMAIL_STATUS: Final = shape(EmailStatus, email=FieldSpec(_email))
 
+
+def _or_unfit(read: Callable[[object], V]) -> Callable[[object], V | Unfit]:
+    """Leaves it to the profile to judge a text that it may have from before today's rules."""
+
+    @takes(taken_by(read))
+    def read_or_not(value: object) -> V | Unfit:
+        try:
+            return read(value)
+        except Invalid as reason:
+            return Unfit(str(value), reason)
+
+    return read_or_not
+
+
 EDIT_PROFILE: Final = shape(
     EditProfile,
-    first_name=FieldSpec(nullable(_name)),
-    last_name=FieldSpec(nullable(_name)),
-    middle_name=FieldSpec(nullable(_name)),
-    username=FieldSpec(nullable(_username)),
-    phone=FieldSpec(nullable(_phone)),
+    first_name=FieldSpec(nullable(_or_unfit(_name))),
+    last_name=FieldSpec(nullable(_or_unfit(_name))),
+    middle_name=FieldSpec(nullable(_or_unfit(_name))),
+    username=FieldSpec(nullable(_or_unfit(_username))),
+    phone=FieldSpec(nullable(_or_unfit(_phone))),
 )
 
 READ_PROFILE: Final = shape(ReadProfile, profile_id=FieldSpec(identity))
@@ -311,6 +329,14 @@ def _chat_name(value: object) -> str:
     return About(_chat_name_text(value)).name
 
 
+@takes(taken_by(_chat_name_text))
+def _other_chat_name(value: object) -> str:
+    """A name that the chat judges, unless it is the one that it has."""
+    name = _chat_name_text(value)
+    refuse_unstorable(name)
+    return name
+
+
 _description: Final = nullable(text(0, DESCRIPTION_LIMIT))
 
 CREATE_CHAT: Final = shape(
@@ -324,7 +350,7 @@ CREATE_CHAT: Final = shape(
 CHANGE_CHAT: Final = shape(
     ChangeChat,
     chat_id=FieldSpec(identity),
-    name=FieldSpec(_chat_name),
+    name=FieldSpec(_other_chat_name),
     description=FieldSpec(_description),
     member_ids=FieldSpec(members, name="members"),
 )
