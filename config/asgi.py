@@ -186,6 +186,7 @@ def make_app(
     options = HttpOptions(
         prefix=settings.api.prefix,
         public_path=settings.api.public_path,
+        public_url=settings.api.public_url,
         trusted_proxies=Networks.of(settings.api.trusted_proxies),
         hsts_seconds=settings.api.hsts_seconds if settings.api.secure_cookies else 0,
         cors_origins=settings.api.cors_origins,

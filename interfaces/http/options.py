@@ -23,6 +23,8 @@ class HttpOptions:
     """The beginning of every path. It begins with a slash and does not end in one, like ``public_path``."""
     public_path: str = ""
     """The path that a proxy strips before the prefix: links, cookies and redirects begin with it, requests do not."""
+    public_url: str = ""
+    """The address that people use, with ``public_path`` at its end: the server that the document names."""
     trusted_proxies: Networks = Networks()
     """Proxies whose headers about the client's address and scheme are believed."""
     cors_origins: tuple[str, ...] = ()
