@@ -5,7 +5,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import BinaryIO, Final, cast
 
@@ -32,21 +32,29 @@ ADOPTION_SECONDS: Final = 3600.0
 Progress = Callable[[int, int], None]
 
 
-def dump_database(url: str, name: str, progress: Progress) -> DumpSummary:
+def dump_database(server: AbstractContextManager[str], name: str, progress: Progress) -> DumpSummary:
     """
+    ``server`` yields the URL of the database. It is not started for a file that cannot be written.
+
     Raises:
         CommandRefused: The file cannot be written, or the dump failed. There is no file then.
     """
-    with _explained(name), _destination(name) as to:
+    with _explained(name), _destination(name) as to, server as url:
         made_at = f"{SystemClock().now():%Y-%m-%dT%H:%M:%SZ}"
         return _summary(dump(url, to, made_at=made_at, messenger=this_build().version, progress=progress))
 
 
 def restore_database(
-    url: str, name: str, create: Callable[[], object], *, replace: bool, progress: Progress
+    server: AbstractContextManager[str],
+    name: str,
+    create: Callable[[str], object],
+    *,
+    replace: bool,
+    progress: Progress,
 ) -> DumpSummary:
     """
-    Restores and adopts. ``create`` makes the database if it does not exist; it is called when the file is known to be good.
+    Restores and adopts. ``server`` yields the URL of the database, which ``create`` makes if it does not exist. Neither is
+    called for a file that cannot be restored.
 
     Raises:
         CommandRefused: The file cannot be read, or does not fit the database, which is unchanged.
@@ -54,9 +62,10 @@ def restore_database(
     with _explained(name), _source(name) as file:
         with file.open("rb") as opened:
             manifest = read_manifest(opened)
-        create()
-        restore(url, file, manifest, replace=replace, progress=progress)
-        asyncio.run(_adopt(url))
+        with server as url:
+            create(url)
+            restore(url, file, manifest, replace=replace, progress=progress)
+            asyncio.run(_adopt(url))
         return _summary(manifest)
 
 

@@ -223,14 +223,14 @@ def import_database(source: str, password: str | None, progress: Callable[[int, 
 
 def dump_database(file: str, progress: Callable[[int, int], None]) -> DumpSummary:
     settings = _settings(DATABASE)
-    with _refusals(settings), _server(settings) as url:
-        return backup.dump_database(url, file, progress)
+    with _refusals(settings):
+        return backup.dump_database(_server(settings), file, progress)
 
 
 def restore_database(file: str, replace: bool, progress: Callable[[int, int], None]) -> DumpSummary:
     settings = _settings(DATABASE)
 
-    def create() -> None:
+    def create(url: str) -> None:
         try:
             asyncio.run(reach(url))
         except CannotConnect as why:
@@ -239,8 +239,8 @@ def restore_database(file: str, replace: bool, progress: Callable[[int, int], No
             with _maintenance(url) as connection:
                 _create(connection, database_of(url))
 
-    with _refusals(settings), _server(settings) as url:
-        return backup.restore_database(url, file, create, replace=replace, progress=progress)
+    with _refusals(settings):
+        return backup.restore_database(_server(settings), file, create, replace=replace, progress=progress)
 
 
 def adopt_database() -> tuple[str, int]:

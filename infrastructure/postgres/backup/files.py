@@ -32,9 +32,10 @@ def new_file(path: Path) -> Iterator[BinaryIO]:
         os.fchmod(descriptor, PRIVATE)
         yield file
         _save(file)
-        # Fails if another file has got the name meanwhile.
-        os.link(f"/proc/self/fd/{descriptor}", path, follow_symlinks=True)
-    _save_folder(path.parent)
+        with _opened(path.parent) as folder:
+            # Fails if another file has got the name meanwhile. Python follows the link only if it is given a folder.
+            os.link(f"/proc/self/fd/{descriptor}", path.name, dst_dir_fd=folder, follow_symlinks=True)
+            os.fsync(folder)
 
 
 @contextmanager
@@ -55,7 +56,8 @@ def _named_file(path: Path) -> Iterator[BinaryIO]:
     finally:
         with suppress(FileNotFoundError):
             near.unlink()
-    _save_folder(path.parent)
+    with _opened(path.parent) as folder:
+        os.fsync(folder)
 
 
 def _save(file: BinaryIO) -> None:
@@ -63,9 +65,10 @@ def _save(file: BinaryIO) -> None:
     os.fsync(file.fileno())
 
 
-def _save_folder(folder: Path) -> None:
+@contextmanager
+def _opened(folder: Path) -> Iterator[int]:
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
+        yield descriptor
     finally:
         os.close(descriptor)
