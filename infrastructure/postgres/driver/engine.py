@@ -86,9 +86,12 @@ async def transaction(
     Begins a transaction on a connection of the pool, for at most ``deadline`` seconds. It is rolled back at the end unless
     the caller has committed.
 
+    The engine may be disposed of meanwhile; the transaction may then finish, and its connection is closed afterwards.
+
     Raises:
         Unavailable: No connection was free or storage failed. Nothing was committed.
     """
+    pool = engine.pool
     with in_our_terms():
         try:
             connection, driver = await _begun(engine, statement, ANSWERS_WITHIN)
@@ -99,7 +102,11 @@ async def transaction(
         with in_our_terms(), within(deadline, driver):
             yield connection
     finally:
-        await _let_go(connection, driver)
+        if engine.pool is pool:
+            await _let_go(connection, driver)
+        else:
+            await connection.invalidate()
+            await connection.close()
 
 
 async def _begun(
