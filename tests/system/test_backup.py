@@ -83,7 +83,7 @@ async def test_clients_resynchronise_after_a_restore(
         replaced = await asyncio.to_thread(line, "db", "restore", later, "--replace", "--yes", **elsewhere)
         assert "is restored to 20" in done(replaced)
         with postgres_server.connect(make_url(elsewhere["DATABASE_URL"]).database or "") as connection:
-            found = connection.execute("SELECT count(*) FROM message WHERE nonce = 'second'").fetchone()
+            found = connection.execute("SELECT count(*) FROM message WHERE nonce = 'c:second'").fetchone()
         assert found == (1,)
     finally:
         postgres_server.drop_database(name)

@@ -98,7 +98,10 @@ def done(ran: subprocess.CompletedProcess[str], code: int = 0) -> str:
     ("words", "names"),
     [
         ((), ("serve", "db", "user", "module", "mail", "settings")),
-        (("db",), ("create", "migrate", "fill", "drop", "reset", "check", "import", "adopt")),
+        (
+            ("db",),
+            ("create", "migrate", "fill", "drop", "reset", "check", "import", "adopt", "dump", "restore"),
+        ),
         (("user",), ("create", "list", "password", "disable", "enable", "delete", "sessions")),
         (("module",), ("create",)),
         (("mail",), ("try",)),
