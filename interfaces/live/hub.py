@@ -189,9 +189,7 @@ class Hub:
         news = await self.changes.since(cursor)
         if news.cursor.epoch != cursor.epoch:
             log.warning("the history in storage has changed: all listeners start anew")
-            for channel in self.channels:
-                for listener in self.roster.everybody(channel.audience):
-                    listener.end(End.HISTORY_CHANGED)
+            self._begin_anew()
             return news.cursor
         for chat_id, position in news.moved.items():
             self.channels.hear_of(chat_id, position)
@@ -199,6 +197,16 @@ class Hub:
         for read in news.read:
             await self._recall(read)
         return news.cursor
+
+    def _begin_anew(self) -> None:
+        """Ends all listeners and forgets everything that was read from storage: positions may be used again."""
+        former = list(self.channels)
+        self.channels.forget()
+        self.roster.forget_ended_sessions()
+        self.notices.forget()
+        for channel in former:
+            for listener in self.roster.everybody(channel.audience):
+                listener.end(End.HISTORY_CHANGED)
 
     async def _recall(self, read: ReadRange) -> None:
         key = receipt_key(read.chat_id, read.reader_id, read.from_seq, read.to_seq)
