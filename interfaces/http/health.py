@@ -55,6 +55,7 @@ class Health:
 
     @described(
         summary="Tell whether storage answers, in the original messenger's format",
+        description="Its error is a text, not an object. Orchestrators take `/livez` and `/readyz` instead.",
         tag=HEALTH,
         answer=answers.Health,
         is_public=True,
@@ -62,7 +63,10 @@ class Health:
         otherwise={
             500: {
                 "type": "object",
-                "properties": {"status": {"const": "error"}, "error": {"const": UNAVAILABLE}},
+                "properties": {
+                    "status": {"const": "error", "description": "Always `error`"},
+                    "error": {"const": UNAVAILABLE, "description": "What went wrong"},
+                },
                 "required": ["status", "error"],
             }
         },
@@ -127,6 +131,7 @@ class Probes:
 
     @described(
         summary="Tell whether the process answers: if not, restart it",
+        description="Asks nothing but the process itself.",
         tag=HEALTH,
         answer=answers.Health,
         is_public=True,
@@ -137,6 +142,7 @@ class Probes:
 
     @described(
         summary="Tell whether the process and its database answer: if not, send it no requests",
+        description="Also 503 while the process is shutting down.",
         tag=HEALTH,
         answer=answers.Health,
         is_public=True,
