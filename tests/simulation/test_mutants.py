@@ -3,9 +3,11 @@
 import pytest
 
 from tests.simulation.mutants import MUTANTS, planted
+from tests.simulation.test_simulation import RUNS
 from tests.simulation.world import simulate
 
-MOST_RUNS = 1000
+MOST_RUNS = RUNS // 4
+"""A fault that is found later than that would need more runs in `test_simulation`."""
 
 
 @pytest.mark.parametrize("name", MUTANTS)
