@@ -14,10 +14,13 @@ from pathlib import Path
 from typing import Any, TextIO
 
 import psutil
+import psycopg
 import pytest
-from attrs import define
+from attrs import define, frozen
+from psycopg import sql
 
-from tests.clusters import copy_cluster, lived_in
+from infrastructure.postgres.server.embedded import OWNER, EmbeddedPostgres
+from tests.clusters import copy_cluster, lived_in, new_cluster
 from tests.system import forked
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -132,7 +135,7 @@ def started(command: list[str], folder: Path, environ: dict[str, str]) -> Child:
     )
     assert process.stdout is not None
     assert process.stderr is not None
-    return Child(process, TextIOWrapper(process.stdout), TextIOWrapper(process.stderr))
+    return Child(process, TextIOWrapper(process.stdout, "utf-8"), TextIOWrapper(process.stderr, "utf-8"))
 
 
 def forked_off(words: tuple[str, ...], folder: Path, environ: dict[str, str]) -> Child:
@@ -167,3 +170,44 @@ def serving(messenger: Messenger, folder: Path, unused_tcp_port: int) -> Callabl
                 return child
 
     return start
+
+
+@frozen
+class StrictServer:
+    """A server that asks for passwords of everybody but the owner."""
+
+    embedded: EmbeddedPostgres
+
+    def address(self, database: str, user: str, password: str) -> str:
+        folder = str(self.embedded.socket_dir).replace("/", "%2F")
+        return f"postgresql://{user}:{password}@/{database}?host={folder}&port={self.embedded.port}"
+
+    def run(self, *statements: sql.SQL | sql.Composed, database: str = "postgres") -> None:
+        with psycopg.connect(
+            host=str(self.embedded.socket_dir),
+            port=self.embedded.port,
+            user=OWNER,
+            dbname=database,
+            autocommit=True,
+        ) as connection:
+            for statement in statements:
+                connection.execute(statement)
+
+
+@pytest.fixture(scope="module")
+def strict() -> Iterator[StrictServer]:
+    with tempfile.TemporaryDirectory(prefix="messenger-strict-") as folder:
+        hba = Path(folder) / "hba.conf"
+        hba.write_text(f"local all {OWNER} trust\nlocal all all scram-sha-256\n")
+        hba.chmod(0o644)
+        Path(folder).chmod(0o755)
+        embedded = EmbeddedPostgres(var_dir=Path(folder), options={"fsync": "off", "hba_file": str(hba)})
+        copy_cluster(new_cluster(), embedded.data_dir)
+        embedded.start()
+        server = StrictServer(embedded)
+        server.run(
+            sql.SQL("CREATE ROLE ann LOGIN CREATEDB PASSWORD 'right'"),
+            sql.SQL("CREATE DATABASE here OWNER ann"),
+        )
+        yield server
+        embedded.stop()

@@ -6,7 +6,7 @@ from tests.simulation.mutants import MUTANTS, planted
 from tests.simulation.test_simulation import RUNS
 from tests.simulation.world import simulate
 
-MOST_RUNS = RUNS // 4
+MOST_RUNS = RUNS // 2
 """A fault that is found later than that would need more runs in `test_simulation`."""
 
 

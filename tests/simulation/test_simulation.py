@@ -30,7 +30,7 @@ from tests.checker.history import (
 from tests.simulation.world import simulate
 
 RUNS = 400
-"""Five times as many as it takes to find each mutant. `make explore` goes on with other numbers."""
+"""`test_mutants` finds each mutant within half of them. `make explore` goes on with other numbers."""
 
 
 def test_keeps_every_promise() -> None:
