@@ -4,12 +4,17 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 from attrs import frozen
 
+from application.accounts.activate import Activate
+from application.accounts.assign_password import AssignPassword
 from application.accounts.authenticate import Authenticate
+from application.accounts.choose_password import ChoosePassword
 from application.accounts.close import CloseAccount
 from application.accounts.confirm_email import ConfirmEmail
 from application.accounts.create_account import CreateAccount
+from application.accounts.delete_account import DeleteAccount
 from application.accounts.disable_account import DisableAccount, EnableAccount
 from application.accounts.email_status import EmailStatus
+from application.accounts.read_link import Link, ReadLink
 from application.accounts.redeem import RedeemToken
 from application.accounts.refresh import Refresh
 from application.accounts.reset_password import ResetPassword
@@ -75,6 +80,9 @@ class AccountUseCases:
     reset_password: Callable[[ResetPassword], Awaitable[None]]
     redeem_token: Callable[[RedeemToken], Awaitable[SignedIn]]
     set_password: Callable[[Actor, SetPassword], Awaitable[None]]
+    read_link: Callable[[ReadLink], Awaitable[Link]]
+    activate: Callable[[Activate], Awaitable[None]]
+    choose_password: Callable[[ChoosePassword], Awaitable[None]]
     close: Callable[[Actor, CloseAccount], Awaitable[None]]
 
 
@@ -166,6 +174,11 @@ class Administration:
     disable_account: Callable[[DisableAccount], Awaitable[int]]
     """Returns how many sessions it ended."""
     enable_account: Callable[[EnableAccount], Awaitable[None]]
+    assign_password: Callable[[AssignPassword], Awaitable[int]]
+    """Returns how many sessions it ended."""
+    delete_account: Callable[[DeleteAccount], Awaitable[int]]
+    """Returns how many sessions it ended."""
+    clear_closed_accounts: Callable[[], Awaitable[bool]]
     list_accounts: Callable[[], AsyncIterator[Account]]
     list_sessions: Callable[[Email], Awaitable[Sequence[Session]]]
     fill_catalogues: Callable[[], Awaitable[None]]

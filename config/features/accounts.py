@@ -5,15 +5,21 @@ from datetime import timedelta
 
 from attrs import frozen
 
+from application.accounts.activate import ActivateHandler
+from application.accounts.assign_password import AssignPasswordHandler
 from application.accounts.authenticate import AuthenticateHandler
+from application.accounts.choose_password import ChoosePasswordHandler
+from application.accounts.clear_closed import ClearClosedAccountsHandler
 from application.accounts.close import CloseAccountHandler
 from application.accounts.confirm_email import ConfirmEmailHandler
 from application.accounts.create_account import CreateAccountHandler
+from application.accounts.delete_account import DeleteAccountHandler
 from application.accounts.disable_account import DisableAccountHandler, EnableAccountHandler
 from application.accounts.email_status import EmailStatusHandler
 from application.accounts.failures import FailureLimits
 from application.accounts.mailed import LetterLimits
 from application.accounts.oversee import ListAccountsHandler, ListSessionsOfHandler
+from application.accounts.read_link import ReadLinkHandler
 from application.accounts.redeem import RedeemTokenHandler
 from application.accounts.refresh import RefreshHandler
 from application.accounts.reset_password import ResetPasswordHandler
@@ -166,6 +172,18 @@ def account_use_cases(
             limits=letter_limits,
             letter_is_due=letter_is_due,
         ),
+        read_link=ReadLinkHandler(begin=begin, clock=clock, tokens=tokens),
+        activate=ActivateHandler(begin=begin, clock=clock, tokens=tokens),
+        choose_password=ChoosePasswordHandler(
+            begin=begin,
+            clock=clock,
+            ids=ids,
+            tokens=tokens,
+            passwords=ports.passwords,
+            rule=rules.password,
+            limits=letter_limits,
+            letter_is_due=letter_is_due,
+        ),
         close=CloseAccountHandler(
             begin=begin,
             clock=clock,
@@ -210,6 +228,11 @@ def make_administration(
         ),
         disable_account=DisableAccountHandler(begin=storage.begin, clock=clock),
         enable_account=EnableAccountHandler(begin=storage.begin),
+        assign_password=AssignPasswordHandler(
+            begin=storage.begin, clock=clock, ids=ids, passwords=passwords, rule=rules.password
+        ),
+        delete_account=DeleteAccountHandler(begin=storage.begin, clock=clock),
+        clear_closed_accounts=ClearClosedAccountsHandler(begin=storage.begin, clock=clock),
         list_accounts=ListAccountsHandler(begin=storage.begin),
         list_sessions=ListSessionsOfHandler(begin=storage.begin),
         fill_catalogues=FillCataloguesHandler(catalogues=storage.catalogues, shipped=CATALOGUES),

@@ -40,6 +40,8 @@ class HttpOptions:
     """The path of the page that confirms an address, prefix included. Letters link to it."""
     new_password_path: str = "/setup-new-password"  # noqa: S105  # a path, no password
     """The path of the page that sets a new password, prefix included. Letters link to it."""
+    app_url: str = ""
+    """The address of the application that people use. Pages lead there; without it they only say what to do."""
     password_pattern: PasswordPattern = PasswordPattern.LETTERS
     """The password rule that the page for a new password explains."""
     docs: bool = True

@@ -41,7 +41,7 @@ from application.views import (
     ProfileView,
     ReaderView,
 )
-from domain.account import EMAIL_LIMIT, PASSWORD_LIMIT, Email, EmailIncorrect, Password
+from domain.account import EMAIL_LIMIT, PASSWORD_LEAST, PASSWORD_LIMIT, Email, EmailIncorrect, Password
 from domain.catalogue import Entry, Language
 from domain.chat import DESCRIPTION_LIMIT, About
 from domain.chat import NAME_LIMIT as CHAT_NAME_LIMIT
@@ -104,7 +104,7 @@ def _strict_email(value: object) -> Email:
     {
         "type": "string",
         "format": "password",
-        "minLength": 8,
+        "minLength": PASSWORD_LEAST,
         "maxLength": PASSWORD_LIMIT,
     }
 )

@@ -19,10 +19,14 @@ from attrs import Factory, define, evolve, frozen
 from dependency_injector.providers import Object
 
 import application as use_cases
+from application.accounts.activate import ActivateHandler
+from application.accounts.assign_password import AssignPassword, AssignPasswordHandler
+from application.accounts.choose_password import ChoosePassword, ChoosePasswordHandler
 from application.accounts.clear_closed import ClearClosedAccountsHandler
 from application.accounts.close import CloseAccount, CloseAccountHandler
 from application.accounts.confirm_email import ConfirmEmail, ConfirmEmailHandler
 from application.accounts.create_account import CreateAccountHandler
+from application.accounts.delete_account import DeleteAccount, DeleteAccountHandler
 from application.accounts.disable_account import (
     DisableAccount,
     DisableAccountHandler,
@@ -30,6 +34,7 @@ from application.accounts.disable_account import (
 )
 from application.accounts.email_status import EmailStatusHandler
 from application.accounts.oversee import ListAccountsHandler, ListSessionsOfHandler
+from application.accounts.read_link import ReadLinkHandler
 from application.accounts.redeem import RedeemToken, RedeemTokenHandler
 from application.accounts.refresh import Refresh, RefreshHandler
 from application.accounts.reset_password import ResetPasswordHandler
@@ -236,6 +241,7 @@ class Row:
 
 ROWS: Final[dict[type[object], Row]] = {}
 QUIET: Final = {
+    ActivateHandler,
     CreateAccountHandler,
     DeliverDueLettersHandler,
     EnableAccountHandler,
@@ -248,6 +254,7 @@ QUIET: Final = {
     ListAccountsHandler,
     ListSessionsHandler,
     ListSessionsOfHandler,
+    ReadLinkHandler,
     ReadOwnProfileHandler,
     ReadProfileHandler,
     ResetPasswordHandler,
@@ -352,6 +359,13 @@ async def confirm_email(scene: Scene) -> Act:
     return lambda: scene.here.messenger.accounts.confirm_email(command)
 
 
+@row(ChoosePasswordHandler, SessionEnded)
+async def choose_password(scene: Scene) -> Act:
+    token = await scene.letter(await scene.someone())
+    command = ChoosePassword(token=token, password=Password("Another-One1"))
+    return lambda: scene.here.messenger.accounts.choose_password(command)
+
+
 @row(RedeemTokenHandler, SessionEnded)
 async def redeem(scene: Scene) -> Act:
     command = RedeemToken(token=await scene.letter(await scene.someone()), fingerprint=Fingerprint("first"))
@@ -404,6 +418,19 @@ async def set_password(scene: Scene) -> Act:
 async def disable(scene: Scene) -> Act:
     ann = await scene.someone()
     return lambda: scene.here.application.administration().disable_account(DisableAccount(email=ann.email))
+
+
+@row(AssignPasswordHandler, SessionEnded)
+async def assign_password(scene: Scene) -> Act:
+    ann = await scene.someone()
+    command = AssignPassword(email=ann.email, password=Password("Another-Horse"))
+    return lambda: scene.here.application.administration().assign_password(command)
+
+
+@row(DeleteAccountHandler, SessionEnded)
+async def delete_account(scene: Scene) -> Act:
+    ann = await scene.someone()
+    return lambda: scene.here.application.administration().delete_account(DeleteAccount(email=ann.email))
 
 
 @row(TidyAccountsHandler, SessionEnded)

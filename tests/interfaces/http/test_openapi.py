@@ -29,7 +29,9 @@ Json = dict[str, Any]
 HIDDEN = {
     ("POST", "/accounts/sign-in/swagger/"),
     ("GET", "/confirm-email"),
+    ("POST", "/confirm-email"),
     ("GET", "/setup-new-password"),
+    ("POST", "/setup-new-password"),
     ("GET", "/errors/{code}"),
     ("GET", "/"),
     ("GET", "/openapi.json"),
