@@ -17,7 +17,7 @@ from interfaces.http.routes import Endpoint
 from interfaces.wire import answers
 from interfaces.wire.codec import Json
 
-OK: Final[answers.Health] = {"health": "ok"}
+OK: Final[answers.HealthReport] = {"health": "ok"}
 
 UNAVAILABLE: Final = "database unavailable"
 
@@ -67,7 +67,7 @@ class Health:
         summary="Tell whether storage answers, in the original messenger's format",
         description="Its error is a text, not an object. Orchestrators take `/livez` and `/readyz` instead.",
         tag=HEALTH,
-        answer=answers.Health,
+        answer=answers.HealthReport,
         is_public=True,
         is_stored=False,
         otherwise={
@@ -149,7 +149,7 @@ class Probes:
         summary="Tell whether the process answers: if not, restart it",
         description="Asks nothing but the process itself.",
         tag=HEALTH,
-        answer=answers.Health,
+        answer=answers.HealthReport,
         is_public=True,
         is_stored=False,
     )
@@ -160,7 +160,7 @@ class Probes:
         summary="Tell whether the process and its database answer: if not, send it no requests",
         description="Also 503 while the process is shutting down.",
         tag=HEALTH,
-        answer=answers.Health,
+        answer=answers.HealthReport,
         is_public=True,
     )
     async def is_ready(self, _: Request) -> Response:
