@@ -17,7 +17,6 @@ from application.errors import OutcomeUnknown, Unavailable
 from config.container import Application, PostgresAdapters, closing
 from config.data.people import PASSWORD, PEOPLE
 from config.listening import Place
-from config.logging import Terminal
 from config.modules import added_routes, installed
 from config.operation import health_details, lag_measuring, make_meter, metrics_routes, metrics_server
 from config.refusals import CannotStart, cause_of, database_setting
@@ -52,9 +51,12 @@ def run(
     sockets: Sequence[socket],
     metrics_sockets: Sequence[socket],
     stopping: Stopping,
+    *,
+    show: Callable[[str], None],
 ) -> None:
     """
-    Serves until a signal stops the process. By then everything that was acknowledged is stored.
+    Serves until a signal stops the process. By then everything that was acknowledged is stored. ``show`` gets what people on
+    a terminal want to read, in LOCAL, and must not wait for them.
 
     Raises:
         CannotStart: The database cannot be prepared, or does not fit the environment.
@@ -62,11 +64,10 @@ def run(
         UnusableDatabase: The database cannot be reached, or cannot be used in its state.
         BackgroundFailed: A background task has ended.
     """
-    terminal = Terminal()
     adapters = PostgresAdapters(settings=settings, url=database_url)
     application = Application(
         adapters=adapters,
-        show_letter=Object(terminal.show),
+        show_letter=Object(show),
         meter=Object(make_meter(adapters)),
         report_limit=Object(limits.report),
     )
@@ -100,14 +101,14 @@ def run(
             log_config=None,
             access_log=False,
             lifespan="on",
-            timeout_graceful_shutdown=round(api.shutdown_seconds) or 1,
+            timeout_graceful_shutdown=cast(int, stopping.seconds_for_requests),  # used as a float
         ),
         place,
         drain=api.drain_seconds,
         stopping=stopping,
     )
     if settings.local:
-        server.when_started = lambda: terminal.show_now(_invitation(settings))
+        server.when_started = lambda: show(_invitation(settings))
 
     async def serve() -> None:
         await reach(database_url, patience=settings.database.wait_seconds)

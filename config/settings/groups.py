@@ -99,7 +99,7 @@ class Api:
     """The greatest size of a request body, in bytes."""
 
     shutdown_seconds: float = _setting("API_SHUTDOWN_SECONDS", read.seconds(0, 60), 2.0)
-    """How long running requests may take to end after a signal to stop."""
+    """Within how many seconds the process ends after a signal to stop. Less than one counts as one."""
 
     drain_seconds: float = _setting("API_DRAIN_SECONDS", read.seconds(0, 300), 0.0)
     """How long new requests are still served after that signal, while `/readyz` already reports 503."""
