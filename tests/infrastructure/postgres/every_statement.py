@@ -47,7 +47,7 @@ Reads, the write path and workers, but for asking the server's clock, which look
 in ``schema`` and ``server``, looks at everything.
 """
 
-NOT_A_STATEMENT = {"close", "commit", "adopt", "_adopted", "now"}
+NOT_A_STATEMENT = {"close", "commit", "renew", "adopt", "_adopted", "now"}
 """What is awaited beside statements, and what happens once after a restore (which looks at everything, and then at `now`)."""
 
 SLOTS = Slots(timedelta(seconds=1))
