@@ -507,20 +507,22 @@ class PostgresViews:
         return [_update(chat_id, row, people) for row in entries]
 
     async def probe(self) -> None:
-        for anew in (False, True):
-            # A connection learns when it is made whether writing is forbidden. An old one may be out of date: ask on a new one.
-            if anew:
-                await self.pool.renew()
-            (found,) = await self.pool.rows(PROBE)
-            if not found["is_read_only"]:
-                break
-        if found["is_read_only"]:
+        found = await self._probed()
+        # A connection learns when it is made whether writing is forbidden. An old one may be out of date: ask on a new one.
+        if found["is_read_only"] and (found := await self._probed(anew=True))["is_read_only"]:
             _cannot_write("the database accepts no writes", READ_ONLY)
         if found["missing"]:
             _cannot_write(f"tables are missing: {', '.join(found['missing'])}", UNDEFINED_TABLE)
         if found["forbidden"]:
             _cannot_write(f"tables may not be written: {', '.join(found['forbidden'])}", NO_PRIVILEGE)
         self.trouble.check()
+
+    async def _probed(self, *, anew: bool = False) -> Row:
+        """``anew`` asks on a new connection."""
+        if anew:
+            await self.pool.renew()
+        (found,) = await self.pool.rows(PROBE)
+        return found
 
 
 def _cannot_write(cause: str, sqlstate: str) -> NoReturn:
