@@ -186,6 +186,7 @@ def make_app(
     options = HttpOptions(
         prefix=settings.api.prefix,
         public_path=settings.api.public_path,
+        public_url=settings.api.public_url,
         trusted_proxies=Networks.of(settings.api.trusted_proxies),
         hsts_seconds=settings.api.hsts_seconds if settings.api.secure_cookies else 0,
         cors_origins=settings.api.cors_origins,
@@ -194,6 +195,7 @@ def make_app(
         body_limit=settings.api.body_limit,
         confirm_path=f"{settings.api.prefix}{settings.api.confirmation_path}",
         new_password_path=f"{settings.api.prefix}{settings.api.new_password_path}",
+        app_url=settings.app_url,
         password_pattern=settings.auth.password_pattern,
         docs=settings.api.docs,
         docs_path=settings.api.docs_path,

@@ -5,7 +5,9 @@ from datetime import timedelta
 
 from attrs import frozen
 
+from application.accounts.activate import ActivateHandler
 from application.accounts.authenticate import AuthenticateHandler
+from application.accounts.choose_password import ChoosePasswordHandler
 from application.accounts.close import CloseAccountHandler
 from application.accounts.confirm_email import ConfirmEmailHandler
 from application.accounts.create_account import CreateAccountHandler
@@ -14,6 +16,7 @@ from application.accounts.email_status import EmailStatusHandler
 from application.accounts.failures import FailureLimits
 from application.accounts.mailed import LetterLimits
 from application.accounts.oversee import ListAccountsHandler, ListSessionsOfHandler
+from application.accounts.read_link import ReadLinkHandler
 from application.accounts.redeem import RedeemTokenHandler
 from application.accounts.refresh import RefreshHandler
 from application.accounts.reset_password import ResetPasswordHandler
@@ -161,6 +164,18 @@ def account_use_cases(
             begin=begin,
             clock=clock,
             ids=ids,
+            passwords=ports.passwords,
+            rule=rules.password,
+            limits=letter_limits,
+            letter_is_due=letter_is_due,
+        ),
+        read_link=ReadLinkHandler(begin=begin, clock=clock, tokens=tokens),
+        activate=ActivateHandler(begin=begin, clock=clock, tokens=tokens),
+        choose_password=ChoosePasswordHandler(
+            begin=begin,
+            clock=clock,
+            ids=ids,
+            tokens=tokens,
             passwords=ports.passwords,
             rule=rules.password,
             limits=letter_limits,

@@ -34,6 +34,9 @@ LIMITS: Final = fields(HttpLimits)
 SOCKET: Final = fields(SocketOptions)
 LIFETIMES: Final = fields(Lifetimes)
 
+DEVELOPMENT_ORIGIN: Final = "http://localhost:5173"
+"""Where a front end is served while it is developed. The original messenger allowed it by default."""
+
 BASE: Final = "BASE"
 """Among the enabled modules, stands for the modules in `Modules.base`."""
 
@@ -70,6 +73,12 @@ class Api:
     )
     """The page that the link in a letter for a forgotten password opens."""
 
+    app_url: str = _setting("API_APP_URL", read.public_url, default_of(HTTP.app_url))
+    """
+    The address of the application that people use, to which our pages lead them on. Without it that is the first of
+    `API_CORS_ALLOWED_HOSTS`. The default of that is for development, and counts in LOCAL only.
+    """
+
     title: str = _setting("API_TITLE", read.text, default_of(ABOUT.title))
     description: str = _setting("API_DESCRIPTION", read.text, default_of(ABOUT.description))
     version: str = _setting("API_VERSION", read.text, default_of(ABOUT.version))
@@ -81,9 +90,7 @@ class Api:
     """Whether `/openapi.json` and its pages are served."""
 
     docs_path: str = _setting("API_DOC_PATH", read.page_path, default_of(HTTP.docs_path))
-    cors_origins: tuple[str, ...] = _setting(
-        "API_CORS_ALLOWED_HOSTS", read.origins, ("http://localhost:5173",)
-    )
+    cors_origins: tuple[str, ...] = _setting("API_CORS_ALLOWED_HOSTS", read.origins, (DEVELOPMENT_ORIGIN,))
     trusted_proxies: tuple[str, ...] = _setting("API_TRUSTED_PROXIES", read.networks, ())
     """Addresses and networks of proxies whose `Forwarded` or `X-Forwarded-For` is trusted."""
 
@@ -405,6 +412,12 @@ class Settings:
     @property
     def local(self) -> bool:
         return self.environment is Environment.LOCAL
+
+    @property
+    def app_url(self) -> str:
+        """Where our pages lead people on; empty if nothing tells."""
+        known = (one for one in self.api.cors_origins if self.local or one != DEVELOPMENT_ORIGIN)
+        return self.api.app_url or next(known, "")
 
 
 def names() -> list[str]:

@@ -50,6 +50,8 @@ class Accounts:
 
     @described(
         summary="Sign up: a letter is sent, and its link confirms the address",
+        description="Nobody can sign in before the address is confirmed. Signing up again sends another letter; each "
+        "letter activates the password that was given with it.",
         tag=ACCOUNTS,
         answer=answers.Account,
         body=codec.SIGN_UP,
@@ -65,7 +67,8 @@ class Accounts:
     @described(
         summary="Sign in by e-mail and password",
         tag=ACCOUNTS,
-        description="The refresh token is a cookie.",
+        description="The refresh token is a cookie that scripts cannot read. `expiresIn` tells when to refresh. Wrong passwords "
+        "are limited per account and network.",
         answer=answers.Tokens,
         body=codec.SIGN_IN,
         refuses=(NotAuthenticated, TooManyRequests, Overloaded),
@@ -93,6 +96,8 @@ class Accounts:
 
     @described(
         summary="End the session of the bearer token or the refresh cookie; without either, do nothing",
+        description="The tokens of the session end at once, and its sockets close with 4401. The answer deletes the "
+        "cookie.",
         tag=ACCOUNTS,
         is_public=True,
         needs_cookie=True,
@@ -106,6 +111,7 @@ class Accounts:
 
     @described(
         summary="Read the account that is signed in",
+        description="`profileId` is the id under which the person appears in chats.",
         tag=ACCOUNTS,
         answer=answers.Me,
     )
@@ -114,6 +120,7 @@ class Accounts:
 
     @described(
         summary="Tell whether a confirmed account has this address",
+        description="Rate-limited, or anyone could list accounts.",
         tag=ACCOUNTS,
         answer=answers.Exists,
         query=codec.EMAIL_STATUS,
@@ -126,6 +133,8 @@ class Accounts:
 
     @described(
         summary="Confirm an address by the token of a letter, and sign in",
+        description="The token is in the link of the letter, and works once. It voids the other letters of the "
+        "account.",
         tag=ACCOUNTS,
         answer=answers.Tokens,
         body=codec.CONFIRM_EMAIL,
@@ -139,6 +148,9 @@ class Accounts:
 
     @described(
         summary="Exchange the refresh cookie for a new pair of tokens",
+        description="The refresh token is replaced; used a second time it ends its session, except within ten "
+        "seconds, when it returns the same new pair. Access tokens from before stay good until they "
+        "expire.",
         tag=ACCOUNTS,
         answer=answers.Tokens,
         body=codec.REFRESH,
@@ -183,6 +195,7 @@ class Accounts:
 
     @described(
         summary="Change the password; all other sessions end",
+        description="Their sockets close with 4401. Letters that were sent for a forgotten password become void.",
         tag=ACCOUNTS,
         body=codec.SET_PASSWORD,
         refuses=(Overloaded,),
@@ -196,6 +209,7 @@ class Accounts:
 
     @described(
         summary="Close my account; its messages stay, under a placeholder name",
+        description="All sessions end, groups that the person owns pass to others, and the address is free again.",
         tag=ACCOUNTS,
         body=codec.CLOSE_ACCOUNT,
         refuses=(PasswordWrong, TooManyRequests, Overloaded),

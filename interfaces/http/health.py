@@ -56,6 +56,7 @@ class Health:
 
     @described(
         summary="Tell whether storage answers, in the original messenger's format",
+        description="Its error is a text, not an object. Orchestrators take `/livez` and `/readyz` instead.",
         tag=HEALTH,
         answer=answers.Health,
         is_public=True,
@@ -63,7 +64,10 @@ class Health:
         otherwise={
             500: {
                 "type": "object",
-                "properties": {"status": {"const": "error"}, "error": {"const": UNAVAILABLE}},
+                "properties": {
+                    "status": {"const": "error", "description": "Always `error`"},
+                    "error": {"const": UNAVAILABLE, "description": "What went wrong"},
+                },
                 "required": ["status", "error"],
             }
         },
@@ -131,6 +135,7 @@ class Probes:
 
     @described(
         summary="Tell whether the process answers: if not, restart it",
+        description="Asks nothing but the process itself.",
         tag=HEALTH,
         answer=answers.Health,
         is_public=True,
@@ -141,6 +146,7 @@ class Probes:
 
     @described(
         summary="Tell whether the process and its database answer: if not, send it no requests",
+        description="Also 503 while the process is shutting down.",
         tag=HEALTH,
         answer=answers.Health,
         is_public=True,

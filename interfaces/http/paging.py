@@ -13,6 +13,7 @@ from cattrs import Converter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from application.errors import Unavailable
 from application.paging import BadPlace, Page, Paging, Place
 from interfaces.http.envelope import next_link, polled
 from interfaces.wire.codec import ListQuery
@@ -25,8 +26,11 @@ P = TypeVar("P", bound=Place)
 MAC_SIZE: Final = 16
 """Bytes of HMAC-SHA-256."""
 
-CURSOR_LIMIT: Final = 4096
-"""The maximum length in characters. A place lists the transactions in progress, some hundreds at most."""
+CURSOR_LIMIT: Final = 7000
+"""
+The maximum length in characters, so that the line of a request stays below the 8 KiB that proxies accept. A place in a list
+of chats names the transactions in progress; this is enough for about a thousand.
+"""
 
 
 @frozen
@@ -44,8 +48,17 @@ class Listing(Generic[P]):
     """A name that is different for every list and every reader."""
 
     def cursor(self, place: P) -> str:
+        """
+        Write the cursor that goes on after ``place``.
+
+        Raises:
+            Unavailable: It would be too long to be sent back, because too many transactions are in progress at the moment.
+        """
         content = orjson.dumps(asdict(place))
-        return urlsafe_b64encode(self._mac(content) + content).rstrip(b"=").decode()
+        cursor = urlsafe_b64encode(self._mac(content) + content).rstrip(b"=").decode()
+        if len(cursor) > CURSOR_LIMIT:
+            raise Unavailable("too many transactions in progress for a cursor")
+        return cursor
 
     def after(self, asked: ListQuery) -> P | None:
         """
