@@ -14,11 +14,11 @@ from application.ports.posting import Indigestible, Interrupted
 from infrastructure.gather import BatchLimits, Gatherer, complaints
 
 ENOUGH = 60
-"""Seconds. Whoever is not answered by then is never answered."""
+"""Seconds. A command that has no answer by then never gets one."""
 
 
 class Busy:
-    """What ``use`` answers when somebody else has the key."""
+    """What ``use`` answers while another transaction holds the key."""
 
 
 class Refused(Exception):
