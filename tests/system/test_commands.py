@@ -98,8 +98,11 @@ def done(ran: subprocess.CompletedProcess[str], code: int = 0) -> str:
     ("words", "names"),
     [
         ((), ("serve", "db", "user", "module", "mail", "settings")),
-        (("db",), ("create", "migrate", "fill", "drop", "reset", "check", "import", "adopt")),
-        (("user",), ("create", "list", "disable", "enable", "sessions")),
+        (
+            ("db",),
+            ("create", "migrate", "fill", "drop", "reset", "check", "import", "adopt", "dump", "restore"),
+        ),
+        (("user",), ("create", "list", "password", "disable", "enable", "delete", "sessions")),
         (("module",), ("create",)),
         (("mail",), ("try",)),
         (("db", "check"), ("--repair",)),
@@ -150,7 +153,14 @@ def test_a_database_from_its_making_to_its_end(line: Line) -> None:
     assert users["user1@example.com"] == "confirmed"
     assert len(users) == 5
 
-    for words in (("db", "drop"), ("db", "reset"), ("db", "adopt"), ("user", "disable", "user1@example.com")):
+    for words in (
+        ("db", "drop"),
+        ("db", "reset"),
+        ("db", "adopt"),
+        ("user", "disable", "user1@example.com"),
+        ("user", "delete", "user1@example.com"),
+        ("user", "password", "user1@example.com"),
+    ):
         refused = line(*words, says="n\n")
         assert refused.returncode == 1
         assert "(LOCAL)" in refused.stdout.partition("?")[0]
@@ -224,6 +234,16 @@ class TestUsers:
             assert states["new@example.com"] == "disabled"
             assert "(LOCAL)." in done(line("user", "enable", "new@example.com"))
             assert http.post("/accounts/sign-in/", json=sign_in).status_code == 200
+            changed = line("user", "password", "new@example.com", "--password-stdin", says="Another-Horse\n")
+            assert re.search(
+                r"has a new password in the embedded .* \(LOCAL\); 1 sessions ended", done(changed)
+            )
+            assert http.post("/accounts/sign-in/", json=sign_in).status_code == 401
+            sign_in["password"] = "Another-Horse"
+            assert http.post("/accounts/sign-in/", json=sign_in).status_code == 200
+            assert "is deleted from" in done(line("user", "delete", "new@example.com", "--yes"))
+            assert http.post("/accounts/sign-in/", json=sign_in).status_code == 401
+            assert "new@example.com" not in done(line("user", "list"))
         assert PASSWORD not in server.log()
 
     async def test_who_is_kept_out_hears_it_on_open_sockets(
@@ -258,7 +278,11 @@ class TestUsers:
 
     def test_nobody(self, line: Line) -> None:
         done(line("db", "migrate"))
-        for words in (("disable", "nobody@example.com", "-y"), ("sessions", "nobody@example.com")):
+        for words in (
+            ("disable", "nobody@example.com", "-y"),
+            ("delete", "nobody@example.com", "-y"),
+            ("sessions", "nobody@example.com"),
+        ):
             assert "No account has this address." in done(line("user", *words), 1)
 
 
