@@ -141,6 +141,7 @@ class Exchange:
             extra={
                 "chat": str(self._connection.chat_id),
                 "profile": str(actor.profile_id) if actor else None,
+                "session": str(actor.session_id) if actor else None,
                 "code": int(end.code),
                 "reason": end.reason,
                 "seconds": round(asyncio.get_running_loop().time() - self._began, 3),
