@@ -24,6 +24,7 @@ from domain.ids import ChatId, Seq
 from domain.session import Fingerprint
 from infrastructure.postgres.schema.migrate import upgrade
 from infrastructure.postgres.server.embedded import EmbeddedPostgres
+from tests.clusters import copy_cluster, new_cluster
 from tests.world import SETTINGS, Person, World, world
 
 NOBODY = Email("nobody@example.com")
@@ -84,6 +85,7 @@ def server() -> Iterator[EmbeddedPostgres]:
     """A server of this module's own, because a restart of the shared one would disturb other tests."""
     with tempfile.TemporaryDirectory(prefix="messenger-restart-") as folder:
         server = EmbeddedPostgres(var_dir=Path(folder), options={"fsync": "off"})
+        copy_cluster(new_cluster(), server.data_dir)
         engine = create_engine(server.start())
         with engine.begin() as connection:
             upgrade(connection)
