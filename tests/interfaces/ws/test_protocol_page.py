@@ -1,8 +1,9 @@
 """`docs/protocol.md` names exactly the frames, fields, codes and reasons that there are. Close codes: `test_tables`."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
@@ -186,6 +187,12 @@ def token(kind: SessionTokenType, lifetime: timedelta) -> str:
     )
 
 
+def refuse_token(text: str, connection: Connection) -> None:
+    with pytest.raises(NotAuthenticated) as refused:
+        TOKENS.read_access(text, at=AT + HOUR)
+    connection.refuse(refused.value)
+
+
 def test_codes_of_a_refused_entry() -> None:
     seen: list[dict[str, Any]] = []
 
@@ -201,10 +208,7 @@ def test_codes_of_a_refused_entry() -> None:
         token(SessionTokenType.ACCESS, HOUR),
         token(SessionTokenType.REFRESH, 2 * HOUR),
     ):
-        with pytest.raises(NotAuthenticated) as refused:
-            TOKENS.read_access(text, at=AT + HOUR)
-        reason = refused.value
-        refuse(lambda connection, reason=reason: connection.refuse(reason))  # type: ignore[misc]
+        refuse(partial(refuse_token, text))
     refuse(lambda connection: connection.hear("nothing"), actor=None)
     refuse(lambda connection: connection.refuse_entry(TOO_LATE), actor=None)
     assert {frame["code"] for frame in seen} == codes("code | meaning", below="A refused `auth`")
