@@ -46,7 +46,12 @@ def messenger(folder: Path) -> Iterator[Messenger]:
     children = []
 
     def start(
-        *arguments: str, ignore_sigint: bool = False, program: str = PROGRAM, **settings: str
+        *arguments: str,
+        ignore_sigint: bool = False,
+        program: str = PROGRAM,
+        stdout: int = subprocess.PIPE,
+        stderr: int = subprocess.PIPE,
+        **settings: str,
     ) -> "subprocess.Popen[str]":
         environ = {
             name: os.environ[name] for name in ("PATH", "LANG", "LD_LIBRARY_PATH") if name in os.environ
@@ -59,8 +64,8 @@ def messenger(folder: Path) -> Iterator[Messenger]:
             cwd=folder,
             env=environ | {"PYTHONPATH": str(ROOT)} | settings,
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stdout=stdout,
+            stderr=stderr,
             text=True,
         )
         children.append(child)
