@@ -3,7 +3,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from typing import Final
 
-from attrs import frozen
+from attrs import Factory, frozen
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
@@ -14,10 +14,11 @@ from interfaces.http.described import HEALTH, described
 from interfaces.http.envelope import bare, success
 from interfaces.http.options import HttpOptions
 from interfaces.http.routes import Endpoint
+from interfaces.throttled import ThrottledWarning
 from interfaces.wire import answers
 from interfaces.wire.codec import Json
 
-OK: Final[answers.Health] = {"health": "ok"}
+OK: Final[answers.HealthReport] = {"health": "ok"}
 
 UNAVAILABLE: Final = "database unavailable"
 
@@ -67,7 +68,7 @@ class Health:
         summary="Tell whether storage answers, in the original messenger's format",
         description="Its error is a text, not an object. Orchestrators take `/livez` and `/readyz` instead.",
         tag=HEALTH,
-        answer=answers.Health,
+        answer=answers.HealthReport,
         is_public=True,
         is_stored=False,
         otherwise={
@@ -132,6 +133,9 @@ class Probes:
     messenger: Messenger
     options: HttpOptions
     is_leaving: Callable[[], bool]
+    leaving: ThrottledWarning = Factory(
+        lambda: ThrottledWarning("The process is stopping: /readyz answers 503", seconds=60.0)
+    )
 
     def routes(self) -> list[BaseRoute]:
         routes: list[BaseRoute] = [
@@ -149,7 +153,7 @@ class Probes:
         summary="Tell whether the process answers: if not, restart it",
         description="Asks nothing but the process itself.",
         tag=HEALTH,
-        answer=answers.Health,
+        answer=answers.HealthReport,
         is_public=True,
         is_stored=False,
     )
@@ -160,11 +164,12 @@ class Probes:
         summary="Tell whether the process and its database answer: if not, send it no requests",
         description="Also 503 while the process is shutting down.",
         tag=HEALTH,
-        answer=answers.Health,
+        answer=answers.HealthReport,
         is_public=True,
     )
     async def is_ready(self, _: Request) -> Response:
         if self.is_leaving():
+            self.leaving.warn()
             raise Unavailable("leaving", retry_after=LEAVING_SECONDS)
         await self.messenger.probe()
         return success(OK)

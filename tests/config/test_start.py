@@ -8,7 +8,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from select import select
 
@@ -21,8 +22,10 @@ from psycopg import sql
 from config.listening import CannotListen, Place, close
 from infrastructure.postgres.schema.migrate import newest_revision
 from infrastructure.postgres.server.embedded import EmbeddedPostgres
-from tests.config.conftest import ROOT, Messenger, StrictServer
+from tests.clusters import copy_cluster, lived_in, new_cluster
+from tests.config.conftest import ROOT, Child, Messenger, StrictServer
 from tests.postgres import PostgresServer
+from tests.system import forked
 
 DEV = {
     "ENVIRONMENT": "DEV",
@@ -189,9 +192,8 @@ class TestDatabase:
 
     def test_comes_up_while_it_is_waited_for(self, messenger: Messenger, folder: Path, port: str) -> None:
         server = EmbeddedPostgres(var_dir=folder / "other", options={"fsync": "off"})
-        server.start()  # so that there is a database; it takes a while
+        copy_cluster(new_cluster(), server.data_dir)
         address = server.url()
-        server.stop()
         child = messenger(
             "serve",
             ENVIRONMENT="LOCAL",
@@ -284,13 +286,16 @@ class TestExamplePeople:
 
 
 class TestTheEnd:
-    def test_a_failure_beside_requests_ends_it_with_a_code(self, messenger: Messenger, port: str) -> None:
+    def test_a_failure_beside_requests_ends_it_with_a_code(
+        self, messenger: Messenger, folder: Path, port: str
+    ) -> None:
         program = (
             "from infrastructure.repeat import Repeat\n"
             "async def run(self): raise LookupError('on purpose')\n"
             "Repeat.run = run\n"
             "from config.main import main; main()"
         )
+        copy_cluster(lived_in(), folder / "var" / "postgres")
         child = messenger("serve", program=program, ENVIRONMENT="LOCAL", API_SERVICE_PORT=port)
         _, err = child.communicate(timeout=ENOUGH)
         assert child.returncode == 1
@@ -304,50 +309,47 @@ class TestTheEnd:
     ) -> None:
         """Process 1 of a container never hears of a signal that came before."""
         child = messenger(*words, program=IMPORTS_FOR_EVER, ENVIRONMENT="LOCAL")
-        assert child.stdout is not None
         assert child.stdout.readline() == "importing\n"
         child.send_signal(number)
         _, err = child.communicate(timeout=ENOUGH)
         assert (child.returncode, err) == (0 if words == ("serve",) else 128 + number, "")
 
     def test_neither_output_that_nobody_takes_nor_a_killed_database_stops_it(
-        self, messenger: Messenger, folder: Path, port: str
+        self, folder: Path, port: str
     ) -> None:
-        reading, full_pipe = os.pipe()
-        os.set_blocking(full_pipe, False)
-        while is_writable(full_pipe):
-            os.write(full_pipe, b"x" * 4096)
-        os.set_blocking(full_pipe, True)
-        full_disk = os.open("/dev/full", os.O_WRONLY)
-        child = messenger(
-            "serve",
-            stdout=full_pipe,
-            stderr=full_disk,
-            ENVIRONMENT="LOCAL",
-            API_SERVICE_PORT=port,
-            API_SHUTDOWN_SECONDS="60",
-        )
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=ENOUGH) as http:
-            await_ready(child, http)
-            for number in range(3):  # LOCAL prints the link of each letter
-                body = {"email": f"new{number}@example.com", "password": "Correct-Horse"}
-                assert http.post("/accounts/sign-up/", json=body).status_code == 200
-            server = postmaster_of(folder)
-            assert server is not None
-            os.kill(server, signal.SIGKILL)
-            until = time.monotonic() + ENOUGH
-            while postmaster_of(folder) in (server, None):
-                assert time.monotonic() < until
-                time.sleep(0.05)
-            await_ready(child, http)
-        child.send_signal(signal.SIGTERM)
-        assert child.wait(ENOUGH) == 0
-        for each in (reading, full_pipe, full_disk):
-            os.close(each)
+        environment = {"ENVIRONMENT": "LOCAL", "API_SERVICE_PORT": port, "API_SHUTDOWN_SECONDS": "60"}
+        with (
+            full_pipe(folder / "pipe") as pipe,
+            httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=ENOUGH) as http,
+        ):
+            child = forked.start(
+                ["serve"],
+                folder=folder,
+                environment={"PATH": os.environ["PATH"], **environment},
+                stdout=str(pipe),
+                stderr="/dev/full",
+            )
+            try:
+                await_ready(http)
+                for number in range(3):  # LOCAL prints the link of each letter
+                    body = {"email": f"new{number}@example.com", "password": "Correct-Horse"}
+                    assert http.post("/accounts/sign-up/", json=body).status_code == 200
+                server = postmaster_of(folder)
+                assert server is not None
+                os.kill(server, signal.SIGKILL)
+                until = time.monotonic() + ENOUGH
+                while postmaster_of(folder) in (server, None):
+                    assert time.monotonic() < until
+                    time.sleep(0.05)
+                await_ready(http)
+                child.send_signal(signal.SIGTERM)
+                assert child.wait(ENOUGH) == 0
+            finally:
+                child.kill()
 
     @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
     def test_a_frozen_database_holds_it_up_for_a_bounded_time(
-        self, serving: Callable[..., "subprocess.Popen[str]"], folder: Path, number: signal.Signals
+        self, serving: Callable[..., Child], folder: Path, number: signal.Signals
     ) -> None:
         child = serving(API_SHUTDOWN_SECONDS="1")
         frozen_ones = [
@@ -432,11 +434,18 @@ config.main.main()
 """
 
 
-def is_writable(descriptor: int) -> bool:
-    return bool(select([], [descriptor], [], 0)[1])
+@contextmanager
+def full_pipe(path: Path) -> Iterator[Path]:
+    """A named pipe that takes nothing more and that nobody reads."""
+    os.mkfifo(path)
+    held = os.open(path, os.O_RDWR | os.O_NONBLOCK)
+    while select([], [held], [], 0)[1]:
+        os.write(held, b"x" * 4096)
+    yield path
+    os.close(held)
 
 
-def await_ready(child: "subprocess.Popen[str]", http: httpx.Client) -> None:
+def await_ready(http: httpx.Client) -> None:
     until = time.monotonic() + ENOUGH
     while True:
         try:
@@ -444,7 +453,6 @@ def await_ready(child: "subprocess.Popen[str]", http: httpx.Client) -> None:
                 return
         except httpx.TransportError:
             pass
-        assert child.poll() is None
         assert time.monotonic() < until
         time.sleep(0.05)
 
@@ -463,9 +471,8 @@ def works_in(process: psutil.Process, folder: Path) -> bool:
         return False
 
 
-def read_until(child: "subprocess.Popen[str]", text: str, *, is_last: bool = True) -> str:
+def read_until(child: Child, text: str, *, is_last: bool = True) -> str:
     """The line of the log with ``text``. The rest is read too, in a thread, so that the child never waits for a reader."""
-    assert child.stderr is not None
     seen = []
     for line in child.stderr:
         seen.append(line)

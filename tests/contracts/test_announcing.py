@@ -204,7 +204,7 @@ async def stage(request: pytest.FixtureRequest) -> AsyncIterator[Stage]:
     if request.param == "memory":
         adapters = MemoryAdapters(settings=SETTINGS, clock=clock, ids=ids)
     else:
-        url = request.getfixturevalue("messenger_database")
+        url = request.getfixturevalue("emptied_database")
         adapters = PostgresAdapters(settings=SETTINGS, url=url, clock=clock, ids=ids)
     stored: Storage = adapters.storage()
     begins = Begins(stored.begin), Begins(stored.begin_posting), Begins(stored.begin_marking)

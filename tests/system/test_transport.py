@@ -32,6 +32,7 @@ def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
             "AUTH_EMAIL_STATUS_PER_MINUTE": "5",
         },
         command=("prlimit", "--nofile=256:512"),
+        is_new=False,
     )
     server.start()
     yield server
