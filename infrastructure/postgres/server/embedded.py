@@ -441,11 +441,12 @@ class EmbeddedPostgres:
     def _await_answer(self, server: subprocess.Popen[bytes], patience: float) -> None:
         began = time.monotonic()
         until, told = began + patience, began
-        while not self._answers():
+        # While it recovers it is not asked: it would log each refusal, between the lines about its progress.
+        while (is_recovering := self._is_recovering()) or not self._answers():
             now = time.monotonic()
             if server.poll() is not None:
                 raise CannotStartPostgres(f"PostgreSQL ended at once: {self._last_words()} ({self.log_file})")
-            if self._is_recovering():
+            if is_recovering:
                 until = now + patience
             if now > until:
                 raise CannotStartPostgres(
