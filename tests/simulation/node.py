@@ -29,7 +29,7 @@ from interfaces.ws.options import SocketOptions
 from interfaces.ws.services import SocketServices
 from tests.simulation.chance import Chance
 from tests.simulation.network import Line
-from tests.simulation.storage import Door, SlowChanges, SlowViews
+from tests.simulation.storage import Door, SlowChanges, SlowOwnChanges, SlowViews
 
 T = TypeVar("T")
 
@@ -161,6 +161,7 @@ class Node:
             begin_marking=self.door.begin_marking,
             views=SlowViews(self.door),
             changes=SlowChanges(self.door),
+            own_changes=SlowOwnChanges(self.door),
         )
         with (
             adapters.settings.override(Object(settings)),
