@@ -137,6 +137,7 @@ class Feed:
     log: Callable[[ChatId, Position, int], Awaitable[Sequence[ChatUpdate]]]
     changes: Changes
     logs: Callable[[Sequence[LogSpan]], Awaitable[Sequence[ChatUpdate]]]
+    list_chats: Callable[[ProfileId, Paging[ChatPlace]], Awaitable[Page[ChatView, ChatPlace]]]
     some_chats: Callable[[ProfileId, Sequence[ChatId]], Awaitable[Sequence[ChatView]]]
     own_changes: OwnChanges
 

@@ -60,6 +60,7 @@ def feed(ports: Ports) -> Feed:
         log=views.log,
         changes=MeteredChanges(ports.storage.changes, ports.meter),
         logs=views.logs,
+        list_chats=views.page_of_chats,
         some_chats=views.some_chats,
         own_changes=ports.storage.own_changes,
     )

@@ -15,8 +15,8 @@ from application.paging import (
     page_of,
 )
 from application.ports.changes import Cursor, News, ReadRange
-from application.ports.updates import ChatUpdate, NewMember, NewMessage
 from application.ports.own_changes import Lost, Missed, Standing
+from application.ports.updates import ChatUpdate, NewMember, NewMessage
 from application.ports.views import LogSpan, MessageNotFound, Newest, Where, span
 from application.views import (
     NOBODY,
@@ -396,7 +396,9 @@ class MemoryOwnChanges:
         state = self.storage.chats
         chat, reading = state.chats[chat_id], state.readings[chat_id, reader]
         others = (
-            each.mark for (of, profile_id), each in state.readings.items() if of == chat_id and profile_id != reader
+            each.mark
+            for (of, profile_id), each in state.readings.items()
+            if of == chat_id and profile_id != reader
         )
         return Standing(
             chat_id=chat_id,

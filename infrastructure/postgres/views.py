@@ -572,9 +572,7 @@ async def _snapshot(reads: PreparedReads, reader: ProfileId, chat_id: ChatId, li
     )
 
 
-async def _entries(
-    reads: PreparedReads, reader: ProfileId, chat_ids: Sequence[ChatId]
-) -> Sequence[ChatView]:
+async def _entries(reads: PreparedReads, reader: ProfileId, chat_ids: Sequence[ChatId]) -> Sequence[ChatView]:
     found = await reads.rows(ENTRIES, ids=Uuids.of(chat_ids), reader=reader)
     others = await _others(reads, reader, found)
     people = await _people(reads, {*_people_of(found), *others.values()})

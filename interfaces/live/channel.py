@@ -99,8 +99,9 @@ class Channels:
 
     def close_empty(self, audiences: Iterable[Audience]) -> None:
         for audience in audiences:
-            if audience.is_empty:
-                self._by_chat.pop(audience.chat_id, None)
+            channel = self._by_chat.get(audience.chat_id)
+            if audience.is_empty and channel is not None and channel.audience is audience:
+                del self._by_chat[audience.chat_id]
 
     def advance(self, update: ChatUpdate) -> None:
         if channel := self._by_chat.get(update.chat_id):

@@ -21,7 +21,9 @@ async def missed_by(storage: SharedStorage, who: Actor, cursor: Cursor) -> Misse
 
 
 async def standing_of(storage: SharedStorage, who: Actor, chat_id: ChatId, cursor: Cursor) -> Standing:
-    (standing,) = [each for each in (await missed_by(storage, who, cursor)).standings if each.chat_id == chat_id]
+    (standing,) = [
+        each for each in (await missed_by(storage, who, cursor)).standings if each.chat_id == chat_id
+    ]
     return standing
 
 
@@ -35,7 +37,9 @@ async def test_every_chat_tells_from_where_it_moved(storage: SharedStorage) -> N
     for number in range(3):
         await talk.say(ann, moved.id, f"more {number}")
     missed = await missed_by(storage, bob, cursor)
-    assert {each.chat_id: (each.first_missed, each.last_position, each.unread_count) for each in missed.standings} == {
+    assert {
+        each.chat_id: (each.first_missed, each.last_position, each.unread_count) for each in missed.standings
+    } == {
         moved.id: (6, 8, 8),
         still.id: (None, 5, 5),
     }
@@ -82,10 +86,13 @@ async def test_the_own_log_tells_of_chats_joined_and_left(storage: SharedStorage
         chat = await work.chats.lock(old.id)
         by = await work.chats.find_member(old.id, ann.profile_id)
         gone = await work.chats.find_member(old.id, bob.profile_id)
-        assert by and gone
+        assert by
+        assert gone
         await work.chats.keep(chat, chat.remove(by, gone, at=START))
     missed = await missed_by(storage, bob, cursor)
-    assert [(type(event), event.chat_id) for event in missed.personal if not hasattr(event, "session_id")] == [
+    assert [
+        (type(event), event.chat_id) for event in missed.personal if not hasattr(event, "session_id")
+    ] == [
         (ChatAdded, new.id),
         (ChatRemoved, old.id),
     ]

@@ -14,9 +14,9 @@ from application.errors import OutcomeUnknown, Unavailable
 from application.paging import ChatPlace, MemberPlace, Page, Paging, ReaderPlace
 from application.ports.changes import Cursor, News, ReadRange
 from application.ports.marking import Marking
+from application.ports.own_changes import Lost, Missed
 from application.ports.posting import Conversations, Draft, Indigestible, Interrupted, Posting, Slots
 from application.ports.updates import ChatUpdate, Update
-from application.ports.own_changes import Lost, Missed
 from application.ports.views import LogSpan, Views, Where
 from application.views import (
     ChatDetails,

@@ -160,7 +160,7 @@ def test_a_cursor_is_read_as_it_was_written_and_otherwise_not_at_all(
     place: Place, data: st.DataObject
 ) -> None:
     listing: Listing[Any] = Listing(b"key", type(place), "a list")
-    cursor = listing.cursor(place)
+    cursor = listing.write(place)
     assert listing.after(ListQuery(cursor=cursor)) == place
     index = data.draw(st.integers(0, len(cursor) - 2))
     letter = data.draw(st.sampled_from("AZaz09-_").filter(lambda each: each != cursor[index]))
