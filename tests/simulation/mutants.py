@@ -39,7 +39,7 @@ from interfaces.wire import frames
 from interfaces.wire.frames import Frame
 from interfaces.ws.answers import Answers
 from interfaces.ws.chat_connection import ChatConnection
-from interfaces.ws.connection import Connection, Sending
+from interfaces.ws.connection import Sending
 from interfaces.ws.exchange import Exchange
 from interfaces.ws.outbox import Outbox
 
