@@ -135,6 +135,8 @@ def make_app(
     hub = Hub(
         feed=messenger.feed,
         clock=application.ports().clock,
+        first_page=ws.chats_page,
+        cursor_interval=ws.cursor_seconds,
     )
     application.updates().subscribe(metered_listener(hub.receive, meter))
     socket_services = SocketServices(
@@ -152,6 +154,8 @@ def make_app(
             message_timeout=ws.message_seconds,
             entering=ws.entering,
             entry_timeout=ws.entry_seconds,
+            chats_page=ws.chats_page,
+            cursor_interval=ws.cursor_seconds,
             heartbeat_interval=ws.heartbeat_seconds,
             max_message_bytes=ws.frame_limit,
         ),

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -21,7 +22,7 @@ from interfaces.ws.options import SocketOptions
 from interfaces.ws.services import SocketServices
 from tests.interfaces.live.test_hub import until
 from tests.interfaces.ws.asgi import ClientSocket, Closed, connected
-from tests.world import Person, World, world
+from tests.world import Person, TickingClock, World, world
 
 
 class Hole(AssertionError):
@@ -44,7 +45,7 @@ class Chat:
         return position
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Picture:
     """The state of one client. ``profile`` is its own profile."""
 
@@ -170,13 +171,14 @@ def comparable(entry: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class House:
     """A node with sockets, over any adapters."""
 
     world: World
     hub: Hub
     app: Starlette
+    devices: "list[Device]" = Factory(list)
     hears: bool = True
     """Whether the hub gets what is published; otherwise it must find everything in the logs."""
 
@@ -197,8 +199,16 @@ async def opened(
 ) -> AsyncIterator[House]:
     async with world(adapters) as here:
         clock = here.application.ports().clock
+        if isinstance(clock, TickingClock):
+            clock.step = timedelta(milliseconds=1)  # a token lasts for as many looks at it as a house sees
         first_page = options.pop("first_page", 50)
-        hub = Hub(feed=here.messenger.feed, clock=clock, interval=interval, first_page=first_page)
+        hub = Hub(
+            feed=here.messenger.feed,
+            clock=clock,
+            interval=interval,
+            first_page=first_page,
+            cursor_interval=0.1,
+        )
         services = SocketServices(
             messenger=here.messenger, hub=hub, options=SocketOptions(**options), cursor_key=b"key"
         )
@@ -208,12 +218,14 @@ async def opened(
         try:
             yield house
         finally:
+            for device in house.devices:
+                await device.go()
             running.cancel()
             with suppress(asyncio.CancelledError):
                 await running
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Device:
     """A client that keeps its picture over any number of connections."""
 
@@ -226,6 +238,7 @@ class Device:
     _reading: "asyncio.Task[None] | None" = None
 
     def __attrs_post_init__(self) -> None:
+        self.house.devices.append(self)
         self.picture = Picture(str(self.person.actor.profile_id))
 
     async def come(self, *, since: Any = None, window: int = 1000) -> None:

@@ -275,7 +275,7 @@ class AllChats:
 
     async def _resume(self, visit: Visit, missed: Missed, seen: Mapping[ChatId, Position]) -> None:
         listener = visit.listener
-        added = self._tell_personal(listener, missed)
+        added = self._tell_personal(listener, missed, seen)
         standings = {standing.chat_id: standing for standing in missed.standings}
         joined = [id for id in standings if id in added or id not in visit.ways_in]
         for chat_id in joined:
@@ -298,8 +298,13 @@ class AllChats:
         await self._replay(visit, replays)
         await self._join(visit)
 
-    def _tell_personal(self, listener: AllChatsListener, missed: Missed) -> set[ChatId]:
-        """Tells of chats that the profile left. Returns those that it joined, or left and joined again."""
+    def _tell_personal(
+        self, listener: AllChatsListener, missed: Missed, seen: Mapping[ChatId, Position]
+    ) -> set[ChatId]:
+        """
+        Tells of chats that the profile left. Returns those that it joined, or left and joined again, but for those that the
+        client has seen since.
+        """
         removed: dict[ChatId, ChatRemoved] = {}
         added: set[ChatId] = set()
         for event in missed.personal:
@@ -310,7 +315,7 @@ class AllChats:
                 added.add(event.chat_id)
         for event in removed.values():
             listener.tell(frames.chat_removed(event.chat_id, event.reason))
-        return added
+        return added - (seen.keys() - removed.keys())
 
     async def _jump(self, visit: Visit, jumps: Sequence[tuple[WayIn, Position | Reset]]) -> None:
         """Tells the present state of chats whose logs cannot be replayed, and goes on from there."""

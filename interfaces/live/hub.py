@@ -48,6 +48,8 @@ class Hub:
     """Seconds."""
     first_page: int = 50
     """Chats of the first page for a listener of all chats."""
+    cursor_interval: float = 10.0
+    """Seconds between two cursors that listeners of all chats are told."""
     roster: Roster = field(init=False, factory=Roster)
     notices: Notices = field(init=False)
     channels: Channels = field(init=False)
@@ -72,6 +74,7 @@ class Hub:
             entry=self.entry,
             interval=self.interval,
             page=self.first_page,
+            cursor_interval=max(1, round(self.cursor_interval / self.interval)),
         )
 
     # Entering and leaving

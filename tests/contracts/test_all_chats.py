@@ -189,6 +189,63 @@ async def play(adapters: PostgresAdapters | None, script: Sequence[tuple[Any, ..
         assert len(house.hub.channels) == 0
 
 
+EXAMPLES: list[list[tuple[Any, ...]]] = [
+    [
+        ("create", 0, {1}),
+        ("say", 1, 0),
+        ("say", 0, 0),
+        ("mark", 0, 0, 1),
+        ("say", 1, 0),
+        ("mark single", 0, 0, 3),
+    ],
+    [("create", 1, {0, 2}), ("say", 1, 0), ("go",), ("say", 2, 0), ("mark", 0, 0, 1), ("come back", True)],
+    [
+        ("create", 1, {0, 2}),
+        ("go",),
+        ("remove", 1, 0, 0),
+        ("say", 2, 0),
+        ("come back", False),
+        ("add", 1, 0, 0),
+    ],
+    [
+        ("create", 1, {0}),
+        ("say", 1, 0),
+        ("go",),
+        ("remove", 1, 0, 0),
+        ("say", 1, 0),
+        ("add", 1, 0, 0),
+        ("say", 1, 0),
+    ],
+    [
+        ("create", 1, {0}),
+        ("direct", 2, 0),
+        ("go",),
+        ("delete", 1, 1),
+        ("say", 2, 0),
+        ("create", 2, {0}),
+        ("say", 2, 0),
+    ],
+    [
+        ("create", 1, {0}),
+        ("hear", False),
+        ("remove", 1, 0, 0),
+        ("add", 1, 0, 0),
+        ("say", 1, 0),
+        ("delete", 1, 0),
+    ],
+    [("create", 0, {1}), ("go",), ("role", 0, 0, 1, Role.OWNER), ("rename", 1, 0), ("remove", 0, 0, 0)],
+    [
+        ("create", 1, {0}),
+        ("hear", False),
+        ("say", 1, 0),
+        ("mark", 0, 0, 1),
+        ("role", 1, 0, 0, Role.OWNER),
+        ("rename", 0, 0),
+    ],
+]
+"""What chance meets seldom: membership that is lost, and lost and given again, while the client is away or deaf."""
+
+
 @pytest.mark.explored
 def test_snapshot_before_and_updates_are_snapshot_after(rig: Rig) -> None:
     @settings(max_examples=10, deadline=None)
@@ -196,4 +253,6 @@ def test_snapshot_before_and_updates_are_snapshot_after(rig: Rig) -> None:
     def check(script: Sequence[tuple[Any, ...]]) -> None:
         rig.runner.run(play(rig.adapters, script))
 
+    for script in EXAMPLES:
+        rig.runner.run(play(rig.adapters, script))
     check()
