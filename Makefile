@@ -13,7 +13,7 @@ MINUTES ?= 10
 .PHONY: run test check format explore diagram clean
 
 run: $(RUN_READY)
-	@exec .venv/bin/messenger serve --local
+	@exec .venv/bin/python -m config.main serve --local
 
 # mypy works beside the tests, which often wait for the processes that they start. The same hash seed in every run, whatever
 # the environment, so that no verdict depends on the order of a set.

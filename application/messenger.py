@@ -4,12 +4,15 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 from attrs import frozen
 
+from application.accounts.activate import Activate
 from application.accounts.authenticate import Authenticate
+from application.accounts.choose_password import ChoosePassword
 from application.accounts.close import CloseAccount
 from application.accounts.confirm_email import ConfirmEmail
 from application.accounts.create_account import CreateAccount
 from application.accounts.disable_account import DisableAccount, EnableAccount
 from application.accounts.email_status import EmailStatus
+from application.accounts.read_link import Link, ReadLink
 from application.accounts.redeem import RedeemToken
 from application.accounts.refresh import Refresh
 from application.accounts.reset_password import ResetPassword
@@ -76,6 +79,9 @@ class AccountUseCases:
     reset_password: Callable[[ResetPassword], Awaitable[None]]
     redeem_token: Callable[[RedeemToken], Awaitable[SignedIn]]
     set_password: Callable[[Actor, SetPassword], Awaitable[None]]
+    read_link: Callable[[ReadLink], Awaitable[Link]]
+    activate: Callable[[Activate], Awaitable[None]]
+    choose_password: Callable[[ChoosePassword], Awaitable[None]]
     close: Callable[[Actor, CloseAccount], Awaitable[None]]
 
 

@@ -14,12 +14,11 @@ from dependency_injector.providers import Object
 from starlette.applications import Starlette
 
 from application.errors import OutcomeUnknown, Unavailable
-from application.examples.people import PASSWORD, PEOPLE
 from config.container import Application, PostgresAdapters, closing
+from config.data.people import PASSWORD, PEOPLE
 from config.listening import Place
-from config.logging import Terminal
 from config.modules import added_routes, installed
-from config.operation import health_details, metrics_routes, metrics_server
+from config.operation import health_details, lag_measuring, make_meter, metrics_routes, metrics_server
 from config.refusals import CannotStart, cause_of, database_setting
 from config.server import ACCEPTED_AT_ONCE, Server
 from config.settings.groups import Settings
@@ -29,7 +28,6 @@ from infrastructure.metered import metered_listener
 from infrastructure.postgres.schema.migrate import check_revision, filling_alone, migrate
 from infrastructure.postgres.server.adoption import check_home
 from infrastructure.postgres.server.reach import reach
-from infrastructure.prometheus.meter import PrometheusMeter
 from infrastructure.system.resources import raise_descriptor_limit, trim_memory
 from interfaces.app import create_app
 from interfaces.http import limits
@@ -53,9 +51,12 @@ def run(
     sockets: Sequence[socket],
     metrics_sockets: Sequence[socket],
     stopping: Stopping,
+    *,
+    show: Callable[[str], None],
 ) -> None:
     """
-    Serves until a signal stops the process. By then everything that was acknowledged is stored.
+    Serves until a signal stops the process. By then everything that was acknowledged is stored. ``show`` gets what people on
+    a terminal want to read, in LOCAL, and must not wait for them.
 
     Raises:
         CannotStart: The database cannot be prepared, or does not fit the environment.
@@ -63,12 +64,11 @@ def run(
         UnusableDatabase: The database cannot be reached, or cannot be used in its state.
         BackgroundFailed: A background task has ended.
     """
-    terminal = Terminal()
     adapters = PostgresAdapters(settings=settings, url=database_url)
     application = Application(
         adapters=adapters,
-        show_letter=Object(terminal.show),
-        meter=Object(PrometheusMeter()),
+        show_letter=Object(show),
+        meter=Object(make_meter(adapters)),
         report_limit=Object(limits.report),
     )
     server: Server
@@ -101,14 +101,14 @@ def run(
             log_config=None,
             access_log=False,
             lifespan="on",
-            timeout_graceful_shutdown=round(api.shutdown_seconds) or 1,
+            timeout_graceful_shutdown=cast(int, stopping.seconds_for_requests),  # used as a float
         ),
         place,
         drain=api.drain_seconds,
         stopping=stopping,
     )
     if settings.local:
-        server.when_started = lambda: terminal.show_now(_invitation(settings))
+        server.when_started = lambda: show(_invitation(settings))
 
     async def serve() -> None:
         await reach(database_url, patience=settings.database.wait_seconds)
@@ -166,7 +166,11 @@ def make_app(
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         async with asyncio.TaskGroup() as tasks:
-            running = [application.adapters.clock_following().run, *workers(application, modules)]
+            running = [
+                application.adapters.clock_following().run,
+                *workers(application, modules),
+                *lag_measuring(settings.operation, meter),
+            ]
             if "chat" in modules:
                 running.append(socket_services.run)
             if metrics := metrics_server(metrics_sockets, meter):
@@ -186,6 +190,7 @@ def make_app(
     options = HttpOptions(
         prefix=settings.api.prefix,
         public_path=settings.api.public_path,
+        public_url=settings.api.public_url,
         trusted_proxies=Networks.of(settings.api.trusted_proxies),
         hsts_seconds=settings.api.hsts_seconds if settings.api.secure_cookies else 0,
         cors_origins=settings.api.cors_origins,
@@ -194,6 +199,7 @@ def make_app(
         body_limit=settings.api.body_limit,
         confirm_path=f"{settings.api.prefix}{settings.api.confirmation_path}",
         new_password_path=f"{settings.api.prefix}{settings.api.new_password_path}",
+        app_url=settings.app_url,
         password_pattern=settings.auth.password_pattern,
         docs=settings.api.docs,
         docs_path=settings.api.docs_path,

@@ -16,16 +16,16 @@ from uuid import UUID
 import psycopg
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
-from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from application.accounts.create_account import CreateAccount
 from application.accounts.disable_account import DisableAccount, EnableAccount
+from application.checkup import Examined
 from application.errors import ApplicationError
 from application.importing.import_original import Imported
-from application.ports.checkup import Examined
 from application.ports.mailer import NotDelivered
 from config.adapters import make_mailer
+from config.build import this_build
 from config.container import Application, PostgresAdapters, closing
 from config.importing import BadSource, import_original
 from config.refusals import cause_of, refusal
@@ -93,6 +93,7 @@ WORDS: Final[dict[type[DomainError], str]] = {
 
 def commands(serve: Callable[[bool], None]) -> Commands:
     return Commands(
+        version=lambda: str(this_build()),
         serve=serve,
         database=Database(
             name=database_name,
@@ -128,8 +129,7 @@ def database_name() -> str:
     environment = settings.environment.value
     if settings.database.url is None:
         return f"the embedded database in {settings.var_dir} ({environment})"
-    hidden = make_url(settings.database.url).render_as_string(hide_password=True)
-    return f"the database {hidden} ({environment})"
+    return f"the database {parse(settings.database.url).label} ({environment})"
 
 
 def create_database() -> bool:
@@ -180,6 +180,7 @@ def fill_database() -> None:
 
     async def migrated(engine: AsyncEngine) -> None:
         await check_home(engine)
+        await check_revision(engine)
         await migrate(engine)
 
     _on_engine(migrated)
@@ -209,6 +210,8 @@ def import_database(source: str, password: str | None, progress: Callable[[int, 
             raise CommandRefused("The source is not the URL of a PostgreSQL database.", WRONG) from None
         except NotAnOriginal as why:
             raise CommandRefused(str(why), WRONG) from None
+        except psycopg.OperationalError as error:
+            raise CommandRefused(f"The source cannot be read: {cause_of(error)}", WRONG) from None
 
 
 def adopt_database() -> tuple[str, int]:

@@ -15,11 +15,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from application.messages.send import Sent
 from application.messenger import Administration, Messenger
+from application.meter import Meter, Unmetered
 from application.ports.clock import Clock
 from application.ports.ids import Ids
 from application.ports.limiter import Left, Limiter
 from application.ports.mailer import Mailer
-from application.ports.meter import Meter, Unmetered
 from application.ports.tokens import Tokens
 from application.ports.updates import Updates
 from application.receipts.mark_read import Marked

@@ -10,8 +10,9 @@ from config.container import Application, PostgresAdapters, closing
 from config.settings.groups import Settings
 from infrastructure.original.database import original_database
 from infrastructure.postgres.driver.target import parse
-from infrastructure.postgres.schema.migrate import migrate
+from infrastructure.postgres.schema.migrate import check_revision, migrate
 from infrastructure.postgres.server.adoption import check_home
+from infrastructure.postgres.server.reach import reach
 
 
 class BadSource(Exception):
@@ -28,23 +29,27 @@ def import_original(
         BadSource: ``source`` is not the URL of a PostgreSQL database.
         NotAnOriginal: The source does not belong to the original messenger.
         psycopg.Error: The source cannot be read.
-        ApplicationError: The database at ``url`` does not answer.
+        UnusableDatabase: The database at ``url`` cannot be reached, or cannot be used in its state.
+        ApplicationError: The database at ``url`` does not answer any more.
     """
     conninfo = source_conninfo(source, password)
 
     async def run() -> Imported:
+        await reach(url)
         application = Application(adapters=PostgresAdapters(settings=settings, url=url))
-        async with closing(application), original_database(conninfo) as original:
+        async with closing(application):
             engine = application.adapters.engine()
-            await migrate(engine)
             await check_home(engine)
-            storage = application.adapters.storage()
-            handler = ImportOriginalHandler(
-                begin=storage.begin,
-                begin_posting=storage.begin_patient_posting,
-                begin_marking=storage.begin_marking,
-            )
-            return await handler(original, progress)
+            await check_revision(engine)
+            async with original_database(conninfo) as original:
+                await migrate(engine)
+                storage = application.adapters.storage()
+                handler = ImportOriginalHandler(
+                    begin=storage.begin,
+                    begin_posting=storage.begin_patient_posting,
+                    begin_marking=storage.begin_marking,
+                )
+                return await handler(original, progress)
 
     return asyncio.run(run())
 

@@ -9,10 +9,10 @@ import json
 import logging
 import os
 import re
+import select
 import sys
 from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import UTC, datetime
 from threading import Condition, Thread
 
@@ -108,21 +108,6 @@ def _quoted(value: object) -> str:
     return text if plain else json.dumps(text, ensure_ascii=False)
 
 
-class Terminal:
-    """Writes to standard output. Like the log, it does not wait for a terminal that takes no more output."""
-
-    def __init__(self) -> None:
-        self._lines = Lines(sys.stdout.fileno(), most_waiting=1000)
-
-    def show(self, text: str) -> None:
-        self._lines.write(text)
-
-    def show_now(self, text: str, within: float = 0.5) -> None:
-        """Waits until the text is written, for up to ``within`` seconds."""
-        self._lines.write(text)
-        self._lines.await_written(within)
-
-
 class Lines(logging.Handler):
     """
     Writes to a file descriptor from a thread of its own, so that a blocked reader or a full disk costs lines but does not
@@ -135,8 +120,8 @@ class Lines(logging.Handler):
         self._most = most_waiting
         self._waiting: deque[str] = deque()
         self._dropped = 0
-        self._writing = False
         self._closing = False
+        self._is_torn = False
         self._changed = Condition()
         # A daemon thread, because it may hang in a blocked write at the end.
         self._writer = Thread(target=self._write, name="logs", daemon=True)
@@ -157,43 +142,59 @@ class Lines(logging.Handler):
                 self._waiting.append(line)
                 self._changed.notify_all()
 
-    def await_written(self, seconds: float) -> None:
-        with self._changed:
-            self._changed.wait_for(lambda: not (self._waiting or self._writing), seconds)
-
-    def close(self) -> None:
-        """Waits up to a second for the remaining lines to be written."""
+    def close(self, seconds: float = 1.0) -> None:
+        """Waits up to ``seconds`` for the remaining lines to be written."""
         with self._changed:
             self._closing = True
             self._changed.notify_all()
-        self._writer.join(1.0)
+        self._writer.join(seconds)
         super().close()
 
     def _write(self) -> None:
+        dropped = 0
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._waiting or self._closing)
+                is_last = self._closing
                 lines = list(self._waiting)
                 self._waiting.clear()
-                self._writing = True
-                dropped, self._dropped = self._dropped, 0
-            if not lines and not dropped:
+                dropped += self._dropped
+                self._dropped = 0
+            dropped += sum(not self._put(line) for line in lines)
+            if dropped and self._put(self._note(dropped)):
+                dropped = 0
+            if is_last:
                 return
-            if dropped:
-                note = logging.makeLogRecord(
-                    {
-                        "name": __name__,
-                        "levelname": "WARNING",
-                        "msg": "log lines were dropped",
-                        "dropped": dropped,
-                    }
-                )
-                lines.append(self.format(note))
-            for line in lines:
-                data = f"{line}\n".encode(errors="backslashreplace")
-                with suppress(OSError):
-                    while data:
-                        data = data[os.write(self._descriptor, data) :]
-            with self._changed:
-                self._writing = False
-                self._changed.notify_all()
+
+    def _put(self, line: str) -> bool:
+        """Writes a line, and returns False if it cannot be written. A line after a torn one begins on a line of its own."""
+        data = f"{line}\n".encode(errors="backslashreplace")
+        if self._is_torn:
+            data = b"\n" + data
+        try:
+            while data:
+                data = data[_write_some(self._descriptor, data) :]
+                self._is_torn = bool(data)
+        except OSError:
+            return False
+        return True
+
+    def _note(self, dropped: int) -> str:
+        record = {
+            "name": __name__,
+            "levelno": logging.WARNING,
+            "levelname": "WARNING",
+            "msg": "log lines were dropped",
+            "dropped": dropped,
+        }
+        return self.format(logging.makeLogRecord(record))
+
+
+def _write_some(descriptor: int, data: bytes) -> int:
+    while True:
+        try:
+            return os.write(descriptor, data)
+        except BlockingIOError:  # another process, which shares the pipe, has made it non-blocking
+            writable = select.poll()
+            writable.register(descriptor, select.POLLOUT)
+            writable.poll()

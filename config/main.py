@@ -1,28 +1,32 @@
 """
 The console script `messenger`.
 
-Signal handlers are installed first, so that a process that is stopped while it still imports ends at once and in order.
+Signal handlers are installed before anything else is imported: process 1 of a container ignores a signal without a handler,
+and a command that is stopped still stops the embedded database.
 """
 
 import sys
 
-from config.stopping import Stopped, hear_signals
+from config.signals import Stopped, end_by, hear_signals
 
 
 def main() -> None:
-    """Runs a command. `messenger serve` handles signals from here on; other commands keep the usual handlers."""
-    if "serve" not in sys.argv[1:2]:
-        _command_line()
-        return
+    """Runs a command. A signal ends it in order: `messenger serve` with 0, others with 128 and the number of the signal."""
     hear_signals()
     try:
         _command_line()
-    except Stopped:
-        sys.exit(0)
+    except Stopped as stopped:
+        if sys.argv[1:2] == ["serve"]:
+            sys.exit(0)
+        end_by(stopped)
 
 
 def _command_line() -> None:
-    from logging import NullHandler, getLogger  # noqa: PLC0415  # after signals are handled, here and below
+    from config.streams import open_standard_streams  # noqa: PLC0415  # after signals are handled, here and below
+
+    open_standard_streams()
+
+    from logging import NullHandler, getLogger  # noqa: PLC0415
 
     from config.commands import commands  # noqa: PLC0415
     from config.start import serve  # noqa: PLC0415

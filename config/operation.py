@@ -2,11 +2,10 @@
 
 import asyncio
 import shutil
-from collections.abc import Sequence
-from importlib.metadata import version
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from socket import socket
-from typing import Final
+from typing import Any, Final
 
 import uvicorn
 from starlette.applications import Starlette
@@ -14,10 +13,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from application.ports.meter import Meter
-from config.container import Application
+from application.meter import Meter
+from config.build import this_build
+from config.container import Application, PostgresAdapters
 from config.server import SideServer
 from config.settings.groups import Operation, Settings
+from infrastructure.metered import measure_loop_lag
+from infrastructure.postgres.driver.state import batches_state, engine_state, reads_state
 from infrastructure.prometheus.meter import MEDIA_TYPE, PrometheusMeter
 from interfaces.http.health import Details
 from interfaces.http.metering import Metrics
@@ -25,6 +27,31 @@ from interfaces.http.options import HttpOptions
 
 LEAST_DISK: Final = 64 * 1024 * 1024
 """In bytes. With less, PostgreSQL is about to stop."""
+
+
+def make_meter(adapters: PostgresAdapters) -> PrometheusMeter:
+    """A meter that also tells which build this is, and how its database connections are used."""
+    meter, build = PrometheusMeter(), this_build()
+    meter.describe_build(version=build.version, revision=build.revision, python=build.python)
+    meter.watch_pools(
+        {
+            "work": lambda: engine_state(adapters.engine()),
+            "reads": lambda: reads_state(adapters.read_pool()),
+            "batches": lambda: batches_state(
+                adapters.posting_connection(),
+                adapters.patient_posting_connection(),
+                adapters.marking_connection(),
+            ),
+        }
+    )
+    return meter
+
+
+def lag_measuring(operation: Operation, meter: Meter) -> list[Callable[[], Coroutine[Any, Any, None]]]:
+    """The background task that measures the event loop's lag; none if nobody can read the metrics."""
+    if not isinstance(meter, PrometheusMeter) or not (operation.metrics_port or operation.metrics_token):
+        return []
+    return [lambda: measure_loop_lag(meter.loop_lagged)]
 
 
 def metrics_routes(operation: Operation, meter: Meter, options: HttpOptions) -> Sequence[BaseRoute]:
@@ -58,13 +85,14 @@ def metrics_server(sockets: Sequence[socket], meter: Meter) -> SideServer | None
 
 
 def health_details(application: Application, settings: Settings) -> Details:
-    messenger = application.messenger()
+    messenger, build = application.messenger(), this_build()
 
     async def disk() -> None:
         await asyncio.to_thread(_check_disk, settings.var_dir)
 
     return Details(
-        version=version("messenger"),
+        version=build.version,
+        revision=build.revision,
         now=application.ports().clock.now,
         checks={"database": messenger.probe, "cursor": messenger.feed.changes.now, "disk": disk},
         timeout=settings.operation.check_seconds,

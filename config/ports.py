@@ -7,6 +7,7 @@ does not satisfy its port.
 
 from attrs import evolve, frozen
 
+from application.meter import Meter
 from application.ports.catalogues import Catalogues
 from application.ports.changes import Changes
 from application.ports.clock import Clock
@@ -14,7 +15,6 @@ from application.ports.ids import Ids
 from application.ports.limiter import Limiter
 from application.ports.mailer import Mailer
 from application.ports.marking import BeginMarking
-from application.ports.meter import Meter
 from application.ports.own_changes import OwnChanges
 from application.ports.passwords import Passwords
 from application.ports.posting import BeginPosting

@@ -14,7 +14,8 @@ from typing import Final
 import uvicorn
 
 from config.listening import Place
-from config.stopping import SIGNALS, Stopping
+from config.signals import heard, ignore_signals
+from config.stopping import Stopping
 
 ACCEPTED_AT_ONCE: Final = 16
 """How many connections are accepted at once. By so many their limit may be exceeded for a moment."""
@@ -77,13 +78,12 @@ class Server(uvicorn.Server):
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        for number in SIGNALS:
+        for number in heard():
             signal.signal(number, self.handle_exit)
         try:
             yield
         finally:
-            for number in SIGNALS:
-                signal.signal(number, signal.SIG_IGN)
+            ignore_signals()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         is_first = not self.is_leaving

@@ -7,7 +7,8 @@ settings, then the ports, then the database. Nothing is written before the ports
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from logging import getLogger
 from pathlib import Path
 from socket import socket
@@ -15,12 +16,14 @@ from typing import Final
 
 from config import asgi
 from config.listening import CannotListen, Place, close
-from config.logging import set_up
+from config.logging import Lines, set_up
 from config.refusals import CannotStart, refusal
 from config.server import BackgroundFailed
 from config.settings.groups import Settings
 from config.settings.load import WrongSettings, load
-from config.stopping import Stopped, Stopping, hear_signals, ignore_signals, refuse
+from config.signals import Stopped, hear_signals, ignore_signals
+from config.stopping import NOT_IN_ORDER, Stopping, refuse
+from config.streams import Printed
 from infrastructure.postgres.driver.errors import UnusableDatabase
 from infrastructure.postgres.server.embedded import CannotStartPostgres, EmbeddedPostgres
 
@@ -32,6 +35,18 @@ FAILED: Final = 1
 WRONG_START: Final = 2
 """The exit code for an error that prevents the start."""
 
+MOST_PRINTED: Final = 1000
+"""In lines. Beyond that, what is printed is dropped while nobody reads it."""
+
+LAST_WORDS_SECONDS: Final = 1.0
+"""How long the last lines may take to be written."""
+
+LAST_CALL_SECONDS: Final = 0.2
+"""The same when stopping has taken too long already."""
+
+DATABASE_SHARE: Final = 0.7
+"""The share of the remaining time after which the embedded database is killed, so that there is time to say so."""
+
 LOOPBACK: Final = ("127.", "::1", "localhost")
 
 
@@ -41,29 +56,41 @@ def serve(local: bool) -> None:
         settings = load(os.environ, DOTENV, defaults={"ENVIRONMENT": "LOCAL"} if local else {})
     except WrongSettings as wrong:
         refuse(wrong, WRONG_START)
-    lines = set_up(settings)
-    stopping = Stopping(settings.api.shutdown_seconds, last_words=lines.close)
+    lines, out = set_up(settings), Lines(sys.stdout.fileno(), most_waiting=MOST_PRINTED)
+    # From here on nothing that prints can fail or block, whatever is behind the descriptors.
+    sys.stdout, sys.stderr = (
+        Printed(out.write, sys.stdout.fileno()),
+        Printed(lines.write, sys.stderr.fileno()),
+    )
+    stopping = Stopping(settings.api.shutdown_seconds)
+    stopping.last_acts.append(lambda: lines.close(LAST_CALL_SECONDS))
+    stopping.watch()
     hear_signals(stopping.must_end)
-    code, why = 0, ""
-    try:
-        _serve(settings, stopping)
-    except Stopped:
-        log.info("stopped")
-    except (CannotStart, CannotListen, CannotStartPostgres, UnusableDatabase) as error:
-        code, why = WRONG_START, refusal(error, settings)
-    except BackgroundFailed:
-        code = FAILED
-    except Exception:
-        log.exception("stopped by an error")
-        code = FAILED
-    stopping.ended()
-    lines.close()
-    if why:
-        refuse(why, code)
+    code = _code(settings, stopping, lines, out)
+    ignore_signals()
+    for each in (out, lines):
+        each.close(min(LAST_WORDS_SECONDS, stopping.seconds_left / 3))
     sys.exit(code)
 
 
-def _serve(settings: Settings, stopping: Stopping) -> None:
+def _code(settings: Settings, stopping: Stopping, lines: Lines, out: Lines) -> int:
+    """Serves, and returns the exit code."""
+    try:
+        _serve(settings, stopping, out)
+    except Stopped:
+        log.info("stopped")
+    except (CannotStart, CannotListen, CannotStartPostgres, UnusableDatabase) as error:
+        lines.write(refusal(error, settings))
+        return WRONG_START
+    except BackgroundFailed:
+        return FAILED
+    except Exception:
+        log.exception("stopped by an error")
+        return FAILED
+    return 0 if stopping.is_in_order else NOT_IN_ORDER
+
+
+def _serve(settings: Settings, stopping: Stopping, out: Lines) -> None:
     api = settings.api
     place = Place(host=api.host, port=api.port, host_setting="API_HOST", port_setting="API_SERVICE_PORT")
     sockets, metrics = place.bind(), _metrics_sockets(settings)
@@ -73,19 +100,29 @@ def _serve(settings: Settings, stopping: Stopping) -> None:
             extra={"host": api.host},
         )
     try:
-        if settings.database.url is not None:
-            asgi.run(settings, settings.database.url, place, sockets, metrics, stopping)
-            return
-        postgres = EmbeddedPostgres(var_dir=settings.var_dir)
-        try:
-            asgi.run(settings, postgres.start(), place, sockets, metrics, stopping)
-        finally:
-            # Another Ctrl-C would interrupt the stopping of the database server.
-            ignore_signals()
-            stopping.ended()
-            postgres.stop(max(api.shutdown_seconds, 1.0))
+        with _database(settings, stopping) as url:
+            asgi.run(settings, url, place, sockets, metrics, stopping, show=out.write)
     finally:
         close([*sockets, *metrics])
+
+
+@contextmanager
+def _database(settings: Settings, stopping: Stopping) -> Iterator[str]:
+    """Yields the URL of the database. The embedded one runs until the block ends."""
+    if settings.database.url is not None:
+        yield settings.database.url
+        return
+    postgres = EmbeddedPostgres(var_dir=settings.var_dir)
+    stopping.last_acts.insert(0, postgres.kill)
+    try:
+        url = postgres.start()
+        postgres.keep()
+        yield url
+    finally:
+        # Another Ctrl-C would interrupt the stopping of the database server.
+        ignore_signals()
+        stopping.must_end()
+        stopping.is_in_order = postgres.stop(DATABASE_SHARE * stopping.seconds_left)
 
 
 def _metrics_sockets(settings: Settings) -> Sequence[socket]:

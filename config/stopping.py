@@ -1,77 +1,82 @@
-"""Handles the signals that stop the process, and limits how long stopping may take."""
+"""Limits how long stopping may take."""
 
 import os
-import signal
 import sys
+import time
 from collections.abc import Callable
 from logging import getLogger
-from threading import Timer
-from types import FrameType
+from threading import Thread
 from typing import Final, NoReturn
 
 log = getLogger(__name__)
 
-SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+LEAST_SECONDS: Final = 1.0
+"""Stopping always has this long: closing sockets and connections takes a moment even if nothing is under way."""
 
-CUT_SHORT_SECONDS: Final = 2.0
-"""How long requests that were cancelled when their time was up may take to end."""
+LONGEST_RESERVE: Final = 1.0
+RESERVED_SHARE: Final = 0.25
+"""The last commits and the embedded database have a quarter of the time after the requests, up to `LONGEST_RESERVE`."""
 
 NOT_IN_ORDER: Final = 1
 """The exit code of a process that was ended before everything had stopped."""
 
 
-class Stopped(BaseException):
-    """A signal arrived before the server handles signals. Not an `Exception`, so that nothing catches it by accident."""
-
-
 class Stopping:
     """
-    Ends the process when stopping takes too long: a frozen database does not even answer a request to cancel. The outcome
-    of commands that were not acknowledged by then is unknown to their clients, as after a crash.
+    Ends the process when stopping takes longer than ``seconds``: a frozen database does not even answer a request to cancel.
+    The outcome of commands that were not acknowledged by then is unknown to their clients, as after a crash.
+
+    ``last_acts`` are called before that, and must not wait for anything.
+
+    A thread counts the time. It is started in advance, because a signal handler cannot: it may have interrupted the start of
+    another thread, which holds the lock that this needs.
     """
 
-    def __init__(self, seconds: float = 2.0, last_words: Callable[[], None] = lambda: None) -> None:
-        self._seconds = seconds
-        self._last_words = last_words
-        self._timer: Timer | None = None
+    def __init__(self, seconds: float = 2.0) -> None:
+        self.seconds = max(seconds, LEAST_SECONDS)
+        self.last_acts: list[Callable[[], object]] = []
+        self._until: float | None = None
+        self._told: int | None = None
+        self.is_in_order = True
+        """Whether everything that has stopped so far has stopped by itself."""
+
+    @property
+    def seconds_for_requests(self) -> float:
+        """How long running requests may take before they are cancelled."""
+        return self.seconds - min(LONGEST_RESERVE, RESERVED_SHARE * self.seconds)
+
+    @property
+    def seconds_left(self) -> float:
+        return self.seconds if self._until is None else max(self._until - time.monotonic(), 0.0)
+
+    def watch(self) -> None:
+        """Makes the limit hold. Without it, `must_end` only notes the time."""
+        heard, self._told = os.pipe()
+        Thread(target=self._count, args=(heard,), name="stopping", daemon=True).start()
 
     def must_end(self) -> None:
-        """Starts the countdown. Calling it again changes nothing."""
-        if self._timer is None:
-            self._timer = Timer(self._seconds + CUT_SHORT_SECONDS, self._end)
-            self._timer.daemon = True
-            self._timer.start()
+        """Starts the countdown. Calling it again changes nothing. May be called by a signal handler."""
+        if self._until is None:
+            self._until = time.monotonic() + self.seconds
+            if self._told is not None:
+                os.write(self._told, b".")
 
-    def ended(self) -> None:
-        """Stops the countdown, because everything that could take long has ended."""
-        if self._timer is not None:
-            self._timer.cancel()
+    def _count(self, heard: int) -> None:
+        os.read(heard, 1)
+        time.sleep(self.seconds)
+        self._end()
 
     def _end(self) -> None:
-        log.critical("stopping took too long and was cut short", extra={"seconds": self._seconds})
-        self._last_words()
+        log.critical("stopping took too long and was cut short", extra={"seconds": self.seconds})
+        for act in self.last_acts:
+            try:
+                act()
+            except Exception:
+                log.exception("an act at the end failed")
         os._exit(NOT_IN_ORDER)
 
 
-def hear_signals(stopping: Callable[[], None] = lambda: None) -> None:
-    """Turn signals to stop into `Stopped`, raised in the main thread. The first one also calls ``stopping``."""
-
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        for number in SIGNALS:
-            signal.signal(number, signal.SIG_IGN)
-        stopping()
-        raise Stopped
-
-    for number in SIGNALS:
-        signal.signal(number, stop)
-
-
-def ignore_signals() -> None:
-    for number in SIGNALS:
-        signal.signal(number, signal.SIG_IGN)
-
-
 def refuse(why: object, code: int) -> NoReturn:
-    """Print ``why`` to standard error, and exit with ``code``."""
+    """Prints ``why`` to standard error, and exits with ``code``."""
     sys.stderr.write(f"{why}\n")
     sys.exit(code)

@@ -4,6 +4,9 @@ A signed-in device.
 A session lives from one sign-in to its end and holds one pair of tokens at a time. Refreshing gives it the next pair; all
 pairs of a session are one family. Tokens themselves are not kept, only their ids and times: the same ids and times, signed
 again, are the same tokens.
+
+The access tokens of earlier pairs stay good until they expire or the session ends, so that a tab of a browser which
+refreshes does not sign the other tabs out. `Lifetimes.one_access_token` asks for the original messenger's rule instead.
 """
 
 from datetime import datetime, timedelta
@@ -96,6 +99,15 @@ class Lifetimes:
     refresh: timedelta = timedelta(days=60)
     grace: timedelta = timedelta(seconds=10)
     """For how long a refresh token that was just used still returns the pair it was exchanged for: two tabs, a lost answer."""
+    one_access_token: bool = False
+    """Whether only the newest access token of a session is accepted, as in the original messenger."""
+
+    def accepts_access(self, token_id: str, *, newest: str) -> bool:
+        """
+        Returns whether an access token opens its session, which has not ended; ``newest`` is the id of the session's
+        present one. Only an access token that is signed and has not expired may be asked about.
+        """
+        return token_id == newest or not self.one_access_token
 
     def pair(self, *, access_id: str, refresh_id: str, at: datetime) -> Pair:
         issued_at = at.replace(microsecond=0)

@@ -1,15 +1,16 @@
 """Wrappers that measure. Use cases and adapters do not know that they are measured."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from time import monotonic
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from attrs import frozen
 
+from application.meter import Kind, Meter
 from application.ports.changes import Changes, Cursor, News, ReadRange
 from application.ports.mailer import Mailer, NotDelivered
-from application.ports.meter import Kind, Meter
 from application.ports.updates import Update
 from domain.events import MessagesRead
 from domain.notification import Letter
@@ -19,6 +20,9 @@ Answers = TypeVar("Answers")
 Unit = TypeVar("Unit")
 
 Begin = Callable[[], AbstractAsyncContextManager[Unit]]
+
+LAG_EVERY: Final = 0.1
+"""Seconds between two measurements of the event loop's lag."""
 
 
 def metered_use(
@@ -60,6 +64,15 @@ def metered_listener(
         meter.update_delivered(monotonic() - began)
 
     return hear
+
+
+async def measure_loop_lag(record: Callable[[float], None]) -> None:
+    """Records, until it is cancelled, by how many seconds the event loop wakes a task later than asked."""
+    loop = asyncio.get_running_loop()
+    while True:
+        due = loop.time() + LAG_EVERY
+        await asyncio.sleep(LAG_EVERY)
+        record(max(loop.time() - due, 0.0))
 
 
 @frozen

@@ -9,22 +9,22 @@ from starlette.routing import BaseRoute, WebSocketRoute
 from starlette.types import Lifespan
 
 from application.messenger import Messenger
-from application.ports.meter import Meter, Unmetered
+from application.meter import Meter, Unmetered
 from interfaces.http.accounts import Accounts
 from interfaces.http.catalogues import Catalogues
 from interfaces.http.chats import Chats
 from interfaces.http.docs import Docs
+from interfaces.http.error_pages import Explanations
 from interfaces.http.errors import exception_handlers
-from interfaces.http.explanations import Explanations
 from interfaces.http.health import Details, Health, Probes
-from interfaces.http.letter_pages import confirmation_page, new_password_page
+from interfaces.http.letter_pages import ConfirmationPage, NewPasswordPage
 from interfaces.http.limits import RateLimitHeaders
 from interfaces.http.members import Members
 from interfaces.http.messages import Messages
 from interfaces.http.metering import Metered
 from interfaces.http.middleware import BodyLimit, Cors, LastResort, SecurityHeaders, Traced, UnderPublicPath
 from interfaces.http.options import HttpOptions
-from interfaces.http.problem import ERRORS_PATH
+from interfaces.http.problem import APP_URL, ERRORS_PATH
 from interfaces.http.profiles import Profiles
 from interfaces.http.proxies import BehindProxies
 from interfaces.http.routes import Endpoint, match_whole_paths, redirect_slashes, upgrades
@@ -57,8 +57,8 @@ def create_app(
     by_module: dict[str, Sequence[BaseRoute]] = {
         "healthcheck": Health(messenger, options, details).routes(),
         "auth": [
-            *confirmation_page(options).routes(),
-            *new_password_page(options).routes(),
+            *ConfirmationPage(messenger, options).routes(),
+            *NewPasswordPage(messenger, options).routes(),
             *Accounts(messenger, options).routes(),
             *Sessions(messenger, options).routes(),
             *Profiles(messenger, options).routes(),
@@ -96,6 +96,7 @@ def create_app(
         lifespan=lifespan,
     )
     setattr(app.state, ERRORS_PATH, options.errors_path)
+    setattr(app.state, APP_URL, options.app_url)
     match_whole_paths(app.routes)
     redirect_slashes(app.router)
     return app

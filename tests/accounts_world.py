@@ -25,9 +25,9 @@ from application.accounts.sign_up import SignedUp, SignUp
 from application.accounts.signed_in import SignedIn
 from application.actor import Actor
 from application.messenger import AccountUseCases, ProfileUseCases, SessionUseCases
+from application.meter import Unmetered
 from application.ports.limiter import Limiter
 from application.ports.mailer import Mailer
-from application.ports.meter import Unmetered
 from application.ports.storage import Begin
 from application.ports.updates import Update
 from config.features.accounts import (

@@ -76,7 +76,7 @@ class World:
             await work.profiles.add(profile)
             open_session = OpenSession(ids=ids, lifetimes=self.application.account_rules().sessions)
             session = await open_session(work, account, Fingerprint("first"), Origin(), at=clock.now())
-        signed_in = SignedIn.to(session, account.email.text, ports.tokens)
+        signed_in = SignedIn.to(session, account.email.text, ports.tokens, at=clock.now())
         actor = Actor(
             account_id=account.id,
             session_id=session.id,

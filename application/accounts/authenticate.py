@@ -5,6 +5,7 @@ from application.errors import NotAuthenticated
 from application.ports.clock import Clock
 from application.ports.tokens import Tokens
 from application.ports.views import Views
+from domain.session import Lifetimes
 
 
 @frozen(kw_only=True)
@@ -19,15 +20,17 @@ class AuthenticateHandler:
     views: Views
     clock: Clock
     tokens: Tokens
+    lifetimes: Lifetimes
 
     async def __call__(self, command: Authenticate) -> Actor:
         """
         Raises:
-            NotAuthenticated: The token is not ours, expired or replaced by a newer one, or its session has ended.
+            NotAuthenticated: The token is not ours or has expired, its session has ended, or `Lifetimes` accepts only
+                the newest token of a session and this is an earlier one.
         """
         token = self.tokens.read_access(command.token, at=self.clock.now())
         session = await self.views.live_session(token.account_id, token.session_id)
-        if session is None or session.access_id != token.token_id:
+        if session is None or not self.lifetimes.accepts_access(token.token_id, newest=session.access_id):
             raise NotAuthenticated("token_invalid")
         return Actor(
             account_id=token.account_id,

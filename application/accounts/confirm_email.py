@@ -1,6 +1,6 @@
 from attrs import field, frozen
 
-from application.accounts.mailed import proven
+from application.accounts.mailed import confirmed
 from application.accounts.signed_in import OpenSession, SignedIn
 from application.ports.clock import Clock
 from application.ports.storage import Begin
@@ -33,9 +33,6 @@ class ConfirmEmailHandler:
         now = self.clock.now()
         token = self.tokens.read_confirmation(command.token, at=now)
         async with self.begin() as work:
-            account, confirmation = await proven(work, token)
-            account.confirm(confirmation, at=now)
-            await work.accounts.save(account)
-            await work.confirmations.void_all(account.id)
+            account = await confirmed(work, token, at=now)
             session = await self.open_session(work, account, command.fingerprint, command.origin, at=now)
-        return SignedIn.to(session, account.email.text, self.tokens)
+        return SignedIn.to(session, account.email.text, self.tokens, at=now)

@@ -9,7 +9,8 @@ from application.ports.limiter import Allowance, Limiter, TooManyRequests
 from application.ports.storage import UnitOfWork
 from application.ports.tokens import ConfirmationToken
 from domain.account import Account, AccountNotFound, Confirmation, Email
-from domain.notification import Template
+from domain.ids import LetterId
+from domain.notification import Letter, Template
 from domain.session import Origin
 
 
@@ -28,6 +29,41 @@ async def proven(work: UnitOfWork, token: ConfirmationToken) -> tuple[Account, C
     if confirmation is None or account.closed_at is not None or not token.is_of(confirmation):
         raise NotAuthenticated("token_invalid")
     return account, confirmation
+
+
+async def confirmed(work: UnitOfWork, token: ConfirmationToken, *, at: datetime) -> Account:
+    """
+    Confirms the address of the account that ``token`` proves. All tokens of the account are void then.
+
+    Raises:
+        NotAuthenticated: The token proves nothing any more, or never did.
+        AlreadyConfirmed: The account was confirmed before.
+    """
+    account, confirmation = await proven(work, token)
+    account.confirm(confirmation, at=at)
+    await work.accounts.save(account)
+    await work.confirmations.void_all(account.id)
+    return account
+
+
+async def report(
+    template: Template,
+    account: Account,
+    *,
+    work: UnitOfWork,
+    limits: "LetterLimits",
+    id: LetterId,
+    origin: Origin,
+    at: datetime,
+) -> bool:
+    """Adds a letter that reports what was done to the account. Returns False if the limits do not permit another one."""
+    if not limits.permits(template, account.email, at=at):
+        return False
+    letter = Letter.reporting(
+        template, id=id, account_id=account.id, recipient=account.email, at=at, origin=origin
+    )
+    await work.letters.add(letter)
+    return True
 
 
 @frozen(kw_only=True)

@@ -46,4 +46,4 @@ class RedeemTokenHandler:
             sessions = await work.sessions.lock_not_ended(account.id)
             await end_all(work, sessions, SessionEnd.REVOKED, at=now)
             session = await self.open_session(work, account, command.fingerprint, command.origin, at=now)
-        return SignedIn.to(session, account.email.text, self.tokens)
+        return SignedIn.to(session, account.email.text, self.tokens, at=now)

@@ -50,4 +50,4 @@ class RefreshHandler:
         # A session that ended over this is refused only here, or the unit would undo its end.
         if ended:
             raise NotAuthenticated("token_invalid")
-        return SignedIn.to(session, token.email, self.tokens)
+        return SignedIn.to(session, token.email, self.tokens, at=now)

@@ -2,7 +2,7 @@ from collections.abc import Callable
 
 from attrs import field, frozen
 
-from application.accounts.mailed import LetterLimits
+from application.accounts.mailed import LetterLimits, report
 from application.accounts.own_sessions import end_others, lock_own
 from application.actor import Actor
 from application.ports.clock import Clock
@@ -11,7 +11,7 @@ from application.ports.passwords import Passwords, Requester
 from application.ports.storage import Begin
 from domain.account import Password, PasswordRule
 from domain.events import SessionEnd
-from domain.notification import Letter, Template
+from domain.notification import Template
 from domain.session import Origin
 
 
@@ -52,15 +52,13 @@ class SetPasswordHandler:
             await work.accounts.save(account)
             await work.confirmations.void_all(account.id)
             await end_others(work, sessions, actor, SessionEnd.PASSWORD_CHANGED, at=now)
-            if self.limits.permits(Template.PASSWORD_CHANGED, account.email, at=now):
-                await work.letters.add(
-                    Letter.reporting(
-                        Template.PASSWORD_CHANGED,
-                        id=self.ids.letter(),
-                        account_id=account.id,
-                        recipient=account.email,
-                        at=now,
-                        origin=command.origin,
-                    )
-                )
+            await report(
+                Template.PASSWORD_CHANGED,
+                account,
+                work=work,
+                limits=self.limits,
+                id=self.ids.letter(),
+                origin=command.origin,
+                at=now,
+            )
         self.letter_is_due()

@@ -3,7 +3,7 @@ from collections.abc import Callable
 from attrs import field, frozen
 
 from application.accounts.failures import FailureLimits
-from application.accounts.mailed import LetterLimits
+from application.accounts.mailed import LetterLimits, report
 from application.accounts.signed_in import OpenSession, SignedIn
 from application.errors import NotAuthenticated
 from application.ports.clock import Clock
@@ -13,7 +13,7 @@ from application.ports.storage import Begin
 from application.ports.tokens import Tokens
 from domain.account import AccountNotFound, Email, PasswordHash
 from domain.ids import AccountId
-from domain.notification import Letter, Template
+from domain.notification import Template
 from domain.session import Fingerprint, Origin, Session
 
 
@@ -81,7 +81,7 @@ class SignInHandler:
         session, letter_was_added = opened
         if letter_was_added:
             self.letter_is_due()
-        return SignedIn.to(session, found.email.text, self.tokens)
+        return SignedIn.to(session, found.email.text, self.tokens, at=self.clock.now())
 
     async def _open(
         self, command: SignIn, account_id: AccountId, verified: PasswordHash, upgraded: PasswordHash | None
@@ -98,17 +98,14 @@ class SignInHandler:
                 account.rehash(upgraded)
                 await work.accounts.save(account)
             is_new = await work.sessions.is_new_device(account.id, command.fingerprint, command.origin)
-            is_new = is_new and self.limits.permits(Template.NEW_DEVICE, account.email, at=now)
-            if is_new:
-                await work.letters.add(
-                    Letter.reporting(
-                        Template.NEW_DEVICE,
-                        id=self.ids.letter(),
-                        account_id=account.id,
-                        recipient=account.email,
-                        at=now,
-                        origin=command.origin,
-                    )
-                )
+            letter_was_added = is_new and await report(
+                Template.NEW_DEVICE,
+                account,
+                work=work,
+                limits=self.limits,
+                id=self.ids.letter(),
+                origin=command.origin,
+                at=now,
+            )
             session = await self.open_session(work, account, command.fingerprint, command.origin, at=now)
-        return session, is_new
+        return session, letter_was_added

@@ -59,5 +59,5 @@ class SignOutHandler:
 
     def _opens(self, token: SessionToken, session: Session, now: datetime) -> bool:
         if token.type is SessionTokenType.ACCESS:
-            return token.token_id == session.pair.access_id
+            return self.lifetimes.accepts_access(token.token_id, newest=session.pair.access_id)
         return session.answers_to_refresh(token.token_id, at=now, grace=self.lifetimes.grace)

@@ -1,6 +1,6 @@
 """The last step of every way to sign in: a session and a signed pair of tokens for it."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from attrs import field, frozen
 
@@ -21,14 +21,17 @@ class SignedIn:
     refresh_token: str = field(repr=False)
     session_id: SessionId
     refresh_expires_at: datetime
+    expires_in: timedelta = field(eq=False)
+    """How long the access token is still good. A repeated exchange returns the same tokens with less time left."""
 
     @classmethod
-    def to(cls, session: Session, email: str, tokens: Tokens) -> "SignedIn":
+    def to(cls, session: Session, email: str, tokens: Tokens, *, at: datetime) -> "SignedIn":
         return cls(
             access_token=tokens.sign(_token(session, SessionTokenType.ACCESS, email)),
             refresh_token=tokens.sign(_token(session, SessionTokenType.REFRESH, email)),
             session_id=session.id,
             refresh_expires_at=session.pair.refresh_expires_at,
+            expires_in=session.pair.access_expires_at - at,
         )
 
 

@@ -1,21 +1,9 @@
-from typing import Final
+from collections.abc import Sequence
 
 from attrs import frozen
 
-from application.catalogues.countries import COUNTRIES
-from application.catalogues.time_zones import TIME_ZONES
 from application.ports.catalogues import Catalogues
-from domain.catalogue import Catalogue, Entry
-
-TEST: Final = Catalogue(
-    name="test",
-    title="Проверка",
-    english_title="Test",
-    entries=(Entry(key="test", value="Тест"),),
-)
-"""The original messenger's only list, the same in every language."""
-
-SHIPPED: Final = (TEST, COUNTRIES, TIME_ZONES)
+from domain.catalogue import Catalogue
 
 
 @frozen(kw_only=True)
@@ -23,6 +11,7 @@ class FillCataloguesHandler:
     """Stores the lists that come with this version. Doing it again changes nothing."""
 
     catalogues: Catalogues
+    shipped: Sequence[Catalogue]
 
     async def __call__(self) -> None:
-        await self.catalogues.keep(SHIPPED)
+        await self.catalogues.keep(self.shipped)

@@ -6,8 +6,7 @@ from uuid import UUID
 from attrs import frozen
 
 from application.actor import Actor
-from application.examples.conversations import CONVERSATIONS, Said
-from application.examples.people import PASSWORD, PEOPLE, Person
+from application.examples.script import Conversation, Person, Said, Script
 from application.messages.send import SendMessage, SendMessages
 from application.ports.marking import BeginMarking
 from application.ports.passwords import Passwords
@@ -22,7 +21,6 @@ from domain.ids import MessageId, ProfileId, SessionId
 from domain.message import Body, Nonce
 from domain.profile import Name, Phone, Username, UsernameTaken
 
-JOINED_AT: Final = min(conversation.opened_at for conversation in CONVERSATIONS) - timedelta(days=7)
 NO_SESSION: Final = SessionId(UUID(int=0))
 """Example people send messages without having signed in."""
 
@@ -38,6 +36,7 @@ class FillExamplesHandler:
     An account that already has the address of an example person takes part as it is.
     """
 
+    script: Script
     begin: Begin
     begin_posting: BeginPosting
     """Must wait for chats that others hold, because a postponed command would be lost."""
@@ -45,25 +44,26 @@ class FillExamplesHandler:
     passwords: Passwords
 
     async def __call__(self) -> None:
+        people, joined_at = self.script.people, _before(self.script.conversations)
         async with self.begin() as work:
-            known = await _known(work)
+            known = await _known(work, people)
         # All share one hash: hashing is slow, and the password is public anyway.
-        password_hash = await self.passwords.hash(PASSWORD) if len(known) < len(PEOPLE) else None
+        password_hash = await self.passwords.hash(self.script.password) if len(known) < len(people) else None
         async with self.begin() as work:
             if password_hash:
-                for person in PEOPLE:
+                for person in people:
                     if person not in known:
-                        await _join(work, person, password_hash)
-                known = await _known(work)
-            await _open_chats(work, known)
+                        await _join(work, person, password_hash, joined_at)
+                known = await _known(work, people)
+            await _open_chats(work, self.script.conversations, known)
         await self._say(known)
         await self._read(known)
 
     async def _say(self, known: Known) -> None:
         # In one batch, everything is stored or nothing is. If it was stored before, every command is a repeat.
-        said = [(each.chat_id, message) for each in CONVERSATIONS for message in each.messages()]
-        script = _Script([message for _, message in said])
-        send = SendMessages(begin=self.begin_posting, clock=script, ids=script)
+        said = [(each.chat_id, message) for each in self.script.conversations for message in each.messages()]
+        given = _Given([message for _, message in said])
+        send = SendMessages(begin=self.begin_posting, clock=given, ids=given)
         await send(
             [
                 (
@@ -75,7 +75,7 @@ class FillExamplesHandler:
         )
 
     async def _read(self, known: Known) -> None:
-        for conversation in CONVERSATIONS:
+        for conversation in self.script.conversations:
             messages = list(conversation.messages())
             for reader, count in conversation.read.items():
                 last = messages[count - 1]
@@ -85,21 +85,26 @@ class FillExamplesHandler:
                 await mark([(_actor(reader, known), command)])
 
 
-async def _known(work: UnitOfWork) -> Known:
+def _before(conversations: Sequence[Conversation]) -> datetime:
+    """The moment at which everybody has joined: a week before the first conversation."""
+    return min(conversation.opened_at for conversation in conversations) - timedelta(days=7)
+
+
+async def _known(work: UnitOfWork, people: Sequence[Person]) -> Known:
     """The profiles of the example people who have an account."""
     known = {}
-    for person in PEOPLE:
+    for person in people:
         account = await work.accounts.find_by_email(Email(person.email))
         if account and (profile_id := await work.profiles.find_by_account(account.id)):
             known[person] = profile_id
     return known
 
 
-async def _join(work: UnitOfWork, person: Person, password_hash: PasswordHash) -> None:
+async def _join(work: UnitOfWork, person: Person, password_hash: PasswordHash, at: datetime) -> None:
     account, profile = Account.register(
-        id=person.account_id, profile_id=person.profile_id, email=Email(person.email), at=JOINED_AT
+        id=person.account_id, profile_id=person.profile_id, email=Email(person.email), at=at
     )
-    account.vouch(password_hash, at=JOINED_AT)
+    account.vouch(password_hash, at=at)
     await work.accounts.add(account)
     await work.profiles.add(profile)
 
@@ -118,8 +123,8 @@ async def _join(work: UnitOfWork, person: Person, password_hash: PasswordHash) -
         await work.profiles.save(profile)
 
 
-async def _open_chats(work: UnitOfWork, known: Known) -> None:
-    for conversation in sorted(CONVERSATIONS, key=lambda each: each.chat_id):
+async def _open_chats(work: UnitOfWork, conversations: Sequence[Conversation], known: Known) -> None:
+    for conversation in sorted(conversations, key=lambda each: each.chat_id):
         try:
             await work.chats.lock(conversation.chat_id)
         except ChatNotFound:
@@ -150,7 +155,7 @@ class _Moment:
         return self.at
 
 
-class _Script:
+class _Given:
     """Gives messages the ids and times of the example conversations, in order."""
 
     def __init__(self, said: Sequence[Said]) -> None:

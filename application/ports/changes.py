@@ -21,6 +21,8 @@ class Cursor:
 
     epoch: str
     place: str
+    lineage: str = ""
+    """Identifies the stored tables themselves: it changes when they are restored, even from a copy of the same epoch."""
 
 
 @frozen(kw_only=True)
@@ -53,7 +55,8 @@ class Changes(Protocol):
         """
         Reads everything that was committed after ``cursor``. A chain of cursors yields each thing once.
 
-        For a cursor of another epoch the answer is empty, and its cursor belongs to the present epoch.
+        For a cursor of another epoch the answer is empty, and its cursor belongs to the present epoch. If storage was
+        restored since the cursor was made, a new epoch begins first: positions that clients know may be used again.
         """
         ...
 

@@ -5,7 +5,9 @@ from datetime import timedelta
 
 from attrs import frozen
 
+from application.accounts.activate import ActivateHandler
 from application.accounts.authenticate import AuthenticateHandler
+from application.accounts.choose_password import ChoosePasswordHandler
 from application.accounts.close import CloseAccountHandler
 from application.accounts.confirm_email import ConfirmEmailHandler
 from application.accounts.create_account import CreateAccountHandler
@@ -14,6 +16,7 @@ from application.accounts.email_status import EmailStatusHandler
 from application.accounts.failures import FailureLimits
 from application.accounts.mailed import LetterLimits
 from application.accounts.oversee import ListAccountsHandler, ListSessionsOfHandler
+from application.accounts.read_link import ReadLinkHandler
 from application.accounts.redeem import RedeemTokenHandler
 from application.accounts.refresh import RefreshHandler
 from application.accounts.reset_password import ResetPasswordHandler
@@ -34,6 +37,8 @@ from application.ports.passwords import Passwords
 from application.profiles.edit import EditProfileHandler
 from application.profiles.find import FindProfilesHandler
 from application.profiles.read import ReadOwnProfileHandler, ReadProfileHandler
+from config.data.catalogues import CATALOGUES
+from config.data.conversations import EXAMPLES
 from config.ports import Ports, Storage
 from config.settings.groups import Settings
 from domain.account import PasswordRule
@@ -72,7 +77,10 @@ def make_account_rules(settings: Settings) -> AccountRules:
     return AccountRules(
         password=PasswordRule(pattern=auth.password_pattern, common=common),
         sessions=Lifetimes(
-            access=jwt.access_lifetime, refresh=jwt.refresh_lifetime, grace=auth.refresh_grace
+            access=jwt.access_lifetime,
+            refresh=jwt.refresh_lifetime,
+            grace=auth.refresh_grace,
+            one_access_token=auth.one_access_token,
         ),
         confirmation_lifetime=jwt.confirmation_lifetime,
         reset_lifetime=auth.reset_lifetime,
@@ -137,7 +145,9 @@ def account_use_cases(
         ),
         refresh=RefreshHandler(begin=begin, clock=clock, ids=ids, tokens=tokens, lifetimes=rules.sessions),
         sign_out=SignOutHandler(begin=begin, clock=clock, tokens=tokens, lifetimes=rules.sessions),
-        authenticate=AuthenticateHandler(views=ports.storage.views, clock=clock, tokens=tokens),
+        authenticate=AuthenticateHandler(
+            views=ports.storage.views, clock=clock, tokens=tokens, lifetimes=rules.sessions
+        ),
         email_status=EmailStatusHandler(
             begin=begin, clock=clock, limiter=ports.limiter, allowance=rules.status_requests
         ),
@@ -154,6 +164,18 @@ def account_use_cases(
             begin=begin,
             clock=clock,
             ids=ids,
+            passwords=ports.passwords,
+            rule=rules.password,
+            limits=letter_limits,
+            letter_is_due=letter_is_due,
+        ),
+        read_link=ReadLinkHandler(begin=begin, clock=clock, tokens=tokens),
+        activate=ActivateHandler(begin=begin, clock=clock, tokens=tokens),
+        choose_password=ChoosePasswordHandler(
+            begin=begin,
+            clock=clock,
+            ids=ids,
+            tokens=tokens,
             passwords=ports.passwords,
             rule=rules.password,
             limits=letter_limits,
@@ -205,12 +227,13 @@ def make_administration(
         enable_account=EnableAccountHandler(begin=storage.begin),
         list_accounts=ListAccountsHandler(begin=storage.begin),
         list_sessions=ListSessionsOfHandler(begin=storage.begin),
-        fill_catalogues=FillCataloguesHandler(catalogues=storage.catalogues),
+        fill_catalogues=FillCataloguesHandler(catalogues=storage.catalogues, shipped=CATALOGUES),
         fill_examples=FillExamplesHandler(
+            script=EXAMPLES,
             begin=storage.begin,
             begin_posting=storage.begin_patient_posting,
             begin_marking=storage.begin_marking,
             passwords=passwords,
         ),
-        find_open_examples=FindOpenExamplesHandler(begin=storage.begin, passwords=passwords),
+        find_open_examples=FindOpenExamplesHandler(script=EXAMPLES, begin=storage.begin, passwords=passwords),
     )

@@ -34,6 +34,9 @@ LIMITS: Final = fields(HttpLimits)
 SOCKET: Final = fields(SocketOptions)
 LIFETIMES: Final = fields(Lifetimes)
 
+DEVELOPMENT_ORIGIN: Final = "http://localhost:5173"
+"""Where a front end is served while it is developed. The original messenger allowed it by default."""
+
 BASE: Final = "BASE"
 """Among the enabled modules, stands for the modules in `Modules.base`."""
 
@@ -70,6 +73,12 @@ class Api:
     )
     """The page that the link in a letter for a forgotten password opens."""
 
+    app_url: str = _setting("API_APP_URL", read.public_url, default_of(HTTP.app_url))
+    """
+    The address of the application that people use, to which our pages lead them on. Without it that is the first of
+    `API_CORS_ALLOWED_HOSTS`. The default of that is for development, and counts in LOCAL only.
+    """
+
     title: str = _setting("API_TITLE", read.text, default_of(ABOUT.title))
     description: str = _setting("API_DESCRIPTION", read.text, default_of(ABOUT.description))
     version: str = _setting("API_VERSION", read.text, default_of(ABOUT.version))
@@ -81,9 +90,7 @@ class Api:
     """Whether `/openapi.json` and its pages are served."""
 
     docs_path: str = _setting("API_DOC_PATH", read.page_path, default_of(HTTP.docs_path))
-    cors_origins: tuple[str, ...] = _setting(
-        "API_CORS_ALLOWED_HOSTS", read.origins, ("http://localhost:5173",)
-    )
+    cors_origins: tuple[str, ...] = _setting("API_CORS_ALLOWED_HOSTS", read.origins, (DEVELOPMENT_ORIGIN,))
     trusted_proxies: tuple[str, ...] = _setting("API_TRUSTED_PROXIES", read.networks, ())
     """Addresses and networks of proxies whose `Forwarded` or `X-Forwarded-For` is trusted."""
 
@@ -99,7 +106,7 @@ class Api:
     """The greatest size of a request body, in bytes."""
 
     shutdown_seconds: float = _setting("API_SHUTDOWN_SECONDS", read.seconds(0, 60), 2.0)
-    """How long running requests may take to end after a signal to stop."""
+    """Within how many seconds the process ends after a signal to stop. Less than one counts as one."""
 
     drain_seconds: float = _setting("API_DRAIN_SECONDS", read.seconds(0, 300), 0.0)
     """How long new requests are still served after that signal, while `/readyz` already reports 503."""
@@ -235,6 +242,11 @@ class Auth:
         "AUTH_REFRESH_GRACE_SECONDS", read.duration("seconds", 60, least=0), default_of(LIFETIMES.grace)
     )
     """How long a used refresh token returns the same new pair again, for two tabs or a lost answer."""
+
+    one_access_token: bool = _setting(
+        "AUTH_ONE_ACCESS_TOKEN", read.flag, default_of(LIFETIMES.one_access_token)
+    )
+    """Whether refreshing ends the access token of before at once, as in the original messenger."""
 
     password_pattern: PasswordPattern = _setting(
         "AUTH_PASSWORD_PATTERN", read.password_pattern, PasswordPattern.LETTERS
@@ -404,6 +416,12 @@ class Settings:
     @property
     def local(self) -> bool:
         return self.environment is Environment.LOCAL
+
+    @property
+    def app_url(self) -> str:
+        """Where our pages lead people on; empty if nothing tells."""
+        known = (one for one in self.api.cors_origins if self.local or one != DEVELOPMENT_ORIGIN)
+        return self.api.app_url or next(known, "")
 
 
 def names() -> list[str]:

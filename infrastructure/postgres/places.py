@@ -7,6 +7,7 @@ last one seen" would miss late commits. A snapshot also lists the transactions t
 docs/storage.md, "The cursor", explains the details.
 """
 
+from itertools import accumulate, pairwise
 from typing import Any, Final
 
 from attrs import frozen
@@ -39,7 +40,13 @@ class Place:
         return cls(next_tx, frozenset(base + number for number in row["xip"] if base + number < next_tx))
 
     def written(self) -> str:
-        return ".".join(str(number) for number in (self.next_tx, *sorted(self.running)))
+        """
+        Returns ``next_tx`` and the distances down from it to the running transactions, each from the one above. Whole
+        numbers would be ten digits and more for each, in cursors that clients send in the line of a request.
+        """
+        descending = [self.next_tx, *sorted(self.running, reverse=True)]
+        steps = [above - number for above, number in pairwise(descending)]
+        return "-".join(str(number) for number in (self.next_tx, *steps))
 
     @classmethod
     def read(cls, text: str) -> "Place":
@@ -47,8 +54,8 @@ class Place:
         Raises:
             ValueError: The text was not made by `written`.
         """
-        next_tx, *running = (int(number) for number in text.split("."))
-        return cls(next_tx, frozenset(running))
+        next_tx, *steps = (int(number) for number in text.split("-"))
+        return cls(next_tx, frozenset(next_tx - below for below in accumulate(steps)))
 
     def behind(self, tx: Column[Any]) -> ColumnElement[bool]:
         return or_(tx >= self.next_tx, tx.in_(sorted(self.running)))

@@ -542,7 +542,7 @@ class PostgresViews:
     async def _is_read_only(self, *, anew: bool = False) -> bool:
         """Whether the server is a standby, or writes have been forbidden for the database. ``anew`` asks on a new connection."""
         if anew:
-            await self.pool.close()
+            await self.pool.renew()
         row = await self.pool.row(PROBE)
         return row is None or row["is_read_only"]
 

@@ -7,15 +7,16 @@ than the frame.
 """
 
 import time
-from collections.abc import Callable, Iterator
-from typing import Final, get_args
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final, Protocol, get_args
 
 from attrs import Factory, define, field
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
-from application.ports.meter import Kind
+from application.meter import Kind
 
 MEDIA_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -23,8 +24,81 @@ METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OP
 OTHER: Final = "other"
 """Stands for all other methods: clients could invent any number of them, and each would become a time series."""
 
-QUICK: Final = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
+QUICK: Final = (0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
+"""In seconds. A read takes a third of a millisecond and telling listeners less, so several buckets are below one."""
+OUTCOMES: Final = ("sent", "failed", "error")
+"""What may become of an attempt to send a letter."""
+
 SIZES: Final = (1, 2, 5, 10, 20, 50, 100, 200, 500)
+
+
+class PoolState(Protocol):
+    """What a pool of database connections tells about itself at the moment it is asked."""
+
+    @property
+    def size(self) -> int:
+        """The most connections that it opens."""
+        ...
+
+    @property
+    def in_use(self) -> int: ...
+
+    @property
+    def idle(self) -> int:
+        """Open connections that nobody uses."""
+        ...
+
+    @property
+    def waits(self) -> int:
+        """How often somebody has waited for a connection because all were in use."""
+        ...
+
+    @property
+    def waited_seconds(self) -> float:
+        """How long all these waits took together."""
+        ...
+
+
+Pools = Mapping[str, Callable[[], PoolState]]
+"""Pools of database connections by name, each with the function that reads its state."""
+
+
+@define(eq=False)
+class PoolFigures(Collector):
+    pools: Pools
+
+    def describe(self) -> Iterator[Metric]:
+        """The metrics without values: registering asks for their names, when no pool may exist yet."""
+        return self._metrics({})
+
+    def collect(self) -> Iterator[Metric]:
+        return self._metrics({name: read() for name, read in self.pools.items()})
+
+    @staticmethod
+    def _metrics(states: Mapping[str, PoolState]) -> Iterator[Metric]:
+        size = GaugeMetricFamily(
+            "messenger_pool_size", "Database connections that a pool opens at most.", labels=["pool"]
+        )
+        connections = GaugeMetricFamily(
+            "messenger_pool_connections",
+            "Open database connections, in_use or idle.",
+            labels=["pool", "state"],
+        )
+        waits = CounterMetricFamily(
+            "messenger_pool_waits",
+            "Waits for a database connection because all were in use.",
+            labels=["pool"],
+        )
+        waited = CounterMetricFamily(
+            "messenger_pool_wait_seconds", "Time spent in these waits.", labels=["pool"]
+        )
+        for name, state in states.items():
+            size.add_metric([name], state.size)
+            connections.add_metric([name, "in_use"], state.in_use)
+            connections.add_metric([name, "idle"], state.idle)
+            waits.add_metric([name], state.waits)
+            waited.add_metric([name], state.waited_seconds)
+        yield from (size, connections, waits, waited)
 
 
 @define(eq=False)
@@ -66,11 +140,13 @@ class PrometheusMeter:
     _batch_seconds: Histogram = field(init=False)
     _commit_seconds: Histogram = field(init=False)
     _told_seconds: Histogram = field(init=False)
+    _loop_lag: Histogram = field(init=False)
     _letters: Counter = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         registry = self._registry
         registry.register(self._figures)
+        ProcessCollector(registry=registry)
         self._requests = Counter(
             "messenger_http_requests",
             "Requests by method, route and status.",
@@ -118,6 +194,33 @@ class PrometheusMeter:
             ("outcome",),
             registry=registry,
         )
+        for outcome in OUTCOMES:
+            self._letters.labels(outcome)
+
+        self._loop_lag = Histogram(
+            "messenger_loop_lag_seconds",
+            "How much later than asked the event loop woke a task.",
+            buckets=QUICK,
+            registry=registry,
+        )
+
+    def describe_build(self, *, version: str, revision: str | None, python: str) -> None:
+        """States which build this is, as labels of a series that is always 1. To be called once."""
+        build = Gauge(
+            "messenger_build_info",
+            "Always 1: the labels say which build this is.",
+            ("version", "revision", "python"),
+            registry=self._registry,
+        )
+        build.labels(version, revision or "", python).set(1)
+
+    def watch_pools(self, pools: Pools) -> None:
+        """Adds the figures of pools of database connections. To be called once."""
+        self._registry.register(PoolFigures(pools))
+
+    def loop_lagged(self, seconds: float) -> None:
+        """Records how much later than it asked the event loop woke a task."""
+        self._loop_lag.observe(seconds)
 
     def text(self) -> bytes:
         return generate_latest(self._registry)

@@ -23,14 +23,15 @@ FILES: Final = {
     "memory": "infrastructure/memory/{many}.py",
     "tables": "infrastructure/postgres/schema/{one}_tables.py",
     "postgres": "infrastructure/postgres/{many}.py",
-    "migration": VERSIONS + "/{revision}_{many}.py",
+    "branch": VERSIONS + "/{many}/__init__.py",
+    "migration": VERSIONS + "/{many}/{many}_0001.py",
     "http": "interfaces/http/{many}.py",
     "module": "config/modules/{many}.py",
     "test_domain": "tests/domain/test_{one}.py",
     "test_contract": "tests/contracts/test_{many}.py",
     "test_http": "tests/interfaces/http/test_{many}.py",
 }
-"""The paths of the generated files, by the name of their template."""
+"""The paths of the generated files, by the name of their template. The migrations of a module are a branch in its own folder."""
 
 PLURAL: Final = re.compile(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*s")
 LONGEST: Final = 16
@@ -59,8 +60,7 @@ def lay_module(name: str, root: Path) -> Sequence[Path]:
         )
     if not (root / VERSIONS).is_dir():
         raise AlreadyThere(f"{root} is not the folder of the messenger's sources")
-    before = newest_revision(root / VERSIONS)
-    names = {"one": one, "many": many, "revision": f"{int(before) + 1:04}"}
+    names = {"one": one, "many": many}
     paths = {template: Path(pattern.format(**names)) for template, pattern in FILES.items()}
     if taken := [path for path in paths.values() if (root / path).exists()]:
         raise AlreadyThere(f"{taken[0]} is there already")
@@ -68,12 +68,12 @@ def lay_module(name: str, root: Path) -> Sequence[Path]:
         raise AlreadyThere(f"config/modules/{one}.py is there already")
     known = {
         **names,
-        "before": before,
         "One": camel(one),
         "Many": camel(many),
         "ONE": one.upper(),
         "path": many.replace("_", "-"),
         "said": many.replace("_", " "),
+        "Said": many.replace("_", " ").capitalize(),
         "said_one": one.replace("_", " "),
     }
     templates = _templates()
@@ -106,16 +106,6 @@ def with_sorted_imports(text: str) -> str:
 
 def _module_of(line: str) -> str:
     return line.split(" ")[1]
-
-
-def newest_revision(versions: Path) -> str:
-    """The newest migration. Revisions are consecutive numbers."""
-    found = [
-        match.group(1)
-        for path in versions.glob("*.py")
-        if (match := re.search(r'^revision: str = "(\d+)"', path.read_text(encoding="utf-8"), re.MULTILINE))
-    ]
-    return max(found, key=int)
 
 
 def _templates() -> Environment:

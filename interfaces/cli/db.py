@@ -5,8 +5,8 @@ from typing import Annotated
 import typer
 from attrs import frozen
 
+from application.checkup import Examined, Finding
 from application.importing.import_original import Imported
-from application.ports.checkup import Examined, Finding
 from interfaces.cli.looks import FOUND_SOMETHING, confirm, fail, progress, say, show, told
 
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
@@ -21,7 +21,7 @@ class Database:
     create: Callable[[], bool]
     """Returns False if the database already exists."""
     migrate: Callable[[str], tuple[str, str]]
-    """Migrates to a revision or ``head``; returns the revisions before and after."""
+    """Migrates to a revision, or to the newest ones with ``heads``; returns the revisions before and after."""
     fill: Callable[[], None]
     drop: Callable[[bool], bool]
     """Takes whether to cut off other connections. Returns False if there was no database."""
@@ -49,7 +49,7 @@ def db_commands(database: Database) -> typer.Typer:
     def migrate(
         revision: Annotated[
             str, typer.Option(help="Migrate to this revision instead of the newest.")
-        ] = "head",
+        ] = "heads",
     ) -> None:
         """Migrate the tables to the schema of this version. Starting the messenger does the same."""
         with told():
@@ -89,7 +89,7 @@ def db_commands(database: Database) -> typer.Typer:
             confirm(f"Remove {database.name()} with everything in it, and create it again?", yes=yes)
             database.drop(force)
             database.create()
-            _, revision = database.migrate("head")
+            _, revision = database.migrate("heads")
             if database.may_fill():
                 database.fill()
             say(f"{_capital(database.name())} is new, at {revision}.", "green")

@@ -25,6 +25,8 @@ class EffectiveSetting:
 class Commands:
     """The functions behind the commands. Each raises `CommandRefused` if it cannot be done."""
 
+    version: Callable[[], str]
+    """Returns one line about this build."""
     serve: Callable[[bool], None]
     """Takes whether the environment is LOCAL unless the settings name one."""
     database: Database
@@ -44,7 +46,23 @@ def command_line(commands: Commands) -> typer.Typer:
         add_completion=False,
         pretty_exceptions_enable=False,  # they show local variables, secrets among them
     )
-    line.callback()(_messenger)
+
+    def show_version(asked: bool) -> None:
+        if asked:
+            say(commands.version())
+            raise typer.Exit
+
+    @line.callback()
+    def messenger(
+        *,
+        version: Annotated[
+            bool,
+            typer.Option(
+                "--version", help="Show the version and exit.", callback=show_version, is_eager=True
+            ),
+        ] = False,
+    ) -> None:
+        """Commands exit with 0 when done, 1 when not, 2 on wrong usage or settings, 3 when `db check` found something."""
 
     @line.command()
     def serve(
@@ -71,10 +89,6 @@ def command_line(commands: Commands) -> typer.Typer:
     return line
 
 
-def _messenger() -> None:
-    """Commands exit with 0 when done, 1 when not, 2 on wrong usage or settings, 3 when `db check` found something."""
-
-
 def _module_commands(create_module: Callable[[str], Sequence[Path]]) -> typer.Typer:
     line = typer.Typer(no_args_is_help=True, help="Modules: features that can be switched off.")
 
@@ -89,7 +103,7 @@ def _module_commands(create_module: Callable[[str], Sequence[Path]]) -> typer.Ty
             for path in create_module(name):
                 say(str(path))
             switch = f"Add {name.removesuffix('_module')} to MODULES_SECTION_ENABLED_MODULES to switch it on."
-            say(f"{switch} `make diagram` draws its table into the README.", "green")
+            say(f"{switch} `make diagram` draws its table into docs/database.md.", "green")
 
     return line
 

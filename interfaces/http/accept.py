@@ -1,4 +1,4 @@
-"""Which media type a client prefers, by its ``Accept`` header (RFC 9110, 12.5.1)."""
+"""Which media type and which language a client prefers, by ``Accept`` and ``Accept-Language`` (RFC 9110, 12.5)."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -29,10 +29,24 @@ def is_named(headers: Headers, media_type: str) -> bool:
     return _ranges(headers).get(media_type, 0.0) > 0
 
 
-def _ranges(headers: Headers) -> Mapping[str, float]:
-    """Map each media range to its weight. Parameters other than the weight are ignored."""
+def preferred_language(headers: Headers, offers: Sequence[str]) -> str:
+    """
+    Return the offered language with the highest weight: the first that the client lists of equals, and the first offer if
+    it accepts none of them. Regions and scripts are ignored: ``ru-KZ`` is Russian.
+    """
+    weights: dict[str, float] = {}
+    for each, weight in _ranges(headers, "accept-language").items():
+        language = each.partition("-")[0]
+        if language in offers:
+            weights[language] = max(weight, weights.get(language, 0.0))
+    best = max(weights, key=lambda language: weights[language], default=offers[0])
+    return best if weights.get(best) else offers[0]
+
+
+def _ranges(headers: Headers, name: str = "accept") -> Mapping[str, float]:
+    """Map each range to its weight, in the order of the header. Parameters other than the weight are ignored."""
     found: dict[str, float] = {}
-    for line in headers.getlist("accept"):
+    for line in headers.getlist(name):
         for each in line.split(","):
             media_range, *parameters = (part.strip().lower() for part in each.split(";"))
             if media_range:

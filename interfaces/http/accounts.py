@@ -1,3 +1,5 @@
+from datetime import timedelta
+
 from attrs import frozen
 from starlette.requests import Request
 from starlette.responses import Response
@@ -48,6 +50,8 @@ class Accounts:
 
     @described(
         summary="Sign up: a letter is sent, and its link confirms the address",
+        description="Nobody can sign in before the address is confirmed. Signing up again sends another letter; each "
+        "letter activates the password that was given with it.",
         tag=ACCOUNTS,
         answer=answers.Account,
         body=codec.SIGN_UP,
@@ -63,7 +67,8 @@ class Accounts:
     @described(
         summary="Sign in by e-mail and password",
         tag=ACCOUNTS,
-        description="The refresh token is a cookie.",
+        description="The refresh token is a cookie that scripts cannot read. `expiresIn` tells when to refresh. Wrong passwords "
+        "are limited per account and network.",
         answer=answers.Tokens,
         body=codec.SIGN_IN,
         refuses=(NotAuthenticated, TooManyRequests, Overloaded),
@@ -79,12 +84,20 @@ class Accounts:
         shape = codec.SIGN_IN_BY_EMAIL if "email" in fields else codec.SIGN_IN_BY_USERNAME
         command = shape.decode(fields, within="body", known=_known(request))
         signed_in = await self.messenger.accounts.sign_in(command)
-        answer = bare({"access_token": signed_in.access_token, "token_type": "bearer"})
+        answer = bare(
+            {
+                "access_token": signed_in.access_token,
+                "token_type": "bearer",
+                "expires_in": _seconds(signed_in.expires_in),
+            }
+        )
         answer.headers["Set-Cookie"] = self._cookie(signed_in.refresh_token)
         return answer
 
     @described(
         summary="End the session of the bearer token or the refresh cookie; without either, do nothing",
+        description="The tokens of the session end at once, and its sockets close with 4401. The answer deletes the "
+        "cookie.",
         tag=ACCOUNTS,
         is_public=True,
         needs_cookie=True,
@@ -98,6 +111,7 @@ class Accounts:
 
     @described(
         summary="Read the account that is signed in",
+        description="`profileId` is the id under which the person appears in chats.",
         tag=ACCOUNTS,
         answer=answers.Me,
     )
@@ -106,6 +120,7 @@ class Accounts:
 
     @described(
         summary="Tell whether a confirmed account has this address",
+        description="Rate-limited, or anyone could list accounts.",
         tag=ACCOUNTS,
         answer=answers.Exists,
         query=codec.EMAIL_STATUS,
@@ -118,6 +133,8 @@ class Accounts:
 
     @described(
         summary="Confirm an address by the token of a letter, and sign in",
+        description="The token is in the link of the letter, and works once. It voids the other letters of the "
+        "account.",
         tag=ACCOUNTS,
         answer=answers.Tokens,
         body=codec.CONFIRM_EMAIL,
@@ -131,6 +148,9 @@ class Accounts:
 
     @described(
         summary="Exchange the refresh cookie for a new pair of tokens",
+        description="The refresh token is replaced; used a second time it ends its session, except within ten "
+        "seconds, when it returns the same new pair. Access tokens from before stay good until they "
+        "expire.",
         tag=ACCOUNTS,
         answer=answers.Tokens,
         body=codec.REFRESH,
@@ -175,6 +195,7 @@ class Accounts:
 
     @described(
         summary="Change the password; all other sessions end",
+        description="Their sockets close with 4401. Letters that were sent for a forgotten password become void.",
         tag=ACCOUNTS,
         body=codec.SET_PASSWORD,
         refuses=(Overloaded,),
@@ -188,6 +209,7 @@ class Accounts:
 
     @described(
         summary="Close my account; its messages stay, under a placeholder name",
+        description="All sessions end, groups that the person owns pass to others, and the address is free again.",
         tag=ACCOUNTS,
         body=codec.CLOSE_ACCOUNT,
         refuses=(PasswordWrong, TooManyRequests, Overloaded),
@@ -205,13 +227,22 @@ class Accounts:
 
     def _signed_in(self, signed_in: SignedIn) -> Response:
         cookie = self._cookie(signed_in.refresh_token)
-        return success({"accessToken": signed_in.access_token}, {"Set-Cookie": cookie})
+        tokens: answers.Tokens = {
+            "accessToken": signed_in.access_token,
+            "expiresIn": _seconds(signed_in.expires_in),
+        }
+        return success(tokens, {"Set-Cookie": cookie})
 
     def _cookie(self, value: str, lifetime: str = "") -> str:
         """Return a ``Set-Cookie`` value. Without a lifetime the cookie ends with the browser's session."""
         secure = "; Secure" if self.options.secure_cookies else ""
         path = self.options.cookie_path
         return f"{REFRESH_COOKIE}={value}{lifetime}; HttpOnly; Path={path}; SameSite=Lax{secure}"
+
+
+def _seconds(left: timedelta) -> int:
+    """Return whole seconds, rounded down so that no client relies on a token that has just expired."""
+    return max(0, left // timedelta(seconds=1))
 
 
 def _known(request: Request) -> dict[str, object]:

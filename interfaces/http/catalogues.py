@@ -11,6 +11,7 @@ from interfaces.http.envelope import success
 from interfaces.http.options import HttpOptions
 from interfaces.http.routes import Endpoint
 from interfaces.wire import answers, codec
+from interfaces.wire.schema import FieldDoc
 
 
 @frozen
@@ -24,12 +25,25 @@ class Catalogues:
         at = f"{self.options.prefix}/catalogues/"
         return [Endpoint("GET", at, self.read_all), Endpoint("GET", at + "{name}/", self.read)]
 
-    @described(summary="List the catalogues", tag=CATALOGUES, answer=list[answers.Entry])
+    @described(
+        summary="List the catalogues",
+        description="Keys are the names under which `GET /catalogues/{name}/` reads them. Texts are in Russian, or "
+        "in English if `Accept-Language` prefers it.",
+        tag=CATALOGUES,
+        answer=list[answers.Entry],
+    )
     async def read_all(self, request: Request) -> Response:
         await actor_of(request, self.messenger)
         return _shown(codec.entries_json(await self.messenger.catalogues.list(), _language(request)))
 
-    @described(summary="Read a catalogue", tag=CATALOGUES, answer=list[answers.Entry], is_by_name=True)
+    @described(
+        summary="Read a catalogue",
+        description="Texts are in Russian, or in English if `Accept-Language` prefers it and there is a translation.",
+        tag=CATALOGUES,
+        path={"name": FieldDoc("The name of a catalogue, a key of `GET /catalogues/`", "test")},
+        answer=list[answers.Entry],
+        is_by_name=True,
+    )
     async def read(self, request: Request) -> Response:
         await actor_of(request, self.messenger)
         name = request.path_params["name"]

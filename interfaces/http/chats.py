@@ -59,6 +59,8 @@ class Chats:
 
     @described(
         summary="List my chats, newest activity first",
+        description="Without `limit` the list is complete. `Link` leads to the next page, and following it shows "
+        "every chat exactly once.",
         tag=CHATS,
         answer=list[answers.Chat],
         query=codec.LIST,
@@ -74,6 +76,7 @@ class Chats:
 
     @described(
         summary="Create a group",
+        description="The caller owns it. The people named in `members` are members at once.",
         tag=CHATS,
         answer=answers.Chat,
         body=codec.CREATE_CHAT,
@@ -87,6 +90,7 @@ class Chats:
 
     @described(
         summary="Open the direct chat with another person, or find it",
+        description="Two people have one direct chat, also when both open it at once.",
         tag=CHATS,
         answer=answers.Chat,
         body=codec.OPEN_DIRECT,
@@ -99,6 +103,7 @@ class Chats:
 
     @described(
         summary="Read a chat and its members",
+        description="Chats of others, and chats that do not exist, are answered alike.",
         tag=CHATS,
         answer=answers.ChatDetails,
         query=codec.IN_CHAT,
@@ -112,6 +117,7 @@ class Chats:
 
     @described(
         summary="Rename or describe a chat, or add members; what is not sent stays as it is",
+        description="The owner and admins may do it. `members` only adds people; removing has a path of its own.",
         tag=CHATS,
         answer=answers.Chat,
         body=codec.CHANGE_CHAT,
@@ -124,6 +130,7 @@ class Chats:
 
     @described(
         summary="Delete a chat with all its messages",
+        description="Only the owner of a group may do it. Open sockets of the chat close with 1008.",
         tag=CHATS,
         query=codec.DELETE_CHAT,
         refuses=(NotAllowed, ChatNotFound, OnlyInGroups),

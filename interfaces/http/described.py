@@ -10,7 +10,7 @@ from typing import Any, Final, TypeVar
 from attrs import field, frozen
 from starlette.responses import Response
 
-from interfaces.wire.schema import Schema
+from interfaces.wire.schema import FieldDoc, Schema
 from interfaces.wire.validation import Shape
 
 H = TypeVar("H", bound=Callable[..., Awaitable[Response]])
@@ -22,6 +22,15 @@ CATALOGUES: Final = "Справочники"
 HEALTH: Final = "healthcheck"
 """The groups of the original messenger's document."""
 
+TAGS: Final[Mapping[str, str]] = {
+    ACCOUNTS: "Accounts: signing up, in and out, tokens, passwords and sessions",
+    PROFILES: "Profiles: what people show of themselves, and finding people",
+    CHATS: "Chats: groups and direct chats, their members, messages and read marks",
+    CATALOGUES: "Catalogues: reference lists, such as countries",
+    HEALTH: "Health checks, for orchestrators and load balancers",
+}
+"""The description of each group."""
+
 _MARK: Final = "described"
 
 
@@ -30,6 +39,7 @@ class Described:
     summary: str
     tag: str
     description: str = ""
+    """What the summary leaves out: effects, order, limits, what a repeat does."""
     answer: Any = None
     """The type of ``data`` in the envelope."""
     body: Shape[Any] | None = None
@@ -48,6 +58,8 @@ class Described:
     needs_cookie: bool = False
     is_by_name: bool = False
     """The path contains a name; an unknown name is answered like an unknown path."""
+    path: Mapping[str, FieldDoc] = field(factory=dict)
+    """Descriptions of path parameters that no shape reads."""
     otherwise: Mapping[int, Schema] = field(factory=dict)
     """Schemas of answers outside the envelope, by status."""
 

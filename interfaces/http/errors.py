@@ -28,7 +28,7 @@ from domain.session import SessionNotFound
 from interfaces.http.envelope import Refusal, bare
 from interfaces.http.limits import nothing_left
 from interfaces.http.middleware import BodyTooLarge
-from interfaces.http.problem import prefers_problem, problem, refusal_response
+from interfaces.http.problem import prefers_page, prefers_problem, refusal_response
 from interfaces.wire.faults import UNFIT
 from interfaces.wire.validation import FieldFault, RequestInvalid, Unreadable, echo
 
@@ -207,11 +207,12 @@ def exception_handlers(*, original_statuses: bool) -> dict[type[Exception], Exce
                 unfit = RequestInvalid((FieldFault(("body", name), UNFIT[type(error)]),))
                 return refusal_response(request.scope, validation_refusal(unfit, invalid))
             case Unreadable():
-                if prefers_problem(request.headers):
-                    return problem(request.scope, UNREADABLE)
+                if prefers_page(request.headers) or prefers_problem(request.headers):
+                    return refusal_response(request.scope, UNREADABLE)
                 return bare(UNREADABLE_BODY, 400)
             case HTTPException():
-                if original_statuses and error.status_code in {404, 405}:
+                is_bare = original_statuses and error.status_code in {404, 405}
+                if is_bare and not prefers_page(request.headers):
                     return bare({"detail": error.detail}, error.status_code, error.headers)
                 return refusal_response(request.scope, _framework_refusal(error))
         of_route = getattr(request.scope.get("route"), "refusals", {})

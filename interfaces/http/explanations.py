@@ -1,25 +1,13 @@
 """
-A page for each error code, in Russian and English: the `type` of a problem is its address.
+The texts that explain each error code, in Russian and English: what happened, and what to do about it.
 
-The pages tell people who write clients what happened and what to do about it. Clients that prefer JSON get the texts as
-JSON.
+`interfaces.http.error_pages` shows them.
 """
 
 from collections.abc import Mapping
-from html import escape
 from typing import Final
 
-from attrs import asdict, frozen
-from starlette.exceptions import HTTPException
-from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
-
-from interfaces.http.accept import preferred
-from interfaces.http.envelope import MEDIA_TYPE as JSON
-from interfaces.http.envelope import success
-from interfaces.http.options import HttpOptions
-from interfaces.http.pages import policy
-from interfaces.http.routes import Endpoint
+from attrs import frozen
 
 
 @frozen
@@ -181,63 +169,3 @@ EXPLANATIONS: Final[Mapping[str, Explanation]] = {
         "Это или похожее на него имя пользователя занято. Выберите другое.",
     ),
 }
-
-STYLE: Final = """
-:root { color-scheme: light dark; font: 1.05rem/1.55 system-ui, sans-serif; }
-body { margin: 0; min-height: 100vh; display: grid; place-items: center; }
-main { max-width: 38rem; padding: 2rem; }
-h1 { font: 600 1.35rem/1.3 ui-monospace, monospace; margin: 0 0 1.5rem; overflow-wrap: anywhere; }
-p { margin: 0 0 1.25rem; }
-code { background: color-mix(in srgb, currentColor 10%, transparent); padding: .1em .3em; border-radius: .3em; }
-"""
-
-PAGE: Final = """<!doctype html>
-<html lang="ru">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{code}</title>
-<style>{style}</style>
-</head>
-<body>
-<main>
-<h1>{code}</h1>
-<p lang="ru">{russian}</p>
-<p lang="en">{english}</p>
-</main>
-</body>
-</html>
-"""
-
-
-@frozen
-class Explanations:
-    options: HttpOptions
-
-    def routes(self) -> list[Endpoint]:
-        return [Endpoint("GET", f"{self.options.errors_path}{{code}}", self.explain)]
-
-    async def explain(self, request: Request) -> Response:
-        code = request.path_params["code"]
-        if code not in EXPLANATIONS:
-            raise HTTPException(404)
-        headers = {"Cache-Control": "no-cache", "Vary": "Accept"}
-        if preferred(request.headers, ("text/html", JSON)) == JSON:
-            return success({"code": code, **asdict(EXPLANATIONS[code])}, headers)
-        headers["Content-Security-Policy"] = policy(styles=(STYLE,))
-        return HTMLResponse(page(code, EXPLANATIONS[code]), headers=headers)
-
-
-def page(code: str, explanation: Explanation) -> str:
-    return PAGE.format(
-        code=escape(code),
-        style=STYLE,
-        russian=_with_code(explanation.russian),
-        english=_with_code(explanation.english),
-    )
-
-
-def _with_code(text: str) -> str:
-    """Escape the text, and mark the parts between backticks as code."""
-    parts = escape(text).split("`")
-    return "".join(f"<code>{part}</code>" if index % 2 else part for index, part in enumerate(parts))

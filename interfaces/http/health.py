@@ -29,6 +29,8 @@ class Details:
     """The contents of the detailed health check."""
 
     version: str
+    revision: str | None
+    """The revision of the sources; None if it is unknown."""
     now: Callable[[], datetime]
     checks: Mapping[str, Callable[[], Awaitable[object]]]
     """Checks by name. A check raises when something is wrong; the answer omits its text, which may contain hosts and paths."""
@@ -53,6 +55,7 @@ class Health:
 
     @described(
         summary="Tell whether storage answers, in the original messenger's format",
+        description="Its error is a text, not an object. Orchestrators take `/livez` and `/readyz` instead.",
         tag=HEALTH,
         answer=answers.Health,
         is_public=True,
@@ -60,7 +63,10 @@ class Health:
         otherwise={
             500: {
                 "type": "object",
-                "properties": {"status": {"const": "error"}, "error": {"const": UNAVAILABLE}},
+                "properties": {
+                    "status": {"const": "error", "description": "Always `error`"},
+                    "error": {"const": UNAVAILABLE, "description": "What went wrong"},
+                },
                 "required": ["status", "error"],
             }
         },
@@ -82,6 +88,7 @@ class Health:
             "status": "ok" if is_well else "error",
             "timestamp": self.details.now().replace(tzinfo=None).isoformat(),
             "version": self.details.version,
+            "revision": self.details.revision,
             "checks": dict(zip(names, found, strict=True)),
         }
         if is_well:
@@ -124,6 +131,7 @@ class Probes:
 
     @described(
         summary="Tell whether the process answers: if not, restart it",
+        description="Asks nothing but the process itself.",
         tag=HEALTH,
         answer=answers.Health,
         is_public=True,
@@ -134,6 +142,7 @@ class Probes:
 
     @described(
         summary="Tell whether the process and its database answer: if not, send it no requests",
+        description="Also 503 while the process is shutting down.",
         tag=HEALTH,
         answer=answers.Health,
         is_public=True,

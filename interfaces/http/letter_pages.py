@@ -1,79 +1,193 @@
 """
-The pages to which links in letters lead.
+The pages to which links in letters lead: plain forms, which a script only makes more convenient.
 
 They do nothing until a button is pressed: mail scanners open links, and a scanner that runs scripts must not activate an
-account that a stranger created with the reader's address.
+account that a stranger created with the reader's address. Opening a page only tells whether its link still works.
 """
 
-import re
-from html import escape
-from pathlib import Path
+from abc import ABC, abstractmethod
+from typing import ClassVar, Final
 
 from attrs import frozen
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from application.accounts.activate import Activate
+from application.accounts.choose_password import ChoosePassword
+from application.accounts.read_link import ReadLink
+from application.errors import NotAuthenticated, OutcomeUnknown, Overloaded, Unavailable
+from application.messenger import Messenger
+from domain.account import AlreadyConfirmed, Email, Password, PasswordCommon
+from domain.errors import Invalid
+from domain.session import Origin
+from interfaces.http.errors import refusal_of
 from interfaces.http.options import HttpOptions
-from interfaces.http.pages import policy
+from interfaces.http.pages import LETTER_SCRIPT, page
+from interfaces.http.requests import form
 from interfaces.http.routes import Endpoint
+from interfaces.wire.validation import Unreadable, trimmed
+
+DONE: Final = "done"
+"""The query of the page that follows a success, so that a reload does not send the form again."""
+
+
+class Refused(Exception):
+    """The form cannot be accepted as it is. ``problem`` names the line of the page that says why."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(problem)
+        self.problem = problem
 
 
 @frozen
-class LetterPage:
-    path: str
-    _content: str
-    _headers: dict[str, str]
+class LetterPage(ABC):
+    messenger: Messenger
+    options: HttpOptions
 
-    @classmethod
-    def of(cls, path: str, template: str, **values: str) -> "LetterPage":
-        """Fill a template: a file beside this one, with the names of ``values`` in braces, one inline style and one script."""
-        content = Path(__file__).with_name(template).read_text(encoding="utf-8")
-        for name, value in values.items():
-            content = content.replace(f"{{{name}}}", escape(value))
-        return cls(path, content, _headers(content))
+    template: ClassVar[str]
+
+    @property
+    @abstractmethod
+    def path(self) -> str: ...
+
+    @abstractmethod
+    async def act(self, request: Request, token: str, /) -> None:
+        """
+        Do what the form asks for.
+
+        Raises:
+            Refused: The link stays good, but not with this form.
+            NotAuthenticated, AlreadyConfirmed: The link does not work any more.
+        """
+
+    def accepts(self, *, is_confirmed: bool) -> bool:
+        """Tell whether a link that works is of use here."""
+        del is_confirmed
+        return True
 
     def routes(self) -> list[Endpoint]:
-        return [Endpoint("GET", self.path, self.show)]
+        return [Endpoint("GET", self.path, self.show), Endpoint("POST", self.path, self.submit)]
 
-    async def show(self, _: Request) -> Response:
-        return HTMLResponse(self._content, headers=self._headers)
+    async def show(self, request: Request) -> Response:
+        if request.url.query == DONE:
+            return self._page(request, "done")
+        try:
+            link = await self.messenger.accounts.read_link(ReadLink(token=_token(request)))
+        except NotAuthenticated:
+            return self._page(request, "void")
+        except (Unavailable, OutcomeUnknown) as error:
+            refusal = refusal_of(error, {})
+            return self._page(request, "failed", refusal.status, **refusal.headers)
+        if not self.accepts(is_confirmed=link.is_confirmed):
+            return self._page(request, "void")
+        return self._ask(request, link.email)
+
+    async def submit(self, request: Request) -> Response:
+        try:
+            await self.act(request, _token(request))
+        except (NotAuthenticated, AlreadyConfirmed):
+            return self._page(request, "void", 410)
+        except Refused as refused:
+            return await self._ask_again(request, refused.problem, 422)
+        except (Unavailable, Overloaded) as error:
+            refusal = refusal_of(error, {})
+            return await self._ask_again(request, "failed", refusal.status, **refusal.headers)
+        except OutcomeUnknown as error:
+            return await self._ask_again(request, "unknown", refusal_of(error, {}).status)
+        return self._done()
+
+    async def _ask_again(self, request: Request, problem: str, status: int, **headers: str) -> Response:
+        try:
+            link = await self.messenger.accounts.read_link(ReadLink(token=_token(request)))
+        except NotAuthenticated:
+            # After an unknown outcome this means that it was a success: only that uses up a link.
+            return self._done() if problem == "unknown" else self._page(request, "void", 410)
+        except (Unavailable, OutcomeUnknown):
+            return self._page(request, "failed", status, **headers)
+        return self._ask(request, link.email, problem, status, **headers)
+
+    def _done(self) -> Response:
+        # Behind a proxy that takes a path off, the address of the request lacks it.
+        return RedirectResponse(f"{self.options.public_path}{self.path}?{DONE}", 303)
+
+    def _ask(
+        self, request: Request, email: Email, problem: str = "", status: int = 200, **headers: str
+    ) -> HTMLResponse:
+        return self._page(request, "ask", status, problem, email.text, **headers)
+
+    def _page(
+        self,
+        request: Request,
+        state: str,
+        status: int = 200,
+        problem: str = "",
+        email: str = "",
+        **headers: str,
+    ) -> HTMLResponse:
+        return page(
+            request.headers,
+            self.template,
+            status,
+            {"Referrer-Policy": "no-referrer", "Cache-Control": "no-store", **headers},
+            script=LETTER_SCRIPT,
+            state=state,
+            problem=problem,
+            email=email,
+            here=f"{self.options.public_path}{self.path}",
+            app_url=self.options.app_url,
+            rule=self.options.password_pattern.wording,
+        )
 
 
-def confirmation_page(options: HttpOptions) -> LetterPage:
-    accounts = f"{options.base}/accounts"
-    return LetterPage.of(
-        options.confirm_path,
-        "confirmation.html",
-        confirm_url=f"{accounts}/email/confirm/",
-        sign_out_url=f"{accounts}/sign-out/",
-    )
+@frozen
+class ConfirmationPage(LetterPage):
+    """Confirms an address."""
+
+    template = "confirmation.html"
+
+    @property
+    def path(self) -> str:
+        return self.options.confirm_path
+
+    def accepts(self, *, is_confirmed: bool) -> bool:
+        return not is_confirmed
+
+    async def act(self, _: Request, token: str, /) -> None:
+        await self.messenger.accounts.activate(Activate(token=token))
 
 
-def new_password_page(options: HttpOptions) -> LetterPage:
-    """Return the page that sets a password. The link works once, so the page keeps its token until a password is accepted."""
-    accounts = f"{options.base}/accounts"
-    russian, english = options.password_pattern.wording
-    return LetterPage.of(
-        options.new_password_path,
-        "new_password.html",
-        redeem_url=f"{accounts}/token/redeem/",
-        set_url=f"{accounts}/password/set/",
-        sign_out_url=f"{accounts}/sign-out/",
-        rule_ru=russian,
-        rule_en=english,
-    )
+@frozen
+class NewPasswordPage(LetterPage):
+    """Sets a password. The domain's rules for passwords are explained, and checked when the form is sent."""
+
+    template = "new_password.html"
+
+    @property
+    def path(self) -> str:
+        return self.options.new_password_path
+
+    async def act(self, request: Request, token: str, /) -> None:
+        try:
+            fields = trimmed(
+                await form(request)
+            )  # as bodies of the API, or it could not be signed in with there
+        except Unreadable:
+            raise Refused("unfit") from None
+        first, second = fields.get("first"), fields.get("second")
+        if first != second:
+            raise Refused("differ")
+        address = request.client.host if request.client else None
+        origin = Origin(user_agent=request.headers.get("user-agent"), address=address)
+        try:
+            password = Password(first if isinstance(first, str) else "")
+            await self.messenger.accounts.choose_password(
+                ChoosePassword(token=token, password=password, origin=origin)
+            )
+        except PasswordCommon:
+            raise Refused("common") from None
+        except Invalid:
+            raise Refused("unfit") from None
 
 
-def _headers(page: str) -> dict[str, str]:
-    """Return headers that allow the page to run its own script and send requests to this server, and nothing else."""
-    style, script = (_inline(page, tag) for tag in ("style", "script"))
-    return {
-        "Content-Security-Policy": policy(styles=(style,), scripts=(script,), own=("connect-src",)),
-        "Referrer-Policy": "no-referrer",  # the address holds the token
-        "Cache-Control": "no-store",
-    }
-
-
-def _inline(page: str, tag: str) -> str:
-    (content,) = re.findall(rf"<{tag}>(.*?)</{tag}>", page, re.DOTALL)
-    return str(content)
+def _token(request: Request) -> str:
+    return request.query_params.get("token", "")

@@ -46,6 +46,7 @@ class Members:
 
     @described(
         summary="List the members of a chat, the owner first",
+        description="Then in the order of joining. `Link` leads to the next page.",
         tag=CHATS,
         answer=list[answers.Member],
         query=codec.LIST_IN_CHAT,
@@ -62,6 +63,7 @@ class Members:
 
     @described(
         summary="Add people to a group; those who are members already stay as they are",
+        description="The owner and admins may do it. The answer lists all members.",
         tag=CHATS,
         answer=list[answers.Member],
         body=codec.ADD_MEMBERS,
@@ -77,6 +79,7 @@ class Members:
 
     @described(
         summary="Change the role of a member; making a member the owner hands the chat over",
+        description="Only the owner may do it. The answer lists all members.",
         tag=CHATS,
         answer=list[answers.Member],
         body=codec.CHANGE_ROLE,
@@ -97,6 +100,9 @@ class Members:
 
     @described(
         summary="Remove a member from a group, or leave it",
+        description="Admins remove members, the owner removes anyone, and everybody may leave. When the owner "
+        "leaves, the longest-standing admin owns the group, else the longest-standing member; the last "
+        "one to leave deletes it. Sockets of the person close with 4403.",
         tag=CHATS,
         query=codec.REMOVE_MEMBER,
         refuses=(NotAllowed, NotAMember, MemberNotFound, ChatNotFound, OnlyInGroups),

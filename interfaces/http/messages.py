@@ -39,6 +39,8 @@ class Messages:
 
     @described(
         summary="Send a message",
+        description="The answer comes when the message is stored. Without `Idempotency-Key` the same text again "
+        "within a short time is refused as too frequent.",
         tag=CHATS,
         answer=answers.Message,
         body=codec.SEND_MESSAGE,
@@ -56,6 +58,7 @@ class Messages:
 
     @described(
         summary="Mark a chat as read up to a message",
+        description="A mark never goes back: marking an earlier message changes nothing.",
         tag=CHATS,
         answer=answers.Reading,
         body=codec.MARK_READ,
@@ -73,6 +76,7 @@ class Messages:
 
     @described(
         summary="List the readers of a message, the first reader first",
+        description="The author is not among them. `Link` leads to the next page.",
         tag=CHATS,
         answer=list[answers.ReaderOfMessage],
         query=codec.LIST_OF_MESSAGE,

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from application.ports.meter import Meter
+from application.meter import Meter
 from interfaces.http.authentication import find_bearer
 from interfaces.http.middleware import CLIENT_LEFT
 from interfaces.http.options import HttpOptions

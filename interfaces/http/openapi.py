@@ -22,7 +22,7 @@ from domain.chat_errors import MembersNotFound, TooFrequent
 from domain.events import MessageSent
 from domain.ids import AccountId, ChatId, MessageId, Position, ProfileId, Seq
 from domain.message import Body, Message
-from interfaces.http.described import Described
+from interfaces.http.described import TAGS, Described
 from interfaces.http.envelope import Refusal
 from interfaces.http.errors import SINGLE_ERRORS, UNKNOWN_PATH, UNREADABLE, refusal_of, validation_status
 from interfaces.http.limits import RATE_LIMIT, RATE_LIMIT_POLICY
@@ -30,9 +30,10 @@ from interfaces.http.middleware import SYSTEM_ERROR, BodyTooLarge
 from interfaces.http.options import HttpOptions
 from interfaces.http.problem import MEDIA_TYPE as PROBLEM
 from interfaces.http.routes import Endpoint
+from interfaces.wire import examples
 from interfaces.wire.codec import KEY, Json
 from interfaces.wire.faults import CODES
-from interfaces.wire.schema import IDENTITY, Schema, or_null, schema_of, taken_by
+from interfaces.wire.schema import IDENTITY, FieldDoc, Schema, example_of, or_null, schema_of
 from interfaces.wire.validation import REQUIRED, FieldSpec, Shape, in_camel_case
 
 JSON: Final = "application/json"
@@ -42,11 +43,36 @@ VALIDATION: Final = "UNEXPECTED_VALIDATION_ERROR"
 BEFORE_LIMITS: Final = (VALIDATION, SINGLE_ERRORS[BodyTooLarge].code)
 """Codes of errors that are raised before a use case, and with it a limiter, is called."""
 
-LIMITS: Final[Mapping[str, str]] = {
-    RATE_LIMIT: "What is left of each limit that applies: `r` requests at once, and one more after `t` seconds",
-    RATE_LIMIT_POLICY: "The same limits in full: `q` requests at once, then as many again evenly over `w` seconds",
+LIMITS: Final = (RATE_LIMIT, RATE_LIMIT_POLICY)
+"""Headers about limits. A limit that is switched off is not in them."""
+
+HEADERS: Final[Mapping[str, tuple[str, str]]] = {
+    RATE_LIMIT: (
+        "What is left of each limit that applies: `r` requests at once, and one more after `t` seconds",
+        '"wrong passwords";r=29;t=120',
+    ),
+    RATE_LIMIT_POLICY: (
+        "The same limits in full: `q` requests at once, then as many again evenly over `w` seconds",
+        '"wrong passwords";q=30;w=3600',
+    ),
+    "ETag": ("The version of the answer, for `If-None-Match`", '"5b3c9f6e0d1a4c7f8e2b9a6d3c0f1e4b"'),
+    "Link": (
+        'The next page as `rel="next"`, if there is one',
+        '</chats/?cursor=AAECAwQFBgcICQoLDA0OD3sifQ&limit=2>; rel="next"',
+    ),
+    "Retry-After": ("Seconds after which to repeat the request", "3"),
+    "WWW-Authenticate": ("How to authenticate", "Bearer"),
 }
-"""Descriptions of headers. A limit that is switched off is not in them."""
+"""A description and an example of each header of answers."""
+
+IF_NONE_MATCH: Final = FieldDoc(
+    "The `ETag` of the version that the client has: if it is still the newest one, the answer is 304",
+    HEADERS["ETag"][1],
+).added_to({"type": "string"})
+
+REFRESH_TOKEN: Final = FieldDoc(
+    "The refresh token, as signing in set it on `/accounts/`", examples.TOKEN
+).added_to({"type": "string"})
 
 NOBODY: Final = UUID(int=0)
 
@@ -85,17 +111,31 @@ SAMPLES: Final[Mapping[type[Exception], Exception]] = {
 """An instance of each error that cannot be created without arguments, to look up in the table of errors."""
 
 EXTRA_MEMBERS: Final[Mapping[str, Schema]] = {
-    "id": IDENTITY,
-    "seq": {"type": "integer"},
-    "operation": {"type": "string", "enum": [operation.value for operation in Operation]},
-    "subject": or_null(IDENTITY),
-    "requestId": {"type": "string"},
-    "retryAfter": {"type": "integer"},
+    "id": FieldDoc("The id of the first message with this nonce", examples.MESSAGE).added_to(IDENTITY),
+    "seq": FieldDoc("The `seq` of the first message with this nonce", 16).added_to({"type": "integer"}),
+    "operation": FieldDoc("What the key was used for first", Operation.CREATE_CHAT.value).added_to(
+        {"type": "string", "enum": [operation.value for operation in Operation]}
+    ),
+    "subject": FieldDoc(
+        "The id of what the first request created or asked for; null for letters", examples.CHAT
+    ).added_to(or_null(IDENTITY)),
+    "requestId": FieldDoc("The id of the request, under which it is in the log", "0f3c2a9be14d").added_to(
+        {"type": "string"}
+    ),
+    "retryAfter": FieldDoc("Seconds after which to repeat the request", 3).added_to({"type": "integer"}),
 }
 """Schemas of the members of errors besides ``code`` and ``message``."""
 
+_CODE_OF_FIELD: Final = FieldDoc("What is wrong with the value, as a stable code", "missing").added_to(
+    {"type": "string", "enum": sorted(CODES)}
+)
+_TEXT_OF_FIELD: Final = FieldDoc("What is wrong with the value, for people", "Field required").added_to(
+    {"type": "string"}
+)
+
 FIELDS: Final[Schema] = {
     "type": "array",
+    "description": "Everything that is wrong with the request",
     "items": {
         "type": "object",
         "properties": {
@@ -105,9 +145,12 @@ FIELDS: Final[Schema] = {
                 "description": "The location: `body`, `path` or `query`, then names and indexes",
                 "examples": [["body", "members", 3]],
             },
-            "code": {"type": "string", "enum": sorted(CODES)},
-            "text": {"type": "string"},
-            "input": {"description": "The value that was sent, unless it is secret or long"},
+            "code": _CODE_OF_FIELD,
+            "text": _TEXT_OF_FIELD,
+            "input": {
+                "description": "The value that was sent; null if it is secret or long, or if none was sent",
+                "examples": [None],
+            },
         },
         "required": ["field", "code", "text", "input"],
     },
@@ -115,30 +158,32 @@ FIELDS: Final[Schema] = {
 
 PROBLEM_SCHEMA: Final[Schema] = {
     "type": "object",
-    "description": "RFC 9457",
+    "description": "An error for clients that accept `application/problem+json` (RFC 9457)",
     "properties": {
-        "type": {"type": "string", "format": "uri-reference", "description": "A page that explains the code"},
-        "title": {"type": "string"},
-        "status": {"type": "integer"},
-        "detail": {"type": "string"},
-        "code": {"type": "string"},
-        "requestId": {"type": "string"},
+        "type": FieldDoc("The path of a page that explains the code", "/errors/NOT_FOUND").added_to(
+            {"type": "string", "format": "uri-reference"}
+        ),
+        "title": FieldDoc("The phrase of the status", "Not Found").added_to({"type": "string"}),
+        "status": FieldDoc("The status of the answer", 404).added_to({"type": "integer"}),
+        "detail": FieldDoc("What went wrong, for people", "Chat not found").added_to({"type": "string"}),
+        "code": FieldDoc("What went wrong, as a stable code", "NOT_FOUND").added_to({"type": "string"}),
+        "requestId": EXTRA_MEMBERS["requestId"],
         "errors": {
             "type": "array",
+            "description": "Everything that is wrong with an invalid request",
             "items": {
                 "type": "object",
                 "properties": {
-                    "pointer": {"type": "string", "format": "json-pointer"},
-                    "code": {"type": "string", "enum": sorted(CODES)},
-                    "detail": {"type": "string"},
+                    "pointer": FieldDoc("The location of the value (RFC 6901)", "/email").added_to(
+                        {"type": "string", "format": "json-pointer"}
+                    ),
+                    "code": _CODE_OF_FIELD,
+                    "detail": _TEXT_OF_FIELD,
                 },
                 "required": ["pointer", "code", "detail"],
             },
         },
-        "id": IDENTITY,
-        "seq": {"type": "integer"},
-        "operation": {"type": "string", "enum": [operation.value for operation in Operation]},
-        "subject": or_null(IDENTITY),
+        **{name: EXTRA_MEMBERS[name] for name in ("id", "seq", "operation", "subject")},
     },
     "required": ["type", "title", "status", "detail", "code", "requestId"],
 }
@@ -204,13 +249,19 @@ class _Writer:
                 "version": about.version,
                 **_unless_empty(contact={name: text for name, text in contact.items() if text}),
             },
-            "servers": [{"url": self.options.public_path or "/"}],
+            "servers": [
+                {
+                    "url": self.options.public_url or self.options.public_path or "/",
+                    "description": "The messenger",
+                }
+            ],
             "paths": paths,
             "components": {
                 "schemas": dict(sorted(self.schemas.items())),
                 "securitySchemes": {
                     SCHEME: {
                         "type": "oauth2",
+                        "description": "The access token of `POST /accounts/sign-in/`, as `Authorization: Bearer ...`",
                         "flows": {
                             "password": {
                                 "tokenUrl": f"{self.options.base}/accounts/sign-in/swagger/",
@@ -220,7 +271,7 @@ class _Writer:
                     }
                 },
             },
-            "tags": [{"name": tag} for tag in tags],
+            "tags": [{"name": tag, **_unless_empty(description=TAGS.get(tag, ""))} for tag in tags],
         }
 
     def _operation(self, endpoint: Endpoint, described: Described) -> Json:
@@ -241,39 +292,20 @@ class _Writer:
     ) -> Iterable[Json]:
         for attribute, spec in shape.fields.items() if shape else ():
             name = _name(attribute, spec)
-            schema = taken_by(spec.read)
             if attribute in endpoint.param_convertors:
-                yield {"name": attribute, "in": "path", "required": True, "schema": schema}
+                yield _parameter(attribute, "path", spec.schema, required=True)
             elif name == KEY:
-                yield {
-                    "name": KEY,
-                    "in": "header",
-                    "description": "Identifies this request: a repeat under the same key is not carried out again",
-                    "schema": schema,
-                }
+                yield _parameter(KEY, "header", spec.schema)
             elif described.query and shape:
-                yield {
-                    "name": name,
-                    "in": "query",
-                    "required": _is_required(shape, attribute, spec),
-                    "schema": schema,
-                }
+                yield _parameter(name, "query", spec.schema, required=_is_required(shape, attribute, spec))
         for name in endpoint.param_convertors:
             if shape is None or name not in shape.fields:
-                yield {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+                doc = described.path.get(name, FieldDoc(""))
+                yield _parameter(name, "path", doc.added_to({"type": "string"}), required=True)
         if described.is_polled:
-            yield {
-                "name": "If-None-Match",
-                "in": "header",
-                "description": "The `ETag` of the version that the client has",
-                "schema": {"type": "string"},
-            }
+            yield _parameter("If-None-Match", "header", IF_NONE_MATCH)
         if described.needs_cookie:
-            yield {
-                "name": "refresh_token",
-                "in": "cookie",
-                "schema": {"type": "string"},
-            }
+            yield _parameter("refresh_token", "cookie", REFRESH_TOKEN)
 
     def _body(self, endpoint: Endpoint, shape: Shape[Any]) -> Json:
         inside = {
@@ -284,7 +316,7 @@ class _Writer:
         properties: dict[str, Schema] = {}
         for attribute, spec in inside.items():
             secret = {"format": "password", "writeOnly": True} if spec.secret else {}
-            properties[_name(attribute, spec)] = {**taken_by(spec.read), **secret}
+            properties[_name(attribute, spec)] = {**spec.schema, **secret}
         required = [
             _name(attribute, spec)
             for attribute, spec in inside.items()
@@ -296,25 +328,29 @@ class _Writer:
             "properties": properties,
             **_unless_empty(required=required),
         }
-        return {"required": True, "content": {JSON: {"schema": _reference(name)}}}
+        return {"required": True, "content": {JSON: self._content(_reference(name))}}
+
+    def _content(self, schema: Schema) -> Json:
+        return {"schema": schema, "example": example_of(schema, self.schemas)}
 
     def _responses(self, endpoint: Endpoint, described: Described) -> Json:
         data = schema_of(described.answer, self.schemas)
-        good: dict[str, object] = {
-            "description": "Done",
-            "content": {JSON: {"schema": _object(status={"const": "success"}, data=data)}},
-        }
+        answer = _object(
+            status={"const": "success", "description": "Always `success`: errors have another envelope"},
+            data={
+                **data,
+                "description": "The answer" if described.answer else "Always null: nothing is answered",
+            },
+        )
+        good: dict[str, object] = {"description": "Done", "content": {JSON: self._content(answer)}}
         limits = {
             name: _header(name, required=False) for name in LIMITS if TooManyRequests in described.refuses
         }
         headers: dict[str, object] = {**limits}
         if described.is_polled:
-            headers["ETag"] = {"schema": {"type": "string"}, "required": True}
+            headers["ETag"] = _header("ETag", required=True)
         if described.has_next:
-            headers["Link"] = {
-                "schema": {"type": "string"},
-                "description": 'The next page as `rel="next"`, if there is one',
-            }
+            headers["Link"] = _header("Link", required=False)
         responses: dict[str, object] = {"200": good | _unless_empty(headers=headers)}
         if described.is_polled:
             responses["304"] = {"description": "Nothing has changed since the version with that `ETag`"}
@@ -323,9 +359,9 @@ class _Writer:
             refusals.setdefault(refusal.status, {})[refusal.code] = refusal
         bare = dict(described.otherwise)
         if described.is_by_name and self.options.original_statuses:
-            bare[404] = _object(detail={"const": UNKNOWN_PATH.message})
+            bare[404] = _object(detail={"const": UNKNOWN_PATH.message, "description": "What went wrong"})
         if described.body:
-            bare[400] = _object(detail={"const": UNREADABLE.message})
+            bare[400] = _object(detail={"const": UNREADABLE.message, "description": "What went wrong"})
         for status in sorted({*refusals, *bare}):
             some = list(refusals.get(status, {}).values())
             outside = [bare[status]] if status in bare else []
@@ -350,17 +386,25 @@ class _Writer:
             "description": codes or HTTPStatus(status).phrase,
             **_unless_empty(headers=headers),
             "content": {
-                JSON: {"schema": schemas[0] if len(schemas) == 1 else {"anyOf": schemas}},
-                PROBLEM: {"schema": _reference("Problem")},
+                JSON: self._content(schemas[0] if len(schemas) == 1 else {"anyOf": schemas}),
+                PROBLEM: self._content(_reference("Problem")),
             },
         }
 
     def _error(self, refusal: Refusal) -> Schema:
         name = f"Error.{refusal.code}"
         described = {each: FIELDS if each == "fields" else EXTRA_MEMBERS[each] for each in refusal.extra}
-        message: Schema = {"type": "string", **_unless_empty(examples=[refusal.message])}
-        error = _object(code={"const": refusal.code}, message=message, **described)
-        self.schemas.setdefault(name, _object(status={"const": "error"}, error=error))
+        message = FieldDoc("What went wrong, for people", refusal.message or "1 errors in schema")
+        error = _object(
+            code={"const": refusal.code, "description": "What went wrong, as a stable code"},
+            message=message.added_to({"type": "string"}),
+            **described,
+        )
+        envelope = _object(
+            status={"const": "error", "description": "Always `error`"},
+            error={**error, "description": "What went wrong"},
+        )
+        self.schemas.setdefault(name, {**envelope, "description": f"The error `{refusal.code}`"})
         return _reference(name)
 
 
@@ -373,10 +417,29 @@ def _is_required(shape: Shape[Any], attribute: str, spec: FieldSpec) -> bool:
 
 
 def _header(name: str, *, required: bool) -> Schema:
+    description, example = HEADERS[name]
     return {
-        "schema": {"type": "string"},
-        **_unless_empty(description=LIMITS.get(name, "")),
+        "schema": {"type": "string", "examples": [example]},
+        "description": description,
         "required": required,
+    }
+
+
+def _parameter(name: str, within: str, schema: Schema, *, required: bool = False) -> Json:
+    """
+    Return a parameter. Only a required one has an ``example`` outside its schema: Swagger UI would send those of optional
+    ones unasked.
+    """
+    schema = dict(schema)
+    description = schema.pop("description", "")
+    examples = schema.get("examples")
+    return {
+        "name": name,
+        "in": within,
+        "required": required,
+        **_unless_empty(description=description),
+        "schema": schema,
+        **({"example": examples[0]} if required and isinstance(examples, list) else {}),
     }
 
 

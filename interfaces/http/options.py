@@ -23,6 +23,8 @@ class HttpOptions:
     """The beginning of every path. It begins with a slash and does not end in one, like ``public_path``."""
     public_path: str = ""
     """The path that a proxy strips before the prefix: links, cookies and redirects begin with it, requests do not."""
+    public_url: str = ""
+    """The address that people use, with ``public_path`` at its end: the server that the document names."""
     trusted_proxies: Networks = Networks()
     """Proxies whose headers about the client's address and scheme are believed."""
     cors_origins: tuple[str, ...] = ()
@@ -38,6 +40,8 @@ class HttpOptions:
     """The path of the page that confirms an address, prefix included. Letters link to it."""
     new_password_path: str = "/setup-new-password"  # noqa: S105  # a path, no password
     """The path of the page that sets a new password, prefix included. Letters link to it."""
+    app_url: str = ""
+    """The address of the application that people use. Pages lead there; without it they only say what to do."""
     password_pattern: PasswordPattern = PasswordPattern.LETTERS
     """The password rule that the page for a new password explains."""
     docs: bool = True

@@ -1,7 +1,9 @@
 """
-Problem details (RFC 9457) for clients that send `Accept: application/problem+json`. All others get the envelope.
+Errors in the form that the client asks for: a page for browsers, problem details (RFC 9457) for clients that send
+`Accept: application/problem+json`, and the envelope for all others.
 
-The member `type` is the address of a page of this server that explains the error code, see `interfaces.http.explanations`.
+The member `type` of a problem is the address of a page of this server that explains the error code, see
+`interfaces.http.error_pages`.
 """
 
 from collections.abc import Iterable, Mapping
@@ -15,12 +17,33 @@ from starlette.types import Scope
 from interfaces.http.accept import is_named, quality
 from interfaces.http.envelope import MEDIA_TYPE as JSON
 from interfaces.http.envelope import Refusal, refused
+from interfaces.http.explanations import EXPLANATIONS, Explanation
+from interfaces.http.pages import page, with_code
 from interfaces.wire.codec import Json, dumps
 
 MEDIA_TYPE: Final = "application/problem+json"
 
 ERRORS_PATH: Final = "errors_path"
 """The attribute of the application's state that holds the path of the pages of error codes."""
+
+APP_URL: Final = "app_url"
+"""The attribute of the application's state that holds the address of the application that people use, or nothing."""
+
+HTML: Final = "text/html"
+
+TITLES: Final[Mapping[int, tuple[str, str]]] = {
+    401: ("Нужно войти", "Please sign in"),
+    403: ("Сюда нельзя", "This is not for you"),
+    404: ("Здесь ничего нет", "Nothing is here"),
+    405: ("Так сюда нельзя", "This does not work that way"),
+    413: ("Слишком много сразу", "That is too much at once"),
+    429: ("Слишком часто", "Too often"),
+    500: ("Ошибка сервера", "The server failed"),
+    503: ("Сервер сейчас не отвечает", "The server does not answer just now"),
+}
+"""Titles of error pages by status, in Russian and English."""
+
+OTHER_TITLE: Final = ("Не получилось", "That did not work")
 
 
 def request_id(scope: Scope) -> str:
@@ -29,7 +52,44 @@ def request_id(scope: Scope) -> str:
 
 
 def refusal_response(scope: Scope, refusal: Refusal) -> Response:
-    return problem(scope, refusal) if prefers_problem(Headers(scope=scope)) else refused(refusal)
+    headers = Headers(scope=scope)
+    if prefers_page(headers):
+        return error_page(scope, refusal)
+    return problem(scope, refusal) if prefers_problem(headers) else refused(refusal)
+
+
+def prefers_page(headers: Headers) -> bool:
+    """
+    Tell whether a browser asks for a page: it names HTML, and prefers it to both kinds of JSON.
+
+    Scripts of a page ask for ``*/*`` or JSON, and get what clients get.
+    """
+    html = quality(headers, HTML)
+    return is_named(headers, HTML) and html > max(quality(headers, JSON), quality(headers, MEDIA_TYPE))
+
+
+def error_page(scope: Scope, refusal: Refusal) -> Response:
+    texts = EXPLANATIONS.get(refusal.code, Explanation(english=refusal.message, russian=refusal.message))
+    fields: Any = refusal.extra.get("fields", ())
+    return page(
+        Headers(scope=scope),
+        "error.html",
+        refusal.status,
+        refusal.headers,
+        title=TITLES.get(refusal.status, OTHER_TITLE),
+        russian=with_code(texts.russian),
+        english=with_code(texts.english),
+        fields=[{"at": pointer(field["field"]), "text": field["text"]} for field in fields],
+        shown_status=refusal.status,
+        code=refusal.code,
+        message=refusal.message,
+        request_id=request_id(scope),
+        app_url=_of_state(scope, APP_URL, ""),
+    )
+
+
+def _of_state(scope: Scope, name: str, default: str) -> str:
+    return str(getattr(getattr(scope.get("app"), "state", None), name, default))
 
 
 def prefers_problem(headers: Headers) -> bool:
@@ -43,7 +103,7 @@ def prefers_problem(headers: Headers) -> bool:
 
 def problem(scope: Scope, refusal: Refusal) -> Response:
     extra = dict(refusal.extra)
-    pages = getattr(getattr(scope.get("app"), "state", None), ERRORS_PATH, "/errors/")
+    pages = _of_state(scope, ERRORS_PATH, "/errors/")
     body: Json = {
         "type": f"{scope.get('root_path', '')}{pages}{refusal.code}",
         "title": HTTPStatus(refusal.status).phrase,

@@ -35,6 +35,7 @@ class Profiles:
 
     @described(
         summary="Read my profile, including what only I can see",
+        description="The phone number is shown to nobody else.",
         tag=PROFILES,
         answer=answers.OwnProfile,
         refuses=(ProfileNotFound,),
@@ -45,6 +46,7 @@ class Profiles:
 
     @described(
         summary="Change my profile; a field that is not sent stays as it is, null clears it",
+        description="Others see the new name everywhere from now on, also beside older messages.",
         tag=PROFILES,
         answer=answers.OwnProfile,
         body=codec.EDIT_PROFILE,
@@ -57,6 +59,7 @@ class Profiles:
 
     @described(
         summary="Find people by the beginning of a username or name, 20 at most; exact matches come first",
+        description="`Link` leads to the next page. People without a name are not found.",
         tag=PROFILES,
         answer=list[answers.Profile],
         query=codec.FIND_PROFILES,
@@ -76,6 +79,7 @@ class Profiles:
 
     @described(
         summary="Read a profile",
+        description="Everybody who is signed in may read every profile, without its phone number.",
         tag=PROFILES,
         answer=answers.Profile,
         query=codec.READ_PROFILE,

@@ -34,6 +34,7 @@ class Sessions:
 
     @described(
         summary="List my sessions, the newest sign-in first",
+        description="Each session is a device that is signed in. `Link` leads to the next page.",
         tag=ACCOUNTS,
         answer=list[answers.Session],
         query=codec.LIST,
@@ -49,6 +50,7 @@ class Sessions:
 
     @described(
         summary="End all my other sessions, and close their sockets",
+        description="The session that asks stays. Sockets of the others close with 4401.",
         tag=ACCOUNTS,
         answer=answers.Revoked,
     )
@@ -58,6 +60,7 @@ class Sessions:
 
     @described(
         summary="End one of my sessions, and close its sockets",
+        description="Its tokens end at once, and its sockets close with 4401. It may be the session that asks.",
         tag=ACCOUNTS,
         query=codec.REVOKE_SESSION,
         refuses=(SessionNotFound,),

@@ -427,8 +427,10 @@ class AllChats:
             if not of_profile:
                 del self._by_profile[listener.profile_id]
 
-    def end_all(self) -> None:
-        """Ends all listeners because the history has changed."""
+    def begin_anew(self) -> None:
+        """Ends all listeners, because the history has changed, and forgets the cursors of the former one."""
+        self._cursor = self._told = None
+        self._lagging.clear()
         for listener in [*self._visits]:
             listener.end(End.HISTORY_CHANGED)
 

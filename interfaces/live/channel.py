@@ -100,8 +100,14 @@ class Channels:
     def close_empty(self, audiences: Iterable[Audience]) -> None:
         for audience in audiences:
             channel = self._by_chat.get(audience.chat_id)
-            if audience.is_empty and channel is not None and channel.audience is audience:
+            if audience.is_empty and channel and channel.audience is audience:
                 del self._by_chat[audience.chat_id]
+
+    def forget(self) -> None:
+        """
+        Makes later listeners start with new channels. Those of the former channels get no more updates, and must be ended.
+        """
+        self._by_chat.clear()
 
     def advance(self, update: ChatUpdate) -> None:
         if channel := self._by_chat.get(update.chat_id):

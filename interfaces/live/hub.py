@@ -212,10 +212,7 @@ class Hub:
         news = await self.feed.changes.since(cursor)
         if news.cursor.epoch != cursor.epoch:
             log.warning("the history in storage has changed: all listeners start anew")
-            for channel in self.channels:
-                for listener in self.roster.everybody(channel.audience):
-                    listener.end(End.HISTORY_CHANGED)
-            self.all_chats.end_all()
+            self._begin_anew()
             return news.cursor
         for chat_id, position in news.moved.items():
             self.channels.hear_of(chat_id, position)
@@ -224,6 +221,17 @@ class Hub:
             await self._recall(read)
         self.all_chats.looked(news.cursor)
         return news.cursor
+
+    def _begin_anew(self) -> None:
+        """Ends all listeners and forgets everything that was read from storage: positions may be used again."""
+        former = list(self.channels)
+        self.channels.forget()
+        self.roster.forget_ended_sessions()
+        self.notices.forget()
+        for channel in former:
+            for listener in self.roster.everybody(channel.audience):
+                listener.end(End.HISTORY_CHANGED)
+        self.all_chats.begin_anew()
 
     async def _recall(self, read: ReadRange) -> None:
         key = receipt_key(read.chat_id, read.reader_id, read.from_seq, read.to_seq)

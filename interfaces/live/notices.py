@@ -42,6 +42,10 @@ class Notices:
     def is_known(self, key: ReceiptKey) -> bool:
         return key in self._told
 
+    def forget(self) -> None:
+        """Forgets which receipts were delivered."""
+        self._told.clear()
+
     def note(self, read: MessagesRead) -> bool:
         """Remembers a receipt. Returns False if it was delivered already."""
         key = receipt_key(read.chat_id, read.reader_id, read.from_seq, read.to_seq)

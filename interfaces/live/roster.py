@@ -253,6 +253,9 @@ class Roster:
         """Yields all live listeners, each with the moment at which it went live."""
         return ((self._listeners[seat], self._moments[seat]) for seat in audience.live)
 
+    def forget_ended_sessions(self) -> None:
+        self._ended.clear()
+
     def end_session(self, session_id: SessionId) -> None:
         self._ended[session_id] = None
         if len(self._ended) > ENDED_REMEMBERED:

@@ -4,118 +4,189 @@ The types of REST answers: `interfaces.wire.codec` returns them, and `/openapi.j
 Attribute names are the names on the wire. Clients must ignore names that they do not know.
 """
 
-from typing import Literal, NotRequired, TypedDict
+from typing import Annotated, Literal, NotRequired, TypedDict
 from uuid import UUID
 
 from domain.chat import Kind
 from domain.role import Role
-from interfaces.wire.schema import Moment
+from interfaces.wire import examples
+from interfaces.wire.schema import FieldDoc, Moment
+
+Position = Annotated[
+    int,
+    FieldDoc("The position of the event in the chat's log, which sockets resume from", 16),
+]
+Seq = Annotated[int, FieldDoc("The number of the message in its chat: 1, 2, 3, ... without holes", 16)]
+ReadUpTo = Annotated[int, FieldDoc("The `seq` up to which the person has read the chat", 16)]
 
 
 class Account(TypedDict):
-    email: str
-    id: UUID
+    """An account: what a person signs in to."""
+
+    email: Annotated[str, FieldDoc("The address with which the account signs in", examples.EMAIL)]
+    id: Annotated[
+        UUID,
+        FieldDoc("The id of the account. In chats the person has another id, `profileId`", examples.ACCOUNT),
+    ]
 
 
 class Me(Account):
-    profileId: UUID
+    """The account that is signed in."""
+
+    profileId: Annotated[UUID, FieldDoc("The id of the person in chats and on sockets", examples.ANNA)]
 
 
 class Tokens(TypedDict):
-    accessToken: str
+    """The access token of a session. The refresh token comes as a cookie."""
+
+    accessToken: Annotated[
+        str,
+        FieldDoc(
+            "The token for `Authorization: Bearer ...` and for the `auth` frame of sockets", examples.TOKEN
+        ),
+    ]
+    expiresIn: Annotated[int, FieldDoc("For how many more seconds the access token is good", 1800)]
 
 
 class Session(TypedDict):
-    id: UUID
-    fingerprint: str | None
-    createdAt: Moment
-    lastUsedAt: Moment
-    userAgent: str | None
-    address: str | None
-    current: bool
+    """A device on which the account is signed in."""
+
+    id: Annotated[UUID, FieldDoc("The id of the session", examples.SESSION)]
+    fingerprint: Annotated[
+        str | None,
+        FieldDoc("The name that the device gave itself; null if it gave none", examples.FINGERPRINT),
+    ]
+    createdAt: Annotated[Moment, FieldDoc("When the device signed in, in UTC", examples.MOMENT)]
+    lastUsedAt: Annotated[
+        Moment, FieldDoc("When the device last refreshed its tokens, in UTC", examples.MOMENT)
+    ]
+    userAgent: Annotated[
+        str | None, FieldDoc("The `User-Agent` of the sign-in", "Mozilla/5.0 (X11; Linux x86_64)")
+    ]
+    address: Annotated[str | None, FieldDoc("The IP address of the sign-in", "203.0.113.7")]
+    current: Annotated[bool, FieldDoc("Whether this is the session that asks", example=True)]
 
 
 class Revoked(TypedDict):
-    revoked: int
+    """How many sessions ended."""
+
+    revoked: Annotated[int, FieldDoc("The number of sessions that ended", 2)]
 
 
 class Entry(TypedDict):
-    key: str
-    value: str
+    """An entry of a catalogue."""
+
+    key: Annotated[str, FieldDoc("The key, which is the same in every language", "test")]
+    value: Annotated[str, FieldDoc("What is shown for the key, in the language of the answer", "Тест")]
 
 
 class Exists(TypedDict):
-    exists: bool
+    """Whether a confirmed account has the address."""
+
+    exists: Annotated[bool, FieldDoc("Whether a confirmed account has the address", example=True)]
 
 
 class Profile(TypedDict):
-    firstName: str | None
-    lastName: str | None
-    middleName: str | None
-    username: str | None
-    id: UUID
+    """A person, as others see them."""
+
+    firstName: Annotated[str | None, FieldDoc("The first name", "Анна")]
+    lastName: Annotated[str | None, FieldDoc("The last name", "Морозова")]
+    middleName: Annotated[str | None, FieldDoc("The middle name or patronymic", "Игоревна")]
+    username: Annotated[str | None, FieldDoc("The name under which others find the person", "anna")]
+    id: Annotated[UUID, FieldDoc("The id of the person in chats and on sockets", examples.ANNA)]
 
 
 class OwnProfile(Profile):
-    phone: str | None
+    """A person, as they see themselves."""
+
+    phone: Annotated[
+        str | None, FieldDoc("The phone number (E.164), which nobody else sees", "+447700900103")
+    ]
 
 
 class Message(TypedDict):
-    id: UUID
-    text: str
-    sender: Profile
-    readAt: Moment | None
-    sentAt: Moment
-    chatId: UUID
-    seq: int
-    position: int
-    nonce: NotRequired[str]
+    """A message of a chat."""
+
+    id: Annotated[UUID, FieldDoc("The id of the message", examples.MESSAGE)]
+    text: Annotated[
+        str, FieldDoc("The text, without whitespace around it", "Иду! Мне, пожалуйста, без сахара.")
+    ]
+    sender: Annotated[Profile, FieldDoc("The author; a placeholder if the account is closed")]
+    readAt: Annotated[
+        Moment | None,
+        FieldDoc("When somebody else first read the message, in UTC; null before", examples.MOMENT),
+    ]
+    sentAt: Annotated[Moment, FieldDoc("When the message was stored, in UTC", examples.MOMENT)]
+    chatId: Annotated[UUID, FieldDoc("The chat that the message is in", examples.CHAT)]
+    seq: Seq
+    position: Position
+    nonce: NotRequired[
+        Annotated[str, FieldDoc("The client's own name of the message, if it gave one", examples.KEY)]
+    ]
 
 
 class Chat(TypedDict):
-    id: UUID
-    name: str
-    description: str | None
-    owner: Profile
-    kind: Kind
-    role: Role
-    lastMessage: Message | None
-    unreadCount: int
-    readUpTo: int
-    lastSeq: int
-    lastPosition: int
-    memberCount: int
+    """A chat, as the caller sees it."""
+
+    id: Annotated[UUID, FieldDoc("The id of the chat", examples.CHAT)]
+    name: Annotated[
+        str, FieldDoc("The name of the group; of a direct chat, the name of the other person", "Обед")
+    ]
+    description: Annotated[str | None, FieldDoc("What the group is about", "Куда идём и кто с нами")]
+    owner: Annotated[Profile, FieldDoc("The owner of the group; of a direct chat, who opened it")]
+    kind: Annotated[Kind, FieldDoc("`group`, or `direct` for the one chat of two people", "group")]
+    role: Annotated[Role, FieldDoc("The caller's role in the chat", "owner")]
+    lastMessage: Annotated[Message | None, FieldDoc("The newest message; null in an empty chat")]
+    unreadCount: Annotated[int, FieldDoc("The number of messages of others that the caller has not read", 0)]
+    readUpTo: ReadUpTo
+    lastSeq: Annotated[int, FieldDoc("The `seq` of the newest message; 0 in an empty chat", 16)]
+    lastPosition: Annotated[int, FieldDoc("The position of the newest event in the chat's log", 16)]
+    memberCount: Annotated[int, FieldDoc("The number of members", 3)]
 
 
 class ChatDetails(Chat):
-    createdAt: Moment
-    updatedAt: Moment
-    members: list[Profile]
+    """A chat and its members."""
+
+    createdAt: Annotated[Moment, FieldDoc("When the chat was created, in UTC", examples.MOMENT)]
+    updatedAt: Annotated[
+        Moment, FieldDoc("When name, description or members last changed, in UTC", examples.MOMENT)
+    ]
+    members: Annotated[list[Profile], FieldDoc("All members, the owner first")]
 
 
 class Member(TypedDict):
-    profile: Profile
-    role: Role
-    joinedAt: Moment
-    readUpTo: int
+    """A member of a chat."""
+
+    profile: Annotated[Profile, FieldDoc("The person")]
+    role: Annotated[Role, FieldDoc("The role in the chat", "member")]
+    joinedAt: Annotated[Moment, FieldDoc("When the person joined, in UTC", examples.MOMENT)]
+    readUpTo: ReadUpTo
 
 
 class ReaderOfMessage(TypedDict):
-    profile: Profile
-    readAt: Moment
+    """A member who has read a message."""
+
+    profile: Annotated[Profile, FieldDoc("The reader")]
+    readAt: Annotated[Moment, FieldDoc("When the person read the message, in UTC", examples.MOMENT)]
 
 
 class History(TypedDict):
-    totalCount: int
-    entities: list[Message]
-    hasBefore: bool
-    hasAfter: bool
+    """A page of a chat's messages, in the order of `seq`."""
+
+    totalCount: Annotated[int, FieldDoc("The number of messages in the chat", 16)]
+    entities: Annotated[list[Message], FieldDoc("The messages of the page, the oldest first")]
+    hasBefore: Annotated[bool, FieldDoc("Whether there are older messages", example=True)]
+    hasAfter: Annotated[bool, FieldDoc("Whether there are newer messages", example=False)]
 
 
 class Reading(TypedDict):
-    readUpTo: int
-    unreadCount: int
+    """How far the caller has read the chat."""
+
+    readUpTo: ReadUpTo
+    unreadCount: Annotated[int, FieldDoc("The number of messages of others that are left unread", 0)]
 
 
 class Health(TypedDict):
-    health: Literal["ok"]
+    """The process answers, and with it what the path asks about."""
+
+    health: Annotated[Literal["ok"], FieldDoc("Always `ok`: what is not well is an error", "ok")]

@@ -4,11 +4,11 @@ The JSON of the REST interface: the shape of each request, and the encoding of e
 Names are camelCase. Socket frames carry the same data in snake_case, see `interfaces.wire.frames`.
 """
 
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Callable, Iterable
+from typing import Any, Final
 
 import orjson
-from attrs import frozen
+from attrs import evolve, frozen
 
 from application.accounts.close import CloseAccount
 from application.accounts.confirm_email import ConfirmEmail
@@ -41,7 +41,7 @@ from application.views import (
     ProfileView,
     ReaderView,
 )
-from domain.account import EMAIL_LIMIT, PASSWORD_LIMIT, Email, EmailIncorrect, Password
+from domain.account import EMAIL_LIMIT, PASSWORD_LEAST, PASSWORD_LIMIT, Email, EmailIncorrect, Password
 from domain.catalogue import Entry, Language
 from domain.chat import DESCRIPTION_LIMIT, About
 from domain.chat import NAME_LIMIT as CHAT_NAME_LIMIT
@@ -50,7 +50,7 @@ from domain.message import BODY_LIMIT, NONCE_LIMIT, Body, BodyTooLong, EmptyBody
 from domain.profile import NAME_LIMIT, USERNAME_LIMITS, Name, Phone, Profile, Username
 from domain.role import Role
 from domain.session import FINGERPRINT_LIMIT, Fingerprint, Session
-from interfaces.wire import answers
+from interfaces.wire import answers, examples
 from interfaces.wire.faults import (
     NO_AT_SIGN,
     NOT_A_ROLE,
@@ -62,8 +62,8 @@ from interfaces.wire.faults import (
     too_long,
     too_short,
 )
-from interfaces.wire.schema import IDENTITY, Schema, taken_by, takes
-from interfaces.wire.validation import FieldSpec, shape
+from interfaces.wire.schema import IDENTITY, FieldDoc, Schema, taken_by, takes
+from interfaces.wire.validation import REQUIRED, FieldSpec, shape
 from interfaces.wire.values import GREATEST, identity, integer, members, moment, nullable, text
 
 Json = dict[str, object]
@@ -74,12 +74,10 @@ EMAIL: Final[Schema] = {
     "type": "string",
     "format": "email",
     "maxLength": EMAIL_LIMIT,
-    "examples": ["ann@example.com"],
 }
 FINGERPRINT: Final[Schema] = {
     "type": ["string", "null"],
     "maxLength": FINGERPRINT_LIMIT,
-    "description": "Names a device: signing in again under it replaces its session",
 }
 
 KEY: Final = "Idempotency-Key"
@@ -106,10 +104,8 @@ def _strict_email(value: object) -> Email:
     {
         "type": "string",
         "format": "password",
-        "minLength": 8,
+        "minLength": PASSWORD_LEAST,
         "maxLength": PASSWORD_LIMIT,
-        "description": "On one line, among them a-z or Cyrillic, and A-Z or Cyrillic",
-        "examples": ["Password1"],
     }
 )
 def _password(value: object) -> Password:
@@ -150,7 +146,7 @@ def _username(value: object) -> Username:
     return Username(_text(value))
 
 
-@takes({"type": "string", "pattern": r"^\+[1-9][0-9]{7,14}$", "examples": ["+79990001122"]})
+@takes({"type": "string", "pattern": r"^\+[1-9][0-9]{7,14}$"})
 def _phone(value: object) -> Phone:
     return Phone(_text(value))
 
@@ -178,12 +174,7 @@ def _nonce(value: object) -> Nonce | None:
     return None if value is None else Nonce(_text(value))
 
 
-@takes(
-    {
-        "anyOf": [{"type": "integer", "minimum": 0}, IDENTITY],
-        "description": "The `seq` of a message, or its id",
-    }
-)
+@takes({"anyOf": [{"type": "integer", "minimum": 0}, IDENTITY]})
 def _seq_or_message(value: object) -> Seq | MessageId:
     if isinstance(value, str):
         return MessageId(identity(value))
@@ -194,20 +185,77 @@ def _seq_or_message(value: object) -> Seq | MessageId:
     raise InvalidValue(ValueFault(NOT_AN_INTEGER, value))
 
 
+# Fields that several requests have
+
+
+def _documented(
+    read: Callable[[Any], Any],
+    description: str,
+    example: object,
+    *,
+    name: str = "",
+    secret: bool = False,
+    absent: object = REQUIRED,
+) -> FieldSpec:
+    return FieldSpec(read, name=name, secret=secret, absent=absent, doc=FieldDoc(description, example))
+
+
+_key: Final = _documented(
+    _nonce,
+    "Identifies this request: a repeat under the same key is not carried out again",
+    examples.KEY,
+    name=KEY,
+    absent=None,
+)
+_account_email: Final = _documented(_email, "The address of the account", examples.EMAIL)
+_account_password: Final = _documented(_text, "The password of the account", examples.PASSWORD, secret=True)
+_new_password: Final = _documented(
+    _password,
+    "The password to set: one line of 8 to 128 characters, and not one that everybody tries first. By default it has a"
+    " letter a-z or Cyrillic and a letter A-Z or Cyrillic (`AUTH_PASSWORD_PATTERN`)",
+    examples.NEW_PASSWORD,
+    secret=True,
+)
+_letter_token: Final = _documented(
+    _presented,
+    "The `token` in the link of the letter, which works once",
+    examples.TOKEN,
+    name="confirmationToken",
+    secret=True,
+    absent=None,
+)
+_letter_fingerprint: Final = _documented(
+    _own_fingerprint,
+    "The name that the device gives itself; refreshing takes the same one",
+    examples.FINGERPRINT,
+    absent=None,
+)
+_chat_id: Final = _documented(identity, "The id of the chat", examples.CHAT)
+_member_id: Final = _documented(identity, "The profile of the member", examples.MIKHAIL)
+
 # Requests about accounts and profiles
 
 SIGN_UP: Final = shape(
     SignUp,
-    email=FieldSpec(_email),
-    password=FieldSpec(_password, secret=True),
-    key=FieldSpec(_nonce, name=KEY, absent=None),
+    email=_documented(
+        _email,
+        "The address to which the letter goes, and with which the account signs in",
+        examples.NEW_EMAIL,
+    ),
+    password=_new_password,
+    key=_key,
+)
+
+_FINGERPRINT_ON_SIGN_IN: Final = (
+    "The name that the device gives itself, up to 40 characters. Signing in replaces the session that the same name had;"
+    " devices without a name share one. Refreshing takes the same name"
 )
 
 SIGN_IN: Final = shape(
     SignIn,
-    email=FieldSpec(_email),
-    password=FieldSpec(_text, secret=True),
-    fingerprint=FieldSpec(_fingerprint, absent=None),
+    email=_account_email,
+    password=_account_password,
+    fingerprint=_documented(_fingerprint, _FINGERPRINT_ON_SIGN_IN, examples.FINGERPRINT, absent=None),
 )
 
 SIGN_IN_BY_USERNAME, SIGN_IN_BY_EMAIL = (
@@ -221,42 +269,48 @@ SIGN_IN_BY_USERNAME, SIGN_IN_BY_EMAIL = (
 )
 """The form that Swagger UI sends has the e-mail address in ``username``; the name ``email`` is accepted too."""
 
-CONFIRM_EMAIL: Final = shape(
-    ConfirmEmail,
-    token=FieldSpec(_presented, name="confirmationToken", secret=True, absent=None),
-    fingerprint=FieldSpec(_own_fingerprint, absent=None),
+CONFIRM_EMAIL: Final = shape(ConfirmEmail, token=_letter_token, fingerprint=_letter_fingerprint)
+
+REDEEM_TOKEN: Final = shape(RedeemToken, token=_letter_token, fingerprint=_letter_fingerprint)
+
+RESET_PASSWORD: Final = shape(ResetPassword, email=_account_email, key=_key)
+
+SET_PASSWORD: Final = shape(SetPassword, password=_new_password)
+
+REVOKE_SESSION: Final = shape(
+    RevokeSession,
+    session_id=_documented(identity, "The id of a session, from `GET /accounts/sessions/`", examples.SESSION),
 )
 
-REDEEM_TOKEN: Final = shape(
-    RedeemToken,
-    token=FieldSpec(_presented, name="confirmationToken", secret=True, absent=None),
-    fingerprint=FieldSpec(_own_fingerprint, absent=None),
+CLOSE_ACCOUNT: Final = shape(CloseAccount, password=_account_password)
+
+REFRESH: Final = shape(
+    Refresh,
+    fingerprint=_documented(
+        _fingerprint,
+        "The name that the device gave when it signed in, or null if it gave none. Another name ends the session",
+        examples.FINGERPRINT,
+    ),
 )
 
-RESET_PASSWORD: Final = shape(
-    ResetPassword, email=FieldSpec(_email), key=FieldSpec(_nonce, name=KEY, absent=None)
-)
-
-SET_PASSWORD: Final = shape(SetPassword, password=FieldSpec(_password, secret=True))
-
-REVOKE_SESSION: Final = shape(RevokeSession, session_id=FieldSpec(identity))
-
-CLOSE_ACCOUNT: Final = shape(CloseAccount, password=FieldSpec(_text, secret=True))
-
-REFRESH: Final = shape(Refresh, fingerprint=FieldSpec(_fingerprint))
-
-EMAIL_STATUS: Final = shape(EmailStatus, email=FieldSpec(_email))
+EMAIL_STATUS: Final = shape(EmailStatus, email=_account_email)
 
 EDIT_PROFILE: Final = shape(
     EditProfile,
-    first_name=FieldSpec(nullable(_name)),
-    last_name=FieldSpec(nullable(_name)),
-    middle_name=FieldSpec(nullable(_name)),
-    username=FieldSpec(nullable(_username)),
-    phone=FieldSpec(nullable(_phone)),
+    first_name=_documented(nullable(_name), "The first name; null clears it", "Анна"),
+    last_name=_documented(nullable(_name), "The last name; null clears it", "Морозова"),
+    middle_name=_documented(nullable(_name), "The middle name or patronymic; null clears it", "Игоревна"),
+    username=_documented(
+        nullable(_username),
+        "The name under which others find the person. Case, width and look do not distinguish two of them; null clears it",
+        "anna",
+    ),
+    phone=_documented(nullable(_phone), "The phone number (E.164); null clears it", "+447700900103"),
 )
 
-READ_PROFILE: Final = shape(ReadProfile, profile_id=FieldSpec(identity))
+READ_PROFILE: Final = shape(
+    ReadProfile, profile_id=_documented(identity, "The id of the profile", examples.MIKHAIL)
+)
 
 # Requests about chats
 
@@ -313,36 +367,49 @@ def _chat_name(value: object) -> str:
 
 _description: Final = nullable(text(0, DESCRIPTION_LIMIT))
 
+_chat_name_field: Final = _documented(_chat_name, "The name of the group", "Кино")
+_description_field: Final = _documented(_description, "What the group is about", "По пятницам")
+_others: Final = _documented(
+    members, "Profiles of people to add. The caller need not be among them", [examples.CHLOE]
+)
+
 CREATE_CHAT: Final = shape(
     NewChat,
-    name=FieldSpec(_chat_name),
-    description=FieldSpec(_description),
-    member_ids=FieldSpec(members, name="members"),
-    key=FieldSpec(_nonce, name=KEY, absent=None),
+    name=_chat_name_field,
+    description=_description_field,
+    member_ids=evolve(_others, name="members"),
+    key=_key,
 )
 
 CHANGE_CHAT: Final = shape(
     ChangeChat,
-    chat_id=FieldSpec(identity),
-    name=FieldSpec(_chat_name),
-    description=FieldSpec(_description),
-    member_ids=FieldSpec(members, name="members"),
+    chat_id=_chat_id,
+    name=_chat_name_field,
+    description=_description_field,
+    member_ids=evolve(_others, name="members"),
 )
 
-DELETE_CHAT: Final = shape(DeleteChat, chat_id=FieldSpec(identity))
+DELETE_CHAT: Final = shape(DeleteChat, chat_id=_chat_id)
 
 
-@takes(
-    {"type": "string", "minLength": 1, "description": "Where to go on, from the `Link` of the page before"}
-)
+@takes({"type": "string", "minLength": 1})
 def _where_to_go_on(value: object) -> str:
     return _text(value)
 
 
-_cursor: Final = FieldSpec(_where_to_go_on)
-_list: Final = {"limit": FieldSpec(integer(1)), "skip": FieldSpec(integer(0)), "cursor": _cursor}
+_limit: Final = _documented(
+    integer(1), "The most items of a page; without it, there is one page with everything", 2
+)
+_cursor: Final = _documented(
+    _where_to_go_on, "Where to go on, from the `Link` of the page before", "AAECAwQFBgcICQoLDA0OD3sifQ"
+)
+_list: Final = {
+    "limit": _limit,
+    "skip": _documented(integer(0), "How many items to pass over, instead of a cursor", 1),
+    "cursor": _cursor,
+}
 
-IN_CHAT: Final = shape(InChat, chat_id=FieldSpec(identity))
+IN_CHAT: Final = shape(InChat, chat_id=_chat_id)
 
 LIST: Final = shape(ListQuery, **_list)
 
@@ -353,43 +420,69 @@ class FoundProfiles(ListQuery):
 
 
 FIND_PROFILES: Final = shape(
-    FoundProfiles, query=FieldSpec(_text, absent=""), limit=FieldSpec(integer(1)), cursor=_cursor
+    FoundProfiles,
+    query=_documented(
+        _text,
+        "The beginning of a username, first name or last name; without it nobody is found",
+        "chl",
+        absent="",
+    ),
+    limit=_documented(integer(1), "The most people of a page, 20 at most", 5),
+    cursor=_cursor,
 )
 
-LIST_IN_CHAT: Final = shape(ChatListQuery, chat_id=FieldSpec(identity), **_list)
+LIST_IN_CHAT: Final = shape(ChatListQuery, chat_id=_chat_id, **_list)
 
 HISTORY: Final = shape(
     HistoryQuery,
-    chat_id=FieldSpec(identity),
-    limit=FieldSpec(integer(1)),
-    offset=FieldSpec(integer(0)),
-    before=FieldSpec(integer(0)),
-    after=FieldSpec(integer(0)),
-    around=FieldSpec(integer(0)),
+    chat_id=_chat_id,
+    limit=_documented(integer(1), "The most messages of a page: 50 by default, 200 at most", 5),
+    offset=_documented(
+        integer(0), "With `limit`: the number of the page, counted from the newest one, which is 1", 1
+    ),
+    before=_documented(integer(0), "A `seq`: the messages before it, the newest of them", 16),
+    after=_documented(integer(0), "A `seq`: the messages after it, the oldest of them", 3),
+    around=_documented(integer(0), "A `seq`: the messages around it", 8),
 )
+"""At most one of ``before``, ``after`` and ``around`` may be sent."""
 
 # Requests about members, messages and read marks
 
-_key: Final = FieldSpec(_nonce, name=KEY, absent=None)
+ADD_MEMBERS: Final = shape(AddMembers, chat_id=_chat_id, profile_ids=_others, key=_key)
 
-ADD_MEMBERS: Final = shape(AddMembers, chat_id=FieldSpec(identity), profile_ids=FieldSpec(members), key=_key)
-
-REMOVE_MEMBER: Final = shape(RemoveMember, chat_id=FieldSpec(identity), profile_id=FieldSpec(identity))
+REMOVE_MEMBER: Final = shape(RemoveMember, chat_id=_chat_id, profile_id=_member_id)
 
 CHANGE_ROLE: Final = shape(
-    ChangeRole, chat_id=FieldSpec(identity), profile_id=FieldSpec(identity), role=FieldSpec(_role)
+    ChangeRole,
+    chat_id=_chat_id,
+    profile_id=_member_id,
+    role=_documented(
+        _role, "The role to give; `owner` hands the chat over, and the caller becomes an admin", "admin"
+    ),
 )
 
-OPEN_DIRECT: Final = shape(OpenDirect, profile_id=FieldSpec(identity), key=_key)
+OPEN_DIRECT: Final = shape(
+    OpenDirect, profile_id=_documented(identity, "The profile of the other person", examples.CHLOE), key=_key
+)
 
 SEND_MESSAGE: Final = shape(
     SendMessage,
-    chat_id=FieldSpec(identity),
-    body=FieldSpec(_body, name="text"),
-    nonce=FieldSpec(_nonce, name=KEY, absent=None),
+    chat_id=_chat_id,
+    body=_documented(_body, "The text. Whitespace around it is removed", "Идём сегодня в кино?", name="text"),
+    nonce=_documented(
+        _nonce,
+        "The nonce of the message: a repeat under the same key is answered with the first message",
+        examples.KEY,
+        name=KEY,
+        absent=None,
+    ),
 )
 
-MARK_READ: Final = shape(MarkRead, chat_id=FieldSpec(identity), up_to=FieldSpec(_seq_or_message))
+MARK_READ: Final = shape(
+    MarkRead,
+    chat_id=_chat_id,
+    up_to=_documented(_seq_or_message, "The last message that was read: its `seq`, or its id", 16),
+)
 
 
 @frozen(kw_only=True)
@@ -399,7 +492,10 @@ class MessageListQuery(ListQuery):
 
 
 LIST_OF_MESSAGE: Final = shape(
-    MessageListQuery, chat_id=FieldSpec(identity), message_id=FieldSpec(identity), **_list
+    MessageListQuery,
+    chat_id=_chat_id,
+    message_id=_documented(identity, "The id of a message of the chat", examples.MESSAGE),
+    **_list,
 )
 
 # Answers

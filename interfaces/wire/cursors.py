@@ -12,13 +12,18 @@ import orjson
 from attrs import AttrsInstance, asdict, frozen
 from cattrs import Converter
 
+from application.errors import Unavailable
+
 V = TypeVar("V", bound=AttrsInstance)
 
 MAC_SIZE: Final = 16
 """Bytes of HMAC-SHA-256."""
 
-CURSOR_LIMIT: Final = 4096
-"""The maximum length in characters. A place lists the transactions in progress, some hundreds at most."""
+CURSOR_LIMIT: Final = 7000
+"""
+The maximum length in characters, so that the line of a request stays below the 8 KiB that proxies accept. A place names the
+transactions in progress; this is enough for about a thousand.
+"""
 
 
 class InvalidCursor(Exception):
@@ -34,8 +39,15 @@ class CursorCodec(Generic[V]):
     name: str
 
     def write(self, value: V) -> str:
+        """
+        Raises:
+            Unavailable: It would be too long to be sent back, because too many transactions are in progress at the moment.
+        """
         content = orjson.dumps(asdict(value))
-        return urlsafe_b64encode(self._mac(content) + content).rstrip(b"=").decode()
+        cursor = urlsafe_b64encode(self._mac(content) + content).rstrip(b"=").decode()
+        if len(cursor) > CURSOR_LIMIT:
+            raise Unavailable("too many transactions in progress for a cursor")
+        return cursor
 
     def read(self, cursor: str) -> V:
         """

@@ -7,13 +7,16 @@ returns, which mypy checks. Nothing is described twice.
 
 from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
+from inspect import cleandoc
 from types import NoneType, UnionType
 from typing import (
+    Annotated,
     Any,
     Final,
     Generic,
     Literal,
     NewType,
+    NotRequired,
     TypeVar,
     Union,
     get_args,
@@ -39,6 +42,25 @@ MOMENT: Final[Schema] = {
     "description": "ISO 8601 in UTC, without an offset",
     "examples": ["2026-11-23T03:34:09.900840"],
 }
+
+NO_EXAMPLE: Final = object()
+
+
+@frozen
+class FieldDoc:
+    """
+    What the document says about a field: a description, and an example.
+
+    A field without an example is an object or a list of objects, whose example is made of those of its fields. Written
+    into a type as ``Annotated[str, FieldDoc("The name of the chat", "Book club")]``.
+    """
+
+    description: str
+    example: object = NO_EXAMPLE
+
+    def added_to(self, schema: Schema) -> Schema:
+        examples = {} if self.example is NO_EXAMPLE else {"examples": [self.example]}
+        return {**schema, "description": self.description, **examples}
 
 
 @frozen
@@ -88,6 +110,10 @@ def schema_of(kind: Any, named: dict[str, Schema]) -> Schema:
     """
     if kind in SIMPLE:
         return SIMPLE[kind]
+    if get_origin(kind) is Annotated:
+        annotated, *notes = get_args(kind)
+        schema = schema_of(annotated, named)
+        return next((note.added_to(schema) for note in notes if isinstance(note, FieldDoc)), schema)
     if supertype := getattr(kind, "__supertype__", None):
         return schema_of(supertype, named)
     if is_typeddict(kind):
@@ -97,7 +123,8 @@ def schema_of(kind: Any, named: dict[str, Schema]) -> Schema:
             (item,) = get_args(kind)
             return {"type": "array", "items": schema_of(item, named)}
         case origin if origin is Literal:
-            return {"enum": list(get_args(kind))}
+            first, *others = get_args(kind)
+            return {"enum": [first, *others]} if others else {"const": first}
         case origin if origin is Union or origin is UnionType:
             some = [schema_of(one, named) for one in get_args(kind) if one is not NoneType]
             one: Schema = some[0] if len(some) == 1 else {"anyOf": some}
@@ -111,7 +138,42 @@ def _named(kind: Any, named: dict[str, Schema]) -> Schema:
     name = kind.__name__
     if name not in named:
         named[name] = {}  # a placeholder, which ends the recursion of a type that refers to itself
-        properties = {each: schema_of(hint, named) for each, hint in get_type_hints(kind).items()}
+        hints = get_type_hints(kind, include_extras=True)
+        properties = {each: schema_of(_without_notice(hint), named) for each, hint in hints.items()}
         required = [each for each in properties if each in kind.__required_keys__]
-        named[name] = {"type": "object", "properties": properties, "required": required}
+        described = {"description": cleandoc(kind.__doc__)} if kind.__doc__ else {}
+        named[name] = {"type": "object", **described, "properties": properties, "required": required}
     return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _without_notice(hint: Any) -> Any:
+    """Returns the type inside ``NotRequired``."""
+    return get_args(hint)[0] if get_origin(hint) is NotRequired else hint
+
+
+def example_of(schema: Schema, named: Mapping[str, Schema]) -> Any:
+    """
+    Returns a value that the schema describes: its own example, or one made of the examples of its parts. ``named`` holds
+    the schemas that references point to.
+    """
+    match dict[str, Any](schema):
+        case {"examples": [example, *_]}:
+            return example
+        case {"$ref": str(reference)}:
+            return example_of(named[reference.rpartition("/")[2]], named)
+        case {"const": constant}:
+            return constant
+        case {"enum": [first, *_]}:
+            return first
+        case {"anyOf": [first, *_]}:
+            return example_of(first, named)
+        case {"properties": properties}:
+            return {name: example_of(inner, named) for name, inner in properties.items()}
+        case {"items": items}:
+            return [example_of(items, named)]
+    kind = schema.get("type")
+    return _BY_TYPE.get(kind[0] if isinstance(kind, list) else kind)
+
+
+_BY_TYPE: Final[Mapping[object, object]] = {"string": "text", "integer": 1, "number": 1.0, "boolean": True}
+"""Examples for fields of added modules that give none."""

@@ -17,6 +17,7 @@ from cattrs.gen import make_dict_structure_fn, override
 from domain.errors import Invalid
 from interfaces.wire.decoding import NotJson, decode
 from interfaces.wire.faults import MISSING, NOT_AN_OBJECT, NOT_JSON, UNFIT, Fault, InvalidValue, ValueFault
+from interfaces.wire.schema import FieldDoc, Schema, taken_by
 
 C = TypeVar("C", bound=AttrsInstance)
 
@@ -103,6 +104,13 @@ class FieldSpec:
     secret: bool = False
     absent: object = REQUIRED
     """The value to read if the client sent none, for an attribute without a default."""
+    doc: FieldDoc | None = None
+
+    @property
+    def schema(self) -> Schema:
+        """The schema of the values that are accepted, with the description and the example of the field."""
+        schema = taken_by(self.read)
+        return self.doc.added_to(schema) if self.doc else schema
 
     def find(self, attribute: str, given: Mapping[str, object]) -> object:
         for name in (self.name,) if self.name else (in_camel_case(attribute), attribute):

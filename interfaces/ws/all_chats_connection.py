@@ -1,10 +1,12 @@
 """The protocol of the socket of all chats, without I/O. `all_chats_frames` decodes the frames of the client."""
 
+from contextlib import suppress
 from typing import Final
 
 from attrs import define, field
 from typing_extensions import override
 
+from application.errors import Unavailable
 from application.messages.send import SendMessage, Sent
 from application.paging import ChatPlace, Page
 from application.ports.changes import Cursor
@@ -99,8 +101,9 @@ class AllChatsConnection(Connection):
         self._say(frames.resumed_all(self._cursors.write(cursor)))
 
     def passed(self, cursor: Cursor) -> None:
-        """Tells a later cursor. A client that reads slowly does without."""
-        self.outbox.put(frames.cursor(self._cursors.write(cursor)), ephemeral=True)
+        """Tells a later cursor. A client that reads slowly does without, as all do when it would be too long."""
+        with suppress(Unavailable):
+            self.outbox.put(frames.cursor(self._cursors.write(cursor)), ephemeral=True)
 
     @property
     def is_connected(self) -> bool:

@@ -7,7 +7,7 @@ from typing import Final
 
 from attrs import define, field
 
-from application.ports.meter import Meter, Unmetered
+from application.meter import Meter, Unmetered
 from interfaces.wire.frames import Frame
 from interfaces.ws.budget import Budget
 from interfaces.ws.closing import GONE, Close, CloseCode

@@ -7,7 +7,7 @@ from typing import Any
 from attrs import Factory, define, field, frozen
 
 from application.messenger import Messenger
-from application.ports.meter import Meter, Unmetered
+from application.meter import Meter, Unmetered
 from interfaces.live.hub import Hub
 from interfaces.ws.budget import Budget
 from interfaces.ws.framing import Framing

@@ -10,8 +10,8 @@ import typer.main
 
 from config.commands import commands
 from config.settings.groups import names
-from infrastructure.prometheus.meter import PrometheusMeter
 from interfaces.cli.main import command_line
+from tests.metrics import complete_meter
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -140,10 +140,10 @@ class TestCommands:
 
 
 def test_each_figure_is_told_and_no_other() -> None:
-    meter = PrometheusMeter()
-    meter.caught_up()
-    known = set(re.findall(r"^# TYPE (messenger_\w+)", meter.text().decode(), re.MULTILINE))
-    told = set(re.findall(r"`(messenger_\w+)`", page("operation.md")))
+    text = complete_meter().text().decode()
+    known = set(re.findall(r"^# TYPE (\w+)", text, re.MULTILINE))
+    table, _, _ = page("operation.md").partition("## Limits")
+    told = set(re.findall(r"`((?:messenger|process)_\w+)`", table))
     assert told == {name for name in known if not name.endswith("_created")}
 
 

@@ -9,6 +9,9 @@ from tests.system.server import Server
 
 SECRET = "a key of the tests that is long enough, 0123456789"
 
+APP = "https://app.example/start"
+"""Where the messenger says that its people go on. Nothing is there."""
+
 
 def pytest_runtest_setup() -> None:
     """Not in a fixture: tests that are skipped here are one line of the summary."""
@@ -26,6 +29,7 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
 def server(chromium: Chrome, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """The messenger as `make run` starts it, particular about passwords; not started where there is no browser."""
     settings = {
+        "API_APP_URL": APP,
         "JWT_SECRET_KEY": SECRET,
         "AUTH_PASSWORD_PATTERN": "letters-and-digit",
         "AUTH_REFUSE_COMMON_PASSWORDS": "true",

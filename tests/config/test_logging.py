@@ -132,6 +132,64 @@ def test_a_closed_or_full_place_costs_lines_and_nothing_else(pipe: tuple[int, in
     os.close(full)
 
 
+def test_lines_that_were_not_written_are_counted(
+    pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reading, writing = pipe
+    errors = iter([OSError("no space left"), OSError("no space left")])
+    write = os.write
+
+    def full_at_first(descriptor: int, data: bytes) -> int:
+        for error in errors:
+            raise error
+        return write(descriptor, data)
+
+    monkeypatch.setattr(os, "write", full_at_first)
+    lines = Lines(writing)
+    lines.setFormatter(Json())
+    for number in range(3):
+        lines.handle(record(number=number))
+    lines.close()
+    told = [json.loads(line) for line in os.read(reading, 10_000).splitlines()]
+    assert sum(each.get("dropped", 0) for each in told) + sum("number" in each for each in told) == 3
+    assert [each["dropped"] for each in told if "dropped" in each] in ([2], [1, 1])
+
+
+def test_a_line_after_a_torn_one_begins_anew(pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    reading, writing = pipe
+    answers = iter([(5, None), (0, OSError("no space left"))])
+    write = os.write
+
+    def full_after_five(descriptor: int, data: bytes) -> int:
+        size, error = next(answers, (len(data), None))
+        if error:
+            raise error
+        return write(descriptor, data[:size])
+
+    monkeypatch.setattr(os, "write", full_after_five)
+    lines = Lines(writing)
+    lines.write("first line")
+    lines.write("second line")
+    lines.close()
+    assert os.read(reading, 1000).decode().splitlines()[:2] == ["first", "second line"]
+
+
+def test_a_pipe_that_does_not_block_is_waited_for(pipe: tuple[int, int]) -> None:
+    """Another process that shares the pipe may have made it so."""
+    reading, writing = pipe
+    os.set_blocking(writing, False)
+    lines = Lines(writing)
+    for number in range(2000):
+        lines.write(f"{number:0200}")
+    parts = [os.read(reading, 65536)]
+    closing = threading.Thread(target=lines.close, args=(60,))
+    closing.start()
+    while b"".join(parts).count(b"\n") < 2000:
+        parts.append(os.read(reading, 65536))
+    closing.join()
+    assert [int(line) for line in b"".join(parts).splitlines()] == list(range(2000))
+
+
 def test_closing_waits_a_second_at_most(pipe: tuple[int, int]) -> None:
     _, writing = pipe
     lines = Lines(writing)

@@ -1,5 +1,6 @@
 """The console script as a child: what it says when it cannot start, and how it ends."""
 
+import re
 import signal
 import subprocess
 import time
@@ -8,12 +9,21 @@ from pathlib import Path
 
 import pytest
 
+from config.build import this_build
 from tests.config.conftest import Messenger, children_of
 
 
 def test_help_names_the_command(messenger: Messenger) -> None:
     out, _ = messenger("--help").communicate(timeout=120)
     assert "serve" in out
+
+
+def test_the_version_needs_no_settings(messenger: Messenger, folder: Path) -> None:
+    (folder / ".env").write_text("API_SERVICE_PORT=many\n")
+    child = messenger("--version")
+    out, err = child.communicate(timeout=120)
+    assert (child.returncode, out, err) == (0, f"{this_build()}\n", "")
+    assert re.match(r"messenger \d+\.\d+\.\d+ \(revision ", out)
 
 
 def test_wrong_settings_are_told_a_line_each(messenger: Messenger, folder: Path) -> None:

@@ -6,22 +6,20 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 import psycopg
 import pytest
-from attrs import frozen
 from psycopg import sql
 
 from config.listening import CannotListen, Place, close
 from infrastructure.postgres.schema.migrate import newest_revision
-from infrastructure.postgres.server.embedded import OWNER, EmbeddedPostgres
-from tests.config.conftest import ROOT, Messenger
+from infrastructure.postgres.server.embedded import EmbeddedPostgres
+from tests.config.conftest import ROOT, Messenger, StrictServer
 from tests.postgres import PostgresServer
 
 DEV = {
@@ -59,46 +57,6 @@ def refused(messenger: Messenger, port: str) -> Callable[..., str]:
         return lines[0]
 
     return start
-
-
-@frozen
-class StrictServer:
-    """A server that asks for passwords of everybody but the owner."""
-
-    embedded: EmbeddedPostgres
-
-    def address(self, database: str, user: str, password: str) -> str:
-        folder = str(self.embedded.socket_dir).replace("/", "%2F")
-        return f"postgresql://{user}:{password}@/{database}?host={folder}&port={self.embedded.port}"
-
-    def run(self, *statements: sql.SQL | sql.Composed, database: str = "postgres") -> None:
-        with psycopg.connect(
-            host=str(self.embedded.socket_dir),
-            port=self.embedded.port,
-            user=OWNER,
-            dbname=database,
-            autocommit=True,
-        ) as connection:
-            for statement in statements:
-                connection.execute(statement)
-
-
-@pytest.fixture(scope="module")
-def strict() -> Iterator[StrictServer]:
-    with tempfile.TemporaryDirectory(prefix="messenger-strict-") as folder:
-        hba = Path(folder) / "hba.conf"
-        hba.write_text(f"local all {OWNER} trust\nlocal all all scram-sha-256\n")
-        hba.chmod(0o644)
-        Path(folder).chmod(0o755)
-        embedded = EmbeddedPostgres(var_dir=Path(folder), options={"fsync": "off", "hba_file": str(hba)})
-        embedded.start()
-        server = StrictServer(embedded)
-        server.run(
-            sql.SQL("CREATE ROLE ann LOGIN CREATEDB PASSWORD 'right'"),
-            sql.SQL("CREATE DATABASE here OWNER ann"),
-        )
-        yield server
-        embedded.stop()
 
 
 class TestFolder:

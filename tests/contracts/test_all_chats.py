@@ -138,8 +138,8 @@ class Play:
                 await messenger.chats.remove_member(actor, RemoveMember(chat_id=chat, profile_id=other))
             case "role":
                 other = self.people[more[0]].actor.profile_id
-                command = ChangeRole(chat_id=chat, profile_id=other, role=more[1])
-                await messenger.chats.change_role(actor, command)
+                change = ChangeRole(chat_id=chat, profile_id=other, role=more[1])
+                await messenger.chats.change_role(actor, change)
             case "delete":
                 await messenger.chats.delete(actor, DeleteChat(chat_id=chat))
 

@@ -19,6 +19,8 @@ from attrs import Factory, define, evolve, frozen
 from dependency_injector.providers import Object
 
 import application as use_cases
+from application.accounts.activate import ActivateHandler
+from application.accounts.choose_password import ChoosePassword, ChoosePasswordHandler
 from application.accounts.clear_closed import ClearClosedAccountsHandler
 from application.accounts.close import CloseAccount, CloseAccountHandler
 from application.accounts.confirm_email import ConfirmEmail, ConfirmEmailHandler
@@ -30,6 +32,7 @@ from application.accounts.disable_account import (
 )
 from application.accounts.email_status import EmailStatusHandler
 from application.accounts.oversee import ListAccountsHandler, ListSessionsOfHandler
+from application.accounts.read_link import ReadLinkHandler
 from application.accounts.redeem import RedeemToken, RedeemTokenHandler
 from application.accounts.refresh import Refresh, RefreshHandler
 from application.accounts.reset_password import ResetPasswordHandler
@@ -236,6 +239,7 @@ class Row:
 
 ROWS: Final[dict[type[object], Row]] = {}
 QUIET: Final = {
+    ActivateHandler,
     CreateAccountHandler,
     DeliverDueLettersHandler,
     EnableAccountHandler,
@@ -248,6 +252,7 @@ QUIET: Final = {
     ListAccountsHandler,
     ListSessionsHandler,
     ListSessionsOfHandler,
+    ReadLinkHandler,
     ReadOwnProfileHandler,
     ReadProfileHandler,
     ResetPasswordHandler,
@@ -292,7 +297,9 @@ class Scene:
             await work.accounts.save(account)
             session = await work.sessions.lock(account.id, person.actor.session_id)
         tokens = self.here.application.tokens()
-        return Someone(person.actor, SignedIn.to(session, account.email.text, tokens))
+        return Someone(
+            person.actor, SignedIn.to(session, account.email.text, tokens, at=session.pair.issued_at)
+        )
 
     async def elsewhere(self, someone: Someone) -> None:
         """They sign in on another device as well."""
@@ -348,6 +355,13 @@ async def confirm_email(scene: Scene) -> Act:
     ann = await scene.someone(is_confirmed=False)
     command = ConfirmEmail(token=await scene.letter(ann), fingerprint=Fingerprint("first"))
     return lambda: scene.here.messenger.accounts.confirm_email(command)
+
+
+@row(ChoosePasswordHandler, SessionEnded)
+async def choose_password(scene: Scene) -> Act:
+    token = await scene.letter(await scene.someone())
+    command = ChoosePassword(token=token, password=Password("Another-One1"))
+    return lambda: scene.here.messenger.accounts.choose_password(command)
 
 
 @row(RedeemTokenHandler, SessionEnded)

@@ -4,8 +4,9 @@ import asyncio
 
 import pytest
 
-from application.catalogues.fill import SHIPPED, FillCataloguesHandler
+from application.catalogues.fill import FillCataloguesHandler
 from application.ports.catalogues import Catalogues
+from config.data.catalogues import CATALOGUES
 from domain.catalogue import Catalogue, CatalogueNotFound, Entry
 from tests.storages import SharedStorage
 
@@ -59,8 +60,8 @@ async def test_others_stay_in_the_order_they_had(catalogues: Catalogues) -> None
 
 
 async def test_nodes_that_start_together_fill_once(catalogues: Catalogues) -> None:
-    fill = FillCataloguesHandler(catalogues=catalogues)
+    fill = FillCataloguesHandler(catalogues=catalogues, shipped=CATALOGUES)
     await asyncio.gather(*(fill() for _ in range(8)))
     await fill()
-    assert list(await catalogues.headings()) == [each.heading for each in SHIPPED]
-    assert [await catalogues.get(each.name) for each in SHIPPED] == list(SHIPPED)
+    assert list(await catalogues.headings()) == [each.heading for each in CATALOGUES]
+    assert [await catalogues.get(each.name) for each in CATALOGUES] == list(CATALOGUES)

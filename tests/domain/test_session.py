@@ -77,6 +77,13 @@ def test_tokens_tell_time_in_whole_seconds() -> None:
     assert pair.refresh_expires_at - pair.issued_at == timedelta(days=60)
 
 
+def test_an_earlier_access_token_is_accepted_unless_only_the_newest_is() -> None:
+    only_newest = Lifetimes(one_access_token=True)
+    assert all(each.accepts_access("a1", newest="a1") for each in (LIFETIMES, only_newest))
+    assert LIFETIMES.accepts_access("a0", newest="a1")
+    assert not only_newest.accepts_access("a0", newest="a1")
+
+
 def test_a_refresh_token_is_exchanged_once() -> None:
     session = opened()
     refreshed(session, "r0", 1, NOW + timedelta(minutes=5))

@@ -10,15 +10,22 @@ from attrs import Factory, define
 from dependency_injector.providers import Object
 
 from application.errors import OutcomeUnknown, Unavailable
+from application.meter import Kind, Unmetered
 from application.ports.mailer import NotDelivered
-from application.ports.meter import Kind, Unmetered
 from application.ports.updates import Update
 from application.receipts.mark_read import MarkRead
 from config.container import Application, MemoryAdapters
 from domain.ids import Seq
 from domain.notification import Letter
 from infrastructure.memory.storage import MemoryStorage
-from infrastructure.metered import MeteredMailer, metered_begin, metered_listener, metered_use
+from infrastructure.metered import (
+    LAG_EVERY,
+    MeteredMailer,
+    measure_loop_lag,
+    metered_begin,
+    metered_listener,
+    metered_use,
+)
 from tests.strategies import START
 from tests.world import SETTINGS, TickingClock, World
 
@@ -45,6 +52,22 @@ class Notes(Unmetered):
 
     def caught_up(self) -> None:
         self.looks.append(None)
+
+
+async def test_the_loop_lags_by_as_much_as_something_holds_it_up() -> None:
+    lags: list[float] = []
+    measured = asyncio.Event()
+
+    def record(seconds: float) -> None:
+        lags.append(seconds)
+        measured.set()
+
+    measuring = asyncio.create_task(measure_loop_lag(record))
+    await asyncio.sleep(0)  # it sleeps from here on
+    time.sleep(LAG_EVERY + 0.2)  # noqa: ASYNC251 - holds up the loop on purpose
+    await asyncio.wait_for(measured.wait(), 30)
+    measuring.cancel()
+    assert lags[0] > 0.15
 
 
 async def test_a_batch_is_counted_when_it_was_carried_out() -> None:

@@ -303,7 +303,7 @@ class World:
             at=START,
         )
         await work.sessions.add(session)
-        signed_in = SignedIn.to(session, person.account.email.text, self.nodes[0].tokens)
+        signed_in = SignedIn.to(session, person.account.email.text, self.nodes[0].tokens, at=START)
         self.devices.append(
             Device(
                 person=person,

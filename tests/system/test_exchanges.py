@@ -320,6 +320,7 @@ _CHAT = ("kind", "role", "lastMessage", "unreadCount", "readUpTo", "lastSeq", "l
 
 ADDED: dict[str, set[str]] = {
     "docs/protocol.md: `GET /accounts/me/`, plus `profileId`": {".data.profileId"},
+    "docs/protocol.md: an access token comes with `expiresIn`": {".data.expiresIn", ".expires_in"},
     "docs/protocol.md: the original's chat plus `kind`, `role`, ...": {
         f"{place}.{name}" for place in (".data", ".data[]") for name in _CHAT
     },

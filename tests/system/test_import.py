@@ -73,7 +73,7 @@ def test_what_is_no_original_is_refused_in_one_line(
         (postgres_server.url(empty), "no database of the original messenger"),
         ("nonsense", "not the URL of a PostgreSQL database"),
         ("mysql://somewhere/x", "not the URL of a PostgreSQL database"),
-        ("postgresql://127.0.0.1:1/x", "The database refuses: connection failed"),
+        ("postgresql://127.0.0.1:1/x", "The source cannot be read: connection failed"),
     ):
         refused = line("db", "import", source)
         assert refused.returncode != 0

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from infrastructure.scaffold.module import AlreadyThere, BadModuleName, lay_module, newest_revision, singular
+from infrastructure.scaffold.module import AlreadyThere, BadModuleName, lay_module, singular
 from tests.architecture.test_tidiness import files
 from tests.checkout import copied, run, tool
 
@@ -106,9 +106,3 @@ def test_words_in_the_singular() -> None:
         "class",
         "tie",
     ]
-
-
-def test_revisions_count_up(tmp_path: Path) -> None:
-    for number in ("0009", "0010", "0002"):
-        (tmp_path / f"{number}_x.py").write_text(f'revision: str = "{number}"\n')
-    assert newest_revision(tmp_path) == "0010"

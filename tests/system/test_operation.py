@@ -4,6 +4,7 @@ import asyncio
 import signal
 import time
 from collections.abc import Callable
+from importlib.metadata import version
 
 import httpx
 
@@ -53,6 +54,17 @@ async def test_figures_of_a_conversation(make_server: MakeServer) -> None:
                 assert found["messenger_commit_to_socket_seconds_count"] >= 1
                 assert 0 <= found["messenger_cursor_lag_seconds"] < PATIENCE
                 assert found["messenger_outbox_bytes"] == 0
+                assert found["messenger_loop_lag_seconds_count"] > 0
+                assert found["process_start_time_seconds"] < time.time()
+                for pool in ("work", "reads", "batches"):
+                    used = [
+                        found[f'messenger_pool_connections{{pool="{pool}",state="{state}"}}']
+                        for state in ("in_use", "idle")
+                    ]
+                    assert 1 <= sum(used) <= found[f'messenger_pool_size{{pool="{pool}"}}']
+                built = [name for name in found if name.startswith("messenger_build_info")]
+                assert len(built) == 1
+                assert f'version="{version("messenger")}"' in built[0]
                 posted = 'messenger_http_requests_total{method="POST",route="/chats/",status="200"}'
                 assert found[posted] == 1
             async with asyncio.timeout(PATIENCE):
@@ -62,6 +74,8 @@ async def test_figures_of_a_conversation(make_server: MakeServer) -> None:
         presented = await http.get("/metrics", headers={"Authorization": f"Bearer {TOKEN}"})
         assert figures(presented.text).keys() >= {"messenger_sockets"}
         detailed = data(await http.get("/healthcheck/detailed"))
+        assert detailed["version"] == version("messenger")
+        assert f'revision="{detailed["revision"] or ""}"' in built[0]
         assert {name: check["status"] for name, check in detailed["checks"].items()} == {
             "database": "ok",
             "cursor": "ok",

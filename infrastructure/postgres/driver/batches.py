@@ -13,7 +13,7 @@ import psycopg
 from attrs import define, field
 from psycopg.rows import TupleRow, tuple_row
 
-from application.errors import OutcomeUnknown
+from application.errors import OutcomeUnknown, Unavailable
 from infrastructure.postgres.driver.connection import (
     ANSWERS_WITHIN,
     Connection,
@@ -23,6 +23,7 @@ from infrastructure.postgres.driver.connection import (
     within,
 )
 from infrastructure.postgres.driver.errors import READ_ONLY, complaints, in_our_terms
+from infrastructure.postgres.driver.waits import Waits
 
 Driver = Connection[TupleRow]
 
@@ -49,6 +50,8 @@ class BatchConnection:
     reporting them as busy. A transaction that takes longer than ``deadline`` seconds is abandoned, and the connection is
     closed. The server ends a transaction in which no statement arrives for ``idle_in_transaction`` seconds: a node that
     freezes while it holds a lock must not hold it for long.
+
+    It must be closed. A transaction that is running then may finish.
     """
 
     _url: str
@@ -59,6 +62,8 @@ class BatchConnection:
     _connector: Connector = field(init=False)
     _driver: Driver | None = field(init=False, default=None)
     _turn: asyncio.Lock = field(init=False, factory=asyncio.Lock)
+    _is_closed: bool = field(init=False, default=False)
+    waits: Waits = field(init=False, factory=Waits)
 
     def __attrs_post_init__(self) -> None:
         self._connector = Connector(
@@ -69,6 +74,15 @@ class BatchConnection:
             plans=PLANS,
         )
 
+    @property
+    def is_open(self) -> bool:
+        return self._driver is not None and not self._driver.closed
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a transaction is running."""
+        return self._turn.locked()
+
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[Driver]:
         """
@@ -78,7 +92,9 @@ class BatchConnection:
             Indigestible, Interrupted, Unavailable: Nothing was stored.
             OutcomeUnknown: The answer to COMMIT did not arrive.
         """
-        async with self._turn:
+        async with self._its_turn():
+            if self._is_closed:
+                raise Unavailable("the connection for batches is closed")
             with in_our_terms():
                 driver = await self._begun()
             try:
@@ -97,7 +113,27 @@ class BatchConnection:
                     await self._rolled_back(driver)
                 raise
 
+    @asynccontextmanager
+    async def _its_turn(self) -> AsyncIterator[None]:
+        if self._turn.locked():
+            with self.waits.counted():
+                await self._turn.acquire()
+        else:
+            await self._turn.acquire()
+        try:
+            yield
+        finally:
+            if self._is_closed:
+                await self._close_now()
+            self._turn.release()
+
     async def close(self) -> None:
+        """Closes the connection: at once if no transaction is running, otherwise when it ends. Later ones are refused."""
+        self._is_closed = True
+        if not self._turn.locked():
+            await self._close_now()
+
+    async def _close_now(self) -> None:
         if self._driver is not None:
             await self._driver.close()
             self._driver = None
@@ -122,12 +158,18 @@ class BatchConnection:
         return driver
 
     async def _rolled_back(self, driver: Driver) -> None:
-        """Rolls back. If ROLLBACK fails the connection is closed; without COMMIT nothing is stored in either case."""
+        """
+        Rolls back. If ROLLBACK fails or is cancelled the connection is closed: on one that might still be in a transaction,
+        the next BEGIN would continue it. Without COMMIT nothing is stored in either case.
+        """
         try:
             with within(ANSWERS_WITHIN, driver):
                 await driver.execute("ROLLBACK")
         except psycopg.Error:
             await self._give_up(driver)
+        except BaseException:
+            await self._give_up(driver)
+            raise
 
     async def _give_up(self, driver: Driver) -> None:
         cut(driver)

@@ -71,6 +71,8 @@ class Connection(psycopg.AsyncConnection[Row]):
     """A statement that sets all parameters at the beginning of each transaction. Empty unless a pooler is in between."""
     is_cut: bool = False
     """Whether `cut` has ended it. An answer that arrived just before may still be read, but none after it."""
+    generation: int = 0
+    """The generation of the pool's connections that it belongs to, in a pool that can renew them."""
 
     @property
     def is_pooled(self) -> bool:

@@ -10,6 +10,7 @@ from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.event import listen
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import AsyncAdaptedQueuePool, PoolProxiedConnection
 
 from infrastructure.postgres.driver.connection import (
     ANSWERS_WITHIN,
@@ -20,6 +21,21 @@ from infrastructure.postgres.driver.connection import (
     within,
 )
 from infrastructure.postgres.driver.errors import READ_ONLY, complaints, in_our_terms
+from infrastructure.postgres.driver.waits import Waits
+
+
+class CountingPool(AsyncAdaptedQueuePool):
+    """Counts the waits for a connection while all are in use."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.waits = Waits()
+
+    def connect(self) -> PoolProxiedConnection:
+        if self.checkedout() < self.size():
+            return super().connect()
+        with self.waits.counted():
+            return super().connect()
 
 
 def make_engine(url: str, *, size: int = 10, wait: float = 2.0, deadline: float = 5.0) -> AsyncEngine:
@@ -40,6 +56,7 @@ def make_engine(url: str, *, size: int = 10, wait: float = 2.0, deadline: float 
     engine = create_async_engine(
         "postgresql+psycopg://",
         async_creator=connect,
+        poolclass=CountingPool,
         pool_size=size,
         max_overflow=0,
         pool_timeout=wait,
@@ -69,9 +86,12 @@ async def transaction(
     Begins a transaction on a connection of the pool, for at most ``deadline`` seconds. It is rolled back at the end unless
     the caller has committed.
 
+    The engine may be disposed of meanwhile; the transaction may then finish, and its connection is closed afterwards.
+
     Raises:
         Unavailable: No connection was free or storage failed. Nothing was committed.
     """
+    pool = engine.pool
     with in_our_terms():
         try:
             connection, driver = await _begun(engine, statement, ANSWERS_WITHIN)
@@ -82,7 +102,11 @@ async def transaction(
         with in_our_terms(), within(deadline, driver):
             yield connection
     finally:
-        await _let_go(connection, driver)
+        if engine.pool is pool:
+            await _let_go(connection, driver)
+        else:
+            await connection.invalidate()
+            await connection.close()
 
 
 async def _begun(

@@ -13,6 +13,7 @@ from typing import Any, Final, LiteralString
 
 import psycopg
 from attrs import define, field, frozen
+from psycopg.pq import TransactionStatus
 from psycopg.rows import DictRow, dict_row
 from sqlalchemy import RowMapping, Select
 from sqlalchemy.dialects.postgresql import psycopg as dialects
@@ -28,6 +29,7 @@ from infrastructure.postgres.driver.connection import (
     within,
 )
 from infrastructure.postgres.driver.errors import complaints, in_our_terms
+from infrastructure.postgres.driver.waits import Waits
 
 Row = RowMapping | Mapping[str, Any]
 """A row by column name, from SQLAlchemy or from the driver."""
@@ -104,19 +106,31 @@ class ReadPool(PreparedReads):
 
     A read waits up to ``wait`` seconds for one of ``size`` connections. A read that takes longer than ``deadline`` seconds
     is abandoned, and its connection is closed.
+
+    The pool must be closed. Reads that are running then may finish; their connections are closed when they are done.
     """
 
     _url: str
-    _size: int = 6
+    size: int = 6
     _wait: float = 2.0
     _deadline: float = 5.0
     _connector: Connector = field(init=False)
     _idle: list[ReadConnection] = field(init=False, factory=list)
     _room: asyncio.Semaphore = field(init=False)
+    _generation: int = field(init=False, default=0)
+    """How often `renew` was called. Connections of an earlier generation are closed instead of kept."""
+    _is_closed: bool = field(init=False, default=False)
+    in_use: int = field(init=False, default=0)
+    waits: Waits = field(init=False, factory=Waits)
 
     def __attrs_post_init__(self) -> None:
         self._connector = Connector(target=self._url, deadline=self._deadline, plans=PLANS)
-        self._room = asyncio.Semaphore(self._size)
+        self._room = asyncio.Semaphore(self.size)
+
+    @property
+    def idle(self) -> int:
+        """How many connections are open and not in use."""
+        return len(self._idle)
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[ReadTransaction]:
@@ -149,33 +163,60 @@ class ReadPool(PreparedReads):
         self, first: Prepared | None, parameters: Mapping[str, Any]
     ) -> AsyncIterator[tuple[ReadConnection, Cursor | None]]:
         """Yields a connection and the result of ``first``. Without a ``first`` statement a transaction begins instead."""
+        self._check_open()
+        await self._wait_for_room()
+        self.in_use += 1
         try:
-            async with asyncio.timeout(self._wait):
-                await self._room.acquire()
-        except TimeoutError:
-            complaints.tell(Unavailable.code, "all connections for reading are busy")
-            raise Unavailable("all connections for reading are busy") from None
-        try:
+            self._check_open()
             with in_our_terms():
                 reader, found = await self._run_first(first, parameters)
             try:
                 with in_our_terms(), within(self._deadline, reader):
                     yield reader, found
-            except BaseException:
-                if reader.closed or reader.info.transaction_status is not psycopg.pq.TransactionStatus.IDLE:
-                    cut(reader)
-                    await reader.close()
-                raise
             finally:
-                if not reader.closed:
-                    self._idle.append(reader)
+                await self._take_back(reader)
         finally:
+            self.in_use -= 1
             self._room.release()
 
+    async def _wait_for_room(self) -> None:
+        if not self._room.locked():
+            await self._room.acquire()  # does not wait
+            return
+        try:
+            with self.waits.counted():
+                async with asyncio.timeout(self._wait):
+                    await self._room.acquire()
+        except TimeoutError:
+            complaints.tell(Unavailable.code, "all connections for reading are busy")
+            raise Unavailable("all connections for reading are busy") from None
+
     async def close(self) -> None:
-        """Closes the connections that are idle."""
+        """Closes the idle connections at once, and each of the others when its read ends. Later reads are refused."""
+        self._is_closed = True
+        await self._close_idle()
+
+    async def renew(self) -> None:
+        """Makes later reads use new connections. Reads that are running may finish on theirs."""
+        self._generation += 1
+        await self._close_idle()
+
+    def _check_open(self) -> None:
+        if self._is_closed:
+            raise Unavailable("the connections for reading are closed")
+
+    async def _close_idle(self) -> None:
         while self._idle:
             await self._idle.pop().close()
+
+    async def _take_back(self, reader: ReadConnection) -> None:
+        is_wanted = not self._is_closed and reader.generation == self._generation
+        is_idle = not reader.closed and reader.info.transaction_status is TransactionStatus.IDLE
+        if is_wanted and is_idle and not reader.is_cut:
+            self._idle.append(reader)
+        else:
+            cut(reader)
+            await reader.close()
 
     async def _run_first(
         self, first: Prepared | None, parameters: Mapping[str, Any]
@@ -190,8 +231,10 @@ class ReadPool(PreparedReads):
                 return reader, await _ask(reader, ANSWERS_WITHIN, first, parameters)
             except psycopg.OperationalError as error:
                 complaints.tell("connected again", str(error), error.sqlstate)
-                await self.close()
-        fresh = await self._connector.connect(dict_row)
+                await self._close_idle()
+        generation = self._generation
+        fresh: ReadConnection = await self._connector.connect(dict_row)
+        fresh.generation = generation
         return fresh, await _ask(fresh, self._deadline, first, parameters)
 
 

@@ -75,6 +75,14 @@ class Target:
         return f"postgresql+psycopg://{place}/{database}" + (f"?{query}" if query else "")
 
     @property
+    def label(self) -> str:
+        """User, host, port and database in the form of a URL, for people: nothing is encoded, and no password is shown."""
+        shown = {name: self.parameters.get(name, "") for name in ("user", "host", "port", "dbname")}
+        user = f"{shown['user']}@" if shown["user"] else ""
+        port = f":{shown['port']}" if shown["port"] else ""
+        return f"postgresql://{user}{shown['host']}{port}/{shown['dbname']}"
+
+    @property
     def libpq(self) -> Mapping[str, str]:
         """
         The parameters for libpq. The search path is not among them, as it is set on each connection: PgBouncer accepts no

@@ -7,7 +7,7 @@ form in which they are compared, and the profile of an account.
 
 from sqlalchemy import Column, Index, Integer, String, Table, Text, Uuid
 
-from infrastructure.postgres.schema.base import BY_ACCOUNT, BY_PROFILE, LOOKUP, metadata, moment
+from infrastructure.postgres.schema.base import BY_ACCOUNT, BY_PROFILE, CROWDED, LOOKUP, metadata, moment
 
 account = Table(
     "account",
@@ -72,7 +72,7 @@ session = Table(
     moment("last_used_at"),
     moment("ended_at", nullable=True),
     Column("ended_because", String(32)),
-    info=BY_ACCOUNT,
+    info=BY_ACCOUNT | CROWDED,
 )
 Index(
     "uq_session_account_id_fingerprint_live",

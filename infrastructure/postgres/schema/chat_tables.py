@@ -29,6 +29,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from infrastructure.postgres.schema.base import (
     BY_CHAT,
     BY_PROFILE,
+    CROWDED,
     LOOKUP,
     REFERENCE,
     metadata,
@@ -94,7 +95,7 @@ member = Table(
     moment("joined_at"),
     moment("left_at", nullable=True),
     stamp(),
-    info=BY_CHAT,
+    info=BY_CHAT | CROWDED,
 )
 
 # The order in which the members of a chat are listed.
@@ -119,7 +120,7 @@ message = Table(
     moment("sent_at"),
     UniqueConstraint("chat_id", "sender_id", "nonce"),
     UniqueConstraint("chat_id", "message_id"),
-    info=BY_CHAT,
+    info=BY_CHAT | CROWDED,
 )
 
 reading = Table(
@@ -133,7 +134,7 @@ reading = Table(
     # serves the highest mark of the other members, read for every socket that opens; sends change no mark and so do not
     # touch this index
     Index("ix_reading_chat_id_mark", "chat_id", "mark"),
-    info=BY_CHAT,
+    info=BY_CHAT | CROWDED,
     postgresql_with={"fillfactor": 50},
 )
 
@@ -151,7 +152,7 @@ receipt = Table(
     Index("ix_receipt_tx", "tx"),
     # finds the first reader of the last message: the earliest of the receipts that end at it
     Index("ix_receipt_chat_id_to_seq_read_at_from_seq", "chat_id", "to_seq", "read_at", "from_seq"),
-    info=BY_CHAT,
+    info=BY_CHAT | CROWDED,
 )
 
 LENGTHS: Final = tuple(16 * 4**power for power in range(9))

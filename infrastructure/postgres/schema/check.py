@@ -18,7 +18,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.types import Uuid
 
-from application.ports.checkup import Examined, Finding
+from application.checkup import Examined, Finding
 from infrastructure.postgres.driver.connection import READ_SNAPSHOT
 from infrastructure.postgres.driver.engine import transaction
 from infrastructure.postgres.driver.errors import in_our_terms

@@ -69,10 +69,19 @@ async def check_home(engine: AsyncEngine, *, deadline: float = 10.0) -> None:
         raise NotAdopted
 
 
-async def adopt(engine: AsyncEngine, generation: UUID, *, deadline: float = 600.0) -> Adopted:
+async def adopt(
+    engine: AsyncEngine,
+    generation: UUID | None = None,
+    *,
+    instead_of: UUID | None = None,
+    deadline: float = 600.0,
+) -> Adopted:
     """
     Begins a new line of history: clients with cursors and positions of the old one start over, and ``tx`` goes on rising
     from the greatest stored value. Waits for running writes and blocks new ones until it has finished.
+
+    Without a ``generation`` the server makes one. With ``instead_of`` nothing is changed if the database is at home and its
+    generation is another one: several nodes may notice a restore, and one new line of history is enough.
 
     Raises:
         Unavailable: Storage did not answer.
@@ -81,13 +90,20 @@ async def adopt(engine: AsyncEngine, generation: UUID, *, deadline: float = 600.
         await connection.execute(text("SET LOCAL statement_timeout = 0"))
         await connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
         await connection.execute(text("LOCK TABLE origin IN ACCESS EXCLUSIVE MODE"))
+        if instead_of is not None:
+            present = await connection.execute(
+                select(origin.c.generation, origin.c.base, origin.c.home == HERE).where(origin.c.id == 1)
+            )
+            now, base, is_home = present.one()
+            if is_home and now != instead_of:
+                return Adopted(generation=now, base=base)
         greatest = await _greatest(connection)
         current = cast(cast(func.pg_current_xact_id(), Text), origin.c.base.type)
         adopted = await connection.execute(
             update(origin)
             .where(origin.c.id == 1)
             .values(
-                generation=generation,
+                generation=generation or func.gen_random_uuid(),
                 base=func.greatest(origin.c.base, greatest + 1 - current),
                 home=HERE,
             )

@@ -17,7 +17,8 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib.util import find_spec
 from logging import getLogger
 from pathlib import Path
@@ -29,6 +30,8 @@ from attrs import define, field, frozen
 from psycopg import sql
 
 from infrastructure.postgres.server import launcher
+from infrastructure.postgres.server.keeping import FIRST_PAUSE, LONGEST_PAUSE, Keeper, NotRunning
+from infrastructure.postgres.server.processes import kill_servers_in, servers_in
 
 log = getLogger(__name__)
 
@@ -47,6 +50,11 @@ START_SECONDS = 30.0
 
 PROGRESS_SECONDS = 5.0
 """Seconds between two log lines about a long recovery."""
+
+POLL_SECONDS = 0.01
+
+NOT_FOR_A_SHELL = frozenset('"$`\\\n\r')
+"""Characters that initdb does not escape in the path of its programs, which it gives to a shell within double quotes."""
 
 STOP_SECONDS = 8.0
 LINGER_SECONDS = 10.0
@@ -72,7 +80,7 @@ PRIVATE_HBA = "local all all trust\n"
 LOOPBACK_HBA = "host all all 127.0.0.1/32 trust\n"
 
 
-class CannotStartPostgres(Exception):
+class CannotStartPostgres(NotRunning):
     """The embedded PostgreSQL cannot run here. The message says why and what to do, in one line."""
 
 
@@ -117,7 +125,8 @@ def _absolute(path: Path) -> Path:
 @define(eq=False, kw_only=True)
 class EmbeddedPostgres:
     """
-    One server on one folder. It stops with `stop`, and at the latest when this process ends, even if it is killed.
+    One server on one folder. It stops with `stop`, and at the latest when this process ends, even if it is killed. After
+    `keep`, a server that ends by itself is restarted.
 
     ``options`` are server settings that override `SETTINGS`. With ``tcp_port`` the server also listens on that port of the
     loopback address, without authentication; tests use this to put a proxy in between.
@@ -128,6 +137,7 @@ class EmbeddedPostgres:
     tcp_port: int | None = None
     _lock: int | None = field(default=None, init=False)
     _server: subprocess.Popen[bytes] | None = field(default=None, init=False)
+    _keeper: Keeper | None = field(default=None, init=False)
 
     @property
     def port(self) -> int:
@@ -154,11 +164,18 @@ class EmbeddedPostgres:
             if place and os.access(place, os.W_OK) and self._fits(Path(place) / name):
                 return Path(place) / name
         raise CannotStartPostgres(
-            f"no folder is short enough for a socket: choose a VAR_DIR of fewer than {LONGEST_SOCKET_PATH} bytes"
+            f"no folder is fit for a socket: choose a VAR_DIR of fewer than {LONGEST_SOCKET_PATH} bytes, in UTF-8 and"
+            " without commas"
         )
 
     def _fits(self, folder: Path) -> bool:
-        return len(os.fsencode(folder / f".s.PGSQL.{self.port}")) <= LONGEST_SOCKET_PATH
+        """Whether the folder can be named to libpq: not too long, in UTF-8, and without commas, which separate hosts."""
+        path = os.fsencode(folder / f".s.PGSQL.{self.port}")
+        try:
+            name = path.decode("utf-8")
+        except UnicodeDecodeError:
+            return False
+        return len(path) <= LONGEST_SOCKET_PATH and "," not in name
 
     @property
     def pid(self) -> int:
@@ -199,7 +216,7 @@ class EmbeddedPostgres:
             if not self.data_dir.exists():
                 self._create(binaries, user)
             self._check_version()
-            self._run(binaries, user)
+            self._await_answer(self._run(binaries, user), START_SECONDS)
         except OSError as error:
             self.stop()
             raise CannotStartPostgres(
@@ -217,27 +234,50 @@ class EmbeddedPostgres:
         ignore_client_variables()
         return self.url() if self._answers() else None
 
-    def stop(self, patience: float = STOP_SECONDS) -> None:
+    def keep(self, first_pause: float = FIRST_PAUSE, longest_pause: float = LONGEST_PAUSE) -> None:
         """
-        Disconnects all clients and returns when the server has ended. After ``patience`` seconds the server is killed. Calling
-        it again has no effect.
+        Restarts the server whenever it ends by itself, until `stop`. Pauses in between double from ``first_pause`` seconds up
+        to ``longest_pause``. A restart may take any time, because the server recovers what was committed.
         """
-        server, self._server = self._server, None
-        if server is not None:
-            for number, seconds in (
-                (signal.SIGINT, patience),
-                (signal.SIGQUIT, 2.0),
-                (signal.SIGKILL, None),
-            ):
-                server.send_signal(number)
-                try:
-                    server.wait(seconds)
-                    break
-                except subprocess.TimeoutExpired:
-                    log.warning("the embedded PostgreSQL does not stop", extra={"signal": number.name})
+        self._keeper = Keeper(
+            await_end=self._await_end,
+            restart=self._restart,
+            first_pause=first_pause,
+            longest_pause=longest_pause,
+        )
+        self._keeper.begin()
+
+    def stop(self, patience: float = STOP_SECONDS) -> bool:
+        """
+        Disconnects all clients and returns when the server has ended. After ``patience`` seconds it is killed, and False is
+        returned. Calling it again has no effect.
+        """
+        keeper, self._keeper = self._keeper, None
+        if keeper is not None:
+            keeper.stop()
+        is_in_order, until = True, time.monotonic() + patience
+        while (server := self._server) is not None:
+            server.send_signal(signal.SIGINT)
+            try:
+                server.wait(max(until - time.monotonic(), 0))
+            except subprocess.TimeoutExpired:
+                log.warning("the embedded PostgreSQL does not stop, and is killed")
+                is_in_order = False
+                server.kill()
+                self.kill()
+                server.wait()
+            if keeper is not None:
+                keeper.join(max(until - time.monotonic(), 0))
+            if self._server is server:
+                self._server = None
         lock, self._lock = self._lock, None
         if lock is not None:
             os.close(lock)
+        return is_in_order
+
+    def kill(self) -> None:
+        """Kills every process of the server and waits for none. The next start recovers what was committed."""
+        kill_servers_in(self.data_dir)
 
     def _make_folders(self) -> None:
         self.var_dir.mkdir(parents=True, exist_ok=True)
@@ -266,10 +306,13 @@ class EmbeddedPostgres:
         os.pwrite(lock, str(os.getpid()).encode(), 0)
 
     def _await_predecessor(self) -> None:
-        """Waits for the server of a killed owner to end. This process holds the lock, so no other owner can be alive."""
+        """
+        Waits until the server of a killed owner has ended, and all processes of a server that was killed itself. This process
+        holds the lock, so no other owner can be alive.
+        """
         pid_file = self.data_dir / "postmaster.pid"
         until = time.monotonic() + LINGER_SECONDS
-        while (pid := _pid_in(pid_file)) is not None and _works_in(pid, self.data_dir):
+        while (pid := next(servers_in(self.data_dir), None)) is not None:
             if time.monotonic() > until:
                 raise CannotStartPostgres(
                     f"a PostgreSQL (process {pid}) already runs on {self.data_dir}: stop it"
@@ -321,11 +364,12 @@ class EmbeddedPostgres:
         shutil.rmtree(new, ignore_errors=True)
         new.mkdir(mode=0o700)
         user.take_ownership(new)
-        made = user.run(
-            str(binaries / "initdb"),
-            *("--pgdata", str(new), "--username", OWNER, "--encoding", "UTF8", "--locale", "C.UTF-8"),
-            *("--auth-local", "trust", "--auth-host", "reject"),
-        )
+        with _fit_for_a_shell(binaries) as programs:
+            made = user.run(
+                str(programs / "initdb"),
+                *("--pgdata", str(new), "--username", OWNER, "--encoding", "UTF8", "--locale", "C.UTF-8"),
+                *("--auth-local", "trust", "--auth-host", "reject"),
+            )
         if made.returncode != 0:
             raise CannotStartPostgres(f"initdb failed: {_last_line(made.stdout)}")
         new.rename(self.data_dir)
@@ -337,7 +381,7 @@ class EmbeddedPostgres:
                 f"{self.data_dir} was made by PostgreSQL {found} and this is {VERSION}: move it away or set DATABASE_URL"
             )
 
-    def _run(self, binaries: Path, user: User) -> None:
+    def _run(self, binaries: Path, user: User) -> "subprocess.Popen[bytes]":
         hba = self.data_dir / "pg_hba.conf"
         hba.write_text(PRIVATE_HBA + (LOOPBACK_HBA if self.tcp_port else ""))
         settings = {
@@ -362,39 +406,64 @@ class EmbeddedPostgres:
                 env=_environment(),
                 process_group=0,
             )
-        self._await_answer(self._server)
+            return self._server
 
-    def _await_answer(self, server: subprocess.Popen[bytes]) -> None:
+    def _restart(self) -> None:
+        try:
+            self._await_predecessor()
+            self._check_version()
+            if self._keeper is None or self._keeper.is_over:
+                raise NotRunning("it is being stopped")
+            server = self._run(find_binaries(), self._user())
+            self._await_answer(server, float("inf"))
+        except OSError as error:
+            raise NotRunning(f"it cannot be started: {error}") from error
+
+    def _await_end(self) -> str:
+        server = self._server
+        if server is None:
+            return "it was stopped"
+        code = server.wait()
+        how = f"killed by signal {-code}" if code < 0 else f"exit code {code}"
+        return f"{how}: {self._last_words()}"
+
+    def _last_words(self) -> str:
+        try:
+            with self.log_file.open("rb") as file:
+                file.seek(max(self.log_file.stat().st_size - 4096, 0))
+                return _last_line(file.read())
+        except OSError as error:
+            return f"its log cannot be read: {error}"
+
+    def _await_answer(self, server: subprocess.Popen[bytes], patience: float) -> None:
         began = time.monotonic()
-        until, told = began + START_SECONDS, began
+        until, told = began + patience, began
         while not self._answers():
             now = time.monotonic()
             if server.poll() is not None:
-                raise CannotStartPostgres(
-                    f"PostgreSQL ended at once: {_last_line(self.log_file.read_bytes())} ({self.log_file})"
-                )
+                raise CannotStartPostgres(f"PostgreSQL ended at once: {self._last_words()} ({self.log_file})")
             if self._is_recovering():
-                until = now + START_SECONDS
+                until = now + patience
             if now > until:
                 raise CannotStartPostgres(
-                    f"PostgreSQL does not answer after {START_SECONDS:.0f} s: see {self.log_file}"
+                    f"PostgreSQL does not answer after {patience:.0f} s: see {self.log_file}"
                 )
             if now - told >= PROGRESS_SECONDS:
                 told = now
                 log.warning(
                     "the embedded PostgreSQL is still recovering, for %.0f s now: %s",
                     now - began,
-                    _last_line(self.log_file.read_bytes()),
+                    self._last_words(),
                 )
-            time.sleep(0.01)
+            time.sleep(POLL_SECONDS)
 
     def _is_recovering(self) -> bool:
-        """Whether the server is still starting: it writes its state to line 8 of ``postmaster.pid``."""
+        """Whether the server is still starting: it writes its state to the last line of ``postmaster.pid``."""
         try:
-            lines = (self.data_dir / "postmaster.pid").read_text().splitlines()
+            lines = (self.data_dir / "postmaster.pid").read_text(errors="replace").splitlines()
         except FileNotFoundError:
             return False
-        return len(lines) > 7 and lines[7].strip() in {"starting", "standby"}
+        return len(lines) > 7 and lines[-1].strip() in {"starting", "standby"}
 
     def _answers(self) -> bool:
         try:
@@ -449,19 +518,24 @@ def _environment() -> dict[str, str]:
     return {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH", "TMPDIR") if name in os.environ}
 
 
-def _pid_in(file: Path) -> int | None:
-    try:
-        return int(file.read_text().splitlines()[0])
-    except (FileNotFoundError, IndexError, ValueError):
-        return None
-
-
-def _works_in(pid: int, folder: Path) -> bool:
-    """Every PostgreSQL process has its data folder as working directory."""
-    try:
-        return Path(f"/proc/{pid}/cwd").samefile(folder)
-    except OSError:
-        return False
+@contextmanager
+def _fit_for_a_shell(binaries: Path) -> Iterator[Path]:
+    """The folder of PostgreSQL's programs, or a copy if initdb could not find its programs under this path."""
+    if not NOT_FOR_A_SHELL & set(str(binaries)):
+        yield binaries
+        return
+    installed = binaries.parent
+    package = installed.parent
+    libraries = package.with_name(
+        f"{package.name}.libs"
+    )  # where the programs expect them, beside the package
+    with tempfile.TemporaryDirectory(prefix="messenger-") as name:
+        copy = Path(name)
+        copy.chmod(0o755)
+        shutil.copytree(installed, copy / package.name / installed.name, symlinks=True)
+        if libraries.exists():
+            shutil.copytree(libraries, copy / libraries.name)
+        yield copy / package.name / installed.name / binaries.name
 
 
 def _last_line(output: bytes) -> str:

@@ -5,6 +5,7 @@ from application.accounts.authenticate import Authenticate, AuthenticateHandler
 from application.errors import NotAuthenticated, Unavailable
 from application.views import LiveSession
 from domain.ids import AccountId, SessionId
+from domain.session import Lifetimes
 from infrastructure.memory.storage import MemoryStorage
 from infrastructure.memory.views import MemoryViews
 from tests.accounts_world import AccountsWorld
@@ -42,7 +43,9 @@ async def test_storage_that_is_down_says_nothing_about_the_token(people: Account
         async def live_session(self, account_id: AccountId, session_id: SessionId) -> LiveSession | None:
             raise Unavailable
 
-    handler = AuthenticateHandler(views=Down(MemoryStorage()), clock=people.clock, tokens=people.tokens)
+    handler = AuthenticateHandler(
+        views=Down(MemoryStorage()), clock=people.clock, tokens=people.tokens, lifetimes=Lifetimes()
+    )
     with pytest.raises(Unavailable):
         await handler(Authenticate(token=signed_in.access_token))
 

@@ -1,9 +1,15 @@
 import asyncio
+from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
+from application.accounts.sign_out import SignOut
 from application.errors import NotAuthenticated
+from config.adapters import memory_storage
 from domain.events import SessionEnd, SessionEnded
+from domain.session import Lifetimes
+from infrastructure.memory.storage import MemoryStorage
 from tests.accounts_world import AccountsWorld
 
 
@@ -13,15 +19,58 @@ async def refusal(people: AccountsWorld, token: str, device: str = "first") -> s
     return refused.value.reason
 
 
-async def test_the_old_pair_is_dead_at_once(people: AccountsWorld) -> None:
+async def test_the_access_token_of_before_lasts_until_it_expires(people: AccountsWorld) -> None:
+    """Two tabs of a browser share the refresh cookie, and each has its own access token."""
     first = await people.join("one@example.com")
-    people.clock.pass_by(minutes=1)
+    people.clock.pass_by(minutes=20)
     second = await people.refresh_with(first.refresh_token)
-    assert second.session_id == first.session_id
+    people.clock.pass_by(minutes=9)
+    third = await people.refresh_with(second.refresh_token)
+    for each in first, second, third:
+        assert (await people.actor(each)).session_id == first.session_id
+    people.clock.pass_by(minutes=1)
+    with pytest.raises(NotAuthenticated) as refused:
+        await people.actor(first)
+    assert refused.value.reason == "token_expired"
+    await people.actor(second)
+
+
+async def test_the_access_token_of_before_ends_with_the_session(people: AccountsWorld) -> None:
+    first = await people.join("one@example.com")
+    second = await people.refresh_with(first.refresh_token)
+    people.clock.pass_by(seconds=10)
+    assert await refusal(people, first.refresh_token) == "token_invalid"
+    for each in first, second:
+        with pytest.raises(NotAuthenticated) as refused:
+            await people.actor(each)
+        assert refused.value.reason == "token_invalid"
+
+
+async def test_a_setting_ends_the_access_token_of_before_as_in_the_original(tmp_path: Path) -> None:
+    lifetimes = Lifetimes(one_access_token=True)
+    people = AccountsWorld(memory_storage(MemoryStorage()), tmp_path, lifetimes=lifetimes)
+    first = await people.join("one@example.com")
+    second = await people.refresh_with(first.refresh_token)
     await people.actor(second)
     with pytest.raises(NotAuthenticated) as refused:
         await people.actor(first)
     assert refused.value.reason == "token_invalid"
+    await people.accounts.sign_out(SignOut(access_token=first.access_token))
+    await people.actor(second)
+    people.passwords.close()
+
+
+async def test_an_answer_tells_how_long_the_access_token_lasts(people: AccountsWorld) -> None:
+    people.clock.at = people.clock.at.replace(microsecond=250_000)
+    first = await people.join("one@example.com")
+    assert first.expires_in == timedelta(minutes=30, seconds=-0.25)
+    second = await people.refresh_with(first.refresh_token)
+    people.clock.pass_by(seconds=9)
+    again = await people.refresh_with(first.refresh_token)
+    assert (again.access_token, again.expires_in) == (
+        second.access_token,
+        timedelta(minutes=29, seconds=50.75),
+    )
 
 
 async def test_the_same_exchange_within_the_grace_gives_the_same_tokens(people: AccountsWorld) -> None:

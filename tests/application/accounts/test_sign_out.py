@@ -46,13 +46,19 @@ async def test_nothing_is_no_error(people: AccountsWorld) -> None:
     assert ends(people) == [SessionEnd.SIGNED_OUT]
 
 
+async def test_a_tab_with_the_access_token_of_before_signs_out(people: AccountsWorld) -> None:
+    first = await people.join("one@example.com")
+    second = await people.refresh_with(first.refresh_token)
+    await people.accounts.sign_out(SignOut(access_token=first.access_token))
+    with pytest.raises(NotAuthenticated):
+        await people.actor(second)
+
+
 async def test_tokens_that_are_spent_or_expired_end_nothing(people: AccountsWorld) -> None:
     first = await people.join("one@example.com")
     second = await people.refresh_with(first.refresh_token)
     people.clock.pass_by(seconds=10)
-    await people.accounts.sign_out(
-        SignOut(access_token=first.access_token, refresh_token=first.refresh_token)
-    )
+    await people.accounts.sign_out(SignOut(refresh_token=first.refresh_token))
     await people.actor(second)
     people.clock.pass_by(days=60)
     await people.accounts.sign_out(

@@ -10,14 +10,14 @@ from psycopg import sql
 from sqlalchemy.engine import make_url
 
 from application.errors import Unavailable
-from application.examples.conversations import CONVERSATIONS
 from application.examples.fill import FillExamplesHandler
-from application.examples.people import ANNA, PEOPLE, THEO, VERA
 from application.ports.marking import BeginMarking
 from application.ports.passwords import UNKNOWN_REQUESTER, Requester
 from application.ports.posting import BeginPosting
 from application.ports.storage import Begin
 from application.ports.views import Newest, Views
+from config.data.conversations import CONVERSATIONS, EXAMPLES
+from config.data.people import ANNA, PEOPLE, THEO, VERA
 from domain.account import Account, Email, PasswordHash
 from domain.ids import AccountId, ProfileId
 from domain.profile import Username
@@ -138,6 +138,7 @@ async def world(new_world: NewWorld) -> AsyncIterator[FilledStorage]:
 
 def filling(world: FilledStorage, passwords: CountedPasswords) -> FillExamplesHandler:
     return FillExamplesHandler(
+        script=EXAMPLES,
         begin=world.begin,
         begin_posting=world.begin_posting,
         begin_marking=world.begin_marking,
@@ -249,6 +250,7 @@ class Interrupted:
 
     async def fill(self, world: FilledStorage, passwords: CountedPasswords) -> None:
         await FillExamplesHandler(
+            script=EXAMPLES,
             begin=self.around(world.begin),
             begin_posting=self.around(world.begin_posting),
             begin_marking=self.around(world.begin_marking),

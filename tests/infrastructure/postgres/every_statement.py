@@ -48,6 +48,9 @@ Reads, the write path and workers, but for asking the server's clock, which look
 in ``schema`` and ``server``, looks at everything.
 """
 
+NOT_A_STATEMENT = {"close", "commit", "adopt", "_adopted"}
+"""What is awaited beside statements, and what happens once after a restore and looks at everything."""
+
 SLOTS = Slots(timedelta(seconds=1))
 
 LATER = START + timedelta(days=4000)
@@ -362,7 +365,7 @@ def recording(files: list[Path]) -> Iterator[set[Line]]:
 def awaits(file: Path, source: str | None = None) -> Iterator[tuple[Line, range]]:
     """Where a file awaits something that may be a statement, and the lines that each takes."""
     for node in ast.walk(ast.parse(source or file.read_text())):
-        if isinstance(node, ast.Await) and _name(node.value) not in {"close", "commit"}:
+        if isinstance(node, ast.Await) and _name(node.value) not in NOT_A_STATEMENT:
             assert node.end_lineno is not None
             yield (file.name, node.lineno), range(node.lineno, node.end_lineno + 1)
 
@@ -370,6 +373,8 @@ def awaits(file: Path, source: str | None = None) -> Iterator[tuple[Line, range]
 def _name(call: ast.expr) -> str | None:
     if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute):
         return call.func.attr
+    if isinstance(call, ast.Call) and isinstance(call.func, ast.Name):
+        return call.func.id
     return None
 
 

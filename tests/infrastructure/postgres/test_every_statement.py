@@ -1,8 +1,8 @@
 """
 Every statement on a database whose sizes mislead the planner: what it looks at does not grow with any of them.
 
-There is one huge chat beside many tiny ones, one author has written nearly everything in it, and statistics are fresh, of
-a time before the huge chat, or missing. Statements that SQLAlchemy sends are planned for their values and for any values.
+There is one huge chat beside many tiny and thousands of lonely ones, one author has written nearly everything in it, and
+statistics are fresh, of a time when all chats had one message, or missing. Statements that SQLAlchemy sends are planned for their values and for any values.
 What counts is how many pages of tables and indexes a statement looked at, as the server counts them.
 """
 
@@ -39,7 +39,7 @@ from tests.postgres import PostgresServer
 from tests.storages import postgres_storage
 from tests.strategies import START
 
-MESSAGES, MEMBERS, TINY = 40_000, 500, 300
+MESSAGES, MEMBERS, TINY, LONELY = 40_000, 500, 300, 3_000
 
 BASE, PER_ROW = 300, 40
 """Pages that any statement may look at, and those for each row that it gives or changes."""
@@ -156,7 +156,12 @@ def misleading(postgres_server: PostgresServer) -> Iterator[Misleading]:
             )
             for number in range(TINY)
         ]
-        fill(connection, tiny, analyze=True)
+        lonely = [
+            Grown(name="lonely", messages=1, members=[crowd[number % MEMBERS]]) for number in range(LONELY)
+        ]
+        # By these statistics a chat has one message and one member: any index that begins with the chat looks as good.
+        fill(connection, lonely, analyze=True)
+        fill(connection, tiny, analyze=False)
         huge = Grown(
             name="huge", messages=MESSAGES, members=crowd[:MEMBERS], steps=(200, 4000), read=0.99, singly=10
         )

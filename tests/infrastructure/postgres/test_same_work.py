@@ -68,15 +68,13 @@ class Watched:
 @pytest.fixture
 async def watched(messenger_database: str, tmp_path: Path) -> AsyncIterator[Watched]:
     engine = make_engine(messenger_database, size=5, wait=10, deadline=10)
-    storage = evolve(
-        memory_storage(),
-        begin=PostgresStorage(engine, 10).begin,
-        views=PostgresViews(ReadPool(messenger_database)),
-    )
+    reads = ReadPool(messenger_database)
+    storage = evolve(memory_storage(), begin=PostgresStorage(engine, 10).begin, views=PostgresViews(reads))
     async with accounts_world(storage, tmp_path / "mail") as people:
         await people.join("known@example.com")
         await people.sign_up_as("unconfirmed@example.com")
         yield Watched(people, engine)
+    await reads.close()
     await engine.dispose()
 
 

@@ -1,6 +1,6 @@
 """The list of time zones against a database of them that is not ours."""
 
-from application.catalogues.time_zones import TIME_ZONES
+from config.data.time_zones import TIME_ZONES
 from tests.postgres import PostgresServer
 
 RECENTLY_CHANGED = 3

@@ -1,9 +1,13 @@
+import os
 import re
+import time
+from pathlib import Path
 
 import pytest
 from attrs import define
 
 from infrastructure.prometheus.meter import PrometheusMeter
+from tests.metrics import Pool, complete_meter
 
 
 @define
@@ -29,6 +33,7 @@ def test_everything_is_there_under_its_name() -> None:
     meter.batch_done("marks", 60, 0.003)
     meter.batch_committed("marks", 0.002)
     meter.update_delivered(0.0002)
+    meter.loop_lagged(0.0004)
     meter.caught_up()
     hands.at += 2.5
     for outcome in ("sent", "sent", "failed", "error"):
@@ -54,6 +59,7 @@ def test_everything_is_there_under_its_name() -> None:
         'messenger_commit_seconds_sum{kind="messages"}': 0.001,
         'messenger_commit_seconds_sum{kind="marks"}': 0.002,
         "messenger_commit_to_socket_seconds_sum": 0.0002,
+        "messenger_loop_lag_seconds_sum": 0.0004,
         "messenger_cursor_lag_seconds": 2.5,
         'messenger_letters_total{outcome="sent"}': 2,
         'messenger_letters_total{outcome="failed"}': 1,
@@ -66,13 +72,47 @@ def test_everything_is_there_under_its_name() -> None:
 
 
 def test_every_figure_is_explained() -> None:
-    meter = PrometheusMeter()
-    meter.caught_up()
-    text = meter.text().decode()
+    text = complete_meter().text().decode()
     named = set(re.findall(r"^# TYPE (\S+)", text, re.MULTILINE))
     explained = set(re.findall(r"^# HELP (\S+) \S", text, re.MULTILINE))
     assert {name for name in named if not name.endswith("_created")} <= explained
-    assert all(name.startswith("messenger_") for name in named)
+    assert all(name.startswith(("messenger_", "process_")) for name in named)
+
+
+def test_durations_below_a_millisecond_are_told_apart() -> None:
+    text = PrometheusMeter().text().decode()
+    for name in ("commit_to_socket", "loop_lag"):
+        buckets = re.findall(rf'^messenger_{name}_seconds_bucket{{le="([\d.]+)"}}', text, re.MULTILINE)
+        assert len([each for each in buckets if float(each) < 0.001]) >= 3
+
+
+def test_a_process_is_told_as_other_programs_tell_theirs() -> None:
+    """Under the names that dashboards for any process use, with the values that the system has for this one."""
+    found = figures(PrometheusMeter())
+    assert abs(found["process_open_fds"] - len(list(Path("/proc/self/fd").iterdir()))) < 10
+    assert found["process_open_fds"] < found["process_max_fds"]
+    assert 0 < found["process_cpu_seconds_total"] <= sum(os.times()[:2]) + 1
+    assert 2**20 < found["process_resident_memory_bytes"] < 2**35
+    assert 0 < found["process_start_time_seconds"] < time.time() + 2
+
+
+def test_a_build_is_told_by_labels() -> None:
+    meter = PrometheusMeter()
+    meter.describe_build(version="1.2.3", revision=None, python="3.13.1")
+    assert figures(meter)['messenger_build_info{python="3.13.1",revision="",version="1.2.3"}'] == 1
+
+
+def test_pools_are_asked_whenever_figures_are_read() -> None:
+    states = iter([Pool(in_use=1), Pool(in_use=3, waits=2)])
+    meter = PrometheusMeter()
+    meter.watch_pools({"reads": lambda: next(states)})
+    assert figures(meter)['messenger_pool_connections{pool="reads",state="in_use"}'] == 1
+    found = figures(meter)
+    assert found['messenger_pool_connections{pool="reads",state="in_use"}'] == 3
+    assert found['messenger_pool_connections{pool="reads",state="idle"}'] == 2
+    assert found['messenger_pool_size{pool="reads"}'] == 6
+    assert found['messenger_pool_waits_total{pool="reads"}'] == 2
+    assert found['messenger_pool_wait_seconds_total{pool="reads"}'] == 0.5
 
 
 @pytest.mark.parametrize("kind", ["messages", "marks"])
@@ -80,6 +120,11 @@ def test_batches_are_counted_from_nothing(kind: str) -> None:
     found = figures(PrometheusMeter())
     for figure in ("batch_commands", "batch_seconds", "commit_seconds"):
         assert found[f'messenger_{figure}_count{{kind="{kind}"}}'] == 0
+
+
+@pytest.mark.parametrize("outcome", ["sent", "failed", "error"])
+def test_letters_are_counted_from_nothing(outcome: str) -> None:
+    assert figures(PrometheusMeter())[f'messenger_letters_total{{outcome="{outcome}"}}'] == 0
 
 
 def test_before_a_node_has_looked_it_has_no_lag_to_tell() -> None:

@@ -82,14 +82,12 @@ class Post:
 @pytest.fixture
 async def post(messenger_database: str, sink: Sink, tmp_path: Path) -> AsyncIterator[Post]:
     engine = make_engine(messenger_database, size=10, wait=10, deadline=10)
-    storage = evolve(
-        memory_storage(),
-        begin=PostgresStorage(engine, 10).begin,
-        views=PostgresViews(ReadPool(messenger_database)),
-    )
+    reads = ReadPool(messenger_database)
+    storage = evolve(memory_storage(), begin=PostgresStorage(engine, 10).begin, views=PostgresViews(reads))
     async with accounts_world(storage, tmp_path / "mail") as people:
         people.clock.at = SystemClock().now()
         yield Post(people, sink, messenger_database)
+    await reads.close()
     await engine.dispose()
 
 

@@ -1,14 +1,10 @@
 """Passwords forgotten and chosen, sessions listed and revoked, accounts closed: as clients see them."""
 
-import re
-from base64 import b64encode
-from hashlib import sha256
 from typing import Any
 
 import httpx
 import pytest
 
-from domain.account import PasswordPattern
 from domain.notification import Template
 from domain.session import Origin
 from tests.interfaces.http.conftest import PASSWORD, World
@@ -226,40 +222,3 @@ async def test_asking_who_is_here_has_an_end(world: World) -> None:
         for n in range(121)
     ]
     assert statuses == [200] * 120 + [429]
-
-
-async def test_the_page_of_the_link(world: World) -> None:
-    answer = await world.client().get("/setup-new-password", params={"token": "x"})
-    assert answer.status_code == 200
-    assert answer.headers["cache-control"] == "no-store"
-    assert answer.headers["referrer-policy"] == "no-referrer"
-    policy, page = answer.headers["content-security-policy"], answer.text
-    for tag in ("script", "style"):
-        (source,) = re.findall(rf"<{tag}>(.*?)</{tag}>", page, re.DOTALL)
-        assert f"{tag}-src 'sha256-{b64encode(sha256(source.encode()).digest()).decode()}'" in policy
-    assert "default-src 'none'" in policy
-    for url in ("/accounts/token/redeem/", "/accounts/password/set/", "/accounts/sign-out/"):
-        assert f'"{url}"' in page
-    moved = world.client(prefix="/api", new_password_path="/web/new")
-    assert '"/api/accounts/token/redeem/"' in (await moved.get("/web/new")).text
-    assert "onclick" not in page
-    assert "style=" not in page
-
-
-async def test_the_page_says_what_a_password_takes(world: World) -> None:
-    pages = {
-        pattern: (await world.client(password_pattern=pattern).get("/setup-new-password")).text
-        for pattern in PasswordPattern
-    }
-    digit, letter = ("с цифрой", "with a digit"), ("с русской буквой", "with a Cyrillic letter")
-    said = {
-        pattern: [all(words in page for words in each) for each in (digit, letter)]
-        for pattern, page in pages.items()
-    }
-    assert said == {
-        PasswordPattern.LETTERS: [False, True],
-        PasswordPattern.LETTERS_AND_DIGIT: [True, True],
-        PasswordPattern.LENGTH: [False, False],
-    }
-    # A page that cuts off what is too long stores another password than was chosen.
-    assert not any("maxlength" in page or "{rule" in page for page in pages.values())

@@ -33,7 +33,7 @@ async def test_from_sign_up_to_sign_out(world: World) -> None:
     confirmation = {"confirmationToken": world.mailbox.tokens[-1], "fingerprint": "dev"}
     confirmed = await client.post("/accounts/email/confirm/", json=confirmation)
     assert confirmed.status_code == 200
-    assert set(confirmed.json()["data"]) == {"accessToken"}
+    assert set(confirmed.json()["data"]) == {"accessToken", "expiresIn"}
     again = await client.post("/accounts/email/confirm/", json=confirmation)
     assert (again.status_code, again.json()) == (401, error("AUTH_ERROR", "Token Invalid"))
     status = await client.get("/accounts/email/status/", params={"email": EMAIL.lower()})
@@ -51,6 +51,7 @@ async def test_from_sign_up_to_sign_out(world: World) -> None:
     )
     second = await client.post("/accounts/token/refresh/", json={"fingerprint": None})
     assert second.json()["data"]["accessToken"] != first.json()["data"]["accessToken"]
+    assert second.json()["data"]["expiresIn"] == 1799  # of 1,800, less what the clock is past the second
     assert second.headers["set-cookie"] != cookie
 
     bearer = {"Authorization": f"bearer {second.json()['data']['accessToken']}"}
@@ -185,7 +186,11 @@ async def test_the_form_of_swagger(world: World, name: str) -> None:
     more = {"grant_type": "password", "scope": "", "client_id": "", "client_secret": ""}
     sent = {name: EMAIL, "password": PASSWORD}
     answer = await client.post("/accounts/sign-in/swagger/", data=sent | more)
-    assert answer.json() == {"access_token": answer.json()["access_token"], "token_type": "bearer"}
+    assert answer.json() == {
+        "access_token": answer.json()["access_token"],
+        "token_type": "bearer",
+        "expires_in": 1799,
+    }
     assert client.cookies["refresh_token"]
     as_parts = await client.post(
         "/accounts/sign-in/swagger/", files={key: (None, value) for key, value in sent.items()}

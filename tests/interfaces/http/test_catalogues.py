@@ -1,7 +1,8 @@
 import httpx
 import pytest
 
-from application.catalogues.fill import SHIPPED, FillCataloguesHandler
+from application.catalogues.fill import FillCataloguesHandler
+from config.data.catalogues import CATALOGUES
 from tests.interfaces.http.conftest import World
 
 EN = {"Accept-Language": "en-GB,en;q=0.9"}
@@ -9,7 +10,7 @@ EN = {"Accept-Language": "en-GB,en;q=0.9"}
 
 @pytest.fixture
 async def client(world: World) -> httpx.AsyncClient:
-    await FillCataloguesHandler(catalogues=world.ports.storage.catalogues)()
+    await FillCataloguesHandler(catalogues=world.ports.storage.catalogues, shipped=CATALOGUES)()
     return (await world.person("ann@example.com")).client
 
 
@@ -33,7 +34,7 @@ async def test_the_list_of_lists(client: httpx.AsyncClient) -> None:
 
 
 async def test_each_that_is_listed_is_there(client: httpx.AsyncClient) -> None:
-    for each, catalogue in zip((await client.get("/catalogues/")).json()["data"], SHIPPED, strict=True):
+    for each, catalogue in zip((await client.get("/catalogues/")).json()["data"], CATALOGUES, strict=True):
         answer = await client.get(f"/catalogues/{each['key']}/")
         assert len(answer.json()["data"]) == len(catalogue.entries)
 

@@ -11,7 +11,7 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 
 from application.errors import Unavailable
-from application.ports.meter import Unmetered
+from application.meter import Unmetered
 from interfaces.app import MODULES, create_app
 from interfaces.http.health import Details
 from interfaces.http.metering import Metrics
@@ -43,7 +43,7 @@ def client(app: Starlette) -> httpx.AsyncClient:
 
 
 def details(**checks: Any) -> Details:
-    return Details(version="1.2.3", now=lambda: NOW, checks=checks, timeout=0.05)
+    return Details(version="1.2.3", revision="0a1b2c", now=lambda: NOW, checks=checks, timeout=0.05)
 
 
 class TestDetails:
@@ -56,10 +56,11 @@ class TestDetails:
         )
         assert answer.status_code == 200
         data = answer.json()["data"]
-        assert data.keys() == {"status", "timestamp", "version", "checks"}
-        assert (data["status"], data["version"], data["timestamp"]) == (
+        assert data.keys() == {"status", "timestamp", "version", "revision", "checks"}
+        assert (data["status"], data["version"], data["revision"], data["timestamp"]) == (
             "ok",
             "1.2.3",
+            "0a1b2c",
             "2026-11-23T03:34:09.900840",
         )
         assert {name: check["status"] for name, check in data["checks"].items()} == {

@@ -1,18 +1,45 @@
 """Pages over HTTP: a ``Link`` leads through a list while it changes, and only the cursors of a list open it."""
 
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from application.errors import Unavailable
 from application.paging import ChatPlace, MemberPlace, PersonPlace, Place, ReaderPlace, SessionPlace
+from domain.ids import ChatId
+from infrastructure.postgres.places import Place as Began
 from interfaces.http.paging import Listing
 from interfaces.wire.codec import ListQuery
+from interfaces.wire.cursors import CURSOR_LIMIT
 from interfaces.wire.validation import RequestInvalid
 from tests.interfaces.http.conftest import PASSWORD, Person, World
 from tests.interfaces.http.test_polling import next_of
+
+
+def chat_place(running: int, apart: int) -> ChatPlace:
+    """A place in a list of chats that was first read while so many transactions were in progress."""
+    next_tx = 98_765_432_109
+    began = Began(next_tx, frozenset(next_tx - 1 - apart * number for number in range(running)))
+    activity = datetime(2026, 11, 23, 3, 34, 9, 900840, UTC)
+    return ChatPlace(began=began.written(), activity=activity, id=ChatId(uuid4()))
+
+
+@pytest.mark.parametrize(("running", "apart"), [(0, 1), (1000, 1), (1000, 999), (800, 99_999)])
+def test_hundreds_of_open_transactions_leave_a_cursor_that_is_accepted(running: int, apart: int) -> None:
+    listing = Listing(b"key", ChatPlace, "chats")
+    place = chat_place(running, apart)
+    cursor = listing.write(place)
+    assert len(cursor) <= CURSOR_LIMIT
+    assert listing.after(ListQuery(cursor=cursor)) == place
+
+
+def test_a_cursor_that_would_be_refused_is_not_given_out() -> None:
+    with pytest.raises(Unavailable):
+        Listing(b"key", ChatPlace, "chats").write(chat_place(3000, 99_999))
 
 
 @pytest.fixture

@@ -1,8 +1,6 @@
-"""Slashes, methods, unknown paths, health and the page of the confirmation link."""
+"""Slashes, methods, unknown paths and health."""
 
 import re
-from base64 import b64encode
-from hashlib import sha256
 from typing import Any
 
 import httpx
@@ -235,38 +233,3 @@ async def test_a_database_that_is_down_signs_nobody_out(world: World) -> None:
         await client.post("/accounts/token/refresh/", json={"fingerprint": None}),
     ):
         assert (answer.status_code, answer.json()["error"]["message"]) == (503, "DataBase error")
-
-
-async def confirmation_page(world: World, path: str = "/confirm-email", **options: Any) -> httpx.Response:
-    answer = await world.client(**options).get(path, params={"token": "<script>alert(1)</script>"})
-    assert answer.status_code == 200
-    return answer
-
-
-async def test_the_page_of_the_confirmation_link(world: World) -> None:
-    page = await confirmation_page(world)
-    assert page.headers["content-type"] == "text/html; charset=utf-8"
-    assert page.headers["referrer-policy"] == "no-referrer"
-    assert page.headers["cache-control"] == "no-store"
-    assert "alert(1)" not in page.text
-    assert 'data-confirm="/accounts/email/confirm/" data-sign-out="/accounts/sign-out/"' in page.text
-    for language in ("ru", "en"):
-        states = re.findall(rf'<section lang="{language}" data-state="(\w+)"', page.text)
-        assert states == ["ask", "done", "void", "failed"]
-    assert not re.search(r"(?:src|href)=|https?:|style=|onclick", page.text)
-
-
-async def test_the_page_may_run_its_own_script_and_nothing_else(world: World) -> None:
-    page = await confirmation_page(world)
-    policy = dict(part.split(" ", 1) for part in page.headers["content-security-policy"].split("; "))
-    for tag in ("script", "style"):
-        (content,) = re.findall(rf"<{tag}>(.*?)</{tag}>", page.text, re.DOTALL)
-        digest = b64encode(sha256(content.encode()).digest()).decode()
-        assert policy.pop(f"{tag}-src") == f"'sha256-{digest}'"
-    assert policy.pop("connect-src") == "'self'"
-    assert set(policy.values()) == {"'none'"}
-
-
-async def test_the_page_elsewhere(world: World) -> None:
-    page = await confirmation_page(world, "/api/verify", prefix="/api", confirm_path="/api/verify")
-    assert 'data-confirm="/api/accounts/email/confirm/"' in page.text

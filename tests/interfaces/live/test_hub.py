@@ -21,7 +21,7 @@ from application.receipts.mark_single import MarkSingle
 from application.updates.typing import ShowTyping
 from domain.chat_errors import ChatNotFound, NotAMember
 from domain.events import MessagesRead, SessionEnd, SessionEnded
-from domain.ids import ChatId, Position
+from domain.ids import ChatId, Position, Seq
 from interfaces.live.hub import Hub
 from interfaces.ws.chat_connection import ChatConnection
 from tests.interfaces.live.ear import Ear
@@ -395,6 +395,47 @@ class TestEnds:
         node.epoch = "restored"
         await until(lambda: bool(ear.closes))
         assert ear.close == (1012, "history changed")
+
+    async def test_who_enters_before_the_former_listeners_have_left_begins_anew_too(
+        self, here: World, node: Node
+    ) -> None:
+        ann, bob = await here.actor(), await here.actor()
+        chat = await here.chat(ann, bob)
+        former, leaving = await node.enter(ann, chat)
+        channel = node.hub.channels.find(chat)
+        assert channel
+        channel.position = Position(41)  # before the restore the chat had more
+        node.epoch = "restored"
+        await until(lambda: bool(former.closes))
+        ear, _ = await node.enter(bob, chat)
+        node.hub.leave(leaving)
+        await here.say(ann, chat, "after")
+        await until(lambda: ear.positions == [1])
+
+    async def test_what_was_told_before_may_be_told_again(self, here: World, node: Node) -> None:
+        ann, bob = await here.actor(), await here.actor()
+        chat = await here.chat(ann, bob)
+        await here.say(ann, chat, "one")
+        read = MessagesRead(
+            chat_id=chat,
+            reader_id=bob.profile_id,
+            from_seq=Seq(1),
+            to_seq=Seq(1),
+            at=START,
+            message_ids=(),
+            count=1,
+            by_author={ann.profile_id: 1},
+        )
+        former, leaving = await node.enter(ann, chat)
+        node.hub.receive([read, session_ended(bob)])
+        node.epoch = "restored"
+        await until(lambda: bool(former.closes))
+        node.hub.leave(leaving)
+        ear, _ = await node.enter(ann, chat)
+        back, _ = await node.enter(bob, chat)
+        node.hub.receive([read])
+        await until(lambda: "messages_read" in ear.types)
+        assert not back.closes
 
 
 class TestHealing:

@@ -1,56 +1,10 @@
 """The conversations of the example people, as data that is the same on every installation."""
 
-from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Final
 
-from attrs import frozen
-
-from application.examples.people import ANNA, CHLOE, MISHA, THEO, VERA, Person, named
-from domain.ids import ChatId, MessageId
-
-Line = tuple[Person, int, str]
-"""The author, the minutes since the line before, and the text."""
-
-
-@frozen(kw_only=True)
-class Said:
-    author: Person
-    id: MessageId
-    nonce: str
-    at: datetime
-    text: str
-
-
-@frozen(kw_only=True)
-class Conversation:
-    key: str
-    """Must never change, because the ids and nonces of the conversation are derived from it."""
-    name: str
-    description: str | None = None
-    owner: Person
-    others: tuple[Person, ...]
-    opened_at: datetime
-    lines: tuple[Line, ...]
-    read: Mapping[Person, int]
-    """How many lines each person has read. People who are not listed have read nothing."""
-
-    @property
-    def chat_id(self) -> ChatId:
-        return ChatId(named(f"chat {self.key}"))
-
-    def messages(self) -> Iterator[Said]:
-        at = self.opened_at
-        for number, (author, minutes, text) in enumerate(self.lines, start=1):
-            at += timedelta(minutes=minutes)
-            yield Said(
-                author=author,
-                id=MessageId(named(f"message {self.key} {number}")),
-                nonce=f"example {self.key} {number}",
-                at=at,
-                text=text,
-            )
-
+from application.examples.script import Conversation, Script
+from config.data.people import ANNA, CHLOE, MISHA, PASSWORD, PEOPLE, THEO, VERA
 
 RELEASE: Final = Conversation(
     key="release",
@@ -224,3 +178,5 @@ EXCHANGE: Final = Conversation(
 )
 
 CONVERSATIONS: Final = (RELEASE, LUNCH, BOOKS, HIKE, DUTY, EXCHANGE)
+
+EXAMPLES: Final = Script(people=PEOPLE, password=PASSWORD, conversations=CONVERSATIONS)

@@ -1,40 +1,11 @@
 """The five example people of a LOCAL start, as data that is the same on every installation."""
 
 from typing import Final
-from uuid import UUID, uuid5
 
-from attrs import frozen
-
-from domain.ids import AccountId, ProfileId
+from application.examples.script import Person
 
 PASSWORD: Final = "admin"  # noqa: S105 - public, as the README says
 """Shorter than any password that can be chosen."""
-
-NAMESPACE: Final = UUID("b9b1a1f4-6a5e-5d0c-8c55-2f6f8a1c7e30")
-"""The namespace from which the ids of examples are derived. Changing it would add all examples a second time."""
-
-
-def named(what: str) -> UUID:
-    return uuid5(NAMESPACE, what)
-
-
-@frozen(kw_only=True)
-class Person:
-    email: str
-    username: str
-    first_name: str
-    last_name: str
-    middle_name: str | None = None
-    phone: str
-
-    @property
-    def account_id(self) -> AccountId:
-        return AccountId(named(f"account {self.email}"))
-
-    @property
-    def profile_id(self) -> ProfileId:
-        return ProfileId(named(f"profile {self.email}"))
-
 
 # Numbers that are reserved for films, so that nobody is called by accident.
 VERA: Final = Person(

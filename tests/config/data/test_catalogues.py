@@ -3,9 +3,9 @@
 import re
 from itertools import pairwise
 
-from application.catalogues.countries import COUNTRIES
-from application.catalogues.fill import SHIPPED, TEST
-from application.catalogues.time_zones import TIME_ZONES
+from config.data.catalogues import CATALOGUES, TEST
+from config.data.countries import COUNTRIES
+from config.data.time_zones import TIME_ZONES
 
 CYRILLIC = re.compile(r"[А-ЯЁ][А-Яа-яЁё’,—\- ]+")
 
@@ -15,13 +15,11 @@ def test_the_originals_list_is_the_same_in_every_language() -> None:
 
 
 def test_names_are_told_apart() -> None:
-    assert len({catalogue.name for catalogue in SHIPPED}) == len(SHIPPED)
-    for catalogue in SHIPPED:
-        for values in (
-            [entry.value for entry in COUNTRIES.entries],
-            [entry.english for entry in COUNTRIES.entries],
-        ):
-            assert len(set(values)) == len(values), catalogue.name
+    assert len({catalogue.name for catalogue in CATALOGUES}) == len(CATALOGUES)
+    for catalogue in CATALOGUES:
+        assert len({entry.key for entry in catalogue.entries}) == len(catalogue.entries), catalogue.name
+    assert len({entry.value for entry in COUNTRIES.entries}) == len(COUNTRIES.entries)
+    assert len({entry.english for entry in COUNTRIES.entries}) == len(COUNTRIES.entries)
 
 
 def test_countries_are_those_of_the_standard() -> None:

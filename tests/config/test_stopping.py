@@ -1,0 +1,93 @@
+"""The limit of stopping, and the signals that begin it, in processes of their own."""
+
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from config.stopping import Stopping
+from tests.config.conftest import ROOT
+
+PATIENCE = 120.0
+
+TOO_LONG = """
+import sys, time
+from config.stopping import Stopping
+stopping = Stopping(1.0)
+stopping.last_acts += [lambda: 1 / 0, lambda: sys.stderr.write("the last act")]
+stopping.watch()
+stopping.must_end()
+stopping.must_end()
+{waiting}
+"""
+
+HANGS_AT_EXIT = """
+import threading
+threading.Thread(target=time.sleep, args=(1000,)).start()
+"""
+"""The interpreter waits for such a thread, as asyncio's pool has them, after everything else has ended."""
+
+HEARS = """
+import signal, sys, time
+for number in map(int, sys.argv[1:]):
+    signal.signal(number, signal.SIG_IGN)
+from config.signals import Stopped, hear_signals
+hear_signals()
+try:
+    sys.stdout.write("ready\\n")
+    sys.stdout.flush()
+    time.sleep(1000)
+except Stopped as stopped:
+    sys.exit(stopped.number)
+"""
+
+
+def run(program: str, *words: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-c", program, *words],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize("waiting", ["time.sleep(1000)", HANGS_AT_EXIT], ids=["busy", "at exit"])
+def test_a_process_that_does_not_stop_is_ended_after_its_last_acts(waiting: str) -> None:
+    began = time.monotonic()
+    with run(TOO_LONG.format(waiting=waiting)) as child:
+        _, err = child.communicate(timeout=PATIENCE)
+    assert child.returncode == 1
+    assert time.monotonic() - began >= 1.0
+    assert "the last act" in err
+
+
+@pytest.mark.parametrize(("given", "requests"), [(0.0, 0.75), (1.0, 0.75), (2.0, 1.5), (30.0, 29.0)])
+def test_requests_leave_time_for_the_rest(given: float, requests: float) -> None:
+    stopping = Stopping(given)
+    assert stopping.seconds_for_requests == requests
+    assert stopping.seconds_left == max(given, 1.0)
+    stopping.must_end()
+    assert stopping.seconds_left <= max(given, 1.0)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_signals_are_heard(number: signal.Signals) -> None:
+    with run(HEARS) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == "ready\n"
+        child.send_signal(number)
+        assert child.wait(PATIENCE) == number
+
+
+def test_nohup_is_respected_and_a_shells_background_is_not() -> None:
+    """A shell's background jobs ignore SIGINT, which only says that Ctrl-C is for somebody else."""
+    with run(HEARS, str(int(signal.SIGHUP)), str(int(signal.SIGINT))) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == "ready\n"
+        child.send_signal(signal.SIGHUP)
+        child.send_signal(signal.SIGINT)
+        assert child.wait(PATIENCE) == signal.SIGINT
