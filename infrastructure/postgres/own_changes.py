@@ -2,30 +2,25 @@
 Finds what one profile missed since a cursor. `infrastructure.postgres.places` explains the cursor.
 
 The entries of a log that lie after a cursor are always its last ones, because only one transaction at a time writes to a
-log. A binary search therefore finds the first of them, by the primary key, however long the client was away.
+log. A binary search therefore finds the first of them, by the primary key, however long the client was away. Whether an entry
+is new is no condition of these lookups: with misleading statistics they would use the index on ``tx``.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from attrs import frozen
-from sqlalchemy import select
 
 from application.ports.changes import Cursor
 from application.ports.own_changes import PERSONAL_MOST, Lost, Missed, Standing
 from domain.ids import ChatId, Position, ProfileId, Seq
 from domain.reading import unread_count
+from infrastructure.postgres.changes import ORIGIN, Origin
 from infrastructure.postgres.driver.reads import Prepared, ReadPool, Row, prepared
-from infrastructure.postgres.places import Place, place_columns
-from infrastructure.postgres.schema.chat_tables import origin
-from infrastructure.postgres.views import epoch_columns, epoch_from
+from infrastructure.postgres.places import Place
 from infrastructure.stored_events import personal_event
 
-HERE: Final = prepared(
-    select(*{column.name: column for column in (*epoch_columns(), *place_columns())}.values()).where(
-        origin.c.id == 1
-    )
-)
+HERE: Final = prepared(ORIGIN)
 
 CHATS_OF: Final = Prepared(
     """
@@ -35,6 +30,7 @@ CHATS_OF: Final = Prepared(
         SELECT chat.deleted_at FROM chat WHERE chat.chat_id = own.chat_id LIMIT 1
     ) AS chat
     WHERE own.profile_id = %(reader)s AND own.left_at IS NULL AND chat.deleted_at IS NULL
+    ORDER BY own.chat_id
     """,
     {},
 )
@@ -54,12 +50,12 @@ STANDINGS: Final = Prepared(
                        CASE WHEN found.is_new THEN half.position - 1 ELSE search.high END
                 FROM search,
                      LATERAL (SELECT (search.low + search.high + 1) / 2 AS position) AS half,
-                     LATERAL (SELECT EXISTS (
-                         SELECT FROM chat_log AS middle
+                     LATERAL (SELECT coalesce((
+                         SELECT middle.tx >= %(next_tx)s::bigint OR middle.tx = ANY (%(running)s::bigint[])
+                         FROM chat_log AS middle
                          WHERE middle.chat_id = own.chat_id AND middle.position = half.position
-                             AND (middle.tx >= %(next_tx)s::bigint
-                                  OR middle.tx = ANY (%(running)s::bigint[]))
-                     ) AS is_new) AS found
+                         LIMIT 1
+                     ), false) AS is_new) AS found
                 WHERE search.low < search.high
             )
             SELECT 1 + min(search.high) FROM search
@@ -82,6 +78,7 @@ STANDINGS: Final = Prepared(
         ORDER BY each.mark DESC LIMIT 1
     ) AS others ON true
     WHERE own.profile_id = %(reader)s AND own.left_at IS NULL AND chat.deleted_at IS NULL
+    ORDER BY own.chat_id
     """,
     {},
 )
@@ -99,11 +96,12 @@ PERSONAL: Final = Prepared(
                    CASE WHEN found.is_new THEN half.position - 1 ELSE search.high END
             FROM search,
                  LATERAL (SELECT (search.low + search.high + 1) / 2 AS position) AS half,
-                 LATERAL (SELECT EXISTS (
-                     SELECT FROM profile_log AS middle
+                 LATERAL (SELECT coalesce((
+                     SELECT middle.tx >= %(next_tx)s::bigint OR middle.tx = ANY (%(running)s::bigint[])
+                     FROM profile_log AS middle
                      WHERE middle.profile_id = %(reader)s AND middle.position = half.position
-                         AND (middle.tx >= %(next_tx)s::bigint OR middle.tx = ANY (%(running)s::bigint[]))
-                 ) AS is_new) AS found
+                     LIMIT 1
+                 ), false) AS is_new) AS found
             WHERE search.low < search.high
         )
         SELECT min(search.high) AS position FROM search
@@ -128,7 +126,7 @@ class PostgresOwnChanges:
     pool: ReadPool
 
     async def here(self) -> Cursor:
-        return _cursor(await self.pool.row(HERE))
+        return Origin.of(await self.pool.row(HERE)).cursor
 
     async def chats_of(self, reader: ProfileId) -> Sequence[ChatId]:
         return [ChatId(row["chat_id"]) for row in await self.pool.rows(CHATS_OF, reader=reader)]
@@ -139,8 +137,8 @@ class PostgresOwnChanges:
         except ValueError:
             return Lost.MALFORMED
         async with self.pool.open() as reads:
-            here = _cursor(await reads.row(HERE))
-            if here.epoch != cursor.epoch:
+            found = Origin.of(await reads.row(HERE))
+            if found.cursor.epoch != cursor.epoch or found.was_restored_since(cursor):
                 return Lost.EPOCH
             after: Mapping[str, Any] = {"next_tx": place.next_tx, "running": sorted(place.running)}
             standings = await reads.rows(STANDINGS, reader=reader, **after)
@@ -148,18 +146,13 @@ class PostgresOwnChanges:
         if len(personal) > PERSONAL_MOST:
             return Lost.TOO_FAR
         return Missed(
-            cursor=here,
+            cursor=found.cursor,
             standings=[_standing(row) for row in standings],
             personal=[
                 personal_event(row["kind"], row["payload"], profile_id=reader, chat_id=row["chat_id"])
                 for row in personal
             ],
         )
-
-
-def _cursor(row: Row | None) -> Cursor:
-    assert row is not None, "migrations fill the only row of `origin`"
-    return Cursor(epoch=epoch_from(row), place=Place.of(row).written())
 
 
 def _standing(row: Row) -> Standing:

@@ -108,16 +108,14 @@ async def storage(messenger_database: str) -> AsyncIterator[SharedStorage]:
         yield storage
 
 
-def rewritten(beside: psycopg.ChatConnection[Any]) -> None:
+def rewritten(beside: psycopg.Connection[Any]) -> None:
     """As by a dump of the rows alone, without their tables."""
     beside.execute("CREATE TEMPORARY TABLE kept AS TABLE origin")
     beside.execute("TRUNCATE origin")
     beside.execute("INSERT INTO origin TABLE kept")
 
 
-async def test_rows_alone_may_be_restored(
-    storage: SharedStorage, beside: psycopg.ChatConnection[Any]
-) -> None:
+async def test_rows_alone_may_be_restored(storage: SharedStorage, beside: psycopg.Connection[Any]) -> None:
     before = await storage.changes.now()
     rewritten(beside)
     news = await storage.changes.since(before)
@@ -132,7 +130,7 @@ async def test_a_server_that_went_back_to_older_files_is_noticed(storage: Shared
 
 
 async def test_a_restore_that_many_nodes_notice_begins_one_new_line_of_history(
-    storage: SharedStorage, beside: psycopg.ChatConnection[Any]
+    storage: SharedStorage, beside: psycopg.Connection[Any]
 ) -> None:
     before = await storage.changes.now()
     rewritten(beside)
@@ -143,7 +141,7 @@ async def test_a_restore_that_many_nodes_notice_begins_one_new_line_of_history(
 
 
 async def test_an_adoption_while_nodes_run_is_followed(
-    storage: SharedStorage, messenger_database: str, beside: psycopg.ChatConnection[Any]
+    storage: SharedStorage, messenger_database: str, beside: psycopg.Connection[Any]
 ) -> None:
     before, generation, engine = await storage.changes.now(), uuid4(), make_engine(messenger_database)
     await adopt(engine, generation)
@@ -169,7 +167,7 @@ async def said_is_seen(storage: SharedStorage, cursor: Cursor) -> None:
     ],
 )
 async def test_in_the_middle_of_a_restore_storage_is_unavailable(
-    storage: SharedStorage, beside: psycopg.ChatConnection[Any], gone: str, back: str
+    storage: SharedStorage, beside: psycopg.Connection[Any], gone: str, back: str
 ) -> None:
     before = await storage.changes.now()
     beside.execute(gone.encode())
