@@ -48,8 +48,8 @@ Reads, the write path and workers, but for asking the server's clock, which look
 in ``schema`` and ``server``, looks at everything.
 """
 
-NOT_A_STATEMENT = {"close", "commit", "adopt", "_adopted"}
-"""What is awaited beside statements, and what happens once after a restore and looks at everything."""
+NOT_A_STATEMENT = {"close", "commit", "renew", "adopt", "_adopted", "_origin"}
+"""What is awaited beside statements or runs one that others run too; and what happens once after a restore and looks at everything."""
 
 SLOTS = Slots(timedelta(seconds=1))
 
