@@ -5,11 +5,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from attrs import frozen
 
 from application.accounts.activate import Activate
+from application.accounts.assign_password import AssignPassword
 from application.accounts.authenticate import Authenticate
 from application.accounts.choose_password import ChoosePassword
 from application.accounts.close import CloseAccount
 from application.accounts.confirm_email import ConfirmEmail
 from application.accounts.create_account import CreateAccount
+from application.accounts.delete_account import DeleteAccount
 from application.accounts.disable_account import DisableAccount, EnableAccount
 from application.accounts.email_status import EmailStatus
 from application.accounts.read_link import Link, ReadLink
@@ -177,6 +179,11 @@ class Administration:
     disable_account: Callable[[DisableAccount], Awaitable[int]]
     """Returns how many sessions it ended."""
     enable_account: Callable[[EnableAccount], Awaitable[None]]
+    assign_password: Callable[[AssignPassword], Awaitable[int]]
+    """Returns how many sessions it ended."""
+    delete_account: Callable[[DeleteAccount], Awaitable[int]]
+    """Returns how many sessions it ended."""
+    clear_closed_accounts: Callable[[], Awaitable[bool]]
     list_accounts: Callable[[], AsyncIterator[Account]]
     list_sessions: Callable[[Email], Awaitable[Sequence[Session]]]
     fill_catalogues: Callable[[], Awaitable[None]]

@@ -196,6 +196,7 @@ def make_app(
         cors_origins=settings.api.cors_origins,
         secure_cookies=settings.api.secure_cookies,
         original_statuses=settings.api.original_statuses,
+        log_probes=settings.log.probes,
         body_limit=settings.api.body_limit,
         confirm_path=f"{settings.api.prefix}{settings.api.confirmation_path}",
         new_password_path=f"{settings.api.prefix}{settings.api.new_password_path}",

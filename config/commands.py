@@ -18,12 +18,15 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from application.accounts.assign_password import AssignPassword
 from application.accounts.create_account import CreateAccount
+from application.accounts.delete_account import DeleteAccount
 from application.accounts.disable_account import DisableAccount, EnableAccount
 from application.checkup import Examined
 from application.errors import ApplicationError
 from application.importing.import_original import Imported
 from application.ports.mailer import NotDelivered
+from config import backup
 from config.adapters import make_mailer
 from config.build import this_build
 from config.container import Application, PostgresAdapters, closing
@@ -39,6 +42,7 @@ from domain.account import (
     EmailIncorrect,
     EmailTaken,
     Password,
+    PasswordCommon,
     PasswordUnfit,
 )
 from domain.errors import DomainError
@@ -66,7 +70,7 @@ from infrastructure.smtp.mailer import SmtpMailer
 from infrastructure.smtp.trial import TrialWriter
 from infrastructure.system.clock import SystemClock
 from infrastructure.system.ids import SystemIds
-from interfaces.cli.db import Database
+from interfaces.cli.db import Database, DumpSummary
 from interfaces.cli.looks import NOT_DONE, WRONG, CommandRefused
 from interfaces.cli.main import Commands, EffectiveSetting
 from interfaces.cli.users import Users
@@ -87,7 +91,7 @@ WORDS: Final[dict[type[DomainError], str]] = {
     AccountNotFound: "No account has this address.",
     EmailIncorrect: "This is not an e-mail address.",
     EmailTaken: "Another account has this address already.",
-    PasswordUnfit: "The password is too weak: 8 to 128 characters, small and capital letters among them.",
+    PasswordCommon: "The password is one of the most common ones.",
 }
 
 
@@ -104,14 +108,18 @@ def commands(serve: Callable[[bool], None]) -> Commands:
             check=check_database,
             import_original=import_database,
             adopt=adopt_database,
+            dump=dump_database,
+            restore=restore_database,
             may_fill=lambda: _settings(DATABASE).local,
         ),
         users=Users(
             where=database_name,
             create=create_user,
             all=all_users,
+            password=set_password_of_user,
             disable=disable_user,
             enable=enable_user,
+            delete=delete_user,
             sessions=sessions_of_user,
         ),
         create_module=create_module,
@@ -214,9 +222,32 @@ def import_database(source: str, password: str | None, progress: Callable[[int, 
             raise CommandRefused(f"The source cannot be read: {cause_of(error)}", WRONG) from None
 
 
+def dump_database(file: str, progress: Callable[[int, int], None]) -> DumpSummary:
+    settings = _settings(DATABASE)
+    with _refusals(settings):
+        return backup.dump_database(_server(settings), file, progress)
+
+
+def restore_database(file: str, replace: bool, progress: Callable[[int, int], None]) -> DumpSummary:
+    settings = _settings(DATABASE)
+
+    def create(url: str) -> None:
+        try:
+            asyncio.run(reach(url))
+        except CannotConnect as why:
+            if why.wrong != "database":
+                raise
+            with _maintenance(url) as connection:
+                _create(connection, database_of(url))
+
+    with _refusals(settings):
+        return backup.restore_database(_server(settings), file, create, replace=replace, progress=progress)
+
+
 def adopt_database() -> tuple[str, int]:
     async def work(engine: AsyncEngine) -> tuple[str, int]:
-        await _check_tables(engine)
+        if await check_revision(engine) == NOTHING:
+            raise CommandRefused("The database has no tables yet: run `messenger db migrate` first.", WRONG)
         adopted = await adopt(engine, SystemIds().fresh(), deadline=LONG)
         return str(adopted.generation), adopted.base
 
@@ -241,6 +272,14 @@ def all_users() -> Iterable[Account]:
     return _on_application(work)
 
 
+def set_password_of_user(email: str, password: str) -> int:
+    async def work(application: Application) -> int:
+        command = AssignPassword(email=Email(email), password=Password(password))
+        return await application.administration().assign_password(command)
+
+    return _on_application(work)
+
+
 def disable_user(email: str) -> int:
     async def work(application: Application) -> int:
         return await application.administration().disable_account(DisableAccount(email=Email(email)))
@@ -253,6 +292,17 @@ def enable_user(email: str) -> None:
         await application.administration().enable_account(EnableAccount(email=Email(email)))
 
     _on_application(work)
+
+
+def delete_user(email: str) -> int:
+    async def work(application: Application) -> int:
+        administration = application.administration()
+        ended = await administration.delete_account(DeleteAccount(email=Email(email)))
+        # A running messenger would do this within a minute. If none is running, their chats need not wait for the next one.
+        await administration.clear_closed_accounts()
+        return ended
+
+    return _on_application(work)
 
 
 def sessions_of_user(email: str) -> Sequence[Session]:
@@ -326,6 +376,9 @@ def _refusals(settings: Settings) -> Iterator[None]:
         raise CommandRefused(refusal(why, settings), WRONG) from None
     except ApplicationError as error:
         raise CommandRefused(f"Not done: {cause_of(error) or error.code}") from None
+    except PasswordUnfit as error:
+        _, rule = settings.auth.password_pattern.wording
+        raise CommandRefused(WORDS.get(type(error), f"The password is too weak: {rule}.")) from None
     except DomainError as error:
         raise CommandRefused(WORDS.get(type(error), error.code)) from None
     except psycopg.Error as error:

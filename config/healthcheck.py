@@ -16,7 +16,7 @@ def main() -> None:
     port = int(os.environ.get("API_SERVICE_PORT") or 8788)
     connection = HTTPConnection("127.0.0.1", port, timeout=SECONDS)
     try:
-        connection.request("GET", f"{os.environ.get('API_PREFIX', '')}/readyz")
+        connection.request("GET", "/readyz")
         status = connection.getresponse().status
     except (OSError, HTTPException) as error:
         sys.exit(f"no answer: {error}")

@@ -41,6 +41,9 @@ CUTS = (
     ),  # SQLAlchemy puts the bound parameters here
 )
 
+TALKATIVE = ("infrastructure.postgres.driver.engine.CountingPool", "sqlalchemy.pool")
+"""Loggers of SQLAlchemy that repeat what the messenger logs itself: lost connections, and the end of the pool."""
+
 MOST_WAITING = 10_000
 """In lines. Beyond that, new lines are dropped and counted."""
 
@@ -58,7 +61,16 @@ def set_up(settings: Settings) -> "Lines":
         logger.handlers.clear()
         # The messenger's own access log has the id of the request, and no query with a token in it.
         logger.propagate = name != "uvicorn.access"
+    if settings.log.level != "DEBUG":
+        for name in TALKATIVE:
+            logging.getLogger(name).setLevel(logging.WARNING)
+        logging.getLogger("alembic.runtime.migration").addFilter(_tells_of_a_migration)
     return lines
+
+
+def _tells_of_a_migration(record: logging.LogRecord) -> bool:
+    """Leaves out what Alembic says of its context at each start."""
+    return record.levelno > logging.INFO or str(record.msg).startswith("Running")
 
 
 class Json(logging.Formatter):

@@ -70,7 +70,8 @@ def serve(local: bool) -> None:
     ignore_signals()
     for each in (out, lines):
         each.close(min(LAST_WORDS_SECONDS, stopping.seconds_left / 3))
-    sys.exit(code)
+    # The interpreter would wait for threads that still work, and those may wait for a frozen disk.
+    os._exit(code)
 
 
 def _code(settings: Settings, stopping: Stopping, lines: Lines, out: Lines) -> int:

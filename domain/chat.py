@@ -35,6 +35,7 @@ from domain.member import Member, by_seniority
 from domain.message import Body, Message, Nonce
 from domain.role import MAY, Act, Role
 from domain.text import is_nameable, refuse_unstorable, trimmed
+from domain.unchanged import UNCHANGED, Unchanged
 
 NAME_LIMIT: Final = 100
 DESCRIPTION_LIMIT: Final = 250
@@ -51,19 +52,55 @@ class About:
     """A chat's name, 1 to 100 characters, and its description, up to 250."""
 
     name: str = field(converter=trimmed)
-    description: str | None = None
+    description: str | None = field(default=None)
 
     @name.validator
     def _is_a_name(self, _: object, name: str) -> None:
-        refuse_unstorable(name)
-        if not (1 <= len(name) <= NAME_LIMIT and is_nameable(name)):
-            raise BadChatName
+        _refuse_name(name)
 
-    def __attrs_post_init__(self) -> None:
-        if self.description is not None:
-            if len(self.description) > DESCRIPTION_LIMIT:
-                raise BadChatDescription
-            refuse_unstorable(self.description)
+    @description.validator
+    def _is_a_description(self, _: object, description: str | None) -> None:
+        _refuse_description(description)
+
+    @classmethod
+    def unjudged(cls, name: str, description: str | None) -> "About":
+        """Rebuilds name and description as they are stored, perhaps from before today's rules."""
+        about = cls.__new__(cls)
+        object.__setattr__(about, "name", name)
+        object.__setattr__(about, "description", description)
+        return about
+
+    def edited(
+        self, *, name: str | Unchanged = UNCHANGED, description: str | Unchanged | None = UNCHANGED
+    ) -> "About":
+        """
+        The same with another name or description. Only what differs is judged: what is repeated may be older than the
+        rules, and must not stand in the way of the rest.
+
+        Raises:
+            BadChatName, BadChatDescription, UnstorableText: The new name or description is refused.
+        """
+        name = self.name if isinstance(name, Unchanged) else trimmed(name)
+        if isinstance(description, Unchanged):
+            description = self.description
+        if name != self.name:
+            _refuse_name(name)
+        if description != self.description:
+            _refuse_description(description)
+        return About.unjudged(name, description)
+
+
+def _refuse_name(name: str) -> None:
+    refuse_unstorable(name)
+    if not (1 <= len(name) <= NAME_LIMIT and is_nameable(name)):
+        raise BadChatName(name)
+
+
+def _refuse_description(description: str | None) -> None:
+    if description is not None:
+        if len(description) > DESCRIPTION_LIMIT:
+            raise BadChatDescription
+        refuse_unstorable(description)
 
 
 @define(eq=False, kw_only=True)

@@ -1,6 +1,7 @@
 """Profiles: the names under which other people see a person."""
 
 import unicodedata
+from collections.abc import Mapping
 from typing import Final, TypeVar
 
 from attrs import define, field, frozen
@@ -28,6 +29,27 @@ class UsernameUnfit(Invalid):
 
 class PhoneUnfit(Invalid):
     code = "phone_unfit"
+
+
+@frozen
+class Unfit:
+    """
+    A text that today's rules refuse, for a field that may have it from before. A field that stays as it is is not judged
+    again, or its owner could change nothing else in the same request.
+    """
+
+    text: str
+    reason: Invalid
+
+
+class ProfileUnfit(Invalid):
+    """Some fields would change to what the rules refuse; ``fields`` has all of them, by attribute."""
+
+    code = "profile_unfit"
+
+    def __init__(self, fields: Mapping[str, Unfit]) -> None:
+        super().__init__(fields)
+        self.fields = fields
 
 
 class UsernameTaken(Conflict):
@@ -118,22 +140,40 @@ class Profile:
     def edit(
         self,
         *,
-        first_name: Name | Unchanged | None = UNCHANGED,
-        last_name: Name | Unchanged | None = UNCHANGED,
-        middle_name: Name | Unchanged | None = UNCHANGED,
-        username: Username | Unchanged | None = UNCHANGED,
-        phone: Phone | Unchanged | None = UNCHANGED,
+        first_name: Name | Unfit | Unchanged | None = UNCHANGED,
+        last_name: Name | Unfit | Unchanged | None = UNCHANGED,
+        middle_name: Name | Unfit | Unchanged | None = UNCHANGED,
+        username: Username | Unfit | Unchanged | None = UNCHANGED,
+        phone: Phone | Unfit | Unchanged | None = UNCHANGED,
     ) -> None:
-        """Does not check that the username is free; saving the profile does."""
-        self.first_name = _changed(self.first_name, first_name)
-        self.last_name = _changed(self.last_name, last_name)
-        self.middle_name = _changed(self.middle_name, middle_name)
-        self.username = _changed(self.username, username)
-        self.phone = _changed(self.phone, phone)
+        """
+        Does not check that the username is free; saving the profile does.
+
+        Raises:
+            ProfileUnfit: Some of the fields are `Unfit` and differ from what the profile has. Nothing was changed.
+        """
+        unfit: dict[str, Unfit] = {}
+        edited = {
+            "first_name": _changed("first_name", self.first_name, first_name, unfit),
+            "last_name": _changed("last_name", self.last_name, last_name, unfit),
+            "middle_name": _changed("middle_name", self.middle_name, middle_name, unfit),
+            "username": _changed("username", self.username, username, unfit),
+            "phone": _changed("phone", self.phone, phone, unfit),
+        }
+        if unfit:
+            raise ProfileUnfit(unfit)
+        for name, value in edited.items():
+            setattr(self, name, value)
 
 
-V = TypeVar("V")
+V = TypeVar("V", Name, Username, Phone)
 
 
-def _changed(old: V | None, new: V | Unchanged | None) -> V | None:
+def _changed(
+    name: str, old: V | None, new: V | Unfit | Unchanged | None, unfit: dict[str, Unfit]
+) -> V | None:
+    if isinstance(new, Unfit):
+        if old is None or new.text != old.text:
+            unfit[name] = new
+        return old
     return old if isinstance(new, Unchanged) else new

@@ -28,6 +28,9 @@ class Repeat:
     """How many loops run side by side. ``once`` must be able to share the work among them."""
     _woken: list[asyncio.Event] = field(init=False)
 
+    _told: str | None = field(init=False, default=None)
+    """The code of the last failure, which is not logged again until something else happens."""
+
     @_woken.default
     def _nothing_yet(self) -> list[asyncio.Event]:
         return [asyncio.Event() for _ in range(self.loops)]
@@ -56,7 +59,7 @@ class Repeat:
                 # `wake` does not cut this pause short, or frequent calls would cancel the backing off.
                 await asyncio.sleep(min(self.every * 2 ** min(failures - 1, 16), self.longest))
             else:
-                failures = 0
+                failures, self._told = 0, None
                 if not more:
                     await self._rest(woken)
 
@@ -69,6 +72,9 @@ class Repeat:
 
     def _report(self, error: Exception) -> None:
         if isinstance(error, (Unavailable, OutcomeUnknown, Overloaded)):
-            logger.warning("%s: %s, will be tried again", self.name, error.code)
+            if self._told != error.code:
+                logger.warning("%s: %s, will be tried again", self.name, error.code)
+            self._told = error.code
         else:
+            self._told = None
             logger.error("%s failed, will be tried again", self.name, exc_info=error)

@@ -16,7 +16,7 @@ from interfaces.http.chats import Chats
 from interfaces.http.docs import Docs
 from interfaces.http.error_pages import Explanations
 from interfaces.http.errors import exception_handlers
-from interfaces.http.health import Details, Health, Probes
+from interfaces.http.health import Details, Health, Probes, probe_paths
 from interfaces.http.letter_pages import ConfirmationPage, NewPasswordPage
 from interfaces.http.limits import RateLimitHeaders
 from interfaces.http.members import Members
@@ -83,7 +83,9 @@ def create_app(
         routes=[*routes, *Docs(options, endpoints).routes()],
         middleware=[
             Middleware(BehindProxies, trusted=options.trusted_proxies),
-            Middleware(Traced, new_id=new_request_id),
+            Middleware(
+                Traced, new_id=new_request_id, unlogged=() if options.log_probes else probe_paths(options)
+            ),
             Middleware(Metered, meter=meter or Unmetered()),
             Middleware(SecurityHeaders, hsts=options.hsts_seconds),
             Middleware(Cors, origins=options.cors_origins),

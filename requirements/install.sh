@@ -29,6 +29,22 @@ pip() { .venv/bin/python -m pip --disable-pip-version-check --no-input -qq "$@";
 pip install --require-hashes --only-binary :all: -r "requirements/$what.txt" -r requirements/build.txt
 pip install --no-deps --no-build-isolation --no-index --editable .
 
+# What generates and checks clients in the tests. Each has a folder of its own, so that it clashes with nothing here.
+if [ "$what" = dev ]; then
+    clients=.venv/clients
+    rm -rf "$clients"
+    .venv/bin/python -m venv "$clients/python"
+    "$clients/python/bin/python" -m pip --disable-pip-version-check --no-input -qq \
+        install --require-hashes --only-binary :all: -r requirements/clients.txt
+    if command -v npm >/dev/null 2>&1; then
+        mkdir -p "$clients/node"
+        cp tests/clients/package.json tests/clients/package-lock.json "$clients/node/"
+        npm ci --prefix "$clients/node" --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null
+    else
+        echo "npm is missing, so the tests of TypeScript clients are skipped (on Debian and Ubuntu: apt-get install npm)."
+    fi
+fi
+
 mkdir -p "$(dirname "$stamp")"
 rm -f "$(dirname "$stamp")/$what"-*
 touch "$stamp"

@@ -9,8 +9,14 @@ from xdist.scheduler import LoadScopeScheduling
 
 pytest_plugins = ["tests.exploring.plugin", "tests.postgres", "tests.pgbouncer"]
 
-LONGEST_FIRST = ("system", "browser", "simulation", "exploring", "contracts")
+LONGEST_FIRST = ("system", "browser", "simulation", "exploring", "checkout", "contracts", "config")
 """Folders whose tests take longest. Workers get them first, so that none is left with a long one at the end."""
+
+OF_A_CHECKOUT = re.compile(r"tests/system/test_(?:contributing|module_create)\b")
+"""
+Files whose tests run mypy on a copy of the checkout and its cache. They come later than the rest of their folder, when the
+mypy that `make test` runs beside them has filled that cache.
+"""
 
 EACH_ALONE = re.compile(
     r"tests/(?:exploring/|simulation/test_mutants|system/test_(?:commands|contributing|kill|module_create|operation|resume|secrets|start)\b)"
@@ -36,8 +42,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Schedul
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     def rank(item: pytest.Item) -> int:
-        _, _, path = item.nodeid.partition("/")
-        folder = path.partition("/")[0]
+        folder = "checkout" if OF_A_CHECKOUT.match(item.nodeid) else item.nodeid.split("/")[1]
         return LONGEST_FIRST.index(folder) if folder in LONGEST_FIRST else len(LONGEST_FIRST)
 
     if hasattr(config, "workerinput"):  # it is a worker of xdist

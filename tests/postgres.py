@@ -7,13 +7,14 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from attrs import define, field
+from attrs import define, field, frozen
 from psycopg import sql
 from sqlalchemy import create_engine, update
 
 from infrastructure.postgres.schema.chat_tables import origin
 from infrastructure.postgres.schema.migrate import upgrade
 from infrastructure.postgres.server.embedded import OWNER, EmbeddedPostgres
+from tests.clusters import copy_cluster, new_cluster
 
 BASE = 7_000_000_000
 """
@@ -62,11 +63,50 @@ class PostgresServer:
             connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
+@frozen
+class Emptied:
+    """A database that is emptied after each test, for tests that change nothing but rows. That is sooner done than a copy."""
+
+    server: PostgresServer
+    name: str
+    filled: tuple[str, ...]
+    """The tables in which a new database has rows. Nobody changes them."""
+    others: tuple[str, ...]
+
+    @classmethod
+    def of(cls, server: PostgresServer, template: str) -> "Emptied":
+        name = server.fresh_database(template)
+        with server.connect(name) as connection:
+            tables = [
+                str(table)
+                for (table,) in connection.execute(
+                    "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
+                )
+            ]
+            filled = tuple(table for table in tables if rows(connection, table))
+        return cls(server, name, filled, tuple(sorted({*tables} - {*filled})))
+
+    def empty(self) -> None:
+        with self.server.connect(self.name) as connection, connection.transaction():
+            connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+            connection.execute("SET LOCAL session_replication_role = replica")  # no foreign keys, no triggers
+            for table in self.others:
+                connection.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(table)))
+
+
+def rows(connection: psycopg.Connection[tuple[object, ...]], table: str) -> int:
+    return connection.execute(sql.SQL("TABLE {}").format(sql.Identifier(table))).rowcount
+
+
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[PostgresServer]:
     with tempfile.TemporaryDirectory(prefix="messenger-test-") as folder:
         # Here nothing is switched off by a pulled plug; what survives a kill needs no fsync.
         embedded = EmbeddedPostgres(var_dir=Path(folder), options={"fsync": "off", "max_connections": "100"})
+        copy_cluster(new_cluster(), embedded.data_dir)
         embedded.start()
         try:
             yield PostgresServer(embedded)
@@ -100,3 +140,18 @@ def messenger_database(postgres_server: PostgresServer, empty_messenger: str) ->
     name = postgres_server.fresh_database(empty_messenger)
     yield postgres_server.url(name)
     postgres_server.drop_database(name)
+
+
+@pytest.fixture(scope="session")
+def emptied(postgres_server: PostgresServer, empty_messenger: str) -> Emptied:
+    return Emptied.of(postgres_server, empty_messenger)
+
+
+@pytest.fixture
+def emptied_database(emptied: Emptied) -> Iterator[str]:
+    """
+    The SQLAlchemy URL of a database with all tables and nobody in it. It is used again, so a test that changes a table, a
+    setting or the statistics asks for `messenger_database`.
+    """
+    yield emptied.server.url(emptied.name)
+    emptied.empty()

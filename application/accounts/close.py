@@ -2,16 +2,14 @@ from collections.abc import Callable
 
 from attrs import field, frozen
 
+from application.accounts.closing import close
 from application.accounts.failures import FailureLimits
-from application.accounts.own_sessions import end_all, lock_own
+from application.accounts.own_sessions import lock_own
 from application.actor import Actor
-from application.keys import owned_by_address
 from application.ports.clock import Clock
-from application.ports.keys import LETTERS
 from application.ports.passwords import Passwords, Requester
 from application.ports.storage import Begin
 from domain.account import PasswordHash, PasswordWrong
-from domain.events import SessionEnd
 from domain.session import Origin
 
 
@@ -67,12 +65,5 @@ class CloseAccountHandler:
             account, sessions = await lock_own(work, actor)
             if account.password_hash != verified:
                 return False
-            account.close(at=now)
-            await work.accounts.save(account)
-            await work.accounts.release_email(account)
-            for operation in LETTERS:
-                await work.keys.forget(owned_by_address(operation, account.email))
-            await work.confirmations.void_all(account.id)
-            await work.profiles.remove(await work.profiles.lock(actor.profile_id))
-            await end_all(work, sessions, SessionEnd.ACCOUNT_CLOSED, at=now)
+            await close(work, account, sessions, at=now)
         return True

@@ -28,7 +28,7 @@ class DisableAccountHandler:
         """
         now = self.clock.now()
         async with self.begin() as work:
-            account = await _lock(work, command.email)
+            account = await lock_by_email(work, command.email)
             account.disable(at=now)
             await work.accounts.save(account)
             sessions = await work.sessions.lock_not_ended(account.id)
@@ -53,12 +53,16 @@ class EnableAccountHandler:
             AccountNotFound: No account has the address.
         """
         async with self.begin() as work:
-            account = await _lock(work, command.email)
+            account = await lock_by_email(work, command.email)
             account.enable()
             await work.accounts.save(account)
 
 
-async def _lock(work: UnitOfWork, email: Email) -> Account:
+async def lock_by_email(work: UnitOfWork, email: Email) -> Account:
+    """
+    Raises:
+        AccountNotFound: No account has the address.
+    """
     found = await work.accounts.find_by_email(email)
     if found is None:
         raise AccountNotFound

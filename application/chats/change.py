@@ -6,7 +6,6 @@ from application.ports.clock import Clock
 from application.ports.storage import Begin
 from application.ports.views import Views
 from application.views import ChatView
-from domain.chat import About
 from domain.chat_errors import NotTheOwner
 from domain.ids import ChatId, ProfileId
 from domain.unchanged import UNCHANGED, Unchanged
@@ -34,15 +33,13 @@ class ChangeChatHandler:
         Raises:
             NotAllowed: The actor's role does not allow it; `NotTheOwner` if the actor is in no such chat.
             OnlyInGroups: It is a direct chat.
+            BadChatName, BadChatDescription: The new name or description is refused; one that stays is not judged again.
             MembersNotFound: Some of the new members do not exist; nothing was changed.
         """
         at = self.clock.now()
         async with self.begin() as work:
             chat, by = await locked(work, actor, command.chat_id, NotTheOwner)
-            about = About(
-                chat.about.name if isinstance(command.name, Unchanged) else command.name,
-                chat.about.description if isinstance(command.description, Unchanged) else command.description,
-            )
+            about = chat.about.edited(name=command.name, description=command.description)
             changed = chat.change(by, about, at=at)
             added = await add_newcomers(work, chat, by, command.member_ids, at=at)
             await work.chats.keep(chat, changed + added)

@@ -2,19 +2,22 @@ from attrs import frozen
 
 from application.actor import Actor
 from application.ports.storage import Begin
-from domain.profile import Name, Phone, Profile, Username
+from domain.profile import Name, Phone, Profile, Unfit, Username
 from domain.unchanged import UNCHANGED, Unchanged
 
 
 @frozen(kw_only=True)
 class EditProfile:
-    """Fields that are None are cleared; fields that are left out stay as they are."""
+    """
+    Fields that are None are cleared; fields that are left out stay as they are. A field that is `Unfit` stays as well, if
+    the profile has this very text.
+    """
 
-    first_name: Name | Unchanged | None = UNCHANGED
-    last_name: Name | Unchanged | None = UNCHANGED
-    middle_name: Name | Unchanged | None = UNCHANGED
-    username: Username | Unchanged | None = UNCHANGED
-    phone: Phone | Unchanged | None = UNCHANGED
+    first_name: Name | Unfit | Unchanged | None = UNCHANGED
+    last_name: Name | Unfit | Unchanged | None = UNCHANGED
+    middle_name: Name | Unfit | Unchanged | None = UNCHANGED
+    username: Username | Unfit | Unchanged | None = UNCHANGED
+    phone: Phone | Unfit | Unchanged | None = UNCHANGED
 
 
 @frozen(kw_only=True)
@@ -26,6 +29,7 @@ class EditProfileHandler:
     async def __call__(self, actor: Actor, command: EditProfile) -> Profile:
         """
         Raises:
+            ProfileUnfit: Some fields would change to what the rules refuse.
             UsernameTaken: Another profile has this username or one that looks like it.
         """
         async with self.begin() as work:

@@ -6,11 +6,14 @@ from datetime import timedelta
 from attrs import frozen
 
 from application.accounts.activate import ActivateHandler
+from application.accounts.assign_password import AssignPasswordHandler
 from application.accounts.authenticate import AuthenticateHandler
 from application.accounts.choose_password import ChoosePasswordHandler
+from application.accounts.clear_closed import ClearClosedAccountsHandler
 from application.accounts.close import CloseAccountHandler
 from application.accounts.confirm_email import ConfirmEmailHandler
 from application.accounts.create_account import CreateAccountHandler
+from application.accounts.delete_account import DeleteAccountHandler
 from application.accounts.disable_account import DisableAccountHandler, EnableAccountHandler
 from application.accounts.email_status import EmailStatusHandler
 from application.accounts.failures import FailureLimits
@@ -225,6 +228,11 @@ def make_administration(
         ),
         disable_account=DisableAccountHandler(begin=storage.begin, clock=clock),
         enable_account=EnableAccountHandler(begin=storage.begin),
+        assign_password=AssignPasswordHandler(
+            begin=storage.begin, clock=clock, ids=ids, passwords=passwords, rule=rules.password
+        ),
+        delete_account=DeleteAccountHandler(begin=storage.begin, clock=clock),
+        clear_closed_accounts=ClearClosedAccountsHandler(begin=storage.begin, clock=clock),
         list_accounts=ListAccountsHandler(begin=storage.begin),
         list_sessions=ListSessionsOfHandler(begin=storage.begin),
         fill_catalogues=FillCataloguesHandler(catalogues=storage.catalogues, shipped=CATALOGUES),

@@ -85,6 +85,7 @@ def send_gatherer(ports: Ports, settings: Settings) -> Gatherer[SendRequest, Sen
             weight_per_key=chat.batch_bytes_per_chat,
             backlog=chat.send_backlog,
         ),
+        name="messages",
     )
 
 
@@ -96,6 +97,7 @@ def mark_gatherer(ports: Ports, settings: Settings) -> Gatherer[MarkRequest, Mar
         key=chat_of,
         weigh=mark_weight,
         limits=BatchLimits(backlog=settings.chat.send_backlog),
+        name="read marks",
     )
 
 

@@ -390,6 +390,8 @@ class Log:
     level: str = _setting(
         "LOG_LEVEL", read.one_of("NOTSET", "DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"), "INFO"
     )
+    probes: bool = _setting("LOG_PROBES", read.flag, False)
+    """Whether requests of health checks and scrapers are logged."""
 
 
 @frozen(kw_only=True)

@@ -43,10 +43,7 @@ def kept_body(text: str) -> Body:
 
 def stored_about(name: str, description: str | None) -> About:
     """Rebuilds name and description without validation: a stored chat stays readable when the rules for new ones change."""
-    about = About.__new__(About)
-    object.__setattr__(about, "name", name)
-    object.__setattr__(about, "description", description)
-    return about
+    return About.unjudged(name, description)
 
 
 def chat_row(chat: Chat) -> dict[str, Any]:

@@ -7,9 +7,26 @@ from attrs import frozen
 
 from application.checkup import Examined, Finding
 from application.importing.import_original import Imported
-from interfaces.cli.looks import FOUND_SOMETHING, confirm, fail, progress, say, show, told
+from interfaces.cli.looks import FOUND_SOMETHING, WRONG, confirm, fail, progress, say, show, told
 
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+
+
+@frozen(kw_only=True)
+class DumpSummary:
+    """What a dump contains."""
+
+    rows: int
+    tables: int
+    revision: str
+    made_at: str
+    """ISO 8601 in UTC."""
+    size: int
+    """Bytes."""
+
+    def __str__(self) -> str:
+        size = f"{self.size / 1e6:.1f} MB" if self.size >= 1e5 else f"{self.size / 1e3:.1f} kB"
+        return f"{self.rows} rows of {self.tables} tables at revision {self.revision} ({size})"
 
 
 @frozen(kw_only=True)
@@ -31,12 +48,18 @@ class Database:
     """Takes the source's URL, its password if the URL has none, and a callback for the progress (done, total)."""
     adopt: Callable[[], tuple[str, int]]
     """Returns the new generation and base."""
+    dump: Callable[[str, Callable[[int, int], None]], DumpSummary]
+    """Takes the new file, or ``-`` for standard output, and a callback for the progress (done, total)."""
+    restore: Callable[[str, bool, Callable[[int, int], None]], DumpSummary]
+    """Takes the file, or ``-`` for standard input, whether to replace data, and a callback for the progress (done, total)."""
     may_fill: Callable[[], bool]
     """Returns whether the environment permits example people, whose password is published."""
 
 
 def db_commands(database: Database) -> typer.Typer:
-    line = typer.Typer(no_args_is_help=True, help="Create, migrate, fill, check and remove the database.")
+    line = typer.Typer(
+        no_args_is_help=True, help="Create, migrate, fill, check, dump, restore and remove the database."
+    )
 
     @line.command()
     def create() -> None:
@@ -109,6 +132,48 @@ def db_commands(database: Database) -> typer.Typer:
             with progress("Checking") as tell:
                 examined = database.check(repair, tell)
             _report(examined, repair=repair)
+
+    @line.command()
+    def dump(
+        file: Annotated[
+            str, typer.Argument(help="The new file, or - for standard output.", show_default=False)
+        ],
+    ) -> None:
+        """
+        Dump everything into a file, which only this user can read. The messenger may run meanwhile: the dump is of one moment.
+        """
+        with told():
+            with progress("Dumping") as tell:
+                made = database.dump(file, tell)
+            where = "standard output" if file == "-" else file
+            say(f"{_capital(database.name())} is dumped to {where}: {made}.", "green", stderr=file == "-")
+
+    @line.command()
+    def restore(
+        file: Annotated[
+            str, typer.Argument(help="A file of `db dump`, or - for standard input.", show_default=False)
+        ],
+        *,
+        replace: Annotated[
+            bool, typer.Option("--replace", help="Replace the data that the database has.")
+        ] = False,
+        yes: Yes = False,
+    ) -> None:
+        """
+        Restore a dump into the database, and begin a new line of history: clients load their chats again. Every node must be
+        stopped. If anything fails, the database stays as it was.
+        """
+        with told():
+            if replace:
+                if file == "-" and not yes:
+                    fail("Standard input carries the dump and cannot answer a question: give --yes.", WRONG)
+                confirm(f"Replace everything in {database.name()} by {file}?", yes=yes)
+            with progress("Restoring") as tell:
+                restored = database.restore(file, replace, tell)
+            say(f"{_capital(database.name())} is restored to {restored.made_at}: {restored}.", "green")
+            say(
+                "Clients load their chats again. `messenger serve` or `messenger db migrate` migrates the tables if needed."
+            )
 
     @line.command()
     def adopt(*, yes: Yes = False) -> None:

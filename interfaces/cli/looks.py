@@ -25,8 +25,9 @@ class CommandRefused(Exception):
         self.code = code
 
 
-def say(text: str, style: str = "") -> None:
-    Console(soft_wrap=True, highlight=False).print(Text(text, style))
+def say(text: str, style: str = "", *, stderr: bool = False) -> None:
+    """Prints a sentence, to standard error if standard output carries data."""
+    Console(stderr=stderr, soft_wrap=True, highlight=False).print(Text(text, style))
 
 
 def fail(text: str, code: int) -> NoReturn:

@@ -10,6 +10,10 @@ from domain.session import Session
 from interfaces.cli.looks import confirm, say, show, told
 
 Email = Annotated[str, typer.Argument(help="The e-mail address of the account.", show_default=False)]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+FromStdin = Annotated[
+    bool, typer.Option("--password-stdin", help="Read the password from standard input, and ask nothing.")
+]
 
 
 @frozen(kw_only=True)
@@ -21,30 +25,41 @@ class Users:
     create: Callable[[str, str], str]
     """Takes an e-mail address and a password, and returns the account's id."""
     all: Callable[[], Iterable[Account]]
+    password: Callable[[str, str], int]
+    """Takes an e-mail address and a new password, and returns how many sessions ended."""
     disable: Callable[[str], int]
     """Takes an e-mail address and returns how many sessions ended."""
     enable: Callable[[str], None]
+    delete: Callable[[str], int]
+    """Takes an e-mail address and returns how many sessions ended."""
     sessions: Callable[[str], Sequence[Session]]
 
 
 def user_commands(users: Users) -> typer.Typer:
-    line = typer.Typer(no_args_is_help=True, help="Create, list, disable and enable accounts.")
+    line = typer.Typer(no_args_is_help=True, help="Create, list, change and delete accounts.")
 
     @line.command()
     def create(
         email: Email,
         *,
-        password_stdin: Annotated[
-            bool, typer.Option("--password-stdin", help="Read the password from standard input.")
-        ] = False,
+        password_stdin: FromStdin = False,
     ) -> None:
         """Create a confirmed account. Asks for the password: other users of the machine can read command lines."""
         with told():
-            if password_stdin:
-                password = sys.stdin.readline().rstrip("\n")
-            else:
-                password = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
-            say(f"{email} is created in {users.where()}: account {users.create(email, password)}.", "green")
+            made = users.create(email, _new_password(password_stdin=password_stdin))
+            say(f"{email} is created in {users.where()}: account {made}.", "green")
+
+    @line.command()
+    def password(email: Email, *, password_stdin: FromStdin = False, yes: Yes = False) -> None:
+        """
+        Set the password of an account. All its sessions end, and the owner is told by mail. An unconfirmed account becomes
+        confirmed.
+        """
+        with told():
+            question = f"Sign {email} out everywhere and set a new password in {users.where()}?"
+            confirm(question, yes=yes or password_stdin)
+            ended = users.password(email, _new_password(password_stdin=password_stdin))
+            say(f"{email} has a new password in {users.where()}; {ended} sessions ended.", "green")
 
     @line.command("list")
     def list_() -> None:
@@ -57,9 +72,7 @@ def user_commands(users: Users) -> typer.Typer:
             show(("e-mail", "state", "since", "account"), rows, title=users.where())
 
     @line.command()
-    def disable(
-        email: Email, *, yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False
-    ) -> None:
+    def disable(email: Email, *, yes: Yes = False) -> None:
         """Disable an account: its sessions end, and it cannot sign in. Its messages stay."""
         with told():
             confirm(f"Sign {email} out everywhere and disable the account in {users.where()}?", yes=yes)
@@ -71,6 +84,17 @@ def user_commands(users: Users) -> typer.Typer:
         with told():
             users.enable(email)
             say(f"{email} may sign in to {users.where()}.", "green")
+
+    @line.command()
+    def delete(email: Email, *, yes: Yes = False) -> None:
+        """
+        Delete an account for good: its sessions end, it leaves its chats, and its address and username become free. Its
+        messages stay, without a name.
+        """
+        with told():
+            confirm(f"Delete the account {email} in {users.where()} for good?", yes=yes)
+            ended = users.delete(email)
+            say(f"{email} is deleted from {users.where()}; {ended} sessions ended.", "green")
 
     @line.command()
     def sessions(email: Email) -> None:
@@ -93,6 +117,13 @@ def user_commands(users: Users) -> typer.Typer:
             )
 
     return line
+
+
+def _new_password(*, password_stdin: bool) -> str:
+    if password_stdin:
+        return sys.stdin.readline().rstrip("\r\n")
+    entered: str = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
+    return entered
 
 
 def _state(account: Account) -> str:

@@ -23,14 +23,14 @@ from application.ports.limiter import TooManyRequests
 from domain.account import AlreadyConfirmed, EmailIncorrect, EmailTaken, PasswordUnfit, PasswordWrong
 from domain.chat_errors import BadChatName, ChatNotFound, MembersNotFound, NotAllowed, NotAMember, TooFrequent
 from domain.errors import Conflict, DomainError, Forbidden, Invalid, Limited, NotFound
-from domain.profile import ProfileNotFound, UsernameTaken
+from domain.profile import ProfileNotFound, ProfileUnfit, UsernameTaken
 from domain.session import SessionNotFound
 from interfaces.http.envelope import Refusal, bare
 from interfaces.http.limits import nothing_left
 from interfaces.http.middleware import BodyTooLarge
 from interfaces.http.problem import prefers_page, prefers_problem, refusal_response
 from interfaces.wire.faults import UNFIT
-from interfaces.wire.validation import FieldFault, RequestInvalid, Unreadable, echo
+from interfaces.wire.validation import FieldFault, RequestInvalid, Unreadable, echo, in_camel_case
 
 Refusals = Mapping[type[Exception], Refusal]
 
@@ -194,6 +194,19 @@ def _framework_refusal(error: HTTPException) -> Refusal:
     return Refusal(error.status_code, code, phrase, error.headers or {})
 
 
+def _profile_faults(error: ProfileUnfit) -> RequestInvalid:
+    return RequestInvalid(
+        tuple(
+            FieldFault(
+                ("body", in_camel_case(name)),
+                next(UNFIT[kind] for kind in type(unfit.reason).__mro__ if kind in UNFIT),
+                unfit.text,
+            )
+            for name, unfit in error.fields.items()
+        )
+    )
+
+
 def exception_handlers(*, original_statuses: bool) -> dict[type[Exception], ExceptionHandler]:
     invalid = validation_status(original_statuses=original_statuses)
 
@@ -201,10 +214,13 @@ def exception_handlers(*, original_statuses: bool) -> dict[type[Exception], Exce
         match error:
             case RequestInvalid():
                 return refusal_response(request.scope, validation_refusal(error, invalid))
+            case ProfileUnfit():
+                return refusal_response(request.scope, validation_refusal(_profile_faults(error), invalid))
             case PasswordUnfit() | EmailIncorrect() | BadChatName():
                 # Rules beyond those of the codec; clients see them as validation errors like those.
                 name = next(FIELD_OF[kind] for kind in type(error).__mro__ if kind in FIELD_OF)
-                unfit = RequestInvalid((FieldFault(("body", name), UNFIT[type(error)]),))
+                given = error.args[0] if error.args else None  # never of a password
+                unfit = RequestInvalid((FieldFault(("body", name), UNFIT[type(error)], given),))
                 return refusal_response(request.scope, validation_refusal(unfit, invalid))
             case Unreadable():
                 if prefers_page(request.headers) or prefers_problem(request.headers):

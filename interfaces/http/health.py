@@ -3,9 +3,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from typing import Final
 
-from attrs import frozen
+from attrs import Factory, frozen
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
 
 from application.errors import Unavailable
 from application.messenger import Messenger
@@ -13,15 +14,25 @@ from interfaces.http.described import HEALTH, described
 from interfaces.http.envelope import bare, success
 from interfaces.http.options import HttpOptions
 from interfaces.http.routes import Endpoint
+from interfaces.throttled import ThrottledWarning
 from interfaces.wire import answers
 from interfaces.wire.codec import Json
 
-OK: Final[answers.Health] = {"health": "ok"}
+OK: Final[answers.HealthReport] = {"health": "ok"}
 
 UNAVAILABLE: Final = "database unavailable"
 
+LIVE: Final = "/livez"
+READY: Final = "/readyz"
+
 LEAVING_SECONDS: Final = 5.0
 """``Retry-After`` of a node that is shutting down, in seconds: the earliest time at which it could be back."""
+
+
+def probe_paths(options: HttpOptions) -> frozenset[str]:
+    """The paths that machines ask for every few seconds."""
+    below = ("/healthcheck/", "/healthcheck/detailed", "/metrics", LIVE, READY)
+    return frozenset({LIVE, READY, *(f"{options.prefix}{path}" for path in below)})
 
 
 @frozen(kw_only=True)
@@ -57,7 +68,7 @@ class Health:
         summary="Tell whether storage answers, in the original messenger's format",
         description="Its error is a text, not an object. Orchestrators take `/livez` and `/readyz` instead.",
         tag=HEALTH,
-        answer=answers.Health,
+        answer=answers.HealthReport,
         is_public=True,
         is_stored=False,
         otherwise={
@@ -115,25 +126,34 @@ class Probes:
     Probes for orchestrators and load balancers.
 
     ``/livez`` succeeds while the process answers and need not be restarted. ``/readyz`` succeeds while its database also
-    accepts writes and the process is not shutting down, so that it may be sent requests.
+    accepts writes and the process is not shutting down, so that it may be sent requests. They stay where they are when the
+    interface has a prefix, and are below the prefix too.
     """
 
     messenger: Messenger
     options: HttpOptions
     is_leaving: Callable[[], bool]
+    leaving: ThrottledWarning = Factory(
+        lambda: ThrottledWarning("The process is stopping: /readyz answers 503", seconds=60.0)
+    )
 
-    def routes(self) -> list[Endpoint]:
-        prefix = self.options.prefix
-        return [
-            Endpoint("GET", f"{prefix}/livez", self.is_alive),
-            Endpoint("GET", f"{prefix}/readyz", self.is_ready),
+    def routes(self) -> list[BaseRoute]:
+        routes: list[BaseRoute] = [
+            Endpoint("GET", LIVE, self.is_alive),
+            Endpoint("GET", READY, self.is_ready),
         ]
+        if prefix := self.options.prefix:
+            routes += [
+                Route(f"{prefix}{LIVE}", self.is_alive, methods=["GET"]),
+                Route(f"{prefix}{READY}", self.is_ready, methods=["GET"]),
+            ]
+        return routes
 
     @described(
         summary="Tell whether the process answers: if not, restart it",
         description="Asks nothing but the process itself.",
         tag=HEALTH,
-        answer=answers.Health,
+        answer=answers.HealthReport,
         is_public=True,
         is_stored=False,
     )
@@ -144,11 +164,12 @@ class Probes:
         summary="Tell whether the process and its database answer: if not, send it no requests",
         description="Also 503 while the process is shutting down.",
         tag=HEALTH,
-        answer=answers.Health,
+        answer=answers.HealthReport,
         is_public=True,
     )
     async def is_ready(self, _: Request) -> Response:
         if self.is_leaving():
+            self.leaving.warn()
             raise Unavailable("leaving", retry_after=LEAVING_SECONDS)
         await self.messenger.probe()
         return success(OK)

@@ -52,11 +52,12 @@ class Traced:
     Gives each request an id, returns it to the client in ``X-Request-ID``, and logs one line about the answer.
 
     An id that the client sent is kept if it has at most 64 letters, digits, dots, dashes and underscores. Query strings,
-    which may contain tokens, and bodies are never logged.
+    which may contain tokens, and bodies are never logged. Requests for the paths in ``unlogged`` get no line.
     """
 
     app: ASGIApp
     new_id: Callable[[], str]
+    unlogged: Collection[str] = ()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -85,22 +86,27 @@ class Traced:
         try:
             await self.app(scope, receive, named)
         finally:
-            method, path = scope["method"], _path_as_sent(scope)
-            client = scope.get("client")
-            access.info(
-                "%s %s %d",
-                method,
-                path,
-                status,
-                extra={
-                    "request_id": name,
-                    "method": method,
-                    "path": path,
-                    "status": status,
-                    "milliseconds": round((loop.time() - start) * 1000, 1),
-                    "client": client[0] if client else None,
-                },
-            )
+            if scope["path"] not in self.unlogged:
+                _log_answer(scope, name, status, loop.time() - start)
+
+
+def _log_answer(scope: Scope, name: str, status: int, seconds: float) -> None:
+    method, path = scope["method"], _path_as_sent(scope)
+    client = scope.get("client")
+    access.info(
+        "%s %s %d",
+        method,
+        path,
+        status,
+        extra={
+            "request_id": name,
+            "method": method,
+            "path": path,
+            "status": status,
+            "milliseconds": round(seconds * 1000, 1),
+            "client": client[0] if client else None,
+        },
+    )
 
 
 def _path_as_sent(scope: Scope) -> str:

@@ -44,6 +44,8 @@ class HttpOptions:
     """The address of the application that people use. Pages lead there; without it they only say what to do."""
     password_pattern: PasswordPattern = PasswordPattern.LETTERS
     """The password rule that the page for a new password explains."""
+    log_probes: bool = False
+    """Whether requests of health checks and scrapers are logged."""
     docs: bool = True
     """Whether the OpenAPI document and Swagger UI are served."""
     docs_path: str = "/docs"

@@ -18,7 +18,7 @@ from typing import Any, Final, cast
 from urllib.parse import unquote
 
 import h11
-from attrs import define, field
+from attrs import define, field, frozen
 from uvicorn._types import HTTPScope
 from uvicorn.config import Config
 from uvicorn.protocols.http.flow_control import CLOSE_HEADER, HIGH_WATER_LIMIT, FlowControl
@@ -38,6 +38,9 @@ closed with unread input, TCP sends a reset, which may overtake the answer (RFC 
 
 READ_IN_TIME: Final = 16 * 1024
 """Bytes of a pending answer that a client must read within a deadline to get another one."""
+
+DROPPED: Final = 64 * 1024 * 1024
+"""Bytes of input that are dropped within `FINAL_GRACE` at most. A client that sends more does not get to read the answer."""
 
 LEFT_OVER: Final = 256 * 1024
 """Bytes of a body that are read and dropped after the request was answered, so that the connection can be reused."""
@@ -79,6 +82,8 @@ class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
     """Whether nothing of the current request was parsed yet."""
     _drops_input = False
     """Whether input is dropped, because the client was refused."""
+    _dropped = 0
+    """Bytes of input that were dropped."""
     _is_chunked = False
     _remaining = 0
     """Bytes that are missing from a body with a known length."""
@@ -161,6 +166,10 @@ class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
     def buffer_updated(self, nbytes: int) -> None:
         if not self._drops_input:
             self.data_received(bytes(memoryview(self._node.buffer)[:nbytes]))
+            return
+        self._dropped += nbytes
+        if self._dropped > DROPPED:
+            self.transport.abort()
 
     def data_received(self, data: bytes) -> None:
         if self._is_last:
@@ -307,7 +316,7 @@ class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
         self.cycle = RequestResponseCycle(
             scope=scope,
             conn=self.conn,
-            transport=self.transport,
+            transport=cast(asyncio.Transport, LastAnswer(self)),
             flow=self.flow,
             logger=self.logger,
             access_logger=self.access_logger,
@@ -475,6 +484,15 @@ class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
         self._writing = Deadline(self.loop, self.transport.abort)
         self._writing.set(FINAL_GRACE)
 
+    def end_after_answer(self) -> None:
+        """End the connection after its last answer, which the client may read even if it is still sending the request."""
+        if self._drops_input or self.transport.is_closing():
+            return
+        if self.conn.their_state is h11.SEND_BODY or self._unread:
+            self._end()
+        else:
+            self.transport.close()
+
     def _close(self) -> None:
         """Close a connection that has no request in progress."""
         self._forget()
@@ -482,6 +500,22 @@ class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
         if self.transport.get_write_buffer_size():
             self._writing = Deadline(self.loop, self.transport.abort)
             self._writing.set(FINAL_GRACE)
+
+
+@frozen(eq=False)
+class LastAnswer:
+    """The transport as uvicorn's cycle of request and answer sees it: closing leaves the client time to read the answer."""
+
+    _connection: HttpConnection
+
+    def write(self, data: bytes) -> None:
+        self._connection.transport.write(data)
+
+    def is_closing(self) -> bool:
+        return self._connection.transport.is_closing()
+
+    def close(self) -> None:
+        self._connection.end_after_answer()
 
 
 @define(eq=False)

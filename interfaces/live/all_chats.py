@@ -29,6 +29,7 @@ from interfaces.live.channel import PAGE, Channel, Channels
 from interfaces.live.entry import REPLAY_MOST, Entry, Reset
 from interfaces.live.listener import End, Listener
 from interfaces.live.roster import Audience, Roster
+from interfaces.wire import all_chats as news
 from interfaces.wire import frames
 from interfaces.wire.frames import Frame
 
@@ -314,7 +315,7 @@ class AllChats:
             elif isinstance(event, ChatAdded):
                 added.add(event.chat_id)
         for event in removed.values():
-            listener.tell(frames.chat_removed(event.chat_id, event.reason))
+            listener.tell(news.chat_removed(event.chat_id, event.reason))
         return added - (seen.keys() - removed.keys())
 
     async def _jump(self, visit: Visit, jumps: Sequence[tuple[WayIn, Position | Reset]]) -> None:
@@ -330,9 +331,9 @@ class AllChats:
                 self._abandon(visit, way)
                 continue
             if isinstance(after, Reset):
-                listener.tell(frames.reset_chat(view, after))
+                listener.tell(news.reset_chat(view, after))
             else:
-                listener.tell(frames.gap(view, after))
+                listener.tell(news.gap(view, after))
             await self._go_in(visit, way, view.last_position)
 
     async def _replay(self, visit: Visit, replays: Sequence[tuple[WayIn, Standing, Position]]) -> None:
@@ -473,7 +474,7 @@ class AllChats:
                 for way in ways:
                     if (view := views.get(way.chat_id)) and way.is_entering and self._is_here(visit):
                         way.channel.audience.member_count = view.member_count
-                        listener.tell(frames.chat_added(view))
+                        listener.tell(news.chat_added(view))
                         await self._go_in(visit, way, view.last_position)
                     else:
                         self._abandon(visit, way)
@@ -494,7 +495,7 @@ class AllChats:
         for view in views.values():
             if self._is_here(visit):
                 visit.listener.tell(
-                    frames.read_up_to(view.id, view.read_up_to, view.unread_count, view.last_seq)
+                    news.read_up_to(view.id, view.read_up_to, view.unread_count, view.last_seq)
                 )
 
     async def _read_views(self, listener: Listener, chat_ids: Sequence[ChatId]) -> Mapping[ChatId, ChatView]:
@@ -542,7 +543,7 @@ def _resume_after(standing: Standing, seen: Position | None) -> Position | Reset
 def _tell_reading(listener: AllChatsListener, standing: Standing) -> None:
     if standing.is_read:
         listener.tell(
-            frames.read_up_to(
+            news.read_up_to(
                 standing.chat_id,
                 standing.read_up_to,
                 standing.unread_count,

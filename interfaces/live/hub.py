@@ -197,13 +197,19 @@ class Hub:
 
     async def _look_again_and_again(self) -> None:
         cursor: Cursor | None = None
+        failures = 0
         while True:
             self.notices.tell_unsaid(channel.audience for channel in self.channels)
             try:
                 cursor = await self._look(cursor)
                 self._is_watching.set()
+                if failures:
+                    log.info("missed updates are looked for again", extra={"failures": failures})
+                failures = 0
             except ApplicationError as error:
-                log.warning("could not look for missed updates", extra={"reason": error.code})
+                if not failures:
+                    log.warning("could not look for missed updates", extra={"reason": error.code})
+                failures += 1
             await asyncio.sleep(self.interval)
 
     async def _look(self, cursor: Cursor | None) -> Cursor:

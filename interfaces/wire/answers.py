@@ -186,7 +186,7 @@ class Reading(TypedDict):
     unreadCount: Annotated[int, FieldDoc("The number of messages of others that are left unread", 0)]
 
 
-class Health(TypedDict):
+class HealthReport(TypedDict):
     """The process answers, and with it what the path asks about."""
 
     health: Annotated[Literal["ok"], FieldDoc("Always `ok`: what is not well is an error", "ok")]

@@ -5,7 +5,7 @@ Names are camelCase. Socket frames carry the same data in snake_case, see `inter
 """
 
 from collections.abc import Callable, Iterable
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import orjson
 from attrs import evolve, frozen
@@ -45,11 +45,13 @@ from domain.account import EMAIL_LIMIT, PASSWORD_LEAST, PASSWORD_LIMIT, Email, E
 from domain.catalogue import Entry, Language
 from domain.chat import DESCRIPTION_LIMIT, About
 from domain.chat import NAME_LIMIT as CHAT_NAME_LIMIT
+from domain.errors import Invalid
 from domain.ids import AccountId, ChatId, MessageId, ProfileId, Seq, SessionId
 from domain.message import BODY_LIMIT, NONCE_LIMIT, Body, BodyTooLong, EmptyBody, Nonce
-from domain.profile import NAME_LIMIT, USERNAME_LIMITS, Name, Phone, Profile, Username
+from domain.profile import NAME_LIMIT, USERNAME_LIMITS, Name, Phone, Profile, Unfit, Username
 from domain.role import Role
 from domain.session import FINGERPRINT_LIMIT, Fingerprint, Session
+from domain.text import refuse_unstorable
 from interfaces.wire import answers, examples
 from interfaces.wire.faults import (
     NO_AT_SIGN,
@@ -67,6 +69,8 @@ from interfaces.wire.validation import REQUIRED, FieldSpec, shape
 from interfaces.wire.values import GREATEST, identity, integer, members, moment, nullable, text
 
 Json = dict[str, object]
+
+V = TypeVar("V")
 
 dumps: Final = orjson.dumps
 
@@ -295,17 +299,35 @@ REFRESH: Final = shape(
 
 EMAIL_STATUS: Final = shape(EmailStatus, email=_account_email)
 
+
+def _or_unfit(read: Callable[[object], V]) -> Callable[[object], V | Unfit]:
+    """Leaves it to the profile to judge a text that it may have from before today's rules."""
+
+    @takes(taken_by(read))
+    def read_or_not(value: object) -> V | Unfit:
+        try:
+            return read(value)
+        except Invalid as reason:
+            return Unfit(str(value), reason)
+
+    return read_or_not
+
+
 EDIT_PROFILE: Final = shape(
     EditProfile,
-    first_name=_documented(nullable(_name), "The first name; null clears it", "Анна"),
-    last_name=_documented(nullable(_name), "The last name; null clears it", "Морозова"),
-    middle_name=_documented(nullable(_name), "The middle name or patronymic; null clears it", "Игоревна"),
+    first_name=_documented(nullable(_or_unfit(_name)), "The first name; null clears it", "Анна"),
+    last_name=_documented(nullable(_or_unfit(_name)), "The last name; null clears it", "Морозова"),
+    middle_name=_documented(
+        nullable(_or_unfit(_name)), "The middle name or patronymic; null clears it", "Игоревна"
+    ),
     username=_documented(
-        nullable(_username),
+        nullable(_or_unfit(_username)),
         "The name under which others find the person. Case, width and look do not distinguish two of them; null clears it",
         "anna",
     ),
-    phone=_documented(nullable(_phone), "The phone number (E.164); null clears it", "+447700900103"),
+    phone=_documented(
+        nullable(_or_unfit(_phone)), "The phone number (E.164); null clears it", "+447700900103"
+    ),
 )
 
 READ_PROFILE: Final = shape(
@@ -365,6 +387,14 @@ def _chat_name(value: object) -> str:
     return About(_chat_name_text(value)).name
 
 
+@takes(taken_by(_chat_name_text))
+def _other_chat_name(value: object) -> str:
+    """A name that the chat judges, unless it is the one that it has."""
+    name = _chat_name_text(value)
+    refuse_unstorable(name)
+    return name
+
+
 _description: Final = nullable(text(0, DESCRIPTION_LIMIT))
 
 _chat_name_field: Final = _documented(_chat_name, "The name of the group", "Кино")
@@ -384,7 +414,7 @@ CREATE_CHAT: Final = shape(
 CHANGE_CHAT: Final = shape(
     ChangeChat,
     chat_id=_chat_id,
-    name=_chat_name_field,
+    name=_documented(_other_chat_name, "The name of the group", "Кино"),
     description=_description_field,
     member_ids=evolve(_others, name="members"),
 )

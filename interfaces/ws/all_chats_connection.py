@@ -16,6 +16,7 @@ from domain.ids import ChatId, Position
 from interfaces.live.all_chats import REMOVALS, SinceCursor
 from interfaces.live.entry import Reset
 from interfaces.live.listener import End
+from interfaces.wire import all_chats as news
 from interfaces.wire import frames
 from interfaces.wire.cursors import CursorCodec, InvalidCursor
 from interfaces.wire.faults import InvalidValue
@@ -67,7 +68,7 @@ class AllChatsConnection(Connection):
         except Unacceptable as error:
             id = fields.get("id")
             more = {"nonce": error.nonce} if error.nonce is not None else {}
-            self._say(frames.refusal(id if is_id(id) else None, error.message, error.code, **more))
+            self._say(news.refusal(id if is_id(id) else None, error.message, error.code, **more))
             return None
         if isinstance(request.asks, SendMessage):
             return self._expect(request.asks, request.id)
@@ -81,7 +82,7 @@ class AllChatsConnection(Connection):
         """See `AllChatsListener.welcome`."""
         self.since = None
         self._say(
-            frames.welcome_to_all(
+            news.welcome_to_all(
                 user_id=self.profile_id,
                 session_id=self.session_id,
                 epoch=cursor.epoch,
@@ -90,20 +91,20 @@ class AllChatsConnection(Connection):
             )
         )
         if why:
-            self._say(frames.reset_all(why))
+            self._say(news.reset_all(why))
         if page:
-            self._say(frames.snapshot(page.items, self.next_of(page)))
+            self._say(news.snapshot(page.items, self.next_of(page)))
         early, self._early = self._early, None
         for frame in early or ():
             self.tell(frame)
 
     def resumed(self, cursor: Cursor) -> None:
-        self._say(frames.resumed_all(self._cursors.write(cursor)))
+        self._say(news.resumed_all(self._cursors.write(cursor)))
 
     def passed(self, cursor: Cursor) -> None:
         """Tells a later cursor. A client that reads slowly does without, as all do when it would be too long."""
         with suppress(Unavailable):
-            self.outbox.put(frames.cursor(self._cursors.write(cursor)), ephemeral=True)
+            self.outbox.put(news.cursor(self._cursors.write(cursor)), ephemeral=True)
 
     @property
     def is_connected(self) -> bool:
@@ -140,7 +141,7 @@ class AllChatsConnection(Connection):
         }
         self._answer(
             sending,
-            frames.answer(
+            news.answer(
                 sending.id,
                 {"chat_id": message.chat_id, "message": fields, "duplicate": sent.duplicate},
             ),
@@ -155,22 +156,22 @@ class AllChatsConnection(Connection):
         if nonce:
             fields["nonce"] = nonce.value
         self._answer(
-            sending, frames.refusal(sending.id, refusal.not_sent(error), refusal.code(error), **fields)
+            sending, news.refusal(sending.id, refusal.not_sent(error), refusal.code(error), **fields)
         )
 
     def answer(self, request: Request, fields: Fields) -> None:
-        self._say(frames.answer(request.id, fields))
+        self._say(news.answer(request.id, fields))
 
     def answer_ping(self, ping: Ping) -> None:
         self._say(frames.pong(ping.id))
 
     def answer_page(self, request: Request, page: Page[ChatView, ChatPlace]) -> None:
-        self._say(frames.snapshot(page.items, self.next_of(page), id=request.id))
+        self._say(news.snapshot(page.items, self.next_of(page), id=request.id))
 
     def answer_failed(self, request: Request, error: Error) -> None:
         refusal = refusal_of(error)
         self._say(
-            frames.refusal(
+            news.refusal(
                 request.id,
                 "Failed to process request: not done",
                 refusal.code(error),
@@ -196,7 +197,7 @@ class AllChatsConnection(Connection):
         if chat_id is None:
             self._end(why)
         else:
-            self.tell(frames.chat_removed(chat_id, REMOVALS[why]))
+            self.tell(news.chat_removed(chat_id, REMOVALS[why]))
 
 
 def _seen(value: object) -> dict[ChatId, Position]:

@@ -16,6 +16,7 @@ from application.receipts.mark_single import MarkSingle
 from domain.chat import About
 from domain.errors import DomainError
 from domain.ids import ChatId, MessageId, Position, Seq
+from domain.message import EmptyBody
 from interfaces.wire import codec
 from interfaces.wire.faults import InvalidValue
 from interfaces.wire.frames import Fields, Malformed
@@ -125,7 +126,7 @@ def _shaped(shape: Shape[Any]) -> Callable[[Fields], Any]:
 def _message(fields: Fields) -> SendMessage:
     command = read_message(_chat(fields), fields)
     if command is None:
-        raise Unacceptable(NOT_SENT, "empty_body", echoed(fields.get("nonce")))
+        raise Unacceptable(NOT_SENT, EmptyBody.code, echoed(fields.get("nonce")))
     return command
 
 

@@ -185,6 +185,7 @@ class Exchange:
             extra={
                 **self._desk.named,
                 "profile": str(actor.profile_id) if actor else None,
+                "session": str(actor.session_id) if actor else None,
                 "code": int(end.code),
                 "reason": end.reason,
                 "seconds": round(asyncio.get_running_loop().time() - self._began, 3),
@@ -306,6 +307,7 @@ class Exchange:
             async with asyncio.timeout(self._services.options.entry_timeout):
                 await self._services.entering.acquire()
         except TimeoutError:
+            self._services.crowded.warn(entering=self._services.options.entering)
             raise Unavailable("too many sockets enter at once") from None
         with ExitStack() as slot:
             slot.callback(self._services.entering.release)

@@ -1,5 +1,6 @@
 """What no file of the project may hold."""
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -74,13 +75,22 @@ def test_no_import_is_hidden(texts: dict[str, str]) -> None:
 
 
 def test_pinned_requirements_have_hashes_and_no_addresses(texts: dict[str, str]) -> None:
-    for what in ("run", "build", "dev"):
+    for what in ("run", "build", "dev", "clients"):
         text = texts[f"requirements/{what}.txt"]
         pins = re.findall(
             r"^([a-z0-9-]+)==\S+.*\n(?:    --hash=sha256:[0-9a-f]{64}(?: \\)?\n)+", text, re.MULTILINE
         )
         assert len(pins) == len(re.findall(r"^\S", text, re.MULTILINE)) > 0
         assert "://" not in text
+
+
+def test_pinned_npm_packages_have_hashes_and_no_addresses(texts: dict[str, str]) -> None:
+    packages = json.loads(texts["tests/clients/package-lock.json"])["packages"]
+    wanted = json.loads(texts["tests/clients/package.json"])["devDependencies"]
+    assert packages.pop("")["devDependencies"] == wanted
+    assert all(version[0].isdigit() for version in wanted.values())
+    assert all(each["integrity"].startswith("sha512-") for each in packages.values())
+    assert [name for name, each in packages.items() if "resolved" in each] == []
 
 
 def test_tests_run_with_what_runs(texts: dict[str, str]) -> None:

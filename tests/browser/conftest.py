@@ -34,7 +34,7 @@ def server(chromium: Chrome, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         "AUTH_PASSWORD_PATTERN": "letters-and-digit",
         "AUTH_REFUSE_COMMON_PASSWORDS": "true",
     }
-    server = Server(tmp_path_factory.mktemp("server"), settings)
+    server = Server(tmp_path_factory.mktemp("server"), settings, is_new=False)
     server.start()
     yield server
     server.stop()

@@ -1,27 +1,75 @@
-"""The console script as a child process, in a folder of its own."""
+"""The messenger as a child process, in a folder of its own."""
 
+import multiprocessing
 import os
 import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
+from io import TextIOWrapper
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import psutil
 import psycopg
 import pytest
-from attrs import frozen
+from attrs import define, frozen
 from psycopg import sql
 
 from infrastructure.postgres.server.embedded import OWNER, EmbeddedPostgres
+from tests.clusters import copy_cluster, lived_in, new_cluster
+from tests.system import forked
 
 ROOT = Path(__file__).resolve().parents[2]
-PROGRAM = "from config.main import main; main()"
 
-Messenger = Callable[..., "subprocess.Popen[str]"]
+
+@define(eq=False)
+class Child:
+    """A process with pipes at its output. Has as much of `subprocess.Popen` as the tests use."""
+
+    process: subprocess.Popen[bytes] | forked.Forked
+    stdout: TextIO
+    stderr: TextIO
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    @property
+    def returncode(self) -> int | None:
+        return self.process.returncode
+
+    def poll(self) -> int | None:
+        return self.process.poll()
+
+    def wait(self, timeout: float | None = None) -> int:
+        return self.process.wait(timeout)
+
+    def send_signal(self, number: int) -> None:
+        self.process.send_signal(number)
+
+    def kill(self) -> None:
+        self.process.kill()
+
+    def communicate(self, timeout: float | None = None) -> tuple[str, str]:
+        """Returns all that was not read yet of both outputs, when the process has ended."""
+        read: dict[TextIO, str] = {}
+        readers = [
+            threading.Thread(target=lambda stream=stream: read.update({stream: stream.read()}), daemon=True)
+            for stream in (self.stdout, self.stderr)
+        ]
+        for reader in readers:
+            reader.start()
+        self.wait(timeout)
+        for reader in readers:
+            reader.join()
+        return read[self.stdout], read[self.stderr]
+
+
+Messenger = Callable[..., Child]
 
 
 def children_of(folder: Path) -> list[int]:
@@ -43,44 +91,71 @@ def folder() -> Iterator[Path]:
 
 @pytest.fixture
 def messenger(folder: Path) -> Iterator[Messenger]:
-    children = []
+    """
+    Starts the messenger in ``folder``. It is forked from a process that has imported it (see `tests.system.forked`), unless
+    a test gives a ``program`` to run instead or has SIGINT ignored.
+    """
+    children: list[Child] = []
 
-    def start(
-        *arguments: str, ignore_sigint: bool = False, program: str = PROGRAM, **settings: str
-    ) -> "subprocess.Popen[str]":
+    def start(*arguments: str, ignore_sigint: bool = False, program: str = "", **settings: str) -> Child:
         environ = {
             name: os.environ[name] for name in ("PATH", "LANG", "LD_LIBRARY_PATH") if name in os.environ
         }
-        command = [sys.executable, "-c", program, *arguments]
-        if ignore_sigint:  # as a shell does it for what it starts in the background
-            command = ["sh", "-c", 'trap "" INT; exec "$@"', "sh", *command]
-        child = subprocess.Popen(
-            command,
-            cwd=folder,
-            env=environ | {"PYTHONPATH": str(ROOT)} | settings,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        environ |= {"PYTHONPATH": str(ROOT)} | settings
+        if program or ignore_sigint:
+            command = [sys.executable, "-c", program or "from config.main import main; main()", *arguments]
+            if ignore_sigint:  # as a shell does it for what it starts in the background
+                command = ["sh", "-c", 'trap "" INT; exec "$@"', "sh", *command]
+            child = started(command, folder, environ)
+        else:
+            child = forked_off(arguments, folder, environ)
         children.append(child)
         return child
 
     yield start
     for child in children:
         child.kill()
-        child.communicate()
+        child.wait()
+        child.stdout.close()
+        child.stderr.close()
     until = time.monotonic() + 60
     while children_of(folder):  # the embedded database of a killed messenger ends a moment later
         assert time.monotonic() < until
         time.sleep(0.05)
 
 
-@pytest.fixture
-def serving(messenger: Messenger, unused_tcp_port: int) -> Callable[..., "subprocess.Popen[str]"]:
-    """A messenger in LOCAL that answers already."""
+def started(command: list[str], folder: Path, environ: dict[str, str]) -> Child:
+    process = subprocess.Popen(
+        command,
+        cwd=folder,
+        env=environ,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    return Child(process, TextIOWrapper(process.stdout, "utf-8"), TextIOWrapper(process.stderr, "utf-8"))
 
-    def start(**more: Any) -> "subprocess.Popen[str]":
+
+def forked_off(words: tuple[str, ...], folder: Path, environ: dict[str, str]) -> Child:
+    ours, theirs = zip(*(multiprocessing.Pipe(duplex=False) for _ in range(2)), strict=True)
+    process = forked.start(words, folder=folder, environment=environ, stdout=theirs[0], stderr=theirs[1])
+    files = []
+    for end in ours:
+        files.append(os.fdopen(os.dup(end.fileno()), encoding="utf-8"))
+        end.close()
+    for end in theirs:  # so that reading ends when the process does
+        end.close()
+    return Child(process, *files)
+
+
+@pytest.fixture
+def serving(messenger: Messenger, folder: Path, unused_tcp_port: int) -> Callable[..., Child]:
+    """A messenger in LOCAL that answers already, on an embedded database on which it has started before."""
+    copy_cluster(lived_in(), folder / "var" / "postgres")
+
+    def start(**more: Any) -> Child:
         settings = {"ENVIRONMENT": "LOCAL", "API_HOST": "127.0.0.1", "API_SERVICE_PORT": str(unused_tcp_port)}
         child = messenger("serve", **(settings | more))
         until = time.monotonic() + 120
@@ -127,6 +202,7 @@ def strict() -> Iterator[StrictServer]:
         hba.chmod(0o644)
         Path(folder).chmod(0o755)
         embedded = EmbeddedPostgres(var_dir=Path(folder), options={"fsync": "off", "hba_file": str(hba)})
+        copy_cluster(new_cluster(), embedded.data_dir)
         embedded.start()
         server = StrictServer(embedded)
         server.run(

@@ -2,7 +2,6 @@
 
 import re
 import signal
-import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from config.build import this_build
-from tests.config.conftest import Messenger, children_of
+from tests.config.conftest import Child, Messenger, children_of
 
 
 def test_help_names_the_command(messenger: Messenger) -> None:
@@ -52,7 +51,7 @@ def test_a_database_that_cannot_start_is_told_in_a_line(messenger: Messenger, fo
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("ignore_sigint", [False, True], ids=["foreground", "background"])
 def test_ends_in_order(
-    serving: Callable[..., "subprocess.Popen[str]"], folder: Path, number: signal.Signals, ignore_sigint: bool
+    serving: Callable[..., Child], folder: Path, number: signal.Signals, ignore_sigint: bool
 ) -> None:
     child = serving(ignore_sigint=ignore_sigint)
     assert len(children_of(folder)) > 1
@@ -63,7 +62,7 @@ def test_ends_in_order(
     assert children_of(folder) == []
 
 
-def test_impatience_does_not_hurt(serving: Callable[..., "subprocess.Popen[str]"], folder: Path) -> None:
+def test_impatience_does_not_hurt(serving: Callable[..., Child], folder: Path) -> None:
     child = serving()
     for _ in range(3):
         child.send_signal(signal.SIGINT)
@@ -72,7 +71,7 @@ def test_impatience_does_not_hurt(serving: Callable[..., "subprocess.Popen[str]"
     assert children_of(folder) == []
 
 
-def test_killed_it_leaves_nothing(serving: Callable[..., "subprocess.Popen[str]"], folder: Path) -> None:
+def test_killed_it_leaves_nothing(serving: Callable[..., Child], folder: Path) -> None:
     child = serving()
     child.kill()
     child.communicate()

@@ -19,7 +19,8 @@ from psycopg import sql
 from config.listening import CannotListen, Place, close
 from infrastructure.postgres.schema.migrate import newest_revision
 from infrastructure.postgres.server.embedded import EmbeddedPostgres
-from tests.config.conftest import ROOT, Messenger, StrictServer
+from tests.clusters import copy_cluster, lived_in, new_cluster
+from tests.config.conftest import ROOT, Child, Messenger, StrictServer
 from tests.postgres import PostgresServer
 
 DEV = {
@@ -187,9 +188,8 @@ class TestDatabase:
 
     def test_comes_up_while_it_is_waited_for(self, messenger: Messenger, folder: Path, port: str) -> None:
         server = EmbeddedPostgres(var_dir=folder / "other", options={"fsync": "off"})
-        server.start()  # so that there is a database; it takes a while
+        copy_cluster(new_cluster(), server.data_dir)
         address = server.url()
-        server.stop()
         child = messenger(
             "serve",
             ENVIRONMENT="LOCAL",
@@ -282,13 +282,16 @@ class TestExamplePeople:
 
 
 class TestTheEnd:
-    def test_a_failure_beside_requests_ends_it_with_a_code(self, messenger: Messenger, port: str) -> None:
+    def test_a_failure_beside_requests_ends_it_with_a_code(
+        self, messenger: Messenger, folder: Path, port: str
+    ) -> None:
         program = (
             "from infrastructure.repeat import Repeat\n"
             "async def run(self): raise LookupError('on purpose')\n"
             "Repeat.run = run\n"
             "from config.main import main; main()"
         )
+        copy_cluster(lived_in(), folder / "var" / "postgres")
         child = messenger("serve", program=program, ENVIRONMENT="LOCAL", API_SERVICE_PORT=port)
         _, err = child.communicate(timeout=ENOUGH)
         assert child.returncode == 1
@@ -299,7 +302,6 @@ class TestTheEnd:
         program = "import config.main; print('here', flush=True); config.main.main()"
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             child = messenger("serve", program=program, ENVIRONMENT="LOCAL")
-            assert child.stdout is not None
             assert child.stdout.readline() == "here\n"
             time.sleep(0.05)
             child.send_signal(number)
@@ -308,7 +310,7 @@ class TestTheEnd:
 
     @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
     def test_a_frozen_database_holds_it_up_for_a_bounded_time(
-        self, serving: Callable[..., "subprocess.Popen[str]"], folder: Path, number: signal.Signals
+        self, serving: Callable[..., Child], folder: Path, number: signal.Signals
     ) -> None:
         child = serving(API_SHUTDOWN_SECONDS="1")
         frozen_ones = [
@@ -387,9 +389,8 @@ def works_in(process: psutil.Process, folder: Path) -> bool:
         return False
 
 
-def read_until(child: "subprocess.Popen[str]", text: str, *, is_last: bool = True) -> str:
+def read_until(child: Child, text: str, *, is_last: bool = True) -> str:
     """The line of the log with ``text``. The rest is read too, in a thread, so that the child never waits for a reader."""
-    assert child.stderr is not None
     seen = []
     for line in child.stderr:
         seen.append(line)

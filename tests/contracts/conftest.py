@@ -16,7 +16,7 @@ async def storage(request: pytest.FixtureRequest) -> AsyncIterator[SharedStorage
     if request.param == "memory":
         yield memory_storage()
     else:
-        async with postgres_storage(request.getfixturevalue("messenger_database")) as storage:
+        async with postgres_storage(request.getfixturevalue("emptied_database")) as storage:
             yield storage
 
 
@@ -39,6 +39,6 @@ def rig(request: pytest.FixtureRequest) -> Iterator[Rig]:
         if request.param == "memory":
             yield Rig(runner, memory_storage())
         else:
-            opened = postgres_storage(request.getfixturevalue("messenger_database"))
+            opened = postgres_storage(request.getfixturevalue("emptied_database"))
             yield Rig(runner, runner.run(opened.__aenter__()))
             runner.run(opened.__aexit__(None, None, None))

@@ -20,11 +20,13 @@ from dependency_injector.providers import Object
 
 import application as use_cases
 from application.accounts.activate import ActivateHandler
+from application.accounts.assign_password import AssignPassword, AssignPasswordHandler
 from application.accounts.choose_password import ChoosePassword, ChoosePasswordHandler
 from application.accounts.clear_closed import ClearClosedAccountsHandler
 from application.accounts.close import CloseAccount, CloseAccountHandler
 from application.accounts.confirm_email import ConfirmEmail, ConfirmEmailHandler
 from application.accounts.create_account import CreateAccountHandler
+from application.accounts.delete_account import DeleteAccount, DeleteAccountHandler
 from application.accounts.disable_account import (
     DisableAccount,
     DisableAccountHandler,
@@ -202,7 +204,7 @@ async def stage(request: pytest.FixtureRequest) -> AsyncIterator[Stage]:
     if request.param == "memory":
         adapters = MemoryAdapters(settings=SETTINGS, clock=clock, ids=ids)
     else:
-        url = request.getfixturevalue("messenger_database")
+        url = request.getfixturevalue("emptied_database")
         adapters = PostgresAdapters(settings=SETTINGS, url=url, clock=clock, ids=ids)
     stored: Storage = adapters.storage()
     begins = Begins(stored.begin), Begins(stored.begin_posting), Begins(stored.begin_marking)
@@ -416,6 +418,19 @@ async def set_password(scene: Scene) -> Act:
 async def disable(scene: Scene) -> Act:
     ann = await scene.someone()
     return lambda: scene.here.application.administration().disable_account(DisableAccount(email=ann.email))
+
+
+@row(AssignPasswordHandler, SessionEnded)
+async def assign_password(scene: Scene) -> Act:
+    ann = await scene.someone()
+    command = AssignPassword(email=ann.email, password=Password("Another-Horse"))
+    return lambda: scene.here.application.administration().assign_password(command)
+
+
+@row(DeleteAccountHandler, SessionEnded)
+async def delete_account(scene: Scene) -> Act:
+    ann = await scene.someone()
+    return lambda: scene.here.application.administration().delete_account(DeleteAccount(email=ann.email))
 
 
 @row(TidyAccountsHandler, SessionEnded)

@@ -247,6 +247,30 @@ class TestChanges:
         log = await circle.storage.views.log(chat.id, Position(0), 10)
         assert [type(update) for update in log] == [RoleChanged, MemberRemoved, NewMember]
 
+    async def test_who_comes_again_is_a_newcomer_who_has_read_what_they_had_read(
+        self, circle: Circle
+    ) -> None:
+        ann, bob, eve = await known(circle.storage.begin, "Ann", "Bob", "Eve")
+        chat = await open_chat(circle.storage.begin, ann, bob)
+        await circle.talk.say(ann, chat.id, "first")
+        last = await circle.talk.say(ann, chat.id, "second")
+        await circle.talk.read(bob, chat.id, last.message.id)
+        await circle.appoint(ann, chat.id, bob.profile_id, Role.ADMIN)
+        await circle.add(ann, chat.id, eve.profile_id)
+        async with circle.storage.begin() as work:
+            before = await work.chats.find_member(chat.id, bob.profile_id)
+        await circle.remove(ann, chat.id, bob.profile_id)
+        await circle.add(ann, chat.id, bob.profile_id)
+        async with circle.storage.begin() as work:
+            after = await work.chats.find_member(chat.id, bob.profile_id)
+            in_order = [member.profile_id for member in await work.chats.members(chat.id)]
+        assert before
+        assert after
+        assert (after.joined_at > before.joined_at, after.role, after.left_at) == (True, Role.MEMBER, None)
+        assert in_order == [ann.profile_id, eve.profile_id, bob.profile_id]
+        (listed,) = await circle.storage.views.list_chats(bob.profile_id)
+        assert (listed.id, listed.unread_count) == (chat.id, 0)
+
     async def test_handing_over(self, circle: Circle) -> None:
         ann, bob = await known(circle.storage.begin, "Ann", "Bob")
         chat = await open_chat(circle.storage.begin, ann, bob)

@@ -45,7 +45,7 @@ async def storage(request: pytest.FixtureRequest) -> AsyncIterator[SharedStorage
     if request.param == "memory":
         yield memory_storage()
     else:
-        url = request.getfixturevalue("messenger_database")
+        url = request.getfixturevalue("emptied_database")
         async with postgres_storage(url) as storage:
             yield storage
 
@@ -224,7 +224,7 @@ def rig(request: pytest.FixtureRequest) -> Iterator[Rig]:
         if request.param == "memory":
             yield Rig(runner, memory_storage())
         else:
-            opened = postgres_storage(request.getfixturevalue("messenger_database"))
+            opened = postgres_storage(request.getfixturevalue("emptied_database"))
             yield Rig(runner, runner.run(opened.__aenter__()))
             runner.run(opened.__aexit__(None, None, None))
 

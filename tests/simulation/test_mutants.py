@@ -3,17 +3,16 @@
 import pytest
 
 from tests.simulation.mutants import MUTANTS, planted
+from tests.simulation.test_simulation import RUNS
 from tests.simulation.world import simulate
-
-MOST_RUNS = 1000
 
 
 @pytest.mark.parametrize("name", MUTANTS)
 def test_is_found(name: str) -> None:
     with planted(*MUTANTS[name]):
-        for number in range(MOST_RUNS):
+        for number in range(RUNS):
             outcome = simulate(number)
             if violations := outcome.violations():
                 print(f"{name}: found by run {number}: {violations[0]}")
                 return
-    pytest.fail(f"{MOST_RUNS} runs found nothing wrong with: {name}")
+    pytest.fail(f"{RUNS} runs found nothing wrong with: {name}")

@@ -31,10 +31,16 @@ async def visit(server: Server) -> AsyncIterator[Visit]:
 
 @pytest.fixture
 def make_server(tmp_path: Path) -> Iterator[Callable[..., Server]]:
-    """Makes servers that are not started yet. Each has a folder of its own unless one is given."""
+    """
+    Makes servers that are not started yet. Each has a folder of its own unless one is given, and an embedded database that
+    has its tables and people unless it ``is_new`` or the settings name another.
+    """
     made: list[Server] = []
 
     def make(folder: Path | None = None, **fields: object) -> Server:
+        settings = fields.get("settings", {})
+        assert isinstance(settings, dict)
+        fields = {"is_new": "DATABASE_URL" in settings} | fields
         server = Server(folder or tmp_path / f"server{len(made)}", **fields)  # type: ignore[arg-type]
         made.append(server)
         return server

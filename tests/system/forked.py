@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 
@@ -19,6 +20,9 @@ from attrs import define
 import config.commands
 import config.start  # noqa: F401 - both are what `main` imports when it runs
 from config.main import main
+
+Stream = str | Connection
+"""Where a stream of a process leads: the path of a file, to which output is appended, or the end of a pipe."""
 
 _CONTEXT: ForkServerContext = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload([__name__])
@@ -62,11 +66,11 @@ def start(
     *,
     folder: Path,
     environment: Mapping[str, str],
-    stdin: str = os.devnull,
-    stdout: str,
-    stderr: str,
+    stdin: Stream = os.devnull,
+    stdout: Stream,
+    stderr: Stream,
 ) -> Forked:
-    """Runs `messenger` with these words in a session of its own. Streams are paths; output is appended."""
+    """Runs `messenger` with these words in a session of its own."""
     process = _CONTEXT.Process(
         target=_run,
         args=(list(words), str(folder), dict(environment), (stdin, stdout, stderr)),
@@ -76,11 +80,17 @@ def start(
     return Forked(process)
 
 
-def _run(words: list[str], folder: str, environment: dict[str, str], streams: tuple[str, str, str]) -> None:
+def _run(
+    words: list[str], folder: str, environment: dict[str, str], streams: tuple[Stream, Stream, Stream]
+) -> None:
     os.setsid()
-    for number, path in enumerate(streams):
+    for number, stream in enumerate(streams):
+        if isinstance(stream, Connection):
+            os.dup2(stream.fileno(), number)
+            stream.close()
+            continue
         flags = os.O_RDONLY if number == 0 else os.O_WRONLY | os.O_APPEND | os.O_CREAT
-        opened = os.open(path, flags, 0o600)
+        opened = os.open(stream, flags, 0o600)
         os.dup2(opened, number)
         os.close(opened)
     sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115 - a number, for as long as it runs

@@ -19,6 +19,8 @@ from attrs import define, field, frozen
 from psycopg import sql
 from psycopg.rows import TupleRow
 
+from tests.clusters import copy_cluster, initdb
+
 PATIENCE = 60.0
 """Seconds after which something hangs."""
 
@@ -47,6 +49,13 @@ def unprivileged(command: list[str]) -> list[str]:
         "--",
         *command,
     ]
+
+
+CLUSTER = (
+    *unprivileged([str(binaries() / "initdb")]),
+    *("--username", "postgres", "--auth", "trust", "--encoding", "UTF8", "--locale", "C.UTF-8", "--no-sync"),
+)
+"""Makes the data folder that each server gets a copy of."""
 
 
 def free_port() -> int:
@@ -105,18 +114,7 @@ class Postgres:
         """Returns when it answers; after a kill that is when it has recovered."""
         if not self.data.exists():
             self.folder.mkdir(parents=True, exist_ok=True)
-            self.data.mkdir(mode=0o700)
-            subprocess.run(
-                unprivileged(
-                    [
-                        str(binaries() / "initdb"),
-                        *("--pgdata", str(self.data), "--username", "postgres", "--auth", "trust"),
-                        *("--encoding", "UTF8", "--locale", "C.UTF-8", "--no-sync"),
-                    ]
-                ),
-                check=True,
-                stdout=subprocess.DEVNULL,
-            )
+            copy_cluster(initdb(CLUSTER), self.data)
         settings = {
             "port": str(self.port),
             "listen_addresses": "127.0.0.1",

@@ -18,6 +18,7 @@ import psycopg
 from attrs import define, field
 from psycopg.rows import TupleRow
 
+from tests.clusters import copy_cluster, lived_in
 from tests.system import forked
 from tests.system.postgres import free_port, lives
 
@@ -53,6 +54,8 @@ class Server:
     port: int = field(factory=free_port)
     is_a_program: bool = False
     """Started as people start it. Otherwise it is forked, which saves the time of its imports; see `tests.system.forked`."""
+    is_new: bool = True
+    """Whether it makes its embedded database itself. Otherwise it finds one in which it has started once already."""
     process: subprocess.Popen[bytes] | forked.Forked | None = None
 
     @property
@@ -94,6 +97,8 @@ class Server:
         """Without waiting. In a session of its own: a Ctrl-C on the terminal is for the tests."""
         assert self.process is None or self.process.poll() is not None
         self.folder.mkdir(parents=True, exist_ok=True)
+        if not self.is_new and not (self.var / "postgres").exists():
+            copy_cluster(lived_in(), self.var / "postgres")
         # In its own folder, where no `.env` lies but one that a test puts there.
         if self.is_a_program or self.command or "PYTHONPATH" in self.settings:
             with self.log_file.open("ab") as output:

@@ -6,7 +6,7 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from email import policy
 from email.message import EmailMessage
@@ -17,6 +17,8 @@ import httpx
 import pytest
 from attrs import define, field
 
+from infrastructure.postgres.server.embedded import EmbeddedPostgres
+from tests.clusters import UNFLUSHED, copy_cluster, lived_in, new_cluster
 from tests.infrastructure.smtp.sink import Sink, serving
 from tests.system import forked
 from tests.system.client import Visit
@@ -84,6 +86,29 @@ def line(tmp_path: Path) -> Line:
     return Line(tmp_path)
 
 
+@pytest.fixture
+def on_new_database(line: Line) -> Iterator[Line]:
+    """
+    Where the embedded server runs and its database is empty. A command that finds no server starts one, which
+    `test_a_database_from_its_making_to_its_end` sees; for the others that would be a second each.
+    """
+    yield from running(line, new_cluster())
+
+
+@pytest.fixture
+def on_database(line: Line) -> Iterator[Line]:
+    """The same, where the database has tables and the example people."""
+    yield from running(line, lived_in())
+
+
+def running(line: Line, cluster: Path) -> Iterator[Line]:
+    server = EmbeddedPostgres(var_dir=line.folder / "var", options=UNFLUSHED)
+    copy_cluster(cluster, server.data_dir)
+    server.start()
+    yield line
+    server.stop()
+
+
 def fields(output: str) -> list[list[str]]:
     return [row.split("\t") for row in output.splitlines()]
 
@@ -98,8 +123,11 @@ def done(ran: subprocess.CompletedProcess[str], code: int = 0) -> str:
     ("words", "names"),
     [
         ((), ("serve", "db", "user", "module", "mail", "settings")),
-        (("db",), ("create", "migrate", "fill", "drop", "reset", "check", "import", "adopt")),
-        (("user",), ("create", "list", "disable", "enable", "sessions")),
+        (
+            ("db",),
+            ("create", "migrate", "fill", "drop", "reset", "check", "import", "adopt", "dump", "restore"),
+        ),
+        (("user",), ("create", "list", "password", "disable", "enable", "delete", "sessions")),
         (("module",), ("create",)),
         (("mail",), ("try",)),
         (("db", "check"), ("--repair",)),
@@ -129,7 +157,8 @@ def test_wrong_settings_are_told_a_line_each(line: Line) -> None:
             assert any(each.startswith(f"{name} is '{value}': expected ") for each in told), told
 
 
-def test_a_command_needs_only_the_settings_that_it_uses(line: Line) -> None:
+def test_a_command_needs_only_the_settings_that_it_uses(on_new_database: Line) -> None:
+    line = on_new_database
     wrong = {"API_SERVICE_PORT": "many", "WS_AUTH_SECONDS": "no"}
     done(line("db", "migrate", **wrong))
     assert done(line("settings", **wrong), 2).splitlines() == [
@@ -139,24 +168,15 @@ def test_a_command_needs_only_the_settings_that_it_uses(line: Line) -> None:
 
 
 def test_a_database_from_its_making_to_its_end(line: Line) -> None:
+    """Each of these commands starts the embedded server and stops it."""
     assert "is created" in done(line("db", "create"))
     assert "exists already" in done(line("db", "create"))
     assert re.search(r"from nothing to \d{4}", done(line("db", "migrate")))
     assert "already at" in done(line("db", "migrate"))
-    for _ in range(2):
-        assert "has its examples" in done(line("db", "fill"))
-    assert "Everything is consistent" in done(line("db", "check"))
+    assert "has its examples" in done(line("db", "fill"))
     users = {row[0]: row[1] for row in fields(done(line("user", "list")))}
     assert users["user1@example.com"] == "confirmed"
     assert len(users) == 5
-
-    for words in (("db", "drop"), ("db", "reset"), ("db", "adopt"), ("user", "disable", "user1@example.com")):
-        refused = line(*words, says="n\n")
-        assert refused.returncode == 1
-        assert "(LOCAL)" in refused.stdout.partition("?")[0]
-        done(line(*words), 1)  # nobody there to answer
-    assert len(fields(done(line("user", "list")))) == 5
-
     assert "is adopted: generation" in done(line("db", "adopt", "--yes"))
     assert "is new, at" in done(line("db", "reset", "--yes"))
     assert len(fields(done(line("user", "list")))) == 5
@@ -164,7 +184,33 @@ def test_a_database_from_its_making_to_its_end(line: Line) -> None:
     assert "is new" in done(line("db", "reset", "-y", ENVIRONMENT="LOCAL"))
 
 
-def test_examples_stay_out_of_real_databases(line: Line) -> None:
+def test_examples_are_filled_in_once(on_database: Line) -> None:
+    assert "has its examples" in done(on_database("db", "fill"))
+    assert "Everything is consistent" in done(on_database("db", "check"))
+    assert len(fields(done(on_database("user", "list")))) == 5
+
+
+def test_what_destroys_is_asked_for_first(on_database: Line) -> None:
+    line = on_database
+    for words in (
+        ("db", "drop"),
+        ("db", "reset"),
+        ("db", "adopt"),
+        ("user", "disable", "user1@example.com"),
+        ("user", "delete", "user1@example.com"),
+        ("user", "password", "user1@example.com"),
+    ):
+        refused = line(*words, says="n\n")
+        assert refused.returncode == 1
+        assert "(LOCAL)" in refused.stdout.partition("?")[0]
+        done(line(*words), 1)  # nobody there to answer
+    users = {row[0]: row[1] for row in fields(done(line("user", "list")))}
+    assert users["user1@example.com"] == "confirmed"
+    assert len(users) == 5
+
+
+def test_examples_stay_out_of_real_databases(on_new_database: Line) -> None:
+    line = on_new_database
     real = {
         "ENVIRONMENT": "DEV",
         "JWT_SECRET_KEY": "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6",
@@ -224,6 +270,25 @@ class TestUsers:
             assert states["new@example.com"] == "disabled"
             assert "(LOCAL)." in done(line("user", "enable", "new@example.com"))
             assert http.post("/accounts/sign-in/", json=sign_in).status_code == 200
+            changed = line("user", "password", "new@example.com", "--password-stdin", says="Another-Horse\n")
+            assert re.search(
+                r"has a new password in the embedded .* \(LOCAL\); 1 sessions ended", done(changed)
+            )
+            assert http.post("/accounts/sign-in/", json=sign_in).status_code == 401
+            sign_in["password"] = "Another-Horse"
+            assert http.post("/accounts/sign-in/", json=sign_in).status_code == 200
+            assert "is deleted from" in done(line("user", "delete", "new@example.com", "--yes"))
+            assert http.post("/accounts/sign-in/", json=sign_in).status_code == 401
+            assert "new@example.com" not in done(line("user", "list"))
+        with server.database() as connection:
+            ((profile_id,),) = connection.execute(
+                "SELECT profile_id FROM profile_of_account JOIN account_by_email USING (account_id)"
+                " WHERE email_folded = 'user3@example.com'"
+            ).fetchall()
+            present = "SELECT count(*) > 0 FROM member WHERE profile_id = %s AND left_at IS NULL"
+            assert connection.execute(present, [profile_id]).fetchone() == (True,)
+            done(line("user", "delete", "user3@example.com", "--yes"))
+            assert connection.execute(present, [profile_id]).fetchone() == (False,)
         assert PASSWORD not in server.log()
 
     async def test_who_is_kept_out_hears_it_on_open_sockets(
@@ -248,18 +313,22 @@ class TestUsers:
             ("new@example.com", "weak", "The password is too weak"),
         ],
     )
-    def test_what_cannot_be(self, line: Line, email: str, password: str, told: str) -> None:
-        done(line("db", "reset", "--yes"))
-        assert told in done(line("user", "create", email, "--password-stdin", says=f"{password}\n"), 1)
+    def test_what_cannot_be(self, on_database: Line, email: str, password: str, told: str) -> None:
+        create = ("user", "create", email, "--password-stdin")
+        assert told in done(on_database(*create, says=f"{password}\n"), 1)
 
-    def test_before_there_are_tables(self, line: Line) -> None:
+    def test_before_there_are_tables(self, on_new_database: Line) -> None:
+        line = on_new_database
         for words in (("user", "list"), ("db", "check"), ("db", "adopt", "-y")):
             assert "run `messenger db migrate` first" in done(line(*words), 2)
 
-    def test_nobody(self, line: Line) -> None:
-        done(line("db", "migrate"))
-        for words in (("disable", "nobody@example.com", "-y"), ("sessions", "nobody@example.com")):
-            assert "No account has this address." in done(line("user", *words), 1)
+    def test_nobody(self, on_database: Line) -> None:
+        for words in (
+            ("disable", "nobody@example.com", "-y"),
+            ("delete", "nobody@example.com", "-y"),
+            ("sessions", "nobody@example.com"),
+        ):
+            assert "No account has this address." in done(on_database("user", *words), 1)
 
 
 class TestMail:
@@ -311,8 +380,8 @@ class TestSettings:
         assert [path.name for path in line.folder.iterdir()] == [".env"]
 
 
-def test_a_terminal_gets_colours_and_progress_and_a_pipe_gets_fields(line: Line) -> None:
-    done(line("db", "reset", "--yes"))
+def test_a_terminal_gets_colours_and_progress_and_a_pipe_gets_fields(on_database: Line) -> None:
+    line = on_database
     piped = line("user", "list"), line("db", "check")
     assert not any("\x1b" in ran.stdout + ran.stderr or "Checking" in ran.stderr for ran in piped)
     shown = line.on_a_terminal("db", "check")

@@ -37,7 +37,7 @@ def rows(server: Server) -> dict[str, list[str]]:
 async def test_the_first_start_says_where_and_as_whom_and_the_second_changes_nothing(
     make_server: MakeServer,
 ) -> None:
-    server = make_server(is_a_program=True)
+    server = make_server(is_a_program=True, is_new=True)
     server.start()
     log = server.log()
     assert server.url in log
@@ -110,7 +110,7 @@ def said_in(server: Server) -> list[tuple[UUID, int, str]]:
 
 
 async def test_two_run_side_by_side(make_server: MakeServer) -> None:
-    one, other = make_server(), make_server()
+    one, other = make_server(is_new=True), make_server(is_new=True)
     one.launch()
     other.launch()
     for each in (one, other):
@@ -185,7 +185,7 @@ def ordinary(folder: Path) -> list[str]:
 
 
 async def test_it_runs_as_an_ordinary_user(make_server: MakeServer, everybodys_folder: Path) -> None:
-    server = make_server(everybodys_folder, command=ordinary(everybodys_folder))
+    server = make_server(everybodys_folder, command=ordinary(everybodys_folder), is_new=True)
     server.start()
     async with Visit(server.url, server.ws_url) as visit:
         anna, boris = await visit.user(1), await visit.user(2)
@@ -198,7 +198,7 @@ async def test_it_runs_as_an_ordinary_user(make_server: MakeServer, everybodys_f
 
 def test_a_folder_that_is_closed_to_everybody_else_will_do(make_server: MakeServer) -> None:
     """Also when root starts it, as whom PostgreSQL refuses to run."""
-    server = make_server()
+    server = make_server(is_new=True)
     server.folder.mkdir(mode=0o700)
     server.start()
     with server.database() as connection:

@@ -32,6 +32,7 @@ def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
             "AUTH_EMAIL_STATUS_PER_MINUTE": "5",
         },
         command=("prlimit", "--nofile=256:512"),
+        is_new=False,
     )
     server.start()
     yield server
@@ -118,7 +119,7 @@ def test_limits_count_networks_behind_trusted_proxies(strict: Server) -> None:
 def test_what_people_follow_begins_with_the_public_address(strict: Server) -> None:
     host = {"Host": "evil.example"}
     page = httpx.get(f"{strict.url}/confirm-email?token=x", headers=host).text
-    assert 'data-confirm="/talk/accounts/email/confirm/"' in page
+    assert 'data-confirm="/talk/confirm-email"' in page
     assert httpx.get(f"{strict.url}/chats", headers=host).headers["location"] == "/talk/chats/"
     email = "behind@example.com"
     answer = httpx.post(f"{strict.url}/accounts/sign-up/", json={"email": email, "password": "Password1"})

@@ -10,12 +10,11 @@ from typing import Final
 from uuid import UUID
 
 from attrs import frozen
-from sqlalchemy import Text, cast, func, literal_column, select, text, update
+from sqlalchemy import Text, cast, column, func, literal_column, select, table, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from infrastructure.postgres.driver.engine import transaction
 from infrastructure.postgres.driver.errors import UnusableDatabase, in_our_terms
-from infrastructure.postgres.schema.base import metadata, with_all_tables
 from infrastructure.postgres.schema.chat_tables import origin
 
 HERE: Final = literal_column(
@@ -34,6 +33,14 @@ HAS_HOME: Final = text(
     "SELECT EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass('origin') AND attname = 'home')"
 )
 """If the column is missing, the tables are older or do not exist yet; the migration adds and fills it."""
+
+
+STAMPED: Final = text(
+    "SELECT c.relname FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid"
+    " WHERE a.attname = 'tx' AND NOT a.attisdropped AND c.relkind = 'r'"
+    " AND c.relnamespace = (SELECT relnamespace FROM pg_class WHERE oid = to_regclass('origin'))"
+)
+"""The tables whose rows have a ``tx``, those of modules and of older revisions included."""
 
 
 class NotAdopted(UnusableDatabase):
@@ -78,7 +85,8 @@ async def adopt(
 ) -> Adopted:
     """
     Begins a new line of history: clients with cursors and positions of the old one start over, and ``tx`` goes on rising
-    from the greatest stored value. Waits for running writes and blocks new ones until it has finished.
+    from the greatest stored value. Waits for running writes and blocks new ones until it has finished. The tables may be at
+    an older revision: a database is migrated only where it is at home.
 
     Without a ``generation`` the server makes one. With ``instead_of`` nothing is changed if the database is at home and its
     generation is another one: several nodes may notice a restore, and one new line of history is enough.
@@ -99,13 +107,14 @@ async def adopt(
                 return Adopted(generation=now, base=base)
         greatest = await _greatest(connection)
         current = cast(cast(func.pg_current_xact_id(), Text), origin.c.base.type)
+        home = {"home": HERE} if await connection.scalar(HAS_HOME) else {}
         adopted = await connection.execute(
             update(origin)
             .where(origin.c.id == 1)
             .values(
                 generation=generation or func.gen_random_uuid(),
                 base=func.greatest(origin.c.base, greatest + 1 - current),
-                home=HERE,
+                **home,
             )
             .returning(origin.c.generation, origin.c.base)
         )
@@ -117,7 +126,8 @@ async def adopt(
 
 async def _greatest(connection: AsyncConnection) -> int:
     greatest = 0
-    for table in with_all_tables(metadata).sorted_tables:
-        if "tx" in table.c:
-            greatest = max(greatest, await connection.scalar(select(func.max(table.c.tx))) or 0)
+    for name in (await connection.scalars(STAMPED)).all():
+        greatest = max(
+            greatest, await connection.scalar(select(func.max(column("tx"))).select_from(table(name))) or 0
+        )
     return greatest

@@ -9,8 +9,10 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from application.actor import Actor
+from application.chats.add_members import AddMembers, AddMembersHandler
 from application.chats.change import ChangeChat, ChangeChatHandler
 from application.chats.delete import DeleteChat, DeleteChatHandler
+from application.chats.remove_member import RemoveMember, RemoveMemberHandler
 from application.checkup import Examined, Finding
 from domain.chat import Chat
 from infrastructure.postgres.driver.engine import make_engine
@@ -67,6 +69,16 @@ async def scene(messenger_database: str) -> AsyncIterator[Scene]:
 
 def kinds(findings: Sequence[Finding]) -> set[str]:
     return {finding.what for finding in findings}
+
+
+async def test_nothing_is_wrong_when_somebody_comes_again(scene: Scene) -> None:
+    """What other tables repeat of a membership follows it."""
+    talk = Talk(scene.storage)
+    leave = RemoveMemberHandler(begin=talk.begin, clock=talk.clock)
+    await leave(scene.ben, RemoveMember(chat_id=scene.chat.id, profile_id=scene.ben.profile_id))
+    add = AddMembersHandler(begin=talk.begin, views=scene.storage.views, clock=talk.clock)
+    await add(scene.ann, AddMembers(chat_id=scene.chat.id, profile_ids=(scene.ben.profile_id,)))
+    assert list((await scene.check()).remaining) == []
 
 
 async def test_nothing_is_wrong_at_first(scene: Scene) -> None:

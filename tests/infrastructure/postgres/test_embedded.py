@@ -21,6 +21,7 @@ import pytest
 from infrastructure.postgres.driver.target import parse
 from infrastructure.postgres.server import embedded
 from infrastructure.postgres.server.embedded import DATABASE, CannotStartPostgres, EmbeddedPostgres, User
+from tests.clusters import copy_cluster, new_cluster
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -63,6 +64,13 @@ def var_dir() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="messenger-test-") as folder:
         Path(folder).chmod(0o755)
         yield Path(folder) / "var"
+
+
+@pytest.fixture
+def used_dir(var_dir: Path) -> Path:
+    """One on which a server has run already, for tests that are not about the making of its files."""
+    copy_cluster(new_cluster(), var_dir / "postgres")
+    return var_dir
 
 
 @pytest.fixture
@@ -167,19 +175,19 @@ def await_gone(folder: Path) -> None:
         time.sleep(0.05)
 
 
-def test_keeps_what_was_stored(var_dir: Path, start: Callable[..., EmbeddedPostgres]) -> None:
-    first = start(var_dir)
+def test_keeps_what_was_stored(used_dir: Path, start: Callable[..., EmbeddedPostgres]) -> None:
+    first = start(used_dir)
     query(first, "CREATE TABLE kept (n int)")
     query(first, "INSERT INTO kept VALUES (1)")
     first.stop()
-    assert processes_in(var_dir) == []
+    assert processes_in(used_dir) == []
 
-    second = start(var_dir)
+    second = start(used_dir)
     assert query(second, "SELECT n FROM kept") == [(1,)]
 
 
-def test_stops_twice_and_starts_again(var_dir: Path) -> None:
-    server = EmbeddedPostgres(var_dir=var_dir)
+def test_stops_twice_and_starts_again(used_dir: Path) -> None:
+    server = EmbeddedPostgres(var_dir=used_dir)
     assert server.start() == server.url()
     with pytest.raises(RuntimeError, match="already started"):
         server.start()
@@ -189,8 +197,8 @@ def test_stops_twice_and_starts_again(var_dir: Path) -> None:
     server.stop()
 
 
-def test_is_as_durable_as_postgres_is(var_dir: Path, start: Callable[..., EmbeddedPostgres]) -> None:
-    server = start(var_dir)
+def test_is_as_durable_as_postgres_is(used_dir: Path, start: Callable[..., EmbeddedPostgres]) -> None:
+    server = start(used_dir)
     names = (
         "fsync",
         "synchronous_commit",
@@ -202,9 +210,9 @@ def test_is_as_durable_as_postgres_is(var_dir: Path, start: Callable[..., Embedd
     assert [query(server, f"SHOW {name}")[0][0] for name in names] == ["on", "on", "on", "on", "UTF8", ""]
 
 
-def test_options_win(var_dir: Path, start: Callable[..., EmbeddedPostgres]) -> None:
+def test_options_win(used_dir: Path, start: Callable[..., EmbeddedPostgres]) -> None:
     server = start(
-        var_dir, options={"log_statement": "all", "max_connections": "20", "synchronous_commit": "off"}
+        used_dir, options={"log_statement": "all", "max_connections": "20", "synchronous_commit": "off"}
     )
     assert query(server, "SHOW max_connections") == [("20",)]
     assert query(server, "SHOW synchronous_commit") == [("off",)]
@@ -214,19 +222,19 @@ def test_options_win(var_dir: Path, start: Callable[..., EmbeddedPostgres]) -> N
 
 
 def test_listens_on_tcp_when_asked(
-    var_dir: Path, start: Callable[..., EmbeddedPostgres], unused_tcp_port: int
+    used_dir: Path, start: Callable[..., EmbeddedPostgres], unused_tcp_port: int
 ) -> None:
-    server = start(var_dir, tcp_port=unused_tcp_port)
+    server = start(used_dir, tcp_port=unused_tcp_port)
     assert query(server, "SELECT 1", host="127.0.0.1") == [(1,)]
     assert query(server, "SELECT 1") == [(1,)]
 
 
 def test_trusts_nobody_on_tcp_otherwise(
-    var_dir: Path, start: Callable[..., EmbeddedPostgres], unused_tcp_port: int
+    used_dir: Path, start: Callable[..., EmbeddedPostgres], unused_tcp_port: int
 ) -> None:
-    server = start(var_dir, tcp_port=unused_tcp_port)
+    server = start(used_dir, tcp_port=unused_tcp_port)
     server.stop()
-    start(var_dir, options={"listen_addresses": "127.0.0.1", "port": "5432"})
+    start(used_dir, options={"listen_addresses": "127.0.0.1", "port": "5432"})
     assert (server.data_dir / "pg_hba.conf").read_text() == "local all all trust\n"
 
 
@@ -243,63 +251,65 @@ def test_a_deep_folder_has_its_socket_elsewhere(
 
 
 def test_two_side_by_side(var_dir: Path, start: Callable[..., EmbeddedPostgres]) -> None:
+    for name in ("one", "two"):
+        copy_cluster(new_cluster(), var_dir / name / "postgres")
     one, two = start(var_dir / "one"), start(var_dir / "two")
     query(one, "CREATE TABLE mine ()")
     assert query(two, "SELECT to_regclass('mine')") == [(None,)]
 
 
 def test_a_killed_owner_leaves_nothing(
-    var_dir: Path, start: Callable[..., EmbeddedPostgres], owner: Callable[..., "subprocess.Popen[str]"]
+    used_dir: Path, start: Callable[..., EmbeddedPostgres], owner: Callable[..., "subprocess.Popen[str]"]
 ) -> None:
-    child = owner(var_dir)
-    assert server_of(child) in processes_in(var_dir)
+    child = owner(used_dir)
+    assert server_of(child) in processes_in(used_dir)
     child.kill()
-    await_gone(var_dir)
-    assert query(start(var_dir), "SELECT 1") == [(1,)]
+    await_gone(used_dir)
+    assert query(start(used_dir), "SELECT 1") == [(1,)]
 
 
 def test_starts_while_a_killed_owners_server_is_still_going(
-    var_dir: Path, start: Callable[..., EmbeddedPostgres], owner: Callable[..., "subprocess.Popen[str]"]
+    used_dir: Path, start: Callable[..., EmbeddedPostgres], owner: Callable[..., "subprocess.Popen[str]"]
 ) -> None:
-    child = owner(var_dir)
+    child = owner(used_dir)
     pid = server_of(child)
     os.kill(pid, signal.SIGSTOP)
     child.kill()
     child.wait()
     threading.Timer(0.5, os.kill, (pid, signal.SIGCONT)).start()
-    assert query(start(var_dir), "SELECT 1") == [(1,)]
+    assert query(start(used_dir), "SELECT 1") == [(1,)]
 
 
 def test_starts_after_the_server_itself_was_killed(
-    var_dir: Path, start: Callable[..., EmbeddedPostgres]
+    used_dir: Path, start: Callable[..., EmbeddedPostgres]
 ) -> None:
-    first = start(var_dir)
+    first = start(used_dir)
     query(first, "CREATE TABLE kept ()")
     os.kill(first.pid, signal.SIGKILL)
     first.stop()
-    assert query(start(var_dir), "SELECT to_regclass('kept')::text") == [("kept",)]
+    assert query(start(used_dir), "SELECT to_regclass('kept')::text") == [("kept",)]
 
 
 def test_a_number_that_somebody_else_has_now_does_not_matter(
-    var_dir: Path, start: Callable[..., EmbeddedPostgres]
+    used_dir: Path, start: Callable[..., EmbeddedPostgres]
 ) -> None:
-    first = start(var_dir)
+    first = start(used_dir)
     pid_file = first.data_dir / "postmaster.pid"
     lines = pid_file.read_text().splitlines(keepends=True)
     first.stop()
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as somebody:
         pid_file.write_text(f"{somebody.pid}\n" + "".join(lines[1:]))
         pid_file.chmod(0o600)
-        assert query(start(var_dir), "SELECT 1") == [(1,)]
+        assert query(start(used_dir), "SELECT 1") == [(1,)]
 
 
 def test_a_folder_has_one_owner(
-    var_dir: Path, start: Callable[..., EmbeddedPostgres], owner: Callable[..., "subprocess.Popen[str]"]
+    used_dir: Path, start: Callable[..., EmbeddedPostgres], owner: Callable[..., "subprocess.Popen[str]"]
 ) -> None:
-    start(var_dir)
-    _, said = owner(var_dir).communicate(timeout=PATIENCE)
+    start(used_dir)
+    _, said = owner(used_dir).communicate(timeout=PATIENCE)
     assert said == (
-        f"{var_dir} is in use by another messenger (process {os.getpid()}): stop it or set another VAR_DIR\n"
+        f"{used_dir} is in use by another messenger (process {os.getpid()}): stop it or set another VAR_DIR\n"
     )
 
 
@@ -311,15 +321,15 @@ def test_a_kill_during_creation_is_made_good(var_dir: Path, start: Callable[...,
     assert not half.exists()
 
 
-def test_says_what_is_wrong(var_dir: Path, start: Callable[..., EmbeddedPostgres]) -> None:
+def test_says_what_is_wrong(used_dir: Path, start: Callable[..., EmbeddedPostgres]) -> None:
     with pytest.raises(CannotStartPostgres, match=r"ended at once: .*no_such_setting"):
-        start(var_dir, options={"no_such_setting": "1"})
-    (var_dir / "postgres" / "PG_VERSION").write_text("12\n")
+        start(used_dir, options={"no_such_setting": "1"})
+    (used_dir / "postgres" / "PG_VERSION").write_text("12\n")
     with pytest.raises(CannotStartPostgres, match=r"was made by PostgreSQL 12 and this is 18"):
-        start(var_dir)
-    var_dir.joinpath("file").touch()
+        start(used_dir)
+    used_dir.joinpath("file").touch()
     with pytest.raises(CannotStartPostgres, match="cannot be used"):
-        start(var_dir / "file")
+        start(used_dir / "file")
 
 
 def test_a_socket_folder_of_others_is_not_trusted(
@@ -346,9 +356,9 @@ def test_only_from_the_main_thread(var_dir: Path) -> None:
     assert said == ["the embedded PostgreSQL ends with the thread that starts it: start it from the main one"]
 
 
-def test_its_lock_goes_with_it(var_dir: Path, start: Callable[..., EmbeddedPostgres]) -> None:
-    start(var_dir).stop()
-    with (var_dir / "postgres.lock").open() as lock:
+def test_its_lock_goes_with_it(used_dir: Path, start: Callable[..., EmbeddedPostgres]) -> None:
+    start(used_dir).stop()
+    with (used_dir / "postgres.lock").open() as lock:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
@@ -409,10 +419,8 @@ def test_a_recovery_is_waited_for_and_told_of(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """However long it takes: the server says nothing to anybody meanwhile."""
-    first = EmbeddedPostgres(var_dir=tmp_path)
-    first.start()
-    first.stop()
-    (first.data_dir / "recovery.signal").touch()
+    copy_cluster(new_cluster(), tmp_path / "postgres")
+    (tmp_path / "postgres" / "recovery.signal").touch()
     monkeypatch.setattr(embedded, "START_SECONDS", 1.0)
     monkeypatch.setattr(embedded, "PROGRESS_SECONDS", 0.5)
     # It asks an archive for what it may lack, and this one is slow.

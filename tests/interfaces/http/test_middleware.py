@@ -9,7 +9,7 @@ from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
-from starlette.types import Message, Scope
+from starlette.types import Message, Receive, Scope, Send
 
 from interfaces.http.errors import exception_handlers
 from interfaces.http.middleware import BodyLimit, Cors, LastResort, Traced
@@ -93,6 +93,19 @@ async def test_one_line_in_the_log_without_the_query(
     said = record.__dict__
     assert (said["request_id"], said["status"], said["client"]) == ("r1", 404, "127.0.0.1")
     assert "secret" not in str(said)
+
+
+async def test_unlogged_paths(caplog: pytest.LogCaptureFixture) -> None:
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        await Response()(scope, receive, send)
+
+    traced = Traced(answer, lambda: "made-here", unlogged={"/livez"})
+    transport = httpx.ASGITransport(traced)
+    with caplog.at_level(logging.INFO, "access"):
+        async with httpx.AsyncClient(transport=transport, base_url="http://server") as client:
+            for path in ("/livez", "/livez?x=1", "/livez/", "/other"):
+                assert "x-request-id" in (await client.get(path)).headers
+    assert [record.__dict__["path"] for record in caplog.records] == ["/livez/", "/other"]
 
 
 async def test_the_last_resort(client: httpx.AsyncClient, caplog: pytest.LogCaptureFixture) -> None:

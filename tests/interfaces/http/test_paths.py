@@ -1,5 +1,6 @@
 """Slashes, methods, unknown paths and health."""
 
+import logging
 import re
 from typing import Any
 
@@ -187,6 +188,23 @@ async def test_health(world: World) -> None:
     ready = await client.get("/readyz")
     assert (ready.status_code, ready.headers["retry-after"]) == (503, "3")
     assert ready.json()["error"] == {"code": "DATA_ERROR", "message": "DataBase error"}
+
+
+async def test_probes_stay_where_they_are_under_a_prefix(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO, "access"):
+        client = world.client(prefix="/api")
+        for path in ("/livez", "/readyz", "/api/livez", "/api/readyz", "/api/healthcheck/"):
+            answer = await client.get(path)
+            assert (answer.status_code, answer.json()["data"]) == (200, {"health": "ok"}), path
+        assert [(await client.post(path)).status_code for path in ("/livez", "/api/livez")] == [405, 405]
+        assert (await client.get("/healthcheck/")).status_code == 404
+    asked = [record.__dict__["path"] for record in caplog.records if record.name == "access"]
+    assert asked == ["/healthcheck/"]
+    with caplog.at_level(logging.INFO, "access"):
+        await world.client(log_probes=True).get("/livez")
+    assert caplog.records[-1].__dict__["path"] == "/livez"
 
 
 class Odd(Conflict):

@@ -12,11 +12,13 @@ from starlette.applications import Starlette
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
+from interfaces.http import protocol
 from interfaces.http.addresses import Networks
 from interfaces.http.explanations import EXPLANATIONS
-from interfaces.http.node import SLICE, WORK, HttpLimits, Node, Places, ThrottledWarning, Turns
+from interfaces.http.node import SLICE, WORK, HttpLimits, Node, Places, Turns
 from interfaces.http.options import HttpOptions
 from interfaces.http.protocol import HttpConnection, HttpConnections
+from interfaces.throttled import ThrottledWarning
 from tests.interfaces.http.serving import BIG, ENOUGH, Answer, Line, Site, app_of, serving
 
 GET = b"GET /livez HTTP/1.1\r\nHost: server\r\n\r\n"
@@ -257,6 +259,39 @@ async def test_nothing_behind_the_last_request_of_a_connection_is_looked_at(
         answer = await line.answer()
         assert (answer.status, answer.headers["connection"], answer.body) == (200, "close", b"hi")
         assert await line.rest() == b""
+
+
+class TestTheLastAnswer:
+    """It can be read by clients that first send everything and only then read, as many do (RFC 9112, 9.6)."""
+
+    @pytest.mark.parametrize("framing", ["Content-Length: 1000000", "Transfer-Encoding: chunked"])
+    @pytest.mark.parametrize("path", ["/unread", "/nope", "/accounts/sign-in/"])
+    async def test_it_is_not_lost_behind_a_body_that_nobody_reads(
+        self, site: Site, monkeypatch: pytest.MonkeyPatch, path: str, framing: str
+    ) -> None:
+        monkeypatch.setattr(protocol, "FINAL_GRACE", ENOUGH)
+        body = b"x" * 1_000_000 if "Length" in framing else chunked(*[b"x" * 100_000] * 10)
+        line = await site.line()
+        line.writer.transport.set_write_buffer_limits(0)
+        line.send(post(path, "Connection: close", framing, body=body))
+        await line.writer.drain()
+        answer = await line.answer()
+        assert (answer.status < 500, answer.headers["connection"]) == (True, "close")
+        async with asyncio.timeout(ENOUGH):
+            assert await line.reader.read() == b"", "no reset"
+
+    async def test_no_more_is_dropped_for_it_than_so_much(
+        self, site: Site, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(protocol, "FINAL_GRACE", ENOUGH)
+        monkeypatch.setattr(protocol, "DROPPED", 200_000)
+        line = await site.line()
+        line.send(post("/unread", "Connection: close", "Content-Length: 1000000000"))
+        assert (await line.answer()).status == 200
+        line.writer.transport.set_write_buffer_limits(0)
+        line.send(b"x" * 20_000_000)
+        with pytest.raises(ConnectionError):
+            await asyncio.wait_for(line.writer.drain(), ENOUGH)
 
 
 class TestBoundsOfARequest:

@@ -1,6 +1,7 @@
 """Who hears what, with everything real around the hub but sockets: storage in memory, use cases, the gatherer."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -579,6 +580,18 @@ class TestHealing:
         node.is_down = False
         await until(lambda: len(ear.positions) == 2)
         assert ear.positions == [1, 2]
+
+
+async def test_an_outage_is_logged_once_and_its_end(node: Node, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, "interfaces.live.hub"):
+        node.is_down, reads = True, node.reads
+        await until(lambda: node.reads >= reads + 5)
+        node.is_down = False
+        await until(lambda: "looked for again" in caplog.text)
+    assert [record.getMessage() for record in caplog.records if record.name == "interfaces.live.hub"] == [
+        "could not look for missed updates",
+        "missed updates are looked for again",
+    ]
 
 
 class Never:

@@ -409,7 +409,7 @@ class TestRequests:
         ("type", "fields", "code"),
         [
             ("send_message", {"text": "x"}, "malformed"),
-            ("send_message", {"chat_id": uuid4(), "text": ""}, "empty_body"),
+            ("send_message", {"chat_id": uuid4(), "text": ""}, "message_empty"),
             ("send_message", {"chat_id": uuid4(), "text": "x" * 4001}, "message_too_long"),
             ("send_message", {"chat_id": uuid4(), "text": "x"}, "chat_not_found"),
             ("get_history", {"chat_id": uuid4(), "limit": -1}, "malformed"),

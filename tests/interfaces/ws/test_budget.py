@@ -228,7 +228,8 @@ class TestLog:
         opened, closed, _, refused = records(caplog)
         assert (opened.msg, opened.chat) == ("socket opened", str(chat))
         assert (closed.msg, closed.code, closed.reason) == ("socket closed", 1001, "moves")
-        assert closed.profile == str((await house.person("Ann")).actor.profile_id)
+        actor = (await house.person("Ann")).actor
+        assert (closed.profile, closed.session) == (str(actor.profile_id), str(actor.session_id))
         assert 0 <= closed.seconds < 30
         assert (refused.code, refused.reason, refused.profile) == (1008, "Authentication failed", None)
 

@@ -1,0 +1,79 @@
+"""
+Data folders of PostgreSQL that are made once in each worker and copied from then on.
+
+`initdb` alone takes a second of a processor, and the first start of a messenger half a second more.
+"""
+
+import atexit
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+from infrastructure.postgres.server.embedded import EmbeddedPostgres
+from tests.system import forked
+
+UNFLUSHED = {"fsync": "off"}
+"""For servers that stop in order before anybody else reads their files."""
+
+HANGS = 300.0
+"""Seconds after which a command hangs."""
+
+
+@cache
+def new_cluster() -> Path:
+    """A data folder of the embedded server with the empty database that it makes at its first start. To be copied, not used."""
+    var = _scratch()
+    server = EmbeddedPostgres(var_dir=var, options=UNFLUSHED)
+    server.start()
+    server.stop()
+    return server.data_dir
+
+
+@cache
+def lived_in() -> Path:
+    """The data folder of a LOCAL messenger that has started once: tables, example people. To be copied, not used."""
+    var = _scratch()
+    copy_cluster(new_cluster(), var / "postgres")
+    server = EmbeddedPostgres(var_dir=var, options=UNFLUSHED)
+    url = server.start()
+    try:
+        for words in (("db", "migrate"), ("db", "fill")):
+            output = str(var / "output")
+            filling = forked.start(
+                words,
+                folder=var,
+                environment={"PATH": os.environ["PATH"], "ENVIRONMENT": "LOCAL", "DATABASE_URL": url},
+                stdout=output,
+                stderr=output,
+            )
+            assert filling.wait(HANGS) == 0, Path(output).read_text()
+    finally:
+        server.stop()
+    return server.data_dir
+
+
+@cache
+def initdb(command: Sequence[str]) -> Path:
+    """What ``command``, which is `initdb` with its options, makes in a folder named behind it. To be copied, not used."""
+    data = _scratch() / "data"
+    data.mkdir(mode=0o700)
+    subprocess.run([*command, "--pgdata", str(data)], check=True, stdout=subprocess.DEVNULL)
+    return data
+
+
+def copy_cluster(data: Path, to: Path) -> None:
+    """Copies a data folder with its owner and modes. The server on it must have stopped."""
+    to.parent.mkdir(parents=True, exist_ok=True)
+    # The log files are 16 MB of hardly anything.
+    subprocess.run(["cp", "-a", "--sparse=always", str(data), str(to)], check=True)
+
+
+def _scratch() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="messenger-cluster-"))
+    folder.chmod(0o755)
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
