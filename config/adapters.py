@@ -16,6 +16,7 @@ from infrastructure.postgres.catalogues import PostgresCatalogues
 from infrastructure.postgres.changes import PostgresChanges
 from infrastructure.postgres.driver.batches import BatchConnection
 from infrastructure.postgres.driver.reads import ReadPool
+from infrastructure.postgres.driver.trouble import WriteTrouble
 from infrastructure.postgres.marking import PostgresMarkings
 from infrastructure.postgres.posting import PostgresPostings
 from infrastructure.postgres.purging import PostgresDeletedChats
@@ -48,13 +49,13 @@ def postgres_storage(
     patient_posting_connection: BatchConnection,
     marking_connection: BatchConnection,
 ) -> Storage:
-    deadline = settings.database.deadline
+    deadline, trouble = settings.database.deadline, WriteTrouble()
     return Storage(
-        begin=PostgresStorage(engine, deadline=deadline).begin,
-        begin_posting=PostgresPostings(posting_connection).begin,
-        begin_patient_posting=PostgresPostings(patient_posting_connection).begin,
-        begin_marking=PostgresMarkings(marking_connection).begin,
-        views=PostgresViews(read_pool),
+        begin=PostgresStorage(engine, deadline, trouble).begin,
+        begin_posting=PostgresPostings(posting_connection, trouble).begin,
+        begin_patient_posting=PostgresPostings(patient_posting_connection, trouble).begin,
+        begin_marking=PostgresMarkings(marking_connection, trouble).begin,
+        views=PostgresViews(read_pool, trouble),
         changes=PostgresChanges(engine, deadline=deadline),
         catalogues=PostgresCatalogues(engine, deadline=deadline),
         deleted_chats=PostgresDeletedChats(engine, deadline=deadline),

@@ -19,6 +19,7 @@ from infrastructure.postgres.driver.batches import BatchConnection
 from infrastructure.postgres.driver.engine import make_engine
 from infrastructure.postgres.driver.reads import ReadPool
 from infrastructure.postgres.driver.target import parse
+from infrastructure.postgres.driver.trouble import WriteTrouble
 from infrastructure.postgres.marking import PostgresMarkings
 from infrastructure.postgres.posting import PostgresPostings
 from infrastructure.postgres.purging import PostgresDeletedChats
@@ -59,26 +60,27 @@ def memory_storage() -> SharedStorage:
 async def postgres_storage(url: str, deadline: float = 10.0) -> AsyncIterator[SharedStorage]:
     """``url`` is SQLAlchemy's, of a database that has its tables."""
     lanes: list[BatchConnection] = []
+    trouble = WriteTrouble()
 
     def lane(*, patient: bool = False) -> BatchConnection:
         lanes.append(make_lane(url, patient=patient, deadline=deadline))
         return lanes[-1]
 
     def posting(*, patient: bool = False) -> BeginPosting:
-        return PostgresPostings(lane(patient=patient)).begin
+        return PostgresPostings(lane(patient=patient), trouble).begin
 
     def marking() -> BeginMarking:
-        return PostgresMarkings(lane()).begin
+        return PostgresMarkings(lane(), trouble).begin
 
     engine = make_engine(url, size=20, wait=deadline, deadline=deadline)
     pictures = ReadPool(url, deadline=deadline)
     try:
         yield SharedStorage(
-            begin=PostgresStorage(engine, deadline).begin,
+            begin=PostgresStorage(engine, deadline, trouble).begin,
             begin_posting=posting(),
             begin_patient_posting=posting(patient=True),
             begin_marking=marking(),
-            views=PostgresViews(pictures),
+            views=PostgresViews(pictures, trouble),
             changes=PostgresChanges(engine, deadline),
             catalogues=PostgresCatalogues(engine, deadline),
             deleted_chats=PostgresDeletedChats(engine, deadline),

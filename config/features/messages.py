@@ -79,6 +79,7 @@ def send_gatherer(ports: Ports, settings: Settings) -> Gatherer[SendRequest, Sen
             weight_per_key=chat.batch_bytes_per_chat,
             backlog=chat.send_backlog,
         ),
+        name="messages",
     )
 
 
@@ -90,6 +91,7 @@ def mark_gatherer(ports: Ports, settings: Settings) -> Gatherer[MarkRequest, Mar
         key=chat_of,
         weigh=mark_weight,
         limits=BatchLimits(backlog=settings.chat.send_backlog),
+        name="read marks",
     )
 
 

@@ -90,9 +90,7 @@ class PostgresChanges:
     async def _adopted(self, generation: UUID) -> Cursor:
         log.warning("the database was restored while this node was running: a new line of history begins")
         await adopt(self.engine, instead_of=generation)
-        async with transaction(self.engine, self.deadline, READ_SNAPSHOT) as connection:
-            found = await _origin(connection)
-        return found.cursor
+        return await self.now()
 
     async def _since(self, connection: AsyncConnection, cursor: Cursor, here: Cursor) -> News:
         if here.epoch != cursor.epoch:

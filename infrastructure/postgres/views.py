@@ -5,10 +5,10 @@ keys of their tables.
 
 from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 from uuid import UUID
 
-from attrs import frozen
+from attrs import Factory, frozen
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
@@ -59,7 +59,7 @@ from domain.reading import unread_count
 from domain.role import Role
 from infrastructure.postgres.chat_rows import message_from
 from infrastructure.postgres.driver.arrays import Uuids
-from infrastructure.postgres.driver.errors import READ_ONLY, complaints
+from infrastructure.postgres.driver.errors import NO_PRIVILEGE, READ_ONLY, UNDEFINED_TABLE, complaints
 from infrastructure.postgres.driver.reads import (
     Prepared,
     PreparedReads,
@@ -68,6 +68,7 @@ from infrastructure.postgres.driver.reads import (
     Row,
     prepared,
 )
+from infrastructure.postgres.driver.trouble import WriteTrouble
 from infrastructure.postgres.pages import (
     AT,
     CHATS,
@@ -85,6 +86,7 @@ from infrastructure.postgres.pages import (
 )
 from infrastructure.postgres.places import Place
 from infrastructure.postgres.schema.account_tables import account, profile, session
+from infrastructure.postgres.schema.base import metadata, with_all_tables
 from infrastructure.postgres.schema.chat_tables import (
     LENGTHS,
     beyond,
@@ -374,18 +376,25 @@ LIVE_SESSION: Final = prepared(
 
 PEOPLE: Final = prepared(select(*_person).where(profile.c.profile_id == any_(IDS)))
 
-PROBE: Final = prepared(
-    select(
-        literal_column(
-            "pg_is_in_recovery() OR current_setting('default_transaction_read_only')::boolean"
-        ).label("is_read_only")
-    )
+PROBE: Final = Prepared(
+    """
+    SELECT pg_is_in_recovery() OR current_setting('default_transaction_read_only')::boolean AS is_read_only,
+        coalesce(array_agg(name ORDER BY name) FILTER (WHERE found IS NULL), '{}') AS missing,
+        coalesce(array_agg(name ORDER BY name) FILTER (WHERE NOT (
+            has_table_privilege(found, 'SELECT') AND has_table_privilege(found, 'INSERT')
+            AND has_table_privilege(found, 'UPDATE') AND has_table_privilege(found, 'DELETE')
+        )), '{}') AS forbidden
+    FROM unnest(%(names)s::text[]) AS name, LATERAL (SELECT to_regclass(name) AS found) AS looked_up
+    """,
+    {"names": sorted(with_all_tables(metadata).tables)},
 )
+"""Whether the server accepts writes, and which of the tables are missing or may not be written."""
 
 
 @frozen
 class PostgresViews:
     pool: ReadPool
+    trouble: WriteTrouble = Factory(WriteTrouble)
 
     async def live_session(self, account_id: AccountId, session_id: SessionId) -> LiveSession | None:
         row = await self.pool.row(LIVE_SESSION, account=account_id, session=session_id)
@@ -498,17 +507,27 @@ class PostgresViews:
         return [_update(chat_id, row, people) for row in entries]
 
     async def probe(self) -> None:
-        # A connection learns when it is made whether writing is forbidden. An old one may be out of date, so ask on a new one.
-        if await self._is_read_only() and await self._is_read_only(anew=True):
-            complaints.tell(Unavailable.code, "the database accepts no writes", READ_ONLY)
-            raise Unavailable("storage accepts no writes")
+        found = await self._probed()
+        # A connection learns when it is made whether writing is forbidden. An old one may be out of date: ask on a new one.
+        if found["is_read_only"] and (found := await self._probed(anew=True))["is_read_only"]:
+            _cannot_write("the database accepts no writes", READ_ONLY)
+        if found["missing"]:
+            _cannot_write(f"tables are missing: {', '.join(found['missing'])}", UNDEFINED_TABLE)
+        if found["forbidden"]:
+            _cannot_write(f"tables may not be written: {', '.join(found['forbidden'])}", NO_PRIVILEGE)
+        self.trouble.check()
 
-    async def _is_read_only(self, *, anew: bool = False) -> bool:
-        """Whether the server is a standby, or writes have been forbidden for the database. ``anew`` asks on a new connection."""
+    async def _probed(self, *, anew: bool = False) -> Row:
+        """``anew`` asks on a new connection."""
         if anew:
             await self.pool.renew()
-        row = await self.pool.row(PROBE)
-        return row is None or row["is_read_only"]
+        (found,) = await self.pool.rows(PROBE)
+        return found
+
+
+def _cannot_write(cause: str, sqlstate: str) -> NoReturn:
+    complaints.tell(Unavailable.code, cause, sqlstate)
+    raise Unavailable(f"storage accepts no writes ({sqlstate})")
 
 
 async def _require_member(

@@ -275,6 +275,7 @@ class Exchange:
             async with asyncio.timeout(self._services.options.entry_timeout):
                 await self._services.entering.acquire()
         except TimeoutError:
+            self._services.crowded.warn(entering=self._services.options.entering)
             raise Unavailable("too many sockets enter at once") from None
         with ExitStack() as slot:
             slot.callback(self._services.entering.release)

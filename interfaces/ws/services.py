@@ -9,6 +9,7 @@ from attrs import Factory, define, field, frozen
 from application.messenger import Messenger
 from application.meter import Meter, Unmetered
 from interfaces.live.hub import Hub
+from interfaces.throttled import ThrottledWarning
 from interfaces.ws.budget import Budget
 from interfaces.ws.framing import Framing
 from interfaces.ws.options import SocketOptions
@@ -75,6 +76,10 @@ class SocketServices:
     waiting: Budget = field(init=False)
     """The limit for frames of clients that are not decoded yet."""
     entering: asyncio.Semaphore = field(init=False)
+    crowded: ThrottledWarning = field(
+        init=False,
+        factory=lambda: ThrottledWarning("Too many sockets enter at once: some are refused (WS_ENTERING)"),
+    )
     """Acquired by a socket while it enters."""
 
     @outboxes.default

@@ -1,7 +1,7 @@
 """
-Every statement of the PostgreSQL adapter, run once and more by `run_everything`, on a database that somebody has filled.
+Runs every statement of the PostgreSQL adapter at least once (`run_everything`), on a database that a test has filled.
 
-That none is missing is tested by the lines that run: each ``await`` in the adapter's modules has to.
+A test checks that none is missing: each line with an ``await`` in the adapter's modules must run.
 """
 
 import ast
@@ -47,8 +47,8 @@ Reads, the write path and workers, but for asking the server's clock, which look
 in ``schema`` and ``server``, looks at everything.
 """
 
-NOT_A_STATEMENT = {"close", "commit", "adopt", "_adopted"}
-"""What is awaited beside statements, and what happens once after a restore and looks at everything."""
+NOT_A_STATEMENT = {"close", "commit", "renew", "adopt", "_adopted", "now"}
+"""What is awaited beside statements, and what happens once after a restore (which looks at everything, and then at `now`)."""
 
 SLOTS = Slots(timedelta(seconds=1))
 
@@ -57,20 +57,20 @@ LATER = START + timedelta(days=4000)
 
 @frozen
 class Filled:
-    """What there is to ask for."""
+    """What the database contains."""
 
     chat: ChatId
-    """The huge one, which `owner` has."""
+    """The huge chat, owned by `owner`."""
     owner: ProfileId
-    """Who has written nearly everything in it."""
+    """The author of nearly all its messages."""
     reader: ProfileId
     """A member of the huge chat who has read most of it."""
     messages: int
     message: MessageId
-    """One in the middle of the huge chat."""
+    """A message in the middle of the huge chat."""
     person: ProfileId
     other: ProfileId
-    """Two who have nothing yet."""
+    """Two people without chats."""
 
 
 async def run_everything(storage: Storage, filled: Filled) -> None:
