@@ -100,7 +100,7 @@ def restore(url: str, file: Path, manifest: Manifest, *, replace: bool, progress
                         script.run(reading.stdout)
                 except ToolFailed as why:
                     raise BadDump(f"cannot be read: {why}") from None
-            state(connection, manifest.schema)
+            state(connection, sql.Identifier(manifest.schema).as_string(connection))
             found = {
                 table: count_rows(connection, manifest.schema, table)
                 for table in tables_of(connection, manifest.schema)
