@@ -1,4 +1,5 @@
-# `make run` starts the messenger, `make test` tests it, `make check` looks at the code without running it.
+# `make run` starts the messenger, `make test` tests it, `make check` looks at the code without running it, `make install`
+# prepares it for production.
 # Each sets up .venv/ first, with whichever Python from 3.11 to 3.14 is found; the second time that takes no time.
 
 
@@ -16,10 +17,24 @@ WORKERS ?= 3
 # How long `make explore` looks for faults.
 MINUTES ?= 10
 
-.PHONY: run test check format explore diagram clean
+# Where `make install` puts the messenger.
+TO ?= .
+
+.PHONY: run install test check format explore diagram clean
 
 run: $(RUN_READY)
 	@exec .venv/bin/python -m config.main serve --local
+
+# Sets up what `messenger` needs to run, and starts nothing. With TO=FOLDER in a copy there that needs this checkout no more.
+install:
+ifneq ($(abspath $(TO)),$(CURDIR))
+	@sh requirements/lay.sh "$(abspath $(TO))"
+	@umask 022 && $(MAKE) --no-print-directory -C "$(abspath $(TO))" install TO=.
+	@cd "$(abspath $(TO))" && .venv/bin/python -m compileall -q domain application infrastructure interfaces config
+else
+	@$(MAKE) --no-print-directory $(RUN_READY)
+	@echo "Installed: $$(.venv/bin/messenger --version) in $(CURDIR)/.venv/bin/messenger"
+endif
 
 # mypy works beside the tests, which often wait for the processes that they start. The same hash seed in every run, whatever
 # the environment, so that no verdict depends on the order of a set.

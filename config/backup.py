@@ -39,7 +39,7 @@ def dump_database(server: AbstractContextManager[str], name: str, progress: Prog
     Raises:
         CommandRefused: The file cannot be written, or the dump failed. There is no file then.
     """
-    with _explained(name), _destination(name) as to, server as url:
+    with _explained(name, "Standard output"), _destination(name) as to, server as url:
         made_at = f"{SystemClock().now():%Y-%m-%dT%H:%M:%SZ}"
         return _summary(dump(url, to, made_at=made_at, messenger=this_build().version, progress=progress))
 
@@ -59,7 +59,7 @@ def restore_database(
     Raises:
         CommandRefused: The file cannot be read, or does not fit the database, which is unchanged.
     """
-    with _explained(name), _source(name) as file:
+    with _explained(name, "Standard input"), _source(name) as file:
         with file.open("rb") as opened:
             manifest = read_manifest(opened)
         with server as url:
@@ -112,15 +112,15 @@ def _source(name: str) -> Iterator[Path]:
 
 
 @contextmanager
-def _explained(name: str) -> Iterator[None]:
-    """Turns the errors of dumps and restores into messages for people."""
-    called = {STANDARD: "the input"}.get(name, name)
+def _explained(name: str, standard: str) -> Iterator[None]:
+    """Turns the errors of dumps and restores into messages for people. ``standard`` is what `STANDARD` stands for."""
+    called = standard if name == STANDARD else name
     try:
         yield
     except NoTools as why:
-        raise CommandRefused(f"{_capital(str(why))}.", WRONG) from None
+        raise CommandRefused(f"{why}.", WRONG) from None
     except BadDump as why:
-        raise CommandRefused(f"{_capital(called)} {why}.") from None
+        raise CommandRefused(f"{called} {why}.") from None
     except HasData as table:
         raise CommandRefused(
             f"The database has data (in the table {table}): give --replace to have it replaced by the dump."
@@ -139,10 +139,6 @@ def _explained(name: str) -> Iterator[None]:
     except FileExistsError:
         raise CommandRefused(f"{name} is there already: choose another name.") from None
     except BrokenPipeError:
-        raise CommandRefused("Whoever reads standard output has stopped reading.") from None
+        raise CommandRefused("The reader of standard output has closed it.") from None
     except OSError as error:
-        raise CommandRefused(f"{_capital(called)} cannot be used: {error.strerror or error}.") from None
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:] if text.startswith("the input") or " " in text else text
+        raise CommandRefused(f"{called} cannot be used: {error.strerror or error}.") from None

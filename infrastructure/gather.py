@@ -19,6 +19,7 @@ from attrs import Factory, define, field
 
 from application.errors import OutcomeUnknown, Overloaded, Unavailable
 from application.ports.posting import Indigestible, Interrupted
+from infrastructure.complaints import Complaints
 
 Ask = TypeVar("Ask")
 Answer = TypeVar("Answer")
@@ -27,6 +28,8 @@ PAUSE: Final = 0.002
 """In seconds. The pause before the next try when other transactions hold every key that has commands waiting."""
 
 log: Final = logging.getLogger(__name__)
+
+complaints: Final = Complaints("batches", log)
 
 
 @define(frozen=True, kw_only=True)
@@ -75,6 +78,8 @@ class Gatherer(Generic[Ask, Answer]):
     key: Callable[[Ask], Hashable]
     weigh: Callable[[Ask], int]
     limits: BatchLimits = Factory(BatchLimits)
+    name: str = "commands"
+    """What the commands are called in the log."""
     _queues: dict[Hashable, _Queue[Ask, Answer]] = field(init=False, factory=dict)
     """By key, the key that has waited longest first. Keys that ``patient_use`` waits for are in ``_patient`` instead."""
     _patient: dict[Hashable, _Queue[Ask, Answer]] = field(init=False, factory=dict)
@@ -95,9 +100,12 @@ class Gatherer(Generic[Ask, Answer]):
         """
         weight = self.weigh(ask)
         if self._closing:
+            complaints.tell(Unavailable.code, f"the process is stopping and takes no more {self.name}")
             raise Unavailable("closing")
         if self._count >= self.limits.backlog or self._weight + weight > self.limits.backlog_weight:
-            raise Overloaded(f"{self._count} commands are waiting")
+            cause = f"{self._count} {self.name} are waiting"
+            complaints.tell(Overloaded.code, cause)
+            raise Overloaded(cause)
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         key = self.key(ask)
         queue = self._patient.get(key)
@@ -215,6 +223,9 @@ class Gatherer(Generic[Ask, Answer]):
             await self._try(batch[half:], use, postponed, retries)
         except Interrupted as error:
             if retries:
+                complaints.tell(
+                    f"{self.name} tried again", f"{error}", getattr(error.__cause__, "sqlstate", None)
+                )
                 await self._try(batch, use, postponed, retries - 1)
             else:
                 _refuse(batch, error)

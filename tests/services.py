@@ -8,10 +8,12 @@ from typing import Final
 import pytest
 
 PACKAGES: Final[Mapping[str, str]] = {
+    "caddy": "caddy",
     "chromium": "chromium",
     "chromedriver": "chromium-driver",
     "nginx": "nginx",
     "pgbouncer": "pgbouncer",
+    "systemd-analyze": "systemd",
 }
 """The Debian package of each program. `.ci/run` installs them all."""
 

@@ -12,14 +12,16 @@ from config.ports import Storage
 from infrastructure.memory.catalogues import MemoryCatalogues
 from infrastructure.memory.purging import MemoryDeletedChats
 from infrastructure.memory.storage import MemoryStorage
-from infrastructure.memory.views import MemoryChanges, MemoryViews
+from infrastructure.memory.views import MemoryChanges, MemoryOwnChanges, MemoryViews
 from infrastructure.postgres.catalogues import PostgresCatalogues
 from infrastructure.postgres.changes import PostgresChanges
 from infrastructure.postgres.driver.batches import BatchConnection
 from infrastructure.postgres.driver.engine import make_engine
 from infrastructure.postgres.driver.reads import ReadPool
 from infrastructure.postgres.driver.target import parse
+from infrastructure.postgres.driver.trouble import WriteTrouble
 from infrastructure.postgres.marking import PostgresMarkings
+from infrastructure.postgres.own_changes import PostgresOwnChanges
 from infrastructure.postgres.posting import PostgresPostings
 from infrastructure.postgres.purging import PostgresDeletedChats
 from infrastructure.postgres.storage import PostgresStorage
@@ -47,6 +49,7 @@ def memory_storage() -> SharedStorage:
         begin_marking=storage.begin_marking,
         views=MemoryViews(storage),
         changes=MemoryChanges(storage),
+        own_changes=MemoryOwnChanges(storage),
         catalogues=MemoryCatalogues(),
         deleted_chats=MemoryDeletedChats(storage),
         neighbour=lambda: storage.begin_posting,
@@ -59,27 +62,29 @@ def memory_storage() -> SharedStorage:
 async def postgres_storage(url: str, deadline: float = 10.0) -> AsyncIterator[SharedStorage]:
     """``url`` is SQLAlchemy's, of a database that has its tables."""
     lanes: list[BatchConnection] = []
+    trouble = WriteTrouble()
 
     def lane(*, patient: bool = False) -> BatchConnection:
         lanes.append(make_lane(url, patient=patient, deadline=deadline))
         return lanes[-1]
 
     def posting(*, patient: bool = False) -> BeginPosting:
-        return PostgresPostings(lane(patient=patient)).begin
+        return PostgresPostings(lane(patient=patient), trouble).begin
 
     def marking() -> BeginMarking:
-        return PostgresMarkings(lane()).begin
+        return PostgresMarkings(lane(), trouble).begin
 
     engine = make_engine(url, size=20, wait=deadline, deadline=deadline)
     pictures = ReadPool(url, deadline=deadline)
     try:
         yield SharedStorage(
-            begin=PostgresStorage(engine, deadline).begin,
+            begin=PostgresStorage(engine, deadline, trouble).begin,
             begin_posting=posting(),
             begin_patient_posting=posting(patient=True),
             begin_marking=marking(),
-            views=PostgresViews(pictures),
+            views=PostgresViews(pictures, trouble),
             changes=PostgresChanges(engine, deadline),
+            own_changes=PostgresOwnChanges(pictures),
             catalogues=PostgresCatalogues(engine, deadline),
             deleted_chats=PostgresDeletedChats(engine, deadline),
             neighbour=posting,

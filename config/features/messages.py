@@ -56,7 +56,13 @@ def message_use_cases(
 def feed(ports: Ports) -> Feed:
     views = ports.storage.views
     return Feed(
-        snapshot=views.snapshot, log=views.log, changes=MeteredChanges(ports.storage.changes, ports.meter)
+        snapshot=views.snapshot,
+        log=views.log,
+        changes=MeteredChanges(ports.storage.changes, ports.meter),
+        logs=views.logs,
+        list_chats=views.page_of_chats,
+        some_chats=views.some_chats,
+        own_changes=ports.storage.own_changes,
     )
 
 
@@ -79,6 +85,7 @@ def send_gatherer(ports: Ports, settings: Settings) -> Gatherer[SendRequest, Sen
             weight_per_key=chat.batch_bytes_per_chat,
             backlog=chat.send_backlog,
         ),
+        name="messages",
     )
 
 
@@ -90,6 +97,7 @@ def mark_gatherer(ports: Ports, settings: Settings) -> Gatherer[MarkRequest, Mar
         key=chat_of,
         weigh=mark_weight,
         limits=BatchLimits(backlog=settings.chat.send_backlog),
+        name="read marks",
     )
 
 

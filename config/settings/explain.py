@@ -9,7 +9,7 @@ from typing import Final
 from attrs import fields, has
 
 from config.settings.groups import PgServer, Settings
-from config.settings.load import Loader, WrongSettings, values_by_name
+from config.settings.load import FILE_SUFFIX, Loader, WrongSettings, values_by_name
 
 
 def explain(environ: Mapping[str, str], dotenv_path: Path) -> list[tuple[str, str, str]]:
@@ -22,8 +22,9 @@ def explain(environ: Mapping[str, str], dotenv_path: Path) -> list[tuple[str, st
     """
     values = values_by_name(environ, dotenv_path)
     from_process = {name.upper() for name, value in environ.items() if value.strip()}
-    made = values.get("ENVIRONMENT", "").strip().upper() == "LOCAL" and "JWT_SECRET_KEY" not in values
-    reader = Loader(values=values | ({"JWT_SECRET_KEY": "made at the first start"} if made else {}))
+    is_local = values.get("ENVIRONMENT", "").strip().upper() == "LOCAL"
+    made = is_local and not {"JWT_SECRET_KEY", f"JWT_SECRET_KEY{FILE_SUFFIX}"} & values.keys()
+    reader = Loader.of(values | ({"JWT_SECRET_KEY": "made at the first start"} if made else {}))
     settings = reader.settings()
     if reader.faults:
         raise WrongSettings(reader.faults)
@@ -35,7 +36,9 @@ def explain(environ: Mapping[str, str], dotenv_path: Path) -> list[tuple[str, st
             if "name" not in each.metadata:
                 continue
             name, value = each.metadata["name"], getattr(group, each.name)
-            if name in values:
+            if f"{name}{FILE_SUFFIX}" in values:
+                source = values[f"{name}{FILE_SUFFIX}"].strip()
+            elif name in values:
                 source = "environment" if name in from_process else str(dotenv_path)
             else:
                 source = "default" if value == each.default or name == "VAR_DIR" else "follows other settings"
@@ -44,7 +47,9 @@ def explain(environ: Mapping[str, str], dotenv_path: Path) -> list[tuple[str, st
             rows.append((name, _hidden(value) if each.metadata["secret"] else _as_text(name, value), source))
     for each in fields(PgServer):
         name = each.metadata["name"]
-        if name in values:
+        if f"{name}{FILE_SUFFIX}" in values:
+            rows.append((name, "(set)", values[f"{name}{FILE_SUFFIX}"].strip()))
+        elif name in values:
             source = "environment" if name in from_process else str(dotenv_path)
             rows.append((name, "(set)" if each.metadata["secret"] else values[name].strip(), source))
     return sorted(rows)

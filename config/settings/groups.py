@@ -5,10 +5,10 @@ Settings that the original messenger had keep its names. `.env.sample` explains 
 compares the two.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 from attrs import NOTHING, Attribute, field, fields, frozen
@@ -343,6 +343,10 @@ class Socket:
     )
     """A socket that waits longer is closed with 1013 (try again later)."""
 
+    chats_page: int = _setting("WS_CHATS_PAGE", read.whole(1, 1000), default_of(SOCKET.chats_page))
+    cursor_seconds: int = _setting(
+        "WS_CURSOR_SECONDS", read.whole(1, 3600), default_of(SOCKET.cursor_interval)
+    )
     heartbeat_seconds: float = _setting(
         "WS_HEARTBEAT_SECONDS", read.seconds(1, 3600), default_of(SOCKET.heartbeat_interval)
     )
@@ -422,8 +426,7 @@ class Settings:
         return self.api.app_url or next(known, "")
 
 
-def names() -> list[str]:
-    """The names of all settings."""
+def _all_fields() -> Iterator["Attribute[Any]"]:
     groups = (
         Settings,
         Api,
@@ -439,4 +442,14 @@ def names() -> list[str]:
         Operation,
         Log,
     )
-    return [each.metadata["name"] for group in groups for each in fields(group) if "name" in each.metadata]
+    return (each for group in groups for each in fields(group) if "name" in each.metadata)
+
+
+def names() -> list[str]:
+    """The names of all settings."""
+    return [each.metadata["name"] for each in _all_fields()]
+
+
+def secret_names() -> list[str]:
+    """The names of the settings whose values are secret."""
+    return [each.metadata["name"] for each in _all_fields() if each.metadata["secret"]]

@@ -5,7 +5,7 @@ import secrets
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from attrs import evolve, field, fields, frozen
 from dotenv import dotenv_values
@@ -25,6 +25,7 @@ from config.settings.groups import (
     PgServer,
     Settings,
     Socket,
+    secret_names,
 )
 from config.settings.readers import Environment, Security, Unfit
 from infrastructure.postgres.driver.target import Target
@@ -44,6 +45,9 @@ KNOWN_SECRETS: Final = frozenset(
         "09d25e094faa6ca2556c818166b7a9563b93f7099f6f0f4caa6cf63b88e8d3e7",
     }
 )
+FILE_SUFFIX: Final = "_FILE"
+"""Behind the name of a secret, makes the name of a setting that names a file with its value."""
+
 SHORTEST_SECRET: Final = 32
 FEWEST_CHARACTERS: Final = 8
 """The least number of different characters in a secret. `changemechangeme...` is long enough, but has only seven."""
@@ -73,8 +77,7 @@ def load(
     Raises:
         WrongSettings: Some settings are wrong; the error lists all of them.
     """
-    values = {**defaults, **values_by_name(environ, dotenv_path)}
-    reader = Loader(values=values)
+    reader = Loader.of({**defaults, **values_by_name(environ, dotenv_path)})
     settings = reader.settings(needed)
     if reader.faults:
         raise WrongSettings(reader.faults)
@@ -113,10 +116,44 @@ def interpolated(found: Mapping[str, str | None], environ: Mapping[str, str]) ->
     return resolved
 
 
+def secrets_from_files(values: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
+    """
+    Reads the secrets whose files are named, as Docker and systemd provide them: ``JWT_SECRET_KEY_FILE`` names the file that
+    has the value of ``JWT_SECRET_KEY``. A line break at its end does not count.
+
+    Returns all values, and the faults of files that cannot be used, by the name of the secret.
+    """
+    found, faults = dict(values), {}
+    for name in secret_names():
+        setting = f"{name}{FILE_SUFFIX}"
+        if setting not in values:
+            continue
+        path = values[setting].strip()
+        found.setdefault(name, "")
+        if name in values:
+            faults[name] = f"{name} is set, and so is {setting}: expected only one of them"
+            continue
+        try:
+            found[name] = Path(path).read_text(encoding="utf-8").rstrip("\r\n")
+        except (OSError, UnicodeDecodeError) as error:
+            cause = error.strerror if isinstance(error, OSError) else "it is not in UTF-8"
+            faults[name] = f"{setting} is {path!r}, which cannot be read: {cause}"
+        else:
+            if not found[name].strip():
+                faults[name] = f"{setting} is {path!r}, which is empty: expected the value of {name}"
+    return found, faults
+
+
 @frozen
 class Loader:
     values: Mapping[str, str]
+    unreadable: Mapping[str, str] = {}
+    """The faults of files that should hold a secret, by the name of the secret."""
     faults: list[str] = field(factory=list)
+
+    @classmethod
+    def of(cls, values: Mapping[str, str]) -> Self:
+        return cls(*secrets_from_files(values))
 
     def settings(self, needed: Collection[str] | None = None) -> Settings:
         alone = Settings(**self._chosen(Settings))
@@ -151,7 +188,9 @@ class Loader:
         chosen = {}
         for each in fields(group):
             name = each.metadata.get("name")
-            if name in self.values:
+            if name in self.unreadable:
+                self.faults.append(self.unreadable[name])
+            elif name in self.values:
                 secret = each.metadata["secret"]
                 value = self.values[name] if secret else self.values[name].strip()
                 try:
@@ -229,6 +268,8 @@ class Loader:
 
     def _jwt(self, environment: Environment, var_dir: Path) -> Jwt:
         jwt = Jwt(**self._chosen(Jwt))
+        if "JWT_SECRET_KEY" in self.unreadable:
+            return jwt
         if environment is Environment.LOCAL:
             if jwt.secret or self.faults:
                 return jwt

@@ -4,11 +4,16 @@ import asyncio
 from collections import Counter, OrderedDict, deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from logging import getLogger
+from typing import Final
 
 from attrs import define, field
 
 from application.errors import Overloaded
 from application.ports.passwords import Requester
+from infrastructure.complaints import Complaints
+
+complaints: Final = Complaints("passwords", getLogger(__name__))
 
 
 @define(eq=False)
@@ -81,6 +86,7 @@ class FairQueue:
         line = self._known if requester.is_known else self._strangers
         marked = [(f"{kind} {requester.is_known}", name) for kind, name in shares]
         if len(line) >= self.backlog or any(self._present[each] >= self.share for each in marked):
+            complaints.tell(Overloaded.code, f"{self._busy + len(line)} are being hashed or wait for it")
             raise Overloaded("too many passwords are waiting", retry_after=2.0)
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         line.add(requester.network, turn)

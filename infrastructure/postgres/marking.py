@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from typing import Final
 from uuid import UUID
 
-from attrs import define, field
+from attrs import Factory, define, field
 
 from application.ports.marking import MarkRequest, OpenedReadings
 from application.ports.updates import Update
@@ -16,6 +16,7 @@ from infrastructure.postgres.chats import TOLD_IDS
 from infrastructure.postgres.driver import arrays
 from infrastructure.postgres.driver.batches import BatchConnection, Driver
 from infrastructure.postgres.driver.errors import in_our_terms
+from infrastructure.postgres.driver.trouble import WriteTrouble
 
 NOWHERE: Final = MessageId(UUID(int=0))
 """Placeholder for the message id in requests that name a message number instead."""
@@ -102,11 +103,13 @@ class PostgresMarkings:
     """Begins units of marking on a dedicated connection."""
 
     _connection: BatchConnection
+    _trouble: WriteTrouble = Factory(WriteTrouble)
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator["PostgresMarking"]:
-        async with self._connection.begin() as driver:
-            yield PostgresMarking(driver)
+        with self._trouble.noted():
+            async with self._connection.begin() as driver:
+                yield PostgresMarking(driver)
 
 
 @define(eq=False)

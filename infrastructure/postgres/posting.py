@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any, Final, LiteralString, NamedTuple, TypeVar
 
-from attrs import define, field
+from attrs import Factory, define, field
 
 from application.ports.posting import Conversations, Draft, Slots
 from application.ports.updates import Moved, Update, about_event
@@ -26,6 +26,7 @@ from infrastructure.postgres.chat_rows import derived_key, kept_body, nonce_key,
 from infrastructure.postgres.driver import arrays
 from infrastructure.postgres.driver.batches import BatchConnection, Driver
 from infrastructure.postgres.driver.errors import in_our_terms
+from infrastructure.postgres.driver.trouble import WriteTrouble
 from infrastructure.stored_events import MESSAGE_SENT
 
 R = TypeVar("R", bound=tuple[Any, ...])
@@ -146,12 +147,14 @@ class PostgresPostings:
     """Begins units of posting on a dedicated connection."""
 
     _connection: BatchConnection
+    _trouble: WriteTrouble = Factory(WriteTrouble)
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator["PostgresPosting"]:
-        async with self._connection.begin() as driver:
-            lock = LOCK if self._connection.patient else LOCK_WHAT_IS_FREE
-            yield PostgresPosting(driver, lock)
+        with self._trouble.noted():
+            async with self._connection.begin() as driver:
+                lock = LOCK if self._connection.patient else LOCK_WHAT_IS_FREE
+                yield PostgresPosting(driver, lock)
 
 
 @define(eq=False)

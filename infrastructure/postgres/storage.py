@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from attrs import define, field, frozen
+from attrs import Factory, define, field, frozen
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from application.ports.updates import Update
@@ -17,6 +17,7 @@ from infrastructure.postgres.accounts import (
 from infrastructure.postgres.chats import PostgresChats, PostgresPersonalLog, PostgresReadings
 from infrastructure.postgres.driver.engine import transaction
 from infrastructure.postgres.driver.errors import in_our_terms
+from infrastructure.postgres.driver.trouble import WriteTrouble
 from infrastructure.postgres.keys import PostgresKeys
 
 
@@ -25,13 +26,15 @@ class PostgresStorage:
     engine: AsyncEngine
     deadline: float = 5.0
     """Seconds. A unit of work that takes longer is abandoned, and its connection is closed."""
+    trouble: WriteTrouble = Factory(WriteTrouble)
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator["PostgresUnitOfWork"]:
-        async with transaction(self.engine, self.deadline) as connection:
-            yield PostgresUnitOfWork(connection)
-            with in_our_terms(committing=True):
-                await connection.commit()
+        with self.trouble.noted():
+            async with transaction(self.engine, self.deadline) as connection:
+                yield PostgresUnitOfWork(connection)
+                with in_our_terms(committing=True):
+                    await connection.commit()
 
 
 @define(eq=False)

@@ -3,7 +3,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from typing import Final
 
-from attrs import frozen
+from attrs import Factory, frozen
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
@@ -14,6 +14,7 @@ from interfaces.http.described import HEALTH, described
 from interfaces.http.envelope import bare, success
 from interfaces.http.options import HttpOptions
 from interfaces.http.routes import Endpoint
+from interfaces.throttled import ThrottledWarning
 from interfaces.wire import answers
 from interfaces.wire.codec import Json
 
@@ -132,6 +133,9 @@ class Probes:
     messenger: Messenger
     options: HttpOptions
     is_leaving: Callable[[], bool]
+    leaving: ThrottledWarning = Factory(
+        lambda: ThrottledWarning("The process is stopping: /readyz answers 503", seconds=60.0)
+    )
 
     def routes(self) -> list[BaseRoute]:
         routes: list[BaseRoute] = [
@@ -165,6 +169,7 @@ class Probes:
     )
     async def is_ready(self, _: Request) -> Response:
         if self.is_leaving():
+            self.leaving.warn()
             raise Unavailable("leaving", retry_after=LEAVING_SECONDS)
         await self.messenger.probe()
         return success(OK)

@@ -6,18 +6,15 @@ closed; a client that sends its requests and reads its answers is not affected.
 """
 
 import asyncio
-import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from logging import getLogger
 from typing import Final, Protocol
 
 from attrs import Factory, define, field, frozen
 
 from domain.network import network_of
 from interfaces.http.addresses import Networks
-
-log: Final = getLogger(__name__)
+from interfaces.throttled import ThrottledWarning
 
 
 @frozen(kw_only=True)
@@ -52,25 +49,6 @@ class Waited(Protocol):
     def give_way(self) -> None:
         """Close the connection, after telling a client that has begun a request that the node is overloaded."""
         ...
-
-
-@define(eq=False)
-class ThrottledWarning:
-    """Logs a warning at most once in ``seconds``; the next one says how many were omitted."""
-
-    message: str
-    seconds: float = 10.0
-    _left_out: int = 0
-    _next: float = 0.0
-
-    def warn(self, **more: object) -> None:
-        now = time.monotonic()
-        if now < self._next:
-            self._left_out += 1
-            return
-        others = f" ({self._left_out} more since the last line)" if self._left_out else ""
-        log.warning("%s%s", self.message, others, extra=more)
-        self._left_out, self._next = 0, now + self.seconds
 
 
 @define(eq=False)

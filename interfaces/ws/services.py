@@ -9,6 +9,7 @@ from attrs import Factory, define, field, frozen
 from application.messenger import Messenger
 from application.meter import Meter, Unmetered
 from interfaces.live.hub import Hub
+from interfaces.throttled import ThrottledWarning
 from interfaces.ws.budget import Budget
 from interfaces.ws.framing import Framing
 from interfaces.ws.options import SocketOptions
@@ -65,6 +66,8 @@ class SocketServices:
     messenger: Messenger
     hub: Hub
     options: SocketOptions
+    cursor_key: bytes = b""
+    """Signs the cursors that clients keep."""
     meter: Meter = Unmetered()
     tasks: RequestTasks = Factory(RequestTasks)
     typists: Typists = Factory(Typists)
@@ -75,6 +78,10 @@ class SocketServices:
     waiting: Budget = field(init=False)
     """The limit for frames of clients that are not decoded yet."""
     entering: asyncio.Semaphore = field(init=False)
+    crowded: ThrottledWarning = field(
+        init=False,
+        factory=lambda: ThrottledWarning("Too many sockets enter at once: some are refused (WS_ENTERING)"),
+    )
     """Acquired by a socket while it enters."""
 
     @outboxes.default

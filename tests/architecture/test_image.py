@@ -1,5 +1,5 @@
 """
-Dockerfile and docker-compose.yml, as far as they can be held to the rest without an engine: what they name is there, what
+Dockerfile and the two docker-compose files, as far as they can be held to the rest without an engine: what they name is there, what
 the program needs is in the image, nobody has root's rights, and the settings are settings.
 """
 
@@ -15,8 +15,10 @@ import pytest
 import yaml
 from attrs import frozen
 
-from config.settings.groups import names
+from config.build import FILE
+from config.settings.groups import names, secret_names
 from config.settings.load import load
+from config.settings.readers import Environment
 
 ROOT = Path(__file__).resolve().parents[2]
 LAYERS = {"domain", "application", "infrastructure", "interfaces", "config"}
@@ -67,6 +69,18 @@ def compose() -> dict[str, Any]:
     return found
 
 
+@pytest.fixture(scope="module")
+def production() -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.production.yml").read_text())
+    return found
+
+
+@pytest.fixture(scope="module")
+def services(production: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = production["services"]
+    return found
+
+
 def copied(of: list[Step]) -> Iterator[str]:
     for step in of:
         if step.word == "COPY" and not step.rest.startswith("--from"):
@@ -91,6 +105,7 @@ class TestImage:
 
     def test_everything_that_runs_is_in_it(self, image: list[Step]) -> None:
         assert set(copied(last_stage(image))) >= LAYERS
+        assert "docs/protocol.md" in set(copied(last_stage(image)))  # shown at /docs/protocol
         assert "tests" not in set(copied(image))
 
     def test_it_holds_exactly_what_is_pinned(self, image: list[Step]) -> None:
@@ -101,19 +116,29 @@ class TestImage:
         assert "dev.txt" not in packages
         assert {"--no-deps", "--no-index", "--no-build-isolation"} <= set(own.split())
 
-    def test_bases_are_slim_and_of_one_python(self, image: list[Step]) -> None:
-        bases = {step.words[0] for step in image if step.word == "FROM"}
-        (base,) = bases
-        assert re.fullmatch(r"python:3\.1[1-4]-slim-\w+", base)
+    def test_the_base_is_slim_and_pinned(self, image: list[Step]) -> None:
+        assert {step.words[0] for step in image if step.word == "FROM"} == {"${BASE}"}
+        (base,) = (step.rest for step in image if step.word == "ARG" and step.rest.startswith("BASE="))
+        assert re.fullmatch(r"BASE=\$\{REGISTRY\}python:3\.1[1-4]-slim-\w+@sha256:[0-9a-f]{64}", base)
+
+    def test_it_knows_its_revision(self, image: list[Step]) -> None:
+        stage = last_stage(image)
+        (at,) = (number for number, step in enumerate(stage) if step.rest == "REVISION=")
+        assert stage[at + 1] == Step("RUN", f"printf '%s' \"$REVISION\" > {FILE}")
 
     def test_nobody_has_roots_rights(self, image: list[Step]) -> None:
         stage = last_stage(image)
         words = [step.word for step in stage]
         (user,) = (step.rest for step in stage if step.word == "USER")
-        assert user not in {"root", "0"}
+        number, _, group = user.partition(":")
+        assert number.isdecimal()
+        assert int(number) >= 1000
+        assert group == number
         assert words.index("USER") < words.index("ENTRYPOINT")
         assert "RUN" not in words[words.index("USER") :]
-        assert any(f" {user}" in step.rest for step in stage if step.word == "RUN" and "useradd" in step.rest)
+        made = next(step.rest for step in stage if step.word == "RUN" and "useradd" in step.rest)
+        assert f"--uid {number} " in made
+        assert f"--gid {group} " in made
 
     def test_it_starts_the_messenger_and_asks_how_it_is(self, image: list[Step]) -> None:
         by_word = {step.word: step for step in last_stage(image)}
@@ -173,6 +198,86 @@ class TestCompose:
         service = compose["services"]["messenger"]
         assert (service["read_only"], service["cap_drop"]) == (True, ["ALL"])
         assert "no-new-privileges:true" in service["security_opt"]
+
+
+class TestCompositionForProduction:
+    def test_it_has_a_database_of_its_own_and_a_proxy(self, services: dict[str, Any]) -> None:
+        assert services.keys() == {"database", "messenger", "proxy"}
+        for service in (services["database"], services["proxy"]):
+            assert re.fullmatch(r"[a-z]+:[\w.-]+@sha256:[0-9a-f]{64}", service["image"])
+        assert services["messenger"]["depends_on"] == {"database": {"condition": "service_healthy"}}
+
+    def test_nobody_has_more_rights_than_needed(self, services: dict[str, Any]) -> None:
+        for name, service in services.items():
+            assert (service["read_only"], service["cap_drop"]) == (True, ["ALL"]), name
+            assert service["security_opt"] == ["no-new-privileges:true"]
+            assert service["restart"] == "unless-stopped"
+        assert "cap_add" not in services["messenger"]
+
+    def test_no_secret_is_in_an_environment(
+        self, production: dict[str, Any], services: dict[str, Any]
+    ) -> None:
+        for service in services.values():
+            given: dict[str, str] = service.get("environment", {})
+            assert not set(given) & set(secret_names())
+            named = {
+                value.removeprefix("/run/secrets/") for name, value in given.items() if name.endswith("_FILE")
+            }
+            assert named == set(service.get("secrets", ()))
+        assert production["secrets"].keys() == set(services["messenger"]["secrets"])
+        assert all(each["file"].startswith("secrets/") for each in production["secrets"].values())
+        assert not sent((ROOT / ".dockerignore").read_text(), "secrets/jwt_secret_key")
+        assert {"secrets/", "messenger.env"} <= set((ROOT / ".gitignore").read_text().split())
+
+    def test_its_settings_are_settings_and_hold_together(
+        self, services: dict[str, Any], tmp_path: Path
+    ) -> None:
+        """With what people set in messenger.env. A database that is embedded is no part of it."""
+        given: dict[str, str] = services["messenger"]["environment"]
+        files = {name for name in given if name.endswith("_FILE")}
+        assert {name.removesuffix("_FILE") for name in files} <= set(secret_names())
+        assert set(given) - files <= set(names())
+        for name in files:
+            secret = tmp_path / given[name].rpartition("/")[2]
+            secret.write_text("x1Yb-7Qm_kT3w9Lz_c5Vn8Hq2_r6Dj4Fs\n")
+        own = {
+            "API_PUBLIC_URL": "https://chat.example.com",
+            "MAIL_SERVER": "smtp.example.com",
+            "MAIL_FROM_EMAIL": "messenger@example.com",
+            "MAIL_USERNAME": "messenger",
+            "VAR_DIR": str(tmp_path / "var"),
+        }
+        filled = {name: value.replace("/run/secrets", str(tmp_path)) for name, value in given.items()}
+        settings = load(filled | own, tmp_path / "no.env")
+        assert settings.environment is Environment.PROD
+        assert settings.database.url is not None
+        assert "@database:5432/messenger" in settings.database.url
+        assert services["messenger"]["environment"]["METRICS_PORT"] in services["messenger"]["ports"][0]
+
+    def test_only_the_proxy_is_reached_and_it_alone_is_trusted(
+        self, production: dict[str, Any], services: dict[str, Any]
+    ) -> None:
+        assert services["proxy"]["ports"] == ["80:80", "443:443"]
+        assert "ports" not in services["database"]
+        assert all(port.startswith("127.0.0.1:") for port in services["messenger"]["ports"])
+        assert services["database"]["networks"] == ["inside"]
+        assert production["networks"]["inside"] == {"internal": True}
+        on_front = {name for name, service in services.items() if "front" in service["networks"]}
+        assert on_front == {"messenger", "proxy"}
+        ((config,),) = (production["networks"]["front"]["ipam"]["config"],)
+        assert services["messenger"]["environment"]["API_TRUSTED_PROXIES"] == config["subnet"]
+
+    def test_each_says_how_it_is_and_has_time_to_stop(self, services: dict[str, Any]) -> None:
+        assert "pg_isready" in str(services["database"]["healthcheck"]["test"])
+        assert services["messenger"]["healthcheck"]["test"] == ["CMD", "python", "-m", "config.healthcheck"]
+        drain = float(services["messenger"]["environment"]["API_DRAIN_SECONDS"])
+        assert int(services["messenger"]["stop_grace_period"].removesuffix("s")) > drain + 10
+
+    def test_what_is_kept_is_kept_in_volumes_that_are_declared(
+        self, production: dict[str, Any], services: dict[str, Any]
+    ) -> None:
+        used = {volume.partition(":")[0] for each in services.values() for volume in each.get("volumes", ())}
+        assert used == set(production["volumes"])
 
 
 def test_sees_what_is_wrong() -> None:

@@ -92,6 +92,25 @@ def test_local_listens_on_loopback_unless_told(local: dict[str, str]) -> None:
     assert load(PROD, NO_FILE).api.host == "0.0.0.0"
 
 
+@pytest.mark.parametrize(
+    ("told", "in_prod", "in_local"),
+    [
+        ({}, "", "http://localhost:5173"),
+        ({"API_CORS_ALLOWED_HOSTS": "https://a.example,https://b.example"}, *["https://a.example"] * 2),
+        ({"API_CORS_ALLOWED_HOSTS": ","}, "", ""),
+        (
+            {"API_APP_URL": "https://app.example/start/", "API_CORS_ALLOWED_HOSTS": "https://a.example"},
+            *["https://app.example/start"] * 2,
+        ),
+    ],
+)
+def test_pages_lead_on_to_the_application(
+    local: dict[str, str], told: dict[str, str], in_prod: str, in_local: str
+) -> None:
+    """The default origin is where a front end is developed: people of an installation must not be sent there."""
+    assert (load(PROD | told, NO_FILE).app_url, load(local | told, NO_FILE).app_url) == (in_prod, in_local)
+
+
 def test_a_default_of_the_caller_yields_to_everything(tmp_path: Path) -> None:
     """So does `make run` start a LOCAL messenger, unless `.env` names another environment."""
     file = tmp_path / ".env"

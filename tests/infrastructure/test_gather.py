@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 
 from application.errors import OutcomeUnknown, Overloaded, Unavailable
 from application.ports.posting import Indigestible, Interrupted
-from infrastructure.gather import BatchLimits, Gatherer
+from infrastructure.gather import BatchLimits, Gatherer, complaints
 
 ENOUGH = 60
-"""Seconds. Whoever is not answered by then is never answered."""
+"""Seconds. A command that has no answer by then never gets one."""
 
 
 class Busy:
-    """What ``use`` answers when somebody else has the key."""
+    """What ``use`` answers while another transaction holds the key."""
 
 
 class Refused(Exception):
@@ -189,6 +189,29 @@ class TestBacklog:
             gate.open.set()
             assert await outcomes(first, *taken) == [0, 1, 2, 3]
             assert await gatherer.submit(Ask("b", 5)) == 5
+
+    async def test_refusals_are_logged_once_a_minute_with_their_cause(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        complaints._told.clear()
+        gate = Gate()
+        async with gathering(Batches([gate]), backlog=1) as gatherer:
+            first = gatherer.submit(Ask("a", 0))
+            await gate.reached.wait()
+            second = gatherer.submit(Ask("a", 1))
+            for _ in range(3):
+                with pytest.raises(Overloaded):
+                    _ = gatherer.submit(Ask("a", 2))
+            gate.open.set()
+            await outcomes(first, second)
+            await gatherer.close()
+            for _ in range(3):
+                with pytest.raises(Unavailable):
+                    _ = gatherer.submit(Ask("a", 3))
+        assert [record.getMessage() for record in caplog.records] == [
+            "batches: overloaded: 1 commands are waiting",
+            "batches: unavailable: the process is stopping and takes no more commands",
+        ]
 
     async def test_too_much_is_refused(self) -> None:
         gate = Gate()

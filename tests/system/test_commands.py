@@ -280,6 +280,15 @@ class TestUsers:
             assert "is deleted from" in done(line("user", "delete", "new@example.com", "--yes"))
             assert http.post("/accounts/sign-in/", json=sign_in).status_code == 401
             assert "new@example.com" not in done(line("user", "list"))
+        with server.database() as connection:
+            ((profile_id,),) = connection.execute(
+                "SELECT profile_id FROM profile_of_account JOIN account_by_email USING (account_id)"
+                " WHERE email_folded = 'user3@example.com'"
+            ).fetchall()
+            present = "SELECT count(*) > 0 FROM member WHERE profile_id = %s AND left_at IS NULL"
+            assert connection.execute(present, [profile_id]).fetchone() == (True,)
+            done(line("user", "delete", "user3@example.com", "--yes"))
+            assert connection.execute(present, [profile_id]).fetchone() == (False,)
         assert PASSWORD not in server.log()
 
     async def test_who_is_kept_out_hears_it_on_open_sockets(

@@ -49,6 +49,7 @@ def dump(url: str, to: BinaryIO, *, made_at: str, messenger: str, progress: Prog
         if unknown := sorted(set(revisions) - known_revisions()):
             raise UnknownRevision(unknown[0])
         tables = {table: count_rows(connection, schema, table) for table in tables_of(connection, schema)}
+        progress(0, sum(tables.values()))
         size, sha256 = _archive(connection, tools, url, schema, to, _Rows(tables, progress).hear)
         manifest = Manifest(
             made_at=made_at,

@@ -39,7 +39,12 @@ _PIECE: Final = 1 << 20
 
 OTHERS: Final = """
 SELECT count(*) FROM pg_stat_activity
-WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'
+WHERE datname = current_database() AND pid <> pg_backend_pid()
+AND usename IS NOT NULL AND coalesce(backend_type, 'client backend') = 'client backend'
+"""
+"""
+Counts the connections of others. A role without special rights does not see the types of other roles' connections, but sees
+that they have a user, which the server's own processes have not.
 """
 
 Progress = Callable[[int, int], None]
@@ -95,7 +100,7 @@ def restore(url: str, file: Path, manifest: Manifest, *, replace: bool, progress
                         script.run(reading.stdout)
                 except ToolFailed as why:
                     raise BadDump(f"cannot be read: {why}") from None
-            state(connection, manifest.schema)
+            state(connection, sql.Identifier(manifest.schema).as_string(connection))
             found = {
                 table: count_rows(connection, manifest.schema, table)
                 for table in tables_of(connection, manifest.schema)

@@ -52,10 +52,10 @@ def connected(url: str, application_name: str) -> Iterator[Connection]:
         yield connection
 
 
-def state(connection: Connection, schema: str) -> None:
+def state(connection: Connection, search_path: str) -> None:
     """Sets the search path, and switches time limits off. To be repeated after a script of `pg_dump`, which sets others."""
     newer = ("transaction_timeout",) if connection.info.server_version >= TRANSACTION_TIMEOUT_SINCE else ()
-    settings = {**dict.fromkeys((*UNLIMITED, *newer), "0"), "search_path": schema}
+    settings = {**dict.fromkeys((*UNLIMITED, *newer), "0"), "search_path": search_path}
     for name, value in settings.items():
         connection.execute("SELECT set_config(%s, %s, false)", [name, value])
 

@@ -27,6 +27,8 @@ from infrastructure.postgres.driver.waits import Waits
 class CountingPool(AsyncAdaptedQueuePool):
     """Counts the waits for a connection while all are in use."""
 
+    _sqla_logger_namespace = "sqlalchemy.pool"  # or it would log under this module's name, at another level
+
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.waits = Waits()

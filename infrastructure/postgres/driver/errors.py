@@ -1,18 +1,17 @@
 """Translates driver errors into application errors: either nothing was stored, or the outcome is unknown."""
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from logging import getLogger
 from typing import Final
 
 import psycopg
-from attrs import define, field
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from application.errors import ApplicationError, OutcomeUnknown, Unavailable
 from application.ports.posting import Indigestible, Interrupted
+from infrastructure.complaints import Complaints
 
 log = getLogger(__name__)
 
@@ -20,6 +19,9 @@ IDLE_IN_TRANSACTION: Final = "25P03"
 TRANSACTION_TIMEOUT: Final = "25P04"
 READ_ONLY: Final = "25006"
 """The server accepts no writes: it is a standby, or writes have been forbidden for the database."""
+
+NO_PRIVILEGE: Final = "42501"
+UNDEFINED_TABLE: Final = "42P01"
 
 ENDED: Final = ("57P01", "57P02", "57P05")
 """The server has ended the connection: an administrator asked for it, it crashed, or the session was idle for too long."""
@@ -90,28 +92,4 @@ def _cause(error: Exception) -> str:
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
-@define(eq=False)
-class Complaints:
-    """Logs warnings about storage: each kind at most once in ``every`` seconds, with the number of suppressed lines."""
-
-    every: float = 60.0
-    now: Callable[[], float] = time.monotonic
-    _told: dict[tuple[str, str | None], float] = field(init=False, factory=dict)
-    _left_out: dict[tuple[str, str | None], int] = field(init=False, factory=dict)
-
-    def tell(self, what: str, cause: str, sqlstate: str | None = None) -> None:
-        """Logs that ``what`` happened to a request because of ``cause``."""
-        kind, now = (what, sqlstate), self.now()
-        if kind in self._told and now - self._told[kind] < self.every:
-            self._left_out[kind] = self._left_out.get(kind, 0) + 1
-            return
-        self._told[kind] = now
-        log.warning(
-            "storage: %s: %s",
-            what,
-            cause,
-            extra={"sqlstate": sqlstate, "since_the_last_such_line": self._left_out.pop(kind, 0)},
-        )
-
-
-complaints: Final = Complaints()
+complaints: Final = Complaints("storage", log)

@@ -6,7 +6,7 @@ from attrs import define, field
 
 from application.errors import Overloaded
 from application.ports.passwords import Requester
-from infrastructure.crypto.queue import FairQueue
+from infrastructure.crypto.queue import FairQueue, complaints
 
 
 @define
@@ -54,6 +54,18 @@ async def test_seventy_of_one_network_leave_room_for_others() -> None:
     assert not crowd.is_refused("somebody")
     order = await crowd.everybody_leaves()
     assert order.index("somebody") == 3, "behind the two that were in and one of those that waited"
+
+
+async def test_refusals_are_logged_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
+    complaints._told.clear()
+    crowd = Crowd(FairQueue(places=1, backlog=2, share=8))
+    for number in range(6):
+        await crowd.come(f"{number}", of(f"192.0.2.{number}"))
+    assert sum(map(crowd.is_refused, crowd.tasks)) == 3
+    assert [record.getMessage() for record in caplog.records] == [
+        "passwords: overloaded: 3 are being hashed or wait for it"
+    ]
+    await crowd.everybody_leaves()
 
 
 async def test_many_networks_of_one_account_leave_room_for_others() -> None:

@@ -1,7 +1,7 @@
 """
-Every statement of the PostgreSQL adapter, run once and more by `run_everything`, on a database that somebody has filled.
+Runs every statement of the PostgreSQL adapter at least once (`run_everything`), on a database that a test has filled.
 
-That none is missing is tested by the lines that run: each ``await`` in the adapter's modules has to.
+A test checks that none is missing: each line with an ``await`` in the adapter's modules must run.
 """
 
 import ast
@@ -20,8 +20,9 @@ from application.paging import MemberPlace, Paging
 from application.ports.changes import Cursor, ReadRange
 from application.ports.keys import KeyOwner, KeyUse, Operation
 from application.ports.marking import MarkRequest
+from application.ports.own_changes import Lost, Missed
 from application.ports.posting import Draft, Slots
-from application.ports.views import After, Newest
+from application.ports.views import After, LogSpan, Newest
 from config.ports import Storage
 from domain.account import EmailTaken
 from domain.catalogue import Catalogue, Entry
@@ -47,8 +48,8 @@ Reads, the write path and workers, but for asking the server's clock, which look
 in ``schema`` and ``server``, looks at everything.
 """
 
-NOT_A_STATEMENT = {"close", "commit", "adopt", "_adopted"}
-"""What is awaited beside statements, and what happens once after a restore and looks at everything."""
+NOT_A_STATEMENT = {"close", "commit", "renew", "adopt", "_adopted", "now"}
+"""What is awaited beside statements, and what happens once after a restore (which looks at everything, and then at `now`)."""
 
 SLOTS = Slots(timedelta(seconds=1))
 
@@ -57,20 +58,20 @@ LATER = START + timedelta(days=4000)
 
 @frozen
 class Filled:
-    """What there is to ask for."""
+    """What the database contains."""
 
     chat: ChatId
-    """The huge one, which `owner` has."""
+    """The huge chat, owned by `owner`."""
     owner: ProfileId
-    """Who has written nearly everything in it."""
+    """The author of nearly all its messages."""
     reader: ProfileId
     """A member of the huge chat who has read most of it."""
     messages: int
     message: MessageId
-    """One in the middle of the huge chat."""
+    """A message in the middle of the huge chat."""
     person: ProfileId
     other: ProfileId
-    """Two who have nothing yet."""
+    """Two people without chats."""
 
 
 async def run_everything(storage: Storage, filled: Filled) -> None:
@@ -213,6 +214,9 @@ async def _views(storage: Storage, filled: Filled) -> None:
     readers = await views.page_of_readers(reader, chat, filled.message, small)
     await views.page_of_readers(reader, chat, filled.message, Paging(limit=2, after=readers.next))
     await views.log(chat, Position(filled.messages - 60), 50)
+    await views.logs([LogSpan(chat, Position(filled.messages - 60), Position(filled.messages - 10))])
+    assert await views.some_chats(reader, [chat])
+    assert not await views.some_chats(reader, [])
     await views.live_session(account().id, SessionId(uuid4()))
     await views.probe()
 
@@ -229,6 +233,14 @@ async def _changes(storage: Storage, filled: Filled, before: Cursor) -> None:
         chat_id=filled.chat, reader_id=filled.reader, from_seq=Seq(middle), to_seq=Seq(middle + 20), at=LATER
     )
     await storage.changes.recall(read)
+    own = storage.own_changes
+    here = await own.here()
+    for who in (filled.owner, filled.reader, filled.person):
+        await own.chats_of(who)
+        for place in (before, here):
+            assert isinstance(await own.since(who, place), Missed)
+    assert await own.since(filled.reader, evolve(here, epoch="another")) is Lost.EPOCH
+    assert await own.since(filled.reader, evolve(here, place="?")) is Lost.MALFORMED
 
 
 async def _accounts(storage: Storage, filled: Filled) -> None:

@@ -1,4 +1,4 @@
-"""Whoever reads the database or the log finds nothing to sign in with."""
+"""Neither the database nor the log contains anything that could be used to sign in."""
 
 import logging
 from pathlib import Path

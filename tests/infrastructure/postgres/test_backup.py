@@ -7,6 +7,7 @@ import stat
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import quote
 from uuid import uuid4
 
 import pytest
@@ -26,7 +27,7 @@ from infrastructure.postgres.backup.tools import (
 )
 from infrastructure.postgres.driver.engine import make_engine
 from infrastructure.postgres.driver.errors import UnusableDatabase
-from infrastructure.postgres.schema.migrate import upgrade
+from infrastructure.postgres.schema.migrate import migrate, upgrade
 from infrastructure.postgres.server import embedded
 from infrastructure.postgres.server.adoption import NotAdopted, adopt, check_home
 from infrastructure.postgres.server.embedded import EmbeddedPostgres, find_binaries
@@ -62,7 +63,8 @@ def dumped(url: str, to: Path, progress: Callable[[int, int], None] = quiet) -> 
 
 def contents(server: PostgresServer, url: str) -> list[object]:
     with server.connect(name_of(url)) as connection:
-        return [*connection.execute("SELECT * FROM letter ORDER BY recipient")]
+        connection.execute("SET client_encoding = 'UTF8'; SET DateStyle = 'ISO'")
+        return [*connection.execute("SELECT * FROM public.letter ORDER BY recipient")]
 
 
 def rewritten(file: Path, to: Path, **changes: object) -> Manifest:
@@ -103,6 +105,34 @@ async def test_everything_comes_back_and_a_new_line_of_history_begins(
         await check_home(engine)
     finally:
         await engine.dispose()
+
+
+def test_settings_of_the_database_change_nothing(
+    postgres_server: PostgresServer, filled: str, strange_database: str, tmp_path: Path
+) -> None:
+    before = contents(postgres_server, filled)
+    assert filled == strange_database
+    dumped(filled, tmp_path / "dump")
+    restored(filled, tmp_path / "dump", replace=True)
+    assert contents(postgres_server, filled) == before
+
+
+async def test_tables_in_another_schema_come_back_there(
+    postgres_server: PostgresServer, fresh_database: str, messenger_database: str, tmp_path: Path
+) -> None:
+    schema = '"My ""chat"'
+    elsewhere = fresh_database + f"&options=-csearch_path%3D{quote(schema.replace(' ', chr(92) + ' '))}"
+    with postgres_server.connect(name_of(fresh_database)) as connection:
+        connection.execute(f"CREATE SCHEMA {schema}")
+    engine = make_engine(elsewhere)
+    await migrate(engine)
+    await engine.dispose()
+    assert dumped(elsewhere, tmp_path / "dump").schema == 'My "chat'
+    restored(messenger_database, tmp_path / "dump")
+    with postgres_server.connect(name_of(messenger_database)) as connection:
+        found = connection.execute(f"SELECT count(*) FROM {schema}.origin").fetchone()
+        beside = connection.execute("SELECT count(*) FROM public.origin").fetchone()
+    assert found == beside == (1,)
 
 
 def test_pg_restore_reads_it_too(filled: str, tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ from tests.strategies import START
 MESSAGES, MEMBERS, TINY, LONELY = 40_000, 500, 300, 3_000
 
 BASE, PER_ROW = 300, 40
-"""Pages that any statement may look at, and those for each row that it gives or changes."""
+"""The pages that any statement may read, and how many more for each row that it returns or changes."""
 
 WITHOUT_ORDER = {
     " ".join(ENTRIES.text.split()): "a mapping by chat: the page has its order",
@@ -55,7 +55,7 @@ WITHOUT_ORDER = {
     "INSERT INTO profile_head": "a mapping by profile",
     "DELETE FROM": "counted",
 }
-"""Statements that give several rows in no order, and what becomes of these."""
+"""Statements that return several rows without an order, and what their rows are used for."""
 
 BLOCKS = """
 SELECT coalesce(sum(pg_stat_get_xact_blocks_fetched(oid)), 0) FROM pg_class
@@ -70,7 +70,7 @@ LOOKED_AT = {
     # One letter of each account is sent at a time, and a fixed number of letters is looked at to find others.
     "WITH oldest AS (SELECT letter.account_id": LETTERS_LOOKED_AT // 4,
 }
-"""How many rows some statements look at beside those that they give."""
+"""How many rows some statements read beside those that they return."""
 
 
 @frozen
@@ -88,7 +88,7 @@ class Ran:
 
 @contextmanager
 def counting(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Ran]]:
-    """What every statement in the block looks at, by the server's own count of the transaction."""
+    """Records how many pages each statement in the block reads, as the server counts them."""
     ran: list[Ran] = []
     original = psycopg.AsyncCursor.execute
 

@@ -14,10 +14,12 @@ import pytest
 from attrs import frozen
 from sqlalchemy import create_engine
 
+from application.paging import LONG_AGO
 from infrastructure.postgres import marking, posting
 from infrastructure.postgres.driver import arrays
 from infrastructure.postgres.driver.batches import PLANS as LANE_PLANS
 from infrastructure.postgres.driver.reads import PLANS as READ_PLANS
+from infrastructure.postgres.pages import MEMBERS_AFTER
 from infrastructure.postgres.schema.migrate import upgrade
 from infrastructure.postgres.views import MEMBERSHIP_AND_EPOCH
 from tests.postgres import PostgresServer
@@ -156,3 +158,24 @@ def test_a_mark_locks_its_reading_without_looking_at_the_others(grown: Grown) ->
 def test_a_socket_does_not_look_at_the_reading_of_every_member(grown: Grown) -> None:
     values = {**MEMBERSHIP_AND_EPOCH.constants, "chat": grown.chat, "reader": grown.author}
     assert grown.pages(MEMBERSHIP_AND_EPOCH.text, values, READ_PLANS) < FEW
+
+
+def test_a_page_of_members_does_not_look_at_the_readings_of_all(grown: Grown) -> None:
+    """Also by statistics of one chat with one member, when they are so old that PostgreSQL takes each page for a row."""
+    values = {
+        **MEMBERS_AFTER.constants,
+        "chat": grown.chat,
+        "first": grown.author,
+        "at": LONG_AGO,
+        "id": UUID(int=0),
+        "most": 20,
+        "skip": 0,
+    }
+    with grown.connection.transaction(force_rollback=True):
+        grown.connection.execute(
+            "UPDATE pg_statistic SET stadistinct = -1 WHERE starelid IN ('member'::regclass, 'reading'::regclass)"
+        )
+        grown.connection.execute(
+            "UPDATE pg_class SET reltuples = relpages WHERE oid IN ('member'::regclass, 'reading'::regclass)"
+        )
+        assert grown.pages(MEMBERS_AFTER.text, values, READ_PLANS) < FEW * 5

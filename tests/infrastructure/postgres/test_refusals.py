@@ -7,7 +7,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from attrs import frozen
+from attrs import evolve, frozen
 from psycopg import errors, sql
 from sqlalchemy.engine import make_url
 
@@ -19,8 +19,11 @@ from application.receipts.mark_read import MarkRead
 from config.ports import Storage
 from domain.chat import Chat
 from domain.ids import Seq
+from infrastructure.complaints import Complaints
 from infrastructure.postgres.driver import errors as driver_errors
-from infrastructure.postgres.driver.errors import Complaints, in_our_terms
+from infrastructure.postgres.driver.errors import in_our_terms
+from infrastructure.postgres.driver.trouble import WriteTrouble
+from infrastructure.postgres.views import PostgresViews
 from tests.contracts.talk import Talk, known, open_chat, saying
 from tests.postgres import PostgresServer
 from tests.storages import postgres_storage
@@ -150,7 +153,9 @@ async def test_ready_means_that_writing_is_possible(room: Room) -> None:
 def complaining(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
     """A clock of the test's own for the log about storage."""
     now = [0.0]
-    monkeypatch.setattr(driver_errors, "complaints", Complaints(now=lambda: now[0]))
+    monkeypatch.setattr(
+        driver_errors, "complaints", Complaints("storage", driver_errors.log, now=lambda: now[0])
+    )
     yield now
 
 
@@ -186,6 +191,108 @@ def test_a_value_is_not_logged(monkeypatch: pytest.MonkeyPatch, caplog: pytest.L
         refuse(errors.InvalidTextRepresentation('invalid input syntax for type uuid: "a secret"'))
     assert "secret" not in caplog.text
     assert "InvalidTextRepresentation" in caplog.text
+
+
+async def test_the_log_names_the_use_case_that_asked(room: Room, caplog: pytest.LogCaptureFixture) -> None:
+    driver_errors.complaints._told.clear()
+    room.set("default_transaction_read_only", "on")
+    room.terminate_all()
+    with pytest.raises(Unavailable):
+        await room.send()
+    assert {record.__dict__["asked"] for record in caplog.records} == {"messages.send"}
+
+
+@pytest.fixture
+async def clerk(postgres_server: PostgresServer, room: Room) -> AsyncIterator[Room]:
+    """The same chat, over connections of a role that may do no more than it was granted."""
+    url = make_url(postgres_server.url(room.database)).set(username="clerk")
+    with postgres_server.connect(room.database) as beside:
+        beside.execute("CREATE ROLE clerk LOGIN")
+        beside.execute("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO clerk")
+        try:
+            async with postgres_storage(url.render_as_string(hide_password=False)) as storage:
+                yield evolve(room, storage=storage, talk=Talk(storage), beside=beside)
+        finally:
+            beside.execute("DROP OWNED BY clerk")
+            beside.execute("DROP ROLE clerk")
+
+
+FAULTS = {
+    "a lost permission": (
+        "REVOKE INSERT ON message FROM clerk",
+        "GRANT INSERT ON message TO clerk",
+        "42501",
+    ),
+    "a missing table": (
+        "ALTER TABLE message RENAME TO elsewhere",
+        "ALTER TABLE elsewhere RENAME TO message",
+        "42P01",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_tables_that_are_missing_or_may_not_be_written_show_in_the_log_and_in_readiness(
+    clerk: Room, caplog: pytest.LogCaptureFixture, fault: str
+) -> None:
+    broken, mended, sqlstate = FAULTS[fault]
+    await clerk.send()
+    await clerk.probe()
+    driver_errors.complaints._told.clear()
+    clerk.beside.execute(broken.encode())
+    with pytest.raises(Unavailable, match=sqlstate):
+        await clerk.probe()
+    assert {(record.__dict__["sqlstate"], "message" in record.getMessage()) for record in caplog.records} == {
+        (sqlstate, True)
+    }
+    with pytest.raises(Unavailable, match=sqlstate):
+        await clerk.send()
+    clerk.beside.execute(mended.encode())
+    await clerk.probe()
+    await clerk.send()
+
+
+@pytest.fixture
+async def full(room: Room, postgres_server: PostgresServer) -> AsyncIterator[Room]:
+    """Its disk has room for no further message, as the server says it."""
+    with postgres_server.connect(room.database) as beside:
+        beside.execute(
+            """
+            CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+                RAISE EXCEPTION 'could not extend file: No space left on device' USING ERRCODE = '53100';
+            END $$;
+            CREATE TRIGGER full_disk BEFORE INSERT ON message EXECUTE FUNCTION full_disk();
+            """
+        )
+        yield evolve(room, beside=beside)
+
+
+@pytest.mark.parametrize("ask", ["send", "write"])
+async def test_a_full_disk_shows_in_the_log_and_in_readiness_for_a_while(
+    full: Room, caplog: pytest.LogCaptureFixture, ask: str
+) -> None:
+    trouble, now = trouble_of(full.storage), [100.0]
+    trouble.now = lambda: now[0]
+    full.beside.execute("CREATE TRIGGER full_disk BEFORE UPDATE ON profile EXECUTE FUNCTION full_disk()")
+    await full.probe()
+    driver_errors.complaints._told.clear()
+    with pytest.raises(Unavailable, match="53100"):
+        await WRITES[ask](full)
+    assert "storage: unavailable: DiskFull: could not extend file: No space left on device" in caplog.text
+    now[0] += 29
+    with pytest.raises(Unavailable, match="53100"):
+        await full.probe()
+    await full.read()
+    now[0] += 2
+    await full.probe()
+    full.beside.execute("DROP FUNCTION full_disk CASCADE")
+    await WRITES[ask](full)
+
+
+def trouble_of(storage: Storage) -> WriteTrouble:
+    """What storage remembers of failed writes."""
+    assert isinstance(storage.views, PostgresViews)
+    return storage.views.trouble
 
 
 async def test_a_connection_that_is_made_again_is_logged(

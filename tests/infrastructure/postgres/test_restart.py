@@ -1,4 +1,4 @@
-"""PostgreSQL is restarted while nobody asks it anything. Whoever asks first afterwards is answered."""
+"""PostgreSQL is restarted while no request is running. The first request afterwards is answered."""
 
 import asyncio
 import tempfile
@@ -82,7 +82,7 @@ ASKED: dict[str, Ask] = {
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[EmbeddedPostgres]:
-    """One of its own: the session's others would notice."""
+    """A server of this module's own, because a restart of the shared one would disturb other tests."""
     with tempfile.TemporaryDirectory(prefix="messenger-restart-") as folder:
         server = EmbeddedPostgres(var_dir=Path(folder), options={"fsync": "off"})
         copy_cluster(new_cluster(), server.data_dir)

@@ -1,6 +1,7 @@
 """What pools of connections tell operators: connections in use and idle, and waits while all were in use."""
 
 import asyncio
+import logging
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any
@@ -79,3 +80,9 @@ async def test_a_wait_in_vain_counts(messenger_database: str) -> None:
         assert counts(engine_state(engine)) == (1, 0, 1)
     await reads.close()
     await engine.dispose()
+
+
+def test_the_pool_logs_no_more_than_its_library(caplog: pytest.LogCaptureFixture) -> None:
+    """Whose level is WARNING, also where ours is INFO: a pool has a line for whatever it does."""
+    caplog.set_level(logging.INFO)
+    assert not make_engine("postgresql://nobody@nowhere/nothing").sync_engine.pool._should_log_info()

@@ -85,7 +85,9 @@ class TestDetails:
 
 
 class TestProbes:
-    async def test_a_node_that_leaves_says_so_where_it_is_asked_and_serves_on(self, world: World) -> None:
+    async def test_a_node_that_leaves_says_so_where_it_is_asked_and_serves_on(
+        self, world: World, caplog: pytest.LogCaptureFixture
+    ) -> None:
         leaving = False
         http = client(app(world, is_leaving=lambda: leaving))
         assert (await http.get("/readyz")).status_code == 200
@@ -94,6 +96,8 @@ class TestProbes:
         assert answer.status_code == 503
         assert int(answer.headers["retry-after"]) > 0
         assert [(await http.get(path)).status_code for path in ("/livez", "/healthcheck/")] == [200, 200]
+        assert (await http.get("/readyz")).status_code == 503
+        assert caplog.text.count("The process is stopping: /readyz answers 503") == 1
 
 
 PREFIXES = {

@@ -15,9 +15,10 @@ from uvicorn.server import ServerState
 from interfaces.http import protocol
 from interfaces.http.addresses import Networks
 from interfaces.http.explanations import EXPLANATIONS
-from interfaces.http.node import SLICE, WORK, HttpLimits, Node, Places, ThrottledWarning, Turns
+from interfaces.http.node import SLICE, WORK, HttpLimits, Node, Places, Turns
 from interfaces.http.options import HttpOptions
 from interfaces.http.protocol import HttpConnection, HttpConnections
+from interfaces.throttled import ThrottledWarning
 from tests.interfaces.http.serving import BIG, ENOUGH, Answer, Line, Site, app_of, serving
 
 GET = b"GET /livez HTTP/1.1\r\nHost: server\r\n\r\n"

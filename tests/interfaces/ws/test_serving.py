@@ -280,7 +280,9 @@ class TestCrowds:
             await house.enter("Ann", chat)
             assert slow.close is None
 
-    async def test_one_who_waits_too_long_for_a_turn_is_told_to_come_again(self, way: str) -> None:
+    async def test_one_who_waits_too_long_for_a_turn_is_told_to_come_again(
+        self, way: str, caplog: pytest.LogCaptureFixture
+    ) -> None:
         async with serving(way, entering=1, entry_timeout=0.05) as house:
             snapshot, is_in, goes_on = house.hub.entry.snapshot, asyncio.Event(), asyncio.Event()
 
@@ -297,6 +299,7 @@ class TestCrowds:
             late.say(type="auth", token=(await house.person("Ann")).token)
             await late.until_close()
             assert late.close == (1013, "try again in 1 s")
+            assert "Too many sockets enter at once: some are refused (WS_ENTERING)" in caplog.text
             goes_on.set()
             await first
 
