@@ -43,8 +43,9 @@ from application.paging import (
     SessionPlace,
 )
 from application.ports.changes import Changes
+from application.ports.own_changes import OwnChanges
 from application.ports.updates import ChatUpdate
-from application.ports.views import Where
+from application.ports.views import LogSpan, Where
 from application.profiles.edit import EditProfile
 from application.profiles.find import FindProfiles
 from application.profiles.read import ReadProfile
@@ -143,6 +144,10 @@ class Feed:
     snapshot: Callable[[ProfileId, ChatId, int], Awaitable[Snapshot]]
     log: Callable[[ChatId, Position, int], Awaitable[Sequence[ChatUpdate]]]
     changes: Changes
+    logs: Callable[[Sequence[LogSpan]], Awaitable[Sequence[ChatUpdate]]]
+    list_chats: Callable[[ProfileId, Paging[ChatPlace]], Awaitable[Page[ChatView, ChatPlace]]]
+    some_chats: Callable[[ProfileId, Sequence[ChatId]], Awaitable[Sequence[ChatView]]]
+    own_changes: OwnChanges
 
 
 @frozen(kw_only=True)

@@ -11,13 +11,14 @@ from config.settings.groups import Settings
 from infrastructure.memory.catalogues import MemoryCatalogues
 from infrastructure.memory.purging import MemoryDeletedChats
 from infrastructure.memory.storage import MemoryStorage
-from infrastructure.memory.views import MemoryChanges, MemoryViews
+from infrastructure.memory.views import MemoryChanges, MemoryOwnChanges, MemoryViews
 from infrastructure.postgres.catalogues import PostgresCatalogues
 from infrastructure.postgres.changes import PostgresChanges
 from infrastructure.postgres.driver.batches import BatchConnection
 from infrastructure.postgres.driver.reads import ReadPool
 from infrastructure.postgres.driver.trouble import WriteTrouble
 from infrastructure.postgres.marking import PostgresMarkings
+from infrastructure.postgres.own_changes import PostgresOwnChanges
 from infrastructure.postgres.posting import PostgresPostings
 from infrastructure.postgres.purging import PostgresDeletedChats
 from infrastructure.postgres.storage import PostgresStorage
@@ -35,6 +36,7 @@ def memory_storage(memory: MemoryStorage) -> Storage:
         begin_marking=memory.begin_marking,
         views=MemoryViews(memory),
         changes=MemoryChanges(memory),
+        own_changes=MemoryOwnChanges(memory),
         catalogues=MemoryCatalogues(),
         deleted_chats=MemoryDeletedChats(memory),
     )
@@ -57,6 +59,7 @@ def postgres_storage(
         begin_marking=PostgresMarkings(marking_connection, trouble).begin,
         views=PostgresViews(read_pool, trouble),
         changes=PostgresChanges(engine, deadline=deadline),
+        own_changes=PostgresOwnChanges(read_pool),
         catalogues=PostgresCatalogues(engine, deadline=deadline),
         deleted_chats=PostgresDeletedChats(engine, deadline=deadline),
     )

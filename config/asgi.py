@@ -36,7 +36,7 @@ from interfaces.http.node import HttpLimits
 from interfaces.http.options import ApiInfo, HttpOptions
 from interfaces.http.protocol import HttpConnections
 from interfaces.live.hub import Hub
-from interfaces.ws.endpoint import ChatSockets
+from interfaces.ws.endpoint import Sockets
 from interfaces.ws.options import SocketOptions
 from interfaces.ws.protocol import SocketProtocol
 from interfaces.ws.services import SocketServices
@@ -131,11 +131,12 @@ def make_app(
     messenger, meter = application.messenger(), application.meter()
     modules = installed(settings.modules.wanted)
     ws = settings.socket
+    cursor_key = hmac.digest(settings.jwt.secret.encode(), b"cursors of lists", "sha256")
     hub = Hub(
-        snapshot=messenger.feed.snapshot,
-        log=messenger.feed.log,
-        changes=messenger.feed.changes,
+        feed=messenger.feed,
         clock=application.ports().clock,
+        first_page=ws.chats_page,
+        cursor_interval=ws.cursor_seconds,
     )
     application.updates().subscribe(metered_listener(hub.receive, meter))
     socket_services = SocketServices(
@@ -153,10 +154,13 @@ def make_app(
             message_timeout=ws.message_seconds,
             entering=ws.entering,
             entry_timeout=ws.entry_seconds,
+            chats_page=ws.chats_page,
+            cursor_interval=ws.cursor_seconds,
             heartbeat_interval=ws.heartbeat_seconds,
             max_message_bytes=ws.frame_limit,
         ),
         meter=meter,
+        cursor_key=cursor_key,
     )
 
     @asynccontextmanager
@@ -207,7 +211,7 @@ def make_app(
             contact_name=settings.api.contact_name,
             contact_email=settings.api.contact_email,
         ),
-        cursor_key=hmac.digest(settings.jwt.secret.encode(), b"cursors of lists", "sha256"),
+        cursor_key=cursor_key,
         history_page=settings.chat.history_page,
         history_most=settings.chat.history_page_limit,
     )
@@ -215,7 +219,7 @@ def make_app(
         messenger,
         options,
         new_request_id=application.ports().ids.token_id,
-        sockets=ChatSockets(socket_services).routes(settings.api.prefix),
+        sockets=Sockets(socket_services).routes(settings.api.prefix),
         lifespan=lifespan,
         modules=modules,
         added=[

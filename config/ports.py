@@ -15,6 +15,7 @@ from application.ports.ids import Ids
 from application.ports.limiter import Limiter
 from application.ports.mailer import Mailer
 from application.ports.marking import BeginMarking
+from application.ports.own_changes import OwnChanges
 from application.ports.passwords import Passwords
 from application.ports.posting import BeginPosting
 from application.ports.purging import DeletedChats
@@ -38,6 +39,7 @@ class Storage:
     begin_marking: BeginMarking
     views: Views
     changes: Changes
+    own_changes: OwnChanges
     catalogues: Catalogues
     deleted_chats: DeletedChats
 

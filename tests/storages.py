@@ -12,7 +12,7 @@ from config.ports import Storage
 from infrastructure.memory.catalogues import MemoryCatalogues
 from infrastructure.memory.purging import MemoryDeletedChats
 from infrastructure.memory.storage import MemoryStorage
-from infrastructure.memory.views import MemoryChanges, MemoryViews
+from infrastructure.memory.views import MemoryChanges, MemoryOwnChanges, MemoryViews
 from infrastructure.postgres.catalogues import PostgresCatalogues
 from infrastructure.postgres.changes import PostgresChanges
 from infrastructure.postgres.driver.batches import BatchConnection
@@ -21,6 +21,7 @@ from infrastructure.postgres.driver.reads import ReadPool
 from infrastructure.postgres.driver.target import parse
 from infrastructure.postgres.driver.trouble import WriteTrouble
 from infrastructure.postgres.marking import PostgresMarkings
+from infrastructure.postgres.own_changes import PostgresOwnChanges
 from infrastructure.postgres.posting import PostgresPostings
 from infrastructure.postgres.purging import PostgresDeletedChats
 from infrastructure.postgres.storage import PostgresStorage
@@ -48,6 +49,7 @@ def memory_storage() -> SharedStorage:
         begin_marking=storage.begin_marking,
         views=MemoryViews(storage),
         changes=MemoryChanges(storage),
+        own_changes=MemoryOwnChanges(storage),
         catalogues=MemoryCatalogues(),
         deleted_chats=MemoryDeletedChats(storage),
         neighbour=lambda: storage.begin_posting,
@@ -82,6 +84,7 @@ async def postgres_storage(url: str, deadline: float = 10.0) -> AsyncIterator[Sh
             begin_marking=marking(),
             views=PostgresViews(pictures, trouble),
             changes=PostgresChanges(engine, deadline),
+            own_changes=PostgresOwnChanges(pictures),
             catalogues=PostgresCatalogues(engine, deadline),
             deleted_chats=PostgresDeletedChats(engine, deadline),
             neighbour=posting,

@@ -56,6 +56,15 @@ class Around:
 Where = Newest | PageNumber | Before | After | Around
 
 
+@frozen
+class LogSpan:
+    """The entries of a chat's log after one position up to and including another."""
+
+    chat_id: ChatId
+    after: Position
+    last: Position
+
+
 class Views(Protocol):
     async def live_session(self, account_id: AccountId, session_id: SessionId) -> LiveSession | None:
         """
@@ -73,6 +82,13 @@ class Views(Protocol):
 
         Raises:
             BadPlace: Another storage made the place.
+        """
+        ...
+
+    async def some_chats(self, reader: ProfileId, chat_ids: Sequence[ChatId]) -> Sequence[ChatView]:
+        """
+        Read those of the given chats that the reader is in, in no order, in a constant number of statements. The others are
+        left out, as are chats that do not exist.
         """
         ...
 
@@ -173,6 +189,13 @@ class Views(Protocol):
 
     async def log(self, chat_id: ChatId, after: Position, limit: int) -> Sequence[ChatUpdate]:
         """Read the log of a chat after a position, in order. Fewer than ``limit`` entries mean that there are no more."""
+        ...
+
+    async def logs(self, spans: Sequence[LogSpan]) -> Sequence[ChatUpdate]:
+        """
+        Read parts of the logs of several chats in a constant number of statements: span by span, each in order. No two spans
+        may be of the same chat. They are read whole, so the caller bounds them.
+        """
         ...
 
     async def probe(self) -> None:

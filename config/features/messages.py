@@ -56,7 +56,13 @@ def message_use_cases(
 def feed(ports: Ports) -> Feed:
     views = ports.storage.views
     return Feed(
-        snapshot=views.snapshot, log=views.log, changes=MeteredChanges(ports.storage.changes, ports.meter)
+        snapshot=views.snapshot,
+        log=views.log,
+        changes=MeteredChanges(ports.storage.changes, ports.meter),
+        logs=views.logs,
+        list_chats=views.page_of_chats,
+        some_chats=views.some_chats,
+        own_changes=ports.storage.own_changes,
     )
 
 

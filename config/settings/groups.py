@@ -343,6 +343,10 @@ class Socket:
     )
     """A socket that waits longer is closed with 1013 (try again later)."""
 
+    chats_page: int = _setting("WS_CHATS_PAGE", read.whole(1, 1000), default_of(SOCKET.chats_page))
+    cursor_seconds: int = _setting(
+        "WS_CURSOR_SECONDS", read.whole(1, 3600), default_of(SOCKET.cursor_interval)
+    )
     heartbeat_seconds: float = _setting(
         "WS_HEARTBEAT_SECONDS", read.seconds(1, 3600), default_of(SOCKET.heartbeat_interval)
     )

@@ -15,8 +15,9 @@ from application.paging import (
     page_of,
 )
 from application.ports.changes import Cursor, News, ReadRange
+from application.ports.own_changes import Lost, Missed, Standing
 from application.ports.updates import ChatUpdate, NewMember, NewMessage
-from application.ports.views import MessageNotFound, Newest, Where, span
+from application.ports.views import LogSpan, MessageNotFound, Newest, Where, span
 from application.views import (
     NOBODY,
     ChatDetails,
@@ -32,7 +33,7 @@ from application.views import (
 )
 from domain.chat import Chat, Kind
 from domain.chat_errors import ChatNotFound, NotAMember
-from domain.events import MemberAdded, MessageSent, MessagesRead
+from domain.events import ChatAdded, ChatRemoved, MemberAdded, MessageSent, MessagesRead, SessionEnded
 from domain.ids import AccountId, ChatId, MessageId, Position, ProfileId, Seq, SessionId
 from domain.member import Member
 from infrastructure.memory.chats import TOLD_IDS, first_read
@@ -81,6 +82,9 @@ class MemoryViews:
             lambda each: ChatPlace(began=began, activity=each[0], id=each[1]),
         )
         return Page([self._view(state.chats[id], member) for _, id, member in page.items], page.next)
+
+    async def some_chats(self, reader: ProfileId, chat_ids: Sequence[ChatId]) -> Sequence[ChatView]:
+        return [self._view(*place) for id in chat_ids if (place := self._find(reader, id))]
 
     async def get_chat(self, reader: ProfileId, chat_id: ChatId) -> ChatDetails:
         chat, member = self._place(reader, chat_id)
@@ -180,6 +184,13 @@ class MemoryViews:
         positions = range(after + 1, min(last, after + limit) + 1)
         log = self.storage.chats.log  # the log of a purged chat is empty
         return [self._update(chat_id, Position(n)) for n in positions if (chat_id, n) in log]
+
+    async def logs(self, spans: Sequence[LogSpan]) -> Sequence[ChatUpdate]:
+        return [
+            update
+            for span in spans
+            for update in await self.log(span.chat_id, span.after, span.last - span.after)
+        ]
 
     async def probe(self) -> None:
         return None
@@ -335,4 +346,68 @@ class MemoryChanges:
             count=len(covered),
             by_author=by_author,
             is_single=self.storage.chats.readings[read.chat_id, read.reader_id].mark < read.from_seq,
+        )
+
+
+@frozen
+class MemoryOwnChanges:
+    """Places are those of `MemoryChanges`."""
+
+    storage: MemoryStorage
+
+    async def here(self) -> Cursor:
+        return await MemoryChanges(self.storage).now()
+
+    async def chats_of(self, reader: ProfileId) -> Sequence[ChatId]:
+        state = self.storage.chats
+        return [
+            id
+            for id in state.chats_of.get(reader, ())
+            if state.members[id, reader].left_at is None and state.chats[id].deleted_at is None
+        ]
+
+    async def since(self, reader: ProfileId, cursor: Cursor) -> Missed | Lost:
+        here = await self.here()
+        if cursor.epoch != here.epoch:
+            return Lost.EPOCH
+        if not cursor.place.isdecimal() or int(cursor.place) > len(self.storage.journal):
+            return Lost.MALFORMED
+        first: dict[ChatId, Position] = {}
+        read: set[ChatId] = set()
+        personal = []
+        for entry in self.storage.journal[int(cursor.place) :]:
+            match entry:
+                case ReadRange():
+                    read.add(entry.chat_id)
+                case ChatAdded() | ChatRemoved() | SessionEnded():
+                    if entry.profile_id == reader:
+                        personal.append(entry)
+                case chat_id, position:
+                    first.setdefault(chat_id, position)
+        standings = [
+            self._standing(reader, id, first_missed=first.get(id), is_read=id in read)
+            for id in await self.chats_of(reader)
+        ]
+        return Missed(cursor=here, standings=standings, personal=personal)
+
+    def _standing(
+        self, reader: ProfileId, chat_id: ChatId, *, first_missed: Position | None, is_read: bool
+    ) -> Standing:
+        state = self.storage.chats
+        chat, reading = state.chats[chat_id], state.readings[chat_id, reader]
+        others = (
+            each.mark
+            for (of, profile_id), each in state.readings.items()
+            if of == chat_id and profile_id != reader
+        )
+        return Standing(
+            chat_id=chat_id,
+            last_seq=chat.last_seq,
+            last_position=chat.last_position,
+            member_count=chat.member_count,
+            read_up_to=reading.mark,
+            unread_count=reading.unread(chat.last_seq),
+            others_read_up_to=max(others, default=Seq(0)),
+            first_missed=first_missed,
+            is_read=is_read,
         )

@@ -23,6 +23,7 @@ from infrastructure.postgres.chats import TOLD_IDS
 from infrastructure.postgres.driver.connection import READ_SNAPSHOT
 from infrastructure.postgres.driver.engine import transaction
 from infrastructure.postgres.driver.errors import complaints
+from infrastructure.postgres.driver.reads import Row
 from infrastructure.postgres.places import Place, place_columns
 from infrastructure.postgres.schema.chat_tables import (
     chat_log,
@@ -39,8 +40,17 @@ from infrastructure.stored_events import personal_event
 log: Final = logging.getLogger(__name__)
 
 
+ORIGIN: Final = select(
+    # each name once: the columns of the epoch and those of the place overlap
+    *{column.name: column for column in (*epoch_columns(), *place_columns())}.values(),
+    (origin.c.home == HERE).label("is_home"),
+    HERE.concat(literal_column("'/' || origin.xmin::text")).label("lineage"),
+).where(origin.c.id == 1)
+"""Selects what `Origin.of` needs."""
+
+
 @frozen
-class _Origin:
+class Origin:
     """The only row of `origin`, as one transaction sees it, and the cursor after everything that it sees."""
 
     cursor: Cursor
@@ -50,7 +60,14 @@ class _Origin:
     """The greatest ``tx`` that any finished transaction of this cluster can have written."""
 
     @classmethod
-    def of(cls, row: RowMapping) -> "_Origin":
+    def of(cls, row: Row | None) -> "Origin":
+        """
+        Raises:
+            Unavailable: There is no row, because the database is being restored.
+        """
+        if row is None:
+            complaints.tell(Unavailable.code, "the table origin is empty: is the database being restored?")
+            raise Unavailable("the table origin is empty")
         return cls(
             cursor=Cursor(epoch=epoch_from(row), place=Place.of(row).written(), lineage=row["lineage"]),
             generation=row["generation"],
@@ -148,24 +165,13 @@ class PostgresChanges:
         )
 
 
-async def _origin(connection: AsyncConnection) -> _Origin:
+async def _origin(connection: AsyncConnection) -> Origin:
     """
     Raises:
         Unavailable: The database is being restored.
     """
-    found = await connection.execute(
-        select(
-            *epoch_columns(),
-            *place_columns(),
-            (origin.c.home == HERE).label("is_home"),
-            HERE.concat(literal_column("'/' || origin.xmin::text")).label("lineage"),
-        ).where(origin.c.id == 1)
-    )
-    row = found.mappings().one_or_none()
-    if row is None:
-        complaints.tell(Unavailable.code, "the table origin is empty: is the database being restored?")
-        raise Unavailable("the table origin is empty")
-    return _Origin.of(row)
+    found = await connection.execute(ORIGIN)
+    return Origin.of(found.mappings().one_or_none())
 
 
 def _personal(row: RowMapping) -> PersonalEvent:

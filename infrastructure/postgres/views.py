@@ -37,7 +37,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from application.errors import Unavailable
 from application.paging import ChatPlace, MemberPlace, Page, Paging, ReaderPlace, page_of
 from application.ports.updates import ChatUpdate, NewMember, NewMessage
-from application.ports.views import MessageNotFound, Newest, Where, span
+from application.ports.views import LogSpan, MessageNotFound, Newest, Where, span
 from application.views import (
     NOBODY,
     ChatDetails,
@@ -58,7 +58,7 @@ from domain.ids import AccountId, ChatId, MessageId, Position, ProfileId, Seq, S
 from domain.reading import unread_count
 from domain.role import Role
 from infrastructure.postgres.chat_rows import message_from
-from infrastructure.postgres.driver.arrays import Uuids
+from infrastructure.postgres.driver.arrays import Bigints, Uuids
 from infrastructure.postgres.driver.errors import NO_PRIVILEGE, READ_ONLY, UNDEFINED_TABLE, complaints
 from infrastructure.postgres.driver.reads import (
     Prepared,
@@ -333,6 +333,29 @@ LOG: Final = prepared(
     .limit(bindparam("most"))
 )
 
+LOGS: Final = Prepared(
+    """
+    SELECT entry.position AS log_position, entry.kind, entry.payload, entry.chat_id AS log_chat_id, said.*
+    FROM unnest(%(ids)s::uuid[], %(after)s::bigint[], %(last)s::bigint[])
+        WITH ORDINALITY AS wanted (chat_id, after, last, number)
+    CROSS JOIN LATERAL (
+        SELECT each.* FROM chat_log AS each
+        WHERE each.chat_id = wanted.chat_id AND each.position > wanted.after AND each.position <= wanted.last
+        ORDER BY each.position
+        LIMIT wanted.last - wanted.after
+    ) AS entry
+    LEFT JOIN LATERAL (
+        SELECT message.chat_id, message.seq, message.message_id, message.position, message.sender_id,
+            message.nonce, message.body, message.sent_at
+        FROM message
+        WHERE message.chat_id = wanted.chat_id AND message.seq = entry.seq LIMIT 1
+    ) AS said ON true
+    ORDER BY wanted.number, entry.position
+    """,
+    {},
+)
+"""Parts of the logs of several chats."""
+
 OF_MESSAGE: Final = prepared(
     select(message.c.seq, message.c.sender_id).where(
         message.c.chat_id == CHAT, message.c.message_id == MESSAGE
@@ -411,11 +434,14 @@ class PostgresViews:
         async with self.pool.open() as reads:
             page = await _own_chats(reads, reader, paging)
             ids = [ChatId(row["chat_id"]) for row in page.items]
-            found = await reads.rows(ENTRIES, ids=Uuids.of(ids), reader=reader)
-            others = await _others(reads, reader, found)
-            people = await _people(reads, {*_people_of(found), *others.values()})
-        views = {row["chat_chat_id"]: _chat_view(row, people, others) for row in found}
+            views = {view.id: view for view in await _entries(reads, reader, ids)}
         return Page([views[id] for id in ids if id in views], page.next)
+
+    async def some_chats(self, reader: ProfileId, chat_ids: Sequence[ChatId]) -> Sequence[ChatView]:
+        if not chat_ids:
+            return []
+        async with self.pool.open() as reads:
+            return await _entries(reads, reader, chat_ids)
 
     async def get_chat(self, reader: ProfileId, chat_id: ChatId) -> ChatDetails:
         async with self.pool.open() as reads:
@@ -506,6 +532,16 @@ class PostgresViews:
         people = await _people(self.pool, _people_in(entries))
         return [_update(chat_id, row, people) for row in entries]
 
+    async def logs(self, spans: Sequence[LogSpan]) -> Sequence[ChatUpdate]:
+        entries = await self.pool.rows(
+            LOGS,
+            ids=Uuids.of([span.chat_id for span in spans]),
+            after=Bigints.of(span.after for span in spans),
+            last=Bigints.of(span.last for span in spans),
+        )
+        people = await _people(self.pool, _people_in(entries))
+        return [_update(ChatId(row["log_chat_id"]), row, people) for row in entries]
+
     async def probe(self) -> None:
         found = await self._probed()
         # A connection learns when it is made whether writing is forbidden. An old one may be out of date: ask on a new one.
@@ -553,6 +589,13 @@ async def _snapshot(reads: PreparedReads, reader: ProfileId, chat_id: ChatId, li
         member_count=membership["member_count"],
         history=await _page(reads, chat_id, Newest(), limit, membership["last_seq"]),
     )
+
+
+async def _entries(reads: PreparedReads, reader: ProfileId, chat_ids: Sequence[ChatId]) -> Sequence[ChatView]:
+    found = await reads.rows(ENTRIES, ids=Uuids.of(chat_ids), reader=reader)
+    others = await _others(reads, reader, found)
+    people = await _people(reads, {*_people_of(found), *others.values()})
+    return [_chat_view(row, people, others) for row in found]
 
 
 async def _page(
@@ -606,7 +649,7 @@ async def _members(
 
 
 async def _others(
-    reads: ReadTransaction, reader: ProfileId, entries: Sequence[Row]
+    reads: PreparedReads, reader: ProfileId, entries: Sequence[Row]
 ) -> Mapping[ChatId, ProfileId]:
     """The other person of each direct chat among the entries."""
     direct = [row["chat_chat_id"] for row in entries if row["chat_kind"] == Kind.DIRECT]

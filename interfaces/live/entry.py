@@ -20,6 +20,7 @@ from interfaces.live.listener import End, Listener
 from interfaces.live.notices import Notices
 from interfaces.live.roster import Roster
 from interfaces.wire import frames
+from interfaces.wire.frames import Frame
 
 REPLAY_MOST: Final = 1000
 """The most updates that are replayed after a break. A client that missed more starts with a page of history."""
@@ -45,20 +46,44 @@ class Reset(StrEnum):
     MALFORMED = "malformed"
 
 
-class Entrant(Listener, Protocol):
-    """A listener on its way into one chat."""
+class Arriving(Protocol):
+    """Somebody on the way into one chat."""
 
     @property
     def chat_id(self) -> ChatId: ...
 
     @property
-    def since(self) -> Since | Reset | None:
-        """The position to resume from; None for a new client, or a `Reset` if the client sent it malformed."""
-        ...
+    def profile_id(self) -> ProfileId: ...
 
     @property
     def is_entering(self) -> bool:
         """False once it has been ended."""
+        ...
+
+    @property
+    def has_room(self) -> bool:
+        """Whether the client reads fast enough for more of the replay."""
+        ...
+
+    async def drained(self) -> None:
+        """Waits until it `has_room` or has been ended."""
+        ...
+
+    def tell(self, frame: Frame, update: ChatUpdate | None = None, *, ephemeral: bool = False) -> None:
+        """See `Listener.tell`."""
+        ...
+
+    def end(self, why: End, chat_id: ChatId | None = None) -> None:
+        """See `Listener.end`."""
+        ...
+
+
+class Entrant(Arriving, Listener, Protocol):
+    """A listener that listens to one chat only, on its way into it."""
+
+    @property
+    def since(self) -> Since | Reset | None:
+        """The position to resume from; None for a new client, or a `Reset` if the client sent it malformed."""
         ...
 
     def welcome(self, snapshot: Snapshot) -> None:
@@ -75,15 +100,6 @@ class Entrant(Listener, Protocol):
 
     def opened(self) -> None:
         """Marks the listener as live: from now on it gets every update of the chat."""
-        ...
-
-    @property
-    def has_room(self) -> bool:
-        """Whether the client reads fast enough for more of the replay."""
-        ...
-
-    async def drained(self) -> None:
-        """Waits until the listener `has_room` or has been ended."""
         ...
 
 
@@ -130,9 +146,10 @@ class Entry:
         else:
             await self._replay(entrant, after, snapshot.position)
             entrant.resumed(snapshot)
-        await self._catch_up(channel, entrant, snapshot.position)
+        await self.catch_up(channel, entrant, snapshot.position)
         if entrant.is_entering:
-            self._go_live(channel, entrant)
+            entrant.opened()
+            self.go_live(channel, entrant)
         self.channels.heal_soon(channel)
 
     def _register(self, entrant: Entrant) -> Channel:
@@ -154,7 +171,7 @@ class Entry:
     def _resume_after(self, since: Since | Reset | None, snapshot: Snapshot) -> Position | Reset | None:
         return resume_after(since, snapshot)
 
-    async def _catch_up(self, channel: Channel, entrant: Entrant, position: Position) -> None:
+    async def catch_up(self, channel: Channel, entrant: Arriving, position: Position) -> None:
         """Brings the channel and the entrant, whose snapshot ends at ``position``, to the same position."""
         if channel.position is None:
             channel.position = position
@@ -166,7 +183,7 @@ class Entry:
                 position = await self._replay(entrant, position, channel.position, is_news=True)
 
     async def _replay(
-        self, entrant: Entrant, after: Position, up_to: Position, *, is_news: bool = False
+        self, entrant: Arriving, after: Position, up_to: Position, *, is_news: bool = False
     ) -> Position:
         """
         Sends one client the log entries between two positions. Returns the position that was reached.
@@ -189,18 +206,19 @@ class Entry:
                 break
         return position
 
-    def _go_live(self, channel: Channel, entrant: Entrant) -> None:
+    def go_live(self, channel: Channel, listener: Listener) -> None:
         """Must follow the comparison of positions without an await in between."""
-        audience, profile_id = channel.audience, entrant.profile_id
-        is_first = audience.is_crowded or not self.roster.has_live(audience, profile_id)
-        missed = self.roster.go_live(entrant, audience)
-        entrant.opened()
+        audience, profile_id = channel.audience, listener.profile_id
+        is_first = listener.is_present and (
+            audience.is_crowded or not self.roster.has_present(audience, profile_id)
+        )
+        missed = self.roster.go_live(listener, audience)
         for read in missed:
-            self.notices.tell_missed(audience, entrant, read)
+            self.notices.tell_missed(audience, listener, read)
         if is_first:
             self.notices.tell_presence(audience, "user_joined", profile_id)
 
 
-def end_if_removed(listener: Listener, update: ChatUpdate) -> None:
+def end_if_removed(listener: Arriving | Listener, update: ChatUpdate) -> None:
     if isinstance(update, MemberRemoved) and update.profile_id == listener.profile_id:
-        listener.end(End.NOT_A_MEMBER, update.chat_id)
+        listener.end(End.LEFT if update.by == update.profile_id else End.NOT_A_MEMBER, update.chat_id)

@@ -8,7 +8,8 @@ from typing import Final, assert_never
 from attrs import define, field
 
 from application.errors import ApplicationError, Unavailable
-from application.ports.changes import Changes, Cursor, ReadRange
+from application.messenger import Feed
+from application.ports.changes import Cursor, ReadRange
 from application.ports.clock import Clock
 from application.ports.updates import ChatUpdate, Moved, NewMember, NewMessage, Typing, Update
 from domain.events import (
@@ -21,8 +22,9 @@ from domain.events import (
     RoleChanged,
     SessionEnded,
 )
-from interfaces.live.channel import Channel, Channels, ReadLog
-from interfaces.live.entry import Entrant, Entry, ReadSnapshot, end_if_removed
+from interfaces.live.all_chats import AllChats
+from interfaces.live.channel import Channel, Channels
+from interfaces.live.entry import Entrant, Entry, end_if_removed
 from interfaces.live.listener import End, Listener
 from interfaces.live.notices import Absence, Notices, receipt_key
 from interfaces.live.roster import Audience, Roster
@@ -40,24 +42,39 @@ class Hub:
     ``interval``, and the missing entries of a chat's log as soon as a gap is noticed.
     """
 
-    snapshot: ReadSnapshot
-    log: ReadLog
-    changes: Changes
+    feed: Feed
     clock: Clock
     interval: float = 1.0
     """Seconds."""
+    first_page: int = 50
+    """Chats of the first page for a listener of all chats."""
+    cursor_interval: float = 10.0
+    """Seconds between two cursors that listeners of all chats are told."""
     roster: Roster = field(init=False, factory=Roster)
     notices: Notices = field(init=False)
     channels: Channels = field(init=False)
     entry: Entry = field(init=False)
+    all_chats: AllChats = field(init=False)
     _is_watching: asyncio.Event = field(init=False, factory=asyncio.Event)
     """Set when there is a cursor: from then on no change is missed."""
 
     def __attrs_post_init__(self) -> None:
         self.notices = Notices(self.roster, self.clock.now)
-        self.channels = Channels(read_log=self.log, told=self._tell, interval=self.interval)
+        self.channels = Channels(read_log=self.feed.log, told=self._tell, interval=self.interval)
         self.entry = Entry(
-            snapshot=self.snapshot, channels=self.channels, roster=self.roster, notices=self.notices
+            snapshot=self.feed.snapshot, channels=self.channels, roster=self.roster, notices=self.notices
+        )
+        self.all_chats = AllChats(
+            own_changes=self.feed.own_changes,
+            list_chats=self.feed.list_chats,
+            some_chats=self.feed.some_chats,
+            logs=self.feed.logs,
+            channels=self.channels,
+            roster=self.roster,
+            entry=self.entry,
+            interval=self.interval,
+            page=self.first_page,
+            cursor_interval=max(1, round(self.cursor_interval / self.interval)),
         )
 
     # Entering and leaving
@@ -91,16 +108,17 @@ class Hub:
 
     def leave(self, listener: Listener) -> None:
         """Removes a listener whose client has gone."""
+        self.all_chats.leave(listener)
         left = self.roster.leave(listener)
         for audience, was_live in left:
-            if was_live:
+            if was_live and listener.is_present:
                 self._tell_absence(audience, listener, "user_disconnected")
         self.channels.close_empty(audience for audience, _ in left)
 
     def _tell_absence(self, audience: Audience, listener: Listener, what: Absence) -> None:
         """Tells the others that a profile is absent, if this was its last listener in the chat."""
         profile_id = listener.profile_id
-        if not audience.is_crowded and not self.roster.has_live(audience, profile_id):
+        if not audience.is_crowded and not self.roster.has_present(audience, profile_id):
             self.notices.tell_presence(audience, what, profile_id)
 
     # Updates
@@ -123,7 +141,7 @@ class Hub:
                 case SessionEnded():
                     self._end_session(update)
                 case ChatAdded():
-                    pass  # concerns listeners of all chats
+                    self.all_chats.added(update)
                 case _:
                     assert_never(update)
 
@@ -144,10 +162,12 @@ class Hub:
             if self.roster.is_live(listener, audience):
                 self.roster.step_aside(listener, audience)
             end_if_removed(listener, update)
+            self.all_chats.ended(listener, audience)
 
     def _tell_read(self, read: MessagesRead) -> None:
         if self.notices.note(read) and (channel := self.channels.find(read.chat_id)):
             self.notices.tell_read(channel.audience, read)
+            self.all_chats.read(read.chat_id, read.reader_id)
 
     def _end_in_chat(self, removed: ChatRemoved) -> None:
         """Ends the listeners of a deleted chat. A removed member is ended by the entry in the chat's log instead."""
@@ -157,6 +177,7 @@ class Hub:
         for listener in self.roster.everybody(channel.audience):
             if listener.profile_id == removed.profile_id:
                 listener.end(End.CHAT_DELETED, removed.chat_id)
+                self.all_chats.ended(listener, channel.audience)
 
     def _end_session(self, ended: SessionEnded) -> None:
         self.roster.end_session(ended.session_id)
@@ -167,9 +188,11 @@ class Hub:
         """Looks for missed updates until it is cancelled."""
         async with asyncio.TaskGroup() as tasks:
             self.channels.start(tasks)
+            self.all_chats.start(tasks)
             try:
                 await self._look_again_and_again()
             finally:
+                self.all_chats.stop()
                 self.channels.stop()
 
     async def _look_again_and_again(self) -> None:
@@ -191,8 +214,8 @@ class Hub:
 
     async def _look(self, cursor: Cursor | None) -> Cursor:
         if cursor is None:
-            return await self.changes.now()
-        news = await self.changes.since(cursor)
+            return await self.feed.changes.now()
+        news = await self.feed.changes.since(cursor)
         if news.cursor.epoch != cursor.epoch:
             log.warning("the history in storage has changed: all listeners start anew")
             self._begin_anew()
@@ -202,6 +225,7 @@ class Hub:
         self.receive(news.personal)
         for read in news.read:
             await self._recall(read)
+        self.all_chats.looked(news.cursor)
         return news.cursor
 
     def _begin_anew(self) -> None:
@@ -213,8 +237,9 @@ class Hub:
         for channel in former:
             for listener in self.roster.everybody(channel.audience):
                 listener.end(End.HISTORY_CHANGED)
+        self.all_chats.begin_anew()
 
     async def _recall(self, read: ReadRange) -> None:
         key = receipt_key(read.chat_id, read.reader_id, read.from_seq, read.to_seq)
         if self.channels.find(read.chat_id) and not self.notices.is_known(key):
-            self._tell_read(await self.changes.recall(read))
+            self._tell_read(await self.feed.changes.recall(read))

@@ -18,6 +18,9 @@ class End(Enum):
 
     SESSION_ENDED = auto()
     NOT_A_MEMBER = auto()
+    """Somebody removed the person from the chat."""
+    LEFT = auto()
+    """The person left the chat."""
     CHAT_DELETED = auto()
     HISTORY_CHANGED = auto()
     """The database was restored: updates that were already delivered may not be in it any more."""
@@ -36,6 +39,14 @@ class Listener(Protocol):
 
     @property
     def session_id(self) -> SessionId: ...
+
+    @property
+    def is_present(self) -> bool:
+        """
+        Whether this listener counts as presence in its chats, and is told of the presence of others. A listener of all chats
+        does not: it would join and leave hundreds of chats at once.
+        """
+        ...
 
     def tell(self, frame: Frame, update: ChatUpdate | None = None, *, ephemeral: bool = False) -> None:
         """

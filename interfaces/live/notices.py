@@ -115,7 +115,7 @@ class Notices:
     def tell_presence(self, audience: Audience, kind: Presence, profile_id: ProfileId) -> None:
         if not audience.is_crowded:
             frame = frames.presence(kind, audience.chat_id, profile_id, self._now())
-            self._roster.tell_others(audience, profile_id, frame)
+            self._roster.tell_present(audience, profile_id, frame)
 
     def tell_typing(self, audience: Audience, update: Typing) -> None:
         if audience.live:

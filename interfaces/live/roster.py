@@ -7,6 +7,7 @@ a thousand chats takes about sixty kilobytes, where dictionaries of sets would t
 
 from array import array
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from typing import Final, cast
 
 from attrs import Factory, define, field, frozen
@@ -87,16 +88,20 @@ class Roster:
 
     # Joining and leaving
 
-    def join(self, listener: Listener, audience: Audience) -> None:
-        """Gives a listener a seat aside. Ends it at once if its session has just ended."""
-        seat = self._take_seat(listener, audience)
-        audience.aside[seat] = []
+    def attend(self, listener: Listener) -> None:
+        """Registers a listener, so that it is told when its session ends. Ends it at once if that has just happened."""
         if listener not in self._seats:
             self._seats[listener] = integers()
             self._sessions.setdefault(listener.session_id, []).append(listener)
-        self._seats[listener].append(seat)
         if listener.session_id in self._ended:
             listener.end(End.SESSION_ENDED)
+
+    def join(self, listener: Listener, audience: Audience) -> None:
+        """Gives a listener a seat aside, and registers it if it is new (`attend`)."""
+        seat = self._take_seat(listener, audience)
+        audience.aside[seat] = []
+        self.attend(listener)
+        self._seats[listener].append(seat)
 
     def go_live(self, listener: Listener, audience: Audience) -> list[MessagesRead]:
         """Makes a listener live. Returns the receipts that came while it was entering."""
@@ -115,25 +120,33 @@ class Roster:
 
     def leave(self, listener: Listener) -> list[tuple[Audience, bool]]:
         """Gives up all seats of a listener. Returns its audiences, each with whether it was live there."""
-        left = []
-        for seat in self._seats.pop(listener, ()):
-            audience = self._audiences[seat]
-            assert audience is not None, "a seat that is taken is in an audience"
-            was_live = self._places[seat] != ASIDE
-            if was_live:
-                self._remove_live(seat, audience)
-            else:
-                del audience.aside[seat]
-            self._audiences[seat] = None
-            self._listeners[seat] = NOBODY
-            self._free.append(seat)
-            left.append((audience, was_live))
-        if left:
-            of_session = self._sessions[listener.session_id]
-            of_session.remove(listener)
-            if not of_session:
-                del self._sessions[listener.session_id]
-        return left
+        seats = self._seats.pop(listener, None)
+        if seats is None:
+            return []
+        of_session = self._sessions[listener.session_id]
+        of_session.remove(listener)
+        if not of_session:
+            del self._sessions[listener.session_id]
+        return [self._give_up(seat) for seat in seats]
+
+    def leave_chat(self, listener: Listener, audience: Audience) -> None:
+        """Gives up the seat of a listener in one chat."""
+        seat = self._seat(listener, audience)
+        self._seats[listener].remove(seat)
+        self._give_up(seat)
+
+    def _give_up(self, seat: int) -> tuple[Audience, bool]:
+        audience = self._audiences[seat]
+        assert audience is not None, "a seat that is taken is in an audience"
+        was_live = self._places[seat] != ASIDE
+        if was_live:
+            self._remove_live(seat, audience)
+        else:
+            del audience.aside[seat]
+        self._audiences[seat] = None
+        self._listeners[seat] = NOBODY
+        self._free.append(seat)
+        return audience, was_live
 
     def _take_seat(self, listener: Listener, audience: Audience) -> int:
         if self._free:
@@ -149,7 +162,17 @@ class Roster:
         return seat
 
     def _seat(self, listener: Listener, audience: Audience) -> int:
-        return next(seat for seat in reversed(self._seats[listener]) if self._audiences[seat] is audience)
+        seat = self._find_seat(listener, audience)
+        assert seat is not None, "the listener has a seat in the chat"
+        return seat
+
+    def _find_seat(self, listener: Listener, audience: Audience) -> int | None:
+        """Searches the chat or the seats of the listener, whichever has less: either may have thousands."""
+        seats = self._seats.get(listener, ())
+        if len(seats) <= len(audience.live) + len(audience.aside):
+            return next((seat for seat in seats if self._audiences[seat] is audience), None)
+        listeners, there = self._listeners, chain(audience.live, audience.aside)
+        return next((seat for seat in there if listeners[seat] is listener), None)
 
     def _remove_live(self, seat: int, audience: Audience) -> None:
         """Removes a seat from ``live``; the last seat moves to its index, and no other seat has to move."""
@@ -166,10 +189,15 @@ class Roster:
         return not self._seats and not self._sessions
 
     def is_live(self, listener: Listener, audience: Audience) -> bool:
-        return any(
-            self._audiences[seat] is audience and self._places[seat] != ASIDE
-            for seat in self._seats.get(listener, ())
-        )
+        seat = self._find_seat(listener, audience)
+        return seat is not None and self._places[seat] != ASIDE
+
+    def has_seat(self, listener: Listener, audience: Audience) -> bool:
+        return self._find_seat(listener, audience) is not None
+
+    def audiences_of(self, listener: Listener) -> list[Audience]:
+        """The chats in which a listener has a seat."""
+        return [audience for seat in self._seats.get(listener, ()) if (audience := self._audiences[seat])]
 
     def live(self, audience: Audience) -> list[Listener]:
         return [self._listeners[seat] for seat in audience.live]
@@ -177,9 +205,12 @@ class Roster:
     def everybody(self, audience: Audience) -> list[Listener]:
         return [self._listeners[seat] for seat in (*audience.live, *audience.aside)]
 
-    def has_live(self, audience: Audience, profile_id: ProfileId) -> bool:
+    def has_present(self, audience: Audience, profile_id: ProfileId) -> bool:
+        """Whether a profile has a live listener that counts as presence (`Listener.is_present`)."""
         listeners = self._listeners
-        return any(listeners[seat].profile_id == profile_id for seat in audience.live)
+        return any(
+            listeners[seat].profile_id == profile_id and listeners[seat].is_present for seat in audience.live
+        )
 
     def settled(self, audience: Audience, profile_id: ProfileId) -> list[Listener]:
         """The listeners of one profile, without those that are entering."""
@@ -200,6 +231,14 @@ class Roster:
         for seat in audience.live:
             listener = listeners[seat]
             if listener.profile_id != profile_id:
+                listener.tell(frame, ephemeral=True)
+
+    def tell_present(self, audience: Audience, profile_id: ProfileId, frame: Frame) -> None:
+        """Delivers an ephemeral frame to the live listeners that count as presence, except those of one profile."""
+        listeners = self._listeners
+        for seat in audience.live:
+            listener = listeners[seat]
+            if listener.is_present and listener.profile_id != profile_id:
                 listener.tell(frame, ephemeral=True)
 
     def tell_profiles(self, audience: Audience, told: Mapping[ProfileId, Frame]) -> None:

@@ -14,7 +14,15 @@ from attrs import frozen
 
 from application.messages.send import Sent
 from application.ports.updates import ChatUpdate, NewMember, NewMessage, Typing
-from application.views import HistoryPage, MessageView, ProfileView, Snapshot
+from application.views import (
+    ChatView,
+    HistoryPage,
+    MemberView,
+    MessageView,
+    ProfileView,
+    ReaderView,
+    Snapshot,
+)
 from domain.errors import Invalid
 from domain.events import ChatChanged, MemberRemoved, MessagesRead, RoleChanged
 from domain.ids import ChatId, ProfileId
@@ -50,6 +58,8 @@ class Frame:
     """One JSON object in UTF-8, encoded once for many recipients. The transport adds its own framing."""
 
     data: bytes
+    chat_id: ChatId | None = None
+    """The chat that the frame tells about; None if it is about something else."""
 
     @property
     def size(self) -> int:
@@ -62,7 +72,7 @@ class Frame:
 
 
 def write(fields: Fields) -> Frame:
-    return Frame(orjson.dumps(fields))
+    return Frame(orjson.dumps(fields), fields.get("chat_id"))
 
 
 # Answers to the client that asked
@@ -293,6 +303,41 @@ def message_fields(view: MessageView) -> Fields:
         "position": view.position,
         **nonce,
     }
+
+
+def chat_entry(chat: ChatView) -> Fields:
+    """A chat as one of its members sees it, in a list."""
+    return {
+        "chat": {
+            "id": chat.id,
+            "kind": chat.kind,
+            "name": chat.name,
+            "description": chat.description,
+            "owner": profile_fields(chat.owner),
+            "member_count": chat.member_count,
+            "created_at": moment(chat.created_at),
+            "updated_at": moment(chat.updated_at),
+        },
+        "role": chat.role,
+        "last_message": message_fields(chat.last_message) if chat.last_message else None,
+        "unread_count": chat.unread_count,
+        "read_up_to": chat.read_up_to,
+        "seq": chat.last_seq,
+        "position": chat.last_position,
+    }
+
+
+def member_fields(member: MemberView) -> Fields:
+    return {
+        "profile": profile_fields(member.profile),
+        "role": member.role,
+        "joined_at": moment(member.joined_at),
+        "read_up_to": member.read_up_to,
+    }
+
+
+def reader_fields(reader: ReaderView) -> Fields:
+    return {"profile": profile_fields(reader.profile), "read_at": moment(reader.read_at)}
 
 
 def profile_fields(profile: ProfileView) -> Fields:

@@ -51,6 +51,11 @@ class Answers:
     def is_idle(self) -> bool:
         return not self._pending and not self._held
 
+    @property
+    def is_holding(self) -> bool:
+        """Whether frames wait here for an answer."""
+        return bool(self._held)
+
     def expect(self, key: Key | None) -> Pending:
         """Reserves the place of an answer that will come later."""
         pending = Pending(key)

@@ -23,6 +23,7 @@ from interfaces.live.entry import Reset, Since
 from interfaces.wire.faults import InvalidValue
 from interfaces.wire.frames import Fields, Malformed
 from interfaces.wire.values import identity
+from interfaces.ws.connection import NOT_PROCESSED
 
 HISTORY_DEFAULT: Final = 10
 HISTORY_MOST: Final = 100
@@ -30,14 +31,7 @@ HISTORY_MOST: Final = 100
 ECHO_LIMIT: Final = 100
 """The most characters of a client's own text that an error repeats to it."""
 
-NOT_PROCESSED: Final = "Failed to process message: invalid message"
 NOT_SENT: Final = "Failed to send message"
-
-
-@frozen
-class Authenticate:
-    token: str
-    since: Since | Reset | None = None
 
 
 @frozen
@@ -75,14 +69,6 @@ class Unacceptable(Exception):
         self.nonce = nonce
 
 
-def read_greeting(fields: Fields) -> Authenticate | None:
-    """Returns None if the frame is not an authentication frame."""
-    token = fields.get("token")
-    if fields.get("type") != "auth" or not isinstance(token, str):
-        return None
-    return Authenticate(token, _since(fields.get("since")))
-
-
 def read_request(chat_id: ChatId, fields: Fields) -> Request | None:
     """
     Returns None if the frame needs no action.
@@ -93,11 +79,11 @@ def read_request(chat_id: ChatId, fields: Fields) -> Request | None:
     kind = fields.get("type")
     read = READERS.get(kind) if isinstance(kind, str) else None
     if read is None:
-        raise Unacceptable(f"Unknown message type: {_named(kind)}", "unknown_type")
+        raise Unacceptable(f"Unknown message type: {named(kind)}", "unknown_type")
     return read(chat_id, fields)
 
 
-def _message(chat_id: ChatId, fields: Fields) -> SendMessage | None:
+def read_message(chat_id: ChatId, fields: Fields) -> SendMessage | None:
     text, name = fields.get("text"), fields.get("nonce")
     if name is None and not text:
         return None
@@ -107,11 +93,11 @@ def _message(chat_id: ChatId, fields: Fields) -> SendMessage | None:
     except EmptyBody as error:
         if name is None:
             return None
-        raise Unacceptable(NOT_SENT, error.code, _echoed(name)) from error
+        raise Unacceptable(NOT_SENT, error.code, echoed(name)) from error
     except Malformed as error:
-        raise Unacceptable(NOT_PROCESSED, error.code, _echoed(name)) from error
+        raise Unacceptable(NOT_PROCESSED, error.code, echoed(name)) from error
     except DomainError as error:
-        raise Unacceptable(NOT_SENT, error.code, _echoed(name)) from error
+        raise Unacceptable(NOT_SENT, error.code, echoed(name)) from error
 
 
 def _mark(chat_id: ChatId, fields: Fields) -> MarkRead | None:
@@ -124,7 +110,7 @@ def _mark_single(chat_id: ChatId, fields: Fields) -> MarkSingle | None:
     return MarkSingle(chat_id=chat_id, message_id=MessageId(message_id)) if message_id else None
 
 
-def _typing(chat_id: ChatId, fields: Fields) -> ShowTyping:
+def read_typing(chat_id: ChatId, fields: Fields) -> ShowTyping:
     return ShowTyping(chat_id=chat_id, is_typing=bool(fields.get("is_typing", False)))
 
 
@@ -138,10 +124,10 @@ def _history(_: ChatId, fields: Fields) -> ReadHistory:
 
 
 READERS: Final[Mapping[str, Callable[[ChatId, Fields], Request | None]]] = {
-    "send_message": _message,
+    "send_message": read_message,
     "mark_read": _mark,
     "mark_single_read": _mark_single,
-    "typing": _typing,
+    "typing": read_typing,
     "get_chat_history": _history,
     "get_unread_count": lambda *_: CountUnread(),
     "leave_chat": lambda *_: Leave(),
@@ -150,7 +136,7 @@ READERS: Final[Mapping[str, Callable[[ChatId, Fields], Request | None]]] = {
 """The function that reads each type of frame."""
 
 
-def _since(value: object) -> Since | Reset | None:
+def read_since(value: object) -> Since | Reset | None:
     if value is None:
         return None
     if isinstance(value, dict):
@@ -177,11 +163,11 @@ def _identity(value: object) -> UUID | None:
         return None
 
 
-def _echoed(name: object) -> str | None:
+def echoed(name: object) -> str | None:
     return name if isinstance(name, str) and len(name) <= ECHO_LIMIT else None
 
 
-def _named(kind: object) -> str:
+def named(kind: object) -> str:
     # a list or an object may be nested deeper than Python can print
     return "not a name" if isinstance(kind, list | dict) else str(kind)[:ECHO_LIMIT]
 

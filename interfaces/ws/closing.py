@@ -56,6 +56,7 @@ GONE: Final = Close(CloseCode.ABNORMAL, "", is_final=True)
 ENDS: Final[Mapping[End, Close]] = {
     End.SESSION_ENDED: Close(CloseCode.SESSION_OVER, "session ended"),
     End.NOT_A_MEMBER: Close(CloseCode.NOT_A_MEMBER, "no longer a member"),
+    End.LEFT: Close(CloseCode.NOT_A_MEMBER, "no longer a member"),
     End.CHAT_DELETED: Close(CloseCode.POLICY, "Chat not found"),
     End.HISTORY_CHANGED: Close(CloseCode.RESTART, "history changed"),
 }

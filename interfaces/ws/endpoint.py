@@ -1,5 +1,5 @@
 """
-The socket of one chat under an ASGI server.
+The socket of one chat and the socket of all chats under an ASGI server.
 
 The route accepts or refuses the handshake. Under `SocketProtocol` it then hands the socket over and its task ends; under any
 other server a plain loop reads and writes for the same connection object.
@@ -19,9 +19,12 @@ from interfaces.wire import frames
 from interfaces.wire.faults import InvalidValue
 from interfaces.wire.frames import Fields, Frame
 from interfaces.wire.values import identity
+from interfaces.ws.all_chats_connection import AllChatsConnection
+from interfaces.ws.all_chats_desk import AllChatsDesk
+from interfaces.ws.chat_connection import ChatConnection
+from interfaces.ws.chat_desk import ChatDesk
 from interfaces.ws.closing import GONE, Close, CloseCode
-from interfaces.ws.connection import Connection
-from interfaces.ws.exchange import Exchange
+from interfaces.ws.exchange import Desk, Exchange, FrameSource
 from interfaces.ws.outbox import Outbox
 from interfaces.ws.services import SocketServices
 
@@ -34,19 +37,30 @@ class Opening:
     """A socket after its handshake, passed to the transport that reads and writes it from then on."""
 
     services: SocketServices
-    chat_id: ChatId
     greeting: Fields
+    chat_id: ChatId | None
+    """None for the socket of all chats."""
 
-    def connection(self, write: Callable[[Frame], None], finish: Callable[[Close], None]) -> Connection:
+    def exchange(
+        self, write: Callable[[Frame], None], finish: Callable[[Close], None], source: FrameSource
+    ) -> Exchange:
         services, options = self.services, self.services.options
         outbox = Outbox(
             write, finish, options.outbox_frames, options.outbox_bytes, services.meter, services.outboxes
         )
-        return Connection(self.chat_id, outbox, self.greeting)
+        return Exchange(services, self._desk(outbox, takes_parts=source.takes_parts), source)
+
+    def _desk(self, outbox: Outbox, *, takes_parts: bool) -> Desk:
+        if self.chat_id is None:
+            everything = AllChatsConnection(outbox, self.greeting, self.services.cursor_key)
+            return AllChatsDesk(self.services, everything)
+        return ChatDesk(self.services, ChatConnection(outbox, self.greeting, self.chat_id), takes_parts)
 
 
 @define(eq=False)
-class ChatSockets:
+class Sockets:
+    """The routes of sockets: that of one chat, and that of all chats."""
+
     _services: SocketServices
     _greeting: Fields = field(init=False)
 
@@ -57,16 +71,25 @@ class ChatSockets:
         )
 
     def routes(self, prefix: str = "") -> list[WebSocketRoute]:
-        return [WebSocketRoute(f"{prefix}/chats/{{chat_id}}/ws", self.serve)]
+        return [
+            WebSocketRoute(f"{prefix}/chats/{{chat_id}}/ws", self.serve_chat),
+            WebSocketRoute(f"{prefix}/ws", self.serve_all),
+        ]
 
-    async def serve(self, websocket: WebSocket) -> None:
+    async def serve_chat(self, websocket: WebSocket) -> None:
         try:
             chat_id = ChatId(identity(websocket.path_params["chat_id"]))
         except InvalidValue:
             await websocket.close()  # before it is accepted: the handshake is refused with 403
             return
+        await self._serve(websocket, chat_id)
+
+    async def serve_all(self, websocket: WebSocket) -> None:
+        await self._serve(websocket, None)
+
+    async def _serve(self, websocket: WebSocket, chat_id: ChatId | None) -> None:
         await websocket.accept()
-        opening = Opening(self._services, chat_id, self._greeting)
+        opening = Opening(self._services, self._greeting, chat_id)
         if hand_over := websocket.scope.get("extensions", {}).get(HAND_OVER):
             hand_over(opening)
         else:
@@ -87,9 +110,8 @@ class Loop:
     _end: Close = field(init=False, default=GONE)
 
     def __attrs_post_init__(self) -> None:
-        connection = self._opening.connection(self._write, self._out.put_nowait)
-        self._outbox = connection.outbox
-        self._exchange = Exchange(self._opening.services, connection, self)
+        self._exchange = self._opening.exchange(self._write, self._out.put_nowait, self)
+        self._outbox = self._exchange.connection.outbox
         self._readable.set()
 
     async def run(self) -> None:

@@ -9,37 +9,22 @@ are kept as text, and when there are too many of them, the transport is asked to
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import ExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import ExitStack, asynccontextmanager
 from sys import getsizeof
-from typing import Final, Protocol, assert_never
+from typing import Final, Protocol
 
-from attrs import define, evolve, field
+from attrs import define, field
 
 from application.accounts.authenticate import Authenticate as AuthenticateToken
 from application.errors import ApplicationError, OutcomeUnknown, Unavailable
-from application.messages.send import SendMessage, Sent
-from application.ports.views import After
-from application.receipts.mark_read import MarkRead
-from application.receipts.mark_single import MarkSingle
-from application.updates.typing import ShowTyping
-from application.views import HistoryPage
+from application.messages.send import Sent
 from domain.errors import DomainError
-from domain.ids import ProfileId, Seq
-from interfaces.ws.chat_frames import (
-    HISTORY_DEFAULT,
-    Authenticate,
-    CountUnread,
-    Leave,
-    Ping,
-    ReadHistory,
-    Request,
-)
+from interfaces.live.listener import Listener
 from interfaces.ws.closing import GONE, Close, CloseCode
-from interfaces.ws.connection import Connection, Sending
-from interfaces.ws.parts import LongPage, write_page
+from interfaces.ws.connection import Authenticate, Connection, Sending
+from interfaces.ws.refusals import Error
 from interfaces.ws.services import SocketServices
-from interfaces.ws.typing import Typing
 
 access: Final = logging.getLogger("access")
 log: Final = logging.getLogger(__name__)
@@ -58,16 +43,68 @@ class FrameSource(Protocol):
     """Whether the transport can write one message in several parts."""
 
 
+class Desk(Protocol):
+    """Executes the requests of one kind of socket; sends excepted, which are the same everywhere."""
+
+    @property
+    def connection(self) -> Connection: ...
+
+    @property
+    def listener(self) -> Listener:
+        """The connection, as the live side knows it."""
+        ...
+
+    @property
+    def named(self) -> Mapping[str, str]:
+        """What the access log tells of the socket."""
+        ...
+
+    async def enter(self, has_read: Callable[[], None]) -> None:
+        """
+        Lets an authenticated client enter. ``has_read`` frees its entry slot.
+
+        Raises:
+            DomainError: The client may not enter.
+            Unavailable: Storage did not answer.
+        """
+        ...
+
+    def takes_at_once(self, request: object) -> bool:
+        """Carries out a request that waits for nothing. Returns False for all others."""
+        ...
+
+    async def execute(self, request: object) -> None:
+        """
+        Carries out a request and answers it.
+
+        Raises:
+            DomainError, ApplicationError: It was not done, and not answered.
+        """
+        ...
+
+    def refuse(self, request: object, error: Error) -> None:
+        """Answers a request that failed."""
+        ...
+
+    def stop_typing(self, *, is_busy: bool) -> None:
+        """
+        Ends the typing of a client that has gone. While a request of it is running (``is_busy``) only timers are stopped,
+        and this is called again.
+        """
+        ...
+
+
 @define(eq=False)
 class Exchange:
     _services: SocketServices
-    _connection: Connection
+    _desk: Desk
     _source: FrameSource
+    _connection: Connection = field(init=False)
     _waiting: deque[str | None] | None = field(init=False, default=None)
     """Frames that are not decoded yet; None stands for a binary one."""
     _waiting_size: int = field(init=False, default=0)
     """The memory that the waiting frames take, in bytes."""
-    _next: Authenticate | Request | None = field(init=False, default=None)
+    _next: object = field(init=False, default=None)
     """A decoded request that waits for the answers of the sends before it."""
     _pending: int = field(init=False, default=0)
     """The number of unanswered sends."""
@@ -77,9 +114,13 @@ class Exchange:
     _is_there: bool = field(init=False, default=False)
     _began: float = field(init=False, default=0.0)
     _deadline: asyncio.TimerHandle | None = field(init=False, default=None)
-    _typing: Typing | None = field(init=False, default=None)
-    """Created when the client first sends a typing frame."""
-    _typing_timer: asyncio.TimerHandle | None = field(init=False, default=None)
+
+    def __attrs_post_init__(self) -> None:
+        self._connection = self._desk.connection
+
+    @property
+    def connection(self) -> Connection:
+        return self._connection
 
     def begin(self) -> None:
         """Starts when the socket is open. The client must authenticate within ``auth_timeout`` seconds."""
@@ -88,7 +129,7 @@ class Exchange:
         self._is_there = True
         self._began = loop.time()
         self._services.meter.socket_opened()
-        access.info("socket opened", extra={"chat": str(self._connection.chat_id)})
+        access.info("socket opened", extra=dict(self._desk.named))
 
     def hear(self, text: str | None) -> None:
         """Takes a frame: its text, or None for a binary one."""
@@ -126,8 +167,11 @@ class Exchange:
         self._waiting = None
         self._now_waiting(0)
         self._connection.close(CloseCode.NORMAL, "")
-        self._services.hub.leave(self._connection)
-        self._stop_typing()
+        self._leave()
+        self._desk.stop_typing(is_busy=self._is_busy)
+
+    def _leave(self) -> None:
+        self._services.hub.leave(self._desk.listener)
 
     def _now_waiting(self, size: int) -> None:
         if size != self._waiting_size:
@@ -139,7 +183,7 @@ class Exchange:
         access.info(
             "socket closed",
             extra={
-                "chat": str(self._connection.chat_id),
+                **self._desk.named,
                 "profile": str(actor.profile_id) if actor else None,
                 "session": str(actor.session_id) if actor else None,
                 "code": int(end.code),
@@ -160,7 +204,7 @@ class Exchange:
         request = self._connection.hear(text)
         if isinstance(request, Sending):
             self._send(request)
-        elif request is not None and not (isinstance(request, ShowTyping) and self._is_too_soon(request)):
+        elif request is not None:
             self._is_busy = True
             if self._pending:
                 self._next = request
@@ -177,7 +221,7 @@ class Exchange:
             self._now_waiting(self._waiting_size - getsizeof(text))
             self._decide(text)
         if not self._is_there:
-            self._stop_typing()
+            self._desk.stop_typing(is_busy=self._is_busy)
         if not self._waiting:
             self._read_on()
 
@@ -214,20 +258,16 @@ class Exchange:
 
     # Everything else
 
-    def _carry_out(self, request: Authenticate | Request) -> None:
+    def _carry_out(self, request: object) -> None:
         if isinstance(request, Authenticate):
             self._forget_deadline()
             self._services.tasks.spawn(self._run(request))
-        elif isinstance(request, Ping | Leave):
-            self._answer_at_once(request)
+        elif self._desk.takes_at_once(request):
             self._is_busy = False
         else:
-            assert not isinstance(request, SendMessage), "sends are executed by `_send`"
             self._services.tasks.spawn(self._run(request))
 
-    async def _run(
-        self, request: Authenticate | MarkRead | MarkSingle | ShowTyping | ReadHistory | CountUnread
-    ) -> None:
+    async def _run(self, request: object) -> None:
         try:
             if isinstance(request, Authenticate):
                 await self._enter(request)
@@ -240,14 +280,6 @@ class Exchange:
         self._is_busy = False
         self._go_on()
 
-    def _answer_at_once(self, request: Ping | Leave) -> None:
-        if isinstance(request, Ping):
-            self._connection.answer_ping(request)
-        else:
-            self._connection.detach()
-            self._services.hub.detach(self._connection)
-            self._stop_typing()
-
     async def _enter(self, greeting: Authenticate) -> None:
         command = AuthenticateToken(token=greeting.token)
         try:
@@ -256,12 +288,12 @@ class Exchange:
                 if self._connection.is_entering:
                     self._connection.recognise(await self._services.messenger.accounts.authenticate(command))
                 if self._connection.is_entering:
-                    await self._services.hub.enter(self._connection, HISTORY_DEFAULT, free_slot)
+                    await self._desk.enter(free_slot)
         except (DomainError, ApplicationError) as error:
             self._connection.refuse(error)
         finally:
             if self._connection.is_closed:
-                self._services.hub.leave(self._connection)
+                self._leave()
 
     @asynccontextmanager
     async def _entry_slot(self) -> AsyncIterator[Callable[[], None]]:
@@ -281,96 +313,11 @@ class Exchange:
             slot.callback(self._services.entering.release)
             yield slot.close
 
-    async def _ask(self, request: MarkRead | MarkSingle | ShowTyping | ReadHistory | CountUnread) -> None:
+    async def _ask(self, request: object) -> None:
         try:
-            await self._execute(request)
+            await self._desk.execute(request)
         except (DomainError, ApplicationError) as error:
-            self._connection.answer_failed(request, error)
-
-    async def _execute(self, request: MarkRead | MarkSingle | ShowTyping | ReadHistory | CountUnread) -> None:
-        connection, messenger = self._connection, self._services.messenger
-        actor, chat_id = connection.actor, connection.chat_id
-        assert actor is not None, "only entered clients have requests"
-        match request:
-            case MarkRead():
-                await messenger.messages.mark_read(actor, request)
-            case MarkSingle():
-                await messenger.messages.mark_single(actor, request)
-            case ShowTyping():
-                await self._publish_typing(request)
-            case ReadHistory():
-                if long := await self._answer_history(actor.profile_id, request):
-                    await self._answer_in_parts(actor.profile_id, long)
-            case CountUnread():
-                connection.answer_count(await messenger.messages.unread_count(actor.profile_id, chat_id))
-            case _:
-                assert_never(request)
-
-    async def _answer_history(self, reader: ProfileId, request: ReadHistory) -> LongPage | None:
-        """Answers with a short page. Returns a long page, which is written in parts and must hold the only references."""
-        connection, messages = self._connection, self._services.messenger.messages
-        await connection.outbox.relaxed()
-        page = await messages.history(reader, connection.chat_id, request.where, max(request.limit, 1))
-        count = await messages.unread_count(reader, connection.chat_id)
-        if not request.limit:
-            page = evolve(page, messages=())
-        long = LongPage.of(page, count) if self._source.takes_parts else None
-        if long is None:
-            connection.answer_history(page, count)
-        return long
-
-    async def _answer_in_parts(self, reader: ProfileId, page: LongPage) -> None:
-        connection, history = self._connection, self._services.messenger.messages.history
-
-        def read_after(seq: Seq, limit: int) -> Awaitable[HistoryPage]:
-            return history(reader, connection.chat_id, After(seq), limit)
-
-        try:
-            await write_page(connection.outbox, page, read_after)
-        except (DomainError, ApplicationError) as error:
-            log.warning("a page of history could not be finished", extra={"reason": error.code})
-            connection.close(CloseCode.TRY_LATER, "try again in 1 s")
-
-    # Typing
-
-    def _is_too_soon(self, request: ShowTyping) -> bool:
-        """Returns True if the request must not be published now. It is published later, unless others know the state already."""
-        if self._typing is None:
-            typist = (request.chat_id, self._connection.profile_id)
-            self._typing = Typing(typist, self._services.typists)
-        loop = asyncio.get_running_loop()
-        wait = self._typing.say(request.is_typing, loop.time())
-        if wait and self._typing_timer is None:
-            self._typing_timer = loop.call_later(wait, self._type_late)
-        return wait != 0
-
-    def _type_late(self) -> None:
-        self._typing_timer = None
-        if self._typing is not None:
-            is_typing = self._typing.due(asyncio.get_running_loop().time())
-            if is_typing is not None:
-                self._show_typing(is_typing)
-
-    def _stop_typing(self) -> None:
-        """Ends the typing of a client that left or disconnected, once no request of it is running."""
-        if self._typing_timer is not None:
-            self._typing_timer.cancel()
-            self._typing_timer = None
-        if self._typing is not None and not (self._is_busy and not self._is_there) and self._typing.stop():
-            self._show_typing(False)
-
-    def _show_typing(self, is_typing: bool) -> None:
-        self._services.tasks.spawn(
-            self._publish_typing(ShowTyping(chat_id=self._connection.chat_id, is_typing=is_typing))
-        )
-
-    async def _publish_typing(self, request: ShowTyping) -> None:
-        actor = self._connection.actor
-        assert actor is not None, "only entered clients can type"
-        with suppress(
-            DomainError, ApplicationError
-        ):  # typing has no answer, and a lost state does not matter later
-            await self._services.messenger.messages.show_typing(actor, request)
+            self._desk.refuse(request, error)
 
     # The deadline for authentication
 

@@ -28,8 +28,8 @@ def head(size: int, first: int = FINAL | TEXT) -> bytes:
 class Part(Frame):
     """A part of a message (section 5.4). No other text frame may come between two parts of one message."""
 
-    is_first: bool
-    is_last: bool
+    is_first: bool = field(kw_only=True)
+    is_last: bool = field(kw_only=True)
 
     @property
     def framed(self) -> bytes:

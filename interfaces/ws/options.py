@@ -25,6 +25,10 @@ class SocketOptions:
     """Bytes of waiting frames on all sockets of the node. Above it the socket with most of them is closed."""
     message_timeout: float = 30.0
     """Seconds from the first byte of a client's message to its last."""
+    chats_page: int = 50
+    """Chats in one page on the socket of all chats."""
+    cursor_interval: int = 10
+    """Seconds between two cursors that the socket of all chats is told."""
     close_timeout: float = 5.0
     """Seconds in which the client must read the remaining frames and the close frame."""
     heartbeat_interval: float = 25.0

@@ -76,11 +76,10 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             extensions[HAND_OVER] = self.hand_over
 
     def hand_over(self, opening: Opening) -> None:
-        connection = opening.connection(self._write, self._close)
-        self._outbox = connection.outbox
+        self._exchange = opening.exchange(self._write, self._close, self)
+        self._outbox = self._exchange.connection.outbox
         self._tick = opening.services.tick
         self._framing = opening.services.framing
-        self._exchange = Exchange(opening.services, connection, self)
         self._close_timeout = opening.services.options.close_timeout
         self._message_timeout = opening.services.options.message_timeout
         self._exchange.begin()

@@ -66,6 +66,8 @@ class SocketServices:
     messenger: Messenger
     hub: Hub
     options: SocketOptions
+    cursor_key: bytes = b""
+    """Signs the cursors that clients keep."""
     meter: Meter = Unmetered()
     tasks: RequestTasks = Factory(RequestTasks)
     typists: Typists = Factory(Typists)

@@ -5,10 +5,13 @@ A client may send typing frames often; each state is published at most once a se
 later if it came too soon, and as "not typing" if the socket is lost while its client is typing.
 """
 
+import asyncio
+from collections.abc import Callable
 from typing import Final
 
 from attrs import Factory, define, field
 
+from application.updates.typing import ShowTyping
 from domain.ids import ChatId, ProfileId
 
 INTERVAL: Final = 1.0
@@ -67,6 +70,11 @@ class Typing:
         self._tell(now)
         return self._told
 
+    @property
+    def is_told(self) -> bool:
+        """Whether others were told last that this socket types."""
+        return self._told
+
     def stop(self) -> bool:
         """Ends the typing of this socket. Returns whether its end is to be published."""
         self._said = False
@@ -83,3 +91,49 @@ class Typing:
                 self._typists.begin(self._typist)
             else:
                 self._typists.end(self._typist)
+
+
+@define(eq=False)
+class TypingSignal:
+    """Publishes the typing of one socket in one chat: at once, or by a timer if it came too soon."""
+
+    _chat_id: ChatId
+    _typing: Typing
+    _publish: Callable[[ShowTyping], None]
+    """Publishes a state that no request waits for."""
+    _timer: asyncio.TimerHandle | None = field(init=False, default=None)
+
+    @classmethod
+    def of(cls, typist: Typist, typists: Typists, publish: Callable[[ShowTyping], None]) -> "TypingSignal":
+        return cls(typist[0], Typing(typist, typists), publish)
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether nothing remains to be published."""
+        return self._timer is None and not self._typing.is_told
+
+    def is_too_soon(self, is_typing: bool) -> bool:
+        """Returns True if the state must not be published now. It is published later, unless others know it already."""
+        loop = asyncio.get_running_loop()
+        wait = self._typing.say(is_typing, loop.time())
+        if wait and self._timer is None:
+            self._timer = loop.call_later(wait, self._be_late)
+        return wait != 0
+
+    def stop(self, *, is_busy: bool) -> None:
+        """Ends the typing of a client that has gone. While a request of it is running, only the timer is stopped."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if not is_busy and self._typing.stop():
+            self._publish(ShowTyping(chat_id=self._chat_id, is_typing=False))
+
+    def forget(self) -> None:
+        """Takes back a state that could not be published."""
+        self._typing.stop()
+
+    def _be_late(self) -> None:
+        self._timer = None
+        is_typing = self._typing.due(asyncio.get_running_loop().time())
+        if is_typing is not None:
+            self._publish(ShowTyping(chat_id=self._chat_id, is_typing=is_typing))

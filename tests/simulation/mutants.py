@@ -38,7 +38,8 @@ from interfaces.live.roster import ASIDE, Audience, Roster
 from interfaces.wire import frames
 from interfaces.wire.frames import Frame
 from interfaces.ws.answers import Answers
-from interfaces.ws.connection import Connection, Sending
+from interfaces.ws.chat_connection import ChatConnection
+from interfaces.ws.connection import Sending
 from interfaces.ws.exchange import Exchange
 from interfaces.ws.outbox import Outbox
 
@@ -183,7 +184,7 @@ async def _goes_live_at_once(self: Entry, entrant: Entrant, snapshot: Snapshot) 
     channel.position = channel.position or snapshot.position
     channel.hear_of(snapshot.position)
     if entrant.is_entering:
-        self._go_live(channel, entrant)
+        self.go_live(channel, entrant)
     self.channels.heal_soon(channel)
 
 
@@ -213,7 +214,7 @@ def overhears_sign_outs(self: Hub, ended: SessionEnded) -> None:
 
 
 async def looks_nowhere(self: Hub, cursor: Cursor | None) -> Cursor:
-    return await self.changes.now()
+    return await self.feed.changes.now()
 
 
 def never_heals(self: Channels, channel: Channel) -> None:
@@ -316,11 +317,11 @@ def passes_over_nonsense(self: Entry, since: Where, snapshot: Snapshot) -> Posit
     return None if after is Reset.MALFORMED else after
 
 
-def resets_without_a_snapshot(self: Connection, snapshot: Snapshot, why: Reset | None) -> None:
+def resets_without_a_snapshot(self: ChatConnection, snapshot: Snapshot, why: Reset | None) -> None:
     self._say(frames.reset(self.chat_id, why) if why else _page_of(snapshot))
 
 
-def resets_without_a_word(self: Connection, snapshot: Snapshot, why: Reset | None) -> None:
+def resets_without_a_word(self: ChatConnection, snapshot: Snapshot, why: Reset | None) -> None:
     self._say(_page_of(snapshot))
 
 
@@ -328,11 +329,11 @@ def _page_of(snapshot: Snapshot) -> Frame:
     return frames.chat_history(snapshot.history, snapshot.unread_count)
 
 
-def forgets_what_was_read(self: Connection, snapshot: Snapshot) -> None:
+def forgets_what_was_read(self: ChatConnection, snapshot: Snapshot) -> None:
     self._say(frames.resumed(self.chat_id, evolve(snapshot, read_up_to=Seq(0))))
 
 
-def forgets_what_others_read(self: Connection, snapshot: Snapshot) -> None:
+def forgets_what_others_read(self: ChatConnection, snapshot: Snapshot) -> None:
     self._say(frames.resumed(self.chat_id, evolve(snapshot, others_read_up_to=Seq(0))))
 
 
@@ -346,7 +347,7 @@ async def resumes_where_nothing_is(self: Entry, entrant: Entrant, history: int, 
         snapshot = _nothing_behind(since)
         entrant.welcome(snapshot)
         entrant.resumed(snapshot)
-        self._go_live(self.channels.open(entrant.chat_id), entrant)
+        self.go_live(self.channels.open(entrant.chat_id), entrant)
 
 
 def _nothing_behind(since: Since) -> Snapshot:
@@ -462,10 +463,10 @@ MUTANTS: Final[Mapping[str, tuple[type[Any], str, Callable[..., Any]]]] = {
     "resume: put out again": (Entry, "_replay", replays_as_if_it_were_new),
     "resume: a deleted chat": (Entry, "enter", resumes_where_nothing_is),
     "resume: what comes meanwhile not told": (Entry, "enter", overhears_while_it_resumes),
-    "resume: own mark forgotten": (Connection, "resumed", forgets_what_was_read),
-    "resume: the others' marks forgotten": (Connection, "resumed", forgets_what_others_read),
-    "reset without a snapshot": (Connection, "begin", resets_without_a_snapshot),
-    "reset without a word": (Connection, "begin", resets_without_a_word),
+    "resume: own mark forgotten": (ChatConnection, "resumed", forgets_what_was_read),
+    "resume: the others' marks forgotten": (ChatConnection, "resumed", forgets_what_others_read),
+    "reset without a snapshot": (ChatConnection, "begin", resets_without_a_snapshot),
+    "reset without a word": (ChatConnection, "begin", resets_without_a_word),
     "said again at once": (Chat, "post", lets_it_be_said_again),
     "said again at once, in one batch": (SendMessages, "_post", forgets_what_was_just_said),
     "never said again": (Chat, "post", never_lets_it_be_said_again),

@@ -17,7 +17,7 @@ from domain.ids import ChatId
 from interfaces.wire.frames import Frame
 from interfaces.ws.closing import Close
 from interfaces.ws.connection import Connection
-from interfaces.ws.endpoint import HAND_OVER, ChatSockets, Opening
+from interfaces.ws.endpoint import HAND_OVER, Opening, Sockets
 from interfaces.ws.exchange import Exchange
 from tests.simulation.chance import Chance
 
@@ -113,17 +113,19 @@ class Line:
         self.to_server = Pipe(self._chance, self._reach_server)
         self._writable.set()
 
-    def open(self, sockets: ChatSockets, chat_id: ChatId) -> "asyncio.Task[None]":
+    def open(self, sockets: Sockets, chat_id: ChatId | None) -> "asyncio.Task[None]":
+        """``chat_id`` is None for the socket of all chats."""
         scope: dict[str, Any] = {
             "type": "websocket",
-            "path": f"/chats/{chat_id}/ws",
-            "path_params": {"chat_id": str(chat_id)},
+            "path": f"/chats/{chat_id}/ws" if chat_id else "/ws",
+            "path_params": {"chat_id": str(chat_id)} if chat_id else {},
             "headers": [],
             "extensions": {HAND_OVER: self._hand_over} if self.handed_over else {},
         }
         self._incoming.put_nowait({"type": "websocket.connect"})
         websocket = WebSocket(scope, receive=self._incoming.get, send=self._send)
-        self._task = asyncio.create_task(sockets.serve(websocket))
+        serve = sockets.serve_chat if chat_id else sockets.serve_all
+        self._task = asyncio.create_task(serve(websocket))
         return self._task
 
     # The client's end
@@ -232,8 +234,8 @@ class Line:
     # As `interfaces.ws.protocol` takes it over
 
     def _hand_over(self, opening: Opening) -> None:
-        self.connection = opening.connection(self._write, self._close)
-        self._exchange = Exchange(opening.services, self.connection, self)
+        self._exchange = opening.exchange(self._write, self._close, self)
+        self.connection = self._exchange.connection
         self._exchange.begin()
         while not self._incoming.empty():
             event = self._incoming.get_nowait()

@@ -24,12 +24,12 @@ from infrastructure.gather import Gatherer
 from infrastructure.system.ids import SystemIds
 from interfaces.live.hub import Hub
 from interfaces.ws.closing import Close
-from interfaces.ws.endpoint import ChatSockets
+from interfaces.ws.endpoint import Sockets
 from interfaces.ws.options import SocketOptions
 from interfaces.ws.services import SocketServices
 from tests.simulation.chance import Chance
 from tests.simulation.network import Line
-from tests.simulation.storage import Door, SlowChanges, SlowViews
+from tests.simulation.storage import Door, SlowChanges, SlowOwnChanges, SlowViews
 
 T = TypeVar("T")
 
@@ -128,7 +128,7 @@ class Node:
     hub: Hub = field(init=False)
     is_up: bool = field(init=False, default=False)
     _services: SocketServices = field(init=False)
-    _sockets: ChatSockets = field(init=False)
+    _sockets: Sockets = field(init=False)
     _posting: Gatherer[Any, Any] = field(init=False)
     _marking: Gatherer[Any, Any] = field(init=False)
     _running: "list[asyncio.Task[None]]" = field(init=False, factory=list)
@@ -161,6 +161,7 @@ class Node:
             begin_marking=self.door.begin_marking,
             views=SlowViews(self.door),
             changes=SlowChanges(self.door),
+            own_changes=SlowOwnChanges(self.door),
         )
         with (
             adapters.settings.override(Object(settings)),
@@ -175,13 +176,11 @@ class Node:
             self.tokens = application.ports().tokens
             application.updates().subscribe(self._hear)
         self.hub = Hub(
-            snapshot=messenger.feed.snapshot,
-            log=messenger.feed.log,
-            changes=messenger.feed.changes,
+            feed=messenger.feed,
             clock=self.clock,
         )
         self._services = SocketServices(messenger=messenger, hub=self.hub, options=self.terms.options)
-        self._sockets = ChatSockets(self._services)
+        self._sockets = Sockets(self._services)
 
     def _milliseconds(self) -> int:
         return int(self.clock.now().timestamp() * 1000)

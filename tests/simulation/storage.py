@@ -14,9 +14,10 @@ from application.errors import OutcomeUnknown, Unavailable
 from application.paging import ChatPlace, MemberPlace, Page, Paging, ReaderPlace
 from application.ports.changes import Cursor, News, ReadRange
 from application.ports.marking import Marking
+from application.ports.own_changes import Lost, Missed
 from application.ports.posting import Conversations, Draft, Indigestible, Interrupted, Posting, Slots
 from application.ports.updates import ChatUpdate, Update
-from application.ports.views import Views, Where
+from application.ports.views import LogSpan, Views, Where
 from application.views import (
     ChatDetails,
     ChatView,
@@ -31,7 +32,7 @@ from domain.events import MessageSent, MessagesRead
 from domain.ids import AccountId, ChatId, MessageId, Position, ProfileId, SessionId
 from infrastructure.memory.chats import MemoryMarking, MemoryPosting
 from infrastructure.memory.storage import MemoryStorage, MemoryUnitOfWork
-from infrastructure.memory.views import MemoryChanges, MemoryViews
+from infrastructure.memory.views import MemoryChanges, MemoryOwnChanges, MemoryViews
 from tests.simulation.chance import Chance
 
 COMMIT: Final = 0.1
@@ -168,6 +169,11 @@ class SlowViews(Views):
         found: Page[ChatView, ChatPlace] = await self._door.read(lambda: read(reader, paging))
         return found
 
+    async def some_chats(self, reader: ProfileId, chat_ids: Sequence[ChatId]) -> Sequence[ChatView]:
+        read = self._views.some_chats
+        found: Sequence[ChatView] = await self._door.read(lambda: read(reader, chat_ids))
+        return found
+
     async def get_chat(self, reader: ProfileId, chat_id: ChatId) -> ChatDetails:
         found: ChatDetails = await self._door.read(lambda: self._views.get_chat(reader, chat_id))
         return found
@@ -219,6 +225,10 @@ class SlowViews(Views):
         found: Sequence[ChatUpdate] = await self._door.read(lambda: self._views.log(chat_id, after, limit))
         return found
 
+    async def logs(self, spans: Sequence[LogSpan]) -> Sequence[ChatUpdate]:
+        found: Sequence[ChatUpdate] = await self._door.read(lambda: self._views.logs(spans))
+        return found
+
     async def probe(self) -> None:
         await self._door.read(self._views.probe)
 
@@ -241,4 +251,25 @@ class SlowChanges:
 
     async def recall(self, read: ReadRange) -> MessagesRead:
         found: MessagesRead = await self._door.read(lambda: self._changes.recall(read))
+        return found
+
+
+@define(eq=False)
+class SlowOwnChanges:
+    _door: Door
+    _own: MemoryOwnChanges = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._own = MemoryOwnChanges(self._door.database)
+
+    async def here(self) -> Cursor:
+        found: Cursor = await self._door.read(self._own.here)
+        return found
+
+    async def chats_of(self, reader: ProfileId) -> Sequence[ChatId]:
+        found: Sequence[ChatId] = await self._door.read(lambda: self._own.chats_of(reader))
+        return found
+
+    async def since(self, reader: ProfileId, cursor: Cursor) -> Missed | Lost:
+        found: Missed | Lost = await self._door.read(lambda: self._own.since(reader, cursor))
         return found

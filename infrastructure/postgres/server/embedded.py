@@ -53,6 +53,9 @@ PROGRESS_SECONDS = 5.0
 
 POLL_SECONDS = 0.01
 
+LAST_LINES = 5
+"""Where in its log a server that has ended gives the reason: it says a few things more."""
+
 NOT_FOR_A_SHELL = frozenset('"$`\\\n\r')
 """Characters that initdb does not escape in the path of its programs, which it gives to a shell within double quotes."""
 
@@ -438,11 +441,12 @@ class EmbeddedPostgres:
     def _await_answer(self, server: subprocess.Popen[bytes], patience: float) -> None:
         began = time.monotonic()
         until, told = began + patience, began
-        while not self._answers():
+        # While it recovers it is not asked: it would log each refusal, between the lines about its progress.
+        while (is_recovering := self._is_recovering()) or not self._answers():
             now = time.monotonic()
             if server.poll() is not None:
                 raise CannotStartPostgres(f"PostgreSQL ended at once: {self._last_words()} ({self.log_file})")
-            if self._is_recovering():
+            if is_recovering:
                 until = now + patience
             if now > until:
                 raise CannotStartPostgres(
@@ -539,5 +543,7 @@ def _fit_for_a_shell(binaries: Path) -> Iterator[Path]:
 
 
 def _last_line(output: bytes) -> str:
-    lines = output.decode(errors="replace").split("\n")
-    return next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing")
+    """The last line of what a program said; if PostgreSQL gives a reason for its end there, that reason."""
+    lines = [line.strip() for line in output.decode(errors="replace").split("\n") if line.strip()]
+    reasons = [line for line in lines[-LAST_LINES:] if " FATAL: " in line or " PANIC: " in line]
+    return (reasons or lines or ["it said nothing"])[-1]

@@ -20,8 +20,9 @@ from application.paging import MemberPlace, Paging
 from application.ports.changes import Cursor, ReadRange
 from application.ports.keys import KeyOwner, KeyUse, Operation
 from application.ports.marking import MarkRequest
+from application.ports.own_changes import Lost, Missed
 from application.ports.posting import Draft, Slots
-from application.ports.views import After, Newest
+from application.ports.views import After, LogSpan, Newest
 from config.ports import Storage
 from domain.account import EmailTaken
 from domain.catalogue import Catalogue, Entry
@@ -213,6 +214,9 @@ async def _views(storage: Storage, filled: Filled) -> None:
     readers = await views.page_of_readers(reader, chat, filled.message, small)
     await views.page_of_readers(reader, chat, filled.message, Paging(limit=2, after=readers.next))
     await views.log(chat, Position(filled.messages - 60), 50)
+    await views.logs([LogSpan(chat, Position(filled.messages - 60), Position(filled.messages - 10))])
+    assert await views.some_chats(reader, [chat])
+    assert not await views.some_chats(reader, [])
     await views.live_session(account().id, SessionId(uuid4()))
     await views.probe()
 
@@ -229,6 +233,14 @@ async def _changes(storage: Storage, filled: Filled, before: Cursor) -> None:
         chat_id=filled.chat, reader_id=filled.reader, from_seq=Seq(middle), to_seq=Seq(middle + 20), at=LATER
     )
     await storage.changes.recall(read)
+    own = storage.own_changes
+    here = await own.here()
+    for who in (filled.owner, filled.reader, filled.person):
+        await own.chats_of(who)
+        for place in (before, here):
+            assert isinstance(await own.since(who, place), Missed)
+    assert await own.since(filled.reader, evolve(here, epoch="another")) is Lost.EPOCH
+    assert await own.since(filled.reader, evolve(here, place="?")) is Lost.MALFORMED
 
 
 async def _accounts(storage: Storage, filled: Filled) -> None:

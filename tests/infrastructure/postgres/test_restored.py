@@ -20,7 +20,7 @@ from infrastructure.postgres.driver.engine import make_engine
 from infrastructure.postgres.server.adoption import adopt, check_home
 from infrastructure.postgres.server.embedded import OWNER, find_binaries
 from interfaces.live.hub import Hub
-from interfaces.ws.connection import Connection
+from interfaces.ws.chat_connection import ChatConnection
 from tests.contracts.talk import Talk, known, open_chat
 from tests.interfaces.live.ear import GREETING, Ear
 from tests.postgres import PostgresServer
@@ -55,7 +55,7 @@ async def until(condition: Callable[[], bool]) -> None:
 
 async def enter(hub: Hub, who: Person, chat_id: ChatId, since: object = None) -> Ear:
     ear = Ear()
-    connection = Connection(chat_id, ear.outbox, GREETING)
+    connection = ChatConnection(ear.outbox, GREETING, chat_id)
     connection.hear(orjson.dumps({"type": "auth", "token": who.token, "since": since}).decode())
     connection.recognise(who.actor)
     async with asyncio.timeout(LONG):
@@ -70,7 +70,7 @@ async def test_clients_start_over_after_a_restore(
     adapters: Any = PostgresAdapters(settings=SETTINGS, url=messenger_database)
     async with world(adapters) as here, closing(here.application):
         feed, ports = here.messenger.feed, here.application.ports()
-        hub = Hub(snapshot=feed.snapshot, log=feed.log, changes=feed.changes, clock=ports.clock, interval=0.1)
+        hub = Hub(feed=feed, clock=ports.clock, interval=0.1)
         here.application.updates().subscribe(hub.receive)
         ann, bob = await here.person("Ann"), await here.person("Bob")
         chat_id = await here.chat(ann.actor, bob.actor)

@@ -12,8 +12,9 @@ from application.errors import Unavailable
 from application.paging import ChatPlace, MemberPlace, PersonPlace, Place, ReaderPlace, SessionPlace
 from domain.ids import ChatId
 from infrastructure.postgres.places import Place as Began
-from interfaces.http.paging import CURSOR_LIMIT, Listing
+from interfaces.http.paging import Listing
 from interfaces.wire.codec import ListQuery
+from interfaces.wire.cursors import CURSOR_LIMIT
 from interfaces.wire.validation import RequestInvalid
 from tests.interfaces.http.conftest import PASSWORD, Person, World
 from tests.interfaces.http.test_polling import next_of
@@ -31,14 +32,14 @@ def chat_place(running: int, apart: int) -> ChatPlace:
 def test_hundreds_of_open_transactions_leave_a_cursor_that_is_accepted(running: int, apart: int) -> None:
     listing = Listing(b"key", ChatPlace, "chats")
     place = chat_place(running, apart)
-    cursor = listing.cursor(place)
+    cursor = listing.write(place)
     assert len(cursor) <= CURSOR_LIMIT
     assert listing.after(ListQuery(cursor=cursor)) == place
 
 
 def test_a_cursor_that_would_be_refused_is_not_given_out() -> None:
     with pytest.raises(Unavailable):
-        Listing(b"key", ChatPlace, "chats").cursor(chat_place(3000, 99_999))
+        Listing(b"key", ChatPlace, "chats").write(chat_place(3000, 99_999))
 
 
 @pytest.fixture
@@ -186,7 +187,7 @@ def test_a_cursor_is_read_as_it_was_written_and_otherwise_not_at_all(
     place: Place, data: st.DataObject
 ) -> None:
     listing: Listing[Any] = Listing(b"key", type(place), "a list")
-    cursor = listing.cursor(place)
+    cursor = listing.write(place)
     assert listing.after(ListQuery(cursor=cursor)) == place
     index = data.draw(st.integers(0, len(cursor) - 2))
     letter = data.draw(st.sampled_from("AZaz09-_").filter(lambda each: each != cursor[index]))

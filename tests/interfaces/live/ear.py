@@ -9,8 +9,8 @@ from application.actor import Actor
 from domain.ids import ChatId
 from interfaces.wire import frames
 from interfaces.wire.frames import Frame
+from interfaces.ws.chat_connection import ChatConnection
 from interfaces.ws.closing import Close
-from interfaces.ws.connection import Connection
 from interfaces.ws.outbox import Outbox
 
 GREETING = frames.greeting(heartbeat_interval=25.0, max_message_bytes=65536)
@@ -30,9 +30,9 @@ class Ear:
     def write(self, frame: Frame) -> None:
         self.frames.append(orjson.loads(frame.text))
 
-    def connection(self, chat_id: ChatId, actor: Actor | None = None) -> Connection:
+    def connection(self, chat_id: ChatId, actor: Actor | None = None) -> ChatConnection:
         """With an actor it has said who it is and is on its way in."""
-        connection = Connection(chat_id, self.outbox, GREETING)
+        connection = ChatConnection(self.outbox, GREETING, chat_id)
         if actor:
             connection.hear('{"type": "auth", "token": "t"}')
             connection.recognise(actor)

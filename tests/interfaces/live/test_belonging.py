@@ -23,7 +23,7 @@ from domain.message import BODY_LIMIT
 from domain.role import Role
 from interfaces.live.entry import REPLAY_MOST
 from interfaces.live.roster import CROWD
-from interfaces.ws.connection import Connection
+from interfaces.ws.chat_connection import ChatConnection
 from tests.interfaces.live.ear import GREETING, Ear
 from tests.interfaces.live.test_hub import ENOUGH, Node, a_few_looks, running, session_ended, until
 from tests.world import World, world
@@ -44,17 +44,17 @@ async def node(here: World) -> AsyncIterator[Node]:
         yield node
 
 
-async def come_back(node: Node, actor: Actor, chat_id: ChatId, since: object) -> tuple[Ear, Connection]:
+async def come_back(node: Node, actor: Actor, chat_id: ChatId, since: object) -> tuple[Ear, ChatConnection]:
     """With what it remembers of the chat."""
     ear = Ear()
-    connection = Connection(chat_id, ear.outbox, GREETING)
+    connection = ChatConnection(ear.outbox, GREETING, chat_id)
     connection.hear(json.dumps({"type": "auth", "token": "t", "since": since}))
     connection.recognise(actor)
     await node.hub.enter(connection, 10)
     return ear, connection
 
 
-async def leaves(node: Node, connection: Connection) -> None:
+async def leaves(node: Node, connection: ChatConnection) -> None:
     connection.close(1000, "")
     node.hub.leave(connection)
 
@@ -439,7 +439,7 @@ class TestResuming:
         """It is paced by what the socket drains, and never counts as its slowness."""
         chat, _, bob, epoch = await self.conversation(here, node, count, length)
         ear = Ear()
-        connection = Connection(chat, ear.outbox, GREETING)
+        connection = ChatConnection(ear.outbox, GREETING, chat)
         connection.hear(json.dumps({"type": "auth", "token": "t", "since": {"epoch": epoch, "position": 0}}))
         connection.recognise(bob)
         connection.outbox.hold_up()

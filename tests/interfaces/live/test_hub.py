@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import pytest
-from attrs import define, field
+from attrs import define, evolve, field
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -24,7 +24,7 @@ from domain.chat_errors import ChatNotFound, NotAMember
 from domain.events import MessagesRead, SessionEnd, SessionEnded
 from domain.ids import ChatId, Position, Seq
 from interfaces.live.hub import Hub
-from interfaces.ws.connection import Connection
+from interfaces.ws.chat_connection import ChatConnection
 from tests.interfaces.live.ear import Ear
 from tests.strategies import START
 from tests.world import TickingClock, World, world
@@ -57,9 +57,12 @@ class Node:
     def __attrs_post_init__(self) -> None:
         messenger = self.world.messenger
         self.hub = Hub(
-            snapshot=self._between(messenger.feed.snapshot),
-            log=self._between(messenger.feed.log),
-            changes=self,
+            feed=evolve(
+                messenger.feed,
+                snapshot=self._between(messenger.feed.snapshot),
+                log=self._between(messenger.feed.log),
+                changes=self,
+            ),
             clock=TickingClock(),
             interval=TICK,
         )
@@ -98,7 +101,7 @@ class Node:
         told: MessagesRead = await self._between(self.world.messenger.feed.changes.recall)(read)
         return told
 
-    async def enter(self, actor: Actor, chat_id: ChatId) -> tuple[Ear, Connection]:
+    async def enter(self, actor: Actor, chat_id: ChatId) -> tuple[Ear, ChatConnection]:
         ear = Ear()
         connection = ear.connection(chat_id, actor)
         await self.hub.enter(connection, 10)
@@ -491,7 +494,7 @@ class TestHealing:
         node.arrives = lambda _: None
         for number in range(3):
             await here.say(ann, chat, str(number))
-        node.hub.changes = Never()
+        node.hub.feed = evolve(node.hub.feed, changes=Never())
         node.hub.receive([Moved(chat_id=chat, position=position)])
         await until(lambda: len(ear.positions) >= (3 if position else 1))
         assert ear.positions == [1, 2, 3][: len(ear.positions)]
@@ -500,7 +503,7 @@ class TestHealing:
         ann, bob = await here.actor(), await here.actor()
         chat = await here.chat(ann, bob)
         ear, _ = await node.enter(bob, chat)
-        node.hub.changes = Never()
+        node.hub.feed = evolve(node.hub.feed, changes=Never())
         await a_few_looks()
         reads = node.reads
         node.hub.receive([Moved(chat_id=chat, position=Position(50)), Moved(chat_id=chat)])
@@ -649,7 +652,7 @@ async def play(script: list[str], arrivals: list[str]) -> None:
                 await here.say(ann, chat, "inside")
 
         node.arrives, node.before = arrive, say_inside
-        entering: list[asyncio.Task[tuple[Ear, Connection]]] = []
+        entering: list[asyncio.Task[tuple[Ear, ChatConnection]]] = []
         async with running(node):
             for act in [*script, "enter"]:
                 match act:

@@ -24,6 +24,7 @@ class Listens:
 
     profile_id: ProfileId = Factory(lambda: ProfileId(uuid4()))
     session_id: SessionId = Factory(lambda: SessionId(uuid4()))
+    is_present: bool = True
     heard: list[Frame] = Factory(list)
     ends: list[tuple[End, ChatId | None]] = Factory(list)
 

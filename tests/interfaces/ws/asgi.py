@@ -49,7 +49,11 @@ class ClientSocket:
             Closed: There was a close instead.
         """
         async with asyncio.timeout(ENOUGH):
-            message = await self._from_app.get()
+            return await self.take()
+
+    async def take(self) -> Any:
+        """As `receive_json`, however long it takes."""
+        message = await self._from_app.get()
         if message["type"] == "websocket.close":
             raise Closed(message["code"], message.get("reason") or "")
         return json.loads(message["text"])

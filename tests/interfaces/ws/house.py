@@ -25,7 +25,7 @@ from interfaces.http.node import HttpLimits
 from interfaces.http.options import HttpOptions
 from interfaces.http.protocol import HttpConnections
 from interfaces.live.hub import Hub
-from interfaces.ws.endpoint import ChatSockets
+from interfaces.ws.endpoint import Sockets
 from interfaces.ws.options import SocketOptions
 from interfaces.ws.protocol import SocketProtocol
 from interfaces.ws.services import SocketServices
@@ -238,9 +238,7 @@ async def serving(
         assert isinstance(clock, TickingClock)
         clock.step = timedelta(milliseconds=1)  # a token lasts for as many looks at it as a house sees
         hub = Hub(
-            snapshot=messenger.feed.snapshot,
-            log=messenger.feed.log,
-            changes=messenger.feed.changes,
+            feed=messenger.feed,
             clock=clock,
             interval=0.2,
         )
@@ -249,7 +247,7 @@ async def serving(
             messenger=messenger, hub=hub, options=SocketOptions(max_message_bytes=FRAME_LIMIT, **options)
         )
         app = create_app(
-            messenger, HttpOptions(), new_request_id=lambda: "x", sockets=ChatSockets(services).routes()
+            messenger, HttpOptions(), new_request_id=lambda: "x", sockets=Sockets(services).routes()
         )
         door = asyncio.Event()
         door.set()

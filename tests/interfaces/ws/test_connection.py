@@ -20,8 +20,9 @@ from domain.ids import ChatId, MessageId, Position, Seq
 from domain.message import Body, Message, Nonce
 from domain.profile import ProfileNotFound
 from interfaces.wire import frames
-from interfaces.ws.chat_frames import Authenticate, CountUnread, Leave, Ping, ReadHistory
-from interfaces.ws.connection import Connection
+from interfaces.ws.chat_connection import ChatConnection
+from interfaces.ws.chat_frames import CountUnread, Leave, Ping, ReadHistory
+from interfaces.ws.connection import Authenticate
 from interfaces.ws.states import State
 from tests.contracts.talk import actor
 from tests.interfaces.json_values import json_values
@@ -44,7 +45,7 @@ SNAPSHOT = Snapshot(
 )
 
 
-def is_open() -> tuple[Connection, Ear]:
+def is_open() -> tuple[ChatConnection, Ear]:
     ear = Ear()
     connection = ear.connection(CHAT, ANN)
     connection.welcome(SNAPSHOT)
@@ -53,7 +54,7 @@ def is_open() -> tuple[Connection, Ear]:
     return connection, ear
 
 
-def say(connection: Connection, **fields: Any) -> Any:
+def say(connection: ChatConnection, **fields: Any) -> Any:
     return connection.hear(json.dumps(fields))
 
 
@@ -75,7 +76,7 @@ def told(event: MessageSent) -> NewMessage:
     return NewMessage(chat_id=CHAT, position=event.position, view=view)
 
 
-def tell(connection: Connection, event: MessageSent) -> None:
+def tell(connection: ChatConnection, event: MessageSent) -> None:
     update = told(event)
     connection.tell(frames.told(update), update)
 
@@ -227,7 +228,7 @@ class TestNoise:
         ]
 
 
-def answer_to(connection: Connection, text: str) -> None:
+def answer_to(connection: ChatConnection, text: str) -> None:
     """As whoever carries out requests does."""
     request = connection.hear(text)
     if isinstance(request, Ping):

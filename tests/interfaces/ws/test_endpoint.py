@@ -18,7 +18,7 @@ from domain.events import SessionEnd, SessionEnded
 from domain.ids import ChatId
 from domain.message import Body
 from interfaces.live.hub import Hub
-from interfaces.ws.endpoint import ChatSockets
+from interfaces.ws.endpoint import Sockets
 from interfaces.ws.options import SocketOptions
 from interfaces.ws.services import SocketServices
 from tests.interfaces.ws.asgi import ClientSocket, Closed, connected
@@ -57,14 +57,12 @@ async def serving(options: SocketOptions | None = None, **chat: Any) -> AsyncIte
         messenger = here.messenger
         clock = here.application.adapters.clock()
         hub = Hub(
-            snapshot=messenger.feed.snapshot,
-            log=messenger.feed.log,
-            changes=messenger.feed.changes,
+            feed=messenger.feed,
             clock=clock,
         )
         here.application.updates().subscribe(hub.receive)
         services = SocketServices(messenger=messenger, hub=hub, options=options or SocketOptions())
-        sockets = ChatSockets(services)
+        sockets = Sockets(services)
         running = asyncio.create_task(services.run())
         try:
             yield Server(Starlette(routes=sockets.routes()), here, hub)

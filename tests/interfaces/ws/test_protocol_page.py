@@ -152,7 +152,7 @@ def test_every_frame_of_the_client_is_there_with_its_fields() -> None:
     written = {kind: bare(fields) for kind, fields in documented("the client sends").items()}
     since = recording(epoch="e", position=1)
     greeting = recording(type="auth", token="t", since=since)
-    chat_frames.read_greeting(greeting)
+    Ear().connection(CHAT)._hear_greeting(greeting)
     assert written.pop("auth") == (greeting.read | since.read) - {"type"}
     found = {}
     for kind in chat_frames.READERS:

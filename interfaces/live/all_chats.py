@@ -1,0 +1,570 @@
+"""
+Lets a listener hear all chats of its profile: those that it is in, and those that it joins later.
+
+There is one way in for new and returning clients. A new client is given a cursor first, and then its chats as pages that it
+reads when it likes; from there on both resume from their cursor. They take a seat in each chat before they read what they
+missed, so that nothing is lost between the read and the seat, and go live chat by chat.
+
+A visit takes and gives up its seats as the profile joins and leaves chats. What the profile's own log says is only a hint to
+look: each time the chats concerned are read, and their state decides.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Final, Protocol
+
+from attrs import Factory, define, field, frozen
+
+from application.errors import ApplicationError
+from application.paging import ChatPlace, Page, Paging
+from application.ports.changes import Cursor
+from application.ports.own_changes import Lost, Missed, OwnChanges, Standing
+from application.ports.updates import ChatUpdate
+from application.ports.views import LogSpan
+from application.views import ChatView
+from domain.events import ChatAdded, ChatRemoved, Removal
+from domain.ids import ChatId, Position, ProfileId
+from interfaces.live.channel import PAGE, Channel, Channels
+from interfaces.live.entry import REPLAY_MOST, Entry, Reset
+from interfaces.live.listener import End, Listener
+from interfaces.live.roster import Audience, Roster
+from interfaces.wire import all_chats as news
+from interfaces.wire import frames
+from interfaces.wire.frames import Frame
+
+log: Final = logging.getLogger(__name__)
+
+ListChats = Callable[[ProfileId, Paging[ChatPlace]], Awaitable[Page[ChatView, ChatPlace]]]
+SomeChats = Callable[[ProfileId, Sequence[ChatId]], Awaitable[Sequence[ChatView]]]
+ReadLogs = Callable[[Sequence[LogSpan]], Awaitable[Sequence[ChatUpdate]]]
+
+REMOVALS: Final[Mapping[End, Removal]] = {
+    End.NOT_A_MEMBER: Removal.REMOVED,
+    End.LEFT: Removal.LEFT,
+    End.CHAT_DELETED: Removal.CHAT_DELETED,
+}
+"""Why a chat is removed from a listener's list, by the end of its updates."""
+
+
+@frozen
+class SinceCursor:
+    """What a returning client knows: everything up to a cursor, and of some chats more, up to a position."""
+
+    cursor: Cursor
+    seen: Mapping[ChatId, Position] = Factory(dict)
+
+
+class AllChatsListener(Listener, Protocol):
+    """
+    A client that listens to all chats of its profile.
+
+    `end` with a chat tells the client that it is no longer in that chat, and leaves the others as they are.
+    """
+
+    @property
+    def since(self) -> SinceCursor | Reset | None:
+        """Where the client resumes; None for a new client, or a `Reset` if the client sent it malformed."""
+        ...
+
+    @property
+    def is_connected(self) -> bool:
+        """False once it has been ended."""
+        ...
+
+    @property
+    def is_in_order(self) -> bool:
+        """Whether everything that it was told has been written, so that a cursor after it may follow."""
+        ...
+
+    @property
+    def has_room(self) -> bool:
+        """Whether the client reads fast enough for more of the replay."""
+        ...
+
+    async def drained(self) -> None:
+        """Waits until the listener `has_room` or has been ended."""
+        ...
+
+    def welcome(
+        self, cursor: Cursor, page: Page[ChatView, ChatPlace] | None = None, why: str | None = None
+    ) -> None:
+        """
+        Confirms the entry. ``cursor`` is where the client resumes; ``page`` is the first page of chats of a client that is
+        new, or starts anew for the reason ``why``. What `end` had to tell before follows.
+        """
+        ...
+
+    def resumed(self, cursor: Cursor) -> None:
+        """Confirms that everything up to ``cursor`` has been sent."""
+        ...
+
+    def opened(self) -> None:
+        """Marks the listener as live."""
+        ...
+
+    def passed(self, cursor: Cursor) -> None:
+        """Tells the client a later cursor: everything before it has been sent."""
+        ...
+
+
+@define(eq=False)
+class WayIn:
+    """The way of one listener into one of its chats."""
+
+    channel: Channel
+    listener: AllChatsListener
+    has_ended: bool = False
+
+    @property
+    def chat_id(self) -> ChatId:
+        return self.channel.chat_id
+
+    @property
+    def profile_id(self) -> ProfileId:
+        return self.listener.profile_id
+
+    @property
+    def is_entering(self) -> bool:
+        return self.listener.is_connected and not self.has_ended
+
+    @property
+    def has_room(self) -> bool:
+        return self.listener.has_room
+
+    async def drained(self) -> None:
+        await self.listener.drained()
+
+    def tell(self, frame: Frame, update: ChatUpdate | None = None, *, ephemeral: bool = False) -> None:
+        self.listener.tell(frame, update, ephemeral=ephemeral)
+
+    def end(self, why: End, chat_id: ChatId | None = None) -> None:
+        if not self.has_ended:
+            self.has_ended = True
+            self.listener.end(why, chat_id)
+
+
+@define(eq=False)
+class Visit:
+    """One listener of all chats on this node, and what is still to be looked at for it."""
+
+    listener: AllChatsListener
+    ways_in: dict[ChatId, WayIn] = Factory(dict)
+    """The chats that it is on its way into."""
+    to_join: dict[ChatId, None] = Factory(dict)
+    """Chats that the profile may have joined."""
+    to_count: dict[ChatId, None] = Factory(dict)
+    """Chats in which the profile has read something."""
+    entered_at: int | None = None
+    """The number of the look (`AllChats.looks`) during which it had caught up; None until then."""
+    is_working: bool = False
+
+    @property
+    def is_up_to_date(self) -> bool:
+        return not (self.ways_in or self.to_join or self.to_count or self.is_working)
+
+
+@define(eq=False, kw_only=True)
+class AllChats:
+    own_changes: OwnChanges
+    list_chats: ListChats
+    some_chats: SomeChats
+    logs: ReadLogs
+    channels: Channels
+    roster: Roster
+    entry: Entry
+    interval: float
+    """Seconds until a failed read is tried again."""
+    page: int = 50
+    """Chats of the first page."""
+    cursor_interval: int = 10
+    """Looks between two cursors that are told."""
+    looks: int = field(init=False, default=0)
+    _visits: dict[Listener, Visit] = field(init=False, factory=dict)
+    _by_profile: dict[ProfileId, list[Visit]] = field(init=False, factory=dict)
+    _lagging: list[tuple[Channel, Position]] = field(init=False, factory=list)
+    """Channels that have not delivered everything before `_cursor`, with the position that they must reach."""
+    _cursor: tuple[Cursor, int] | None = field(init=False, default=None)
+    """The cursor that is told next, and the look that read it."""
+    _told: Cursor | None = field(init=False, default=None)
+    _told_at: int = field(init=False, default=0)
+    _tasks: asyncio.TaskGroup | None = field(init=False, default=None)
+
+    def start(self, tasks: asyncio.TaskGroup) -> None:
+        """Begins to look after visits, in tasks of ``tasks``."""
+        self._tasks = tasks
+
+    def stop(self) -> None:
+        self._tasks = None
+
+    @property
+    def is_empty(self) -> bool:
+        return not self._visits and not self._by_profile
+
+    def hears(self, listener: Listener, chat_id: ChatId) -> bool:
+        """Whether a listener has a seat in a chat."""
+        channel = self.channels.find(chat_id)
+        return channel is not None and self.roster.has_seat(listener, channel.audience)
+
+    # Entering
+
+    async def enter(self, listener: AllChatsListener, has_read: Callable[[], None] = lambda: None) -> None:
+        """
+        Welcomes an authenticated client, and lets it listen from exactly where its cursor is.
+
+        ``has_read`` is called when everything but the logs has been read from storage: the time that follows depends on
+        how fast the client reads.
+
+        Raises:
+            Unavailable: Storage did not answer.
+        """
+        visit = self._open(listener)
+        missed, seen = await self._returning(visit)
+        if isinstance(missed, Missed):
+            assert isinstance(listener.since, SinceCursor)
+            listener.welcome(listener.since.cursor)
+        else:
+            missed = await self._anew(visit, missed)
+        has_read()
+        if missed is not None:
+            await self._resume(visit, missed, seen)
+        if listener.is_connected and missed is not None:
+            listener.opened()
+            listener.resumed(missed.cursor)
+            visit.entered_at = self.looks
+            self._work_on(visit)
+
+    def _open(self, listener: AllChatsListener) -> Visit:
+        visit = self._visits[listener] = Visit(listener)
+        self._by_profile.setdefault(listener.profile_id, []).append(visit)
+        self.roster.attend(listener)
+        return visit
+
+    async def _returning(
+        self, visit: Visit
+    ) -> tuple[Missed | Lost | Reset | None, Mapping[ChatId, Position]]:
+        since = visit.listener.since
+        if not isinstance(since, SinceCursor):
+            return since, {}
+        await self._take_seats(visit)
+        missed = await self.own_changes.since(visit.listener.profile_id, since.cursor)
+        return missed, since.seen if isinstance(missed, Missed) else {}
+
+    async def _anew(self, visit: Visit, why: Lost | Reset | None) -> Missed | None:
+        """Gives a new cursor and the first page of chats. Returns None if the history has changed meanwhile."""
+        listener, profile_id = visit.listener, visit.listener.profile_id
+        cursor = await self.own_changes.here()
+        await self._take_seats(visit)
+        page = await self.list_chats(profile_id, Paging(limit=self.page))
+        missed = await self.own_changes.since(profile_id, cursor)
+        listener.welcome(cursor, page, why)
+        if isinstance(missed, Lost):
+            listener.end(End.HISTORY_CHANGED)
+            return None
+        return missed
+
+    async def _take_seats(self, visit: Visit) -> None:
+        for chat_id in await self.own_changes.chats_of(visit.listener.profile_id):
+            self._take_seat(visit, chat_id)
+
+    def _take_seat(self, visit: Visit, chat_id: ChatId) -> None:
+        """Takes a seat aside in a chat, unless the listener has one."""
+        channel = self.channels.open(chat_id)
+        if not self.roster.has_seat(visit.listener, channel.audience):
+            self.roster.join(visit.listener, channel.audience)
+            visit.ways_in[chat_id] = WayIn(channel, visit.listener)
+
+    async def _resume(self, visit: Visit, missed: Missed, seen: Mapping[ChatId, Position]) -> None:
+        listener = visit.listener
+        added = self._tell_personal(listener, missed, seen)
+        standings = {standing.chat_id: standing for standing in missed.standings}
+        joined = [id for id in standings if id in added or id not in visit.ways_in]
+        for chat_id in joined:
+            visit.to_join[chat_id] = None
+        for chat_id in [id for id in visit.ways_in if id not in standings or id in visit.to_join]:
+            self._abandon(visit, visit.ways_in[chat_id])
+        replays, jumps = [], []
+        for way in [*visit.ways_in.values()]:
+            standing = standings[way.chat_id]
+            way.channel.audience.member_count = standing.member_count
+            after = _resume_after(standing, seen.get(way.chat_id))
+            if isinstance(after, Reset) or after < standing.last_position - REPLAY_MOST:
+                jumps.append((way, after))
+            elif after < standing.last_position:
+                replays.append((way, standing, after))
+            else:
+                _tell_reading(listener, standing)
+                await self._go_in(visit, way, standing.last_position)
+        await self._jump(visit, jumps)
+        await self._replay(visit, replays)
+        await self._join(visit)
+
+    def _tell_personal(
+        self, listener: AllChatsListener, missed: Missed, seen: Mapping[ChatId, Position]
+    ) -> set[ChatId]:
+        """
+        Tells of chats that the profile left. Returns those that it joined, or left and joined again, but for those that the
+        client has seen since.
+        """
+        removed: dict[ChatId, ChatRemoved] = {}
+        added: set[ChatId] = set()
+        for event in missed.personal:
+            if isinstance(event, ChatRemoved):
+                removed[event.chat_id] = event
+                added.discard(event.chat_id)
+            elif isinstance(event, ChatAdded):
+                added.add(event.chat_id)
+        for event in removed.values():
+            listener.tell(news.chat_removed(event.chat_id, event.reason))
+        return added - (seen.keys() - removed.keys())
+
+    async def _jump(self, visit: Visit, jumps: Sequence[tuple[WayIn, Position | Reset]]) -> None:
+        """Tells the present state of chats whose logs cannot be replayed, and goes on from there."""
+        if not jumps:
+            return
+        listener = visit.listener
+        views = await self._read_views(listener, [way.chat_id for way, _ in jumps])
+        for way, after in jumps:
+            view = views.get(way.chat_id)
+            if view is None or not way.is_entering:
+                visit.to_join[way.chat_id] = None  # it was left meanwhile, or is: another look tells
+                self._abandon(visit, way)
+                continue
+            if isinstance(after, Reset):
+                listener.tell(news.reset_chat(view, after))
+            else:
+                listener.tell(news.gap(view, after))
+            await self._go_in(visit, way, view.last_position)
+
+    async def _replay(self, visit: Visit, replays: Sequence[tuple[WayIn, Standing, Position]]) -> None:
+        listener = visit.listener
+        for group in _in_pages(replays):
+            reached = {way.chat_id: after for way, _, after in group}
+            while spans := [
+                LogSpan(way.chat_id, reached[way.chat_id], up_to)
+                for way, standing, after in group
+                if way.is_entering
+                and (up_to := Position(min(standing.last_position, reached[way.chat_id] + PAGE)))
+                > reached[way.chat_id]
+            ]:
+                await listener.drained()
+                if not listener.is_connected:
+                    return
+                updates = await self.logs(spans)
+                if not updates:
+                    break  # the chats were deleted and purged meanwhile, which their listeners are told
+                for update in updates:
+                    # the rest is read again later: pages kept for many slow readers would take much memory
+                    if not listener.has_room:
+                        break
+                    way_in = visit.ways_in.get(update.chat_id)
+                    if way_in and way_in.is_entering:
+                        listener.tell(frames.told(update), update)
+                        reached[update.chat_id] = update.position
+            for way, standing, _ in group:
+                if way.is_entering:
+                    _tell_reading(listener, standing)
+                await self._go_in(visit, way, standing.last_position)
+
+    async def _go_in(self, visit: Visit, way: WayIn, position: Position) -> None:
+        """Goes live in a chat that the client knows up to ``position``."""
+        if way.is_entering:
+            await self.entry.catch_up(way.channel, way, position)
+        if not way.is_entering:
+            self._abandon(visit, way)
+            return
+        del visit.ways_in[way.chat_id]
+        self.entry.go_live(way.channel, visit.listener)
+        self.channels.heal_soon(way.channel)
+
+    def _abandon(self, visit: Visit, way: WayIn) -> None:
+        """Gives up the seat in a chat. If the profile has just lost the chat, it may be in it again: it is looked at once more."""
+        if visit.ways_in.get(way.chat_id) is not way:
+            return
+        del visit.ways_in[way.chat_id]
+        if self.roster.has_seat(visit.listener, way.channel.audience):
+            self.roster.leave_chat(visit.listener, way.channel.audience)
+            self.channels.close_empty([way.channel.audience])
+        if way.has_ended:
+            visit.to_join[way.chat_id] = None
+
+    # Chats that come and go
+
+    def added(self, event: ChatAdded) -> None:
+        """Looks at a chat that a profile has joined, for each of its listeners. It may be told more than once."""
+        for visit in self._by_profile.get(event.profile_id, ()):
+            visit.to_join[event.chat_id] = None
+            self._work_on(visit)
+
+    def ended(self, listener: Listener, audience: Audience) -> None:
+        """
+        Gives up the seat of a listener of all chats after `Listener.end` for one chat. Does nothing for other listeners.
+
+        The profile may be in the chat again by now, so the chat is looked at once more.
+        """
+        visit = self._visits.get(listener)
+        if visit is None:
+            return
+        if way := visit.ways_in.get(audience.chat_id):
+            way.has_ended = True
+            self._abandon(visit, way)
+        elif self.roster.has_seat(listener, audience):
+            self.roster.leave_chat(listener, audience)
+            self.channels.close_empty([audience])
+        visit.to_join[audience.chat_id] = None
+        self._work_on(visit)
+
+    def read(self, chat_id: ChatId, reader_id: ProfileId) -> None:
+        """Tells the other listeners of a profile how far it has read now."""
+        for visit in self._by_profile.get(reader_id, ()):
+            visit.to_count[chat_id] = None
+            self._work_on(visit)
+
+    def leave(self, listener: Listener) -> None:
+        """Forgets a listener whose client has gone. It gives up its seats in the roster itself."""
+        if visit := self._visits.pop(listener, None):
+            of_profile = self._by_profile[listener.profile_id]
+            of_profile.remove(visit)
+            if not of_profile:
+                del self._by_profile[listener.profile_id]
+
+    def begin_anew(self) -> None:
+        """Ends all listeners, because the history has changed, and forgets the cursors of the former one."""
+        self._cursor = self._told = None
+        self._lagging.clear()
+        for listener in [*self._visits]:
+            listener.end(End.HISTORY_CHANGED)
+
+    def _work_on(self, visit: Visit) -> None:
+        if (
+            (visit.to_join or visit.to_count)
+            and visit.entered_at is not None
+            and not visit.is_working
+            and self._tasks is not None
+        ):
+            visit.is_working = True
+            self._tasks.create_task(self._work(visit))
+
+    async def _work(self, visit: Visit) -> None:
+        try:
+            while (visit.to_join or visit.to_count) and self._is_here(visit):
+                try:
+                    await self._join(visit)
+                    await self._count(visit)
+                except ApplicationError as error:
+                    log.warning("could not look at chats", extra={"reason": error.code})
+                    await asyncio.sleep(self.interval)
+        finally:
+            visit.is_working = False
+
+    def _is_here(self, visit: Visit) -> bool:
+        return visit.listener.is_connected and visit.listener in self._visits
+
+    async def _join(self, visit: Visit) -> None:
+        """Goes into the chats of `Visit.to_join` that the profile is in."""
+        listener = visit.listener
+        while visit.to_join and self._is_here(visit):
+            looked_at = [*visit.to_join]
+            visit.to_join.clear()
+            for chat_id in looked_at:
+                self._take_seat(visit, chat_id)
+            ways = [way for id in looked_at if (way := visit.ways_in.get(id))]
+            try:
+                views = await self._read_views(listener, [way.chat_id for way in ways])
+                for way in ways:
+                    if (view := views.get(way.chat_id)) and way.is_entering and self._is_here(visit):
+                        way.channel.audience.member_count = view.member_count
+                        listener.tell(news.chat_added(view))
+                        await self._go_in(visit, way, view.last_position)
+                    else:
+                        self._abandon(visit, way)
+            except ApplicationError:
+                for way in [way for way in ways if way.chat_id in visit.ways_in]:
+                    self._abandon(visit, way)
+                    visit.to_join[way.chat_id] = None
+                raise
+
+    async def _count(self, visit: Visit) -> None:
+        counted = [*visit.to_count]
+        visit.to_count.clear()
+        try:
+            views = await self._read_views(visit.listener, counted)
+        except ApplicationError:
+            visit.to_count.update(dict.fromkeys(counted))
+            raise
+        for view in views.values():
+            if self._is_here(visit):
+                visit.listener.tell(
+                    news.read_up_to(view.id, view.read_up_to, view.unread_count, view.last_seq)
+                )
+
+    async def _read_views(self, listener: Listener, chat_ids: Sequence[ChatId]) -> Mapping[ChatId, ChatView]:
+        if not chat_ids:
+            return {}
+        return {view.id: view for view in await self.some_chats(listener.profile_id, chat_ids)}
+
+    # Cursors
+
+    def looked(self, cursor: Cursor) -> None:
+        """
+        Takes the cursor of the node's last look. It is told once all channels have delivered what lies before it, at most
+        once in `cursor_interval` looks.
+        """
+        self._tell_cursor()
+        self.looks += 1
+        is_due = self._cursor is None and self.looks - self._told_at >= self.cursor_interval
+        if is_due and self._visits and cursor != self._told:
+            self._cursor = cursor, self.looks
+            self._lagging = [(channel, channel.heard) for channel in self.channels if channel.is_behind]
+            self._tell_cursor()
+
+    def _tell_cursor(self) -> None:
+        if self._cursor is None:
+            return
+        self._lagging = [(channel, to) for channel, to in self._lagging if (channel.position or to) < to]
+        if self._lagging:
+            return
+        (cursor, look), self._cursor = self._cursor, None
+        self._told, self._told_at = cursor, self.looks
+        for visit in self._visits.values():
+            has_heard_all = visit.is_up_to_date and visit.listener.is_in_order
+            if has_heard_all and visit.entered_at is not None and visit.entered_at + 1 < look:
+                visit.listener.passed(cursor)
+
+
+def _resume_after(standing: Standing, seen: Position | None) -> Position | Reset:
+    """The position of a chat after which to replay, or why the client must take its present state."""
+    if seen is not None and seen > standing.last_position:
+        return Reset.AHEAD
+    known = standing.last_position if standing.first_missed is None else Position(standing.first_missed - 1)
+    return known if seen is None else max(known, seen)
+
+
+def _tell_reading(listener: AllChatsListener, standing: Standing) -> None:
+    if standing.is_read:
+        listener.tell(
+            news.read_up_to(
+                standing.chat_id,
+                standing.read_up_to,
+                standing.unread_count,
+                standing.last_seq,
+                standing.others_read_up_to,
+            )
+        )
+
+
+def _in_pages(
+    replays: Iterable[tuple[WayIn, Standing, Position]],
+) -> Iterator[Sequence[tuple[WayIn, Standing, Position]]]:
+    """Groups replays so that each group is read at once: about a page of entries, whether of one chat or of many."""
+    group: list[tuple[WayIn, Standing, Position]] = []
+    size = 0
+    for replay in replays:
+        missed = replay[1].last_position - replay[2]
+        if group and size + missed > PAGE:
+            yield group
+            group, size = [], 0
+        group.append(replay)
+        size += missed
+    if group:
+        yield group

@@ -1,0 +1,464 @@
+"""The socket of all chats: who hears what, what is asked and answered, and how one comes back."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from attrs import evolve
+
+from application.accounts.sign_out import SignOut
+from application.chats.change import ChangeChat
+from application.chats.delete import DeleteChat
+from application.chats.remove_member import RemoveMember
+from application.ports.changes import Cursor
+from domain.ids import ChatId
+from interfaces.live import all_chats
+from interfaces.wire.cursors import CursorCodec
+from tests.all_chats import Device, House, opened
+from tests.interfaces.live.test_hub import until
+from tests.interfaces.ws.asgi import connected
+
+
+@pytest.fixture
+async def house() -> AsyncIterator[House]:
+    async with opened() as house:
+        yield house
+
+
+async def two(house: House) -> tuple[Device, Device]:
+    """Two people who are connected."""
+    ann, bob = [Device(house, await house.world.person(name)) for name in ("Ann", "Bob")]
+    await ann.come()
+    await bob.come()
+    return ann, bob
+
+
+async def chat_of(house: House, *devices: Device) -> ChatId:
+    return await house.world.chat(*(device.person.actor for device in devices))
+
+
+class TestEntering:
+    async def test_a_new_client_gets_a_cursor_and_its_chats(self, house: House) -> None:
+        ann = Device(house, await house.world.person("Ann"))
+        chats = [await chat_of(house, ann) for _ in range(3)]
+        await house.world.say(ann.person.actor, chats[0], "newest")
+        await ann.come()
+        success, snapshot, resumed = ann.picture.frames
+        assert success["type"] == "auth_success"
+        assert {"user_id", "session_id", "epoch", "heartbeat_interval", "limits", "cursor"} < set(success)
+        assert snapshot["chats"][0]["chat"]["id"] == str(chats[0])
+        assert snapshot["chats"][0]["last_message"]["text"] == "newest"
+        assert snapshot["next"] is None
+        assert resumed["type"] == "resumed"
+        await ann.go()
+
+    async def test_further_pages_are_pulled_and_hold_every_chat_once(self) -> None:
+        async with opened(first_page=2) as house:
+            ann = Device(house, await house.world.person("Ann"))
+            chats = {str(await chat_of(house, ann)) for _ in range(5)}
+            await ann.come()
+            pages = [ann.of("snapshot")[0]]
+            while pages[-1]["next"]:
+                pages.append(await ann.ask("more", next=pages[-1]["next"]))
+            assert [len(page["chats"]) for page in pages] == [2, 2, 1]
+            assert {entry["chat"]["id"] for page in pages for entry in page["chats"]} == chats
+            answer = await ann.ask("more", next="forged")
+            assert (answer["type"], answer["code"]) == ("error", "cursor_invalid")
+            await ann.go()
+
+    async def test_chats_that_are_not_on_the_first_page_are_heard(self) -> None:
+        async with opened(first_page=1) as house:
+            ann = Device(house, await house.world.person("Ann"))
+            first, _ = [await chat_of(house, ann) for _ in range(2)]
+            await ann.come()
+            await house.world.say(ann.person.actor, first, "heard")
+            await until(lambda: [each["message"]["text"] for each in ann.of("new_message")] == ["heard"])
+            await ann.go()
+
+    @pytest.mark.parametrize(
+        ("first", "code"),
+        [({"type": "auth", "token": "nonsense"}, "token_invalid"), ({"type": "ping"}, "token_invalid")],
+    )
+    async def test_who_is_refused(self, house: House, first: dict[str, Any], code: str) -> None:
+        async with connected(house.app, "/ws") as socket:
+            socket.send_json(first)
+            error = await socket.receive_json()
+            assert (error["type"], error["code"]) == ("auth_error", code)
+            assert (await socket.closed())[0] == 1008
+
+
+class TestHearing:
+    async def test_chats_made_later_are_heard_and_chats_left_are_not(self, house: House) -> None:
+        ann, bob = await two(house)
+        chat = await chat_of(house, ann, bob)
+        await until(lambda: bool(bob.of("chat_added")))
+        await house.world.say(ann.person.actor, chat, "hello")
+        await until(lambda: bool(bob.of("new_message")))
+        profile_id = bob.person.actor.profile_id
+        await house.world.messenger.chats.remove_member(
+            ann.person.actor, RemoveMember(chat_id=chat, profile_id=profile_id)
+        )
+        await until(lambda: bool(bob.of("chat_removed")))
+        await house.world.say(ann.person.actor, chat, "among ourselves")
+        await until(lambda: len(ann.of("new_message")) == 2)
+        assert [frame["type"] for frame in bob.picture.frames if frame.get("chat_id")] == [
+            "chat_added",
+            "new_message",
+            "member_removed",
+            "chat_removed",
+        ]
+        assert bob.of("chat_removed")[0]["reason"] == "removed"
+        await ann.go()
+        await bob.go()
+
+    async def test_why_a_chat_is_gone(self, house: House) -> None:
+        ann, bob = await two(house)
+        left, deleted = await chat_of(house, ann, bob), await chat_of(house, ann, bob)
+        await until(lambda: len(bob.picture.chats) == 2)
+        assert (await bob.ask("remove_member", chat_id=left, profile_id=bob.person.actor.profile_id))[
+            "type"
+        ] == "answer"
+        await house.world.messenger.chats.delete(ann.person.actor, DeleteChat(chat_id=deleted))
+        await until(lambda: not bob.picture.chats)
+        reasons = {frame["chat_id"]: frame["reason"] for frame in bob.of("chat_removed")}
+        assert reasons == {str(left): "left", str(deleted): "chat_deleted"}
+        await ann.go()
+        await bob.go()
+
+    async def test_it_agrees_with_the_socket_of_one_chat_frame_by_frame(self, house: House) -> None:
+        ann, bob = await two(house)
+        chat = await chat_of(house, ann, bob)
+        await until(lambda: str(chat) in bob.picture.chats)
+        async with connected(house.app, f"/chats/{chat}/ws") as one:
+            one.send_json({"type": "auth", "token": bob.person.token})
+            await one.receive(2)
+            said = await ann.ask("send_message", chat_id=chat, text="one", nonce="1")
+            await bob.ask("mark_read", chat_id=chat, up_to=1)
+            await bob.ask("send_message", chat_id=chat, text="two", nonce="2")
+            await ann.ask("mark_single_read", chat_id=chat, message_id=bob.of("answer")[-1]["message"]["id"])
+            await ann.ask("typing", chat_id=chat, is_typing=True)
+            await house.world.messenger.chats.change(ann.person.actor, ChangeChat(chat_id=chat, name="New"))
+            eve = await house.world.actor("Eve")
+            await ann.ask("add_members", chat_id=chat, profileIds=[str(eve.profile_id)])
+            await ann.ask("change_role", chat_id=chat, profile_id=eve.profile_id, role="admin")
+            await ann.ask("remove_member", chat_id=chat, profile_id=eve.profile_id)
+            await until(lambda: bool(bob.of("member_removed")))
+            told = [await one.receive_json()]
+            while told[-1]["type"] != "member_removed":
+                told.append(await one.receive_json())
+        own = {"chat_added", "read_up_to"}
+        heard = [each for each in bob.picture.frames if each.get("chat_id") and each["type"] not in own]
+        assert said["message"]["seq"] == 1
+        assert [each for each in heard if each["type"] != "answer"] == told
+        assert {each["type"] for each in told} >= {
+            "new_message",
+            "messages_read",
+            "message_read",
+            "typing",
+            "chat_changed",
+            "member_added",
+            "role_changed",
+            "member_removed",
+        }
+        await ann.go()
+        await bob.go()
+
+    async def test_the_other_devices_are_told_how_far_one_has_read(self, house: House) -> None:
+        ann, bob = await two(house)
+        other = Device(house, bob.person)
+        chat = await chat_of(house, ann, bob)
+        await other.come()
+        await house.world.say(ann.person.actor, chat, "one")
+        answer = await bob.ask("mark_read", chat_id=chat, up_to=1)
+        assert (answer["read_up_to"], answer["unread_count"]) == (1, 0)
+        await until(lambda: bool(other.of("read_up_to")))
+        told = other.of("read_up_to")[-1]
+        assert (told["seq"], told["unread_count"], told["last_seq"]) == (1, 0, 1)
+        for device in (ann, bob, other):
+            await device.go()
+
+    async def test_sockets_of_all_chats_do_not_count_as_presence(self, house: House) -> None:
+        ann, bob = await two(house)
+        chat = await chat_of(house, ann, bob)
+        await until(lambda: str(chat) in bob.picture.chats)
+        async with connected(house.app, f"/chats/{chat}/ws") as one:
+            one.send_json({"type": "auth", "token": ann.person.token})
+            await one.receive(2)
+            await bob.go()
+            await bob.come_back()
+            one.send_json({"type": "ping", "id": 1})
+            assert await one.receive_json() == {"type": "pong", "id": 1}
+        assert not bob.of("user_joined", "user_left", "user_disconnected")
+        await ann.go()
+        await bob.go()
+
+    async def test_a_session_that_ends_closes_it_even_without_chats(self, house: House) -> None:
+        ann = Device(house, await house.world.person("Ann"))
+        await ann.come()
+        await house.world.messenger.accounts.sign_out(SignOut(access_token=ann.person.token))
+        await until(lambda: ann.close is not None)
+        assert ann.close is not None
+        assert ann.close.code == 4401
+        await ann.go()
+
+    async def test_another_history_closes_it(self, house: House) -> None:
+        ann = Device(house, await house.world.person("Ann"))
+        await ann.come()
+        changes = house.hub.feed.changes
+
+        class Restored:
+            async def now(self) -> Cursor:
+                return evolve(await changes.now(), epoch="restored")
+
+            async def since(self, cursor: Cursor) -> Any:
+                return evolve(await changes.since(cursor), cursor=await self.now())
+
+            recall = changes.recall
+
+        house.hub.feed = evolve(house.hub.feed, changes=Restored())
+        await until(lambda: ann.close is not None)
+        assert ann.close is not None
+        assert ann.close.code == 1012
+        await ann.go()
+
+
+class TestComingBack:
+    async def test_exactly_what_was_missed_and_nothing_twice(self, house: House) -> None:
+        ann, bob = await two(house)
+        chats = [await chat_of(house, ann, bob) for _ in range(3)]
+        await until(lambda: len(bob.picture.chats) == 3)
+        await house.world.say(ann.person.actor, chats[0], "heard")
+        await until(lambda: bool(bob.of("new_message")))
+        await bob.go()
+        bob.picture.frames.clear()
+        for chat in chats[:2]:
+            for number in range(3):
+                await house.world.say(ann.person.actor, chat, f"missed {number}")
+        await bob.come_back(with_seen=True)
+        told = [(each["chat_id"], each["position"]) for each in bob.of("new_message")]
+        assert sorted(told) == sorted(
+            [*((str(chats[0]), n) for n in (2, 3, 4)), *((str(chats[1]), n) for n in (1, 2, 3))]
+        )
+        assert bob.picture.frames[0]["type"] == "auth_success"
+        assert bob.picture.frames[-1]["type"] == "resumed"
+        assert not bob.of("snapshot", "reset", "chat_added")
+        await ann.go()
+        await bob.go()
+
+    async def test_a_cursor_that_is_told_later_leaves_nothing_to_tell_again(self) -> None:
+        async with opened(interval=0.01) as house:
+            ann, bob = await two(house)
+            chat = await chat_of(house, ann, bob)
+            await house.world.say(ann.person.actor, chat, "one")
+            before = len(bob.of("cursor"))
+            await until(lambda: bool(bob.of("new_message")) and len(bob.of("cursor")) > before)
+            settled = bob.picture.cursor
+            await until(lambda: bob.picture.cursor == settled)
+            await bob.go()
+            bob.picture.frames.clear()
+            await bob.come_back()
+            assert not bob.of("new_message", "chat_added")
+            await ann.go()
+            await bob.go()
+
+    @pytest.mark.parametrize("since", ["nonsense", {}, {"cursor": 1}, {"cursor": "forged"}, {"cursor": ""}])
+    async def test_a_cursor_that_is_none_is_a_reset(self, house: House, since: Any) -> None:
+        ann = Device(house, await house.world.person("Ann"))
+        chat = await chat_of(house, ann)
+        await ann.come(since=since)
+        assert [frame["type"] for frame in ann.picture.frames] == [
+            "auth_success",
+            "reset",
+            "snapshot",
+            "resumed",
+        ]
+        assert ann.picture.resets == ["malformed"]
+        assert list(ann.picture.chats) == [str(chat)]
+        await ann.go()
+
+    async def test_a_cursor_of_another_history_is_a_reset(self, house: House) -> None:
+        ann = Device(house, await house.world.person("Ann"))
+        await ann.come()
+        await ann.go()
+        cursors = CursorCodec(b"key", Cursor, "all chats")
+        assert ann.picture.cursor
+        ann.picture.cursor = cursors.write(evolve(cursors.read(ann.picture.cursor), epoch="before"))
+        await ann.come_back()
+        assert ann.picture.resets == ["epoch"]
+        await ann.go()
+
+    async def test_a_cursor_signed_with_another_key_is_a_reset(self, house: House) -> None:
+        ann = Device(house, await house.world.person("Ann"))
+        await ann.come()
+        await ann.go()
+        codecs = [CursorCodec(key, Cursor, "all chats") for key in (b"key", b"other")]
+        assert ann.picture.cursor
+        ann.picture.cursor = codecs[1].write(codecs[0].read(ann.picture.cursor))
+        await ann.come_back()
+        assert ann.picture.resets == ["malformed"]
+        await ann.go()
+
+    async def test_too_much_in_one_chat_is_a_gap_in_that_chat_alone(
+        self, house: House, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(all_chats, "REPLAY_MOST", 5)
+        ann, bob = await two(house)
+        loud, quiet = await chat_of(house, ann, bob), await chat_of(house, ann, bob)
+        await until(lambda: len(bob.picture.chats) == 2)
+        await bob.go()
+        bob.picture.frames.clear()
+        for number in range(6):
+            await house.world.say(ann.person.actor, loud, f"{number}")
+        await house.world.say(ann.person.actor, quiet, "one")
+        await bob.come_back(with_seen=True)
+        (gap,) = bob.of("gap")
+        assert (gap["chat_id"], gap["after"], gap["before"]) == (str(loud), 0, 7)
+        assert gap["state"]["unread_count"] == 6
+        assert [each["chat_id"] for each in bob.of("new_message")] == [str(quiet)]
+        assert bob.picture.resets == []
+        page = await bob.ask("catch_up", chat_id=loud, after=0, before=7, limit=4)
+        assert [each["position"] for each in page["events"]] == [1, 2, 3, 4]
+        assert (page["position"], page["has_more"]) == (4, True)
+        rest = await bob.ask("catch_up", chat_id=loud, after=4, before=7)
+        assert [each["message"]["text"] for each in rest["events"]] == ["4", "5"]
+        assert not rest["has_more"]
+        await house.world.say(ann.person.actor, loud, "live")
+        await until(lambda: bob.of("new_message")[-1]["position"] == 7)
+        await ann.go()
+        await bob.go()
+
+    async def test_a_position_ahead_of_a_chat_resets_that_chat_alone(self, house: House) -> None:
+        ann, bob = await two(house)
+        chat = await chat_of(house, ann, bob)
+        await until(lambda: str(chat) in bob.picture.chats)
+        await bob.go()
+        await bob.come(since={"cursor": bob.picture.cursor, "seen": {str(chat): 9}})
+        (reset,) = bob.of("reset")
+        assert (reset["scope"], reset["reason"], reset["state"]["position"]) == ("chat", "ahead", 0)
+        await ann.go()
+        await bob.go()
+
+    async def test_many_chats_cost_few_reads(self, house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+        ann, bob = await two(house)
+        chats = [await chat_of(house, ann, bob) for _ in range(40)]
+        await until(lambda: len(bob.picture.chats) == len(chats))
+        await bob.go()
+        for chat in chats:
+            await house.world.say(ann.person.actor, chat, "missed")
+        reads: list[str] = []
+        for name in ("logs", "some_chats", "list_chats"):
+            read = getattr(house.hub.all_chats, name)
+
+            def counted(*given: Any, read: Any = read, name: str = name) -> Any:
+                reads.append(name)
+                return read(*given)
+
+            monkeypatch.setattr(house.hub.all_chats, name, counted)
+        bob.picture.frames.clear()
+        await bob.come_back(with_seen=True)
+        assert len(bob.of("new_message")) == len(chats)
+        assert reads == ["logs"]
+        await ann.go()
+        await bob.go()
+
+
+class TestRequests:
+    async def test_every_request_has_its_answer(self, house: House) -> None:
+        ann, bob = await two(house)
+        made = await ann.ask("create_chat", name="Group", members=[bob.picture.profile], key="k")
+        again = await ann.ask("create_chat", name="Group", members=[bob.picture.profile], key="k")
+        chat = made["chat_id"]
+        assert again["chat_id"] == chat
+        assert (made["type"], made["chat"]["name"], made["role"]) == ("answer", "Group", "owner")
+        direct = await ann.ask("open_direct", profile_id=bob.picture.profile)
+        assert direct["chat"]["kind"] == "direct"
+        sent = await ann.ask("send_message", chat_id=chat, text=" one ", nonce="n")
+        assert (sent["message"]["seq"], sent["message"]["nonce"], sent["duplicate"]) == (1, "n", False)
+        assert (await ann.ask("send_message", chat_id=chat, text="one", nonce="n"))["duplicate"]
+        reused = await ann.ask("send_message", chat_id=chat, text="two", nonce="n")
+        assert (reused["code"], reused["message_id"], reused["seq"]) == (
+            "nonce_reused",
+            sent["message"]["id"],
+            1,
+        )
+        history = await bob.ask("get_history", chat_id=chat)
+        assert [each["text"] for each in history["messages"]] == ["one"]
+        assert (await bob.ask("get_history", chat_id=chat, before=1))["messages"] == []
+        assert (await bob.ask("mark_read", chat_id=chat, up_to=1))["read_up_to"] == 1
+        readers = await ann.ask("get_readers", chat_id=chat, message_id=sent["message"]["id"])
+        assert [each["profile"]["id"] for each in readers["readers"]] == [bob.picture.profile]
+        assert (await ann.ask("change_chat", chat_id=chat, name="New"))["chat"]["name"] == "New"
+        eve = await house.world.actor("Eve")
+        added = await ann.ask("add_members", chat_id=chat, profile_ids=[str(eve.profile_id)])
+        assert len(added["members"]) == 3
+        roles = await ann.ask("change_role", chat_id=chat, profile_id=eve.profile_id, role="admin")
+        assert {each["role"] for each in roles["members"]} == {"owner", "admin", "member"}
+        for type, fields in {
+            "mark_single_read": {"message_id": sent["message"]["id"]},
+            "typing": {"is_typing": True},
+            "remove_member": {"profile_id": eve.profile_id},
+            "delete_chat": {},
+        }.items():
+            assert (await ann.ask(type, chat_id=chat, **fields))["type"] == "answer"
+        assert await ann.ask("ping") == {"type": "pong", "id": ann.picture.frames[-1]["id"]}
+        await ann.go()
+        await bob.go()
+
+    @pytest.mark.parametrize(
+        ("type", "fields", "code"),
+        [
+            ("send_message", {"text": "x"}, "malformed"),
+            ("send_message", {"chat_id": uuid4(), "text": ""}, "message_empty"),
+            ("send_message", {"chat_id": uuid4(), "text": "x" * 4001}, "message_too_long"),
+            ("send_message", {"chat_id": uuid4(), "text": "x"}, "chat_not_found"),
+            ("get_history", {"chat_id": uuid4(), "limit": -1}, "malformed"),
+            ("get_history", {"chat_id": uuid4()}, "chat_not_found"),
+            ("catch_up", {"chat_id": uuid4(), "after": 0}, "chat_not_found"),
+            ("typing", {"chat_id": uuid4(), "is_typing": True}, "chat_not_found"),
+            ("mark_read", {"chat_id": uuid4(), "up_to": 1}, "chat_not_found"),
+            ("create_chat", {}, "malformed"),
+            ("change_role", {"chat_id": uuid4(), "profile_id": uuid4(), "role": "king"}, "malformed"),
+            ("more", {}, "malformed"),
+            ("watch_presence", {"profile_ids": []}, "unsupported"),
+            ("dance", {}, "unknown_type"),
+        ],
+    )
+    async def test_a_refusal_names_the_request(
+        self, house: House, type: str, fields: dict[str, Any], code: str
+    ) -> None:
+        ann = Device(house, await house.world.person("Ann"))
+        await ann.come()
+        answer = await ann.ask(type, **fields)
+        assert (answer["type"], answer["code"]) == ("error", code)
+        await ann.go()
+
+    async def test_answers_come_in_the_order_of_the_requests_and_before_their_echo(
+        self, house: House
+    ) -> None:
+        ann, _ = await two(house)
+        chat = await chat_of(house, ann)
+        await until(lambda: str(chat) in ann.picture.chats)
+        assert ann.socket is not None
+        for number in range(20):
+            ann.socket.send_json(
+                {
+                    "type": "send_message",
+                    "id": number,
+                    "chat_id": str(chat),
+                    "text": "x",
+                    "nonce": f"{number}",
+                }
+            )
+        ann.socket.send_json({"type": "get_history", "id": 20, "chat_id": str(chat)})
+        await until(lambda: bool(ann.of("answer")) and ann.of("answer")[-1]["id"] == 20)
+        assert [answer["id"] for answer in ann.of("answer")] == list(range(21))
+        assert len(ann.of("answer")[-1]["messages"]) == 20
+        order = [
+            frame["id"] if frame["type"] == "answer" else frame["message"]["nonce"]
+            for frame in ann.of("answer", "new_message")
+            if frame.get("id") != 20
+        ]
+        for number in range(20):
+            assert order.index(number) < order.index(f"{number}")
+        await ann.go()
