@@ -35,6 +35,7 @@ COPY application application
 COPY infrastructure infrastructure
 COPY interfaces interfaces
 COPY config config
+COPY docs/protocol.md docs/protocol.md
 RUN /venv/bin/python -m pip --disable-pip-version-check --no-input install --no-cache-dir \
         --no-deps --no-build-isolation --no-index --editable . \
     && /venv/bin/python -m compileall -q domain application infrastructure interfaces config

@@ -19,6 +19,7 @@ from interfaces.http.envelope import etag, has
 from interfaces.http.openapi import document
 from interfaces.http.options import HttpOptions
 from interfaces.http.pages import policy
+from interfaces.http.protocol_page import STYLE, protocol_page
 from interfaces.http.routes import Endpoint
 from interfaces.wire.codec import dumps
 
@@ -34,6 +35,12 @@ SwaggerUIBundle({
   url: document.body.dataset.document,
   dom_id: "#docs",
   deepLinking: true,
+  // The page may ask only the server that it comes from, which may have another name than the public one.
+  requestInterceptor: (request) => {
+    const { pathname, search } = new URL(request.url, location.href);
+    request.url = location.origin + pathname + search;
+    return request;
+  },
   docExpansion: "list",
   persistAuthorization: false,
   tryItOutEnabled: true,
@@ -97,6 +104,7 @@ class Docs:
             Endpoint("GET", "/", self.redirect_to_docs),
             Endpoint("GET", OPENAPI_PATH, self.show_document),
             Endpoint("GET", at, self.show),
+            Endpoint("GET", f"{at}/protocol", self.show_protocol),
             *(Endpoint("GET", f"{at}/{name}", self.show_asset) for name in (*SCRIPTS, "start.js")),
         ]
 
@@ -122,12 +130,23 @@ class Docs:
         }
         return HTMLResponse(content, headers=headers)
 
+    async def show_protocol(self, _: Request) -> Response:
+        headers = {
+            "Content-Security-Policy": policy(styles=(STYLE,), images="data:"),
+            "Cache-Control": "no-cache",
+        }
+        return HTMLResponse(self._protocol, headers=headers)
+
     async def show_asset(self, request: Request) -> Response:
         return self._assets[request.url.path.rpartition("/")[2]].answer(request)
 
     @cached_property
     def _document(self) -> Asset:
         return Asset(dumps(document(self.endpoints, self.options)), "application/json")
+
+    @cached_property
+    def _protocol(self) -> str:
+        return protocol_page(self.options.about.title, f"{self.options.public_path}{self.docs_path}")
 
     @cached_property
     def _assets(self) -> Mapping[str, Asset]:

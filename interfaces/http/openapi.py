@@ -249,6 +249,7 @@ class _Writer:
                 "version": about.version,
                 **_unless_empty(contact={name: text for name, text in contact.items() if text}),
             },
+            **_unless_empty(externalDocs=self._protocol_page()),
             "servers": [
                 {
                     "url": self.options.public_url or self.options.public_path or "/",
@@ -272,6 +273,15 @@ class _Writer:
                 },
             },
             "tags": [{"name": tag, **_unless_empty(description=TAGS.get(tag, ""))} for tag in tags],
+        }
+
+    def _protocol_page(self) -> Json:
+        if not self.options.docs:
+            return {}
+        options = self.options
+        return {
+            "description": "Tokens, paging, keys, and the socket frame by frame",
+            "url": f"{options.public_url or options.public_path}{options.prefix}{options.docs_path}/protocol",
         }
 
     def _operation(self, endpoint: Endpoint, described: Described) -> Json:

@@ -105,6 +105,7 @@ class TestImage:
 
     def test_everything_that_runs_is_in_it(self, image: list[Step]) -> None:
         assert set(copied(last_stage(image))) >= LAYERS
+        assert "docs/protocol.md" in set(copied(last_stage(image)))  # shown at /docs/protocol
         assert "tests" not in set(copied(image))
 
     def test_it_holds_exactly_what_is_pinned(self, image: list[Step]) -> None:

@@ -86,3 +86,26 @@ async def test_a_page_of_an_error_runs_nothing(world: World) -> None:
     assert policy.startswith("default-src 'none'")
     assert "script-src" not in policy
     assert "<code>seq</code>" in page.text
+
+
+async def test_the_protocol_is_a_page_beside_the_operations(world: World) -> None:
+    client = world.client(public_path="/m")
+    page = await client.get("/docs/protocol")
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    assert page.headers["content-security-policy"].startswith("default-src 'none'; ")
+    assert '<a href="/m/docs">' in page.text
+    for what in ('<h3 id="close-codes">', "<td>4403</td>", "<code>message_ack</code>", "chat_history"):
+        assert what in page.text
+    targets = set(re.findall(r'href="([^"]*)"', page.text)) - {"/m/docs", "data:,"}
+    anchors = {f"#{each}" for each in re.findall(r'id="([^"]*)"', page.text)}
+    assert targets <= anchors
+    assert (await world.client(docs=False).get("/docs/protocol")).status_code == 404
+
+
+async def test_the_document_leads_to_the_protocol(world: World) -> None:
+    written = (
+        await world.client(public_url="https://chat.example.com", prefix="/api").get("/openapi.json")
+    ).json()
+    assert written["externalDocs"]["url"] == "https://chat.example.com/api/docs/protocol"
+    bare = (await world.client().get("/openapi.json")).json()
+    assert (await world.client().get(bare["externalDocs"]["url"])).status_code == 200

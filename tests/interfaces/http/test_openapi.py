@@ -36,6 +36,7 @@ HIDDEN = {
     ("GET", "/"),
     ("GET", "/openapi.json"),
     ("GET", "/docs"),
+    ("GET", "/docs/protocol"),
     ("GET", "/docs/swagger-ui.css"),
     ("GET", "/docs/swagger-ui-bundle.js"),
     ("GET", "/docs/start.js"),
