@@ -363,7 +363,8 @@ class TestTheEnd:
             child.send_signal(number)
             child.communicate(timeout=ENOUGH)
             assert child.returncode == 1
-            assert time.monotonic() - began < 4, "one second, and what a busy machine takes"
+            # each part by itself would be given six
+            assert time.monotonic() - began < 5.5, "one second, and what a busy machine takes"
         finally:
             for each in frozen_ones:
                 try:

@@ -28,7 +28,7 @@ async def test_clients_resynchronise_after_a_restore(
 ) -> None:
     server = make_server(settings={"JWT_SECRET_KEY": SECRET})
     line = Line(server.folder)
-    await asyncio.to_thread(server.start)
+    server.start()
     dump, later = str(tmp_path / "of a moment"), str(tmp_path / "of the end")
     async with Visit(server.url, server.ws_url) as visit:
         anna, boris = await visit.user(1), await visit.user(2)
@@ -56,7 +56,7 @@ async def test_clients_resynchronise_after_a_restore(
     assert "is restored to 20" in done(restored)
     try:
         other = make_server(settings={"JWT_SECRET_KEY": SECRET, **elsewhere})
-        await asyncio.to_thread(other.start)
+        other.start()
         async with Visit(other.url, other.ws_url) as visit:
             anna.ws_url, boris.ws_url = other.ws_url, other.ws_url
             greeted, reset, page = await come_back(anna, chat_id, epoch, lost["message"]["position"])

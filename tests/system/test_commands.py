@@ -296,7 +296,7 @@ class TestUsers:
     ) -> None:
         """The command is another process than the messenger: nobody tells the messenger, it has to see."""
         server = make_server(line.folder)
-        await asyncio.to_thread(server.start)
+        server.start()
         async with Visit(server.url, server.ws_url) as visit:
             anna, boris = await visit.user(1), await visit.user(2)
             chat_id = await anna.create_chat("A chat", boris)

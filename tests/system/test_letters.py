@@ -58,7 +58,7 @@ async def messenger(office: Office, make_server: Callable[..., Server]) -> Serve
             "MAIL_FROM_EMAIL": "messenger@example.com",
         }
     )
-    await asyncio.to_thread(server.start)
+    server.start()
     return server
 
 
@@ -91,7 +91,7 @@ async def test_one_that_is_killed_with_a_letter_in_hand_sends_it_once_more(
         await office.at_the_door.wait()
     messenger.kill()
     del office.answers["MAIL"]
-    await asyncio.to_thread(messenger.start)
+    messenger.start()
     with messenger.database() as connection:
         claimed = connection.execute("SELECT outcome, attempts, claimed_until > now() FROM letter").fetchall()
         assert claimed == [("prepared", 1, True)], "the dead one's claim holds"

@@ -89,7 +89,7 @@ async def test_what_was_there_before_an_upgrade_is_there_after_it(
         fill(beside)
 
     server = make_server(settings={"DATABASE_URL": fresh_database})
-    await asyncio.to_thread(server.start)
+    server.start()
     with postgres_server.connect(make_url(fresh_database).database or "") as beside:
         assert beside.execute("SELECT version_num FROM alembic_version").fetchall() == [(newest_revision(),)]
     async with Visit(server.url, server.ws_url) as visit:

@@ -67,7 +67,7 @@ class TestDetails:
             "database": "ok",
             "disk": "ok",
         }
-        assert all(0 <= check["milliseconds"] < 1000 for check in data["checks"].values())
+        assert all(0 <= check["milliseconds"] < 60_000 for check in data["checks"].values())
 
     async def test_what_is_wrong_is_named_and_no_more_is_said(self, world: World) -> None:
         answer = await client(app(world, details=details(database=broken, disk=fine, cursor=stuck))).get(
@@ -144,7 +144,7 @@ class Notes(Unmetered):
     answered_: list[tuple[str, str, int]] = Factory(list)
 
     def request_answered(self, method: str, route: str, status: int, seconds: float) -> None:
-        assert 0 <= seconds < 5
+        assert 0 <= seconds < 60
         self.answered_.append((method, route, status))
 
 

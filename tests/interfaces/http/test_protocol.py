@@ -424,10 +424,10 @@ class TestDeadlines:
                 await asyncio.wait({dripping})
 
     async def test_between_requests_it_may_be_longer(self) -> None:
-        async with serving(head_seconds=0.1, body_seconds=0.1, idle_seconds=ENOUGH) as site:
+        async with serving(head_seconds=0.4, body_seconds=0.4, idle_seconds=ENOUGH) as site:
             line = await site.line()
             assert (await line.ask(GET)).status == 200
-            await asyncio.sleep(0.4)
+            await asyncio.sleep(0.6)
             assert (await line.ask(GET)).status == 200
         async with serving(idle_seconds=0.1) as site:
             line = await site.line()
@@ -438,10 +438,10 @@ class TestDeadlines:
         assert HttpLimits().idle_seconds > 60
 
     async def test_an_answer_that_takes_its_time_is_waited_for(self) -> None:
-        async with serving(head_seconds=0.1, body_seconds=0.1, idle_seconds=0.1, write_seconds=0.1) as site:
+        async with serving(head_seconds=0.4, body_seconds=0.4, idle_seconds=0.4, write_seconds=0.4) as site:
             line = await site.line()
             line.send(b"GET /wait HTTP/1.1\r\nHost: server\r\n\r\n")
-            await asyncio.sleep(0.4)
+            await asyncio.sleep(0.6)
             site.app.state.door.set()
             assert (await line.answer()).body == b"at last"
 

@@ -18,6 +18,7 @@ from interfaces.wire.cursors import CursorCodec
 from tests.all_chats import Device, House, opened
 from tests.interfaces.live.test_hub import until
 from tests.interfaces.ws.asgi import connected
+from tests.interfaces.ws.house import handshake, serving
 
 
 @pytest.fixture
@@ -462,3 +463,17 @@ class TestRequests:
         for number in range(20):
             assert order.index(number) < order.index(f"{number}")
         await ann.go()
+
+
+async def test_a_real_server_serves_it_in_every_way(way: str) -> None:
+    async with serving(way) as house:
+        chat = await house.chat("Ann", "Bob")
+        line = await house.dial()
+        line.writer.write(handshake("/ws"))
+        assert (await line.head()).startswith("HTTP/1.1 101 ")
+        line.say(type="auth", token=(await house.person("Ann")).token)
+        assert [(await line.hear())["type"] for _ in range(3)] == ["auth_success", "snapshot", "resumed"]
+        line.say(type="send_message", id=1, chat_id=str(chat), text="hello", nonce="n")
+        assert [(await line.hear())["type"] for _ in range(2)] == ["answer", "new_message"]
+        line.say(type="get_history", id=2, chat_id=str(chat))
+        assert [each["text"] for each in (await line.hear())["messages"]] == ["hello"]

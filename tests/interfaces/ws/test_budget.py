@@ -82,7 +82,7 @@ def test_the_slowest_of_many_readers_makes_room() -> None:
 @pytest.fixture
 async def tight(way: str) -> AsyncIterator[House]:
     async with serving(
-        way, auth_timeout=5, waiting_bytes=50_000, node_waiting_bytes=150_000, message_timeout=0.3
+        way, auth_timeout=5, waiting_bytes=50_000, node_waiting_bytes=150_000, message_timeout=1.0
     ) as house:
         yield house
 
@@ -203,10 +203,10 @@ class TestUnfinishedMessages:
         ann = await tight.enter("Ann", await tight.chat("Ann"))
         for _ in range(3):
             ann.writer.write(framed(Opcode.TEXT, b'{"type": "ping",', fin=False))
-            await asyncio.sleep(0.15)
+            await asyncio.sleep(0.4)
             ann.writer.write(framed(Opcode.CONT, b' "id": 1}'))
             assert await ann.hear() == {"type": "pong", "id": 1}
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(1.1)
         await ann.round_trip()
 
 

@@ -16,6 +16,7 @@ from application.ports.updates import Typing
 from application.views import Snapshot
 from domain.events import SessionEnd, SessionEnded
 from domain.message import BODY_LIMIT
+from interfaces.ws.protocol import FINAL_GRACE
 from tests.interfaces.ws.house import FRAME_LIMIT, MEBIBYTE, House, framed, serving, used
 from tests.strategies import START
 
@@ -394,4 +395,4 @@ class TestLeaving:
         ann = await house.enter("Ann", await house.chat("Ann"))
         house.server.should_exit = True
         await ann.until_close()
-        assert await ann.until_cut() < 1
+        assert await ann.until_cut() < FINAL_GRACE, "which others get"
