@@ -115,7 +115,10 @@ def test_every_example_works_as_it_stands(everything: list[Step], tmp_path: Path
     copy = copied(tmp_path)
     last = max(path.name[:4] for path in (copy / VERSIONS).glob("0*.py"))
     (migration,) = (step for step in pinning if isinstance(step, Step) and Path(step.path).parent == VERSIONS)
-    numbers = Path(migration.path).name[:4], re.findall(r'^down_revision.* = "(.*)"', migration.code, re.M)
+    numbers = (
+        Path(migration.path).name[:4],
+        re.findall(r'^down_revision.* = "(.*)"', migration.code, re.MULTILINE),
+    )
     assert numbers == (f"{int(last) + 1:04}", [last]), (
         f"docs/pin-a-chat.md: number the migration after {last}"
     )
