@@ -25,12 +25,9 @@ if ! .venv/bin/python -c 'import sys, pip; sys.exit(not (3, 11) <= sys.version_i
 fi
 
 echo "Setting up .venv with $(.venv/bin/python --version) ..."
-pip() { .venv/bin/python -m pip --disable-pip-version-check --no-input -qq "$@"; }
-pip install --require-hashes --only-binary :all: -r "requirements/$what.txt" -r requirements/build.txt
-pip install --no-deps --no-build-isolation --no-index --editable .
 
 # What generates and checks clients in the tests. Each has a folder of its own, so that it clashes with nothing here.
-if [ "$what" = dev ]; then
+install_clients() {
     clients=.venv/clients
     rm -rf "$clients"
     .venv/bin/python -m venv "$clients/python"
@@ -43,7 +40,17 @@ if [ "$what" = dev ]; then
     else
         echo "npm is missing, so the tests of TypeScript clients are skipped (on Debian and Ubuntu: apt-get install npm)."
     fi
+}
+beside=
+if [ "$what" = dev ]; then
+    install_clients &
+    beside=$!
 fi
+
+pip() { .venv/bin/python -m pip --disable-pip-version-check --no-input -qq "$@"; }
+pip install --require-hashes --only-binary :all: -r "requirements/$what.txt" -r requirements/build.txt
+pip install --no-deps --no-build-isolation --no-index --editable .
+[ -z "$beside" ] || wait "$beside"
 
 mkdir -p "$(dirname "$stamp")"
 rm -f "$(dirname "$stamp")/$what"-*
