@@ -29,7 +29,7 @@ from interfaces.ws.options import SocketOptions
 from interfaces.ws.services import SocketServices
 from tests.simulation.chance import Chance
 from tests.simulation.network import Line
-from tests.simulation.storage import Door, SlowChanges, SlowOwnChanges, SlowViews
+from tests.simulation.storage import READ, Door, SlowChanges, SlowOwnChanges, SlowViews
 
 T = TypeVar("T")
 
@@ -112,6 +112,10 @@ class Terms:
     """Whether other nodes are told at all."""
     is_punctual: bool = False
     """All clocks are right."""
+    first_page: int = 50
+    """Chats of the first page on a socket of all chats."""
+    own_reads: float = READ
+    """Seconds that a read of what one profile missed takes at most, before its moment and after it."""
 
 
 @define(eq=False, kw_only=True)
@@ -161,7 +165,7 @@ class Node:
             begin_marking=self.door.begin_marking,
             views=SlowViews(self.door),
             changes=SlowChanges(self.door),
-            own_changes=SlowOwnChanges(self.door),
+            own_changes=SlowOwnChanges(self.door, self.terms.own_reads),
         )
         with (
             adapters.settings.override(Object(settings)),
@@ -178,6 +182,8 @@ class Node:
         self.hub = Hub(
             feed=messenger.feed,
             clock=self.clock,
+            first_page=self.terms.first_page,
+            cursor_interval=1.0,
         )
         self._services = SocketServices(messenger=messenger, hub=self.hub, options=self.terms.options)
         self._sockets = Sockets(self._services)
@@ -204,7 +210,7 @@ class Node:
 
         asyncio.get_running_loop().call_later(self.chance.wait(0.4), tell)
 
-    def open(self, chat_id: ChatId, hear: Callable[[str | Close], None]) -> Line:
+    def open(self, chat_id: ChatId | None, hear: Callable[[str | Close], None]) -> Line:
         assert self.is_up, "whoever connects has looked"
         line = Line(self.chance, hear, handed_over=self.chance.decides(0.7))
         self._lines[line] = None
@@ -259,6 +265,7 @@ class Node:
             "sessions": hub.roster._sessions,
             "tasks of chats": hub.channels._tasks._tasks,
             "tasks of requests": requests._tasks,
+            "listeners of all chats": hub.all_chats._visits,
         }
         return [f"{len(things)} {name}" for name, things in kept.items() if things]
 

@@ -114,13 +114,13 @@ class Door:
         work.apply()
         await self.chance.delay(COMMIT)
 
-    async def read(self, read: Callable[[], Awaitable[Any]]) -> Any:
+    async def read(self, read: Callable[[], Awaitable[Any]], longest: float = READ) -> Any:
         """What is read is one moment's picture, and may be old when it arrives."""
-        await self.chance.delay(READ)
+        await self.chance.delay(longest)
         if self.chance.happens(self.faults.unreadable):
             raise Unavailable("no connection")
         found = await read()
-        await self.chance.delay(READ)
+        await self.chance.delay(longest)
         return found
 
 
@@ -257,19 +257,20 @@ class SlowChanges:
 @define(eq=False)
 class SlowOwnChanges:
     _door: Door
+    _longest: float = READ
     _own: MemoryOwnChanges = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self._own = MemoryOwnChanges(self._door.database)
 
     async def here(self) -> Cursor:
-        found: Cursor = await self._door.read(self._own.here)
+        found: Cursor = await self._door.read(self._own.here, self._longest)
         return found
 
     async def chats_of(self, reader: ProfileId) -> Sequence[ChatId]:
-        found: Sequence[ChatId] = await self._door.read(lambda: self._own.chats_of(reader))
+        found: Sequence[ChatId] = await self._door.read(lambda: self._own.chats_of(reader), self._longest)
         return found
 
     async def since(self, reader: ProfileId, cursor: Cursor) -> Missed | Lost:
-        found: Missed | Lost = await self._door.read(lambda: self._own.since(reader, cursor))
+        found: Missed | Lost = await self._door.read(lambda: self._own.since(reader, cursor), self._longest)
         return found
