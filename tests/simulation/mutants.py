@@ -17,24 +17,28 @@ from attrs import evolve
 from application.actor import Actor
 from application.errors import ApplicationError
 from application.messages.send import SendMessage, SendMessages, Sent
+from application.paging import Paging
 from application.ports.changes import Cursor
+from application.ports.own_changes import Lost, Missed, Standing
 from application.ports.posting import Conversations, Draft, Posting, Slots
 from application.ports.updates import ChatUpdate
 from application.views import HistoryPage, Snapshot
 from domain.chat import Chat
 from domain.chat_errors import ChatNotFound, TooFrequent
-from domain.events import ChatRemoved, MemberRemoved, MessageSent, SessionEnded
-from domain.ids import Position, Seq
+from domain.events import ChatAdded, ChatRemoved, MemberRemoved, MessageSent, SessionEnded
+from domain.ids import ChatId, Position, Seq
 from domain.member import Member
 from domain.reading import Reading
 from infrastructure.announcing import Announcing
 from infrastructure.gather import Gatherer
 from infrastructure.memory.chats import MemoryPosting
-from interfaces.live import channel, entry
+from interfaces.live import all_chats, channel, entry
+from interfaces.live.all_chats import AllChats, AllChatsListener, SinceCursor, Visit
 from interfaces.live.channel import Channel, Channels
 from interfaces.live.entry import Entrant, Entry, Reset, Since
 from interfaces.live.hub import Hub
 from interfaces.live.roster import ASIDE, Audience, Roster
+from interfaces.wire import all_chats as news
 from interfaces.wire import frames
 from interfaces.wire.frames import Frame
 from interfaces.ws.answers import Answers
@@ -47,8 +51,8 @@ Asked = Sequence[tuple[Actor, SendMessage]]
 
 
 @contextmanager
-def planted(owner: type[Any], name: str, method: Callable[..., Any]) -> Iterator[None]:
-    """A method of a class, replaced for a while."""
+def planted(owner: Any, name: str, method: Callable[..., Any]) -> Iterator[None]:
+    """A method of a class, or a function of a module, replaced for a while."""
     original = vars(owner)[name]
     setattr(owner, name, method)
     try:
@@ -430,6 +434,99 @@ async def counts_what_others_said(
 def counts_ones_own(self: Reading, last_seq: Seq) -> int:
     return last_seq - self.mark
 
+
+# Who hears all chats
+
+
+_returning = AllChats._returning
+_tell_personal = AllChats._tell_personal
+_tell_reading = all_chats._tell_reading
+
+
+async def takes_seats_after_the_read(self: AllChats, visit: Visit) -> Any:
+    since = visit.listener.since
+    if not isinstance(since, SinceCursor):
+        return since, {}
+    missed = await self.own_changes.since(visit.listener.profile_id, since.cursor)
+    await self._take_seats(visit)
+    return missed, since.seen if isinstance(missed, Missed) else {}
+
+
+async def takes_its_cursor_after_the_snapshot(
+    self: AllChats, visit: Visit, why: Lost | Reset | None
+) -> Missed | None:
+    listener, profile_id = visit.listener, visit.listener.profile_id
+    await self._take_seats(visit)
+    page = await self.list_chats(profile_id, Paging(limit=self.page))
+    cursor = await self.own_changes.here()
+    missed = await self.own_changes.since(profile_id, cursor)
+    listener.welcome(cursor, page, why)
+    assert isinstance(missed, Missed), "history does not change here"
+    return missed
+
+
+def tells_reading_only_of_what_moved(listener: AllChatsListener, standing: Standing) -> None:
+    if standing.first_missed is not None:
+        _tell_reading(listener, standing)
+
+
+def tells_no_removal(self: AllChats, listener: AllChatsListener, missed: Missed, *more: Any) -> set[ChatId]:
+    return _tell_personal(self, _Deaf(listener), missed, *more)  # type: ignore[arg-type]
+
+
+class _Deaf:
+    def __init__(self, listener: AllChatsListener) -> None:
+        self.profile_id = listener.profile_id
+
+    def tell(self, *_: Any, **__: Any) -> None: ...
+
+
+def forgets_the_personal_log(self: AllChats, *_: Any) -> set[ChatId]:
+    return set()
+
+
+async def passes_over_gaps(self: AllChats, visit: Visit, jumps: Sequence[Any]) -> Sequence[ChatId]:
+    views = await self._read_views(visit.listener, [way.chat_id for way, _ in jumps])
+    for way, _ in jumps:
+        if view := views.get(way.chat_id):
+            await self._go_in(visit, way, view.last_position)
+        else:
+            visit.to_join[way.chat_id] = None
+            self._abandon(visit, way)
+    return []
+
+
+def overhears_additions(self: AllChats, event: ChatAdded) -> None:
+    """Does nothing."""
+
+
+async def leaves_it_at_the_look(self: AllChats, *_: Any) -> None:
+    """Does nothing: what was left between two reads is not told."""
+
+
+async def counts_what_was_left(self: AllChats, visit: Visit) -> None:
+    counted = [*visit.to_count]
+    visit.to_count.clear()
+    for view in (await self._read_views(visit.listener, counted)).values():
+        visit.listener.tell(news.read_up_to(view.id, view.read_up_to, view.unread_count, view.last_seq))
+
+
+OF_ALL_CHATS: Final[Mapping[str, tuple[Any, str, Callable[..., Any]]]] = {
+    "all chats: seats taken after the read": (AllChats, "_returning", takes_seats_after_the_read),
+    "all chats: cursor taken after the snapshot": (AllChats, "_anew", takes_its_cursor_after_the_snapshot),
+    "all chats: reading of an unmoved chat not told": (
+        all_chats,
+        "_tell_reading",
+        tells_reading_only_of_what_moved,
+    ),
+    "all chats: removal not told": (AllChats, "_tell_personal", tells_no_removal),
+    "all chats: personal log forgotten": (AllChats, "_tell_personal", forgets_the_personal_log),
+    "all chats: gap without state": (AllChats, "_jump", passes_over_gaps),
+    "all chats: additions not heard": (AllChats, "added", overhears_additions),
+    "all chats: left between two reads": (AllChats, "_tell_lost", leaves_it_at_the_look),
+    "all chats: counted after the removal": (AllChats, "_count", counts_what_was_left),
+}
+"""Only runs with sockets of all chats can find these."""
 
 MUTANTS: Final[Mapping[str, tuple[type[Any], str, Callable[..., Any]]]] = {
     "told before the commit": (Announcing, "__call__", announces_before_the_commit),

@@ -83,7 +83,7 @@ AHEAD: Final = 20.0
 """Seconds by which a clock may be wrong."""
 
 HEARS_ALL: Final = 4
-"""Of so many runs, one has devices with the socket of all chats beside those of one chat."""
+"""One of so many runs has devices with the socket of all chats, beside those of one chat."""
 
 ROUNDED: Final = 0.00001
 """What rounding does to the right time, in seconds."""
@@ -100,9 +100,14 @@ class Outcome:
         return judge(self.history, self.limits)
 
 
+def hears_all(number: int) -> bool:
+    """Whether this run has devices with the socket of all chats."""
+    return number % HEARS_ALL == 1
+
+
 def simulate(number: int) -> Outcome:
     loop = SimulatedLoop(number)
-    world = World(Chance(loop.random), hears_all=number % HEARS_ALL == 1)
+    world = World(Chance(loop.random), hears_all=hears_all(number))
     with (
         _complaints(world),
         _small(channel, "PAGE", world.page),
