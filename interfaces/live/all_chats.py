@@ -16,7 +16,7 @@ from typing import Final, Protocol
 
 from attrs import Factory, define, field, frozen
 
-from application.errors import ApplicationError
+from application.errors import ApplicationError, Unavailable
 from application.paging import ChatPlace, Page, Paging
 from application.ports.changes import Cursor
 from application.ports.own_changes import Lost, Missed, OwnChanges, Standing
@@ -38,6 +38,9 @@ log: Final = logging.getLogger(__name__)
 ListChats = Callable[[ProfileId, Paging[ChatPlace]], Awaitable[Page[ChatView, ChatPlace]]]
 SomeChats = Callable[[ProfileId, Sequence[ChatId]], Awaitable[Sequence[ChatView]]]
 ReadLogs = Callable[[Sequence[LogSpan]], Awaitable[Sequence[ChatUpdate]]]
+
+READS_MOST: Final = 5
+"""How often chats are read until they are as new as what a listener has heard."""
 
 REMOVALS: Final[Mapping[End, Removal]] = {
     End.NOT_A_MEMBER: Removal.REMOVED,
@@ -205,6 +208,27 @@ class AllChats:
         """Whether a listener is live in a chat. A seat aside may be that of a chat that the profile has left."""
         channel = self.channels.find(chat_id)
         return channel is not None and self.roster.is_live(listener, channel.audience)
+
+    async def as_heard(self, listener: Listener, views: Sequence[ChatView]) -> Sequence[ChatView]:
+        """
+        Leaves out the chats in which a listener is not live, and reads those again that it has heard more of since: its client
+        has passed over what it was told of chats that it did not know yet.
+
+        Raises:
+            Unavailable: Storage did not answer, or chats move faster than they are read.
+        """
+        for _ in range(READS_MOST):
+            heard = [view for view in views if self.hears(listener, view.id)]
+            moved = [view.id for view in heard if self._has_moved(view)]
+            if not moved:
+                return heard
+            newer = await self._read_views(listener, moved)
+            views = [newer.get(view.id, view) for view in heard if view.id in newer or view.id not in moved]
+        raise Unavailable("chats move faster than they are read")
+
+    def _has_moved(self, view: ChatView) -> bool:
+        channel = self.channels.find(view.id)
+        return channel is not None and (channel.position or 0) > view.last_position
 
     # Entering
 

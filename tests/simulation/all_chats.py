@@ -192,13 +192,17 @@ class AllChatsDevice:
 
     async def _stay(self, visit: AllChatsVisit) -> None:
         """Until it is over, or all is done."""
+        is_early = not self.is_settling
         await self._until(visit, lambda: visit.has_resumed or self.is_settling)
         self._send_again(visit)
         while not visit.is_over:
             if self.is_settling:
                 visit.line.to_client.thaw()
-                if await self._settle(visit):
+                if is_early and self.chance.decides(0.5):
+                    visit.line.drop()  # what it missed is told once more when nothing moves
+                elif await self._settle(visit):
                     return
+                is_early = False
             else:
                 self._act(visit)
                 await asyncio.sleep(0.02 + self.chance.wait(1.0))

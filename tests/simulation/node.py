@@ -115,7 +115,9 @@ class Terms:
     first_page: int = 50
     """Chats of the first page on a socket of all chats."""
     own_reads: float = READ
-    """Seconds that a read of what one profile missed takes at most, before its moment and after it."""
+    """Seconds that a read for a socket of all chats takes at most, before its moment and after it."""
+    interval: float = 1.0
+    """Seconds between two looks for missed updates."""
 
 
 @define(eq=False, kw_only=True)
@@ -163,7 +165,7 @@ class Node:
             begin_posting=self.door.begin_posting,
             begin_patient_posting=self.door.begin_patient_posting,
             begin_marking=self.door.begin_marking,
-            views=SlowViews(self.door),
+            views=SlowViews(self.door, self.terms.own_reads),
             changes=SlowChanges(self.door),
             own_changes=SlowOwnChanges(self.door, self.terms.own_reads),
         )
@@ -182,6 +184,7 @@ class Node:
         self.hub = Hub(
             feed=messenger.feed,
             clock=self.clock,
+            interval=self.terms.interval,
             first_page=self.terms.first_page,
             cursor_interval=1.0,
         )

@@ -85,6 +85,9 @@ AHEAD: Final = 20.0
 HEARS_ALL: Final = 4
 """One of so many runs has devices with the socket of all chats, beside those of one chat."""
 
+SAID_FIRST: Final = 6
+"""Messages of the quiet chat."""
+
 ROUNDED: Final = 0.00001
 """What rounding does to the right time, in seconds."""
 
@@ -179,6 +182,8 @@ class World:
     people: list[Person] = field(init=False, factory=list)
     devices: list[Device] = field(init=False, factory=list)
     hearers: list[AllChatsDevice] = field(init=False, factory=list)
+    scribe: Device | None = field(init=False, default=None)
+    """Says something in the chat that is quiet afterwards."""
     chats: dict[ChatId, Person] = field(init=False, factory=dict)
     """And whose they are."""
     deleted: set[ChatId] = field(init=False, factory=set)
@@ -214,6 +219,9 @@ class World:
         for node in self.nodes:
             await node.start()
         await self._settle_people()
+        if self.scribe:
+            for _ in range(SAID_FIRST):
+                await self.scribe.send_without_socket(self.nodes[0])
         self.chance.calm = False
         await self._let_happen()
         await self._heal()
@@ -268,7 +276,8 @@ class World:
         ]
         if self.hears_all:
             self.terms.first_page = one_of((1, 2, 50))
-            self.terms.own_reads = one_of((READ, 1.0, 2.0))
+            self.terms.own_reads = one_of((READ, 3.0, 6.0))
+            self.terms.interval = one_of((1.0, 0.2))
         for node in self.nodes:
             node.others = [other for other in self.nodes if other is not node]
 
@@ -289,11 +298,17 @@ class World:
                     await self._equip(person, f"{person.name}.{device} in {number}", ids, work)
 
     async def _settle_hearers(self, ids: NumberedIds, work: UnitOfWork) -> None:
-        """Several chats, each with two devices of its own; and some devices that hear all chats."""
+        """
+        Several chats, each with two devices of its own; one chat in which little is said and much is read; and some devices
+        that hear all chats.
+        """
         for number, owner in enumerate([self.people[0], self.people[0], self.people[1]]):
             await self._open_chat(ChatId(ids.chat()), owner, work)
             for person in (owner, self.people[2]):
                 await self._equip(person, f"{person.name} in {number}", ids, work)
+        await self._open_chat(ChatId(ids.chat()), self.people[0], work)
+        await self._equip(self.people[0], "scribe", ids, work)
+        self.scribe = self.devices.pop()
         for person in (self.people[1], self.outsider, self.chance.one_of(self.people)):
             name = f"{person.name}.{len(self.hearers)} in all"
             session, token = await self._open_session(person, name, ids, work)
@@ -400,6 +415,8 @@ class World:
                 hearer.visit.changed.set()
         for task in tasks:
             await task
+        if self.scribe:
+            await self._say_last(self.scribe)
         await asyncio.wait(lives, timeout=SETTLED)
         for life in lives:
             if not life.done():
@@ -407,6 +424,12 @@ class World:
             elif error := life.exception():
                 raise error
         await asyncio.wait(lives)
+
+    async def _say_last(self, scribe: Device) -> None:
+        """While devices come back, in a chat that then stays as it is."""
+        for _ in range(3):
+            await asyncio.sleep(self.chance.random.random() * 0.4)
+            await scribe.send_without_socket(self.chance.one_of(self.nodes))
 
     async def _heal(self) -> None:
         await asyncio.sleep(SETTLED - min(SETTLED - 3, self.at - self._at))
@@ -463,6 +486,8 @@ class World:
             chosen = self.chance.random.random()
             if chosen < 0.2:
                 device = self.chance.one_of(self.devices)
+                if self.scribe and self.chance.decides(0.3):
+                    device = self.scribe
                 await device.send_without_socket(node)
             elif chosen < 0.3:
                 await self._rename(node, chat_id)
@@ -473,6 +498,8 @@ class World:
             elif chosen < 0.72:
                 await self._delete(chat_id)
             elif chosen < 0.95:
+                if self.scribe and self.chance.decides(0.6):
+                    chat_id = self.scribe.chat_id
                 last = self.database.chats.chats[chat_id].last_seq
                 if last:
                     await self.chance.one_of(self.hearers).mark_without_socket(node, chat_id, last)
