@@ -33,12 +33,11 @@ from infrastructure.announcing import Announcing
 from infrastructure.gather import Gatherer
 from infrastructure.memory.chats import MemoryPosting
 from interfaces.live import all_chats, channel, entry
-from interfaces.live.all_chats import AllChats, AllChatsListener, SinceCursor, Visit
+from interfaces.live.all_chats import AllChats, AllChatsListener, Visit
 from interfaces.live.channel import Channel, Channels
 from interfaces.live.entry import Entrant, Entry, Reset, Since
 from interfaces.live.hub import Hub
 from interfaces.live.roster import ASIDE, Audience, Roster
-from interfaces.wire import all_chats as news
 from interfaces.wire import frames
 from interfaces.wire.frames import Frame
 from interfaces.ws.answers import Answers
@@ -438,18 +437,8 @@ def counts_ones_own(self: Reading, last_seq: Seq) -> int:
 # Who hears all chats
 
 
-_returning = AllChats._returning
 _tell_personal = AllChats._tell_personal
 _tell_reading = all_chats._tell_reading
-
-
-async def takes_seats_after_the_read(self: AllChats, visit: Visit) -> Any:
-    since = visit.listener.since
-    if not isinstance(since, SinceCursor):
-        return since, {}
-    missed = await self.own_changes.since(visit.listener.profile_id, since.cursor)
-    await self._take_seats(visit)
-    return missed, since.seen if isinstance(missed, Missed) else {}
 
 
 async def takes_its_cursor_after_the_snapshot(
@@ -500,19 +489,7 @@ def overhears_additions(self: AllChats, event: ChatAdded) -> None:
     """Does nothing."""
 
 
-async def leaves_it_at_the_look(self: AllChats, *_: Any) -> None:
-    """Does nothing: what was left between two reads is not told."""
-
-
-async def counts_what_was_left(self: AllChats, visit: Visit) -> None:
-    counted = [*visit.to_count]
-    visit.to_count.clear()
-    for view in (await self._read_views(visit.listener, counted)).values():
-        visit.listener.tell(news.read_up_to(view.id, view.read_up_to, view.unread_count, view.last_seq))
-
-
 OF_ALL_CHATS: Final[Mapping[str, tuple[Any, str, Callable[..., Any]]]] = {
-    "all chats: seats taken after the read": (AllChats, "_returning", takes_seats_after_the_read),
     "all chats: cursor taken after the snapshot": (AllChats, "_anew", takes_its_cursor_after_the_snapshot),
     "all chats: reading of an unmoved chat not told": (
         all_chats,
@@ -523,8 +500,6 @@ OF_ALL_CHATS: Final[Mapping[str, tuple[Any, str, Callable[..., Any]]]] = {
     "all chats: personal log forgotten": (AllChats, "_tell_personal", forgets_the_personal_log),
     "all chats: gap without state": (AllChats, "_jump", passes_over_gaps),
     "all chats: additions not heard": (AllChats, "added", overhears_additions),
-    "all chats: left between two reads": (AllChats, "_tell_lost", leaves_it_at_the_look),
-    "all chats: counted after the removal": (AllChats, "_count", counts_what_was_left),
 }
 """Only runs with sockets of all chats can find these."""
 

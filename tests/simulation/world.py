@@ -277,7 +277,7 @@ class World:
         if self.hears_all:
             self.terms.first_page = one_of((1, 2, 50))
             self.terms.own_reads = one_of((READ, 3.0, 6.0))
-            self.terms.interval = one_of((1.0, 0.2))
+            self.terms.interval = one_of((1.0, 0.1))
         for node in self.nodes:
             node.others = [other for other in self.nodes if other is not node]
 
@@ -396,7 +396,10 @@ class World:
     # What happens
 
     async def _let_happen(self) -> None:
-        lives = [asyncio.create_task(device.live()) for device in (*self.devices, *self.hearers)]
+        lives = [
+            *(asyncio.create_task(device.live()) for device in self.devices),
+            *(asyncio.create_task(hearer.live()) for hearer in self.hearers),
+        ]
         plots = [self._interfere(), self._bother_many() if self.hears_all else self._bother()]
         if not self.terms.is_punctual:
             plots.append(self._set_clocks())
@@ -427,9 +430,8 @@ class World:
 
     async def _say_last(self, scribe: Device) -> None:
         """While devices come back, in a chat that then stays as it is."""
-        for _ in range(3):
-            await asyncio.sleep(self.chance.random.random() * 0.4)
-            await scribe.send_without_socket(self.chance.one_of(self.nodes))
+        await asyncio.sleep(self.chance.random.random() * 0.5)
+        await scribe.send_without_socket(self.chance.one_of(self.nodes))
 
     async def _heal(self) -> None:
         await asyncio.sleep(SETTLED - min(SETTLED - 3, self.at - self._at))
@@ -679,7 +681,11 @@ class World:
 
     async def _leave(self) -> None:
         """Everybody, so that nobody and nothing of them may be left on a node."""
-        for visit in [each.visit for each in (*self.devices, *self.hearers)]:
+        visits = [
+            *(device.visit for device in self.devices),
+            *(hearer.visit for hearer in self.hearers),
+        ]
+        for visit in visits:
             if visit:
                 visit.line.drop()
         await asyncio.sleep(NOTICED + 2.0)
