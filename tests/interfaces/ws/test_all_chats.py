@@ -13,7 +13,6 @@ from application.chats.delete import DeleteChat
 from application.chats.remove_member import RemoveMember
 from application.paging import Paging
 from application.ports.changes import Cursor
-from application.ports.own_changes import Lost, Missed
 from application.receipts.mark_read import MarkRead
 from application.views import ChatView
 from domain.ids import ChatId, ProfileId, Seq
@@ -398,34 +397,6 @@ class TestComingBack:
         assert [frame["reason"] for frame in bob.of("chat_removed")] == ["removed"]
         assert bob.picture.chats == {}
         await ann.go()
-        await bob.go()
-
-    async def test_what_is_said_right_after_the_read_is_told(
-        self, house: House, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        """The node has looked at all logs meanwhile, and looks no more for what it has seen: only the seat can have heard it."""
-        ann, bob = await two(house)
-        chat = await chat_of(house, ann, bob)
-        await until(lambda: str(chat) in bob.picture.chats)
-        await bob.go()
-        await bob.come_back()  # for a cursor after the chat was made
-        await bob.go()
-        await ann.go()
-        hears_all, own_changes = house.hub.all_chats, house.hub.all_chats.own_changes
-
-        class Slow:
-            here, chats_of = own_changes.here, own_changes.chats_of
-
-            async def since(self, reader: ProfileId, cursor: Cursor) -> Missed | Lost:
-                missed = await own_changes.since(reader, cursor)
-                await house.world.say(ann.person.actor, chat, "right after the read")
-                looks = hears_all.looks
-                await until(lambda: hears_all.looks >= looks + 2)
-                return missed
-
-        monkeypatch.setattr(hears_all, "own_changes", Slow())
-        await bob.come_back()
-        await until(lambda: bool(bob.of("new_message")))
         await bob.go()
 
     async def test_a_position_ahead_of_a_chat_resets_that_chat_alone(self, house: House) -> None:
