@@ -79,7 +79,7 @@ class Gatherer(Generic[Ask, Answer]):
     weigh: Callable[[Ask], int]
     limits: BatchLimits = Factory(BatchLimits)
     name: str = "commands"
-    """What the commands are called in the log."""
+    """The name of the commands in the log."""
     _queues: dict[Hashable, _Queue[Ask, Answer]] = field(init=False, factory=dict)
     """By key, the key that has waited longest first. Keys that ``patient_use`` waits for are in ``_patient`` instead."""
     _patient: dict[Hashable, _Queue[Ask, Answer]] = field(init=False, factory=dict)

@@ -5,7 +5,8 @@ set -eu
 umask 022
 
 to=$1
-parts="domain application infrastructure interfaces config requirements pyproject.toml Makefile LICENSE manage.py"
+parts="domain application infrastructure interfaces config requirements pyproject.toml Makefile LICENSE manage.py
+docs/protocol.md"
 
 if [ -d "$to" ] && [ -n "$(ls -A "$to")" ] && ! grep -qs '^name = "messenger"$' "$to/pyproject.toml"; then
     echo "$to is not empty and holds no messenger: name another folder, as in make install TO=/opt/messenger" >&2
@@ -15,6 +16,7 @@ fi
 mkdir -p "$to"
 for part in $parts; do
     rm -rf "${to:?}/$part"
+    mkdir -p "$(dirname "$to/$part")"
     cp -R "$part" "$to/$part"
     find "$to/$part" -name __pycache__ -type d -prune -exec rm -rf {} +
     # They hold no secret, and the user that runs the messenger must read them, whatever the checkout's modes are.

@@ -15,7 +15,7 @@ class ReadLink:
 
 @frozen(kw_only=True)
 class Link:
-    """What the link of a letter is good for."""
+    """The account that the link of a letter belongs to."""
 
     email: Email
     is_confirmed: bool

@@ -23,9 +23,9 @@ class Lost(StrEnum):
     """Why nobody can tell what lies after a cursor."""
 
     EPOCH = "epoch"
-    """It belongs to another line of history."""
+    """The cursor belongs to another line of history."""
     MALFORMED = "malformed"
-    """This storage did not make it."""
+    """This storage did not make the cursor."""
     TOO_FAR = "too_far"
     """The profile's own log has more than `PERSONAL_MOST` entries after it."""
 

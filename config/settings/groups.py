@@ -35,7 +35,7 @@ SOCKET: Final = fields(SocketOptions)
 LIFETIMES: Final = fields(Lifetimes)
 
 DEVELOPMENT_ORIGIN: Final = "http://localhost:5173"
-"""Where a front end is served while it is developed. The original messenger allowed it by default."""
+"""The address of a front end that is being developed. The original messenger allowed it by default."""
 
 BASE: Final = "BASE"
 """Among the enabled modules, stands for the modules in `Modules.base`."""
@@ -421,7 +421,7 @@ class Settings:
 
     @property
     def app_url(self) -> str:
-        """Where our pages lead people on; empty if nothing tells."""
+        """The address of the application, to which the pages of letters link; empty if it is unknown."""
         known = (one for one in self.api.cors_origins if self.local or one != DEVELOPMENT_ORIGIN)
         return self.api.app_url or next(known, "")
 

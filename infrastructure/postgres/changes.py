@@ -77,7 +77,7 @@ class Origin:
 
     def was_restored_since(self, cursor: Cursor) -> bool:
         """
-        Whether the database was restored since ``cursor`` was made, and nobody has begun a new line of history since.
+        Whether the database was restored since ``cursor`` was made, and no new line of history has begun since.
 
         Its tables are others; or transactions that the cursor has seen have not happened yet, as after a server went back to
         older files.

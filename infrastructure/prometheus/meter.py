@@ -27,13 +27,13 @@ OTHER: Final = "other"
 QUICK: Final = (0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
 """In seconds. A read takes a third of a millisecond and telling listeners less, so several buckets are below one."""
 OUTCOMES: Final = ("sent", "failed", "error")
-"""What may become of an attempt to send a letter."""
+"""The possible outcomes of an attempt to send a letter."""
 
 SIZES: Final = (1, 2, 5, 10, 20, 50, 100, 200, 500)
 
 
 class PoolState(Protocol):
-    """What a pool of database connections tells about itself at the moment it is asked."""
+    """The present state of a pool of database connections."""
 
     @property
     def size(self) -> int:

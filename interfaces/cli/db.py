@@ -14,7 +14,7 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 @frozen(kw_only=True)
 class DumpSummary:
-    """What a dump contains."""
+    """The contents of a dump in numbers."""
 
     rows: int
     tables: int

@@ -39,7 +39,7 @@ class Described:
     summary: str
     tag: str
     description: str = ""
-    """What the summary leaves out: effects, order, limits, what a repeat does."""
+    """Details that the summary leaves out: effects, order, limits, and the effect of a repeat."""
     answer: Any = None
     """The type of ``data`` in the envelope."""
     body: Shape[Any] | None = None

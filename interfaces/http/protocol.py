@@ -19,7 +19,7 @@ from urllib.parse import unquote
 
 import h11
 from attrs import define, field, frozen
-from uvicorn._types import HTTPScope
+from uvicorn._types import ASGISendEvent, HTTPScope
 from uvicorn.config import Config
 from uvicorn.protocols.http.flow_control import CLOSE_HEADER, HIGH_WATER_LIMIT, FlowControl
 from uvicorn.protocols.http.h11_impl import STATUS_PHRASES, H11Protocol, RequestResponseCycle
@@ -313,7 +313,7 @@ class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
 
     def _serve(self, scope: HTTPScope) -> None:
         self.scope = scope
-        self.cycle = RequestResponseCycle(
+        self.cycle = Cycle(
             scope=scope,
             conn=self.conn,
             transport=cast(asyncio.Transport, LastAnswer(self)),
@@ -324,11 +324,19 @@ class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
             default_headers=self.server_state.default_headers,
             message_event=asyncio.Event(),
             on_response=self.on_response_complete,
+            is_last=self._must_be_last,
         )
         # Each request has a context of its own, so that it does not see variables set by the previous one.
         task = self.loop.create_task(self.cycle.run_asgi(self.app), context=contextvars.Context())
         task.add_done_callback(self.tasks.discard)
         self.tasks.add(task)
+
+    def _must_be_last(self) -> bool:
+        """
+        Returns whether an answer that begins now is the connection's last: before the next request, too much of this one's
+        body would have to be read and dropped, or an unknown amount.
+        """
+        return self.conn.their_state is h11.SEND_BODY and (self._is_chunked or self._remaining > LEFT_OVER)
 
     def _take(self, event: h11.Data) -> None:
         count = len(event.data)
@@ -500,6 +508,24 @@ class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
         if self.transport.get_write_buffer_size():
             self._writing = Deadline(self.loop, self.transport.abort)
             self._writing.set(FINAL_GRACE)
+
+
+class Cycle(RequestResponseCycle):
+    """
+    uvicorn's cycle of request and answer, which also announces when an answer is the connection's last. Otherwise a proxy
+    would send its next request on a connection that is about to close, and could not tell whether it was carried out.
+    """
+
+    def __init__(self, *, is_last: Callable[[], bool], **cycle: Any) -> None:
+        super().__init__(**cycle)
+        self._is_last = is_last
+
+    async def send(self, message: ASGISendEvent) -> None:
+        if message["type"] == "http.response.start" and self._is_last():
+            headers = list(message.get("headers", []))
+            if CLOSE_HEADER not in headers:
+                message["headers"] = [*headers, CLOSE_HEADER]
+        await super().send(message)
 
 
 @frozen(eq=False)

@@ -52,7 +52,7 @@ REMOVALS: Final[Mapping[End, Removal]] = {
 
 @frozen
 class SinceCursor:
-    """What a returning client knows: everything up to a cursor, and of some chats more, up to a position."""
+    """The knowledge of a returning client: everything up to a cursor, and of some chats more, up to a position."""
 
     cursor: Cursor
     seen: Mapping[ChatId, Position] = Factory(dict)
@@ -67,7 +67,7 @@ class AllChatsListener(Listener, Protocol):
 
     @property
     def since(self) -> SinceCursor | Reset | None:
-        """Where the client resumes; None for a new client, or a `Reset` if the client sent it malformed."""
+        """The point from which the client resumes: None for a new client, a `Reset` if the client sent it malformed."""
         ...
 
     @property

@@ -43,7 +43,7 @@ class Listener(Protocol):
     @property
     def is_present(self) -> bool:
         """
-        Whether this listener counts as presence in its chats, and is told of the presence of others. A listener of all chats
+        Whether this listener counts as presence in its chats, and hears of the presence of others. A listener of all chats
         does not: it would join and leave hundreds of chats at once.
         """
         ...

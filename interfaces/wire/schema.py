@@ -49,7 +49,7 @@ NO_EXAMPLE: Final = object()
 @frozen
 class FieldDoc:
     """
-    What the document says about a field: a description, and an example.
+    The documentation of a field: a description and an example.
 
     A field without an example is an object or a list of objects, whose example is made of those of its fields. Written
     into a type as ``Annotated[str, FieldDoc("The name of the chat", "Book club")]``.

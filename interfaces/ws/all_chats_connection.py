@@ -35,9 +35,9 @@ SEEN_MOST: Final = 1000
 class AllChatsConnection(Connection):
     _cursor_key: bytes
     since: SinceCursor | Reset | None = field(init=False, default=None)
-    """Where the client resumes; None for a new client."""
+    """The point from which the client resumes; None for a new client."""
     _early: list[Frame] | None = field(init=False, factory=list)
-    """What was told before the client was welcomed; None after that."""
+    """Frames that were announced before the client was welcomed; None after that."""
 
     @property
     def _cursors(self) -> CursorCodec[Cursor]:

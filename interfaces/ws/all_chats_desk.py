@@ -204,7 +204,7 @@ class AllChatsDesk(Desk):
         assert actor is not None, "only entered clients can type"
         with suppress(
             DomainError, ApplicationError
-        ):  # nobody waits for it, and a lost state does not matter later
+        ):  # typing is not answered, and a lost state does not matter later
             await self._services.messenger.messages.show_typing(actor, request)
 
 

@@ -1,5 +1,5 @@
 """
-What the socket of one chat and the socket of all chats have in common, without I/O: authentication, the order of answers
+The common part of the socket of one chat and the socket of all chats, without I/O: authentication, the order of answers
 and the end.
 
 A connection decides what to answer, what to send to the client and when to close. It uses neither socket nor clock and

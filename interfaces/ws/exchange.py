@@ -56,7 +56,7 @@ class Desk(Protocol):
 
     @property
     def named(self) -> Mapping[str, str]:
-        """What the access log tells of the socket."""
+        """The fields of the socket in the access log."""
         ...
 
     async def enter(self, has_read: Callable[[], None]) -> None:

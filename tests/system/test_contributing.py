@@ -1,6 +1,7 @@
-"""Carries out what CONTRIBUTING.md says, as it stands there, in a copy of the checkout."""
+"""Carries out what CONTRIBUTING.md and docs/pin-a-chat.md say, as it stands there, in a copy of the checkout."""
 
 import re
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,19 +12,28 @@ from tests.architecture.test_tidiness import ROOT
 from tests.checkout import copied, run, tool
 
 NEW_FILE = re.compile(r"[Aa] new file,\s+`([^`]+)`")
-BELOW = re.compile(r"In\s+`([^`]+)`, below\s+`([^`]+)`:$")
+CHANGE = re.compile(
+    r"In\s+`(?P<path>[^`]+)`,\s+(?P<how>below|instead\s+of)\s+(?P<begins>the\s+line\s+that\s+begins\s+with\s+)?"
+    r"(?P<ticks>`+)(?P<anchor>.+?)(?P=ticks):$"
+)
+VERSIONS = Path("infrastructure/postgres/schema/migrations/versions")
 
 
-@frozen
+@frozen(kw_only=True)
 class Step:
-    """One example: the file it is about, the line that it goes below (None: it is the whole file), and what it says."""
+    """An example, and where it goes."""
 
     path: str
-    anchor: str | None
     code: str
+    anchor: str | None = None
+    """The line that the example goes below. With None it is a whole file."""
+    is_beginning: bool = False
+    """Whether ``anchor`` is only the beginning of the line."""
+    replaces: bool = False
+    """Whether the example replaces the line instead of following it."""
 
     def carry_out(self, root: Path) -> None:
-        """Raises `ValueError` if the file is there already, or has not one such line."""
+        """Raises `ValueError` if the new file exists already, or if the line is missing or not the only such line."""
         file = root / self.path
         if self.anchor is None:
             if file.exists():
@@ -32,48 +42,93 @@ class Step:
             file.write_text(self.code)
             return
         lines = file.read_text().splitlines(keepends=True)
-        found = [number for number, line in enumerate(lines) if line.rstrip("\n") == self.anchor]
+        found = [number for number, line in enumerate(lines) if self._is_meant(line.rstrip("\n"))]
         if len(found) != 1:
             raise ValueError(f"{self.path} has {len(found)} lines {self.anchor!r}")
-        lines.insert(found[0] + 1, self.code)
+        lines[found[0] + (not self.replaces) : found[0] + 1] = [self.code]
         file.write_text("".join(lines))
 
+    def _is_meant(self, line: str) -> bool:
+        assert self.anchor is not None
+        return line.startswith(self.anchor) if self.is_beginning else line == self.anchor
 
-def steps(text: str) -> Iterator[Step]:
-    """Raises `ValueError` for an example of which nothing says where it goes."""
+
+@frozen
+class Command:
+    """A command that a page says to run."""
+
+    line: str
+
+    def carry_out(self, root: Path) -> None:
+        program, *arguments = shlex.split(self.line)
+        assert Path(program).parent == Path(".venv/bin")
+        run(root, tool(Path(program).name), *arguments)
+
+
+def steps(text: str) -> Iterator[Step | Command]:
+    """Raises `ValueError` for an example if the text before it does not say where it goes."""
     before = 0
-    for block in re.finditer(r"^```python\n(.*?)^```\n", text, re.MULTILINE | re.DOTALL):
+    for block in re.finditer(r"^```(python|markdown|sh)\n(.*?)^```\n", text, re.MULTILINE | re.DOTALL):
         said = text[before : block.start()].rstrip()
         before = block.end()
+        language, code = block.groups()
+        if language == "sh":
+            yield from map(Command, code.replace("\\\n", " ").splitlines())
+            continue
         paragraph = said.rpartition("\n\n")[2]
-        if below := BELOW.search(paragraph):
-            yield Step(below[1], below[2], block[1])
+        if change := CHANGE.search(paragraph):
+            yield Step(
+                path=change["path"],
+                code=code,
+                anchor=unpadded(change["anchor"]),
+                is_beginning=change["begins"] is not None,
+                replaces=change["how"] != "below",
+            )
         elif new := NEW_FILE.search(paragraph):
-            yield Step(new[1], None, block[1])
+            yield Step(path=new[1], code=code)
         else:
-            raise ValueError(f"where does this go?\n{block[1]}")
+            raise ValueError(f"where does this go?\n{code}")
+
+
+def unpadded(span: str) -> str:
+    """Remove the space on both sides that a code span may have in Markdown, to begin or end with a backtick."""
+    return span[1:-1] if span.startswith(" ") and span.endswith(" ") else span
 
 
 @pytest.fixture(scope="module")
 def everything() -> list[Step]:
-    return list(steps((ROOT / "CONTRIBUTING.md").read_text()))
+    found = list(steps((ROOT / "CONTRIBUTING.md").read_text()))
+    examples = [step for step in found if isinstance(step, Step)]
+    assert examples == found, "its only commands are in the text"
+    return examples
 
 
 def test_every_example_works_as_it_stands(everything: list[Step], tmp_path: Path) -> None:
+    """
+    Both pages share one copy, because checking types takes most of the time: the commands at the end of the second page
+    check the examples of both.
+    """
+    pinning = list(steps((ROOT / "docs" / "pin-a-chat.md").read_text()))
+    assert {Path(step.line.split()[0]).name for step in pinning if isinstance(step, Command)} == {
+        *("python", "ruff", "mypy", "lint-imports", "pytest"),
+    }
     copy = copied(tmp_path)
-    for step in everything:
+    last = max(path.name[:4] for path in (copy / VERSIONS).glob("0*.py"))
+    (migration,) = (step for step in pinning if isinstance(step, Step) and Path(step.path).parent == VERSIONS)
+    numbers = (
+        Path(migration.path).name[:4],
+        re.findall(r'^down_revision.* = "(.*)"', migration.code, re.MULTILINE),
+    )
+    assert numbers == (f"{int(last) + 1:04}", [last]), (
+        f"docs/pin-a-chat.md: number the migration after {last}"
+    )
+    for step in (*everything, *pinning):
         step.carry_out(copy)
-    touched = sorted({step.path for step in everything})
-    run(copy, tool("ruff"), "check", *touched)
-    run(copy, tool("ruff"), "format", "--check", *touched)
-    run(copy, tool("mypy"), *touched)
-    run(copy, tool("lint-imports"), "--no-cache")
     new = [
         step.path for step in everything if step.anchor is None and Path(step.path).name.startswith("test_")
     ]
     assert len(new) == 3
-    known = "tests/contracts/test_announcing.py::test_every_use_case_has_a_row"
-    affected = ["tests/interfaces/http/test_openapi.py", "tests/application/profiles", known]
+    affected = ["tests/interfaces/http/test_openapi.py", "tests/application/profiles"]
     run(copy, tool("python"), "-m", "pytest", "-q", "-p", "no:cacheprovider", *new, *affected)
 
 
@@ -90,6 +145,24 @@ def test_a_line_that_is_gone_is_noticed(tmp_path: Path) -> None:
     (step,) = steps("In `a.py`, below `one = 1`:\n\n```python\nthree = 3\n```\n")
     step.carry_out(tmp_path)
     assert (tmp_path / "a.py").read_text() == "one = 1\nthree = 3\n"
+
+
+def test_a_line_is_replaced_and_may_be_named_by_its_beginning(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("| `GET /a/` | A. |\n| `GET /b/` | B. |\n")
+    text = "In `a.txt`, {} the line that begins with\n`` | `GET /a/` ``:\n\n```markdown\n| C |\n```\n"
+    for step in (*steps(text.format("below")), *steps(text.format("instead\nof"))):
+        step.carry_out(tmp_path)
+    assert (tmp_path / "a.txt").read_text() == "| C |\n| C |\n| `GET /b/` | B. |\n"
+    (ambiguous,) = steps("In `a.txt`, instead of `| C |`:\n\n```markdown\n| D |\n```\n")
+    with pytest.raises(ValueError, match="has 2 lines"):
+        ambiguous.carry_out(tmp_path)
+
+
+def test_a_command_that_fails_is_noticed(tmp_path: Path) -> None:
+    works, fails = steps("```sh\n.venv/bin/python -c 'pass'\n.venv/bin/python -c 'exit(3)'\n```\n")
+    works.carry_out(tmp_path)
+    with pytest.raises(AssertionError, match="exit"):
+        fails.carry_out(tmp_path)
 
 
 def test_every_make_target_that_is_named_is_there() -> None:

@@ -7,9 +7,11 @@ messenger that answers its senders before COMMIT.
 """
 
 import asyncio
+import itertools
 import random
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -42,11 +44,18 @@ class Sender:
     chat_id: str
     ledger: Ledger
     todo: deque[Said]
+    more: Callable[[], Said | None]
+    """Called when ``todo`` is empty. It gives something else to say, or None if enough was said."""
     waiting: dict[str, Said] = field(factory=dict)
     """Sent on the socket that is open now, in this order."""
 
+    def has_work(self) -> bool:
+        if not self.todo and (said := self.more()):
+            self.todo.append(said)
+        return bool(self.todo or self.waiting)
+
     async def run(self) -> None:
-        while self.todo or self.waiting:
+        while self.has_work():
             # What the last socket took with it comes first, in its order.
             self.todo.extendleft(reversed(self.waiting.values()))
             self.waiting.clear()
@@ -63,8 +72,8 @@ class Sender:
         await socket.expect("chat_history")
 
     async def converse(self, socket: ChatSocket) -> None:
-        while self.todo or self.waiting:
-            while self.todo and len(self.waiting) < WINDOW:
+        while self.has_work():
+            while len(self.waiting) < WINDOW and self.has_work() and self.todo:
                 said = self.todo.popleft()
                 self.waiting[said.nonce] = said
                 self.ledger.send(said)
@@ -84,7 +93,10 @@ class Sender:
 
 @define(eq=False)
 class Trial:
-    """Four chats, two people sending into each, and somebody who kills."""
+    """
+    Four chats, two people sending into each, and somebody who kills. On a busy machine a kill takes long, so people say
+    more than ``sends`` until the last kill is done.
+    """
 
     server: Server
     postgres: Postgres
@@ -96,6 +108,8 @@ class Trial:
     chats: list[str] = field(factory=list)
     senders: list[Sender] = field(factory=list)
     striker: Striker = field(init=False)
+    is_over: bool = False
+    """Whether the last kill is done."""
 
     def __attrs_post_init__(self) -> None:
         chance = random.Random(self.sends)
@@ -116,6 +130,7 @@ class Trial:
                     chat_id,
                     self.ledger,
                     deque(Said(chat_id, f"{number}/{count}") for count in range(share)),
+                    partial(self.more, chat_id, number, itertools.count(share)),
                 )
                 for number, (device, chat_id) in enumerate(pairs)
             ]
@@ -123,6 +138,9 @@ class Trial:
                 for sender in self.senders:
                     group.create_task(sender.run())
                 group.create_task(self.aim())
+
+    def more(self, chat_id: str, number: int, counted: Iterator[int]) -> Said | None:
+        return None if self.is_over else Said(chat_id, f"{number}/{next(counted)}")
 
     def under_way(self) -> set[str]:
         return {nonce for sender in self.senders for nonce in sender.waiting}
@@ -132,6 +150,7 @@ class Trial:
             await self.ledger.milestone(self.sends * (number + 1) // (self.kills + 2)).wait()
             await self.striker.strike(self.victim)
             await self.striker.restart(self.victim)
+        self.is_over = True
 
     def in_the_database(self) -> dict[str, list[Stored]]:
         with self.postgres.connect(self.database) as connection:
@@ -183,7 +202,7 @@ async def test_ten_kills_lose_nothing(
     assert len(ran.striker.taken) == 10
     assert min(ran.striker.taken) > 0, ran.striker.taken
     assert ran.ledger.acks.keys() == ran.ledger.sent.keys()
-    assert len(ran.ledger.sent) == 1000
+    assert len(ran.ledger.sent) >= 1000
     assert faults(ran.ledger, stored) == []
     assert await ran.in_the_history() == stored
 

@@ -139,7 +139,7 @@ def refusal(server: Server) -> list[str]:
 def test_one_folder_is_for_one(make_server: MakeServer) -> None:
     one = make_server()
     one.start()
-    other = make_server(one.folder, port=one.port + 1)
+    other = make_server(one.folder)
     other.log_file.rename(one.folder / "first.log")
     (line,) = refusal(other)
     assert "in use" in line

@@ -27,7 +27,7 @@ from infrastructure.postgres.schema.migrate import known_revisions
 APPLICATION: Final = "messenger db restore"
 
 FILLED_BY_ITSELF: Final = ("alembic_version", "origin", "catalogue", "catalogue_entry")
-"""The tables that have rows in a database that nobody has used yet."""
+"""The tables that have rows in a database that was never used."""
 
 LINGER_SECONDS: Final = 2.0
 """How long a connection that has just been closed may take to disappear from the list of connections."""
@@ -60,7 +60,7 @@ class InUse(Exception):
 
 
 class NotAsDumped(Exception):
-    """What was restored is not what was dumped. Nothing was changed."""
+    """The restored rows differ from the dumped ones. Nothing was changed."""
 
 
 def restore(url: str, file: Path, manifest: Manifest, *, replace: bool, progress: Progress) -> None:

@@ -20,7 +20,7 @@ from infrastructure.postgres.server.embedded import CannotStartPostgres, find_bi
 PROGRAMS: Final = ("pg_dump", "pg_restore")
 
 INSTALLED: Final = (("/usr/lib/postgresql", "*/bin"), ("/usr", "pgsql-*/bin"))
-"""Where Debian and Red Hat install the programs of each version."""
+"""The folders, with patterns, in which Debian and Red Hat install the programs of each version."""
 
 KEPT: Final = ("PATH", "HOME", "LD_LIBRARY_PATH", "TMPDIR")
 """The variables that the programs get: those of the messenger include secrets, and libpq's describe other databases."""

@@ -1,4 +1,4 @@
-"""What pools of connections tell operators about themselves."""
+"""The state of pools of connections, for operators."""
 
 from attrs import frozen
 from sqlalchemy.ext.asyncio import AsyncEngine

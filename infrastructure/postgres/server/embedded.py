@@ -54,7 +54,7 @@ PROGRESS_SECONDS = 5.0
 POLL_SECONDS = 0.01
 
 LAST_LINES = 5
-"""Where in its log a server that has ended gives the reason: it says a few things more."""
+"""The number of lines at the end of a log in which a server that has ended gives the reason."""
 
 NOT_FOR_A_SHELL = frozenset('"$`\\\n\r')
 """Characters that initdb does not escape in the path of its programs, which it gives to a shell within double quotes."""

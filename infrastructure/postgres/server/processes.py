@@ -11,7 +11,7 @@ NAME: Final = "postgres"
 
 
 def servers_in(folder: Path) -> Iterator[int]:
-    """The ids of all PostgreSQL processes whose working directory is ``folder``, whoever their parent is."""
+    """Yields the ids of all PostgreSQL processes whose working directory is ``folder``, including orphans."""
     try:
         wanted = folder.stat()
     except OSError:

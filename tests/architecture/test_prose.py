@@ -1,0 +1,85 @@
+"""
+The texts of the product read like the documentation of a good library.
+
+A test cannot judge prose, but it can refuse the patterns that made readers stop: docstrings without a subject, and
+pronouns that point at nobody. What is refused here was found by people who read the code for the first time.
+"""
+
+import ast
+import io
+import re
+import tokenize
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.architecture.test_tidiness import ROOT
+
+ROOMS = ("domain", "application", "infrastructure", "interfaces", "config")
+
+BEGINNINGS = re.compile(
+    r"None:|(Of|It|So|Where|Whose|What|Who|Their|Whoever|The ones?|As|Whatever|That|Asked)\b"
+)
+"""
+A docstring that begins so has no subject, or one that only its author knows. Say what the thing is: "The members who
+left", not "Who left"; "Returns None if nothing changed", not "None: it is so already".
+"""
+
+RIDDLES = re.compile(
+    r"\b(who(so)?ever|nobody (knows|hears|waits|has)|who (comes|goes|asks) (back|for)|of those who|is told of"
+    r"|there is no other|and no more|not a one|none of (its|their) business)\b",
+    re.IGNORECASE,
+)
+"""Phrases that a reader has to read twice. Name the subject: the client, the caller, the reader, the server."""
+
+
+def texts(source: str) -> Iterator[tuple[int, bool, str]]:
+    """The docstrings and comments of a module: line, whether it is a docstring, and text."""
+    for node in ast.walk(ast.parse(source)):
+        body = getattr(node, "body", None)
+        for statement in body if isinstance(body, list) else ():
+            match statement:
+                case ast.Expr(value=ast.Constant(value=str(text))):
+                    yield statement.lineno, True, text.strip()
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.COMMENT:
+            yield token.start[0], False, token.string.lstrip("# ")
+
+
+def refused(source: str) -> list[str]:
+    return [
+        f"{line}: {text.splitlines()[0]}"
+        for line, is_docstring, text in texts(source)
+        if (is_docstring and BEGINNINGS.match(text)) or RIDDLES.search(text)
+    ]
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_no_riddles(room: str) -> None:
+    modules = sorted((ROOT / room).rglob("*.py"))
+    assert modules
+    found = {str(path.relative_to(ROOT)): hits for path in modules if (hits := refused(path.read_text()))}
+    assert found == {}
+
+
+def pages() -> list[Path]:
+    return [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def test_no_riddles_in_pages() -> None:
+    found = {
+        path.name: hits
+        for path in pages()
+        if (hits := [m.group(0) for m in RIDDLES.finditer(path.read_text())])
+    }
+    assert found == {}
+
+
+def test_riddles_are_found() -> None:
+    assert refused('def f():\n    """None: it is called so already."""\n') == [
+        "2: None: it is called so already."
+    ]
+    assert refused("x = 1  # Whoever waits is told later.\n") == ["1: Whoever waits is told later."]
+    assert refused('X = 1\n"""How many bytes fit."""\n') == []
+    assert refused('"""Opens the direct chat of two people."""\n') == []
