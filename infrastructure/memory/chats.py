@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, Final, Protocol
 from uuid import UUID
 
-from attrs import define, field, fields
+from attrs import define, field, fields, frozen
 
 from application.ports.changes import ReadRange
 from application.ports.marking import MarkRequest, OpenedReadings
@@ -199,6 +199,13 @@ class MemoryReadings:
         await keep_reading(self.work, reading, read)
 
 
+@frozen
+class MarkMoved:
+    """A read mark moved in a chat, past nothing that was unread: only those who come back are told."""
+
+    chat_id: ChatId
+
+
 async def keep_reading(work: Work, reading: Reading, read: MessagesRead | None) -> None:
     tables = work.chats_state
     tables.readings[reading.chat_id, reading.profile_id] = reading
@@ -214,6 +221,8 @@ async def keep_reading(work: Work, reading: Reading, read: MessagesRead | None) 
         tables.receipts[read.chat_id] = (*(tables.receipts.get(read.chat_id) or ()), kept)
         work.news.append(kept)
         work.pending_updates.append(read)
+    else:
+        work.news.append(MarkMoved(reading.chat_id))
 
 
 @define

@@ -24,6 +24,7 @@ from infrastructure.memory.accounts import (
 from infrastructure.memory.chats import (
     ChatState,
     ChatTables,
+    MarkMoved,
     MemoryChats,
     MemoryMarking,
     MemoryPersonalLog,
@@ -32,7 +33,7 @@ from infrastructure.memory.chats import (
 )
 from infrastructure.memory.keys import MemoryKeys
 
-News = tuple[ChatId, Position] | PersonalEvent | ReadRange
+News = tuple[ChatId, Position] | PersonalEvent | ReadRange | MarkMoved
 """One entry of the journal."""
 
 

@@ -36,7 +36,7 @@ from domain.chat_errors import ChatNotFound, NotAMember
 from domain.events import ChatAdded, ChatRemoved, MemberAdded, MessageSent, MessagesRead, SessionEnded
 from domain.ids import AccountId, ChatId, MessageId, Position, ProfileId, Seq, SessionId
 from domain.member import Member
-from infrastructure.memory.chats import TOLD_IDS, first_read
+from infrastructure.memory.chats import TOLD_IDS, MarkMoved, first_read
 from infrastructure.memory.storage import MemoryStorage
 
 EPOCH = "memory"
@@ -324,7 +324,7 @@ class MemoryChanges:
                 moved[chat_id] = max(position, moved.get(chat_id, position))
             elif isinstance(entry, ReadRange):
                 read.append(entry)
-            else:
+            elif not isinstance(entry, MarkMoved):
                 personal.append(entry)
         return News(cursor=here, moved=moved, personal=personal, read=read)
 
@@ -377,7 +377,7 @@ class MemoryOwnChanges:
         personal = []
         for entry in self.storage.journal[int(cursor.place) :]:
             match entry:
-                case ReadRange():
+                case ReadRange() | MarkMoved():
                     read.add(entry.chat_id)
                 case ChatAdded() | ChatRemoved() | SessionEnded():
                     if entry.profile_id == reader:

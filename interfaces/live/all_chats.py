@@ -16,7 +16,7 @@ from typing import Final, Protocol
 
 from attrs import Factory, define, field, frozen
 
-from application.errors import ApplicationError
+from application.errors import ApplicationError, Unavailable
 from application.paging import ChatPlace, Page, Paging
 from application.ports.changes import Cursor
 from application.ports.own_changes import Lost, Missed, OwnChanges, Standing
@@ -38,6 +38,9 @@ log: Final = logging.getLogger(__name__)
 ListChats = Callable[[ProfileId, Paging[ChatPlace]], Awaitable[Page[ChatView, ChatPlace]]]
 SomeChats = Callable[[ProfileId, Sequence[ChatId]], Awaitable[Sequence[ChatView]]]
 ReadLogs = Callable[[Sequence[LogSpan]], Awaitable[Sequence[ChatUpdate]]]
+
+READS_MOST: Final = 5
+"""How often chats are read until they are as new as what a listener has heard."""
 
 REMOVALS: Final[Mapping[End, Removal]] = {
     End.NOT_A_MEMBER: Removal.REMOVED,
@@ -202,9 +205,30 @@ class AllChats:
         return not self._visits and not self._by_profile
 
     def hears(self, listener: Listener, chat_id: ChatId) -> bool:
-        """Whether a listener has a seat in a chat."""
+        """Whether a listener is live in a chat. A seat aside may be that of a chat that the profile has left."""
         channel = self.channels.find(chat_id)
-        return channel is not None and self.roster.has_seat(listener, channel.audience)
+        return channel is not None and self.roster.is_live(listener, channel.audience)
+
+    async def as_heard(self, listener: Listener, views: Sequence[ChatView]) -> Sequence[ChatView]:
+        """
+        Leaves out the chats in which a listener is not live, and reads those again that it has heard more of since: its client
+        has passed over what it was told of chats that it did not know yet.
+
+        Raises:
+            Unavailable: Storage did not answer, or chats move faster than they are read.
+        """
+        for _ in range(READS_MOST):
+            heard = [view for view in views if self.hears(listener, view.id)]
+            moved = [view.id for view in heard if self._has_moved(view)]
+            if not moved:
+                return heard
+            newer = await self._read_views(listener, moved)
+            views = [newer.get(view.id, view) for view in heard if view.id in newer or view.id not in moved]
+        raise Unavailable("chats move faster than they are read")
+
+    def _has_moved(self, view: ChatView) -> bool:
+        channel = self.channels.find(view.id)
+        return channel is not None and (channel.position or 0) > view.last_position
 
     # Entering
 
@@ -295,9 +319,24 @@ class AllChats:
             else:
                 _tell_reading(listener, standing)
                 await self._go_in(visit, way, standing.last_position)
-        await self._jump(visit, jumps)
+        doubtful = {*joined, *await self._jump(visit, jumps)}
         await self._replay(visit, replays)
-        await self._join(visit)
+        lost = [chat_id for chat_id in await self._join(visit) if chat_id in doubtful]
+        if lost:
+            await self._tell_lost(listener, missed.cursor, lost)
+
+    async def _tell_lost(self, listener: AllChatsListener, cursor: Cursor, lost: Sequence[ChatId]) -> None:
+        """
+        Tells of chats that the profile left after ``cursor``, before the listener was live in them. The client may know them:
+        from a page, or from frames that it got after its own cursor.
+        """
+        missed = await self.own_changes.since(listener.profile_id, cursor)
+        if isinstance(missed, Lost):
+            listener.end(End.HISTORY_CHANGED)
+            return
+        removed = {event.chat_id: event for event in missed.personal if isinstance(event, ChatRemoved)}
+        for event in [removed[chat_id] for chat_id in lost if chat_id in removed]:
+            listener.tell(news.chat_removed(event.chat_id, event.reason))
 
     def _tell_personal(
         self, listener: AllChatsListener, missed: Missed, seen: Mapping[ChatId, Position]
@@ -318,15 +357,18 @@ class AllChats:
             listener.tell(news.chat_removed(event.chat_id, event.reason))
         return added - (seen.keys() - removed.keys())
 
-    async def _jump(self, visit: Visit, jumps: Sequence[tuple[WayIn, Position | Reset]]) -> None:
-        """Tells the present state of chats whose logs cannot be replayed, and goes on from there."""
-        if not jumps:
-            return
-        listener = visit.listener
+    async def _jump(self, visit: Visit, jumps: Sequence[tuple[WayIn, Position | Reset]]) -> Sequence[ChatId]:
+        """
+        Tells the present state of chats whose logs cannot be replayed, and goes on from there. Returns those that the
+        profile has left meanwhile.
+        """
+        listener, left = visit.listener, []
         views = await self._read_views(listener, [way.chat_id for way, _ in jumps])
         for way, after in jumps:
             view = views.get(way.chat_id)
             if view is None or not way.is_entering:
+                if not way.has_ended:
+                    left.append(way.chat_id)
                 visit.to_join[way.chat_id] = None  # it was left meanwhile, or is: another look tells
                 self._abandon(visit, way)
                 continue
@@ -335,6 +377,7 @@ class AllChats:
             else:
                 listener.tell(news.gap(view, after))
             await self._go_in(visit, way, view.last_position)
+        return left
 
     async def _replay(self, visit: Visit, replays: Sequence[tuple[WayIn, Standing, Position]]) -> None:
         listener = visit.listener
@@ -460,9 +503,10 @@ class AllChats:
     def _is_here(self, visit: Visit) -> bool:
         return visit.listener.is_connected and visit.listener in self._visits
 
-    async def _join(self, visit: Visit) -> None:
-        """Goes into the chats of `Visit.to_join` that the profile is in."""
+    async def _join(self, visit: Visit) -> Sequence[ChatId]:
+        """Goes into the chats of `Visit.to_join` that the profile is in. Returns those that it is not in."""
         listener = visit.listener
+        outside: dict[ChatId, None] = {}
         while visit.to_join and self._is_here(visit):
             looked_at = [*visit.to_join]
             visit.to_join.clear()
@@ -472,17 +516,21 @@ class AllChats:
             try:
                 views = await self._read_views(listener, [way.chat_id for way in ways])
                 for way in ways:
+                    outside.pop(way.chat_id, None)
                     if (view := views.get(way.chat_id)) and way.is_entering and self._is_here(visit):
                         way.channel.audience.member_count = view.member_count
                         listener.tell(news.chat_added(view))
                         await self._go_in(visit, way, view.last_position)
                     else:
+                        if view is None:
+                            outside[way.chat_id] = None
                         self._abandon(visit, way)
             except ApplicationError:
                 for way in [way for way in ways if way.chat_id in visit.ways_in]:
                     self._abandon(visit, way)
                     visit.to_join[way.chat_id] = None
                 raise
+        return [*outside]
 
     async def _count(self, visit: Visit) -> None:
         counted = [*visit.to_count]
@@ -493,7 +541,8 @@ class AllChats:
             visit.to_count.update(dict.fromkeys(counted))
             raise
         for view in views.values():
-            if self._is_here(visit):
+            # a chat that was left meanwhile must not come back; what is joined is told with its count
+            if self._is_here(visit) and self.hears(visit.listener, view.id):
                 visit.listener.tell(
                     news.read_up_to(view.id, view.read_up_to, view.unread_count, view.last_seq)
                 )

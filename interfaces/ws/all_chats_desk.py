@@ -93,7 +93,7 @@ class AllChatsDesk(Desk):
         paging = Paging(limit=hub.all_chats.page, after=place)
         page = await self._services.messenger.chats.list(connection.profile_id, paging)
         # a chat that was left meanwhile must not come back: its removal was told already
-        heard = [chat for chat in page.items if hub.all_chats.hears(connection, chat.id)]
+        heard = await hub.all_chats.as_heard(connection, page.items)
         connection.answer_page(request, evolve(page, items=heard))
 
     async def _execute(self, asked: Any) -> Answer:

@@ -7,6 +7,7 @@ their ids as text.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from attrs import frozen
 
@@ -166,6 +167,41 @@ class Backlog:
     limit: int
 
 
+# The socket of all chats
+
+
+@frozen(kw_only=True)
+class AllConnecting:
+    """Somebody said who they are on a socket of all chats. ``device`` keeps what it knows from one connection to the next."""
+
+    at: float
+    connection: int
+    profile: str
+    session: str
+    node: str
+    device: str
+    has_cursor: bool
+    """Without one it has forgotten everything before."""
+    is_garbled: bool = False
+    """It said a ``since`` that says nothing."""
+
+
+@frozen(kw_only=True)
+class AllHeard:
+    """Any frame of such a socket, but for answers that have an event of their own."""
+
+    at: float
+    connection: int
+    frame: Mapping[str, Any]
+
+
+@frozen(kw_only=True)
+class AllEnded:
+    at: float
+    connection: int
+    code: int
+
+
 # Reading
 
 
@@ -266,6 +302,24 @@ class Joined:
     profile: str
 
 
+@frozen(kw_only=True)
+class Belongs:
+    """Acknowledged: this profile is in this chat."""
+
+    at: float
+    chat: str
+    profile: str
+
+
+@frozen(kw_only=True)
+class Leaving:
+    """From now on this profile, or everybody where it is None, may be out of this chat."""
+
+    at: float
+    chat: str
+    profile: str | None = None
+
+
 # The end
 
 
@@ -285,6 +339,8 @@ class Kept:
     messages: Sequence[Said]
     changes: Mapping[int, str]
     """What else stands in its log, by position."""
+    members: Sequence[str] | None = None
+    """Nobody if the chat is deleted; None where nobody looked."""
 
 
 @frozen(kw_only=True)
@@ -309,6 +365,9 @@ Event = (
     | Detached
     | Ended
     | Backlog
+    | AllConnecting
+    | AllHeard
+    | AllEnded
     | Asked
     | Answered
     | HistoryRead
@@ -318,6 +377,8 @@ Event = (
     | ReadTold
     | Cut
     | Joined
+    | Belongs
+    | Leaving
     | Quiet
     | Kept
     | Failure

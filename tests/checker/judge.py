@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from tests.checker import marks, messages, readers
+from tests.checker import all_chats, marks, messages, readers
 from tests.checker.history import Failure, History
 from tests.checker.picture import PROMISED, Limits, Picture, Violation
 
@@ -30,6 +30,7 @@ def _judge(picture: Picture) -> Iterator[Violation]:
         readers.membership_cuts,
         marks.marks,
         marks.unread,
+        all_chats.known,
     ):
         yield from rule(picture)
     for _, failure in picture.all(Failure):

@@ -23,7 +23,7 @@ Steps = dict[Reader, list[tuple[int, int]]]
 
 def marks(picture: Picture) -> Iterator[Violation]:
     """D9: only forward, only as far as was asked, and one act of reading begins where the last one ended."""
-    tried, sure = _tried(picture), _sure(picture)
+    tried, sure = tried_marks(picture), sure_marks(picture)
     acts: dict[Reader, set[tuple[int, int]]] = defaultdict(set)
     heard: set[tuple[int, str, int, int]] = set()
     for place, told in picture.all(ReadTold):
@@ -32,10 +32,10 @@ def marks(picture: Picture) -> Iterator[Violation]:
         if (act := (told.connection, told.reader, told.from_seq, told.to_seq)) in heard:
             yield Violation("D9", f"told twice: {told}", told.at)
         heard.add(act)
-        if told.to_seq > _before(tried, reader, place):
+        if told.to_seq > before(tried, reader, place):
             yield Violation("D9", f"nobody read so far: {told}", told.at)
         kept = picture.kept.get(reader[0])
-        if kept and told.count != _foreign(kept, told.reader, told.from_seq, told.to_seq):
+        if kept and told.count != foreign(kept, told.reader, told.from_seq, told.to_seq):
             yield Violation("D10", f"counts otherwise: {told}", told.at)
     for reader, ranges in acts.items():
         last = 0
@@ -46,9 +46,9 @@ def marks(picture: Picture) -> Iterator[Violation]:
     for place, seen in picture.all(MarkSeen):
         question = picture.questions[seen.ask]
         reader = question.asked.chat, question.asked.profile
-        if seen.seq < _before(sure, reader, question.place):
+        if seen.seq < before(sure, reader, question.place):
             yield Violation("D9", f"moved back to {seen.seq}: {question.asked}", seen.at)
-        if seen.seq > _before(tried, reader, place):
+        if seen.seq > before(tried, reader, place):
             yield Violation("D9", f"nobody read so far: {seen}", seen.at)
     yield from _others(picture, tried, sure)
 
@@ -62,17 +62,17 @@ def _others(picture: Picture, tried: Steps, sure: Steps) -> Iterator[Violation]:
             for reader in {**tried, **sure}
             if reader[0] == socket.opened.chat and reader[1] != socket.opened.profile
         ]
-        least = max((_before(sure, reader, socket.place) for reader in others), default=0)
-        most = max((_before(tried, reader, place) for reader in others), default=0)
+        least = max((before(sure, reader, socket.place) for reader in others), default=0)
+        most = max((before(tried, reader, place) for reader in others), default=0)
         if not least <= resumed.others_read_up_to <= most:
             yield Violation("D9", f"others have read {least} to {most}: {resumed}", resumed.at)
 
 
 def unread(picture: Picture) -> Iterator[Violation]:
     """D10: what comes after the mark and is not one's own; at rest exactly, before that within what could be so."""
-    tried, sure = _tried(picture), _sure(picture)
+    tried, sure = tried_marks(picture), sure_marks(picture)
     known = picture.known
-    final = _final(picture)
+    final = final_marks(picture)
     for place, read in picture.all(UnreadRead):
         question = picture.questions[read.ask]
         chat, profile = reader = question.asked.chat, question.asked.profile
@@ -80,10 +80,10 @@ def unread(picture: Picture) -> Iterator[Violation]:
         if kept is None:
             continue
         if question.place > picture.quiet and reader in final:
-            exact = _foreign(kept, profile, final[reader] + 1, len(kept.messages))
+            exact = foreign(kept, profile, final[reader] + 1, len(kept.messages))
             least, most = exact, exact
         else:
-            maybe, surely = _before(tried, reader, place), _before(sure, reader, question.place)
+            maybe, surely = before(tried, reader, place), before(sure, reader, question.place)
             others = [said for said in kept.messages if said.author != profile]
             least = sum(said.seq > maybe and known.get(said.id, NEVER) < question.place for said in others)
             most = sum(said.seq > surely and _started(picture, said) < place for said in others)
@@ -92,7 +92,7 @@ def unread(picture: Picture) -> Iterator[Violation]:
             yield Violation("D10", what, read.at)
 
 
-def _foreign(kept: Kept, reader: str, first: int, last: int) -> int:
+def foreign(kept: Kept, reader: str, first: int, last: int) -> int:
     return sum(first <= said.seq <= last and said.author != reader for said in kept.messages)
 
 
@@ -100,14 +100,14 @@ def _started(picture: Picture, said: Said) -> int:
     return min((one.place for one in picture.by_key.get(key_of(said), ())), default=0)
 
 
-def _tried(picture: Picture) -> Steps:
+def tried_marks(picture: Picture) -> Steps:
     steps: Steps = defaultdict(list)
     for place, mark in picture.all(MarkStarted):
         steps[mark.chat, mark.profile].append((place, mark.up_to))
     return steps
 
 
-def _sure(picture: Picture) -> Steps:
+def sure_marks(picture: Picture) -> Steps:
     steps: Steps = defaultdict(list)
     for place, told in picture.all(ReadTold):
         steps[picture.sockets[told.connection].opened.chat, told.reader].append((place, told.to_seq))
@@ -117,11 +117,11 @@ def _sure(picture: Picture) -> Steps:
     return steps
 
 
-def _before(steps: Steps, reader: Reader, place: int) -> int:
+def before(steps: Steps, reader: Reader, place: int) -> int:
     return max((mark for when, mark in steps.get(reader, ()) if when < place), default=0)
 
 
-def _final(picture: Picture) -> dict[Reader, int]:
+def final_marks(picture: Picture) -> dict[Reader, int]:
     marks: dict[Reader, int] = {}
     for _, seen in picture.all(MarkSeen):
         question = picture.questions[seen.ask]

@@ -77,6 +77,17 @@ async def test_read_marks_of_oneself_and_of_others(storage: SharedStorage) -> No
     assert not (await standing_of(storage, bob, chat.id, await storage.own_changes.here())).is_read
 
 
+async def test_a_mark_that_passes_only_own_messages(storage: SharedStorage) -> None:
+    """No node announces it, so who comes back must learn of it here."""
+    talk, ann, bob = Talk(storage), actor(), actor()
+    chat = await open_chat(storage.begin, ann, bob)
+    said = await talk.say(ann, chat.id)
+    before = await storage.own_changes.here()
+    await talk.read(ann, chat.id, said.message.id)
+    own = await standing_of(storage, ann, chat.id, before)
+    assert (own.is_read, own.read_up_to, own.unread_count) == (True, 1, 0)
+
+
 async def test_the_own_log_tells_of_chats_joined_and_left(storage: SharedStorage) -> None:
     ann, bob = actor(), actor()
     old = await open_chat(storage.begin, ann, bob)

@@ -17,20 +17,23 @@ from attrs import evolve
 from application.actor import Actor
 from application.errors import ApplicationError
 from application.messages.send import SendMessage, SendMessages, Sent
+from application.paging import Paging
 from application.ports.changes import Cursor
+from application.ports.own_changes import Lost, Missed, Standing
 from application.ports.posting import Conversations, Draft, Posting, Slots
 from application.ports.updates import ChatUpdate
 from application.views import HistoryPage, Snapshot
 from domain.chat import Chat
 from domain.chat_errors import ChatNotFound, TooFrequent
-from domain.events import ChatRemoved, MemberRemoved, MessageSent, SessionEnded
-from domain.ids import Position, Seq
+from domain.events import ChatAdded, ChatRemoved, MemberRemoved, MessageSent, SessionEnded
+from domain.ids import ChatId, Position, Seq
 from domain.member import Member
 from domain.reading import Reading
 from infrastructure.announcing import Announcing
 from infrastructure.gather import Gatherer
 from infrastructure.memory.chats import MemoryPosting
-from interfaces.live import channel, entry
+from interfaces.live import all_chats, channel, entry
+from interfaces.live.all_chats import AllChats, AllChatsListener, Visit
 from interfaces.live.channel import Channel, Channels
 from interfaces.live.entry import Entrant, Entry, Reset, Since
 from interfaces.live.hub import Hub
@@ -47,8 +50,8 @@ Asked = Sequence[tuple[Actor, SendMessage]]
 
 
 @contextmanager
-def planted(owner: type[Any], name: str, method: Callable[..., Any]) -> Iterator[None]:
-    """A method of a class, replaced for a while."""
+def planted(owner: Any, name: str, method: Callable[..., Any]) -> Iterator[None]:
+    """A method of a class, or a function of a module, replaced for a while."""
     original = vars(owner)[name]
     setattr(owner, name, method)
     try:
@@ -430,6 +433,75 @@ async def counts_what_others_said(
 def counts_ones_own(self: Reading, last_seq: Seq) -> int:
     return last_seq - self.mark
 
+
+# Who hears all chats
+
+
+_tell_personal = AllChats._tell_personal
+_tell_reading = all_chats._tell_reading
+
+
+async def takes_its_cursor_after_the_snapshot(
+    self: AllChats, visit: Visit, why: Lost | Reset | None
+) -> Missed | None:
+    listener, profile_id = visit.listener, visit.listener.profile_id
+    await self._take_seats(visit)
+    page = await self.list_chats(profile_id, Paging(limit=self.page))
+    cursor = await self.own_changes.here()
+    missed = await self.own_changes.since(profile_id, cursor)
+    listener.welcome(cursor, page, why)
+    assert isinstance(missed, Missed), "history does not change here"
+    return missed
+
+
+def tells_reading_only_of_what_moved(listener: AllChatsListener, standing: Standing) -> None:
+    if standing.first_missed is not None:
+        _tell_reading(listener, standing)
+
+
+def tells_no_removal(self: AllChats, listener: AllChatsListener, missed: Missed, *more: Any) -> set[ChatId]:
+    return _tell_personal(self, _Deaf(listener), missed, *more)  # type: ignore[arg-type]
+
+
+class _Deaf:
+    def __init__(self, listener: AllChatsListener) -> None:
+        self.profile_id = listener.profile_id
+
+    def tell(self, *_: Any, **__: Any) -> None: ...
+
+
+def forgets_the_personal_log(self: AllChats, *_: Any) -> set[ChatId]:
+    return set()
+
+
+async def passes_over_gaps(self: AllChats, visit: Visit, jumps: Sequence[Any]) -> Sequence[ChatId]:
+    views = await self._read_views(visit.listener, [way.chat_id for way, _ in jumps])
+    for way, _ in jumps:
+        if view := views.get(way.chat_id):
+            await self._go_in(visit, way, view.last_position)
+        else:
+            visit.to_join[way.chat_id] = None
+            self._abandon(visit, way)
+    return []
+
+
+def overhears_additions(self: AllChats, event: ChatAdded) -> None:
+    """Does nothing."""
+
+
+OF_ALL_CHATS: Final[Mapping[str, tuple[Any, str, Callable[..., Any]]]] = {
+    "all chats: cursor taken after the snapshot": (AllChats, "_anew", takes_its_cursor_after_the_snapshot),
+    "all chats: reading of an unmoved chat not told": (
+        all_chats,
+        "_tell_reading",
+        tells_reading_only_of_what_moved,
+    ),
+    "all chats: removal not told": (AllChats, "_tell_personal", tells_no_removal),
+    "all chats: personal log forgotten": (AllChats, "_tell_personal", forgets_the_personal_log),
+    "all chats: gap without state": (AllChats, "_jump", passes_over_gaps),
+    "all chats: additions not heard": (AllChats, "added", overhears_additions),
+}
+"""Only runs with sockets of all chats can find these."""
 
 MUTANTS: Final[Mapping[str, tuple[type[Any], str, Callable[..., Any]]]] = {
     "told before the commit": (Announcing, "__call__", announces_before_the_commit),

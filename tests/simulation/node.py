@@ -29,7 +29,7 @@ from interfaces.ws.options import SocketOptions
 from interfaces.ws.services import SocketServices
 from tests.simulation.chance import Chance
 from tests.simulation.network import Line
-from tests.simulation.storage import Door, SlowChanges, SlowOwnChanges, SlowViews
+from tests.simulation.storage import READ, Door, SlowChanges, SlowOwnChanges, SlowViews
 
 T = TypeVar("T")
 
@@ -112,6 +112,12 @@ class Terms:
     """Whether other nodes are told at all."""
     is_punctual: bool = False
     """All clocks are right."""
+    first_page: int = 50
+    """Chats of the first page on a socket of all chats."""
+    own_reads: float = READ
+    """Seconds that a read for a socket of all chats takes at most, before its moment and after it."""
+    interval: float = 1.0
+    """Seconds between two looks for missed updates."""
 
 
 @define(eq=False, kw_only=True)
@@ -159,9 +165,9 @@ class Node:
             begin_posting=self.door.begin_posting,
             begin_patient_posting=self.door.begin_patient_posting,
             begin_marking=self.door.begin_marking,
-            views=SlowViews(self.door),
+            views=SlowViews(self.door, self.terms.own_reads),
             changes=SlowChanges(self.door),
-            own_changes=SlowOwnChanges(self.door),
+            own_changes=SlowOwnChanges(self.door, self.terms.own_reads),
         )
         with (
             adapters.settings.override(Object(settings)),
@@ -178,6 +184,9 @@ class Node:
         self.hub = Hub(
             feed=messenger.feed,
             clock=self.clock,
+            interval=self.terms.interval,
+            first_page=self.terms.first_page,
+            cursor_interval=1.0,
         )
         self._services = SocketServices(messenger=messenger, hub=self.hub, options=self.terms.options)
         self._sockets = Sockets(self._services)
@@ -204,7 +213,7 @@ class Node:
 
         asyncio.get_running_loop().call_later(self.chance.wait(0.4), tell)
 
-    def open(self, chat_id: ChatId, hear: Callable[[str | Close], None]) -> Line:
+    def open(self, chat_id: ChatId | None, hear: Callable[[str | Close], None]) -> Line:
         assert self.is_up, "whoever connects has looked"
         line = Line(self.chance, hear, handed_over=self.chance.decides(0.7))
         self._lines[line] = None
@@ -259,6 +268,7 @@ class Node:
             "sessions": hub.roster._sessions,
             "tasks of chats": hub.channels._tasks._tasks,
             "tasks of requests": requests._tasks,
+            "listeners of all chats": hub.all_chats._visits,
         }
         return [f"{len(things)} {name}" for name, things in kept.items() if things]
 

@@ -40,6 +40,9 @@ COMMIT: Final = 0.1
 
 READ: Final = 0.05
 
+SLOW_AND_CALM: Final = 0.2
+"""Seconds before and after a slow read when nothing fails: it is no fault to be slow."""
+
 INDIGESTIBLE: Final = "indigestible"
 """A word that this storage cannot keep."""
 
@@ -114,14 +117,23 @@ class Door:
         work.apply()
         await self.chance.delay(COMMIT)
 
-    async def read(self, read: Callable[[], Awaitable[Any]]) -> Any:
-        """What is read is one moment's picture, and may be old when it arrives."""
-        await self.chance.delay(READ)
+    async def read(self, read: Callable[[], Awaitable[Any]], longest: float = READ) -> Any:
+        """
+        What is read is one moment's picture, and may be old when it arrives. It takes up to ``longest`` seconds before that
+        moment, and as many after it.
+        """
+        await self._delay(longest)
         if self.chance.happens(self.faults.unreadable):
             raise Unavailable("no connection")
         found = await read()
-        await self.chance.delay(READ)
+        await self._delay(longest)
         return found
+
+    async def _delay(self, longest: float) -> None:
+        if longest > READ and self.chance.calm:
+            await asyncio.sleep(self.chance.random.random() * SLOW_AND_CALM)
+        else:
+            await self.chance.delay(longest)
 
 
 @frozen
@@ -150,6 +162,8 @@ class _Posting:
 @define(eq=False)
 class SlowViews(Views):
     _door: Door
+    _longest: float = READ
+    """What the lists of a reader's chats take."""
     _views: MemoryViews = field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -166,12 +180,12 @@ class SlowViews(Views):
 
     async def page_of_chats(self, reader: ProfileId, paging: Paging[ChatPlace]) -> Page[ChatView, ChatPlace]:
         read = self._views.page_of_chats
-        found: Page[ChatView, ChatPlace] = await self._door.read(lambda: read(reader, paging))
+        found: Page[ChatView, ChatPlace] = await self._door.read(lambda: read(reader, paging), self._longest)
         return found
 
     async def some_chats(self, reader: ProfileId, chat_ids: Sequence[ChatId]) -> Sequence[ChatView]:
         read = self._views.some_chats
-        found: Sequence[ChatView] = await self._door.read(lambda: read(reader, chat_ids))
+        found: Sequence[ChatView] = await self._door.read(lambda: read(reader, chat_ids), self._longest)
         return found
 
     async def get_chat(self, reader: ProfileId, chat_id: ChatId) -> ChatDetails:
@@ -257,19 +271,20 @@ class SlowChanges:
 @define(eq=False)
 class SlowOwnChanges:
     _door: Door
+    _longest: float = READ
     _own: MemoryOwnChanges = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self._own = MemoryOwnChanges(self._door.database)
 
     async def here(self) -> Cursor:
-        found: Cursor = await self._door.read(self._own.here)
+        found: Cursor = await self._door.read(self._own.here, self._longest)
         return found
 
     async def chats_of(self, reader: ProfileId) -> Sequence[ChatId]:
-        found: Sequence[ChatId] = await self._door.read(lambda: self._own.chats_of(reader))
+        found: Sequence[ChatId] = await self._door.read(lambda: self._own.chats_of(reader), self._longest)
         return found
 
     async def since(self, reader: ProfileId, cursor: Cursor) -> Missed | Lost:
-        found: Missed | Lost = await self._door.read(lambda: self._own.since(reader, cursor))
+        found: Missed | Lost = await self._door.read(lambda: self._own.since(reader, cursor), self._longest)
         return found

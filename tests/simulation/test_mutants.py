@@ -2,15 +2,18 @@
 
 import pytest
 
-from tests.simulation.mutants import MUTANTS, planted
+from tests.simulation.mutants import MUTANTS, OF_ALL_CHATS, planted
 from tests.simulation.test_simulation import RUNS
-from tests.simulation.world import simulate
+from tests.simulation.world import hears_all, simulate
 
 
-@pytest.mark.parametrize("name", MUTANTS)
+@pytest.mark.parametrize("name", [*MUTANTS, *OF_ALL_CHATS])
 def test_is_found(name: str) -> None:
-    with planted(*MUTANTS[name]):
+    mutant = MUTANTS.get(name) or OF_ALL_CHATS[name]
+    with planted(*mutant):
         for number in range(RUNS):
+            if name in OF_ALL_CHATS and not hears_all(number):
+                continue
             outcome = simulate(number)
             if violations := outcome.violations():
                 print(f"{name}: found by run {number}: {violations[0]}")

@@ -35,18 +35,20 @@ from domain.errors import DomainError
 from domain.ids import ChatId, Position
 from domain.session import Fingerprint, Lifetimes, Origin, Session
 from infrastructure.memory.views import MemoryViews
-from interfaces.live import channel, entry
+from interfaces.live import all_chats, channel, entry
 from interfaces.wire import frames
 from interfaces.ws.options import SocketOptions
 from tests.checker.history import (
     Answered,
     Asked,
+    Belongs,
     Cut,
     Event,
     Failure,
     HistoryRead,
     Joined,
     Kept,
+    Leaving,
     MarkSeen,
     Quiet,
     Said,
@@ -54,13 +56,14 @@ from tests.checker.history import (
 )
 from tests.checker.judge import judge
 from tests.checker.picture import Limits, Violation
+from tests.simulation.all_chats import AllChatsDevice
 from tests.simulation.chance import Chance
 from tests.simulation.clients import Device, Notebook, Person
 from tests.simulation.frames import durable, said
 from tests.simulation.loop import SimulatedLoop, run
 from tests.simulation.network import NOTICED
 from tests.simulation.node import START, Node, NumberedIds, Terms
-from tests.simulation.storage import Database, Door, Faults
+from tests.simulation.storage import READ, Database, Door, Faults
 
 PASSWORD: Final = "Correct-Horse"
 
@@ -79,6 +82,12 @@ PATIENT: Final = 8.0
 AHEAD: Final = 20.0
 """Seconds by which a clock may be wrong."""
 
+HEARS_ALL: Final = 4
+"""One of so many runs has devices with the socket of all chats, beside those of one chat."""
+
+SAID_FIRST: Final = 6
+"""Messages of the quiet chat."""
+
 ROUNDED: Final = 0.00001
 """What rounding does to the right time, in seconds."""
 
@@ -94,14 +103,21 @@ class Outcome:
         return judge(self.history, self.limits)
 
 
+def hears_all(number: int) -> bool:
+    """Whether this run has devices with the socket of all chats."""
+    return number % HEARS_ALL == 1
+
+
 def simulate(number: int) -> Outcome:
     loop = SimulatedLoop(number)
-    world = World(Chance(loop.random))
+    world = World(Chance(loop.random), hears_all=hears_all(number))
     with (
         _complaints(world),
         _small(channel, "PAGE", world.page),
         _small(entry, "PAGE", world.page),
         _small(entry, "REPLAY_MOST", world.replayed),
+        _small(all_chats, "PAGE", world.page),
+        _small(all_chats, "REPLAY_MOST", world.replayed),
     ):
         try:
             run(world.run(), loop)
@@ -154,6 +170,8 @@ def _small(module: ModuleType, name: str, number: int) -> Iterator[None]:
 @define(eq=False)
 class World:
     chance: Chance
+    hears_all: bool = False
+    """Whether there are devices with the socket of all chats, and more chats whose members change."""
     notebook: Notebook = Factory(Notebook)
     database: Database = Factory(Database)
     page: int = field(init=False)
@@ -163,6 +181,9 @@ class World:
     nodes: list[Node] = field(init=False)
     people: list[Person] = field(init=False, factory=list)
     devices: list[Device] = field(init=False, factory=list)
+    hearers: list[AllChatsDevice] = field(init=False, factory=list)
+    scribe: Device | None = field(init=False, default=None)
+    """Says something in the chat that is quiet afterwards."""
     chats: dict[ChatId, Person] = field(init=False, factory=dict)
     """And whose they are."""
     deleted: set[ChatId] = field(init=False, factory=set)
@@ -198,6 +219,9 @@ class World:
         for node in self.nodes:
             await node.start()
         await self._settle_people()
+        if self.scribe:
+            for _ in range(SAID_FIRST):
+                await self.scribe.send_without_socket(self.nodes[0])
         self.chance.calm = False
         await self._let_happen()
         await self._heal()
@@ -250,6 +274,10 @@ class World:
             )
             for name in ("north", "south")[: one_of((1, 2))]
         ]
+        if self.hears_all:
+            self.terms.first_page = one_of((1, 2, 50))
+            self.terms.own_reads = one_of((READ, 3.0, 6.0))
+            self.terms.interval = one_of((1.0, 0.1))
         for node in self.nodes:
             node.others = [other for other in self.nodes if other is not node]
 
@@ -258,13 +286,43 @@ class World:
         async with self.database.begin() as work:
             for number in range(self.chance.one_of((3, 3, 4))):
                 await self._settle(f"person{number}", ids, work)
-            owners = self.people[: self.chance.one_of((1, 1, 1, 2))]
-            for number, owner in enumerate(owners):
-                await self._open_chat(ChatId(ids.chat()), owner, work)
-                for person in self.people:
-                    for device in range(1 if person is self.outsider else self.chance.one_of((1, 1, 2))):
-                        await self._equip(person, f"{person.name}.{device} in {number}", ids, work)
+            await (self._settle_hearers if self.hears_all else self._settle_chats)(ids, work)
         self.chance.random.shuffle(self.devices)
+
+    async def _settle_chats(self, ids: NumberedIds, work: UnitOfWork) -> None:
+        owners = self.people[: self.chance.one_of((1, 1, 1, 2))]
+        for number, owner in enumerate(owners):
+            await self._open_chat(ChatId(ids.chat()), owner, work)
+            for person in self.people:
+                for device in range(1 if person is self.outsider else self.chance.one_of((1, 1, 2))):
+                    await self._equip(person, f"{person.name}.{device} in {number}", ids, work)
+
+    async def _settle_hearers(self, ids: NumberedIds, work: UnitOfWork) -> None:
+        """
+        Several chats, each with two devices of its own; one chat in which little is said and much is read; and some devices
+        that hear all chats.
+        """
+        for number, owner in enumerate([self.people[0], self.people[0], self.people[1]]):
+            await self._open_chat(ChatId(ids.chat()), owner, work)
+            for person in (owner, self.people[2]):
+                await self._equip(person, f"{person.name} in {number}", ids, work)
+        await self._open_chat(ChatId(ids.chat()), self.people[0], work)
+        await self._equip(self.people[0], "scribe", ids, work)
+        self.scribe = self.devices.pop()
+        for person in (self.people[1], self.outsider, self.chance.one_of(self.people)):
+            name = f"{person.name}.{len(self.hearers)} in all"
+            session, token = await self._open_session(person, name, ids, work)
+            self.hearers.append(
+                AllChatsDevice(
+                    person=person,
+                    name=name,
+                    notebook=self.notebook,
+                    chance=self.chance,
+                    nodes=self.nodes,
+                    session=session,
+                    token=token,
+                )
+            )
 
     async def _settle(self, name: str, ids: NumberedIds, work: UnitOfWork) -> None:
         account, profile = Account.register(
@@ -291,8 +349,12 @@ class World:
         await work.chats.add(chat, opened)
         self.chats[chat_id] = owner
         self.members[chat_id] = insiders
+        for person in insiders:
+            self.notebook.write(Belongs(at=self.at, chat=str(chat_id), profile=person.profile))
 
-    async def _equip(self, person: Person, name: str, ids: NumberedIds, work: UnitOfWork) -> None:
+    async def _open_session(
+        self, person: Person, name: str, ids: NumberedIds, work: UnitOfWork
+    ) -> tuple[str, str]:
         session = Session.open(
             id=ids.session(),
             account_id=person.account.id,
@@ -304,6 +366,10 @@ class World:
         )
         await work.sessions.add(session)
         signed_in = SignedIn.to(session, person.account.email.text, self.nodes[0].tokens, at=START)
+        return str(session.id), signed_in.access_token
+
+    async def _equip(self, person: Person, name: str, ids: NumberedIds, work: UnitOfWork) -> None:
+        session, token = await self._open_session(person, name, ids, work)
         self.devices.append(
             Device(
                 person=person,
@@ -313,8 +379,8 @@ class World:
                 chance=self.chance,
                 nodes=self.nodes,
                 devices=self.devices,
-                session=str(session.id),
-                token=signed_in.access_token,
+                session=session,
+                token=token,
             )
         )
 
@@ -330,8 +396,11 @@ class World:
     # What happens
 
     async def _let_happen(self) -> None:
-        lives = [asyncio.create_task(device.live()) for device in self.devices]
-        plots = [self._interfere(), self._bother()]
+        lives = [
+            *(asyncio.create_task(device.live()) for device in self.devices),
+            *(asyncio.create_task(hearer.live()) for hearer in self.hearers),
+        ]
+        plots = [self._interfere(), self._bother_many() if self.hears_all else self._bother()]
         if not self.terms.is_punctual:
             plots.append(self._set_clocks())
         tasks = [asyncio.create_task(plot) for plot in plots]
@@ -342,8 +411,15 @@ class World:
             device.is_settling = True
             if device.visit and not device.visit.is_rude:
                 device.visit.line.to_client.thaw()
+        for hearer in self.hearers:
+            hearer.is_settling = True
+            if hearer.visit:
+                hearer.visit.line.to_client.thaw()
+                hearer.visit.changed.set()
         for task in tasks:
             await task
+        if self.scribe:
+            await self._say_last(self.scribe)
         await asyncio.wait(lives, timeout=SETTLED)
         for life in lives:
             if not life.done():
@@ -351,6 +427,11 @@ class World:
             elif error := life.exception():
                 raise error
         await asyncio.wait(lives)
+
+    async def _say_last(self, scribe: Device) -> None:
+        """While devices come back, in a chat that then stays as it is."""
+        await asyncio.sleep(self.chance.random.random() * 0.5)
+        await scribe.send_without_socket(self.chance.one_of(self.nodes))
 
     async def _heal(self) -> None:
         await asyncio.sleep(SETTLED - min(SETTLED - 3, self.at - self._at))
@@ -395,6 +476,35 @@ class World:
                 await self._delete(device.chat_id)
             elif chosen < 0.88:
                 await self._put_out(device.chat_id)
+
+    async def _bother_many(self) -> None:
+        """The same where it is about several chats: people come and go, and read on devices that have no socket."""
+        while self._goes_on():
+            await asyncio.sleep(self.chance.wait(0.3))
+            up = [node for node in self.nodes if node.is_up]
+            if not self._goes_on() or not up:
+                continue
+            node, chat_id = self.chance.one_of(up), self.chance.one_of([*self.chats])
+            chosen = self.chance.random.random()
+            if chosen < 0.2:
+                device = self.chance.one_of(self.devices)
+                if self.scribe and self.chance.decides(0.3):
+                    device = self.scribe
+                await device.send_without_socket(node)
+            elif chosen < 0.3:
+                await self._rename(node, chat_id)
+            elif chosen < 0.5:
+                await self._let_in(chat_id)
+            elif chosen < 0.7:
+                await self._put_out(chat_id)
+            elif chosen < 0.72:
+                await self._delete(chat_id)
+            elif chosen < 0.95:
+                if self.scribe and self.chance.decides(0.6):
+                    chat_id = self.scribe.chat_id
+                last = self.database.chats.chats[chat_id].last_seq
+                if last:
+                    await self.chance.one_of(self.hearers).mark_without_socket(node, chat_id, last)
 
     async def _set_clocks(self) -> None:
         while self._goes_on():
@@ -457,6 +567,7 @@ class World:
         with suppress(NotTheOwner, ChatNotFound):
             await self._until_done(chat_id, command)
             self.members[chat_id] = [*self.members[chat_id], newcomer]
+            self.notebook.write(Belongs(at=self.at, chat=str(chat_id), profile=newcomer.profile))
 
     async def _put_out(self, chat_id: ChatId) -> None:
         inside = [person for person in self.members[chat_id] if person is not self.chats[chat_id]]
@@ -464,6 +575,7 @@ class World:
             return
         gone = self.chance.one_of(inside)
         command = RemoveMember(chat_id=chat_id, profile_id=gone.profile_id)
+        self.notebook.write(Leaving(at=self.at, chat=str(chat_id), profile=gone.profile))
         with suppress(NotTheOwner, ChatNotFound):
             told = await self._until_done(chat_id, command)
             self.members[chat_id] = [person for person in self.members[chat_id] if person is not gone]
@@ -488,6 +600,7 @@ class World:
             is_first = False
 
     async def _delete(self, chat_id: ChatId) -> None:
+        self.notebook.write(Leaving(at=self.at, chat=str(chat_id)))
         is_first = True
         while True:
             node = await self._some_node()
@@ -568,9 +681,13 @@ class World:
 
     async def _leave(self) -> None:
         """Everybody, so that nobody and nothing of them may be left on a node."""
-        for device in self.devices:
-            if device.visit:
-                device.visit.line.drop()
+        visits = [
+            *(device.visit for device in self.devices),
+            *(hearer.visit for hearer in self.hearers),
+        ]
+        for visit in visits:
+            if visit:
+                visit.line.drop()
         await asyncio.sleep(NOTICED + 2.0)
         for node in self.nodes:
             if left := node.left():
@@ -586,7 +703,11 @@ class World:
                 messages.append(what)
             else:
                 changes[update.position] = what
-        self.notebook.write(Kept(at=self.at, chat=str(chat_id), messages=messages, changes=changes))
+        is_over = self._may_be_deleted(chat_id)
+        members = [] if is_over else [person.profile for person in self.members[chat_id]]
+        self.notebook.write(
+            Kept(at=self.at, chat=str(chat_id), messages=messages, changes=changes, members=members)
+        )
 
     async def _ask(self, node: Node, person: Person, chat_id: ChatId) -> None:
         """What a front end without a socket reads."""

@@ -1,6 +1,6 @@
 """The socket of all chats: who hears what, what is asked and answered, and how one comes back."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 from uuid import uuid4
 
@@ -11,8 +11,11 @@ from application.accounts.sign_out import SignOut
 from application.chats.change import ChangeChat
 from application.chats.delete import DeleteChat
 from application.chats.remove_member import RemoveMember
+from application.paging import Paging
 from application.ports.changes import Cursor
-from domain.ids import ChatId
+from application.receipts.mark_read import MarkRead
+from application.views import ChatView
+from domain.ids import ChatId, ProfileId, Seq
 from interfaces.live import all_chats
 from interfaces.wire.cursors import CursorCodec
 from tests.all_chats import Device, House, opened
@@ -112,6 +115,51 @@ class TestHearing:
         assert bob.of("chat_removed")[0]["reason"] == "removed"
         await ann.go()
         await bob.go()
+
+    async def test_nothing_of_a_chat_is_told_after_its_removal(self, house: House) -> None:
+        """A count that was read before, and arrives after it, is not told either."""
+        ann, bob = await two(house)
+        chat, profile_id = await chat_of(house, ann, bob), bob.person.actor.profile_id
+        await until(lambda: str(chat) in bob.picture.chats)
+        await house.world.say(ann.person.actor, chat, "hello")
+        hears_all = house.hub.all_chats
+        some_chats = hears_all.some_chats
+
+        async def late(reader: ProfileId, chats: Sequence[ChatId]) -> Sequence[ChatView]:
+            hears_all.some_chats = some_chats
+            found = await some_chats(reader, chats)
+            await house.world.messenger.chats.remove_member(
+                ann.person.actor, RemoveMember(chat_id=chat, profile_id=profile_id)
+            )
+            await until(lambda: bool(bob.of("chat_removed")))
+            return found
+
+        hears_all.some_chats = late
+        await house.world.messenger.messages.mark_read(bob.person.actor, MarkRead(chat_id=chat, up_to=Seq(1)))
+        await until(lambda: bool(bob.of("chat_removed")))
+        await until(lambda: all(visit.is_up_to_date for visit in hears_all._visits.values()))
+        assert (await bob.ask("ping"))["type"] == "pong"  # and with it everything that was told before
+        assert bob.of("read_up_to") == []
+        await ann.go()
+        await bob.go()
+
+    async def test_a_page_is_as_new_as_what_was_told_before_it(self) -> None:
+        async with opened(first_page=1) as house:
+            ann = Device(house, await house.world.person("Ann"))
+            chats = [await chat_of(house, ann) for _ in range(2)]
+            await house.world.say(ann.person.actor, chats[1], "on the first page")
+            await ann.come()
+            (listener,) = house.hub.all_chats._visits
+            old = (await house.world.messenger.chats.list(listener.profile_id, Paging())).items
+            await house.world.say(ann.person.actor, chats[0], "passed over, as its page was not read")
+            await until(lambda: bool(ann.of("new_message")))
+            heard = await house.hub.all_chats.as_heard(listener, old)
+            assert {view.id: view.last_position for view in heard} == dict.fromkeys(chats, 1)
+            await house.world.messenger.chats.delete(ann.person.actor, DeleteChat(chat_id=chats[0]))
+            await until(lambda: bool(ann.of("chat_removed")))
+            heard = await house.hub.all_chats.as_heard(listener, old)
+            assert [view.id for view in heard] == [chats[1]]
+            await ann.go()
 
     async def test_why_a_chat_is_gone(self, house: House) -> None:
         ann, bob = await two(house)
@@ -326,6 +374,28 @@ class TestComingBack:
         assert not rest["has_more"]
         await house.world.say(ann.person.actor, loud, "live")
         await until(lambda: bob.of("new_message")[-1]["position"] == 7)
+        await ann.go()
+        await bob.go()
+
+    async def test_a_chat_that_is_left_while_the_client_comes_back(self, house: House) -> None:
+        """The client knows it from frames after its cursor; the removal is not yet in what it missed."""
+        ann, bob = await two(house)
+        cursor, profile_id = bob.picture.cursor, bob.person.actor.profile_id
+        chat = await chat_of(house, ann, bob)
+        await until(lambda: str(chat) in bob.picture.chats)
+        await bob.go()
+        hears_all, bob_leaves = house.hub.all_chats, RemoveMember(chat_id=chat, profile_id=profile_id)
+        some_chats = hears_all.some_chats
+
+        async def once_it_is_left(reader: ProfileId, chats: Sequence[ChatId]) -> Sequence[ChatView]:
+            hears_all.some_chats = some_chats
+            await house.world.messenger.chats.remove_member(ann.person.actor, bob_leaves)
+            return await some_chats(reader, chats)
+
+        hears_all.some_chats = once_it_is_left
+        await bob.come(since={"cursor": cursor})
+        assert [frame["reason"] for frame in bob.of("chat_removed")] == ["removed"]
+        assert bob.picture.chats == {}
         await ann.go()
         await bob.go()
 

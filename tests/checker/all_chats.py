@@ -1,0 +1,391 @@
+"""
+What a client of the socket of all chats knows from its frames alone, and whether that is the truth: D6, D9 to D13 there.
+
+`Client` applies frames as docs/protocol.md tells, and says what no server that keeps to it would send. `known` compares what
+clients know with what is stored: within what could be so when they have resumed, and exactly when everything is at rest.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+import orjson
+from attrs import Factory, define, field
+
+from tests.checker.history import (
+    Acked,
+    AllConnecting,
+    AllEnded,
+    AllHeard,
+    Belongs,
+    Cut,
+    HistoryRead,
+    Joined,
+    Kept,
+    Leaving,
+    Quiet,
+    Said,
+    Told,
+)
+from tests.checker.marks import before, final_marks, foreign, sure_marks, tried_marks
+from tests.checker.picture import Picture, Violation
+
+Frame = Mapping[str, Any]
+
+Fault = tuple[str, str]
+"""A rule, and what breaks it."""
+
+DURABLE: Final = ("new_message", "chat_changed", "member_added", "member_removed", "role_changed")
+
+OF_A_CHAT: Final = (*DURABLE, "read_up_to", "messages_read", "your_messages_read", "message_read", "typing")
+"""Frames that must not tell of a chat which the person has left."""
+
+
+@define(eq=False)
+class Known:
+    """One chat, as a client knows it. ``unread`` counts the messages up to ``counted``."""
+
+    position: int
+    seq: int
+    name: str
+    member_count: int
+    last: str | None
+    """The id of the last message."""
+    read_up_to: int
+    unread: int
+    counted: int
+
+    @classmethod
+    def of(cls, entry: Frame) -> "Known":
+        last = entry["last_message"]
+        return cls(
+            entry["position"],
+            entry["seq"],
+            entry["chat"]["name"],
+            entry["chat"]["member_count"],
+            last and last["id"],
+            entry["read_up_to"],
+            entry["unread_count"],
+            entry["seq"],
+        )
+
+
+@define(eq=False)
+class Client:
+    """A client's state over all of its connections."""
+
+    profile: str
+    replayed: int = 1000
+    """Events of a chat that a cursor may lie back before there is a gap."""
+    chats: dict[str, Known] = Factory(dict)
+    cursor: str | None = None
+    next: str | None = None
+    """Where the chats go on whose page was not read yet."""
+    gone: dict[str, None] = Factory(dict)
+    """Chats that were removed, and not added again."""
+    authors: dict[str, dict[int, str]] = Factory(lambda: defaultdict(dict))
+    """Of messages that were told, by chat and number."""
+    _offered: str | None = None
+    """A cursor that holds once the snapshot after it is known."""
+    _told: dict[str, int] = Factory(dict)
+    """The last position of each chat that was told on this connection."""
+
+    def connect(self, *, has_cursor: bool) -> None:
+        self._told.clear()
+        if not has_cursor:
+            self._forget()
+
+    def _forget(self) -> None:
+        self.chats.clear()
+        self.gone.clear()
+        self.cursor = self.next = None
+
+    def unread_of(self, chat: str) -> int:
+        known, authors = self.chats[chat], self.authors[chat]
+        later = range(known.counted + 1, known.seq + 1)
+        return known.unread + sum(authors.get(seq) not in {None, self.profile} for seq in later)
+
+    def take(self, frame: Frame) -> Iterator[Fault]:
+        kind, chat = frame["type"], frame.get("chat_id")
+        if chat in self.gone and kind in OF_A_CHAT:
+            yield "D11", f"told of a chat after its removal: {frame}"
+            return
+        match kind:
+            case "auth_success":
+                self._offered = frame["cursor"]
+            case "resumed" | "cursor":
+                self.cursor = frame["cursor"]
+            case "reset" if frame["scope"] == "all":
+                self._forget()
+            case "snapshot":
+                yield from self._snapshot(frame)
+            case "chat_added":
+                self._replace(frame["chat_id"], frame["chat"])
+            case "chat_removed":
+                self.chats.pop(frame["chat_id"], None)
+                self.gone[frame["chat_id"]] = None
+            case "reset":
+                self._replace(frame["chat_id"], frame["state"])
+            case "gap":
+                yield from self._gap(frame)
+            case "read_up_to":
+                self._read(frame)
+            case _ if kind in DURABLE:
+                yield from self._durable(frame)
+            case _:
+                pass
+
+    def _snapshot(self, frame: Frame) -> Iterator[Fault]:
+        if "id" not in frame:
+            self.cursor = self._offered
+        self.next = frame["next"]
+        for entry in frame["chats"]:
+            chat: str = entry["chat"]["id"]
+            if chat in self.gone:
+                yield "D11", f"a page shows a chat after its removal: {entry}"
+            elif chat not in self.chats or self.chats[chat].position < entry["position"]:
+                self.chats[chat] = Known.of(entry)
+
+    def _replace(self, chat: str, entry: Frame) -> None:
+        self.chats[chat] = Known.of(entry)
+        self.gone.pop(chat, None)
+        self._told.pop(chat, None)
+
+    def _gap(self, frame: Frame) -> Iterator[Fault]:
+        chat, state = frame["chat_id"], frame["state"]
+        known = self.chats.get(chat)
+        if known is not None and frame["after"] > known.position:
+            yield "D13", f"a gap that begins behind {known.position}: {frame}"
+        if frame["before"] != state["position"] + 1 or state["position"] - frame["after"] <= self.replayed:
+            yield "D13", f"no gap: {frame}"
+        self._replace(chat, state)
+
+    def _read(self, frame: Frame) -> None:
+        known = self.chats.get(frame["chat_id"])
+        if known is None:
+            return
+        mark, counted = frame["seq"], frame["last_seq"]
+        if (mark, counted) >= (known.read_up_to, known.counted) or mark > known.read_up_to:
+            known.read_up_to, known.unread, known.counted = mark, frame["unread_count"], counted
+
+    def _durable(self, frame: Frame) -> Iterator[Fault]:
+        chat, position = frame["chat_id"], frame["position"]
+        if position <= self._told.get(chat, -1):
+            yield "D6", f"told twice or backwards behind {self._told[chat]}: {frame}"
+        self._told[chat] = position
+        message = frame["message"] if frame["type"] == "new_message" else None
+        if message:
+            self.authors[chat][message["seq"]] = message["sender_id"]
+        known = self.chats.get(chat)
+        if known is None:
+            return  # its page was not read, or was read after the person had left it
+        if position <= known.position:
+            return
+        if not known.position == frame["after"] == position - 1:
+            yield "D13", f"behind {known.position} comes {frame}"
+        known.position = position
+        match frame["type"]:
+            case "new_message":
+                known.seq, known.last = frame["message"]["seq"], frame["message"]["id"]
+            case "chat_changed":
+                known.name = frame["name"]
+            case "member_added":
+                known.member_count += 1
+            case "member_removed":
+                known.member_count -= 1
+            case _:
+                pass
+
+
+@define(eq=False)
+class _Connection:
+    place: int
+    opened: AllConnecting
+    client: Client
+    has_resumed: bool = False
+    is_over: bool = False
+    was_reset: bool = False
+
+
+@define(eq=False)
+class _Truth:
+    """What is surely so at a place of the history, as far as anybody can tell."""
+
+    picture: Picture
+    positions: dict[str, list[tuple[int, int]]] = Factory(lambda: defaultdict(list))
+    """By chat, places and the positions that were known to be stored by then."""
+    changes: dict[tuple[str, str], list[tuple[int, str]]] = Factory(lambda: defaultdict(list))
+    """By chat and profile, places and what became of the membership."""
+    tried: dict[tuple[str, str], list[tuple[int, int]]] = field(init=False)
+    sure: dict[tuple[str, str], list[tuple[int, int]]] = field(init=False)
+    final: dict[tuple[str, str], int] = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        picture = self.picture
+        self.tried, self.sure = tried_marks(picture), sure_marks(picture)
+        self.final = final_marks(picture)
+        for place, event in enumerate(picture.history):
+            match event:
+                case Acked():
+                    chat = picture.attempts[event.send].started.chat
+                    self.positions[chat].append((place, event.position))
+                case Told():
+                    chat = picture.sockets[event.connection].opened.chat
+                    self.positions[chat].append((place, event.position))
+                case HistoryRead() if event.messages:
+                    self.positions[event.messages[-1].chat].append((place, event.messages[-1].position))
+                case AllHeard(frame={"type": kind} as frame) if kind in DURABLE:
+                    self.positions[frame["chat_id"]].append((place, frame["position"]))
+                case Belongs() | Joined():
+                    self._change(event.chat, event.profile, place, type(event).__name__)
+                case Leaving() | Cut(session=None):
+                    if event.chat is not None:
+                        self._change(event.chat, event.profile, place, type(event).__name__)
+                case _:
+                    pass
+
+    def _change(self, chat: str, profile: str | None, place: int, what: str) -> None:
+        self.changes[chat, profile or ""].append((place, what))
+
+    def _until(self, chat: str, profile: str, place: int) -> list[tuple[int, str]]:
+        both = [*self.changes[chat, profile], *self.changes[chat, ""]]
+        return sorted(one for one in both if one[0] < place)
+
+    def is_surely(self, chat: str, profile: str, since: int, until: int, *, inside: bool) -> bool:
+        """Whether a profile was in a chat, or not, all the time between two places."""
+        sure, doubted = ("Belongs", {"Leaving", "Cut"}) if inside else ("Cut", {"Joined", "Belongs"})
+        changes = self._until(chat, profile, until)
+        last = max((place for place, what in changes if what == sure and place < since), default=None)
+        return last is not None and not any(place > last and what in doubted for place, what in changes)
+
+    def least(self, chat: str, place: int) -> int:
+        return max((position for when, position in self.positions[chat] if when < place), default=0)
+
+
+def known(picture: Picture) -> Iterator[Violation]:
+    """What each client of all chats knows is what is stored, and it is told each thing once and in order."""
+    if not picture.all(AllConnecting):
+        return
+    truth = _Truth(picture)
+    logs = {chat: picture.log(chat) or [] for chat in picture.kept}
+    clients: dict[str, Client] = {}
+    connections: dict[int, _Connection] = {}
+    for place, event in enumerate(picture.history):
+        match event:
+            case AllConnecting():
+                client = clients.setdefault(event.device, Client(event.profile, picture.limits.replayed))
+                client.connect(has_cursor=event.has_cursor)
+                connections[event.connection] = _Connection(place, event, client)
+            case AllHeard():
+                connection = connections[event.connection]
+                if connection.is_over:
+                    yield Violation("D15", f"told after its end: {event}", event.at)
+                for rule, what in connection.client.take(event.frame):
+                    yield Violation(rule, f"{what} to {connection.opened}", event.at)
+                yield from _heard(connection, event, place, truth, logs)
+            case AllEnded():
+                connections[event.connection].is_over = True
+            case Quiet():
+                for connection in connections.values():
+                    if not connection.is_over:
+                        yield from _at_rest(connection, event.at, truth)
+            case _:
+                pass
+
+
+def _heard(
+    connection: _Connection,
+    event: AllHeard,
+    place: int,
+    truth: _Truth,
+    logs: Mapping[str, list[Said | str]],
+) -> Iterator[Violation]:
+    frame, opened = event.frame, connection.opened
+    match frame["type"]:
+        case "reset" if frame["scope"] == "all":
+            connection.was_reset = True
+            if not (opened.is_garbled and frame["reason"] == "malformed"):
+                yield Violation("D13", f"{frame} to {opened}", event.at)
+        case "resumed":
+            connection.has_resumed = True
+            if opened.is_garbled and not connection.was_reset:
+                yield Violation("D13", f"resumed from nonsense: {opened}", event.at)
+            for rule, what in _resumed(connection, place, truth):
+                yield Violation(rule, f"{what} when this had resumed: {opened}", event.at)
+        case kind if kind in DURABLE:
+            log = logs.get(frame["chat_id"], [])
+            stored = log[frame["position"] - 1] if frame["position"] <= len(log) else None
+            if stored is None or _shown(stored) != _frame_shown(frame):
+                yield Violation("D13", f"{frame} is not what is stored: {stored}", event.at)
+        case _:
+            pass
+
+
+def _shown(stored: Said | str) -> object:
+    return (stored.id, stored.seq, stored.author, stored.text) if isinstance(stored, Said) else stored
+
+
+def _frame_shown(frame: Frame) -> object:
+    if frame["type"] == "new_message":
+        message = frame["message"]
+        return message["id"], message["seq"], message["sender_id"], message["text"]
+    return orjson.dumps(frame, option=orjson.OPT_SORT_KEYS).decode()
+
+
+def _resumed(connection: _Connection, place: int, truth: _Truth) -> Iterator[Fault]:
+    """Everything that anybody knew before it connected is known to it now."""
+    client, since = connection.client, connection.place
+    for chat in truth.picture.kept:
+        mine = chat, client.profile
+        known = client.chats.get(chat)
+        if known is None:
+            is_due = client.next is None and truth.is_surely(*mine, since, place, inside=True)
+            if is_due:
+                yield "D13", f"chat {chat} was not known"
+            continue
+        if truth.is_surely(*mine, since, place, inside=False):
+            yield "D11", f"chat {chat} was still known"
+        if not truth.is_surely(*mine, since, place, inside=True):
+            continue
+        if known.position < (least := truth.least(chat, since)):
+            yield "D13", f"chat {chat} was known up to {known.position}, not {least}"
+        least, most = before(truth.sure, mine, since), before(truth.tried, mine, place)
+        if not least <= known.read_up_to <= most:
+            yield "D9", f"{known.read_up_to} was the mark in {chat}, not {least} to {most}"
+
+
+def _at_rest(connection: _Connection, at: float, truth: _Truth) -> Iterator[Violation]:
+    client = connection.client
+    if not connection.has_resumed or client.next is not None:
+        yield Violation("D12", f"it has not resumed, or not read all pages: {connection.opened}", at)
+        return
+    for chat, kept in truth.picture.kept.items():
+        is_in = client.profile in (kept.members or ())
+        if is_in != (chat in client.chats):
+            what = f"chat {chat} is {'known' if chat in client.chats else 'not known'}"
+            yield Violation("D11" if chat in client.chats else "D12", f"{what} to {connection.opened}", at)
+        elif is_in:
+            for rule, what in _differences(client, chat, kept, truth):
+                yield Violation(rule, f"{what} in {chat} for {connection.opened}", at)
+
+
+def _differences(client: Client, chat: str, kept: Kept, truth: _Truth) -> Iterator[Fault]:
+    known, log = client.chats[chat], truth.picture.log(chat) or []
+    changes = [orjson.loads(kept.changes[position]) for position in sorted(kept.changes)]
+    names = [change["name"] for change in changes if change["type"] == "chat_changed"]
+    last = kept.messages[-1] if kept.messages else None
+    if (known.position, known.seq, known.last) != (len(log), len(kept.messages), last and last.id):
+        yield "D12", f"known up to {known.position}, message {known.seq}, of {len(log)}, {len(kept.messages)}"
+        return
+    if names and known.name != names[-1]:
+        yield "D12", f"the name is {names[-1]}, not {known.name}"
+    if known.member_count != len(kept.members or ()):
+        yield "D12", f"there are {len(kept.members or ())} members, not {known.member_count}"
+    mark = truth.final.get((chat, client.profile))
+    if mark is None:
+        return
+    if known.read_up_to > mark:
+        yield "D9", f"the mark is {mark}, not {known.read_up_to}"
+    exact = foreign(kept, client.profile, mark + 1, len(kept.messages))
+    if client.unread_of(chat) != exact:
+        yield "D10", f"{exact} are unread, not {client.unread_of(chat)}"

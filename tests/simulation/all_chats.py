@@ -1,0 +1,300 @@
+"""
+Devices that hold the socket of all chats.
+
+Like those of `clients` they come and go, read slowly, send and mark, and retry what has no answer. What one knows it keeps
+over its connections as `tests.checker.all_chats.Client`; it comes back with the cursor that it was told last, or an older one.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import orjson
+from attrs import Factory, define, field
+
+from application.accounts.authenticate import Authenticate
+from application.errors import ApplicationError, OutcomeUnknown
+from application.receipts.mark_read import MarkRead
+from domain.errors import DomainError
+from domain.ids import ChatId, Seq
+from interfaces.ws.closing import Close
+from tests.checker.all_chats import Client
+from tests.checker.history import (
+    Acked,
+    AllConnecting,
+    AllEnded,
+    AllHeard,
+    Backlog,
+    Failure,
+    MarkStarted,
+    Refused,
+    SendStarted,
+    Unknown,
+)
+from tests.simulation.chance import Chance
+from tests.simulation.clients import Notebook, Person, dumped
+from tests.simulation.frames import Fields
+from tests.simulation.network import Line
+from tests.simulation.node import Node
+
+GARBLED: Final[Sequence[Any]] = (41, [], {}, {"cursor": 5}, {"cursor": "nonsense"}, {"seen": {}})
+"""What does not say where a client resumes."""
+
+MOST_UNANSWERED: Final = 4
+
+
+@define(eq=False)
+class AllChatsVisit:
+    """One connection of a device, from its greeting to its end."""
+
+    device: "AllChatsDevice"
+    node: Node
+    number: int
+    line: Line = field(init=False)
+    has_resumed: bool = False
+    is_over: bool = False
+    end: Close | None = None
+    changed: asyncio.Event = Factory(asyncio.Event)
+    sends: dict[str, tuple[int, str]] = Factory(dict)
+    """Attempts without an answer, by the id of the request: each with its nonce."""
+    requests: dict[str, None] = Factory(dict)
+    """Other requests without an answer."""
+
+    def hear(self, item: str | Close) -> None:
+        device = self.device
+        if isinstance(item, Close):
+            self.is_over, self.end = True, item
+            device.notebook.write(AllEnded(at=device.at, connection=self.number, code=item.code))
+            if item.code == 1011:
+                device.notebook.write(
+                    Failure(at=device.at, what="a socket of all chats was closed with 1011")
+                )
+            limit = self.node.terms.options.outbox_frames
+            device.notebook.write(
+                Backlog(at=device.at, connection=self.number, frames=self.line.backlog, limit=limit)
+            )
+        else:
+            self._hear(orjson.loads(item))
+        self.changed.set()
+
+    def _hear(self, frame: Fields) -> None:
+        device, id = self.device, frame.get("id")
+        is_send = isinstance(id, str) and id in self.sends
+        if is_send:
+            self._hear_sent(frame)
+        else:
+            device.notebook.write(AllHeard(at=device.at, connection=self.number, frame=frame))
+            for _ in device.client.take(frame):
+                pass  # the checker says what is wrong with it
+            self.requests.pop(str(id), None)
+        if frame["type"] in {"resumed", "cursor"}:
+            self.has_resumed = True
+            device.cursors.append(frame["cursor"])
+
+    def _hear_sent(self, frame: Fields) -> None:
+        device = self.device
+        send, nonce = self.sends.pop(frame["id"])
+        if frame["type"] == "answer":
+            message = frame["message"]
+            device.notebook.write(
+                Acked(
+                    at=device.at,
+                    send=send,
+                    id=message["id"],
+                    seq=message["seq"],
+                    position=message["position"],
+                    duplicate=frame["duplicate"],
+                )
+            )
+            device.unanswered.pop(nonce, None)
+            return
+        code: str = frame["code"]
+        if code == OutcomeUnknown.code:
+            device.notebook.write(Unknown(at=device.at, send=send))
+            return
+        device.notebook.write(Refused(at=device.at, send=send, code=code))
+        if code not in {"unavailable", "overloaded"}:
+            device.unanswered.pop(nonce, None)
+
+
+@define(eq=False, kw_only=True)
+class AllChatsDevice:
+    person: Person
+    name: str
+    notebook: Notebook
+    chance: Chance
+    nodes: list[Node]
+    session: str
+    token: str
+    is_settling: bool = False
+    """From now on: come back, have everything answered, do nothing new."""
+    client: Client = field(init=False)
+    cursors: list[str] = field(init=False, factory=list)
+    """All that it was told."""
+    unanswered: dict[str, tuple[str, str]] = field(init=False, factory=dict)
+    """Chat and text by nonce of what may not be stored yet, oldest first."""
+    visit: AllChatsVisit | None = field(init=False, default=None)
+
+    def __attrs_post_init__(self) -> None:
+        self.client = Client(self.person.profile)
+
+    @property
+    def at(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    # Coming and going
+
+    async def live(self) -> None:
+        while True:
+            await asyncio.sleep(0.02 + self.chance.wait(0.5))
+            up = [node for node in self.nodes if node.is_up]
+            if not up:
+                continue
+            visit = self.visit = self._connect(self.chance.one_of(up))
+            await self._stay(visit)
+            if not visit.is_over:
+                return
+
+    def _connect(self, node: Node) -> AllChatsVisit:
+        visit = AllChatsVisit(self, node, self.notebook.number("connection"))
+        visit.line = node.open(None, visit.hear)
+        since, is_garbled = self._since()
+        has_cursor = since is not None and not is_garbled
+        self.client.connect(has_cursor=has_cursor)
+        visit.line.say(dumped({"type": "auth", "token": self.token, "since": since}))
+        self.notebook.write(
+            AllConnecting(
+                at=self.at,
+                connection=visit.number,
+                profile=self.person.profile,
+                session=self.session,
+                node=node.name,
+                device=self.name,
+                has_cursor=has_cursor,
+                is_garbled=is_garbled,
+            )
+        )
+        return visit
+
+    def _since(self) -> tuple[Any, bool]:
+        """What it says about where it was, and whether that is nonsense. Now and then it has forgotten everything."""
+        chosen = self.chance.random.random()
+        if chosen < 0.05:
+            return self.chance.one_of(GARBLED), True
+        if self.client.cursor is None or chosen < 0.12:
+            return None, False
+        if chosen < 0.2 and self.cursors:
+            return {"cursor": self.chance.one_of(self.cursors)}, False
+        if chosen < 0.6:
+            seen = {chat: known.position for chat, known in self.client.chats.items()}
+            return {"cursor": self.client.cursor, "seen": seen}, False
+        return {"cursor": self.client.cursor}, False
+
+    async def _stay(self, visit: AllChatsVisit) -> None:
+        """Until it is over, or all is done."""
+        is_early = not self.is_settling
+        await self._until(visit, lambda: visit.has_resumed or self.is_settling)
+        self._send_again(visit)
+        while not visit.is_over:
+            if self.is_settling:
+                visit.line.to_client.thaw()
+                if is_early and self.chance.decides(0.5):
+                    visit.line.drop()  # what it missed is told once more when nothing moves
+                elif await self._settle(visit):
+                    return
+                is_early = False
+            else:
+                self._act(visit)
+                await asyncio.sleep(0.02 + self.chance.wait(1.0))
+
+    async def _settle(self, visit: AllChatsVisit) -> bool:
+        await self._until(visit, lambda: visit.has_resumed and not visit.sends and not visit.requests)
+        if visit.is_over:
+            return False
+        if self.client.next is None and not self.unanswered:
+            return True
+        await asyncio.sleep(0.1)
+        self._read_on(visit)
+        self._send_again(visit)
+        return False
+
+    async def _until(self, visit: AllChatsVisit, reached: Callable[[], bool]) -> None:
+        while not visit.is_over and not reached():
+            visit.changed.clear()
+            await visit.changed.wait()
+
+    # What it does
+
+    def _act(self, visit: AllChatsVisit) -> None:
+        chosen = self.chance.random.random()
+        if chosen < 0.3 and self.client.chats and len(self.unanswered) < MOST_UNANSWERED:
+            number = self.notebook.number("text")
+            chat = self.chance.one_of(list(self.client.chats))
+            self.unanswered[f"n{number}"] = chat, f"{self.name} says {number}"
+            self._send(visit, f"n{number}")
+        elif chosen < 0.45:
+            self._mark(visit)
+        elif chosen < 0.65:
+            self._read_on(visit)
+        elif chosen < 0.75:
+            visit.line.to_client.freeze()
+            asyncio.get_running_loop().call_later(self.chance.wait(3.0), visit.line.to_client.thaw)
+        elif chosen < 0.9:
+            visit.line.drop()
+
+    def _send_again(self, visit: AllChatsVisit) -> None:
+        for nonce in [*self.unanswered]:
+            self._send(visit, nonce)
+
+    def _send(self, visit: AllChatsVisit, nonce: str) -> None:
+        chat, text = self.unanswered[nonce]
+        send = self.notebook.number("send")
+        self.notebook.write(
+            SendStarted(
+                at=self.at,
+                send=send,
+                connection=None,
+                chat=chat,
+                profile=self.person.profile,
+                session=self.session,
+                text=text,
+                nonce=nonce,
+            )
+        )
+        visit.sends[f"s{send}"] = send, nonce
+        fields = {"type": "send_message", "id": f"s{send}", "chat_id": chat, "text": text, "nonce": nonce}
+        visit.line.say(dumped(fields))
+
+    def _mark(self, visit: AllChatsVisit) -> None:
+        read = [(chat, known.seq) for chat, known in self.client.chats.items() if known.seq]
+        if read:
+            chat, seq = self.chance.one_of(read)
+            self._ask(visit, {"type": "mark_read", "chat_id": chat, "up_to": self._try_mark(chat, seq)})
+
+    def _try_mark(self, chat: str, seq: int) -> int:
+        up_to = seq if self.chance.decides(0.6) else 1 + self.chance.below(seq)
+        self.notebook.write(MarkStarted(at=self.at, chat=chat, profile=self.person.profile, up_to=up_to))
+        return up_to
+
+    def _read_on(self, visit: AllChatsVisit) -> None:
+        if self.client.next is not None and not visit.requests:
+            self._ask(visit, {"type": "more", "next": self.client.next})
+
+    def _ask(self, visit: AllChatsVisit, fields: Fields) -> None:
+        id = f"r{self.notebook.number('request')}"
+        visit.requests[id] = None
+        visit.line.say(dumped({"id": id, **fields}))
+
+    async def mark_without_socket(self, node: Node, chat_id: ChatId, seq: int) -> None:
+        """As another device of the same person would over HTTP."""
+        up_to = Seq(self._try_mark(str(chat_id), seq))
+
+        async def marking() -> None:
+            actor = await node.messenger.accounts.authenticate(Authenticate(token=self.token))
+            await node.messenger.messages.mark_read(actor, MarkRead(chat_id=chat_id, up_to=up_to))
+
+        try:
+            async with asyncio.timeout(0.05 + self.chance.wait(0.5)):
+                await node.call(marking())
+        except (DomainError, ApplicationError, TimeoutError):
+            pass  # whether it was stored, the end shows
