@@ -2,7 +2,7 @@
 
 import json
 from functools import cached_property
-from typing import Any
+from typing import Any, Final
 
 import httpx
 import jsonschema_rs
@@ -21,10 +21,12 @@ Json = dict[str, Any]
 
 
 @define(eq=False, slots=False)
-class Promises:
+class Written:
+    """A document, and what is made of it to hold answers to."""
+
     endpoints: list[Endpoint]
     options: HttpOptions
-    _validators: dict[str, jsonschema_rs.Draft202012Validator] = field(factory=dict)
+    validators: dict[str, jsonschema_rs.Draft202012Validator] = field(factory=dict)
 
     @cached_property
     def document(self) -> Json:
@@ -35,6 +37,25 @@ class Promises:
     def components(self) -> Json:
         shut: Json = closed(self.document["components"])
         return shut
+
+
+WRITTEN: Final[dict[object, Written]] = {}
+"""By what a document is generated from. Making one for each client of each test would take most of the time of a test."""
+
+
+@define(eq=False, slots=False)
+class Promises:
+    endpoints: list[Endpoint]
+    options: HttpOptions
+
+    @cached_property
+    def written(self) -> Written:
+        described = tuple((one.method, one.path, id(one.described)) for one in self.endpoints)
+        return WRITTEN.setdefault((described, repr(self.options)), Written(self.endpoints, self.options))
+
+    @property
+    def document(self) -> Json:
+        return self.written.document
 
     async def hold(self, answer: httpx.Response) -> None:
         """Of any request, where there is a documented endpoint for it."""
@@ -72,10 +93,11 @@ class Promises:
             return
         media_type = answer.headers["content-type"]
         name = f"{endpoint.method} {endpoint.path} {answer.status_code} {media_type}"
-        if name not in self._validators:
-            whole = {**closed(said["content"][media_type]["schema"]), "components": self.components}
-            self._validators[name] = jsonschema_rs.Draft202012Validator(whole, validate_formats=True)
-        self._validators[name].validate(answer.json())
+        validators = self.written.validators
+        if name not in validators:
+            whole = {**closed(said["content"][media_type]["schema"]), "components": self.written.components}
+            validators[name] = jsonschema_rs.Draft202012Validator(whole, validate_formats=True)
+        validators[name].validate(answer.json())
 
 
 def promises_of(messenger: Any, options: HttpOptions) -> Promises:
