@@ -1,17 +1,74 @@
 """Every mutant is found, and soon: the numbers of the runs that find them are in the test's output with ``-s``."""
 
+from typing import Final
+
 import pytest
 
 from tests.simulation.mutants import MUTANTS, OF_ALL_CHATS, planted
 from tests.simulation.test_simulation import RUNS
 from tests.simulation.world import hears_all, simulate
 
+FOUND_BY: Final = {
+    "told before the commit": 2,
+    "answered before the commit": 1,
+    "nonces forgotten": 1,
+    "stale membership: taken after the deletion": 6,
+    "stale membership: deletion not heard": 8,
+    "stale membership: removal not heard": 28,
+    "stale membership: sign-out not heard": 36,
+    "subscribed after the history": 2,
+    "dropped on overflow": 8,
+    "kept on overflow": 8,
+    "healing switched off": 12,
+    "cursor switched off": 2,
+    "gaps not minded": 2,
+    "early ones out of order": 2,
+    "told twice": 2,
+    "seats confused": 0,
+    "postponed ones overtaken": 8,
+    "sends overtaken by questions": 3,
+    "answered after it is told": 1,
+    "clocks trusted": 0,
+    "resume: nothing is replayed": 1,
+    "resume: one page is replayed": 1,
+    "resume: one too late": 1,
+    "resume: one too early": 4,
+    "resume: from what is not there": 5,
+    "resume: another history": 17,
+    "resume: the newest of too many": 23,
+    "resume: nonsense passed over": 29,
+    "resume: put out again": 107,
+    "resume: a deleted chat": 8,
+    "resume: what comes meanwhile not told": 11,
+    "resume: own mark forgotten": 10,
+    "resume: the others' marks forgotten": 11,
+    "reset without a snapshot": 5,
+    "reset without a word": 5,
+    "said again at once": 3,
+    "said again at once, in one batch": 29,
+    "never said again": 382,
+    "said again: nonces refused": 105,
+    "said again: nonces counted": 9,
+    "said again: others counted": 11,
+    "own messages unread": 0,
+    "all chats: cursor taken after the snapshot": 13,
+    "all chats: reading of an unmoved chat not told": 97,
+    "all chats: removal not told": 13,
+    "all chats: personal log forgotten": 1,
+    "all chats: gap without state": 61,
+    "all chats: additions not heard": 93,
+}
+"""
+The first run that finds each mutant. It is tried before all others, which takes a tenth of the time; a number that is no longer
+true costs time and nothing else.
+"""
+
 
 @pytest.mark.parametrize("name", [*MUTANTS, *OF_ALL_CHATS])
 def test_is_found(name: str) -> None:
     mutant = MUTANTS.get(name) or OF_ALL_CHATS[name]
     with planted(*mutant):
-        for number in range(RUNS):
+        for number in (FOUND_BY.get(name, 0), *range(RUNS)):
             if name in OF_ALL_CHATS and not hears_all(number):
                 continue
             outcome = simulate(number)
@@ -19,3 +76,8 @@ def test_is_found(name: str) -> None:
                 print(f"{name}: found by run {number}: {violations[0]}")
                 return
     pytest.fail(f"{RUNS} runs found nothing wrong with: {name}")
+
+
+def test_the_numbers_are_among_those_of_all_runs() -> None:
+    assert FOUND_BY.keys() <= MUTANTS.keys() | OF_ALL_CHATS.keys()
+    assert max(FOUND_BY.values()) < RUNS
