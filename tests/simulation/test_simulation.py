@@ -29,7 +29,7 @@ from tests.checker.history import (
 )
 from tests.simulation.world import simulate
 
-RUNS = 500
+RUNS = 400
 """More than it takes to find each mutant in `test_mutants` (the latest by run 382). `make explore` goes on with other numbers."""
 
 

@@ -23,6 +23,7 @@ from infrastructure.postgres.driver.target import parse
 from infrastructure.postgres.server import embedded
 from infrastructure.postgres.server.embedded import DATABASE, CannotStartPostgres, EmbeddedPostgres, User
 from tests.clusters import copy_cluster, new_cluster
+from tests.system.postgres import lives
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -481,7 +482,7 @@ def test_a_backend_that_outlives_its_server_is_waited_for(
         first.stop()
         threading.Timer(0.5, backend.resume).start()
         second = start(var_dir)
-        assert not backend.is_running()
+        assert not lives(backend)
     assert query(second, "SELECT 1") == [(1,)]
 
 
