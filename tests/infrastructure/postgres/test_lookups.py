@@ -22,6 +22,7 @@ from infrastructure.postgres.driver.reads import PLANS as READ_PLANS
 from infrastructure.postgres.pages import MEMBERS_AFTER
 from infrastructure.postgres.schema.migrate import upgrade
 from infrastructure.postgres.views import MEMBERSHIP_AND_EPOCH
+from tests.infrastructure.postgres.explaining import pages_read
 from tests.postgres import PostgresServer
 
 LONELY, MESSAGES, MEMBERS = 3_000, 33_000, 4_000
@@ -80,14 +81,7 @@ class Grown:
     author: UUID
 
     def pages(self, statement: str, parameters: Any, plans: Mapping[str, str]) -> int:
-        """How many pages the statement looks at once all is planned and cached."""
-        self.connection.execute("RESET ALL")
-        for setting, value in plans.items():
-            self.connection.execute("SELECT set_config(%s, %s, false)", (setting, value))
-        explained = f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement}".encode()
-        self.connection.execute(explained, parameters)
-        (((plan,),),) = self.connection.execute(explained, parameters).fetchall()
-        return int(plan["Plan"]["Shared Hit Blocks"] + plan["Plan"]["Shared Read Blocks"])
+        return pages_read(self.connection, statement, parameters, plans)
 
 
 @pytest.fixture(scope="module")

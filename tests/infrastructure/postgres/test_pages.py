@@ -18,6 +18,7 @@ from infrastructure.postgres.driver.reads import PLANS
 from infrastructure.postgres.pages import CHATS, CHATS_AFTER, MEMBERS_AFTER, bounds
 from infrastructure.postgres.schema.migrate import upgrade
 from tests.benchmarks.filling import Grown, fill, people
+from tests.infrastructure.postgres.explaining import pages_read
 from tests.postgres import PostgresServer
 from tests.strategies import START
 
@@ -32,13 +33,7 @@ class Town:
     crowd: Grown
 
     def blocks(self, statement: str, parameters: Mapping[str, Any] | None) -> int:
-        self.connection.execute("RESET ALL")
-        for setting, value in PLANS.items():
-            self.connection.execute("SELECT set_config(%s, %s, false)", (setting, value))
-        explained = f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement}".encode()
-        self.connection.execute(explained, parameters)
-        (((plan,),),) = self.connection.execute(explained, parameters).fetchall()
-        return int(plan["Plan"]["Shared Hit Blocks"] + plan["Plan"]["Shared Read Blocks"])
+        return pages_read(self.connection, statement, parameters, PLANS)
 
 
 @pytest.fixture(scope="module")

@@ -27,6 +27,7 @@ from infrastructure.postgres.schema.chat_tables import LENGTHS
 from infrastructure.postgres.schema.migrate import upgrade
 from infrastructure.postgres.views import PAGE, READERS, PostgresViews
 from tests.benchmarks.filling import Grown, fill, people
+from tests.infrastructure.postgres.explaining import pages_read
 from tests.postgres import PostgresServer
 from tests.storages import conninfo
 from tests.strategies import START
@@ -44,14 +45,7 @@ class Town:
     quiet: Grown
 
     def blocks(self, statement: str, parameters: Any, plans: Mapping[str, str] = PLANS) -> int:
-        """Those looked at once all is planned and cached."""
-        self.connection.execute("RESET ALL")
-        for setting, value in plans.items():
-            self.connection.execute("SELECT set_config(%s, %s, false)", (setting, value))
-        explained = f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement}".encode()
-        self.connection.execute(explained, parameters)
-        (((plan,),),) = self.connection.execute(explained, parameters).fetchall()
-        return int(plan["Plan"]["Shared Hit Blocks"] + plan["Plan"]["Shared Read Blocks"])
+        return pages_read(self.connection, statement, parameters, plans)
 
     def of_read(self, statement: Prepared, chat: Grown, start: int, stop: int) -> int:
         author = chat.members[start % len(chat.members)]
