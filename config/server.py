@@ -18,7 +18,7 @@ from config.signals import heard, ignore_signals
 from config.stopping import Stopping
 
 ACCEPTED_AT_ONCE: Final = 16
-"""How many connections are accepted at once. By so many their limit may be exceeded for a moment."""
+"""The most connections that are accepted at once. Their limit may be exceeded by that number for a moment."""
 
 QUEUED: Final = 2048
 """How many connections the system queues until they are accepted, for example when all clients reconnect at once."""

@@ -50,9 +50,8 @@ class ChoosePasswordHandler:
         """
         token = self.tokens.read_confirmation(command.token, at=self.clock.now())
         self.rule.check(command.password)
-        async with (
-            self.begin() as work
-        ):  # before the work of hashing: a used token costs no more than this read
+        # Before the work of hashing: a used token costs no more than this read.
+        async with self.begin() as work:
             await proven(work, token)
         requester = Requester(network=command.origin.network, account=str(token.account_id), is_known=True)
         password_hash = await self.passwords.hash(command.password.text, requester)

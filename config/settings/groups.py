@@ -158,7 +158,7 @@ class Database:
 
     pool_size: int = _setting("DATABASE_POOL_SIZE", read.whole(2, 1000), 10)
     deadline: float = _setting("DATABASE_DEADLINE_SECONDS", read.seconds(0.1, 60), 5.0)
-    """How long an answer of the database is waited for."""
+    """The longest time to wait for an answer of the database."""
 
     wait_seconds: float = _setting("DATABASE_WAIT_SECONDS", read.seconds(0, 3600), 15.0)
     """Seconds that a start waits for a database that does not answer yet."""
