@@ -66,6 +66,8 @@ def var_dir() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="messenger-test-") as folder:
         Path(folder).chmod(0o755)
         yield Path(folder) / "var"
+        # The server of an owner that was killed ends a moment later, and writes until then.
+        await_gone(Path(folder))
 
 
 @pytest.fixture
