@@ -166,6 +166,11 @@ def unread_count(chat_id: ChatId, count: int) -> Frame:
     return write({"type": "unread_count", "chat_id": chat_id, "count": count})
 
 
+def goaway(within: int) -> Frame:
+    """``within`` is in seconds. After them the server closes the connection itself."""
+    return write({"type": "goaway", "within": within})
+
+
 def pong(id: Any) -> Frame:
     """``id`` is returned unchanged. It can always be encoded: the decoder refuses values that could not."""
     return write({"type": "pong", "id": id})

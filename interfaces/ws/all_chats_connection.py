@@ -34,6 +34,7 @@ SEEN_MOST: Final = 1000
 @define(eq=False)
 class AllChatsConnection(Connection):
     _cursor_key: bytes
+    hears_goaway: bool = field(init=False, default=True)
     since: SinceCursor | Reset | None = field(init=False, default=None)
     """The point from which the client resumes; None for a new client."""
     _early: list[Frame] | None = field(init=False, factory=list)
