@@ -1,4 +1,4 @@
-"""Decides what a returning client of all chats is told of what it missed, whatever the transport."""
+"""Decides which frames a returning client of all chats needs to have everything that it missed, on every transport."""
 
 from collections.abc import Mapping, Sequence
 
