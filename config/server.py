@@ -106,10 +106,6 @@ class Server(uvicorn.Server):
                 self._stop()
         return await super().on_tick(counter)
 
-    async def shutdown(self, sockets: list[socket] | None = None) -> None:
-        self._say_so(0.0)
-        await super().shutdown(sockets)
-
     def _say_so(self, seconds: float) -> None:
         if not self._has_said_so:
             self._has_said_so = True
@@ -129,6 +125,7 @@ class Server(uvicorn.Server):
             self.when_started()
 
     async def shutdown(self, sockets: list[socket] | None = None) -> None:
+        self._say_so(0.0)
         log.info("stopping", extra={"connections": len(self.server_state.connections)})
         await super().shutdown(sockets)
 
