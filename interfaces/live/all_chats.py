@@ -26,12 +26,13 @@ from application.views import ChatView
 from domain.events import ChatAdded, ChatRemoved, Removal
 from domain.ids import ChatId, Position, ProfileId
 from interfaces.live.channel import PAGE, Channel, Channels
-from interfaces.live.entry import REPLAY_MOST, Entry, Reset
+from interfaces.live.entry import REPLAY_MOST, Entry
 from interfaces.live.listener import End, Listener
 from interfaces.live.roster import Audience, Roster
 from interfaces.wire import all_chats as news
 from interfaces.wire import frames
 from interfaces.wire.frames import Frame
+from interfaces.wire.reasons import Reset
 
 log: Final = logging.getLogger(__name__)
 
@@ -90,7 +91,10 @@ class AllChatsListener(Listener, Protocol):
         ...
 
     def welcome(
-        self, cursor: Cursor, page: Page[ChatView, ChatPlace] | None = None, why: str | None = None
+        self,
+        cursor: Cursor,
+        page: Page[ChatView, ChatPlace] | None = None,
+        why: Lost | Reset | None = None,
     ) -> None:
         """
         Confirms the entry. ``cursor`` is where the client resumes; ``page`` is the first page of chats of a client that is

@@ -35,11 +35,12 @@ from infrastructure.memory.chats import MemoryPosting
 from interfaces.live import all_chats, channel, entry
 from interfaces.live.all_chats import AllChats, AllChatsListener, Visit
 from interfaces.live.channel import Channel, Channels
-from interfaces.live.entry import Entrant, Entry, Reset, Since
+from interfaces.live.entry import Entrant, Entry, Since
 from interfaces.live.hub import Hub
 from interfaces.live.roster import ASIDE, Audience, Roster
 from interfaces.wire import frames
 from interfaces.wire.frames import Frame
+from interfaces.wire.reasons import Reset
 from interfaces.ws.answers import Answers
 from interfaces.ws.chat_connection import ChatConnection
 from interfaces.ws.connection import Sending
