@@ -34,7 +34,8 @@ from config.importing import BadSource, import_original
 from config.refusals import cause_of, refusal
 from config.settings.explain import explain
 from config.settings.groups import Settings
-from config.settings.load import WrongSettings, load
+from config.settings.load import load
+from config.settings.texts import DOTENV, WrongSettings
 from domain.account import (
     Account,
     AccountNotFound,
@@ -76,8 +77,6 @@ from interfaces.cli.main import Commands, EffectiveSetting
 from interfaces.cli.users import Users
 
 T = TypeVar("T")
-
-DOTENV: Final = Path(".env")
 
 LONG: Final = 3600.0
 """Seconds that a statement of an operator's command may take."""

@@ -3,12 +3,21 @@
 from collections.abc import Iterable
 from typing import Any, cast
 
+from attrs import field, frozen
+
 from application.views import ChatView
 from domain.events import Removal
 from domain.ids import ChatId, Position, ProfileId, Seq, SessionId
 from interfaces.wire import server_frames as types
 from interfaces.wire.frames import Frame, chat_entry, write
 from interfaces.wire.reasons import Reset
+
+
+@frozen
+class CursorFrame(Frame):
+    """A frame with which its reader knows everything up to ``cursor``, as resuming takes it."""
+
+    cursor: str = field(kw_only=True)
 
 
 def welcome_to_all(
@@ -51,14 +60,19 @@ def snapshot_asked_for(id: Any, chats: Iterable[ChatView], next_page: str | None
     return write(fields)
 
 
+def first_snapshot(chats: Iterable[ChatView], next_page: str | None, cursor: str) -> Frame:
+    """The page with which a client begins, which resumes from ``cursor``."""
+    return CursorFrame(snapshot(chats, next_page).data, cursor=cursor)
+
+
 def resumed_all(cursor: str) -> Frame:
     fields: types.ResumedAll = {"type": "resumed", "cursor": cursor}
-    return write(fields)
+    return CursorFrame(write(fields).data, cursor=cursor)
 
 
 def cursor(cursor: str) -> Frame:
     fields: types.CursorPassed = {"type": "cursor", "cursor": cursor}
-    return write(fields)
+    return CursorFrame(write(fields).data, cursor=cursor)
 
 
 def reset_chat(chat: ChatView, reason: Reset) -> Frame:
