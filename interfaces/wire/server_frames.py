@@ -123,7 +123,7 @@ class Message(TypedDict):
 
 
 class Chat(TypedDict):
-    """What is the same for all members of a chat."""
+    """A chat, without what differs between its members."""
 
     id: Annotated[UUID, FieldDoc("The id of the chat", examples.CHAT)]
     kind: Annotated[Kind, FieldDoc("`group`, or `direct` for the one chat of two people", "group")]
@@ -170,7 +170,7 @@ class Reader(TypedDict):
 
 
 class Limits(TypedDict):
-    """What this server accepts of a client."""
+    """The limits of this server for clients."""
 
     text: Annotated[int, FieldDoc("The most characters of a message's text", BODY_LIMIT)]
     frame: Annotated[
@@ -254,7 +254,7 @@ class Resumed(TypedDict):
 
 
 class ResetOfChat(TypedDict):
-    """What was missed cannot be replayed. A `chat_history` follows, which replaces what was known of the chat."""
+    """The missed frames cannot be replayed. A `chat_history` follows, which replaces what was known of the chat."""
 
     type: Literal["reset"]
     chat_id: ChatId
@@ -284,7 +284,7 @@ class ResetAll(TypedDict):
 
 
 class ResetOne(TypedDict):
-    """What was known of one chat is wrong. `state` replaces it."""
+    """The client's state of one chat is wrong. `state` replaces it."""
 
     type: Literal["reset"]
     scope: Annotated[Literal["chat"], FieldDoc("`chat`: only this chat is concerned", "chat")]
@@ -496,7 +496,7 @@ class History(TypedDict):
 
 
 class Readers(TypedDict):
-    """Who has read a message."""
+    """The members who have read a message."""
 
     readers: Annotated[list[Reader], FieldDoc("The readers, the first one first; 1,000 at most")]
 
@@ -517,7 +517,7 @@ class Members(TypedDict):
 
 
 class Durable(TypedDict):
-    """What every frame carries that has a place in the chat's log and is replayed after a break."""
+    """The fields of every frame that has a place in the chat's log and is replayed after a break."""
 
     chat_id: ChatId
     position: Position
