@@ -180,7 +180,8 @@ def unread_count(chat_id: ChatId, count: int) -> Frame:
 
 def goaway(within: int) -> Frame:
     """``within`` is in seconds. After them the server closes the connection itself."""
-    return write({"type": "goaway", "within": within})
+    fields: types.Goaway = {"type": "goaway", "within": within}
+    return write(fields)
 
 
 def pong(id: Any) -> Frame:
