@@ -100,10 +100,10 @@ class SocketServices:
 
     def send_away(self, seconds: float) -> None:
         """
-        Asks all clients to leave within so many seconds, because the node is about to stop, and closes the sockets of those
-        that have stayed. With 0 seconds they are only told: whoever stops the node closes its sockets.
+        Asks all clients to leave within so many seconds, because the node is about to stop, and then closes the sockets that
+        are left. With 0 seconds the clients are only told: the server closes the sockets at once.
 
-        Clients that come later are not asked, or those that come back to the same node would be asked again and again.
+        A client that connects later is not asked. A single node would otherwise ask the same clients again and again.
         """
         open_now = [each for each in self.hub.roster.listeners if isinstance(each, Connection)]
         if seconds and self.tasks.is_running:
