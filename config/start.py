@@ -10,7 +10,6 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from logging import getLogger
-from pathlib import Path
 from socket import socket
 from typing import Final
 
@@ -20,7 +19,7 @@ from config.logging import Lines, set_up
 from config.refusals import CannotStart, refusal
 from config.server import BackgroundFailed
 from config.settings.groups import Settings
-from config.settings.load import WrongSettings, load
+from config.settings.load import DOTENV, WrongSettings, load
 from config.signals import Stopped, hear_signals, ignore_signals
 from config.stopping import NOT_IN_ORDER, Stopping, refuse
 from config.streams import Printed
@@ -28,8 +27,6 @@ from infrastructure.postgres.driver.errors import UnusableDatabase
 from infrastructure.postgres.server.embedded import CannotStartPostgres, EmbeddedPostgres
 
 log: Final = getLogger(__name__)
-
-DOTENV: Final = Path(".env")
 
 FAILED: Final = 1
 WRONG_START: Final = 2

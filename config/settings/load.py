@@ -30,6 +30,9 @@ from config.settings.groups import (
 from config.settings.readers import Environment, Security, Unfit
 from infrastructure.postgres.driver.target import Target
 
+DOTENV: Final = Path(".env")
+"""In the folder in which the messenger is started."""
+
 KNOWN_SECRETS: Final = frozenset(
     {
         # Placeholders that people forget to replace. The last one is from a tutorial that many have copied. The public
