@@ -200,7 +200,7 @@ def make_app(
         body_limit=settings.api.body_limit,
         confirm_path=f"{settings.api.prefix}{settings.api.confirmation_path}",
         new_password_path=f"{settings.api.prefix}{settings.api.new_password_path}",
-        app_url=settings.app_url,
+        app_url=settings.api.app_url,
         password_pattern=settings.auth.password_pattern,
         docs=settings.api.docs,
         docs_path=settings.api.docs_path,

@@ -112,6 +112,10 @@ class Server(uvicorn.Server):
             log.info("listening on %s", self._place)
             self.when_started()
 
+    async def shutdown(self, sockets: list[socket] | None = None) -> None:
+        log.info("stopping", extra={"connections": len(self.server_state.connections)})
+        await super().shutdown(sockets)
+
 
 class SideServer(uvicorn.Server):
     """A second server in the same process. It leaves the signals to the main server."""

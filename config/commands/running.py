@@ -17,7 +17,8 @@ from application.errors import ApplicationError
 from config.container import Application, PostgresAdapters, closing
 from config.refusals import cause_of, refusal
 from config.settings.groups import Settings
-from config.settings.load import DOTENV, WrongSettings, load
+from config.settings.load import load
+from config.settings.texts import DOTENV, WrongSettings
 from domain.account import AccountNotFound, EmailIncorrect, EmailTaken, PasswordCommon, PasswordUnfit
 from domain.errors import DomainError
 from infrastructure.postgres.driver.engine import make_engine

@@ -4,7 +4,7 @@ import os
 from collections.abc import Sequence
 
 from config.settings.explain import explain
-from config.settings.load import DOTENV, WrongSettings
+from config.settings.texts import DOTENV, WrongSettings
 from interfaces.cli.looks import WRONG, CommandRefused
 from interfaces.cli.main import EffectiveSetting
 

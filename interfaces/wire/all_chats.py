@@ -3,9 +3,19 @@
 from collections.abc import Iterable
 from typing import Any
 
+import orjson
+from attrs import field, frozen
+
 from application.views import ChatView
 from domain.ids import ChatId, Position, ProfileId, Seq
 from interfaces.wire.frames import Fields, Frame, chat_entry, write
+
+
+@frozen
+class CursorFrame(Frame):
+    """A frame with which its reader knows everything up to ``cursor``, as resuming takes it."""
+
+    cursor: str = field(kw_only=True)
 
 
 def welcome_to_all(
@@ -33,12 +43,21 @@ def snapshot(chats: Iterable[ChatView], next_page: str | None, **more: Any) -> F
     )
 
 
+def first_snapshot(chats: Iterable[ChatView], next_page: str | None, cursor: str) -> Frame:
+    """The page with which a client begins, which resumes from ``cursor``."""
+    return CursorFrame(snapshot(chats, next_page).data, cursor=cursor)
+
+
 def resumed_all(cursor: str) -> Frame:
-    return write({"type": "resumed", "cursor": cursor})
+    return _told_with({"type": "resumed", "cursor": cursor})
 
 
 def cursor(cursor: str) -> Frame:
-    return write({"type": "cursor", "cursor": cursor})
+    return _told_with({"type": "cursor", "cursor": cursor})
+
+
+def _told_with(fields: Fields) -> Frame:
+    return CursorFrame(orjson.dumps(fields), cursor=fields["cursor"])
 
 
 def reset_chat(chat: ChatView, reason: str) -> Frame:

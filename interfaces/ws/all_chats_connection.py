@@ -1,7 +1,6 @@
 """The protocol of the socket of all chats, without I/O. `all_chats_frames` decodes the frames of the client."""
 
 from contextlib import suppress
-from typing import Final
 
 from attrs import define, field
 from typing_extensions import override
@@ -12,40 +11,30 @@ from application.paging import ChatPlace, Page
 from application.ports.changes import Cursor
 from application.ports.updates import ChatUpdate
 from application.views import ChatView
-from domain.ids import ChatId, Position
+from domain.ids import ChatId
 from interfaces.live.all_chats import REMOVALS, SinceCursor
 from interfaces.live.entry import Reset
 from interfaces.live.listener import End
 from interfaces.wire import all_chats as news
 from interfaces.wire import frames
-from interfaces.wire.cursors import CursorCodec, InvalidCursor
+from interfaces.wire.cursors import InvalidCursor
 from interfaces.wire.faults import InvalidValue
 from interfaces.wire.frames import Fields, Frame
-from interfaces.wire.values import identity, moment
+from interfaces.wire.places import Places, read_seen
+from interfaces.wire.values import moment
 from interfaces.ws.all_chats_frames import Request, is_id, read_request
-from interfaces.ws.chat_frames import Ping, Unacceptable, is_count
+from interfaces.ws.chat_frames import Ping, Unacceptable
 from interfaces.ws.connection import Connection, Sending
 from interfaces.ws.refusals import Error, refusal_of
-
-SEEN_MOST: Final = 1000
-"""The most chats in ``seen``."""
 
 
 @define(eq=False)
 class AllChatsConnection(Connection):
-    _cursor_key: bytes
+    _places: Places
     since: SinceCursor | Reset | None = field(init=False, default=None)
     """The point from which the client resumes; None for a new client."""
     _early: list[Frame] | None = field(init=False, factory=list)
     """Frames that were announced before the client was welcomed; None after that."""
-
-    @property
-    def _cursors(self) -> CursorCodec[Cursor]:
-        return CursorCodec(self._cursor_key, Cursor, "all chats")
-
-    @property
-    def _pages(self) -> CursorCodec[ChatPlace]:
-        return CursorCodec(self._cursor_key, ChatPlace, f"chats {self.profile_id}")
 
     @override
     def _read_since(self, value: object) -> None:
@@ -57,7 +46,7 @@ class AllChatsConnection(Connection):
         if not isinstance(value, dict) or not isinstance(cursor := value.get("cursor"), str):
             return Reset.MALFORMED
         try:
-            return SinceCursor(self._cursors.read(cursor), _seen(value.get("seen")))
+            return SinceCursor(self._places.read(cursor), read_seen(value.get("seen")))
         except (InvalidCursor, InvalidValue):
             return Reset.MALFORMED
 
@@ -81,30 +70,31 @@ class AllChatsConnection(Connection):
     ) -> None:
         """See `AllChatsListener.welcome`."""
         self.since = None
+        place = self._places.write(cursor)
         self._say(
             news.welcome_to_all(
                 user_id=self.profile_id,
                 session_id=self.session_id,
                 epoch=cursor.epoch,
-                cursor=self._cursors.write(cursor),
+                cursor=place,
                 greeting=self._greeting,
             )
         )
         if why:
             self._say(news.reset_all(why))
         if page:
-            self._say(news.snapshot(page.items, self.next_of(page)))
+            self._say(news.first_snapshot(page.items, self.next_of(page), place))
         early, self._early = self._early, None
         for frame in early or ():
             self.tell(frame)
 
     def resumed(self, cursor: Cursor) -> None:
-        self._say(news.resumed_all(self._cursors.write(cursor)))
+        self._say(news.resumed_all(self._places.write(cursor)))
 
     def passed(self, cursor: Cursor) -> None:
         """Tells a later cursor. A client that reads slowly does without, as all do when it would be too long."""
         with suppress(Unavailable):
-            self.outbox.put(news.cursor(self._cursors.write(cursor)), ephemeral=True)
+            self.outbox.put(news.cursor(self._places.write(cursor)), ephemeral=True)
 
     @property
     def is_connected(self) -> bool:
@@ -117,14 +107,14 @@ class AllChatsConnection(Connection):
     # Pages of chats
 
     def next_of(self, page: Page[ChatView, ChatPlace]) -> str | None:
-        return None if page.next is None else self._pages.write(page.next)
+        return self._places.next_of(page, self.profile_id)
 
     def place_of(self, following: str) -> ChatPlace:
         """
         Raises:
             InvalidCursor: It is not the ``next`` of a page of this client.
         """
-        return self._pages.read(following)
+        return self._places.page_after(following, self.profile_id)
 
     # Answers
 
@@ -198,17 +188,3 @@ class AllChatsConnection(Connection):
             self._end(why)
         else:
             self.tell(news.chat_removed(chat_id, REMOVALS[why]))
-
-
-def _seen(value: object) -> dict[ChatId, Position]:
-    """
-    Raises:
-        InvalidValue: It is not an object of positions by chat.
-    """
-    if value is None:
-        return {}
-    if not isinstance(value, dict) or len(value) > SEEN_MOST:
-        raise InvalidValue
-    if not all(is_count(position) for position in value.values()):
-        raise InvalidValue
-    return {ChatId(identity(chat_id)): Position(position) for chat_id, position in value.items()}

@@ -18,6 +18,7 @@ from domain.ids import ChatId
 from interfaces.wire import frames
 from interfaces.wire.faults import InvalidValue
 from interfaces.wire.frames import Fields, Frame
+from interfaces.wire.places import Places
 from interfaces.wire.values import identity
 from interfaces.ws.all_chats_connection import AllChatsConnection
 from interfaces.ws.all_chats_desk import AllChatsDesk
@@ -52,7 +53,7 @@ class Opening:
 
     def _desk(self, outbox: Outbox, *, takes_parts: bool) -> Desk:
         if self.chat_id is None:
-            everything = AllChatsConnection(outbox, self.greeting, self.services.cursor_key)
+            everything = AllChatsConnection(outbox, self.greeting, Places(self.services.cursor_key))
             return AllChatsDesk(self.services, everything)
         return ChatDesk(self.services, ChatConnection(outbox, self.greeting, self.chat_id), takes_parts)
 

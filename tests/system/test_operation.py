@@ -84,6 +84,12 @@ async def test_figures_of_a_conversation(make_server: MakeServer) -> None:
         assert (await aside.get("/accounts/me/")).status_code == 404
     server.interrupt()
     assert TOKEN not in server.log()
+    assert [server.log().count(word) for word in ("listening on", "stopping", "stopped", "uvicorn")] == [
+        1,
+        1,
+        1,
+        0,
+    ]
 
 
 def test_without_a_word_there_are_no_figures(server: Server) -> None:
