@@ -18,6 +18,7 @@ from domain.ids import ChatId, ProfileId, SessionId
 from interfaces.live.listener import End
 from interfaces.wire import frames
 from interfaces.wire.frames import Fields, Frame, Malformed
+from interfaces.wire.server_frames import Greeting
 from interfaces.ws.answers import Answers, Pending
 from interfaces.ws.closing import ENDS, CloseCode
 from interfaces.ws.outbox import Outbox
@@ -46,7 +47,7 @@ class Sending:
 @define(eq=False)
 class Connection(ABC):
     outbox: Outbox
-    _greeting: Fields
+    _greeting: Greeting
     state: State = field(init=False, default=State.GREETING)
     actor: Actor | None = field(init=False, default=None)
     _answers: Answers | None = field(init=False, default=None)
