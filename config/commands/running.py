@@ -1,5 +1,5 @@
 """
-What the commands share: the settings that a command uses, the database for as long as it runs, and errors in words for people.
+Shared by the commands: reads the settings that a command uses, connects to its database, and turns errors into messages.
 
 The embedded database is started for that time, unless a running messenger has started it already.
 """
