@@ -178,6 +178,12 @@ def unread_count(chat_id: ChatId, count: int) -> Frame:
     return write(fields)
 
 
+def goaway(within: int) -> Frame:
+    """``within`` is in seconds. After them the server closes the connection itself."""
+    fields: types.Goaway = {"type": "goaway", "within": within}
+    return write(fields)
+
+
 def pong(id: Any) -> Frame:
     """``id`` is returned unchanged. It can always be encoded: the decoder refuses values that could not."""
     fields: types.Pong = {"type": "pong", "id": id}

@@ -404,6 +404,17 @@ class Pong(TypedDict):
     id: Annotated[Any, FieldDoc("The `id` of the `ping`, unchanged; null if it had none", 17)]
 
 
+class Goaway(TypedDict):
+    """The server is about to stop. Leave within the time that it names, at a random moment, and connect again."""
+
+    type: Literal["goaway"]
+    within: Annotated[
+        int,
+        FieldDoc("Seconds after which the server closes the connection itself, with 1012", 30),
+        Bounds(minimum=0),
+    ]
+
+
 class ErrorDetails(TypedDict, total=False):
     """Fields that some errors carry."""
 
@@ -685,6 +696,7 @@ AnyFrame = (
     | MessageAck
     | CountOfUnread
     | Pong
+    | Goaway
     | Error
     | Refused
     | Answer

@@ -33,6 +33,7 @@ from interfaces.ws.refusals import Error, refusal_of
 @define(eq=False)
 class AllChatsConnection(Connection):
     _places: Places
+    hears_goaway: bool = field(init=False, default=True)
     since: SinceCursor | Reset | None = field(init=False, default=None)
     """The point from which the client resumes; None for a new client."""
     _early: list[Frame] | None = field(init=False, factory=list)

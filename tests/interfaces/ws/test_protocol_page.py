@@ -83,6 +83,7 @@ def sent_frames() -> Iterator[Frame]:
     yield frames.message_ack(event.message.nonce, Sent(event=event, duplicate=False))
     yield frames.unread_count(CHAT, 1)
     yield frames.pong(1)
+    yield frames.goaway(1)
     yield frames.told(told(event))
     at: dict[str, Any] = {"chat_id": CHAT, "position": Position(2), "by": BOB, "at": AT}
     yield frames.told(ChatChanged(name="a", description=None, **at))
