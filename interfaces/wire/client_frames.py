@@ -45,6 +45,14 @@ Nonce = Annotated[
         examples.KEY,
     ),
 ]
+Features = Annotated[
+    list[str] | None,
+    FieldDoc(
+        "The names of frames that the client understands beyond those of the original messenger: `goaway`. The server"
+        " ignores other names",
+        ["goaway"],
+    ),
+]
 IsTyping = Annotated[bool, FieldDoc("Whether the person is typing; false if it is missing", example=True)]
 
 
@@ -69,6 +77,7 @@ class Auth(TypedDict):
     since: NotRequired[
         Annotated[Since | None, FieldDoc("Where to go on; without it the newest messages come")]
     ]
+    features: NotRequired[Features]
 
 
 class SendMessage(TypedDict):
@@ -170,6 +179,7 @@ class AuthAll(TypedDict):
     since: NotRequired[
         Annotated[SinceCursor | None, FieldDoc("Where to go on; without it a cursor and the chats come")]
     ]
+    features: NotRequired[Features]
 
 
 class Request(TypedDict):

@@ -68,8 +68,8 @@ class ServerFrame:
     on: tuple[Channel, ...]
     do: str
     """What a client does with it."""
-    asked_for: str = ""
-    """The request without which it never comes; empty for frames that come by themselves."""
+    feature: str = ""
+    """The name in `features` of `auth` without which a socket of one chat is not sent it."""
 
     @property
     def key(self) -> str:
@@ -121,7 +121,7 @@ class ClientFrame:
     @property
     def key(self) -> str:
         """The name of the frame in the document."""
-        return _title(self.type) + ("" if self.on is Channel.CHAT else "All")
+        return f"{_title(self.type)}Request{'All' if self.on is Channel.ALL_CHATS else ''}"
 
     @property
     def type(self) -> str:
@@ -267,15 +267,14 @@ FROM_SERVER: Final[Sequence[ServerFrame]] = (
         on=ALL_CHATS,
         do="Show the counts; add the messages after `last_seq` that are known already.",
     ),
+    ServerFrame(fields=told.MessageAck, on=CHAT, do="Forget the nonce: the message need not be sent again."),
+    ServerFrame(fields=told.CountOfUnread, on=CHAT, do="Show the count."),
+    ServerFrame(fields=told.Pong, on=BOTH, do="Take everything sent before the `ping` for answered."),
     ServerFrame(
-        fields=told.MessageAck,
-        on=CHAT,
-        do="Forget the nonce: the message need not be sent again.",
-        asked_for="send_message with a nonce",
-    ),
-    ServerFrame(fields=told.CountOfUnread, on=CHAT, do="Show the count.", asked_for="get_unread_count"),
-    ServerFrame(
-        fields=told.Pong, on=BOTH, do="Take everything sent before the `ping` for answered.", asked_for="ping"
+        fields=told.Goaway,
+        on=BOTH,
+        do="Within `within` seconds, at a random moment, send what has begun, close with 1000 and come back at once.",
+        feature="goaway",
     ),
     ServerFrame(fields=told.Error, on=CHAT, do="Look the code up in the table of errors."),
     ServerFrame(fields=told.Refused, on=ALL_CHATS, do="Look the code up in the table of errors."),
@@ -295,7 +294,7 @@ FROM_SERVER: Final[Sequence[ServerFrame]] = (
         fields=told.MessagesRead, on=BOTH, do="Mark the messages from `from_seq` to `to_seq` as read."
     ),
     ServerFrame(fields=told.YourMessagesRead, on=BOTH, do="Mark own messages as read."),
-    ServerFrame(fields=told.MessageRead, on=BOTH, do="Mark this one message as read.", asked_for=""),
+    ServerFrame(fields=told.MessageRead, on=BOTH, do="Mark this one message as read."),
     ServerFrame(fields=told.UserJoined, on=CHAT, do="Show that the person is there."),
     ServerFrame(fields=told.UserLeft, on=CHAT, do="Show that the person is away."),
     ServerFrame(fields=told.UserDisconnected, on=CHAT, do="Show that the person is away."),
