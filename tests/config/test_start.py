@@ -204,7 +204,7 @@ class TestDatabase:
         told = read_until(child, "the database is not there yet", is_last=False)
         server.start()
         try:
-            read_until(child, "Application startup complete")
+            read_until(child, "listening on")
         finally:
             child.kill()
             server.stop()
@@ -245,7 +245,7 @@ class TestDatabase:
             for _ in range(3)
         ]
         for child in children:
-            read_until(child, "Application startup complete")
+            read_until(child, "listening on")
         assert [child.poll() for child in children] == [None] * 3
 
 
@@ -266,12 +266,12 @@ class TestExamplePeople:
         allowed = messenger(
             "serve", **PROD, DATABASE_URL=filled, ALLOW_EXAMPLE_PEOPLE="true", API_SERVICE_PORT=port
         )
-        read_until(allowed, "Application startup complete")
+        read_until(allowed, "listening on")
 
     def test_are_warned_of_in_dev(self, messenger: Messenger, filled: str, port: str) -> None:
         child = messenger("serve", **DEV, DATABASE_URL=filled, API_SERVICE_PORT=port)
         read_until(child, "the example people can sign in with their published password", is_last=False)
-        read_until(child, "Application startup complete")
+        read_until(child, "listening on")
 
     def test_who_are_kept_out_hold_nothing_up(self, messenger: Messenger, filled: str, port: str) -> None:
         people = ("admin@admin.ru", "api-test@example.com", *(f"user{n}@example.com" for n in (1, 2, 3)))
@@ -281,7 +281,7 @@ class TestExamplePeople:
             assert child.wait(ENOUGH) == 0, child.communicate()
         read_until(
             messenger("serve", **PROD, DATABASE_URL=filled, API_SERVICE_PORT=port),
-            "Application startup complete",
+            "listening on",
         )
 
 
