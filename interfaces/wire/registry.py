@@ -67,7 +67,7 @@ class ServerFrame:
     """The type of the frame; its docstring says what the frame tells."""
     on: tuple[Channel, ...]
     do: str
-    """What a client does with it."""
+    """The advice to a client that gets it."""
     feature: str = ""
     """The name in `features` of `auth` without which a socket of one chat is not sent it."""
 
@@ -106,11 +106,11 @@ class ClientFrame:
     named: str = ""
     """The ``type`` of a frame that is described by a shape."""
     summary: str = ""
-    """What a frame that is described by a shape asks for; other frames say it in the docstring of their type."""
+    """The meaning of a frame that is described by a shape. Other frames have a docstring at their type."""
     answer: type | None = None
     """The frame that answers it or, on the socket of all chats, the fields of the `answer`. None if nothing does."""
     then: str = ""
-    """What else follows, or why there is no answer."""
+    """A sentence about the frames that follow, or about why there is no answer."""
     at_most_one: tuple[str, ...] = ()
     """Fields of which no two may be sent together."""
     refuses: tuple[type[Exception], ...] = ()
@@ -497,7 +497,7 @@ FROM_CLIENTS: Final[Sequence[ClientFrame]] = (
 
 @frozen
 class ErrorDoc:
-    """What an error code means, and what a client does about it."""
+    """The meaning of an error code, and the advice to a client that gets it."""
 
     meaning: str
     do: str
