@@ -16,8 +16,9 @@ from application.updates.typing import ShowTyping
 from application.views import HistoryPage
 from domain.errors import DomainError
 from domain.ids import ChatId, ProfileId, Seq
+from interfaces.wire.client_frames import HISTORY_DEFAULT
 from interfaces.ws.chat_connection import ChatConnection
-from interfaces.ws.chat_frames import HISTORY_DEFAULT, CountUnread, Leave, Ping, ReadHistory, Request
+from interfaces.ws.chat_frames import CountUnread, Leave, Ping, ReadHistory, Request
 from interfaces.ws.closing import CloseCode
 from interfaces.ws.exchange import Desk
 from interfaces.ws.parts import LongPage, write_page
