@@ -21,13 +21,12 @@ from interfaces.wire import codec
 from interfaces.wire.faults import InvalidValue
 from interfaces.wire.frames import Fields, Malformed
 from interfaces.wire.validation import RequestInvalid, Shape
-from interfaces.wire.values import GREATEST, identity
+from interfaces.wire.values import GREATEST, identity, is_count
 from interfaces.ws.chat_frames import (
     NOT_SENT,
     Ping,
     Unacceptable,
     echoed,
-    is_count,
     named,
     read_message,
     read_typing,

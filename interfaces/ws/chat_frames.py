@@ -19,10 +19,11 @@ from application.updates.typing import ShowTyping
 from domain.errors import DomainError
 from domain.ids import ChatId, MessageId
 from domain.message import Body, EmptyBody, Nonce
-from interfaces.live.entry import Reset, Since
+from interfaces.live.entry import Since
 from interfaces.wire.faults import InvalidValue
 from interfaces.wire.frames import Fields, Malformed
-from interfaces.wire.values import identity
+from interfaces.wire.reasons import Reset
+from interfaces.wire.values import identity, is_count
 from interfaces.ws.connection import NOT_PROCESSED
 
 HISTORY_DEFAULT: Final = 10
@@ -170,7 +171,3 @@ def echoed(name: object) -> str | None:
 def named(kind: object) -> str:
     # a list or an object may be nested deeper than Python can print
     return "not a name" if isinstance(kind, list | dict) else str(kind)[:ECHO_LIMIT]
-
-
-def is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
