@@ -56,7 +56,7 @@ class Channel(StrEnum):
 
 @frozen(kw_only=True)
 class ChannelDoc:
-    """What a channel is for."""
+    """The purpose and the path of a channel."""
 
     path: str
     title: str
