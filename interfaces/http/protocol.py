@@ -27,6 +27,7 @@ from uvicorn.server import ServerState
 
 from interfaces.http.addresses import Networks
 from interfaces.http.envelope import Refusal, refused
+from interfaces.http.long_answers import LONG_ANSWER
 from interfaces.http.middleware import SAFE_HEADERS
 from interfaces.http.node import READ, SLICE, HttpLimits, Node, Place
 
@@ -99,6 +100,8 @@ class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
     _tail: bytes = b""
     """The last bytes of the current head, for the empty line at its end may be split. Empty before a head begins."""
     _unsent = 0
+    _stop_answering: Callable[[], None] | None = None
+    """Ends an answer that would otherwise go on, because the server stops."""
 
     def __init__(
         self,
@@ -150,8 +153,18 @@ class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
         """Finish the request that is being answered, if there is one, and close the connection."""
         if self._is_answering:
             self.cycle.keep_alive = False
+            if self._stop_answering is not None:
+                self._stop_answering()
         else:
             self._close()
+
+    # As a `LongAnswer`
+
+    def when_stopping(self, stop: Callable[[], None]) -> None:
+        self._stop_answering = stop
+
+    def abort(self) -> None:
+        self.transport.abort()
 
     @property
     def _is_answering(self) -> bool:
@@ -309,10 +322,12 @@ class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
             "query_string": query_string,
             "headers": self.headers,
             "state": self.app_state.copy(),
+            "extensions": {LONG_ANSWER: cast(Any, self)},
         }
 
     def _serve(self, scope: HTTPScope) -> None:
         self.scope = scope
+        self._stop_answering = None
         self.cycle = Cycle(
             scope=scope,
             conn=self.conn,

@@ -60,6 +60,11 @@ def _told_with(fields: Fields) -> Frame:
     return CursorFrame(orjson.dumps(fields), cursor=fields["cursor"])
 
 
+def end(code: int, reason: str, *, comes_back: bool) -> Frame:
+    """The last event of a stream. ``code`` and ``reason`` are those with which a socket would close."""
+    return write({"type": "end", "code": code, "reason": reason, "come_back": comes_back})
+
+
 def reset_chat(chat: ChatView, reason: str) -> Frame:
     return write(
         {
