@@ -108,6 +108,7 @@ def run(
         drain=api.drain_seconds,
         stopping=stopping,
     )
+    server.when_leaving = app.state.sockets.send_away
     if settings.local:
         server.when_started = lambda: show(_invitation(settings))
 
@@ -216,7 +217,7 @@ def make_app(
         history_page=settings.chat.history_page,
         history_most=settings.chat.history_page_limit,
     )
-    return create_app(
+    app = create_app(
         messenger,
         options,
         new_request_id=application.ports().ids.token_id,
@@ -238,6 +239,8 @@ def make_app(
         is_leaving=is_leaving,
         meter=meter,
     )
+    app.state.sockets = socket_services
+    return app
 
 
 def workers(

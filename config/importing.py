@@ -5,7 +5,8 @@ from collections.abc import Callable
 
 from psycopg.conninfo import make_conninfo
 
-from application.importing.import_original import Imported, ImportOriginalHandler
+from application.importing.import_original import ImportOriginalHandler
+from application.importing.imported import Imported
 from config.container import Application, PostgresAdapters, closing
 from config.settings.groups import Settings
 from infrastructure.original.database import original_database

@@ -26,15 +26,17 @@ def _command_line() -> None:
 
     open_standard_streams()
 
-    from logging import NullHandler, getLogger  # noqa: PLC0415
+    from config.quick_imports import quick_imports  # noqa: PLC0415
 
-    from config.commands import commands  # noqa: PLC0415
-    from config.start import serve  # noqa: PLC0415
-    from interfaces.cli.main import command_line  # noqa: PLC0415
+    with quick_imports():
+        from logging import NullHandler, getLogger  # noqa: PLC0415
+
+        from config.commands import commands  # noqa: PLC0415
+        from interfaces.cli.main import command_line  # noqa: PLC0415
 
     # Nothing is logged until `serve` sets up logging: commands print what they have to say.
     getLogger().addHandler(NullHandler())
-    command_line(commands(serve))()
+    command_line(commands())()
 
 
 if __name__ == "__main__":

@@ -26,13 +26,14 @@ from interfaces.http.options import HttpOptions
 from interfaces.http.requests import query
 from interfaces.http.routes import Endpoint
 from interfaces.live.all_chats import SinceCursor
-from interfaces.live.entry import Reset
 from interfaces.wire import all_chats as news
 from interfaces.wire import codec, frames
 from interfaces.wire.codec import EventsQuery
 from interfaces.wire.cursors import InvalidCursor
-from interfaces.wire.frames import Fields, Frame
+from interfaces.wire.frames import Frame
 from interfaces.wire.places import Places
+from interfaces.wire.reasons import Reset
+from interfaces.wire.server_frames import Greeting
 from interfaces.ws.all_chats_connection import AllChatsConnection
 from interfaces.ws.all_chats_desk import AllChatsDesk
 from interfaces.ws.closing import GONE, Close, CloseCode
@@ -151,7 +152,7 @@ class Stream(Response):
         self._exchange = Exchange(services, EventsDesk(services, self._connection), self)
 
     @property
-    def _greeting(self) -> Fields:
+    def _greeting(self) -> Greeting:
         options = self._services.options
         return frames.greeting(
             heartbeat_interval=options.heartbeat_interval, max_message_bytes=options.max_message_bytes

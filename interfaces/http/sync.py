@@ -21,7 +21,6 @@ from interfaces.http.options import HttpOptions
 from interfaces.http.requests import query
 from interfaces.http.routes import Endpoint
 from interfaces.live.all_chats import SinceCursor
-from interfaces.live.entry import Reset
 from interfaces.live.listener import End
 from interfaces.live.sync import Part, Sync, Waiting
 from interfaces.wire import all_chats as news
@@ -31,6 +30,7 @@ from interfaces.wire.cursors import InvalidCursor
 from interfaces.wire.faults import CURSOR_INVALID, CURSOR_OR_NEXT
 from interfaces.wire.frames import Frame
 from interfaces.wire.places import Places
+from interfaces.wire.reasons import Reset
 from interfaces.wire.validation import FieldFault, RequestInvalid
 
 NO_STORE: Final = {"Cache-Control": "no-store"}
@@ -84,7 +84,7 @@ class Synchronisation:
         beginning = await self.sync.begin(actor.profile_id)
         page = beginning.page
         snapshot = news.snapshot(page.items, self._places.next_of(page, actor.profile_id))
-        resets = [news.reset_all(why)] if why else []
+        resets = [news.reset_all(Reset(why))] if why else []
         return self._answer([*resets, snapshot], beginning.cursor)
 
     async def _page(self, actor: Actor, asked: SyncQuery, following: str) -> Response:

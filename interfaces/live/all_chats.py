@@ -27,12 +27,13 @@ from domain.events import ChatAdded, ChatRemoved, Removal
 from domain.ids import ChatId, Position, ProfileId
 from interfaces.live import resuming
 from interfaces.live.channel import PAGE, Channel, Channels
-from interfaces.live.entry import Entry, Reset
+from interfaces.live.entry import Entry
 from interfaces.live.listener import End, Listener
 from interfaces.live.roster import Audience, Roster
 from interfaces.wire import all_chats as news
 from interfaces.wire import frames
 from interfaces.wire.frames import Frame
+from interfaces.wire.reasons import Reset
 
 log: Final = logging.getLogger(__name__)
 
@@ -91,7 +92,10 @@ class AllChatsListener(Listener, Protocol):
         ...
 
     def welcome(
-        self, cursor: Cursor, page: Page[ChatView, ChatPlace] | None = None, why: str | None = None
+        self,
+        cursor: Cursor,
+        page: Page[ChatView, ChatPlace] | None = None,
+        why: Lost | Reset | None = None,
     ) -> None:
         """
         Confirms the entry. ``cursor`` is where the client resumes; ``page`` is the first page of chats of a client that is

@@ -7,9 +7,10 @@ from attrs import frozen
 from application.ports.own_changes import Missed, Standing
 from domain.events import ChatAdded, ChatRemoved
 from domain.ids import ChatId, Position
-from interfaces.live.entry import REPLAY_MOST, Reset
+from interfaces.live.entry import REPLAY_MOST
 from interfaces.wire import all_chats as news
 from interfaces.wire.frames import Frame
+from interfaces.wire.reasons import Reset
 
 
 @frozen

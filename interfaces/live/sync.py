@@ -23,13 +23,13 @@ from application.views import ChatView
 from domain.ids import ChatId, Position, ProfileId, SessionId
 from interfaces.live import channel, resuming
 from interfaces.live.all_chats import SinceCursor
-from interfaces.live.entry import Reset
 from interfaces.live.hub import Hub
 from interfaces.live.listener import End
 from interfaces.wire import all_chats as news
 from interfaces.wire import frames
 from interfaces.wire.frames import Frame
 from interfaces.wire.places import SyncPlace
+from interfaces.wire.reasons import Reset
 
 SEVERAL: Final = 50
 """Chats whose present state is read at once."""

@@ -10,18 +10,20 @@ from application.errors import Unavailable
 from application.messages.send import SendMessage, Sent
 from application.paging import ChatPlace, Page
 from application.ports.changes import Cursor
+from application.ports.own_changes import Lost
 from application.ports.updates import ChatUpdate
 from application.views import ChatView
 from domain.ids import ChatId
 from interfaces.live.all_chats import REMOVALS, SinceCursor
-from interfaces.live.entry import Reset
 from interfaces.live.listener import End
 from interfaces.wire import all_chats as news
 from interfaces.wire import frames
+from interfaces.wire import server_frames as types
 from interfaces.wire.cursors import InvalidCursor
 from interfaces.wire.faults import InvalidValue
 from interfaces.wire.frames import Fields, Frame
 from interfaces.wire.places import Places, read_seen
+from interfaces.wire.reasons import Reset
 from interfaces.wire.values import moment
 from interfaces.ws.all_chats_frames import Request, is_id, read_request
 from interfaces.ws.chat_frames import Ping, Unacceptable
@@ -33,6 +35,7 @@ from interfaces.ws.states import Step
 @define(eq=False)
 class AllChatsConnection(Connection):
     _places: Places
+    hears_goaway: bool = field(init=False, default=True)
     since: SinceCursor | Reset | None = field(init=False, default=None)
     """The point from which the client resumes; None for a new client."""
     _early: list[Frame] | None = field(init=False, factory=list)
@@ -58,8 +61,8 @@ class AllChatsConnection(Connection):
             request = read_request(fields)
         except Unacceptable as error:
             id = fields.get("id")
-            more = {"nonce": error.nonce} if error.nonce is not None else {}
-            self._say(news.refusal(id if is_id(id) else None, error.message, error.code, **more))
+            details: types.RefusalDetails = {"nonce": error.nonce} if error.nonce is not None else {}
+            self._say(news.refusal(id if is_id(id) else None, error.message, error.code, details))
             return None
         if isinstance(request.asks, SendMessage):
             return self._expect(request.asks, request.id)
@@ -74,7 +77,10 @@ class AllChatsConnection(Connection):
         self.recognise(actor)
 
     def welcome(
-        self, cursor: Cursor, page: Page[ChatView, ChatPlace] | None = None, why: str | None = None
+        self,
+        cursor: Cursor,
+        page: Page[ChatView, ChatPlace] | None = None,
+        why: Lost | Reset | None = None,
     ) -> None:
         """See `AllChatsListener.welcome`."""
         self.since = None
@@ -89,7 +95,7 @@ class AllChatsConnection(Connection):
             )
         )
         if why:
-            self._say(news.reset_all(why))
+            self._say(news.reset_all(Reset(why)))
         if page:
             self._say(news.first_snapshot(page.items, self.next_of(page), place))
         early, self._early = self._early, None
@@ -129,42 +135,33 @@ class AllChatsConnection(Connection):
     @override
     def answer_sent(self, sending: Sending, sent: Sent) -> None:
         message = sent.event.message
-        nonce = {"nonce": message.nonce.value} if message.nonce else {}
-        fields = {
+        stored: types.SentMessage = {
             "id": message.id,
             "seq": message.seq,
             "position": sent.event.position,
             "sent_at": moment(message.sent_at),
-            **nonce,
         }
-        self._answer(
-            sending,
-            news.answer(
-                sending.id,
-                {"chat_id": message.chat_id, "message": fields, "duplicate": sent.duplicate},
-            ),
-        )
+        if message.nonce:
+            stored["nonce"] = message.nonce.value
+        fields: types.Sent = {"chat_id": message.chat_id, "message": stored, "duplicate": sent.duplicate}
+        self._answer(sending, news.answer(sending.id, fields))
 
     @override
     def answer_not_sent(self, sending: Sending, error: Error) -> None:
         refusal, nonce = refusal_of(error), sending.command.nonce
-        fields = dict(refusal.fields(error))
-        if (first := fields.pop("id", None)) is not None:
-            fields["message_id"] = first
+        details = _details(refusal.fields(error))
         if nonce:
-            fields["nonce"] = nonce.value
-        self._answer(
-            sending, news.refusal(sending.id, refusal.not_sent(error), refusal.code(error), **fields)
-        )
+            details["nonce"] = nonce.value
+        self._answer(sending, news.refusal(sending.id, refusal.not_sent(error), refusal.code(error), details))
 
-    def answer(self, request: Request, fields: Fields) -> None:
+    def answer(self, request: Request, fields: types.AnswerFields) -> None:
         self._say(news.answer(request.id, fields))
 
     def answer_ping(self, ping: Ping) -> None:
         self._say(frames.pong(ping.id))
 
     def answer_page(self, request: Request, page: Page[ChatView, ChatPlace]) -> None:
-        self._say(news.snapshot(page.items, self.next_of(page), id=request.id))
+        self._say(news.snapshot_asked_for(request.id, page.items, self.next_of(page)))
 
     def answer_failed(self, request: Request, error: Error) -> None:
         refusal = refusal_of(error)
@@ -173,7 +170,7 @@ class AllChatsConnection(Connection):
                 request.id,
                 "Failed to process request: not done",
                 refusal.code(error),
-                **refusal.fields(error),
+                _details(refusal.fields(error)),
             )
         )
 
@@ -196,3 +193,13 @@ class AllChatsConnection(Connection):
             self._end(why)
         else:
             self.tell(news.chat_removed(chat_id, REMOVALS[why]))
+
+
+def _details(details: types.ErrorDetails) -> types.RefusalDetails:
+    """On this socket `id` names the request, so that the first message under a nonce is ``message_id``."""
+    named: types.RefusalDetails = {}
+    if "retry_after" in details:
+        named["retry_after"] = details["retry_after"]
+    if "id" in details and "seq" in details:
+        named["message_id"], named["seq"] = details["id"], details["seq"]
+    return named

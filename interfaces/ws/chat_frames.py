@@ -19,9 +19,10 @@ from application.updates.typing import ShowTyping
 from domain.errors import DomainError
 from domain.ids import ChatId, MessageId
 from domain.message import Body, EmptyBody, Nonce
-from interfaces.live.entry import Reset, Since
+from interfaces.live.entry import Since
 from interfaces.wire.faults import InvalidValue
 from interfaces.wire.frames import Fields, Malformed
+from interfaces.wire.reasons import Reset
 from interfaces.wire.values import identity, is_count
 from interfaces.ws.connection import NOT_PROCESSED
 

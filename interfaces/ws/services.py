@@ -11,7 +11,9 @@ from application.meter import Meter, Unmetered
 from interfaces.live.hub import Hub
 from interfaces.throttled import ThrottledWarning
 from interfaces.ws.budget import Budget
+from interfaces.ws.connection import Connection
 from interfaces.ws.framing import Framing
+from interfaces.ws.leaving import send_away
 from interfaces.ws.options import SocketOptions
 from interfaces.ws.typing import Typists
 
@@ -95,6 +97,20 @@ class SocketServices:
     @entering.default
     def _entering(self) -> asyncio.Semaphore:
         return asyncio.Semaphore(self.options.entering)
+
+    def send_away(self, seconds: float) -> None:
+        """
+        Asks all clients to leave within so many seconds, because the node is about to stop, and then closes the sockets that
+        are left. With 0 seconds the clients are only told: the server closes the sockets at once.
+
+        A client that connects later is not asked. A single node would otherwise ask the same clients again and again.
+        """
+        open_now = [each for each in self.hub.roster.listeners if isinstance(each, Connection)]
+        if seconds and self.tasks.is_running:
+            self.tasks.spawn(send_away(open_now, seconds))
+        else:
+            for connection in open_now:
+                connection.go_away(0)
 
     async def run(self) -> None:
         """Runs the hub and the tasks of requests until it is cancelled."""

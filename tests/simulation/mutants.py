@@ -35,12 +35,13 @@ from infrastructure.memory.chats import MemoryPosting
 from interfaces.live import channel, entry, resuming
 from interfaces.live.all_chats import AllChats, Visit
 from interfaces.live.channel import Channel, Channels
-from interfaces.live.entry import Entrant, Entry, Reset, Since
+from interfaces.live.entry import Entrant, Entry, Since
 from interfaces.live.hub import Hub
 from interfaces.live.resuming import Memberships
 from interfaces.live.roster import ASIDE, Audience, Roster
 from interfaces.wire import frames
 from interfaces.wire.frames import Frame
+from interfaces.wire.reasons import Reset
 from interfaces.ws.answers import Answers
 from interfaces.ws.chat_connection import ChatConnection
 from interfaces.ws.connection import Sending

@@ -23,9 +23,9 @@ from domain.ids import MessageId, Position, ProfileId, Seq
 from domain.message import BODY_LIMIT
 from domain.role import Role
 from infrastructure.crypto.tokens import JwtTokens
-from interfaces.live.entry import Reset
 from interfaces.wire import frames
 from interfaces.wire.frames import Frame
+from interfaces.wire.reasons import Reset
 from interfaces.ws import chat_frames
 from interfaces.ws.connection import Connection
 from tests.interfaces.live.ear import GREETING, Ear
@@ -71,7 +71,7 @@ def sent_frames() -> Iterator[Frame]:
         at=AT,
     )
     yield frames.auth_success(
-        user_id=BOB, chat_id=CHAT, session_id=uuid4(), epoch="e", seq=1, position=1, greeting=GREETING
+        user_id=BOB, chat_id=CHAT, session_id=ANN.session_id, epoch="e", seq=1, position=1, greeting=GREETING
     )
     yield frames.auth_error("no", "no")
     view = MessageView(message=event.message, position=event.position, sender=ANN.profile)
@@ -83,6 +83,7 @@ def sent_frames() -> Iterator[Frame]:
     yield frames.message_ack(event.message.nonce, Sent(event=event, duplicate=False))
     yield frames.unread_count(CHAT, 1)
     yield frames.pong(1)
+    yield frames.goaway(1)
     yield frames.told(told(event))
     at: dict[str, Any] = {"chat_id": CHAT, "position": Position(2), "by": BOB, "at": AT}
     yield frames.told(ChatChanged(name="a", description=None, **at))
