@@ -356,7 +356,7 @@ class Device:
                 self.close = Closed(frame["code"], frame["reason"])
                 return
             self.picture.take(frame)
-            self.picture.cursor = stream.events.last_id or self.picture.cursor
+            self.picture.cursor = stream.last_id or self.picture.cursor
 
     # Over any of them
 

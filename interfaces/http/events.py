@@ -136,6 +136,7 @@ class Stream(Response):
     _end: Close | None = field(init=False, default=None)
     _woken: asyncio.Event = field(init=False, factory=asyncio.Event)
     _has_begun: bool = field(init=False, default=False)
+    _writing: "asyncio.Task[None] | None" = field(init=False, default=None)
     _cutting: asyncio.TimerHandle | None = field(init=False, default=None)
 
     def __attrs_post_init__(self) -> None:
@@ -167,12 +168,14 @@ class Stream(Response):
     # Running
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
-        writing = asyncio.create_task(self._write_all(send))
+        writing = self._writing = asyncio.create_task(self._write_all(send))
         self._exchange.begin()
         try:
             async with ending(self._request, gone=self._gone, stopping=self._stop):
                 await self._enter()
-                await writing
+                await asyncio.wait({writing})
+            if not writing.cancelled():
+                writing.result()
         finally:
             self._exchange.gone(self._outbox.closing or GONE)
             self._outbox.abandon()
@@ -214,10 +217,16 @@ class Stream(Response):
         self._end = end
         if end.is_final:
             self._ready.clear()
-        if answer := long_answer(self._request):  # a client that does not read must not delay the end
-            seconds = self._services.options.close_timeout
-            self._cutting = asyncio.get_running_loop().call_later(seconds, answer.abort)
+        seconds = self._services.options.close_timeout
+        self._cutting = asyncio.get_running_loop().call_later(seconds, self._cut)
         self._woken.set()
+
+    def _cut(self) -> None:
+        """Ends the stream without its last event: a client that does not read must not delay the end."""
+        if answer := long_answer(self._request):
+            answer.abort()
+        elif self._writing is not None:
+            self._writing.cancel()
 
     async def _write_all(self, send: Send) -> None:
         await self._woken.wait()

@@ -19,24 +19,25 @@ class Events:
     """Parses a stream (HTML, section 9.2.6). Bytes may be split anywhere."""
 
     last_id: str | None = None
-    """The id of the last event that had one, as the client sends it back in ``Last-Event-ID``."""
+    """The id of the last event that had one."""
     retry: int | None = None
     heartbeats: int = 0
     _rest: bytes = b""
     _data: list[str] = Factory(list)
     _id: str | None = None
 
-    def feed(self, data: bytes) -> Iterator[Any]:
+    def feed(self, data: bytes) -> Iterator[tuple[Any, str | None]]:
+        """Yields the frames that are complete now, each with the id that the client has after it."""
         *lines, self._rest = (self._rest + data).split(b"\n")
         for line in lines:
             yield from self._take(line.decode())
 
-    def _take(self, line: str) -> Iterator[Any]:
+    def _take(self, line: str) -> Iterator[tuple[Any, str | None]]:
         if not line:
             if self._data:
                 if self._id is not None:
                     self.last_id = self._id
-                yield json.loads("\n".join(self._data))
+                yield json.loads("\n".join(self._data)), self.last_id
             self._data, self._id = [], None
             return
         name, _, value = line.partition(":")
@@ -64,20 +65,24 @@ class Listening:
     written: int = 0
     _to_app: "asyncio.Queue[Message]" = Factory(asyncio.Queue)
     _from_app: "asyncio.Queue[Message]" = Factory(asyncio.Queue)
-    _frames: "list[Any]" = Factory(list)
+    _frames: "list[tuple[Any, str | None]]" = Factory(list)
+    last_id: str | None = None
+    """The id of the last event that was taken and had one, which the client sends back in ``Last-Event-ID``."""
+    _serving: "asyncio.Task[None] | None" = None
 
     async def take(self) -> Any:
         """
         Returns the next frame, however long it takes.
 
         Raises:
-            EOFError: The stream is complete.
+            EOFError: The stream has ended.
         """
         while not self._frames:
             if self.is_complete:
                 raise EOFError
             await self._read()
-        return self._frames.pop(0)
+        frame, self.last_id = self._frames.pop(0)
+        return frame
 
     async def frame(self) -> Any:
         async with asyncio.timeout(ENOUGH):
@@ -106,7 +111,7 @@ class Listening:
         self._to_app.put_nowait({"type": "http.disconnect"})
 
     async def _read(self) -> None:
-        message = await self._from_app.get()
+        message = await self._message()
         if message["type"] == "http.response.start":
             self.status = message["status"]
             self.headers = {name.decode(): value.decode() for name, value in message["headers"]}
@@ -115,6 +120,18 @@ class Listening:
         self.is_complete = not message.get("more_body", False)
         if self.status == 200:
             self._frames += self.events.feed(message.get("body", b""))
+
+    async def _message(self) -> Message:
+        assert self._serving is not None
+        getting = asyncio.ensure_future(self._from_app.get())
+        try:
+            await asyncio.wait({getting, self._serving}, return_when=asyncio.FIRST_COMPLETED)
+            if getting.done():
+                return getting.result()
+            await self._serving
+            raise EOFError
+        finally:
+            getting.cancel()
 
 
 @asynccontextmanager
@@ -152,7 +169,7 @@ async def listening(
     async def serve() -> None:
         await app(scope, stream._to_app.get, stream._from_app.put)
 
-    serving = asyncio.create_task(serve())
+    serving = stream._serving = asyncio.create_task(serve())
     try:
         yield stream
         stream.disconnect()
