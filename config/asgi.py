@@ -139,6 +139,7 @@ def make_app(
         clock=application.ports().clock,
         first_page=ws.chats_page,
         cursor_interval=ws.cursor_seconds,
+        typing_expiry=ws.typing_expiry_seconds,
     )
     application.updates().subscribe(metered_listener(hub.receive, meter))
     socket_services = SocketServices(
@@ -158,6 +159,8 @@ def make_app(
             entry_timeout=ws.entry_seconds,
             chats_page=ws.chats_page,
             cursor_interval=ws.cursor_seconds,
+            typing_interval=ws.typing_interval_seconds,
+            typing_expiry=ws.typing_expiry_seconds,
             heartbeat_interval=ws.heartbeat_seconds,
             max_message_bytes=ws.frame_limit,
         ),

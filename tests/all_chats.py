@@ -227,6 +227,7 @@ async def opened(
             interval=interval,
             first_page=first_page,
             cursor_interval=0.1,
+            typing_expiry=options.get("typing_expiry", 6.0),
         )
         services = SocketServices(
             messenger=here.messenger, hub=hub, options=SocketOptions(**options), cursor_key=b"key"

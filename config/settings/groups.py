@@ -349,6 +349,12 @@ class Socket:
     cursor_seconds: int = _setting(
         "WS_CURSOR_SECONDS", read.whole(1, 3600), default_of(SOCKET.cursor_interval)
     )
+    typing_interval_seconds: float = _setting(
+        "WS_TYPING_INTERVAL_SECONDS", read.seconds(0.1, 60), default_of(SOCKET.typing_interval)
+    )
+    typing_expiry_seconds: float = _setting(
+        "WS_TYPING_EXPIRY_SECONDS", read.seconds(1, 300), default_of(SOCKET.typing_expiry)
+    )
     heartbeat_seconds: float = _setting(
         "WS_HEARTBEAT_SECONDS", read.seconds(1, 3600), default_of(SOCKET.heartbeat_interval)
     )

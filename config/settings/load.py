@@ -143,6 +143,12 @@ class Loader:
             self.faults.append(
                 f"METRICS_PORT is '{settings.api.port}': expected another port than API_SERVICE_PORT"
             )
+        interval, expiry = settings.socket.typing_interval_seconds, settings.socket.typing_expiry_seconds
+        if interval >= expiry:
+            self.faults.append(
+                f"WS_TYPING_INTERVAL_SECONDS is '{interval:g}': expected less than WS_TYPING_EXPIRY_SECONDS"
+                f" ({expiry:g}), so that typing can be renewed"
+            )
         return settings
 
     def _chosen(self, group: type[Any]) -> dict[str, Any]:

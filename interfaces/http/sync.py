@@ -38,7 +38,7 @@ NO_STORE: Final = {"Cache-Control": "no-store"}
 
 @frozen
 class Synchronisation:
-    """What happened in all chats of a person, for clients that hold no connection open."""
+    """The route for clients that hold no connection open: a snapshot of all chats, and what was missed since a cursor."""
 
     messenger: Messenger
     options: HttpOptions

@@ -21,7 +21,7 @@ ReadUpTo = Annotated[int, FieldDoc("The `seq` up to which the person has read th
 
 
 class SyncAnswer(TypedDict):
-    """What happened in all chats of a person since a cursor, or a snapshot."""
+    """A snapshot of the chats of a person, or what was missed in all of them since a cursor."""
 
     frames: Annotated[
         list[FrameFields],

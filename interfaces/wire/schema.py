@@ -134,8 +134,6 @@ def schema_of(kind: Any, named: dict[str, Schema]) -> Schema:
 
     The schema of a TypedDict is added to ``named``, and a reference to it is returned.
     """
-    if kind in SIMPLE:
-        return SIMPLE[kind]
     if get_origin(kind) is Annotated:
         annotated, *notes = get_args(kind)
         schema = schema_of(annotated, named)
@@ -143,6 +141,8 @@ def schema_of(kind: Any, named: dict[str, Schema]) -> Schema:
             if isinstance(note, FieldDoc | Bounds):
                 schema = note.added_to(schema)
         return schema
+    if kind in SIMPLE:
+        return SIMPLE[kind]
     if supertype := getattr(kind, "__supertype__", None):
         return schema_of(supertype, named)
     if is_typeddict(kind):

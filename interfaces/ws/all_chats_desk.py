@@ -168,7 +168,9 @@ class AllChatsDesk(Desk):
             ChatNotFound, NotAMember: The client may not type there.
         """
         signal = self._signal(asked.chat_id)
-        if signal.is_too_soon(asked.is_typing):
+        if signal.is_too_soon(asked.is_typing) and self._services.hub.all_chats.hears(
+            self.connection, asked.chat_id
+        ):
             return
         actor = self.connection.actor
         assert actor is not None, "only entered clients can type"
@@ -183,10 +185,16 @@ class AllChatsDesk(Desk):
             self._typing = {}
         if chat_id not in self._typing:
             if len(self._typing) >= TYPING_MOST:
-                self._typing = {id: signal for id, signal in self._typing.items() if not signal.is_silent}
+                for silent in [id for id, signal in self._typing.items() if signal.is_silent]:
+                    self._typing.pop(silent).forget()
             typist = chat_id, self.connection.profile_id
-            self._typing[chat_id] = TypingSignal.of(typist, self._services.typists, self._show_typing)
+            self._typing[chat_id] = self._services.typing_signal(typist, self._show_typing)
         return self._typing[chat_id]
+
+    @override
+    def note_message(self, chat_id: ChatId) -> None:
+        if self._typing and (signal := self._typing.get(chat_id)):
+            signal.forget()
 
     @override
     def stop_typing(self, *, is_busy: bool) -> None:

@@ -144,6 +144,12 @@ def test_two_servers_want_two_ports(local: dict[str, str]) -> None:
     ]
 
 
+def test_typing_can_be_renewed_before_it_ends(local: dict[str, str]) -> None:
+    assert faults(local | {"WS_TYPING_INTERVAL_SECONDS": "6"}) == [
+        "WS_TYPING_INTERVAL_SECONDS is '6': expected less than WS_TYPING_EXPIRY_SECONDS (6), so that typing can be renewed"
+    ]
+
+
 def test_accidents_of_the_original_are_ignored(local: dict[str, str]) -> None:
     plain = load(local, NO_FILE)
     odd = {
