@@ -20,6 +20,7 @@ from config.listening import Place
 from config.modules import added_routes, installed
 from config.operation import health_details, lag_measuring, make_meter, metrics_routes, metrics_server
 from config.refusals import CannotStart, cause_of, database_setting
+from config.running import run_until_signal
 from config.server import ACCEPTED_AT_ONCE, Server
 from config.settings.groups import Settings
 from config.settings.readers import Environment
@@ -64,6 +65,7 @@ def run(
         CannotListen: Another program has taken the port meanwhile.
         UnusableDatabase: The database cannot be reached, or cannot be used in its state.
         BackgroundFailed: A background task has ended.
+        Stopped: A signal came before the server listened.
     """
     adapters = PostgresAdapters(settings=settings, url=database_url)
     application = Application(
@@ -117,8 +119,7 @@ def run(
         async with opened(application, settings):
             await server.serve_on(sockets)
 
-    with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
-        runner.run(serve())
+    run_until_signal(serve(), stopping=stopping.must_end, loop_factory=server.config.get_loop_factory())
 
 
 def make_app(
