@@ -54,6 +54,40 @@ class Channel(StrEnum):
     """The socket of all chats."""
 
 
+@frozen(kw_only=True)
+class ChannelDoc:
+    """The purpose and the path of a channel."""
+
+    path: str
+    title: str
+    summary: str
+    description: str
+
+
+ORDER: Final = (
+    "Frames of one socket are decided in the order in which they were sent. Sends may overlap; every other frame waits for"
+    " the sends before it. Answers come in the order of the frames that they belong to."
+)
+"""The order of answers, on either socket."""
+
+CHANNELS: Final[Mapping[Channel, ChannelDoc]] = {
+    Channel.CHAT: ChannelDoc(
+        path="/chats/{chat_id}/ws",
+        title="The socket of one chat",
+        summary="A WebSocket that hears one chat, as in the original messenger.",
+        description="The first frame of the client is `auth`. The server answers `auth_success`, then `chat_history` or what"
+        f" was missed, and from then on it tells everything that happens in the chat. {ORDER}",
+    ),
+    Channel.ALL_CHATS: ChannelDoc(
+        path="/ws",
+        title="The socket of all chats",
+        summary="A WebSocket that hears all chats of a person, those made or joined later too.",
+        description="The first frame of the client is `auth`. The server answers `auth_success`, then a `snapshot` of the"
+        " chats or what was missed, then `resumed`. Every later frame of the client is a request with an `id`, and gets one"
+        f" answer with that `id`. {ORDER}",
+    ),
+}
+
 CHAT: Final = (Channel.CHAT,)
 ALL_CHATS: Final = (Channel.ALL_CHATS,)
 BOTH: Final = (Channel.CHAT, Channel.ALL_CHATS)

@@ -37,6 +37,8 @@ HIDDEN = {
     ("GET", "/openapi.json"),
     ("GET", "/docs"),
     ("GET", "/docs/protocol"),
+    ("GET", "/docs/events"),
+    ("GET", "/asyncapi.json"),
     ("GET", "/docs/swagger-ui.css"),
     ("GET", "/docs/swagger-ui-bundle.js"),
     ("GET", "/docs/start.js"),
