@@ -141,6 +141,8 @@ def make_app(
         first_page=ws.chats_page,
         cursor_interval=ws.cursor_seconds,
         typing_expiry=ws.typing_expiry_seconds,
+        presence_pause=ws.presence_seconds,
+        watched_most=ws.watched_profiles,
     )
     application.updates().subscribe(metered_listener(hub.receive, meter))
     socket_services = SocketServices(
@@ -162,6 +164,8 @@ def make_app(
             cursor_interval=ws.cursor_seconds,
             typing_interval=ws.typing_interval_seconds,
             typing_expiry=ws.typing_expiry_seconds,
+            presence_pause=ws.presence_seconds,
+            watched_profiles=ws.watched_profiles,
             heartbeat_interval=ws.heartbeat_seconds,
             max_message_bytes=ws.frame_limit,
         ),

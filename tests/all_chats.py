@@ -228,6 +228,8 @@ async def opened(
             first_page=first_page,
             cursor_interval=0.1,
             typing_expiry=options.get("typing_expiry", 6.0),
+            presence_pause=options.get("presence_pause", 0.0),
+            watched_most=options.get("watched_profiles", 200),
         )
         services = SocketServices(
             messenger=here.messenger, hub=hub, options=SocketOptions(**options), cursor_key=b"key"

@@ -355,6 +355,14 @@ class Socket:
     typing_expiry_seconds: float = _setting(
         "WS_TYPING_EXPIRY_SECONDS", read.seconds(1, 300), default_of(SOCKET.typing_expiry)
     )
+    presence_seconds: float = _setting(
+        "WS_PRESENCE_SECONDS", read.seconds(0, 300), default_of(SOCKET.presence_pause)
+    )
+    """How long a person whose last client has gone is still shown as online."""
+
+    watched_profiles: int = _setting(
+        "WS_WATCHED_PROFILES", read.whole(0, 1000), default_of(SOCKET.watched_profiles)
+    )
     heartbeat_seconds: float = _setting(
         "WS_HEARTBEAT_SECONDS", read.seconds(1, 3600), default_of(SOCKET.heartbeat_interval)
     )

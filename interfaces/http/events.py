@@ -7,8 +7,9 @@ they become events, and the end of a socket becomes a last event.
 
 import asyncio
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, Literal, TypedDict
 
+import orjson
 from attrs import define, field, frozen
 from starlette.requests import Request
 from starlette.responses import Response
@@ -266,9 +267,25 @@ def event_of(frame: Frame) -> bytes:
     return b"data: " + frame.data + b"\n\n"
 
 
+class StreamEnd(TypedDict):
+    """The last event. It stands for the close of a socket, and is no frame: a socket has no such thing."""
+
+    type: Literal["end"]
+    code: int
+    """The code with which a socket would close."""
+    reason: str
+    come_back: bool
+
+
 def last_event(end: Close) -> bytes:
     code = next(code for code in CloseCode if code == end.code)
-    return event_of(news.end(int(code), end.reason, comes_back=code.comes_back))
+    fields: StreamEnd = {
+        "type": "end",
+        "code": int(code),
+        "reason": end.reason,
+        "come_back": code.comes_back,
+    }
+    return b"data: " + orjson.dumps(fields) + b"\n\n"
 
 
 def _raw(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
