@@ -733,11 +733,8 @@ AnyFrame = (
     | CountOfUnread
     | Pong
     | Goaway
-<<<<<<< HEAD
-=======
     | PresenceTold
     | PresenceEnded
->>>>>>> main
     | Error
     | Refused
     | Answer
