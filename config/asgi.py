@@ -37,6 +37,7 @@ from interfaces.http.node import HttpLimits
 from interfaces.http.options import ApiInfo, HttpOptions
 from interfaces.http.protocol import HttpConnections
 from interfaces.live.hub import Hub
+from interfaces.live.sync import SyncOptions
 from interfaces.ws.endpoint import Sockets
 from interfaces.ws.options import SocketOptions
 from interfaces.ws.protocol import SocketProtocol
@@ -230,6 +231,13 @@ def make_app(
         options,
         new_request_id=application.ports().ids.token_id,
         sockets=Sockets(socket_services).routes(settings.api.prefix),
+        live=socket_services,
+        sync=SyncOptions(
+            chats_page=ws.chats_page,
+            frames_most=settings.sync.frames,
+            bytes_most=settings.sync.bytes,
+            wait_most=settings.sync.wait_seconds,
+        ),
         lifespan=lifespan,
         modules=modules,
         added=[

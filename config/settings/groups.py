@@ -23,6 +23,7 @@ from infrastructure.gather import BatchLimits
 from infrastructure.smtp.mailer import MailServer
 from interfaces.http.node import HttpLimits
 from interfaces.http.options import ApiInfo, HttpOptions
+from interfaces.live.sync import SyncOptions
 from interfaces.ws.options import SocketOptions
 
 T = TypeVar("T")
@@ -32,6 +33,7 @@ ABOUT: Final = fields(ApiInfo)
 BATCH: Final = fields(BatchLimits)
 LIMITS: Final = fields(HttpLimits)
 SOCKET: Final = fields(SocketOptions)
+SYNC: Final = fields(SyncOptions)
 LIFETIMES: Final = fields(Lifetimes)
 
 DEVELOPMENT_ORIGIN: Final = "http://localhost:5173"
@@ -372,6 +374,15 @@ class Socket:
 
 
 @frozen(kw_only=True)
+class Sync:
+    frames: int = _setting("SYNC_FRAMES", read.whole(1, 100_000), default_of(SYNC.frames_most))
+    """The most frames of one answer of `/sync/`, and their bytes."""
+    bytes: int = _setting("SYNC_BYTES", read.whole(4096, 64 * 1024 * 1024), default_of(SYNC.bytes_most))
+    wait_seconds: float = _setting("SYNC_WAIT_SECONDS", read.seconds(0, 600), default_of(SYNC.wait_most))
+    """How long a client of `/sync/` may wait for news."""
+
+
+@frozen(kw_only=True)
 class Modules:
     enabled: tuple[str, ...] = _setting("MODULES_SECTION_ENABLED_MODULES", read.modules, ("BASE",))
     base: tuple[str, ...] = _setting(
@@ -428,6 +439,7 @@ class Settings:
     auth: Auth = Auth()
     chat: Chat = Chat()
     socket: Socket = Socket()
+    sync: Sync = Sync()
     modules: Modules = Modules()
     operation: Operation = Operation()
     log: Log = Log()
@@ -449,6 +461,7 @@ def _all_fields() -> Iterator["Attribute[Any]"]:
         Auth,
         Chat,
         Socket,
+        Sync,
         Modules,
         Operation,
         Log,
