@@ -553,15 +553,16 @@ class AllChats:
         listener = visit.listener
         while visit.to_skip and self._is_here(visit):
             cursor = await self.own_changes.here()
-            for chat_id in visit.to_skip:
+            asked = [*visit.to_skip]  # others may join them while this waits, and have their turn afterwards
+            for chat_id in asked:
                 channel = self.channels.find(chat_id)
                 if channel and self.roster.is_live(listener, channel.audience):
                     # a seat aside still hears if the profile is removed
                     self.roster.step_aside(listener, channel.audience)
             assert visit.read_on is not None, "it was given with the first chat"
             await visit.read_on()
-            views = await self._read_views(listener, [*visit.to_skip])
-            skipped = [chat_id for chat_id in [*visit.to_skip] if await self._skip_to(visit, chat_id, views)]
+            views = await self._read_views(listener, asked)
+            skipped = [chat_id for chat_id in asked if await self._skip_to(visit, chat_id, views)]
             await self._tell_readings(listener, cursor, skipped)
 
     async def _skip_to(self, visit: Visit, chat_id: ChatId, views: Mapping[ChatId, ChatView]) -> bool:
