@@ -43,6 +43,11 @@ class Watcher(Listener, Protocol):
     """A listener that can watch others."""
 
     @property
+    def is_connected(self) -> bool:
+        """False once it has been ended."""
+        ...
+
+    @property
     def has_room(self) -> bool:
         """Whether the client reads fast enough to be told changes now."""
         ...
@@ -162,6 +167,8 @@ class Presence:
         asked = [each for each in dict.fromkeys(wanted) if each != watcher.profile_id]
         if len(asked) > self.most:
             raise TooManyWatched(self.most)
+        if not watcher.is_connected:
+            return []  # it has gone, and would not be forgotten again
         watch = self._opened(watcher)
         watch.asked = asked
         for profile_id in asked:

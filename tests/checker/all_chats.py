@@ -6,7 +6,8 @@ clients know with what is stored: within what could be so when they have resumed
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from math import inf
 from typing import Any, Final
 
 import orjson
@@ -17,8 +18,11 @@ from tests.checker.history import (
     AllConnecting,
     AllEnded,
     AllHeard,
+    AllWatching,
     Belongs,
+    Connecting,
     Cut,
+    Ended,
     HistoryRead,
     Joined,
     Kept,
@@ -37,8 +41,14 @@ Fault = tuple[str, str]
 
 DURABLE: Final = ("new_message", "chat_changed", "member_added", "member_removed", "role_changed")
 
+QUIET_FOR: Final = 2.0
+"""Seconds before the end in which nobody came or went."""
+
 WORTH_A_GAP: Final = 2
 """Missed events of a slow reader; of a returning one more are replayed."""
+
+BESIDE: Final = ("presence", "typing", "goaway")
+"""Rules that are not among the guarantees: about what is told without being stored."""
 
 OF_A_CHAT: Final = (*DURABLE, "read_up_to", "messages_read", "your_messages_read", "message_read", "typing")
 """Frames that must not tell of a chat which the person has left."""
@@ -92,9 +102,15 @@ class Client:
     """A cursor that holds once the snapshot after it is known."""
     _told: dict[str, int] = Factory(dict)
     """The last position of each chat that was told on this connection."""
+    watched: dict[str, bool] = Factory(dict)
+    """Whom it watches on this connection, and whether they are online."""
+    typing: dict[tuple[str, str], None] = Factory(dict)
+    """Chat and profile of those who type."""
 
     def connect(self, *, has_cursor: bool) -> None:
         self._told.clear()
+        self.watched.clear()
+        self.typing.clear()
         if not has_cursor:
             self._forget()
 
@@ -125,6 +141,7 @@ class Client:
             case "chat_added":
                 self._replace(frame["chat_id"], frame["chat"])
             case "chat_removed":
+                self.typing = {typist: None for typist in self.typing if typist[0] != frame["chat_id"]}
                 self.chats.pop(frame["chat_id"], None)
                 self.gone[frame["chat_id"]] = None
             case "reset":
@@ -133,6 +150,12 @@ class Client:
                 yield from self._gap(frame)
             case "read_up_to":
                 self._read(frame)
+            case "answer" if "watching" in frame:
+                self.watched = {state["user_id"]: state["online"] for state in frame["watching"]}
+            case "presence" | "presence_ended":
+                yield from self._presence(frame)
+            case "typing":
+                yield from self._typing(frame)
             case _ if kind in DURABLE:
                 yield from self._durable(frame)
             case _:
@@ -162,6 +185,26 @@ class Client:
         if frame["before"] != state["position"] + 1 or state["position"] - frame["after"] < WORTH_A_GAP:
             yield "D13", f"no gap: {frame}"
         self._replace(chat, state)
+
+    def _presence(self, frame: Frame) -> Iterator[Fault]:
+        profile = frame["user_id"]
+        if profile not in self.watched:
+            yield "presence", f"it does not watch them: {frame}"
+        elif frame["type"] == "presence_ended":
+            del self.watched[profile]
+        elif self.watched[profile] == frame["online"]:
+            yield "presence", f"it knows that: {frame}"
+        else:
+            self.watched[profile] = frame["online"]
+
+    def _typing(self, frame: Frame) -> Iterator[Fault]:
+        typist = frame["chat_id"], frame["user_id"]
+        if frame["user_id"] == self.profile:
+            yield "typing", f"it is told of itself: {frame}"
+        if frame["is_typing"]:
+            self.typing[typist] = None
+        else:
+            self.typing.pop(typist, None)
 
     def _read(self, frame: Frame) -> None:
         known = self.chats.get(frame["chat_id"])
@@ -208,6 +251,12 @@ class _Connection:
     has_resumed: bool = False
     is_over: bool = False
     was_reset: bool = False
+    asked: dict[str, tuple[int, Sequence[str]]] = Factory(dict)
+    """Whom it wanted to watch, by request, and the place of the request."""
+    watched_since: dict[str, int] = Factory(dict)
+    """By profile, the place of the request that was answered with it."""
+    leaves_by: float = inf
+    """When it must be gone, as it was told."""
 
 
 @define(eq=False)
@@ -259,7 +308,23 @@ class _Truth:
         sure, doubted = ("Belongs", {"Leaving", "Cut"}) if inside else ("Cut", {"Joined", "Belongs"})
         changes = self._until(chat, profile, until)
         last = max((place for place, what in changes if what == sure and place < since), default=None)
+        if not inside and not changes:
+            return True  # it has never been there
         return last is not None and not any(place > last and what in doubted for place, what in changes)
+
+    def are_surely_strangers(self, one: str, other: str, since: int, until: int) -> bool:
+        """Whether two profiles shared no chat at any moment between two places."""
+        return all(
+            any(self.is_surely(chat, each, since, until, inside=False) for each in (one, other))
+            for chat in self.picture.kept
+        )
+
+    def surely_share(self, one: str, other: str, since: int, until: int) -> bool:
+        """Whether there is a chat that two profiles shared all the time between two places."""
+        return any(
+            all(self.is_surely(chat, each, since, until, inside=True) for each in (one, other))
+            for chat in self.picture.kept
+        )
 
     def least(self, chat: str, place: int) -> int:
         return max((position for when, position in self.positions[chat] if when < place), default=0)
@@ -279,6 +344,8 @@ def known(picture: Picture) -> Iterator[Violation]:
                 client = clients.setdefault(event.device, Client(event.profile, picture.limits.replayed))
                 client.connect(has_cursor=event.has_cursor)
                 connections[event.connection] = _Connection(place, event, client)
+            case AllWatching():
+                connections[event.connection].asked[event.request] = place, event.profiles
             case AllHeard():
                 connection = connections[event.connection]
                 if connection.is_over:
@@ -292,6 +359,7 @@ def known(picture: Picture) -> Iterator[Violation]:
                 for connection in connections.values():
                     if not connection.is_over:
                         yield from _at_rest(connection, event.at, truth)
+                        yield from _beside(connection, event.at, place, truth)
             case _:
                 pass
 
@@ -315,6 +383,14 @@ def _heard(
                 yield Violation("D13", f"resumed from nonsense: {opened}", event.at)
             for rule, what in _resumed(connection, place, truth):
                 yield Violation(rule, f"{what} when this had resumed: {opened}", event.at)
+        case "answer" if "watching" in frame:
+            yield from _watching(connection, event, place, truth)
+        case "presence_ended":
+            since = connection.watched_since.pop(frame["user_id"], None)
+            if since is not None and truth.surely_share(opened.profile, frame["user_id"], since, place):
+                yield Violation("presence", f"{frame} to {opened}, though they share a chat", event.at)
+        case "goaway":
+            connection.leaves_by = event.at + frame["within"] + truth.picture.limits.goaway
         case kind if kind in DURABLE:
             log = logs.get(frame["chat_id"], [])
             stored = log[frame["position"] - 1] if frame["position"] <= len(log) else None
@@ -322,6 +398,53 @@ def _heard(
                 yield Violation("D13", f"{frame} is not what is stored: {stored}", event.at)
         case _:
             pass
+
+
+def _watching(connection: _Connection, event: AllHeard, place: int, truth: _Truth) -> Iterator[Violation]:
+    """Those who share a chat, and nobody else; also if the request was answered late."""
+    since, wanted = connection.asked[event.frame["id"]]
+    own, watched = connection.opened.profile, {state["user_id"] for state in event.frame["watching"]}
+    connection.watched_since = dict.fromkeys(watched, since)
+    for profile in watched:
+        if profile not in wanted or profile == own:
+            yield Violation("presence", f"nobody asked for {profile}: {event}", event.at)
+        elif truth.are_surely_strangers(own, profile, since, place):
+            yield Violation("presence", f"{profile} is a stranger to {own}: {event}", event.at)
+    for profile in set(wanted) - watched - {own}:
+        if truth.surely_share(own, profile, since, place):
+            yield Violation("presence", f"{profile} is left out: {event}", event.at)
+
+
+def _beside(connection: _Connection, at: float, place: int, truth: _Truth) -> Iterator[Violation]:
+    """What is told without being stored, when everything is at rest."""
+    picture, opened = truth.picture, connection.opened
+    if connection.leaves_by < at:
+        yield Violation("goaway", f"it was to be gone at {connection.leaves_by}: {opened}", at)
+    if picture.limits.typing is not None and connection.client.typing:
+        yield Violation("typing", f"{[*connection.client.typing]} still type for {opened}", at)
+    settled = next((i for i, event in enumerate(picture.history) if event.at > at - QUIET_FOR), place)
+    online = _online(picture, opened.node, place)
+    for profile, is_online in connection.client.watched.items():
+        if truth.are_surely_strangers(opened.profile, profile, settled, place):
+            yield Violation("presence", f"{profile} is a stranger to {opened} and still watched", at)
+        elif profile in online and not is_online:
+            yield Violation("presence", f"{profile} is online, and not for {opened}", at)
+        elif profile not in online and is_online:
+            yield Violation("presence", f"{profile} is not online, but for {opened}", at)
+
+
+def _online(picture: Picture, node: str, until: int) -> set[str]:
+    """The profiles with a connection to a node that was not seen to end."""
+    there: dict[int, str] = {}
+    for event in picture.history[:until]:
+        match event:
+            case Connecting() | AllConnecting() if event.node == node:
+                there[event.connection] = event.profile
+            case Ended() | AllEnded():
+                there.pop(event.connection, None)
+            case _:
+                pass
+    return set(there.values())
 
 
 def _shown(stored: Said | str) -> object:

@@ -187,6 +187,16 @@ class AllConnecting:
 
 
 @frozen(kw_only=True)
+class AllWatching:
+    """Asks to watch these profiles, and nobody else. The answer has the same ``request`` as its id."""
+
+    at: float
+    connection: int
+    request: str
+    profiles: Sequence[str]
+
+
+@frozen(kw_only=True)
 class AllHeard:
     """Any frame of such a socket, but for answers that have an event of their own."""
 
@@ -366,6 +376,7 @@ Event = (
     | Ended
     | Backlog
     | AllConnecting
+    | AllWatching
     | AllHeard
     | AllEnded
     | Asked

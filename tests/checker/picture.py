@@ -52,6 +52,10 @@ class Limits:
     """Seconds within which nobody says the same twice, unless it has a nonce; 0: everybody may."""
     clocks: float = 0.0
     """Seconds by which two clocks may differ."""
+    typing: float | None = None
+    """Seconds after which typing ends by itself; None where frames about it may be dropped, because little may wait."""
+    goaway: float = 5.0
+    """Seconds that a client may stay longer than it was told."""
 
 
 PROMISED: Final = Limits()
@@ -62,7 +66,7 @@ class Violation:
     rule: str
     """
     D1 to D16 of the guarantees; ``answer`` for an answer that comes after what it answers; ``too often`` for what may be
-    said again, and when; ``failure``.
+    said again, and when; ``presence``, ``typing`` and ``goaway`` for what is told without being stored; ``failure``.
     """
     what: str
     at: float

@@ -8,6 +8,7 @@ over its connections as `tests.checker.all_chats.Client`; it comes back with the
 import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any, Final
+from uuid import UUID
 
 import orjson
 from attrs import Factory, define, field
@@ -24,6 +25,7 @@ from tests.checker.history import (
     AllConnecting,
     AllEnded,
     AllHeard,
+    AllWatching,
     Backlog,
     Failure,
     MarkStarted,
@@ -52,6 +54,7 @@ class AllChatsVisit:
     number: int
     line: Line = field(init=False)
     has_resumed: bool = False
+    watches: bool = False
     is_over: bool = False
     end: Close | None = None
     changed: asyncio.Event = Factory(asyncio.Event)
@@ -124,6 +127,8 @@ class AllChatsDevice:
     notebook: Notebook
     chance: Chance
     nodes: list[Node]
+    profiles: list[str]
+    """Whom it may want to watch: everybody, and some who do not exist."""
     session: str
     token: str
     is_settling: bool = False
@@ -195,11 +200,14 @@ class AllChatsDevice:
         is_early = not self.is_settling
         await self._until(visit, lambda: visit.has_resumed or self.is_settling)
         self._send_again(visit)
+        if visit.has_resumed and self.chance.decides(0.6):
+            self._watch(visit)
         while not visit.is_over:
             if self.is_settling:
                 visit.line.to_client.thaw()
                 if is_early and self.chance.decides(0.5):
                     visit.line.drop()  # what it missed is told once more when nothing moves
+                    await self._read_elsewhere()
                 elif await self._settle(visit):
                     return
                 is_early = False
@@ -212,6 +220,9 @@ class AllChatsDevice:
         if visit.is_over:
             return False
         if self.client.next is None and not self.unanswered:
+            if not visit.watches:
+                self._watch(visit)
+            self._type(visit, is_typing=True)  # and never again: the others must not wait for the end of it
             return True
         await asyncio.sleep(0.1)
         self._read_on(visit)
@@ -239,8 +250,25 @@ class AllChatsDevice:
         elif chosen < 0.75:
             visit.line.to_client.freeze()
             asyncio.get_running_loop().call_later(self.chance.wait(3.0), visit.line.to_client.thaw)
-        elif chosen < 0.9:
+        elif chosen < 0.83:
             visit.line.drop()
+        elif chosen < 0.91:
+            self._watch(visit)
+        else:
+            self._type(visit, is_typing=self.chance.decides(0.8))
+
+    def _type(self, visit: AllChatsVisit, *, is_typing: bool) -> None:
+        if self.client.chats:
+            chat = self.chance.one_of(list(self.client.chats))
+            id = self._ask(visit, {"type": "typing", "chat_id": chat, "is_typing": is_typing})
+            del visit.requests[id]
+
+    def _watch(self, visit: AllChatsVisit) -> None:
+        some = [profile for profile in self.profiles if self.chance.decides(0.6)]
+        visit.watches = True
+        id = self._ask(visit, {"type": "watch_presence", "profile_ids": some})
+        del visit.requests[id]  # nobody waits for it
+        self.notebook.write(AllWatching(at=self.at, connection=visit.number, request=id, profiles=some))
 
     def _send_again(self, visit: AllChatsVisit) -> None:
         for nonce in [*self.unanswered]:
@@ -266,10 +294,13 @@ class AllChatsDevice:
         visit.line.say(dumped(fields))
 
     def _mark(self, visit: AllChatsVisit) -> None:
-        read = [(chat, known.seq) for chat, known in self.client.chats.items() if known.seq]
-        if read:
+        if read := self._with_messages():
             chat, seq = self.chance.one_of(read)
             self._ask(visit, {"type": "mark_read", "chat_id": chat, "up_to": self._try_mark(chat, seq)})
+
+    def _with_messages(self) -> list[tuple[str, int]]:
+        """The chats that have messages, and the last of them."""
+        return [(chat, known.seq) for chat, known in self.client.chats.items() if known.seq]
 
     def _try_mark(self, chat: str, seq: int) -> int:
         up_to = seq if self.chance.decides(0.6) else 1 + self.chance.below(seq)
@@ -280,10 +311,18 @@ class AllChatsDevice:
         if self.client.next is not None and not visit.requests:
             self._ask(visit, {"type": "more", "next": self.client.next})
 
-    def _ask(self, visit: AllChatsVisit, fields: Fields) -> None:
+    def _ask(self, visit: AllChatsVisit, fields: Fields) -> str:
         id = f"r{self.notebook.number('request')}"
         visit.requests[id] = None
         visit.line.say(dumped({"id": id, **fields}))
+        return id
+
+    async def _read_elsewhere(self) -> None:
+        """While it is away: nothing but the mark moves."""
+        up, read = [node for node in self.nodes if node.is_up], self._with_messages()
+        if up and read:
+            chat, seq = self.chance.one_of(read)
+            await self.mark_without_socket(self.chance.one_of(up), ChatId(UUID(chat)), seq)
 
     async def mark_without_socket(self, node: Node, chat_id: ChatId, seq: int) -> None:
         """As another device of the same person would over HTTP."""

@@ -287,7 +287,7 @@ class TestWhoMayWatch:
 
 async def test_a_slow_reader_is_told_the_latest_state_once() -> None:
     class Slow:
-        profile_id, has_room = ProfileId(uuid4()), False
+        profile_id, is_connected, has_room = ProfileId(uuid4()), True, False
 
         def __init__(self) -> None:
             self.heard: list[Any] = []
@@ -316,3 +316,9 @@ async def test_a_slow_reader_is_told_the_latest_state_once() -> None:
             presence.arrived(other := ProfileId(uuid4()))
             presence.departed(other)
         assert len(presence._seen) == SEEN_REMEMBERED
+        gone: Any = Slow()
+        gone.is_connected = False
+        assert await presence.watch(gone, [bob]) == [], "whose request is carried out after it has gone"
+        presence.departed(bob)
+        presence.leave(slow)
+        assert presence.is_empty

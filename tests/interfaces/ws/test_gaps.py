@@ -83,6 +83,23 @@ async def test_the_busiest_chat_gets_a_gap_and_the_others_nothing(house: House) 
     assert ann.picture.gaps == 1
 
 
+async def test_a_chat_that_becomes_busy_while_another_gap_waits_has_its_turn(house: House) -> None:
+    scene = await Scene.of(house)
+    ann = scene.ann
+    ann.reads.clear()
+    await scene.say(scene.busy, MANY)
+    channel = house.hub.channels.find(scene.busy)
+    assert channel is not None
+    await until(lambda: not house.hub.roster.is_live(ann_connection(house), channel.audience))
+    await scene.say(scene.quiet, MANY)
+    ann.reads.set()
+    await scene.is_current()
+    assert ann.picture.skipped.keys() == {str(scene.busy), str(scene.quiet)}
+    await scene.say(scene.busy, 1)
+    await scene.say(scene.quiet, 1)
+    await scene.is_current()
+
+
 async def test_a_cursor_waits_for_the_gap(house: House) -> None:
     """Who loses the connection before the gap was told comes back with a cursor from before it."""
     scene = await Scene.of(house)
