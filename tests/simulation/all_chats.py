@@ -133,6 +133,8 @@ class AllChatsDevice:
     token: str
     is_settling: bool = False
     """From now on: come back, have everything answered, do nothing new."""
+    leaves: bool = False
+    """Whether it comes back once more when it settles. If all do, nobody hears a chat on their node for a while."""
     client: Client = field(init=False)
     cursors: list[str] = field(init=False, factory=list)
     """All that it was told."""
@@ -205,7 +207,7 @@ class AllChatsDevice:
         while not visit.is_over:
             if self.is_settling:
                 visit.line.to_client.thaw()
-                if is_early and self.chance.decides(0.5):
+                if is_early and self.leaves:
                     visit.line.drop()  # what it missed is told once more when nothing moves
                     await self._read_elsewhere()
                 elif await self._settle(visit):

@@ -35,7 +35,7 @@ from infrastructure.announcing import Announcing
 from infrastructure.gather import Gatherer
 from infrastructure.memory.chats import MemoryPosting
 from interfaces.live import channel, entry, resuming
-from interfaces.live.all_chats import AllChats, SinceCursor, Visit
+from interfaces.live.all_chats import AllChats, Visit
 from interfaces.live.channel import Channel, Channels
 from interfaces.live.entry import Entrant, Entry, Since
 from interfaces.live.hub import Hub
@@ -487,17 +487,6 @@ def overhears_additions(self: AllChats, event: ChatAdded) -> None:
     """Does nothing."""
 
 
-async def takes_its_seats_after_the_read(
-    self: AllChats, visit: Visit
-) -> tuple[Missed | Lost | Reset | None, Mapping[ChatId, Position]]:
-    since = visit.listener.since
-    if not isinstance(since, SinceCursor):
-        return since, {}
-    missed = await self.own_changes.since(visit.listener.profile_id, since.cursor)
-    await self._take_seats(visit)
-    return missed, since.seen if isinstance(missed, Missed) else {}
-
-
 _resume = AllChats._resume
 
 
@@ -577,7 +566,6 @@ OF_ALL_CHATS: Final[Mapping[str, tuple[Any, str, Callable[..., Any]]]] = {
     "all chats: personal log forgotten": (resuming, "memberships", forgets_the_personal_log),
     "all chats: gap without state": (AllChats, "_jump", passes_over_gaps),
     "all chats: additions not heard": (AllChats, "added", overhears_additions),
-    "all chats: seats taken after the read": (AllChats, "_returning", takes_its_seats_after_the_read),
     "all chats: membership ignored": (AllChats, "_resume", resumes_in_chats_that_it_has_left),
     "all chats: own marks forgotten": (resuming, "reading", forgets_own_marks),
     "all chats: own reading not heard": (AllChats, "read", overhears_own_reading),

@@ -251,7 +251,8 @@ class Node:
     async def stop(self, drain: float = 0.0) -> None:
         """Asks its clients to leave within so many seconds; then, as uvicorn says good bye to every socket, the lifespan ends."""
         self._services.send_away(drain)
-        await asyncio.sleep(drain)
+        if drain:
+            await asyncio.sleep(drain)
         self.is_up = False
         for line in self._lines:
             line.shut(1012)

@@ -427,8 +427,9 @@ class World:
             device.is_settling = True
             if device.visit and not device.visit.is_rude:
                 device.visit.line.to_client.thaw()
+        all_leave = bool(self.hearers) and self.chance.decides(0.5)
         for hearer in self.hearers:
-            hearer.is_settling = True
+            hearer.is_settling, hearer.leaves = True, all_leave or self.chance.decides(0.5)
             if hearer.visit:
                 hearer.visit.line.to_client.thaw()
                 hearer.visit.changed.set()
@@ -446,7 +447,7 @@ class World:
 
     async def _say_last(self, scribe: Device) -> None:
         """While devices come back, in a chat that then stays as it is."""
-        await asyncio.sleep(self.chance.random.random() * 0.5)
+        await asyncio.sleep(self.chance.random.random() * (0.5 + self.terms.own_reads - READ))
         await scribe.send_without_socket(self.chance.one_of(self.nodes))
 
     async def _heal(self) -> None:
