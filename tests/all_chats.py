@@ -334,6 +334,9 @@ class Device:
     async def _poll(self) -> None:
         while self.close is None:
             await self._sync({"cursor": self.picture.cursor}, wait=600)
+            if self.close is not None and self.close.code == 503:
+                self.close = None  # storage did not answer: ask again
+                await asyncio.sleep(0.02)
 
     # Over /events/
 
