@@ -20,6 +20,7 @@ from application.keys import KeyReused
 from application.messages.send import NonceReused
 from application.paging import BadPlace
 from application.ports.views import MessageNotFound
+from application.updates.presence import TooManyWatched
 from domain.chat_errors import (
     BadChatDescription,
     BadChatName,
@@ -310,6 +311,10 @@ FROM_SERVER: Final[Sequence[ServerFrame]] = (
         do="Within `within` seconds, at a random moment, send what has begun, close with 1000 and come back at once.",
         feature="goaway",
     ),
+    ServerFrame(fields=told.PresenceTold, on=ALL_CHATS, do="Show whether the person is online."),
+    ServerFrame(
+        fields=told.PresenceEnded, on=ALL_CHATS, do="Show nothing about whether the person is online."
+    ),
     ServerFrame(fields=told.Error, on=CHAT, do="Look the code up in the table of errors."),
     ServerFrame(fields=told.Refused, on=ALL_CHATS, do="Look the code up in the table of errors."),
     ServerFrame(
@@ -523,7 +528,13 @@ FROM_CLIENTS: Final[Sequence[ClientFrame]] = (
         refuses=(NotAllowed, NotAMember, ChatNotFound, OnlyInGroups, *WRITES),
     ),
     ClientFrame(fields=asked.More, on=Channel.ALL_CHATS, answer=told.Snapshot, refuses=(BadPlace, *READS)),
-    ClientFrame(fields=asked.WatchPresence, on=Channel.ALL_CHATS, codes=("unsupported",)),
+    ClientFrame(
+        fields=asked.WatchPresence,
+        on=Channel.ALL_CHATS,
+        answer=told.Watching,
+        then="Then `presence` with each change, until the next `watch_presence` or the end of the connection.",
+        refuses=(TooManyWatched, *READS),
+    ),
     ClientFrame(fields=asked.Ping, on=Channel.ALL_CHATS, answer=told.Pong),
 )
 """The frames that clients send."""
@@ -554,7 +565,9 @@ ERRORS: Final[Mapping[str, ErrorDoc]] = {
         NOT_AGAIN,
     ),
     "unknown_type": ErrorDoc("This socket has no frame of this type.", NOT_AGAIN),
-    "unsupported": ErrorDoc("This server does not offer that.", NOT_AGAIN),
+    "too_many_profiles": ErrorDoc(
+        "More people are named than one connection may watch. Nothing has changed.", "Names fewer."
+    ),
     "message_empty": ErrorDoc("Nothing in the text is visible.", NOT_AGAIN),
     "message_too_long": ErrorDoc("The text is longer than `limits.text`.", NOT_AGAIN),
     "unstorable_text": ErrorDoc("The text has the character U+0000.", NOT_AGAIN),

@@ -19,6 +19,7 @@ from application.paging import BadPlace, Paging
 from application.ports.updates import ChatUpdate
 from application.receipts.mark_read import MarkRead
 from application.receipts.mark_single import MarkSingle
+from application.updates.presence import WatchPresence
 from application.updates.typing import ShowTyping
 from application.views import ChatView, HistoryPage, MemberView
 from domain.chat_errors import ChatNotFound
@@ -120,6 +121,9 @@ class AllChatsDesk(Desk):
                 paging: Paging[Any] = Paging(limit=READERS_MOST)
                 page = await messages.readers(reader, asked.chat_id, asked.message_id, paging)
                 return {"readers": [frames.reader_fields(each) for each in page.items]}
+            case WatchPresence():
+                watching = await self._services.hub.presence.watch(self.connection, asked.profile_ids)
+                return types.Watching(watching=[*watching])
             case CatchUp():
                 return await self._catch_up(asked)
             case CreateChat():
