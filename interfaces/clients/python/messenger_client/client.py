@@ -15,6 +15,7 @@ from messenger_client.core import Core, Options
 from messenger_client.errors import ClientError, Ended, Refused, Unreachable
 from messenger_client.frames import Fields
 from messenger_client.model import Chat, HistoryPage, Member, Message, Reader
+from messenger_client.outbox import Entry
 from messenger_client.session import NAME as SESSION
 from messenger_client.session import Save, Session
 from messenger_client.states import ABNORMAL, State
@@ -110,7 +111,8 @@ class MessengerClient:
         self._core.stop()
         self._obey()
         self._end()
-        self._saver.cancel()
+        self._stream.close()
+        await asyncio.wait({self._saver})
         try:
             await self._tasks.__aexit__(kind, raised, trace)
         finally:
@@ -201,14 +203,23 @@ class MessengerClient:
 
         The same nonce means the same message: a program that derives it from what it answers can repeat itself without saying
         anything twice. It has up to 64 characters.
+
+        Raises:
+            Ended: The client is not running.
         """
+        if self._tasks is None:
+            raise Ended("the client is not running")
         nonce = nonce or self._surroundings.new_id()
         if self._core.outbox.find(chat_id, nonce) is None:
-            entry = self._core.outbox.make(chat_id, text, nonce)
-            await self._stream.save({entry.name: entry.to_text()})
-            self._core.send(self._now, entry)
-            self._obey()
+            entry = self._core.outbox.add(chat_id, text, nonce)
+            # in a task of its own: a caller that gives up must not leave it half done
+            await asyncio.shield(self._tasks.create_task(self._store(entry)))
         return nonce
+
+    async def _store(self, entry: Entry) -> None:
+        await self._stream.save({entry.name: entry.to_text()})
+        self._core.stored(self._now, entry)
+        self._obey()
 
     async def say(self, chat_id: str, text: str, *, nonce: str | None = None) -> MessageSent:
         """

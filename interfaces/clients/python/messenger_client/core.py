@@ -707,9 +707,9 @@ class Core:
         """Nobody waits for the answer any more."""
         self._requests.waiting.pop(id, None)
 
-    def send(self, now: float, entry: Entry) -> None:
-        """Sends a message of the outbox, as soon as it is its turn. It is stored already."""
-        self.outbox.add(entry)
+    def stored(self, now: float, entry: Entry) -> None:
+        """A message of the outbox survives the client now: it is sent as soon as it is its turn."""
+        entry.is_stored = True
         self._pump(now)
 
     def _pump(self, now: float) -> None:

@@ -70,12 +70,16 @@ class Held:
         if known is None:
             chat = self.chats[chat_id] = Chat.read(entry)
             yield ChatAdded(chat)
-        elif entry["position"] > known.entry["position"]:
-            told = max(known.told, entry["position"])
-            self._later.pop(chat_id, None)
-            chat = replace(known, entry=entry, told=told, counted=entry["seq"])
-            self.chats[chat_id] = chat
-            yield ChatChanged(chat, "snapshot")
+            return
+        if entry["position"] < known.entry["position"] or entry == known.entry:
+            return
+        if (entry["read_up_to"], entry["seq"]) < (known.read_up_to, known.counted):
+            # it was read before the mark that was told already
+            entry = {**entry, "read_up_to": known.read_up_to}
+        self._later.pop(chat_id, None)
+        told = max(known.told, entry["position"])
+        chat = self.chats[chat_id] = replace(known, entry=entry, told=told, counted=entry["seq"])
+        yield ChatChanged(chat, "snapshot")
 
     def replace_entry(self, entry: Fields) -> None:
         """The chat is as the entry says, and what was held beyond it was never stored."""

@@ -24,6 +24,8 @@ class Entry:
     nonce: str
     not_before: float = 0.0
     """When it may be sent again, after the server asked for a pause."""
+    is_stored: bool = True
+    """Whether it survives the client. Before, it is not sent."""
 
     @property
     def name(self) -> str:
@@ -68,30 +70,22 @@ class Outbox:
         """The oldest first."""
         return iter(sorted((entry for chat in self._by_chat.values() for entry in chat), key=_number))
 
-    def make(self, chat_id: str, text: str, nonce: str) -> Entry:
-        """A new entry, which is sent after `add`: a caller stores it in between."""
-        self._last += 1
-        return Entry(self._last, chat_id, text, nonce)
+    def add(self, chat_id: str, text: str, nonce: str) -> Entry:
+        """A new entry. It is sent once it `is_stored`, and holds up later ones of its chat until then."""
+        entry = Entry(self._last + 1, chat_id, text, nonce, is_stored=False)
+        self._keep(entry)
+        return entry
 
     def find(self, chat_id: str, nonce: str) -> Entry | None:
         return next((entry for entry in self._by_chat.get(chat_id, ()) if entry.nonce == nonce), None)
 
-    def add(self, entry: Entry) -> None:
-        self._keep(entry)
-
     def _keep(self, entry: Entry) -> None:
         self._last = max(self._last, entry.number)
-        chat = self._by_chat.setdefault(entry.chat_id, deque())
-        chat.append(entry)
-        if len(chat) > 1 and chat[-2].number > entry.number:  # two were stored at once, the second one first
-            self._by_chat[entry.chat_id] = deque(sorted(chat, key=_number))
+        self._by_chat.setdefault(entry.chat_id, deque()).append(entry)
 
     def take(self, now: float) -> list[Entry]:
         """Entries to be sent now. They are under way from here on."""
-        heads = [
-            chat[0] for chat_id, chat in self._by_chat.items() if chat_id not in self._under_way and chat
-        ]
-        due = sorted((entry for entry in heads if entry.not_before <= now), key=_number)
+        due = sorted((entry for entry in self._heads() if entry.not_before <= now), key=_number)
         taken = due[: self._most - len(self._under_way)]
         self._under_way.update((entry.chat_id, entry) for entry in taken)
         return taken
@@ -119,10 +113,13 @@ class Outbox:
         """When an entry is due that waits for its pause."""
         if len(self._under_way) >= self._most:
             return None
-        return min(
-            (chat[0].not_before for chat_id, chat in self._by_chat.items() if chat_id not in self._under_way),
-            default=None,
-        )
+        return min((entry.not_before for entry in self._heads()), default=None)
+
+    def _heads(self) -> Iterator[Entry]:
+        """Entries whose turn it is in their chats."""
+        for chat_id, chat in self._by_chat.items():
+            if chat_id not in self._under_way and chat[0].is_stored:
+                yield chat[0]
 
     def _answered(self, number: int) -> Entry | None:
         for chat_id, entry in self._under_way.items():

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import threading
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -69,6 +70,8 @@ class FileStorage:
         self._texts: dict[str, str] = {}
         self._size = 0
         self._file: int | None = None
+        self._lock = threading.Lock()
+        """A save goes on in its thread after the caller was cancelled."""
 
     async def load(self) -> dict[str, str]:
         return await asyncio.to_thread(self._load)
@@ -77,9 +80,10 @@ class FileStorage:
         await asyncio.to_thread(self._save, changes)
 
     async def close(self) -> None:
-        if self._file is not None:
-            os.close(self._file)
-            self._file = None
+        with self._lock:
+            if self._file is not None:
+                os.close(self._file)
+                self._file = None
 
     def _load(self) -> dict[str, str]:
         self._texts = {}
@@ -95,6 +99,10 @@ class FileStorage:
         return dict(self._texts)
 
     def _save(self, changes: Mapping[str, str | None]) -> None:
+        with self._lock:
+            self._append(changes)
+
+    def _append(self, changes: Mapping[str, str | None]) -> None:
         _apply(self._texts, changes)
         line = _line(changes)
         if self._file is None or self._size + len(line) > 2 * self._least() + self._slack:

@@ -28,6 +28,7 @@ class Stream:
         """Whether the application is at work on the first of those that wait."""
         self._keeps = False
         self._is_over = False
+        self._is_closed = False
         self._news = asyncio.Event()
         self._room = asyncio.Event()
         self._room.set()
@@ -93,10 +94,15 @@ class Stream:
             self._unsaved.set()
 
     async def save_always(self) -> None:
-        """Stores what was handled; many changes at once while the storage is busy."""
-        while True:
+        """Stores what was handled, until `close`; many changes at once while the storage is busy."""
+        while not self._is_closed:
             await self._unsaved.wait()
             await self.save()
+
+    def close(self) -> None:
+        """Lets `save_always` return after what was handled is stored."""
+        self._is_closed = True
+        self._unsaved.set()
 
     async def save(self, more: Mapping[str, str | None] | None = None) -> None:
         """Stores what was handled up to here, and ``more`` with it."""
