@@ -93,12 +93,18 @@ class Conversation(RuleBasedStateMachine):
 
     # The world
 
-    @initialize(count=st.integers(0, 5))
-    def some_chats(self, count: int) -> None:
+    @initialize(count=st.integers(1, 5), is_live=st.booleans())
+    def some_chats(self, count: int, is_live: bool) -> None:
         for id in CHATS[:count]:
             self.server.chats[id] = ModelChat(id)
+        if is_live:
+            self.comes_to_rest(twice=False)
 
-    @rule(id=st.sampled_from(CHATS), kind=st.sampled_from(["say", "say", "say", "name", "member"]))
+    @rule(id=st.sampled_from(CHATS), kinds=st.lists(st.sampled_from(["say", "name", "new"]), min_size=1))
+    def some_things_happen(self, id: str, kinds: list[str]) -> None:
+        for kind in kinds:
+            self.something_happens(id, kind)
+
     def something_happens(self, id: str, kind: str) -> None:
         chat = self.server.chats.get(id)
         if chat is None:
@@ -290,8 +296,9 @@ class Conversation(RuleBasedStateMachine):
         refuses=st.lists(st.sampled_from([*LASTING, *FINAL]), max_size=3),
         fails=st.booleans(),
         most=st.integers(2, 30),
+        twice=st.booleans(),
     )
-    def goes_on(self, refuses: list[str], fails: bool, most: int) -> None:
+    def goes_on(self, refuses: list[str], fails: bool, most: int, twice: bool) -> None:
         """Everything on its way arrives, until the client is live or something is left on its way."""
         for _ in range(most):
             if self.core.state is State.LIVE:
@@ -301,7 +308,7 @@ class Conversation(RuleBasedStateMachine):
             elif self.inbound:
                 self.server_hears(1)
             elif self.wire is not None and self.wire.out:
-                self.client_hears(1, twice=False)
+                self.client_hears(1, twice)
             elif self.core.next_at is not None:
                 self.tick_to(self.core.next_at)
 
@@ -327,7 +334,7 @@ class Conversation(RuleBasedStateMachine):
                 self.is_restored()
             case _:
                 self.much_happens(gone, 8)
-        self.goes_on([], fails, most)
+        self.goes_on([], fails, most, twice=False)
 
     @rule(seconds=st.sampled_from([0.5, 5.0, 20.0, 50.0]))
     def time_passes(self, seconds: float) -> None:
@@ -335,8 +342,8 @@ class Conversation(RuleBasedStateMachine):
 
     # At rest everything is so
 
-    @rule()
-    def comes_to_rest(self) -> None:
+    @rule(twice=st.booleans())
+    def comes_to_rest(self, twice: bool) -> None:
         for _ in range(400):
             if self.is_at_rest:
                 break
@@ -344,7 +351,7 @@ class Conversation(RuleBasedStateMachine):
                 self.gets_through(0, fails=False, refuses=[])
             self.server_hears(100)
             if self.wire is not None and self.wire.out:
-                self.client_hears(100, twice=False)
+                self.client_hears(100, twice)
             elif not self.inbound and self.core.next_at is not None:
                 self.tick_to(self.core.next_at)
             self.handles(1000)

@@ -67,7 +67,7 @@ class MessengerClient:
         self._accounts = Accounts(url)
         self._session = Session(self._accounts, email, password, self._surroundings.new_id)
         self._has_password = password is not None
-        self._core = Core(self._surroundings.uniform, self._options, has_password=self._has_password)
+        self._core = self._new_core()
         self._stream = Stream(self._storage, CHANGES_MOST)
         self._observers: list[Callable[[Change], None]] = []
         self._results: dict[str, asyncio.Future[Fields]] = {}
@@ -75,6 +75,8 @@ class MessengerClient:
         self._token_news = asyncio.Event()
         self._tasks: asyncio.TaskGroup | None = None
         self._socket: asyncio.Task[None] | None = None
+        """The task of the socket that counts; None if there is none. What others report is passed over."""
+        self._connection: ClientConnection | None = None
         self._outgoing: asyncio.Queue[str | wishes.Close] = asyncio.Queue()
         self._timer: asyncio.TimerHandle | None = None
         self._is_obeying = False
@@ -92,18 +94,21 @@ class MessengerClient:
         if not self._session.load(stored):
             await self._storage.save(dict.fromkeys(stored))
             stored = {}
-        self._core = Core(
-            self._surroundings.uniform,
-            self._options,
-            has_session=self._session.is_open,
-            has_password=self._has_password,
-        )
+        self._core = self._new_core()
         self._core.load({name: text for name, text in stored.items() if name != SESSION})
         self._tasks = await asyncio.TaskGroup().__aenter__()
         self._saver = self._tasks.create_task(self._stream.save_always())
         self._core.start(self._now)
         self._obey()
         return self
+
+    def _new_core(self) -> Core:
+        return Core(
+            self._surroundings.uniform,
+            self._options,
+            has_session=self._session.is_open,
+            has_password=self._has_password,
+        )
 
     async def __aexit__(self, kind: Any, raised: Any, trace: Any) -> None:
         """Closes the socket, and stores what was handled. What is in the outbox stays there for the next start."""
@@ -421,8 +426,7 @@ class MessengerClient:
             case wishes.Close(code) if code != ABNORMAL:
                 self._outgoing.put_nowait(wish)
             case wishes.Close():
-                if self._socket is not None:
-                    self._socket.cancel()
+                self._drop()
             case wishes.Refresh():
                 self._tasks.create_task(self._obtain(self._session.refresh))
             case wishes.SignIn():
@@ -431,6 +435,15 @@ class MessengerClient:
                 self._tell(wish)
             case wishes.Settle(id, outcome):
                 self._settle(id, outcome)
+
+    def _drop(self) -> None:
+        """Gives up a dead socket at once. Nothing of it is reported any more."""
+        socket, connection = self._socket, self._connection
+        self._socket = self._connection = None
+        if connection is not None:
+            connection.transport.abort()
+        elif socket is not None:
+            socket.cancel()
 
     def _tell(self, tell: wishes.Tell) -> None:
         self._stream.put(tell)
@@ -500,6 +513,7 @@ class MessengerClient:
                 open_timeout=OPEN_TIMEOUT,
                 close_timeout=CLOSE_TIMEOUT,
             ) as socket:
+                self._connection = socket
                 self._core.connected(self._now)
                 self._obey()
                 writer = asyncio.create_task(self._write(socket, outgoing))
@@ -514,14 +528,16 @@ class MessengerClient:
             status, pause = error.response.status_code, retry_after(error.response.headers)
         except (OSError, TimeoutError, WebSocketException) as error:
             reason = str(error)
-        self._core.disconnected(self._now, code, reason, status=status, retry_after=pause)
-        self._obey()
+        if self._socket is asyncio.current_task():
+            self._socket = self._connection = None
+            self._core.disconnected(self._now, code, reason, status=status, retry_after=pause)
+            self._obey()
 
     async def _read(self, socket: ClientConnection) -> None:
         """Reads until the socket closes, which raises `ConnectionClosed`."""
         while True:
             text = await socket.recv()
-            if isinstance(text, str):
+            if isinstance(text, str) and self._connection is socket:
                 self._core.heard(self._now, text)
                 self._obey()
             await self._stream.has_room()
