@@ -110,23 +110,24 @@ class ObservedCore(Core):
     """Where the record has the connection."""
     last = ""
     is_called_for = False
-    """Whether this connection was told that something is missing."""
+    """Whether something is known to be missing: from before, or because this connection was told."""
 
-    def observe(self, record: Record, device: str) -> "ObservedCore":
-        self.record, self.device = record, device
+    def observe(self, record: Record, device: str, profile: str) -> "ObservedCore":
+        self.record, self.device, self.profile = record, device, profile
         self.sends: dict[str, int] = {}
         return self
 
     @override
     def connected(self, now: float) -> None:
         self.connection, self.place = self.record.number(), len(self.record.events)
-        self.last, self.is_called_for = "", self._place is None
+        is_behind = any(chat.is_behind for chat in self.held.chats.values())
+        self.last, self.is_called_for = "", self._place is None or is_behind
         self.sends.clear()
         self.record.events.append(
             AllConnecting(
                 at=self.record.at,
                 connection=self.connection,
-                profile=self.held.profile_id or self.device,
+                profile=self.profile,
                 session=self.device,
                 node="the only one",
                 device=self.device,
@@ -144,6 +145,12 @@ class ObservedCore(Core):
         super().disconnected(now, code, reason, **more)
 
     @override
+    def stop(self) -> None:
+        if self.state.has_socket:
+            self.record.events.append(AllEnded(at=self.record.at, connection=self.connection, code=1000))
+        super().stop()
+
+    @override
     def heard(self, now: float, text: str) -> None:
         if text != self.last:  # the switch repeats durable frames at once
             self._see(json.loads(text))
@@ -155,8 +162,6 @@ class ObservedCore(Core):
         if isinstance(id, str) and id in self.sends:
             self._see_outcome(self.sends.pop(id), frame)
             return
-        if frame["type"] == "auth_success":
-            self._name(frame["user_id"])
         if frame["type"] == "reset":
             self.record.resets[frame["reason"]] += 1
             self.is_called_for = True
@@ -170,11 +175,6 @@ class ObservedCore(Core):
             told = durable(frame)
             assert isinstance(told, str)
             self.record.changes.setdefault((frame["chat_id"], frame["position"]), told)
-
-    def _name(self, profile: str) -> None:
-        opened = self.record.events[self.place]
-        assert isinstance(opened, AllConnecting)
-        self.record.events[self.place] = evolve(opened, profile=profile)
 
     def _see_outcome(self, send: int, frame: dict[str, Any]) -> None:
         at = self.record.at
@@ -213,7 +213,7 @@ class ObservedCore(Core):
                 send=send,
                 connection=None,
                 chat=fields["chat_id"],
-                profile=self.held.profile_id,
+                profile=self.profile,
                 session=self.device,
                 text=fields["text"],
                 nonce=fields["nonce"],
@@ -222,7 +222,7 @@ class ObservedCore(Core):
 
 
 class ObservedClient(MessengerClient):
-    observer: tuple[Record, str] | None = None
+    observer: tuple[Record, str, str] | None = None
 
     @override
     def _new_core(self) -> Core:
@@ -244,6 +244,7 @@ class ObservedClient(MessengerClient):
 class Device:
     name: str
     email: str
+    profile: str
     url: str
     folder: Path
     record: Record
@@ -271,7 +272,7 @@ class Device:
             options=Options(first_pause=0.02, longest_pause=0.5, messages_most=None, gap_most=None),
             surroundings=Surroundings(uniform=self.chance.uniform, new_id=lambda: next(ids)),
         )
-        self.client.observer = self.record, self.name
+        self.client.observer = self.record, self.name, self.profile
         return self.client
 
     async def handle(self) -> None:
@@ -343,6 +344,8 @@ class Run:
     is_over: asyncio.Event = field(factory=asyncio.Event)
     """Nobody says anything more, and nothing breaks any more but by the switch."""
     is_judged: asyncio.Event = field(factory=asyncio.Event)
+    arrived: int = 0
+    """Devices that know their chats. Nobody says anything before all do."""
     current: list[Device] = field(factory=list)
     """Devices that have sent everything and read what they missed."""
 
@@ -389,11 +392,13 @@ class Run:
                     self.record.events.append(
                         Belongs(at=self.record.at, chat=chat, profile=person.profile_id)
                     )
+        profiles = [person.profile_id for person in people]
         for number, email in enumerate((*PEOPLE, PEOPLE[0])):
             self.devices.append(
                 Device(
                     name=f"device{number}",
                     email=email,
+                    profile=profiles[number % len(PEOPLE)],
                     url=self.server.url,
                     folder=self.folder,
                     record=self.record,
@@ -423,8 +428,13 @@ class Run:
         for life in range(lives):
             left: tuple[bytes, dict[str, int]] | None = None
             async with device.make():
+                handling = asyncio.create_task(device.handle())
+                if life == 0:
+                    await device.client.until(State.LIVE)
+                    self.arrived += 1
+                    await eventually(lambda: self.arrived == len(self.devices))
                 work = [
-                    asyncio.create_task(device.handle()),
+                    handling,
                     talking := asyncio.create_task(device.talk(self.chats, self.is_over)),
                     asyncio.create_task(device.cut(self.is_over)),
                 ]
@@ -501,7 +511,9 @@ class Run:
         for device in self.devices:
             for chat, messages in kept.items():
                 held = [message.id for message in device.client.messages(chat)]
-                if held != [message.id for message in messages]:
+                every = [message.id for message in messages]
+                # what a client of before has handled, the next one does not hold
+                if held != (every if len(device.handled) == 1 else every[len(every) - len(held) :]):
                     yield f"held: {device.name} holds {len(held)} of {len(messages)} messages in {chat}"
                 stored = [message.text for message in messages if message.text.startswith(f"{device.name} ")]
                 said = [
