@@ -21,6 +21,7 @@ from config.listening import Place
 from config.modules import added_routes, installed
 from config.operation import health_details, lag_measuring, make_meter, metrics_routes, metrics_server
 from config.refusals import CannotStart, cause_of, database_setting
+from config.running import run_until_signal
 from config.server import ACCEPTED_AT_ONCE, Server
 from config.settings.groups import Settings
 from config.settings.readers import Environment
@@ -37,6 +38,7 @@ from interfaces.http.node import HttpLimits
 from interfaces.http.options import ApiInfo, HttpOptions
 from interfaces.http.protocol import HttpConnections
 from interfaces.live.hub import Hub
+from interfaces.live.sync import SyncOptions
 from interfaces.ws.endpoint import Sockets
 from interfaces.ws.options import SocketOptions
 from interfaces.ws.services import SocketServices
@@ -63,6 +65,7 @@ def run(
         CannotListen: Another program has taken the port meanwhile.
         UnusableDatabase: The database cannot be reached, or cannot be used in its state.
         BackgroundFailed: A background task has ended.
+        Stopped: A signal came before the server listened.
     """
     adapters = PostgresAdapters(settings=settings, url=database_url)
     application = Application(
@@ -108,6 +111,7 @@ def run(
         drain=api.drain_seconds,
         stopping=stopping,
     )
+    server.when_leaving = app.state.sockets.send_away
     if settings.local:
         server.when_started = lambda: show(_invitation(settings))
 
@@ -116,8 +120,7 @@ def run(
         async with opened(application, settings):
             await server.serve_on(sockets)
 
-    with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
-        runner.run(serve())
+    run_until_signal(serve(), stopping=stopping.must_end, loop_factory=server.config.get_loop_factory())
 
 
 def make_app(
@@ -138,6 +141,9 @@ def make_app(
         clock=application.ports().clock,
         first_page=ws.chats_page,
         cursor_interval=ws.cursor_seconds,
+        typing_expiry=ws.typing_expiry_seconds,
+        presence_pause=ws.presence_seconds,
+        watched_most=ws.watched_profiles,
     )
     application.updates().subscribe(metered_listener(hub.receive, meter))
     socket_services = SocketServices(
@@ -157,6 +163,10 @@ def make_app(
             entry_timeout=ws.entry_seconds,
             chats_page=ws.chats_page,
             cursor_interval=ws.cursor_seconds,
+            typing_interval=ws.typing_interval_seconds,
+            typing_expiry=ws.typing_expiry_seconds,
+            presence_pause=ws.presence_seconds,
+            watched_profiles=ws.watched_profiles,
             heartbeat_interval=ws.heartbeat_seconds,
             max_message_bytes=ws.frame_limit,
         ),
@@ -201,7 +211,7 @@ def make_app(
         body_limit=settings.api.body_limit,
         confirm_path=f"{settings.api.prefix}{settings.api.confirmation_path}",
         new_password_path=f"{settings.api.prefix}{settings.api.new_password_path}",
-        app_url=settings.app_url,
+        app_url=settings.api.app_url,
         password_pattern=settings.auth.password_pattern,
         docs=settings.api.docs,
         docs_path=settings.api.docs_path,
@@ -216,11 +226,18 @@ def make_app(
         history_page=settings.chat.history_page,
         history_most=settings.chat.history_page_limit,
     )
-    return create_app(
+    app = create_app(
         messenger,
         options,
         new_request_id=application.ports().ids.token_id,
         sockets=Sockets(socket_services).routes(settings.api.prefix),
+        live=socket_services,
+        sync=SyncOptions(
+            chats_page=ws.chats_page,
+            frames_most=settings.sync.frames,
+            bytes_most=settings.sync.bytes,
+            wait_most=settings.sync.wait_seconds,
+        ),
         lifespan=lifespan,
         modules=modules,
         added=[
@@ -231,6 +248,8 @@ def make_app(
         is_leaving=is_leaving,
         meter=meter,
     )
+    app.state.sockets = socket_services
+    return app
 
 
 def workers(

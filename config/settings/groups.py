@@ -24,6 +24,7 @@ from infrastructure.smtp.mailer import MailServer
 from interfaces.chaos.chance import Rates
 from interfaces.http.node import HttpLimits
 from interfaces.http.options import ApiInfo, HttpOptions
+from interfaces.live.sync import SyncOptions
 from interfaces.ws.options import SocketOptions
 
 T = TypeVar("T")
@@ -33,6 +34,7 @@ ABOUT: Final = fields(ApiInfo)
 BATCH: Final = fields(BatchLimits)
 LIMITS: Final = fields(HttpLimits)
 SOCKET: Final = fields(SocketOptions)
+SYNC: Final = fields(SyncOptions)
 LIFETIMES: Final = fields(Lifetimes)
 RATES: Final = fields(Rates)
 
@@ -77,8 +79,8 @@ class Api:
 
     app_url: str = _setting("API_APP_URL", read.public_url, default_of(HTTP.app_url))
     """
-    The address of the application that people use, to which our pages lead them on. Without it that is the first of
-    `API_CORS_ALLOWED_HOSTS`. The default of that is for development, and counts in LOCAL only.
+    The address of the application that people use, to which our pages lead them on. If it is not set, that is the first of
+    `API_CORS_ALLOWED_HOSTS` except its default; without that, in LOCAL the documentation, and elsewhere pages lead nowhere.
     """
 
     title: str = _setting("API_TITLE", read.text, default_of(ABOUT.title))
@@ -349,11 +351,34 @@ class Socket:
     cursor_seconds: int = _setting(
         "WS_CURSOR_SECONDS", read.whole(1, 3600), default_of(SOCKET.cursor_interval)
     )
+    typing_interval_seconds: float = _setting(
+        "WS_TYPING_INTERVAL_SECONDS", read.seconds(0.1, 60), default_of(SOCKET.typing_interval)
+    )
+    typing_expiry_seconds: float = _setting(
+        "WS_TYPING_EXPIRY_SECONDS", read.seconds(1, 300), default_of(SOCKET.typing_expiry)
+    )
+    presence_seconds: float = _setting(
+        "WS_PRESENCE_SECONDS", read.seconds(0, 300), default_of(SOCKET.presence_pause)
+    )
+    """How long a person whose last client has gone is still shown as online."""
+
+    watched_profiles: int = _setting(
+        "WS_WATCHED_PROFILES", read.whole(0, 1000), default_of(SOCKET.watched_profiles)
+    )
     heartbeat_seconds: float = _setting(
         "WS_HEARTBEAT_SECONDS", read.seconds(1, 3600), default_of(SOCKET.heartbeat_interval)
     )
     pong_seconds: float = _setting("WS_PONG_SECONDS", read.seconds(1, 3600), 15.0)
     """How long the answer to a ping may take before the socket is closed."""
+
+
+@frozen(kw_only=True)
+class Sync:
+    frames: int = _setting("SYNC_FRAMES", read.whole(1, 100_000), default_of(SYNC.frames_most))
+    """The most frames of one answer of `/sync/`, and their bytes."""
+    bytes: int = _setting("SYNC_BYTES", read.whole(4096, 64 * 1024 * 1024), default_of(SYNC.bytes_most))
+    wait_seconds: float = _setting("SYNC_WAIT_SECONDS", read.seconds(0, 600), default_of(SYNC.wait_most))
+    """How long a client of `/sync/` may wait for news."""
 
 
 @frozen(kw_only=True)
@@ -431,6 +456,7 @@ class Settings:
     auth: Auth = Auth()
     chat: Chat = Chat()
     socket: Socket = Socket()
+    sync: Sync = Sync()
     modules: Modules = Modules()
     operation: Operation = Operation()
     log: Log = Log()
@@ -439,12 +465,6 @@ class Settings:
     @property
     def local(self) -> bool:
         return self.environment is Environment.LOCAL
-
-    @property
-    def app_url(self) -> str:
-        """The address of the application, to which the pages of letters link; empty if it is unknown."""
-        known = (one for one in self.api.cors_origins if self.local or one != DEVELOPMENT_ORIGIN)
-        return self.api.app_url or next(known, "")
 
 
 def _all_fields() -> Iterator["Attribute[Any]"]:
@@ -459,6 +479,7 @@ def _all_fields() -> Iterator["Attribute[Any]"]:
         Auth,
         Chat,
         Socket,
+        Sync,
         Modules,
         Operation,
         Log,
