@@ -12,7 +12,7 @@ import orjson
 from typing_extensions import override
 
 from interfaces.chaos.chance import Chaos, Draw
-from interfaces.wire.frames import Frame, write
+from interfaces.wire.frames import Frame
 from interfaces.ws.closing import Close
 from interfaces.ws.framing import Part
 from interfaces.ws.protocol import SocketProtocol
@@ -74,7 +74,7 @@ class ChaoticSocketProtocol(SocketProtocol):
     def _write_now(self, frame: Frame) -> None:
         rates, fields = self.chaos.rates, _decoded(frame)
         if (lost := _lost(fields)) and self._chance() < rates.lost_answers:
-            super()._write(write(lost))
+            super()._write(Frame(orjson.dumps(lost)))
             return
         super()._write(frame)
         if "after" in fields and fields["type"] != "gap" and self._chance() < rates.repeats:

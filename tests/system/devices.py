@@ -152,7 +152,7 @@ class ObservedCore(Core):
 
     @override
     def heard(self, now: float, text: str) -> None:
-        if text != self.last:  # the switch repeats durable frames at once
+        if text != self.last and self.state.has_socket:  # the switch repeats durable frames at once
             self._see(json.loads(text))
         self.last = text
         super().heard(now, text)

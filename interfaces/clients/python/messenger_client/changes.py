@@ -74,12 +74,22 @@ class Typing:
 
 @dataclass(frozen=True, slots=True)
 class Presence:
-    """Somebody whose presence is watched came or went. ``last_seen_at`` is None while it is unknown."""
+    """
+    Somebody whose presence is watched came or went. ``last_seen_at`` is None while the person is online, and if nobody knows.
+    """
 
     kind: ClassVar[str] = "presence"
     profile_id: str
     is_online: bool
     last_seen_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class PresenceEnded:
+    """The presence of somebody may be watched no longer, because there is no chat that both are in."""
+
+    kind: ClassVar[str] = "presence_ended"
+    profile_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +153,7 @@ Change = (
     | MarksMoved
     | Typing
     | Presence
+    | PresenceEnded
     | MessageSent
     | MessageRefused
     | Gap

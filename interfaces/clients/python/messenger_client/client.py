@@ -10,8 +10,8 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketExce
 
 from messenger_client import core as wishes
 from messenger_client.accounts import Accounts, Tokens, retry_after
-from messenger_client.changes import Change, MessageRefused, MessageSent
-from messenger_client.core import Core, Options
+from messenger_client.changes import Change, MessageRefused, MessageSent, Presence
+from messenger_client.core import Core, Options, presence
 from messenger_client.errors import ClientError, Ended, Refused, Unreachable
 from messenger_client.frames import Fields
 from messenger_client.model import Chat, HistoryPage, Member, Message, Reader
@@ -336,9 +336,13 @@ class MessengerClient:
     async def delete_chat(self, chat_id: str) -> None:
         await self._ask("delete_chat", chat_id=chat_id)
 
-    async def watch_presence(self, profile_ids: list[str]) -> Mapping[str, Any]:
-        """Asks to be told when people come and go. Returns the fields of the answer."""
-        return await self._ask("watch_presence", profile_ids=profile_ids)
+    async def watch_presence(self, profile_ids: list[str]) -> list[Presence]:
+        """
+        Asks to be told when these people come and go, 200 at most, and returns who of them is online now. Strangers are left
+        out. The next call replaces the list, an empty one ends it; after a break the client asks again by itself.
+        """
+        answer = await self._ask("watch_presence", profile_ids=profile_ids)
+        return [presence(fields) for fields in answer["watching"]]
 
     async def access_token(self) -> str:
         """

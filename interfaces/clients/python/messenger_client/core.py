@@ -19,6 +19,7 @@ from messenger_client.changes import (
     MessageRefused,
     MessageSent,
     Presence,
+    PresenceEnded,
     Reset,
     StateChanged,
     Typing,
@@ -42,6 +43,8 @@ from messenger_client.states import (
 
 PLACE = "place"
 """The name under which the cursor is stored."""
+
+WATCH = "watch_presence"
 
 SEEN_MOST = 500
 """Chats whose positions are sent with the cursor: their ids must fit into the server's limit for a frame."""
@@ -187,6 +190,8 @@ class Core:
         self._is_leaving = False
         """Whether the client itself closes the socket, to come back at once."""
         self._heartbeat = 25.0
+        self._watched: list[str] = []
+        """People whose presence is watched, which ends with the connection."""
 
     # What the shell asks
 
@@ -519,6 +524,9 @@ class Core:
         self._enter_state(State.LIVE)
         self._read_missed()
         self._read_pages()
+        is_asked = any(asked.kind == WATCH for asked in self._requests.waiting.values())
+        if self._watched and not is_asked:
+            self._requests.add(WATCH, {"profile_ids": self._watched}, is_own=True)
 
     def _hear_cursor(self, _now: float, frame: Fields) -> None:
         self._adopt(frame["cursor"])
@@ -549,9 +557,11 @@ class Core:
         self._tell(Typing(frame["chat_id"], frame["user_id"], bool(frame["is_typing"])))
 
     def _hear_presence(self, _now: float, frame: Fields) -> None:
-        seen = frame.get("last_seen_at")
-        person = frame.get("profile_id") or frame.get("user_id") or ""
-        self._tell(Presence(person, bool(frame.get("online")), moment(seen) if seen else None))
+        self._tell(presence(frame))
+
+    def _hear_presence_ended(self, _now: float, frame: Fields) -> None:
+        self._watched = [id for id in self._watched if id != frame["user_id"]]
+        self._tell(PresenceEnded(frame["user_id"]))
 
     def _hear_goaway(self, now: float, frame: Fields) -> None:
         # a little is kept back, so that the farewell arrives in time
@@ -645,6 +655,9 @@ class Core:
             asked = self._requests.waiting.pop(id, None)
             if asked is not None and asked.is_own and asked.kind == "catch_up":
                 self._caught_up(asked, frame)
+            elif asked is not None and asked.is_own and asked.kind == WATCH:
+                for fields in frame["watching"]:
+                    self._tell(presence(fields))
             elif asked is not None and not asked.is_own:
                 self._wish(Settle(id, {name: frame[name] for name in frame if name not in {"type", "id"}}))
         elif (entry := self._settle(id)) is not None:
@@ -685,7 +698,7 @@ class Core:
         if asked.kind == "more":
             self._place = None  # the list of chats begins anew
             self._drop(now, "a page of chats was refused")
-        else:
+        elif asked.kind == "catch_up":
             self._reading.pop(asked.fields["chat_id"], None)
 
     # Requests of the application
@@ -699,6 +712,8 @@ class Core:
         """
         if self.state in {State.STOPPED, State.ENDED}:
             raise Ended(self.why_ended or "the client is not running")
+        if kind == WATCH:
+            self._watched = list(fields["profile_ids"])
         asked = self._requests.add(kind, fields)
         self._pump(now)
         return asked.id
@@ -781,6 +796,11 @@ class Core:
 
     def _wish(self, wish: Wish) -> None:
         self._wishes.append(wish)
+
+
+def presence(fields: Fields) -> Presence:
+    seen = fields.get("last_seen_at")
+    return Presence(fields["user_id"], bool(fields["online"]), moment(seen) if seen else None)
 
 
 def _pause_in(code: int, reason: str) -> float | None:
