@@ -153,6 +153,7 @@ def make_app(
             auth_timeout=ws.auth_seconds,
             outbox_frames=ws.outbox_frames,
             outbox_bytes=ws.outbox_bytes,
+            gap_percent=ws.gap_percent,
             node_outbox_bytes=ws.node_outbox_bytes,
             pending_sends=ws.pending_sends,
             waiting_frames=ws.waiting_frames,

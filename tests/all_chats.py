@@ -67,6 +67,8 @@ class Picture:
     """Everything that came, in order."""
     resets: list[str] = Factory(list)
     gaps: int = 0
+    skipped: dict[str, tuple[int, int]] = Factory(dict)
+    """The positions around the last gap of each chat."""
     next: str | None = None
     """Where the chats go on that were not in the pages so far."""
 
@@ -117,6 +119,7 @@ class Picture:
         if not (frame["after"] <= known.position and frame["before"] == frame["state"]["position"] + 1):
             raise Hole(frame)
         self.gaps += 1
+        self.skipped[frame["chat_id"]] = frame["after"], frame["before"]
         self.chats[frame["chat_id"]] = Chat(frame["state"])
 
     # What changes it
@@ -271,12 +274,15 @@ class Device:
     picture: Picture = field(init=False)
     socket: ClientSocket | None = None
     close: Closed | None = None
+    reads: asyncio.Event = Factory(asyncio.Event)
+    """Cleared while the client does not read."""
     is_there: bool = False
     _stack: AsyncExitStack = Factory(AsyncExitStack)
     _reading: "asyncio.Task[None] | None" = None
 
     def __attrs_post_init__(self) -> None:
         self.house.devices.append(self)
+        self.reads.set()
         self.picture = Picture(str(self.person.actor.profile_id))
 
     async def come(self, *, since: Any = None, window: int = 1000) -> None:
@@ -305,6 +311,7 @@ class Device:
         await self.come(since=since | ({"seen": self.picture.seen()} if with_seen else {}))
 
     async def go(self) -> None:
+        self.reads.set()
         self.is_there = False
         await self._stack.aclose()
         if self._reading is not None:
@@ -334,6 +341,15 @@ class Device:
     async def _poll(self) -> None:
         while self.close is None:
             await self._sync({"cursor": self.picture.cursor}, wait=600)
+            if self._must_ask_again():
+                await asyncio.sleep(0.02)
+
+    def _must_ask_again(self) -> bool:
+        """Whether storage did not answer for a moment."""
+        if self.close is None or self.close.code != 503:
+            return False
+        self.close = None
+        return True
 
     # Over /events/
 
@@ -379,6 +395,7 @@ class Device:
 
     async def _read(self, socket: ClientSocket) -> None:
         while True:
+            await self.reads.wait()
             try:
                 frame = await socket.take()
             except Closed as close:

@@ -325,6 +325,9 @@ class Socket:
     outbox_bytes: int = _setting(
         "WS_OUTBOX_BYTES", read.whole(65536, 64 * 1024 * 1024), default_of(SOCKET.outbox_bytes)
     )
+    gap_percent: int = _setting("WS_GAP_PERCENT", read.whole(50, 100), default_of(SOCKET.gap_percent))
+    """Above this share of both limits, messages that wait on a socket of all chats are replaced by gaps."""
+
     node_outbox_bytes: int = _setting(
         "WS_NODE_OUTBOX_BYTES", read.whole(1024 * 1024, 2**40), default_of(SOCKET.node_outbox_bytes)
     )

@@ -77,6 +77,10 @@ def cursor(cursor: str) -> Frame:
     return CursorFrame(write(fields).data, cursor=cursor)
 
 
+def _restart(fields: types.ResetOne | types.Gap | types.ChatAdded | types.ChatRemoved) -> Frame:
+    return Frame(write(fields).data, ChatId(fields["chat_id"]), is_restart=True)
+
+
 def reset_chat(chat: ChatView, reason: Reset) -> Frame:
     fields: types.ResetOne = {
         "type": "reset",
@@ -85,7 +89,7 @@ def reset_chat(chat: ChatView, reason: Reset) -> Frame:
         "reason": reason,
         "state": chat_entry(chat),
     }
-    return write(fields)
+    return _restart(fields)
 
 
 def gap(chat: ChatView, after: Position) -> Frame:
@@ -97,17 +101,17 @@ def gap(chat: ChatView, after: Position) -> Frame:
         "before": chat.last_position + 1,
         "state": chat_entry(chat),
     }
-    return write(fields)
+    return _restart(fields)
 
 
 def chat_added(chat: ChatView) -> Frame:
     fields: types.ChatAdded = {"type": "chat_added", "chat_id": chat.id, "chat": chat_entry(chat)}
-    return write(fields)
+    return _restart(fields)
 
 
 def chat_removed(chat_id: ChatId, reason: Removal) -> Frame:
     fields: types.ChatRemoved = {"type": "chat_removed", "chat_id": chat_id, "reason": reason}
-    return write(fields)
+    return _restart(fields)
 
 
 def availability(profile_id: ProfileId, is_online: bool, last_seen_at: datetime | None) -> types.Availability:

@@ -94,7 +94,7 @@ ALL_CHATS: Final = (Channel.ALL_CHATS,)
 BOTH: Final = (Channel.CHAT, Channel.ALL_CHATS)
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False)
 class ServerFrame:
     """A frame that the server sends."""
 
@@ -131,7 +131,7 @@ class ServerFrame:
         return frame_schema(self.fields, named)
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False)
 class ClientFrame:
     """A frame that a client sends."""
 

@@ -116,7 +116,7 @@ class AllChatsConnection(Connection):
 
     @property
     def is_in_order(self) -> bool:
-        return self._answers is None or not self._answers.is_holding
+        return not self.outbox.has_gaps and (self._answers is None or not self._answers.is_holding)
 
     # Pages of chats
 

@@ -14,6 +14,11 @@ class SocketOptions:
     outbox_frames: int = 256
     outbox_bytes: int = 256 * 1024
     """Frames and bytes that may wait for one client to read them. Above either limit the socket is closed."""
+    gap_percent: int = 75
+    """
+    The share of both limits above which messages that wait on a socket of all chats are replaced by gaps, so that its client
+    need not be disconnected. 100 means never.
+    """
     node_outbox_bytes: int = 128 * 1024 * 1024
     """Bytes that may wait for all clients of the node together. Above it the socket with most of them is closed."""
     pending_sends: int = 64
