@@ -417,7 +417,7 @@ class Operation:
 
 @frozen(kw_only=True)
 class Chaos:
-    """What goes wrong on purpose, in LOCAL only. The rates are the fields of `interfaces.chaos.chance.Rates`."""
+    """The chaos switch, for LOCAL only. The rates are the fields of `interfaces.chaos.chance.Rates`, which explains them."""
 
     seed: int | None = _setting("CHAOS_SEED", read.whole(0, 2**63 - 1), None)
     """Everything that goes wrong is a function of it; None if nothing does."""

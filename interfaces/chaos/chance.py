@@ -1,4 +1,4 @@
-"""What goes wrong on purpose, and how often: for people who write clients, see docs/clients.md. Only LOCAL allows it."""
+"""The faults that the chaos switch injects, and their rates. docs/clients.md explains the switch; only LOCAL allows it."""
 
 from collections.abc import Callable
 from typing import Final, Protocol
@@ -20,22 +20,22 @@ NewDraw = Callable[[str], Draw]
 
 @frozen(kw_only=True)
 class Rates:
-    """Shares between 0 and 1, of what each of them is about."""
+    """Each rate is a share between 0 and 1."""
 
     drops: float = 0.002
-    """Frames of the server instead of which the connection breaks."""
+    """The share of the server's frames that are not sent because the connection breaks first."""
     tears: float = 0.001
-    """Frames of the server in the middle of which the connection breaks."""
+    """The share of the server's frames that are cut in half, because the connection breaks in the middle."""
     delays: float = 0.02
-    """Frames of the server before which everything waits."""
+    """The share of the server's frames that are delayed, together with all frames behind them."""
     delay_seconds: float = 0.3
-    """The longest delay."""
+    """The longest delay, in seconds."""
     repeats: float = 0.02
-    """Durable frames that come twice."""
+    """The share of durable frames that are sent twice."""
     resets: float = 0.05
-    """Attempts to resume that fail with a `reset`."""
+    """The share of attempts to resume that fail with a `reset`."""
     lost_answers: float = 0.02
-    """Requests that are carried out and answered with an error whose outcome is unknown."""
+    """The share of requests that are carried out, but answered with an error that leaves their outcome unknown."""
 
 
 DEFAULTS: Final = Rates()

@@ -1,4 +1,4 @@
-"""Loses answers of HTTP requests on purpose: what was asked is done, and the client does not learn it."""
+"""Loses answers of HTTP requests on purpose: the request is carried out, but the client gets an error."""
 
 from typing import Final
 
@@ -16,7 +16,7 @@ FAILED: Final = Refusal(500, "SYSTEM_ERROR", "Internal server error")
 
 
 def _substitutes() -> tuple[Response, ...]:
-    """What the server, or a proxy before it, answers when the outcome of a request is unknown."""
+    """The answers of a server, or of a proxy in front of it, that leave the outcome of a request unknown."""
     return (
         refused(OUTCOME_UNKNOWN),
         refused(FAILED),

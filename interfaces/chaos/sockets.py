@@ -18,7 +18,7 @@ from interfaces.ws.framing import Part
 from interfaces.ws.protocol import SocketProtocol
 
 NOT_UNDERSTOOD: Final = "chaos"
-"""What a client's `since` is replaced by, which is answered with a `reset` as `malformed`."""
+"""Replaces the `since` of a client, so that the messenger answers with a `reset` for the reason `malformed`."""
 
 
 class ChaoticSocketProtocol(SocketProtocol):

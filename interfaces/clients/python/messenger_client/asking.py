@@ -34,7 +34,7 @@ class Asked:
     not_before: float = 0.0
     is_sent: bool = False
     is_own: bool = False
-    """Whether the client itself asked, and nobody waits for the answer."""
+    """Whether the client made this request by itself, not for the application."""
 
     @property
     def is_harmless(self) -> bool:
@@ -54,7 +54,7 @@ class Requests:
         return asked
 
     def take(self, now: float) -> list[Asked]:
-        """Those to be sent now, in the order in which they were made."""
+        """Returns the requests to be sent now, oldest first."""
         due = [asked for asked in self.waiting.values() if not asked.is_sent and asked.not_before <= now]
         for asked in due:
             asked.is_sent = True
@@ -62,8 +62,8 @@ class Requests:
 
     def lose(self) -> list[Asked]:
         """
-        The connection broke. Returns those whose outcome nobody knows and that must not be repeated; the others are sent
-        again. What the client asked for itself is forgotten: it asks anew.
+        Handles a broken connection. Returns the requests whose outcome is unknown and which must not be repeated; the other
+        ones are sent again. Requests that the client made by itself are dropped, because it makes them anew.
         """
         unknown = []
         for asked in list(self.waiting.values()):

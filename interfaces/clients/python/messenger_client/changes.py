@@ -1,4 +1,4 @@
-"""What an application is told, in order. Every change has a ``kind``, the name that docs/clients.md has for it."""
+"""The changes that an application is told, in order. ``kind`` is the name of a change in docs/clients.md."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -48,7 +48,7 @@ class ChatRemoved:
 
 @dataclass(frozen=True, slots=True)
 class NewMessage:
-    """Somebody said something, perhaps the person on this or another device: ``is_own`` tells."""
+    """A message was posted in a chat. ``is_own`` tells whether the person posted it, on this device or another one."""
 
     kind: ClassVar[str] = "message"
     chat: Chat
@@ -75,7 +75,7 @@ class Typing:
 @dataclass(frozen=True, slots=True)
 class Presence:
     """
-    Somebody whose presence is watched came or went. ``last_seen_at`` is None while the person is online, and if nobody knows.
+    A watched person came online or went offline. ``last_seen_at`` is None while the person is online, or if it is unknown.
     """
 
     kind: ClassVar[str] = "presence"
@@ -86,7 +86,7 @@ class Presence:
 
 @dataclass(frozen=True, slots=True)
 class PresenceEnded:
-    """The presence of somebody may be watched no longer, because there is no chat that both are in."""
+    """A person can no longer be watched, because the two no longer share a chat."""
 
     kind: ClassVar[str] = "presence_ended"
     profile_id: str

@@ -75,7 +75,7 @@ class MessengerClient:
         self._token_news = asyncio.Event()
         self._tasks: asyncio.TaskGroup | None = None
         self._socket: asyncio.Task[None] | None = None
-        """The task of the socket that counts; None if there is none. What others report is passed over."""
+        """The task of the current socket, or None. Reports of earlier sockets are ignored."""
         self._connection: ClientConnection | None = None
         self._outgoing: asyncio.Queue[str | wishes.Close] = asyncio.Queue()
         self._timer: asyncio.TimerHandle | None = None
@@ -153,7 +153,7 @@ class MessengerClient:
 
     @property
     def unread_count(self) -> int:
-        """Of all chats together."""
+        """The number of unread messages in all chats together."""
         return sum(chat.unread_count for chat in self.chats.values())
 
     def messages(self, chat_id: str) -> list[Message]:
@@ -277,7 +277,7 @@ class MessengerClient:
         return page
 
     async def readers(self, chat_id: str, message_id: str) -> list[Reader]:
-        """Who has read a message; the first 1,000."""
+        """Returns the people who have read a message, the first reader first; 1,000 at most."""
         answer = await self._ask("get_readers", chat_id=chat_id, message_id=message_id)
         return [Reader.read(each) for each in answer["readers"]]
 

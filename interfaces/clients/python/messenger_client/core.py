@@ -50,7 +50,7 @@ SEEN_MOST = 500
 """Chats whose positions are sent with the cursor: their ids must fit into the server's limit for a frame."""
 
 Saved = str | Chat | None
-"""What is stored under a name: a text, a chat that becomes one when it is written, or None, which deletes."""
+"""A value to be stored: a text, a chat that is encoded when it is written, or None to delete the name."""
 
 
 # Wishes
@@ -196,7 +196,7 @@ class Core:
     # What the shell asks
 
     def wishes(self) -> list[Wish]:
-        """What is to be done now, in this order. Each wish is given once."""
+        """Returns the wishes to be carried out now, in order. Each wish is returned once."""
         wishes, self._wishes = self._wishes, []
         return wishes
 
@@ -293,7 +293,7 @@ class Core:
     # Tokens
 
     def _obtain(self) -> None:
-        """There is one way to tokens at a time, and everybody who needs one waits for it."""
+        """Asks for new tokens, unless that is under way already."""
         if self._is_obtaining:
             return
         if self._has_session:
@@ -310,7 +310,7 @@ class Core:
         return self._has_password and not self._is_password_refused
 
     def want_token(self) -> None:
-        """Somebody needs a token that lasts."""
+        """Asks for a fresh access token on behalf of the application."""
         self._obtain()
 
     def obtained(self, now: float, token: str, expires_in: float) -> None:
@@ -324,7 +324,7 @@ class Core:
             self._timers.clear()
 
     def obtain_refused(self, why: str) -> None:
-        """The server will not give tokens for this refresh token, or for this password."""
+        """Reports that the server refused the refresh token, or the password."""
         self._is_obtaining = False
         self._token = ""
         if self._has_session:
@@ -338,7 +338,7 @@ class Core:
             self._end(why)
 
     def obtain_failed(self, now: float, why: str, retry_after: float | None = None) -> None:
-        """The server did not answer, or cannot just now."""
+        """Reports that the server did not answer, or is overloaded."""
         self._is_obtaining = False
         if self.state is State.REFRESHING:
             self._wait(now, why, retry_after)
@@ -719,7 +719,7 @@ class Core:
         return asked.id
 
     def forget_request(self, id: str) -> None:
-        """Nobody waits for the answer any more."""
+        """Drops a request whose caller no longer waits for the answer."""
         self._requests.waiting.pop(id, None)
 
     def stored(self, now: float, entry: Entry) -> None:

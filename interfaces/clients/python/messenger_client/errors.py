@@ -1,4 +1,4 @@
-"""What the methods of a client raise."""
+"""The exceptions that a client raises."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""What a client holds, and how frames change it. Everything here happens in memory and in an instant."""
+"""The chats and messages that a client holds in memory, and how frames change them."""
 
 from collections import deque
 from collections.abc import Iterator, Mapping

@@ -174,7 +174,7 @@ class Chat:
 
     @property
     def seq(self) -> int:
-        """That of the last message; 0 in a chat without messages."""
+        """The ``seq`` of the last message; 0 in a chat without messages."""
         return int(self.entry["seq"])
 
     @property

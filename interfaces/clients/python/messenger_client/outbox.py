@@ -1,5 +1,5 @@
 """
-What the person has said and the server has not acknowledged yet.
+Messages that the person has sent and the server has not acknowledged yet.
 
 One message of each chat is under way at a time, so that they are stored in the order in which they were said even if the
 server refuses one of them for the moment. Messages of other chats are not held up.
@@ -84,14 +84,14 @@ class Outbox:
         self._by_chat.setdefault(entry.chat_id, deque()).append(entry)
 
     def take(self, now: float) -> list[Entry]:
-        """Entries to be sent now. They are under way from here on."""
+        """Returns the entries to be sent now, and marks them as under way."""
         due = sorted((entry for entry in self._heads() if entry.not_before <= now), key=_number)
         taken = due[: self._most - len(self._under_way)]
         self._under_way.update((entry.chat_id, entry) for entry in taken)
         return taken
 
     def settle(self, number: int) -> Entry | None:
-        """Takes out what was stored or refused. Returns None for an answer that nobody waits for."""
+        """Removes an entry that was stored or refused, and returns it. Returns None if the entry is not under way."""
         entry = self._answered(number)
         if entry is not None:
             chat = self._by_chat[entry.chat_id]
@@ -101,12 +101,12 @@ class Outbox:
         return entry
 
     def put_back(self, number: int, not_before: float) -> None:
-        """It is sent again under the same nonce, before later ones of its chat."""
+        """Sends an entry again under the same nonce, before later ones of its chat, but not before a moment."""
         if (entry := self._answered(number)) is not None:
             entry.not_before = not_before
 
     def lose(self) -> None:
-        """The connection broke: whether what was under way is stored, nobody knows."""
+        """Handles a broken connection: entries under way may be stored or not, and are sent again."""
         self._under_way.clear()
 
     def next_at(self) -> float | None:

@@ -19,7 +19,7 @@ class State(StrEnum):
 
 
 class Verdict(Enum):
-    """What a client does after a connection has ended."""
+    """The reaction of a client to the end of a connection."""
 
     COME_BACK = auto()
     SIGN_IN = auto()

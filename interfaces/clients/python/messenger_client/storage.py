@@ -1,4 +1,4 @@
-"""Where a client keeps what must survive it: the port, and its adapters for memory and for a file."""
+"""The port for everything that must survive a client, and its adapters for memory and for a file."""
 
 import asyncio
 import json
