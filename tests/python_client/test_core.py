@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from attrs import Factory, define
 
-from messenger_client import Ended, OutcomeUnknown, Presence, Refused, State
+from messenger_client import Chat, Ended, OutcomeUnknown, Presence, Refused, State
 from messenger_client.core import Close, Connect, Core, Options, Refresh, Settle, SignIn, Tell, Write
 from tests.python_client.model_server import ME, ModelChat
 
@@ -448,6 +448,29 @@ class TestChats:
         assert [change.message.text for change in driven.changes()] == ["0", "1"]
         driven.hear(**{"kind": third["type"], **{k: v for k, v in third.items() if k != "type"}})
         assert [change.message.text for change in driven.changes()] == ["2"]
+
+    def test_what_is_missing_before_a_cursor_is_stored_with_it(
+        self, driven: Driven, make: Callable[..., Driven]
+    ) -> None:
+        chat, stored = ModelChat("a"), dict[str, str]()
+        driven.go_live(chat)
+        _, second = chat.say("other", "0"), chat.say("other", "1")
+        driven.hear(**{"kind": second["type"], **{k: v for k, v in second.items() if k != "type"}})
+        driven.hear("cursor", cursor="c2")
+        for tell in driven.take(Tell):
+            stored.update(
+                {
+                    name: value.to_text() if isinstance(value, Chat) else value
+                    for name, value in tell.saves.items()
+                }
+            )
+        later = make()
+        later.core.load(stored)
+        later.start()
+        later.core.obtained(later.now, "token", 1000)
+        later.connect()
+        later.hear("resumed", cursor="c2")
+        assert [frame["type"] for frame in later.written()] == ["auth", "catch_up"]
 
     def test_old_messages_are_forgotten_beyond_the_limit(self, make: Callable[..., Driven]) -> None:
         driven, chat = make(messages_most=2), ModelChat("a")
