@@ -29,6 +29,8 @@ from interfaces.http.profiles import Profiles
 from interfaces.http.proxies import BehindProxies
 from interfaces.http.routes import Endpoint, match_whole_paths, redirect_slashes, upgrades
 from interfaces.http.sessions import Sessions
+from interfaces.web.letters import ReadLetters
+from interfaces.web.site import WebClient
 
 MODULES: Final = ("healthcheck", "auth", "chat", "catalogues")
 """The modules that have routes."""
@@ -46,13 +48,14 @@ def create_app(
     details: Details | None = None,
     is_leaving: Callable[[], bool] = lambda: False,
     meter: Meter | None = None,
+    letters: ReadLetters | None = None,
 ) -> Starlette:
     """
     Create the application.
 
     ``new_request_id`` makes ids for requests that carry none: up to 64 letters, digits, dots, dashes and underscores.
     ``modules`` names the modules that are switched on, in the order of their routes; ``added`` holds the routes of
-    modules that are not built in.
+    modules that are not built in. ``letters`` reads letters that the web client shows, only on a machine for trying out.
     """
     by_module: dict[str, Sequence[BaseRoute]] = {
         "healthcheck": Health(messenger, options, details).routes(),
@@ -74,6 +77,7 @@ def create_app(
     }
     routes: list[BaseRoute] = [
         *Probes(messenger, options, is_leaving).routes(),
+        *(WebClient(options, letters).routes() if {"auth", "chat"} <= set(modules) else ()),
         *(route for module in modules for route in by_module.get(module, ())),
         *Explanations(options).routes(),
         *added,
