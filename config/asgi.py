@@ -15,12 +15,14 @@ from starlette.applications import Starlette
 
 from application.errors import OutcomeUnknown, Unavailable
 from config.adapters import make_letter_reading
+from config.chaos import edges
 from config.container import Application, PostgresAdapters, closing
 from config.data.people import PASSWORD, PEOPLE
 from config.listening import Place
 from config.modules import added_routes, installed
 from config.operation import health_details, lag_measuring, make_meter, metrics_routes, metrics_server
 from config.refusals import CannotStart, cause_of, database_setting
+from config.running import run_until_signal
 from config.server import ACCEPTED_AT_ONCE, Server
 from config.settings.groups import Settings
 from config.settings.readers import Environment
@@ -37,9 +39,9 @@ from interfaces.http.node import HttpLimits
 from interfaces.http.options import ApiInfo, HttpOptions
 from interfaces.http.protocol import HttpConnections
 from interfaces.live.hub import Hub
+from interfaces.live.sync import SyncOptions
 from interfaces.ws.endpoint import Sockets
 from interfaces.ws.options import SocketOptions
-from interfaces.ws.protocol import SocketProtocol
 from interfaces.ws.services import SocketServices
 
 log: Final = getLogger(__name__)
@@ -64,6 +66,7 @@ def run(
         CannotListen: Another program has taken the port meanwhile.
         UnusableDatabase: The database cannot be reached, or cannot be used in its state.
         BackgroundFailed: A background task has ended.
+        Stopped: A signal came before the server listened.
     """
     adapters = PostgresAdapters(settings=settings, url=database_url)
     application = Application(
@@ -87,12 +90,13 @@ def run(
         exempt=Networks.of(api.trusted_proxies),
         trim=trim_memory,
     )
+    served, sockets_class = edges(app, settings)
     server = Server(
         uvicorn.Config(
-            app,
+            served,
             http=cast(Any, connections),
             backlog=ACCEPTED_AT_ONCE,
-            ws=SocketProtocol,
+            ws=sockets_class,
             ws_max_size=ws.frame_limit,
             ws_ping_interval=ws.heartbeat_seconds,
             ws_ping_timeout=ws.pong_seconds,
@@ -117,8 +121,7 @@ def run(
         async with opened(application, settings):
             await server.serve_on(sockets)
 
-    with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
-        runner.run(serve())
+    run_until_signal(serve(), stopping=stopping.must_end, loop_factory=server.config.get_loop_factory())
 
 
 def make_app(
@@ -139,6 +142,9 @@ def make_app(
         clock=application.ports().clock,
         first_page=ws.chats_page,
         cursor_interval=ws.cursor_seconds,
+        typing_expiry=ws.typing_expiry_seconds,
+        presence_pause=ws.presence_seconds,
+        watched_most=ws.watched_profiles,
     )
     application.updates().subscribe(metered_listener(hub.receive, meter))
     socket_services = SocketServices(
@@ -148,6 +154,7 @@ def make_app(
             auth_timeout=ws.auth_seconds,
             outbox_frames=ws.outbox_frames,
             outbox_bytes=ws.outbox_bytes,
+            gap_percent=ws.gap_percent,
             node_outbox_bytes=ws.node_outbox_bytes,
             pending_sends=ws.pending_sends,
             waiting_frames=ws.waiting_frames,
@@ -158,6 +165,10 @@ def make_app(
             entry_timeout=ws.entry_seconds,
             chats_page=ws.chats_page,
             cursor_interval=ws.cursor_seconds,
+            typing_interval=ws.typing_interval_seconds,
+            typing_expiry=ws.typing_expiry_seconds,
+            presence_pause=ws.presence_seconds,
+            watched_profiles=ws.watched_profiles,
             heartbeat_interval=ws.heartbeat_seconds,
             max_message_bytes=ws.frame_limit,
         ),
@@ -223,6 +234,13 @@ def make_app(
         options,
         new_request_id=application.ports().ids.token_id,
         sockets=Sockets(socket_services).routes(settings.api.prefix),
+        live=socket_services,
+        sync=SyncOptions(
+            chats_page=ws.chats_page,
+            frames_most=settings.sync.frames,
+            bytes_most=settings.sync.bytes,
+            wait_most=settings.sync.wait_seconds,
+        ),
         lifespan=lifespan,
         modules=modules,
         added=[

@@ -5,6 +5,7 @@ Signal handlers are installed before anything else is imported: process 1 of a c
 and a command that is stopped still stops the embedded database.
 """
 
+import os
 import sys
 
 from config.signals import Stopped, end_by, hear_signals
@@ -17,7 +18,8 @@ def main() -> None:
         _command_line()
     except Stopped as stopped:
         if sys.argv[1:2] == ["serve"]:
-            sys.exit(0)
+            # Nothing is open yet, and the interpreter would take a third of a second to forget its modules.
+            os._exit(0)
         end_by(stopped)
 
 

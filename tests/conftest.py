@@ -1,5 +1,6 @@
 """What every test may ask for. Databases are in `tests.postgres`, profiles of Hypothesis in `tests.exploring.plugin`."""
 
+import os
 import re
 from collections import Counter, defaultdict
 
@@ -7,7 +8,13 @@ import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
-pytest_plugins = ["tests.exploring.plugin", "tests.postgres", "tests.pgbouncer"]
+from tests.scratch import use_memory
+
+use_memory()
+# With it, each of the many processes that the tests start would compile every module anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+pytest_plugins = ["tests.exploring.plugin", "tests.frames_held", "tests.postgres", "tests.pgbouncer"]
 
 LONGEST_FIRST = ("system", "browser", "simulation", "exploring", "checkout", "contracts", "config")
 """Folders whose tests take longest. Workers get them first, so that none is left with a long one at the end."""

@@ -1,6 +1,5 @@
 """`messenger db`: the operations on the database."""
 
-import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -28,6 +27,7 @@ from config.commands.running import (
 from config.container import Application
 from config.importing import BadSource, import_original
 from config.refusals import cause_of
+from config.running import run_until_signal
 from infrastructure.original.database import NotAnOriginal
 from infrastructure.postgres.driver.target import parse
 from infrastructure.postgres.schema.check import Checkup
@@ -154,7 +154,7 @@ def restore_database(file: str, replace: bool, progress: Callable[[int, int], No
 
     def create(url: str) -> None:
         try:
-            asyncio.run(reach(url))
+            run_until_signal(reach(url))
         except CannotConnect as why:
             if why.wrong != "database":
                 raise

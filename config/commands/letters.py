@@ -1,12 +1,12 @@
 """`messenger mail`: tests the sending of letters."""
 
-import asyncio
 from collections.abc import Awaitable
 from uuid import UUID
 
 from application.ports.mailer import NotDelivered
 from config.adapters import make_mailer
 from config.commands.running import LETTERS, refusals, settings_for
+from config.running import run_until_signal
 from domain.account import Email
 from domain.ids import AccountId
 from domain.notification import Letter, Template
@@ -32,7 +32,7 @@ def try_mail(address: str) -> str:
         )
         mailer = make_mailer(settings, lambda _link: None, TrialWriter)
         try:
-            asyncio.run(_send(mailer.send(letter, None)))
+            run_until_signal(_send(mailer.send(letter, None)))
         except NotDelivered as why:
             raise CommandRefused(f"Not sent: {why.reason}") from None
     if isinstance(mailer, SmtpMailer):

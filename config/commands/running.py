@@ -4,7 +4,6 @@ Shared by the commands: reads the settings that a command uses, connects to its 
 The embedded database is started for that time, unless a running messenger has started it already.
 """
 
-import asyncio
 import os
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from application.errors import ApplicationError
 from config.container import Application, PostgresAdapters, closing
 from config.refusals import cause_of, refusal
+from config.running import run_until_signal
 from config.settings.groups import Settings
 from config.settings.load import load
 from config.settings.texts import DOTENV, WrongSettings
@@ -110,7 +110,7 @@ def on_engine(work: Callable[[AsyncEngine], Awaitable[T]]) -> T:
             await engine.dispose()
 
     with refusals(settings), server(settings) as url:
-        return asyncio.run(run(url))
+        return run_until_signal(run(url))
 
 
 def on_application(work: Callable[[Application], Awaitable[T]], needed: Sequence[str] = ACCOUNTS) -> T:
@@ -125,7 +125,7 @@ def on_application(work: Callable[[Application], Awaitable[T]], needed: Sequence
             return await work(application)
 
     with refusals(settings), server(settings) as url:
-        return asyncio.run(run(url))
+        return run_until_signal(run(url))
 
 
 async def check_tables(engine: AsyncEngine) -> None:

@@ -21,8 +21,10 @@ from domain.session import Lifetimes
 from infrastructure.crypto.passwords import PooledPasswords
 from infrastructure.gather import BatchLimits
 from infrastructure.smtp.mailer import MailServer
+from interfaces.chaos.chance import Rates
 from interfaces.http.node import HttpLimits
 from interfaces.http.options import ApiInfo, HttpOptions
+from interfaces.live.sync import SyncOptions
 from interfaces.ws.options import SocketOptions
 
 T = TypeVar("T")
@@ -32,7 +34,9 @@ ABOUT: Final = fields(ApiInfo)
 BATCH: Final = fields(BatchLimits)
 LIMITS: Final = fields(HttpLimits)
 SOCKET: Final = fields(SocketOptions)
+SYNC: Final = fields(SyncOptions)
 LIFETIMES: Final = fields(Lifetimes)
+RATES: Final = fields(Rates)
 
 DEVELOPMENT_ORIGIN: Final = "http://localhost:5173"
 """The address of a front end that is being developed. The original messenger allowed it by default."""
@@ -324,6 +328,9 @@ class Socket:
     outbox_bytes: int = _setting(
         "WS_OUTBOX_BYTES", read.whole(65536, 64 * 1024 * 1024), default_of(SOCKET.outbox_bytes)
     )
+    gap_percent: int = _setting("WS_GAP_PERCENT", read.whole(50, 100), default_of(SOCKET.gap_percent))
+    """Above this share of both limits, messages that wait on a socket of all chats are replaced by gaps."""
+
     node_outbox_bytes: int = _setting(
         "WS_NODE_OUTBOX_BYTES", read.whole(1024 * 1024, 2**40), default_of(SOCKET.node_outbox_bytes)
     )
@@ -350,11 +357,34 @@ class Socket:
     cursor_seconds: int = _setting(
         "WS_CURSOR_SECONDS", read.whole(1, 3600), default_of(SOCKET.cursor_interval)
     )
+    typing_interval_seconds: float = _setting(
+        "WS_TYPING_INTERVAL_SECONDS", read.seconds(0.1, 60), default_of(SOCKET.typing_interval)
+    )
+    typing_expiry_seconds: float = _setting(
+        "WS_TYPING_EXPIRY_SECONDS", read.seconds(1, 300), default_of(SOCKET.typing_expiry)
+    )
+    presence_seconds: float = _setting(
+        "WS_PRESENCE_SECONDS", read.seconds(0, 300), default_of(SOCKET.presence_pause)
+    )
+    """How long a person whose last client has gone is still shown as online."""
+
+    watched_profiles: int = _setting(
+        "WS_WATCHED_PROFILES", read.whole(0, 1000), default_of(SOCKET.watched_profiles)
+    )
     heartbeat_seconds: float = _setting(
         "WS_HEARTBEAT_SECONDS", read.seconds(1, 3600), default_of(SOCKET.heartbeat_interval)
     )
     pong_seconds: float = _setting("WS_PONG_SECONDS", read.seconds(1, 3600), 15.0)
     """How long the answer to a ping may take before the socket is closed."""
+
+
+@frozen(kw_only=True)
+class Sync:
+    frames: int = _setting("SYNC_FRAMES", read.whole(1, 100_000), default_of(SYNC.frames_most))
+    """The most frames of one answer of `/sync/`, and their bytes."""
+    bytes: int = _setting("SYNC_BYTES", read.whole(4096, 64 * 1024 * 1024), default_of(SYNC.bytes_most))
+    wait_seconds: float = _setting("SYNC_WAIT_SECONDS", read.seconds(0, 600), default_of(SYNC.wait_most))
+    """How long a client of `/sync/` may wait for news."""
 
 
 @frozen(kw_only=True)
@@ -389,6 +419,24 @@ class Operation:
 
 
 @frozen(kw_only=True)
+class Chaos:
+    """The chaos switch, for LOCAL only. The rates are the fields of `interfaces.chaos.chance.Rates`, which explains them."""
+
+    seed: int | None = _setting("CHAOS_SEED", read.whole(0, 2**63 - 1), None)
+    """Everything that goes wrong is a function of it; None if nothing does."""
+
+    drops: float = _setting("CHAOS_DROPS", read.share, default_of(RATES.drops))
+    tears: float = _setting("CHAOS_TEARS", read.share, default_of(RATES.tears))
+    delays: float = _setting("CHAOS_DELAYS", read.share, default_of(RATES.delays))
+    delay_seconds: float = _setting(
+        "CHAOS_DELAY_SECONDS", read.seconds(0, 60), default_of(RATES.delay_seconds)
+    )
+    repeats: float = _setting("CHAOS_REPEATS", read.share, default_of(RATES.repeats))
+    resets: float = _setting("CHAOS_RESETS", read.share, default_of(RATES.resets))
+    lost_answers: float = _setting("CHAOS_LOST_ANSWERS", read.share, default_of(RATES.lost_answers))
+
+
+@frozen(kw_only=True)
 class Log:
     level: str = _setting(
         "LOG_LEVEL", read.one_of("NOTSET", "DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"), "INFO"
@@ -414,9 +462,11 @@ class Settings:
     auth: Auth = Auth()
     chat: Chat = Chat()
     socket: Socket = Socket()
+    sync: Sync = Sync()
     modules: Modules = Modules()
     operation: Operation = Operation()
     log: Log = Log()
+    chaos: Chaos = Chaos()
 
     @property
     def local(self) -> bool:
@@ -435,9 +485,11 @@ def _all_fields() -> Iterator["Attribute[Any]"]:
         Auth,
         Chat,
         Socket,
+        Sync,
         Modules,
         Operation,
         Log,
+        Chaos,
     )
     return (each for group in groups for each in fields(group) if "name" in each.metadata)
 

@@ -13,6 +13,7 @@ from config.settings.groups import (
     DEVELOPMENT_ORIGIN,
     Api,
     Auth,
+    Chaos,
     Chat,
     Connections,
     Database,
@@ -24,6 +25,7 @@ from config.settings.groups import (
     PgServer,
     Settings,
     Socket,
+    Sync,
     secret_names,
 )
 from config.settings.readers import Environment, Security, Unfit
@@ -126,9 +128,11 @@ class Loader:
             "chat": self._chat,
             "connections": lambda: Connections(**self._chosen(Connections)),
             "socket": lambda: Socket(**self._chosen(Socket)),
+            "sync": lambda: Sync(**self._chosen(Sync)),
             "modules": lambda: Modules(**self._chosen(Modules)),
             "operation": lambda: Operation(**self._chosen(Operation)),
             "log": lambda: Log(**self._chosen(Log)),
+            "chaos": lambda: self._chaos(environment),
             "jwt": lambda: self._jwt(
                 environment, var_dir
             ),  # last, because it makes a file if there was no error
@@ -140,6 +144,12 @@ class Loader:
         if settings.operation.metrics_port == settings.api.port:
             self.faults.append(
                 f"METRICS_PORT is '{settings.api.port}': expected another port than API_SERVICE_PORT"
+            )
+        interval, expiry = settings.socket.typing_interval_seconds, settings.socket.typing_expiry_seconds
+        if interval >= expiry:
+            self.faults.append(
+                f"WS_TYPING_INTERVAL_SECONDS is '{interval:g}': expected less than WS_TYPING_EXPIRY_SECONDS"
+                f" ({expiry:g}), so that typing can be renewed"
             )
         return settings
 
@@ -235,6 +245,14 @@ class Loader:
                 f" {chat.history_page_limit}"
             )
         return chat
+
+    def _chaos(self, environment: Environment) -> Chaos:
+        chaos = Chaos(**self._chosen(Chaos))
+        if chaos.seed is not None and environment is not Environment.LOCAL:
+            self.faults.append(
+                f"CHAOS_SEED is '{chaos.seed}': expected only in LOCAL, because it breaks connections on purpose"
+            )
+        return chaos
 
     def _jwt(self, environment: Environment, var_dir: Path) -> Jwt:
         jwt = Jwt(**self._chosen(Jwt))

@@ -20,6 +20,7 @@ from domain.events import (
     MessagesRead,
     Removal,
     RoleChanged,
+    SessionEnd,
     SessionEnded,
 )
 from interfaces.live.all_chats import AllChats
@@ -27,7 +28,9 @@ from interfaces.live.channel import Channel, Channels
 from interfaces.live.entry import Entrant, Entry, end_if_removed
 from interfaces.live.listener import End, Listener
 from interfaces.live.notices import Absence, Notices, receipt_key
+from interfaces.live.presence import Presence
 from interfaces.live.roster import Audience, Roster
+from interfaces.live.typing import TypingNow
 from interfaces.wire import frames
 
 log: Final = logging.getLogger(__name__)
@@ -50,17 +53,34 @@ class Hub:
     """Chats of the first page for a listener of all chats."""
     cursor_interval: float = 10.0
     """Seconds between two cursors that listeners of all chats are told."""
-    roster: Roster = field(init=False, factory=Roster)
+    typing_expiry: float = 6.0
+    """Seconds after which typing that a client does not renew ends."""
+    presence_pause: float = 5.0
+    """Seconds until a person whose last client has gone is told as offline."""
+    watched_most: int = 200
+    """The most people whose presence one listener may watch."""
+    presence: Presence = field(init=False)
+    roster: Roster = field(init=False)
     notices: Notices = field(init=False)
     channels: Channels = field(init=False)
+    typing: TypingNow = field(init=False)
     entry: Entry = field(init=False)
     all_chats: AllChats = field(init=False)
     _is_watching: asyncio.Event = field(init=False, factory=asyncio.Event)
     """Set when there is a cursor: from then on no change is missed."""
 
     def __attrs_post_init__(self) -> None:
+        self.presence = Presence(
+            watchable=self.feed.watchable,
+            now=self.clock.now,
+            pause=self.presence_pause,
+            most=self.watched_most,
+            interval=self.interval,
+        )
+        self.roster = Roster(self.presence.arrived, self.presence.departed)
         self.notices = Notices(self.roster, self.clock.now)
         self.channels = Channels(read_log=self.feed.log, told=self._tell, interval=self.interval)
+        self.typing = TypingNow(self._tell_typing, self.clock.now, self.typing_expiry)
         self.entry = Entry(
             snapshot=self.feed.snapshot, channels=self.channels, roster=self.roster, notices=self.notices
         )
@@ -109,6 +129,7 @@ class Hub:
     def leave(self, listener: Listener) -> None:
         """Removes a listener whose client has gone."""
         self.all_chats.leave(listener)
+        self.presence.leave(listener)
         left = self.roster.leave(listener)
         for audience, was_live in left:
             if was_live and listener.is_present:
@@ -134,9 +155,10 @@ class Hub:
                 case MessagesRead():
                     self._tell_read(update)
                 case Typing():
-                    if channel := self.channels.find(update.chat_id):
-                        self.notices.tell_typing(channel.audience, update)
+                    if self.channels.find(update.chat_id):
+                        self.typing.heard(update)
                 case ChatRemoved():
+                    self.presence.doubt(update.profile_id)
                     self._end_in_chat(update)
                 case SessionEnded():
                     self._end_session(update)
@@ -150,11 +172,18 @@ class Hub:
         audience = channel.audience
         if audience.live:
             self.roster.tell(audience, frames.told(update), update)
-        if isinstance(update, NewMember):
+        if isinstance(update, NewMessage):
+            self.typing.ended(update.chat_id, update.view.message.author_id)
+        elif isinstance(update, NewMember):
             audience.member_count += 1
         elif isinstance(update, MemberRemoved):
             audience.member_count -= 1
+            self.typing.ended(update.chat_id, update.profile_id)
             self._end_removed(audience, update)
+
+    def _tell_typing(self, update: Typing) -> None:
+        if channel := self.channels.find(update.chat_id):
+            self.notices.tell_typing(channel.audience, update)
 
     def _end_removed(self, audience: Audience, update: MemberRemoved) -> None:
         """Ends the listeners of a removed member. An entering listener is left out: its replay ends it if need be."""
@@ -180,6 +209,8 @@ class Hub:
                 self.all_chats.ended(listener, channel.audience)
 
     def _end_session(self, ended: SessionEnded) -> None:
+        if ended.reason is SessionEnd.ACCOUNT_CLOSED:
+            self.presence.doubt(ended.profile_id)
         self.roster.end_session(ended.session_id)
 
     # Missed updates
@@ -189,9 +220,12 @@ class Hub:
         async with asyncio.TaskGroup() as tasks:
             self.channels.start(tasks)
             self.all_chats.start(tasks)
+            self.presence.start(tasks)
             try:
                 await self._look_again_and_again()
             finally:
+                self.presence.stop()
+                self.typing.stop()
                 self.all_chats.stop()
                 self.channels.stop()
 
@@ -200,6 +234,7 @@ class Hub:
         failures = 0
         while True:
             self.notices.tell_unsaid(channel.audience for channel in self.channels)
+            self.presence.tell_untold()
             try:
                 cursor = await self._look(cursor)
                 self._is_watching.set()

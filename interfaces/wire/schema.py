@@ -43,6 +43,19 @@ MOMENT: Final[Schema] = {
     "examples": ["2026-11-23T03:34:09.900840"],
 }
 
+FrameFields = NewType("FrameFields", object)
+"""One frame of a socket as JSON. docs/protocol.md lists the frames and their fields."""
+
+FRAME: Final[Schema] = {
+    "type": "object",
+    "description": "A frame: its `type` says which other fields it has",
+    "required": ["type"],
+    "additionalProperties": True,
+    "examples": [
+        {"type": "chat_removed", "chat_id": "21d79d31-3705-5068-a48b-18a2cdd3b0ae", "reason": "left"}
+    ],
+}
+
 NO_EXAMPLE: Final = object()
 
 
@@ -111,6 +124,7 @@ SIMPLE: Final[Mapping[object, Schema]] = {
     str: {"type": "string"},
     UUID: IDENTITY,
     Moment: MOMENT,
+    FrameFields: FRAME,
 }
 
 
@@ -120,8 +134,6 @@ def schema_of(kind: Any, named: dict[str, Schema]) -> Schema:
 
     The schema of a TypedDict is added to ``named``, and a reference to it is returned.
     """
-    if kind in SIMPLE:
-        return SIMPLE[kind]
     if get_origin(kind) is Annotated:
         annotated, *notes = get_args(kind)
         schema = schema_of(annotated, named)
@@ -129,6 +141,8 @@ def schema_of(kind: Any, named: dict[str, Schema]) -> Schema:
             if isinstance(note, FieldDoc | Bounds):
                 schema = note.added_to(schema)
         return schema
+    if kind in SIMPLE:
+        return SIMPLE[kind]
     if supertype := getattr(kind, "__supertype__", None):
         return schema_of(supertype, named)
     if is_typeddict(kind):

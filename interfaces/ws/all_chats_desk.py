@@ -19,11 +19,12 @@ from application.paging import BadPlace, Paging
 from application.ports.updates import ChatUpdate
 from application.receipts.mark_read import MarkRead
 from application.receipts.mark_single import MarkSingle
+from application.updates.presence import WatchPresence
 from application.updates.typing import ShowTyping
 from application.views import ChatView, HistoryPage, MemberView
 from domain.chat_errors import ChatNotFound
 from domain.errors import DomainError
-from domain.ids import ChatId
+from domain.ids import ChatId, Position
 from interfaces.wire import frames
 from interfaces.wire import server_frames as types
 from interfaces.wire.cursors import InvalidCursor
@@ -31,6 +32,7 @@ from interfaces.ws.all_chats_connection import AllChatsConnection
 from interfaces.ws.all_chats_frames import CatchUp, More, ReadPage, ReadReaders, Request
 from interfaces.ws.chat_frames import Ping
 from interfaces.ws.exchange import Desk
+from interfaces.ws.outbox import Shedding
 from interfaces.ws.refusals import Error
 from interfaces.ws.services import SocketServices
 from interfaces.ws.typing import TypingSignal
@@ -47,6 +49,14 @@ class AllChatsDesk(Desk):
     connection: AllChatsConnection
     _typing: dict[ChatId, TypingSignal] | None = field(init=False, default=None)
     """Created when the client first sends a typing frame."""
+
+    def __attrs_post_init__(self) -> None:
+        percent = self._services.options.gap_percent
+        self.connection.outbox.shedding = Shedding(percent, self._skip)
+
+    def _skip(self, chat_id: ChatId, after: Position) -> None:
+        connection = self.connection
+        self._services.hub.all_chats.skip(connection, chat_id, after, connection.outbox.emptied)
 
     @property
     @override
@@ -120,6 +130,9 @@ class AllChatsDesk(Desk):
                 paging: Paging[Any] = Paging(limit=READERS_MOST)
                 page = await messages.readers(reader, asked.chat_id, asked.message_id, paging)
                 return {"readers": [frames.reader_fields(each) for each in page.items]}
+            case WatchPresence():
+                watching = await self._services.hub.presence.watch(self.connection, asked.profile_ids)
+                return types.Watching(watching=[*watching])
             case CatchUp():
                 return await self._catch_up(asked)
             case CreateChat():
@@ -168,7 +181,9 @@ class AllChatsDesk(Desk):
             ChatNotFound, NotAMember: The client may not type there.
         """
         signal = self._signal(asked.chat_id)
-        if signal.is_too_soon(asked.is_typing):
+        if signal.is_too_soon(asked.is_typing) and self._services.hub.all_chats.hears(
+            self.connection, asked.chat_id
+        ):
             return
         actor = self.connection.actor
         assert actor is not None, "only entered clients can type"
@@ -183,10 +198,16 @@ class AllChatsDesk(Desk):
             self._typing = {}
         if chat_id not in self._typing:
             if len(self._typing) >= TYPING_MOST:
-                self._typing = {id: signal for id, signal in self._typing.items() if not signal.is_silent}
+                for silent in [id for id, signal in self._typing.items() if signal.is_silent]:
+                    self._typing.pop(silent).forget()
             typist = chat_id, self.connection.profile_id
-            self._typing[chat_id] = TypingSignal.of(typist, self._services.typists, self._show_typing)
+            self._typing[chat_id] = self._services.typing_signal(typist, self._show_typing)
         return self._typing[chat_id]
+
+    @override
+    def note_message(self, chat_id: ChatId) -> None:
+        if self._typing and (signal := self._typing.get(chat_id)):
+            signal.forget()
 
     @override
     def stop_typing(self, *, is_busy: bool) -> None:

@@ -157,6 +157,12 @@ def test_two_servers_want_two_ports(local: dict[str, str]) -> None:
     ]
 
 
+def test_typing_can_be_renewed_before_it_ends(local: dict[str, str]) -> None:
+    assert faults(local | {"WS_TYPING_INTERVAL_SECONDS": "6"}) == [
+        "WS_TYPING_INTERVAL_SECONDS is '6': expected less than WS_TYPING_EXPIRY_SECONDS (6), so that typing can be renewed"
+    ]
+
+
 def test_accidents_of_the_original_are_ignored(local: dict[str, str]) -> None:
     plain = load(local, NO_FILE)
     odd = {
@@ -469,3 +475,11 @@ def test_defaults_are_those_of_the_design() -> None:
     assert settings.jwt.access_lifetime == timedelta(minutes=30)
     assert settings.jwt.refresh_lifetime == timedelta(days=60)
     assert settings.jwt.confirmation_lifetime == timedelta(days=2)
+
+
+def test_chaos_is_refused_outside_local_in_one_line(local: dict[str, str]) -> None:
+    expected = "CHAOS_SEED is '7': expected only in LOCAL, because it breaks connections on purpose"
+    assert faults(PROD | {"CHAOS_SEED": "7"}) == [expected]
+    assert load(PROD | {"CHAOS_DROPS": "0.5"}, NO_FILE).chaos.seed is None
+    assert load(local | {"CHAOS_SEED": "7", "CHAOS_DROPS": "0.5"}, NO_FILE).chaos.drops == 0.5
+    assert faults(local | {"CHAOS_DROPS": "2"}) == ["CHAOS_DROPS is '2': expected a share from 0 to 1"]
