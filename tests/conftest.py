@@ -3,7 +3,9 @@
 import os
 import re
 from collections import Counter, defaultdict
+from functools import cache
 
+import httpx
 import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
@@ -13,6 +15,8 @@ from tests.scratch import use_memory
 use_memory()
 # With it, each of the many processes that the tests start would compile every module anew.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+# Each client of httpx reads the certificates of all authorities, which takes 40 ms of a processor, though it speaks no TLS.
+httpx._transports.default.create_ssl_context = cache(httpx.create_ssl_context)
 
 pytest_plugins = ["tests.exploring.plugin", "tests.postgres", "tests.pgbouncer"]
 

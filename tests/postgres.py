@@ -94,8 +94,11 @@ class Emptied:
                 " WHERE datname = current_database() AND pid <> pg_backend_pid()"
             )
             connection.execute("SET LOCAL session_replication_role = replica")  # no foreign keys, no triggers
-            for table in self.others:
-                connection.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(table)))
+            connection.execute(
+                sql.SQL("; ").join(
+                    sql.SQL("DELETE FROM {}").format(sql.Identifier(table)) for table in self.others
+                )
+            )
 
 
 def rows(connection: psycopg.Connection[tuple[object, ...]], table: str) -> int:
