@@ -55,6 +55,7 @@ from application.updates.typing import ShowTyping
 from application.views import (
     ChatDetails,
     ChatView,
+    Contact,
     HistoryPage,
     MemberView,
     ProfileView,
@@ -148,6 +149,8 @@ class Feed:
     list_chats: Callable[[ProfileId, Paging[ChatPlace]], Awaitable[Page[ChatView, ChatPlace]]]
     some_chats: Callable[[ProfileId, Sequence[ChatId]], Awaitable[Sequence[ChatView]]]
     own_changes: OwnChanges
+    watchable: Callable[[ProfileId, Sequence[ProfileId]], Awaitable[Sequence[Contact]]]
+    """Returns those whose presence a profile may watch."""
 
 
 @frozen(kw_only=True)

@@ -18,7 +18,7 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 # Each client of httpx reads the certificates of all authorities, which takes 40 ms of a processor, though it speaks no TLS.
 httpx._transports.default.create_ssl_context = cache(httpx.create_ssl_context)
 
-pytest_plugins = ["tests.exploring.plugin", "tests.postgres", "tests.pgbouncer"]
+pytest_plugins = ["tests.exploring.plugin", "tests.frames_held", "tests.postgres", "tests.pgbouncer"]
 
 LONGEST_FIRST = ("system", "browser", "simulation", "exploring", "checkout", "contracts", "config")
 """Folders whose tests take longest. Workers get them first, so that none is left with a long one at the end."""

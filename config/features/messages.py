@@ -16,6 +16,7 @@ from application.ports.marking import BeginMarking
 from application.ports.posting import BeginPosting
 from application.receipts.mark_read import Marked, MarkRead, MarkReadBatch
 from application.receipts.mark_single import MarkSingleHandler
+from application.updates.presence import WatchableHandler
 from application.updates.typing import ShowTypingHandler
 from config.ports import Ports
 from config.settings.groups import Settings
@@ -63,6 +64,7 @@ def feed(ports: Ports) -> Feed:
         list_chats=views.page_of_chats,
         some_chats=views.some_chats,
         own_changes=ports.storage.own_changes,
+        watchable=WatchableHandler(views=views),
     )
 
 

@@ -20,6 +20,7 @@ from application.keys import KeyReused
 from application.messages.send import NonceReused
 from application.paging import BadPlace
 from application.ports.views import MessageNotFound
+from application.updates.presence import TooManyWatched
 from domain.chat_errors import (
     BadChatDescription,
     BadChatName,
@@ -54,12 +55,46 @@ class Channel(StrEnum):
     """The socket of all chats."""
 
 
+@frozen(kw_only=True)
+class ChannelDoc:
+    """The purpose and the path of a channel."""
+
+    path: str
+    title: str
+    summary: str
+    description: str
+
+
+ORDER: Final = (
+    "Frames of one socket are decided in the order in which they were sent. Sends may overlap; every other frame waits for"
+    " the sends before it. Answers come in the order of the frames that they belong to."
+)
+"""The order of answers, on either socket."""
+
+CHANNELS: Final[Mapping[Channel, ChannelDoc]] = {
+    Channel.CHAT: ChannelDoc(
+        path="/chats/{chat_id}/ws",
+        title="The socket of one chat",
+        summary="A WebSocket that hears one chat, as in the original messenger.",
+        description="The first frame of the client is `auth`. The server answers `auth_success`, then `chat_history` or what"
+        f" was missed, and from then on it tells everything that happens in the chat. {ORDER}",
+    ),
+    Channel.ALL_CHATS: ChannelDoc(
+        path="/ws",
+        title="The socket of all chats",
+        summary="A WebSocket that hears all chats of a person, those made or joined later too.",
+        description="The first frame of the client is `auth`. The server answers `auth_success`, then a `snapshot` of the"
+        " chats or what was missed, then `resumed`. Every later frame of the client is a request with an `id`, and gets one"
+        f" answer with that `id`. {ORDER}",
+    ),
+}
+
 CHAT: Final = (Channel.CHAT,)
 ALL_CHATS: Final = (Channel.ALL_CHATS,)
 BOTH: Final = (Channel.CHAT, Channel.ALL_CHATS)
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False)
 class ServerFrame:
     """A frame that the server sends."""
 
@@ -96,7 +131,7 @@ class ServerFrame:
         return frame_schema(self.fields, named)
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False)
 class ClientFrame:
     """A frame that a client sends."""
 
@@ -275,6 +310,10 @@ FROM_SERVER: Final[Sequence[ServerFrame]] = (
         on=BOTH,
         do="Within `within` seconds, at a random moment, send what has begun, close with 1000 and come back at once.",
         feature="goaway",
+    ),
+    ServerFrame(fields=told.PresenceTold, on=ALL_CHATS, do="Show whether the person is online."),
+    ServerFrame(
+        fields=told.PresenceEnded, on=ALL_CHATS, do="Show nothing about whether the person is online."
     ),
     ServerFrame(fields=told.Error, on=CHAT, do="Look the code up in the table of errors."),
     ServerFrame(fields=told.Refused, on=ALL_CHATS, do="Look the code up in the table of errors."),
@@ -489,7 +528,13 @@ FROM_CLIENTS: Final[Sequence[ClientFrame]] = (
         refuses=(NotAllowed, NotAMember, ChatNotFound, OnlyInGroups, *WRITES),
     ),
     ClientFrame(fields=asked.More, on=Channel.ALL_CHATS, answer=told.Snapshot, refuses=(BadPlace, *READS)),
-    ClientFrame(fields=asked.WatchPresence, on=Channel.ALL_CHATS, codes=("unsupported",)),
+    ClientFrame(
+        fields=asked.WatchPresence,
+        on=Channel.ALL_CHATS,
+        answer=told.Watching,
+        then="Then `presence` with each change, until the next `watch_presence` or the end of the connection.",
+        refuses=(TooManyWatched, *READS),
+    ),
     ClientFrame(fields=asked.Ping, on=Channel.ALL_CHATS, answer=told.Pong),
 )
 """The frames that clients send."""
@@ -520,7 +565,9 @@ ERRORS: Final[Mapping[str, ErrorDoc]] = {
         NOT_AGAIN,
     ),
     "unknown_type": ErrorDoc("This socket has no frame of this type.", NOT_AGAIN),
-    "unsupported": ErrorDoc("This server does not offer that.", NOT_AGAIN),
+    "too_many_profiles": ErrorDoc(
+        "More people are named than one connection may watch. Nothing has changed.", "Names fewer."
+    ),
     "message_empty": ErrorDoc("Nothing in the text is visible.", NOT_AGAIN),
     "message_too_long": ErrorDoc("The text is longer than `limits.text`.", NOT_AGAIN),
     "unstorable_text": ErrorDoc("The text has the character U+0000.", NOT_AGAIN),
