@@ -341,6 +341,15 @@ class Device:
     async def _poll(self) -> None:
         while self.close is None:
             await self._sync({"cursor": self.picture.cursor}, wait=600)
+            if self._must_ask_again():
+                await asyncio.sleep(0.02)
+
+    def _must_ask_again(self) -> bool:
+        """Whether storage did not answer for a moment."""
+        if self.close is None or self.close.code != 503:
+            return False
+        self.close = None
+        return True
 
     # Over /events/
 

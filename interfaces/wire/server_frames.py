@@ -713,6 +713,17 @@ class UserDisconnected(Present):
     type: Literal["user_disconnected"]
 
 
+class StreamEnd(TypedDict):
+    """The last event of an event stream. It stands for the close of a socket."""
+
+    type: Literal["end"]
+    code: Annotated[int, FieldDoc("The close code with which a socket would close", 1012)]
+    reason: Annotated[str, FieldDoc("The reason, for people; it may be empty", "history changed")]
+    come_back: Annotated[
+        bool, FieldDoc("Whether to connect again by oneself; if not, the session is over", example=True)
+    ]
+
+
 AnyFrame = (
     AuthSuccess
     | AuthSuccessAll
@@ -750,5 +761,6 @@ AnyFrame = (
     | UserJoined
     | UserLeft
     | UserDisconnected
+    | StreamEnd
 )
 """Every frame that the server sends. A type that is not here cannot be written, and each type has a row in the registry."""
