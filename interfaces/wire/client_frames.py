@@ -291,7 +291,7 @@ class More(Request):
 
 class WatchPresence(Request):
     """
-    Names the people whose presence is told from now on, instead of those who were named before. An empty list ends it. People
+    Names the people whose presence is told from now on. The list replaces the one before it, and an empty list ends it. People
     who share no chat with this person are left out.
     """
 
