@@ -75,7 +75,7 @@ def begin(page: Page, server: Server) -> None:
     index = httpx.get(f"{server.url}/app/", timeout=PATIENCE).text
     (address,) = re.findall(r'href="([^"]*/clients/javascript/index\.js)"', index)
     arguments = (address, "user2@example.com", PASSWORD)
-    assert page.driver.execute_async_script(BEGIN, *arguments) is None  # type: ignore[no-untyped-call]
+    assert page.driver.execute_async_script(BEGIN, *arguments) is None
 
 
 def await_answer(page: Page, text: str) -> None:
@@ -110,7 +110,7 @@ def test_the_bot_and_the_page_talk_through_a_restart(bare: Page, unsteady: Serve
         page.run(SAY, "after")
         await_answer(page, "after")
         page.until(lambda: page.run("return messenger.outbox.all().length === 0"))
-        texts = page.driver.execute_async_script(HISTORY)  # type: ignore[no-untyped-call]
+        texts = page.driver.execute_async_script(HISTORY)
     finally:
         running.kill()
         running.wait()
