@@ -513,8 +513,10 @@ class TestChats:
         assert list(driven.core.held.chats) == ["a", "b", "c"]
         _, asked = driven.written()
         assert (asked["type"], asked["next"]) == ("more", "2")
+        second.say("other", "missed")
         driven.hear("snapshot", id=asked["id"], chats=[second.entry()], next=None)
         assert list(driven.core.held.chats) == ["a", "b"]
+        assert [(frame["type"], frame["chat_id"]) for frame in driven.written()] == [("catch_up", "b")]
 
     def test_another_epoch_forgets_everything(self, driven: Driven) -> None:
         chat = ModelChat("a")
