@@ -13,6 +13,7 @@ from config.settings.groups import (
     DEVELOPMENT_ORIGIN,
     Api,
     Auth,
+    Chaos,
     Chat,
     Connections,
     Database,
@@ -131,6 +132,7 @@ class Loader:
             "modules": lambda: Modules(**self._chosen(Modules)),
             "operation": lambda: Operation(**self._chosen(Operation)),
             "log": lambda: Log(**self._chosen(Log)),
+            "chaos": lambda: self._chaos(environment),
             "jwt": lambda: self._jwt(
                 environment, var_dir
             ),  # last, because it makes a file if there was no error
@@ -188,6 +190,8 @@ class Loader:
         """The default of the setting: the first front end that is in use."""
         documentation = f"{api.public_url}{api.prefix}{api.docs_path}"
         otherwise = documentation if environment is Environment.LOCAL and api.docs else ""
+        if api.web_client:
+            otherwise = f"{api.public_url}{api.prefix}/app/"
         return next((each for each in api.cors_origins if each != DEVELOPMENT_ORIGIN), otherwise)
 
     def _database(self) -> Database:
@@ -241,6 +245,14 @@ class Loader:
                 f" {chat.history_page_limit}"
             )
         return chat
+
+    def _chaos(self, environment: Environment) -> Chaos:
+        chaos = Chaos(**self._chosen(Chaos))
+        if chaos.seed is not None and environment is not Environment.LOCAL:
+            self.faults.append(
+                f"CHAOS_SEED is '{chaos.seed}': expected only in LOCAL, because it breaks connections on purpose"
+            )
+        return chaos
 
     def _jwt(self, environment: Environment, var_dir: Path) -> Jwt:
         jwt = Jwt(**self._chosen(Jwt))

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from attrs import define, field
 
 from interfaces.http.options import HttpOptions
-from interfaces.wire import examples, server_frames
+from interfaces.wire import codec, examples, server_frames
 from interfaces.wire.codec import Json
 from interfaces.wire.registry import (
     CHANNELS,
@@ -30,6 +30,10 @@ from interfaces.wire.schema import IDENTITY, FieldDoc, Schema, example_of
 from interfaces.ws.closing import CloseCode
 
 VERSION: Final = "3.0.0"
+
+WEBSOCKET, HTTP = "websocket", "http"
+SERVERS: Final = ((WEBSOCKET, "wss", "ws"), (HTTP, "https", "http"))
+"""The name of each server of the document, and its protocol with TLS and without."""
 
 SCHEME: Final = "accessToken"
 
@@ -69,7 +73,7 @@ class _Writer:
                 "externalDocs": {"description": "The same as a page", "url": self._page("events")},
             },
             "defaultContentType": "application/json",
-            "servers": {"messenger": self._server()},
+            "servers": {name: self._server(secure, plain) for name, secure, plain in SERVERS},
             "channels": channels,
             "operations": operations,
             "components": {
@@ -81,7 +85,7 @@ class _Writer:
                         "scheme": "bearer",
                         "bearerFormat": "JWT",
                         "description": "The access token of `POST /accounts/sign-in/`. On sockets it is not sent as a header,"
-                        " but as `token` of the first frame, `auth`",
+                        " but as `token` of the first frame, `auth`; for the event stream it is a header",
                     }
                 },
             },
@@ -98,11 +102,11 @@ class _Writer:
         """The address of the server. AsyncAPI has no relative ones."""
         return self.options.public_url or f"http://localhost{self.options.public_path}"
 
-    def _server(self) -> Json:
+    def _server(self, secure: str, plain: str) -> Json:
         address = urlsplit(self._public)
         return {
             "host": address.netloc,
-            "protocol": "wss" if address.scheme == "https" else "ws",
+            "protocol": secure if address.scheme == "https" else plain,
             **({"pathname": address.path} if address.path else {}),
             "description": "The messenger",
             "security": [_reference("components/securitySchemes", SCHEME)],
@@ -124,10 +128,10 @@ class _Writer:
             "title": doc.title,
             "summary": doc.summary,
             "description": doc.description,
-            "servers": [_reference("servers", "messenger")],
+            "servers": [_reference("servers", HTTP if channel is Channel.EVENTS else WEBSOCKET)],
             **({"parameters": {"chat_id": _CHAT_ID}} if "{chat_id}" in doc.path else {}),
             "messages": {key: _reference("components/messages", key) for key in sorted(messages)},
-            "bindings": {"ws": {"method": "GET", "bindingVersion": "0.1.0"}},
+            **({} if channel is Channel.EVENTS else {"bindings": _OVER_WEBSOCKET}),
             "x-close-codes": [
                 {
                     "code": code.value,
@@ -146,6 +150,7 @@ class _Writer:
             "title": f"{CHANNELS[channel].title}: what the server tells",
             "summary": "The frames of the server",
             "description": "Those that answer a frame of the client are the reply of that operation too.",
+            **({"bindings": _OVER_HTTP} if channel is Channel.EVENTS else {}),
             "messages": [_reference(f"channels/{channel}/messages", row.key) for row in of_server(channel)],
         }
         return {
@@ -222,6 +227,20 @@ class _Writer:
 _CHAT_ID: Final[Json] = {
     "description": FieldDoc("The id of the chat").added_to(IDENTITY)["description"],
     "examples": [examples.CHAT],
+}
+
+
+_OVER_WEBSOCKET: Final[Json] = {"ws": {"method": "GET", "bindingVersion": "0.1.0"}}
+
+_OVER_HTTP: Final[Json] = {
+    "http": {
+        "method": "GET",
+        "query": {
+            "type": "object",
+            "properties": {name: dict(codec.EVENTS.fields[name].schema) for name in codec.EVENTS.fields},
+        },
+        "bindingVersion": "0.3.0",
+    }
 }
 
 

@@ -7,9 +7,8 @@ they become events, and the end of a socket becomes a last event.
 
 import asyncio
 from collections.abc import Mapping
-from typing import Final, Literal, TypedDict
+from typing import Final
 
-import orjson
 from attrs import define, field, frozen
 from starlette.requests import Request
 from starlette.responses import Response
@@ -34,7 +33,7 @@ from interfaces.wire.cursors import InvalidCursor
 from interfaces.wire.frames import Frame
 from interfaces.wire.places import Places
 from interfaces.wire.reasons import Reset
-from interfaces.wire.server_frames import Greeting
+from interfaces.wire.server_frames import Greeting, StreamEnd
 from interfaces.ws.all_chats_connection import AllChatsConnection
 from interfaces.ws.all_chats_desk import AllChatsDesk
 from interfaces.ws.closing import GONE, Close, CloseCode
@@ -267,16 +266,6 @@ def event_of(frame: Frame) -> bytes:
     return b"data: " + frame.data + b"\n\n"
 
 
-class StreamEnd(TypedDict):
-    """The last event. It stands for the close of a socket, and is no frame: a socket has no such thing."""
-
-    type: Literal["end"]
-    code: int
-    """The code with which a socket would close."""
-    reason: str
-    come_back: bool
-
-
 def last_event(end: Close) -> bytes:
     code = next(code for code in CloseCode if code == end.code)
     fields: StreamEnd = {
@@ -285,7 +274,7 @@ def last_event(end: Close) -> bytes:
         "reason": end.reason,
         "come_back": code.comes_back,
     }
-    return b"data: " + orjson.dumps(fields) + b"\n\n"
+    return event_of(frames.write(fields))
 
 
 def _raw(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:

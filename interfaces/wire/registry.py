@@ -53,6 +53,8 @@ class Channel(StrEnum):
     """The socket of one chat."""
     ALL_CHATS = "allChats"
     """The socket of all chats."""
+    EVENTS = "events"
+    """The event stream of all chats, over HTTP."""
 
 
 @frozen(kw_only=True)
@@ -87,14 +89,24 @@ CHANNELS: Final[Mapping[Channel, ChannelDoc]] = {
         " chats or what was missed, then `resumed`. Every later frame of the client is a request with an `id`, and gets one"
         f" answer with that `id`. {ORDER}",
     ),
+    Channel.EVENTS: ChannelDoc(
+        path="/events/",
+        title="The event stream of all chats",
+        summary="Server-sent events over HTTP: what the socket of all chats tells, for networks without WebSockets.",
+        description="The `data` of each event is one frame; events have no name. The `id` of an event is the cursor that holds"
+        " once it is handled, to be sent as `Last-Event-ID` when coming back, or as `since`. The access token is sent in the"
+        " header `Authorization`. Nothing can be sent over it: requests go over HTTP.",
+    ),
 }
 
 CHAT: Final = (Channel.CHAT,)
 ALL_CHATS: Final = (Channel.ALL_CHATS,)
-BOTH: Final = (Channel.CHAT, Channel.ALL_CHATS)
+SOCKETS: Final = (Channel.CHAT, Channel.ALL_CHATS)
+OF_ALL: Final = (Channel.ALL_CHATS, Channel.EVENTS)
+EVERYWHERE: Final = (Channel.CHAT, Channel.ALL_CHATS, Channel.EVENTS)
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False)
 class ServerFrame:
     """A frame that the server sends."""
 
@@ -131,7 +143,7 @@ class ServerFrame:
         return frame_schema(self.fields, named)
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False)
 class ClientFrame:
     """A frame that a client sends."""
 
@@ -233,8 +245,9 @@ TOKEN_CODES: Final = ("token_expired", "token_invalid", "token_type", "auth_time
 ENTRY_CODES: Final[Mapping[Channel, Sequence[str]]] = {
     Channel.CHAT: (*TOKEN_CODES, NotAMember.code, ChatNotFound.code),
     Channel.ALL_CHATS: TOKEN_CODES,
+    Channel.EVENTS: (),
 }
-"""The codes of `auth_error` on each socket."""
+"""The codes of `auth_error` on each socket. An event stream is refused as any request over HTTP is."""
 
 FROM_SERVER: Final[Sequence[ServerFrame]] = (
     ServerFrame(
@@ -245,13 +258,13 @@ FROM_SERVER: Final[Sequence[ServerFrame]] = (
     ),
     ServerFrame(
         fields=told.AuthSuccessAll,
-        on=ALL_CHATS,
+        on=OF_ALL,
         do="Keep `epoch`. Keep `cursor` once the `snapshot` after it is handled; when resuming, keep the `cursor` of"
         " `resumed` instead.",
     ),
     ServerFrame(
         fields=told.AuthError,
-        on=BOTH,
+        on=SOCKETS,
         do="After `token_expired` refresh the tokens and connect again. After any other code do not come back with this"
         " token.",
     ),
@@ -267,47 +280,47 @@ FROM_SERVER: Final[Sequence[ServerFrame]] = (
     ),
     ServerFrame(
         fields=told.ResumedAll,
-        on=ALL_CHATS,
+        on=OF_ALL,
         do="Keep the cursor, then send again what has no answer yet, under the old nonces.",
     ),
     ServerFrame(
-        fields=told.CursorPassed, on=ALL_CHATS, do="Keep the cursor once the frames before it are handled."
+        fields=told.CursorPassed, on=OF_ALL, do="Keep the cursor once the frames before it are handled."
     ),
     ServerFrame(
         fields=told.ResetOfChat, on=CHAT, do="Forget what is known of the chat, and take what follows."
     ),
     ServerFrame(
         fields=told.ResetAll,
-        on=ALL_CHATS,
+        on=OF_ALL,
         do="Forget everything but messages that are not acknowledged, and take what follows.",
     ),
-    ServerFrame(fields=told.ResetOne, on=ALL_CHATS, do="Replace what is known of the chat by `state`."),
+    ServerFrame(fields=told.ResetOne, on=OF_ALL, do="Replace what is known of the chat by `state`."),
     ServerFrame(
         fields=told.Snapshot,
-        on=ALL_CHATS,
+        on=OF_ALL,
         do="Keep the entries. Read the next page with `more` when it is needed; chats are heard without that.",
     ),
     ServerFrame(
         fields=told.Gap,
-        on=ALL_CHATS,
+        on=OF_ALL,
         do="Replace the chat by `state`. Read the events between with `catch_up`, or the messages with `get_history`, when"
         " they are needed.",
     ),
     ServerFrame(
-        fields=told.ChatAdded, on=ALL_CHATS, do="Replace what is known of the chat, and expect its frames."
+        fields=told.ChatAdded, on=OF_ALL, do="Replace what is known of the chat, and expect its frames."
     ),
-    ServerFrame(fields=told.ChatRemoved, on=ALL_CHATS, do="Take the chat off the list."),
+    ServerFrame(fields=told.ChatRemoved, on=OF_ALL, do="Take the chat off the list."),
     ServerFrame(
         fields=told.ReadUpToOwn,
-        on=ALL_CHATS,
+        on=OF_ALL,
         do="Show the counts; add the messages after `last_seq` that are known already.",
     ),
     ServerFrame(fields=told.MessageAck, on=CHAT, do="Forget the nonce: the message need not be sent again."),
     ServerFrame(fields=told.CountOfUnread, on=CHAT, do="Show the count."),
-    ServerFrame(fields=told.Pong, on=BOTH, do="Take everything sent before the `ping` for answered."),
+    ServerFrame(fields=told.Pong, on=SOCKETS, do="Take everything sent before the `ping` for answered."),
     ServerFrame(
         fields=told.Goaway,
-        on=BOTH,
+        on=EVERYWHERE,
         do="Within `within` seconds, at a random moment, send what has begun, close with 1000 and come back at once.",
         feature="goaway",
     ),
@@ -319,21 +332,28 @@ FROM_SERVER: Final[Sequence[ServerFrame]] = (
     ServerFrame(fields=told.Refused, on=ALL_CHATS, do="Look the code up in the table of errors."),
     ServerFrame(
         fields=told.NewMessage,
-        on=BOTH,
+        on=EVERYWHERE,
         do="Show the message. It is a repeat if its position is not above the last one known of the chat.",
     ),
-    ServerFrame(fields=told.ChatChanged, on=BOTH, do="Show the new name and description."),
-    ServerFrame(fields=told.MemberAdded, on=BOTH, do="Add the person to the members."),
-    ServerFrame(fields=told.MemberRemoved, on=BOTH, do="Take the person off the members."),
-    ServerFrame(fields=told.RoleChanged, on=BOTH, do="Show the new role, and offer what it allows."),
+    ServerFrame(fields=told.ChatChanged, on=EVERYWHERE, do="Show the new name and description."),
+    ServerFrame(fields=told.MemberAdded, on=EVERYWHERE, do="Add the person to the members."),
+    ServerFrame(fields=told.MemberRemoved, on=EVERYWHERE, do="Take the person off the members."),
+    ServerFrame(fields=told.RoleChanged, on=EVERYWHERE, do="Show the new role, and offer what it allows."),
     ServerFrame(
-        fields=told.Typing, on=BOTH, do="Show it, and forget it some seconds later if nothing else comes."
+        fields=told.Typing,
+        on=EVERYWHERE,
+        do="Show it, and forget it some seconds later if nothing else comes.",
     ),
     ServerFrame(
-        fields=told.MessagesRead, on=BOTH, do="Mark the messages from `from_seq` to `to_seq` as read."
+        fields=told.MessagesRead, on=EVERYWHERE, do="Mark the messages from `from_seq` to `to_seq` as read."
     ),
-    ServerFrame(fields=told.YourMessagesRead, on=BOTH, do="Mark own messages as read."),
-    ServerFrame(fields=told.MessageRead, on=BOTH, do="Mark this one message as read."),
+    ServerFrame(fields=told.YourMessagesRead, on=EVERYWHERE, do="Mark own messages as read."),
+    ServerFrame(fields=told.MessageRead, on=EVERYWHERE, do="Mark this one message as read."),
+    ServerFrame(
+        fields=told.StreamEnd,
+        on=(Channel.EVENTS,),
+        do="Come back after a pause if `come_back` says so, from the last cursor; otherwise sign in again.",
+    ),
     ServerFrame(fields=told.UserJoined, on=CHAT, do="Show that the person is there."),
     ServerFrame(fields=told.UserLeft, on=CHAT, do="Show that the person is away."),
     ServerFrame(fields=told.UserDisconnected, on=CHAT, do="Show that the person is away."),
@@ -471,6 +491,7 @@ FROM_CLIENTS: Final[Sequence[ClientFrame]] = (
         refuses=(
             BadChatName,
             BadChatDescription,
+            NotTheOwner,
             NotAllowed,
             NotAMember,
             ChatNotFound,
@@ -525,7 +546,7 @@ FROM_CLIENTS: Final[Sequence[ClientFrame]] = (
         summary="Deletes a group, for everybody.",
         on=Channel.ALL_CHATS,
         answer=told.Nothing,
-        refuses=(NotAllowed, NotAMember, ChatNotFound, OnlyInGroups, *WRITES),
+        refuses=(NotTheOwner, NotAllowed, NotAMember, ChatNotFound, OnlyInGroups, *WRITES),
     ),
     ClientFrame(fields=asked.More, on=Channel.ALL_CHATS, answer=told.Snapshot, refuses=(BadPlace, *READS)),
     ClientFrame(

@@ -436,7 +436,7 @@ class PresenceTold(Availability):
 
 
 class PresenceEnded(TypedDict):
-    """This person is no longer watched: they share no chat with this person any more, or have closed their account."""
+    """The presence of a person is no longer told: the two share no chat any more, or that person's account is closed."""
 
     type: Literal["presence_ended"]
     user_id: Annotated[UUID, FieldDoc("The profile of the person", examples.MIKHAIL)]
@@ -713,6 +713,17 @@ class UserDisconnected(Present):
     type: Literal["user_disconnected"]
 
 
+class StreamEnd(TypedDict):
+    """The last event of an event stream. It stands for the close of a socket."""
+
+    type: Literal["end"]
+    code: Annotated[int, FieldDoc("The close code with which a socket would close", 1012)]
+    reason: Annotated[str, FieldDoc("The reason, for people; it may be empty", "history changed")]
+    come_back: Annotated[
+        bool, FieldDoc("Whether to connect again by oneself; if not, the session is over", example=True)
+    ]
+
+
 AnyFrame = (
     AuthSuccess
     | AuthSuccessAll
@@ -750,5 +761,6 @@ AnyFrame = (
     | UserJoined
     | UserLeft
     | UserDisconnected
+    | StreamEnd
 )
 """Every frame that the server sends. A type that is not here cannot be written, and each type has a row in the registry."""

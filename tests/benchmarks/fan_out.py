@@ -23,8 +23,8 @@ from attrs import frozen
 from tests.benchmarks.house import Installation, child, cpu_seconds, house, quantile
 from tests.benchmarks.tools import Tools, compiled, told
 from tests.benchmarks.wire import Wire, enter, enter_all, framed, run
+from tests.ports import free_port
 from tests.system.client import Device, Visit
-from tests.system.postgres import free_port
 
 WARM = 1.0
 
@@ -36,7 +36,7 @@ SAID = '{"type":"send_message","text":"' + MARKED + '","nonce":"{uuid}"}'
 
 @frozen
 class Figures:
-    """Of one round. CPU in microseconds a message."""
+    """The figures of one round, with CPU time in microseconds a message."""
 
     rate: float
     told: float

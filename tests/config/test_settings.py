@@ -71,7 +71,7 @@ def test_the_process_wins_over_the_file_and_case_does_not_matter(
 
 
 def test_names_in_the_file_stand_for_lines_above(local: dict[str, str], tmp_path: Path) -> None:
-    """As in the original's `.env`, which repeats its parts in an address."""
+    """The original's `.env` repeats its parts in an address."""
     file = tmp_path / ".env"
     file.write_text(
         "PG_LOGIN=ann\nPG_SERVER_PASSWD=a$b\nDATABASE_URL=postgresql://${PG_LOGIN}:${PG_SERVER_PASSWD}@db/${PG_LOGIN}\n"
@@ -96,16 +96,29 @@ def test_local_listens_on_loopback_unless_told(local: dict[str, str]) -> None:
 @pytest.mark.parametrize(
     ("told", "in_prod", "in_local"),
     [
-        ({}, "", "http://localhost:8788/docs"),
-        ({"API_DOCS": "false"}, "", ""),
+        ({"API_PUBLIC_URL": "https://a.example"}, *["https://a.example/app/"] * 2),
         (
-            {"API_PUBLIC_URL": "https://a.example/chat", "API_PREFIX": "/api", "API_DOC_PATH": "/help"},
+            {"API_PUBLIC_URL": "https://a.example/chat", "API_PREFIX": "/api"},
+            *["https://a.example/chat/api/app/"] * 2,
+        ),
+        ({"API_WEB_CLIENT": "false"}, "", "http://localhost:8788/docs"),
+        ({"API_WEB_CLIENT": "false", "API_DOCS": "false"}, "", ""),
+        (
+            {
+                "API_PUBLIC_URL": "https://a.example/chat",
+                "API_PREFIX": "/api",
+                "API_DOC_PATH": "/help",
+                "API_WEB_CLIENT": "false",
+            },
             "",
             "https://a.example/chat/api/help",
         ),
         ({"API_CORS_ALLOWED_HOSTS": "http://localhost:5173,https://a.example"}, *["https://a.example"] * 2),
         ({"API_CORS_ALLOWED_HOSTS": "https://a.example,https://b.example"}, *["https://a.example"] * 2),
-        ({"API_CORS_ALLOWED_HOSTS": ","}, "", "http://localhost:8788/docs"),
+        (
+            {"API_CORS_ALLOWED_HOSTS": ",", "API_PUBLIC_URL": "https://a.example"},
+            *["https://a.example/app/"] * 2,
+        ),
         (
             {"API_APP_URL": "https://app.example/start/", "API_CORS_ALLOWED_HOSTS": "https://a.example"},
             *["https://app.example/start"] * 2,
@@ -121,7 +134,7 @@ def test_pages_lead_on_to_the_application(
 
 
 def test_a_default_of_the_caller_yields_to_everything(tmp_path: Path) -> None:
-    """So does `make run` start a LOCAL messenger, unless `.env` names another environment."""
+    """This is how `make run` starts a LOCAL messenger unless `.env` names another environment."""
     file = tmp_path / ".env"
     file.write_text("ENVIRONMENT=DEV\n")
     local = {"ENVIRONMENT": "LOCAL"}
@@ -462,3 +475,11 @@ def test_defaults_are_those_of_the_design() -> None:
     assert settings.jwt.access_lifetime == timedelta(minutes=30)
     assert settings.jwt.refresh_lifetime == timedelta(days=60)
     assert settings.jwt.confirmation_lifetime == timedelta(days=2)
+
+
+def test_chaos_is_refused_outside_local_in_one_line(local: dict[str, str]) -> None:
+    expected = "CHAOS_SEED is '7': expected only in LOCAL, because it breaks connections on purpose"
+    assert faults(PROD | {"CHAOS_SEED": "7"}) == [expected]
+    assert load(PROD | {"CHAOS_DROPS": "0.5"}, NO_FILE).chaos.seed is None
+    assert load(local | {"CHAOS_SEED": "7", "CHAOS_DROPS": "0.5"}, NO_FILE).chaos.drops == 0.5
+    assert faults(local | {"CHAOS_DROPS": "2"}) == ["CHAOS_DROPS is '2': expected a share from 0 to 1"]

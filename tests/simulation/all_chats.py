@@ -1,5 +1,5 @@
 """
-Devices that hold the socket of all chats.
+Devices that hear all chats of a person, over a socket, a stream of events, or by asking now and then.
 
 Like those of `clients` they come and go, read slowly, send and mark, and retry what has no answer. What one knows it keeps
 over its connections as `tests.checker.all_chats.Client`; it comes back with the cursor that it was told last, or an older one.
@@ -8,7 +8,6 @@ over its connections as `tests.checker.all_chats.Client`; it comes back with the
 import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any, Final
-from uuid import UUID
 
 import orjson
 from attrs import Factory, define, field
@@ -25,7 +24,6 @@ from tests.checker.history import (
     AllConnecting,
     AllEnded,
     AllHeard,
-    AllWatching,
     Backlog,
     Failure,
     MarkStarted,
@@ -38,6 +36,7 @@ from tests.simulation.clients import Notebook, Person, dumped
 from tests.simulation.frames import Fields
 from tests.simulation.network import Line
 from tests.simulation.node import Node
+from tests.simulation.over_http import EventLine, written
 
 GARBLED: Final[Sequence[Any]] = (41, [], {}, {"cursor": 5}, {"cursor": "nonsense"}, {"seen": {}})
 """What does not say where a client resumes."""
@@ -54,7 +53,6 @@ class AllChatsVisit:
     number: int
     line: Line = field(init=False)
     has_resumed: bool = False
-    watches: bool = False
     is_over: bool = False
     end: Close | None = None
     changed: asyncio.Event = Factory(asyncio.Event)
@@ -62,6 +60,10 @@ class AllChatsVisit:
     """Attempts without an answer, by the id of the request: each with its nonce."""
     requests: dict[str, None] = Factory(dict)
     """Other requests without an answer."""
+
+    @property
+    def takes_requests(self) -> bool:
+        return not isinstance(self.line, EventLine)
 
     def hear(self, item: str | Close) -> None:
         device = self.device
@@ -127,14 +129,12 @@ class AllChatsDevice:
     notebook: Notebook
     chance: Chance
     nodes: list[Node]
-    profiles: list[str]
-    """Whom it may want to watch: everybody, and some who do not exist."""
     session: str
     token: str
+    over: Sequence[str] = ("ws",)
+    """The transports that it uses, a new one each time."""
     is_settling: bool = False
     """From now on: come back, have everything answered, do nothing new."""
-    leaves: bool = False
-    """Whether it comes back once more when it settles. If all do, nobody hears a chat on their node for a while."""
     client: Client = field(init=False)
     cursors: list[str] = field(init=False, factory=list)
     """All that it was told."""
@@ -157,22 +157,47 @@ class AllChatsDevice:
             up = [node for node in self.nodes if node.is_up]
             if not up:
                 continue
-            visit = self.visit = self._connect(self.chance.one_of(up))
+            node = self.chance.one_of(up)
+            over = self._choose()
+            if over == "sync":
+                await self._ask_now_and_then(node)
+                continue
+            visit = self.visit = self._connect(node, over)
             await self._stay(visit)
             if not visit.is_over:
                 return
 
-    def _connect(self, node: Node) -> AllChatsVisit:
+    def _choose(self) -> str:
+        """A transport. Before it listens to a stream, a device reads all pages, which could be older than what it hears."""
+        if len(self.over) == 1:
+            return self.over[0]
+        if self.is_settling and self.unanswered:
+            return "ws"
+        over = self.chance.one_of(self.over)
+        if self.client.cursor is None or self.client.next is not None:
+            return "ws" if self.is_settling else self.chance.one_of(("ws", "sync"))
+        return self.chance.one_of(("ws", "events")) if over == "sync" and self.is_settling else over
+
+    def _connect(self, node: Node, over: str) -> AllChatsVisit:
         visit = AllChatsVisit(self, node, self.notebook.number("connection"))
-        visit.line = node.open(None, visit.hear)
         since, is_garbled = self._since()
+        if over == "events" and since is None:
+            since = {"cursor": self.client.cursor}
         has_cursor = since is not None and not is_garbled
         self.client.connect(has_cursor=has_cursor)
-        visit.line.say(dumped({"type": "auth", "token": self.token, "since": since}))
+        if over == "events":
+            visit.line = node.listen(self.token, since, visit.hear)
+        else:
+            visit.line = node.open(None, visit.hear)
+            visit.line.say(dumped({"type": "auth", "token": self.token, "since": since}))
+        self._note(visit.number, node, has_cursor=has_cursor, is_garbled=is_garbled)
+        return visit
+
+    def _note(self, number: int, node: Node, *, has_cursor: bool, is_garbled: bool) -> None:
         self.notebook.write(
             AllConnecting(
                 at=self.at,
-                connection=visit.number,
+                connection=number,
                 profile=self.person.profile,
                 session=self.session,
                 node=node.name,
@@ -181,7 +206,62 @@ class AllChatsDevice:
                 is_garbled=is_garbled,
             )
         )
-        return visit
+
+    # Asking now and then
+
+    async def _ask_now_and_then(self, node: Node) -> None:
+        """Asks `/sync/` a few times. For the checker each walk is a connection of its own."""
+        for _ in range(1 + self.chance.below(4)):
+            if self.is_settling or not node.is_up:
+                return
+            number = self.notebook.number("connection")
+            since, is_garbled = self._since()
+            has_cursor = since is not None and not is_garbled
+            self.client.connect(has_cursor=has_cursor)
+            self._note(number, node, has_cursor=has_cursor, is_garbled=is_garbled)
+            try:
+                await self._walk(node, number, written(since)[0])
+            except (DomainError, ApplicationError, TimeoutError):
+                return  # the answer was lost, or there was none: it goes on from the cursor that it has
+            finally:
+                self.notebook.write(AllEnded(at=self.at, connection=number, code=1000))
+            await asyncio.sleep(self.chance.wait(1.0))
+
+    async def _walk(self, node: Node, number: int, query: dict[str, str]) -> None:
+        """
+        Asks until there is no more, and reads all pages of a snapshot.
+
+        Raises:
+            ApplicationError, DomainError, TimeoutError: An answer did not come.
+        """
+        if "since" in query and self.chance.decides(0.5):
+            query["wait"] = "1"
+        has_more = True
+        while has_more:
+            async with asyncio.timeout(10.0 if self.chance.decides(0.9) else 0.05 + self.chance.wait(0.5)):
+                data = await node.synchronise(self.token, query)
+            has_more = data["hasMore"]
+            snapshots = [frame for frame in data["frames"] if frame["type"] == "snapshot"]
+            if snapshots:
+                self._take(number, {"type": "auth_success", "cursor": data["cursor"]})
+            for frame in data["frames"]:
+                self._take(number, frame)
+            self._keep(number, data["cursor"], is_whole=not has_more and not snapshots)
+            query = {"since": data["cursor"]}
+        while self.client.next is not None:
+            async with asyncio.timeout(10.0):
+                data = await node.synchronise(self.token, {"next": self.client.next})
+            for frame in data["frames"]:
+                self._take(number, {**frame, "id": "a further page"})
+
+    def _take(self, number: int, frame: Fields) -> None:
+        self.notebook.write(AllHeard(at=self.at, connection=number, frame=frame))
+        for _ in self.client.take(frame):
+            pass  # the checker says what is wrong with it
+
+    def _keep(self, number: int, cursor: str, *, is_whole: bool) -> None:
+        self.cursors.append(cursor)
+        self._take(number, {"type": "resumed" if is_whole else "cursor", "cursor": cursor})
 
     def _since(self) -> tuple[Any, bool]:
         """What it says about where it was, and whether that is nonsense. Now and then it has forgotten everything."""
@@ -202,14 +282,13 @@ class AllChatsDevice:
         is_early = not self.is_settling
         await self._until(visit, lambda: visit.has_resumed or self.is_settling)
         self._send_again(visit)
-        if visit.has_resumed and self.chance.decides(0.6):
-            self._watch(visit)
         while not visit.is_over:
-            if self.is_settling:
+            if not visit.takes_requests and self.client.next is not None:
+                visit.line.drop()  # it was reset: pages are read before a stream is listened to
+            elif self.is_settling:
                 visit.line.to_client.thaw()
-                if is_early and self.leaves:
+                if is_early and self.chance.decides(0.5):
                     visit.line.drop()  # what it missed is told once more when nothing moves
-                    await self._read_elsewhere()
                 elif await self._settle(visit):
                     return
                 is_early = False
@@ -222,10 +301,10 @@ class AllChatsDevice:
         if visit.is_over:
             return False
         if self.client.next is None and not self.unanswered:
-            if not visit.watches:
-                self._watch(visit)
-            self._type(visit, is_typing=True)  # and never again: the others must not wait for the end of it
             return True
+        if not visit.takes_requests:
+            visit.line.drop()  # what has no answer is sent over a socket
+            return False
         await asyncio.sleep(0.1)
         self._read_on(visit)
         self._send_again(visit)
@@ -240,6 +319,8 @@ class AllChatsDevice:
 
     def _act(self, visit: AllChatsVisit) -> None:
         chosen = self.chance.random.random()
+        if not visit.takes_requests:
+            chosen = 0.65 + 0.35 * chosen  # it only comes, goes and reads slowly
         if chosen < 0.3 and self.client.chats and len(self.unanswered) < MOST_UNANSWERED:
             number = self.notebook.number("text")
             chat = self.chance.one_of(list(self.client.chats))
@@ -252,27 +333,12 @@ class AllChatsDevice:
         elif chosen < 0.75:
             visit.line.to_client.freeze()
             asyncio.get_running_loop().call_later(self.chance.wait(3.0), visit.line.to_client.thaw)
-        elif chosen < 0.83:
+        elif chosen < 0.9:
             visit.line.drop()
-        elif chosen < 0.91:
-            self._watch(visit)
-        else:
-            self._type(visit, is_typing=self.chance.decides(0.8))
-
-    def _type(self, visit: AllChatsVisit, *, is_typing: bool) -> None:
-        if self.client.chats:
-            chat = self.chance.one_of(list(self.client.chats))
-            id = self._ask(visit, {"type": "typing", "chat_id": chat, "is_typing": is_typing})
-            del visit.requests[id]
-
-    def _watch(self, visit: AllChatsVisit) -> None:
-        some = [profile for profile in self.profiles if self.chance.decides(0.6)]
-        visit.watches = True
-        id = self._ask(visit, {"type": "watch_presence", "profile_ids": some})
-        del visit.requests[id]  # nobody waits for it
-        self.notebook.write(AllWatching(at=self.at, connection=visit.number, request=id, profiles=some))
 
     def _send_again(self, visit: AllChatsVisit) -> None:
+        if not visit.takes_requests:
+            return
         for nonce in [*self.unanswered]:
             self._send(visit, nonce)
 
@@ -296,13 +362,10 @@ class AllChatsDevice:
         visit.line.say(dumped(fields))
 
     def _mark(self, visit: AllChatsVisit) -> None:
-        if read := self._with_messages():
+        read = [(chat, known.seq) for chat, known in self.client.chats.items() if known.seq]
+        if read:
             chat, seq = self.chance.one_of(read)
             self._ask(visit, {"type": "mark_read", "chat_id": chat, "up_to": self._try_mark(chat, seq)})
-
-    def _with_messages(self) -> list[tuple[str, int]]:
-        """The chats that have messages, and the last of them."""
-        return [(chat, known.seq) for chat, known in self.client.chats.items() if known.seq]
 
     def _try_mark(self, chat: str, seq: int) -> int:
         up_to = seq if self.chance.decides(0.6) else 1 + self.chance.below(seq)
@@ -313,21 +376,13 @@ class AllChatsDevice:
         if self.client.next is not None and not visit.requests:
             self._ask(visit, {"type": "more", "next": self.client.next})
 
-    def _ask(self, visit: AllChatsVisit, fields: Fields) -> str:
+    def _ask(self, visit: AllChatsVisit, fields: Fields) -> None:
         id = f"r{self.notebook.number('request')}"
         visit.requests[id] = None
         visit.line.say(dumped({"id": id, **fields}))
-        return id
-
-    async def _read_elsewhere(self) -> None:
-        """While it is away: nothing but the mark moves."""
-        up, read = [node for node in self.nodes if node.is_up], self._with_messages()
-        if up and read:
-            chat, seq = self.chance.one_of(read)
-            await self.mark_without_socket(self.chance.one_of(up), ChatId(UUID(chat)), seq)
 
     async def mark_without_socket(self, node: Node, chat_id: ChatId, seq: int) -> None:
-        """As another device of the same person would over HTTP."""
+        """Marks as read over HTTP, as another device of the same person would."""
         up_to = Seq(self._try_mark(str(chat_id), seq))
 
         async def marking() -> None:

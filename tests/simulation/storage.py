@@ -1,5 +1,5 @@
 """
-Memory storage as a database is: it takes time, it fails before and after the fact, and whoever asks may never hear what
+Memory storage as a database is: it takes time, it fails before and after the fact, and a caller may never learn what
 became of it.
 """
 
@@ -56,7 +56,7 @@ class Faults:
     """Nothing is stored, and it says so."""
     interrupted: float = 0.0
     unheard: float = 0.0
-    """Stored or not, and nobody hears which."""
+    """The chance that the caller does not learn whether a commit succeeded."""
     unreadable: float = 0.0
 
 
@@ -233,7 +233,9 @@ class SlowViews(Views):
         await self._door.read(lambda: self._views.check_member(reader, chat_id))
 
     async def contacts(self, reader: ProfileId, wanted: Sequence[ProfileId]) -> Sequence[Contact]:
-        found: Sequence[Contact] = await self._door.read(lambda: self._views.contacts(reader, wanted))
+        found: Sequence[Contact] = await self._door.read(
+            lambda: self._views.contacts(reader, wanted), self._longest
+        )
         return found
 
     async def unread_count(self, reader: ProfileId, chat_id: ChatId) -> int:

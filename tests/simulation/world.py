@@ -7,7 +7,7 @@ killed. After a while all faults are healed, everybody comes back, and then ever
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Coroutine, Iterator
+from collections.abc import Awaitable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from types import ModuleType
@@ -85,12 +85,6 @@ AHEAD: Final = 20.0
 HEARS_ALL: Final = 4
 """One of so many runs has devices with the socket of all chats, beside those of one chat."""
 
-TYPING_EXPIRY: Final = 1.0
-"""Seconds after which typing ends by itself."""
-
-PRESENCE_PAUSE: Final = 0.3
-"""Seconds until who has gone is told as offline."""
-
 SAID_FIRST: Final = 6
 """Messages of the quiet chat."""
 
@@ -109,6 +103,11 @@ class Outcome:
         return judge(self.history, self.limits)
 
 
+def transports(number: int) -> Sequence[str]:
+    """Over what the devices of this run hear all chats."""
+    return ("ws", "events", "sync") if number % (2 * HEARS_ALL) == 1 else ("ws",)
+
+
 def hears_all(number: int) -> bool:
     """Whether this run has devices with the socket of all chats."""
     return number % HEARS_ALL == 1
@@ -116,7 +115,7 @@ def hears_all(number: int) -> bool:
 
 def simulate(number: int) -> Outcome:
     loop = SimulatedLoop(number)
-    world = World(Chance(loop.random), hears_all=hears_all(number))
+    world = World(Chance(loop.random), hears_all=hears_all(number), over=transports(number))
     with (
         _complaints(world),
         _small(channel, "PAGE", world.page),
@@ -164,7 +163,7 @@ def _complaints(world: "World") -> Iterator[None]:
 
 @contextmanager
 def _small(module: ModuleType, name: str, number: int) -> Iterator[None]:
-    """So that a gap of some messages takes several pages, or is too great."""
+    """Lowers a limit, so that a gap of some messages takes several pages, or is too great."""
     whole = vars(module)[name]
     vars(module)[name] = number
     try:
@@ -178,6 +177,8 @@ class World:
     chance: Chance
     hears_all: bool = False
     """Whether there are devices with the socket of all chats, and more chats whose members change."""
+    over: Sequence[str] = ("ws",)
+    """The transports of these devices."""
     notebook: Notebook = Factory(Notebook)
     database: Database = Factory(Database)
     page: int = field(init=False)
@@ -203,7 +204,6 @@ class World:
         return Limits(
             grace=PATIENT if self.faults.unreadable else GRACE,
             replayed=self.replayed,
-            typing=TYPING_EXPIRY if self.terms.has_room else None,
             interval=self.terms.chat.min_message_interval.total_seconds(),
             clocks=ROUNDED if self.terms.is_punctual else 2 * AHEAD,
         )
@@ -211,11 +211,6 @@ class World:
     @property
     def at(self) -> float:
         return asyncio.get_running_loop().time()
-
-    @property
-    def settled(self) -> float:
-        """`SETTLED`, and more where reads take long: a client reads its pages one after the other."""
-        return SETTLED + 3 * (self.terms.own_reads - READ)
 
     @property
     def outsider(self) -> Person:
@@ -263,9 +258,6 @@ class World:
                 outbox_bytes=one_of((2_000, 16_000, 256 * 1024)),
                 pending_sends=one_of((1, 3, 64)),
                 waiting_frames=one_of((2, 8, 64)),
-                typing_interval=0.1,
-                typing_expiry=TYPING_EXPIRY,
-                presence_pause=PRESENCE_PAUSE,
             ),
             chat=ChatSettings(
                 min_message_interval=timedelta(seconds=interval),
@@ -293,6 +285,8 @@ class World:
             self.terms.first_page = one_of((1, 2, 50))
             self.terms.own_reads = one_of((READ, 3.0, 6.0))
             self.terms.interval = one_of((1.0, 0.1))
+            if len(self.over) > 1:
+                self.terms.sync_frames = one_of((1, 3, 1000))
         for node in self.nodes:
             node.others = [other for other in self.nodes if other is not node]
 
@@ -334,9 +328,9 @@ class World:
                     notebook=self.notebook,
                     chance=self.chance,
                     nodes=self.nodes,
-                    profiles=[*(each.profile for each in self.people), str(ids.profile())],
                     session=session,
                     token=token,
+                    over=self.over,
                 )
             )
 
@@ -427,9 +421,8 @@ class World:
             device.is_settling = True
             if device.visit and not device.visit.is_rude:
                 device.visit.line.to_client.thaw()
-        all_leave = bool(self.hearers) and self.chance.decides(0.5)
         for hearer in self.hearers:
-            hearer.is_settling, hearer.leaves = True, all_leave or self.chance.decides(0.5)
+            hearer.is_settling = True
             if hearer.visit:
                 hearer.visit.line.to_client.thaw()
                 hearer.visit.changed.set()
@@ -437,7 +430,7 @@ class World:
             await task
         if self.scribe:
             await self._say_last(self.scribe)
-        await asyncio.wait(lives, timeout=self.settled)
+        await asyncio.wait(lives, timeout=SETTLED)
         for life in lives:
             if not life.done():
                 life.cancel()
@@ -447,11 +440,11 @@ class World:
 
     async def _say_last(self, scribe: Device) -> None:
         """While devices come back, in a chat that then stays as it is."""
-        await asyncio.sleep(self.chance.random.random() * (0.5 + self.terms.own_reads - READ))
+        await asyncio.sleep(self.chance.random.random() * 0.5)
         await scribe.send_without_socket(self.chance.one_of(self.nodes))
 
     async def _heal(self) -> None:
-        await asyncio.sleep(self.settled - min(self.settled - 3, self.at - self._at))
+        await asyncio.sleep(SETTLED - min(SETTLED - 3, self.at - self._at))
         self.notebook.write(Quiet(at=self.at))
 
     def _goes_on(self) -> bool:
@@ -464,10 +457,7 @@ class World:
             if not self._goes_on() or self.chance.decides(0.4):
                 continue
             node = self.chance.one_of(self.nodes)
-            if self.chance.decides(0.4):
-                await node.stop(self.chance.one_of((0.0, 0.5, 2.0)) if self.hears_all else 0.0)
-            else:
-                await node.kill()
+            await (node.stop() if self.chance.decides(0.4) else node.kill())
             await asyncio.sleep(self.chance.wait(1.0))
             await node.start()
 

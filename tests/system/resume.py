@@ -13,7 +13,6 @@ import argparse
 import asyncio
 import signal
 import sys
-import tempfile
 import time
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
@@ -29,6 +28,7 @@ from attrs import define, field, frozen
 
 from tests.checker.history import Connecting, Event, Kept, Quiet, Said
 from tests.checker.judge import judge
+from tests.scratch import scratch_folder
 from tests.system.client import Device, Visit, dial
 from tests.system.postgres import Postgres
 from tests.system.server import Server
@@ -99,7 +99,7 @@ class Run:
         self.striker = Striker(self.server, self.postgres, self.under_way, self.chance("strikes"))
 
     def chance(self, what: object) -> Random:
-        """Of one's own for whatever goes on beside other things."""
+        """A source of chance of its own for each concurrent activity."""
         return Random(f"{self.number}/{what}")
 
     def under_way(self) -> set[int]:
@@ -181,7 +181,7 @@ class Run:
         assert await asyncio.to_thread(process.wait, 30) == 0, self.server.log()
 
     async def rename(self, room: Room, owner: Device) -> None:
-        """So that there is more in a chat than messages."""
+        """Renames the chat, so that its log has more than messages."""
         chance = self.chance(room.number)
         for count in range(3):
             await self.record.reach(chance.randint(1, self.sends * 9 // 10))
@@ -294,8 +294,8 @@ def main() -> int:
     options = parser.parse_args()
     failed = 0
     for number in range(options.first, options.first + options.runs):
-        with tempfile.TemporaryDirectory() as folder:
-            outcome = run_in(Path(folder), number, sends=options.sends)
+        with scratch_folder("messenger-resume-") as folder:
+            outcome = run_in(folder, number, sends=options.sends)
         print(outcome, *outcome.faults[:5], sep="\n", flush=True)
         failed += bool(outcome.faults)
     print(f"{options.runs} runs, {failed} failed")

@@ -121,10 +121,12 @@ def test_errors_list_their_codes() -> None:
 
 
 def test_the_server_is_the_public_address() -> None:
-    (server,) = written(PUBLIC)["servers"].values()
-    assert (server["protocol"], server["host"], server["pathname"]) == ("wss", "chat.example.com", "/m")
+    def addresses(options: HttpOptions) -> list[tuple[str, str, str | None]]:
+        servers = written(options)["servers"].values()
+        return [(server["protocol"], server["host"], server.get("pathname")) for server in servers]
+
+    assert addresses(PUBLIC) == [(name, "chat.example.com", "/m") for name in ("wss", "https")]
     assert written(PUBLIC)["channels"]["allChats"]["address"] == "/api/ws"
     assert written(PUBLIC)["info"]["externalDocs"]["url"] == "https://chat.example.com/m/api/docs/events"
-    (server,) = written(HttpOptions(public_url="http://localhost:8788"))["servers"].values()
-    assert (server["protocol"], server["host"]) == ("ws", "localhost:8788")
-    assert "pathname" not in server
+    local = HttpOptions(public_url="http://localhost:8788")
+    assert addresses(local) == [(name, "localhost:8788", None) for name in ("ws", "http")]
