@@ -46,7 +46,7 @@ DURABLE = {"new_message", "chat_changed", "member_added", "member_removed", "rol
 @define(eq=False)
 class Chat:
     entry: dict[str, Any]
-    """As the snapshot has it, kept up to date."""
+    """The entry of the snapshot, kept up to date."""
     said: list[tuple[int, str]] = Factory(list)
     """The numbers and senders of messages that came after the snapshot."""
 

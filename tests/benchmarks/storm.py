@@ -32,7 +32,7 @@ class Round:
     back: float
     """Seconds until all were current."""
     cpu: float
-    """Of the messenger."""
+    """CPU seconds of the messenger."""
     refused: int
     """How often one was told to try again a second later."""
     calm: float

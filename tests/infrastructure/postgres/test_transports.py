@@ -139,7 +139,7 @@ WITH stamp AS (SELECT {STAMP} AS tx), posted AS (
 UPDATE chat_head SET last_seq = %(count)s, last_position = %(count)s, last_at = now(), tx = (SELECT tx FROM stamp)
 WHERE chat_id = %(chat)s
 """
-"""So many entries in the log of a chat that had none. Of the messages only the last one is there, which is enough for a gap."""
+"""Adds a number of entries to the log of a chat that had none. Of the messages only the last one is there, which is enough for a gap."""
 
 
 async def test_too_much_in_one_chat_is_a_gap_in_that_chat_alone(
