@@ -20,7 +20,7 @@ ENOUGH: Final = 30
 """Seconds."""
 
 NEVER_GAPS: Final[Mapping[str, Any]] = {"outbox_frames": 16, "close_timeout": 0.2, "gap_percent": 100}
-"""So that slow readers are cut soon."""
+"""Options with which slow readers are cut soon."""
 
 Hold = Callable[[bytes], int]
 """Returns how many of the bytes that have come a proxy passes on."""
