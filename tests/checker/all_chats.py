@@ -105,7 +105,7 @@ class Client:
     watched: dict[str, bool] = Factory(dict)
     """Whom it watches on this connection, and whether they are online."""
     typing: dict[tuple[str, str], None] = Factory(dict)
-    """Chat and profile of those who type."""
+    """The people who type, each with the chat in which they do."""
 
     def connect(self, *, has_cursor: bool) -> None:
         self._told.clear()
