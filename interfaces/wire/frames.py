@@ -176,7 +176,7 @@ def pong(id: Any) -> Frame:
 
 def told(update: ChatUpdate) -> Frame:
     """Encodes an update of the chat's log, with its position and the one before it (``after``)."""
-    fields: Fields
+    fields: dict[str, Any]
     match update:
         case NewMessage():
             fields = {"type": "new_message", "message": message_fields(update.view)}
@@ -212,14 +212,10 @@ def told(update: ChatUpdate) -> Frame:
             }
         case _:
             assert_never(update)
-    return write(
-        {
-            **fields,
-            "chat_id": update.chat_id,
-            "position": update.position,
-            "after": update.position - 1,
-        }
-    )
+    fields["chat_id"] = update.chat_id
+    fields["position"] = update.position
+    fields["after"] = update.position - 1
+    return write(fields)
 
 
 def typing(update: Typing) -> Frame:

@@ -19,6 +19,7 @@ from infrastructure.postgres.driver.connection import (
     Connection,
     Connector,
     begin,
+    command,
     cut,
     within,
 )
@@ -102,7 +103,7 @@ class BatchConnection:
                     with in_our_terms():
                         yield driver
                     with in_our_terms(committing=True):
-                        await driver.execute("COMMIT")
+                        await command(driver, "COMMIT")
             except OutcomeUnknown:
                 await self._give_up(driver)
                 raise

@@ -17,8 +17,10 @@ from typing import Any, Final, LiteralString, TypeVar
 
 import psycopg
 from attrs import field, frozen
-from psycopg import sql
+from psycopg import generators, sql
 from psycopg.conninfo import make_conninfo
+from psycopg.errors import error_from_result
+from psycopg.pq import ExecStatus
 from psycopg.rows import AsyncRowFactory
 
 from infrastructure.postgres.driver import arrays
@@ -177,9 +179,24 @@ async def begin(connection: Connection[Any], statement: LiteralString = READ_COM
     if connection.is_pooled:
         await connection.execute(_sure(f"{statement}; {connection.settings}"))
     else:
-        await connection.execute(statement)
+        await command(connection, statement)
     if connection.is_cut:  # in the same turn of the event loop in which the answer arrived
         raise psycopg.OperationalError("the server answered too late")
+
+
+async def command(connection: Connection[Any], statement: LiteralString) -> None:
+    """
+    Runs a statement that has neither parameters nor rows, such as BEGIN and COMMIT.
+
+    It takes a third of the CPU of `execute`, which makes a cursor and looks for placeholders. ROLLBACK must go through
+    `execute`, which lets the driver forget what it has prepared.
+    """
+    async with connection.lock:
+        connection.pgconn.send_query(statement.encode())
+        results = await connection.wait(generators.execute(connection.pgconn))
+    for result in results:
+        if result.status == ExecStatus.FATAL_ERROR:
+            raise error_from_result(result)
 
 
 def cut(connection: psycopg.AsyncConnection[Any]) -> None:

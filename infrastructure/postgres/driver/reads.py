@@ -25,6 +25,7 @@ from infrastructure.postgres.driver.connection import (
     Connection,
     Connector,
     begin,
+    command,
     cut,
     within,
 )
@@ -144,7 +145,7 @@ class ReadPool(PreparedReads):
             try:
                 yield ReadTransaction(reader)
             finally:
-                await reader.execute(END)
+                await command(reader, END)
 
     async def rows(self, statement: Prepared, **parameters: Any) -> Sequence[Row]:
         """
@@ -155,7 +156,7 @@ class ReadPool(PreparedReads):
             assert found is not None
             rows = await found.fetchall()
             if reader.is_pooled:
-                await reader.execute(END)
+                await command(reader, END)
             return rows
 
     @asynccontextmanager
