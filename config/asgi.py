@@ -20,6 +20,7 @@ from config.listening import Place
 from config.modules import added_routes, installed
 from config.operation import health_details, lag_measuring, make_meter, metrics_routes, metrics_server
 from config.refusals import CannotStart, cause_of, database_setting
+from config.running import run_until_signal
 from config.server import ACCEPTED_AT_ONCE, Server
 from config.settings.groups import Settings
 from config.settings.readers import Environment
@@ -63,6 +64,7 @@ def run(
         CannotListen: Another program has taken the port meanwhile.
         UnusableDatabase: The database cannot be reached, or cannot be used in its state.
         BackgroundFailed: A background task has ended.
+        Stopped: A signal came before the server listened.
     """
     adapters = PostgresAdapters(settings=settings, url=database_url)
     application = Application(
@@ -107,6 +109,7 @@ def run(
         drain=api.drain_seconds,
         stopping=stopping,
     )
+    server.when_leaving = app.state.sockets.send_away
     if settings.local:
         server.when_started = lambda: show(_invitation(settings))
 
@@ -115,8 +118,7 @@ def run(
         async with opened(application, settings):
             await server.serve_on(sockets)
 
-    with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
-        runner.run(serve())
+    run_until_signal(serve(), stopping=stopping.must_end, loop_factory=server.config.get_loop_factory())
 
 
 def make_app(
@@ -137,6 +139,7 @@ def make_app(
         clock=application.ports().clock,
         first_page=ws.chats_page,
         cursor_interval=ws.cursor_seconds,
+        typing_expiry=ws.typing_expiry_seconds,
     )
     application.updates().subscribe(metered_listener(hub.receive, meter))
     socket_services = SocketServices(
@@ -156,6 +159,8 @@ def make_app(
             entry_timeout=ws.entry_seconds,
             chats_page=ws.chats_page,
             cursor_interval=ws.cursor_seconds,
+            typing_interval=ws.typing_interval_seconds,
+            typing_expiry=ws.typing_expiry_seconds,
             heartbeat_interval=ws.heartbeat_seconds,
             max_message_bytes=ws.frame_limit,
         ),
@@ -200,7 +205,7 @@ def make_app(
         body_limit=settings.api.body_limit,
         confirm_path=f"{settings.api.prefix}{settings.api.confirmation_path}",
         new_password_path=f"{settings.api.prefix}{settings.api.new_password_path}",
-        app_url=settings.app_url,
+        app_url=settings.api.app_url,
         password_pattern=settings.auth.password_pattern,
         docs=settings.api.docs,
         docs_path=settings.api.docs_path,
@@ -215,7 +220,7 @@ def make_app(
         history_page=settings.chat.history_page,
         history_most=settings.chat.history_page_limit,
     )
-    return create_app(
+    app = create_app(
         messenger,
         options,
         new_request_id=application.ports().ids.token_id,
@@ -230,6 +235,8 @@ def make_app(
         is_leaving=is_leaving,
         meter=meter,
     )
+    app.state.sockets = socket_services
+    return app
 
 
 def workers(

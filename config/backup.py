@@ -1,6 +1,5 @@
 """`messenger db dump` and `messenger db restore`."""
 
-import asyncio
 import shutil
 import sys
 import tempfile
@@ -12,6 +11,7 @@ from typing import BinaryIO, Final, cast
 import psycopg
 
 from config.build import this_build
+from config.running import run_until_signal
 from infrastructure.postgres.backup.dump import dump
 from infrastructure.postgres.backup.files import new_file
 from infrastructure.postgres.backup.manifest import BadDump, Manifest, read_manifest
@@ -65,7 +65,7 @@ def restore_database(
         with server as url:
             create(url)
             restore(url, file, manifest, replace=replace, progress=progress)
-            asyncio.run(_adopt(url))
+            run_until_signal(_adopt(url))
         return _summary(manifest)
 
 

@@ -1,12 +1,13 @@
 """`messenger db import`: imports a database of the original messenger into the one that the settings name."""
 
-import asyncio
 from collections.abc import Callable
 
 from psycopg.conninfo import make_conninfo
 
-from application.importing.import_original import Imported, ImportOriginalHandler
+from application.importing.import_original import ImportOriginalHandler
+from application.importing.imported import Imported
 from config.container import Application, PostgresAdapters, closing
+from config.running import run_until_signal
 from config.settings.groups import Settings
 from infrastructure.original.database import original_database
 from infrastructure.postgres.driver.target import parse
@@ -51,7 +52,7 @@ def import_original(
                 )
                 return await handler(original, progress)
 
-    return asyncio.run(run())
+    return run_until_signal(run())
 
 
 def source_conninfo(source: str, password: str | None) -> str:

@@ -41,8 +41,11 @@ CUTS = (
     ),  # SQLAlchemy puts the bound parameters here
 )
 
-TALKATIVE = ("infrastructure.postgres.driver.engine.CountingPool", "sqlalchemy.pool")
-"""Loggers of SQLAlchemy that repeat what the messenger logs itself: lost connections, and the end of the pool."""
+TALKATIVE = ("infrastructure.postgres.driver.engine.CountingPool", "sqlalchemy.pool", "uvicorn.error")
+"""
+Loggers of SQLAlchemy and uvicorn whose information repeats what the messenger logs itself: lost connections, the end of the
+pool, the steps of starting and stopping. LOG_LEVEL=DEBUG shows them.
+"""
 
 MOST_WAITING = 10_000
 """In lines. Beyond that, new lines are dropped and counted."""

@@ -5,6 +5,7 @@ Signal handlers are installed before anything else is imported: process 1 of a c
 and a command that is stopped still stops the embedded database.
 """
 
+import os
 import sys
 
 from config.signals import Stopped, end_by, hear_signals
@@ -17,7 +18,8 @@ def main() -> None:
         _command_line()
     except Stopped as stopped:
         if sys.argv[1:2] == ["serve"]:
-            sys.exit(0)
+            # Nothing is open yet, and the interpreter would take a third of a second to forget its modules.
+            os._exit(0)
         end_by(stopped)
 
 
@@ -26,15 +28,17 @@ def _command_line() -> None:
 
     open_standard_streams()
 
-    from logging import NullHandler, getLogger  # noqa: PLC0415
+    from config.quick_imports import quick_imports  # noqa: PLC0415
 
-    from config.commands import commands  # noqa: PLC0415
-    from config.start import serve  # noqa: PLC0415
-    from interfaces.cli.main import command_line  # noqa: PLC0415
+    with quick_imports():
+        from logging import NullHandler, getLogger  # noqa: PLC0415
+
+        from config.commands import commands  # noqa: PLC0415
+        from interfaces.cli.main import command_line  # noqa: PLC0415
 
     # Nothing is logged until `serve` sets up logging: commands print what they have to say.
     getLogger().addHandler(NullHandler())
-    command_line(commands(serve))()
+    command_line(commands())()
 
 
 if __name__ == "__main__":

@@ -34,12 +34,15 @@ class BackgroundFailed(Exception):
 class Server(uvicorn.Server):
     """
     The first signal to stop begins the draining: for ``drain`` seconds everything is served as before, but `/readyz`
-    reports 503, so that a load balancer sends new clients elsewhere. Then, or at a second signal, the server stops.
+    reports 503, so that a load balancer sends new clients elsewhere, and clients of sockets are asked to leave. Then, or at a
+    second signal, the server stops.
 
     After `serve` returns signals are ignored, because the process is about to end.
     """
 
     when_started: Callable[[], None] = staticmethod(lambda: None)
+    when_leaving: Callable[[float], None] = staticmethod(lambda _: None)
+    """Called once, when `/readyz` has begun to report 503, with the seconds until all sockets are closed."""
 
     def __init__(
         self, config: uvicorn.Config, place: Place, *, drain: float = 0.0, stopping: Stopping | None = None
@@ -50,6 +53,7 @@ class Server(uvicorn.Server):
         self._stopping = stopping or Stopping()
         self._drained_at: float | None = None
         self._failed = False
+        self._has_said_so = False
 
     @property
     def is_leaving(self) -> bool:
@@ -95,9 +99,17 @@ class Server(uvicorn.Server):
             self._stop()
 
     async def on_tick(self, counter: int) -> bool:
-        if self._drained_at is not None and time.monotonic() >= self._drained_at:
-            self._stop()
+        if self._drained_at is not None:
+            left = self._drained_at - time.monotonic()
+            self._say_so(max(left, 0.0))
+            if left <= 0:
+                self._stop()
         return await super().on_tick(counter)
+
+    def _say_so(self, seconds: float) -> None:
+        if not self._has_said_so:
+            self._has_said_so = True
+            self.when_leaving(seconds)
 
     async def startup(self, sockets: list[socket] | None = None) -> None:
         try:
@@ -111,6 +123,11 @@ class Server(uvicorn.Server):
             _queue_many(self.servers)
             log.info("listening on %s", self._place)
             self.when_started()
+
+    async def shutdown(self, sockets: list[socket] | None = None) -> None:
+        self._say_so(0.0)
+        log.info("stopping", extra={"connections": len(self.server_state.connections)})
+        await super().shutdown(sockets)
 
 
 class SideServer(uvicorn.Server):

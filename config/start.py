@@ -10,7 +10,6 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from logging import getLogger
-from pathlib import Path
 from socket import socket
 from typing import Final
 
@@ -20,7 +19,8 @@ from config.logging import Lines, set_up
 from config.refusals import CannotStart, refusal
 from config.server import BackgroundFailed
 from config.settings.groups import Settings
-from config.settings.load import WrongSettings, load
+from config.settings.load import load
+from config.settings.texts import DOTENV, WrongSettings
 from config.signals import Stopped, hear_signals, ignore_signals
 from config.stopping import NOT_IN_ORDER, Stopping, refuse
 from config.streams import Printed
@@ -28,8 +28,6 @@ from infrastructure.postgres.driver.errors import UnusableDatabase
 from infrastructure.postgres.server.embedded import CannotStartPostgres, EmbeddedPostgres
 
 log: Final = getLogger(__name__)
-
-DOTENV: Final = Path(".env")
 
 FAILED: Final = 1
 WRONG_START: Final = 2
@@ -79,7 +77,7 @@ def _code(settings: Settings, stopping: Stopping, lines: Lines, out: Lines) -> i
     try:
         _serve(settings, stopping, out)
     except Stopped:
-        log.info("stopped")
+        pass
     except (CannotStart, CannotListen, CannotStartPostgres, UnusableDatabase) as error:
         lines.write(refusal(error, settings))
         return WRONG_START
@@ -88,6 +86,7 @@ def _code(settings: Settings, stopping: Stopping, lines: Lines, out: Lines) -> i
     except Exception:
         log.exception("stopped by an error")
         return FAILED
+    log.info("stopped")
     return 0 if stopping.is_in_order else NOT_IN_ORDER
 
 

@@ -177,6 +177,7 @@ class House:
 
     world: World
     hub: Hub
+    services: SocketServices
     app: Starlette
     devices: "list[Device]" = Factory(list)
     hears: bool = True
@@ -208,11 +209,12 @@ async def opened(
             interval=interval,
             first_page=first_page,
             cursor_interval=0.1,
+            typing_expiry=options.get("typing_expiry", 6.0),
         )
         services = SocketServices(
             messenger=here.messenger, hub=hub, options=SocketOptions(**options), cursor_key=b"key"
         )
-        house = House(here, hub, Starlette(routes=Sockets(services).routes()))
+        house = House(here, hub, services, Starlette(routes=Sockets(services).routes()))
         here.application.updates().subscribe(house.receive)
         running = asyncio.create_task(services.run())
         try:

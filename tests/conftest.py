@@ -1,11 +1,18 @@
 """What every test may ask for. Databases are in `tests.postgres`, profiles of Hypothesis in `tests.exploring.plugin`."""
 
+import os
 import re
 from collections import Counter, defaultdict
 
 import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
+
+from tests.scratch import use_memory
+
+use_memory()
+# With it, each of the many processes that the tests start would compile every module anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 pytest_plugins = ["tests.exploring.plugin", "tests.postgres", "tests.pgbouncer"]
 

@@ -5,8 +5,9 @@ from datetime import datetime
 from typing import Final, TypeVar
 from uuid import NAMESPACE_OID, UUID, uuid5
 
-from attrs import define, evolve, field, frozen
+from attrs import evolve, frozen
 
+from application.importing.imported import Imported
 from application.importing.reading import Run, Said, runs
 from application.keys import digest
 from application.ports.keys import KeyOwner, KeyUse, Operation
@@ -36,18 +37,6 @@ UNNAMED: Final = "Без названия / Untitled"
 
 AT_ONCE: Final = 500
 """Messages in one transaction."""
-
-
-@define
-class Imported:
-    """The outcome of an import. Rows that an earlier import brought are not counted."""
-
-    people: int = 0
-    chats: int = 0
-    messages: int = 0
-    marks: int = 0
-    notes: list[str] = field(factory=list)
-    """One line for each thing that was left out or changed."""
 
 
 @frozen(kw_only=True)

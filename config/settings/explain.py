@@ -9,7 +9,8 @@ from typing import Final
 from attrs import fields, has
 
 from config.settings.groups import PgServer, Settings
-from config.settings.load import FILE_SUFFIX, Loader, WrongSettings, values_by_name
+from config.settings.load import FILE_SUFFIX, Loader
+from config.settings.texts import WrongSettings, values_by_name
 
 
 def explain(environ: Mapping[str, str], dotenv_path: Path) -> list[tuple[str, str, str]]:

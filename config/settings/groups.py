@@ -75,8 +75,8 @@ class Api:
 
     app_url: str = _setting("API_APP_URL", read.public_url, default_of(HTTP.app_url))
     """
-    The address of the application that people use, to which our pages lead them on. Without it that is the first of
-    `API_CORS_ALLOWED_HOSTS`. The default of that is for development, and counts in LOCAL only.
+    The address of the application that people use, to which our pages lead them on. If it is not set, that is the first of
+    `API_CORS_ALLOWED_HOSTS` except its default; without that, in LOCAL the documentation, and elsewhere pages lead nowhere.
     """
 
     title: str = _setting("API_TITLE", read.text, default_of(ABOUT.title))
@@ -347,6 +347,12 @@ class Socket:
     cursor_seconds: int = _setting(
         "WS_CURSOR_SECONDS", read.whole(1, 3600), default_of(SOCKET.cursor_interval)
     )
+    typing_interval_seconds: float = _setting(
+        "WS_TYPING_INTERVAL_SECONDS", read.seconds(0.1, 60), default_of(SOCKET.typing_interval)
+    )
+    typing_expiry_seconds: float = _setting(
+        "WS_TYPING_EXPIRY_SECONDS", read.seconds(1, 300), default_of(SOCKET.typing_expiry)
+    )
     heartbeat_seconds: float = _setting(
         "WS_HEARTBEAT_SECONDS", read.seconds(1, 3600), default_of(SOCKET.heartbeat_interval)
     )
@@ -418,12 +424,6 @@ class Settings:
     @property
     def local(self) -> bool:
         return self.environment is Environment.LOCAL
-
-    @property
-    def app_url(self) -> str:
-        """The address of the application, to which the pages of letters link; empty if it is unknown."""
-        known = (one for one in self.api.cors_origins if self.local or one != DEVELOPMENT_ORIGIN)
-        return self.api.app_url or next(known, "")
 
 
 def _all_fields() -> Iterator["Attribute[Any]"]:

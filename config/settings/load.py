@@ -1,4 +1,4 @@
-"""Reads settings: the process environment comes first, then `.env`, then the defaults."""
+"""Makes settings of their texts: the process environment comes first, then `.env`, then the defaults."""
 
 import os
 import secrets
@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from attrs import evolve, field, fields, frozen
-from dotenv import dotenv_values
-from dotenv.variables import parse_variables
 
 from config.settings.groups import (
+    DEVELOPMENT_ORIGIN,
     Api,
     Auth,
     Chat,
@@ -28,6 +27,7 @@ from config.settings.groups import (
     secret_names,
 )
 from config.settings.readers import Environment, Security, Unfit
+from config.settings.texts import WrongSettings, values_by_name
 from infrastructure.postgres.driver.target import Target
 
 KNOWN_SECRETS: Final = frozenset(
@@ -53,14 +53,6 @@ FEWEST_CHARACTERS: Final = 8
 """The least number of different characters in a secret. `changemechangeme...` is long enough, but has only seven."""
 
 
-class WrongSettings(Exception):
-    """Some settings are wrong. The message has one line for each, without the values of secrets."""
-
-    def __init__(self, faults: list[str]) -> None:
-        super().__init__("\n".join(faults))
-        self.faults = faults
-
-
 def load(
     environ: Mapping[str, str],
     dotenv_path: Path,
@@ -82,38 +74,6 @@ def load(
     if reader.faults:
         raise WrongSettings(reader.faults)
     return settings
-
-
-def values_by_name(environ: Mapping[str, str], dotenv_path: Path) -> dict[str, str]:
-    """The texts of settings by upper-case name. Empty and blank texts count as not set."""
-    values: dict[str, str] = {}
-    try:
-        with dotenv_path.open(encoding="utf-8-sig") as file:
-            found = dotenv_values(stream=file, interpolate=False)
-            found = interpolated(found, environ)
-    except FileNotFoundError:
-        found = {}
-    except (OSError, UnicodeDecodeError) as error:
-        raise WrongSettings([f"{dotenv_path} cannot be read: {error}"]) from error
-    for source in (found, environ):
-        for name, value in source.items():
-            if value is not None and value.strip():
-                values[name.upper()] = value
-    return values
-
-
-def interpolated(found: Mapping[str, str | None], environ: Mapping[str, str]) -> dict[str, str | None]:
-    """
-    Replaces ``${NAME}`` and ``${NAME:-default}`` in the file by the value of NAME in the lines above, or else in the
-    environment. These are the rules of python-dotenv, as in the original messenger. An unknown name becomes empty.
-    """
-    resolved: dict[str, str | None] = {}
-    for name, value in found.items():
-        known = {**environ, **resolved}
-        resolved[name] = (
-            None if value is None else "".join(atom.resolve(known) for atom in parse_variables(value))
-        )
-    return resolved
 
 
 def secrets_from_files(values: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
@@ -181,6 +141,12 @@ class Loader:
             self.faults.append(
                 f"METRICS_PORT is '{settings.api.port}': expected another port than API_SERVICE_PORT"
             )
+        interval, expiry = settings.socket.typing_interval_seconds, settings.socket.typing_expiry_seconds
+        if interval >= expiry:
+            self.faults.append(
+                f"WS_TYPING_INTERVAL_SECONDS is '{interval:g}': expected less than WS_TYPING_EXPIRY_SECONDS"
+                f" ({expiry:g}), so that typing can be renewed"
+            )
         return settings
 
     def _chosen(self, group: type[Any]) -> dict[str, Any]:
@@ -208,11 +174,19 @@ class Loader:
             )
         if environment is Environment.LOCAL and "API_HOST" not in self.values:
             api = evolve(api, host="127.0.0.1")  # the password of the example people is published
-        if "API_PUBLIC_URL" in self.values:
-            return api
-        if environment is Environment.PROD:
-            self.faults.append("API_PUBLIC_URL is not set: expected, in PROD, the address that people use")
-        return evolve(api, public_url=f"http://localhost:{api.port}")
+        if "API_PUBLIC_URL" not in self.values:
+            if environment is Environment.PROD:
+                self.faults.append(
+                    "API_PUBLIC_URL is not set: expected, in PROD, the address that people use"
+                )
+            api = evolve(api, public_url=f"http://localhost:{api.port}")
+        return api if "API_APP_URL" in self.values else evolve(api, app_url=self._app_url(api, environment))
+
+    def _app_url(self, api: Api, environment: Environment) -> str:
+        """The default of the setting: the first front end that is in use."""
+        documentation = f"{api.public_url}{api.prefix}{api.docs_path}"
+        otherwise = documentation if environment is Environment.LOCAL and api.docs else ""
+        return next((each for each in api.cors_origins if each != DEVELOPMENT_ORIGIN), otherwise)
 
     def _database(self) -> Database:
         database = Database(**self._chosen(Database))

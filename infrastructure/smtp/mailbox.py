@@ -24,10 +24,10 @@ class Mailbox:
     show: Callable[[str], None]
 
     async def send(self, letter: Letter, token: str | None) -> None:
-        data = self.writer.write(letter, token).as_bytes()
+        message = await asyncio.to_thread(self.writer.write, letter, token)
         name = f"{letter.created_at:%Y%m%d-%H%M%S}-{letter.id}.eml"
         try:
-            await asyncio.to_thread(self._write, name, data)
+            await asyncio.to_thread(self._write, name, message.as_bytes())
         except OSError as error:
             raise NotDelivered(f"{self.folder}: {error.strerror}") from None
         logger.info("letter %s (%s) is in the mailbox folder", letter.id, letter.template)

@@ -64,7 +64,7 @@ class SmtpMailer:
         logger.info("letter %s (%s), attempt %d: sent", letter.id, letter.template, letter.attempts)
 
     async def _send(self, letter: Letter, token: str | None) -> None:
-        message = self.writer.write(letter, token)
+        message = await asyncio.to_thread(self.writer.write, letter, token)
         sender, recipient = message["From"].addresses[0].addr_spec, message["To"].addresses[0].addr_spec
         client = self._client()
         try:

@@ -6,7 +6,7 @@ import typer
 from attrs import frozen
 
 from application.checkup import Examined, Finding
-from application.importing.import_original import Imported
+from application.importing.imported import Imported
 from interfaces.cli.looks import FOUND_SOMETHING, WRONG, confirm, fail, progress, say, show, told
 
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
@@ -56,7 +56,7 @@ class Database:
     """Returns whether the environment permits example people, whose password is published."""
 
 
-def db_commands(database: Database) -> typer.Typer:
+def db_commands(database: Callable[[], Database]) -> typer.Typer:
     line = typer.Typer(
         no_args_is_help=True, help="Create, migrate, fill, check, dump, restore and remove the database."
     )
@@ -65,8 +65,8 @@ def db_commands(database: Database) -> typer.Typer:
     def create() -> None:
         """Create the database. An existing database stays unchanged."""
         with told():
-            made = database.create()
-            say(f"{_capital(database.name())} {'is created' if made else 'exists already'}.", "green")
+            made = database().create()
+            say(f"{_capital(database().name())} {'is created' if made else 'exists already'}.", "green")
 
     @line.command()
     def migrate(
@@ -76,9 +76,9 @@ def db_commands(database: Database) -> typer.Typer:
     ) -> None:
         """Migrate the tables to the schema of this version. Starting the messenger does the same."""
         with told():
-            before, after = database.migrate(revision)
+            before, after = database().migrate(revision)
             say(
-                f"{database.name()}: {'already at' if before == after else f'from {before} to'} {after}.",
+                f"{database().name()}: {'already at' if before == after else f'from {before} to'} {after}.",
                 "green",
             )
 
@@ -86,8 +86,8 @@ def db_commands(database: Database) -> typer.Typer:
     def fill() -> None:
         """Add example people, chats and messages, and the reference lists. Can be repeated. LOCAL only."""
         with told():
-            database.fill()
-            say(f"{_capital(database.name())} has its examples.", "green")
+            database().fill()
+            say(f"{_capital(database().name())} has its examples.", "green")
 
     @line.command()
     def drop(
@@ -97,9 +97,9 @@ def db_commands(database: Database) -> typer.Typer:
     ) -> None:
         """Remove the database with everything in it."""
         with told():
-            confirm(f"Remove {database.name()} with everything in it?", yes=yes)
-            was_there = database.drop(force)
-            say(f"{_capital(database.name())} {'is removed' if was_there else 'was not there'}.", "green")
+            confirm(f"Remove {database().name()} with everything in it?", yes=yes)
+            was_there = database().drop(force)
+            say(f"{_capital(database().name())} {'is removed' if was_there else 'was not there'}.", "green")
 
     @line.command()
     def reset(
@@ -109,13 +109,13 @@ def db_commands(database: Database) -> typer.Typer:
     ) -> None:
         """Remove the database and create it again, in LOCAL with the examples."""
         with told():
-            confirm(f"Remove {database.name()} with everything in it, and create it again?", yes=yes)
-            database.drop(force)
-            database.create()
-            _, revision = database.migrate("heads")
-            if database.may_fill():
-                database.fill()
-            say(f"{_capital(database.name())} is new, at {revision}.", "green")
+            confirm(f"Remove {database().name()} with everything in it, and create it again?", yes=yes)
+            database().drop(force)
+            database().create()
+            _, revision = database().migrate("heads")
+            if database().may_fill():
+                database().fill()
+            say(f"{_capital(database().name())} is new, at {revision}.", "green")
 
     @line.command()
     def check(
@@ -130,7 +130,7 @@ def db_commands(database: Database) -> typer.Typer:
         """
         with told():
             with progress("Checking") as tell:
-                examined = database.check(repair, tell)
+                examined = database().check(repair, tell)
             _report(examined, repair=repair)
 
     @line.command()
@@ -144,9 +144,9 @@ def db_commands(database: Database) -> typer.Typer:
         """
         with told():
             with progress("Dumping") as tell:
-                made = database.dump(file, tell)
+                made = database().dump(file, tell)
             where = "standard output" if file == "-" else file
-            say(f"{_capital(database.name())} is dumped to {where}: {made}.", "green", stderr=file == "-")
+            say(f"{_capital(database().name())} is dumped to {where}: {made}.", "green", stderr=file == "-")
 
     @line.command()
     def restore(
@@ -167,10 +167,10 @@ def db_commands(database: Database) -> typer.Typer:
             if replace:
                 if file == "-" and not yes:
                     fail("Standard input carries the dump and cannot answer a question: give --yes.", WRONG)
-                confirm(f"Replace everything in {database.name()} by {file}?", yes=yes)
+                confirm(f"Replace everything in {database().name()} by {file}?", yes=yes)
             with progress("Restoring") as tell:
-                restored = database.restore(file, replace, tell)
-            say(f"{_capital(database.name())} is restored to {restored.made_at}: {restored}.", "green")
+                restored = database().restore(file, replace, tell)
+            say(f"{_capital(database().name())} is restored to {restored.made_at}: {restored}.", "green")
             say(
                 "Clients load their chats again. `messenger serve` or `messenger db migrate` migrates the tables if needed."
             )
@@ -182,9 +182,11 @@ def db_commands(database: Database) -> typer.Typer:
         nothing that is written from then on.
         """
         with told():
-            confirm(f"Begin a new line of history on {database.name()}? Every node must be stopped.", yes=yes)
-            generation, base = database.adopt()
-            say(f"{_capital(database.name())} is adopted: generation {generation}, base {base}.", "green")
+            confirm(
+                f"Begin a new line of history on {database().name()}? Every node must be stopped.", yes=yes
+            )
+            generation, base = database().adopt()
+            say(f"{_capital(database().name())} is adopted: generation {generation}, base {base}.", "green")
 
     @line.command(name="import")
     def import_original(
@@ -202,11 +204,11 @@ def db_commands(database: Database) -> typer.Typer:
         with told():
             password = sys.stdin.readline().rstrip("\r\n") if password_stdin else None
             with progress("Importing") as tell:
-                imported = database.import_original(source, password, tell)
+                imported = database().import_original(source, password, tell)
             for note in imported.notes:
                 say(note)
             say(
-                f"{_capital(database.name())} has {imported.people} new people, {imported.chats} new chats,"
+                f"{_capital(database().name())} has {imported.people} new people, {imported.chats} new chats,"
                 f" {imported.messages} new messages and {imported.marks} new read marks.",
                 "green",
             )

@@ -23,14 +23,17 @@ class EffectiveSetting:
 
 @frozen(kw_only=True)
 class Commands:
-    """The functions behind the commands. Each raises `CommandRefused` if it cannot be done."""
+    """
+    The functions behind the commands. Each raises `CommandRefused` if it cannot be done. None is called, and nothing that
+    it needs is imported, before its command runs.
+    """
 
     version: Callable[[], str]
     """Returns one line about this build."""
     serve: Callable[[bool], None]
     """Takes whether the environment is LOCAL unless the settings name one."""
-    database: Database
-    users: Users
+    database: Callable[[], Database]
+    users: Callable[[], Users]
     create_module: Callable[[str], Sequence[Path]]
     """Takes the name of a module and returns the files that were created."""
     try_mail: Callable[[str], str]

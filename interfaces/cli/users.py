@@ -35,7 +35,7 @@ class Users:
     sessions: Callable[[str], Sequence[Session]]
 
 
-def user_commands(users: Users) -> typer.Typer:
+def user_commands(users: Callable[[], Users]) -> typer.Typer:
     line = typer.Typer(no_args_is_help=True, help="Create, list, change and delete accounts.")
 
     @line.command()
@@ -46,8 +46,8 @@ def user_commands(users: Users) -> typer.Typer:
     ) -> None:
         """Create a confirmed account. Asks for the password: other users of the machine can read command lines."""
         with told():
-            made = users.create(email, _new_password(password_stdin=password_stdin))
-            say(f"{email} is created in {users.where()}: account {made}.", "green")
+            made = users().create(email, _new_password(password_stdin=password_stdin))
+            say(f"{email} is created in {users().where()}: account {made}.", "green")
 
     @line.command()
     def password(email: Email, *, password_stdin: FromStdin = False, yes: Yes = False) -> None:
@@ -56,10 +56,10 @@ def user_commands(users: Users) -> typer.Typer:
         confirmed.
         """
         with told():
-            question = f"Sign {email} out everywhere and set a new password in {users.where()}?"
+            question = f"Sign {email} out everywhere and set a new password in {users().where()}?"
             confirm(question, yes=yes or password_stdin)
-            ended = users.password(email, _new_password(password_stdin=password_stdin))
-            say(f"{email} has a new password in {users.where()}; {ended} sessions ended.", "green")
+            ended = users().password(email, _new_password(password_stdin=password_stdin))
+            say(f"{email} has a new password in {users().where()}; {ended} sessions ended.", "green")
 
     @line.command("list")
     def list_() -> None:
@@ -67,23 +67,25 @@ def user_commands(users: Users) -> typer.Typer:
         with told():
             rows = [
                 (each.email.text, _state(each), f"{each.created_at:%Y-%m-%d}", each.id)
-                for each in users.all()
+                for each in users().all()
             ]
-            show(("e-mail", "state", "since", "account"), rows, title=users.where())
+            show(("e-mail", "state", "since", "account"), rows, title=users().where())
 
     @line.command()
     def disable(email: Email, *, yes: Yes = False) -> None:
         """Disable an account: its sessions end, and it cannot sign in. Its messages stay."""
         with told():
-            confirm(f"Sign {email} out everywhere and disable the account in {users.where()}?", yes=yes)
-            say(f"{email} is disabled in {users.where()}; {users.disable(email)} sessions ended.", "green")
+            confirm(f"Sign {email} out everywhere and disable the account in {users().where()}?", yes=yes)
+            say(
+                f"{email} is disabled in {users().where()}; {users().disable(email)} sessions ended.", "green"
+            )
 
     @line.command()
     def enable(email: Email) -> None:
         """Enable a disabled account."""
         with told():
-            users.enable(email)
-            say(f"{email} may sign in to {users.where()}.", "green")
+            users().enable(email)
+            say(f"{email} may sign in to {users().where()}.", "green")
 
     @line.command()
     def delete(email: Email, *, yes: Yes = False) -> None:
@@ -92,9 +94,9 @@ def user_commands(users: Users) -> typer.Typer:
         messages stay, without a name.
         """
         with told():
-            confirm(f"Delete the account {email} in {users.where()} for good?", yes=yes)
-            ended = users.delete(email)
-            say(f"{email} is deleted from {users.where()}; {ended} sessions ended.", "green")
+            confirm(f"Delete the account {email} in {users().where()} for good?", yes=yes)
+            ended = users().delete(email)
+            say(f"{email} is deleted from {users().where()}; {ended} sessions ended.", "green")
 
     @line.command()
     def sessions(email: Email) -> None:
@@ -111,9 +113,9 @@ def user_commands(users: Users) -> typer.Typer:
                         each.origin.address,
                         each.origin.user_agent,
                     )
-                    for each in users.sessions(email)
+                    for each in users().sessions(email)
                 ],
-                title=users.where(),
+                title=users().where(),
             )
 
     return line

@@ -19,14 +19,23 @@ from urllib.parse import unquote
 
 import h11
 from attrs import define, field, frozen
-from uvicorn._types import ASGISendEvent, HTTPScope
+from uvicorn._types import (
+    ASGI3Application,
+    ASGIReceiveCallable,
+    ASGISendCallable,
+    ASGISendEvent,
+    HTTPScope,
+    Scope,
+)
 from uvicorn.config import Config
 from uvicorn.protocols.http.flow_control import CLOSE_HEADER, HIGH_WATER_LIMIT, FlowControl
 from uvicorn.protocols.http.h11_impl import STATUS_PHRASES, H11Protocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
+from application.errors import OutcomeUnknown
 from interfaces.http.addresses import Networks
 from interfaces.http.envelope import Refusal, refused
+from interfaces.http.errors import refusal_of
 from interfaces.http.middleware import SAFE_HEADERS
 from interfaces.http.node import READ, SLICE, HttpLimits, Node, Place
 
@@ -34,6 +43,12 @@ FINAL_GRACE: Final = 2.0
 """
 Seconds in which a refused client may still read the answer. Until then its input is read and dropped: if a connection is
 closed with unread input, TCP sends a reset, which may overtake the answer (RFC 9112, 9.6).
+"""
+
+PARTING_SHARE: Final = 1 / 3
+"""
+The share of the time for stopping in which a client must send the rest of its request, and read a part of its answer, once
+the server stops. The rest of the time belongs to requests that wait for the server itself.
 """
 
 READ_IN_TIME: Final = 16 * 1024
@@ -63,6 +78,8 @@ OTHER_CODING: Final = Refusal(501, "NOT_IMPLEMENTED", "The only supported transf
 OTHER_VERSION: Final = Refusal(505, "HTTP_VERSION_NOT_SUPPORTED", "Only HTTP/1.1 and HTTP/1.0 are supported")
 HEAD_TOO_LATE: Final = Refusal(408, "REQUEST_TIMEOUT", "The head of the request took too long")
 BODY_TOO_LATE: Final = Refusal(408, "REQUEST_TIMEOUT", "The body of the request took too long")
+GIVEN_UP: Final = refusal_of(OutcomeUnknown(), {})
+"""For a request that is cancelled because the server stops."""
 NO_ROOM: Final = Refusal(503, "OVERLOADED", "Server overloaded; nothing was done", {"Retry-After": "5"})
 
 BY_HINT: Final = {431: HEAD_TOO_LARGE, 501: OTHER_CODING}
@@ -99,6 +116,8 @@ class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
     _tail: bytes = b""
     """The last bytes of the current head, for the empty line at its end may be split. Empty before a head begins."""
     _unsent = 0
+    _is_parting = False
+    """Whether the server stops: the current request is the last one."""
 
     def __init__(
         self,
@@ -147,11 +166,29 @@ class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
         self._node.bodies.release(held)
 
     def shutdown(self) -> None:
-        """Finish the request that is being answered, if there is one, and close the connection."""
-        if self._is_answering:
-            self.cycle.keep_alive = False
-        else:
+        """
+        Finish the request that is being answered, if there is one, and close the connection.
+
+        A client that does not send or does not read is given up sooner than otherwise, so that it holds up nobody.
+        """
+        self._is_parting = True
+        if not self._is_answering:
             self._close()
+            return
+        self.cycle.keep_alive = False
+        if self.conn.their_state is h11.SEND_BODY:
+            self._reading.set(self._patience(self._node.limits.body_seconds))
+        if self.flow.write_paused:
+            self._must_be_read()
+
+    def _patience(self, seconds: float) -> float:
+        """How long the connection waits for its client: ``seconds``, or less while the server stops."""
+        whole = self.config.timeout_graceful_shutdown
+        return seconds if whole is None or not self._is_parting else min(seconds, whole * PARTING_SHARE)
+
+    def give_up(self) -> None:
+        """End the request, which was cancelled because the server stops."""
+        self._refuse(GIVEN_UP, lingering=False)
 
     @property
     def _is_answering(self) -> bool:
@@ -325,6 +362,7 @@ class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
             message_event=asyncio.Event(),
             on_response=self.on_response_complete,
             is_last=self._must_be_last,
+            give_up=self.give_up,
         )
         # Each request has a context of its own, so that it does not see variables set by the previous one.
         task = self.loop.create_task(self.cycle.run_asgi(self.app), context=contextvars.Context())
@@ -435,7 +473,7 @@ class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
 
     def _must_be_read(self) -> None:
         self._unsent = self.transport.get_write_buffer_size()
-        self._writing.set(self._node.limits.write_seconds)
+        self._writing.set(self._patience(self._node.limits.write_seconds))
 
     def _not_read(self) -> None:
         if self.transport.get_write_buffer_size() <= self._unsent - READ_IN_TIME:
@@ -484,13 +522,13 @@ class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
             self.cycle.disconnected = True
             self.cycle.message_event.set()
             self.flow.resume_writing()
-        if not lingering:
+        if not lingering or self._is_parting:
             self.transport.close()
         elif self.transport.can_write_eof():
             self.transport.write_eof()
         self._flow_changed()
         self._writing = Deadline(self.loop, self.transport.abort)
-        self._writing.set(FINAL_GRACE)
+        self._writing.set(self._patience(FINAL_GRACE))
 
     def end_after_answer(self) -> None:
         """End the connection after its last answer, which the client may read even if it is still sending the request."""
@@ -507,18 +545,30 @@ class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
         self.transport.close()
         if self.transport.get_write_buffer_size():
             self._writing = Deadline(self.loop, self.transport.abort)
-            self._writing.set(FINAL_GRACE)
+            self._writing.set(self._patience(FINAL_GRACE))
 
 
 class Cycle(RequestResponseCycle):
     """
     uvicorn's cycle of request and answer, which also announces when an answer is the connection's last. Otherwise a proxy
     would send its next request on a connection that is about to close, and could not tell whether it was carried out.
+
+    ``give_up`` is called when the request is cancelled, which uvicorn would log as an error of the application.
     """
 
-    def __init__(self, *, is_last: Callable[[], bool], **cycle: Any) -> None:
+    def __init__(self, *, is_last: Callable[[], bool], give_up: Callable[[], None], **cycle: Any) -> None:
         super().__init__(**cycle)
         self._is_last = is_last
+        self._give_up = give_up
+
+    async def run_asgi(self, app: ASGI3Application) -> None:
+        async def cancellable(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+            try:
+                await app(scope, receive, send)
+            except asyncio.CancelledError:
+                self._give_up()
+
+        await super().run_asgi(cancellable)
 
     async def send(self, message: ASGISendEvent) -> None:
         if message["type"] == "http.response.start" and self._is_last():

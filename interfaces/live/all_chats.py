@@ -25,13 +25,15 @@ from application.ports.views import LogSpan
 from application.views import ChatView
 from domain.events import ChatAdded, ChatRemoved, Removal
 from domain.ids import ChatId, Position, ProfileId
+from interfaces.live import resuming
 from interfaces.live.channel import PAGE, Channel, Channels
-from interfaces.live.entry import REPLAY_MOST, Entry, Reset
+from interfaces.live.entry import Entry
 from interfaces.live.listener import End, Listener
 from interfaces.live.roster import Audience, Roster
 from interfaces.wire import all_chats as news
 from interfaces.wire import frames
 from interfaces.wire.frames import Frame
+from interfaces.wire.reasons import Reset
 
 log: Final = logging.getLogger(__name__)
 
@@ -90,7 +92,10 @@ class AllChatsListener(Listener, Protocol):
         ...
 
     def welcome(
-        self, cursor: Cursor, page: Page[ChatView, ChatPlace] | None = None, why: str | None = None
+        self,
+        cursor: Cursor,
+        page: Page[ChatView, ChatPlace] | None = None,
+        why: Lost | Reset | None = None,
     ) -> None:
         """
         Confirms the entry. ``cursor`` is where the client resumes; ``page`` is the first page of chats of a client that is
@@ -300,9 +305,11 @@ class AllChats:
 
     async def _resume(self, visit: Visit, missed: Missed, seen: Mapping[ChatId, Position]) -> None:
         listener = visit.listener
-        added = self._tell_personal(listener, missed, seen)
+        memberships = resuming.memberships(missed, seen)
+        for event in memberships.removed:
+            listener.tell(news.chat_removed(event.chat_id, event.reason))
         standings = {standing.chat_id: standing for standing in missed.standings}
-        joined = [id for id in standings if id in added or id not in visit.ways_in]
+        joined = [id for id in standings if id in memberships.added or id not in visit.ways_in]
         for chat_id in joined:
             visit.to_join[chat_id] = None
         for chat_id in [id for id in visit.ways_in if id not in standings or id in visit.to_join]:
@@ -311,8 +318,8 @@ class AllChats:
         for way in [*visit.ways_in.values()]:
             standing = standings[way.chat_id]
             way.channel.audience.member_count = standing.member_count
-            after = _resume_after(standing, seen.get(way.chat_id))
-            if isinstance(after, Reset) or after < standing.last_position - REPLAY_MOST:
+            after = resuming.resume_after(standing, seen.get(way.chat_id))
+            if isinstance(after, Reset) or not resuming.is_replayed(standing, after):
                 jumps.append((way, after))
             elif after < standing.last_position:
                 replays.append((way, standing, after))
@@ -337,25 +344,6 @@ class AllChats:
         removed = {event.chat_id: event for event in missed.personal if isinstance(event, ChatRemoved)}
         for event in [removed[chat_id] for chat_id in lost if chat_id in removed]:
             listener.tell(news.chat_removed(event.chat_id, event.reason))
-
-    def _tell_personal(
-        self, listener: AllChatsListener, missed: Missed, seen: Mapping[ChatId, Position]
-    ) -> set[ChatId]:
-        """
-        Tells of chats that the profile left. Returns those that it joined, or left and joined again, but for those that the
-        client has seen since.
-        """
-        removed: dict[ChatId, ChatRemoved] = {}
-        added: set[ChatId] = set()
-        for event in missed.personal:
-            if isinstance(event, ChatRemoved):
-                removed[event.chat_id] = event
-                added.discard(event.chat_id)
-            elif isinstance(event, ChatAdded):
-                added.add(event.chat_id)
-        for event in removed.values():
-            listener.tell(news.chat_removed(event.chat_id, event.reason))
-        return added - (seen.keys() - removed.keys())
 
     async def _jump(self, visit: Visit, jumps: Sequence[tuple[WayIn, Position | Reset]]) -> Sequence[ChatId]:
         """
@@ -581,25 +569,9 @@ class AllChats:
                 visit.listener.passed(cursor)
 
 
-def _resume_after(standing: Standing, seen: Position | None) -> Position | Reset:
-    """The position of a chat after which to replay, or why the client must take its present state."""
-    if seen is not None and seen > standing.last_position:
-        return Reset.AHEAD
-    known = standing.last_position if standing.first_missed is None else Position(standing.first_missed - 1)
-    return known if seen is None else max(known, seen)
-
-
 def _tell_reading(listener: AllChatsListener, standing: Standing) -> None:
-    if standing.is_read:
-        listener.tell(
-            news.read_up_to(
-                standing.chat_id,
-                standing.read_up_to,
-                standing.unread_count,
-                standing.last_seq,
-                standing.others_read_up_to,
-            )
-        )
+    if frame := resuming.reading(standing):
+        listener.tell(frame)
 
 
 def _in_pages(

@@ -6,7 +6,6 @@ is no await between the last comparison of positions and its going live: no upda
 """
 
 from collections.abc import Awaitable, Callable
-from enum import StrEnum
 from typing import Final, Protocol
 
 from attrs import define, frozen
@@ -21,6 +20,7 @@ from interfaces.live.notices import Notices
 from interfaces.live.roster import Roster
 from interfaces.wire import frames
 from interfaces.wire.frames import Frame
+from interfaces.wire.reasons import Reset
 
 REPLAY_MOST: Final = 1000
 """The most updates that are replayed after a break. A client that missed more starts with a page of history."""
@@ -35,15 +35,6 @@ class Since:
 
     epoch: str
     position: int
-
-
-class Reset(StrEnum):
-    """Why a client gets a page of history instead of the updates that it missed."""
-
-    EPOCH = "epoch"
-    AHEAD = "ahead"
-    TOO_FAR = "too_far"
-    MALFORMED = "malformed"
 
 
 class Arriving(Protocol):

@@ -28,6 +28,7 @@ from interfaces.live.entry import Entrant, Entry, end_if_removed
 from interfaces.live.listener import End, Listener
 from interfaces.live.notices import Absence, Notices, receipt_key
 from interfaces.live.roster import Audience, Roster
+from interfaces.live.typing import TypingNow
 from interfaces.wire import frames
 
 log: Final = logging.getLogger(__name__)
@@ -50,9 +51,12 @@ class Hub:
     """Chats of the first page for a listener of all chats."""
     cursor_interval: float = 10.0
     """Seconds between two cursors that listeners of all chats are told."""
+    typing_expiry: float = 6.0
+    """Seconds after which typing that a client does not renew ends."""
     roster: Roster = field(init=False, factory=Roster)
     notices: Notices = field(init=False)
     channels: Channels = field(init=False)
+    typing: TypingNow = field(init=False)
     entry: Entry = field(init=False)
     all_chats: AllChats = field(init=False)
     _is_watching: asyncio.Event = field(init=False, factory=asyncio.Event)
@@ -61,6 +65,7 @@ class Hub:
     def __attrs_post_init__(self) -> None:
         self.notices = Notices(self.roster, self.clock.now)
         self.channels = Channels(read_log=self.feed.log, told=self._tell, interval=self.interval)
+        self.typing = TypingNow(self._tell_typing, self.clock.now, self.typing_expiry)
         self.entry = Entry(
             snapshot=self.feed.snapshot, channels=self.channels, roster=self.roster, notices=self.notices
         )
@@ -134,8 +139,8 @@ class Hub:
                 case MessagesRead():
                     self._tell_read(update)
                 case Typing():
-                    if channel := self.channels.find(update.chat_id):
-                        self.notices.tell_typing(channel.audience, update)
+                    if self.channels.find(update.chat_id):
+                        self.typing.heard(update)
                 case ChatRemoved():
                     self._end_in_chat(update)
                 case SessionEnded():
@@ -150,11 +155,18 @@ class Hub:
         audience = channel.audience
         if audience.live:
             self.roster.tell(audience, frames.told(update), update)
-        if isinstance(update, NewMember):
+        if isinstance(update, NewMessage):
+            self.typing.ended(update.chat_id, update.view.message.author_id)
+        elif isinstance(update, NewMember):
             audience.member_count += 1
         elif isinstance(update, MemberRemoved):
             audience.member_count -= 1
+            self.typing.ended(update.chat_id, update.profile_id)
             self._end_removed(audience, update)
+
+    def _tell_typing(self, update: Typing) -> None:
+        if channel := self.channels.find(update.chat_id):
+            self.notices.tell_typing(channel.audience, update)
 
     def _end_removed(self, audience: Audience, update: MemberRemoved) -> None:
         """Ends the listeners of a removed member. An entering listener is left out: its replay ends it if need be."""
@@ -192,6 +204,7 @@ class Hub:
             try:
                 await self._look_again_and_again()
             finally:
+                self.typing.stop()
                 self.all_chats.stop()
                 self.channels.stop()
 

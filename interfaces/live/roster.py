@@ -6,7 +6,7 @@ a thousand chats takes about sixty kilobytes, where dictionaries of sets would t
 """
 
 from array import array
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from typing import Final, cast
 
@@ -187,6 +187,11 @@ class Roster:
     @property
     def is_empty(self) -> bool:
         return not self._seats and not self._sessions
+
+    @property
+    def listeners(self) -> Iterable[Listener]:
+        """All listeners, whether they are live or not."""
+        return self._seats.keys()
 
     def is_live(self, listener: Listener, audience: Audience) -> bool:
         seat = self._find_seat(listener, audience)

@@ -27,3 +27,5 @@ SESSION: Final = "01a21423-bae4-7429-81f2-162e897e6051"
 TOKEN: Final = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiI0OGRlOWJjMyJ9.c2lnbmF0dXJl"  # noqa: S105 - made up
 KEY: Final = "2b1f0c9e-order-17"
 MOMENT: Final = "2026-11-23T03:34:09.900840"
+CURSOR: Final = "eyJzIjo0MTh9AAECAwQFBgcICQoLDA0ODxAREhM"
+"""Shows what a cursor looks like. No server gave it out, so that resuming from it is a reset."""

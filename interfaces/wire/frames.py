@@ -2,7 +2,7 @@
 The frames of sockets: each text frame is one JSON object with names in snake_case.
 
 This module decodes the frames of clients into fields, and is the only one that encodes frames of the server. A frame is
-encoded once for all of its recipients.
+encoded once for all of its recipients. `interfaces.wire.server_frames` has the types of all of them.
 """
 
 from collections.abc import Mapping
@@ -25,9 +25,11 @@ from application.views import (
 )
 from domain.errors import Invalid
 from domain.events import ChatChanged, MemberRemoved, MessagesRead, RoleChanged
-from domain.ids import ChatId, ProfileId
+from domain.ids import ChatId, ProfileId, SessionId
 from domain.message import BODY_LIMIT, Nonce
+from interfaces.wire import server_frames as types
 from interfaces.wire.decoding import NotJson, decode
+from interfaces.wire.reasons import Reset
 from interfaces.wire.values import moment
 
 Fields = Mapping[str, Any]
@@ -70,9 +72,16 @@ class Frame:
     def text(self) -> str:
         return self.data.decode()
 
+    @property
+    def fragment(self) -> orjson.Fragment:
+        """The frame as a part of another one."""
+        return orjson.Fragment(self.data)
 
-def write(fields: Fields) -> Frame:
-    return Frame(orjson.dumps(fields), fields.get("chat_id"))
+
+def write(fields: types.AnyFrame) -> Frame:
+    """Encodes a frame. Only frames of a type in `interfaces.wire.server_frames` can be written."""
+    chat_id: Any = fields.get("chat_id")
+    return Frame(orjson.dumps(fields), chat_id)
 
 
 # Answers to the client that asked
@@ -82,27 +91,26 @@ def auth_success(
     *,
     user_id: ProfileId,
     chat_id: ChatId,
-    session_id: object,
+    session_id: SessionId,
     epoch: str,
     seq: int,
     position: int,
-    greeting: Fields,
+    greeting: types.Greeting,
 ) -> Frame:
-    return write(
-        {
-            "type": "auth_success",
-            "user_id": user_id,
-            "chat_id": chat_id,
-            "session_id": session_id,
-            "epoch": epoch,
-            "seq": seq,
-            "position": position,
-            **greeting,
-        }
-    )
+    fields: types.AuthSuccess = {
+        "type": "auth_success",
+        "user_id": user_id,
+        "chat_id": chat_id,
+        "session_id": session_id,
+        "epoch": epoch,
+        "seq": seq,
+        "position": position,
+        **greeting,
+    }
+    return write(fields)
 
 
-def greeting(*, heartbeat_interval: float, max_message_bytes: int) -> Fields:
+def greeting(*, heartbeat_interval: float, max_message_bytes: int) -> types.Greeting:
     """Returns the limits and intervals that `auth_success` tells every client."""
     return {
         "heartbeat_interval": heartbeat_interval,
@@ -111,64 +119,75 @@ def greeting(*, heartbeat_interval: float, max_message_bytes: int) -> Fields:
 
 
 def auth_error(message: str, code: str) -> Frame:
-    return write({"type": "auth_error", "message": message, "code": code})
+    fields: types.AuthError = {"type": "auth_error", "message": message, "code": code}
+    return write(fields)
 
 
-def error(message: str, code: str, nonce: str | None = None, **more: Any) -> Frame:
-    named = {"nonce": nonce} if nonce is not None else {}
-    return write({"type": "error", "message": message, "code": code, **named, **more})
+def error(
+    message: str, code: str, nonce: str | None = None, details: types.ErrorDetails | None = None
+) -> Frame:
+    fields: types.Error = {"type": "error", "message": message, "code": code, **(details or {})}
+    if nonce is not None:
+        fields["nonce"] = nonce
+    return write(fields)
 
 
 def message_ack(nonce: Nonce, sent: Sent) -> Frame:
     message = sent.event.message
-    return write(
-        {
-            "type": "message_ack",
-            "nonce": nonce.value,
-            "id": message.id,
-            "seq": message.seq,
-            "position": sent.event.position,
-            "sent_at": moment(message.sent_at),
-            "duplicate": sent.duplicate,
-        }
-    )
+    fields: types.MessageAck = {
+        "type": "message_ack",
+        "nonce": nonce.value,
+        "id": message.id,
+        "seq": message.seq,
+        "position": sent.event.position,
+        "sent_at": moment(message.sent_at),
+        "duplicate": sent.duplicate,
+    }
+    return write(fields)
 
 
 def chat_history(page: HistoryPage, unread_count: int) -> Frame:
-    return write(
-        {
-            "type": "chat_history",
-            "messages": [message_fields(view) for view in page.messages],
-            "total_count": page.total_count,
-            "unread_count": unread_count,
-        }
-    )
+    fields: types.ChatHistory = {
+        "type": "chat_history",
+        "messages": [message_fields(view) for view in page.messages],
+        "total_count": page.total_count,
+        "unread_count": unread_count,
+    }
+    return write(fields)
 
 
 def resumed(chat_id: ChatId, snapshot: Snapshot) -> Frame:
-    return write(
-        {
-            "type": "resumed",
-            "chat_id": chat_id,
-            "position": snapshot.position,
-            "unread_count": snapshot.unread_count,
-            "read_up_to": snapshot.read_up_to,
-            "others_read_up_to": snapshot.others_read_up_to,
-        }
-    )
+    fields: types.Resumed = {
+        "type": "resumed",
+        "chat_id": chat_id,
+        "position": snapshot.position,
+        "unread_count": snapshot.unread_count,
+        "read_up_to": snapshot.read_up_to,
+        "others_read_up_to": snapshot.others_read_up_to,
+    }
+    return write(fields)
 
 
-def reset(chat_id: ChatId, reason: str) -> Frame:
-    return write({"type": "reset", "chat_id": chat_id, "reason": reason})
+def reset(chat_id: ChatId, reason: Reset) -> Frame:
+    fields: types.ResetOfChat = {"type": "reset", "chat_id": chat_id, "reason": reason}
+    return write(fields)
 
 
 def unread_count(chat_id: ChatId, count: int) -> Frame:
-    return write({"type": "unread_count", "chat_id": chat_id, "count": count})
+    fields: types.CountOfUnread = {"type": "unread_count", "chat_id": chat_id, "count": count}
+    return write(fields)
+
+
+def goaway(within: int) -> Frame:
+    """``within`` is in seconds. After them the server closes the connection itself."""
+    fields: types.Goaway = {"type": "goaway", "within": within}
+    return write(fields)
 
 
 def pong(id: Any) -> Frame:
     """``id`` is returned unchanged. It can always be encoded: the decoder refuses values that could not."""
-    return write({"type": "pong", "id": id})
+    fields: types.Pong = {"type": "pong", "id": id}
+    return write(fields)
 
 
 # Frames for all listeners
@@ -176,97 +195,99 @@ def pong(id: Any) -> Frame:
 
 def told(update: ChatUpdate) -> Frame:
     """Encodes an update of the chat's log, with its position and the one before it (``after``)."""
-    fields: dict[str, Any]
+    place: types.Durable = {
+        "chat_id": update.chat_id,
+        "position": update.position,
+        "after": update.position - 1,
+    }
+    fields: types.DurableFrame
     match update:
         case NewMessage():
-            fields = {"type": "new_message", "message": message_fields(update.view)}
+            fields = types.NewMessage(type="new_message", message=message_fields(update.view), **place)
         case ChatChanged():
-            fields = {
-                "type": "chat_changed",
-                "name": update.name,
-                "description": update.description,
-                "by": update.by,
-                "timestamp": moment(update.at),
-            }
+            fields = types.ChatChanged(
+                type="chat_changed",
+                name=update.name,
+                description=update.description,
+                by=update.by,
+                timestamp=moment(update.at),
+                **place,
+            )
         case NewMember():
-            fields = {
-                "type": "member_added",
-                "member": profile_fields(update.member),
-                "by": update.by,
-                "timestamp": moment(update.at),
-            }
+            fields = types.MemberAdded(
+                type="member_added",
+                member=profile_fields(update.member),
+                by=update.by,
+                timestamp=moment(update.at),
+                **place,
+            )
         case MemberRemoved():
-            fields = {
-                "type": "member_removed",
-                "user_id": update.profile_id,
-                "by": update.by,
-                "timestamp": moment(update.at),
-            }
+            fields = types.MemberRemoved(
+                type="member_removed",
+                user_id=update.profile_id,
+                by=update.by,
+                timestamp=moment(update.at),
+                **place,
+            )
         case RoleChanged():
-            fields = {
-                "type": "role_changed",
-                "user_id": update.profile_id,
-                "role": update.role,
-                "by": update.by,
-                "timestamp": moment(update.at),
-            }
+            fields = types.RoleChanged(
+                type="role_changed",
+                user_id=update.profile_id,
+                role=update.role,
+                by=update.by,
+                timestamp=moment(update.at),
+                **place,
+            )
         case _:
             assert_never(update)
-    fields["chat_id"] = update.chat_id
-    fields["position"] = update.position
-    fields["after"] = update.position - 1
     return write(fields)
 
 
 def typing(update: Typing) -> Frame:
-    return write(
-        {
-            "type": "typing",
-            "chat_id": update.chat_id,
-            "user_id": update.profile_id,
-            "is_typing": update.is_typing,
-            "timestamp": moment(update.at),
-        }
-    )
+    fields: types.Typing = {
+        "type": "typing",
+        "chat_id": update.chat_id,
+        "user_id": update.profile_id,
+        "is_typing": update.is_typing,
+        "timestamp": moment(update.at),
+    }
+    return write(fields)
 
 
 def messages_read(read: MessagesRead) -> Frame:
-    return write(
-        {
-            "type": "messages_read",
-            "chat_id": read.chat_id,
-            "read_by": read.reader_id,
-            "message_ids": list(read.message_ids),
-            "read_count": read.count,
-            "from_seq": read.from_seq,
-            "to_seq": read.to_seq,
-            "timestamp": moment(read.at),
-        }
-    )
+    fields: types.MessagesRead = {
+        "type": "messages_read",
+        "chat_id": read.chat_id,
+        "read_by": read.reader_id,
+        "message_ids": list(read.message_ids),
+        "read_count": read.count,
+        "from_seq": read.from_seq,
+        "to_seq": read.to_seq,
+        "timestamp": moment(read.at),
+    }
+    return write(fields)
 
 
 def your_messages_read(read: MessagesRead, author_id: ProfileId) -> Frame:
-    return write(
-        {
-            "type": "your_messages_read",
-            "chat_id": read.chat_id,
-            "read_by": read.reader_id,
-            "read_count": read.by_author[author_id],
-            "timestamp": moment(read.at),
-        }
-    )
+    fields: types.YourMessagesRead = {
+        "type": "your_messages_read",
+        "chat_id": read.chat_id,
+        "read_by": read.reader_id,
+        "read_count": read.by_author[author_id],
+        "timestamp": moment(read.at),
+    }
+    return write(fields)
 
 
 def message_read(read: MessagesRead) -> Frame:
-    return write(
-        {
-            "type": "message_read",
-            "chat_id": read.chat_id,
-            "message_id": read.message_ids[0],
-            "read_by": read.reader_id,
-            "timestamp": moment(read.at),
-        }
-    )
+    fields: types.MessageRead = {
+        "type": "message_read",
+        "chat_id": read.chat_id,
+        "message_id": read.message_ids[0],
+        "read_by": read.reader_id,
+        "timestamp": moment(read.at),
+    }
+    return write(fields)
 
 
 def presence(
@@ -275,17 +296,25 @@ def presence(
     user_id: ProfileId,
     at: datetime,
 ) -> Frame:
-    return write({"type": kind, "chat_id": chat_id, "user_id": user_id, "timestamp": moment(at)})
+    who: types.Present = {"chat_id": chat_id, "user_id": user_id, "timestamp": moment(at)}
+    fields: types.UserJoined | types.UserLeft | types.UserDisconnected
+    match kind:
+        case "user_joined":
+            fields = types.UserJoined(type=kind, **who)
+        case "user_left":
+            fields = types.UserLeft(type=kind, **who)
+        case "user_disconnected":
+            fields = types.UserDisconnected(type=kind, **who)
+    return write(fields)
 
 
 # Parts of frames
 
 
-def message_fields(view: MessageView) -> Fields:
+def message_fields(view: MessageView) -> types.Message:
     message = view.message
     sent_at = moment(message.sent_at)
-    nonce = {"nonce": message.nonce.value} if message.nonce else {}
-    return {
+    fields: types.Message = {
         "id": message.id,
         "created_at": sent_at,
         "updated_at": sent_at,
@@ -297,11 +326,13 @@ def message_fields(view: MessageView) -> Fields:
         "sender_id": view.sender.id,
         "seq": message.seq,
         "position": view.position,
-        **nonce,
     }
+    if message.nonce:
+        fields["nonce"] = message.nonce.value
+    return fields
 
 
-def chat_entry(chat: ChatView) -> Fields:
+def chat_entry(chat: ChatView) -> types.Entry:
     """A chat as one of its members sees it, in a list."""
     return {
         "chat": {
@@ -323,7 +354,7 @@ def chat_entry(chat: ChatView) -> Fields:
     }
 
 
-def member_fields(member: MemberView) -> Fields:
+def member_fields(member: MemberView) -> types.Member:
     return {
         "profile": profile_fields(member.profile),
         "role": member.role,
@@ -332,11 +363,11 @@ def member_fields(member: MemberView) -> Fields:
     }
 
 
-def reader_fields(reader: ReaderView) -> Fields:
+def reader_fields(reader: ReaderView) -> types.Reader:
     return {"profile": profile_fields(reader.profile), "read_at": moment(reader.read_at)}
 
 
-def profile_fields(profile: ProfileView) -> Fields:
+def profile_fields(profile: ProfileView) -> types.Person:
     return {
         "first_name": profile.first_name,
         "last_name": profile.last_name,

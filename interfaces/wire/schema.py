@@ -63,6 +63,16 @@ class FieldDoc:
         return {**schema, "description": self.description, **examples}
 
 
+class Bounds:
+    """Limits of a field as JSON Schema keywords, such as ``Annotated[int, FieldDoc(...), Bounds(minimum=0)]``."""
+
+    def __init__(self, **keywords: int) -> None:
+        self.keywords = keywords
+
+    def added_to(self, schema: Schema) -> Schema:
+        return {**schema, **self.keywords}
+
+
 @frozen
 class ValueReader(Generic[T]):
     """A function that reads one JSON value, together with the schema of the values that it accepts."""
@@ -92,10 +102,12 @@ def or_null(schema: Schema) -> Schema:
 
 
 SIMPLE: Final[Mapping[object, Schema]] = {
+    Any: {},
     None: {"type": "null"},
     NoneType: {"type": "null"},
     bool: {"type": "boolean"},
     int: {"type": "integer"},
+    float: {"type": "number"},
     str: {"type": "string"},
     UUID: IDENTITY,
     Moment: MOMENT,
@@ -108,12 +120,15 @@ def schema_of(kind: Any, named: dict[str, Schema]) -> Schema:
 
     The schema of a TypedDict is added to ``named``, and a reference to it is returned.
     """
-    if kind in SIMPLE:
-        return SIMPLE[kind]
     if get_origin(kind) is Annotated:
         annotated, *notes = get_args(kind)
         schema = schema_of(annotated, named)
-        return next((note.added_to(schema) for note in notes if isinstance(note, FieldDoc)), schema)
+        for note in notes:
+            if isinstance(note, FieldDoc | Bounds):
+                schema = note.added_to(schema)
+        return schema
+    if kind in SIMPLE:
+        return SIMPLE[kind]
     if supertype := getattr(kind, "__supertype__", None):
         return schema_of(supertype, named)
     if is_typeddict(kind):
@@ -122,6 +137,9 @@ def schema_of(kind: Any, named: dict[str, Schema]) -> Schema:
         case origin if origin is list or origin is Sequence:
             (item,) = get_args(kind)
             return {"type": "array", "items": schema_of(item, named)}
+        case origin if origin is Mapping:
+            _, value = get_args(kind)
+            return {"type": "object", "additionalProperties": schema_of(value, named)}
         case origin if origin is Literal:
             first, *others = get_args(kind)
             return {"enum": [first, *others]} if others else {"const": first}

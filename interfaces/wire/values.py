@@ -47,6 +47,11 @@ def moment(at: datetime) -> Moment:
     return Moment(at.isoformat()[: -len(_UTC_OFFSET)])
 
 
+def is_count(value: object) -> bool:
+    """Tells whether a value is an integer that is not negative."""
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
 def text(least: int = 0, most: int | None = None) -> ValueReader[str]:
     """Makes a reader of strings that can be stored and have from ``least`` to ``most`` characters."""
     bounds = {"minLength": least or None, "maxLength": most}

@@ -1,7 +1,6 @@
 """The protocol of the socket of all chats, without I/O. `all_chats_frames` decodes the frames of the client."""
 
 from contextlib import suppress
-from typing import Final
 
 from attrs import define, field
 from typing_extensions import override
@@ -10,42 +9,35 @@ from application.errors import Unavailable
 from application.messages.send import SendMessage, Sent
 from application.paging import ChatPlace, Page
 from application.ports.changes import Cursor
+from application.ports.own_changes import Lost
 from application.ports.updates import ChatUpdate
 from application.views import ChatView
-from domain.ids import ChatId, Position
+from domain.ids import ChatId
 from interfaces.live.all_chats import REMOVALS, SinceCursor
-from interfaces.live.entry import Reset
 from interfaces.live.listener import End
 from interfaces.wire import all_chats as news
 from interfaces.wire import frames
-from interfaces.wire.cursors import CursorCodec, InvalidCursor
+from interfaces.wire import server_frames as types
+from interfaces.wire.cursors import InvalidCursor
 from interfaces.wire.faults import InvalidValue
 from interfaces.wire.frames import Fields, Frame
-from interfaces.wire.values import identity, moment
+from interfaces.wire.places import Places, read_seen
+from interfaces.wire.reasons import Reset
+from interfaces.wire.values import moment
 from interfaces.ws.all_chats_frames import Request, is_id, read_request
-from interfaces.ws.chat_frames import Ping, Unacceptable, is_count
+from interfaces.ws.chat_frames import Ping, Unacceptable
 from interfaces.ws.connection import Connection, Sending
 from interfaces.ws.refusals import Error, refusal_of
-
-SEEN_MOST: Final = 1000
-"""The most chats in ``seen``."""
 
 
 @define(eq=False)
 class AllChatsConnection(Connection):
-    _cursor_key: bytes
+    _places: Places
+    hears_goaway: bool = field(init=False, default=True)
     since: SinceCursor | Reset | None = field(init=False, default=None)
     """The point from which the client resumes; None for a new client."""
     _early: list[Frame] | None = field(init=False, factory=list)
     """Frames that were announced before the client was welcomed; None after that."""
-
-    @property
-    def _cursors(self) -> CursorCodec[Cursor]:
-        return CursorCodec(self._cursor_key, Cursor, "all chats")
-
-    @property
-    def _pages(self) -> CursorCodec[ChatPlace]:
-        return CursorCodec(self._cursor_key, ChatPlace, f"chats {self.profile_id}")
 
     @override
     def _read_since(self, value: object) -> None:
@@ -57,7 +49,7 @@ class AllChatsConnection(Connection):
         if not isinstance(value, dict) or not isinstance(cursor := value.get("cursor"), str):
             return Reset.MALFORMED
         try:
-            return SinceCursor(self._cursors.read(cursor), _seen(value.get("seen")))
+            return SinceCursor(self._places.read(cursor), read_seen(value.get("seen")))
         except (InvalidCursor, InvalidValue):
             return Reset.MALFORMED
 
@@ -67,8 +59,8 @@ class AllChatsConnection(Connection):
             request = read_request(fields)
         except Unacceptable as error:
             id = fields.get("id")
-            more = {"nonce": error.nonce} if error.nonce is not None else {}
-            self._say(news.refusal(id if is_id(id) else None, error.message, error.code, **more))
+            details: types.RefusalDetails = {"nonce": error.nonce} if error.nonce is not None else {}
+            self._say(news.refusal(id if is_id(id) else None, error.message, error.code, details))
             return None
         if isinstance(request.asks, SendMessage):
             return self._expect(request.asks, request.id)
@@ -77,34 +69,38 @@ class AllChatsConnection(Connection):
     # Entering
 
     def welcome(
-        self, cursor: Cursor, page: Page[ChatView, ChatPlace] | None = None, why: str | None = None
+        self,
+        cursor: Cursor,
+        page: Page[ChatView, ChatPlace] | None = None,
+        why: Lost | Reset | None = None,
     ) -> None:
         """See `AllChatsListener.welcome`."""
         self.since = None
+        place = self._places.write(cursor)
         self._say(
             news.welcome_to_all(
                 user_id=self.profile_id,
                 session_id=self.session_id,
                 epoch=cursor.epoch,
-                cursor=self._cursors.write(cursor),
+                cursor=place,
                 greeting=self._greeting,
             )
         )
         if why:
-            self._say(news.reset_all(why))
+            self._say(news.reset_all(Reset(why)))
         if page:
-            self._say(news.snapshot(page.items, self.next_of(page)))
+            self._say(news.first_snapshot(page.items, self.next_of(page), place))
         early, self._early = self._early, None
         for frame in early or ():
             self.tell(frame)
 
     def resumed(self, cursor: Cursor) -> None:
-        self._say(news.resumed_all(self._cursors.write(cursor)))
+        self._say(news.resumed_all(self._places.write(cursor)))
 
     def passed(self, cursor: Cursor) -> None:
         """Tells a later cursor. A client that reads slowly does without, as all do when it would be too long."""
         with suppress(Unavailable):
-            self.outbox.put(news.cursor(self._cursors.write(cursor)), ephemeral=True)
+            self.outbox.put(news.cursor(self._places.write(cursor)), ephemeral=True)
 
     @property
     def is_connected(self) -> bool:
@@ -117,56 +113,47 @@ class AllChatsConnection(Connection):
     # Pages of chats
 
     def next_of(self, page: Page[ChatView, ChatPlace]) -> str | None:
-        return None if page.next is None else self._pages.write(page.next)
+        return self._places.next_of(page, self.profile_id)
 
     def place_of(self, following: str) -> ChatPlace:
         """
         Raises:
             InvalidCursor: It is not the ``next`` of a page of this client.
         """
-        return self._pages.read(following)
+        return self._places.page_after(following, self.profile_id)
 
     # Answers
 
     @override
     def answer_sent(self, sending: Sending, sent: Sent) -> None:
         message = sent.event.message
-        nonce = {"nonce": message.nonce.value} if message.nonce else {}
-        fields = {
+        stored: types.SentMessage = {
             "id": message.id,
             "seq": message.seq,
             "position": sent.event.position,
             "sent_at": moment(message.sent_at),
-            **nonce,
         }
-        self._answer(
-            sending,
-            news.answer(
-                sending.id,
-                {"chat_id": message.chat_id, "message": fields, "duplicate": sent.duplicate},
-            ),
-        )
+        if message.nonce:
+            stored["nonce"] = message.nonce.value
+        fields: types.Sent = {"chat_id": message.chat_id, "message": stored, "duplicate": sent.duplicate}
+        self._answer(sending, news.answer(sending.id, fields))
 
     @override
     def answer_not_sent(self, sending: Sending, error: Error) -> None:
         refusal, nonce = refusal_of(error), sending.command.nonce
-        fields = dict(refusal.fields(error))
-        if (first := fields.pop("id", None)) is not None:
-            fields["message_id"] = first
+        details = _details(refusal.fields(error))
         if nonce:
-            fields["nonce"] = nonce.value
-        self._answer(
-            sending, news.refusal(sending.id, refusal.not_sent(error), refusal.code(error), **fields)
-        )
+            details["nonce"] = nonce.value
+        self._answer(sending, news.refusal(sending.id, refusal.not_sent(error), refusal.code(error), details))
 
-    def answer(self, request: Request, fields: Fields) -> None:
+    def answer(self, request: Request, fields: types.AnswerFields) -> None:
         self._say(news.answer(request.id, fields))
 
     def answer_ping(self, ping: Ping) -> None:
         self._say(frames.pong(ping.id))
 
     def answer_page(self, request: Request, page: Page[ChatView, ChatPlace]) -> None:
-        self._say(news.snapshot(page.items, self.next_of(page), id=request.id))
+        self._say(news.snapshot_asked_for(request.id, page.items, self.next_of(page)))
 
     def answer_failed(self, request: Request, error: Error) -> None:
         refusal = refusal_of(error)
@@ -175,7 +162,7 @@ class AllChatsConnection(Connection):
                 request.id,
                 "Failed to process request: not done",
                 refusal.code(error),
-                **refusal.fields(error),
+                _details(refusal.fields(error)),
             )
         )
 
@@ -202,15 +189,11 @@ class AllChatsConnection(Connection):
             self.tell(news.chat_removed(chat_id, REMOVALS[why]))
 
 
-def _seen(value: object) -> dict[ChatId, Position]:
-    """
-    Raises:
-        InvalidValue: It is not an object of positions by chat.
-    """
-    if value is None:
-        return {}
-    if not isinstance(value, dict) or len(value) > SEEN_MOST:
-        raise InvalidValue
-    if not all(is_count(position) for position in value.values()):
-        raise InvalidValue
-    return {ChatId(identity(chat_id)): Position(position) for chat_id, position in value.items()}
+def _details(details: types.ErrorDetails) -> types.RefusalDetails:
+    """On this socket `id` names the request, so that the first message under a nonce is ``message_id``."""
+    named: types.RefusalDetails = {}
+    if "retry_after" in details:
+        named["retry_after"] = details["retry_after"]
+    if "id" in details and "seq" in details:
+        named["message_id"], named["seq"] = details["id"], details["seq"]
+    return named

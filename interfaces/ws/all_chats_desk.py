@@ -2,9 +2,8 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any, Final, cast
 
-import orjson
 from attrs import define, evolve, field
 from typing_extensions import override
 
@@ -26,8 +25,8 @@ from domain.chat_errors import ChatNotFound
 from domain.errors import DomainError
 from domain.ids import ChatId
 from interfaces.wire import frames
+from interfaces.wire import server_frames as types
 from interfaces.wire.cursors import InvalidCursor
-from interfaces.wire.frames import Fields
 from interfaces.ws.all_chats_connection import AllChatsConnection
 from interfaces.ws.all_chats_frames import CatchUp, More, ReadPage, ReadReaders, Request
 from interfaces.ws.chat_frames import Ping
@@ -40,8 +39,6 @@ TYPING_MOST: Final = 16
 """Chats whose typing is remembered for one socket before those that are silent are forgotten."""
 
 READERS_MOST: Final = 1000
-
-Answer = Fields
 
 
 @define(eq=False)
@@ -96,7 +93,7 @@ class AllChatsDesk(Desk):
         heard = await hub.all_chats.as_heard(connection, page.items)
         connection.answer_page(request, evolve(page, items=heard))
 
-    async def _execute(self, asked: Any) -> Answer:
+    async def _execute(self, asked: Any) -> types.AnswerFields:
         actor = self.connection.actor
         assert actor is not None, "only entered clients have requests"
         reader, messages, chats = (
@@ -144,7 +141,7 @@ class AllChatsDesk(Desk):
             case _:
                 raise AssertionError(f"{type(asked).__name__} is not executed here")
 
-    async def _catch_up(self, asked: CatchUp) -> Answer:
+    async def _catch_up(self, asked: CatchUp) -> types.CaughtUp:
         feed = self._services.messenger.feed
         snapshot = await feed.snapshot(self.connection.profile_id, asked.chat_id, 0)
         # nothing after the moment at which the client was certainly a member
@@ -156,7 +153,7 @@ class AllChatsDesk(Desk):
         position = updates[-1].position if updates else asked.after
         return {
             "chat_id": asked.chat_id,
-            "events": [orjson.Fragment(frames.told(update).data) for update in updates],
+            "events": [cast(types.DurableFrame, frames.told(update).fragment) for update in updates],
             "position": position,
             "has_more": bool(updates) and position < last,
         }
@@ -171,7 +168,9 @@ class AllChatsDesk(Desk):
             ChatNotFound, NotAMember: The client may not type there.
         """
         signal = self._signal(asked.chat_id)
-        if signal.is_too_soon(asked.is_typing):
+        if signal.is_too_soon(asked.is_typing) and self._services.hub.all_chats.hears(
+            self.connection, asked.chat_id
+        ):
             return
         actor = self.connection.actor
         assert actor is not None, "only entered clients can type"
@@ -186,10 +185,16 @@ class AllChatsDesk(Desk):
             self._typing = {}
         if chat_id not in self._typing:
             if len(self._typing) >= TYPING_MOST:
-                self._typing = {id: signal for id, signal in self._typing.items() if not signal.is_silent}
+                for silent in [id for id, signal in self._typing.items() if signal.is_silent]:
+                    self._typing.pop(silent).forget()
             typist = chat_id, self.connection.profile_id
-            self._typing[chat_id] = TypingSignal.of(typist, self._services.typists, self._show_typing)
+            self._typing[chat_id] = self._services.typing_signal(typist, self._show_typing)
         return self._typing[chat_id]
+
+    @override
+    def note_message(self, chat_id: ChatId) -> None:
+        if self._typing and (signal := self._typing.get(chat_id)):
+            signal.forget()
 
     @override
     def stop_typing(self, *, is_busy: bool) -> None:
@@ -208,15 +213,15 @@ class AllChatsDesk(Desk):
             await self._services.messenger.messages.show_typing(actor, request)
 
 
-def _chat(chat: ChatView) -> Answer:
+def _chat(chat: ChatView) -> types.EntryOfChat:
     return {"chat_id": chat.id, **frames.chat_entry(chat)}
 
 
-def _members(members: Sequence[MemberView]) -> Answer:
+def _members(members: Sequence[MemberView]) -> types.Members:
     return {"members": [frames.member_fields(member) for member in members]}
 
 
-def _history(page: HistoryPage) -> Answer:
+def _history(page: HistoryPage) -> types.History:
     return {
         "messages": [frames.message_fields(view) for view in page.messages],
         "total_count": page.total_count,

@@ -18,28 +18,20 @@ from domain.errors import DomainError
 from domain.ids import ChatId, MessageId, Position, Seq
 from domain.message import EmptyBody
 from interfaces.wire import codec
+from interfaces.wire.client_frames import CATCH_UP_MOST, HISTORY_MOST, ID_LIMIT, PAGE_DEFAULT
 from interfaces.wire.faults import InvalidValue
 from interfaces.wire.frames import Fields, Malformed
 from interfaces.wire.validation import RequestInvalid, Shape
-from interfaces.wire.values import GREATEST, identity
+from interfaces.wire.values import GREATEST, identity, is_count
 from interfaces.ws.chat_frames import (
     NOT_SENT,
     Ping,
     Unacceptable,
     echoed,
-    is_count,
     named,
     read_message,
     read_typing,
 )
-
-HISTORY_DEFAULT: Final = 50
-HISTORY_MOST: Final = 100
-CATCH_UP_MOST: Final = 100
-"""Entries of a log in one answer."""
-
-ID_LIMIT: Final = 64
-"""The most characters of a request's id."""
 
 INVALID: Final = "Failed to process request: invalid request"
 
@@ -147,7 +139,7 @@ def _page(fields: Fields) -> ReadPage:
     where: Where = Newest()
     if given:
         where = places[given[0]](Seq(_count(fields, given[0], 0)))
-    limit = min(_count(fields, "limit", HISTORY_DEFAULT), HISTORY_MOST)
+    limit = min(_count(fields, "limit", PAGE_DEFAULT), HISTORY_MOST)
     return ReadPage(chat_id=_chat(fields), where=where, limit=max(limit, 1))
 
 

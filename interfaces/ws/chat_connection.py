@@ -7,10 +7,11 @@ from application.messages.send import SendMessage, Sent
 from application.ports.updates import ChatUpdate
 from application.views import HistoryPage, Snapshot
 from domain.ids import ChatId
-from interfaces.live.entry import Reset, Since
+from interfaces.live.entry import Since
 from interfaces.live.listener import End
 from interfaces.wire import frames
 from interfaces.wire.frames import Fields, Frame
+from interfaces.wire.reasons import Reset
 from interfaces.ws.chat_frames import (
     CountUnread,
     Ping,
@@ -85,7 +86,7 @@ class ChatConnection(Connection):
                 refusal.not_sent(error),
                 refusal.code(error),
                 nonce.value if nonce else None,
-                **refusal.fields(error),
+                refusal.fields(error),
             ),
         )
 
@@ -107,7 +108,7 @@ class ChatConnection(Connection):
             case _:
                 message = "Failed to process message: not done"
         refusal = refusal_of(error)
-        self._say(frames.error(message, refusal.code(error), **refusal.fields(error)))
+        self._say(frames.error(message, refusal.code(error), details=refusal.fields(error)))
 
     # As a listener
 

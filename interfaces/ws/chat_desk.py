@@ -15,9 +15,10 @@ from application.receipts.mark_single import MarkSingle
 from application.updates.typing import ShowTyping
 from application.views import HistoryPage
 from domain.errors import DomainError
-from domain.ids import ProfileId, Seq
+from domain.ids import ChatId, ProfileId, Seq
+from interfaces.wire.client_frames import HISTORY_DEFAULT
 from interfaces.ws.chat_connection import ChatConnection
-from interfaces.ws.chat_frames import HISTORY_DEFAULT, CountUnread, Leave, Ping, ReadHistory, Request
+from interfaces.ws.chat_frames import CountUnread, Leave, Ping, ReadHistory, Request
 from interfaces.ws.closing import CloseCode
 from interfaces.ws.exchange import Desk
 from interfaces.ws.parts import LongPage, write_page
@@ -123,8 +124,13 @@ class ChatDesk(Desk):
         """Returns True if the request must not be published now. It is published later, unless others know the state already."""
         if self._typing is None:
             typist = request.chat_id, self.connection.profile_id
-            self._typing = TypingSignal.of(typist, self._services.typists, self._show_typing)
+            self._typing = self._services.typing_signal(typist, self._show_typing)
         return self._typing.is_too_soon(request.is_typing)
+
+    @override
+    def note_message(self, chat_id: ChatId) -> None:
+        if self._typing is not None:
+            self._typing.forget()
 
     @override
     def stop_typing(self, *, is_busy: bool = False) -> None:

@@ -19,14 +19,13 @@ from application.updates.typing import ShowTyping
 from domain.errors import DomainError
 from domain.ids import ChatId, MessageId
 from domain.message import Body, EmptyBody, Nonce
-from interfaces.live.entry import Reset, Since
+from interfaces.live.entry import Since
+from interfaces.wire.client_frames import HISTORY_DEFAULT, HISTORY_MOST
 from interfaces.wire.faults import InvalidValue
 from interfaces.wire.frames import Fields, Malformed
-from interfaces.wire.values import identity
+from interfaces.wire.reasons import Reset
+from interfaces.wire.values import identity, is_count
 from interfaces.ws.connection import NOT_PROCESSED
-
-HISTORY_DEFAULT: Final = 10
-HISTORY_MOST: Final = 100
 
 ECHO_LIMIT: Final = 100
 """The most characters of a client's own text that an error repeats to it."""
@@ -170,7 +169,3 @@ def echoed(name: object) -> str | None:
 def named(kind: object) -> str:
     # a list or an object may be nested deeper than Python can print
     return "not a name" if isinstance(kind, list | dict) else str(kind)[:ECHO_LIMIT]
-
-
-def is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0

@@ -18,11 +18,15 @@ from domain.ids import ChatId, ProfileId, SessionId
 from interfaces.live.listener import End
 from interfaces.wire import frames
 from interfaces.wire.frames import Fields, Frame, Malformed
+from interfaces.wire.server_frames import Greeting
 from interfaces.ws.answers import Answers, Pending
 from interfaces.ws.closing import ENDS, CloseCode
 from interfaces.ws.outbox import Outbox
 from interfaces.ws.refusals import Error, refusal_of
 from interfaces.ws.states import TRANSITIONS, State, Step
+
+GOAWAY: Final = "goaway"
+"""The feature, named in ``features`` of `auth`, of a client that wants to be told before the server stops."""
 
 NOT_PROCESSED: Final = "Failed to process message: invalid message"
 
@@ -46,9 +50,11 @@ class Sending:
 @define(eq=False)
 class Connection(ABC):
     outbox: Outbox
-    _greeting: Fields
+    _greeting: Greeting
     state: State = field(init=False, default=State.GREETING)
     actor: Actor | None = field(init=False, default=None)
+    hears_goaway: bool = field(init=False, default=False)
+    """Whether the client is told before the server stops. A client of the original messenger does not know that frame."""
     _answers: Answers | None = field(init=False, default=None)
     """Exists only while a request is unanswered: most connections of a node are silent."""
 
@@ -83,6 +89,9 @@ class Connection(ABC):
             self.refuse_entry("token_invalid")
             return None
         self._step(Step.GREETED)
+        features = fields.get("features")
+        if isinstance(features, list) and GOAWAY in features:
+            self.hears_goaway = True
         self._read_since(fields.get("since"))
         return Authenticate(token)
 
@@ -186,6 +195,11 @@ class Connection(ABC):
         self.close(close.code, close.reason)
 
     # The end
+
+    def go_away(self, within: int) -> None:
+        """Tells a client that knows the frame to leave within so many seconds. It may overtake answers that are not known yet."""
+        if self.hears_goaway and self.state in {State.OPEN, State.DETACHED}:
+            self.outbox.put(frames.goaway(within))
 
     def close(self, code: int, reason: str) -> None:
         """Closes the socket after the frames that are already written. Only the first call sets code and reason."""

@@ -17,7 +17,9 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from domain.ids import ChatId
 from interfaces.wire import frames
 from interfaces.wire.faults import InvalidValue
-from interfaces.wire.frames import Fields, Frame
+from interfaces.wire.frames import Frame
+from interfaces.wire.places import Places
+from interfaces.wire.server_frames import Greeting
 from interfaces.wire.values import identity
 from interfaces.ws.all_chats_connection import AllChatsConnection
 from interfaces.ws.all_chats_desk import AllChatsDesk
@@ -37,7 +39,7 @@ class Opening:
     """A socket after its handshake, passed to the transport that reads and writes it from then on."""
 
     services: SocketServices
-    greeting: Fields
+    greeting: Greeting
     chat_id: ChatId | None
     """None for the socket of all chats."""
 
@@ -52,7 +54,7 @@ class Opening:
 
     def _desk(self, outbox: Outbox, *, takes_parts: bool) -> Desk:
         if self.chat_id is None:
-            everything = AllChatsConnection(outbox, self.greeting, self.services.cursor_key)
+            everything = AllChatsConnection(outbox, self.greeting, Places(self.services.cursor_key))
             return AllChatsDesk(self.services, everything)
         return ChatDesk(self.services, ChatConnection(outbox, self.greeting, self.chat_id), takes_parts)
 
@@ -62,7 +64,7 @@ class Sockets:
     """The routes of sockets: that of one chat, and that of all chats."""
 
     _services: SocketServices
-    _greeting: Fields = field(init=False)
+    _greeting: Greeting = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         options = self._services.options

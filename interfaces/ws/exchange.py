@@ -20,6 +20,7 @@ from application.accounts.authenticate import Authenticate as AuthenticateToken
 from application.errors import ApplicationError, OutcomeUnknown, Unavailable
 from application.messages.send import Sent
 from domain.errors import DomainError
+from domain.ids import ChatId
 from interfaces.live.listener import Listener
 from interfaces.ws.closing import GONE, Close, CloseCode
 from interfaces.ws.connection import Authenticate, Connection, Sending
@@ -84,6 +85,10 @@ class Desk(Protocol):
 
     def refuse(self, request: object, error: Error) -> None:
         """Answers a request that failed."""
+        ...
+
+    def note_message(self, chat_id: ChatId) -> None:
+        """Notes that a message of this socket was stored: it has ended the typing, and the hub tells the others."""
         ...
 
     def stop_typing(self, *, is_busy: bool) -> None:
@@ -248,6 +253,7 @@ class Exchange:
         if answer.cancelled():
             self._connection.answer_not_sent(sending, OutcomeUnknown())
         elif (error := answer.exception()) is None:
+            self._desk.note_message(sending.command.chat_id)
             self._connection.answer_sent(sending, answer.result())
         elif isinstance(error, (DomainError, ApplicationError)):
             self._connection.answer_not_sent(sending, error)

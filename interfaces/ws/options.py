@@ -29,6 +29,10 @@ class SocketOptions:
     """Chats in one page on the socket of all chats."""
     cursor_interval: int = 10
     """Seconds between two cursors that the socket of all chats is told."""
+    typing_interval: float = 1.0
+    """Seconds between two notifications of the same state of typing by one socket."""
+    typing_expiry: float = 6.0
+    """Seconds after which typing that the client does not renew ends."""
     close_timeout: float = 5.0
     """Seconds in which the client must read the remaining frames and the close frame."""
     heartbeat_interval: float = 25.0

@@ -14,20 +14,21 @@ from application.messages.send import NonceReused
 from domain.chat_errors import ChatNotFound, NotAMember, TooFrequent
 from domain.errors import DomainError
 from interfaces.wire.lookup import along_mro
+from interfaces.wire.server_frames import ErrorDetails
 from interfaces.ws.closing import CloseCode
 
 Error = DomainError | ApplicationError
 
 
-def _nothing(_: Any) -> Mapping[str, Any]:
+def _nothing(_: Any) -> ErrorDetails:
     return {}
 
 
-def _retry_after(error: Any) -> Mapping[str, Any]:
+def _retry_after(error: Any) -> ErrorDetails:
     return {"retry_after": error.retry_after}
 
 
-def _first(error: NonceReused) -> Mapping[str, Any]:
+def _first(error: NonceReused) -> ErrorDetails:
     message = error.first.message
     return {"id": message.id, "seq": message.seq}
 
@@ -35,7 +36,7 @@ def _first(error: NonceReused) -> Mapping[str, Any]:
 @frozen(kw_only=True)
 class Refusal:
     code: Callable[[Any], str] = lambda error: str(error.code)
-    fields: Callable[[Any], Mapping[str, Any]] = _nothing
+    fields: Callable[[Any], ErrorDetails] = _nothing
     """Returns the fields of the frame besides message and code."""
     not_sent: Callable[[Any], str] = lambda _: "Failed to send message"
     """Returns the message for a refused send."""

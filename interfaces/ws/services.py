@@ -8,12 +8,16 @@ from attrs import Factory, define, field, frozen
 
 from application.messenger import Messenger
 from application.meter import Meter, Unmetered
+from application.updates.typing import ShowTyping
 from interfaces.live.hub import Hub
+from interfaces.live.typing import Typist
 from interfaces.throttled import ThrottledWarning
 from interfaces.ws.budget import Budget
+from interfaces.ws.connection import Connection
 from interfaces.ws.framing import Framing
+from interfaces.ws.leaving import send_away
 from interfaces.ws.options import SocketOptions
-from interfaces.ws.typing import Typists
+from interfaces.ws.typing import Typing, TypingSignal, Typists
 
 
 @define(eq=False)
@@ -95,6 +99,26 @@ class SocketServices:
     @entering.default
     def _entering(self) -> asyncio.Semaphore:
         return asyncio.Semaphore(self.options.entering)
+
+    def typing_signal(self, typist: Typist, publish: Callable[[ShowTyping], None]) -> TypingSignal:
+        """``publish`` is called with states that no request waits for."""
+        options = self.options
+        typing = Typing(typist, self.typists, options.typing_interval, options.typing_expiry)
+        return TypingSignal(typist[0], typing, publish)
+
+    def send_away(self, seconds: float) -> None:
+        """
+        Asks all clients to leave within so many seconds, because the node is about to stop, and then closes the sockets that
+        are left. With 0 seconds the clients are only told: the server closes the sockets at once.
+
+        A client that connects later is not asked. A single node would otherwise ask the same clients again and again.
+        """
+        open_now = [each for each in self.hub.roster.listeners if isinstance(each, Connection)]
+        if seconds and self.tasks.is_running:
+            self.tasks.spawn(send_away(open_now, seconds))
+        else:
+            for connection in open_now:
+                connection.go_away(0)
 
     async def run(self) -> None:
         """Runs the hub and the tasks of requests until it is cancelled."""

@@ -114,7 +114,7 @@ def words_of(command: Any, before: tuple[str, ...]) -> Iterator[tuple[str, ...]]
 
 class TestCommands:
     def test_each_is_named_and_no_other(self) -> None:
-        line = typer.main.get_command(command_line(commands(lambda _: None)))
+        line = typer.main.get_command(command_line(commands()))
         table, _, _ = page("commands.md").partition("## From the original")
         told = re.findall(r"^\| `(messenger [a-z ]+[a-z])", table, re.MULTILINE)
         assert set(told) == {" ".join(words) for words in words_of(line, ("messenger",))}

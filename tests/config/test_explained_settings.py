@@ -6,7 +6,8 @@ import pytest
 
 from config.settings.explain import explain
 from config.settings.groups import names
-from config.settings.load import WrongSettings, load
+from config.settings.load import load
+from config.settings.texts import WrongSettings
 from tests.config.test_settings import NO_FILE, PROD
 
 

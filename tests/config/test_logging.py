@@ -217,6 +217,7 @@ def test_is_set_up_for_the_whole_process(
             assert root.level == logging.WARNING
             assert isinstance(lines.formatter, formatter)
             assert not logging.getLogger("uvicorn.access").propagate
+            assert not logging.getLogger("uvicorn.error").isEnabledFor(logging.INFO)
         finally:
             lines.close()
             root.setLevel(level)

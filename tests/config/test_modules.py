@@ -9,7 +9,8 @@ import config.modules
 from config.asgi import workers
 from config.modules import BUILT_IN, added_routes, installed
 from config.settings.groups import Modules
-from config.settings.load import WrongSettings, load
+from config.settings.load import load
+from config.settings.texts import WrongSettings
 from interfaces.app import MODULES
 from interfaces.http.options import HttpOptions
 from tests.config.test_settings import NO_FILE, PROD

@@ -53,7 +53,7 @@ CAUSES = {
     "original": "the original messenger",
 }
 
-LINE = command_line(commands(lambda _local: None))
+LINE = command_line(commands())
 
 
 def names(command: Any, prefix: str = "") -> Iterator[str]:

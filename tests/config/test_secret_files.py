@@ -7,7 +7,8 @@ import pytest
 
 from config.settings.explain import explain
 from config.settings.groups import secret_names
-from config.settings.load import WrongSettings, load
+from config.settings.load import load
+from config.settings.texts import WrongSettings
 from tests.config.test_settings import NO_FILE, PROD, ROOT, SECRET
 
 UNSAID = {name: value for name, value in PROD.items() if name != "JWT_SECRET_KEY"}

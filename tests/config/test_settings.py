@@ -11,8 +11,9 @@ from sqlalchemy import make_url
 
 from config.features.accounts import make_account_rules
 from config.settings.groups import Settings, names
-from config.settings.load import WrongSettings, load
+from config.settings.load import load
 from config.settings.readers import Environment, Security
+from config.settings.texts import WrongSettings
 from domain.account import Password, PasswordCommon, PasswordPattern
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -95,9 +96,16 @@ def test_local_listens_on_loopback_unless_told(local: dict[str, str]) -> None:
 @pytest.mark.parametrize(
     ("told", "in_prod", "in_local"),
     [
-        ({}, "", "http://localhost:5173"),
+        ({}, "", "http://localhost:8788/docs"),
+        ({"API_DOCS": "false"}, "", ""),
+        (
+            {"API_PUBLIC_URL": "https://a.example/chat", "API_PREFIX": "/api", "API_DOC_PATH": "/help"},
+            "",
+            "https://a.example/chat/api/help",
+        ),
+        ({"API_CORS_ALLOWED_HOSTS": "http://localhost:5173,https://a.example"}, *["https://a.example"] * 2),
         ({"API_CORS_ALLOWED_HOSTS": "https://a.example,https://b.example"}, *["https://a.example"] * 2),
-        ({"API_CORS_ALLOWED_HOSTS": ","}, "", ""),
+        ({"API_CORS_ALLOWED_HOSTS": ","}, "", "http://localhost:8788/docs"),
         (
             {"API_APP_URL": "https://app.example/start/", "API_CORS_ALLOWED_HOSTS": "https://a.example"},
             *["https://app.example/start"] * 2,
@@ -107,8 +115,9 @@ def test_local_listens_on_loopback_unless_told(local: dict[str, str]) -> None:
 def test_pages_lead_on_to_the_application(
     local: dict[str, str], told: dict[str, str], in_prod: str, in_local: str
 ) -> None:
-    """The default origin is where a front end is developed: people of an installation must not be sent there."""
-    assert (load(PROD | told, NO_FILE).app_url, load(local | told, NO_FILE).app_url) == (in_prod, in_local)
+    """A newcomer has nothing where the original's front end is developed, and people of an installation even less."""
+    settings = load(PROD | told, NO_FILE), load(local | told, NO_FILE)
+    assert [each.api.app_url for each in settings] == [in_prod, in_local]
 
 
 def test_a_default_of_the_caller_yields_to_everything(tmp_path: Path) -> None:
@@ -132,6 +141,12 @@ def test_only_what_is_needed_is_asked_for(tmp_path: Path) -> None:
 def test_two_servers_want_two_ports(local: dict[str, str]) -> None:
     assert faults(local | {"METRICS_PORT": "8788"}) == [
         "METRICS_PORT is '8788': expected another port than API_SERVICE_PORT"
+    ]
+
+
+def test_typing_can_be_renewed_before_it_ends(local: dict[str, str]) -> None:
+    assert faults(local | {"WS_TYPING_INTERVAL_SECONDS": "6"}) == [
+        "WS_TYPING_INTERVAL_SECONDS is '6': expected less than WS_TYPING_EXPIRY_SECONDS (6), so that typing can be renewed"
     ]
 
 

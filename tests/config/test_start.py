@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from select import select
 
@@ -23,7 +23,7 @@ from config.listening import CannotListen, Place, close
 from infrastructure.postgres.schema.migrate import newest_revision
 from infrastructure.postgres.server.embedded import EmbeddedPostgres
 from tests.clusters import copy_cluster, lived_in, new_cluster
-from tests.config.conftest import ROOT, Child, Messenger, StrictServer
+from tests.config.conftest import ROOT, Child, Messenger, StrictServer, children_of
 from tests.postgres import PostgresServer
 from tests.system import forked
 
@@ -204,7 +204,7 @@ class TestDatabase:
         told = read_until(child, "the database is not there yet", is_last=False)
         server.start()
         try:
-            read_until(child, "Application startup complete")
+            read_until(child, "listening on")
         finally:
             child.kill()
             server.stop()
@@ -245,7 +245,7 @@ class TestDatabase:
             for _ in range(3)
         ]
         for child in children:
-            read_until(child, "Application startup complete")
+            read_until(child, "listening on")
         assert [child.poll() for child in children] == [None] * 3
 
 
@@ -266,12 +266,12 @@ class TestExamplePeople:
         allowed = messenger(
             "serve", **PROD, DATABASE_URL=filled, ALLOW_EXAMPLE_PEOPLE="true", API_SERVICE_PORT=port
         )
-        read_until(allowed, "Application startup complete")
+        read_until(allowed, "listening on")
 
     def test_are_warned_of_in_dev(self, messenger: Messenger, filled: str, port: str) -> None:
         child = messenger("serve", **DEV, DATABASE_URL=filled, API_SERVICE_PORT=port)
         read_until(child, "the example people can sign in with their published password", is_last=False)
-        read_until(child, "Application startup complete")
+        read_until(child, "listening on")
 
     def test_who_are_kept_out_hold_nothing_up(self, messenger: Messenger, filled: str, port: str) -> None:
         people = ("admin@admin.ru", "api-test@example.com", *(f"user{n}@example.com" for n in (1, 2, 3)))
@@ -281,7 +281,7 @@ class TestExamplePeople:
             assert child.wait(ENOUGH) == 0, child.communicate()
         read_until(
             messenger("serve", **PROD, DATABASE_URL=filled, API_SERVICE_PORT=port),
-            "Application startup complete",
+            "listening on",
         )
 
 
@@ -313,6 +313,58 @@ class TestTheEnd:
         child.send_signal(number)
         _, err = child.communicate(timeout=ENOUGH)
         assert (child.returncode, err) == (0 if words == ("serve",) else 128 + number, "")
+
+    def test_while_the_database_recovers(self, messenger: Messenger, folder: Path, port: str) -> None:
+        copy_cluster(lived_in(), folder / "var" / "postgres")
+        # a recovery that does not end by itself
+        (folder / "var" / "postgres" / "standby.signal").touch()
+        (folder / "var" / "postgres" / "postgresql.auto.conf").write_text("hot_standby = off\n")
+        child = messenger("serve", **PATIENT, API_SERVICE_PORT=port)
+        pid_file = folder / "var" / "postgres" / "postmaster.pid"
+        until = time.monotonic() + ENOUGH
+        while not (pid_file.exists() and "standby" in pid_file.read_text()):
+            assert child.poll() is None, child.communicate()
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        assert_ends_in_order(child, folder)
+
+    def test_while_it_waits_for_a_database(self, messenger: Messenger, folder: Path, port: str) -> None:
+        address = f"postgresql://ann:secret@127.0.0.1:{port}/here"
+        child = messenger(
+            "serve", **PATIENT, DATABASE_URL=address, API_SERVICE_PORT="1024", DATABASE_WAIT_SECONDS="600"
+        )
+        read_until(child, "the database is not there yet", is_last=False)
+        assert_ends_in_order(child, folder)
+
+    def test_under_traffic_and_with_clients_that_stay(
+        self, serving: Callable[..., Child], folder: Path, port: str
+    ) -> None:
+        child = serving(**PATIENT)
+        until = time.monotonic() + ENOUGH
+        with (
+            httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=ENOUGH) as http,
+            ExitStack() as staying,
+        ):
+            body = {"email": "user1@example.com", "password": "admin", "fingerprint": "one"}
+            token = http.post("/accounts/sign-in/", json=body).json()["data"]["accessToken"]
+            for sent in (
+                b"",
+                b"GET /livez HTTP/1.1\r\nHost: half a head",
+                UPGRADE,
+                UPGRADE + b"\x81\xfehalf a frame",
+            ):
+                client = staying.enter_context(
+                    socket.create_connection(("127.0.0.1", int(port)), timeout=ENOUGH)
+                )
+                client.sendall(sent)
+            talking = [threading.Thread(target=talk, args=(port, token)) for _ in range(3)]
+            for each in talking:
+                each.start()
+            while child.stderr.readline().count("GET /chats/ 200") == 0:
+                assert time.monotonic() < until
+            assert_ends_in_order(child, folder)
+        for each in talking:
+            each.join(ENOUGH)
 
     def test_neither_output_that_nobody_takes_nor_a_killed_database_stops_it(
         self, folder: Path, port: str
@@ -420,6 +472,36 @@ class TestManage:
         done = self.manage(folder, "module", "-n", "notes")
         assert done.returncode == 1
         assert "is not the folder of the messenger's sources" in done.stderr
+
+
+PATIENT = {"ENVIRONMENT": "LOCAL", "API_SHUTDOWN_SECONDS": "60"}
+"""What would hold up the stopping would do so for most of a minute, and the end would be told as cut short."""
+
+UPGRADE = (
+    b"GET /ws HTTP/1.1\r\nHost: server\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+)
+
+
+def assert_ends_in_order(child: Child, folder: Path) -> None:
+    """At SIGTERM, without waiting until a limit cuts something short."""
+    began = time.monotonic()
+    child.send_signal(signal.SIGTERM)
+    _, err = child.communicate(timeout=ENOUGH)
+    assert time.monotonic() - began < 30, "a moment, and what a busy machine takes"
+    assert child.returncode == 0, err
+    assert [told for told in ("cut short", "is killed", "Cancel", "Traceback") if told in err] == []
+    assert children_of(folder) == []
+
+
+def talk(port: str, token: str) -> None:
+    """Asks again and again until the server has gone."""
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=ENOUGH) as http:
+        while True:
+            try:
+                http.get("/chats/", headers={"Authorization": f"Bearer {token}"})
+            except httpx.TransportError:
+                return
 
 
 IMPORTS_FOR_EVER = """

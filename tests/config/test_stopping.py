@@ -43,6 +43,28 @@ except Stopped as stopped:
     sys.exit(stopped.number)
 """
 
+HEARS_WHILE_A_LOOP_RUNS = """
+import asyncio, sys, uvloop
+from config.running import run_until_signal
+from config.signals import Stopped, hear_signals
+async def work():
+    loop = asyncio.get_running_loop()
+    def go_on():
+        loop.call_soon(go_on)
+    go_on()  # so that the signal comes in a callback
+    sys.stdout.write("ready\\n")
+    sys.stdout.flush()
+    try:
+        await asyncio.sleep(1000)
+    finally:
+        sys.stderr.write("tidied up")
+hear_signals()
+try:
+    run_until_signal(work(), loop_factory=getattr(sys.modules[sys.argv[1]], "new_event_loop"))
+except Stopped as stopped:
+    sys.exit(stopped.number)
+"""
+
 
 def run(program: str, *words: str) -> "subprocess.Popen[str]":
     return subprocess.Popen(
@@ -81,6 +103,16 @@ def test_signals_are_heard(number: signal.Signals) -> None:
         assert child.stdout.readline() == "ready\n"
         child.send_signal(number)
         assert child.wait(PATIENCE) == number
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_a_signal_ends_what_an_event_loop_does(loop: str) -> None:
+    with run(HEARS_WHILE_A_LOOP_RUNS, loop) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == "ready\n"
+        child.send_signal(signal.SIGTERM)
+        _, err = child.communicate(timeout=PATIENCE)
+        assert (child.returncode, err) == (signal.SIGTERM, "tidied up")
 
 
 def test_nohup_is_respected_and_a_shells_background_is_not() -> None:

@@ -7,7 +7,8 @@ from uuid import UUID, uuid4
 import pytest
 from attrs import evolve
 
-from application.importing.import_original import UNNAMED, Imported, ImportOriginalHandler
+from application.importing.import_original import UNNAMED, ImportOriginalHandler
+from application.importing.imported import Imported
 from application.ports.views import Newest
 from application.views import NOBODY
 from config.importing import source_conninfo

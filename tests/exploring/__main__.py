@@ -18,6 +18,7 @@ from pathlib import Path
 
 from tests.exploring.kept import REGRESSIONS, Kept
 from tests.exploring.runs import explore_chaos, explore_properties, explore_simulation
+from tests.scratch import use_memory
 
 SIMULATIONS = 200
 """Runs of the simulated world in each round."""
@@ -31,6 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, help="of the first round; later ones count up from it")
     parser.add_argument("--keep", type=Path, default=REGRESSIONS, help="the folder for what is found")
     options = parser.parse_args(arguments)
+    use_memory()
     first = secrets.randbits(31) if options.seed is None else options.seed
     until = time.time() + options.minutes * 60
     for round_number, found in enumerate(explore(first, options.keep, until)):

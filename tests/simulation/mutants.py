@@ -32,14 +32,16 @@ from domain.reading import Reading
 from infrastructure.announcing import Announcing
 from infrastructure.gather import Gatherer
 from infrastructure.memory.chats import MemoryPosting
-from interfaces.live import all_chats, channel, entry
-from interfaces.live.all_chats import AllChats, AllChatsListener, Visit
+from interfaces.live import channel, entry, resuming
+from interfaces.live.all_chats import AllChats, Visit
 from interfaces.live.channel import Channel, Channels
-from interfaces.live.entry import Entrant, Entry, Reset, Since
+from interfaces.live.entry import Entrant, Entry, Since
 from interfaces.live.hub import Hub
+from interfaces.live.resuming import Memberships
 from interfaces.live.roster import ASIDE, Audience, Roster
 from interfaces.wire import frames
 from interfaces.wire.frames import Frame
+from interfaces.wire.reasons import Reset
 from interfaces.ws.answers import Answers
 from interfaces.ws.chat_connection import ChatConnection
 from interfaces.ws.connection import Sending
@@ -437,8 +439,8 @@ def counts_ones_own(self: Reading, last_seq: Seq) -> int:
 # Who hears all chats
 
 
-_tell_personal = AllChats._tell_personal
-_tell_reading = all_chats._tell_reading
+_memberships = resuming.memberships
+_reading = resuming.reading
 
 
 async def takes_its_cursor_after_the_snapshot(
@@ -454,24 +456,16 @@ async def takes_its_cursor_after_the_snapshot(
     return missed
 
 
-def tells_reading_only_of_what_moved(listener: AllChatsListener, standing: Standing) -> None:
-    if standing.first_missed is not None:
-        _tell_reading(listener, standing)
+def tells_reading_only_of_what_moved(standing: Standing) -> Frame | None:
+    return None if standing.first_missed is None else _reading(standing)
 
 
-def tells_no_removal(self: AllChats, listener: AllChatsListener, missed: Missed, *more: Any) -> set[ChatId]:
-    return _tell_personal(self, _Deaf(listener), missed, *more)  # type: ignore[arg-type]
+def tells_no_removal(missed: Missed, seen: Mapping[ChatId, Position]) -> Memberships:
+    return evolve(_memberships(missed, seen), removed=())
 
 
-class _Deaf:
-    def __init__(self, listener: AllChatsListener) -> None:
-        self.profile_id = listener.profile_id
-
-    def tell(self, *_: Any, **__: Any) -> None: ...
-
-
-def forgets_the_personal_log(self: AllChats, *_: Any) -> set[ChatId]:
-    return set()
+def forgets_the_personal_log(*_: Any) -> Memberships:
+    return Memberships((), frozenset())
 
 
 async def passes_over_gaps(self: AllChats, visit: Visit, jumps: Sequence[Any]) -> Sequence[ChatId]:
@@ -491,13 +485,9 @@ def overhears_additions(self: AllChats, event: ChatAdded) -> None:
 
 OF_ALL_CHATS: Final[Mapping[str, tuple[Any, str, Callable[..., Any]]]] = {
     "all chats: cursor taken after the snapshot": (AllChats, "_anew", takes_its_cursor_after_the_snapshot),
-    "all chats: reading of an unmoved chat not told": (
-        all_chats,
-        "_tell_reading",
-        tells_reading_only_of_what_moved,
-    ),
-    "all chats: removal not told": (AllChats, "_tell_personal", tells_no_removal),
-    "all chats: personal log forgotten": (AllChats, "_tell_personal", forgets_the_personal_log),
+    "all chats: reading of an unmoved chat not told": (resuming, "reading", tells_reading_only_of_what_moved),
+    "all chats: removal not told": (resuming, "memberships", tells_no_removal),
+    "all chats: personal log forgotten": (resuming, "memberships", forgets_the_personal_log),
     "all chats: gap without state": (AllChats, "_jump", passes_over_gaps),
     "all chats: additions not heard": (AllChats, "added", overhears_additions),
 }

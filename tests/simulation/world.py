@@ -35,7 +35,7 @@ from domain.errors import DomainError
 from domain.ids import ChatId, Position
 from domain.session import Fingerprint, Lifetimes, Origin, Session
 from infrastructure.memory.views import MemoryViews
-from interfaces.live import all_chats, channel, entry
+from interfaces.live import all_chats, channel, entry, resuming
 from interfaces.wire import frames
 from interfaces.ws.options import SocketOptions
 from tests.checker.history import (
@@ -117,7 +117,7 @@ def simulate(number: int) -> Outcome:
         _small(entry, "PAGE", world.page),
         _small(entry, "REPLAY_MOST", world.replayed),
         _small(all_chats, "PAGE", world.page),
-        _small(all_chats, "REPLAY_MOST", world.replayed),
+        _small(resuming, "REPLAY_MOST", world.replayed),
     ):
         try:
             run(world.run(), loop)

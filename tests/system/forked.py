@@ -17,8 +17,14 @@ from pathlib import Path
 
 from attrs import define
 
-import config.commands
-import config.start  # noqa: F401 - both are what `main` imports when it runs
+# What commands import when they run.
+import config.commands.accounts
+import config.commands.database
+import config.commands.letters
+import config.commands.modules
+import config.commands.settings
+import config.start  # noqa: F401
+import infrastructure.smtp.templates  # noqa: F401
 from config.main import main
 
 Stream = str | Connection

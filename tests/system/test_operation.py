@@ -7,6 +7,11 @@ from collections.abc import Callable
 from importlib.metadata import version
 
 import httpx
+import orjson
+import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
+from websockets.frames import Close
 
 from tests.system.client import Token, Visit, data
 from tests.system.postgres import free_port
@@ -84,6 +89,12 @@ async def test_figures_of_a_conversation(make_server: MakeServer) -> None:
         assert (await aside.get("/accounts/me/")).status_code == 404
     server.interrupt()
     assert TOKEN not in server.log()
+    assert [server.log().count(word) for word in ("listening on", "stopping", "stopped", "uvicorn")] == [
+        1,
+        1,
+        1,
+        0,
+    ]
 
 
 def test_without_a_word_there_are_no_figures(server: Server) -> None:
@@ -101,20 +112,33 @@ def test_what_is_left_of_a_limit_is_told(make_server: MakeServer) -> None:
     assert {answer.headers["RateLimit-Policy"] for answer in answers} == {'"email status";q=2;w=60'}
 
 
-def test_a_node_that_leaves_serves_on_while_it_says_so(make_server: MakeServer) -> None:
+async def test_a_node_that_leaves_serves_on_while_it_says_so(make_server: MakeServer) -> None:
+    """And so do its sockets: who hears all chats is asked to leave, and whoever stays is closed before it stops."""
     server = make_server(settings={"API_DRAIN_SECONDS": "1.5"})
     server.start()
     assert server.process is not None
-    with httpx.Client(base_url=server.url) as http:
-        assert http.get("/readyz").status_code == 200
+    async with (
+        Visit(server.url, server.ws_url) as visit,
+        connect(f"{server.ws_url}/ws") as socket,
+        httpx.AsyncClient(base_url=server.url) as http,
+        asyncio.timeout(PATIENCE),
+    ):
+        ann = await visit.user(1)
+        await socket.send(orjson.dumps({"type": "auth", "token": ann.token}), text=True)
+        while orjson.loads(await socket.recv())["type"] != "resumed":
+            pass
+        assert (await http.get("/readyz")).status_code == 200
         began = time.monotonic()
         server.process.send_signal(signal.SIGTERM)
-        until = began + PATIENCE
-        while (answer := http.get("/readyz")).status_code == 200:
-            assert time.monotonic() < until
+        while (answer := await http.get("/readyz")).status_code == 200:
+            pass
         assert answer.status_code == 503
-        assert http.get("/livez").status_code == 200
-        assert http.get("/healthcheck/").status_code == 200
+        assert (await http.get("/livez")).status_code == 200
+        assert (await http.get("/healthcheck/")).status_code == 200
+        assert orjson.loads(await socket.recv()) == {"type": "goaway", "within": 1}
+        with pytest.raises(ConnectionClosed) as closed:
+            await socket.recv()
+        assert closed.value.rcvd == Close(1012, "the server stops")
     assert server.process.wait(PATIENCE) == 0
     assert time.monotonic() - began >= 1.5
     assert server.leftovers() == []

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import inspect
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from config.commands import create_module
+from config.commands.modules import create_module
 from infrastructure.postgres.driver.engine import make_engine
 from infrastructure.postgres.schema import migrate as migrations
 from infrastructure.postgres.schema.migrate import (

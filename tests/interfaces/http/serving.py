@@ -77,11 +77,18 @@ class Site:
     port: int
     connections: HttpConnections
     app: Starlette
+    server: Server
+    task: "asyncio.Task[None]"
     lines: list[Line] = Factory(list)
 
     @property
     def node(self) -> Node:
         return self.connections.node
+
+    async def stop(self) -> None:
+        """Stops the server as a signal does."""
+        self.server.should_exit = True
+        await asyncio.shield(self.task)
 
     async def line(self, *, narrow: bool = False, source: str | None = None) -> Line:
         """``narrow``: what is not read soon fills it. ``source``: the address it comes from."""
@@ -138,7 +145,12 @@ def app_of(options: HttpOptions) -> Starlette:
 
 @asynccontextmanager
 async def serving(
-    *, descriptors: int = 1024, body_limit: int = 262144, connections: Any = None, **limits: Any
+    *,
+    descriptors: int = 1024,
+    body_limit: int = 262144,
+    connections: Any = None,
+    shutdown_seconds: float = 2.0,
+    **limits: Any,
 ) -> AsyncIterator[Site]:
     listening = socket.create_server(("127.0.0.1", 0))
     made = connections or HttpConnections(HttpLimits(**limits), descriptors)
@@ -152,19 +164,18 @@ async def serving(
             access_log=False,
             server_header=False,
             lifespan="off",
-            timeout_graceful_shutdown=2,
+            timeout_graceful_shutdown=cast(int, shutdown_seconds),  # used as a float
         )
     )
     serve = asyncio.create_task(server.serve([listening]))
     async with asyncio.timeout(ENOUGH):
         while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
             await asyncio.sleep(0.005)
-    site = Site(listening.getsockname()[1], made, app)
+    site = Site(listening.getsockname()[1], made, app, server, serve)
     try:
         yield site
     finally:
         app.state.door.set()
         for line in site.lines:
             line.writer.transport.abort()
-        server.should_exit = True
-        await serve
+        await site.stop()

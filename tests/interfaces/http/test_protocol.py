@@ -4,7 +4,7 @@ import asyncio
 import json
 import logging
 from collections.abc import AsyncIterator, Callable
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from attrs import define, field
@@ -479,6 +479,46 @@ class TestDeadlines:
                     got += len(some)
                     await asyncio.sleep(0.005)
             assert got > BIG
+
+
+class TestStopping:
+    async def test_a_client_that_stalls_is_given_up_first(self, caplog: pytest.LogCaptureFixture) -> None:
+        async with serving(shutdown_seconds=3.0) as site:
+            sending, reading = await site.line(), await site.line(narrow=True)
+            sending.send(post("/echo", "Content-Length: 10", body=b"half"))
+            reading.send(b"GET /big HTTP/1.1\r\nHost: server\r\n\r\n")
+            await until(lambda: site.node.bodies.held == 4)
+            open_ones = cast("set[HttpConnection]", site.server.server_state.connections)
+            await until(lambda: any(each.flow.write_paused for each in open_ones))
+            await site.stop()
+            await refused(sending, 408)
+            assert len(await reading.rest()) < BIG
+        assert [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR] == []
+
+    async def test_a_request_that_does_not_end_is_told_so(self, caplog: pytest.LogCaptureFixture) -> None:
+        async with serving(shutdown_seconds=0.1) as site:
+            line = await site.line()
+            line.send(b"GET /wait HTTP/1.1\r\nHost: server\r\n\r\n")
+            await until(lambda: len(site.server.server_state.tasks) == 1)
+            await site.stop()
+            answer = await refused(line, 503)
+            assert json.loads(answer.body)["error"]["code"] == "OUTCOME_UNKNOWN"
+        (told,) = (record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR)
+        assert told.startswith("Cancel 1 running task(s)")
+
+    async def test_a_request_that_ends_is_answered(self) -> None:
+        async with serving(shutdown_seconds=ENOUGH) as site:
+            asking, sending = await site.line(), await site.line()
+            asking.send(b"GET /wait HTTP/1.1\r\nHost: server\r\n\r\n")
+            sending.send(post("/echo", "Content-Length: 10", body=b"half"))
+            await until(lambda: site.node.bodies.held == 4)
+            stopping = asyncio.create_task(site.stop())
+            await until(lambda: not site.server.servers[0].is_serving())
+            sending.send(b"a whole")
+            site.app.state.door.set()
+            assert (await asking.answer()).body == b"at last"
+            assert (await sending.answer()).body == b"halfa whol"
+            await stopping
 
 
 class TestMemoryOfBodies:

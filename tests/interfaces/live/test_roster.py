@@ -11,9 +11,9 @@ from application.ports.updates import ChatUpdate
 from domain.ids import ChatId, ProfileId, SessionId
 from interfaces.live.listener import End
 from interfaces.live.roster import Audience, Roster
-from interfaces.wire.frames import Frame, write
+from interfaces.wire.frames import Frame
 
-FRAME = write({"type": "x"})
+FRAME = Frame(b"{}")
 
 CHATS = 5
 

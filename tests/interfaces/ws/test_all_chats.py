@@ -16,7 +16,7 @@ from application.ports.changes import Cursor
 from application.receipts.mark_read import MarkRead
 from application.views import ChatView
 from domain.ids import ChatId, ProfileId, Seq
-from interfaces.live import all_chats
+from interfaces.live import resuming
 from interfaces.wire.cursors import CursorCodec
 from tests.all_chats import Device, House, opened
 from tests.interfaces.live.test_hub import until
@@ -351,7 +351,7 @@ class TestComingBack:
     async def test_too_much_in_one_chat_is_a_gap_in_that_chat_alone(
         self, house: House, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(all_chats, "REPLAY_MOST", 5)
+        monkeypatch.setattr(resuming, "REPLAY_MOST", 5)
         ann, bob = await two(house)
         loud, quiet = await chat_of(house, ann, bob), await chat_of(house, ann, bob)
         await until(lambda: len(bob.picture.chats) == 2)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from websockets.frames import Opcode
 
-from interfaces.wire.frames import write
+from interfaces.wire.frames import Frame
 from interfaces.ws.budget import Budget
 from interfaces.ws.closing import Close, CloseCode
 from interfaces.ws.outbox import Outbox
@@ -64,7 +64,7 @@ def test_the_slowest_of_many_readers_makes_room() -> None:
         closes[number] = []
         outboxes.append(Outbox(lambda _: None, closes[number].append, 1000, 1_000_000, budget=budget))
         outboxes[-1].hold_up()
-    frame = write({"x": "x" * 90})
+    frame = Frame(b'{"x":"' + b"x" * 90 + b'"}')
     for _ in range(20):
         for outbox in outboxes[1:]:
             outbox.put(frame)

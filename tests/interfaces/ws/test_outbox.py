@@ -1,11 +1,12 @@
 import asyncio
 
+import orjson
 import pytest
 from attrs import define, field
 from hypothesis import given
 from hypothesis import strategies as st
 
-from interfaces.wire.frames import Frame, write
+from interfaces.wire.frames import Frame
 from interfaces.ws.closing import Close, CloseCode
 from interfaces.ws.outbox import Outbox
 
@@ -25,7 +26,7 @@ class Side:
 
 
 def frame(number: int, size: int = 0) -> Frame:
-    return write({"n": number, "x": "x" * size})
+    return Frame(orjson.dumps({"n": number, "x": "x" * size}))
 
 
 def test_while_the_way_is_clear_frames_go_straight_on() -> None:
@@ -167,7 +168,7 @@ def test_durable_frames_are_told_in_order_without_a_gap_until_it_ends(script: li
                     durable.append(frame(number, size))
                 side.outbox.put(frame(number, size))
             case "ephemeral":
-                side.outbox.put(write({"e": number}), ephemeral=True)
+                side.outbox.put(Frame(orjson.dumps({"e": number})), ephemeral=True)
             case "hold up":
                 side.outbox.hold_up()
                 held = True

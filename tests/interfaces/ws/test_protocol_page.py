@@ -2,38 +2,31 @@
 
 import re
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
-from uuid import uuid4
 
 import orjson
 import pytest
-from attrs import define, field
 
 from application.errors import NotAuthenticated, OutcomeUnknown, Overloaded, Unavailable
-from application.messages.send import NonceReused, Sent
+from application.messages.send import NonceReused
 from application.ports.tokens import SessionToken, SessionTokenType
-from application.ports.updates import NewMember, Typing
-from application.views import HistoryPage, MessageView, ProfileView
+from application.views import MessageView
 from domain.chat_errors import ChatNotFound, NotAMember, TooFrequent
-from domain.events import ChatChanged, MemberRemoved, MessagesRead, RoleChanged
-from domain.ids import MessageId, Position, ProfileId, Seq
 from domain.message import BODY_LIMIT
-from domain.role import Role
 from infrastructure.crypto.tokens import JwtTokens
-from interfaces.live.entry import Reset
 from interfaces.wire import frames
-from interfaces.wire.frames import Frame
+from interfaces.wire.reasons import Reset
 from interfaces.ws import chat_frames
 from interfaces.ws.connection import Connection
 from tests.interfaces.live.ear import GREETING, Ear
-from tests.interfaces.ws.test_connection import ANN, CHAT, SNAPSHOT, is_open, posted, told
+from tests.interfaces.ws.every_frame import AT, of_one_chat
+from tests.interfaces.ws.recording import recording
+from tests.interfaces.ws.test_connection import ANN, CHAT, is_open, posted
 
 PAGE: Final = (Path(__file__).parents[3] / "docs" / "protocol.md").read_text()
-AT: Final = datetime(2026, 11, 23, tzinfo=UTC)
-BOB: Final = ProfileId(uuid4())
 
 
 def table(head: str, *, below: str = "## The socket of one chat") -> dict[str, str]:
@@ -57,68 +50,14 @@ def codes(head: str, *, below: str = "## The socket of one chat") -> set[str]:
     return {code.strip("`") for first in table(head, below=below) for code in names(first)}
 
 
-def sent_frames() -> Iterator[Frame]:
-    """Every frame that the server sends, with all the fields that it can have."""
-    event = posted(nonce="n")
-    reading = MessagesRead(
-        chat_id=CHAT,
-        reader_id=BOB,
-        message_ids=(MessageId(uuid4()),),
-        from_seq=Seq(1),
-        to_seq=Seq(1),
-        count=1,
-        by_author={ANN.profile_id: 1},
-        at=AT,
-    )
-    yield frames.auth_success(
-        user_id=BOB, chat_id=CHAT, session_id=uuid4(), epoch="e", seq=1, position=1, greeting=GREETING
-    )
-    yield frames.auth_error("no", "no")
-    view = MessageView(message=event.message, position=event.position, sender=ANN.profile)
-    page = HistoryPage(total_count=1, messages=(view,), has_before=False, has_after=False)
-    yield frames.chat_history(page, 1)
-    yield frames.resumed(CHAT, SNAPSHOT)
-    yield frames.reset(CHAT, Reset.AHEAD)
-    assert event.message.nonce
-    yield frames.message_ack(event.message.nonce, Sent(event=event, duplicate=False))
-    yield frames.unread_count(CHAT, 1)
-    yield frames.pong(1)
-    yield frames.told(told(event))
-    at: dict[str, Any] = {"chat_id": CHAT, "position": Position(2), "by": BOB, "at": AT}
-    yield frames.told(ChatChanged(name="a", description=None, **at))
-    yield frames.told(NewMember(member=ProfileView(id=BOB), **at))
-    yield frames.told(MemberRemoved(profile_id=BOB, **at))
-    yield frames.told(RoleChanged(profile_id=BOB, role=Role.ADMIN, **at))
-    yield frames.typing(Typing(chat_id=CHAT, profile_id=BOB, is_typing=True, at=AT))
-    yield frames.messages_read(reading)
-    yield frames.your_messages_read(reading, ANN.profile_id)
-    yield frames.message_read(reading)
-    yield frames.presence("user_joined", CHAT, BOB, AT)
-    yield frames.presence("user_left", CHAT, BOB, AT)
-    yield frames.presence("user_disconnected", CHAT, BOB, AT)
-
-
 def bare(fields: set[str]) -> set[str]:
     return {each.strip("[]`") for each in fields}
 
 
 def test_every_frame_of_the_server_is_there_with_its_fields() -> None:
-    sent = [orjson.loads(frame.text) for frame in sent_frames()]
+    sent = [orjson.loads(frame.text) for frame in of_one_chat()]
     written = {kind: bare(fields) for kind, fields in documented("the server sends").items()}
-    written.pop("error")  # below
     assert {frame.pop("type"): set(frame) for frame in sent} == written
-
-
-def test_no_way_to_make_a_frame_is_forgotten() -> None:
-    makers = {
-        name
-        for name, made in vars(frames).items()
-        if callable(made)
-        and getattr(made, "__annotations__", {}).get("return") is Frame
-        and name not in {"write", "error"}
-    }
-    source = Path(__file__).read_text()
-    assert {name for name in makers if f"frames.{name}(" not in source} == set()
 
 
 def test_the_parts_of_frames_are_there_with_their_fields() -> None:
@@ -129,23 +68,6 @@ def test_the_parts_of_frames_are_there_with_their_fields() -> None:
     person = next(fields for first, fields in parts.items() if first.startswith("a person"))
     assert bare(person) == set(frames.profile_fields(ANN.profile))
     assert bare(parts["limits"]) == set(GREETING["limits"])
-
-
-@define
-class Recording(dict[str, Any]):
-    """A frame of a client that remembers which of its fields were read."""
-
-    read: set[str] = field(factory=set)
-
-    def get(self, name: Any, default: Any = None) -> Any:
-        self.read.add(name)
-        return super().get(name, default)
-
-
-def recording(**fields: Any) -> Recording:
-    made = Recording()
-    made.update(fields)
-    return made
 
 
 def test_every_frame_of_the_client_is_there_with_its_fields() -> None:

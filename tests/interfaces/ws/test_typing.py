@@ -10,21 +10,30 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.ids import ChatId, ProfileId
-from interfaces.ws.typing import INTERVAL, Typing, Typists
+from interfaces.ws.options import SocketOptions
+from interfaces.ws.typing import Typing, Typists
 from tests.interfaces.live.test_hub import until
 from tests.interfaces.ws.house import House, Line
 
 ANN = (ChatId(uuid4()), ProfileId(uuid4()))
 
+OPTIONS = SocketOptions()
+
+INTERVAL, EXPIRY = OPTIONS.typing_interval, OPTIONS.typing_expiry
+
+
+def one_socket(typists: Typists) -> Typing:
+    return Typing(ANN, typists, INTERVAL, EXPIRY)
+
 
 def test_each_state_is_told_once_a_second() -> None:
-    typing = Typing(ANN, Typists())
+    typing = one_socket(Typists())
     said = [(0, True), (0.5, True), (0.6, False), (0.9, False), (1.1, True), (1.2, True)]
     assert [now for now, state in said if typing.say(state, now) == 0] == [0, 0.6, 1.1]
 
 
 def test_what_came_too_soon_is_told_later() -> None:
-    typing = Typing(ANN, Typists())
+    typing = one_socket(Typists())
     assert [typing.say(True, 0), typing.say(False, 0.1), typing.say(True, 1.05)] == [0, 0, 0]
     assert typing.say(False, 1.08) == pytest.approx(0.02)
     assert typing.due(1.1) is False
@@ -36,7 +45,7 @@ class Others:
 
     def __init__(self) -> None:
         self.typists = Typists()
-        self.typing = Typing(ANN, self.typists)
+        self.typing = one_socket(self.typists)
         self.told: list[tuple[float, bool]] = []
         self.timer: float | None = None
 
@@ -74,11 +83,37 @@ def test_whatever_is_said_the_last_of_it_is_told_and_nothing_too_often(
 
 def test_only_the_last_socket_that_goes_ends_it() -> None:
     typists = Typists()
-    phone, desk, silent = [Typing(ANN, typists) for _ in range(3)]
+    phone, desk, silent = [one_socket(typists) for _ in range(3)]
     phone.say(True, 0)
     desk.say(True, 0)
-    assert [silent.stop(), phone.stop(), desk.stop(), desk.stop()] == [False, False, True, False]
+    assert [each.stop(1) for each in (silent, phone, desk, desk)] == [False, False, True, False]
     assert len(typists) == 0
+
+
+def test_a_state_is_not_taken_back_while_another_socket_types() -> None:
+    typists = Typists()
+    phone, desk = one_socket(typists), one_socket(typists)
+    assert [phone.say(True, 0), desk.say(True, 0)] == [0, 0]
+    assert phone.say(False, 2) is None, "the desk still types"
+    assert desk.say(False, 2) == 0
+    assert len(typists) == 0
+
+
+def test_what_has_expired_counts_no_more() -> None:
+    typists = Typists()
+    phone, desk = one_socket(typists), one_socket(typists)
+    phone.say(True, 0)
+    desk.say(True, 4)
+    assert phone.is_told(EXPIRY - 0.1)
+    assert not phone.is_told(EXPIRY)
+    assert desk.stop(EXPIRY + 1), "the phone is silent since long, so the desk is the last"
+    assert not phone.stop(EXPIRY + 1), "the others know that already"
+    assert len(typists) == 0
+
+
+def test_what_is_said_again_is_told_again_so_that_it_does_not_expire() -> None:
+    typing = one_socket(Typists())
+    assert [typing.say(True, now) for now in (0, 0.5, 1, 2, 3)] == [0, None, 0, 0, 0]
 
 
 async def typed(line: Line, count: int) -> list[bool]:
@@ -113,13 +148,11 @@ class TestOverSockets:
         assert await typed(bob, 2) == [True, True]
         phone.writer.transport.abort()
         await until(lambda: len(house.hub.roster._seats) == 2)
-        await desk.round_trip()
+        bob.say(type="ping", id=1)
+        while (frame := await bob.hear())["type"] != "pong":
+            assert frame["type"] != "typing", "it has not ended"
         desk.writer.transport.abort()
-        heard: list[Any] = []
-        while not heard or heard[-1]["type"] != "typing":
-            heard.append(await bob.hear())
-        assert "new_message" in [frame["type"] for frame in heard], "it has not ended before"
-        assert heard[-1]["is_typing"] is False
+        assert await typed(bob, 1) == [False]
 
     async def test_the_last_state_is_told_though_it_came_too_soon(self, house: House) -> None:
         chat = await house.chat("Ann", "Bob")

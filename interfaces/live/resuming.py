@@ -1,0 +1,61 @@
+"""Decides which frames a returning client of all chats needs to have everything that it missed, on every transport."""
+
+from collections.abc import Mapping, Sequence
+
+from attrs import frozen
+
+from application.ports.own_changes import Missed, Standing
+from domain.events import ChatAdded, ChatRemoved
+from domain.ids import ChatId, Position
+from interfaces.live.entry import REPLAY_MOST
+from interfaces.wire import all_chats as news
+from interfaces.wire.frames import Frame
+from interfaces.wire.reasons import Reset
+
+
+@frozen
+class Memberships:
+    """The chats that a profile left and joined."""
+
+    removed: Sequence[ChatRemoved]
+    """The last removal from each chat that the profile left, also if it joined that chat again."""
+    added: frozenset[ChatId]
+    """The chats that it joined, or left and joined again, but for those that the client has seen since."""
+
+
+def memberships(missed: Missed, seen: Mapping[ChatId, Position]) -> Memberships:
+    removed: dict[ChatId, ChatRemoved] = {}
+    added: set[ChatId] = set()
+    for event in missed.personal:
+        if isinstance(event, ChatRemoved):
+            removed[event.chat_id] = event
+            added.discard(event.chat_id)
+        elif isinstance(event, ChatAdded):
+            added.add(event.chat_id)
+    return Memberships([*removed.values()], frozenset(added - (seen.keys() - removed.keys())))
+
+
+def resume_after(standing: Standing, seen: Position | None) -> Position | Reset:
+    """Returns the position of a chat after which to replay, or why the client must take its present state."""
+    if seen is not None and seen > standing.last_position:
+        return Reset.AHEAD
+    known = standing.last_position if standing.first_missed is None else Position(standing.first_missed - 1)
+    return known if seen is None else max(known, seen)
+
+
+def is_replayed(standing: Standing, after: Position) -> bool:
+    """Tells whether the events after a position are few enough to be told one by one; otherwise they are a gap."""
+    return after >= standing.last_position - REPLAY_MOST
+
+
+def reading(standing: Standing) -> Frame | None:
+    """Returns the frame that tells how far a chat has been read, if that may have changed."""
+    if not standing.is_read:
+        return None
+    return news.read_up_to(
+        standing.chat_id,
+        standing.read_up_to,
+        standing.unread_count,
+        standing.last_seq,
+        standing.others_read_up_to,
+    )
