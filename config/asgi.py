@@ -140,6 +140,7 @@ def make_app(
         first_page=ws.chats_page,
         cursor_interval=ws.cursor_seconds,
         typing_expiry=ws.typing_expiry_seconds,
+        tail_bytes=ws.node_tail_bytes,
     )
     application.updates().subscribe(metered_listener(hub.receive, meter))
     socket_services = SocketServices(
@@ -150,6 +151,7 @@ def make_app(
             outbox_frames=ws.outbox_frames,
             outbox_bytes=ws.outbox_bytes,
             node_outbox_bytes=ws.node_outbox_bytes,
+            node_tail_bytes=ws.node_tail_bytes,
             pending_sends=ws.pending_sends,
             waiting_frames=ws.waiting_frames,
             waiting_bytes=ws.waiting_bytes,

@@ -29,7 +29,7 @@ from infrastructure.postgres.driver.errors import in_our_terms
 from infrastructure.postgres.driver.trouble import WriteTrouble
 from infrastructure.stored_events import MESSAGE_SENT
 
-R = TypeVar("R", bound=tuple[Any, ...])
+R = TypeVar("R", bound=NamedTuple)
 
 LOCK: Final = """
 SELECT chat_id, last_seq, last_position, last_at, member_count FROM chat_head

@@ -14,6 +14,8 @@ class SocketOptions:
     outbox_frames: int = 256
     outbox_bytes: int = 256 * 1024
     """Frames and bytes that may wait for one client to read them. Above either limit the socket is closed."""
+    node_tail_bytes: int = 16 * 1024 * 1024
+    """Bytes of recent events that the node keeps for clients that come back. With 0 they read all from the database."""
     node_outbox_bytes: int = 128 * 1024 * 1024
     """Bytes that may wait for all clients of the node together. Above it the socket with most of them is closed."""
     pending_sends: int = 64

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from attrs import evolve
 
+from application.accounts.recent_sessions import RecentSessions
 from application.actor import Actor
 from application.errors import ApplicationError
 from application.messages.send import SendMessage, SendMessages, Sent
@@ -22,11 +23,12 @@ from application.ports.changes import Cursor
 from application.ports.own_changes import Lost, Missed, Standing
 from application.ports.posting import Conversations, Draft, Posting, Slots
 from application.ports.updates import ChatUpdate
+from application.ports.views import LogSpan
 from application.views import HistoryPage, Snapshot
 from domain.chat import Chat
 from domain.chat_errors import ChatNotFound, TooFrequent
 from domain.events import ChatAdded, ChatRemoved, MemberRemoved, MessageSent, SessionEnded
-from domain.ids import ChatId, Position, Seq
+from domain.ids import ChatId, Position, Seq, SessionId
 from domain.member import Member
 from domain.reading import Reading
 from infrastructure.announcing import Announcing
@@ -37,8 +39,10 @@ from interfaces.live.all_chats import AllChats, Visit
 from interfaces.live.channel import Channel, Channels
 from interfaces.live.entry import Entrant, Entry, Since
 from interfaces.live.hub import Hub
+from interfaces.live.replays import Reading as MissedReading
 from interfaces.live.resuming import Memberships
 from interfaces.live.roster import ASIDE, Audience, Roster
+from interfaces.live.tails import LogEntry, Tails
 from interfaces.wire import frames
 from interfaces.wire.frames import Frame
 from interfaces.wire.reasons import Reset
@@ -181,7 +185,7 @@ async def _goes_live_at_once(self: Entry, entrant: Entrant, snapshot: Snapshot) 
     after = self._resume_after(entrant.since, snapshot)
     entrant.welcome(snapshot)
     if isinstance(after, int):
-        await self._replay(entrant, Position(after), snapshot.position)
+        await self._replay(entrant, Position(after), snapshot.position, snapshot.epoch)
         entrant.resumed(snapshot)
     else:
         entrant.begin(snapshot, after)
@@ -272,10 +276,16 @@ _resume_after = Entry._resume_after
 
 
 async def replays_one_page(
-    self: Entry, entrant: Entrant, after: Position, up_to: Position, *, is_news: bool = False
+    self: Entry,
+    entrant: Entrant,
+    after: Position,
+    up_to: Position,
+    epoch: str | None,
+    *,
+    is_news: bool = False,
 ) -> Position:
     if is_news:
-        return await _replay(self, entrant, after, up_to, is_news=True)
+        return await _replay(self, entrant, after, up_to, epoch, is_news=True)
     for update in await self.channels.read_log(entrant.chat_id, after, channel.PAGE):
         if update.position <= up_to:
             entrant.tell(frames.told(update), update)
@@ -283,9 +293,43 @@ async def replays_one_page(
 
 
 async def replays_nothing(
-    self: Entry, entrant: Entrant, after: Position, up_to: Position, *, is_news: bool = False
+    self: Entry,
+    entrant: Entrant,
+    after: Position,
+    up_to: Position,
+    epoch: str | None,
+    *,
+    is_news: bool = False,
 ) -> Position:
-    return await _replay(self, entrant, after, up_to, is_news=True) if is_news else up_to
+    return await _replay(self, entrant, after, up_to, epoch, is_news=True) if is_news else up_to
+
+
+def follows_over_gaps(self: Tails, update: ChatUpdate) -> None:
+    tail = self._by_chat.get(update.chat_id)
+    if tail is not None and update.position > tail.last:
+        self._append(tail, LogEntry.of(update))
+
+
+def adds_over_gaps(self: Tails, update: ChatUpdate, frame: Frame) -> None:
+    self.watch(update.chat_id, Position(update.position - 1))
+    follows_over_gaps(self, update)
+
+
+_tail_read = Tails.read
+
+
+def serves_more_than_is_known(
+    self: Tails, epoch: str | None, chat_id: ChatId, after: Position, last: Position
+) -> Sequence[LogEntry]:
+    return _tail_read(self, epoch, chat_id, after, Position(last + 1))
+
+
+def relies_on_earlier_reads(self: MissedReading, span: LogSpan) -> bool:
+    return self.after <= span.after
+
+
+def overhears_ends(self: RecentSessions, session_id: SessionId) -> None:
+    pass
 
 
 Where = Since | Reset | None
@@ -370,9 +414,15 @@ def _nothing_behind(since: Since) -> Snapshot:
 
 
 async def replays_as_if_it_were_new(
-    self: Entry, entrant: Entrant, after: Position, up_to: Position, *, is_news: bool = False
+    self: Entry,
+    entrant: Entrant,
+    after: Position,
+    up_to: Position,
+    epoch: str | None,
+    *,
+    is_news: bool = False,
 ) -> Position:
-    return await _replay(self, entrant, after, up_to, is_news=True)
+    return await _replay(self, entrant, after, up_to, epoch, is_news=True)
 
 
 # What is said again
@@ -523,6 +573,11 @@ MUTANTS: Final[Mapping[str, tuple[type[Any], str, Callable[..., Any]]]] = {
     "resume: the newest of too many": (Entry, "_resume_after", resumes_in_part),
     "resume: nonsense passed over": (Entry, "_resume_after", passes_over_nonsense),
     "resume: put out again": (Entry, "_replay", replays_as_if_it_were_new),
+    "resume: a tail with a gap": (Tails, "follow", follows_over_gaps),
+    "resume: a tail with a gap among what is told": (Tails, "add", adds_over_gaps),
+    "resume: a tail that goes too far": (Tails, "read", serves_more_than_is_known),
+    "resume: an earlier read": (MissedReading, "has_next", relies_on_earlier_reads),
+    "resume: a session that has ended": (RecentSessions, "end", overhears_ends),
     "resume: a deleted chat": (Entry, "enter", resumes_where_nothing_is),
     "resume: what comes meanwhile not told": (Entry, "enter", overhears_while_it_resumes),
     "resume: own mark forgotten": (ChatConnection, "resumed", forgets_what_was_read),
