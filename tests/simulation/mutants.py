@@ -14,7 +14,6 @@ from typing import Any, Final
 
 from attrs import evolve
 
-from application.accounts.recent_sessions import RecentSessions
 from application.actor import Actor
 from application.errors import ApplicationError
 from application.messages.send import SendMessage, SendMessages, Sent
@@ -28,7 +27,7 @@ from application.views import HistoryPage, Snapshot
 from domain.chat import Chat
 from domain.chat_errors import ChatNotFound, TooFrequent
 from domain.events import ChatAdded, ChatRemoved, MemberRemoved, MessageSent, SessionEnded
-from domain.ids import ChatId, Position, Seq, SessionId
+from domain.ids import ChatId, Position, Seq
 from domain.member import Member
 from domain.reading import Reading
 from infrastructure.announcing import Announcing
@@ -328,10 +327,6 @@ def relies_on_earlier_reads(self: MissedReading, span: LogSpan) -> bool:
     return self.after <= span.after
 
 
-def overhears_ends(self: RecentSessions, session_id: SessionId) -> None:
-    pass
-
-
 Where = Since | Reset | None
 
 
@@ -577,7 +572,6 @@ MUTANTS: Final[Mapping[str, tuple[type[Any], str, Callable[..., Any]]]] = {
     "resume: a tail with a gap among what is told": (Tails, "add", adds_over_gaps),
     "resume: a tail that goes too far": (Tails, "read", serves_more_than_is_known),
     "resume: an earlier read": (MissedReading, "has_next", relies_on_earlier_reads),
-    "resume: a session that has ended": (RecentSessions, "end", overhears_ends),
     "resume: a deleted chat": (Entry, "enter", resumes_where_nothing_is),
     "resume: what comes meanwhile not told": (Entry, "enter", overhears_while_it_resumes),
     "resume: own mark forgotten": (ChatConnection, "resumed", forgets_what_was_read),

@@ -19,7 +19,6 @@ from infrastructure.postgres.driver.connection import (
     Connection,
     Connector,
     begin,
-    command,
     cut,
     within,
 )
@@ -103,7 +102,7 @@ class BatchConnection:
                     with in_our_terms():
                         yield driver
                     with in_our_terms(committing=True):
-                        await command(driver, "COMMIT")
+                        await driver.command("COMMIT")
             except OutcomeUnknown:
                 await self._give_up(driver)
                 raise

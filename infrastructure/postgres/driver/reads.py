@@ -25,7 +25,6 @@ from infrastructure.postgres.driver.connection import (
     Connection,
     Connector,
     begin,
-    command,
     cut,
     within,
 )
@@ -145,7 +144,7 @@ class ReadPool(PreparedReads):
             try:
                 yield ReadTransaction(reader)
             finally:
-                await command(reader, END)
+                await reader.command(END)
 
     async def rows(self, statement: Prepared, **parameters: Any) -> Sequence[Row]:
         """
@@ -156,7 +155,7 @@ class ReadPool(PreparedReads):
             assert found is not None
             rows = await found.fetchall()
             if reader.is_pooled:
-                await command(reader, END)
+                await reader.command(END)
             return rows
 
     @asynccontextmanager
