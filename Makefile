@@ -4,7 +4,7 @@
 
 
 # The requirements' digest is the stamp's name, so that nothing depends on times that a checkout changes.
-digest = $(shell cat $(patsubst %,requirements/%.txt,$(1)) requirements/build.txt pyproject.toml $(2) | cksum | tr -dc 0-9)
+digest = $(shell cat $(patsubst %,requirements/%.txt,$(1)) requirements/build.txt pyproject.toml $(wildcard $(2)) | cksum | tr -dc 0-9)
 RUN_READY = .venv/ready/run-$(call digest,run)
 DEV_READY = .venv/ready/dev-$(call digest,dev clients,tests/clients/package-lock.json)
 

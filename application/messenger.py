@@ -56,6 +56,7 @@ from application.updates.typing import ShowTyping
 from application.views import (
     ChatDetails,
     ChatView,
+    Contact,
     HistoryPage,
     MemberView,
     ProfileView,
@@ -153,6 +154,8 @@ class Feed:
     own_changes: OwnChanges
     recent_sessions: RecentSessions
     """Must be told of ended sessions, and of the actors of sockets that close."""
+    watchable: Callable[[ProfileId, Sequence[ProfileId]], Awaitable[Sequence[Contact]]]
+    """Returns those whose presence a profile may watch."""
 
 
 @frozen(kw_only=True)

@@ -52,6 +52,15 @@ class LiveSession:
     access_id: str
 
 
+@frozen(kw_only=True)
+class Contact:
+    """A person with whom somebody shares a chat."""
+
+    profile_id: ProfileId
+    last_used_at: datetime | None
+    """When a session of theirs was last used. Open sockets do not count; None if no session is kept."""
+
+
 NOBODY: Final = ProfileView(id=ProfileId(UUID(int=0)))
 """Stands in for a profile that is gone with its account. Clients read ``sender.id``, so it is never left out."""
 

@@ -37,6 +37,7 @@ from interfaces.http.node import HttpLimits
 from interfaces.http.options import ApiInfo, HttpOptions
 from interfaces.http.protocol import HttpConnections
 from interfaces.live.hub import Hub
+from interfaces.live.sync import SyncOptions
 from interfaces.ws.endpoint import Sockets
 from interfaces.ws.options import SocketOptions
 from interfaces.ws.protocol import SocketProtocol
@@ -141,6 +142,8 @@ def make_app(
         cursor_interval=ws.cursor_seconds,
         typing_expiry=ws.typing_expiry_seconds,
         tail_bytes=ws.node_tail_bytes,
+        presence_pause=ws.presence_seconds,
+        watched_most=ws.watched_profiles,
     )
     application.updates().subscribe(metered_listener(hub.receive, meter))
     socket_services = SocketServices(
@@ -150,6 +153,7 @@ def make_app(
             auth_timeout=ws.auth_seconds,
             outbox_frames=ws.outbox_frames,
             outbox_bytes=ws.outbox_bytes,
+            gap_percent=ws.gap_percent,
             node_outbox_bytes=ws.node_outbox_bytes,
             node_tail_bytes=ws.node_tail_bytes,
             pending_sends=ws.pending_sends,
@@ -163,6 +167,8 @@ def make_app(
             cursor_interval=ws.cursor_seconds,
             typing_interval=ws.typing_interval_seconds,
             typing_expiry=ws.typing_expiry_seconds,
+            presence_pause=ws.presence_seconds,
+            watched_profiles=ws.watched_profiles,
             heartbeat_interval=ws.heartbeat_seconds,
             max_message_bytes=ws.frame_limit,
         ),
@@ -227,6 +233,13 @@ def make_app(
         options,
         new_request_id=application.ports().ids.token_id,
         sockets=Sockets(socket_services).routes(settings.api.prefix),
+        live=socket_services,
+        sync=SyncOptions(
+            chats_page=ws.chats_page,
+            frames_most=settings.sync.frames,
+            bytes_most=settings.sync.bytes,
+            wait_most=settings.sync.wait_seconds,
+        ),
         lifespan=lifespan,
         modules=modules,
         added=[

@@ -16,6 +16,7 @@ import uvicorn
 from config.listening import Place
 from config.signals import heard, ignore_signals
 from config.stopping import Stopping
+from config.supervisor import READY, STOPPING, report
 
 ACCEPTED_AT_ONCE: Final = 16
 """The most connections that are accepted at once. Their limit may be exceeded by that number for a moment."""
@@ -122,10 +123,12 @@ class Server(uvicorn.Server):
         if self.started:
             _queue_many(self.servers)
             log.info("listening on %s", self._place)
+            report(READY)
             self.when_started()
 
     async def shutdown(self, sockets: list[socket] | None = None) -> None:
         self._say_so(0.0)
+        report(STOPPING)
         log.info("stopping", extra={"connections": len(self.server_state.connections)})
         await super().shutdown(sockets)
 

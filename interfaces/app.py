@@ -16,6 +16,7 @@ from interfaces.http.chats import Chats
 from interfaces.http.docs import Docs
 from interfaces.http.error_pages import Explanations
 from interfaces.http.errors import exception_handlers
+from interfaces.http.events import Events
 from interfaces.http.health import Details, Health, Probes, probe_paths
 from interfaces.http.letter_pages import ConfirmationPage, NewPasswordPage
 from interfaces.http.limits import RateLimitHeaders
@@ -29,6 +30,9 @@ from interfaces.http.profiles import Profiles
 from interfaces.http.proxies import BehindProxies
 from interfaces.http.routes import Endpoint, match_whole_paths, redirect_slashes, upgrades
 from interfaces.http.sessions import Sessions
+from interfaces.http.sync import Synchronisation
+from interfaces.live.sync import Sync, SyncOptions
+from interfaces.ws.services import SocketServices
 
 MODULES: Final = ("healthcheck", "auth", "chat", "catalogues")
 """The modules that have routes."""
@@ -40,6 +44,8 @@ def create_app(
     *,
     new_request_id: Callable[[], str],
     sockets: Sequence[WebSocketRoute] = (),
+    live: SocketServices | None = None,
+    sync: SyncOptions | None = None,
     lifespan: Lifespan[Any] | None = None,
     modules: Collection[str] = MODULES,
     added: Sequence[BaseRoute] = (),
@@ -51,6 +57,7 @@ def create_app(
     Create the application.
 
     ``new_request_id`` makes ids for requests that carry none: up to 64 letters, digits, dots, dashes and underscores.
+    ``live`` is what sockets and event streams share; without it there are no event streams, and `/sync/` does not wait.
     ``modules`` names the modules that are switched on, in the order of their routes; ``added`` holds the routes of
     modules that are not built in.
     """
@@ -67,6 +74,12 @@ def create_app(
             *Chats(messenger, options).routes(),
             *Members(messenger, options).routes(),
             *Messages(messenger, options).routes(),
+            *Synchronisation(
+                messenger,
+                options,
+                Sync(feed=messenger.feed, hub=live.hub if live else None, options=sync or SyncOptions()),
+            ).routes(),
+            *(Events(messenger, options, live).routes() if live else ()),
             *sockets,
             *upgrades(sockets),
         ],

@@ -1,4 +1,7 @@
-"""What a client of the socket of all chats knows, and how it learns it: by the frames alone, as docs/protocol.md tells."""
+"""
+What a client of all chats knows, and how it learns it: by the frames alone, as docs/protocol.md tells, whichever of the
+three transports brings them.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -7,6 +10,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
+import httpx
 import orjson
 from attrs import Factory, define, field
 from starlette.applications import Starlette
@@ -14,12 +18,19 @@ from starlette.applications import Starlette
 from application.actor import Actor
 from application.paging import Paging
 from application.ports.updates import Update
+from application.receipts.mark_read import MarkRead
+from application.updates.typing import ShowTyping
 from config.container import MemoryAdapters, PostgresAdapters
+from domain.ids import ChatId, Seq
+from interfaces.app import create_app
+from interfaces.http.options import HttpOptions
 from interfaces.live.hub import Hub
+from interfaces.live.sync import SyncOptions
 from interfaces.wire import frames
 from interfaces.ws.endpoint import Sockets
 from interfaces.ws.options import SocketOptions
 from interfaces.ws.services import SocketServices
+from tests.interfaces.http.event_client import Listening, listening
 from tests.interfaces.live.test_hub import until
 from tests.interfaces.ws.asgi import ClientSocket, Closed, connected
 from tests.world import Person, TickingClock, World, world
@@ -56,6 +67,8 @@ class Picture:
     """Everything that came, in order."""
     resets: list[str] = Factory(list)
     gaps: int = 0
+    skipped: dict[str, tuple[int, int]] = Factory(dict)
+    """The positions around the last gap of each chat."""
     next: str | None = None
     """Where the chats go on that were not in the pages so far."""
 
@@ -106,6 +119,7 @@ class Picture:
         if not (frame["after"] <= known.position and frame["before"] == frame["state"]["position"] + 1):
             raise Hole(frame)
         self.gaps += 1
+        self.skipped[frame["chat_id"]] = frame["after"], frame["before"]
         self.chats[frame["chat_id"]] = Chat(frame["state"])
 
     # What changes it
@@ -179,6 +193,7 @@ class House:
     hub: Hub
     services: SocketServices
     app: Starlette
+    http: httpx.AsyncClient
     devices: "list[Device]" = Factory(list)
     hears: bool = True
     """Whether the hub gets what is published; otherwise it must find everything in the logs."""
@@ -193,6 +208,12 @@ class House:
         entries = orjson.loads(orjson.dumps([frames.chat_entry(chat) for chat in chats]))
         return {entry["chat"]["id"]: comparable(entry) for entry in entries}
 
+    async def mark(self, actor: Actor, chat_id: ChatId, up_to: int) -> None:
+        await self.world.messenger.messages.mark_read(actor, MarkRead(chat_id=chat_id, up_to=Seq(up_to)))
+
+    async def type(self, actor: Actor, chat_id: ChatId) -> None:
+        await self.world.messenger.messages.show_typing(actor, ShowTyping(chat_id=chat_id, is_typing=True))
+
 
 @asynccontextmanager
 async def opened(
@@ -202,7 +223,7 @@ async def opened(
         clock = here.application.ports().clock
         if isinstance(clock, TickingClock):
             clock.step = timedelta(milliseconds=1)  # a token lasts for as many looks at it as a house sees
-        first_page = options.pop("first_page", 50)
+        first_page, sync = options.pop("first_page", 50), options.pop("sync", {})
         hub = Hub(
             feed=here.messenger.feed,
             clock=clock,
@@ -210,11 +231,26 @@ async def opened(
             first_page=first_page,
             cursor_interval=0.1,
             typing_expiry=options.get("typing_expiry", 6.0),
+            presence_pause=options.get("presence_pause", 0.0),
+            watched_most=options.get("watched_profiles", 200),
         )
         services = SocketServices(
             messenger=here.messenger, hub=hub, options=SocketOptions(**options), cursor_key=b"key"
         )
-        house = House(here, hub, services, Starlette(routes=Sockets(services).routes()))
+        app = create_app(
+            here.messenger,
+            HttpOptions(cursor_key=b"key"),
+            new_request_id=lambda: "x",
+            sockets=Sockets(services).routes(),
+            live=services,
+            sync=SyncOptions(chats_page=first_page, **sync),
+        )
+        http = httpx.AsyncClient(
+            transport=httpx.ASGITransport(app),
+            base_url="http://server",
+            timeout=None,  # tests have deadlines of their own
+        )
+        house = House(here, hub, services, app, http)
         here.application.updates().subscribe(house.receive)
         running = asyncio.create_task(services.run())
         try:
@@ -222,6 +258,7 @@ async def opened(
         finally:
             for device in house.devices:
                 await device.go()
+            await http.aclose()
             running.cancel()
             with suppress(asyncio.CancelledError):
                 await running
@@ -233,37 +270,114 @@ class Device:
 
     house: House
     person: Person
+    over: str = "ws"
     picture: Picture = field(init=False)
     socket: ClientSocket | None = None
     close: Closed | None = None
+    reads: asyncio.Event = Factory(asyncio.Event)
+    """Cleared while the client does not read."""
+    is_there: bool = False
     _stack: AsyncExitStack = Factory(AsyncExitStack)
     _reading: "asyncio.Task[None] | None" = None
 
     def __attrs_post_init__(self) -> None:
         self.house.devices.append(self)
+        self.reads.set()
         self.picture = Picture(str(self.person.actor.profile_id))
 
     async def come(self, *, since: Any = None, window: int = 1000) -> None:
         """Connects, and waits until everything missed has come."""
         self.close = None
+        self.is_there = True
         start = len(self.picture.frames)
+        if self.over == "sync":
+            await self._sync(since or {})
+            self._reading = asyncio.create_task(self._poll())
+            return
+        if self.over == "events":
+            await self._listen(since or {}, window)
+            await until(lambda: self.close is not None or "resumed" in self._kinds(start))
+            return
         self.socket = await self._stack.enter_async_context(connected(self.house.app, "/ws", window))
         self.socket.send_json({"type": "auth", "token": self.person.token, "since": since})
         self._reading = asyncio.create_task(self._read(self.socket))
-        await until(
-            lambda: self.close is not None or "resumed" in [f["type"] for f in self.picture.frames[start:]]
-        )
+        await until(lambda: self.close is not None or "resumed" in self._kinds(start))
+
+    def _kinds(self, start: int) -> list[str]:
+        return [frame["type"] for frame in self.picture.frames[start:]]
 
     async def come_back(self, *, with_seen: bool = False) -> None:
         since = {"cursor": self.picture.cursor}
         await self.come(since=since | ({"seen": self.picture.seen()} if with_seen else {}))
 
     async def go(self) -> None:
+        self.reads.set()
+        self.is_there = False
         await self._stack.aclose()
         if self._reading is not None:
             self._reading.cancel()
             await asyncio.wait({self._reading})
         self.socket = None
+
+    # Over /sync/
+
+    async def _sync(self, since: dict[str, Any], **more: Any) -> None:
+        """Asks until there is no more."""
+        query = {"since": since["cursor"]} if "cursor" in since else {}
+        if "seen" in since:
+            query["seen"] = written(since["seen"])
+        while True:
+            answer = await self.house.http.get("/sync/", params=query | more, headers=self.person.headers)
+            if answer.status_code != 200:
+                self.close = Closed(answer.status_code, answer.text)
+                return
+            data = answer.json()["data"]
+            for frame in data["frames"]:
+                self.picture.take(frame)
+            self.picture.cursor = query["since"] = data["cursor"]
+            if not data["hasMore"]:
+                return
+
+    async def _poll(self) -> None:
+        while self.close is None:
+            await self._sync({"cursor": self.picture.cursor}, wait=600)
+            if self._must_ask_again():
+                await asyncio.sleep(0.02)
+
+    def _must_ask_again(self) -> bool:
+        """Whether storage did not answer for a moment."""
+        if self.close is None or self.close.code != 503:
+            return False
+        self.close = None
+        return True
+
+    # Over /events/
+
+    async def _listen(self, since: dict[str, Any], window: int) -> None:
+        query: dict[str, str] = {}
+        last_id = None
+        if "seen" in since:
+            query = {"since": since["cursor"], "seen": written(since["seen"])}
+        elif "cursor" in since:
+            last_id = since["cursor"]
+        stream = await self._stack.enter_async_context(
+            listening(self.house.app, self.person.token, last_id=last_id, window=window, **query)
+        )
+        self._reading = asyncio.create_task(self._read_events(stream))
+
+    async def _read_events(self, stream: Listening) -> None:
+        while True:
+            try:
+                frame = await stream.take()
+            except EOFError:
+                return
+            if frame["type"] == "end":
+                self.close = Closed(frame["code"], frame["reason"])
+                return
+            self.picture.take(frame)
+            self.picture.cursor = stream.last_id or self.picture.cursor
+
+    # Over any of them
 
     async def ask(self, type: str, **fields: Any) -> dict[str, Any]:
         """The answer to a request, or its refusal."""
@@ -281,12 +395,17 @@ class Device:
 
     async def _read(self, socket: ClientSocket) -> None:
         while True:
+            await self.reads.wait()
             try:
                 frame = await socket.take()
             except Closed as close:
                 self.close = close
                 return
             self.picture.take(frame)
+
+
+def written(seen: dict[str, int]) -> str:
+    return ",".join(f"{chat_id}:{position}" for chat_id, position in seen.items())
 
 
 def _plain(value: Any) -> Any:

@@ -14,7 +14,7 @@ use_memory()
 # With it, each of the many processes that the tests start would compile every module anew.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
-pytest_plugins = ["tests.exploring.plugin", "tests.postgres", "tests.pgbouncer"]
+pytest_plugins = ["tests.exploring.plugin", "tests.frames_held", "tests.postgres", "tests.pgbouncer"]
 
 LONGEST_FIRST = ("system", "browser", "simulation", "exploring", "checkout", "contracts", "config")
 """Folders whose tests take longest. Workers get them first, so that none is left with a long one at the end."""

@@ -49,6 +49,10 @@ class Person:
     actor: Actor
     token: str
 
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.token}"}
+
 
 @define(eq=False)
 class World:

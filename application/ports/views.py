@@ -10,6 +10,7 @@ from application.ports.updates import ChatUpdate
 from application.views import (
     ChatDetails,
     ChatView,
+    Contact,
     HistoryPage,
     LiveSession,
     MemberView,
@@ -174,6 +175,13 @@ class Views(Protocol):
         Raises:
             ChatNotFound: There is no such chat.
             NotAMember: The reader is not in the chat.
+        """
+        ...
+
+    async def contacts(self, reader: ProfileId, wanted: Sequence[ProfileId]) -> Sequence[Contact]:
+        """
+        Find those of ``wanted`` (no duplicates) who share a chat with the reader, in no order, by one statement. Closed accounts
+        and profiles that do not exist are left out, as are strangers.
         """
         ...
 

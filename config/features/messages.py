@@ -17,6 +17,7 @@ from application.ports.marking import BeginMarking
 from application.ports.posting import BeginPosting
 from application.receipts.mark_read import Marked, MarkRead, MarkReadBatch
 from application.receipts.mark_single import MarkSingleHandler
+from application.updates.presence import WatchableHandler
 from application.updates.typing import ShowTypingHandler
 from config.ports import Ports
 from config.settings.groups import Settings
@@ -65,6 +66,7 @@ def feed(ports: Ports, recent_sessions: RecentSessions) -> Feed:
         some_chats=views.some_chats,
         own_changes=ports.storage.own_changes,
         recent_sessions=recent_sessions,
+        watchable=WatchableHandler(views=views),
     )
 
 

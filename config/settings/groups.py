@@ -23,6 +23,7 @@ from infrastructure.gather import BatchLimits
 from infrastructure.smtp.mailer import MailServer
 from interfaces.http.node import HttpLimits
 from interfaces.http.options import ApiInfo, HttpOptions
+from interfaces.live.sync import SyncOptions
 from interfaces.ws.options import SocketOptions
 
 T = TypeVar("T")
@@ -32,6 +33,7 @@ ABOUT: Final = fields(ApiInfo)
 BATCH: Final = fields(BatchLimits)
 LIMITS: Final = fields(HttpLimits)
 SOCKET: Final = fields(SocketOptions)
+SYNC: Final = fields(SyncOptions)
 LIFETIMES: Final = fields(Lifetimes)
 
 DEVELOPMENT_ORIGIN: Final = "http://localhost:5173"
@@ -321,6 +323,9 @@ class Socket:
     outbox_bytes: int = _setting(
         "WS_OUTBOX_BYTES", read.whole(65536, 64 * 1024 * 1024), default_of(SOCKET.outbox_bytes)
     )
+    gap_percent: int = _setting("WS_GAP_PERCENT", read.whole(50, 100), default_of(SOCKET.gap_percent))
+    """Above this share of both limits, messages that wait on a socket of all chats are replaced by gaps."""
+
     node_outbox_bytes: int = _setting(
         "WS_NODE_OUTBOX_BYTES", read.whole(1024 * 1024, 2**40), default_of(SOCKET.node_outbox_bytes)
     )
@@ -358,11 +363,28 @@ class Socket:
     typing_expiry_seconds: float = _setting(
         "WS_TYPING_EXPIRY_SECONDS", read.seconds(1, 300), default_of(SOCKET.typing_expiry)
     )
+    presence_seconds: float = _setting(
+        "WS_PRESENCE_SECONDS", read.seconds(0, 300), default_of(SOCKET.presence_pause)
+    )
+    """How long a person whose last client has gone is still shown as online."""
+
+    watched_profiles: int = _setting(
+        "WS_WATCHED_PROFILES", read.whole(0, 1000), default_of(SOCKET.watched_profiles)
+    )
     heartbeat_seconds: float = _setting(
         "WS_HEARTBEAT_SECONDS", read.seconds(1, 3600), default_of(SOCKET.heartbeat_interval)
     )
     pong_seconds: float = _setting("WS_PONG_SECONDS", read.seconds(1, 3600), 15.0)
     """How long the answer to a ping may take before the socket is closed."""
+
+
+@frozen(kw_only=True)
+class Sync:
+    frames: int = _setting("SYNC_FRAMES", read.whole(1, 100_000), default_of(SYNC.frames_most))
+    """The most frames of one answer of `/sync/`, and their bytes."""
+    bytes: int = _setting("SYNC_BYTES", read.whole(4096, 64 * 1024 * 1024), default_of(SYNC.bytes_most))
+    wait_seconds: float = _setting("SYNC_WAIT_SECONDS", read.seconds(0, 600), default_of(SYNC.wait_most))
+    """How long a client of `/sync/` may wait for news."""
 
 
 @frozen(kw_only=True)
@@ -422,6 +444,7 @@ class Settings:
     auth: Auth = Auth()
     chat: Chat = Chat()
     socket: Socket = Socket()
+    sync: Sync = Sync()
     modules: Modules = Modules()
     operation: Operation = Operation()
     log: Log = Log()
@@ -443,6 +466,7 @@ def _all_fields() -> Iterator["Attribute[Any]"]:
         Auth,
         Chat,
         Socket,
+        Sync,
         Modules,
         Operation,
         Log,

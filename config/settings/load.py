@@ -24,6 +24,7 @@ from config.settings.groups import (
     PgServer,
     Settings,
     Socket,
+    Sync,
     secret_names,
 )
 from config.settings.readers import Environment, Security, Unfit
@@ -126,6 +127,7 @@ class Loader:
             "chat": self._chat,
             "connections": lambda: Connections(**self._chosen(Connections)),
             "socket": lambda: Socket(**self._chosen(Socket)),
+            "sync": lambda: Sync(**self._chosen(Sync)),
             "modules": lambda: Modules(**self._chosen(Modules)),
             "operation": lambda: Operation(**self._chosen(Operation)),
             "log": lambda: Log(**self._chosen(Log)),

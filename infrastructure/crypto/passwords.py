@@ -3,6 +3,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Final, TypeVar
 
 import bcrypt
@@ -33,9 +34,14 @@ def _hasher() -> PasswordHasher:
 
 
 def _give_way() -> None:
-    """Lowers the priority of the calling thread. Only Linux has a priority per thread."""
+    """
+    Lowers the priority of the calling thread. Only Linux has a priority per thread.
+
+    Where this is forbidden, as by a filter of system calls, passwords are hashed all the same.
+    """
     if sys.platform == "linux":
-        os.nice(PATIENCE)
+        with suppress(OSError):
+            os.nice(PATIENCE)
 
 
 @define(eq=False)

@@ -22,6 +22,7 @@ from application.views import (
     NOBODY,
     ChatDetails,
     ChatView,
+    Contact,
     HistoryPage,
     LiveSession,
     MemberView,
@@ -173,6 +174,23 @@ class MemoryViews:
 
     async def check_member(self, reader: ProfileId, chat_id: ChatId) -> None:
         self._place(reader, chat_id)
+
+    async def contacts(self, reader: ProfileId, wanted: Sequence[ProfileId]) -> Sequence[Contact]:
+        profiles, sessions = self.storage.accounts.profiles, self.storage.accounts.sessions.values()
+        own = self._chats_of(reader)
+        return [
+            Contact(
+                profile_id=profile_id,
+                last_used_at=max(
+                    (each.last_used_at for each in sessions if each.profile_id == profile_id), default=None
+                ),
+            )
+            for profile_id in wanted
+            if profile_id in profiles and not own.isdisjoint(self._chats_of(profile_id))
+        ]
+
+    def _chats_of(self, reader: ProfileId) -> set[ChatId]:
+        return {id for id in self.storage.chats.chats_of.get(reader, ()) if self._find(reader, id)}
 
     async def unread_count(self, reader: ProfileId, chat_id: ChatId) -> int:
         chat, _ = self._place(reader, chat_id)

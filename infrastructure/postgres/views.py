@@ -42,6 +42,7 @@ from application.views import (
     NOBODY,
     ChatDetails,
     ChatView,
+    Contact,
     HistoryPage,
     LiveSession,
     MemberView,
@@ -399,6 +400,33 @@ LIVE_SESSION: Final = prepared(
 
 PEOPLE: Final = prepared(select(*_person).where(profile.c.profile_id == any_(IDS)))
 
+CONTACTS: Final = Prepared(
+    """
+    SELECT wanted.profile_id, (
+        SELECT max(each.last_used_at) FROM session AS each WHERE each.account_id = person.account_id
+    ) AS last_used_at
+    FROM unnest(%(wanted)s::uuid[]) AS wanted (profile_id)
+    CROSS JOIN LATERAL (
+        SELECT each.account_id FROM profile AS each WHERE each.profile_id = wanted.profile_id LIMIT 1
+    ) AS person
+    WHERE EXISTS (
+        SELECT FROM profile_chat AS theirs
+        CROSS JOIN LATERAL (
+            SELECT each.left_at FROM profile_chat AS each
+            WHERE each.profile_id = %(reader)s AND each.chat_id = theirs.chat_id LIMIT 1
+        ) AS own
+        CROSS JOIN LATERAL (
+            SELECT chat.deleted_at FROM chat WHERE chat.chat_id = theirs.chat_id LIMIT 1
+        ) AS chat
+        WHERE theirs.profile_id = wanted.profile_id AND theirs.left_at IS NULL
+            AND own.left_at IS NULL AND chat.deleted_at IS NULL
+    )
+    ORDER BY wanted.profile_id
+    """,
+    {},
+)
+"""The people among ``wanted`` who share a chat with the reader."""
+
 PROBE: Final = Prepared(
     """
     SELECT pg_is_in_recovery() OR current_setting('default_transaction_read_only')::boolean AS is_read_only,
@@ -522,6 +550,13 @@ class PostgresViews:
 
     async def check_member(self, reader: ProfileId, chat_id: ChatId) -> None:
         await _require_member(self.pool, MEMBERSHIP, reader, chat_id)
+
+    async def contacts(self, reader: ProfileId, wanted: Sequence[ProfileId]) -> Sequence[Contact]:
+        found = await self.pool.rows(CONTACTS, reader=reader, wanted=Uuids.of(wanted))
+        return [
+            Contact(profile_id=ProfileId(row["profile_id"]), last_used_at=row["last_used_at"])
+            for row in found
+        ]
 
     async def unread_count(self, reader: ProfileId, chat_id: ChatId) -> int:
         return _unread(await _require_member(self.pool, MEMBERSHIP, reader, chat_id))

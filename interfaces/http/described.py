@@ -56,6 +56,8 @@ class Described:
     has_next: bool = False
     """The answer has a ``Link`` to the next page."""
     needs_cookie: bool = False
+    stream: str = ""
+    """An example of the events that answer it; empty if the answer is no event stream. `Last-Event-ID` resumes a stream."""
     is_by_name: bool = False
     """The path contains a name; an unknown name is answered like an unknown path."""
     path: Mapping[str, FieldDoc] = field(factory=dict)

@@ -15,7 +15,9 @@ from attrs import Factory, define, field, frozen
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from interfaces.http import asyncapi
 from interfaces.http.envelope import etag, has
+from interfaces.http.events_page import EVENTS_STYLE, events_page
 from interfaces.http.openapi import document
 from interfaces.http.options import HttpOptions
 from interfaces.http.pages import policy
@@ -66,6 +68,7 @@ PAGE: Final = """<!doctype html>
 <script src="{at}/start.js" defer></script>
 </head>
 <body data-document="{document}">
+<nav><a href="{at}/protocol">What clients see</a> · <a href="{at}/events">Every frame of the sockets</a></nav>
 <div id="docs"></div>
 <noscript>To show the interface, this page needs JavaScript. Without it, there is <a href="{document}">{document}</a>.</noscript>
 </body>
@@ -75,15 +78,19 @@ PAGE: Final = """<!doctype html>
 OPENAPI_PATH: Final = "/openapi.json"
 """The path of the document. The prefix does not apply to it, as in the original messenger."""
 
+ASYNCAPI_PATH: Final = "/asyncapi.json"
+"""The path of the document about sockets, beside `OPENAPI_PATH`."""
+
 
 @frozen
 class Asset:
     content: bytes
     media_type: str
+    headers: Mapping[str, str] = field(factory=dict)
     _tag: str = field(init=False, default=Factory(lambda self: etag(self.content), takes_self=True))
 
     def answer(self, request: Request) -> Response:
-        headers = {"ETag": self._tag, "Cache-Control": "no-cache"}
+        headers = {**self.headers, "ETag": self._tag, "Cache-Control": "no-cache"}
         if has(request, self._tag):
             return Response(status_code=304, headers=headers)
         return Response(self.content, headers=headers, media_type=self.media_type)
@@ -103,8 +110,10 @@ class Docs:
         return [
             Endpoint("GET", "/", self.redirect_to_docs),
             Endpoint("GET", OPENAPI_PATH, self.show_document),
+            Endpoint("GET", ASYNCAPI_PATH, self.show_asyncapi),
             Endpoint("GET", at, self.show),
             Endpoint("GET", f"{at}/protocol", self.show_protocol),
+            Endpoint("GET", f"{at}/events", self.show_events),
             *(Endpoint("GET", f"{at}/{name}", self.show_asset) for name in (*SCRIPTS, "start.js")),
         ]
 
@@ -118,6 +127,9 @@ class Docs:
     async def show_document(self, request: Request) -> Response:
         return self._document.answer(request)
 
+    async def show_asyncapi(self, request: Request) -> Response:
+        return self._asyncapi.answer(request)
+
     async def show(self, _: Request) -> Response:
         public = self.options.public_path
         at, title = escape(f"{public}{self.docs_path}"), escape(self.options.about.title)
@@ -130,12 +142,11 @@ class Docs:
         }
         return HTMLResponse(content, headers=headers)
 
-    async def show_protocol(self, _: Request) -> Response:
-        headers = {
-            "Content-Security-Policy": policy(styles=(STYLE,), images="data:"),
-            "Cache-Control": "no-cache",
-        }
-        return HTMLResponse(self._protocol, headers=headers)
+    async def show_protocol(self, request: Request) -> Response:
+        return self._protocol.answer(request)
+
+    async def show_events(self, request: Request) -> Response:
+        return self._events.answer(request)
 
     async def show_asset(self, request: Request) -> Response:
         return self._assets[request.url.path.rpartition("/")[2]].answer(request)
@@ -145,8 +156,23 @@ class Docs:
         return Asset(dumps(document(self.endpoints, self.options)), "application/json")
 
     @cached_property
-    def _protocol(self) -> str:
-        return protocol_page(self.options.about.title, f"{self.options.public_path}{self.docs_path}")
+    def _asyncapi(self) -> Asset:
+        return Asset(dumps(asyncapi.document(self.options)), "application/json")
+
+    @cached_property
+    def _protocol(self) -> Asset:
+        return _page(protocol_page(self.options.about.title, self._public_docs), STYLE)
+
+    @cached_property
+    def _events(self) -> Asset:
+        options = self.options
+        document = f"{options.public_path}{ASYNCAPI_PATH}"
+        page = events_page(options.about.title, self._public_docs, options.prefix, document)
+        return _page(page, EVENTS_STYLE)
+
+    @property
+    def _public_docs(self) -> str:
+        return f"{self.options.public_path}{self.docs_path}"
 
     @cached_property
     def _assets(self) -> Mapping[str, Asset]:
@@ -154,3 +180,12 @@ class Docs:
         found["start.js"] = START.encode()
         kinds = {"css": "text/css", "js": "text/javascript"}
         return {name: Asset(content, kinds[name.rpartition(".")[2]]) for name, content in found.items()}
+
+
+def _page(content: str, style: str) -> Asset:
+    """A page that runs nothing and loads nothing."""
+    return Asset(
+        content.encode(),
+        "text/html; charset=utf-8",
+        {"Content-Security-Policy": policy(styles=(style,), images="data:")},
+    )

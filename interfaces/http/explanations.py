@@ -90,8 +90,8 @@ EXPLANATIONS: Final[Mapping[str, Explanation]] = {
         "Это могут только участники, а вы не участник или уже не участник.",
     ),
     "NOT_FOUND": Explanation(
-        "This does not exist, or you may not know of it: chats of others are answered like chats that do not exist.",
-        "Здесь ничего нет, или вам об этом знать нельзя: на чужие чаты ответ тот же, что и на несуществующие.",
+        "This does not exist, or you have no access to it: chats of others are answered like chats that do not exist.",
+        "Этого нет, или у вас нет к этому доступа: на чужие чаты ответ тот же, что и на несуществующие.",
     ),
     "NOT_TO_ONESELF": Explanation(
         "A direct chat has two members: name another person.",

@@ -6,6 +6,7 @@ from hmac import compare_digest
 from typing import Final
 
 from attrs import frozen
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -13,9 +14,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from application.meter import Meter
 from interfaces.http.authentication import find_bearer
+from interfaces.http.long_answers import WAITED
 from interfaces.http.middleware import CLIENT_LEFT
 from interfaces.http.options import HttpOptions
 from interfaces.http.routes import Endpoint
+
+EVENT_STREAM: Final = "text/event-stream"
 
 UNMATCHED: Final = "none"
 """The ``route`` label of requests that match no route: their paths would create an unbounded number of series."""
@@ -31,20 +35,24 @@ class Metered:
             await self.app(scope, receive, send)
             return
         status = CLIENT_LEFT
+        ended: float | None = None
         loop = asyncio.get_running_loop()
         began = loop.time()
 
         async def noting(message: Message) -> None:
-            nonlocal status
+            nonlocal status, ended
             if message["type"] == "http.response.start":
                 status = message["status"]
+                if Headers(scope=message).get("content-type", "").startswith(EVENT_STREAM):
+                    ended = loop.time()  # a stream goes on for hours: how long says nothing about the server
             await send(message)
 
         try:
             await self.app(scope, receive, noting)
         finally:
             route = getattr(scope.get("route"), "path", UNMATCHED)
-            self.meter.request_answered(scope["method"], route, status, loop.time() - began)
+            seconds = (ended or loop.time()) - began - scope.get("state", {}).get(WAITED, 0.0)
+            self.meter.request_answered(scope["method"], route, status, seconds)
 
 
 @frozen

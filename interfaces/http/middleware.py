@@ -164,7 +164,7 @@ class Cors:
         "Content-Type",
         "Set-Cookie",
     )
-    added: Collection[str] = ("Idempotency-Key", "If-None-Match", "X-Request-ID")
+    added: Collection[str] = ("Idempotency-Key", "If-None-Match", "Last-Event-ID", "X-Request-ID")
     """Request headers that the original did not have. A preflight is answered with those of them that it asks for."""
     exposed: Collection[str] = (
         "Allow",

@@ -70,6 +70,13 @@ IF_NONE_MATCH: Final = FieldDoc(
     HEADERS["ETag"][1],
 ).added_to({"type": "string"})
 
+EVENT_STREAM: Final = "text/event-stream"
+LAST_EVENT_ID: Final = "Last-Event-ID"
+LAST_EVENT: Final = FieldDoc(
+    "The `id` of the last event that the client handled: the stream goes on behind it, and `since` does not count",
+    "AAECAwQFBgcICQoLDA0OD3sifQ",
+).added_to({"type": "string"})
+
 REFRESH_TOKEN: Final = FieldDoc(
     "The refresh token, as signing in set it on `/accounts/`", examples.TOKEN
 ).added_to({"type": "string"})
@@ -314,6 +321,8 @@ class _Writer:
                 yield _parameter(name, "path", doc.added_to({"type": "string"}), required=True)
         if described.is_polled:
             yield _parameter("If-None-Match", "header", IF_NONE_MATCH)
+        if described.stream:
+            yield _parameter(LAST_EVENT_ID, "header", LAST_EVENT)
         if described.needs_cookie:
             yield _parameter("refresh_token", "cookie", REFRESH_TOKEN)
 
@@ -353,6 +362,9 @@ class _Writer:
             },
         )
         good: dict[str, object] = {"description": "Done", "content": {JSON: self._content(answer)}}
+        if described.stream:
+            events = {"type": "string", "description": "Server-sent events", "examples": [described.stream]}
+            good = {"description": "The events", "content": {EVENT_STREAM: self._content(events)}}
         limits = {
             name: _header(name, required=False) for name in LIMITS if TooManyRequests in described.refuses
         }

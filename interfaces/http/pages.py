@@ -72,6 +72,14 @@ def page(
     )
 
 
+def render(template: str, *, style: str, **values: object) -> str:
+    """Render a page that is the same for every browser. Texts may have code between backticks: ``with_code``."""
+    return _environment.get_template(template).render(
+        style=Markup(style),  # noqa: S704  # a constant of ours
+        **values,
+    )
+
+
 def _in(language: str, russian: str, english: str) -> str:
     return russian if language == "ru" else english
 
@@ -82,6 +90,9 @@ def with_code(text: str) -> Markup:
     return Markup(  # noqa: S704  # escaped above
         "".join(f"<code>{part}</code>" if index % 2 else part for index, part in enumerate(parts))
     )
+
+
+_environment.filters["with_code"] = with_code
 
 
 def source(content: str) -> str:

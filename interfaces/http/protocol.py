@@ -36,6 +36,7 @@ from application.errors import OutcomeUnknown
 from interfaces.http.addresses import Networks
 from interfaces.http.envelope import Refusal, refused
 from interfaces.http.errors import refusal_of
+from interfaces.http.long_answers import LONG_ANSWER
 from interfaces.http.middleware import SAFE_HEADERS
 from interfaces.http.node import READ, SLICE, HttpLimits, Node, Place
 
@@ -116,6 +117,8 @@ class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
     _tail: bytes = b""
     """The last bytes of the current head, for the empty line at its end may be split. Empty before a head begins."""
     _unsent = 0
+    _stop_answering: Callable[[], None] | None = None
+    """Ends an answer that would otherwise go on, because the server stops."""
     _is_parting = False
     """Whether the server stops: the current request is the last one."""
 
@@ -180,6 +183,8 @@ class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
             self._reading.set(self._patience(self._node.limits.body_seconds))
         if self.flow.write_paused:
             self._must_be_read()
+        if self._stop_answering is not None:
+            self._stop_answering()
 
     def _patience(self, seconds: float) -> float:
         """How long the connection waits for its client: ``seconds``, or less while the server stops."""
@@ -189,6 +194,16 @@ class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
     def give_up(self) -> None:
         """End the request, which was cancelled because the server stops."""
         self._refuse(GIVEN_UP, lingering=False)
+
+    # As a `LongAnswer`
+
+    def when_stopping(self, stop: Callable[[], None]) -> None:
+        self._stop_answering = stop
+        if self._is_parting:
+            stop()
+
+    def abort(self) -> None:
+        self.transport.abort()
 
     @property
     def _is_answering(self) -> bool:
@@ -346,10 +361,12 @@ class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
             "query_string": query_string,
             "headers": self.headers,
             "state": self.app_state.copy(),
+            "extensions": {LONG_ANSWER: cast(Any, self)},
         }
 
     def _serve(self, scope: HTTPScope) -> None:
         self.scope = scope
+        self._stop_answering = None
         self.cycle = Cycle(
             scope=scope,
             conn=self.conn,

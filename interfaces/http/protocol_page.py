@@ -1,6 +1,7 @@
 """`docs/protocol.md` as a page: what the OpenAPI document cannot say, above all the frames of the socket."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable
 from html import escape
 from itertools import pairwise
@@ -30,7 +31,7 @@ PAGE: Final = """<!doctype html>
 <style>{style}</style>
 </head>
 <body>
-<nav><a href="{docs}">Every HTTP operation</a></nav>
+<nav><a href="{docs}">Every HTTP operation</a> · <a href="{docs}/events">Every frame of the sockets</a></nav>
 <main>
 {content}</main>
 </body>
@@ -40,15 +41,19 @@ PAGE: Final = """<!doctype html>
 
 def protocol_page(title: str, docs_path: str) -> str:
     """
-    Render the page. Headings can be linked to, as on sites that show Markdown.
+    Render the page. Headings can be linked to, as on sites that show Markdown: a repeated one gets a number.
 
     Links to other pages of ``docs/`` become plain text, because this server does not have them.
     """
     markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
     tokens = markdown.parse(SOURCE.read_text(encoding="utf-8"))
+    anchors: Counter[str] = Counter()
     for token, following in pairwise(tokens):
         if token.type == "heading_open":
-            token.attrSet("id", _anchor(following.content))
+            anchor = _anchor(following.content)
+            repeated = f"-{anchors[anchor]}" if anchors[anchor] else ""
+            anchors[anchor] += 1
+            token.attrSet("id", anchor + repeated)
         if token.children:
             token.children = list(_without_other_pages(token.children))
     content = markdown.renderer.render(tokens, markdown.options, {})

@@ -162,13 +162,21 @@ class Visit:
     """Chats that the profile may have joined."""
     to_count: dict[ChatId, None] = Factory(dict)
     """Chats in which the profile has read something."""
+    to_skip: dict[ChatId, Position] = Factory(dict)
+    """Chats of which the client missed the events after a position, because it reads too slowly."""
+    read_on: Callable[[], Awaitable[None]] | None = None
+    """Waits until the client has read everything that was sent, for `to_skip`."""
     entered_at: int | None = None
     """The number of the look (`AllChats.looks`) during which it had caught up; None until then."""
     is_working: bool = False
 
     @property
     def is_up_to_date(self) -> bool:
-        return not (self.ways_in or self.to_join or self.to_count or self.is_working)
+        return not (self.ways_in or self.has_work or self.is_working)
+
+    @property
+    def has_work(self) -> bool:
+        return bool(self.to_join or self.to_count or self.to_skip)
 
 
 @define(eq=False, kw_only=True)
@@ -256,6 +264,7 @@ class AllChats:
         has_read()
         if missed is not None:
             await self._resume(visit, missed, seen)
+            await self._skip_ahead(visit)
         if listener.is_connected and missed is not None:
             listener.opened()
             listener.resumed(missed.cursor)
@@ -444,8 +453,26 @@ class AllChats:
         elif self.roster.has_seat(listener, audience):
             self.roster.leave_chat(listener, audience)
             self.channels.close_empty([audience])
+        visit.to_skip.pop(audience.chat_id, None)
         visit.to_join[audience.chat_id] = None
         self._work_on(visit)
+
+    def skip(
+        self,
+        listener: Listener,
+        chat_id: ChatId,
+        after: Position,
+        read_on: Callable[[], Awaitable[None]],
+    ) -> None:
+        """
+        Notes that the durable frames of a chat after a position were dropped, because the client reads too slowly. After
+        ``read_on`` the client is told the state of the chat as a gap, and hears it again. May be called while updates are
+        delivered.
+        """
+        if visit := self._visits.get(listener):
+            visit.to_skip.setdefault(chat_id, after)
+            visit.read_on = read_on
+            self._work_on(visit)
 
     def read(self, chat_id: ChatId, reader_id: ProfileId) -> None:
         """Tells the other listeners of a profile how far it has read now."""
@@ -470,7 +497,7 @@ class AllChats:
 
     def _work_on(self, visit: Visit) -> None:
         if (
-            (visit.to_join or visit.to_count)
+            visit.has_work
             and visit.entered_at is not None
             and not visit.is_working
             and self._tasks is not None
@@ -480,10 +507,11 @@ class AllChats:
 
     async def _work(self, visit: Visit) -> None:
         try:
-            while (visit.to_join or visit.to_count) and self._is_here(visit):
+            while visit.has_work and self._is_here(visit):
                 try:
                     await self._join(visit)
                     await self._count(visit)
+                    await self._skip_ahead(visit)
                 except ApplicationError as error:
                     log.warning("could not look at chats", extra={"reason": error.code})
                     await asyncio.sleep(self.interval)
@@ -521,6 +549,55 @@ class AllChats:
                     visit.to_join[way.chat_id] = None
                 raise
         return [*outside]
+
+    async def _skip_ahead(self, visit: Visit) -> None:
+        """Tells the gaps of `Visit.to_skip`, once the client has read what was sent before them."""
+        listener = visit.listener
+        while visit.to_skip and self._is_here(visit):
+            cursor = await self.own_changes.here()
+            for chat_id in visit.to_skip:
+                channel = self.channels.find(chat_id)
+                if channel and self.roster.is_live(listener, channel.audience):
+                    # a seat aside still hears if the profile is removed
+                    self.roster.step_aside(listener, channel.audience)
+            assert visit.read_on is not None, "it was given with the first chat"
+            await visit.read_on()
+            views = await self._read_views(listener, [*visit.to_skip])
+            skipped = [chat_id for chat_id in [*visit.to_skip] if await self._skip_to(visit, chat_id, views)]
+            await self._tell_readings(listener, cursor, skipped)
+
+    async def _skip_to(self, visit: Visit, chat_id: ChatId, views: Mapping[ChatId, ChatView]) -> bool:
+        """Returns whether the listener is live in the chat again."""
+        after, view, channel = (
+            visit.to_skip.pop(chat_id, None),
+            views.get(chat_id),
+            self.channels.find(chat_id),
+        )
+        if after is None or view is None or channel is None or not self._is_here(visit):
+            return False  # the profile has left the chat, and is told so
+        way = visit.ways_in[chat_id] = WayIn(channel, visit.listener)
+        visit.listener.tell(news.gap(view, after))
+        try:
+            await self._go_in(visit, way, view.last_position)
+        except ApplicationError:
+            self._abandon(visit, way)
+            visit.to_join[chat_id] = None  # its state is told once more, as if the chat were new
+            raise
+        return self.hears(visit.listener, chat_id)
+
+    async def _tell_readings(
+        self, listener: AllChatsListener, cursor: Cursor, chat_ids: Sequence[ChatId]
+    ) -> None:
+        """Tells what was read after ``cursor`` in some chats, whose receipts the listener did not hear."""
+        if not chat_ids:
+            return
+        missed = await self.own_changes.since(listener.profile_id, cursor)
+        if isinstance(missed, Lost):
+            listener.end(End.HISTORY_CHANGED)
+            return
+        for standing in missed.standings:
+            if standing.chat_id in chat_ids and self.hears(listener, standing.chat_id):
+                _tell_reading(listener, standing)
 
     async def _count(self, visit: Visit) -> None:
         counted = [*visit.to_count]

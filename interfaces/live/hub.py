@@ -20,6 +20,7 @@ from domain.events import (
     MessagesRead,
     Removal,
     RoleChanged,
+    SessionEnd,
     SessionEnded,
 )
 from interfaces.live.all_chats import AllChats
@@ -27,6 +28,7 @@ from interfaces.live.channel import Channel, Channels
 from interfaces.live.entry import Entrant, Entry, end_if_removed
 from interfaces.live.listener import End, Listener
 from interfaces.live.notices import Absence, Notices, receipt_key
+from interfaces.live.presence import Presence
 from interfaces.live.replays import Replays
 from interfaces.live.roster import Audience, Roster
 from interfaces.live.tails import Tails
@@ -60,8 +62,13 @@ class Hub:
     """Seconds after which typing that a client does not renew ends."""
     tail_bytes: int = 16 * 1024 * 1024
     """Bytes of log entries that are kept for clients that come back; with 0 all are read from storage."""
+    presence_pause: float = 5.0
+    """Seconds until a person whose last client has gone is told as offline."""
+    watched_most: int = 200
+    """The most people whose presence one listener may watch."""
     tails: Tails = field(init=False)
-    roster: Roster = field(init=False, factory=Roster)
+    presence: Presence = field(init=False)
+    roster: Roster = field(init=False)
     notices: Notices = field(init=False)
     channels: Channels = field(init=False)
     typing: TypingNow = field(init=False)
@@ -71,6 +78,14 @@ class Hub:
     """Set when there is a cursor: from then on no change is missed."""
 
     def __attrs_post_init__(self) -> None:
+        self.presence = Presence(
+            watchable=self.feed.watchable,
+            now=self.clock.now,
+            pause=self.presence_pause,
+            most=self.watched_most,
+            interval=self.interval,
+        )
+        self.roster = Roster(self.presence.arrived, self.presence.departed)
         self.notices = Notices(self.roster, self.clock.now)
         self.tails = Tails(self.tail_bytes)
         self.channels = Channels(
@@ -130,6 +145,7 @@ class Hub:
     def leave(self, listener: Listener) -> None:
         """Removes a listener whose client has gone."""
         self.all_chats.leave(listener)
+        self.presence.leave(listener)
         left = self.roster.leave(listener)
         for audience, was_live in left:
             if was_live and listener.is_present:
@@ -158,6 +174,7 @@ class Hub:
                     if self.channels.find(update.chat_id):
                         self.typing.heard(update)
                 case ChatRemoved():
+                    self.presence.doubt(update.profile_id)
                     self._end_in_chat(update)
                 case SessionEnded():
                     self._end_session(update)
@@ -210,6 +227,8 @@ class Hub:
 
     def _end_session(self, ended: SessionEnded) -> None:
         self.feed.recent_sessions.end(ended.session_id)
+        if ended.reason is SessionEnd.ACCOUNT_CLOSED:
+            self.presence.doubt(ended.profile_id)
         self.roster.end_session(ended.session_id)
 
     # Missed updates
@@ -219,9 +238,11 @@ class Hub:
         async with asyncio.TaskGroup() as tasks:
             self.channels.start(tasks)
             self.all_chats.start(tasks)
+            self.presence.start(tasks)
             try:
                 await self._look_again_and_again()
             finally:
+                self.presence.stop()
                 self.typing.stop()
                 self.all_chats.stop()
                 self.channels.stop()
@@ -235,6 +256,7 @@ class Hub:
             looks += 1
             if looks % tail_looks == 0:
                 self.tails.age()
+            self.presence.tell_untold()
             try:
                 cursor = await self._look(cursor)
                 self._is_watching.set()

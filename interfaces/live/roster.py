@@ -6,7 +6,7 @@ a thousand chats takes about sixty kilobytes, where dictionaries of sets would t
 """
 
 from array import array
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain
 from typing import Final, cast
 
@@ -73,6 +73,10 @@ class Audience:
 class Roster:
     """All listeners of a node. The lists and arrays are indexed by seat."""
 
+    arrived: Callable[[ProfileId], None] = lambda _: None
+    """Called with the profile of each new listener."""
+    departed: Callable[[ProfileId], None] = lambda _: None
+    """Called with the profile of each listener that leaves."""
     _listeners: list[Listener] = field(init=False, factory=list)
     _audiences: list[Audience | None] = field(init=False, factory=list)
     _places: "array[int]" = field(init=False, factory=integers)
@@ -93,6 +97,7 @@ class Roster:
         if listener not in self._seats:
             self._seats[listener] = integers()
             self._sessions.setdefault(listener.session_id, []).append(listener)
+            self.arrived(listener.profile_id)
         if listener.session_id in self._ended:
             listener.end(End.SESSION_ENDED)
 
@@ -127,6 +132,7 @@ class Roster:
         of_session.remove(listener)
         if not of_session:
             del self._sessions[listener.session_id]
+        self.departed(listener.profile_id)
         return [self._give_up(seat) for seat in seats]
 
     def leave_chat(self, listener: Listener, audience: Audience) -> None:

@@ -1,6 +1,7 @@
 """The frames of the socket of all chats, besides those that it has in common with the socket of one chat."""
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any, cast
 
 from attrs import field, frozen
@@ -11,6 +12,7 @@ from domain.ids import ChatId, Position, ProfileId, Seq, SessionId
 from interfaces.wire import server_frames as types
 from interfaces.wire.frames import Frame, chat_entry, write
 from interfaces.wire.reasons import Reset
+from interfaces.wire.values import moment
 
 
 @frozen
@@ -75,6 +77,10 @@ def cursor(cursor: str) -> Frame:
     return CursorFrame(write(fields).data, cursor=cursor)
 
 
+def _restart(fields: types.ResetOne | types.Gap | types.ChatAdded | types.ChatRemoved) -> Frame:
+    return Frame(write(fields).data, ChatId(fields["chat_id"]), is_restart=True)
+
+
 def reset_chat(chat: ChatView, reason: Reset) -> Frame:
     fields: types.ResetOne = {
         "type": "reset",
@@ -83,7 +89,7 @@ def reset_chat(chat: ChatView, reason: Reset) -> Frame:
         "reason": reason,
         "state": chat_entry(chat),
     }
-    return write(fields)
+    return _restart(fields)
 
 
 def gap(chat: ChatView, after: Position) -> Frame:
@@ -95,16 +101,34 @@ def gap(chat: ChatView, after: Position) -> Frame:
         "before": chat.last_position + 1,
         "state": chat_entry(chat),
     }
-    return write(fields)
+    return _restart(fields)
 
 
 def chat_added(chat: ChatView) -> Frame:
     fields: types.ChatAdded = {"type": "chat_added", "chat_id": chat.id, "chat": chat_entry(chat)}
-    return write(fields)
+    return _restart(fields)
 
 
 def chat_removed(chat_id: ChatId, reason: Removal) -> Frame:
     fields: types.ChatRemoved = {"type": "chat_removed", "chat_id": chat_id, "reason": reason}
+    return _restart(fields)
+
+
+def availability(profile_id: ProfileId, is_online: bool, last_seen_at: datetime | None) -> types.Availability:
+    return {
+        "user_id": profile_id,
+        "online": is_online,
+        "last_seen_at": moment(last_seen_at) if last_seen_at else None,
+    }
+
+
+def presence(state: types.Availability) -> Frame:
+    fields: types.PresenceTold = {"type": "presence", **state}
+    return write(fields)
+
+
+def presence_ended(profile_id: ProfileId) -> Frame:
+    fields: types.PresenceEnded = {"type": "presence_ended", "user_id": profile_id}
     return write(fields)
 
 

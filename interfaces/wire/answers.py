@@ -10,7 +10,7 @@ from uuid import UUID
 from domain.chat import Kind
 from domain.role import Role
 from interfaces.wire import examples
-from interfaces.wire.schema import FieldDoc, Moment
+from interfaces.wire.schema import FieldDoc, FrameFields, Moment
 
 Position = Annotated[
     int,
@@ -18,6 +18,29 @@ Position = Annotated[
 ]
 Seq = Annotated[int, FieldDoc("The number of the message in its chat: 1, 2, 3, ... without holes", 16)]
 ReadUpTo = Annotated[int, FieldDoc("The `seq` up to which the person has read the chat", 16)]
+
+
+class SyncAnswer(TypedDict):
+    """A snapshot of the chats of a person, or what was missed in all of them since a cursor."""
+
+    frames: Annotated[
+        list[FrameFields],
+        FieldDoc("The frames that the socket of all chats sends, field for field and in that order"),
+    ]
+    cursor: Annotated[
+        str | None,
+        FieldDoc(
+            "The cursor for the next request, to be kept once the frames are handled. Null for a further page of a snapshot,"
+            " which leaves the cursor as it is",
+            "AAECAwQFBgcICQoLDA0OD3sifQ",
+        ),
+    ]
+    hasMore: Annotated[
+        bool,
+        FieldDoc(
+            "Whether more was missed than one answer holds: ask again at once, with the cursor", example=False
+        ),
+    ]
 
 
 class Account(TypedDict):

@@ -290,6 +290,13 @@ class More(Request):
 
 
 class WatchPresence(Request):
-    """Is refused in this version: presence is not available on this socket."""
+    """
+    Asks to be told when these people come online and go offline, and no others any more. An empty list ends it. Who shares no
+    chat with this person is left out.
+    """
 
     type: Literal["watch_presence"]
+    profile_ids: Annotated[
+        list[UUID],
+        FieldDoc("The people to watch, 200 at most (`WS_WATCHED_PROFILES`)", [examples.MIKHAIL]),
+    ]

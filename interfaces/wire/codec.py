@@ -4,11 +4,11 @@ The JSON of the REST interface: the shape of each request, and the encoding of e
 Names are camelCase. Socket frames carry the same data in snake_case, see `interfaces.wire.frames`.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, TypeVar
 
 import orjson
-from attrs import evolve, frozen
+from attrs import Factory, evolve, frozen
 
 from application.accounts.close import CloseAccount
 from application.accounts.confirm_email import ConfirmEmail
@@ -46,7 +46,7 @@ from domain.catalogue import Entry, Language
 from domain.chat import DESCRIPTION_LIMIT, About
 from domain.chat import NAME_LIMIT as CHAT_NAME_LIMIT
 from domain.errors import Invalid
-from domain.ids import AccountId, ChatId, MessageId, ProfileId, Seq, SessionId
+from domain.ids import AccountId, ChatId, MessageId, Position, ProfileId, Seq, SessionId
 from domain.message import BODY_LIMIT, NONCE_LIMIT, Body, BodyTooLong, EmptyBody, Nonce
 from domain.profile import NAME_LIMIT, USERNAME_LIMITS, Name, Phone, Profile, Unfit, Username
 from domain.role import Role
@@ -58,12 +58,14 @@ from interfaces.wire.faults import (
     NOT_A_ROLE,
     NOT_AN_ADDRESS,
     NOT_AN_INTEGER,
+    SEEN_INVALID,
     InvalidValue,
     ValueFault,
     less_than,
     too_long,
     too_short,
 )
+from interfaces.wire.places import read_seen
 from interfaces.wire.schema import IDENTITY, FieldDoc, Schema, taken_by, takes
 from interfaces.wire.validation import REQUIRED, FieldSpec, shape
 from interfaces.wire.values import GREATEST, identity, integer, members, moment, nullable, text
@@ -462,6 +464,59 @@ FIND_PROFILES: Final = shape(
 )
 
 LIST_IN_CHAT: Final = shape(ChatListQuery, chat_id=_chat_id, **_list)
+
+
+@frozen(kw_only=True)
+class SyncQuery:
+    since: str | None = None
+    seen: Mapping[ChatId, Position] = Factory(dict)
+    next: str | None = None
+    wait: int = 0
+    """Seconds to wait for news."""
+
+
+@takes({"type": "string"})
+def _seen(value: object) -> dict[ChatId, Position]:
+    """Reads positions by chat, as ``<chat>:<position>,<chat>:<position>``."""
+    pairs = [pair.rsplit(":", 1) for pair in _text(value).split(",") if pair.strip()]
+    try:
+        return read_seen({chat_id: int(position) for chat_id, position in pairs})
+    except (InvalidValue, ValueError):
+        raise InvalidValue(ValueFault(SEEN_INVALID, value)) from None
+
+
+_since: Final = _documented(
+    _text,
+    "The last cursor of this client; without it, the answer is a snapshot",
+    "AAECAwQFBgcICQoLDA0OD3sifQ",
+)
+_seen_field: Final = _documented(
+    _seen,
+    "Positions up to which the client knows chats that moved after that cursor, so that nothing is told again:"
+    " `<chat>:<position>`, with commas between them",
+    f"{examples.CHAT}:16",
+)
+
+SYNC: Final = shape(
+    SyncQuery,
+    since=_since,
+    seen=_seen_field,
+    next=_documented(
+        _where_to_go_on, "The `next` of the snapshot before, for its next page", "AAECAwQFBgcICQoLDA0OD3sifQ"
+    ),
+    wait=_documented(
+        integer(0), "Seconds to wait if nothing has happened, 30 at most (`SYNC_WAIT_SECONDS`)", 10
+    ),
+)
+
+
+@frozen(kw_only=True)
+class EventsQuery:
+    since: str | None = None
+    seen: Mapping[ChatId, Position] = Factory(dict)
+
+
+EVENTS: Final = shape(EventsQuery, since=_since, seen=_seen_field)
 
 HISTORY: Final = shape(
     HistoryQuery,

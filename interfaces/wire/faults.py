@@ -58,6 +58,10 @@ CURSOR_OR_SKIP: Final = Fault("value_error", "Value error, Only one of cursor an
 CURSOR_INVALID: Final = Fault(
     "cursor_invalid", "This cursor was not given out for this list: begin again without it"
 )
+SEEN_INVALID: Final = Fault(
+    "value_error", "Value error, Expected up to 1000 pairs of a chat's id and a position, such as id:41,id:7"
+)
+CURSOR_OR_NEXT: Final = Fault("value_error", "Value error, Only one of next and since can be given")
 SEVERAL_KEYS: Final = Fault("value_error", "Value error, Only one Idempotency-Key can be given")
 KEY_UNREADABLE: Final = Fault(
     "value_error", "Value error, A key in quotes is a string or display string of RFC 9651"

@@ -25,7 +25,7 @@ from application.views import (
 )
 from domain.errors import Invalid
 from domain.events import ChatChanged, MemberRemoved, MessagesRead, RoleChanged
-from domain.ids import ChatId, ProfileId, SessionId
+from domain.ids import ChatId, Position, ProfileId, SessionId
 from domain.message import BODY_LIMIT, Nonce
 from interfaces.wire import server_frames as types
 from interfaces.wire.decoding import NotJson, decode
@@ -62,6 +62,10 @@ class Frame:
     data: bytes
     chat_id: ChatId | None = None
     """The chat that the frame tells about; None if it is about something else."""
+    position: Position | None = None
+    """The place of a durable frame in the log of its chat."""
+    is_restart: bool = False
+    """Whether the frame replaces everything that was told of its chat before, on the socket of all chats."""
 
     @property
     def size(self) -> int:
@@ -240,7 +244,7 @@ def told(update: ChatUpdate) -> Frame:
             )
         case _:
             assert_never(update)
-    return write(fields)
+    return Frame(orjson.dumps(fields), update.chat_id, update.position)
 
 
 def typing(update: Typing) -> Frame:

@@ -55,8 +55,17 @@ class Places:
         """
         return self._cursors.write(cursor)
 
-    def read(self, cursor: str) -> SyncPlace:
+    def read(self, cursor: str) -> Cursor:
         """
+        Raises:
+            InvalidCursor: It is not one that `write` returned.
+        """
+        return self._cursors.read(cursor)
+
+    def read_part(self, cursor: str) -> SyncPlace:
+        """
+        Like `read`, for a reader that goes on where a part ended.
+
         Raises:
             InvalidCursor: It is not one that `write` returned.
         """

@@ -20,6 +20,7 @@ from application.keys import KeyReused
 from application.messages.send import NonceReused
 from application.paging import BadPlace
 from application.ports.views import MessageNotFound
+from application.updates.presence import TooManyWatched
 from domain.chat_errors import (
     BadChatDescription,
     BadChatName,
@@ -52,14 +53,60 @@ class Channel(StrEnum):
     """The socket of one chat."""
     ALL_CHATS = "allChats"
     """The socket of all chats."""
-
-
-CHAT: Final = (Channel.CHAT,)
-ALL_CHATS: Final = (Channel.ALL_CHATS,)
-BOTH: Final = (Channel.CHAT, Channel.ALL_CHATS)
+    EVENTS = "events"
+    """The event stream of all chats, over HTTP."""
 
 
 @frozen(kw_only=True)
+class ChannelDoc:
+    """The purpose and the path of a channel."""
+
+    path: str
+    title: str
+    summary: str
+    description: str
+
+
+ORDER: Final = (
+    "Frames of one socket are decided in the order in which they were sent. Sends may overlap; every other frame waits for"
+    " the sends before it. Answers come in the order of the frames that they belong to."
+)
+"""The order of answers, on either socket."""
+
+CHANNELS: Final[Mapping[Channel, ChannelDoc]] = {
+    Channel.CHAT: ChannelDoc(
+        path="/chats/{chat_id}/ws",
+        title="The socket of one chat",
+        summary="A WebSocket that hears one chat, as in the original messenger.",
+        description="The first frame of the client is `auth`. The server answers `auth_success`, then `chat_history` or what"
+        f" was missed, and from then on it tells everything that happens in the chat. {ORDER}",
+    ),
+    Channel.ALL_CHATS: ChannelDoc(
+        path="/ws",
+        title="The socket of all chats",
+        summary="A WebSocket that hears all chats of a person, those made or joined later too.",
+        description="The first frame of the client is `auth`. The server answers `auth_success`, then a `snapshot` of the"
+        " chats or what was missed, then `resumed`. Every later frame of the client is a request with an `id`, and gets one"
+        f" answer with that `id`. {ORDER}",
+    ),
+    Channel.EVENTS: ChannelDoc(
+        path="/events/",
+        title="The event stream of all chats",
+        summary="Server-sent events over HTTP: what the socket of all chats tells, for networks without WebSockets.",
+        description="The `data` of each event is one frame; events have no name. The `id` of an event is the cursor that holds"
+        " once it is handled, to be sent as `Last-Event-ID` when coming back, or as `since`. The access token is sent in the"
+        " header `Authorization`. Nothing can be sent over it: requests go over HTTP.",
+    ),
+}
+
+CHAT: Final = (Channel.CHAT,)
+ALL_CHATS: Final = (Channel.ALL_CHATS,)
+SOCKETS: Final = (Channel.CHAT, Channel.ALL_CHATS)
+OF_ALL: Final = (Channel.ALL_CHATS, Channel.EVENTS)
+EVERYWHERE: Final = (Channel.CHAT, Channel.ALL_CHATS, Channel.EVENTS)
+
+
+@frozen(kw_only=True, eq=False)
 class ServerFrame:
     """A frame that the server sends."""
 
@@ -96,7 +143,7 @@ class ServerFrame:
         return frame_schema(self.fields, named)
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False)
 class ClientFrame:
     """A frame that a client sends."""
 
@@ -198,8 +245,9 @@ TOKEN_CODES: Final = ("token_expired", "token_invalid", "token_type", "auth_time
 ENTRY_CODES: Final[Mapping[Channel, Sequence[str]]] = {
     Channel.CHAT: (*TOKEN_CODES, NotAMember.code, ChatNotFound.code),
     Channel.ALL_CHATS: TOKEN_CODES,
+    Channel.EVENTS: (),
 }
-"""The codes of `auth_error` on each socket."""
+"""The codes of `auth_error` on each socket. An event stream is refused as any request over HTTP is."""
 
 FROM_SERVER: Final[Sequence[ServerFrame]] = (
     ServerFrame(
@@ -210,13 +258,13 @@ FROM_SERVER: Final[Sequence[ServerFrame]] = (
     ),
     ServerFrame(
         fields=told.AuthSuccessAll,
-        on=ALL_CHATS,
+        on=OF_ALL,
         do="Keep `epoch`. Keep `cursor` once the `snapshot` after it is handled; when resuming, keep the `cursor` of"
         " `resumed` instead.",
     ),
     ServerFrame(
         fields=told.AuthError,
-        on=BOTH,
+        on=SOCKETS,
         do="After `token_expired` refresh the tokens and connect again. After any other code do not come back with this"
         " token.",
     ),
@@ -232,69 +280,80 @@ FROM_SERVER: Final[Sequence[ServerFrame]] = (
     ),
     ServerFrame(
         fields=told.ResumedAll,
-        on=ALL_CHATS,
+        on=OF_ALL,
         do="Keep the cursor, then send again what has no answer yet, under the old nonces.",
     ),
     ServerFrame(
-        fields=told.CursorPassed, on=ALL_CHATS, do="Keep the cursor once the frames before it are handled."
+        fields=told.CursorPassed, on=OF_ALL, do="Keep the cursor once the frames before it are handled."
     ),
     ServerFrame(
         fields=told.ResetOfChat, on=CHAT, do="Forget what is known of the chat, and take what follows."
     ),
     ServerFrame(
         fields=told.ResetAll,
-        on=ALL_CHATS,
+        on=OF_ALL,
         do="Forget everything but messages that are not acknowledged, and take what follows.",
     ),
-    ServerFrame(fields=told.ResetOne, on=ALL_CHATS, do="Replace what is known of the chat by `state`."),
+    ServerFrame(fields=told.ResetOne, on=OF_ALL, do="Replace what is known of the chat by `state`."),
     ServerFrame(
         fields=told.Snapshot,
-        on=ALL_CHATS,
+        on=OF_ALL,
         do="Keep the entries. Read the next page with `more` when it is needed; chats are heard without that.",
     ),
     ServerFrame(
         fields=told.Gap,
-        on=ALL_CHATS,
+        on=OF_ALL,
         do="Replace the chat by `state`. Read the events between with `catch_up`, or the messages with `get_history`, when"
         " they are needed.",
     ),
     ServerFrame(
-        fields=told.ChatAdded, on=ALL_CHATS, do="Replace what is known of the chat, and expect its frames."
+        fields=told.ChatAdded, on=OF_ALL, do="Replace what is known of the chat, and expect its frames."
     ),
-    ServerFrame(fields=told.ChatRemoved, on=ALL_CHATS, do="Take the chat off the list."),
+    ServerFrame(fields=told.ChatRemoved, on=OF_ALL, do="Take the chat off the list."),
     ServerFrame(
         fields=told.ReadUpToOwn,
-        on=ALL_CHATS,
+        on=OF_ALL,
         do="Show the counts; add the messages after `last_seq` that are known already.",
     ),
     ServerFrame(fields=told.MessageAck, on=CHAT, do="Forget the nonce: the message need not be sent again."),
     ServerFrame(fields=told.CountOfUnread, on=CHAT, do="Show the count."),
-    ServerFrame(fields=told.Pong, on=BOTH, do="Take everything sent before the `ping` for answered."),
+    ServerFrame(fields=told.Pong, on=SOCKETS, do="Take everything sent before the `ping` for answered."),
     ServerFrame(
         fields=told.Goaway,
-        on=BOTH,
+        on=EVERYWHERE,
         do="Within `within` seconds, at a random moment, send what has begun, close with 1000 and come back at once.",
         feature="goaway",
+    ),
+    ServerFrame(fields=told.PresenceTold, on=ALL_CHATS, do="Show whether the person is online."),
+    ServerFrame(
+        fields=told.PresenceEnded, on=ALL_CHATS, do="Show nothing about whether the person is online."
     ),
     ServerFrame(fields=told.Error, on=CHAT, do="Look the code up in the table of errors."),
     ServerFrame(fields=told.Refused, on=ALL_CHATS, do="Look the code up in the table of errors."),
     ServerFrame(
         fields=told.NewMessage,
-        on=BOTH,
+        on=EVERYWHERE,
         do="Show the message. It is a repeat if its position is not above the last one known of the chat.",
     ),
-    ServerFrame(fields=told.ChatChanged, on=BOTH, do="Show the new name and description."),
-    ServerFrame(fields=told.MemberAdded, on=BOTH, do="Add the person to the members."),
-    ServerFrame(fields=told.MemberRemoved, on=BOTH, do="Take the person off the members."),
-    ServerFrame(fields=told.RoleChanged, on=BOTH, do="Show the new role, and offer what it allows."),
+    ServerFrame(fields=told.ChatChanged, on=EVERYWHERE, do="Show the new name and description."),
+    ServerFrame(fields=told.MemberAdded, on=EVERYWHERE, do="Add the person to the members."),
+    ServerFrame(fields=told.MemberRemoved, on=EVERYWHERE, do="Take the person off the members."),
+    ServerFrame(fields=told.RoleChanged, on=EVERYWHERE, do="Show the new role, and offer what it allows."),
     ServerFrame(
-        fields=told.Typing, on=BOTH, do="Show it, and forget it some seconds later if nothing else comes."
+        fields=told.Typing,
+        on=EVERYWHERE,
+        do="Show it, and forget it some seconds later if nothing else comes.",
     ),
     ServerFrame(
-        fields=told.MessagesRead, on=BOTH, do="Mark the messages from `from_seq` to `to_seq` as read."
+        fields=told.MessagesRead, on=EVERYWHERE, do="Mark the messages from `from_seq` to `to_seq` as read."
     ),
-    ServerFrame(fields=told.YourMessagesRead, on=BOTH, do="Mark own messages as read."),
-    ServerFrame(fields=told.MessageRead, on=BOTH, do="Mark this one message as read."),
+    ServerFrame(fields=told.YourMessagesRead, on=EVERYWHERE, do="Mark own messages as read."),
+    ServerFrame(fields=told.MessageRead, on=EVERYWHERE, do="Mark this one message as read."),
+    ServerFrame(
+        fields=told.StreamEnd,
+        on=(Channel.EVENTS,),
+        do="Come back after a pause if `come_back` says so, from the last cursor; otherwise sign in again.",
+    ),
     ServerFrame(fields=told.UserJoined, on=CHAT, do="Show that the person is there."),
     ServerFrame(fields=told.UserLeft, on=CHAT, do="Show that the person is away."),
     ServerFrame(fields=told.UserDisconnected, on=CHAT, do="Show that the person is away."),
@@ -489,7 +548,13 @@ FROM_CLIENTS: Final[Sequence[ClientFrame]] = (
         refuses=(NotAllowed, NotAMember, ChatNotFound, OnlyInGroups, *WRITES),
     ),
     ClientFrame(fields=asked.More, on=Channel.ALL_CHATS, answer=told.Snapshot, refuses=(BadPlace, *READS)),
-    ClientFrame(fields=asked.WatchPresence, on=Channel.ALL_CHATS, codes=("unsupported",)),
+    ClientFrame(
+        fields=asked.WatchPresence,
+        on=Channel.ALL_CHATS,
+        answer=told.Watching,
+        then="Then `presence` with each change, until the next `watch_presence` or the end of the connection.",
+        refuses=(TooManyWatched, *READS),
+    ),
     ClientFrame(fields=asked.Ping, on=Channel.ALL_CHATS, answer=told.Pong),
 )
 """The frames that clients send."""
@@ -520,7 +585,9 @@ ERRORS: Final[Mapping[str, ErrorDoc]] = {
         NOT_AGAIN,
     ),
     "unknown_type": ErrorDoc("This socket has no frame of this type.", NOT_AGAIN),
-    "unsupported": ErrorDoc("This server does not offer that.", NOT_AGAIN),
+    "too_many_profiles": ErrorDoc(
+        "More people are named than one connection may watch. Nothing has changed.", "Names fewer."
+    ),
     "message_empty": ErrorDoc("Nothing in the text is visible.", NOT_AGAIN),
     "message_too_long": ErrorDoc("The text is longer than `limits.text`.", NOT_AGAIN),
     "unstorable_text": ErrorDoc("The text has the character U+0000.", NOT_AGAIN),

@@ -43,6 +43,19 @@ MOMENT: Final[Schema] = {
     "examples": ["2026-11-23T03:34:09.900840"],
 }
 
+FrameFields = NewType("FrameFields", object)
+"""One frame of a socket as JSON. docs/protocol.md lists the frames and their fields."""
+
+FRAME: Final[Schema] = {
+    "type": "object",
+    "description": "A frame: its `type` says which other fields it has",
+    "required": ["type"],
+    "additionalProperties": True,
+    "examples": [
+        {"type": "chat_removed", "chat_id": "21d79d31-3705-5068-a48b-18a2cdd3b0ae", "reason": "left"}
+    ],
+}
+
 NO_EXAMPLE: Final = object()
 
 
@@ -111,6 +124,7 @@ SIMPLE: Final[Mapping[object, Schema]] = {
     str: {"type": "string"},
     UUID: IDENTITY,
     Moment: MOMENT,
+    FrameFields: FRAME,
 }
 
 

@@ -415,6 +415,33 @@ class Goaway(TypedDict):
     ]
 
 
+class Availability(TypedDict):
+    """Whether a person is online. A person is while any client of theirs is connected, on whichever socket."""
+
+    user_id: Annotated[UUID, FieldDoc("The profile of the person", examples.MIKHAIL)]
+    online: Annotated[bool, FieldDoc("Whether the person is online", example=True)]
+    last_seen_at: Annotated[
+        Moment | None,
+        FieldDoc(
+            "When the person was last online, in UTC; null while they are, or if it is not known",
+            examples.MOMENT,
+        ),
+    ]
+
+
+class PresenceTold(Availability):
+    """The presence of a person whom this client watches has changed."""
+
+    type: Literal["presence"]
+
+
+class PresenceEnded(TypedDict):
+    """This person is no longer watched: they share no chat with this person any more, or have closed their account."""
+
+    type: Literal["presence_ended"]
+    user_id: Annotated[UUID, FieldDoc("The profile of the person", examples.MIKHAIL)]
+
+
 class ErrorDetails(TypedDict, total=False):
     """Fields that some errors carry."""
 
@@ -512,6 +539,15 @@ class Readers(TypedDict):
     readers: Annotated[list[Reader], FieldDoc("The readers, the first one first; 1,000 at most")]
 
 
+class Watching(TypedDict):
+    """The people whose presence is watched from now on."""
+
+    watching: Annotated[
+        list[Availability],
+        FieldDoc("The state of those of the named people who can be watched. The others are left out"),
+    ]
+
+
 class EntryOfChat(Entry):
     """The chat as it is now."""
 
@@ -600,7 +636,7 @@ class CaughtUp(TypedDict):
     has_more: Annotated[bool, FieldDoc("Whether there is more of what was asked for", example=False)]
 
 
-AnswerFields = Sent | Marked | History | Readers | CaughtUp | EntryOfChat | Members | Nothing
+AnswerFields = Sent | Marked | History | Readers | CaughtUp | EntryOfChat | Members | Watching | Nothing
 """The fields of answers besides type and id. `interfaces.wire.registry` says which request has which."""
 
 
@@ -677,6 +713,17 @@ class UserDisconnected(Present):
     type: Literal["user_disconnected"]
 
 
+class StreamEnd(TypedDict):
+    """The last event of an event stream. It stands for the close of a socket."""
+
+    type: Literal["end"]
+    code: Annotated[int, FieldDoc("The close code with which a socket would close", 1012)]
+    reason: Annotated[str, FieldDoc("The reason, for people; it may be empty", "history changed")]
+    come_back: Annotated[
+        bool, FieldDoc("Whether to connect again by oneself; if not, the session is over", example=True)
+    ]
+
+
 AnyFrame = (
     AuthSuccess
     | AuthSuccessAll
@@ -697,6 +744,8 @@ AnyFrame = (
     | CountOfUnread
     | Pong
     | Goaway
+    | PresenceTold
+    | PresenceEnded
     | Error
     | Refused
     | Answer
@@ -712,5 +761,6 @@ AnyFrame = (
     | UserJoined
     | UserLeft
     | UserDisconnected
+    | StreamEnd
 )
 """Every frame that the server sends. A type that is not here cannot be written, and each type has a row in the registry."""

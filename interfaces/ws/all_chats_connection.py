@@ -5,6 +5,7 @@ from contextlib import suppress
 from attrs import define, field
 from typing_extensions import override
 
+from application.actor import Actor
 from application.errors import Unavailable
 from application.messages.send import SendMessage, Sent
 from application.paging import ChatPlace, Page
@@ -28,6 +29,7 @@ from interfaces.ws.all_chats_frames import Request, is_id, read_request
 from interfaces.ws.chat_frames import Ping, Unacceptable
 from interfaces.ws.connection import Connection, Sending
 from interfaces.ws.refusals import Error, refusal_of
+from interfaces.ws.states import Step
 
 
 @define(eq=False)
@@ -67,6 +69,12 @@ class AllChatsConnection(Connection):
         return request
 
     # Entering
+
+    def greet(self, actor: Actor, since: SinceCursor | Reset | None) -> None:
+        """Takes the place of an ``auth`` frame, for transports that authenticate otherwise."""
+        self._step(Step.GREETED)
+        self.since = since
+        self.recognise(actor)
 
     def welcome(
         self,
@@ -108,7 +116,7 @@ class AllChatsConnection(Connection):
 
     @property
     def is_in_order(self) -> bool:
-        return self._answers is None or not self._answers.is_holding
+        return not self.outbox.has_gaps and (self._answers is None or not self._answers.is_holding)
 
     # Pages of chats
 

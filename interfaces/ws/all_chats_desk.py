@@ -19,11 +19,12 @@ from application.paging import BadPlace, Paging
 from application.ports.updates import ChatUpdate
 from application.receipts.mark_read import MarkRead
 from application.receipts.mark_single import MarkSingle
+from application.updates.presence import WatchPresence
 from application.updates.typing import ShowTyping
 from application.views import ChatView, HistoryPage, MemberView
 from domain.chat_errors import ChatNotFound
 from domain.errors import DomainError
-from domain.ids import ChatId
+from domain.ids import ChatId, Position
 from interfaces.wire import frames
 from interfaces.wire import server_frames as types
 from interfaces.wire.cursors import InvalidCursor
@@ -31,6 +32,7 @@ from interfaces.ws.all_chats_connection import AllChatsConnection
 from interfaces.ws.all_chats_frames import CatchUp, More, ReadPage, ReadReaders, Request
 from interfaces.ws.chat_frames import Ping
 from interfaces.ws.exchange import Desk
+from interfaces.ws.outbox import Shedding
 from interfaces.ws.refusals import Error
 from interfaces.ws.services import SocketServices
 from interfaces.ws.typing import TypingSignal
@@ -47,6 +49,14 @@ class AllChatsDesk(Desk):
     connection: AllChatsConnection
     _typing: dict[ChatId, TypingSignal] | None = field(init=False, default=None)
     """Created when the client first sends a typing frame."""
+
+    def __attrs_post_init__(self) -> None:
+        percent = self._services.options.gap_percent
+        self.connection.outbox.shedding = Shedding(percent, self._skip)
+
+    def _skip(self, chat_id: ChatId, after: Position) -> None:
+        connection = self.connection
+        self._services.hub.all_chats.skip(connection, chat_id, after, connection.outbox.emptied)
 
     @property
     @override
@@ -120,6 +130,9 @@ class AllChatsDesk(Desk):
                 paging: Paging[Any] = Paging(limit=READERS_MOST)
                 page = await messages.readers(reader, asked.chat_id, asked.message_id, paging)
                 return {"readers": [frames.reader_fields(each) for each in page.items]}
+            case WatchPresence():
+                watching = await self._services.hub.presence.watch(self.connection, asked.profile_ids)
+                return types.Watching(watching=[*watching])
             case CatchUp():
                 return await self._catch_up(asked)
             case CreateChat():

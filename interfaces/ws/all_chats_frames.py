@@ -13,9 +13,10 @@ from application.chats.create import CreateChat
 from application.messages.send import SendMessage
 from application.ports.views import After, Around, Before, Newest, Where
 from application.receipts.mark_single import MarkSingle
+from application.updates.presence import WatchPresence
 from domain.chat import About
 from domain.errors import DomainError
-from domain.ids import ChatId, MessageId, Position, Seq
+from domain.ids import ChatId, MessageId, Position, ProfileId, Seq
 from domain.message import EmptyBody
 from interfaces.wire import codec
 from interfaces.wire.client_frames import CATCH_UP_MOST, HISTORY_MOST, ID_LIMIT, PAGE_DEFAULT
@@ -170,8 +171,11 @@ def _more(fields: Fields) -> More:
     return More(following)
 
 
-def _no_presence(_: Fields) -> Any:
-    raise Unacceptable("Presence is not available", "unsupported")
+def _watch(fields: Fields) -> WatchPresence:
+    ids = fields.get("profile_ids")
+    if not isinstance(ids, list):
+        raise InvalidValue
+    return WatchPresence(profile_ids=[ProfileId(identity(id)) for id in ids])
 
 
 def _chat(fields: Fields) -> ChatId:
@@ -203,6 +207,6 @@ READERS: Final[Mapping[str, Callable[[Fields], Any]]] = {
     "delete_chat": _shaped(codec.DELETE_CHAT),
     "catch_up": _catch_up,
     "more": _more,
-    "watch_presence": _no_presence,
+    "watch_presence": _watch,
 }
 """The function that reads each type of frame."""

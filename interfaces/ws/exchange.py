@@ -288,6 +288,23 @@ class Exchange:
         self._is_busy = False
         self._go_on()
 
+    async def enter(self) -> None:
+        """
+        Lets a client enter that its transport has authenticated.
+
+        Raises:
+            DomainError: The client may not enter.
+            Unavailable: Storage did not answer, or too many clients enter.
+        """
+        self._forget_deadline()
+        try:
+            async with self._entry_slot() as free_slot:
+                if self._connection.is_entering:
+                    await self._desk.enter(free_slot)
+        finally:
+            if self._connection.is_closed:
+                self._leave()
+
     async def _enter(self, greeting: Authenticate) -> None:
         command = AuthenticateToken(token=greeting.token)
         try:

@@ -16,6 +16,11 @@ class SocketOptions:
     """Frames and bytes that may wait for one client to read them. Above either limit the socket is closed."""
     node_tail_bytes: int = 16 * 1024 * 1024
     """Bytes of recent events that the node keeps for clients that come back. With 0 they read all from the database."""
+    gap_percent: int = 75
+    """
+    The share of both limits above which messages that wait on a socket of all chats are replaced by gaps, so that its client
+    need not be disconnected. 100 means never.
+    """
     node_outbox_bytes: int = 128 * 1024 * 1024
     """Bytes that may wait for all clients of the node together. Above it the socket with most of them is closed."""
     pending_sends: int = 64
@@ -35,6 +40,10 @@ class SocketOptions:
     """Seconds between two notifications of the same state of typing by one socket."""
     typing_expiry: float = 6.0
     """Seconds after which typing that the client does not renew ends."""
+    presence_pause: float = 5.0
+    """Seconds until a person whose last client has gone is told as offline."""
+    watched_profiles: int = 200
+    """The most people whose presence one socket may watch."""
     close_timeout: float = 5.0
     """Seconds in which the client must read the remaining frames and the close frame."""
     heartbeat_interval: float = 25.0

@@ -3,16 +3,47 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from typing import Final
+from typing import Final, cast
 
-from attrs import define, field
+from attrs import define, field, frozen
 
 from application.meter import Meter, Unmetered
+from domain.ids import ChatId, Position
+from interfaces.wire.all_chats import CursorFrame
 from interfaces.wire.frames import Frame
 from interfaces.ws.budget import Budget
 from interfaces.ws.closing import GONE, Close, CloseCode
 
 SLOW_READER: Final = Close(CloseCode.TRY_LATER, "slow reader; resume in 1 s", is_final=True)
+
+
+LEAST_SHED: Final = 2
+"""Messages that are worth a gap. The `gap` frame is about as large as one message."""
+
+
+@frozen
+class Shedding:
+    """
+    Replaces durable frames that wait by gaps, before a client is disconnected for reading too slowly.
+
+    The outbox only drops the frames. ``begin`` is called with the chat and the last position before the dropped ones, and has
+    to send the `gap` frame later (`Frame.is_restart`). Until then further durable frames of the chat are dropped too.
+    """
+
+    percent: int
+    """The share of the outbox's limits above which it begins."""
+    begin: Callable[[ChatId, Position], None]
+
+
+@define(eq=False)
+class Waiting:
+    """The durable frames of one chat that wait without a gap or cursor between them."""
+
+    start: int
+    """The index of the first one in the queue."""
+    after: Position
+    size: int = 0
+    count: int = 0
 
 
 @define(eq=False)
@@ -33,6 +64,7 @@ class Outbox:
     meter: Meter = Unmetered()
     budget: Budget | None = None
     """The shared limit of all outboxes of the node."""
+    shedding: Shedding | None = None
     closing: Close | None = field(init=False, default=None)
     _is_finished: bool = field(init=False, default=False)
     is_held_up: bool = field(init=False, default=False)
@@ -44,9 +76,12 @@ class Outbox:
     _size: int = field(init=False, default=0)
     _relaxing: asyncio.Event | None = field(init=False, default=None)
     _clearing: asyncio.Event | None = field(init=False, default=None)
+    _emptying: asyncio.Event | None = field(init=False, default=None)
+    _missing: set[ChatId] | None = field(init=False, default=None)
+    """The chats of which frames were dropped, and whose gap was not told yet."""
 
     def put(self, frame: Frame, *, ephemeral: bool = False) -> None:
-        if self.closing is not None:
+        if self.closing is not None or (self._missing is not None and self._is_missing(frame)):
             return
         if not self._must_wait:
             self.meter.frame_sent()
@@ -72,6 +107,8 @@ class Outbox:
         self._write_waiting()
         if self._clearing is not None:
             self._clearing.set()
+        if self._emptying is not None:
+            self._emptying.set()
 
     # Messages in parts
 
@@ -130,14 +167,89 @@ class Outbox:
             self._relaxing = asyncio.Event()
             await self._relaxing.wait()
 
+    async def emptied(self) -> None:
+        """Waits until the client has read everything that it was sent, or it is closed."""
+        while (self.is_held_up or self._frames) and self.closing is None:
+            self._emptying = asyncio.Event()
+            await self._emptying.wait()
+
     def _keep(self, frame: Frame) -> None:
         if self._frames is None:
             self._frames = deque()
+        if (
+            self.shedding is not None
+            and not isinstance(frame, CursorFrame)  # it says that the waiting frames were sent
+            and self._is_above(self.shedding.percent)
+        ):
+            self._shed(self.shedding)
+            if self._missing is not None and self._is_missing(frame):
+                return
         if len(self._frames) >= self.max_frames or self._size >= self.max_bytes:
             self.cut()
         else:
             self._frames.append(frame)
             self._grow(frame.size)
+
+    # Gaps
+
+    @property
+    def has_gaps(self) -> bool:
+        """Whether frames were dropped, and their gap was not told yet."""
+        return self._missing is not None
+
+    def _is_missing(self, frame: Frame) -> bool:
+        """Returns whether the frame is in a gap. A frame that restarts its chat ends the gap."""
+        assert self._missing is not None, "there are gaps"
+        if frame.is_restart:
+            self._missing.discard(cast(ChatId, frame.chat_id))
+            self._missing = self._missing or None
+            return False
+        return frame.position is not None and frame.chat_id in self._missing
+
+    def _is_above(self, percent: int) -> bool:
+        assert self._frames is not None, "frames wait"
+        return (
+            100 * len(self._frames) >= percent * self.max_frames
+            or 100 * self._size >= percent * self.max_bytes
+        )
+
+    def _shed(self, shedding: Shedding) -> None:
+        """Drops the durable frames of the chats with most of them, until the outbox is half empty."""
+        while not self.is_relaxed and (busiest := self._busiest()):
+            chat_id, waiting = busiest
+            kept: deque[Frame] = deque()
+            dropped = 0
+            for index, frame in enumerate(self._frames or ()):
+                if index >= waiting.start and frame.chat_id == chat_id and frame.position is not None:
+                    dropped += frame.size
+                else:
+                    kept.append(frame)
+            self._frames = kept
+            self._missing = {*(self._missing or ()), chat_id}
+            self._grow(-dropped)
+            shedding.begin(chat_id, waiting.after)
+
+    def _busiest(self) -> tuple[ChatId, Waiting] | None:
+        """
+        Finds the chat with most bytes of durable frames. Frames before a cursor stay, because the cursor says that they were
+        sent, and so do frames before one that restarts their chat.
+        """
+        found: dict[ChatId, Waiting] = {}
+        for index, frame in enumerate(self._frames or ()):
+            if isinstance(frame, CursorFrame):
+                found.clear()
+            elif frame.chat_id is None:
+                continue
+            elif frame.is_restart:
+                found.pop(frame.chat_id, None)
+            elif frame.position is not None:
+                waiting = found.get(frame.chat_id)
+                if waiting is None:
+                    waiting = found[frame.chat_id] = Waiting(index, Position(frame.position - 1))
+                waiting.size += frame.size
+                waiting.count += 1
+        many = [(chat_id, waiting) for chat_id, waiting in found.items() if waiting.count >= LEAST_SHED]
+        return max(many, key=lambda each: each[1].size, default=None)
 
     def cut(self) -> None:
         """Drops the waiting frames and closes, because the client reads too slowly. It can resume later."""
@@ -147,7 +259,7 @@ class Outbox:
         self._finish(self.closing)
 
     def _wake(self) -> None:
-        for event in (self._relaxing, self._clearing):
+        for event in (self._relaxing, self._clearing, self._emptying):
             if event is not None:
                 event.set()
 

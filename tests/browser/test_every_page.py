@@ -14,6 +14,7 @@ LETTERS = ("/confirm-email", "/setup-new-password")
 DONE = tuple(f"{path}?done" for path in LETTERS)
 REFUSED = {"/chats/": 401}
 OURS = (*LETTERS, *DONE, *REFUSED, "/errors/UNEXPECTED_VALIDATION_ERROR")
+DOCUMENTS = ("/docs/protocol", "/docs/events")
 PHONE = (360, 740)
 
 REVEAL = "for (const each of document.querySelectorAll('[hidden]')) each.hidden = false;"
@@ -78,7 +79,7 @@ def widths(page: Page) -> tuple[int, int]:
     return there, seen
 
 
-@pytest.mark.parametrize("path", [*OURS, "/docs"])
+@pytest.mark.parametrize("path", [*OURS, *DOCUMENTS, "/docs"])
 def test_it_has_a_title_and_says_its_language(page: Page, path: str) -> None:
     open_page(page, path)
     assert page.driver.title.strip()
@@ -98,7 +99,7 @@ def test_whatever_can_be_used_has_a_name(page: Page, links: dict[str, str], path
     assert len(page.texts("h1")) == 1
 
 
-@pytest.mark.parametrize("path", [*OURS, *(f"link to {path}" for path in LETTERS)])
+@pytest.mark.parametrize("path", [*OURS, *DOCUMENTS, *(f"link to {path}" for path in LETTERS)])
 def test_it_fits_a_phone_and_can_be_read_by_day_and_by_night(
     page: Page, links: dict[str, str], path: str
 ) -> None:

@@ -1,7 +1,7 @@
 """
-The apply test: whatever is done, a client that only applies the frames of its socket knows what a new client is shown.
+The apply test: whatever is done, a client that only applies the frames that it gets knows what a new client is shown.
 
-It holds on every storage, through disconnects, and when nothing that is published arrives.
+It holds on every storage and over every transport, through disconnects, and when nothing that is published arrives.
 """
 
 import asyncio
@@ -34,6 +34,7 @@ from tests.interfaces.live.test_hub import ENOUGH
 from tests.world import SETTINGS, Person, TickingClock
 
 PEOPLE = 3
+TRANSPORTS = ("ws", "sync", "events")
 
 
 @frozen
@@ -78,6 +79,7 @@ acts = st.one_of(
     st.tuples(st.just("delete"), someone, some_chat),
     st.tuples(st.just("go")),
     st.tuples(st.just("come back"), st.booleans()),
+    st.tuples(st.just("change transport")),
     st.tuples(st.just("hear"), st.booleans()),
 )
 
@@ -86,16 +88,36 @@ acts = st.one_of(
 class Play:
     house: House
     people: list[Person]
-    device: Device
+    devices: list[Device]
+    """One person's, a device for each transport."""
     chats: list[ChatId]
+    said: int = 0
+
+    async def change_transport(self) -> None:
+        """Each device goes on where it was, over the transport of the next one."""
+        await self.go()
+        transports = [device.over for device in self.devices]
+        for device, over in zip(self.devices, transports[1:] + transports[:1], strict=True):
+            device.over = over
+        await self.come_back(with_seen=False)
+
+    async def go(self) -> None:
+        for device in self.devices:
+            await device.go()
+
+    async def come_back(self, *, with_seen: bool) -> None:
+        for device in self.devices:
+            if not device.is_there:
+                await device.come_back(with_seen=with_seen)
 
     async def act(self, name: str, *given: Any) -> None:
         match name:
             case "go":
-                await self.device.go()
+                await self.go()
             case "come back":
-                if self.device.socket is None:
-                    await self.device.come_back(with_seen=given[0])
+                await self.come_back(with_seen=given[0])
+            case "change transport":
+                await self.change_transport()
             case "hear":
                 self.house.hears = given[0]
             case _:
@@ -117,9 +139,8 @@ class Play:
         chat, more = self.chats[-1 - given[0] % len(self.chats)], given[1:]
         match name:
             case "say":
-                await self.house.world.say(
-                    actor, chat, f"message {len(self.device.picture.frames)}", nonce=None
-                )
+                self.said += 1
+                await self.house.world.say(actor, chat, f"message {self.said}", nonce=None)
             case "mark":
                 await messenger.messages.mark_read(actor, MarkRead(chat_id=chat, up_to=Seq(more[0])))
             case "mark single":
@@ -144,14 +165,15 @@ class Play:
                 await messenger.chats.delete(actor, DeleteChat(chat_id=chat))
 
     async def agree(self) -> None:
-        """The client comes to know what a new one is shown, and nothing else."""
+        """The clients come to know what a new one is shown, and nothing else."""
         expected = await self.house.state_of(self.people[0].actor)
         try:
             async with asyncio.timeout(ENOUGH):
-                while not same(self.device.picture.state(), expected):  # noqa: ASYNC110  # frames are on their way
-                    await asyncio.sleep(0.005)
+                for device in self.devices:
+                    while not same(device.picture.state(), expected):  # noqa: ASYNC110  # frames are on their way
+                        await asyncio.sleep(0.005)
         except TimeoutError:
-            assert self.device.picture.state() == expected
+            assert {device.over: device.picture.state() for device in self.devices} == expected
 
 
 def same(known: dict[str, Any], expected: dict[str, Any]) -> bool:
@@ -172,18 +194,19 @@ def _all() -> Newest:
 async def play(adapters: PostgresAdapters | None, script: Sequence[tuple[Any, ...]]) -> None:
     async with opened(adapters, interval=0.02) as house:
         people = [await house.world.person(f"Person {number}") for number in range(PEOPLE)]
-        device = Device(house, people[0])
-        play = Play(house, people, device, [])
-        await device.come()
+        devices = [Device(house, people[0], over) for over in TRANSPORTS]
+        play = Play(house, people, devices, [])
+        for device in devices:
+            await device.come()
         try:
             for act in [*script, ("come back", False)]:
                 await play.act(*act)
-                if device.socket is not None:
+                if all(device.is_there for device in devices):
                     await play.agree()
-            assert device.picture.resets == []
-            assert device.close is None
+            assert [device.picture.resets for device in devices] == [[]] * len(devices)
+            assert [device.close for device in devices] == [None] * len(devices)
         finally:
-            await device.go()
+            await play.go()
         assert house.hub.roster.is_empty
         assert house.hub.all_chats.is_empty
         assert len(house.hub.channels) == 0

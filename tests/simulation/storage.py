@@ -21,6 +21,7 @@ from application.ports.views import LogSpan, Views, Where
 from application.views import (
     ChatDetails,
     ChatView,
+    Contact,
     HistoryPage,
     LiveSession,
     MemberView,
@@ -230,6 +231,12 @@ class SlowViews(Views):
 
     async def check_member(self, reader: ProfileId, chat_id: ChatId) -> None:
         await self._door.read(lambda: self._views.check_member(reader, chat_id))
+
+    async def contacts(self, reader: ProfileId, wanted: Sequence[ProfileId]) -> Sequence[Contact]:
+        found: Sequence[Contact] = await self._door.read(
+            lambda: self._views.contacts(reader, wanted), self._longest
+        )
+        return found
 
     async def unread_count(self, reader: ProfileId, chat_id: ChatId) -> int:
         found: int = await self._door.read(lambda: self._views.unread_count(reader, chat_id))

@@ -312,6 +312,21 @@ async def test_an_idle_socket_outlives_the_timeout_of_the_proxy(proxy: Proxy) ->
             assert (await socket.say("Still here"))["message"]["text"] == "Still here"
 
 
+def test_events_are_passed_on_as_they_come(proxy: Proxy) -> None:
+    with proxy.client(proxy.port) as http:
+        sign_in(http, 1)
+        chat = new_chat(http)
+        with http.stream("GET", "events/") as stream:
+            assert stream.status_code == 200
+            lines = stream.iter_lines()
+            assert any('"type":"resumed"' in line for line in lines)
+            with proxy.client(proxy.port) as other:
+                other.headers["Authorization"] = http.headers["Authorization"]
+                data(other.post(f"chats/{chat}/messages/", json={"text": "through the proxy"}))
+            assert any("through the proxy" in line for line in lines)
+            assert any(line == ":" for line in lines), "a heartbeat comes through as well"
+
+
 def test_the_address_of_the_client_is_real(proxy: Proxy) -> None:
     """Also when the client says that it comes from elsewhere."""
     with proxy.client(proxy.port) as http:

@@ -1,6 +1,7 @@
 """
 Clients that generators make of `/openapi.json`: they compile strictly, and sign in, list, send and read on a running
-messenger. The document keeps the rules of the OpenAPI Initiative's schema and of spectral.
+messenger. The document keeps the rules of the OpenAPI Initiative's schema and of spectral, and `/asyncapi.json` those of
+spectral.
 
 The generators are in `.venv/clients`, where `requirements/install.sh` puts them.
 """
@@ -99,9 +100,12 @@ def test_a_typescript_client(server: Server, document: Path, tmp_path: Path) -> 
 
 
 @with_node
-def test_spectral_finds_nothing(document: Path) -> None:
+def test_spectral_finds_nothing(server: Server, document: Path) -> None:
+    """In either document, over HTTP and over sockets."""
+    frames = document.with_name("asyncapi.json")
+    frames.write_bytes(httpx.get(f"{server.url}/asyncapi.json").raise_for_status().content)
     node(
         *("@stoplight/spectral-cli/dist/index.js", "lint", "--ruleset", SOURCES / "spectral.yaml"),
-        *("--fail-severity", "warn", document),
+        *("--fail-severity", "warn", document, frames),
         at=document.parent,
     )

@@ -185,3 +185,13 @@ async def test_hashes_do_not_show(quick: PooledPasswords) -> None:
     made = await quick.hash("Passw0rd")
     assert made.text not in repr(made)
     assert "$argon2" not in repr(quick)
+
+
+async def test_where_priorities_are_fixed_passwords_are_hashed_all_the_same(
+    quick: PooledPasswords, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def forbidden(_: int) -> int:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "nice", forbidden)
+    assert await quick.verify("Passw0rd", await quick.hash("Passw0rd"))

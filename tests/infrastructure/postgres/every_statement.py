@@ -197,6 +197,7 @@ async def _views(storage: Storage, filled: Filled) -> None:
             await views.page_of_chats(who, Paging(limit=1, after=page.next))
         await views.get_chat(who, chat)
         await views.check_member(who, chat)
+        await views.contacts(who, [filled.owner, reader, filled.person, filled.other])
         await views.unread_count(who, chat)
         for limit in (0, 50):
             await views.snapshot(who, chat, limit)

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from infrastructure.system.resources import trim_memory
+from infrastructure.system.resources import raise_descriptor_limit, trim_memory
 
 RAISED = """
 import resource
@@ -20,6 +20,15 @@ def test_as_many_descriptors_as_the_hard_limit_allows(soft: int, hard: int, ther
     code = RAISED.format(soft=soft, hard=hard)
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert said.stdout.split() == [str(there_are)] * 2
+
+
+def test_a_limit_that_cannot_be_raised_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    def forbidden(*_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (256, 512))
+    monkeypatch.setattr(resource, "setrlimit", forbidden)
+    assert raise_descriptor_limit() == 256
 
 
 MEASURED = """

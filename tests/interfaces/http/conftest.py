@@ -33,6 +33,7 @@ from interfaces.app import create_app
 from interfaces.http.limits import report
 from interfaces.http.options import HttpOptions
 from interfaces.http.routes import Endpoint
+from interfaces.live.sync import SyncOptions
 from tests.accounts_world import AccountsWorld, SettableClock
 from tests.interfaces.http.promises import Promises
 
@@ -91,6 +92,7 @@ class World:
             self.messenger,
             HttpOptions(cors_origins=(FRONT,), **options),
             new_request_id=lambda: "made-here",
+            sync=SyncOptions(chats_page=2),
         )
 
     def client(self, token: str | None = None, *, promised: bool = True, **options: Any) -> httpx.AsyncClient:

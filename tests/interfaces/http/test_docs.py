@@ -5,8 +5,11 @@ import re
 import pytest
 
 from interfaces.http.options import ApiInfo
+from interfaces.wire.registry import ERRORS, example, rows
+from interfaces.ws.closing import CloseCode
 from tests.interfaces.http.conftest import World
 
+PAGES = ("/docs/protocol", "/docs/events")
 ASSETS = ("/docs/swagger-ui.css", "/docs/swagger-ui-bundle.js", "/docs/start.js")
 
 
@@ -31,7 +34,7 @@ async def test_everything_comes_from_here(world: World) -> None:
     page = await client.get("/docs")
     assert page.headers["content-type"] == "text/html; charset=utf-8"
     named = re.findall(r'(?:src|href)="([^"]+)"', page.text)
-    assert {each for each in named if not each.startswith("data:")} == {*ASSETS, "/openapi.json"}
+    assert {each for each in named if not each.startswith("data:")} == {*ASSETS, "/openapi.json", *PAGES}
     for asset in ASSETS:
         answer = await client.get(asset)
         assert answer.status_code == 200
@@ -60,7 +63,7 @@ async def test_a_title_is_no_markup(world: World) -> None:
     assert "<script>alert" not in page.text
 
 
-@pytest.mark.parametrize("path", ["/", "/docs", "/openapi.json", *ASSETS])
+@pytest.mark.parametrize("path", ["/", "/docs", "/openapi.json", "/asyncapi.json", *PAGES, *ASSETS])
 async def test_they_can_be_switched_off(world: World, path: str) -> None:
     assert (await world.client(docs=False).get(path)).status_code == 404
 
@@ -96,10 +99,40 @@ async def test_the_protocol_is_a_page_beside_the_operations(world: World) -> Non
     assert '<a href="/m/docs">' in page.text
     for what in ('<h3 id="close-codes">', "<td>4403</td>", "<code>message_ack</code>", "chat_history"):
         assert what in page.text
-    targets = set(re.findall(r'href="([^"]*)"', page.text)) - {"/m/docs", "data:,"}
-    anchors = {f"#{each}" for each in re.findall(r'id="([^"]*)"', page.text)}
-    assert targets <= anchors
-    assert (await world.client(docs=False).get("/docs/protocol")).status_code == 404
+    assert linked(page.text) == {"/m/docs", "/m/docs/events"}
+
+
+def linked(page: str) -> set[str]:
+    """The addresses to which a page leads. Places on the page itself must be there."""
+    targets = set(re.findall(r'href="([^"]*)"', page)) - {"data:,"}
+    anchors = re.findall(r'id="([^"]*)"', page)
+    assert len(anchors) == len(set(anchors))
+    assert {each for each in targets if each.startswith("#")} <= {f"#{each}" for each in anchors}
+    return {each for each in targets if not each.startswith("#")}
+
+
+async def test_every_frame_is_on_a_page_of_its_own(world: World) -> None:
+    client = world.client(public_path="/m", prefix="/api")
+    page = await client.get("/api/docs/events")
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    assert page.headers["content-security-policy"].startswith("default-src 'none'; ")
+    assert not re.search(r"<script| style=| on\w+=", page.text)
+    assert linked(page.text) == {"/m/api/docs", "/m/api/docs/protocol", "/m/asyncapi.json"}
+    for row in rows():
+        assert f"<h4><code>{row.type}</code>" in page.text
+        for each in example(row):
+            assert each == "type" or f"<td><code>{each}</code>" in page.text
+    for code in (*ERRORS, *(str(close.value) for close in CloseCode)):
+        assert code in page.text
+    assert "/api/chats/{chat_id}/ws" in page.text
+
+
+@pytest.mark.parametrize("path", [*PAGES, "/asyncapi.json"])
+async def test_nothing_is_sent_twice(world: World, path: str) -> None:
+    client = world.client()
+    tag = (await client.get(path)).headers["etag"]
+    again = await client.get(path, headers={"If-None-Match": tag})
+    assert (again.status_code, again.content) == (304, b"")
 
 
 async def test_the_document_leads_to_the_protocol(world: World) -> None:

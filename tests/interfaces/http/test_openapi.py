@@ -37,6 +37,8 @@ HIDDEN = {
     ("GET", "/openapi.json"),
     ("GET", "/docs"),
     ("GET", "/docs/protocol"),
+    ("GET", "/docs/events"),
+    ("GET", "/asyncapi.json"),
     ("GET", "/docs/swagger-ui.css"),
     ("GET", "/docs/swagger-ui-bundle.js"),
     ("GET", "/docs/start.js"),
@@ -84,12 +86,20 @@ class Requests:
                 "after",
                 "around",
                 "cursor",
+                "next",
             }:
                 query[parameter["name"]] = value
         sent: Json = {"params": query}
         if "requestBody" in operation:
             sent["json"] = operation["requestBody"]["content"]["application/json"]["example"]
         return path, sent
+
+
+@frozen
+class Failing:
+    here: Any
+    chats_of: Any
+    since: Any
 
 
 def failing(messenger: Messenger, error: Exception) -> Messenger:
@@ -106,7 +116,8 @@ def failing(messenger: Messenger, error: Exception) -> Messenger:
         for each in fields(Messenger)
         if each.name not in {"feed", "probe"}
     }
-    return evolve(messenger, probe=fail, **parts)
+    feed = evolve(broken(messenger.feed), own_changes=Failing(fail, fail, fail))
+    return evolve(messenger, probe=fail, feed=feed, **parts)
 
 
 @pytest.fixture(scope="module")

@@ -103,7 +103,7 @@ class TestProbes:
 PREFIXES = {
     "healthcheck": ("/healthcheck",),
     "auth": ("/accounts/", "/profiles/", "/confirm-email", "/setup-new-password"),
-    "chat": ("/chats/",),
+    "chat": ("/chats/", "/sync/"),
     "catalogues": ("/catalogues/",),
 }
 

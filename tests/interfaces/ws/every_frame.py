@@ -99,6 +99,8 @@ def of_all_chats() -> Iterator[Frame]:
     yield all_chats.chat_added(ENTRY)
     yield all_chats.chat_removed(CHAT, Removal.LEFT)
     yield all_chats.read_up_to(CHAT, Seq(1), 0, Seq(1), Seq(0))
+    yield all_chats.presence(all_chats.availability(BOB, False, AT))
+    yield all_chats.presence_ended(BOB)
     yield all_chats.refusal(
         1, "no", "no", {"nonce": "n", "retry_after": 1.0, "message_id": EVENT.message.id, "seq": Seq(1)}
     )

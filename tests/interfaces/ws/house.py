@@ -228,7 +228,11 @@ def handshake(path: str, changed: Mapping[str, str | None] | None = None, method
 
 @asynccontextmanager
 async def serving(
-    way: str | type[SocketProtocol], *, pings: tuple[float, float] | None = None, **options: Any
+    way: str | type[SocketProtocol],
+    *,
+    pings: tuple[float, float] | None = None,
+    limits: HttpLimits | None = None,
+    **options: Any,
 ) -> AsyncIterator[House]:
     """
     ``pings``: seconds between two of them, and until one is answered.
@@ -247,7 +251,11 @@ async def serving(
             messenger=messenger, hub=hub, options=SocketOptions(max_message_bytes=FRAME_LIMIT, **options)
         )
         app = create_app(
-            messenger, HttpOptions(), new_request_id=lambda: "x", sockets=Sockets(services).routes()
+            messenger,
+            HttpOptions(),
+            new_request_id=lambda: "x",
+            sockets=Sockets(services).routes(),
+            live=services,
         )
         door = asyncio.Event()
         door.set()
@@ -263,7 +271,7 @@ async def serving(
         server = Server(
             uvicorn.Config(
                 behind_the_door,
-                http=cast(Any, HttpConnections(HttpLimits(), descriptors=1024)),
+                http=cast(Any, HttpConnections(limits or HttpLimits(), descriptors=1024)),
                 ws=WAYS[way] if isinstance(way, str) else way,
                 ws_max_size=FRAME_LIMIT,
                 ws_ping_interval=pings and pings[0],

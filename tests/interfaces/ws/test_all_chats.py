@@ -501,7 +501,9 @@ class TestRequests:
             ("create_chat", {}, "malformed"),
             ("change_role", {"chat_id": uuid4(), "profile_id": uuid4(), "role": "king"}, "malformed"),
             ("more", {}, "malformed"),
-            ("watch_presence", {"profile_ids": []}, "unsupported"),
+            ("watch_presence", {"profile_ids": "all"}, "malformed"),
+            ("watch_presence", {"profile_ids": ["me"]}, "malformed"),
+            ("watch_presence", {}, "malformed"),
             ("dance", {}, "unknown_type"),
         ],
     )

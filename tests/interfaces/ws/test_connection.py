@@ -141,10 +141,11 @@ class TestGreeting:
             ),
             (ChatNotFound(), ("Chat not found", "chat_not_found"), (1008, "Chat not found")),
             (NotAMember(), ("You are not a member of this chat", "not_a_member"), (1008, "Access denied")),
-            (
+            pytest.param(
                 ProfileNotFound(),
                 ("Authentication failed", "profile_not_found"),
                 (1008, "Authentication failed"),
+                marks=pytest.mark.frames_unheld,
             ),
             (Unavailable(), None, (1013, "try again in 1 s")),
         ],

@@ -81,6 +81,7 @@ def test_every_error_that_there_is_has_a_refusal(kind: type[Exception]) -> None:
     assert refusal_of(error) is REFUSALS[nearest]  # type: ignore[arg-type]
 
 
+@pytest.mark.frames_unheld
 def test_an_error_without_an_entry_of_its_own_is_told_as_its_nearest_ancestor() -> None:
     class NotHere(NotAMember):
         code = "not_here"
