@@ -14,6 +14,7 @@ from dependency_injector.providers import Object
 from starlette.applications import Starlette
 
 from application.errors import OutcomeUnknown, Unavailable
+from config.chaos import edges
 from config.container import Application, PostgresAdapters, closing
 from config.data.people import PASSWORD, PEOPLE
 from config.listening import Place
@@ -40,7 +41,6 @@ from interfaces.live.hub import Hub
 from interfaces.live.sync import SyncOptions
 from interfaces.ws.endpoint import Sockets
 from interfaces.ws.options import SocketOptions
-from interfaces.ws.protocol import SocketProtocol
 from interfaces.ws.services import SocketServices
 
 log: Final = getLogger(__name__)
@@ -89,12 +89,13 @@ def run(
         exempt=Networks.of(api.trusted_proxies),
         trim=trim_memory,
     )
+    served, sockets_class = edges(app, settings)
     server = Server(
         uvicorn.Config(
-            app,
+            served,
             http=cast(Any, connections),
             backlog=ACCEPTED_AT_ONCE,
-            ws=SocketProtocol,
+            ws=sockets_class,
             ws_max_size=ws.frame_limit,
             ws_ping_interval=ws.heartbeat_seconds,
             ws_ping_timeout=ws.pong_seconds,

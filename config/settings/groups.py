@@ -21,6 +21,7 @@ from domain.session import Lifetimes
 from infrastructure.crypto.passwords import PooledPasswords
 from infrastructure.gather import BatchLimits
 from infrastructure.smtp.mailer import MailServer
+from interfaces.chaos.chance import Rates
 from interfaces.http.node import HttpLimits
 from interfaces.http.options import ApiInfo, HttpOptions
 from interfaces.live.sync import SyncOptions
@@ -35,6 +36,7 @@ LIMITS: Final = fields(HttpLimits)
 SOCKET: Final = fields(SocketOptions)
 SYNC: Final = fields(SyncOptions)
 LIFETIMES: Final = fields(Lifetimes)
+RATES: Final = fields(Rates)
 
 DEVELOPMENT_ORIGIN: Final = "http://localhost:5173"
 """The address of a front end that is being developed. The original messenger allowed it by default."""
@@ -419,6 +421,24 @@ class Operation:
 
 
 @frozen(kw_only=True)
+class Chaos:
+    """The chaos switch, for LOCAL only. The rates are the fields of `interfaces.chaos.chance.Rates`, which explains them."""
+
+    seed: int | None = _setting("CHAOS_SEED", read.whole(0, 2**63 - 1), None)
+    """Everything that goes wrong is a function of it; None if nothing does."""
+
+    drops: float = _setting("CHAOS_DROPS", read.share, default_of(RATES.drops))
+    tears: float = _setting("CHAOS_TEARS", read.share, default_of(RATES.tears))
+    delays: float = _setting("CHAOS_DELAYS", read.share, default_of(RATES.delays))
+    delay_seconds: float = _setting(
+        "CHAOS_DELAY_SECONDS", read.seconds(0, 60), default_of(RATES.delay_seconds)
+    )
+    repeats: float = _setting("CHAOS_REPEATS", read.share, default_of(RATES.repeats))
+    resets: float = _setting("CHAOS_RESETS", read.share, default_of(RATES.resets))
+    lost_answers: float = _setting("CHAOS_LOST_ANSWERS", read.share, default_of(RATES.lost_answers))
+
+
+@frozen(kw_only=True)
 class Log:
     level: str = _setting(
         "LOG_LEVEL", read.one_of("NOTSET", "DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"), "INFO"
@@ -448,6 +468,7 @@ class Settings:
     modules: Modules = Modules()
     operation: Operation = Operation()
     log: Log = Log()
+    chaos: Chaos = Chaos()
 
     @property
     def local(self) -> bool:
@@ -470,6 +491,7 @@ def _all_fields() -> Iterator["Attribute[Any]"]:
         Modules,
         Operation,
         Log,
+        Chaos,
     )
     return (each for group in groups for each in fields(group) if "name" in each.metadata)
 

@@ -13,6 +13,7 @@ from config.settings.groups import (
     DEVELOPMENT_ORIGIN,
     Api,
     Auth,
+    Chaos,
     Chat,
     Connections,
     Database,
@@ -131,6 +132,7 @@ class Loader:
             "modules": lambda: Modules(**self._chosen(Modules)),
             "operation": lambda: Operation(**self._chosen(Operation)),
             "log": lambda: Log(**self._chosen(Log)),
+            "chaos": lambda: self._chaos(environment),
             "jwt": lambda: self._jwt(
                 environment, var_dir
             ),  # last, because it makes a file if there was no error
@@ -241,6 +243,14 @@ class Loader:
                 f" {chat.history_page_limit}"
             )
         return chat
+
+    def _chaos(self, environment: Environment) -> Chaos:
+        chaos = Chaos(**self._chosen(Chaos))
+        if chaos.seed is not None and environment is not Environment.LOCAL:
+            self.faults.append(
+                f"CHAOS_SEED is '{chaos.seed}': expected only in LOCAL, because it breaks connections on purpose"
+            )
+        return chaos
 
     def _jwt(self, environment: Environment, var_dir: Path) -> Jwt:
         jwt = Jwt(**self._chosen(Jwt))

@@ -70,6 +70,16 @@ def seconds(least: float, most: float) -> Callable[[str], float]:
     return read
 
 
+def share(value: str) -> float:
+    try:
+        number = float(value)
+    except ValueError:
+        number = float("nan")
+    if not 0 <= number <= 1:
+        raise Unfit("a share from 0 to 1")
+    return number
+
+
 def duration(unit: str, most: int, least: int = 1) -> Callable[[str], timedelta]:
     def read(value: str) -> timedelta:
         return timedelta(**{unit: whole(least, most)(value)})

@@ -31,7 +31,7 @@ class Shedding:
     """
 
     percent: int
-    """The share of the outbox's limits above which it begins."""
+    """The share of the outbox's limits above which it begins; with 100 it never does."""
     begin: Callable[[ChatId, Position], None]
 
 
@@ -178,6 +178,7 @@ class Outbox:
             self._frames = deque()
         if (
             self.shedding is not None
+            and self.shedding.percent < 100
             and not isinstance(frame, CursorFrame)  # it says that the waiting frames were sent
             and self._is_above(self.shedding.percent)
         ):

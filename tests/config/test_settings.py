@@ -462,3 +462,11 @@ def test_defaults_are_those_of_the_design() -> None:
     assert settings.jwt.access_lifetime == timedelta(minutes=30)
     assert settings.jwt.refresh_lifetime == timedelta(days=60)
     assert settings.jwt.confirmation_lifetime == timedelta(days=2)
+
+
+def test_chaos_is_refused_outside_local_in_one_line(local: dict[str, str]) -> None:
+    expected = "CHAOS_SEED is '7': expected only in LOCAL, because it breaks connections on purpose"
+    assert faults(PROD | {"CHAOS_SEED": "7"}) == [expected]
+    assert load(PROD | {"CHAOS_DROPS": "0.5"}, NO_FILE).chaos.seed is None
+    assert load(local | {"CHAOS_SEED": "7", "CHAOS_DROPS": "0.5"}, NO_FILE).chaos.drops == 0.5
+    assert faults(local | {"CHAOS_DROPS": "2"}) == ["CHAOS_DROPS is '2': expected a share from 0 to 1"]

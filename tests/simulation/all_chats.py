@@ -1,5 +1,5 @@
 """
-Devices that hold the socket of all chats.
+Devices that hear all chats of a person, over a socket, a stream of events, or by asking now and then.
 
 Like those of `clients` they come and go, read slowly, send and mark, and retry what has no answer. What one knows it keeps
 over its connections as `tests.checker.all_chats.Client`; it comes back with the cursor that it was told last, or an older one.
@@ -36,6 +36,7 @@ from tests.simulation.clients import Notebook, Person, dumped
 from tests.simulation.frames import Fields
 from tests.simulation.network import Line
 from tests.simulation.node import Node
+from tests.simulation.over_http import EventLine, written
 
 GARBLED: Final[Sequence[Any]] = (41, [], {}, {"cursor": 5}, {"cursor": "nonsense"}, {"seen": {}})
 """What does not say where a client resumes."""
@@ -59,6 +60,10 @@ class AllChatsVisit:
     """Attempts without an answer, by the id of the request: each with its nonce."""
     requests: dict[str, None] = Factory(dict)
     """Other requests without an answer."""
+
+    @property
+    def takes_requests(self) -> bool:
+        return not isinstance(self.line, EventLine)
 
     def hear(self, item: str | Close) -> None:
         device = self.device
@@ -126,6 +131,8 @@ class AllChatsDevice:
     nodes: list[Node]
     session: str
     token: str
+    over: Sequence[str] = ("ws",)
+    """The transports that it uses, a new one each time."""
     is_settling: bool = False
     """From now on: come back, have everything answered, do nothing new."""
     client: Client = field(init=False)
@@ -150,22 +157,47 @@ class AllChatsDevice:
             up = [node for node in self.nodes if node.is_up]
             if not up:
                 continue
-            visit = self.visit = self._connect(self.chance.one_of(up))
+            node = self.chance.one_of(up)
+            over = self._choose()
+            if over == "sync":
+                await self._ask_now_and_then(node)
+                continue
+            visit = self.visit = self._connect(node, over)
             await self._stay(visit)
             if not visit.is_over:
                 return
 
-    def _connect(self, node: Node) -> AllChatsVisit:
+    def _choose(self) -> str:
+        """A transport. Before it listens to a stream, a device reads all pages, which could be older than what it hears."""
+        if len(self.over) == 1:
+            return self.over[0]
+        if self.is_settling and self.unanswered:
+            return "ws"
+        over = self.chance.one_of(self.over)
+        if self.client.cursor is None or self.client.next is not None:
+            return "ws" if self.is_settling else self.chance.one_of(("ws", "sync"))
+        return self.chance.one_of(("ws", "events")) if over == "sync" and self.is_settling else over
+
+    def _connect(self, node: Node, over: str) -> AllChatsVisit:
         visit = AllChatsVisit(self, node, self.notebook.number("connection"))
-        visit.line = node.open(None, visit.hear)
         since, is_garbled = self._since()
+        if over == "events" and since is None:
+            since = {"cursor": self.client.cursor}
         has_cursor = since is not None and not is_garbled
         self.client.connect(has_cursor=has_cursor)
-        visit.line.say(dumped({"type": "auth", "token": self.token, "since": since}))
+        if over == "events":
+            visit.line = node.listen(self.token, since, visit.hear)
+        else:
+            visit.line = node.open(None, visit.hear)
+            visit.line.say(dumped({"type": "auth", "token": self.token, "since": since}))
+        self._note(visit.number, node, has_cursor=has_cursor, is_garbled=is_garbled)
+        return visit
+
+    def _note(self, number: int, node: Node, *, has_cursor: bool, is_garbled: bool) -> None:
         self.notebook.write(
             AllConnecting(
                 at=self.at,
-                connection=visit.number,
+                connection=number,
                 profile=self.person.profile,
                 session=self.session,
                 node=node.name,
@@ -174,7 +206,62 @@ class AllChatsDevice:
                 is_garbled=is_garbled,
             )
         )
-        return visit
+
+    # Asking now and then
+
+    async def _ask_now_and_then(self, node: Node) -> None:
+        """Asks `/sync/` a few times. For the checker each walk is a connection of its own."""
+        for _ in range(1 + self.chance.below(4)):
+            if self.is_settling or not node.is_up:
+                return
+            number = self.notebook.number("connection")
+            since, is_garbled = self._since()
+            has_cursor = since is not None and not is_garbled
+            self.client.connect(has_cursor=has_cursor)
+            self._note(number, node, has_cursor=has_cursor, is_garbled=is_garbled)
+            try:
+                await self._walk(node, number, written(since)[0])
+            except (DomainError, ApplicationError, TimeoutError):
+                return  # the answer was lost, or there was none: it goes on from the cursor that it has
+            finally:
+                self.notebook.write(AllEnded(at=self.at, connection=number, code=1000))
+            await asyncio.sleep(self.chance.wait(1.0))
+
+    async def _walk(self, node: Node, number: int, query: dict[str, str]) -> None:
+        """
+        Asks until there is no more, and reads all pages of a snapshot.
+
+        Raises:
+            ApplicationError, DomainError, TimeoutError: An answer did not come.
+        """
+        if "since" in query and self.chance.decides(0.5):
+            query["wait"] = "1"
+        has_more = True
+        while has_more:
+            async with asyncio.timeout(10.0 if self.chance.decides(0.9) else 0.05 + self.chance.wait(0.5)):
+                data = await node.synchronise(self.token, query)
+            has_more = data["hasMore"]
+            snapshots = [frame for frame in data["frames"] if frame["type"] == "snapshot"]
+            if snapshots:
+                self._take(number, {"type": "auth_success", "cursor": data["cursor"]})
+            for frame in data["frames"]:
+                self._take(number, frame)
+            self._keep(number, data["cursor"], is_whole=not has_more and not snapshots)
+            query = {"since": data["cursor"]}
+        while self.client.next is not None:
+            async with asyncio.timeout(10.0):
+                data = await node.synchronise(self.token, {"next": self.client.next})
+            for frame in data["frames"]:
+                self._take(number, {**frame, "id": "a further page"})
+
+    def _take(self, number: int, frame: Fields) -> None:
+        self.notebook.write(AllHeard(at=self.at, connection=number, frame=frame))
+        for _ in self.client.take(frame):
+            pass  # the checker says what is wrong with it
+
+    def _keep(self, number: int, cursor: str, *, is_whole: bool) -> None:
+        self.cursors.append(cursor)
+        self._take(number, {"type": "resumed" if is_whole else "cursor", "cursor": cursor})
 
     def _since(self) -> tuple[Any, bool]:
         """What it says about where it was, and whether that is nonsense. Now and then it has forgotten everything."""
@@ -196,7 +283,9 @@ class AllChatsDevice:
         await self._until(visit, lambda: visit.has_resumed or self.is_settling)
         self._send_again(visit)
         while not visit.is_over:
-            if self.is_settling:
+            if not visit.takes_requests and self.client.next is not None:
+                visit.line.drop()  # it was reset: pages are read before a stream is listened to
+            elif self.is_settling:
                 visit.line.to_client.thaw()
                 if is_early and self.chance.decides(0.5):
                     visit.line.drop()  # what it missed is told once more when nothing moves
@@ -213,6 +302,9 @@ class AllChatsDevice:
             return False
         if self.client.next is None and not self.unanswered:
             return True
+        if not visit.takes_requests:
+            visit.line.drop()  # what has no answer is sent over a socket
+            return False
         await asyncio.sleep(0.1)
         self._read_on(visit)
         self._send_again(visit)
@@ -227,6 +319,8 @@ class AllChatsDevice:
 
     def _act(self, visit: AllChatsVisit) -> None:
         chosen = self.chance.random.random()
+        if not visit.takes_requests:
+            chosen = 0.65 + 0.35 * chosen  # it only comes, goes and reads slowly
         if chosen < 0.3 and self.client.chats and len(self.unanswered) < MOST_UNANSWERED:
             number = self.notebook.number("text")
             chat = self.chance.one_of(list(self.client.chats))
@@ -243,6 +337,8 @@ class AllChatsDevice:
             visit.line.drop()
 
     def _send_again(self, visit: AllChatsVisit) -> None:
+        if not visit.takes_requests:
+            return
         for nonce in [*self.unanswered]:
             self._send(visit, nonce)
 

@@ -27,13 +27,13 @@ from application.views import HistoryPage, Snapshot
 from domain.chat import Chat
 from domain.chat_errors import ChatNotFound, TooFrequent
 from domain.events import ChatAdded, ChatRemoved, MemberRemoved, MessageSent, SessionEnded
-from domain.ids import ChatId, Position, Seq
+from domain.ids import ChatId, Position, ProfileId, Seq
 from domain.member import Member
 from domain.reading import Reading
 from infrastructure.announcing import Announcing
 from infrastructure.gather import Gatherer
 from infrastructure.memory.chats import MemoryPosting
-from interfaces.live import channel, entry, resuming
+from interfaces.live import channel, entry, resuming, sync
 from interfaces.live.all_chats import AllChats, Visit
 from interfaces.live.channel import Channel, Channels
 from interfaces.live.entry import Entrant, Entry, Since
@@ -41,9 +41,11 @@ from interfaces.live.hub import Hub
 from interfaces.live.replays import Reading as MissedReading
 from interfaces.live.resuming import Memberships
 from interfaces.live.roster import ASIDE, Audience, Roster
+from interfaces.live.sync import Beginning, Part, Sync
 from interfaces.live.tails import LogEntry, Tails
 from interfaces.wire import frames
 from interfaces.wire.frames import Frame
+from interfaces.wire.places import SyncPlace
 from interfaces.wire.reasons import Reset
 from interfaces.ws.answers import Answers
 from interfaces.ws.chat_connection import ChatConnection
@@ -527,6 +529,54 @@ async def passes_over_gaps(self: AllChats, visit: Visit, jumps: Sequence[Any]) -
 def overhears_additions(self: AllChats, event: ChatAdded) -> None:
     """Does nothing."""
 
+
+# What is answered without a connection
+
+
+_since = Sync.since
+
+
+async def takes_a_part_for_the_whole(self: Sync, *asked: Any) -> Part | Lost:
+    part = await _since(self, *asked)
+    if isinstance(part, Part) and isinstance(part.cursor, SyncPlace):
+        place = part.cursor
+        return evolve(part, cursor=Cursor(epoch=place.epoch, place=place.until, lineage=place.lineage))
+    return part
+
+
+async def ends_a_walk_where_its_last_part_was_read(self: Sync, *asked: Any) -> Part | Lost:
+    part = await _since(self, *asked)
+    if isinstance(part, Lost) or part.has_more:
+        return part
+    return evolve(part, cursor=await self.feed.own_changes.here())
+
+
+async def begins_with_a_page_older_than_its_cursor(self: Sync, profile_id: ProfileId) -> Beginning:
+    page = await self.page(profile_id)
+    return Beginning(await self.feed.own_changes.here(), page)
+
+
+def steps_over_the_chat_that_did_not_fit(
+    standings: Sequence[Standing], added: frozenset[ChatId], start: SyncPlace | None, *more: Any
+) -> Iterator[Any]:
+    for step in _steps(standings, added, start, *more):
+        if start is None or step.chat_id != start.chat_id:
+            yield step
+
+
+_steps = sync._steps
+
+OF_SYNC: Final[Mapping[str, tuple[Any, str, Callable[..., Any]]]] = {
+    "sync: a part taken for the whole": (Sync, "since", takes_a_part_for_the_whole),
+    "sync: a walk ends where its last part was read": (
+        Sync,
+        "since",
+        ends_a_walk_where_its_last_part_was_read,
+    ),
+    "sync: cursor taken after the snapshot": (Sync, "begin", begins_with_a_page_older_than_its_cursor),
+    "sync: the chat that did not fit is passed over": (sync, "_steps", steps_over_the_chat_that_did_not_fit),
+}
+"""Only runs with clients of `/sync/` can find these."""
 
 OF_ALL_CHATS: Final[Mapping[str, tuple[Any, str, Callable[..., Any]]]] = {
     "all chats: cursor taken after the snapshot": (AllChats, "_anew", takes_its_cursor_after_the_snapshot),

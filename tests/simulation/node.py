@@ -22,13 +22,19 @@ from domain.notification import Letter
 from infrastructure.crypto.tokens import JwtTokens
 from infrastructure.gather import Gatherer
 from infrastructure.system.ids import SystemIds
+from interfaces.http.events import Events
+from interfaces.http.options import HttpOptions
+from interfaces.http.sync import Synchronisation
 from interfaces.live.hub import Hub
+from interfaces.live.sync import Sync, SyncOptions
 from interfaces.ws.closing import Close
 from interfaces.ws.endpoint import Sockets
 from interfaces.ws.options import SocketOptions
 from interfaces.ws.services import SocketServices
 from tests.simulation.chance import Chance
+from tests.simulation.frames import Fields
 from tests.simulation.network import Line
+from tests.simulation.over_http import EventLine, synchronised
 from tests.simulation.storage import READ, Door, SlowChanges, SlowOwnChanges, SlowViews
 
 T = TypeVar("T")
@@ -114,6 +120,8 @@ class Terms:
     """All clocks are right."""
     first_page: int = 50
     """Chats of the first page on a socket of all chats."""
+    sync_frames: int = 1000
+    """Frames of one answer of `/sync/`."""
     own_reads: float = READ
     """Seconds that a read for a socket of all chats takes at most, before its moment and after it."""
     interval: float = 1.0
@@ -135,6 +143,8 @@ class Node:
     is_up: bool = field(init=False, default=False)
     _services: SocketServices = field(init=False)
     _sockets: Sockets = field(init=False)
+    _sync: Synchronisation = field(init=False)
+    _events: Events = field(init=False)
     _posting: Gatherer[Any, Any] = field(init=False)
     _marking: Gatherer[Any, Any] = field(init=False)
     _running: "list[asyncio.Task[None]]" = field(init=False, factory=list)
@@ -190,6 +200,13 @@ class Node:
         )
         self._services = SocketServices(messenger=messenger, hub=self.hub, options=self.terms.options)
         self._sockets = Sockets(self._services)
+        sync = Sync(
+            feed=messenger.feed,
+            hub=self.hub,
+            options=SyncOptions(chats_page=self.terms.first_page, frames_most=self.terms.sync_frames),
+        )
+        self._sync = Synchronisation(messenger, HttpOptions(), sync)
+        self._events = Events(messenger, HttpOptions(), self._services)
 
     def _milliseconds(self) -> int:
         return int(self.clock.now().timestamp() * 1000)
@@ -221,6 +238,25 @@ class Node:
         self._serving[task] = None
         self._watch(task)
         return line
+
+    def listen(self, token: str, since: Any, hear: Callable[[str | Close], None]) -> Line:
+        """Opens a stream of events."""
+        assert self.is_up, "a client that connects has looked"
+        line = EventLine(self.chance, hear, handed_over=self.chance.decides(0.7))
+        self._lines[line] = None
+        task = line.listen(self._events, token, since, by_header=self.chance.decides(0.7))
+        self._serving[task] = None
+        self._watch(task)
+        return line
+
+    async def synchronise(self, token: str, query: Fields) -> Any:
+        """
+        The data of an answer of `/sync/`.
+
+        Raises:
+            ApplicationError, DomainError: It was refused, or the node died meanwhile.
+        """
+        return await self.call(synchronised(self._sync, token, query))
 
     async def call(self, work: Awaitable[T]) -> T:
         """

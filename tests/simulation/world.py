@@ -7,7 +7,7 @@ killed. After a while all faults are healed, everybody comes back, and then ever
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Coroutine, Iterator
+from collections.abc import Awaitable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from types import ModuleType
@@ -103,6 +103,11 @@ class Outcome:
         return judge(self.history, self.limits)
 
 
+def transports(number: int) -> Sequence[str]:
+    """Over what the devices of this run hear all chats."""
+    return ("ws", "events", "sync") if number % (2 * HEARS_ALL) == 1 else ("ws",)
+
+
 def hears_all(number: int) -> bool:
     """Whether this run has devices with the socket of all chats."""
     return number % HEARS_ALL == 1
@@ -110,7 +115,7 @@ def hears_all(number: int) -> bool:
 
 def simulate(number: int) -> Outcome:
     loop = SimulatedLoop(number)
-    world = World(Chance(loop.random), hears_all=hears_all(number))
+    world = World(Chance(loop.random), hears_all=hears_all(number), over=transports(number))
     with (
         _complaints(world),
         _small(channel, "PAGE", world.page),
@@ -172,6 +177,8 @@ class World:
     chance: Chance
     hears_all: bool = False
     """Whether there are devices with the socket of all chats, and more chats whose members change."""
+    over: Sequence[str] = ("ws",)
+    """The transports of these devices."""
     notebook: Notebook = Factory(Notebook)
     database: Database = Factory(Database)
     page: int = field(init=False)
@@ -278,6 +285,8 @@ class World:
             self.terms.first_page = one_of((1, 2, 50))
             self.terms.own_reads = one_of((READ, 3.0, 6.0))
             self.terms.interval = one_of((1.0, 0.1))
+            if len(self.over) > 1:
+                self.terms.sync_frames = one_of((1, 3, 1000))
         for node in self.nodes:
             node.others = [other for other in self.nodes if other is not node]
 
@@ -321,6 +330,7 @@ class World:
                     nodes=self.nodes,
                     session=session,
                     token=token,
+                    over=self.over,
                 )
             )
 

@@ -52,11 +52,17 @@ def make_server(tmp_path: Path) -> Iterator[Callable[..., Server]]:
 
 @pytest.fixture
 def make_postgres(tmp_path: Path) -> Iterator[Callable[..., Postgres]]:
-    """Makes PostgreSQL servers, which are running and belong to the test: it may kill them or change their settings."""
+    """
+    Makes PostgreSQL servers, which are running and belong to the test: it may kill them or change their settings. ``data`` is
+    a data folder that exists already.
+    """
     made: list[Postgres] = []
 
-    def make(**settings: str) -> Postgres:
+    def make(data: Path | None = None, **settings: str) -> Postgres:
         postgres = Postgres(tmp_path / f"postgres{len(made)}", settings)
+        if data is not None:
+            postgres.folder.mkdir()
+            data.rename(postgres.data)
         made.append(postgres)
         postgres.start()
         return postgres

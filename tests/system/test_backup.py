@@ -4,6 +4,9 @@ again under its nonce is not doubled.
 """
 
 import asyncio
+import os
+import re
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +15,7 @@ from sqlalchemy import make_url
 from tests.postgres import PostgresServer
 from tests.system.client import Device, Frame, Visit
 from tests.system.conftest import SECRET
+from tests.system.postgres import Postgres, binaries, unprivileged
 from tests.system.server import Server
 from tests.system.test_commands import Line, done
 
@@ -87,3 +91,63 @@ async def test_clients_resynchronise_after_a_restore(
         assert found == (1,)
     finally:
         postgres_server.drop_database(name)
+
+
+PAGE = (Path(__file__).resolve().parents[2] / "docs" / "backup.md").read_text()
+
+
+async def test_a_moment_is_recovered_as_the_page_has_it(
+    make_server: Callable[..., Server], make_postgres: Callable[..., Postgres], tmp_path: Path
+) -> None:
+    """The lines of the page, with other folders and another moment."""
+    _, _, section = PAGE.partition("## Point-in-time recovery\n")
+    section = (
+        section.partition("\n## ")[0]
+        .replace("/backup", str(tmp_path))
+        .replace("/var/lib/postgresql", str(tmp_path))
+    )
+    configured, copy, recover = re.findall(r"```\w+\n(.*?)```", section, re.DOTALL)
+    (tmp_path / "wal").mkdir()
+    postgres = make_postgres(
+        fsync="off", **dict(re.findall(r"^(\w+) = '?(.*?)'?$", configured, re.MULTILINE))
+    )
+    settings = {"JWT_SECRET_KEY": SECRET, "DATABASE_URL": postgres.create("messenger")}
+    server = make_server(settings=settings)
+    server.start()
+    async with Visit(server.url, server.ws_url) as visit:
+        anna = await visit.user(1)
+        chat_id = await anna.create_chat("A chat")
+        await asyncio.to_thread(shell, copy, PGHOST="127.0.0.1", PGPORT=str(postgres.port), PGUSER="postgres")
+        async with anna.dial(chat_id) as socket:
+            epoch = socket.seen[0]["epoch"]
+            await socket.say("After the copy", nonce="first")
+            with postgres.connect() as connection:
+                (moment,) = connection.execute("SELECT clock_timestamp()::text").fetchone() or ("",)
+            lost = await socket.say("After the moment", nonce="second")
+    await asyncio.to_thread(server.interrupt)
+    await asyncio.to_thread(postgres.stop)
+    shell(recover.replace("2026-11-29 14:30:00+00", moment))
+
+    recovered = make_postgres(tmp_path / "recovered")
+    other = make_server(settings={**settings, "DATABASE_URL": recovered.url("messenger")})
+    other.start()
+    async with Visit(other.url, other.ws_url):
+        anna.ws_url = other.ws_url
+        greeted, reset, page = await come_back(anna, chat_id, epoch, lost["message"]["position"])
+        assert greeted["epoch"] != epoch
+        assert (reset["type"], reset["reason"]) == ("reset", "epoch")
+        assert [message["text"] for message in page["messages"]] == ["After the copy"]
+        async with anna.dial(chat_id) as socket:
+            await socket.send("send_message", text="After the copy", nonce="first")
+            await socket.expect("message_ack", nonce="first", duplicate=True)
+            await socket.say("After the moment", nonce="second")
+    await asyncio.to_thread(other.interrupt)
+    checked = await asyncio.to_thread(
+        Line(other.folder), "db", "check", DATABASE_URL=recovered.url("messenger")
+    )
+    assert "Everything is consistent" in done(checked)
+
+
+def shell(lines: str, **environment: str) -> None:
+    environment |= {"PATH": f"{binaries()}:{os.environ['PATH']}"}
+    subprocess.run(unprivileged(["sh", "-ec", lines]), env=environment, check=True, capture_output=True)

@@ -163,7 +163,7 @@ class TestHearing:
         assert (frames[-1]["code"], frames[-1]["come_back"]) == (1012, True)
 
     async def test_one_who_does_not_read_is_cut_and_comes_back(self) -> None:
-        async with opened(outbox_frames=16, close_timeout=0.1) as house:
+        async with opened(outbox_frames=16, gap_percent=100, close_timeout=0.1) as house:
             ann, bob = [await house.world.person(name) for name in ("Ann", "Bob")]
             chat = await house.world.chat(ann.actor, bob.actor)
             text = "long " * 600
