@@ -1,13 +1,16 @@
 """Makes the adapters from the settings, and groups them by the ports that they implement."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from email.headerregistry import Address
+from pathlib import Path
+from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from application.ports.mailer import Mailer
 from config.ports import Storage
 from config.settings.groups import Settings
+from config.settings.readers import Environment
 from infrastructure.memory.catalogues import MemoryCatalogues
 from infrastructure.memory.purging import MemoryDeletedChats
 from infrastructure.memory.storage import MemoryStorage
@@ -25,7 +28,11 @@ from infrastructure.postgres.storage import PostgresStorage
 from infrastructure.postgres.views import PostgresViews
 from infrastructure.smtp.mailbox import Mailbox
 from infrastructure.smtp.mailer import MailServer, Security, SmtpMailer
+from infrastructure.smtp.reading import newest_letters
 from infrastructure.smtp.writing import LetterWriter
+from interfaces.web.letters import ReadLetters, WrittenLetter
+
+LOOPBACK: Final = {"127.0.0.1", "localhost", "::1"}
 
 
 def memory_storage(memory: MemoryStorage) -> Storage:
@@ -84,7 +91,7 @@ def make_mailer(
         reset_url=f"{api.public_url}{api.prefix}{api.new_password_path}",
     )
     if mail.server is None:
-        return Mailbox(folder=settings.var_dir / "mail", writer=writer, show=show)
+        return Mailbox(folder=_mailbox(settings), writer=writer, show=show)
     server = MailServer(
         host=mail.server,
         port=mail.port,
@@ -94,3 +101,22 @@ def make_mailer(
         timeout=mail.timeout,
     )
     return SmtpMailer(server=server, writer=writer)
+
+
+def _mailbox(settings: Settings) -> Path:
+    return settings.var_dir / "mail"
+
+
+def make_letter_reading(settings: Settings) -> ReadLetters | None:
+    """Return what reads the letters of this machine, or None where they are sent or others could read them."""
+    is_alone = settings.environment is Environment.LOCAL and settings.api.host in LOOPBACK
+    if not is_alone or settings.mail.server is not None:
+        return None
+
+    def read() -> Sequence[WrittenLetter]:
+        return [
+            WrittenLetter(each.to, each.subject, each.link, each.written)
+            for each in newest_letters(_mailbox(settings))
+        ]
+
+    return read

@@ -14,6 +14,7 @@ from dependency_injector.providers import Object
 from starlette.applications import Starlette
 
 from application.errors import OutcomeUnknown, Unavailable
+from config.adapters import make_letter_reading
 from config.chaos import edges
 from config.container import Application, PostgresAdapters, closing
 from config.data.people import PASSWORD, PEOPLE
@@ -218,6 +219,7 @@ def make_app(
         password_pattern=settings.auth.password_pattern,
         docs=settings.api.docs,
         docs_path=settings.api.docs_path,
+        web_client=settings.api.web_client,
         about=ApiInfo(
             title=settings.api.title,
             description=settings.api.description,
@@ -250,6 +252,7 @@ def make_app(
         details=health_details(application, settings) if settings.operation.detailed_health else None,
         is_leaving=is_leaving,
         meter=meter,
+        letters=make_letter_reading(settings),
     )
     app.state.sockets = socket_services
     return app
@@ -327,6 +330,12 @@ def _watch(
     return ended
 
 
+def _first_page(settings: Settings) -> str:
+    """Return the address to open first: that of the web client if it is served."""
+    api = settings.api
+    return f"{api.public_url}{api.prefix}/app/" if api.web_client else api.public_url
+
+
 def _invitation(settings: Settings) -> str:
     width = max(len(person.email) for person in PEOPLE)
     if settings.mail.server:
@@ -335,7 +344,7 @@ def _invitation(settings: Settings) -> str:
         letters = f"Letters are files in {settings.var_dir / 'mail'}, their links come up here"
     return "\n".join(
         [
-            f"The messenger is at {settings.api.public_url}",
+            f"The messenger is at {_first_page(settings)}",
             f"Sign in with the password {PASSWORD} as one of:",
             *(f"  {each.email:{width}}  {each.first_name} {each.last_name}" for each in PEOPLE),
             letters,

@@ -3,16 +3,21 @@
 import os
 import re
 from collections import Counter, defaultdict
+from functools import cache
 
+import httpx
 import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
+from tests.ports import free_port
 from tests.scratch import use_memory
 
 use_memory()
 # With it, each of the many processes that the tests start would compile every module anew.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+# Each client of httpx reads the certificates of all authorities, which takes 40 ms of a processor, though it speaks no TLS.
+httpx._transports.default.create_ssl_context = cache(httpx.create_ssl_context)  # type: ignore[attr-defined]  # not public
 
 pytest_plugins = ["tests.exploring.plugin", "tests.frames_held", "tests.postgres", "tests.pgbouncer"]
 
@@ -26,7 +31,7 @@ mypy that `make test` runs beside them has filled that cache.
 """
 
 EACH_ALONE = re.compile(
-    r"tests/(?:exploring/|simulation/test_mutants|system/test_(?:commands|contributing|kill|module_create|operation|resume|secrets|start)\b)"
+    r"tests/(?:config/test_start\b|exploring/|simulation/test_mutants|system/test_(?:commands|contributing|kill|module_create|operation|resume|secrets|start)\b)"
 )
 """Files whose tests share nothing, so that workers may divide them. Elsewhere a worker gets a whole file."""
 
@@ -36,6 +41,12 @@ class Schedule(LoadScopeScheduling):  # type: ignore[misc]  # xdist ships no typ
 
     def _split_scope(self, nodeid: str) -> str:
         return nodeid if EACH_ALONE.match(nodeid) else nodeid.partition("::")[0]
+
+
+@pytest.fixture
+def unused_tcp_port() -> int:
+    """In place of the one of pytest-asyncio, whose ports outgoing connections take."""
+    return free_port()
 
 
 @pytest.hookimpl(optionalhook=True)

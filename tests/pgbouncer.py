@@ -1,7 +1,6 @@
 """The real PgBouncer in transaction mode between the messenger and a test's PostgreSQL."""
 
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +14,7 @@ from sqlalchemy.engine import make_url
 
 from infrastructure.postgres.server.embedded import OWNER
 from tests.postgres import PostgresServer
+from tests.scratch import scratch_folder
 from tests.services import program, require
 from tests.system.postgres import unprivileged
 
@@ -47,8 +47,7 @@ def pooler(postgres_server: PostgresServer) -> Iterator[Pooler]:
     require("pgbouncer")
     command = program("pgbouncer")
     assert command is not None
-    with tempfile.TemporaryDirectory(prefix="pooler-") as name:
-        folder = Path(name)
+    with scratch_folder("pooler-") as folder:
         socket_dir, port = postgres_server.embedded.socket_dir, postgres_server.embedded.port
         (folder / "ini").write_text(
             "[databases]\n"
@@ -75,4 +74,8 @@ def pooler(postgres_server: PostgresServer) -> Iterator[Pooler]:
             yield Pooler(folder)
         finally:
             process.terminate()
-            process.wait(PATIENCE)
+            try:
+                process.wait(PATIENCE)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()

@@ -1,9 +1,7 @@
 """One PostgreSQL server for each worker of the tests, and for each test a database of its own, copied from a template."""
 
-import tempfile
 from collections.abc import Iterator
 from itertools import count
-from pathlib import Path
 
 import psycopg
 import pytest
@@ -15,6 +13,7 @@ from infrastructure.postgres.schema.chat_tables import origin
 from infrastructure.postgres.schema.migrate import upgrade
 from infrastructure.postgres.server.embedded import OWNER, EmbeddedPostgres
 from tests.clusters import copy_cluster, new_cluster
+from tests.scratch import scratch_folder
 
 BASE = 7_000_000_000
 """
@@ -94,8 +93,11 @@ class Emptied:
                 " WHERE datname = current_database() AND pid <> pg_backend_pid()"
             )
             connection.execute("SET LOCAL session_replication_role = replica")  # no foreign keys, no triggers
-            for table in self.others:
-                connection.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(table)))
+            connection.execute(
+                sql.SQL("; ").join(
+                    sql.SQL("DELETE FROM {}").format(sql.Identifier(table)) for table in self.others
+                )
+            )
 
 
 def rows(connection: psycopg.Connection[tuple[object, ...]], table: str) -> int:
@@ -104,9 +106,9 @@ def rows(connection: psycopg.Connection[tuple[object, ...]], table: str) -> int:
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[PostgresServer]:
-    with tempfile.TemporaryDirectory(prefix="messenger-test-") as folder:
+    with scratch_folder("messenger-test-") as folder:
         # Here nothing is switched off by a pulled plug; what survives a kill needs no fsync.
-        embedded = EmbeddedPostgres(var_dir=Path(folder), options={"fsync": "off", "max_connections": "100"})
+        embedded = EmbeddedPostgres(var_dir=folder, options={"fsync": "off", "max_connections": "100"})
         copy_cluster(new_cluster(), embedded.data_dir)
         embedded.start()
         try:

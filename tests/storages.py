@@ -2,9 +2,11 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import lru_cache
 
 from attrs import frozen
 from psycopg.conninfo import make_conninfo
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from application.ports.marking import BeginMarking
 from application.ports.posting import BeginPosting
@@ -74,7 +76,7 @@ async def postgres_storage(url: str, deadline: float = 10.0) -> AsyncIterator[Sh
     def marking() -> BeginMarking:
         return PostgresMarkings(lane(), trouble).begin
 
-    engine = make_engine(url, size=20, wait=deadline, deadline=deadline)
+    engine = _engine(url, deadline)
     pictures = ReadPool(url, deadline=deadline)
     try:
         yield SharedStorage(
@@ -96,6 +98,15 @@ async def postgres_storage(url: str, deadline: float = 10.0) -> AsyncIterator[Sh
             await each.close()
         await pictures.close()
         await engine.dispose()
+
+
+@lru_cache(maxsize=4)
+def _engine(url: str, deadline: float) -> AsyncEngine:
+    """
+    Used again by the next test on the same database, because it keeps the statements that it has compiled. That takes longer
+    than most tests. Disposed of, it has a new pool, whose connections belong to the next event loop.
+    """
+    return make_engine(url, size=20, wait=deadline, deadline=deadline)
 
 
 def make_lane(

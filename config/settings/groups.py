@@ -94,6 +94,9 @@ class Api:
     """Whether `/openapi.json` and its pages are served."""
 
     docs_path: str = _setting("API_DOC_PATH", read.page_path, default_of(HTTP.docs_path))
+    web_client: bool = _setting("API_WEB_CLIENT", read.flag, default=default_of(HTTP.web_client))
+    """Whether the web client is served, at `/app/` and `/chats/ui/`."""
+
     cors_origins: tuple[str, ...] = _setting("API_CORS_ALLOWED_HOSTS", read.origins, (DEVELOPMENT_ORIGIN,))
     trusted_proxies: tuple[str, ...] = _setting("API_TRUSTED_PROXIES", read.networks, ())
     """Addresses and networks of proxies whose `Forwarded` or `X-Forwarded-For` is trusted."""

@@ -190,6 +190,8 @@ class Loader:
         """The default of the setting: the first front end that is in use."""
         documentation = f"{api.public_url}{api.prefix}{api.docs_path}"
         otherwise = documentation if environment is Environment.LOCAL and api.docs else ""
+        if api.web_client:
+            otherwise = f"{api.public_url}{api.prefix}/app/"
         return next((each for each in api.cors_origins if each != DEVELOPMENT_ORIGIN), otherwise)
 
     def _database(self) -> Database:

@@ -1,4 +1,4 @@
-"""Which media type and which language a client prefers, by ``Accept`` and ``Accept-Language`` (RFC 9110, 12.5)."""
+"""Which media type, language and encoding a client prefers, by its ``Accept`` headers (RFC 9110, 12.5)."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -41,6 +41,13 @@ def preferred_language(headers: Headers, offers: Sequence[str]) -> str:
             weights[language] = max(weight, weights.get(language, 0.0))
     best = max(weights, key=lambda language: weights[language], default=offers[0])
     return best if weights.get(best) else offers[0]
+
+
+def preferred_encoding(headers: Headers, offers: Sequence[str]) -> str | None:
+    """Return the offered encoding with the highest weight, the first of equals, or None if the client names none of them."""
+    weights = _ranges(headers, "accept-encoding")
+    best = max(offers, key=lambda offer: weights.get(offer, weights.get("*", 0.0)))
+    return best if weights.get(best, weights.get("*", 0.0)) else None
 
 
 def _ranges(headers: Headers, name: str = "accept") -> Mapping[str, float]:

@@ -49,6 +49,8 @@ class HttpOptions:
     docs: bool = True
     """Whether the OpenAPI document and Swagger UI are served."""
     docs_path: str = "/docs"
+    web_client: bool = True
+    """Whether the web client is served."""
     about: ApiInfo = ApiInfo()
     cursor_key: bytes = field(default=b"", repr=False)
     """
@@ -62,6 +64,11 @@ class HttpOptions:
     def errors_path(self) -> str:
         """The path to which an error code is appended to get the page that explains it."""
         return f"{self.prefix}/errors/"
+
+    @property
+    def web_path(self) -> str:
+        """The path of the web client's page."""
+        return f"{self.prefix}/app/"
 
     @property
     def base(self) -> str:

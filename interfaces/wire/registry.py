@@ -545,7 +545,7 @@ FROM_CLIENTS: Final[Sequence[ClientFrame]] = (
         summary="Deletes a group, for everybody.",
         on=Channel.ALL_CHATS,
         answer=told.Nothing,
-        refuses=(NotAllowed, NotAMember, ChatNotFound, OnlyInGroups, *WRITES),
+        refuses=(NotTheOwner, NotAllowed, NotAMember, ChatNotFound, OnlyInGroups, *WRITES),
     ),
     ClientFrame(fields=asked.More, on=Channel.ALL_CHATS, answer=told.Snapshot, refuses=(BadPlace, *READS)),
     ClientFrame(

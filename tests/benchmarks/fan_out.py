@@ -23,8 +23,8 @@ from attrs import frozen
 from tests.benchmarks.house import Installation, child, cpu_seconds, house, quantile
 from tests.benchmarks.tools import Tools, compiled, told
 from tests.benchmarks.wire import Wire, enter, enter_all, framed, run
+from tests.ports import free_port
 from tests.system.client import Device, Visit
-from tests.system.postgres import free_port
 
 WARM = 1.0
 

@@ -34,10 +34,8 @@ def server(chromium: Chrome, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         "AUTH_PASSWORD_PATTERN": "letters-and-digit",
         "AUTH_REFUSE_COMMON_PASSWORDS": "true",
     }
-    server = Server(tmp_path_factory.mktemp("server"), settings, is_new=False)
-    server.start()
-    yield server
-    server.stop()
+    with Server(tmp_path_factory.mktemp("server"), settings, is_new=False).running() as server:
+        yield server
 
 
 @pytest.fixture

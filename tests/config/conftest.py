@@ -5,7 +5,6 @@ import os
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,7 +12,6 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, TextIO
 
-import psutil
 import psycopg
 import pytest
 from attrs import define, frozen
@@ -21,6 +19,7 @@ from psycopg import sql
 
 from infrastructure.postgres.server.embedded import OWNER, EmbeddedPostgres
 from tests.clusters import copy_cluster, lived_in, new_cluster
+from tests.scratch import processes_in, scratch_folder
 from tests.system import forked
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -73,20 +72,13 @@ Messenger = Callable[..., Child]
 
 
 def children_of(folder: Path) -> list[int]:
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if Path(process.cwd()).is_relative_to(folder):
-                found.append(process.pid)
-        except (psutil.Error, OSError):
-            continue
-    return found
+    return [process.pid for process in processes_in(folder)]
 
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="messenger-test-") as name:
-        yield Path(name)
+    with scratch_folder("messenger-test-") as folder:
+        yield folder
 
 
 @pytest.fixture
@@ -118,10 +110,6 @@ def messenger(folder: Path) -> Iterator[Messenger]:
         child.wait()
         child.stdout.close()
         child.stderr.close()
-    until = time.monotonic() + 60
-    while children_of(folder):  # the embedded database of a killed messenger ends a moment later
-        assert time.monotonic() < until
-        time.sleep(0.05)
 
 
 def started(command: list[str], folder: Path, environ: dict[str, str]) -> Child:
@@ -196,18 +184,19 @@ class StrictServer:
 
 @pytest.fixture(scope="module")
 def strict() -> Iterator[StrictServer]:
-    with tempfile.TemporaryDirectory(prefix="messenger-strict-") as folder:
-        hba = Path(folder) / "hba.conf"
+    with scratch_folder("messenger-strict-") as folder:
+        hba = folder / "hba.conf"
         hba.write_text(f"local all {OWNER} trust\nlocal all all scram-sha-256\n")
         hba.chmod(0o644)
-        Path(folder).chmod(0o755)
-        embedded = EmbeddedPostgres(var_dir=Path(folder), options={"fsync": "off", "hba_file": str(hba)})
+        embedded = EmbeddedPostgres(var_dir=folder, options={"fsync": "off", "hba_file": str(hba)})
         copy_cluster(new_cluster(), embedded.data_dir)
         embedded.start()
-        server = StrictServer(embedded)
-        server.run(
-            sql.SQL("CREATE ROLE ann LOGIN CREATEDB PASSWORD 'right'"),
-            sql.SQL("CREATE DATABASE here OWNER ann"),
-        )
-        yield server
-        embedded.stop()
+        try:
+            server = StrictServer(embedded)
+            server.run(
+                sql.SQL("CREATE ROLE ann LOGIN CREATEDB PASSWORD 'right'"),
+                sql.SQL("CREATE DATABASE here OWNER ann"),
+            )
+            yield server
+        finally:
+            embedded.stop()

@@ -38,11 +38,13 @@ def test_wrong_settings_are_told_a_line_each(messenger: Messenger, folder: Path)
     assert list(folder.iterdir()) == [folder / ".env"]
 
 
-def test_a_database_that_cannot_start_is_told_in_a_line(messenger: Messenger, folder: Path) -> None:
+def test_a_database_that_cannot_start_is_told_in_a_line(
+    messenger: Messenger, folder: Path, unused_tcp_port: int
+) -> None:
     data = folder / "var" / "postgres"
     data.mkdir(parents=True)
     (data / "PG_VERSION").write_text("12\n")
-    child = messenger("serve", ENVIRONMENT="LOCAL")
+    child = messenger("serve", ENVIRONMENT="LOCAL", API_SERVICE_PORT=str(unused_tcp_port))
     _, err = child.communicate(timeout=120)
     assert child.returncode == 2
     assert err.splitlines()[-1].startswith(f"{data} was made by PostgreSQL 12 and this is 18")

@@ -24,6 +24,7 @@ from infrastructure.postgres.schema.migrate import newest_revision
 from infrastructure.postgres.server.embedded import EmbeddedPostgres
 from tests.clusters import copy_cluster, lived_in, new_cluster
 from tests.config.conftest import ROOT, Child, Messenger, StrictServer, children_of
+from tests.ports import free_port
 from tests.postgres import PostgresServer
 from tests.system import forked
 
@@ -231,7 +232,6 @@ class TestDatabase:
         self,
         messenger: Messenger,
         postgres_server: PostgresServer,
-        unused_tcp_port_factory: Callable[[], int],
     ) -> None:
         address = postgres_server.url(postgres_server.fresh_database())
         children = [
@@ -239,7 +239,7 @@ class TestDatabase:
                 "serve",
                 ENVIRONMENT="LOCAL",
                 DATABASE_URL=address,
-                API_SERVICE_PORT=str(unused_tcp_port_factory()),
+                API_SERVICE_PORT=str(free_port()),
                 MODULES_SECTION_ENABLED_MODULES="BASE,catalogues",
             )
             for _ in range(3)

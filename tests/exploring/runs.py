@@ -11,6 +11,7 @@ from typing import Final
 
 from tests.exploring.kept import CHAOS, ROOT, SIMULATION, Kept
 from tests.exploring.plugin import TIME_IS_UP
+from tests.scratch import scratch_folder
 from tests.simulation.world import simulate
 from tests.system.resume import OUTAGES, Outage, run_in
 
@@ -57,8 +58,8 @@ def explore_chaos(
     settings: Mapping[str, str] = MappingProxyType({}),
 ) -> Kept | None:
     """One conversation with a real messenger whose processes are killed. How the machine shares its time is not in the number."""
-    with tempfile.TemporaryDirectory() as folder:
-        outcome = run_in(Path(folder), number, sends=sends, outages=outages, settings=settings)
+    with scratch_folder("messenger-chaos-") as folder:
+        outcome = run_in(folder, number, sends=sends, outages=outages, settings=settings)
     return Kept.of_run(CHAOS, number, outcome.faults)
 
 

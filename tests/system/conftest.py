@@ -1,4 +1,5 @@
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -14,13 +15,12 @@ SECRET = "a key of the tests that is long enough, 0123456789"
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """
-    The messenger as `make run` starts it, with its embedded database and the LOCAL people. A worker's tests share it, so
-    they must not stop it or change its settings.
+    A messenger with its embedded database and the LOCAL people. A worker's tests share it, so they must not stop it or change
+    its settings. How `make run` starts one from nothing is what `test_start` is about.
     """
-    server = Server(tmp_path_factory.mktemp("server"), {"JWT_SECRET_KEY": SECRET}, is_a_program=True)
-    server.start()
-    yield server
-    server.stop()
+    folder = tmp_path_factory.mktemp("server")
+    with Server(folder, {"JWT_SECRET_KEY": SECRET}, is_new=False).running() as server:
+        yield server
 
 
 @pytest.fixture
@@ -46,8 +46,9 @@ def make_server(tmp_path: Path) -> Iterator[Callable[..., Server]]:
         return server
 
     yield make
-    for server in made:
-        server.stop()
+    with ExitStack() as stack:
+        for server in reversed(made):  # the first is stopped first: others may be on its folder
+            stack.callback(server.stop)
 
 
 @pytest.fixture
@@ -57,6 +58,7 @@ def make_postgres(tmp_path: Path) -> Iterator[Callable[..., Postgres]]:
     a data folder that exists already.
     """
     made: list[Postgres] = []
+    stack = ExitStack()
 
     def make(data: Path | None = None, **settings: str) -> Postgres:
         postgres = Postgres(tmp_path / f"postgres{len(made)}", settings)
@@ -64,12 +66,10 @@ def make_postgres(tmp_path: Path) -> Iterator[Callable[..., Postgres]]:
             postgres.folder.mkdir()
             data.rename(postgres.data)
         made.append(postgres)
-        postgres.start()
-        return postgres
+        return stack.enter_context(postgres.running())
 
-    yield make
-    for postgres in made:
-        postgres.remove()
+    with stack:
+        yield make
 
 
 @pytest.fixture

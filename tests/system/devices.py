@@ -119,6 +119,9 @@ class ObservedCore(Core):
 
     @override
     def connected(self, now: float) -> None:
+        if self.state is not State.CONNECTING:  # it was stopped meanwhile
+            super().connected(now)
+            return
         self.connection, self.place = self.record.number(), len(self.record.events)
         is_behind = any(chat.is_behind for chat in self.held.chats.values())
         self.last, self.is_called_for = "", self._place is None or is_behind

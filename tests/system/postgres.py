@@ -5,13 +5,13 @@ import pwd
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Self
 
 import psutil
 import psycopg
@@ -20,6 +20,7 @@ from psycopg import sql
 from psycopg.rows import TupleRow
 
 from tests.clusters import copy_cluster, initdb
+from tests.ports import free_port
 
 PATIENCE = 60.0
 """Seconds after which something hangs."""
@@ -56,13 +57,6 @@ CLUSTER = (
     *("--username", "postgres", "--auth", "trust", "--encoding", "UTF8", "--locale", "C.UTF-8", "--no-sync"),
 )
 """Makes the data folder that each server gets a copy of."""
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def lives(process: psutil.Process) -> bool:
@@ -187,6 +181,15 @@ class Postgres:
                 self._process.wait(PATIENCE)
             except subprocess.TimeoutExpired:
                 self.kill()
+
+    @contextmanager
+    def running(self) -> Iterator[Self]:
+        """Starts it for the block, and removes it also when it does not answer."""
+        try:
+            self.start()
+            yield self
+        finally:
+            self.remove()
 
     def remove(self) -> None:
         self.stop()

@@ -13,7 +13,6 @@ import argparse
 import asyncio
 import signal
 import sys
-import tempfile
 import time
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
@@ -29,6 +28,7 @@ from attrs import define, field, frozen
 
 from tests.checker.history import Connecting, Event, Kept, Quiet, Said
 from tests.checker.judge import judge
+from tests.scratch import scratch_folder
 from tests.system.client import Device, Visit, dial
 from tests.system.postgres import Postgres
 from tests.system.server import Server
@@ -294,8 +294,8 @@ def main() -> int:
     options = parser.parse_args()
     failed = 0
     for number in range(options.first, options.first + options.runs):
-        with tempfile.TemporaryDirectory() as folder:
-            outcome = run_in(Path(folder), number, sends=options.sends)
+        with scratch_folder("messenger-resume-") as folder:
+            outcome = run_in(folder, number, sends=options.sends)
         print(outcome, *outcome.faults[:5], sep="\n", flush=True)
         failed += bool(outcome.faults)
     print(f"{options.runs} runs, {failed} failed")

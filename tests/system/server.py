@@ -6,11 +6,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from email import policy
 from email.message import EmailMessage
 from email.parser import BytesParser
 from pathlib import Path
+from typing import Self
 
 import httpx
 import psutil
@@ -19,8 +21,9 @@ from attrs import define, field
 from psycopg.rows import TupleRow
 
 from tests.clusters import copy_cluster, lived_in
+from tests.ports import free_port
 from tests.system import forked
-from tests.system.postgres import free_port, lives
+from tests.system.postgres import lives
 
 MESSENGER = Path(sys.executable).with_name("messenger")
 
@@ -100,7 +103,7 @@ class Server:
         if not self.is_new and not (self.var / "postgres").exists():
             copy_cluster(lived_in(), self.var / "postgres")
         # In its own folder, where no `.env` lies but one that a test puts there.
-        if self.is_a_program or self.command or "PYTHONPATH" in self.settings:
+        if self.is_a_program or self.command:
             with self.log_file.open("ab") as output:
                 self.process = subprocess.Popen(
                     [*self.command, str(MESSENGER), "serve"],
@@ -137,6 +140,15 @@ class Server:
                 assert time.monotonic() < until, self.log()
                 time.sleep(0.02)
 
+    @contextmanager
+    def running(self) -> Iterator[Self]:
+        """Starts it for the block, and stops it also when it does not become ready."""
+        try:
+            self.start()
+            yield self
+        finally:
+            self.stop()
+
     def kill(self) -> None:
         """``kill -9`` of the messenger alone; an embedded PostgreSQL has to notice by itself."""
         assert self.process is not None
@@ -171,8 +183,12 @@ class Server:
             except subprocess.TimeoutExpired:
                 self.kill()
         until = time.monotonic() + PATIENCE
-        while self.leftovers() and time.monotonic() < until:
+        while (left := self.leftovers()) and time.monotonic() < until:
             time.sleep(0.02)
+        for process in left:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        psutil.wait_procs(left)
         shutil.rmtree(self.var / "postgres", ignore_errors=True)
 
     def leftovers(self) -> list[psutil.Process]:

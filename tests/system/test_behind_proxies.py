@@ -20,9 +20,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from tests.ports import free_port
 from tests.services import program, require
 from tests.system.client import ChatSocket, data, dial
-from tests.system.postgres import free_port
 from tests.system.server import PATIENCE, Server
 
 DEPLOY = Path(__file__).resolve().parents[2] / "docs" / "deploy"
@@ -241,18 +241,16 @@ BEHIND = {
 
 @pytest.fixture(scope="module")
 def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    server = Server(tmp_path_factory.mktemp("host"), BEHIND | {"API_PUBLIC_URL": f"https://{NAME}"})
-    server.start()
-    yield server
-    server.stop()
+    settings = BEHIND | {"API_PUBLIC_URL": f"https://{NAME}"}
+    with Server(tmp_path_factory.mktemp("host"), settings, is_new=False).running() as server:
+        yield server
 
 
 @pytest.fixture(scope="module")
 def path(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    server = Server(tmp_path_factory.mktemp("path"), BEHIND | {"API_PUBLIC_URL": f"https://{NAME}/talk"})
-    server.start()
-    yield server
-    server.stop()
+    settings = BEHIND | {"API_PUBLIC_URL": f"https://{NAME}/talk"}
+    with Server(tmp_path_factory.mktemp("path"), settings, is_new=False).running() as server:
+        yield server
 
 
 @pytest.fixture(scope="module", params=[Nginx, Caddy])
@@ -262,9 +260,11 @@ def proxy(
     kind = request.param
     require(kind.__name__.lower())
     proxy: Proxy = kind(tmp_path_factory.mktemp(kind.__name__) / "proxy", host, path)
-    proxy.start()
-    yield proxy
-    proxy.stop()
+    try:
+        proxy.start()
+        yield proxy
+    finally:
+        proxy.stop()
 
 
 def sign_in(http: httpx.Client, number: int, **headers: str) -> str:

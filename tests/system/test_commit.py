@@ -5,6 +5,7 @@ import re
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import closing
 from uuid import uuid4
 
 import psycopg
@@ -50,17 +51,14 @@ class WatchedMessenger:
 
 @pytest.fixture(scope="module")
 def module_house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WatchedMessenger]:
-    postgres = Postgres(tmp_path_factory.mktemp("database"), {"log_statement": "all"})
-    postgres.start()
-    proxy = Proxy(postgres.port)
-    postgres.create("messenger")
-    url = postgres.url("messenger", port=proxy.port)
-    server = Server(tmp_path_factory.mktemp("server"), {"DATABASE_URL": url})
-    server.start()
-    yield WatchedMessenger(server, postgres, proxy)
-    server.stop()
-    proxy.close()
-    postgres.remove()
+    with (
+        Postgres(tmp_path_factory.mktemp("database"), {"log_statement": "all"}).running() as postgres,
+        closing(Proxy(postgres.port)) as proxy,
+    ):
+        postgres.create("messenger")
+        url = postgres.url("messenger", port=proxy.port)
+        with Server(tmp_path_factory.mktemp("server"), {"DATABASE_URL": url}).running() as server:
+            yield WatchedMessenger(server, postgres, proxy)
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import Close
 
+from tests.ports import free_port
 from tests.system.client import Token, Visit, data
-from tests.system.postgres import free_port
 from tests.system.server import PATIENCE, Server
 
 MakeServer = Callable[..., Server]

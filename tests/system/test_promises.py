@@ -106,10 +106,8 @@ class Ground:
 @pytest.fixture(scope="module")
 def victim(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """One of its own: passwords are set, chats are deleted, whatever comes to mind."""
-    server = Server(tmp_path_factory.mktemp("victim"), is_new=False)
-    server.start()
-    yield server
-    server.stop()
+    with Server(tmp_path_factory.mktemp("victim"), is_new=False).running() as server:
+        yield server
 
 
 @pytest.fixture(scope="module")

@@ -62,7 +62,7 @@ async def test_a_mutant_is_found_out(
 ) -> None:
     postgres = make_postgres()
     outages: list[Outage] = [("server",)]
-    run = begin(make_server, postgres, sends=2000, outages=outages, PYTHONPATH=str(MUTANTS / mutant))
+    run = begin(make_server, postgres, sends=1500, outages=outages, PYTHONPATH=str(MUTANTS / mutant))
     if mutant == "forgets_nonces":
         forget_what_is_unlike(postgres, run.database)
     outcome = await run.run()

@@ -14,10 +14,8 @@ FIRST, SECOND = "Correct-Horse", "Battery-Staple"
 @pytest.fixture(scope="module")
 def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("sessions")
-    server = Server(folder, {"AUTH_REFRESH_GRACE_SECONDS": "0"}, is_new=False)
-    server.start()
-    yield server
-    server.stop()
+    with Server(folder, {"AUTH_REFRESH_GRACE_SECONDS": "0"}, is_new=False).running() as server:
+        yield server
 
 
 @pytest.fixture

@@ -2,10 +2,8 @@
 
 import os
 import pwd
-import shutil
 import signal
 import subprocess
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +11,7 @@ from uuid import UUID
 
 import pytest
 
+from tests.scratch import scratch_folder
 from tests.system.client import Visit
 from tests.system.server import MESSENGER, PATIENCE, Server
 
@@ -161,10 +160,8 @@ def test_a_taken_port_is_one_clear_line(make_server: MakeServer) -> None:
 @pytest.fixture
 def everybodys_folder() -> Iterator[Path]:
     """One that an ordinary user can reach, which pytest's own folders are not when root runs the tests."""
-    folder = Path(tempfile.mkdtemp(prefix="messenger-"))
-    folder.chmod(0o755)
-    yield folder
-    shutil.rmtree(folder)
+    with scratch_folder("messenger-") as folder:
+        yield folder
 
 
 def ordinary(folder: Path) -> list[str]:

@@ -34,9 +34,8 @@ def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         command=("prlimit", "--nofile=256:512"),
         is_new=False,
     )
-    server.start()
-    yield server
-    server.stop()
+    with server.running():
+        yield server
 
 
 def line(server: Server) -> socket.socket:

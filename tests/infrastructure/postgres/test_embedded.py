@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -23,6 +22,7 @@ from infrastructure.postgres.driver.target import parse
 from infrastructure.postgres.server import embedded
 from infrastructure.postgres.server.embedded import DATABASE, CannotStartPostgres, EmbeddedPostgres, User
 from tests.clusters import copy_cluster, new_cluster
+from tests.scratch import scratch_folder
 from tests.system.postgres import lives
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -63,11 +63,8 @@ assert libc.prctl(22, 2, ctypes.byref(wanted), 0, 0) == 0, ctypes.get_errno()
 @pytest.fixture
 def var_dir() -> Iterator[Path]:
     """Short, so that the socket fits, and where everybody can reach it."""
-    with tempfile.TemporaryDirectory(prefix="messenger-test-") as folder:
-        Path(folder).chmod(0o755)
-        yield Path(folder) / "var"
-        # The server of an owner that was killed ends a moment later, and writes until then.
-        await_gone(Path(folder))
+    with scratch_folder("messenger-test-") as folder:
+        yield folder / "var"
 
 
 @pytest.fixture
@@ -238,7 +235,7 @@ def test_trusts_nobody_on_tcp_otherwise(
 ) -> None:
     server = start(used_dir, tcp_port=unused_tcp_port)
     server.stop()
-    start(used_dir, options={"listen_addresses": "127.0.0.1", "port": "5432"})
+    start(used_dir, options={"listen_addresses": "127.0.0.2"})  # where no server of this machine is
     assert (server.data_dir / "pg_hba.conf").read_text() == "local all all trust\n"
 
 

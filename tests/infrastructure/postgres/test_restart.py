@@ -1,9 +1,7 @@
 """PostgreSQL is restarted while no request is running. The first request afterwards is answered."""
 
 import asyncio
-import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -25,6 +23,7 @@ from domain.session import Fingerprint
 from infrastructure.postgres.schema.migrate import upgrade
 from infrastructure.postgres.server.embedded import EmbeddedPostgres
 from tests.clusters import copy_cluster, new_cluster
+from tests.scratch import scratch_folder
 from tests.world import SETTINGS, Person, World, world
 
 NOBODY = Email("nobody@example.com")
@@ -83,15 +82,17 @@ ASKED: dict[str, Ask] = {
 @pytest.fixture(scope="module")
 def server() -> Iterator[EmbeddedPostgres]:
     """A server of this module's own, because a restart of the shared one would disturb other tests."""
-    with tempfile.TemporaryDirectory(prefix="messenger-restart-") as folder:
-        server = EmbeddedPostgres(var_dir=Path(folder), options={"fsync": "off"})
+    with scratch_folder("messenger-restart-") as folder:
+        server = EmbeddedPostgres(var_dir=folder, options={"fsync": "off"})
         copy_cluster(new_cluster(), server.data_dir)
         engine = create_engine(server.start())
-        with engine.begin() as connection:
-            upgrade(connection)
-        engine.dispose()
-        yield server
-        server.stop()
+        try:
+            with engine.begin() as connection:
+                upgrade(connection)
+            engine.dispose()
+            yield server
+        finally:
+            server.stop()
 
 
 @pytest.fixture

@@ -77,6 +77,7 @@ class MessengerClient:
         self._socket: asyncio.Task[None] | None = None
         """The task of the current socket, or None. Reports of earlier sockets are ignored."""
         self._connection: ClientConnection | None = None
+        self._obtaining: asyncio.Task[None] | None = None
         self._outgoing: asyncio.Queue[str | wishes.Close] = asyncio.Queue()
         self._timer: asyncio.TimerHandle | None = None
         self._is_obeying = False
@@ -116,10 +117,21 @@ class MessengerClient:
         self._core.stop()
         self._obey()
         self._end()
+        if self._obtaining is not None:
+            # tokens on their way are worth a moment: a refresh token that is lost ends the session
+            await asyncio.wait({self._obtaining}, timeout=CLOSE_TIMEOUT)
+            self._obtaining.cancel()
         self._stream.close()
         await asyncio.wait({self._saver})
+        # an error of the block is the caller's own, and must not come back as a group; only a cancellation may be the group's
+        is_cancelled = kind is not None and issubclass(kind, asyncio.CancelledError)
+        ended = (kind, raised, trace) if is_cancelled else (None, None, None)
         try:
-            await self._tasks.__aexit__(kind, raised, trace)
+            await self._tasks.__aexit__(*ended)
+        except BaseExceptionGroup as group:
+            if len(group.exceptions) > 1:
+                raise
+            raise group.exceptions[0] from None
         finally:
             self._tasks = None
             await self._stream.save()
@@ -432,9 +444,9 @@ class MessengerClient:
             case wishes.Close():
                 self._drop()
             case wishes.Refresh():
-                self._tasks.create_task(self._obtain(self._session.refresh))
+                self._obtaining = self._tasks.create_task(self._obtain(self._session.refresh))
             case wishes.SignIn():
-                self._tasks.create_task(self._obtain(self._session.sign_in))
+                self._obtaining = self._tasks.create_task(self._obtain(self._session.sign_in))
             case wishes.Tell():
                 self._tell(wish)
             case wishes.Settle(id, outcome):

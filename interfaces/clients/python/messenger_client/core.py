@@ -791,8 +791,12 @@ class Core:
         self._wish(Tell(None, {PLACE: None, **saves}))
 
     def _keep_place(self) -> None:
+        """Stores the cursor, and which chats were not read up to it: no later resume tells what they miss."""
         if self._place is not None:
-            self._wish(Tell(None, {PLACE: self._place.to_text(self.held.profile_id)}))
+            behind: dict[str, Saved] = {
+                f"{CHAT}{chat.id}": chat for chat in self.held.chats.values() if chat.is_behind
+            }
+            self._wish(Tell(None, {PLACE: self._place.to_text(self.held.profile_id), **behind}))
 
     def _wish(self, wish: Wish) -> None:
         self._wishes.append(wish)

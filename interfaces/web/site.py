@@ -1,0 +1,138 @@
+"""
+Serves the web client: one page at `/app/` and, as in the original messenger, at `/chats/ui/`, and the files that it needs.
+
+The page may run only scripts of this server, create no HTML from texts (Trusted Types), and ask nothing of other servers.
+"""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final
+
+from attrs import Factory, define
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from interfaces.http.accept import preferred_encoding, preferred_language
+from interfaces.http.options import HttpOptions
+from interfaces.http.routes import Endpoint
+from interfaces.web.files import ENCODINGS, Files
+from interfaces.web.letters import LocalLetters, ReadLetters
+
+HERE: Final = Path(__file__).parent
+LANGUAGES: Final = ("en", "ru")
+
+ENTRY: Final = "web/static/main.js"
+STYLE: Final = "web/static/style.css"
+ICON: Final = "web/static/icon.svg"
+
+_DIRECTIVES: Final[Mapping[str, str]] = {
+    "default-src": "'none'",
+    **dict.fromkeys(("script-src", "style-src", "img-src", "connect-src", "manifest-src"), "'self'"),
+    **dict.fromkeys(("base-uri", "form-action", "frame-ancestors"), "'none'"),
+    "require-trusted-types-for": "'script'",
+    "trusted-types": "'none'",
+}
+
+PAGE_HEADERS: Final[Mapping[str, str]] = {
+    "Content-Security-Policy": "; ".join(f"{name} {value}" for name, value in _DIRECTIVES.items()),
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+    "Cache-Control": "no-cache",
+    "Vary": "Accept-Language",
+}
+
+FOREVER: Final = "public, max-age=31536000, immutable"
+
+_environment: Final = Environment(
+    loader=FileSystemLoader(HERE / "templates"),
+    autoescape=select_autoescape(["html"]),
+    undefined=StrictUndefined,
+    trim_blocks=True,
+)
+
+
+@define(eq=False, slots=False)
+class WebClient:
+    options: HttpOptions
+    read_letters: ReadLetters | None = None
+    """Reads the letters that were written on this machine, or None if letters are sent."""
+    files: Files = Factory(lambda: Files.read(HERE.parent))
+
+    def routes(self) -> list[Endpoint]:
+        if not self.options.web_client:
+            return []
+        at = self.options.web_path
+        return [
+            Endpoint("GET", at, self.show),
+            Endpoint("GET", f"{self.options.prefix}/chats/ui/", self.show),
+            Endpoint("GET", f"{at}manifest.webmanifest", self.show_manifest),
+            *(self._letters.routes() if self._letters else ()),
+            Endpoint("GET", f"{at}{{digest}}/{{path:path}}", self.show_file),
+        ]
+
+    async def show(self, request: Request) -> Response:
+        language = preferred_language(request.headers, LANGUAGES)
+        content = self._template.render(
+            language=language,
+            base=self.options.base,
+            docs=f"{self.options.base}{self.options.docs_path}" if self.options.docs else "",
+            letters=self._letters.path if self._letters else "",
+            manifest=f"{self.options.public_path}{self.options.web_path}manifest.webmanifest",
+            script=self._address(ENTRY),
+            style=self._address(STYLE),
+            icon=self._address(ICON),
+            modules=[self._address(path) for path in self.files.modules()],
+        )
+        return HTMLResponse(content, headers={**PAGE_HEADERS, "Content-Language": language})
+
+    async def show_file(self, request: Request) -> Response:
+        """Return a file. One of another digest is missing: the page that names it is from another version."""
+        file = self.files.by_path.get(request.path_params["path"])
+        if file is None or request.path_params["digest"] != self.files.digest:
+            raise HTTPException(404)
+        encoding = preferred_encoding(request.headers, ENCODINGS)
+        # Compressing takes some milliseconds, once.
+        content = await asyncio.to_thread(file.encoded, encoding)
+        headers = {
+            "Cache-Control": FOREVER,
+            "Vary": "Accept-Encoding",
+            "Cross-Origin-Resource-Policy": "same-origin",
+        }
+        if encoding is not None:
+            headers["Content-Encoding"] = encoding
+        return Response(content, headers=headers, media_type=file.media_type)
+
+    async def show_manifest(self, _: Request) -> Response:
+        return Response(
+            self._manifest, headers={"Cache-Control": "no-cache"}, media_type="application/manifest+json"
+        )
+
+    @cached_property
+    def _letters(self) -> LocalLetters | None:
+        return LocalLetters(self.options, self.read_letters) if self.read_letters else None
+
+    @cached_property
+    def _manifest(self) -> bytes:
+        manifest: dict[str, Any] = {
+            "name": "Messenger",
+            "short_name": "Messenger",
+            "start_url": f"{self.options.public_path}{self.options.web_path}",
+            "display": "standalone",
+            "background_color": "#f6f7f9",
+            "theme_color": "#2f6f5e",
+            "icons": [{"src": self._address(ICON), "sizes": "any", "type": "image/svg+xml"}],
+        }
+        return json.dumps(manifest).encode()
+
+    @cached_property
+    def _template(self) -> Any:
+        return _environment.get_template("app.html")
+
+    def _address(self, path: str) -> str:
+        return f"{self.options.public_path}{self.options.web_path}{self.files.digest}/{path}"

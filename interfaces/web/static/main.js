@@ -1,0 +1,81 @@
+/**
+ * The web client: puts the screens together, and listens to the keyboard and to the state of the page.
+ *
+ * @module
+ */
+
+import { html, render, useEffect, useState } from "./vendor/htm-preact.js";
+import { session } from "./session.js";
+import { say } from "./texts.js";
+import { Chats } from "./ui/chats.js";
+import { Conversation } from "./ui/conversation.js";
+import { Dialogs } from "./ui/dialogs.js";
+import { Entrance } from "./ui/entrance.js";
+import { useSession } from "./ui/parts.js";
+
+/** Milliseconds without a connection after which that is shown: a break that is over at once is nobody's concern. */
+const SHOWN_AFTER = 1500;
+
+function Banner() {
+  const { lostAt, messenger } = useSession();
+  const [, turn] = useState(0);
+  useEffect(() => {
+    if (lostAt === null) return undefined;
+    const timer = setTimeout(() => turn((count) => count + 1), SHOWN_AFTER + 10);
+    return () => clearTimeout(timer);
+  }, [lostAt]);
+  if (messenger?.state === "ended") return html`<p class="banner" role="status">${say.ended}: ${messenger.why} <button type="button" class="link" onClick=${() => messenger.start()}>${say.reconnect}</button></p>`;
+  const isShown = lostAt !== null && Date.now() - lostAt >= SHOWN_AFTER;
+  if (!isShown) return html`<p class="banner" role="status" hidden></p>`;
+  return html`<p class="banner" role="status">
+    ${messenger?.state === "waiting" ? say.offline : say.connecting}
+    ${messenger?.state === "waiting" && html`<button type="button" class="link" onClick=${() => messenger.check()}>${say.reconnect}</button>`}
+  </p>`;
+}
+
+function App() {
+  const { phase, openChat, messenger } = useSession();
+  const unread = messenger?.model.unread ?? 0;
+  useEffect(() => {
+    document.title = unread > 0 ? `(${unread}) ${say.messenger}` : say.messenger;
+    const icon = /** @type {HTMLLinkElement} */ (document.querySelector("link[rel=icon]"));
+    const wanted = icon.href.replace(/icon(-unread)?\.svg$/, unread > 0 ? "icon-unread.svg" : "icon.svg");
+    if (icon.href !== wanted) icon.href = wanted;
+  }, [unread]);
+  switch (phase) {
+    case "starting":
+      return html`<p class="starting" role="status">${say.loading}</p>`;
+    case "signed_out":
+      return html`<${Entrance} />`;
+    case "unreachable":
+      return html`<main class="entrance"><div class="card"><div class="brand" aria-hidden="true"></div><h1>${say.messenger}</h1><p role="alert">${say.unreachable}</p><button type="button" class="main" onClick=${() => session.begin()}>${say.retry}</button></div></main>`;
+    case "another":
+      return html`<main class="entrance"><div class="card"><h1>${say.messenger}</h1><p role="alert">${say.otherTab}</p><button type="button" class="main" onClick=${() => location.reload()}>${say.reload}</button></div></main>`;
+    default:
+      return html`<div class=${`app ${openChat === null ? "" : "open"}`}><${Banner} /><${Chats} /><${Conversation} /><${Dialogs} /></div>`;
+  }
+}
+
+/** @param {KeyboardEvent} event */
+function onKey(event) {
+  if (session.phase !== "signed_in" || event.defaultPrevented) return;
+  const isWriting = event.target instanceof HTMLInputElement || event.target instanceof HTMLTextAreaElement;
+  if (session.dialog !== null) return; // a dialog has its own keys
+  if (event.key === "k" && (event.ctrlKey || event.metaKey)) document.getElementById("search")?.focus();
+  else if (event.key === "?" && !isWriting) session.show({ type: "help" });
+  else if (event.altKey && event.key === "ArrowDown") session.step(1);
+  else if (event.altKey && event.key === "ArrowUp") session.step(-1);
+  else if (event.key === "Escape" && session.openChat !== null) {
+    const { openChat } = session;
+    session.open(null);
+    queueMicrotask(() => /** @type {HTMLElement | null} */ (document.querySelector("nav .row[data-last], nav .row"))?.focus());
+    void openChat;
+  } else return;
+  event.preventDefault();
+}
+
+document.addEventListener("keydown", onKey);
+addEventListener("hashchange", () => session.phase === "signed_in" && session.open(location.hash.slice(1) || null));
+const root = /** @type {HTMLElement} */ (document.getElementById("app"));
+render(html`<${App} />`, root);
+void session.begin();

@@ -1,0 +1,341 @@
+/**
+ * What the page knows: who is signed in, the messenger of that person, and what is shown. Components call its methods and are
+ * rendered again after changes.
+ *
+ * @module
+ */
+
+import { ApiError, Messenger, Tokens, WebStorage } from "../../clients/javascript/index.js";
+import { say } from "./texts.js";
+
+const SIGNED_IN = "messenger-signed-in";
+const FINGERPRINT = "messenger-fingerprint";
+const CHOICES = "messenger-choices";
+
+/** How long a person counts as typing after the last word of it: milliseconds. */
+const TYPING_LASTS = 6000;
+
+/** Milliseconds between two read marks of a chat. */
+const MARKS_EVERY = 300;
+
+/** The most messages of one request. */
+const PAGE = 100;
+
+export const base = document.body.dataset.base ?? "";
+
+/** @param {any} person as HTTP answers have it */
+export const wirePerson = ({ id, firstName, lastName, middleName, username }) => ({ id, first_name: firstName, last_name: lastName, middle_name: middleName, username });
+
+/** @param {{first_name: string | null, last_name: string | null, username: string | null} | null | undefined} person */
+export const nameOf = (person) => [person?.first_name, person?.last_name].filter(Boolean).join(" ") || person?.username || "—";
+
+/** What to tell a person about a failure. @param {unknown} error */
+export function explain(error) {
+  if (!(error instanceof ApiError)) return say.failed;
+  if (error.status === 0 || error.status === 503) return say.unreachable;
+  if (error.status === 429) return say.tooOften(Math.ceil(error.retryAfter ?? 60));
+  if (error.status === 403) return say.notAllowed;
+  if (error.code === "USERNAME_TAKEN") return say.usernameTaken;
+  if (error.status === 422) return say.invalid;
+  return say.failed;
+}
+
+class Session {
+  /** @type {"starting" | "signed_out" | "signed_in" | "unreachable" | "another"} */
+  phase = "starting";
+  /** @type {Messenger | null} */
+  messenger = null;
+  /** The own profile, as HTTP has it. @type {any} */
+  profile = null;
+  email = "";
+  /** @type {string | null} */
+  openChat = null;
+  /** Members by chat, as far as they were loaded. @type {Map<string, any[]>} */
+  members = new Map();
+  /** @type {Map<string, Map<string, number>>} chat, person, when it ends */
+  typists = new Map();
+  /** @type {{type: string, [field: string]: any} | null} */
+  dialog = null;
+  /** When the connection was lost, while it is. @type {number | null} */
+  lostAt = null;
+  choices = { sound: false, notifications: false, ...JSON.parse(localStorage.getItem(CHOICES) ?? "{}") };
+
+  /** Counts changes. */
+  version = 0;
+
+  #listeners = new Set();
+  #isDue = false;
+  #loading = new Set();
+  #marks = new Map();
+
+  constructor() {
+    let fingerprint = localStorage.getItem(FINGERPRINT);
+    if (fingerprint === null) {
+      fingerprint = `web ${crypto.randomUUID?.().slice(0, 18) ?? Math.random().toString(36).slice(2)}`;
+      localStorage.setItem(FINGERPRINT, fingerprint);
+    }
+    this.tokens = new Tokens({ url: location.origin + base, fingerprint });
+    this.tokens.on(() => location.reload()); // another tab has signed in or out
+  }
+
+  /** @param {() => void} listener */
+  subscribe(listener) {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  changed() {
+    this.version++;
+    if (this.#isDue) return;
+    this.#isDue = true;
+    queueMicrotask(() => {
+      this.#isDue = false;
+      for (const listener of [...this.#listeners]) listener();
+    });
+  }
+
+  // Signing in and out
+
+  async begin() {
+    if (localStorage.getItem(SIGNED_IN) === null) this.#become("signed_out");
+    else await this.#enter();
+  }
+
+  /** @param {string} email @param {string} password */
+  async signIn(email, password) {
+    await this.tokens.signIn(email, password);
+    localStorage.setItem(SIGNED_IN, "1");
+    await this.#enter();
+  }
+
+  async signOut() {
+    this.messenger?.stop();
+    try {
+      await this.tokens.signOut();
+    } catch (error) {
+      void this.messenger?.start();
+      throw error;
+    }
+    this.#leave();
+  }
+
+  async #enter() {
+    try {
+      const [me, profile] = await Promise.all([this.tokens.call("GET", "/accounts/me/"), this.tokens.call("GET", "/accounts/profile/")]);
+      this.email = me.email;
+      this.profile = profile;
+      await this.#connect(me.profileId);
+      this.#become("signed_in");
+      if (nameOf(wirePerson(profile)) === "—") this.show({ type: "profile", isNew: true });
+      const wanted = location.hash.slice(1);
+      if (wanted) this.open(wanted);
+    } catch (error) {
+      if (error instanceof ApiError && error.status === 401) this.#leave();
+      else this.#become("unreachable");
+    }
+  }
+
+  #leave() {
+    this.messenger?.stop();
+    this.messenger = null;
+    this.openChat = null;
+    this.dialog = null;
+    this.members.clear();
+    localStorage.removeItem(SIGNED_IN);
+    history.replaceState(null, "", location.pathname);
+    this.#become("signed_out");
+  }
+
+  /** @param {Session["phase"]} phase */
+  #become(phase) {
+    this.phase = phase;
+    this.changed();
+  }
+
+  /** @param {string} profileId */
+  async #connect(profileId) {
+    const messenger = new Messenger({
+      url: location.origin + base,
+      tokens: this.tokens,
+      storage: new WebStorage(localStorage, `messenger.${profileId}.`),
+      profileId,
+    });
+    this.messenger = messenger;
+    messenger.model.profileId = profileId;
+    messenger.on("state", ({ state, why }) => {
+      if (state === "live") this.lostAt = null;
+      else this.lostAt ??= Date.now();
+      if (state === "ended" && why === "signed_out") this.#leave();
+      if (state === "ended" && why === "another_account") this.#become("another");
+    });
+    messenger.on("typing", ({ chat_id, frame }) => this.#heardTyping(chat_id, frame));
+    messenger.on("message", ({ chat_id, message }) => this.#heardMessage(chat_id, message));
+    messenger.on("chat_removed", ({ chat_id }) => {
+      if (this.openChat === chat_id && messenger.outbox.of(chat_id).length === 0) this.open(null);
+      if (this.dialog?.chat_id === chat_id) this.show(null);
+    });
+    messenger.on("chat_changed", ({ chat_id, frame }) => {
+      if (frame !== null && frame.type !== "chat_changed" && this.members.has(chat_id)) void this.loadMembers(chat_id);
+    });
+    messenger.on("reset", ({ scope }) => scope === "all" && this.members.clear());
+    messenger.on("*", () => this.changed());
+    await messenger.start();
+  }
+
+  // What is shown
+
+  get chat() {
+    return this.openChat === null ? undefined : this.messenger?.model.chats.get(this.openChat);
+  }
+
+  /** @param {string | null} chatId */
+  open(chatId) {
+    this.openChat = chatId;
+    history.replaceState(null, "", chatId === null ? location.pathname : `#${chatId}`);
+    if (chatId !== null && !this.members.has(chatId)) void this.loadMembers(chatId);
+    this.changed();
+  }
+
+  /** @param {Session["dialog"]} dialog */
+  show(dialog) {
+    this.dialog = dialog;
+    this.changed();
+  }
+
+  /** Opens the chat above or below in the list. @param {1 | -1} step */
+  step(step) {
+    const list = this.messenger?.model.list() ?? [];
+    const at = list.findIndex(({ chat }) => chat.id === this.openChat);
+    const next = list[Math.min(Math.max(at + step, 0), list.length - 1)];
+    if (next !== undefined) this.open(next.chat.id);
+  }
+
+  /** @param {string} name @param {boolean} value */
+  choose(name, value) {
+    this.choices = { ...this.choices, [name]: value };
+    localStorage.setItem(CHOICES, JSON.stringify(this.choices));
+    this.changed();
+  }
+
+  // Messages
+
+  /**
+   * Loads the messages of a chat from `lo` to `hi`, as far as they are missing.
+   *
+   * @param {string} chatId @param {number} lo @param {number} hi
+   */
+  async load(chatId, lo, hi) {
+    const { messenger } = this;
+    const chat = messenger?.model.chats.get(chatId);
+    if (messenger === null || chat === undefined || this.#loading.has(chatId)) return;
+    const last = Math.min(hi, chat.seq);
+    let from = Math.max(lo, 1);
+    while (from <= last && chat.messages.has(from)) from++;
+    let to = last;
+    while (to > from && chat.messages.has(to)) to--;
+    if (from > last) return;
+    this.#loading.add(chatId);
+    try {
+      // Pages towards the newest end are asked for by `after`, all others by `before`, so that each brings what is needed.
+      const limit = Math.min(to - from + 1, PAGE);
+      await messenger.history(chatId, to === chat.seq || to - from < PAGE ? { before: to + 1, limit } : { after: from - 1, limit });
+    } catch {
+      return; // the connection broke: what is missing is asked for again when it is back
+    } finally {
+      this.#loading.delete(chatId);
+      this.changed();
+    }
+    if (messenger.model.chats.get(chatId)?.messages.size !== chat.messages.size) await this.load(chatId, lo, hi);
+  }
+
+  /** Marks as read up to `seq`, what was on the screen. @param {string} chatId @param {number} seq */
+  read(chatId, seq) {
+    const chat = this.messenger?.model.chats.get(chatId);
+    if (chat === undefined || chat.unread_count === 0 || seq <= chat.read_up_to) return;
+    const mark = this.#marks.get(chatId);
+    if (mark !== undefined) {
+      mark.seq = Math.max(mark.seq, seq);
+      return;
+    }
+    this.#marks.set(chatId, { seq });
+    setTimeout(() => {
+      const { seq: upTo } = this.#marks.get(chatId);
+      this.#marks.delete(chatId);
+      this.messenger?.markRead(chatId, upTo).catch(() => {}); // a mark that was lost is set by the next one
+    }, MARKS_EVERY);
+  }
+
+  /** @param {string} chatId @param {any} frame */
+  #heardTyping(chatId, { user_id, is_typing }) {
+    const typists = this.typists.get(chatId) ?? new Map();
+    if (is_typing) {
+      typists.set(user_id, Date.now() + TYPING_LASTS);
+      setTimeout(() => {
+        if ((typists.get(user_id) ?? 0) <= Date.now()) {
+          typists.delete(user_id);
+          this.changed();
+        }
+      }, TYPING_LASTS + 50);
+    } else typists.delete(user_id);
+    this.typists.set(chatId, typists);
+  }
+
+  /** @param {string} chatId @param {any} message */
+  #heardMessage(chatId, message) {
+    this.typists.get(chatId)?.delete(message.sender_id);
+    const isOwn = message.sender_id === this.messenger?.model.profileId;
+    if (isOwn || this.messenger?.state !== "live" || (this.openChat === chatId && document.visibilityState === "visible")) return;
+    if (this.choices.sound) chime();
+    if (this.choices.notifications && "Notification" in window && Notification.permission === "granted") {
+      const chat = this.messenger.model.chats.get(chatId);
+      const shown = new Notification(chat?.chat.name ?? say.messenger, { body: `${nameOf(message.sender)}: ${message.text}`.slice(0, 200), tag: chatId });
+      shown.onclick = () => {
+        focus();
+        this.open(chatId);
+      };
+    }
+  }
+
+  // People
+
+  /** @param {string} chatId */
+  async loadMembers(chatId) {
+    try {
+      const members = await this.tokens.call("GET", `/chats/${encodeURIComponent(chatId)}/members/`);
+      this.members.set(chatId, members.map((/** @type {any} */ each) => ({ profile: wirePerson(each.profile), role: each.role })));
+      this.changed();
+    } catch {
+      // A chat that is not ours any more, or no connection: names are shown without roles.
+    }
+  }
+
+  /** @param {string} query */
+  async find(query) {
+    const found = await this.tokens.call("GET", `/profiles/?query=${encodeURIComponent(query)}`);
+    return found.map(wirePerson).filter((/** @type {any} */ person) => person.id !== this.messenger?.model.profileId);
+  }
+
+  /** @param {string} profileId */
+  async talkTo(profileId) {
+    const { chat_id } = await /** @type {Messenger} */ (this.messenger).openDirect(profileId);
+    this.open(chat_id);
+  }
+}
+
+/** Two soft tones, made here: there is no file to load. */
+function chime() {
+  const audio = new AudioContext();
+  for (const [at, pitch] of [[0, 660], [0.12, 880]]) {
+    const tone = audio.createOscillator();
+    const volume = audio.createGain();
+    tone.frequency.value = pitch;
+    volume.gain.setValueAtTime(0.06, audio.currentTime + at);
+    volume.gain.exponentialRampToValueAtTime(0.0001, audio.currentTime + at + 0.25);
+    tone.connect(volume).connect(audio.destination);
+    tone.start(audio.currentTime + at);
+    tone.stop(audio.currentTime + at + 0.3);
+  }
+  setTimeout(() => void audio.close(), 1000);
+}
+
+export const session = new Session();

@@ -1,0 +1,73 @@
+/**
+ * The screens before one is signed in.
+ *
+ * @module
+ */
+
+import { html, useState } from "../vendor/htm-preact.js";
+import { ApiError } from "../../../clients/javascript/index.js";
+import { explain, session } from "../session.js";
+import { say } from "../texts.js";
+import { Letters } from "./letters.js";
+import { Field, Form } from "./parts.js";
+
+const EMAIL = { label: say.email, name: "email", type: "email", autocomplete: "username", inputmode: "email", required: true, autofocus: true };
+
+/** What signing up is refused for, in words. @param {unknown} error */
+function refusal(error) {
+  if (!(error instanceof ApiError)) return explain(error);
+  if (error.code === "ACCOUNT_ALREADY_EXISTS") return say.emailTaken;
+  if (error.status === 422 || error.status === 501) return error.fields.some(({ field }) => field.includes("email")) ? say.emailUnfit : say.passwordUnfit;
+  return explain(error);
+}
+
+export function Entrance() {
+  const [screen, setScreen] = useState(/** @type {{name: string, email?: string}} */ ({ name: "sign_in" }));
+  const link = (name, text) => html`<button type="button" class="link" onClick=${() => setScreen({ name, email: screen.email })}>${text}</button>`;
+  return html`<main class="entrance">
+    <div class="card" key=${screen.name}>
+      <div class="brand" aria-hidden="true"></div>
+      ${screen.name === "sign_in" &&
+      html`<h1>${say.messenger}</h1>
+        <${Form} submit=${say.signIn} explain=${(error) => (error instanceof ApiError && (error.status === 401 || error.status === 422) ? say.wrongPassword : explain(error))} onSubmit=${({ email, password }) => session.signIn(email.trim(), password)}>
+          <${Field} ...${EMAIL} value=${screen.email ?? ""} />
+          <${Field} label=${say.password} name="password" type="password" autocomplete="current-password" required />
+        <//>
+        <p class="aside">${say.noAccount} ${link("sign_up", say.signUp)}</p>
+        <p class="aside">${link("forgot", say.forgot)}</p>`}
+      ${screen.name === "sign_up" &&
+      html`<h1>${say.signUp}</h1>
+        <${Form}
+          submit=${say.signUp}
+          explain=${refusal}
+          onSubmit=${async ({ email, password }) => {
+            await session.tokens.call("POST", "/accounts/sign-up/", { email: email.trim(), password }, { anonymous: true });
+            setScreen({ name: "letter", email: email.trim() });
+          }}
+        >
+          <${Field} ...${EMAIL} />
+          <${Field} label=${say.password} name="password" type="password" autocomplete="new-password" hint=${say.passwordRule} required />
+        <//>
+        <p class="aside">${say.haveAccount} ${link("sign_in", say.signIn)}</p>`}
+      ${screen.name === "forgot" &&
+      html`<h1>${say.forgotTitle}</h1>
+        <p>${say.forgotText}</p>
+        <${Form}
+          submit=${say.sendLetter}
+          explain=${refusal}
+          onSubmit=${async ({ email }) => {
+            await session.tokens.call("POST", "/accounts/password/reset/", { email: email.trim() }, { anonymous: true });
+            setScreen({ name: "letter", email: email.trim() });
+          }}
+        >
+          <${Field} ...${EMAIL} />
+        <//>
+        <p class="aside">${link("sign_in", say.backToSignIn)}</p>`}
+      ${screen.name === "letter" &&
+      html`<h1 tabindex="-1" ref=${(element) => element?.focus()}>${say.letterTitle}</h1>
+        <p>${say.letterText(screen.email)}</p>
+        <${Letters} to=${screen.email} />
+        <p class="aside">${link("sign_in", say.backToSignIn)}</p>`}
+    </div>
+  </main>`;
+}

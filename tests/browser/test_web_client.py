@@ -1,0 +1,376 @@
+"""Two people talk by the web client: from signing up to groups, through broken connections and a restart of the server."""
+
+import re
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import count
+
+import httpx
+import pytest
+from attrs import define, field
+from selenium.webdriver import ActionChains
+from selenium.webdriver.common.keys import Keys
+
+from tests.browser.browser import Page
+from tests.browser.conftest import APP
+from tests.browser.test_every_page import CONTRASTS
+from tests.browser.web import Tab
+from tests.system.client import data
+from tests.system.server import Server
+
+PASSWORD = "Кошка-и-чай-1"
+NUMBERS = count(1)
+
+EVIL = [
+    "<img src=x onerror=\"document.title='hacked'\">",
+    "\u202eright to left override",
+    "👩‍👩‍👧‍👦🏳️‍🌈" * 200,
+    "z" * 3000,
+    "Z̷̡̛͔̲̯̘̤͍͙͔̻̭̽̿̐̈́̓͌̅̚͜͝͝a̵̢͈̖̹̙̘̽̅̓͊l̶͔̈́̒g̷̨̛̜̱̀̕o̴̢͎̅" * 20,
+    "שלום, это смешанный text עם כל מיני",
+    "https://example.com/path?x=1&y=<b>, see there",
+]
+
+AWAY = {
+    *((0, path) for path in ("/ws", "/accounts/token/refresh/", "/accounts/me/", "/accounts/profile/")),
+    *((503, path) for path in ("/ws", "/accounts/token/refresh/", "/accounts/me/", "/accounts/profile/")),
+}
+"""What is asked in vain while the server is away."""
+
+
+@define
+class Somebody:
+    name: str
+    email: str
+    profile_id: str
+    token: str
+
+
+def somebody(server: Server, first_name: str) -> Somebody:
+    """Has an account with a confirmed address and a name."""
+    email = f"web{next(NUMBERS)}@example.com"
+    with httpx.Client(base_url=server.url, timeout=30) as http:
+        data(http.post("/accounts/sign-up/", json={"email": email, "password": PASSWORD}))
+        letter = server.await_letter(email).get_body(("plain",))
+        assert letter is not None
+        found = re.search(r"token=([\w.-]+)", letter.get_content())
+        assert found is not None
+        body = {"confirmationToken": found[1], "fingerprint": "elsewhere"}
+        token = data(http.post("/accounts/email/confirm/", json=body))["accessToken"]
+        headers = {"Authorization": f"Bearer {token}"}
+        profile = data(http.patch("/accounts/profile/", json={"firstName": first_name}, headers=headers))
+    return Somebody(first_name, email, profile["id"], token)
+
+
+def assert_well(page: Page) -> None:
+    """Nothing is wider than the window, everything that can be used has a name, and each text can be read."""
+    there, seen = page.run("return [document.documentElement.scrollWidth, innerWidth]")
+    assert there <= seen
+    nameless = page.run(
+        "return [...document.querySelectorAll('button, input, textarea, a')].filter((each) => each.checkVisibility()"
+        " && !(each.ariaLabel || each.innerText.trim() || each.labels?.length)).map((each) => each.outerHTML)"
+    )
+    assert nameless == []
+    pale = [
+        each
+        for each in page.run(CONTRASTS.replace('document.body.style.background = "Canvas";', ""))
+        if each[1] < 4.5
+    ]
+    assert pale == []
+
+
+@define
+class Browser:
+    """Opens windows for one person after the other, up to two."""
+
+    page: Page
+    homes: list[str]
+    tabs: list[Tab] = field(factory=list)
+
+    def open(self, *, language: str = "en") -> Tab:
+        """For another person."""
+        return self.open_beside(self.homes[len({tab.home for tab in self.tabs})], language=language)
+
+    def open_beside(self, home: str, *, language: str = "en") -> Tab:
+        tab = Tab.opened(self.page, home, language=language)
+        self.tabs.append(tab)
+        return tab
+
+
+@pytest.fixture
+def browser(page: Page, server: Server) -> Iterator[Browser]:
+    first = page.driver.current_window_handle
+    browser = Browser(page, [page.home, server.url])
+    try:
+        yield browser
+        for tab in browser.tabs:
+            tab.turn()
+            page.emulate("Storage.clearDataForOrigin", origin=tab.home, storageTypes="all")
+    finally:
+        for handle in page.driver.window_handles:
+            if handle != first:
+                page.driver.switch_to.window(handle)
+                page.driver.close()
+        page.driver.switch_to.window(first)
+
+
+def test_from_signing_up_to_the_first_message(page: Page, server: Server, browser: Browser) -> None:
+    bob = somebody(server, "Борис")
+    email = f"web{next(NUMBERS)}@example.com"
+    alice = browser.open()
+    page.until(lambda: page.texts("h1") == ["Messenger"])
+    page.press("Create an account")
+    alice.fill(email=email, password="weak")
+    page.press("Create an account")
+    page.until(
+        lambda: (
+            page.texts(".problem")
+            == [
+                "This password is too weak here: take a longer one, with small and capital letters and a digit."
+            ]
+        )
+    )
+    page.expected.append((422, "/accounts/sign-up/"))
+    alice.fill(email=email, password=PASSWORD)
+    page.press("Create an account")
+    page.await_heading("Look into your mail")
+    server.await_letter(email)
+    page.until(lambda: page.all(".letters li a"))[0].click()
+    page.press("Confirm the address")
+    page.await_heading("Your address is confirmed")
+    assert page.one("a").get_property("href") == APP
+    page.open(f"{page.home}/chats/ui/")  # the original's address
+    alice.sign_in(email, PASSWORD)
+    assert page.one("dialog").get_attribute("aria-label") == "Welcome! What is your name?"
+    assert_well(page)
+    alice.fill(firstName="Alice", lastName="Liddell")
+    page.press("Save")
+    page.until(lambda: not page.all("dialog"))
+    alice.find("Борис")
+    page.one("textarea")
+    alice.write("Hello, Boris!")
+    alice.await_sent("Hello, Boris!")
+
+    boris = browser.open(language="ru")
+    boris.sign_in(bob.email, PASSWORD)
+    page.until(lambda: page.driver.title == "(1) Мессенджер")
+    boris.row("Alice Liddell").click()
+    boris.await_message("Hello, Boris!")
+    page.until(lambda: page.driver.title == "Мессенджер")  # it was on the screen, so it is read
+    alice.turn()
+    page.until(lambda: page.texts(".message.own .meta")[0].endswith("✓✓"))
+    # Typing is seen by the other.
+    boris.turn()
+    page.one("textarea").send_keys("Приве")
+    alice.turn()
+    page.until(lambda: "typing …" in page.texts(".about p"))
+    boris.turn()
+    page.type("т!", Keys.ENTER)
+    alice.await_message("Привет!")
+    assert_well(page)
+
+
+def test_nothing_is_lost_when_the_network_or_the_server_goes(
+    page: Page, server: Server, browser: Browser
+) -> None:
+    ann, bob = somebody(server, "Анна"), somebody(server, "Боб")
+    one, two = browser.open(), browser.open()
+    one.sign_in(ann.email, PASSWORD)
+    two.sign_in(bob.email, PASSWORD)
+    one.find("Боб")
+    one.write("first")
+    one.await_sent("first")
+    two.row("Анна").click()
+    two.await_message("first")
+
+    page.tolerated = AWAY
+    server.interrupt()
+    one.write("while it was away")
+    two.write("me too")
+    assert page.until(lambda: page.all(".outgoing"))
+    two.turn()
+    page.until(lambda: page.texts(".banner"))
+    one.turn()
+    page.open("about:blank")  # what was not sent survives the page, and the session does, too
+    server.start()
+    page.open(f"{one.home}/app/")
+    one.row("Боб").click()
+    for tab in (one, two):
+        tab.await_message("while it was away")
+        tab.await_message("me too")
+        tab.turn()
+        page.until(lambda: not page.all(".outgoing"))
+        assert sorted(tab.messages()) == ["first", "me too", "while it was away"]
+
+    # A second tab of the same browser; both stay signed in when each refreshes.
+    other = browser.open_beside(one.home)
+    other.row("Боб").click()
+    other.write("from the other tab")
+    for tab in (one, two, other):
+        tab.await_message("from the other tab")
+    # Signing out in one tab signs the other one out, too.
+    one.turn()
+    page.one("[aria-label=Menu]").click()
+    page.press("Sign out")
+    page.until(lambda: page.all("[name=email]"))
+    other.turn()
+    page.until(lambda: page.all("[name=email]"))
+
+
+def test_a_group_and_its_roles(page: Page, server: Server, browser: Browser) -> None:
+    owner, friend, third = somebody(server, "Ольга"), somebody(server, "Фёдор"), somebody(server, "Третий")
+    one, two = browser.open(), browser.open()
+    one.sign_in(owner.email, PASSWORD)
+    two.sign_in(friend.email, PASSWORD)
+    one.turn()
+    page.one("[aria-label='New group']").click()
+    one.fill(name="Trip")
+    for name in ("Фёдор", "Третий"):
+        search = page.one("dialog input[type=search]")
+        page.put(search, name)
+        page.one(f".picker label:has(input)[data-name='{name}']").click()
+    assert_well(page)
+    page.press("Create")
+    page.until(lambda: page.texts(".about p") == ["3 members"])
+    one.write("Where to?")
+    two.row("Trip").click()
+    two.await_message("Where to?")
+
+    one.turn()
+    page.one(".top [aria-label=Details]").click()
+    page.until(lambda: len(page.all(".members li")) == 3)
+    page.one(f"[aria-label='Actions for {third.name}']").click()
+    page.press("Remove")
+    page.press("OK")
+    page.until(lambda: len(page.all(".members li")) == 2)
+    page.one(f"[aria-label='Actions for {friend.name}']").click()
+    page.press("Hand the group over")
+    assert_well(page)
+    page.press("OK")
+    page.until(lambda: page.texts(".members small") == ["owner", "You · admin"])
+    one.fill(name="The trip")
+    page.press("Save")
+    two.row("The trip")
+    two.turn()
+    page.until(lambda: page.texts(".about p") == ["2 members"])
+    page.one(".top [aria-label=Details]").click()
+    page.press("Delete the group")
+    page.press("OK")
+    for tab in (one, two):
+        tab.turn()
+        page.until(lambda: page.texts("nav .name") == [])
+        page.until(lambda: page.all("dialog") == [])
+
+
+def test_any_text_is_a_text_and_fits(page: Page, server: Server, browser: Browser) -> None:
+    writer, reader = somebody(server, "<b>Имя</b> " + "Щ" * 80), somebody(server, "Читатель")
+    tab = browser.open()
+    tab.sign_in(writer.email, PASSWORD)
+    tab.find(reader.name)
+    for text in EVIL:
+        tab.write(text)
+        tab.await_sent(text)
+    assert tab.messages() == EVIL
+    assert page.driver.title == "Messenger"
+    assert page.texts(".message a") == ["https://example.com/path?x=1&y="]
+    assert page.one(".message a").get_attribute("rel") == "noopener noreferrer"
+    for width, height, scheme in (
+        (1200, 900, "light"),
+        (1200, 900, "dark"),
+        (360, 740, "dark"),
+        (360, 740, "light"),
+    ):
+        page.resize(width, height)
+        page.prefer(scheme)
+        page.until(lambda: page.all(".message .text"))
+        assert_well(page)
+        outside = page.run(
+            "return [...document.querySelectorAll('.message')].filter((each) => each.querySelector('.bubble')"
+            ".getBoundingClientRect().right > innerWidth).length"
+        )
+        assert outside == 0
+    page.one("[aria-label='Back to the chats']").click()
+    page.until(lambda: page.all("nav .row"))
+    assert page.all(".conversation") == []
+    assert_well(page)
+
+
+def test_the_main_job_by_keyboard(page: Page, server: Server, browser: Browser) -> None:
+    ann, bob = somebody(server, "Аня"), somebody(server, "Боря")
+    tab = browser.open()
+    page.until(lambda: page.all("[name=email]"))
+    page.type(ann.email, Keys.TAB, PASSWORD, Keys.ENTER)
+    page.until(lambda: page.all("nav .search"))
+    ActionChains(page.driver).key_down(Keys.CONTROL).send_keys("k").key_up(Keys.CONTROL).perform()
+    page.until(lambda: page.focused.get_attribute("id") == "search")
+    page.type("Боря")
+    tab.row("Боря")
+    page.type(Keys.TAB, Keys.TAB)
+    page.until(lambda: page.focused.get_attribute("class") == "row")
+    page.type(Keys.ENTER)
+    page.until(lambda: page.focused.tag_name == "textarea")
+    page.type("by keyboard", Keys.ENTER)
+    tab.await_sent("by keyboard")
+    assert page.focused.tag_name == "textarea"
+    page.type(Keys.ESCAPE)
+    page.until(lambda: page.focused.get_attribute("class") == "row")
+    page.type("?")
+    page.until(lambda: page.texts("dialog h2") == ["Keyboard"])
+    page.type(Keys.ESCAPE)
+    page.until(lambda: page.all("dialog") == [])
+    assert page.focused.get_attribute("class") == "row"
+    assert bob.profile_id
+
+
+def test_many_messages_are_scrolled_with_few_elements(page: Page, server: Server, browser: Browser) -> None:
+    ann, bob = somebody(server, "Аня"), somebody(server, "Боря")
+    many = 150
+    with (
+        httpx.Client(
+            base_url=server.url, headers={"Authorization": f"Bearer {ann.token}"}, timeout=60
+        ) as http,
+        ThreadPoolExecutor(8) as pool,
+    ):
+        chat = data(http.post("/chats/direct/", json={"profileId": bob.profile_id}))["id"]
+        texts = [f"message {number}" for number in range(many)]
+        list(pool.map(lambda text: data(http.post(f"/chats/{chat}/messages/", json={"text": text})), texts))
+    tab = browser.open()
+    tab.sign_in(bob.email, PASSWORD)
+    tab.row("Аня").click()
+    page.until(lambda: page.all(".divider"))
+    page.until(lambda: page.one(".jump").text == str(many - int(page.run(LAST_SEEN))))
+    # Down to the end: each message once and in order.
+    heard: list[int] = []
+
+    def scroll_down() -> bool:
+        seqs, elements, is_end = page.run(SCROLL_DOWN)
+        assert seqs == list(range(seqs[0], seqs[0] + len(seqs)))
+        assert elements < 400
+        heard.extend(seq for seq in seqs if seq not in heard)
+        return bool(is_end) and seqs[-1] == many
+
+    page.until(scroll_down)
+    assert heard == list(range(1, many + 1))
+    page.until(lambda: page.driver.title == "Messenger")  # all were on the screen
+    # And up again: what is read stays where it is while more comes above.
+    page.until(lambda: page.run(SCROLL_UP) == 1)
+
+
+LAST_SEEN = """
+const bottom = document.querySelector(".scroller").getBoundingClientRect().bottom + 8;
+return [...document.querySelectorAll("[data-seq]")].filter((each) => each.getBoundingClientRect().bottom <= bottom).at(-1).dataset.seq;
+"""
+
+SCROLL_DOWN = """
+const scroller = document.querySelector(".scroller");
+const seqs = [...scroller.querySelectorAll("[data-seq]")].map((each) => Number(each.dataset.seq));
+scroller.scrollTop += 400;
+const isEnd = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < 2;
+return [seqs, document.querySelectorAll(".conversation *").length, isEnd];
+"""
+
+SCROLL_UP = """
+const scroller = document.querySelector(".scroller");
+scroller.scrollTop -= 400;
+return Number(scroller.querySelector("[data-seq]").dataset.seq);
+"""

@@ -1,0 +1,141 @@
+"""How the web client's page and files are served."""
+
+import gzip
+import re
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+
+import brotli
+import httpx
+import pytest
+from starlette.applications import Starlette
+
+from infrastructure.smtp.reading import newest_letters
+from interfaces.http.options import HttpOptions
+from interfaces.web import files
+from interfaces.web.files import Files
+from interfaces.web.letters import WrittenLetter
+from interfaces.web.site import HERE, WebClient
+
+LETTER = WrittenLetter(
+    "new@example.com", "Confirm", "http://localhost/confirm?token=t", datetime(2026, 1, 2, tzinfo=UTC)
+)
+
+
+def client(*, host: str = "localhost", has_letters: bool = True, **options: str) -> httpx.AsyncClient:
+    site = WebClient(HttpOptions(**options), (lambda: [LETTER]) if has_letters else None)  # type: ignore[arg-type]
+    transport = httpx.ASGITransport(Starlette(routes=site.routes()))
+    return httpx.AsyncClient(transport=transport, base_url=f"http://{host}")
+
+
+def addresses(page: str) -> list[str]:
+    return re.findall(r'(?:href|src)="([^"]+)"', page)
+
+
+@pytest.mark.parametrize("path", ["/app/", "/chats/ui/"])
+async def test_the_page_may_run_nothing_but_its_files(path: str) -> None:
+    answer = await client().get(path, headers={"Accept-Language": "ru,en;q=0.5"})
+    policy = dict(each.split(" ", 1) for each in answer.headers["Content-Security-Policy"].split("; "))
+    assert policy["default-src"] == "'none'"
+    assert policy["script-src"] == policy["style-src"] == "'self'"
+    assert policy["require-trusted-types-for"] == "'script'"
+    assert '<html lang="ru">' in answer.text
+    assert not re.search(r"<script(?![^>]*src=)|<style|\son\w+=|style=", answer.text)
+
+
+async def test_every_file_is_kept_forever_under_its_digest() -> None:
+    async with client(prefix="/api", public_path="/chat") as http:
+        found = addresses((await http.get("/api/app/")).text)
+        assert len(found) > 10
+        assert all(address.startswith("/chat/api/app/") for address in found)
+        for address in found:
+            answer = await http.get(address.removeprefix("/chat"))
+            assert answer.status_code == 200, address
+            is_manifest = address.endswith(".webmanifest")
+            assert ("immutable" in answer.headers["Cache-Control"]) is not is_manifest
+        other = re.sub(r"/app/[0-9a-f]{18}/", "/app/0123456789abcdef01/", found[-1])
+        assert (await http.get(other.removeprefix("/chat"))).status_code == 404
+        assert (await http.get(f"/api/app/{Files.read(HERE.parent).digest}/web/site.py")).status_code == 404
+
+
+async def test_files_are_compressed_as_the_browser_takes_them() -> None:
+    async with client() as http:
+        (address,) = {each for each in addresses((await http.get("/app/")).text) if each.endswith("/core.js")}
+        sizes = {}
+        for accepted, encoding in [
+            ("gzip, deflate, br", "br"),
+            ("gzip;q=1, br;q=0.5", "gzip"),
+            ("br;q=0", None),
+            ("identity", None),
+        ]:
+            async with http.stream("GET", address, headers={"Accept-Encoding": accepted}) as answer:
+                content = b"".join([part async for part in answer.aiter_raw()])
+            assert answer.headers.get("Content-Encoding") == encoding
+            assert "Accept-Encoding" in answer.headers["Vary"]
+            plain = {"br": brotli.decompress, "gzip": gzip.decompress, None: bytes}[encoding](content)
+            assert plain == (HERE.parent / "clients/javascript/core.js").read_bytes()
+            sizes[encoding] = len(content)
+        assert sizes["br"] < sizes["gzip"] < sizes[None] / 2
+
+
+def test_the_digest_is_of_names_and_contents(tmp_path: Path) -> None:
+    folder = tmp_path / files.FOLDERS[0]
+    folder.mkdir(parents=True)
+    digests = set()
+    for name, content in [("a.js", b"1"), ("b.js", b"1"), ("b.js", b"2"), ("c.txt", b"3")]:
+        (folder / name).write_bytes(content)
+        digests.add(Files.read(tmp_path).digest)
+    assert len(digests) == 3
+    assert Files.read(tmp_path).modules() == [f"{files.FOLDERS[0]}/a.js", f"{files.FOLDERS[0]}/b.js"]
+
+
+def test_no_page_asks_for_anything_elsewhere() -> None:
+    texts = {name: file.content.decode() for name, file in Files.read(HERE.parent).by_path.items()}
+    foreign = {
+        name: found
+        for name, text in texts.items()
+        if (found := re.findall(r"https?://(?!www\.w3\.org/)[\w.]+", text)) and "/vendor/" not in name
+    }
+    assert foreign == {}
+    assert [name for name, text in texts.items() if "innerHTML" in text and "/vendor/" not in name] == []
+
+
+def test_what_is_vendored_is_unchanged() -> None:
+    vendor = HERE / "static" / "vendor"
+    listed = re.findall(r"\| `([\w.-]+)` \|.*`([0-9a-f]{64})`", (vendor / "README.md").read_text())
+    assert {name for name, _ in listed} == {each.name for each in vendor.glob("*.js")}
+    for name, digest in listed:
+        assert sha256((vendor / name).read_bytes()).hexdigest() == digest
+
+
+async def test_letters_are_shown_to_this_machine_only() -> None:
+    (shown,) = (await client().get("/app/letters")).json()["data"]
+    assert shown == {
+        "to": "new@example.com",
+        "subject": "Confirm",
+        "link": "http://localhost/confirm?token=t",
+        "written": "2026-01-02T00:00:00",
+    }
+    assert (await client(host="rebound.example").get("/app/letters")).status_code == 404
+    assert (await client(has_letters=False).get("/app/letters")).status_code != 200
+
+
+def test_it_can_be_switched_off() -> None:
+    assert WebClient(HttpOptions(web_client=False)).routes() == []
+
+
+def test_letters_of_a_folder(tmp_path: Path) -> None:
+    assert newest_letters(tmp_path / "none") == []
+    for number in range(3):
+        text = f"To: a{number}@example.com\nSubject: =?utf-8?b?0J/RgNC40LLQtdGC?=\n\nhttp://localhost:1/c?token=a.b-{number}\n"
+        (tmp_path / f"{number}.eml").write_text(
+            text if number else "To: a0@example.com\nSubject: none\n\nno link\n"
+        )
+    found = {each.to: each.link for each in newest_letters(tmp_path)}
+    assert found == {
+        "a0@example.com": None,
+        "a1@example.com": "http://localhost:1/c?token=a.b-1",
+        "a2@example.com": "http://localhost:1/c?token=a.b-2",
+    }
+    assert len(newest_letters(tmp_path, most=2)) == 2
