@@ -5,6 +5,7 @@
 #
 # Any command of `messenger` may stand behind it: `docker run ... messenger db check`. With podman and buildah the base needs
 # the name of its registry in front, unless they are configured with one: --build-arg REGISTRY=docker.io/library/
+# They keep the health check of the image with --format docker only.
 
 # The digest fixes the base; a newer one brings the corrections of Debian and Python. Another base needs Python from 3.11 to
 # 3.14 with venv, and Debian's groupadd and useradd: --build-arg BASE=...

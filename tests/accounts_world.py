@@ -87,13 +87,13 @@ class AccountsWorld:
     updates: MemoryUpdates = Factory(MemoryUpdates)
     published: list[Update] = Factory(list)
     links: list[str] = Factory(list)
-    """As they were shown on the terminal."""
+    """The links of letters, as the terminal showed them."""
     woken: list[None] = Factory(list)
     closed: list[None] = Factory(list)
     """How often it was said that an account is closed."""
     limiter: Limiter = Factory(MemoryLimiter)
     mailer: Mailer | None = None
-    """None: letters become files in ``mail``."""
+    """Without one, letters become files in ``mail``."""
     is_limited: bool = True
     password_rule: PasswordRule = Factory(lambda: PasswordRule(common=frozenset({"qwerty-йцукен"})))
     ports: Ports = field(init=False)
@@ -191,7 +191,7 @@ class AccountsWorld:
         )
 
     async def forget_password(self, address: str) -> str:
-        """The token of the letter for whoever forgot it."""
+        """Asks for a new password, and returns the token of the letter."""
         await self.accounts.reset_password(ResetPassword(email=Email(address)))
         return await self.mailed_token()
 

@@ -46,7 +46,7 @@ DURABLE = {"new_message", "chat_changed", "member_added", "member_removed", "rol
 @define(eq=False)
 class Chat:
     entry: dict[str, Any]
-    """As the snapshot has it, kept up to date."""
+    """The entry of the snapshot, kept up to date."""
     said: list[tuple[int, str]] = Factory(list)
     """The numbers and senders of messages that came after the snapshot."""
 
@@ -277,6 +277,8 @@ class Device:
     reads: asyncio.Event = Factory(asyncio.Event)
     """Cleared while the client does not read."""
     is_there: bool = False
+    received: int = 0
+    """Bytes of answers and of events."""
     _stack: AsyncExitStack = Factory(AsyncExitStack)
     _reading: "asyncio.Task[None] | None" = None
 
@@ -332,6 +334,7 @@ class Device:
                 self.close = Closed(answer.status_code, answer.text)
                 return
             data = answer.json()["data"]
+            self.received += len(answer.content)
             for frame in data["frames"]:
                 self.picture.take(frame)
             self.picture.cursor = query["since"] = data["cursor"]
@@ -374,6 +377,7 @@ class Device:
             if frame["type"] == "end":
                 self.close = Closed(frame["code"], frame["reason"])
                 return
+            self.received = len(stream.body)
             self.picture.take(frame)
             self.picture.cursor = stream.last_id or self.picture.cursor
 

@@ -594,7 +594,7 @@ def test_every_rule_has_a_fault() -> None:
 
 
 def test_as_much_is_told_again_as_was_agreed() -> None:
-    """And no more."""
+    """A repetition beyond what was agreed is a fault."""
     assert judge(GOOD, evolve(LIMITS, replayed=2)) == []
     assert {violation.rule for violation in judge(GOOD, evolve(LIMITS, replayed=1))} == {"D13"}
 

@@ -1,6 +1,6 @@
 """
-Dockerfile and the two docker-compose files, as far as they can be held to the rest without an engine: what they name is there, what
-the program needs is in the image, nobody has root's rights, and the settings are settings.
+The Dockerfile and the two docker-compose files, as far as they can be checked without an engine: what they name is there, what
+the program needs is in the image, no process has the rights of root, and the settings are settings.
 """
 
 import json

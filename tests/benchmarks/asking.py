@@ -14,7 +14,7 @@ from tests.benchmarks.house import Installation
 
 @frozen
 class Cost:
-    """Of one answer."""
+    """What one answer costs."""
 
     p50: float
     """Seconds."""
@@ -35,7 +35,7 @@ class Cost:
 
 @frozen
 class Asking:
-    """As cheap as Python makes it, so that what is measured is the other side."""
+    """A client that is as cheap as Python allows, so that the server is measured and not the client."""
 
     house: Installation
     token: str
@@ -60,7 +60,7 @@ class Asking:
 
 
 def cost(house: Installation, once: Callable[[], object], seconds: float) -> Cost:
-    """Of what is done again and again for so long; once before, to be warm."""
+    """Measures what ``once`` costs, repeated for ``seconds`` after one call to warm up."""
     once()
     took: list[float] = []
     before = house.cpu_seconds()

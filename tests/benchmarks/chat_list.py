@@ -150,7 +150,7 @@ def grow(postgres: Postgres, others: int) -> list[ProfileId]:
 
 
 async def statements(postgres: Postgres, url: str, reader: ProfileId) -> int:
-    """As the server's own log counts them; the transaction's own words left out."""
+    """Counts statements in the log of the server, without those that begin and end transactions."""
     pictures = ReadPool(url)
     await at_once(pictures, reader)
     since = len(postgres.log())

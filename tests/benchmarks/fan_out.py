@@ -36,7 +36,7 @@ SAID = '{"type":"send_message","text":"' + MARKED + '","nonce":"{uuid}"}'
 
 @frozen
 class Figures:
-    """Of one round. CPU in microseconds a message."""
+    """The figures of one round, with CPU time in microseconds a message."""
 
     rate: float
     told: float

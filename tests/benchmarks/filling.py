@@ -19,7 +19,7 @@ class Grown:
     members: Sequence[UUID]
     steps: Sequence[int] = ()
     """
-    How many messages a mark passes at a time; members have them by turns. None: nobody has read anything.
+    How many messages a mark passes at a time; members take turns. If it is empty, nothing was read.
 
     Members joined one after the other through the first half, and their first mark passed all there was.
     """

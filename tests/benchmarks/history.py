@@ -25,7 +25,7 @@ PAGE = 50
 
 
 async def who(house: Installation) -> tuple[str, UUID]:
-    """Whoever asks: the access token, and the profile."""
+    """The access token and the profile of the reader."""
     async with Visit(house.server.url, house.server.ws_url) as visit:
         device = await visit.user(1)
         return device.token, UUID(device.profile_id)

@@ -71,7 +71,7 @@ def database() -> Iterator[Postgres]:
 
 @contextmanager
 def house(command: Sequence[str] = (), /, **settings: str) -> Iterator[Installation]:
-    """The messenger on one CPU, whoever measures it on the other. ``command`` are words in front of the messenger's."""
+    """Runs the messenger on one CPU and the measuring process on the other. ``command`` are words in front of the messenger's."""
     with database() as postgres:
         url = postgres.create("messenger")
         server = Server(

@@ -3,8 +3,8 @@ When the last of many listeners in one chat hears a message, on an otherwise idl
 
     python -m tests.benchmarks.last [--listeners 1000] [--count 300] [--rounds 3]
 
-One message is under way at a time. Whoever measures reads all sockets with one loop in Python, on the other CPU: what that
-takes is part of the figure.
+One message is under way at a time. The measuring process reads all sockets with one loop in Python, on the other
+CPU: its time is part of the figure.
 """
 
 import argparse

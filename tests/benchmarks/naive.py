@@ -1,6 +1,6 @@
 """
 What one writes first, to compare with: Starlette on uvicorn as they come, an INSERT and a COMMIT for each message, and its
-text awaited socket by socket. Whoever says that they are somebody is believed, and whoever is here is a member.
+text awaited socket by socket. It believes every claim of identity, and everybody who is connected is a member.
 
     python -m tests.benchmarks.naive PORT CONNINFO
 """

@@ -49,7 +49,7 @@ LINES: Final = b"GET /livez HTTP/1.1\r\nHost: server\r\n" + b"a:\r\n" * 3900 + b
 
 @frozen
 class Attack:
-    """So many connections at once, each sending this; ``again`` when it is through, or when it is ended."""
+    """A number of connections that send the same bytes at once; with ``again``, repeatedly."""
 
     connections: int
     sent: bytes
@@ -159,7 +159,7 @@ async def measure(house: Installation, others: Others, name: str, during: float,
     logged = len(house.server.log())
     before, at_first = await _watched(house, others, BEFORE)
     command = ["-m", "tests.benchmarks.one_client", "--strike", name, "--port", str(house.server.port)]
-    # it has the CPU of whoever measures, and must not be in the way there
+    # it shares the CPU of the measuring process, and must not be in its way
     attacker = await asyncio.create_subprocess_exec("nice", "-n", "15", sys.executable, *command)
     try:
         await asyncio.sleep(1.0)

@@ -178,7 +178,7 @@ class Numbered(SystemIds):
 
 
 async def make_people(application: Application, senders: int, chats: int) -> list[tuple[Actor, ChatId]]:
-    """Whoever sends is the owner of the chat: accounts play no part in this."""
+    """Senders are the owners of their chats: accounts play no part in this."""
     actors = [
         Actor(
             account_id=AccountId(uuid4()),

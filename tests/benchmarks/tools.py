@@ -23,7 +23,7 @@ VARIABLE = "MESSENGER_TOOLS"
 @frozen
 class Tools:
     folder: Path
-    """Of what was compiled."""
+    """The folder of the compiled programs."""
 
     def cserver(self, port: int, *, joined: bool) -> list[str]:
         return [str(self.folder / "cserver"), str(port), *(["joined"] if joined else [])]

@@ -96,7 +96,7 @@ class Wire(asyncio.Protocol):
         self.transport.close()
 
     def cut(self) -> None:
-        """As when the network is gone: without a word."""
+        """Ends the connection without a close frame, as a lost network does."""
         assert self.transport is not None
         self.transport.abort()
 

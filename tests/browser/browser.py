@@ -58,8 +58,8 @@ def sandbox() -> Sequence[str]:
 @define(eq=False)
 class Page:
     """
-    The one tab, as if it were new. What it is refused must be what the test ``expected``; anything else that it complains
-    of is a fault.
+    A single tab in the state of a new one. Requests may fail only as the test ``expected``; anything else that the console reports
+    is a fault.
     """
 
     driver: Chrome
@@ -126,12 +126,12 @@ class Page:
         return found
 
     def texts(self, selector: str) -> list[str]:
-        """Of those that can be seen."""
+        """The texts of the visible elements."""
         found: list[str] = self.run(f"return {VISIBLE}.map((each) => each.innerText.trim())", selector)
         return found
 
     def one(self, selector: str) -> WebElement:
-        """As soon as there is one, and only one."""
+        """Waits until there is exactly one such element."""
         (element,) = self.until(lambda: self.all(selector))
         return element
 
@@ -140,7 +140,7 @@ class Page:
         return text
 
     def button(self, name: str) -> WebElement:
-        """As soon as there is one of this name."""
+        """Waits until there is a button with this name."""
         named = f"return {VISIBLE}.filter((each) => each.innerText.trim() === arguments[1])"
         found: list[WebElement] = self.until(lambda: self.run(named, "button", name))
         (button,) = found

@@ -1,4 +1,4 @@
-"""`/docs` as whoever writes a client uses it."""
+"""`/docs` as the author of a client uses it."""
 
 import httpx
 import pytest

@@ -44,7 +44,7 @@ return [...document.querySelectorAll("body *")]
     return [each.outerHTML, (ratio[1] + 0.05) / (ratio[0] + 0.05), luminance(back)];
   });
 """
-"""Of each text, how it stands out from what is painted behind it: WCAG 2.2, 1.4.3."""
+"""Measures the contrast of each text with its background (WCAG 2.2, 1.4.3)."""
 
 
 def open_page(page: Page, path: str) -> None:

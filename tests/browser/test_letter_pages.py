@@ -61,7 +61,7 @@ class LetterReader:
         data(self.http.post("/accounts/sign-out/"))
 
     def _link(self, beginning: str) -> str:
-        """Of the first letter that has one such; there may be others, about devices."""
+        """Returns the link of the first letter that has one; letters about devices have none."""
         for number in count(1):
             self.server.await_letter(self.email, number=number)
             for link in links_in(self.server.letters(self.email)[number - 1]):
@@ -144,7 +144,7 @@ def person(server: Server) -> Iterator[LetterReader]:
 
 @pytest.fixture(params=WORDS)
 def words(page: Page, request: pytest.FixtureRequest) -> Words:
-    """Of the language that the browser asks for."""
+    """The words of the language that the browser asks for."""
     page.speak(request.param)
     return WORDS[request.param]
 

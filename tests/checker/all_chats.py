@@ -87,7 +87,7 @@ class Client:
     gone: dict[str, None] = Factory(dict)
     """Chats that were removed, and not added again."""
     authors: dict[str, dict[int, str]] = Factory(lambda: defaultdict(dict))
-    """Of messages that were told, by chat and number."""
+    """The authors of messages that were told, by chat and number."""
     _offered: str | None = None
     """A cursor that holds once the snapshot after it is known."""
     _told: dict[str, int] = Factory(dict)

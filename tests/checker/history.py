@@ -36,7 +36,7 @@ class SendStarted:
     send: int
     """Names this attempt. A retry is another one, under the same nonce."""
     connection: int | None
-    """None: not through a socket."""
+    """Is None if the request did not come through a socket."""
     chat: str
     profile: str
     session: str
@@ -96,7 +96,7 @@ class Connecting:
     since: int | None = None
     epoch: str | None = None
     is_garbled: bool = False
-    """It said a ``since`` that says nothing."""
+    """Whether its ``since`` was nonsense."""
     device: str | None = None
     """What keeps what it was told from one connection to the next; None: nothing does."""
 
@@ -142,7 +142,7 @@ class Told:
 
 @frozen(kw_only=True)
 class Detached:
-    """It asked to be told no more."""
+    """The client sent `leave_chat`."""
 
     at: float
     connection: int
@@ -183,7 +183,7 @@ class AllConnecting:
     has_cursor: bool
     """Without one it has forgotten everything before."""
     is_garbled: bool = False
-    """It said a ``since`` that says nothing."""
+    """Whether its ``since`` was nonsense."""
 
 
 @frozen(kw_only=True)
@@ -236,7 +236,7 @@ class HistoryRead:
     page: int = 1
     """1 is the newest."""
     is_snapshot: bool = False
-    """It came with entering: everything behind it is told."""
+    """Whether it is the snapshot of an entry, after which everything is told."""
 
 
 @frozen(kw_only=True)
@@ -290,7 +290,7 @@ class Cut:
     profile: str | None = None
     session: str | None = None
     node: str | None = None
-    """Where it was done and told; None where nobody was told."""
+    """The node that carried it out and announced it, or None if it was not announced."""
 
 
 @frozen(kw_only=True)

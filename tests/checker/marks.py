@@ -54,7 +54,7 @@ def marks(picture: Picture) -> Iterator[Violation]:
 
 
 def _others(picture: Picture, tried: Steps, sure: Steps) -> Iterator[Violation]:
-    """Whoever resumes is told how far the others have read."""
+    """A resuming client is told how far the others have read."""
     for place, resumed in picture.all(Resumed):
         socket = picture.sockets[resumed.connection]
         others = [

@@ -119,7 +119,7 @@ def numbered(picture: Picture) -> Iterator[Violation]:
 
 
 def one_order(picture: Picture) -> Iterator[Violation]:
-    """D5: a number has one message and a message one number, whoever shows it."""
+    """D5: a number has one message and a message one number, in every answer and frame."""
     by_number: dict[tuple[str, str, int], object] = {}
     by_id: dict[str, object] = {}
 
@@ -198,7 +198,7 @@ def sender_order(picture: Picture) -> Iterator[Violation]:
 
 
 def _has_stored(attempt: Attempt, picture: Picture) -> bool:
-    """That it was this attempt, and no other one under its nonce. Of two on one socket nobody can tell which was answered."""
+    """Tells whether this attempt was stored, and no other one under its nonce. Of two on one socket it is unknown which was answered."""
     alike = picture.by_key[attempt.key]
     if isinstance(attempt.outcome, Acked) and not attempt.outcome.duplicate:
         return sum(one.started.connection == attempt.started.connection for one in alike) == 1
@@ -230,7 +230,7 @@ def _times(kept: Kept) -> Iterator[Violation]:
 
 def too_often(picture: Picture) -> Iterator[Violation]:
     """
-    D16's exception: within the interval nobody says the same twice without a nonce, and whoever is refused had just said it.
+    D16's exception: within the interval a text is not stored twice without a nonce, and a refused author had just said it.
 
     A refusal has no time of its own, and a message was stored at some moment before it was known; what could have been
     is right.
@@ -276,7 +276,7 @@ def _may_be_too_often(attempt: Attempt, place: int, picture: Picture) -> bool:
 
 
 def _most_refused(connection: int, place: int, picture: Picture) -> int:
-    """Of what it had sent by then, and what is stored was not refused."""
+    """Counts what may have been refused: what was sent by then, without what is stored."""
     mine = [one for one in picture.attempts.values() if one.started.connection == connection]
     sent = Counter(one.key for one in mine if one.place < place and _may_be_too_often(one, place, picture))
     stored = Counter(key_of(said) for kept in picture.kept.values() for said in kept.messages)

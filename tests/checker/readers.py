@@ -100,7 +100,7 @@ def _snapshot(socket: Socket, read: HistoryRead, picture: Picture) -> Iterator[V
 
 
 def _reached(socket: Socket, told: int | None, due: str, picture: Picture) -> Iterator[Violation]:
-    """D12, D13: at the end whoever is there has everything."""
+    """D12, D13: at the end every connected client has everything."""
     if picture.quiet == NEVER or socket.ended_place < picture.quiet or socket.place > picture.quiet:
         return
     opened, at = socket.opened, picture.history[picture.quiet].at
@@ -159,7 +159,7 @@ def _books(picture: Picture) -> Iterator[_Book]:
 
 
 def answered(picture: Picture) -> Iterator[Violation]:
-    """D12: whoever asks on a socket that lives is answered."""
+    """D12: every request on a socket that stays open is answered."""
     if picture.quiet == NEVER:
         return
     at = picture.history[picture.quiet].at

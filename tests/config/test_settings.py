@@ -71,7 +71,7 @@ def test_the_process_wins_over_the_file_and_case_does_not_matter(
 
 
 def test_names_in_the_file_stand_for_lines_above(local: dict[str, str], tmp_path: Path) -> None:
-    """As in the original's `.env`, which repeats its parts in an address."""
+    """The original's `.env` repeats its parts in an address."""
     file = tmp_path / ".env"
     file.write_text(
         "PG_LOGIN=ann\nPG_SERVER_PASSWD=a$b\nDATABASE_URL=postgresql://${PG_LOGIN}:${PG_SERVER_PASSWD}@db/${PG_LOGIN}\n"
@@ -134,7 +134,7 @@ def test_pages_lead_on_to_the_application(
 
 
 def test_a_default_of_the_caller_yields_to_everything(tmp_path: Path) -> None:
-    """So does `make run` start a LOCAL messenger, unless `.env` names another environment."""
+    """This is how `make run` starts a LOCAL messenger unless `.env` names another environment."""
     file = tmp_path / ".env"
     file.write_text("ENVIRONMENT=DEV\n")
     local = {"ENVIRONMENT": "LOCAL"}

@@ -49,7 +49,7 @@ def port(unused_tcp_port: int) -> str:
 
 @pytest.fixture
 def refused(messenger: Messenger, port: str) -> Callable[..., str]:
-    """The one line of a start that does not come about."""
+    """Starts a messenger that must fail, and returns the one line that it prints."""
 
     def start(*words: str, **settings: str) -> str:
         given = {"ENVIRONMENT": "LOCAL", "API_HOST": "127.0.0.1", "API_SERVICE_PORT": port} | settings

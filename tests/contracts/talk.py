@@ -92,7 +92,7 @@ class Talk:
         )
 
     async def send(self, *asked: Asked) -> Sequence[Answer]:
-        """As one batch."""
+        """Carries out all of them as one batch."""
         return await self.sending(self.storage.begin_posting)(asked)
 
     async def say(
@@ -106,7 +106,7 @@ class Talk:
         return MarkReadBatch(begin=Announcing(begin, self.updates), clock=self.clock)
 
     async def mark(self, *asked: tuple[Actor, MarkRead]) -> Sequence[Marked]:
-        """As one batch."""
+        """Carries out all of them as one batch."""
         return await self.marking(self.storage.begin_marking)(asked)
 
     async def read(

@@ -152,7 +152,7 @@ class TestAForgottenPassword:
     async def test_an_unconfirmed_account_is_confirmed_without_anybodys_password(
         self, people: AccountsWorld
     ) -> None:
-        """Whoever signed up with this address may not have been its owner."""
+        """A stranger may have signed up with this address."""
         await people.sign_up_as(ONE, "Strangers1")
         signed_in = await people.redeem(await people.forget_password(ONE))
         with pytest.raises(NotAuthenticated):
@@ -179,7 +179,7 @@ class TestAForgottenPassword:
 
 
 class TestIdempotencyKeys:
-    """`Idempotency-Key`: whoever heard no answer asks again, and it stays one letter."""
+    """`Idempotency-Key`: a client that got no answer asks again, and it stays one letter."""
 
     async def test_sign_ups_at_once_are_one_letter(self, people: AccountsWorld) -> None:
         asked = SignUp(email=Email(ONE), password=Password(PASSWORD), key=Nonce("wish"))

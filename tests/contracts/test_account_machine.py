@@ -1,5 +1,5 @@
 """
-Whatever order people sign in, refresh, reuse, revoke, reset, choose and sign out in, on several devices: a refresh token
+People sign in, refresh, reuse, revoke, reset, choose and sign out in any order, on several devices: a refresh token
 works if and only if it is the present one of a session that nobody ended, and an access token as long as its session has
 not ended. The same on every storage.
 """

@@ -1,5 +1,5 @@
 """
-What every use case announces: nothing that is not stored, hints where nobody knows, everything that is, once.
+What every use case announces: everything that is stored, once, nothing else, and hints where the outcome is unknown.
 
 The rows are checked against the use cases there are: one that begins units of work and has no row fails.
 """

@@ -1,4 +1,4 @@
-"""What every storage promises to whoever must not miss anything."""
+"""What every storage promises to readers that must not miss anything."""
 
 import asyncio
 from collections.abc import Sequence

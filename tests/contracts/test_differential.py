@@ -266,7 +266,7 @@ class MessengerMachine(RuleBasedStateMachine):
     @precondition(lambda self: len(self.owners) > 1)
     @rule(who=people, by_owner=mostly, chat_id=chats)
     def delete(self, who: Actor, by_owner: bool, chat_id: ChatId) -> None:
-        """It stays among the chats: whatever is asked of it then is refused by both."""
+        """The chat stays in the list, so that later requests for it are refused by both."""
         who = self.owners.get(chat_id, who) if by_owner else who
         self.both(lambda m: m.chats.delete(who, DeleteChat(chat_id=chat_id)))
 

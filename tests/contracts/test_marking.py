@@ -1,4 +1,4 @@
-"""What every storage promises to whoever marks: many at once, or one message out of order."""
+"""What every storage promises about marks: many at once, or one message out of order."""
 
 import asyncio
 from collections import Counter
@@ -34,7 +34,7 @@ async def single(talk: Talk, who: Actor, chat_id: ChatId, message_id: MessageId)
 
 
 async def unread(storage: SharedStorage, who: Actor, chat: Chat) -> int:
-    """As everything that counts says it."""
+    """Returns the unread count, on which everything that counts must agree."""
     reader = who.profile_id
     (listed,) = [view for view in await storage.views.list_chats(reader) if view.id == chat.id]
     details = await storage.views.get_chat(reader, chat.id)
@@ -253,7 +253,7 @@ class TestReaders:
 
 
 async def test_marks_and_singles_against_sends_from_two_processes(storage: SharedStorage) -> None:
-    """Whatever the order: nothing is read twice, and what is unread is what its definition says."""
+    """In any order nothing is read twice, and the unread count fits its definition."""
     talk, people = Talk(storage), [actor() for _ in range(4)]
     chats = [await open_chat(storage.begin, *people) for _ in range(3)]
     async with (

@@ -412,7 +412,7 @@ class TestRaces:
             assert await refusal(asked) is NotAMember
 
     async def test_members_of_many_chats_change_at_once(self, circle: Circle) -> None:
-        """Each unit touches a chat and the logs of several people: nobody waits for ever."""
+        """Each unit locks a chat and the logs of several people, and none of them deadlock."""
         people = await known(circle.storage.begin, *("X",) * 5)
         chats = [await open_chat(circle.storage.begin, people[n], people[n - 1]) for n in range(5)]
         async with asyncio.timeout(ENOUGH):

@@ -78,7 +78,7 @@ async def test_read_marks_of_oneself_and_of_others(storage: SharedStorage) -> No
 
 
 async def test_a_mark_that_passes_only_own_messages(storage: SharedStorage) -> None:
-    """No node announces it, so who comes back must learn of it here."""
+    """No node announces it, so a returning client must learn of it here."""
     talk, ann, bob = Talk(storage), actor(), actor()
     chat = await open_chat(storage.begin, ann, bob)
     said = await talk.say(ann, chat.id)

@@ -1,4 +1,4 @@
-"""What every storage promises to whoever posts many messages in one transaction."""
+"""What every storage promises about many messages in one transaction."""
 
 import asyncio
 from uuid import uuid4

@@ -1,4 +1,4 @@
-"""Whose presence a person may watch: those with whom they share a chat, as storage has it at that moment."""
+"""A person may watch the presence of people with whom they share a chat, as storage has it at that moment."""
 
 from collections.abc import Sequence
 from datetime import timedelta

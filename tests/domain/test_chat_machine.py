@@ -1,4 +1,4 @@
-"""Whatever people do to a chat, its order stays whole, it has one owner, and its marks stay true."""
+"""After any sequence of commands the order of a chat is whole, it has one owner, and its marks are true."""
 
 from collections import Counter
 from datetime import datetime, timedelta
@@ -286,7 +286,7 @@ class ChatMachine(RuleBasedStateMachine):
 
     @invariant()
     def its_log_tells_who_is_in_it_and_as_what(self) -> None:
-        """Whoever has heard the log from the beginning knows what everybody knows."""
+        """A reader of the log from its beginning knows the members and their roles."""
         told = dict(self.founders)
         for event in self.log:
             match event:
@@ -317,12 +317,12 @@ class ChatMachine(RuleBasedStateMachine):
         return member and evolve(member)
 
     def _role(self, who: ProfileId) -> Role | None:
-        """None: not in it now."""
+        """Returns None if the person is not a member now."""
         member = self.members.get(who)
         return member.role if member and member.left_at is None and not self._is_over else None
 
     def _keep(self, decision: Decision) -> None:
-        """As storage does: what the decision does not name stays as it was stored."""
+        """Stores a decision as storage does: what it does not name stays unchanged."""
         self.log.extend(decision.events)
         for member in decision.joined:
             self._join(evolve(member))

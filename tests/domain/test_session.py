@@ -154,7 +154,7 @@ def test_a_session_ends_once() -> None:
 
 
 class OneFamily(RuleBasedStateMachine):
-    """Whoever presents what, in whatever order and time: one pair lives, and only its successor's giver shares it."""
+    """Refresh tokens are presented in any order and at any time: one pair is valid, and only the token that it replaced gives it again."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -48,7 +48,7 @@ class Kept:
 
     @classmethod
     def of_run(cls, kind: str, number: int, faults: Iterable[object]) -> Self | None:
-        """Of a simulated or a chaotic run. Returns None if it has no faults."""
+        """Makes the finding of a simulated or a chaotic run. Returns None if the run has no faults."""
         told = [str(fault) for fault in faults][:TOLD_LINES]
         return cls(test=kind, seed=number, told=told) if told else None
 

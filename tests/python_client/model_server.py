@@ -128,7 +128,7 @@ class ModelServer:
             self.tell({"type": "chat_removed", "chat_id": chat_id, "reason": "removed"})
 
     def mark(self, chat_id: str, seq: int) -> Frame | None:
-        """Returns what is told of it, a little later perhaps."""
+        """Returns the frames that announce the mark; they may be sent a little later."""
         chat = self.chats[chat_id]
         if not (chat.is_in and chat.mark < seq <= len(chat.messages)):
             return None

@@ -382,7 +382,7 @@ class AllChatsDevice:
         visit.line.say(dumped({"id": id, **fields}))
 
     async def mark_without_socket(self, node: Node, chat_id: ChatId, seq: int) -> None:
-        """As another device of the same person would over HTTP."""
+        """Marks as read over HTTP, as another device of the same person would."""
         up_to = Seq(self._try_mark(str(chat_id), seq))
 
         async def marking() -> None:

@@ -147,7 +147,7 @@ class Visit:
     sends: dict[str, deque[int]] = Factory(dict)
     """Attempts without an answer, by nonce."""
     histories: deque[tuple[int, int, int]] = Factory(deque)
-    """Asked and not answered: ask, page, size."""
+    """Requests for history without an answer: number, page, size."""
     entry: int = 0
     """The ask that entering is. A snapshot answers it, or that it has resumed."""
     is_entering: bool = True
@@ -337,7 +337,7 @@ class Device:
     """Text by nonce of what may not be stored yet, oldest first."""
     visit: Visit | None = field(init=False, default=None)
     place: Place | None = field(init=False, default=None)
-    """Where it stands; None until it has had a snapshot."""
+    """The position that the client has reached; None until it has had a snapshot."""
     seen: list[Said] = field(init=False, factory=list)
     used: list[str] = field(init=False, factory=list)
     is_done: bool = field(init=False, default=False)

@@ -93,13 +93,13 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         return timer
 
     def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
-        """It stays where it is, and is passed over."""
+        """Does nothing: a cancelled timer stays in the queue, and is passed over."""
 
     def _process_events(self, event_list: object) -> None:
         """There are none."""
 
     def _write_to_self(self) -> None:
-        """Nobody waits in a system call."""
+        """Does nothing: the loop never waits in a system call."""
 
     def _run_once(self) -> None:
         """Until it is told to stop: what the parent does between two steps is of no use here."""
@@ -128,7 +128,7 @@ class SimulatedLoop(asyncio.BaseEventLoop):
 
 @contextmanager
 def _no_longer_than(seconds: float) -> Iterator[None]:
-    """Of this process's own time: one callback that never ends takes no steps."""
+    """Limits the time of this process: a callback that never ends takes no steps."""
 
     def end(*_: object) -> None:
         raise Stuck("a callback does not end")

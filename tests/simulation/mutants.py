@@ -269,7 +269,7 @@ def tells_whoever_comes_last_no_more(self: Roster, seat: int, audience: Audience
     self._places[seat] = ASIDE
 
 
-# Who comes back
+# Returning clients
 
 
 _replay = Entry._replay

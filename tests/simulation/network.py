@@ -205,7 +205,7 @@ class Line:
             return
         self._is_closing = True
         self.to_client.put(close)
-        # whoever does not take the close is not waited for
+        # a client that does not take the close is not waited for
         self._later(FINAL_GRACE if close.is_final else 5.0, self._abort)
 
     def _abort(self) -> None:

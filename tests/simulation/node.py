@@ -212,7 +212,7 @@ class Node:
         return int(self.clock.now().timestamp() * 1000)
 
     def _hear(self, updates: Sequence[Update]) -> None:
-        """The way from whoever publishes to the hub, and to those of the other nodes."""
+        """Passes what this node publishes to its hub, and to the hubs of the other nodes."""
         kept = [update for update in updates if not self.chance.happens(self.terms.lost)]
         if self.chance.happens(self.terms.late):
             self._hear_later(self, kept)
@@ -278,7 +278,7 @@ class Node:
         return task.result()
 
     async def stop(self) -> None:
-        """As uvicorn says good bye to every socket, and then the lifespan ends."""
+        """Stops as uvicorn does: it closes every socket, and then the lifespan ends."""
         self.is_up = False
         for line in self._lines:
             line.shut(1012)

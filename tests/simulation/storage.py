@@ -1,5 +1,5 @@
 """
-Memory storage as a database is: it takes time, it fails before and after the fact, and whoever asks may never hear what
+Memory storage as a database is: it takes time, it fails before and after the fact, and a caller may never learn what
 became of it.
 """
 
@@ -56,7 +56,7 @@ class Faults:
     """Nothing is stored, and it says so."""
     interrupted: float = 0.0
     unheard: float = 0.0
-    """Stored or not, and nobody hears which."""
+    """The chance that the caller does not learn whether a commit succeeded."""
     unreadable: float = 0.0
 
 

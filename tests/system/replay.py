@@ -66,7 +66,7 @@ UNORDERED = {"data", "members"}
 
 @define(eq=False)
 class Comparison:
-    """Of one exchange. ``found`` says each difference as ``path: recorded -> ours``; ``added`` names what ours has more."""
+    """The comparison of one exchange. ``found`` says each difference as ``path: recorded -> ours``; ``added`` names what ours has more."""
 
     known: Known
     found: set[str] = field(factory=set)
@@ -115,7 +115,7 @@ class Comparison:
             self.compare(each, other, f"{path}[]")
 
     def _taken(self, wanted: Any, among: list[Any]) -> Any:
-        """The one with its key, its id or else its name, out of those left."""
+        """Takes the element with the same key, id or name out of ``among``."""
         if "key" in wanted:
             found = next((each for each in among if each.get("key") == wanted["key"]), None)
             if found is not None:
@@ -155,7 +155,7 @@ def _sort(body: Any) -> str:
 
 
 def attributes(cookie: str) -> dict[str, str | bool]:
-    """Of a Set-Cookie header; names and SameSite in whatever case."""
+    """The attributes of a Set-Cookie header; names and SameSite in lower case."""
     first, *rest = cookie.split("; ")
     found: dict[str, str | bool] = {"value": first.partition("=")[2]}
     for each in rest:

@@ -99,7 +99,7 @@ class Run:
         self.striker = Striker(self.server, self.postgres, self.under_way, self.chance("strikes"))
 
     def chance(self, what: object) -> Random:
-        """Of one's own for whatever goes on beside other things."""
+        """A source of chance of its own for each concurrent activity."""
         return Random(f"{self.number}/{what}")
 
     def under_way(self) -> set[int]:
@@ -181,7 +181,7 @@ class Run:
         assert await asyncio.to_thread(process.wait, 30) == 0, self.server.log()
 
     async def rename(self, room: Room, owner: Device) -> None:
-        """So that there is more in a chat than messages."""
+        """Renames the chat, so that its log has more than messages."""
         chance = self.chance(room.number)
         for count in range(3):
             await self.record.reach(chance.randint(1, self.sends * 9 // 10))

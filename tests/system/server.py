@@ -175,7 +175,7 @@ class Server:
         self.process.wait(PATIENCE)
 
     def stop(self) -> None:
-        """Whatever state it is in, at the end of a test."""
+        """Ends the server at the end of a test, in any state."""
         if self.process is not None and self.process.poll() is None:
             self.process.send_signal(signal.SIGINT)
             try:
@@ -193,7 +193,7 @@ class Server:
 
     def leftovers(self) -> list[psutil.Process]:
         """
-        Every live process that belongs to this folder, whoever its parent is now: of the messenger's session, or at
+        Every live process that belongs to this folder, with any parent: of the messenger's session, or at
         work inside the folder as all processes of PostgreSQL are.
         """
         found = []

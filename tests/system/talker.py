@@ -143,7 +143,7 @@ class Connection:
     """The question that coming in is: what was missed, or else the newest page."""
     entered: Entered | None = None
     is_complete: bool = False
-    """It has been told what was before."""
+    """Whether it was told everything from before."""
     waiting: dict[str, int] = field(factory=dict)
     """Attempts by nonce."""
     page: tuple[int, int] | None = None
@@ -151,7 +151,7 @@ class Connection:
     has_left: bool = False
     """By its choice."""
     code: int | None = None
-    """It was closed with."""
+    """The close code, if it was closed."""
 
 
 @define(eq=False, kw_only=True)

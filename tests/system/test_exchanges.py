@@ -703,7 +703,7 @@ class Line:
     closed: tuple[int, str] | None = None
     socket: ChatSocket | None = None
     questions: int = 0
-    """Asked for the unread count, and not answered yet."""
+    """The number of requests for the unread count without an answer."""
 
     async def say(self, frame: Any) -> None:
         assert self.socket is not None
@@ -824,7 +824,7 @@ async def play(world: ReplayedMessenger, recording: dict[str, Any]) -> Compariso
 
 
 def name_messages(recording: dict[str, Any], lines: Iterable[Line], known: Known) -> None:
-    """So that what is sent later can mean them: each recorded message is ours of the same text."""
+    """Maps each recorded message to ours with the same text, so that later requests can name it."""
     ours = {
         frame["message"]["text"]: frame["message"]["id"]
         for line in lines

@@ -212,7 +212,7 @@ NO_FLUSH_MEANWHILE = {"wal_writer_delay": "10s", "wal_writer_flush_after": "1GB"
 
 
 def lose_what_is_not_flushed(postgres: Postgres, database: str) -> None:
-    """Whatever the messenger asks for, a message's transaction ends without waiting for the disk."""
+    """Makes transactions of messages end without waiting for the disk, whatever the messenger asks for."""
     with postgres.connect(database) as connection:
         connection.execute(
             """

@@ -113,7 +113,7 @@ def test_what_is_left_of_a_limit_is_told(make_server: MakeServer) -> None:
 
 
 async def test_a_node_that_leaves_serves_on_while_it_says_so(make_server: MakeServer) -> None:
-    """And so do its sockets: who hears all chats is asked to leave, and whoever stays is closed before it stops."""
+    """Its sockets stay open too: those of all chats are asked to leave, and the others are closed before it stops."""
     server = make_server(settings={"API_DRAIN_SECONDS": "1.5"})
     server.start()
     assert server.process is not None

@@ -42,7 +42,7 @@ Operation = schemathesis.APIOperation[Any, Any, Any, Any]
 Case = schemathesis.Case[Any]
 
 EXAMPLES = 6
-"""Of each kind, for each operation: the whole stays under a minute on two cores."""
+"""The number of examples of each kind for each operation: the whole stays under a minute on two cores."""
 
 PROBLEM = {"Accept": "application/problem+json"}
 
@@ -97,7 +97,7 @@ class Ground:
     other_id: str
 
     def path_parameters(self) -> Mapping[str, str]:
-        """Of things that exist, made anew: what is tried on them may end them."""
+        """Makes new things and returns their ids, because the requests that are tried may remove them."""
         chat = data(self.http.post("/chats/", json={"name": "Trial", "members": [self.other_id]}))
         message = data(self.http.post(f"/chats/{chat['id']}/messages/", json={"text": "Hello"}))
         return {"chat_id": chat["id"], "message_id": message["id"], "profile_id": self.other_id}

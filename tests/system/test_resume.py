@@ -1,5 +1,5 @@
 """
-Whoever comes back goes on where they were, whatever happened meanwhile: one run of `tests.system.resume`, which does as
+Returning clients go on where they were, after any fault: one run of `tests.system.resume`, which does as
 many as one likes, and three mutants that the same run finds out.
 """
 

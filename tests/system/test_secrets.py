@@ -40,7 +40,7 @@ def reset_letter(server: Server) -> EmailMessage:
 
 
 def spellings(secret: str) -> set[bytes]:
-    """As it would stand in a log, a dump or a file."""
+    """The forms that a secret would have in a log, a dump or a file."""
     raw = secret.encode()
     return {raw, repr(secret)[1:-1].encode(), quote(secret).encode(), quote_plus(secret).encode()} | {
         base64.b64encode(raw).rstrip(b"="),

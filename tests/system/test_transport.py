@@ -89,7 +89,7 @@ def test_an_idle_connection_is_kept_beyond_the_deadlines_of_requests(strict: Ser
 
 
 def test_more_silent_connections_than_there_are_descriptors(strict: Server) -> None:
-    """As many as the hard limit has descriptors, and a hundred more: the server still answers, and says so in its log."""
+    """With a hundred more connections than the hard limit has descriptors, the server still answers and says so in its log."""
     lines = [line(strict) for _ in range(612)]
     try:
         assert httpx.get(f"{strict.url}/readyz").status_code == httpx.codes.OK

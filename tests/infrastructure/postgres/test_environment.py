@@ -1,4 +1,4 @@
-"""That what surrounds a connection does not reach the data: variables, settings of roles and databases, poolers."""
+"""The surroundings of a connection do not reach the data: variables, settings of roles and databases, poolers."""
 
 import os
 from collections.abc import AsyncIterator, Callable, Iterator

@@ -20,7 +20,7 @@ from tests.pgbouncer import SERVER_CONNECTIONS, Pooler
 from tests.storages import postgres_storage
 
 SETTINGS = "SELECT name, setting FROM pg_settings WHERE name <> 'application_name'"
-"""That one PgBouncer itself tells the server on behalf of its clients."""
+"""PgBouncer itself sets `application_name` on behalf of its clients."""
 
 
 async def test_a_life_through_the_pooler(pooler: Pooler, fresh_database: str) -> None:

@@ -328,7 +328,7 @@ class TestManyAtOnce:
 
 
 class TestStatements:
-    """As the server's own log counts them."""
+    """Statements are counted in the log of the server."""
 
     @pytest.fixture
     def logged(

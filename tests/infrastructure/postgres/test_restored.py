@@ -109,7 +109,7 @@ async def storage(messenger_database: str) -> AsyncIterator[SharedStorage]:
 
 
 def rewritten(beside: psycopg.Connection[Any]) -> None:
-    """As by a dump of the rows alone, without their tables."""
+    """Replaces the rows and keeps their tables, as a dump of the rows alone does."""
     beside.execute("CREATE TEMPORARY TABLE kept AS TABLE origin")
     beside.execute("TRUNCATE origin")
     beside.execute("INSERT INTO origin TABLE kept")

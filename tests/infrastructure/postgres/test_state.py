@@ -83,6 +83,6 @@ async def test_a_wait_in_vain_counts(messenger_database: str) -> None:
 
 
 def test_the_pool_logs_no_more_than_its_library(caplog: pytest.LogCaptureFixture) -> None:
-    """Whose level is WARNING, also where ours is INFO: a pool has a line for whatever it does."""
+    """The library's level is WARNING even where ours is INFO: a pool has a line for everything that it does."""
     caplog.set_level(logging.INFO)
     assert not make_engine("postgresql://nobody@nowhere/nothing").sync_engine.pool._should_log_info()

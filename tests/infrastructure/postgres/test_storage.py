@@ -121,7 +121,7 @@ async def test_a_commit_is_not_repeated(engine: AsyncEngine, beside: psycopg.Con
 async def test_a_unit_waits_for_one_connection_that_says_nothing_and_not_for_all(
     messenger_database: str,
 ) -> None:
-    """It waits a second for a frozen one. Twelve of them, one after the other, would take twelve."""
+    """The unit waits a second for a frozen connection. For twelve of them, one after the other, it would take twelve."""
     size = 12
     engine = make_engine(messenger_database, size=size)
 

@@ -1,23 +1,21 @@
 """The cursor of `/ws`, `/sync/` and `/events/` on PostgreSQL: other nodes, restarts, restored dumps, and what it costs."""
 
 import subprocess
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
-import pytest
-from attrs import define
 from sqlalchemy import make_url
 
 from config.container import PostgresAdapters, closing
 from domain.ids import ChatId
-from infrastructure.postgres.driver.reads import ReadPool, ReadTransaction
 from infrastructure.postgres.schema.check import STAMP
 from infrastructure.stored_events import MESSAGE_SENT
 from tests.all_chats import Device, House, opened
 from tests.infrastructure.postgres.test_restored import dump, restore
 from tests.interfaces.live.test_hub import until
 from tests.postgres import PostgresServer
+from tests.statements import counted
 from tests.world import SETTINGS
 
 TRANSPORTS = ("ws", "sync", "events")
@@ -141,7 +139,7 @@ WITH stamp AS (SELECT {STAMP} AS tx), posted AS (
 UPDATE chat_head SET last_seq = %(count)s, last_position = %(count)s, last_at = now(), tx = (SELECT tx FROM stamp)
 WHERE chat_id = %(chat)s
 """
-"""So many entries in the log of a chat that had none. Of the messages only the last one is there, which is enough for a gap."""
+"""Adds a number of entries to the log of a chat that had none. Of the messages only the last one is there, which is enough for a gap."""
 
 
 async def test_too_much_in_one_chat_is_a_gap_in_that_chat_alone(
@@ -171,34 +169,8 @@ async def test_too_much_in_one_chat_is_a_gap_in_that_chat_alone(
             assert device.picture.resets == []
 
 
-@define
-class Statements:
-    """Counts what is asked of the database by reads."""
-
-    count: int = 0
-
-    @contextmanager
-    def counted(self) -> Iterator[list[int]]:
-        before, counted = self.count, [0]
-        yield counted
-        counted[0] = self.count - before
-
-
-@pytest.fixture
-def statements(monkeypatch: pytest.MonkeyPatch) -> Statements:
-    statements = Statements()
-    for kind in (ReadTransaction, ReadPool):
-
-        async def counting(self: Any, *given: Any, rows: Any = kind.rows, **named: Any) -> Any:
-            statements.count += 1
-            return await rows(self, *given, **named)
-
-        monkeypatch.setattr(kind, "rows", counting)
-    return statements
-
-
 async def test_opening_and_resuming_cost_the_same_with_few_chats_and_with_many(
-    messenger_database: str, statements: Statements
+    messenger_database: str,
 ) -> None:
     """Per page: 20 of 40 chats are shown first, and all of them have news that fit into one read."""
     costs: dict[tuple[str, str], list[int]] = {}
@@ -210,17 +182,17 @@ async def test_opening_and_resuming_cost_the_same_with_few_chats_and_with_many(
                 chats.append(await house.world.chat(ann.actor, bob.actor))
             for over in TRANSPORTS:
                 device = Device(house, bob, over)
-                with statements.counted() as opening:
+                with counted() as opening:
                     await device.come()
                     await device.go()
                 for chat in chats:
                     await house.world.say(ann.actor, chat, "missed", nonce=f"{over} {many}")
-                with statements.counted() as resuming:
+                with counted() as resuming:
                     await device.come_back()
                     await device.go()
                 assert len(device.of("new_message")) == many
-                costs.setdefault((over, "opening"), []).append(opening[0])
-                costs.setdefault((over, "resuming"), []).append(resuming[0])
+                costs.setdefault((over, "opening"), []).append(opening.statements)
+                costs.setdefault((over, "resuming"), []).append(resuming.statements)
     assert {name: few for name, (few, _) in costs.items()} == {
         name: many for name, (_, many) in costs.items()
     }

@@ -20,7 +20,7 @@ HEADERS = ["From", "To", "Subject", "Date", "Message-ID", "Auto-Submitted", "MIM
 
 
 def written(writer: LetterWriter, address: str) -> EmailMessage:
-    """As whoever receives it will read it."""
+    """Writes a letter and parses it as its recipient does."""
     sent = writer.write(letter_to(address), TOKEN)
     policy = email.policy.SMTP if address.isascii() else email.policy.SMTPUTF8
     received = email.message_from_string(sent.as_bytes(policy=policy).decode(), policy=email.policy.default)
@@ -48,7 +48,7 @@ FIREFOX = "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Fi
 
 
 def bodies(writer: LetterWriter, letter: Letter) -> list[str]:
-    """The plain text and the HTML, as whoever receives them reads them."""
+    """The plain text and the HTML, decoded."""
     token = TOKEN if letter.link else None
     received = email.message_from_bytes(writer.write(letter, token).as_bytes(), policy=email.policy.default)
     assert isinstance(received, EmailMessage)

@@ -96,7 +96,7 @@ class World:
         )
 
     def client(self, token: str | None = None, *, promised: bool = True, **options: Any) -> httpx.AsyncClient:
-        """Whatever comes to it is held to the document. Not ``promised``: where use cases are made to do what none does."""
+        """Its answers are compared with the document, unless ``promised`` is false because a test replaces use cases."""
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         app = self.app(**options)
         promises = Promises(

@@ -58,7 +58,7 @@ class Promises:
         return self.written.document
 
     async def hold(self, answer: httpx.Response) -> None:
-        """Of any request, where there is a documented endpoint for it."""
+        """Compares the answer with the document if the document has its endpoint."""
         if endpoint := self.asked(answer.request):
             await answer.aread()
             self.assert_kept(endpoint, answer)

@@ -84,7 +84,7 @@ async def test_from_sign_up_to_sign_out(world: World) -> None:
 )
 async def test_who_is_not_let_in(world: World, authorization: str | None, message: str) -> None:
     headers = {} if authorization is None else {"Authorization": authorization}
-    # Whoever is not let in is not told what else is wrong.
+    # Without authentication, other errors of a request are not reported.
     for method, path in (
         ("GET", "/accounts/me/"),
         ("GET", "/chats/zz/"),

@@ -262,7 +262,7 @@ async def test_nothing_behind_the_last_request_of_a_connection_is_looked_at(
 
 
 class TestTheLastAnswer:
-    """It can be read by clients that first send everything and only then read, as many do (RFC 9112, 9.6)."""
+    """Clients that first send everything and only then read, as many do, can read the last answer (RFC 9112, 9.6)."""
 
     @pytest.mark.parametrize("framing", ["Content-Length: 1000000", "Transfer-Encoding: chunked"])
     @pytest.mark.parametrize("path", ["/unread", "/nope", "/accounts/sign-in/"])

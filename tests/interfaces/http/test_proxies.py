@@ -1,4 +1,4 @@
-"""Whose word counts about where a request came from, and what a public address with a path changes."""
+"""Which proxies are believed about the origin of a request, and what a public address with a path changes."""
 
 from time import process_time
 from typing import Any

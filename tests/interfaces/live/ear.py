@@ -44,7 +44,7 @@ class Ear:
 
     @property
     def positions(self) -> list[int]:
-        """Of durable frames."""
+        """The positions of the durable frames."""
         return [frame["position"] for frame in self.frames if "after" in frame]
 
     @property

@@ -1,4 +1,4 @@
-"""Sockets of those who come, go, come back and are put out: presence, removal, crowds, single marks, resuming."""
+"""Sockets of people who join, leave, return and are removed: presence, removal, crowds, single marks, resuming."""
 
 import asyncio
 import json
@@ -192,7 +192,7 @@ class TestRemoval:
     async def test_who_comes_back_after_it_and_was_added_again_is_welcome(
         self, here: World, node: Node
     ) -> None:
-        """Their own removal is in what they missed, and is no end of anything now."""
+        """The person's own removal is among the missed frames, and does not close the socket now."""
         ann, bob = await here.actor(), await here.actor()
         chat = await here.chat(ann, bob)
         ear, connection = await node.enter(bob, chat)
@@ -436,7 +436,7 @@ class TestResuming:
     async def test_a_replay_waits_for_who_reads_it_slowly(
         self, here: World, node: Node, count: int, length: int
     ) -> None:
-        """It is paced by what the socket drains, and never counts as its slowness."""
+        """The replay is paced by the socket, which is never cut as too slow meanwhile."""
         chat, _, bob, epoch = await self.conversation(here, node, count, length)
         ear = Ear()
         connection = ChatConnection(ear.outbox, GREETING, chat)

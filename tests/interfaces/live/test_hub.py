@@ -121,7 +121,7 @@ async def running(node: Node) -> AsyncIterator[None]:
 
 
 async def watching(hub: Hub) -> None:
-    """It waits no longer than a look takes, which here is shorter than what a busy machine sleeps."""
+    """A look times out sooner than a busy machine sleeps."""
     async with asyncio.timeout(ENOUGH):
         while True:
             with suppress(Unavailable):

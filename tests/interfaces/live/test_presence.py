@@ -41,7 +41,7 @@ async def close_account(house: House, of: Device) -> None:
 
 
 async def watch(device: Device, *who: Device | Person | UUID) -> dict[str, bool]:
-    """Who is online of those who can be watched."""
+    """Watches everybody that the device may watch, and returns who is online."""
     ids = [str(each if isinstance(each, UUID) else id_of(each)) for each in who]
     answer = await device.ask("watch_presence", profile_ids=ids)
     return {state["user_id"]: state["online"] for state in answer["watching"]}

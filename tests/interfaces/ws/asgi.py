@@ -52,7 +52,7 @@ class ClientSocket:
             return await self.take()
 
     async def take(self) -> Any:
-        """As `receive_json`, however long it takes."""
+        """Does what `receive_json` does, without a time limit."""
         message = await self._from_app.get()
         if message["type"] == "websocket.close":
             raise Closed(message["code"], message.get("reason") or "")

@@ -133,7 +133,7 @@ class Line:
         self.writer.write(framed(opcode, data, fin=fin))
 
     async def head(self) -> str:
-        """Of the handshake's answer."""
+        """Reads the head of the answer to the handshake."""
         async with asyncio.timeout(ENOUGH):
             return (await self.reader.readuntil(b"\r\n\r\n")).decode()
 

@@ -230,7 +230,7 @@ class TestNoise:
 
 
 def answer_to(connection: ChatConnection, text: str) -> None:
-    """As whoever carries out requests does."""
+    """Answers a request as the exchange does."""
     request = connection.hear(text)
     if isinstance(request, Ping):
         connection.answer_ping(request)

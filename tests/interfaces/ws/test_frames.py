@@ -210,7 +210,7 @@ class TestWhatIsAnswered:
 
     @pytest.mark.parametrize("case", ANSWERED)
     async def test_in_pieces(self, line: Line, case: str) -> None:
-        """Of one byte; great ones of a prime number of bytes, so that they end anywhere in a frame."""
+        """The pieces have one byte, or a prime number of bytes for long inputs, so that they end anywhere in a frame."""
         sent, expected = ANSWERED[case]
         step = 1 if len(sent) < 5000 else 997
         for at in range(0, len(sent), step):

@@ -20,7 +20,7 @@ from tests.all_chats import Device, House, opened
 from tests.interfaces.live.test_hub import until
 
 FRAMES = 20
-"""That may wait. Above 15 of them gaps begin."""
+"""The number of frames that may wait. Above 15 gaps begin."""
 
 MANY = 60
 """Messages: more than may wait, and fewer than are replayed."""
