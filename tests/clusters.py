@@ -1,23 +1,28 @@
 """
-Data folders of PostgreSQL that are made once in each worker and copied from then on.
+Data folders of PostgreSQL that are made once, whichever worker needs one first, and copied from then on.
 
 `initdb` alone takes a second of a processor, and the first start of a messenger half a second more.
 """
 
 import atexit
+import fcntl
 import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
+from zlib import crc32
 
 from infrastructure.postgres.server.embedded import EmbeddedPostgres
 from tests.system import forked
 
 UNFLUSHED = {"fsync": "off"}
 """For servers that stop in order before anybody else reads their files."""
+
+SHARED = "MESSENGER_TESTS_CLUSTERS"
+"""A variable of the environment: the folder of the clusters."""
 
 HANGS = 300.0
 """Seconds after which a command hangs."""
@@ -26,43 +31,50 @@ HANGS = 300.0
 @cache
 def new_cluster() -> Path:
     """A data folder of the embedded server with the empty database that it makes at its first start. To be copied, not used."""
-    var = _scratch()
-    server = EmbeddedPostgres(var_dir=var, options=UNFLUSHED)
-    server.start()
-    server.stop()
-    return server.data_dir
+
+    def make(var: Path) -> None:
+        server = EmbeddedPostgres(var_dir=var, options=UNFLUSHED)
+        server.start()
+        server.stop()
+
+    return _made_once("new", make) / "postgres"
 
 
 @cache
 def lived_in() -> Path:
     """The data folder of a LOCAL messenger that has started once: tables, example people. To be copied, not used."""
-    var = _scratch()
-    copy_cluster(new_cluster(), var / "postgres")
-    server = EmbeddedPostgres(var_dir=var, options=UNFLUSHED)
-    url = server.start()
-    try:
-        for words in (("db", "migrate"), ("db", "fill")):
-            output = str(var / "output")
-            filling = forked.start(
-                words,
-                folder=var,
-                environment={"PATH": os.environ["PATH"], "ENVIRONMENT": "LOCAL", "DATABASE_URL": url},
-                stdout=output,
-                stderr=output,
-            )
-            assert filling.wait(HANGS) == 0, Path(output).read_text()
-    finally:
-        server.stop()
-    return server.data_dir
+
+    def make(var: Path) -> None:
+        copy_cluster(new_cluster(), var / "postgres")
+        server = EmbeddedPostgres(var_dir=var, options=UNFLUSHED)
+        url = server.start()
+        try:
+            for words in (("db", "migrate"), ("db", "fill")):
+                output = str(var / "output")
+                filling = forked.start(
+                    words,
+                    folder=var,
+                    environment={"PATH": os.environ["PATH"], "ENVIRONMENT": "LOCAL", "DATABASE_URL": url},
+                    stdout=output,
+                    stderr=output,
+                )
+                assert filling.wait(HANGS) == 0, Path(output).read_text()
+        finally:
+            server.stop()
+
+    return _made_once("lived-in", make) / "postgres"
 
 
 @cache
 def initdb(command: Sequence[str]) -> Path:
     """What ``command``, which is `initdb` with its options, makes in a folder named behind it. To be copied, not used."""
-    data = _scratch() / "data"
-    data.mkdir(mode=0o700)
-    subprocess.run([*command, "--pgdata", str(data)], check=True, stdout=subprocess.DEVNULL)
-    return data
+
+    def make(folder: Path) -> None:
+        data = folder / "data"
+        data.mkdir(mode=0o700)
+        subprocess.run([*command, "--pgdata", str(data)], check=True, stdout=subprocess.DEVNULL)
+
+    return _made_once(f"initdb-{crc32(repr(command).encode())}", make) / "data"
 
 
 def copy_cluster(data: Path, to: Path) -> None:
@@ -72,8 +84,25 @@ def copy_cluster(data: Path, to: Path) -> None:
     subprocess.run(["cp", "-a", "--sparse=always", str(data), str(to)], check=True)
 
 
-def _scratch() -> Path:
-    folder = Path(tempfile.mkdtemp(prefix="messenger-cluster-"))
-    folder.chmod(0o755)
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return folder
+def share_clusters() -> None:
+    """Lets the workers of this run of the tests use the same ones. They are removed when this process ends."""
+    if SHARED not in os.environ:
+        folder = Path(tempfile.mkdtemp(prefix="messenger-clusters-"))
+        folder.chmod(0o755)
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        os.environ[SHARED] = str(folder)
+
+
+def _made_once(name: str, make: Callable[[Path], None]) -> Path:
+    """The folder that ``make`` has filled, in this process or in another one."""
+    share_clusters()
+    folder = Path(os.environ[SHARED])
+    with (folder / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / name).exists():
+            new = folder / f"{name}.new"
+            shutil.rmtree(new, ignore_errors=True)
+            new.mkdir()
+            make(new)
+            new.rename(folder / name)
+    return folder / name

@@ -12,7 +12,7 @@ from sqlalchemy import create_engine, update
 from infrastructure.postgres.schema.chat_tables import origin
 from infrastructure.postgres.schema.migrate import upgrade
 from infrastructure.postgres.server.embedded import OWNER, EmbeddedPostgres
-from tests.clusters import copy_cluster, new_cluster
+from tests.clusters import copy_cluster, new_cluster, share_clusters
 from tests.scratch import scratch_folder
 
 BASE = 7_000_000_000
@@ -102,6 +102,11 @@ class Emptied:
 
 def rows(connection: psycopg.Connection[tuple[object, ...]], table: str) -> int:
     return connection.execute(sql.SQL("TABLE {}").format(sql.Identifier(table))).rowcount
+
+
+def pytest_configure() -> None:
+    """Before the workers are started, which then have the same environment."""
+    share_clusters()
 
 
 @pytest.fixture(scope="session")

@@ -491,6 +491,7 @@ FROM_CLIENTS: Final[Sequence[ClientFrame]] = (
         refuses=(
             BadChatName,
             BadChatDescription,
+            NotTheOwner,
             NotAllowed,
             NotAMember,
             ChatNotFound,

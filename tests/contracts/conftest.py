@@ -31,14 +31,15 @@ class Rig:
 
     runner: asyncio.Runner
     storage: SharedStorage
+    adapter: str
 
 
 @pytest.fixture(params=ADAPTERS)
 def rig(request: pytest.FixtureRequest) -> Iterator[Rig]:
     with asyncio.Runner() as runner:
         if request.param == "memory":
-            yield Rig(runner, memory_storage())
+            yield Rig(runner, memory_storage(), request.param)
         else:
             opened = postgres_storage(request.getfixturevalue("emptied_database"))
-            yield Rig(runner, runner.run(opened.__aenter__()))
+            yield Rig(runner, runner.run(opened.__aenter__()), request.param)
             runner.run(opened.__aexit__(None, None, None))

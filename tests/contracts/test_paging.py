@@ -30,6 +30,9 @@ from tests.strategies import START
 
 R = TypeVar("R")
 
+EXAMPLES = {"memory": 25, "postgres": 12}
+"""An example on PostgreSQL takes a second of a processor. Twelve find every mutant of the pages that 25 find."""
+
 Read = Callable[[Paging[Any]], Coroutine[Any, Any, Page[UUID, Any]]]
 """A page of a list, in the identities of what is in it."""
 
@@ -315,7 +318,7 @@ def test_what_was_there_throughout_is_seen_exactly_once(rig: Rig) -> None:
     run_state_machine_as_test(
         machine_on(rig),
         settings=settings(
-            max_examples=25,
+            max_examples=EXAMPLES[rig.adapter],
             stateful_step_count=40,
             deadline=None,
             suppress_health_check=[HealthCheck.too_slow],

@@ -1,7 +1,7 @@
 """Nobody says the same twice within moments, on however many processes; unless they name what they say."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 
 import pytest
@@ -216,17 +216,6 @@ async def test_sixteen_at_once_from_two_processes_are_one(storage: SharedStorage
         )
     assert sorted(type(answer).__name__ for answer in answers) == ["Sent"] + ["TooFrequent"] * 15
     assert await texts(storage, ann, chat.id) == ["Hello"]
-
-
-@pytest.fixture(params=ADAPTERS)
-def rig(request: pytest.FixtureRequest) -> Iterator[Rig]:
-    with asyncio.Runner() as runner:
-        if request.param == "memory":
-            yield Rig(runner, memory_storage())
-        else:
-            opened = postgres_storage(request.getfixturevalue("emptied_database"))
-            yield Rig(runner, runner.run(opened.__aenter__()))
-            runner.run(opened.__aexit__(None, None, None))
 
 
 ODD = timedelta(microseconds=333_333)

@@ -45,11 +45,11 @@ class Driven:
     def start(self) -> None:
         self.core.start(self.now)
 
-    def welcome(self) -> None:
+    def welcome(self, epoch: str = EPOCH) -> None:
         self.hear(
             "auth_success",
             user_id=ME,
-            epoch=EPOCH,
+            epoch=epoch,
             cursor="c0",
             heartbeat_interval=25,
             limits={"text": 4000, "frame": 65536},
@@ -479,6 +479,79 @@ class TestChats:
             frame = chat.say("other", str(number))
             driven.hear(**{"kind": frame["type"], **{k: v for k, v in frame.items() if k != "type"}})
         assert [message.text for message in driven.core.held.messages["a"].values()] == ["2", "3"]
+
+    def test_a_failed_resume_of_the_same_epoch_keeps_what_is_true_and_reads_the_rest(
+        self, driven: Driven
+    ) -> None:
+        kept, gone = ModelChat("a"), ModelChat("b")
+        driven.go_live(kept, gone)
+        missed = kept.say("other", "missed")
+        driven.core.disconnected(driven.now, 1006)
+        driven.wait(1)
+        driven.connect()
+        driven.hear("reset", scope="all", reason="malformed")
+        driven.hear("snapshot", chats=[kept.entry()], next=None)
+        driven.hear("resumed", cursor="c2")
+        assert list(driven.core.held.chats) == ["a"]
+        _, asked = driven.written()
+        assert (asked["type"], asked["after"]) == ("catch_up", 0)
+        driven.take(Tell)
+        driven.hear("answer", id=asked["id"], events=[missed], position=1, has_more=False)
+        (change,) = driven.changes()
+        assert change.message.text == "missed"
+        assert change.chat.unread_count == 1
+
+    def test_a_chat_of_a_later_page_is_not_given_up_before_it(self, driven: Driven) -> None:
+        first, second, third = ModelChat("a"), ModelChat("b"), ModelChat("c")
+        driven.go_live(first, second, third)
+        driven.core.disconnected(driven.now, 1006)
+        driven.wait(1)
+        driven.connect()
+        driven.hear("reset", scope="all", reason="malformed")
+        driven.hear("snapshot", chats=[first.entry()], next="2")
+        driven.hear("resumed", cursor="c2")
+        assert list(driven.core.held.chats) == ["a", "b", "c"]
+        _, asked = driven.written()
+        assert (asked["type"], asked["next"]) == ("more", "2")
+        second.say("other", "missed")
+        driven.hear("snapshot", id=asked["id"], chats=[second.entry()], next=None)
+        assert list(driven.core.held.chats) == ["a", "b"]
+        assert [(frame["type"], frame["chat_id"]) for frame in driven.written()] == [("catch_up", "b")]
+
+    def test_another_epoch_forgets_everything(self, driven: Driven) -> None:
+        chat = ModelChat("a")
+        driven.go_live(chat)
+        driven.core.disconnected(driven.now, 1012)
+        driven.wait(1)
+        driven.take(Connect)
+        driven.core.connected(driven.now)
+        driven.welcome(epoch="another")
+        driven.hear("reset", scope="all", reason="epoch")
+        assert driven.core.held.chats == {}
+        forgotten = [
+            name for tell in driven.take(Tell) for name, value in tell.saves.items() if value is None
+        ]
+        assert forgotten == ["place", "chat:a"]
+
+    def test_a_connection_that_breaks_before_the_new_list_begins_it_anew(self, driven: Driven) -> None:
+        driven.go_live(ModelChat("a"))
+        driven.core.disconnected(driven.now, 1006)
+        driven.wait(1)
+        driven.connect()
+        driven.hear("reset", scope="all", reason="malformed")
+        driven.core.disconnected(driven.now, 1006)
+        driven.take(Write)
+        driven.wait(2)
+        driven.connect()
+        assert driven.written() == [{"type": "auth", "token": "token"}]
+
+    def test_a_client_that_ended_within_the_list_reads_it_anew(self, driven: Driven) -> None:
+        place = {"epoch": EPOCH, "cursor": "c", "next": "2", "profile_id": ME}
+        driven.core.load({"place": json.dumps(place)})
+        driven.start()
+        driven.core.obtained(driven.now, "token", 1000)
+        driven.connect()
+        assert driven.written() == [{"type": "auth", "token": "token"}]
 
     def test_the_storage_of_another_person_is_not_used(self, driven: Driven) -> None:
         chat = ModelChat("a")

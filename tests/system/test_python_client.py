@@ -30,6 +30,8 @@ from tests.system.server import Server
 
 T = TypeVar("T")
 
+NO_CHAT = "00000000-0000-0000-0000-000000000000"
+
 
 class Person:
     """A client that is connected, and everything that it was told."""
@@ -113,9 +115,10 @@ async def test_members_and_roles(people: tuple[Person, Person]) -> None:
     await ann.client.change_role(chat.id, bob.client.profile_id, "owner")
     assert (await bob.hears(ChatChanged)).chat.role == "owner"
     assert bob.client.chats[chat.id].owner_id == bob.client.profile_id
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(Refused, match="not_the_owner"):
         await ann.client.delete_chat(chat.id)
-    assert refused.value.code
+    with pytest.raises(Refused, match="not_the_owner"):
+        await ann.client.change_chat(NO_CHAT, name="nothing")
     await ann.client.leave_chat(chat.id)
     assert (await ann.hears(ChatRemoved)).reason == "left"
     await bob.client.delete_chat(chat.id)
