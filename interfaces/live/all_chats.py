@@ -555,15 +555,16 @@ class AllChats:
         listener = visit.listener
         while visit.to_skip and self._is_here(visit):
             cursor = await self.own_changes.here()
-            for chat_id in visit.to_skip:
+            skipping = [*visit.to_skip]  # those that are added later are still live in their chats
+            for chat_id in skipping:
                 channel = self.channels.find(chat_id)
                 if channel and self.roster.is_live(listener, channel.audience):
                     # a seat aside still hears if the profile is removed
                     self.roster.step_aside(listener, channel.audience)
             assert visit.read_on is not None, "it was given with the first chat"
             await visit.read_on()
-            views = await self._read_views(listener, [*visit.to_skip])
-            skipped = [chat_id for chat_id in [*visit.to_skip] if await self._skip_to(visit, chat_id, views)]
+            views = await self._read_views(listener, skipping)
+            skipped = [chat_id for chat_id in skipping if await self._skip_to(visit, chat_id, views)]
             await self._tell_readings(listener, cursor, skipped)
 
     async def _skip_to(self, visit: Visit, chat_id: ChatId, views: Mapping[ChatId, ChatView]) -> bool:
