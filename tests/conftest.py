@@ -21,7 +21,10 @@ httpx._transports.default.create_ssl_context = cache(httpx.create_ssl_context)  
 
 pytest_plugins = ["tests.exploring.plugin", "tests.frames_held", "tests.postgres", "tests.pgbouncer"]
 
-LONGEST_FIRST = ("system", "browser", "simulation", "exploring", "checkout", "contracts", "config")
+LONGEST_FIRST = (
+    *("system", "browser", "simulation", "exploring", "checkout"),
+    *("contracts", "config", "infrastructure", "interfaces"),
+)
 """Folders whose tests take longest. Workers get them first, so that none is left with a long one at the end."""
 
 OF_A_CHECKOUT = re.compile(r"tests/system/test_(?:contributing|module_create)\b")
@@ -31,7 +34,8 @@ mypy that `make test` runs beside them has filled that cache.
 """
 
 EACH_ALONE = re.compile(
-    r"tests/(?:config/test_start\b|exploring/|simulation/test_mutants|system/test_(?:commands|contributing|kill|module_create|operation|resume|secrets|start)\b)"
+    r"tests/(?:config/test_start|contracts/test_(?:account_machine|paging)|exploring/|infrastructure/postgres/test_embedded"
+    r"|simulation/test_mutants|system/test_(?:commands|contributing|kill|module_create|operation|resume|secrets|start))\b"
 )
 """Files whose tests share nothing, so that workers may divide them. Elsewhere a worker gets a whole file."""
 

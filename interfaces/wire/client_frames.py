@@ -291,8 +291,8 @@ class More(Request):
 
 class WatchPresence(Request):
     """
-    Asks to be told when these people come online and go offline, and no others any more. An empty list ends it. Who shares no
-    chat with this person is left out.
+    Names the people whose presence is told from now on. The list replaces the one before it, and an empty list ends it. People
+    who share no chat with this person are left out.
     """
 
     type: Literal["watch_presence"]

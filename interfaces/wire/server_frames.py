@@ -436,7 +436,7 @@ class PresenceTold(Availability):
 
 
 class PresenceEnded(TypedDict):
-    """This person is no longer watched: they share no chat with this person any more, or have closed their account."""
+    """The presence of a person is no longer told: the two share no chat any more, or that person's account is closed."""
 
     type: Literal["presence_ended"]
     user_id: Annotated[UUID, FieldDoc("The profile of the person", examples.MIKHAIL)]

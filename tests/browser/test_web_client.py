@@ -159,6 +159,7 @@ def test_from_signing_up_to_the_first_message(page: Page, server: Server, browse
     page.until(lambda: page.driver.title == "Мессенджер")  # it was on the screen, so it is read
     alice.turn()
     page.until(lambda: page.texts(".message.own .meta")[0].endswith("✓✓"))
+    page.until(lambda: page.texts(".about p") == ["online"])
     # Typing is seen by the other.
     boris.turn()
     page.one("textarea").send_keys("Приве")

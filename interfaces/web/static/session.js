@@ -54,6 +54,8 @@ class Session {
   members = new Map();
   /** @type {Map<string, Map<string, number>>} chat, person, when it ends */
   typists = new Map();
+  /** Who of those that are watched is there, and when the others last were. @type {Map<string, {online: boolean, last_seen_at: string | null}>} */
+  presence = new Map();
   /** @type {{type: string, [field: string]: any} | null} */
   dialog = null;
   /** When the connection was lost, while it is. @type {number | null} */
@@ -163,11 +165,18 @@ class Session {
     this.messenger = messenger;
     messenger.model.profileId = profileId;
     messenger.on("state", ({ state, why }) => {
-      if (state === "live") this.lostAt = null;
-      else this.lostAt ??= Date.now();
+      if (state === "live") {
+        this.lostAt = null;
+        void this.#watch();
+      } else {
+        this.lostAt ??= Date.now();
+        this.presence.clear();
+      }
       if (state === "ended" && why === "signed_out") this.#leave();
       if (state === "ended" && why === "another_account") this.#become("another");
     });
+    messenger.on("presence", ({ frame }) => this.presence.set(frame.user_id, frame));
+    messenger.on("*", ({ type, frame }) => type === "presence_ended" && this.presence.delete(frame.user_id));
     messenger.on("typing", ({ chat_id, frame }) => this.#heardTyping(chat_id, frame));
     messenger.on("message", ({ chat_id, message }) => this.#heardMessage(chat_id, message));
     messenger.on("chat_removed", ({ chat_id }) => {
@@ -193,6 +202,29 @@ class Session {
     this.openChat = chatId;
     history.replaceState(null, "", chatId === null ? location.pathname : `#${chatId}`);
     if (chatId !== null && !this.members.has(chatId)) void this.loadMembers(chatId);
+    else void this.#watch();
+    this.changed();
+  }
+
+  /** The other person of a direct chat, as soon as its members were loaded. @param {string} chatId */
+  other(chatId) {
+    const { model } = /** @type {Messenger} */ (this.messenger);
+    if (model.chats.get(chatId)?.chat.kind !== "direct") return undefined;
+    return this.members.get(chatId)?.find(({ profile }) => profile.id !== model.profileId)?.profile;
+  }
+
+  /** Watches whether the person of the open direct chat is there. */
+  async #watch() {
+    const { openChat, messenger } = this;
+    if (openChat === null || messenger?.state !== "live") return;
+    const other = this.other(openChat);
+    if (other === undefined) return;
+    try {
+      const { watching } = await messenger.watchPresence([other.id]);
+      this.presence = new Map(watching.map((/** @type {any} */ each) => [each.user_id, each]));
+    } catch {
+      this.presence.clear(); // it is not known who is there
+    }
     this.changed();
   }
 
@@ -303,6 +335,7 @@ class Session {
     try {
       const members = await this.tokens.call("GET", `/chats/${encodeURIComponent(chatId)}/members/`);
       this.members.set(chatId, members.map((/** @type {any} */ each) => ({ profile: wirePerson(each.profile), role: each.role })));
+      if (chatId === this.openChat) void this.#watch();
       this.changed();
     } catch {
       // A chat that is not ours any more, or no connection: names are shown without roles.

@@ -46,6 +46,7 @@ const EN = {
   you: "You",
   unread: (count) => `${count} unread`,
   online: "online",
+  lastSeen: (when) => `last seen ${when}`,
   loading: "Loading …",
   // States
   connecting: "Connecting …",
@@ -187,6 +188,7 @@ const RU = {
   you: "Вы",
   unread: (count) => `непрочитанных: ${count}`,
   online: "в сети",
+  lastSeen: (when) => `был(а) в сети ${when}`,
   loading: "Загрузка …",
   connecting: "Подключение …",
   offline: "Нет связи. Всё, что вы напишете, уйдёт, как только она вернётся.",

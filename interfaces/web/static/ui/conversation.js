@@ -6,7 +6,7 @@
 
 import { Component, html, useEffect, useLayoutEffect, useRef, useState } from "../vendor/htm-preact.js";
 import { nameOf, session } from "../session.js";
-import { dayOf, isSameDay, moment, say, timeOf } from "../texts.js";
+import { dayOf, isSameDay, moment, say, timeOf, whenOf } from "../texts.js";
 import { Avatar, Icon, isEmoji, linked, useSession } from "./parts.js";
 
 /** How many messages are taken in at an edge, and the least number that is in the document. */
@@ -40,9 +40,12 @@ function Header({ chat }) {
   const { id, name, kind, member_count } = chat.chat;
   const typists = [...(session.typists.get(id) ?? [])].filter(([, end]) => end > Date.now()).map(([who]) => who);
   const members = session.members.get(id);
-  const other = kind === "direct" ? members?.find(({ profile }) => profile.id !== session.messenger?.model.profileId)?.profile : undefined;
+  const other = session.other(id);
+  const presence = session.presence.get(other?.id ?? "");
   const typist = typists.length === 1 ? members?.find(({ profile }) => profile.id === typists[0])?.profile : undefined;
   let about = kind === "group" ? say.members(member_count) : other?.username ? `@${other.username}` : "";
+  if (presence?.online) about = say.online;
+  else if (presence?.last_seen_at) about = say.lastSeen(whenOf(moment(presence.last_seen_at)));
   if (typists.length > 0) about = kind === "direct" ? say.typing : typist ? say.typingOne(nameOf(typist)) : typists.length === 1 ? say.typing : say.typingMany;
   return html`<header class="top">
     <button type="button" class="plain round back" aria-label=${say.back} onClick=${() => session.open(null)}><${Icon} name="back" /></button>

@@ -1,0 +1,67 @@
+"""
+Takes the pictures of the web client that the README shows, of a messenger with its example people.
+
+    python -m tests.browser.screenshots [FOLDER]
+"""
+
+import sys
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+from tests.browser.browser import Page, start
+from tests.browser.web import Tab
+from tests.system.server import Server
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+PASSWORD: Final = "admin"
+
+MOMENT: Final = 0.5
+"""Seconds for what moves to come to rest."""
+
+
+def take(page: Page, folder: Path, name: str) -> None:
+    time.sleep(MOMENT)
+    page.driver.save_screenshot(str(folder / f"{name}.png"))
+
+
+def main(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory() as place:
+        server = Server(Path(place) / "server", is_new=False)
+        server.start()
+        driver = start(Path(place))
+        try:
+            page = Page(driver, server.url)
+            page.resize(1200, 760)
+            entrance = Tab.opened(page, server.url)
+            page.resize(1200, 760)
+            page.until(lambda: page.all("[name=email]"))
+            take(page, folder, "sign-in")
+            entrance.sign_in("user1@example.com", PASSWORD)
+            page.until(lambda: len(page.all("nav .row")) >= 3)
+            page.all("nav .row")[0].click()
+            page.until(lambda: page.all(".message"))
+            take(page, folder, "light")
+            page.prefer("dark")
+            take(page, folder, "dark")
+            page.resize(390, 760, phone=True)
+            take(page, folder, "narrow")
+            page.resize(1200, 760)
+            page.prefer("light")
+            page.speak("ru")
+            page.open(f"{server.url}/app/")
+            page.until(lambda: len(page.all("nav .row")) >= 3)
+            page.all("nav .row")[2].click()
+            page.until(lambda: page.all(".message"))
+            page.one(".top [aria-label=Подробнее]").click()
+            page.until(lambda: page.all(".members li"))
+            take(page, folder, "russian")
+        finally:
+            driver.quit()
+            server.stop()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "docs" / "screenshots")
