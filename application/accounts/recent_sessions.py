@@ -1,5 +1,5 @@
 """
-What this process has seen of sessions within the last second.
+Remembers which sessions were live within the last second.
 
 After a disconnection of many clients, most of what a socket costs that comes back is reading from storage. A session that
 was read within the last second, or whose socket was open until then, need not be read again: another process may end it

@@ -21,7 +21,7 @@ EntriesByChat = Mapping[ChatId, Sequence[LogEntry]]
 
 @frozen
 class Reading:
-    """A read that is going on. Whoever began it knew that the log goes up to ``last``: it finds everything up to there."""
+    """A read that is going on. When it began, the log went up to ``last`` at least: it finds everything up to there."""
 
     after: Position
     last: Position
@@ -83,7 +83,7 @@ class Replays:
                 by_chat.setdefault(update.chat_id, []).append(LogEntry.of(update))
         except BaseException as error:
             entries.set_exception(error if isinstance(error, ApplicationError) else Unavailable("not read"))
-            entries.exception()  # nobody has to wait for it
+            entries.exception()  # marks it as seen: perhaps no other client waits for it
             raise
         finally:
             for key, reading in begun.items():

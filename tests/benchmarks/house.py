@@ -27,7 +27,7 @@ class Installation:
     server: Server
     postgres: Postgres
     url: str
-    """Of the messenger's database."""
+    """The address of the messenger's database."""
 
     @property
     def pid(self) -> int:

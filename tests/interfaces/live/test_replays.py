@@ -51,7 +51,7 @@ def told(entries: Sequence[LogEntry]) -> list[tuple[ChatId, int]]:
 
 
 async def read_all(replays: Replays, *wanted: LogSpan) -> list[tuple[ChatId, int]]:
-    """As a client does it: until it has everything."""
+    """Reads until everything wanted is there, as a client does."""
     reached = {span.chat_id: span.after for span in wanted}
     got: list[tuple[ChatId, int]] = []
     while spans := [

@@ -71,7 +71,7 @@ class Storage(RuleBasedStateMachine):
             self.hear(chat, position)
 
     def hear(self, chat: int, position: int) -> None:
-        """As `Channels.advance` does it; listeners are told everything in order."""
+        """Does what `Channels.advance` does. Listeners are told everything in order."""
         stand = self.stands[chat]
         if stand is None or position <= stand:
             self.tails.follow(self.logs[chat][position - 1])
