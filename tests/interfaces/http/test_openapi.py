@@ -27,6 +27,10 @@ from tests.interfaces.http.promises import Promises, promises_of
 Json = dict[str, Any]
 
 HIDDEN = {
+    ("GET", "/app/"),
+    ("GET", "/app/manifest.webmanifest"),
+    ("GET", "/app/{digest}/{path:path}"),
+    ("GET", "/chats/ui/"),
     ("POST", "/accounts/sign-in/swagger/"),
     ("GET", "/confirm-email"),
     ("POST", "/confirm-email"),

@@ -102,8 +102,16 @@ class TestProbes:
 
 PREFIXES = {
     "healthcheck": ("/healthcheck",),
-    "auth": ("/accounts/", "/profiles/", "/confirm-email", "/setup-new-password"),
-    "chat": ("/chats/", "/sync/"),
+    # The web client needs both.
+    "auth": (
+        "/accounts/",
+        "/profiles/",
+        "/confirm-email",
+        "/setup-new-password",
+        "/app/",
+        "/chats/ui/",
+    ),
+    "chat": ("/chats/", "/sync/", "/app/"),
     "catalogues": ("/catalogues/",),
 }
 
