@@ -6,7 +6,7 @@ over its connections as `tests.checker.all_chats.Client`; it comes back with the
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 import orjson
@@ -32,7 +32,7 @@ from tests.checker.history import (
     Unknown,
 )
 from tests.simulation.chance import Chance
-from tests.simulation.clients import Notebook, Person, dumped
+from tests.simulation.clients import Notebook, Person, dumped, until
 from tests.simulation.frames import Fields
 from tests.simulation.network import Line
 from tests.simulation.node import Node
@@ -280,7 +280,7 @@ class AllChatsDevice:
     async def _stay(self, visit: AllChatsVisit) -> None:
         """Until it is over, or all is done."""
         is_early = not self.is_settling
-        await self._until(visit, lambda: visit.has_resumed or self.is_settling)
+        await until(visit, lambda: visit.has_resumed or self.is_settling)
         self._send_again(visit)
         while not visit.is_over:
             if not visit.takes_requests and self.client.next is not None:
@@ -297,7 +297,7 @@ class AllChatsDevice:
                 await asyncio.sleep(0.02 + self.chance.wait(1.0))
 
     async def _settle(self, visit: AllChatsVisit) -> bool:
-        await self._until(visit, lambda: visit.has_resumed and not visit.sends and not visit.requests)
+        await until(visit, lambda: visit.has_resumed and not visit.sends and not visit.requests)
         if visit.is_over:
             return False
         if self.client.next is None and not self.unanswered:
@@ -309,11 +309,6 @@ class AllChatsDevice:
         self._read_on(visit)
         self._send_again(visit)
         return False
-
-    async def _until(self, visit: AllChatsVisit, reached: Callable[[], bool]) -> None:
-        while not visit.is_over and not reached():
-            visit.changed.clear()
-            await visit.changed.wait()
 
     # What it does
 

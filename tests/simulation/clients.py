@@ -8,7 +8,7 @@ reads slowly or not at all for a while, says nonsense, and writes down all it se
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import orjson
 from attrs import Factory, asdict, define, field, frozen
@@ -106,6 +106,20 @@ class Notebook:
     def number(self, kind: str) -> int:
         self._numbers[kind] = number = self._numbers.get(kind, 0) + 1
         return number
+
+
+class Changing(Protocol):
+    """A visit that announces each change of its state."""
+
+    is_over: bool
+    changed: asyncio.Event
+
+
+async def until(visit: Changing, reached: Callable[[], bool]) -> None:
+    """Waits until the state is ``reached`` or the visit is over."""
+    while not visit.is_over and not reached():
+        visit.changed.clear()
+        await visit.changed.wait()
 
 
 @define(eq=False)
@@ -447,7 +461,7 @@ class Device:
     async def _stay(self, visit: Visit) -> None:
         """Until it is over, or all is done."""
         if visit.is_rude or self.chance.decides(0.5):
-            await self._until(visit, lambda: visit.is_open)
+            await until(visit, lambda: visit.is_open)
         if visit.is_over:
             return
         if visit.is_open or self._pause < 0.5:
@@ -463,7 +477,7 @@ class Device:
                 await asyncio.sleep(0.02 + self.chance.wait(1.0))
 
     async def _settle(self, visit: Visit) -> bool:
-        await self._until(visit, lambda: visit.is_open and not any(visit.sends.values()))
+        await until(visit, lambda: visit.is_open and not any(visit.sends.values()))
         if visit.is_over:
             return False
         if not self.unanswered:
@@ -472,11 +486,6 @@ class Device:
         for nonce, text in list(self.unanswered.items()):
             self.send(visit, text, nonce)
         return False
-
-    async def _until(self, visit: Visit, reached: Callable[[], bool]) -> None:
-        while not visit.is_over and not reached():
-            visit.changed.clear()
-            await visit.changed.wait()
 
     # What people do
 

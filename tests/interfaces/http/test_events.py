@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
+import httpx
 import pytest
 from attrs import evolve
 
@@ -12,6 +13,7 @@ from application.meter import Unmetered
 from interfaces.app import create_app
 from interfaces.http.options import HttpOptions
 from interfaces.live.hub import Hub
+from interfaces.live.sync import SyncOptions
 from interfaces.ws.options import SocketOptions
 from interfaces.ws.services import SocketServices
 from tests.all_chats import House, Picture, opened
@@ -162,6 +164,21 @@ class TestHearing:
         assert "goaway" in [frame["type"] for frame in frames]
         assert (frames[-1]["code"], frames[-1]["come_back"]) == (1012, True)
 
+    async def test_one_who_reads_slowly_gets_a_gap_before_it_is_cut(self) -> None:
+        async with opened(outbox_frames=16) as house:
+            ann, bob = [await house.world.person(name) for name in ("Ann", "Bob")]
+            chat = await house.world.chat(ann.actor, bob.actor)
+            picture = Picture(str(bob.actor.profile_id))
+            async with listening(house.app, bob.token, window=1) as stream:
+                for frame in await stream.until("resumed"):
+                    picture.take(frame)
+                for number in range(60):
+                    await house.world.say(ann.actor, chat, f"{number} " + "long " * 600)
+                while picture.chats[str(chat)].position < 60:
+                    picture.take(await stream.frame())
+            assert picture.gaps > 0
+            assert picture.state() == await house.state_of(bob.actor)
+
     async def test_one_who_does_not_read_is_cut_and_comes_back(self) -> None:
         async with opened(outbox_frames=16, gap_percent=100, close_timeout=0.1) as house:
             ann, bob = [await house.world.person(name) for name in ("Ann", "Bob")]
@@ -210,7 +227,7 @@ class Counted(Unmetered):
 
 
 async def test_it_counts_as_a_socket_and_its_length_is_not_taken_for_slowness() -> None:
-    async with opened(sync={"wait_most": 0.3}) as house:
+    async with opened() as house:
         meter = Counted()
         services = evolve(house.services, meter=meter)
         app = create_app(
@@ -219,6 +236,7 @@ async def test_it_counts_as_a_socket_and_its_length_is_not_taken_for_slowness() 
             new_request_id=lambda: "x",
             live=services,
             meter=meter,
+            sync=SyncOptions(wait_most=0.3),
         )
         ann = await house.world.person("Ann")
         async with listening(app, ann.token) as stream:
@@ -226,9 +244,19 @@ async def test_it_counts_as_a_socket_and_its_length_is_not_taken_for_slowness() 
             assert meter.sockets == 1
             await asyncio.sleep(0.3)  # what is measured is that this is not counted
         assert meter.sockets == 0
-        (answer,) = meter.answers
-        assert answer[0] == "/events/"
-        assert answer[1] < 0.3
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(
+            transport=transport, base_url="http://server", headers=ann.headers
+        ) as http:
+            cursor = (await http.get("/sync/")).json()["data"]["cursor"]
+            began = asyncio.get_running_loop().time()
+            await http.get("/sync/", params={"since": cursor, "wait": 600})
+            took = asyncio.get_running_loop().time() - began
+        (stream_seconds,) = [seconds for route, seconds in meter.answers if route == "/events/"]
+        assert stream_seconds < 0.3
+        assert took >= 0.3
+        assert meter.answers[-1][0] == "/sync/"
+        assert meter.answers[-1][1] <= took - 0.3
 
 
 def test_a_stream_is_read_however_it_is_cut() -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
 
@@ -18,6 +18,9 @@ from tests.world import Person
 
 ENOUGH: Final = 30
 """Seconds."""
+
+NEVER_GAPS: Final[Mapping[str, Any]] = {"outbox_frames": 16, "close_timeout": 0.2, "gap_percent": 100}
+"""Options with which slow readers are cut soon."""
 
 Hold = Callable[[bytes], int]
 """Returns how many of the bytes that have come a proxy passes on."""
@@ -150,10 +153,10 @@ async def test_a_proxy_that_fills_its_buffer_first_is_late_and_loses_nothing() -
 
 
 async def test_one_who_does_not_read_is_cut_and_holds_nothing() -> None:
-    async with serving("handed over", outbox_frames=16, close_timeout=0.2, heartbeat_interval=3600) as house:
+    async with serving("handed over", **NEVER_GAPS, heartbeat_interval=3600) as house:
         ann, bob, chat = await two(house)
         async with listening(house.port, bob, narrow=True) as stream:
-            await until(lambda: not house.hub.roster.is_empty)
+            await stream.until(has_resumed(stream))  # what is replayed waits for slow readers
             for number in range(120):
                 await house.world.say(ann.actor, chat, f"{number} " + "long " * 700, nonce=f"{number}")
             await until(lambda: house.hub.roster.is_empty)
@@ -163,6 +166,19 @@ async def test_one_who_does_not_read_is_cut_and_holds_nothing() -> None:
             said = stream.said()
             assert [int(text.partition(" ")[0]) for text in said] == list(range(len(said)))
             assert len(said) < 120
+
+
+async def test_nothing_is_kept_of_clients_that_have_gone() -> None:
+    async with serving("handed over", heartbeat_interval=3600) as house:
+        _, bob, _ = await two(house)
+        async with listening(house.port, bob) as stream:
+            await stream.until(has_resumed(stream))
+            _, writer = await asyncio.open_connection("127.0.0.1", house.port)
+            writer.write(request(f"/sync/?since={stream.events.last_id}&wait=600", bob))
+            await until(lambda: len(house.hub.all_chats._visits) == 2)
+            writer.transport.abort()
+            await until(lambda: len(house.hub.all_chats._visits) == 1)
+        await until(lambda: house.hub.roster.is_empty)
 
 
 async def test_everything_that_waits_ends_when_the_server_stops() -> None:
