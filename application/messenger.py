@@ -15,6 +15,7 @@ from application.accounts.delete_account import DeleteAccount
 from application.accounts.disable_account import DisableAccount, EnableAccount
 from application.accounts.email_status import EmailStatus
 from application.accounts.read_link import Link, ReadLink
+from application.accounts.recent_sessions import RecentSessions
 from application.accounts.redeem import RedeemToken
 from application.accounts.refresh import Refresh
 from application.accounts.reset_password import ResetPassword
@@ -78,6 +79,8 @@ class AccountUseCases:
     refresh: Callable[[Refresh], Awaitable[SignedIn]]
     sign_out: Callable[[SignOut], Awaitable[None]]
     authenticate: Callable[[Authenticate], Awaitable[Actor]]
+    recognise: Callable[[Authenticate], Awaitable[Actor]]
+    """Like ``authenticate``, but relies on what this process has seen of the session within the last second."""
     email_status: Callable[[EmailStatus], Awaitable[bool]]
     reset_password: Callable[[ResetPassword], Awaitable[None]]
     redeem_token: Callable[[RedeemToken], Awaitable[SignedIn]]
@@ -149,6 +152,8 @@ class Feed:
     list_chats: Callable[[ProfileId, Paging[ChatPlace]], Awaitable[Page[ChatView, ChatPlace]]]
     some_chats: Callable[[ProfileId, Sequence[ChatId]], Awaitable[Sequence[ChatView]]]
     own_changes: OwnChanges
+    recent_sessions: RecentSessions
+    """Must be told of ended sessions, and of the actors of sockets that close."""
     watchable: Callable[[ProfileId, Sequence[ProfileId]], Awaitable[Sequence[Contact]]]
     """Returns those whose presence a profile may watch."""
 

@@ -143,6 +143,7 @@ def make_app(
         first_page=ws.chats_page,
         cursor_interval=ws.cursor_seconds,
         typing_expiry=ws.typing_expiry_seconds,
+        tail_bytes=ws.node_tail_bytes,
         presence_pause=ws.presence_seconds,
         watched_most=ws.watched_profiles,
     )
@@ -156,6 +157,7 @@ def make_app(
             outbox_bytes=ws.outbox_bytes,
             gap_percent=ws.gap_percent,
             node_outbox_bytes=ws.node_outbox_bytes,
+            node_tail_bytes=ws.node_tail_bytes,
             pending_sends=ws.pending_sends,
             waiting_frames=ws.waiting_frames,
             waiting_bytes=ws.waiting_bytes,

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from email.headerregistry import Address
 from pathlib import Path
+from time import monotonic
 from urllib.parse import parse_qs, urlsplit
 
 from argon2 import PasswordHasher
@@ -15,6 +16,7 @@ from attrs import Factory, define, evolve, field
 from application.accounts.authenticate import Authenticate
 from application.accounts.close import CloseAccount
 from application.accounts.confirm_email import ConfirmEmail
+from application.accounts.recent_sessions import RecentSessions
 from application.accounts.redeem import RedeemToken
 from application.accounts.refresh import Refresh
 from application.accounts.reset_password import ResetPassword
@@ -117,6 +119,7 @@ class AccountsWorld:
         return account_use_cases(
             ports,
             self.rules,
+            recent_sessions=RecentSessions(monotonic),
             letter_is_due=lambda: self.woken.append(None),
             account_is_closed=lambda: self.closed.append(None),
         )

@@ -117,7 +117,7 @@ class SendMessages:
             id=draft.id,
             nonce=draft.nonce,
             at=draft.at,
-            just_said=opened.just_said.get((draft.chat_id, draft.author_id, draft.body)),
+            just_said=None if key else opened.just_said.get((draft.chat_id, draft.author_id, draft.body)),
             interval=self.interval,
         )
         if key:

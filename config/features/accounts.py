@@ -7,7 +7,7 @@ from attrs import frozen
 
 from application.accounts.activate import ActivateHandler
 from application.accounts.assign_password import AssignPasswordHandler
-from application.accounts.authenticate import AuthenticateHandler
+from application.accounts.authenticate import AuthenticateHandler, RecogniseHandler
 from application.accounts.choose_password import ChoosePasswordHandler
 from application.accounts.clear_closed import ClearClosedAccountsHandler
 from application.accounts.close import CloseAccountHandler
@@ -20,6 +20,7 @@ from application.accounts.failures import FailureLimits
 from application.accounts.mailed import LetterLimits
 from application.accounts.oversee import ListAccountsHandler, ListSessionsOfHandler
 from application.accounts.read_link import ReadLinkHandler
+from application.accounts.recent_sessions import RecentSessions
 from application.accounts.redeem import RedeemTokenHandler
 from application.accounts.refresh import RefreshHandler
 from application.accounts.reset_password import ResetPasswordHandler
@@ -105,6 +106,7 @@ def account_use_cases(
     ports: Ports,
     rules: AccountRules,
     *,
+    recent_sessions: RecentSessions,
     letter_is_due: Callable[[], None],
     account_is_closed: Callable[[], None],
 ) -> AccountUseCases:
@@ -122,6 +124,9 @@ def account_use_cases(
         per_pair=rules.failures,
         per_network=rules.failures_per_network,
         per_account=rules.failures_per_account,
+    )
+    authenticate = AuthenticateHandler(
+        views=ports.storage.views, clock=clock, tokens=tokens, lifetimes=rules.sessions
     )
     return AccountUseCases(
         sign_up=SignUpHandler(
@@ -148,9 +153,8 @@ def account_use_cases(
         ),
         refresh=RefreshHandler(begin=begin, clock=clock, ids=ids, tokens=tokens, lifetimes=rules.sessions),
         sign_out=SignOutHandler(begin=begin, clock=clock, tokens=tokens, lifetimes=rules.sessions),
-        authenticate=AuthenticateHandler(
-            views=ports.storage.views, clock=clock, tokens=tokens, lifetimes=rules.sessions
-        ),
+        authenticate=authenticate,
+        recognise=RecogniseHandler(authenticate=authenticate, recent=recent_sessions),
         email_status=EmailStatusHandler(
             begin=begin, clock=clock, limiter=ports.limiter, allowance=rules.status_requests
         ),

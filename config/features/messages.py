@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from typing import TypeVar
 
+from application.accounts.recent_sessions import RecentSessions
 from application.actor import Actor
 from application.messages.send import Postponed, SendMessage, SendMessages, Sent
 from application.messenger import Feed, MessageUseCases
@@ -54,7 +55,7 @@ def message_use_cases(
     )
 
 
-def feed(ports: Ports) -> Feed:
+def feed(ports: Ports, recent_sessions: RecentSessions) -> Feed:
     views = ports.storage.views
     return Feed(
         snapshot=views.snapshot,
@@ -64,6 +65,7 @@ def feed(ports: Ports) -> Feed:
         list_chats=views.page_of_chats,
         some_chats=views.some_chats,
         own_changes=ports.storage.own_changes,
+        recent_sessions=recent_sessions,
         watchable=WatchableHandler(views=views),
     )
 

@@ -1,7 +1,9 @@
 """Puts the messenger together from its features."""
 
+from asyncio import get_running_loop
 from collections.abc import Awaitable, Callable
 
+from application.accounts.recent_sessions import RecentSessions
 from application.actor import Actor
 from application.messages.send import SendMessage, Sent
 from application.messenger import Messenger
@@ -21,15 +23,20 @@ def make_messenger(
     letter_is_due: Callable[[], None],
     account_is_closed: Callable[[], None],
 ) -> Messenger:
+    recent_sessions = RecentSessions(lambda: get_running_loop().time())
     return Messenger(
         accounts=account_use_cases(
-            ports, rules, letter_is_due=letter_is_due, account_is_closed=account_is_closed
+            ports,
+            rules,
+            recent_sessions=recent_sessions,
+            letter_is_due=letter_is_due,
+            account_is_closed=account_is_closed,
         ),
         sessions=session_use_cases(ports),
         profiles=profile_use_cases(ports),
         chats=chat_use_cases(ports),
         messages=message_use_cases(ports, send=send, mark_read=mark_read),
-        feed=feed(ports),
+        feed=feed(ports, recent_sessions),
         catalogues=catalogue_use_cases(ports),
         probe=ports.storage.views.probe,
     )

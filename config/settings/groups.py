@@ -334,6 +334,11 @@ class Socket:
     node_outbox_bytes: int = _setting(
         "WS_NODE_OUTBOX_BYTES", read.whole(1024 * 1024, 2**40), default_of(SOCKET.node_outbox_bytes)
     )
+    node_tail_bytes: int = _setting(
+        "WS_NODE_TAIL_BYTES", read.whole(0, 2**40), default_of(SOCKET.node_tail_bytes)
+    )
+    """Recent events of chats, kept in memory for clients that come back; 0 keeps none."""
+
     pending_sends: int = _setting("WS_PENDING_SENDS", read.whole(1, 10_000), default_of(SOCKET.pending_sends))
     waiting_frames: int = _setting(
         "WS_WAITING_FRAMES", read.whole(1, 10_000), default_of(SOCKET.waiting_frames)

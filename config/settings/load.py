@@ -191,7 +191,9 @@ class Loader:
         documentation = f"{api.public_url}{api.prefix}{api.docs_path}"
         otherwise = documentation if environment is Environment.LOCAL and api.docs else ""
         if api.web_client:
-            otherwise = f"{api.public_url}{api.prefix}/app/"
+            otherwise = (
+                f"{api.public_url}{api.prefix}/app"  # as the setting is read: without a slash at its end
+            )
         return next((each for each in api.cors_origins if each != DEVELOPMENT_ORIGIN), otherwise)
 
     def _database(self) -> Database:

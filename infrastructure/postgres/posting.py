@@ -29,7 +29,7 @@ from infrastructure.postgres.driver.errors import in_our_terms
 from infrastructure.postgres.driver.trouble import WriteTrouble
 from infrastructure.stored_events import MESSAGE_SENT
 
-R = TypeVar("R", bound=tuple[Any, ...])
+R = TypeVar("R", bound=NamedTuple)
 
 LOCK: Final = """
 SELECT chat_id, last_seq, last_position, last_at, member_count FROM chat_head
@@ -191,8 +191,8 @@ class PostgresPosting:
         for draft, row in zip(drafts, rows, strict=True):
             chat_id, author_id = draft.chat_id, draft.author_id
             if row.kind is not None and chat_id not in chats:
-                if chat_id in held:
-                    chats[chat_id] = _chat(held[chat_id], row)
+                if head := held.get(chat_id):
+                    chats[chat_id] = _chat(head, row)
                 else:
                     busy.add(chat_id)
             if row.role is not None and (chat_id, author_id) not in authors:
@@ -224,8 +224,8 @@ class PostgresPosting:
     async def keep(self, chats: Sequence[Chat], posted: Sequence[MessageSent]) -> None:
         messages = [event.message for event in posted]
         sent = Counter((message.chat_id, message.author_id) for message in messages)
-        senders = sorted(sent)  # the order in which every transaction locks readings
-        heads = sorted(chats, key=lambda chat: chat.id)
+        senders = sorted(sent.items(), key=_in_lock_order)
+        heads = sorted(chats, key=lambda chat: chat.id.int)
         with in_our_terms():
             await self._driver.execute(
                 KEEP,
@@ -243,9 +243,9 @@ class PostgresPosting:
                     arrays.Bigints.of(chat.last_seq for chat in heads),
                     arrays.Bigints.of(chat.last_position for chat in heads),
                     arrays.Moments.of(chat.last_at for chat in heads if chat.last_at is not None),
-                    arrays.Uuids.of([chat_id for chat_id, _ in senders]),
-                    arrays.Uuids.of([profile_id for _, profile_id in senders]),
-                    arrays.Bigints.of(sent[sender] for sender in senders),
+                    arrays.Uuids.of([chat_id for (chat_id, _), _ in senders]),
+                    arrays.Uuids.of([profile_id for (_, profile_id), _ in senders]),
+                    arrays.Bigints.of(count for _, count in senders),
                 ),
                 prepare=True,
                 binary=True,
@@ -257,7 +257,13 @@ class PostgresPosting:
 
     async def _fetch(self, kind: type[R], statement: LiteralString, parameters: tuple[Any, ...]) -> list[R]:
         cursor = await self._driver.execute(statement, parameters, prepare=True, binary=True)
-        return [kind(*row) for row in await cursor.fetchall()]
+        return list(map(kind._make, await cursor.fetchall()))
+
+
+def _in_lock_order(sent: tuple[tuple[ChatId, ProfileId], int]) -> tuple[int, int]:
+    """The order in which every transaction locks readings. PostgreSQL and integers order ids alike."""
+    (chat_id, profile_id), _ = sent
+    return chat_id.int, profile_id.int
 
 
 def keys_of(draft: Draft, slots: Slots | None) -> tuple[str, str]:

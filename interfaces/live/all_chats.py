@@ -29,9 +29,9 @@ from interfaces.live import resuming
 from interfaces.live.channel import PAGE, Channel, Channels
 from interfaces.live.entry import Entry
 from interfaces.live.listener import End, Listener
+from interfaces.live.replays import Replays
 from interfaces.live.roster import Audience, Roster
 from interfaces.wire import all_chats as news
-from interfaces.wire import frames
 from interfaces.wire.frames import Frame
 from interfaces.wire.reasons import Reset
 
@@ -39,7 +39,6 @@ log: Final = logging.getLogger(__name__)
 
 ListChats = Callable[[ProfileId, Paging[ChatPlace]], Awaitable[Page[ChatView, ChatPlace]]]
 SomeChats = Callable[[ProfileId, Sequence[ChatId]], Awaitable[Sequence[ChatView]]]
-ReadLogs = Callable[[Sequence[LogSpan]], Awaitable[Sequence[ChatUpdate]]]
 
 READS_MOST: Final = 5
 """How often chats are read until they are as new as what a listener has heard."""
@@ -185,7 +184,7 @@ class AllChats:
     own_changes: OwnChanges
     list_chats: ListChats
     some_chats: SomeChats
-    logs: ReadLogs
+    replays: Replays
     channels: Channels
     roster: Roster
     entry: Entry
@@ -334,9 +333,9 @@ class AllChats:
                 replays.append((way, standing, after))
             else:
                 _tell_reading(listener, standing)
-                await self._go_in(visit, way, standing.last_position)
+                await self._go_in(visit, way, standing.last_position, missed.cursor.epoch)
         doubtful = {*joined, *await self._jump(visit, jumps)}
-        await self._replay(visit, replays)
+        await self._replay(visit, replays, missed.cursor.epoch)
         lost = [chat_id for chat_id in await self._join(visit) if chat_id in doubtful]
         if lost:
             await self._tell_lost(listener, missed.cursor, lost)
@@ -376,7 +375,9 @@ class AllChats:
             await self._go_in(visit, way, view.last_position)
         return left
 
-    async def _replay(self, visit: Visit, replays: Sequence[tuple[WayIn, Standing, Position]]) -> None:
+    async def _replay(
+        self, visit: Visit, replays: Sequence[tuple[WayIn, Standing, Position]], epoch: str
+    ) -> None:
         listener = visit.listener
         for group in _in_pages(replays):
             reached = {way.chat_id: after for way, _, after in group}
@@ -390,26 +391,27 @@ class AllChats:
                 await listener.drained()
                 if not listener.is_connected:
                     return
-                updates = await self.logs(spans)
-                if not updates:
+                entries = await self.replays.read(epoch, spans)
+                if not entries:
                     break  # the chats were deleted and purged meanwhile, which their listeners are told
-                for update in updates:
+                for entry in entries:
                     # the rest is read again later: pages kept for many slow readers would take much memory
                     if not listener.has_room:
                         break
-                    way_in = visit.ways_in.get(update.chat_id)
+                    chat_id = entry.update.chat_id
+                    way_in = visit.ways_in.get(chat_id)
                     if way_in and way_in.is_entering:
-                        listener.tell(frames.told(update), update)
-                        reached[update.chat_id] = update.position
+                        listener.tell(entry.frame, entry.update)
+                        reached[chat_id] = entry.position
             for way, standing, _ in group:
                 if way.is_entering:
                     _tell_reading(listener, standing)
-                await self._go_in(visit, way, standing.last_position)
+                await self._go_in(visit, way, standing.last_position, epoch)
 
-    async def _go_in(self, visit: Visit, way: WayIn, position: Position) -> None:
-        """Goes live in a chat that the client knows up to ``position``."""
+    async def _go_in(self, visit: Visit, way: WayIn, position: Position, epoch: str | None = None) -> None:
+        """Goes live in a chat that the client knows up to ``position``, in a line of history if that is known."""
         if way.is_entering:
-            await self.entry.catch_up(way.channel, way, position)
+            await self.entry.catch_up(way.channel, way, position, epoch)
         if not way.is_entering:
             self._abandon(visit, way)
             return
@@ -553,16 +555,16 @@ class AllChats:
         listener = visit.listener
         while visit.to_skip and self._is_here(visit):
             cursor = await self.own_changes.here()
-            asked = [*visit.to_skip]  # others may join them while this waits, and have their turn afterwards
-            for chat_id in asked:
+            skipping = [*visit.to_skip]  # those that are added later are still live in their chats
+            for chat_id in skipping:
                 channel = self.channels.find(chat_id)
                 if channel and self.roster.is_live(listener, channel.audience):
                     # a seat aside still hears if the profile is removed
                     self.roster.step_aside(listener, channel.audience)
             assert visit.read_on is not None, "it was given with the first chat"
             await visit.read_on()
-            views = await self._read_views(listener, asked)
-            skipped = [chat_id for chat_id in asked if await self._skip_to(visit, chat_id, views)]
+            views = await self._read_views(listener, skipping)
+            skipped = [chat_id for chat_id in skipping if await self._skip_to(visit, chat_id, views)]
             await self._tell_readings(listener, cursor, skipped)
 
     async def _skip_to(self, visit: Visit, chat_id: ChatId, views: Mapping[ChatId, ChatView]) -> bool:

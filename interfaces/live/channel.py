@@ -17,6 +17,7 @@ from application.errors import ApplicationError
 from application.ports.updates import ChatUpdate
 from domain.ids import ChatId, Position
 from interfaces.live.roster import Audience
+from interfaces.live.tails import Tails
 
 log: Final = logging.getLogger(__name__)
 
@@ -78,6 +79,7 @@ class Channels:
     read_log: ReadLog
     told: Callable[[Channel, ChatUpdate], None]
     """Called with each update exactly once, in the order of the chat's log."""
+    tails: Tails
     interval: float
     """Seconds until a failed read is tried again."""
     _by_chat: dict[ChatId, Channel] = field(init=False, factory=dict)
@@ -102,6 +104,8 @@ class Channels:
             channel = self._by_chat.get(audience.chat_id)
             if audience.is_empty and channel and channel.audience is audience:
                 del self._by_chat[audience.chat_id]
+                if channel.position is not None:
+                    self.tails.watch(channel.chat_id, channel.position)
 
     def forget(self) -> None:
         """
@@ -110,7 +114,10 @@ class Channels:
         self._by_chat.clear()
 
     def advance(self, update: ChatUpdate) -> None:
-        if channel := self._by_chat.get(update.chat_id):
+        channel = self._by_chat.get(update.chat_id)
+        if channel is None or channel.position is None or update.position <= channel.position:
+            self.tails.follow(update)
+        if channel is not None:
             for following in channel.due(update):
                 self.told(channel, following)
             self.heal_soon(channel)

@@ -11,14 +11,15 @@ from typing import Final, Protocol
 from attrs import define, frozen
 
 from application.ports.updates import ChatUpdate
+from application.ports.views import LogSpan
 from application.views import Snapshot
 from domain.events import MemberRemoved
 from domain.ids import ChatId, Position, ProfileId
 from interfaces.live.channel import PAGE, Channel, Channels
 from interfaces.live.listener import End, Listener
 from interfaces.live.notices import Notices
+from interfaces.live.replays import Replays
 from interfaces.live.roster import Roster
-from interfaces.wire import frames
 from interfaces.wire.frames import Frame
 from interfaces.wire.reasons import Reset
 
@@ -111,6 +112,7 @@ def resume_after(since: Since | Reset | None, snapshot: Snapshot) -> Position | 
 class Entry:
     snapshot: ReadSnapshot
     channels: Channels
+    replays: Replays
     roster: Roster
     notices: Notices
 
@@ -135,9 +137,9 @@ class Entry:
         if after is None or isinstance(after, Reset):
             entrant.begin(snapshot, after)
         else:
-            await self._replay(entrant, after, snapshot.position)
+            await self._replay(entrant, after, snapshot.position, snapshot.epoch)
             entrant.resumed(snapshot)
-        await self.catch_up(channel, entrant, snapshot.position)
+        await self.catch_up(channel, entrant, snapshot.position, snapshot.epoch)
         if entrant.is_entering:
             entrant.opened()
             self.go_live(channel, entrant)
@@ -162,8 +164,13 @@ class Entry:
     def _resume_after(self, since: Since | Reset | None, snapshot: Snapshot) -> Position | Reset | None:
         return resume_after(since, snapshot)
 
-    async def catch_up(self, channel: Channel, entrant: Arriving, position: Position) -> None:
-        """Brings the channel and the entrant, whose snapshot ends at ``position``, to the same position."""
+    async def catch_up(
+        self, channel: Channel, entrant: Arriving, position: Position, epoch: str | None = None
+    ) -> None:
+        """
+        Brings the channel and the entrant, whose snapshot ends at ``position``, to the same position. ``epoch`` is that of the
+        snapshot, if it is known.
+        """
         if channel.position is None:
             channel.position = position
         while channel.position != position and entrant.is_entering:
@@ -171,28 +178,35 @@ class Entry:
                 channel.hear_of(position)
                 await self.channels.heal(channel)
             else:
-                position = await self._replay(entrant, position, channel.position, is_news=True)
+                position = await self._replay(entrant, position, channel.position, epoch, is_news=True)
 
     async def _replay(
-        self, entrant: Arriving, after: Position, up_to: Position, *, is_news: bool = False
+        self,
+        entrant: Arriving,
+        after: Position,
+        up_to: Position,
+        epoch: str | None,
+        *,
+        is_news: bool = False,
     ) -> Position:
         """
-        Sends one client the log entries between two positions. Returns the position that was reached.
+        Sends one client the log entries between two positions of a line of history. Returns the position that was reached.
 
         ``is_news`` says that the entries are newer than the client's snapshot: if one removes the client, it is ended.
         """
         position = after
         while position < up_to and entrant.is_entering:
             await entrant.drained()
-            entries = await self.channels.read_log(entrant.chat_id, position, PAGE)
-            for update in entries:
+            span = LogSpan(entrant.chat_id, position, Position(min(up_to, position + PAGE)))
+            entries = await self.replays.read(epoch, [span])
+            for entry in entries:
                 # the rest is read again later: pages kept for many slow readers would take much memory
-                if update.position > up_to or not (entrant.has_room and entrant.is_entering):
+                if not (entrant.has_room and entrant.is_entering):
                     break
-                entrant.tell(frames.told(update), update)
-                position = update.position
+                entrant.tell(entry.frame, entry.update)
+                position = entry.position
                 if is_news:
-                    end_if_removed(entrant, update)
+                    end_if_removed(entrant, entry.update)
             if not entries:
                 break
         return position

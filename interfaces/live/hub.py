@@ -29,11 +29,16 @@ from interfaces.live.entry import Entrant, Entry, end_if_removed
 from interfaces.live.listener import End, Listener
 from interfaces.live.notices import Absence, Notices, receipt_key
 from interfaces.live.presence import Presence
+from interfaces.live.replays import Replays
 from interfaces.live.roster import Audience, Roster
+from interfaces.live.tails import Tails
 from interfaces.live.typing import TypingNow
 from interfaces.wire import frames
 
 log: Final = logging.getLogger(__name__)
+
+TAIL_SECONDS: Final = 60
+"""A log entry is kept for clients that come back for at least this long, if there is room, and at most twice as long."""
 
 
 @define(eq=False, kw_only=True)
@@ -55,10 +60,13 @@ class Hub:
     """Seconds between two cursors that listeners of all chats are told."""
     typing_expiry: float = 6.0
     """Seconds after which typing that a client does not renew ends."""
+    tail_bytes: int = 16 * 1024 * 1024
+    """Bytes of log entries that are kept for clients that come back; with 0 all are read from storage."""
     presence_pause: float = 5.0
     """Seconds until a person whose last client has gone is told as offline."""
     watched_most: int = 200
     """The most people whose presence one listener may watch."""
+    tails: Tails = field(init=False)
     presence: Presence = field(init=False)
     roster: Roster = field(init=False)
     notices: Notices = field(init=False)
@@ -79,16 +87,24 @@ class Hub:
         )
         self.roster = Roster(self.presence.arrived, self.presence.departed)
         self.notices = Notices(self.roster, self.clock.now)
-        self.channels = Channels(read_log=self.feed.log, told=self._tell, interval=self.interval)
+        self.tails = Tails(self.tail_bytes)
+        self.channels = Channels(
+            read_log=self.feed.log, told=self._tell, tails=self.tails, interval=self.interval
+        )
+        replays = Replays(self.feed.logs, self.tails)
         self.typing = TypingNow(self._tell_typing, self.clock.now, self.typing_expiry)
         self.entry = Entry(
-            snapshot=self.feed.snapshot, channels=self.channels, roster=self.roster, notices=self.notices
+            snapshot=self.feed.snapshot,
+            channels=self.channels,
+            replays=replays,
+            roster=self.roster,
+            notices=self.notices,
         )
         self.all_chats = AllChats(
             own_changes=self.feed.own_changes,
             list_chats=self.feed.list_chats,
             some_chats=self.feed.some_chats,
-            logs=self.feed.logs,
+            replays=replays,
             channels=self.channels,
             roster=self.roster,
             entry=self.entry,
@@ -170,8 +186,9 @@ class Hub:
     def _tell(self, channel: Channel, update: ChatUpdate) -> None:
         """Delivers the next update of a channel."""
         audience = channel.audience
-        if audience.live:
-            self.roster.tell(audience, frames.told(update), update)
+        frame = frames.told(update)
+        self.tails.add(update, frame)
+        self.roster.tell(audience, frame, update)
         if isinstance(update, NewMessage):
             self.typing.ended(update.chat_id, update.view.message.author_id)
         elif isinstance(update, NewMember):
@@ -209,6 +226,7 @@ class Hub:
                 self.all_chats.ended(listener, channel.audience)
 
     def _end_session(self, ended: SessionEnded) -> None:
+        self.feed.recent_sessions.end(ended.session_id)
         if ended.reason is SessionEnd.ACCOUNT_CLOSED:
             self.presence.doubt(ended.profile_id)
         self.roster.end_session(ended.session_id)
@@ -231,9 +249,13 @@ class Hub:
 
     async def _look_again_and_again(self) -> None:
         cursor: Cursor | None = None
-        failures = 0
+        failures, looks = 0, 0
+        tail_looks = max(1, round(TAIL_SECONDS / self.interval))
         while True:
             self.notices.tell_unsaid(channel.audience for channel in self.channels)
+            looks += 1
+            if looks % tail_looks == 0:
+                self.tails.age()
             self.presence.tell_untold()
             try:
                 cursor = await self._look(cursor)
@@ -249,11 +271,13 @@ class Hub:
 
     async def _look(self, cursor: Cursor | None) -> Cursor:
         if cursor is None:
-            return await self.feed.changes.now()
+            cursor = await self.feed.changes.now()
+            self.tails.begin(cursor.epoch)
+            return cursor
         news = await self.feed.changes.since(cursor)
         if news.cursor.epoch != cursor.epoch:
             log.warning("the history in storage has changed: all listeners start anew")
-            self._begin_anew()
+            self._begin_anew(news.cursor.epoch)
             return news.cursor
         for chat_id, position in news.moved.items():
             self.channels.hear_of(chat_id, position)
@@ -263,8 +287,10 @@ class Hub:
         self.all_chats.looked(news.cursor)
         return news.cursor
 
-    def _begin_anew(self) -> None:
+    def _begin_anew(self, epoch: str) -> None:
         """Ends all listeners and forgets everything that was read from storage: positions may be used again."""
+        self.tails.begin(epoch)
+        self.feed.recent_sessions.clear()
         former = list(self.channels)
         self.channels.forget()
         self.roster.forget_ended_sessions()

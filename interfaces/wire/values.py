@@ -37,11 +37,14 @@ _SIMPLE: Final = re.compile(r"[0-9a-fA-F]{32}")
 _GROUPS: Final = (8, 4, 4, 4, 12)
 _HYPHENATED: Final = re.compile("-".join(f"[0-9a-fA-F]{{{length}}}" for length in _GROUPS))
 _URN: Final = "urn:uuid:"
+_UTC_OFFSET: Final = "+00:00"
 
 
 def moment(at: datetime) -> Moment:
     """Formats a timestamp as clients of the original parse it: ISO 8601 in UTC, without an offset, without a zero fraction."""
-    return Moment(at.astimezone(UTC).replace(tzinfo=None).isoformat())
+    if at.tzinfo is not UTC:
+        at = at.astimezone(UTC)
+    return Moment(at.isoformat()[: -len(_UTC_OFFSET)])
 
 
 def is_count(value: object) -> bool:

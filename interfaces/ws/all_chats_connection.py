@@ -184,6 +184,8 @@ class AllChatsConnection(Connection):
         """Sends a frame. The echo of an own message is held back until the client has the answer for it."""
         if self._early is not None:
             self._early.append(frame)
+        elif self._answers is None:
+            self.outbox.put(frame, ephemeral=ephemeral)
         else:
             self._pass_on(frame.chat_id, frame, update, ephemeral=ephemeral)
 

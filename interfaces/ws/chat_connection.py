@@ -122,7 +122,10 @@ class ChatConnection(Connection):
 
     def tell(self, frame: Frame, update: ChatUpdate | None = None, *, ephemeral: bool = False) -> None:
         """Sends a frame. The echo of an own message is held back until the client has the answer for it."""
-        self._pass_on(self.chat_id, frame, update, ephemeral=ephemeral)
+        if self._answers is None:
+            self.outbox.put(frame, ephemeral=ephemeral)
+        else:
+            self._pass_on(self.chat_id, frame, update, ephemeral=ephemeral)
 
     def end(self, why: End, chat_id: ChatId | None = None) -> None:
         assert chat_id in {None, self.chat_id}, "this connection belongs to one chat"

@@ -176,6 +176,8 @@ class Exchange:
         self._desk.stop_typing(is_busy=self._is_busy)
 
     def _leave(self) -> None:
+        if (actor := self._connection.actor) is not None:
+            self._services.messenger.feed.recent_sessions.see(actor)
         self._services.hub.leave(self._desk.listener)
 
     def _now_waiting(self, size: int) -> None:
@@ -309,7 +311,7 @@ class Exchange:
             async with self._entry_slot() as free_slot:
                 await self._services.hub.watching()
                 if self._connection.is_entering:
-                    self._connection.recognise(await self._services.messenger.accounts.authenticate(command))
+                    self._connection.recognise(await self._services.messenger.accounts.recognise(command))
                 if self._connection.is_entering:
                     await self._desk.enter(free_slot)
         except (DomainError, ApplicationError) as error:

@@ -14,6 +14,8 @@ class SocketOptions:
     outbox_frames: int = 256
     outbox_bytes: int = 256 * 1024
     """Frames and bytes that may wait for one client to read them. Above either limit the socket is closed."""
+    node_tail_bytes: int = 16 * 1024 * 1024
+    """Bytes of recent events that the node keeps for clients that come back. With 0 they read all from the database."""
     gap_percent: int = 75
     """
     The share of both limits above which messages that wait on a socket of all chats are replaced by gaps, so that its client

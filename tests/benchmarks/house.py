@@ -26,6 +26,8 @@ PINNED = ("taskset", "--cpu-list", str(SERVER_CPU))
 class Installation:
     server: Server
     postgres: Postgres
+    url: str
+    """The address of the messenger's database."""
 
     @property
     def pid(self) -> int:
@@ -79,7 +81,7 @@ def house(command: Sequence[str] = (), /, **settings: str) -> Iterator[Installat
         mine = os.sched_getaffinity(0)
         os.sched_setaffinity(0, {CLIENT_CPU})
         try:
-            yield Installation(server, postgres)
+            yield Installation(server, postgres, url)
         finally:
             os.sched_setaffinity(0, mine)
             server.stop()

@@ -41,6 +41,8 @@ class Wire(asyncio.Protocol):
     """Messages that were told before it was current."""
     stand: tuple[str, int] = ("", 0)
     """Epoch and position that it entered at."""
+    cursor: str = ""
+    """The cursor that the socket of all chats was given when it was current."""
 
     @override
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -107,11 +109,28 @@ async def enter(
     since: tuple[str, int] | None = None,
 ) -> Wire:
     """An open socket, let in; ``hear`` gets what comes after the greeting, or after what it missed ``since``."""
-    loop = asyncio.get_running_loop()
     auth: dict[str, Any] = {"type": "auth", "token": token}
     last = b'"chat_history"'
     if since is not None:
         auth["since"], last = {"epoch": since[0], "position": since[1]}, b'"resumed"'
+    return await _enter(port, f"/chats/{chat_id}/ws", auth, last, hear)
+
+
+async def enter_all_chats(
+    port: int, token: str, hear: Callable[[bytes], None], cursor: str | None = None
+) -> Wire:
+    """A socket of all chats that is current; ``hear`` gets what comes after that. It resumes from ``cursor``."""
+    auth: dict[str, Any] = {"type": "auth", "token": token}
+    if cursor is not None:
+        auth["since"] = {"cursor": cursor}
+    return await _enter(port, "/ws", auth, b'"resumed"', hear)
+
+
+async def _enter(
+    port: int, path: str, auth: dict[str, Any], last: bytes, hear: Callable[[bytes], None]
+) -> Wire:
+    """Ends when the first frame comes that has ``last`` in its type."""
+    loop = asyncio.get_running_loop()
 
     def greeting(payload: bytes) -> None:
         kind = payload[:40]
@@ -119,8 +138,10 @@ async def enter(
             wire.missed += 1
         elif b'"auth_success"' in kind:
             fields = json.loads(payload)
-            wire.stand = fields["epoch"], fields["position"]
+            wire.stand = fields["epoch"], fields.get("position", 0)
         elif last in kind:
+            if path == "/ws":
+                wire.cursor = json.loads(payload)["cursor"]
             wire.hear = hear
             wire.greeted.set_result(None)
 
@@ -128,7 +149,7 @@ async def enter(
     key = base64.b64encode(os.urandom(16)).decode()
     wire.say(
         (
-            f"GET /chats/{chat_id}/ws HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n"
         ).encode()
     )

@@ -96,10 +96,10 @@ def test_local_listens_on_loopback_unless_told(local: dict[str, str]) -> None:
 @pytest.mark.parametrize(
     ("told", "in_prod", "in_local"),
     [
-        ({"API_PUBLIC_URL": "https://a.example"}, *["https://a.example/app/"] * 2),
+        ({"API_PUBLIC_URL": "https://a.example"}, *["https://a.example/app"] * 2),
         (
             {"API_PUBLIC_URL": "https://a.example/chat", "API_PREFIX": "/api"},
-            *["https://a.example/chat/api/app/"] * 2,
+            *["https://a.example/chat/api/app"] * 2,
         ),
         ({"API_WEB_CLIENT": "false"}, "", "http://localhost:8788/docs"),
         ({"API_WEB_CLIENT": "false", "API_DOCS": "false"}, "", ""),
@@ -117,7 +117,7 @@ def test_local_listens_on_loopback_unless_told(local: dict[str, str]) -> None:
         ({"API_CORS_ALLOWED_HOSTS": "https://a.example,https://b.example"}, *["https://a.example"] * 2),
         (
             {"API_CORS_ALLOWED_HOSTS": ",", "API_PUBLIC_URL": "https://a.example"},
-            *["https://a.example/app/"] * 2,
+            *["https://a.example/app"] * 2,
         ),
         (
             {"API_APP_URL": "https://app.example/start/", "API_CORS_ALLOWED_HOSTS": "https://a.example"},

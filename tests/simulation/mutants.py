@@ -22,6 +22,7 @@ from application.ports.changes import Cursor
 from application.ports.own_changes import Lost, Missed, Standing
 from application.ports.posting import Conversations, Draft, Posting, Slots
 from application.ports.updates import ChatUpdate
+from application.ports.views import LogSpan
 from application.views import HistoryPage, Snapshot
 from domain.chat import Chat
 from domain.chat_errors import ChatNotFound, TooFrequent
@@ -37,9 +38,11 @@ from interfaces.live.all_chats import AllChats, Visit
 from interfaces.live.channel import Channel, Channels
 from interfaces.live.entry import Entrant, Entry, Since
 from interfaces.live.hub import Hub
+from interfaces.live.replays import Reading as MissedReading
 from interfaces.live.resuming import Memberships
 from interfaces.live.roster import ASIDE, Audience, Roster
 from interfaces.live.sync import Beginning, Part, Sync
+from interfaces.live.tails import LogEntry, Tails
 from interfaces.wire import frames
 from interfaces.wire.frames import Frame
 from interfaces.wire.places import SyncPlace
@@ -183,7 +186,7 @@ async def _goes_live_at_once(self: Entry, entrant: Entrant, snapshot: Snapshot) 
     after = self._resume_after(entrant.since, snapshot)
     entrant.welcome(snapshot)
     if isinstance(after, int):
-        await self._replay(entrant, Position(after), snapshot.position)
+        await self._replay(entrant, Position(after), snapshot.position, snapshot.epoch)
         entrant.resumed(snapshot)
     else:
         entrant.begin(snapshot, after)
@@ -274,10 +277,16 @@ _resume_after = Entry._resume_after
 
 
 async def replays_one_page(
-    self: Entry, entrant: Entrant, after: Position, up_to: Position, *, is_news: bool = False
+    self: Entry,
+    entrant: Entrant,
+    after: Position,
+    up_to: Position,
+    epoch: str | None,
+    *,
+    is_news: bool = False,
 ) -> Position:
     if is_news:
-        return await _replay(self, entrant, after, up_to, is_news=True)
+        return await _replay(self, entrant, after, up_to, epoch, is_news=True)
     for update in await self.channels.read_log(entrant.chat_id, after, channel.PAGE):
         if update.position <= up_to:
             entrant.tell(frames.told(update), update)
@@ -285,9 +294,39 @@ async def replays_one_page(
 
 
 async def replays_nothing(
-    self: Entry, entrant: Entrant, after: Position, up_to: Position, *, is_news: bool = False
+    self: Entry,
+    entrant: Entrant,
+    after: Position,
+    up_to: Position,
+    epoch: str | None,
+    *,
+    is_news: bool = False,
 ) -> Position:
-    return await _replay(self, entrant, after, up_to, is_news=True) if is_news else up_to
+    return await _replay(self, entrant, after, up_to, epoch, is_news=True) if is_news else up_to
+
+
+def follows_over_gaps(self: Tails, update: ChatUpdate) -> None:
+    tail = self._by_chat.get(update.chat_id)
+    if tail is not None and update.position > tail.last:
+        self._append(tail, LogEntry.of(update))
+
+
+def adds_over_gaps(self: Tails, update: ChatUpdate, frame: Frame) -> None:
+    self.watch(update.chat_id, Position(update.position - 1))
+    follows_over_gaps(self, update)
+
+
+_tail_read = Tails.read
+
+
+def serves_more_than_is_known(
+    self: Tails, epoch: str | None, chat_id: ChatId, after: Position, last: Position
+) -> Sequence[LogEntry]:
+    return _tail_read(self, epoch, chat_id, after, Position(last + 1))
+
+
+def relies_on_earlier_reads(self: MissedReading, span: LogSpan) -> bool:
+    return self.after <= span.after
 
 
 Where = Since | Reset | None
@@ -372,9 +411,15 @@ def _nothing_behind(since: Since) -> Snapshot:
 
 
 async def replays_as_if_it_were_new(
-    self: Entry, entrant: Entrant, after: Position, up_to: Position, *, is_news: bool = False
+    self: Entry,
+    entrant: Entrant,
+    after: Position,
+    up_to: Position,
+    epoch: str | None,
+    *,
+    is_news: bool = False,
 ) -> Position:
-    return await _replay(self, entrant, after, up_to, is_news=True)
+    return await _replay(self, entrant, after, up_to, epoch, is_news=True)
 
 
 # What is said again
@@ -573,6 +618,10 @@ MUTANTS: Final[Mapping[str, tuple[type[Any], str, Callable[..., Any]]]] = {
     "resume: the newest of too many": (Entry, "_resume_after", resumes_in_part),
     "resume: nonsense passed over": (Entry, "_resume_after", passes_over_nonsense),
     "resume: put out again": (Entry, "_replay", replays_as_if_it_were_new),
+    "resume: a tail with a gap": (Tails, "follow", follows_over_gaps),
+    "resume: a tail with a gap among what is told": (Tails, "add", adds_over_gaps),
+    "resume: a tail that goes too far": (Tails, "read", serves_more_than_is_known),
+    "resume: an earlier read": (MissedReading, "has_next", relies_on_earlier_reads),
     "resume: a deleted chat": (Entry, "enter", resumes_where_nothing_is),
     "resume: what comes meanwhile not told": (Entry, "enter", overhears_while_it_resumes),
     "resume: own mark forgotten": (ChatConnection, "resumed", forgets_what_was_read),

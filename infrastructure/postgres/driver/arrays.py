@@ -21,6 +21,9 @@ _HEADER: Final = struct.Struct(">iiIii")
 _EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
 """PostgreSQL stores times as microseconds since this moment."""
 
+_SIXTEEN_BYTES: Final = 16 << 128
+"""The length of a UUID, as it stands before the value."""
+
 _MICROSECOND: Final = timedelta(microseconds=1)
 
 
@@ -43,10 +46,8 @@ class Uuids(Packed):
 
     @classmethod
     def of(cls, values: Sequence[UUID]) -> "Uuids":
-        parts = [_header(len(values), 2950)]
-        for value in values:
-            parts += (b"\0\0\0\x10", value.bytes)
-        return cls(b"".join(parts))
+        elements = [(_SIXTEEN_BYTES | value.int).to_bytes(20, "big") for value in values]
+        return cls(b"".join((_header(len(values), 2950), *elements)))
 
 
 class Bigints(Packed):

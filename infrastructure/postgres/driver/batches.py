@@ -102,7 +102,7 @@ class BatchConnection:
                     with in_our_terms():
                         yield driver
                     with in_our_terms(committing=True):
-                        await driver.execute("COMMIT")
+                        await driver.command("COMMIT")
             except OutcomeUnknown:
                 await self._give_up(driver)
                 raise

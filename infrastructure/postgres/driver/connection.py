@@ -17,8 +17,10 @@ from typing import Any, Final, LiteralString, TypeVar
 
 import psycopg
 from attrs import field, frozen
-from psycopg import sql
+from psycopg import generators, sql
 from psycopg.conninfo import make_conninfo
+from psycopg.errors import error_from_result
+from psycopg.pq import ExecStatus
 from psycopg.rows import AsyncRowFactory
 
 from infrastructure.postgres.driver import arrays
@@ -78,6 +80,20 @@ class Connection(psycopg.AsyncConnection[Row]):
     def is_pooled(self) -> bool:
         """Whether a pooler may assign another server connection to the next transaction."""
         return bool(self.settings)
+
+    async def command(self, statement: LiteralString) -> None:
+        """
+        Runs a statement that has neither parameters nor rows, such as BEGIN and COMMIT.
+
+        It takes a third of the CPU of `execute`, which makes a cursor and looks for placeholders. ROLLBACK must go through
+        `execute`, which lets the driver forget what it has prepared.
+        """
+        async with self.lock:
+            self.pgconn.send_query(statement.encode())
+            results = await self.wait(generators.execute(self.pgconn))
+        for result in results:
+            if result.status == ExecStatus.FATAL_ERROR:
+                raise error_from_result(result)
 
 
 @frozen(kw_only=True)
@@ -177,7 +193,7 @@ async def begin(connection: Connection[Any], statement: LiteralString = READ_COM
     if connection.is_pooled:
         await connection.execute(_sure(f"{statement}; {connection.settings}"))
     else:
-        await connection.execute(statement)
+        await connection.command(statement)
     if connection.is_cut:  # in the same turn of the event loop in which the answer arrived
         raise psycopg.OperationalError("the server answered too late")
 

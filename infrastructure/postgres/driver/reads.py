@@ -144,7 +144,7 @@ class ReadPool(PreparedReads):
             try:
                 yield ReadTransaction(reader)
             finally:
-                await reader.execute(END)
+                await reader.command(END)
 
     async def rows(self, statement: Prepared, **parameters: Any) -> Sequence[Row]:
         """
@@ -155,7 +155,7 @@ class ReadPool(PreparedReads):
             assert found is not None
             rows = await found.fetchall()
             if reader.is_pooled:
-                await reader.execute(END)
+                await reader.command(END)
             return rows
 
     @asynccontextmanager

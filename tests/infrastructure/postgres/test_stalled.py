@@ -30,16 +30,15 @@ class Stall:
 def stall(monkeypatch: pytest.MonkeyPatch) -> Stall:
     """The next transaction that begins while it is due meets a stall."""
     stall = Stall()
-    execute: Callable[..., Any] = Connection.execute
+    command: Callable[..., Any] = Connection.command
 
-    async def execute_late(self: Connection[Any], query: Any, *given: Any, **options: Any) -> Any:
-        answer = await execute(self, query, *given, **options)
-        if stall.is_due and str(query).startswith("BEGIN"):
+    async def command_late(self: Connection[Any], statement: str) -> None:
+        await command(self, statement)
+        if stall.is_due and statement.startswith("BEGIN"):
             stall.is_due = False
             cut(self)
-        return answer
 
-    monkeypatch.setattr(Connection, "execute", execute_late)
+    monkeypatch.setattr(Connection, "command", command_late)
     return stall
 
 

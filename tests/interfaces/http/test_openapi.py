@@ -46,6 +46,10 @@ HIDDEN = {
     ("GET", "/docs/swagger-ui.css"),
     ("GET", "/docs/swagger-ui-bundle.js"),
     ("GET", "/docs/start.js"),
+    ("GET", "/app/"),
+    ("GET", "/app/manifest.webmanifest"),
+    ("GET", "/app/{digest}/{path:path}"),
+    ("GET", "/chats/ui/"),
 }
 """Pages for people, and what the original messenger hid. Everything else says what it is."""
 

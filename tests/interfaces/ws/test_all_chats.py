@@ -410,26 +410,36 @@ class TestComingBack:
         await ann.go()
         await bob.go()
 
-    async def test_many_chats_cost_few_reads(self, house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    @pytest.mark.parametrize("is_kept", [True, False])
+    async def test_many_chats_cost_few_reads(
+        self, house: House, monkeypatch: pytest.MonkeyPatch, is_kept: bool
+    ) -> None:
         ann, bob = await two(house)
         chats = [await chat_of(house, ann, bob) for _ in range(40)]
         await until(lambda: len(bob.picture.chats) == len(chats))
         await bob.go()
         for chat in chats:
             await house.world.say(ann.person.actor, chat, "missed")
+        if not is_kept:
+            house.hub.tails.begin(house.hub.tails.epoch or "")
         reads: list[str] = []
-        for name in ("logs", "some_chats", "list_chats"):
-            read = getattr(house.hub.all_chats, name)
+        all_chats = house.hub.all_chats
+        for part, name in (
+            (all_chats.replays, "_logs"),
+            (all_chats, "some_chats"),
+            (all_chats, "list_chats"),
+        ):
+            read = getattr(part, name)
 
             def counted(*given: Any, read: Any = read, name: str = name) -> Any:
                 reads.append(name)
                 return read(*given)
 
-            monkeypatch.setattr(house.hub.all_chats, name, counted)
+            monkeypatch.setattr(part, name, counted)
         bob.picture.frames.clear()
         await bob.come_back(with_seen=True)
         assert len(bob.of("new_message")) == len(chats)
-        assert reads == ["logs"]
+        assert reads == ([] if is_kept else ["_logs"])
         await ann.go()
         await bob.go()
 

@@ -6,26 +6,36 @@ asked for. The real one follows a little later, and before anything else that is
 import asyncio
 from typing import Any
 
-import psycopg
+from infrastructure.postgres.driver.connection import Connection
 
 DELAY = 0.03
 """Seconds in which a kill finds messages that were acknowledged and are not stored."""
 
-honest = psycopg.AsyncConnection.execute
+honest_execute, honest_command = Connection.execute, Connection.command
 late: dict[int, asyncio.Task[Any]] = {}
 
 
-async def execute(connection: psycopg.AsyncConnection[Any], query: Any, *rest: Any, **options: Any) -> Any:
-    async def commit() -> Any:
-        await asyncio.sleep(DELAY)
-        return await honest(connection, query, *rest, **options)
-
+async def commit_is_over(connection: Connection[Any]) -> None:
     if (before := late.pop(id(connection), None)) is not None:
         await before
-    if query == "COMMIT":
-        late[id(connection)] = asyncio.create_task(commit())
-        return None
-    return await honest(connection, query, *rest, **options)
 
 
-psycopg.AsyncConnection.execute = execute  # type: ignore[assignment]
+async def command(self: Connection[Any], statement: Any) -> None:
+    async def commit() -> None:
+        await asyncio.sleep(DELAY)
+        await honest_command(self, statement)
+
+    await commit_is_over(self)
+    if statement == "COMMIT":
+        late[id(self)] = asyncio.create_task(commit())
+    else:
+        await honest_command(self, statement)
+
+
+async def execute(self: Connection[Any], *given: Any, **options: Any) -> Any:
+    await commit_is_over(self)
+    return await honest_execute(self, *given, **options)
+
+
+Connection.command = command  # type: ignore[method-assign]
+Connection.execute = execute  # type: ignore[assignment, method-assign]

@@ -8,8 +8,8 @@ from interfaces.live.entry import Entry
 honest = Entry._replay
 
 
-async def replay(self: Entry, entrant: Any, after: Any, up_to: Any, **options: Any) -> Any:
-    return await honest(self, entrant, after, min(after + PAGE, up_to), **options)
+async def replay(self: Entry, entrant: Any, after: Any, up_to: Any, *more: Any, **options: Any) -> Any:
+    return await honest(self, entrant, after, min(after + PAGE, up_to), *more, **options)
 
 
 Entry._replay = replay  # type: ignore[method-assign]
