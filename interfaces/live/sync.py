@@ -60,10 +60,8 @@ class Part:
     frames: Sequence[Frame]
     cursor: Cursor
     """A `SyncPlace` if more was missed than this part has room for."""
-
-    @property
-    def has_more(self) -> bool:
-        return isinstance(self.cursor, SyncPlace)
+    has_more: bool
+    """Whether more was missed, also since the first of several parts, which the last one does not tell."""
 
 
 @define(eq=False, kw_only=True)
@@ -97,8 +95,10 @@ class Sync:
         if start is None:
             part.add(news.chat_removed(each.chat_id, each.reason) for each in memberships.removed)
             after_all = missed.cursor
+            has_moved = False
         else:  # removals were told in the first part, and later ones follow the cursor after all parts
             after_all = Cursor(epoch=start.epoch, place=start.until, lineage=start.lineage)
+            has_moved = missed.cursor.place != start.until
         steps = _steps(missed.standings, memberships.added, start, seen)
         for group in _in_groups(steps):
             first = group[0].chat_id, Position(0)
@@ -112,8 +112,8 @@ class Sync:
                     chat_id=chat_id,
                     position=position,
                 )
-                return Part(part.frames, on_the_way)
-        return Part(part.frames, after_all)
+                return Part(part.frames, on_the_way, has_more=True)
+        return Part(part.frames, after_all, has_more=has_moved)
 
     async def _take(
         self, profile_id: ProfileId, group: Sequence["_Step"], part: "_PartInWork"

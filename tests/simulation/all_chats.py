@@ -8,6 +8,7 @@ over its connections as `tests.checker.all_chats.Client`; it comes back with the
 import asyncio
 from collections.abc import Sequence
 from typing import Any, Final
+from uuid import UUID
 
 import orjson
 from attrs import Factory, define, field
@@ -24,6 +25,7 @@ from tests.checker.history import (
     AllConnecting,
     AllEnded,
     AllHeard,
+    AllWatching,
     Backlog,
     Failure,
     MarkStarted,
@@ -53,6 +55,7 @@ class AllChatsVisit:
     number: int
     line: Line = field(init=False)
     has_resumed: bool = False
+    watches: bool = False
     is_over: bool = False
     end: Close | None = None
     changed: asyncio.Event = Factory(asyncio.Event)
@@ -129,12 +132,16 @@ class AllChatsDevice:
     notebook: Notebook
     chance: Chance
     nodes: list[Node]
+    profiles: list[str]
+    """Whom it may want to watch: everybody, and some who do not exist."""
     session: str
     token: str
     over: Sequence[str] = ("ws",)
     """The transports that it uses, a new one each time."""
     is_settling: bool = False
     """From now on: come back, have everything answered, do nothing new."""
+    leaves: bool = False
+    """Whether it comes back once more when it settles. If all do, nobody hears a chat on their node for a while."""
     client: Client = field(init=False)
     cursors: list[str] = field(init=False, factory=list)
     """All that it was told."""
@@ -210,49 +217,50 @@ class AllChatsDevice:
     # Asking now and then
 
     async def _ask_now_and_then(self, node: Node) -> None:
-        """Asks `/sync/` a few times. For the checker each walk is a connection of its own."""
+        """Asks `/sync/` a few times, each time until there is no more."""
         for _ in range(1 + self.chance.below(4)):
             if self.is_settling or not node.is_up:
                 return
-            number = self.notebook.number("connection")
             since, is_garbled = self._since()
-            has_cursor = since is not None and not is_garbled
-            self.client.connect(has_cursor=has_cursor)
-            self._note(number, node, has_cursor=has_cursor, is_garbled=is_garbled)
+            query = written(since)[0]
+            if "since" in query and self.chance.decides(0.5):
+                query["wait"] = "1"
             try:
-                await self._walk(node, number, written(since)[0])
+                while await self._ask_once(node, query, is_garbled=is_garbled):
+                    query, is_garbled = {"since": str(self.client.cursor)}, False
             except (DomainError, ApplicationError, TimeoutError):
                 return  # the answer was lost, or there was none: it goes on from the cursor that it has
-            finally:
-                self.notebook.write(AllEnded(at=self.at, connection=number, code=1000))
             await asyncio.sleep(self.chance.wait(1.0))
 
-    async def _walk(self, node: Node, number: int, query: dict[str, str]) -> None:
+    async def _ask_once(self, node: Node, query: dict[str, str], *, is_garbled: bool) -> bool:
         """
-        Asks until there is no more, and reads all pages of a snapshot.
+        Takes one answer, which for the checker is a connection of its own: after several answers frames may come again. Reads
+        all pages of a snapshot. Returns whether there is more.
 
         Raises:
             ApplicationError, DomainError, TimeoutError: An answer did not come.
         """
-        if "since" in query and self.chance.decides(0.5):
-            query["wait"] = "1"
-        has_more = True
-        while has_more:
+        number, has_cursor = self.notebook.number("connection"), "since" in query and not is_garbled
+        self.client.connect(has_cursor=has_cursor)
+        self._note(number, node, has_cursor=has_cursor, is_garbled=is_garbled)
+        try:
             async with asyncio.timeout(10.0 if self.chance.decides(0.9) else 0.05 + self.chance.wait(0.5)):
                 data = await node.synchronise(self.token, query)
-            has_more = data["hasMore"]
+            has_more: bool = data["hasMore"]
             snapshots = [frame for frame in data["frames"] if frame["type"] == "snapshot"]
             if snapshots:
                 self._take(number, {"type": "auth_success", "cursor": data["cursor"]})
             for frame in data["frames"]:
                 self._take(number, frame)
             self._keep(number, data["cursor"], is_whole=not has_more and not snapshots)
-            query = {"since": data["cursor"]}
-        while self.client.next is not None:
-            async with asyncio.timeout(10.0):
-                data = await node.synchronise(self.token, {"next": self.client.next})
-            for frame in data["frames"]:
-                self._take(number, {**frame, "id": "a further page"})
+            while self.client.next is not None and not has_more:
+                async with asyncio.timeout(10.0):
+                    data = await node.synchronise(self.token, {"next": self.client.next})
+                for frame in data["frames"]:
+                    self._take(number, {**frame, "id": "a further page"})
+        finally:
+            self.notebook.write(AllEnded(at=self.at, connection=number, code=1000))
+        return has_more
 
     def _take(self, number: int, frame: Fields) -> None:
         self.notebook.write(AllHeard(at=self.at, connection=number, frame=frame))
@@ -282,13 +290,16 @@ class AllChatsDevice:
         is_early = not self.is_settling
         await until(visit, lambda: visit.has_resumed or self.is_settling)
         self._send_again(visit)
+        if visit.has_resumed and self.chance.decides(0.6):
+            self._watch(visit)
         while not visit.is_over:
             if not visit.takes_requests and self.client.next is not None:
                 visit.line.drop()  # it was reset: pages are read before a stream is listened to
             elif self.is_settling:
                 visit.line.to_client.thaw()
-                if is_early and self.chance.decides(0.5):
+                if is_early and self.leaves:
                     visit.line.drop()  # what it missed is told once more when nothing moves
+                    await self._read_elsewhere()
                 elif await self._settle(visit):
                     return
                 is_early = False
@@ -301,6 +312,9 @@ class AllChatsDevice:
         if visit.is_over:
             return False
         if self.client.next is None and not self.unanswered:
+            if not visit.watches:
+                self._watch(visit)
+            self._type(visit, is_typing=True)  # and never again: the others must not wait for the end of it
             return True
         if not visit.takes_requests:
             visit.line.drop()  # what has no answer is sent over a socket
@@ -315,7 +329,7 @@ class AllChatsDevice:
     def _act(self, visit: AllChatsVisit) -> None:
         chosen = self.chance.random.random()
         if not visit.takes_requests:
-            chosen = 0.65 + 0.35 * chosen  # it only comes, goes and reads slowly
+            chosen = 0.65 + 0.25 * chosen  # it only comes, goes and reads slowly
         if chosen < 0.3 and self.client.chats and len(self.unanswered) < MOST_UNANSWERED:
             number = self.notebook.number("text")
             chat = self.chance.one_of(list(self.client.chats))
@@ -328,8 +342,27 @@ class AllChatsDevice:
         elif chosen < 0.75:
             visit.line.to_client.freeze()
             asyncio.get_running_loop().call_later(self.chance.wait(3.0), visit.line.to_client.thaw)
-        elif chosen < 0.9:
+        elif chosen < 0.83:
             visit.line.drop()
+        elif chosen < 0.91:
+            self._watch(visit)
+        else:
+            self._type(visit, is_typing=self.chance.decides(0.8))
+
+    def _type(self, visit: AllChatsVisit, *, is_typing: bool) -> None:
+        if visit.takes_requests and self.client.chats:
+            chat = self.chance.one_of(list(self.client.chats))
+            id = self._ask(visit, {"type": "typing", "chat_id": chat, "is_typing": is_typing})
+            del visit.requests[id]
+
+    def _watch(self, visit: AllChatsVisit) -> None:
+        if not visit.takes_requests:
+            return
+        some = [profile for profile in self.profiles if self.chance.decides(0.6)]
+        visit.watches = True
+        id = self._ask(visit, {"type": "watch_presence", "profile_ids": some})
+        del visit.requests[id]  # nobody waits for it
+        self.notebook.write(AllWatching(at=self.at, connection=visit.number, request=id, profiles=some))
 
     def _send_again(self, visit: AllChatsVisit) -> None:
         if not visit.takes_requests:
@@ -357,10 +390,13 @@ class AllChatsDevice:
         visit.line.say(dumped(fields))
 
     def _mark(self, visit: AllChatsVisit) -> None:
-        read = [(chat, known.seq) for chat, known in self.client.chats.items() if known.seq]
-        if read:
+        if read := self._with_messages():
             chat, seq = self.chance.one_of(read)
             self._ask(visit, {"type": "mark_read", "chat_id": chat, "up_to": self._try_mark(chat, seq)})
+
+    def _with_messages(self) -> list[tuple[str, int]]:
+        """The chats that have messages, and the last of them."""
+        return [(chat, known.seq) for chat, known in self.client.chats.items() if known.seq]
 
     def _try_mark(self, chat: str, seq: int) -> int:
         up_to = seq if self.chance.decides(0.6) else 1 + self.chance.below(seq)
@@ -371,10 +407,18 @@ class AllChatsDevice:
         if self.client.next is not None and not visit.requests:
             self._ask(visit, {"type": "more", "next": self.client.next})
 
-    def _ask(self, visit: AllChatsVisit, fields: Fields) -> None:
+    def _ask(self, visit: AllChatsVisit, fields: Fields) -> str:
         id = f"r{self.notebook.number('request')}"
         visit.requests[id] = None
         visit.line.say(dumped({"id": id, **fields}))
+        return id
+
+    async def _read_elsewhere(self) -> None:
+        """While it is away: nothing but the mark moves."""
+        up, read = [node for node in self.nodes if node.is_up], self._with_messages()
+        if up and read:
+            chat, seq = self.chance.one_of(read)
+            await self.mark_without_socket(self.chance.one_of(up), ChatId(UUID(chat)), seq)
 
     async def mark_without_socket(self, node: Node, chat_id: ChatId, seq: int) -> None:
         """Marks as read over HTTP, as another device of the same person would."""

@@ -23,7 +23,8 @@ from application.ports.own_changes import Lost, Missed, Standing
 from application.ports.posting import Conversations, Draft, Posting, Slots
 from application.ports.updates import ChatUpdate
 from application.ports.views import LogSpan
-from application.views import HistoryPage, Snapshot
+from application.updates.presence import WatchableHandler
+from application.views import Contact, HistoryPage, Snapshot
 from domain.chat import Chat
 from domain.chat_errors import ChatNotFound, TooFrequent
 from domain.events import ChatAdded, ChatRemoved, MemberRemoved, MessageSent, SessionEnded
@@ -38,11 +39,13 @@ from interfaces.live.all_chats import AllChats, Visit
 from interfaces.live.channel import Channel, Channels
 from interfaces.live.entry import Entrant, Entry, Since
 from interfaces.live.hub import Hub
+from interfaces.live.presence import Presence
 from interfaces.live.replays import Reading as MissedReading
 from interfaces.live.resuming import Memberships
 from interfaces.live.roster import ASIDE, Audience, Roster
 from interfaces.live.sync import Beginning, Part, Sync
 from interfaces.live.tails import LogEntry, Tails
+from interfaces.live.typing import TypingNow
 from interfaces.wire import frames
 from interfaces.wire.frames import Frame
 from interfaces.wire.places import SyncPlace
@@ -530,6 +533,78 @@ def overhears_additions(self: AllChats, event: ChatAdded) -> None:
     """Does nothing."""
 
 
+_resume = AllChats._resume
+
+
+async def resumes_in_chats_that_it_has_left(
+    self: AllChats, visit: Visit, missed: Missed, seen: Mapping[ChatId, Position]
+) -> None:
+    here = {standing.chat_id for standing in missed.standings}
+    for way in [way for way in visit.ways_in.values() if way.chat_id not in here]:
+        del visit.ways_in[way.chat_id]
+        self.entry.go_live(way.channel, visit.listener)
+    await _resume(self, visit, missed, seen)
+
+
+def forgets_own_marks(standing: Standing) -> Frame | None:
+    return None
+
+
+def overhears_own_reading(self: AllChats, chat_id: ChatId, reader_id: ProfileId) -> None:
+    """Does nothing."""
+
+
+async def replays_a_page_of_each(self: AllChats, visit: Visit, replays: Sequence[Any], epoch: str) -> None:
+    """And takes the rest for told, with the cursor after it."""
+    for way, standing, after in replays:
+        last = Position(min(standing.last_position, after + channel.PAGE))
+        for missed in await self.replays.read(epoch, [LogSpan(way.chat_id, after, last)]):
+            visit.listener.tell(missed.frame, missed.update)
+        await self._go_in(visit, way, standing.last_position, epoch)
+
+
+def tells_the_cursor_at_once(self: AllChats) -> None:
+    """Although channels lag, and listeners have not been told everything."""
+    if self._cursor is not None:
+        (cursor, _), self._cursor = self._cursor, None
+        self._told, self._told_at = cursor, self.looks
+        for visit in self._visits.values():
+            if visit.entered_at is not None:
+                visit.listener.passed(cursor)
+
+
+def skips_in_silence(self: AllChats, *_: Any) -> None:
+    """Does nothing."""
+
+
+def tells_on_in_a_gap(self: Outbox, frame: Frame) -> bool:
+    return False
+
+
+# Who watches whom
+
+
+async def lets_everybody_watch(
+    self: WatchableHandler, watcher: ProfileId, wanted: Sequence[ProfileId]
+) -> Sequence[Contact]:
+    return [Contact(profile_id=each, last_used_at=None) for each in wanted]
+
+
+def lets_them_watch_for_ever(self: Presence, profile_id: ProfileId) -> None:
+    """Does nothing."""
+
+
+def overhears_departures(self: Presence, profile_id: ProfileId) -> None:
+    """Shows everybody as online who was."""
+    left = self._here.pop(profile_id) - 1
+    if left:
+        self._here[profile_id] = left
+
+
+def never_ends_typing(self: TypingNow) -> None:
+    """Does nothing."""
+
+
 # What is answered without a connection
 
 
@@ -540,15 +615,16 @@ async def takes_a_part_for_the_whole(self: Sync, *asked: Any) -> Part | Lost:
     part = await _since(self, *asked)
     if isinstance(part, Part) and isinstance(part.cursor, SyncPlace):
         place = part.cursor
-        return evolve(part, cursor=Cursor(epoch=place.epoch, place=place.until, lineage=place.lineage))
+        whole = Cursor(epoch=place.epoch, place=place.until, lineage=place.lineage)
+        return evolve(part, cursor=whole, has_more=False)
     return part
 
 
 async def ends_a_walk_where_its_last_part_was_read(self: Sync, *asked: Any) -> Part | Lost:
     part = await _since(self, *asked)
-    if isinstance(part, Lost) or part.has_more:
+    if isinstance(part, Lost) or isinstance(part.cursor, SyncPlace):
         return part
-    return evolve(part, cursor=await self.feed.own_changes.here())
+    return evolve(part, cursor=await self.feed.own_changes.here(), has_more=False)
 
 
 async def begins_with_a_page_older_than_its_cursor(self: Sync, profile_id: ProfileId) -> Beginning:
@@ -585,6 +661,17 @@ OF_ALL_CHATS: Final[Mapping[str, tuple[Any, str, Callable[..., Any]]]] = {
     "all chats: personal log forgotten": (resuming, "memberships", forgets_the_personal_log),
     "all chats: gap without state": (AllChats, "_jump", passes_over_gaps),
     "all chats: additions not heard": (AllChats, "added", overhears_additions),
+    "all chats: membership ignored": (AllChats, "_resume", resumes_in_chats_that_it_has_left),
+    "all chats: own marks forgotten": (resuming, "reading", forgets_own_marks),
+    "all chats: own reading not heard": (AllChats, "read", overhears_own_reading),
+    "all chats: cursor after an unread page": (AllChats, "_replay", replays_a_page_of_each),
+    "all chats: cursor told at once": (AllChats, "_tell_cursor", tells_the_cursor_at_once),
+    "slow reader: gap not told": (AllChats, "skip", skips_in_silence),
+    "slow reader: told on in a gap": (Outbox, "_is_missing", tells_on_in_a_gap),
+    "presence: leaked to strangers": (WatchableHandler, "__call__", lets_everybody_watch),
+    "presence: never ends": (Presence, "doubt", lets_them_watch_for_ever),
+    "presence: going not told": (Presence, "departed", overhears_departures),
+    "typing: never ends": (TypingNow, "_wind_up", never_ends_typing),
 }
 """Only runs with sockets of all chats can find these."""
 

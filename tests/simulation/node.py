@@ -127,6 +127,11 @@ class Terms:
     interval: float = 1.0
     """Seconds between two looks for missed updates."""
 
+    @property
+    def has_room(self) -> bool:
+        """Whether so much may wait for a client that nothing is dropped."""
+        return self.options.outbox_frames >= 256 and self.options.outbox_bytes >= 256 * 1024
+
 
 @define(eq=False, kw_only=True)
 class Node:
@@ -197,6 +202,8 @@ class Node:
             interval=self.terms.interval,
             first_page=self.terms.first_page,
             cursor_interval=1.0,
+            typing_expiry=self.terms.options.typing_expiry,
+            presence_pause=self.terms.options.presence_pause,
         )
         self._services = SocketServices(messenger=messenger, hub=self.hub, options=self.terms.options)
         self._sockets = Sockets(self._services)
@@ -277,8 +284,15 @@ class Node:
             raise OutcomeUnknown
         return task.result()
 
-    async def stop(self) -> None:
-        """Stops as uvicorn does: it closes every socket, and then the lifespan ends."""
+    async def stop(self, drain: float = 0.0) -> None:
+        """
+        Stops as uvicorn does: it closes every socket, and then the lifespan ends.
+
+        ``drain``: seconds within which its clients are asked to leave before that.
+        """
+        self._services.send_away(drain)
+        if drain:
+            await asyncio.sleep(drain)
         self.is_up = False
         for line in self._lines:
             line.shut(1012)
@@ -305,6 +319,12 @@ class Node:
             "tasks of chats": hub.channels._tasks._tasks,
             "tasks of requests": requests._tasks,
             "listeners of all chats": hub.all_chats._visits,
+            "typists": hub.typing,
+            "present profiles": hub.presence._here,
+            "watched profiles": hub.presence._watched,
+            "watches": hub.presence._watches,
+            "watching profiles": hub.presence._of_watcher,
+            "leaving profiles": hub.presence._leaving,
         }
         return [f"{len(things)} {name}" for name, things in kept.items() if things]
 

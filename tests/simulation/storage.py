@@ -233,9 +233,7 @@ class SlowViews(Views):
         await self._door.read(lambda: self._views.check_member(reader, chat_id))
 
     async def contacts(self, reader: ProfileId, wanted: Sequence[ProfileId]) -> Sequence[Contact]:
-        found: Sequence[Contact] = await self._door.read(
-            lambda: self._views.contacts(reader, wanted), self._longest
-        )
+        found: Sequence[Contact] = await self._door.read(lambda: self._views.contacts(reader, wanted))
         return found
 
     async def unread_count(self, reader: ProfileId, chat_id: ChatId) -> int:

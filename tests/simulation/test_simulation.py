@@ -11,6 +11,8 @@ import pytest
 
 from tests.checker.history import (
     Acked,
+    AllEnded,
+    AllHeard,
     Connecting,
     Cut,
     Detached,
@@ -59,6 +61,11 @@ _EXPECTED = {
     *("resumed elsewhere", "told again"),
     *("deleted", "signed out", "put out", "told nobody"),
     *("ended 1006", "ended 1008", "ended 1012", "ended 1013", "ended 4401", "ended 4403"),
+    *("all: auth_success", "all: snapshot", "all: resumed", "all: reset", "all: cursor", "all: gap"),
+    *("all: new_message", "all: chat_changed", "all: member_added", "all: member_removed"),
+    *("all: chat_added", "all: chat_removed", "all: read_up_to", "all: messages_read"),
+    *("all: answer", "all: error", "all: presence", "all: typing", "all: goaway"),
+    *("all: ended 1006", "all: ended 1012", "all: ended 1013"),
 }
 
 
@@ -91,6 +98,10 @@ def _things(event: Event) -> Iterator[str]:
             yield "told" if event.node else "told nobody"
         case Ended():
             yield f"ended {event.code}"
+        case AllHeard():
+            yield f"all: {event.frame['type']}"
+        case AllEnded():
+            yield f"all: ended {event.code}"
         case _:
             pass
 

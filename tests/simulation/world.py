@@ -85,6 +85,12 @@ AHEAD: Final = 20.0
 HEARS_ALL: Final = 4
 """One of so many runs has devices with the socket of all chats, beside those of one chat."""
 
+TYPING_EXPIRY: Final = 1.0
+"""Seconds after which typing ends by itself."""
+
+PRESENCE_PAUSE: Final = 0.3
+"""Seconds until who has gone is told as offline."""
+
 SAID_FIRST: Final = 6
 """Messages of the quiet chat."""
 
@@ -204,6 +210,7 @@ class World:
         return Limits(
             grace=PATIENT if self.faults.unreadable else GRACE,
             replayed=self.replayed,
+            typing=TYPING_EXPIRY if self.terms.has_room else None,
             interval=self.terms.chat.min_message_interval.total_seconds(),
             clocks=ROUNDED if self.terms.is_punctual else 2 * AHEAD,
         )
@@ -211,6 +218,11 @@ class World:
     @property
     def at(self) -> float:
         return asyncio.get_running_loop().time()
+
+    @property
+    def settled(self) -> float:
+        """`SETTLED`, and more where reads take long: a client reads its pages one after the other."""
+        return SETTLED + 3 * (self.terms.own_reads - READ)
 
     @property
     def outsider(self) -> Person:
@@ -258,6 +270,9 @@ class World:
                 outbox_bytes=one_of((2_000, 16_000, 256 * 1024)),
                 pending_sends=one_of((1, 3, 64)),
                 waiting_frames=one_of((2, 8, 64)),
+                typing_interval=0.1,
+                typing_expiry=TYPING_EXPIRY,
+                presence_pause=PRESENCE_PAUSE,
             ),
             chat=ChatSettings(
                 min_message_interval=timedelta(seconds=interval),
@@ -328,6 +343,7 @@ class World:
                     notebook=self.notebook,
                     chance=self.chance,
                     nodes=self.nodes,
+                    profiles=[*(each.profile for each in self.people), str(ids.profile())],
                     session=session,
                     token=token,
                     over=self.over,
@@ -421,8 +437,9 @@ class World:
             device.is_settling = True
             if device.visit and not device.visit.is_rude:
                 device.visit.line.to_client.thaw()
+        all_leave = bool(self.hearers) and self.chance.decides(0.5)
         for hearer in self.hearers:
-            hearer.is_settling = True
+            hearer.is_settling, hearer.leaves = True, all_leave or self.chance.decides(0.5)
             if hearer.visit:
                 hearer.visit.line.to_client.thaw()
                 hearer.visit.changed.set()
@@ -430,7 +447,7 @@ class World:
             await task
         if self.scribe:
             await self._say_last(self.scribe)
-        await asyncio.wait(lives, timeout=SETTLED)
+        await asyncio.wait(lives, timeout=self.settled)
         for life in lives:
             if not life.done():
                 life.cancel()
@@ -440,11 +457,11 @@ class World:
 
     async def _say_last(self, scribe: Device) -> None:
         """While devices come back, in a chat that then stays as it is."""
-        await asyncio.sleep(self.chance.random.random() * 0.5)
+        await asyncio.sleep(self.chance.random.random() * (0.5 + self.terms.own_reads - READ))
         await scribe.send_without_socket(self.chance.one_of(self.nodes))
 
     async def _heal(self) -> None:
-        await asyncio.sleep(SETTLED - min(SETTLED - 3, self.at - self._at))
+        await asyncio.sleep(self.settled - min(self.settled - 3, self.at - self._at))
         self.notebook.write(Quiet(at=self.at))
 
     def _goes_on(self) -> bool:
@@ -457,7 +474,10 @@ class World:
             if not self._goes_on() or self.chance.decides(0.4):
                 continue
             node = self.chance.one_of(self.nodes)
-            await (node.stop() if self.chance.decides(0.4) else node.kill())
+            if self.chance.decides(0.4):
+                await node.stop(self.chance.one_of((0.0, 0.5, 2.0)) if self.hears_all else 0.0)
+            else:
+                await node.kill()
             await asyncio.sleep(self.chance.wait(1.0))
             await node.start()
 

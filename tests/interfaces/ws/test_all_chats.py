@@ -1,11 +1,12 @@
 """The socket of all chats: who hears what, what is asked and answered, and how one comes back."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 from uuid import uuid4
 
 import pytest
-from attrs import evolve
+from attrs import define, evolve, field
 
 from application.accounts.sign_out import SignOut
 from application.chats.change import ChangeChat
@@ -13,6 +14,7 @@ from application.chats.delete import DeleteChat
 from application.chats.remove_member import RemoveMember
 from application.paging import Paging
 from application.ports.changes import Cursor
+from application.ports.own_changes import Lost, Missed, OwnChanges
 from application.receipts.mark_read import MarkRead
 from application.views import ChatView
 from domain.ids import ChatId, ProfileId, Seq
@@ -272,6 +274,27 @@ class TestHearing:
         await ann.go()
 
 
+@define(eq=False)
+class Stopping:
+    """Reads that find what is stored when they begin, and return it once they may go on."""
+
+    whole: OwnChanges
+    has_read: asyncio.Event = field(factory=asyncio.Event)
+    may_go_on: asyncio.Event = field(factory=asyncio.Event)
+
+    async def here(self) -> Cursor:
+        return await self.whole.here()
+
+    async def chats_of(self, reader: ProfileId) -> Sequence[ChatId]:
+        return await self.whole.chats_of(reader)
+
+    async def since(self, reader: ProfileId, cursor: Cursor) -> Missed | Lost:
+        found = await self.whole.since(reader, cursor)
+        self.has_read.set()
+        await self.may_go_on.wait()
+        return found
+
+
 class TestComingBack:
     async def test_exactly_what_was_missed_and_nothing_twice(self, house: House) -> None:
         ann, bob = await two(house)
@@ -293,6 +316,35 @@ class TestComingBack:
         assert bob.picture.frames[-1]["type"] == "resumed"
         assert not bob.of("snapshot", "reset", "chat_added")
         await ann.go()
+        await bob.go()
+
+    @pytest.mark.parametrize("is_announced", [True, False])
+    async def test_what_is_said_after_the_read_and_passed_before_the_end_of_it(
+        self, house: House, is_announced: bool
+    ) -> None:
+        """
+        Nobody else listens to the chat, so that only the client's own seat keeps the announcement and the look. A seat that
+        is taken after the read comes too late for both.
+        """
+        ann, bob = [Device(house, await house.world.person(name)) for name in ("Ann", "Bob")]
+        chat = await chat_of(house, ann, bob)
+        await bob.come()
+        await house.world.say(ann.person.actor, chat, "heard")
+        await until(lambda: len(bob.of("new_message")) == 1)
+        await bob.go()
+        await house.world.say(ann.person.actor, chat, "missed")
+        hears_all = house.hub.all_chats
+        hears_all.own_changes = stopping = Stopping(hears_all.own_changes)
+        coming = asyncio.create_task(bob.come_back(with_seen=True))
+        await stopping.has_read.wait()
+        house.hears = is_announced
+        await house.world.say(ann.person.actor, chat, "said meanwhile")
+        looks = hears_all.looks
+        await until(lambda: hears_all.looks >= looks + 2)  # the second one began after the message was stored
+        stopping.may_go_on.set()
+        await coming
+        texts = ["heard", "missed", "said meanwhile"]
+        await until(lambda: [each["message"]["text"] for each in bob.of("new_message")] == texts)
         await bob.go()
 
     async def test_a_cursor_that_is_told_later_leaves_nothing_to_tell_again(self) -> None:
