@@ -454,11 +454,19 @@ class World:
             elif error := life.exception():
                 raise error
         await asyncio.wait(lives)
+        if self.hears_all and not self.chance.decides(0.5):
+            await self._estrange()
 
     async def _say_last(self, scribe: Device) -> None:
         """While devices come back, in a chat that then stays as it is."""
         await asyncio.sleep(self.chance.random.random() * (0.5 + self.terms.own_reads - READ))
         await scribe.send_without_socket(self.chance.one_of(self.nodes))
+
+    async def _estrange(self) -> None:
+        """Puts the outsider out of all chats while everybody is connected: the people who watch them must be told so."""
+        for chat_id in [chat_id for chat_id, members in self.members.items() if self.outsider in members]:
+            if not self._may_be_deleted(chat_id):
+                await self._put_out(chat_id, self.outsider)
 
     async def _heal(self) -> None:
         await asyncio.sleep(self.settled - min(self.settled - 3, self.at - self._at))
@@ -599,11 +607,12 @@ class World:
             self.members[chat_id] = [*self.members[chat_id], newcomer]
             self.notebook.write(Belongs(at=self.at, chat=str(chat_id), profile=newcomer.profile))
 
-    async def _put_out(self, chat_id: ChatId) -> None:
+    async def _put_out(self, chat_id: ChatId, gone: Person | None = None) -> None:
+        """Puts out a person, or somebody if it is None, but never the owner."""
         inside = [person for person in self.members[chat_id] if person is not self.chats[chat_id]]
         if not inside:
             return
-        gone = self.chance.one_of(inside)
+        gone = gone or self.chance.one_of(inside)
         command = RemoveMember(chat_id=chat_id, profile_id=gone.profile_id)
         self.notebook.write(Leaving(at=self.at, chat=str(chat_id), profile=gone.profile))
         with suppress(NotTheOwner, ChatNotFound):

@@ -177,6 +177,29 @@ class TestWhatIsKept:
         add(kept, update(CHATS[0], 1))
         assert not kept.read(epoch, CHATS[0], Position(0), Position(1))
 
+    def test_another_line_of_history_begins_without_what_was_kept(self) -> None:
+        """Its logs may have other entries at the same positions."""
+        kept = tails()
+        add(kept, *(update(CHATS[0], position) for position in (1, 2)))
+        kept.begin("restored")
+        assert not kept.read("restored", CHATS[0], Position(0), Position(2))
+        assert (len(kept), kept.used) == (0, 0)
+        newer = update(CHATS[0], 2, "another name")
+        add(kept, newer)
+        (entry,) = kept.read("restored", CHATS[0], Position(1), Position(2))
+        assert entry.update == newer
+        assert not kept.read("epoch", CHATS[0], Position(1), Position(2))
+
+    def test_a_read_that_began_in_the_former_line_of_history_is_not_kept(self) -> None:
+        kept = tails()
+        kept.begin("restored")
+        add(kept, update(CHATS[0], 2))
+        kept.found("epoch", CHATS[0], [LogEntry.of(update(CHATS[0], 1))])
+        kept.found("epoch", CHATS[1], [LogEntry.of(update(CHATS[1], 1))])
+        assert positions(kept.read("restored", CHATS[0], Position(1), Position(2))) == [2]
+        for chat_id in CHATS[:2]:
+            assert not kept.read("restored", chat_id, Position(0), Position(2))
+
     def test_nothing_is_served_before_the_line_of_history_is_known(self) -> None:
         kept = Tails(1000 * WEIGHT)
         add(kept, update(CHATS[0], 1))
