@@ -90,7 +90,7 @@ def create_app(
     }
     routes: list[BaseRoute] = [
         *Probes(messenger, options, is_leaving).routes(),
-        *(WebClient(options, letters).routes() if WEB_CLIENT_MODULES <= set(modules) else ()),
+        *(WebClient(options, letters).routes() if set(modules) >= WEB_CLIENT_MODULES else ()),
         *(route for module in modules for route in by_module.get(module, ())),
         *Explanations(options).routes(),
         *added,
