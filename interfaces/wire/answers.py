@@ -38,7 +38,8 @@ class SyncAnswer(TypedDict):
     hasMore: Annotated[
         bool,
         FieldDoc(
-            "Whether more was missed than the answers so far tell: ask again at once, with the cursor", example=False
+            "Whether more was missed than the answers so far tell: ask again at once, with the cursor",
+            example=False,
         ),
     ]
 
