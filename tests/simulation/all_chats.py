@@ -141,7 +141,7 @@ class AllChatsDevice:
     is_settling: bool = False
     """From now on: come back, have everything answered, do nothing new."""
     leaves: bool = False
-    """Whether it comes back once more when it settles. If all do, nobody hears a chat on their node for a while."""
+    """True if it comes back once more when it settles. If all do, their node hears no chat for a while."""
     client: Client = field(init=False)
     cursors: list[str] = field(init=False, factory=list)
     """All that it was told."""
@@ -361,7 +361,7 @@ class AllChatsDevice:
         some = [profile for profile in self.profiles if self.chance.decides(0.6)]
         visit.watches = True
         id = self._ask(visit, {"type": "watch_presence", "profile_ids": some})
-        del visit.requests[id]  # nobody waits for it
+        del visit.requests[id]  # the device goes on without the answer
         self.notebook.write(AllWatching(at=self.at, connection=visit.number, request=id, profiles=some))
 
     def _send_again(self, visit: AllChatsVisit) -> None:

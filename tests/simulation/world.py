@@ -89,7 +89,7 @@ TYPING_EXPIRY: Final = 1.0
 """Seconds after which typing ends by itself."""
 
 PRESENCE_PAUSE: Final = 0.3
-"""Seconds until who has gone is told as offline."""
+"""Seconds until a person who has gone is told as offline."""
 
 SAID_FIRST: Final = 6
 """Messages of the quiet chat."""
