@@ -24,7 +24,7 @@ from interfaces.http.members import Members
 from interfaces.http.messages import Messages
 from interfaces.http.metering import Metered
 from interfaces.http.middleware import BodyLimit, Cors, LastResort, SecurityHeaders, Traced, UnderPublicPath
-from interfaces.http.options import HttpOptions
+from interfaces.http.options import WEB_CLIENT_MODULES, HttpOptions
 from interfaces.http.problem import APP_URL, ERRORS_PATH
 from interfaces.http.profiles import Profiles
 from interfaces.http.proxies import BehindProxies
@@ -90,7 +90,7 @@ def create_app(
     }
     routes: list[BaseRoute] = [
         *Probes(messenger, options, is_leaving).routes(),
-        *(WebClient(options, letters).routes() if {"auth", "chat"} <= set(modules) else ()),
+        *(WebClient(options, letters).routes() if set(modules) >= WEB_CLIENT_MODULES else ()),
         *(route for module in modules for route in by_module.get(module, ())),
         *Explanations(options).routes(),
         *added,

@@ -31,6 +31,7 @@ from config.settings.groups import (
 from config.settings.readers import Environment, Security, Unfit
 from config.settings.texts import WrongSettings, values_by_name
 from infrastructure.postgres.driver.target import Target
+from interfaces.http.options import WEB_CLIENT_MODULES
 
 KNOWN_SECRETS: Final = frozenset(
     {
@@ -141,6 +142,8 @@ class Loader:
             name: read() for name, read in groups.items() if needed is None or name in needed
         }
         settings = evolve(alone, var_dir=var_dir, **chosen)
+        if "api" in chosen:
+            settings = self._with_application(settings)
         if settings.operation.metrics_port == settings.api.port:
             self.faults.append(
                 f"METRICS_PORT is '{settings.api.port}': expected another port than API_SERVICE_PORT"
@@ -184,7 +187,15 @@ class Loader:
                     "API_PUBLIC_URL is not set: expected, in PROD, the address that people use"
                 )
             api = evolve(api, public_url=f"http://localhost:{api.port}")
-        return api if "API_APP_URL" in self.values else evolve(api, app_url=self._app_url(api, environment))
+        return api
+
+    def _with_application(self, settings: Settings) -> Settings:
+        """Say whether the web client is served, which needs some modules, and where pages lead people on."""
+        is_served = settings.api.web_client and set(settings.modules.wanted) >= WEB_CLIENT_MODULES
+        api = evolve(settings.api, web_client=is_served)
+        if "API_APP_URL" not in self.values:
+            api = evolve(api, app_url=self._app_url(api, settings.environment))
+        return evolve(settings, api=api)
 
     def _app_url(self, api: Api, environment: Environment) -> str:
         """The default of the setting: the first front end that is in use."""

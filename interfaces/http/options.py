@@ -1,7 +1,12 @@
+from typing import Final
+
 from attrs import field, frozen
 
 from domain.account import PasswordPattern
 from interfaces.http.addresses import Networks
+
+WEB_CLIENT_MODULES: Final = frozenset({"auth", "chat"})
+"""The modules whose interface the web client uses. It is served only if all of them are switched on."""
 
 
 @frozen(kw_only=True)

@@ -6,7 +6,7 @@ import shutil
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
 from attrs import define, field
@@ -53,6 +53,20 @@ def start(folder: Path) -> Chrome:
 
 def sandbox() -> Sequence[str]:
     return ("--no-sandbox",) if os.geteuid() == 0 else ()
+
+
+FOCUS: Final = """
+const { localName, id, className } = document.activeElement;
+return [localName, id, className];
+"""
+
+
+class Focus(NamedTuple):
+    """What has the focus."""
+
+    tag: str
+    id: str
+    classes: str
 
 
 @define(eq=False)
@@ -161,6 +175,11 @@ class Page:
     @property
     def focused(self) -> WebElement:
         return self.driver.switch_to.active_element
+
+    @property
+    def focus(self) -> Focus:
+        """Read all at once: a page that draws itself anew may replace the element between two questions."""
+        return Focus(*self.run(FOCUS))
 
     def until(self, found: Callable[[], T]) -> T:
         try:

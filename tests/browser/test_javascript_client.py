@@ -15,7 +15,8 @@ import pytest
 from selenium.webdriver import Chrome
 
 from tests.browser.browser import Page
-from tests.system.devices import CHAOS, PASSWORD
+from tests.system.device import PASSWORD
+from tests.system.devices import CHAOS
 from tests.system.server import PATIENCE, Server
 from tests.system.test_devices import CLIENT, bot
 

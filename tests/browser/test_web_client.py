@@ -303,23 +303,23 @@ def test_the_main_job_by_keyboard(page: Page, server: Server, browser: Browser) 
     page.type(ann.email, Keys.TAB, PASSWORD, Keys.ENTER)
     page.until(lambda: page.all("nav .search"))
     ActionChains(page.driver).key_down(Keys.CONTROL).send_keys("k").key_up(Keys.CONTROL).perform()
-    page.until(lambda: page.focused.get_attribute("id") == "search")
+    page.until(lambda: page.focus.id == "search")
     page.type("Боря")
     tab.row("Боря")
     page.type(Keys.TAB, Keys.TAB)
-    page.until(lambda: page.focused.get_attribute("class") == "row")
+    page.until(lambda: page.focus.classes == "row")
     page.type(Keys.ENTER)
-    page.until(lambda: page.focused.tag_name == "textarea")
+    page.until(lambda: page.focus.tag == "textarea")
     page.type("by keyboard", Keys.ENTER)
     tab.await_sent("by keyboard")
-    assert page.focused.tag_name == "textarea"
+    assert page.focus.tag == "textarea"
     page.type(Keys.ESCAPE)
-    page.until(lambda: page.focused.get_attribute("class") == "row")
+    page.until(lambda: page.focus.classes == "row")
     page.type("?")
     page.until(lambda: page.texts("dialog h2") == ["Keyboard"])
     page.type(Keys.ESCAPE)
     page.until(lambda: page.all("dialog") == [])
-    assert page.focused.get_attribute("class") == "row"
+    assert page.focus.classes == "row"
     assert bob.profile_id
 
 

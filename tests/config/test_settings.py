@@ -103,6 +103,13 @@ def test_local_listens_on_loopback_unless_told(local: dict[str, str]) -> None:
         ),
         ({"API_WEB_CLIENT": "false"}, "", "http://localhost:8788/docs"),
         ({"API_WEB_CLIENT": "false", "API_DOCS": "false"}, "", ""),
+        # without these modules the web client is not served
+        ({"MODULES_SECTION_BASE_MODULES": "healthcheck,base,chat"}, "", "http://localhost:8788/docs"),
+        ({"MODULES_SECTION_BASE_MODULES": "healthcheck,base,auth"}, "", "http://localhost:8788/docs"),
+        (
+            {"MODULES_SECTION_ENABLED_MODULES": "auth,chat", "API_PUBLIC_URL": "https://a.example"},
+            *["https://a.example/app"] * 2,
+        ),
         (
             {
                 "API_PUBLIC_URL": "https://a.example/chat",

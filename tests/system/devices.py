@@ -1,7 +1,7 @@
 """
-Devices with the Python client, which lose their connections again and again while people talk.
+Devices with one of the clients, which lose their connections again and again while people talk.
 
-    python -m tests.system.devices [--runs 1] [--from 0] [--breaks 1000]
+    python -m tests.system.devices [--client javascript] [--runs 1] [--from 0] [--breaks 1000]
 
 The messenger runs with its chaos switch on, is told to end once and killed once; the devices cut their connections too, and
 one of them begins anew again and again from what its storage held at some moment. In the end what the devices hold is what is
@@ -11,14 +11,12 @@ decides what is left to chance, though not how the machine shares its time.
 
 import argparse
 import asyncio
-import itertools
-import json
 import signal
 import sys
 import tempfile
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager
 from datetime import UTC
 from functools import partial
 from pathlib import Path
@@ -26,37 +24,20 @@ from random import Random
 from typing import Any, Final
 
 import orjson
-from attrs import define, evolve, field, frozen
-from typing_extensions import override
+from attrs import define, field, frozen
 
-from messenger_client import FileStorage, MessengerClient, NewMessage, Options, State, Surroundings
-from messenger_client.core import Core, Wish, Write
-from messenger_client.states import ABNORMAL
-from tests.checker.history import (
-    Acked,
-    AllConnecting,
-    AllEnded,
-    AllHeard,
-    Belongs,
-    Event,
-    Kept,
-    Quiet,
-    Refused,
-    Said,
-    SendStarted,
-    Unknown,
-)
+from tests.checker.history import Belongs, Kept, Quiet, Said
 from tests.checker.judge import judge
-from tests.simulation.frames import durable
 from tests.system.client import Visit
+from tests.system.device import Device, Record, Status, eventually
+from tests.system.node_device import node_devices
+from tests.system.python_device import python_devices
 from tests.system.server import Server
 
 HANGS: Final = 900.0
 """Seconds after which a whole run hangs."""
 
 PEOPLE: Final = tuple(f"user{number}@example.com" for number in (1, 2, 3))
-
-PASSWORD: Final = "admin"
 
 LIVES: Final = 6
 """Clients of the device that crashes, one after the other."""
@@ -73,247 +54,11 @@ CHAOS: Final = {
     "WS_CURSOR_SECONDS": "1",
 }
 
-READS: Final = frozenset({"catch_up", "get_history", "get_readers"})
-
-
-@define(eq=False)
-class Record:
-    """What all devices see, in one order."""
-
-    events: list[Event] = field(factory=list)
-    changes: dict[tuple[str, int], str] = field(factory=dict)
-    """By chat and position, what stands there that is no message."""
-    breaks: int = 0
-    """Connections that ended."""
-    resets: Counter[str] = field(factory=Counter)
-    extra: list[str] = field(factory=list)
-    """Reads that nothing called for."""
-    codes: Counter[int] = field(factory=Counter)
-    _last: int = 0
-
-    @property
-    def at(self) -> float:
-        return time.monotonic()
-
-    def number(self) -> int:
-        self._last += 1
-        return self._last
-
-
-class ObservedCore(Core):
-    """The core of a client, and what goes in and out of it over the wire."""
-
-    record: Record
-    device: str
-    connection = 0
-    place = 0
-    """Where the record has the connection."""
-    last = ""
-    is_called_for = False
-    """Whether something is known to be missing: from before, or because this connection was told."""
-
-    def observe(self, record: Record, device: str, profile: str) -> "ObservedCore":
-        self.record, self.device, self.profile = record, device, profile
-        self.sends: dict[str, int] = {}
-        return self
-
-    @override
-    def connected(self, now: float) -> None:
-        if self.state is not State.CONNECTING:  # it was stopped meanwhile
-            super().connected(now)
-            return
-        self.connection, self.place = self.record.number(), len(self.record.events)
-        is_behind = any(chat.is_behind for chat in self.held.chats.values())
-        self.last, self.is_called_for = "", self._place is None or is_behind
-        self.sends.clear()
-        self.record.events.append(
-            AllConnecting(
-                at=self.record.at,
-                connection=self.connection,
-                profile=self.profile,
-                session=self.device,
-                node="the only one",
-                device=self.device,
-                has_cursor=self._place is not None,
-            )
-        )
-        super().connected(now)
-
-    @override
-    def disconnected(self, now: float, code: int = ABNORMAL, reason: str = "", **more: Any) -> None:
-        if self.state.has_socket:
-            self.record.breaks += 1
-            self.record.codes[code] += 1
-            self.record.events.append(AllEnded(at=self.record.at, connection=self.connection, code=code))
-        super().disconnected(now, code, reason, **more)
-
-    @override
-    def stop(self) -> None:
-        if self.state.has_socket:
-            self.record.events.append(AllEnded(at=self.record.at, connection=self.connection, code=1000))
-        super().stop()
-
-    @override
-    def heard(self, now: float, text: str) -> None:
-        if text != self.last and self.state.has_socket:  # the switch repeats durable frames at once
-            self._see(json.loads(text))
-        self.last = text
-        super().heard(now, text)
-
-    def _see(self, frame: dict[str, Any]) -> None:
-        at, id = self.record.at, frame.get("id")
-        if isinstance(id, str) and id in self.sends:
-            self._see_outcome(self.sends.pop(id), frame)
-            return
-        if frame["type"] == "reset":
-            self.record.resets[frame["reason"]] += 1
-            self.is_called_for = True
-            opened = self.record.events[self.place]
-            assert isinstance(opened, AllConnecting)
-            # the switch has replaced what this client said
-            self.record.events[self.place] = evolve(opened, is_garbled=True, has_cursor=False)
-        self.is_called_for |= frame["type"] == "gap"
-        self.record.events.append(AllHeard(at=at, connection=self.connection, frame=frame))
-        if "after" in frame and frame["type"] not in {"gap", "new_message"}:
-            told = durable(frame)
-            assert isinstance(told, str)
-            self.record.changes.setdefault((frame["chat_id"], frame["position"]), told)
-
-    def _see_outcome(self, send: int, frame: dict[str, Any]) -> None:
-        at = self.record.at
-        match frame:
-            case {"type": "answer", "message": message}:
-                self.record.events.append(
-                    Acked(
-                        at=at,
-                        send=send,
-                        id=message["id"],
-                        seq=message["seq"],
-                        position=message["position"],
-                        duplicate=frame["duplicate"],
-                    )
-                )
-            case {"code": "outcome_unknown"}:
-                self.record.events.append(Unknown(at=at, send=send))
-            case {"code": code}:
-                self.record.events.append(Refused(at=at, send=send, code=code))
-
-    @override
-    def _wish(self, wish: Wish) -> None:
-        if isinstance(wish, Write):
-            fields = json.loads(wish.text)
-            if fields["type"] in READS and not self.is_called_for:
-                self.record.extra.append(wish.text)
-            if fields["type"] == "send_message":
-                self._see_send(fields)
-        super()._wish(wish)
-
-    def _see_send(self, fields: dict[str, Any]) -> None:
-        send = self.sends[fields["id"]] = self.record.number()
-        self.record.events.append(
-            SendStarted(
-                at=self.record.at,
-                send=send,
-                connection=None,
-                chat=fields["chat_id"],
-                profile=self.profile,
-                session=self.device,
-                text=fields["text"],
-                nonce=fields["nonce"],
-            )
-        )
-
-
-class ObservedClient(MessengerClient):
-    observer: tuple[Record, str, str] | None = None
-
-    @override
-    def _new_core(self) -> Core:
-        core = ObservedCore(
-            self._surroundings.uniform,
-            self._options,
-            has_session=self._session.is_open,
-            has_password=self._has_password,
-        )
-        return core if self.observer is None else core.observe(*self.observer)
-
-    def cut(self) -> None:
-        """Breaks the connection, as a network does."""
-        if self._connection is not None:
-            self._connection.transport.abort()
-
-
-@define(eq=False, kw_only=True)
-class Device:
-    name: str
-    email: str
-    profile: str
-    url: str
-    folder: Path
-    record: Record
-    chance: Random
-    handled: list[dict[str, list[int]]] = field(factory=list)
-    """For each client, by chat, the numbers of the messages that its application has handled, in that order."""
-    said: dict[str, list[str]] = field(factory=dict)
-    doubtful: set[str] = field(factory=set)
-    """Texts that a crash may have taken with it."""
-    client: ObservedClient = field(init=False)
-
-    @property
-    def path(self) -> Path:
-        return self.folder / self.name
-
-    def make(self) -> ObservedClient:
-        self.handled.append({})
-        life = len(self.handled)
-        ids = (f"{self.name} {life} {number}" for number in itertools.count())
-        self.client = ObservedClient(
-            self.url,
-            email=self.email,
-            password=PASSWORD,
-            storage=FileStorage(self.path, slack=20_000),
-            options=Options(first_pause=0.02, longest_pause=0.5, messages_most=None, gap_most=None),
-            surroundings=Surroundings(uniform=self.chance.uniform, new_id=lambda: next(ids)),
-        )
-        self.client.observer = self.record, self.name, self.profile
-        return self.client
-
-    async def handle(self) -> None:
-        async for change in self.client.changes():
-            if isinstance(change, NewMessage):
-                self.handled[-1].setdefault(change.chat.id, []).append(change.message.seq)
-
-    async def talk(self, chats: list[str], until: asyncio.Event) -> None:
-        life = len(self.handled)
-        for number in itertools.count():
-            await asyncio.sleep(self.chance.uniform(0, 0.05))
-            if until.is_set():
-                return
-            chat, text = self.chance.choice(chats), f"{self.name} {life} says {number}"
-            self.said.setdefault(chat, []).append(text)
-            await self.client.send(chat, text)
-
-    async def cut(self, until: asyncio.Event) -> None:
-        while not until.is_set():
-            await asyncio.sleep(self.chance.uniform(0.0, 0.3))
-            self.client.cut()
-
-    def crash(self, file: bytes, said: Mapping[str, int]) -> None:
-        """The next client begins with a file of before; what was said since, ``said`` counts by chat, may be lost."""
-        for chat, texts in self.said.items():
-            # the last text before may not have been in the file yet
-            self.doubtful.update(texts[max(said.get(chat, 0) - 1, 0) :])
-        self.path.write_bytes(file)
-
-    async def until(self, reached: Callable[[], bool]) -> None:
-        """Waits until something holds while the client is live and has sent everything."""
-        await eventually(lambda: self.client.state is State.LIVE and self.client.unsent == 0 and reached())
-
-    def knows(self, chat: str, last: int) -> bool:
-        return self.client.chats[chat].position == last
-
-    def is_current(self) -> bool:
-        return not any(chat.is_behind for chat in self.client.chats.values())
+CLIENTS: Final[Mapping[str, Callable[[Path], AbstractAsyncContextManager[Callable[..., Device]]]]] = {
+    "python": python_devices,
+    "javascript": node_devices,
+}
+"""For each client, what opens a place for its devices in a folder and returns what makes them."""
 
 
 @frozen
@@ -341,6 +86,7 @@ class Run:
     server: Server
     folder: Path
     breaks: int
+    client: str = "python"
     record: Record = field(factory=Record)
     devices: list[Device] = field(factory=list)
     chats: list[str] = field(factory=list)
@@ -357,8 +103,12 @@ class Run:
 
     async def run(self) -> Outcome:
         began = time.monotonic()
-        async with asyncio.timeout(HANGS), asyncio.TaskGroup() as group:
-            await self.arrive()
+        async with (
+            asyncio.timeout(HANGS),
+            CLIENTS[self.client](self.folder) as device_of,
+            asyncio.TaskGroup() as group,
+        ):
+            await self.arrive(device_of)
             for device in self.devices:
                 lives = LIVES if device is self.devices[-1] else 1
                 group.create_task(self.live(device, lives))
@@ -366,7 +116,7 @@ class Run:
             self.is_over.set()
             await eventually(lambda: len(self.current) == len(self.devices))
             await self.rest()
-            faults = list(self.faults())
+            faults = [fault async for fault in self.faults()]
             self.is_judged.set()
         kept = [event for event in self.record.events if isinstance(event, Kept)]
         return Outcome(
@@ -378,7 +128,7 @@ class Run:
             [*map(str, judge(self.record.events)), *faults],
         )
 
-    async def arrive(self) -> None:
+    async def arrive(self, device_of: Callable[..., Device]) -> None:
         """Three people, one of them with two devices, in three chats."""
         async with Visit(self.server.url, self.server.ws_url) as visit:
             # the switch is on: whatever gets no answer is asked again
@@ -398,7 +148,7 @@ class Run:
         profiles = [person.profile_id for person in people]
         for number, email in enumerate((*PEOPLE, PEOPLE[0])):
             self.devices.append(
-                Device(
+                device_of(
                     name=f"device{number}",
                     email=email,
                     profile=profiles[number % len(PEOPLE)],
@@ -429,31 +179,29 @@ class Run:
         the file as it was at some moment before, and what was handled since then is handled again.
         """
         for life in range(lives):
-            left: tuple[bytes, dict[str, int]] | None = None
-            async with device.make():
-                handling = asyncio.create_task(device.handle())
-                if life == 0:
-                    await device.client.until(State.LIVE)
-                    self.arrived += 1
-                    await eventually(lambda: self.arrived == len(self.devices))
-                work = [
-                    handling,
-                    talking := asyncio.create_task(device.talk(self.chats, self.is_over)),
-                    asyncio.create_task(device.cut(self.is_over)),
-                ]
-                if life < lives - 1:
-                    await self.reach((life + 1) * self.breaks // lives)
-                    left = device.path.read_bytes(), {chat: len(texts) for chat, texts in device.said.items()}
-                    await asyncio.sleep(0.05)
-                else:
-                    await self.is_over.wait()
-                    await talking
-                    await device.until(device.is_current)
-                    self.current.append(device)
-                    await self.is_judged.wait()
-                for task in work:
-                    task.cancel()
-                await asyncio.wait(work)
+            left: tuple[Any, dict[str, int]] | None = None
+            await device.begin()
+            if life == 0:
+                await device.until(lambda status: status.positions.keys() >= set(self.chats))
+                self.arrived += 1
+                await eventually(lambda: self.arrived == len(self.devices))
+            talking = asyncio.create_task(device.talk(self.chats, self.is_over))
+            cutting = asyncio.create_task(device.cut_now_and_then(self.is_over))
+            if life == lives - 1:
+                await self.is_over.wait()
+                await talking
+                await device.until(lambda status: status.is_current)
+                self.current.append(device)
+                await self.is_judged.wait()
+            else:
+                await self.reach((life + 1) * self.breaks // lives)
+                said = {chat: len(texts) for chat, texts in device.said.items()}
+                left = await device.stored(), said
+                await asyncio.sleep(0.05)
+            talking.cancel()
+            cutting.cancel()
+            await asyncio.wait([talking, cutting])
+            await device.end()
             if left is not None:
                 device.crash(*left)
 
@@ -464,7 +212,7 @@ class Run:
         for device in self.devices:
             for chat, event in kept.items():
                 last = len(event.messages) + len(event.changes)
-                await device.until(partial(device.knows, chat, last))
+                await device.until(partial(knows, chat, last))
         self.record.events.append(Quiet(at=self.record.at))
 
     def keep(self) -> None:
@@ -508,12 +256,12 @@ class Run:
                     )
                 )
 
-    def faults(self) -> Iterator[str]:
+    async def faults(self) -> AsyncIterator[str]:
         """What the judge does not know: what the clients hold, and what they asked for."""
         kept = {event.chat: event.messages for event in self.record.events if isinstance(event, Kept)}
         for device in self.devices:
             for chat, messages in kept.items():
-                held = [message.id for message in device.client.messages(chat)]
+                held = await device.messages(chat)
                 every = [message.id for message in messages]
                 # what a client of before has handled, the next one does not hold
                 if held != (every if len(device.handled) == 1 else every[len(every) - len(held) :]):
@@ -526,8 +274,10 @@ class Run:
                 ]
                 if stored != said:
                     yield f"said: {device.name} said {len(said)} in {chat}, {len(stored)} are stored"
-                yield from handled_wrong(device, chat, len(messages))
-        yield from (f"extra: {text}" for text in self.record.extra)
+                for fault in handled_wrong(device, chat, len(messages)):
+                    yield fault
+        for text in self.record.extra:
+            yield f"extra: {text}"
         for line in self.server.log().splitlines():
             if " ERROR " in line:
                 yield f"log: {line}"
@@ -547,9 +297,8 @@ def handled_wrong(device: Device, chat: str, last: int) -> Iterator[str]:
         yield f"handled: {device.name} handled {before} of {last} in {chat}"
 
 
-async def eventually(reached: Callable[[], bool]) -> None:
-    while not reached():  # noqa: ASYNC110 - many things lead there
-        await asyncio.sleep(0.02)
+def knows(chat: str, last: int, status: Status) -> bool:
+    return status.is_current and status.positions[chat] == last
 
 
 async def retried(ask: Any) -> Any:
@@ -563,18 +312,19 @@ async def retried(ask: Any) -> Any:
             return answer
 
 
-def run_in(folder: Path, number: int, *, breaks: int) -> Outcome:
+def run_in(folder: Path, number: int, *, breaks: int, client: str) -> Outcome:
     """One run on a messenger with an embedded database of its own in this folder."""
     server = Server(folder / "server", {"CHAOS_SEED": str(number), **CHAOS}, is_new=False)
     try:
         server.start()
-        return asyncio.run(Run(number, server, folder, breaks).run())
+        return asyncio.run(Run(number, server, folder, breaks, client).run())
     finally:
         server.stop()
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.system.devices", description=__doc__)
+    parser.add_argument("--client", choices=CLIENTS, default="python")
     parser.add_argument("--runs", type=int, default=1)
     parser.add_argument("--from", type=int, default=0, dest="first", help="the first number")
     parser.add_argument("--breaks", type=int, default=1000)
@@ -582,7 +332,7 @@ def main() -> int:
     failed = 0
     for number in range(options.first, options.first + options.runs):
         with tempfile.TemporaryDirectory() as folder:
-            outcome = run_in(Path(folder), number, breaks=options.breaks)
+            outcome = run_in(Path(folder), number, breaks=options.breaks, client=options.client)
         print(outcome, *(fault[:1000] for fault in outcome.faults[:10]), sep="\n", flush=True)
         failed += bool(outcome.faults)
     print(f"{options.runs} runs, {failed} failed")

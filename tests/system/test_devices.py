@@ -1,5 +1,5 @@
 """
-The Python client where people use it: in programs on their machines, with a messenger that has a bad day.
+The clients where people use them: in programs on their machines, with a messenger that has a bad day.
 
 One messenger serves all of it, with its chaos switch on.
 """
@@ -15,8 +15,10 @@ from pathlib import Path
 import pytest
 
 from messenger_client import MessengerClient, NewMessage, Options, State
-from tests.system.devices import CHAOS, PASSWORD, Run
+from tests.system.device import PASSWORD
+from tests.system.devices import CHAOS, Run
 from tests.system.server import PATIENCE, Server
+from tests.system.test_generated_clients import with_node
 
 ROOT = Path(__file__).resolve().parents[2]
 CLIENT = ROOT / "interfaces" / "clients" / "python"
@@ -33,11 +35,15 @@ def bad_day(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     server.stop()
 
 
+@pytest.mark.parametrize(
+    ("client", "number"), [("python", 1), pytest.param("javascript", 2, marks=with_node)]
+)
 async def test_devices_hold_what_is_stored_after_many_broken_connections(
-    bad_day: Server, tmp_path: Path
+    bad_day: Server, tmp_path: Path, client: str, number: int
 ) -> None:
+    """Each with chats of its own on the one messenger."""
     assert "connections are broken on purpose" in bad_day.log()
-    outcome = await Run(1, bad_day, tmp_path, BREAKS).run()
+    outcome = await Run(number, bad_day, tmp_path, BREAKS, client).run()
     assert outcome.faults == []
     assert outcome.record.breaks >= BREAKS
     assert outcome.messages > BREAKS

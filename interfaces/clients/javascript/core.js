@@ -28,7 +28,8 @@ import { entriesIn, nameOf, Outbox, textOf } from "./outbox.js";
 /**
  * @typedef {object} Hole
  * @property {Frame[]} frames those that came after what is missing
- * @property {number} asked how many ranges of the log have not been answered
+ * @property {string} request the id of the one request that reads it; answers to earlier ones are of no use any more
+ * @property {number} before the position at which what is missing ends
  * @property {boolean} isGap whether the model holds the state after what is missing already
  */
 
@@ -47,6 +48,9 @@ const DEFAULTS = {
 
 /** Requests that may be sent again after a break: reads, marks, new values, and those with an idempotency key. */
 const REPEATED = new Set(["get_history", "get_readers", "catch_up", "mark_read", "mark_single_read", "change_chat", "change_role", "watch_presence"]);
+
+/** Frames about the messages before them: they count after the durable frames that came before. */
+const READ = new Set(["read_up_to", "messages_read", "message_read", "your_messages_read"]);
 
 /** The most chats that `since.seen` may name. */
 const SEEN_MOST = 1000;
@@ -408,6 +412,8 @@ export class Core {
       if (hole.isGap) hole.frames = [];
       else this.#holes.delete(chatId);
     }
+    for (const { id, purpose, fields } of [...this.#pending.values()])
+      if (purpose === "gap" && this.#holes.get(fields.chat_id)?.request !== id) this.#pending.delete(id);
     this.#hasMore = false;
     this.#pingAt = null;
     this.#leaveAt = null;
@@ -463,9 +469,16 @@ export class Core {
         break;
       default:
         if (this.state === "entering") this.#until = now + this.#options.patience;
-        if (isDurable(frame)) this.#durable(frame, now);
-        else this.#other(frame, now);
+        this.#inOrder(frame, now);
     }
+  }
+
+  /** Takes a frame, or keeps it until what is missing of its chat was read. @param {Frame} frame @param {number} now */
+  #inOrder(frame, now) {
+    const hole = this.#holes.get(frame.chat_id);
+    if (hole !== undefined && (isDurable(frame) || READ.has(frame.type))) hole.frames.push(frame);
+    else if (isDurable(frame)) this.#durable(frame, now);
+    else this.#other(frame, now);
   }
 
   /** @param {Frame} frame @param {number} now */
@@ -489,11 +502,6 @@ export class Core {
 
   /** @param {Frame} frame @param {number} now */
   #durable(frame, now) {
-    const hole = this.#holes.get(frame.chat_id);
-    if (hole !== undefined) {
-      hole.frames.push(frame);
-      return;
-    }
     switch (this.model.apply(frame)) {
       case "applied":
         this.#applied(frame);
@@ -538,8 +546,8 @@ export class Core {
       this.#broken(now);
       return;
     }
-    this.#holes.set(frame.chat_id, { frames: [frame], asked: 1, isGap: false });
-    this.#ask("hole", "catch_up", { chat_id: frame.chat_id, after: known.position, before: frame.position }, now);
+    const request = this.#ask("hole", "catch_up", { chat_id: frame.chat_id, after: known.position, before: frame.position }, now);
+    this.#holes.set(frame.chat_id, { frames: [frame], request, before: frame.position, isGap: false });
   }
 
   /** Whatever changes the model and has no position of its own. @param {Frame} frame @param {number} now */
@@ -565,7 +573,10 @@ export class Core {
         if (frame.scope === "all") {
           this.#cursor = null;
           this.#seen.clear();
-          this.#holes.clear();
+          // In the same line of history, what a gap hid is still wanted, and the new entry is behind it.
+          for (const [chatId, hole] of this.#holes)
+            if (hole.isGap && frame.reason !== "epoch") hole.frames = [];
+            else this.#holes.delete(chatId);
           this.#coming = null; // the snapshot that follows ends with a cursor of `resumed`
         } else this.#handled(frame.chat_id, frame.state.position);
         this.#tell("reset", { scope: frame.scope, chat_id: frame.chat_id ?? null, reason: frame.reason });
@@ -602,10 +613,14 @@ export class Core {
   #catchUp(chatId, position, now) {
     const known = this.model.chats.get(chatId);
     if (!this.#options.catchUp || known === undefined || position === undefined || position >= known.position) return;
-    const hole = this.#holes.get(chatId) ?? { frames: [], asked: 0, isGap: true };
-    hole.asked++;
-    this.#holes.set(chatId, hole);
-    this.#ask("gap", "catch_up", { chat_id: chatId, after: position, before: known.position + 1 }, now);
+    const hole = this.#holes.get(chatId);
+    const before = known.position + 1;
+    if (hole?.isGap === true) {
+      hole.before = Math.max(hole.before, before); // read after what is being read, so that all is told in order
+      return;
+    }
+    const request = this.#ask("gap", "catch_up", { chat_id: chatId, after: position, before }, now);
+    this.#holes.set(chatId, { frames: hole?.frames ?? [], request, before, isGap: true });
   }
 
   /** Everything before this cursor was handled, unless something is missing. @param {string} cursor */
@@ -689,10 +704,10 @@ export class Core {
   }
 
   /** @param {Pending} pending @param {Frame} frame @param {number} now */
-  #caughtUp({ purpose, fields }, frame, now) {
+  #caughtUp({ id, purpose, fields }, frame, now) {
     const { chat_id } = fields;
     const hole = this.#holes.get(chat_id);
-    if (hole === undefined) return;
+    if (hole?.request !== id) return;
     if (purpose === "gap") {
       // The entry tells the state after these events already.
       this.model.addHistory(chat_id, messagesIn(frame.events));
@@ -702,17 +717,17 @@ export class Core {
         const known = this.model.chats.get(chat_id);
         if (this.model.apply({ ...event, chat_id, after: known?.position }) === "applied") this.#applied({ ...event, chat_id });
       }
-    if (frame.has_more) {
-      this.#ask(purpose, "catch_up", { ...fields, after: frame.position }, now);
+    if (frame.has_more || fields.before < hole.before) {
+      const after = frame.has_more ? frame.position : fields.before - 1;
+      hole.request = this.#ask(purpose, "catch_up", { chat_id, after, before: hole.before }, now);
       return;
     }
-    if (--hole.asked > 0) return;
     this.#holes.delete(chat_id);
     for (const [index, each] of hole.frames.entries()) {
       // What the log does not tell to this person counts as handled.
       const known = this.model.chats.get(chat_id);
       const after = purpose === "hole" && index === 0 && known !== undefined && known.position < each.after ? known.position : each.after;
-      this.#durable({ ...each, after }, now);
+      this.#inOrder(isDurable(each) ? { ...each, after } : each, now);
     }
   }
 
@@ -728,6 +743,14 @@ export class Core {
       case "request":
         this.#pending.delete(pending.id);
         this.#wish({ do: "fail", id: pending.id, code: frame.code, message: frame.message, frame });
+        break;
+      case "hole":
+      case "gap":
+        if (this.#holes.get(pending.fields.chat_id)?.request !== pending.id) {
+          this.#pending.delete(pending.id); // what it was to read is not missing any more, as in a chat that was left
+          break;
+        }
+        this.#broken(now);
         break;
       default:
         this.#broken(now); // coming back asks again

@@ -95,15 +95,16 @@ export class Model {
   }
 
   /**
-   * Adds messages of a page of history.
+   * Adds messages of a page of history, also to a chat that is being read anew.
    *
    * @param {string} chatId
    * @param {Message[]} messages
    */
   addHistory(chatId, messages) {
-    const known = this.chats.get(chatId);
+    const held = this.chats.has(chatId) ? this.chats : this.before;
+    const known = held.get(chatId);
     if (known === undefined || messages.length === 0) return;
-    this.#set(known, { messages: with_(known.messages, messages) });
+    held.set(chatId, { ...known, messages: with_(known.messages, messages) });
   }
 
   /**

@@ -86,6 +86,64 @@ test("a gap is told, and read if the application wants every message", () => {
   }
 });
 
+/** The server refuses the cursor of the next client that resumes, and reads no log for it. */
+function refuseCursor(server) {
+  const { enter } = server;
+  server.enter = (since) => {
+    server.enter = enter;
+    const [greeting, ...frames] = enter.call(server, undefined);
+    return [greeting, ...(since === undefined ? [] : [{ type: "reset", scope: "all", reason: "malformed" }]), ...frames];
+  };
+}
+
+test("what two breaks hid is read and told in order, whatever the server knows of the cursor", () => {
+  const texts = (from, to) => Array.from({ length: to - from + 1 }, (_, i) => String(from + i));
+  for (const ids of [["a"], ["0", "1", "2", "a"]])
+    for (const isRefusedAgain of [false, true]) {
+      const { server, device } = opened({ catchUp: true }, ...ids);
+      const { answer } = server;
+      device.settle(() => device.core.model.next === null && device.core.state === "live");
+      device.cut();
+      for (const text of texts(1, 3)) server.say("a", "them", text);
+      refuseCursor(server);
+      let isAsked = false; // the connection breaks while what was missed is read
+      server.answer = (frame) => {
+        if (frame.type !== "catch_up") return answer.call(server, frame);
+        isAsked = true;
+        return [];
+      };
+      device.settle(() => isAsked && (!isRefusedAgain || device.core.state === "live"));
+      device.cut();
+      for (const text of texts(4, 6)) server.say("a", "them", text);
+      if (isRefusedAgain) refuseCursor(server);
+      server.answer = answer;
+      device.settle(() => told(device, "message").length >= 6 && device.core.model.next === null && device.down.length === 0);
+      server.say("a", "them", "7");
+      device.settle();
+      assert.deepEqual(told(device, "message").map(({ message }) => message.text), texts(1, 7));
+      assert.deepEqual([...device.core.model.chats.get("a").messages.keys()].sort((one, other) => one - other), texts(1, 7).map(Number));
+      assert.deepEqual(device.state(), truth(server));
+    }
+});
+
+test("a chat that is left while what a gap hid is read does not hold the client up", () => {
+  const { server, device } = opened({ catchUp: true }, "a", "b");
+  device.settle();
+  device.cut();
+  for (let i = 1; i <= 25; i++) server.say("a", "them", String(i));
+  server.answer = () => [];
+  device.settle(() => told(device, "gap").length === 1);
+  device.cut();
+  server.remove("a");
+  delete server.answer;
+  device.settle();
+  const { connections } = device;
+  server.say("b", "them", "still here");
+  device.settle(() => told(device, "message").some(({ message }) => message.text === "still here"));
+  device.settle();
+  assert.equal(device.connections, connections);
+});
+
 test("another line of history forgets everything, and sends what the outbox holds again", () => {
   const { server, device } = opened({}, "a");
   device.settle();
