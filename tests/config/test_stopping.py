@@ -36,7 +36,7 @@ stopping.last_acts += [ended.set, lambda: time.sleep(1000)]
 ended.wait()
 sys.exit(0 if stopping.is_in_order else 1)
 """
-"""As an act that kills the database lets go those who wait for it."""
+"""An act that kills the database ends the waiting of the main thread, too."""
 
 HEARS = """
 import signal, sys, time
