@@ -122,7 +122,8 @@ def _database(settings: Settings, stopping: Stopping) -> Iterator[str]:
         # Another Ctrl-C would interrupt the stopping of the database server.
         ignore_signals()
         stopping.must_end()
-        stopping.is_in_order = postgres.stop(DATABASE_SHARE * stopping.seconds_left)
+        if not postgres.stop(DATABASE_SHARE * stopping.seconds_left):
+            stopping.is_in_order = False
 
 
 def _metrics_sockets(settings: Settings) -> Sequence[socket]:

@@ -67,6 +67,8 @@ class Stopping:
         self._end()
 
     def _end(self) -> None:
+        # The acts may let the main thread go on to its own exit, which must tell the same.
+        self.is_in_order = False
         log.critical("stopping took too long and was cut short", extra={"seconds": self.seconds})
         for act in self.last_acts:
             try:

@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 from collections import Counter, defaultdict
 from functools import cache
 
@@ -16,6 +17,9 @@ from tests.scratch import use_memory
 use_memory()
 # With it, each of the many processes that the tests start would compile every module anew.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+# `nohup` has SIGHUP ignored by all children too, and messengers respect that. A handler stays with this process.
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, lambda *_: None)
 # Each client of httpx reads the certificates of all authorities, which takes 40 ms of a processor, though it speaks no TLS.
 httpx._transports.default.create_ssl_context = cache(httpx.create_ssl_context)  # type: ignore[attr-defined]  # not public
 

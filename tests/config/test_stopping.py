@@ -29,6 +29,15 @@ threading.Thread(target=time.sleep, args=(1000,)).start()
 """
 """The interpreter waits for such a thread, as asyncio's pool has them, after everything else has ended."""
 
+LET_GO_BY_AN_ACT = """
+import threading
+ended = threading.Event()
+stopping.last_acts += [ended.set, lambda: time.sleep(1000)]
+ended.wait()
+sys.exit(0 if stopping.is_in_order else 1)
+"""
+"""An act that kills the database ends the waiting of the main thread, too."""
+
 HEARS = """
 import signal, sys, time
 for number in map(int, sys.argv[1:]):
@@ -77,7 +86,9 @@ def run(program: str, *words: str) -> "subprocess.Popen[str]":
     )
 
 
-@pytest.mark.parametrize("waiting", ["time.sleep(1000)", HANGS_AT_EXIT], ids=["busy", "at exit"])
+@pytest.mark.parametrize(
+    "waiting", ["time.sleep(1000)", HANGS_AT_EXIT, LET_GO_BY_AN_ACT], ids=["busy", "at exit", "let go"]
+)
 def test_a_process_that_does_not_stop_is_ended_after_its_last_acts(waiting: str) -> None:
     began = time.monotonic()
     with run(TOO_LONG.format(waiting=waiting)) as child:

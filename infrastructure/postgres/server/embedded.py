@@ -279,7 +279,12 @@ class EmbeddedPostgres:
         return is_in_order
 
     def kill(self) -> None:
-        """Kills every process of the server and waits for none. The next start recovers what was committed."""
+        """
+        Kills every process of the server, which is not restarted, and waits for none. The next start recovers what was
+        committed.
+        """
+        if self._keeper is not None:
+            self._keeper.stop()
         kill_servers_in(self.data_dir)
 
     def _make_folders(self) -> None:

@@ -209,7 +209,13 @@ class TestLimits:
         assert len(rows) > 10
         named = {name for name, text in MENTIONS if text.startswith("|")}
         prose = {"WS_CHATS_PAGE", "WS_CURSOR_SECONDS", "WS_PRESENCE_SECONDS"}
-        of_node = {"WS_NODE_OUTBOX_BYTES", "WS_NODE_WAITING_BYTES", "WS_ENTERING", "WS_ENTRY_SECONDS"}
+        of_node = {
+            "WS_NODE_OUTBOX_BYTES",
+            "WS_NODE_WAITING_BYTES",
+            "WS_NODE_TAIL_BYTES",
+            "WS_ENTERING",
+            "WS_ENTRY_SECONDS",
+        }
         assert DEFAULTS.keys() - named - of_node == prose
         assert prose <= {name for name, _ in MENTIONS}
 
