@@ -50,7 +50,7 @@ FOUND_BY: Final = {
     "reset without a word": 3,
     "said again at once": 3,
     "said again at once, in one batch": 84,
-    "never said again": 382,
+    "never said again": 485,
     "said again: nonces refused": 122,
     "said again: nonces counted": 21,
     "said again: others counted": 11,
