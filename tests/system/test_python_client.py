@@ -159,8 +159,11 @@ async def test_a_storage_carries_the_session_and_the_outbox(server: Server, tmp_
     async with connected(
         MessengerClient(server.url, email=email, password=PASSWORD, storage=FileStorage(path))
     ) as client:
+        added = asyncio.Event()
+        client.on_change(lambda change: added.set() if isinstance(change, ChatAdded) else None)
         chat = await client.create_chat("kept", [])
         await client.say(chat.id, "before")
+        await added.wait()  # which may come after both answers
     offline = MessengerClient("http://127.0.0.1:9", email=email, storage=FileStorage(path))
     async with offline:
         nonce = await offline.send(chat.id, "meanwhile")
