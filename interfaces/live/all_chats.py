@@ -11,7 +11,7 @@ look: each time the chats concerned are read, and their state decides.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final, Protocol
 
 from attrs import Factory, define, field, frozen
@@ -379,7 +379,7 @@ class AllChats:
         self, visit: Visit, replays: Sequence[tuple[WayIn, Standing, Position]], epoch: str
     ) -> None:
         listener = visit.listener
-        for group in _in_pages(replays):
+        for group in resuming.in_groups(replays, _missed, PAGE):
             reached = {way.chat_id: after for way, _, after in group}
             while spans := [
                 LogSpan(way.chat_id, reached[way.chat_id], up_to)
@@ -557,8 +557,7 @@ class AllChats:
             cursor = await self.own_changes.here()
             skipping = [*visit.to_skip]  # those that are added later are still live in their chats
             for chat_id in skipping:
-                channel = self.channels.find(chat_id)
-                if channel and self.roster.is_live(listener, channel.audience):
+                if channel := self.channels.find(chat_id):
                     # a seat aside still hears if the profile is removed
                     self.roster.step_aside(listener, channel.audience)
             assert visit.read_on is not None, "it was given with the first chat"
@@ -654,18 +653,7 @@ def _tell_reading(listener: AllChatsListener, standing: Standing) -> None:
         listener.tell(frame)
 
 
-def _in_pages(
-    replays: Iterable[tuple[WayIn, Standing, Position]],
-) -> Iterator[Sequence[tuple[WayIn, Standing, Position]]]:
-    """Groups replays so that each group is read at once: about a page of entries, whether of one chat or of many."""
-    group: list[tuple[WayIn, Standing, Position]] = []
-    size = 0
-    for replay in replays:
-        missed = replay[1].last_position - replay[2]
-        if group and size + missed > PAGE:
-            yield group
-            group, size = [], 0
-        group.append(replay)
-        size += missed
-    if group:
-        yield group
+def _missed(replay: tuple[WayIn, Standing, Position]) -> int:
+    """The number of log entries that a replay has to tell."""
+    _, standing, after = replay
+    return standing.last_position - after

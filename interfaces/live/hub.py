@@ -138,8 +138,7 @@ class Hub:
     def detach(self, entrant: Entrant) -> None:
         """Stops the updates of the chat for a listener. It is still told when the chat or its session ends."""
         channel = self.channels.find(entrant.chat_id)
-        if channel and self.roster.is_live(entrant, channel.audience):
-            self.roster.step_aside(entrant, channel.audience)
+        if channel and self.roster.step_aside(entrant, channel.audience):
             self._tell_absence(channel.audience, entrant, "user_left")
 
     def leave(self, listener: Listener) -> None:
@@ -205,8 +204,7 @@ class Hub:
     def _end_removed(self, audience: Audience, update: MemberRemoved) -> None:
         """Ends the listeners of a removed member. An entering listener is left out: its replay ends it if need be."""
         for listener in self.roster.settled(audience, update.profile_id):
-            if self.roster.is_live(listener, audience):
-                self.roster.step_aside(listener, audience)
+            self.roster.step_aside(listener, audience)
             end_if_removed(listener, update)
             self.all_chats.ended(listener, audience)
 

@@ -1,6 +1,7 @@
 """Decides which frames a returning client of all chats needs to have everything that it missed, on every transport."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TypeVar
 
 from attrs import frozen
 
@@ -11,6 +12,8 @@ from interfaces.live.entry import REPLAY_MOST
 from interfaces.wire import all_chats as news
 from interfaces.wire.frames import Frame
 from interfaces.wire.reasons import Reset
+
+T = TypeVar("T")
 
 
 @frozen
@@ -59,3 +62,18 @@ def reading(standing: Standing) -> Frame | None:
         standing.last_seq,
         standing.others_read_up_to,
     )
+
+
+def in_groups(steps: Iterable[T], weight: Callable[[T], int], most: int) -> Iterator[Sequence[T]]:
+    """Groups steps, in their order, so that each group is read at once. A group weighs at most ``most``, or is a single step."""
+    group: list[T] = []
+    total = 0
+    for step in steps:
+        more = weight(step)
+        if group and total + more > most:
+            yield group
+            group, total = [], 0
+        group.append(step)
+        total += more
+    if group:
+        yield group

@@ -118,10 +118,14 @@ class Roster:
         audience.live.append(seat)
         return missed
 
-    def step_aside(self, listener: Listener, audience: Audience) -> None:
-        seat = self._seat(listener, audience)
+    def step_aside(self, listener: Listener, audience: Audience) -> bool:
+        """Makes a listener no longer live in a chat. Returns whether it was; without a live seat nothing changes."""
+        seat = self._find_seat(listener, audience)
+        if seat is None or self._places[seat] == ASIDE:
+            return False
         self._remove_live(seat, audience)
         audience.aside[seat] = None
+        return True
 
     def leave(self, listener: Listener) -> list[tuple[Audience, bool]]:
         """Gives up all seats of a listener. Returns its audiences, each with whether it was live there."""

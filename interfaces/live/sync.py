@@ -100,7 +100,7 @@ class Sync:
             after_all = Cursor(epoch=start.epoch, place=start.until, lineage=start.lineage)
             has_moved = missed.cursor.place != start.until
         steps = _steps(missed.standings, memberships.added, start, seen)
-        for group in _in_groups(steps):
+        for group in resuming.in_groups(steps, lambda step: step.weight, channel.PAGE):
             first = group[0].chat_id, Position(0)
             if stopped := await self._take(profile_id, group, part) if part.has_room() else first:
                 chat_id, position = stopped
@@ -128,9 +128,8 @@ class Sync:
             if not part.has_room():
                 return step.chat_id, Position(0)
             if step.is_looked_at:
-                if view := views.get(
-                    step.chat_id
-                ):  # otherwise it was left meanwhile, which the cursor comes before
+                # Without a view the chat was left meanwhile, which follows the cursor of this part.
+                if view := views.get(step.chat_id):
                     part.add([step.state(view)])
                 continue
             position = await self._replay(step, read.get(step.chat_id, ()), part)
@@ -341,17 +340,3 @@ def _steps(
         step = _Step(standing, resuming.resume_after(standing, known), standing.chat_id in added)
         if not step.is_empty:
             yield step
-
-
-def _in_groups(steps: Iterable[_Step]) -> Iterator[Sequence[_Step]]:
-    """Groups chats so that each group is read at once."""
-    group: list[_Step] = []
-    weight = 0
-    for step in steps:
-        if group and weight + step.weight > channel.PAGE:
-            yield group
-            group, weight = [], 0
-        group.append(step)
-        weight += step.weight
-    if group:
-        yield group
