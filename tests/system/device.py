@@ -5,7 +5,6 @@ A device of somebody who talks while its connections break, whichever client it 
 import asyncio
 import itertools
 import json
-import time
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -20,12 +19,12 @@ from tests.checker.history import (
     AllConnecting,
     AllEnded,
     AllHeard,
-    Event,
     Refused,
     SendStarted,
     Unknown,
 )
 from tests.simulation.frames import durable
+from tests.system.recorded import Recorded
 
 PASSWORD: Final = "admin"
 
@@ -33,27 +32,13 @@ READS: Final = frozenset({"catch_up", "get_history", "get_readers"})
 
 
 @define(eq=False)
-class Record:
-    """What all devices see, in one order."""
-
-    events: list[Event] = field(factory=list)
-    changes: dict[tuple[str, int], str] = field(factory=dict)
-    """By chat and position, what stands there that is no message."""
+class Record(Recorded):
     breaks: int = 0
     """Connections that ended."""
     resets: Counter[str] = field(factory=Counter)
     extra: list[str] = field(factory=list)
     """Reads that nothing called for."""
     codes: Counter[int] = field(factory=Counter)
-    _last: int = 0
-
-    @property
-    def at(self) -> float:
-        return time.monotonic()
-
-    def number(self) -> int:
-        self._last += 1
-        return self._last
 
 
 @define(eq=False)

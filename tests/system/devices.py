@@ -17,27 +17,30 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager
-from datetime import UTC
 from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any, Final
 
 import orjson
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
-from tests.checker.history import Belongs, Kept, Quiet, Said
+from tests.checker.history import Belongs, Kept, Quiet
 from tests.checker.judge import judge
 from tests.system.client import Visit
 from tests.system.device import Device, Record, Status, eventually
 from tests.system.node_device import node_devices
 from tests.system.python_device import python_devices
+from tests.system.recorded import read_kept
 from tests.system.server import Server
 
 HANGS: Final = 900.0
 """Seconds after which a whole run hangs."""
 
 PEOPLE: Final = tuple(f"user{number}@example.com" for number in (1, 2, 3))
+
+UNSEEN: Final = orjson.dumps({"type": "unknown"}).decode()
+"""Stands for a change of a chat that no device has seen."""
 
 LIVES: Final = 6
 """Clients of the device that crashes, one after the other."""
@@ -218,43 +221,11 @@ class Run:
     def keep(self) -> None:
         with self.server.database() as database:
             for chat in self.chats:
-                rows = database.execute(
-                    "SELECT message_id, seq, position, sender_id, body, nonce, sent_at FROM message"
-                    " WHERE chat_id = %s ORDER BY seq",
-                    [chat],
-                )
-                messages = [
-                    Said(
-                        id=str(message_id),
-                        chat=chat,
-                        seq=seq,
-                        position=position,
-                        author=str(sender_id),
-                        text=body,
-                        nonce=nonce.removeprefix("c:"),
-                        sent_at=sent_at.astimezone(UTC).replace(tzinfo=None).isoformat(),
-                    )
-                    for message_id, seq, position, sender_id, body, nonce, sent_at in rows
-                ]
-                others = database.execute(
-                    "SELECT position FROM chat_log WHERE chat_id = %s AND seq IS NULL", [chat]
-                )
-                nothing = orjson.dumps({"type": "unknown"}).decode()
-                changes = {
-                    position: self.record.changes.get((chat, position), nothing) for (position,) in others
-                }
+                stored = read_kept(database, chat, self.record.at, self.record.changes, UNSEEN)
                 members = database.execute(
                     "SELECT profile_id FROM member WHERE chat_id = %s AND left_at IS NULL", [chat]
                 )
-                self.record.events.append(
-                    Kept(
-                        at=self.record.at,
-                        chat=chat,
-                        messages=messages,
-                        changes=changes,
-                        members=[str(id) for (id,) in members],
-                    )
-                )
+                self.record.events.append(evolve(stored, members=[str(id) for (id,) in members]))
 
     async def faults(self) -> AsyncIterator[str]:
         """What the judge does not know: what the clients hold, and what they asked for."""

@@ -17,7 +17,6 @@ import time
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
-from datetime import UTC
 from pathlib import Path
 from random import Random
 from types import MappingProxyType
@@ -26,11 +25,12 @@ from typing import Final, Literal
 import httpx
 from attrs import define, field, frozen
 
-from tests.checker.history import Connecting, Event, Kept, Quiet, Said
+from tests.checker.history import Connecting, Event, Kept, Quiet
 from tests.checker.judge import judge
 from tests.scratch import scratch_folder
 from tests.system.client import Device, Visit, dial
 from tests.system.postgres import Postgres
+from tests.system.recorded import read_kept
 from tests.system.server import Server
 from tests.system.strike import Striker, Victim
 from tests.system.talker import REPLAY_PAGE, REPLAYED, Connection, Record, Room, Talker
@@ -207,31 +207,7 @@ class Run:
     def keep(self) -> None:
         with self.postgres.connect(self.database) as database:
             for room in self.rooms:
-                rows = database.execute(
-                    "SELECT message_id, seq, position, sender_id, body, nonce, sent_at FROM message"
-                    " WHERE chat_id = %s ORDER BY seq",
-                    [room.id],
-                )
-                messages = [
-                    Said(
-                        id=str(message_id),
-                        chat=room.id,
-                        seq=seq,
-                        position=position,
-                        author=str(sender_id),
-                        text=body,
-                        nonce=nonce.removeprefix("c:"),
-                        sent_at=sent_at.astimezone(UTC).replace(tzinfo=None).isoformat(),
-                    )
-                    for message_id, seq, position, sender_id, body, nonce, sent_at in rows
-                ]
-                others = database.execute(
-                    "SELECT position FROM chat_log WHERE chat_id = %s AND seq IS NULL", [room.id]
-                )
-                changes = {
-                    position: self.record.changes.get((room.id, position), "") for (position,) in others
-                }
-                self.record.write(Kept(at=self.record.at, chat=room.id, messages=messages, changes=changes))
+                self.record.write(read_kept(database, room.id, self.record.at, self.record.changes))
 
     def faults(self) -> Iterator[str]:
         """What the judge does not know: how much there must be, and who is told what when the messenger ends."""

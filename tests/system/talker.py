@@ -5,7 +5,6 @@ got no answer, under the nonce it had. All that they say, hear and ask is writte
 
 import asyncio
 import itertools
-import time
 from collections import Counter, deque
 from contextlib import suppress
 from random import Random
@@ -36,6 +35,7 @@ from tests.checker.history import (
 )
 from tests.simulation.frames import durable, said
 from tests.system.client import ChatSocket, Device, Frame, Token, data, dial
+from tests.system.recorded import Recorded
 
 WINDOW: Final = 12
 """Sends without an answer that each talker has under way."""
@@ -64,24 +64,9 @@ COME_BACK: Final = frozenset({CUT, 1012, 1013})
 
 
 @define(eq=False)
-class Record:
-    """What all of them see, in one order."""
-
-    events: list[Event] = field(factory=list)
-    changes: dict[tuple[str, int], str] = field(factory=dict)
-    """By chat and position, what stands there that is no message."""
+class Record(Recorded):
     acked: int = 0
-    _last: int = 0
     _milestones: list[tuple[int, asyncio.Event]] = field(factory=list)
-
-    @property
-    def at(self) -> float:
-        return time.monotonic()
-
-    def number(self) -> int:
-        """For a connection, a send or a question; none is given twice."""
-        self._last += 1
-        return self._last
 
     def write(self, event: Event) -> None:
         self.events.append(event)

@@ -16,6 +16,7 @@ from interfaces.http.openapi import document
 from interfaces.http.options import HttpOptions
 from interfaces.http.routes import Endpoint
 from interfaces.wire.codec import dumps
+from tests.frame_schemas import closed
 
 Json = dict[str, Any]
 
@@ -103,12 +104,3 @@ class Promises:
 def promises_of(messenger: Any, options: HttpOptions) -> Promises:
     app = create_app(messenger, options, new_request_id=lambda: "made-here")
     return Promises([route for route in app.routes if isinstance(route, Endpoint)], options)
-
-
-def closed(node: Any) -> Any:
-    """The same schema, without room for more fields than it names."""
-    if isinstance(node, dict):
-        shut = {each: closed(child) for each, child in node.items()}
-        is_object = node.get("type") == "object" and "properties" in node
-        return {**shut, "additionalProperties": False} if is_object else shut
-    return [closed(child) for child in node] if isinstance(node, list) else node

@@ -8,8 +8,6 @@ import pytest_asyncio
 from attrs import define
 
 from application.accounts.sign_in import SignIn
-from application.examples.fill import FillExamplesHandler
-from config.data.conversations import EXAMPLES
 from domain.account import Email
 from domain.session import Fingerprint
 from interfaces.wire import examples
@@ -51,15 +49,7 @@ async def up_to(socket: ClientSocket, name: str, value: str) -> list[Json]:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def visitor() -> AsyncIterator[Visitor]:
     async with opened(first_page=1) as house:
-        ports = house.world.application.ports()
-        fill = FillExamplesHandler(
-            script=EXAMPLES,
-            begin=ports.storage.begin,
-            begin_posting=ports.storage.begin_patient_posting,
-            begin_marking=ports.storage.begin_marking,
-            passwords=ports.passwords,
-        )
-        await fill()
+        await house.world.application.administration().fill_examples()
         signed_in = await house.world.messenger.accounts.sign_in(
             SignIn(
                 email=Email(examples.EMAIL),
