@@ -95,7 +95,7 @@ class Api:
 
     docs_path: str = _setting("API_DOC_PATH", read.page_path, default_of(HTTP.docs_path))
     web_client: bool = _setting("API_WEB_CLIENT", read.flag, default=default_of(HTTP.web_client))
-    """Whether the web client is served, at `/app/` and `/chats/ui/`."""
+    """True if the messenger serves the web client at `/app/` and `/chats/ui/`."""
 
     cors_origins: tuple[str, ...] = _setting("API_CORS_ALLOWED_HOSTS", read.origins, (DEVELOPMENT_ORIGIN,))
     trusted_proxies: tuple[str, ...] = _setting("API_TRUSTED_PROXIES", read.networks, ())
@@ -371,7 +371,7 @@ class Socket:
     presence_seconds: float = _setting(
         "WS_PRESENCE_SECONDS", read.seconds(0, 300), default_of(SOCKET.presence_pause)
     )
-    """How long a person whose last client has gone is still shown as online."""
+    """Seconds for which a person is still shown as online after their last client has disconnected."""
 
     watched_profiles: int = _setting(
         "WS_WATCHED_PROFILES", read.whole(0, 1000), default_of(SOCKET.watched_profiles)
@@ -389,7 +389,7 @@ class Sync:
     """The most frames of one answer of `/sync/`, and their bytes."""
     bytes: int = _setting("SYNC_BYTES", read.whole(4096, 64 * 1024 * 1024), default_of(SYNC.bytes_most))
     wait_seconds: float = _setting("SYNC_WAIT_SECONDS", read.seconds(0, 600), default_of(SYNC.wait_most))
-    """How long a client of `/sync/` may wait for news."""
+    """The most seconds that a request to `/sync/` may wait for news."""
 
 
 @frozen(kw_only=True)

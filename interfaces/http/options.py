@@ -55,7 +55,7 @@ class HttpOptions:
     """Whether the OpenAPI document and Swagger UI are served."""
     docs_path: str = "/docs"
     web_client: bool = True
-    """Whether the web client is served."""
+    """True if the messenger serves the web client."""
     about: ApiInfo = ApiInfo()
     cursor_key: bytes = field(default=b"", repr=False)
     """

@@ -34,11 +34,11 @@ class Asked:
     not_before: float = 0.0
     is_sent: bool = False
     is_own: bool = False
-    """Whether the client made this request by itself, not for the application."""
+    """True if the client itself made this request, and the application did not ask for it."""
 
     @property
     def is_harmless(self) -> bool:
-        """Whether repeating it does no harm."""
+        """True if the request can be sent twice and has the same effect as once."""
         return self.kind in HARMLESS
 
 

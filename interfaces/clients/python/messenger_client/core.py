@@ -118,9 +118,9 @@ class Options:
     """The bound of the first pause before coming back."""
     longest_pause: float = 60.0
     pong_timeout: float = 15.0
-    """How long after a `ping` of its own the client takes a silent connection for dead."""
+    """Seconds that the server has to answer a `ping`. After that the client treats the connection as dead."""
     entry_timeout: float = 30.0
-    """How long the answer to `auth` may take."""
+    """Seconds that the server has to answer `auth`."""
     messages_most: int | None = 500
     """Messages of each chat that are kept in memory; None keeps all that were told."""
     gap_most: int | None = 10_000
@@ -145,7 +145,7 @@ class Core:
     """
     Args:
         uniform: Draws a random number between two others.
-        has_session: Whether there is a refresh token.
+        has_session: True if the client holds a refresh token.
         has_password: Whether the client can sign in by itself.
     """
 
@@ -188,7 +188,7 @@ class Core:
         """Chats whose missed events are being read."""
         self._auth_error: tuple[str, str] | None = None
         self._is_leaving = False
-        """Whether the client itself closes the socket, to come back at once."""
+        """True while the client closes the socket itself, and will connect again at once."""
         self._heartbeat = 25.0
         self._watched: list[str] = []
         """People whose presence is watched, which ends with the connection."""

@@ -23,7 +23,7 @@ def write(kind: str, **fields: Any) -> str:
 
 
 def is_durable(frame: Fields) -> bool:
-    """Whether a frame has a place in the log of its chat. A frame of an unknown type may have one too."""
+    """Tells whether a frame has a position in the log of its chat. Frames of unknown types may have one, too."""
     return (
         isinstance(frame.get("chat_id"), str)
         and isinstance(frame.get("position"), int)

@@ -188,7 +188,7 @@ class Chat:
 
     @property
     def is_behind(self) -> bool:
-        """Whether something was missed that is still to be read."""
+        """True while the client still has to read events of this chat that it missed."""
         return self.position < self.told
 
     def with_entry(self, **fields: Any) -> "Chat":

@@ -25,7 +25,7 @@ class Entry:
     not_before: float = 0.0
     """When it may be sent again, after the server asked for a pause."""
     is_stored: bool = True
-    """Whether it survives the client. Before, it is not sent."""
+    """True once the message is in the storage, where a restart does not lose it. It is sent only then."""
 
     @property
     def name(self) -> str:

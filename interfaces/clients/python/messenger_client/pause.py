@@ -1,4 +1,4 @@
-"""How long a client waits before it comes back: full jitter, so that many clients do not come back at once."""
+"""Calculates the pause before a client connects again. It is random (full jitter), so that many clients do not connect at once."""
 
 from collections.abc import Callable
 

@@ -31,7 +31,7 @@ class Session:
 
     @property
     def is_open(self) -> bool:
-        """Whether there is a refresh token."""
+        """True if the client holds a refresh token."""
         return self._refresh_token is not None
 
     def load(self, stored: Mapping[str, str]) -> bool:

@@ -25,7 +25,7 @@ class Stream:
         self._most = most
         self._waiting: deque[Tell] = deque()
         self._is_given = False
-        """Whether the application is at work on the first of those that wait."""
+        """True while the application handles the first of the waiting changes."""
         self._keeps = False
         self._is_over = False
         self._is_closed = False
