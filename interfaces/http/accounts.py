@@ -162,7 +162,7 @@ class Accounts:
         answer=answers.Tokens,
         body=codec.REFRESH,
         needs_own_page=True,
-        refuses=(NotAuthenticated),
+        refuses=(NotAuthenticated,),
         is_public=True,
         needs_cookie=True,
     )
@@ -181,7 +181,7 @@ class Accounts:
         answer=answers.Tokens,
         body=codec.REDEEM_TOKEN,
         needs_own_page=True,
-        refuses=(NotAuthenticated),
+        refuses=(NotAuthenticated,),
         is_public=True,
     )
     async def redeem_token(self, request: Request) -> Response:
