@@ -183,7 +183,7 @@ async def closing(application: Application) -> AsyncIterator[None]:
 
 
 async def close_connections(adapters: PostgresAdapters | DependenciesContainer) -> None:
-    """Closes all connections to PostgreSQL. Whoever asks for one afterwards is refused with `Unavailable`."""
+    """Closes all connections to PostgreSQL. Later requests for one raise `Unavailable`."""
     async with AsyncExitStack() as stack:
         stack.push_async_callback(close_engine, adapters.engine())
         for connection in (
