@@ -1,5 +1,5 @@
 """
-What every bus between processes has in common: a queue for the other processes, and what arrives from them.
+The common part of every bus between processes: a queue for the other processes, and the way in for their updates.
 
 The listeners of this process hear an update at once, and those of other processes as soon as the bus has carried it. A bus
 only makes others faster: everything stored is read from the log a second later at the latest. Whatever does not fit, or
@@ -132,8 +132,8 @@ class Relay:
 
     def not_sent(self, batches: Iterable[Batch]) -> None:
         """
-        Puts hints about a batch in front of what waits, because nobody knows whether it was sent: sending it again would
-        let old news follow newer ones.
+        Puts hints about a batch in front of what waits, because its outcome is unknown: sending it again
+        would let old news follow newer ones.
         """
         self._waiting.extendleft(reversed(_hints(update for batch in batches for update in batch.updates)))
         self._is_filled.set()
@@ -161,7 +161,7 @@ class Relay:
 
 
 def _hint(update: Update) -> Moved | None:
-    """What is told instead of an update; None for what the log of a chat does not have."""
+    """Returns the hint to send instead of an update, or None if no log of a chat has it."""
     match update:
         case Moved():
             return update

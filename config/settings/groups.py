@@ -176,7 +176,7 @@ class Database:
 
 @frozen(kw_only=True)
 class Bus:
-    """What carries updates between processes that share a database."""
+    """The bus that carries updates between processes over one database."""
 
     kind: BusKind = _setting("BUS", read.bus_kind, BusKind.NONE)
     """If it is not set, NOTIFY for several workers and nothing for one."""

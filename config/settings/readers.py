@@ -24,7 +24,7 @@ class Environment(Enum):
 
 
 class BusKind(Enum):
-    """What carries updates between processes."""
+    """The bus between processes."""
 
     NONE = "none"
     NOTIFY = "notify"

@@ -155,7 +155,7 @@ async def test_a_subscriber_that_does_not_read_delays_nobody(wire: Medium) -> No
 
 
 async def test_a_publisher_never_waits_and_the_rest_becomes_hints(wire: Medium) -> None:
-    """A bus that carries nothing must not fill the memory of those who publish."""
+    """A bus that carries nothing must not fill the memory of a publisher."""
     bus = wire.make()
     bus.see(EPOCH)
     chats = [a_chat(), a_chat()]
