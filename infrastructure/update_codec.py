@@ -58,7 +58,7 @@ class Unreadable(Exception):
 
 @frozen
 class Envelope:
-    """What one publisher tells at once."""
+    """Updates that one publisher sent together."""
 
     publisher: str
     epoch: str
