@@ -36,6 +36,7 @@ from application.chats.remove_member import RemoveMember
 from application.messages.send import SendMessage, Sent
 from application.paging import (
     ChatPlace,
+    EventPlace,
     MemberPlace,
     Page,
     Paging,
@@ -68,6 +69,7 @@ from domain.catalogue import Catalogue, Entry
 from domain.events import MessagesRead
 from domain.ids import AccountId, ChatId, MessageId, Position, ProfileId
 from domain.profile import Profile
+from domain.security import AccountEvent
 from domain.session import Session
 
 
@@ -96,6 +98,8 @@ class SessionUseCases:
     """The actor's own sessions."""
 
     list: Callable[[Actor, Paging[SessionPlace]], Awaitable[Page[Session, SessionPlace]]]
+    events: Callable[[Actor, Paging[EventPlace]], Awaitable[Page[AccountEvent, EventPlace]]]
+    """Lists what happened to the security of the account."""
     revoke: Callable[[Actor, RevokeSession], Awaitable[None]]
     revoke_others: Callable[[Actor], Awaitable[int]]
     """Returns how many sessions it ended."""

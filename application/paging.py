@@ -17,7 +17,7 @@ from uuid import UUID
 from attrs import evolve, frozen
 
 from domain.errors import Invalid
-from domain.ids import ChatId, ProfileId, SessionId
+from domain.ids import ChatId, EventId, ProfileId, SessionId
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -123,6 +123,14 @@ class SessionPlace:
 
 
 @frozen(kw_only=True)
+class EventPlace:
+    """A place in a list of events of an account, the newest first."""
+
+    at: datetime
+    id: EventId
+
+
+@frozen(kw_only=True)
 class PersonPlace:
     """A place in a list of people who were found by name, see `Profiles.search`."""
 
@@ -132,4 +140,4 @@ class PersonPlace:
     id: ProfileId
 
 
-Place = ChatPlace | MemberPlace | ReaderPlace | SessionPlace | PersonPlace
+Place = ChatPlace | MemberPlace | ReaderPlace | SessionPlace | EventPlace | PersonPlace

@@ -32,6 +32,7 @@ from infrastructure.postgres.schema.migrate import check_revision, filling_alone
 from infrastructure.postgres.server.adoption import check_home
 from infrastructure.postgres.server.reach import reach
 from infrastructure.system.resources import raise_descriptor_limit, trim_memory
+from interfaces import whereabouts
 from interfaces.app import create_app
 from interfaces.http import limits
 from interfaces.http.addresses import Networks
@@ -74,6 +75,8 @@ def run(
         show_letter=Object(show),
         meter=Object(make_meter(adapters)),
         report_limit=Object(limits.report),
+        whereabouts=Object(whereabouts.fields),
+        where=Object(whereabouts.origin),
     )
     server: Server
     app = make_app(

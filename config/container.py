@@ -6,7 +6,7 @@ with a provider overridden. The use cases are put together by the typed function
 knows dependency-injector, and nothing is injected by decorators.
 """
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from dependency_injector.containers import DeclarativeContainer
@@ -20,6 +20,7 @@ from application.ports.clock import Clock
 from application.ports.ids import Ids
 from application.ports.limiter import Left, Limiter
 from application.ports.mailer import Mailer
+from application.ports.security import SecurityLog
 from application.ports.tokens import Tokens
 from application.receipts.mark_read import Marked
 from config.adapters import (
@@ -36,6 +37,7 @@ from config.features.messenger import make_messenger
 from config.features.workers import Workers, make_workers
 from config.ports import Bus, Ports, Storage, announced
 from config.settings.groups import Settings
+from domain.session import Origin
 from infrastructure.crypto.passwords import PooledPasswords
 from infrastructure.crypto.tokens import JwtTokens
 from infrastructure.gather import Gatherer
@@ -51,6 +53,7 @@ from infrastructure.repeat import Repeat
 from infrastructure.reporting_limiter import ReportingLimiter
 from infrastructure.system.clock import FollowClock, SystemClock
 from infrastructure.system.ids import SystemIds
+from infrastructure.system.security_log import LoggedSecurity
 
 
 class PostgresAdapters(DeclarativeContainer):
@@ -108,6 +111,11 @@ def show_nothing(_: str) -> None:
     """Shows no letters, for processes without a terminal."""
 
 
+def say_nothing() -> Mapping[str, str | None]:
+    """Names no request, for processes that answer none."""
+    return {}
+
+
 def report_nothing(_: Left) -> None:
     """Reports no limits, for processes that answer no requests."""
 
@@ -120,6 +128,10 @@ class Application(DeclarativeContainer):
     """Called with the link of each letter, for developers."""
     report_limit: Object[Callable[[Left], None]] = Object(report_nothing)
     """Called with the rest of a rate limit, in the task of the request that used it."""
+    whereabouts: Object[Callable[[], Mapping[str, str | None]]] = Object(say_nothing)
+    """Returns the id and the client of the request that is being carried out, for the security log."""
+    where: Object[Callable[[], Origin]] = Object(Origin)
+    """Returns where that request came from."""
     meter: Object[Meter] = Object(Unmetered())
 
     updates = adapters.updates
@@ -139,7 +151,8 @@ class Application(DeclarativeContainer):
     mailer: Singleton[Mailer] = Singleton(MeteredMailer, Singleton(make_mailer, settings, show_letter), meter)
     limiter: Singleton[Limiter] = Singleton(ReportingLimiter, Singleton(MemoryLimiter), report_limit)
 
-    storage: Singleton[Storage] = Singleton(announced, adapters.storage, updates, meter)
+    security: Singleton[SecurityLog] = Singleton(LoggedSecurity, whereabouts)
+    storage: Singleton[Storage] = Singleton(announced, adapters.storage, updates, meter, security)
     ports: Singleton[Ports] = Singleton(
         Ports,
         storage=storage,
@@ -151,6 +164,8 @@ class Application(DeclarativeContainer):
         mailer=mailer,
         limiter=limiter,
         meter=meter,
+        security=security,
+        where=where,
     )
     account_rules: Singleton[AccountRules] = Singleton(make_account_rules, settings)
     workers: Singleton[Workers] = Singleton(make_workers, ports, settings)

@@ -5,6 +5,7 @@ The use cases are built from these by typed functions (`config.features`), so th
 does not satisfy its port.
 """
 
+from collections.abc import Callable
 from typing import Protocol
 
 from attrs import evolve, frozen
@@ -21,11 +22,14 @@ from application.ports.own_changes import OwnChanges
 from application.ports.passwords import Passwords
 from application.ports.posting import BeginPosting
 from application.ports.purging import DeletedChats
+from application.ports.security import SecurityLog
 from application.ports.storage import Begin
 from application.ports.tokens import Tokens
 from application.ports.updates import Updates
 from application.ports.views import Views
+from domain.session import Origin
 from infrastructure.announcing import Announcing
+from infrastructure.audited import audited_begin
 from infrastructure.epochs import FollowedChanges
 from infrastructure.metered import metered_begin
 
@@ -59,9 +63,10 @@ class Bus(Updates, Protocol):
         ...
 
 
-def announced(storage: Storage, updates: Bus, meter: Meter) -> Storage:
+def announced(storage: Storage, updates: Bus, meter: Meter, security: SecurityLog) -> Storage:
     """
-    Wraps a storage so that its units of work announce what they stored, in the line of history that it was last read in.
+    Wraps a storage so that its units of work announce what they stored, in the line of history that it was last read in, and
+    log the events of accounts.
 
     The measured duration of a batch's commit does not include the announcement.
     """
@@ -71,7 +76,7 @@ def announced(storage: Storage, updates: Bus, meter: Meter) -> Storage:
 
     return evolve(
         storage,
-        begin=Announcing(storage.begin, updates),
+        begin=audited_begin(Announcing(storage.begin, updates), security),
         begin_posting=messages(storage.begin_posting),
         begin_patient_posting=messages(storage.begin_patient_posting),
         begin_marking=Announcing(metered_begin(storage.begin_marking, "marks", meter), updates),
@@ -91,3 +96,6 @@ class Ports:
     mailer: Mailer
     limiter: Limiter
     meter: Meter
+    security: SecurityLog
+    where: Callable[[], Origin]
+    """Returns where the request that is being carried out came from."""

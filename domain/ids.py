@@ -12,6 +12,7 @@ ProfileId = NewType("ProfileId", UUID)
 SessionId = NewType("SessionId", UUID)
 ConfirmationId = NewType("ConfirmationId", UUID)
 LetterId = NewType("LetterId", UUID)
+EventId = NewType("EventId", UUID)
 ChatId = NewType("ChatId", UUID)
 MessageId = NewType("MessageId", UUID)
 

@@ -52,6 +52,8 @@ from infrastructure.memory.updates import MemoryUpdates
 from infrastructure.smtp.mailbox import Mailbox
 from infrastructure.smtp.writing import LetterWriter
 from infrastructure.system.ids import SystemIds
+from infrastructure.system.security_log import LoggedSecurity
+from interfaces import whereabouts
 
 START = datetime(2026, 11, 23, 3, 32, 9, 900840, tzinfo=UTC)
 PASSWORD = "Correct-Horse"
@@ -92,6 +94,7 @@ class AccountsWorld:
     closed: list[None] = Factory(list)
     """How often it was said that an account is closed."""
     limiter: Limiter = Factory(MemoryLimiter)
+    security: LoggedSecurity = Factory(lambda: LoggedSecurity(whereabouts.fields))
     mailer: Mailer | None = None
     """Without one, letters become files in ``mail``."""
     is_limited: bool = True
@@ -105,12 +108,12 @@ class AccountsWorld:
 
     def __attrs_post_init__(self) -> None:
         self.updates.subscribe(self.published.extend)
-        self.storage = announced(self.storage, self.updates, Unmetered())
+        self.storage = announced(self.storage, self.updates, Unmetered(), self.security)
         settings = Settings()
         ports = self.ports = self._ports()
         self.rules = self._rules(settings)
         self.accounts = self.accounts_over(ports)
-        self.sessions = session_use_cases(ports)
+        self.sessions = session_use_cases(ports, self.rules)
         self.profiles = profile_use_cases(ports)
         self.workers = make_workers(ports, settings)
 
@@ -144,6 +147,8 @@ class AccountsWorld:
             mailer=self.mailer or Mailbox(folder=self.mail, writer=writer, show=self.links.append),
             limiter=self.limiter,
             meter=Unmetered(),
+            security=self.security,
+            where=whereabouts.origin,
         )
 
     def _rules(self, settings: Settings) -> AccountRules:

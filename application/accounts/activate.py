@@ -5,7 +5,9 @@ from application.errors import NotAuthenticated
 from application.ports.clock import Clock
 from application.ports.storage import Begin
 from application.ports.tokens import Tokens
+from application.recording import RecordEvent
 from domain.account import AccountShut
+from domain.security import SecurityAct
 
 
 @frozen(kw_only=True)
@@ -25,6 +27,7 @@ class ActivateHandler:
     begin: Begin
     clock: Clock
     tokens: Tokens
+    record: RecordEvent
 
     async def __call__(self, command: Activate) -> None:
         """
@@ -40,3 +43,4 @@ class ActivateHandler:
                 account.refuse_entry()
             except AccountShut:
                 raise NotAuthenticated("credentials_invalid") from None
+            await self.record(work, SecurityAct.ADDRESS_CONFIRMED, account.id, at=now)

@@ -10,9 +10,11 @@ from application.ports.ids import Ids
 from application.ports.passwords import Passwords, Requester
 from application.ports.storage import Begin
 from application.ports.tokens import Tokens
+from application.recording import RecordEvent
 from domain.account import AccountShut, Password, PasswordRule
 from domain.events import SessionEnd
 from domain.notification import Template
+from domain.security import SecurityAct
 from domain.session import Origin
 
 
@@ -40,6 +42,7 @@ class ChoosePasswordHandler:
     passwords: Passwords
     rule: PasswordRule
     limits: LetterLimits
+    record: RecordEvent
     letter_is_due: Callable[[], None]
 
     async def __call__(self, command: ChoosePassword) -> None:
@@ -68,6 +71,7 @@ class ChoosePasswordHandler:
             await work.confirmations.void_all(account.id)
             sessions = await work.sessions.lock_not_ended(account.id)
             await end_all(work, sessions, SessionEnd.PASSWORD_CHANGED, at=now)
+            await self.record(work, SecurityAct.PASSWORD_CHANGED, account.id, at=now)
             await report(
                 Template.PASSWORD_CHANGED,
                 account,

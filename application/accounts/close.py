@@ -9,7 +9,9 @@ from application.actor import Actor
 from application.ports.clock import Clock
 from application.ports.passwords import Passwords, Requester
 from application.ports.storage import Begin
+from application.recording import RecordEvent
 from domain.account import PasswordHash, PasswordWrong
+from domain.security import SecurityAct
 from domain.session import Origin
 
 
@@ -34,6 +36,7 @@ class CloseAccountHandler:
     account_is_closed: Callable[[], None]
     """Called after the commit, so that the chats do not wait for the next round."""
     failures: FailureLimits
+    record: RecordEvent
 
     async def __call__(self, actor: Actor, command: CloseAccount) -> None:
         """
@@ -66,4 +69,7 @@ class CloseAccountHandler:
             if account.password_hash != verified:
                 return False
             await close(work, account, sessions, at=now)
+            await self.record(
+                work, SecurityAct.ACCOUNT_CLOSED, account.id, at=now, session_id=actor.session_id
+            )
         return True

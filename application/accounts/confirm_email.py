@@ -5,6 +5,8 @@ from application.accounts.signed_in import OpenSession, SignedIn
 from application.ports.clock import Clock
 from application.ports.storage import Begin
 from application.ports.tokens import Tokens
+from application.recording import RecordEvent
+from domain.security import SecurityAct
 from domain.session import Fingerprint, Origin
 
 
@@ -23,6 +25,7 @@ class ConfirmEmailHandler:
     clock: Clock
     tokens: Tokens
     open_session: OpenSession
+    record: RecordEvent
 
     async def __call__(self, command: ConfirmEmail) -> SignedIn:
         """
@@ -35,4 +38,5 @@ class ConfirmEmailHandler:
         async with self.begin() as work:
             account = await confirmed(work, token, at=now)
             session = await self.open_session(work, account, command.fingerprint, command.origin, at=now)
+            await self.record(work, SecurityAct.ADDRESS_CONFIRMED, account.id, at=now, session_id=session.id)
         return SignedIn.to(session, account.email.text, self.tokens, at=now)

@@ -6,7 +6,9 @@ from application.accounts.signed_in import OpenSession, SignedIn
 from application.ports.clock import Clock
 from application.ports.storage import Begin
 from application.ports.tokens import Tokens
+from application.recording import RecordEvent
 from domain.events import SessionEnd
+from domain.security import SecurityAct
 from domain.session import Fingerprint, Origin
 
 
@@ -29,6 +31,7 @@ class RedeemTokenHandler:
     clock: Clock
     tokens: Tokens
     open_session: OpenSession
+    record: RecordEvent
 
     async def __call__(self, command: RedeemToken) -> SignedIn:
         """
@@ -46,4 +49,5 @@ class RedeemTokenHandler:
             sessions = await work.sessions.lock_not_ended(account.id)
             await end_all(work, sessions, SessionEnd.REVOKED, at=now)
             session = await self.open_session(work, account, command.fingerprint, command.origin, at=now)
+            await self.record(work, SecurityAct.SIGNED_IN, account.id, at=now, session_id=session.id)
         return SignedIn.to(session, account.email.text, self.tokens, at=now)

@@ -6,6 +6,8 @@ from application.ports.clock import Clock
 from application.ports.ids import Ids
 from application.ports.storage import Begin
 from application.ports.tokens import Tokens
+from application.recording import RecordEvent
+from domain.security import SecurityAct
 from domain.session import Fingerprint, Lifetimes, SessionNotFound, SessionOver, TokenExpired
 
 
@@ -27,6 +29,7 @@ class RefreshHandler:
     ids: Ids
     tokens: Tokens
     lifetimes: Lifetimes
+    record: RecordEvent
 
     async def __call__(self, command: Refresh) -> SignedIn:
         """
@@ -47,6 +50,9 @@ class RefreshHandler:
             await work.sessions.save(session)
             if ended:
                 await work.personal.add([ended])
+                await self.record(
+                    work, SecurityAct.TOKEN_REUSED, session.account_id, at=now, session_id=session.id
+                )
         # A session that ended over this is refused only here, or the unit would undo its end.
         if ended:
             raise NotAuthenticated("token_invalid")

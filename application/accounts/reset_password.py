@@ -10,10 +10,12 @@ from application.ports.clock import Clock
 from application.ports.ids import Ids
 from application.ports.keys import KeyUse, Operation
 from application.ports.storage import Begin
+from application.recording import RecordEvent
 from domain.account import AccountNotFound, Confirmation, Email
 from domain.ids import ConfirmationId
 from domain.message import Nonce
 from domain.notification import Letter
+from domain.security import SecurityAct
 from domain.session import Origin
 
 
@@ -38,6 +40,7 @@ class ResetPasswordHandler:
     clock: Clock
     ids: Ids
     limits: LetterLimits
+    record: RecordEvent
     lifetime: timedelta
     letter_is_due: Callable[[], None]
 
@@ -77,4 +80,5 @@ class ResetPasswordHandler:
                 await work.confirmations.void_resets(confirmation.account_id)
                 await work.confirmations.add(confirmation)
                 await work.letters.add(letter)
+                await self.record(work, SecurityAct.PASSWORD_RESET_ASKED, confirmation.account_id, at=now)
         self.letter_is_due()

@@ -4,11 +4,13 @@ from attrs import frozen
 
 from application.accounts.own_sessions import end_all, end_others, lock_own
 from application.actor import Actor
-from application.paging import Page, Paging, SessionPlace
+from application.paging import EventPlace, Page, Paging, SessionPlace
 from application.ports.clock import Clock
 from application.ports.storage import Begin
+from application.recording import RecordEvent
 from domain.events import SessionEnd
 from domain.ids import SessionId
+from domain.security import AccountEvent, SecurityAct
 from domain.session import Session, SessionNotFound
 
 
@@ -37,6 +39,7 @@ class RevokeSessionHandler:
 
     begin: Begin
     clock: Clock
+    record: RecordEvent
 
     async def __call__(self, actor: Actor, command: RevokeSession) -> None:
         """
@@ -48,7 +51,15 @@ class RevokeSessionHandler:
             chosen = [session for session in sessions if session.id == command.session_id]
             if not chosen:
                 raise SessionNotFound
-            await end_all(work, chosen, SessionEnd.REVOKED, at=self.clock.now())
+            now = self.clock.now()
+            await end_all(work, chosen, SessionEnd.REVOKED, at=now)
+            await self.record(
+                work,
+                SecurityAct.SESSION_REVOKED,
+                actor.account_id,
+                at=now,
+                session_id=command.session_id,
+            )
 
 
 @frozen(kw_only=True)
@@ -57,10 +68,33 @@ class RevokeOthersHandler:
 
     begin: Begin
     clock: Clock
+    record: RecordEvent
 
     async def __call__(self, actor: Actor) -> int:
         """Returns how many sessions ended."""
         async with self.begin() as work:
             _, sessions = await lock_own(work, actor)
-            ended = await end_others(work, sessions, actor, SessionEnd.REVOKED, at=self.clock.now())
+            now = self.clock.now()
+            ended = await end_others(work, sessions, actor, SessionEnd.REVOKED, at=now)
+            for each in ended:
+                await self.record(
+                    work,
+                    SecurityAct.SESSION_REVOKED,
+                    actor.account_id,
+                    at=now,
+                    session_id=each.session_id,
+                )
         return len(ended)
+
+
+@frozen(kw_only=True)
+class ListAccountEventsHandler:
+    """Lists what happened to the security of the actor's account, the newest first."""
+
+    begin: Begin
+
+    async def __call__(
+        self, actor: Actor, paging: Paging[EventPlace] | None = None
+    ) -> Page[AccountEvent, EventPlace]:
+        async with self.begin() as work:
+            return await work.events.page(actor.account_id, paging or Paging())

@@ -9,9 +9,11 @@ from application.ports.clock import Clock
 from application.ports.ids import Ids
 from application.ports.passwords import Passwords, Requester
 from application.ports.storage import Begin
+from application.recording import RecordEvent
 from domain.account import Password, PasswordRule
 from domain.events import SessionEnd
 from domain.notification import Template
+from domain.security import SecurityAct
 from domain.session import Origin
 
 
@@ -34,6 +36,7 @@ class SetPasswordHandler:
     passwords: Passwords
     rule: PasswordRule
     limits: LetterLimits
+    record: RecordEvent
     letter_is_due: Callable[[], None]
 
     async def __call__(self, actor: Actor, command: SetPassword) -> None:
@@ -52,6 +55,7 @@ class SetPasswordHandler:
             await work.accounts.save(account)
             await work.confirmations.void_all(account.id)
             await end_others(work, sessions, actor, SessionEnd.PASSWORD_CHANGED, at=now)
+            await self.record(work, SecurityAct.PASSWORD_CHANGED, account.id, at=now)
             await report(
                 Template.PASSWORD_CHANGED,
                 account,

@@ -11,9 +11,11 @@ from application.ports.ids import Ids
 from application.ports.passwords import Passwords, Requester
 from application.ports.storage import Begin
 from application.ports.tokens import Tokens
+from application.recording import RecordEvent
 from domain.account import AccountNotFound, Email, PasswordHash
 from domain.ids import AccountId
 from domain.notification import Template
+from domain.security import SecurityAct
 from domain.session import Fingerprint, Origin, Session
 
 
@@ -42,6 +44,7 @@ class SignInHandler:
     tokens: Tokens
     open_session: OpenSession
     failures: FailureLimits
+    record: RecordEvent
     limits: LetterLimits
     letter_is_due: Callable[[], None]
 
@@ -68,7 +71,11 @@ class SignInHandler:
         verified = found.password_hash if found else None  # an unconfirmed account has none
         is_right = await self.passwords.verify(command.password, verified, requester)
         if found is None or verified is None or not is_right:
-            self.failures.count(keys, at=self.clock.now())
+            now = self.clock.now()
+            self.failures.count(keys, at=now)
+            async with self.begin() as work:
+                # An unknown address leads to the same statements, under the fresh id, so that it takes as long.
+                await self.record(work, SecurityAct.SIGN_IN_FAILED, whose, at=now)
             raise NotAuthenticated("credentials_invalid")
         upgraded = None
         if not self.passwords.is_current(verified):
@@ -108,4 +115,5 @@ class SignInHandler:
                 at=now,
             )
             session = await self.open_session(work, account, command.fingerprint, command.origin, at=now)
+            await self.record(work, SecurityAct.SIGNED_IN, account.id, at=now, session_id=session.id)
         return session, letter_was_added

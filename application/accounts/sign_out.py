@@ -7,7 +7,9 @@ from application.errors import NotAuthenticated
 from application.ports.clock import Clock
 from application.ports.storage import Begin
 from application.ports.tokens import SessionToken, SessionTokenType, Tokens
+from application.recording import RecordEvent
 from domain.events import SessionEnd
+from domain.security import SecurityAct
 from domain.session import Lifetimes, Session, SessionNotFound
 
 
@@ -27,6 +29,7 @@ class SignOutHandler:
     clock: Clock
     tokens: Tokens
     lifetimes: Lifetimes
+    record: RecordEvent
 
     async def __call__(self, command: SignOut) -> None:
         now = self.clock.now()
@@ -44,6 +47,9 @@ class SignOutHandler:
                 if session.ended_at is None and self._opens(token, session, now):
                     ended.append(session.end(SessionEnd.SIGNED_OUT, at=now))
                     await work.sessions.save(session)
+                    await self.record(
+                        work, SecurityAct.SIGNED_OUT, session.account_id, at=now, session_id=session.id
+                    )
             if ended:
                 await work.personal.add(ended)
 

@@ -12,7 +12,7 @@ from domain.events import SessionEnd
 @frozen(kw_only=True)
 class TidyAccountsHandler:
     """
-    Ends sessions that have expired, removes confirmations that have expired and letters and sessions that ended long ago,
+    Ends sessions that have expired, removes confirmations that have expired, and letters, events and sessions that ended long ago,
     and tells `Passwords` whether there still are hashes of a former kind.
 
     Ended sessions are kept for a while, so that a device is recognised.
@@ -23,6 +23,7 @@ class TidyAccountsHandler:
     passwords: Passwords
     keep_letters: timedelta = timedelta(days=30)
     keep_sessions: timedelta = timedelta(days=180)
+    keep_events: timedelta = timedelta(days=90)
     at_once: int = 100
 
     async def __call__(self) -> bool:
@@ -38,4 +39,5 @@ class TidyAccountsHandler:
             await work.keys.remove_expired(now)
             await work.letters.remove_settled(now - self.keep_letters)
             await work.sessions.remove_ended(now - self.keep_sessions)
+            await work.events.remove_older(now - self.keep_events)
         return len(ended) == self.at_once

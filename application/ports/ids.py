@@ -1,6 +1,6 @@
 from typing import Protocol
 
-from domain.ids import AccountId, ChatId, ConfirmationId, LetterId, MessageId, ProfileId, SessionId
+from domain.ids import AccountId, ChatId, ConfirmationId, EventId, LetterId, MessageId, ProfileId, SessionId
 
 
 class MessageIds(Protocol):
@@ -19,6 +19,8 @@ class Ids(MessageIds, Protocol):
     def confirmation(self) -> ConfirmationId: ...
 
     def letter(self) -> LetterId: ...
+
+    def event(self) -> EventId: ...
 
     def chat(self) -> ChatId: ...
 

@@ -15,8 +15,10 @@ from typing import Protocol
 from application.ports.accounts import Accounts, Confirmations, Letters, Profiles, Sessions
 from application.ports.chats import Chats, Readings
 from application.ports.keys import Keys
+from application.ports.security import AccountEvents
 from application.ports.updates import Update
 from domain.events import PersonalEvent
+from domain.security import AccountEvent
 
 
 class PersonalLog(Protocol):
@@ -32,6 +34,11 @@ class UnitOfWork(Protocol):
         ...
 
     @property
+    def pending_events(self) -> Sequence[AccountEvent]:
+        """The events of accounts that were added so far. They are logged if this unit commits."""
+        ...
+
+    @property
     def accounts(self) -> Accounts: ...
 
     @property
@@ -39,6 +46,9 @@ class UnitOfWork(Protocol):
 
     @property
     def sessions(self) -> Sessions: ...
+
+    @property
+    def events(self) -> AccountEvents: ...
 
     @property
     def profiles(self) -> Profiles: ...

@@ -24,7 +24,12 @@ from application.accounts.recent_sessions import RecentSessions
 from application.accounts.redeem import RedeemTokenHandler
 from application.accounts.refresh import RefreshHandler
 from application.accounts.reset_password import ResetPasswordHandler
-from application.accounts.sessions import ListSessionsHandler, RevokeOthersHandler, RevokeSessionHandler
+from application.accounts.sessions import (
+    ListAccountEventsHandler,
+    ListSessionsHandler,
+    RevokeOthersHandler,
+    RevokeSessionHandler,
+)
 from application.accounts.set_password import SetPasswordHandler
 from application.accounts.sign_in import SignInHandler
 from application.accounts.sign_out import SignOutHandler
@@ -41,11 +46,13 @@ from application.ports.passwords import Passwords
 from application.profiles.edit import EditProfileHandler
 from application.profiles.find import FindProfilesHandler
 from application.profiles.read import ReadOwnProfileHandler, ReadProfileHandler
+from application.recording import RecordEvent, Watch
 from config.data.catalogues import CATALOGUES
 from config.data.conversations import EXAMPLES
 from config.ports import Ports, Storage
 from config.settings.groups import Settings
 from domain.account import PasswordRule
+from domain.security import SecurityAct
 from domain.session import Lifetimes
 from infrastructure.crypto.common_passwords import common_passwords
 
@@ -71,6 +78,8 @@ class AccountRules:
     """Wrong passwords for one account from one network, or from one device that the account knows."""
     failures_per_network: Allowance
     failures_per_account: Allowance
+    events_kept: int
+    """How many events of an account are kept for its owner."""
     status_requests: Allowance
     """Requests whether an e-mail address has an account, per network."""
 
@@ -98,6 +107,7 @@ def make_account_rules(settings: Settings) -> AccountRules:
         failures_per_account=Allowance(
             "wrong passwords for", auth.failures_per_account, HOUR, is_shared=True
         ),
+        events_kept=auth.events_kept,
         status_requests=Allowance("email status", auth.status_per_address, timedelta(minutes=1)),
     )
 
@@ -125,85 +135,124 @@ def account_use_cases(
         per_network=rules.failures_per_network,
         per_account=rules.failures_per_account,
     )
+    record = RecordEvent(ids=ids, where=ports.where, keep=rules.events_kept)
+    watch = Watch(log=ports.security, clock=clock)
     authenticate = AuthenticateHandler(
         views=ports.storage.views, clock=clock, tokens=tokens, lifetimes=rules.sessions
     )
     return AccountUseCases(
-        sign_up=SignUpHandler(
-            begin=begin,
-            clock=clock,
-            ids=ids,
-            passwords=ports.passwords,
-            rule=rules.password,
-            limits=letter_limits,
-            confirmation_lifetime=rules.confirmation_lifetime,
-            letter_is_due=letter_is_due,
+        sign_up=watch(
+            SignUpHandler(
+                begin=begin,
+                clock=clock,
+                ids=ids,
+                passwords=ports.passwords,
+                rule=rules.password,
+                limits=letter_limits,
+                confirmation_lifetime=rules.confirmation_lifetime,
+                letter_is_due=letter_is_due,
+            )
         ),
-        confirm_email=ConfirmEmailHandler(begin=begin, clock=clock, tokens=tokens, open_session=open_session),
-        sign_in=SignInHandler(
-            begin=begin,
-            clock=clock,
-            ids=ids,
-            passwords=ports.passwords,
-            tokens=tokens,
-            open_session=open_session,
-            failures=failures,
-            limits=letter_limits,
-            letter_is_due=letter_is_due,
+        confirm_email=watch(
+            ConfirmEmailHandler(
+                begin=begin, clock=clock, tokens=tokens, open_session=open_session, record=record
+            )
         ),
-        refresh=RefreshHandler(begin=begin, clock=clock, ids=ids, tokens=tokens, lifetimes=rules.sessions),
-        sign_out=SignOutHandler(begin=begin, clock=clock, tokens=tokens, lifetimes=rules.sessions),
-        authenticate=authenticate,
-        recognise=RecogniseHandler(authenticate=authenticate, recent=recent_sessions),
-        email_status=EmailStatusHandler(
-            begin=begin, clock=clock, limiter=ports.limiter, allowance=rules.status_requests
+        sign_in=watch(
+            SignInHandler(
+                begin=begin,
+                clock=clock,
+                ids=ids,
+                passwords=ports.passwords,
+                tokens=tokens,
+                open_session=open_session,
+                failures=failures,
+                limits=letter_limits,
+                letter_is_due=letter_is_due,
+                record=record,
+            ),
+            SecurityAct.SIGNED_IN,
         ),
-        reset_password=ResetPasswordHandler(
-            begin=begin,
-            clock=clock,
-            ids=ids,
-            limits=letter_limits,
-            lifetime=rules.reset_lifetime,
-            letter_is_due=letter_is_due,
+        refresh=watch(
+            RefreshHandler(
+                begin=begin, clock=clock, ids=ids, tokens=tokens, lifetimes=rules.sessions, record=record
+            )
         ),
-        redeem_token=RedeemTokenHandler(begin=begin, clock=clock, tokens=tokens, open_session=open_session),
-        set_password=SetPasswordHandler(
-            begin=begin,
-            clock=clock,
-            ids=ids,
-            passwords=ports.passwords,
-            rule=rules.password,
-            limits=letter_limits,
-            letter_is_due=letter_is_due,
+        sign_out=SignOutHandler(
+            begin=begin, clock=clock, tokens=tokens, lifetimes=rules.sessions, record=record
+        ),
+        authenticate=watch(authenticate),
+        recognise=watch(RecogniseHandler(authenticate=authenticate, recent=recent_sessions)),
+        email_status=watch(
+            EmailStatusHandler(
+                begin=begin, clock=clock, limiter=ports.limiter, allowance=rules.status_requests
+            )
+        ),
+        reset_password=watch(
+            ResetPasswordHandler(
+                begin=begin,
+                clock=clock,
+                ids=ids,
+                limits=letter_limits,
+                lifetime=rules.reset_lifetime,
+                letter_is_due=letter_is_due,
+                record=record,
+            )
+        ),
+        redeem_token=watch(
+            RedeemTokenHandler(
+                begin=begin, clock=clock, tokens=tokens, open_session=open_session, record=record
+            )
+        ),
+        set_password=watch(
+            SetPasswordHandler(
+                begin=begin,
+                clock=clock,
+                ids=ids,
+                passwords=ports.passwords,
+                rule=rules.password,
+                limits=letter_limits,
+                letter_is_due=letter_is_due,
+                record=record,
+            )
         ),
         read_link=ReadLinkHandler(begin=begin, clock=clock, tokens=tokens),
-        activate=ActivateHandler(begin=begin, clock=clock, tokens=tokens),
-        choose_password=ChoosePasswordHandler(
-            begin=begin,
-            clock=clock,
-            ids=ids,
-            tokens=tokens,
-            passwords=ports.passwords,
-            rule=rules.password,
-            limits=letter_limits,
-            letter_is_due=letter_is_due,
+        activate=watch(ActivateHandler(begin=begin, clock=clock, tokens=tokens, record=record)),
+        choose_password=watch(
+            ChoosePasswordHandler(
+                begin=begin,
+                clock=clock,
+                ids=ids,
+                tokens=tokens,
+                passwords=ports.passwords,
+                rule=rules.password,
+                limits=letter_limits,
+                letter_is_due=letter_is_due,
+                record=record,
+            )
         ),
-        close=CloseAccountHandler(
-            begin=begin,
-            clock=clock,
-            passwords=ports.passwords,
-            account_is_closed=account_is_closed,
-            failures=failures,
+        close=watch(
+            CloseAccountHandler(
+                begin=begin,
+                clock=clock,
+                passwords=ports.passwords,
+                account_is_closed=account_is_closed,
+                failures=failures,
+                record=record,
+            )
         ),
     )
 
 
-def session_use_cases(ports: Ports) -> SessionUseCases:
+def session_use_cases(ports: Ports, rules: AccountRules) -> SessionUseCases:
     begin, clock = ports.storage.begin, ports.clock
+    record = RecordEvent(ids=ports.ids, where=ports.where, keep=rules.events_kept)
+    watch = Watch(log=ports.security, clock=clock)
     return SessionUseCases(
         list=ListSessionsHandler(begin=begin, clock=clock),
-        revoke=RevokeSessionHandler(begin=begin, clock=clock),
-        revoke_others=RevokeOthersHandler(begin=begin, clock=clock),
+        events=ListAccountEventsHandler(begin=begin),
+        revoke=watch(RevokeSessionHandler(begin=begin, clock=clock, record=record)),
+        revoke_others=RevokeOthersHandler(begin=begin, clock=clock, record=record),
     )
 
 

@@ -8,22 +8,27 @@ from application.chats.delete import DeleteChatHandler
 from application.chats.open_direct import OpenDirectHandler
 from application.chats.remove_member import RemoveMemberHandler
 from application.messenger import CatalogueUseCases, ChatUseCases
+from application.recording import Watch
 from config.ports import Ports
+from domain.security import SecurityAct
 
 
 def chat_use_cases(ports: Ports) -> ChatUseCases:
     begin, views, clock, ids = ports.storage.begin, ports.storage.views, ports.clock, ports.ids
+    watch = Watch(log=ports.security, clock=clock)
     return ChatUseCases(
-        create=CreateChatHandler(begin=begin, views=views, clock=clock, ids=ids),
-        change=ChangeChatHandler(begin=begin, views=views, clock=clock),
-        delete=DeleteChatHandler(begin=begin, clock=clock),
-        open_direct=OpenDirectHandler(begin=begin, views=views, clock=clock, ids=ids),
-        add_members=AddMembersHandler(begin=begin, views=views, clock=clock),
-        remove_member=RemoveMemberHandler(begin=begin, clock=clock),
-        change_role=ChangeRoleHandler(begin=begin, views=views, clock=clock),
-        members=views.page_of_members,
+        create=watch(CreateChatHandler(begin=begin, views=views, clock=clock, ids=ids)),
+        change=watch(ChangeChatHandler(begin=begin, views=views, clock=clock)),
+        delete=watch(DeleteChatHandler(begin=begin, clock=clock), SecurityAct.CHAT_DELETED),
+        open_direct=watch(OpenDirectHandler(begin=begin, views=views, clock=clock, ids=ids)),
+        add_members=watch(
+            AddMembersHandler(begin=begin, views=views, clock=clock), SecurityAct.MEMBERS_ADDED
+        ),
+        remove_member=watch(RemoveMemberHandler(begin=begin, clock=clock), SecurityAct.MEMBER_REMOVED),
+        change_role=watch(ChangeRoleHandler(begin=begin, views=views, clock=clock), SecurityAct.ROLE_CHANGED),
+        members=watch(views.page_of_members),
         list=views.page_of_chats,
-        get=views.get_chat,
+        get=watch(views.get_chat),
     )
 
 

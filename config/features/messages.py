@@ -17,6 +17,7 @@ from application.ports.marking import BeginMarking
 from application.ports.posting import BeginPosting
 from application.receipts.mark_read import Marked, MarkRead, MarkReadBatch
 from application.receipts.mark_single import MarkSingleHandler
+from application.recording import Watch
 from application.updates.presence import WatchableHandler
 from application.updates.typing import ShowTypingHandler
 from config.ports import Ports
@@ -44,21 +45,22 @@ def message_use_cases(
     mark_read: Callable[[Actor, MarkRead], Awaitable[Marked]],
 ) -> MessageUseCases:
     views = ports.storage.views
+    watch = watched(ports)
     return MessageUseCases(
         send=send,
         mark_read=mark_read,
         mark_single=MarkSingleHandler(begin=ports.storage.begin, clock=ports.clock),
-        readers=views.page_of_readers,
-        show_typing=ShowTypingHandler(views=views, clock=ports.clock, updates=ports.updates),
-        history=views.history,
-        unread_count=views.unread_count,
+        readers=watch(views.page_of_readers),
+        show_typing=watch(ShowTypingHandler(views=views, clock=ports.clock, updates=ports.updates)),
+        history=watch(views.history),
+        unread_count=watch(views.unread_count),
     )
 
 
 def feed(ports: Ports, recent_sessions: RecentSessions) -> Feed:
-    views = ports.storage.views
+    views, watch = ports.storage.views, watched(ports)
     return Feed(
-        snapshot=views.snapshot,
+        snapshot=watch(views.snapshot),
         log=views.log,
         changes=MeteredChanges(ports.storage.changes, ports.meter),
         logs=views.logs,
@@ -70,11 +72,15 @@ def feed(ports: Ports, recent_sessions: RecentSessions) -> Feed:
     )
 
 
+def watched(ports: Ports) -> Watch:
+    return Watch(log=ports.security, clock=ports.clock)
+
+
 def send_gatherer(ports: Ports, settings: Settings) -> Gatherer[SendRequest, Sent]:
     chat = settings.chat
 
     def batches(begin: BeginPosting) -> Callable[[Sequence[SendRequest]], Awaitable[Sequence[object]]]:
-        use = sending(ports, begin, chat.min_message_interval)
+        use = watched(ports).batches(sending(ports, begin, chat.min_message_interval))
         return metered_use(use, "messages", ports.meter)
 
     return Gatherer(
@@ -94,7 +100,8 @@ def send_gatherer(ports: Ports, settings: Settings) -> Gatherer[SendRequest, Sen
 
 
 def mark_gatherer(ports: Ports, settings: Settings) -> Gatherer[MarkRequest, Marked]:
-    use = metered_use(marking(ports, ports.storage.begin_marking), "marks", ports.meter)
+    marks = watched(ports).batches(marking(ports, ports.storage.begin_marking))
+    use = metered_use(marks, "marks", ports.meter)
     return Gatherer(
         use=use,
         patient_use=use,

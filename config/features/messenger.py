@@ -32,7 +32,7 @@ def make_messenger(
             letter_is_due=letter_is_due,
             account_is_closed=account_is_closed,
         ),
-        sessions=session_use_cases(ports),
+        sessions=session_use_cases(ports, rules),
         profiles=profile_use_cases(ports),
         chats=chat_use_cases(ports),
         messages=message_use_cases(ports, send=send, mark_read=mark_read),

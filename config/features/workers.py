@@ -43,7 +43,12 @@ def make_workers(ports: Ports, settings: Settings) -> Workers:
             every=60.0,
         ),
         tidying=Repeat(
-            once=TidyAccountsHandler(begin=begin, clock=clock, passwords=ports.passwords),
+            once=TidyAccountsHandler(
+                begin=begin,
+                clock=clock,
+                passwords=ports.passwords,
+                keep_events=settings.auth.events_for,
+            ),
             name="tidying of accounts",
             every=300.0,
             longest=300.0,

@@ -275,6 +275,12 @@ class Auth:
     )
     """How long the link for a forgotten password works."""
 
+    events_kept: int = _setting("AUTH_EVENTS_KEPT", read.whole(1, 10_000), 200)
+    """How many events an account keeps for its owner: sign-ins, changes of the password and so on."""
+
+    events_for: timedelta = _setting("AUTH_EVENTS_DAYS", read.duration("days", 3650), timedelta(days=90))
+    """How long it keeps them."""
+
     failures: int = _setting("AUTH_WRONG_PASSWORDS_PER_HOUR", read.whole(0, 1_000_000), 30)
     """Wrong passwords for one account from one network. 0 means no limit, here and in the settings below."""
 

@@ -6,15 +6,16 @@ from typing import Protocol
 
 from attrs import define, field
 
-from application.paging import Page, Paging, PersonPlace, SessionPlace, page_of
+from application.paging import EventPlace, Page, Paging, PersonPlace, SessionPlace, page_of
 from application.ports.keys import KeyOwner, KeyUse
 from application.views import ProfileView
 from domain.account import Account, AccountNotFound, Confirmation, Email, EmailTaken, PasswordHash
 from domain.identifiers import folded
-from domain.ids import AccountId, ConfirmationId, LetterId, ProfileId, SessionId
+from domain.ids import AccountId, ConfirmationId, EventId, LetterId, ProfileId, SessionId
 from domain.message import Nonce
 from domain.notification import Letter, LetterNotFound, Outcome
 from domain.profile import Profile, ProfileNotFound, UsernameTaken
+from domain.security import AccountEvent
 from domain.session import Fingerprint, Origin, Session, SessionNotFound
 from infrastructure.memory.table import Table
 
@@ -28,6 +29,7 @@ class AccountState:
     confirmations: dict[tuple[AccountId, ConfirmationId], Confirmation] = field(factory=dict)
     sessions: dict[tuple[AccountId, SessionId], Session] = field(factory=dict)
     live_sessions: dict[tuple[AccountId, str], SessionId] = field(factory=dict)
+    events: dict[tuple[AccountId, EventId], AccountEvent] = field(factory=dict)
     letters: dict[tuple[AccountId, LetterId], Letter] = field(factory=dict)
     profiles: dict[ProfileId, Profile] = field(factory=dict)
     profile_of_account: dict[AccountId, ProfileId] = field(factory=dict)
@@ -44,6 +46,7 @@ class AccountTables:
         self.confirmations = Table(state.confirmations)
         self.sessions = Table(state.sessions)
         self.live_sessions = Table(state.live_sessions)
+        self.events = Table(state.events)
         self.letters = Table(state.letters)
         self.profiles = Table(state.profiles)
         self.profile_of_account = Table(state.profile_of_account)
@@ -56,6 +59,7 @@ class AccountTables:
         self.confirmations.apply()
         self.sessions.apply()
         self.live_sessions.apply()
+        self.events.apply()
         self.letters.apply()
         self.profiles.apply()
         self.profile_of_account.apply()
@@ -135,6 +139,9 @@ class MemoryAccounts:
         for of, session_id in [key for key, _ in tables.sessions.items()]:
             if of == account_id:
                 del tables.sessions[of, session_id]
+        for of, event_id in [key for key, _ in tables.events.items()]:
+            if of == account_id:
+                del tables.events[of, event_id]
         for of, letter_id in [key for key, _ in tables.letters.items()]:
             if of == account_id:
                 del tables.letters[of, letter_id]
@@ -183,6 +190,41 @@ class MemoryConfirmations:
         for each in confirmations.values():
             if condition(each):
                 del confirmations[each.account_id, each.id]
+
+
+@define
+class MemoryAccountEvents:
+    work: Work
+    pending: list[AccountEvent]
+
+    async def add(self, event: AccountEvent, *, keep: int) -> None:
+        events = self.work.accounts_state.events
+        events[event.account_id, event.id] = event
+        for old in self._of(event.account_id)[keep:]:
+            del events[old.account_id, old.id]
+        self.pending.append(event)
+
+    async def page(self, account_id: AccountId, paging: Paging[EventPlace]) -> Page[AccountEvent, EventPlace]:
+        after = paging.after
+        found = [
+            each for each in self._of(account_id) if after is None or _moment(each) < (after.at, after.id)
+        ]
+        return page_of(paging.part_of(found), paging.limit, lambda each: EventPlace(at=each.at, id=each.id))
+
+    async def remove_older(self, before: datetime) -> None:
+        events = self.work.accounts_state.events
+        for each in events.values():
+            if each.at < before:
+                del events[each.account_id, each.id]
+
+    def _of(self, account_id: AccountId) -> Sequence[AccountEvent]:
+        """The newest first."""
+        own = (each for each in self.work.accounts_state.events.values() if each.account_id == account_id)
+        return sorted(own, key=_moment, reverse=True)
+
+
+def _moment(event: AccountEvent) -> tuple[datetime, EventId]:
+    return event.at, event.id
 
 
 @define

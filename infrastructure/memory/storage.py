@@ -12,9 +12,11 @@ from application.ports.updates import Update
 from application.views import ProfileView
 from domain.events import PersonalEvent
 from domain.ids import ChatId, Position, ProfileId
+from domain.security import AccountEvent
 from infrastructure.memory.accounts import (
     AccountState,
     AccountTables,
+    MemoryAccountEvents,
     MemoryAccounts,
     MemoryConfirmations,
     MemoryLetters,
@@ -80,6 +82,7 @@ class MemoryUnitOfWork:
     _held: AsyncExitStack
     news: list[News] = Factory(list)
     pending_updates: list[Update] = Factory(list)
+    pending_events: list[AccountEvent] = Factory(list)
     _accounts_state: AccountTables | None = field(init=False, default=None)
     """Made on first use, because most units use only one of the two."""
     _chats_state: ChatTables | None = field(init=False, default=None)
@@ -89,6 +92,10 @@ class MemoryUnitOfWork:
         init=False, default=Factory(MemoryConfirmations, takes_self=True)
     )
     sessions: MemorySessions = field(init=False, default=Factory(MemorySessions, takes_self=True))
+    events: MemoryAccountEvents = field(
+        init=False,
+        default=Factory(lambda work: MemoryAccountEvents(work, work.pending_events), takes_self=True),
+    )
     profiles: MemoryProfiles = field(init=False, default=Factory(MemoryProfiles, takes_self=True))
     letters: MemoryLetters = field(init=False, default=Factory(MemoryLetters, takes_self=True))
     chats: MemoryChats = field(init=False, default=Factory(MemoryChats, takes_self=True))

@@ -5,9 +5,10 @@ from typing import Any, TypeVar
 from domain.account import Account, Confirmation, Email, PasswordHash
 from domain.events import SessionEnd
 from domain.identifiers import folded
-from domain.ids import AccountId, ConfirmationId, LetterId, ProfileId, SessionId
+from domain.ids import AccountId, ConfirmationId, EventId, LetterId, ProfileId, SessionId
 from domain.notification import Letter, Link, Outcome, Template
 from domain.profile import Name, Phone, Profile, Username
+from domain.security import AccountEvent, SecurityAct
 from domain.session import Fingerprint, Origin, Pair, Session
 from infrastructure.postgres.driver.reads import Row
 
@@ -68,6 +69,30 @@ def confirmation_from(row: Row) -> Confirmation:
         password_hash=None if password_hash is None else PasswordHash(password_hash),
         issued_at=row["issued_at"],
         expires_at=row["expires_at"],
+    )
+
+
+def event_row(event: AccountEvent) -> dict[str, Any]:
+    return {
+        "account_id": event.account_id,
+        "event_id": event.id,
+        "act": event.act.value,
+        "at": event.at,
+        "session_id": event.session_id,
+        "user_agent": event.origin.user_agent,
+        "address": event.origin.address,
+    }
+
+
+def event_from(row: Row) -> AccountEvent:
+    session_id = row["session_id"]
+    return AccountEvent(
+        account_id=AccountId(row["account_id"]),
+        id=EventId(row["event_id"]),
+        act=SecurityAct(row["act"]),
+        at=row["at"],
+        session_id=None if session_id is None else SessionId(session_id),
+        origin=Origin(user_agent=row["user_agent"], address=row["address"]),
     )
 
 

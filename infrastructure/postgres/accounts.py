@@ -29,18 +29,20 @@ from sqlalchemy.dialects.postgresql import ARRAY, distinct_on
 from sqlalchemy.dialects.postgresql import insert as insert_or_not
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from application.paging import Page, Paging, PersonPlace, SessionPlace, page_of
+from application.paging import EventPlace, Page, Paging, PersonPlace, SessionPlace, page_of
 from application.views import ProfileView
 from domain.account import Account, AccountNotFound, Confirmation, Email, EmailTaken, PasswordHash
 from domain.identifiers import folded
 from domain.ids import AccountId, ConfirmationId, LetterId, ProfileId, SessionId
 from domain.notification import Letter, LetterNotFound, Outcome
 from domain.profile import Profile, ProfileNotFound, Username, UsernameTaken
+from domain.security import AccountEvent
 from domain.session import Fingerprint, Origin, Session, SessionNotFound
 from infrastructure.postgres import account_rows as rows
 from infrastructure.postgres.schema.account_tables import (
     account,
     account_by_email,
+    account_event,
     confirmation,
     idempotency_key,
     letter,
@@ -138,7 +140,15 @@ class PostgresAccounts:
         return [rows.account_from(row) for row in found.mappings()]
 
     async def remove(self, account_id: AccountId) -> None:
-        for table in (session, letter, confirmation, profile_of_account, idempotency_key, account):
+        for table in (
+            session,
+            account_event,
+            letter,
+            confirmation,
+            profile_of_account,
+            idempotency_key,
+            account,
+        ):
             await self.connection.execute(delete(table).where(table.c.account_id == account_id))
 
 
@@ -177,6 +187,47 @@ class PostgresConfirmations:
 
     async def remove_expired(self, at: datetime) -> None:
         await self.connection.execute(delete(confirmation).where(confirmation.c.expires_at <= at))
+
+
+@frozen
+class PostgresAccountEvents:
+    connection: AsyncConnection
+    pending: list[AccountEvent]
+
+    async def add(self, event: AccountEvent, *, keep: int) -> None:
+        await self.connection.execute(insert(account_event), rows.event_row(event))
+        place = (account_event.c.at, account_event.c.event_id)
+        first_to_go = (
+            select(*place)
+            .where(account_event.c.account_id == event.account_id)
+            .order_by(*(each.desc() for each in place))
+            .offset(keep)
+            .limit(1)
+        )
+        await self.connection.execute(
+            delete(account_event).where(
+                account_event.c.account_id == event.account_id,
+                tuple_(*place) <= first_to_go.scalar_subquery(),
+            )
+        )
+        self.pending.append(event)
+
+    async def page(self, account_id: AccountId, paging: Paging[EventPlace]) -> Page[AccountEvent, EventPlace]:
+        place = (account_event.c.at, account_event.c.event_id)
+        events = (
+            select(account_event)
+            .where(account_event.c.account_id == account_id)
+            .order_by(*(each.desc() for each in place))
+            .limit(paging.most)
+            .offset(paging.skip)
+        )
+        if after := paging.after:
+            events = events.where(tuple_(*place) < tuple_(after.at, after.id))
+        found = [rows.event_from(row) for row in (await self.connection.execute(events)).mappings()]
+        return page_of(found, paging.limit, lambda each: EventPlace(at=each.at, id=each.id))
+
+    async def remove_older(self, before: datetime) -> None:
+        await self.connection.execute(delete(account_event).where(account_event.c.at < before))
 
 
 @frozen

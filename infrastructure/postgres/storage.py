@@ -7,7 +7,9 @@ from attrs import Factory, define, field, frozen
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from application.ports.updates import Update
+from domain.security import AccountEvent
 from infrastructure.postgres.accounts import (
+    PostgresAccountEvents,
     PostgresAccounts,
     PostgresConfirmations,
     PostgresLetters,
@@ -41,9 +43,11 @@ class PostgresStorage:
 class PostgresUnitOfWork:
     connection: AsyncConnection
     pending_updates: list[Update] = field(init=False, factory=list)
+    pending_events: list[AccountEvent] = field(init=False, factory=list)
     accounts: PostgresAccounts = field(init=False)
     confirmations: PostgresConfirmations = field(init=False)
     sessions: PostgresSessions = field(init=False)
+    events: PostgresAccountEvents = field(init=False)
     profiles: PostgresProfiles = field(init=False)
     letters: PostgresLetters = field(init=False)
     chats: PostgresChats = field(init=False)
@@ -55,6 +59,7 @@ class PostgresUnitOfWork:
         self.accounts = PostgresAccounts(self.connection)
         self.confirmations = PostgresConfirmations(self.connection)
         self.sessions = PostgresSessions(self.connection)
+        self.events = PostgresAccountEvents(self.connection, self.pending_events)
         self.profiles = PostgresProfiles(self.connection)
         self.letters = PostgresLetters(self.connection)
         self.chats = PostgresChats(self.connection, self.pending_updates)

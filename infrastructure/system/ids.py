@@ -7,7 +7,7 @@ from uuid import UUID
 
 from attrs import define, field
 
-from domain.ids import AccountId, ChatId, ConfirmationId, LetterId, MessageId, ProfileId, SessionId
+from domain.ids import AccountId, ChatId, ConfirmationId, EventId, LetterId, MessageId, ProfileId, SessionId
 
 BLOCK: Final = 4096
 """Random bytes per system call. A call for each id would take three times as long as making the id."""
@@ -48,6 +48,9 @@ class SystemIds:
 
     def confirmation(self) -> ConfirmationId:
         return ConfirmationId(self._next())
+
+    def event(self) -> EventId:
+        return EventId(self._next())
 
     def letter(self) -> LetterId:
         return LetterId(self._next())

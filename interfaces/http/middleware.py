@@ -18,8 +18,11 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from domain.session import Origin
+from interfaces import whereabouts
 from interfaces.http.envelope import Refusal
 from interfaces.http.problem import refusal_response, request_id
+from interfaces.whereabouts import Whereabouts
 
 access: Final = logging.getLogger("access")
 log: Final = logging.getLogger(__name__)
@@ -66,6 +69,11 @@ class Traced:
         given = Headers(scope=scope).get(REQUEST_ID, "")
         name = given if _PLAIN.fullmatch(given) else self.new_id()
         scope.setdefault("state", {})["request_id"] = name
+        client = scope.get("client")
+        origin = Origin(
+            user_agent=Headers(scope=scope).get("user-agent"), address=client[0] if client else None
+        )
+        whereabouts.present.set(Whereabouts(request_id=name, origin=origin))
         if scope["type"] == "websocket":
             await self.app(scope, receive, send)
         else:

@@ -5,7 +5,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from application.messenger import Messenger
-from application.paging import SessionPlace
+from application.paging import EventPlace, SessionPlace
 from domain.session import SessionNotFound
 from interfaces.http.authentication import actor_of
 from interfaces.http.described import ACCOUNTS, described
@@ -29,6 +29,7 @@ class Sessions:
         return [
             Endpoint("GET", at, self.read_all),
             Endpoint("DELETE", at, self.revoke_others),
+            Endpoint("GET", f"{self.options.prefix}/accounts/events/", self.read_events),
             Endpoint("DELETE", at + "{session_id}/", self.revoke),
         ]
 
@@ -47,6 +48,23 @@ class Sessions:
         listing = Listing(self.options.cursor_key, SessionPlace, f"sessions {actor.account_id}")
         read = partial(self.messenger.sessions.list, actor)
         return await listed(request, listing, asked, read, partial(codec.session_json, own=actor.session_id))
+
+    @described(
+        summary="List what happened to the security of my account, the newest first",
+        description="Sign-ins and failed ones, sign-outs, ended sessions, refresh tokens that were used twice, and changes of"
+        " the password and the address. The newest `AUTH_EVENTS_KEPT` are kept. `Link` leads to the next page.",
+        tag=ACCOUNTS,
+        answer=list[answers.AccountEvent],
+        query=codec.LIST,
+        is_polled=True,
+        has_next=True,
+    )
+    async def read_events(self, request: Request) -> Response:
+        actor = await actor_of(request, self.messenger)
+        asked = codec.LIST.decode(query(request), within="query")
+        listing = Listing(self.options.cursor_key, EventPlace, f"events {actor.account_id}")
+        read = partial(self.messenger.sessions.events, actor)
+        return await listed(request, listing, asked, read, codec.account_event_json)
 
     @described(
         summary="End all my other sessions, and close their sockets",

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from domain.chat import Kind
 from domain.role import Role
+from domain.security import SecurityAct
 from interfaces.wire import examples
 from interfaces.wire.schema import FieldDoc, FrameFields, Moment
 
@@ -89,6 +90,22 @@ class Session(TypedDict):
     ]
     address: Annotated[str | None, FieldDoc("The IP address of the sign-in", "203.0.113.7")]
     current: Annotated[bool, FieldDoc("Whether this is the session that asks", example=True)]
+
+
+class AccountEvent(TypedDict):
+    """Something that happened to the security of the account."""
+
+    id: Annotated[UUID, FieldDoc("The id of the event", examples.SESSION)]
+    type: Annotated[SecurityAct, FieldDoc("What happened", "signed_in")]
+    at: Annotated[Moment, FieldDoc("When it happened, in UTC", examples.MOMENT)]
+    session: Annotated[
+        UUID | None,
+        FieldDoc("The id of the session that it is about; null if it is about none", examples.SESSION),
+    ]
+    userAgent: Annotated[
+        str | None, FieldDoc("The `User-Agent` of the request", "Mozilla/5.0 (X11; Linux x86_64)")
+    ]
+    address: Annotated[str | None, FieldDoc("The IP address of the request", "203.0.113.7")]
 
 
 class Revoked(TypedDict):

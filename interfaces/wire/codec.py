@@ -50,6 +50,7 @@ from domain.ids import AccountId, ChatId, MessageId, Position, ProfileId, Seq, S
 from domain.message import BODY_LIMIT, NONCE_LIMIT, Body, BodyTooLong, EmptyBody, Nonce
 from domain.profile import NAME_LIMIT, USERNAME_LIMITS, Name, Phone, Profile, Unfit, Username
 from domain.role import Role
+from domain.security import AccountEvent
 from domain.session import FINGERPRINT_LIMIT, Fingerprint, Session
 from domain.text import refuse_unstorable
 from interfaces.wire import answers, examples
@@ -604,6 +605,17 @@ def session_json(session: Session, own: SessionId) -> answers.Session:
         "userAgent": session.origin.user_agent,
         "address": session.origin.address,
         "current": session.id == own,
+    }
+
+
+def account_event_json(event: AccountEvent) -> answers.AccountEvent:
+    return {
+        "id": event.id,
+        "type": event.act,
+        "at": moment(event.at),
+        "session": event.session_id,
+        "userAgent": event.origin.user_agent,
+        "address": event.origin.address,
     }
 
 

@@ -21,7 +21,9 @@ from application.errors import ApplicationError, OutcomeUnknown, Unavailable
 from application.messages.send import Sent
 from domain.errors import DomainError
 from domain.ids import ChatId
+from interfaces import whereabouts
 from interfaces.live.listener import Listener
+from interfaces.whereabouts import Whereabouts
 from interfaces.ws.closing import GONE, Close, CloseCode
 from interfaces.ws.connection import Authenticate, Connection, Sending
 from interfaces.ws.refusals import Error
@@ -119,6 +121,9 @@ class Exchange:
     _is_there: bool = field(init=False, default=False)
     _began: float = field(init=False, default=0.0)
     _deadline: asyncio.TimerHandle | None = field(init=False, default=None)
+
+    _where: Whereabouts = field(init=False, factory=whereabouts.present.get)
+    """The handshake, as the security log names it."""
 
     def __attrs_post_init__(self) -> None:
         self._connection = self._desk.connection
@@ -276,6 +281,7 @@ class Exchange:
             self._services.tasks.spawn(self._run(request))
 
     async def _run(self, request: object) -> None:
+        whereabouts.present.set(self._where)  # of this task alone: frames come in that of the transport
         try:
             if isinstance(request, Authenticate):
                 await self._enter(request)

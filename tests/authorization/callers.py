@@ -80,8 +80,8 @@ class Group:
         return person.actor.session_id
 
     def state(self) -> str:
-        """Everything that is stored, as a text."""
-        return repr((self.memory.accounts, self.memory.chats))
+        """Everything that is stored, as a text. A failed sign-in is only noted for the owner of the account to see."""
+        return repr((evolve(self.memory.accounts, events={}), self.memory.chats))
 
     @property
     def memory(self) -> MemoryStorage:

@@ -281,6 +281,7 @@ OWN: Final[Sequence[Request]] = (
         writes=True,
     ),
     Request(endpoint="GET /accounts/sessions/", answers=signed_in()),
+    Request(endpoint="GET /accounts/events/", answers=signed_in()),
     Request(endpoint="DELETE /accounts/sessions/", answers=signed_in(), writes=True),
     Request(
         endpoint="DELETE /accounts/sessions/{session_id}/",

@@ -39,6 +39,7 @@ from application.accounts.redeem import RedeemToken, RedeemTokenHandler
 from application.accounts.refresh import Refresh, RefreshHandler
 from application.accounts.reset_password import ResetPasswordHandler
 from application.accounts.sessions import (
+    ListAccountEventsHandler,
     ListSessionsHandler,
     RevokeOthersHandler,
     RevokeSession,
@@ -253,6 +254,7 @@ QUIET: Final = {
     ImportOriginalHandler,
     ListAccountsHandler,
     ListSessionsHandler,
+    ListAccountEventsHandler,
     ListSessionsOfHandler,
     ReadLinkHandler,
     ReadOwnProfileHandler,

@@ -88,6 +88,21 @@ Index(
 )
 Index("ix_session_ended_at", session.c.ended_at, postgresql_where=session.c.ended_at.is_not(None))
 
+account_event = Table(
+    "account_event",
+    metadata,
+    Column("account_id", Uuid, primary_key=True),
+    Column("event_id", Uuid, primary_key=True),
+    Column("act", String(32), nullable=False),
+    moment("at"),
+    Column("session_id", Uuid),
+    Column("user_agent", Text),
+    Column("address", Text),
+    Index("ix_account_event_account_id_at_event_id", "account_id", "at", "event_id"),
+    Index("ix_account_event_at", "at"),
+    info=BY_ACCOUNT | CROWDED,
+)
+
 letter = Table(
     "letter",
     metadata,

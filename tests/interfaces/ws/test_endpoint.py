@@ -1,6 +1,7 @@
 """Sockets under an ASGI server that knows nothing of our protocol class."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -308,3 +309,17 @@ async def test_who_does_not_read_is_cut_and_others_go_on() -> None:
             except Closed as close:
                 assert close.code == 1013  # noqa: PT017  # what was read before it counts as much
             assert read == list(range(1, len(read) + 1)), "up to where it was cut, without a gap"
+
+
+async def test_what_a_socket_is_denied_is_logged_with_its_handshake(
+    server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "security")
+    chat_id, _ = await server.people(1)
+    stranger = await server.world.person("Stranger")
+    async with server.socket(chat_id) as socket:
+        socket.send_json({"type": "auth", "token": stranger.token})
+        assert (await socket.receive_json())["code"] == "not_a_member"
+    (line,) = [vars(record) for record in caplog.records if record.name == "security"]
+    assert (line["act"], line["reason"], str(line["chat_id"])) == ("access_denied", "not_a_member", str(chat_id))
+    assert line["profile_id"] == stranger.actor.profile_id

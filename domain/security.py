@@ -1,0 +1,44 @@
+"""Names of what happens to the security of accounts and chats. Logs and clients rely on them."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from attrs import frozen
+
+from domain.ids import AccountId, EventId, SessionId
+from domain.session import Origin
+
+
+class SecurityAct(StrEnum):
+    SIGNED_IN = "signed_in"
+    SIGN_IN_FAILED = "sign_in_failed"
+    SIGNED_OUT = "signed_out"
+    SESSION_REVOKED = "session_revoked"
+    """The owner ended a session from another device."""
+    TOKEN_REUSED = "token_reused"  # noqa: S105  # no secret
+    """A refresh token was used a second time, or by another device: its session ended."""
+    PASSWORD_CHANGED = "password_changed"  # noqa: S105  # no secret
+    PASSWORD_RESET_ASKED = "password_reset_asked"  # noqa: S105  # no secret
+    ADDRESS_CONFIRMED = "address_confirmed"
+    ACCOUNT_CLOSED = "account_closed"
+
+    MEMBERS_ADDED = "members_added"
+    MEMBER_REMOVED = "member_removed"
+    ROLE_CHANGED = "role_changed"
+    CHAT_DELETED = "chat_deleted"
+
+    ACCESS_DENIED = "access_denied"
+    LIMIT_MET = "limit_met"
+
+
+@frozen(kw_only=True)
+class AccountEvent:
+    """Something that happened to an account, kept for its owner to see."""
+
+    id: EventId
+    account_id: AccountId
+    act: SecurityAct
+    at: datetime
+    session_id: SessionId | None = None
+    """The session that it is about."""
+    origin: Origin
