@@ -16,7 +16,7 @@ from uuid import uuid4
 
 from attrs import evolve, frozen
 
-from application.paging import MemberPlace, Paging
+from application.paging import EventPlace, MemberPlace, Paging
 from application.ports.changes import Cursor, ReadRange
 from application.ports.keys import KeyOwner, KeyUse, Operation
 from application.ports.marking import MarkRequest
@@ -29,12 +29,13 @@ from domain.catalogue import Catalogue, Entry
 from domain.chat import About, Chat
 from domain.chat_errors import ChatNotFound, NotAMember
 from domain.events import SessionEnd, SessionEnded
-from domain.ids import ChatId, LetterId, MessageId, Position, ProfileId, Seq, SessionId
+from domain.ids import ChatId, EventId, LetterId, MessageId, Position, ProfileId, Seq, SessionId
 from domain.message import Body, Nonce
 from domain.notification import Letter
 from domain.profile import Name, Profile, Username, UsernameTaken
 from domain.reading import NewlyRead
 from domain.role import Role
+from domain.security import AccountEvent, SecurityAct
 from domain.session import Fingerprint, Origin
 from infrastructure import postgres
 from tests.contracts.test_accounts import account, confirmation, session
@@ -273,6 +274,12 @@ async def _accounts(storage: Storage, filled: Filled) -> None:
                 one.id, Fingerprint(device), Origin(user_agent="x", address="y")
             )
         await work.sessions.page_of_live(one.id, START, Paging(limit=1))
+        event = AccountEvent(
+            id=EventId(uuid4()), account_id=one.id, act=SecurityAct.SIGNED_IN, at=START, origin=Origin()
+        )
+        await work.events.add(event, keep=20)
+        await work.events.page(one.id, Paging(limit=1, after=EventPlace(at=START, id=event.id)))
+        await work.events.remove_older(START - timedelta(days=3000))
         owner = KeyOwner(one.id)
         use = KeyUse(operation=Operation.SIGN_UP, digest=uuid4(), subject_id=uuid4(), used_at=START)
         assert await work.keys.claim(owner, Nonce("key"), use) is None

@@ -1,6 +1,7 @@
 """What goes into a row of accounts and what belongs to them comes out again, equal in every field."""
 
 from datetime import UTC
+from typing import Any
 from uuid import UUID
 
 from attrs import asdict
@@ -9,9 +10,10 @@ from hypothesis import strategies as st
 
 from domain.account import Account, Confirmation, Email, PasswordHash
 from domain.events import SessionEnd
-from domain.ids import AccountId, ConfirmationId, LetterId, ProfileId, SessionId
+from domain.ids import AccountId, ConfirmationId, EventId, LetterId, ProfileId, SessionId
 from domain.notification import Letter, Link, Outcome, Template
 from domain.profile import Name, Phone, Profile, Username
+from domain.security import AccountEvent, SecurityAct
 from domain.session import Fingerprint, Origin, Pair, Session
 from infrastructure.postgres import account_rows as rows
 
@@ -123,3 +125,19 @@ def test_what_was_once_accepted_stays_readable() -> None:
     profile = rows.profile_from(row | {"username": "я", "phone": "8 (999) 123-45-67", "first_name": ""})
     assert profile.username is not None
     assert profile.username.text == "я"
+
+
+@given(
+    st.builds(
+        AccountEvent,
+        id=st.builds(EventId, st.uuids()),
+        account_id=account_ids,
+        act=st.sampled_from(SecurityAct),
+        at=moments,
+        session_id=st.none() | st.builds(SessionId, st.uuids()),
+        origin=origins,
+    )
+)
+def test_events(event: AccountEvent) -> None:
+    row: Any = rows.event_row(event)
+    assert rows.event_from(row) == event

@@ -321,5 +321,9 @@ async def test_what_a_socket_is_denied_is_logged_with_its_handshake(
         socket.send_json({"type": "auth", "token": stranger.token})
         assert (await socket.receive_json())["code"] == "not_a_member"
     (line,) = [vars(record) for record in caplog.records if record.name == "security"]
-    assert (line["act"], line["reason"], str(line["chat_id"])) == ("access_denied", "not_a_member", str(chat_id))
+    assert (line["act"], line["reason"], str(line["chat_id"])) == (
+        "access_denied",
+        "not_a_member",
+        str(chat_id),
+    )
     assert line["profile_id"] == stranger.actor.profile_id
