@@ -1,9 +1,7 @@
 """Two people talk by the web client: from signing up to groups, through broken connections and a restart of the server."""
 
-import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from itertools import count
 
 import httpx
 import pytest
@@ -13,13 +11,11 @@ from selenium.webdriver.common.keys import Keys
 
 from tests.browser.browser import Page
 from tests.browser.conftest import APP
+from tests.browser.people import PASSWORD, new_address, somebody
 from tests.browser.test_every_page import CONTRASTS
 from tests.browser.web import Tab
 from tests.system.client import data
 from tests.system.server import Server
-
-PASSWORD = "Кошка-и-чай-1"
-NUMBERS = count(1)
 
 EVIL = [
     "<img src=x onerror=\"document.title='hacked'\">",
@@ -36,30 +32,6 @@ AWAY = {
     *((503, path) for path in ("/ws", "/accounts/token/refresh/", "/accounts/me/", "/accounts/profile/")),
 }
 """What is asked in vain while the server is away."""
-
-
-@define
-class Somebody:
-    name: str
-    email: str
-    profile_id: str
-    token: str
-
-
-def somebody(server: Server, first_name: str) -> Somebody:
-    """Has an account with a confirmed address and a name."""
-    email = f"web{next(NUMBERS)}@example.com"
-    with httpx.Client(base_url=server.url, timeout=30) as http:
-        data(http.post("/accounts/sign-up/", json={"email": email, "password": PASSWORD}))
-        letter = server.await_letter(email).get_body(("plain",))
-        assert letter is not None
-        found = re.search(r"token=([\w.-]+)", letter.get_content())
-        assert found is not None
-        body = {"confirmationToken": found[1], "fingerprint": "elsewhere"}
-        token = data(http.post("/accounts/email/confirm/", json=body))["accessToken"]
-        headers = {"Authorization": f"Bearer {token}"}
-        profile = data(http.patch("/accounts/profile/", json={"firstName": first_name}, headers=headers))
-    return Somebody(first_name, email, profile["id"], token)
 
 
 def assert_well(page: Page) -> None:
@@ -116,7 +88,7 @@ def browser(page: Page, server: Server) -> Iterator[Browser]:
 
 def test_from_signing_up_to_the_first_message(page: Page, server: Server, browser: Browser) -> None:
     bob = somebody(server, "Борис")
-    email = f"web{next(NUMBERS)}@example.com"
+    email = new_address()
     alice = browser.open()
     page.until(lambda: page.texts("h1") == ["Messenger"])
     page.press("Create an account")
