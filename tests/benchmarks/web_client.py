@@ -258,7 +258,7 @@ def measure(folder: Path, messages: int, visits: int, said: int) -> None:
             tab.turn()
             tab.sign_in(person.email, PASSWORD)
         show_arrivals("signed in", arrivals(tabs[0], visits))
-        page.all("nav .row")[0].click()
+        tabs[0].row("A long story").click()
         page.until(lambda: page.all("[data-seq]"))
         for what, step, last in (("up", -600, 1), ("down", 600, messages)):
             show_scrolling(f"{messages:,} messages {what}", scroll(page, step, last))

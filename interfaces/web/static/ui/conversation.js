@@ -10,7 +10,7 @@ import { dayOf, isSameDay, moment, say, timeOf, whenOf } from "../texts.js";
 import { Avatar, Icon, isEmoji, linked, useSession } from "./parts.js";
 
 /** How many messages are taken in at an edge, and the least number that is in the document. */
-const STEP = 20;
+const STEP = 12;
 const FEWEST = 60;
 
 /** Pixels from an edge at which more messages are taken in. */
@@ -89,6 +89,7 @@ class Messages extends Component {
 
   componentWillUnmount() {
     this.watching.disconnect();
+    cancelAnimationFrame(this.frame);
     document.removeEventListener("visibilitychange", this.onVisible);
     places.set(this.props.chat.chat.id, this.sticks ? null : this.anchor());
   }
@@ -118,8 +119,10 @@ class Messages extends Component {
     if (chat.seq < this.state.hi) this.range(chat.seq - this.most + 1, chat.seq); // another history
     if (outgoing.length > before.outgoing.length) this.newest();
     this.reach(anchor);
-    this.look();
     this.mark();
+    // In the next frame: taking in more renders again, and a chain of that would keep the page from listening.
+    cancelAnimationFrame(this.frame);
+    this.frame = requestAnimationFrame(() => this.look());
   }
 
   /** Scrolls to where it should be, as soon as that is there; otherwise what is read stays where it is. */
@@ -260,9 +263,10 @@ class Messages extends Component {
     const isEmpty = chat.seq === 0 && outgoing.length === 0;
     return html`<div class="history">
       <div class="scroller" ref=${(element) => (this.scroller = element ?? this.scroller)} onScroll=${this.onScroll} tabindex="0" role="log" aria-label=${say.messages}>
-        <div class="pad"></div>
-        ${isEmpty && html`<p class="hint">${say.empty}</p>`}
-        ${rows}
+        <div class="lines">
+          ${isEmpty && html`<p class="hint">${say.empty}</p>`}
+          ${rows}
+        </div>
       </div>
       ${!this.sticks &&
       html`<button type="button" class="jump" aria-label=${chat.unread_count > 0 ? `${say.jump}. ${say.unread(chat.unread_count)}` : say.jump} onClick=${() => this.newest()}>
