@@ -44,7 +44,7 @@ from infrastructure.memory.storage import MemoryStorage
 from infrastructure.memory.updates import MemoryUpdates
 from infrastructure.metered import MeteredMailer
 from infrastructure.postgres.driver.batches import BatchConnection
-from infrastructure.postgres.driver.engine import make_engine
+from infrastructure.postgres.driver.engine import close_engine, make_engine
 from infrastructure.postgres.driver.reads import ReadPool
 from infrastructure.postgres.time import PostgresTime
 from infrastructure.repeat import Repeat
@@ -175,11 +175,17 @@ class Application(DeclarativeContainer):
 
 @asynccontextmanager
 async def closing(application: Application) -> AsyncIterator[None]:
-    """Close everything that an application on PostgreSQL opened."""
-    adapters = application.adapters
+    """Closes everything that an application on PostgreSQL opened."""
     async with AsyncExitStack() as stack:
         stack.callback(application.passwords().close)
-        stack.push_async_callback(adapters.engine().dispose)
+        stack.push_async_callback(close_connections, application.adapters)
+        yield
+
+
+async def close_connections(adapters: PostgresAdapters | DependenciesContainer) -> None:
+    """Closes all connections to PostgreSQL. Later requests for one raise `Unavailable`."""
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(close_engine, adapters.engine())
         for connection in (
             adapters.posting_connection,
             adapters.patient_posting_connection,
@@ -187,4 +193,3 @@ async def closing(application: Application) -> AsyncIterator[None]:
             adapters.read_pool,
         ):
             stack.push_async_callback(connection().close)
-        yield

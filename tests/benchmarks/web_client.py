@@ -25,8 +25,7 @@ from attrs import frozen
 from tests.benchmarks.filling import Grown, fill
 from tests.benchmarks.house import quantile
 from tests.browser.browser import Page, start
-from tests.browser.people import PASSWORD, Somebody, somebody
-from tests.browser.web import Tab
+from tests.browser.web import PASSWORD, Somebody, Tab, somebody
 from tests.system.server import Server
 
 FIRST_PAINT: Final = 300

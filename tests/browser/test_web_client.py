@@ -1,19 +1,14 @@
 """Two people talk by the web client: from signing up to groups, through broken connections and a restart of the server."""
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
-import pytest
-from attrs import define, field
 from selenium.webdriver import ActionChains
 from selenium.webdriver.common.keys import Keys
 
 from tests.browser.browser import Page
 from tests.browser.conftest import APP
-from tests.browser.people import PASSWORD, new_address, somebody
-from tests.browser.test_every_page import CONTRASTS
-from tests.browser.web import Tab
+from tests.browser.web import NUMBERS, PASSWORD, Browser, assert_well, somebody
 from tests.system.client import data
 from tests.system.server import Server
 
@@ -34,61 +29,9 @@ AWAY = {
 """What is asked in vain while the server is away."""
 
 
-def assert_well(page: Page) -> None:
-    """Nothing is wider than the window, everything that can be used has a name, and each text can be read."""
-    there, seen = page.run("return [document.documentElement.scrollWidth, innerWidth]")
-    assert there <= seen
-    nameless = page.run(
-        "return [...document.querySelectorAll('button, input, textarea, a')].filter((each) => each.checkVisibility()"
-        " && !(each.ariaLabel || each.innerText.trim() || each.labels?.length)).map((each) => each.outerHTML)"
-    )
-    assert nameless == []
-    pale = [
-        each
-        for each in page.run(CONTRASTS.replace('document.body.style.background = "Canvas";', ""))
-        if each[1] < 4.5
-    ]
-    assert pale == []
-
-
-@define
-class Browser:
-    """Opens windows for one person after the other, up to two."""
-
-    page: Page
-    homes: list[str]
-    tabs: list[Tab] = field(factory=list)
-
-    def open(self, *, language: str = "en") -> Tab:
-        """For another person."""
-        return self.open_beside(self.homes[len({tab.home for tab in self.tabs})], language=language)
-
-    def open_beside(self, home: str, *, language: str = "en") -> Tab:
-        tab = Tab.opened(self.page, home, language=language)
-        self.tabs.append(tab)
-        return tab
-
-
-@pytest.fixture
-def browser(page: Page, server: Server) -> Iterator[Browser]:
-    first = page.driver.current_window_handle
-    browser = Browser(page, [page.home, server.url])
-    try:
-        yield browser
-        for tab in browser.tabs:
-            tab.turn()
-            page.emulate("Storage.clearDataForOrigin", origin=tab.home, storageTypes="all")
-    finally:
-        for handle in page.driver.window_handles:
-            if handle != first:
-                page.driver.switch_to.window(handle)
-                page.driver.close()
-        page.driver.switch_to.window(first)
-
-
 def test_from_signing_up_to_the_first_message(page: Page, server: Server, browser: Browser) -> None:
     bob = somebody(server, "Борис")
-    email = new_address()
+    email = f"web{next(NUMBERS)}@example.com"
     alice = browser.open()
     page.until(lambda: page.texts("h1") == ["Messenger"])
     page.press("Create an account")
