@@ -53,8 +53,7 @@ addEventListener("DOMContentLoaded", () => {
   const seek = () => {
     if (document.querySelector("[name=email], nav .row") === null) return;
     watching.disconnect();
-    // The frame after next begins when this one was painted.
-    requestAnimationFrame(() => requestAnimationFrame(() => (window.usable = performance.now())));
+    requestAnimationFrame(() => setTimeout(() => (window.usable = performance.now())));
   };
   const watching = new MutationObserver(seek);
   watching.observe(document.body, { childList: true, subtree: true });

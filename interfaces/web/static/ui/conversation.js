@@ -11,10 +11,13 @@ import { Avatar, Icon, isEmoji, linked, useSession } from "./parts.js";
 
 /** How many messages are taken in at an edge, and the least number that is in the document. */
 const STEP = 12;
-const FEWEST = 60;
+const FEWEST = 48;
+
+/** The least height of a message, in pixels. */
+const LOWEST = 39;
 
 /** Pixels from an edge at which more messages are taken in. */
-const NEAR = 500;
+const NEAR = 400;
 
 /** Pixels from the end that still count as the end. */
 const AT_END = 40;
@@ -96,7 +99,7 @@ class Messages extends Component {
 
   /** How many messages are in the document at most. */
   get most() {
-    return Math.max(FEWEST, Math.ceil((this.scroller?.clientHeight ?? 0) / 15));
+    return Math.max(FEWEST, Math.ceil((this.scroller?.clientHeight ?? 0) / LOWEST) + 2 * STEP);
   }
 
   /** The first message that is on the screen, and where. */
@@ -251,7 +254,7 @@ class Messages extends Component {
       if (message === undefined) continue;
       const sent = moment(message.sent_at);
       const isNewDay = previous === null || !isSameDay(moment(previous.sent_at), sent);
-      if (isNewDay) rows.push(html`<p class="day" key=${`day ${seq}`}><span>${dayOf(sent)}</span></p>`);
+      if (isNewDay) rows.push(html`<p class="day" key=${`day ${seq}`}>${dayOf(sent)}</p>`);
       const isFirstNew = this.divider !== null && seq === this.divider + 1;
       if (isFirstNew) rows.push(html`<p class="divider" role="separator" key="divider"><span>${say.newMessages}</span></p>`);
       const isFirst = isNewDay || isFirstNew || previous?.sender_id !== message.sender_id || sent.getTime() - moment(previous.sent_at).getTime() > TOGETHER;
