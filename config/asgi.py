@@ -247,6 +247,7 @@ def make_app(
         public_url=settings.api.public_url,
         trusted_proxies=Networks.of(settings.api.trusted_proxies),
         hsts_seconds=settings.api.hsts_seconds if settings.api.secure_cookies else 0,
+        allowed_hosts=settings.api.hosts,
         cors_origins=settings.api.cors_origins,
         secure_cookies=settings.api.secure_cookies,
         original_statuses=settings.api.original_statuses,

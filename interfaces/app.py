@@ -19,6 +19,7 @@ from interfaces.http.error_pages import Explanations
 from interfaces.http.errors import exception_handlers
 from interfaces.http.events import Events
 from interfaces.http.health import Details, Health, Probes, probe_paths
+from interfaces.http.hosts import AllowedHosts
 from interfaces.http.letter_pages import ConfirmationPage, NewPasswordPage
 from interfaces.http.limits import RateLimitHeaders
 from interfaces.http.members import Members
@@ -107,6 +108,7 @@ def create_app(
             Middleware(Metered, meter=meter or Unmetered()),
             Middleware(SecurityHeaders, hsts=options.hsts_seconds),
             Middleware(Cors, origins=options.cors_origins),
+            Middleware(AllowedHosts, names=options.allowed_hosts),
             Middleware(SocketsOfPages, pages=options.pages),
             Middleware(RateLimitHeaders),
             Middleware(LastResort),

@@ -100,6 +100,9 @@ class Api:
     """True if the messenger serves the web client at `/app/` and `/chats/ui/`."""
 
     cors_origins: tuple[str, ...] = _setting("API_CORS_ALLOWED_HOSTS", read.origins, (DEVELOPMENT_ORIGIN,))
+    allowed_hosts: tuple[str, ...] = _setting("API_ALLOWED_HOSTS", read.hosts, ())
+    """Names that requests may have in `Host`, besides that of `public_url`, localhost and addresses; `*` allows any."""
+
     trusted_proxies: tuple[str, ...] = _setting("API_TRUSTED_PROXIES", read.networks, ())
     """Addresses and networks of proxies whose `Forwarded` or `X-Forwarded-For` is trusted."""
 
@@ -123,6 +126,13 @@ class Api:
     @property
     def public_path(self) -> str:
         return urlsplit(self.public_url).path
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """All names that requests may have in `Host`; empty if any is allowed."""
+        if "*" in self.allowed_hosts:
+            return ()
+        return (urlsplit(self.public_url).hostname or "", self.host, "localhost", *self.allowed_hosts)
 
     @property
     def secure_cookies(self) -> bool:

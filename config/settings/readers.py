@@ -52,6 +52,9 @@ class Unfit(Exception):
     """The text of a setting is wrong. The message says what was expected instead."""
 
 
+_HOST: Final = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?")
+
+
 def text(value: str) -> str:
     if not value.isprintable():
         raise Unfit("one line of text")
@@ -187,6 +190,15 @@ def origins(value: str) -> tuple[str, ...]:
         if public_url(origin) != origin or urlsplit(origin).path:
             raise Unfit("origins like http://localhost:5173, separated by commas")
     return origins
+
+
+def hosts(value: str) -> tuple[str, ...]:
+    """Names of hosts without ports, or ``*``."""
+    names = words(value)
+    for name in names:
+        if name != "*" and not _HOST.fullmatch(name):
+            raise Unfit("names like chat.example.com, without ports, separated by commas, or *")
+    return names
 
 
 def words(value: str) -> tuple[str, ...]:

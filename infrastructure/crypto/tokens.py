@@ -7,6 +7,7 @@ claim, issuer, audience, times, kind. Front ends of the original messenger read 
 
 import json
 import logging
+from base64 import urlsafe_b64decode
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -117,6 +118,8 @@ class JwtTokens:
         claims = Claims.of(payload)
         if claims.issuer != self.issuer or claims.audience != self.audience:
             raise NotAuthenticated("token_invalid")
+        if claims.expires_at <= claims.issued_at or claims.not_before > max(at, claims.issued_at):
+            raise NotAuthenticated("token_invalid")
         self.skew.look(claims.issued_at - at)
         if claims.expires_at <= at:
             raise NotAuthenticated("token_expired")
@@ -129,7 +132,8 @@ class JwtTokens:
             raise NotAuthenticated(malformed)
         try:
             extracted = jws.extract_compact(text.encode("ascii"))
-            payload = json.loads(extracted.payload)
+            payload = json.loads(extracted.payload, object_pairs_hook=_once)
+            json.loads(_decoded(text.partition(".")[0]), object_pairs_hook=_once)
         except (JoseError, ValueError, TypeError, AttributeError, RecursionError):
             # joserfc raises other errors than its own when a header is not an object.
             raise NotAuthenticated(malformed) from None
@@ -153,6 +157,8 @@ class Claims:
     """Empty in a confirmation."""
     token_id: str
     issued_at: datetime
+    not_before: datetime
+    """Our tokens do not say it, and are good from their issue on."""
     expires_at: datetime
 
     @classmethod
@@ -169,8 +175,24 @@ class Claims:
             session_id=_text(payload, "sid") if "sid" in payload else "",
             token_id=_text(payload, "jti"),
             issued_at=_moment(payload, "iat"),
+            not_before=_moment(payload, "nbf" if "nbf" in payload else "iat"),
             expires_at=_moment(payload, "exp"),
         )
+
+
+def _once(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    """
+    Raises:
+        ValueError: A name repeats: two parsers could read different claims (RFC 7515, 10.12).
+    """
+    named = dict(members)
+    if len(named) != len(members):
+        raise ValueError
+    return named
+
+
+def _decoded(part: str) -> bytes:
+    return urlsafe_b64decode(part + "=" * (-len(part) % 4))
 
 
 def _text(payload: Mapping[str, Any], name: str) -> str:

@@ -77,6 +77,12 @@ EXPLANATIONS: Final[Mapping[str, Explanation]] = {
         "The path exists, but does not support this method. `Allow` lists the methods that it supports.",
         "Путь существует, но не для этого метода. В `Allow` названы те, которые есть.",
     ),
+    "MISDIRECTED_REQUEST": Explanation(
+        "The request names a host that this server does not answer for, and nothing was done. If the name is right, its "
+        "operator adds it to `API_ALLOWED_HOSTS`.",
+        "В запросе назван узел, за который этот сервер не отвечает, ничего не сделано. Если имя верное, его добавляет в "
+        "`API_ALLOWED_HOSTS` тот, кто обслуживает сервер.",
+    ),
     "NONCE_REUSED": Explanation(
         "You sent another message under this key; `id` and `seq` identify it. Take a new key for each message, and "
         "the same one only to repeat it.",

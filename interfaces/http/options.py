@@ -33,6 +33,8 @@ class HttpOptions:
     """The address that people use, with ``public_path`` at its end: the server that the document names."""
     trusted_proxies: Networks = Networks()
     """Proxies whose headers about the client's address and scheme are believed."""
+    allowed_hosts: tuple[str, ...] = ()
+    """The names that requests may have in ``Host``, besides addresses; empty for any."""
     cors_origins: tuple[str, ...] = ()
     secure_cookies: bool = False
     """Whether the refresh cookie is sent over TLS only."""

@@ -1,6 +1,6 @@
 """Tries every row of the table as every caller, on a messenger in memory with its real routes and sockets."""
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from inspect import isawaitable
 from typing import Any, Final
@@ -47,6 +47,8 @@ class Trials:
 
     house: House
     _password: Any
+    heard: Callable[[Request, httpx.Response], None] = field(default=lambda _, __: None)
+    """Called with every answer over HTTP."""
     _group: Group | None = field(default=None)
 
     async def all(self, rows: Sequence[Row] = (*HTTP, *FRAMES)) -> list[Tried]:
@@ -61,7 +63,7 @@ class Trials:
                 name: await _filled(getattr(row, name), group, caller) for name in ("body", "form", "query")
             }
             before = group.state()
-            answer = await ask(row, caller, group, **parts)
+            answer = await ask(row, caller, group, self.heard, **parts)
         else:
             before = group.state()
             answer = await say(row, caller, group)
@@ -83,7 +85,15 @@ async def _filled(part: Any, group: Group, caller: Caller) -> Any:
     return await made if isawaitable(made) else made
 
 
-async def ask(row: Request, caller: Caller, group: Group, body: Any, form: Any, query: Any) -> str:
+async def ask(
+    row: Request,
+    caller: Caller,
+    group: Group,
+    heard: Callable[[Request, httpx.Response], None],
+    body: Any,
+    form: Any,
+    query: Any,
+) -> str:
     method, _, template = row.endpoint.partition(" ")
     path = row.path(group, caller) if row.path else group.path(template)
     token = group.tokens.get(caller)
@@ -102,6 +112,7 @@ async def ask(row: Request, caller: Caller, group: Group, body: Any, form: Any, 
         transport=httpx.ASGITransport(group.house.app), base_url="http://server", timeout=None
     ) as client:
         answer = await client.request(method, path, headers=headers, json=body, data=form, params=query or {})
+    heard(row, answer)
     return OK if answer.status_code < 400 else str(answer.status_code)
 
 

@@ -160,6 +160,35 @@ def test_times() -> None:
     assert refusal(token, NOW + timedelta(minutes=30)) == "token_expired"
 
 
+def test_a_token_is_not_used_before_its_time() -> None:
+    later = int(NOW.timestamp()) + 60
+    assert refusal(signed(claims(nbf=later))) == "token_invalid"
+    assert TOKENS.read_access(signed(claims(nbf=later)), at=NOW + timedelta(minutes=1)) == ACCESS
+    assert TOKENS.read_access(signed(claims(nbf=later - 120)), at=NOW) == ACCESS
+    wrong: Any
+    for wrong in ("1795404729", 1.5, True, [], 10**400):
+        assert refusal(signed(claims(nbf=wrong))) == "token_invalid"
+
+
+def test_a_token_does_not_end_before_it_begins() -> None:
+    assert refusal(signed(claims(exp=decoded(TOKENS.sign(ACCESS))["iat"]))) == "token_invalid"
+
+
+@pytest.mark.parametrize("name", sorted(decoded(TOKENS.sign(ACCESS))))
+def test_no_claim_is_there_twice(name: str) -> None:
+    """Two parsers could read different ones. The first of the two is wrong, and the last one is right."""
+    payload = json.dumps(claims())
+    twice = f'{{"{name}": "other", {payload[1:]}'.encode()
+    assert refusal(signed(None, raw=twice)) == "token_invalid"
+
+
+def test_no_member_of_the_header_is_there_twice() -> None:
+    head = encoded(b'{"alg":"none","alg":"HS256","typ":"JWT"}')
+    body = encoded(json.dumps(claims()).encode())
+    signature = hmac.new(SECRET.encode(), f"{head}.{body}".encode(), hashlib.sha256).digest()
+    assert refusal(f"{head}.{body}.{encoded(signature)}") == "token_invalid"
+
+
 def test_a_node_whose_clock_is_behind_says_so_once_and_signs_nobody_out(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

@@ -111,7 +111,9 @@ async def test_whatever_touches_the_cookie_refuses_foreign_pages(world: World) -
     assert (await client.get("/accounts/me/")).status_code == 200
 
 
-async def handshake(app: Any, path: str, headers: Mapping[str, str]) -> list[Message]:
+async def handshake(
+    app: Any, path: str, headers: Mapping[str, str], host: str | None = "server"
+) -> list[Message]:
     """Return what a client that leaves at once is sent."""
     sent: list[Message] = []
     events = iter(({"type": "websocket.connect"}, {"type": "websocket.disconnect", "code": 1001}))
@@ -127,8 +129,10 @@ async def handshake(app: Any, path: str, headers: Mapping[str, str]) -> list[Mes
         "path": path,
         "scheme": "ws",
         "query_string": b"",
-        "headers": [(b"host", b"server")]
-        + [(name.lower().encode(), value.encode()) for name, value in headers.items()],
+        "headers": [
+            (name.lower().encode(), value.encode())
+            for name, value in (*({"Host": host} if host else {}).items(), *headers.items())
+        ],
         "subprotocols": [],
         "client": ("127.0.0.1", 1),
         "extensions": {},

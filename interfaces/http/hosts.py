@@ -1,0 +1,59 @@
+"""
+Refuses requests that name another host than ours.
+
+A page whose own name was made to lead to this address (DNS rebinding) has the messenger for its own origin in the browser's
+eyes, but the browser still sends the page's name in ``Host``. Addresses are accepted as they are: no name was rebound to make
+a browser send one, and health checks send nothing else.
+"""
+
+from collections.abc import Collection
+from typing import Final
+
+from attrs import field, frozen
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from domain.network import address
+from interfaces.http.envelope import Refusal
+from interfaces.http.problem import refusal_response
+
+MISDIRECTED: Final = Refusal(
+    421, "MISDIRECTED_REQUEST", "This server does not answer for the host that was asked"
+)
+
+
+def _plain(names: Collection[str]) -> frozenset[str]:
+    return frozenset(name.lower() for name in names)
+
+
+@frozen
+class AllowedHosts:
+    """Middleware for requests and handshakes. Without ``names`` every host is accepted."""
+
+    app: ASGIApp
+    names: frozenset[str] = field(default=frozenset(), converter=_plain)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if not self.names or scope["type"] == "lifespan" or self.accept(Headers(scope=scope).getlist("host")):
+            await self.app(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008, "reason": ""})
+        else:
+            await refusal_response(scope, MISDIRECTED)(scope, receive, send)
+
+    def accept(self, hosts: Collection[str]) -> bool:
+        """Tell whether one allowed host is named. HTTP/1.0 may name none."""
+        if len(hosts) > 1:
+            return False
+        for host in hosts:
+            name = name_of(host)
+            return name in self.names or address(name) is not None
+        return True
+
+
+def name_of(host: str) -> str:
+    """Return the host in lower case, without its port, without brackets, and without the dot that may end a full name."""
+    if host.startswith("[") and "]" in host:
+        return host[1:].partition("]")[0]
+    name, _, port = host.rpartition(":")
+    return (name if name and port.isdecimal() else host).lower().removesuffix(".")
