@@ -1,4 +1,4 @@
-"""What every answer of every route tells browsers, caches and the curious, whoever asks and whatever comes of it."""
+"""Headers of every answer of every route: what browsers and caches are told, and that nothing tells of the server."""
 
 import re
 from importlib.metadata import distributions

@@ -14,6 +14,7 @@ import orjson
 import psutil
 import uvicorn
 from attrs import Factory, define, field
+from starlette.applications import Starlette
 from starlette.types import Receive, Scope, Send
 from typing_extensions import override
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
@@ -67,6 +68,7 @@ class House:
     world: World
     hub: Hub
     services: SocketServices
+    app: Starlette
     server: Server
     port: int
     patience: float
@@ -277,6 +279,7 @@ async def serving(
                 ws_ping_interval=pings and pings[0],
                 ws_ping_timeout=pings and pings[1],
                 ws_per_message_deflate=False,
+                server_header=False,  # as in production
                 log_config=None,
                 access_log=False,
                 lifespan="off",
@@ -291,6 +294,7 @@ async def serving(
                 here,
                 hub,
                 services,
+                app,
                 server,
                 listening.getsockname()[1],
                 PATIENCE[way] if isinstance(way, str) else PATIENCE["handed over"],

@@ -1,0 +1,37 @@
+"""
+Sends what no client should, and watches: ``python -m tests.fuzzing http|frames --minutes 10 --seed 1``.
+
+It prints the seed, what was sent and answered, how long a well-behaved client waited meanwhile, and every fault: a 500, a
+close with 1011, an answer that shows internals, an error in the log, a process that grows, or a client that gets no answer.
+The exit status is 1 if there was one. The same seed sends the same.
+"""
+
+import argparse
+import asyncio
+import secrets
+import sys
+import time
+
+from tests.fuzzing.run import KINDS, fuzz
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.fuzzing", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("kind", choices=KINDS)
+    parser.add_argument("--minutes", type=float, default=10.0)
+    parser.add_argument("--count", type=int, help="requests or sockets, in place of a time")
+    parser.add_argument("--seed", type=int)
+    options = parser.parse_args(arguments)
+    seed = secrets.randbits(31) if options.seed is None else options.seed
+    print(f"seed {seed}", flush=True)
+    until = None if options.count else time.monotonic() + options.minutes * 60
+    oracle = asyncio.run(fuzz(options.kind, seed, count=options.count, until=until))
+    print(oracle.report())
+    print(*dict.fromkeys(oracle.faults[:50]), sep="\n")
+    return 1 if oracle.faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

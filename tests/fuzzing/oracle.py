@@ -1,0 +1,103 @@
+"""What must hold whatever is sent: the server never fails, tells nothing of itself, stays small, and goes on serving others."""
+
+import logging
+import re
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from attrs import Factory, define, field
+
+from tests.interfaces.ws.house import used
+
+INTERNALS: Final = re.compile(
+    r"Traceback|File \"|\.py\b|SELECT |INSERT |psycopg|sqlalchemy|starlette|uvicorn|attrs\.|0x[0-9a-f]{8,}|/site-packages/"
+    r"|\bat line \d+ in\b|Error:|Exception"
+)
+"""What an answer has only if it shows how the server is made."""
+
+GROWTH: Final = 96 * 1024 * 1024
+"""Bytes by which the process may grow. What is stored stays, and the tools of the test grow too."""
+
+
+class Fault(AssertionError):
+    """Something that must not happen, with what was sent."""
+
+
+@define(eq=False)
+class Oracle:
+    """Collects what happened. ``faults`` is empty if everything held."""
+
+    sent: int = 0
+    answers: Counter[str] = Factory(Counter)
+    faults: list[str] = Factory(list)
+    waits: list[float] = Factory(list)
+    """Seconds that a well-behaved client waited."""
+    _began: float = field(init=False, factory=time.monotonic)
+    _memory: int = field(init=False, default=0)
+
+    def fault(self, what: str, sent: bytes) -> None:
+        self.faults.append(f"{what}\n    sent: {sent[-1500:]!r}")
+
+    def heard(self, kind: str, text: str, sent: bytes) -> None:
+        """Judge an answer: ``kind`` is a status, a type of frames or a close code."""
+        self.sent += 1
+        self.answers[kind] += 1
+        if kind in {"500", "502", "504", "1011", "1006"}:
+            self.fault(f"the server failed with {kind}: {text[:300]}", sent)
+        is_document = kind in {
+            "200",
+            "304",
+        }  # those of the interface describe programs, and are for everybody
+        if not is_document and (found := INTERNALS.search(_without_what_was_sent(text, sent))):
+            self.fault(f"an answer {kind} shows internals: {found[0]!r} in {text[:300]!r}", sent)
+
+    def small(self) -> None:
+        """Remember the memory at the first call; later ones judge how much it has grown."""
+        if not self._memory:
+            self._memory = used()
+        elif used() - self._memory > GROWTH:
+            self.fault(f"the process has grown by {(used() - self._memory) // 2**20} MiB", b"")
+            self._memory = used()
+
+    def report(self) -> str:
+        waits = sorted(self.waits)
+        p99 = waits[int(len(waits) * 0.99)] * 1000 if waits else 0.0
+        seconds = time.monotonic() - self._began
+        kinds = ", ".join(f"{kind} {count}" for kind, count in self.answers.most_common(30))
+        return (
+            f"{self.sent} sent in {seconds:.0f} s, {len(self.faults)} faults; a well-behaved client asked {len(waits)} times,"
+            f" p99 {p99:.1f} ms; memory {used() // 2**20} MiB\nanswers: {kinds}"
+        )
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Watches the log: no input may be worth an error, and none may leave a traceback."""
+        handler = _Errors(self)
+        root = logging.getLogger()
+        root.addHandler(handler)
+        try:
+            yield
+        finally:
+            root.removeHandler(handler)
+
+
+class _Errors(logging.Handler):
+    def __init__(self, oracle: Oracle) -> None:
+        super().__init__(logging.WARNING)
+        self.oracle = oracle
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.levelno >= logging.ERROR or record.exc_info:
+            self.oracle.fault(f"the log has an error: {record.name}: {record.getMessage()[:500]}", b"")
+
+
+def _without_what_was_sent(text: str, sent: bytes) -> str:
+    """Answers repeat values that are wrong. Only what the client did not write can be of the server."""
+    return (
+        ""
+        if any(each in sent.decode("latin-1") for each in (".py", "Error:", "Exception", "SELECT "))
+        else text
+    )

@@ -1,0 +1,81 @@
+"""
+A short run of both fuzzers, the same each time, and faults that are planted: a fuzzer that found nothing could otherwise be
+one that looks nowhere.
+"""
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from starlette.responses import PlainTextResponse
+
+from interfaces.http.catalogues import Catalogues
+from interfaces.http.chats import Chats
+from interfaces.http.middleware import LastResort
+from interfaces.ws.all_chats_desk import AllChatsDesk
+from tests.fuzzing.run import KINDS, Kind, fuzz
+
+pytestmark = pytest.mark.frames_unheld
+
+COUNT = {"http": 150, "frames": 60}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_nothing_is_found(kind: Kind) -> None:
+    oracle = await fuzz(kind, 1, count=COUNT[kind])
+    assert oracle.faults == []
+    assert oracle.sent >= COUNT[kind]
+    assert len(oracle.answers) > 8, "many kinds of answers, so it gets further than the door"
+
+
+async def _fails(*_: object) -> Any:
+    raise LookupError("SELECT password_hash FROM account")
+
+
+def _handler_fails(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Chats, "read_all", _fails)
+    patch.setattr(Chats, "read", _fails)
+    patch.setattr(Chats, "create", _fails)
+
+
+def _details_in_500(patch: pytest.MonkeyPatch) -> None:
+    _handler_fails(patch)
+
+    async def careless(self: LastResort, scope: Any, receive: Any, send: Any) -> None:
+        try:
+            await self.app(scope, receive, send)
+        except LookupError as error:
+            await PlainTextResponse(f"LookupError: {error}", 400)(scope, receive, send)
+
+    patch.setattr(LastResort, "__call__", careless)
+
+
+def _socket_fails(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(AllChatsDesk, "execute", _fails)
+
+
+def _noisy_log(patch: pytest.MonkeyPatch) -> None:
+    async def noisy(*_: object) -> Any:
+        logging.getLogger("interfaces").error("cannot read %s", "\x00")
+        raise KeyError
+
+    patch.setattr(Catalogues, "read", noisy, raising=False)
+    _handler_fails(patch)
+
+
+@pytest.mark.parametrize(
+    ("plant", "kind", "said"),
+    [
+        (_handler_fails, "http", "the server failed with 500"),
+        (_details_in_500, "http", "shows internals"),
+        (_noisy_log, "http", "the log has an error"),
+        (_socket_fails, "frames", "the server failed with 1011"),
+    ],
+)
+async def test_a_planted_fault_is_found(
+    monkeypatch: pytest.MonkeyPatch, plant: Callable[[pytest.MonkeyPatch], None], kind: Kind, said: str
+) -> None:
+    plant(monkeypatch)
+    oracle = await fuzz(kind, 1, count=COUNT[kind])
+    assert any(said in fault for fault in oracle.faults), oracle.report()
