@@ -78,8 +78,12 @@ class World:
         async with self.begin() as work:
             await work.accounts.add(account)
             await work.profiles.add(profile)
-            open_session = OpenSession(ids=ids, lifetimes=self.application.account_rules().sessions)
-            session = await open_session(work, account, Fingerprint("first"), Origin(), at=clock.now())
+            open_session = OpenSession(
+                ids=ids, lifetimes=self.application.account_rules().sessions, codes=ports.codes
+            )
+            session = await open_session.by_both(
+                work, account, Fingerprint("first"), Origin(), at=clock.now()
+            )
         signed_in = SignedIn.to(session, account.email.text, ports.tokens, at=clock.now())
         actor = Actor(
             account_id=account.id,

@@ -242,6 +242,7 @@ class Row:
 ROWS: Final[dict[type[object], Row]] = {}
 QUIET: Final = {
     ActivateHandler,
+    ConfirmFactorHandler,
     CreateAccountHandler,
     DeliverDueLettersHandler,
     EnableAccountHandler,
@@ -308,9 +309,13 @@ class Scene:
         at = self.here.application.adapters.clock().now()
         async with self.here.begin() as work:
             account = await work.accounts.lock(someone.actor.account_id)
-            rules, ids = self.here.application.account_rules(), self.here.application.adapters.ids()
-            open_session = OpenSession(ids=ids, lifetimes=rules.sessions)
-            await open_session(work, account, Fingerprint("elsewhere"), Origin(), at=at)
+            application = self.here.application
+            open_session = OpenSession(
+                ids=application.adapters.ids(),
+                lifetimes=application.account_rules().sessions,
+                codes=application.codes(),
+            )
+            await open_session.by_both(work, account, Fingerprint("elsewhere"), Origin(), at=at)
 
     async def letter(self, someone: Someone) -> str:
         """The token in a letter to them."""
