@@ -22,10 +22,10 @@ from application.ports.ids import Ids
 from application.ports.limiter import Left, Limiter
 from application.ports.mailer import Mailer
 from application.ports.tokens import Tokens
-from application.ports.updates import Updates
 from application.receipts.mark_read import Marked
 from config.adapters import (
     make_batch_connection,
+    make_bus,
     make_mailer,
     make_read_pool,
     memory_storage,
@@ -35,7 +35,7 @@ from config.features.accounts import AccountRules, make_account_rules, make_admi
 from config.features.messages import MarkRequest, SendRequest, gathered, mark_gatherer, send_gatherer
 from config.features.messenger import make_messenger
 from config.features.workers import Workers, make_workers
-from config.ports import Ports, Storage, announced
+from config.ports import Bus, Ports, Storage, announced
 from config.settings.groups import Settings
 from infrastructure.crypto.codes import SealedCodes
 from infrastructure.crypto.passwords import PooledPasswords
@@ -87,6 +87,7 @@ class PostgresAdapters(DeclarativeContainer):
         patient_posting_connection=patient_posting_connection,
         marking_connection=marking_connection,
     )
+    updates: Singleton[Bus] = Singleton(make_bus, settings, url, ids)
     clock_following: Singleton[Repeat] = Singleton(
         Repeat,
         once=Singleton(FollowClock, clock, Singleton(PostgresTime, engine).provided.read),
@@ -103,6 +104,7 @@ class MemoryAdapters(DeclarativeContainer):
     ids: Singleton[Ids] = Singleton(SystemIds)
     memory: Singleton[MemoryStorage] = Singleton(MemoryStorage)
     storage: Singleton[Storage] = Singleton(memory_storage, memory)
+    updates: Singleton[Bus] = Singleton(MemoryUpdates)
 
 
 def show_nothing(_: str) -> None:
@@ -123,7 +125,7 @@ class Application(DeclarativeContainer):
     """Called with the rest of a rate limit, in the task of the request that used it."""
     meter: Object[Meter] = Object(Unmetered())
 
-    updates: Singleton[Updates] = Singleton(MemoryUpdates)
+    updates = adapters.updates
     passwords: Singleton[PooledPasswords] = Singleton(
         PooledPasswords,
         threads=settings.provided.auth.hashing_threads,

@@ -73,10 +73,16 @@ class Accounts:
         "`POST /accounts/sign-in/second/`.",
         answer=answers.Tokens,
         body=codec.SIGN_IN,
+<<<<<<< HEAD
         refuses=(NotAuthenticated, SecondFactorNeeded, TooManyRequests, Overloaded),
+=======
+        needs_own_page=True,
+        refuses=(NotAuthenticated, TooManyRequests, Overloaded),
+>>>>>>> main
         is_public=True,
     )
     async def sign_in(self, request: Request) -> Response:
+        self.options.pages.check(request.scope)
         body = await json_object(request)
         command = codec.SIGN_IN.decode(body, within="body", known=known(request))
         return self._signed_in(await self.messenger.accounts.sign_in(command))
@@ -97,6 +103,7 @@ class Accounts:
         return self._signed_in(await self.messenger.accounts.finish_sign_in(command))
 
     async def sign_in_by_form(self, request: Request) -> Response:
+        self.options.pages.check(request.scope)
         fields = await form(request)
         shape = codec.SIGN_IN_BY_EMAIL if "email" in fields else codec.SIGN_IN_BY_USERNAME
         command = shape.decode(fields, within="body", known=known(request))
@@ -116,10 +123,12 @@ class Accounts:
         description="The tokens of the session end at once, and its sockets close with 4401. The answer deletes the "
         "cookie.",
         tag=ACCOUNTS,
+        needs_own_page=True,
         is_public=True,
         needs_cookie=True,
     )
     async def sign_out(self, request: Request) -> Response:
+        self.options.pages.check(request.scope)
         command = SignOut(
             access_token=find_bearer(request.headers), refresh_token=request.cookies.get(REFRESH_COOKIE)
         )
@@ -155,10 +164,12 @@ class Accounts:
         tag=ACCOUNTS,
         answer=answers.Tokens,
         body=codec.CONFIRM_EMAIL,
+        needs_own_page=True,
         refuses=(NotAuthenticated, AlreadyConfirmed),
         is_public=True,
     )
     async def confirm_email(self, request: Request) -> Response:
+        self.options.pages.check(request.scope)
         body = await json_object(request)
         command = codec.CONFIRM_EMAIL.decode(body, within="body", known=known(request))
         return self._signed_in(await self.messenger.accounts.confirm_email(command))
@@ -171,11 +182,13 @@ class Accounts:
         tag=ACCOUNTS,
         answer=answers.Tokens,
         body=codec.REFRESH,
+        needs_own_page=True,
         refuses=(NotAuthenticated,),
         is_public=True,
         needs_cookie=True,
     )
     async def refresh(self, request: Request) -> Response:
+        self.options.pages.check(request.scope)
         token = request.cookies.get(REFRESH_COOKIE, "")
         command: Refresh = codec.REFRESH.decode(
             await json_object(request), within="body", known={"token": token}
@@ -189,10 +202,16 @@ class Accounts:
         "up even if a second factor is still needed.",
         answer=answers.Tokens,
         body=codec.REDEEM_TOKEN,
+<<<<<<< HEAD
         refuses=(NotAuthenticated, SecondFactorNeeded),
+=======
+        needs_own_page=True,
+        refuses=(NotAuthenticated,),
+>>>>>>> main
         is_public=True,
     )
     async def redeem_token(self, request: Request) -> Response:
+        self.options.pages.check(request.scope)
         body = await json_object(request)
         command = codec.REDEEM_TOKEN.decode(body, within="body", known=known(request))
         return self._signed_in(await self.messenger.accounts.redeem_token(command))
@@ -231,9 +250,15 @@ class Accounts:
         "account has a second factor, `code` is needed too.",
         tag=ACCOUNTS,
         body=codec.CLOSE_ACCOUNT,
+<<<<<<< HEAD
         refuses=(PasswordWrong, CodeWrong, TooManyRequests, Overloaded),
+=======
+        needs_own_page=True,
+        refuses=(PasswordWrong, TooManyRequests, Overloaded),
+>>>>>>> main
     )
     async def close_account(self, request: Request) -> Response:
+        self.options.pages.check(request.scope)
         actor = await actor_of(request, self.messenger)
         body = await json_object(request)
         command = codec.CLOSE_ACCOUNT.decode(body, within="body", known=known(request))
