@@ -73,12 +73,8 @@ class Accounts:
         "`POST /accounts/sign-in/second/`.",
         answer=answers.Tokens,
         body=codec.SIGN_IN,
-<<<<<<< HEAD
-        refuses=(NotAuthenticated, SecondFactorNeeded, TooManyRequests, Overloaded),
-=======
         needs_own_page=True,
-        refuses=(NotAuthenticated, TooManyRequests, Overloaded),
->>>>>>> main
+        refuses=(NotAuthenticated, SecondFactorNeeded, TooManyRequests, Overloaded),
         is_public=True,
     )
     async def sign_in(self, request: Request) -> Response:
@@ -94,10 +90,12 @@ class Accounts:
         tag=ACCOUNTS,
         answer=answers.Tokens,
         body=codec.FINISH_SIGN_IN,
+        needs_own_page=True,
         refuses=(NotAuthenticated, CodeWrong, TooManyRequests),
         is_public=True,
     )
     async def finish_sign_in(self, request: Request) -> Response:
+        self.options.pages.check(request.scope)
         body = await json_object(request)
         command = codec.FINISH_SIGN_IN.decode(body, within="body", known=known(request))
         return self._signed_in(await self.messenger.accounts.finish_sign_in(command))
@@ -202,12 +200,8 @@ class Accounts:
         "up even if a second factor is still needed.",
         answer=answers.Tokens,
         body=codec.REDEEM_TOKEN,
-<<<<<<< HEAD
-        refuses=(NotAuthenticated, SecondFactorNeeded),
-=======
         needs_own_page=True,
-        refuses=(NotAuthenticated,),
->>>>>>> main
+        refuses=(NotAuthenticated, SecondFactorNeeded),
         is_public=True,
     )
     async def redeem_token(self, request: Request) -> Response:
@@ -250,12 +244,8 @@ class Accounts:
         "account has a second factor, `code` is needed too.",
         tag=ACCOUNTS,
         body=codec.CLOSE_ACCOUNT,
-<<<<<<< HEAD
-        refuses=(PasswordWrong, CodeWrong, TooManyRequests, Overloaded),
-=======
         needs_own_page=True,
-        refuses=(PasswordWrong, TooManyRequests, Overloaded),
->>>>>>> main
+        refuses=(PasswordWrong, CodeWrong, TooManyRequests, Overloaded),
     )
     async def close_account(self, request: Request) -> Response:
         self.options.pages.check(request.scope)
