@@ -65,7 +65,7 @@ def step_at(at: datetime) -> int:
 @define(eq=False, kw_only=True)
 class SecondFactor:
     """
-    The second factor of an account. It is being set up until the owner confirms it, and is on from then.
+    The second factor of an account, which is on once its owner has confirmed it.
 
     A code is good once. The step of the last code that was accepted is remembered, and no code of that step or an earlier
     one is accepted again, so that whoever sees a code being typed cannot use it.

@@ -117,7 +117,7 @@ def make_account_rules(settings: Settings) -> AccountRules:
         failures_per_account=Allowance(
             "wrong passwords for", auth.failures_per_account, HOUR, is_shared=True
         ),
-        wrong_codes=Allowance("wrong codes", auth.wrong_codes, HOUR, is_shared=True),
+        wrong_codes=Allowance("wrong codes", auth.wrong_codes, HOUR),
         status_requests=Allowance("email status", auth.status_per_address, timedelta(minutes=1)),
     )
 

@@ -200,6 +200,8 @@ def _text(payload: Mapping[str, Any], name: str) -> str:
 
 
 def _fingerprint(text: str) -> Fingerprint:
+    if not text:  # a device without a name has one that says so
+        raise NotAuthenticated("token_invalid")
     try:
         return Fingerprint(text)
     except Invalid:

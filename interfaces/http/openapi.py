@@ -196,7 +196,10 @@ PROBLEM_SCHEMA: Final[Schema] = {
                 "required": ["pointer", "code", "detail"],
             },
         },
-        **{name: EXTRA_MEMBERS[name] for name in ("id", "seq", "operation", "subject")},
+        **{
+            name: EXTRA_MEMBERS[name]
+            for name in ("id", "seq", "operation", "subject", "pendingToken", "expiresIn")
+        },
     },
     "required": ["type", "title", "status", "detail", "code", "requestId"],
 }

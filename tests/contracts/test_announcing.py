@@ -61,6 +61,7 @@ from application.accounts.sign_in import SignIn, SignInHandler
 from application.accounts.sign_out import SignOut, SignOutHandler
 from application.accounts.sign_up import SignUpHandler
 from application.accounts.signed_in import OpenSession, SignedIn
+from application.accounts.step_up import StepUp
 from application.accounts.tidy import TidyAccountsHandler
 from application.actor import Actor
 from application.chats.add_members import AddMembers, AddMembersHandler
@@ -278,6 +279,7 @@ QUIET: Final = {
     ResetPasswordHandler,
     SetUpFactorHandler,
     SignUpHandler,
+    StepUp,
     TurnOffFactorHandler,
 }
 """They change nothing that listeners hear of, or nobody listens yet."""
