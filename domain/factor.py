@@ -68,7 +68,7 @@ class SecondFactor:
     The second factor of an account, which is on once its owner has confirmed it.
 
     A code is good once. The step of the last code that was accepted is remembered, and no code of that step or an earlier
-    one is accepted again, so that whoever sees a code being typed cannot use it.
+    one is accepted again, so that somebody who sees it being typed cannot use it.
     """
 
     account_id: AccountId = field(on_setattr=never)
