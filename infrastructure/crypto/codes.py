@@ -104,14 +104,15 @@ class SealedCodes:
         return RecoveryDigest(sha256(b"recovery code " + plain.encode()).hexdigest())
 
     def _opened(self, secret: SealedSecret, account_id: AccountId) -> bytes | None:
-        sealed = urlsafe_b64decode(secret.text)
         try:
             if self.cipher is not None:
+                sealed = urlsafe_b64decode(secret.text)
                 return self.cipher.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], account_id.bytes)
-        except InvalidTag:
+        except (InvalidTag, ValueError):  # ValueError: what is stored is damaged
             pass
         logger.error(
-            "the secret of a second factor cannot be opened: AUTH_FACTOR_KEY is not the one it was sealed with",
+            "the secret of a second factor cannot be opened: AUTH_FACTOR_KEY is not the one it was sealed with, or it is"
+            " damaged",
             extra={"account": str(account_id)},
         )
         return None

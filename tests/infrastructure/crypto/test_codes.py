@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from domain.factor import RECOVERY_CODES, FactorsUnavailable, step_at
+from domain.factor import RECOVERY_CODES, FactorsUnavailable, SealedSecret, step_at
 from domain.ids import AccountId
 from infrastructure.crypto.codes import SealedCodes, totp
 from infrastructure.system.chance import unguessable
@@ -82,6 +82,11 @@ def test_a_secret_opens_for_its_account_and_key_alone(caplog: pytest.LogCaptureF
     assert SealedCodes("a key of this test alone", unguessable).step_of(code, made.sealed, ACCOUNT, at=NOW)
     assert [record.levelno for record in caplog.records] == [logging.ERROR] * 3
     assert "AUTH_FACTOR_KEY" in caplog.text
+
+
+@pytest.mark.parametrize("damaged", ["", "abc", "====", "AAAA", "A" * 64, "ж" * 8])
+def test_a_damaged_secret_makes_every_code_wrong(damaged: str) -> None:
+    assert CODES.step_of("123456", SealedSecret(damaged), ACCOUNT, at=NOW) is None
 
 
 def test_without_a_key_there_are_no_second_factors() -> None:
