@@ -85,7 +85,7 @@ class HttpOptions:
 
     @property
     def places(self) -> Places:
-        """Where the bar above all pages leads."""
+        """The addresses to which the bar above all pages leads."""
         at = self.public_path
         return Places(
             app=f"{at}{self.web_path}" if self.web_client else "",

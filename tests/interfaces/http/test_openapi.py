@@ -45,6 +45,7 @@ HIDDEN = {
     ("GET", "/asyncapi.json"),
     ("GET", "/docs/swagger-ui.css"),
     ("GET", "/docs/swagger-ui-bundle.js"),
+    ("GET", "/docs/look.css"),
     ("GET", "/docs/start.js"),
     ("GET", "/app/"),
     ("GET", "/app/manifest.webmanifest"),
