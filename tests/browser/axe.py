@@ -51,20 +51,4 @@ def assert_accessible(page: Page, *, without: Sequence[str] = ()) -> None:
     """By day, by all rules, and by night, by that about contrast."""
     for scheme, rules in (("light", ()), ("dark", CONTRAST)):
         page.prefer(scheme, motion="reduce")
-        if os.environ.get("AXR"):
-            import time
-
-            b = time.monotonic()
-            f = findings(page, rules, without=without)
-            print(
-                "AXE",
-                page.driver.current_url[:60],
-                page.texts("h1"),
-                page.texts("dialog h2"),
-                scheme,
-                round(time.monotonic() - b, 2),
-                *f,
-                sep="\n   ",
-            )
-            continue
         assert findings(page, rules, without=without) == []
