@@ -183,6 +183,7 @@ def make_app(
         async with asyncio.TaskGroup() as tasks:
             running = [
                 application.adapters.clock_following().run,
+                application.updates().run,
                 *workers(application, modules),
                 *lag_measuring(settings.operation, meter),
             ]

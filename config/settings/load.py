@@ -13,6 +13,7 @@ from config.settings.groups import (
     DEVELOPMENT_ORIGIN,
     Api,
     Auth,
+    Bus,
     Chaos,
     Chat,
     Connections,
@@ -124,6 +125,7 @@ class Loader:
         groups: dict[str, Callable[[], object]] = {
             "api": lambda: self._api(environment),
             "database": self._database,
+            "bus": lambda: Bus(**self._chosen(Bus)),
             "mail": lambda: self._mail(environment),
             "auth": lambda: Auth(**self._chosen(Auth)),
             "chat": self._chat,

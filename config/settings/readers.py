@@ -23,6 +23,13 @@ class Environment(Enum):
     LOCAL = "LOCAL"
 
 
+class BusKind(Enum):
+    """The bus between processes."""
+
+    NONE = "none"
+    NOTIFY = "notify"
+
+
 class Security(Enum):
     """How the connection to the mail server is protected."""
 
@@ -108,6 +115,12 @@ def one_of(*words: str) -> Callable[[str], str]:
 
 def environment(value: str) -> Environment:
     return Environment(one_of("PROD", "DEV", "LOCAL")(value))
+
+
+def bus_kind(value: str) -> BusKind:
+    if value.lower() not in {each.value for each in BusKind}:
+        raise Unfit("none or notify")
+    return BusKind(value.lower())
 
 
 def security(value: str) -> Security:
