@@ -25,7 +25,7 @@ export function Entrance() {
   const [screen, setScreen] = useState(/** @type {{name: string, email?: string}} */ ({ name: "sign_in" }));
   const link = (name, text) => html`<button type="button" class="link" onClick=${() => setScreen({ name, email: screen.email })}>${text}</button>`;
   const card = useRef(null);
-  useEffect(() => card.current.querySelector("input, h1").focus(), [screen.name]);
+  useEffect(() => card.current.querySelector("input, h1[tabindex]").focus(), [screen.name]);
   return html`<main class="entrance">
     <div class="card" key=${screen.name} ref=${card}>
       <div class="brand" aria-hidden="true"></div>
