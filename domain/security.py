@@ -20,6 +20,8 @@ class SecurityAct(StrEnum):
     PASSWORD_CHANGED = "password_changed"  # noqa: S105  # no secret
     PASSWORD_RESET_ASKED = "password_reset_asked"  # noqa: S105  # no secret
     ADDRESS_CONFIRMED = "address_confirmed"
+    FACTOR_ON = "second_factor_on"
+    FACTOR_OFF = "second_factor_off"
     ACCOUNT_CLOSED = "account_closed"
 
     MEMBERS_ADDED = "members_added"

@@ -7,7 +7,7 @@ from application.ports.storage import Begin
 from application.ports.tokens import Tokens
 from application.recording import RecordEvent
 from domain.security import SecurityAct
-from domain.session import Fingerprint, Origin
+from domain.session import Fingerprint, Origin, Session
 
 
 @frozen(kw_only=True)
@@ -38,5 +38,6 @@ class ConfirmEmailHandler:
         async with self.begin() as work:
             account = await confirmed(work, token, at=now)
             session = await self.open_session(work, account, command.fingerprint, command.origin, at=now)
-            await self.record(work, SecurityAct.ADDRESS_CONFIRMED, account.id, at=now, session_id=session.id)
+            session_id = session.id if isinstance(session, Session) else None
+            await self.record(work, SecurityAct.ADDRESS_CONFIRMED, account.id, at=now, session_id=session_id)
         return SignedIn.to(session, account.email.text, self.tokens, at=now)

@@ -9,7 +9,7 @@ from application.ports.tokens import Tokens
 from application.recording import RecordEvent
 from domain.events import SessionEnd
 from domain.security import SecurityAct
-from domain.session import Fingerprint, Origin
+from domain.session import Fingerprint, Origin, Session
 
 
 @frozen(kw_only=True)
@@ -24,7 +24,7 @@ class RedeemTokenHandler:
     """
     Signs somebody in by the letter for a forgotten password, so that they can choose another one, and ends all older
     sessions of the account. The letter that asks to confirm an address works as well, and confirms it. A token works once;
-    using it voids all others of its account.
+    using it voids all others of its account, also if the account has a second factor and a code is still needed.
     """
 
     begin: Begin
@@ -36,6 +36,7 @@ class RedeemTokenHandler:
     async def __call__(self, command: RedeemToken) -> SignedIn:
         """
         Raises:
+            SecondFactorNeeded: The token is used up, and the account has a second factor.
             NotAuthenticated: The token is not ours, or it is expired, used or void.
         """
         now = self.clock.now()
@@ -49,5 +50,6 @@ class RedeemTokenHandler:
             sessions = await work.sessions.lock_not_ended(account.id)
             await end_all(work, sessions, SessionEnd.REVOKED, at=now)
             session = await self.open_session(work, account, command.fingerprint, command.origin, at=now)
-            await self.record(work, SecurityAct.SIGNED_IN, account.id, at=now, session_id=session.id)
+            if isinstance(session, Session):
+                await self.record(work, SecurityAct.SIGNED_IN, account.id, at=now, session_id=session.id)
         return SignedIn.to(session, account.email.text, self.tokens, at=now)

@@ -11,12 +11,22 @@ from application.accounts.authenticate import AuthenticateHandler, RecogniseHand
 from application.accounts.choose_password import ChoosePasswordHandler
 from application.accounts.clear_closed import ClearClosedAccountsHandler
 from application.accounts.close import CloseAccountHandler
+from application.accounts.codes import CodeCheck
 from application.accounts.confirm_email import ConfirmEmailHandler
 from application.accounts.create_account import CreateAccountHandler
 from application.accounts.delete_account import DeleteAccountHandler
 from application.accounts.disable_account import DisableAccountHandler, EnableAccountHandler
 from application.accounts.email_status import EmailStatusHandler
+from application.accounts.factors import (
+    ConfirmFactorHandler,
+    ReadFactorHandler,
+    RenewRecoveryCodesHandler,
+    SetUpFactorHandler,
+    TurnOffFactorHandler,
+)
 from application.accounts.failures import FailureLimits
+from application.accounts.finish_sign_in import FinishSignInHandler
+from application.accounts.forget_factor import ForgetFactorHandler
 from application.accounts.mailed import LetterLimits
 from application.accounts.oversee import ListAccountsHandler, ListSessionsOfHandler
 from application.accounts.read_link import ReadLinkHandler
@@ -35,10 +45,17 @@ from application.accounts.sign_in import SignInHandler
 from application.accounts.sign_out import SignOutHandler
 from application.accounts.sign_up import SignUpHandler
 from application.accounts.signed_in import OpenSession
+from application.accounts.step_up import StepUp
 from application.catalogues.fill import FillCataloguesHandler
 from application.examples.fill import FillExamplesHandler
 from application.examples.published import FindOpenExamplesHandler
-from application.messenger import AccountUseCases, Administration, ProfileUseCases, SessionUseCases
+from application.messenger import (
+    AccountUseCases,
+    Administration,
+    FactorUseCases,
+    ProfileUseCases,
+    SessionUseCases,
+)
 from application.ports.clock import Clock
 from application.ports.ids import Ids
 from application.ports.limiter import Allowance
@@ -78,6 +95,8 @@ class AccountRules:
     """Wrong passwords for one account from one network, or from one device that the account knows."""
     failures_per_network: Allowance
     failures_per_account: Allowance
+    wrong_codes: Allowance
+    """Wrong codes of a second factor for one account, or from one device that the account knows."""
     events_kept: int
     """How many events of an account are kept for its owner."""
     status_requests: Allowance
@@ -107,8 +126,40 @@ def make_account_rules(settings: Settings) -> AccountRules:
         failures_per_account=Allowance(
             "wrong passwords for", auth.failures_per_account, HOUR, is_shared=True
         ),
+        wrong_codes=Allowance("wrong codes", auth.wrong_codes, HOUR),
         events_kept=auth.events_kept,
         status_requests=Allowance("email status", auth.status_per_address, timedelta(minutes=1)),
+    )
+
+
+def recording(ports: Ports, rules: AccountRules) -> RecordEvent:
+    return RecordEvent(ids=ports.ids, where=ports.where, keep=rules.events_kept)
+
+
+def watching(ports: Ports) -> Watch:
+    return Watch(log=ports.security, clock=ports.clock)
+
+
+def failure_limits(ports: Ports, rules: AccountRules) -> FailureLimits:
+    return FailureLimits(
+        limiter=ports.limiter,
+        per_pair=rules.failures,
+        per_network=rules.failures_per_network,
+        per_account=rules.failures_per_account,
+    )
+
+
+def code_check(ports: Ports, rules: AccountRules) -> CodeCheck:
+    return CodeCheck(codes=ports.codes, limiter=ports.limiter, wrong=rules.wrong_codes)
+
+
+def step_up(ports: Ports, rules: AccountRules) -> StepUp:
+    return StepUp(
+        begin=ports.storage.begin,
+        clock=ports.clock,
+        passwords=ports.passwords,
+        failures=failure_limits(ports, rules),
+        check=code_check(ports, rules),
     )
 
 
@@ -122,21 +173,16 @@ def account_use_cases(
 ) -> AccountUseCases:
     """Builds the use cases. Each callback wakes a worker, which would otherwise notice the work in its next round."""
     begin, clock, ids, tokens = ports.storage.begin, ports.clock, ports.ids, ports.tokens
-    open_session = OpenSession(ids=ids, lifetimes=rules.sessions)
+    open_session = OpenSession(ids=ids, lifetimes=rules.sessions, codes=ports.codes)
     letter_limits = LetterLimits(
         limiter=ports.limiter,
         per_recipient=rules.letters_per_recipient,
         per_address=rules.letters_per_address,
         notices=rules.notices,
     )
-    failures = FailureLimits(
-        limiter=ports.limiter,
-        per_pair=rules.failures,
-        per_network=rules.failures_per_network,
-        per_account=rules.failures_per_account,
-    )
-    record = RecordEvent(ids=ids, where=ports.where, keep=rules.events_kept)
-    watch = Watch(log=ports.security, clock=clock)
+    failures = failure_limits(ports, rules)
+    check = code_check(ports, rules)
+    record, watch = recording(ports, rules), watching(ports)
     authenticate = AuthenticateHandler(
         views=ports.storage.views, clock=clock, tokens=tokens, lifetimes=rules.sessions
     )
@@ -167,6 +213,20 @@ def account_use_cases(
                 tokens=tokens,
                 open_session=open_session,
                 failures=failures,
+                limits=letter_limits,
+                letter_is_due=letter_is_due,
+                record=record,
+            ),
+            SecurityAct.SIGNED_IN,
+        ),
+        finish_sign_in=watch(
+            FinishSignInHandler(
+                begin=begin,
+                clock=clock,
+                ids=ids,
+                tokens=tokens,
+                open_session=open_session,
+                check=check,
                 limits=letter_limits,
                 letter_is_due=letter_is_due,
                 record=record,
@@ -235,19 +295,33 @@ def account_use_cases(
             CloseAccountHandler(
                 begin=begin,
                 clock=clock,
-                passwords=ports.passwords,
                 account_is_closed=account_is_closed,
-                failures=failures,
+                step_up=step_up(ports, rules),
                 record=record,
             )
         ),
     )
 
 
+def factor_use_cases(ports: Ports, rules: AccountRules) -> FactorUseCases:
+    begin, clock, codes = ports.storage.begin, ports.clock, ports.codes
+    proof, record, watch = step_up(ports, rules), recording(ports, rules), watching(ports)
+    return FactorUseCases(
+        read=ReadFactorHandler(begin=begin, codes=codes),
+        set_up=watch(SetUpFactorHandler(begin=begin, clock=clock, codes=codes, step_up=proof)),
+        confirm=watch(
+            ConfirmFactorHandler(
+                begin=begin, clock=clock, codes=codes, check=code_check(ports, rules), record=record
+            )
+        ),
+        renew_recovery_codes=watch(RenewRecoveryCodesHandler(begin=begin, codes=codes, step_up=proof)),
+        turn_off=watch(TurnOffFactorHandler(begin=begin, clock=clock, step_up=proof, record=record)),
+    )
+
+
 def session_use_cases(ports: Ports, rules: AccountRules) -> SessionUseCases:
     begin, clock = ports.storage.begin, ports.clock
-    record = RecordEvent(ids=ports.ids, where=ports.where, keep=rules.events_kept)
-    watch = Watch(log=ports.security, clock=clock)
+    record, watch = recording(ports, rules), watching(ports)
     return SessionUseCases(
         list=ListSessionsHandler(begin=begin, clock=clock),
         events=ListAccountEventsHandler(begin=begin),
@@ -281,6 +355,7 @@ def make_administration(
         ),
         disable_account=DisableAccountHandler(begin=storage.begin, clock=clock),
         enable_account=EnableAccountHandler(begin=storage.begin),
+        forget_factor=ForgetFactorHandler(begin=storage.begin),
         assign_password=AssignPasswordHandler(
             begin=storage.begin, clock=clock, ids=ids, passwords=passwords, rule=rules.password
         ),

@@ -19,6 +19,7 @@ from infrastructure.memory.accounts import (
     MemoryAccountEvents,
     MemoryAccounts,
     MemoryConfirmations,
+    MemoryFactors,
     MemoryLetters,
     MemoryProfiles,
     MemorySessions,
@@ -91,6 +92,7 @@ class MemoryUnitOfWork:
     confirmations: MemoryConfirmations = field(
         init=False, default=Factory(MemoryConfirmations, takes_self=True)
     )
+    factors: MemoryFactors = field(init=False, default=Factory(MemoryFactors, takes_self=True))
     sessions: MemorySessions = field(init=False, default=Factory(MemorySessions, takes_self=True))
     events: MemoryAccountEvents = field(
         init=False,

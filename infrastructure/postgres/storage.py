@@ -12,6 +12,7 @@ from infrastructure.postgres.accounts import (
     PostgresAccountEvents,
     PostgresAccounts,
     PostgresConfirmations,
+    PostgresFactors,
     PostgresLetters,
     PostgresProfiles,
     PostgresSessions,
@@ -46,6 +47,7 @@ class PostgresUnitOfWork:
     pending_events: list[AccountEvent] = field(init=False, factory=list)
     accounts: PostgresAccounts = field(init=False)
     confirmations: PostgresConfirmations = field(init=False)
+    factors: PostgresFactors = field(init=False)
     sessions: PostgresSessions = field(init=False)
     events: PostgresAccountEvents = field(init=False)
     profiles: PostgresProfiles = field(init=False)
@@ -58,6 +60,7 @@ class PostgresUnitOfWork:
     def __attrs_post_init__(self) -> None:
         self.accounts = PostgresAccounts(self.connection)
         self.confirmations = PostgresConfirmations(self.connection)
+        self.factors = PostgresFactors(self.connection)
         self.sessions = PostgresSessions(self.connection)
         self.events = PostgresAccountEvents(self.connection, self.pending_events)
         self.profiles = PostgresProfiles(self.connection)
