@@ -4,9 +4,9 @@ from typing import Final
 
 import pytest
 
-from tests.simulation.mutants import MUTANTS, OF_ALL_CHATS, OF_SYNC, planted
+from tests.simulation.mutants import MUTANTS, OF_ALL_CHATS, OF_RESTORES, OF_SYNC, planted
 from tests.simulation.test_simulation import RUNS
-from tests.simulation.world import hears_all, simulate, transports
+from tests.simulation.world import hears_all, restores, simulate, transports
 
 FOUND_BY: Final = {
     "told before the commit": 2,
@@ -83,7 +83,7 @@ true costs time and nothing else.
 """
 
 
-ALL: Final = {**MUTANTS, **OF_ALL_CHATS, **OF_SYNC}
+ALL: Final = {**MUTANTS, **OF_ALL_CHATS, **OF_SYNC, **OF_RESTORES}
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -93,6 +93,8 @@ def test_is_found(name: str) -> None:
             if name in OF_ALL_CHATS and not hears_all(number):
                 continue
             if name in OF_SYNC and "sync" not in transports(number):
+                continue
+            if name in OF_RESTORES and not restores(number):
                 continue
             outcome = simulate(number)
             if violations := outcome.violations():
