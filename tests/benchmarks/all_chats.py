@@ -17,7 +17,7 @@ from typing import Any
 import orjson
 from attrs import frozen
 
-from config.container import PostgresAdapters, closing
+from config.container import PostgresAdapters, close_connections
 from tests.all_chats import Device, House, opened
 from tests.benchmarks.house import database, migrated
 from tests.statements import counted
@@ -70,8 +70,11 @@ async def measure(house: House, chats: int, rounds: int) -> None:
 
 async def run(url: str, chats: int, rounds: int) -> None:
     adapters = PostgresAdapters(settings=SETTINGS, url=url)
-    async with opened(adapters, interval=3600) as house, closing(house.world.application):
-        await measure(house, chats, rounds)
+    try:
+        async with opened(adapters, interval=3600) as house:
+            await measure(house, chats, rounds)
+    finally:
+        await close_connections(adapters)
 
 
 def main() -> None:
