@@ -76,6 +76,10 @@ FOUND_BY: Final = {
     "sync: a walk ends where its last part was read": 97,
     "sync: cursor taken after the snapshot": 25,
     "sync: the chat that did not fit is passed over": 97,
+    "sync: the chat that did not fit begins anew": 41,
+    "restore: tails kept": 41,
+    "restore: not heard": 41,
+    "restore: cursors of the former history": 9,
 }
 """
 The first run that finds each mutant. It is tried before all others, which takes a tenth of the time; a number that is no longer
