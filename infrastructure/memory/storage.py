@@ -49,7 +49,7 @@ class MemoryStorage:
     journal: list[News] = Factory(list)
     """All news, in the order of commits. A cursor is an index into it."""
     epoch: str = EPOCH
-    """The name of this line of history; whoever restores an earlier state gives it another one."""
+    """The name of this line of history. A restored earlier state gets another one."""
     locks: defaultdict[Hashable, asyncio.Lock] = Factory(lambda: defaultdict(asyncio.Lock))
 
     @asynccontextmanager

@@ -224,7 +224,7 @@ class World:
     members: dict[ChatId, list[Person]] = field(init=False, factory=dict)
     _at: float = field(init=False, default=0.0)
     _operating: asyncio.Lock = field(init=False, factory=asyncio.Lock)
-    """Held by whoever stops nodes and starts them."""
+    """Held while nodes are stopped and started."""
     _begun: dict[Joined | Leaving, None] = field(init=False, factory=dict)
     """Changes of memberships that are tried until they are done."""
     _signing_in: dict[Device, None] = field(init=False, factory=dict)

@@ -10,6 +10,7 @@ from attrs import evolve
 
 from application.accounts.sign_out import SignOut
 from application.meter import Unmetered
+from domain.ids import ChatId
 from interfaces.app import create_app
 from interfaces.http.options import HttpOptions
 from interfaces.http.routes import Endpoint
@@ -23,6 +24,7 @@ from tests.frame_schemas import of_server_frames
 from tests.interfaces.http.event_client import Events, Listening, listening
 from tests.interfaces.http.promises import Promises
 from tests.interfaces.live.test_hub import until
+from tests.world import Person
 
 
 @pytest.fixture
@@ -32,6 +34,13 @@ async def house() -> AsyncIterator[House]:
 
 
 ASKED = httpx.Request("GET", "http://server/events/")
+
+
+async def talk_on(house: House, person: Person, chat: ChatId) -> None:
+    """Says something now and then until it is cancelled."""
+    while True:
+        await asyncio.sleep(0.2)
+        await house.world.say(person.actor, chat, "and more")
 
 
 @pytest.fixture
@@ -164,8 +173,12 @@ class TestResuming:
             second = await house.world.chat(ann.actor, bob.actor)
             await house.world.say(ann.actor, second, "and here")
             await house.mark(bob.actor, first, 2)
+            # who is busy when a cursor is told gets the next one, for which something must happen
+            talking = asyncio.create_task(talk_on(house, ann, first))
             while heard[-1][0]["type"] != "cursor" or heard[-2][0]["type"] == "cursor":
                 heard.append((await stream.frame(), stream.last_id))
+            talking.cancel()
+            await asyncio.wait({talking})
         expected = await house.state_of(bob.actor)
         for cut in range(len(heard)):
             picture = Picture(str(bob.actor.profile_id))
