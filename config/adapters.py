@@ -1,5 +1,6 @@
 """Makes the adapters from the settings, and groups them by the ports that they implement."""
 
+import ssl
 from collections.abc import Callable, Sequence
 from email.headerregistry import Address
 from pathlib import Path
@@ -10,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from application.ports.ids import Ids
 from application.ports.mailer import Mailer
 from config.ports import Bus, Storage
+from config.refusals import CannotStart
 from config.settings.groups import Settings
 from config.settings.readers import BusKind, Environment
 from infrastructure.memory.catalogues import MemoryCatalogues
@@ -17,6 +19,7 @@ from infrastructure.memory.purging import MemoryDeletedChats
 from infrastructure.memory.storage import MemoryStorage
 from infrastructure.memory.updates import MemoryUpdates
 from infrastructure.memory.views import MemoryChanges, MemoryOwnChanges, MemoryViews
+from infrastructure.nats.updates import NatsServers, NatsUpdates
 from infrastructure.postgres.catalogues import PostgresCatalogues
 from infrastructure.postgres.changes import PostgresChanges
 from infrastructure.postgres.driver.batches import BatchConnection
@@ -93,8 +96,36 @@ def make_bus(settings: Settings, url: str, ids: Ids) -> Bus:
                 publisher=ids.token_id(),
                 deadline=settings.database.deadline,
             )
+        case BusKind.NATS:
+            bus = settings.bus
+            servers = NatsServers(
+                addresses=bus.nats_servers,
+                user=bus.nats_user,
+                password=bus.nats_password,
+                token=bus.nats_token,
+                tls=_tls(bus.nats_ca, bus.nats_certificate, bus.nats_key),
+            )
+            return NatsUpdates(servers=servers, publisher=ids.token_id(), subject=bus.nats_subject)
         case _:
             assert_never(settings.bus.kind)
+
+
+def _tls(authorities: Path | None, certificate: Path | None, key: Path | None) -> ssl.SSLContext | None:
+    """
+    Raises:
+        CannotStart: A file is not what it should be.
+    """
+    if authorities is None and certificate is None:
+        return None
+    try:
+        context = ssl.create_default_context(cafile=authorities)
+        if certificate is not None:
+            context.load_cert_chain(certificate, key)
+    except (ssl.SSLError, OSError) as error:
+        raise CannotStart(
+            f"NATS_CA_FILE, NATS_CERT_FILE or NATS_KEY_FILE: a file cannot be used: {error}"
+        ) from error
+    return context
 
 
 def make_mailer(
