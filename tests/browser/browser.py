@@ -118,7 +118,7 @@ class Page:
         self.run_scripts(allowed=True)
         self.connect(online=True)
         self.speak("en")
-        self._events()
+        self.events()
         self._log("browser")
 
     def emulate(self, command: str, **parameters: Any) -> Any:
@@ -221,7 +221,7 @@ class Page:
         addresses: dict[str, str] = {}
         refused = []
         unguarded = []
-        for method, told in self._events():
+        for method, told in self.events():
             match method:
                 case "Network.requestWillBeSent":
                     addresses[told["requestId"]] = told["request"]["url"]
@@ -252,7 +252,8 @@ class Page:
             f"{scheme}://{host}:{port}/" for scheme in ("http", "ws") for host in ("localhost", "127.0.0.1")
         )
 
-    def _events(self) -> list[tuple[str, dict[str, Any]]]:
+    def events(self) -> list[tuple[str, dict[str, Any]]]:
+        """What the network did since this was last asked for."""
         entries = [json.loads(entry["message"])["message"] for entry in self._log("performance")]
         return [(entry["method"], entry["params"]) for entry in entries]
 

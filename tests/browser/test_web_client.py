@@ -1,15 +1,14 @@
 """Two people talk by the web client: from signing up to groups, through broken connections and a restart of the server."""
 
-from concurrent.futures import ThreadPoolExecutor
+from uuid import UUID
 
-import httpx
 from selenium.webdriver import ActionChains
 from selenium.webdriver.common.keys import Keys
 
+from tests.benchmarks.filling import Grown, fill
 from tests.browser.browser import Page
 from tests.browser.conftest import APP
 from tests.browser.web import NUMBERS, PASSWORD, Browser, assert_well, somebody
-from tests.system.client import data
 from tests.system.server import Server
 
 EVIL = [
@@ -21,6 +20,11 @@ EVIL = [
     "שלום, это смешанный text עם כל מיני",
     "https://example.com/path?x=1&y=<b>, see there",
 ]
+
+TRANSFERRED = """
+return performance.getEntries().map(({ transferSize }) => transferSize ?? 0).reduce((sum, each) => sum + each);
+"""
+"""The bytes of a visit, with headers."""
 
 AWAY = {
     *((0, path) for path in ("/ws", "/accounts/token/refresh/", "/accounts/me/", "/accounts/profile/")),
@@ -34,6 +38,7 @@ def test_from_signing_up_to_the_first_message(page: Page, server: Server, browse
     email = f"web{next(NUMBERS)}@example.com"
     alice = browser.open()
     page.until(lambda: page.texts("h1") == ["Messenger"])
+    assert 0 < page.run(TRANSFERRED) < 120_000
     page.press("Create an account")
     alice.fill(email=email, password="weak")
     page.press("Create an account")
@@ -241,52 +246,54 @@ def test_the_main_job_by_keyboard(page: Page, server: Server, browser: Browser) 
 def test_many_messages_are_scrolled_with_few_elements(page: Page, server: Server, browser: Browser) -> None:
     ann, bob = somebody(server, "Аня"), somebody(server, "Боря")
     many = 150
-    with (
-        httpx.Client(
-            base_url=server.url, headers={"Authorization": f"Bearer {ann.token}"}, timeout=60
-        ) as http,
-        ThreadPoolExecutor(8) as pool,
-    ):
-        chat = data(http.post("/chats/direct/", json={"profileId": bob.profile_id}))["id"]
-        texts = [f"message {number}" for number in range(many)]
-        list(pool.map(lambda text: data(http.post(f"/chats/{chat}/messages/", json={"text": text})), texts))
+    # Each of another author and on another day than the one before: as many elements as there can be.
+    chat = Grown(name="Long", messages=many, members=[UUID(each.profile_id) for each in (ann, bob)])
+    with server.database() as connection:
+        fill(connection, [chat], analyze=False)
     tab = browser.open()
     tab.sign_in(bob.email, PASSWORD)
-    tab.row("Аня").click()
+    tab.row("Long").click()
     page.until(lambda: page.all(".divider"))
-    page.until(lambda: page.one(".jump").text == str(many - int(page.run(LAST_SEEN))))
-    # Down to the end: each message once and in order.
-    heard: list[int] = []
-
-    def scroll_down() -> bool:
-        seqs, elements, is_end = page.run(SCROLL_DOWN)
-        assert seqs == list(range(seqs[0], seqs[0] + len(seqs)))
-        assert elements < 400
-        heard.extend(seq for seq in seqs if seq not in heard)
-        return bool(is_end) and seqs[-1] == many
-
-    page.until(scroll_down)
-    assert heard == list(range(1, many + 1))
+    page.until(lambda: page.one(".jump").text == str(page.run(UNSEEN)))
+    # Down to the end and up again: each message, few elements, and what is read stays where it is while more comes.
+    for step, last in ((400, many), (-400, 1)):
+        told = page.driver.execute_async_script(SCROLL, step, last)
+        assert sorted(told["seen"]) == list(range(1, many + 1))
+        assert told["most"] < 400
+        assert told["drift"] < 2
     page.until(lambda: page.driver.title == "Messenger")  # all were on the screen
-    # And up again: what is read stays where it is while more comes above.
-    page.until(lambda: page.run(SCROLL_UP) == 1)
 
 
-LAST_SEEN = """
+UNSEEN = """
 const bottom = document.querySelector(".scroller").getBoundingClientRect().bottom + 8;
-return [...document.querySelectorAll("[data-seq]")].filter((each) => each.getBoundingClientRect().bottom <= bottom).at(-1).dataset.seq;
+const { dataset } = [...document.querySelectorAll("[data-seq]")].filter((each) => each.getBoundingClientRect().bottom <= bottom).at(-1);
+return Math.ceil((150 - Number(dataset.seq)) / 2);
 """
+"""How many messages of the other person are below the screen: every second one."""
 
-SCROLL_DOWN = """
+SCROLL = """
+const [step, last, done] = arguments;
 const scroller = document.querySelector(".scroller");
-const seqs = [...scroller.querySelectorAll("[data-seq]")].map((each) => Number(each.dataset.seq));
-scroller.scrollTop += 400;
-const isEnd = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < 2;
-return [seqs, document.querySelectorAll(".conversation *").length, isEnd];
+const seen = new Set();
+let [most, drift] = [0, 0];
+const frame = () => new Promise(requestAnimationFrame);
+(async () => {
+  while (true) {
+    const shown = [...scroller.querySelectorAll("[data-seq]")];
+    const seqs = shown.map((each) => Number(each.dataset.seq));
+    if (seqs.some((seq, at) => seq !== seqs[0] + at)) throw new Error(`out of order: ${seqs}`);
+    seqs.forEach((seq) => seen.add(seq));
+    most = Math.max(most, document.querySelectorAll(".conversation *").length);
+    const before = scroller.scrollTop;
+    const anchor = shown.find((each) => each.getBoundingClientRect().bottom > scroller.getBoundingClientRect().top + Math.abs(step));
+    const top = anchor?.getBoundingClientRect().top;
+    scroller.scrollTop += step;
+    const moved = scroller.scrollTop - before;
+    if (moved === 0 && seqs.includes(last)) break;
+    for (let count = 0; count < 3; count++) await frame();
+    if (anchor?.isConnected) drift = Math.max(drift, Math.abs(anchor.getBoundingClientRect().top - (top - moved)));
+  }
+  done({ seen: [...seen], most, drift });
+})().catch((error) => done({ error: String(error) }));
 """
-
-SCROLL_UP = """
-const scroller = document.querySelector(".scroller");
-scroller.scrollTop -= 400;
-return Number(scroller.querySelector("[data-seq]").dataset.seq);
-"""
+"""Scrolls to the message `last`, and returns what was in the document and how far anything moved that should have stayed."""
