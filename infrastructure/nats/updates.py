@@ -39,7 +39,7 @@ class NatsServers:
     """The NATS servers to connect to, and the credentials for them."""
 
     addresses: Sequence[str]
-    """As ``nats://host:4222``, or ``tls://`` for TLS. One is chosen by chance, and another if it does not answer."""
+    """Addresses like ``nats://host:4222``, or ``tls://`` for TLS. One is chosen by chance, and another if it does not answer."""
     user: str | None = None
     password: str | None = field(default=None, repr=False)
     token: str | None = field(default=None, repr=False)

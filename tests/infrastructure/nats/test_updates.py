@@ -23,7 +23,7 @@ from tests.scratch import scratch_folder
 
 @define(eq=False)
 class AsSet(OverNats):
-    """As the settings say."""
+    """A bus that is made from settings."""
 
     settings: BusSettings = field(kw_only=True)
 
