@@ -104,7 +104,7 @@ class WhoIsThere:
 
 
 PresenceUpdate = OnlineThere | AttendingThere | WhoIsThere
-"""What nodes tell each other about their clients."""
+"""The updates by which nodes tell each other about their clients."""
 
 ChatUpdate = NewMessage | ChatChanged | NewMember | MemberRemoved | RoleChanged
 """The events of a chat's log, with the names of the people in them."""

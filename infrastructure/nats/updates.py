@@ -80,7 +80,15 @@ class NatsUpdates:
         self._relay.see(epoch)
 
     async def run(self) -> None:
-        await again_and_again(self._carry, (Error, OSError, Lost), self._relay)
+        carrying = asyncio.create_task(again_and_again(self._carry, (Error, OSError, Lost), self._relay))
+        try:
+            await asyncio.wait([carrying])
+            carrying.result()
+        finally:
+            # The client swallows a cancellation that arrives while it writes.
+            while not carrying.done():
+                carrying.cancel()
+                await asyncio.wait([carrying], timeout=2 * LAST_SECONDS)
 
     async def _carry(self, works: Callable[[], None]) -> None:
         async with self._connected() as client:
