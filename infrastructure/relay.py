@@ -14,7 +14,16 @@ from typing import Final, assert_never
 
 from attrs import define, evolve, field, frozen
 
-from application.ports.updates import Moved, NewMember, NewMessage, Typing, Update
+from application.ports.updates import (
+    AttendingThere,
+    Moved,
+    NewMember,
+    NewMessage,
+    OnlineThere,
+    Typing,
+    Update,
+    WhoIsThere,
+)
 from domain.events import (
     ChatAdded,
     ChatChanged,
@@ -198,6 +207,8 @@ def _hint(update: Update) -> Moved | None:
         case NewMessage() | ChatChanged() | NewMember() | MemberRemoved() | RoleChanged():
             return Moved(chat_id=update.chat_id, position=update.position)
         case ChatAdded() | ChatRemoved() | SessionEnded() | MessagesRead() | Typing():
+            return None
+        case OnlineThere() | AttendingThere() | WhoIsThere():
             return None
         case _:
             assert_never(update)

@@ -15,7 +15,16 @@ import orjson
 from attrs import frozen
 from cattrs.preconf.json import make_converter
 
-from application.ports.updates import Moved, NewMember, NewMessage, Typing, Update
+from application.ports.updates import (
+    AttendingThere,
+    Moved,
+    NewMember,
+    NewMessage,
+    OnlineThere,
+    Typing,
+    Update,
+    WhoIsThere,
+)
 from domain.events import (
     ChatAdded,
     ChatChanged,
@@ -40,6 +49,9 @@ KINDS: Final[Mapping[int, type[Update]]] = {
     9: MessagesRead,
     10: Typing,
     11: Moved,
+    12: OnlineThere,
+    13: AttendingThere,
+    14: WhoIsThere,
 }
 """These numbers are sent between versions and must not change. The number of a removed kind must not be used again."""
 

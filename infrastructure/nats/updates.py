@@ -13,13 +13,14 @@ import ssl
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Final
+from zlib import crc32
 
 from attrs import define, field, frozen
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error
 
-from application.ports.updates import Update
+from application.ports.updates import PresenceUpdate, Update
 from domain.events import SessionEnded
 from infrastructure.relay import Relay, again_and_again
 
@@ -79,7 +80,15 @@ class NatsUpdates:
         self._relay.see(epoch)
 
     async def run(self) -> None:
-        await again_and_again(self._carry, (Error, OSError, Lost), self._relay)
+        carrying = asyncio.create_task(again_and_again(self._carry, (Error, OSError, Lost), self._relay))
+        try:
+            await asyncio.wait([carrying])
+            carrying.result()
+        finally:
+            # The client swallows a cancellation that arrives while it writes.
+            while not carrying.done():
+                carrying.cancel()
+                await asyncio.wait([carrying], timeout=2 * LAST_SECONDS)
 
     async def _carry(self, works: Callable[[], None]) -> None:
         async with self._connected() as client:
@@ -150,5 +159,7 @@ async def _ignore(_: Exception) -> None:
 
 
 def _partition(update: Update) -> str:
+    if isinstance(update, PresenceUpdate):
+        return str(crc32(update.node.encode()) % PARTITIONS)
     about = update.profile_id if isinstance(update, SessionEnded) else update.chat_id
     return str(about.int % PARTITIONS)
