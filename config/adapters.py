@@ -9,12 +9,14 @@ from typing import Final, assert_never
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from application.ports.ids import Ids
+from application.ports.limiter import Limiter
 from application.ports.mailer import Mailer
 from config.ports import Bus, Storage
 from config.refusals import CannotStart
 from config.settings.groups import Settings
 from config.settings.readers import BusKind, Environment
 from infrastructure.memory.catalogues import MemoryCatalogues
+from infrastructure.memory.limiter import MemoryLimiter
 from infrastructure.memory.purging import MemoryDeletedChats
 from infrastructure.memory.storage import MemoryStorage
 from infrastructure.memory.updates import MemoryUpdates
@@ -32,6 +34,7 @@ from infrastructure.postgres.purging import PostgresDeletedChats
 from infrastructure.postgres.storage import PostgresStorage
 from infrastructure.postgres.updates import PostgresUpdates
 from infrastructure.postgres.views import PostgresViews
+from infrastructure.sharing_limiter import SharingLimiter
 from infrastructure.smtp.mailbox import Mailbox
 from infrastructure.smtp.mailer import MailServer, Security, SmtpMailer
 from infrastructure.smtp.reading import newest_letters
@@ -108,6 +111,15 @@ def make_bus(settings: Settings, url: str, ids: Ids) -> Bus:
             return NatsUpdates(servers=servers, publisher=ids.token_id(), subject=bus.nats_subject)
         case _:
             assert_never(settings.bus.kind)
+
+
+def make_limiter(settings: Settings, bus: Bus, ids: Ids) -> Limiter:
+    alone = MemoryLimiter()
+    if settings.bus.kind is BusKind.NONE:
+        return alone
+    shared = SharingLimiter(alone, bus.publish, ids.token_id())
+    bus.subscribe(shared.hear)
+    return shared
 
 
 def _tls(authorities: Path | None, certificate: Path | None, key: Path | None) -> ssl.SSLContext | None:

@@ -16,6 +16,7 @@ from attrs import define, evolve, field, frozen
 
 from application.ports.updates import (
     AttendingThere,
+    LimitUsed,
     Moved,
     NewMember,
     NewMessage,
@@ -208,7 +209,7 @@ def _hint(update: Update) -> Moved | None:
             return Moved(chat_id=update.chat_id, position=update.position)
         case ChatAdded() | ChatRemoved() | SessionEnded() | MessagesRead() | Typing():
             return None
-        case OnlineThere() | AttendingThere() | WhoIsThere():
+        case OnlineThere() | AttendingThere() | WhoIsThere() | LimitUsed():
             return None
         case _:
             assert_never(update)

@@ -1,12 +1,13 @@
 """How to make one of everything that is said and read. Accounts have theirs beside their tests."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from hypothesis import strategies as st
 
 from application.ports.updates import (
     Attendance,
     AttendingThere,
+    LimitUsed,
     Moved,
     NewMember,
     NewMessage,
@@ -205,6 +206,14 @@ updates: st.SearchStrategy[Update] = st.one_of(
         at=moments,
     ),
     st.builds(WhoIsThere, node=texts),
+    st.builds(
+        LimitUsed,
+        process=texts,
+        allowance=texts,
+        key=texts,
+        share=st.timedeltas(min_value=timedelta(0), max_value=timedelta(days=1)),
+        at=moments,
+    ),
 )
 """Every kind of update: a property counts them."""
 

@@ -20,7 +20,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error
 
-from application.ports.updates import PresenceUpdate, Update
+from application.ports.updates import LimitUsed, PresenceUpdate, Update
 from domain.events import SessionEnded
 from infrastructure.relay import Relay, again_and_again
 
@@ -161,5 +161,7 @@ async def _ignore(_: Exception) -> None:
 def _partition(update: Update) -> str:
     if isinstance(update, PresenceUpdate):
         return str(crc32(update.node.encode()) % PARTITIONS)
+    if isinstance(update, LimitUsed):
+        return str(crc32(update.key.encode()) % PARTITIONS)
     about = update.profile_id if isinstance(update, SessionEnded) else update.chat_id
     return str(about.int % PARTITIONS)

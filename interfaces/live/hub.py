@@ -15,6 +15,7 @@ from application.ports.updates import (
     Attendance,
     AttendingThere,
     ChatUpdate,
+    LimitUsed,
     Moved,
     NewMember,
     NewMessage,
@@ -202,6 +203,8 @@ class Hub:
                 case OnlineThere() | AttendingThere() | WhoIsThere():
                     if self.neighbours.is_other(update.node):
                         self._hear_of_node(update)
+                case LimitUsed():
+                    pass  # the limiter listens for itself
                 case _:
                     assert_never(update)
 
