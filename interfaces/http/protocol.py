@@ -547,6 +547,11 @@ class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
         self._writing = Deadline(self.loop, self.transport.abort)
         self._writing.set(self._patience(FINAL_GRACE))
 
+    @property
+    def has_ended(self) -> bool:
+        """The connection ends: input is dropped, and a refusal or the last answer was written."""
+        return self._drops_input or self.transport.is_closing()
+
     def end_after_answer(self) -> None:
         """End the connection after its last answer, which the client may read even if it is still sending the request."""
         if self._drops_input or self.transport.is_closing():
@@ -605,7 +610,8 @@ class LastAnswer:
         self._connection.transport.write(data)
 
     def is_closing(self) -> bool:
-        return self._connection.transport.is_closing()
+        """Tell whether nothing may be written any more, not even that a client may send its body (`Expect`)."""
+        return self._connection.has_ended
 
     def close(self) -> None:
         self._connection.end_after_answer()
