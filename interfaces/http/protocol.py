@@ -14,6 +14,7 @@ import asyncio
 import contextvars
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final, cast
 from urllib.parse import unquote
 
@@ -542,7 +543,8 @@ class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
         if not lingering or self._is_parting:
             self.transport.close()
         elif self.transport.can_write_eof():
-            self.transport.write_eof()
+            with suppress(OSError):  # the client is gone, which the transport has not noticed yet
+                self.transport.write_eof()
         self._flow_changed()
         self._writing = Deadline(self.loop, self.transport.abort)
         self._writing.set(self._patience(FINAL_GRACE))
