@@ -15,6 +15,9 @@ from domain.unchanged import UNCHANGED, Unchanged
 
 NAME_LIMIT: Final = 100
 USERNAME_LIMITS: Final = (3, 50)
+NORMALIZED_LIMIT: Final = 8 * USERNAME_LIMITS[1]
+"""Characters beyond which a username stays too long when it is normalized: that makes at most one of eight."""
+
 PHONE_LIMITS: Final = (8, 15)
 DIGITS: Final = frozenset("0123456789")
 
@@ -76,7 +79,10 @@ class Name:
 
 
 def _username(text: str) -> str:
-    return unicodedata.normalize("NFC", normal_width(text.strip()))
+    text = text.strip()
+    if len(text) > NORMALIZED_LIMIT:
+        return text  # too long in any form, and not worth the work
+    return unicodedata.normalize("NFC", normal_width(text))
 
 
 @frozen

@@ -134,11 +134,11 @@ class JwtTokens:
         claims = Claims.of(payload)
         if claims.issuer != self.issuer or claims.audience != self.audience:
             raise NotAuthenticated("token_invalid")
-        if claims.expires_at <= claims.issued_at or claims.not_before > max(at, claims.issued_at):
-            raise NotAuthenticated("token_invalid")
         self.skew.look(claims.issued_at - at)
         if claims.expires_at <= at:
             raise NotAuthenticated("token_expired")
+        if claims.expires_at <= claims.issued_at or claims.not_before > max(at, claims.issued_at):
+            raise NotAuthenticated("token_invalid")
         if claims.kind != kind:
             raise NotAuthenticated("token_type")
         return claims

@@ -14,6 +14,7 @@ import asyncio
 import contextvars
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final, cast
 from urllib.parse import unquote
 
@@ -542,10 +543,16 @@ class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
         if not lingering or self._is_parting:
             self.transport.close()
         elif self.transport.can_write_eof():
-            self.transport.write_eof()
+            with suppress(OSError):  # the client is gone, which the transport has not noticed yet
+                self.transport.write_eof()
         self._flow_changed()
         self._writing = Deadline(self.loop, self.transport.abort)
         self._writing.set(self._patience(FINAL_GRACE))
+
+    @property
+    def has_ended(self) -> bool:
+        """The connection ends: input is dropped, and a refusal or the last answer was written."""
+        return self._drops_input or self.transport.is_closing()
 
     def end_after_answer(self) -> None:
         """End the connection after its last answer, which the client may read even if it is still sending the request."""
@@ -605,7 +612,8 @@ class LastAnswer:
         self._connection.transport.write(data)
 
     def is_closing(self) -> bool:
-        return self._connection.transport.is_closing()
+        """Tell whether nothing may be written any more, not even that a client may send its body (`Expect`)."""
+        return self._connection.has_ended
 
     def close(self) -> None:
         self._connection.end_after_answer()

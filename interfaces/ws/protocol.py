@@ -13,6 +13,7 @@ while the client does not read.
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Any, Final, cast
 
@@ -338,7 +339,8 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         if not self.transport.is_closing():
             self.transport.write(b"".join(self.conn.data_to_send()))
             if self.transport.can_write_eof():
-                self.transport.write_eof()
+                with suppress(OSError):  # the client is gone, which the transport has not noticed yet
+                    self.transport.write_eof()
         self._end_within(FINAL_GRACE)
 
     def handle_close(self, event: Fragment) -> None:

@@ -3,6 +3,7 @@
 import logging
 import re
 import time
+import traceback
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -91,7 +92,8 @@ class _Errors(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         if record.levelno >= logging.ERROR or record.exc_info:
-            self.oracle.fault(f"the log has an error: {record.name}: {record.getMessage()[:500]}", b"")
+            why = "".join(traceback.format_exception(*record.exc_info))[-1500:] if record.exc_info else ""
+            self.oracle.fault(f"the log has an error: {record.name}: {record.getMessage()[:500]}\n{why}", b"")
 
 
 def _without_what_was_sent(text: str, sent: bytes) -> str:

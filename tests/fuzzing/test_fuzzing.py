@@ -15,6 +15,8 @@ from interfaces.http.chats import Chats
 from interfaces.http.middleware import LastResort
 from interfaces.ws.all_chats_desk import AllChatsDesk
 from tests.fuzzing.run import KINDS, Kind, fuzz
+from tests.interfaces.live.test_hub import until
+from tests.interfaces.ws.house import serving
 
 pytestmark = pytest.mark.frames_unheld
 
@@ -79,3 +81,26 @@ async def test_a_planted_fault_is_found(
     plant(monkeypatch)
     oracle = await fuzz(kind, 1, count=COUNT[kind])
     assert any(said in fault for fault in oracle.faults), oracle.report()
+
+
+async def test_a_client_that_is_gone_before_its_connection_ends_is_no_error(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Found by fuzzing: the client had reset the connection when the server ended its output."""
+    ended = []
+
+    def write_eof(transport: Any) -> None:
+        ended.append(transport)
+        raise OSError(107, "Transport endpoint is not connected")
+
+    async with serving("handed over") as house:
+        chat_id = await house.chat("Ann")
+        monkeypatch.setattr("asyncio.selector_events._SelectorSocketTransport.write_eof", write_eof)
+        line = await house.line(chat_id)
+        line.writer.write(b"\xff\xff")
+        await line.until_close()
+        other = await house.dial()
+        other.writer.write(b"POST / HTTP/1.1\r\nHost: server\r\nTransfer-Encoding: chunked\r\n\r\ng\r\n")
+        assert " 400 " in await other.head() or ended
+        await until(lambda: len(ended) >= 2)
+    assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []

@@ -37,6 +37,10 @@ EMAIL: Final = "ann@example.com"
 
 async def signed_in(world: World) -> Any:
     await world.person(EMAIL)
+    return await sign_in(world)
+
+
+async def sign_in(world: World) -> Any:
     client = world.client()
     answer = await client.post("/accounts/sign-in/", json={"email": EMAIL, "password": PASSWORD})
     client.headers["Authorization"] = f"Bearer {answer.json()['data']['accessToken']}"

@@ -383,6 +383,15 @@ class TestBoundsOfARequest:
             answer = await site.ask(post("/echo", "Content-Length: 5000", "Expect: 100-continue"))
             assert answer.status == 413
 
+    async def test_a_body_that_is_refused_gets_no_go_ahead(
+        self, site: Site, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """Found by fuzzing: the refusal had ended the output when the endpoint asked for the body."""
+        line = await site.line()
+        line.send(post("/echo", "Transfer-Encoding: chunked", "Expect: 100-continue", body=b"g\r\n"))
+        await refused(line, 400)
+        assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
+
 
 class TestDeadlines:
     @pytest.mark.parametrize(
