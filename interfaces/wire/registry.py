@@ -35,6 +35,7 @@ from domain.chat_errors import (
     TooFrequent,
 )
 from domain.message import BadNonce, BodyTooLong, EmptyBody
+from domain.scope import ScopeMissing
 from domain.text import UnstorableText
 from interfaces.wire import client_frames as asked
 from interfaces.wire import codec
@@ -220,7 +221,7 @@ class ClientFrame:
 Row = ServerFrame | ClientFrame
 
 READS: Final = (Unavailable,)
-WRITES: Final = (Unavailable, OutcomeUnknown)
+WRITES: Final = (ScopeMissing, Unavailable, OutcomeUnknown)
 SENDS: Final = (
     EmptyBody,
     BodyTooLong,
@@ -437,7 +438,7 @@ FROM_CLIENTS: Final[Sequence[ClientFrame]] = (
         fields=asked.TypingIn,
         on=Channel.ALL_CHATS,
         answer=told.Nothing,
-        refuses=(NotAMember, ChatNotFound, *READS),
+        refuses=(ScopeMissing, NotAMember, ChatNotFound, *READS),
     ),
     ClientFrame(
         fields=asked.GetHistory,
@@ -622,6 +623,10 @@ ERRORS: Final[Mapping[str, ErrorDoc]] = {
     "no_such_member": ErrorDoc("The person is not a member of the chat.", LOOK),
     "not_allowed": ErrorDoc("The role in the chat does not allow this.", LOOK),
     "not_the_owner": ErrorDoc("Only the owner of the chat may do this.", LOOK),
+    "scope_missing": ErrorDoc(
+        "The access token of this program does not permit this.",
+        "Does not repeat the frame: it takes a token with another scope.",
+    ),
     "only_in_groups": ErrorDoc("A direct chat has no roles, and its members do not change.", NOT_AGAIN),
     "not_to_oneself": ErrorDoc("A direct chat has two members: the other one is oneself.", NOT_AGAIN),
     "bad_chat_name": ErrorDoc("A group cannot have this name.", NOT_AGAIN),
