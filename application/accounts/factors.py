@@ -29,6 +29,7 @@ class ReadFactorHandler:
     codes: Codes
 
     async def __call__(self, actor: Actor) -> FactorState:
+        actor.require_device()
         async with self.begin() as work:
             factor = await work.factors.find(actor.account_id)
         return FactorState(
@@ -64,6 +65,7 @@ class SetUpFactorHandler:
             PasswordWrong: The password is wrong.
             TooManyRequests: It was wrong too often.
         """
+        actor.require_device()
         if not self.codes.is_available:
             raise FactorsUnavailable
         verified = await self.step_up.password(actor, command.password, command.origin)
