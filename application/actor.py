@@ -14,7 +14,7 @@ class Actor:
     email: str
     profile: ProfileView
     scopes: frozenset[Scope] | None = None
-    """What a program may do beside reading, with its access token. None stands for a person on a device."""
+    """The permissions of a program beside reading, by its access token. None stands for a person on a device."""
 
     @property
     def profile_id(self) -> ProfileId:

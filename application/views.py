@@ -55,7 +55,7 @@ class LiveSession:
     """When the refresh token expires, or the access token of a program."""
     last_used_at: datetime
     scopes: frozenset[Scope] | None
-    """What a program may do beside reading. None stands for a device of the owner."""
+    """The permissions of a program beside reading. None stands for a device of the owner."""
 
 
 @frozen(kw_only=True)

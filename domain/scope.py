@@ -1,4 +1,4 @@
-"""What programs may do that act for a person, with an access token of their own."""
+"""The permissions of programs that act for a person, with an access token of their own."""
 
 from collections.abc import Collection
 from enum import StrEnum
@@ -13,7 +13,7 @@ NAME_LIMIT: Final = 60
 
 
 class Scope(StrEnum):
-    """What a token permits beside reading, which every token permits."""
+    """A permission of a token, beside reading, which every token permits."""
 
     MESSAGES = "messages"
     """Send messages, mark them as read, and show that one is typing."""

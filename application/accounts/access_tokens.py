@@ -135,7 +135,8 @@ class ListAccessTokensHandler:
 
 @frozen(kw_only=True)
 class EndAccessToken:
-    session_id: SessionId
+    token_id: SessionId
+    """The id of the session that the token is."""
 
 
 @frozen(kw_only=True)
@@ -153,7 +154,7 @@ class EndAccessTokenHandler:
         """
         async with self.begin() as work:
             _, sessions = await lock_own(work, actor)
-            chosen = [each for each in sessions if each.id == command.session_id and each.grant]
+            chosen = [each for each in sessions if each.id == command.token_id and each.grant]
             if not chosen:
                 raise AccessTokenNotFound
             await end_all(work, chosen, SessionEnd.REVOKED, at=self.clock.now())

@@ -142,6 +142,7 @@ class RenewRecoveryCodesHandler:
             CodeWrong: The code is wrong, or was used already.
             TooManyRequests: One of the two was wrong too often.
         """
+        actor.require_device()
         verified = await self.step_up.password(actor, command.password, command.origin)
         shown = self.codes.new_recovery_codes()
         async with self.begin() as work:
@@ -172,6 +173,7 @@ class TurnOffFactorHandler:
             CodeWrong: The code is wrong, or was used already.
             TooManyRequests: One of the two was wrong too often.
         """
+        actor.require_device()
         verified = await self.step_up.password(actor, command.password, command.origin)
         async with self.begin() as work:
             account, _ = await lock_own(work, actor)

@@ -405,9 +405,7 @@ MAKE_ACCESS_TOKEN: Final = shape(
 
 END_ACCESS_TOKEN: Final = shape(
     EndAccessToken,
-    session_id=_documented(
-        identity, "The id of a token, from `GET /accounts/tokens/`", examples.SESSION, name="token_id"
-    ),
+    token_id=_documented(identity, "The id of a token, from `GET /accounts/tokens/`", examples.SESSION),
 )
 
 

@@ -1,4 +1,4 @@
-"""Every use case that takes an actor refuses programs what their access token does not permit, whoever calls it."""
+"""Every use case that takes an actor refuses programs what their access token does not permit, on every transport."""
 
 from collections.abc import Callable, Iterator
 from typing import Any, get_args, get_type_hints

@@ -108,7 +108,7 @@ class TestMaking:
         with pytest.raises(TooManyAccessTokens):
             await people.access_tokens.make(ann, wanted())
         await people.access_tokens.make(bob, wanted())
-        await people.access_tokens.end(ann, EndAccessToken(session_id=made[0].session.id))
+        await people.access_tokens.end(ann, EndAccessToken(token_id=made[0].session.id))
         await people.access_tokens.make(ann, wanted())
 
     async def test_expired_ones_do_not_count(self, people: AccountsWorld) -> None:
@@ -151,7 +151,7 @@ class TestPermitting:
             people.factors.turn_off(bot, both),
             people.access_tokens.list(bot),
             people.access_tokens.make(bot, wanted()),
-            people.access_tokens.end(bot, EndAccessToken(session_id=bot.session_id)),
+            people.access_tokens.end(bot, EndAccessToken(token_id=bot.session_id)),
             people.sessions.list(bot, Paging()),
             people.sessions.revoke(bot, RevokeSession(session_id=bot.session_id)),
             people.sessions.revoke_others(bot),
@@ -173,11 +173,11 @@ class TestEnding:
     async def test_its_owner_ends_it(self, people: AccountsWorld) -> None:
         ann, bob = await owner(people), await owner(people, TWO)
         made = await people.access_tokens.make(ann, wanted())
-        command = EndAccessToken(session_id=made.session.id)
+        command = EndAccessToken(token_id=made.session.id)
         with pytest.raises(AccessTokenNotFound):
             await people.access_tokens.end(bob, command)
         with pytest.raises(AccessTokenNotFound):  # a device is none
-            await people.access_tokens.end(ann, EndAccessToken(session_id=ann.session_id))
+            await people.access_tokens.end(ann, EndAccessToken(token_id=ann.session_id))
         await people.access_tokens.end(ann, command)
         assert await is_refused(people, made) == "token_invalid"
         with pytest.raises(AccessTokenNotFound):

@@ -456,7 +456,7 @@ async def revoke_session(scene: Scene) -> Act:
 async def end_access_token(scene: Scene) -> Act:
     ann, tokens = await scene.someone(), scene.here.messenger.access_tokens
     wanted = MakeAccessToken(name=TokenName("bot"), scopes=frozenset(), password=PASSWORD)
-    command = EndAccessToken(session_id=(await tokens.make(ann.actor, wanted)).session.id)
+    command = EndAccessToken(token_id=(await tokens.make(ann.actor, wanted)).session.id)
     return lambda: tokens.end(ann.actor, command)
 
 

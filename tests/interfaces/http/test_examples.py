@@ -83,7 +83,7 @@ class Visitor:
                 sessions = (await self.client.get("/accounts/sessions/")).json()["data"]
                 return str(sessions[0]["id"])
             case "token_id", _:
-                return str((await self.call("access_tokens_make")).json()["data"]["id"])
+                return str((await self.call("accesstokens_make")).json()["data"]["id"])
             case "pendingToken", _:
                 await self.recovery_code()
                 return str((await self.call("accounts_sign_in")).json()["error"]["pendingToken"])
