@@ -202,6 +202,7 @@ OUR_PAGES: Final = (
     "/docs",
     "/docs/protocol",
     "/docs/events",
+    "/docs/look.css",
     "/docs/swagger-ui.css",
     "/docs/swagger-ui-bundle.js",
     "/docs/start.js",
