@@ -97,5 +97,6 @@ class ListAccountEventsHandler:
     async def __call__(
         self, actor: Actor, paging: Paging[EventPlace] | None = None
     ) -> Page[AccountEvent, EventPlace]:
+        actor.require_device()
         async with self.begin() as work:
             return await work.events.page(actor.account_id, paging or Paging())
