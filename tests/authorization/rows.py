@@ -206,7 +206,6 @@ OUR_PAGES: Final = (
     "/docs/swagger-ui.css",
     "/docs/swagger-ui-bundle.js",
     "/docs/start.js",
-    "/docs/look.css",
 )
 
 CHAT: Final = "/chats/{chat_id}/"
