@@ -43,7 +43,7 @@ function Header({ chat }) {
   const { id, name, kind, member_count } = chat.chat;
   const typists = [...(session.typists.get(id) ?? [])].filter(([, end]) => end > Date.now()).map(([who]) => who);
   const members = session.members.get(id);
-  const other = session.other(id);
+  const { other } = chat.chat;
   const presence = session.presence.get(other?.id ?? "");
   const typist = typists.length === 1 ? members?.find(({ profile }) => profile.id === typists[0])?.profile : undefined;
   let about = kind === "group" ? say.members(member_count) : other?.username ? `@${other.username}` : "";
@@ -145,7 +145,11 @@ class Messages extends Component {
       this.goal = null;
       this.toEnd();
     } else if (this.sticks) this.toEnd();
-    else if (anchor !== null) this.stand(anchor);
+    else if (anchor !== null && !this.stand(anchor)) {
+      // What was read is not loaded any more: the chat was read anew.
+      const { chat } = this.props;
+      if (anchor.seq <= chat.seq && !chat.messages.has(anchor.seq)) this.goal = { type: "place", ...anchor };
+    }
   }
 
   /** Puts a message where it was on the screen. */
@@ -212,6 +216,7 @@ class Messages extends Component {
     }
     const moved = scroller.scrollTop - this.top;
     this.top = scroller.scrollTop;
+    if (this.goal !== null) return; // nobody has scrolled: what was there is gone, or not there yet
     if (moved !== 0) this.heading = Math.sign(moved);
     const toEnd = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight;
     const sticks = toEnd < AT_END && state.hi === props.chat.seq;
