@@ -31,13 +31,21 @@ const places = new Map();
 export function Conversation() {
   const { openChat, chat, messenger } = useSession();
   if (openChat === null || messenger === null) return html`<main class="conversation nothing"><p>${say.pickChat}</p></main>`;
-  if (chat === undefined) return html`<main class="conversation nothing"><p>${messenger.model.next === null ? say.refusedWhy.chat_not_found : say.loading}</p></main>`;
+  if (chat === undefined) return html`<${Gone} isGone=${messenger.model.next === null} outgoing=${messenger.outbox.of(openChat)} />`;
   return html`<main class="conversation" key=${openChat} aria-label=${chat.chat.name}>
     <${Header} chat=${chat} />
     <${Messages} chat=${chat} outgoing=${messenger.outbox.of(openChat)} />
     <${Composer} chatId=${openChat} />
   </main>`;
 }
+
+/** A chat that is not ours any more, with what was not sent to it: somebody wrote that. */
+const Gone = ({ isGone, outgoing }) => html`<main class="conversation nothing">
+  <div>
+    <p>${isGone ? say.refusedWhy.chat_not_found : say.loading}</p>
+    ${outgoing.map((entry) => html`<${Outgoing} key=${entry.nonce} entry=${entry} />`)}
+  </div>
+</main>`;
 
 function Header({ chat }) {
   const { id, name, kind, member_count } = chat.chat;
