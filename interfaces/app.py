@@ -26,7 +26,7 @@ from interfaces.http.messages import Messages
 from interfaces.http.metering import Metered
 from interfaces.http.middleware import BodyLimit, Cors, LastResort, SecurityHeaders, Traced, UnderPublicPath
 from interfaces.http.options import WEB_CLIENT_MODULES, HttpOptions
-from interfaces.http.problem import APP_URL, ERRORS_PATH
+from interfaces.http.problem import APP_URL, ERRORS_PATH, PLACES
 from interfaces.http.profiles import Profiles
 from interfaces.http.proxies import BehindProxies
 from interfaces.http.routes import Endpoint, match_whole_paths, redirect_slashes, upgrades
@@ -118,6 +118,7 @@ def create_app(
     )
     setattr(app.state, ERRORS_PATH, options.errors_path)
     setattr(app.state, APP_URL, options.app_url)
+    setattr(app.state, PLACES, options.places)
     match_whole_paths(app.routes)
     redirect_slashes(app.router)
     return app

@@ -65,7 +65,9 @@ class Api:
     prefix: str = _setting("API_PREFIX", read.prefix, "")
     """Precedes every path, also in links, where it follows `API_PUBLIC_URL`."""
 
-    workers: int = _setting("API_WORKERS", read.whole(1, 1024), 1)
+    workers: int = _setting("API_WORKERS", read.workers, 1)
+    """Processes that share the port."""
+
     public_url: str = _setting("API_PUBLIC_URL", read.public_url, "http://localhost:8788")
     """The address under which people reach the messenger, for links in letters. Without a slash at the end."""
 

@@ -1,6 +1,7 @@
 """Readers turn the text of a setting into a value. Each one raises `Unfit` with what was expected."""
 
 import json
+import os
 import re
 from collections.abc import Callable
 from datetime import timedelta
@@ -12,6 +13,8 @@ from urllib.parse import urlsplit
 from domain.account import PasswordPattern
 from infrastructure.postgres.driver.target import ADDRESS_EXPECTED, parse
 from interfaces.http.addresses import Networks
+
+MOST_WORKERS: Final = 256
 
 SHORTEST_TOKEN: Final = 16
 """In characters."""
@@ -75,6 +78,15 @@ def seconds(least: float, most: float) -> Callable[[str], float]:
         return number
 
     return read
+
+
+def workers(value: str) -> int:
+    if value.lower() == "auto":
+        return len(os.sched_getaffinity(0))
+    try:
+        return whole(1, MOST_WORKERS)(value)
+    except Unfit as expected:
+        raise Unfit(f"{expected}, or auto") from None
 
 
 def share(value: str) -> float:

@@ -7,20 +7,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from application.chats.create import CreateChat
-from application.keys import KeyReused
 from application.messenger import Messenger
 from application.paging import ChatPlace
 from application.ports.views import After, Around, Before, Newest, PageNumber, Where
 from application.views import HistoryPage
 from domain.chat import About
-from domain.chat_errors import (
-    ChatNotFound,
-    MembersNotFound,
-    NotAllowed,
-    NotAMember,
-    NotToOneself,
-    OnlyInGroups,
-)
 from domain.ids import Seq
 from interfaces.http.authentication import actor_of
 from interfaces.http.described import CHATS, described
@@ -32,6 +23,7 @@ from interfaces.http.requests import json_object, key, path, query
 from interfaces.http.routes import Endpoint
 from interfaces.wire import answers, codec
 from interfaces.wire.codec import HistoryQuery
+from interfaces.wire.commands import REFUSALS
 from interfaces.wire.faults import SEVERAL_PLACES
 from interfaces.wire.validation import FieldFault, RequestInvalid
 
@@ -80,7 +72,7 @@ class Chats:
         tag=CHATS,
         answer=answers.Chat,
         body=codec.CREATE_CHAT,
-        refuses=(MembersNotFound, KeyReused, ChatNotFound, NotAMember),
+        refuses=REFUSALS["create_chat"],
     )
     async def create(self, request: Request) -> Response:
         actor = await actor_of(request, self.messenger)
@@ -94,7 +86,7 @@ class Chats:
         tag=CHATS,
         answer=answers.Chat,
         body=codec.OPEN_DIRECT,
-        refuses=(NotToOneself, MembersNotFound, ChatNotFound, KeyReused),
+        refuses=REFUSALS["open_direct"],
     )
     async def open_direct(self, request: Request) -> Response:
         actor = await actor_of(request, self.messenger)
@@ -107,7 +99,7 @@ class Chats:
         tag=CHATS,
         answer=answers.ChatDetails,
         query=codec.IN_CHAT,
-        refuses=(NotAMember, ChatNotFound),
+        refuses=REFUSALS["get_chat"],
         is_polled=True,
     )
     async def read(self, request: Request) -> Response:
@@ -121,7 +113,7 @@ class Chats:
         tag=CHATS,
         answer=answers.Chat,
         body=codec.CHANGE_CHAT,
-        refuses=(NotAllowed, ChatNotFound, OnlyInGroups, MembersNotFound),
+        refuses=REFUSALS["change_chat"],
     )
     async def change(self, request: Request) -> Response:
         actor = await actor_of(request, self.messenger)
@@ -133,7 +125,7 @@ class Chats:
         description="Only the owner of a group may do it. Open sockets of the chat close with 1008.",
         tag=CHATS,
         query=codec.DELETE_CHAT,
-        refuses=(NotAllowed, ChatNotFound, OnlyInGroups),
+        refuses=REFUSALS["delete_chat"],
     )
     async def delete(self, request: Request) -> Response:
         actor = await actor_of(request, self.messenger)
@@ -150,7 +142,7 @@ class Chats:
         ),
         answer=answers.History,
         query=codec.HISTORY,
-        refuses=(NotAMember, ChatNotFound),
+        refuses=REFUSALS["get_history"],
         is_polled=True,
         has_next=True,
     )

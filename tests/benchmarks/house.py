@@ -13,7 +13,9 @@ from pathlib import Path
 
 import psutil
 from attrs import frozen
+from sqlalchemy import create_engine
 
+from infrastructure.postgres.schema.migrate import upgrade
 from tests.system.postgres import Postgres
 from tests.system.server import PATIENCE, Server
 
@@ -67,6 +69,16 @@ def database() -> Iterator[Postgres]:
             yield postgres
         finally:
             postgres.stop()
+
+
+def migrated(postgres: Postgres) -> str:
+    """Makes the messenger's database, without a messenger. Returns its address."""
+    url = postgres.create("messenger")
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        upgrade(connection)
+    engine.dispose()
+    return url
 
 
 @contextmanager
