@@ -241,7 +241,8 @@ class Session {
       if (this.dialog?.chat_id === chat_id) this.show(null);
     });
     messenger.on("chat_changed", ({ chat_id, frame }) => {
-      if (frame !== null && frame.type !== "chat_changed" && this.members.has(chat_id)) void this.loadMembers(chat_id);
+      const isOwnEnd = frame?.type === "member_removed" && frame.user_id === profileId;
+      if (frame !== null && frame.type !== "chat_changed" && !isOwnEnd && this.members.has(chat_id)) void this.loadMembers(chat_id);
     });
     messenger.on("reset", ({ scope }) => scope === "all" && this.members.clear());
     for (const type of ["snapshot", "chat_added", "chat_removed"]) messenger.on(type, () => void this.#watch());

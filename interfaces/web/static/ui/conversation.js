@@ -91,6 +91,7 @@ class Messages extends Component {
   }
 
   componentDidMount() {
+    this.size = this.sizeNow();
     this.look();
     this.componentDidUpdate(this.props, this.state, null);
     this.watching = new ResizeObserver(() => this.sticks && this.toEnd());
@@ -111,6 +112,10 @@ class Messages extends Component {
     return Math.max(FEWEST, Math.ceil((this.scroller?.clientHeight ?? 0) / LOWEST) + 2 * STEP);
   }
 
+  sizeNow() {
+    return `${this.scroller.clientWidth} ${this.scroller.clientHeight}`;
+  }
+
   /** The first message that is on the screen, and where. */
   anchor() {
     const top = this.scroller.getBoundingClientRect().top;
@@ -122,6 +127,8 @@ class Messages extends Component {
   }
 
   getSnapshotBeforeUpdate() {
+    // Somebody has scrolled up, and the event is still to come.
+    if (this.sticks && this.goal === null && this.top - this.scroller.scrollTop > AT_END && this.size === this.sizeNow()) this.sticks = false;
     return this.sticks ? null : this.anchor();
   }
 
@@ -214,7 +221,7 @@ class Messages extends Component {
 
   onScroll() {
     const { scroller, props, state } = this;
-    const size = `${scroller.clientWidth} ${scroller.clientHeight}`;
+    const size = this.sizeNow();
     if (size !== this.size) {
       // The window was resized, and nobody has scrolled.
       this.size = size;
@@ -229,10 +236,8 @@ class Messages extends Component {
     if (moved !== 0) this.heading = Math.sign(moved);
     const toEnd = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight;
     const sticks = toEnd < AT_END && state.hi === props.chat.seq;
-    if (sticks !== this.sticks) {
-      this.sticks = sticks;
-      this.forceUpdate();
-    }
+    this.sticks = sticks;
+    if (sticks !== this.shownSticking) this.forceUpdate();
     this.look();
     this.mark();
   }
@@ -260,6 +265,7 @@ class Messages extends Component {
   }
 
   render({ chat, outgoing }, { lo, hi }) {
+    this.shownSticking = this.sticks;
     const own = session.messenger.model.profileId;
     const rows = [];
     let previous = null;
