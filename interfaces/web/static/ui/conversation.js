@@ -286,7 +286,7 @@ class Messages extends Component {
     const isEmpty = chat.seq === 0 && outgoing.length === 0;
     return html`<div class="history">
       <div class="scroller" ref=${(element) => (this.scroller = element ?? this.scroller)} onScroll=${this.onScroll} tabindex="0" role="log" aria-live="off" aria-label=${say.messages}>
-        <div class="lines">
+        <div class=${`lines ${chat.chat.kind}`}>
           ${isEmpty && html`<p class="hint">${say.empty}</p>`}
           ${rows}
         </div>
