@@ -17,6 +17,6 @@ TEXTS: Final = [
 ]
 
 NAME: Final = ("<b>Имя</b> שלום " + "Щ" * 100)[:100]
-"""As long as a name may be, without a place to break it, and in two directions. Overrides of the direction are refused in names."""
+"""The longest name that is allowed, in two directions. The domain refuses names that override the direction."""
 
 OTHER_NAME: Final = (_ZALGO * 4)[:100]

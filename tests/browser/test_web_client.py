@@ -72,6 +72,7 @@ def test_from_signing_up_to_the_first_message(page: Page, server: Server, browse
     alice.turn()
     page.until(lambda: page.texts(".message.own .meta")[0].endswith("✓✓"))
     page.until(lambda: page.texts(".about p") == ["online"])
+    page.until(lambda: len(page.all("nav .there")) == 1)
     # Typing is seen by the other.
     boris.turn()
     page.one("textarea").send_keys("Приве")
@@ -150,6 +151,10 @@ def test_a_group_and_its_roles(page: Page, server: Server, browser: Browser) -> 
     two.await_message("Where to?")
 
     one.turn()
+    page.until(lambda: page.texts(".message.own .meta")[0].endswith("✓✓"))
+    page.one(".message.own button.meta").click()
+    page.until(lambda: [text.split("\n")[-2] for text in page.texts("dialog .entry")] == ["Фёдор"])
+    page.one("dialog [aria-label=Close]").click()
     page.one(".top [aria-label=Details]").click()
     page.until(lambda: len(page.all(".members li")) == 3)
     page.one(f"[aria-label='Actions for {third.name}']").click()
@@ -164,15 +169,17 @@ def test_a_group_and_its_roles(page: Page, server: Server, browser: Browser) -> 
     one.fill(name="The trip")
     page.press("Save")
     two.row("The trip")
+    one.turn()
+    page.press("Leave the group")
+    page.press("OK")
+    page.until(lambda: page.texts("nav .name") == [])
     two.turn()
-    page.until(lambda: page.texts(".about p") == ["2 members"])
+    page.until(lambda: page.texts(".about p") == ["1 member"])
     page.one(".top [aria-label=Details]").click()
     page.press("Delete the group")
     page.press("OK")
-    for tab in (one, two):
-        tab.turn()
-        page.until(lambda: page.texts("nav .name") == [])
-        page.until(lambda: page.all("dialog") == [])
+    page.until(lambda: page.texts("nav .name") == [])
+    page.until(lambda: page.all("dialog") == [])
 
 
 def test_any_text_is_a_text_and_fits(page: Page, server: Server, browser: Browser) -> None:

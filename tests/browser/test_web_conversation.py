@@ -129,7 +129,7 @@ def test_a_person_is_told_of_messages_that_they_do_not_see(
         tab.await_message("Are you there?")
         page.until(lambda: page.driver.title == "Messenger")
         assert page.run(ICON) == "icon.svg"
-        # Nobody is told of what they see; and what is open in a page that nobody sees was not read.
+        # A person is not told of what they see. What is open in a hidden page stays unread.
         say(http, chat, "I see you read this")
         tab.await_message("I see you read this")
         page.until(lambda: page.driver.title == "Messenger")
