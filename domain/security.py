@@ -22,6 +22,8 @@ class SecurityAct(StrEnum):
     ADDRESS_CONFIRMED = "address_confirmed"
     FACTOR_ON = "second_factor_on"
     FACTOR_OFF = "second_factor_off"
+    ACCESS_TOKEN_MADE = "access_token_made"  # noqa: S105  # no secret
+    ACCESS_TOKEN_ENDED = "access_token_ended"  # noqa: S105  # no secret
     ACCOUNT_CLOSED = "account_closed"
 
     MEMBERS_ADDED = "members_added"

@@ -24,6 +24,7 @@ class ListSessionsHandler:
     async def __call__(
         self, actor: Actor, paging: Paging[SessionPlace] | None = None
     ) -> Page[Session, SessionPlace]:
+        actor.require_device()
         async with self.begin() as work:
             return await work.sessions.page_of_live(actor.account_id, self.clock.now(), paging or Paging())
 
@@ -96,5 +97,6 @@ class ListAccountEventsHandler:
     async def __call__(
         self, actor: Actor, paging: Paging[EventPlace] | None = None
     ) -> Page[AccountEvent, EventPlace]:
+        actor.require_device()
         async with self.begin() as work:
             return await work.events.page(actor.account_id, paging or Paging())

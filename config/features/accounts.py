@@ -5,6 +5,12 @@ from datetime import timedelta
 
 from attrs import frozen
 
+from application.accounts.access_tokens import (
+    EndAccessTokenHandler,
+    ListAccessTokensHandler,
+    MakeAccessTokenHandler,
+    NoteUse,
+)
 from application.accounts.activate import ActivateHandler
 from application.accounts.assign_password import AssignPasswordHandler
 from application.accounts.authenticate import AuthenticateHandler, RecogniseHandler
@@ -50,6 +56,7 @@ from application.catalogues.fill import FillCataloguesHandler
 from application.examples.fill import FillExamplesHandler
 from application.examples.published import FindOpenExamplesHandler
 from application.messenger import (
+    AccessTokenUseCases,
     AccountUseCases,
     Administration,
     FactorUseCases,
@@ -95,6 +102,10 @@ class AccountRules:
     """Wrong passwords for one account from one network, or from one device that the account knows."""
     failures_per_network: Allowance
     failures_per_account: Allowance
+    access_tokens: int
+    """How many access tokens for programs an account may have at once. With 0 there are none."""
+    access_token_lifetime: timedelta
+    """For how long an access token for a program is good at most."""
     wrong_codes: Allowance
     """Wrong codes of a second factor for one account, or from one device that the account knows."""
     events_kept: int
@@ -126,6 +137,8 @@ def make_account_rules(settings: Settings) -> AccountRules:
         failures_per_account=Allowance(
             "wrong passwords for", auth.failures_per_account, HOUR, is_shared=True
         ),
+        access_tokens=auth.access_tokens,
+        access_token_lifetime=auth.access_token_lifetime,
         wrong_codes=Allowance("wrong codes", auth.wrong_codes, HOUR),
         events_kept=auth.events_kept,
         status_requests=Allowance("email status", auth.status_per_address, timedelta(minutes=1)),
@@ -184,7 +197,12 @@ def account_use_cases(
     check = code_check(ports, rules)
     record, watch = recording(ports, rules), watching(ports)
     authenticate = AuthenticateHandler(
-        views=ports.storage.views, clock=clock, tokens=tokens, lifetimes=rules.sessions
+        views=ports.storage.views,
+        clock=clock,
+        tokens=tokens,
+        access_tokens=ports.access_tokens,
+        note_use=NoteUse(begin=begin),
+        lifetimes=rules.sessions,
     )
     return AccountUseCases(
         sign_up=watch(
@@ -316,6 +334,27 @@ def factor_use_cases(ports: Ports, rules: AccountRules) -> FactorUseCases:
         ),
         renew_recovery_codes=watch(RenewRecoveryCodesHandler(begin=begin, codes=codes, step_up=proof)),
         turn_off=watch(TurnOffFactorHandler(begin=begin, clock=clock, step_up=proof, record=record)),
+    )
+
+
+def access_token_use_cases(ports: Ports, rules: AccountRules) -> AccessTokenUseCases:
+    begin, clock = ports.storage.begin, ports.clock
+    watch = watching(ports)
+    return AccessTokenUseCases(
+        list=ListAccessTokensHandler(begin=begin, clock=clock),
+        make=watch(
+            MakeAccessTokenHandler(
+                begin=begin,
+                clock=clock,
+                ids=ports.ids,
+                access_tokens=ports.access_tokens,
+                step_up=step_up(ports, rules),
+                most=rules.access_tokens,
+                longest=rules.access_token_lifetime,
+            ),
+            SecurityAct.ACCESS_TOKEN_MADE,
+        ),
+        end=watch(EndAccessTokenHandler(begin=begin, clock=clock), SecurityAct.ACCESS_TOKEN_ENDED),
     )
 
 
