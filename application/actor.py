@@ -1,4 +1,4 @@
-from attrs import frozen
+from attrs import field, frozen
 
 from application.views import ProfileView
 from domain.ids import AccountId, ProfileId, SessionId
@@ -12,6 +12,8 @@ class Actor:
     session_id: SessionId
     email: str
     profile: ProfileView
+    network: str = field(default="", eq=False)
+    """Where the request came from, as limits count it (`domain.network.network_of`). Empty if that is not known."""
 
     @property
     def profile_id(self) -> ProfileId:

@@ -26,6 +26,7 @@ from application.accounts.sign_in import SignIn
 from application.accounts.sign_up import SignedUp, SignUp
 from application.accounts.signed_in import SignedIn
 from application.actor import Actor
+from application.limits import ActionLimits
 from application.messenger import AccountUseCases, ProfileUseCases, SessionUseCases
 from application.meter import Unmetered
 from application.ports.limiter import Limiter
@@ -39,9 +40,10 @@ from config.features.accounts import (
     profile_use_cases,
     session_use_cases,
 )
+from config.features.limits import make_limits
 from config.features.workers import Workers, make_workers
 from config.ports import Ports, Storage, announced
-from config.settings.groups import Settings
+from config.settings.groups import Limits, Settings
 from domain.account import Email, Password, PasswordRule
 from domain.ids import SessionId
 from domain.session import Fingerprint, Lifetimes, Origin
@@ -52,6 +54,7 @@ from infrastructure.memory.updates import MemoryUpdates
 from infrastructure.smtp.mailbox import Mailbox
 from infrastructure.smtp.writing import LetterWriter
 from infrastructure.system.ids import SystemIds
+from tests.unlimited import UNLIMITED
 
 START = datetime(2026, 11, 23, 3, 32, 9, 900840, tzinfo=UTC)
 PASSWORD = "Correct-Horse"
@@ -111,7 +114,7 @@ class AccountsWorld:
         self.rules = self._rules(settings)
         self.accounts = self.accounts_over(ports)
         self.sessions = session_use_cases(ports)
-        self.profiles = profile_use_cases(ports)
+        self.profiles = profile_use_cases(ports, self._limits(ports))
         self.workers = make_workers(ports, settings)
 
     def accounts_over(self, ports: Ports) -> AccountUseCases:
@@ -119,10 +122,14 @@ class AccountsWorld:
         return account_use_cases(
             ports,
             self.rules,
+            limits=self._limits(ports),
             recent_sessions=RecentSessions(monotonic),
             letter_is_due=lambda: self.woken.append(None),
             account_is_closed=lambda: self.closed.append(None),
         )
+
+    def _limits(self, ports: Ports) -> ActionLimits:
+        return make_limits(ports, Limits()) if self.is_limited else UNLIMITED
 
     @property
     def begin(self) -> Begin:

@@ -1,4 +1,4 @@
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from application.accounts.recent_sessions import RecentSessions
 from application.actor import Actor
@@ -12,6 +12,8 @@ from domain.session import Lifetimes
 @frozen(kw_only=True)
 class Authenticate:
     token: str = field(repr=False)
+    network: str = ""
+    """See `Actor.network`."""
 
 
 @frozen(kw_only=True)
@@ -29,7 +31,7 @@ class AuthenticateHandler:
             NotAuthenticated: The token is not ours or has expired, its session has ended, or `Lifetimes` accepts only
                 the newest token of a session and this is an earlier one.
         """
-        return await self.actor_of(self.read(command))
+        return await self.actor_of(self.read(command), command.network)
 
     def read(self, command: Authenticate) -> SessionToken:
         """
@@ -38,7 +40,7 @@ class AuthenticateHandler:
         """
         return self.tokens.read_access(command.token, at=self.clock.now())
 
-    async def actor_of(self, token: SessionToken) -> Actor:
+    async def actor_of(self, token: SessionToken, network: str = "") -> Actor:
         """
         Raises:
             NotAuthenticated: The session of a valid token has ended, or this is not its newest one and has to be.
@@ -51,6 +53,7 @@ class AuthenticateHandler:
             session_id=token.session_id,
             email=session.email,
             profile=session.profile,
+            network=network,
         )
 
 
@@ -77,8 +80,8 @@ class RecogniseHandler:
         if not self.authenticate.lifetimes.one_access_token and (
             actor := self.recent.find(token.account_id, token.session_id)
         ):
-            return actor
+            return actor if actor.network == command.network else evolve(actor, network=command.network)
         began = self.recent.moment()
-        actor = await self.authenticate.actor_of(token)
+        actor = await self.authenticate.actor_of(token, command.network)
         self.recent.see(actor, began)
         return actor

@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 
 from attrs import field, frozen
 
+from application.accounts.own_sessions import end_all
 from application.errors import NotAuthenticated
 from application.ports.ids import Ids
 from application.ports.storage import UnitOfWork
@@ -51,10 +52,14 @@ def _token(session: Session, kind: SessionTokenType, email: str) -> SessionToken
 
 @frozen(kw_only=True)
 class OpenSession:
-    """Opens a session to a locked account, ending the one that the same device had."""
+    """
+    Opens a session to a locked account, ending the one that the same device had, and the oldest if there are too many.
+    """
 
     ids: Ids
     lifetimes: Lifetimes
+    most: int = 0
+    """Sessions of one account; zero means no limit."""
 
     async def __call__(
         self, work: UnitOfWork, account: Account, fingerprint: Fingerprint, origin: Origin, *, at: datetime
@@ -67,10 +72,11 @@ class OpenSession:
             account.refuse_entry()
         except AccountShut:
             raise NotAuthenticated("credentials_invalid") from None
-        if former := await work.sessions.lock_live(account.id, fingerprint):
-            ended = former.end(SessionEnd.REPLACED, at=at)
-            await work.sessions.save(former)
-            await work.personal.add([ended])
+        former = await work.sessions.lock_live(account.id, fingerprint)
+        await end_all(work, [former] if former else [], SessionEnd.REPLACED, at=at)
+        if self.most:
+            surplus = await work.sessions.lock_oldest(account.id, keep=self.most - 1)
+            await end_all(work, surplus, SessionEnd.REPLACED, at=at)
         profile_id = await work.profiles.find_by_account(account.id)
         if profile_id is None:
             raise ProfileNotFound

@@ -7,10 +7,13 @@ Sending and marking run in batches: a gatherer collects the commands of many cal
 from asyncio import Future
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import TypeVar
 
 from application.accounts.recent_sessions import RecentSessions
 from application.actor import Actor
+from application.limits import Action, ActionLimits
+from application.messages.limited import LimitedMarking, LimitedSending
 from application.messages.send import Postponed, SendMessage, SendMessages, Sent
 from application.messenger import Feed, MessageUseCases
 from application.ports.marking import BeginMarking
@@ -39,25 +42,28 @@ MESSAGE_WEIGHT = 700
 
 def message_use_cases(
     ports: Ports,
+    limits: ActionLimits,
     *,
     send: Callable[[Actor, SendMessage], Awaitable[Sent]],
     mark_read: Callable[[Actor, MarkRead], Awaitable[Marked]],
 ) -> MessageUseCases:
     views = ports.storage.views
     return MessageUseCases(
-        send=send,
-        mark_read=mark_read,
-        mark_single=MarkSingleHandler(begin=ports.storage.begin, clock=ports.clock),
+        send=LimitedSending(limits, send),
+        mark_read=LimitedMarking(limits, mark_read),
+        mark_single=MarkSingleHandler(begin=ports.storage.begin, clock=ports.clock, limits=limits),
         readers=views.page_of_readers,
-        show_typing=ShowTypingHandler(views=views, clock=ports.clock, updates=ports.updates),
+        show_typing=ShowTypingHandler(views=views, clock=ports.clock, updates=ports.updates, limits=limits),
         history=views.history,
         unread_count=views.unread_count,
     )
 
 
-def feed(ports: Ports, recent_sessions: RecentSessions) -> Feed:
+def feed(ports: Ports, limits: ActionLimits, recent_sessions: RecentSessions) -> Feed:
     views = ports.storage.views
     return Feed(
+        connect=partial(limits.use, Action.CONNECT),
+        sync=partial(limits.use, Action.SYNC),
         snapshot=views.snapshot,
         log=views.log,
         changes=MeteredChanges(ports.storage.changes, ports.meter),

@@ -1,3 +1,4 @@
+from collections.abc import Hashable
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -8,6 +9,8 @@ from application.ports.limiter import Allowance, Left, TooManyRequests
 MOST_KEYS: Final = 100_000
 """How many keys are kept for all allowances together. Beyond that, keys with the fewest recent uses are forgotten."""
 
+NOTHING: Final = timedelta(0)
+
 
 @define(eq=False)
 class MemoryLimiter:
@@ -17,41 +20,44 @@ class MemoryLimiter:
     """
 
     most_keys: int = MOST_KEYS
-    _weighs_until: dict[tuple[str, str], datetime] = field(factory=dict, init=False)
+    _weighs_until: dict[tuple[str, Hashable], datetime] = field(factory=dict, init=False)
 
-    def look(self, allowance: Allowance, key: str, *, at: datetime) -> Left | None:
+    def look(self, allowance: Allowance, key: Hashable, *, at: datetime, uses: int = 1) -> Left | None:
         if not allowance.most:
             return None
-        left = _left(allowance, self._weight(allowance, key, at))
-        if not left.uses:
-            raise TooManyRequests(left.wait, allowance)
-        return left
+        until = self._weighs_until.get((allowance.name, key), at)
+        weight = until - at if until > at else NOTHING
+        _refuse_excess(allowance, weight, uses)
+        return _left(allowance, weight)
 
-    def use(self, allowance: Allowance, key: str, *, at: datetime) -> Left | None:
-        if self.look(allowance, key, at=at) is None:
+    def use(self, allowance: Allowance, key: Hashable, *, at: datetime, uses: int = 1) -> Left | None:
+        if not allowance.most:
             return None
-        weight = self._weight(allowance, key, at) + _share(allowance)
-        self._weighs_until[allowance.name, key] = at + weight
+        place = allowance.name, key
+        until = self._weighs_until.get(place, at)
+        weight = until - at if until > at else NOTHING
+        weight += _refuse_excess(allowance, weight, uses)
+        self._weighs_until[place] = at + weight
         if len(self._weighs_until) > self.most_keys:
             self._forget(at)
         return _left(allowance, weight)
 
-    def _weight(self, allowance: Allowance, key: str, at: datetime) -> timedelta:
-        return max(self._weighs_until.get((allowance.name, key), at) - at, timedelta(0))
-
     def _forget(self, at: datetime) -> None:
-        heavy = [(until, key) for key, until in self._weighs_until.items() if until > at]
-        heavy.sort()
-        self._weighs_until = {key: until for until, key in heavy[-self.most_keys // 2 :]}
+        heavy = [(until, place) for place, until in self._weighs_until.items() if until > at]
+        heavy.sort(key=lambda each: each[0])
+        self._weighs_until = {place: until for until, place in heavy[-self.most_keys // 2 :]}
 
 
-def _share(allowance: Allowance) -> timedelta:
-    # Rounded down: rounded up, ``most`` shares would not fit into the period.
-    return max(allowance.within // allowance.most, timedelta.resolution)
+def _refuse_excess(allowance: Allowance, weight: timedelta, uses: int) -> timedelta:
+    """Returns what ``uses`` weigh."""
+    asked = allowance.share if uses == 1 else min(uses, allowance.most) * allowance.share
+    if weight + asked > allowance.within:
+        raise TooManyRequests((weight + asked - allowance.within).total_seconds(), allowance)
+    return asked
 
 
 def _left(allowance: Allowance, weight: timedelta) -> Left:
-    share, room = _share(allowance), allowance.within - weight
-    uses = min(max(room // share, 0), allowance.most)
-    wait = timedelta(0) if uses == allowance.most else (uses + 1) * share - room
+    share, room = allowance.share, allowance.within - weight
+    uses = min(room // share, allowance.most)
+    wait = NOTHING if uses == allowance.most else (uses + 1) * share - room
     return Left(allowance, uses, wait.total_seconds())

@@ -13,7 +13,7 @@ from application.messenger import Messenger
 from application.ports.limiter import TooManyRequests
 from domain.account import AlreadyConfirmed, EmailTaken, PasswordWrong
 from domain.session import Origin
-from interfaces.http.authentication import actor_of, find_bearer
+from interfaces.http.authentication import actor_of, find_bearer, network_in
 from interfaces.http.described import ACCOUNTS, described
 from interfaces.http.envelope import bare, success
 from interfaces.http.options import HttpOptions
@@ -154,14 +154,14 @@ class Accounts:
         tag=ACCOUNTS,
         answer=answers.Tokens,
         body=codec.REFRESH,
-        refuses=(NotAuthenticated,),
+        refuses=(NotAuthenticated, TooManyRequests),
         is_public=True,
         needs_cookie=True,
     )
     async def refresh(self, request: Request) -> Response:
         token = request.cookies.get(REFRESH_COOKIE, "")
         command: Refresh = codec.REFRESH.decode(
-            await json_object(request), within="body", known={"token": token}
+            await json_object(request), within="body", known={"token": token, "network": network_in(request)}
         )
         return self._signed_in(await self.messenger.accounts.refresh(command))
 

@@ -10,6 +10,7 @@ from application.chats.create import CreateChat
 from application.keys import KeyReused
 from application.messenger import Messenger
 from application.paging import ChatPlace
+from application.ports.limiter import TooManyRequests
 from application.ports.views import After, Around, Before, Newest, PageNumber, Where
 from application.views import HistoryPage
 from domain.chat import About
@@ -20,12 +21,13 @@ from domain.chat_errors import (
     NotAMember,
     NotToOneself,
     OnlyInGroups,
+    TooManyChats,
 )
 from domain.ids import Seq
 from interfaces.http.authentication import actor_of
 from interfaces.http.described import CHATS, described
 from interfaces.http.envelope import next_link, polled, success
-from interfaces.http.errors import CHAT_DETAILS, NO_CHAT, OWNERS_ONLY
+from interfaces.http.errors import ADDING, CHAT_DETAILS, NO_CHAT, OWNERS_ONLY
 from interfaces.http.options import HttpOptions
 from interfaces.http.paging import Listing, listed
 from interfaces.http.requests import json_object, key, path, query
@@ -80,7 +82,7 @@ class Chats:
         tag=CHATS,
         answer=answers.Chat,
         body=codec.CREATE_CHAT,
-        refuses=(MembersNotFound, KeyReused, ChatNotFound, NotAMember),
+        refuses=(*ADDING, KeyReused, ChatNotFound, NotAMember),
     )
     async def create(self, request: Request) -> Response:
         actor = await actor_of(request, self.messenger)
@@ -94,7 +96,14 @@ class Chats:
         tag=CHATS,
         answer=answers.Chat,
         body=codec.OPEN_DIRECT,
-        refuses=(NotToOneself, MembersNotFound, ChatNotFound, KeyReused),
+        refuses=(
+            NotToOneself,
+            MembersNotFound,
+            ChatNotFound,
+            TooManyChats,
+            TooManyRequests,
+            KeyReused,
+        ),
     )
     async def open_direct(self, request: Request) -> Response:
         actor = await actor_of(request, self.messenger)
@@ -121,7 +130,7 @@ class Chats:
         tag=CHATS,
         answer=answers.Chat,
         body=codec.CHANGE_CHAT,
-        refuses=(NotAllowed, ChatNotFound, OnlyInGroups, MembersNotFound),
+        refuses=(NotAllowed, ChatNotFound, OnlyInGroups, *ADDING),
     )
     async def change(self, request: Request) -> Response:
         actor = await actor_of(request, self.messenger)

@@ -10,7 +10,6 @@ from application.paging import MemberPlace
 from domain.chat_errors import (
     ChatNotFound,
     MemberNotFound,
-    MembersNotFound,
     NotAllowed,
     NotAMember,
     NotTheOwner,
@@ -19,7 +18,7 @@ from domain.chat_errors import (
 from interfaces.http.authentication import actor_of
 from interfaces.http.described import CHATS, described
 from interfaces.http.envelope import success
-from interfaces.http.errors import NO_CHAT
+from interfaces.http.errors import ADDING, NO_CHAT
 from interfaces.http.options import HttpOptions
 from interfaces.http.paging import Listing, listed
 from interfaces.http.requests import json_object, key, path, query
@@ -67,7 +66,14 @@ class Members:
         tag=CHATS,
         answer=list[answers.Member],
         body=codec.ADD_MEMBERS,
-        refuses=(NotAllowed, NotAMember, ChatNotFound, OnlyInGroups, MembersNotFound, KeyReused),
+        refuses=(
+            NotAllowed,
+            NotAMember,
+            ChatNotFound,
+            OnlyInGroups,
+            *ADDING,
+            KeyReused,
+        ),
     )
     async def add(self, request: Request) -> Response:
         actor = await actor_of(request, self.messenger)

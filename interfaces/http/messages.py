@@ -8,6 +8,7 @@ from application.errors import Overloaded
 from application.messages.send import NonceReused
 from application.messenger import Messenger
 from application.paging import ReaderPlace
+from application.ports.limiter import TooManyRequests
 from application.ports.views import MessageNotFound
 from application.views import MessageView
 from domain.chat_errors import ChatNotFound, NotAMember, TooFrequent
@@ -44,7 +45,7 @@ class Messages:
         tag=CHATS,
         answer=answers.Message,
         body=codec.SEND_MESSAGE,
-        refuses=(NotAMember, ChatNotFound, NonceReused, TooFrequent, Overloaded),
+        refuses=(NotAMember, ChatNotFound, NonceReused, TooFrequent, TooManyRequests, Overloaded),
     )
     async def send(self, request: Request) -> Response:
         """Send a message. ``Idempotency-Key`` is its nonce: a repeat is answered with the first message."""
@@ -62,7 +63,7 @@ class Messages:
         tag=CHATS,
         answer=answers.Reading,
         body=codec.MARK_READ,
-        refuses=(NotAMember, ChatNotFound, Overloaded),
+        refuses=(NotAMember, ChatNotFound, TooManyRequests, Overloaded),
     )
     async def mark_read(self, request: Request) -> Response:
         actor = await actor_of(request, self.messenger)

@@ -18,7 +18,7 @@ from application.messages.send import NonceReused
 from application.ports.keys import KeyUse, Operation
 from application.ports.limiter import Allowance, TooManyRequests
 from domain.account import AlreadyConfirmed
-from domain.chat_errors import MembersNotFound, TooFrequent
+from domain.chat_errors import MembersNotFound, NotAcquainted, TooFrequent, TooManyChats, TooManyMembers
 from domain.events import MessageSent
 from domain.ids import AccountId, ChatId, MessageId, Position, ProfileId, Seq
 from domain.message import Body, Message
@@ -35,6 +35,7 @@ from interfaces.wire.codec import KEY, Json
 from interfaces.wire.faults import CODES
 from interfaces.wire.schema import IDENTITY, FieldDoc, Schema, example_of, or_null, schema_of
 from interfaces.wire.validation import REQUIRED, FieldSpec, Shape, in_camel_case
+from interfaces.ws.crowds import TooManySockets
 
 JSON: Final = "application/json"
 
@@ -111,7 +112,11 @@ SAMPLES: Final[Mapping[type[Exception], Exception]] = {
                 ),
             )
         ),
+        NotAcquainted([ProfileId(NOBODY)]),
         TooFrequent(1.0),
+        TooManyChats(10_000, [ProfileId(NOBODY)]),
+        TooManyMembers(10_000),
+        TooManySockets("session", 256),
         TooManyRequests(1.0, Allowance("sign-in", 10, timedelta(minutes=1))),
     )
 }
@@ -126,6 +131,9 @@ EXTRA_MEMBERS: Final[Mapping[str, Schema]] = {
     "subject": FieldDoc(
         "The id of what the first request created or asked for; null for letters", examples.CHAT
     ).added_to(or_null(IDENTITY)),
+    "profiles": FieldDoc("The profiles in question", [examples.MIKHAIL]).added_to(
+        {"type": "array", "items": IDENTITY}
+    ),
     "requestId": FieldDoc("The id of the request, under which it is in the log", "0f3c2a9be14d").added_to(
         {"type": "string"}
     ),

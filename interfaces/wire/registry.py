@@ -19,6 +19,7 @@ from application.errors import OutcomeUnknown, Overloaded, Unavailable
 from application.keys import KeyReused
 from application.messages.send import NonceReused
 from application.paging import BadPlace
+from application.ports.limiter import TooManyRequests
 from application.ports.views import MessageNotFound
 from application.updates.presence import TooManyWatched
 from domain.chat_errors import (
@@ -27,12 +28,15 @@ from domain.chat_errors import (
     ChatNotFound,
     MemberNotFound,
     MembersNotFound,
+    NotAcquainted,
     NotAllowed,
     NotAMember,
     NotTheOwner,
     NotToOneself,
     OnlyInGroups,
     TooFrequent,
+    TooManyChats,
+    TooManyMembers,
 )
 from domain.message import BadNonce, BodyTooLong, EmptyBody
 from domain.text import UnstorableText
@@ -231,9 +235,11 @@ SENDS: Final = (
     NotAMember,
     ChatNotFound,
     Overloaded,
+    TooManyRequests,
     *WRITES,
 )
-MARKS: Final = (NotAMember, ChatNotFound, Overloaded, *WRITES)
+MARKS: Final = (NotAMember, ChatNotFound, Overloaded, TooManyRequests, *WRITES)
+ADDS: Final = (MembersNotFound, NotAcquainted, TooManyMembers, TooManyChats, TooManyRequests)
 
 EVERY_FRAME: Final = (Malformed.code,)
 """The codes with which any frame may be refused after the entry."""
@@ -390,6 +396,7 @@ FROM_CLIENTS: Final[Sequence[ClientFrame]] = (
         fields=asked.Typing,
         on=Channel.CHAT,
         then="No answer: the others hear each state at most once a second, always the last one.",
+        refuses=(TooManyRequests,),
     ),
     ClientFrame(
         fields=asked.GetChatHistory,
@@ -437,7 +444,7 @@ FROM_CLIENTS: Final[Sequence[ClientFrame]] = (
         fields=asked.TypingIn,
         on=Channel.ALL_CHATS,
         answer=told.Nothing,
-        refuses=(NotAMember, ChatNotFound, *READS),
+        refuses=(NotAMember, ChatNotFound, TooManyRequests, *READS),
     ),
     ClientFrame(
         fields=asked.GetHistory,
@@ -467,7 +474,7 @@ FROM_CLIENTS: Final[Sequence[ClientFrame]] = (
         refuses=(
             BadChatName,
             BadChatDescription,
-            MembersNotFound,
+            *ADDS,
             KeyReused,
             ChatNotFound,
             NotAMember,
@@ -480,7 +487,15 @@ FROM_CLIENTS: Final[Sequence[ClientFrame]] = (
         summary="Opens the direct chat with a person: the one that there is, or a new one.",
         on=Channel.ALL_CHATS,
         answer=told.EntryOfChat,
-        refuses=(NotToOneself, MembersNotFound, ChatNotFound, KeyReused, *WRITES),
+        refuses=(
+            NotToOneself,
+            *ADDS,
+            ChatNotFound,
+            KeyReused,
+            TooManyChats,
+            TooManyRequests,
+            *WRITES,
+        ),
     ),
     ClientFrame(
         fields=codec.CHANGE_CHAT,
@@ -496,7 +511,7 @@ FROM_CLIENTS: Final[Sequence[ClientFrame]] = (
             NotAMember,
             ChatNotFound,
             OnlyInGroups,
-            MembersNotFound,
+            *ADDS,
             *WRITES,
         ),
     ),
@@ -588,6 +603,18 @@ ERRORS: Final[Mapping[str, ErrorDoc]] = {
     "unknown_type": ErrorDoc("This socket has no frame of this type.", NOT_AGAIN),
     "too_many_profiles": ErrorDoc(
         "More people are named than one connection may watch. Nothing has changed.", "Names fewer."
+    ),
+    "too_many_requests": ErrorDoc("The account did this too often. Nothing was done.", AGAIN),
+    "too_many_members": ErrorDoc(
+        "The group would have more members than it may; nobody was added.", "Names fewer."
+    ),
+    "too_many_chats": ErrorDoc(
+        "The person, or one of those named, is in as many chats as one may be. Nothing was done.",
+        "Leaves chats, or leaves that person out.",
+    ),
+    "not_acquainted": ErrorDoc(
+        "Some of these people may not be put into a group by this person; nobody was added.",
+        "Leaves them out, or opens a direct chat with them.",
     ),
     "message_empty": ErrorDoc("Nothing in the text is visible.", NOT_AGAIN),
     "message_too_long": ErrorDoc("The text is longer than `limits.text`.", NOT_AGAIN),

@@ -16,9 +16,11 @@ from application.messages.send import SendMessage, Sent
 from application.messenger import Messenger
 from application.receipts.mark_read import Marked, MarkRead
 from config.adapters import memory_storage
+from config.features.limits import make_adding
 from config.features.messages import marking, sending
 from config.features.messenger import make_messenger
 from config.ports import Ports
+from config.settings.groups import Settings
 from domain.account import Email, Password
 from domain.errors import DomainError
 from domain.ids import ChatId
@@ -167,5 +169,6 @@ def make_world() -> World:
         mark_read=mark_read,
         letter_is_due=accounts.workers.letters.wake,
         account_is_closed=accounts.workers.closed_accounts.wake,
+        adding=make_adding(ports, Settings()),
     )
     return World(messenger, memory, mailbox, accounts)
