@@ -13,7 +13,7 @@ class Actor:
     email: str
     profile: ProfileView
     network: str = field(default="", eq=False)
-    """Where the request came from, as limits count it (`domain.network.network_of`). Empty if that is not known."""
+    """The network that the request came from (`domain.network.network_of`). Empty if it is not known."""
 
     @property
     def profile_id(self) -> ProfileId:

@@ -31,11 +31,9 @@ class GroupRules:
     most_members: int = 0
     """Members of a group."""
     most_chats: int = 0
-    """
-    Chats of one person. What two people do at the same moment may exceed it by a few.
-    """
+    """Chats of one person. People who are added by several others at the same moment may get a few more."""
     who_may_add: WhoMayAdd = WhoMayAdd.ANYONE
-    """Who may put a person into a group."""
+    """The answer to the question who may put a person into a group."""
 
     @property
     def is_by_acquaintance(self) -> bool:
@@ -57,7 +55,8 @@ class GroupRules:
         full: Collection[ProfileId] = (),
     ) -> None:
         """
-        ``acquainted`` are those who know whoever adds them, and ``full`` those who are in as many chats as they may be.
+        ``acquainted`` contains the people who know the person who adds them, and ``full`` those who are in as many chats
+        as one may be.
 
         Raises:
             NotAcquainted: Some may not be added by this person.

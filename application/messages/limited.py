@@ -1,4 +1,4 @@
-"""Sending and marking one by one, each counted before it waits for its batch: a flood is refused without a place in any."""
+"""Counts each message before it waits for its batch, so that a flood is refused without taking a place in one."""
 
 from collections.abc import Awaitable, Callable
 
@@ -7,7 +7,6 @@ from attrs import frozen
 from application.actor import Actor
 from application.limits import Action, ActionLimits
 from application.messages.send import SendMessage, Sent
-from application.receipts.mark_read import Marked, MarkRead
 
 
 @frozen
@@ -24,17 +23,3 @@ class LimitedSending:
         """
         self.limits.use(Action.SEND, actor)
         return self.send(actor, command)
-
-
-@frozen
-class LimitedMarking:
-    limits: ActionLimits
-    mark_read: Callable[[Actor, MarkRead], Awaitable[Marked]]
-
-    def __call__(self, actor: Actor, command: MarkRead) -> Awaitable[Marked]:
-        """
-        Raises:
-            TooManyRequests: The actor marks too often.
-        """
-        self.limits.use(Action.MARK, actor)
-        return self.mark_read(actor, command)

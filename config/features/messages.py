@@ -13,11 +13,12 @@ from typing import TypeVar
 from application.accounts.recent_sessions import RecentSessions
 from application.actor import Actor
 from application.limits import Action, ActionLimits
-from application.messages.limited import LimitedMarking, LimitedSending
+from application.messages.limited import LimitedSending
 from application.messages.send import Postponed, SendMessage, SendMessages, Sent
 from application.messenger import Feed, MessageUseCases
 from application.ports.marking import BeginMarking
 from application.ports.posting import BeginPosting
+from application.receipts.limited import LimitedMarking
 from application.receipts.mark_read import Marked, MarkRead, MarkReadBatch
 from application.receipts.mark_single import MarkSingleHandler
 from application.updates.presence import WatchableHandler

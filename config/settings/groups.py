@@ -324,7 +324,7 @@ class Chat:
     """Chats of one person."""
 
     who_may_add: WhoMayAdd = _setting("CHAT_WHO_MAY_ADD", read.who_may_add, WhoMayAdd.ANYONE)
-    """Who may put a person into a group."""
+    """Decides whether strangers may put a person into a group."""
 
 
 def _limit(name: str, default: int) -> int:

@@ -71,7 +71,7 @@ THOSE_IN: Final = text(
         SELECT count(*) FROM (
             SELECT FROM profile_chat AS own
             WHERE own.profile_id = wanted.profile_id AND own.left_at IS NULL LIMIT :count
-        ) AS some
+        ) AS counted
     )
     """
 ).bindparams(_PEOPLE)
