@@ -98,6 +98,8 @@ class AccountsWorld:
     mailer: Mailer | None = None
     """Without one, letters become files in ``mail``."""
     is_limited: bool = True
+    limits: Limits = Factory(Limits)
+    most_sessions: int = 0
     password_rule: PasswordRule = Factory(lambda: PasswordRule(common=frozenset({"qwerty-йцукен"})))
     ports: Ports = field(init=False)
     rules: AccountRules = field(init=False)
@@ -129,7 +131,7 @@ class AccountsWorld:
         )
 
     def _limits(self, ports: Ports) -> ActionLimits:
-        return make_limits(ports, Limits()) if self.is_limited else UNLIMITED
+        return make_limits(ports, self.limits) if self.is_limited else UNLIMITED
 
     @property
     def begin(self) -> Begin:
@@ -160,6 +162,7 @@ class AccountsWorld:
             rules,
             password=self.password_rule,
             sessions=self.lifetimes,
+            most_sessions=self.most_sessions,
             notices=evolve(rules.notices, most=rules.notices.most * much),
             letters_per_recipient=evolve(rules.letters_per_recipient, most=20 * much),
             letters_per_address=evolve(rules.letters_per_address, most=1000 * much),

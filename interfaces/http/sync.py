@@ -66,8 +66,8 @@ class Synchronisation:
     )
     async def read(self, request: Request) -> Response:
         actor = await actor_of(request, self.messenger)
-        self.messenger.feed.sync(actor)
         asked = codec.SYNC.decode(query(request), within="query")
+        self.messenger.feed.sync(actor)
         if asked.next is not None:
             return await self._page(actor, asked, asked.next)
         if asked.since is None:
