@@ -81,6 +81,11 @@ class ActionLimits:
         if own is not None:
             self.limiter.use(own, account, at=at, uses=uses)
 
+    def report(self, action: Action, actor: Actor) -> None:
+        """Tells the caller what is left (`infrastructure.reporting_limiter`), where perhaps nothing of it will be used."""
+        if (own := self.per_account.get(action)) is not None:
+            self.limiter.look(own, actor.account_id, at=self.clock.now(), uses=0)
+
     def look(self, action: Action, account: Hashable) -> None:
         """
         Asks whether the account may do something, without counting it.

@@ -5,6 +5,7 @@ from attrs import frozen
 from application.actor import Actor
 from application.chats.membership import Adding, add_newcomers, locked, shown
 from application.keys import claimed, digest, owned_by
+from application.limits import Action
 from application.ports.clock import Clock
 from application.ports.keys import KeyUse, Operation
 from application.ports.storage import Begin
@@ -42,6 +43,7 @@ class AddMembersHandler:
             TooManyMembers, NotAcquainted, TooManyChats, TooManyRequests: See `GroupRules` and `Adding`; nobody was added.
             KeyReused: The key was used for another request.
         """
+        self.adding.limits.report(Action.ADD_MEMBERS, actor)
         now = self.clock.now()
         use = KeyUse(
             operation=Operation.ADD_MEMBERS,

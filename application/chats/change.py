@@ -2,6 +2,7 @@ from attrs import frozen
 
 from application.actor import Actor
 from application.chats.membership import Adding, add_newcomers, locked, shown
+from application.limits import Action
 from application.ports.clock import Clock
 from application.ports.storage import Begin
 from application.ports.views import Views
@@ -47,4 +48,5 @@ class ChangeChatHandler:
                 work, chat, by, command.member_ids, actor=actor, adding=self.adding, at=at
             )
             await work.chats.keep(chat, changed + added)
+        self.adding.limits.report(Action.ADD_MEMBERS, actor)
         return (await shown(self.views.get_chat(actor.profile_id, chat.id))).chat

@@ -45,6 +45,7 @@ class CreateChatHandler:
             NotAMember: The actor has left the chat that was made under this key.
             TooManyMembers, NotAcquainted, TooManyChats, TooManyRequests: See `GroupRules` and `Adding`; no chat was made.
         """
+        self.adding.limits.report(Action.CREATE_CHAT, actor)
         others = [id for id in command.member_ids if id != actor.profile_id]
         chat, opened = Chat.open(
             id=self.ids.chat(),

@@ -43,6 +43,7 @@ class OpenDirectHandler:
             TooManyRequests: The actor has opened too many new chats.
             KeyReused: The key was used for another request.
         """
+        self.adding.limits.report(Action.CREATE_CHAT, actor)
         chat, opened = Chat.open_direct(
             id=self.ids.chat(),
             opener_id=actor.profile_id,

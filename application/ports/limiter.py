@@ -52,7 +52,7 @@ class Limiter(Protocol):
     Counts uses by allowance and key. The key says whose use it is. Counts may be lost with the process.
 
     Both methods return what is left afterwards, or None if there is no limit. ``uses`` is how many they are at once; what is
-    more than the whole allowance counts as the whole, so that it is possible at all.
+    more than the whole allowance counts as the whole, so that it is possible at all. No use at all is never refused.
     """
 
     def look(self, allowance: Allowance, key: Hashable, *, at: datetime, uses: int = 1) -> Left | None:

@@ -51,13 +51,13 @@ class MemoryLimiter:
 def _refuse_excess(allowance: Allowance, weight: timedelta, uses: int) -> timedelta:
     """Returns what ``uses`` weigh."""
     asked = allowance.share if uses == 1 else min(uses, allowance.most) * allowance.share
-    if weight + asked > allowance.within:
+    if asked and weight + asked > allowance.within:
         raise TooManyRequests((weight + asked - allowance.within).total_seconds(), allowance)
     return asked
 
 
 def _left(allowance: Allowance, weight: timedelta) -> Left:
     share, room = allowance.share, allowance.within - weight
-    uses = min(room // share, allowance.most)
+    uses = min(max(room // share, 0), allowance.most)
     wait = NOTHING if uses == allowance.most else (uses + 1) * share - room
     return Left(allowance, uses, wait.total_seconds())

@@ -73,6 +73,7 @@ THOSE_IN: Final = text(
             WHERE own.profile_id = wanted.profile_id AND own.left_at IS NULL LIMIT :count
         ) AS counted
     )
+    ORDER BY wanted.profile_id
     """
 ).bindparams(_PEOPLE)
 
@@ -98,6 +99,7 @@ ACQUAINTED: Final = text(
             )
         )
     )
+    ORDER BY wanted.profile_id
     """  # noqa: S608 - a number of ours
 ).bindparams(_PEOPLE)
 

@@ -198,7 +198,7 @@ PROBLEM_SCHEMA: Final[Schema] = {
                 "required": ["pointer", "code", "detail"],
             },
         },
-        **{name: EXTRA_MEMBERS[name] for name in ("id", "seq", "operation", "subject")},
+        **{name: EXTRA_MEMBERS[name] for name in ("id", "seq", "operation", "subject", "profiles")},
     },
     "required": ["type", "title", "status", "detail", "code", "requestId"],
 }
@@ -383,7 +383,10 @@ class _Writer:
             headers["Link"] = _header("Link", required=False)
         responses: dict[str, object] = {"200": good | _unless_empty(headers=headers)}
         if described.is_polled:
-            responses["304"] = {"description": "Nothing has changed since the version with that `ETag`"}
+            responses["304"] = {
+                "description": "Nothing has changed since the version with that `ETag`",
+                **_unless_empty(headers=limits),
+            }
         refusals: dict[int, dict[str, Refusal]] = {}
         for refusal in refusals_of(endpoint, described, original_statuses=self.options.original_statuses):
             refusals.setdefault(refusal.status, {})[refusal.code] = refusal
