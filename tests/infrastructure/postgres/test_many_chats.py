@@ -56,7 +56,7 @@ class Victim:
 
     def pages_of(self, statement: Any, **parameters: Any) -> int:
         """Of a statement in SQLAlchemy's words, which is planned without any settings of ours."""
-        text = str(statement.compile(dialect=postgresql.psycopg.dialect()))
+        text = str(statement.compile(dialect=postgresql.psycopg.dialect()))  # type: ignore[no-untyped-call]  # SQLAlchemy's own
         return pages_read(self.connection, text, parameters, {})
 
 
@@ -78,9 +78,9 @@ def victim(postgres_server: PostgresServer) -> Iterator[Victim]:
 
 
 def test_a_page_of_one_reads_the_entry_of_one(victim: Victim) -> None:
-    (chat,) = victim.connection.execute(
+    ((chat,),) = victim.connection.execute(
         "SELECT chat_id FROM profile_chat WHERE profile_id = %s ORDER BY chat_id LIMIT 1", [victim.person]
-    ).fetchone() or (None,)
+    ).fetchall()
     constants = dict(ENTRIES.constants)
     assert victim.pages(ENTRIES.text, **constants, reader=victim.person, ids=arrays.Uuids.of([chat])) < 40
 
