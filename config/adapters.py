@@ -3,17 +3,19 @@
 from collections.abc import Callable, Sequence
 from email.headerregistry import Address
 from pathlib import Path
-from typing import Final
+from typing import Final, assert_never
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from application.ports.ids import Ids
 from application.ports.mailer import Mailer
-from config.ports import Storage
+from config.ports import Bus, Storage
 from config.settings.groups import Settings
-from config.settings.readers import Environment
+from config.settings.readers import BusKind, Environment
 from infrastructure.memory.catalogues import MemoryCatalogues
 from infrastructure.memory.purging import MemoryDeletedChats
 from infrastructure.memory.storage import MemoryStorage
+from infrastructure.memory.updates import MemoryUpdates
 from infrastructure.memory.views import MemoryChanges, MemoryOwnChanges, MemoryViews
 from infrastructure.postgres.catalogues import PostgresCatalogues
 from infrastructure.postgres.changes import PostgresChanges
@@ -25,6 +27,7 @@ from infrastructure.postgres.own_changes import PostgresOwnChanges
 from infrastructure.postgres.posting import PostgresPostings
 from infrastructure.postgres.purging import PostgresDeletedChats
 from infrastructure.postgres.storage import PostgresStorage
+from infrastructure.postgres.updates import PostgresUpdates
 from infrastructure.postgres.views import PostgresViews
 from infrastructure.smtp.mailbox import Mailbox
 from infrastructure.smtp.mailer import MailServer, Security, SmtpMailer
@@ -78,6 +81,20 @@ def make_batch_connection(settings: Settings, url: str, *, patient: bool) -> Bat
 
 def make_read_pool(settings: Settings, url: str) -> ReadPool:
     return ReadPool(url, deadline=settings.database.deadline)
+
+
+def make_bus(settings: Settings, url: str, ids: Ids) -> Bus:
+    match settings.bus.kind:
+        case BusKind.NONE:
+            return MemoryUpdates()
+        case BusKind.NOTIFY:
+            return PostgresUpdates(
+                url=settings.bus.database_url or url,
+                publisher=ids.token_id(),
+                deadline=settings.database.deadline,
+            )
+        case _:
+            assert_never(settings.bus.kind)
 
 
 def make_mailer(

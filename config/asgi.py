@@ -17,10 +17,18 @@ from application.errors import OutcomeUnknown, Unavailable
 from config.adapters import make_letter_reading
 from config.chaos import edges
 from config.container import Application, PostgresAdapters, closing
+from config.crew import Orders, tell_parent
 from config.data.people import PASSWORD, PEOPLE
 from config.listening import Place
 from config.modules import added_routes, installed
-from config.operation import health_details, lag_measuring, make_meter, metrics_routes, metrics_server
+from config.operation import (
+    health_details,
+    lag_measuring,
+    make_meter,
+    metrics_routes,
+    metrics_server,
+    metrics_text,
+)
 from config.refusals import CannotStart, cause_of, database_setting
 from config.running import run_until_signal
 from config.server import ACCEPTED_AT_ONCE, Server
@@ -56,10 +64,12 @@ def run(
     stopping: Stopping,
     *,
     show: Callable[[str], None],
+    orders: Orders | None = None,
 ) -> None:
     """
     Serves until a signal stops the process. By then everything that was acknowledged is stored. ``show`` gets what people on
-    a terminal want to read, in LOCAL, and must not wait for them.
+    a terminal want to read, in LOCAL, and must not wait for them. With ``orders`` this is one of several workers, whose
+    database the parent has prepared.
 
     Raises:
         CannotStart: The database cannot be prepared, or does not fit the environment.
@@ -82,6 +92,7 @@ def run(
         failed=lambda: server.fail(),  # noqa: PLW0108 - `server` is assigned later
         is_leaving=lambda: server.is_leaving,
         metrics_sockets=metrics_sockets,
+        orders=orders,
     )
     api, ws = settings.api, settings.socket
     connections = HttpConnections(
@@ -113,15 +124,36 @@ def run(
         stopping=stopping,
     )
     server.when_leaving = app.state.sockets.send_away
-    if settings.local:
-        server.when_started = lambda: show(_invitation(settings))
+    if orders is not None:
+        server.control, started = orders.control, orders.started
+        server.when_started = lambda: tell_parent(started)
+    elif settings.local:
+        server.when_started = lambda: show(invitation(settings))
 
     async def serve() -> None:
         await reach(database_url, patience=settings.database.wait_seconds)
-        async with opened(application, settings):
+        async with opened(application, settings) if orders is None else closing(application):
             await server.serve_on(sockets)
 
     run_until_signal(serve(), stopping=stopping.must_end, loop_factory=server.config.get_loop_factory())
+
+
+def prepare(settings: Settings, database_url: str, stopping: Stopping) -> None:
+    """
+    Prepares the database for several workers.
+
+    Raises:
+        CannotStart, UnusableDatabase: As `run` does.
+        Stopped: A signal came.
+    """
+
+    async def prepared() -> None:
+        await reach(database_url, patience=settings.database.wait_seconds)
+        adapters = PostgresAdapters(settings=settings, url=database_url)
+        async with opened(Application(adapters=adapters), settings):
+            pass
+
+    run_until_signal(prepared(), stopping=stopping.must_end)
 
 
 def make_app(
@@ -131,9 +163,11 @@ def make_app(
     failed: Callable[[], None],
     is_leaving: Callable[[], bool] = lambda: False,
     metrics_sockets: Sequence[socket] = (),
+    orders: Orders | None = None,
 ) -> Starlette:
     """``failed`` is called when a background task ends, because nothing works for long without it."""
     messenger, meter = application.messenger(), application.meter()
+    figures, telling = metrics_text(meter, orders)
     modules = installed(settings.modules.wanted)
     ws = settings.socket
     cursor_key = hmac.digest(settings.jwt.secret.encode(), b"cursors of lists", "sha256")
@@ -186,12 +220,14 @@ def make_app(
         async with asyncio.TaskGroup() as tasks:
             running = [
                 application.adapters.clock_following().run,
+                application.updates().run,
                 *workers(application, modules),
                 *lag_measuring(settings.operation, meter),
+                *telling,
             ]
             if "chat" in modules:
                 running.append(socket_services.run)
-            if metrics := metrics_server(metrics_sockets, meter):
+            if metrics := metrics_server(metrics_sockets, figures):
                 running.append(metrics.serve_aside)
             others = [tasks.create_task(run()) for run in running]
             gatherers = application.sending(), application.marking()
@@ -250,7 +286,7 @@ def make_app(
         modules=modules,
         added=[
             *added_routes(modules, application, options),
-            *metrics_routes(settings.operation, meter, options),
+            *metrics_routes(settings.operation, figures, options),
         ],
         details=health_details(application, settings) if settings.operation.detailed_health else None,
         is_leaving=is_leaving,
@@ -339,7 +375,7 @@ def _first_page(settings: Settings) -> str:
     return f"{api.public_url}{api.prefix}/app/" if api.web_client else api.public_url
 
 
-def _invitation(settings: Settings) -> str:
+def invitation(settings: Settings) -> str:
     width = max(len(person.email) for person in PEOPLE)
     if settings.mail.server:
         letters = f"Letters go out by {settings.mail.server}"

@@ -17,7 +17,7 @@ from infrastructure.postgres.backup.files import new_file
 from infrastructure.postgres.backup.manifest import BadDump, Manifest, read_manifest
 from infrastructure.postgres.backup.restore import HasData, InUse, NotAsDumped, restore
 from infrastructure.postgres.backup.tools import NoTools, ToolFailed
-from infrastructure.postgres.driver.engine import make_engine
+from infrastructure.postgres.driver.engine import close_engine, make_engine
 from infrastructure.postgres.server.adoption import adopt
 from infrastructure.system.clock import SystemClock
 from infrastructure.system.ids import SystemIds
@@ -74,7 +74,7 @@ async def _adopt(url: str) -> None:
     try:
         await adopt(engine, SystemIds().fresh(), deadline=ADOPTION_SECONDS)
     finally:
-        await engine.dispose()
+        await close_engine(engine)
 
 
 def _summary(manifest: Manifest) -> DumpSummary:

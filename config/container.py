@@ -22,10 +22,10 @@ from application.ports.ids import Ids
 from application.ports.limiter import Left, Limiter
 from application.ports.mailer import Mailer
 from application.ports.tokens import Tokens
-from application.ports.updates import Updates
 from application.receipts.mark_read import Marked
 from config.adapters import (
     make_batch_connection,
+    make_bus,
     make_mailer,
     make_read_pool,
     memory_storage,
@@ -36,7 +36,7 @@ from config.features.limits import make_adding
 from config.features.messages import MarkRequest, SendRequest, gathered, mark_gatherer, send_gatherer
 from config.features.messenger import make_messenger
 from config.features.workers import Workers, make_workers
-from config.ports import Ports, Storage, announced
+from config.ports import Bus, Ports, Storage, announced
 from config.settings.groups import Settings
 from infrastructure.crypto.passwords import PooledPasswords
 from infrastructure.crypto.tokens import JwtTokens
@@ -46,7 +46,7 @@ from infrastructure.memory.storage import MemoryStorage
 from infrastructure.memory.updates import MemoryUpdates
 from infrastructure.metered import MeteredMailer
 from infrastructure.postgres.driver.batches import BatchConnection
-from infrastructure.postgres.driver.engine import make_engine
+from infrastructure.postgres.driver.engine import close_engine, make_engine
 from infrastructure.postgres.driver.reads import ReadPool
 from infrastructure.postgres.time import PostgresTime
 from infrastructure.repeat import Repeat
@@ -86,6 +86,7 @@ class PostgresAdapters(DeclarativeContainer):
         patient_posting_connection=patient_posting_connection,
         marking_connection=marking_connection,
     )
+    updates: Singleton[Bus] = Singleton(make_bus, settings, url, ids)
     clock_following: Singleton[Repeat] = Singleton(
         Repeat,
         once=Singleton(FollowClock, clock, Singleton(PostgresTime, engine).provided.read),
@@ -102,6 +103,7 @@ class MemoryAdapters(DeclarativeContainer):
     ids: Singleton[Ids] = Singleton(SystemIds)
     memory: Singleton[MemoryStorage] = Singleton(MemoryStorage)
     storage: Singleton[Storage] = Singleton(memory_storage, memory)
+    updates: Singleton[Bus] = Singleton(MemoryUpdates)
 
 
 def show_nothing(_: str) -> None:
@@ -122,7 +124,7 @@ class Application(DeclarativeContainer):
     """Called with the rest of a rate limit, in the task of the request that used it."""
     meter: Object[Meter] = Object(Unmetered())
 
-    updates: Singleton[Updates] = Singleton(MemoryUpdates)
+    updates = adapters.updates
     passwords: Singleton[PooledPasswords] = Singleton(
         PooledPasswords,
         threads=settings.provided.auth.hashing_threads,
@@ -179,11 +181,17 @@ class Application(DeclarativeContainer):
 
 @asynccontextmanager
 async def closing(application: Application) -> AsyncIterator[None]:
-    """Close everything that an application on PostgreSQL opened."""
-    adapters = application.adapters
+    """Closes everything that an application on PostgreSQL opened."""
     async with AsyncExitStack() as stack:
         stack.callback(application.passwords().close)
-        stack.push_async_callback(adapters.engine().dispose)
+        stack.push_async_callback(close_connections, application.adapters)
+        yield
+
+
+async def close_connections(adapters: PostgresAdapters | DependenciesContainer) -> None:
+    """Closes all connections to PostgreSQL. Later requests for one raise `Unavailable`."""
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(close_engine, adapters.engine())
         for connection in (
             adapters.posting_connection,
             adapters.patient_posting_connection,
@@ -191,4 +199,3 @@ async def closing(application: Application) -> AsyncIterator[None]:
             adapters.read_pool,
         ):
             stack.push_async_callback(connection().close)
-        yield

@@ -27,9 +27,11 @@ class Place:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"http://{host}:{self.port}"
 
-    def bind(self) -> Sequence[socket.socket]:
+    def bind(self, *, is_shared: bool = False) -> Sequence[socket.socket]:
         """
-        Binds a socket to each address of the host. Clients are refused until the server listens on the sockets.
+        Binds a socket to each address of the host. Clients are refused until the server listens on the sockets. If they are
+        shared, other sockets of this user that are shared may be bound to the same port, and the kernel distributes the
+        connections among those that listen.
 
         ``::`` means IPv6 and IPv4, and a name means all of its addresses.
 
@@ -41,7 +43,7 @@ class Place:
         addresses = self._addresses()
         for family, address in addresses:
             try:
-                bound.append(_bound(family, address))
+                bound.append(_bound(family, address, is_shared=is_shared))
             except OSError as error:
                 refused = error
                 # a name may resolve to an address that this machine does not have, as localhost to ::1
@@ -73,10 +75,12 @@ class Place:
         return list(dict.fromkeys((family, address) for family, _, _, _, address in found))
 
 
-def _bound(family: socket.AddressFamily, address: Any) -> socket.socket:
+def _bound(family: socket.AddressFamily, address: Any, *, is_shared: bool) -> socket.socket:
     made = socket.socket(family, socket.SOCK_STREAM)
     try:
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if is_shared:
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         if family == socket.AF_INET6:
             made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(address[0] != "::"))
         made.bind(address)

@@ -2,7 +2,7 @@
 
 import asyncio
 import shutil
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from pathlib import Path
 from socket import socket
 from typing import Any, Final
@@ -16,14 +16,18 @@ from starlette.routing import BaseRoute, Route
 from application.meter import Meter
 from config.build import this_build
 from config.container import Application, PostgresAdapters
+from config.crew import Orders
 from config.server import SideServer
 from config.settings.groups import Operation, Settings
 from infrastructure.metered import measure_loop_lag
 from infrastructure.postgres.driver.state import batches_state, engine_state, reads_state
 from infrastructure.prometheus.meter import MEDIA_TYPE, PrometheusMeter
+from infrastructure.prometheus.summing import SharedFigures
 from interfaces.http.health import Details
 from interfaces.http.metering import Metrics
 from interfaces.http.options import HttpOptions
+
+Running = Callable[[], Coroutine[Any, Any, None]]
 
 LEAST_DISK: Final = 64 * 1024 * 1024
 """In bytes. With less, PostgreSQL is about to stop."""
@@ -54,21 +58,43 @@ def lag_measuring(operation: Operation, meter: Meter) -> list[Callable[[], Corou
     return [lambda: measure_loop_lag(meter.loop_lagged)]
 
 
-def metrics_routes(operation: Operation, meter: Meter, options: HttpOptions) -> Sequence[BaseRoute]:
-    """`/metrics` on the messenger's own port, for clients with the token; no route if no token is set."""
-    if operation.metrics_token is None or not isinstance(meter, PrometheusMeter):
-        return ()
-    return Metrics(meter.text, MEDIA_TYPE, operation.metrics_token, options).routes()
+Text = Callable[[], Awaitable[bytes]]
+"""Returns the metrics of all processes."""
 
 
-def metrics_server(sockets: Sequence[socket], meter: Meter) -> SideServer | None:
-    """`/metrics` on a port of its own, which only the scraper should reach; None without ``sockets``."""
-    if not sockets or not isinstance(meter, PrometheusMeter):
-        return None
+def metrics_text(meter: Meter, orders: Orders | None) -> tuple[Text | None, list[Running]]:
+    """
+    The metrics of this process, or of all workers if it is one of several, and what has to run for it; None if nothing is
+    measured.
+    """
+    if not isinstance(meter, PrometheusMeter):
+        return None, []
     figures = meter
+    if orders is None:
+
+        async def text() -> bytes:
+            return figures.text()
+
+        return text, []
+    shared = SharedFigures(figures.text, orders.figures[orders.number], orders.figures)
+    return shared.text, [shared.run]
+
+
+def metrics_routes(operation: Operation, text: Text | None, options: HttpOptions) -> Sequence[BaseRoute]:
+    """`/metrics` on the messenger's own port, for clients with the token; no route if no token is set."""
+    if operation.metrics_token is None or text is None:
+        return ()
+    return Metrics(text, MEDIA_TYPE, operation.metrics_token, options).routes()
+
+
+def metrics_server(sockets: Sequence[socket], text: Text | None) -> SideServer | None:
+    """`/metrics` on a port of its own, which only the scraper should reach; None without ``sockets``."""
+    if not sockets or text is None:
+        return None
+    told = text
 
     async def show(_: Request) -> Response:
-        return Response(figures.text(), media_type=MEDIA_TYPE)
+        return Response(await told(), media_type=MEDIA_TYPE)
 
     return SideServer(
         uvicorn.Config(

@@ -5,6 +5,8 @@ The use cases are built from these by typed functions (`config.features`), so th
 does not satisfy its port.
 """
 
+from typing import Protocol
+
 from attrs import evolve, frozen
 
 from application.meter import Meter
@@ -24,6 +26,7 @@ from application.ports.tokens import Tokens
 from application.ports.updates import Updates
 from application.ports.views import Views
 from infrastructure.announcing import Announcing
+from infrastructure.epochs import FollowedChanges
 from infrastructure.metered import metered_begin
 
 
@@ -44,9 +47,21 @@ class Storage:
     deleted_chats: DeletedChats
 
 
-def announced(storage: Storage, updates: Updates, meter: Meter) -> Storage:
+class Bus(Updates, Protocol):
+    """Updates that may cross to other processes."""
+
+    def see(self, epoch: str) -> None:
+        """Note the present line of history: updates that others publish in another one are not told."""
+        ...
+
+    async def run(self) -> None:
+        """Carry updates until it is cancelled."""
+        ...
+
+
+def announced(storage: Storage, updates: Bus, meter: Meter) -> Storage:
     """
-    Wraps a storage so that its units of work announce what they stored.
+    Wraps a storage so that its units of work announce what they stored, in the line of history that it was last read in.
 
     The measured duration of a batch's commit does not include the announcement.
     """
@@ -60,6 +75,7 @@ def announced(storage: Storage, updates: Updates, meter: Meter) -> Storage:
         begin_posting=messages(storage.begin_posting),
         begin_patient_posting=messages(storage.begin_patient_posting),
         begin_marking=Announcing(metered_begin(storage.begin_marking, "marks", meter), updates),
+        changes=FollowedChanges(storage.changes, updates.see),
     )
 
 

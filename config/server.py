@@ -1,5 +1,6 @@
 """Starting and stopping uvicorn."""
 
+import asyncio
 import os
 import signal
 import time
@@ -17,6 +18,12 @@ from config.listening import Place
 from config.signals import heard, ignore_signals
 from config.stopping import Stopping
 from config.supervisor import READY, STOPPING, report
+
+LEAVE: Final = b"l"
+"""Tells a worker to drain and to stop, as the first signal does."""
+
+STOP: Final = b"s"
+"""Tells a worker to stop at once, as the second signal does. The end of the pipe means the same."""
 
 ACCEPTED_AT_ONCE: Final = 16
 """The most connections that are accepted at once. Their limit may be exceeded by that number for a moment."""
@@ -42,6 +49,8 @@ class Server(uvicorn.Server):
     """
 
     when_started: Callable[[], None] = staticmethod(lambda: None)
+    control: int | None = None
+    """The pipe by which a parent tells this server to leave or to stop (`config.crew`); None if signals tell it so."""
     when_leaving: Callable[[float], None] = staticmethod(lambda _: None)
     """Called once, when `/readyz` has begun to report 503, with the seconds until all sockets are closed."""
 
@@ -92,12 +101,24 @@ class Server(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         is_first = not self.is_leaving
+        if self.control is not None and not is_first:
+            return  # a service manager may signal parent and workers alike; to stop at once is the parent's decision
         super().handle_exit(sig, frame)
         if is_first and self._drain:
             self._drained_at = time.monotonic() + self._drain
             self.should_exit = False
         else:
             self._stop()
+
+    def _obey(self) -> None:
+        assert self.control is not None
+        told = os.read(self.control, 1)
+        if told == LEAVE:
+            self.handle_exit(signal.SIGTERM, None)
+        else:
+            self._stop()
+        if not told:  # the parent has died
+            asyncio.get_running_loop().remove_reader(self.control)
 
     async def on_tick(self, counter: int) -> bool:
         if self._drained_at is not None:
@@ -125,6 +146,8 @@ class Server(uvicorn.Server):
             log.info("listening on %s", self._place)
             report(READY)
             self.when_started()
+            if self.control is not None:
+                asyncio.get_running_loop().add_reader(self.control, self._obey)
 
     async def shutdown(self, sockets: list[socket] | None = None) -> None:
         self._say_so(0.0)

@@ -5,15 +5,18 @@ An error that prevents the start is reported in one line that names the setting 
 settings, then the ports, then the database. Nothing is written before the ports are known to be free.
 """
 
+import asyncio
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from logging import getLogger
+from functools import partial
+from logging import LogRecord, getLogger
 from socket import socket
-from typing import Final
+from typing import Final, NoReturn
 
 from config import asgi
+from config.crew import WORKERS_SHARE, Crew, Orders, WorkerFailed
 from config.listening import CannotListen, Place, close
 from config.logging import Lines, set_up
 from config.refusals import CannotStart, refusal
@@ -45,26 +48,79 @@ LAST_CALL_SECONDS: Final = 0.2
 DATABASE_SHARE: Final = 0.7
 """The share of the remaining time after which the embedded database is killed, so that there is time to say so."""
 
+LEAST_CONNECTIONS: Final = 50
+CONNECTIONS_PER_WORKER: Final = 25
+"""The connections that the embedded database accepts. A worker opens up to ``DATABASE_POOL_SIZE`` and a dozen others."""
+
 LOOPBACK: Final = ("127.", "::1", "localhost")
 
 
-def serve(local: bool) -> None:
-    """Serves until a signal. With ``local`` the environment is LOCAL unless the settings name one."""
+def serve(local: bool, workers: str | None = None) -> None:
+    """
+    Serves until a signal. With ``local`` the environment is LOCAL unless the settings name one. ``workers`` wins over
+    the setting.
+    """
+    environ = {**os.environ, **({"API_WORKERS": workers} if workers else {})}
     try:
-        settings = load(os.environ, DOTENV, defaults={"ENVIRONMENT": "LOCAL"} if local else {})
+        settings = load(environ, DOTENV, defaults={"ENVIRONMENT": "LOCAL"} if local else {})
     except WrongSettings as wrong:
         refuse(wrong, WRONG_START)
+    lines, out = _streams(settings)
+    _end(
+        settings, settings.api.shutdown_seconds, lines, out, lambda stopping: _serve(settings, stopping, out)
+    )
+
+
+def work(orders: Orders) -> None:
+    """Serves as one of several workers, until the parent says otherwise."""
+    settings = orders.settings
+    lines, out = _streams(settings)
+    lines.addFilter(partial(_name_worker, orders.number))
+
+    def serve_as_told(stopping: Stopping) -> None:
+        sockets = [socket(fileno=each) for each in orders.sockets]
+        metrics = [socket(fileno=each) for each in orders.metrics_sockets]
+        try:
+            asgi.run(
+                settings,
+                orders.database_url,
+                orders.place,
+                sockets,
+                metrics,
+                stopping,
+                show=out.write,
+                orders=orders,
+            )
+        finally:
+            close([*sockets, *metrics])
+
+    _end(settings, WORKERS_SHARE * settings.api.shutdown_seconds, lines, out, serve_as_told)
+
+
+def _name_worker(number: int, record: LogRecord) -> bool:
+    record.worker = number
+    return True
+
+
+def _streams(settings: Settings) -> tuple[Lines, Lines]:
+    """Sets up the log and the output. From here on nothing that prints can fail or block."""
     lines, out = set_up(settings), Lines(sys.stdout.fileno(), most_waiting=MOST_PRINTED)
-    # From here on nothing that prints can fail or block, whatever is behind the descriptors.
     sys.stdout, sys.stderr = (
         Printed(out.write, sys.stdout.fileno()),
         Printed(lines.write, sys.stderr.fileno()),
     )
-    stopping = Stopping(settings.api.shutdown_seconds)
+    return lines, out
+
+
+def _end(
+    settings: Settings, seconds: float, lines: Lines, out: Lines, serve: Callable[[Stopping], None]
+) -> NoReturn:
+    """Serves, and ends the process with the exit code that says how it went."""
+    stopping = Stopping(seconds)
     stopping.last_acts.append(lambda: lines.close(LAST_CALL_SECONDS))
     stopping.watch()
     hear_signals(stopping.must_end)
-    code = _code(settings, stopping, lines, out)
+    code = _code(settings, stopping, lines, serve)
     ignore_signals()
     for each in (out, lines):
         each.close(min(LAST_WORDS_SECONDS, stopping.seconds_left / 3))
@@ -72,10 +128,10 @@ def serve(local: bool) -> None:
     os._exit(code)
 
 
-def _code(settings: Settings, stopping: Stopping, lines: Lines, out: Lines) -> int:
+def _code(settings: Settings, stopping: Stopping, lines: Lines, serve: Callable[[Stopping], None]) -> int:
     """Serves, and returns the exit code."""
     try:
-        _serve(settings, stopping, out)
+        serve(stopping)
     except Stopped:
         pass
     except (CannotStart, CannotListen, CannotStartPostgres, UnusableDatabase) as error:
@@ -83,6 +139,8 @@ def _code(settings: Settings, stopping: Stopping, lines: Lines, out: Lines) -> i
         return WRONG_START
     except BackgroundFailed:
         return FAILED
+    except WorkerFailed as failed:
+        return failed.code or FAILED
     except Exception:
         log.exception("stopped by an error")
         return FAILED
@@ -93,7 +151,8 @@ def _code(settings: Settings, stopping: Stopping, lines: Lines, out: Lines) -> i
 def _serve(settings: Settings, stopping: Stopping, out: Lines) -> None:
     api = settings.api
     place = Place(host=api.host, port=api.port, host_setting="API_HOST", port_setting="API_SERVICE_PORT")
-    sockets, metrics = place.bind(), _metrics_sockets(settings)
+    metrics_place = _metrics_place(settings)
+    sockets, metrics = place.bind(), metrics_place.bind() if metrics_place else ()
     if settings.local and not api.host.startswith(LOOPBACK):
         log.warning(
             "LOCAL accepts connections from other machines, and the password of its example people is published",
@@ -101,7 +160,20 @@ def _serve(settings: Settings, stopping: Stopping, out: Lines) -> None:
         )
     try:
         with _database(settings, stopping) as url:
-            asgi.run(settings, url, place, sockets, metrics, stopping, show=out.write)
+            if api.workers == 1:
+                asgi.run(settings, url, place, sockets, metrics, stopping, show=out.write)
+                return
+            asgi.prepare(settings, url, stopping)
+            close([*sockets, *metrics])  # they have shown that the ports are free
+            crew = Crew(
+                settings=settings,
+                database_url=url,
+                place=place,
+                metrics_place=metrics_place,
+                stopping=stopping,
+                when_started=lambda: out.write(asgi.invitation(settings)) if settings.local else None,
+            )
+            asyncio.run(crew.run())
     finally:
         close([*sockets, *metrics])
 
@@ -112,7 +184,8 @@ def _database(settings: Settings, stopping: Stopping) -> Iterator[str]:
     if settings.database.url is not None:
         yield settings.database.url
         return
-    postgres = EmbeddedPostgres(var_dir=settings.var_dir)
+    connections = max(LEAST_CONNECTIONS, CONNECTIONS_PER_WORKER * settings.api.workers)
+    postgres = EmbeddedPostgres(var_dir=settings.var_dir, options={"max_connections": str(connections)})
     stopping.last_acts.insert(0, postgres.kill)
     try:
         url = postgres.start()
@@ -126,13 +199,13 @@ def _database(settings: Settings, stopping: Stopping) -> Iterator[str]:
             stopping.is_in_order = False
 
 
-def _metrics_sockets(settings: Settings) -> Sequence[socket]:
+def _metrics_place(settings: Settings) -> Place | None:
     operation = settings.operation
     if operation.metrics_port is None:
-        return ()
+        return None
     return Place(
         host=operation.metrics_host,
         port=operation.metrics_port,
         host_setting="METRICS_HOST",
         port_setting="METRICS_PORT",
-    ).bind()
+    )

@@ -10,6 +10,7 @@ from starlette.types import Lifespan
 
 from application.messenger import Messenger
 from application.meter import Meter, Unmetered
+from interfaces.browsers import SocketsOfPages
 from interfaces.http.accounts import Accounts
 from interfaces.http.catalogues import Catalogues
 from interfaces.http.chats import Chats
@@ -106,6 +107,7 @@ def create_app(
             Middleware(Metered, meter=meter or Unmetered()),
             Middleware(SecurityHeaders, hsts=options.hsts_seconds),
             Middleware(Cors, origins=options.cors_origins),
+            Middleware(SocketsOfPages, pages=options.pages),
             Middleware(RateLimitHeaders),
             Middleware(LastResort),
             Middleware(BodyLimit, most=options.body_limit),

@@ -4,16 +4,20 @@ from datetime import UTC, datetime
 
 from hypothesis import strategies as st
 
+from application.ports.updates import Moved, NewMember, NewMessage, Typing, Update
 from application.ports.views import After, Around, Before, Newest, PageNumber, Where
+from application.views import MessageView, ProfileView
 from domain.chat import DESCRIPTION_LIMIT, NAME_LIMIT, About, Chat, Kind
 from domain.events import (
     ChatAdded,
     ChatChanged,
     ChatRemoved,
     MemberAdded,
+    MemberRemoved,
     MessageSent,
     MessagesRead,
     Removal,
+    RoleChanged,
     SessionEnd,
     SessionEnded,
 )
@@ -117,6 +121,7 @@ reads = st.builds(
     message_ids=st.lists(message_ids, max_size=3).map(tuple),
     count=st.integers(1, 1000),
     by_author=st.dictionaries(profile_ids, st.integers(1, 1000), min_size=1, max_size=3),
+    is_single=st.booleans(),
 )
 personal_events = (
     st.builds(ChatAdded, profile_id=profile_ids, chat_id=chat_ids, at=moments)
@@ -131,6 +136,56 @@ personal_events = (
         at=moments,
     )
 )
+
+people = st.builds(
+    ProfileView,
+    id=profile_ids,
+    first_name=st.none() | texts,
+    last_name=st.none() | texts,
+    middle_name=st.none() | texts,
+    username=st.none() | texts,
+)
+
+
+@st.composite
+def _new_message(draw: st.DrawFn) -> NewMessage:
+    event = draw(sent)
+    view = MessageView(
+        message=event.message,
+        position=event.position,
+        sender=draw(people),
+        read_at=draw(st.none() | moments),
+    )
+    return NewMessage(chat_id=event.chat_id, position=event.position, view=view)
+
+
+updates: st.SearchStrategy[Update] = st.one_of(
+    _new_message(),
+    chat_changes,
+    st.builds(NewMember, chat_id=chat_ids, position=positions, member=people, by=profile_ids, at=moments),
+    st.builds(
+        MemberRemoved,
+        chat_id=chat_ids,
+        position=positions,
+        profile_id=profile_ids,
+        by=profile_ids,
+        at=moments,
+    ),
+    st.builds(
+        RoleChanged,
+        chat_id=chat_ids,
+        position=positions,
+        profile_id=profile_ids,
+        role=roles,
+        by=profile_ids,
+        at=moments,
+    ),
+    personal_events,
+    reads,
+    st.builds(Typing, chat_id=chat_ids, profile_id=profile_ids, is_typing=st.booleans(), at=moments),
+    st.builds(Moved, chat_id=chat_ids, position=st.none() | positions),
+)
+"""Every kind of update: a property counts them."""
 
 near = st.integers(0, 12).map(Seq)
 far = st.integers(0, 2**63 - 1).map(Seq)

@@ -1,11 +1,12 @@
 """
-Updates: news for the listeners of this node, announced after the commit.
+Updates: news for the listeners of all nodes, announced after the commit.
 
 Updates come from units of work, which announce what they stored. Only what is never stored, such as typing, is published
 by its use case.
 
-An update may get lost. A listener notices and catches up from the log: positions have no gaps, and all logs are read once
-a second.
+The listeners of this node hear an update at once; those of others hear the updates of one publisher about one chat in their
+order, some of them perhaps twice. An update may get lost. A listener notices and catches up from the log: positions have no
+gaps, and all logs are read once a second.
 """
 
 from collections.abc import Callable, Mapping, Sequence

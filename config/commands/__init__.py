@@ -38,11 +38,11 @@ def _version() -> str:
     return str(this_build())
 
 
-def _serve(local: bool) -> None:
+def _serve(local: bool, workers: str | None) -> None:
     with quick_imports():
         from config import start
 
-    start.serve(local)
+    start.serve(local, workers)
 
 
 def _database() -> Database:

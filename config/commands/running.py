@@ -21,7 +21,7 @@ from config.settings.load import load
 from config.settings.texts import DOTENV, WrongSettings
 from domain.account import AccountNotFound, EmailIncorrect, EmailTaken, PasswordCommon, PasswordUnfit
 from domain.errors import DomainError
-from infrastructure.postgres.driver.engine import make_engine
+from infrastructure.postgres.driver.engine import close_engine, make_engine
 from infrastructure.postgres.driver.errors import UnusableDatabase
 from infrastructure.postgres.driver.target import parse
 from infrastructure.postgres.schema.migrate import check_revision, newest_revision
@@ -107,7 +107,7 @@ def on_engine(work: Callable[[AsyncEngine], Awaitable[T]]) -> T:
         try:
             return await work(engine)
         finally:
-            await engine.dispose()
+            await close_engine(engine)
 
     with refusals(settings), server(settings) as url:
         return run_until_signal(run(url))

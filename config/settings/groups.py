@@ -15,7 +15,7 @@ from attrs import NOTHING, Attribute, field, fields, frozen
 
 from application.notifications.deliver import DeliverDueLettersHandler
 from config.settings import readers as read
-from config.settings.readers import Environment, Security
+from config.settings.readers import BusKind, Environment, Security
 from domain.account import PasswordPattern
 from domain.group_rules import WhoMayAdd
 from domain.session import Lifetimes
@@ -66,7 +66,9 @@ class Api:
     prefix: str = _setting("API_PREFIX", read.prefix, "")
     """Precedes every path, also in links, where it follows `API_PUBLIC_URL`."""
 
-    workers: int = _setting("API_WORKERS", read.whole(1, 1024), 1)
+    workers: int = _setting("API_WORKERS", read.workers, 1)
+    """Processes that share the port."""
+
     public_url: str = _setting("API_PUBLIC_URL", read.public_url, "http://localhost:8788")
     """The address under which people reach the messenger, for links in letters. Without a slash at the end."""
 
@@ -173,6 +175,17 @@ class Database:
 
     in_parts: bool = False
     """Whether the URL was made from the PG_SERVER_ settings."""
+
+
+@frozen(kw_only=True)
+class Bus:
+    """The bus that carries updates between processes over one database."""
+
+    kind: BusKind = _setting("BUS", read.bus_kind, BusKind.NONE)
+    """If it is not set, NOTIFY for several workers and nothing for one."""
+
+    database_url: str | None = _setting("BUS_DATABASE_URL", read.database_url, None, secret=True)
+    """The same database past a pooler, for LISTEN and NOTIFY; None if `Database.url` leads to the database itself."""
 
 
 @frozen(kw_only=True)
@@ -519,6 +532,7 @@ class Settings:
     api: Api = Api()
     connections: Connections = Connections()
     database: Database = Database()
+    bus: Bus = Bus()
     jwt: Jwt = Jwt()
     mail: Mail = Mail()
     auth: Auth = Auth()
@@ -542,6 +556,7 @@ def _all_fields() -> Iterator["Attribute[Any]"]:
         Api,
         Connections,
         Database,
+        Bus,
         PgServer,
         Jwt,
         Mail,

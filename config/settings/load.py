@@ -13,6 +13,7 @@ from config.settings.groups import (
     DEVELOPMENT_ORIGIN,
     Api,
     Auth,
+    Bus,
     Chaos,
     Chat,
     Connections,
@@ -28,7 +29,7 @@ from config.settings.groups import (
     Sync,
     secret_names,
 )
-from config.settings.readers import Environment, Security, Unfit
+from config.settings.readers import BusKind, Environment, Security, Unfit
 from config.settings.texts import WrongSettings, values_by_name
 from infrastructure.postgres.driver.target import Target
 from interfaces.http.options import WEB_CLIENT_MODULES
@@ -124,6 +125,7 @@ class Loader:
         groups: dict[str, Callable[[], object]] = {
             "api": lambda: self._api(environment),
             "database": self._database,
+            "bus": lambda: Bus(**self._chosen(Bus)),
             "mail": lambda: self._mail(environment),
             "auth": lambda: Auth(**self._chosen(Auth)),
             "chat": self._chat,
@@ -144,6 +146,8 @@ class Loader:
         settings = evolve(alone, var_dir=var_dir, **chosen)
         if "api" in chosen:
             settings = self._with_application(settings)
+        if settings.api.workers > 1 and "BUS" not in self.values:
+            settings = evolve(settings, bus=evolve(settings.bus, kind=BusKind.NOTIFY))
         if settings.operation.metrics_port == settings.api.port:
             self.faults.append(
                 f"METRICS_PORT is '{settings.api.port}': expected another port than API_SERVICE_PORT"
@@ -175,10 +179,6 @@ class Loader:
 
     def _api(self, environment: Environment) -> Api:
         api = Api(**self._chosen(Api))
-        if api.workers != 1:
-            self.faults.append(
-                f"API_WORKERS is '{api.workers}': expected 1, several processes are not built yet"
-            )
         if environment is Environment.LOCAL and "API_HOST" not in self.values:
             api = evolve(api, host="127.0.0.1")  # the password of the example people is published
         if "API_PUBLIC_URL" not in self.values:

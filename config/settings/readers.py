@@ -1,6 +1,7 @@
 """Readers turn the text of a setting into a value. Each one raises `Unfit` with what was expected."""
 
 import json
+import os
 import re
 from collections.abc import Callable
 from datetime import timedelta
@@ -14,6 +15,8 @@ from domain.group_rules import WhoMayAdd
 from infrastructure.postgres.driver.target import ADDRESS_EXPECTED, parse
 from interfaces.http.addresses import Networks
 
+MOST_WORKERS: Final = 256
+
 SHORTEST_TOKEN: Final = 16
 """In characters."""
 
@@ -22,6 +25,13 @@ class Environment(Enum):
     PROD = "PROD"
     DEV = "DEV"
     LOCAL = "LOCAL"
+
+
+class BusKind(Enum):
+    """The bus between processes."""
+
+    NONE = "none"
+    NOTIFY = "notify"
 
 
 class Security(Enum):
@@ -71,6 +81,15 @@ def seconds(least: float, most: float) -> Callable[[str], float]:
     return read
 
 
+def workers(value: str) -> int:
+    if value.lower() == "auto":
+        return len(os.sched_getaffinity(0))
+    try:
+        return whole(1, MOST_WORKERS)(value)
+    except Unfit as expected:
+        raise Unfit(f"{expected}, or auto") from None
+
+
 def share(value: str) -> float:
     try:
         number = float(value)
@@ -109,6 +128,12 @@ def one_of(*words: str) -> Callable[[str], str]:
 
 def environment(value: str) -> Environment:
     return Environment(one_of("PROD", "DEV", "LOCAL")(value))
+
+
+def bus_kind(value: str) -> BusKind:
+    if value.lower() not in {each.value for each in BusKind}:
+        raise Unfit("none or notify")
+    return BusKind(value.lower())
 
 
 def security(value: str) -> Security:

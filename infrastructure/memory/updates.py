@@ -1,26 +1,27 @@
 """Updates within one process."""
 
-import logging
+import asyncio
 from collections.abc import Callable, Sequence
-from typing import Final
 
 from attrs import Factory, define
 
 from application.ports.updates import Update
-
-log: Final = logging.getLogger(__name__)
+from infrastructure.listeners import Listeners
 
 
 @define(eq=False)
 class MemoryUpdates:
-    _listeners: list[Callable[[Sequence[Update]], None]] = Factory(list)
+    _listeners: Listeners = Factory(Listeners)
 
     def publish(self, updates: Sequence[Update]) -> None:
-        for listener in self._listeners:
-            try:
-                listener(updates)
-            except Exception:  # the commit cannot be undone, and the listener catches up from the log
-                log.exception("a listener failed")
+        self._listeners.tell(updates)
 
     def subscribe(self, listener: Callable[[Sequence[Update]], None]) -> None:
-        self._listeners.append(listener)
+        self._listeners.add(listener)
+
+    def see(self, epoch: str) -> None:
+        """Nothing is delayed within a process, so that no update of an earlier line of history can arrive."""
+
+    async def run(self) -> None:
+        """Waits until it is cancelled: there are no other processes."""
+        await asyncio.get_running_loop().create_future()

@@ -30,8 +30,8 @@ class Commands:
 
     version: Callable[[], str]
     """Returns one line about this build."""
-    serve: Callable[[bool], None]
-    """Takes whether the environment is LOCAL unless the settings name one."""
+    serve: Callable[[bool, str | None], None]
+    """Takes whether the environment is LOCAL unless the settings name one, and the number of workers if it is given."""
     database: Callable[[], Database]
     users: Callable[[], Users]
     create_module: Callable[[str], Sequence[Path]]
@@ -73,9 +73,15 @@ def command_line(commands: Commands) -> typer.Typer:
         local: Annotated[
             bool, typer.Option("--local", help="ENVIRONMENT is LOCAL unless the settings say otherwise.")
         ] = False,
+        workers: Annotated[
+            str | None,
+            typer.Option(
+                "--workers", metavar="N", help="Processes that share the port, or auto: one for each core."
+            ),
+        ] = None,
     ) -> None:
         """Run the server until a signal stops it."""
-        commands.serve(local)
+        commands.serve(local, workers)
 
     line.add_typer(db_commands(commands.database), name="db")
     line.add_typer(user_commands(commands.users), name="user")

@@ -71,15 +71,18 @@ class Accounts:
         "are limited per account and network.",
         answer=answers.Tokens,
         body=codec.SIGN_IN,
+        needs_own_page=True,
         refuses=(NotAuthenticated, TooManyRequests, Overloaded),
         is_public=True,
     )
     async def sign_in(self, request: Request) -> Response:
+        self.options.pages.check(request.scope)
         body = await json_object(request)
         command = codec.SIGN_IN.decode(body, within="body", known=_known(request))
         return self._signed_in(await self.messenger.accounts.sign_in(command))
 
     async def sign_in_by_form(self, request: Request) -> Response:
+        self.options.pages.check(request.scope)
         fields = await form(request)
         shape = codec.SIGN_IN_BY_EMAIL if "email" in fields else codec.SIGN_IN_BY_USERNAME
         command = shape.decode(fields, within="body", known=_known(request))
@@ -99,10 +102,12 @@ class Accounts:
         description="The tokens of the session end at once, and its sockets close with 4401. The answer deletes the "
         "cookie.",
         tag=ACCOUNTS,
+        needs_own_page=True,
         is_public=True,
         needs_cookie=True,
     )
     async def sign_out(self, request: Request) -> Response:
+        self.options.pages.check(request.scope)
         command = SignOut(
             access_token=find_bearer(request.headers), refresh_token=request.cookies.get(REFRESH_COOKIE)
         )
@@ -138,10 +143,12 @@ class Accounts:
         tag=ACCOUNTS,
         answer=answers.Tokens,
         body=codec.CONFIRM_EMAIL,
+        needs_own_page=True,
         refuses=(NotAuthenticated, AlreadyConfirmed),
         is_public=True,
     )
     async def confirm_email(self, request: Request) -> Response:
+        self.options.pages.check(request.scope)
         body = await json_object(request)
         command = codec.CONFIRM_EMAIL.decode(body, within="body", known=_known(request))
         return self._signed_in(await self.messenger.accounts.confirm_email(command))
@@ -154,11 +161,13 @@ class Accounts:
         tag=ACCOUNTS,
         answer=answers.Tokens,
         body=codec.REFRESH,
+        needs_own_page=True,
         refuses=(NotAuthenticated, TooManyRequests),
         is_public=True,
         needs_cookie=True,
     )
     async def refresh(self, request: Request) -> Response:
+        self.options.pages.check(request.scope)
         token = request.cookies.get(REFRESH_COOKIE, "")
         command: Refresh = codec.REFRESH.decode(
             await json_object(request), within="body", known={"token": token, "network": network_in(request)}
@@ -171,10 +180,12 @@ class Accounts:
         description="Takes the token of the letter for a forgotten password, or of the one that confirms an address.",
         answer=answers.Tokens,
         body=codec.REDEEM_TOKEN,
+        needs_own_page=True,
         refuses=(NotAuthenticated,),
         is_public=True,
     )
     async def redeem_token(self, request: Request) -> Response:
+        self.options.pages.check(request.scope)
         body = await json_object(request)
         command = codec.REDEEM_TOKEN.decode(body, within="body", known=_known(request))
         return self._signed_in(await self.messenger.accounts.redeem_token(command))
@@ -212,9 +223,11 @@ class Accounts:
         description="All sessions end, groups that the person owns pass to others, and the address is free again.",
         tag=ACCOUNTS,
         body=codec.CLOSE_ACCOUNT,
+        needs_own_page=True,
         refuses=(PasswordWrong, TooManyRequests, Overloaded),
     )
     async def close_account(self, request: Request) -> Response:
+        self.options.pages.check(request.scope)
         actor = await actor_of(request, self.messenger)
         body = await json_object(request)
         command = codec.CLOSE_ACCOUNT.decode(body, within="body", known=_known(request))

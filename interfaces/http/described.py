@@ -56,6 +56,8 @@ class Described:
     has_next: bool = False
     """The answer has a ``Link`` to the next page."""
     needs_cookie: bool = False
+    needs_own_page: bool = False
+    """Browsers may not send it for pages of other sites, see `interfaces.browsers`."""
     stream: str = ""
     """An example of the events that answer it; empty if the answer is no event stream. `Last-Event-ID` resumes a stream."""
     is_by_name: bool = False

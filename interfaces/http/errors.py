@@ -35,6 +35,7 @@ from domain.chat_errors import (
 from domain.errors import Conflict, DomainError, Forbidden, Invalid, Limited, NotFound
 from domain.profile import ProfileNotFound, ProfileUnfit, UsernameTaken
 from domain.session import SessionNotFound
+from interfaces.browsers import ForeignPage
 from interfaces.http.envelope import Refusal, bare
 from interfaces.http.limits import nothing_left
 from interfaces.http.middleware import BodyTooLarge
@@ -59,6 +60,7 @@ SINGLE_ERRORS: Final[Refusals] = {
     SessionNotFound: Refusal(404, "NOT_FOUND", "Session not found"),
     PasswordWrong: Refusal(403, "PASSWORD_WRONG", "Password wrong"),
     ProfileNotFound: Refusal(404, "NOT_FOUND", "Profile not found"),
+    ForeignPage: Refusal(403, "FOREIGN_PAGE", "Requests from this web page are not allowed"),
     BodyTooLarge: Refusal(413, "BODY_TOO_LARGE", "Request body too large"),
     OutcomeUnknown: Refusal(503, "OUTCOME_UNKNOWN", "Outcome unknown; retry with the same key"),
 }
@@ -280,5 +282,6 @@ def exception_handlers(*, original_statuses: bool) -> dict[type[Exception], Exce
         return refusal_response(request.scope, refusal_of(error, of_route))
 
     return dict.fromkeys(
-        (DomainError, ApplicationError, BodyTooLarge, RequestInvalid, Unreadable, HTTPException), refuse
+        (DomainError, ApplicationError, BodyTooLarge, ForeignPage, RequestInvalid, Unreadable, HTTPException),
+        refuse,
     )

@@ -91,10 +91,12 @@ class Events:
         " says whether to come back.",
         tag=CHATS,
         query=codec.EVENTS,
+        needs_own_page=True,
         refuses=(TooManyRequests, TooManySockets),
         stream=EXAMPLE,
     )
     async def listen(self, request: Request) -> Response:
+        self.options.pages.check(request.scope)
         await self.services.hub.watching()
         actor = await actor_of(request, self.messenger)
         since = self._since(request, codec.EVENTS.decode(query(request), within="query"))

@@ -45,6 +45,12 @@ EXPLANATIONS: Final[Mapping[str, Explanation]] = {
         "Storage is unavailable, and nothing was done. Repeat after the number of seconds in `Retry-After`.",
         "Хранилище не отвечает, и точно ничего не сделано. Повторите через столько секунд, сколько сказано в `Retry-After`.",
     ),
+    "FOREIGN_PAGE": Explanation(
+        "A browser sent this request for a web page of another site, and nothing was done. If the page is yours, name its "
+        "origin in `API_CORS_ALLOWED_HOSTS`, or the address of the messenger in `API_PUBLIC_URL`.",
+        "Этот запрос браузер отправил со страницы другого сайта, ничего не сделано. Если страница ваша, назовите её в "
+        "`API_CORS_ALLOWED_HOSTS` или адрес мессенджера в `API_PUBLIC_URL`.",
+    ),
     "HEADERS_TOO_LARGE": Explanation(
         "The headers of the request are too many or too long for this server. Send fewer headers and cookies.",
         "В заголовке запроса больше строк или они длиннее, чем принимает сервер. Пришлите меньше заголовков и cookie.",

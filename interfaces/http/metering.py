@@ -1,7 +1,7 @@
 """Counts requests, and serves the metrics to clients that present the token."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from hmac import compare_digest
 from typing import Final
 
@@ -59,7 +59,7 @@ class Metered:
 class Metrics:
     """``/metrics`` on the messenger's own port, for scrapers that present ``token`` as a bearer token."""
 
-    text: Callable[[], bytes]
+    text: Callable[[], Awaitable[bytes]]
     media_type: str
     token: str
     options: HttpOptions
@@ -71,4 +71,4 @@ class Metrics:
         presented = find_bearer(request.headers)
         if presented is None or not compare_digest(presented.encode(), self.token.encode()):
             raise HTTPException(401, headers={"WWW-Authenticate": "Bearer"})
-        return Response(self.text(), media_type=self.media_type)
+        return Response(await self.text(), media_type=self.media_type)

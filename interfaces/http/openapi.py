@@ -22,6 +22,7 @@ from domain.chat_errors import MembersNotFound, NotAcquainted, TooFrequent, TooM
 from domain.events import MessageSent
 from domain.ids import AccountId, ChatId, MessageId, Position, ProfileId, Seq
 from domain.message import Body, Message
+from interfaces.browsers import ForeignPage
 from interfaces.http.described import TAGS, Described
 from interfaces.http.envelope import Refusal
 from interfaces.http.errors import SINGLE_ERRORS, UNKNOWN_PATH, UNREADABLE, refusal_of, validation_status
@@ -217,6 +218,8 @@ def refusals_of(
     kinds: list[type[Exception]] = list(described.refuses)
     if not described.is_public:
         kinds.append(NotAuthenticated)
+    if described.needs_own_page:
+        kinds.append(ForeignPage)
     if described.body:
         kinds.append(BodyTooLarge)
     if described.is_stored:

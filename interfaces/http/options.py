@@ -3,6 +3,7 @@ from typing import Final
 from attrs import field, frozen
 
 from domain.account import PasswordPattern
+from interfaces.browsers import Pages
 from interfaces.http.addresses import Networks
 
 WEB_CLIENT_MODULES: Final = frozenset({"auth", "chat"})
@@ -64,6 +65,11 @@ class HttpOptions:
     """
     history_page: int = 50
     history_most: int = 200
+
+    @property
+    def pages(self) -> Pages:
+        """The web pages from which a browser may open sockets and use the refresh cookie."""
+        return Pages.of(self.public_url, self.cors_origins)
 
     @property
     def errors_path(self) -> str:

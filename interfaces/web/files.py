@@ -32,6 +32,11 @@ class File:
     content: bytes
     media_type: str
 
+    @property
+    def is_compressed(self) -> bool:
+        """Whether `encoded` returns at once."""
+        return "_compressed" in self.__dict__
+
     @cached_property
     def _compressed(self) -> Mapping[str, bytes]:
         return {

@@ -97,8 +97,10 @@ class WebClient:
         if file is None or request.path_params["digest"] != self.files.digest:
             raise HTTPException(404)
         encoding = preferred_encoding(request.headers, ENCODINGS)
-        # Compressing takes some milliseconds, once.
-        content = await asyncio.to_thread(file.encoded, encoding)
+        if encoding is None or file.is_compressed:
+            content = file.encoded(encoding)
+        else:
+            content = await asyncio.to_thread(file.encoded, encoding)
         headers = {
             "Cache-Control": FOREVER,
             "Vary": "Accept-Encoding",

@@ -18,7 +18,7 @@ import orjson
 from attrs import frozen
 from sqlalchemy import create_engine
 
-from config.container import PostgresAdapters, closing
+from config.container import PostgresAdapters, close_connections
 from infrastructure.postgres.schema.migrate import upgrade
 from tests.all_chats import Device, House, opened
 from tests.benchmarks.house import database
@@ -72,8 +72,11 @@ async def measure(house: House, chats: int, rounds: int) -> None:
 
 async def run(url: str, chats: int, rounds: int) -> None:
     adapters = PostgresAdapters(settings=SETTINGS, url=url)
-    async with opened(adapters, interval=3600) as house, closing(house.world.application):
-        await measure(house, chats, rounds)
+    try:
+        async with opened(adapters, interval=3600) as house:
+            await measure(house, chats, rounds)
+    finally:
+        await close_connections(adapters)
 
 
 def main() -> None:

@@ -60,6 +60,32 @@ const { localName, id, className } = document.activeElement;
 return [localName, id, className];
 """
 
+CONTRASTS: Final = """
+const pixel = new OffscreenCanvas(1, 1).getContext("2d", {willReadFrequently: true});
+const paint = (colour) => {
+  pixel.fillStyle = colour;
+  pixel.fillRect(0, 0, 1, 1);
+  return [...pixel.getImageData(0, 0, 1, 1).data].slice(0, 3);
+};
+const luminance = (colour) => {
+  const [red, green, blue] = colour.map((each) => each / 255).map(
+    (each) => each <= 0.04045 ? each / 12.92 : ((each + 0.055) / 1.055) ** 2.4);
+  return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+};
+document.body.style.background = "Canvas";
+return [...document.querySelectorAll("body *")]
+  .filter((each) => each.checkVisibility() && !["SCRIPT", "STYLE", "NOSCRIPT"].includes(each.tagName))
+  .filter((each) => each.matches("input") || [...each.childNodes].some((node) => node.nodeType === 3 && node.data.trim()))
+  .map((each) => {
+    const behind = [];
+    for (let at = each; at; at = at.parentElement) behind.unshift(getComputedStyle(at).backgroundColor);
+    const [back] = behind.map(paint).slice(-1);
+    const ratio = [luminance(paint(getComputedStyle(each).color)), luminance(back)].sort((a, b) => a - b);
+    return [each.outerHTML, (ratio[1] + 0.05) / (ratio[0] + 0.05), luminance(back)];
+  });
+"""
+"""Measures the contrast of each text with its background (WCAG 2.2, 1.4.3)."""
+
 
 class Focus(NamedTuple):
     """What has the focus."""
@@ -92,7 +118,7 @@ class Page:
         self.run_scripts(allowed=True)
         self.connect(online=True)
         self.speak("en")
-        self._events()
+        self.events()
         self._log("browser")
 
     def emulate(self, command: str, **parameters: Any) -> Any:
@@ -195,7 +221,7 @@ class Page:
         addresses: dict[str, str] = {}
         refused = []
         unguarded = []
-        for method, told in self._events():
+        for method, told in self.events():
             match method:
                 case "Network.requestWillBeSent":
                     addresses[told["requestId"]] = told["request"]["url"]
@@ -226,7 +252,8 @@ class Page:
             f"{scheme}://{host}:{port}/" for scheme in ("http", "ws") for host in ("localhost", "127.0.0.1")
         )
 
-    def _events(self) -> list[tuple[str, dict[str, Any]]]:
+    def events(self) -> list[tuple[str, dict[str, Any]]]:
+        """What the network did since this was last asked for."""
         entries = [json.loads(entry["message"])["message"] for entry in self._log("performance")]
         return [(entry["method"], entry["params"]) for entry in entries]
 

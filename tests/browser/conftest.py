@@ -4,6 +4,7 @@ import pytest
 from selenium.webdriver import Chrome
 
 from tests.browser.browser import PROGRAMS, Page, start
+from tests.browser.web import Browser
 from tests.services import require
 from tests.system.server import Server
 
@@ -43,3 +44,20 @@ def page(chromium: Chrome, server: Server) -> Iterator[Page]:
     page = Page(chromium, f"http://localhost:{server.port}")
     yield page
     page.verify()
+
+
+@pytest.fixture
+def browser(page: Page, server: Server) -> Iterator[Browser]:
+    first = page.driver.current_window_handle
+    browser = Browser(page, [page.home, server.url])
+    try:
+        yield browser
+        for tab in browser.tabs:
+            tab.turn()
+            page.emulate("Storage.clearDataForOrigin", origin=tab.home, storageTypes="all")
+    finally:
+        for handle in page.driver.window_handles:
+            if handle != first:
+                page.driver.switch_to.window(handle)
+                page.driver.close()
+        page.driver.switch_to.window(first)

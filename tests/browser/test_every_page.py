@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from interfaces.http.explanations import EXPLANATIONS
-from tests.browser.browser import Page
+from tests.browser.browser import CONTRASTS, Page
 from tests.browser.test_letter_pages import LetterReader
 from tests.system.server import Server
 
@@ -19,32 +19,6 @@ PHONE = (360, 740)
 
 REVEAL = "for (const each of document.querySelectorAll('[hidden]')) each.hidden = false;"
 """All languages and states of a page at once."""
-
-CONTRASTS = """
-const pixel = new OffscreenCanvas(1, 1).getContext("2d", {willReadFrequently: true});
-const paint = (colour) => {
-  pixel.fillStyle = colour;
-  pixel.fillRect(0, 0, 1, 1);
-  return [...pixel.getImageData(0, 0, 1, 1).data].slice(0, 3);
-};
-const luminance = (colour) => {
-  const [red, green, blue] = colour.map((each) => each / 255).map(
-    (each) => each <= 0.04045 ? each / 12.92 : ((each + 0.055) / 1.055) ** 2.4);
-  return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
-};
-document.body.style.background = "Canvas";
-return [...document.querySelectorAll("body *")]
-  .filter((each) => each.checkVisibility() && !["SCRIPT", "STYLE", "NOSCRIPT"].includes(each.tagName))
-  .filter((each) => each.matches("input") || [...each.childNodes].some((node) => node.nodeType === 3 && node.data.trim()))
-  .map((each) => {
-    const behind = [];
-    for (let at = each; at; at = at.parentElement) behind.unshift(getComputedStyle(at).backgroundColor);
-    const [back] = behind.map(paint).slice(-1);
-    const ratio = [luminance(paint(getComputedStyle(each).color)), luminance(back)].sort((a, b) => a - b);
-    return [each.outerHTML, (ratio[1] + 0.05) / (ratio[0] + 0.05), luminance(back)];
-  });
-"""
-"""Measures the contrast of each text with its background (WCAG 2.2, 1.4.3)."""
 
 
 def open_page(page: Page, path: str) -> None:

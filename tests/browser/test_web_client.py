@@ -1,25 +1,15 @@
 """Two people talk by the web client: from signing up to groups, through broken connections and a restart of the server."""
 
-import re
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from itertools import count
+from uuid import UUID
 
-import httpx
-import pytest
-from attrs import define, field
 from selenium.webdriver import ActionChains
 from selenium.webdriver.common.keys import Keys
 
+from tests.benchmarks.filling import Grown, fill
 from tests.browser.browser import Page
 from tests.browser.conftest import APP
-from tests.browser.test_every_page import CONTRASTS
-from tests.browser.web import Tab
-from tests.system.client import data
+from tests.browser.web import NUMBERS, PASSWORD, Browser, assert_well, somebody
 from tests.system.server import Server
-
-PASSWORD = "Кошка-и-чай-1"
-NUMBERS = count(1)
 
 EVIL = [
     "<img src=x onerror=\"document.title='hacked'\">",
@@ -31,6 +21,11 @@ EVIL = [
     "https://example.com/path?x=1&y=<b>, see there",
 ]
 
+TRANSFERRED = """
+return performance.getEntries().map(({ transferSize }) => transferSize ?? 0).reduce((sum, each) => sum + each);
+"""
+"""The bytes of a visit, with headers."""
+
 AWAY = {
     *((0, path) for path in ("/ws", "/accounts/token/refresh/", "/accounts/me/", "/accounts/profile/")),
     *((503, path) for path in ("/ws", "/accounts/token/refresh/", "/accounts/me/", "/accounts/profile/")),
@@ -38,87 +33,12 @@ AWAY = {
 """What is asked in vain while the server is away."""
 
 
-@define
-class Somebody:
-    name: str
-    email: str
-    profile_id: str
-    token: str
-
-
-def somebody(server: Server, first_name: str) -> Somebody:
-    """Has an account with a confirmed address and a name."""
-    email = f"web{next(NUMBERS)}@example.com"
-    with httpx.Client(base_url=server.url, timeout=30) as http:
-        data(http.post("/accounts/sign-up/", json={"email": email, "password": PASSWORD}))
-        letter = server.await_letter(email).get_body(("plain",))
-        assert letter is not None
-        found = re.search(r"token=([\w.-]+)", letter.get_content())
-        assert found is not None
-        body = {"confirmationToken": found[1], "fingerprint": "elsewhere"}
-        token = data(http.post("/accounts/email/confirm/", json=body))["accessToken"]
-        headers = {"Authorization": f"Bearer {token}"}
-        profile = data(http.patch("/accounts/profile/", json={"firstName": first_name}, headers=headers))
-    return Somebody(first_name, email, profile["id"], token)
-
-
-def assert_well(page: Page) -> None:
-    """Nothing is wider than the window, everything that can be used has a name, and each text can be read."""
-    there, seen = page.run("return [document.documentElement.scrollWidth, innerWidth]")
-    assert there <= seen
-    nameless = page.run(
-        "return [...document.querySelectorAll('button, input, textarea, a')].filter((each) => each.checkVisibility()"
-        " && !(each.ariaLabel || each.innerText.trim() || each.labels?.length)).map((each) => each.outerHTML)"
-    )
-    assert nameless == []
-    pale = [
-        each
-        for each in page.run(CONTRASTS.replace('document.body.style.background = "Canvas";', ""))
-        if each[1] < 4.5
-    ]
-    assert pale == []
-
-
-@define
-class Browser:
-    """Opens windows for one person after the other, up to two."""
-
-    page: Page
-    homes: list[str]
-    tabs: list[Tab] = field(factory=list)
-
-    def open(self, *, language: str = "en") -> Tab:
-        """For another person."""
-        return self.open_beside(self.homes[len({tab.home for tab in self.tabs})], language=language)
-
-    def open_beside(self, home: str, *, language: str = "en") -> Tab:
-        tab = Tab.opened(self.page, home, language=language)
-        self.tabs.append(tab)
-        return tab
-
-
-@pytest.fixture
-def browser(page: Page, server: Server) -> Iterator[Browser]:
-    first = page.driver.current_window_handle
-    browser = Browser(page, [page.home, server.url])
-    try:
-        yield browser
-        for tab in browser.tabs:
-            tab.turn()
-            page.emulate("Storage.clearDataForOrigin", origin=tab.home, storageTypes="all")
-    finally:
-        for handle in page.driver.window_handles:
-            if handle != first:
-                page.driver.switch_to.window(handle)
-                page.driver.close()
-        page.driver.switch_to.window(first)
-
-
 def test_from_signing_up_to_the_first_message(page: Page, server: Server, browser: Browser) -> None:
     bob = somebody(server, "Борис")
     email = f"web{next(NUMBERS)}@example.com"
     alice = browser.open()
     page.until(lambda: page.texts("h1") == ["Messenger"])
+    assert 0 < page.run(TRANSFERRED) < 120_000
     page.press("Create an account")
     alice.fill(email=email, password="weak")
     page.press("Create an account")
@@ -326,52 +246,54 @@ def test_the_main_job_by_keyboard(page: Page, server: Server, browser: Browser) 
 def test_many_messages_are_scrolled_with_few_elements(page: Page, server: Server, browser: Browser) -> None:
     ann, bob = somebody(server, "Аня"), somebody(server, "Боря")
     many = 150
-    with (
-        httpx.Client(
-            base_url=server.url, headers={"Authorization": f"Bearer {ann.token}"}, timeout=60
-        ) as http,
-        ThreadPoolExecutor(8) as pool,
-    ):
-        chat = data(http.post("/chats/direct/", json={"profileId": bob.profile_id}))["id"]
-        texts = [f"message {number}" for number in range(many)]
-        list(pool.map(lambda text: data(http.post(f"/chats/{chat}/messages/", json={"text": text})), texts))
+    # Each of another author and on another day than the one before: as many elements as there can be.
+    chat = Grown(name="Long", messages=many, members=[UUID(each.profile_id) for each in (ann, bob)])
+    with server.database() as connection:
+        fill(connection, [chat], analyze=False)
     tab = browser.open()
     tab.sign_in(bob.email, PASSWORD)
-    tab.row("Аня").click()
+    tab.row("Long").click()
     page.until(lambda: page.all(".divider"))
-    page.until(lambda: page.one(".jump").text == str(many - int(page.run(LAST_SEEN))))
-    # Down to the end: each message once and in order.
-    heard: list[int] = []
-
-    def scroll_down() -> bool:
-        seqs, elements, is_end = page.run(SCROLL_DOWN)
-        assert seqs == list(range(seqs[0], seqs[0] + len(seqs)))
-        assert elements < 400
-        heard.extend(seq for seq in seqs if seq not in heard)
-        return bool(is_end) and seqs[-1] == many
-
-    page.until(scroll_down)
-    assert heard == list(range(1, many + 1))
+    page.until(lambda: page.one(".jump").text == str(page.run(UNSEEN)))
+    # Down to the end and up again: each message, few elements, and what is read stays where it is while more comes.
+    for step, last in ((400, many), (-400, 1)):
+        told = page.driver.execute_async_script(SCROLL, step, last)
+        assert sorted(told["seen"]) == list(range(1, many + 1))
+        assert told["most"] < 400
+        assert told["drift"] < 2
     page.until(lambda: page.driver.title == "Messenger")  # all were on the screen
-    # And up again: what is read stays where it is while more comes above.
-    page.until(lambda: page.run(SCROLL_UP) == 1)
 
 
-LAST_SEEN = """
+UNSEEN = """
 const bottom = document.querySelector(".scroller").getBoundingClientRect().bottom + 8;
-return [...document.querySelectorAll("[data-seq]")].filter((each) => each.getBoundingClientRect().bottom <= bottom).at(-1).dataset.seq;
+const { dataset } = [...document.querySelectorAll("[data-seq]")].filter((each) => each.getBoundingClientRect().bottom <= bottom).at(-1);
+return Math.ceil((150 - Number(dataset.seq)) / 2);
 """
+"""How many messages of the other person are below the screen: every second one."""
 
-SCROLL_DOWN = """
+SCROLL = """
+const [step, last, done] = arguments;
 const scroller = document.querySelector(".scroller");
-const seqs = [...scroller.querySelectorAll("[data-seq]")].map((each) => Number(each.dataset.seq));
-scroller.scrollTop += 400;
-const isEnd = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < 2;
-return [seqs, document.querySelectorAll(".conversation *").length, isEnd];
+const seen = new Set();
+let [most, drift] = [0, 0];
+const frame = () => new Promise(requestAnimationFrame);
+(async () => {
+  while (true) {
+    const shown = [...scroller.querySelectorAll("[data-seq]")];
+    const seqs = shown.map((each) => Number(each.dataset.seq));
+    if (seqs.some((seq, at) => seq !== seqs[0] + at)) throw new Error(`out of order: ${seqs}`);
+    seqs.forEach((seq) => seen.add(seq));
+    most = Math.max(most, document.querySelectorAll(".conversation *").length);
+    const before = scroller.scrollTop;
+    const anchor = shown.find((each) => each.getBoundingClientRect().bottom > scroller.getBoundingClientRect().top + Math.abs(step));
+    const top = anchor?.getBoundingClientRect().top;
+    scroller.scrollTop += step;
+    const moved = scroller.scrollTop - before;
+    if (moved === 0 && seqs.includes(last)) break;
+    for (let count = 0; count < 3; count++) await frame();
+    if (anchor?.isConnected) drift = Math.max(drift, Math.abs(anchor.getBoundingClientRect().top - (top - moved)));
+  }
+  done({ seen: [...seen], most, drift });
+})().catch((error) => done({ error: String(error) }));
 """
-
-SCROLL_UP = """
-const scroller = document.querySelector(".scroller");
-scroller.scrollTop -= 400;
-return Number(scroller.querySelector("[data-seq]").dataset.seq);
-"""
+"""Scrolls to the message `last`, and returns what was in the document and how far anything moved that should have stayed."""

@@ -1,14 +1,25 @@
 """What a person does with the web client."""
 
-from typing import Any, Self
+import re
+from itertools import count
+from typing import Any, Final, Self
 
-from attrs import define
+import httpx
+from attrs import define, field
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 
-from tests.browser.browser import Page
+from tests.browser.browser import CONTRASTS, Page
+from tests.system.client import data
+from tests.system.server import Server
 
-MESSAGES = "[...document.querySelectorAll('.message')].map((each) => each.querySelector('.text').innerText)"
+PASSWORD: Final = "Кошка-и-чай-1"
+NUMBERS: Final = count(1)
+"""Numbers of people, so that each has an address of its own."""
+
+MESSAGES: Final = (
+    "[...document.querySelectorAll('.message')].map((each) => each.querySelector('.text').innerText)"
+)
 
 
 @define(eq=False)
@@ -96,3 +107,62 @@ class Tab:
         self.page.run("arguments[0].focus()", field)
         self.page.emulate("Input.insertText", text=text)
         self.page.type(Keys.ENTER)
+
+
+@define
+class Somebody:
+    name: str
+    email: str
+    profile_id: str
+    token: str
+
+
+def somebody(server: Server, first_name: str) -> Somebody:
+    """Has an account with a confirmed address and a name."""
+    email = f"web{next(NUMBERS)}@example.com"
+    with httpx.Client(base_url=server.url, timeout=30) as http:
+        data(http.post("/accounts/sign-up/", json={"email": email, "password": PASSWORD}))
+        letter = server.await_letter(email).get_body(("plain",))
+        assert letter is not None
+        found = re.search(r"token=([\w.-]+)", letter.get_content())
+        assert found is not None
+        body = {"confirmationToken": found[1], "fingerprint": "elsewhere"}
+        token = data(http.post("/accounts/email/confirm/", json=body))["accessToken"]
+        headers = {"Authorization": f"Bearer {token}"}
+        profile = data(http.patch("/accounts/profile/", json={"firstName": first_name}, headers=headers))
+    return Somebody(first_name, email, profile["id"], token)
+
+
+def assert_well(page: Page) -> None:
+    """Nothing is wider than the window, everything that can be used has a name, and each text can be read."""
+    there, seen = page.run("return [document.documentElement.scrollWidth, innerWidth]")
+    assert there <= seen
+    nameless = page.run(
+        "return [...document.querySelectorAll('button, input, textarea, a')].filter((each) => each.checkVisibility()"
+        " && !(each.ariaLabel || each.innerText.trim() || each.labels?.length)).map((each) => each.outerHTML)"
+    )
+    assert nameless == []
+    pale = [
+        each
+        for each in page.run(CONTRASTS.replace('document.body.style.background = "Canvas";', ""))
+        if each[1] < 4.5
+    ]
+    assert pale == []
+
+
+@define
+class Browser:
+    """Opens windows for one person after the other, up to two."""
+
+    page: Page
+    homes: list[str]
+    tabs: list[Tab] = field(factory=list)
+
+    def open(self, *, language: str = "en") -> Tab:
+        """For another person."""
+        return self.open_beside(self.homes[len({tab.home for tab in self.tabs})], language=language)
+
+    def open_beside(self, home: str, *, language: str = "en") -> Tab:
+        tab = Tab.opened(self.page, home, language=language)
+        self.tabs.append(tab)
+        return tab

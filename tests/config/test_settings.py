@@ -1,3 +1,4 @@
+import os
 import re
 import stat
 from datetime import timedelta
@@ -12,7 +13,7 @@ from sqlalchemy import make_url
 from config.features.accounts import make_account_rules
 from config.settings.groups import Settings, names
 from config.settings.load import load
-from config.settings.readers import Environment, Security
+from config.settings.readers import BusKind, Environment, Security
 from config.settings.texts import WrongSettings
 from domain.account import Password, PasswordCommon, PasswordPattern
 
@@ -218,7 +219,7 @@ def test_everything_wrong_is_told_at_once() -> None:
     assert faults(
         {
             "API_SERVICE_PORT": "70000",
-            "API_WORKERS": "4",
+            "API_WORKERS": "0",
             "API_PUBLIC_URL": "chat.example.com",
             "API_ORIGINAL_STATUSES": "maybe",
             "API_CORS_ALLOWED_HOSTS": "http://localhost:5173,*",
@@ -233,13 +234,13 @@ def test_everything_wrong_is_told_at_once() -> None:
         }
     ) == [
         "API_SERVICE_PORT is '70000': expected a whole number from 1 to 65535",
+        "API_WORKERS is '0': expected a whole number from 1 to 256, or auto",
         "API_PUBLIC_URL is 'chat.example.com': expected an address like https://chat.example.com, without query",
         (
             "API_CORS_ALLOWED_HOSTS is 'http://localhost:5173,*': expected origins by name: browsers send no cookies"
             " to a server that allows everybody"
         ),
         "API_ORIGINAL_STATUSES is 'maybe': expected true or false",
-        "API_WORKERS is '4': expected 1, several processes are not built yet",
         "DATABASE_URL is set to something else: expected an address like postgresql://user:password@host:5432/database",
         "MAIL_SECURITY is 'ssl': expected starttls, tls or none",
         "MAIL_SERVER is not set: expected outside LOCAL, or nobody could confirm an account",
@@ -316,7 +317,7 @@ class TestJwtSecret:
         assert not (tmp_path / "var").exists()
 
     def test_is_not_made_while_something_is_wrong(self, local: dict[str, str], tmp_path: Path) -> None:
-        assert len(faults(local | {"API_WORKERS": "2"})) == 1
+        assert len(faults(local | {"API_WORKERS": "none"})) == 1
         assert not (tmp_path / "var").exists()
 
     def test_a_damaged_file_is_told(self, local: dict[str, str], tmp_path: Path) -> None:
@@ -490,3 +491,14 @@ def test_chaos_is_refused_outside_local_in_one_line(local: dict[str, str]) -> No
     assert load(PROD | {"CHAOS_DROPS": "0.5"}, NO_FILE).chaos.seed is None
     assert load(local | {"CHAOS_SEED": "7", "CHAOS_DROPS": "0.5"}, NO_FILE).chaos.drops == 0.5
     assert faults(local | {"CHAOS_DROPS": "2"}) == ["CHAOS_DROPS is '2': expected a share from 0 to 1"]
+
+
+def test_several_workers_have_a_bus_without_further_settings(local: dict[str, str]) -> None:
+    assert load(local, NO_FILE).bus.kind is BusKind.NONE
+    assert load(local | {"API_WORKERS": "2"}, NO_FILE).bus.kind is BusKind.NOTIFY
+    assert load(local | {"API_WORKERS": "2", "BUS": "none"}, NO_FILE).bus.kind is BusKind.NONE
+    assert load(local | {"BUS": "notify"}, NO_FILE).bus.kind is BusKind.NOTIFY
+
+
+def test_a_worker_for_each_core_that_the_process_may_use(local: dict[str, str]) -> None:
+    assert load(local | {"API_WORKERS": "auto"}, NO_FILE).api.workers == len(os.sched_getaffinity(0))

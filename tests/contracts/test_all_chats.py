@@ -24,7 +24,7 @@ from application.chats.remove_member import RemoveMember
 from application.ports.views import Newest
 from application.receipts.mark_read import MarkRead
 from application.receipts.mark_single import MarkSingle
-from config.container import PostgresAdapters
+from config.container import PostgresAdapters, close_connections
 from domain.errors import DomainError
 from domain.ids import ChatId, Seq
 from domain.role import Role
@@ -53,14 +53,7 @@ def rig(request: pytest.FixtureRequest) -> Iterator[Rig]:
         url = request.getfixturevalue("messenger_database")
         adapters = PostgresAdapters(settings=SETTINGS, url=url, clock=Object(TickingClock()))
         yield Rig(runner, adapters)
-        for closing in (
-            adapters.posting_connection().close,
-            adapters.patient_posting_connection().close,
-            adapters.marking_connection().close,
-            adapters.read_pool().close,
-            adapters.engine().dispose,
-        ):
-            runner.run(closing())
+        runner.run(close_connections(adapters))
 
 
 someone = st.integers(0, PEOPLE - 1)

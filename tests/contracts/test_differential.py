@@ -48,7 +48,7 @@ from application.ports.views import Newest, Where
 from application.receipts.mark_read import MarkRead
 from application.receipts.mark_single import MarkSingle
 from application.views import ChatView, HistoryPage, Snapshot
-from config.container import MemoryAdapters, PostgresAdapters
+from config.container import MemoryAdapters, PostgresAdapters, close_connections
 from domain.account import Account, Email
 from domain.chat import DESCRIPTION_LIMIT, NAME_LIMIT, About
 from domain.errors import DomainError
@@ -155,14 +155,7 @@ def pair(messenger_database: str) -> Iterator[Pair]:
     adapters = PostgresAdapters(settings=SETTINGS, url=messenger_database)
     with asyncio.Runner() as runner, psycopg.connect(conninfo, autocommit=True) as beside:
         yield Pair(runner, adapters, beside)
-        for closing in (
-            adapters.posting_connection().close,
-            adapters.patient_posting_connection().close,
-            adapters.marking_connection().close,
-            adapters.read_pool().close,
-            adapters.engine().dispose,
-        ):
-            runner.run(closing())
+        runner.run(close_connections(adapters))
 
 
 class MessengerMachine(RuleBasedStateMachine):

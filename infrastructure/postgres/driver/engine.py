@@ -10,8 +10,9 @@ from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.event import listen
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
-from sqlalchemy.pool import AsyncAdaptedQueuePool, PoolProxiedConnection
+from sqlalchemy.pool import AsyncAdaptedQueuePool, PoolProxiedConnection, QueuePool
 
+from application.errors import Unavailable
 from infrastructure.postgres.driver.connection import (
     ANSWERS_WITHIN,
     READ_COMMITTED,
@@ -25,26 +26,35 @@ from infrastructure.postgres.driver.waits import Waits
 
 
 class CountingPool(AsyncAdaptedQueuePool):
-    """Counts the waits for a connection while all are in use."""
+    """Counts the waits for a connection while all are in use. Once `close_engine` has closed it, it opens no connection."""
 
     _sqla_logger_namespace = "sqlalchemy.pool"  # or it would log under this module's name, at another level
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.waits = Waits()
+        self.is_closed = False
 
     def connect(self) -> PoolProxiedConnection:
+        if self.is_closed:
+            raise Unavailable("the connections of the pool are closed")
         if self.checkedout() < self.size():
             return super().connect()
         with self.waits.counted():
             return super().connect()
+
+    def recreate(self) -> QueuePool:
+        pool = super().recreate()
+        assert isinstance(pool, CountingPool)
+        pool.is_closed = self.is_closed
+        return pool
 
 
 def make_engine(url: str, *, size: int = 10, wait: float = 2.0, deadline: float = 5.0) -> AsyncEngine:
     """
     Makes a pool of at most ``size`` connections; a unit of work waits up to ``wait`` seconds for a free one.
 
-    Connections are opened when they are needed. `transaction` sends BEGIN on its own, not together with the first
+    Connections are opened when they are needed, and `close_engine` closes them. `transaction` sends BEGIN on its own, not together with the first
     statement: if the connection turns out to be dead then, nothing has been done, and another one can be used.
 
     Raises:
@@ -70,6 +80,17 @@ def make_engine(url: str, *, size: int = 10, wait: float = 2.0, deadline: float 
     return engine
 
 
+async def close_engine(engine: AsyncEngine) -> None:
+    """
+    Closes the idle connections at once, and each of the others when its transaction ends. Later transactions are refused.
+
+    After `AsyncEngine.dispose` alone, a task that is still running would open a connection that nobody closes.
+    """
+    assert isinstance(engine.pool, CountingPool)
+    engine.pool.is_closed = True
+    await engine.dispose()
+
+
 def _renew_if_read_only(context: ExceptionContext) -> None:
     """
     Discards all pooled connections when a server refuses to write: it may be a former primary after a failover, or the
@@ -88,10 +109,10 @@ async def transaction(
     Begins a transaction on a connection of the pool, for at most ``deadline`` seconds. It is rolled back at the end unless
     the caller has committed.
 
-    The engine may be disposed of meanwhile; the transaction may then finish, and its connection is closed afterwards.
+    The engine may be closed meanwhile; the transaction may then finish, and its connection is closed afterwards.
 
     Raises:
-        Unavailable: No connection was free or storage failed. Nothing was committed.
+        Unavailable: No connection was free, storage failed or the engine is closed. Nothing was committed.
     """
     pool = engine.pool
     with in_our_terms():

@@ -8,6 +8,7 @@
 import { ApiError, Messenger, Tokens, WebStorage } from "../../clients/javascript/index.js";
 import { say } from "./texts.js";
 
+/** Holds the id of the profile that is signed in, or nothing while that is not known. */
 const SIGNED_IN = "messenger-signed-in";
 const FINGERPRINT = "messenger-fingerprint";
 const CHOICES = "messenger-choices";
@@ -45,7 +46,7 @@ class Session {
   phase = "starting";
   /** @type {Messenger | null} */
   messenger = null;
-  /** The own profile, as HTTP has it. @type {any} */
+  /** The own profile, as HTTP has it, as soon as it is known. @type {any} */
   profile = null;
   email = "";
   /** @type {string | null} */
@@ -106,7 +107,7 @@ class Session {
   /** @param {string} email @param {string} password */
   async signIn(email, password) {
     await this.tokens.signIn(email, password);
-    localStorage.setItem(SIGNED_IN, "1");
+    localStorage.setItem(SIGNED_IN, ""); // whose id it is to be is asked next
     await this.#enter();
   }
 
@@ -122,19 +123,43 @@ class Session {
   }
 
   async #enter() {
+    const known = localStorage.getItem(SIGNED_IN);
+    if (known) {
+      // Who was here last is most likely who is here now: nothing else needs to be asked before the chats are shown.
+      await this.#connect(known);
+      this.#entered();
+      return;
+    }
     try {
-      const [me, profile] = await Promise.all([this.tokens.call("GET", "/accounts/me/"), this.tokens.call("GET", "/accounts/profile/")]);
-      this.email = me.email;
-      this.profile = profile;
-      await this.#connect(me.profileId);
-      this.#become("signed_in");
-      if (nameOf(wirePerson(profile)) === "—") this.show({ type: "profile", isNew: true });
-      const wanted = location.hash.slice(1);
-      if (wanted) this.open(wanted);
+      const { profileId } = await this.#learn();
+      await this.#connect(profileId);
+      localStorage.setItem(SIGNED_IN, profileId);
+      this.#entered();
     } catch (error) {
       if (error instanceof ApiError && error.status === 401) this.#leave();
       else this.#become("unreachable");
     }
+  }
+
+  #entered() {
+    this.#become("signed_in");
+    if (this.profile !== null) this.#welcome();
+    const wanted = location.hash.slice(1);
+    if (wanted) this.open(wanted);
+  }
+
+  /** Asks who is signed in. */
+  async #learn() {
+    const [me, profile] = await Promise.all([this.tokens.call("GET", "/accounts/me/"), this.tokens.call("GET", "/accounts/profile/")]);
+    this.email = me.email;
+    this.profile = profile;
+    this.changed();
+    return me;
+  }
+
+  /** Somebody without a name cannot be found by others. */
+  #welcome() {
+    if (nameOf(wirePerson(this.profile)) === "—" && this.dialog === null) this.show({ type: "profile", isNew: true });
   }
 
   #leave() {
@@ -143,6 +168,7 @@ class Session {
     this.openChat = null;
     this.dialog = null;
     this.members.clear();
+    this.profile = null;
     localStorage.removeItem(SIGNED_IN);
     history.replaceState(null, "", location.pathname);
     this.#become("signed_out");
@@ -165,15 +191,20 @@ class Session {
     this.messenger = messenger;
     messenger.model.profileId = profileId;
     messenger.on("state", ({ state, why }) => {
+      if (this.messenger !== messenger) return;
       if (state === "live") {
         this.lostAt = null;
         void this.#watch();
+        if (this.profile === null) this.#learn().then(() => this.#welcome(), () => {}); // asked again when the connection is back
       } else {
         this.lostAt ??= Date.now();
         this.presence.clear();
       }
       if (state === "ended" && why === "signed_out") this.#leave();
-      if (state === "ended" && why === "another_account") this.#become("another");
+      if (state === "ended" && why === "another_account") {
+        localStorage.setItem(SIGNED_IN, ""); // who it is is asked first the next time
+        this.#become("another");
+      }
     });
     messenger.on("presence", ({ frame }) => this.presence.set(frame.user_id, frame));
     messenger.on("*", ({ type, frame }) => type === "presence_ended" && this.presence.delete(frame.user_id));

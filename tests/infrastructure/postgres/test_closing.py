@@ -15,7 +15,7 @@ from sqlalchemy import text
 from application.errors import Unavailable
 from infrastructure.postgres.driver.batches import BatchConnection
 from infrastructure.postgres.driver.connection import Connection, Connector
-from infrastructure.postgres.driver.engine import make_engine, transaction
+from infrastructure.postgres.driver.engine import close_engine, make_engine, transaction
 from infrastructure.postgres.driver.reads import Prepared, ReadPool
 
 BACKEND = Prepared("SELECT pg_backend_pid() AS pid", {})
@@ -80,7 +80,9 @@ def batches(url: str) -> Pool:
 def units_of_work(url: str) -> Pool:
     engine = make_engine(url)
     return Pool(
-        lambda: transaction(engine, 5.0), lambda unit: unit.execute(text(BACKEND.text)), engine.dispose
+        lambda: transaction(engine, 5.0),
+        lambda unit: unit.execute(text(BACKEND.text)),
+        lambda: close_engine(engine),
     )
 
 
@@ -117,7 +119,7 @@ async def test_a_connection_that_is_opened_meanwhile_is_closed(
     assert opened.still_open == 0
 
 
-@pytest.mark.parametrize("make", [reads, single_reads, batches])
+@pytest.mark.parametrize("make", POOLS)
 async def test_a_closed_pool_opens_nothing(
     messenger_database: str, opened: Opened, make: Callable[[str], Pool]
 ) -> None:

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import make_url
 
 from application.accounts import recent_sessions
-from config.container import PostgresAdapters, closing
+from config.container import PostgresAdapters, close_connections
 from domain.ids import ChatId
 from infrastructure.postgres.schema.check import STAMP
 from infrastructure.stored_events import MESSAGE_SENT
@@ -27,11 +27,9 @@ TRANSPORTS = ("ws", "sync", "events")
 async def node(url: str, *, interval: float = 0.05, **options: Any) -> AsyncIterator[House]:
     """One process of the messenger. Nodes hear of each other by the database alone."""
     async with AsyncExitStack() as stack:
-        house = await stack.enter_async_context(
-            opened(PostgresAdapters(settings=SETTINGS, url=url), interval=interval, **options)
-        )
-        await stack.enter_async_context(closing(house.world.application))
-        yield house
+        adapters = PostgresAdapters(settings=SETTINGS, url=url)
+        stack.push_async_callback(close_connections, adapters)
+        yield await stack.enter_async_context(opened(adapters, interval=interval, **options))
 
 
 def moved(device: Device, house: House, over: str) -> Device:

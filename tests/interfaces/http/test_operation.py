@@ -183,7 +183,10 @@ class TestRequestsAreCounted:
 class TestMetrics:
     @pytest.fixture
     def http(self, world: World) -> httpx.AsyncClient:
-        metrics = Metrics(lambda: b"up 1\n", "text/plain; version=0.0.4; charset=utf-8", TOKEN, HttpOptions())
+        async def text() -> bytes:
+            return b"up 1\n"
+
+        metrics = Metrics(text, "text/plain; version=0.0.4; charset=utf-8", TOKEN, HttpOptions())
         return client(app(world, added=metrics.routes()))
 
     async def test_are_for_whoever_has_the_token(self, http: httpx.AsyncClient) -> None:

@@ -335,7 +335,7 @@ class TestHandshake:
                 "Sec-WebSocket-Extensions": "permessage-deflate; client_max_window_bits, x-webkit-deflate-frame"
             },
             {"Sec-WebSocket-Protocol": "chat, superchat"},
-            {"Origin": "https://elsewhere.example"},
+            {"Origin": "https://server"},
         ],
     )
     async def test_it_is_accepted_with_nothing_added(

@@ -10,11 +10,14 @@ import { dayOf, isSameDay, moment, say, timeOf, whenOf } from "../texts.js";
 import { Avatar, Icon, isEmoji, linked, useSession } from "./parts.js";
 
 /** How many messages are taken in at an edge, and the least number that is in the document. */
-const STEP = 20;
-const FEWEST = 60;
+const STEP = 12;
+const FEWEST = 48;
+
+/** The least height of a message, in pixels. */
+const LOWEST = 39;
 
 /** Pixels from an edge at which more messages are taken in. */
-const NEAR = 500;
+const NEAR = 400;
 
 /** Pixels from the end that still count as the end. */
 const AT_END = 40;
@@ -89,13 +92,14 @@ class Messages extends Component {
 
   componentWillUnmount() {
     this.watching.disconnect();
+    cancelAnimationFrame(this.frame);
     document.removeEventListener("visibilitychange", this.onVisible);
     places.set(this.props.chat.chat.id, this.sticks ? null : this.anchor());
   }
 
   /** How many messages are in the document at most. */
   get most() {
-    return Math.max(FEWEST, Math.ceil((this.scroller?.clientHeight ?? 0) / 15));
+    return Math.max(FEWEST, Math.ceil((this.scroller?.clientHeight ?? 0) / LOWEST) + 2 * STEP);
   }
 
   /** The first message that is on the screen, and where. */
@@ -118,8 +122,10 @@ class Messages extends Component {
     if (chat.seq < this.state.hi) this.range(chat.seq - this.most + 1, chat.seq); // another history
     if (outgoing.length > before.outgoing.length) this.newest();
     this.reach(anchor);
-    this.look();
     this.mark();
+    // In the next frame: taking in more renders again, and a chain of that would keep the page from listening.
+    cancelAnimationFrame(this.frame);
+    this.frame = requestAnimationFrame(() => this.look());
   }
 
   /** Scrolls to where it should be, as soon as that is there; otherwise what is read stays where it is. */
@@ -248,7 +254,7 @@ class Messages extends Component {
       if (message === undefined) continue;
       const sent = moment(message.sent_at);
       const isNewDay = previous === null || !isSameDay(moment(previous.sent_at), sent);
-      if (isNewDay) rows.push(html`<p class="day" key=${`day ${seq}`}><span>${dayOf(sent)}</span></p>`);
+      if (isNewDay) rows.push(html`<p class="day" key=${`day ${seq}`}>${dayOf(sent)}</p>`);
       const isFirstNew = this.divider !== null && seq === this.divider + 1;
       if (isFirstNew) rows.push(html`<p class="divider" role="separator" key="divider"><span>${say.newMessages}</span></p>`);
       const isFirst = isNewDay || isFirstNew || previous?.sender_id !== message.sender_id || sent.getTime() - moment(previous.sent_at).getTime() > TOGETHER;
@@ -260,9 +266,10 @@ class Messages extends Component {
     const isEmpty = chat.seq === 0 && outgoing.length === 0;
     return html`<div class="history">
       <div class="scroller" ref=${(element) => (this.scroller = element ?? this.scroller)} onScroll=${this.onScroll} tabindex="0" role="log" aria-label=${say.messages}>
-        <div class="pad"></div>
-        ${isEmpty && html`<p class="hint">${say.empty}</p>`}
-        ${rows}
+        <div class="lines">
+          ${isEmpty && html`<p class="hint">${say.empty}</p>`}
+          ${rows}
+        </div>
       </div>
       ${!this.sticks &&
       html`<button type="button" class="jump" aria-label=${chat.unread_count > 0 ? `${say.jump}. ${say.unread(chat.unread_count)}` : say.jump} onClick=${() => this.newest()}>

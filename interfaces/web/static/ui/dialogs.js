@@ -30,9 +30,9 @@ function Menu({ close }) {
     setProblem(allowed ? "" : say.notificationsDenied);
   };
   return html`<${Dialog} title=${say.menu} onClose=${close}>
-    <p class="who"><${Avatar} id=${profile.id} name=${nameOf(wirePerson(profile))} /><span><bdi>${nameOf(wirePerson(profile))}</bdi><small>${email}</small></span></p>
+    ${profile !== null && html`<p class="who"><${Avatar} id=${profile.id} name=${nameOf(wirePerson(profile))} /><span><bdi>${nameOf(wirePerson(profile))}</bdi><small>${email}</small></span></p>`}
     <ul class="items">
-      ${item(say.profile, () => session.show({ type: "profile" }))} ${item(say.newGroup, () => session.show({ type: "new_group" }))}
+      ${profile !== null && item(say.profile, () => session.show({ type: "profile" }))} ${item(say.newGroup, () => session.show({ type: "new_group" }))}
       ${item(say.devices, () => session.show({ type: "devices" }))} ${item(say.changePassword, () => session.show({ type: "password" }))}
       <li><label class="item check"><input type="checkbox" checked=${choices.sound} onChange=${(event) => session.choose("sound", event.currentTarget.checked)} />${say.sound}</label></li>
       <li><label class="item check"><input type="checkbox" checked=${choices.notifications} onChange=${notify} />${say.notifications}</label></li>

@@ -1,0 +1,199 @@
+"""
+Updates between processes that share a database, by LISTEN and NOTIFY.
+
+Each process has two connections for it: one that only listens, and one that only notifies. A notification is sent after the
+transaction whose updates it carries, never within: PostgreSQL commits transactions that notify one after the other, which
+would slow down everything that is stored. It is a transaction of its own that waits for no disk, as nothing is lost with it.
+
+Many updates go out in one statement, while the one before is under way. A process hears its own notifications too. If it has
+heard nothing for some seconds it connects again: the connection may be dead without anybody having said so.
+"""
+
+import asyncio
+import logging
+import os
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import Any, Final
+
+import psycopg
+from attrs import define, field
+from psycopg.rows import TupleRow, tuple_row
+
+from application.ports.updates import Update
+from infrastructure.complaints import Complaints
+from infrastructure.postgres.driver.connection import Connection, Connector, cut, within
+from infrastructure.postgres.driver.errors import UnusableDatabase
+from infrastructure.relay import Relay
+
+log: Final = logging.getLogger(__name__)
+
+CHANNEL: Final = "messenger_updates"
+
+NOTIFICATION_BYTES: Final = 7999
+"""PostgreSQL refuses longer ones."""
+
+FIRST_PAUSE: Final = 0.1
+LONGEST_PAUSE: Final = 2.0
+"""Seconds between two attempts to connect. Pauses double from the first to the longest."""
+
+LAST_SECONDS: Final = 0.3
+"""How long the last updates may take to be sent when the process ends."""
+
+NOTIFY: Final = "SELECT pg_notify(%s, payload) FROM unnest(%s::text[]) AS payload"
+
+
+class Silent(Exception):
+    """Nothing was heard for so long that the connection is taken for dead."""
+
+
+@define(eq=False, kw_only=True)
+class PostgresUpdates:
+    """
+    ``run`` carries updates until it is cancelled, and connects again whenever a connection is lost.
+
+    A process says every ``heartbeat`` seconds that it is there if it has said nothing else, and takes its listening
+    connection for dead after ``silence`` seconds.
+    """
+
+    _url: str
+    publisher: str
+    _deadline: float = 5.0
+    heartbeat: float = 1.0
+    silence: float = 4.0
+    _relay: Relay = field(init=False)
+    _connector: Connector = field(init=False)
+    _complaints: Complaints = field(init=False, factory=lambda: Complaints("bus", log))
+
+    def __attrs_post_init__(self) -> None:
+        self._relay = Relay(publisher=self.publisher, most_bytes=NOTIFICATION_BYTES)
+        self._connector = Connector(target=self._url, deadline=self._deadline)
+
+    def publish(self, updates: Sequence[Update]) -> None:
+        self._relay.publish(updates)
+
+    def subscribe(self, listener: Callable[[Sequence[Update]], None]) -> None:
+        self._relay.subscribe(listener)
+
+    def see(self, epoch: str) -> None:
+        self._relay.see(epoch)
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._again_and_again(self._listen), name="listening to other processes")
+            tasks.create_task(self._again_and_again(self._notify), name="notifying other processes")
+
+    async def _again_and_again(self, work: Callable[[Callable[[], None]], Any]) -> None:
+        """Runs ``work``, which never ends by itself, and again after each failure. It calls its argument when it works."""
+        pause = FIRST_PAUSE
+
+        def works() -> None:
+            nonlocal pause
+            pause = FIRST_PAUSE
+
+        while True:
+            try:
+                await work(works)
+            except (psycopg.Error, OSError, UnusableDatabase, Silent) as error:
+                cause = " ".join(str(error).split()) or type(error).__name__
+                self._complaints.tell("the connection between processes was lost", cause)
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
+
+    @asynccontextmanager
+    async def _connected(self) -> AsyncIterator[Connection[TupleRow]]:
+        connection = await self._connector.connect(tuple_row)
+        try:
+            yield connection
+        finally:
+            cut(connection)
+            await connection.close()
+
+    # Hearing
+
+    async def _listen(self, works: Callable[[], None]) -> None:
+        async with self._connected() as connection:
+            if connection.is_pooled:
+                raise UnusableDatabase(
+                    "notifications do not pass a pooler: set BUS_DATABASE_URL to the database itself"
+                )
+            with within(self._deadline, connection):
+                await connection.execute(f"LISTEN {CHANNEL}")
+            works()
+            await _Ear(connection, self._relay.hear).listen(self.silence)
+
+    # Notifying
+
+    async def _notify(self, works: Callable[[], None]) -> None:
+        async with self._connected() as connection:
+            await connection.execute("SET synchronous_commit = off")
+            works()
+            try:
+                while True:
+                    await self._relay.filled(self.heartbeat)
+                    await self._send(connection, self._deadline)
+            except asyncio.CancelledError:
+                with suppress(psycopg.Error):
+                    while not self._relay.is_empty:
+                        await self._send(connection, LAST_SECONDS)
+                raise
+
+    async def _send(self, connection: Connection[TupleRow], seconds: float) -> None:
+        batches = self._relay.take().values()
+        envelopes = [each for batch in batches for each in batch.envelopes] or [self._relay.sign_of_life()]
+        try:
+            with within(seconds, connection):
+                await connection.execute(NOTIFY, [CHANNEL, [each.decode() for each in envelopes]])
+        except BaseException:
+            self._relay.not_sent(batches)
+            raise
+
+
+@define(eq=False)
+class _Ear:
+    """
+    Reads notifications as soon as they arrive. The driver's own iterator would hold the lock of the connection, and takes
+    more CPU for each.
+    """
+
+    _connection: Connection[TupleRow]
+    _hear: Callable[[bytes], None]
+    _has_heard: bool = field(init=False, default=False)
+    _lost: "asyncio.Future[None]" = field(init=False)
+
+    async def listen(self, silence: float) -> None:
+        """
+        Listens until it is cancelled.
+
+        Raises:
+            psycopg.Error: The connection was lost.
+            Silent: Nothing came for ``silence`` seconds.
+        """
+        loop = asyncio.get_running_loop()
+        place = os.dup(
+            self._connection.pgconn.socket
+        )  # the driver closes its own when the connection is lost
+        self._lost = loop.create_future()
+        loop.add_reader(place, self._read)
+        try:
+            while True:
+                self._has_heard = False
+                await asyncio.wait([self._lost], timeout=silence)
+                if self._lost.done():
+                    self._lost.result()
+                if not self._has_heard:
+                    raise Silent(f"nothing was heard for {silence:g} seconds")
+        finally:
+            loop.remove_reader(place)
+            os.close(place)
+
+    def _read(self) -> None:
+        server = self._connection.pgconn
+        try:
+            server.consume_input()
+            while notification := server.notifies():
+                self._has_heard = True
+                self._hear(notification.extra)
+        except psycopg.Error as error:
+            if not self._lost.done():
+                self._lost.set_exception(error)

@@ -1,0 +1,132 @@
+"""
+The form in which updates cross from one process to another: versioned JSON.
+
+Processes of two versions run side by side while a release is rolled out. An envelope of another version is not read, and
+neither is an update of an unknown kind: what they tell is read from storage a second later. A field may therefore be added
+to an update without a new version if it has a default.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+import orjson
+from attrs import frozen
+from cattrs.preconf.json import make_converter
+
+from application.ports.updates import Moved, NewMember, NewMessage, Typing, Update
+from domain.events import (
+    ChatAdded,
+    ChatChanged,
+    ChatRemoved,
+    MemberRemoved,
+    MessagesRead,
+    RoleChanged,
+    SessionEnded,
+)
+
+VERSION: Final = 1
+
+KINDS: Final[Mapping[int, type[Update]]] = {
+    1: NewMessage,
+    2: ChatChanged,
+    3: NewMember,
+    4: MemberRemoved,
+    5: RoleChanged,
+    6: ChatAdded,
+    7: ChatRemoved,
+    8: SessionEnded,
+    9: MessagesRead,
+    10: Typing,
+    11: Moved,
+}
+"""These numbers are sent between versions and must not change. The number of a removed kind must not be used again."""
+
+_numbers: Final[Mapping[type[Any], int]] = {kind: number for number, kind in KINDS.items()}
+
+_converter = make_converter(prefer_attrib_converters=False)
+_converter.register_structure_hook(UUID, lambda value, _: UUID(value))
+_converter.register_unstructure_hook(UUID, str)
+_converter.register_structure_hook(datetime, lambda value, _: datetime.fromisoformat(value))
+_converter.register_unstructure_hook(datetime, datetime.isoformat)
+
+
+class Unreadable(Exception):
+    """These bytes are no envelope of this version."""
+
+
+@frozen
+class Envelope:
+    """Updates that one publisher sent together."""
+
+    publisher: str
+    epoch: str
+    """The line of history that the publisher saw: positions of another one mean something else."""
+    updates: Sequence[Update]
+
+
+def encoded(update: Update) -> bytes:
+    """One update, to be put into an envelope."""
+    return orjson.dumps([_numbers[type(update)], _converter.unstructure(update)])
+
+
+@frozen
+class Packing:
+    """Puts the updates of one publisher into envelopes of at most ``most_bytes``."""
+
+    publisher: str
+    most_bytes: int
+
+    def pack(self, epoch: str, updates: Iterable[bytes]) -> list[bytes]:
+        """
+        Envelopes with these encoded updates, in their order; one without updates if there are none. Each update must fit
+        (`room`).
+        """
+        head = self._head(epoch)
+        packed, waiting, size = [], list[bytes](), len(head) + 2
+        for update in updates:
+            if waiting and size + len(update) + 1 > self.most_bytes:
+                packed.append(head + b",".join(waiting) + b"]}")
+                waiting, size = [], len(head) + 2
+            waiting.append(update)
+            size += len(update) + 1
+        if waiting or not packed:
+            packed.append(head + b",".join(waiting) + b"]}")
+        return packed
+
+    def room(self, epoch: str) -> int:
+        """The greatest size of one encoded update, in bytes."""
+        return self.most_bytes - len(self._head(epoch)) - 3
+
+    def _head(self, epoch: str) -> bytes:
+        names = orjson.dumps({"v": VERSION, "from": self.publisher, "epoch": epoch})
+        return names[:-1] + b',"updates":['
+
+
+def read_envelope(data: bytes, is_wanted: Callable[[str, str], bool]) -> Envelope | None:
+    """
+    The envelope in ``data``, or None if ``is_wanted`` is false for its publisher and epoch.
+
+    Raises:
+        Unreadable: It is damaged, or of another version.
+    """
+    try:
+        found = orjson.loads(data)
+        _check_version(found["v"])
+        publisher, epoch = found["from"], found["epoch"]
+        if not is_wanted(publisher, epoch):
+            return None
+        updates = [
+            _converter.structure(value, KINDS[kind]) for kind, value in found["updates"] if kind in KINDS
+        ]
+    except Unreadable:
+        raise
+    except Exception as error:  # whatever a stranger may send on the same channel
+        raise Unreadable(type(error).__name__) from error
+    return Envelope(publisher, epoch, updates)
+
+
+def _check_version(version: object) -> None:
+    if version != VERSION:
+        raise Unreadable(f"version {version}")

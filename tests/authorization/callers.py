@@ -1,0 +1,171 @@
+"""Who asks: the people around one group, and tokens that nobody should get far with."""
+
+from enum import StrEnum
+from typing import Final
+
+from attrs import evolve, frozen
+
+from application.accounts.own_sessions import end_all
+from application.accounts.reset_password import ResetPassword
+from application.accounts.signed_in import OpenSession, SignedIn
+from application.chats.add_members import AddMembers
+from application.chats.change_role import ChangeRole
+from application.chats.create import CreateChat
+from application.chats.remove_member import RemoveMember
+from application.ports.tokens import ConfirmationToken
+from domain.account import Email, PasswordHash
+from domain.chat import About
+from domain.events import SessionEnd
+from domain.ids import AccountId, ChatId, MessageId, SessionId
+from domain.role import Role
+from domain.session import Fingerprint, Origin
+from infrastructure.memory.accounts import AccountState
+from infrastructure.memory.chats import ChatState
+from infrastructure.memory.storage import MemoryStorage
+from tests.all_chats import House
+from tests.world import Person
+
+PASSWORD: Final = "Password1"
+
+
+class Caller(StrEnum):
+    OWNER = "owner"
+    ADMIN = "admin"
+    MEMBER = "member"
+    FORMER = "former member"
+    STRANGER = "stranger"
+    NOBODY = "signed out"
+    """Sends no token."""
+    ENDED = "ended session"
+    """Sends a token of the owner's whose session has ended."""
+    OTHERS = "another's session"
+    """Sends a token that is signed for the owner's account and names a session of somebody else."""
+
+
+SIGNED_IN: Final = (Caller.OWNER, Caller.ADMIN, Caller.MEMBER, Caller.FORMER, Caller.STRANGER)
+
+LEAST_FIRST: Final = tuple(reversed(Caller))
+"""Who may do least comes first: what they are refused leaves the group as it was for the next one."""
+
+
+@frozen(kw_only=True)
+class Group:
+    """A group with a person in each relation to it, and tokens for all callers."""
+
+    house: House
+    people: dict[Caller, Person]
+    other: Person
+    """A plain member, to whom things are done."""
+    chat_id: ChatId
+    message_id: MessageId
+    """Said by a member."""
+    tokens: dict[Caller, str]
+    refresh_tokens: dict[Caller, str]
+    session_of_other: SessionId
+    more: str
+    """The `next` of the owner's first page of chats."""
+
+    def path(self, template: str) -> str:
+        return template.format(
+            chat_id=self.chat_id,
+            message_id=self.message_id,
+            profile_id=self.other.actor.profile_id,
+            session_id=self.session_of_other,
+            name="countries",
+            code="NOT_FOUND",
+        )
+
+    def own_session(self, caller: Caller) -> SessionId:
+        person = self.people.get(caller, self.people[Caller.OWNER])
+        return person.actor.session_id
+
+    def state(self) -> str:
+        """Everything that is stored, as a text."""
+        return repr((self.memory.accounts, self.memory.chats))
+
+    @property
+    def memory(self) -> MemoryStorage:
+        memory: MemoryStorage = self.house.world.application.adapters.memory()
+        return memory
+
+    async def letter(self, caller: Caller) -> str:
+        """Ask for a letter to the caller, and return the token in it."""
+        person = self.people.get(caller, self.people[Caller.OWNER])
+        address = Email(person.actor.email)
+        await self.house.world.messenger.accounts.reset_password(ResetPassword(email=address))
+        letters = self.memory.accounts.letters.values()
+        found = [each for each in letters if each.recipient == address and each.link]
+        letter = max(found, key=lambda each: each.created_at)
+        assert letter.link is not None
+        token = ConfirmationToken(
+            account_id=letter.account_id,
+            email=address.text,
+            confirmation_id=letter.link.confirmation_id,
+            issued_at=letter.link.issued_at,
+            expires_at=letter.link.expires_at,
+        )
+        return self.house.world.application.ports().tokens.sign(token)
+
+
+async def gather(house: House, password: PasswordHash) -> Group:
+    world = house.world
+    memory: MemoryStorage = world.application.adapters.memory()
+    # Nothing of an earlier group stays: the state would grow with each.
+    memory.accounts, memory.chats = AccountState(), ChatState()
+    names = {caller: caller.value for caller in SIGNED_IN}
+    people = {caller: await world.person(name) for caller, name in names.items()}
+    other, messenger = await world.person("Other"), world.messenger
+    owner = people[Caller.OWNER].actor
+    in_group = [people[each].actor for each in (Caller.ADMIN, Caller.MEMBER, Caller.FORMER)]
+    await world.chat(owner, other.actor, name="Another chat")
+    chat_id = (await messenger.chats.create(owner, CreateChat(about=About("The group"), member_ids=()))).id
+    wanted = tuple(actor.profile_id for actor in (*in_group, other.actor))
+    await messenger.chats.add_members(owner, AddMembers(chat_id=chat_id, profile_ids=wanted))
+    admin = people[Caller.ADMIN].actor.profile_id
+    await messenger.chats.change_role(owner, ChangeRole(chat_id=chat_id, profile_id=admin, role=Role.ADMIN))
+    said = await world.say(people[Caller.MEMBER].actor, chat_id, "Hello")
+    former = people[Caller.FORMER].actor.profile_id
+    await messenger.chats.remove_member(owner, RemoveMember(chat_id=chat_id, profile_id=former))
+
+    ports, clock = world.application.ports(), world.application.ports().clock
+    rules = world.application.account_rules().sessions
+    opened: dict[Caller, SignedIn] = {}
+    for caller, person in {**people, Caller.ENDED: people[Caller.OWNER]}.items():
+        async with world.begin() as work:
+            account = await work.accounts.lock(person.actor.account_id)
+            account.rehash(password)
+            await work.accounts.save(account)
+            open_session = OpenSession(ids=ports.ids, lifetimes=rules)
+            session = await open_session(work, account, Fingerprint(f"of {caller}"), Origin(), at=clock.now())
+        opened[caller] = SignedIn.to(session, account.email.text, ports.tokens, at=clock.now())
+    ended = ports.tokens.read_access(opened[Caller.ENDED].access_token, at=clock.now())
+    await _end(house, ended.account_id, ended.session_id)
+    owners = ports.tokens.read_access(opened[Caller.OWNER].access_token, at=clock.now())
+    strange = ports.tokens.read_access(opened[Caller.STRANGER].access_token, at=clock.now())
+    confused = ports.tokens.sign(evolve(owners, session_id=strange.session_id, token_id=strange.token_id))
+    owners_refresh = ports.tokens.read_refresh(opened[Caller.OWNER].refresh_token, at=clock.now())
+    strange_refresh = ports.tokens.read_refresh(opened[Caller.STRANGER].refresh_token, at=clock.now())
+    confused_refresh = ports.tokens.sign(
+        evolve(owners_refresh, session_id=strange_refresh.session_id, token_id=strange_refresh.token_id)
+    )
+    page = (await house.http.get("/sync/", headers=people[Caller.OWNER].headers)).json()["data"]
+    (snapshot,) = [frame for frame in page["frames"] if frame["type"] == "snapshot"]
+    return Group(
+        house=house,
+        people=people,
+        other=other,
+        chat_id=chat_id,
+        message_id=said.event.message.id,
+        tokens={caller: each.access_token for caller, each in opened.items()} | {Caller.OTHERS: confused},
+        refresh_tokens={caller: each.refresh_token for caller, each in opened.items()}
+        | {Caller.OTHERS: confused_refresh},
+        session_of_other=other.actor.session_id,
+        more=snapshot["next"],
+    )
+
+
+async def _end(house: House, account_id: AccountId, session_id: SessionId) -> None:
+    world = house.world
+    async with world.begin() as work:
+        session = await work.sessions.lock(account_id, session_id)
+        await end_all(work, [session], SessionEnd.REVOKED, at=world.application.ports().clock.now())

@@ -1,0 +1,81 @@
+"""What is particular about updates by LISTEN and NOTIFY."""
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+from uuid import uuid4
+
+import psycopg
+import pytest
+from attrs import define
+
+from domain.ids import ChatId
+from infrastructure.postgres.driver.connection import Connection
+from infrastructure.postgres.updates import NOTIFY, PostgresUpdates
+from tests.contracts.buses import PATIENCE, Notified, change, connected, process, processes, until
+from tests.pgbouncer import Pooler
+from tests.storages import conninfo
+
+
+@define(eq=False)
+class Impatient(Notified):
+    """Takes a connection for dead soon."""
+
+    def make(self) -> PostgresUpdates:
+        return PostgresUpdates(
+            url=self.url, publisher=uuid4().hex, deadline=PATIENCE, heartbeat=0.1, silence=2.0
+        )
+
+
+@contextmanager
+def frozen(url: str) -> Iterator[None]:
+    """Stops the backends of all that listen now: their connections stay open, and nothing comes."""
+    with psycopg.connect(conninfo(url), autocommit=True) as connection:
+        found = connection.execute(
+            "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN%'"
+        ).fetchall()
+    assert found
+    for (pid,) in found:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for (pid,) in found:
+            os.kill(pid, signal.SIGCONT)
+
+
+async def test_a_connection_that_hears_nothing_is_taken_for_dead(emptied_database: str) -> None:
+    async with processes(Impatient(emptied_database), 2) as (one, other):
+        with frozen(emptied_database):
+            await connected([one, other])
+
+
+async def test_a_pooler_is_noticed_and_can_be_passed_by(
+    messenger_database: str, pooler: Pooler, caplog: pytest.LogCaptureFixture
+) -> None:
+    pooled = Notified(pooler.url(messenger_database))
+    async with processes(Notified(messenger_database), 1) as (other,), process(pooled) as one:
+        chat = ChatId(uuid4())
+        await until(lambda: "set BUS_DATABASE_URL" in caplog.text)
+        async with process(Notified(messenger_database)) as third:
+            await connected([other, third])
+        one.bus.publish([change(chat, 1)])
+        await until(lambda: bool(other.positions(chat)))
+
+
+async def test_notifying_waits_for_no_disk(emptied_database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    execute: Callable[..., Any] = Connection.execute
+    durability: list[str] = []
+
+    async def execute_and_ask(self: Connection[Any], query: Any, *arguments: Any, **options: Any) -> Any:
+        if query == NOTIFY:
+            (how,) = await (await execute(self, "SHOW synchronous_commit")).fetchone()
+            durability.append(how)
+        return await execute(self, query, *arguments, **options)
+
+    monkeypatch.setattr(Connection, "execute", execute_and_ask)
+    async with processes(Notified(emptied_database), 2):
+        pass
+    assert set(durability) == {"off"}

@@ -1,0 +1,78 @@
+"""Updates arrive as they were sent, whatever is in them, and strangers do no harm."""
+
+from collections.abc import Sequence
+from typing import get_args
+
+import orjson
+import pytest
+from hypothesis import find, given
+from hypothesis import strategies as st
+
+from application.ports.updates import Update
+from infrastructure.update_codec import KINDS, VERSION, Packing, Unreadable, encoded, read_envelope
+from tests.strategies import updates
+
+PACKING = Packing("one", 100_000)
+
+
+def all_are_wanted(_publisher: str, _epoch: str) -> bool:
+    return True
+
+
+@given(st.lists(updates, max_size=5))
+def test_updates_arrive_as_they_were_sent(sent: Sequence[Update]) -> None:
+    (envelope,) = PACKING.pack("epoch", map(encoded, sent))
+    found = read_envelope(envelope, all_are_wanted)
+    assert found is not None
+    assert (found.publisher, found.epoch, list(found.updates)) == ("one", "epoch", list(sent))
+
+
+def test_every_kind_of_update_has_a_number_and_is_tried() -> None:
+    kinds = set(get_args(Update))
+    assert set(KINDS.values()) == kinds
+    for kind in kinds:
+        find(updates, lambda update, kind=kind: type(update) is kind)  # type: ignore[misc]
+
+
+@given(st.lists(updates, min_size=1, max_size=30), st.integers(500, 8000))
+def test_envelopes_have_at_most_the_size_that_is_asked_for(sent: Sequence[Update], most: int) -> None:
+    packing = Packing("one", most)
+    fitting = [update for update in sent if len(encoded(update)) <= packing.room("epoch")]
+    envelopes = packing.pack("epoch", map(encoded, fitting))
+    assert all(len(envelope) <= most for envelope in envelopes)
+    found = [read_envelope(envelope, all_are_wanted) for envelope in envelopes]
+    assert [update for each in found if each for update in each.updates] == fitting
+    together = len(b"".join(map(encoded, fitting)))
+    assert len(envelopes) <= 1 + 2 * together // packing.room("epoch")
+
+
+def test_envelopes_of_others_are_not_decoded() -> None:
+    damaged = orjson.dumps({"v": VERSION, "from": "one", "epoch": "then", "updates": [[1, "nonsense"]]})
+    assert read_envelope(damaged, lambda publisher, epoch: (publisher, epoch) != ("one", "then")) is None
+
+
+def test_an_update_of_an_unknown_kind_is_left_out() -> None:
+    newer = orjson.dumps({"v": VERSION, "from": "one", "epoch": "", "updates": [[max(KINDS) + 1, {}]]})
+    found = read_envelope(newer, all_are_wanted)
+    assert found is not None
+    assert not found.updates
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"null",
+        b"\xff",
+        b'{"v":1}',
+        b'{"v":2,"from":"one","epoch":"","updates":[]}',
+        b'{"v":1,"from":"one","epoch":"","updates":[[1,{}]]}',
+        b'{"v":1,"from":"one","epoch":"","updates":[[11,{"chat_id":"no","position":null}]]}',
+        b'{"v":1,"from":"one","epoch":"","updates":7}',
+    ],
+)
+def test_what_is_damaged_or_of_another_version_is_refused(data: bytes) -> None:
+    with pytest.raises(Unreadable):
+        read_envelope(data, all_are_wanted)

@@ -1,0 +1,124 @@
+"""Several processes of the messenger on one port, on the embedded database."""
+
+import asyncio
+import signal
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+
+import httpx
+import psutil
+import pytest
+
+from tests.ports import free_port
+from tests.system.client import ChatSocket, Device, Visit
+from tests.system.server import PATIENCE, Server
+from tests.system.test_operation import figures
+
+MakeServer = Callable[..., Server]
+
+
+@pytest.fixture
+def pair(make_server: MakeServer) -> Server:
+    settings = {"API_WORKERS": "2", "METRICS_PORT": str(free_port())}
+    return make_server(settings=settings)
+
+
+def workers(server: Server) -> dict[int, psutil.Process]:
+    """The running workers by their process id."""
+    assert server.process is not None
+    children = psutil.Process(server.process.pid).children()
+    return {each.pid: each for each in children if "config.worker" in each.cmdline()}
+
+
+async def scrape(server: Server) -> dict[str, float]:
+    async with httpx.AsyncClient() as http:
+        answer = await http.get(f"http://127.0.0.1:{server.settings['METRICS_PORT']}/metrics")
+    return figures(answer.text)
+
+
+def sockets_of(server: Server) -> dict[int, int]:
+    """How many connections of clients each worker holds."""
+    return {
+        pid: sum(
+            each.status == psutil.CONN_ESTABLISHED and each.laddr.port == server.port
+            for each in process.net_connections("tcp")
+        )
+        for pid, process in workers(server).items()
+    }
+
+
+async def on_both(server: Server, stack: AsyncExitStack, user: Device, chat: str) -> list[ChatSocket]:
+    """Opens sockets of a chat until each worker has one."""
+    opened: list[ChatSocket] = []
+    while not all(sockets_of(server).values()):
+        opened.append(await stack.enter_async_context(user.dial(chat)))
+    return opened
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(PATIENCE):
+        while not condition():  # noqa: ASYNC110 - of another process
+            await asyncio.sleep(0.02)
+
+
+async def test_two_workers_are_one_messenger(pair: Server) -> None:
+    pair.start()
+    await until(lambda: len(workers(pair)) == 2)
+    async with Visit(pair.url, pair.ws_url) as visit, AsyncExitStack() as stack:
+        ann, bob = await visit.user(1), await visit.user(2)
+        chat = await ann.create_chat("Workers", bob)
+        listening = await on_both(pair, stack, bob, chat)
+        talking = await stack.enter_async_context(ann.dial(chat))
+        said = [str(number) for number in range(20)]
+        for text in said:
+            await talking.say(text, nonce=text)
+        for socket in listening:
+            heard = await socket.take("new_message", len(said))
+            assert [frame["message"]["text"] for frame in heard] == said
+        found = await scrape(pair)
+        assert found["messenger_sockets"] == len(listening) + 1
+        assert found["messenger_frames_received_total"] == len(said) + 1 + len(listening)
+
+        # one dies: the other goes on, and the parent starts another
+        before = workers(pair)
+        victim = next(iter(before))
+        before[victim].kill()
+        await until(lambda: len(workers(pair)) == 2 and victim not in workers(pair))
+        await until(lambda: pair.log().count("listening on") >= 3)
+        async with ann.dial(chat) as again:
+            await again.say("after", nonce="after")
+    log = pair.log()
+    assert "a worker has ended" in log
+    assert "worker=0" in log
+    assert "worker=1" in log
+    pair.interrupt()
+    assert pair.process is not None
+    assert pair.process.poll() == 0
+    assert not pair.leftovers()
+
+
+async def test_workers_end_with_their_parent(pair: Server) -> None:
+    pair.start()
+    await until(lambda: len(workers(pair)) == 2)
+    left = [*workers(pair).values()]
+    pair.kill()
+    _, alive = psutil.wait_procs(left, PATIENCE)
+    assert not alive
+    await until(lambda: not pair.leftovers())
+
+
+async def test_a_signal_drains_all_and_a_second_one_ends_it(make_server: MakeServer) -> None:
+    server = make_server(settings={"API_WORKERS": "2", "API_DRAIN_SECONDS": "300"})
+    server.start()
+    await until(lambda: len(workers(server)) == 2)
+    assert server.process is not None
+    server.process.send_signal(signal.SIGTERM)
+    async with asyncio.timeout(PATIENCE):
+        leaving = 0
+        while leaving < 10:  # in a row: each connection may be to either
+            async with httpx.AsyncClient(base_url=server.url) as http:
+                leaving = leaving + 1 if (await http.get("/readyz")).status_code == 503 else 0
+                assert (await http.get("/livez")).status_code == 200
+    server.interrupt()
+    assert server.process.poll() == 0
+    assert not server.leftovers()
