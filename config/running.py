@@ -44,7 +44,7 @@ async def _until_signal(work: Coroutine[Any, Any, T], stopping: Callable[[], Non
 
     before = {each: signal.signal(each, stop) for each in heard()}
     try:
-        return await work
+        outcome = await work
     except asyncio.CancelledError:
         if stopped:
             raise stopped[0] from None
@@ -55,3 +55,6 @@ async def _until_signal(work: Coroutine[Any, Any, T], stopping: Callable[[], Non
                 signal.getsignal(each) is stop
             ):  # otherwise they are ignored, or the server has put its own handlers
                 signal.signal(each, handler)
+    if stopped:  # the signal came when there was nothing left to cancel
+        raise stopped[0]
+    return outcome

@@ -1,8 +1,8 @@
 """
 A pytest plug-in that holds every frame of the sockets to the registry of frames, whatever a test is about.
 
-It looks at what connections hear and say in this process, simulated worlds included, and at what clients of `websockets` send
-and receive, whose server is another process. A test fails if a frame has a field that its row does not name, or lacks one,
+It looks at what connections hear and say in this process, simulated worlds included, at what event streams write in it, and at
+what clients of `websockets` send and receive, whose server is another process. A test fails if a frame has a field that its row does not name, or lacks one,
 if a request is answered or refused as its row does not say, and if a frame that fits its row is refused as malformed.
 """
 
@@ -135,6 +135,25 @@ def watch_connections() -> None:
     Outbox.put = put_and_look  # type: ignore[method-assign]
 
 
+def watch_streams() -> None:
+    """Looks at every event that a stream writes in this process: its data is a frame, and nothing else but an id stands in it."""
+    from interfaces.http import events  # noqa: PLC0415
+    from interfaces.wire.registry import Channel  # noqa: PLC0415
+
+    talk, event_of = Talk(Channel.EVENTS), events.event_of
+
+    def write_and_look(frame: Any) -> bytes:
+        event = event_of(frame)
+        *ids, data = event.removesuffix(b"\n\n").split(b"\n")
+        is_plain = data == b"data: " + frame.data and all(line.startswith(b"id: ") for line in ids)
+        if not is_plain or len(ids) > 1:
+            WATCH.faults.append(f"{Channel.EVENTS}: an event of another form: {event!r:.2000}")
+        WATCH.tell(talk, frame.data, frame)
+        return event
+
+    events.event_of = write_and_look
+
+
 def watch_clients() -> None:
     """Looks at every client's connection of `websockets` to a socket of the messenger."""
     from websockets.asyncio.client import ClientConnection  # noqa: PLC0415
@@ -172,6 +191,8 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_finish() -> None:
     if "interfaces.ws.outbox" in sys.modules:
         watch_connections()
+    if "interfaces.http.events" in sys.modules:
+        watch_streams()
     if "websockets.asyncio.client" in sys.modules:
         watch_clients()
 

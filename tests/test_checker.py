@@ -4,7 +4,7 @@ The checker checked: it finds nothing in a good history, and every fault that is
 The history is told once, by hand; a plant changes it in one place.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import pytest
 from attrs import evolve
@@ -41,6 +41,7 @@ from tests.checker.history import (
 )
 from tests.checker.judge import judge
 from tests.checker.picture import Limits
+from tests.planting import Plant, assert_found, behind, instead_of, together, without
 
 CHAT, ANN, BOB, EVE = "chat", "ann", "bob", "eve"
 RENAMED = '{"name": "new"}'
@@ -204,24 +205,6 @@ GOOD: History = [
     KEPT,
 ]
 
-Plant = Callable[[list[Event]], None]
-
-
-def without(unwanted: Event) -> Plant:
-    return lambda history: history.remove(unwanted)
-
-
-def instead_of(event: Event, *others: Event) -> Plant:
-    def plant(history: list[Event]) -> None:
-        at = history.index(event)
-        history[at : at + 1] = others
-
-    return plant
-
-
-def behind(event: Event, *others: Event) -> Plant:
-    return instead_of(event, event, *others)
-
 
 def keeps(*messages: Said) -> Plant:
     return instead_of(KEPT, evolve(KEPT, messages=messages))
@@ -231,14 +214,6 @@ def swapped(one: Event, other: Event) -> Plant:
     def plant(history: list[Event]) -> None:
         here, there = history.index(one), history.index(other)
         history[here], history[there] = history[there], history[here]
-
-    return plant
-
-
-def together(*plants: Plant) -> Plant:
-    def plant(history: list[Event]) -> None:
-        for each in plants:
-            each(history)
 
     return plant
 
@@ -582,11 +557,7 @@ def test_finds_nothing_in_a_good_history_with_one_more_message() -> None:
 
 @pytest.mark.parametrize("name", FAULTS)
 def test_finds(name: str) -> None:
-    rule, plant = FAULTS[name]
-    history = list(GOOD)
-    plant(history)
-    assert history != GOOD
-    assert rule in {violation.rule for violation in judge(history, LIMITS)}
+    assert_found(GOOD, FAULTS[name], LIMITS)
 
 
 def test_every_rule_has_a_fault() -> None:

@@ -5,7 +5,7 @@ Ann listens to all chats, loses the connection, comes back with her cursor, and 
 in no chat with them.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -33,6 +33,7 @@ from tests.checker.history import (
 )
 from tests.checker.judge import judge
 from tests.checker.picture import Limits
+from tests.planting import Plant, assert_found, before, instead_of, together, without
 
 CHAT, OLD, ANN, BOB, CID, EVE = "chat", "old", "ann", "bob", "cid", "eve"
 
@@ -215,36 +216,6 @@ GOOD: Sequence[Event] = [
     SEEN,
 ]
 
-Plant = Callable[[list[Event]], None]
-
-
-def without(*gone: Event) -> Plant:
-    def plant(history: list[Event]) -> None:
-        for event in gone:
-            history.remove(event)
-
-    return plant
-
-
-def instead_of(event: Event, *others: Event) -> Plant:
-    def plant(history: list[Event]) -> None:
-        place = history.index(event)
-        history[place : place + 1] = others
-
-    return plant
-
-
-def before(event: Event, *others: Event) -> Plant:
-    return instead_of(event, *others, event)
-
-
-def together(*plants: Plant) -> Plant:
-    def plant(history: list[Event]) -> None:
-        for each in plants:
-            each(history)
-
-    return plant
-
 
 def changed(event: AllHeard, **fields: Any) -> Plant:
     return instead_of(event, evolve(event, frame={**event.frame, **fields}))
@@ -359,8 +330,4 @@ def test_finds_nothing_in_a_good_history() -> None:
 
 @pytest.mark.parametrize("name", FAULTS)
 def test_finds(name: str) -> None:
-    rule, plant = FAULTS[name]
-    history = list(GOOD)
-    plant(history)
-    assert history != GOOD
-    assert rule in {violation.rule for violation in judge(history, LIMITS)}
+    assert_found(GOOD, FAULTS[name], LIMITS)

@@ -6,6 +6,7 @@ import orjson
 import pytest
 from attrs import define
 
+from interfaces.http import events
 from interfaces.wire.frames import Frame
 from interfaces.wire.registry import Channel
 from tests.frames_held import WATCH, Talk, Watch
@@ -100,3 +101,14 @@ def test_connections_are_watched() -> None:
     assert WATCH.held == before + 1
     (fault,) = WATCH.faults
     assert "made_up" in fault
+
+
+@pytest.mark.frames_unheld
+def test_streams_are_watched() -> None:
+    frame = Frame(b'{"type":"end","code":1012,"reason":"","come_back":true}')
+    before = WATCH.held
+    assert events.event_of(frame) == b"data: " + frame.data + b"\n\n"
+    assert WATCH.held == before + 1
+    assert WATCH.faults == []
+    events.event_of(Frame(b'{"type":"pong","id":1}'))
+    assert [NOT_AS_ROW in fault for fault in WATCH.faults] == [True]

@@ -33,5 +33,5 @@ class WatchableHandler:
     views: Views
 
     async def __call__(self, watcher: ProfileId, wanted: Sequence[ProfileId]) -> Sequence[Contact]:
-        others = [profile_id for profile_id in dict.fromkeys(wanted) if profile_id != watcher]
+        others = [profile_id for profile_id in wanted if profile_id != watcher]
         return await self.views.contacts(watcher, others) if others else []

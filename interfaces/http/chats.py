@@ -7,33 +7,23 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from application.chats.create import CreateChat
-from application.keys import KeyReused
 from application.messenger import Messenger
 from application.paging import ChatPlace
-from application.ports.limiter import TooManyRequests
 from application.ports.views import After, Around, Before, Newest, PageNumber, Where
 from application.views import HistoryPage
 from domain.chat import About
-from domain.chat_errors import (
-    ChatNotFound,
-    MembersNotFound,
-    NotAllowed,
-    NotAMember,
-    NotToOneself,
-    OnlyInGroups,
-    TooManyChats,
-)
 from domain.ids import Seq
 from interfaces.http.authentication import actor_of
 from interfaces.http.described import CHATS, described
 from interfaces.http.envelope import next_link, polled, success
-from interfaces.http.errors import ADDING, CHAT_DETAILS, NO_CHAT, OWNERS_ONLY
+from interfaces.http.errors import CHAT_DETAILS, NO_CHAT, OWNERS_ONLY
 from interfaces.http.options import HttpOptions
 from interfaces.http.paging import Listing, listed
 from interfaces.http.requests import json_object, key, path, query
 from interfaces.http.routes import Endpoint
 from interfaces.wire import answers, codec
 from interfaces.wire.codec import HistoryQuery
+from interfaces.wire.commands import REFUSALS
 from interfaces.wire.faults import SEVERAL_PLACES
 from interfaces.wire.validation import FieldFault, RequestInvalid
 
@@ -82,7 +72,7 @@ class Chats:
         tag=CHATS,
         answer=answers.Chat,
         body=codec.CREATE_CHAT,
-        refuses=(*ADDING, KeyReused, ChatNotFound, NotAMember),
+        refuses=REFUSALS["create_chat"],
     )
     async def create(self, request: Request) -> Response:
         actor = await actor_of(request, self.messenger)
@@ -96,14 +86,7 @@ class Chats:
         tag=CHATS,
         answer=answers.Chat,
         body=codec.OPEN_DIRECT,
-        refuses=(
-            NotToOneself,
-            MembersNotFound,
-            ChatNotFound,
-            TooManyChats,
-            TooManyRequests,
-            KeyReused,
-        ),
+        refuses=REFUSALS["open_direct"],
     )
     async def open_direct(self, request: Request) -> Response:
         actor = await actor_of(request, self.messenger)
@@ -116,7 +99,7 @@ class Chats:
         tag=CHATS,
         answer=answers.ChatDetails,
         query=codec.IN_CHAT,
-        refuses=(NotAMember, ChatNotFound),
+        refuses=REFUSALS["get_chat"],
         is_polled=True,
     )
     async def read(self, request: Request) -> Response:
@@ -130,7 +113,7 @@ class Chats:
         tag=CHATS,
         answer=answers.Chat,
         body=codec.CHANGE_CHAT,
-        refuses=(NotAllowed, ChatNotFound, OnlyInGroups, *ADDING),
+        refuses=REFUSALS["change_chat"],
     )
     async def change(self, request: Request) -> Response:
         actor = await actor_of(request, self.messenger)
@@ -142,7 +125,7 @@ class Chats:
         description="Only the owner of a group may do it. Open sockets of the chat close with 1008.",
         tag=CHATS,
         query=codec.DELETE_CHAT,
-        refuses=(NotAllowed, ChatNotFound, OnlyInGroups),
+        refuses=REFUSALS["delete_chat"],
     )
     async def delete(self, request: Request) -> Response:
         actor = await actor_of(request, self.messenger)
@@ -159,7 +142,7 @@ class Chats:
         ),
         answer=answers.History,
         query=codec.HISTORY,
-        refuses=(NotAMember, ChatNotFound),
+        refuses=REFUSALS["get_history"],
         is_polled=True,
         has_next=True,
     )

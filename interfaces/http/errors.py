@@ -68,9 +68,6 @@ SINGLE_ERRORS: Final[Refusals] = {
 CHAT_DETAILS: Final[Refusals] = dict.fromkeys(
     (NotAMember, ChatNotFound), Refusal(403, "AUTH_ERROR", "Only chat members can see chat info")
 )
-ADDING: Final = (MembersNotFound, NotAcquainted, TooManyMembers, TooManyChats, TooManyRequests)
-"""The errors of putting people into a group."""
-
 NO_CHAT: Final[Refusals] = dict.fromkeys(
     (NotAMember, ChatNotFound), Refusal(404, "NOT_FOUND", "Chat not found")
 )

@@ -65,6 +65,7 @@ EXAMPLE: Final = (
     "id: AAECAwQFBgcICQoLDA0OD3sifQ\n"
     'data: {"type":"resumed","cursor":"AAECAwQFBgcICQoLDA0OD3sifQ"}\n\n'
     'data: {"type":"chat_removed","chat_id":"21d79d31-3705-5068-a48b-18a2cdd3b0ae","reason":"left"}\n\n'
+    'data: {"type":"end","code":1012,"reason":"history changed","come_back":true}\n\n'
 )
 
 

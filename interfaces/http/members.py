@@ -4,26 +4,18 @@ from attrs import frozen
 from starlette.requests import Request
 from starlette.responses import Response
 
-from application.keys import KeyReused
 from application.messenger import Messenger
 from application.paging import MemberPlace
-from domain.chat_errors import (
-    ChatNotFound,
-    MemberNotFound,
-    NotAllowed,
-    NotAMember,
-    NotTheOwner,
-    OnlyInGroups,
-)
 from interfaces.http.authentication import actor_of
 from interfaces.http.described import CHATS, described
 from interfaces.http.envelope import success
-from interfaces.http.errors import ADDING, NO_CHAT
+from interfaces.http.errors import NO_CHAT
 from interfaces.http.options import HttpOptions
 from interfaces.http.paging import Listing, listed
 from interfaces.http.requests import json_object, key, path, query
 from interfaces.http.routes import Endpoint
 from interfaces.wire import answers, codec
+from interfaces.wire.commands import REFUSALS
 
 
 @frozen
@@ -49,7 +41,7 @@ class Members:
         tag=CHATS,
         answer=list[answers.Member],
         query=codec.LIST_IN_CHAT,
-        refuses=(NotAMember, ChatNotFound),
+        refuses=REFUSALS["get_members"],
         is_polled=True,
         has_next=True,
     )
@@ -66,14 +58,7 @@ class Members:
         tag=CHATS,
         answer=list[answers.Member],
         body=codec.ADD_MEMBERS,
-        refuses=(
-            NotAllowed,
-            NotAMember,
-            ChatNotFound,
-            OnlyInGroups,
-            *ADDING,
-            KeyReused,
-        ),
+        refuses=REFUSALS["add_members"],
     )
     async def add(self, request: Request) -> Response:
         actor = await actor_of(request, self.messenger)
@@ -89,14 +74,7 @@ class Members:
         tag=CHATS,
         answer=list[answers.Member],
         body=codec.CHANGE_ROLE,
-        refuses=(
-            NotTheOwner,
-            NotAllowed,
-            NotAMember,
-            MemberNotFound,
-            ChatNotFound,
-            OnlyInGroups,
-        ),
+        refuses=REFUSALS["change_role"],
     )
     async def change_role(self, request: Request) -> Response:
         actor = await actor_of(request, self.messenger)
@@ -111,7 +89,7 @@ class Members:
         "one to leave deletes it. Sockets of the person close with 4403.",
         tag=CHATS,
         query=codec.REMOVE_MEMBER,
-        refuses=(NotAllowed, NotAMember, MemberNotFound, ChatNotFound, OnlyInGroups),
+        refuses=REFUSALS["remove_member"],
     )
     async def remove(self, request: Request) -> Response:
         actor = await actor_of(request, self.messenger)

@@ -4,14 +4,10 @@ from attrs import frozen
 from starlette.requests import Request
 from starlette.responses import Response
 
-from application.errors import Overloaded
-from application.messages.send import NonceReused
 from application.messenger import Messenger
 from application.paging import ReaderPlace
-from application.ports.limiter import TooManyRequests
-from application.ports.views import MessageNotFound
 from application.views import MessageView
-from domain.chat_errors import ChatNotFound, NotAMember, TooFrequent
+from domain.chat_errors import ChatNotFound
 from interfaces.http.authentication import actor_of
 from interfaces.http.described import CHATS, described
 from interfaces.http.envelope import success
@@ -21,6 +17,7 @@ from interfaces.http.paging import Listing, listed
 from interfaces.http.requests import json_object, key, path, query
 from interfaces.http.routes import Endpoint
 from interfaces.wire import answers, codec
+from interfaces.wire.commands import REFUSALS
 
 
 @frozen
@@ -45,7 +42,7 @@ class Messages:
         tag=CHATS,
         answer=answers.Message,
         body=codec.SEND_MESSAGE,
-        refuses=(NotAMember, ChatNotFound, NonceReused, TooFrequent, TooManyRequests, Overloaded),
+        refuses=REFUSALS["send_message"],
     )
     async def send(self, request: Request) -> Response:
         """Send a message. ``Idempotency-Key`` is its nonce: a repeat is answered with the first message."""
@@ -63,7 +60,7 @@ class Messages:
         tag=CHATS,
         answer=answers.Reading,
         body=codec.MARK_READ,
-        refuses=(NotAMember, ChatNotFound, TooManyRequests, Overloaded),
+        refuses=REFUSALS["mark_read"],
     )
     async def mark_read(self, request: Request) -> Response:
         actor = await actor_of(request, self.messenger)
@@ -81,7 +78,7 @@ class Messages:
         tag=CHATS,
         answer=list[answers.ReaderOfMessage],
         query=codec.LIST_OF_MESSAGE,
-        refuses=(NotAMember, ChatNotFound, MessageNotFound),
+        refuses=REFUSALS["get_readers"],
         is_polled=True,
         has_next=True,
     )

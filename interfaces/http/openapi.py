@@ -34,6 +34,7 @@ from interfaces.http.routes import Endpoint
 from interfaces.wire import examples
 from interfaces.wire.codec import KEY, Json
 from interfaces.wire.faults import CODES
+from interfaces.wire.registry import Channel, of_server
 from interfaces.wire.schema import IDENTITY, FieldDoc, Schema, example_of, or_null, schema_of
 from interfaces.wire.validation import REQUIRED, FieldSpec, Shape, in_camel_case
 from interfaces.ws.crowds import TooManySockets
@@ -374,7 +375,13 @@ class _Writer:
         )
         good: dict[str, object] = {"description": "Done", "content": {JSON: self._content(answer)}}
         if described.stream:
-            events = {"type": "string", "description": "Server-sent events", "examples": [described.stream]}
+            types = ", ".join(f"`{row.type}`" for row in of_server(Channel.EVENTS))
+            events = {
+                "type": "string",
+                "description": "Server-sent events without names. The `data` of each is one frame in JSON; their types are"
+                f" {types}. `/asyncapi.json` has the fields of each, in the channel `{Channel.EVENTS}`.",
+                "examples": [described.stream],
+            }
             good = {"description": "The events", "content": {EVENT_STREAM: self._content(events)}}
         limits = {
             name: _header(name, required=False) for name in LIMITS if TooManyRequests in described.refuses

@@ -328,7 +328,7 @@ class AllChats:
             way.channel.audience.member_count = standing.member_count
             after = resuming.resume_after(standing, seen.get(way.chat_id))
             if isinstance(after, Reset) or not resuming.is_replayed(standing, after):
-                jumps.append((way, after))
+                jumps.append((way, standing, after))
             elif after < standing.last_position:
                 replays.append((way, standing, after))
             else:
@@ -353,14 +353,16 @@ class AllChats:
         for event in [removed[chat_id] for chat_id in lost if chat_id in removed]:
             listener.tell(news.chat_removed(event.chat_id, event.reason))
 
-    async def _jump(self, visit: Visit, jumps: Sequence[tuple[WayIn, Position | Reset]]) -> Sequence[ChatId]:
+    async def _jump(
+        self, visit: Visit, jumps: Sequence[tuple[WayIn, Standing, Position | Reset]]
+    ) -> Sequence[ChatId]:
         """
         Tells the present state of chats whose logs cannot be replayed, and goes on from there. Returns those that the
         profile has left meanwhile.
         """
         listener, left = visit.listener, []
-        views = await self._read_views(listener, [way.chat_id for way, _ in jumps])
-        for way, after in jumps:
+        views = await self._read_views(listener, [way.chat_id for way, _, _ in jumps])
+        for way, standing, after in jumps:
             view = views.get(way.chat_id)
             if view is None or not way.is_entering:
                 if not way.has_ended:
@@ -372,6 +374,8 @@ class AllChats:
                 listener.tell(news.reset_chat(view, after))
             else:
                 listener.tell(news.gap(view, after))
+            if frame := resuming.reading_behind(view, standing):
+                listener.tell(frame)
             await self._go_in(visit, way, view.last_position)
         return left
 

@@ -164,7 +164,7 @@ class Presence:
             TooManyWatched: Nothing has changed.
             Unavailable: Storage did not answer; nothing has changed.
         """
-        asked = [each for each in dict.fromkeys(wanted) if each != watcher.profile_id]
+        asked = [*dict.fromkeys(wanted)]
         if len(asked) > self.most:
             raise TooManyWatched(self.most)
         if not watcher.is_connected:

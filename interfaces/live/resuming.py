@@ -6,6 +6,7 @@ from typing import TypeVar
 from attrs import frozen
 
 from application.ports.own_changes import Missed, Standing
+from application.views import ChatView
 from domain.events import ChatAdded, ChatRemoved
 from domain.ids import ChatId, Position
 from interfaces.live.entry import REPLAY_MOST
@@ -61,6 +62,15 @@ def reading(standing: Standing) -> Frame | None:
         standing.unread_count,
         standing.last_seq,
         standing.others_read_up_to,
+    )
+
+
+def reading_behind(view: ChatView, standing: Standing) -> Frame | None:
+    """The same after the present state of a chat, which may be newer than its standing: the counts are those of the state."""
+    if not standing.is_read:
+        return None
+    return news.read_up_to(
+        view.id, view.read_up_to, view.unread_count, view.last_seq, standing.others_read_up_to
     )
 
 

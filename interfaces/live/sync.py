@@ -131,6 +131,10 @@ class Sync:
                 # Without a view the chat was left meanwhile, which follows the cursor of this part.
                 if view := views.get(step.chat_id):
                     part.add([step.state(view)])
+                    if not step.is_added and (frame := resuming.reading_behind(view, step.standing)):
+                        if not part.has_room():
+                            return step.chat_id, view.last_position
+                        part.add([frame])
                 continue
             position = await self._replay(step, read.get(step.chat_id, ()), part)
             if not part.has_room() and (position < step.standing.last_position or step.standing.is_read):

@@ -15,34 +15,15 @@ from typing import Any, Final, get_args, get_type_hints
 
 from attrs import NOTHING, fields_dict, frozen
 
-from application.errors import OutcomeUnknown, Overloaded, Unavailable
-from application.keys import KeyReused
-from application.messages.send import NonceReused
+from application.errors import OutcomeUnknown, Unavailable
 from application.paging import BadPlace
 from application.ports.limiter import TooManyRequests
-from application.ports.views import MessageNotFound
 from application.updates.presence import TooManyWatched
-from domain.chat_errors import (
-    BadChatDescription,
-    BadChatName,
-    ChatNotFound,
-    MemberNotFound,
-    MembersNotFound,
-    NotAcquainted,
-    NotAllowed,
-    NotAMember,
-    NotTheOwner,
-    NotToOneself,
-    OnlyInGroups,
-    TooFrequent,
-    TooManyChats,
-    TooManyMembers,
-)
-from domain.message import BadNonce, BodyTooLong, EmptyBody
-from domain.text import UnstorableText
+from domain.chat_errors import ChatNotFound, NotAMember
 from interfaces.wire import client_frames as asked
 from interfaces.wire import codec
 from interfaces.wire import server_frames as told
+from interfaces.wire.commands import REFUSALS, VALUES, Errors
 from interfaces.wire.frames import Malformed
 from interfaces.wire.schema import Schema, example_of, schema_of
 from interfaces.wire.validation import REQUIRED, Shape
@@ -225,21 +206,15 @@ Row = ServerFrame | ClientFrame
 
 READS: Final = (Unavailable,)
 WRITES: Final = (Unavailable, OutcomeUnknown)
-SENDS: Final = (
-    EmptyBody,
-    BodyTooLong,
-    UnstorableText,
-    BadNonce,
-    NonceReused,
-    TooFrequent,
-    NotAMember,
-    ChatNotFound,
-    Overloaded,
-    TooManyRequests,
-    *WRITES,
-)
-MARKS: Final = (NotAMember, ChatNotFound, Overloaded, TooManyRequests, *WRITES)
-ADDS: Final = (MembersNotFound, NotAcquainted, TooManyMembers, TooManyChats, TooManyRequests)
+
+
+def refusals_of(command: str, storage: Errors = READS) -> Errors:
+    """The errors with which a frame of a command may be refused, with those of storage."""
+    return (*VALUES.get(command, ()), *REFUSALS[command], *storage)
+
+
+SENDS: Final = refusals_of("send_message", WRITES)
+MARKS: Final = refusals_of("mark_read", WRITES)
 
 EVERY_FRAME: Final = (Malformed.code,)
 """The codes with which any frame may be refused after the entry."""
@@ -390,7 +365,7 @@ FROM_CLIENTS: Final[Sequence[ClientFrame]] = (
         fields=asked.MarkSingleRead,
         on=Channel.CHAT,
         then="No answer: the author hears `message_read`.",
-        refuses=MARKS,
+        refuses=refusals_of("mark_single_read", WRITES),
     ),
     ClientFrame(
         fields=asked.Typing,
@@ -402,13 +377,13 @@ FROM_CLIENTS: Final[Sequence[ClientFrame]] = (
         fields=asked.GetChatHistory,
         on=Channel.CHAT,
         answer=told.ChatHistory,
-        refuses=(NotAMember, ChatNotFound, *READS),
+        refuses=refusals_of("get_history"),
     ),
     ClientFrame(
         fields=asked.GetUnreadCount,
         on=Channel.CHAT,
         answer=told.CountOfUnread,
-        refuses=(NotAMember, ChatNotFound, *READS),
+        refuses=refusals_of("get_unread_count"),
     ),
     ClientFrame(fields=asked.LeaveChat, on=Channel.CHAT, then="No answer: this socket hears no more."),
     ClientFrame(fields=asked.Ping, on=Channel.CHAT, answer=told.Pong),
@@ -438,32 +413,32 @@ FROM_CLIENTS: Final[Sequence[ClientFrame]] = (
         fields=asked.MarkSingleReadIn,
         on=Channel.ALL_CHATS,
         answer=told.Nothing,
-        refuses=MARKS,
+        refuses=refusals_of("mark_single_read", WRITES),
     ),
     ClientFrame(
         fields=asked.TypingIn,
         on=Channel.ALL_CHATS,
         answer=told.Nothing,
-        refuses=(NotAMember, ChatNotFound, TooManyRequests, *READS),
+        refuses=refusals_of("typing"),
     ),
     ClientFrame(
         fields=asked.GetHistory,
         on=Channel.ALL_CHATS,
         answer=told.History,
         at_most_one=("before", "after", "around"),
-        refuses=(NotAMember, ChatNotFound, *READS),
+        refuses=refusals_of("get_history"),
     ),
     ClientFrame(
         fields=asked.GetReaders,
         on=Channel.ALL_CHATS,
         answer=told.Readers,
-        refuses=(NotAMember, ChatNotFound, MessageNotFound, *READS),
+        refuses=refusals_of("get_readers"),
     ),
     ClientFrame(
         fields=asked.CatchUp,
         on=Channel.ALL_CHATS,
         answer=told.CaughtUp,
-        refuses=(NotAMember, ChatNotFound, *READS),
+        refuses=refusals_of("catch_up"),
     ),
     ClientFrame(
         fields=codec.CREATE_CHAT,
@@ -471,15 +446,7 @@ FROM_CLIENTS: Final[Sequence[ClientFrame]] = (
         summary="Creates a group. A repeat under the same `key` is answered with the group that the first one created.",
         on=Channel.ALL_CHATS,
         answer=told.EntryOfChat,
-        refuses=(
-            BadChatName,
-            BadChatDescription,
-            *ADDS,
-            KeyReused,
-            ChatNotFound,
-            NotAMember,
-            *WRITES,
-        ),
+        refuses=refusals_of("create_chat", WRITES),
     ),
     ClientFrame(
         fields=codec.OPEN_DIRECT,
@@ -487,15 +454,7 @@ FROM_CLIENTS: Final[Sequence[ClientFrame]] = (
         summary="Opens the direct chat with a person: the one that there is, or a new one.",
         on=Channel.ALL_CHATS,
         answer=told.EntryOfChat,
-        refuses=(
-            NotToOneself,
-            *ADDS,
-            ChatNotFound,
-            KeyReused,
-            TooManyChats,
-            TooManyRequests,
-            *WRITES,
-        ),
+        refuses=refusals_of("open_direct", WRITES),
     ),
     ClientFrame(
         fields=codec.CHANGE_CHAT,
@@ -503,17 +462,7 @@ FROM_CLIENTS: Final[Sequence[ClientFrame]] = (
         summary="Changes the name and the description of a group, and adds people.",
         on=Channel.ALL_CHATS,
         answer=told.EntryOfChat,
-        refuses=(
-            BadChatName,
-            BadChatDescription,
-            NotTheOwner,
-            NotAllowed,
-            NotAMember,
-            ChatNotFound,
-            OnlyInGroups,
-            *ADDS,
-            *WRITES,
-        ),
+        refuses=refusals_of("change_chat", WRITES),
     ),
     ClientFrame(
         fields=codec.ADD_MEMBERS,
@@ -521,15 +470,7 @@ FROM_CLIENTS: Final[Sequence[ClientFrame]] = (
         summary="Adds people to a group.",
         on=Channel.ALL_CHATS,
         answer=told.Members,
-        refuses=(
-            NotAllowed,
-            NotAMember,
-            ChatNotFound,
-            OnlyInGroups,
-            MembersNotFound,
-            KeyReused,
-            *WRITES,
-        ),
+        refuses=refusals_of("add_members", WRITES),
     ),
     ClientFrame(
         fields=codec.REMOVE_MEMBER,
@@ -537,7 +478,7 @@ FROM_CLIENTS: Final[Sequence[ClientFrame]] = (
         summary="Removes a member from a group, or leaves it (the own profile).",
         on=Channel.ALL_CHATS,
         answer=told.Nothing,
-        refuses=(NotAllowed, NotAMember, MemberNotFound, ChatNotFound, OnlyInGroups, *WRITES),
+        refuses=refusals_of("remove_member", WRITES),
     ),
     ClientFrame(
         fields=codec.CHANGE_ROLE,
@@ -545,15 +486,7 @@ FROM_CLIENTS: Final[Sequence[ClientFrame]] = (
         summary="Changes the role of a member; `owner` hands the group over.",
         on=Channel.ALL_CHATS,
         answer=told.Members,
-        refuses=(
-            NotTheOwner,
-            NotAllowed,
-            NotAMember,
-            MemberNotFound,
-            ChatNotFound,
-            OnlyInGroups,
-            *WRITES,
-        ),
+        refuses=refusals_of("change_role", WRITES),
     ),
     ClientFrame(
         fields=codec.DELETE_CHAT,
@@ -561,7 +494,7 @@ FROM_CLIENTS: Final[Sequence[ClientFrame]] = (
         summary="Deletes a group, for everybody.",
         on=Channel.ALL_CHATS,
         answer=told.Nothing,
-        refuses=(NotTheOwner, NotAllowed, NotAMember, ChatNotFound, OnlyInGroups, *WRITES),
+        refuses=refusals_of("delete_chat", WRITES),
     ),
     ClientFrame(fields=asked.More, on=Channel.ALL_CHATS, answer=told.Snapshot, refuses=(BadPlace, *READS)),
     ClientFrame(

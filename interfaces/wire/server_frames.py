@@ -359,7 +359,9 @@ class ReadUpToOwn(TypedDict):
     others_read_up_to: NotRequired[
         Annotated[
             int,
-            FieldDoc("The `seq` up to which anybody else has read; only when resuming", 15),
+            FieldDoc(
+                "The `seq` up to which anybody else has read; only when resuming, and after a `gap`", 15
+            ),
             Bounds(minimum=0),
         ]
     ]

@@ -16,12 +16,10 @@ from typing import Any
 
 import orjson
 from attrs import frozen
-from sqlalchemy import create_engine
 
 from config.container import PostgresAdapters, close_connections
-from infrastructure.postgres.schema.migrate import upgrade
 from tests.all_chats import Device, House, opened
-from tests.benchmarks.house import database
+from tests.benchmarks.house import database, migrated
 from tests.statements import counted
 from tests.world import SETTINGS
 
@@ -85,11 +83,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     asked = parser.parse_args()
     with database() as postgres:
-        url = postgres.create("messenger")
-        engine = create_engine(url)
-        with engine.begin() as connection:
-            upgrade(connection)
-        engine.dispose()
+        url = migrated(postgres)
         asyncio.run(run(url, asked.chats, asked.rounds))
 
 

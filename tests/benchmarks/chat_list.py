@@ -18,7 +18,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from attrs import frozen
-from sqlalchemy import create_engine, func, select
+from sqlalchemy import func, select
 
 from domain.ids import ProfileId
 from infrastructure.postgres import views
@@ -26,10 +26,9 @@ from infrastructure.postgres.driver.reads import ReadPool, prepared
 from infrastructure.postgres.pages import CHATS
 from infrastructure.postgres.schema.account_tables import profile
 from infrastructure.postgres.schema.chat_tables import chat, member, message, reading, receipt
-from infrastructure.postgres.schema.migrate import upgrade
 from infrastructure.postgres.views import CHAT, READER, PostgresViews
 from tests.benchmarks.filling import Grown, fill, people
-from tests.benchmarks.house import database
+from tests.benchmarks.house import database, migrated
 from tests.benchmarks.stored import cpu_of_postgres
 from tests.system.postgres import Postgres
 
@@ -187,12 +186,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=1)
     options = parser.parse_args()
     with database() as postgres:
-        url = postgres.create("messenger")
-        engine = create_engine(url)
-        with engine.begin() as connection:
-            upgrade(connection)
-        engine.dispose()
-
+        url = migrated(postgres)
         asyncio.run(measure(postgres, url, options))
 
 

@@ -14,7 +14,9 @@ from typing import Final
 
 import psutil
 from attrs import frozen
+from sqlalchemy import create_engine
 
+from infrastructure.postgres.schema.migrate import upgrade
 from tests.system.postgres import Postgres
 from tests.system.server import PATIENCE, Server
 
@@ -81,6 +83,16 @@ NO_LIMITS: Final = dict.fromkeys(
     "100000000",
 ) | dict.fromkeys(("WS_PER_SESSION", "WS_PER_ACCOUNT"), "0")
 """A few accounts stand for many people: limits are asked, and refuse nothing."""
+
+
+def migrated(postgres: Postgres) -> str:
+    """Makes the messenger's database, without a messenger. Returns its address."""
+    url = postgres.create("messenger")
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        upgrade(connection)
+    engine.dispose()
+    return url
 
 
 @contextmanager

@@ -126,6 +126,25 @@ def test_a_signal_ends_what_an_event_loop_does(loop: str) -> None:
         assert (child.returncode, err) == (signal.SIGTERM, "tidied up")
 
 
+RETURNS_WITH_A_SIGNAL = """
+import os, signal, sys
+from config.running import run_until_signal
+from config.signals import Stopped, hear_signals
+async def work():
+    os.kill(os.getpid(), signal.SIGTERM)
+hear_signals()
+try:
+    run_until_signal(work())
+except Stopped as stopped:
+    sys.exit(stopped.number)
+"""
+
+
+def test_a_signal_counts_that_comes_while_the_work_returns() -> None:
+    with run(RETURNS_WITH_A_SIGNAL) as child:
+        assert child.wait(PATIENCE) == signal.SIGTERM
+
+
 def test_nohup_is_respected_and_a_shells_background_is_not() -> None:
     """A shell's background jobs ignore SIGINT, which only says that Ctrl-C is for somebody else."""
     with run(HEARS, str(int(signal.SIGHUP)), str(int(signal.SIGINT))) as child:

@@ -1,23 +1,26 @@
 """
-Looks for faults with fresh chance: properties and state machines, the simulated world, a real messenger that is killed.
+Looks for faults with fresh chance: properties and state machines, the simulated world, a real messenger that is killed, and
+devices with either client whose connections break.
 
     make explore MINUTES=10
     python -m tests.exploring [--minutes 10] [--seed N]
 
-It goes round the three until the time is up, prints each seed before it is used, and stops at the first finding, which
+It goes round the four until the time is up, prints each seed before it is used, and stops at the first finding, which
 becomes a file in `tests/regressions` that `make test` tries again from then on. The exit status is 1 if something was
 found.
 """
 
 import argparse
 import secrets
+import shutil
 import sys
 import time
 from collections.abc import Iterator
+from itertools import cycle
 from pathlib import Path
 
-from tests.exploring.kept import REGRESSIONS, Kept
-from tests.exploring.runs import explore_chaos, explore_properties, explore_simulation
+from tests.exploring.kept import DEVICES, REGRESSIONS, Kept
+from tests.exploring.runs import explore_chaos, explore_devices, explore_properties, explore_simulation
 from tests.scratch import use_memory
 
 SIMULATIONS = 200
@@ -46,7 +49,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def explore(seed: int, keep: Path, until: float) -> Iterator[list[Path]]:
-    """Part by part, what each of them found."""
+    """Part by part, what each of them found. The client for JavaScript takes part where Node.js is installed."""
+    clients = cycle(client for client in DEVICES if client != "javascript" or shutil.which("node"))
     while time.time() < until:
         print(f"properties and machines with seed {seed}", flush=True)
         yield explore_properties(seed, keep, until)
@@ -61,6 +65,12 @@ def explore(seed: int, keep: Path, until: float) -> Iterator[list[Path]]:
             return
         print(f"kills of a real messenger, number {seed}", flush=True)
         kept = explore_chaos(seed)
+        yield [kept.write(keep)] if kept else []
+        if time.time() > until:
+            return
+        client = next(clients)
+        print(f"broken connections of devices with the client for {client}, number {seed}", flush=True)
+        kept = explore_devices(seed, client)
         yield [kept.write(keep)] if kept else []
         seed += SIMULATIONS
 

@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Self
 
@@ -22,6 +22,8 @@ REGRESSIONS: Final = ROOT / "tests" / "regressions"
 
 SIMULATION: Final = "simulation"
 CHAOS: Final = "chaos"
+DEVICES: Final[Mapping[str, str]] = {"python": "devices-python", "javascript": "devices-javascript"}
+"""By the client that the devices have."""
 
 TOLD_LINES: Final = 60
 """How many lines of what a failing run told are kept for the reader."""
@@ -32,7 +34,7 @@ class Kept:
     """One finding."""
 
     test: str
-    """The node id of a property's test; `SIMULATION` or `CHAOS` for a run that is a function of its number."""
+    """The node id of a property's test; `SIMULATION`, `CHAOS` or one of `DEVICES` for a run that is a function of its number."""
     seed: int
     """The seed of the run that failed, or its number."""
     choices: Sequence[str] = ()

@@ -1,4 +1,4 @@
-"""The three kinds of runs that chance decides, each as a function of a number, and how a kept one is tried again."""
+"""The four kinds of runs that chance decides, each as a function of a number, and how a kept one is tried again."""
 
 import os
 import subprocess
@@ -9,13 +9,17 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-from tests.exploring.kept import CHAOS, ROOT, SIMULATION, Kept
+from tests.exploring.kept import CHAOS, DEVICES, ROOT, SIMULATION, Kept
 from tests.exploring.plugin import TIME_IS_UP
 from tests.scratch import scratch_folder
 from tests.simulation.world import simulate
+from tests.system import devices
 from tests.system.resume import OUTAGES, Outage, run_in
 
 CHAOS_SENDS: Final = 10_000
+
+BREAKS: Final = 300
+"""Connections of devices that break in one run."""
 
 
 def explore_properties(
@@ -63,6 +67,18 @@ def explore_chaos(
     return Kept.of_run(CHAOS, number, outcome.faults)
 
 
+def explore_devices(
+    number: int,
+    client: str,
+    breaks: int = BREAKS,
+    settings: Mapping[str, str] = MappingProxyType({}),
+) -> Kept | None:
+    """One conversation of devices with one of the clients, which lose their connections again and again."""
+    with scratch_folder("messenger-devices-") as folder:
+        outcome = devices.run_in(folder, number, breaks=breaks, client=client, settings=settings)
+    return Kept.of_run(DEVICES[client], number, outcome.faults)
+
+
 def replay(kept: Kept, root: Path = ROOT) -> str | None:
     """Tries a finding again. Returns what is wrong, or None if the fault no longer shows."""
     match kept.test:
@@ -70,6 +86,8 @@ def replay(kept: Kept, root: Path = ROOT) -> str | None:
             again = explore_simulation(kept.seed)
         case "chaos":
             again = explore_chaos(kept.seed)
+        case kind if kind in DEVICES.values():
+            again = explore_devices(kept.seed, next(each for each, name in DEVICES.items() if name == kind))
         case test:
             return _replay_property(test, kept, root)
     return None if again is None else "\n".join(again.told)

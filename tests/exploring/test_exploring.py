@@ -12,9 +12,16 @@ from hypothesis import strategies as st
 from hypothesis.internal.conjecture import engine
 
 from tests.exploring.__main__ import main
-from tests.exploring.kept import REGRESSIONS, ROOT, SIMULATION, Kept
+from tests.exploring.kept import DEVICES, REGRESSIONS, ROOT, SIMULATION, Kept
 from tests.exploring.plugin import SHRINKING_SECONDS
-from tests.exploring.runs import explore_chaos, explore_properties, explore_simulation, replay, run_pytest
+from tests.exploring.runs import (
+    explore_chaos,
+    explore_devices,
+    explore_properties,
+    explore_simulation,
+    replay,
+    run_pytest,
+)
 from tests.simulation.mutants import MUTANTS, planted
 from tests.system import test_resume
 
@@ -141,6 +148,15 @@ def test_a_finding_of_the_chaos_is_kept(tmp_path: Path) -> None:
     kept = explore_chaos(1, sends=500, outages=[("server",)], settings=mutant)
     assert kept is not None
     assert any(line.startswith("D13") for line in Kept.read(kept.write(tmp_path)).told)
+
+
+def test_a_finding_of_devices_is_kept(tmp_path: Path) -> None:
+    mutant = {"PYTHONPATH": str(test_resume.MUTANTS / "skips_one")}
+    kept = explore_devices(1, "python", breaks=8, settings=mutant)
+    assert kept is not None
+    read = Kept.read(kept.write(tmp_path))
+    assert read.test == DEVICES["python"]
+    assert any(line.startswith("D13") for line in read.told)
 
 
 def test_the_command_draws_the_same_every_time(sources: Path, monkeypatch: pytest.MonkeyPatch) -> None:

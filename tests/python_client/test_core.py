@@ -437,6 +437,17 @@ class TestChats:
         assert (gap.kind, gap.is_read) == ("gap", False)
         assert driven.core.held.chats["a"].position == 6
 
+    def test_how_far_others_have_read_is_taken_over_behind_a_gap(self, make: Callable[..., Driven]) -> None:
+        driven, chat = make(gap_most=None), ModelChat("a")
+        driven.go_live(chat)
+        for number in range(6):
+            chat.say(ME, str(number))
+        driven.hear("gap", chat_id="a", after=0, before=7, state=chat.entry())
+        driven.hear("read_up_to", chat_id="a", seq=0, unread_count=0, last_seq=6, others_read_up_to=4)
+        assert driven.changes()[-1].kind == "read"
+        held = driven.core.held.chats["a"]
+        assert (held.position, held.others_read_up_to, held.unread_count) == (0, 4, 0)
+
     def test_a_hole_is_read(self, driven: Driven) -> None:
         chat = ModelChat("a")
         driven.go_live(chat)

@@ -519,8 +519,8 @@ def forgets_the_personal_log(*_: Any) -> Memberships:
 
 
 async def passes_over_gaps(self: AllChats, visit: Visit, jumps: Sequence[Any]) -> Sequence[ChatId]:
-    views = await self._read_views(visit.listener, [way.chat_id for way, _ in jumps])
-    for way, _ in jumps:
+    views = await self._read_views(visit.listener, [way.chat_id for way, _, _ in jumps])
+    for way, _, _ in jumps:
         if view := views.get(way.chat_id):
             await self._go_in(visit, way, view.last_position)
         else:

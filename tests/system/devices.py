@@ -20,6 +20,7 @@ from contextlib import AbstractAsyncContextManager
 from functools import partial
 from pathlib import Path
 from random import Random
+from types import MappingProxyType
 from typing import Any, Final
 
 import orjson
@@ -283,9 +284,11 @@ async def retried(ask: Any) -> Any:
             return answer
 
 
-def run_in(folder: Path, number: int, *, breaks: int, client: str) -> Outcome:
-    """One run on a messenger with an embedded database of its own in this folder."""
-    server = Server(folder / "server", {"CHAOS_SEED": str(number), **CHAOS}, is_new=False)
+def run_in(
+    folder: Path, number: int, *, breaks: int, client: str, settings: Mapping[str, str] = MappingProxyType({})
+) -> Outcome:
+    """One run on a messenger with an embedded database of its own in this folder. ``settings`` are further ones of its own."""
+    server = Server(folder / "server", {"CHAOS_SEED": str(number), **CHAOS, **settings}, is_new=False)
     try:
         server.start()
         return asyncio.run(Run(number, server, folder, breaks, client).run())

@@ -51,6 +51,8 @@ class Events:
                 self._id = value
             case "retry":
                 self.retry = int(value)
+            case _:
+                raise AssertionError(f"an event has no such field: {line}")
 
 
 @define(eq=False)

@@ -12,12 +12,16 @@ from application.accounts.sign_out import SignOut
 from application.meter import Unmetered
 from interfaces.app import create_app
 from interfaces.http.options import HttpOptions
+from interfaces.http.routes import Endpoint
 from interfaces.live.hub import Hub
 from interfaces.live.sync import SyncOptions
+from interfaces.wire.registry import Channel, of_server
 from interfaces.ws.options import SocketOptions
 from interfaces.ws.services import SocketServices
 from tests.all_chats import House, Picture, opened
+from tests.frame_schemas import of_server_frames
 from tests.interfaces.http.event_client import Events, Listening, listening
+from tests.interfaces.http.promises import Promises
 from tests.interfaces.live.test_hub import until
 
 
@@ -25,6 +29,50 @@ from tests.interfaces.live.test_hub import until
 async def house() -> AsyncIterator[House]:
     async with opened() as house:
         yield house
+
+
+@pytest.fixture
+def promises(house: House) -> Promises:
+    return Promises([route for route in house.app.routes if isinstance(route, Endpoint)], HttpOptions())
+
+
+class TestDescribed:
+    async def test_the_example_is_made_of_frames_that_there_are(self, promises: Promises) -> None:
+        (stream,) = [said.stream for one in promises.endpoints if (said := one.described) and said.stream]
+        frames = [frame for frame, _ in Events().feed(stream.encode())]
+        for frame in frames:
+            assert of_server_frames(Channel.EVENTS, frame["type"]).is_valid(frame), frame
+        assert frames[-1]["type"] == "end"
+
+    async def test_it_names_the_types_of_all_events(self, promises: Promises) -> None:
+        content = promises.document["paths"]["/events/"]["get"]["responses"]["200"]["content"]
+        told = content["text/event-stream"]["schema"]["description"]
+        assert {row.type for row in of_server(Channel.EVENTS)} >= {"end", "new_message", "goaway", "resumed"}
+        assert all(f"`{row.type}`" in told for row in of_server(Channel.EVENTS))
+
+    async def test_a_stream_comes_as_it_says(self, house: House, promises: Promises) -> None:
+        """The frames of all streams are held to the registry by `tests.frames_held`."""
+        ann = await house.world.person("Ann")
+        async with listening(house.app, ann.token) as stream:
+            await stream.until("resumed")
+            responses = promises.document["paths"]["/events/"]["get"]["responses"]
+            assert stream.headers["content-type"] in responses["200"]["content"]
+            await house.world.messenger.accounts.sign_out(SignOut(access_token=ann.token))
+            assert (await stream.until("end"))[-1]["come_back"] is False
+
+    @pytest.mark.parametrize("status", [401, 422, 503])
+    async def test_a_refusal_comes_as_it_says(self, house: House, promises: Promises, status: int) -> None:
+        ann = await house.world.person("Ann")
+        if status == 503:
+            house.hub._is_watching.clear()
+        query: dict[str, Any] = {"seen": "nonsense"} if status == 422 else {}
+        async with listening(house.app, "" if status == 401 else ann.token, **query) as stream:
+            await stream.answered()
+        assert stream.status == status
+        asked = httpx.Request("GET", "http://server/events/")
+        await promises.hold(
+            httpx.Response(status, headers=stream.headers, content=stream.body, request=asked)
+        )
 
 
 class TestEntering:

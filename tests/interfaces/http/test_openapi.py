@@ -21,6 +21,9 @@ from interfaces.http.openapi import document, refusals_of, sample
 from interfaces.http.options import ApiInfo, HttpOptions
 from interfaces.http.routes import Endpoint
 from interfaces.wire.codec import dumps
+from interfaces.wire.commands import REFUSALS, VALUES
+from interfaces.wire.registry import FROM_CLIENTS, WRITES, Channel, ClientFrame, of_clients
+from interfaces.wire.validation import Shape
 from tests.interfaces.http.conftest import Person, World, make_world
 from tests.interfaces.http.promises import Promises, promises_of
 
@@ -276,6 +279,43 @@ def test_refusals_of_a_use_case_are_kinds_that_the_table_knows() -> None:
         if not issubclass(kind, DomainError | NotAuthenticated | Overloaded)
     ]
     assert strange == []
+
+
+SAME_AS_FRAMES = {
+    ("POST", "/chats/{chat_id}/messages/"): "send_message",
+    ("GET", "/chats/{chat_id}/history/"): "get_history",
+    ("GET", "/chats/{chat_id}/messages/{message_id}/readers/"): "get_readers",
+}
+"""The frames of requests that HTTP has too, but whose fields are another shape there. The others share a shape."""
+
+
+def frames_of(endpoint: Endpoint, said: Described) -> list[ClientFrame]:
+    named = SAME_AS_FRAMES.get((endpoint.method, endpoint.path))
+    shapes = [shape for shape in (said.body, said.query) if shape is not None]
+    return [
+        row
+        for row in of_clients(Channel.ALL_CHATS)
+        if row.type == named or any(row.fields is each for each in shapes)
+    ]
+
+
+def test_a_command_is_refused_alike_over_http_and_sockets() -> None:
+    """But for values that cannot be: HTTP names them among the fields of a 422."""
+    compared = 0
+    for endpoint, said in DOCUMENTED:
+        for row in frames_of(endpoint, said):
+            of_frame = set(row.refuses) - {*WRITES, *VALUES.get(row.type, ())}
+            assert of_frame == set(said.refuses), row.type
+            compared += 1
+    assert compared == len(SAME_AS_FRAMES) + sum(isinstance(row.fields, Shape) for row in FROM_CLIENTS)
+
+
+def test_each_command_of_the_table_is_one_of_an_interface() -> None:
+    of_endpoints = {id(said.refuses) for _, said in DOCUMENTED}
+    of_frames = {row.type for row in FROM_CLIENTS}
+    unused = [name for name, errors in REFUSALS.items() if id(errors) not in of_endpoints]
+    assert set(unused) <= of_frames
+    assert VALUES.keys() <= REFUSALS.keys()
 
 
 def test_an_old_front_end_finds_its_statuses_in_the_document(world: World) -> None:

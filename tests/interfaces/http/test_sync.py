@@ -162,6 +162,21 @@ class TestParts:
             assert (gap["chat_id"], gap["after"], gap["before"]) == (str(chats[1]), 0, 7)
             assert gap["state"]["unread_count"] == 6
 
+    async def test_who_has_read_is_told_behind_a_gap_in_the_next_part(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(resuming, "REPLAY_MOST", 2)
+        async with opened(sync={"frames_most": 1}) as house:
+            ann, bob = [await house.world.person(name) for name in ("Ann", "Bob")]
+            chat = await house.world.chat(ann.actor, bob.actor)
+            cursor = (await ask(house, bob))["cursor"]
+            for number in range(3):
+                await house.world.say(bob.actor, chat, f"{number}")
+            await house.mark(ann.actor, chat, 2)
+            parts, _ = await whole(house, bob, cursor)
+            assert [kinds(part) for part in parts] == [["gap"], ["read_up_to"]]
+            assert parts[1][0]["others_read_up_to"] == 2
+
 
 class TestWaiting:
     async def test_it_ends_with_the_first_news(self) -> None:

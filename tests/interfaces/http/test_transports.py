@@ -80,6 +80,27 @@ class TestComingBack:
         kinds = {frame["type"] for frames in told[0].values() for frame in frames}
         assert kinds == {"gap", "new_message", "chat_changed", "read_up_to", "chat_removed", "chat_added"}
 
+    async def test_how_far_others_have_read_is_told_behind_a_gap(
+        self, house: House, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(resuming, "REPLAY_MOST", 2)
+        ann, bob = [await house.world.person(name) for name in ("Ann", "Bob")]
+        read, unread = [await house.world.chat(ann.actor, bob.actor) for _ in range(2)]
+        devices = await hears_everything(house, bob)
+        for device in devices:
+            await device.go()
+            device.picture.frames.clear()
+        for chat in (read, unread):
+            for number in range(3):
+                await house.world.say(bob.actor, chat, f"{number}")
+        await house.mark(ann.actor, read, 2)
+        for device in devices:
+            await device.come_back(with_seen=False)
+            told = by_chat(device)
+            assert [frame["type"] for frame in told[str(read)]] == ["gap", "read_up_to"]
+            assert told[str(read)][1]["others_read_up_to"] == 2
+            assert [frame["type"] for frame in told[str(unread)]] == ["gap"]
+
     async def test_a_snapshot_and_a_reset_are_the_same(self, house: House) -> None:
         ann = await house.world.person("Ann")
         for number in range(3):

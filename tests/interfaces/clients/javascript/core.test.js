@@ -86,6 +86,17 @@ test("a gap is told, and read if the application wants every message", () => {
   }
 });
 
+test("how far others have read is taken over behind a gap", () => {
+  const { server, device } = opened({ catchUp: false }, "a");
+  device.settle();
+  device.cut();
+  for (let i = 1; i <= 25; i++) server.say("a", ME, String(i));
+  server.chats.get("a").readByOthers = 20;
+  device.settle(() => told(device, "gap").length === 1 && device.core.state === "live");
+  const { others_read_up_to, unread_count } = device.core.model.chats.get("a");
+  assert.deepEqual({ others_read_up_to, unread_count }, { others_read_up_to: 20, unread_count: 0 });
+});
+
 /** The server refuses the cursor of the next client that resumes, and reads no log for it. */
 function refuseCursor(server) {
   const { enter } = server;

@@ -113,7 +113,7 @@ export class Server {
           const events = own.filter((each) => each.position > (since.seen[id] ?? 0));
           if (events.length > this.gapBeyond) frames.push({ type: "gap", chat_id: id, after: events[0].after, before: chat.log.length + 1, state: this.entry(id) });
           else frames.push(...events);
-          frames.push({ type: "read_up_to", chat_id: id, seq: chat.read, unread_count: this.unread(chat), last_seq: chat.messages.length, others_read_up_to: 0 });
+          frames.push({ type: "read_up_to", chat_id: id, seq: chat.read, unread_count: this.unread(chat), last_seq: chat.messages.length, others_read_up_to: chat.readByOthers ?? 0 });
         }
       }
     }
