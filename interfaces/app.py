@@ -18,6 +18,7 @@ from interfaces.http.docs import Docs
 from interfaces.http.error_pages import Explanations
 from interfaces.http.errors import exception_handlers
 from interfaces.http.events import Events
+from interfaces.http.factors import Factors
 from interfaces.http.health import Details, Health, Probes, probe_paths
 from interfaces.http.letter_pages import ConfirmationPage, NewPasswordPage
 from interfaces.http.limits import RateLimitHeaders
@@ -26,7 +27,7 @@ from interfaces.http.messages import Messages
 from interfaces.http.metering import Metered
 from interfaces.http.middleware import BodyLimit, Cors, LastResort, SecurityHeaders, Traced, UnderPublicPath
 from interfaces.http.options import WEB_CLIENT_MODULES, HttpOptions
-from interfaces.http.problem import APP_URL, ERRORS_PATH
+from interfaces.http.problem import APP_URL, ERRORS_PATH, PLACES
 from interfaces.http.profiles import Profiles
 from interfaces.http.proxies import BehindProxies
 from interfaces.http.routes import Endpoint, match_whole_paths, redirect_slashes, upgrades
@@ -71,6 +72,7 @@ def create_app(
             *ConfirmationPage(messenger, options).routes(),
             *NewPasswordPage(messenger, options).routes(),
             *Accounts(messenger, options).routes(),
+            *Factors(messenger, options).routes(),
             *Sessions(messenger, options).routes(),
             *Profiles(messenger, options).routes(),
         ],
@@ -118,6 +120,7 @@ def create_app(
     )
     setattr(app.state, ERRORS_PATH, options.errors_path)
     setattr(app.state, APP_URL, options.app_url)
+    setattr(app.state, PLACES, options.places)
     match_whole_paths(app.routes)
     redirect_slashes(app.router)
     return app

@@ -27,7 +27,7 @@ from application.accounts.sign_up import SignedUp, SignUp
 from application.accounts.signed_in import SignedIn
 from application.actor import Actor
 from application.limits import ActionLimits
-from application.messenger import AccountUseCases, ProfileUseCases, SessionUseCases
+from application.messenger import AccountUseCases, FactorUseCases, ProfileUseCases, SessionUseCases
 from application.meter import Unmetered
 from application.ports.limiter import Limiter
 from application.ports.mailer import Mailer
@@ -36,6 +36,7 @@ from application.ports.updates import Update
 from config.features.accounts import (
     AccountRules,
     account_use_cases,
+    factor_use_cases,
     make_account_rules,
     profile_use_cases,
     session_use_cases,
@@ -47,12 +48,14 @@ from config.settings.groups import Limits, Settings
 from domain.account import Email, Password, PasswordRule
 from domain.ids import SessionId
 from domain.session import Fingerprint, Lifetimes, Origin
+from infrastructure.crypto.codes import SealedCodes
 from infrastructure.crypto.passwords import PooledPasswords
 from infrastructure.crypto.tokens import JwtTokens
 from infrastructure.memory.limiter import MemoryLimiter
 from infrastructure.memory.updates import MemoryUpdates
 from infrastructure.smtp.mailbox import Mailbox
 from infrastructure.smtp.writing import LetterWriter
+from infrastructure.system.chance import unguessable
 from infrastructure.system.ids import SystemIds
 from tests.unlimited import UNLIMITED
 
@@ -86,6 +89,7 @@ class AccountsWorld:
     tokens: JwtTokens = Factory(
         lambda: JwtTokens("a secret of this test alone, long enough", "messenger", "clients")
     )
+    codes: SealedCodes = Factory(lambda: SealedCodes("a key of this test alone", unguessable))
     lifetimes: Lifetimes = Factory(Lifetimes)
     updates: MemoryUpdates = Factory(MemoryUpdates)
     published: list[Update] = Factory(list)
@@ -104,6 +108,7 @@ class AccountsWorld:
     ports: Ports = field(init=False)
     rules: AccountRules = field(init=False)
     accounts: AccountUseCases = field(init=False)
+    factors: FactorUseCases = field(init=False)
     sessions: SessionUseCases = field(init=False)
     profiles: ProfileUseCases = field(init=False)
     workers: Workers = field(init=False)
@@ -115,6 +120,7 @@ class AccountsWorld:
         ports = self.ports = self._ports()
         self.rules = self._rules(settings)
         self.accounts = self.accounts_over(ports)
+        self.factors = factor_use_cases(ports, self.rules)
         self.sessions = session_use_cases(ports)
         self.profiles = profile_use_cases(ports, self._limits(ports))
         self.workers = make_workers(ports, settings)
@@ -150,6 +156,7 @@ class AccountsWorld:
             updates=self.updates,
             passwords=self.passwords,
             tokens=self.tokens,
+            codes=self.codes,
             mailer=self.mailer or Mailbox(folder=self.mail, writer=writer, show=self.links.append),
             limiter=self.limiter,
             meter=Unmetered(),
@@ -167,6 +174,7 @@ class AccountsWorld:
             letters_per_recipient=evolve(rules.letters_per_recipient, most=20 * much),
             letters_per_address=evolve(rules.letters_per_address, most=1000 * much),
             failures=evolve(rules.failures, most=20 * much, within=timedelta(minutes=15)),
+            wrong_codes=evolve(rules.wrong_codes, most=10 * much, within=timedelta(minutes=15)),
             failures_per_network=evolve(rules.failures_per_network, most=300 * much),
             failures_per_account=evolve(rules.failures_per_account, most=100 * much),
         )

@@ -7,7 +7,6 @@ unchanged; nothing else of that package is used.
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from html import escape
 from importlib.resources import files
 from typing import Final
 
@@ -17,11 +16,12 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from interfaces.http import asyncapi
 from interfaces.http.envelope import etag, has
-from interfaces.http.events_page import EVENTS_STYLE, events_page
+from interfaces.http.events_page import events_page
+from interfaces.http.look import BAR, FOLDER, STYLE
 from interfaces.http.openapi import document
 from interfaces.http.options import HttpOptions
-from interfaces.http.pages import policy
-from interfaces.http.protocol_page import STYLE, protocol_page
+from interfaces.http.pages import policy, render
+from interfaces.http.protocol_page import protocol_page
 from interfaces.http.routes import Endpoint
 from interfaces.wire.codec import dumps
 
@@ -53,26 +53,6 @@ const dark = matchMedia("(prefers-color-scheme: dark)");
 const follow = () => document.documentElement.classList.toggle("dark-mode", dark.matches);
 dark.addEventListener("change", follow);
 follow();
-"""
-
-PAGE: Final = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>{title}</title>
-<link rel="icon" href="data:,">
-<link rel="stylesheet" href="{at}/swagger-ui.css">
-<script src="{at}/swagger-ui-bundle.js" defer></script>
-<script src="{at}/start.js" defer></script>
-</head>
-<body data-document="{document}">
-<nav><a href="{at}/protocol">What clients see</a> · <a href="{at}/events">Every frame of the sockets</a></nav>
-<div id="docs"></div>
-<noscript>To show the interface, this page needs JavaScript. Without it, there is <a href="{document}">{document}</a>.</noscript>
-</body>
-</html>
 """
 
 OPENAPI_PATH: Final = "/openapi.json"
@@ -114,7 +94,10 @@ class Docs:
             Endpoint("GET", at, self.show),
             Endpoint("GET", f"{at}/protocol", self.show_protocol),
             Endpoint("GET", f"{at}/events", self.show_events),
-            *(Endpoint("GET", f"{at}/{name}", self.show_asset) for name in (*SCRIPTS, "start.js")),
+            *(
+                Endpoint("GET", f"{at}/{name}", self.show_asset)
+                for name in (*SCRIPTS, "start.js", "look.css")
+            ),
         ]
 
     @property
@@ -131,9 +114,15 @@ class Docs:
         return self._asyncapi.answer(request)
 
     async def show(self, _: Request) -> Response:
-        public = self.options.public_path
-        at, title = escape(f"{public}{self.docs_path}"), escape(self.options.about.title)
-        content = PAGE.format(at=at, title=title, document=escape(f"{public}{OPENAPI_PATH}"))
+        options = self.options
+        content = render(
+            "docs.html",
+            places=options.places,
+            here="docs",
+            title=options.about.title,
+            at=self._public_docs,
+            document=f"{options.public_path}{OPENAPI_PATH}",
+        )
         headers = {
             "Content-Security-Policy": policy(
                 own=("script-src", "style-src", "connect-src"), images="'self' data:"
@@ -161,14 +150,13 @@ class Docs:
 
     @cached_property
     def _protocol(self) -> Asset:
-        return _page(protocol_page(self.options.about.title, self._public_docs), STYLE)
+        return _page(protocol_page(self.options.about.title, self.options.places))
 
     @cached_property
     def _events(self) -> Asset:
         options = self.options
         document = f"{options.public_path}{ASYNCAPI_PATH}"
-        page = events_page(options.about.title, self._public_docs, options.prefix, document)
-        return _page(page, EVENTS_STYLE)
+        return _page(events_page(options.about.title, options.places, options.prefix, document))
 
     @property
     def _public_docs(self) -> str:
@@ -178,14 +166,15 @@ class Docs:
     def _assets(self) -> Mapping[str, Asset]:
         found = {name: (files(ASSETS) / path).read_bytes() for name, path in SCRIPTS.items()}
         found["start.js"] = START.encode()
+        found["look.css"] = BAR.encode() + (FOLDER / "swagger.css").read_bytes()
         kinds = {"css": "text/css", "js": "text/javascript"}
         return {name: Asset(content, kinds[name.rpartition(".")[2]]) for name, content in found.items()}
 
 
-def _page(content: str, style: str) -> Asset:
+def _page(content: str) -> Asset:
     """A page that runs nothing and loads nothing."""
     return Asset(
         content.encode(),
         "text/html; charset=utf-8",
-        {"Content-Security-Policy": policy(styles=(style,), images="data:")},
+        {"Content-Security-Policy": policy(styles=(STYLE,), images="data:")},
     )

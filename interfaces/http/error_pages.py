@@ -37,6 +37,7 @@ class Explanations:
             request.headers,
             "explanation.html",
             more=headers,
+            places=self.options.places,
             code=code,
             russian=with_code(explanation.russian),
             english=with_code(explanation.english),

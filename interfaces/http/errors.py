@@ -15,7 +15,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ExceptionHandler
 
-from application.errors import ApplicationError, NotAuthenticated, OutcomeUnknown, Overloaded, Unavailable
+from application.errors import (
+    ApplicationError,
+    NotAuthenticated,
+    OutcomeUnknown,
+    Overloaded,
+    SecondFactorNeeded,
+    Unavailable,
+)
 from application.keys import KeyReused
 from application.messages.send import NonceReused
 from application.ports.keys import LETTERS
@@ -90,6 +97,15 @@ AUTHENTICATION: Final[Mapping[str, str]] = {
 def _not_authenticated(error: NotAuthenticated) -> Refusal:
     text = AUTHENTICATION.get(error.reason, AUTHENTICATION["token_invalid"])
     return Refusal(401, "AUTH_ERROR", text, {"WWW-Authenticate": "Bearer"})
+
+
+def _second_factor_needed(error: SecondFactorNeeded) -> Refusal:
+    return Refusal(
+        403,
+        "SECOND_FACTOR_NEEDED",
+        "A code of the second factor is needed",
+        extra={"pendingToken": error.pending_token, "expiresIn": error.expires_in},
+    )
 
 
 def _members_not_found(error: MembersNotFound) -> Refusal:
@@ -170,6 +186,7 @@ def _not_acquainted(error: NotAcquainted) -> Refusal:
 
 BY_CONTENT: Final[Mapping[type[Exception], Callable[[Any], Refusal]]] = {
     NotAuthenticated: _not_authenticated,
+    SecondFactorNeeded: _second_factor_needed,
     MembersNotFound: _members_not_found,
     NonceReused: _nonce_reused,
     KeyReused: _key_reused,

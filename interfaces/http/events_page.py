@@ -1,14 +1,14 @@
 """The page about every frame of the sockets, for people: the registry of frames with the examples and what to do."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
 import orjson
 from attrs import frozen
 from markupsafe import Markup, escape
 
+from interfaces.http.look import Places
 from interfaces.http.pages import render
-from interfaces.http.protocol_page import STYLE
 from interfaces.wire.registry import (
     CHANNELS,
     ENTRY_CODES,
@@ -24,17 +24,6 @@ from interfaces.wire.registry import (
 )
 from interfaces.wire.schema import Schema, example_of
 from interfaces.ws.closing import CloseCode
-
-EVENTS_STYLE: Final = (
-    STYLE
-    + """
-section { margin-block: 1.5rem; }
-h4 { margin-block: 1.5rem 0.5rem; font-size: 1.1rem; }
-.optional { font-size: 0.85em; font-weight: normal; font-style: italic; }
-.index a { margin-inline-end: 0.5rem; }
-:target { outline: 2px solid; outline-offset: 4px; }
-"""
-)
 
 
 @frozen
@@ -91,7 +80,7 @@ class Part:
     fields: Sequence[Field]
 
 
-def events_page(title: str, docs_path: str, prefix: str, document: str) -> str:
+def events_page(title: str, places: Places, prefix: str, document: str) -> str:
     """Renders the page. ``document`` is the address of the AsyncAPI document."""
     named: dict[str, Schema] = {}
     channels = [_channel(channel, prefix, named) for channel in Channel]
@@ -101,9 +90,10 @@ def events_page(title: str, docs_path: str, prefix: str, document: str) -> str:
     ]
     return render(
         "events.html",
+        places=places,
+        here="events",
         title=title,
-        style=EVENTS_STYLE,
-        docs=docs_path,
+        docs=places.docs,
         document=document,
         order=ORDER,
         channels=channels,

@@ -130,6 +130,7 @@ class LetterPage(ABC):
             status,
             {"Referrer-Policy": "no-referrer", "Cache-Control": "no-store", **headers},
             script=LETTER_SCRIPT,
+            places=self.options.places,
             state=state,
             problem=problem,
             email=email,

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from attrs import NOTHING, define, field, fields_dict
 
-from application.errors import NotAuthenticated, OutcomeUnknown, Unavailable
+from application.errors import NotAuthenticated, OutcomeUnknown, SecondFactorNeeded, Unavailable
 from application.keys import KeyReused
 from application.messages.send import NonceReused
 from application.ports.keys import KeyUse, Operation
@@ -115,6 +115,7 @@ SAMPLES: Final[Mapping[type[Exception], Exception]] = {
             )
         ),
         NotAcquainted([ProfileId(NOBODY)]),
+        SecondFactorNeeded(examples.TOKEN, 300),
         TooFrequent(1.0),
         TooManyChats(10_000, [ProfileId(NOBODY)]),
         TooManyMembers(10_000),
@@ -136,6 +137,10 @@ EXTRA_MEMBERS: Final[Mapping[str, Schema]] = {
     "profiles": FieldDoc("The profiles in question", [examples.MIKHAIL]).added_to(
         {"type": "array", "items": IDENTITY}
     ),
+    "pendingToken": FieldDoc(
+        "The token to finish signing in with, together with a code", examples.TOKEN
+    ).added_to({"type": "string"}),
+    "expiresIn": FieldDoc("For how many seconds `pendingToken` is good", 300).added_to({"type": "integer"}),
     "requestId": FieldDoc("The id of the request, under which it is in the log", "0f3c2a9be14d").added_to(
         {"type": "string"}
     ),
@@ -200,7 +205,10 @@ PROBLEM_SCHEMA: Final[Schema] = {
                 "required": ["pointer", "code", "detail"],
             },
         },
-        **{name: EXTRA_MEMBERS[name] for name in ("id", "seq", "operation", "subject", "profiles")},
+        **{
+            name: EXTRA_MEMBERS[name]
+            for name in ("id", "seq", "operation", "subject", "profiles", "pendingToken", "expiresIn")
+        },
     },
     "required": ["type", "title", "status", "detail", "code", "requestId"],
 }

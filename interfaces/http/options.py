@@ -5,6 +5,7 @@ from attrs import field, frozen
 from domain.account import PasswordPattern
 from interfaces.browsers import Pages
 from interfaces.http.addresses import Networks
+from interfaces.http.look import Places
 
 WEB_CLIENT_MODULES: Final = frozenset({"auth", "chat"})
 """The modules whose interface the web client uses. It is served only if all of them are switched on."""
@@ -57,6 +58,8 @@ class HttpOptions:
     docs_path: str = "/docs"
     web_client: bool = True
     """True if the messenger serves the web client."""
+    local_status: bool = False
+    """True if the web client shows the messenger's state and letters to people on this machine, who try it out."""
     about: ApiInfo = ApiInfo()
     cursor_key: bytes = field(default=b"", repr=False)
     """
@@ -80,6 +83,21 @@ class HttpOptions:
     def web_path(self) -> str:
         """The path of the web client's page."""
         return f"{self.prefix}/app/"
+
+    @property
+    def status_path(self) -> str:
+        """The path of the page about the state of a messenger for trying out."""
+        return f"{self.web_path}status"
+
+    @property
+    def places(self) -> Places:
+        """The addresses to which the bar above all pages leads."""
+        at = self.public_path
+        return Places(
+            app=f"{at}{self.web_path}" if self.web_client else "",
+            docs=f"{self.base}{self.docs_path}" if self.docs else "",
+            status=f"{at}{self.status_path}" if self.web_client and self.local_status else "",
+        )
 
     @property
     def base(self) -> str:

@@ -16,12 +16,12 @@ from starlette.datastructures import Headers
 from starlette.responses import HTMLResponse
 
 from interfaces.http.accept import preferred_language
+from interfaces.http.look import FAVICON, ICON, NOWHERE, STYLE, Places
 
 TEMPLATES: Final = Path(__file__).with_name("templates")
 LANGUAGES: Final = ("en", "ru")
 """The first is for browsers that prefer neither."""
 
-STYLE: Final = (TEMPLATES / "page.css").read_text(encoding="utf-8")
 LETTER_SCRIPT: Final = (TEMPLATES / "letter.js").read_text(encoding="utf-8")
 """The script of the pages to which letters link."""
 
@@ -40,10 +40,13 @@ def page(
     more: Mapping[str, str] | None = None,
     *,
     script: str = "",
+    places: Places = NOWHERE,
+    app_url: str = "",
     **values: object,
 ) -> HTMLResponse:
     """
-    Render a page for the browser that sent ``headers``. ``more`` are headers of the answer.
+    Render a page for the browser that sent ``headers``. ``more`` are headers of the answer, and ``app_url`` is where
+    people go on.
 
     A page with a script may ask this server, and send forms to it.
     """
@@ -53,6 +56,8 @@ def page(
         say=partial(_in, language),
         style=Markup(STYLE),  # noqa: S704  # a file of ours
         script=Markup(script),  # noqa: S704  # a file of ours
+        places=places,
+        app_url=app_url,
         **values,
     )
     allowed = (
@@ -72,10 +77,16 @@ def page(
     )
 
 
-def render(template: str, *, style: str, **values: object) -> str:
-    """Render a page that is the same for every browser. Texts may have code between backticks: ``with_code``."""
+def render(template: str, *, places: Places, here: str, **values: object) -> str:
+    """
+    Render a page in English that is the same for every browser. ``here`` is its name among the places. Texts may have code
+    between backticks: ``with_code``.
+    """
     return _environment.get_template(template).render(
-        style=Markup(style),  # noqa: S704  # a constant of ours
+        style=Markup(STYLE),  # noqa: S704  # a file of ours
+        say=partial(_in, "en"),
+        places=places,
+        here=here,
         **values,
     )
 
@@ -93,6 +104,7 @@ def with_code(text: str) -> Markup:
 
 
 _environment.filters["with_code"] = with_code
+_environment.globals.update(icon=ICON, favicon=FAVICON)
 
 
 def source(content: str) -> str:

@@ -8,7 +8,7 @@ The member `type` of a problem is the address of a page of this server that expl
 
 from collections.abc import Iterable, Mapping
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from starlette.datastructures import Headers
 from starlette.responses import Response
@@ -18,6 +18,7 @@ from interfaces.http.accept import is_named, quality
 from interfaces.http.envelope import MEDIA_TYPE as JSON
 from interfaces.http.envelope import Refusal, refused
 from interfaces.http.explanations import EXPLANATIONS, Explanation
+from interfaces.http.look import NOWHERE
 from interfaces.http.pages import page, with_code
 from interfaces.wire.codec import Json, dumps
 
@@ -29,7 +30,12 @@ ERRORS_PATH: Final = "errors_path"
 APP_URL: Final = "app_url"
 """The attribute of the application's state that holds the address of the application that people use, or nothing."""
 
+PLACES: Final = "places"
+"""The attribute of the application's state that holds the pages to which error pages lead."""
+
 HTML: Final = "text/html"
+
+T = TypeVar("T")
 
 TITLES: Final[Mapping[int, tuple[str, str]]] = {
     401: ("Нужно войти", "Please sign in"),
@@ -84,12 +90,20 @@ def error_page(scope: Scope, refusal: Refusal) -> Response:
         code=refusal.code,
         message=refusal.message,
         request_id=request_id(scope),
+        explanation=_explanation(scope, refusal.code) if refusal.code in EXPLANATIONS else "",
         app_url=_of_state(scope, APP_URL, ""),
+        places=_of_state(scope, PLACES, NOWHERE),
     )
 
 
-def _of_state(scope: Scope, name: str, default: str) -> str:
-    return str(getattr(getattr(scope.get("app"), "state", None), name, default))
+def _of_state(scope: Scope, name: str, default: T) -> T:
+    found: T = getattr(getattr(scope.get("app"), "state", None), name, default)
+    return found
+
+
+def _explanation(scope: Scope, code: str) -> str:
+    """Return the address of the page that explains a code."""
+    return f"{scope.get('root_path', '')}{_of_state(scope, ERRORS_PATH, '/errors/')}{code}"
 
 
 def prefers_problem(headers: Headers) -> bool:
@@ -103,9 +117,8 @@ def prefers_problem(headers: Headers) -> bool:
 
 def problem(scope: Scope, refusal: Refusal) -> Response:
     extra = dict(refusal.extra)
-    pages = _of_state(scope, ERRORS_PATH, "/errors/")
     body: Json = {
-        "type": f"{scope.get('root_path', '')}{pages}{refusal.code}",
+        "type": _explanation(scope, refusal.code),
         "title": HTTPStatus(refusal.status).phrase,
         "status": refusal.status,
         "detail": refusal.message,

@@ -13,7 +13,7 @@ from typing import Final
 import brotli
 from attrs import define, field, frozen
 
-FOLDERS: Final = ("web/static", "clients/javascript")
+FOLDERS: Final = ("style", "web/static", "clients/javascript")
 """Folders of `interfaces` whose files are served, under the same relative paths: modules import each other by them."""
 
 KINDS: Final[Mapping[str, str]] = {

@@ -28,7 +28,8 @@ LANGUAGES: Final = ("en", "ru")
 
 ENTRY: Final = "web/static/main.js"
 STYLE: Final = "web/static/style.css"
-ICON: Final = "web/static/icon.svg"
+TOKENS: Final = "style/tokens.css"
+ICON: Final = "style/icon.svg"
 
 _DIRECTIVES: Final[Mapping[str, str]] = {
     "default-src": "'none'",
@@ -85,7 +86,7 @@ class WebClient:
             letters=self._letters.path if self._letters else "",
             manifest=f"{self.options.public_path}{self.options.web_path}manifest.webmanifest",
             script=self._address(ENTRY),
-            style=self._address(STYLE),
+            styles=[self._address(TOKENS), self._address(STYLE)],
             icon=self._address(ICON),
             modules=[self._address(path) for path in self.files.modules()],
         )

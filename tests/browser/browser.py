@@ -72,7 +72,6 @@ const luminance = (colour) => {
     (each) => each <= 0.04045 ? each / 12.92 : ((each + 0.055) / 1.055) ** 2.4);
   return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
 };
-document.body.style.background = "Canvas";
 return [...document.querySelectorAll("body *")]
   .filter((each) => each.checkVisibility() && !["SCRIPT", "STYLE", "NOSCRIPT"].includes(each.tagName))
   .filter((each) => each.matches("input") || [...each.childNodes].some((node) => node.nodeType === 3 && node.data.trim()))
@@ -138,8 +137,12 @@ class Page:
             mobile=phone,
         )
 
-    def prefer(self, scheme: str) -> None:
-        features = [{"name": "prefers-color-scheme", "value": scheme}]
+    def prefer(self, scheme: str, *, motion: str = "no-preference") -> None:
+        """What the person has chosen in the system's settings."""
+        features = [
+            {"name": "prefers-color-scheme", "value": scheme},
+            {"name": "prefers-reduced-motion", "value": motion},
+        ]
         self.emulate("Emulation.setEmulatedMedia", features=features)
 
     def run_scripts(self, *, allowed: bool) -> None:

@@ -11,6 +11,7 @@ import { Chats } from "./ui/chats.js";
 import { Conversation } from "./ui/conversation.js";
 import { Dialogs } from "./ui/dialogs.js";
 import { Entrance } from "./ui/entrance.js";
+import { keepFocus } from "./ui/focus.js";
 import { useSession } from "./ui/parts.js";
 
 /** Milliseconds without a connection after which that is shown: a break that is over at once is nobody's concern. */
@@ -33,6 +34,12 @@ function Banner() {
   </p>`;
 }
 
+/** Tells screen readers of messages as they come. The list of messages cannot: it also gets old ones, while one scrolls. */
+function News() {
+  const { heard } = useSession();
+  return html`<p class="unseen" role="status">${heard !== null && html`<span key=${heard.number}>${heard.text}</span>`}</p>`;
+}
+
 function App() {
   const { phase, openChat, messenger } = useSession();
   const unread = messenger?.model.unread ?? 0;
@@ -52,7 +59,7 @@ function App() {
     case "another":
       return html`<main class="entrance"><div class="card"><h1>${say.messenger}</h1><p role="alert">${say.otherTab}</p><button type="button" class="main" onClick=${() => location.reload()}>${say.reload}</button></div></main>`;
     default:
-      return html`<div class=${`app ${openChat === null ? "" : "open"}`}><${Banner} /><${Chats} /><${Conversation} /><${Dialogs} /></div>`;
+      return html`<div class=${`app ${openChat === null ? "" : "open"}`}><${Banner} /><${Chats} /><${Conversation} /><${News} /><${Dialogs} /></div>`;
   }
 }
 
@@ -62,14 +69,14 @@ function onKey(event) {
   const isWriting = event.target instanceof HTMLInputElement || event.target instanceof HTMLTextAreaElement;
   if (session.dialog !== null) return; // a dialog has its own keys
   if (event.key === "k" && (event.ctrlKey || event.metaKey)) document.getElementById("search")?.focus();
-  else if (event.key === "?" && !isWriting) session.show({ type: "help" });
+  else if ((event.key === "?" && !isWriting) || (event.key === "/" && (event.ctrlKey || event.metaKey))) session.show({ type: "help" });
+  else if (event.key === "," && (event.ctrlKey || event.metaKey)) session.show({ type: "menu" });
   else if (event.altKey && event.key === "ArrowDown") session.step(1);
   else if (event.altKey && event.key === "ArrowUp") session.step(-1);
   else if (event.key === "Escape" && session.openChat !== null) {
-    const { openChat } = session;
+    const row = /** @type {HTMLElement | null} */ (document.querySelector("nav .row[aria-current]"));
     session.open(null);
-    queueMicrotask(() => /** @type {HTMLElement | null} */ (document.querySelector("nav .row[data-last], nav .row"))?.focus());
-    void openChat;
+    setTimeout(() => row?.focus()); // in a narrow window it can be seen only then
   } else return;
   event.preventDefault();
 }
@@ -77,5 +84,6 @@ function onKey(event) {
 document.addEventListener("keydown", onKey);
 addEventListener("hashchange", () => session.phase === "signed_in" && session.open(location.hash.slice(1) || null));
 const root = /** @type {HTMLElement} */ (document.getElementById("app"));
+keepFocus(root);
 render(html`<${App} />`, root);
 void session.begin();

@@ -59,6 +59,8 @@ class Session {
   presence = new Map();
   /** @type {{type: string, [field: string]: any} | null} */
   dialog = null;
+  /** The last message of somebody else, in words, with the number of such messages. @type {{number: number, text: string} | null} */
+  heard = null;
   /** When the connection was lost, while it is. @type {number | null} */
   lostAt = null;
   choices = { sound: false, notifications: false, ...JSON.parse(localStorage.getItem(CHOICES) ?? "{}") };
@@ -347,6 +349,11 @@ class Session {
   #heardMessage(chatId, message) {
     this.typists.get(chatId)?.delete(message.sender_id);
     const isOwn = message.sender_id === this.messenger?.model.profileId;
+    if (!isOwn) {
+      const from = nameOf(message.sender);
+      const name = this.messenger?.model.chats.get(chatId)?.chat.name ?? from;
+      this.heard = { number: (this.heard?.number ?? 0) + 1, text: this.openChat === chatId ? `${from}: ${message.text}` : say.newIn(name) };
+    }
     if (isOwn || this.messenger?.state !== "live" || (this.openChat === chatId && document.visibilityState === "visible")) return;
     if (this.choices.sound) chime();
     if (this.choices.notifications && "Notification" in window && Notification.permission === "granted") {

@@ -63,6 +63,7 @@ const EN = {
   today: "Today",
   yesterday: "Yesterday",
   newMessages: "New messages",
+  newIn: (name) => `A new message in ${name}`,
   jump: "To the newest message",
   empty: "Nothing was written here yet. Say hello.",
   typingOne: (name) => `${name} is typing …`,
@@ -143,7 +144,10 @@ const EN = {
     ["Enter", "Send"],
     ["Shift Enter", "A new line"],
     ["Esc", "Back to the list of chats, or close"],
-    ["?", "This help"],
+    ["Ctrl ,", "The menu"],
+    ["Tab / Shift Tab", "The next or the last control"],
+    ["↑ ↓ Page Up Page Down", "Through the list or the messages"],
+    ["? or Ctrl /", "This help"],
   ],
 };
 
@@ -203,6 +207,7 @@ const RU = {
   today: "Сегодня",
   yesterday: "Вчера",
   newMessages: "Новые сообщения",
+  newIn: (name) => `Новое сообщение: ${name}`,
   jump: "К последнему сообщению",
   empty: "Здесь ещё ничего не написано. Поздоровайтесь.",
   typingOne: (name) => `${name} печатает …`,
@@ -284,7 +289,10 @@ const RU = {
     ["Enter", "Отправить"],
     ["Shift Enter", "Новая строка"],
     ["Esc", "К списку чатов или закрыть"],
-    ["?", "Эта справка"],
+    ["Ctrl ,", "Меню"],
+    ["Tab / Shift Tab", "Следующий или предыдущий элемент"],
+    ["↑ ↓ Page Up Page Down", "По списку или по сообщениям"],
+    ["? или Ctrl /", "Эта справка"],
   ],
 };
 

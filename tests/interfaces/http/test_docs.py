@@ -10,7 +10,7 @@ from interfaces.ws.closing import CloseCode
 from tests.interfaces.http.conftest import World
 
 PAGES = ("/docs/protocol", "/docs/events")
-ASSETS = ("/docs/swagger-ui.css", "/docs/swagger-ui-bundle.js", "/docs/start.js")
+ASSETS = ("/docs/swagger-ui.css", "/docs/look.css", "/docs/swagger-ui-bundle.js", "/docs/start.js")
 
 
 async def test_the_root_leads_there(world: World) -> None:
@@ -34,7 +34,13 @@ async def test_everything_comes_from_here(world: World) -> None:
     page = await client.get("/docs")
     assert page.headers["content-type"] == "text/html; charset=utf-8"
     named = re.findall(r'(?:src|href)="([^"]+)"', page.text)
-    assert {each for each in named if not each.startswith("data:")} == {*ASSETS, "/openapi.json", *PAGES}
+    assert {each for each in named if not each.startswith("data:")} == {
+        *ASSETS,
+        "/openapi.json",
+        "/app/",
+        "/docs",
+        *PAGES,
+    }
     for asset in ASSETS:
         answer = await client.get(asset)
         assert answer.status_code == 200
@@ -96,15 +102,15 @@ async def test_the_protocol_is_a_page_beside_the_operations(world: World) -> Non
     page = await client.get("/docs/protocol")
     assert page.headers["content-type"] == "text/html; charset=utf-8"
     assert page.headers["content-security-policy"].startswith("default-src 'none'; ")
-    assert '<a href="/m/docs">' in page.text
+    assert '<a href="/m/docs/protocol" aria-current="page">' in page.text
     for what in ('<h3 id="close-codes">', "<td>4403</td>", "<code>message_ack</code>", "chat_history"):
         assert what in page.text
-    assert linked(page.text) == {"/m/docs", "/m/docs/events"}
+    assert linked(page.text) == {"/m/app/", "/m/docs", "/m/docs/events", "/m/docs/protocol"}
 
 
 def linked(page: str) -> set[str]:
     """The addresses to which a page leads. Places on the page itself must be there."""
-    targets = set(re.findall(r'href="([^"]*)"', page)) - {"data:,"}
+    targets = {each for each in re.findall(r'href="([^"]*)"', page) if not each.startswith("data:")}
     anchors = re.findall(r'id="([^"]*)"', page)
     assert len(anchors) == len(set(anchors))
     assert {each for each in targets if each.startswith("#")} <= {f"#{each}" for each in anchors}
@@ -117,7 +123,10 @@ async def test_every_frame_is_on_a_page_of_its_own(world: World) -> None:
     assert page.headers["content-type"] == "text/html; charset=utf-8"
     assert page.headers["content-security-policy"].startswith("default-src 'none'; ")
     assert not re.search(r"<script| style=| on\w+=", page.text)
-    assert linked(page.text) == {"/m/api/docs", "/m/api/docs/protocol", "/m/asyncapi.json"}
+    assert linked(page.text) == {
+        *(f"/m/api/{path}" for path in ("app/", "docs", "docs/events", "docs/protocol")),
+        "/m/asyncapi.json",
+    }
     for row in rows():
         assert f"<h4><code>{row.type}</code>" in page.text
         for each in example(row):

@@ -69,7 +69,9 @@ async def test_every_kind_of_refusal_has_a_page(
     assert answer.status_code == (501 if original_statuses and status == 422 else status)
     assert answer.headers["content-type"] == HTML
     assert f"<h1>{title}</h1>" in answer.text
-    assert f"{answer.status_code} · {code}" in answer.text
+    assert f'{answer.status_code} · <a href="/errors/{code}">{code}</a>' in answer.text
+    assert (await client.get(f"/errors/{code}")).status_code == 200
+    assert '<a href="/docs">' in answer.text
     assert 'href="https://chat.example"' in answer.text
     assert answer.headers["x-request-id"] in answer.text
     assert "script" not in answer.headers["content-security-policy"]

@@ -30,8 +30,8 @@ const places = new Map();
 
 export function Conversation() {
   const { openChat, chat, messenger } = useSession();
-  if (openChat === null || messenger === null) return html`<main class="conversation nothing"><p>${say.pickChat}</p></main>`;
-  if (chat === undefined) return html`<main class="conversation nothing"><p>${messenger.model.next === null ? say.refusedWhy.chat_not_found : say.loading}</p></main>`;
+  if (openChat === null || messenger === null) return html`<main class="conversation nothing"><h1 class="unseen">${say.messenger}</h1><p>${say.pickChat}</p></main>`;
+  if (chat === undefined) return html`<main class="conversation nothing"><h1 class="unseen">${say.messenger}</h1><p>${messenger.model.next === null ? say.refusedWhy.chat_not_found : say.loading}</p></main>`;
   return html`<main class="conversation" key=${openChat} aria-label=${chat.chat.name}>
     <${Header} chat=${chat} />
     <${Messages} chat=${chat} outgoing=${messenger.outbox.of(openChat)} />
@@ -265,7 +265,7 @@ class Messages extends Component {
     if (hi >= chat.seq) for (const entry of outgoing) if (entry.seq === null || !chat.messages.has(entry.seq)) rows.push(html`<${Outgoing} key=${entry.nonce} entry=${entry} />`);
     const isEmpty = chat.seq === 0 && outgoing.length === 0;
     return html`<div class="history">
-      <div class="scroller" ref=${(element) => (this.scroller = element ?? this.scroller)} onScroll=${this.onScroll} tabindex="0" role="log" aria-label=${say.messages}>
+      <div class="scroller" ref=${(element) => (this.scroller = element ?? this.scroller)} onScroll=${this.onScroll} tabindex="0" role="log" aria-live="off" aria-label=${say.messages}>
         <div class="lines">
           ${isEmpty && html`<p class="hint">${say.empty}</p>`}
           ${rows}
@@ -296,8 +296,8 @@ class Message extends Component {
         ${isGroup && !isOwn && isFirst && html`<bdi class="author">${name}</bdi>`}
         <span class="text" dir="auto">${linked(message.text)}</span>
         ${isOwn && isGroup
-          ? html`<button type="button" class="meta" aria-label=${`${isRead ? say.read : say.sent}. ${say.readBy}`} onClick=${() => session.show({ type: "readers", message })}>${time} ${isRead ? "✓✓" : "✓"}</button>`
-          : html`<span class="meta" aria-label=${isOwn ? (isRead ? say.read : say.sent) : undefined} role=${isOwn ? "img" : undefined}>${time}${isOwn ? (isRead ? " ✓✓" : " ✓") : ""}</span>`}
+          ? html`<button type="button" class="meta" onClick=${() => session.show({ type: "readers", message })}><span class="unseen">${isRead ? say.read : say.sent}. ${say.readBy}. </span>${time} ${isRead ? "✓✓" : "✓"}</button>`
+          : html`<span class="meta">${isOwn && html`<span class="unseen">${isRead ? say.read : say.sent}. </span>`}${time}${isOwn ? (isRead ? " ✓✓" : " ✓") : ""}</span>`}
       </div>
     </div>`;
   }

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { html, useEffect, useState } from "../vendor/htm-preact.js";
+import { html, useEffect, useRef, useState } from "../vendor/htm-preact.js";
 import { explain, nameOf, session, wirePerson } from "../session.js";
 import { moment, momentOf, say, whenOf } from "../texts.js";
 import { Letters } from "./letters.js";
@@ -172,6 +172,24 @@ function NewGroup({ close }) {
 /** @param {any} error of a request of the socket */
 const told = (error) => (error.code === "outcome_unknown" ? say.unreachable : { not_allowed: say.notAllowed, forbidden: say.notAllowed }[error.code] ?? (error.name === "RequestError" ? say.invalid : explain(error)));
 
+/** Closes a small menu after something of it was picked. @param {MouseEvent & {currentTarget: HTMLDetailsElement, target: Element}} event */
+function closeMenu({ currentTarget: menu, target }) {
+  if (target.closest("button") === null) return;
+  menu.querySelector("summary")?.focus();
+  menu.open = false;
+}
+
+/** What is asked once more before it is done. @param {{text: string, act: () => Promise<void>, onCancel: () => void}} props */
+function Question({ text, act, onCancel }) {
+  const yes = useRef(null);
+  useEffect(() => yes.current.focus(), []);
+  return html`<div class="question" role="alertdialog" aria-label=${text}>
+    <p>${text}</p>
+    <button type="button" class="main" ref=${yes} onClick=${act}>OK</button>
+    <button type="button" onClick=${onCancel}>${say.cancel}</button>
+  </div>`;
+}
+
 function Group({ chat_id, close }) {
   const { messenger, members } = useSession();
   const [picked, setPicked] = useState(/** @type {any[]} */ ([]));
@@ -198,11 +216,7 @@ function Group({ chat_id, close }) {
   const sure = (text, work, isEnd = false) => setQuestion({ text, act: () => act(work, isEnd) });
   return html`<${Dialog} title=${chat.chat.name} onClose=${close}>
     ${question !== null &&
-    html`<div class="question" role="alertdialog" aria-label=${question.text}>
-      <p>${question.text}</p>
-      <button type="button" class="main" ref=${(element) => element?.focus()} onClick=${question.act}>OK</button>
-      <button type="button" onClick=${() => setQuestion(null)}>${say.cancel}</button>
-    </div>`}
+    html`<${Question} key=${question.text} ...${question} onCancel=${() => setQuestion(null)} />`}
     <p class="problem" role="alert">${problem}</p>
     ${may
       ? html`<${Form} submit=${say.save} explain=${told} onSubmit=${async ({ name, description }) => void (await messenger.changeChat(chat_id, { name: name.trim(), description: description.trim() || null }))}>
@@ -219,7 +233,7 @@ function Group({ chat_id, close }) {
           <${Avatar} id=${profile.id} name=${name} size="small" />
           <span><bdi>${name}</bdi><small>${profile.id === own ? `${say.you} · ` : ""}${say[role]}</small></span>
           ${isAbove &&
-          html`<details class="actions">
+          html`<details class="actions" onClick=${closeMenu}>
             <summary aria-label=${say.actions(name)}>⋯</summary>
             <div>
               ${chat.role === "owner" && html`<button type="button" onClick=${() => act(() => messenger.changeRole(chat_id, profile.id, role === "admin" ? "member" : "admin"))}>${role === "admin" ? say.makeMember : say.makeAdmin}</button>

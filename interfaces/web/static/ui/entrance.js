@@ -4,14 +4,14 @@
  * @module
  */
 
-import { html, useState } from "../vendor/htm-preact.js";
+import { html, useEffect, useRef, useState } from "../vendor/htm-preact.js";
 import { ApiError } from "../../../clients/javascript/index.js";
 import { explain, session } from "../session.js";
 import { say } from "../texts.js";
 import { Letters } from "./letters.js";
 import { Field, Form } from "./parts.js";
 
-const EMAIL = { label: say.email, name: "email", type: "email", autocomplete: "username", inputmode: "email", required: true, autofocus: true };
+const EMAIL = { label: say.email, name: "email", type: "email", autocomplete: "username", inputmode: "email", required: true };
 
 /** What signing up is refused for, in words. @param {unknown} error */
 function refusal(error) {
@@ -24,8 +24,10 @@ function refusal(error) {
 export function Entrance() {
   const [screen, setScreen] = useState(/** @type {{name: string, email?: string}} */ ({ name: "sign_in" }));
   const link = (name, text) => html`<button type="button" class="link" onClick=${() => setScreen({ name, email: screen.email })}>${text}</button>`;
+  const card = useRef(null);
+  useEffect(() => card.current.querySelector("input, h1[tabindex]").focus(), [screen.name]);
   return html`<main class="entrance">
-    <div class="card" key=${screen.name}>
+    <div class="card" key=${screen.name} ref=${card}>
       <div class="brand" aria-hidden="true"></div>
       ${screen.name === "sign_in" &&
       html`<h1>${say.messenger}</h1>
@@ -64,7 +66,7 @@ export function Entrance() {
         <//>
         <p class="aside">${link("sign_in", say.backToSignIn)}</p>`}
       ${screen.name === "letter" &&
-      html`<h1 tabindex="-1" ref=${(element) => element?.focus()}>${say.letterTitle}</h1>
+      html`<h1 tabindex="-1">${say.letterTitle}</h1>
         <p>${say.letterText(screen.email)}</p>
         <${Letters} to=${screen.email} />
         <p class="aside">${link("sign_in", say.backToSignIn)}</p>`}

@@ -82,7 +82,12 @@ export function Dialog({ title, onClose, children }) {
     aria-label=${title}
     onCancel=${(event) => {
       event.preventDefault();
-      onClose();
+      const menu = ref.current.querySelector("details[open]");
+      if (menu === null) onClose();
+      else {
+        menu.open = false;
+        menu.querySelector("summary").focus();
+      }
     }}
     onClick=${(event) => event.target === ref.current && onClose()}
   >

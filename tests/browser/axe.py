@@ -1,0 +1,54 @@
+"""What axe-core, which examines pages for people who cannot see or point, finds on a page."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from tests.browser.browser import Page
+
+SOURCE: Final = (
+    Path(__file__).parents[2] / ".venv" / "clients" / "node" / "node_modules" / "axe-core" / "axe.min.js"
+)
+"""Where `requirements/install.sh` puts it."""
+
+CONTRAST: Final = ("color-contrast",)
+"""The rule that a dark page may break although the light one keeps it."""
+
+EXAMINE: Final = """
+const [rules, without, done] = arguments;
+const options = { resultTypes: ["violations"], ...(rules.length ? { runOnly: { type: "rule", values: rules } } : {}) };
+axe.run(without.length ? { exclude: without } : document, options).then(
+  ({ violations }) => done(violations.map(({ id, impact, nodes }) => [id, impact, nodes.map(({ html, any }) => [html.slice(0, 300), any.map((each) => each.message)])])),
+  (error) => done([["failed", String(error), []]]),
+);
+"""
+
+
+def require_axe() -> None:
+    """Ends the test that asks if axe-core is not there: it fails in CI, and is skipped elsewhere."""
+    if not SOURCE.exists():
+        words = "no axe-core (install npm, then run make test again)"
+        if os.environ.get("CI"):
+            pytest.fail(words, pytrace=False)
+        pytest.skip(words)
+
+
+def findings(page: Page, rules: Sequence[str] = (), *, without: Sequence[str] = ()) -> list[Any]:
+    """
+    Returns each rule that the page breaks, with its impact and the elements. ``rules`` names the only rules to look at;
+    ``without`` holds selectors of what is not ours.
+    """
+    if not page.run("return 'axe' in window"):
+        page.run(SOURCE.read_text(encoding="utf-8"))
+    found: list[Any] = page.driver.execute_async_script(EXAMINE, list(rules), list(without))
+    return found
+
+
+def assert_accessible(page: Page, *, without: Sequence[str] = ()) -> None:
+    """By day, by all rules, and by night, by that about contrast."""
+    for scheme, rules in (("light", ()), ("dark", CONTRAST)):
+        page.prefer(scheme, motion="reduce")
+        assert findings(page, rules, without=without) == []
