@@ -55,7 +55,7 @@ class Victim:
         return pages_read(self.connection, statement, parameters, PLANS)
 
     def pages_of(self, statement: Any, **parameters: Any) -> int:
-        """Of a statement in SQLAlchemy's words, which is planned without any settings of ours."""
+        """The same for a statement of SQLAlchemy, which is planned without any settings of ours."""
         text = str(statement.compile(dialect=postgresql.psycopg.dialect()))  # type: ignore[no-untyped-call]  # SQLAlchemy's own
         return pages_read(self.connection, text, parameters, {})
 
