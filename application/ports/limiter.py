@@ -18,6 +18,8 @@ class Allowance:
     within: timedelta
     is_shared: bool = False
     """Whether several people share it. The rest is then not reported, because it would reveal what others do."""
+    is_of_process: bool = False
+    """Whether each process counts for itself, because telling the others would cost more than what is counted."""
     share: timedelta = field(init=False, eq=False)
     """The time in which one use is given back."""
 
@@ -25,6 +27,10 @@ class Allowance:
     def _share(self) -> timedelta:
         # Rounded down: rounded up, ``most`` shares would not fit into the period.
         return max(self.within // self.most, timedelta.resolution) if self.most else timedelta(0)
+
+    def weight(self, uses: int) -> timedelta:
+        """The part of ``within`` that so many uses take up: never more than the whole, so that any number is possible."""
+        return self.share if uses == 1 else min(uses, self.most) * self.share
 
 
 @frozen

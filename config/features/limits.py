@@ -10,6 +10,9 @@ from config.ports import Ports
 from config.settings.groups import Limits, Settings
 from domain.group_rules import GroupRules
 
+OFTEN: Final = {Action.SEND, Action.MARK, Action.TYPE, Action.SYNC}
+"""Several processes do not tell each other of these: that would be as much traffic as the actions themselves."""
+
 MINUTE: Final = timedelta(minutes=1)
 HOUR: Final = timedelta(hours=1)
 
@@ -44,11 +47,15 @@ def make_limits(ports: Ports, limits: Limits) -> ActionLimits:
         clock=ports.clock,
         per_account={
             # Nobody who is signed out may learn how often an account signs in.
-            action: Allowance(action.value, most, within, is_shared=action is Action.SIGN_IN)
+            action: Allowance(
+                action.value, most, within, is_shared=action is Action.SIGN_IN, is_of_process=action in OFTEN
+            )
             for action, within, most, _ in table
         },
         per_network={
-            action: Allowance(f"{action.value} from", most, within, is_shared=True)
+            action: Allowance(
+                f"{action.value} from", most, within, is_shared=True, is_of_process=action in OFTEN
+            )
             for action, within, _, most in table
         },
     )

@@ -74,6 +74,7 @@ def feed(ports: Ports, limits: ActionLimits, recent_sessions: RecentSessions) ->
         own_changes=ports.storage.own_changes,
         recent_sessions=recent_sessions,
         watchable=WatchableHandler(views=views),
+        tell_nodes=ports.updates.publish,
     )
 
 

@@ -37,10 +37,18 @@ class MemoryLimiter:
         until = self._weighs_until.get(place, at)
         weight = until - at if until > at else NOTHING
         weight += _refuse_excess(allowance, weight, uses)
+        self._keep(place, at, weight)
+        return _left(allowance, weight)
+
+    def add(self, name: str, key: Hashable, share: timedelta, *, at: datetime) -> None:
+        """Counts uses of the allowance ``name`` that have been permitted elsewhere, and weigh ``share`` together."""
+        place = name, key
+        self._keep(place, at, max(self._weighs_until.get(place, at) - at, NOTHING) + share)
+
+    def _keep(self, place: tuple[str, Hashable], at: datetime, weight: timedelta) -> None:
         self._weighs_until[place] = at + weight
         if len(self._weighs_until) > self.most_keys:
             self._forget(at)
-        return _left(allowance, weight)
 
     def _forget(self, at: datetime) -> None:
         heavy = [(until, place) for place, until in self._weighs_until.items() if until > at]
@@ -50,7 +58,7 @@ class MemoryLimiter:
 
 def _refuse_excess(allowance: Allowance, weight: timedelta, uses: int) -> timedelta:
     """Returns what ``uses`` weigh."""
-    asked = allowance.share if uses == 1 else min(uses, allowance.most) * allowance.share
+    asked = allowance.weight(uses)
     if asked and weight + asked > allowance.within:
         raise TooManyRequests((weight + asked - allowance.within).total_seconds(), allowance)
     return asked

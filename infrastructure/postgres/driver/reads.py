@@ -164,7 +164,7 @@ class ReadPool(PreparedReads):
 
     @asynccontextmanager
     async def _reading(
-        self, first: Prepared | None, parameters: Mapping[str, Any], whose: Hashable
+        self, first: Prepared | None, parameters: Mapping[str, Any], whose: Hashable = None
     ) -> AsyncIterator[tuple[ReadConnection, Cursor | None]]:
         """Yields a connection and the result of ``first``. Without a ``first`` statement a transaction begins instead."""
         self._check_open()

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 
 import pytest
 from hypothesis import given
@@ -19,7 +19,7 @@ async def settled() -> None:
 
 
 async def queued(
-    room: FairRoom, owners: list[str | None]
+    room: FairRoom, owners: Sequence[str | None]
 ) -> tuple[list[str | None], list["asyncio.Task[None]"]]:
     """Asks for all of them, and returns who has had a place, which grows."""
     served: list[str | None] = []
@@ -129,7 +129,8 @@ async def test_a_reader_waits_for_turns_and_not_for_all_reads_of_another(
         await pool.rows(statement, reader=reader)
         answered.append(reader)
 
-    await read("a")  # so that there is a connection
+    await asyncio.gather(read("a"), read("b"))  # so that there are two connections
+    answered.clear()
     asked = [asyncio.create_task(read(reader)) for reader in ["a"] * 40 + ["b"]]
     await asyncio.gather(*asked)
     await pool.close()
