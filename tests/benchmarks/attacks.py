@@ -1,5 +1,5 @@
 """
-What somebody who is signed in, or guesses passwords, costs the others, attack by attack, with the limits of a fresh installation.
+The price of attacks for everybody else, attack by attack, with the limits of a fresh installation.
 
     python -m tests.benchmarks.attacks [ATTACK ...] [--scale 1] [--before 8] [--during 15] [--after 40]
 
