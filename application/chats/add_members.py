@@ -14,6 +14,7 @@ from application.views import MemberView
 from domain.ids import ChatId, ProfileId
 from domain.message import Nonce
 from domain.role import Act
+from domain.scope import Scope
 
 
 @frozen(kw_only=True)
@@ -43,6 +44,7 @@ class AddMembersHandler:
             TooManyMembers, NotAcquainted, TooManyChats, TooManyRequests: See `GroupRules` and `Adding`; nobody was added.
             KeyReused: The key was used for another request.
         """
+        actor.require(Scope.CHATS)
         self.adding.limits.report(Action.ADD_MEMBERS, actor)
         now = self.clock.now()
         use = KeyUse(

@@ -9,6 +9,7 @@ from application.ports.views import Views
 from application.views import ChatView
 from domain.chat_errors import NotTheOwner
 from domain.ids import ChatId, ProfileId
+from domain.scope import Scope
 from domain.unchanged import UNCHANGED, Unchanged
 
 
@@ -39,6 +40,7 @@ class ChangeChatHandler:
             MembersNotFound: Some of the new members do not exist; nothing was changed.
             TooManyMembers, NotAcquainted, TooManyChats, TooManyRequests: See `GroupRules` and `Adding`; nothing was changed.
         """
+        actor.require(Scope.CHATS)
         at = self.clock.now()
         async with self.begin() as work:
             chat, by = await locked(work, actor, command.chat_id, NotTheOwner)

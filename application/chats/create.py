@@ -15,6 +15,7 @@ from domain.chat_errors import MembersNotFound
 from domain.ids import ChatId, ProfileId, Seq
 from domain.message import Nonce
 from domain.role import Role
+from domain.scope import Scope
 
 
 @frozen(kw_only=True)
@@ -45,6 +46,7 @@ class CreateChatHandler:
             NotAMember: The actor has left the chat that was made under this key.
             TooManyMembers, NotAcquainted, TooManyChats, TooManyRequests: See `GroupRules` and `Adding`; no chat was made.
         """
+        actor.require(Scope.CHATS)
         self.adding.limits.report(Action.CREATE_CHAT, actor)
         others = [id for id in command.member_ids if id != actor.profile_id]
         chat, opened = Chat.open(

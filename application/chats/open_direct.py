@@ -14,6 +14,7 @@ from domain.chat import Chat
 from domain.chat_errors import MembersNotFound
 from domain.ids import ProfileId
 from domain.message import Nonce
+from domain.scope import Scope
 
 
 @frozen(kw_only=True)
@@ -43,6 +44,7 @@ class OpenDirectHandler:
             TooManyRequests: The actor has opened too many new chats.
             KeyReused: The key was used for another request.
         """
+        actor.require(Scope.CHATS)
         self.adding.limits.report(Action.CREATE_CHAT, actor)
         chat, opened = Chat.open_direct(
             id=self.ids.chat(),

@@ -6,6 +6,7 @@ from application.ports.clock import Clock
 from application.ports.storage import Begin
 from domain.events import MessagesRead
 from domain.ids import ChatId, MessageId
+from domain.scope import Scope
 
 
 @frozen(kw_only=True)
@@ -32,6 +33,7 @@ class MarkSingleHandler:
         Raises:
             TooManyRequests: The actor marks too often.
         """
+        actor.require(Scope.MESSAGES)
         self.limits.use(Action.MARK, actor)
         async with self.begin() as work:
             found = await work.readings.find_message(command.chat_id, command.message_id)

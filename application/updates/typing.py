@@ -6,6 +6,7 @@ from application.ports.clock import Clock
 from application.ports.updates import Typing, Updates
 from application.ports.views import Views
 from domain.ids import ChatId
+from domain.scope import Scope
 
 
 @frozen(kw_only=True)
@@ -35,6 +36,7 @@ class ShowTypingHandler:
             NotAMember: The actor is not in it.
             TooManyRequests: The actor types too often.
         """
+        actor.require(Scope.MESSAGES)
         self.limits.use(Action.TYPE, actor)
         await self.views.check_member(actor.profile_id, command.chat_id)
         self.updates.publish(

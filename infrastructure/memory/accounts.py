@@ -248,7 +248,9 @@ class MemorySessions:
         self, account_id: AccountId, at: datetime, paging: Paging[SessionPlace]
     ) -> Page[Session, SessionPlace]:
         found = sorted(
-            self._where(lambda session: session.account_id == account_id and session.is_live(at)),
+            self._where(
+                lambda session: session.account_id == account_id and session.is_live(at) and not session.grant
+            ),
             key=lambda session: (session.created_at, session.id),
             reverse=True,
         )
@@ -268,7 +270,11 @@ class MemorySessions:
         return [session for session in held if session.ended_at is None]
 
     async def lock_oldest(self, account_id: AccountId, *, keep: int) -> Sequence[Session]:
-        live = self._where(lambda session: session.account_id == account_id and session.ended_at is None)
+        live = self._where(
+            lambda session: (
+                session.account_id == account_id and session.ended_at is None and not session.grant
+            )
+        )
         live.sort(key=lambda each: (each.created_at, each.id), reverse=True)
         surplus = [each for each in live[keep:] if not self.work.is_busy(("session", account_id, each.id))]
         return [

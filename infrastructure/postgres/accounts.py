@@ -261,7 +261,7 @@ class PostgresSessions:
     ) -> Page[Session, SessionPlace]:
         live = (
             _not_ended(account_id)
-            .where(session.c.refresh_expires_at > at)
+            .where(session.c.refresh_expires_at > at, session.c.scopes.is_(None))
             .order_by(session.c.created_at.desc(), session.c.session_id.desc())
             .limit(paging.most)
             .offset(paging.skip)
@@ -282,7 +282,11 @@ class PostgresSessions:
         newest_first = session.c.created_at.desc(), session.c.session_id.desc()
         surplus = (
             select(session.c.session_id)
-            .where(session.c.account_id == account_id, session.c.ended_at.is_(None))
+            .where(
+                session.c.account_id == account_id,
+                session.c.ended_at.is_(None),
+                session.c.scopes.is_(None),
+            )
             .order_by(*newest_first)
             .offset(keep)
         )
