@@ -5,8 +5,8 @@ The price of attacks for everybody else, attack by attack, with the limits of a 
 
 The others and the row for each attack are those of `tests.benchmarks.one_client`, which has the attacks of people who do not
 sign in; its attacks are run here, too. ``--scale`` multiplies the attacker's connections. The attacker is one account and one
-address, in a process of its own. Where others' requests matter, ``ask`` is the p99 of one person who asks for the number of
-unread messages ten times a second, before and meanwhile.
+address, in a process of its own. In the second pair of columns a person reads a page of history ten times a second, before
+and meanwhile.
 """
 
 import argparse

@@ -37,7 +37,7 @@ class FairRoom:
         return sum(map(len, self._waiting.values()))
 
     def take_at_once(self, owner: Hashable) -> bool:
-        """Takes a place if one is free and nobody waits. Returns True if it did."""
+        """Takes a place if one is free and no other request waits. Returns True if it did."""
         if not self.free or not self._has_share(owner) or self._next_owner() is not None:
             return False
         self._take(owner)
