@@ -17,6 +17,7 @@ from application.messages.send import Sent
 from application.messenger import Administration, Messenger
 from application.meter import Meter, Unmetered
 from application.ports.clock import Clock
+from application.ports.codes import Codes
 from application.ports.ids import Ids
 from application.ports.limiter import Left, Limiter
 from application.ports.mailer import Mailer
@@ -25,6 +26,7 @@ from application.receipts.mark_read import Marked
 from config.adapters import (
     make_batch_connection,
     make_bus,
+    make_limiter,
     make_mailer,
     make_read_pool,
     memory_storage,
@@ -36,10 +38,10 @@ from config.features.messenger import make_messenger
 from config.features.workers import Workers, make_workers
 from config.ports import Bus, Ports, Storage, announced
 from config.settings.groups import Settings
+from infrastructure.crypto.codes import SealedCodes
 from infrastructure.crypto.passwords import PooledPasswords
 from infrastructure.crypto.tokens import JwtTokens
 from infrastructure.gather import Gatherer
-from infrastructure.memory.limiter import MemoryLimiter
 from infrastructure.memory.storage import MemoryStorage
 from infrastructure.memory.updates import MemoryUpdates
 from infrastructure.metered import MeteredMailer
@@ -49,6 +51,7 @@ from infrastructure.postgres.driver.reads import ReadPool
 from infrastructure.postgres.time import PostgresTime
 from infrastructure.repeat import Repeat
 from infrastructure.reporting_limiter import ReportingLimiter
+from infrastructure.system.chance import unguessable
 from infrastructure.system.clock import FollowClock, SystemClock
 from infrastructure.system.ids import SystemIds
 
@@ -136,8 +139,16 @@ class Application(DeclarativeContainer):
         settings.provided.jwt.audience,
         settings.provided.jwt.algorithm,
     )
+    codes: Singleton[Codes] = Singleton(
+        SealedCodes,
+        settings.provided.auth.factor_key,
+        unguessable,
+        settings.provided.auth.factor_issuer,
+    )
     mailer: Singleton[Mailer] = Singleton(MeteredMailer, Singleton(make_mailer, settings, show_letter), meter)
-    limiter: Singleton[Limiter] = Singleton(ReportingLimiter, Singleton(MemoryLimiter), report_limit)
+    limiter: Singleton[Limiter] = Singleton(
+        ReportingLimiter, Singleton(make_limiter, settings, updates, adapters.ids), report_limit
+    )
 
     storage: Singleton[Storage] = Singleton(announced, adapters.storage, updates, meter)
     ports: Singleton[Ports] = Singleton(
@@ -148,6 +159,7 @@ class Application(DeclarativeContainer):
         updates=updates,
         passwords=passwords,
         tokens=tokens,
+        codes=codes,
         mailer=mailer,
         limiter=limiter,
         meter=meter,

@@ -4,6 +4,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Hashable, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Final
 
 from attrs import Factory, define, field
 
@@ -17,6 +18,7 @@ from infrastructure.memory.accounts import (
     AccountTables,
     MemoryAccounts,
     MemoryConfirmations,
+    MemoryFactors,
     MemoryLetters,
     MemoryProfiles,
     MemorySessions,
@@ -33,6 +35,8 @@ from infrastructure.memory.chats import (
 )
 from infrastructure.memory.keys import MemoryKeys
 
+EPOCH: Final = "memory"
+
 News = tuple[ChatId, Position] | PersonalEvent | ReadRange | MarkMoved
 """One entry of the journal."""
 
@@ -45,6 +49,8 @@ class MemoryStorage:
     chats: ChatState = Factory(ChatState)
     journal: list[News] = Factory(list)
     """All news, in the order of commits. A cursor is an index into it."""
+    epoch: str = EPOCH
+    """The name of this line of history. A restored earlier state gets another one."""
     locks: defaultdict[Hashable, asyncio.Lock] = Factory(lambda: defaultdict(asyncio.Lock))
 
     @asynccontextmanager
@@ -88,6 +94,7 @@ class MemoryUnitOfWork:
     confirmations: MemoryConfirmations = field(
         init=False, default=Factory(MemoryConfirmations, takes_self=True)
     )
+    factors: MemoryFactors = field(init=False, default=Factory(MemoryFactors, takes_self=True))
     sessions: MemorySessions = field(init=False, default=Factory(MemorySessions, takes_self=True))
     profiles: MemoryProfiles = field(init=False, default=Factory(MemoryProfiles, takes_self=True))
     letters: MemoryLetters = field(init=False, default=Factory(MemoryLetters, takes_self=True))
