@@ -55,7 +55,12 @@ class MemoryViews:
         if profile is None:
             return None
         return LiveSession(
-            profile=ProfileView.of(profile), email=account.email.text, access_id=session.pair.access_id
+            profile=ProfileView.of(profile),
+            email=account.email.text,
+            access_id=session.pair.access_id,
+            expires_at=session.pair.refresh_expires_at,
+            last_used_at=session.last_used_at,
+            scopes=session.grant.scopes if session.grant else None,
         )
 
     async def list_chats(self, reader: ProfileId) -> Sequence[ChatView]:
