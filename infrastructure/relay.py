@@ -48,8 +48,8 @@ FIRST_PAUSE: Final = 0.1
 LONGEST_PAUSE: Final = 2.0
 """Seconds between two attempts to connect. Pauses double from the first to the longest."""
 
-TAKEN_AT_ONCE: Final = 1000
-"""Updates that are encoded in one go, which keeps the event loop for some ten milliseconds."""
+TAKEN_AT_ONCE: Final = 250
+"""Updates that are encoded in one go, which keeps the event loop for some four milliseconds."""
 
 
 @frozen
