@@ -21,6 +21,7 @@ from attrs import define, field
 from psycopg.rows import TupleRow, tuple_row
 
 from application.ports.updates import Update
+from domain.ids import ChatId
 from infrastructure.postgres.driver.connection import Connection, Connector, cut, within
 from infrastructure.postgres.driver.errors import UnusableDatabase
 from infrastructure.relay import Relay, again_and_again
@@ -74,6 +75,9 @@ class PostgresUpdates:
 
     def subscribe(self, listener: Callable[[Sequence[Update]], None]) -> None:
         self._relay.subscribe(listener)
+
+    def focus(self, is_listened_to: Callable[[ChatId], bool]) -> None:
+        self._relay.focus(is_listened_to)
 
     def see(self, epoch: str) -> None:
         self._relay.see(epoch)
