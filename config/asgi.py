@@ -188,6 +188,9 @@ def make_app(
         messenger=messenger,
         hub=hub,
         options=SocketOptions(
+            per_session=settings.socket.per_session,
+            per_account=settings.socket.per_account,
+            per_network=settings.socket.per_network,
             auth_timeout=ws.auth_seconds,
             outbox_frames=ws.outbox_frames,
             outbox_bytes=ws.outbox_bytes,
