@@ -183,6 +183,7 @@ def make_app(
         node="" if settings.bus.kind is BusKind.NONE else application.ports().ids.token_id(),
     )
     application.updates().subscribe(metered_listener(hub.receive, meter))
+    application.updates().focus(hub.is_listened_to)
     socket_services = SocketServices(
         messenger=messenger,
         hub=hub,
