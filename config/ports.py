@@ -29,6 +29,7 @@ from application.ports.storage import Begin
 from application.ports.tokens import Tokens
 from application.ports.updates import Updates
 from application.ports.views import Views
+from domain.ids import ChatId
 from domain.session import Origin
 from infrastructure.announcing import Announcing
 from infrastructure.audited import audited_begin
@@ -55,6 +56,10 @@ class Storage:
 
 class Bus(Updates, Protocol):
     """Updates that may cross to other processes."""
+
+    def focus(self, is_listened_to: Callable[[ChatId], bool]) -> None:
+        """Leave out what others publish about chats to which nobody listens in this process."""
+        ...
 
     def see(self, epoch: str) -> None:
         """Note the present line of history: updates that others publish in another one are not told."""

@@ -6,6 +6,7 @@ from application.accounts.failures import FailureLimits
 from application.accounts.mailed import LetterLimits, report
 from application.accounts.signed_in import OpenSession, SignedIn
 from application.errors import NotAuthenticated
+from application.limits import Action, ActionLimits
 from application.ports.clock import Clock
 from application.ports.ids import Ids
 from application.ports.passwords import Passwords, Requester
@@ -33,8 +34,9 @@ class SignInHandler:
     Signs somebody in on a device, in place of the session that the device had. The owner is told by mail of a device that
     was never seen before.
 
-    Only failures count against the limits. Passwords that are being verified do not count yet, but there is a limit to
-    how many are verified at once.
+    Only failures count against the limits of wrong passwords. Passwords that are being verified do not count yet, but there
+    is a limit to how many are verified at once. Of an account's own limit for signing in only a right password uses
+    something up, so that nobody can lock others out.
     """
 
     begin: Begin
@@ -46,6 +48,7 @@ class SignInHandler:
     failures: FailureLimits
     record: RecordEvent
     limits: LetterLimits
+    rates: ActionLimits
     letter_is_due: Callable[[], None]
 
     async def __call__(self, command: SignIn) -> SignedIn:
@@ -54,9 +57,11 @@ class SignInHandler:
             SecondFactorNeeded: The password is right, and the account has a second factor.
             NotAuthenticated: The account is unknown or unconfirmed, or the password is wrong; neither the answer nor its
                 time tells which.
-            TooManyRequests: Passwords were wrong too often.
+            TooManyRequests: Passwords were wrong too often, or somebody signs in too often.
         """
         account, network = command.email.folded, command.origin.network
+        self.rates.count(Action.SIGN_IN, None, network)
+        self.rates.look(Action.SIGN_IN, account)
         keys = self.failures.of_stranger(account, network)
         if not command.fingerprint.is_set:
             self.failures.look(keys, at=self.clock.now())
@@ -78,6 +83,7 @@ class SignInHandler:
                 # An unknown address leads to the same statements, under the fresh id, so that it takes as long.
                 await self.record(work, SecurityAct.SIGN_IN_FAILED, whose, at=now)
             raise NotAuthenticated("credentials_invalid")
+        self.rates.count(Action.SIGN_IN, account, "")
         upgraded = None
         if not self.passwords.is_current(verified):
             upgraded = await self.passwords.hash(command.password, requester)

@@ -5,6 +5,7 @@ from application.chats.change import ChangeChatHandler
 from application.chats.change_role import ChangeRoleHandler
 from application.chats.create import CreateChatHandler
 from application.chats.delete import DeleteChatHandler
+from application.chats.membership import Adding
 from application.chats.open_direct import OpenDirectHandler
 from application.chats.remove_member import RemoveMemberHandler
 from application.messenger import CatalogueUseCases, ChatUseCases
@@ -13,16 +14,16 @@ from config.ports import Ports
 from domain.security import SecurityAct
 
 
-def chat_use_cases(ports: Ports) -> ChatUseCases:
+def chat_use_cases(ports: Ports, adding: Adding) -> ChatUseCases:
     begin, views, clock, ids = ports.storage.begin, ports.storage.views, ports.clock, ports.ids
     watch = Watch(log=ports.security, clock=clock)
     return ChatUseCases(
-        create=watch(CreateChatHandler(begin=begin, views=views, clock=clock, ids=ids)),
-        change=watch(ChangeChatHandler(begin=begin, views=views, clock=clock)),
+        create=watch(CreateChatHandler(begin=begin, views=views, clock=clock, ids=ids, adding=adding)),
+        change=watch(ChangeChatHandler(begin=begin, views=views, clock=clock, adding=adding)),
         delete=watch(DeleteChatHandler(begin=begin, clock=clock), SecurityAct.CHAT_DELETED),
-        open_direct=watch(OpenDirectHandler(begin=begin, views=views, clock=clock, ids=ids)),
+        open_direct=watch(OpenDirectHandler(begin=begin, views=views, clock=clock, ids=ids, adding=adding)),
         add_members=watch(
-            AddMembersHandler(begin=begin, views=views, clock=clock), SecurityAct.MEMBERS_ADDED
+            AddMembersHandler(begin=begin, views=views, clock=clock, adding=adding), SecurityAct.MEMBERS_ADDED
         ),
         remove_member=watch(RemoveMemberHandler(begin=begin, clock=clock), SecurityAct.MEMBER_REMOVED),
         change_role=watch(ChangeRoleHandler(begin=begin, views=views, clock=clock), SecurityAct.ROLE_CHANGED),

@@ -7,14 +7,18 @@ Sending and marking run in batches: a gatherer collects the commands of many cal
 from asyncio import Future
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import TypeVar
 
 from application.accounts.recent_sessions import RecentSessions
 from application.actor import Actor
+from application.limits import Action, ActionLimits
+from application.messages.limited import LimitedSending
 from application.messages.send import Postponed, SendMessage, SendMessages, Sent
 from application.messenger import Feed, MessageUseCases
 from application.ports.marking import BeginMarking
 from application.ports.posting import BeginPosting
+from application.receipts.limited import LimitedMarking
 from application.receipts.mark_read import Marked, MarkRead, MarkReadBatch
 from application.receipts.mark_single import MarkSingleHandler
 from application.recording import Watch
@@ -42,6 +46,7 @@ MESSAGE_WEIGHT = 700
 
 def message_use_cases(
     ports: Ports,
+    limits: ActionLimits,
     *,
     send: Callable[[Actor, SendMessage], Awaitable[Sent]],
     mark_read: Callable[[Actor, MarkRead], Awaitable[Marked]],
@@ -49,19 +54,23 @@ def message_use_cases(
     views = ports.storage.views
     watch = watched(ports)
     return MessageUseCases(
-        send=Scoped(Scope.MESSAGES, send),
-        mark_read=Scoped(Scope.MESSAGES, mark_read),
-        mark_single=MarkSingleHandler(begin=ports.storage.begin, clock=ports.clock),
+        send=Scoped(Scope.MESSAGES, LimitedSending(limits, send)),
+        mark_read=Scoped(Scope.MESSAGES, LimitedMarking(limits, mark_read)),
+        mark_single=MarkSingleHandler(begin=ports.storage.begin, clock=ports.clock, limits=limits),
         readers=watch(views.page_of_readers),
-        show_typing=watch(ShowTypingHandler(views=views, clock=ports.clock, updates=ports.updates)),
+        show_typing=watch(
+            ShowTypingHandler(views=views, clock=ports.clock, updates=ports.updates, limits=limits)
+        ),
         history=watch(views.history),
         unread_count=watch(views.unread_count),
     )
 
 
-def feed(ports: Ports, recent_sessions: RecentSessions) -> Feed:
+def feed(ports: Ports, limits: ActionLimits, recent_sessions: RecentSessions) -> Feed:
     views, watch = ports.storage.views, watched(ports)
     return Feed(
+        connect=partial(limits.use, Action.CONNECT),
+        sync=partial(limits.use, Action.SYNC),
         snapshot=watch(views.snapshot),
         log=views.log,
         changes=MeteredChanges(ports.storage.changes, ports.meter),
