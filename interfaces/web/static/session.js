@@ -113,6 +113,13 @@ class Session {
     await this.#enter();
   }
 
+  /** @param {string} pendingToken of an `ApiError` with the code SECOND_FACTOR_NEEDED @param {string} code */
+  async finishSignIn(pendingToken, code) {
+    await this.tokens.finishSignIn(pendingToken, code);
+    localStorage.setItem(SIGNED_IN, "");
+    await this.#enter();
+  }
+
   async signOut() {
     this.messenger?.stop();
     try {

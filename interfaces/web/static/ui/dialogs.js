@@ -7,6 +7,7 @@
 import { html, useEffect, useRef, useState } from "../vendor/htm-preact.js";
 import { explain, nameOf, session, wirePerson } from "../session.js";
 import { moment, momentOf, say, whenOf } from "../texts.js";
+import { Factor } from "./factor.js";
 import { Letters } from "./letters.js";
 import { Avatar, Dialog, Field, Form, useSession } from "./parts.js";
 
@@ -34,6 +35,7 @@ function Menu({ close }) {
     <ul class="items">
       ${profile !== null && item(say.profile, () => session.show({ type: "profile" }))} ${item(say.newGroup, () => session.show({ type: "new_group" }))}
       ${item(say.devices, () => session.show({ type: "devices" }))} ${item(say.changePassword, () => session.show({ type: "password" }))}
+      ${item(say.factor, () => session.show({ type: "factor" }))}
       <li><label class="item check"><input type="checkbox" checked=${choices.sound} onChange=${(event) => session.choose("sound", event.currentTarget.checked)} />${say.sound}</label></li>
       <li><label class="item check"><input type="checkbox" checked=${choices.notifications} onChange=${notify} />${say.notifications}</label></li>
       ${document.body.dataset.letters && item(say.letters, () => session.show({ type: "letters" }))} ${item(say.help, () => session.show({ type: "help" }))}
@@ -289,4 +291,4 @@ function Help({ close }) {
 
 const LettersDialog = ({ close }) => html`<${Dialog} title=${say.letters} onClose=${close}><${Letters} /><//>`;
 
-const SHOWN = { menu: Menu, profile: Profile, devices: Devices, password: Password, new_group: NewGroup, group: Group, readers: Readers, help: Help, letters: LettersDialog };
+const SHOWN = { menu: Menu, profile: Profile, devices: Devices, password: Password, factor: Factor, new_group: NewGroup, group: Group, readers: Readers, help: Help, letters: LettersDialog };
