@@ -14,7 +14,7 @@ def test_from_setting_it_up_to_turning_it_off(page: Page, server: Server, browse
     ann = somebody(server, "Анна")
     tab = browser.open()
     tab.sign_in(ann.email, PASSWORD)
-    page.press("Menu")
+    page.one("[aria-label=Menu]").click()
     page.press("Second factor")
     tab.fill(password=PASSWORD)
     page.press("Set it up")
@@ -28,8 +28,8 @@ def test_from_setting_it_up_to_turning_it_off(page: Page, server: Server, browse
     recovery = page.texts(".codes code")
     assert len(set(recovery)) == 10
     assert_well(page)
-    page.press("Close")
-    page.press("Menu")
+    page.one("dialog [aria-label=Close]").click()
+    page.one("[aria-label=Menu]").click()
     page.press("Sign out")
 
     page.await_heading("Messenger")
@@ -49,7 +49,7 @@ def test_from_setting_it_up_to_turning_it_off(page: Page, server: Server, browse
     page.press("Sign in")
     page.until(lambda: page.all("nav .search"))
 
-    page.press("Menu")
+    page.one("[aria-label=Menu]").click()
     page.press("Second factor")
     page.until(lambda: "Signing in takes a code. Recovery codes left: 9." in page.texts("dialog p"))
     tab.fill(password=PASSWORD, code=recovery[1])

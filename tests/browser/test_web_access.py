@@ -75,7 +75,7 @@ def test_axe_finds_nothing_on_any_screen(page: Page, scene: tuple[Tab, Somebody,
     page.one("[aria-label=Menu]").click()
     assert_accessible(page)
     close()
-    for item in ("Profile", "Devices", "Change the password", "Letters", "Keyboard"):
+    for item in ("Profile", "Devices", "Change the password", "Second factor", "Letters", "Keyboard"):
         menu(item)
         assert_accessible(page)
         close()
