@@ -41,9 +41,7 @@ def test_from_setting_it_up_to_turning_it_off(page: Page, server: Server, browse
     tab.fill(code="no such code")
     page.press("Sign in")
     page.until(
-        lambda: (
-            page.texts(".problem") == ["This code is wrong or was used already. Wait for the next one."]
-        )
+        lambda: page.texts(".problem") == ["This code is wrong or was used already. Wait for the next one."]
     )
     tab.fill(code=recovery[0].upper())
     page.press("Sign in")
