@@ -92,6 +92,8 @@ class ChatView:
     name: str
     description: str | None
     owner: ProfileView
+    other: ProfileView | None = None
+    """The other person of a direct chat, None for a group."""
     role: Role
     """The reader's own."""
     member_count: int

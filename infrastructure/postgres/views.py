@@ -748,13 +748,14 @@ def _chat_view(
     row: Row, people: Mapping[ProfileId, ProfileView], others: Mapping[ChatId, ProfileId]
 ) -> ChatView:
     chat_id, kind = ChatId(row["chat_chat_id"]), Kind(row["chat_kind"])
-    other = people.get(others[chat_id], NOBODY) if chat_id in others else NOBODY
+    other = people.get(others[chat_id], NOBODY) if kind is Kind.DIRECT and chat_id in others else None
     return ChatView(
         id=chat_id,
         kind=kind,
-        name=other.shown_name if kind is Kind.DIRECT else row["chat_name"],
+        name=(other or NOBODY).shown_name if kind is Kind.DIRECT else row["chat_name"],
         description=row["chat_description"],
         owner=people.get(ProfileId(row["chat_owner_id"]), NOBODY),
+        other=other,
         role=Role(row["role"]),
         member_count=row["member_count"],
         created_at=row["chat_created_at"],

@@ -7,7 +7,7 @@
 import { html, useEffect, useRef, useState } from "../vendor/htm-preact.js";
 import { explain, nameOf, session, wirePerson } from "../session.js";
 import { moment, momentOf, say, whenOf } from "../texts.js";
-import { Factor } from "./factor.js";
+import { CodeField, explainCode, Factor } from "./factor.js";
 import { Letters } from "./letters.js";
 import { Avatar, Dialog, Field, Form, useSession } from "./parts.js";
 
@@ -60,6 +60,29 @@ function Profile({ close, isNew = false }) {
       <${Field} label=${say.lastName} name="lastName" value=${profile.lastName ?? ""} autocomplete="family-name" />
       <${Field} label=${say.username} name="username" value=${profile.username ?? ""} autocomplete="nickname" autocapitalize="none" spellcheck="false" />
       ${!isNew && html`<${Field} label=${say.phone} name="phone" type="tel" value=${profile.phone ?? ""} autocomplete="tel" hint=${say.phoneHint} />`}
+    <//>
+    ${!isNew && html`<div class="danger"><button type="button" onClick=${() => session.show({ type: "close_account" })}>${say.closeAccount} …</button></div>`}
+  <//>`;
+}
+
+function CloseAccount({ close }) {
+  const [hasFactor, setHasFactor] = useState(false);
+  useEffect(() => {
+    session.tokens.call("GET", "/accounts/factors/").then(
+      ({ totp }) => setHasFactor(totp),
+      () => undefined, // closing says then that a code is needed
+    );
+  }, []);
+  return html`<${Dialog} title=${say.closeAccount} onClose=${close}>
+    <p>${say.closeAccountText}</p>
+    <${Form}
+      submit=${say.closeAccount}
+      explain=${explainCode}
+      onSubmit=${({ password, code }) => session.closeAccount(password, code)}
+    >
+      <input type="text" name="username" autocomplete="username" value=${session.email} hidden />
+      <${Field} label=${say.password} name="password" type="password" autocomplete="current-password" required autofocus />
+      ${hasFactor && html`<${CodeField} />`}
     <//>
   <//>`;
 }
@@ -291,4 +314,4 @@ function Help({ close }) {
 
 const LettersDialog = ({ close }) => html`<${Dialog} title=${say.letters} onClose=${close}><${Letters} /><//>`;
 
-const SHOWN = { menu: Menu, profile: Profile, devices: Devices, password: Password, factor: Factor, new_group: NewGroup, group: Group, readers: Readers, help: Help, letters: LettersDialog };
+const SHOWN = { menu: Menu, profile: Profile, devices: Devices, password: Password, factor: Factor, close_account: CloseAccount, new_group: NewGroup, group: Group, readers: Readers, help: Help, letters: LettersDialog };

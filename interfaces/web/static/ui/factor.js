@@ -16,7 +16,7 @@ const FACTORS = "/accounts/factors/";
 export function explainCode(error) {
   if (!(error instanceof ApiError)) return explain(error);
   if (error.code === "CODE_WRONG" || error.status === 422) return say.codeWrong;
-  if (error.code === "PASSWORD_WRONG") return say.passwordWrong;
+  if (error.code === "PASSWORD_WRONG") return say.ownPasswordWrong;
   if (error.code === "FACTORS_UNAVAILABLE") return say.factorUnavailable;
   return explain(error);
 }
