@@ -48,6 +48,7 @@ def test_from_setting_it_up_to_turning_it_off(page: Page, server: Server, browse
     page.until(lambda: page.all("nav .search"))
 
     page.one("[aria-label=Menu]").click()
+    page.press("Profile")
     page.press("Close the account …")
     page.until(lambda: page.all("dialog [name=code]"))  # closing takes a code too
     page.one("dialog [aria-label=Close]").click()
