@@ -55,6 +55,7 @@ const EN = {
   ended: "The connection has ended",
   otherTab: "Somebody signed in with another account in this browser.",
   reload: "Reload",
+  newer: "There is a newer version of the messenger.",
   // Conversation
   write: "Write a message",
   send: "Send",
@@ -200,6 +201,7 @@ const RU = {
   ended: "Соединение завершено",
   otherTab: "В этом браузере вошли с другой учётной записью.",
   reload: "Обновить",
+  newer: "Есть новая версия мессенджера.",
   write: "Написать сообщение",
   send: "Отправить",
   back: "К списку чатов",

@@ -1,6 +1,7 @@
 """How the web client's page and files are served."""
 
 import gzip
+import json
 import re
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -39,7 +40,9 @@ async def test_the_page_may_run_nothing_but_its_files(path: str) -> None:
     policy = dict(each.split(" ", 1) for each in answer.headers["Content-Security-Policy"].split("; "))
     assert policy["default-src"] == "'none'"
     assert policy["script-src"] == policy["style-src"] == "'self'"
+    assert policy["worker-src"] == "'self'"
     assert policy["require-trusted-types-for"] == "'script'"
+    assert policy["trusted-types"] == "messenger-worker"
     assert '<html lang="ru">' in answer.text
     assert not re.search(r"<script(?![^>]*src=)|<style|\son\w+=|style=", answer.text)
 
@@ -57,6 +60,35 @@ async def test_every_file_is_kept_forever_under_its_digest() -> None:
         other = re.sub(r"/app/[0-9a-f]{18}/", "/app/0123456789abcdef01/", found[-1])
         assert (await http.get(other.removeprefix("/chat"))).status_code == 404
         assert (await http.get(f"/api/app/{Files.read(HERE.parent).digest}/web/site.py")).status_code == 404
+
+
+async def test_the_worker_is_of_the_version_of_its_files_and_may_only_ask_here() -> None:
+    async with client(prefix="/api", public_path="/chat") as http:
+        page = (await http.get("/api/app/")).text
+        worker = await http.get("/api/app/worker.js")
+    assert worker.headers["Cache-Control"] == "no-cache"
+    assert worker.headers["Content-Security-Policy"] == "default-src 'none'; connect-src 'self'"
+    first, _, rest = worker.text.partition("\n")
+    shell = json.loads(first.removeprefix("const SHELL = ").removesuffix(";"))
+    read = Files.read(HERE.parent)
+    assert shell == {
+        "digest": read.digest,
+        "page": "/chat/api/app/",
+        "files": [f"/chat/api/app/{read.digest}/{path}" for path in read.by_path],
+    }
+    assert rest == (HERE / "worker.js").read_text()
+    assert f'data-digest="{read.digest}"' in page
+    assert 'data-worker="/chat/api/app/worker.js"' in page
+
+
+async def test_the_manifest_speaks_the_browsers_language() -> None:
+    async with client() as http:
+        for language, name in (("ru", "Мессенджер"), ("en", "Messenger"), ("fr", "Messenger")):
+            answer = await http.get("/app/manifest.webmanifest", headers={"Accept-Language": language})
+            assert answer.json()["name"] == name
+            assert answer.headers["Vary"] == "Accept-Language"
+            for icon in answer.json()["icons"]:
+                assert (await http.get(icon["src"])).headers["content-type"] == icon["type"]
 
 
 async def test_files_are_compressed_as_the_browser_takes_them() -> None:
@@ -91,7 +123,11 @@ def test_the_digest_is_of_names_and_contents(tmp_path: Path) -> None:
 
 
 def test_no_page_asks_for_anything_elsewhere() -> None:
-    texts = {name: file.content.decode() for name, file in Files.read(HERE.parent).by_path.items()}
+    texts = {
+        name: file.content.decode()
+        for name, file in Files.read(HERE.parent).by_path.items()
+        if not name.endswith(".png")
+    }
     foreign = {
         name: found
         for name, text in texts.items()
