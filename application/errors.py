@@ -3,6 +3,7 @@ Errors that are not about rules of the domain. Each tells the caller what to do 
 
     ApplicationError
     ├── NotAuthenticated   the caller is not signed in (any more): sign in
+    ├── SecondFactorNeeded the password is right, and a code is needed too: go on with both
     ├── Unavailable        nothing was done: try again later
     ├── OutcomeUnknown     the command may have been carried out: repeat it with the same nonce or key
     └── Overloaded         nothing was done, because the queue is full: try again later
@@ -23,6 +24,20 @@ class NotAuthenticated(ApplicationError):
     def __init__(self, reason: str = "token_invalid") -> None:
         super().__init__(reason)
         self.reason = reason
+
+
+class SecondFactorNeeded(ApplicationError):
+    """
+    The account has a second factor, so that the proof that was given opens no session yet. ``pending_token`` and a code
+    open it within ``expires_in`` seconds.
+    """
+
+    code = "second_factor_needed"
+
+    def __init__(self, pending_token: str, expires_in: int) -> None:
+        super().__init__()
+        self.pending_token = pending_token
+        self.expires_in = expires_in
 
 
 class Unavailable(ApplicationError):

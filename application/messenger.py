@@ -14,6 +14,9 @@ from application.accounts.create_account import CreateAccount
 from application.accounts.delete_account import DeleteAccount
 from application.accounts.disable_account import DisableAccount, EnableAccount
 from application.accounts.email_status import EmailStatus
+from application.accounts.factors import ConfirmFactor, FactorState, ProveBoth, SetUpFactor
+from application.accounts.finish_sign_in import FinishSignIn
+from application.accounts.forget_factor import ForgetFactor
 from application.accounts.read_link import Link, ReadLink
 from application.accounts.recent_sessions import RecentSessions
 from application.accounts.redeem import RedeemToken
@@ -44,6 +47,7 @@ from application.paging import (
     SessionPlace,
 )
 from application.ports.changes import Changes
+from application.ports.codes import NewSecret
 from application.ports.own_changes import OwnChanges
 from application.ports.updates import ChatUpdate
 from application.ports.views import LogSpan, Where
@@ -76,6 +80,7 @@ class AccountUseCases:
     sign_up: Callable[[SignUp], Awaitable[SignedUp]]
     confirm_email: Callable[[ConfirmEmail], Awaitable[SignedIn]]
     sign_in: Callable[[SignIn], Awaitable[SignedIn]]
+    finish_sign_in: Callable[[FinishSignIn], Awaitable[SignedIn]]
     refresh: Callable[[Refresh], Awaitable[SignedIn]]
     sign_out: Callable[[SignOut], Awaitable[None]]
     authenticate: Callable[[Authenticate], Awaitable[Actor]]
@@ -89,6 +94,18 @@ class AccountUseCases:
     activate: Callable[[Activate], Awaitable[None]]
     choose_password: Callable[[ChoosePassword], Awaitable[None]]
     close: Callable[[Actor, CloseAccount], Awaitable[None]]
+
+
+@frozen(kw_only=True)
+class FactorUseCases:
+    """The second factor of the actor's account."""
+
+    read: Callable[[Actor], Awaitable[FactorState]]
+    set_up: Callable[[Actor, SetUpFactor], Awaitable[NewSecret]]
+    confirm: Callable[[Actor, ConfirmFactor], Awaitable[Sequence[str]]]
+    """Returns recovery codes."""
+    renew_recovery_codes: Callable[[Actor, ProveBoth], Awaitable[Sequence[str]]]
+    turn_off: Callable[[Actor, ProveBoth], Awaitable[None]]
 
 
 @frozen(kw_only=True)
@@ -169,6 +186,7 @@ class CatalogueUseCases:
 @frozen(kw_only=True)
 class Messenger:
     accounts: AccountUseCases
+    factors: FactorUseCases
     sessions: SessionUseCases
     profiles: ProfileUseCases
     chats: ChatUseCases
@@ -187,6 +205,7 @@ class Administration:
     disable_account: Callable[[DisableAccount], Awaitable[int]]
     """Returns how many sessions it ended."""
     enable_account: Callable[[EnableAccount], Awaitable[None]]
+    forget_factor: Callable[[ForgetFactor], Awaitable[None]]
     assign_password: Callable[[AssignPassword], Awaitable[int]]
     """Returns how many sessions it ended."""
     delete_account: Callable[[DeleteAccount], Awaitable[int]]

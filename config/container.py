@@ -17,6 +17,7 @@ from application.messages.send import Sent
 from application.messenger import Administration, Messenger
 from application.meter import Meter, Unmetered
 from application.ports.clock import Clock
+from application.ports.codes import Codes
 from application.ports.ids import Ids
 from application.ports.limiter import Left, Limiter
 from application.ports.mailer import Mailer
@@ -36,6 +37,7 @@ from config.features.messenger import make_messenger
 from config.features.workers import Workers, make_workers
 from config.ports import Bus, Ports, Storage, announced
 from config.settings.groups import Settings
+from infrastructure.crypto.codes import SealedCodes
 from infrastructure.crypto.passwords import PooledPasswords
 from infrastructure.crypto.tokens import JwtTokens
 from infrastructure.gather import Gatherer
@@ -49,6 +51,7 @@ from infrastructure.postgres.driver.reads import ReadPool
 from infrastructure.postgres.time import PostgresTime
 from infrastructure.repeat import Repeat
 from infrastructure.reporting_limiter import ReportingLimiter
+from infrastructure.system.chance import unguessable
 from infrastructure.system.clock import FollowClock, SystemClock
 from infrastructure.system.ids import SystemIds
 
@@ -136,6 +139,12 @@ class Application(DeclarativeContainer):
         settings.provided.jwt.audience,
         settings.provided.jwt.algorithm,
     )
+    codes: Singleton[Codes] = Singleton(
+        SealedCodes,
+        settings.provided.auth.factor_key,
+        unguessable,
+        settings.provided.auth.factor_issuer,
+    )
     mailer: Singleton[Mailer] = Singleton(MeteredMailer, Singleton(make_mailer, settings, show_letter), meter)
     limiter: Singleton[Limiter] = Singleton(ReportingLimiter, Singleton(MemoryLimiter), report_limit)
 
@@ -148,6 +157,7 @@ class Application(DeclarativeContainer):
         updates=updates,
         passwords=passwords,
         tokens=tokens,
+        codes=codes,
         mailer=mailer,
         limiter=limiter,
         meter=meter,

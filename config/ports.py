@@ -13,6 +13,7 @@ from application.meter import Meter
 from application.ports.catalogues import Catalogues
 from application.ports.changes import Changes
 from application.ports.clock import Clock
+from application.ports.codes import Codes
 from application.ports.ids import Ids
 from application.ports.limiter import Limiter
 from application.ports.mailer import Mailer
@@ -88,6 +89,7 @@ class Ports:
     updates: Updates
     passwords: Passwords
     tokens: Tokens
+    codes: Codes
     mailer: Mailer
     limiter: Limiter
     meter: Meter

@@ -18,6 +18,7 @@ from interfaces.http.docs import Docs
 from interfaces.http.error_pages import Explanations
 from interfaces.http.errors import exception_handlers
 from interfaces.http.events import Events
+from interfaces.http.factors import Factors
 from interfaces.http.health import Details, Health, Probes, probe_paths
 from interfaces.http.letter_pages import ConfirmationPage, NewPasswordPage
 from interfaces.http.limits import RateLimitHeaders
@@ -71,6 +72,7 @@ def create_app(
             *ConfirmationPage(messenger, options).routes(),
             *NewPasswordPage(messenger, options).routes(),
             *Accounts(messenger, options).routes(),
+            *Factors(messenger, options).routes(),
             *Sessions(messenger, options).routes(),
             *Profiles(messenger, options).routes(),
         ],

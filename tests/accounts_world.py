@@ -26,7 +26,7 @@ from application.accounts.sign_in import SignIn
 from application.accounts.sign_up import SignedUp, SignUp
 from application.accounts.signed_in import SignedIn
 from application.actor import Actor
-from application.messenger import AccountUseCases, ProfileUseCases, SessionUseCases
+from application.messenger import AccountUseCases, FactorUseCases, ProfileUseCases, SessionUseCases
 from application.meter import Unmetered
 from application.ports.limiter import Limiter
 from application.ports.mailer import Mailer
@@ -35,6 +35,7 @@ from application.ports.updates import Update
 from config.features.accounts import (
     AccountRules,
     account_use_cases,
+    factor_use_cases,
     make_account_rules,
     profile_use_cases,
     session_use_cases,
@@ -45,12 +46,14 @@ from config.settings.groups import Settings
 from domain.account import Email, Password, PasswordRule
 from domain.ids import SessionId
 from domain.session import Fingerprint, Lifetimes, Origin
+from infrastructure.crypto.codes import SealedCodes
 from infrastructure.crypto.passwords import PooledPasswords
 from infrastructure.crypto.tokens import JwtTokens
 from infrastructure.memory.limiter import MemoryLimiter
 from infrastructure.memory.updates import MemoryUpdates
 from infrastructure.smtp.mailbox import Mailbox
 from infrastructure.smtp.writing import LetterWriter
+from infrastructure.system.chance import unguessable
 from infrastructure.system.ids import SystemIds
 
 START = datetime(2026, 11, 23, 3, 32, 9, 900840, tzinfo=UTC)
@@ -83,6 +86,7 @@ class AccountsWorld:
     tokens: JwtTokens = Factory(
         lambda: JwtTokens("a secret of this test alone, long enough", "messenger", "clients")
     )
+    codes: SealedCodes = Factory(lambda: SealedCodes("a key of this test alone", unguessable))
     lifetimes: Lifetimes = Factory(Lifetimes)
     updates: MemoryUpdates = Factory(MemoryUpdates)
     published: list[Update] = Factory(list)
@@ -99,6 +103,7 @@ class AccountsWorld:
     ports: Ports = field(init=False)
     rules: AccountRules = field(init=False)
     accounts: AccountUseCases = field(init=False)
+    factors: FactorUseCases = field(init=False)
     sessions: SessionUseCases = field(init=False)
     profiles: ProfileUseCases = field(init=False)
     workers: Workers = field(init=False)
@@ -110,6 +115,7 @@ class AccountsWorld:
         ports = self.ports = self._ports()
         self.rules = self._rules(settings)
         self.accounts = self.accounts_over(ports)
+        self.factors = factor_use_cases(ports, self.rules)
         self.sessions = session_use_cases(ports)
         self.profiles = profile_use_cases(ports)
         self.workers = make_workers(ports, settings)
@@ -141,6 +147,7 @@ class AccountsWorld:
             updates=self.updates,
             passwords=self.passwords,
             tokens=self.tokens,
+            codes=self.codes,
             mailer=self.mailer or Mailbox(folder=self.mail, writer=writer, show=self.links.append),
             limiter=self.limiter,
             meter=Unmetered(),
@@ -157,6 +164,7 @@ class AccountsWorld:
             letters_per_recipient=evolve(rules.letters_per_recipient, most=20 * much),
             letters_per_address=evolve(rules.letters_per_address, most=1000 * much),
             failures=evolve(rules.failures, most=20 * much, within=timedelta(minutes=15)),
+            wrong_codes=evolve(rules.wrong_codes, most=10 * much, within=timedelta(minutes=15)),
             failures_per_network=evolve(rules.failures_per_network, most=300 * much),
             failures_per_account=evolve(rules.failures_per_account, most=100 * much),
         )

@@ -17,7 +17,7 @@ from application.ports.storage import Begin
 from application.ports.updates import Update
 from application.views import ProfileView
 from config.container import Application, MemoryAdapters, PostgresAdapters
-from config.settings.groups import Jwt, Settings
+from config.settings.groups import Auth, Jwt, Settings
 from domain.account import Account, Email
 from domain.chat import About
 from domain.ids import ChatId
@@ -27,7 +27,10 @@ from domain.session import Fingerprint, Origin
 from infrastructure.system.ids import SystemIds
 from tests.strategies import START
 
-SETTINGS = Settings(jwt=Jwt(secret="a secret of tests alone, and long enough"))
+SETTINGS = Settings(
+    jwt=Jwt(secret="a secret of tests alone, and long enough"),
+    auth=Auth(factor_key="a key of tests alone"),
+)
 
 
 @define
@@ -78,8 +81,12 @@ class World:
         async with self.begin() as work:
             await work.accounts.add(account)
             await work.profiles.add(profile)
-            open_session = OpenSession(ids=ids, lifetimes=self.application.account_rules().sessions)
-            session = await open_session(work, account, Fingerprint("first"), Origin(), at=clock.now())
+            open_session = OpenSession(
+                ids=ids, lifetimes=self.application.account_rules().sessions, codes=ports.codes
+            )
+            session = await open_session.by_both(
+                work, account, Fingerprint("first"), Origin(), at=clock.now()
+            )
         signed_in = SignedIn.to(session, account.email.text, ports.tokens, at=clock.now())
         actor = Actor(
             account_id=account.id,

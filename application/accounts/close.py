@@ -3,19 +3,20 @@ from collections.abc import Callable
 from attrs import field, frozen
 
 from application.accounts.closing import close
-from application.accounts.failures import FailureLimits
 from application.accounts.own_sessions import lock_own
+from application.accounts.step_up import StepUp
 from application.actor import Actor
 from application.ports.clock import Clock
-from application.ports.passwords import Passwords, Requester
 from application.ports.storage import Begin
-from domain.account import PasswordHash, PasswordWrong
+from domain.account import PasswordHash
 from domain.session import Origin
 
 
 @frozen(kw_only=True)
 class CloseAccount:
     password: str = field(repr=False)
+    code: str | None = field(default=None, repr=False)
+    """A code or a recovery code, if the account has a second factor."""
     origin: Origin = field(factory=Origin)
 
 
@@ -30,40 +31,32 @@ class CloseAccountHandler:
 
     begin: Begin
     clock: Clock
-    passwords: Passwords
     account_is_closed: Callable[[], None]
     """Called after the commit, so that the chats do not wait for the next round."""
-    failures: FailureLimits
+    step_up: StepUp
 
     async def __call__(self, actor: Actor, command: CloseAccount) -> None:
         """
         Raises:
             PasswordWrong: The password is wrong; nothing was done.
-            TooManyRequests: It was wrong too often.
+            CodeWrong: The account has a second factor, and the code is missing or wrong; nothing was done.
+            TooManyRequests: One of the two was wrong too often.
             NotAuthenticated: The actor's session ended meanwhile.
         """
-        now = self.clock.now()
-        keys = self.failures.of_known_device(str(actor.account_id), str(actor.session_id))
-        self.failures.look(keys, at=now)
-        async with self.begin() as work:
-            account, _ = await lock_own(work, actor)
-        verified = account.password_hash
-        requester = Requester(network=command.origin.network, account=str(actor.account_id), is_known=True)
-        if not await self.passwords.verify(command.password, verified, requester):
-            self.failures.count(keys, at=now)
-            raise PasswordWrong
-        if await self._close(actor, verified):
+        verified = await self.step_up.password(actor, command.password, command.origin)
+        if await self._close(actor, command.code, verified):
             self.account_is_closed()
         else:
             # The password changed while it was being verified; the result was about the former one.
             await self(actor, command)
 
-    async def _close(self, actor: Actor, verified: PasswordHash | None) -> bool:
+    async def _close(self, actor: Actor, code: str | None, verified: PasswordHash | None) -> bool:
         """Returns False, and does nothing, if the password was changed meanwhile."""
         now = self.clock.now()
         async with self.begin() as work:
             account, sessions = await lock_own(work, actor)
             if account.password_hash != verified:
                 return False
+            await self.step_up.code(work, actor, code)
             await close(work, account, sessions, at=now)
         return True

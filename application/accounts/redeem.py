@@ -22,7 +22,7 @@ class RedeemTokenHandler:
     """
     Signs somebody in by the letter for a forgotten password, so that they can choose another one, and ends all older
     sessions of the account. The letter that asks to confirm an address works as well, and confirms it. A token works once;
-    using it voids all others of its account.
+    using it voids all others of its account, also if the account has a second factor and a code is still needed.
     """
 
     begin: Begin
@@ -33,6 +33,7 @@ class RedeemTokenHandler:
     async def __call__(self, command: RedeemToken) -> SignedIn:
         """
         Raises:
+            SecondFactorNeeded: The token is used up, and the account has a second factor.
             NotAuthenticated: The token is not ours, or it is expired, used or void.
         """
         now = self.clock.now()

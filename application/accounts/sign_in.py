@@ -10,7 +10,7 @@ from application.ports.clock import Clock
 from application.ports.ids import Ids
 from application.ports.passwords import Passwords, Requester
 from application.ports.storage import Begin
-from application.ports.tokens import Tokens
+from application.ports.tokens import PendingToken, Tokens
 from domain.account import AccountNotFound, Email, PasswordHash
 from domain.ids import AccountId
 from domain.notification import Template
@@ -48,6 +48,7 @@ class SignInHandler:
     async def __call__(self, command: SignIn) -> SignedIn:
         """
         Raises:
+            SecondFactorNeeded: The password is right, and the account has a second factor.
             NotAuthenticated: The account is unknown or unconfirmed, or the password is wrong; neither the answer nor its
                 time tells which.
             TooManyRequests: Passwords were wrong too often.
@@ -85,7 +86,7 @@ class SignInHandler:
 
     async def _open(
         self, command: SignIn, account_id: AccountId, verified: PasswordHash, upgraded: PasswordHash | None
-    ) -> tuple[Session, bool] | None:
+    ) -> tuple[Session | PendingToken, bool] | None:
         now = self.clock.now()
         async with self.begin() as work:
             try:
@@ -98,14 +99,19 @@ class SignInHandler:
                 account.rehash(upgraded)
                 await work.accounts.save(account)
             is_new = await work.sessions.is_new_device(account.id, command.fingerprint, command.origin)
-            letter_was_added = is_new and await report(
-                Template.NEW_DEVICE,
-                account,
-                work=work,
-                limits=self.limits,
-                id=self.ids.letter(),
-                origin=command.origin,
-                at=now,
+            opened = await self.open_session(work, account, command.fingerprint, command.origin, at=now)
+            # A sign-in that waits for a code is reported when it is finished.
+            letter_was_added = (
+                is_new
+                and isinstance(opened, Session)
+                and await report(
+                    Template.NEW_DEVICE,
+                    account,
+                    work=work,
+                    limits=self.limits,
+                    id=self.ids.letter(),
+                    origin=command.origin,
+                    at=now,
+                )
             )
-            session = await self.open_session(work, account, command.fingerprint, command.origin, at=now)
-        return session, letter_was_added
+        return opened, letter_was_added

@@ -7,6 +7,7 @@ from typing import Protocol
 from application.paging import Page, Paging, PersonPlace, SessionPlace
 from application.views import ProfileView
 from domain.account import Account, Confirmation, Email, PasswordHash
+from domain.factor import SecondFactor
 from domain.ids import AccountId, ConfirmationId, LetterId, ProfileId, SessionId
 from domain.notification import Letter
 from domain.profile import Profile
@@ -56,7 +57,7 @@ class Accounts(Protocol):
 
     async def remove(self, account_id: AccountId) -> None:
         """
-        Removes a locked account with its sessions, letters and confirmations, and forgets which profile it had. Its address
+        Removes a locked account with its sessions, letters, confirmations and second factor, and forgets which profile it had. Its address
         was released before.
         """
         ...
@@ -80,6 +81,20 @@ class Confirmations(Protocol):
         ...
 
     async def remove_expired(self, at: datetime) -> None: ...
+
+
+class Factors(Protocol):
+    """Second factors, one of an account at most. Each is read and written while its account is locked."""
+
+    async def find(self, account_id: AccountId) -> SecondFactor | None: ...
+
+    async def save(self, factor: SecondFactor) -> None:
+        """Stores the factor of a locked account, in place of the one that it had."""
+        ...
+
+    async def remove(self, account_id: AccountId) -> None:
+        """Removes the factor of a locked account, if it has one."""
+        ...
 
 
 class Sessions(Protocol):

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
-from application.ports.accounts import Accounts, Confirmations, Letters, Profiles, Sessions
+from application.ports.accounts import Accounts, Confirmations, Factors, Letters, Profiles, Sessions
 from application.ports.chats import Chats, Readings
 from application.ports.keys import Keys
 from application.ports.updates import Update
@@ -36,6 +36,9 @@ class UnitOfWork(Protocol):
 
     @property
     def confirmations(self) -> Confirmations: ...
+
+    @property
+    def factors(self) -> Factors: ...
 
     @property
     def sessions(self) -> Sessions: ...

@@ -20,6 +20,7 @@ from attrs import frozen
 
 from domain.account import Confirmation
 from domain.ids import AccountId, ConfirmationId, SessionId
+from domain.session import Fingerprint
 
 
 class SessionTokenType(StrEnum):
@@ -34,6 +35,19 @@ class SessionToken:
     email: str
     session_id: SessionId
     token_id: str
+    issued_at: datetime
+    expires_at: datetime
+
+
+@frozen(kw_only=True)
+class PendingToken:
+    """A sign-in that waits for a code of the account's second factor."""
+
+    account_id: AccountId
+    email: str
+    fingerprint: Fingerprint
+    password_mark: str
+    """A digest of the account's password hash: with another password the sign-in is void."""
     issued_at: datetime
     expires_at: datetime
 
@@ -56,10 +70,12 @@ class ConfirmationToken:
 
 
 class Tokens(Protocol):
-    def sign(self, token: SessionToken | ConfirmationToken) -> str: ...
+    def sign(self, token: SessionToken | PendingToken | ConfirmationToken) -> str: ...
 
     def read_access(self, text: str, *, at: datetime) -> SessionToken: ...
 
     def read_refresh(self, text: str, *, at: datetime) -> SessionToken: ...
+
+    def read_pending(self, text: str, *, at: datetime) -> PendingToken: ...
 
     def read_confirmation(self, text: str, *, at: datetime) -> ConfirmationToken: ...

@@ -6,6 +6,7 @@ from application.accounts.assign_password import AssignPassword
 from application.accounts.create_account import CreateAccount
 from application.accounts.delete_account import DeleteAccount
 from application.accounts.disable_account import DisableAccount, EnableAccount
+from application.accounts.forget_factor import ForgetFactor
 from config.commands.running import database_name, on_application
 from config.container import Application
 from domain.account import Account, Email, Password
@@ -21,6 +22,7 @@ def operations() -> Users:
         password=set_password_of_user,
         disable=disable_user,
         enable=enable_user,
+        forget_factor=forget_factor_of_user,
         delete=delete_user,
         sessions=sessions_of_user,
     )
@@ -59,6 +61,13 @@ def disable_user(email: str) -> int:
 def enable_user(email: str) -> None:
     async def work(application: Application) -> None:
         await application.administration().enable_account(EnableAccount(email=Email(email)))
+
+    on_application(work)
+
+
+def forget_factor_of_user(email: str) -> None:
+    async def work(application: Application) -> None:
+        await application.administration().forget_factor(ForgetFactor(email=Email(email)))
 
     on_application(work)
 

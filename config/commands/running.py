@@ -21,6 +21,7 @@ from config.settings.load import load
 from config.settings.texts import DOTENV, WrongSettings
 from domain.account import AccountNotFound, EmailIncorrect, EmailTaken, PasswordCommon, PasswordUnfit
 from domain.errors import DomainError
+from domain.factor import FactorNotOn
 from infrastructure.postgres.driver.engine import close_engine, make_engine
 from infrastructure.postgres.driver.errors import UnusableDatabase
 from infrastructure.postgres.driver.target import parse
@@ -42,6 +43,7 @@ LETTERS: Final = ("api", "mail")
 
 WORDS: Final[dict[type[DomainError], str]] = {
     AccountNotFound: "No account has this address.",
+    FactorNotOn: "The account has no second factor.",
     EmailIncorrect: "This is not an e-mail address.",
     EmailTaken: "Another account has this address already.",
     PasswordCommon: "The password is one of the most common ones.",

@@ -11,12 +11,22 @@ from application.accounts.authenticate import AuthenticateHandler, RecogniseHand
 from application.accounts.choose_password import ChoosePasswordHandler
 from application.accounts.clear_closed import ClearClosedAccountsHandler
 from application.accounts.close import CloseAccountHandler
+from application.accounts.codes import CodeCheck
 from application.accounts.confirm_email import ConfirmEmailHandler
 from application.accounts.create_account import CreateAccountHandler
 from application.accounts.delete_account import DeleteAccountHandler
 from application.accounts.disable_account import DisableAccountHandler, EnableAccountHandler
 from application.accounts.email_status import EmailStatusHandler
+from application.accounts.factors import (
+    ConfirmFactorHandler,
+    ReadFactorHandler,
+    RenewRecoveryCodesHandler,
+    SetUpFactorHandler,
+    TurnOffFactorHandler,
+)
 from application.accounts.failures import FailureLimits
+from application.accounts.finish_sign_in import FinishSignInHandler
+from application.accounts.forget_factor import ForgetFactorHandler
 from application.accounts.mailed import LetterLimits
 from application.accounts.oversee import ListAccountsHandler, ListSessionsOfHandler
 from application.accounts.read_link import ReadLinkHandler
@@ -30,10 +40,17 @@ from application.accounts.sign_in import SignInHandler
 from application.accounts.sign_out import SignOutHandler
 from application.accounts.sign_up import SignUpHandler
 from application.accounts.signed_in import OpenSession
+from application.accounts.step_up import StepUp
 from application.catalogues.fill import FillCataloguesHandler
 from application.examples.fill import FillExamplesHandler
 from application.examples.published import FindOpenExamplesHandler
-from application.messenger import AccountUseCases, Administration, ProfileUseCases, SessionUseCases
+from application.messenger import (
+    AccountUseCases,
+    Administration,
+    FactorUseCases,
+    ProfileUseCases,
+    SessionUseCases,
+)
 from application.ports.clock import Clock
 from application.ports.ids import Ids
 from application.ports.limiter import Allowance
@@ -71,6 +88,8 @@ class AccountRules:
     """Wrong passwords for one account from one network, or from one device that the account knows."""
     failures_per_network: Allowance
     failures_per_account: Allowance
+    wrong_codes: Allowance
+    """Wrong codes of a second factor for one account, or from one device that the account knows."""
     status_requests: Allowance
     """Requests whether an e-mail address has an account, per network."""
 
@@ -98,7 +117,31 @@ def make_account_rules(settings: Settings) -> AccountRules:
         failures_per_account=Allowance(
             "wrong passwords for", auth.failures_per_account, HOUR, is_shared=True
         ),
+        wrong_codes=Allowance("wrong codes", auth.wrong_codes, HOUR),
         status_requests=Allowance("email status", auth.status_per_address, timedelta(minutes=1)),
+    )
+
+
+def failure_limits(ports: Ports, rules: AccountRules) -> FailureLimits:
+    return FailureLimits(
+        limiter=ports.limiter,
+        per_pair=rules.failures,
+        per_network=rules.failures_per_network,
+        per_account=rules.failures_per_account,
+    )
+
+
+def code_check(ports: Ports, rules: AccountRules) -> CodeCheck:
+    return CodeCheck(codes=ports.codes, limiter=ports.limiter, wrong=rules.wrong_codes)
+
+
+def step_up(ports: Ports, rules: AccountRules) -> StepUp:
+    return StepUp(
+        begin=ports.storage.begin,
+        clock=ports.clock,
+        passwords=ports.passwords,
+        failures=failure_limits(ports, rules),
+        check=code_check(ports, rules),
     )
 
 
@@ -112,19 +155,15 @@ def account_use_cases(
 ) -> AccountUseCases:
     """Builds the use cases. Each callback wakes a worker, which would otherwise notice the work in its next round."""
     begin, clock, ids, tokens = ports.storage.begin, ports.clock, ports.ids, ports.tokens
-    open_session = OpenSession(ids=ids, lifetimes=rules.sessions)
+    open_session = OpenSession(ids=ids, lifetimes=rules.sessions, codes=ports.codes)
     letter_limits = LetterLimits(
         limiter=ports.limiter,
         per_recipient=rules.letters_per_recipient,
         per_address=rules.letters_per_address,
         notices=rules.notices,
     )
-    failures = FailureLimits(
-        limiter=ports.limiter,
-        per_pair=rules.failures,
-        per_network=rules.failures_per_network,
-        per_account=rules.failures_per_account,
-    )
+    failures = failure_limits(ports, rules)
+    check = code_check(ports, rules)
     authenticate = AuthenticateHandler(
         views=ports.storage.views, clock=clock, tokens=tokens, lifetimes=rules.sessions
     )
@@ -148,6 +187,16 @@ def account_use_cases(
             tokens=tokens,
             open_session=open_session,
             failures=failures,
+            limits=letter_limits,
+            letter_is_due=letter_is_due,
+        ),
+        finish_sign_in=FinishSignInHandler(
+            begin=begin,
+            clock=clock,
+            ids=ids,
+            tokens=tokens,
+            open_session=open_session,
+            check=check,
             limits=letter_limits,
             letter_is_due=letter_is_due,
         ),
@@ -191,10 +240,21 @@ def account_use_cases(
         close=CloseAccountHandler(
             begin=begin,
             clock=clock,
-            passwords=ports.passwords,
             account_is_closed=account_is_closed,
-            failures=failures,
+            step_up=step_up(ports, rules),
         ),
+    )
+
+
+def factor_use_cases(ports: Ports, rules: AccountRules) -> FactorUseCases:
+    begin, clock, codes = ports.storage.begin, ports.clock, ports.codes
+    proof = step_up(ports, rules)
+    return FactorUseCases(
+        read=ReadFactorHandler(begin=begin, codes=codes),
+        set_up=SetUpFactorHandler(begin=begin, clock=clock, codes=codes, step_up=proof),
+        confirm=ConfirmFactorHandler(begin=begin, clock=clock, codes=codes, check=code_check(ports, rules)),
+        renew_recovery_codes=RenewRecoveryCodesHandler(begin=begin, codes=codes, step_up=proof),
+        turn_off=TurnOffFactorHandler(begin=begin, step_up=proof),
     )
 
 
@@ -232,6 +292,7 @@ def make_administration(
         ),
         disable_account=DisableAccountHandler(begin=storage.begin, clock=clock),
         enable_account=EnableAccountHandler(begin=storage.begin),
+        forget_factor=ForgetFactorHandler(begin=storage.begin),
         assign_password=AssignPasswordHandler(
             begin=storage.begin, clock=clock, ids=ids, passwords=passwords, rule=rules.password
         ),

@@ -8,7 +8,13 @@ from application.actor import Actor
 from application.messages.send import SendMessage, Sent
 from application.messenger import Messenger
 from application.receipts.mark_read import Marked, MarkRead
-from config.features.accounts import AccountRules, account_use_cases, profile_use_cases, session_use_cases
+from config.features.accounts import (
+    AccountRules,
+    account_use_cases,
+    factor_use_cases,
+    profile_use_cases,
+    session_use_cases,
+)
 from config.features.chats import catalogue_use_cases, chat_use_cases
 from config.features.messages import feed, message_use_cases
 from config.ports import Ports
@@ -32,6 +38,7 @@ def make_messenger(
             letter_is_due=letter_is_due,
             account_is_closed=account_is_closed,
         ),
+        factors=factor_use_cases(ports, rules),
         sessions=session_use_cases(ports),
         profiles=profile_use_cases(ports),
         chats=chat_use_cases(ports),

@@ -290,6 +290,15 @@ class Auth:
     )
     """Wrong passwords for one account, from any network. Known devices of the account are not affected."""
 
+    factor_key: str = _setting("AUTH_FACTOR_KEY", read.token, "", secret=True)
+    """Encrypts the secrets of second factors. Without it nobody can set one up."""
+
+    factor_issuer: str = _setting("AUTH_FACTOR_ISSUER", read.text, "Messenger")
+    """The name under which applications for codes show the account."""
+
+    wrong_codes: int = _setting("AUTH_WRONG_CODES_PER_HOUR", read.whole(0, 1_000_000), 10)
+    """Wrong codes of a second factor for one account; as many again from each device that the account knows."""
+
     letters_per_recipient: int = _setting("AUTH_LETTERS_PER_RECIPIENT_AND_HOUR", read.whole(0, 1_000_000), 10)
     letters_per_address: int = _setting("AUTH_LETTERS_PER_ADDRESS_AND_HOUR", read.whole(0, 1_000_000), 100)
     """Letters that are requested from one network."""

@@ -18,8 +18,10 @@ from joserfc.errors import JoseError
 from joserfc.jwk import OctKey
 
 from application.errors import NotAuthenticated
-from application.ports.tokens import ConfirmationToken, SessionToken, SessionTokenType
+from application.ports.tokens import ConfirmationToken, PendingToken, SessionToken, SessionTokenType
+from domain.errors import Invalid
 from domain.ids import AccountId, ConfirmationId, SessionId
+from domain.session import Fingerprint
 
 logger = logging.getLogger(__name__)
 
@@ -28,6 +30,7 @@ LONGEST: Final = 6144
 SKEW: Final = timedelta(seconds=60)
 """How far another node's clock may be ahead before it is logged. The end of a token is exact."""
 CONFIRMATION: Final = "confirmation"
+PENDING: Final = "pending"
 
 
 def _key(secret: str) -> OctKey:
@@ -67,7 +70,7 @@ class JwtTokens:
     def _header(self) -> dict[str, Any]:
         return {"alg": self.algorithm, "typ": "JWT"}
 
-    def sign(self, token: SessionToken | ConfirmationToken) -> str:
+    def sign(self, token: SessionToken | PendingToken | ConfirmationToken) -> str:
         claims: dict[str, Any] = {
             "iss": self.issuer,
             "aud": self.audience,
@@ -79,6 +82,8 @@ class JwtTokens:
         }
         if isinstance(token, SessionToken):
             claims |= {"tokenType": token.type.value, "sid": str(token.session_id), "jti": token.token_id}
+        elif isinstance(token, PendingToken):
+            claims |= {"tokenType": PENDING, "jti": token.password_mark, "device": token.fingerprint.text}
         else:
             claims |= {"tokenType": CONFIRMATION, "jti": str(token.confirmation_id)}
         payload = json.dumps(claims, separators=(",", ":"))
@@ -89,6 +94,17 @@ class JwtTokens:
 
     def read_refresh(self, text: str, *, at: datetime) -> SessionToken:
         return self._read_session_token(text, SessionTokenType.REFRESH, at)
+
+    def read_pending(self, text: str, *, at: datetime) -> PendingToken:
+        claims = self._claims(text, PENDING, at, malformed="token_malformed")
+        return PendingToken(
+            account_id=AccountId(claims.account_id),
+            email=claims.email,
+            fingerprint=_fingerprint(claims.device),
+            password_mark=claims.token_id,
+            issued_at=claims.issued_at,
+            expires_at=claims.expires_at,
+        )
 
     def read_confirmation(self, text: str, *, at: datetime) -> ConfirmationToken:
         claims = self._claims(text, CONFIRMATION, at, malformed="token_malformed")
@@ -150,8 +166,10 @@ class Claims:
     email: str
     kind: str
     session_id: str
-    """Empty in a confirmation."""
+    """Empty but in tokens of a session."""
     token_id: str
+    device: str
+    """Empty but in a pending sign-in."""
     issued_at: datetime
     expires_at: datetime
 
@@ -168,6 +186,7 @@ class Claims:
             kind=_text(payload, "tokenType"),
             session_id=_text(payload, "sid") if "sid" in payload else "",
             token_id=_text(payload, "jti"),
+            device=_text(payload, "device") if "device" in payload else "",
             issued_at=_moment(payload, "iat"),
             expires_at=_moment(payload, "exp"),
         )
@@ -178,6 +197,15 @@ def _text(payload: Mapping[str, Any], name: str) -> str:
     if not isinstance(value, str):
         raise NotAuthenticated("token_invalid")
     return value
+
+
+def _fingerprint(text: str) -> Fingerprint:
+    if not text:  # a device without a name has one that says so
+        raise NotAuthenticated("token_invalid")
+    try:
+        return Fingerprint(text)
+    except Invalid:
+        raise NotAuthenticated("token_invalid") from None
 
 
 def _uuid(text: str) -> UUID:

@@ -10,6 +10,7 @@ from application.paging import Page, Paging, PersonPlace, SessionPlace, page_of
 from application.ports.keys import KeyOwner, KeyUse
 from application.views import ProfileView
 from domain.account import Account, AccountNotFound, Confirmation, Email, EmailTaken, PasswordHash
+from domain.factor import SecondFactor
 from domain.identifiers import folded
 from domain.ids import AccountId, ConfirmationId, LetterId, ProfileId, SessionId
 from domain.message import Nonce
@@ -26,6 +27,7 @@ class AccountState:
     accounts: dict[AccountId, Account] = field(factory=dict)
     account_by_email: dict[str, AccountId] = field(factory=dict)
     confirmations: dict[tuple[AccountId, ConfirmationId], Confirmation] = field(factory=dict)
+    factors: dict[AccountId, SecondFactor] = field(factory=dict)
     sessions: dict[tuple[AccountId, SessionId], Session] = field(factory=dict)
     live_sessions: dict[tuple[AccountId, str], SessionId] = field(factory=dict)
     letters: dict[tuple[AccountId, LetterId], Letter] = field(factory=dict)
@@ -42,6 +44,7 @@ class AccountTables:
         self.accounts = Table(state.accounts)
         self.account_by_email = Table(state.account_by_email)
         self.confirmations = Table(state.confirmations)
+        self.factors = Table(state.factors)
         self.sessions = Table(state.sessions)
         self.live_sessions = Table(state.live_sessions)
         self.letters = Table(state.letters)
@@ -54,6 +57,7 @@ class AccountTables:
         self.accounts.apply()
         self.account_by_email.apply()
         self.confirmations.apply()
+        self.factors.apply()
         self.sessions.apply()
         self.live_sessions.apply()
         self.letters.apply()
@@ -141,6 +145,8 @@ class MemoryAccounts:
         for of, confirmation_id in [key for key, _ in tables.confirmations.items()]:
             if of == account_id:
                 del tables.confirmations[of, confirmation_id]
+        if account_id in tables.factors:
+            del tables.factors[account_id]
         if account_id in tables.profile_of_account:
             del tables.profile_of_account[account_id]
         for owner_id, key in [key for key, _ in tables.keys.items()]:
@@ -183,6 +189,22 @@ class MemoryConfirmations:
         for each in confirmations.values():
             if condition(each):
                 del confirmations[each.account_id, each.id]
+
+
+@define
+class MemoryFactors:
+    work: Work
+
+    async def find(self, account_id: AccountId) -> SecondFactor | None:
+        return self.work.accounts_state.factors.get(account_id)
+
+    async def save(self, factor: SecondFactor) -> None:
+        self.work.accounts_state.factors[factor.account_id] = factor
+
+    async def remove(self, account_id: AccountId) -> None:
+        factors = self.work.accounts_state.factors
+        if account_id in factors:
+            del factors[account_id]
 
 
 @define

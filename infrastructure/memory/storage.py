@@ -17,6 +17,7 @@ from infrastructure.memory.accounts import (
     AccountTables,
     MemoryAccounts,
     MemoryConfirmations,
+    MemoryFactors,
     MemoryLetters,
     MemoryProfiles,
     MemorySessions,
@@ -88,6 +89,7 @@ class MemoryUnitOfWork:
     confirmations: MemoryConfirmations = field(
         init=False, default=Factory(MemoryConfirmations, takes_self=True)
     )
+    factors: MemoryFactors = field(init=False, default=Factory(MemoryFactors, takes_self=True))
     sessions: MemorySessions = field(init=False, default=Factory(MemorySessions, takes_self=True))
     profiles: MemoryProfiles = field(init=False, default=Factory(MemoryProfiles, takes_self=True))
     letters: MemoryLetters = field(init=False, default=Factory(MemoryLetters, takes_self=True))

@@ -4,6 +4,7 @@ from typing import Any, TypeVar
 
 from domain.account import Account, Confirmation, Email, PasswordHash
 from domain.events import SessionEnd
+from domain.factor import RecoveryDigest, SealedSecret, SecondFactor
 from domain.identifiers import folded
 from domain.ids import AccountId, ConfirmationId, LetterId, ProfileId, SessionId
 from domain.notification import Letter, Link, Outcome, Template
@@ -68,6 +69,28 @@ def confirmation_from(row: Row) -> Confirmation:
         password_hash=None if password_hash is None else PasswordHash(password_hash),
         issued_at=row["issued_at"],
         expires_at=row["expires_at"],
+    )
+
+
+def factor_row(factor: SecondFactor) -> dict[str, Any]:
+    return {
+        "account_id": factor.account_id,
+        "secret": factor.secret.text,
+        "begun_at": factor.begun_at,
+        "confirmed_at": factor.confirmed_at,
+        "last_step": factor.last_step,
+        "recovery": sorted(digest.text for digest in factor.recovery),
+    }
+
+
+def factor_from(row: Row) -> SecondFactor:
+    return SecondFactor(
+        account_id=AccountId(row["account_id"]),
+        secret=SealedSecret(row["secret"]),
+        begun_at=row["begun_at"],
+        confirmed_at=row["confirmed_at"],
+        last_step=row["last_step"],
+        recovery=frozenset(map(RecoveryDigest, row["recovery"])),
     )
 
 

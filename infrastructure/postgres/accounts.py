@@ -32,6 +32,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from application.paging import Page, Paging, PersonPlace, SessionPlace, page_of
 from application.views import ProfileView
 from domain.account import Account, AccountNotFound, Confirmation, Email, EmailTaken, PasswordHash
+from domain.factor import SecondFactor
 from domain.identifiers import folded
 from domain.ids import AccountId, ConfirmationId, LetterId, ProfileId, SessionId
 from domain.notification import Letter, LetterNotFound, Outcome
@@ -47,6 +48,7 @@ from infrastructure.postgres.schema.account_tables import (
     profile,
     profile_by_username,
     profile_of_account,
+    second_factor,
     session,
 )
 
@@ -138,7 +140,15 @@ class PostgresAccounts:
         return [rows.account_from(row) for row in found.mappings()]
 
     async def remove(self, account_id: AccountId) -> None:
-        for table in (session, letter, confirmation, profile_of_account, idempotency_key, account):
+        for table in (
+            session,
+            letter,
+            confirmation,
+            second_factor,
+            profile_of_account,
+            idempotency_key,
+            account,
+        ):
             await self.connection.execute(delete(table).where(table.c.account_id == account_id))
 
 
@@ -177,6 +187,29 @@ class PostgresConfirmations:
 
     async def remove_expired(self, at: datetime) -> None:
         await self.connection.execute(delete(confirmation).where(confirmation.c.expires_at <= at))
+
+
+@frozen
+class PostgresFactors:
+    connection: AsyncConnection
+
+    async def find(self, account_id: AccountId) -> SecondFactor | None:
+        found = await self.connection.execute(
+            select(second_factor).where(second_factor.c.account_id == account_id)
+        )
+        row = found.mappings().one_or_none()
+        return None if row is None else rows.factor_from(row)
+
+    async def save(self, factor: SecondFactor) -> None:
+        row = rows.factor_row(factor)
+        await self.connection.execute(
+            insert_or_not(second_factor)
+            .values(row)
+            .on_conflict_do_update(index_elements=[second_factor.c.account_id], set_=row)
+        )
+
+    async def remove(self, account_id: AccountId) -> None:
+        await self.connection.execute(delete(second_factor).where(second_factor.c.account_id == account_id))
 
 
 @frozen

@@ -10,6 +10,7 @@ from application.ports.updates import Update
 from infrastructure.postgres.accounts import (
     PostgresAccounts,
     PostgresConfirmations,
+    PostgresFactors,
     PostgresLetters,
     PostgresProfiles,
     PostgresSessions,
@@ -43,6 +44,7 @@ class PostgresUnitOfWork:
     pending_updates: list[Update] = field(init=False, factory=list)
     accounts: PostgresAccounts = field(init=False)
     confirmations: PostgresConfirmations = field(init=False)
+    factors: PostgresFactors = field(init=False)
     sessions: PostgresSessions = field(init=False)
     profiles: PostgresProfiles = field(init=False)
     letters: PostgresLetters = field(init=False)
@@ -54,6 +56,7 @@ class PostgresUnitOfWork:
     def __attrs_post_init__(self) -> None:
         self.accounts = PostgresAccounts(self.connection)
         self.confirmations = PostgresConfirmations(self.connection)
+        self.factors = PostgresFactors(self.connection)
         self.sessions = PostgresSessions(self.connection)
         self.profiles = PostgresProfiles(self.connection)
         self.letters = PostgresLetters(self.connection)

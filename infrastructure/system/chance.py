@@ -1,3 +1,4 @@
+import os
 from collections.abc import Callable
 from random import Random
 
@@ -12,3 +13,8 @@ def seeded(seed: int) -> Callable[[str], Callable[[], float]]:
         return Random(f"{seed} {name}").random  # noqa: S311 - no secret depends on it
 
     return new
+
+
+def unguessable(size: int) -> bytes:
+    """Returns so many random bytes that nobody can predict, from the operating system."""
+    return os.urandom(size)

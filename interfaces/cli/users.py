@@ -30,6 +30,7 @@ class Users:
     disable: Callable[[str], int]
     """Takes an e-mail address and returns how many sessions ended."""
     enable: Callable[[str], None]
+    forget_factor: Callable[[str], None]
     delete: Callable[[str], int]
     """Takes an e-mail address and returns how many sessions ended."""
     sessions: Callable[[str], Sequence[Session]]
@@ -86,6 +87,17 @@ def user_commands(users: Callable[[], Users]) -> typer.Typer:
         with told():
             users().enable(email)
             say(f"{email} may sign in to {users().where()}.", "green")
+
+    @line.command("forget-factor")
+    def forget_factor(email: Email, *, yes: Yes = False) -> None:
+        """
+        Remove the second factor of an account whose owner has lost the phone and the recovery codes. The password alone
+        signs in then, so make sure who asks.
+        """
+        with told():
+            confirm(f"Let {email} sign in to {users().where()} by the password alone?", yes=yes)
+            users().forget_factor(email)
+            say(f"{email} has no second factor in {users().where()}.", "green")
 
     @line.command()
     def delete(email: Email, *, yes: Yes = False) -> None:

@@ -7,17 +7,17 @@ from starlette.responses import Response
 from application.accounts.refresh import Refresh
 from application.accounts.sign_out import SignOut
 from application.accounts.signed_in import SignedIn
-from application.errors import NotAuthenticated, Overloaded
+from application.errors import NotAuthenticated, Overloaded, SecondFactorNeeded
 from application.keys import KeyReused
 from application.messenger import Messenger
 from application.ports.limiter import TooManyRequests
 from domain.account import AlreadyConfirmed, EmailTaken, PasswordWrong
-from domain.session import Origin
+from domain.factor import CodeWrong
 from interfaces.http.authentication import actor_of, find_bearer
 from interfaces.http.described import ACCOUNTS, described
 from interfaces.http.envelope import bare, success
 from interfaces.http.options import HttpOptions
-from interfaces.http.requests import form, json_object, key, query
+from interfaces.http.requests import form, json_object, key, known, query
 from interfaces.http.routes import Endpoint
 from interfaces.wire import answers, codec
 
@@ -36,6 +36,7 @@ class Accounts:
         return [
             Endpoint("POST", f"{at}/sign-up/", self.sign_up),
             Endpoint("POST", f"{at}/sign-in/", self.sign_in),
+            Endpoint("POST", f"{at}/sign-in/second/", self.finish_sign_in),
             Endpoint("POST", f"{at}/sign-in/swagger/", self.sign_in_by_form),
             Endpoint("POST", f"{at}/sign-out/", self.sign_out),
             Endpoint("GET", f"{at}/me/", self.me),
@@ -60,7 +61,7 @@ class Accounts:
     )
     async def sign_up(self, request: Request) -> Response:
         body = await json_object(request) | key(request)
-        command = codec.SIGN_UP.decode(body, within="body", known=_known(request))
+        command = codec.SIGN_UP.decode(body, within="body", known=known(request))
         signed_up = await self.messenger.accounts.sign_up(command)
         return success(codec.account_json(signed_up.account_id, signed_up.email))
 
@@ -68,24 +69,42 @@ class Accounts:
         summary="Sign in by e-mail and password",
         tag=ACCOUNTS,
         description="The refresh token is a cookie that scripts cannot read. `expiresIn` tells when to refresh. Wrong passwords "
-        "are limited per account and network.",
+        "are limited per account and network. If the account has a second factor, the answer is 403 with a `pendingToken` for "
+        "`POST /accounts/sign-in/second/`.",
         answer=answers.Tokens,
         body=codec.SIGN_IN,
         needs_own_page=True,
-        refuses=(NotAuthenticated, TooManyRequests, Overloaded),
+        refuses=(NotAuthenticated, SecondFactorNeeded, TooManyRequests, Overloaded),
         is_public=True,
     )
     async def sign_in(self, request: Request) -> Response:
         self.options.pages.check(request.scope)
         body = await json_object(request)
-        command = codec.SIGN_IN.decode(body, within="body", known=_known(request))
+        command = codec.SIGN_IN.decode(body, within="body", known=known(request))
         return self._signed_in(await self.messenger.accounts.sign_in(command))
+
+    @described(
+        summary="Finish signing in with the code of a second factor",
+        description="Takes the `pendingToken` of an answer `SECOND_FACTOR_NEEDED`, which is good for five minutes, and a code "
+        "of the application or a recovery code. Each code is good once; wrong codes are limited.",
+        tag=ACCOUNTS,
+        answer=answers.Tokens,
+        body=codec.FINISH_SIGN_IN,
+        needs_own_page=True,
+        refuses=(NotAuthenticated, CodeWrong, TooManyRequests),
+        is_public=True,
+    )
+    async def finish_sign_in(self, request: Request) -> Response:
+        self.options.pages.check(request.scope)
+        body = await json_object(request)
+        command = codec.FINISH_SIGN_IN.decode(body, within="body", known=known(request))
+        return self._signed_in(await self.messenger.accounts.finish_sign_in(command))
 
     async def sign_in_by_form(self, request: Request) -> Response:
         self.options.pages.check(request.scope)
         fields = await form(request)
         shape = codec.SIGN_IN_BY_EMAIL if "email" in fields else codec.SIGN_IN_BY_USERNAME
-        command = shape.decode(fields, within="body", known=_known(request))
+        command = shape.decode(fields, within="body", known=known(request))
         signed_in = await self.messenger.accounts.sign_in(command)
         answer = bare(
             {
@@ -133,7 +152,7 @@ class Accounts:
         is_public=True,
     )
     async def email_status(self, request: Request) -> Response:
-        command = codec.EMAIL_STATUS.decode(query(request), within="query", known=_known(request))
+        command = codec.EMAIL_STATUS.decode(query(request), within="query", known=known(request))
         return success({"exists": await self.messenger.accounts.email_status(command)})
 
     @described(
@@ -150,7 +169,7 @@ class Accounts:
     async def confirm_email(self, request: Request) -> Response:
         self.options.pages.check(request.scope)
         body = await json_object(request)
-        command = codec.CONFIRM_EMAIL.decode(body, within="body", known=_known(request))
+        command = codec.CONFIRM_EMAIL.decode(body, within="body", known=known(request))
         return self._signed_in(await self.messenger.accounts.confirm_email(command))
 
     @described(
@@ -177,17 +196,18 @@ class Accounts:
     @described(
         summary="Sign in with the token of a letter, to choose a new password then",
         tag=ACCOUNTS,
-        description="Takes the token of the letter for a forgotten password, or of the one that confirms an address.",
+        description="Takes the token of the letter for a forgotten password, or of the one that confirms an address. The token is used "
+        "up even if a second factor is still needed.",
         answer=answers.Tokens,
         body=codec.REDEEM_TOKEN,
         needs_own_page=True,
-        refuses=(NotAuthenticated,),
+        refuses=(NotAuthenticated, SecondFactorNeeded),
         is_public=True,
     )
     async def redeem_token(self, request: Request) -> Response:
         self.options.pages.check(request.scope)
         body = await json_object(request)
-        command = codec.REDEEM_TOKEN.decode(body, within="body", known=_known(request))
+        command = codec.REDEEM_TOKEN.decode(body, within="body", known=known(request))
         return self._signed_in(await self.messenger.accounts.redeem_token(command))
 
     @described(
@@ -200,7 +220,7 @@ class Accounts:
     )
     async def reset_password(self, request: Request) -> Response:
         body = await json_object(request) | key(request)
-        command = codec.RESET_PASSWORD.decode(body, within="body", known=_known(request))
+        command = codec.RESET_PASSWORD.decode(body, within="body", known=known(request))
         await self.messenger.accounts.reset_password(command)
         return success(None)
 
@@ -214,23 +234,24 @@ class Accounts:
     async def set_password(self, request: Request) -> Response:
         actor = await actor_of(request, self.messenger)
         body = await json_object(request)
-        command = codec.SET_PASSWORD.decode(body, within="body", known=_known(request))
+        command = codec.SET_PASSWORD.decode(body, within="body", known=known(request))
         await self.messenger.accounts.set_password(actor, command)
         return success(None)
 
     @described(
         summary="Close my account; its messages stay, under a placeholder name",
-        description="All sessions end, groups that the person owns pass to others, and the address is free again.",
+        description="All sessions end, groups that the person owns pass to others, and the address is free again. If the "
+        "account has a second factor, `code` is needed too.",
         tag=ACCOUNTS,
         body=codec.CLOSE_ACCOUNT,
         needs_own_page=True,
-        refuses=(PasswordWrong, TooManyRequests, Overloaded),
+        refuses=(PasswordWrong, CodeWrong, TooManyRequests, Overloaded),
     )
     async def close_account(self, request: Request) -> Response:
         self.options.pages.check(request.scope)
         actor = await actor_of(request, self.messenger)
         body = await json_object(request)
-        command = codec.CLOSE_ACCOUNT.decode(body, within="body", known=_known(request))
+        command = codec.CLOSE_ACCOUNT.decode(body, within="body", known=known(request))
         await self.messenger.accounts.close(actor, command)
         return self._signed_out()
 
@@ -256,8 +277,3 @@ class Accounts:
 def _seconds(left: timedelta) -> int:
     """Return whole seconds, rounded down so that no client relies on a token that has just expired."""
     return max(0, left // timedelta(seconds=1))
-
-
-def _known(request: Request) -> dict[str, object]:
-    address = request.client.host if request.client else None
-    return {"origin": Origin(user_agent=request.headers.get("user-agent"), address=address)}

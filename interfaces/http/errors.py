@@ -15,7 +15,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ExceptionHandler
 
-from application.errors import ApplicationError, NotAuthenticated, OutcomeUnknown, Overloaded, Unavailable
+from application.errors import (
+    ApplicationError,
+    NotAuthenticated,
+    OutcomeUnknown,
+    Overloaded,
+    SecondFactorNeeded,
+    Unavailable,
+)
 from application.keys import KeyReused
 from application.messages.send import NonceReused
 from application.ports.keys import LETTERS
@@ -81,6 +88,15 @@ def _not_authenticated(error: NotAuthenticated) -> Refusal:
     return Refusal(401, "AUTH_ERROR", text, {"WWW-Authenticate": "Bearer"})
 
 
+def _second_factor_needed(error: SecondFactorNeeded) -> Refusal:
+    return Refusal(
+        403,
+        "SECOND_FACTOR_NEEDED",
+        "A code of the second factor is needed",
+        extra={"pendingToken": error.pending_token, "expiresIn": error.expires_in},
+    )
+
+
 def _members_not_found(error: MembersNotFound) -> Refusal:
     listed = ", ".join(f"UUID('{profile_id}')" for profile_id in error.missing)
     return Refusal(400, "MEMBER_NOT_FOUND", f"{len(error.missing)} members not found: [{listed}]")
@@ -132,6 +148,7 @@ def _too_many(error: TooManyRequests) -> Refusal:
 
 BY_CONTENT: Final[Mapping[type[Exception], Callable[[Any], Refusal]]] = {
     NotAuthenticated: _not_authenticated,
+    SecondFactorNeeded: _second_factor_needed,
     MembersNotFound: _members_not_found,
     NonceReused: _nonce_reused,
     KeyReused: _key_reused,

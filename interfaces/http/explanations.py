@@ -41,9 +41,27 @@ EXPLANATIONS: Final[Mapping[str, Explanation]] = {
         "The chat does not exist, or you are not a member of it. Read the list of chats again.",
         "Такого чата нет, или вы не его участник. Перечитайте список чатов.",
     ),
+    "CODE_WRONG": Explanation(
+        "The code is wrong, too old or used already, or a code is needed and none was sent. Nothing was done. Wait for the "
+        "next code of the application, or take a recovery code.",
+        "Код неверный, устарел или уже использован, или он нужен, а его не прислали. Ничего не сделано. Дождитесь следующего "
+        "кода в приложении или возьмите резервный код.",
+    ),
     "DATA_ERROR": Explanation(
         "Storage is unavailable, and nothing was done. Repeat after the number of seconds in `Retry-After`.",
         "Хранилище не отвечает, и точно ничего не сделано. Повторите через столько секунд, сколько сказано в `Retry-After`.",
+    ),
+    "FACTORS_UNAVAILABLE": Explanation(
+        "This messenger has no second factors, because its operator has not switched them on.",
+        "В этом мессенджере нет второго фактора: тот, кто его обслуживает, не включил его.",
+    ),
+    "FACTOR_ALREADY_ON": Explanation(
+        "The account already has a second factor. Turn it off before you set up another.",
+        "У учётной записи уже есть второй фактор. Чтобы настроить другой, отключите прежний.",
+    ),
+    "FACTOR_NOT_ON": Explanation(
+        "The account has no second factor, or its set-up was not begun. Begin with `POST /accounts/factors/totp/`.",
+        "У учётной записи нет второго фактора, или его не начинали настраивать. Начните с `POST /accounts/factors/totp/`.",
     ),
     "FOREIGN_PAGE": Explanation(
         "A browser sent this request for a web page of another site, and nothing was done. If the page is yours, name its "
@@ -136,6 +154,12 @@ EXPLANATIONS: Final[Mapping[str, Explanation]] = {
     "REQUEST_TIMEOUT": Explanation(
         "The request did not arrive in time, and nothing was done. Repeat it on a new connection.",
         "Запрос не пришёл целиком за отведённое время, ничего не сделано. Повторите его по новому соединению.",
+    ),
+    "SECOND_FACTOR_NEEDED": Explanation(
+        "The account has a second factor. Send `pendingToken` and a code of the application, or a recovery code, to "
+        "`POST /accounts/sign-in/second/` within five minutes.",
+        "У учётной записи есть второй фактор. Отправьте `pendingToken` и код из приложения или резервный код в "
+        "`POST /accounts/sign-in/second/` не позже чем через пять минут.",
     ),
     "SYSTEM_ERROR": Explanation(
         "The server failed. Give its operator the `requestId`, under which the log has the details.",

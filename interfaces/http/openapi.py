@@ -12,7 +12,7 @@ from uuid import UUID
 
 from attrs import NOTHING, define, field, fields_dict
 
-from application.errors import NotAuthenticated, OutcomeUnknown, Unavailable
+from application.errors import NotAuthenticated, OutcomeUnknown, SecondFactorNeeded, Unavailable
 from application.keys import KeyReused
 from application.messages.send import NonceReused
 from application.ports.keys import KeyUse, Operation
@@ -113,6 +113,7 @@ SAMPLES: Final[Mapping[type[Exception], Exception]] = {
                 ),
             )
         ),
+        SecondFactorNeeded(examples.TOKEN, 300),
         TooFrequent(1.0),
         TooManyRequests(1.0, Allowance("sign-in", 10, timedelta(minutes=1))),
     )
@@ -128,6 +129,10 @@ EXTRA_MEMBERS: Final[Mapping[str, Schema]] = {
     "subject": FieldDoc(
         "The id of what the first request created or asked for; null for letters", examples.CHAT
     ).added_to(or_null(IDENTITY)),
+    "pendingToken": FieldDoc(
+        "The token to finish signing in with, together with a code", examples.TOKEN
+    ).added_to({"type": "string"}),
+    "expiresIn": FieldDoc("For how many seconds `pendingToken` is good", 300).added_to({"type": "integer"}),
     "requestId": FieldDoc("The id of the request, under which it is in the log", "0f3c2a9be14d").added_to(
         {"type": "string"}
     ),
@@ -192,7 +197,10 @@ PROBLEM_SCHEMA: Final[Schema] = {
                 "required": ["pointer", "code", "detail"],
             },
         },
-        **{name: EXTRA_MEMBERS[name] for name in ("id", "seq", "operation", "subject")},
+        **{
+            name: EXTRA_MEMBERS[name]
+            for name in ("id", "seq", "operation", "subject", "pendingToken", "expiresIn")
+        },
     },
     "required": ["type", "title", "status", "detail", "code", "requestId"],
 }

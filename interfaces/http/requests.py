@@ -8,6 +8,7 @@ from urllib.parse import unquote_to_bytes
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
+from domain.session import Origin
 from interfaces.wire.codec import KEY
 from interfaces.wire.faults import KEY_UNREADABLE, SEVERAL_KEYS
 from interfaces.wire.validation import (
@@ -114,6 +115,12 @@ def _text(value: bytes) -> str:
         return value.decode()
     except UnicodeDecodeError:
         return value.decode("latin-1")
+
+
+def known(request: Request) -> dict[str, object]:
+    """Return what the server itself knows about the sender of a request, as a field of a command."""
+    address = request.client.host if request.client else None
+    return {"origin": Origin(user_agent=request.headers.get("user-agent"), address=address)}
 
 
 def path(request: Request) -> Mapping[str, str]:

@@ -72,6 +72,41 @@ class Tokens(TypedDict):
     expiresIn: Annotated[int, FieldDoc("For how many more seconds the access token is good", 1800)]
 
 
+class Factors(TypedDict):
+    """Whether the account has a second factor."""
+
+    available: Annotated[
+        bool, FieldDoc("Whether a second factor can be set up on this messenger", example=True)
+    ]
+    totp: Annotated[bool, FieldDoc("Whether signing in takes a code of an application", example=False)]
+    recoveryCodesLeft: Annotated[int, FieldDoc("How many recovery codes are left", 0)]
+
+
+class TotpSecret(TypedDict):
+    """The secret of an application for codes, shown once."""
+
+    secret: Annotated[str, FieldDoc("The secret in Base32, to be typed", examples.TOTP_SECRET)]
+    uri: Annotated[
+        str,
+        FieldDoc(
+            "The same as a URI, to be shown as a QR code",
+            f"otpauth://totp/Messenger:{examples.EMAIL}?secret={examples.TOTP_SECRET}&issuer=Messenger"
+            "&algorithm=SHA1&digits=6&period=30",
+        ),
+    ]
+
+
+class RecoveryCodes(TypedDict):
+    """Recovery codes, shown once."""
+
+    recoveryCodes: Annotated[
+        list[str],
+        FieldDoc(
+            "Codes to keep in a safe place; each is good once, in place of a code", [examples.RECOVERY_CODE]
+        ),
+    ]
+
+
 class Session(TypedDict):
     """A device on which the account is signed in."""
 

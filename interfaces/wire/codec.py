@@ -13,6 +13,8 @@ from attrs import Factory, evolve, frozen
 from application.accounts.close import CloseAccount
 from application.accounts.confirm_email import ConfirmEmail
 from application.accounts.email_status import EmailStatus
+from application.accounts.factors import ConfirmFactor, FactorState, ProveBoth, SetUpFactor
+from application.accounts.finish_sign_in import FinishSignIn
 from application.accounts.redeem import RedeemToken
 from application.accounts.refresh import Refresh
 from application.accounts.reset_password import ResetPassword
@@ -29,6 +31,7 @@ from application.chats.open_direct import OpenDirect
 from application.chats.remove_member import RemoveMember
 from application.errors import NotAuthenticated
 from application.messages.send import SendMessage
+from application.ports.codes import NewSecret
 from application.profiles.edit import EditProfile
 from application.profiles.read import ReadProfile
 from application.receipts.mark_read import MarkRead
@@ -85,6 +88,9 @@ FINGERPRINT: Final[Schema] = {
     "type": ["string", "null"],
     "maxLength": FINGERPRINT_LIMIT,
 }
+
+CODE_LIMIT: Final = 64
+"""Characters of a code that a person types: any code of ours is shorter."""
 
 KEY: Final = "Idempotency-Key"
 """The header with which a client names a request: a repeat with the same key is not executed again."""
@@ -288,7 +294,35 @@ REVOKE_SESSION: Final = shape(
     session_id=_documented(identity, "The id of a session, from `GET /accounts/sessions/`", examples.SESSION),
 )
 
-CLOSE_ACCOUNT: Final = shape(CloseAccount, password=_account_password)
+_code: Final = _documented(
+    text(1, CODE_LIMIT), "A code of the application, or a recovery code", examples.CODE, secret=True
+)
+
+CLOSE_ACCOUNT: Final = shape(
+    CloseAccount,
+    password=_account_password,
+    code=_documented(
+        nullable(text(0, CODE_LIMIT)),
+        "A code of the application, or a recovery code, if the account has a second factor",
+        examples.CODE,
+        secret=True,
+        absent=None,
+    ),
+)
+
+FINISH_SIGN_IN: Final = shape(
+    FinishSignIn,
+    pending_token=_documented(
+        _presented, "The `pendingToken` of the answer `SECOND_FACTOR_NEEDED`", examples.TOKEN, secret=True
+    ),
+    code=_code,
+)
+
+SET_UP_FACTOR: Final = shape(SetUpFactor, password=_account_password)
+
+CONFIRM_FACTOR: Final = shape(ConfirmFactor, code=_code)
+
+PROVE_BOTH: Final = shape(ProveBoth, password=_account_password, code=_code)
 
 REFRESH: Final = shape(
     Refresh,
@@ -592,6 +626,18 @@ def account_json(account_id: AccountId, email: str) -> answers.Account:
 
 def actor_json(actor: Actor) -> answers.Me:
     return {**account_json(actor.account_id, actor.email), "profileId": actor.profile_id}
+
+
+def factors_json(state: FactorState) -> answers.Factors:
+    return {
+        "available": state.is_available,
+        "totp": state.is_on,
+        "recoveryCodesLeft": state.recovery_codes_left,
+    }
+
+
+def factor_secret_json(made: NewSecret) -> answers.TotpSecret:
+    return {"secret": made.shown, "uri": made.uri}
 
 
 def session_json(session: Session, own: SessionId) -> answers.Session:

@@ -25,6 +25,10 @@ MESSAGE: Final = "dea73278-647e-5582-b1b0-4ec3a3b77937"
 """The newest message of `CHAT`."""
 SESSION: Final = "01a21423-bae4-7429-81f2-162e897e6051"
 TOKEN: Final = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiI0OGRlOWJjMyJ9.c2lnbmF0dXJl"  # noqa: S105 - made up
+TOTP_SECRET: Final = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"  # noqa: S105 - made up
+CODE: Final = "492039"
+"""Shows what a code of a second factor looks like."""
+RECOVERY_CODE: Final = "w4kd-7xqm-2hzn-b5ty"
 KEY: Final = "2b1f0c9e-order-17"
 MOMENT: Final = "2026-11-23T03:34:09.900840"
 CURSOR: Final = "eyJzIjo0MTh9AAECAwQFBgcICQoLDA0ODxAREhM"

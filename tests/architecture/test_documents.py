@@ -116,7 +116,7 @@ class TestCommands:
     def test_each_is_named_and_no_other(self) -> None:
         line = typer.main.get_command(command_line(commands()))
         table, _, _ = page("commands.md").partition("## From the original")
-        told = re.findall(r"^\| `(messenger [a-z ]+[a-z])", table, re.MULTILINE)
+        told = re.findall(r"^\| `(messenger(?: [a-z]+(?:-[a-z]+)*)+)", table, re.MULTILINE)
         assert set(told) == {" ".join(words) for words in words_of(line, ("messenger",))}
 
     @pytest.mark.parametrize(

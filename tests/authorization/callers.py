@@ -12,10 +12,11 @@ from application.chats.add_members import AddMembers
 from application.chats.change_role import ChangeRole
 from application.chats.create import CreateChat
 from application.chats.remove_member import RemoveMember
-from application.ports.tokens import ConfirmationToken
-from domain.account import Email, PasswordHash
+from application.ports.tokens import ConfirmationToken, PendingToken
+from domain.account import Account, Email, PasswordHash
 from domain.chat import About
 from domain.events import SessionEnd
+from domain.factor import SealedSecret, SecondFactor
 from domain.ids import AccountId, ChatId, MessageId, SessionId
 from domain.role import Role
 from domain.session import Fingerprint, Origin
@@ -26,6 +27,7 @@ from tests.all_chats import House
 from tests.world import Person
 
 PASSWORD: Final = "Password1"
+RECOVERY_CODE: Final = "w4kd-7xqm-2hzn-b5ty"
 
 
 class Caller(StrEnum):
@@ -106,6 +108,29 @@ class Group:
         )
         return self.house.world.application.ports().tokens.sign(token)
 
+    async def with_factor(self, caller: Caller) -> Account:
+        """Give the account of the caller a second factor, with the recovery code `RECOVERY_CODE`, and return the account."""
+        person = self.people.get(caller, self.people[Caller.OWNER])
+        world = self.house.world
+        ports = world.application.ports()
+        now = ports.clock.now()
+        async with world.begin() as work:
+            account = await work.accounts.lock(person.actor.account_id)
+            factor = SecondFactor(account_id=account.id, secret=SealedSecret(""), begun_at=now)
+            factor.confirm(1, [ports.codes.digest(RECOVERY_CODE)], at=now)
+            await work.factors.save(factor)
+        return account
+
+    async def pending(self, caller: Caller) -> str:
+        """Begin to sign in to the account of the caller, which has a second factor, and return the token to finish with."""
+        account, ports = await self.with_factor(caller), self.house.world.application.ports()
+        rules = self.house.world.application.account_rules().sessions
+        open_session = OpenSession(ids=ports.ids, lifetimes=rules, codes=ports.codes)
+        async with self.house.world.begin() as work:
+            waiting = await open_session(work, account, Fingerprint("new"), Origin(), at=ports.clock.now())
+        assert isinstance(waiting, PendingToken)
+        return ports.tokens.sign(waiting)
+
 
 async def gather(house: House, password: PasswordHash) -> Group:
     world = house.world
@@ -135,8 +160,10 @@ async def gather(house: House, password: PasswordHash) -> Group:
             account = await work.accounts.lock(person.actor.account_id)
             account.rehash(password)
             await work.accounts.save(account)
-            open_session = OpenSession(ids=ports.ids, lifetimes=rules)
-            session = await open_session(work, account, Fingerprint(f"of {caller}"), Origin(), at=clock.now())
+            open_session = OpenSession(ids=ports.ids, lifetimes=rules, codes=ports.codes)
+            session = await open_session.by_both(
+                work, account, Fingerprint(f"of {caller}"), Origin(), at=clock.now()
+            )
         opened[caller] = SignedIn.to(session, account.email.text, ports.tokens, at=clock.now())
     ended = ports.tokens.read_access(opened[Caller.ENDED].access_token, at=clock.now())
     await _end(house, ended.account_id, ended.session_id)

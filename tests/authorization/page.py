@@ -13,6 +13,7 @@ from tests.authorization.rows import (
     IN_CHATS,
     OK,
     OWN,
+    SECOND,
     WITH_COOKIE,
     FrameRow,
     Request,
@@ -35,6 +36,7 @@ code of the error. A code in brackets refuses the entry, and the socket closes b
 
 PARTS: Final = (
     ("For everybody", FOR_EVERYBODY),
+    ("With a second factor", SECOND),
     ("With the token of a letter", BY_LETTER),
     ("With the refresh cookie", WITH_COOKIE),
     ("For people who are signed in, about themselves", OWN),

@@ -10,7 +10,7 @@ from typing import Any, Final
 from attrs import field, frozen
 
 from interfaces.wire.registry import Channel
-from tests.authorization.callers import PASSWORD, SIGNED_IN, Caller, Group
+from tests.authorization.callers import PASSWORD, RECOVERY_CODE, SIGNED_IN, Caller, Group
 
 OK: Final = "ok"
 """The request is carried out."""
@@ -113,6 +113,29 @@ def password(_: Group, __: Caller) -> Any:
     return {"password": PASSWORD}
 
 
+async def password_and_code(group: Group, caller: Caller) -> Any:
+    await group.with_factor(caller)
+    return {"password": PASSWORD, "code": RECOVERY_CODE}
+
+
+async def password_alone(group: Group, caller: Caller) -> Any:
+    await group.with_factor(caller)
+    return {"password": PASSWORD}
+
+
+async def sign_in_of_two(group: Group, caller: Caller) -> Any:
+    await group.with_factor(caller)
+    return {"email": email(group, caller), "password": PASSWORD}
+
+
+async def finish(group: Group, caller: Caller) -> Any:
+    return {"pendingToken": await group.pending(caller), "code": RECOVERY_CODE}
+
+
+async def finish_wrongly(group: Group, caller: Caller) -> Any:
+    return {"pendingToken": await group.pending(caller), "code": "123456"}
+
+
 def newcomers(group: Group, _: Caller) -> Any:
     return {"profileIds": [stranger(group)]}
 
@@ -187,6 +210,33 @@ FOR_EVERYBODY: Final[Sequence[Request]] = (
         answers=everybody(),
         body=lambda group, caller: {"email": email(group, caller)},
         writes=True,
+    ),
+)
+
+SECOND: Final[Sequence[Request]] = (
+    Request(
+        endpoint="POST /accounts/sign-in/",
+        case="with a second factor",
+        answers=everybody("403"),
+        body=sign_in_of_two,
+    ),
+    Request(
+        endpoint="POST /accounts/sign-in/second/",
+        answers=everybody(),
+        body=finish,
+        writes=True,
+    ),
+    Request(
+        endpoint="POST /accounts/sign-in/second/",
+        case="with a wrong code",
+        answers=everybody("403"),
+        body=finish_wrongly,
+    ),
+    Request(
+        endpoint="POST /accounts/sign-in/second/",
+        case="with an access token",
+        answers=everybody("401"),
+        body=lambda group, _: {"pendingToken": group.tokens[Caller.OWNER], "code": RECOVERY_CODE},
     ),
 )
 
@@ -279,6 +329,32 @@ OWN: Final[Sequence[Request]] = (
         answers=signed_in(),
         body=lambda _, __: {"password": "Another-password-1"},
         writes=True,
+    ),
+    Request(endpoint="GET /accounts/factors/", answers=signed_in()),
+    Request(endpoint="POST /accounts/factors/totp/", answers=signed_in(), body=password, writes=True),
+    Request(
+        endpoint="POST /accounts/factors/totp/confirm/",
+        case="of a factor that was not set up",
+        answers=dict.fromkeys(SIGNED_IN, "409") | dict.fromkeys(UNKNOWN, "401"),
+        body=lambda _, __: {"code": RECOVERY_CODE},
+    ),
+    Request(
+        endpoint="POST /accounts/factors/recovery-codes/",
+        answers=signed_in(),
+        body=password_and_code,
+        writes=True,
+    ),
+    Request(
+        endpoint="DELETE /accounts/factors/totp/",
+        answers=signed_in(),
+        body=password_and_code,
+        writes=True,
+    ),
+    Request(
+        endpoint="DELETE /accounts/me/",
+        case="with a second factor and without a code",
+        answers=dict.fromkeys(SIGNED_IN, "403") | dict.fromkeys(UNKNOWN, "401"),
+        body=password_alone,
     ),
     Request(endpoint="GET /accounts/sessions/", answers=signed_in()),
     Request(endpoint="DELETE /accounts/sessions/", answers=signed_in(), writes=True),
@@ -411,7 +487,7 @@ IN_CHATS: Final[Sequence[Request]] = (
     Request(endpoint=f"GET {CHAT}messages/{{message_id}}/readers/", answers=members("404")),
 )
 
-HTTP: Final[Sequence[Request]] = (*FOR_EVERYBODY, *BY_LETTER, *WITH_COOKIE, *OWN, *IN_CHATS)
+HTTP: Final[Sequence[Request]] = (*FOR_EVERYBODY, *SECOND, *BY_LETTER, *WITH_COOKIE, *OWN, *IN_CHATS)
 
 
 def inside() -> Answers:

@@ -66,7 +66,8 @@ class Trials:
             before = group.state()
             answer = await say(row, caller, group)
         has_changed = group.state() != before
-        if has_changed:
+        # A second factor that a row needed would stand in the way of the next row.
+        if has_changed or group.memory.accounts.factors:
             self._group = None
         return Tried(row, caller, answer, has_changed)
 

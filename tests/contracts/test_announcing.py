@@ -6,6 +6,7 @@ The rows are checked against the use cases there are: one that begins units of w
 
 import importlib
 import pkgutil
+from base64 import b32decode
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
@@ -33,6 +34,17 @@ from application.accounts.disable_account import (
     EnableAccountHandler,
 )
 from application.accounts.email_status import EmailStatusHandler
+from application.accounts.factors import (
+    ConfirmFactor,
+    ConfirmFactorHandler,
+    ReadFactorHandler,
+    RenewRecoveryCodesHandler,
+    SetUpFactor,
+    SetUpFactorHandler,
+    TurnOffFactorHandler,
+)
+from application.accounts.finish_sign_in import FinishSignIn, FinishSignInHandler
+from application.accounts.forget_factor import ForgetFactorHandler
 from application.accounts.oversee import ListAccountsHandler, ListSessionsOfHandler
 from application.accounts.read_link import ReadLinkHandler
 from application.accounts.redeem import RedeemToken, RedeemTokenHandler
@@ -49,6 +61,7 @@ from application.accounts.sign_in import SignIn, SignInHandler
 from application.accounts.sign_out import SignOut, SignOutHandler
 from application.accounts.sign_up import SignUpHandler
 from application.accounts.signed_in import OpenSession, SignedIn
+from application.accounts.step_up import StepUp
 from application.accounts.tidy import TidyAccountsHandler
 from application.actor import Actor
 from application.chats.add_members import AddMembers, AddMembersHandler
@@ -58,7 +71,7 @@ from application.chats.create import CreateChat, CreateChatHandler
 from application.chats.delete import DeleteChat, DeleteChatHandler
 from application.chats.open_direct import OpenDirect, OpenDirectHandler
 from application.chats.remove_member import RemoveMember, RemoveMemberHandler
-from application.errors import ApplicationError, OutcomeUnknown, Unavailable
+from application.errors import ApplicationError, OutcomeUnknown, SecondFactorNeeded, Unavailable
 from application.examples.fill import FillExamplesHandler
 from application.examples.published import FindOpenExamplesHandler
 from application.importing.import_original import ImportOriginalHandler
@@ -86,9 +99,11 @@ from domain.events import (
     RoleChanged,
     SessionEnded,
 )
+from domain.factor import step_at
 from domain.role import Role
 from domain.session import Fingerprint, Origin
 from infrastructure.announcing import Announced
+from infrastructure.crypto.codes import totp
 from infrastructure.system.ids import SystemIds
 from tests.accounts_world import PASSWORD, quick_passwords
 from tests.contracts.conftest import ADAPTERS
@@ -242,6 +257,7 @@ class Row:
 ROWS: Final[dict[type[object], Row]] = {}
 QUIET: Final = {
     ActivateHandler,
+    ConfirmFactorHandler,
     CreateAccountHandler,
     DeliverDueLettersHandler,
     EnableAccountHandler,
@@ -250,15 +266,21 @@ QUIET: Final = {
     FillExamplesHandler,
     FindOpenExamplesHandler,
     FindProfilesHandler,
+    ForgetFactorHandler,
     ImportOriginalHandler,
     ListAccountsHandler,
     ListSessionsHandler,
     ListSessionsOfHandler,
+    ReadFactorHandler,
     ReadLinkHandler,
     ReadOwnProfileHandler,
     ReadProfileHandler,
+    RenewRecoveryCodesHandler,
     ResetPasswordHandler,
+    SetUpFactorHandler,
     SignUpHandler,
+    StepUp,
+    TurnOffFactorHandler,
 }
 """They change nothing that listeners hear of, or nobody listens yet."""
 
@@ -308,9 +330,13 @@ class Scene:
         at = self.here.application.adapters.clock().now()
         async with self.here.begin() as work:
             account = await work.accounts.lock(someone.actor.account_id)
-            rules, ids = self.here.application.account_rules(), self.here.application.adapters.ids()
-            open_session = OpenSession(ids=ids, lifetimes=rules.sessions)
-            await open_session(work, account, Fingerprint("elsewhere"), Origin(), at=at)
+            application = self.here.application
+            open_session = OpenSession(
+                ids=application.adapters.ids(),
+                lifetimes=application.account_rules().sessions,
+                codes=application.codes(),
+            )
+            await open_session.by_both(work, account, Fingerprint("elsewhere"), Origin(), at=at)
 
     async def letter(self, someone: Someone) -> str:
         """The token in a letter to them."""
@@ -377,6 +403,21 @@ async def sign_in(scene: Scene) -> Act:
     ann = await scene.someone()
     command = SignIn(email=ann.email, password=PASSWORD, fingerprint=Fingerprint("first"))
     return lambda: scene.here.messenger.accounts.sign_in(command)
+
+
+@row(FinishSignInHandler, SessionEnded)
+async def finish_sign_in(scene: Scene) -> Act:
+    ann = await scene.someone()
+    messenger, clock = scene.here.messenger, scene.here.application.adapters.clock()
+    made = await messenger.factors.set_up(ann.actor, SetUpFactor(password=PASSWORD))
+    code = totp(b32decode(made.shown), step_at(clock.now()))
+    recovery, *_ = await messenger.factors.confirm(ann.actor, ConfirmFactor(code=code))
+    with pytest.raises(SecondFactorNeeded) as needed:
+        await messenger.accounts.sign_in(
+            SignIn(email=ann.email, password=PASSWORD, fingerprint=Fingerprint("first"))
+        )
+    command = FinishSignIn(pending_token=needed.value.pending_token, code=recovery)
+    return lambda: messenger.accounts.finish_sign_in(command)
 
 
 @row(RefreshHandler, SessionEnded)

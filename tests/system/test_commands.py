@@ -127,7 +127,10 @@ def done(ran: subprocess.CompletedProcess[str], code: int = 0) -> str:
             ("db",),
             ("create", "migrate", "fill", "drop", "reset", "check", "import", "adopt", "dump", "restore"),
         ),
-        (("user",), ("create", "list", "password", "disable", "enable", "delete", "sessions")),
+        (
+            ("user",),
+            ("create", "list", "password", "disable", "enable", "forget-factor", "delete", "sessions"),
+        ),
         (("module",), ("create",)),
         (("mail",), ("try",)),
         (("db", "check"), ("--repair",)),
@@ -269,6 +272,9 @@ class TestUsers:
             states = {row[0]: row[1] for row in fields(done(line("user", "list")))}
             assert states["new@example.com"] == "disabled"
             assert "(LOCAL)." in done(line("user", "enable", "new@example.com"))
+            unknown = line("user", "forget-factor", "new@example.com", "--yes")
+            assert unknown.returncode == 1
+            assert "has no second factor" in unknown.stderr
             assert http.post("/accounts/sign-in/", json=sign_in).status_code == 200
             changed = line("user", "password", "new@example.com", "--password-stdin", says="Another-Horse\n")
             assert re.search(

@@ -5,7 +5,8 @@ What must be unique over all accounts is a lookup table whose primary key is the
 form in which they are compared, and the profile of an account.
 """
 
-from sqlalchemy import Column, Index, Integer, String, Table, Text, Uuid
+from sqlalchemy import BigInteger, Column, Index, Integer, String, Table, Text, Uuid
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from infrastructure.postgres.schema.base import BY_ACCOUNT, BY_PROFILE, CROWDED, LOOKUP, metadata, moment
 
@@ -49,6 +50,20 @@ confirmation = Table(
     moment("issued_at"),
     moment("expires_at"),
     Index("ix_confirmation_expires_at", "expires_at"),
+    info=BY_ACCOUNT,
+)
+
+second_factor = Table(
+    "second_factor",
+    metadata,
+    Column("account_id", Uuid, primary_key=True),
+    # sealed, with a key that is not in the database
+    Column("secret", Text, nullable=False),
+    moment("begun_at"),
+    moment("confirmed_at", nullable=True),
+    Column("last_step", BigInteger, nullable=False),
+    # digests of the recovery codes that are left, sorted
+    Column("recovery", ARRAY(Text), nullable=False),
     info=BY_ACCOUNT,
 )
 

@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from application.errors import NotAuthenticated
-from application.ports.tokens import ConfirmationToken, SessionToken, SessionTokenType
+from application.ports.tokens import ConfirmationToken, PendingToken, SessionToken, SessionTokenType
 from domain.ids import AccountId, ConfirmationId, SessionId
+from domain.session import Fingerprint
 from infrastructure.crypto.tokens import JwtTokens
 
 SECRET = "a secret of this test alone, long enough"
@@ -131,6 +132,34 @@ def test_the_longest_address_fits() -> None:
 
 def test_a_confirmation_says_what_was_signed() -> None:
     assert TOKENS.read_confirmation(TOKENS.sign(CONFIRMATION), at=NOW) == CONFIRMATION
+
+
+def test_a_pending_sign_in_says_what_was_signed() -> None:
+    pending = PendingToken(
+        account_id=ACCESS.account_id,
+        email="user1@example.com",
+        fingerprint=Fingerprint("my-laptop"),
+        password_mark="a mark",
+        issued_at=NOW,
+        expires_at=NOW + timedelta(minutes=5),
+    )
+    token = TOKENS.sign(pending)
+    assert TOKENS.read_pending(token, at=NOW) == pending
+    for read in (TOKENS.read_access, TOKENS.read_refresh, TOKENS.read_confirmation):
+        with pytest.raises(NotAuthenticated, match="token_type"):
+            read(token, at=NOW)
+    for other in (ACCESS, evolve(ACCESS, type=SessionTokenType.REFRESH), CONFIRMATION):
+        with pytest.raises(NotAuthenticated, match="token_type"):
+            TOKENS.read_pending(TOKENS.sign(other), at=NOW)
+    with pytest.raises(NotAuthenticated, match="token_expired"):
+        TOKENS.read_pending(token, at=pending.expires_at)
+
+
+def test_the_device_of_a_pending_sign_in_is_checked() -> None:
+    for device in ("x" * 41, 1, None):
+        token = signed(claims(tokenType="pending", device=device))
+        with pytest.raises(NotAuthenticated, match="token_invalid"):
+            TOKENS.read_pending(token, at=NOW)
 
 
 WRONG: list[Any] = [None, 1, True, [], {}, 1e400, -1e20, 10**400]

@@ -29,6 +29,7 @@ from domain.catalogue import Catalogue, Entry
 from domain.chat import About, Chat
 from domain.chat_errors import ChatNotFound, NotAMember
 from domain.events import SessionEnd, SessionEnded
+from domain.factor import SealedSecret, SecondFactor
 from domain.ids import ChatId, LetterId, MessageId, Position, ProfileId, Seq, SessionId
 from domain.message import Body, Nonce
 from domain.notification import Letter
@@ -262,6 +263,11 @@ async def _accounts(storage: Storage, filled: Filled) -> None:
         await work.accounts.page("", 20)
         locked = await work.accounts.lock(one.id)
         await work.confirmations.find(one.id, asked.id)
+        factor = SecondFactor(account_id=one.id, secret=SealedSecret("sealed"), begun_at=START)
+        await work.factors.save(factor)
+        await work.factors.save(factor)
+        assert await work.factors.find(one.id) is not None
+        await work.factors.remove(one.id)
         await work.sessions.lock(one.id, phone.id)
         await work.sessions.lock_live(one.id, phone.fingerprint)
         await work.sessions.save(phone)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from domain.account import Account, Confirmation, Email, PasswordHash
 from domain.events import SessionEnd
+from domain.factor import RecoveryDigest, SealedSecret, SecondFactor
 from domain.ids import AccountId, ConfirmationId, LetterId, ProfileId, SessionId
 from domain.notification import Letter, Link, Outcome, Template
 from domain.profile import Name, Phone, Profile, Username
@@ -40,6 +41,15 @@ confirmations = st.builds(
     password_hash=st.none() | hashes,
     issued_at=moments,
     expires_at=moments,
+)
+factors = st.builds(
+    SecondFactor,
+    account_id=account_ids,
+    secret=st.builds(SealedSecret, texts),
+    begun_at=moments,
+    confirmed_at=st.none() | moments,
+    last_step=st.integers(0, 2**40),
+    recovery=st.frozensets(st.builds(RecoveryDigest, texts)),
 )
 origins = st.builds(Origin, user_agent=st.none() | texts, address=st.none() | texts)
 pairs = st.builds(
@@ -101,6 +111,12 @@ def test_accounts(account: Account) -> None:
 @given(confirmations)
 def test_confirmations(confirmation: Confirmation) -> None:
     assert rows.confirmation_from(rows.confirmation_row(confirmation)) == confirmation
+
+
+@given(factors)
+def test_second_factors(factor: SecondFactor) -> None:
+    read = rows.factor_from(rows.factor_row(factor))
+    assert asdict(read, recurse=False) == asdict(factor, recurse=False)
 
 
 @given(sessions)

@@ -7,6 +7,7 @@ The messenger has the example people of LOCAL, to whom the examples belong. What
 """
 
 import re
+from base64 import b32decode
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 from uuid import UUID
@@ -14,14 +15,16 @@ from uuid import UUID
 import httpx
 import jsonschema_rs
 import pytest
-from attrs import define
+from attrs import Factory, define
 
 from application.catalogues.fill import FillCataloguesHandler
 from application.examples.fill import FillExamplesHandler
 from config.data.catalogues import CATALOGUES
 from config.data.conversations import EXAMPLES
 from domain.account import Password, PasswordPattern, PasswordRule
+from domain.factor import step_at
 from domain.ids import AccountId
+from infrastructure.crypto.codes import totp
 from infrastructure.crypto.common_passwords import common_passwords
 from interfaces.http.openapi import document
 from interfaces.http.options import HttpOptions
@@ -32,7 +35,9 @@ from tests.interfaces.http.promises import promises_of
 
 Json = dict[str, Any]
 
-MADE: Final = frozenset({"confirmationToken", "session_id", "refresh_token", "cursor"})
+MADE: Final = frozenset(
+    {"confirmationToken", "session_id", "refresh_token", "cursor", "pendingToken", "code"}
+)
 
 PROMISES: Final = promises_of(make_world().messenger, HttpOptions())
 
@@ -49,6 +54,7 @@ class Visitor:
 
     world: World
     client: httpx.AsyncClient
+    recovery_codes: list[str] = Factory(list)
 
     async def sign_in(self) -> None:
         signed_in = await self.call("accounts_sign_in")
@@ -76,7 +82,28 @@ class Visitor:
             case "session_id", _:
                 sessions = (await self.client.get("/accounts/sessions/")).json()["data"]
                 return str(sessions[0]["id"])
+            case "pendingToken", _:
+                await self.recovery_code()
+                return str((await self.call("accounts_sign_in")).json()["error"]["pendingToken"])
+            case "code", "factors_confirm":
+                secret = (await self.call("factors_set_up")).json()["data"]["secret"]
+                return totp(b32decode(secret), step_at(self.world.clock.now()))
+            case "code", _:
+                return await self.recovery_code()
         return self.client.cookies["refresh_token"]
+
+    async def recovery_code(self) -> str:
+        """A code that is good once, of a second factor that the account gets if it has none."""
+        if not self.recovery_codes:
+            self.recovery_codes = (await self.call("factors_confirm")).json()["data"]["recoveryCodes"]
+        return self.recovery_codes.pop()
+
+    async def forget_factor(self) -> None:
+        """Takes the second factor away, so that the next example finds the account as it was."""
+        self.recovery_codes.clear()
+        async with self.world.ports.storage.begin() as work:
+            account = await work.accounts.lock(AccountId(UUID(examples.ACCOUNT)))
+            await work.factors.remove(account.id)
 
     async def call(self, operation_id: str, **optional: Any) -> httpx.Response:
         """Sends the example of an operation, with the optional parameters that are given."""
@@ -143,6 +170,7 @@ async def test_every_example_works_as_it_stands(visitor: Visitor) -> None:
     for operation_id in (*(each for each in OPERATIONS if each not in LAST), *LAST):
         await visitor.sign_in()
         answer = await visitor.call(operation_id)
+        await visitor.forget_factor()
         if operation_id == "accounts_set_password":
             await visitor.restore_password()
         visitor.world.clock.pass_by(minutes=1)

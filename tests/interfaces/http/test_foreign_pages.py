@@ -101,6 +101,7 @@ async def test_whatever_touches_the_cookie_refuses_foreign_pages(world: World) -
             assert not documented, endpoint.path
     assert changed == [
         "POST /accounts/sign-in/",
+        "POST /accounts/sign-in/second/",
         "POST /accounts/sign-in/swagger/",
         "POST /accounts/sign-out/",
         "POST /accounts/email/confirm/",

@@ -13,6 +13,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from application.ports.limiter import Allowance, Left, TooManyRequests
+from domain.factor import SealedSecret, SecondFactor
 from interfaces.http.limits import (
     RATE_LIMIT,
     RATE_LIMIT_POLICY,
@@ -23,6 +24,7 @@ from interfaces.http.limits import (
 )
 from interfaces.http.options import HttpOptions
 from interfaces.http.routes import Endpoint
+from tests.accounts_world import START
 from tests.interfaces.http.conftest import FRONT, PASSWORD, Person, World
 from tests.interfaces.http.promises import promises_of
 from tests.interfaces.http.test_openapi import DOCUMENTED, Requests, name
@@ -81,6 +83,23 @@ def close(_stranger: httpx.AsyncClient, ann: Person, _n: int) -> Awaitable[httpx
     return ann.client.request("DELETE", "/accounts/me/", json={"password": "wrong"})
 
 
+def factor(method: str, path: str, **body: str) -> Ask:
+    return lambda _, ann, n: ann.client.request(method, f"/accounts/factors/{path}", json=body)
+
+
+async def confirm(_: httpx.AsyncClient, ann: Person, _n: int) -> httpx.Response:
+    await ann.client.post("/accounts/factors/totp/", json={"password": PASSWORD})
+    return await ann.client.post("/accounts/factors/totp/confirm/", json={"code": "wrong"})
+
+
+async def finish(stranger: httpx.AsyncClient, _: Person, _n: int) -> httpx.Response:
+    """By Bob, who has a second factor."""
+    body = {"email": "bob@example.com", "password": PASSWORD}
+    needed = (await stranger.post("/accounts/sign-in/", json=body)).json()["error"]
+    body = {"pendingToken": needed["pendingToken"], "code": "wrong"}
+    return await stranger.post("/accounts/sign-in/second/", json=body)
+
+
 @frozen
 class Limited:
     path: str
@@ -93,6 +112,7 @@ class Limited:
 TO = Allowance("letters to", 20, timedelta(hours=1), is_shared=True)
 FROM = Allowance("letters from", 1000, timedelta(hours=1))
 WRONG = Allowance("wrong passwords", 20, timedelta(minutes=15))
+CODES = Allowance("wrong codes", 10, timedelta(minutes=15))
 STATUS = Allowance("email status", 120, timedelta(minutes=1))
 
 NEW = post("/accounts/sign-up/", email="new@example.com", password=PASSWORD)
@@ -108,6 +128,23 @@ LIMITED = [
     Limited("POST /accounts/password/reset/", FORGOTTEN_BY_MANY, 200, FROM, FROM),
     Limited("POST /accounts/sign-in/", GUESS, 401, WRONG, WRONG),
     Limited("POST /accounts/sign-in/swagger/", form, 401, WRONG, WRONG),
+    Limited("POST /accounts/sign-in/second/", finish, 403, CODES, CODES),
+    Limited("POST /accounts/factors/totp/", factor("POST", "totp/", password="wrong"), 403, WRONG, WRONG),
+    Limited("POST /accounts/factors/totp/confirm/", confirm, 403, CODES, CODES),
+    Limited(
+        "POST /accounts/factors/recovery-codes/",
+        factor("POST", "recovery-codes/", password="wrong", code="wrong"),
+        403,
+        WRONG,
+        WRONG,
+    ),
+    Limited(
+        "DELETE /accounts/factors/totp/",
+        factor("DELETE", "totp/", password="wrong", code="wrong"),
+        403,
+        WRONG,
+        WRONG,
+    ),
     Limited("DELETE /accounts/me/", close, 403, WRONG, WRONG),
     Limited("GET /accounts/email/status/", status, 200, STATUS, STATUS),
     Limited("GET /accounts/email/status/", nobodys_status, 200, STATUS, STATUS),
@@ -126,7 +163,12 @@ def stranger(world: World) -> httpx.AsyncClient:
 
 @pytest.fixture
 async def ann(world: World) -> Person:
-    found = await world.person("ann@example.com")
+    found, bob = await world.person("ann@example.com"), await world.person("bob@example.com")
+    factor = SecondFactor(
+        account_id=bob.actor.account_id, secret=SealedSecret(""), begun_at=START, confirmed_at=START
+    )
+    async with world.ports.storage.begin() as work:
+        await work.factors.save(factor)
     world.clock.pass_by(hours=1)  # the letter that she was sent counts no more
     token = (await world.accounts.sign_in_as("ann@example.com", PASSWORD)).access_token
     return Person(found.actor, token, world.client(token))

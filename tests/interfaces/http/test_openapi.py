@@ -9,7 +9,7 @@ import httpx
 import pytest
 from attrs import evolve, fields, frozen
 
-from application.errors import NotAuthenticated, OutcomeUnknown, Overloaded, Unavailable
+from application.errors import NotAuthenticated, OutcomeUnknown, Overloaded, SecondFactorNeeded, Unavailable
 from application.messenger import Messenger
 from domain.errors import DomainError
 from interfaces.app import create_app
@@ -274,7 +274,7 @@ def test_refusals_of_a_use_case_are_kinds_that_the_table_knows() -> None:
         (name(endpoint), kind)
         for endpoint, said in DOCUMENTED
         for kind in said.refuses
-        if not issubclass(kind, DomainError | NotAuthenticated | Overloaded)
+        if not issubclass(kind, DomainError | NotAuthenticated | SecondFactorNeeded | Overloaded)
     ]
     assert strange == []
 

@@ -1,0 +1,87 @@
+"""The check of a code that a person gives: of an application, or a recovery code."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Final
+
+from attrs import frozen
+
+from application.ports.codes import Codes
+from application.ports.limiter import Allowance, Limiter
+from domain.factor import CodeWrong, RecoveryDigest, SecondFactor
+
+TOTP_LENGTH: Final = 6
+
+
+@frozen(kw_only=True)
+class CodeCheck:
+    """
+    Checks codes, and limits how often they may be wrong.
+
+    The whole check runs without waiting for anything, on a locked account: a thousand guesses that arrive together are
+    counted one after the other.
+
+    ``device`` names a session or a known device of the account; it is empty for strangers, who share what the account
+    allows them.
+    """
+
+    codes: Codes
+    limiter: Limiter
+    wrong: Allowance
+    """Wrong codes of one account, from everywhere; a device that the account knows has an allowance of its own."""
+
+    def __call__(self, factor: SecondFactor, code: str, *, device: str, at: datetime) -> None:
+        """
+        Uses up a code of ``factor``, which the caller then stores.
+
+        Raises:
+            FactorNotOn: The factor is not on.
+            CodeWrong: The code is wrong, or was used already.
+            TooManyRequests: Codes were wrong too often.
+        """
+        key = self._look(factor, device, at)
+        try:
+            if len(plain := _plain(code)) == TOTP_LENGTH:
+                factor.use_code(self._step_of(factor, plain, at))
+            else:
+                factor.use_recovery(self.codes.digest(plain))
+        except CodeWrong:
+            self.limiter.use(self.wrong, key, at=at)
+            raise
+
+    def confirm(
+        self,
+        factor: SecondFactor,
+        code: str,
+        recovery: Iterable[RecoveryDigest],
+        *,
+        device: str,
+        at: datetime,
+    ) -> None:
+        """
+        Switches ``factor`` on by its first code; the caller then stores it.
+
+        Raises:
+            FactorAlreadyOn: It is on already.
+            CodeWrong: The code is wrong.
+            TooManyRequests: Codes were wrong too often.
+        """
+        key = self._look(factor, device, at)
+        try:
+            factor.confirm(self._step_of(factor, _plain(code), at), recovery, at=at)
+        except CodeWrong:
+            self.limiter.use(self.wrong, key, at=at)
+            raise
+
+    def _look(self, factor: SecondFactor, device: str, at: datetime) -> str:
+        key = f"{factor.account_id} {device}"
+        self.limiter.look(self.wrong, key, at=at)
+        return key
+
+    def _step_of(self, factor: SecondFactor, code: str, at: datetime) -> int | None:
+        return self.codes.step_of(code, factor.secret, factor.account_id, at=at)
+
+
+def _plain(code: str) -> str:
+    """Applications show codes in groups, and people type them so."""
+    return code.replace(" ", "")

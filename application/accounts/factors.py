@@ -1,0 +1,184 @@
+"""The second factor of the actor's account: look at it, set it up, change it and turn it off."""
+
+from collections.abc import Sequence
+
+from attrs import field, frozen
+
+from application.accounts.codes import CodeCheck
+from application.accounts.own_sessions import lock_own
+from application.accounts.step_up import StepUp
+from application.actor import Actor
+from application.ports.clock import Clock
+from application.ports.codes import Codes, NewSecret
+from application.ports.storage import Begin
+from domain.factor import FactorAlreadyOn, FactorNotOn, FactorsUnavailable, SecondFactor
+from domain.session import Origin
+
+
+@frozen(kw_only=True)
+class FactorState:
+    is_available: bool
+    """Whether one can be set up on this messenger."""
+    is_on: bool
+    recovery_codes_left: int
+
+
+@frozen(kw_only=True)
+class ReadFactorHandler:
+    begin: Begin
+    codes: Codes
+
+    async def __call__(self, actor: Actor) -> FactorState:
+        async with self.begin() as work:
+            factor = await work.factors.find(actor.account_id)
+        return FactorState(
+            is_available=self.codes.is_available,
+            is_on=factor is not None and factor.is_on,
+            recovery_codes_left=len(factor.recovery) if factor else 0,
+        )
+
+
+@frozen(kw_only=True)
+class SetUpFactor:
+    password: str = field(repr=False)
+    origin: Origin = field(factory=Origin)
+
+
+@frozen(kw_only=True)
+class SetUpFactorHandler:
+    """
+    Begins to set up a second factor: makes its secret. Nothing changes for sign-ins until it is confirmed by a code. Begun
+    again, it makes another secret in place of the one before.
+    """
+
+    begin: Begin
+    clock: Clock
+    codes: Codes
+    step_up: StepUp
+
+    async def __call__(self, actor: Actor, command: SetUpFactor) -> NewSecret:
+        """
+        Raises:
+            FactorsUnavailable: This messenger has no second factors.
+            FactorAlreadyOn: The account has one.
+            PasswordWrong: The password is wrong.
+            TooManyRequests: It was wrong too often.
+        """
+        if not self.codes.is_available:
+            raise FactorsUnavailable
+        verified = await self.step_up.password(actor, command.password, command.origin)
+        made = self.codes.new_secret(actor.account_id, actor.email)
+        async with self.begin() as work:
+            account, _ = await lock_own(work, actor)
+            is_same = account.password_hash == verified
+            if is_same:
+                former = await work.factors.find(account.id)
+                if former is not None and former.is_on:
+                    raise FactorAlreadyOn
+                factor = SecondFactor(account_id=account.id, secret=made.sealed, begun_at=self.clock.now())
+                await work.factors.save(factor)
+        return made if is_same else await self(actor, command)
+
+
+@frozen(kw_only=True)
+class ConfirmFactor:
+    code: str = field(repr=False)
+
+
+@frozen(kw_only=True)
+class ConfirmFactorHandler:
+    """Switches the second factor on, with the first code of the owner's application, and returns recovery codes."""
+
+    begin: Begin
+    clock: Clock
+    codes: Codes
+    check: CodeCheck
+
+    async def __call__(self, actor: Actor, command: ConfirmFactor) -> Sequence[str]:
+        """
+        Raises:
+            FactorNotOn: No set-up was begun.
+            FactorAlreadyOn: The factor is on already.
+            CodeWrong: The code is wrong.
+            TooManyRequests: Codes were wrong too often.
+        """
+        now = self.clock.now()
+        shown = self.codes.new_recovery_codes()
+        async with self.begin() as work:
+            account, _ = await lock_own(work, actor)
+            factor = await work.factors.find(account.id)
+            if factor is None:
+                raise FactorNotOn
+            digests = [self.codes.digest(each) for each in shown]
+            self.check.confirm(factor, command.code, digests, device=str(actor.session_id), at=now)
+            await work.factors.save(factor)
+        return shown
+
+
+@frozen(kw_only=True)
+class ProveBoth:
+    """The proof that changes of a second factor take: the password, and a code or a recovery code."""
+
+    password: str = field(repr=False)
+    code: str = field(repr=False)
+    origin: Origin = field(factory=Origin)
+
+
+@frozen(kw_only=True)
+class RenewRecoveryCodesHandler:
+    """Exchanges the recovery codes, used or not, for others."""
+
+    begin: Begin
+    codes: Codes
+    step_up: StepUp
+
+    async def __call__(self, actor: Actor, command: ProveBoth) -> Sequence[str]:
+        """
+        Raises:
+            FactorNotOn: The account has no second factor.
+            PasswordWrong: The password is wrong.
+            CodeWrong: The code is wrong, or was used already.
+            TooManyRequests: One of the two was wrong too often.
+        """
+        verified = await self.step_up.password(actor, command.password, command.origin)
+        shown = self.codes.new_recovery_codes()
+        async with self.begin() as work:
+            account, _ = await lock_own(work, actor)
+            is_same = account.password_hash == verified
+            if is_same:
+                await self.step_up.code(work, actor, command.code)
+                factor = await work.factors.find(account.id)
+                if factor is None:
+                    raise FactorNotOn
+                factor.renew_recovery(map(self.codes.digest, shown))
+                await work.factors.save(factor)
+        return shown if is_same else await self(actor, command)
+
+
+@frozen(kw_only=True)
+class TurnOffFactorHandler:
+    """Removes the second factor: the password alone signs in again."""
+
+    begin: Begin
+    step_up: StepUp
+
+    async def __call__(self, actor: Actor, command: ProveBoth) -> None:
+        """
+        Raises:
+            FactorNotOn: The account has no second factor.
+            PasswordWrong: The password is wrong.
+            CodeWrong: The code is wrong, or was used already.
+            TooManyRequests: One of the two was wrong too often.
+        """
+        verified = await self.step_up.password(actor, command.password, command.origin)
+        async with self.begin() as work:
+            account, _ = await lock_own(work, actor)
+            is_same = account.password_hash == verified
+            if is_same:
+                factor = await work.factors.find(account.id)
+                if factor is None or not factor.is_on:
+                    raise FactorNotOn
+                await self.step_up.code(work, actor, command.code)
+                await work.factors.remove(account.id)
+        if not is_same:
+            await self(actor, command)

@@ -1,0 +1,79 @@
+from collections.abc import Callable
+
+from attrs import field, frozen
+
+from application.accounts.codes import CodeCheck
+from application.accounts.mailed import LetterLimits, report
+from application.accounts.signed_in import OpenSession, SignedIn
+from application.errors import NotAuthenticated
+from application.ports.clock import Clock
+from application.ports.ids import Ids
+from application.ports.storage import Begin
+from application.ports.tokens import Tokens
+from domain.account import AccountNotFound
+from domain.notification import Template
+from domain.session import Origin
+
+
+@frozen(kw_only=True)
+class FinishSignIn:
+    pending_token: str = field(repr=False)
+    code: str = field(repr=False)
+    origin: Origin = field(factory=Origin)
+
+
+@frozen(kw_only=True)
+class FinishSignInHandler:
+    """
+    Signs somebody in who has proven the account already, and now shows its second factor: a code, or a recovery code.
+
+    The session is that of the device that began to sign in. A code is used up; the pending sign-in stays good for its few
+    minutes, which is of no use to anybody without another code.
+    """
+
+    begin: Begin
+    clock: Clock
+    ids: Ids
+    tokens: Tokens
+    open_session: OpenSession
+    check: CodeCheck
+    limits: LetterLimits
+    letter_is_due: Callable[[], None]
+
+    async def __call__(self, command: FinishSignIn) -> SignedIn:
+        """
+        Raises:
+            NotAuthenticated: The pending sign-in is not ours or has expired, or the password or the factor changed since.
+            CodeWrong: The code is wrong, or was used already.
+            TooManyRequests: Codes were wrong too often.
+        """
+        now = self.clock.now()
+        pending = self.tokens.read_pending(command.pending_token, at=now)
+        async with self.begin() as work:
+            try:
+                account = await work.accounts.lock(pending.account_id)
+            except AccountNotFound:
+                raise NotAuthenticated("token_invalid") from None
+            factor = await work.factors.find(account.id)
+            has_changed = pending.password_mark != self.open_session.password_mark(account)
+            if factor is None or not factor.is_on or has_changed:
+                raise NotAuthenticated("token_invalid")
+            is_known = await work.sessions.knows_device(account.id, pending.fingerprint)
+            self.check(factor, command.code, device=pending.fingerprint.text if is_known else "", at=now)
+            await work.factors.save(factor)
+            is_new = await work.sessions.is_new_device(account.id, pending.fingerprint, command.origin)
+            letter_was_added = is_new and await report(
+                Template.NEW_DEVICE,
+                account,
+                work=work,
+                limits=self.limits,
+                id=self.ids.letter(),
+                origin=command.origin,
+                at=now,
+            )
+            session = await self.open_session.by_both(
+                work, account, pending.fingerprint, command.origin, at=now
+            )
+        if letter_was_added:
+            self.letter_is_due()
+        return SignedIn.to(session, account.email.text, self.tokens, at=now)

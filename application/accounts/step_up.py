@@ -1,0 +1,63 @@
+"""The proof that is asked for again before something that a stolen session must not do."""
+
+from attrs import frozen
+
+from application.accounts.codes import CodeCheck
+from application.accounts.failures import FailureLimits
+from application.accounts.own_sessions import lock_own
+from application.actor import Actor
+from application.ports.clock import Clock
+from application.ports.passwords import Passwords, Requester
+from application.ports.storage import Begin, UnitOfWork
+from domain.account import PasswordHash, PasswordWrong
+from domain.factor import CodeWrong
+from domain.session import Origin
+
+
+@frozen(kw_only=True)
+class StepUp:
+    """Asks a signed-in person for the password, and for a code if the account has a second factor."""
+
+    begin: Begin
+    clock: Clock
+    passwords: Passwords
+    failures: FailureLimits
+    check: CodeCheck
+
+    async def password(self, actor: Actor, password: str, origin: Origin) -> PasswordHash | None:
+        """
+        Verifies the password, outside a unit of work. Returns the hash that it fits. The caller compares it with that of the
+        locked account, because the password may have changed while it was being verified.
+
+        Raises:
+            PasswordWrong: The password is wrong.
+            TooManyRequests: It was wrong too often.
+            NotAuthenticated: The actor's session ended meanwhile.
+        """
+        now = self.clock.now()
+        keys = self.failures.of_known_device(str(actor.account_id), str(actor.session_id))
+        self.failures.look(keys, at=now)
+        async with self.begin() as work:
+            account, _ = await lock_own(work, actor)
+        verified = account.password_hash
+        requester = Requester(network=origin.network, account=str(actor.account_id), is_known=True)
+        if not await self.passwords.verify(password, verified, requester):
+            self.failures.count(keys, at=now)
+            raise PasswordWrong
+        return verified
+
+    async def code(self, work: UnitOfWork, actor: Actor, code: str | None) -> None:
+        """
+        Uses up a code of the actor's second factor, if there is one that is on. The actor's account is locked.
+
+        Raises:
+            CodeWrong: There is a second factor, and the code is missing, wrong or used.
+            TooManyRequests: Codes were wrong too often.
+        """
+        factor = await work.factors.find(actor.account_id)
+        if factor is None or not factor.is_on:
+            return
+        if not code:
+            raise CodeWrong
+        self.check(factor, code, device=str(actor.session_id), at=self.clock.now())
+        await work.factors.save(factor)
