@@ -21,7 +21,7 @@ from interfaces.http.accept import preferred_encoding, preferred_language
 from interfaces.http.options import HttpOptions
 from interfaces.http.routes import Endpoint
 from interfaces.web.files import ENCODINGS, Files
-from interfaces.web.letters import LocalLetters, ReadLetters
+from interfaces.web.status import Local, LocalStatus
 
 HERE: Final = Path(__file__).parent
 LANGUAGES: Final = ("en", "ru")
@@ -72,8 +72,8 @@ _environment: Final = Environment(
 @define(eq=False, slots=False)
 class WebClient:
     options: HttpOptions
-    read_letters: ReadLetters | None = None
-    """Reads the letters that were written on this machine, or None if letters are sent."""
+    local: Local | None = None
+    """What is shown of a messenger that somebody tries out on this machine; None if others can ask."""
     files: Files = Factory(lambda: Files.read(HERE.parent))
 
     def routes(self) -> list[Endpoint]:
@@ -85,7 +85,7 @@ class WebClient:
             Endpoint("GET", f"{self.options.prefix}/chats/ui/", self.show),
             Endpoint("GET", f"{at}manifest.webmanifest", self.show_manifest),
             Endpoint("GET", f"{at}worker.js", self.show_worker),
-            *(self._letters.routes() if self._letters else ()),
+            *(self._status.routes() if self._status else ()),
             Endpoint("GET", f"{at}{{digest}}/{{path:path}}", self.show_file),
         ]
 
@@ -95,7 +95,8 @@ class WebClient:
             language=language,
             base=self.options.base,
             docs=f"{self.options.base}{self.options.docs_path}" if self.options.docs else "",
-            letters=self._letters.path if self._letters else "",
+            letters=self._status.letters_path if self._status and self._status.local.letters else "",
+            status=self.options.places.status if self._status else "",
             manifest=f"{self.options.public_path}{self.options.web_path}manifest.webmanifest",
             script=self._address(ENTRY),
             styles=[self._address(TOKENS), self._address(STYLE)],
@@ -145,8 +146,8 @@ class WebClient:
         return Response(self._worker, headers=headers, media_type="text/javascript; charset=utf-8")
 
     @cached_property
-    def _letters(self) -> LocalLetters | None:
-        return LocalLetters(self.options, self.read_letters) if self.read_letters else None
+    def _status(self) -> LocalStatus | None:
+        return LocalStatus(self.options, self.local) if self.local else None
 
     @cached_property
     def _worker(self) -> str:

@@ -139,6 +139,7 @@ const EN = {
   sound: "Sound for new messages",
   help: "Keyboard",
   api: "Interface for programs",
+  status: "State of this messenger",
   keys: [
     ["Ctrl K", "Search"],
     ["Alt ↑ / Alt ↓", "The chat above or below"],
@@ -285,6 +286,7 @@ const RU = {
   sound: "Звук при новых сообщениях",
   help: "Клавиатура",
   api: "Интерфейс для программ",
+  status: "Состояние этого мессенджера",
   keys: [
     ["Ctrl K", "Поиск"],
     ["Alt ↑ / Alt ↓", "Чат выше или ниже"],

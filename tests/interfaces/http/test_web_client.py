@@ -3,7 +3,6 @@
 import gzip
 import json
 import re
-from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 
@@ -12,22 +11,16 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
-from infrastructure.smtp.reading import newest_letters
 from interfaces.http.options import HttpOptions
 from interfaces.web import files
 from interfaces.web.files import Files
-from interfaces.web.letters import WrittenLetter
 from interfaces.web.site import HERE, WebClient
 
-LETTER = WrittenLetter(
-    "new@example.com", "Confirm", "http://localhost/confirm?token=t", datetime(2026, 1, 2, tzinfo=UTC)
-)
 
-
-def client(*, host: str = "localhost", has_letters: bool = True, **options: str) -> httpx.AsyncClient:
-    site = WebClient(HttpOptions(**options), (lambda: [LETTER]) if has_letters else None)  # type: ignore[arg-type]
+def client(**options: str) -> httpx.AsyncClient:
+    site = WebClient(HttpOptions(**options))  # type: ignore[arg-type]
     transport = httpx.ASGITransport(Starlette(routes=site.routes()))
-    return httpx.AsyncClient(transport=transport, base_url=f"http://{host}")
+    return httpx.AsyncClient(transport=transport, base_url="http://localhost")
 
 
 def addresses(page: str) -> list[str]:
@@ -145,33 +138,5 @@ def test_what_is_vendored_is_unchanged() -> None:
         assert sha256((vendor / name).read_bytes()).hexdigest() == digest
 
 
-async def test_letters_are_shown_to_this_machine_only() -> None:
-    (shown,) = (await client().get("/app/letters")).json()["data"]
-    assert shown == {
-        "to": "new@example.com",
-        "subject": "Confirm",
-        "link": "http://localhost/confirm?token=t",
-        "written": "2026-01-02T00:00:00",
-    }
-    assert (await client(host="rebound.example").get("/app/letters")).status_code == 404
-    assert (await client(has_letters=False).get("/app/letters")).status_code != 200
-
-
 def test_it_can_be_switched_off() -> None:
     assert WebClient(HttpOptions(web_client=False)).routes() == []
-
-
-def test_letters_of_a_folder(tmp_path: Path) -> None:
-    assert newest_letters(tmp_path / "none") == []
-    for number in range(3):
-        text = f"To: a{number}@example.com\nSubject: =?utf-8?b?0J/RgNC40LLQtdGC?=\n\nhttp://localhost:1/c?token=a.b-{number}\n"
-        (tmp_path / f"{number}.eml").write_text(
-            text if number else "To: a0@example.com\nSubject: none\n\nno link\n"
-        )
-    found = {each.to: each.link for each in newest_letters(tmp_path)}
-    assert found == {
-        "a0@example.com": None,
-        "a1@example.com": "http://localhost:1/c?token=a.b-1",
-        "a2@example.com": "http://localhost:1/c?token=a.b-2",
-    }
-    assert len(newest_letters(tmp_path, most=2)) == 2
