@@ -1,4 +1,4 @@
-"""What the web client shows of a messenger that somebody tries out: its state and the letters that it wrote."""
+"""Builds the state and the letters that the web client shows of a messenger that somebody tries out."""
 
 from collections.abc import Sequence
 from pathlib import Path

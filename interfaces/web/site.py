@@ -73,7 +73,7 @@ _environment: Final = Environment(
 class WebClient:
     options: HttpOptions
     local: Local | None = None
-    """What is shown of a messenger that somebody tries out on this machine; None if others can ask."""
+    """The state and the letters of a messenger that somebody tries out on this machine; None if others can ask."""
     files: Files = Factory(lambda: Files.read(HERE.parent))
 
     def routes(self) -> list[Endpoint]:

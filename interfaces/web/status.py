@@ -1,6 +1,6 @@
 """
-What a messenger that somebody tries out shows of itself at `/app/status`: its state, and the letters that it has written
-instead of sending them, so that a newcomer needs no mailbox and opens no file.
+Shows the state of a messenger that somebody tries out, at `/app/status`, and the letters that it has written instead of
+sending them, so that a newcomer needs no mailbox and opens no file.
 
 The links of letters sign people in. The composition root passes them only in LOCAL, where the server listens on the loopback
 interface; and a request that names another host is refused, because a page elsewhere could have its own name lead here.
@@ -60,7 +60,7 @@ class Person:
 
 @frozen(kw_only=True)
 class Local:
-    """What is known about a messenger that somebody tries out on this machine."""
+    """The facts about a messenger that somebody tries out on this machine."""
 
     letters: Letters | None = None
     """None if letters are sent."""
@@ -69,7 +69,7 @@ class Local:
     checks: Mapping[str, Callable[[], Awaitable[object]]] = field(factory=dict)
     """Checks by name. A check raises when something is wrong."""
     people: Sequence[Person] = ()
-    """Who can sign in with ``password``."""
+    """The people who can sign in with ``password``."""
     password: str = ""
 
 
