@@ -4,6 +4,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Hashable, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Final
 
 from attrs import Factory, define, field
 
@@ -34,6 +35,8 @@ from infrastructure.memory.chats import (
 )
 from infrastructure.memory.keys import MemoryKeys
 
+EPOCH: Final = "memory"
+
 News = tuple[ChatId, Position] | PersonalEvent | ReadRange | MarkMoved
 """One entry of the journal."""
 
@@ -46,6 +49,8 @@ class MemoryStorage:
     chats: ChatState = Factory(ChatState)
     journal: list[News] = Factory(list)
     """All news, in the order of commits. A cursor is an index into it."""
+    epoch: str = EPOCH
+    """The name of this line of history. A restored earlier state gets another one."""
     locks: defaultdict[Hashable, asyncio.Lock] = Factory(lambda: defaultdict(asyncio.Lock))
 
     @asynccontextmanager

@@ -40,9 +40,6 @@ from domain.member import Member
 from infrastructure.memory.chats import TOLD_IDS, MarkMoved, first_read
 from infrastructure.memory.storage import MemoryStorage
 
-EPOCH = "memory"
-"""The only epoch: the data ends with the process."""
-
 
 @frozen
 class MemoryViews:
@@ -102,7 +99,7 @@ class MemoryViews:
     async def snapshot(self, reader: ProfileId, chat_id: ChatId, limit: int) -> Snapshot:
         chat, _ = self._place(reader, chat_id)
         return Snapshot(
-            epoch=EPOCH,
+            epoch=self.storage.epoch,
             seq=chat.last_seq,
             position=chat.last_position,
             unread_count=self.storage.chats.readings[chat_id, reader].unread(chat.last_seq),
@@ -329,7 +326,7 @@ class MemoryChanges:
     storage: MemoryStorage
 
     async def now(self) -> Cursor:
-        return Cursor(epoch=EPOCH, place=str(len(self.storage.journal)))
+        return Cursor(epoch=self.storage.epoch, place=str(len(self.storage.journal)))
 
     async def since(self, cursor: Cursor) -> News:
         here = await self.now()

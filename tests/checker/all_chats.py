@@ -107,8 +107,10 @@ class Client:
     typing: dict[tuple[str, str], None] = Factory(dict)
     """The people who type, each with the chat in which they do."""
 
-    def connect(self, *, has_cursor: bool) -> None:
-        self._told.clear()
+    def connect(self, *, has_cursor: bool, goes_on: bool = False) -> None:
+        """``goes_on``: what it is told is one run with what the connection before told, as the parts of one walk are."""
+        if not goes_on:
+            self._told.clear()
         self.watched.clear()
         self.typing.clear()
         if not has_cursor:
@@ -118,6 +120,7 @@ class Client:
         self.chats.clear()
         self.gone.clear()
         self.cursor = self.next = None
+        self.authors.clear()
 
     def unread_of(self, chat: str) -> int:
         known, authors = self.chats[chat], self.authors[chat]
@@ -216,8 +219,8 @@ class Client:
 
     def _durable(self, frame: Frame) -> Iterator[Fault]:
         chat, position = frame["chat_id"], frame["position"]
-        if position <= self._told.get(chat, -1):
-            yield "D6", f"told twice or backwards behind {self._told[chat]}: {frame}"
+        if chat in self._told and not self._told[chat] == frame["after"] == position - 1:
+            yield "D6", f"told out of order behind {self._told[chat]}: {frame}"
         self._told[chat] = position
         message = frame["message"] if frame["type"] == "new_message" else None
         if message:
@@ -248,6 +251,8 @@ class _Connection:
     place: int
     opened: AllConnecting
     client: Client
+    epoch: str | None = None
+    """The line of history that it entered, if it was told that."""
     has_resumed: bool = False
     is_over: bool = False
     was_reset: bool = False
@@ -342,7 +347,7 @@ def known(picture: Picture) -> Iterator[Violation]:
         match event:
             case AllConnecting():
                 client = clients.setdefault(event.device, Client(event.profile, picture.limits.replayed))
-                client.connect(has_cursor=event.has_cursor)
+                client.connect(has_cursor=event.has_cursor, goes_on=event.goes_on)
                 connections[event.connection] = _Connection(place, event, client)
             case AllWatching():
                 connections[event.connection].asked[event.request] = place, event.profiles
@@ -372,11 +377,16 @@ def _heard(
     logs: Mapping[str, list[Said | str]],
 ) -> Iterator[Violation]:
     frame, opened = event.frame, connection.opened
+    is_elsewhere = opened.epoch not in {None, connection.epoch}
     match frame["type"]:
+        case "auth_success":
+            connection.epoch = frame.get("epoch")
         case "reset" if frame["scope"] == "all":
             connection.was_reset = True
-            if not (opened.is_garbled and frame["reason"] == "malformed"):
+            if frame["reason"] != ("malformed" if opened.is_garbled else "epoch" if is_elsewhere else None):
                 yield Violation("D13", f"{frame} to {opened}", event.at)
+        case "resumed" | "cursor" if is_elsewhere and not connection.was_reset:
+            yield Violation("D13", f"{frame} from another line of history to {opened}", event.at)
         case "resumed":
             connection.has_resumed = True
             if opened.is_garbled and not connection.was_reset:

@@ -182,6 +182,10 @@ class AllConnecting:
     device: str
     has_cursor: bool
     """Without one it has forgotten everything before."""
+    epoch: str | None = None
+    """The line of history of its cursor, if that is known."""
+    goes_on: bool = False
+    """Whether it asks for the next part of a walk whose part before was its last connection."""
     is_garbled: bool = False
     """Whether its ``since`` was nonsense."""
 
@@ -341,6 +345,21 @@ class Quiet:
 
 
 @frozen(kw_only=True)
+class Restored:
+    """
+    Storage is as it was before, in a line of history of its own. What was stored until then stands in front of it as `Kept`,
+    one for each chat; memberships and marks of the restored state follow it.
+    """
+
+    at: float
+    before: str
+    """The epoch that ended."""
+    epoch: str
+    positions: Mapping[str, int]
+    """By chat, the last position of the restored state."""
+
+
+@frozen(kw_only=True)
 class Kept:
     """All that is stored of a chat."""
 
@@ -391,6 +410,7 @@ Event = (
     | Belongs
     | Leaving
     | Quiet
+    | Restored
     | Kept
     | Failure
 )

@@ -3,13 +3,15 @@
 from collections.abc import Iterator
 
 from tests.checker import all_chats, marks, messages, readers
+from tests.checker.eras import crossings, eras
 from tests.checker.history import Failure, History
 from tests.checker.picture import PROMISED, Limits, Picture, Violation
 
 
 def judge(history: History, limits: Limits = PROMISED) -> list[Violation]:
     """All that is wrong with it."""
-    return list(_judge(Picture(history, limits)))
+    found = [violation for era in eras(history) for violation in _judge(Picture(era, limits))]
+    return [*found, *crossings(history)]
 
 
 def _judge(picture: Picture) -> Iterator[Violation]:

@@ -38,7 +38,7 @@ from tests.simulation.clients import Notebook, Person, dumped, until
 from tests.simulation.frames import Fields
 from tests.simulation.network import Line
 from tests.simulation.node import Node
-from tests.simulation.over_http import EventLine, written
+from tests.simulation.over_http import EventLine, epoch_of, is_on_the_way, written
 
 GARBLED: Final[Sequence[Any]] = (41, [], {}, {"cursor": 5}, {"cursor": "nonsense"}, {"seen": {}})
 """What does not say where a client resumes."""
@@ -197,10 +197,13 @@ class AllChatsDevice:
         else:
             visit.line = node.open(None, visit.hear)
             visit.line.say(dumped({"type": "auth", "token": self.token, "since": since}))
-        self._note(visit.number, node, has_cursor=has_cursor, is_garbled=is_garbled)
+        cursor = since["cursor"] if has_cursor else None
+        self._note(visit.number, node, cursor, is_garbled=is_garbled)
         return visit
 
-    def _note(self, number: int, node: Node, *, has_cursor: bool, is_garbled: bool) -> None:
+    def _note(
+        self, number: int, node: Node, cursor: str | None, *, is_garbled: bool, goes_on: bool = False
+    ) -> None:
         self.notebook.write(
             AllConnecting(
                 at=self.at,
@@ -209,8 +212,10 @@ class AllChatsDevice:
                 session=self.session,
                 node=node.name,
                 device=self.name,
-                has_cursor=has_cursor,
+                has_cursor=cursor is not None,
+                epoch=None if cursor is None else epoch_of(cursor),
                 is_garbled=is_garbled,
+                goes_on=goes_on,
             )
         )
 
@@ -226,30 +231,34 @@ class AllChatsDevice:
             if "since" in query and self.chance.decides(0.5):
                 query["wait"] = "1"
             try:
-                while await self._ask_once(node, query, is_garbled=is_garbled):
-                    query, is_garbled = {"since": str(self.client.cursor)}, False
+                goes_on = False
+                while await self._ask_once(node, query, is_garbled=is_garbled, goes_on=goes_on):
+                    since = str(self.client.cursor)
+                    query, is_garbled, goes_on = {"since": since}, False, is_on_the_way(since)
             except (DomainError, ApplicationError, TimeoutError):
                 return  # the answer was lost, or there was none: it goes on from the cursor that it has
             await asyncio.sleep(self.chance.wait(1.0))
 
-    async def _ask_once(self, node: Node, query: dict[str, str], *, is_garbled: bool) -> bool:
+    async def _ask_once(
+        self, node: Node, query: dict[str, str], *, is_garbled: bool, goes_on: bool = False
+    ) -> bool:
         """
-        Takes one answer, which for the checker is a connection of its own: after several answers frames may come again. Reads
-        all pages of a snapshot. Returns whether there is more.
+        Takes one answer, which for the checker is a connection of its own. Those of one walk belong together (``goes_on``);
+        after a walk frames may come again. Reads all pages of a snapshot. Returns whether there is more.
 
         Raises:
             ApplicationError, DomainError, TimeoutError: An answer did not come.
         """
-        number, has_cursor = self.notebook.number("connection"), "since" in query and not is_garbled
-        self.client.connect(has_cursor=has_cursor)
-        self._note(number, node, has_cursor=has_cursor, is_garbled=is_garbled)
+        number, cursor = self.notebook.number("connection"), None if is_garbled else query.get("since")
+        self.client.connect(has_cursor=cursor is not None, goes_on=goes_on)
+        self._note(number, node, cursor, is_garbled=is_garbled, goes_on=goes_on)
         try:
             async with asyncio.timeout(10.0 if self.chance.decides(0.9) else 0.05 + self.chance.wait(0.5)):
                 data = await node.synchronise(self.token, query)
             has_more: bool = data["hasMore"]
             snapshots = [frame for frame in data["frames"] if frame["type"] == "snapshot"]
-            if snapshots:
-                self._take(number, {"type": "auth_success", "cursor": data["cursor"]})
+            entered = {"type": "auth_success", "cursor": data["cursor"], "epoch": epoch_of(data["cursor"])}
+            self._take(number, entered)
             for frame in data["frames"]:
                 self._take(number, frame)
             self._keep(number, data["cursor"], is_whole=not has_more and not snapshots)

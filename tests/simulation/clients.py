@@ -21,7 +21,7 @@ from domain.chat_errors import TooFrequent
 from domain.errors import DomainError
 from domain.ids import ChatId, ProfileId
 from domain.message import Body, Nonce
-from infrastructure.memory.views import EPOCH
+from infrastructure.memory.storage import EPOCH
 from interfaces.ws.closing import Close
 from tests.checker.history import (
     Acked,
@@ -223,6 +223,8 @@ class Visit:
                 self._hear_resumed(fields)
             case "reset":
                 self._write(Reset(at=self.at, connection=self.number, reason=fields["reason"]))
+                if fields["reason"] == "epoch":
+                    self.device.seen.clear()
             case "unread_count":
                 self._write(UnreadRead(at=self.at, ask=self.counts.popleft(), count=fields["count"]))
             case "new_message" | "chat_changed" | "member_added" | "member_removed":

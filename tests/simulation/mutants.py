@@ -34,6 +34,7 @@ from domain.reading import Reading
 from infrastructure.announcing import Announcing
 from infrastructure.gather import Gatherer
 from infrastructure.memory.chats import MemoryPosting
+from infrastructure.memory.views import MemoryOwnChanges
 from interfaces.live import channel, entry, resuming, sync
 from interfaces.live.all_chats import AllChats, Visit
 from interfaces.live.channel import Channel, Channels
@@ -640,7 +641,39 @@ def steps_over_the_chat_that_did_not_fit(
             yield step
 
 
+def begins_the_chat_that_did_not_fit_anew(
+    standings: Sequence[Standing], added: frozenset[ChatId], start: SyncPlace | None, *more: Any
+) -> Iterator[Any]:
+    yield from _steps(standings, added, evolve(start, position=Position(0)) if start else None, *more)
+
+
 _steps = sync._steps
+
+
+# What comes from another line of history
+
+
+def keeps_tails_of_another_history(self: Tails, epoch: str) -> None:
+    self.epoch = epoch
+
+
+def overhears_that_history_has_changed(self: Hub, epoch: str) -> None:
+    self.tails.begin(epoch)
+
+
+_own_since = MemoryOwnChanges.since
+
+
+async def resumes_from_any_cursor(self: MemoryOwnChanges, reader: ProfileId, cursor: Cursor) -> Missed | Lost:
+    return await _own_since(self, reader, evolve(cursor, epoch=self.storage.epoch))
+
+
+OF_RESTORES: Final[Mapping[str, tuple[Any, str, Callable[..., Any]]]] = {
+    "restore: tails kept": (Tails, "begin", keeps_tails_of_another_history),
+    "restore: not heard": (Hub, "_begin_anew", overhears_that_history_has_changed),
+    "restore: cursors of the former history": (MemoryOwnChanges, "since", resumes_from_any_cursor),
+}
+"""Only runs in which an earlier state is restored can find these."""
 
 OF_SYNC: Final[Mapping[str, tuple[Any, str, Callable[..., Any]]]] = {
     "sync: a part taken for the whole": (Sync, "since", takes_a_part_for_the_whole),
@@ -651,6 +684,7 @@ OF_SYNC: Final[Mapping[str, tuple[Any, str, Callable[..., Any]]]] = {
     ),
     "sync: cursor taken after the snapshot": (Sync, "begin", begins_with_a_page_older_than_its_cursor),
     "sync: the chat that did not fit is passed over": (sync, "_steps", steps_over_the_chat_that_did_not_fit),
+    "sync: the chat that did not fit begins anew": (sync, "_steps", begins_the_chat_that_did_not_fit_anew),
 }
 """Only runs with clients of `/sync/` can find these."""
 

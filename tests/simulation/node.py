@@ -231,8 +231,11 @@ class Node:
             self._hear_later(other, [each for each in kept if not self.chance.happens(self.terms.lost)])
 
     def _hear_later(self, node: "Node", updates: Sequence[Update]) -> None:
+        """What is told on its way between nodes names its line of history, and is passed over in another one."""
+        restored = self.door.database.restored
+
         def tell() -> None:
-            if node.is_up:
+            if node.is_up and self.door.database.restored == restored:
                 node.hub.receive(updates)
 
         asyncio.get_running_loop().call_later(self.chance.wait(0.4), tell)

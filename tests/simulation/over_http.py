@@ -14,8 +14,10 @@ from application.errors import ApplicationError
 from domain.errors import DomainError
 from interfaces.http.events import Events
 from interfaces.http.long_answers import LONG_ANSWER
+from interfaces.http.options import HttpOptions
 from interfaces.http.sync import Synchronisation
 from interfaces.wire.frames import Frame
+from interfaces.wire.places import Places
 from interfaces.ws.closing import Close, CloseCode
 from tests.interfaces.http import event_client
 from tests.simulation.frames import Fields
@@ -36,6 +38,16 @@ def request(
         "headers": headers,
         **more,
     }
+
+
+def epoch_of(cursor: str) -> str:
+    """The line of history of a cursor. Clients cannot know it; the checker does, to say which of them must be reset."""
+    return Places(HttpOptions().cursor_key).read_part(cursor).epoch
+
+
+def is_on_the_way(cursor: str) -> bool:
+    """Whether it stands between two parts of a walk. Behind the last one it may be asked with again, for what came since."""
+    return Places(HttpOptions().cursor_key).read_part(cursor).chat_id is not None
 
 
 def written(since: Any) -> tuple[dict[str, str], bool]:

@@ -6,13 +6,14 @@ became of it.
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
-from attrs import define, field, frozen
+from attrs import define, field, fields, frozen
 
 from application.errors import OutcomeUnknown, Unavailable
 from application.paging import ChatPlace, MemberPlace, Page, Paging, ReaderPlace
-from application.ports.changes import Cursor, News, ReadRange
+from application.ports import changes
+from application.ports.changes import Cursor, ReadRange
 from application.ports.marking import Marking
 from application.ports.own_changes import Lost, Missed
 from application.ports.posting import Conversations, Draft, Indigestible, Interrupted, Posting, Slots
@@ -31,10 +32,13 @@ from application.views import (
 from domain.chat import Chat
 from domain.events import MessageSent, MessagesRead
 from domain.ids import AccountId, ChatId, MessageId, Position, ProfileId, SessionId
-from infrastructure.memory.chats import MemoryMarking, MemoryPosting
-from infrastructure.memory.storage import MemoryStorage, MemoryUnitOfWork
+from infrastructure.memory.accounts import AccountState
+from infrastructure.memory.chats import ChatState, MemoryMarking, MemoryPosting
+from infrastructure.memory.storage import EPOCH, MemoryStorage, MemoryUnitOfWork, News
 from infrastructure.memory.views import MemoryChanges, MemoryOwnChanges, MemoryViews
 from tests.simulation.chance import Chance
+
+S = TypeVar("S", AccountState, ChatState)
 
 COMMIT: Final = 0.1
 """Seconds that a commit takes at most."""
@@ -64,6 +68,31 @@ class Faults:
 class Database(MemoryStorage):
     """What survives the nodes. Each of them comes in through a `Door` of its own."""
 
+    restored: int = 0
+    """How often an earlier state was restored. What began before that fails: its connection is broken."""
+
+    def dump(self) -> "Dump":
+        """The committed state. What is committed is never changed in place."""
+        return Dump(_copied(self.accounts), _copied(self.chats), [*self.journal])
+
+    def restore(self, dump: "Dump") -> None:
+        """Goes back to an earlier state, in a line of history of its own."""
+        self.accounts, self.chats = _copied(dump.accounts), _copied(dump.chats)
+        self.journal = [*dump.journal]
+        self.restored += 1
+        self.epoch = f"{EPOCH} {self.restored}"
+
+
+@frozen
+class Dump:
+    accounts: AccountState
+    chats: ChatState
+    journal: Sequence[News]
+
+
+def _copied(state: S) -> S:
+    return type(state)(**{each.name: dict(getattr(state, each.name)) for each in fields(type(state))})
+
 
 @define(eq=False)
 class Door:
@@ -76,12 +105,12 @@ class Door:
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[MemoryUnitOfWork]:
         async with AsyncExitStack() as held:
-            work = MemoryUnitOfWork(self.database, held)
+            work, restored = MemoryUnitOfWork(self.database, held), self.database.restored
             await self.chance.delay(READ)
             if self.chance.happens(self.faults.refused):
                 raise Unavailable("no connection")
             yield work
-            await self._commit(work)
+            await self._commit(work, restored)
 
     @asynccontextmanager
     async def begin_posting(self) -> AsyncIterator[Posting]:
@@ -98,14 +127,17 @@ class Door:
         async with self.begin() as work:
             yield MemoryMarking(work)
 
-    async def _commit(self, work: MemoryUnitOfWork) -> None:
+    async def _commit(self, work: MemoryUnitOfWork, restored: int) -> None:
+        """``restored`` is that of the database when the unit of work began."""
         try:
             await self.chance.delay(COMMIT)
         except asyncio.CancelledError:
             # the node dies, or gives up; the database may have had the word already
-            if self.chance.decides(0.5):
+            if self.chance.decides(0.5) and self.database.restored == restored:
                 work.apply()
             raise
+        if self.database.restored != restored:
+            raise OutcomeUnknown
         if self.chance.happens(self.faults.refused):
             raise Unavailable("rolled back")
         if self.chance.happens(self.faults.interrupted):
@@ -117,17 +149,22 @@ class Door:
             raise OutcomeUnknown
         work.apply()
         await self.chance.delay(COMMIT)
+        if self.database.restored != restored:
+            raise OutcomeUnknown
 
     async def read(self, read: Callable[[], Awaitable[Any]], longest: float = READ) -> Any:
         """
         What is read is one moment's picture, and may be old when it arrives. It takes up to ``longest`` seconds before that
         moment, and as many after it.
         """
+        restored = self.database.restored
         await self._delay(longest)
         if self.chance.happens(self.faults.unreadable):
             raise Unavailable("no connection")
         found = await read()
         await self._delay(longest)
+        if self.database.restored != restored:
+            raise Unavailable("the connection broke")
         return found
 
     async def _delay(self, longest: float) -> None:
@@ -264,8 +301,8 @@ class SlowChanges:
         found: Cursor = await self._door.read(self._changes.now)
         return found
 
-    async def since(self, cursor: Cursor) -> News:
-        found: News = await self._door.read(lambda: self._changes.since(cursor))
+    async def since(self, cursor: Cursor) -> changes.News:
+        found: changes.News = await self._door.read(lambda: self._changes.since(cursor))
         return found
 
     async def recall(self, read: ReadRange) -> MessagesRead:

@@ -24,6 +24,7 @@ from tests.checker.history import (
     ReadTold,
     Refused,
     Reset,
+    Restored,
     Resumed,
     Told,
     TooOften,
@@ -59,9 +60,17 @@ _EXPECTED = {
     ),
     *("resumed", "reset epoch", "reset ahead", "reset too_far", "reset malformed"),
     *("resumed elsewhere", "told again"),
-    *("deleted", "signed out", "put out", "told nobody"),
+    *("deleted", "signed out", "put out", "told nobody", "restored"),
     *("ended 1006", "ended 1008", "ended 1012", "ended 1013", "ended 4401", "ended 4403"),
-    *("all: auth_success", "all: snapshot", "all: resumed", "all: reset", "all: cursor", "all: gap"),
+    *(
+        "all: auth_success",
+        "all: snapshot",
+        "all: resumed",
+        "all: reset malformed",
+        "all: reset epoch",
+        "all: cursor",
+        "all: gap",
+    ),
     *("all: new_message", "all: chat_changed", "all: member_added", "all: member_removed"),
     *("all: chat_added", "all: chat_removed", "all: read_up_to", "all: messages_read"),
     *("all: answer", "all: error", "all: presence", "all: typing", "all: goaway"),
@@ -91,6 +100,8 @@ def _things(event: Event) -> Iterator[str]:
             yield "too often"
         case Detached():
             yield "detached"
+        case Restored():
+            yield "restored"
         case Joined():
             yield "joined"
         case Cut():
@@ -98,6 +109,8 @@ def _things(event: Event) -> Iterator[str]:
             yield "told" if event.node else "told nobody"
         case Ended():
             yield f"ended {event.code}"
+        case AllHeard(frame={"type": "reset", "scope": "all", "reason": reason}):
+            yield f"all: reset {reason}"
         case AllHeard():
             yield f"all: {event.frame['type']}"
         case AllEnded():

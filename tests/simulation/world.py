@@ -7,14 +7,15 @@ killed. After a while all faults are healed, everybody comes back, and then ever
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Coroutine, Iterator, Sequence
+from collections.abc import Awaitable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from types import ModuleType
 from typing import Any, Final
+from uuid import UUID
 
 import orjson
-from attrs import Factory, define, field, frozen
+from attrs import Factory, define, evolve, field, frozen
 
 from application.accounts.authenticate import Authenticate
 from application.accounts.sign_in import SignIn
@@ -32,7 +33,7 @@ from domain.account import Account, Email, PasswordHash
 from domain.chat import About, Chat
 from domain.chat_errors import ChatNotFound, MemberNotFound, NotTheOwner
 from domain.errors import DomainError
-from domain.ids import ChatId, Position
+from domain.ids import ChatId, Position, SessionId
 from domain.session import Fingerprint, Lifetimes, Origin, Session
 from infrastructure.memory.views import MemoryViews
 from interfaces.live import all_chats, channel, entry, resuming
@@ -51,6 +52,7 @@ from tests.checker.history import (
     Leaving,
     MarkSeen,
     Quiet,
+    Restored,
     Said,
     UnreadRead,
 )
@@ -63,12 +65,15 @@ from tests.simulation.frames import durable, said
 from tests.simulation.loop import SimulatedLoop, run
 from tests.simulation.network import NOTICED
 from tests.simulation.node import START, Node, NumberedIds, Terms
-from tests.simulation.storage import READ, Database, Door, Faults
+from tests.simulation.storage import READ, Database, Door, Dump, Faults
 
 PASSWORD: Final = "Correct-Horse"
 
 ACTIVE: Final = (*(0.3, 0.4, 0.6, 1.2) * 6, 5.0)
 """Seconds in which things happen, one of these. Many short runs find more than few long ones, but not everything."""
+
+LONGER: Final = (1.0, 1.5, 2.5)
+"""The same where there is something to fall back to."""
 
 SETTLED: Final = 6.0
 """Seconds after which, with nothing failing, everybody has everything; D12 promises ten."""
@@ -119,9 +124,23 @@ def hears_all(number: int) -> bool:
     return number % HEARS_ALL == 1
 
 
+RESTORES: Final[Mapping[int, Sequence[int]]] = {1: (1,), 5: (2,), 7: (0, 3)}
+"""The runs in which an earlier state of storage is restored: by the remainder by 8, that of the eighths by 4."""
+
+
+def restores(number: int) -> bool:
+    """Whether an earlier state of storage is restored in this run."""
+    return number // 8 % 4 in RESTORES.get(number % 8, ())
+
+
 def simulate(number: int) -> Outcome:
     loop = SimulatedLoop(number)
-    world = World(Chance(loop.random), hears_all=hears_all(number), over=transports(number))
+    world = World(
+        Chance(loop.random),
+        hears_all=hears_all(number),
+        over=transports(number),
+        restores=restores(number),
+    )
     with (
         _complaints(world),
         _small(channel, "PAGE", world.page),
@@ -185,6 +204,8 @@ class World:
     """Whether there are devices with the socket of all chats, and more chats whose members change."""
     over: Sequence[str] = ("ws",)
     """The transports of these devices."""
+    restores: bool = False
+    """Whether an earlier state of storage is restored."""
     notebook: Notebook = Factory(Notebook)
     database: Database = Factory(Database)
     page: int = field(init=False)
@@ -202,6 +223,12 @@ class World:
     deleted: set[ChatId] = field(init=False, factory=set)
     members: dict[ChatId, list[Person]] = field(init=False, factory=dict)
     _at: float = field(init=False, default=0.0)
+    _operating: asyncio.Lock = field(init=False, factory=asyncio.Lock)
+    """Held while nodes are stopped and started."""
+    _begun: dict[Joined | Leaving, None] = field(init=False, factory=dict)
+    """Changes of memberships that are tried until they are done."""
+    _signing_in: dict[Device, None] = field(init=False, factory=dict)
+    """Devices that are about to get another session."""
 
     def __attrs_post_init__(self) -> None:
         self._draw()
@@ -427,10 +454,13 @@ class World:
             *(asyncio.create_task(hearer.live()) for hearer in self.hearers),
         ]
         plots = [self._interfere(), self._bother_many() if self.hears_all else self._bother()]
+        active = self.chance.one_of(LONGER if self.restores else ACTIVE)
+        if self.restores:
+            plots.append(self._fall_back(active))
         if not self.terms.is_punctual:
             plots.append(self._set_clocks())
         tasks = [asyncio.create_task(plot) for plot in plots]
-        await asyncio.sleep(self.chance.one_of(ACTIVE))
+        await asyncio.sleep(active)
         self._at = self.at
         self.chance.calm = True
         for device in self.devices:
@@ -481,13 +511,84 @@ class World:
             await asyncio.sleep(self.chance.wait(2.0) + 0.2)
             if not self._goes_on() or self.chance.decides(0.4):
                 continue
-            node = self.chance.one_of(self.nodes)
-            if self.chance.decides(0.4):
-                await node.stop(self.chance.one_of((0.0, 0.5, 2.0)) if self.hears_all else 0.0)
-            else:
-                await node.kill()
-            await asyncio.sleep(self.chance.wait(1.0))
-            await node.start()
+            async with self._operating:
+                node = self.chance.one_of(self.nodes)
+                if self.chance.decides(0.4):
+                    await node.stop(self.chance.one_of((0.0, 0.5, 2.0)) if self.hears_all else 0.0)
+                else:
+                    await node.kill()
+                await asyncio.sleep(self.chance.wait(1.0))
+                await node.start()
+
+    async def _fall_back(self, active: float) -> None:
+        """
+        Restores what was stored some time before, while no node runs, as docs/backup.md says, or while they all run, as when
+        a database fails over to a copy that lagged.
+        """
+        await asyncio.sleep(self.chance.random.random() * active / 2)
+        dump = self.database.dump()
+        await asyncio.sleep(self.chance.random.random() * active / 2)
+        async with self._operating:
+            stops = self.chance.decides(0.5)
+            if stops:
+                for node in self.nodes:
+                    await (node.stop() if self.chance.decides(0.3) else node.kill())
+            await self._restore(dump)
+            if stops:
+                for node in self.nodes:
+                    await node.start()
+        for device in self.devices:
+            is_signed_in = device.token is not None and device not in self._signing_in
+            if is_signed_in and not self._is_live(device):
+                if stops:  # a node that runs takes a while to see that the session is gone
+                    self.notebook.write(Cut(at=self.at, session=device.session))
+                await self._sign_in_again(device, is_cut=True)
+
+    async def _restore(self, dump: Dump) -> None:
+        """Awaits nothing that takes time."""
+        for chat_id in self.chats:
+            await self._keep(chat_id)
+        before = self.database.epoch
+        self.database.restore(dump)
+        chats = self.database.chats.chats
+        self.notebook.write(
+            Restored(
+                at=self.at,
+                before=before,
+                epoch=self.database.epoch,
+                positions={str(chat_id): chats[chat_id].last_position for chat_id in self.chats},
+            )
+        )
+        for chat_id in self.chats:
+            self._look_who_is_there(chat_id)
+        for event in self._begun:
+            self.notebook.write(evolve(event, at=self.at))
+
+    def _look_who_is_there(self, chat_id: ChatId) -> None:
+        """Writes down the memberships and marks of the restored state."""
+        state = self.database.chats
+        self.deleted.discard(chat_id)
+        if self._may_be_deleted(chat_id):
+            self.deleted.add(chat_id)
+            self.notebook.write(Cut(at=self.at, chat=str(chat_id)))
+        self.members[chat_id] = []
+        for person in self.people:
+            member = state.members.get((chat_id, person.profile_id))
+            if member is not None and member.left_at is None:
+                self.members[chat_id].append(person)
+                if chat_id not in self.deleted:
+                    self.notebook.write(Belongs(at=self.at, chat=str(chat_id), profile=person.profile))
+            elif chat_id not in self.deleted:
+                self.notebook.write(Cut(at=self.at, chat=str(chat_id), profile=person.profile))
+            if (reading := state.readings.get((chat_id, person.profile_id))) is not None:
+                ask = self._asked(person, chat_id)
+                self.notebook.write(MarkSeen(at=self.at, ask=ask, seq=reading.mark))
+
+    def _is_live(self, device: Device) -> bool:
+        session = self.database.accounts.sessions.get(
+            (device.person.account.id, SessionId(UUID(device.session)))
+        )
+        return session is not None and session.ended_at is None
 
     async def _bother(self) -> None:
         """With requests that come without a socket."""
@@ -600,12 +701,23 @@ class World:
         if not outside:
             return
         newcomer = self.chance.one_of(outside)
-        self.notebook.write(Joined(at=self.at, chat=str(chat_id), profile=newcomer.profile))
         command = ChangeChat(chat_id=chat_id, member_ids=(newcomer.profile_id,))
-        with suppress(NotTheOwner, ChatNotFound):
+        with self._trying(Joined(at=self.at, chat=str(chat_id), profile=newcomer.profile)):
             await self._until_done(chat_id, command)
-            self.members[chat_id] = [*self.members[chat_id], newcomer]
+            others = [person for person in self.members[chat_id] if person is not newcomer]
+            self.members[chat_id] = [*others, newcomer]
             self.notebook.write(Belongs(at=self.at, chat=str(chat_id), profile=newcomer.profile))
+
+    @contextmanager
+    def _trying(self, begun: Joined | Leaving) -> Iterator[None]:
+        """Writes down what is tried; until it is done or refused, it may happen in any line of history."""
+        self.notebook.write(begun)
+        self._begun[begun] = None
+        try:
+            with suppress(NotTheOwner, ChatNotFound):
+                yield
+        finally:
+            del self._begun[begun]
 
     async def _put_out(self, chat_id: ChatId, gone: Person | None = None) -> None:
         """Puts out a person, or somebody if it is None, but never the owner."""
@@ -614,8 +726,7 @@ class World:
             return
         gone = gone or self.chance.one_of(inside)
         command = RemoveMember(chat_id=chat_id, profile_id=gone.profile_id)
-        self.notebook.write(Leaving(at=self.at, chat=str(chat_id), profile=gone.profile))
-        with suppress(NotTheOwner, ChatNotFound):
+        with self._trying(Leaving(at=self.at, chat=str(chat_id), profile=gone.profile)):
             told = await self._until_done(chat_id, command)
             self.members[chat_id] = [person for person in self.members[chat_id] if person is not gone]
             self.notebook.write(Cut(at=self.at, chat=str(chat_id), profile=gone.profile, node=told))
@@ -629,25 +740,30 @@ class World:
         """
         is_first = True
         while True:
-            node = await self._some_node()
+            node, restored = await self._some_node(), self.database.restored
             try:
                 done = await self._try(self._as_owner(node, chat_id, command), node)
             except MemberNotFound:
                 return None  # an earlier try was heeded after all
-            if done is not None:
+            if done is not None and self.database.restored == restored:
                 return self._told(node, is_first)
             is_first = False
 
     async def _delete(self, chat_id: ChatId) -> None:
-        self.notebook.write(Leaving(at=self.at, chat=str(chat_id)))
+        with self._trying(Leaving(at=self.at, chat=str(chat_id))):
+            await self._until_deleted(chat_id)
+
+    async def _until_deleted(self, chat_id: ChatId) -> None:
         is_first = True
         while True:
-            node = await self._some_node()
+            node, restored = await self._some_node(), self.database.restored
             done: bool | None = False
             try:
                 done = await self._try(self._as_owner(node, chat_id, DeleteChat(chat_id=chat_id)), node)
             except NotTheOwner:
                 done, is_first = True, False
+            if self.database.restored != restored:
+                done = None
             if done:
                 self.deleted.add(chat_id)
                 self.notebook.write(Cut(at=self.at, chat=str(chat_id), node=self._told(node, is_first)))
@@ -671,9 +787,9 @@ class World:
             return
         is_first = True
         while True:
-            node = await self._some_node()
+            node, restored = await self._some_node(), self.database.restored
             done = await self._try(_yes(node.messenger.accounts.sign_out(SignOut(access_token=token))), node)
-            if done:
+            if done and self.database.restored == restored:
                 device.token = None
                 self.notebook.write(Cut(at=self.at, session=device.session, node=self._told(node, is_first)))
                 return
@@ -685,20 +801,30 @@ class World:
             and sum(other.person is device.person and other.token is not None for other in self.devices) == 1
         )
 
-    async def _sign_in_again(self, device: Device) -> None:
-        """On the same device: the session that it had is over."""
-        if device.token is None:
+    async def _sign_in_again(self, device: Device, *, is_cut: bool = False) -> None:
+        """On the same device: the session that it had is over. ``is_cut``: it was over before, and that was written down."""
+        if device.token is None or device in self._signing_in:
             return
+        self._signing_in[device] = None
+        try:
+            await self._until_signed_in(device, is_cut=is_cut)
+        finally:
+            del self._signing_in[device]
+
+    async def _until_signed_in(self, device: Device, *, is_cut: bool) -> None:
         is_first = True
         while True:
-            node = await self._some_node()
+            node, restored = await self._some_node(), self.database.restored
             try:
                 async with asyncio.timeout(0.05 + self.chance.wait(1.0)):
                     token, session = await self._sign_in(node, device.person, device.name)
             except (TimeoutError, ApplicationError):
                 is_first = False
                 continue
-            self.notebook.write(Cut(at=self.at, session=device.session, node=self._told(node, is_first)))
+            if self.database.restored != restored:
+                continue
+            if not is_cut:
+                self.notebook.write(Cut(at=self.at, session=device.session, node=self._told(node, is_first)))
             device.token, device.session = token, session
             return
 
