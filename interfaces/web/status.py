@@ -65,7 +65,7 @@ class Local:
     letters: Letters | None = None
     """None if letters are sent."""
     about: Mapping[str, str] = field(factory=dict)
-    """Facts about the process by their names, such as its version."""
+    """Facts about the process. Their names, and those of the checks, are known to the page, which says them in words."""
     checks: Mapping[str, Callable[[], Awaitable[object]]] = field(factory=dict)
     """Checks by name. A check raises when something is wrong."""
     people: Sequence[Person] = ()

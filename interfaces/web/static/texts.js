@@ -148,7 +148,7 @@ const EN = {
     ["Esc", "Back to the list of chats, or close"],
     ["Ctrl ,", "The menu"],
     ["Tab / Shift Tab", "The next or the last control"],
-    ["↑ ↓ Page Up Page Down", "Through the list or the messages"],
+    ["↑ ↓ Page ↑ ↓", "Through the list or the messages"],
     ["? or Ctrl /", "This help"],
   ],
 };
@@ -295,7 +295,7 @@ const RU = {
     ["Esc", "К списку чатов или закрыть"],
     ["Ctrl ,", "Меню"],
     ["Tab / Shift Tab", "Следующий или предыдущий элемент"],
-    ["↑ ↓ Page Up Page Down", "По списку или по сообщениям"],
+    ["↑ ↓ Page ↑ ↓", "По списку или по сообщениям"],
     ["? или Ctrl /", "Эта справка"],
   ],
 };

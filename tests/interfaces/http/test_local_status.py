@@ -74,7 +74,10 @@ async def test_the_page_says_how_the_messenger_is() -> None:
     text = answer.text
     for shown in ("LOCAL", "1.2.3", "Анна &lt;b&gt;", "<code>admin</code>", "new@example.com"):
         assert shown in text
-    assert re.findall(r'<dt>(\w+)</dt><dd class="(\w+)">', text) == [("database", "well"), ("disk", "unwell")]
+    assert re.findall(r'<dt>([\w ]+)</dt><dd class="(\w+)">', text) == [
+        ("the database answers", "well"),
+        ("the disk has room", "unwell"),
+    ]
     assert "secret" not in text
     assert 'href="/app/status/letters/20260102-a"' in text
     assert 'aria-current="page">Status</a>' in text
