@@ -49,7 +49,7 @@ from application.paging import (
 from application.ports.changes import Changes
 from application.ports.codes import NewSecret
 from application.ports.own_changes import OwnChanges
-from application.ports.updates import ChatUpdate
+from application.ports.updates import ChatUpdate, PresenceUpdate
 from application.ports.views import LogSpan, Where
 from application.profiles.edit import EditProfile
 from application.profiles.find import FindProfiles
@@ -173,6 +173,8 @@ class Feed:
     """Must be told of ended sessions, and of the actors of sockets that close."""
     watchable: Callable[[ProfileId, Sequence[ProfileId]], Awaitable[Sequence[Contact]]]
     """Returns those whose presence a profile may watch."""
+    tell_nodes: Callable[[Sequence[PresenceUpdate]], None]
+    """Tells the other nodes about the clients of this one. Nothing of it is stored."""
 
 
 @frozen(kw_only=True)

@@ -1,5 +1,6 @@
 """Makes the adapters from the settings, and groups them by the ports that they implement."""
 
+import ssl
 from collections.abc import Callable
 from email.headerregistry import Address
 from pathlib import Path
@@ -8,15 +9,19 @@ from typing import assert_never
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from application.ports.ids import Ids
+from application.ports.limiter import Limiter
 from application.ports.mailer import Mailer
 from config.ports import Bus, Storage
+from config.refusals import CannotStart
 from config.settings.groups import Settings
 from config.settings.readers import BusKind
 from infrastructure.memory.catalogues import MemoryCatalogues
+from infrastructure.memory.limiter import MemoryLimiter
 from infrastructure.memory.purging import MemoryDeletedChats
 from infrastructure.memory.storage import MemoryStorage
 from infrastructure.memory.updates import MemoryUpdates
 from infrastructure.memory.views import MemoryChanges, MemoryOwnChanges, MemoryViews
+from infrastructure.nats.updates import NatsServers, NatsUpdates
 from infrastructure.postgres.catalogues import PostgresCatalogues
 from infrastructure.postgres.changes import PostgresChanges
 from infrastructure.postgres.driver.batches import BatchConnection
@@ -29,6 +34,7 @@ from infrastructure.postgres.purging import PostgresDeletedChats
 from infrastructure.postgres.storage import PostgresStorage
 from infrastructure.postgres.updates import PostgresUpdates
 from infrastructure.postgres.views import PostgresViews
+from infrastructure.sharing_limiter import SharingLimiter
 from infrastructure.smtp.mailbox import Mailbox
 from infrastructure.smtp.mailer import MailServer, Security, SmtpMailer
 from infrastructure.smtp.writing import LetterWriter
@@ -89,8 +95,45 @@ def make_bus(settings: Settings, url: str, ids: Ids) -> Bus:
                 publisher=ids.token_id(),
                 deadline=settings.database.deadline,
             )
+        case BusKind.NATS:
+            bus = settings.bus
+            servers = NatsServers(
+                addresses=bus.nats_servers,
+                user=bus.nats_user,
+                password=bus.nats_password,
+                token=bus.nats_token,
+                tls=_tls(bus.nats_ca, bus.nats_certificate, bus.nats_key),
+            )
+            return NatsUpdates(servers=servers, publisher=ids.token_id(), subject=bus.nats_subject)
         case _:
             assert_never(settings.bus.kind)
+
+
+def make_limiter(settings: Settings, bus: Bus, ids: Ids) -> Limiter:
+    alone = MemoryLimiter()
+    if settings.bus.kind is BusKind.NONE:
+        return alone
+    shared = SharingLimiter(alone, bus.publish, ids.token_id())
+    bus.subscribe(shared.hear)
+    return shared
+
+
+def _tls(authorities: Path | None, certificate: Path | None, key: Path | None) -> ssl.SSLContext | None:
+    """
+    Raises:
+        CannotStart: A file is not what it should be.
+    """
+    if authorities is None and certificate is None:
+        return None
+    try:
+        context = ssl.create_default_context(cafile=authorities)
+        if certificate is not None:
+            context.load_cert_chain(certificate, key)
+    except (ssl.SSLError, OSError) as error:
+        raise CannotStart(
+            f"NATS_CA_FILE, NATS_CERT_FILE or NATS_KEY_FILE: a file cannot be used: {error}"
+        ) from error
+    return context
 
 
 def make_mailer(

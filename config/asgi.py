@@ -33,7 +33,7 @@ from config.refusals import CannotStart, cause_of, database_setting
 from config.running import run_until_signal
 from config.server import ACCEPTED_AT_ONCE, Server
 from config.settings.groups import Settings
-from config.settings.readers import Environment
+from config.settings.readers import BusKind, Environment
 from config.stopping import Stopping
 from infrastructure.metered import metered_listener
 from infrastructure.postgres.schema.migrate import check_revision, filling_alone, migrate
@@ -180,6 +180,7 @@ def make_app(
         tail_bytes=ws.node_tail_bytes,
         presence_pause=ws.presence_seconds,
         watched_most=ws.watched_profiles,
+        node="" if settings.bus.kind is BusKind.NONE else application.ports().ids.token_id(),
     )
     application.updates().subscribe(metered_listener(hub.receive, meter))
     socket_services = SocketServices(

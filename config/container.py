@@ -26,6 +26,7 @@ from application.receipts.mark_read import Marked
 from config.adapters import (
     make_batch_connection,
     make_bus,
+    make_limiter,
     make_mailer,
     make_read_pool,
     memory_storage,
@@ -41,7 +42,6 @@ from infrastructure.crypto.codes import SealedCodes
 from infrastructure.crypto.passwords import PooledPasswords
 from infrastructure.crypto.tokens import JwtTokens
 from infrastructure.gather import Gatherer
-from infrastructure.memory.limiter import MemoryLimiter
 from infrastructure.memory.storage import MemoryStorage
 from infrastructure.memory.updates import MemoryUpdates
 from infrastructure.metered import MeteredMailer
@@ -146,7 +146,9 @@ class Application(DeclarativeContainer):
         settings.provided.auth.factor_issuer,
     )
     mailer: Singleton[Mailer] = Singleton(MeteredMailer, Singleton(make_mailer, settings, show_letter), meter)
-    limiter: Singleton[Limiter] = Singleton(ReportingLimiter, Singleton(MemoryLimiter), report_limit)
+    limiter: Singleton[Limiter] = Singleton(
+        ReportingLimiter, Singleton(make_limiter, settings, updates, adapters.ids), report_limit
+    )
 
     storage: Singleton[Storage] = Singleton(announced, adapters.storage, updates, meter)
     ports: Singleton[Ports] = Singleton(

@@ -9,12 +9,22 @@ could not be sent, may therefore be replaced by a hint for each chat, or be left
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from typing import Final, assert_never
 
 from attrs import define, evolve, field, frozen
 
-from application.ports.updates import Moved, NewMember, NewMessage, Typing, Update
+from application.ports.updates import (
+    AttendingThere,
+    LimitUsed,
+    Moved,
+    NewMember,
+    NewMessage,
+    OnlineThere,
+    Typing,
+    Update,
+    WhoIsThere,
+)
 from domain.events import (
     ChatAdded,
     ChatChanged,
@@ -33,6 +43,10 @@ log: Final = logging.getLogger(__name__)
 
 MOST_WAITING: Final = 10_000
 """Updates that wait to be sent. Beyond that they become hints: one for each chat."""
+
+FIRST_PAUSE: Final = 0.1
+LONGEST_PAUSE: Final = 2.0
+"""Seconds between two attempts to connect. Pauses double from the first to the longest."""
 
 TAKEN_AT_ONCE: Final = 1000
 """Updates that are encoded in one go, which keeps the event loop for some ten milliseconds."""
@@ -138,6 +152,10 @@ class Relay:
         self._waiting.extendleft(reversed(_hints(update for batch in batches for update in batch.updates)))
         self._is_filled.set()
 
+    def complain(self, cause: str) -> None:
+        """Logs that the connection was lost, once a minute."""
+        self._complaints.tell("the connection between processes was lost", cause)
+
     def _shorten(self) -> None:
         self._complaints.tell("too much waits to be sent", f"more than {self.most_waiting} updates")
         shortened = _hints(self._waiting)
@@ -160,6 +178,28 @@ class Relay:
         return publisher != self.publisher and epoch == self._epoch
 
 
+async def again_and_again(
+    work: Callable[[Callable[[], None]], Awaitable[None]], failures: tuple[type[Exception], ...], relay: Relay
+) -> None:
+    """
+    Runs ``work``, which never ends by itself, and runs it again after each of its ``failures``, which are logged. It calls
+    its argument when it works, after which pauses are short again.
+    """
+    pause = FIRST_PAUSE
+
+    def works() -> None:
+        nonlocal pause
+        pause = FIRST_PAUSE
+
+    while True:
+        try:
+            await work(works)
+        except failures as error:
+            relay.complain(" ".join(str(error).split()) or type(error).__name__)
+        await asyncio.sleep(pause)
+        pause = min(2 * pause, LONGEST_PAUSE)
+
+
 def _hint(update: Update) -> Moved | None:
     """Returns the hint to send instead of an update, or None if no log of a chat has it."""
     match update:
@@ -168,6 +208,8 @@ def _hint(update: Update) -> Moved | None:
         case NewMessage() | ChatChanged() | NewMember() | MemberRemoved() | RoleChanged():
             return Moved(chat_id=update.chat_id, position=update.position)
         case ChatAdded() | ChatRemoved() | SessionEnded() | MessagesRead() | Typing():
+            return None
+        case OnlineThere() | AttendingThere() | WhoIsThere() | LimitUsed():
             return None
         case _:
             assert_never(update)

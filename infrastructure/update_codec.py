@@ -7,7 +7,7 @@ to an update without a new version if it has a default.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
@@ -15,7 +15,17 @@ import orjson
 from attrs import frozen
 from cattrs.preconf.json import make_converter
 
-from application.ports.updates import Moved, NewMember, NewMessage, Typing, Update
+from application.ports.updates import (
+    AttendingThere,
+    LimitUsed,
+    Moved,
+    NewMember,
+    NewMessage,
+    OnlineThere,
+    Typing,
+    Update,
+    WhoIsThere,
+)
 from domain.events import (
     ChatAdded,
     ChatChanged,
@@ -40,6 +50,10 @@ KINDS: Final[Mapping[int, type[Update]]] = {
     9: MessagesRead,
     10: Typing,
     11: Moved,
+    12: OnlineThere,
+    13: AttendingThere,
+    14: WhoIsThere,
+    15: LimitUsed,
 }
 """These numbers are sent between versions and must not change. The number of a removed kind must not be used again."""
 
@@ -48,6 +62,8 @@ _numbers: Final[Mapping[type[Any], int]] = {kind: number for number, kind in KIN
 _converter = make_converter(prefer_attrib_converters=False)
 _converter.register_structure_hook(UUID, lambda value, _: UUID(value))
 _converter.register_unstructure_hook(UUID, str)
+_converter.register_structure_hook(timedelta, lambda value, _: timedelta(microseconds=value))
+_converter.register_unstructure_hook(timedelta, lambda value: value // timedelta.resolution)
 _converter.register_structure_hook(datetime, lambda value, _: datetime.fromisoformat(value))
 _converter.register_unstructure_hook(datetime, datetime.isoformat)
 

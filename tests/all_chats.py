@@ -233,6 +233,7 @@ async def opened(
             typing_expiry=options.get("typing_expiry", 6.0),
             presence_pause=options.get("presence_pause", 0.0),
             watched_most=options.get("watched_profiles", 200),
+            node=options.pop("node", ""),
         )
         services = SocketServices(
             messenger=here.messenger, hub=hub, options=SocketOptions(**options), cursor_key=b"key"

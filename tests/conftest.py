@@ -23,7 +23,13 @@ if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
 # Each client of httpx reads the certificates of all authorities, which takes 40 ms of a processor, though it speaks no TLS.
 httpx._transports.default.create_ssl_context = cache(httpx.create_ssl_context)  # type: ignore[attr-defined]  # not public
 
-pytest_plugins = ["tests.exploring.plugin", "tests.frames_held", "tests.postgres", "tests.pgbouncer"]
+pytest_plugins = [
+    "tests.exploring.plugin",
+    "tests.frames_held",
+    "tests.postgres",
+    "tests.pgbouncer",
+    "tests.nats",
+]
 
 LONGEST_FIRST = (
     *("system", "browser", "simulation", "exploring", "checkout"),

@@ -1,10 +1,21 @@
 """How to make one of everything that is said and read. Accounts have theirs beside their tests."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from hypothesis import strategies as st
 
-from application.ports.updates import Moved, NewMember, NewMessage, Typing, Update
+from application.ports.updates import (
+    Attendance,
+    AttendingThere,
+    LimitUsed,
+    Moved,
+    NewMember,
+    NewMessage,
+    OnlineThere,
+    Typing,
+    Update,
+    WhoIsThere,
+)
 from application.ports.views import After, Around, Before, Newest, PageNumber, Where
 from application.views import MessageView, ProfileView
 from domain.chat import DESCRIPTION_LIMIT, NAME_LIMIT, About, Chat, Kind
@@ -159,6 +170,7 @@ def _new_message(draw: st.DrawFn) -> NewMessage:
     return NewMessage(chat_id=event.chat_id, position=event.position, view=view)
 
 
+some_profiles = st.lists(profile_ids, max_size=3).map(tuple)
 updates: st.SearchStrategy[Update] = st.one_of(
     _new_message(),
     chat_changes,
@@ -184,6 +196,24 @@ updates: st.SearchStrategy[Update] = st.one_of(
     reads,
     st.builds(Typing, chat_id=chat_ids, profile_id=profile_ids, is_typing=st.booleans(), at=moments),
     st.builds(Moved, chat_id=chat_ids, position=st.none() | positions),
+    st.builds(OnlineThere, node=texts, profile_ids=some_profiles, is_online=st.booleans(), at=moments),
+    st.builds(
+        AttendingThere,
+        node=texts,
+        chat_id=chat_ids,
+        profile_ids=some_profiles,
+        change=st.sampled_from(Attendance),
+        at=moments,
+    ),
+    st.builds(WhoIsThere, node=texts),
+    st.builds(
+        LimitUsed,
+        process=texts,
+        allowance=texts,
+        key=texts,
+        share=st.timedeltas(min_value=timedelta(0), max_value=timedelta(days=1)),
+        at=moments,
+    ),
 )
 """Every kind of update: a property counts them."""
 

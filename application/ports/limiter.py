@@ -18,6 +18,12 @@ class Allowance:
     is_shared: bool = False
     """Whether several people share it. The rest is then not reported, because it would reveal what others do."""
 
+    @property
+    def share(self) -> timedelta:
+        """The part of ``within`` that one use takes up. There must be a limit."""
+        # Rounded down: rounded up, ``most`` shares would not fit into the period.
+        return max(self.within // self.most, timedelta.resolution)
+
 
 @frozen
 class Left:

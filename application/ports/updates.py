@@ -10,7 +10,8 @@ gaps, and all logs are read once a second.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Protocol
 
 from attrs import frozen
@@ -65,10 +66,63 @@ class Moved:
     position: Position | None = None
 
 
+@frozen(kw_only=True)
+class OnlineThere:
+    """
+    Profiles that have a client on ``node``, or no longer have one there. It is not stored. A node says again and again who is
+    there, so that losing it does no harm for long.
+    """
+
+    node: str
+    profile_ids: Sequence[ProfileId]
+    is_online: bool
+    at: datetime
+
+
+class Attendance(StrEnum):
+    JOINED = "user_joined"
+    LEFT = "user_left"
+    DISCONNECTED = "user_disconnected"
+
+
+@frozen(kw_only=True)
+class AttendingThere:
+    """Profiles that have opened or left a chat on a socket of ``node``. It is not stored either."""
+
+    node: str
+    chat_id: ChatId
+    profile_ids: Sequence[ProfileId]
+    change: Attendance
+    at: datetime
+
+
+@frozen(kw_only=True)
+class WhoIsThere:
+    """The question of a node that has started."""
+
+    node: str
+
+
+@frozen(kw_only=True)
+class LimitUsed:
+    """A use of a rate limit that ``process`` has permitted. Others count it too. It is not stored."""
+
+    process: str
+    allowance: str
+    key: str
+    """A digest of what the use is counted for."""
+    share: timedelta
+    """The part of the limit's period that the use takes up."""
+    at: datetime
+
+
+PresenceUpdate = OnlineThere | AttendingThere | WhoIsThere
+"""The updates by which nodes tell each other about their clients."""
+
 ChatUpdate = NewMessage | ChatChanged | NewMember | MemberRemoved | RoleChanged
 """The events of a chat's log, with the names of the people in them."""
 
-Update = ChatUpdate | PersonalEvent | MessagesRead | Typing | Moved
+Update = ChatUpdate | PersonalEvent | MessagesRead | Typing | Moved | PresenceUpdate | LimitUsed
 
 
 class Updates(Protocol):
@@ -107,7 +161,6 @@ def about_event(event: ChatEvent, people: Mapping[ProfileId, ProfileView]) -> Ch
 
 def hints_about(updates: Sequence[Update]) -> list[Moved]:
     """The hints to announce instead of ``updates`` when the outcome of a commit is unknown: one for each chat."""
-    chat_ids = dict.fromkeys(
-        update.chat_id for update in updates if not isinstance(update, SessionEnded | MessagesRead | Typing)
-    )
+    without = SessionEnded | MessagesRead | Typing | PresenceUpdate | LimitUsed
+    chat_ids = dict.fromkeys(update.chat_id for update in updates if not isinstance(update, without))
     return [Moved(chat_id=chat_id) for chat_id in chat_ids]

@@ -67,6 +67,7 @@ def feed(ports: Ports, recent_sessions: RecentSessions) -> Feed:
         own_changes=ports.storage.own_changes,
         recent_sessions=recent_sessions,
         watchable=WatchableHandler(views=views),
+        tell_nodes=ports.updates.publish,
     )
 
 

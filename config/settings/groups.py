@@ -20,6 +20,7 @@ from domain.account import PasswordPattern
 from domain.session import Lifetimes
 from infrastructure.crypto.passwords import PooledPasswords
 from infrastructure.gather import BatchLimits
+from infrastructure.nats.updates import NatsUpdates
 from infrastructure.smtp.mailer import MailServer
 from interfaces.chaos.chance import Rates
 from interfaces.http.node import HttpLimits
@@ -185,6 +186,19 @@ class Bus:
 
     database_url: str | None = _setting("BUS_DATABASE_URL", read.database_url, None, secret=True)
     """The same database past a pooler, for LISTEN and NOTIFY; None if `Database.url` leads to the database itself."""
+
+    nats_servers: tuple[str, ...] = _setting("NATS_SERVERS", read.nats_servers, ())
+    nats_user: str | None = _setting("NATS_USER", read.text, None)
+    nats_password: str | None = _setting("NATS_PASSWORD", str, None, secret=True)
+    nats_token: str | None = _setting("NATS_TOKEN", str, None, secret=True)
+    nats_ca: Path | None = _setting("NATS_CA_FILE", read.file, None)
+    """The certificates of authorities that sign those of the servers, in PEM. If it is not set, those of the system."""
+
+    nats_certificate: Path | None = _setting("NATS_CERT_FILE", read.file, None)
+    nats_key: Path | None = _setting("NATS_KEY_FILE", read.file, None)
+    """The messenger's own certificate and its key, for servers that ask for one."""
+
+    nats_subject: str = _setting("NATS_SUBJECT", read.subject, default_of(fields(NatsUpdates).subject))
 
 
 @frozen(kw_only=True)

@@ -125,7 +125,7 @@ class Loader:
         groups: dict[str, Callable[[], object]] = {
             "api": lambda: self._api(environment),
             "database": self._database,
-            "bus": lambda: Bus(**self._chosen(Bus)),
+            "bus": self._bus,
             "mail": lambda: self._mail(environment),
             "auth": lambda: Auth(**self._chosen(Auth)),
             "chat": self._chat,
@@ -234,6 +234,14 @@ class Loader:
         )
         return evolve(database, url=target.url, in_parts=True)
 
+    def _bus(self) -> Bus:
+        bus = Bus(**self._chosen(Bus))
+        if bus.kind is BusKind.NATS and not bus.nats_servers:
+            self.faults.append("NATS_SERVERS is not set: expected beside BUS=nats")
+        for one, other in (("NATS_USER", "NATS_PASSWORD"), ("NATS_CERT_FILE", "NATS_KEY_FILE")):
+            self._expect_both(one, other)
+        return bus
+
     def _mail(self, environment: Environment) -> Mail:
         chosen = self._chosen(Mail)
         if "MAIL_SECURITY" not in self.values:
@@ -245,10 +253,13 @@ class Loader:
             )
         if mail.server is not None and "MAIL_FROM_EMAIL" not in self.values:
             self.faults.append("MAIL_FROM_EMAIL is not set: expected beside MAIL_SERVER")
-        for name, other in (("MAIL_USERNAME", "MAIL_PASSWORD"), ("MAIL_PASSWORD", "MAIL_USERNAME")):
-            if name not in self.values and other in self.values:
-                self.faults.append(f"{name} is not set: expected beside {other}")
+        self._expect_both("MAIL_USERNAME", "MAIL_PASSWORD")
         return mail
+
+    def _expect_both(self, one: str, other: str) -> None:
+        for name, set_one in ((one, other), (other, one)):
+            if name not in self.values and set_one in self.values:
+                self.faults.append(f"{name} is not set: expected beside {set_one}")
 
     def _chat(self) -> Chat:
         chat = Chat(**self._chosen(Chat))

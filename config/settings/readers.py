@@ -4,6 +4,7 @@ import json
 import os
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from enum import Enum
 from pathlib import Path
@@ -31,6 +32,7 @@ class BusKind(Enum):
 
     NONE = "none"
     NOTIFY = "notify"
+    NATS = "nats"
 
 
 class Security(Enum):
@@ -131,8 +133,30 @@ def environment(value: str) -> Environment:
 
 def bus_kind(value: str) -> BusKind:
     if value.lower() not in {each.value for each in BusKind}:
-        raise Unfit("none or notify")
+        raise Unfit("none, notify or nats")
     return BusKind(value.lower())
+
+
+def nats_servers(value: str) -> tuple[str, ...]:
+    found = tuple(dict.fromkeys(filter(None, re.split(r"[,\s]+", value))))
+    for each in found:
+        if not re.fullmatch(r"(nats|tls)://([\w.-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?", each):
+            raise Unfit("addresses like nats://host:4222 or tls://host:4222, separated by commas")
+    return found
+
+
+def subject(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*", value):
+        raise Unfit("letters, digits, - and _, in parts that are separated by dots")
+    return value
+
+
+def file(value: str) -> Path:
+    with suppress(ValueError, OSError, RuntimeError):  # no path can be so, or there is no such home
+        path = Path(value).expanduser()
+        if path.is_file():
+            return path.absolute()
+    raise Unfit("a file that can be read")
 
 
 def security(value: str) -> Security:

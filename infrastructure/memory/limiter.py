@@ -30,11 +30,18 @@ class MemoryLimiter:
     def use(self, allowance: Allowance, key: str, *, at: datetime) -> Left | None:
         if self.look(allowance, key, at=at) is None:
             return None
-        weight = self._weight(allowance, key, at) + _share(allowance)
-        self._weighs_until[allowance.name, key] = at + weight
+        return _left(allowance, self._added(allowance.name, key, allowance.share, at))
+
+    def add(self, name: str, key: str, share: timedelta, *, at: datetime) -> None:
+        """Counts a use of the allowance ``name`` that has been permitted elsewhere."""
+        self._added(name, key, share, at)
+
+    def _added(self, name: str, key: str, share: timedelta, at: datetime) -> timedelta:
+        weight = max(self._weighs_until.get((name, key), at) - at, timedelta(0)) + share
+        self._weighs_until[name, key] = at + weight
         if len(self._weighs_until) > self.most_keys:
             self._forget(at)
-        return _left(allowance, weight)
+        return weight
 
     def _weight(self, allowance: Allowance, key: str, at: datetime) -> timedelta:
         return max(self._weighs_until.get((allowance.name, key), at) - at, timedelta(0))
@@ -45,13 +52,8 @@ class MemoryLimiter:
         self._weighs_until = {key: until for until, key in heavy[-self.most_keys // 2 :]}
 
 
-def _share(allowance: Allowance) -> timedelta:
-    # Rounded down: rounded up, ``most`` shares would not fit into the period.
-    return max(allowance.within // allowance.most, timedelta.resolution)
-
-
 def _left(allowance: Allowance, weight: timedelta) -> Left:
-    share, room = _share(allowance), allowance.within - weight
+    share, room = allowance.share, allowance.within - weight
     uses = min(max(room // share, 0), allowance.most)
     wait = timedelta(0) if uses == allowance.most else (uses + 1) * share - room
     return Left(allowance, uses, wait.total_seconds())

@@ -14,17 +14,16 @@ import logging
 import os
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
-from typing import Any, Final
+from typing import Final
 
 import psycopg
 from attrs import define, field
 from psycopg.rows import TupleRow, tuple_row
 
 from application.ports.updates import Update
-from infrastructure.complaints import Complaints
 from infrastructure.postgres.driver.connection import Connection, Connector, cut, within
 from infrastructure.postgres.driver.errors import UnusableDatabase
-from infrastructure.relay import Relay
+from infrastructure.relay import Relay, again_and_again
 
 log: Final = logging.getLogger(__name__)
 
@@ -32,10 +31,6 @@ CHANNEL: Final = "messenger_updates"
 
 NOTIFICATION_BYTES: Final = 7999
 """PostgreSQL refuses longer ones."""
-
-FIRST_PAUSE: Final = 0.1
-LONGEST_PAUSE: Final = 2.0
-"""Seconds between two attempts to connect. Pauses double from the first to the longest."""
 
 LAST_SECONDS: Final = 0.3
 """How long the last updates may take to be sent when the process ends."""
@@ -45,6 +40,9 @@ NOTIFY: Final = "SELECT pg_notify(%s, payload) FROM unnest(%s::text[]) AS payloa
 
 class Silent(Exception):
     """Nothing was heard for so long that the connection is taken for dead."""
+
+
+FAILURES: Final = (psycopg.Error, OSError, UnusableDatabase, Silent)
 
 
 @define(eq=False, kw_only=True)
@@ -63,7 +61,6 @@ class PostgresUpdates:
     silence: float = 4.0
     _relay: Relay = field(init=False)
     _connector: Connector = field(init=False)
-    _complaints: Complaints = field(init=False, factory=lambda: Complaints("bus", log))
 
     def __attrs_post_init__(self) -> None:
         self._relay = Relay(publisher=self.publisher, most_bytes=NOTIFICATION_BYTES)
@@ -80,25 +77,8 @@ class PostgresUpdates:
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._again_and_again(self._listen), name="listening to other processes")
-            tasks.create_task(self._again_and_again(self._notify), name="notifying other processes")
-
-    async def _again_and_again(self, work: Callable[[Callable[[], None]], Any]) -> None:
-        """Runs ``work``, which never ends by itself, and again after each failure. It calls its argument when it works."""
-        pause = FIRST_PAUSE
-
-        def works() -> None:
-            nonlocal pause
-            pause = FIRST_PAUSE
-
-        while True:
-            try:
-                await work(works)
-            except (psycopg.Error, OSError, UnusableDatabase, Silent) as error:
-                cause = " ".join(str(error).split()) or type(error).__name__
-                self._complaints.tell("the connection between processes was lost", cause)
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, LONGEST_PAUSE)
+            for work in (self._listen, self._notify):
+                tasks.create_task(again_and_again(work, FAILURES, self._relay))
 
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[Connection[TupleRow]]:

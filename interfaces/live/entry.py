@@ -221,7 +221,7 @@ class Entry:
         for read in missed:
             self.notices.tell_missed(audience, listener, read)
         if is_first:
-            self.notices.tell_presence(audience, "user_joined", profile_id)
+            self.notices.came(audience, profile_id)
 
 
 def end_if_removed(listener: Arriving | Listener, update: ChatUpdate) -> None:

@@ -11,7 +11,20 @@ from application.errors import ApplicationError, Unavailable
 from application.messenger import Feed
 from application.ports.changes import Cursor, ReadRange
 from application.ports.clock import Clock
-from application.ports.updates import ChatUpdate, Moved, NewMember, NewMessage, Typing, Update
+from application.ports.updates import (
+    Attendance,
+    AttendingThere,
+    ChatUpdate,
+    LimitUsed,
+    Moved,
+    NewMember,
+    NewMessage,
+    OnlineThere,
+    PresenceUpdate,
+    Typing,
+    Update,
+    WhoIsThere,
+)
 from domain.events import (
     ChatAdded,
     ChatChanged,
@@ -27,7 +40,8 @@ from interfaces.live.all_chats import AllChats
 from interfaces.live.channel import Channel, Channels
 from interfaces.live.entry import Entrant, Entry, end_if_removed
 from interfaces.live.listener import End, Listener
-from interfaces.live.notices import Absence, Notices, receipt_key
+from interfaces.live.neighbours import LASTS, RENEWED_EVERY, Neighbours
+from interfaces.live.notices import Notices, receipt_key
 from interfaces.live.presence import Presence
 from interfaces.live.replays import Replays
 from interfaces.live.roster import Audience, Roster
@@ -66,6 +80,9 @@ class Hub:
     """Seconds until a person whose last client has gone is told as offline."""
     watched_most: int = 200
     """The most people whose presence one listener may watch."""
+    node: str = ""
+    """Identifies this node among the others. Without it there are none to tell who is connected here."""
+    neighbours: Neighbours = field(init=False)
     tails: Tails = field(init=False)
     presence: Presence = field(init=False)
     roster: Roster = field(init=False)
@@ -76,17 +93,21 @@ class Hub:
     all_chats: AllChats = field(init=False)
     _is_watching: asyncio.Event = field(init=False, factory=asyncio.Event)
     """Set when there is a cursor: from then on no change is missed."""
+    _say_again_at: float = field(init=False, default=0.0)
+    """When the other nodes are told again who is here, by the clock of the event loop."""
 
     def __attrs_post_init__(self) -> None:
+        self.neighbours = Neighbours(node=self.node, announce=self.feed.tell_nodes, now=self.clock.now)
         self.presence = Presence(
             watchable=self.feed.watchable,
             now=self.clock.now,
             pause=self.presence_pause,
             most=self.watched_most,
             interval=self.interval,
+            changed=lambda profile_id, is_online: self.neighbours.changed(profile_id, is_online=is_online),
         )
         self.roster = Roster(self.presence.arrived, self.presence.departed)
-        self.notices = Notices(self.roster, self.clock.now)
+        self.notices = Notices(self.roster, self.clock.now, self.neighbours.attends)
         self.tails = Tails(self.tail_bytes)
         self.channels = Channels(
             read_log=self.feed.log, told=self._tell, tails=self.tails, interval=self.interval
@@ -139,7 +160,7 @@ class Hub:
         """Stops the updates of the chat for a listener. It is still told when the chat or its session ends."""
         channel = self.channels.find(entrant.chat_id)
         if channel and self.roster.step_aside(entrant, channel.audience):
-            self._tell_absence(channel.audience, entrant, "user_left")
+            self._tell_absence(channel.audience, entrant, Attendance.LEFT)
 
     def leave(self, listener: Listener) -> None:
         """Removes a listener whose client has gone."""
@@ -148,14 +169,14 @@ class Hub:
         left = self.roster.leave(listener)
         for audience, was_live in left:
             if was_live and listener.is_present:
-                self._tell_absence(audience, listener, "user_disconnected")
+                self._tell_absence(audience, listener, Attendance.DISCONNECTED)
         self.channels.close_empty(audience for audience, _ in left)
 
-    def _tell_absence(self, audience: Audience, listener: Listener, what: Absence) -> None:
+    def _tell_absence(self, audience: Audience, listener: Listener, how: Attendance) -> None:
         """Tells the others that a profile is absent, if this was its last listener in the chat."""
         profile_id = listener.profile_id
         if not audience.is_crowded and not self.roster.has_present(audience, profile_id):
-            self.notices.tell_presence(audience, what, profile_id)
+            self.notices.went(audience, how, profile_id)
 
     # Updates
 
@@ -179,6 +200,11 @@ class Hub:
                     self._end_session(update)
                 case ChatAdded():
                     self.all_chats.added(update)
+                case OnlineThere() | AttendingThere() | WhoIsThere():
+                    if self.neighbours.is_other(update.node):
+                        self._hear_of_node(update)
+                case LimitUsed():
+                    pass  # the limiter listens for itself
                 case _:
                     assert_never(update)
 
@@ -196,6 +222,23 @@ class Hub:
             audience.member_count -= 1
             self.typing.ended(update.chat_id, update.profile_id)
             self._end_removed(audience, update)
+
+    def _hear_of_node(self, told: PresenceUpdate) -> None:
+        until = asyncio.get_running_loop().time() + LASTS
+        match told:
+            case OnlineThere(is_online=True):
+                for profile_id in told.profile_ids:
+                    self.presence.arrived_elsewhere(profile_id, told.node, until)
+            case OnlineThere():
+                for profile_id in told.profile_ids:
+                    self.presence.departed_elsewhere(profile_id, told.node, told.at)
+            case AttendingThere():
+                if channel := self.channels.find(told.chat_id):
+                    self.notices.heard(channel.audience, told, until)
+            case WhoIsThere():
+                self._say_again_at = 0.0
+            case _:
+                assert_never(told)
 
     def _tell_typing(self, update: Typing) -> None:
         if channel := self.channels.find(update.chat_id):
@@ -255,8 +298,13 @@ class Hub:
             if looks % tail_looks == 0:
                 self.tails.age()
             self.presence.tell_untold()
+            self._meet_neighbours()
             try:
-                cursor = await self._look(cursor)
+                if cursor is None:
+                    cursor = await self._look(cursor)
+                    self.neighbours.ask()
+                else:
+                    cursor = await self._look(cursor)
                 self._is_watching.set()
                 if failures:
                     log.info("missed updates are looked for again", extra={"failures": failures})
@@ -266,6 +314,20 @@ class Hub:
                     log.warning("could not look for missed updates", extra={"reason": error.code})
                 failures += 1
             await asyncio.sleep(self.interval)
+
+    def _meet_neighbours(self) -> None:
+        """Tells other nodes who is still here, and forgets those of whom they have said nothing for too long."""
+        now = asyncio.get_running_loop().time()
+        if not self.node or now < self._say_again_at:
+            return
+        self._say_again_at = now + RENEWED_EVERY
+        self.presence.expire_elsewhere(now)
+        attending = []
+        for channel in [*self.channels]:
+            self.notices.expire(channel.audience, now)
+            if not channel.audience.is_crowded:
+                attending.append((channel.audience.chat_id, self.roster.present(channel.audience)))
+        self.neighbours.say_again(self.presence.here, attending)
 
     async def _look(self, cursor: Cursor | None) -> Cursor:
         if cursor is None:

@@ -6,11 +6,11 @@ They have no position. A client that missed one can ask for the current state, o
 
 from collections.abc import Callable, Iterable
 from datetime import datetime
-from typing import Final, Literal
+from typing import Final
 
 from attrs import define, evolve, field
 
-from application.ports.updates import Typing
+from application.ports.updates import Attendance, AttendingThere, Typing
 from domain.events import MessagesRead
 from domain.ids import ChatId, ProfileId
 from interfaces.live.listener import Listener
@@ -19,9 +19,6 @@ from interfaces.wire import frames
 from interfaces.wire.frames import Frame
 
 RECEIPTS_REMEMBERED: Final = 10_000
-
-Absence = Literal["user_left", "user_disconnected"]
-Presence = Literal["user_joined"] | Absence
 
 ReceiptKey = tuple[ChatId, ProfileId, int, int]
 
@@ -34,6 +31,8 @@ def receipt_key(chat_id: ChatId, reader_id: ProfileId, from_seq: int, to_seq: in
 class Notices:
     _roster: Roster
     _now: Callable[[], datetime]
+    _attends: Callable[[ChatId, ProfileId, Attendance], None] = lambda _chat, _profile, _change: None
+    """Tells the other nodes who opens and leaves a chat here."""
     _told: dict[ReceiptKey, None] = field(init=False, factory=dict)
     """Receipts that were delivered recently: each comes twice, published and by the cursor, in either order."""
 
@@ -112,9 +111,43 @@ class Notices:
 
     # Presence and typing
 
-    def tell_presence(self, audience: Audience, kind: Presence, profile_id: ProfileId) -> None:
+    def came(self, audience: Audience, profile_id: ProfileId) -> None:
+        """Tells everybody that a profile has opened the chat on this node, where it had it open nowhere before."""
         if not audience.is_crowded:
-            frame = frames.presence(kind, audience.chat_id, profile_id, self._now())
+            self._attends(audience.chat_id, profile_id, Attendance.JOINED)
+            if profile_id not in audience.elsewhere:
+                self._tell_presence(audience, Attendance.JOINED, profile_id)
+
+    def went(self, audience: Audience, how: Attendance, profile_id: ProfileId) -> None:
+        """Tells everybody that a profile has the chat open on this node no longer."""
+        if not audience.is_crowded:
+            self._attends(audience.chat_id, profile_id, how)
+            if profile_id not in audience.elsewhere:
+                self._tell_presence(audience, how, profile_id)
+
+    def heard(self, audience: Audience, told: AttendingThere, until: float) -> None:
+        """Tells the listeners of this node that people have opened or left the chat on another one."""
+        for profile_id in told.profile_ids:
+            was_there = self._is_there(audience, profile_id)
+            if told.change is Attendance.JOINED:
+                audience.elsewhere.note(profile_id, told.node, until)
+            else:
+                audience.elsewhere.forget(profile_id, told.node)
+            if was_there != self._is_there(audience, profile_id):
+                self._tell_presence(audience, told.change, profile_id)
+
+    def expire(self, audience: Audience, now: float) -> None:
+        """Tells that people have gone of whom another node has said nothing for too long."""
+        for profile_id in audience.elsewhere.expire(now):
+            if not self._is_there(audience, profile_id):
+                self._tell_presence(audience, Attendance.DISCONNECTED, profile_id)
+
+    def _is_there(self, audience: Audience, profile_id: ProfileId) -> bool:
+        return profile_id in audience.elsewhere or self._roster.has_present(audience, profile_id)
+
+    def _tell_presence(self, audience: Audience, kind: Attendance, profile_id: ProfileId) -> None:
+        if not audience.is_crowded:
+            frame = frames.presence(kind.value, audience.chat_id, profile_id, self._now())
             self._roster.tell_present(audience, profile_id, frame)
 
     def tell_typing(self, audience: Audience, update: Typing) -> None:

@@ -1,7 +1,7 @@
 """
 Tells listeners who of the people that they watch is online.
 
-A person is online while any client of theirs is connected to this node, whichever socket it uses. Going offline is told only
+A person is online while any client of theirs is connected to this node or another, whichever socket it uses. Going offline is told only
 after a pause, so that a client that reconnects is not told as gone and back again. Nothing of this is stored.
 
 Who may watch whom is read from storage (`WatchableHandler`). When a chat ends for one of the two, their watch is suspended at
@@ -22,6 +22,7 @@ from application.updates.presence import TooManyWatched
 from application.views import Contact
 from domain.ids import ProfileId
 from interfaces.live.listener import Listener
+from interfaces.live.neighbours import Elsewhere
 from interfaces.wire import all_chats as news
 from interfaces.wire.server_frames import Availability
 
@@ -83,6 +84,9 @@ class Presence:
     """The most people that one listener may watch."""
     interval: float
     """Seconds until a failed read is tried again."""
+    changed: Callable[[ProfileId, bool], None] = lambda _profile_id, _is_online: None
+    """Called when the first client of a profile has come to this node, or its last one has gone."""
+    elsewhere: Elsewhere = field(init=False, factory=Elsewhere)
     _here: dict[ProfileId, int] = field(init=False, factory=dict)
     """The number of connected clients of each profile."""
     _leaving: dict[ProfileId, float] = field(init=False, factory=dict)
@@ -117,7 +121,10 @@ class Presence:
 
     def arrived(self, profile_id: ProfileId) -> None:
         """Notes that one more client of a profile is connected."""
-        self._here[profile_id] = self._here.get(profile_id, 0) + 1
+        before = self._here.get(profile_id, 0)
+        self._here[profile_id] = before + 1
+        if not before:
+            self.changed(profile_id, True)
         if self._leaving.pop(profile_id, None) is None:
             self._tell(profile_id)
 
@@ -127,17 +134,47 @@ class Presence:
         if left:
             self._here[profile_id] = left
             return
-        self._remember(profile_id)
+        self.changed(profile_id, False)
+        self._gone(profile_id, self.now())
+
+    @property
+    def here(self) -> Iterable[ProfileId]:
+        """The profiles that have a client on this node."""
+        return self._here.keys()
+
+    def arrived_elsewhere(self, profile_id: ProfileId, node: str, until: float) -> None:
+        """Notes that a profile has a client on another node, which counts ``until`` then."""
+        was_there = profile_id in self.elsewhere
+        self.elsewhere.note(profile_id, node, until)
+        if self._leaving.pop(profile_id, None) is None and not was_there:
+            self._tell(profile_id)
+
+    def departed_elsewhere(self, profile_id: ProfileId, node: str, at: datetime) -> None:
+        """Notes that the last client of a profile on another node has gone."""
+        if profile_id in self.elsewhere:
+            self.elsewhere.forget(profile_id, node)
+            self._gone(profile_id, at)
+
+    def expire_elsewhere(self, now: float) -> None:
+        """Notes that other nodes have said nothing of their people for too long."""
+        for profile_id in self.elsewhere.expire(now):
+            self._gone(profile_id, self.now())
+
+    def _gone(self, profile_id: ProfileId, at: datetime) -> None:
+        if profile_id in self._here or profile_id in self.elsewhere:
+            return
+        self._remember(profile_id, at)
         if profile_id in self._watched:
+            self._leaving.pop(profile_id, None)  # those that end later come later
             self._leaving[profile_id] = asyncio.get_running_loop().time() + self.pause
             self._wind_up()
 
     def is_online(self, profile_id: ProfileId) -> bool:
-        return profile_id in self._here or profile_id in self._leaving
+        return profile_id in self._here or profile_id in self._leaving or profile_id in self.elsewhere
 
-    def _remember(self, profile_id: ProfileId) -> None:
+    def _remember(self, profile_id: ProfileId, at: datetime) -> None:
         self._seen.pop(profile_id, None)
-        self._seen[profile_id] = self.now()
+        self._seen[profile_id] = at
         if len(self._seen) > SEEN_REMEMBERED:
             del self._seen[next(iter(self._seen))]
 

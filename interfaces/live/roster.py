@@ -16,6 +16,7 @@ from application.ports.updates import ChatUpdate
 from domain.events import MessagesRead
 from domain.ids import ChatId, ProfileId, SessionId
 from interfaces.live.listener import End, Listener
+from interfaces.live.neighbours import Elsewhere
 from interfaces.wire.frames import Frame
 
 CROWD: Final = 100
@@ -58,6 +59,8 @@ class Audience:
     """By seat, the receipts that came while its listener was entering, which its snapshot may lack; None if it left."""
     member_count: int = 0
     unsaid: list[CrowdedRead] = Factory(list)
+    elsewhere: Elsewhere = Factory(Elsewhere)
+    """The people who have the chat open on other nodes. Kept only while it is open here."""
 
     @property
     def is_crowded(self) -> bool:
@@ -226,6 +229,11 @@ class Roster:
         return any(
             listeners[seat].profile_id == profile_id and listeners[seat].is_present for seat in audience.live
         )
+
+    def present(self, audience: Audience) -> list[ProfileId]:
+        """The profiles that have a live listener that counts as presence, each once."""
+        listeners = (self._listeners[seat] for seat in audience.live)
+        return list(dict.fromkeys(listener.profile_id for listener in listeners if listener.is_present))
 
     def settled(self, audience: Audience, profile_id: ProfileId) -> list[Listener]:
         """The listeners of one profile, without those that are entering."""

@@ -502,3 +502,34 @@ def test_several_workers_have_a_bus_without_further_settings(local: dict[str, st
 
 def test_a_worker_for_each_core_that_the_process_may_use(local: dict[str, str]) -> None:
     assert load(local | {"API_WORKERS": "auto"}, NO_FILE).api.workers == len(os.sched_getaffinity(0))
+
+
+class TestNats:
+    def test_needs_servers(self, local: dict[str, str]) -> None:
+        assert faults(local | {"BUS": "nats"}) == ["NATS_SERVERS is not set: expected beside BUS=nats"]
+
+    def test_has_servers_with_and_without_ports(self, local: dict[str, str]) -> None:
+        servers = "nats://one:4222, tls://two.example.com,nats://[::1]:4223"
+        assert load(local | {"NATS_SERVERS": servers}, NO_FILE).bus.nats_servers == tuple(
+            servers.replace(" ", "").split(",")
+        )
+
+    @pytest.mark.parametrize("wrong", ["one:4222", "http://one", "nats://", "nats://me@one", "nats://one/x"])
+    def test_refuses_other_addresses(self, local: dict[str, str], wrong: str) -> None:
+        (told,) = faults(local | {"NATS_SERVERS": wrong})
+        assert told.startswith("NATS_SERVERS is ")
+        assert told.endswith(
+            "expected addresses like nats://host:4222 or tls://host:4222, separated by commas"
+        )
+
+    def test_has_names_with_their_other_halves(self, local: dict[str, str]) -> None:
+        assert faults(local | {"NATS_USER": "me"}) == ["NATS_PASSWORD is not set: expected beside NATS_USER"]
+
+    @pytest.mark.parametrize("wrong", ["a b", "a.", ".a", "a.*", "a.>"])
+    def test_has_a_subject_without_wildcards(self, local: dict[str, str], wrong: str) -> None:
+        (told,) = faults(local | {"NATS_SUBJECT": wrong})
+        assert told.startswith("NATS_SUBJECT is ")
+
+    def test_has_files_that_are_there(self, local: dict[str, str], tmp_path: Path) -> None:
+        (told,) = faults(local | {"NATS_CA_FILE": str(tmp_path / "missing.pem")})
+        assert told.endswith("expected a file that can be read")

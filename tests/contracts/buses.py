@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Protocol
 from uuid import UUID, uuid4
 
+import nats
 import psycopg
 from attrs import define, field
 from psycopg import sql
@@ -15,7 +16,9 @@ from config.ports import Bus
 from domain.events import ChatChanged
 from domain.ids import ChatId, Position, ProfileId
 from infrastructure.memory.updates import MemoryUpdates
+from infrastructure.nats.updates import NatsServers, NatsUpdates
 from infrastructure.postgres.updates import CHANNEL, PostgresUpdates
+from tests.nats import NatsServer
 from tests.storages import conninfo
 from tests.strategies import START
 
@@ -155,3 +158,41 @@ class Notified:
         with self._connect() as connection:
             connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(CHANNEL)))
             yield
+
+
+@define(eq=False)
+class OverNats:
+    server: NatsServer
+    subject: str = field(factory=lambda: uuid4().hex)
+
+    def make(self) -> Bus:
+        return NatsUpdates(
+            servers=NatsServers(addresses=[self.server.url]),
+            publisher=uuid4().hex,
+            subject=self.subject,
+            deadline=PATIENCE,
+            heartbeat=0.2,
+        )
+
+    async def cut(self) -> None:
+        await asyncio.to_thread(self.server.stop)
+        await asyncio.to_thread(self.server.start)
+
+    async def send_nonsense(self) -> None:
+        client = await nats.connect(self.server.url)
+        for text in (b"", b"nonsense", b'{"v":1}', b'{"v":1,"from":"me","epoch":"","updates":[[1,2]]}'):
+            await client.publish(f"{self.subject}.updates.0", text)
+        await client.flush()
+        await client.close()
+
+    @asynccontextmanager
+    async def deaf(self) -> AsyncIterator[None]:
+        _, writer = await asyncio.open_connection("127.0.0.1", self.server.port, limit=1)
+        writer.write(
+            b'CONNECT {"verbose":false}\r\nSUB ' + self.subject.encode() + b".updates.* 1\r\nPING\r\n"
+        )
+        await writer.drain()
+        try:
+            yield
+        finally:
+            writer.close()

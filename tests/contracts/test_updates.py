@@ -20,6 +20,7 @@ from tests.contracts.buses import (
     InMemory,
     Medium,
     Notified,
+    OverNats,
     Process,
     change,
     connected,
@@ -29,7 +30,7 @@ from tests.contracts.buses import (
 )
 from tests.strategies import START
 
-BETWEEN_PROCESSES = ("notify",)
+BETWEEN_PROCESSES = ("notify", "nats")
 
 
 @pytest.fixture(params=("memory", *BETWEEN_PROCESSES))
@@ -43,6 +44,8 @@ def wire(request: pytest.FixtureRequest) -> Medium:
 
 
 def shared(request: pytest.FixtureRequest) -> Medium:
+    if request.param == "nats":
+        return OverNats(request.getfixturevalue("nats_server"))
     return Notified(request.getfixturevalue("emptied_database"))
 
 

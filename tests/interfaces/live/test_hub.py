@@ -44,6 +44,8 @@ class Node:
     """A hub on a world's storage. What is published reaches it as ``arrives`` says: at once, unless told otherwise."""
 
     world: World
+    name: str = ""
+    """Its name among other nodes on the same storage, which hear what it publishes."""
     before: Callable[[], Awaitable[None]] = nothing
     """Called before and after each thing that the hub reads."""
     arrives: Callable[[Sequence[Update]], None] = field(init=False)
@@ -65,6 +67,7 @@ class Node:
             ),
             clock=TickingClock(),
             interval=TICK,
+            node=self.name,
         )
         self.arrives = self.hub.receive
         self.world.application.updates().subscribe(self._hear)

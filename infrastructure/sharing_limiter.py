@@ -1,0 +1,57 @@
+"""A limiter whose counts several processes share over the bus."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from hashlib import blake2b
+from typing import Protocol
+
+from attrs import frozen
+
+from application.ports.limiter import Allowance, Left, Limiter
+from application.ports.updates import LimitUsed, Update
+
+
+class CountingLimiter(Limiter, Protocol):
+    """A limiter that can be told of uses elsewhere."""
+
+    def add(self, name: str, key: str, share: timedelta, *, at: datetime) -> None:
+        """Count a use of the allowance ``name`` that another process has permitted."""
+        ...
+
+
+@frozen(eq=False)
+class SharingLimiter:
+    """
+    Tells the other processes of each use, and counts theirs with its own.
+
+    What the bus loses is not counted elsewhere: an allowance may then be used a little more often than it says. Keys are
+    addresses of people and of networks, and cross as digests.
+    """
+
+    _limiter: CountingLimiter
+    _publish: Callable[[Sequence[Update]], None]
+    _process: str
+    """Identifies this process: its own uses come back to it as well."""
+
+    def look(self, allowance: Allowance, key: str, *, at: datetime) -> Left | None:
+        return self._limiter.look(allowance, _digest(key), at=at)
+
+    def use(self, allowance: Allowance, key: str, *, at: datetime) -> Left | None:
+        digest = _digest(key)
+        left = self._limiter.use(allowance, digest, at=at)
+        if left is not None:
+            used = LimitUsed(
+                process=self._process, allowance=allowance.name, key=digest, share=allowance.share, at=at
+            )
+            self._publish([used])
+        return left
+
+    def hear(self, updates: Sequence[Update]) -> None:
+        """A listener for updates."""
+        for update in updates:
+            if isinstance(update, LimitUsed) and update.process != self._process:
+                self._limiter.add(update.allowance, update.key, update.share, at=update.at)
+
+
+def _digest(key: str) -> str:
+    return blake2b(key.encode(errors="surrogatepass"), digest_size=16).hexdigest()

@@ -1,0 +1,92 @@
+"""What is particular about updates over NATS: where the servers are, and how they are protected."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from attrs import define, field
+
+from config.adapters import make_bus
+from config.ports import Bus
+from config.refusals import CannotStart
+from config.settings.groups import Bus as BusSettings
+from config.settings.groups import Settings
+from config.settings.readers import BusKind
+from infrastructure.system.ids import SystemIds
+from tests.certificates import make_certificate
+from tests.contracts.buses import OverNats, process, processes, until
+from tests.nats import NatsServer
+from tests.ports import free_port
+from tests.scratch import scratch_folder
+
+
+@define(eq=False)
+class AsSet(OverNats):
+    """A bus that is made from settings."""
+
+    settings: BusSettings = field(kw_only=True)
+
+    def make(self) -> Bus:
+        return make_bus(Settings(bus=self.settings), "postgresql://nowhere", SystemIds())
+
+
+@pytest.fixture
+def guarded() -> Iterator[NatsServer]:
+    """A server that speaks TLS, and asks for a certificate and a password."""
+    with scratch_folder("nats-tls-") as folder:
+        chain, key = make_certificate(folder, "localhost", "127.0.0.1")
+        tls = ["--tlsverify", "--tlscert", str(chain), "--tlskey", str(key), "--tlscacert", str(chain)]
+        server = NatsServer(folder, [*tls, "--user", "messenger", "--pass", "a secret"])
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop()
+
+
+def settings_for(server: NatsServer, **changes: object) -> BusSettings:
+    files = {"nats_ca": "fullchain.pem", "nats_certificate": "fullchain.pem", "nats_key": "privkey.pem"}
+    values: dict[str, object] = {
+        "kind": BusKind.NATS,
+        "nats_servers": (server.url.replace("nats:", "tls:"),),
+        "nats_user": "messenger",
+        "nats_password": "a secret",
+        "nats_subject": uuid4().hex,
+        **{name: server.folder / file for name, file in files.items()},
+        **changes,
+    }
+    return BusSettings(**values)  # type: ignore[arg-type]
+
+
+async def test_tls_with_a_certificate_and_a_password(guarded: NatsServer) -> None:
+    async with processes(AsSet(guarded, settings=settings_for(guarded)), 2):
+        pass
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"nats_password": "another"}, {"nats_certificate": None, "nats_key": None}, {"nats_ca": None}],
+    ids="-".join,
+)
+async def test_what_the_server_refuses_is_logged(
+    guarded: NatsServer, changes: dict[str, object], caplog: pytest.LogCaptureFixture
+) -> None:
+    async with process(AsSet(guarded, settings=settings_for(guarded, **changes))):
+        await until(lambda: "the connection between processes was lost" in caplog.text)
+    assert "a secret" not in caplog.text
+
+
+async def test_one_server_of_several_is_enough(nats_server: NatsServer) -> None:
+    gone = f"nats://127.0.0.1:{free_port()}"
+    settings = BusSettings(kind=BusKind.NATS, nats_servers=(gone, nats_server.url), nats_subject=uuid4().hex)
+    async with processes(AsSet(nats_server, settings=settings), 3):
+        pass
+
+
+def test_files_that_are_no_certificates_end_the_start(tmp_path: Path) -> None:
+    wrong = tmp_path / "ca.pem"
+    wrong.write_text("nothing")
+    settings = BusSettings(kind=BusKind.NATS, nats_servers=("nats://one",), nats_ca=wrong)
+    with pytest.raises(CannotStart, match="NATS_CA_FILE"):
+        make_bus(Settings(bus=settings), "postgresql://nowhere", SystemIds())
