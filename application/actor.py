@@ -2,6 +2,7 @@ from attrs import frozen
 
 from application.views import ProfileView
 from domain.ids import AccountId, ProfileId, SessionId
+from domain.scope import Scope, ScopeMissing
 
 
 @frozen(kw_only=True)
@@ -12,7 +13,25 @@ class Actor:
     session_id: SessionId
     email: str
     profile: ProfileView
+    scopes: frozenset[Scope] | None = None
+    """The permissions of a program beside reading, by its access token. None stands for a person on a device."""
 
     @property
     def profile_id(self) -> ProfileId:
         return self.profile.id
+
+    def require(self, scope: Scope) -> None:
+        """
+        Raises:
+            ScopeMissing: The caller is a program whose access token does not permit this.
+        """
+        if self.scopes is not None and scope not in self.scopes:
+            raise ScopeMissing
+
+    def require_device(self) -> None:
+        """
+        Raises:
+            ScopeMissing: The caller is a program. None may do this, whatever its access token permits.
+        """
+        if self.scopes is not None:
+            raise ScopeMissing

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 from attrs import frozen
 
+from application.accounts.access_tokens import EndAccessToken, MadeAccessToken, MakeAccessToken
 from application.accounts.activate import Activate
 from application.accounts.assign_password import AssignPassword
 from application.accounts.authenticate import Authenticate
@@ -109,6 +110,15 @@ class FactorUseCases:
 
 
 @frozen(kw_only=True)
+class AccessTokenUseCases:
+    """The actor's access tokens of programs."""
+
+    list: Callable[[Actor], Awaitable[Sequence[Session]]]
+    make: Callable[[Actor, MakeAccessToken], Awaitable[MadeAccessToken]]
+    end: Callable[[Actor, EndAccessToken], Awaitable[None]]
+
+
+@frozen(kw_only=True)
 class SessionUseCases:
     """The actor's own sessions."""
 
@@ -189,6 +199,7 @@ class CatalogueUseCases:
 class Messenger:
     accounts: AccountUseCases
     factors: FactorUseCases
+    access_tokens: AccessTokenUseCases
     sessions: SessionUseCases
     profiles: ProfileUseCases
     chats: ChatUseCases

@@ -12,6 +12,7 @@ from domain.ids import ChatId, Position, ProfileId, Seq
 from domain.message import Message
 from domain.profile import Profile
 from domain.role import Role
+from domain.scope import Scope
 
 
 @frozen(kw_only=True)
@@ -50,6 +51,11 @@ class LiveSession:
     profile: ProfileView
     email: str
     access_id: str
+    expires_at: datetime
+    """When the refresh token expires, or the access token of a program."""
+    last_used_at: datetime
+    scopes: frozenset[Scope] | None
+    """The permissions of a program beside reading. None stands for a device of the owner."""
 
 
 @frozen(kw_only=True)
@@ -86,6 +92,8 @@ class ChatView:
     name: str
     description: str | None
     owner: ProfileView
+    other: ProfileView | None = None
+    """The other person of a direct chat, None for a group."""
     role: Role
     """The reader's own."""
     member_count: int

@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from application.messages.send import Sent
 from application.messenger import Administration, Messenger
 from application.meter import Meter, Unmetered
+from application.ports.access_tokens import AccessTokens
 from application.ports.clock import Clock
 from application.ports.codes import Codes
 from application.ports.ids import Ids
@@ -38,6 +39,7 @@ from config.features.messenger import make_messenger
 from config.features.workers import Workers, make_workers
 from config.ports import Bus, Ports, Storage, announced
 from config.settings.groups import Settings
+from infrastructure.crypto.access_tokens import RandomAccessTokens
 from infrastructure.crypto.codes import SealedCodes
 from infrastructure.crypto.passwords import PooledPasswords
 from infrastructure.crypto.tokens import JwtTokens
@@ -145,6 +147,7 @@ class Application(DeclarativeContainer):
         unguessable,
         settings.provided.auth.factor_issuer,
     )
+    access_tokens: Singleton[AccessTokens] = Singleton(RandomAccessTokens, unguessable)
     mailer: Singleton[Mailer] = Singleton(MeteredMailer, Singleton(make_mailer, settings, show_letter), meter)
     limiter: Singleton[Limiter] = Singleton(
         ReportingLimiter, Singleton(make_limiter, settings, updates, adapters.ids), report_limit
@@ -160,6 +163,7 @@ class Application(DeclarativeContainer):
         passwords=passwords,
         tokens=tokens,
         codes=codes,
+        access_tokens=access_tokens,
         mailer=mailer,
         limiter=limiter,
         meter=meter,

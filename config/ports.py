@@ -10,6 +10,7 @@ from typing import Protocol
 from attrs import evolve, frozen
 
 from application.meter import Meter
+from application.ports.access_tokens import AccessTokens
 from application.ports.catalogues import Catalogues
 from application.ports.changes import Changes
 from application.ports.clock import Clock
@@ -90,6 +91,7 @@ class Ports:
     passwords: Passwords
     tokens: Tokens
     codes: Codes
+    access_tokens: AccessTokens
     mailer: Mailer
     limiter: Limiter
     meter: Meter

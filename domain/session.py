@@ -19,6 +19,7 @@ from domain.errors import Conflict, Invalid, NotFound
 from domain.events import SessionEnd, SessionEnded
 from domain.ids import AccountId, ProfileId, SessionId
 from domain.network import network_of
+from domain.scope import Grant
 from domain.text import refuse_unstorable
 
 FINGERPRINT_LIMIT: Final = 40
@@ -132,6 +133,8 @@ class Session:
     rotated_at: datetime | None = None
     created_at: datetime = field(on_setattr=never)
     last_used_at: datetime
+    grant: Grant | None = field(default=None, on_setattr=never)
+    """The permission of a program. None stands for a device of the owner, which may do everything."""
     ended_at: datetime | None = None
     ended_because: SessionEnd | None = None
 
@@ -146,6 +149,7 @@ class Session:
         origin: Origin,
         pair: Pair,
         at: datetime,
+        grant: Grant | None = None,
     ) -> "Session":
         return cls(
             id=id,
@@ -156,6 +160,7 @@ class Session:
             pair=pair,
             created_at=at,
             last_used_at=at,
+            grant=grant,
         )
 
     def refresh(
@@ -185,6 +190,10 @@ class Session:
             self.pair = fresh
             self.rotated_at = self.last_used_at = at
         return None
+
+    def use(self, *, at: datetime) -> None:
+        """Notes that its token was used."""
+        self.last_used_at = max(self.last_used_at, at)
 
     def is_live(self, at: datetime) -> bool:
         """Whether it has neither ended nor expired."""

@@ -11,6 +11,7 @@ from starlette.types import Lifespan
 from application.messenger import Messenger
 from application.meter import Meter, Unmetered
 from interfaces.browsers import SocketsOfPages
+from interfaces.http.access_tokens import AccessTokens
 from interfaces.http.accounts import Accounts
 from interfaces.http.catalogues import Catalogues
 from interfaces.http.chats import Chats
@@ -73,6 +74,7 @@ def create_app(
             *NewPasswordPage(messenger, options).routes(),
             *Accounts(messenger, options).routes(),
             *Factors(messenger, options).routes(),
+            *AccessTokens(messenger, options).routes(),
             *Sessions(messenger, options).routes(),
             *Profiles(messenger, options).routes(),
         ],

@@ -26,7 +26,13 @@ from application.accounts.sign_in import SignIn
 from application.accounts.sign_up import SignedUp, SignUp
 from application.accounts.signed_in import SignedIn
 from application.actor import Actor
-from application.messenger import AccountUseCases, FactorUseCases, ProfileUseCases, SessionUseCases
+from application.messenger import (
+    AccessTokenUseCases,
+    AccountUseCases,
+    FactorUseCases,
+    ProfileUseCases,
+    SessionUseCases,
+)
 from application.meter import Unmetered
 from application.ports.limiter import Limiter
 from application.ports.mailer import Mailer
@@ -34,6 +40,7 @@ from application.ports.storage import Begin
 from application.ports.updates import Update
 from config.features.accounts import (
     AccountRules,
+    access_token_use_cases,
     account_use_cases,
     factor_use_cases,
     make_account_rules,
@@ -46,6 +53,7 @@ from config.settings.groups import Settings
 from domain.account import Email, Password, PasswordRule
 from domain.ids import SessionId
 from domain.session import Fingerprint, Lifetimes, Origin
+from infrastructure.crypto.access_tokens import RandomAccessTokens
 from infrastructure.crypto.codes import SealedCodes
 from infrastructure.crypto.passwords import PooledPasswords
 from infrastructure.crypto.tokens import JwtTokens
@@ -104,6 +112,7 @@ class AccountsWorld:
     rules: AccountRules = field(init=False)
     accounts: AccountUseCases = field(init=False)
     factors: FactorUseCases = field(init=False)
+    access_tokens: AccessTokenUseCases = field(init=False)
     sessions: SessionUseCases = field(init=False)
     profiles: ProfileUseCases = field(init=False)
     workers: Workers = field(init=False)
@@ -116,6 +125,7 @@ class AccountsWorld:
         self.rules = self._rules(settings)
         self.accounts = self.accounts_over(ports)
         self.factors = factor_use_cases(ports, self.rules)
+        self.access_tokens = access_token_use_cases(ports, self.rules)
         self.sessions = session_use_cases(ports)
         self.profiles = profile_use_cases(ports)
         self.workers = make_workers(ports, settings)
@@ -148,6 +158,7 @@ class AccountsWorld:
             passwords=self.passwords,
             tokens=self.tokens,
             codes=self.codes,
+            access_tokens=RandomAccessTokens(unguessable),
             mailer=self.mailer or Mailbox(folder=self.mail, writer=writer, show=self.links.append),
             limiter=self.limiter,
             meter=Unmetered(),
@@ -159,6 +170,7 @@ class AccountsWorld:
         return evolve(
             rules,
             password=self.password_rule,
+            access_tokens=3,
             sessions=self.lifetimes,
             notices=evolve(rules.notices, most=rules.notices.most * much),
             letters_per_recipient=evolve(rules.letters_per_recipient, most=20 * much),

@@ -29,7 +29,7 @@ from tests.strategies import START
 
 SETTINGS = Settings(
     jwt=Jwt(secret="a secret of tests alone, and long enough"),
-    auth=Auth(factor_key="a key of tests alone"),
+    auth=Auth(factor_key="a key of tests alone", access_tokens=3),
 )
 
 

@@ -1,12 +1,21 @@
+from datetime import timedelta
+from typing import Final
+
 from attrs import field, frozen
 
+from application.accounts.access_tokens import NoteUse
 from application.accounts.recent_sessions import RecentSessions
 from application.actor import Actor
 from application.errors import NotAuthenticated
+from application.ports.access_tokens import AccessTokens, PresentedToken
 from application.ports.clock import Clock
 from application.ports.tokens import SessionToken, Tokens
 from application.ports.views import Views
+from application.views import LiveSession
 from domain.session import Lifetimes
+
+NOTED_AFTER: Final = timedelta(minutes=1)
+"""How exactly the last use of a program's token is known: noting each use would write for each request."""
 
 
 @frozen(kw_only=True)
@@ -21,15 +30,40 @@ class AuthenticateHandler:
     views: Views
     clock: Clock
     tokens: Tokens
+    access_tokens: AccessTokens
+    note_use: NoteUse
     lifetimes: Lifetimes
 
     async def __call__(self, command: Authenticate) -> Actor:
         """
+        Takes an access token of a session, or one that a person has made for a program.
+
         Raises:
             NotAuthenticated: The token is not ours or has expired, its session has ended, or `Lifetimes` accepts only
                 the newest token of a session and this is an earlier one.
         """
+        if presented := self.program_of(command):
+            return await self.actor_of_program(presented)
         return await self.actor_of(self.read(command))
+
+    def program_of(self, command: Authenticate) -> PresentedToken | None:
+        """Returns the token of a program, or None if it is no such token. Nothing of it is proven yet."""
+        return self.access_tokens.read(command.token)
+
+    async def actor_of_program(self, token: PresentedToken) -> Actor:
+        """
+        Raises:
+            NotAuthenticated: There is no such token, or it has ended or expired.
+        """
+        now = self.clock.now()
+        session = await self.views.live_session(token.account_id, token.session_id)
+        if session is None or session.scopes is None or not token.fits(session.access_id):
+            raise NotAuthenticated("token_invalid")
+        if session.expires_at <= now:
+            raise NotAuthenticated("token_expired")
+        if now - session.last_used_at >= NOTED_AFTER:
+            await self.note_use(token.account_id, token.session_id, at=now)
+        return _actor(token, session)
 
     def read(self, command: Authenticate) -> SessionToken:
         """
@@ -44,14 +78,21 @@ class AuthenticateHandler:
             NotAuthenticated: The session of a valid token has ended, or this is not its newest one and has to be.
         """
         session = await self.views.live_session(token.account_id, token.session_id)
-        if session is None or not self.lifetimes.accepts_access(token.token_id, newest=session.access_id):
+        if session is None or session.scopes is not None:
             raise NotAuthenticated("token_invalid")
-        return Actor(
-            account_id=token.account_id,
-            session_id=token.session_id,
-            email=session.email,
-            profile=session.profile,
-        )
+        if not self.lifetimes.accepts_access(token.token_id, newest=session.access_id):
+            raise NotAuthenticated("token_invalid")
+        return _actor(token, session)
+
+
+def _actor(token: SessionToken | PresentedToken, session: LiveSession) -> Actor:
+    return Actor(
+        account_id=token.account_id,
+        session_id=token.session_id,
+        email=session.email,
+        profile=session.profile,
+        scopes=session.scopes,
+    )
 
 
 @frozen(kw_only=True)
@@ -72,6 +113,8 @@ class RecogniseHandler:
         Raises:
             NotAuthenticated: See `AuthenticateHandler`.
         """
+        if presented := self.authenticate.program_of(command):
+            return await self.authenticate.actor_of_program(presented)
         token = self.authenticate.read(command)
         # which token is the newest of its session is only known to storage
         if not self.authenticate.lifetimes.one_access_token and (

@@ -43,6 +43,7 @@ class CloseAccountHandler:
             TooManyRequests: One of the two was wrong too often.
             NotAuthenticated: The actor's session ended meanwhile.
         """
+        actor.require_device()
         verified = await self.step_up.password(actor, command.password, command.origin)
         if await self._close(actor, command.code, verified):
             self.account_is_closed()

@@ -29,6 +29,7 @@ class ReadFactorHandler:
     codes: Codes
 
     async def __call__(self, actor: Actor) -> FactorState:
+        actor.require_device()
         async with self.begin() as work:
             factor = await work.factors.find(actor.account_id)
         return FactorState(
@@ -64,6 +65,7 @@ class SetUpFactorHandler:
             PasswordWrong: The password is wrong.
             TooManyRequests: It was wrong too often.
         """
+        actor.require_device()
         if not self.codes.is_available:
             raise FactorsUnavailable
         verified = await self.step_up.password(actor, command.password, command.origin)
@@ -140,6 +142,7 @@ class RenewRecoveryCodesHandler:
             CodeWrong: The code is wrong, or was used already.
             TooManyRequests: One of the two was wrong too often.
         """
+        actor.require_device()
         verified = await self.step_up.password(actor, command.password, command.origin)
         shown = self.codes.new_recovery_codes()
         async with self.begin() as work:
@@ -170,6 +173,7 @@ class TurnOffFactorHandler:
             CodeWrong: The code is wrong, or was used already.
             TooManyRequests: One of the two was wrong too often.
         """
+        actor.require_device()
         verified = await self.step_up.password(actor, command.password, command.origin)
         async with self.begin() as work:
             account, _ = await lock_own(work, actor)

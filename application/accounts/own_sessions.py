@@ -18,7 +18,9 @@ async def lock_own(work: UnitOfWork, actor: Actor) -> tuple[Account, Sequence[Se
 
     Raises:
         NotAuthenticated: The actor's own session ended since the request was let in.
+        ScopeMissing: The actor is a program, which may not change accounts and sessions.
     """
+    actor.require_device()
     try:
         account = await work.accounts.lock(actor.account_id)
     except AccountNotFound:

@@ -22,6 +22,7 @@ class ListSessionsHandler:
     async def __call__(
         self, actor: Actor, paging: Paging[SessionPlace] | None = None
     ) -> Page[Session, SessionPlace]:
+        actor.require_device()
         async with self.begin() as work:
             return await work.sessions.page_of_live(actor.account_id, self.clock.now(), paging or Paging())
 

@@ -42,6 +42,7 @@ class SetPasswordHandler:
             PasswordUnfit: The password may not be chosen.
             NotAuthenticated: The actor's session ended meanwhile.
         """
+        actor.require_device()
         self.rule.check(command.password)
         requester = Requester(network=command.origin.network, account=str(actor.account_id), is_known=True)
         password_hash = await self.passwords.hash(command.password.text, requester)

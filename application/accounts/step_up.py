@@ -34,6 +34,7 @@ class StepUp:
             TooManyRequests: It was wrong too often.
             NotAuthenticated: The actor's session ended meanwhile.
         """
+        actor.require_device()
         now = self.clock.now()
         keys = self.failures.of_known_device(str(actor.account_id), str(actor.session_id))
         self.failures.look(keys, at=now)

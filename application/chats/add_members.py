@@ -13,6 +13,7 @@ from application.views import MemberView
 from domain.ids import ChatId, ProfileId
 from domain.message import Nonce
 from domain.role import Act
+from domain.scope import Scope
 
 
 @frozen(kw_only=True)
@@ -40,6 +41,7 @@ class AddMembersHandler:
             MembersNotFound: Some of the people do not exist; nobody was added.
             KeyReused: The key was used for another request.
         """
+        actor.require(Scope.CHATS)
         now = self.clock.now()
         use = KeyUse(
             operation=Operation.ADD_MEMBERS,

@@ -8,6 +8,7 @@ from application.ports.views import Views
 from application.views import ChatView
 from domain.chat_errors import NotTheOwner
 from domain.ids import ChatId, ProfileId
+from domain.scope import Scope
 from domain.unchanged import UNCHANGED, Unchanged
 
 
@@ -36,6 +37,7 @@ class ChangeChatHandler:
             BadChatName, BadChatDescription: The new name or description is refused; one that stays is not judged again.
             MembersNotFound: Some of the new members do not exist; nothing was changed.
         """
+        actor.require(Scope.CHATS)
         at = self.clock.now()
         async with self.begin() as work:
             chat, by = await locked(work, actor, command.chat_id, NotTheOwner)

@@ -11,6 +11,7 @@ from application.views import MemberView
 from domain.ids import ChatId, ProfileId
 from domain.member import Member
 from domain.role import Role
+from domain.scope import Scope
 
 
 @frozen(kw_only=True)
@@ -37,6 +38,7 @@ class ChangeRoleHandler:
             ChatNotFound: There is no such chat, or the actor is not in it.
             OnlyInGroups: It is a direct chat.
         """
+        actor.require(Scope.CHATS)
         async with self.begin() as work:
             chat, by = await locked(work, actor, command.chat_id)
             member: Member | None = by

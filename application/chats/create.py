@@ -13,6 +13,7 @@ from domain.chat_errors import MembersNotFound
 from domain.ids import ChatId, ProfileId, Seq
 from domain.message import Nonce
 from domain.role import Role
+from domain.scope import Scope
 
 
 @frozen(kw_only=True)
@@ -41,6 +42,7 @@ class CreateChatHandler:
             ChatNotFound: The chat that was made under this key is deleted.
             NotAMember: The actor has left the chat that was made under this key.
         """
+        actor.require(Scope.CHATS)
         others = [id for id in command.member_ids if id != actor.profile_id]
         chat, opened = Chat.open(
             id=self.ids.chat(),

@@ -6,6 +6,7 @@ from application.ports.clock import Clock
 from application.ports.storage import Begin
 from domain.chat_errors import NotTheOwner
 from domain.ids import ChatId
+from domain.scope import Scope
 
 
 @frozen(kw_only=True)
@@ -26,6 +27,7 @@ class DeleteChatHandler:
             NotTheOwner: There is no such chat, or it is a group that belongs to somebody else. Either of its two people
                 may end a direct chat.
         """
+        actor.require(Scope.CHATS)
         async with self.begin() as work:
             chat, by = await locked(work, actor, command.chat_id, NotTheOwner)
             members = await work.chats.members(chat.id)

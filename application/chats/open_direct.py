@@ -13,6 +13,7 @@ from domain.chat import Chat
 from domain.chat_errors import MembersNotFound
 from domain.ids import ProfileId
 from domain.message import Nonce
+from domain.scope import Scope
 
 
 @frozen(kw_only=True)
@@ -39,6 +40,7 @@ class OpenDirectHandler:
             MembersNotFound: The other person does not exist.
             KeyReused: The key was used for another request.
         """
+        actor.require(Scope.CHATS)
         chat, opened = Chat.open_direct(
             id=self.ids.chat(),
             opener_id=actor.profile_id,

@@ -5,6 +5,7 @@ from application.chats.membership import locked
 from application.ports.clock import Clock
 from application.ports.storage import Begin
 from domain.ids import ChatId, ProfileId
+from domain.scope import Scope
 
 
 @frozen(kw_only=True)
@@ -29,6 +30,7 @@ class RemoveMemberHandler:
             ChatNotFound: There is no such chat, or the actor is not in it (any more).
             OnlyInGroups: It is a direct chat.
         """
+        actor.require(Scope.CHATS)
         async with self.begin() as work:
             chat, by = await locked(work, actor, command.chat_id)
             at = self.clock.now()

@@ -126,7 +126,7 @@ class Sessions(Protocol):
     async def page_of_live(
         self, account_id: AccountId, at: datetime, paging: Paging[SessionPlace]
     ) -> Page[Session, SessionPlace]:
-        """Sessions of an account that are live at this moment, the newest first."""
+        """Sessions of an account on devices, not those of programs, that are live at this moment; the newest first."""
         ...
 
     async def lock_not_ended(self, account_id: AccountId) -> Sequence[Session]:

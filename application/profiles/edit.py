@@ -32,6 +32,7 @@ class EditProfileHandler:
             ProfileUnfit: Some fields would change to what the rules refuse.
             UsernameTaken: Another profile has this username or one that looks like it.
         """
+        actor.require_device()
         async with self.begin() as work:
             profile = await work.profiles.lock(actor.profile_id)
             profile.edit(

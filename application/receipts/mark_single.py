@@ -5,6 +5,7 @@ from application.ports.clock import Clock
 from application.ports.storage import Begin
 from domain.events import MessagesRead
 from domain.ids import ChatId, MessageId
+from domain.scope import Scope
 
 
 @frozen(kw_only=True)
@@ -26,6 +27,7 @@ class MarkSingleHandler:
     clock: Clock
 
     async def __call__(self, actor: Actor, command: MarkSingle) -> MessagesRead | None:
+        actor.require(Scope.MESSAGES)
         async with self.begin() as work:
             found = await work.readings.find_message(command.chat_id, command.message_id)
             reading = await work.readings.lock(command.chat_id, actor.profile_id)

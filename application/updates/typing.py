@@ -5,6 +5,7 @@ from application.ports.clock import Clock
 from application.ports.updates import Typing, Updates
 from application.ports.views import Views
 from domain.ids import ChatId
+from domain.scope import Scope
 
 
 @frozen(kw_only=True)
@@ -32,6 +33,7 @@ class ShowTypingHandler:
             ChatNotFound: There is no such chat.
             NotAMember: The actor is not in it.
         """
+        actor.require(Scope.MESSAGES)
         await self.views.check_member(actor.profile_id, command.chat_id)
         self.updates.publish(
             [

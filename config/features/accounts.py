@@ -5,6 +5,12 @@ from datetime import timedelta
 
 from attrs import frozen
 
+from application.accounts.access_tokens import (
+    EndAccessTokenHandler,
+    ListAccessTokensHandler,
+    MakeAccessTokenHandler,
+    NoteUse,
+)
 from application.accounts.activate import ActivateHandler
 from application.accounts.assign_password import AssignPasswordHandler
 from application.accounts.authenticate import AuthenticateHandler, RecogniseHandler
@@ -45,6 +51,7 @@ from application.catalogues.fill import FillCataloguesHandler
 from application.examples.fill import FillExamplesHandler
 from application.examples.published import FindOpenExamplesHandler
 from application.messenger import (
+    AccessTokenUseCases,
     AccountUseCases,
     Administration,
     FactorUseCases,
@@ -88,6 +95,10 @@ class AccountRules:
     """Wrong passwords for one account from one network, or from one device that the account knows."""
     failures_per_network: Allowance
     failures_per_account: Allowance
+    access_tokens: int
+    """How many access tokens for programs an account may have at once. With 0 there are none."""
+    access_token_lifetime: timedelta
+    """For how long an access token for a program is good at most."""
     wrong_codes: Allowance
     """Wrong codes of a second factor for one account, or from one device that the account knows."""
     status_requests: Allowance
@@ -117,6 +128,8 @@ def make_account_rules(settings: Settings) -> AccountRules:
         failures_per_account=Allowance(
             "wrong passwords for", auth.failures_per_account, HOUR, is_shared=True
         ),
+        access_tokens=auth.access_tokens,
+        access_token_lifetime=auth.access_token_lifetime,
         wrong_codes=Allowance("wrong codes", auth.wrong_codes, HOUR),
         status_requests=Allowance("email status", auth.status_per_address, timedelta(minutes=1)),
     )
@@ -165,7 +178,12 @@ def account_use_cases(
     failures = failure_limits(ports, rules)
     check = code_check(ports, rules)
     authenticate = AuthenticateHandler(
-        views=ports.storage.views, clock=clock, tokens=tokens, lifetimes=rules.sessions
+        views=ports.storage.views,
+        clock=clock,
+        tokens=tokens,
+        access_tokens=ports.access_tokens,
+        note_use=NoteUse(begin=begin),
+        lifetimes=rules.sessions,
     )
     return AccountUseCases(
         sign_up=SignUpHandler(
@@ -255,6 +273,23 @@ def factor_use_cases(ports: Ports, rules: AccountRules) -> FactorUseCases:
         confirm=ConfirmFactorHandler(begin=begin, clock=clock, codes=codes, check=code_check(ports, rules)),
         renew_recovery_codes=RenewRecoveryCodesHandler(begin=begin, codes=codes, step_up=proof),
         turn_off=TurnOffFactorHandler(begin=begin, step_up=proof),
+    )
+
+
+def access_token_use_cases(ports: Ports, rules: AccountRules) -> AccessTokenUseCases:
+    begin, clock = ports.storage.begin, ports.clock
+    return AccessTokenUseCases(
+        list=ListAccessTokensHandler(begin=begin, clock=clock),
+        make=MakeAccessTokenHandler(
+            begin=begin,
+            clock=clock,
+            ids=ports.ids,
+            access_tokens=ports.access_tokens,
+            step_up=step_up(ports, rules),
+            most=rules.access_tokens,
+            longest=rules.access_token_lifetime,
+        ),
+        end=EndAccessTokenHandler(begin=begin, clock=clock),
     )
 
 

@@ -17,11 +17,13 @@ from application.ports.marking import BeginMarking
 from application.ports.posting import BeginPosting
 from application.receipts.mark_read import Marked, MarkRead, MarkReadBatch
 from application.receipts.mark_single import MarkSingleHandler
+from application.scoped import Scoped
 from application.updates.presence import WatchableHandler
 from application.updates.typing import ShowTypingHandler
 from config.ports import Ports
 from config.settings.groups import Settings
 from domain.ids import ChatId
+from domain.scope import Scope
 from infrastructure.gather import BatchLimits, Gatherer
 from infrastructure.metered import MeteredChanges, metered_use
 
@@ -45,8 +47,8 @@ def message_use_cases(
 ) -> MessageUseCases:
     views = ports.storage.views
     return MessageUseCases(
-        send=send,
-        mark_read=mark_read,
+        send=Scoped(Scope.MESSAGES, send),
+        mark_read=Scoped(Scope.MESSAGES, mark_read),
         mark_single=MarkSingleHandler(begin=ports.storage.begin, clock=ports.clock),
         readers=views.page_of_readers,
         show_typing=ShowTypingHandler(views=views, clock=ports.clock, updates=ports.updates),

@@ -10,6 +10,7 @@ from application.messenger import Messenger
 from application.receipts.mark_read import Marked, MarkRead
 from config.features.accounts import (
     AccountRules,
+    access_token_use_cases,
     account_use_cases,
     factor_use_cases,
     profile_use_cases,
@@ -39,6 +40,7 @@ def make_messenger(
             account_is_closed=account_is_closed,
         ),
         factors=factor_use_cases(ports, rules),
+        access_tokens=access_token_use_cases(ports, rules),
         sessions=session_use_cases(ports),
         profiles=profile_use_cases(ports),
         chats=chat_use_cases(ports),

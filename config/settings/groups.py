@@ -310,6 +310,14 @@ class Auth:
     factor_issuer: str = _setting("AUTH_FACTOR_ISSUER", read.text, "Messenger")
     """The name under which applications for codes show the account."""
 
+    access_tokens: int = _setting("AUTH_ACCESS_TOKENS", read.whole(0, 1000), 0)
+    """How many access tokens for programs an account may have. With 0 nobody can make one, and those that exist are good still."""
+
+    access_token_lifetime: timedelta = _setting(
+        "AUTH_ACCESS_TOKEN_LIFETIME_DAYS", read.duration("days", 3650), timedelta(days=365)
+    )
+    """For how long an access token for a program is good at most."""
+
     wrong_codes: int = _setting("AUTH_WRONG_CODES_PER_HOUR", read.whole(0, 1_000_000), 10)
     """Wrong codes of a second factor for one account; as many again from each device that the account knows."""
 

@@ -248,7 +248,9 @@ class MemorySessions:
         self, account_id: AccountId, at: datetime, paging: Paging[SessionPlace]
     ) -> Page[Session, SessionPlace]:
         found = sorted(
-            self._where(lambda session: session.account_id == account_id and session.is_live(at)),
+            self._where(
+                lambda session: session.account_id == account_id and session.is_live(at) and not session.grant
+            ),
             key=lambda session: (session.created_at, session.id),
             reverse=True,
         )

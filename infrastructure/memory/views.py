@@ -55,7 +55,12 @@ class MemoryViews:
         if profile is None:
             return None
         return LiveSession(
-            profile=ProfileView.of(profile), email=account.email.text, access_id=session.pair.access_id
+            profile=ProfileView.of(profile),
+            email=account.email.text,
+            access_id=session.pair.access_id,
+            expires_at=session.pair.refresh_expires_at,
+            last_used_at=session.last_used_at,
+            scopes=session.grant.scopes if session.grant else None,
         )
 
     async def list_chats(self, reader: ProfileId) -> Sequence[ChatView]:
@@ -257,12 +262,14 @@ class MemoryViews:
         state = self.storage.chats
         reading = state.readings[chat.id, member.profile_id]
         last = state.messages.get((chat.id, chat.last_seq))
+        other = self._other(chat, member.profile_id)
         return ChatView(
             id=chat.id,
             kind=chat.kind,
-            name=self._name(chat, member.profile_id),
+            name=other.shown_name if other else chat.about.name,
             description=chat.about.description,
             owner=self._person(chat.owner_id),
+            other=other,
             role=member.role,
             member_count=chat.member_count,
             created_at=chat.created_at,
@@ -274,11 +281,11 @@ class MemoryViews:
             unread_count=reading.unread(chat.last_seq),
         )
 
-    def _name(self, chat: Chat, reader: ProfileId) -> str:
+    def _other(self, chat: Chat, reader: ProfileId) -> ProfileView | None:
         if chat.kind is not Kind.DIRECT:
-            return chat.about.name
+            return None
         others = [id for id in self.storage.chats.members_of[chat.id] if id != reader]
-        return self._person(others[0]).shown_name
+        return self._person(others[0])
 
     def _page(self, chat: Chat, where: Where, limit: int) -> HistoryPage:
         numbers = span(where, limit, chat.last_seq)

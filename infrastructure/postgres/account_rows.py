@@ -9,6 +9,7 @@ from domain.identifiers import folded
 from domain.ids import AccountId, ConfirmationId, LetterId, ProfileId, SessionId
 from domain.notification import Letter, Link, Outcome, Template
 from domain.profile import Name, Phone, Profile, Username
+from domain.scope import Grant
 from domain.session import Fingerprint, Origin, Pair, Session
 from infrastructure.postgres.driver.reads import Row
 
@@ -113,6 +114,8 @@ def session_row(session: Session) -> dict[str, Any]:
         "last_used_at": session.last_used_at,
         "ended_at": session.ended_at,
         "ended_because": session.ended_because,
+        "token_name": session.grant.name.text if session.grant else None,
+        "scopes": sorted(session.grant.scopes) if session.grant else None,
     }
 
 
@@ -137,6 +140,7 @@ def session_from(row: Row) -> Session:
         last_used_at=row["last_used_at"],
         ended_at=row["ended_at"],
         ended_because=None if because is None else SessionEnd(because),
+        grant=None if row["scopes"] is None else Grant.of(row["token_name"], row["scopes"]),
     )
 
 

@@ -261,7 +261,7 @@ class PostgresSessions:
     ) -> Page[Session, SessionPlace]:
         live = (
             _not_ended(account_id)
-            .where(session.c.refresh_expires_at > at)
+            .where(session.c.refresh_expires_at > at, session.c.scopes.is_(None))
             .order_by(session.c.created_at.desc(), session.c.session_id.desc())
             .limit(paging.most)
             .offset(paging.skip)

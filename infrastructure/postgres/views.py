@@ -58,6 +58,7 @@ from domain.events import MemberAdded
 from domain.ids import AccountId, ChatId, MessageId, Position, ProfileId, Seq, SessionId
 from domain.reading import unread_count
 from domain.role import Role
+from domain.scope import Scope
 from infrastructure.postgres.chat_rows import message_from
 from infrastructure.postgres.driver.arrays import Bigints, Uuids
 from infrastructure.postgres.driver.errors import NO_PRIVILEGE, READ_ONLY, UNDEFINED_TABLE, complaints
@@ -388,7 +389,14 @@ _person = (
 """The columns of `ProfileView`, named like its fields."""
 
 LIVE_SESSION: Final = prepared(
-    select(*_person, session.c.access_id, account.c.email)
+    select(
+        *_person,
+        session.c.access_id,
+        session.c.refresh_expires_at,
+        session.c.last_used_at,
+        session.c.scopes,
+        account.c.email,
+    )
     .join(account, account.c.account_id == session.c.account_id)
     .join(profile, profile.c.profile_id == session.c.profile_id)
     .where(
@@ -452,8 +460,15 @@ class PostgresViews:
         if row is None:
             return None
         person = dict(row)
-        email, access_id = person.pop("email"), person.pop("access_id")
-        return LiveSession(profile=ProfileView(**person), email=email, access_id=access_id)
+        scopes = person.pop("scopes")
+        about = {
+            "email": person.pop("email"),
+            "access_id": person.pop("access_id"),
+            "expires_at": person.pop("refresh_expires_at"),
+            "last_used_at": person.pop("last_used_at"),
+            "scopes": None if scopes is None else frozenset(map(Scope, scopes)),
+        }
+        return LiveSession(profile=ProfileView(**person), **about)
 
     async def list_chats(self, reader: ProfileId) -> Sequence[ChatView]:
         return (await self.page_of_chats(reader, Paging())).items
@@ -733,13 +748,14 @@ def _chat_view(
     row: Row, people: Mapping[ProfileId, ProfileView], others: Mapping[ChatId, ProfileId]
 ) -> ChatView:
     chat_id, kind = ChatId(row["chat_chat_id"]), Kind(row["chat_kind"])
-    other = people.get(others[chat_id], NOBODY) if chat_id in others else NOBODY
+    other = people.get(others[chat_id], NOBODY) if kind is Kind.DIRECT and chat_id in others else None
     return ChatView(
         id=chat_id,
         kind=kind,
-        name=other.shown_name if kind is Kind.DIRECT else row["chat_name"],
+        name=(other or NOBODY).shown_name if kind is Kind.DIRECT else row["chat_name"],
         description=row["chat_description"],
         owner=people.get(ProfileId(row["chat_owner_id"]), NOBODY),
+        other=other,
         role=Role(row["role"]),
         member_count=row["member_count"],
         created_at=row["chat_created_at"],

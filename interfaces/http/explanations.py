@@ -17,6 +17,14 @@ class Explanation:
 
 
 EXPLANATIONS: Final[Mapping[str, Explanation]] = {
+    "ACCESS_TOKENS_UNAVAILABLE": Explanation(
+        "This messenger has no access tokens for programs, because its operator has not switched them on.",
+        "В этом мессенджере нет токенов для программ: тот, кто его обслуживает, не включил их.",
+    ),
+    "ACCESS_TOKEN_NOT_FOUND": Explanation(
+        "You have no such access token, or it has ended. Read the list of tokens again.",
+        "У вас нет такого токена, или он больше не действует. Перечитайте список токенов.",
+    ),
     "ACCOUNT_ALREADY_EXISTS": Explanation(
         "A confirmed account has this e-mail address. Sign in, or reset the password.",
         "С этим адресом уже есть подтверждённая учётная запись. Войдите или восстановите пароль.",
@@ -155,6 +163,12 @@ EXPLANATIONS: Final[Mapping[str, Explanation]] = {
         "The request did not arrive in time, and nothing was done. Repeat it on a new connection.",
         "Запрос не пришёл целиком за отведённое время, ничего не сделано. Повторите его по новому соединению.",
     ),
+    "SCOPE_MISSING": Explanation(
+        "The access token of this program does not permit this. Make a token with the scope that is missing. Accounts, "
+        "sessions, passwords and profiles can be changed on a device only, signed in with the password.",
+        "Токен этой программы такого не разрешает. Создайте токен с недостающим правом. Учётные записи, сеансы, пароли и "
+        "профили меняют только с устройства, на котором вошли с паролем.",
+    ),
     "SECOND_FACTOR_NEEDED": Explanation(
         "The account has a second factor. Send `pendingToken` and a code of the application, or a recovery code, to "
         "`POST /accounts/sign-in/second/` within five minutes.",
@@ -170,6 +184,10 @@ EXPLANATIONS: Final[Mapping[str, Explanation]] = {
         "message under a key of its own: such messages are never taken for repeats.",
         "То же самое только что сказано здесь. Подождите столько секунд, сколько сказано в `Retry-After`, или давайте "
         "сообщениям ключи: тогда каждое считается намеренным.",
+    ),
+    "TOO_MANY_ACCESS_TOKENS": Explanation(
+        "The account has as many access tokens as it may have (`AUTH_ACCESS_TOKENS`). End one that is not needed any more.",
+        "У учётной записи столько токенов, сколько можно (`AUTH_ACCESS_TOKENS`). Отзовите тот, который больше не нужен.",
     ),
     "TOO_MANY_REQUESTS": Explanation(
         "There were too many such requests, or too many failed. Repeat after the number of seconds in `Retry-After`; "

@@ -22,6 +22,7 @@ from domain.chat_errors import MembersNotFound, TooFrequent
 from domain.events import MessageSent
 from domain.ids import AccountId, ChatId, MessageId, Position, ProfileId, Seq
 from domain.message import Body, Message
+from domain.scope import ScopeMissing
 from interfaces.browsers import ForeignPage
 from interfaces.http.described import TAGS, Described
 from interfaces.http.envelope import Refusal
@@ -218,7 +219,7 @@ def refusals_of(
     """Return every refusal that this endpoint may answer with, the internal error included."""
     kinds: list[type[Exception]] = list(described.refuses)
     if not described.is_public:
-        kinds.append(NotAuthenticated)
+        kinds += [NotAuthenticated, ScopeMissing]
     if described.needs_own_page:
         kinds.append(ForeignPage)
     if described.body:

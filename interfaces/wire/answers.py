@@ -9,6 +9,7 @@ from uuid import UUID
 
 from domain.chat import Kind
 from domain.role import Role
+from domain.scope import Scope
 from interfaces.wire import examples
 from interfaces.wire.schema import FieldDoc, FrameFields, Moment
 
@@ -105,6 +106,26 @@ class RecoveryCodes(TypedDict):
             "Codes to keep in a safe place; each is good once, in place of a code", [examples.RECOVERY_CODE]
         ),
     ]
+
+
+class AccessToken(TypedDict):
+    """An access token of a program."""
+
+    id: Annotated[UUID, FieldDoc("The id of the token, to end it", examples.SESSION)]
+    name: Annotated[str, FieldDoc("The name that its owner gave it", "Weather bot")]
+    scopes: Annotated[list[Scope], FieldDoc("What it permits beside reading", [Scope.MESSAGES.value])]
+    createdAt: Annotated[Moment, FieldDoc("When it was made, in UTC", examples.MOMENT)]
+    lastUsedAt: Annotated[
+        Moment | None,
+        FieldDoc("When it was last used, in UTC, to the minute; null before", examples.MOMENT),
+    ]
+    expiresAt: Annotated[Moment, FieldDoc("Until when it is good, in UTC", examples.MOMENT)]
+
+
+class NewAccessToken(AccessToken):
+    """An access token of a program, with the token itself, which is shown once."""
+
+    token: Annotated[str, FieldDoc("The token for `Authorization: Bearer ...`", examples.ACCESS_TOKEN)]
 
 
 class Session(TypedDict):

@@ -10,6 +10,7 @@ from typing import Any, Final, TypeVar
 import orjson
 from attrs import Factory, evolve, frozen
 
+from application.accounts.access_tokens import EndAccessToken
 from application.accounts.close import CloseAccount
 from application.accounts.confirm_email import ConfirmEmail
 from application.accounts.email_status import EmailStatus
@@ -53,12 +54,16 @@ from domain.ids import AccountId, ChatId, MessageId, Position, ProfileId, Seq, S
 from domain.message import BODY_LIMIT, NONCE_LIMIT, Body, BodyTooLong, EmptyBody, Nonce
 from domain.profile import NAME_LIMIT, USERNAME_LIMITS, Name, Phone, Profile, Unfit, Username
 from domain.role import Role
-from domain.session import FINGERPRINT_LIMIT, Fingerprint, Session
+from domain.scope import NAME_LIMIT as TOKEN_NAME_LIMIT
+from domain.scope import Scope, TokenName
+from domain.session import FINGERPRINT_LIMIT, Fingerprint, Origin, Session
 from domain.text import refuse_unstorable
 from interfaces.wire import answers, examples
 from interfaces.wire.faults import (
     NO_AT_SIGN,
+    NOT_A_LIST,
     NOT_A_ROLE,
+    NOT_A_SCOPE,
     NOT_AN_ADDRESS,
     NOT_AN_INTEGER,
     SEEN_INVALID,
@@ -71,7 +76,16 @@ from interfaces.wire.faults import (
 from interfaces.wire.places import read_seen
 from interfaces.wire.schema import IDENTITY, FieldDoc, Schema, taken_by, takes
 from interfaces.wire.validation import REQUIRED, FieldSpec, shape
-from interfaces.wire.values import GREATEST, identity, integer, members, moment, nullable, text
+from interfaces.wire.values import (
+    FINDINGS_LIMIT,
+    GREATEST,
+    identity,
+    integer,
+    members,
+    moment,
+    nullable,
+    text,
+)
 
 Json = dict[str, object]
 
@@ -298,17 +312,15 @@ _code: Final = _documented(
     text(1, CODE_LIMIT), "A code of the application, or a recovery code", examples.CODE, secret=True
 )
 
-CLOSE_ACCOUNT: Final = shape(
-    CloseAccount,
-    password=_account_password,
-    code=_documented(
-        nullable(text(0, CODE_LIMIT)),
-        "A code of the application, or a recovery code, if the account has a second factor",
-        examples.CODE,
-        secret=True,
-        absent=None,
-    ),
+_code_if_any: Final = _documented(
+    nullable(text(0, CODE_LIMIT)),
+    "A code of the application, or a recovery code, if the account has a second factor",
+    examples.CODE,
+    secret=True,
+    absent=None,
 )
+
+CLOSE_ACCOUNT: Final = shape(CloseAccount, password=_account_password, code=_code_if_any)
 
 FINISH_SIGN_IN: Final = shape(
     FinishSignIn,
@@ -334,6 +346,67 @@ REFRESH: Final = shape(
 )
 
 EMAIL_STATUS: Final = shape(EmailStatus, email=_account_email)
+
+
+@takes({"type": "string", "minLength": 1, "maxLength": TOKEN_NAME_LIMIT})
+def _token_name(value: object) -> TokenName:
+    return TokenName(_text(value))
+
+
+@takes({"type": "array", "items": {"type": "string", "enum": [scope.value for scope in Scope]}})
+def _scopes(value: object) -> frozenset[Scope]:
+    if not isinstance(value, list):
+        raise InvalidValue(ValueFault(NOT_A_LIST, value))
+    findings = [
+        ValueFault(NOT_A_SCOPE, each, (at,)) for at, each in enumerate(value) if each not in list(Scope)
+    ]
+    if findings:
+        raise InvalidValue(*findings[:FINDINGS_LIMIT])
+    return frozenset(map(Scope, value))
+
+
+DAYS_LIMIT: Final = 3650
+
+
+@takes({"type": "integer", "minimum": 1, "maximum": DAYS_LIMIT})
+def _days(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise InvalidValue(ValueFault(NOT_AN_INTEGER, value))
+    if value < 1:
+        raise InvalidValue(ValueFault(less_than(1), value))
+    return min(value, DAYS_LIMIT)
+
+
+@frozen(kw_only=True)
+class WantedToken:
+    name: TokenName
+    scopes: frozenset[Scope]
+    password: str
+    code: str | None
+    days: int | None
+    origin: Origin
+
+
+MAKE_ACCESS_TOKEN: Final = shape(
+    WantedToken,
+    name=_documented(_token_name, "A name by which you tell your tokens apart", "Weather bot"),
+    scopes=_documented(
+        _scopes, "What the token permits beside reading; an empty list permits nothing else", ["messages"]
+    ),
+    password=_account_password,
+    code=_code_if_any,
+    days=_documented(
+        nullable(_days),
+        "For how many days it is good, at most `AUTH_ACCESS_TOKEN_LIFETIME_DAYS`; without it, as many as that",
+        90,
+        absent=None,
+    ),
+)
+
+END_ACCESS_TOKEN: Final = shape(
+    EndAccessToken,
+    token_id=_documented(identity, "The id of a token, from `GET /accounts/tokens/`", examples.SESSION),
+)
 
 
 def _or_unfit(read: Callable[[object], V]) -> Callable[[object], V | Unfit]:
@@ -638,6 +711,20 @@ def factors_json(state: FactorState) -> answers.Factors:
 
 def factor_secret_json(made: NewSecret) -> answers.TotpSecret:
     return {"secret": made.shown, "uri": made.uri}
+
+
+def access_token_json(session: Session) -> answers.AccessToken:
+    grant = session.grant
+    assert grant is not None, "only sessions of programs are access tokens"
+    is_used = session.last_used_at > session.created_at
+    return {
+        "id": session.id,
+        "name": grant.name.text,
+        "scopes": sorted(grant.scopes),
+        "createdAt": moment(session.created_at),
+        "lastUsedAt": moment(session.last_used_at) if is_used else None,
+        "expiresAt": moment(session.pair.access_expires_at),
+    }
 
 
 def session_json(session: Session, own: SessionId) -> answers.Session:

@@ -41,6 +41,7 @@ INTEGER_TOO_LONG: Final = Fault(
 NOT_AN_IDENTITY: Final = Fault("uuid_type", "UUID input should be a string, bytes or UUID object")
 
 NOT_A_ROLE: Final = Fault("enum", "Input should be 'owner', 'admin' or 'member'")
+NOT_A_SCOPE: Final = Fault("enum", "Input should be 'messages' or 'chats'")
 
 EMAIL_INCORRECT: Final = Fault("value_error", "Value error, Email incorrect")
 PASSWORD_COMMON: Final = Fault("value_error", "Value error, Password too common")
@@ -116,6 +117,7 @@ CODES: Final = frozenset(
         INTEGER_TOO_LONG,
         NOT_AN_IDENTITY,
         NOT_A_ROLE,
+        NOT_A_SCOPE,
         CURSOR_INVALID,
         too_short(1),
         too_long(1),

@@ -345,6 +345,7 @@ def chat_entry(chat: ChatView) -> types.Entry:
             "name": chat.name,
             "description": chat.description,
             "owner": profile_fields(chat.owner),
+            "other": profile_fields(chat.other) if chat.other else None,
             "member_count": chat.member_count,
             "created_at": moment(chat.created_at),
             "updated_at": moment(chat.updated_at),

@@ -19,6 +19,7 @@ from application.errors import OutcomeUnknown, Unavailable
 from application.paging import BadPlace
 from application.updates.presence import TooManyWatched
 from domain.chat_errors import ChatNotFound, NotAMember
+from domain.scope import ScopeMissing
 from interfaces.wire import client_frames as asked
 from interfaces.wire import codec
 from interfaces.wire import server_frames as told
@@ -204,7 +205,7 @@ class ClientFrame:
 Row = ServerFrame | ClientFrame
 
 READS: Final = (Unavailable,)
-WRITES: Final = (Unavailable, OutcomeUnknown)
+WRITES: Final = (ScopeMissing, Unavailable, OutcomeUnknown)
 
 
 def refusals_of(command: str, storage: Errors = READS) -> Errors:
@@ -417,7 +418,7 @@ FROM_CLIENTS: Final[Sequence[ClientFrame]] = (
         fields=asked.TypingIn,
         on=Channel.ALL_CHATS,
         answer=told.Nothing,
-        refuses=refusals_of("typing"),
+        refuses=refusals_of("typing", (ScopeMissing, *READS)),
     ),
     ClientFrame(
         fields=asked.GetHistory,
@@ -568,6 +569,10 @@ ERRORS: Final[Mapping[str, ErrorDoc]] = {
     "no_such_member": ErrorDoc("The person is not a member of the chat.", LOOK),
     "not_allowed": ErrorDoc("The role in the chat does not allow this.", LOOK),
     "not_the_owner": ErrorDoc("Only the owner of the chat may do this.", LOOK),
+    "scope_missing": ErrorDoc(
+        "The access token of this program does not permit this.",
+        "Does not repeat the frame: it takes a token with another scope.",
+    ),
     "only_in_groups": ErrorDoc("A direct chat has no roles, and its members do not change.", NOT_AGAIN),
     "not_to_oneself": ErrorDoc("A direct chat has two members: the other one is oneself.", NOT_AGAIN),
     "bad_chat_name": ErrorDoc("A group cannot have this name.", NOT_AGAIN),

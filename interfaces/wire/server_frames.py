@@ -132,6 +132,7 @@ class Chat(TypedDict):
     ]
     description: Annotated[str | None, FieldDoc("What the group is about", "Куда идём и кто с нами")]
     owner: Annotated[Person, FieldDoc("The owner of the group; of a direct chat, who opened it")]
+    other: Annotated[Person | None, FieldDoc("The other person of a direct chat; null in a group")]
     member_count: Annotated[int, FieldDoc("The number of members", 3), Bounds(minimum=0)]
     created_at: Annotated[Moment, FieldDoc("When the chat was created, in UTC", examples.MOMENT)]
     updated_at: Annotated[

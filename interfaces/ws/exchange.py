@@ -244,7 +244,7 @@ class Exchange:
         assert actor is not None, "only entered clients have requests"
         try:
             answer = asyncio.ensure_future(self._services.messenger.messages.send(actor, sending.command))
-        except ApplicationError as error:  # refused before it was queued
+        except (DomainError, ApplicationError) as error:  # refused before it was queued
             self._connection.answer_not_sent(sending, error)
             return
         self._pending += 1

@@ -1,5 +1,6 @@
 """Who asks: the people around one group, and tokens that nobody should get far with."""
 
+from datetime import timedelta
 from enum import StrEnum
 from typing import Final
 
@@ -19,7 +20,8 @@ from domain.events import SessionEnd
 from domain.factor import SealedSecret, SecondFactor
 from domain.ids import AccountId, ChatId, MessageId, SessionId
 from domain.role import Role
-from domain.session import Fingerprint, Origin
+from domain.scope import Grant, Scope, TokenName
+from domain.session import Fingerprint, Lifetimes, Origin, Session
 from infrastructure.memory.accounts import AccountState
 from infrastructure.memory.chats import ChatState
 from infrastructure.memory.storage import MemoryStorage
@@ -36,6 +38,9 @@ class Caller(StrEnum):
     MEMBER = "member"
     FORMER = "former member"
     STRANGER = "stranger"
+    PROGRAM = "program with all scopes"
+    """Sends an access token that the owner made for a program."""
+    READING = "program without scopes"
     NOBODY = "signed out"
     """Sends no token."""
     ENDED = "ended session"
@@ -73,6 +78,7 @@ class Group:
             message_id=self.message_id,
             profile_id=self.other.actor.profile_id,
             session_id=self.session_of_other,
+            token_id=self.session_of_other,
             name="countries",
             code="NOT_FOUND",
         )
@@ -175,6 +181,10 @@ async def gather(house: House, password: PasswordHash) -> Group:
     confused_refresh = ports.tokens.sign(
         evolve(owners_refresh, session_id=strange_refresh.session_id, token_id=strange_refresh.token_id)
     )
+    programs = {
+        Caller.PROGRAM: await _program(house, people[Caller.OWNER], frozenset(Scope)),
+        Caller.READING: await _program(house, people[Caller.OWNER], frozenset()),
+    }
     page = (await house.http.get("/sync/", headers=people[Caller.OWNER].headers)).json()["data"]
     (snapshot,) = [frame for frame in page["frames"] if frame["type"] == "snapshot"]
     return Group(
@@ -183,12 +193,34 @@ async def gather(house: House, password: PasswordHash) -> Group:
         other=other,
         chat_id=chat_id,
         message_id=said.event.message.id,
-        tokens={caller: each.access_token for caller, each in opened.items()} | {Caller.OTHERS: confused},
+        tokens={caller: each.access_token for caller, each in opened.items()}
+        | {Caller.OTHERS: confused}
+        | programs,
         refresh_tokens={caller: each.refresh_token for caller, each in opened.items()}
         | {Caller.OTHERS: confused_refresh},
         session_of_other=other.actor.session_id,
         more=snapshot["next"],
     )
+
+
+async def _program(house: House, owner: Person, scopes: frozenset[Scope]) -> str:
+    """Make an access token of the owner's for a program. Its last use is in the future, so that using it changes nothing."""
+    ports = house.world.application.ports()
+    at, id = ports.clock.now() + timedelta(days=1), ports.ids.session()
+    made = ports.access_tokens.new(owner.actor.account_id, id)
+    session = Session.open(
+        id=id,
+        account_id=owner.actor.account_id,
+        profile_id=owner.actor.profile_id,
+        fingerprint=Fingerprint(f"token {id.hex}"),
+        origin=Origin(),
+        pair=Lifetimes(access=timedelta(days=90)).pair(access_id=made.digest, refresh_id="never", at=at),
+        at=at,
+        grant=Grant(TokenName("A program"), scopes),
+    )
+    async with house.world.begin() as work:
+        await work.sessions.add(session)
+    return made.text
 
 
 async def _end(house: House, account_id: AccountId, session_id: SessionId) -> None:

@@ -28,7 +28,8 @@ and compares the page. An endpoint or a frame without a row fails the tests. {co
 
 The group of the table has an owner, an admin, a member and a former member; a stranger was never in it. Somebody signed out
 sends no token. "Ended session" is a token of the owner's whose session was ended. "Another's session" is a token with a valid
-signature that names the owner's account and a session of somebody else.
+signature that names the owner's account and a session of somebody else. The two programs have access tokens that the owner made,
+one with all scopes and one with none, which reads.
 
 "ok" is carried out; "ignored" does nothing, and says so to nobody, as in the original messenger. Everything else is refused and leaves all that is stored as it was: over HTTP the status, on sockets the
 code of the error. A code in brackets refuses the entry, and the socket closes before the frame is read.

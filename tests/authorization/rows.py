@@ -22,6 +22,24 @@ Answers = Mapping[Caller, str]
 Filled = Callable[[Group, Caller], Any]
 """Fills in a part of a request; it may be asynchronous."""
 
+PROGRAMS: Final = (Caller.PROGRAM, Caller.READING)
+
+READING: Final = frozenset(
+    {
+        "auth",
+        "ping",
+        "leave_chat",
+        "get_chat_history",
+        "get_unread_count",
+        "get_history",
+        "get_readers",
+        "catch_up",
+        "more",
+        "watch_presence",
+    }
+)
+"""Frames that every program may send."""
+
 UNKNOWN: Final = (Caller.NOBODY, Caller.ENDED, Caller.OTHERS)
 """Those who are not authenticated."""
 
@@ -45,6 +63,25 @@ class Request:
     writes: bool = False
     """Being carried out changes what is stored."""
 
+    def __attrs_post_init__(self) -> None:
+        # what programs get follows from what their owner gets, unless the row says otherwise
+        object.__setattr__(self, "answers", {**self._of_programs, **self.answers})
+
+    @property
+    def _of_programs(self) -> Answers:
+        owner, nobody = self.answers[Caller.OWNER], self.answers[Caller.NOBODY]
+        method, _, path = self.endpoint.partition(" ")
+        if nobody != "401" or owner == "401":
+            return dict.fromkeys(PROGRAMS, owner)
+        if self.has_cookie:
+            return dict.fromkeys(PROGRAMS, "401")
+        if path.startswith("/accounts/") and self.endpoint not in {
+            "GET /accounts/me/",
+            "GET /accounts/profile/",
+        }:
+            return dict.fromkeys(PROGRAMS, "403")
+        return {Caller.PROGRAM: owner, Caller.READING: owner if method == "GET" else "403"}
+
     @property
     def name(self) -> str:
         return f"{self.endpoint} {self.case}".strip()
@@ -59,6 +96,11 @@ class FrameRow:
     answers: Answers
     fields: Filled = field(default=lambda _, __: {})
     writes: bool = False
+
+    def __attrs_post_init__(self) -> None:
+        owner = self.answers[Caller.OWNER]
+        programs = {Caller.PROGRAM: owner, Caller.READING: owner if self.type in READING else "scope_missing"}
+        object.__setattr__(self, "answers", {**programs, **self.answers})
 
     @property
     def name(self) -> str:
@@ -160,6 +202,7 @@ OUR_PAGES: Final = (
     "/docs",
     "/docs/protocol",
     "/docs/events",
+    "/docs/look.css",
     "/docs/swagger-ui.css",
     "/docs/swagger-ui-bundle.js",
     "/docs/start.js",
@@ -356,6 +399,18 @@ OWN: Final[Sequence[Request]] = (
         answers=dict.fromkeys(SIGNED_IN, "403") | dict.fromkeys(UNKNOWN, "401"),
         body=password_alone,
     ),
+    Request(endpoint="GET /accounts/tokens/", answers=signed_in()),
+    Request(
+        endpoint="POST /accounts/tokens/",
+        answers=signed_in(),
+        body=lambda _, __: {"name": "A program", "scopes": [], "password": PASSWORD},
+        writes=True,
+    ),
+    Request(
+        endpoint="DELETE /accounts/tokens/{token_id}/",
+        case="of nobody's",
+        answers=dict.fromkeys(SIGNED_IN, "404") | dict.fromkeys(UNKNOWN, "401"),
+    ),
     Request(endpoint="GET /accounts/sessions/", answers=signed_in()),
     Request(endpoint="DELETE /accounts/sessions/", answers=signed_in(), writes=True),
     Request(
@@ -490,9 +545,9 @@ IN_CHATS: Final[Sequence[Request]] = (
 HTTP: Final[Sequence[Request]] = (*FOR_EVERYBODY, *SECOND, *BY_LETTER, *WITH_COOKIE, *OWN, *IN_CHATS)
 
 
-def inside() -> Answers:
+def inside() -> dict[Caller, str]:
     """Answers on the socket of one chat: members enter, and all others are refused the entry."""
-    return in_group(OK, OK, OK, "(not_a_member)", "(token_invalid)")
+    return dict(in_group(OK, OK, OK, "(not_a_member)", "(token_invalid)"))
 
 
 def on_all_chats(owner: str = OK, admin: str = OK, member: str = OK, outside: str = OK) -> Answers:
@@ -526,7 +581,13 @@ FRAMES: Final[Sequence[FrameRow]] = (
         fields=lambda group, _: {"last_read_message_id": str(group.message_id)},
     ),
     FrameRow(channel=ONE, type="mark_single_read", answers=inside(), fields=this_message),
-    FrameRow(channel=ONE, type="typing", answers=inside(), fields=lambda _, __: {"is_typing": True}),
+    # never answered, and without its scope not shown to anybody
+    FrameRow(
+        channel=ONE,
+        type="typing",
+        answers=inside() | {Caller.READING: OK},
+        fields=lambda _, __: {"is_typing": True},
+    ),
     FrameRow(channel=ONE, type="get_chat_history", answers=inside()),
     FrameRow(channel=ONE, type="get_unread_count", answers=inside()),
     *(FrameRow(channel=ALL, type=each, answers=on_all_chats()) for each in ("auth", "ping")),

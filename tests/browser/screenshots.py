@@ -13,7 +13,10 @@ from typing import Final
 import httpx
 
 from tests.browser.browser import Page, start
-from tests.browser.web import Tab
+from tests.browser.hostile import NAME, OTHER_NAME, TEXTS
+from tests.browser.web import PASSWORD as PEOPLE_PASSWORD
+from tests.browser.web import Tab, somebody
+from tests.system.client import data
 from tests.system.server import Server
 
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -29,6 +32,27 @@ MOMENT: Final = 0.5
 def take(page: Page, folder: Path, name: str) -> None:
     time.sleep(MOMENT)
     page.driver.save_screenshot(str(folder / f"{name}.png"))
+
+
+def take_texts(page: Page, server: Server, folder: Path) -> None:
+    """Pictures of what people write to break a page."""
+    writer, reader = somebody(server, NAME), somebody(server, OTHER_NAME)
+    with httpx.Client(base_url=server.url, headers={"Authorization": f"Bearer {writer.token}"}) as http:
+        chat = data(http.post("/chats/", json={"name": NAME, "members": [reader.profile_id]}))["id"]
+        # The longest ones are cut, so that the others can be seen, too.
+        for text in (*(text[:300] for text in TEXTS if len(text) > 3000), *TEXTS):
+            if len(text) <= 3000:
+                data(http.post(f"/chats/{chat}/messages/", json={"text": text[:700]}))
+    tab = Tab.opened(page, f"http://localhost:{server.port}")
+    page.resize(1200, 1100)
+    tab.sign_in(reader.email, PEOPLE_PASSWORD)
+    page.until(lambda: page.all("nav .row"))[0].click()
+    page.until(lambda: page.all(".message"))
+    tab.write(TEXTS[1])
+    tab.await_sent(TEXTS[1])
+    take(page, folder, "texts")
+    page.resize(390, 1100, phone=True)
+    take(page, folder, "texts-narrow")
 
 
 def main(folder: Path) -> None:
@@ -69,6 +93,7 @@ def main(folder: Path) -> None:
             page.one(".top [aria-label=Подробнее]").click()
             page.until(lambda: page.all(".members li"))
             take(page, folder, "russian")
+            take_texts(page, server, folder)
         finally:
             driver.quit()
             server.stop()

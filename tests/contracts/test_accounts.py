@@ -221,7 +221,12 @@ class TestSessions:
             await work.profiles.add(whose)
             await work.sessions.add(first)
         assert await storage.views.live_session(one.id, first.id) == LiveSession(
-            profile=ProfileView.of(whose), email="one@example.com", access_id="a0"
+            profile=ProfileView.of(whose),
+            email="one@example.com",
+            access_id="a0",
+            expires_at=first.pair.refresh_expires_at,
+            last_used_at=first.last_used_at,
+            scopes=None,
         )
         assert await storage.views.live_session(AccountId(uuid4()), first.id) is None
         assert await storage.views.live_session(one.id, SessionId(uuid4())) is None

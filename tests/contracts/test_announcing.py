@@ -20,6 +20,14 @@ from attrs import Factory, define, evolve, frozen
 from dependency_injector.providers import Object
 
 import application as use_cases
+from application.accounts.access_tokens import (
+    EndAccessToken,
+    EndAccessTokenHandler,
+    ListAccessTokensHandler,
+    MakeAccessToken,
+    MakeAccessTokenHandler,
+    NoteUse,
+)
 from application.accounts.activate import ActivateHandler
 from application.accounts.assign_password import AssignPassword, AssignPasswordHandler
 from application.accounts.choose_password import ChoosePassword, ChoosePasswordHandler
@@ -101,6 +109,7 @@ from domain.events import (
 )
 from domain.factor import step_at
 from domain.role import Role
+from domain.scope import TokenName
 from domain.session import Fingerprint, Origin
 from infrastructure.announcing import Announced
 from infrastructure.crypto.codes import totp
@@ -268,9 +277,12 @@ QUIET: Final = {
     FindProfilesHandler,
     ForgetFactorHandler,
     ImportOriginalHandler,
+    ListAccessTokensHandler,
     ListAccountsHandler,
     ListSessionsHandler,
     ListSessionsOfHandler,
+    MakeAccessTokenHandler,
+    NoteUse,
     ReadFactorHandler,
     ReadLinkHandler,
     ReadOwnProfileHandler,
@@ -438,6 +450,14 @@ async def revoke_session(scene: Scene) -> Act:
     ann = await scene.someone()
     command = RevokeSession(session_id=ann.actor.session_id)
     return lambda: scene.here.messenger.sessions.revoke(ann.actor, command)
+
+
+@row(EndAccessTokenHandler, SessionEnded)
+async def end_access_token(scene: Scene) -> Act:
+    ann, tokens = await scene.someone(), scene.here.messenger.access_tokens
+    wanted = MakeAccessToken(name=TokenName("bot"), scopes=frozenset(), password=PASSWORD)
+    command = EndAccessToken(token_id=(await tokens.make(ann.actor, wanted)).session.id)
+    return lambda: tokens.end(ann.actor, command)
 
 
 @row(RevokeOthersHandler, SessionEnded)

@@ -406,4 +406,14 @@ async def test_a_closed_account_gives_a_direct_chat_a_name_that_can_be_read(stor
     async with storage.begin() as work:
         await work.profiles.remove(await work.profiles.lock(gone.id))
     details = await storage.views.get_chat(ann.profile_id, chat.id)
-    assert details.chat.name == NO_LONGER_HERE
+    assert (details.chat.name, details.chat.other) == (NO_LONGER_HERE, NOBODY)
+
+
+async def test_a_direct_chat_names_the_other_person_to_each_of_the_two(storage: SharedStorage) -> None:
+    ann, bob = await known(storage.begin, "Ann", "Bob")
+    circle = Circle(storage)
+    chat = await circle.open_direct(ann, bob.profile_id)
+    for reader, other in ((ann, bob), (bob, ann)):
+        details = await storage.views.get_chat(reader.profile_id, chat.id)
+        assert details.chat.other is not None
+        assert details.chat.other.id == other.profile_id

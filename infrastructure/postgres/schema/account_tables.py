@@ -87,6 +87,9 @@ session = Table(
     moment("last_used_at"),
     moment("ended_at", nullable=True),
     Column("ended_because", String(32)),
+    # of a session that is a program's; null for a device
+    Column("token_name", Text),
+    Column("scopes", ARRAY(Text)),
     info=BY_ACCOUNT | CROWDED,
 )
 Index(

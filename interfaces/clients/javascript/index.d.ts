@@ -42,6 +42,8 @@ export interface Entry {
     name: string;
     description: string | null;
     owner: Person;
+    /** The other person of a direct chat. */
+    other: Person | null;
     member_count: number;
     created_at: string;
     updated_at: string;

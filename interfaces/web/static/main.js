@@ -26,10 +26,11 @@ function Banner() {
     return () => clearTimeout(timer);
   }, [lostAt]);
   if (messenger?.state === "ended") return html`<p class="banner" role="status">${say.ended}: ${messenger.why} <button type="button" class="link" onClick=${() => messenger.start()}>${say.reconnect}</button></p>`;
-  const isShown = lostAt !== null && Date.now() - lostAt >= SHOWN_AFTER;
+  const isOffline = navigator.onLine === false; // the browser knows it before the socket does
+  const isShown = isOffline || (lostAt !== null && Date.now() - lostAt >= SHOWN_AFTER);
   if (!isShown) return html`<p class="banner" role="status" hidden></p>`;
   return html`<p class="banner" role="status">
-    ${messenger?.state === "waiting" ? say.offline : say.connecting}
+    ${isOffline || messenger?.state === "waiting" ? say.offline : say.connecting}
     ${messenger?.state === "waiting" && html`<button type="button" class="link" onClick=${() => messenger.check()}>${say.reconnect}</button>`}
   </p>`;
 }
@@ -88,6 +89,7 @@ function onKey(event) {
 }
 
 document.addEventListener("keydown", onKey);
+for (const type of ["online", "offline"]) addEventListener(type, () => session.changed());
 addEventListener("hashchange", () => session.phase === "signed_in" && session.open(location.hash.slice(1) || null));
 addEventListener("online", () => session.phase === "unreachable" && void session.begin());
 const root = /** @type {HTMLElement} */ (document.getElementById("app"));

@@ -27,6 +27,9 @@ const LONGEST_PAUSE = 15_000;
 /** The most messages of one request. */
 const PAGE = 100;
 
+/** The most people whose presence is watched: those of the direct chats with the newest activity. */
+const MOST_WATCHED = 200;
+
 export const base = document.body.dataset.base ?? "";
 
 /** @param {any} person as HTTP answers have it */
@@ -77,6 +80,10 @@ class Session {
 
   #listeners = new Set();
   #isDue = false;
+  /** Whose presence is watched, as one text. */
+  #watched = "";
+  /** The open chat as it was shown last. @type {import("../../clients/javascript/index.d.ts").ChatState | undefined} */
+  #shown;
   #loading = new Set();
   #marks = new Map();
   #pause = SHORTEST_PAUSE;
@@ -143,6 +150,22 @@ class Session {
       void this.messenger?.start();
       throw error;
     }
+    this.#leave();
+  }
+
+  /** Ends the account for ever. @param {string} password */
+  async closeAccount(password) {
+    const { messenger } = this;
+    messenger?.stop();
+    try {
+      await this.tokens.call("DELETE", "/accounts/me/", { password });
+    } catch (error) {
+      void messenger?.start();
+      throw error;
+    }
+    const { profileId } = messenger?.model ?? {};
+    for (const name of Object.keys(localStorage)) if (profileId && name.includes(profileId)) localStorage.removeItem(name);
+    await this.tokens.signOut().catch(() => {}); // tells the other tabs; there is no session left to end
     this.#leave();
   }
 
@@ -228,6 +251,7 @@ class Session {
       } else {
         this.lostAt ??= Date.now();
         this.presence.clear();
+        this.#watched = "";
       }
       if (state === "ended" && why === "signed_out") this.#leave();
       if (state === "ended" && why === "another_account") {
@@ -244,43 +268,48 @@ class Session {
       if (this.dialog?.chat_id === chat_id) this.show(null);
     });
     messenger.on("chat_changed", ({ chat_id, frame }) => {
-      if (frame !== null && frame.type !== "chat_changed" && this.members.has(chat_id)) void this.loadMembers(chat_id);
+      const isOwnEnd = frame?.type === "member_removed" && frame.user_id === profileId;
+      if (frame !== null && frame.type !== "chat_changed" && !isOwnEnd && this.members.has(chat_id)) void this.loadMembers(chat_id);
     });
     messenger.on("reset", ({ scope }) => scope === "all" && this.members.clear());
+    for (const type of ["snapshot", "chat_added", "chat_removed"]) messenger.on(type, () => void this.#watch());
     messenger.on("*", () => this.changed());
     await messenger.start();
   }
 
   // What is shown
 
+  /** The open chat. One that is being read anew is still shown as it was, so that a person goes on reading where they are. */
   get chat() {
-    return this.openChat === null ? undefined : this.messenger?.model.chats.get(this.openChat);
+    const { openChat, messenger } = this;
+    if (openChat === null || messenger === null) return undefined;
+    const { chats, next } = messenger.model;
+    const chat = chats.get(openChat) ?? (next !== null && this.#shown?.chat.id === openChat ? this.#shown : undefined);
+    this.#shown = chat;
+    return chat;
   }
 
   /** @param {string | null} chatId */
   open(chatId) {
     this.openChat = chatId;
     history.replaceState(null, "", chatId === null ? location.pathname : `#${chatId}`);
-    if (chatId !== null && !this.members.has(chatId)) void this.loadMembers(chatId);
-    else void this.#watch();
+    const kind = chatId === null ? undefined : this.messenger?.model.chats.get(chatId)?.chat.kind;
+    if (chatId !== null && kind !== "direct" && !this.members.has(chatId)) void this.loadMembers(chatId);
+    void this.#watch();
     this.changed();
   }
 
-  /** The other person of a direct chat, as soon as its members were loaded. @param {string} chatId */
-  other(chatId) {
-    const { model } = /** @type {Messenger} */ (this.messenger);
-    if (model.chats.get(chatId)?.chat.kind !== "direct") return undefined;
-    return this.members.get(chatId)?.find(({ profile }) => profile.id !== model.profileId)?.profile;
-  }
-
-  /** Watches whether the person of the open direct chat is there. */
+  /** Watches whether the people of direct chats are there. */
   async #watch() {
-    const { openChat, messenger } = this;
-    if (openChat === null || messenger?.state !== "live") return;
-    const other = this.other(openChat);
-    if (other === undefined) return;
+    const { chat, messenger } = this;
+    if (messenger?.state !== "live") return;
+    const others = [chat, ...messenger.model.list()].map((each) => each?.chat.other?.id).filter((id) => id !== undefined);
+    const wanted = [...new Set(others)].slice(0, MOST_WATCHED);
+    const watched = [...wanted].sort().join();
+    if (watched === this.#watched) return;
+    this.#watched = watched;
     try {
-      const { watching } = await messenger.watchPresence([other.id]);
+      const { watching } = await messenger.watchPresence(wanted);
       this.presence = new Map(watching.map((/** @type {any} */ each) => [each.user_id, each]));
     } catch {
       this.presence.clear(); // it is not known who is there
@@ -385,11 +414,16 @@ class Session {
     if (this.choices.sound) chime();
     if (this.choices.notifications && "Notification" in window && Notification.permission === "granted") {
       const chat = this.messenger.model.chats.get(chatId);
-      const shown = new Notification(chat?.chat.name ?? say.messenger, { body: `${nameOf(message.sender)}: ${message.text}`.slice(0, 200), tag: chatId });
-      shown.onclick = () => {
-        focus();
-        this.open(chatId);
-      };
+      try {
+        const shown = new Notification(chat?.chat.name ?? say.messenger, { body: `${nameOf(message.sender)}: ${message.text}`.slice(0, 200), tag: chatId });
+        shown.onclick = () => {
+          focus();
+          this.open(chatId);
+          shown.close();
+        };
+      } catch {
+        // Browsers of phones have the permission, but show notifications of service workers only.
+      }
     }
   }
 
@@ -400,7 +434,6 @@ class Session {
     try {
       const members = await this.tokens.call("GET", `/chats/${encodeURIComponent(chatId)}/members/`);
       this.members.set(chatId, members.map((/** @type {any} */ each) => ({ profile: wirePerson(each.profile), role: each.role })));
-      if (chatId === this.openChat) void this.#watch();
       this.changed();
     } catch {
       // A chat that is not ours any more, or no connection: names are shown without roles.

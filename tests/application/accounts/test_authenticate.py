@@ -1,6 +1,7 @@
 import pytest
 from typing_extensions import override
 
+from application.accounts.access_tokens import NoteUse
 from application.accounts.authenticate import Authenticate, AuthenticateHandler
 from application.errors import NotAuthenticated, Unavailable
 from application.views import LiveSession
@@ -44,7 +45,12 @@ async def test_storage_that_is_down_says_nothing_about_the_token(people: Account
             raise Unavailable
 
     handler = AuthenticateHandler(
-        views=Down(MemoryStorage()), clock=people.clock, tokens=people.tokens, lifetimes=Lifetimes()
+        views=Down(MemoryStorage()),
+        clock=people.clock,
+        tokens=people.tokens,
+        access_tokens=people.ports.access_tokens,
+        note_use=NoteUse(begin=people.begin),
+        lifetimes=Lifetimes(),
     )
     with pytest.raises(Unavailable):
         await handler(Authenticate(token=signed_in.access_token))

@@ -36,7 +36,7 @@ from tests.interfaces.http.promises import promises_of
 Json = dict[str, Any]
 
 MADE: Final = frozenset(
-    {"confirmationToken", "session_id", "refresh_token", "cursor", "pendingToken", "code"}
+    {"confirmationToken", "session_id", "refresh_token", "cursor", "pendingToken", "code", "token_id"}
 )
 
 PROMISES: Final = promises_of(make_world().messenger, HttpOptions())
@@ -82,6 +82,8 @@ class Visitor:
             case "session_id", _:
                 sessions = (await self.client.get("/accounts/sessions/")).json()["data"]
                 return str(sessions[0]["id"])
+            case "token_id", _:
+                return str((await self.call("accesstokens_make")).json()["data"]["id"])
             case "pendingToken", _:
                 await self.recovery_code()
                 return str((await self.call("accounts_sign_in")).json()["error"]["pendingToken"])

@@ -87,6 +87,11 @@ def factor(method: str, path: str, **body: str) -> Ask:
     return lambda _, ann, n: ann.client.request(method, f"/accounts/factors/{path}", json=body)
 
 
+def make_token(_: httpx.AsyncClient, ann: Person, _n: int) -> Awaitable[httpx.Response]:
+    body = {"name": "A program", "scopes": [], "password": "wrong"}
+    return ann.client.post("/accounts/tokens/", json=body)
+
+
 async def confirm(_: httpx.AsyncClient, ann: Person, _n: int) -> httpx.Response:
     await ann.client.post("/accounts/factors/totp/", json={"password": PASSWORD})
     return await ann.client.post("/accounts/factors/totp/confirm/", json={"code": "wrong"})
@@ -145,6 +150,7 @@ LIMITED = [
         WRONG,
         WRONG,
     ),
+    Limited("POST /accounts/tokens/", make_token, 403, WRONG, WRONG),
     Limited("DELETE /accounts/me/", close, 403, WRONG, WRONG),
     Limited("GET /accounts/email/status/", status, 200, STATUS, STATUS),
     Limited("GET /accounts/email/status/", nobodys_status, 200, STATUS, STATUS),

@@ -62,7 +62,7 @@ export function Chats() {
       <button type="button" class="plain round" aria-label=${say.newGroup} title=${say.newGroup} onClick=${() => session.show({ type: "new_group" })}><${Icon} name="group" /></button>
     </header>
     <div class="rows" ref=${list}>
-      ${chats.map((chat) => html`<${Row} key=${chat.chat.id} chat=${chat} isOpen=${chat.chat.id === openChat} outgoing=${messenger.outbox.of(chat.chat.id).at(-1)} typing=${isTyping(chat.chat.id)} onPick=${pick} />`)}
+      ${chats.map((chat) => html`<${Row} key=${chat.chat.id} chat=${chat} isOpen=${chat.chat.id === openChat} outgoing=${messenger.outbox.of(chat.chat.id).at(-1)} isThere=${session.presence.get(chat.chat.other?.id ?? "")?.online === true} typing=${isTyping(chat.chat.id)} onPick=${pick} />`)}
       ${people !== null &&
       html`<h2>${say.people}</h2>
         ${people.map(
@@ -80,14 +80,15 @@ export function Chats() {
 /** @param {string} chatId */
 const isTyping = (chatId) => [...(session.typists.get(chatId)?.values() ?? [])].some((end) => end > Date.now());
 
-/** @param {{chat: import("../../../clients/javascript/index.d.ts").ChatState, isOpen: boolean, outgoing: any, typing: boolean, onPick: any}} props */
-function Row({ chat: { chat, last_message: last, unread_count: unread }, isOpen, outgoing, typing, onPick }) {
+/** @param {{chat: import("../../../clients/javascript/index.d.ts").ChatState, isOpen: boolean, outgoing: any, isThere: boolean, typing: boolean, onPick: any}} props */
+function Row({ chat: { chat, last_message: last, unread_count: unread }, isOpen, outgoing, isThere, typing, onPick }) {
   const isOwn = last?.sender_id === session.messenger?.model.profileId;
   const author = outgoing || isOwn ? say.you : nameOf(last?.sender);
   const text = outgoing?.text ?? last?.text ?? "";
   const withAuthor = chat.kind === "group" || outgoing || isOwn;
   return html`<button type="button" class="row" aria-current=${isOpen ? "true" : undefined} onClick=${() => onPick(() => session.open(chat.id))}>
     <${Avatar} id=${chat.id} name=${chat.name} />
+    ${isThere && html`<span class="there" role="img" aria-label=${say.online}></span>`}
     <span class="what">
       <bdi class="name">${chat.name}</bdi>
       <time>${last ? whenOf(moment(last.sent_at)) : ""}</time>

@@ -31,7 +31,7 @@ const places = new Map();
 export function Conversation() {
   const { openChat, chat, messenger } = useSession();
   if (openChat === null || messenger === null) return html`<main class="conversation nothing"><h1 class="unseen">${say.messenger}</h1><p>${say.pickChat}</p></main>`;
-  if (chat === undefined) return html`<main class="conversation nothing"><h1 class="unseen">${say.messenger}</h1><p>${messenger.model.next === null ? say.refusedWhy.chat_not_found : say.loading}</p></main>`;
+  if (chat === undefined) return html`<${Gone} isGone=${messenger.model.next === null} outgoing=${messenger.outbox.of(openChat)} />`;
   return html`<main class="conversation" key=${openChat} aria-label=${chat.chat.name}>
     <${Header} chat=${chat} />
     <${Messages} chat=${chat} outgoing=${messenger.outbox.of(openChat)} />
@@ -39,11 +39,20 @@ export function Conversation() {
   </main>`;
 }
 
+/** A chat that is not ours any more, with what was not sent to it: somebody wrote that. */
+const Gone = ({ isGone, outgoing }) => html`<main class="conversation nothing">
+  <h1 class="unseen">${say.messenger}</h1>
+  <div>
+    <p>${isGone ? say.refusedWhy.chat_not_found : say.loading}</p>
+    ${outgoing.map((entry) => html`<${Outgoing} key=${entry.nonce} entry=${entry} />`)}
+  </div>
+</main>`;
+
 function Header({ chat }) {
   const { id, name, kind, member_count } = chat.chat;
   const typists = [...(session.typists.get(id) ?? [])].filter(([, end]) => end > Date.now()).map(([who]) => who);
   const members = session.members.get(id);
-  const other = session.other(id);
+  const { other } = chat.chat;
   const presence = session.presence.get(other?.id ?? "");
   const typist = typists.length === 1 ? members?.find(({ profile }) => profile.id === typists[0])?.profile : undefined;
   let about = kind === "group" ? say.members(member_count) : other?.username ? `@${other.username}` : "";
@@ -82,6 +91,7 @@ class Messages extends Component {
   }
 
   componentDidMount() {
+    this.size = this.sizeNow();
     this.look();
     this.componentDidUpdate(this.props, this.state, null);
     this.watching = new ResizeObserver(() => this.sticks && this.toEnd());
@@ -102,6 +112,10 @@ class Messages extends Component {
     return Math.max(FEWEST, Math.ceil((this.scroller?.clientHeight ?? 0) / LOWEST) + 2 * STEP);
   }
 
+  sizeNow() {
+    return `${this.scroller.clientWidth} ${this.scroller.clientHeight}`;
+  }
+
   /** The first message that is on the screen, and where. */
   anchor() {
     const top = this.scroller.getBoundingClientRect().top;
@@ -113,6 +127,8 @@ class Messages extends Component {
   }
 
   getSnapshotBeforeUpdate() {
+    // Somebody has scrolled up, and the event is still to come.
+    if (this.sticks && this.goal === null && this.top - this.scroller.scrollTop > AT_END && this.size === this.sizeNow()) this.sticks = false;
     return this.sticks ? null : this.anchor();
   }
 
@@ -145,7 +161,11 @@ class Messages extends Component {
       this.goal = null;
       this.toEnd();
     } else if (this.sticks) this.toEnd();
-    else if (anchor !== null) this.stand(anchor);
+    else if (anchor !== null && !this.stand(anchor)) {
+      // What was read is not loaded any more: the chat was read anew.
+      const { chat } = this.props;
+      if (anchor.seq <= chat.seq && !chat.messages.has(anchor.seq)) this.goal = { type: "place", ...anchor };
+    }
   }
 
   /** Puts a message where it was on the screen. */
@@ -201,7 +221,7 @@ class Messages extends Component {
 
   onScroll() {
     const { scroller, props, state } = this;
-    const size = `${scroller.clientWidth} ${scroller.clientHeight}`;
+    const size = this.sizeNow();
     if (size !== this.size) {
       // The window was resized, and nobody has scrolled.
       this.size = size;
@@ -212,13 +232,12 @@ class Messages extends Component {
     }
     const moved = scroller.scrollTop - this.top;
     this.top = scroller.scrollTop;
+    if (this.goal !== null) return; // nobody has scrolled: what was there is gone, or not there yet
     if (moved !== 0) this.heading = Math.sign(moved);
     const toEnd = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight;
     const sticks = toEnd < AT_END && state.hi === props.chat.seq;
-    if (sticks !== this.sticks) {
-      this.sticks = sticks;
-      this.forceUpdate();
-    }
+    this.sticks = sticks;
+    if (sticks !== this.shownSticking) this.forceUpdate();
     this.look();
     this.mark();
   }
@@ -246,6 +265,7 @@ class Messages extends Component {
   }
 
   render({ chat, outgoing }, { lo, hi }) {
+    this.shownSticking = this.sticks;
     const own = session.messenger.model.profileId;
     const rows = [];
     let previous = null;
@@ -266,7 +286,7 @@ class Messages extends Component {
     const isEmpty = chat.seq === 0 && outgoing.length === 0;
     return html`<div class="history">
       <div class="scroller" ref=${(element) => (this.scroller = element ?? this.scroller)} onScroll=${this.onScroll} tabindex="0" role="log" aria-live="off" aria-label=${say.messages}>
-        <div class="lines">
+        <div class=${`lines ${chat.chat.kind}`}>
           ${isEmpty && html`<p class="hint">${say.empty}</p>`}
           ${rows}
         </div>

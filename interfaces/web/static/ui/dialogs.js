@@ -60,6 +60,21 @@ function Profile({ close, isNew = false }) {
       <${Field} label=${say.username} name="username" value=${profile.username ?? ""} autocomplete="nickname" autocapitalize="none" spellcheck="false" />
       ${!isNew && html`<${Field} label=${say.phone} name="phone" type="tel" value=${profile.phone ?? ""} autocomplete="tel" hint=${say.phoneHint} />`}
     <//>
+    ${!isNew && html`<div class="danger"><button type="button" onClick=${() => session.show({ type: "close_account" })}>${say.closeAccount} …</button></div>`}
+  <//>`;
+}
+
+function CloseAccount({ close }) {
+  return html`<${Dialog} title=${say.closeAccount} onClose=${close}>
+    <p>${say.closeAccountText}</p>
+    <${Form}
+      submit=${say.closeAccount}
+      explain=${(error) => (error.code === "PASSWORD_WRONG" ? say.ownPasswordWrong : explain(error))}
+      onSubmit=${({ password }) => session.closeAccount(password)}
+    >
+      <input type="text" name="username" autocomplete="username" value=${session.email} hidden />
+      <${Field} label=${say.password} name="password" type="password" autocomplete="current-password" required autofocus />
+    <//>
   <//>`;
 }
 
@@ -290,4 +305,4 @@ function Help({ close }) {
 
 const LettersDialog = ({ close }) => html`<${Dialog} title=${say.letters} onClose=${close}><${Letters} /><//>`;
 
-const SHOWN = { menu: Menu, profile: Profile, devices: Devices, password: Password, new_group: NewGroup, group: Group, readers: Readers, help: Help, letters: LettersDialog };
+const SHOWN = { menu: Menu, profile: Profile, devices: Devices, password: Password, close_account: CloseAccount, new_group: NewGroup, group: Group, readers: Readers, help: Help, letters: LettersDialog };

@@ -1,0 +1,177 @@
+"""Access tokens that a person makes for programs: made, listed and ended by their owner, on a device."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from attrs import field, frozen
+
+from application.accounts.own_sessions import end_all, lock_own
+from application.accounts.step_up import StepUp
+from application.actor import Actor
+from application.ports.access_tokens import AccessTokens
+from application.ports.clock import Clock
+from application.ports.ids import Ids
+from application.ports.storage import Begin
+from domain.account import PasswordHash
+from domain.events import SessionEnd
+from domain.ids import AccountId, SessionId
+from domain.scope import (
+    AccessTokenNotFound,
+    AccessTokensUnavailable,
+    Grant,
+    Scope,
+    TokenName,
+    TooManyAccessTokens,
+)
+from domain.session import Fingerprint, Origin, Pair, Session
+
+
+@frozen(kw_only=True)
+class MakeAccessToken:
+    name: TokenName
+    scopes: frozenset[Scope]
+    password: str = field(repr=False)
+    code: str | None = field(default=None, repr=False)
+    """A code or a recovery code, if the account has a second factor."""
+    lifetime: timedelta | None = None
+    """None asks for as long as this messenger permits. More than that is cut short."""
+    origin: Origin = field(factory=Origin)
+
+
+@frozen(kw_only=True)
+class MadeAccessToken:
+    session: Session
+    text: str = field(repr=False)
+    """Shown once."""
+
+
+@frozen(kw_only=True)
+class MakeAccessTokenHandler:
+    """
+    Makes an access token for a program. It is a session of its own, without refresh token: it is in the same storage, and
+    ends with everything that ends the sessions of the account, sockets included.
+    """
+
+    begin: Begin
+    clock: Clock
+    ids: Ids
+    access_tokens: AccessTokens
+    step_up: StepUp
+    most: int
+    """How many an account may have at once. With 0 there are none."""
+    longest: timedelta
+
+    async def __call__(self, actor: Actor, command: MakeAccessToken) -> MadeAccessToken:
+        """
+        Raises:
+            ScopeMissing: A program asks for a token.
+            AccessTokensUnavailable: This messenger has none.
+            TooManyAccessTokens: The account has as many as it may have.
+            PasswordWrong: The password is wrong.
+            CodeWrong: The account has a second factor, and the code is missing or wrong.
+            TooManyRequests: One of the two was wrong too often.
+        """
+        actor.require_device()
+        if not self.most:
+            raise AccessTokensUnavailable
+        verified = await self.step_up.password(actor, command.password, command.origin)
+        made = await self._make(actor, command, verified)
+        # If the password changed while it was being verified, the result was about the former one.
+        return made or await self(actor, command)
+
+    async def _make(
+        self, actor: Actor, command: MakeAccessToken, verified: PasswordHash | None
+    ) -> MadeAccessToken | None:
+        now = self.clock.now()
+        async with self.begin() as work:
+            account, sessions = await lock_own(work, actor)
+            if account.password_hash != verified:
+                return None
+            await self.step_up.code(work, actor, command.code)
+            if len(_tokens(sessions, now)) >= self.most:
+                raise TooManyAccessTokens
+            id = self.ids.session()
+            made = self.access_tokens.new(account.id, id)
+            expires_at = now + min(command.lifetime or self.longest, self.longest)
+            session = Session.open(
+                id=id,
+                account_id=account.id,
+                profile_id=actor.profile_id,
+                # a name that no device takes: devices of one name share a session
+                fingerprint=Fingerprint(f"token {id.hex}"),
+                origin=command.origin,
+                pair=Pair(
+                    access_id=made.digest,
+                    refresh_id=self.ids.token_id(),
+                    issued_at=now,
+                    access_expires_at=expires_at,
+                    refresh_expires_at=expires_at,
+                ),
+                at=now,
+                grant=Grant(command.name, command.scopes),
+            )
+            await work.sessions.add(session)
+        return MadeAccessToken(session=session, text=made.text)
+
+
+@frozen(kw_only=True)
+class ListAccessTokensHandler:
+    """Lists the actor's access tokens that can still be used, the newest first."""
+
+    begin: Begin
+    clock: Clock
+
+    async def __call__(self, actor: Actor) -> Sequence[Session]:
+        """
+        Raises:
+            ScopeMissing: A program asks.
+        """
+        actor.require_device()
+        async with self.begin() as work:
+            sessions = await work.sessions.not_ended(actor.account_id)
+        found = _tokens(sessions, self.clock.now())
+        return sorted(found, key=lambda each: (each.created_at, each.id), reverse=True)
+
+
+@frozen(kw_only=True)
+class EndAccessToken:
+    token_id: SessionId
+    """The id of the session that the token is."""
+
+
+@frozen(kw_only=True)
+class EndAccessTokenHandler:
+    """Ends one of the actor's access tokens, and closes the sockets of the program."""
+
+    begin: Begin
+    clock: Clock
+
+    async def __call__(self, actor: Actor, command: EndAccessToken) -> None:
+        """
+        Raises:
+            ScopeMissing: A program asks.
+            AccessTokenNotFound: The actor has no such token, or it has ended.
+        """
+        async with self.begin() as work:
+            _, sessions = await lock_own(work, actor)
+            chosen = [each for each in sessions if each.id == command.token_id and each.grant]
+            if not chosen:
+                raise AccessTokenNotFound
+            await end_all(work, chosen, SessionEnd.REVOKED, at=self.clock.now())
+
+
+@frozen(kw_only=True)
+class NoteUse:
+    """Notes when a program last used its access token."""
+
+    begin: Begin
+
+    async def __call__(self, account_id: AccountId, session_id: SessionId, *, at: datetime) -> None:
+        async with self.begin() as work:
+            session = await work.sessions.lock(account_id, session_id)
+            session.use(at=at)
+            await work.sessions.save(session)
+
+
+def _tokens(sessions: Sequence[Session], at: datetime) -> list[Session]:
+    return [each for each in sessions if each.grant and each.is_live(at)]
