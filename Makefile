@@ -11,8 +11,8 @@ DEV_READY = .venv/ready/dev-$(call digest,dev clients,tests/clients/package-lock
 # Each module is compiled once, not by each of the many processes that the tests start.
 unexport PYTHONDONTWRITEBYTECODE
 
-# How many tests run beside each other on two cores. A third of their time is waiting, for processes and for time-outs.
-WORKERS ?= 3
+# How many tests run beside each other on two cores. More than half of their time is waiting, for processes and for time-outs.
+WORKERS ?= 4
 
 # How long `make explore` looks for faults.
 MINUTES ?= 10

@@ -183,10 +183,14 @@ def make_app(
         node="" if settings.bus.kind is BusKind.NONE else application.ports().ids.token_id(),
     )
     application.updates().subscribe(metered_listener(hub.receive, meter))
+    application.updates().focus(hub.is_listened_to)
     socket_services = SocketServices(
         messenger=messenger,
         hub=hub,
         options=SocketOptions(
+            per_session=settings.socket.per_session,
+            per_account=settings.socket.per_account,
+            per_network=settings.socket.per_network,
             auth_timeout=ws.auth_seconds,
             outbox_frames=ws.outbox_frames,
             outbox_bytes=ws.outbox_bytes,

@@ -155,7 +155,8 @@ class Lines(logging.Handler):
                 self._dropped += 1
             else:
                 self._waiting.append(line)
-                self._changed.notify_all()
+                if len(self._waiting) == 1:  # otherwise the writer has been woken already
+                    self._changed.notify_all()
 
     def close(self, seconds: float = 1.0) -> None:
         """Waits up to ``seconds`` for the remaining lines to be written."""

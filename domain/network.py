@@ -1,8 +1,13 @@
 """Network addresses, and the networks that limits count as one client."""
 
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from typing import Final
 
 Address = IPv4Address | IPv6Address
+
+LONGEST: Final = 45
+"""The characters of the longest form of an address: IPv6 that ends in an IPv4 address."""
 
 
 def address(text: str) -> Address | None:
@@ -10,8 +15,14 @@ def address(text: str) -> Address | None:
     Parses an address; returns None if the text is not one. An IPv4 address in its IPv6 form (``::ffff:192.0.2.1``) becomes
     the IPv4 address, and the scope of a link-local address is left out.
     """
+    plain = text.partition("%")[0]
+    return _parsed(plain) if len(plain) <= LONGEST else None
+
+
+@lru_cache(maxsize=4096)  # one request asks about the same few addresses again and again
+def _parsed(text: str) -> Address | None:
     try:
-        found = ip_address(text.partition("%")[0])
+        found = ip_address(text)
     except ValueError:
         return None
     return getattr(found, "ipv4_mapped", None) or found

@@ -88,12 +88,12 @@ def create_app(
                 Sync(feed=messenger.feed, hub=live.hub if live else None, options=sync or SyncOptions()),
             ).routes(),
             *(Events(messenger, options, live).routes() if live else ()),
-            *sockets,
             *upgrades(sockets),
         ],
         "catalogues": Catalogues(messenger, options).routes(),
     }
     routes: list[BaseRoute] = [
+        *(sockets if "chat" in modules else ()),  # first, because thousands of clients may come back at once
         *Probes(messenger, options, is_leaving).routes(),
         *(WebClient(options, local).routes() if set(modules) >= WEB_CLIENT_MODULES else ()),
         *(route for module in modules for route in by_module.get(module, ())),

@@ -21,7 +21,7 @@ import psutil
 SHARED_MEMORY = Path("/dev/shm")
 
 ENOUGH = 6 * 1024**3
-"""Bytes. The tests of three workers keep up to two gigabytes at a time."""
+"""Bytes. The tests of four workers keep up to three gigabytes at a time."""
 
 
 PATIENCE = 60.0

@@ -25,6 +25,7 @@ from domain.message import Body, Nonce
 from domain.profile import Name, Profile
 from domain.session import Fingerprint, Origin
 from infrastructure.system.ids import SystemIds
+from tests.accounts_world import quick_passwords
 from tests.strategies import START
 
 SETTINGS = Settings(
@@ -116,10 +117,11 @@ class World:
 async def world(
     adapters: MemoryAdapters | PostgresAdapters | None = None, settings: Settings = SETTINGS
 ) -> AsyncIterator[World]:
-    """With the gatherer running. Clock and ids are the adapters' own."""
+    """With the gatherer running. Clock and ids are the adapters' own, and passwords are hashed as cheaply as it gets."""
     if adapters is None:
         adapters = MemoryAdapters(settings=settings, clock=Object(TickingClock()), ids=Object(SystemIds()))
     application = Application(adapters=adapters)
+    application.passwords.override(Object(quick_passwords()))
     here = World(application)
     application.updates().subscribe(here.published.extend)
     gatherers = application.sending(), application.marking()

@@ -29,6 +29,8 @@ LONGEST: Final = 6144
 """In characters. Usual tokens have 500; an address of 254 characters, all of them escaped, makes it 4 600."""
 SKEW: Final = timedelta(seconds=60)
 """How far another node's clock may be ahead before it is logged. The end of a token is exact."""
+KNOWN_MOST: Final = 4096
+"""Tokens whose signature need not be checked again, about 2 kB each. Time, kind and session are checked each time."""
 CONFIRMATION: Final = "confirmation"
 PENDING: Final = "pending"
 
@@ -65,6 +67,8 @@ class JwtTokens:
     audience: str
     algorithm: str = "HS256"
     skew: SkewLog = field(factory=SkewLog, init=False, eq=False, repr=False)
+    _known: dict[str, "Claims"] = field(factory=dict, init=False, eq=False, repr=False)
+    """The claims of tokens whose signature was checked. A client sends the same token again and again until it expires."""
 
     @property
     def _header(self) -> dict[str, Any]:
@@ -129,15 +133,21 @@ class JwtTokens:
         )
 
     def _claims(self, text: str, kind: str, at: datetime, *, malformed: str) -> "Claims":
-        payload = self._verified(text, malformed)
-        claims = Claims.of(payload)
-        if claims.issuer != self.issuer or claims.audience != self.audience:
-            raise NotAuthenticated("token_invalid")
+        claims = self._known.get(text) or self._read(text, malformed)
         self.skew.look(claims.issued_at - at)
         if claims.expires_at <= at:
             raise NotAuthenticated("token_expired")
         if claims.kind != kind:
             raise NotAuthenticated("token_type")
+        return claims
+
+    def _read(self, text: str, malformed: str) -> "Claims":
+        claims = Claims.of(self._verified(text, malformed))
+        if claims.issuer != self.issuer or claims.audience != self.audience:
+            raise NotAuthenticated("token_invalid")
+        self._known[text] = claims
+        if len(self._known) > KNOWN_MOST:
+            del self._known[next(iter(self._known))]
         return claims
 
     def _verified(self, text: str, malformed: str) -> Mapping[str, Any]:

@@ -10,6 +10,7 @@ from typing import Final, Protocol
 
 from attrs import define, frozen
 
+from application.errors import Unavailable
 from application.ports.updates import ChatUpdate
 from application.ports.views import LogSpan
 from application.views import Snapshot
@@ -170,6 +171,9 @@ class Entry:
         """
         Brings the channel and the entrant, whose snapshot ends at ``position``, to the same position. ``epoch`` is that of the
         snapshot, if it is known.
+
+        Raises:
+            Unavailable: Storage did not answer, or its history has changed and this node has yet to see that.
         """
         if channel.position is None:
             channel.position = position
@@ -178,7 +182,10 @@ class Entry:
                 channel.hear_of(position)
                 await self.channels.heal(channel)
             else:
-                position = await self._replay(entrant, position, channel.position, epoch, is_news=True)
+                reached = await self._replay(entrant, position, channel.position, epoch, is_news=True)
+                if reached == position and entrant.is_entering:
+                    raise Unavailable("the log ends before what this node has told: history has changed")
+                position = reached
 
     async def _replay(
         self,

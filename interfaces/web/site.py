@@ -7,7 +7,7 @@ The page may run only scripts of this server, create no HTML from texts (Trusted
 import asyncio
 import json
 from collections.abc import Mapping
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -69,12 +69,18 @@ _environment: Final = Environment(
 )
 
 
+@cache
+def _own_files() -> Files:
+    """Read once: they are part of the program."""
+    return Files.read(HERE.parent)
+
+
 @define(eq=False, slots=False)
 class WebClient:
     options: HttpOptions
     local: Local | None = None
     """The state and the letters of a messenger that somebody tries out on this machine; None if others can ask."""
-    files: Files = Factory(lambda: Files.read(HERE.parent))
+    files: Files = Factory(_own_files)
 
     def routes(self) -> list[Endpoint]:
         if not self.options.web_client:

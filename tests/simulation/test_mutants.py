@@ -51,7 +51,7 @@ FOUND_BY: Final = {
     "said again at once": 3,
     "said again at once, in one batch": 84,
     "never said again": 485,
-    "said again: nonces refused": 122,
+    "said again: nonces refused": 237,
     "said again: nonces counted": 21,
     "said again: others counted": 11,
     "own messages unread": 0,

@@ -10,11 +10,13 @@ import pytest
 from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
+from joserfc import jws
 
 from application.errors import NotAuthenticated
 from application.ports.tokens import ConfirmationToken, PendingToken, SessionToken, SessionTokenType
 from domain.ids import AccountId, ConfirmationId, SessionId
 from domain.session import Fingerprint
+from infrastructure.crypto import tokens as tokens_module
 from infrastructure.crypto.tokens import JwtTokens
 
 SECRET = "a secret of this test alone, long enough"
@@ -187,6 +189,38 @@ def test_times() -> None:
     token = TOKENS.sign(ACCESS)
     TOKENS.read_access(token, at=NOW + timedelta(minutes=30, microseconds=-1))
     assert refusal(token, NOW + timedelta(minutes=30)) == "token_expired"
+
+
+def test_a_signature_is_checked_once_and_everything_else_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    checked: list[object] = []
+    tokens = JwtTokens(SECRET, TOKENS.issuer, TOKENS.audience)
+    check = jws.validate_compact
+
+    def note(*arguments: Any, **options: Any) -> Any:
+        checked.append(arguments)
+        return check(*arguments, **options)
+
+    monkeypatch.setattr(jws, "validate_compact", note)
+    token = tokens.sign(ACCESS)
+    for _ in range(3):
+        assert tokens.read_access(token, at=NOW) == ACCESS
+    with pytest.raises(NotAuthenticated, match="token_expired"):
+        tokens.read_access(token, at=NOW + timedelta(minutes=30))
+    with pytest.raises(NotAuthenticated, match="token_type"):
+        tokens.read_refresh(token, at=NOW)
+    assert len(checked) == 1
+    for _ in range(2):
+        with pytest.raises(NotAuthenticated):
+            tokens.read_access(token[:-4] + "AAAA", at=NOW)
+    assert len(checked) == 3
+
+
+def test_few_tokens_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tokens_module, "KNOWN_MOST", 2)
+    tokens = JwtTokens(SECRET, TOKENS.issuer, TOKENS.audience)
+    for number in range(5):
+        tokens.read_access(tokens.sign(evolve(ACCESS, token_id=f"{number}")), at=NOW)
+    assert [claims.token_id for claims in tokens._known.values()] == ["3", "4"]
 
 
 def test_a_node_whose_clock_is_behind_says_so_once_and_signs_nobody_out(

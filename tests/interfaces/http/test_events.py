@@ -48,6 +48,19 @@ def promises(house: House) -> Promises:
     return Promises([route for route in house.app.routes if isinstance(route, Endpoint)], HttpOptions())
 
 
+async def never_looked(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Makes the node one that has not looked for changes yet and is not going to."""
+    is_stopped = asyncio.Event()
+
+    async def never(*_: object) -> None:
+        is_stopped.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(Hub, "_look", never)
+    await is_stopped.wait()  # or the look that is under way would make it one that sees changes
+    hub._is_watching.clear()
+
+
 class TestDescribed:
     async def test_the_example_is_made_of_frames_that_there_are(self, promises: Promises) -> None:
         (stream,) = [said.stream for one in promises.endpoints if (said := one.described) and said.stream]

@@ -130,7 +130,12 @@ def failing(messenger: Messenger, error: Exception) -> Messenger:
         for each in fields(Messenger)
         if each.name not in {"feed", "probe"}
     }
-    feed = evolve(broken(messenger.feed), own_changes=Failing(fail, fail, fail))
+    feed = evolve(
+        broken(messenger.feed),
+        own_changes=Failing(fail, fail, fail),
+        sync=messenger.feed.sync,
+        connect=messenger.feed.connect,
+    )
     return evolve(messenger, probe=fail, feed=feed, **parts)
 
 

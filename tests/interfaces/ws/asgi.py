@@ -9,7 +9,7 @@ from typing import Any
 from attrs import define, field
 from starlette.types import ASGIApp, Message
 
-ENOUGH = 10
+ENOUGH = 30
 """Seconds. What has not come by then does not come."""
 
 

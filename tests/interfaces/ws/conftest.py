@@ -13,5 +13,5 @@ def way(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 async def house(way: str) -> AsyncIterator[House]:
-    async with serving(way, auth_timeout=0.5, close_timeout=0.5) as house:
+    async with serving(way, close_timeout=0.5) as house:
         yield house

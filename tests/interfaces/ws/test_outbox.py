@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from interfaces.wire.frames import Frame
 from interfaces.ws.closing import Close, CloseCode
 from interfaces.ws.outbox import Outbox
+from tests.interfaces.ws.house import ENOUGH
 
 
 @define(eq=False)
@@ -124,7 +125,7 @@ async def test_what_is_asked_for_waits_until_half_is_read() -> None:
     await asyncio.sleep(0)
     assert not waiting.done()
     side.outbox.clear()
-    await asyncio.wait_for(waiting, 1)
+    await asyncio.wait_for(waiting, ENOUGH)
 
 
 @pytest.mark.parametrize("end", ["close", "abandon", "overflow"])
@@ -144,7 +145,7 @@ async def test_nobody_waits_for_who_does_not_read_any_more(end: str) -> None:
         case _:
             side.outbox.put(frame(4))
             side.outbox.abandon()
-    await asyncio.wait_for(waiting, 1)
+    await asyncio.wait_for(waiting, ENOUGH)
 
 
 acts = st.lists(
