@@ -1,4 +1,4 @@
-from attrs import frozen
+from attrs import field, frozen
 
 from application.views import ProfileView
 from domain.ids import AccountId, ProfileId, SessionId
@@ -13,6 +13,8 @@ class Actor:
     session_id: SessionId
     email: str
     profile: ProfileView
+    network: str = field(default="", eq=False)
+    """The network that the request came from (`domain.network.network_of`). Empty if it is not known."""
     scopes: frozenset[Scope] | None = None
     """The permissions of a program beside reading, by its access token. None stands for a person on a device."""
 

@@ -172,6 +172,10 @@ class MessageUseCases:
 class Feed:
     """The reads that live connections begin with, and from which they catch up when they miss an update."""
 
+    connect: Callable[[Actor], None]
+    """Counts a socket or an event stream that is opened. Raises `TooManyRequests`."""
+    sync: Callable[[Actor], None]
+    """Counts a question for what was missed. Raises `TooManyRequests`."""
     snapshot: Callable[[ProfileId, ChatId, int], Awaitable[Snapshot]]
     log: Callable[[ChatId, Position, int], Awaitable[Sequence[ChatUpdate]]]
     changes: Changes

@@ -14,12 +14,12 @@ from dependency_injector.providers import Object
 from starlette.applications import Starlette
 
 from application.errors import OutcomeUnknown, Unavailable
-from config.adapters import make_letter_reading
 from config.chaos import edges
 from config.container import Application, PostgresAdapters, closing
 from config.crew import Orders, tell_parent
 from config.data.people import PASSWORD, PEOPLE
 from config.listening import Place
+from config.local import is_alone, make_local
 from config.modules import added_routes, installed
 from config.operation import (
     health_details,
@@ -183,10 +183,14 @@ def make_app(
         node="" if settings.bus.kind is BusKind.NONE else application.ports().ids.token_id(),
     )
     application.updates().subscribe(metered_listener(hub.receive, meter))
+    application.updates().focus(hub.is_listened_to)
     socket_services = SocketServices(
         messenger=messenger,
         hub=hub,
         options=SocketOptions(
+            per_session=settings.socket.per_session,
+            per_account=settings.socket.per_account,
+            per_network=settings.socket.per_network,
             auth_timeout=ws.auth_seconds,
             outbox_frames=ws.outbox_frames,
             outbox_bytes=ws.outbox_bytes,
@@ -257,6 +261,7 @@ def make_app(
         docs=settings.api.docs,
         docs_path=settings.api.docs_path,
         web_client=settings.api.web_client,
+        local_status=is_alone(settings),
         about=ApiInfo(
             title=settings.api.title,
             description=settings.api.description,
@@ -289,7 +294,7 @@ def make_app(
         details=health_details(application, settings) if settings.operation.detailed_health else None,
         is_leaving=is_leaving,
         meter=meter,
-        letters=make_letter_reading(settings),
+        local=make_local(application, settings),
     )
     app.state.sockets = socket_services
     return app
@@ -379,6 +384,8 @@ def invitation(settings: Settings) -> str:
         letters = f"Letters go out by {settings.mail.server}"
     else:
         letters = f"Letters are files in {settings.var_dir / 'mail'}, their links come up here"
+    if settings.api.web_client and is_alone(settings):
+        letters = f"{letters}\nIts state and its letters are at {_first_page(settings)}status"
     return "\n".join(
         [
             f"The messenger is at {_first_page(settings)}",

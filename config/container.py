@@ -13,6 +13,7 @@ from dependency_injector.containers import DeclarativeContainer
 from dependency_injector.providers import DependenciesContainer, Dependency, Object, Singleton
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from application.chats.membership import Adding
 from application.messages.send import Sent
 from application.messenger import Administration, Messenger
 from application.meter import Meter, Unmetered
@@ -34,6 +35,7 @@ from config.adapters import (
     postgres_storage,
 )
 from config.features.accounts import AccountRules, make_account_rules, make_administration
+from config.features.limits import make_adding
 from config.features.messages import MarkRequest, SendRequest, gathered, mark_gatherer, send_gatherer
 from config.features.messenger import make_messenger
 from config.features.workers import Workers, make_workers
@@ -168,6 +170,7 @@ class Application(DeclarativeContainer):
         limiter=limiter,
         meter=meter,
     )
+    adding: Singleton[Adding] = Singleton(make_adding, ports, settings)
     account_rules: Singleton[AccountRules] = Singleton(make_account_rules, settings)
     workers: Singleton[Workers] = Singleton(make_workers, ports, settings)
     sending: Singleton[Gatherer[SendRequest, Sent]] = Singleton(send_gatherer, ports, settings)
@@ -180,6 +183,7 @@ class Application(DeclarativeContainer):
         mark_read=Singleton(gathered, marking),
         letter_is_due=workers.provided.letters.wake,
         account_is_closed=workers.provided.closed_accounts.wake,
+        adding=adding,
     )
     administration: Singleton[Administration] = Singleton(
         make_administration,

@@ -5,6 +5,7 @@ The use cases are built from these by typed functions (`config.features`), so th
 does not satisfy its port.
 """
 
+from collections.abc import Callable
 from typing import Protocol
 
 from attrs import evolve, frozen
@@ -27,6 +28,7 @@ from application.ports.storage import Begin
 from application.ports.tokens import Tokens
 from application.ports.updates import Updates
 from application.ports.views import Views
+from domain.ids import ChatId
 from infrastructure.announcing import Announcing
 from infrastructure.epochs import FollowedChanges
 from infrastructure.metered import metered_begin
@@ -51,6 +53,10 @@ class Storage:
 
 class Bus(Updates, Protocol):
     """Updates that may cross to other processes."""
+
+    def focus(self, is_listened_to: Callable[[ChatId], bool]) -> None:
+        """Leave out what others publish about chats to which nobody listens in this process."""
+        ...
 
     def see(self, epoch: str) -> None:
         """Note the present line of history: updates that others publish in another one are not told."""

@@ -30,12 +30,15 @@ from domain.events import (
     Removal,
     RoleChanged,
 )
+from domain.group_rules import GroupRules
 from domain.ids import ChatId, MessageId, Position, ProfileId, Seq
 from domain.member import Member, by_seniority
 from domain.message import Body, Message, Nonce
 from domain.role import MAY, Act, Role
 from domain.text import is_nameable, refuse_unstorable, trimmed
 from domain.unchanged import UNCHANGED, Unchanged
+
+NO_RULES: Final = GroupRules()
 
 NAME_LIMIT: Final = 100
 DESCRIPTION_LIMIT: Final = 250
@@ -127,10 +130,23 @@ class Chat:
 
     @classmethod
     def open(
-        cls, *, id: ChatId, about: About, owner_id: ProfileId, others: Sequence[ProfileId], at: datetime
+        cls,
+        *,
+        id: ChatId,
+        about: About,
+        owner_id: ProfileId,
+        others: Sequence[ProfileId],
+        at: datetime,
+        rules: GroupRules = NO_RULES,
     ) -> "tuple[Chat, Decision]":
-        """Open a group with its first members. This takes no position in the log, which begins with the next event."""
+        """
+        Open a group with its first members. This takes no position in the log, which begins with the next event.
+
+        Raises:
+            TooManyMembers: These are more than a group may have.
+        """
         roles = {owner_id: Role.OWNER} | {other: Role.MEMBER for other in others if other != owner_id}
+        rules.check_size(len(roles))
         return cls._open(Kind.GROUP, id, about, owner_id, roles, at)
 
     @classmethod
@@ -240,15 +256,25 @@ class Chat:
         )
         return Decision(events=(changed,))
 
-    def add(self, by: Member | None, newcomers: Sequence[ProfileId], *, at: datetime) -> Decision:
+    def add(
+        self,
+        by: Member | None,
+        newcomers: Sequence[ProfileId],
+        *,
+        at: datetime,
+        rules: GroupRules = NO_RULES,
+    ) -> Decision:
         """
         Add people, as plain members. The caller has made sure that they exist and that none of them is in the chat.
 
         Raises:
             NotAllowed: The actor's role does not allow it.
             OnlyInGroups: It is a direct chat.
+            TooManyMembers: The group would have more than it may.
         """
         actor = self.allowed(by, Act.ADD)
+        if newcomers:
+            rules.check_size(self.member_count + len(newcomers))
         self.updated_at = at
         self.member_count += len(newcomers)
         return Decision(

@@ -50,6 +50,37 @@ class TooFrequent(Limited):
         self.wait = wait
 
 
+class TooManyMembers(Conflict):
+    """The group would have more than ``most`` members; nobody was added."""
+
+    code = "too_many_members"
+
+    def __init__(self, most: int) -> None:
+        super().__init__(f"at most {most} members")
+        self.most = most
+
+
+class TooManyChats(Conflict):
+    """Those named in ``profile_ids`` are in ``most`` chats already, the actor perhaps among them; nothing was done."""
+
+    code = "too_many_chats"
+
+    def __init__(self, most: int, profile_ids: Sequence[ProfileId]) -> None:
+        super().__init__(f"at most {most} chats")
+        self.most = most
+        self.profile_ids = profile_ids
+
+
+class NotAcquainted(Forbidden):
+    """The actor may not put those named in ``profile_ids`` into a group (`domain.group_rules`); nobody was added."""
+
+    code = "not_acquainted"
+
+    def __init__(self, profile_ids: Sequence[ProfileId]) -> None:
+        super().__init__(profile_ids)
+        self.profile_ids = profile_ids
+
+
 class BadChatName(Invalid):
     code = "bad_chat_name"
 

@@ -92,7 +92,7 @@ class ChatRemoved:
 class SessionEnd(StrEnum):
     SIGNED_OUT = "signed_out"
     REPLACED = "replaced"
-    """The same device, by its fingerprint, signed in again."""
+    """The same device, by its fingerprint, signed in again, or another one, and the account had as many as it may have."""
     MISMATCHED = "fingerprint_mismatch"
     """A refresh token was used with another fingerprint than the session's."""
     REUSED = "token_reused"

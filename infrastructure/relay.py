@@ -48,8 +48,8 @@ FIRST_PAUSE: Final = 0.1
 LONGEST_PAUSE: Final = 2.0
 """Seconds between two attempts to connect. Pauses double from the first to the longest."""
 
-TAKEN_AT_ONCE: Final = 1000
-"""Updates that are encoded in one go, which keeps the event loop for some ten milliseconds."""
+TAKEN_AT_ONCE: Final = 250
+"""Updates that are encoded in one go, which keeps the event loop for some four milliseconds."""
 
 
 @frozen
@@ -70,6 +70,7 @@ class Relay:
     _epoch: str = field(init=False, default="")
     """The present line of history, as this process last read it."""
     _listeners: Listeners = field(init=False, factory=Listeners)
+    _is_listened_to: Callable[[ChatId], bool] = field(init=False, default=lambda _: True)
     _waiting: deque[Update] = field(init=False, factory=deque)
     _is_filled: asyncio.Event = field(init=False, factory=asyncio.Event)
     _packing: Packing = field(init=False)
@@ -91,6 +92,10 @@ class Relay:
 
     def subscribe(self, listener: Callable[[Sequence[Update]], None]) -> None:
         self._listeners.add(listener)
+
+    def focus(self, is_listened_to: Callable[[ChatId], bool]) -> None:
+        """From now on leaves out what other processes publish about chats to which nobody listens here."""
+        self._is_listened_to = is_listened_to
 
     def see(self, epoch: str) -> None:
         """Notes the present line of history. What waits to be sent belongs to the one before, and is forgotten."""
@@ -167,7 +172,7 @@ class Relay:
     def hear(self, data: bytes) -> None:
         """Tells the listeners of this process what another one has published. What cannot be read is logged."""
         try:
-            envelope = read_envelope(data, self._is_wanted)
+            envelope = read_envelope(data, self._is_wanted, self._is_listened_to)
         except Unreadable as why:
             self._complaints.tell("an envelope cannot be read", str(why))
             return

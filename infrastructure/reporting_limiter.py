@@ -1,6 +1,6 @@
 """A limiter that reports what is left of each allowance, so that the HTTP layer can send RateLimit headers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from datetime import datetime
 
 from attrs import frozen
@@ -19,11 +19,11 @@ class ReportingLimiter:
     _limiter: Limiter
     _report: Callable[[Left], None]
 
-    def look(self, allowance: Allowance, key: str, *, at: datetime) -> Left | None:
-        return self._reported(self._limiter.look(allowance, key, at=at))
+    def look(self, allowance: Allowance, key: Hashable, *, at: datetime, uses: int = 1) -> Left | None:
+        return self._reported(self._limiter.look(allowance, key, at=at, uses=uses))
 
-    def use(self, allowance: Allowance, key: str, *, at: datetime) -> Left | None:
-        return self._reported(self._limiter.use(allowance, key, at=at))
+    def use(self, allowance: Allowance, key: Hashable, *, at: datetime, uses: int = 1) -> Left | None:
+        return self._reported(self._limiter.use(allowance, key, at=at, uses=uses))
 
     def _reported(self, left: Left | None) -> Left | None:
         if left is not None and not left.allowance.is_shared:

@@ -1,6 +1,6 @@
 """A limiter whose counts several processes share over the bus."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from datetime import datetime, timedelta
 from hashlib import blake2b
 from typing import Protocol
@@ -14,8 +14,8 @@ from application.ports.updates import LimitUsed, Update
 class CountingLimiter(Limiter, Protocol):
     """A limiter that can be told of uses elsewhere."""
 
-    def add(self, name: str, key: str, share: timedelta, *, at: datetime) -> None:
-        """Count a use of the allowance ``name`` that another process has permitted."""
+    def add(self, name: str, key: Hashable, share: timedelta, *, at: datetime) -> None:
+        """Count uses of the allowance ``name`` that another process has permitted."""
         ...
 
 
@@ -33,15 +33,23 @@ class SharingLimiter:
     _process: str
     """Identifies this process: its own uses come back to it as well."""
 
-    def look(self, allowance: Allowance, key: str, *, at: datetime) -> Left | None:
-        return self._limiter.look(allowance, _digest(key), at=at)
+    def look(self, allowance: Allowance, key: Hashable, *, at: datetime, uses: int = 1) -> Left | None:
+        if not allowance.is_of_process:
+            key = _digest(key)
+        return self._limiter.look(allowance, key, at=at, uses=uses)
 
-    def use(self, allowance: Allowance, key: str, *, at: datetime) -> Left | None:
+    def use(self, allowance: Allowance, key: Hashable, *, at: datetime, uses: int = 1) -> Left | None:
+        if allowance.is_of_process:
+            return self._limiter.use(allowance, key, at=at, uses=uses)
         digest = _digest(key)
-        left = self._limiter.use(allowance, digest, at=at)
+        left = self._limiter.use(allowance, digest, at=at, uses=uses)
         if left is not None:
             used = LimitUsed(
-                process=self._process, allowance=allowance.name, key=digest, share=allowance.share, at=at
+                process=self._process,
+                allowance=allowance.name,
+                key=digest,
+                share=allowance.weight(uses),
+                at=at,
             )
             self._publish([used])
         return left
@@ -53,5 +61,5 @@ class SharingLimiter:
                 self._limiter.add(update.allowance, update.key, update.share, at=update.at)
 
 
-def _digest(key: str) -> str:
-    return blake2b(key.encode(errors="surrogatepass"), digest_size=16).hexdigest()
+def _digest(key: Hashable) -> str:
+    return blake2b(str(key).encode(errors="surrogatepass"), digest_size=16).hexdigest()

@@ -35,6 +35,7 @@ from domain.events import (
     RoleChanged,
     SessionEnded,
 )
+from domain.ids import ChatId
 
 VERSION: Final = 1
 
@@ -56,6 +57,9 @@ KINDS: Final[Mapping[int, type[Update]]] = {
     15: LimitUsed,
 }
 """These numbers are sent between versions and must not change. The number of a removed kind must not be used again."""
+
+OF_A_CHAT: Final = frozenset({1, 2, 3, 4, 5, 9, 10, 11, 13})
+"""The kinds that concern only processes in which somebody listens to the chat."""
 
 _numbers: Final[Mapping[type[Any], int]] = {kind: number for number, kind in KINDS.items()}
 
@@ -120,9 +124,14 @@ class Packing:
         return names[:-1] + b',"updates":['
 
 
-def read_envelope(data: bytes, is_wanted: Callable[[str, str], bool]) -> Envelope | None:
+def read_envelope(
+    data: bytes,
+    is_wanted: Callable[[str, str], bool],
+    is_listened_to: Callable[[ChatId], bool] = lambda _: True,
+) -> Envelope | None:
     """
-    The envelope in ``data``, or None if ``is_wanted`` is false for its publisher and epoch.
+    The envelope in ``data``, or None if ``is_wanted`` is false for its publisher and epoch. Updates of a chat for which
+    ``is_listened_to`` is false are left out and not decoded, which would be most of the work.
 
     Raises:
         Unreadable: It is damaged, or of another version.
@@ -134,7 +143,9 @@ def read_envelope(data: bytes, is_wanted: Callable[[str, str], bool]) -> Envelop
         if not is_wanted(publisher, epoch):
             return None
         updates = [
-            _converter.structure(value, KINDS[kind]) for kind, value in found["updates"] if kind in KINDS
+            _converter.structure(value, KINDS[kind])
+            for kind, value in found["updates"]
+            if kind in KINDS and (kind not in OF_A_CHAT or is_listened_to(ChatId(UUID(value["chat_id"]))))
         ]
     except Unreadable:
         raise

@@ -26,6 +26,7 @@ from application.accounts.sign_in import SignIn
 from application.accounts.sign_up import SignedUp, SignUp
 from application.accounts.signed_in import SignedIn
 from application.actor import Actor
+from application.limits import ActionLimits
 from application.messenger import (
     AccessTokenUseCases,
     AccountUseCases,
@@ -47,9 +48,10 @@ from config.features.accounts import (
     profile_use_cases,
     session_use_cases,
 )
+from config.features.limits import make_limits
 from config.features.workers import Workers, make_workers
 from config.ports import Ports, Storage, announced
-from config.settings.groups import Settings
+from config.settings.groups import Limits, Settings
 from domain.account import Email, Password, PasswordRule
 from domain.ids import SessionId
 from domain.session import Fingerprint, Lifetimes, Origin
@@ -63,6 +65,7 @@ from infrastructure.smtp.mailbox import Mailbox
 from infrastructure.smtp.writing import LetterWriter
 from infrastructure.system.chance import unguessable
 from infrastructure.system.ids import SystemIds
+from tests.unlimited import UNLIMITED
 
 START = datetime(2026, 11, 23, 3, 32, 9, 900840, tzinfo=UTC)
 PASSWORD = "Correct-Horse"
@@ -107,6 +110,8 @@ class AccountsWorld:
     mailer: Mailer | None = None
     """Without one, letters become files in ``mail``."""
     is_limited: bool = True
+    limits: Limits = Factory(Limits)
+    most_sessions: int = 0
     password_rule: PasswordRule = Factory(lambda: PasswordRule(common=frozenset({"qwerty-йцукен"})))
     ports: Ports = field(init=False)
     rules: AccountRules = field(init=False)
@@ -127,7 +132,7 @@ class AccountsWorld:
         self.factors = factor_use_cases(ports, self.rules)
         self.access_tokens = access_token_use_cases(ports, self.rules)
         self.sessions = session_use_cases(ports)
-        self.profiles = profile_use_cases(ports)
+        self.profiles = profile_use_cases(ports, self._limits(ports))
         self.workers = make_workers(ports, settings)
 
     def accounts_over(self, ports: Ports) -> AccountUseCases:
@@ -135,10 +140,14 @@ class AccountsWorld:
         return account_use_cases(
             ports,
             self.rules,
+            limits=self._limits(ports),
             recent_sessions=RecentSessions(monotonic),
             letter_is_due=lambda: self.woken.append(None),
             account_is_closed=lambda: self.closed.append(None),
         )
+
+    def _limits(self, ports: Ports) -> ActionLimits:
+        return make_limits(ports, self.limits) if self.is_limited else UNLIMITED
 
     @property
     def begin(self) -> Begin:
@@ -172,6 +181,7 @@ class AccountsWorld:
             password=self.password_rule,
             access_tokens=3,
             sessions=self.lifetimes,
+            most_sessions=self.most_sessions,
             notices=evolve(rules.notices, most=rules.notices.most * much),
             letters_per_recipient=evolve(rules.letters_per_recipient, most=20 * much),
             letters_per_address=evolve(rules.letters_per_address, most=1000 * much),

@@ -1,7 +1,7 @@
 from datetime import timedelta
 from typing import Final
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from application.accounts.access_tokens import NoteUse
 from application.accounts.recent_sessions import RecentSessions
@@ -21,6 +21,8 @@ NOTED_AFTER: Final = timedelta(minutes=1)
 @frozen(kw_only=True)
 class Authenticate:
     token: str = field(repr=False)
+    network: str = ""
+    """See `Actor.network`."""
 
 
 @frozen(kw_only=True)
@@ -43,14 +45,14 @@ class AuthenticateHandler:
                 the newest token of a session and this is an earlier one.
         """
         if presented := self.program_of(command):
-            return await self.actor_of_program(presented)
-        return await self.actor_of(self.read(command))
+            return await self.actor_of_program(presented, command.network)
+        return await self.actor_of(self.read(command), command.network)
 
     def program_of(self, command: Authenticate) -> PresentedToken | None:
         """Returns the token of a program, or None if it is no such token. Nothing of it is proven yet."""
         return self.access_tokens.read(command.token)
 
-    async def actor_of_program(self, token: PresentedToken) -> Actor:
+    async def actor_of_program(self, token: PresentedToken, network: str = "") -> Actor:
         """
         Raises:
             NotAuthenticated: There is no such token, or it has ended or expired.
@@ -63,7 +65,7 @@ class AuthenticateHandler:
             raise NotAuthenticated("token_expired")
         if now - session.last_used_at >= NOTED_AFTER:
             await self.note_use(token.account_id, token.session_id, at=now)
-        return _actor(token, session)
+        return _actor(token, session, network)
 
     def read(self, command: Authenticate) -> SessionToken:
         """
@@ -72,7 +74,7 @@ class AuthenticateHandler:
         """
         return self.tokens.read_access(command.token, at=self.clock.now())
 
-    async def actor_of(self, token: SessionToken) -> Actor:
+    async def actor_of(self, token: SessionToken, network: str = "") -> Actor:
         """
         Raises:
             NotAuthenticated: The session of a valid token has ended, or this is not its newest one and has to be.
@@ -82,16 +84,17 @@ class AuthenticateHandler:
             raise NotAuthenticated("token_invalid")
         if not self.lifetimes.accepts_access(token.token_id, newest=session.access_id):
             raise NotAuthenticated("token_invalid")
-        return _actor(token, session)
+        return _actor(token, session, network)
 
 
-def _actor(token: SessionToken | PresentedToken, session: LiveSession) -> Actor:
+def _actor(token: SessionToken | PresentedToken, session: LiveSession, network: str) -> Actor:
     return Actor(
         account_id=token.account_id,
         session_id=token.session_id,
         email=session.email,
         profile=session.profile,
         scopes=session.scopes,
+        network=network,
     )
 
 
@@ -114,14 +117,14 @@ class RecogniseHandler:
             NotAuthenticated: See `AuthenticateHandler`.
         """
         if presented := self.authenticate.program_of(command):
-            return await self.authenticate.actor_of_program(presented)
+            return await self.authenticate.actor_of_program(presented, command.network)
         token = self.authenticate.read(command)
         # which token is the newest of its session is only known to storage
         if not self.authenticate.lifetimes.one_access_token and (
             actor := self.recent.find(token.account_id, token.session_id)
         ):
-            return actor
+            return actor if actor.network == command.network else evolve(actor, network=command.network)
         began = self.recent.moment()
-        actor = await self.authenticate.actor_of(token)
+        actor = await self.authenticate.actor_of(token, command.network)
         self.recent.see(actor, began)
         return actor

@@ -2,6 +2,7 @@ from attrs import field, frozen
 
 from application.accounts.signed_in import SignedIn
 from application.errors import NotAuthenticated
+from application.limits import Action, ActionLimits
 from application.ports.clock import Clock
 from application.ports.ids import Ids
 from application.ports.storage import Begin
@@ -13,6 +14,8 @@ from domain.session import Fingerprint, Lifetimes, SessionNotFound, SessionOver,
 class Refresh:
     token: str = field(repr=False)
     fingerprint: Fingerprint
+    network: str = ""
+    """See `Actor.network`."""
 
 
 @frozen(kw_only=True)
@@ -27,14 +30,18 @@ class RefreshHandler:
     ids: Ids
     tokens: Tokens
     lifetimes: Lifetimes
+    rates: ActionLimits
 
     async def __call__(self, command: Refresh) -> SignedIn:
         """
         Raises:
             NotAuthenticated: The token is not ours, expired, used before, or was given to another device.
+            TooManyRequests: The session, or its network, refreshes too often.
         """
         now = self.clock.now()
         token = self.tokens.read_refresh(command.token, at=now)
+        # By session: the token of another session, which may be stolen, must not use up what this one has.
+        self.rates.count(Action.REFRESH, token.session_id, command.network)
         fresh = self.lifetimes.pair(access_id=self.ids.token_id(), refresh_id=self.ids.token_id(), at=now)
         async with self.begin() as work:
             try:

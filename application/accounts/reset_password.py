@@ -6,6 +6,7 @@ from attrs import field, frozen
 
 from application.accounts.mailed import LetterLimits
 from application.keys import claimed, digest, owned_by_address
+from application.limits import Action, ActionLimits
 from application.ports.clock import Clock
 from application.ports.ids import Ids
 from application.ports.keys import KeyUse, Operation
@@ -38,15 +39,17 @@ class ResetPasswordHandler:
     clock: Clock
     ids: Ids
     limits: LetterLimits
+    rates: ActionLimits
     lifetime: timedelta
     letter_is_due: Callable[[], None]
 
     async def __call__(self, command: ResetPassword) -> None:
         """
         Raises:
-            TooManyRequests: Too many letters were asked for.
+            TooManyRequests: Too many letters were asked for, to this address or from this network.
         """
         now = self.clock.now()
+        self.rates.count(Action.RESET, None, command.origin.network)
         self.limits.use(command.email, command.origin, at=now)
         issued_at = now.replace(microsecond=0)
         use = KeyUse(

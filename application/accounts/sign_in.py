@@ -6,6 +6,7 @@ from application.accounts.failures import FailureLimits
 from application.accounts.mailed import LetterLimits, report
 from application.accounts.signed_in import OpenSession, SignedIn
 from application.errors import NotAuthenticated
+from application.limits import Action, ActionLimits
 from application.ports.clock import Clock
 from application.ports.ids import Ids
 from application.ports.passwords import Passwords, Requester
@@ -31,8 +32,9 @@ class SignInHandler:
     Signs somebody in on a device, in place of the session that the device had. The owner is told by mail of a device that
     was never seen before.
 
-    Only failures count against the limits. Passwords that are being verified do not count yet, but there is a limit to
-    how many are verified at once.
+    Only failures count against the limits of wrong passwords. Passwords that are being verified do not count yet, but there
+    is a limit to how many are verified at once. Of an account's own limit for signing in only a right password uses
+    something up, so that nobody can lock others out.
     """
 
     begin: Begin
@@ -43,6 +45,7 @@ class SignInHandler:
     open_session: OpenSession
     failures: FailureLimits
     limits: LetterLimits
+    rates: ActionLimits
     letter_is_due: Callable[[], None]
 
     async def __call__(self, command: SignIn) -> SignedIn:
@@ -51,9 +54,11 @@ class SignInHandler:
             SecondFactorNeeded: The password is right, and the account has a second factor.
             NotAuthenticated: The account is unknown or unconfirmed, or the password is wrong; neither the answer nor its
                 time tells which.
-            TooManyRequests: Passwords were wrong too often.
+            TooManyRequests: Passwords were wrong too often, or somebody signs in too often.
         """
         account, network = command.email.folded, command.origin.network
+        self.rates.count(Action.SIGN_IN, None, network)
+        self.rates.look(Action.SIGN_IN, account)
         keys = self.failures.of_stranger(account, network)
         if not command.fingerprint.is_set:
             self.failures.look(keys, at=self.clock.now())
@@ -71,6 +76,7 @@ class SignInHandler:
         if found is None or verified is None or not is_right:
             self.failures.count(keys, at=self.clock.now())
             raise NotAuthenticated("credentials_invalid")
+        self.rates.count(Action.SIGN_IN, account, "")
         upgraded = None
         if not self.passwords.is_current(verified):
             upgraded = await self.passwords.hash(command.password, requester)

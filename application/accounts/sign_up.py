@@ -5,6 +5,7 @@ from attrs import field, frozen
 
 from application.accounts.mailed import LetterLimits
 from application.keys import KeyReused, claimed, digest, owned_by_address
+from application.limits import Action, ActionLimits
 from application.ports.clock import Clock
 from application.ports.ids import Ids
 from application.ports.keys import KeyUse, Operation
@@ -54,6 +55,7 @@ class SignUpHandler:
     passwords: Passwords
     rule: PasswordRule
     limits: LetterLimits
+    rates: ActionLimits
     confirmation_lifetime: timedelta
     letter_is_due: Callable[[], None]
     """Called after the commit, so that the letter does not wait for the worker's next round."""
@@ -64,11 +66,12 @@ class SignUpHandler:
             EmailIncorrect: No mail can be sent to the address.
             EmailTaken: The address belongs to a confirmed account.
             PasswordUnfit: The password may not be chosen.
-            TooManyRequests: Too many letters were asked for.
+            TooManyRequests: Too many letters were asked for, or too many people sign up from this network.
             KeyReused: Under this key, an account of this address was asked for with another password.
         """
         command.email.mailbox()  # raises for an address that no mail can be sent to
         self.rule.check(command.password)
+        self.rates.count(Action.SIGN_UP, None, command.origin.network)
         self.limits.use(command.email, command.origin, at=self.clock.now())
         requester = Requester(network=command.origin.network, account=command.email.folded)
         password_hash = await self.passwords.hash(command.password.text, requester)

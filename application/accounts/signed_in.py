@@ -5,6 +5,7 @@ from typing import Final
 
 from attrs import field, frozen
 
+from application.accounts.own_sessions import end_all
 from application.errors import NotAuthenticated, SecondFactorNeeded
 from application.ports.codes import Codes
 from application.ports.ids import Ids
@@ -66,11 +67,15 @@ def _token(session: Session, kind: SessionTokenType, email: str) -> SessionToken
 
 @frozen(kw_only=True)
 class OpenSession:
-    """Opens a session to a locked account, ending the one that the same device had."""
+    """
+    Opens a session to a locked account, ending the one that the same device had, and the oldest if there are too many.
+    """
 
     ids: Ids
     lifetimes: Lifetimes
     codes: Codes
+    most: int = 0
+    """Sessions of one account; zero means no limit."""
 
     async def __call__(
         self, work: UnitOfWork, account: Account, fingerprint: Fingerprint, origin: Origin, *, at: datetime
@@ -110,10 +115,11 @@ class OpenSession:
             NotAuthenticated: Nobody may sign in to the account.
         """
         _refuse_entry(account)
-        if former := await work.sessions.lock_live(account.id, fingerprint):
-            ended = former.end(SessionEnd.REPLACED, at=at)
-            await work.sessions.save(former)
-            await work.personal.add([ended])
+        former = await work.sessions.lock_live(account.id, fingerprint)
+        await end_all(work, [former] if former else [], SessionEnd.REPLACED, at=at)
+        if self.most:
+            surplus = await work.sessions.lock_oldest(account.id, keep=self.most - 1)
+            await end_all(work, surplus, SessionEnd.REPLACED, at=at)
         profile_id = await work.profiles.find_by_account(account.id)
         if profile_id is None:
             raise ProfileNotFound

@@ -3,8 +3,9 @@ from collections.abc import Sequence
 from attrs import frozen
 
 from application.actor import Actor
-from application.chats.membership import add_newcomers, locked, shown
+from application.chats.membership import Adding, add_newcomers, locked, shown
 from application.keys import claimed, digest, owned_by
+from application.limits import Action
 from application.ports.clock import Clock
 from application.ports.keys import KeyUse, Operation
 from application.ports.storage import Begin
@@ -31,6 +32,7 @@ class AddMembersHandler:
     begin: Begin
     views: Views
     clock: Clock
+    adding: Adding
 
     async def __call__(self, actor: Actor, command: AddMembers) -> Sequence[MemberView]:
         """
@@ -39,9 +41,11 @@ class AddMembersHandler:
             ChatNotFound: There is no such chat, or the actor is not in it.
             OnlyInGroups: It is a direct chat.
             MembersNotFound: Some of the people do not exist; nobody was added.
+            TooManyMembers, NotAcquainted, TooManyChats, TooManyRequests: See `GroupRules` and `Adding`; nobody was added.
             KeyReused: The key was used for another request.
         """
         actor.require(Scope.CHATS)
+        self.adding.limits.report(Action.ADD_MEMBERS, actor)
         now = self.clock.now()
         use = KeyUse(
             operation=Operation.ADD_MEMBERS,
@@ -53,6 +57,8 @@ class AddMembersHandler:
             chat, by = await locked(work, actor, command.chat_id)
             if not await claimed(work.keys, owned_by(actor.account_id), command.key, use):
                 chat.allowed(by, Act.ADD)
-                added = await add_newcomers(work, chat, by, command.profile_ids, at=now)
+                added = await add_newcomers(
+                    work, chat, by, command.profile_ids, actor=actor, adding=self.adding, at=now
+                )
                 await work.chats.keep(chat, added)
         return await shown(self.views.members(actor.profile_id, chat.id))

@@ -1,7 +1,8 @@
 from attrs import frozen
 
 from application.actor import Actor
-from application.chats.membership import add_newcomers, locked, shown
+from application.chats.membership import Adding, add_newcomers, locked, shown
+from application.limits import Action
 from application.ports.clock import Clock
 from application.ports.storage import Begin
 from application.ports.views import Views
@@ -28,6 +29,7 @@ class ChangeChatHandler:
     begin: Begin
     views: Views
     clock: Clock
+    adding: Adding
 
     async def __call__(self, actor: Actor, command: ChangeChat) -> ChatView:
         """
@@ -36,6 +38,7 @@ class ChangeChatHandler:
             OnlyInGroups: It is a direct chat.
             BadChatName, BadChatDescription: The new name or description is refused; one that stays is not judged again.
             MembersNotFound: Some of the new members do not exist; nothing was changed.
+            TooManyMembers, NotAcquainted, TooManyChats, TooManyRequests: See `GroupRules` and `Adding`; nothing was changed.
         """
         actor.require(Scope.CHATS)
         at = self.clock.now()
@@ -43,6 +46,9 @@ class ChangeChatHandler:
             chat, by = await locked(work, actor, command.chat_id, NotTheOwner)
             about = chat.about.edited(name=command.name, description=command.description)
             changed = chat.change(by, about, at=at)
-            added = await add_newcomers(work, chat, by, command.member_ids, at=at)
+            added = await add_newcomers(
+                work, chat, by, command.member_ids, actor=actor, adding=self.adding, at=at
+            )
             await work.chats.keep(chat, changed + added)
+        self.adding.limits.report(Action.ADD_MEMBERS, actor)
         return (await shown(self.views.get_chat(actor.profile_id, chat.id))).chat

@@ -1,7 +1,9 @@
 from attrs import frozen
 
 from application.actor import Actor
+from application.chats.membership import Adding
 from application.keys import claimed, digest, owned_by
+from application.limits import Action
 from application.ports.clock import Clock
 from application.ports.ids import Ids
 from application.ports.keys import KeyUse, Operation
@@ -33,6 +35,7 @@ class CreateChatHandler:
     views: Views
     clock: Clock
     ids: Ids
+    adding: Adding
 
     async def __call__(self, actor: Actor, command: CreateChat) -> ChatView:
         """
@@ -41,8 +44,10 @@ class CreateChatHandler:
             KeyReused: The key was used for another request.
             ChatNotFound: The chat that was made under this key is deleted.
             NotAMember: The actor has left the chat that was made under this key.
+            TooManyMembers, NotAcquainted, TooManyChats, TooManyRequests: See `GroupRules` and `Adding`; no chat was made.
         """
         actor.require(Scope.CHATS)
+        self.adding.limits.report(Action.CREATE_CHAT, actor)
         others = [id for id in command.member_ids if id != actor.profile_id]
         chat, opened = Chat.open(
             id=self.ids.chat(),
@@ -50,6 +55,7 @@ class CreateChatHandler:
             owner_id=actor.profile_id,
             others=others,
             at=self.clock.now(),
+            rules=self.adding.rules,
         )
         use = KeyUse(
             operation=Operation.CREATE_CHAT,
@@ -62,6 +68,9 @@ class CreateChatHandler:
             if first is None:
                 if missing := await work.profiles.missing(others):
                     raise MembersNotFound(missing)
+                await self.adding.check_room(work, [actor.profile_id])
+                await self.adding.check(work, actor, list(dict.fromkeys(others)))
+                self.adding.limits.use(Action.CREATE_CHAT, actor)
                 await work.chats.add(chat, opened)
         if first:
             return (await self.views.get_chat(actor.profile_id, ChatId(first.subject_id))).chat

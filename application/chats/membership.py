@@ -1,16 +1,20 @@
 """Shared by the use cases that change a chat or its members."""
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Collection, Sequence
 from datetime import datetime
 from typing import TypeVar
 
+from attrs import frozen
+
 from application.actor import Actor
 from application.errors import OutcomeUnknown, Unavailable
+from application.limits import Action, ActionLimits
 from application.ports.storage import UnitOfWork
 from domain.chat import Chat
-from domain.chat_errors import ChatNotFound, MembersNotFound
+from domain.chat_errors import ChatNotFound, MembersNotFound, TooManyChats
 from domain.decision import Decision
 from domain.errors import DomainError
+from domain.group_rules import GroupRules
 from domain.ids import ChatId, ProfileId
 from domain.member import Member
 
@@ -37,8 +41,52 @@ async def locked(
     return chat, member
 
 
+@frozen(kw_only=True)
+class Adding:
+    """The rules and limits by which people are put into chats."""
+
+    rules: GroupRules
+    limits: ActionLimits
+
+    async def check(self, work: UnitOfWork, actor: Actor, newcomers: Sequence[ProfileId]) -> None:
+        """
+        Count people who are put into a group.
+
+        Raises:
+            NotAcquainted: The actor may not add some of them.
+            TooManyChats: Some are in too many chats.
+            TooManyRequests: The actor has added too many people.
+        """
+        rules = self.rules
+        acquainted = (
+            await work.chats.acquainted(actor.profile_id, newcomers) if rules.is_by_acquaintance else ()
+        )
+        rules.check_newcomers(newcomers, acquainted=acquainted, full=await self.full(work, newcomers))
+        if newcomers:
+            self.limits.use(Action.ADD_MEMBERS, actor, len(newcomers))
+
+    async def check_room(self, work: UnitOfWork, people: Sequence[ProfileId]) -> None:
+        """
+        Raises:
+            TooManyChats: Some of these people are in as many chats as they may be.
+        """
+        if full := await self.full(work, people):
+            raise TooManyChats(self.rules.most_chats, [person for person in people if person in full])
+
+    async def full(self, work: UnitOfWork, people: Sequence[ProfileId]) -> Collection[ProfileId]:
+        most = self.rules.most_chats
+        return await work.chats.those_in(people, most) if people and most else ()
+
+
 async def add_newcomers(
-    work: UnitOfWork, chat: Chat, by: Member | None, wanted: Sequence[ProfileId], *, at: datetime
+    work: UnitOfWork,
+    chat: Chat,
+    by: Member | None,
+    wanted: Sequence[ProfileId],
+    *,
+    actor: Actor,
+    adding: Adding,
+    at: datetime,
 ) -> Decision:
     """
     Add the people in ``wanted`` who are not in the locked chat yet.
@@ -46,6 +94,7 @@ async def add_newcomers(
     Raises:
         NotAllowed: The actor may not add anybody.
         MembersNotFound: Some do not exist; nobody is added.
+        TooManyMembers, NotAcquainted, TooManyChats, TooManyRequests: See `GroupRules` and `Adding`; nobody is added.
     """
     if not wanted:
         return Decision()
@@ -53,7 +102,9 @@ async def add_newcomers(
     newcomers = [profile_id for profile_id in dict.fromkeys(wanted) if profile_id not in present]
     if missing := await work.profiles.missing(newcomers):
         raise MembersNotFound(missing)
-    return chat.add(by, newcomers, at=at)
+    added = chat.add(by, newcomers, at=at, rules=adding.rules)
+    await adding.check(work, actor, newcomers)
+    return added
 
 
 async def shown(read: Awaitable[Shown]) -> Shown:

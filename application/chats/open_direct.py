@@ -1,8 +1,9 @@
 from attrs import frozen
 
 from application.actor import Actor
-from application.chats.membership import shown
+from application.chats.membership import Adding, shown
 from application.keys import claimed, digest, owned_by
+from application.limits import Action
 from application.ports.clock import Clock
 from application.ports.ids import Ids
 from application.ports.keys import KeyUse, Operation
@@ -32,15 +33,19 @@ class OpenDirectHandler:
     views: Views
     clock: Clock
     ids: Ids
+    adding: Adding
 
     async def __call__(self, actor: Actor, command: OpenDirect) -> ChatView:
         """
         Raises:
             NotToOneself: The other person is the actor.
             MembersNotFound: The other person does not exist.
+            TooManyChats: One of the two is in as many chats as they may be.
+            TooManyRequests: The actor has opened too many new chats.
             KeyReused: The key was used for another request.
         """
         actor.require(Scope.CHATS)
+        self.adding.limits.report(Action.CREATE_CHAT, actor)
         chat, opened = Chat.open_direct(
             id=self.ids.chat(),
             opener_id=actor.profile_id,
@@ -59,5 +64,7 @@ class OpenDirectHandler:
                 raise MembersNotFound(missing)
             chat_id = await work.chats.claim_direct(actor.profile_id, command.profile_id, chat.id)
             if chat_id == chat.id:
+                await self.adding.check_room(work, [actor.profile_id, command.profile_id])
+                self.adding.limits.use(Action.CREATE_CHAT, actor)
                 await work.chats.add(chat, opened)
         return (await shown(self.views.get_chat(actor.profile_id, chat_id))).chat

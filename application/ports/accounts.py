@@ -133,6 +133,13 @@ class Sessions(Protocol):
         """Locks the sessions of an account that have not ended, in the order of their ids."""
         ...
 
+    async def lock_oldest(self, account_id: AccountId, *, keep: int) -> Sequence[Session]:
+        """
+        Locks the sessions of a locked account that have not ended, but for the ``keep`` newest, in the order of their ids.
+        Those that another unit holds, and those of programs, are left out.
+        """
+        ...
+
     async def lock_expired(self, at: datetime, limit: int) -> Sequence[Session]:
         """Locks sessions that have expired but not ended. Those that another unit holds are left out."""
         ...

@@ -5,7 +5,7 @@ Sending and marking happen far more often and have ports of their own, `posting`
 here is announced once the unit of work is committed.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
 from domain.chat import Chat
@@ -54,6 +54,17 @@ class Chats(Protocol):
 
     async def of(self, profile_id: ProfileId) -> Sequence[ChatId]:
         """The chats that a profile is in now, in the order of their ids."""
+        ...
+
+    async def those_in(self, profile_ids: Sequence[ProfileId], count: int) -> Collection[ProfileId]:
+        """Find those of ``profile_ids`` who are in at least ``count`` chats now. What this costs grows with ``count``."""
+        ...
+
+    async def acquainted(self, profile_id: ProfileId, others: Sequence[ProfileId]) -> Collection[ProfileId]:
+        """
+        Find those of ``others`` whom a profile knows: they are in a group together now, or in a direct chat that the other
+        opened, or in which one of the `domain.group_rules.ANSWERED_WITHIN` newest messages is theirs.
+        """
         ...
 
     async def claim_direct(self, one: ProfileId, other: ProfileId, chat_id: ChatId) -> ChatId:

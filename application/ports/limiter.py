@@ -1,9 +1,10 @@
 """Rate limits. Ordinary use stays far below them; guessing and flooding do not."""
 
+from collections.abc import Hashable
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from attrs import frozen
+from attrs import field, frozen
 
 from domain.errors import Limited
 
@@ -17,12 +18,19 @@ class Allowance:
     within: timedelta
     is_shared: bool = False
     """Whether several people share it. The rest is then not reported, because it would reveal what others do."""
+    is_of_process: bool = False
+    """Whether each process counts for itself, because telling the others would cost more than what is counted."""
+    share: timedelta = field(init=False, eq=False)
+    """The time in which one use is given back."""
 
-    @property
-    def share(self) -> timedelta:
-        """The part of ``within`` that one use takes up. There must be a limit."""
+    @share.default
+    def _share(self) -> timedelta:
         # Rounded down: rounded up, ``most`` shares would not fit into the period.
-        return max(self.within // self.most, timedelta.resolution)
+        return max(self.within // self.most, timedelta.resolution) if self.most else timedelta(0)
+
+    def weight(self, uses: int) -> timedelta:
+        """The part of ``within`` that so many uses take up: never more than the whole, so that any number is possible."""
+        return self.share if uses == 1 else min(uses, self.most) * self.share
 
 
 @frozen
@@ -35,7 +43,7 @@ class Left:
 
 
 class TooManyRequests(Limited):
-    """Nothing is left of ``allowance`` for ``wait`` seconds."""
+    """Too little is left of ``allowance`` for ``wait`` seconds."""
 
     code = "too_many_requests"
 
@@ -49,21 +57,22 @@ class Limiter(Protocol):
     """
     Counts uses by allowance and key. The key says whose use it is. Counts may be lost with the process.
 
-    Both methods return what is left afterwards, or None if there is no limit.
+    Both methods return what is left afterwards, or None if there is no limit. ``uses`` is how many they are at once; what is
+    more than the whole allowance counts as the whole, so that it is possible at all. No use at all is never refused.
     """
 
-    def look(self, allowance: Allowance, key: str, *, at: datetime) -> Left | None:
+    def look(self, allowance: Allowance, key: Hashable, *, at: datetime, uses: int = 1) -> Left | None:
         """
         Asks without using anything up.
 
         Raises:
-            TooManyRequests: Nothing is left just now.
+            TooManyRequests: Too little is left just now.
         """
         ...
 
-    def use(self, allowance: Allowance, key: str, *, at: datetime) -> Left | None:
+    def use(self, allowance: Allowance, key: Hashable, *, at: datetime, uses: int = 1) -> Left | None:
         """
         Raises:
-            TooManyRequests: Nothing is left just now, and nothing is used up.
+            TooManyRequests: Too little is left just now, and nothing is used up.
         """
         ...

@@ -3,6 +3,7 @@ from typing import Final
 from attrs import frozen
 
 from application.actor import Actor
+from application.limits import Action, ActionLimits
 from application.paging import Page, PersonPlace
 from application.ports.storage import Begin
 from application.views import ProfileView
@@ -28,9 +29,15 @@ class FindProfilesHandler:
     """
 
     begin: Begin
+    limits: ActionLimits
 
-    async def __call__(self, _: Actor, command: FindProfiles) -> Page[ProfileView, PersonPlace]:
+    async def __call__(self, actor: Actor, command: FindProfiles) -> Page[ProfileView, PersonPlace]:
+        """
+        Raises:
+            TooManyRequests: The actor searches too often.
+        """
         refuse_unstorable(command.query)
+        self.limits.use(Action.SEARCH, actor)
         prefix = command.query.strip()
         if not prefix or command.limit < 1:
             return Page([])

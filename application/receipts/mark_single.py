@@ -1,6 +1,7 @@
 from attrs import frozen
 
 from application.actor import Actor
+from application.limits import Action, ActionLimits
 from application.ports.clock import Clock
 from application.ports.storage import Begin
 from domain.events import MessagesRead
@@ -25,9 +26,15 @@ class MarkSingleHandler:
 
     begin: Begin
     clock: Clock
+    limits: ActionLimits
 
     async def __call__(self, actor: Actor, command: MarkSingle) -> MessagesRead | None:
+        """
+        Raises:
+            TooManyRequests: The actor marks too often.
+        """
         actor.require(Scope.MESSAGES)
+        self.limits.use(Action.MARK, actor)
         async with self.begin() as work:
             found = await work.readings.find_message(command.chat_id, command.message_id)
             reading = await work.readings.lock(command.chat_id, actor.profile_id)

@@ -1,6 +1,7 @@
 from attrs import frozen
 
 from application.actor import Actor
+from application.limits import Action, ActionLimits
 from application.ports.clock import Clock
 from application.ports.updates import Typing, Updates
 from application.ports.views import Views
@@ -26,14 +27,17 @@ class ShowTypingHandler:
     views: Views
     clock: Clock
     updates: Updates
+    limits: ActionLimits
 
     async def __call__(self, actor: Actor, command: ShowTyping) -> None:
         """
         Raises:
             ChatNotFound: There is no such chat.
             NotAMember: The actor is not in it.
+            TooManyRequests: The actor types too often.
         """
         actor.require(Scope.MESSAGES)
+        self.limits.use(Action.TYPE, actor)
         await self.views.check_member(actor.profile_id, command.chat_id)
         self.updates.publish(
             [

@@ -50,6 +50,7 @@ from application.accounts.step_up import StepUp
 from application.catalogues.fill import FillCataloguesHandler
 from application.examples.fill import FillExamplesHandler
 from application.examples.published import FindOpenExamplesHandler
+from application.limits import ActionLimits
 from application.messenger import (
     AccessTokenUseCases,
     AccountUseCases,
@@ -82,6 +83,8 @@ class AccountRules:
 
     password: PasswordRule
     sessions: Lifetimes
+    most_sessions: int
+    """Sessions of one account; zero means no limit."""
     confirmation_lifetime: timedelta
     """How long the link of a confirmation letter works."""
     reset_lifetime: timedelta
@@ -116,6 +119,7 @@ def make_account_rules(settings: Settings) -> AccountRules:
             grace=auth.refresh_grace,
             one_access_token=auth.one_access_token,
         ),
+        most_sessions=auth.most_sessions,
         confirmation_lifetime=jwt.confirmation_lifetime,
         reset_lifetime=auth.reset_lifetime,
         letters_per_recipient=Allowance("letters to", auth.letters_per_recipient, HOUR, is_shared=True),
@@ -162,13 +166,14 @@ def account_use_cases(
     ports: Ports,
     rules: AccountRules,
     *,
+    limits: ActionLimits,
     recent_sessions: RecentSessions,
     letter_is_due: Callable[[], None],
     account_is_closed: Callable[[], None],
 ) -> AccountUseCases:
     """Builds the use cases. Each callback wakes a worker, which would otherwise notice the work in its next round."""
     begin, clock, ids, tokens = ports.storage.begin, ports.clock, ports.ids, ports.tokens
-    open_session = OpenSession(ids=ids, lifetimes=rules.sessions, codes=ports.codes)
+    open_session = OpenSession(ids=ids, lifetimes=rules.sessions, codes=ports.codes, most=rules.most_sessions)
     letter_limits = LetterLimits(
         limiter=ports.limiter,
         per_recipient=rules.letters_per_recipient,
@@ -193,6 +198,7 @@ def account_use_cases(
             passwords=ports.passwords,
             rule=rules.password,
             limits=letter_limits,
+            rates=limits,
             confirmation_lifetime=rules.confirmation_lifetime,
             letter_is_due=letter_is_due,
         ),
@@ -206,6 +212,7 @@ def account_use_cases(
             open_session=open_session,
             failures=failures,
             limits=letter_limits,
+            rates=limits,
             letter_is_due=letter_is_due,
         ),
         finish_sign_in=FinishSignInHandler(
@@ -218,7 +225,9 @@ def account_use_cases(
             limits=letter_limits,
             letter_is_due=letter_is_due,
         ),
-        refresh=RefreshHandler(begin=begin, clock=clock, ids=ids, tokens=tokens, lifetimes=rules.sessions),
+        refresh=RefreshHandler(
+            begin=begin, clock=clock, ids=ids, tokens=tokens, lifetimes=rules.sessions, rates=limits
+        ),
         sign_out=SignOutHandler(begin=begin, clock=clock, tokens=tokens, lifetimes=rules.sessions),
         authenticate=authenticate,
         recognise=RecogniseHandler(authenticate=authenticate, recent=recent_sessions),
@@ -230,6 +239,7 @@ def account_use_cases(
             clock=clock,
             ids=ids,
             limits=letter_limits,
+            rates=limits,
             lifetime=rules.reset_lifetime,
             letter_is_due=letter_is_due,
         ),
@@ -302,13 +312,13 @@ def session_use_cases(ports: Ports) -> SessionUseCases:
     )
 
 
-def profile_use_cases(ports: Ports) -> ProfileUseCases:
+def profile_use_cases(ports: Ports, limits: ActionLimits) -> ProfileUseCases:
     begin = ports.storage.begin
     return ProfileUseCases(
         read_own=ReadOwnProfileHandler(begin=begin),
         read=ReadProfileHandler(begin=begin),
         edit=EditProfileHandler(begin=begin),
-        find=FindProfilesHandler(begin=begin),
+        find=FindProfilesHandler(begin=begin, limits=limits),
     )
 
 

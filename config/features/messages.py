@@ -7,14 +7,18 @@ Sending and marking run in batches: a gatherer collects the commands of many cal
 from asyncio import Future
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import TypeVar
 
 from application.accounts.recent_sessions import RecentSessions
 from application.actor import Actor
+from application.limits import Action, ActionLimits
+from application.messages.limited import LimitedSending
 from application.messages.send import Postponed, SendMessage, SendMessages, Sent
 from application.messenger import Feed, MessageUseCases
 from application.ports.marking import BeginMarking
 from application.ports.posting import BeginPosting
+from application.receipts.limited import LimitedMarking
 from application.receipts.mark_read import Marked, MarkRead, MarkReadBatch
 from application.receipts.mark_single import MarkSingleHandler
 from application.scoped import Scoped
@@ -41,25 +45,28 @@ MESSAGE_WEIGHT = 700
 
 def message_use_cases(
     ports: Ports,
+    limits: ActionLimits,
     *,
     send: Callable[[Actor, SendMessage], Awaitable[Sent]],
     mark_read: Callable[[Actor, MarkRead], Awaitable[Marked]],
 ) -> MessageUseCases:
     views = ports.storage.views
     return MessageUseCases(
-        send=Scoped(Scope.MESSAGES, send),
-        mark_read=Scoped(Scope.MESSAGES, mark_read),
-        mark_single=MarkSingleHandler(begin=ports.storage.begin, clock=ports.clock),
+        send=Scoped(Scope.MESSAGES, LimitedSending(limits, send)),
+        mark_read=Scoped(Scope.MESSAGES, LimitedMarking(limits, mark_read)),
+        mark_single=MarkSingleHandler(begin=ports.storage.begin, clock=ports.clock, limits=limits),
         readers=views.page_of_readers,
-        show_typing=ShowTypingHandler(views=views, clock=ports.clock, updates=ports.updates),
+        show_typing=ShowTypingHandler(views=views, clock=ports.clock, updates=ports.updates, limits=limits),
         history=views.history,
         unread_count=views.unread_count,
     )
 
 
-def feed(ports: Ports, recent_sessions: RecentSessions) -> Feed:
+def feed(ports: Ports, limits: ActionLimits, recent_sessions: RecentSessions) -> Feed:
     views = ports.storage.views
     return Feed(
+        connect=partial(limits.use, Action.CONNECT),
+        sync=partial(limits.use, Action.SYNC),
         snapshot=views.snapshot,
         log=views.log,
         changes=MeteredChanges(ports.storage.changes, ports.meter),

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 
 from application.accounts.recent_sessions import RecentSessions
 from application.actor import Actor
+from application.chats.membership import Adding
 from application.messages.send import SendMessage, Sent
 from application.messenger import Messenger
 from application.receipts.mark_read import Marked, MarkRead
@@ -29,12 +30,15 @@ def make_messenger(
     mark_read: Callable[[Actor, MarkRead], Awaitable[Marked]],
     letter_is_due: Callable[[], None],
     account_is_closed: Callable[[], None],
+    adding: Adding,
 ) -> Messenger:
+    limits = adding.limits
     recent_sessions = RecentSessions(lambda: get_running_loop().time())
     return Messenger(
         accounts=account_use_cases(
             ports,
             rules,
+            limits=limits,
             recent_sessions=recent_sessions,
             letter_is_due=letter_is_due,
             account_is_closed=account_is_closed,
@@ -42,10 +46,10 @@ def make_messenger(
         factors=factor_use_cases(ports, rules),
         access_tokens=access_token_use_cases(ports, rules),
         sessions=session_use_cases(ports),
-        profiles=profile_use_cases(ports),
-        chats=chat_use_cases(ports),
-        messages=message_use_cases(ports, send=send, mark_read=mark_read),
-        feed=feed(ports, recent_sessions),
+        profiles=profile_use_cases(ports, limits),
+        chats=chat_use_cases(ports, adding),
+        messages=message_use_cases(ports, limits, send=send, mark_read=mark_read),
+        feed=feed(ports, limits, recent_sessions),
         catalogues=catalogue_use_cases(ports),
         probe=ports.storage.views.probe,
     )

@@ -17,6 +17,7 @@ from application.notifications.deliver import DeliverDueLettersHandler
 from config.settings import readers as read
 from config.settings.readers import BusKind, Environment, Security
 from domain.account import PasswordPattern
+from domain.group_rules import WhoMayAdd
 from domain.session import Lifetimes
 from infrastructure.crypto.passwords import PooledPasswords
 from infrastructure.gather import BatchLimits
@@ -328,6 +329,9 @@ class Auth:
     notices_per_recipient: int = _setting("AUTH_NOTICES_PER_RECIPIENT_AND_HOUR", read.whole(0, 1_000_000), 5)
     """Letters of one kind that report something, such as a new device. Further ones are not sent."""
 
+    most_sessions: int = _setting("AUTH_SESSIONS_PER_ACCOUNT", read.whole(0, 1_000_000), 100)
+    """When an account signs in beyond this, its oldest session ends. 0 means no limit."""
+
     status_per_address: int = _setting("AUTH_EMAIL_STATUS_PER_MINUTE", read.whole(0, 1_000_000), 120)
 
 
@@ -357,6 +361,54 @@ class Chat:
     )
     """How long the messages of a deleted chat are kept. Clients cannot read them meanwhile."""
 
+    most_members: int = _setting("CHAT_MEMBERS_MAX", read.whole(0, 10_000_000), 10_000)
+    """Members of one group. 0 means no limit, here and in the next setting."""
+
+    most_chats: int = _setting("CHAT_CHATS_MAX", read.whole(0, 10_000_000), 10_000)
+    """Chats of one person."""
+
+    who_may_add: WhoMayAdd = _setting("CHAT_WHO_MAY_ADD", read.who_may_add, WhoMayAdd.ANYONE)
+    """Decides whether strangers may put a person into a group."""
+
+
+def _limit(name: str, default: int) -> int:
+    return _setting(f"LIMIT_{name}", read.whole(0, 100_000_000), default)
+
+
+@frozen(kw_only=True)
+class Limits:
+    """
+    How often one account, or one network (an IPv4 address or an IPv6 /64), may do something: as often at once, and as
+    often again evenly over an hour or a minute. 0 means no limit. Networks have none where only accounts with a confirmed
+    address may do it, because a whole company can be behind one network.
+    """
+
+    sign_ins: int = _limit("SIGN_INS_PER_ACCOUNT_AND_HOUR", 300)
+    """Only those with the right password."""
+    network_sign_ins: int = _limit("SIGN_INS_PER_NETWORK_AND_HOUR", 3000)
+    network_sign_ups: int = _limit("SIGN_UPS_PER_NETWORK_AND_HOUR", 600)
+    network_resets: int = _limit("RESETS_PER_NETWORK_AND_HOUR", 600)
+    refreshes: int = _limit("REFRESHES_PER_SESSION_AND_HOUR", 600)
+    network_refreshes: int = _limit("REFRESHES_PER_NETWORK_AND_HOUR", 30_000)
+    sends: int = _limit("SENDS_PER_ACCOUNT_AND_MINUTE", 3000)
+    network_sends: int = _limit("SENDS_PER_NETWORK_AND_MINUTE", 0)
+    marks: int = _limit("MARKS_PER_ACCOUNT_AND_MINUTE", 3000)
+    network_marks: int = _limit("MARKS_PER_NETWORK_AND_MINUTE", 0)
+    typing: int = _limit("TYPING_PER_ACCOUNT_AND_MINUTE", 3000)
+    network_typing: int = _limit("TYPING_PER_NETWORK_AND_MINUTE", 0)
+    new_chats: int = _limit("NEW_CHATS_PER_ACCOUNT_AND_HOUR", 300)
+    network_new_chats: int = _limit("NEW_CHATS_PER_NETWORK_AND_HOUR", 0)
+    added_people: int = _limit("ADDED_PEOPLE_PER_ACCOUNT_AND_HOUR", 10_000)
+    """People whom an account puts into groups."""
+    network_added_people: int = _limit("ADDED_PEOPLE_PER_NETWORK_AND_HOUR", 0)
+    searches: int = _limit("SEARCHES_PER_ACCOUNT_AND_MINUTE", 600)
+    network_searches: int = _limit("SEARCHES_PER_NETWORK_AND_MINUTE", 0)
+    connects: int = _limit("CONNECTS_PER_ACCOUNT_AND_MINUTE", 1200)
+    """Sockets and event streams that are opened."""
+    network_connects: int = _limit("CONNECTS_PER_NETWORK_AND_MINUTE", 0)
+    syncs: int = _limit("SYNCS_PER_ACCOUNT_AND_MINUTE", 3000)
+    network_syncs: int = _limit("SYNCS_PER_NETWORK_AND_MINUTE", 0)
+
 
 @frozen(kw_only=True)
 class Socket:
@@ -365,6 +417,11 @@ class Socket:
         "WS_FRAME_LIMIT", read.whole(1024, 16 * 1024 * 1024), default_of(SOCKET.max_message_bytes)
     )
     """The greatest size of an incoming message, in bytes."""
+
+    per_session: int = _setting("WS_PER_SESSION", read.whole(0, 1_000_000), default_of(SOCKET.per_session))
+    per_account: int = _setting("WS_PER_ACCOUNT", read.whole(0, 1_000_000), default_of(SOCKET.per_account))
+    per_network: int = _setting("WS_PER_NETWORK", read.whole(0, 1_000_000), default_of(SOCKET.per_network))
+    """Sockets and event streams at once of one session, account and network; 0 means no limit."""
 
     outbox_frames: int = _setting(
         "WS_OUTBOX_FRAMES", read.whole(8, 100_000), default_of(SOCKET.outbox_frames)
@@ -511,6 +568,7 @@ class Settings:
     mail: Mail = Mail()
     auth: Auth = Auth()
     chat: Chat = Chat()
+    limits: Limits = Limits()
     socket: Socket = Socket()
     sync: Sync = Sync()
     modules: Modules = Modules()
@@ -535,6 +593,7 @@ def _all_fields() -> Iterator["Attribute[Any]"]:
         Mail,
         Auth,
         Chat,
+        Limits,
         Socket,
         Sync,
         Modules,

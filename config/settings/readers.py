@@ -12,6 +12,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from domain.account import PasswordPattern
+from domain.group_rules import WhoMayAdd
 from infrastructure.postgres.driver.target import ADDRESS_EXPECTED, parse
 from interfaces.http.addresses import Networks
 
@@ -163,6 +164,12 @@ def security(value: str) -> Security:
     if value.lower() not in {"starttls", "tls", "none"}:
         raise Unfit("starttls, tls or none")
     return Security(value.lower())
+
+
+def who_may_add(value: str) -> WhoMayAdd:
+    if value.lower() not in set(WhoMayAdd):
+        raise Unfit("anyone, shared_chat or nobody")
+    return WhoMayAdd(value.lower())
 
 
 def password_pattern(value: str) -> PasswordPattern:

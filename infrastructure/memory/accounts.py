@@ -269,6 +269,18 @@ class MemorySessions:
         ]
         return [session for session in held if session.ended_at is None]
 
+    async def lock_oldest(self, account_id: AccountId, *, keep: int) -> Sequence[Session]:
+        live = self._where(
+            lambda session: (
+                session.account_id == account_id and session.ended_at is None and not session.grant
+            )
+        )
+        live.sort(key=lambda each: (each.created_at, each.id), reverse=True)
+        surplus = [each for each in live[keep:] if not self.work.is_busy(("session", account_id, each.id))]
+        return [
+            await self.lock(account_id, session.id) for session in sorted(surplus, key=lambda each: each.id)
+        ]
+
     async def lock_expired(self, at: datetime, limit: int) -> Sequence[Session]:
         found = self._where(
             lambda session: (

@@ -1,7 +1,7 @@
 """Chats, messages and read marks, in memory."""
 
 from collections import Counter
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, Protocol
 from uuid import UUID
@@ -13,10 +13,11 @@ from application.ports.marking import MarkRequest, OpenedReadings
 from application.ports.posting import Conversations, Draft, Slots
 from application.ports.updates import Moved, Update, about_decision, about_event
 from application.views import ProfileView
-from domain.chat import Chat
+from domain.chat import Chat, Kind
 from domain.chat_errors import ChatNotFound
 from domain.decision import Decision
 from domain.events import ChatEvent, MessageSent, MessagesRead, PersonalEvent
+from domain.group_rules import ANSWERED_WITHIN
 from domain.ids import ChatId, MessageId, Position, ProfileId, Seq
 from domain.member import Member, by_seniority
 from domain.message import Body, Nonce
@@ -137,6 +138,27 @@ class MemoryChats:
         tables = self.work.chats_state
         found = [tables.members.get((id, profile_id)) for id in tables.chats_of.get(profile_id) or ()]
         return sorted(member.chat_id for member in found if member and member.left_at is None)
+
+    async def those_in(self, profile_ids: Sequence[ProfileId], count: int) -> Collection[ProfileId]:
+        return {profile_id for profile_id in profile_ids if len(await self.of(profile_id)) >= count}
+
+    async def acquainted(self, profile_id: ProfileId, others: Sequence[ProfileId]) -> Collection[ProfileId]:
+        known: set[ProfileId] = set()
+        for chat_id in await self.of(profile_id):
+            chat = self.work.chats_state.chats.get(chat_id)
+            assert chat is not None, "a member's chat is there"
+            there = {member.profile_id for member in await self.members(chat_id)}
+            known |= {other for other in others if other in there and self._is_known_from(chat, other)}
+        return known - {profile_id}
+
+    def _is_known_from(self, chat: Chat, other: ProfileId) -> bool:
+        if chat.kind is Kind.GROUP or chat.owner_id == other:
+            return True
+        first = max(chat.last_seq - ANSWERED_WITHIN, 0) + 1
+        recent = (
+            self.work.chats_state.messages.get((chat.id, Seq(seq))) for seq in range(first, chat.last_seq + 1)
+        )
+        return any(event and event.message.author_id == other for event in recent)
 
     async def _join(self, members: Sequence[Member]) -> None:
         tables = self.work.chats_state

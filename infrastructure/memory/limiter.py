@@ -1,3 +1,4 @@
+from collections.abc import Hashable
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -8,6 +9,8 @@ from application.ports.limiter import Allowance, Left, TooManyRequests
 MOST_KEYS: Final = 100_000
 """How many keys are kept for all allowances together. Beyond that, keys with the fewest recent uses are forgotten."""
 
+NOTHING: Final = timedelta(0)
+
 
 @define(eq=False)
 class MemoryLimiter:
@@ -17,43 +20,52 @@ class MemoryLimiter:
     """
 
     most_keys: int = MOST_KEYS
-    _weighs_until: dict[tuple[str, str], datetime] = field(factory=dict, init=False)
+    _weighs_until: dict[tuple[str, Hashable], datetime] = field(factory=dict, init=False)
 
-    def look(self, allowance: Allowance, key: str, *, at: datetime) -> Left | None:
+    def look(self, allowance: Allowance, key: Hashable, *, at: datetime, uses: int = 1) -> Left | None:
         if not allowance.most:
             return None
-        left = _left(allowance, self._weight(allowance, key, at))
-        if not left.uses:
-            raise TooManyRequests(left.wait, allowance)
-        return left
+        until = self._weighs_until.get((allowance.name, key), at)
+        weight = until - at if until > at else NOTHING
+        _refuse_excess(allowance, weight, uses)
+        return _left(allowance, weight)
 
-    def use(self, allowance: Allowance, key: str, *, at: datetime) -> Left | None:
-        if self.look(allowance, key, at=at) is None:
+    def use(self, allowance: Allowance, key: Hashable, *, at: datetime, uses: int = 1) -> Left | None:
+        if not allowance.most:
             return None
-        return _left(allowance, self._added(allowance.name, key, allowance.share, at))
+        place = allowance.name, key
+        until = self._weighs_until.get(place, at)
+        weight = until - at if until > at else NOTHING
+        weight += _refuse_excess(allowance, weight, uses)
+        self._keep(place, at, weight)
+        return _left(allowance, weight)
 
-    def add(self, name: str, key: str, share: timedelta, *, at: datetime) -> None:
-        """Counts a use of the allowance ``name`` that has been permitted elsewhere."""
-        self._added(name, key, share, at)
+    def add(self, name: str, key: Hashable, share: timedelta, *, at: datetime) -> None:
+        """Counts uses of the allowance ``name`` that have been permitted elsewhere, and weigh ``share`` together."""
+        place = name, key
+        self._keep(place, at, max(self._weighs_until.get(place, at) - at, NOTHING) + share)
 
-    def _added(self, name: str, key: str, share: timedelta, at: datetime) -> timedelta:
-        weight = max(self._weighs_until.get((name, key), at) - at, timedelta(0)) + share
-        self._weighs_until[name, key] = at + weight
+    def _keep(self, place: tuple[str, Hashable], at: datetime, weight: timedelta) -> None:
+        self._weighs_until[place] = at + weight
         if len(self._weighs_until) > self.most_keys:
             self._forget(at)
-        return weight
-
-    def _weight(self, allowance: Allowance, key: str, at: datetime) -> timedelta:
-        return max(self._weighs_until.get((allowance.name, key), at) - at, timedelta(0))
 
     def _forget(self, at: datetime) -> None:
-        heavy = [(until, key) for key, until in self._weighs_until.items() if until > at]
-        heavy.sort()
-        self._weighs_until = {key: until for until, key in heavy[-self.most_keys // 2 :]}
+        heavy = [(until, place) for place, until in self._weighs_until.items() if until > at]
+        heavy.sort(key=lambda each: each[0])
+        self._weighs_until = {place: until for until, place in heavy[-self.most_keys // 2 :]}
+
+
+def _refuse_excess(allowance: Allowance, weight: timedelta, uses: int) -> timedelta:
+    """Returns what ``uses`` weigh."""
+    asked = allowance.weight(uses)
+    if asked and weight + asked > allowance.within:
+        raise TooManyRequests((weight + asked - allowance.within).total_seconds(), allowance)
+    return asked
 
 
 def _left(allowance: Allowance, weight: timedelta) -> Left:
     share, room = allowance.share, allowance.within - weight
     uses = min(max(room // share, 0), allowance.most)
-    wait = timedelta(0) if uses == allowance.most else (uses + 1) * share - room
+    wait = NOTHING if uses == allowance.most else (uses + 1) * share - room
     return Left(allowance, uses, wait.total_seconds())

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from attrs import Factory, define
 
 from application.ports.updates import Update
+from domain.ids import ChatId
 from infrastructure.listeners import Listeners
 
 
@@ -18,6 +19,9 @@ class MemoryUpdates:
 
     def subscribe(self, listener: Callable[[Sequence[Update]], None]) -> None:
         self._listeners.add(listener)
+
+    def focus(self, is_listened_to: Callable[[ChatId], bool]) -> None:
+        """Does nothing: an update costs nothing on its way within a process."""
 
     def see(self, epoch: str) -> None:
         """Nothing is delayed within a process, so that no update of an earlier line of history can arrive."""

@@ -22,6 +22,7 @@ from nats.errors import Error
 
 from application.ports.updates import LimitUsed, PresenceUpdate, Update
 from domain.events import SessionEnded
+from domain.ids import ChatId
 from infrastructure.relay import Relay, again_and_again
 
 log: Final = logging.getLogger(__name__)
@@ -75,6 +76,9 @@ class NatsUpdates:
 
     def subscribe(self, listener: Callable[[Sequence[Update]], None]) -> None:
         self._relay.subscribe(listener)
+
+    def focus(self, is_listened_to: Callable[[ChatId], bool]) -> None:
+        self._relay.focus(is_listened_to)
 
     def see(self, epoch: str) -> None:
         self._relay.see(epoch)

@@ -278,6 +278,27 @@ class PostgresSessions:
         )
         return [rows.session_from(row) for row in found.mappings()]
 
+    async def lock_oldest(self, account_id: AccountId, *, keep: int) -> Sequence[Session]:
+        newest_first = session.c.created_at.desc(), session.c.session_id.desc()
+        surplus = (
+            select(session.c.session_id)
+            .where(
+                session.c.account_id == account_id,
+                session.c.ended_at.is_(None),
+                session.c.scopes.is_(None),
+            )
+            .order_by(*newest_first)
+            .offset(keep)
+        )
+        # Others are left out: one that is being refreshed holds its session, and waits for nobody who holds the account.
+        found = await self.connection.execute(
+            _not_ended(account_id)
+            .where(session.c.session_id.in_(surplus))
+            .order_by(session.c.session_id)
+            .with_for_update(key_share=True, skip_locked=True)
+        )
+        return [rows.session_from(row) for row in found.mappings()]
+
     async def lock_expired(self, at: datetime, limit: int) -> Sequence[Session]:
         found = await self.connection.execute(
             select(session)

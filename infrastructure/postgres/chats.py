@@ -1,7 +1,7 @@
 """Chats, readings and the logs of profiles, as units of work outside the write path change them."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Final
 
 from attrs import Factory, frozen
@@ -9,15 +9,17 @@ from sqlalchemy import (
     BigInteger,
     Table,
     Text,
+    bindparam,
     cast,
     delete,
     exists,
     func,
     insert,
     select,
+    text,
     update,
 )
-from sqlalchemy.dialects.postgresql import Insert
+from sqlalchemy.dialects.postgresql import ARRAY, UUID, Insert
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -26,6 +28,7 @@ from domain.chat import Chat
 from domain.chat_errors import ChatNotFound
 from domain.decision import Decision
 from domain.events import ChatEvent, MemberAdded, MessageSent, MessagesRead, PersonalEvent
+from domain.group_rules import ANSWERED_WITHIN
 from domain.ids import ChatId, MessageId, ProfileId, Seq
 from domain.member import Member
 from domain.reading import Reading
@@ -57,6 +60,48 @@ TX: Final = (
     .scalar_subquery()
 )
 """The value of ``tx`` for the current transaction: ``base`` plus its number. Every write to a row that has ``tx`` sets it."""
+
+
+_PEOPLE: Final = bindparam("people", type_=ARRAY(UUID))
+
+THOSE_IN: Final = text(
+    """
+    SELECT wanted.profile_id FROM unnest(:people) AS wanted (profile_id)
+    WHERE :count <= (
+        SELECT count(*) FROM (
+            SELECT FROM profile_chat AS own
+            WHERE own.profile_id = wanted.profile_id AND own.left_at IS NULL LIMIT :count
+        ) AS counted
+    )
+    ORDER BY wanted.profile_id
+    """
+).bindparams(_PEOPLE)
+
+ACQUAINTED: Final = text(
+    f"""
+    SELECT wanted.profile_id FROM unnest(:people) AS wanted (profile_id)
+    WHERE wanted.profile_id <> :profile AND EXISTS (
+        SELECT FROM profile_chat AS own
+        CROSS JOIN LATERAL (
+            SELECT each.left_at FROM profile_chat AS each
+            WHERE each.profile_id = wanted.profile_id AND each.chat_id = own.chat_id LIMIT 1
+        ) AS theirs
+        CROSS JOIN LATERAL (
+            SELECT each.kind, each.owner_id FROM chat AS each WHERE each.chat_id = own.chat_id LIMIT 1
+        ) AS shared
+        WHERE own.profile_id = :profile AND own.left_at IS NULL AND theirs.left_at IS NULL AND (
+            shared.kind <> 'direct' OR shared.owner_id = wanted.profile_id OR EXISTS (
+                SELECT FROM (
+                    SELECT message.sender_id FROM message
+                    WHERE message.chat_id = own.chat_id ORDER BY message.seq DESC LIMIT {ANSWERED_WITHIN}
+                ) AS recent
+                WHERE recent.sender_id = wanted.profile_id
+            )
+        )
+    )
+    ORDER BY wanted.profile_id
+    """  # noqa: S608 - a number of ours
+).bindparams(_PEOPLE)
 
 
 @frozen
@@ -136,6 +181,14 @@ class PostgresChats:
             .order_by(profile_chat.c.chat_id)
         )
         return [ChatId(chat_id) for chat_id in found]
+
+    async def those_in(self, profile_ids: Sequence[ProfileId], count: int) -> Collection[ProfileId]:
+        found = await self._connection.scalars(THOSE_IN, {"people": list(profile_ids), "count": count})
+        return {ProfileId(profile_id) for profile_id in found}
+
+    async def acquainted(self, profile_id: ProfileId, others: Sequence[ProfileId]) -> Collection[ProfileId]:
+        found = await self._connection.scalars(ACQUAINTED, {"people": list(others), "profile": profile_id})
+        return {ProfileId(known) for known in found}
 
     async def _join(self, members: Sequence[Member]) -> None:
         await self._insert(

@@ -136,7 +136,7 @@ class PostgresOwnChanges:
             place = Place.read(cursor.place)
         except ValueError:
             return Lost.MALFORMED
-        async with self.pool.open() as reads:
+        async with self.pool.open(reader) as reads:
             found = Origin.of(await reads.row(HERE))
             if found.cursor.epoch != cursor.epoch or found.was_restored_since(cursor):
                 return Lost.EPOCH

@@ -12,8 +12,8 @@ heard nothing for some seconds it connects again: the connection may be dead wit
 import asyncio
 import logging
 import os
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Final
 
 import psycopg
@@ -21,6 +21,7 @@ from attrs import define, field
 from psycopg.rows import TupleRow, tuple_row
 
 from application.ports.updates import Update
+from domain.ids import ChatId
 from infrastructure.postgres.driver.connection import Connection, Connector, cut, within
 from infrastructure.postgres.driver.errors import UnusableDatabase
 from infrastructure.relay import Relay, again_and_again
@@ -31,6 +32,9 @@ CHANNEL: Final = "messenger_updates"
 
 NOTIFICATION_BYTES: Final = 7999
 """PostgreSQL refuses longer ones."""
+
+HEARD_AT_ONCE: Final = 10
+"""Notifications that are heard in one turn of the event loop: some five milliseconds if they are full."""
 
 LAST_SECONDS: Final = 0.3
 """How long the last updates may take to be sent when the process ends."""
@@ -71,6 +75,9 @@ class PostgresUpdates:
 
     def subscribe(self, listener: Callable[[Sequence[Update]], None]) -> None:
         self._relay.subscribe(listener)
+
+    def focus(self, is_listened_to: Callable[[ChatId], bool]) -> None:
+        self._relay.focus(is_listened_to)
 
     def see(self, epoch: str) -> None:
         self._relay.see(epoch)
@@ -139,6 +146,8 @@ class _Ear:
     _connection: Connection[TupleRow]
     _hear: Callable[[bytes], None]
     _has_heard: bool = field(init=False, default=False)
+    _is_hearing: bool = field(init=False, default=False)
+    """Whether more of what has been read is heard in the next turn of the event loop."""
     _lost: "asyncio.Future[None]" = field(init=False)
 
     async def listen(self, silence: float) -> None:
@@ -166,14 +175,32 @@ class _Ear:
         finally:
             loop.remove_reader(place)
             os.close(place)
+            self._lost.cancel()
 
     def _read(self) -> None:
-        server = self._connection.pgconn
-        try:
-            server.consume_input()
-            while notification := server.notifies():
+        with self._losing():
+            self._connection.pgconn.consume_input()
+            if not self._is_hearing:
+                self._hear_some()
+
+    def _hear_some(self) -> None:
+        """Hears what has been read, and lets others have a turn in between."""
+        self._is_hearing = False
+        if self._lost.done():
+            return
+        with self._losing():
+            for _ in range(HEARD_AT_ONCE):
+                if (notification := self._connection.pgconn.notifies()) is None:
+                    return
                 self._has_heard = True
                 self._hear(notification.extra)
+            self._is_hearing = True
+            asyncio.get_running_loop().call_soon(self._hear_some)
+
+    @contextmanager
+    def _losing(self) -> Iterator[None]:
+        try:
+            yield
         except psycopg.Error as error:
             if not self._lost.done():
                 self._lost.set_exception(error)

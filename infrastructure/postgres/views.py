@@ -474,7 +474,7 @@ class PostgresViews:
         return (await self.page_of_chats(reader, Paging())).items
 
     async def page_of_chats(self, reader: ProfileId, paging: Paging[ChatPlace]) -> Page[ChatView, ChatPlace]:
-        async with self.pool.open() as reads:
+        async with self.pool.open(reader) as reads:
             page = await _own_chats(reads, reader, paging)
             ids = [ChatId(row["chat_id"]) for row in page.items]
             views = {view.id: view for view in await _entries(reads, reader, ids)}
@@ -483,11 +483,11 @@ class PostgresViews:
     async def some_chats(self, reader: ProfileId, chat_ids: Sequence[ChatId]) -> Sequence[ChatView]:
         if not chat_ids:
             return []
-        async with self.pool.open() as reads:
+        async with self.pool.open(reader) as reads:
             return await _entries(reads, reader, chat_ids)
 
     async def get_chat(self, reader: ProfileId, chat_id: ChatId) -> ChatDetails:
-        async with self.pool.open() as reads:
+        async with self.pool.open(reader) as reads:
             found = await reads.rows(ENTRIES, ids=Uuids.of([chat_id]), reader=reader)
             if not found:
                 raise NotAMember if await reads.row(EXISTS, chat=chat_id) else ChatNotFound
@@ -501,14 +501,14 @@ class PostgresViews:
         )
 
     async def history(self, reader: ProfileId, chat_id: ChatId, where: Where, limit: int) -> HistoryPage:
-        async with self.pool.open() as reads:
+        async with self.pool.open(reader) as reads:
             membership = await _require_member(reads, MEMBERSHIP, reader, chat_id)
             return await _page(reads, chat_id, where, limit, membership["last_seq"])
 
     async def snapshot(self, reader: ProfileId, chat_id: ChatId, limit: int) -> Snapshot:
         if not limit:
             return await _snapshot(self.pool, reader, chat_id, limit)
-        async with self.pool.open() as reads:
+        async with self.pool.open(reader) as reads:
             return await _snapshot(reads, reader, chat_id, limit)
 
     async def members(self, reader: ProfileId, chat_id: ChatId) -> Sequence[MemberView]:
@@ -517,7 +517,7 @@ class PostgresViews:
     async def page_of_members(
         self, reader: ProfileId, chat_id: ChatId, paging: Paging[MemberPlace]
     ) -> Page[MemberView, MemberPlace]:
-        async with self.pool.open() as reads:
+        async with self.pool.open(reader) as reads:
             membership = await _require_member(reads, MEMBERSHIP, reader, chat_id)
             page = await _members(reads, chat_id, ProfileId(membership["owner_id"]), paging)
             people = await _people(reads, {ProfileId(row["profile_id"]) for row in page.items})
@@ -540,7 +540,7 @@ class PostgresViews:
     async def page_of_readers(
         self, reader: ProfileId, chat_id: ChatId, message_id: MessageId, paging: Paging[ReaderPlace]
     ) -> Page[ReaderView, ReaderPlace]:
-        async with self.pool.open() as reads:
+        async with self.pool.open(reader) as reads:
             await _require_member(reads, MEMBERSHIP, reader, chat_id)
             there = await reads.row(OF_MESSAGE, chat=chat_id, id=message_id)
             if there is None:

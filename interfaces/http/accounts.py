@@ -13,7 +13,7 @@ from application.messenger import Messenger
 from application.ports.limiter import TooManyRequests
 from domain.account import AlreadyConfirmed, EmailTaken, PasswordWrong
 from domain.factor import CodeWrong
-from interfaces.http.authentication import actor_of, find_bearer
+from interfaces.http.authentication import actor_of, find_bearer, network_in
 from interfaces.http.described import ACCOUNTS, described
 from interfaces.http.envelope import bare, success
 from interfaces.http.options import HttpOptions
@@ -181,7 +181,7 @@ class Accounts:
         answer=answers.Tokens,
         body=codec.REFRESH,
         needs_own_page=True,
-        refuses=(NotAuthenticated,),
+        refuses=(NotAuthenticated, TooManyRequests),
         is_public=True,
         needs_cookie=True,
     )
@@ -189,7 +189,7 @@ class Accounts:
         self.options.pages.check(request.scope)
         token = request.cookies.get(REFRESH_COOKIE, "")
         command: Refresh = codec.REFRESH.decode(
-            await json_object(request), within="body", known={"token": token}
+            await json_object(request), within="body", known={"token": token, "network": network_in(request)}
         )
         return self._signed_in(await self.messenger.accounts.refresh(command))
 

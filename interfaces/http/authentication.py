@@ -1,12 +1,13 @@
 """Authenticates a request by its bearer token. Endpoints do this before they read anything else of the request."""
 
 from starlette.datastructures import Headers
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 
 from application.accounts.authenticate import Authenticate
 from application.actor import Actor
 from application.errors import NotAuthenticated
 from application.messenger import Messenger
+from domain.network import network_of
 
 
 def find_bearer(headers: Headers) -> str | None:
@@ -25,4 +26,9 @@ async def actor_of(request: Request, messenger: Messenger) -> Actor:
     token = find_bearer(request.headers)
     if token is None:
         raise NotAuthenticated("not_authenticated")
-    return await messenger.accounts.authenticate(Authenticate(token=token))
+    return await messenger.accounts.authenticate(Authenticate(token=token, network=network_in(request)))
+
+
+def network_in(request: HTTPConnection) -> str:
+    """Return the network of the client (`domain.network.network_of`), or nothing if the server does not know its address."""
+    return network_of(request.client.host) if request.client else ""

@@ -28,7 +28,17 @@ from application.messages.send import NonceReused
 from application.ports.keys import LETTERS
 from application.ports.limiter import TooManyRequests
 from domain.account import AlreadyConfirmed, EmailIncorrect, EmailTaken, PasswordUnfit, PasswordWrong
-from domain.chat_errors import BadChatName, ChatNotFound, MembersNotFound, NotAllowed, NotAMember, TooFrequent
+from domain.chat_errors import (
+    BadChatName,
+    ChatNotFound,
+    MembersNotFound,
+    NotAcquainted,
+    NotAllowed,
+    NotAMember,
+    TooFrequent,
+    TooManyChats,
+    TooManyMembers,
+)
 from domain.errors import Conflict, DomainError, Forbidden, Invalid, Limited, NotFound
 from domain.profile import ProfileNotFound, ProfileUnfit, UsernameTaken
 from domain.session import SessionNotFound
@@ -39,6 +49,7 @@ from interfaces.http.middleware import BodyTooLarge
 from interfaces.http.problem import prefers_page, prefers_problem, refusal_response
 from interfaces.wire.faults import UNFIT
 from interfaces.wire.validation import FieldFault, RequestInvalid, Unreadable, echo, in_camel_case
+from interfaces.ws.crowds import TooManySockets
 
 Refusals = Mapping[type[Exception], Refusal]
 
@@ -146,6 +157,33 @@ def _too_many(error: TooManyRequests) -> Refusal:
     return Refusal(429, "TOO_MANY_REQUESTS", f"Too many requests. Wait {max(1, ceil(error.wait))}s", headers)
 
 
+def _too_many_sockets(error: TooManySockets) -> Refusal:
+    headers = nothing_left("sockets", wait=error.wait)
+    return Refusal(429, "TOO_MANY_SOCKETS", f"At most {error.most} sockets of one {error.whose}", headers)
+
+
+def _too_many_members(error: TooManyMembers) -> Refusal:
+    return Refusal(409, "TOO_MANY_MEMBERS", f"A group has at most {error.most} members")
+
+
+def _too_many_chats(error: TooManyChats) -> Refusal:
+    return Refusal(
+        409,
+        "TOO_MANY_CHATS",
+        f"Nobody is in more than {error.most} chats",
+        extra={"profiles": [*error.profile_ids]},
+    )
+
+
+def _not_acquainted(error: NotAcquainted) -> Refusal:
+    return Refusal(
+        403,
+        "NOT_ACQUAINTED",
+        "Some of these people may not be added",
+        extra={"profiles": [*error.profile_ids]},
+    )
+
+
 BY_CONTENT: Final[Mapping[type[Exception], Callable[[Any], Refusal]]] = {
     NotAuthenticated: _not_authenticated,
     SecondFactorNeeded: _second_factor_needed,
@@ -154,6 +192,10 @@ BY_CONTENT: Final[Mapping[type[Exception], Callable[[Any], Refusal]]] = {
     KeyReused: _key_reused,
     TooFrequent: _too_frequent,
     TooManyRequests: _too_many,
+    TooManySockets: _too_many_sockets,
+    TooManyMembers: _too_many_members,
+    TooManyChats: _too_many_chats,
+    NotAcquainted: _not_acquainted,
     AlreadyConfirmed: _already_confirmed,
     Unavailable: _later("DATA_ERROR", "DataBase error"),
     Overloaded: _later("OVERLOADED", "Server overloaded; nothing was stored"),

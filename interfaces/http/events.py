@@ -18,6 +18,7 @@ from typing_extensions import override
 from application.actor import Actor
 from application.errors import ApplicationError
 from application.messenger import Messenger
+from application.ports.limiter import TooManyRequests
 from domain.errors import DomainError
 from interfaces.http.authentication import actor_of
 from interfaces.http.described import CHATS, described
@@ -37,6 +38,7 @@ from interfaces.wire.server_frames import Greeting, StreamEnd
 from interfaces.ws.all_chats_connection import AllChatsConnection
 from interfaces.ws.all_chats_desk import AllChatsDesk
 from interfaces.ws.closing import GONE, Close, CloseCode
+from interfaces.ws.crowds import TooManySockets
 from interfaces.ws.exchange import Exchange
 from interfaces.ws.outbox import Outbox
 from interfaces.ws.services import SocketServices
@@ -91,6 +93,7 @@ class Events:
         tag=CHATS,
         query=codec.EVENTS,
         needs_own_page=True,
+        refuses=(TooManyRequests, TooManySockets),
         stream=EXAMPLE,
     )
     async def listen(self, request: Request) -> Response:

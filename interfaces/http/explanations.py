@@ -121,6 +121,10 @@ EXPLANATIONS: Final[Mapping[str, Explanation]] = {
         "Only members may do this, and you are not, or no longer, a member.",
         "Это могут только участники, а вы не участник или уже не участник.",
     ),
+    "NOT_ACQUAINTED": Explanation(
+        "The people in `profiles` may not be put into groups by the caller: they share no chat. Nobody was added. Open a direct chat with them first.",
+        "Тех, кого называет `profiles`, вызвавший не может добавить в группу: у них нет общих чатов. Никто не добавлен. Сначала откройте с ними личный чат.",
+    ),
     "NOT_FOUND": Explanation(
         "This does not exist, or you have no access to it: chats of others are answered like chats that do not exist.",
         "Этого нет, или у вас нет к этому доступа: на чужие чаты ответ тот же, что и на несуществующие.",
@@ -189,11 +193,23 @@ EXPLANATIONS: Final[Mapping[str, Explanation]] = {
         "The account has as many access tokens as it may have (`AUTH_ACCESS_TOKENS`). End one that is not needed any more.",
         "У учётной записи столько токенов, сколько можно (`AUTH_ACCESS_TOKENS`). Отзовите тот, который больше не нужен.",
     ),
+    "TOO_MANY_CHATS": Explanation(
+        "The people in `profiles`, perhaps the caller among them, are in as many chats as one may be. Nothing was done. Leave chats, or leave those people out.",
+        "Те, кого называет `profiles`, возможно и сам вызвавший, состоят в наибольшем числе чатов. Ничего не сделано. Покиньте часть чатов или не называйте этих людей.",
+    ),
+    "TOO_MANY_MEMBERS": Explanation(
+        "The group would have more members than a group may have. Nobody was added.",
+        "В группе стало бы больше участников, чем допустимо. Никто не добавлен.",
+    ),
     "TOO_MANY_REQUESTS": Explanation(
         "There were too many such requests, or too many failed. Repeat after the number of seconds in `Retry-After`; "
         "`RateLimit-Policy` says how many are allowed.",
         "Этого просили слишком часто, или оно слишком часто не удавалось. Повторите через столько секунд, сколько сказано "
         "в `Retry-After`; как часто можно, сказано в `RateLimit-Policy`.",
+    ),
+    "TOO_MANY_SOCKETS": Explanation(
+        "This session, account or network has as many sockets and event streams as it may have. Close some, or come back after `Retry-After`.",
+        "У этого сеанса, учётной записи или сети открыто наибольшее число сокетов и потоков. Закройте часть или вернитесь через `Retry-After`.",
     ),
     "UNEXPECTED_VALIDATION_ERROR": Explanation(
         "The request is invalid. `fields` lists every error with its location and a stable code.",

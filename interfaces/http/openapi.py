@@ -18,7 +18,7 @@ from application.messages.send import NonceReused
 from application.ports.keys import KeyUse, Operation
 from application.ports.limiter import Allowance, TooManyRequests
 from domain.account import AlreadyConfirmed
-from domain.chat_errors import MembersNotFound, TooFrequent
+from domain.chat_errors import MembersNotFound, NotAcquainted, TooFrequent, TooManyChats, TooManyMembers
 from domain.events import MessageSent
 from domain.ids import AccountId, ChatId, MessageId, Position, ProfileId, Seq
 from domain.message import Body, Message
@@ -38,6 +38,7 @@ from interfaces.wire.faults import CODES
 from interfaces.wire.registry import Channel, of_server
 from interfaces.wire.schema import IDENTITY, FieldDoc, Schema, example_of, or_null, schema_of
 from interfaces.wire.validation import REQUIRED, FieldSpec, Shape, in_camel_case
+from interfaces.ws.crowds import TooManySockets
 
 JSON: Final = "application/json"
 
@@ -114,8 +115,12 @@ SAMPLES: Final[Mapping[type[Exception], Exception]] = {
                 ),
             )
         ),
+        NotAcquainted([ProfileId(NOBODY)]),
         SecondFactorNeeded(examples.TOKEN, 300),
         TooFrequent(1.0),
+        TooManyChats(10_000, [ProfileId(NOBODY)]),
+        TooManyMembers(10_000),
+        TooManySockets("session", 256),
         TooManyRequests(1.0, Allowance("sign-in", 10, timedelta(minutes=1))),
     )
 }
@@ -130,6 +135,9 @@ EXTRA_MEMBERS: Final[Mapping[str, Schema]] = {
     "subject": FieldDoc(
         "The id of what the first request created or asked for; null for letters", examples.CHAT
     ).added_to(or_null(IDENTITY)),
+    "profiles": FieldDoc("The profiles in question", [examples.MIKHAIL]).added_to(
+        {"type": "array", "items": IDENTITY}
+    ),
     "pendingToken": FieldDoc(
         "The token to finish signing in with, together with a code", examples.TOKEN
     ).added_to({"type": "string"}),
@@ -200,7 +208,7 @@ PROBLEM_SCHEMA: Final[Schema] = {
         },
         **{
             name: EXTRA_MEMBERS[name]
-            for name in ("id", "seq", "operation", "subject", "pendingToken", "expiresIn")
+            for name in ("id", "seq", "operation", "subject", "profiles", "pendingToken", "expiresIn")
         },
     },
     "required": ["type", "title", "status", "detail", "code", "requestId"],
@@ -394,7 +402,10 @@ class _Writer:
             headers["Link"] = _header("Link", required=False)
         responses: dict[str, object] = {"200": good | _unless_empty(headers=headers)}
         if described.is_polled:
-            responses["304"] = {"description": "Nothing has changed since the version with that `ETag`"}
+            responses["304"] = {
+                "description": "Nothing has changed since the version with that `ETag`",
+                **_unless_empty(headers=limits),
+            }
         refusals: dict[int, dict[str, Refusal]] = {}
         for refusal in refusals_of(endpoint, described, original_statuses=self.options.original_statuses):
             refusals.setdefault(refusal.status, {})[refusal.code] = refusal

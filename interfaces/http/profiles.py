@@ -4,6 +4,7 @@ from starlette.responses import Response
 
 from application.messenger import Messenger
 from application.paging import Page, Paging, PersonPlace
+from application.ports.limiter import TooManyRequests
 from application.profiles.find import MOST, FindProfiles
 from application.views import ProfileView
 from domain.profile import ProfileNotFound, UsernameTaken
@@ -63,6 +64,7 @@ class Profiles:
         tag=PROFILES,
         answer=list[answers.Profile],
         query=codec.FIND_PROFILES,
+        refuses=(TooManyRequests,),
         is_polled=True,
         has_next=True,
     )

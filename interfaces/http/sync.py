@@ -12,6 +12,7 @@ from application.errors import NotAuthenticated
 from application.messenger import Messenger
 from application.paging import BadPlace
 from application.ports.changes import Cursor
+from application.ports.limiter import TooManyRequests
 from application.ports.own_changes import Lost
 from interfaces.http.authentication import actor_of
 from interfaces.http.described import CHATS, described
@@ -61,10 +62,12 @@ class Synchronisation:
         tag=CHATS,
         answer=answers.SyncAnswer,
         query=codec.SYNC,
+        refuses=(TooManyRequests,),
     )
     async def read(self, request: Request) -> Response:
         actor = await actor_of(request, self.messenger)
         asked = codec.SYNC.decode(query(request), within="query")
+        self.messenger.feed.sync(actor)
         if asked.next is not None:
             return await self._page(actor, asked, asked.next)
         if asked.since is None:

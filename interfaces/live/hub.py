@@ -36,6 +36,7 @@ from domain.events import (
     SessionEnd,
     SessionEnded,
 )
+from domain.ids import ChatId
 from interfaces.live.all_chats import AllChats
 from interfaces.live.channel import Channel, Channels
 from interfaces.live.entry import Entrant, Entry, end_if_removed
@@ -179,6 +180,13 @@ class Hub:
             self.notices.went(audience, how, profile_id)
 
     # Updates
+
+    def is_listened_to(self, chat_id: ChatId) -> bool:
+        """
+        Whether any listener of this node is in the chat or on its way in, or was a moment ago. Updates of other chats have no
+        effect.
+        """
+        return self.channels.find(chat_id) is not None or chat_id in self.tails
 
     def receive(self, updates: Sequence[Update]) -> None:
         """Delivers updates to the listeners. Encodes each update once, and does not wait for any client."""

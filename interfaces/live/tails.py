@@ -78,6 +78,9 @@ class Tails:
     def __len__(self) -> int:
         return len(self._by_chat)
 
+    def __contains__(self, chat_id: ChatId) -> bool:
+        return chat_id in self._by_chat
+
     # Filling
 
     def begin(self, epoch: str) -> None:

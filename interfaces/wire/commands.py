@@ -12,6 +12,7 @@ from typing import Final
 from application.errors import Overloaded
 from application.keys import KeyReused
 from application.messages.send import NonceReused
+from application.ports.limiter import TooManyRequests
 from application.ports.views import MessageNotFound
 from domain.chat_errors import (
     BadChatDescription,
@@ -19,12 +20,15 @@ from domain.chat_errors import (
     ChatNotFound,
     MemberNotFound,
     MembersNotFound,
+    NotAcquainted,
     NotAllowed,
     NotAMember,
     NotTheOwner,
     NotToOneself,
     OnlyInGroups,
     TooFrequent,
+    TooManyChats,
+    TooManyMembers,
 )
 from domain.message import BadNonce, BodyTooLong, EmptyBody
 from domain.text import UnstorableText
@@ -33,22 +37,31 @@ Errors = tuple[type[Exception], ...]
 
 IN_CHAT: Final[Errors] = (NotAMember, ChatNotFound)
 
+ADDING: Final[Errors] = (
+    MembersNotFound,
+    NotAcquainted,
+    TooManyMembers,
+    TooManyChats,
+    TooManyRequests,
+)
+"""The errors of putting people into a group."""
+
 REFUSALS: Final[Mapping[str, Errors]] = {
-    "send_message": (*IN_CHAT, NonceReused, TooFrequent, Overloaded),
-    "mark_read": (*IN_CHAT, Overloaded),
-    "mark_single_read": (*IN_CHAT, Overloaded),
-    "typing": IN_CHAT,
+    "send_message": (*IN_CHAT, NonceReused, TooFrequent, TooManyRequests, Overloaded),
+    "mark_read": (*IN_CHAT, TooManyRequests, Overloaded),
+    "mark_single_read": (*IN_CHAT, TooManyRequests, Overloaded),
+    "typing": (*IN_CHAT, TooManyRequests),
     "get_chat": IN_CHAT,
     "get_members": IN_CHAT,
     "get_history": IN_CHAT,
     "get_unread_count": IN_CHAT,
     "get_readers": (*IN_CHAT, MessageNotFound),
     "catch_up": IN_CHAT,
-    "create_chat": (*IN_CHAT, MembersNotFound, KeyReused),
-    "open_direct": (ChatNotFound, NotToOneself, MembersNotFound, KeyReused),
-    "change_chat": (*IN_CHAT, NotTheOwner, NotAllowed, OnlyInGroups, MembersNotFound),
+    "create_chat": (*IN_CHAT, *ADDING, KeyReused),
+    "open_direct": (ChatNotFound, NotToOneself, MembersNotFound, TooManyChats, TooManyRequests, KeyReused),
+    "change_chat": (*IN_CHAT, NotTheOwner, NotAllowed, OnlyInGroups, *ADDING),
     "delete_chat": (*IN_CHAT, NotTheOwner, NotAllowed, OnlyInGroups),
-    "add_members": (*IN_CHAT, NotAllowed, OnlyInGroups, MembersNotFound, KeyReused),
+    "add_members": (*IN_CHAT, NotAllowed, OnlyInGroups, *ADDING, KeyReused),
     "change_role": (*IN_CHAT, NotTheOwner, NotAllowed, MemberNotFound, OnlyInGroups),
     "remove_member": (*IN_CHAT, NotAllowed, MemberNotFound, OnlyInGroups),
 }

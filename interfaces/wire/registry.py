@@ -17,6 +17,7 @@ from attrs import NOTHING, fields_dict, frozen
 
 from application.errors import OutcomeUnknown, Unavailable
 from application.paging import BadPlace
+from application.ports.limiter import TooManyRequests
 from application.updates.presence import TooManyWatched
 from domain.chat_errors import ChatNotFound, NotAMember
 from domain.scope import ScopeMissing
@@ -371,6 +372,7 @@ FROM_CLIENTS: Final[Sequence[ClientFrame]] = (
         fields=asked.Typing,
         on=Channel.CHAT,
         then="No answer: the others hear each state at most once a second, always the last one.",
+        refuses=(TooManyRequests,),
     ),
     ClientFrame(
         fields=asked.GetChatHistory,
@@ -535,6 +537,18 @@ ERRORS: Final[Mapping[str, ErrorDoc]] = {
     "unknown_type": ErrorDoc("This socket has no frame of this type.", NOT_AGAIN),
     "too_many_profiles": ErrorDoc(
         "More people are named than one connection may watch. Nothing has changed.", "Names fewer."
+    ),
+    "too_many_requests": ErrorDoc("The account did this too often. Nothing was done.", AGAIN),
+    "too_many_members": ErrorDoc(
+        "The group would have more members than it may; nobody was added.", "Names fewer."
+    ),
+    "too_many_chats": ErrorDoc(
+        "The person, or one of those named, is in as many chats as one may be. Nothing was done.",
+        "Leaves chats, or leaves that person out.",
+    ),
+    "not_acquainted": ErrorDoc(
+        "Some of these people may not be put into a group by this person; nobody was added.",
+        "Leaves them out, or opens a direct chat with them.",
     ),
     "message_empty": ErrorDoc("Nothing in the text is visible.", NOT_AGAIN),
     "message_too_long": ErrorDoc("The text is longer than `limits.text`.", NOT_AGAIN),

@@ -9,6 +9,7 @@ from attrs import define, evolve, field
 from typing_extensions import override
 
 from application.errors import ApplicationError
+from application.ports.limiter import TooManyRequests
 from application.ports.views import After
 from application.receipts.mark_read import MarkRead
 from application.receipts.mark_single import MarkSingle
@@ -129,8 +130,7 @@ class ChatDesk(Desk):
 
     @override
     def note_message(self, chat_id: ChatId) -> None:
-        if self._typing is not None:
-            self._typing.forget()
+        self._forget_typing()
 
     @override
     def stop_typing(self, *, is_busy: bool = False) -> None:
@@ -138,11 +138,27 @@ class ChatDesk(Desk):
             self._typing.stop(is_busy=is_busy)
 
     def _show_typing(self, request: ShowTyping) -> None:
-        self._services.tasks.spawn(self._publish_typing(request))
+        self._services.tasks.spawn(self._publish_late(request))
+
+    async def _publish_late(self, request: ShowTyping) -> None:
+        with suppress(TooManyRequests):  # no frame of the client waits for an answer any more
+            await self._publish_typing(request)
 
     async def _publish_typing(self, request: ShowTyping) -> None:
+        """
+        Raises:
+            TooManyRequests: The client types too often.
+        """
         actor = self.connection.actor
         assert actor is not None, "only entered clients can type"
-        # typing has no answer, and a lost state does not matter later
-        with suppress(DomainError, ApplicationError):
+        try:
             await self._services.messenger.messages.show_typing(actor, request)
+        except TooManyRequests:
+            self._forget_typing()
+            raise
+        except (DomainError, ApplicationError):
+            pass  # typing has no answer, and a lost state does not matter later
+
+    def _forget_typing(self) -> None:
+        if self._typing is not None:
+            self._typing.forget()

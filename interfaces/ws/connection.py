@@ -136,7 +136,7 @@ class Connection(ABC):
         refusal = refusal_of(error)
         if refusal.no_entry is not None:
             self._say(frames.auth_error(refusal.no_entry, refusal.code(error)))
-        self.close(refusal.close, refusal.reason)
+        self.close(refusal.close, refusal.reason(error))
 
     def refuse_entry(self, code: str) -> None:
         self._say(frames.auth_error("Authentication failed", code))

@@ -15,6 +15,7 @@ from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from domain.ids import ChatId
+from domain.network import network_of
 from interfaces.wire import frames
 from interfaces.wire.faults import InvalidValue
 from interfaces.wire.frames import Frame
@@ -42,6 +43,8 @@ class Opening:
     greeting: Greeting
     chat_id: ChatId | None
     """None for the socket of all chats."""
+    network: str = ""
+    """The client's network (`domain.network.network_of`); empty if its address is not known."""
 
     def exchange(
         self, write: Callable[[Frame], None], finish: Callable[[Close], None], source: FrameSource
@@ -50,7 +53,7 @@ class Opening:
         outbox = Outbox(
             write, finish, options.outbox_frames, options.outbox_bytes, services.meter, services.outboxes
         )
-        return Exchange(services, self._desk(outbox, takes_parts=source.takes_parts), source)
+        return Exchange(services, self._desk(outbox, takes_parts=source.takes_parts), source, self.network)
 
     def _desk(self, outbox: Outbox, *, takes_parts: bool) -> Desk:
         if self.chat_id is None:
@@ -91,7 +94,8 @@ class Sockets:
 
     async def _serve(self, websocket: WebSocket, chat_id: ChatId | None) -> None:
         await websocket.accept()
-        opening = Opening(self._services, self._greeting, chat_id)
+        network = network_of(websocket.client.host) if websocket.client else ""
+        opening = Opening(self._services, self._greeting, chat_id, network)
         if hand_over := websocket.scope.get("extensions", {}).get(HAND_OVER):
             hand_over(opening)
         else:

@@ -9,7 +9,7 @@ are kept as text, and when there are too many of them, the transport is asked to
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Hashable, Mapping
 from contextlib import ExitStack, asynccontextmanager
 from sys import getsizeof
 from typing import Final, Protocol
@@ -104,6 +104,8 @@ class Exchange:
     _services: SocketServices
     _desk: Desk
     _source: FrameSource
+    _network: str = ""
+    """The client's network (`domain.network.network_of`)."""
     _connection: Connection = field(init=False)
     _waiting: deque[str | None] | None = field(init=False, default=None)
     """Frames that are not decoded yet; None stands for a binary one."""
@@ -117,6 +119,8 @@ class Exchange:
     """Whether a request is running that later frames must wait for."""
     _is_paused: bool = field(init=False, default=False)
     _is_there: bool = field(init=False, default=False)
+    _place: tuple[Hashable, ...] | None = field(init=False, default=None)
+    """The place of the client among the sockets of its session, account and network, once it has entered."""
     _began: float = field(init=False, default=0.0)
     _deadline: asyncio.TimerHandle | None = field(init=False, default=None)
 
@@ -179,6 +183,9 @@ class Exchange:
         if (actor := self._connection.actor) is not None:
             self._services.messenger.feed.recent_sessions.see(actor)
         self._services.hub.leave(self._desk.listener)
+        place, self._place = self._place, None
+        if place is not None:
+            self._services.crowds.give_back(place)
 
     def _now_waiting(self, size: int) -> None:
         if size != self._waiting_size:
@@ -300,25 +307,37 @@ class Exchange:
         try:
             async with self._entry_slot() as free_slot:
                 if self._connection.is_entering:
+                    self._take_place()
                     await self._desk.enter(free_slot)
         finally:
             if self._connection.is_closed:
                 self._leave()
 
     async def _enter(self, greeting: Authenticate) -> None:
-        command = AuthenticateToken(token=greeting.token)
+        command = AuthenticateToken(token=greeting.token, network=self._network)
         try:
             async with self._entry_slot() as free_slot:
                 await self._services.hub.watching()
                 if self._connection.is_entering:
                     self._connection.recognise(await self._services.messenger.accounts.recognise(command))
                 if self._connection.is_entering:
+                    self._take_place()
                     await self._desk.enter(free_slot)
         except (DomainError, ApplicationError) as error:
             self._connection.refuse(error)
         finally:
             if self._connection.is_closed:
                 self._leave()
+
+    def _take_place(self) -> None:
+        """
+        Raises:
+            TooManySockets, TooManyRequests: The client has too many sockets, or opens them too often.
+        """
+        actor = self._connection.actor
+        assert actor is not None, "only known clients enter"
+        self._services.messenger.feed.connect(actor)
+        self._place = self._services.crowds.take(actor)
 
     @asynccontextmanager
     async def _entry_slot(self) -> AsyncIterator[Callable[[], None]]:

@@ -11,6 +11,13 @@ class SocketOptions:
     """Sockets that may enter at the same time. The others wait, so that they do not overload the database."""
     entry_timeout: float = 10.0
     """Seconds that a socket may wait for its entry."""
+    per_session: int = 256
+    per_account: int = 1024
+    per_network: int = 0
+    """
+    Sockets and event streams at once of one session, one account, and one network (`domain.network.network_of`). 0 means no
+    limit: the places of a network's connections are limited by the HTTP side (`API_CONNECTIONS_PER_NETWORK`).
+    """
     outbox_frames: int = 256
     outbox_bytes: int = 256 * 1024
     """Frames and bytes that may wait for one client to read them. Above either limit the socket is closed."""

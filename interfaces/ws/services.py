@@ -14,6 +14,7 @@ from interfaces.live.typing import Typist
 from interfaces.throttled import ThrottledWarning
 from interfaces.ws.budget import Budget
 from interfaces.ws.connection import Connection
+from interfaces.ws.crowds import Crowds
 from interfaces.ws.framing import Framing
 from interfaces.ws.leaving import send_away
 from interfaces.ws.options import SocketOptions
@@ -79,6 +80,7 @@ class SocketServices:
     framing: Framing = Factory(Framing)
     outboxes: Budget = field(init=False)
     """The limit for frames that wait for clients to read them."""
+    crowds: Crowds = field(init=False)
     waiting: Budget = field(init=False)
     """The limit for frames of clients that are not decoded yet."""
     entering: asyncio.Semaphore = field(init=False)
@@ -91,6 +93,11 @@ class SocketServices:
     @outboxes.default
     def _outboxes(self) -> Budget:
         return Budget(self.options.node_outbox_bytes)
+
+    @crowds.default
+    def _crowds(self) -> Crowds:
+        options = self.options
+        return Crowds(options.per_session, options.per_account, options.per_network)
 
     @waiting.default
     def _waiting(self) -> Budget:

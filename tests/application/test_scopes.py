@@ -11,7 +11,7 @@ from application.messenger import Messenger
 from domain.scope import Scope, ScopeMissing
 from tests.world import World, world
 
-READS = {"profiles.read_own", "profiles.read", "profiles.find"}
+READS = {"profiles.read_own", "profiles.read", "profiles.find", "feed.connect", "feed.sync"}
 """They are permitted to every token, as are the reads that take the id of a profile instead of an actor."""
 
 OF_SCOPES = {

@@ -55,12 +55,12 @@ def _former_members(patch: pytest.MonkeyPatch) -> None:
 def _sessions_of_others(patch: pytest.MonkeyPatch) -> None:
     """The session of a token is looked up without its account."""
 
-    async def actor_of(handler: AuthenticateHandler, token: Any) -> Any:
+    async def actor_of(handler: AuthenticateHandler, token: Any, network: str = "") -> Any:
         memory: Any = handler.views
         (session,) = (
             each for each in memory.storage.accounts.sessions.values() if each.id == token.session_id
         )
-        return await genuine(handler, evolve(token, account_id=session.account_id))
+        return await genuine(handler, evolve(token, account_id=session.account_id), network)
 
     genuine = AuthenticateHandler.actor_of
     patch.setattr(AuthenticateHandler, "actor_of", actor_of)

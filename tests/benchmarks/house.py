@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Final
 
 import psutil
 from attrs import frozen
@@ -71,6 +72,19 @@ def database() -> Iterator[Postgres]:
             postgres.stop()
 
 
+NO_LIMITS: Final = dict.fromkeys(
+    (
+        "LIMIT_SENDS_PER_ACCOUNT_AND_MINUTE",
+        "LIMIT_MARKS_PER_ACCOUNT_AND_MINUTE",
+        "LIMIT_TYPING_PER_ACCOUNT_AND_MINUTE",
+        "LIMIT_CONNECTS_PER_ACCOUNT_AND_MINUTE",
+        "LIMIT_SYNCS_PER_ACCOUNT_AND_MINUTE",
+    ),
+    "100000000",
+) | dict.fromkeys(("WS_PER_SESSION", "WS_PER_ACCOUNT"), "0")
+"""A few accounts stand for many people: limits are asked, and refuse nothing."""
+
+
 def migrated(postgres: Postgres) -> str:
     """Makes the messenger's database, without a messenger. Returns its address."""
     url = postgres.create("messenger")
@@ -87,7 +101,9 @@ def house(command: Sequence[str] = (), /, **settings: str) -> Iterator[Installat
     with database() as postgres:
         url = postgres.create("messenger")
         server = Server(
-            postgres.folder.with_name("server"), {"DATABASE_URL": url, **settings}, [*PINNED, *command]
+            postgres.folder.with_name("server"),
+            {"DATABASE_URL": url, **NO_LIMITS, **settings},
+            [*PINNED, *command],
         )
         server.start()
         mine = os.sched_getaffinity(0)

@@ -126,12 +126,13 @@ class Others:
 async def talking(house: Installation) -> AsyncIterator[Others]:
     others, port = Others(said=[0.0] * CHATS), house.server.port
     async with Visit(house.server.url, house.server.ws_url) as visit:
-        people = [await visit.user(number) for number in (1, 2, 3)]
+        emails = (*(f"user{number}@example.com" for number in (1, 2, 3)), "admin@admin.ru")
+        people = [await visit.sign_in(email) for email in emails]
         chats = [await people[0].create_chat(f"chat {number}", *people[1:]) for number in range(CHATS)]
 
         def way(chat: int, place: int) -> Awaitable[Wire]:
             hear = others.hearing(chat) if place == LISTENERS - 1 else lambda _: None
-            return enter(port, chats[chat], people[place % 3].token, hear)
+            return enter(port, chats[chat], people[(chat + place) % len(people)].token, hear)
 
         wires = await enter_all(way(chat, place) for chat in range(CHATS) for place in range(LISTENERS))  # type: ignore[misc]
         others.first = wires[::LISTENERS]
@@ -157,29 +158,34 @@ class Row:
 
 async def measure(house: Installation, others: Others, name: str, during: float, after: float) -> Row:
     logged = len(house.server.log())
-    before, at_first = await _watched(house, others, BEFORE)
+    before, at_first = await watched(house, others, BEFORE)
     command = ["-m", "tests.benchmarks.one_client", "--strike", name, "--port", str(house.server.port)]
     # it shares the CPU of the measuring process, and must not be in its way
     attacker = await asyncio.create_subprocess_exec("nice", "-n", "15", sys.executable, *command)
     try:
         await asyncio.sleep(1.0)
-        meanwhile, at_most = await _watched(house, others, during)
+        meanwhile, at_most = await watched(house, others, during)
     finally:
         attacker.kill()
         await attacker.wait()
     await asyncio.sleep(after)
     log = house.server.log()[logged:]
-    lines = dict.fromkeys(re.sub(r"\d+", "n", line) for line in re.findall(r"WARNING \S+ ([^:=\n(]+)", log))
     return Row(
         name,
-        _told(before),
-        _told(meanwhile),
+        told(before),
+        told(meanwhile),
         (at_first, at_most, resident(house.pid)),
-        [each.strip() for each in lines],
+        lines(log),
     )
 
 
-async def _watched(house: Installation, others: Others, seconds: float) -> tuple[list[float], int]:
+def lines(log: str) -> list[str]:
+    """Each warning once, without its numbers."""
+    found = re.findall(r"WARNING \S+ ([^:=\n(]+)", log)
+    return [line.strip() for line in dict.fromkeys(re.sub(r"\d+", "n", line) for line in found)]
+
+
+async def watched(house: Installation, others: Others, seconds: float) -> tuple[list[float], int]:
     """What deliveries took meanwhile, and the memory at most."""
     others.took.clear()
     until, at_most = time.monotonic() + seconds, 0
@@ -189,7 +195,7 @@ async def _watched(house: Installation, others: Others, seconds: float) -> tuple
     return others.took.copy(), at_most
 
 
-def _told(took: list[float]) -> tuple[float, float]:
+def told(took: list[float]) -> tuple[float, float]:
     return (quantile(took, 0.5) * 1000, quantile(took, 0.99) * 1000) if took else (float("inf"), float("inf"))
 
 

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from attrs import frozen
 
 from config.container import Application, PostgresAdapters, closing
-from config.settings.groups import Jwt, Settings
+from config.settings.groups import Jwt, Limits, Settings
 from domain.ids import ChatId
 from tests.world import Person, World
 
@@ -23,7 +23,7 @@ class Crowd:
 @asynccontextmanager
 async def crowd(url: str, people: int, chats: int, members: int) -> AsyncIterator[Crowd]:
     """Each chat has the people who follow one another from its owner on, so that all are in equally many."""
-    settings = Settings(jwt=Jwt(secret=SECRET))
+    settings = Settings(jwt=Jwt(secret=SECRET), limits=Limits(new_chats=0, added_people=0))
     application = Application(adapters=PostgresAdapters(settings=settings, url=url))
     async with closing(application):
         world = World(application)

@@ -36,7 +36,7 @@ from config.adapters import make_batch_connection
 from config.asgi import opened
 from config.container import Application, PostgresAdapters
 from config.features.messages import sending
-from config.settings.groups import Jwt, Settings
+from config.settings.groups import Jwt, Limits, Settings
 from config.settings.readers import Environment
 from domain.chat import About
 from domain.ids import AccountId, ChatId, ProfileId, SessionId
@@ -195,7 +195,9 @@ async def make_people(application: Application, senders: int, chats: int) -> lis
 
 async def measure(postgres: Postgres, options: argparse.Namespace) -> dict[str, list[Round]]:
     settings = Settings(
-        environment=Environment.LOCAL, jwt=Jwt(secret="no token is made here, but there must be a key")
+        environment=Environment.LOCAL,
+        jwt=Jwt(secret="no token is made here, but there must be a key"),
+        limits=Limits(sends=100_000_000),  # asked, and never met
     )
     url = postgres.create("messenger")
     application = Application(adapters=PostgresAdapters(settings=settings, url=url, ids=Singleton(Numbered)))

@@ -41,6 +41,7 @@ from domain.role import Role
 from domain.session import SessionNotFound
 from tests.accounts_world import PASSWORD, AccountsWorld, accounts_world, letters_in
 from tests.storages import SharedStorage
+from tests.unlimited import ADDING
 
 ONE = "one@example.com"
 OTHER_PASSWORD = "Battery-Staple"
@@ -489,6 +490,7 @@ class TestClosing:
         self, people: AccountsWorld, storage: SharedStorage, owner: Actor, *others: Actor
     ) -> ChatId:
         create = CreateChatHandler(
+            adding=ADDING,
             begin=people.begin,
             views=storage.views,
             clock=people.clock,
@@ -610,6 +612,7 @@ class TestClosing:
     ) -> None:
         (mine, me), (theirs, ann) = await self.actors(people, "one", "ann")
         open_direct = OpenDirectHandler(
+            adding=ADDING,
             begin=people.begin,
             views=storage.views,
             clock=people.clock,

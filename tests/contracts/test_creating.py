@@ -20,6 +20,7 @@ from infrastructure.system.ids import SystemIds
 from tests.contracts.talk import Talk
 from tests.storages import SharedStorage
 from tests.strategies import START
+from tests.unlimited import ADDING
 from tests.world import TickingClock
 
 IDS = SystemIds()
@@ -32,7 +33,9 @@ def talk(storage: SharedStorage) -> Talk:
 
 @pytest.fixture
 def create(talk: Talk) -> CreateChatHandler:
-    return CreateChatHandler(begin=talk.begin, views=talk.storage.views, clock=talk.clock, ids=IDS)
+    return CreateChatHandler(
+        adding=ADDING, begin=talk.begin, views=talk.storage.views, clock=talk.clock, ids=IDS
+    )
 
 
 async def person(storage: SharedStorage, name: str = "Ann") -> Actor:

@@ -18,6 +18,7 @@ from tests.contracts.talk import Talk, actor, known, open_chat, saying
 from tests.contracts.test_posting import delete
 from tests.storages import SharedStorage
 from tests.strategies import START
+from tests.unlimited import UNLIMITED
 
 ENOUGH = 60
 """Seconds."""
@@ -29,7 +30,7 @@ def marking(who: Actor, chat: Chat, up_to: MessageId | int) -> tuple[Actor, Mark
 
 
 async def single(talk: Talk, who: Actor, chat_id: ChatId, message_id: MessageId) -> MessagesRead | None:
-    use = MarkSingleHandler(begin=talk.begin, clock=talk.clock)
+    use = MarkSingleHandler(limits=UNLIMITED, begin=talk.begin, clock=talk.clock)
     return await use(who, MarkSingle(chat_id=chat_id, message_id=message_id))
 
 

@@ -36,6 +36,7 @@ from domain.ids import ChatId, Position, ProfileId
 from domain.role import Role
 from tests.contracts.talk import Talk, actor, known, open_chat, saying
 from tests.storages import SharedStorage
+from tests.unlimited import ADDING
 
 ENOUGH = 60
 """Seconds."""
@@ -51,6 +52,7 @@ class Circle:
     async def open_direct(self, one: Actor, other: ProfileId) -> ChatView:
         talk = self.talk
         use = OpenDirectHandler(
+            adding=ADDING,
             begin=talk.begin,
             views=self.storage.views,
             clock=talk.clock,
@@ -60,7 +62,7 @@ class Circle:
 
     async def add(self, by: Actor, chat_id: ChatId, *who: ProfileId) -> Sequence[MemberView]:
         talk = self.talk
-        use = AddMembersHandler(begin=talk.begin, views=self.storage.views, clock=talk.clock)
+        use = AddMembersHandler(adding=ADDING, begin=talk.begin, views=self.storage.views, clock=talk.clock)
         return await use(by, AddMembers(chat_id=chat_id, profile_ids=who))
 
     async def remove(self, by: Actor, chat_id: ChatId, who: ProfileId) -> None:
@@ -216,7 +218,7 @@ class TestChanges:
         before = (await circle.members(chat.id), await circle.chat(chat.id))
         circle.talk.published.clear()
         change = ChangeChatHandler(
-            begin=circle.talk.begin, views=circle.storage.views, clock=circle.talk.clock
+            adding=ADDING, begin=circle.talk.begin, views=circle.storage.views, clock=circle.talk.clock
         )
         for former in (bob, eve):
             for attempt, refused in (

@@ -11,10 +11,13 @@ from tests.contracts.talk import Talk, actor, open_chat
 from tests.contracts.test_marking import remove
 from tests.contracts.test_posting import delete
 from tests.storages import SharedStorage
+from tests.unlimited import UNLIMITED
 
 
 def typing(talk: Talk) -> ShowTypingHandler:
-    return ShowTypingHandler(views=talk.storage.views, clock=talk.clock, updates=talk.updates)
+    return ShowTypingHandler(
+        limits=UNLIMITED, views=talk.storage.views, clock=talk.clock, updates=talk.updates
+    )
 
 
 async def test_a_member_is_shown(storage: SharedStorage) -> None:

@@ -197,3 +197,13 @@ async def test_an_update_that_is_too_long_becomes_a_hint(wire: Medium) -> None:
         await until(lambda: ended in other.heard)
         heard = [each for each in other.heard if each == ended or getattr(each, "chat_id", None) == chat]
         assert heard == [Moved(chat_id=chat, position=change(chat, 1).position), change(chat, 2), ended]
+
+
+async def test_chats_to_which_nobody_listens_can_be_left_out(wire: Medium) -> None:
+    async with processes(wire, 2) as (one, other):
+        wanted, unwanted = a_chat(), a_chat()
+        other.bus.focus(lambda chat_id: chat_id == wanted)
+        one.bus.publish([change(unwanted, 1), change(wanted, 1), change(unwanted, 2)])
+        await until(lambda: bool(other.positions(wanted)))
+        assert not other.positions(unwanted)
+        assert one.positions(unwanted) == [1, 2], "own listeners hear everything"

@@ -68,6 +68,26 @@ def test_what_is_told_has_no_address_in_it_and_refusals_are_not_told() -> None:
     assert "192" not in repr(told)
 
 
+def test_what_each_process_counts_for_itself_is_not_told() -> None:
+    (one, other), told = processes(2)
+    allowance = Allowance("send", 2, timedelta(minutes=1), is_of_process=True)
+    for limiter in (one, other):
+        limiter.use(allowance, "ann", at=START, uses=2)
+        with pytest.raises(TooManyRequests):
+            limiter.use(allowance, "ann", at=START)
+        with pytest.raises(TooManyRequests):
+            limiter.look(allowance, "ann", at=START)
+    assert not told
+
+
+def test_several_uses_at_once_count_elsewhere_as_many() -> None:
+    (one, other), _ = processes(2)
+    one.use(THREE, "ann@example.com", at=START, uses=2)
+    other.use(THREE, "ann@example.com", at=START)
+    with pytest.raises(TooManyRequests):
+        one.use(THREE, "ann@example.com", at=START)
+
+
 def test_without_a_limit_nothing_is_told() -> None:
     (one,), told = processes(1)
     assert one.use(Allowance("any", 0, timedelta(minutes=1)), "ann", at=START) is None

@@ -8,9 +8,21 @@ import pytest
 from hypothesis import find, given
 from hypothesis import strategies as st
 
-from application.ports.updates import Update
-from infrastructure.update_codec import KINDS, VERSION, Packing, Unreadable, encoded, read_envelope
+from application.ports.updates import (
+    AttendingThere,
+    ChatUpdate,
+    LimitUsed,
+    Moved,
+    OnlineThere,
+    Typing,
+    Update,
+    WhoIsThere,
+)
+from domain.events import ChatAdded, ChatRemoved, MessagesRead, SessionEnded
+from infrastructure.update_codec import KINDS, OF_A_CHAT, VERSION, Packing, Unreadable, encoded, read_envelope
 from tests.strategies import updates
+
+ABOUT_A_CHAT = ChatUpdate | MessagesRead | Typing | Moved | AttendingThere
 
 PACKING = Packing("one", 100_000)
 
@@ -76,3 +88,22 @@ def test_an_update_of_an_unknown_kind_is_left_out() -> None:
 def test_what_is_damaged_or_of_another_version_is_refused(data: bytes) -> None:
     with pytest.raises(Unreadable):
         read_envelope(data, all_are_wanted)
+
+
+@given(st.lists(updates, max_size=8))
+def test_updates_of_chats_to_which_nobody_listens_are_left_out(sent: Sequence[Update]) -> None:
+    chats = sorted({each.chat_id for each in sent if isinstance(each, ABOUT_A_CHAT)})
+    listened_to = set(chats[::2])
+    (envelope,) = PACKING.pack("epoch", map(encoded, sent))
+    found = read_envelope(envelope, all_are_wanted, listened_to.__contains__)
+    assert found is not None
+    assert list(found.updates) == [
+        each for each in sent if not isinstance(each, ABOUT_A_CHAT) or each.chat_id in listened_to
+    ]
+
+
+def test_what_concerns_people_is_never_left_out() -> None:
+    assert {KINDS[number] for number in OF_A_CHAT} == set(get_args(ABOUT_A_CHAT))
+    assert not {ChatAdded, ChatRemoved, SessionEnded, OnlineThere, WhoIsThere, LimitUsed} & set(
+        get_args(ABOUT_A_CHAT)
+    )

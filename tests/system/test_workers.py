@@ -3,7 +3,7 @@
 import asyncio
 import signal
 from collections.abc import Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 
 import httpx
 import psutil
@@ -19,15 +19,23 @@ MakeServer = Callable[..., Server]
 
 @pytest.fixture
 def pair(make_server: MakeServer) -> Server:
-    settings = {"API_WORKERS": "2", "METRICS_PORT": str(free_port())}
+    settings = {
+        "API_WORKERS": "2",
+        "METRICS_PORT": str(free_port()),
+        "AUTH_WRONG_PASSWORDS_PER_HOUR": "5",
+    }
     return make_server(settings=settings)
 
 
 def workers(server: Server) -> dict[int, psutil.Process]:
     """The running workers by their process id."""
     assert server.process is not None
-    children = psutil.Process(server.process.pid).children()
-    return {each.pid: each for each in children if "config.worker" in each.cmdline()}
+    found = {}
+    for each in psutil.Process(server.process.pid).children():
+        with suppress(psutil.Error):  # one that has just ended
+            if "config.worker" in each.cmdline():
+                found[each.pid] = each
+    return found
 
 
 async def scrape(server: Server) -> dict[str, float]:
@@ -48,10 +56,12 @@ def sockets_of(server: Server) -> dict[int, int]:
 
 
 async def on_both(server: Server, stack: AsyncExitStack, user: Device, chat: str) -> list[ChatSocket]:
-    """Opens sockets of a chat until each worker has one."""
+    """Opens sockets of a chat until each worker has one. There are connections for HTTP already."""
+    before = sockets_of(server)
     opened: list[ChatSocket] = []
-    while not all(sockets_of(server).values()):
+    while any(now <= before[pid] for pid, now in sockets_of(server).items()):
         opened.append(await stack.enter_async_context(user.dial(chat)))
+    assert len(opened) >= 2
     return opened
 
 
@@ -65,8 +75,8 @@ async def test_two_workers_are_one_messenger(pair: Server) -> None:
     pair.start()
     await until(lambda: len(workers(pair)) == 2)
     async with Visit(pair.url, pair.ws_url) as visit, AsyncExitStack() as stack:
-        ann, bob = await visit.user(1), await visit.user(2)
-        chat = await ann.create_chat("Workers", bob)
+        ann, bob, carl = [await visit.user(number) for number in (1, 2, 3)]
+        chat = await ann.create_chat("Workers", bob, carl)
         listening = await on_both(pair, stack, bob, chat)
         talking = await stack.enter_async_context(ann.dial(chat))
         said = [str(number) for number in range(20)]
@@ -78,6 +88,12 @@ async def test_two_workers_are_one_messenger(pair: Server) -> None:
         found = await scrape(pair)
         assert found["messenger_sockets"] == len(listening) + 1
         assert found["messenger_frames_received_total"] == len(said) + 1 + len(listening)
+
+        await presence_is_told_by_both(carl, chat, listening)
+        await a_limit_is_used_up_on_both(pair, visit)
+        assert (await bob.http.post("/accounts/sign-out/")).status_code == 200
+        for socket in listening:
+            assert await socket.closed() == (4401, "session ended")
 
         # one dies: the other goes on, and the parent starts another
         before = workers(pair)
@@ -95,6 +111,30 @@ async def test_two_workers_are_one_messenger(pair: Server) -> None:
     assert pair.process is not None
     assert pair.process.poll() == 0
     assert not pair.leftovers()
+
+
+async def presence_is_told_by_both(carl: Device, chat: str, listening: list[ChatSocket]) -> None:
+    for socket in listening:
+        socket.minds_presence = True
+    async with carl.dial(chat):
+        for socket in listening:
+            await socket.until("user_joined", user_id=carl.profile_id)
+    for socket in listening:
+        await socket.until("user_disconnected", user_id=carl.profile_id)
+        socket.minds_presence = False
+
+
+async def a_limit_is_used_up_on_both(server: Server, visit: Visit) -> None:
+    body = {"email": "user3@example.com", "password": "not this", "fingerprint": "x"}
+    http = await visit.anonymous()
+    answers = [(await http.post("/accounts/sign-in/", json=body)).status_code for _ in range(6)]
+    assert answers[-1] == 429
+    refused = 0
+    async with asyncio.timeout(PATIENCE):
+        while refused < 10:  # in a row: each connection may be to either
+            async with httpx.AsyncClient(base_url=server.url) as fresh:
+                code = (await fresh.post("/accounts/sign-in/", json=body)).status_code
+                refused = refused + 1 if code == 429 else 0
 
 
 async def test_workers_end_with_their_parent(pair: Server) -> None:

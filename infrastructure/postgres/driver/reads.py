@@ -7,7 +7,7 @@ same reads through the engine take two to three times the CPU, and most requests
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Hashable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final, LiteralString
 
@@ -29,6 +29,7 @@ from infrastructure.postgres.driver.connection import (
     within,
 )
 from infrastructure.postgres.driver.errors import complaints, in_our_terms
+from infrastructure.postgres.driver.room import FairRoom
 from infrastructure.postgres.driver.waits import Waits
 
 Row = RowMapping | Mapping[str, Any]
@@ -104,7 +105,8 @@ class ReadPool(PreparedReads):
     A pool of connections for reading. Each statement that is run on the pool itself sees a snapshot of its own; the
     statements in a transaction begun by `open` share one.
 
-    A read waits up to ``wait`` seconds for one of ``size`` connections. A read that takes longer than ``deadline`` seconds
+    A read waits up to ``wait`` seconds for one of ``size`` connections. Reads of one person take turns with those of others
+    (`FairRoom`): whose a read is tells its parameter ``reader`` or ``account``, or ``reader`` of `open`. A read that takes longer than ``deadline`` seconds
     is abandoned, and its connection is closed.
 
     The pool must be closed. Reads that are running then may finish; their connections are closed when they are done.
@@ -116,7 +118,7 @@ class ReadPool(PreparedReads):
     _deadline: float = 5.0
     _connector: Connector = field(init=False)
     _idle: list[ReadConnection] = field(init=False, factory=list)
-    _room: asyncio.Semaphore = field(init=False)
+    _room: FairRoom = field(init=False)
     _generation: int = field(init=False, default=0)
     """How often `renew` was called. Connections of an earlier generation are closed instead of kept."""
     _is_closed: bool = field(init=False, default=False)
@@ -125,7 +127,7 @@ class ReadPool(PreparedReads):
 
     def __attrs_post_init__(self) -> None:
         self._connector = Connector(target=self._url, deadline=self._deadline, plans=PLANS)
-        self._room = asyncio.Semaphore(self.size)
+        self._room = FairRoom(self.size)
 
     @property
     def idle(self) -> int:
@@ -133,25 +135,27 @@ class ReadPool(PreparedReads):
         return len(self._idle)
 
     @asynccontextmanager
-    async def open(self) -> AsyncIterator[ReadTransaction]:
+    async def open(self, reader: Hashable = None) -> AsyncIterator[ReadTransaction]:
         """
-        Begins a transaction that reads one snapshot.
+        Begins a transaction that reads one snapshot, for ``reader`` or for nobody.
 
         Raises:
             Unavailable: Storage did not answer, or all connections were busy for too long.
         """
-        async with self._reading(None, {}) as (reader, _):
+        async with self._reading(None, {}, reader) as (connection, _):
             try:
-                yield ReadTransaction(reader)
+                yield ReadTransaction(connection)
             finally:
-                await reader.command(END)
+                await connection.command(END)
 
     async def rows(self, statement: Prepared, **parameters: Any) -> Sequence[Row]:
         """
         Raises:
             Unavailable: Storage did not answer, or all connections were busy for too long.
         """
-        async with self._reading(statement, parameters) as (reader, found):
+        async with self._reading(
+            statement, parameters, parameters.get("reader", parameters.get("account"))
+        ) as (reader, found):
             assert found is not None
             rows = await found.fetchall()
             if reader.is_pooled:
@@ -160,11 +164,11 @@ class ReadPool(PreparedReads):
 
     @asynccontextmanager
     async def _reading(
-        self, first: Prepared | None, parameters: Mapping[str, Any]
+        self, first: Prepared | None, parameters: Mapping[str, Any], whose: Hashable = None
     ) -> AsyncIterator[tuple[ReadConnection, Cursor | None]]:
         """Yields a connection and the result of ``first``. Without a ``first`` statement a transaction begins instead."""
         self._check_open()
-        await self._wait_for_room()
+        await self._wait_for_room(whose)
         self.in_use += 1
         try:
             self._check_open()
@@ -177,16 +181,15 @@ class ReadPool(PreparedReads):
                 await self._take_back(reader)
         finally:
             self.in_use -= 1
-            self._room.release()
+            self._room.give_back(whose)
 
-    async def _wait_for_room(self) -> None:
-        if not self._room.locked():
-            await self._room.acquire()  # does not wait
+    async def _wait_for_room(self, whose: Hashable) -> None:
+        if self._room.take_at_once(whose):
             return
         try:
             with self.waits.counted():
                 async with asyncio.timeout(self._wait):
-                    await self._room.acquire()
+                    await self._room.take(whose)
         except TimeoutError:
             complaints.tell(Unavailable.code, "all connections for reading are busy")
             raise Unavailable("all connections for reading are busy") from None

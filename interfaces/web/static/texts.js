@@ -52,6 +52,7 @@ const EN = {
   // Chats
   chats: "Chats",
   search: "Search people and chats",
+  searchHint: "Search",
   people: "People",
   noPeople: "Nobody was found.",
   noChats: "No conversations yet.",
@@ -71,6 +72,7 @@ const EN = {
   ended: "The connection has ended",
   otherTab: "Somebody signed in with another account in this browser.",
   reload: "Reload",
+  newer: "There is a newer version of the messenger.",
   // Conversation
   write: "Write a message",
   send: "Send",
@@ -157,6 +159,7 @@ const EN = {
   sound: "Sound for new messages",
   help: "Keyboard",
   api: "Interface for programs",
+  status: "State of this messenger",
   keys: [
     ["Ctrl K", "Search"],
     ["Alt ↑ / Alt ↓", "The chat above or below"],
@@ -164,8 +167,8 @@ const EN = {
     ["Shift Enter", "A new line"],
     ["Esc", "Back to the list of chats, or close"],
     ["Ctrl ,", "The menu"],
-    ["Tab / Shift Tab", "The next or the last control"],
-    ["↑ ↓ Page Up Page Down", "Through the list or the messages"],
+    ["Tab / Shift Tab", "The next or the previous control"],
+    ["↑ ↓ Page ↑ ↓", "Through the list or the messages"],
     ["? or Ctrl /", "This help"],
   ],
 };
@@ -217,6 +220,7 @@ const RU = {
   show: "Показать пароль",
   chats: "Чаты",
   search: "Поиск людей и чатов",
+  searchHint: "Поиск",
   people: "Люди",
   noPeople: "Никого не нашлось.",
   noChats: "Разговоров пока нет.",
@@ -235,6 +239,7 @@ const RU = {
   ended: "Соединение завершено",
   otherTab: "В этом браузере вошли с другой учётной записью.",
   reload: "Обновить",
+  newer: "Есть новая версия мессенджера.",
   write: "Написать сообщение",
   send: "Отправить",
   back: "К списку чатов",
@@ -321,6 +326,7 @@ const RU = {
   sound: "Звук при новых сообщениях",
   help: "Клавиатура",
   api: "Интерфейс для программ",
+  status: "Состояние этого мессенджера",
   keys: [
     ["Ctrl K", "Поиск"],
     ["Alt ↑ / Alt ↓", "Чат выше или ниже"],
@@ -329,7 +335,7 @@ const RU = {
     ["Esc", "К списку чатов или закрыть"],
     ["Ctrl ,", "Меню"],
     ["Tab / Shift Tab", "Следующий или предыдущий элемент"],
-    ["↑ ↓ Page Up Page Down", "По списку или по сообщениям"],
+    ["↑ ↓ Page ↑ ↓", "По списку или по сообщениям"],
     ["? или Ctrl /", "Эта справка"],
   ],
 };

@@ -54,6 +54,24 @@ def test_it_answers_with_what_is_left_and_when_there_is_more() -> None:
     assert limiter.look(TWELVE_A_MINUTE, "one", at=NOW + timedelta(minutes=2)) == Left(TWELVE_A_MINUTE, 12, 0)
 
 
+def test_several_uses_at_once_are_all_or_none() -> None:
+    limiter = MemoryLimiter()
+    limiter.use(TWELVE_A_MINUTE, "one", at=NOW, uses=7)
+    with pytest.raises(TooManyRequests) as refused:
+        limiter.use(TWELVE_A_MINUTE, "one", at=NOW, uses=6)
+    assert refused.value.wait == 5
+    assert limiter.look(TWELVE_A_MINUTE, "one", at=NOW, uses=5) == Left(TWELVE_A_MINUTE, 5, 5)
+
+
+def test_more_than_the_whole_takes_the_whole() -> None:
+    limiter = MemoryLimiter()
+    assert limiter.use(TWELVE_A_MINUTE, "one", at=NOW, uses=1000) == Left(TWELVE_A_MINUTE, 0, 5)
+    with pytest.raises(TooManyRequests) as refused:
+        limiter.use(TWELVE_A_MINUTE, "one", at=NOW, uses=1000)
+    assert refused.value.wait == 60
+    assert limiter.look(TWELVE_A_MINUTE, "one", at=NOW, uses=0) == Left(TWELVE_A_MINUTE, 0, 5)
+
+
 def test_a_clock_that_is_set_back_leaves_nothing_and_no_less() -> None:
     limiter = MemoryLimiter()
     use(limiter, NOW + timedelta(hours=1))

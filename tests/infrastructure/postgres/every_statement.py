@@ -152,6 +152,8 @@ async def _chats(storage: Storage, filled: Filled) -> None:
             chat, chat.remove(by, await work.chats.find_member(new, filled.reader), at=LATER)
         )
         assert await work.chats.of(filled.person) == [new]
+        assert await work.chats.those_in([filled.person, filled.reader], 1) == {filled.person, filled.reader}
+        assert await work.chats.acquainted(filled.person, [filled.other, filled.reader]) == {filled.other}
     async with storage.begin() as work:  # and to the huge one somebody comes
         chat = await work.chats.lock(filled.chat)
         owner = await work.chats.find_member(filled.chat, filled.owner)
@@ -274,6 +276,7 @@ async def _accounts(storage: Storage, filled: Filled) -> None:
         await work.sessions.not_ended(one.id)
         await work.sessions.lock_not_ended(one.id)
         await work.sessions.lock_expired(LATER, 20)
+        assert not await work.sessions.lock_oldest(one.id, keep=1)
         for device in ("phone", ""):
             await work.sessions.is_new_device(
                 one.id, Fingerprint(device), Origin(user_agent="x", address="y")

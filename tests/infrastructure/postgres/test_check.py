@@ -21,6 +21,7 @@ from tests.contracts.talk import Talk, known, open_chat
 from tests.contracts.test_purging import purge_all
 from tests.postgres import BASE
 from tests.storages import SharedStorage, postgres_storage
+from tests.unlimited import ADDING
 
 
 @frozen
@@ -60,7 +61,7 @@ async def scene(messenger_database: str) -> AsyncIterator[Scene]:
             await talk.say(ben, chat.id, f"ben {number}")
             await talk.say(ben, other.id, f"other {number}")
         await talk.read(ben, chat.id, last.message.id)
-        change = ChangeChatHandler(begin=storage.begin, views=storage.views, clock=talk.clock)
+        change = ChangeChatHandler(adding=ADDING, begin=storage.begin, views=storage.views, clock=talk.clock)
         await change(ann, ChangeChat(chat_id=chat.id, name="Another", member_ids=(cid.profile_id,)))
         await talk.say(ben, chat.id, "last")
         yield Scene(messenger_database, engine, storage, ann, ben, chat)
@@ -76,7 +77,7 @@ async def test_nothing_is_wrong_when_somebody_comes_again(scene: Scene) -> None:
     talk = Talk(scene.storage)
     leave = RemoveMemberHandler(begin=talk.begin, clock=talk.clock)
     await leave(scene.ben, RemoveMember(chat_id=scene.chat.id, profile_id=scene.ben.profile_id))
-    add = AddMembersHandler(begin=talk.begin, views=scene.storage.views, clock=talk.clock)
+    add = AddMembersHandler(adding=ADDING, begin=talk.begin, views=scene.storage.views, clock=talk.clock)
     await add(scene.ann, AddMembers(chat_id=scene.chat.id, profile_ids=(scene.ben.profile_id,)))
     assert list((await scene.check()).remaining) == []
 

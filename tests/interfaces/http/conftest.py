@@ -16,9 +16,11 @@ from application.messages.send import SendMessage, Sent
 from application.messenger import Messenger
 from application.receipts.mark_read import Marked, MarkRead
 from config.adapters import memory_storage
+from config.features.limits import make_adding
 from config.features.messages import marking, sending
 from config.features.messenger import make_messenger
 from config.ports import Ports
+from config.settings.groups import Limits, Settings
 from domain.account import Email, Password
 from domain.errors import DomainError
 from domain.ids import ChatId
@@ -129,12 +131,16 @@ class World:
             await self.messenger.messages.send(person.actor, command)
 
 
+MANY = Limits(network_sign_ups=10_000, network_resets=10_000)
+"""More than the limits of letters, which are tried here."""
+
+
 @pytest.fixture
 def world() -> World:
     return make_world()
 
 
-def make_world() -> World:
+def make_world(limits: Limits | None = None) -> World:
     clock = SettableClock(datetime(2026, 11, 23, 3, 34, 9, 900840, UTC))
     memory, mailbox = MemoryStorage(), Mailbox()
     accounts = AccountsWorld(
@@ -143,6 +149,7 @@ def make_world() -> World:
         clock=clock,
         tokens=JwtTokens("k" * 32, "messenger", "messenger"),
         limiter=ReportingLimiter(MemoryLimiter(), report),
+        limits=limits or MANY,
         mailer=mailbox,
     )
     ports = accounts.ports
@@ -167,5 +174,6 @@ def make_world() -> World:
         mark_read=mark_read,
         letter_is_due=accounts.workers.letters.wake,
         account_is_closed=accounts.workers.closed_accounts.wake,
+        adding=make_adding(ports, Settings(limits=limits or MANY)),
     )
     return World(messenger, memory, mailbox, accounts)

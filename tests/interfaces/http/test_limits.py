@@ -13,6 +13,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from application.ports.limiter import Allowance, Left, TooManyRequests
+from config.settings.groups import Limits
 from domain.factor import SealedSecret, SecondFactor
 from interfaces.http.limits import (
     RATE_LIMIT,
@@ -25,7 +26,7 @@ from interfaces.http.limits import (
 from interfaces.http.options import HttpOptions
 from interfaces.http.routes import Endpoint
 from tests.accounts_world import START
-from tests.interfaces.http.conftest import FRONT, PASSWORD, Person, World
+from tests.interfaces.http.conftest import FRONT, PASSWORD, Person, World, make_world
 from tests.interfaces.http.promises import promises_of
 from tests.interfaces.http.test_openapi import DOCUMENTED, Requests, name
 
@@ -278,9 +279,85 @@ async def test_scripts_may_read_it(stranger: httpx.AsyncClient) -> None:
     assert answer.headers["Access-Control-Expose-Headers"] == "RateLimit, RateLimit-Policy, X-Request-ID"
 
 
+RATES = Limits(sends=2, marks=2, new_chats=2, added_people=2, searches=2, syncs=2, refreshes=2)
+
+RATED = {
+    "POST /chats/{chat_id}/messages/": "send",
+    "PUT /chats/{chat_id}/read/": "mark",
+    "POST /chats/": "create-chat",
+    "POST /chats/direct/": "create-chat",
+    "PUT /chats/{chat_id}/": "add-members",
+    "POST /chats/{chat_id}/members/": "add-members",
+    "GET /profiles/": "search",
+    "GET /sync/": "sync",
+    "POST /accounts/token/refresh/": "refresh",
+}
+"""What an account may do so often, and the name of the limit."""
+
+
+@pytest.mark.parametrize("path", RATED)
+async def test_what_an_account_may_do_so_often(path: str) -> None:
+    world = make_world(RATES)
+    ann, *others = [await world.person(f"{name}@example.com") for name in ("ann", "bob", "cat", "dan", "eve")]
+    owner = others.pop()
+    made = await owner.client.post("/chats/", json={"name": "A chat", "members": [ann.id]})
+    chat = made.json()["data"]["id"]
+    appoint = f"/chats/{chat}/members/{ann.id}/"
+    assert (await owner.client.put(appoint, json={"role": "admin"})).is_success
+    signed_in = await world.client().post(
+        "/accounts/sign-in/", json={"email": "ann@example.com", "password": PASSWORD, "fingerprint": "x"}
+    )
+    cookie = {"Cookie": signed_in.headers["set-cookie"].partition(";")[0]}
+    method, _, place = path.partition(" ")
+
+    async def ask(n: int) -> httpx.Response:
+        bodies: dict[str, dict[str, object]] = {
+            "POST /chats/{chat_id}/messages/": {"text": f"{n}"},
+            "PUT /chats/{chat_id}/read/": {"upTo": 1},
+            "POST /chats/": {"name": "New"},
+            "POST /chats/direct/": {"profileId": others[n % 3].id},
+            "PUT /chats/{chat_id}/": {"members": [others[n % 3].id]},
+            "POST /chats/{chat_id}/members/": {"profileIds": [others[n % 3].id]},
+            "POST /accounts/token/refresh/": {"fingerprint": "x"},
+        }
+        return await ann.client.request(
+            method,
+            place.format(chat_id=chat),
+            headers=cookie if "refresh" in path else {},
+            params={"query": "x"} if "profiles" in path else {},
+            json=bodies.get(path),
+        )
+
+    name = RATED[path]
+    answers = [await ask(0), await ask(1)]
+    assert [answer.status_code for answer in answers] == [200, 200]
+    assert [left(answer)[name][0] for answer in answers] == [1, 0]
+    refused = await ask(2)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (429, "TOO_MANY_REQUESTS")
+    wait = left(refused)[name][1]
+    assert refused.headers["Retry-After"] == str(wait)
+    world.clock.pass_by(seconds=wait)
+    assert (await ask(2)).status_code != 429  # an access token does not last that long
+
+
+async def test_what_uses_nothing_up_tells_what_is_left() -> None:
+    world = make_world(RATES)
+    ann, bob = [await world.person(f"{name}@example.com") for name in ("ann", "bob")]
+    answers = [await ann.client.post("/chats/direct/", json={"profileId": bob.id}) for _ in range(3)]
+    assert [left(answer)["create-chat"][0] for answer in answers] == [1, 1, 1]
+    made = [
+        await ann.client.post("/chats/", json={"name": "A"}, headers={"Idempotency-Key": "k"}) for _ in "ab"
+    ]
+    assert [left(answer)["create-chat"][0] for answer in made] == [0, 0]
+    again = await ann.client.post("/chats/direct/", json={"profileId": bob.id})
+    assert (again.status_code, left(again)["create-chat"][0]) == (200, 0)
+
+
 def test_every_endpoint_that_has_a_limit_is_tried_here() -> None:
     with_a_limit = {name(endpoint) for endpoint, said in DOCUMENTED if TooManyRequests in said.refuses}
-    assert with_a_limit | {"POST /accounts/sign-in/swagger/"} == {limited.path for limited in LIMITED}
+    of_streams = {"GET /events/"} & with_a_limit
+    tried = {limited.path for limited in LIMITED} | set(RATED) | of_streams
+    assert with_a_limit | {"POST /accounts/sign-in/swagger/"} == tried
 
 
 UNLIMITED = [endpoint for endpoint, said in DOCUMENTED if TooManyRequests not in said.refuses]

@@ -32,6 +32,7 @@ Json = dict[str, Any]
 HIDDEN = {
     ("GET", "/app/"),
     ("GET", "/app/manifest.webmanifest"),
+    ("GET", "/app/worker.js"),
     ("GET", "/app/{digest}/{path:path}"),
     ("GET", "/chats/ui/"),
     ("POST", "/accounts/sign-in/swagger/"),
@@ -52,6 +53,7 @@ HIDDEN = {
     ("GET", "/docs/start.js"),
     ("GET", "/app/"),
     ("GET", "/app/manifest.webmanifest"),
+    ("GET", "/app/worker.js"),
     ("GET", "/app/{digest}/{path:path}"),
     ("GET", "/chats/ui/"),
 }
@@ -128,7 +130,12 @@ def failing(messenger: Messenger, error: Exception) -> Messenger:
         for each in fields(Messenger)
         if each.name not in {"feed", "probe"}
     }
-    feed = evolve(broken(messenger.feed), own_changes=Failing(fail, fail, fail))
+    feed = evolve(
+        broken(messenger.feed),
+        own_changes=Failing(fail, fail, fail),
+        sync=messenger.feed.sync,
+        connect=messenger.feed.connect,
+    )
     return evolve(messenger, probe=fail, feed=feed, **parts)
 
 

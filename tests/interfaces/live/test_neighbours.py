@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from application.ports.updates import AttendingThere, OnlineThere, Update, WhoIsThere
+from application.ports.updates import AttendingThere, ChatUpdate, OnlineThere, Update, WhoIsThere
 from domain.ids import ProfileId
 from interfaces.live.hub import Hub
 from interfaces.live.neighbours import AT_ONCE, LASTS
@@ -176,3 +176,40 @@ async def test_many_people_are_told_in_parts_that_fit() -> None:
         assert [len(each.profile_ids) for each in online()[:3]] == [AT_ONCE, AT_ONCE, 1]
         for each in people:
             house.hub.presence.departed(each)
+
+
+async def test_a_chat_is_of_interest_while_somebody_listens_and_for_a_moment_longer(
+    here: World, nodes: list[Node]
+) -> None:
+    one, _ = nodes
+    ann, bob = await here.actor(), await here.actor()
+    chat, other = await here.chat(ann, bob), await here.chat(ann, bob)
+    assert not one.hub.is_listened_to(chat)
+    _, phone = await one.enter(ann, chat)
+    assert one.hub.is_listened_to(chat)
+    assert not one.hub.is_listened_to(other)
+    await leaves(one, phone)
+    assert one.hub.is_listened_to(chat), "she may come back, and is told from memory what she missed"
+    for _ in range(2):
+        one.hub.tails.age()
+    assert not one.hub.is_listened_to(chat)
+
+
+async def test_who_is_entering_misses_nothing_that_was_left_out_before(
+    here: World, nodes: list[Node]
+) -> None:
+    """An update that is left out was committed before the snapshot is read, which therefore has it."""
+    one, _ = nodes
+    ann, bob = await here.actor(), await here.actor()
+    chat = await here.chat(ann, bob)
+    hear = one.arrives
+    one.arrives = lambda updates: hear(
+        [each for each in updates if not isinstance(each, ChatUpdate) or one.hub.is_listened_to(each.chat_id)]
+    )
+    await here.say(bob, chat, "before")
+    ear, _ = await one.enter(ann, chat)
+    await here.say(bob, chat, "after")
+    await until(lambda: "new_message" in ear.types)
+    (history,) = [frame for frame in ear.frames if frame["type"] == "chat_history"]
+    assert [message["text"] for message in history["messages"]] == ["before"]
+    assert ear.frames[-1]["message"]["text"] == "after"

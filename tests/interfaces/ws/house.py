@@ -19,6 +19,7 @@ from typing_extensions import override
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Frame, Opcode
 
+from config.settings.groups import Settings
 from domain.ids import ChatId
 from interfaces.app import create_app
 from interfaces.http.node import HttpLimits
@@ -30,7 +31,7 @@ from interfaces.ws.options import SocketOptions
 from interfaces.ws.protocol import SocketProtocol
 from interfaces.ws.services import SocketServices
 from tests.interfaces.live.test_hub import until, watching
-from tests.world import Person, TickingClock, World, world
+from tests.world import SETTINGS, Person, TickingClock, World, world
 
 ENOUGH = 30
 """Seconds."""
@@ -232,12 +233,13 @@ async def serving(
     *,
     pings: tuple[float, float] | None = None,
     limits: HttpLimits | None = None,
+    settings: Settings = SETTINGS,
     **options: Any,
 ) -> AsyncIterator[House]:
     """
     ``pings``: seconds between two of them, and until one is answered.
     """
-    async with world() as here:
+    async with world(settings=settings) as here:
         messenger, clock = here.messenger, here.application.adapters.clock()
         assert isinstance(clock, TickingClock)
         clock.step = timedelta(milliseconds=1)  # a token lasts for as many looks at it as a house sees

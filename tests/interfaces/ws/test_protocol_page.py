@@ -12,6 +12,7 @@ import pytest
 
 from application.errors import NotAuthenticated, OutcomeUnknown, Overloaded, Unavailable
 from application.messages.send import NonceReused
+from application.ports.limiter import Allowance, TooManyRequests
 from application.ports.tokens import SessionToken, SessionTokenType
 from application.views import MessageView
 from domain.chat_errors import ChatNotFound, NotAMember, TooFrequent
@@ -145,6 +146,7 @@ def refused_frames() -> Iterator[dict[str, Any]]:
         Unavailable(),
         NonceReused(posted(nonce=nonce)),
         TooFrequent(1.0),
+        TooManyRequests(1.0, Allowance("send", 1, timedelta(minutes=1))),
         NotAMember(),
         ChatNotFound(),
     ):

@@ -38,7 +38,8 @@ function Menu({ close }) {
       ${item(say.factor, () => session.show({ type: "factor" }))}
       <li><label class="item check"><input type="checkbox" checked=${choices.sound} onChange=${(event) => session.choose("sound", event.currentTarget.checked)} />${say.sound}</label></li>
       <li><label class="item check"><input type="checkbox" checked=${choices.notifications} onChange=${notify} />${say.notifications}</label></li>
-      ${document.body.dataset.letters && item(say.letters, () => session.show({ type: "letters" }))} ${item(say.help, () => session.show({ type: "help" }))}
+      ${document.body.dataset.letters && item(say.letters, () => session.show({ type: "letters" }))}
+      ${document.body.dataset.status && html`<li><a class="item" href=${document.body.dataset.status}>${say.status}</a></li>`} ${item(say.help, () => session.show({ type: "help" }))}
       ${docs && html`<li><a class="item" href=${docs}>${say.api}</a></li>`}
       ${item(say.signOut, () => session.signOut().catch((error) => setProblem(explain(error))))}
     </ul>
