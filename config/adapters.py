@@ -1,10 +1,10 @@
 """Makes the adapters from the settings, and groups them by the ports that they implement."""
 
 import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from email.headerregistry import Address
 from pathlib import Path
-from typing import Final, assert_never
+from typing import assert_never
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -14,7 +14,7 @@ from application.ports.mailer import Mailer
 from config.ports import Bus, Storage
 from config.refusals import CannotStart
 from config.settings.groups import Settings
-from config.settings.readers import BusKind, Environment
+from config.settings.readers import BusKind
 from infrastructure.memory.catalogues import MemoryCatalogues
 from infrastructure.memory.limiter import MemoryLimiter
 from infrastructure.memory.purging import MemoryDeletedChats
@@ -37,11 +37,7 @@ from infrastructure.postgres.views import PostgresViews
 from infrastructure.sharing_limiter import SharingLimiter
 from infrastructure.smtp.mailbox import Mailbox
 from infrastructure.smtp.mailer import MailServer, Security, SmtpMailer
-from infrastructure.smtp.reading import newest_letters
 from infrastructure.smtp.writing import LetterWriter
-from interfaces.web.letters import ReadLetters, WrittenLetter
-
-LOOPBACK: Final = {"127.0.0.1", "localhost", "::1"}
 
 
 def memory_storage(memory: MemoryStorage) -> Storage:
@@ -165,18 +161,3 @@ def make_mailer(
 
 def _mailbox(settings: Settings) -> Path:
     return settings.var_dir / "mail"
-
-
-def make_letter_reading(settings: Settings) -> ReadLetters | None:
-    """Return what reads the letters of this machine, or None where they are sent or others could read them."""
-    is_alone = settings.environment is Environment.LOCAL and settings.api.host in LOOPBACK
-    if not is_alone or settings.mail.server is not None:
-        return None
-
-    def read() -> Sequence[WrittenLetter]:
-        return [
-            WrittenLetter(each.to, each.subject, each.link, each.written)
-            for each in newest_letters(_mailbox(settings))
-        ]
-
-    return read

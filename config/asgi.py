@@ -14,12 +14,12 @@ from dependency_injector.providers import Object
 from starlette.applications import Starlette
 
 from application.errors import OutcomeUnknown, Unavailable
-from config.adapters import make_letter_reading
 from config.chaos import edges
 from config.container import Application, PostgresAdapters, closing
 from config.crew import Orders, tell_parent
 from config.data.people import PASSWORD, PEOPLE
 from config.listening import Place
+from config.local import is_alone, make_local
 from config.modules import added_routes, installed
 from config.operation import (
     health_details,
@@ -265,6 +265,7 @@ def make_app(
         docs=settings.api.docs,
         docs_path=settings.api.docs_path,
         web_client=settings.api.web_client,
+        local_status=is_alone(settings),
         about=ApiInfo(
             title=settings.api.title,
             description=settings.api.description,
@@ -297,7 +298,7 @@ def make_app(
         details=health_details(application, settings) if settings.operation.detailed_health else None,
         is_leaving=is_leaving,
         meter=meter,
-        letters=make_letter_reading(settings),
+        local=make_local(application, settings),
     )
     app.state.sockets = socket_services
     return app
@@ -387,6 +388,8 @@ def invitation(settings: Settings) -> str:
         letters = f"Letters go out by {settings.mail.server}"
     else:
         letters = f"Letters are files in {settings.var_dir / 'mail'}, their links come up here"
+    if settings.api.web_client and is_alone(settings):
+        letters = f"{letters}\nIts state and its letters are at {_first_page(settings)}status"
     return "\n".join(
         [
             f"The messenger is at {_first_page(settings)}",

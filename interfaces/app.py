@@ -36,8 +36,8 @@ from interfaces.http.routes import Endpoint, match_whole_paths, redirect_slashes
 from interfaces.http.sessions import Sessions
 from interfaces.http.sync import Synchronisation
 from interfaces.live.sync import Sync, SyncOptions
-from interfaces.web.letters import ReadLetters
 from interfaces.web.site import WebClient
+from interfaces.web.status import Local
 from interfaces.ws.services import SocketServices
 
 MODULES: Final = ("healthcheck", "auth", "chat", "catalogues")
@@ -58,7 +58,7 @@ def create_app(
     details: Details | None = None,
     is_leaving: Callable[[], bool] = lambda: False,
     meter: Meter | None = None,
-    letters: ReadLetters | None = None,
+    local: Local | None = None,
 ) -> Starlette:
     """
     Create the application.
@@ -66,7 +66,7 @@ def create_app(
     ``new_request_id`` makes ids for requests that carry none: up to 64 letters, digits, dots, dashes and underscores.
     ``live`` is what sockets and event streams share; without it there are no event streams, and `/sync/` does not wait.
     ``modules`` names the modules that are switched on, in the order of their routes; ``added`` holds the routes of
-    modules that are not built in. ``letters`` reads letters that the web client shows, only on a machine for trying out.
+    modules that are not built in. ``local`` is what the web client shows of itself on a machine for trying out.
     """
     by_module: dict[str, Sequence[BaseRoute]] = {
         "healthcheck": Health(messenger, options, details).routes(),
@@ -96,7 +96,7 @@ def create_app(
     routes: list[BaseRoute] = [
         *(sockets if "chat" in modules else ()),  # first, because thousands of clients may come back at once
         *Probes(messenger, options, is_leaving).routes(),
-        *(WebClient(options, letters).routes() if set(modules) >= WEB_CLIENT_MODULES else ()),
+        *(WebClient(options, local).routes() if set(modules) >= WEB_CLIENT_MODULES else ()),
         *(route for module in modules for route in by_module.get(module, ())),
         *Explanations(options).routes(),
         *added,

@@ -65,7 +65,7 @@ class Factors:
         description="From now on signing in takes a code too. The recovery codes are shown in this answer only; each is good "
         "once, in place of a code.",
         tag=ACCOUNTS,
-        answer=answers.RecoveryCodes,
+        answer=answers.NewRecoveryCodes,
         body=codec.CONFIRM_FACTOR,
         refuses=(FactorNotOn, FactorAlreadyOn, CodeWrong, TooManyRequests),
     )
@@ -78,7 +78,7 @@ class Factors:
         summary="Exchange my recovery codes for new ones",
         description="The former ones are void, used or not. The new ones are shown in this answer only.",
         tag=ACCOUNTS,
-        answer=answers.RecoveryCodes,
+        answer=answers.NewRecoveryCodes,
         body=codec.PROVE_BOTH,
         refuses=(FactorNotOn, PasswordWrong, CodeWrong, TooManyRequests, Overloaded),
     )

@@ -41,12 +41,13 @@ def page(
     *,
     script: str = "",
     places: Places = NOWHERE,
+    here: str = "",
     app_url: str = "",
     **values: object,
 ) -> HTMLResponse:
     """
-    Render a page for the browser that sent ``headers``. ``more`` are headers of the answer, and ``app_url`` is where
-    people go on.
+    Render a page for the browser that sent ``headers``. ``more`` are headers of the answer, ``here`` is the
+    name of the page among the places, and ``app_url`` is where people go on.
 
     A page with a script may ask this server, and send forms to it.
     """
@@ -57,6 +58,7 @@ def page(
         style=Markup(STYLE),  # noqa: S704  # a file of ours
         script=Markup(script),  # noqa: S704  # a file of ours
         places=places,
+        here=here,
         app_url=app_url,
         **values,
     )

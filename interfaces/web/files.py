@@ -20,6 +20,7 @@ KINDS: Final[Mapping[str, str]] = {
     ".js": "text/javascript; charset=utf-8",
     ".css": "text/css; charset=utf-8",
     ".svg": "image/svg+xml",
+    ".png": "image/png",
 }
 """The media types of what is served, by the ending of the name. Other files of the folders are not served."""
 

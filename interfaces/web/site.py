@@ -21,22 +21,33 @@ from interfaces.http.accept import preferred_encoding, preferred_language
 from interfaces.http.options import HttpOptions
 from interfaces.http.routes import Endpoint
 from interfaces.web.files import ENCODINGS, Files
-from interfaces.web.letters import LocalLetters, ReadLetters
+from interfaces.web.status import Local, LocalStatus
 
 HERE: Final = Path(__file__).parent
 LANGUAGES: Final = ("en", "ru")
+NAMES: Final = {"en": "Messenger", "ru": "Мессенджер"}
 
+WORKER: Final = HERE / "worker.js"
 ENTRY: Final = "web/static/main.js"
 STYLE: Final = "web/static/style.css"
 TOKENS: Final = "style/tokens.css"
 ICON: Final = "style/icon.svg"
+PICTURES: Final = (
+    ("192x192", "any", "style/icon-192.png"),
+    ("512x512", "any", "style/icon-512.png"),
+    ("512x512", "maskable", "style/icon-maskable.png"),
+)
+"""Sizes, purposes and paths of the icons of an installed web client."""
+TOUCH_ICON: Final = "style/icon-192.png"
 
 _DIRECTIVES: Final[Mapping[str, str]] = {
     "default-src": "'none'",
-    **dict.fromkeys(("script-src", "style-src", "img-src", "connect-src", "manifest-src"), "'self'"),
+    **dict.fromkeys(
+        ("script-src", "style-src", "img-src", "connect-src", "manifest-src", "worker-src"), "'self'"
+    ),
     **dict.fromkeys(("base-uri", "form-action", "frame-ancestors"), "'none'"),
     "require-trusted-types-for": "'script'",
-    "trusted-types": "'none'",
+    "trusted-types": "messenger-worker",
 }
 
 PAGE_HEADERS: Final[Mapping[str, str]] = {
@@ -67,8 +78,8 @@ def _own_files() -> Files:
 @define(eq=False, slots=False)
 class WebClient:
     options: HttpOptions
-    read_letters: ReadLetters | None = None
-    """Reads the letters that were written on this machine, or None if letters are sent."""
+    local: Local | None = None
+    """The state and the letters of a messenger that somebody tries out on this machine; None if others can ask."""
     files: Files = Factory(_own_files)
 
     def routes(self) -> list[Endpoint]:
@@ -79,7 +90,8 @@ class WebClient:
             Endpoint("GET", at, self.show),
             Endpoint("GET", f"{self.options.prefix}/chats/ui/", self.show),
             Endpoint("GET", f"{at}manifest.webmanifest", self.show_manifest),
-            *(self._letters.routes() if self._letters else ()),
+            Endpoint("GET", f"{at}worker.js", self.show_worker),
+            *(self._status.routes() if self._status else ()),
             Endpoint("GET", f"{at}{{digest}}/{{path:path}}", self.show_file),
         ]
 
@@ -89,11 +101,15 @@ class WebClient:
             language=language,
             base=self.options.base,
             docs=f"{self.options.base}{self.options.docs_path}" if self.options.docs else "",
-            letters=self._letters.path if self._letters else "",
+            letters=self._status.letters_path if self._status and self._status.local.letters else "",
+            status=self.options.places.status if self._status else "",
             manifest=f"{self.options.public_path}{self.options.web_path}manifest.webmanifest",
             script=self._address(ENTRY),
             styles=[self._address(TOKENS), self._address(STYLE)],
             icon=self._address(ICON),
+            touch_icon=self._address(TOUCH_ICON),
+            worker=f"{self.options.public_path}{self.options.web_path}worker.js",
+            digest=self.files.digest,
             modules=[self._address(path) for path in self.files.modules()],
         )
         return HTMLResponse(content, headers={**PAGE_HEADERS, "Content-Language": language})
@@ -117,27 +133,59 @@ class WebClient:
             headers["Content-Encoding"] = encoding
         return Response(content, headers=headers, media_type=file.media_type)
 
-    async def show_manifest(self, _: Request) -> Response:
+    async def show_manifest(self, request: Request) -> Response:
+        language = preferred_language(request.headers, LANGUAGES)
+        headers = {"Cache-Control": "no-cache", "Vary": "Accept-Language", "Content-Language": language}
         return Response(
-            self._manifest, headers={"Cache-Control": "no-cache"}, media_type="application/manifest+json"
+            json.dumps(self._manifest(language), ensure_ascii=False),
+            headers=headers,
+            media_type="application/manifest+json",
         )
 
-    @cached_property
-    def _letters(self) -> LocalLetters | None:
-        return LocalLetters(self.options, self.read_letters) if self.read_letters else None
+    async def show_worker(self, _: Request) -> Response:
+        """Return the service worker. Its text names the version, so that browsers notice another one."""
+        headers = {
+            "Cache-Control": "no-cache",
+            "Content-Security-Policy": "default-src 'none'; connect-src 'self'",
+            "Cross-Origin-Resource-Policy": "same-origin",
+        }
+        return Response(self._worker, headers=headers, media_type="text/javascript; charset=utf-8")
 
     @cached_property
-    def _manifest(self) -> bytes:
-        manifest: dict[str, Any] = {
-            "name": "Messenger",
-            "short_name": "Messenger",
-            "start_url": f"{self.options.public_path}{self.options.web_path}",
-            "display": "standalone",
-            "background_color": "#f6f7f9",
-            "theme_color": "#2f6f5e",
-            "icons": [{"src": self._address(ICON), "sizes": "any", "type": "image/svg+xml"}],
+    def _status(self) -> LocalStatus | None:
+        return LocalStatus(self.options, self.local) if self.local else None
+
+    @cached_property
+    def _worker(self) -> str:
+        shell = {
+            "digest": self.files.digest,
+            "page": f"{self.options.public_path}{self.options.web_path}",
+            "files": [self._address(path) for path in self.files.by_path],
         }
-        return json.dumps(manifest).encode()
+        return f"const SHELL = {json.dumps(shell)};\n{WORKER.read_text(encoding='utf-8')}"
+
+    def _manifest(self, language: str) -> Mapping[str, Any]:
+        start = f"{self.options.public_path}{self.options.web_path}"
+        name = NAMES[language]
+        pictures = [
+            {"src": self._address(path), "sizes": sizes, "purpose": purpose, "type": "image/png"}
+            for sizes, purpose, path in PICTURES
+        ]
+        return {
+            "id": start,
+            "name": name,
+            "short_name": name,
+            "lang": language,
+            "start_url": start,
+            "scope": start,
+            "display": "standalone",
+            "background_color": "#eef1f0",
+            "theme_color": "#2a6a59",
+            "icons": [
+                {"src": self._address(ICON), "sizes": "any", "type": "image/svg+xml"},
+                *pictures,
+            ],
+        }
 
     @cached_property
     def _template(self) -> Any:

@@ -98,7 +98,7 @@ class TotpSecret(TypedDict):
     ]
 
 
-class RecoveryCodes(TypedDict):
+class NewRecoveryCodes(TypedDict):
     """Recovery codes, shown once."""
 
     recoveryCodes: Annotated[

@@ -22,6 +22,9 @@ from tests.system.server import Server
 ROOT: Final = Path(__file__).resolve().parents[2]
 PASSWORD: Final = "admin"
 
+NEWCOMER: Final = {"email": "newcomer@example.com", "password": "Кошка-и-чай-1"}
+"""Somebody whose letter is shown."""
+
 MOMENT: Final = 0.5
 """Seconds for what moves to come to rest."""
 
@@ -65,6 +68,12 @@ def main(folder: Path) -> None:
             page.resize(1200, 760)
             page.until(lambda: page.all("[name=email]"))
             take(page, folder, "sign-in")
+            httpx.post(f"{server.url}/accounts/sign-up/", json=NEWCOMER).raise_for_status()
+            server.await_letter(NEWCOMER["email"])
+            page.open(f"{server.url}/app/status")
+            take(page, folder, "status")
+            page.open(f"{server.url}/app/")
+            page.until(lambda: page.all("[name=email]"))
             entrance.sign_in("user1@example.com", PASSWORD)
             page.until(lambda: len(page.all("nav .row")) >= 3)
             page.all("nav .row")[0].click()

@@ -147,13 +147,17 @@ export class ApiError extends Error {
   fields: { field: (string | number)[]; code: string; message: string }[];
   /** Seconds. */
   retryAfter: number | null;
+  /** With the code SECOND_FACTOR_NEEDED: for `Tokens.finishSignIn`. */
+  pendingToken: string | null;
 }
 
 export class Tokens {
   constructor(options: TokensOptions);
   get refreshToken(): string | null;
   on(listener: (what: "signed_in" | "signed_out") => void): () => void;
+  /** Throws an `ApiError` with the code SECOND_FACTOR_NEEDED if the account has a second factor. */
   signIn(email: string, password: string): Promise<AccessToken>;
+  finishSignIn(pendingToken: string, code: string): Promise<AccessToken>;
   signOut(): Promise<void>;
   forget(): void;
   access(refused?: string | null): Promise<AccessToken>;

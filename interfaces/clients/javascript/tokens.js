@@ -32,6 +32,8 @@ export class ApiError extends Error {
     this.fields = error.fields ?? [];
     /** Seconds to wait before a repeat, or null. @type {number | null} */
     this.retryAfter = error.retryAfter ?? null;
+    /** With the code SECOND_FACTOR_NEEDED: goes to `Tokens.finishSignIn` with a code. @type {string | null} */
+    this.pendingToken = error.pendingToken ?? null;
   }
 }
 
@@ -74,12 +76,20 @@ export class Tokens {
     return () => this.#listeners.delete(listener);
   }
 
-  /** @param {string} email @param {string} password */
+  /** @param {string} email @param {string} password @throws {ApiError} SECOND_FACTOR_NEEDED with `pendingToken` */
   async signIn(email, password) {
-    const token = await this.#ask("/accounts/sign-in/", { email, password, fingerprint: this.#fingerprint });
-    this.#take(token);
-    this.#say({ what: "signed_in", token: this.#current });
-    return /** @type {AccessToken} */ (this.#current);
+    return this.#signedIn(await this.#ask("/accounts/sign-in/", { email, password, fingerprint: this.#fingerprint }));
+  }
+
+  /**
+   * Finishes a sign-in to an account with a second factor.
+   *
+   * @param {string} pendingToken of the error that `signIn` has thrown
+   * @param {string} code of the application, or a recovery code
+   * @throws {ApiError} CODE_WRONG, or status 401 if it took longer than five minutes
+   */
+  async finishSignIn(pendingToken, code) {
+    return this.#signedIn(await this.#ask("/accounts/sign-in/second/", { pendingToken, code }));
   }
 
   async signOut() {
@@ -184,6 +194,13 @@ export class Tokens {
       const found = /^refresh_token=([^;]*)/.exec(cookie);
       if (found?.[1] !== undefined) this.#refresh = found[1] === '""' || found[1] === "" ? null : found[1];
     }
+  }
+
+  /** @param {{accessToken: string, expiresIn: number}} token */
+  #signedIn(token) {
+    this.#take(token);
+    this.#say({ what: "signed_in", token: this.#current });
+    return /** @type {AccessToken} */ (this.#current);
   }
 
   /** @param {{accessToken: string, expiresIn: number}} token */

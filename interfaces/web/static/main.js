@@ -41,6 +41,12 @@ function News() {
   return html`<p class="unseen" role="status">${heard !== null && html`<span key=${heard.number}>${heard.text}</span>`}</p>`;
 }
 
+/** Offers to load the page again, if the server has a newer one. Nothing is lost by that: drafts and what was not sent are kept. */
+function Newer() {
+  const { isOld } = useSession();
+  return html`<p class="newer" role="status" hidden=${!isOld}>${isOld && html`${say.newer} <button type="button" class="link" onClick=${() => location.reload()}>${say.reload}</button>`}</p>`;
+}
+
 function App() {
   const { phase, openChat, messenger } = useSession();
   const unread = messenger?.model.unread ?? 0;
@@ -56,11 +62,11 @@ function App() {
     case "signed_out":
       return html`<${Entrance} />`;
     case "unreachable":
-      return html`<main class="entrance"><div class="card"><div class="brand" aria-hidden="true"></div><h1>${say.messenger}</h1><p role="alert">${say.unreachable}</p><button type="button" class="main" onClick=${() => session.begin()}>${say.retry}</button></div></main>`;
+      return html`<p class="banner" role="status">${say.offline}</p><main class="entrance"><div class="card"><div class="brand" aria-hidden="true"></div><h1>${say.messenger}</h1><p>${say.unreachable}</p><button type="button" class="main" onClick=${() => session.begin()}>${say.retry}</button></div></main>`;
     case "another":
       return html`<main class="entrance"><div class="card"><h1>${say.messenger}</h1><p role="alert">${say.otherTab}</p><button type="button" class="main" onClick=${() => location.reload()}>${say.reload}</button></div></main>`;
     default:
-      return html`<div class=${`app ${openChat === null ? "" : "open"}`}><${Banner} /><${Chats} /><${Conversation} /><${News} /><${Dialogs} /></div>`;
+      return html`<div class=${`app ${openChat === null ? "" : "open"}`}><${Banner} /><${Chats} /><${Conversation} /><${News} /><${Newer} /><${Dialogs} /></div>`;
   }
 }
 
@@ -85,6 +91,7 @@ function onKey(event) {
 document.addEventListener("keydown", onKey);
 for (const type of ["online", "offline"]) addEventListener(type, () => session.changed());
 addEventListener("hashchange", () => session.phase === "signed_in" && session.open(location.hash.slice(1) || null));
+addEventListener("online", () => session.phase === "unreachable" && void session.begin());
 const root = /** @type {HTMLElement} */ (document.getElementById("app"));
 keepFocus(root);
 render(html`<${App} />`, root);

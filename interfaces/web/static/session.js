@@ -6,6 +6,7 @@
  */
 
 import { ApiError, Messenger, Tokens, WebStorage } from "../../clients/javascript/index.js";
+import { keepShell, lookForNewer } from "./shell.js";
 import { say } from "./texts.js";
 
 /** Holds the id of the profile that is signed in, or nothing while that is not known. */
@@ -18,6 +19,10 @@ const TYPING_LASTS = 6000;
 
 /** Milliseconds between two read marks of a chat. */
 const MARKS_EVERY = 300;
+
+/** The shortest and the longest pause before the server is asked again at the beginning: milliseconds. */
+const SHORTEST_PAUSE = 500;
+const LONGEST_PAUSE = 15_000;
 
 /** The most messages of one request. */
 const PAGE = 100;
@@ -64,6 +69,8 @@ class Session {
   dialog = null;
   /** The last message of somebody else, in words, with the number of such messages. @type {{number: number, text: string} | null} */
   heard = null;
+  /** Whether the server has a newer version than this page. */
+  isOld = false;
   /** When the connection was lost, while it is. @type {number | null} */
   lostAt = null;
   choices = { sound: false, notifications: false, ...JSON.parse(localStorage.getItem(CHOICES) ?? "{}") };
@@ -79,6 +86,8 @@ class Session {
   #shown;
   #loading = new Set();
   #marks = new Map();
+  #pause = SHORTEST_PAUSE;
+  #again = 0;
 
   constructor() {
     let fingerprint = localStorage.getItem(FINGERPRINT);
@@ -111,32 +120,52 @@ class Session {
   async begin() {
     if (localStorage.getItem(SIGNED_IN) === null) this.#become("signed_out");
     else await this.#enter();
+    clearTimeout(this.#again);
+    if (this.phase !== "unreachable") return;
+    this.#again = setTimeout(() => void this.begin(), this.#pause);
+    this.#pause = Math.min(2 * this.#pause, LONGEST_PAUSE);
   }
 
   /** @param {string} email @param {string} password */
   async signIn(email, password) {
-    await this.tokens.signIn(email, password);
-    localStorage.setItem(SIGNED_IN, ""); // whose id it is to be is asked next
+    // Other tabs hear of it during this call, and look whether somebody is signed in. Whose id it is to be is asked next.
+    localStorage.setItem(SIGNED_IN, "");
+    try {
+      await this.tokens.signIn(email, password);
+    } catch (error) {
+      localStorage.removeItem(SIGNED_IN);
+      throw error;
+    }
+    await this.#enter();
+  }
+
+  /** @param {string} pendingToken of an `ApiError` with the code SECOND_FACTOR_NEEDED @param {string} code */
+  async finishSignIn(pendingToken, code) {
+    await this.tokens.finishSignIn(pendingToken, code);
+    localStorage.setItem(SIGNED_IN, "");
     await this.#enter();
   }
 
   async signOut() {
     this.messenger?.stop();
+    const known = localStorage.getItem(SIGNED_IN);
+    localStorage.removeItem(SIGNED_IN); // before other tabs hear of it
     try {
       await this.tokens.signOut();
     } catch (error) {
+      localStorage.setItem(SIGNED_IN, known ?? "");
       void this.messenger?.start();
       throw error;
     }
     this.#leave();
   }
 
-  /** Ends the account for ever. @param {string} password */
-  async closeAccount(password) {
+  /** Ends the account for ever. @param {string} password @param {string} [code] of the second factor, if there is one */
+  async closeAccount(password, code) {
     const { messenger } = this;
     messenger?.stop();
     try {
-      await this.tokens.call("DELETE", "/accounts/me/", { password });
+      await this.tokens.call("DELETE", "/accounts/me/", { password, code: code ?? null });
     } catch (error) {
       void messenger?.start();
       throw error;
@@ -168,6 +197,10 @@ class Session {
 
   #entered() {
     this.#become("signed_in");
+    void keepShell(() => {
+      this.isOld = true;
+      this.changed();
+    });
     if (this.profile !== null) this.#welcome();
     const wanted = location.hash.slice(1);
     if (wanted) this.open(wanted);
@@ -218,6 +251,7 @@ class Session {
     messenger.on("state", ({ state, why }) => {
       if (this.messenger !== messenger) return;
       if (state === "live") {
+        if (this.lostAt !== null) void lookForNewer(); // the server may have been replaced
         this.lostAt = null;
         void this.#watch();
         if (this.profile === null) this.#learn().then(() => this.#welcome(), () => {}); // asked again when the connection is back

@@ -32,6 +32,7 @@ Json = dict[str, Any]
 HIDDEN = {
     ("GET", "/app/"),
     ("GET", "/app/manifest.webmanifest"),
+    ("GET", "/app/worker.js"),
     ("GET", "/app/{digest}/{path:path}"),
     ("GET", "/chats/ui/"),
     ("POST", "/accounts/sign-in/swagger/"),
@@ -52,6 +53,7 @@ HIDDEN = {
     ("GET", "/docs/start.js"),
     ("GET", "/app/"),
     ("GET", "/app/manifest.webmanifest"),
+    ("GET", "/app/worker.js"),
     ("GET", "/app/{digest}/{path:path}"),
     ("GET", "/chats/ui/"),
 }

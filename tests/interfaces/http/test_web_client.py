@@ -1,8 +1,8 @@
 """How the web client's page and files are served."""
 
 import gzip
+import json
 import re
-from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 
@@ -11,22 +11,16 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
-from infrastructure.smtp.reading import newest_letters
 from interfaces.http.options import HttpOptions
 from interfaces.web import files
 from interfaces.web.files import Files
-from interfaces.web.letters import WrittenLetter
 from interfaces.web.site import HERE, WebClient
 
-LETTER = WrittenLetter(
-    "new@example.com", "Confirm", "http://localhost/confirm?token=t", datetime(2026, 1, 2, tzinfo=UTC)
-)
 
-
-def client(*, host: str = "localhost", has_letters: bool = True, **options: str) -> httpx.AsyncClient:
-    site = WebClient(HttpOptions(**options), (lambda: [LETTER]) if has_letters else None)  # type: ignore[arg-type]
+def client(**options: str) -> httpx.AsyncClient:
+    site = WebClient(HttpOptions(**options))  # type: ignore[arg-type]
     transport = httpx.ASGITransport(Starlette(routes=site.routes()))
-    return httpx.AsyncClient(transport=transport, base_url=f"http://{host}")
+    return httpx.AsyncClient(transport=transport, base_url="http://localhost")
 
 
 def addresses(page: str) -> list[str]:
@@ -39,7 +33,9 @@ async def test_the_page_may_run_nothing_but_its_files(path: str) -> None:
     policy = dict(each.split(" ", 1) for each in answer.headers["Content-Security-Policy"].split("; "))
     assert policy["default-src"] == "'none'"
     assert policy["script-src"] == policy["style-src"] == "'self'"
+    assert policy["worker-src"] == "'self'"
     assert policy["require-trusted-types-for"] == "'script'"
+    assert policy["trusted-types"] == "messenger-worker"
     assert '<html lang="ru">' in answer.text
     assert not re.search(r"<script(?![^>]*src=)|<style|\son\w+=|style=", answer.text)
 
@@ -57,6 +53,35 @@ async def test_every_file_is_kept_forever_under_its_digest() -> None:
         other = re.sub(r"/app/[0-9a-f]{18}/", "/app/0123456789abcdef01/", found[-1])
         assert (await http.get(other.removeprefix("/chat"))).status_code == 404
         assert (await http.get(f"/api/app/{Files.read(HERE.parent).digest}/web/site.py")).status_code == 404
+
+
+async def test_the_worker_is_of_the_version_of_its_files_and_may_only_ask_here() -> None:
+    async with client(prefix="/api", public_path="/chat") as http:
+        page = (await http.get("/api/app/")).text
+        worker = await http.get("/api/app/worker.js")
+    assert worker.headers["Cache-Control"] == "no-cache"
+    assert worker.headers["Content-Security-Policy"] == "default-src 'none'; connect-src 'self'"
+    first, _, rest = worker.text.partition("\n")
+    shell = json.loads(first.removeprefix("const SHELL = ").removesuffix(";"))
+    read = Files.read(HERE.parent)
+    assert shell == {
+        "digest": read.digest,
+        "page": "/chat/api/app/",
+        "files": [f"/chat/api/app/{read.digest}/{path}" for path in read.by_path],
+    }
+    assert rest == (HERE / "worker.js").read_text()
+    assert f'data-digest="{read.digest}"' in page
+    assert 'data-worker="/chat/api/app/worker.js"' in page
+
+
+async def test_the_manifest_speaks_the_browsers_language() -> None:
+    async with client() as http:
+        for language, name in (("ru", "Мессенджер"), ("en", "Messenger"), ("fr", "Messenger")):
+            answer = await http.get("/app/manifest.webmanifest", headers={"Accept-Language": language})
+            assert answer.json()["name"] == name
+            assert answer.headers["Vary"] == "Accept-Language"
+            for icon in answer.json()["icons"]:
+                assert (await http.get(icon["src"])).headers["content-type"] == icon["type"]
 
 
 async def test_files_are_compressed_as_the_browser_takes_them() -> None:
@@ -91,7 +116,11 @@ def test_the_digest_is_of_names_and_contents(tmp_path: Path) -> None:
 
 
 def test_no_page_asks_for_anything_elsewhere() -> None:
-    texts = {name: file.content.decode() for name, file in Files.read(HERE.parent).by_path.items()}
+    texts = {
+        name: file.content.decode()
+        for name, file in Files.read(HERE.parent).by_path.items()
+        if not name.endswith(".png")
+    }
     foreign = {
         name: found
         for name, text in texts.items()
@@ -109,33 +138,5 @@ def test_what_is_vendored_is_unchanged() -> None:
         assert sha256((vendor / name).read_bytes()).hexdigest() == digest
 
 
-async def test_letters_are_shown_to_this_machine_only() -> None:
-    (shown,) = (await client().get("/app/letters")).json()["data"]
-    assert shown == {
-        "to": "new@example.com",
-        "subject": "Confirm",
-        "link": "http://localhost/confirm?token=t",
-        "written": "2026-01-02T00:00:00",
-    }
-    assert (await client(host="rebound.example").get("/app/letters")).status_code == 404
-    assert (await client(has_letters=False).get("/app/letters")).status_code != 200
-
-
 def test_it_can_be_switched_off() -> None:
     assert WebClient(HttpOptions(web_client=False)).routes() == []
-
-
-def test_letters_of_a_folder(tmp_path: Path) -> None:
-    assert newest_letters(tmp_path / "none") == []
-    for number in range(3):
-        text = f"To: a{number}@example.com\nSubject: =?utf-8?b?0J/RgNC40LLQtdGC?=\n\nhttp://localhost:1/c?token=a.b-{number}\n"
-        (tmp_path / f"{number}.eml").write_text(
-            text if number else "To: a0@example.com\nSubject: none\n\nno link\n"
-        )
-    found = {each.to: each.link for each in newest_letters(tmp_path)}
-    assert found == {
-        "a0@example.com": None,
-        "a1@example.com": "http://localhost:1/c?token=a.b-1",
-        "a2@example.com": "http://localhost:1/c?token=a.b-2",
-    }
-    assert len(newest_letters(tmp_path, most=2)) == 2

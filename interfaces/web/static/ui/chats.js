@@ -57,7 +57,7 @@ export function Chats() {
       <button type="button" class="plain round" aria-label=${say.menu} onClick=${() => session.show({ type: "menu" })}><${Icon} name="menu" /></button>
       <label class="search">
         <${Icon} name="search" />
-        <input id="search" type="search" placeholder=${say.search} aria-label=${say.search} value=${query} dir="auto" onInput=${(event) => setQuery(event.currentTarget.value)} />
+        <input id="search" type="search" placeholder=${say.searchHint} aria-label=${say.search} value=${query} dir="auto" onInput=${(event) => setQuery(event.currentTarget.value)} />
       </label>
       <button type="button" class="plain round" aria-label=${say.newGroup} title=${say.newGroup} onClick=${() => session.show({ type: "new_group" })}><${Icon} name="group" /></button>
     </header>

@@ -64,7 +64,7 @@ function Header({ chat }) {
     <${Avatar} id=${id} name=${name} />
     <div class="about">
       <h1><bdi>${name}</bdi></h1>
-      <p class=${typists.length > 0 ? "typing" : ""} aria-live="polite">${about}</p>
+      <p class=${typists.length > 0 ? "typing" : ""} aria-live="polite"><bdi>${about}</bdi></p>
     </div>
     ${kind === "group" && html`<button type="button" class="plain round" aria-label=${say.details} onClick=${() => session.show({ type: "group", chat_id: id })}><${Icon} name="info" /></button>`}
   </header>`;
@@ -314,10 +314,12 @@ class Message extends Component {
       ${isGroup && !isOwn && isFirst && html`<${Avatar} id=${message.sender_id} name=${name} size="small" />`}
       <div class=${`bubble ${large}`} role="group" aria-label=${say.messageFrom(name, time)}>
         ${isGroup && !isOwn && isFirst && html`<bdi class="author">${name}</bdi>`}
-        <span class="text" dir="auto">${linked(message.text)}</span>
-        ${isOwn && isGroup
-          ? html`<button type="button" class="meta" onClick=${() => session.show({ type: "readers", message })}><span class="unseen">${isRead ? say.read : say.sent}. ${say.readBy}. </span>${time} ${isRead ? "✓✓" : "✓"}</button>`
-          : html`<span class="meta">${isOwn && html`<span class="unseen">${isRead ? say.read : say.sent}. </span>`}${time}${isOwn ? (isRead ? " ✓✓" : " ✓") : ""}</span>`}
+        <div class="said" dir="auto">
+          <span class="text">${linked(message.text)}</span>
+          ${isOwn && isGroup
+            ? html`<button type="button" class="meta" onClick=${() => session.show({ type: "readers", message })}><span class="unseen">${isRead ? say.read : say.sent}. ${say.readBy}. </span>${time} ${isRead ? "✓✓" : "✓"}</button>`
+            : html`<span class="meta">${isOwn && html`<span class="unseen">${isRead ? say.read : say.sent}. </span>`}${time}${isOwn ? (isRead ? " ✓✓" : " ✓") : ""}</span>`}
+        </div>
       </div>
     </div>`;
   }
@@ -328,8 +330,10 @@ function Outgoing({ entry }) {
   const state = isRefused ? say.notSent : entry.state === "waiting" ? say.waiting : entry.state === "stored" ? say.sent : say.sending;
   return html`<div class=${`message own outgoing ${isRefused ? "refused" : ""}`} data-nonce=${entry.nonce} data-state=${entry.state}>
     <div class=${`bubble ${isEmoji(entry.text) ? "emoji" : ""}`} role="group" aria-label=${`${say.you}. ${state}`}>
-      <span class="text" dir="auto">${linked(entry.text)}</span>
-      <span class="meta">${entry.state === "stored" ? "✓" : isRefused ? "!" : "◌"}</span>
+      <div class="said" dir="auto">
+        <span class="text">${linked(entry.text)}</span>
+        <span class="meta">${entry.state === "stored" ? "✓" : isRefused ? "!" : "◌"}</span>
+      </div>
       ${isRefused &&
       html`<p class="why">
         ${say.notSent}. ${say.refusedWhy[entry.error] ?? ""}

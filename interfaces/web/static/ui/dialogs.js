@@ -7,6 +7,7 @@
 import { html, useEffect, useRef, useState } from "../vendor/htm-preact.js";
 import { explain, nameOf, session, wirePerson } from "../session.js";
 import { moment, momentOf, say, whenOf } from "../texts.js";
+import { CodeField, explainCode, Factor } from "./factor.js";
 import { Letters } from "./letters.js";
 import { Avatar, Dialog, Field, Form, useSession } from "./parts.js";
 
@@ -34,9 +35,11 @@ function Menu({ close }) {
     <ul class="items">
       ${profile !== null && item(say.profile, () => session.show({ type: "profile" }))} ${item(say.newGroup, () => session.show({ type: "new_group" }))}
       ${item(say.devices, () => session.show({ type: "devices" }))} ${item(say.changePassword, () => session.show({ type: "password" }))}
+      ${item(say.factor, () => session.show({ type: "factor" }))}
       <li><label class="item check"><input type="checkbox" checked=${choices.sound} onChange=${(event) => session.choose("sound", event.currentTarget.checked)} />${say.sound}</label></li>
       <li><label class="item check"><input type="checkbox" checked=${choices.notifications} onChange=${notify} />${say.notifications}</label></li>
-      ${document.body.dataset.letters && item(say.letters, () => session.show({ type: "letters" }))} ${item(say.help, () => session.show({ type: "help" }))}
+      ${document.body.dataset.letters && item(say.letters, () => session.show({ type: "letters" }))}
+      ${document.body.dataset.status && html`<li><a class="item" href=${document.body.dataset.status}>${say.status}</a></li>`} ${item(say.help, () => session.show({ type: "help" }))}
       ${docs && html`<li><a class="item" href=${docs}>${say.api}</a></li>`}
       ${item(say.signOut, () => session.signOut().catch((error) => setProblem(explain(error))))}
     </ul>
@@ -64,15 +67,23 @@ function Profile({ close, isNew = false }) {
 }
 
 function CloseAccount({ close }) {
+  const [hasFactor, setHasFactor] = useState(false);
+  useEffect(() => {
+    session.tokens.call("GET", "/accounts/factors/").then(
+      ({ totp }) => setHasFactor(totp),
+      () => undefined, // closing says then that a code is needed
+    );
+  }, []);
   return html`<${Dialog} title=${say.closeAccount} onClose=${close}>
     <p>${say.closeAccountText}</p>
     <${Form}
       submit=${say.closeAccount}
-      explain=${(error) => (error.code === "PASSWORD_WRONG" ? say.ownPasswordWrong : explain(error))}
-      onSubmit=${({ password }) => session.closeAccount(password)}
+      explain=${explainCode}
+      onSubmit=${({ password, code }) => session.closeAccount(password, code)}
     >
       <input type="text" name="username" autocomplete="username" value=${session.email} hidden />
       <${Field} label=${say.password} name="password" type="password" autocomplete="current-password" required autofocus />
+      ${hasFactor && html`<${CodeField} />`}
     <//>
   <//>`;
 }
@@ -304,4 +315,4 @@ function Help({ close }) {
 
 const LettersDialog = ({ close }) => html`<${Dialog} title=${say.letters} onClose=${close}><${Letters} /><//>`;
 
-const SHOWN = { menu: Menu, profile: Profile, devices: Devices, password: Password, close_account: CloseAccount, new_group: NewGroup, group: Group, readers: Readers, help: Help, letters: LettersDialog };
+const SHOWN = { menu: Menu, profile: Profile, devices: Devices, password: Password, factor: Factor, close_account: CloseAccount, new_group: NewGroup, group: Group, readers: Readers, help: Help, letters: LettersDialog };

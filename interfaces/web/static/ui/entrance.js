@@ -8,6 +8,7 @@ import { html, useEffect, useRef, useState } from "../vendor/htm-preact.js";
 import { ApiError } from "../../../clients/javascript/index.js";
 import { explain, session } from "../session.js";
 import { say } from "../texts.js";
+import { CodeField, explainCode } from "./factor.js";
 import { Letters } from "./letters.js";
 import { Field, Form } from "./parts.js";
 
@@ -22,8 +23,16 @@ function refusal(error) {
 }
 
 export function Entrance() {
-  const [screen, setScreen] = useState(/** @type {{name: string, email?: string}} */ ({ name: "sign_in" }));
+  const [screen, setScreen] = useState(/** @type {{name: string, email?: string, pendingToken?: string}} */ ({ name: "sign_in" }));
   const link = (name, text) => html`<button type="button" class="link" onClick=${() => setScreen({ name, email: screen.email })}>${text}</button>`;
+  const signIn = async ({ email, password }) => {
+    try {
+      await session.signIn(email.trim(), password);
+    } catch (error) {
+      if (!(error instanceof ApiError) || error.pendingToken === null) throw error;
+      setScreen({ name: "code", email: email.trim(), pendingToken: error.pendingToken });
+    }
+  };
   const card = useRef(null);
   useEffect(() => card.current.querySelector("input, h1[tabindex]").focus(), [screen.name]);
   return html`<main class="entrance">
@@ -31,12 +40,23 @@ export function Entrance() {
       <div class="brand" aria-hidden="true"></div>
       ${screen.name === "sign_in" &&
       html`<h1>${say.messenger}</h1>
-        <${Form} submit=${say.signIn} explain=${(error) => (error instanceof ApiError && (error.status === 401 || error.status === 422) ? say.wrongPassword : explain(error))} onSubmit=${({ email, password }) => session.signIn(email.trim(), password)}>
+        <${Form} submit=${say.signIn} explain=${(error) => (error instanceof ApiError && (error.status === 401 || error.status === 422) ? say.wrongPassword : explain(error))} onSubmit=${signIn}>
           <${Field} ...${EMAIL} value=${screen.email ?? ""} />
           <${Field} label=${say.password} name="password" type="password" autocomplete="current-password" required />
         <//>
         <p class="aside">${say.noAccount} ${link("sign_up", say.signUp)}</p>
         <p class="aside">${link("forgot", say.forgot)}</p>`}
+      ${screen.name === "code" &&
+      html`<h1>${say.codeTitle}</h1>
+        <p>${say.codeText}</p>
+        <${Form}
+          submit=${say.signIn}
+          explain=${(error) => (error instanceof ApiError && error.status === 401 ? say.codeLate : explainCode(error))}
+          onSubmit=${({ code }) => session.finishSignIn(screen.pendingToken, code)}
+        >
+          <${CodeField} />
+        <//>
+        <p class="aside">${link("sign_in", say.backToSignIn)}</p>`}
       ${screen.name === "sign_up" &&
       html`<h1>${say.signUp}</h1>
         <${Form}
