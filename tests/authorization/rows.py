@@ -193,6 +193,7 @@ OUR_PAGES: Final = (
     "/app/",
     "/chats/ui/",
     "/app/manifest.webmanifest",
+    "/app/worker.js",
     "/setup-new-password",
     "/confirm-email",
     "/errors/{code}",
