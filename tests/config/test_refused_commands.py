@@ -30,6 +30,7 @@ ARGUMENTS: Mapping[str, Sequence[str]] = {
     "user delete": ("ann@example.com", "--yes"),
     "user disable": ("ann@example.com", "--yes"),
     "user enable": ("ann@example.com",),
+    "user forget-factor": ("ann@example.com", "--yes"),
     "user list": (),
     "user password": ("ann@example.com", "--password-stdin", "--yes"),
     "user sessions": ("ann@example.com",),

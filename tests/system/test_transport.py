@@ -55,11 +55,14 @@ def told(sock: socket.socket) -> bytes:
     [
         (b"", b""),
         (b"GET /livez HTT", b"HTTP/1.1 408"),
-        (b"GET /livez HTTP/1.1\r\nHost: x\r\n", b"HTTP/1.1 408"),
-        (b"POST /accounts/sign-in/ HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{", b"HTTP/1.1 408"),
-        (b"GET /livez HTTP/1.1\r\nHost: x\r\n" + b"a: b\r\n" * 30 + b"\r\n", b"HTTP/1.1 431"),
+        (b"GET /livez HTTP/1.1\r\nHost: localhost\r\n", b"HTTP/1.1 408"),
         (
-            b"POST /accounts/sign-in/ HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+            b"POST /accounts/sign-in/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{",
+            b"HTTP/1.1 408",
+        ),
+        (b"GET /livez HTTP/1.1\r\nHost: localhost\r\n" + b"a: b\r\n" * 30 + b"\r\n", b"HTTP/1.1 431"),
+        (
+            b"POST /accounts/sign-in/ HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
             + b"1\r\n \r\n" * 9,
             b"HTTP/1.1 400",
         ),
@@ -116,7 +119,7 @@ def test_limits_count_networks_behind_trusted_proxies(strict: Server) -> None:
 
 
 def test_what_people_follow_begins_with_the_public_address(strict: Server) -> None:
-    host = {"Host": "evil.example"}
+    host = {"Host": "localhost"}
     page = httpx.get(f"{strict.url}/confirm-email?token=x", headers=host).text
     assert 'data-confirm="/talk/confirm-email"' in page
     assert httpx.get(f"{strict.url}/chats", headers=host).headers["location"] == "/talk/chats/"
@@ -135,7 +138,7 @@ def test_a_socket_takes_a_place_until_it_is_gone(make_server: Callable[..., Serv
     server = make_server(tmp_path / "few", settings={"API_CONNECTIONS_PER_NETWORK": "3"})
     server.start()
     upgrade = (
-        b"GET /chats/6f9619ff-8b86-d011-b42d-00cf4fc964ff/ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n"
+        b"GET /chats/6f9619ff-8b86-d011-b42d-00cf4fc964ff/ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n"
         b"Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
     )
     for _ in range(3):

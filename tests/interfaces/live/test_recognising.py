@@ -9,38 +9,36 @@ from application.errors import NotAuthenticated
 from application.views import LiveSession
 from config.features.accounts import make_account_rules
 from domain.ids import AccountId, SessionId
+from infrastructure.memory.views import MemoryViews
 from tests.interfaces.live.test_hub import Node
-from tests.world import SETTINGS, World, world
+from tests.world import SETTINGS, world
 
 
 @define(eq=False)
 class Counting:
     """Counts the reads of sessions."""
 
-    here: World
     reads: int = 0
 
-    def __attrs_post_init__(self) -> None:
-        views = self.here.application.ports().storage.views
-        honest = views.live_session
 
-        async def live_session(account_id: AccountId, session_id: SessionId) -> LiveSession | None:
-            self.reads += 1
-            return await honest(account_id, session_id)
+@pytest.fixture
+def counting(monkeypatch: pytest.MonkeyPatch) -> Counting:
+    counting, live_session = Counting(), MemoryViews.live_session
 
-        object.__setattr__(self.here.messenger.accounts.recognise.authenticate, "views", _Views(live_session))  # type: ignore[attr-defined]
+    async def counted(self: MemoryViews, account_id: AccountId, session_id: SessionId) -> LiveSession | None:
+        counting.reads += 1
+        return await live_session(self, account_id, session_id)
 
-
-@define
-class _Views:
-    live_session: object
+    monkeypatch.setattr(MemoryViews, "live_session", counted)
+    return counting
 
 
-async def test_a_socket_is_recognised_without_a_read_until_the_session_ends() -> None:
+async def test_a_socket_is_recognised_without_a_read_until_the_session_ends(counting: Counting) -> None:
     async with world() as here:
         ann = await here.person()
         Node(here)
-        counting, accounts = Counting(here), here.messenger.accounts
+        accounts = here.messenger.accounts
+        counting.reads = 0
         command = Authenticate(token=ann.token)
         for _ in range(3):
             assert (await accounts.recognise(command)).session_id == ann.actor.session_id
@@ -50,12 +48,12 @@ async def test_a_socket_is_recognised_without_a_read_until_the_session_ends() ->
             await accounts.recognise(command)
 
 
-async def test_where_only_the_newest_token_counts_each_socket_is_looked_up() -> None:
+async def test_where_only_the_newest_token_counts_each_socket_is_looked_up(counting: Counting) -> None:
     settings = evolve(SETTINGS, auth=evolve(SETTINGS.auth, one_access_token=True))
     assert make_account_rules(settings).sessions.one_access_token
     async with world(settings=settings) as here:
         ann = await here.person()
-        counting = Counting(here)
+        counting.reads = 0
         for _ in range(2):
             await here.messenger.accounts.recognise(Authenticate(token=ann.token))
         assert counting.reads == 2

@@ -17,6 +17,7 @@ from application.ports.tokens import SessionToken, SessionTokenType
 from application.views import MessageView
 from domain.chat_errors import ChatNotFound, NotAMember, TooFrequent
 from domain.message import BODY_LIMIT
+from domain.scope import ScopeMissing
 from infrastructure.crypto.tokens import JwtTokens
 from interfaces.wire import frames
 from interfaces.wire.reasons import Reset
@@ -149,6 +150,7 @@ def refused_frames() -> Iterator[dict[str, Any]]:
         TooManyRequests(1.0, Allowance("send", 1, timedelta(minutes=1))),
         NotAMember(),
         ChatNotFound(),
+        ScopeMissing(),
     ):
         sending: Any = connection.hear(
             orjson.dumps({"type": "send_message", "text": "a", "nonce": nonce}).decode()
