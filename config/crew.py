@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from logging import getLogger
 from pathlib import Path
+from shutil import rmtree
 from tempfile import TemporaryDirectory
 from types import FrameType
 from typing import Final
@@ -135,6 +136,7 @@ class Crew:
         self._never_started.update(numbers)
         self.stopping.last_acts.insert(0, self._kill_all)
         with TemporaryDirectory(prefix="messenger-") as folder, self._signals():
+            self.stopping.last_acts.append(lambda: rmtree(folder, ignore_errors=True))
             self._figures = [Path(folder) / str(number) for number in numbers]
             async with asyncio.TaskGroup() as tasks:
                 for number in numbers:

@@ -587,7 +587,7 @@ FRAMES: Final[Sequence[FrameRow]] = (
     FrameRow(
         channel=ONE,
         type="typing",
-        answers=inside() | {Caller.READING: OK},
+        answers=inside() | {Caller.READING: IGNORED},
         fields=lambda _, __: {"is_typing": True},
     ),
     FrameRow(channel=ONE, type="get_chat_history", answers=inside()),
