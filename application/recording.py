@@ -134,7 +134,9 @@ class Watch:
         )
 
 
-RECORDED: Final = frozenset({SecurityAct.SIGNED_IN})
+RECORDED: Final = frozenset(
+    {SecurityAct.SIGNED_IN, SecurityAct.ACCESS_TOKEN_MADE, SecurityAct.ACCESS_TOKEN_ENDED}
+)
 """Acts that `RecordEvent` records when they are done, so that `Watch` only adds their refusals."""
 
 

@@ -157,6 +157,21 @@ def test_a_flood_of_refusals_is_counted_and_not_written(told: Told) -> None:
     assert len(log._refusals) <= 1000, "an attacker does not fill the memory with names"
 
 
+def test_addresses_of_one_network_share_what_is_written(told: Told) -> None:
+    client = ""
+    log = LoggedSecurity(lambda: {"client": client}, now=lambda: 0.0)
+
+    def refused(address: str) -> int:
+        nonlocal client
+        client = address
+        log.record(SecurityRecord(act=SecurityAct.ACCESS_DENIED, outcome=Outcome.REFUSED, at=START))
+        return len(told())
+
+    assert sum(refused(f"2001:db8:1:2::{number:x}") for number in range(1000)) == MOST
+    assert refused("2001:db8:1:3::1") == 1
+    assert [refused("203.0.113.7"), refused("203.0.113.8")] == [1, 1]
+
+
 def test_every_use_case_is_watched(world: World) -> None:
     """Those that are not watched have no refusals of security, or are watched in their batches."""
     unwatched = {
