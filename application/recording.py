@@ -93,6 +93,21 @@ class Watch:
 
         return watched
 
+    def at_once(self, use_case: Callable[P, T]) -> Callable[P, T]:
+        """
+        Does the same for a use case that refuses when it is called. If it returns something to be awaited, whoever carries
+        that out must be watched too (`batches`).
+        """
+
+        def watched(*args: P.args, **named: P.kwargs) -> T:
+            try:
+                return use_case(*args, **named)
+            except DomainError as error:
+                self.refused(args, error)
+                raise
+
+        return watched
+
     def batches(
         self, use: Callable[[Sequence[Any]], Awaitable[Sequence[Any]]]
     ) -> Callable[[Sequence[Any]], Awaitable[Sequence[Any]]]:
