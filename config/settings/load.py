@@ -188,7 +188,7 @@ class Loader:
                 )
             api = evolve(api, public_url=f"http://localhost:{api.port}")
             if environment is Environment.DEV and "API_ALLOWED_HOSTS" not in self.values:
-                api = evolve(api, allowed_hosts=("*",))  # nobody has said by which name it is reached
+                api = evolve(api, allowed_hosts=("*",))  # its own name is unknown
         return api
 
     def _with_application(self, settings: Settings) -> Settings:

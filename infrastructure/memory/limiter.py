@@ -22,7 +22,7 @@ class MemoryLimiter:
     most_keys: int = MOST_KEYS
     _weighs_until: dict[tuple[str, Hashable], datetime] = field(factory=dict, init=False)
     _periods: dict[str, timedelta] = field(factory=dict, init=False)
-    """Of the allowances that have been asked about here, by name."""
+    """The periods of the allowances that this process has asked about, by name."""
 
     def look(self, allowance: Allowance, key: Hashable, *, at: datetime, uses: int = 1) -> Left | None:
         if not allowance.most:
