@@ -95,8 +95,8 @@ class Watch:
 
     def at_once(self, use_case: Callable[P, T]) -> Callable[P, T]:
         """
-        Wraps a use case that refuses when it is called. If it returns something to be awaited, whoever carries that out must
-        be watched too (`batches`).
+        Wraps a use case that refuses when it is called. What it returns is not watched: if that is awaited, watch
+        the batch too.
         """
 
         def watched(*args: P.args, **named: P.kwargs) -> T:
