@@ -17,7 +17,7 @@ import sys
 import time
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from logging import getLogger
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -26,7 +26,7 @@ from typing import Final
 
 from attrs import define, field, frozen
 
-from config.listening import Place, close
+from config.listening import CannotListen, Place, close
 from config.server import LEAVE, STOP
 from config.settings.groups import Settings
 from config.signals import heard, ignore_signals
@@ -38,6 +38,9 @@ log: Final = getLogger(__name__)
 
 STARTED: Final = b"."
 """The answer of a worker that listens."""
+
+NOT_BEGUN: Final = 1
+"""Stands for the exit code of a worker that could not even be begun."""
 
 WORKERS_SHARE: Final = 0.75
 """The share of the time for stopping that workers have. The rest is for the embedded database."""
@@ -112,6 +115,8 @@ class Crew:
     _all_started: asyncio.Event = field(init=False, factory=asyncio.Event)
     _failed: int | None = field(init=False, default=None)
     """The exit code of a worker that did not start."""
+    _cannot_listen: CannotListen | None = field(init=False, default=None)
+    """Why a worker could not be begun for the first time."""
     _figures: Sequence[Path] = field(init=False, default=())
 
     @property
@@ -135,6 +140,8 @@ class Crew:
                 for number in numbers:
                     tasks.create_task(self._keep(number))
                 tasks.create_task(self._tell_of_start())
+        if self._cannot_listen is not None:
+            raise self._cannot_listen
         if self._failed is not None:
             raise WorkerFailed(self._failed)
 
@@ -177,40 +184,67 @@ class Crew:
             pause = min(2 * pause, self.longest_pause)
 
     async def _live(self, number: int) -> int:
-        """Runs one worker until it ends, and returns its exit code."""
-        sockets = self.place.bind(is_shared=True)
-        metrics = self.metrics_place.bind(is_shared=True) if self.metrics_place else ()
-        control, controlling = os.pipe()
-        starting, started = os.pipe()
-        orders = Orders(
-            settings=self.settings,
-            database_url=self.database_url,
-            number=number,
-            place=self.place,
-            sockets=[each.fileno() for each in sockets],
-            metrics_sockets=[each.fileno() for each in metrics],
-            control=control,
-            started=started,
-            figures=self._figures,
-        )
-        try:
-            process = await _begun(self.command, orders)
-        finally:
-            close([*sockets, *metrics])
-            os.close(control)
-            os.close(started)
-        worker = self._workers[number] = Worker(process, controlling)
-        loop = asyncio.get_running_loop()
-        loop.add_reader(starting, self._hear_start, number, starting)
-        if self._is_leaving.is_set():
-            worker.tell(LEAVE)
-        try:
-            return await process.wait()
-        finally:
-            del self._workers[number]
-            loop.remove_reader(starting)
-            os.close(starting)
-            os.close(controlling)
+        """
+        Runs one worker until it ends, and returns its exit code.
+
+        A worker that cannot be begun, because a port, descriptors or memory are short for a moment, counts as one that has
+        ended: the others go on serving.
+        """
+        with ExitStack() as held:
+            try:
+                process, controlling, starting = await self._begin(number, held)
+            except CannotListen as error:
+                if number in self._never_started:
+                    self._cannot_listen = error
+                else:
+                    log.error("a worker cannot listen", extra={"worker": number, "reason": str(error)})  # noqa: TRY400 - one line
+                return NOT_BEGUN
+            except OSError as error:
+                log.error("a worker cannot be begun", extra={"worker": number, "reason": str(error)})  # noqa: TRY400 - one line
+                return NOT_BEGUN
+            worker = self._workers[number] = Worker(process, controlling)
+            loop = asyncio.get_running_loop()
+            loop.add_reader(starting, self._hear_start, number, starting)
+            if self._is_leaving.is_set():
+                worker.tell(LEAVE)
+            try:
+                return await process.wait()
+            finally:
+                del self._workers[number]
+                loop.remove_reader(starting)
+
+    async def _begin(self, number: int, held: ExitStack) -> tuple[Process, int, int]:
+        """
+        Begins one worker. Returns it with the end of the pipe that it hears and of the one that it answers by; ``held`` closes
+        both.
+
+        Raises:
+            CannotListen: The address cannot be bound.
+            OSError: The system has no descriptor, process or memory left.
+        """
+        with ExitStack() as handed_over:
+            sockets = self.place.bind(is_shared=True)
+            handed_over.callback(close, sockets)
+            metrics = self.metrics_place.bind(is_shared=True) if self.metrics_place else ()
+            handed_over.callback(close, metrics)
+            control, controlling = os.pipe()
+            handed_over.callback(os.close, control)
+            held.callback(os.close, controlling)
+            starting, started = os.pipe()
+            handed_over.callback(os.close, started)
+            held.callback(os.close, starting)
+            orders = Orders(
+                settings=self.settings,
+                database_url=self.database_url,
+                number=number,
+                place=self.place,
+                sockets=[each.fileno() for each in sockets],
+                metrics_sockets=[each.fileno() for each in metrics],
+                control=control,
+                started=started,
+                figures=self._figures,
+            )
+            return await _begun(self.command, orders), controlling, starting
 
     def _hear_start(self, number: int, starting: int) -> None:
         if os.read(starting, 1) == STARTED:

@@ -162,7 +162,12 @@ class Relay:
         self._complaints.tell("the connection between processes was lost", cause)
 
     def _shorten(self) -> None:
+        """Leaves out first what its publisher says again anyway, and then all but one hint for each chat."""
         self._complaints.tell("too much waits to be sent", f"more than {self.most_waiting} updates")
+        lasting = [each for each in self._waiting if not isinstance(each, OnlineThere | AttendingThere)]
+        if len(lasting) <= self.most_waiting // 2:
+            self._waiting = deque(lasting)
+            return
         shortened = _hints(self._waiting)
         self._waiting.clear()
         self._waiting.extend(shortened[: self.most_waiting // 2])

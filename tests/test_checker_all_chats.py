@@ -227,6 +227,18 @@ def message_of(event: AllHeard, **fields: Any) -> AllHeard:
 
 STATE = GAP.frame["state"]
 
+FORGETS = (
+    AllEnded(at=8.0, connection=3, code=1006),
+    connecting(8.1, 5, ANN),
+    heard(8.2, 5, "auth_success", cursor="c3"),
+    AllEnded(at=8.3, connection=5, code=1006),
+    connecting(8.4, 6, ANN),
+    AllEnded(at=8.5, connection=6, code=1006),
+)
+"""Ann begins anew, twice, and each time loses the connection before she has read a page."""
+RETURNS = connecting(9.0, 7, ANN, has_cursor=True)
+RETURNED = (heard(9.1, 7, "auth_success", cursor="c2"), heard(9.2, 7, "resumed", cursor="c3"))
+
 FAULTS: dict[str, tuple[str, Plant]] = {
     "a message is not told": ("D13", without(told(2.0, 1, TWO))),
     "the last message is not told": ("D12", without(LAST)),
@@ -269,6 +281,8 @@ FAULTS: dict[str, tuple[str, Plant]] = {
         before(GAP, heard(5.1, 3, "reset", scope="all", reason="epoch")),
     ),
     "it resumes from nonsense": ("D13", instead_of(BACK, evolve(BACK, is_garbled=True))),
+    "it comes back with a cursor and knows nothing": ("D13", before(QUIET, *FORGETS, RETURNS, *RETURNED)),
+    "it knows nothing in the end": ("D12", before(QUIET, *FORGETS, RETURNS, *RETURNED)),
     "the own mark is not told": ("D9", without(MARK)),
     "a mark that nobody set": ("D9", changed(MARK, seq=7, unread_count=0)),
     "too much is unread": ("D10", changed(MARK, unread_count=2)),
@@ -326,6 +340,13 @@ FAULTS: dict[str, tuple[str, Plant]] = {
 
 def test_finds_nothing_in_a_good_history() -> None:
     assert judge(GOOD, LIMITS) == []
+
+
+def test_a_client_that_begins_with_its_storage_knows_again_what_it_had_forgotten() -> None:
+    """The storage held the former cursor and its chats, because there was no new one to replace them."""
+    history = list(GOOD)
+    before(QUIET, *FORGETS, evolve(RETURNS, is_restored=True), *RETURNED)(history)
+    assert judge(history, LIMITS) == []
 
 
 @pytest.mark.parametrize("name", FAULTS)

@@ -347,7 +347,7 @@ def factor_use_cases(ports: Ports, rules: AccountRules) -> FactorUseCases:
     begin, clock, codes = ports.storage.begin, ports.clock, ports.codes
     proof, record, watch = step_up(ports, rules), recording(ports, rules), watching(ports)
     return FactorUseCases(
-        read=ReadFactorHandler(begin=begin, codes=codes),
+        read=watch(ReadFactorHandler(begin=begin, codes=codes)),
         set_up=watch(SetUpFactorHandler(begin=begin, clock=clock, codes=codes, step_up=proof)),
         confirm=watch(
             ConfirmFactorHandler(
@@ -363,7 +363,7 @@ def access_token_use_cases(ports: Ports, rules: AccountRules) -> AccessTokenUseC
     begin, clock = ports.storage.begin, ports.clock
     record, watch = recording(ports, rules), watching(ports)
     return AccessTokenUseCases(
-        list=ListAccessTokensHandler(begin=begin, clock=clock),
+        list=watch(ListAccessTokensHandler(begin=begin, clock=clock)),
         make=watch(
             MakeAccessTokenHandler(
                 begin=begin,
@@ -387,20 +387,20 @@ def session_use_cases(ports: Ports, rules: AccountRules) -> SessionUseCases:
     begin, clock = ports.storage.begin, ports.clock
     record, watch = recording(ports, rules), watching(ports)
     return SessionUseCases(
-        list=ListSessionsHandler(begin=begin, clock=clock),
-        events=ListAccountEventsHandler(begin=begin),
+        list=watch(ListSessionsHandler(begin=begin, clock=clock)),
+        events=watch(ListAccountEventsHandler(begin=begin)),
         revoke=watch(RevokeSessionHandler(begin=begin, clock=clock, record=record)),
-        revoke_others=RevokeOthersHandler(begin=begin, clock=clock, record=record),
+        revoke_others=watch(RevokeOthersHandler(begin=begin, clock=clock, record=record)),
     )
 
 
 def profile_use_cases(ports: Ports, limits: ActionLimits) -> ProfileUseCases:
-    begin = ports.storage.begin
+    begin, watch = ports.storage.begin, watching(ports)
     return ProfileUseCases(
-        read_own=ReadOwnProfileHandler(begin=begin),
-        read=ReadProfileHandler(begin=begin),
-        edit=EditProfileHandler(begin=begin),
-        find=FindProfilesHandler(begin=begin, limits=limits),
+        read_own=watch(ReadOwnProfileHandler(begin=begin)),
+        read=watch(ReadProfileHandler(begin=begin)),
+        edit=watch(EditProfileHandler(begin=begin)),
+        find=watch(FindProfilesHandler(begin=begin, limits=limits)),
     )
 
 

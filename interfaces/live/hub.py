@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from math import ceil
 from typing import Final, assert_never
 
 from attrs import define, field
@@ -41,7 +42,7 @@ from interfaces.live.all_chats import AllChats
 from interfaces.live.channel import Channel, Channels
 from interfaces.live.entry import Entrant, Entry, end_if_removed
 from interfaces.live.listener import End, Listener
-from interfaces.live.neighbours import LASTS, RENEWED_EVERY, Neighbours
+from interfaces.live.neighbours import LASTS, RENEWED_EVERY, SAID_AT_ONCE, Neighbours
 from interfaces.live.notices import Notices, receipt_key
 from interfaces.live.presence import Presence
 from interfaces.live.replays import Replays
@@ -96,6 +97,9 @@ class Hub:
     """Set when there is a cursor: from then on no change is missed."""
     _say_again_at: float = field(init=False, default=0.0)
     """When the other nodes are told again who is here, by the clock of the event loop."""
+    _unsaid: Sequence[Channel] = field(init=False, default=())
+    """The channels about which they are still to be told this time."""
+    _said_at_once: int = field(init=False, default=0)
 
     def __attrs_post_init__(self) -> None:
         self.neighbours = Neighbours(node=self.node, announce=self.feed.tell_nodes, now=self.clock.now)
@@ -324,18 +328,26 @@ class Hub:
             await asyncio.sleep(self.interval)
 
     def _meet_neighbours(self) -> None:
-        """Tells other nodes who is still here, and forgets those of whom they have said nothing for too long."""
+        """
+        Tells other nodes who is still here, and forgets those of whom they have said nothing for too long. Chats are told in
+        parts, over half of the time until they are told again, so that they do not push messages out of the bus.
+        """
         now = asyncio.get_running_loop().time()
-        if not self.node or now < self._say_again_at:
+        if not self.node:
             return
-        self._say_again_at = now + RENEWED_EVERY
-        self.presence.expire_elsewhere(now)
-        attending = []
-        for channel in [*self.channels]:
-            self.notices.expire(channel.audience, now)
-            if not channel.audience.is_crowded:
-                attending.append((channel.audience.chat_id, self.roster.present(channel.audience)))
-        self.neighbours.say_again(self.presence.here, attending)
+        if now >= self._say_again_at:
+            self._say_again_at = now + RENEWED_EVERY
+            self.presence.expire_elsewhere(now)
+            for channel in [*self.channels]:
+                self.notices.expire(channel.audience, now)
+            self.neighbours.say_again(self.presence.here, ())
+            self._unsaid = [channel for channel in self.channels if not channel.audience.is_crowded]
+            looks = max(1.0, RENEWED_EVERY / 2 / self.interval)
+            self._said_at_once = max(SAID_AT_ONCE, ceil(len(self._unsaid) / looks))
+        part, self._unsaid = self._unsaid[: self._said_at_once], self._unsaid[self._said_at_once :]
+        if part:
+            audiences = [channel.audience for channel in part]
+            self.neighbours.say_again((), [(each.chat_id, self.roster.present(each)) for each in audiences])
 
     async def _look(self, cursor: Cursor | None) -> Cursor:
         if cursor is None:

@@ -21,6 +21,9 @@ RENEWED_EVERY: Final = 10.0
 LASTS: Final = 25.0
 """Seconds for which such a word counts. One of them may get lost without any effect."""
 
+SAID_AT_ONCE: Final = 200
+"""The fewest chats about which a node says again at once who is there, if it has so many."""
+
 AT_ONCE: Final = 150
 """Profiles in one update: it must fit into a notification of PostgreSQL."""
 

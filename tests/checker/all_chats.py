@@ -98,6 +98,8 @@ class Client:
     """Chats that were removed, and not added again."""
     authors: dict[str, dict[int, str]] = Factory(lambda: defaultdict(dict))
     """The authors of messages that were told, by chat and number."""
+    _forgotten: "Client | None" = None
+    """What it knew before it forgot everything, until it has a cursor to store in the place of the one before."""
     _offered: str | None = None
     """A cursor that holds once the snapshot after it is known."""
     _told: dict[str, int] = Factory(dict)
@@ -107,20 +109,29 @@ class Client:
     typing: dict[tuple[str, str], None] = Factory(dict)
     """The people who type, each with the chat in which they do."""
 
-    def connect(self, *, has_cursor: bool, goes_on: bool = False) -> None:
-        """``goes_on``: what it is told is one run with what the connection before told, as the parts of one walk are."""
+    def connect(self, *, has_cursor: bool, goes_on: bool = False, is_restored: bool = False) -> None:
+        """
+        ``goes_on``: what it is told is one run with what the connection before told, as the parts of one walk are.
+        ``is_restored``: it begins with what its storage held, where nothing is replaced before there is a new cursor.
+        """
         if not goes_on:
             self._told.clear()
         self.watched.clear()
         self.typing.clear()
         if not has_cursor:
             self._forget()
+        elif is_restored and (held := self._forgotten) is not None:
+            self.chats = {**held.chats, **self.chats}
+            self.authors, self.next, self._forgotten = held.authors, held.next, None
 
     def _forget(self) -> None:
-        self.chats.clear()
+        if self._forgotten is None:
+            self._forgotten = Client(
+                self.profile, chats=self.chats, cursor=self.cursor, next=self.next, authors=self.authors
+            )
+        self.chats, self.authors = {}, defaultdict(dict)
         self.gone.clear()
         self.cursor = self.next = None
-        self.authors.clear()
 
     def unread_of(self, chat: str) -> int:
         known, authors = self.chats[chat], self.authors[chat]
@@ -136,7 +147,7 @@ class Client:
             case "auth_success":
                 self._offered = frame["cursor"]
             case "resumed" | "cursor":
-                self.cursor = frame["cursor"]
+                self.cursor, self._forgotten = frame["cursor"], None
             case "reset" if frame["scope"] == "all":
                 self._forget()
             case "snapshot":
@@ -347,7 +358,9 @@ def known(picture: Picture) -> Iterator[Violation]:
         match event:
             case AllConnecting():
                 client = clients.setdefault(event.device, Client(event.profile, picture.limits.replayed))
-                client.connect(has_cursor=event.has_cursor, goes_on=event.goes_on)
+                client.connect(
+                    has_cursor=event.has_cursor, goes_on=event.goes_on, is_restored=event.is_restored
+                )
                 connections[event.connection] = _Connection(place, event, client)
             case AllWatching():
                 connections[event.connection].asked[event.request] = place, event.profiles

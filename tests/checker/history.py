@@ -188,6 +188,8 @@ class AllConnecting:
     """Whether it asks for the next part of a walk whose part before was its last connection."""
     is_garbled: bool = False
     """Whether its ``since`` was nonsense."""
+    is_restored: bool = False
+    """Whether it begins with what its storage held before: it may know again what it had forgotten since then."""
 
 
 @frozen(kw_only=True)

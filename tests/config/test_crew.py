@@ -1,17 +1,22 @@
 """The parent of several workers, with workers that do as they are told."""
 
 import asyncio
+import errno
 import os
 import signal
+import socket
 import sys
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 from textwrap import dedent
+from typing import Any
 
 import pytest
 
+from config import crew as crews
 from config.crew import Crew, WorkerFailed
-from config.listening import Place
+from config.listening import CannotListen, Place
 from config.settings.groups import Api, Settings
 from config.signals import SIGNALS
 from config.stopping import Stopping
@@ -37,6 +42,18 @@ SERVING = """
     told = os.read(control, 1)
     print("told", told.decode(), file=lives, flush=True)
 """
+
+
+ONE_DIES = """
+    os.write(started, b".")
+    try:
+        os.close(os.open(sys.argv[1] + ".died", os.O_CREAT | os.O_EXCL))
+    except FileExistsError:
+        os.read(control, 1)
+    else:
+        sys.exit(7)
+"""
+"""Whichever worker is the first dies, once."""
 
 
 @pytest.fixture(autouse=True)
@@ -68,6 +85,11 @@ def crew(folder: Path, life: str, *, workers: int = 2, drain: float = 0.0) -> Cr
 def lives(folder: Path) -> list[str]:
     found = folder / "lives"
     return found.read_text().splitlines() if found.exists() else []
+
+
+def descriptors() -> int:
+    """How many files, pipes and sockets this process has open."""
+    return len([*Path("/proc/self/fd").iterdir()])
 
 
 async def test_tells_when_all_have_started_and_stops_them_at_a_signal(tmp_path: Path) -> None:
@@ -136,3 +158,35 @@ async def test_a_worker_that_fails_at_the_end_is_told(tmp_path: Path) -> None:
     os.kill(os.getpid(), signal.SIGTERM)
     await running
     assert not one.stopping.is_in_order
+
+
+async def test_a_worker_that_cannot_be_begun_again_is_tried_again_while_the_others_serve(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, times = crews._begun, count(1)
+
+    async def fails_at_the_third_time(*given: Any) -> Any:
+        if next(times) == 3:
+            raise OSError(errno.EMFILE, "Too many open files")
+        return await begun(*given)
+
+    monkeypatch.setattr(crews, "_begun", fails_at_the_third_time)
+    one = crew(tmp_path, ONE_DIES)
+    before = descriptors()
+    running = asyncio.create_task(one.run())
+    await until(lambda: len(lives(tmp_path)) == 3)
+    os.kill(os.getpid(), signal.SIGTERM)
+    await running
+    assert [record.reason for record in caplog.records if "cannot be begun" in record.message] == [  # type: ignore[attr-defined]
+        "[Errno 24] Too many open files"
+    ]
+    await until(lambda: descriptors() == before)
+
+
+async def test_an_address_that_another_program_has_is_told_as_such(tmp_path: Path) -> None:
+    one = crew(tmp_path, SERVING)
+    with socket.socket() as other:
+        other.bind((one.place.host, one.place.port))
+        other.listen()
+        with pytest.raises(CannotListen, match="API_SERVICE_PORT"):
+            await one.run()

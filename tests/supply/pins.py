@@ -92,15 +92,17 @@ def sbom(found: Sequence[Pin], version: str) -> Mapping[str, Any]:
 
 
 def advisories(path: Path) -> Sequence[Mapping[str, Any]]:
-    """Return the entries of a file of advisories in the format of OSV: a list, or one entry."""
+    """Return the entries of a file of advisories in the format of OSV: our own file, a list, or one entry."""
     stored = json.loads(path.read_text())
-    return stored if isinstance(stored, list) else [stored]
+    if isinstance(stored, dict):
+        stored = stored.get("advisories", [stored])
+    return [*stored]
 
 
 def concerned(found: Sequence[Pin], entries: Sequence[Mapping[str, Any]]) -> Sequence[str]:
     """Return a line for each pinned version that an advisory names."""
     return [
-        f"{pin.name} {pin.version}: {entry['id']}, {entry.get('summary', '')}"
+        f"{pin.name} {pin.version}: {', '.join([entry['id'], *entry.get('aliases', ())])}"
         for entry in entries
         for affected in entry.get("affected", ())
         for pin in found
@@ -115,20 +117,21 @@ def _names(affected: Mapping[str, Any], pin: Pin) -> bool:
     if pin.version in affected.get("versions", ()):
         return True
     return any(
-        _is_within(each["events"], Version(pin.version))
+        is_within(each["events"], Version(pin.version))
         for each in affected.get("ranges", ())
         if each["type"] == "ECOSYSTEM"
     )
 
 
-def _is_within(events: Sequence[Mapping[str, str]], version: Version) -> bool:
-    """Tell whether a version is affected, by the events of a range in their order."""
+def is_within(events: Sequence[Mapping[str, str]], version: Version) -> bool:
+    """Tell whether a version is affected by the events of a range, in whatever order they are."""
     is_affected = False
-    for event in events:
-        if "introduced" in event and version >= Version(event["introduced"]):
-            is_affected = True
-        if "fixed" in event and version >= Version(event["fixed"]):
-            is_affected = False
-        if "last_affected" in event and version > Version(event["last_affected"]):
-            is_affected = False
+    for event in sorted(events, key=lambda event: Version(next(iter(event.values())))):
+        match event:
+            case {"introduced": since} if since == "0" or version >= Version(since):
+                is_affected = True
+            case {"fixed": at} if version >= Version(at):
+                is_affected = False
+            case {"last_affected": last} if version > Version(last):
+                is_affected = False
     return is_affected

@@ -48,6 +48,8 @@ class Observer:
     record: Record
     device: str
     profile: str
+    is_restored: bool = False
+    """Whether the next connection is the first of a client that begins with what the storage of an earlier one held."""
     connection: int = 0
     place: int = 0
     """Where the record has the connection."""
@@ -70,8 +72,10 @@ class Observer:
                 node="the only one",
                 device=self.device,
                 has_cursor=has_cursor,
+                is_restored=self.is_restored,
             )
         )
+        self.is_restored = False
 
     def ended(self, code: int, *, is_break: bool) -> None:
         """The connection is over: it broke, or was left in order to stop."""

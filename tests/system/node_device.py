@@ -86,7 +86,7 @@ class NodeDevice(Device):
 
     @override
     async def _begin(self) -> None:
-        self._observer = Observer(self.record, self.name, self.profile)
+        self._observer = Observer(self.record, self.name, self.profile, is_restored=self.life > 1)
         self.program.devices[self.name] = self
         await self.program.ask(
             self.name,

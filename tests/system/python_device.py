@@ -93,7 +93,7 @@ class PythonDevice(Device):
             options=Options(first_pause=0.02, longest_pause=0.5, messages_most=None, gap_most=None),
             surroundings=Surroundings(uniform=self.chance.uniform, new_id=lambda: next(ids)),
         )
-        self.client.observer = Observer(self.record, self.name, self.profile)
+        self.client.observer = Observer(self.record, self.name, self.profile, is_restored=self.life > 1)
         await self.client.__aenter__()
         self._handling = asyncio.create_task(self._handle())
 

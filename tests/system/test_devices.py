@@ -5,6 +5,7 @@ One messenger serves all of it, with its chaos switch on.
 """
 
 import asyncio
+import json
 import os
 import re
 import signal
@@ -15,7 +16,9 @@ from pathlib import Path
 import pytest
 
 from messenger_client import MessengerClient, NewMessage, Options, State
-from tests.system.device import PASSWORD
+from tests.checker.history import AllConnecting, Belongs, Kept, Quiet
+from tests.checker.judge import judge
+from tests.system.device import PASSWORD, Observer, Record
 from tests.system.devices import CHAOS, Run
 from tests.system.server import PATIENCE, Server
 from tests.system.test_generated_clients import with_node
@@ -47,6 +50,40 @@ async def test_devices_hold_what_is_stored_after_many_broken_connections(
     assert outcome.faults == []
     assert outcome.record.breaks >= BREAKS
     assert outcome.messages > BREAKS
+
+
+def test_a_client_of_a_device_that_crashed_knows_what_its_storage_held() -> None:
+    """Also if the client before had just begun anew: its storage held the former cursor until there was a new one."""
+    record, chat, person = Record(), "chat", "ann"
+    entry = {"chat": {"id": chat, "name": "one", "member_count": 1}, "last_message": None, "seq": 0}
+    page = {"chats": [{**entry, "position": 0, "read_up_to": 0, "unread_count": 0}], "next": None}
+    record.events.append(Belongs(at=record.at, chat=chat, profile=person))
+
+    def hear(observer: Observer, type: str, **fields: object) -> None:
+        observer.heard(json.dumps({"type": type, **fields}))
+
+    crashed = Observer(record, "phone", person)
+    crashed.opened(has_cursor=False, is_behind=False)
+    hear(crashed, "auth_success", cursor="c0")
+    hear(crashed, "snapshot", **page)
+    hear(crashed, "resumed", cursor="c1")
+    crashed.ended(1006, is_break=True)
+    crashed.opened(has_cursor=True, is_behind=False)
+    hear(crashed, "auth_success", cursor="c1")
+    hear(crashed, "reset", scope="all", reason="malformed")
+    crashed.ended(1006, is_break=True)
+    later = Observer(record, "phone", person, is_restored=True)
+    later.opened(has_cursor=True, is_behind=False)
+    hear(later, "auth_success", cursor="c1")
+    hear(later, "resumed", cursor="c2")
+    later.opened(has_cursor=True, is_behind=False)
+    hear(later, "auth_success", cursor="c2")
+    hear(later, "resumed", cursor="c2")
+    record.events.append(Kept(at=record.at, chat=chat, messages=[], changes={}, members=[person]))
+    record.events.append(Quiet(at=record.at))
+    assert judge(record.events) == []
+    opened = [event for event in record.events if isinstance(event, AllConnecting)]
+    assert [event.is_restored for event in opened] == [False, False, True, False]
 
 
 def bot() -> str:

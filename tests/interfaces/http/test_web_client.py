@@ -60,7 +60,9 @@ async def test_the_worker_is_of_the_version_of_its_files_and_may_only_ask_here()
         page = (await http.get("/api/app/")).text
         worker = await http.get("/api/app/worker.js")
     assert worker.headers["Cache-Control"] == "no-cache"
-    assert worker.headers["Content-Security-Policy"] == "default-src 'none'; connect-src 'self'"
+    assert worker.headers["Content-Security-Policy"] == (
+        "default-src 'none'; connect-src 'self'; frame-ancestors 'none'"
+    )
     first, _, rest = worker.text.partition("\n")
     shell = json.loads(first.removeprefix("const SHELL = ").removesuffix(";"))
     read = Files.read(HERE.parent)

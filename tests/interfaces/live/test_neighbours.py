@@ -7,9 +7,10 @@ from contextlib import AsyncExitStack
 import pytest
 
 from application.ports.updates import AttendingThere, ChatUpdate, OnlineThere, Update, WhoIsThere
-from domain.ids import ProfileId
+from domain.ids import ChatId, ProfileId
+from interfaces.live import hub as hubs
 from interfaces.live.hub import Hub
-from interfaces.live.neighbours import AT_ONCE, LASTS
+from interfaces.live.neighbours import AT_ONCE, LASTS, RENEWED_EVERY
 from tests.all_chats import House, opened
 from tests.interfaces.live.test_belonging import leaves, presence
 from tests.interfaces.live.test_hub import Node, running, until
@@ -213,3 +214,22 @@ async def test_who_is_entering_misses_nothing_that_was_left_out_before(
     (history,) = [frame for frame in ear.frames if frame["type"] == "chat_history"]
     assert [message["text"] for message in history["messages"]] == ["before"]
     assert ear.frames[-1]["message"]["text"] == "after"
+
+
+async def test_chats_are_told_again_in_parts(here: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hubs, "SAID_AT_ONCE", 1)
+    node = Node(here, "one")
+    node.hub.interval = RENEWED_EVERY / 4  # two looks in half of the time
+    ann = await here.actor()
+    chats = [await here.chat(ann) for _ in range(4)]
+    for chat in chats:
+        await node.enter(ann, chat)
+    told: list[list[ChatId]] = []
+    here.application.updates().subscribe(
+        lambda updates: told.append([each.chat_id for each in updates if isinstance(each, AttendingThere)])
+    )
+    for _ in range(3):
+        node.hub._meet_neighbours()
+    parts = [part for part in told if part]
+    assert [len(part) for part in parts] == [2, 2]
+    assert sorted(chat for part in parts for chat in part) == sorted(chats)
