@@ -5,7 +5,7 @@ What is limited otherwise has its own place: wrong passwords (`application.accou
 (`application.accounts.mailed`).
 """
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from enum import StrEnum
 
 from attrs import field, frozen
@@ -61,6 +61,30 @@ class ActionLimits:
             TooManyRequests: The account or its network has done so too often. Nothing is counted then.
         """
         self.count(action, actor.account_id, actor.network, uses)
+
+    def use_together(self, actor: Actor, uses: Mapping[Action, int]) -> None:
+        """
+        Counts several actions of somebody who is signed in, each as often as ``uses`` says: all of them or none.
+
+        Raises:
+            TooManyRequests: See `use`.
+        """
+        at = self.clock.now()
+        for action, number in uses.items():
+            for allowance, key in self._limits_of(action, actor.account_id, actor.network):
+                self.limiter.look(allowance, key, at=at, uses=number)
+        for action, number in uses.items():
+            self.use(action, actor, number)
+
+    def _limits_of(
+        self, action: Action, account: Hashable, network: str
+    ) -> Iterator[tuple[Allowance, Hashable]]:
+        own = None if account is None else self.per_account.get(action)
+        shared = self.per_network.get(action) if network else None
+        if own is not None:
+            yield own, account
+        if shared is not None:
+            yield shared, network
 
     def count(self, action: Action, account: Hashable, network: str, uses: int = 1) -> None:
         """

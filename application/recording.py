@@ -93,6 +93,21 @@ class Watch:
 
         return watched
 
+    def at_once(self, use_case: Callable[P, T]) -> Callable[P, T]:
+        """
+        Wraps a use case that refuses when it is called. What it returns is not watched: if that is awaited, watch
+        the batch too.
+        """
+
+        def watched(*args: P.args, **named: P.kwargs) -> T:
+            try:
+                return use_case(*args, **named)
+            except DomainError as error:
+                self.refused(args, error)
+                raise
+
+        return watched
+
     def batches(
         self, use: Callable[[Sequence[Any]], Awaitable[Sequence[Any]]]
     ) -> Callable[[Sequence[Any]], Awaitable[Sequence[Any]]]:
@@ -134,7 +149,9 @@ class Watch:
         )
 
 
-RECORDED: Final = frozenset({SecurityAct.SIGNED_IN})
+RECORDED: Final = frozenset(
+    {SecurityAct.SIGNED_IN, SecurityAct.ACCESS_TOKEN_MADE, SecurityAct.ACCESS_TOKEN_ENDED}
+)
 """Acts that `RecordEvent` records when they are done, so that `Watch` only adds their refusals."""
 
 

@@ -49,8 +49,8 @@ DATABASE_SHARE: Final = 0.7
 """The share of the remaining time after which the embedded database is killed, so that there is time to say so."""
 
 LEAST_CONNECTIONS: Final = 50
-CONNECTIONS_PER_WORKER: Final = 25
-"""The connections that the embedded database accepts. A worker opens up to ``DATABASE_POOL_SIZE`` and a dozen others."""
+CONNECTIONS_BESIDE_POOL: Final = 15
+"""More than the dozen that a worker opens besides its pool."""
 
 LOOPBACK: Final = ("127.", "::1", "localhost")
 
@@ -178,14 +178,21 @@ def _serve(settings: Settings, stopping: Stopping, out: Lines) -> None:
         close([*sockets, *metrics])
 
 
+def most_connections(settings: Settings) -> int:
+    """How many connections the embedded database accepts: enough for the pools of all workers."""
+    per_worker = settings.database.pool_size + CONNECTIONS_BESIDE_POOL
+    return max(LEAST_CONNECTIONS, per_worker * settings.api.workers)
+
+
 @contextmanager
 def _database(settings: Settings, stopping: Stopping) -> Iterator[str]:
     """Yields the URL of the database. The embedded one runs until the block ends."""
     if settings.database.url is not None:
         yield settings.database.url
         return
-    connections = max(LEAST_CONNECTIONS, CONNECTIONS_PER_WORKER * settings.api.workers)
-    postgres = EmbeddedPostgres(var_dir=settings.var_dir, options={"max_connections": str(connections)})
+    postgres = EmbeddedPostgres(
+        var_dir=settings.var_dir, options={"max_connections": str(most_connections(settings))}
+    )
     stopping.last_acts.insert(0, postgres.kill)
     try:
         url = postgres.start()

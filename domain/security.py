@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 from attrs import frozen
 
@@ -46,3 +47,15 @@ class AccountEvent:
     session_id: SessionId | None = None
     """The session that it is about."""
     origin: Origin
+
+
+FAILURES_SHARE: Final = 4
+"""Failed sign-ins are at most one event in so many of those that an account keeps."""
+
+
+def most_failures(keep: int) -> int:
+    """
+    Returns how many of the ``keep`` events of an account may be failed sign-ins. Strangers cause those, and must not be able
+    to push out what the owner has to see. There is always room for one.
+    """
+    return max(1, keep // FAILURES_SHARE)

@@ -101,6 +101,7 @@ def create_app(
         *Explanations(options).routes(),
         *added,
     ]
+    not_for_all = {f"{options.prefix}/healthcheck/detailed"}  # pages of others must not read them
     endpoints = [route for route in routes if isinstance(route, Endpoint)]
     app = Starlette(
         routes=[*routes, *Docs(options, endpoints).routes()],
@@ -112,7 +113,7 @@ def create_app(
             Middleware(Metered, meter=meter or Unmetered()),
             Middleware(SecurityHeaders, hsts=options.hsts_seconds),
             Middleware(Cors, origins=options.cors_origins),
-            Middleware(AllowedHosts, names=options.allowed_hosts),
+            Middleware(AllowedHosts, names=options.allowed_hosts, exempt=probe_paths(options) - not_for_all),
             Middleware(SocketsOfPages, pages=options.pages),
             Middleware(RateLimitHeaders),
             Middleware(LastResort),

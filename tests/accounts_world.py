@@ -192,6 +192,9 @@ class AccountsWorld:
             letters_per_address=evolve(rules.letters_per_address, most=1000 * much),
             failures=evolve(rules.failures, most=20 * much, within=timedelta(minutes=15)),
             wrong_codes=evolve(rules.wrong_codes, most=10 * much, within=timedelta(minutes=15)),
+            wrong_codes_of_strangers=evolve(
+                rules.wrong_codes_of_strangers, most=10 * much, within=timedelta(minutes=15)
+            ),
             failures_per_network=evolve(rules.failures_per_network, most=300 * much),
             failures_per_account=evolve(rules.failures_per_account, most=100 * much),
         )

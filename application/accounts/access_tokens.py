@@ -2,16 +2,19 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Final
 
 from attrs import field, frozen
 
 from application.accounts.own_sessions import end_all, lock_own
 from application.accounts.step_up import StepUp
 from application.actor import Actor
+from application.errors import OutcomeUnknown, Overloaded, Unavailable
 from application.ports.access_tokens import AccessTokens
 from application.ports.clock import Clock
 from application.ports.ids import Ids
 from application.ports.storage import Begin
+from application.recording import RecordEvent
 from domain.account import PasswordHash
 from domain.events import SessionEnd
 from domain.ids import AccountId, SessionId
@@ -23,7 +26,8 @@ from domain.scope import (
     TokenName,
     TooManyAccessTokens,
 )
-from domain.session import Fingerprint, Origin, Pair, Session
+from domain.security import SecurityAct
+from domain.session import Fingerprint, Origin, Pair, Session, SessionNotFound
 
 
 @frozen(kw_only=True)
@@ -60,6 +64,7 @@ class MakeAccessTokenHandler:
     most: int
     """How many an account may have at once. With 0 there are none."""
     longest: timedelta
+    record: RecordEvent
 
     async def __call__(self, actor: Actor, command: MakeAccessToken) -> MadeAccessToken:
         """
@@ -111,6 +116,7 @@ class MakeAccessTokenHandler:
                 grant=Grant(command.name, command.scopes),
             )
             await work.sessions.add(session)
+            await self.record(work, SecurityAct.ACCESS_TOKEN_MADE, account.id, at=now, session_id=id)
         return MadeAccessToken(session=session, text=made.text)
 
 
@@ -145,6 +151,7 @@ class EndAccessTokenHandler:
 
     begin: Begin
     clock: Clock
+    record: RecordEvent
 
     async def __call__(self, actor: Actor, command: EndAccessToken) -> None:
         """
@@ -157,20 +164,50 @@ class EndAccessTokenHandler:
             chosen = [each for each in sessions if each.id == command.token_id and each.grant]
             if not chosen:
                 raise AccessTokenNotFound
-            await end_all(work, chosen, SessionEnd.REVOKED, at=self.clock.now())
+            now = self.clock.now()
+            await end_all(work, chosen, SessionEnd.REVOKED, at=now)
+            await self.record(
+                work,
+                SecurityAct.ACCESS_TOKEN_ENDED,
+                actor.account_id,
+                at=now,
+                session_id=command.token_id,
+            )
 
 
-@frozen(kw_only=True)
+NOTED_AFTER: Final = timedelta(minutes=1)
+"""How exactly the last use of a program's token is known: noting each use would write for each request."""
+
+MOST_NOTED: Final = 10_000
+"""Tokens of which this process remembers when it noted their use."""
+
+
+@frozen(kw_only=True, eq=False)
 class NoteUse:
-    """Notes when a program last used its access token."""
+    """
+    Notes when a program last used its access token, at most once a minute. That it cannot be noted is no reason to refuse what
+    the program asks for: the next minute tries again.
+    """
 
     begin: Begin
+    _noted: dict[SessionId, datetime] = field(factory=dict, init=False)
+    """Requests that come while one is noting the use do not wait for the session one after the other."""
 
     async def __call__(self, account_id: AccountId, session_id: SessionId, *, at: datetime) -> None:
-        async with self.begin() as work:
-            session = await work.sessions.lock(account_id, session_id)
-            session.use(at=at)
-            await work.sessions.save(session)
+        noted = self._noted.get(session_id)
+        if noted is not None and at - noted < NOTED_AFTER:
+            return
+        self._noted.pop(session_id, None)  # the oldest are first
+        self._noted[session_id] = at
+        if len(self._noted) > MOST_NOTED:
+            del self._noted[next(iter(self._noted))]
+        try:
+            async with self.begin() as work:
+                session = await work.sessions.lock(account_id, session_id)
+                session.use(at=at)
+                await work.sessions.save(session)
+        except (Unavailable, Overloaded, OutcomeUnknown, SessionNotFound):
+            return
 
 
 def _tokens(sessions: Sequence[Session], at: datetime) -> list[Session]:

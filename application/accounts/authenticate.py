@@ -1,9 +1,6 @@
-from datetime import timedelta
-from typing import Final
-
 from attrs import evolve, field, frozen
 
-from application.accounts.access_tokens import NoteUse
+from application.accounts.access_tokens import NOTED_AFTER, NoteUse
 from application.accounts.recent_sessions import RecentSessions
 from application.actor import Actor
 from application.errors import NotAuthenticated
@@ -13,9 +10,6 @@ from application.ports.tokens import SessionToken, Tokens
 from application.ports.views import Views
 from application.views import LiveSession
 from domain.session import Lifetimes
-
-NOTED_AFTER: Final = timedelta(minutes=1)
-"""How exactly the last use of a program's token is known: noting each use would write for each request."""
 
 
 @frozen(kw_only=True)

@@ -1,6 +1,6 @@
 """The check of a code that a person gives: of an application, or a recovery code."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -12,6 +12,8 @@ from domain.factor import CodeWrong, RecoveryDigest, SecondFactor
 
 TOTP_LENGTH: Final = 6
 
+Keys = Sequence[tuple[Allowance, str]]
+
 
 @frozen(kw_only=True)
 class CodeCheck:
@@ -21,16 +23,20 @@ class CodeCheck:
     The whole check runs without waiting for anything, on a locked account: a thousand guesses that arrive together are
     counted one after the other.
 
-    ``device`` names a session or a known device of the account; it is empty for strangers, who share what the account
-    allows them.
+    ``device`` names a session or a known device of the account. It is empty for strangers, who are counted by ``network`` and
+    all together.
     """
 
     codes: Codes
     limiter: Limiter
     wrong: Allowance
-    """Wrong codes of one account, from everywhere; a device that the account knows has an allowance of its own."""
+    """By account and session or known device; also by account and network of a stranger."""
+    of_strangers: Allowance
+    """By account, for all strangers together."""
 
-    def __call__(self, factor: SecondFactor, code: str, *, device: str, at: datetime) -> None:
+    def __call__(
+        self, factor: SecondFactor, code: str, *, device: str, network: str = "", at: datetime
+    ) -> None:
         """
         Uses up a code of ``factor``, which the caller then stores.
 
@@ -39,14 +45,14 @@ class CodeCheck:
             CodeWrong: The code is wrong, or was used already.
             TooManyRequests: Codes were wrong too often.
         """
-        key = self._look(factor, device, at)
+        keys = self._look(factor, device, network, at)
         try:
             if len(plain := _plain(code)) == TOTP_LENGTH:
                 factor.use_code(self._step_of(factor, plain, at))
             else:
                 factor.use_recovery(self.codes.digest(plain))
         except CodeWrong:
-            self.limiter.use(self.wrong, key, at=at)
+            self._count(keys, at)
             raise
 
     def confirm(
@@ -66,22 +72,34 @@ class CodeCheck:
             CodeWrong: The code is wrong.
             TooManyRequests: Codes were wrong too often.
         """
-        key = self._look(factor, device, at)
+        keys = self._look(factor, device, "", at)
         try:
             factor.confirm(self._step_of(factor, _plain(code), at), recovery, at=at)
         except CodeWrong:
-            self.limiter.use(self.wrong, key, at=at)
+            self._count(keys, at)
             raise
 
-    def _look(self, factor: SecondFactor, device: str, at: datetime) -> str:
-        key = f"{factor.account_id} {device}"
-        self.limiter.look(self.wrong, key, at=at)
-        return key
+    def _look(self, factor: SecondFactor, device: str, network: str, at: datetime) -> Keys:
+        keys: Keys
+        if device:
+            keys = ((self.wrong, f"{factor.account_id} {device}"),)
+        else:
+            keys = (
+                (self.wrong, f"{factor.account_id} from {network}"),
+                (self.of_strangers, str(factor.account_id)),
+            )
+        for allowance, key in keys:
+            self.limiter.look(allowance, key, at=at)
+        return keys
+
+    def _count(self, keys: Keys, at: datetime) -> None:
+        for allowance, key in keys:
+            self.limiter.use(allowance, key, at=at)
 
     def _step_of(self, factor: SecondFactor, code: str, at: datetime) -> int | None:
         return self.codes.step_of(code, factor.secret, factor.account_id, at=at)
 
 
 def _plain(code: str) -> str:
-    """Applications show codes in groups, and people type them so."""
-    return code.replace(" ", "")
+    """Applications show codes in groups, and people type them so, with spaces or dashes between."""
+    return "".join(filter(str.isalnum, code))

@@ -9,9 +9,10 @@ from application.errors import NotAuthenticated
 from application.ports.clock import Clock
 from application.ports.ids import Ids
 from application.ports.storage import Begin
-from application.ports.tokens import Tokens
+from application.ports.tokens import PendingToken, Tokens
 from application.recording import RecordEvent
 from domain.account import AccountNotFound
+from domain.factor import CodeWrong
 from domain.notification import Template
 from domain.security import SecurityAct
 from domain.session import Origin
@@ -30,7 +31,8 @@ class FinishSignInHandler:
     Signs somebody in who has proven the account already, and now shows its second factor: a code, or a recovery code.
 
     The session is that of the device that began to sign in. A code is used up; the pending sign-in stays good for its few
-    minutes, which is of no use to anybody without another code.
+    minutes, which is of no use to anybody without another code. A wrong code becomes an event of the account, because it
+    comes from somebody who knows the password.
     """
 
     begin: Begin
@@ -50,8 +52,17 @@ class FinishSignInHandler:
             CodeWrong: The code is wrong, or was used already.
             TooManyRequests: Codes were wrong too often.
         """
+        pending = self.tokens.read_pending(command.pending_token, at=self.clock.now())
+        try:
+            return await self._finish(pending, command)
+        except CodeWrong:
+            # The unit of work of the sign-in was rolled back, and an event in it would have gone with it.
+            async with self.begin() as work:
+                await self.record(work, SecurityAct.SIGN_IN_FAILED, pending.account_id, at=self.clock.now())
+            raise
+
+    async def _finish(self, pending: PendingToken, command: FinishSignIn) -> SignedIn:
         now = self.clock.now()
-        pending = self.tokens.read_pending(command.pending_token, at=now)
         async with self.begin() as work:
             try:
                 account = await work.accounts.lock(pending.account_id)
@@ -62,7 +73,8 @@ class FinishSignInHandler:
             if factor is None or not factor.is_on or has_changed:
                 raise NotAuthenticated("token_invalid")
             is_known = await work.sessions.knows_device(account.id, pending.fingerprint)
-            self.check(factor, command.code, device=pending.fingerprint.text if is_known else "", at=now)
+            device = pending.fingerprint.text if is_known else ""
+            self.check(factor, command.code, device=device, network=command.origin.network, at=now)
             await work.factors.save(factor)
             is_new = await work.sessions.is_new_device(account.id, pending.fingerprint, command.origin)
             letter_was_added = is_new and await report(

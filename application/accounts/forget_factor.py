@@ -1,9 +1,12 @@
 from attrs import frozen
 
 from application.accounts.disable_account import lock_by_email
+from application.ports.clock import Clock
 from application.ports.storage import Begin
+from application.recording import RecordEvent
 from domain.account import Email
 from domain.factor import FactorNotOn
+from domain.security import SecurityAct
 
 
 @frozen(kw_only=True)
@@ -19,6 +22,8 @@ class ForgetFactorHandler:
     """
 
     begin: Begin
+    clock: Clock
+    record: RecordEvent
 
     async def __call__(self, command: ForgetFactor) -> None:
         """
@@ -31,3 +36,4 @@ class ForgetFactorHandler:
             if await work.factors.find(account.id) is None:
                 raise FactorNotOn
             await work.factors.remove(account.id)
+            await self.record(work, SecurityAct.FACTOR_OFF, account.id, at=self.clock.now())

@@ -1,4 +1,6 @@
 from collections.abc import Callable
+from typing import Final
+from uuid import UUID
 
 from attrs import field, frozen
 
@@ -18,6 +20,12 @@ from domain.ids import AccountId
 from domain.notification import Template
 from domain.security import SecurityAct
 from domain.session import Fingerprint, Origin, Session
+
+NOBODY: Final = AccountId(UUID(int=0))
+"""
+No account has this id. For an unknown address the same statements run under it, so that they take as long. It is one id for
+all of them, so that what they leave is bounded as it is for one account.
+"""
 
 
 @frozen(kw_only=True)
@@ -67,8 +75,7 @@ class SignInHandler:
             self.failures.look(keys, at=self.clock.now())
         async with self.begin() as work:
             found = await work.accounts.find_by_email(command.email)
-            # An unknown address leads to the same query with a fresh id, so that it takes as long.
-            whose = found.id if found else self.ids.account()
+            whose = found.id if found else NOBODY
             is_known = await work.sessions.knows_device(whose, command.fingerprint)
         if is_known:
             keys = self.failures.of_known_device(account, command.fingerprint.text)
@@ -80,7 +87,6 @@ class SignInHandler:
             now = self.clock.now()
             self.failures.count(keys, at=now)
             async with self.begin() as work:
-                # An unknown address leads to the same statements, under the fresh id, so that it takes as long.
                 await self.record(work, SecurityAct.SIGN_IN_FAILED, whose, at=now)
             raise NotAuthenticated("credentials_invalid")
         self.rates.count(Action.SIGN_IN, account, "")

@@ -68,9 +68,12 @@ class CreateChatHandler:
             if first is None:
                 if missing := await work.profiles.missing(others):
                     raise MembersNotFound(missing)
+                newcomers = list(dict.fromkeys(others))
+                self.adding.limits.use_together(
+                    actor, {Action.ADD_MEMBERS: len(newcomers), Action.CREATE_CHAT: 1}
+                )
                 await self.adding.check_room(work, [actor.profile_id])
-                await self.adding.check(work, actor, list(dict.fromkeys(others)))
-                self.adding.limits.use(Action.CREATE_CHAT, actor)
+                await self.adding.check(work, actor, newcomers)
                 await work.chats.add(chat, opened)
         if first:
             return (await self.views.get_chat(actor.profile_id, ChatId(first.subject_id))).chat

@@ -50,20 +50,18 @@ class Adding:
 
     async def check(self, work: UnitOfWork, actor: Actor, newcomers: Sequence[ProfileId]) -> None:
         """
-        Count people who are put into a group.
+        Look who may be put into a group. Count the people first (`ActionLimits`), because looking takes the database some
+        work for each of them, also when the answer is no.
 
         Raises:
             NotAcquainted: The actor may not add some of them.
             TooManyChats: Some are in too many chats.
-            TooManyRequests: The actor has added too many people.
         """
         rules = self.rules
         acquainted = (
             await work.chats.acquainted(actor.profile_id, newcomers) if rules.is_by_acquaintance else ()
         )
         rules.check_newcomers(newcomers, acquainted=acquainted, full=await self.full(work, newcomers))
-        if newcomers:
-            self.limits.use(Action.ADD_MEMBERS, actor, len(newcomers))
 
     async def check_room(self, work: UnitOfWork, people: Sequence[ProfileId]) -> None:
         """
@@ -103,6 +101,8 @@ async def add_newcomers(
     if missing := await work.profiles.missing(newcomers):
         raise MembersNotFound(missing)
     added = chat.add(by, newcomers, at=at, rules=adding.rules)
+    if newcomers:
+        adding.limits.use(Action.ADD_MEMBERS, actor, len(newcomers))
     await adding.check(work, actor, newcomers)
     return added
 

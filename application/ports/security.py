@@ -53,7 +53,10 @@ class SecurityLog(Protocol):
 
 class AccountEvents(Protocol):
     async def add(self, event: AccountEvent, *, keep: int) -> None:
-        """Adds an event, and removes those of its account but the newest ``keep``."""
+        """
+        Adds an event, and removes those of its account but the newest ``keep``, of which `most_failures` may be failed
+        sign-ins. Of several units of work that add at once to one account, each may leave what another is removing.
+        """
         ...
 
     async def page(self, account_id: AccountId, paging: Paging[EventPlace]) -> Page[AccountEvent, EventPlace]:

@@ -78,7 +78,7 @@ from config.ports import Ports, Storage
 from config.settings.groups import Settings
 from domain.account import PasswordRule
 from domain.security import SecurityAct
-from domain.session import Lifetimes
+from domain.session import Lifetimes, Origin
 from infrastructure.crypto.common_passwords import common_passwords
 
 HOUR = timedelta(hours=1)
@@ -110,7 +110,9 @@ class AccountRules:
     access_token_lifetime: timedelta
     """For how long an access token for a program is good at most."""
     wrong_codes: Allowance
-    """Wrong codes of a second factor for one account, or from one device that the account knows."""
+    """Wrong codes of a second factor for one account from one network, or from one device that the account knows."""
+    wrong_codes_of_strangers: Allowance
+    """Wrong codes for one account, from all devices together that it does not know."""
     events_kept: int
     """How many events of an account are kept for its owner."""
     status_requests: Allowance
@@ -144,6 +146,7 @@ def make_account_rules(settings: Settings) -> AccountRules:
         access_tokens=auth.access_tokens,
         access_token_lifetime=auth.access_token_lifetime,
         wrong_codes=Allowance("wrong codes", auth.wrong_codes, HOUR),
+        wrong_codes_of_strangers=Allowance("wrong codes for", auth.wrong_codes, HOUR, is_shared=True),
         events_kept=auth.events_kept,
         status_requests=Allowance("email status", auth.status_per_address, timedelta(minutes=1)),
     )
@@ -167,7 +170,12 @@ def failure_limits(ports: Ports, rules: AccountRules) -> FailureLimits:
 
 
 def code_check(ports: Ports, rules: AccountRules) -> CodeCheck:
-    return CodeCheck(codes=ports.codes, limiter=ports.limiter, wrong=rules.wrong_codes)
+    return CodeCheck(
+        codes=ports.codes,
+        limiter=ports.limiter,
+        wrong=rules.wrong_codes,
+        of_strangers=rules.wrong_codes_of_strangers,
+    )
 
 
 def step_up(ports: Ports, rules: AccountRules) -> StepUp:
@@ -339,7 +347,7 @@ def factor_use_cases(ports: Ports, rules: AccountRules) -> FactorUseCases:
     begin, clock, codes = ports.storage.begin, ports.clock, ports.codes
     proof, record, watch = step_up(ports, rules), recording(ports, rules), watching(ports)
     return FactorUseCases(
-        read=ReadFactorHandler(begin=begin, codes=codes),
+        read=watch(ReadFactorHandler(begin=begin, codes=codes)),
         set_up=watch(SetUpFactorHandler(begin=begin, clock=clock, codes=codes, step_up=proof)),
         confirm=watch(
             ConfirmFactorHandler(
@@ -353,9 +361,9 @@ def factor_use_cases(ports: Ports, rules: AccountRules) -> FactorUseCases:
 
 def access_token_use_cases(ports: Ports, rules: AccountRules) -> AccessTokenUseCases:
     begin, clock = ports.storage.begin, ports.clock
-    watch = watching(ports)
+    record, watch = recording(ports, rules), watching(ports)
     return AccessTokenUseCases(
-        list=ListAccessTokensHandler(begin=begin, clock=clock),
+        list=watch(ListAccessTokensHandler(begin=begin, clock=clock)),
         make=watch(
             MakeAccessTokenHandler(
                 begin=begin,
@@ -365,10 +373,13 @@ def access_token_use_cases(ports: Ports, rules: AccountRules) -> AccessTokenUseC
                 step_up=step_up(ports, rules),
                 most=rules.access_tokens,
                 longest=rules.access_token_lifetime,
+                record=record,
             ),
             SecurityAct.ACCESS_TOKEN_MADE,
         ),
-        end=watch(EndAccessTokenHandler(begin=begin, clock=clock), SecurityAct.ACCESS_TOKEN_ENDED),
+        end=watch(
+            EndAccessTokenHandler(begin=begin, clock=clock, record=record), SecurityAct.ACCESS_TOKEN_ENDED
+        ),
     )
 
 
@@ -376,20 +387,20 @@ def session_use_cases(ports: Ports, rules: AccountRules) -> SessionUseCases:
     begin, clock = ports.storage.begin, ports.clock
     record, watch = recording(ports, rules), watching(ports)
     return SessionUseCases(
-        list=ListSessionsHandler(begin=begin, clock=clock),
-        events=ListAccountEventsHandler(begin=begin),
+        list=watch(ListSessionsHandler(begin=begin, clock=clock)),
+        events=watch(ListAccountEventsHandler(begin=begin)),
         revoke=watch(RevokeSessionHandler(begin=begin, clock=clock, record=record)),
-        revoke_others=RevokeOthersHandler(begin=begin, clock=clock, record=record),
+        revoke_others=watch(RevokeOthersHandler(begin=begin, clock=clock, record=record)),
     )
 
 
 def profile_use_cases(ports: Ports, limits: ActionLimits) -> ProfileUseCases:
-    begin = ports.storage.begin
+    begin, watch = ports.storage.begin, watching(ports)
     return ProfileUseCases(
-        read_own=ReadOwnProfileHandler(begin=begin),
-        read=ReadProfileHandler(begin=begin),
-        edit=EditProfileHandler(begin=begin),
-        find=FindProfilesHandler(begin=begin, limits=limits),
+        read_own=watch(ReadOwnProfileHandler(begin=begin)),
+        read=watch(ReadProfileHandler(begin=begin)),
+        edit=watch(EditProfileHandler(begin=begin)),
+        find=watch(FindProfilesHandler(begin=begin, limits=limits)),
     )
 
 
@@ -402,13 +413,15 @@ def make_administration(
     passwords: Passwords,
 ) -> Administration:
     """Takes only some of the ports, so that commands work without the settings that the others need."""
+    # A command comes from no device and no address.
+    record = RecordEvent(ids=ids, where=Origin, keep=rules.events_kept)
     return Administration(
         create_account=CreateAccountHandler(
             begin=storage.begin, clock=clock, ids=ids, passwords=passwords, rule=rules.password
         ),
         disable_account=DisableAccountHandler(begin=storage.begin, clock=clock),
         enable_account=EnableAccountHandler(begin=storage.begin),
-        forget_factor=ForgetFactorHandler(begin=storage.begin),
+        forget_factor=ForgetFactorHandler(begin=storage.begin, clock=clock, record=record),
         assign_password=AssignPasswordHandler(
             begin=storage.begin, clock=clock, ids=ids, passwords=passwords, rule=rules.password
         ),

@@ -54,9 +54,9 @@ def message_use_cases(
     views = ports.storage.views
     watch = watched(ports)
     return MessageUseCases(
-        send=Scoped(Scope.MESSAGES, LimitedSending(limits, send)),
-        mark_read=Scoped(Scope.MESSAGES, LimitedMarking(limits, mark_read)),
-        mark_single=MarkSingleHandler(begin=ports.storage.begin, clock=ports.clock, limits=limits),
+        send=watch.at_once(Scoped(Scope.MESSAGES, LimitedSending(limits, send))),
+        mark_read=watch.at_once(Scoped(Scope.MESSAGES, LimitedMarking(limits, mark_read))),
+        mark_single=watch(MarkSingleHandler(begin=ports.storage.begin, clock=ports.clock, limits=limits)),
         readers=watch(views.page_of_readers),
         show_typing=watch(
             ShowTypingHandler(views=views, clock=ports.clock, updates=ports.updates, limits=limits)
@@ -69,8 +69,8 @@ def message_use_cases(
 def feed(ports: Ports, limits: ActionLimits, recent_sessions: RecentSessions) -> Feed:
     views, watch = ports.storage.views, watched(ports)
     return Feed(
-        connect=partial(limits.use, Action.CONNECT),
-        sync=partial(limits.use, Action.SYNC),
+        connect=watch.at_once(partial(limits.use, Action.CONNECT)),
+        sync=watch.at_once(partial(limits.use, Action.SYNC)),
         snapshot=watch(views.snapshot),
         log=views.log,
         changes=MeteredChanges(ports.storage.changes, ports.meter),

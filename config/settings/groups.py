@@ -405,7 +405,7 @@ class Limits:
     network_sign_ups: int = _limit("SIGN_UPS_PER_NETWORK_AND_HOUR", 600)
     network_resets: int = _limit("RESETS_PER_NETWORK_AND_HOUR", 600)
     refreshes: int = _limit("REFRESHES_PER_SESSION_AND_HOUR", 600)
-    network_refreshes: int = _limit("REFRESHES_PER_NETWORK_AND_HOUR", 30_000)
+    network_refreshes: int = _limit("REFRESHES_PER_NETWORK_AND_HOUR", 0)
     sends: int = _limit("SENDS_PER_ACCOUNT_AND_MINUTE", 3000)
     network_sends: int = _limit("SENDS_PER_NETWORK_AND_MINUTE", 0)
     marks: int = _limit("MARKS_PER_ACCOUNT_AND_MINUTE", 3000)

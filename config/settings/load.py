@@ -187,6 +187,8 @@ class Loader:
                     "API_PUBLIC_URL is not set: expected, in PROD, the address that people use"
                 )
             api = evolve(api, public_url=f"http://localhost:{api.port}")
+            if environment is Environment.DEV and "API_ALLOWED_HOSTS" not in self.values:
+                api = evolve(api, allowed_hosts=("*",))  # its own name is unknown
         return api
 
     def _with_application(self, settings: Settings) -> Settings:

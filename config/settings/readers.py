@@ -9,7 +9,9 @@ from datetime import timedelta
 from enum import Enum
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
+
+import idna
 
 from domain.account import PasswordPattern
 from domain.group_rules import WhoMayAdd
@@ -55,6 +57,7 @@ class Unfit(Exception):
     """The text of a setting is wrong. The message says what was expected instead."""
 
 
+_USUAL_PORT: Final = {"http": 80, "https": 443}
 _HOST: Final = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?")
 
 
@@ -195,6 +198,10 @@ def folder(value: str) -> Path:
 
 
 def public_url(value: str) -> str:
+    """
+    The address as browsers write it: scheme and host in small letters, the host in ASCII (``xn--...``), the usual port left
+    out. Without a slash at the end.
+    """
     expected = "an address like https://chat.example.com, without query"
     try:
         parts = urlsplit(value)
@@ -210,25 +217,46 @@ def public_url(value: str) -> str:
         or not value.isprintable()
     ):
         raise Unfit(expected)
-    return value.rstrip("/")
+    host = _in_ascii(parts.hostname or "", expected).removesuffix(".")
+    if not host:
+        raise Unfit(expected)
+    return f"{parts.scheme}://{_netloc(parts, host)}{parts.path}".rstrip("/")
+
+
+def _netloc(parts: SplitResult, host: str) -> str:
+    name = f"[{host}]" if ":" in host else host
+    return name if parts.port in {None, _USUAL_PORT[parts.scheme]} else f"{name}:{parts.port}"
+
+
+def _in_ascii(host: str, expected: str) -> str:
+    """Returns the name as it is asked for in DNS and written in headers."""
+    if host.isascii():
+        return host.lower()
+    try:
+        return idna.encode(host, uts46=True).decode("ascii").lower()
+    except idna.IDNAError:
+        raise Unfit(expected) from None
 
 
 def origins(value: str) -> tuple[str, ...]:
-    origins = tuple(origin.strip() for origin in value.split(",") if origin.strip())
-    for origin in origins:
+    """Origins as browsers write them, see `public_url`."""
+    found = []
+    for origin in words(value):
         if origin == "*":
             raise Unfit("origins by name: browsers send no cookies to a server that allows everybody")
-        if public_url(origin) != origin or urlsplit(origin).path:
+        found.append(public_url(origin))
+        if urlsplit(origin).path:
             raise Unfit("origins like http://localhost:5173, separated by commas")
-    return origins
+    return tuple(found)
 
 
 def hosts(value: str) -> tuple[str, ...]:
-    """Names of hosts without ports, or ``*``."""
-    names = words(value)
+    """Names of hosts in ASCII and without ports, or ``*``."""
+    expected = "names like chat.example.com, without ports, separated by commas, or *"
+    names = tuple(_in_ascii(name, expected) for name in words(value))
     for name in names:
         if name != "*" and not _HOST.fullmatch(name):
-            raise Unfit("names like chat.example.com, without ports, separated by commas, or *")
+            raise Unfit(expected)
     return names
 
 

@@ -16,7 +16,7 @@ from domain.ids import AccountId, ConfirmationId, EventId, LetterId, ProfileId, 
 from domain.message import Nonce
 from domain.notification import Letter, LetterNotFound, Outcome
 from domain.profile import Profile, ProfileNotFound, UsernameTaken
-from domain.security import AccountEvent
+from domain.security import AccountEvent, SecurityAct, most_failures
 from domain.session import Fingerprint, Origin, Session, SessionNotFound
 from infrastructure.memory.table import Table
 
@@ -206,6 +206,9 @@ class MemoryAccountEvents:
     async def add(self, event: AccountEvent, *, keep: int) -> None:
         events = self.work.accounts_state.events
         events[event.account_id, event.id] = event
+        failures = [each for each in self._of(event.account_id) if each.act is SecurityAct.SIGN_IN_FAILED]
+        for old in failures[most_failures(keep) :]:
+            del events[old.account_id, old.id]
         for old in self._of(event.account_id)[keep:]:
             del events[old.account_id, old.id]
         self.pending.append(event)

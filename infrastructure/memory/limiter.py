@@ -21,10 +21,13 @@ class MemoryLimiter:
 
     most_keys: int = MOST_KEYS
     _weighs_until: dict[tuple[str, Hashable], datetime] = field(factory=dict, init=False)
+    _periods: dict[str, timedelta] = field(factory=dict, init=False)
+    """The periods of the allowances that this process has asked about, by name."""
 
     def look(self, allowance: Allowance, key: Hashable, *, at: datetime, uses: int = 1) -> Left | None:
         if not allowance.most:
             return None
+        self._learn(allowance, at)
         until = self._weighs_until.get((allowance.name, key), at)
         weight = until - at if until > at else NOTHING
         _refuse_excess(allowance, weight, uses)
@@ -33,6 +36,7 @@ class MemoryLimiter:
     def use(self, allowance: Allowance, key: Hashable, *, at: datetime, uses: int = 1) -> Left | None:
         if not allowance.most:
             return None
+        self._learn(allowance, at)
         place = allowance.name, key
         until = self._weighs_until.get(place, at)
         weight = until - at if until > at else NOTHING
@@ -41,9 +45,27 @@ class MemoryLimiter:
         return _left(allowance, weight)
 
     def add(self, name: str, key: Hashable, share: timedelta, *, at: datetime) -> None:
-        """Counts uses of the allowance ``name`` that have been permitted elsewhere, and weigh ``share`` together."""
+        """
+        Counts uses of the allowance ``name`` that have been permitted elsewhere, and weigh ``share`` together. However many
+        processes permit at once, the key waits for two of the allowance's periods at most until it is permitted all again.
+        """
         place = name, key
-        self._keep(place, at, max(self._weighs_until.get(place, at) - at, NOTHING) + share)
+        weight = max(self._weighs_until.get(place, at) - at, NOTHING)
+        self._keep(place, at, max(weight, self._bounded(name, weight + share)))
+
+    def _learn(self, allowance: Allowance, at: datetime) -> None:
+        """Notes the period of an allowance, and bounds what was added before it was known."""
+        name = allowance.name
+        if self._periods.get(name) == allowance.within:
+            return
+        self._periods[name] = allowance.within
+        for place, until in self._weighs_until.items():
+            if place[0] == name:
+                self._weighs_until[place] = at + self._bounded(name, until - at)
+
+    def _bounded(self, name: str, weight: timedelta) -> timedelta:
+        period = self._periods.get(name)
+        return weight if period is None else min(weight, 2 * period)
 
     def _keep(self, place: tuple[str, Hashable], at: datetime, weight: timedelta) -> None:
         self._weighs_until[place] = at + weight

@@ -37,7 +37,7 @@ from domain.identifiers import folded
 from domain.ids import AccountId, ConfirmationId, LetterId, ProfileId, SessionId
 from domain.notification import Letter, LetterNotFound, Outcome
 from domain.profile import Profile, ProfileNotFound, Username, UsernameTaken
-from domain.security import AccountEvent
+from domain.security import AccountEvent, SecurityAct, most_failures
 from domain.session import Fingerprint, Origin, Session, SessionNotFound
 from infrastructure.postgres import account_rows as rows
 from infrastructure.postgres.schema.account_tables import (
@@ -199,21 +199,27 @@ class PostgresAccountEvents:
 
     async def add(self, event: AccountEvent, *, keep: int) -> None:
         await self.connection.execute(insert(account_event), rows.event_row(event))
+        own = account_event.c.account_id == event.account_id
+        if event.act is SecurityAct.SIGN_IN_FAILED:
+            failed = account_event.c.act == SecurityAct.SIGN_IN_FAILED.value
+            await self._keep_newest(most_failures(keep), own, failed)
+        await self._keep_newest(keep, own)
+        self.pending.append(event)
+
+    async def _keep_newest(self, keep: int, *which: ColumnElement[bool]) -> None:
         place = (account_event.c.at, account_event.c.event_id)
         first_to_go = (
-            select(*place)
-            .where(account_event.c.account_id == event.account_id)
-            .order_by(*(each.desc() for each in place))
-            .offset(keep)
-            .limit(1)
+            select(*place).where(*which).order_by(*(each.desc() for each in place)).offset(keep).limit(1)
+        )
+        # Units of work that add to one account at once remove the same rows. None of them waits for another.
+        going = (
+            select(account_event.c.event_id)
+            .where(*which, tuple_(*place) <= first_to_go.scalar_subquery())
+            .with_for_update(skip_locked=True)
         )
         await self.connection.execute(
-            delete(account_event).where(
-                account_event.c.account_id == event.account_id,
-                tuple_(*place) <= first_to_go.scalar_subquery(),
-            )
+            delete(account_event).where(*which, account_event.c.event_id.in_(going))
         )
-        self.pending.append(event)
 
     async def page(self, account_id: AccountId, paging: Paging[EventPlace]) -> Page[AccountEvent, EventPlace]:
         place = (account_event.c.at, account_event.c.event_id)

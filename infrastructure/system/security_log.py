@@ -8,6 +8,7 @@ from typing import Final
 from attrs import Factory, define, field
 
 from application.ports.security import Outcome, SecurityRecord
+from domain.network import network_of
 
 log: Final = getLogger("security")
 
@@ -51,7 +52,9 @@ class LoggedSecurity:
             **record.about,
         }
         if record.outcome is Outcome.REFUSED:
-            omitted = self._omitted((record.act, record.session_id or where.get("client")))
+            # A host has all addresses of its network: by address, it would have an allowance for each.
+            caller = record.session_id or network_of(where.get("client") or "")
+            omitted = self._omitted((record.act, caller))
             if omitted is None:
                 return
             fields["omitted"] = omitted or None

@@ -128,8 +128,8 @@ EXPLANATIONS: Final[Mapping[str, Explanation]] = {
         "Это могут только участники, а вы не участник или уже не участник.",
     ),
     "NOT_ACQUAINTED": Explanation(
-        "The people in `profiles` may not be put into groups by the caller: they share no chat. Nobody was added. Open a direct chat with them first.",
-        "Тех, кого называет `profiles`, вызвавший не может добавить в группу: у них нет общих чатов. Никто не добавлен. Сначала откройте с ними личный чат.",
+        "The people in `profiles` may not be put into groups by the caller: they do not know the caller. Nobody was added. Leave them out: they must share a group with the caller, or have opened or answered a direct chat with the caller.",
+        "Тех, кого называет `profiles`, вызвавший не может добавить в группу: они с ним не знакомы. Никто не добавлен. Уберите их из списка: нужна общая группа или личный чат, который они сами открыли или в котором ответили.",
     ),
     "NOT_FOUND": Explanation(
         "This does not exist, or you have no access to it: chats of others are answered like chats that do not exist.",

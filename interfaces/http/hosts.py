@@ -3,7 +3,8 @@ Refuses requests that name another host than ours.
 
 A page whose own name was made to lead to this address (DNS rebinding) has the messenger for its own origin in the browser's
 eyes, but the browser still sends the page's name in ``Host``. Addresses are accepted as they are: no name was rebound to make
-a browser send one, and health checks send nothing else.
+a browser send one. Probes and scrapers may use any name: balancers and Prometheus send that of a service, and what they read
+is no secret, or asks for a token.
 """
 
 from collections.abc import Collection
@@ -32,9 +33,12 @@ class AllowedHosts:
 
     app: ASGIApp
     names: frozenset[str] = field(default=frozenset(), converter=_plain)
+    exempt: frozenset[str] = frozenset()
+    """Paths at which every host is accepted."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if not self.names or scope["type"] == "lifespan" or self.accept(Headers(scope=scope).getlist("host")):
+        is_open = not self.names or scope["type"] == "lifespan" or scope["path"] in self.exempt
+        if is_open or self.accept(Headers(scope=scope).getlist("host")):
             await self.app(scope, receive, send)
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008, "reason": ""})
@@ -56,4 +60,4 @@ def name_of(host: str) -> str:
     if host.startswith("[") and "]" in host:
         return host[1:].partition("]")[0]
     name, _, port = host.rpartition(":")
-    return (name if name and port.isdecimal() else host).lower().removesuffix(".")
+    return (name if name and (not port or port.isdecimal()) else host).lower().removesuffix(".")

@@ -548,7 +548,7 @@ ERRORS: Final[Mapping[str, ErrorDoc]] = {
     ),
     "not_acquainted": ErrorDoc(
         "Some of these people may not be put into a group by this person; nobody was added.",
-        "Leaves them out, or opens a direct chat with them.",
+        "Leaves them out: they must share a group with the person, or have opened or answered a direct chat.",
     ),
     "message_empty": ErrorDoc("Nothing in the text is visible.", NOT_AGAIN),
     "message_too_long": ErrorDoc("The text is longer than `limits.text`.", NOT_AGAIN),

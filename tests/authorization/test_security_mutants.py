@@ -117,7 +117,7 @@ async def _foreign_pages(world: World, _: Patch) -> None:
 
 async def _hosts(world: World, _: Patch) -> None:
     client = world.client(promised=False, allowed_hosts=NAMES)
-    assert (await client.get("/livez", headers={"Host": "evil.example"})).status_code == 421
+    assert (await client.get("/docs", headers={"Host": "evil.example"})).status_code == 421
 
 
 async def _times(_: World, __: Patch) -> None:

@@ -9,6 +9,8 @@ from tests.browser.browser import Page
 from tests.browser.web import PASSWORD, Browser, assert_well, somebody
 from tests.system.server import Server
 
+SIGNED_IN = "localStorage.getItem('messenger-signed-in')"
+
 
 def test_from_setting_it_up_to_turning_it_off(page: Page, server: Server, browser: Browser) -> None:
     ann = somebody(server, "Анна")
@@ -43,9 +45,17 @@ def test_from_setting_it_up_to_turning_it_off(page: Page, server: Server, browse
     page.until(
         lambda: page.texts(".problem") == ["This code is wrong or was used already. Wait for the next one."]
     )
+    assert page.run(f"return {SIGNED_IN}") is None
+    # Other tabs look whether somebody is signed in when they hear of it, which may be before this tab goes on.
+    page.run(
+        "window.heard = []; const say = BroadcastChannel.prototype.postMessage;"
+        f"BroadcastChannel.prototype.postMessage = function (what) {{ heard.push({SIGNED_IN}); say.call(this, what); }}"
+    )
     tab.fill(code=recovery[0].upper())
     page.press("Sign in")
     page.until(lambda: page.all("nav .search"))
+    assert page.run("return heard.length") > 0
+    assert None not in page.run("return heard")
 
     page.one("[aria-label=Menu]").click()
     page.press("Profile")

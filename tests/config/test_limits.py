@@ -27,6 +27,8 @@ from config.container import MemoryAdapters
 from config.features.limits import make_limits
 from config.settings.groups import Limits
 from domain.chat import About
+from domain.chat_errors import NotAcquainted
+from domain.group_rules import WhoMayAdd
 from domain.ids import ChatId, MessageId, ProfileId, Seq
 from domain.message import Body
 from domain.role import Role
@@ -166,3 +168,45 @@ async def test_a_refused_chat_is_not_made() -> None:
                 await here.messenger.chats.open_direct(ann, OpenDirect(profile_id=cat.profile_id))
         opened = await here.messenger.chats.open_direct(cat, OpenDirect(profile_id=ann.profile_id))
         assert opened.owner.id == cat.profile_id, "Ann's attempt has left nothing behind"
+
+
+async def test_a_refused_group_counts_for_nothing_and_nobody() -> None:
+    settings = evolve(SETTINGS, limits=evolve(Limits(), new_chats=1, added_people=2))
+    clock = SettableClock()
+    adapters = MemoryAdapters(settings=settings, clock=Object(clock), ids=Object(SystemIds()))
+    async with world(adapters, settings) as here:
+        ann, bob, cat, dan = [await here.actor(name) for name in ("Ann", "Bob", "Cat", "Dan")]
+        group = (await here.messenger.chats.create(ann, CreateChat(about=About("First")))).id
+        for _ in range(3):
+            with pytest.raises(TooManyRequests) as refused:
+                await create_with(here.messenger, ann, bob.profile_id, group)
+            assert refused.value.allowance.name == Action.CREATE_CHAT
+        await here.messenger.chats.add_members(
+            ann, AddMembers(chat_id=group, profile_ids=(bob.profile_id, cat.profile_id))
+        )
+        clock.pass_by(hours=1)
+        people = tuple(each.profile_id for each in (bob, cat, dan))
+        await here.messenger.chats.add_members(ann, AddMembers(chat_id=group, profile_ids=people[2:]))
+        for _ in range(2):
+            with pytest.raises(TooManyRequests) as refused:
+                await here.messenger.chats.create(ann, CreateChat(about=About("No"), member_ids=people))
+            assert refused.value.allowance.name == Action.ADD_MEMBERS
+        await here.messenger.chats.create(ann, CreateChat(about=About("Second")))
+
+
+@pytest.mark.parametrize("use", [create_with, add])
+async def test_asking_whom_one_may_add_counts(use: Use) -> None:
+    """The database looks for what two people have in common, so nobody may ask without end."""
+    settings = evolve(
+        SETTINGS,
+        limits=evolve(Limits(), added_people=2),
+        chat=evolve(SETTINGS.chat, who_may_add=WhoMayAdd.SHARED_CHAT),
+    )
+    async with world(settings=settings) as here:
+        ann, eve = await here.actor("Ann"), await here.actor("Eve")
+        group = (await here.messenger.chats.create(ann, CreateChat(about=About("First")))).id
+        for _ in range(2):
+            with pytest.raises(NotAcquainted):
+                await use(here.messenger, ann, eve.profile_id, group)
+        with pytest.raises(TooManyRequests):
+            await use(here.messenger, ann, eve.profile_id, group)

@@ -16,6 +16,7 @@ from config.settings.load import load
 from config.settings.readers import BusKind, Environment, Security
 from config.settings.texts import WrongSettings
 from domain.account import Password, PasswordCommon, PasswordPattern
+from interfaces.browsers import Pages
 
 ROOT = Path(__file__).resolve().parents[2]
 NO_FILE = Path("/nowhere/.env")
@@ -47,6 +48,59 @@ def test_prod_is_the_default() -> None:
     assert settings.api.secure_cookies
     assert settings.database.url is None
     assert settings.var_dir == Path.cwd() / "var"
+
+
+@pytest.mark.parametrize(
+    ("given", "read"),
+    [
+        ("https://чат.рф", "https://xn--80a0bn.xn--p1ai"),
+        ("https://ЧАТ.рф:443/Папка/", "https://xn--80a0bn.xn--p1ai/Папка"),
+        ("HTTPS://Chat.Example.com:443/M", "https://chat.example.com/M"),
+        ("https://chat.example.com.:8443", "https://chat.example.com:8443"),
+        ("http://chat.example.com:80", "http://chat.example.com"),
+        ("http://chat.example.com:443", "http://chat.example.com:443"),
+        ("http://[2001:DB8::1]:8788", "http://[2001:db8::1]:8788"),
+        ("http://chat_service:8788", "http://chat_service:8788"),
+    ],
+)
+def test_addresses_are_read_as_browsers_write_them(given: str, read: str) -> None:
+    assert load(PROD | {"API_PUBLIC_URL": given}, NO_FILE).api.public_url == read
+
+
+def test_names_in_any_script_allow_what_browsers_send() -> None:
+    api = load(
+        PROD
+        | {
+            "API_PUBLIC_URL": "https://чат.рф",
+            "API_ALLOWED_HOSTS": "Другой.рф, INTERNAL",
+            "API_CORS_ALLOWED_HOSTS": "https://фронт.рф:443,http://Front.example.com:8080",
+        },
+        NO_FILE,
+    ).api
+    assert {"xn--80a0bn.xn--p1ai", "xn--c1abqtis.xn--p1ai", "internal"} <= set(api.hosts)
+    assert api.cors_origins == ("https://xn--m1abfkg.xn--p1ai", "http://front.example.com:8080")
+    assert Pages.of(api.public_url, api.cors_origins).accept(
+        {
+            "type": "http",
+            "scheme": "http",
+            "headers": [(b"host", b"xn--80a0bn.xn--p1ai"), (b"origin", b"https://xn--80a0bn.xn--p1ai")],
+        }
+    )
+
+
+@pytest.mark.parametrize("value", ["https://-я-.рф", "https://.", "https://а..рф"])
+def test_names_that_no_host_can_have(value: str) -> None:
+    (fault,) = faults(PROD | {"API_PUBLIC_URL": value})
+    assert "expected an address like" in fault
+    assert faults(PROD | {"API_CORS_ALLOWED_HOSTS": value})
+
+
+def test_dev_answers_for_any_host_until_it_is_told_its_name() -> None:
+    dev = PROD | {"ENVIRONMENT": "DEV"}
+    del dev["API_PUBLIC_URL"]
+    assert load(dev, NO_FILE).api.hosts == ()
+    assert "messenger" in load(dev | {"API_ALLOWED_HOSTS": "messenger"}, NO_FILE).api.hosts
+    assert "chat.example.com" in load(PROD | {"ENVIRONMENT": "DEV"}, NO_FILE).api.hosts
 
 
 def test_local_needs_nothing(local: dict[str, str]) -> None:

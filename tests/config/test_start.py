@@ -20,6 +20,8 @@ import pytest
 from psycopg import sql
 
 from config.listening import CannotListen, Place, close
+from config.settings.groups import Api, Database, Settings
+from config.start import most_connections
 from infrastructure.postgres.schema.migrate import newest_revision
 from infrastructure.postgres.server.embedded import EmbeddedPostgres
 from tests.clusters import copy_cluster, lived_in, new_cluster
@@ -564,3 +566,13 @@ def read_until(child: Child, text: str, *, is_last: bool = True) -> str:
                 threading.Thread(target=child.stderr.read, daemon=True).start()
             return line
     raise AssertionError("".join(seen))
+
+
+@pytest.mark.parametrize(
+    ("pool", "workers", "connections"), [(10, 1, 50), (10, 4, 100), (100, 1, 115), (100, 4, 460)]
+)
+def test_the_embedded_database_has_room_for_the_pools_of_all_workers(
+    pool: int, workers: int, connections: int
+) -> None:
+    settings = Settings(api=Api(workers=workers), database=Database(pool_size=pool))
+    assert most_connections(settings) == connections

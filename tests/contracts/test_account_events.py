@@ -1,22 +1,27 @@
 """What happens to the security of an account is kept for its owner, and becomes a line of the security log."""
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
 from attrs import evolve
 
+from application.accounts.access_tokens import EndAccessToken, MakeAccessToken
 from application.accounts.choose_password import ChoosePassword
 from application.accounts.close import CloseAccount
 from application.accounts.sign_out import SignOut
 from application.errors import NotAuthenticated
 from application.paging import EventPlace, Paging
-from application.ports.storage import Begin
+from application.ports.storage import Begin, UnitOfWork
+from application.recording import RecordEvent
 from domain.account import Email, Password
 from domain.ids import AccountId, EventId, SessionId
+from domain.scope import TokenName
 from domain.security import AccountEvent, SecurityAct
 from domain.session import Origin
 from interfaces.whereabouts import Whereabouts, present
@@ -56,6 +61,30 @@ class TestStored:
         newest = sorted(of_ann, key=lambda each: each.at, reverse=True)
         assert await kept(begin, ann) == newest[:3]
         assert await kept(begin, bob) == [of_bob]
+
+    async def test_failed_sign_ins_push_nothing_else_out(self, begin: Begin) -> None:
+        ann = AccountId(uuid4())
+        own = [event(ann, minutes) for minutes in range(6)]
+        failed = [evolve(event(ann, minutes), act=SecurityAct.SIGN_IN_FAILED) for minutes in range(10, 30)]
+        async with begin() as work:
+            for each in (*own, *failed):
+                await work.events.add(each, keep=8)
+        assert await kept(begin, ann) == [*failed[:-3:-1], *own[::-1]], "a quarter of what is kept"
+        async with begin() as work:
+            await work.events.add(last := event(ann, 40), keep=8)
+        assert await kept(begin, ann) == [last, *failed[:-3:-1], *own[:0:-1]]
+
+    async def test_those_that_are_added_at_once_stay_bounded(self, begin: Begin) -> None:
+        ann = AccountId(uuid4())
+
+        async def add(minutes: int) -> None:
+            async with begin() as work:
+                await work.events.add(evolve(event(ann, minutes), act=SecurityAct.SIGN_IN_FAILED), keep=8)
+
+        for start in (0, 8, 16):
+            await asyncio.gather(*(add(start + each) for each in range(8)))
+        await add(24)
+        assert len(await kept(begin, ann)) == 2
 
     async def test_pages_go_on_where_the_last_one_ended(self, begin: Begin) -> None:
         ann = AccountId(uuid4())
@@ -168,7 +197,7 @@ class TestUseCases:
         secrets = (PASSWORD, "wrong", "Another-horse-1", token, third.refresh_token, third.access_token)
         assert not [line for line in lines for secret in secrets if secret in str(line)]
 
-    async def test_an_unknown_address_fails_with_the_same_line_and_leaves_nothing(
+    async def test_an_unknown_address_fails_with_the_same_line(
         self, people: AccountsWorld, caplog: pytest.LogCaptureFixture
     ) -> None:
         await people.join(ANN)
@@ -183,6 +212,47 @@ class TestUseCases:
         )
         assert known == unknown
         assert known["act"] == "sign_in_failed"
+
+    async def test_unknown_addresses_leave_no_more_than_one_account_does(
+        self, people: AccountsWorld, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        added: list[AccountId] = []
+        record = RecordEvent.__call__
+
+        async def noted(
+            self: RecordEvent, work: UnitOfWork, act: SecurityAct, whose: AccountId, **more: Any
+        ) -> None:
+            added.append(whose)
+            await record(self, work, act, whose, **more)
+
+        monkeypatch.setattr(RecordEvent, "__call__", noted)
+        people.rules = evolve(people.rules, events_kept=8)
+        people.accounts = people.accounts_over(people.ports)
+        for number in range(5):
+            with pytest.raises(NotAuthenticated):
+                await people.sign_in_as(f"nobody{number}@example.com", "wrong")
+        left = [each for whose in set(added) for each in await kept(people.begin, whose)]
+        assert len(added) == 5
+        assert len(left) == 2, "all events of the storage: of no address one more than of an account"
+
+    async def test_access_tokens_are_events_of_the_account(
+        self, people: AccountsWorld, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        actor = await people.actor(await people.join(ANN))
+        caplog.set_level(logging.INFO, "security")
+        caplog.clear()
+        people.clock.pass_by(minutes=1)
+        made = await people.access_tokens.make(
+            actor, MakeAccessToken(name=TokenName("Bot"), scopes=frozenset(), password=PASSWORD)
+        )
+        people.clock.pass_by(minutes=1)
+        await people.access_tokens.end(actor, EndAccessToken(token_id=made.session.id))
+        assert (await acts(people))[-2:] == [
+            (SecurityAct.ACCESS_TOKEN_MADE, made.session.id),
+            (SecurityAct.ACCESS_TOKEN_ENDED, made.session.id),
+        ]
+        lines = [vars(record)["act"] for record in caplog.records if record.name == "security"]
+        assert lines == ["access_token_made", "access_token_ended"], "each is told once"
 
     async def test_revoked_sessions_and_a_closed_account(self, people: AccountsWorld) -> None:
         first = await people.join(ANN)

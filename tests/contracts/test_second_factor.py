@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import pytest
-from attrs import define, frozen
+from attrs import define, evolve, frozen
 
 from application.accounts.close import CloseAccount
 from application.accounts.factors import ConfirmFactor, ProveBoth, SetUpFactor
@@ -15,11 +15,15 @@ from application.accounts.forget_factor import ForgetFactor, ForgetFactorHandler
 from application.accounts.signed_in import SignedIn
 from application.actor import Actor
 from application.errors import NotAuthenticated, SecondFactorNeeded
-from application.ports.limiter import TooManyRequests
+from application.paging import Paging
+from application.ports.limiter import Left, TooManyRequests
+from application.recording import RecordEvent
 from domain.account import Email, PasswordWrong
 from domain.factor import CodeWrong, FactorAlreadyOn, FactorNotOn, FactorsUnavailable, step_at
+from domain.security import SecurityAct
 from domain.session import Origin
 from infrastructure.crypto.codes import SealedCodes, totp
+from infrastructure.reporting_limiter import ReportingLimiter
 from infrastructure.system.chance import unguessable
 from tests.accounts_world import PASSWORD, AccountsWorld, accounts_world, letters_in
 from tests.storages import SharedStorage
@@ -187,6 +191,23 @@ class TestSigningIn:
                 await ann.finish(pending, wrong)
         await ann.finish(pending, f"{right[:3]} {right[3:]}")
 
+    async def test_codes_may_be_typed_in_groups(self, people: AccountsWorld) -> None:
+        ann = await owner(people)
+        for separator in (" ", "-", " - ", "\t"):
+            code = ann.next_code()
+            await ann.finish(await ann.pending(), separator.join((code[:3], code[3:])))
+        await ann.finish(await ann.pending(), ann.recovery[0].replace("-", " - ").upper())
+
+    async def test_a_wrong_code_is_an_event_for_the_owner(self, people: AccountsWorld) -> None:
+        ann = await owner(people)
+        pending = await ann.pending("stranger")
+        people.clock.pass_by(seconds=1)
+        with pytest.raises(CodeWrong):
+            await ann.finish(pending, ann.code(-100))
+        newest, *before = (await people.sessions.events(ann.actor, Paging())).items
+        assert (newest.act, newest.session_id) == (SecurityAct.SIGN_IN_FAILED, None)
+        assert SecurityAct.SIGN_IN_FAILED not in {each.act for each in before}
+
     async def test_a_pending_sign_in_expires(self, people: AccountsWorld) -> None:
         ann = await owner(people)
         pending = await ann.pending()
@@ -253,6 +274,30 @@ class TestGuessing:
         ann = await owner(people)
         await self.wrong(ann, await ann.pending("stranger"), 10)
         await ann.finish(await ann.pending("first"), ann.next_code())
+
+    async def test_nobody_is_told_what_is_left_to_others(self, people: AccountsWorld) -> None:
+        ann = await owner(people)
+        told: list[Left] = []
+        limiter = ReportingLimiter(people.limiter, told.append)
+        people.accounts = people.accounts_over(evolve(people.ports, limiter=limiter))
+
+        async def rest(device: str, address: str) -> list[tuple[str, int]]:
+            pending = await ann.pending(device)
+            told.clear()
+            with pytest.raises(CodeWrong):
+                await ann.finish(pending, ann.code(-100), address=address)
+            return [(left.allowance.name, left.uses) for left in told]
+
+        whole, less, least = ("wrong codes", 10), ("wrong codes", 9), ("wrong codes", 8)
+        assert await rest("stranger", "192.0.2.1") == [whole, less]
+        assert await rest("another", "192.0.2.2") == [whole, less], "nothing of what others do"
+        assert await rest("first", "192.0.2.1") == [whole, less]
+        assert await rest("first", "192.0.2.1") == [less, least]
+        for number in range(8):
+            await rest("stranger", f"198.51.100.{number}")
+        with pytest.raises(TooManyRequests) as refused:
+            await ann.finish(await ann.pending("stranger"), ann.next_code(), address="203.0.113.9")
+        assert refused.value.allowance.is_shared
 
     async def test_many_at_once_are_counted_one_after_the_other(self, people: AccountsWorld) -> None:
         ann = await owner(people)
@@ -357,9 +402,13 @@ class TestAForgottenPassword:
 
 class TestLosingThePhone:
     async def test_the_operator_removes_it(self, people: AccountsWorld) -> None:
-        await owner(people)
-        forget = ForgetFactorHandler(begin=people.begin)
+        ann = await owner(people)
+        record = RecordEvent(ids=people.ids, where=Origin)
+        forget = ForgetFactorHandler(begin=people.begin, clock=people.clock, record=record)
+        people.clock.pass_by(seconds=1)
         await forget(ForgetFactor(email=Email("ONE@example.com")))
+        (newest,) = (await people.sessions.events(ann.actor, Paging(limit=1))).items
+        assert (newest.act, newest.session_id) == (SecurityAct.FACTOR_OFF, None)
         await people.sign_in_as(ONE)
         with pytest.raises(FactorNotOn):
             await forget(ForgetFactor(email=Email(ONE)))

@@ -45,6 +45,18 @@ def of(origin: str, **more: Any) -> Scope:
         of("http://localhost", host="LOCALHOST:80"),
         of("https://other.example.com", host="other.example.com:443", scheme="https"),
         of("https://other.example.com", host="other.example.com"),
+        of("https://other.example.com", host="other.example.com:"),
+        of("HTTPS://Chat.Example.COM"),
+        of("https://chat.example.com:443"),
+        of("wss://chat.example.com"),
+        of("wss://Chat.example.com:443"),
+        of("ws://10.0.0.7:8788", scheme="ws"),
+        of("wss://10.0.0.7:8788", scheme="ws"),
+        of("wss://10.0.0.7:8788", scheme="wss"),
+        of("ws://other.example.com", scheme="ws", host="other.example.com"),
+        of("ws://other.example.com:80", scheme="ws", host="other.example.com"),
+        of("wss://other.example.com", scheme="wss", host="other.example.com:443"),
+        of("wss://[::1]:443", scheme="wss", host="[::1]"),
     ],
 )
 def test_own_pages_allowed_ones_and_clients_without_a_browser(scope: Scope) -> None:
@@ -68,6 +80,12 @@ def test_own_pages_allowed_ones_and_clients_without_a_browser(scope: Scope) -> N
         of("https://front.example.com"),
         of("https://10.0.0.7"),
         of("http://10.0.0.7:8788", scheme="https"),
+        of("ws://10.0.0.7:8788", scheme="wss"),
+        of("ws://10.0.0.7:8789", scheme="ws"),
+        of("ws://chat.example.com", scheme="ws"),
+        of("wss://evil.example", scheme="wss"),
+        of("wss://chat.example.com:80", scheme="wss"),
+        request(("origin", "ws://10.0.0.7:8788"), ("sec-fetch-site", "cross-site"), scheme="ws"),
         of("http://10.0.0.7:8789"),
         of("http://", host=None),
         of("https://", host=""),
@@ -84,6 +102,10 @@ def test_foreign_null_and_look_alike_pages(scope: Scope) -> None:
     assert not PAGES.accept(scope)
     with pytest.raises(ForeignPage):
         PAGES.check(scope)
+
+
+def test_the_usual_port_of_the_public_address_does_not_matter() -> None:
+    assert Pages.of("https://chat.example.com:443", ()) == Pages.of("https://chat.example.com", ())
 
 
 def test_without_a_public_address_only_the_host_counts() -> None:

@@ -128,10 +128,15 @@ class Session {
 
   /** @param {string} email @param {string} password */
   async signIn(email, password) {
+    await this.#signIn(() => this.tokens.signIn(email, password));
+  }
+
+  /** @param {() => Promise<unknown>} call */
+  async #signIn(call) {
     // Other tabs hear of it during this call, and look whether somebody is signed in. Whose id it is to be is asked next.
     localStorage.setItem(SIGNED_IN, "");
     try {
-      await this.tokens.signIn(email, password);
+      await call();
     } catch (error) {
       localStorage.removeItem(SIGNED_IN);
       throw error;
@@ -141,9 +146,7 @@ class Session {
 
   /** @param {string} pendingToken of an `ApiError` with the code SECOND_FACTOR_NEEDED @param {string} code */
   async finishSignIn(pendingToken, code) {
-    await this.tokens.finishSignIn(pendingToken, code);
-    localStorage.setItem(SIGNED_IN, "");
-    await this.#enter();
+    await this.#signIn(() => this.tokens.finishSignIn(pendingToken, code));
   }
 
   async signOut() {

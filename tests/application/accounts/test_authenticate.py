@@ -1,15 +1,22 @@
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 import pytest
+from attrs import evolve
 from typing_extensions import override
 
-from application.accounts.access_tokens import NoteUse
+from application.accounts.access_tokens import MakeAccessToken, NoteUse
 from application.accounts.authenticate import Authenticate, AuthenticateHandler
-from application.errors import NotAuthenticated, Unavailable
+from application.errors import NotAuthenticated, OutcomeUnknown, Overloaded, Unavailable
+from application.ports.storage import UnitOfWork
 from application.views import LiveSession
 from domain.ids import AccountId, SessionId
-from domain.session import Lifetimes
+from domain.scope import TokenName
+from domain.session import Lifetimes, SessionNotFound
 from infrastructure.memory.storage import MemoryStorage
 from infrastructure.memory.views import MemoryViews
-from tests.accounts_world import AccountsWorld
+from tests.accounts_world import PASSWORD, AccountsWorld
 
 
 async def test_an_access_token_lasts_half_an_hour(people: AccountsWorld) -> None:
@@ -54,6 +61,60 @@ async def test_storage_that_is_down_says_nothing_about_the_token(people: Account
     )
     with pytest.raises(Unavailable):
         await handler(Authenticate(token=signed_in.access_token))
+
+
+async def program(people: AccountsWorld) -> Authenticate:
+    """A token whose last use is due to be noted."""
+    ann = await people.actor(await people.join("one@example.com"))
+    command = MakeAccessToken(name=TokenName("Bot"), scopes=frozenset(), password=PASSWORD)
+    made = await people.access_tokens.make(ann, command)
+    people.clock.pass_by(minutes=2)
+    return Authenticate(token=made.text)
+
+
+@pytest.mark.parametrize("error", [Unavailable(), Overloaded(), OutcomeUnknown(), SessionNotFound()])
+async def test_a_use_that_cannot_be_noted_refuses_nothing(people: AccountsWorld, error: Exception) -> None:
+    command = await program(people)
+    begun: list[None] = []
+
+    @asynccontextmanager
+    async def begin() -> AsyncIterator[UnitOfWork]:
+        begun.append(None)
+        async with people.storage.begin() as work:
+            yield work
+            raise error
+
+    accounts = people.accounts_over(evolve(people.ports, storage=evolve(people.storage, begin=begin)))
+    for _ in range(3):
+        await accounts.authenticate(command)
+    assert len(begun) == 1, "it is not tried again for each request"
+    people.clock.pass_by(minutes=1)
+    await accounts.authenticate(command)
+    assert len(begun) == 2
+
+
+async def test_requests_at_once_do_not_wait_to_note_the_same_use(people: AccountsWorld) -> None:
+    command = await program(people)
+    begun: list[None] = []
+    has_begun, is_over = asyncio.Event(), asyncio.Event()
+
+    @asynccontextmanager
+    async def begin() -> AsyncIterator[UnitOfWork]:
+        begun.append(None)
+        has_begun.set()
+        await is_over.wait()
+        async with people.storage.begin() as work:
+            yield work
+
+    accounts = people.accounts_over(evolve(people.ports, storage=evolve(people.storage, begin=begin)))
+    first = asyncio.ensure_future(accounts.authenticate(command))
+    await has_begun.wait()
+    others = [asyncio.ensure_future(accounts.authenticate(command)) for _ in range(5)]
+    answered, _ = await asyncio.wait(others, timeout=30)
+    is_over.set()
+    actor = await first
+    assert [each.result() for each in answered] == [actor] * 5
+    assert len(begun) == 1
 
 
 async def test_commands_do_not_show_tokens() -> None:

@@ -141,3 +141,16 @@ def test_no_minute_has_more_than_twice_the_allowance(pauses: list[float], most: 
     for first in used:
         within = [each for each in used if first <= each < first + allowance.within]
         assert len(within) <= 2 * most
+
+
+@pytest.mark.parametrize("is_known", [False, True])
+def test_uses_elsewhere_delay_nobody_for_longer_than_a_period_beyond_the_allowance(is_known: bool) -> None:
+    limiter = MemoryLimiter()
+    if is_known:
+        limiter.look(TWELVE_A_MINUTE, "one", at=NOW)
+    for _ in range(100):
+        limiter.add(TWELVE_A_MINUTE.name, "one", timedelta(minutes=1), at=NOW)
+    assert use(limiter, NOW) == 60 + 5
+    assert use(limiter, NOW + timedelta(seconds=65)) == 0
+    limiter.add(TWELVE_A_MINUTE.name, "other", timedelta(seconds=5), at=NOW)
+    assert limiter.look(TWELVE_A_MINUTE, "other", at=NOW) == Left(TWELVE_A_MINUTE, 11, 5)

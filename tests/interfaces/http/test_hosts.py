@@ -24,11 +24,30 @@ NAMES = ("chat.example.com", "localhost")
         "10.0.0.7",
         "[::1]:8788",
         "[::1]",
+        "localhost:",
+        "chat.example.com.:",
+        "[::1]:",
     ],
 )
 async def test_own_names_and_addresses(world: World, host: str) -> None:
     client = world.client(allowed_hosts=NAMES)
-    assert (await client.get("/livez", headers={"Host": host})).status_code == 200
+    assert (await client.get("/docs", headers={"Host": host})).status_code == 200
+
+
+@pytest.mark.parametrize("prefix", ["", "/api"])
+async def test_probes_and_scrapers_may_use_any_name(world: World, prefix: str) -> None:
+    client = world.client(promised=False, allowed_hosts=NAMES, prefix=prefix)
+
+    async def status(path: str) -> int:
+        return (await client.get(path, headers={"Host": "messenger.internal:8788"})).status_code
+
+    for path in ("/livez", "/readyz", f"{prefix}/livez", f"{prefix}/readyz", f"{prefix}/healthcheck/"):
+        assert await status(path) == 200, path
+    assert await status(f"{prefix}/metrics") == 404, (
+        "there is no such path in this test, but the host is no reason"
+    )
+    assert await status(f"{prefix}/healthcheck/detailed") == 421
+    assert await status("/livez/") == 421
 
 
 @pytest.mark.parametrize(
@@ -49,7 +68,7 @@ async def test_own_names_and_addresses(world: World, host: str) -> None:
 )
 async def test_other_names_get_nothing(world: World, host: str) -> None:
     client = world.client(promised=False, allowed_hosts=NAMES)
-    for path in ("/livez", "/accounts/me/", "/nowhere", "/docs"):
+    for path in ("/healthcheck/detailed", "/accounts/me/", "/nowhere", "/docs"):
         answer = await client.get(path, headers={"Host": host})
         assert (answer.status_code, answer.json()["error"]["code"]) == (421, "MISDIRECTED_REQUEST"), path
         assert answer.headers["x-content-type-options"] == "nosniff"

@@ -3,18 +3,25 @@
 import logging
 from collections.abc import Callable
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
 from attrs import fields
 
+from application.messages.send import SendMessage
+from application.messenger import Messenger
+from application.ports.limiter import TooManyRequests
 from application.ports.security import Outcome, SecurityRecord
+from application.profiles.find import FindProfiles
+from application.receipts.mark_read import MarkRead
 from config.logging import record_fields
-from domain.ids import SessionId
+from config.settings.groups import Limits
+from domain.ids import ChatId, Seq, SessionId
+from domain.message import Body
 from domain.security import SecurityAct
 from infrastructure.system.security_log import MOST, WITHIN, LoggedSecurity
-from tests.interfaces.http.conftest import PASSWORD, Person, World
+from tests.interfaces.http.conftest import PASSWORD, Person, World, make_world
 from tests.strategies import START
 
 EMAIL = "ann@example.com"
@@ -119,6 +126,35 @@ async def test_a_limit_that_is_met(world: World, told: Told) -> None:
     assert {"sign_in_failed", "limit_met"} == {line["act"] for line in lines}
 
 
+async def test_what_is_refused_before_it_waits_for_others_is_told(told: Told) -> None:
+    world = make_world(Limits(sends=1, marks=1, searches=1, connects=1, syncs=1))
+    ann = await world.person(EMAIL)
+    made = await ann.client.post("/chats/", json={"name": "Kino"})
+    chat = ChatId(UUID(made.json()["data"]["id"]))
+    messages, feed = world.messenger.messages, world.messenger.feed
+    calls: list[Callable[[], Any]] = [
+        lambda: messages.send(ann.actor, SendMessage(chat_id=chat, body=Body("Hi"))),
+        lambda: messages.mark_read(ann.actor, MarkRead(chat_id=chat, up_to=Seq(0))),
+        lambda: world.messenger.profiles.find(ann.actor, FindProfiles(query="Ann")),
+        lambda: feed.connect(ann.actor),
+        lambda: feed.sync(ann.actor),
+    ]
+
+    async def call(use: Callable[[], Any]) -> None:
+        if (answer := use()) is not None:
+            await answer
+
+    for use in calls:
+        await call(use)
+        told()
+        with pytest.raises(TooManyRequests):
+            await call(use)
+        (line,) = told()
+        assert named(line, "act", "outcome", "account_id") == (
+            *("limit_met", "refused", str(ann.actor.account_id)),
+        )
+
+
 async def test_bad_tokens_are_told_and_routine_is_not(world: World, told: Told) -> None:
     ann = await world.person(EMAIL)
     told()
@@ -157,27 +193,44 @@ def test_a_flood_of_refusals_is_counted_and_not_written(told: Told) -> None:
     assert len(log._refusals) <= 1000, "an attacker does not fill the memory with names"
 
 
+def test_addresses_of_one_network_share_what_is_written(told: Told) -> None:
+    client = ""
+    log = LoggedSecurity(lambda: {"client": client}, now=lambda: 0.0)
+
+    def refused(address: str) -> int:
+        nonlocal client
+        client = address
+        log.record(SecurityRecord(act=SecurityAct.ACCESS_DENIED, outcome=Outcome.REFUSED, at=START))
+        return len(told())
+
+    assert sum(refused(f"2001:db8:1:2::{number:x}") for number in range(1000)) == MOST
+    assert refused("2001:db8:1:3::1") == 1
+    assert [refused("203.0.113.7"), refused("203.0.113.8")] == [1, 1]
+
+
 def test_every_use_case_is_watched(world: World) -> None:
     """Those that are not watched have no refusals of security, or are watched in their batches."""
+    parts = [getattr(world.messenger, each.name) for each in fields(Messenger) if each.name != "probe"]
     unwatched = {
         f"{type(part).__name__}.{name.name}"
-        for part in (
-            world.messenger.accounts,
-            world.messenger.sessions,
-            world.messenger.chats,
-            world.messenger.messages,
-        )
+        for part in parts
         for name in fields(type(part))
         if "Watch" not in getattr(getattr(part, name.name), "__qualname__", "")
     }
     assert unwatched == {
         "AccountUseCases.sign_out",
         "AccountUseCases.read_link",
-        "SessionUseCases.list",
-        "SessionUseCases.events",
-        "SessionUseCases.revoke_others",
         "ChatUseCases.list",
-        "MessageUseCases.send",
-        "MessageUseCases.mark_read",
-        "MessageUseCases.mark_single",
+        "CatalogueUseCases.list",
+        "CatalogueUseCases.get",
+        # Reads of what is the reader's own, and what no client asks for:
+        "Feed.log",
+        "Feed.changes",
+        "Feed.logs",
+        "Feed.list_chats",
+        "Feed.some_chats",
+        "Feed.own_changes",
+        "Feed.recent_sessions",
+        "Feed.watchable",
+        "Feed.tell_nodes",
     }
