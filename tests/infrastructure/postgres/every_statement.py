@@ -285,9 +285,12 @@ async def _accounts(storage: Storage, filled: Filled) -> None:
                 one.id, Fingerprint(device), Origin(user_agent="x", address="y")
             )
         await work.sessions.page_of_live(one.id, START, Paging(limit=1))
-        for act in (SecurityAct.SIGN_IN_FAILED, SecurityAct.SIGNED_IN):
-            event = AccountEvent(id=EventId(uuid4()), account_id=one.id, act=act, at=START, origin=Origin())
-            await work.events.add(event, keep=20)
+        failed, event = [
+            AccountEvent(id=EventId(uuid4()), account_id=one.id, act=act, at=START, origin=Origin())
+            for act in (SecurityAct.SIGN_IN_FAILED, SecurityAct.SIGNED_IN)
+        ]
+        for each in (failed, event):
+            await work.events.add(each, keep=20)
         await work.events.page(one.id, Paging(limit=1, after=EventPlace(at=START, id=event.id)))
         await work.events.remove_older(START - timedelta(days=3000))
         owner = KeyOwner(one.id)
