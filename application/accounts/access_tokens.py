@@ -15,7 +15,6 @@ from application.ports.clock import Clock
 from application.ports.ids import Ids
 from application.ports.storage import Begin
 from application.recording import RecordEvent
-from domain.account import PasswordHash
 from domain.events import SessionEnd
 from domain.ids import AccountId, SessionId
 from domain.scope import (
@@ -56,7 +55,6 @@ class MakeAccessTokenHandler:
     ends with everything that ends the sessions of the account, sockets included.
     """
 
-    begin: Begin
     clock: Clock
     ids: Ids
     access_tokens: AccessTokens
@@ -79,21 +77,10 @@ class MakeAccessTokenHandler:
         actor.require_device()
         if not self.most:
             raise AccessTokensUnavailable
-        verified = await self.step_up.password(actor, command.password, command.origin)
-        made = await self._make(actor, command, verified)
-        # If the password changed while it was being verified, the result was about the former one.
-        return made or await self(actor, command)
-
-    async def _make(
-        self, actor: Actor, command: MakeAccessToken, verified: PasswordHash | None
-    ) -> MadeAccessToken | None:
-        now = self.clock.now()
-        async with self.begin() as work:
-            account, sessions = await lock_own(work, actor)
-            if account.password_hash != verified:
-                return None
+        async with self.step_up.proven(actor, command.password, command.origin) as proven:
+            work, account, now = proven.work, proven.account, self.clock.now()
             await self.step_up.code(work, actor, command.code)
-            if len(_tokens(sessions, now)) >= self.most:
+            if len(_tokens(proven.sessions, now)) >= self.most:
                 raise TooManyAccessTokens
             id = self.ids.session()
             made = self.access_tokens.new(account.id, id)

@@ -3,13 +3,10 @@ from collections.abc import Callable
 from attrs import field, frozen
 
 from application.accounts.closing import close
-from application.accounts.own_sessions import lock_own
 from application.accounts.step_up import StepUp
 from application.actor import Actor
 from application.ports.clock import Clock
-from application.ports.storage import Begin
 from application.recording import RecordEvent
-from domain.account import PasswordHash
 from domain.security import SecurityAct
 from domain.session import Origin
 
@@ -31,7 +28,6 @@ class CloseAccountHandler:
     Messages stay where they are, with a placeholder for their author.
     """
 
-    begin: Begin
     clock: Clock
     account_is_closed: Callable[[], None]
     """Called after the commit, so that the chats do not wait for the next round."""
@@ -47,23 +43,11 @@ class CloseAccountHandler:
             NotAuthenticated: The actor's session ended meanwhile.
         """
         actor.require_device()
-        verified = await self.step_up.password(actor, command.password, command.origin)
-        if await self._close(actor, command.code, verified):
-            self.account_is_closed()
-        else:
-            # The password changed while it was being verified; the result was about the former one.
-            await self(actor, command)
-
-    async def _close(self, actor: Actor, code: str | None, verified: PasswordHash | None) -> bool:
-        """Returns False, and does nothing, if the password was changed meanwhile."""
-        now = self.clock.now()
-        async with self.begin() as work:
-            account, sessions = await lock_own(work, actor)
-            if account.password_hash != verified:
-                return False
-            await self.step_up.code(work, actor, code)
-            await close(work, account, sessions, at=now)
+        async with self.step_up.proven(actor, command.password, command.origin) as proven:
+            work, account, now = proven.work, proven.account, self.clock.now()
+            await self.step_up.code(work, actor, command.code)
+            await close(work, account, proven.sessions, at=now)
             await self.record(
                 work, SecurityAct.ACCOUNT_CLOSED, account.id, at=now, session_id=actor.session_id
             )
-        return True
+        self.account_is_closed()

@@ -54,7 +54,6 @@ class SetUpFactorHandler:
     again, it makes another secret in place of the one before.
     """
 
-    begin: Begin
     clock: Clock
     codes: Codes
     step_up: StepUp
@@ -70,18 +69,14 @@ class SetUpFactorHandler:
         actor.require_device()
         if not self.codes.is_available:
             raise FactorsUnavailable
-        verified = await self.step_up.password(actor, command.password, command.origin)
-        made = self.codes.new_secret(actor.account_id, actor.email)
-        async with self.begin() as work:
-            account, _ = await lock_own(work, actor)
-            is_same = account.password_hash == verified
-            if is_same:
-                former = await work.factors.find(account.id)
-                if former is not None and former.is_on:
-                    raise FactorAlreadyOn
-                factor = SecondFactor(account_id=account.id, secret=made.sealed, begun_at=self.clock.now())
-                await work.factors.save(factor)
-        return made if is_same else await self(actor, command)
+        async with self.step_up.proven(actor, command.password, command.origin) as proven:
+            former = await proven.work.factors.find(actor.account_id)
+            if former is not None and former.is_on:
+                raise FactorAlreadyOn
+            made = self.codes.new_secret(actor.account_id, actor.email)
+            factor = SecondFactor(account_id=actor.account_id, secret=made.sealed, begun_at=self.clock.now())
+            await proven.work.factors.save(factor)
+        return made
 
 
 @frozen(kw_only=True)
@@ -134,7 +129,6 @@ class ProveBoth:
 class RenewRecoveryCodesHandler:
     """Exchanges the recovery codes, used or not, for others."""
 
-    begin: Begin
     codes: Codes
     step_up: StepUp
 
@@ -147,26 +141,21 @@ class RenewRecoveryCodesHandler:
             TooManyRequests: One of the two was wrong too often.
         """
         actor.require_device()
-        verified = await self.step_up.password(actor, command.password, command.origin)
-        shown = self.codes.new_recovery_codes()
-        async with self.begin() as work:
-            account, _ = await lock_own(work, actor)
-            is_same = account.password_hash == verified
-            if is_same:
-                await self.step_up.code(work, actor, command.code)
-                factor = await work.factors.find(account.id)
-                if factor is None:
-                    raise FactorNotOn
-                factor.renew_recovery(map(self.codes.digest, shown))
-                await work.factors.save(factor)
-        return shown if is_same else await self(actor, command)
+        async with self.step_up.proven(actor, command.password, command.origin) as proven:
+            await self.step_up.code(proven.work, actor, command.code)
+            factor = await proven.work.factors.find(actor.account_id)
+            if factor is None:
+                raise FactorNotOn
+            shown = self.codes.new_recovery_codes()
+            factor.renew_recovery(map(self.codes.digest, shown))
+            await proven.work.factors.save(factor)
+        return shown
 
 
 @frozen(kw_only=True)
 class TurnOffFactorHandler:
     """Removes the second factor: the password alone signs in again."""
 
-    begin: Begin
     clock: Clock
     step_up: StepUp
     record: RecordEvent
@@ -180,22 +169,16 @@ class TurnOffFactorHandler:
             TooManyRequests: One of the two was wrong too often.
         """
         actor.require_device()
-        verified = await self.step_up.password(actor, command.password, command.origin)
-        async with self.begin() as work:
-            account, _ = await lock_own(work, actor)
-            is_same = account.password_hash == verified
-            if is_same:
-                factor = await work.factors.find(account.id)
-                if factor is None or not factor.is_on:
-                    raise FactorNotOn
-                await self.step_up.code(work, actor, command.code)
-                await work.factors.remove(account.id)
-                await self.record(
-                    work,
-                    SecurityAct.FACTOR_OFF,
-                    account.id,
-                    at=self.clock.now(),
-                    session_id=actor.session_id,
-                )
-        if not is_same:
-            await self(actor, command)
+        async with self.step_up.proven(actor, command.password, command.origin) as proven:
+            factor = await proven.work.factors.find(actor.account_id)
+            if factor is None or not factor.is_on:
+                raise FactorNotOn
+            await self.step_up.code(proven.work, actor, command.code)
+            await proven.work.factors.remove(actor.account_id)
+            await self.record(
+                proven.work,
+                SecurityAct.FACTOR_OFF,
+                actor.account_id,
+                at=self.clock.now(),
+                session_id=actor.session_id,
+            )

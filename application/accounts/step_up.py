@@ -1,5 +1,8 @@
 """The proof that is asked for again before something that a stolen session must not do."""
 
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
 from attrs import frozen
 
 from application.accounts.codes import CodeCheck
@@ -9,9 +12,19 @@ from application.actor import Actor
 from application.ports.clock import Clock
 from application.ports.passwords import Passwords, Requester
 from application.ports.storage import Begin, UnitOfWork
-from domain.account import PasswordHash, PasswordWrong
+from domain.account import Account, PasswordHash, PasswordWrong
 from domain.factor import CodeWrong
-from domain.session import Origin
+from domain.session import Origin, Session
+
+
+@frozen(kw_only=True)
+class Proven:
+    """A unit of work in which the actor's account and its sessions are locked, and the password is the one that was given."""
+
+    work: UnitOfWork
+    account: Account
+    sessions: Sequence[Session]
+    """Those that have not ended."""
 
 
 @frozen(kw_only=True)
@@ -24,17 +37,28 @@ class StepUp:
     failures: FailureLimits
     check: CodeCheck
 
-    async def password(self, actor: Actor, password: str, origin: Origin) -> PasswordHash | None:
+    @asynccontextmanager
+    async def proven(self, actor: Actor, password: str, origin: Origin) -> AsyncIterator[Proven]:
         """
-        Verifies the password, outside a unit of work. Returns the hash that it fits. The caller compares it with that of the
-        locked account, because the password may have changed while it was being verified.
+        Begins a unit of work for somebody who knows the password. It is verified outside the unit, because that takes long; if
+        it changed meanwhile, what was verified is the former one, and the new one is verified.
 
         Raises:
+            ScopeMissing: The actor is a program.
             PasswordWrong: The password is wrong.
             TooManyRequests: It was wrong too often.
             NotAuthenticated: The actor's session ended meanwhile.
         """
-        actor.require_device()
+        while True:
+            verified = await self._verified(actor, password, origin)
+            async with self.begin() as work:
+                account, sessions = await lock_own(work, actor)
+                if account.password_hash == verified:
+                    yield Proven(work=work, account=account, sessions=sessions)
+                    return
+
+    async def _verified(self, actor: Actor, password: str, origin: Origin) -> PasswordHash | None:
+        """Returns the hash that the password fits."""
         now = self.clock.now()
         keys = self.failures.of_known_device(str(actor.account_id), str(actor.session_id))
         self.failures.look(keys, at=now)

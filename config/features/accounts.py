@@ -333,7 +333,6 @@ def account_use_cases(
         ),
         close=watch(
             CloseAccountHandler(
-                begin=begin,
                 clock=clock,
                 account_is_closed=account_is_closed,
                 step_up=step_up(ports, rules),
@@ -348,14 +347,14 @@ def factor_use_cases(ports: Ports, rules: AccountRules) -> FactorUseCases:
     proof, record, watch = step_up(ports, rules), recording(ports, rules), watching(ports)
     return FactorUseCases(
         read=watch(ReadFactorHandler(begin=begin, codes=codes)),
-        set_up=watch(SetUpFactorHandler(begin=begin, clock=clock, codes=codes, step_up=proof)),
+        set_up=watch(SetUpFactorHandler(clock=clock, codes=codes, step_up=proof)),
         confirm=watch(
             ConfirmFactorHandler(
                 begin=begin, clock=clock, codes=codes, check=code_check(ports, rules), record=record
             )
         ),
-        renew_recovery_codes=watch(RenewRecoveryCodesHandler(begin=begin, codes=codes, step_up=proof)),
-        turn_off=watch(TurnOffFactorHandler(begin=begin, clock=clock, step_up=proof, record=record)),
+        renew_recovery_codes=watch(RenewRecoveryCodesHandler(codes=codes, step_up=proof)),
+        turn_off=watch(TurnOffFactorHandler(clock=clock, step_up=proof, record=record)),
     )
 
 
@@ -366,7 +365,6 @@ def access_token_use_cases(ports: Ports, rules: AccountRules) -> AccessTokenUseC
         list=watch(ListAccessTokensHandler(begin=begin, clock=clock)),
         make=watch(
             MakeAccessTokenHandler(
-                begin=begin,
                 clock=clock,
                 ids=ports.ids,
                 access_tokens=ports.access_tokens,

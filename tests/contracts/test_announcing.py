@@ -298,6 +298,9 @@ QUIET: Final = {
 }
 """They change nothing that listeners hear of, or nobody listens yet."""
 
+WORKING = {"begin", "step_up"}
+"""The dependencies that begin a unit of work."""
+
 Prepare = Callable[["Scene"], Awaitable[Act]]
 
 
@@ -593,7 +596,7 @@ def test_every_use_case_has_a_row() -> None:
         if isinstance(each, type)
         and each.__module__ == module.__name__
         and attrs.has(each)
-        and any(field.name == "begin" for field in attrs.fields(each))
+        and any(field.name in WORKING for field in attrs.fields(each))
     }
     assert found == ROWS.keys() | QUIET
     assert not ROWS.keys() & QUIET

@@ -7,11 +7,12 @@ from argon2 import PasswordHasher
 from attrs import define, evolve
 from typing_extensions import override
 
+from application.accounts.close import CloseAccount
 from application.accounts.sign_in import SignIn
 from application.errors import NotAuthenticated
 from application.ports.limiter import TooManyRequests
 from application.ports.passwords import UNKNOWN_REQUESTER, Requester
-from domain.account import Account, Email, PasswordHash
+from domain.account import Account, Email, PasswordHash, PasswordWrong
 from domain.events import SessionEnd, SessionEnded
 from domain.session import Fingerprint, Origin
 from infrastructure.crypto.passwords import PooledPasswords
@@ -203,6 +204,26 @@ async def test_a_password_that_changes_meanwhile_lets_nobody_in(people: Accounts
     slow.go_on.set()
     with pytest.raises(NotAuthenticated):
         await signing_in
+
+
+async def test_a_password_that_changes_while_it_is_asked_for_again_is_verified_anew(
+    people: AccountsWorld,
+) -> None:
+    signed_in = await people.join("one@example.com")
+    actor = await people.actor(signed_in)
+    slow = SlowToVerify(people.passwords, asyncio.Event(), asyncio.Event())
+    accounts = people.accounts_over(evolve(people.ports, passwords=slow))
+    closing = asyncio.ensure_future(accounts.close(actor, CloseAccount(password=PASSWORD)))
+    await slow.verified.wait()
+    changed = await people.passwords.hash("Another-One1")
+    async with people.begin() as work:
+        account = await work.accounts.lock(actor.account_id)
+        account.rehash(changed)
+        await work.accounts.save(account)
+    slow.go_on.set()
+    with pytest.raises(PasswordWrong):
+        await closing
+    await accounts.close(actor, CloseAccount(password="Another-One1"))  # nothing was done before
 
 
 async def test_an_upgrade_at_the_same_time_lets_both_in(people: AccountsWorld) -> None:
