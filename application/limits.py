@@ -5,7 +5,7 @@ What is limited otherwise has its own place: wrong passwords (`application.accou
 (`application.accounts.mailed`).
 """
 
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from enum import StrEnum
 
 from attrs import field, frozen
@@ -35,6 +35,9 @@ class Action(StrEnum):
 
 
 Allowances = Mapping[Action, Allowance]
+
+Limit = tuple[Allowance, Hashable, int]
+"""An allowance, whose it is, and how many uses of it are asked for."""
 
 
 def _limiting(allowances: Allowances) -> Allowances:
@@ -69,22 +72,13 @@ class ActionLimits:
         Raises:
             TooManyRequests: See `use`.
         """
-        at = self.clock.now()
-        for action, number in uses.items():
-            for allowance, key in self._limits_of(action, actor.account_id, actor.network):
-                self.limiter.look(allowance, key, at=at, uses=number)
-        for action, number in uses.items():
-            self.use(action, actor, number)
-
-    def _limits_of(
-        self, action: Action, account: Hashable, network: str
-    ) -> Iterator[tuple[Allowance, Hashable]]:
-        own = None if account is None else self.per_account.get(action)
-        shared = self.per_network.get(action) if network else None
-        if own is not None:
-            yield own, account
-        if shared is not None:
-            yield shared, network
+        self._use_all(
+            [
+                limit
+                for action, number in uses.items()
+                for limit in self._limits(action, actor.account_id, actor.network, number)
+            ]
+        )
 
     def count(self, action: Action, account: Hashable, network: str, uses: int = 1) -> None:
         """
@@ -93,17 +87,26 @@ class ActionLimits:
         Raises:
             TooManyRequests: See `use`.
         """
+        self._use_all([*self._limits(action, account, network, uses)])
+
+    def _limits(self, action: Action, account: Hashable, network: str, uses: int) -> Iterator[Limit]:
         own = None if account is None else self.per_account.get(action)
         shared = self.per_network.get(action) if network else None
-        if own is None and shared is None:
+        if own is not None:
+            yield own, account, uses
+        if shared is not None:
+            yield shared, network, uses
+
+    def _use_all(self, limits: Sequence[Limit]) -> None:
+        """Uses all of the limits or none of them."""
+        if not limits:
             return
         at = self.clock.now()
-        if own is not None and shared is not None:
-            self.limiter.look(own, account, at=at, uses=uses)
-        if shared is not None:
-            self.limiter.use(shared, network, at=at, uses=uses)
-        if own is not None:
-            self.limiter.use(own, account, at=at, uses=uses)
+        if len(limits) > 1:
+            for allowance, key, uses in limits:
+                self.limiter.look(allowance, key, at=at, uses=uses)
+        for allowance, key, uses in limits:
+            self.limiter.use(allowance, key, at=at, uses=uses)
 
     def report(self, action: Action, actor: Actor) -> None:
         """Tells the caller what is left (`infrastructure.reporting_limiter`), where perhaps nothing of it will be used."""

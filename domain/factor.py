@@ -17,6 +17,9 @@ from domain.ids import AccountId
 STEP_SECONDS: Final = 30
 """For how long an application shows one code."""
 
+CODE_DIGITS: Final = 6
+"""The length of a code that an application shows. A recovery code is longer."""
+
 RECOVERY_CODES: Final = 10
 """How many recovery codes an account gets at once."""
 

@@ -2,15 +2,12 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Final
 
 from attrs import frozen
 
 from application.ports.codes import Codes
 from application.ports.limiter import Allowance, Limiter
-from domain.factor import CodeWrong, RecoveryDigest, SecondFactor
-
-TOTP_LENGTH: Final = 6
+from domain.factor import CODE_DIGITS, CodeWrong, RecoveryDigest, SecondFactor
 
 Keys = Sequence[tuple[Allowance, str]]
 
@@ -47,7 +44,7 @@ class CodeCheck:
         """
         keys = self._look(factor, device, network, at)
         try:
-            if len(plain := _plain(code)) == TOTP_LENGTH:
+            if len(plain := _plain(code)) == CODE_DIGITS:
                 factor.use_code(self._step_of(factor, plain, at))
             else:
                 factor.use_recovery(self.codes.digest(plain))

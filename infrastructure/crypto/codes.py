@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from application.ports.codes import NewSecret
 from domain.factor import (
+    CODE_DIGITS,
     RECOVERY_CODES,
     STEP_SECONDS,
     FactorsUnavailable,
@@ -30,7 +31,6 @@ from domain.ids import AccountId
 
 logger = logging.getLogger(__name__)
 
-DIGITS: Final = 6
 SECRET_BYTES: Final = 20
 """The length of the output of SHA-1, which RFC 4226 recommends (section 4, R6)."""
 NONCE_BYTES: Final = 12
@@ -47,7 +47,7 @@ def totp(secret: bytes, step: int) -> str:
     mac = hmac.digest(secret, step.to_bytes(8, "big"), sha1)
     offset = mac[-1] & 0xF
     number = int.from_bytes(mac[offset : offset + 4], "big") & 0x7FFFFFFF
-    return f"{number % 10**DIGITS:0{DIGITS}}"
+    return f"{number % 10**CODE_DIGITS:0{CODE_DIGITS}}"
 
 
 def _cipher(key: str) -> AESGCM | None:
@@ -78,7 +78,7 @@ class SealedCodes:
     def _uri(self, secret: str, email: str) -> str:
         label = f"{quote(self.issuer, safe='')}:{quote(email, safe='@')}"
         asked = {"secret": secret, "issuer": self.issuer, "algorithm": "SHA1"}
-        more = {"digits": str(DIGITS), "period": str(STEP_SECONDS)}
+        more = {"digits": str(CODE_DIGITS), "period": str(STEP_SECONDS)}
         return f"otpauth://totp/{label}?{urlencode(asked | more, quote_via=quote)}"
 
     def step_of(self, code: str, secret: SealedSecret, account_id: AccountId, *, at: datetime) -> int | None:
