@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
 
 from attrs import frozen
 from sqlalchemy import make_url
@@ -14,14 +13,12 @@ from config.operation import health_details
 from config.settings.groups import Settings
 from config.settings.readers import Environment
 from infrastructure.smtp.reading import LetterFolder
-from interfaces.web.status import Local, Person, WrittenLetter
-
-LOOPBACK: Final = {"127.0.0.1", "localhost", "::1"}
+from interfaces.web.status import LOOPBACK_HOSTS, Local, Person, WrittenLetter
 
 
 def is_alone(settings: Settings) -> bool:
     """Tell whether the messenger is there to be tried out, and answers nobody but this machine."""
-    return settings.environment is Environment.LOCAL and settings.api.host in LOOPBACK
+    return settings.environment is Environment.LOCAL and settings.api.host in LOOPBACK_HOSTS
 
 
 def make_local(application: Application, settings: Settings) -> Local | None:

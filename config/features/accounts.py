@@ -71,9 +71,10 @@ from application.ports.passwords import Passwords
 from application.profiles.edit import EditProfileHandler
 from application.profiles.find import FindProfilesHandler
 from application.profiles.read import ReadOwnProfileHandler, ReadProfileHandler
-from application.recording import RecordEvent, Watch
+from application.recording import RecordEvent
 from config.data.catalogues import CATALOGUES
 from config.data.conversations import EXAMPLES
+from config.features.watching import watching
 from config.ports import Ports, Storage
 from config.settings.groups import Settings
 from domain.account import PasswordRule
@@ -154,10 +155,6 @@ def make_account_rules(settings: Settings) -> AccountRules:
 
 def recording(ports: Ports, rules: AccountRules) -> RecordEvent:
     return RecordEvent(ids=ports.ids, where=ports.where, keep=rules.events_kept)
-
-
-def watching(ports: Ports) -> Watch:
-    return Watch(log=ports.security, clock=ports.clock)
 
 
 def failure_limits(ports: Ports, rules: AccountRules) -> FailureLimits:

@@ -9,14 +9,14 @@ from application.chats.membership import Adding
 from application.chats.open_direct import OpenDirectHandler
 from application.chats.remove_member import RemoveMemberHandler
 from application.messenger import CatalogueUseCases, ChatUseCases
-from application.recording import Watch
+from config.features.watching import watching
 from config.ports import Ports
 from domain.security import SecurityAct
 
 
 def chat_use_cases(ports: Ports, adding: Adding) -> ChatUseCases:
     begin, views, clock, ids = ports.storage.begin, ports.storage.views, ports.clock, ports.ids
-    watch = Watch(log=ports.security, clock=clock)
+    watch = watching(ports)
     return ChatUseCases(
         create=watch(CreateChatHandler(begin=begin, views=views, clock=clock, ids=ids, adding=adding)),
         change=watch(ChangeChatHandler(begin=begin, views=views, clock=clock, adding=adding)),

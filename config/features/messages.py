@@ -21,10 +21,10 @@ from application.ports.posting import BeginPosting
 from application.receipts.limited import LimitedMarking
 from application.receipts.mark_read import Marked, MarkRead, MarkReadBatch
 from application.receipts.mark_single import MarkSingleHandler
-from application.recording import Watch
 from application.scoped import Scoped
 from application.updates.presence import WatchableHandler
 from application.updates.typing import ShowTypingHandler
+from config.features.watching import watching
 from config.ports import Ports
 from config.settings.groups import Settings
 from domain.ids import ChatId
@@ -52,7 +52,7 @@ def message_use_cases(
     mark_read: Callable[[Actor, MarkRead], Awaitable[Marked]],
 ) -> MessageUseCases:
     views = ports.storage.views
-    watch = watched(ports)
+    watch = watching(ports)
     return MessageUseCases(
         send=watch.at_once(Scoped(Scope.MESSAGES, LimitedSending(limits, send))),
         mark_read=watch.at_once(Scoped(Scope.MESSAGES, LimitedMarking(limits, mark_read))),
@@ -67,7 +67,7 @@ def message_use_cases(
 
 
 def feed(ports: Ports, limits: ActionLimits, recent_sessions: RecentSessions) -> Feed:
-    views, watch = ports.storage.views, watched(ports)
+    views, watch = ports.storage.views, watching(ports)
     return Feed(
         connect=watch.at_once(partial(limits.use, Action.CONNECT)),
         sync=watch.at_once(partial(limits.use, Action.SYNC)),
@@ -84,15 +84,11 @@ def feed(ports: Ports, limits: ActionLimits, recent_sessions: RecentSessions) ->
     )
 
 
-def watched(ports: Ports) -> Watch:
-    return Watch(log=ports.security, clock=ports.clock)
-
-
 def send_gatherer(ports: Ports, settings: Settings) -> Gatherer[SendRequest, Sent]:
     chat = settings.chat
 
     def batches(begin: BeginPosting) -> Callable[[Sequence[SendRequest]], Awaitable[Sequence[object]]]:
-        use = watched(ports).batches(sending(ports, begin, chat.min_message_interval))
+        use = watching(ports).batches(sending(ports, begin, chat.min_message_interval))
         return metered_use(use, "messages", ports.meter)
 
     return Gatherer(
@@ -112,7 +108,7 @@ def send_gatherer(ports: Ports, settings: Settings) -> Gatherer[SendRequest, Sen
 
 
 def mark_gatherer(ports: Ports, settings: Settings) -> Gatherer[MarkRequest, Marked]:
-    marks = watched(ports).batches(marking(ports, ports.storage.begin_marking))
+    marks = watching(ports).batches(marking(ports, ports.storage.begin_marking))
     use = metered_use(marks, "marks", ports.meter)
     return Gatherer(
         use=use,

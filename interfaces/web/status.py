@@ -24,7 +24,7 @@ from interfaces.http.pages import page, policy, source
 from interfaces.http.routes import Endpoint
 from interfaces.wire.values import moment
 
-HOSTS: Final = {"localhost", "127.0.0.1", "::1"}
+LOOPBACK_HOSTS: Final = {"localhost", "127.0.0.1", "::1"}
 
 CHECK_SECONDS: Final = 5.0
 """Seconds after which a check has failed."""
@@ -178,7 +178,7 @@ class LocalStatus:
 
 
 def _refuse_others(request: Request) -> None:
-    if request.url.hostname not in HOSTS:
+    if request.url.hostname not in LOOPBACK_HOSTS:
         raise HTTPException(404)
 
 
