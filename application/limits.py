@@ -1,5 +1,5 @@
 """
-How often people may do what costs others something. Use cases ask here, so that a limit is the same however a request came.
+Limits how often people do what costs others something. Use cases ask here, so that a limit is the same for every transport.
 
 What is limited otherwise has its own place: wrong passwords (`application.accounts.failures`) and letters
 (`application.accounts.mailed`).

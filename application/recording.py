@@ -49,7 +49,7 @@ class RecordEvent:
     where: Callable[[], Origin]
     """Returns where the request that is being carried out came from."""
     keep: int = 200
-    """How many events an account keeps."""
+    """The newest events of an account are kept, up to this number."""
 
     async def __call__(
         self,

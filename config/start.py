@@ -179,7 +179,7 @@ def _serve(settings: Settings, stopping: Stopping, out: Lines) -> None:
 
 
 def most_connections(settings: Settings) -> int:
-    """How many connections the embedded database accepts: enough for the pools of all workers."""
+    """Returns how many connections the embedded database must accept, so that the pools of all workers fit."""
     per_worker = settings.database.pool_size + CONNECTIONS_BESIDE_POOL
     return max(LEAST_CONNECTIONS, per_worker * settings.api.workers)
 

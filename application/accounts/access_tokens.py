@@ -60,7 +60,7 @@ class MakeAccessTokenHandler:
     access_tokens: AccessTokens
     step_up: StepUp
     most: int
-    """How many an account may have at once. With 0 there are none."""
+    """An account may have this many at once. With 0 nobody can make one."""
     longest: timedelta
     record: RecordEvent
 
@@ -163,7 +163,7 @@ class EndAccessTokenHandler:
 
 
 NOTED_AFTER: Final = timedelta(minutes=1)
-"""How exactly the last use of a program's token is known: noting each use would write for each request."""
+"""The last use of a token is stored at most once in this time. Storing each use would cost every request a write."""
 
 MOST_NOTED: Final = 10_000
 """Tokens of which this process remembers when it noted their use."""

@@ -20,7 +20,7 @@ from domain.session import Origin
 @frozen(kw_only=True)
 class FactorState:
     is_available: bool
-    """Whether one can be set up on this messenger."""
+    """Says whether this messenger lets its accounts set up a second factor."""
     is_on: bool
     recovery_codes_left: int
 

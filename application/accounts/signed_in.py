@@ -18,7 +18,7 @@ from domain.profile import ProfileNotFound
 from domain.session import Fingerprint, Lifetimes, Origin, Session
 
 PENDING: Final = timedelta(minutes=5)
-"""How long a sign-in waits for the code of a second factor."""
+"""A sign-in that waits for the code of a second factor expires after this time."""
 
 
 @frozen(kw_only=True)

@@ -23,7 +23,7 @@ class PresentedToken:
     digest: str = field(repr=False)
 
     def fits(self, digest: str) -> bool:
-        """Whether the token is the one whose digest is stored."""
+        """Tells whether the stored ``digest`` is that of this token."""
         # How long comparing digests takes tells nothing about the secret.
         return self.digest == digest
 

@@ -28,7 +28,7 @@ class Codes(Protocol):
 
     @property
     def is_available(self) -> bool:
-        """Whether secrets can be sealed, which takes a key that the operator sets."""
+        """Tells whether the operator has set the key that seals secrets. Without it nobody can set up a second factor."""
         ...
 
     def new_secret(self, account_id: AccountId, email: str) -> NewSecret:

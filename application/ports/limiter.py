@@ -19,7 +19,7 @@ class Allowance:
     is_shared: bool = False
     """Whether several people share it. The rest is then not reported, because it would reveal what others do."""
     is_of_process: bool = False
-    """Whether each process counts for itself, because telling the others would cost more than what is counted."""
+    """If true, each process counts its own uses only. Telling the others would cost more than the actions that are counted."""
     share: timedelta = field(init=False, eq=False)
     """The time in which one use is given back."""
 

@@ -107,7 +107,7 @@ class AccountRules:
     failures_per_network: Allowance
     failures_per_account: Allowance
     access_tokens: int
-    """How many access tokens for programs an account may have at once. With 0 there are none."""
+    """An account may have this many access tokens for programs at once. With 0 nobody can make one."""
     access_token_lifetime: timedelta
     """For how long an access token for a program is good at most."""
     wrong_codes: Allowance
@@ -115,7 +115,7 @@ class AccountRules:
     wrong_codes_of_strangers: Allowance
     """Wrong codes for one account, from all devices together that it does not know."""
     events_kept: int
-    """How many events of an account are kept for its owner."""
+    """The newest events of an account are kept for its owner, up to this number."""
     status_requests: Allowance
     """Requests whether an e-mail address has an account, per network."""
 

@@ -1,4 +1,4 @@
-"""How often people may do what costs others something, and the rules of groups, as the settings say."""
+"""Builds the limits of what people do, and the rules for groups, from the settings."""
 
 from datetime import timedelta
 from typing import Final

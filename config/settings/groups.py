@@ -303,10 +303,10 @@ class Auth:
     """How long the link for a forgotten password works."""
 
     events_kept: int = _setting("AUTH_EVENTS_KEPT", read.whole(1, 10_000), 200)
-    """How many events an account keeps for its owner: sign-ins, changes of the password and so on."""
+    """The newest events of an account, such as sign-ins and changed passwords, are kept for its owner, up to this number."""
 
     events_for: timedelta = _setting("AUTH_EVENTS_DAYS", read.duration("days", 3650), timedelta(days=90))
-    """How long it keeps them."""
+    """Older events of accounts are removed."""
 
     failures: int = _setting("AUTH_WRONG_PASSWORDS_PER_HOUR", read.whole(0, 1_000_000), 30)
     """Wrong passwords for one account from one network. 0 means no limit, here and in the settings below."""
@@ -328,7 +328,7 @@ class Auth:
     """The name under which applications for codes show the account."""
 
     access_tokens: int = _setting("AUTH_ACCESS_TOKENS", read.whole(0, 1000), 0)
-    """How many access tokens for programs an account may have. With 0 nobody can make one, and those that exist are good still."""
+    """An account may have this many access tokens for programs. With 0 nobody can make one; those that exist stay good."""
 
     access_token_lifetime: timedelta = _setting(
         "AUTH_ACCESS_TOKEN_LIFETIME_DAYS", read.duration("days", 3650), timedelta(days=365)
