@@ -32,7 +32,7 @@ from interfaces.http.options import WEB_CLIENT_MODULES, HttpOptions
 from interfaces.http.problem import APP_URL, ERRORS_PATH, PLACES
 from interfaces.http.profiles import Profiles
 from interfaces.http.proxies import BehindProxies
-from interfaces.http.routes import Endpoint, match_whole_paths, redirect_slashes, upgrades
+from interfaces.http.routes import PAGES, Endpoint, match_whole_paths, redirect_slashes, upgrades
 from interfaces.http.sessions import Sessions
 from interfaces.http.sync import Synchronisation
 from interfaces.live.sync import Sync, SyncOptions
@@ -102,6 +102,7 @@ def create_app(
         *added,
     ]
     not_for_all = {f"{options.prefix}/healthcheck/detailed"}  # pages of others must not read them
+    pages = options.pages
     endpoints = [route for route in routes if isinstance(route, Endpoint)]
     app = Starlette(
         routes=[*routes, *Docs(options, endpoints).routes()],
@@ -114,7 +115,7 @@ def create_app(
             Middleware(SecurityHeaders, hsts=options.hsts_seconds),
             Middleware(Cors, origins=options.cors_origins),
             Middleware(AllowedHosts, names=options.allowed_hosts, exempt=probe_paths(options) - not_for_all),
-            Middleware(SocketsOfPages, pages=options.pages),
+            Middleware(SocketsOfPages, pages=pages),
             Middleware(RateLimitHeaders),
             Middleware(LastResort),
             Middleware(BodyLimit, most=options.body_limit),
@@ -126,6 +127,7 @@ def create_app(
     setattr(app.state, ERRORS_PATH, options.errors_path)
     setattr(app.state, APP_URL, options.app_url)
     setattr(app.state, PLACES, options.places)
+    setattr(app.state, PAGES, pages)
     match_whole_paths(app.routes)
     redirect_slashes(app.router)
     return app

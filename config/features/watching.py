@@ -1,4 +1,4 @@
-"""What the use cases of all features are wrapped in."""
+"""Builds the wrapper that lets the security log hear what use cases refuse."""
 
 from application.recording import Watch
 from config.ports import Ports

@@ -37,7 +37,7 @@ class Accounts:
             Endpoint("POST", f"{at}/sign-up/", self.sign_up),
             Endpoint("POST", f"{at}/sign-in/", self.sign_in),
             Endpoint("POST", f"{at}/sign-in/second/", self.finish_sign_in),
-            Endpoint("POST", f"{at}/sign-in/swagger/", self.sign_in_by_form),
+            Endpoint("POST", f"{at}/sign-in/swagger/", self.sign_in_by_form, needs_own_page=True),
             Endpoint("POST", f"{at}/sign-out/", self.sign_out),
             Endpoint("GET", f"{at}/me/", self.me),
             Endpoint("GET", f"{at}/email/status/", self.email_status),
@@ -78,7 +78,6 @@ class Accounts:
         is_public=True,
     )
     async def sign_in(self, request: Request) -> Response:
-        self.options.pages.check(request.scope)
         body = await json_object(request)
         command = codec.SIGN_IN.decode(body, within="body", known=known(request))
         return self._signed_in(await self.messenger.accounts.sign_in(command))
@@ -95,13 +94,11 @@ class Accounts:
         is_public=True,
     )
     async def finish_sign_in(self, request: Request) -> Response:
-        self.options.pages.check(request.scope)
         body = await json_object(request)
         command = codec.FINISH_SIGN_IN.decode(body, within="body", known=known(request))
         return self._signed_in(await self.messenger.accounts.finish_sign_in(command))
 
     async def sign_in_by_form(self, request: Request) -> Response:
-        self.options.pages.check(request.scope)
         fields = await form(request)
         shape = codec.SIGN_IN_BY_EMAIL if "email" in fields else codec.SIGN_IN_BY_USERNAME
         command = shape.decode(fields, within="body", known=known(request))
@@ -126,7 +123,6 @@ class Accounts:
         needs_cookie=True,
     )
     async def sign_out(self, request: Request) -> Response:
-        self.options.pages.check(request.scope)
         command = SignOut(
             access_token=find_bearer(request.headers), refresh_token=request.cookies.get(REFRESH_COOKIE)
         )
@@ -167,7 +163,6 @@ class Accounts:
         is_public=True,
     )
     async def confirm_email(self, request: Request) -> Response:
-        self.options.pages.check(request.scope)
         body = await json_object(request)
         command = codec.CONFIRM_EMAIL.decode(body, within="body", known=known(request))
         return self._signed_in(await self.messenger.accounts.confirm_email(command))
@@ -186,7 +181,6 @@ class Accounts:
         needs_cookie=True,
     )
     async def refresh(self, request: Request) -> Response:
-        self.options.pages.check(request.scope)
         token = request.cookies.get(REFRESH_COOKIE, "")
         command: Refresh = codec.REFRESH.decode(
             await json_object(request), within="body", known={"token": token, "network": network_in(request)}
@@ -205,7 +199,6 @@ class Accounts:
         is_public=True,
     )
     async def redeem_token(self, request: Request) -> Response:
-        self.options.pages.check(request.scope)
         body = await json_object(request)
         command = codec.REDEEM_TOKEN.decode(body, within="body", known=known(request))
         return self._signed_in(await self.messenger.accounts.redeem_token(command))
@@ -248,7 +241,6 @@ class Accounts:
         refuses=(PasswordWrong, CodeWrong, TooManyRequests, Overloaded),
     )
     async def close_account(self, request: Request) -> Response:
-        self.options.pages.check(request.scope)
         actor = await actor_of(request, self.messenger)
         body = await json_object(request)
         command = codec.CLOSE_ACCOUNT.decode(body, within="body", known=known(request))

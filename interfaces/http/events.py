@@ -97,7 +97,6 @@ class Events:
         stream=EXAMPLE,
     )
     async def listen(self, request: Request) -> Response:
-        self.options.pages.check(request.scope)
         await self.services.hub.watching()
         actor = await actor_of(request, self.messenger)
         since = self._since(request, codec.EVENTS.decode(query(request), within="query"))

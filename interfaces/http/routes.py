@@ -18,6 +18,9 @@ from interfaces.http.problem import refusal_response
 
 Handler = Callable[[Request], Awaitable[Response]]
 
+PAGES: Final = "pages"
+"""The attribute of the state of the application that decides which pages it accepts, see `interfaces.browsers.Pages`."""
+
 UPGRADE_REQUIRED: Final = Refusal(
     426,
     "UPGRADE_REQUIRED",
@@ -31,19 +34,32 @@ class Endpoint(Route):
     """
     One method on one path. GET includes HEAD (RFC 9110, 9.3.2).
 
-    ``refusals`` are the entries of the error table that this route overrides, see `interfaces.http.errors`.
+    ``refusals`` are the entries of the error table that this route overrides, see `interfaces.http.errors`. With
+    ``needs_own_page``, here or in the description of the handler, requests of foreign pages are refused before the handler
+    is called (`interfaces.browsers`).
     """
 
-    def __init__(self, method: str, path: str, handler: Handler, refusals: Refusals | None = None) -> None:
+    def __init__(
+        self,
+        method: str,
+        path: str,
+        handler: Handler,
+        refusals: Refusals | None = None,
+        *,
+        needs_own_page: bool = False,
+    ) -> None:
         super().__init__(path, handler, methods=[method])
         self.method = method
         self.refusals = refusals or {}
         self.described = description_of(handler)
+        self.needs_own_page = needs_own_page or bool(self.described and self.described.needs_own_page)
         self.name_of_handler = handler.__qualname__
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self.methods and scope["method"] not in self.methods:
             raise HTTPException(405, headers={"Allow": ", ".join(allowed_at(scope))})
+        if self.needs_own_page:
+            getattr(scope["app"].state, PAGES).check(scope)
         await self.app(scope, receive, send)
 
 
