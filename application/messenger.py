@@ -18,6 +18,8 @@ from application.accounts.email_status import EmailStatus
 from application.accounts.factors import ConfirmFactor, FactorState, ProveBoth, SetUpFactor
 from application.accounts.finish_sign_in import FinishSignIn
 from application.accounts.forget_factor import ForgetFactor
+from application.accounts.identities import BeginLink, FinishLink, Unlink
+from application.accounts.provider_sign_in import BeginProviderSignIn, FinishProviderSignIn
 from application.accounts.read_link import Link, ReadLink
 from application.accounts.recent_sessions import RecentSessions
 from application.accounts.redeem import RedeemToken
@@ -29,6 +31,8 @@ from application.accounts.sign_in import SignIn
 from application.accounts.sign_out import SignOut
 from application.accounts.sign_up import SignedUp, SignUp
 from application.accounts.signed_in import SignedIn
+from application.accounts.visits import CameBack, ComeBack, Departure
+from application.accounts.ways import OfferedWays
 from application.actor import Actor
 from application.chats.add_members import AddMembers
 from application.chats.change import ChangeChat
@@ -72,6 +76,7 @@ from application.views import (
 from domain.account import Account, Email
 from domain.catalogue import Catalogue, Entry
 from domain.events import MessagesRead
+from domain.identity import Identity
 from domain.ids import AccountId, ChatId, MessageId, Position, ProfileId
 from domain.profile import Profile
 from domain.security import AccountEvent
@@ -109,6 +114,20 @@ class FactorUseCases:
     """Returns recovery codes."""
     renew_recovery_codes: Callable[[Actor, ProveBoth], Awaitable[Sequence[str]]]
     turn_off: Callable[[Actor, ProveBoth], Awaitable[None]]
+
+
+@frozen(kw_only=True)
+class ProviderUseCases:
+    """Signing in through providers of identities, and the identities that the actor's account is linked with."""
+
+    ways: Callable[[], Awaitable[OfferedWays]]
+    begin: Callable[[BeginProviderSignIn], Awaitable[Departure]]
+    come_back: Callable[[ComeBack], Awaitable[CameBack]]
+    finish: Callable[[FinishProviderSignIn], Awaitable[SignedIn]]
+    list: Callable[[Actor], Awaitable[Sequence[Identity]]]
+    begin_link: Callable[[Actor, BeginLink], Awaitable[Departure]]
+    finish_link: Callable[[Actor, FinishLink], Awaitable[Identity]]
+    unlink: Callable[[Actor, Unlink], Awaitable[None]]
 
 
 @frozen(kw_only=True)
@@ -207,6 +226,7 @@ class CatalogueUseCases:
 class Messenger:
     accounts: AccountUseCases
     factors: FactorUseCases
+    providers: ProviderUseCases
     access_tokens: AccessTokenUseCases
     sessions: SessionUseCases
     profiles: ProfileUseCases

@@ -22,6 +22,7 @@ from infrastructure.memory.storage import MemoryStorage
 from infrastructure.memory.updates import MemoryUpdates
 from infrastructure.memory.views import MemoryChanges, MemoryOwnChanges, MemoryViews
 from infrastructure.nats.updates import NatsServers, NatsUpdates
+from infrastructure.oidc.providers import OidcProviders
 from infrastructure.postgres.catalogues import PostgresCatalogues
 from infrastructure.postgres.changes import PostgresChanges
 from infrastructure.postgres.driver.batches import BatchConnection
@@ -161,3 +162,12 @@ def make_mailer(
 
 def _mailbox(settings: Settings) -> Path:
     return settings.var_dir / "mail"
+
+
+def make_providers(settings: Settings) -> OidcProviders:
+    api = settings.api
+    return OidcProviders.of(
+        settings.auth.providers,
+        callback=lambda id: f"{api.public_url}{api.prefix}/accounts/sign-in/provider/callback/{id}/",
+        deadline=settings.auth.provider_seconds,
+    )

@@ -23,7 +23,9 @@ from application.ports.marking import BeginMarking
 from application.ports.own_changes import OwnChanges
 from application.ports.passwords import Passwords
 from application.ports.posting import BeginPosting
+from application.ports.providers import Providers
 from application.ports.purging import DeletedChats
+from application.ports.seals import Seals
 from application.ports.security import SecurityLog
 from application.ports.storage import Begin
 from application.ports.tokens import Tokens
@@ -102,6 +104,8 @@ class Ports:
     tokens: Tokens
     codes: Codes
     access_tokens: AccessTokens
+    providers: Providers
+    seals: Seals
     mailer: Mailer
     limiter: Limiter
     meter: Meter

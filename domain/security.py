@@ -25,6 +25,9 @@ class SecurityAct(StrEnum):
     FACTOR_OFF = "second_factor_off"
     ACCESS_TOKEN_MADE = "access_token_made"  # noqa: S105  # no secret
     ACCESS_TOKEN_ENDED = "access_token_ended"  # noqa: S105  # no secret
+    IDENTITY_LINKED = "identity_linked"
+    """The account may be signed in to through another provider from now on."""
+    IDENTITY_UNLINKED = "identity_unlinked"
     ACCOUNT_CLOSED = "account_closed"
 
     MEMBERS_ADDED = "members_added"

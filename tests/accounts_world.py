@@ -32,11 +32,13 @@ from application.messenger import (
     AccountUseCases,
     FactorUseCases,
     ProfileUseCases,
+    ProviderUseCases,
     SessionUseCases,
 )
 from application.meter import Unmetered
 from application.ports.limiter import Limiter
 from application.ports.mailer import Mailer
+from application.ports.providers import Providers
 from application.ports.storage import Begin
 from application.ports.updates import Update
 from config.features.accounts import (
@@ -46,6 +48,7 @@ from config.features.accounts import (
     factor_use_cases,
     make_account_rules,
     profile_use_cases,
+    provider_use_cases,
     session_use_cases,
 )
 from config.features.limits import make_limits
@@ -58,9 +61,11 @@ from domain.session import Fingerprint, Lifetimes, Origin
 from infrastructure.crypto.access_tokens import RandomAccessTokens
 from infrastructure.crypto.codes import SealedCodes
 from infrastructure.crypto.passwords import PooledPasswords
+from infrastructure.crypto.seals import AesSeals
 from infrastructure.crypto.tokens import JwtTokens
 from infrastructure.memory.limiter import MemoryLimiter
 from infrastructure.memory.updates import MemoryUpdates
+from infrastructure.oidc.providers import OidcProviders
 from infrastructure.smtp.mailbox import Mailbox
 from infrastructure.smtp.writing import LetterWriter
 from infrastructure.system.chance import unguessable
@@ -100,6 +105,7 @@ class AccountsWorld:
         lambda: JwtTokens("a secret of this test alone, long enough", "messenger", "clients")
     )
     codes: SealedCodes = Factory(lambda: SealedCodes("a key of this test alone", unguessable))
+    providers: Providers = Factory(lambda: OidcProviders([]))
     lifetimes: Lifetimes = Factory(Lifetimes)
     updates: MemoryUpdates = Factory(MemoryUpdates)
     published: list[Update] = Factory(list)
@@ -120,6 +126,7 @@ class AccountsWorld:
     rules: AccountRules = field(init=False)
     accounts: AccountUseCases = field(init=False)
     factors: FactorUseCases = field(init=False)
+    through_providers: ProviderUseCases = field(init=False)
     access_tokens: AccessTokenUseCases = field(init=False)
     sessions: SessionUseCases = field(init=False)
     profiles: ProfileUseCases = field(init=False)
@@ -133,6 +140,7 @@ class AccountsWorld:
         self.rules = self._rules(settings)
         self.accounts = self.accounts_over(ports)
         self.factors = factor_use_cases(ports, self.rules)
+        self.through_providers = self.providers_over(ports)
         self.access_tokens = access_token_use_cases(ports, self.rules)
         self.sessions = session_use_cases(ports, self.rules)
         self.profiles = profile_use_cases(ports, self._limits(ports))
@@ -147,6 +155,11 @@ class AccountsWorld:
             recent_sessions=RecentSessions(monotonic),
             letter_is_due=lambda: self.woken.append(None),
             account_is_closed=lambda: self.closed.append(None),
+        )
+
+    def providers_over(self, ports: Ports) -> ProviderUseCases:
+        return provider_use_cases(
+            ports, self.rules, limits=self._limits(ports), letter_is_due=lambda: self.woken.append(None)
         )
 
     def _limits(self, ports: Ports) -> ActionLimits:
@@ -171,6 +184,8 @@ class AccountsWorld:
             tokens=self.tokens,
             codes=self.codes,
             access_tokens=RandomAccessTokens(unguessable),
+            providers=self.providers,
+            seals=AesSeals("a secret of this test alone, long enough", unguessable),
             mailer=self.mailer or Mailbox(folder=self.mail, writer=writer, show=self.links.append),
             limiter=self.limiter,
             meter=Unmetered(),

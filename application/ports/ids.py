@@ -1,6 +1,16 @@
 from typing import Protocol
 
-from domain.ids import AccountId, ChatId, ConfirmationId, EventId, LetterId, MessageId, ProfileId, SessionId
+from domain.ids import (
+    AccountId,
+    ChatId,
+    ConfirmationId,
+    EventId,
+    IdentityId,
+    LetterId,
+    MessageId,
+    ProfileId,
+    SessionId,
+)
 
 
 class MessageIds(Protocol):
@@ -21,6 +31,8 @@ class Ids(MessageIds, Protocol):
     def letter(self) -> LetterId: ...
 
     def event(self) -> EventId: ...
+
+    def identity(self) -> IdentityId: ...
 
     def chat(self) -> ChatId: ...
 

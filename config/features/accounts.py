@@ -12,6 +12,7 @@ from application.accounts.access_tokens import (
     NoteUse,
 )
 from application.accounts.activate import ActivateHandler
+from application.accounts.admit import Admit
 from application.accounts.assign_password import AssignPasswordHandler
 from application.accounts.authenticate import AuthenticateHandler, RecogniseHandler
 from application.accounts.choose_password import ChoosePasswordHandler
@@ -33,8 +34,18 @@ from application.accounts.factors import (
 from application.accounts.failures import FailureLimits
 from application.accounts.finish_sign_in import FinishSignInHandler
 from application.accounts.forget_factor import ForgetFactorHandler
+from application.accounts.identities import (
+    BeginLinkHandler,
+    FinishLinkHandler,
+    ListIdentitiesHandler,
+    UnlinkHandler,
+)
 from application.accounts.mailed import LetterLimits
 from application.accounts.oversee import ListAccountsHandler, ListSessionsOfHandler
+from application.accounts.provider_sign_in import (
+    BeginProviderSignInHandler,
+    FinishProviderSignInHandler,
+)
 from application.accounts.read_link import ReadLinkHandler
 from application.accounts.recent_sessions import RecentSessions
 from application.accounts.redeem import RedeemTokenHandler
@@ -52,6 +63,8 @@ from application.accounts.sign_out import SignOutHandler
 from application.accounts.sign_up import SignUpHandler
 from application.accounts.signed_in import OpenSession
 from application.accounts.step_up import StepUp
+from application.accounts.visits import ComeBackHandler, Depart, EndVisit
+from application.accounts.ways import Ways
 from application.catalogues.fill import FillCataloguesHandler
 from application.examples.fill import FillExamplesHandler
 from application.examples.published import FindOpenExamplesHandler
@@ -62,6 +75,7 @@ from application.messenger import (
     Administration,
     FactorUseCases,
     ProfileUseCases,
+    ProviderUseCases,
     SessionUseCases,
 )
 from application.ports.clock import Clock
@@ -185,6 +199,28 @@ def step_up(ports: Ports, rules: AccountRules) -> StepUp:
     )
 
 
+def session_opening(ports: Ports, rules: AccountRules) -> OpenSession:
+    return OpenSession(ids=ports.ids, lifetimes=rules.sessions, codes=ports.codes, most=rules.most_sessions)
+
+
+def letters(ports: Ports, rules: AccountRules) -> LetterLimits:
+    return LetterLimits(
+        limiter=ports.limiter,
+        per_recipient=rules.letters_per_recipient,
+        per_address=rules.letters_per_address,
+        notices=rules.notices,
+    )
+
+
+def admission(ports: Ports, rules: AccountRules) -> Admit:
+    return Admit(
+        ids=ports.ids,
+        open_session=session_opening(ports, rules),
+        limits=letters(ports, rules),
+        record=recording(ports, rules),
+    )
+
+
 def account_use_cases(
     ports: Ports,
     rules: AccountRules,
@@ -196,13 +232,7 @@ def account_use_cases(
 ) -> AccountUseCases:
     """Builds the use cases. Each callback wakes a worker, which would otherwise notice the work in its next round."""
     begin, clock, ids, tokens = ports.storage.begin, ports.clock, ports.ids, ports.tokens
-    open_session = OpenSession(ids=ids, lifetimes=rules.sessions, codes=ports.codes, most=rules.most_sessions)
-    letter_limits = LetterLimits(
-        limiter=ports.limiter,
-        per_recipient=rules.letters_per_recipient,
-        per_address=rules.letters_per_address,
-        notices=rules.notices,
-    )
+    open_session, letter_limits = session_opening(ports, rules), letters(ports, rules)
     failures = failure_limits(ports, rules)
     check = code_check(ports, rules)
     record, watch = recording(ports, rules), watching(ports)
@@ -237,12 +267,10 @@ def account_use_cases(
             SignInHandler(
                 begin=begin,
                 clock=clock,
-                ids=ids,
                 passwords=ports.passwords,
                 tokens=tokens,
-                open_session=open_session,
+                admit=admission(ports, rules),
                 failures=failures,
-                limits=letter_limits,
                 rates=limits,
                 letter_is_due=letter_is_due,
                 record=record,
@@ -253,11 +281,9 @@ def account_use_cases(
             FinishSignInHandler(
                 begin=begin,
                 clock=clock,
-                ids=ids,
                 tokens=tokens,
-                open_session=open_session,
+                admit=admission(ports, rules),
                 check=check,
-                limits=letter_limits,
                 letter_is_due=letter_is_due,
                 record=record,
             ),
@@ -352,6 +378,48 @@ def factor_use_cases(ports: Ports, rules: AccountRules) -> FactorUseCases:
         ),
         renew_recovery_codes=watch(RenewRecoveryCodesHandler(codes=codes, step_up=proof)),
         turn_off=watch(TurnOffFactorHandler(clock=clock, step_up=proof, record=record)),
+    )
+
+
+def provider_use_cases(
+    ports: Ports, rules: AccountRules, *, limits: ActionLimits, letter_is_due: Callable[[], None]
+) -> ProviderUseCases:
+    begin, clock, ids, providers, seals = (
+        ports.storage.begin,
+        ports.clock,
+        ports.ids,
+        ports.providers,
+        ports.seals,
+    )
+    proof, record, watch = step_up(ports, rules), recording(ports, rules), watching(ports)
+    depart = Depart(clock=clock, ids=ids, providers=providers, seals=seals)
+    end_visit = EndVisit(begin=begin, clock=clock, providers=providers, seals=seals)
+    ways = Ways(providers=providers)
+    return ProviderUseCases(
+        ways=ways,
+        begin=watch(BeginProviderSignInHandler(depart=depart, rates=limits)),
+        come_back=watch(ComeBackHandler(clock=clock, seals=seals), SecurityAct.SIGNED_IN),
+        finish=watch(
+            FinishProviderSignInHandler(
+                begin=begin,
+                clock=clock,
+                ids=ids,
+                tokens=ports.tokens,
+                providers=providers,
+                end_visit=end_visit,
+                admit=admission(ports, rules),
+                rates=limits,
+                record=record,
+                letter_is_due=letter_is_due,
+            ),
+            SecurityAct.SIGNED_IN,
+        ),
+        list=watch(ListIdentitiesHandler(begin=begin)),
+        begin_link=watch(BeginLinkHandler(depart=depart, step_up=proof)),
+        finish_link=watch(
+            FinishLinkHandler(begin=begin, clock=clock, ids=ids, end_visit=end_visit, record=record)
+        ),
+        unlink=watch(UnlinkHandler(clock=clock, step_up=proof, ways=ways, record=record)),
     )
 
 

@@ -22,6 +22,7 @@ from domain.session import Lifetimes
 from infrastructure.crypto.passwords import PooledPasswords
 from infrastructure.gather import BatchLimits
 from infrastructure.nats.updates import NatsUpdates
+from infrastructure.oidc.provider import Registration
 from infrastructure.smtp.mailer import MailServer
 from interfaces.chaos.chance import Rates
 from interfaces.http.node import HttpLimits
@@ -334,6 +335,12 @@ class Auth:
         "AUTH_ACCESS_TOKEN_LIFETIME_DAYS", read.duration("days", 3650), timedelta(days=365)
     )
     """For how long an access token for a program is good at most."""
+
+    providers: tuple[Registration, ...] = _setting("AUTH_PROVIDERS", read.providers, (), secret=True)
+    """Other providers through which people sign in (OpenID Connect), as a JSON list."""
+
+    provider_seconds: float = _setting("AUTH_PROVIDER_SECONDS", read.seconds(0.1, 60), 10.0)
+    """How long the requests to a provider that one step of a sign-in takes may last together."""
 
     wrong_codes: int = _setting("AUTH_WRONG_CODES_PER_HOUR", read.whole(0, 1_000_000), 10)
     """Wrong codes of a second factor for one account; as many again from each device that the account knows."""

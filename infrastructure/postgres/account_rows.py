@@ -6,7 +6,8 @@ from domain.account import Account, Confirmation, Email, PasswordHash
 from domain.events import SessionEnd
 from domain.factor import RecoveryDigest, SealedSecret, SecondFactor
 from domain.identifiers import folded
-from domain.ids import AccountId, ConfirmationId, EventId, LetterId, ProfileId, SessionId
+from domain.identity import Identity, Subject
+from domain.ids import AccountId, ConfirmationId, EventId, IdentityId, LetterId, ProfileId, SessionId
 from domain.notification import Letter, Link, Outcome, Template
 from domain.profile import Name, Phone, Profile, Username
 from domain.scope import Grant
@@ -117,6 +118,29 @@ def factor_from(row: Row) -> SecondFactor:
         confirmed_at=row["confirmed_at"],
         last_step=row["last_step"],
         recovery=frozenset(map(RecoveryDigest, row["recovery"])),
+    )
+
+
+def identity_row(identity: Identity) -> dict[str, Any]:
+    return {
+        "account_id": identity.account_id,
+        "identity_id": identity.id,
+        "issuer": identity.subject.issuer,
+        "subject": identity.subject.name,
+        "email": identity.email,
+        "linked_at": identity.linked_at,
+        "last_used_at": identity.last_used_at,
+    }
+
+
+def identity_from(row: Row) -> Identity:
+    return Identity(
+        account_id=AccountId(row["account_id"]),
+        id=IdentityId(row["identity_id"]),
+        subject=Subject(row["issuer"], row["subject"]),
+        email=row["email"],
+        linked_at=row["linked_at"],
+        last_used_at=row["last_used_at"],
     )
 
 

@@ -7,7 +7,17 @@ from uuid import UUID
 
 from attrs import define, field
 
-from domain.ids import AccountId, ChatId, ConfirmationId, EventId, LetterId, MessageId, ProfileId, SessionId
+from domain.ids import (
+    AccountId,
+    ChatId,
+    ConfirmationId,
+    EventId,
+    IdentityId,
+    LetterId,
+    MessageId,
+    ProfileId,
+    SessionId,
+)
 
 BLOCK: Final = 4096
 """Random bytes per system call. A call for each id would take three times as long as making the id."""
@@ -51,6 +61,9 @@ class SystemIds:
 
     def event(self) -> EventId:
         return EventId(self._next())
+
+    def identity(self) -> IdentityId:
+        return IdentityId(self._next())
 
     def letter(self) -> LetterId:
         return LetterId(self._next())

@@ -109,6 +109,49 @@ class NewRecoveryCodes(TypedDict):
     ]
 
 
+class Provider(TypedDict):
+    """A provider of identities, through which people may sign in."""
+
+    id: Annotated[str, FieldDoc("Its id in requests", examples.PROVIDER)]
+    name: Annotated[str, FieldDoc("Its name for people", "Example")]
+
+
+class Ways(TypedDict):
+    """The ways to sign in beside the password."""
+
+    providers: Annotated[
+        list[Provider],
+        FieldDoc(
+            "Providers of identities, in the order to show them in", [{"id": "example", "name": "Example"}]
+        ),
+    ]
+
+
+class Departure(TypedDict):
+    """Where to send the browser."""
+
+    url: Annotated[str, FieldDoc("The provider's page, to which the browser goes", examples.VISIT_URL)]
+
+
+class Identity(TypedDict):
+    """An identity at a provider that the account may be signed in through."""
+
+    id: Annotated[UUID, FieldDoc("The id of the link, to remove it", examples.SESSION)]
+    issuer: Annotated[str, FieldDoc("The provider's address as an issuer", "https://accounts.example")]
+    provider: Annotated[
+        str | None,
+        FieldDoc("The id of the provider; null if this messenger has it no more", examples.PROVIDER),
+    ]
+    email: Annotated[
+        str | None, FieldDoc("The address that the provider told last; null if none", "anna@accounts.example")
+    ]
+    linkedAt: Annotated[Moment, FieldDoc("When it was linked, in UTC", examples.MOMENT)]
+    lastUsedAt: Annotated[
+        Moment | None,
+        FieldDoc("When somebody last signed in through it, in UTC; null before", examples.MOMENT),
+    ]
+
+
 class AccessToken(TypedDict):
     """An access token of a program."""
 

@@ -16,6 +16,8 @@ from application.accounts.confirm_email import ConfirmEmail
 from application.accounts.email_status import EmailStatus
 from application.accounts.factors import ConfirmFactor, FactorState, ProveBoth, SetUpFactor
 from application.accounts.finish_sign_in import FinishSignIn
+from application.accounts.identities import BeginLink, Unlink
+from application.accounts.provider_sign_in import BeginProviderSignIn
 from application.accounts.redeem import RedeemToken
 from application.accounts.refresh import Refresh
 from application.accounts.reset_password import ResetPassword
@@ -23,6 +25,7 @@ from application.accounts.sessions import RevokeSession
 from application.accounts.set_password import SetPassword
 from application.accounts.sign_in import SignIn
 from application.accounts.sign_up import SignUp
+from application.accounts.ways import OfferedWays
 from application.actor import Actor
 from application.chats.add_members import AddMembers
 from application.chats.change import ChangeChat
@@ -33,6 +36,7 @@ from application.chats.remove_member import RemoveMember
 from application.errors import NotAuthenticated
 from application.messages.send import SendMessage
 from application.ports.codes import NewSecret
+from application.ports.providers import ProviderInfo
 from application.profiles.edit import EditProfile
 from application.profiles.read import ReadProfile
 from application.receipts.mark_read import MarkRead
@@ -50,6 +54,7 @@ from domain.catalogue import Entry, Language
 from domain.chat import DESCRIPTION_LIMIT, About
 from domain.chat import NAME_LIMIT as CHAT_NAME_LIMIT
 from domain.errors import Invalid
+from domain.identity import Identity
 from domain.ids import AccountId, ChatId, MessageId, Position, ProfileId, Seq, SessionId
 from domain.message import BODY_LIMIT, NONCE_LIMIT, Body, BodyTooLong, EmptyBody, Nonce
 from domain.profile import NAME_LIMIT, USERNAME_LIMITS, Name, Phone, Profile, Unfit, Username
@@ -347,6 +352,26 @@ REFRESH: Final = shape(
 )
 
 EMAIL_STATUS: Final = shape(EmailStatus, email=_account_email)
+
+
+_provider: Final = _documented(
+    text(1, 32), "The id of a provider, from `GET /accounts/ways/`", examples.PROVIDER
+)
+
+BEGIN_PROVIDER_SIGN_IN: Final = shape(
+    BeginProviderSignIn,
+    provider=_provider,
+    fingerprint=_documented(_fingerprint, _FINGERPRINT_ON_SIGN_IN, examples.FINGERPRINT, absent=None),
+)
+
+BEGIN_LINK: Final = shape(BeginLink, provider=_provider, password=_account_password, code=_code_if_any)
+
+UNLINK: Final = shape(
+    Unlink,
+    identity_id=_documented(identity, "The id of a link, from `GET /accounts/identities/`", examples.SESSION),
+    password=_account_password,
+    code=_code_if_any,
+)
 
 
 @takes({"type": "string", "minLength": 1, "maxLength": TOKEN_NAME_LIMIT})
@@ -712,6 +737,22 @@ def factors_json(state: FactorState) -> answers.Factors:
 
 def factor_secret_json(made: NewSecret) -> answers.TotpSecret:
     return {"secret": made.shown, "uri": made.uri}
+
+
+def ways_json(ways: OfferedWays) -> answers.Ways:
+    return {"providers": [{"id": each.id, "name": each.name} for each in ways.providers]}
+
+
+def identity_json(linked: Identity, providers: Iterable[ProviderInfo]) -> answers.Identity:
+    issuer = linked.subject.issuer
+    return {
+        "id": linked.id,
+        "issuer": issuer,
+        "provider": next((each.id for each in providers if each.issuer == issuer), None),
+        "email": linked.email,
+        "linkedAt": moment(linked.linked_at),
+        "lastUsedAt": moment(linked.last_used_at) if linked.last_used_at else None,
+    }
 
 
 def access_token_json(session: Session) -> answers.AccessToken:

@@ -1,0 +1,49 @@
+"""
+Sealed texts: what the messenger gives to a browser to keep until the next step of a sign-in, and nobody can read or change.
+
+Nothing is stored for a sign-in that was only begun, so that strangers who begin many fill nothing. That the last step is
+taken once is stored when it is taken (`application.keys.use_once`).
+"""
+
+from datetime import datetime
+from typing import Protocol
+
+from attrs import field, frozen
+
+from domain.ids import AccountId, SessionId
+from domain.session import Fingerprint
+
+
+@frozen(kw_only=True)
+class Visit:
+    """A person's visit to a provider, from leaving the messenger to what the browser brings back."""
+
+    provider: str
+    state: str = field(repr=False)
+    """Comes back with the person. It is unguessable, so that only this browser's visit comes back to it."""
+    nonce: str = field(repr=False)
+    """Is in the provider's statement, which is therefore about this visit and no other."""
+    verifier: str = field(repr=False)
+    """Proves to the provider that who exchanges the code is who asked for it (PKCE, RFC 7636)."""
+    expires_at: datetime
+    fingerprint: Fingerprint = Fingerprint()
+    """The device that is to be signed in."""
+    from_app: bool = False
+    """Whether the person left from the application at another address, and not from our own web client."""
+    account_id: AccountId | None = None
+    """Who links the identity to the own account; None if the visit is to sign in."""
+    session_id: SessionId | None = None
+    code: str | None = field(default=None, repr=False)
+    """What the provider sent the person back with."""
+    issuer: str | None = None
+
+
+class Seals(Protocol):
+    def seal(self, visit: Visit) -> str: ...
+
+    def open_visit(self, text: str, *, at: datetime) -> Visit:
+        """
+        Raises:
+            NotAuthenticated: The text is not ours, or it has expired.
+        """
+        ...
