@@ -18,7 +18,7 @@ from urllib.parse import parse_qs, unquote, urlencode, urlsplit
 
 from attrs import Factory, define, field
 from joserfc import jws
-from joserfc.jwk import ECKey, KeySet, OctKey, RSAKey
+from joserfc.jwk import ECKey, KeySet, OctKey, OKPKey, RSAKey
 
 from application.ports.providers import ProviderInfo
 from infrastructure.oidc.provider import Registration
@@ -30,7 +30,7 @@ def _encoded(part: bytes) -> str:
     return urlsafe_b64encode(part).decode().rstrip("=")
 
 
-Key = RSAKey | ECKey | OctKey
+Key = RSAKey | ECKey | OKPKey | OctKey
 
 
 def as_it_is(given: Any) -> Any:

@@ -26,6 +26,7 @@ from domain.profile import Name, Profile
 from domain.session import Fingerprint, Origin
 from infrastructure.system.ids import SystemIds
 from tests.accounts_world import quick_passwords
+from tests.known_providers import KnownProviders
 from tests.strategies import START
 
 SETTINGS = Settings(
@@ -122,6 +123,7 @@ async def world(
         adapters = MemoryAdapters(settings=settings, clock=Object(TickingClock()), ids=Object(SystemIds()))
     application = Application(adapters=adapters)
     application.passwords.override(Object(quick_passwords()))
+    application.identity_providers.override(Object(KnownProviders()))
     here = World(application)
     application.updates().subscribe(here.published.extend)
     gatherers = application.sending(), application.marking()

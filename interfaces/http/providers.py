@@ -125,6 +125,7 @@ class Providers:
             ProviderUnavailable,
             TooManyRequests,
         ),
+        needs_visit=True,
         needs_own_page=True,
         is_public=True,
     )
@@ -177,6 +178,7 @@ class Providers:
         tag=ACCOUNTS,
         answer=answers.Identity,
         refuses=(IdentityTaken, ProviderNotFound, ProviderRefused, ProviderUnavailable),
+        needs_visit=True,
         needs_own_page=True,
     )
     async def finish_link(self, request: Request) -> Response:

@@ -13,6 +13,7 @@ from application.chats.add_members import AddMembers
 from application.chats.change_role import ChangeRole
 from application.chats.create import CreateChat
 from application.chats.remove_member import RemoveMember
+from application.ports.seals import Visit
 from application.ports.tokens import ConfirmationToken, PendingToken
 from domain.account import Account, Email, PasswordHash
 from domain.chat import About
@@ -79,6 +80,8 @@ class Group:
             profile_id=self.other.actor.profile_id,
             session_id=self.session_of_other,
             token_id=self.session_of_other,
+            identity_id=self.session_of_other,
+            provider="example",
             name="countries",
             code="NOT_FOUND",
         )
@@ -113,6 +116,25 @@ class Group:
             expires_at=letter.link.expires_at,
         )
         return self.house.world.application.ports().tokens.sign(token)
+
+    def visit(self, caller: Caller, *, to_link: bool = False) -> str:
+        """Return what the browser of a caller has who came back from a provider."""
+        person = self.people.get(caller, self.people[Caller.OWNER])
+        ports = self.house.world.application.ports()
+        signed_in = ports.tokens.read_access(self.tokens[caller], at=ports.clock.now()) if to_link else None
+        return ports.seals.seal(
+            Visit(
+                provider="example",
+                state=ports.ids.token_id(),
+                nonce="nonce",
+                verifier="verifier",
+                expires_at=ports.clock.now() + timedelta(minutes=10),
+                fingerprint=Fingerprint("new"),
+                account_id=signed_in.account_id if signed_in else None,
+                session_id=signed_in.session_id if signed_in else None,
+                code=person.actor.email,
+            )
+        )
 
     async def with_factor(self, caller: Caller) -> Account:
         """Give the account of the caller a second factor, with the recovery code `RECOVERY_CODE`, and return the account."""

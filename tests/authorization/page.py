@@ -13,6 +13,7 @@ from tests.authorization.rows import (
     IN_CHATS,
     OK,
     OWN,
+    PROVIDERS,
     SECOND,
     WITH_COOKIE,
     FrameRow,
@@ -37,6 +38,7 @@ code of the error. A code in brackets refuses the entry, and the socket closes b
 
 PARTS: Final = (
     ("For everybody", FOR_EVERYBODY),
+    ("Through other providers", PROVIDERS),
     ("With a second factor", SECOND),
     ("With the token of a letter", BY_LETTER),
     ("With the refresh cookie", WITH_COOKIE),

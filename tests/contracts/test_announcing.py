@@ -53,7 +53,13 @@ from application.accounts.factors import (
 )
 from application.accounts.finish_sign_in import FinishSignIn, FinishSignInHandler
 from application.accounts.forget_factor import ForgetFactorHandler
+from application.accounts.identities import FinishLinkHandler, ListIdentitiesHandler
 from application.accounts.oversee import ListAccountsHandler, ListSessionsOfHandler
+from application.accounts.provider_sign_in import (
+    BeginProviderSignIn,
+    FinishProviderSignIn,
+    FinishProviderSignInHandler,
+)
 from application.accounts.read_link import ReadLinkHandler
 from application.accounts.redeem import RedeemToken, RedeemTokenHandler
 from application.accounts.refresh import Refresh, RefreshHandler
@@ -72,6 +78,7 @@ from application.accounts.sign_up import SignUpHandler
 from application.accounts.signed_in import OpenSession, SignedIn
 from application.accounts.step_up import StepUp
 from application.accounts.tidy import TidyAccountsHandler
+from application.accounts.visits import ComeBack, EndVisit
 from application.actor import Actor
 from application.chats.add_members import AddMembers, AddMembersHandler
 from application.chats.change import ChangeChat, ChangeChatHandler
@@ -275,7 +282,9 @@ QUIET: Final = {
     EmailStatusHandler,
     FillExamplesHandler,
     FindOpenExamplesHandler,
+    EndVisit,
     FindProfilesHandler,
+    FinishLinkHandler,
     ForgetFactorHandler,
     ImportOriginalHandler,
     ListAccessTokensHandler,
@@ -285,6 +294,7 @@ QUIET: Final = {
     ListSessionsOfHandler,
     MakeAccessTokenHandler,
     NoteUse,
+    ListIdentitiesHandler,
     ReadFactorHandler,
     ReadLinkHandler,
     ReadOwnProfileHandler,
@@ -435,6 +445,20 @@ async def finish_sign_in(scene: Scene) -> Act:
         )
     command = FinishSignIn(pending_token=needed.value.pending_token, code=recovery)
     return lambda: messenger.accounts.finish_sign_in(command)
+
+
+@row(FinishProviderSignInHandler, SessionEnded)
+async def finish_provider_sign_in(scene: Scene) -> Act:
+    ann, providers = await scene.someone(), scene.here.messenger.providers
+    departure = await providers.begin(
+        BeginProviderSignIn(provider="example", fingerprint=Fingerprint("first"))
+    )
+    state = departure.url.partition("state=")[2]
+    back = await providers.come_back(
+        ComeBack(provider="example", visit=departure.visit, state=state, code=ann.email.text)
+    )
+    command = FinishProviderSignIn(visit=back.visit)
+    return lambda: providers.finish(command)
 
 
 @row(RefreshHandler, SessionEnded)

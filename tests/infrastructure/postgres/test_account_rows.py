@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from domain.account import Account, Confirmation, Email, PasswordHash
 from domain.events import SessionEnd
 from domain.factor import RecoveryDigest, SealedSecret, SecondFactor
-from domain.ids import AccountId, ConfirmationId, EventId, LetterId, ProfileId, SessionId
+from domain.identity import Identity, Subject
+from domain.ids import AccountId, ConfirmationId, EventId, IdentityId, LetterId, ProfileId, SessionId
 from domain.notification import Letter, Link, Outcome, Template
 from domain.profile import Name, Phone, Profile, Username
 from domain.scope import Grant, Scope, TokenName
@@ -45,6 +46,16 @@ confirmations = st.builds(
     issued_at=moments,
     expires_at=moments,
 )
+identities = st.builds(
+    Identity,
+    id=st.uuids().map(IdentityId),
+    account_id=account_ids,
+    subject=st.builds(Subject, st.text(), st.text()),
+    email=st.none() | st.text(),
+    linked_at=moments,
+    last_used_at=st.none() | moments,
+)
+
 factors = st.builds(
     SecondFactor,
     account_id=account_ids,
@@ -120,6 +131,12 @@ def test_accounts(account: Account) -> None:
 @given(confirmations)
 def test_confirmations(confirmation: Confirmation) -> None:
     assert rows.confirmation_from(rows.confirmation_row(confirmation)) == confirmation
+
+
+@given(identities)
+def test_identities(identity: Identity) -> None:
+    read = rows.identity_from(rows.identity_row(identity))
+    assert asdict(read, recurse=False) == asdict(identity, recurse=False)
 
 
 @given(factors)

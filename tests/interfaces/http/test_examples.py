@@ -36,7 +36,17 @@ from tests.interfaces.http.promises import promises_of
 Json = dict[str, Any]
 
 MADE: Final = frozenset(
-    {"confirmationToken", "session_id", "refresh_token", "cursor", "pendingToken", "code", "token_id"}
+    {
+        "confirmationToken",
+        "session_id",
+        "refresh_token",
+        "cursor",
+        "pendingToken",
+        "code",
+        "token_id",
+        "identity_id",
+        "provider_visit",
+    }
 )
 
 PROMISES: Final = promises_of(make_world().messenger, HttpOptions())
@@ -84,6 +94,13 @@ class Visitor:
                 return str(sessions[0]["id"])
             case "token_id", _:
                 return str((await self.call("accesstokens_make")).json()["data"]["id"])
+            case "identity_id", _:
+                linked = await self.call("providers_finish_link")
+                return str(linked.json()["data"]["id"])
+            case "provider_visit", "providers_finish":
+                return await self.come_back("providers_begin")
+            case "provider_visit", _:
+                return await self.come_back("providers_begin_link")
             case "pendingToken", _:
                 await self.recovery_code()
                 return str((await self.call("accounts_sign_in")).json()["error"]["pendingToken"])
@@ -93,6 +110,14 @@ class Visitor:
             case "code", _:
                 return await self.recovery_code()
         return self.client.cookies["refresh_token"]
+
+    async def come_back(self, begin: str) -> str:
+        """The cookie of a visit to a provider, from which somebody came back."""
+        url = (await self.call(begin)).json()["data"]["url"]
+        query = {"code": "anna@accounts.example", "state": url.partition("state=")[2]}
+        back = await self.client.get("/accounts/sign-in/provider/callback/example/", params=query)
+        assert back.status_code == 303
+        return self.client.cookies["provider_visit"]
 
     async def recovery_code(self) -> str:
         """A code that is good once, of a second factor that the account gets if it has none."""

@@ -5,6 +5,7 @@ import re
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from math import ceil
+from uuid import UUID
 
 import httpx
 import pytest
@@ -93,6 +94,15 @@ def make_token(_: httpx.AsyncClient, ann: Person, _n: int) -> Awaitable[httpx.Re
     return ann.client.post("/accounts/tokens/", json=body)
 
 
+def link(_: httpx.AsyncClient, ann: Person, _n: int) -> Awaitable[httpx.Response]:
+    return ann.client.post("/accounts/identities/", json={"provider": "example", "password": "wrong"})
+
+
+def unlink(_: httpx.AsyncClient, ann: Person, n: int) -> Awaitable[httpx.Response]:
+    body = {"password": "wrong"}
+    return ann.client.request("DELETE", f"/accounts/identities/{UUID(int=n)}/", json=body)
+
+
 async def confirm(_: httpx.AsyncClient, ann: Person, _n: int) -> httpx.Response:
     await ann.client.post("/accounts/factors/totp/", json={"password": PASSWORD})
     return await ann.client.post("/accounts/factors/totp/confirm/", json={"code": "wrong"})
@@ -151,6 +161,8 @@ LIMITED = [
         WRONG,
         WRONG,
     ),
+    Limited("POST /accounts/identities/", link, 403, WRONG, WRONG),
+    Limited("DELETE /accounts/identities/{identity_id}/", unlink, 403, WRONG, WRONG),
     Limited("POST /accounts/tokens/", make_token, 403, WRONG, WRONG),
     Limited("DELETE /accounts/me/", close, 403, WRONG, WRONG),
     Limited("GET /accounts/email/status/", status, 200, STATUS, STATUS),
