@@ -19,6 +19,16 @@ from application.accounts.factors import ConfirmFactor, FactorState, ProveBoth, 
 from application.accounts.finish_sign_in import FinishSignIn
 from application.accounts.forget_factor import ForgetFactor
 from application.accounts.identities import BeginLink, FinishLink, Unlink
+from application.accounts.passkey_sign_in import BeginPasskeySignIn, PasskeySignIn
+from application.accounts.passkeys import (
+    AddPasskey,
+    BeginPasskey,
+    Ceremony,
+    Prove,
+    Proved,
+    RemovePasskey,
+    RenamePasskey,
+)
 from application.accounts.provider_sign_in import BeginProviderSignIn, FinishProviderSignIn
 from application.accounts.read_link import Link, ReadLink
 from application.accounts.recent_sessions import RecentSessions
@@ -78,6 +88,7 @@ from domain.catalogue import Catalogue, Entry
 from domain.events import MessagesRead
 from domain.identity import Identity
 from domain.ids import AccountId, ChatId, MessageId, Position, ProfileId
+from domain.passkey import Passkey
 from domain.profile import Profile
 from domain.security import AccountEvent
 from domain.session import Session
@@ -128,6 +139,21 @@ class ProviderUseCases:
     begin_link: Callable[[Actor, BeginLink], Awaitable[Departure]]
     finish_link: Callable[[Actor, FinishLink], Awaitable[Identity]]
     unlink: Callable[[Actor, Unlink], Awaitable[None]]
+
+
+@frozen(kw_only=True)
+class PasskeyUseCases:
+    """Passkeys of the actor's account, signing in with one, and proving by one who one is."""
+
+    begin_sign_in: Callable[[BeginPasskeySignIn], Awaitable[Ceremony]]
+    sign_in: Callable[[PasskeySignIn], Awaitable[SignedIn]]
+    list: Callable[[Actor], Awaitable[Sequence[Passkey]]]
+    begin: Callable[[Actor, BeginPasskey], Awaitable[Ceremony]]
+    add: Callable[[Actor, AddPasskey], Awaitable[Passkey]]
+    rename: Callable[[Actor, RenamePasskey], Awaitable[Passkey]]
+    remove: Callable[[Actor, RemovePasskey], Awaitable[None]]
+    begin_proof: Callable[[Actor], Awaitable[Ceremony]]
+    prove: Callable[[Actor, Prove], Awaitable[Proved]]
 
 
 @frozen(kw_only=True)
@@ -227,6 +253,7 @@ class Messenger:
     accounts: AccountUseCases
     factors: FactorUseCases
     providers: ProviderUseCases
+    passkeys: PasskeyUseCases
     access_tokens: AccessTokenUseCases
     sessions: SessionUseCases
     profiles: ProfileUseCases

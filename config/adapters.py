@@ -5,6 +5,7 @@ from collections.abc import Callable
 from email.headerregistry import Address
 from pathlib import Path
 from typing import assert_never
+from urllib.parse import urlsplit
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -23,6 +24,7 @@ from infrastructure.memory.updates import MemoryUpdates
 from infrastructure.memory.views import MemoryChanges, MemoryOwnChanges, MemoryViews
 from infrastructure.nats.updates import NatsServers, NatsUpdates
 from infrastructure.oidc.providers import OidcProviders
+from infrastructure.passkeys.authenticators import WebAuthnDevices
 from infrastructure.postgres.catalogues import PostgresCatalogues
 from infrastructure.postgres.changes import PostgresChanges
 from infrastructure.postgres.driver.batches import BatchConnection
@@ -170,4 +172,13 @@ def make_providers(settings: Settings) -> OidcProviders:
         settings.auth.providers,
         callback=lambda id: f"{api.public_url}{api.prefix}/accounts/sign-in/provider/callback/{id}/",
         deadline=settings.auth.provider_seconds,
+    )
+
+
+def make_authenticators(settings: Settings) -> WebAuthnDevices:
+    address = urlsplit(settings.api.public_url)
+    return WebAuthnDevices(
+        rp_id=address.hostname or "",
+        origin=f"{address.scheme}://{address.netloc}",
+        name=settings.auth.factor_issuer,
     )

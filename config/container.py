@@ -18,6 +18,7 @@ from application.messages.send import Sent
 from application.messenger import Administration, Messenger
 from application.meter import Meter, Unmetered
 from application.ports.access_tokens import AccessTokens
+from application.ports.authenticators import Authenticators
 from application.ports.clock import Clock
 from application.ports.codes import Codes
 from application.ports.ids import Ids
@@ -29,6 +30,7 @@ from application.ports.security import SecurityLog
 from application.ports.tokens import Tokens
 from application.receipts.mark_read import Marked
 from config.adapters import (
+    make_authenticators,
     make_batch_connection,
     make_bus,
     make_limiter,
@@ -167,6 +169,7 @@ class Application(DeclarativeContainer):
     )
     access_tokens: Singleton[AccessTokens] = Singleton(RandomAccessTokens, unguessable)
     identity_providers: Singleton[Providers] = Singleton(make_providers, settings)
+    authenticators: Singleton[Authenticators] = Singleton(make_authenticators, settings)
     seals: Singleton[Seals] = Singleton(AesSeals, settings.provided.jwt.secret, unguessable)
     mailer: Singleton[Mailer] = Singleton(MeteredMailer, Singleton(make_mailer, settings, show_letter), meter)
     limiter: Singleton[Limiter] = Singleton(
@@ -186,6 +189,7 @@ class Application(DeclarativeContainer):
         codes=codes,
         access_tokens=access_tokens,
         providers=identity_providers,
+        authenticators=authenticators,
         seals=seals,
         mailer=mailer,
         limiter=limiter,

@@ -12,6 +12,7 @@ from attrs import evolve, frozen
 
 from application.meter import Meter
 from application.ports.access_tokens import AccessTokens
+from application.ports.authenticators import Authenticators
 from application.ports.catalogues import Catalogues
 from application.ports.changes import Changes
 from application.ports.clock import Clock
@@ -105,6 +106,7 @@ class Ports:
     codes: Codes
     access_tokens: AccessTokens
     providers: Providers
+    authenticators: Authenticators
     seals: Seals
     mailer: Mailer
     limiter: Limiter

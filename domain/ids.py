@@ -14,6 +14,7 @@ ConfirmationId = NewType("ConfirmationId", UUID)
 LetterId = NewType("LetterId", UUID)
 EventId = NewType("EventId", UUID)
 IdentityId = NewType("IdentityId", UUID)
+PasskeyId = NewType("PasskeyId", UUID)
 ChatId = NewType("ChatId", UUID)
 MessageId = NewType("MessageId", UUID)
 

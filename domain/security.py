@@ -28,6 +28,10 @@ class SecurityAct(StrEnum):
     IDENTITY_LINKED = "identity_linked"
     """The account may be signed in to through another provider from now on."""
     IDENTITY_UNLINKED = "identity_unlinked"
+    PASSKEY_ADDED = "passkey_added"
+    PASSKEY_REMOVED = "passkey_removed"
+    PASSKEY_COPIED = "passkey_copied"
+    """A passkey has counted fewer uses than were seen of it, and was refused: there is a copy of its key."""
     ACCOUNT_CLOSED = "account_closed"
 
     MEMBERS_ADDED = "members_added"

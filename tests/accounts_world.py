@@ -31,6 +31,7 @@ from application.messenger import (
     AccessTokenUseCases,
     AccountUseCases,
     FactorUseCases,
+    PasskeyUseCases,
     ProfileUseCases,
     ProviderUseCases,
     SessionUseCases,
@@ -47,6 +48,7 @@ from config.features.accounts import (
     account_use_cases,
     factor_use_cases,
     make_account_rules,
+    passkey_use_cases,
     profile_use_cases,
     provider_use_cases,
     session_use_cases,
@@ -66,6 +68,7 @@ from infrastructure.crypto.tokens import JwtTokens
 from infrastructure.memory.limiter import MemoryLimiter
 from infrastructure.memory.updates import MemoryUpdates
 from infrastructure.oidc.providers import OidcProviders
+from infrastructure.passkeys.authenticators import WebAuthnDevices
 from infrastructure.smtp.mailbox import Mailbox
 from infrastructure.smtp.writing import LetterWriter
 from infrastructure.system.chance import unguessable
@@ -127,6 +130,7 @@ class AccountsWorld:
     accounts: AccountUseCases = field(init=False)
     factors: FactorUseCases = field(init=False)
     through_providers: ProviderUseCases = field(init=False)
+    passkeys: PasskeyUseCases = field(init=False)
     access_tokens: AccessTokenUseCases = field(init=False)
     sessions: SessionUseCases = field(init=False)
     profiles: ProfileUseCases = field(init=False)
@@ -141,6 +145,9 @@ class AccountsWorld:
         self.accounts = self.accounts_over(ports)
         self.factors = factor_use_cases(ports, self.rules)
         self.through_providers = self.providers_over(ports)
+        self.passkeys = passkey_use_cases(
+            ports, self.rules, limits=self._limits(ports), letter_is_due=lambda: self.woken.append(None)
+        )
         self.access_tokens = access_token_use_cases(ports, self.rules)
         self.sessions = session_use_cases(ports, self.rules)
         self.profiles = profile_use_cases(ports, self._limits(ports))
@@ -185,6 +192,9 @@ class AccountsWorld:
             codes=self.codes,
             access_tokens=RandomAccessTokens(unguessable),
             providers=self.providers,
+            authenticators=WebAuthnDevices(
+                rp_id="chat.example", origin="https://chat.example", name="Messenger"
+            ),
             seals=AesSeals("a secret of this test alone, long enough", unguessable),
             mailer=self.mailer or Mailbox(folder=self.mail, writer=writer, show=self.links.append),
             limiter=self.limiter,
@@ -200,6 +210,7 @@ class AccountsWorld:
             rules,
             password=self.password_rule,
             access_tokens=3,
+            passkeys=3,
             sessions=self.lifetimes,
             most_sessions=self.most_sessions,
             notices=evolve(rules.notices, most=rules.notices.most * much),

@@ -33,9 +33,11 @@ from domain.session import Fingerprint, Origin, Pair, Session, SessionNotFound
 class MakeAccessToken:
     name: TokenName
     scopes: frozenset[Scope]
-    password: str = field(repr=False)
+    password: str = field(default="", repr=False)
     code: str | None = field(default=None, repr=False)
     """A code or a recovery code, if the account has a second factor."""
+    proof: str | None = field(default=None, repr=False)
+    """A proof by a passkey, in place of both."""
     lifetime: timedelta | None = None
     """None asks for as long as this messenger permits. More than that is cut short."""
     origin: Origin = field(factory=Origin)
@@ -70,6 +72,7 @@ class MakeAccessTokenHandler:
             ScopeMissing: A program asks for a token.
             AccessTokensUnavailable: This messenger has none.
             TooManyAccessTokens: The account has as many as it may have.
+            ProofUnfit: The proof is not of this session, too old or used already.
             PasswordWrong: The password is wrong.
             CodeWrong: The account has a second factor, and the code is missing or wrong.
             TooManyRequests: One of the two was wrong too often.
@@ -77,9 +80,9 @@ class MakeAccessTokenHandler:
         actor.require_device()
         if not self.most:
             raise AccessTokensUnavailable
-        async with self.step_up.proven(actor, command.password, command.origin) as proven:
+        async with self.step_up.proven(actor, command.password, command.origin, command.proof) as proven:
             work, account, now = proven.work, proven.account, self.clock.now()
-            await self.step_up.code(work, actor, command.code)
+            await self.step_up.code(proven, actor, command.code)
             if len(_tokens(proven.sessions, now)) >= self.most:
                 raise TooManyAccessTokens
             id = self.ids.session()

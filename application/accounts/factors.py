@@ -43,7 +43,9 @@ class ReadFactorHandler:
 
 @frozen(kw_only=True)
 class SetUpFactor:
-    password: str = field(repr=False)
+    password: str = field(default="", repr=False)
+    proof: str | None = field(default=None, repr=False)
+    """A proof by a passkey, in place of the password."""
     origin: Origin = field(factory=Origin)
 
 
@@ -64,12 +66,13 @@ class SetUpFactorHandler:
             FactorsUnavailable: This messenger has no second factors.
             FactorAlreadyOn: The account has one.
             PasswordWrong: The password is wrong.
+            ProofUnfit: The proof is not of this session, too old or used already.
             TooManyRequests: It was wrong too often.
         """
         actor.require_device()
         if not self.codes.is_available:
             raise FactorsUnavailable
-        async with self.step_up.proven(actor, command.password, command.origin) as proven:
+        async with self.step_up.proven(actor, command.password, command.origin, command.proof) as proven:
             former = await proven.work.factors.find(actor.account_id)
             if former is not None and former.is_on:
                 raise FactorAlreadyOn
@@ -118,10 +121,12 @@ class ConfirmFactorHandler:
 
 @frozen(kw_only=True)
 class ProveBoth:
-    """The proof that changes of a second factor take: the password, and a code or a recovery code."""
+    """The proof that changes of a second factor take: the password, and a code or a recovery code; or a passkey."""
 
-    password: str = field(repr=False)
-    code: str = field(repr=False)
+    password: str = field(default="", repr=False)
+    code: str = field(default="", repr=False)
+    proof: str | None = field(default=None, repr=False)
+    """A proof by a passkey, in place of both."""
     origin: Origin = field(factory=Origin)
 
 
@@ -137,12 +142,13 @@ class RenewRecoveryCodesHandler:
         Raises:
             FactorNotOn: The account has no second factor.
             PasswordWrong: The password is wrong.
+            ProofUnfit: The proof is not of this session, too old or used already.
             CodeWrong: The code is wrong, or was used already.
             TooManyRequests: One of the two was wrong too often.
         """
         actor.require_device()
-        async with self.step_up.proven(actor, command.password, command.origin) as proven:
-            await self.step_up.code(proven.work, actor, command.code)
+        async with self.step_up.proven(actor, command.password, command.origin, command.proof) as proven:
+            await self.step_up.code(proven, actor, command.code)
             factor = await proven.work.factors.find(actor.account_id)
             if factor is None:
                 raise FactorNotOn
@@ -165,15 +171,16 @@ class TurnOffFactorHandler:
         Raises:
             FactorNotOn: The account has no second factor.
             PasswordWrong: The password is wrong.
+            ProofUnfit: The proof is not of this session, too old or used already.
             CodeWrong: The code is wrong, or was used already.
             TooManyRequests: One of the two was wrong too often.
         """
         actor.require_device()
-        async with self.step_up.proven(actor, command.password, command.origin) as proven:
+        async with self.step_up.proven(actor, command.password, command.origin, command.proof) as proven:
             factor = await proven.work.factors.find(actor.account_id)
             if factor is None or not factor.is_on:
                 raise FactorNotOn
-            await self.step_up.code(proven.work, actor, command.code)
+            await self.step_up.code(proven, actor, command.code)
             await proven.work.factors.remove(actor.account_id)
             await self.record(
                 proven.work,

@@ -35,9 +35,11 @@ class ListIdentitiesHandler:
 @frozen(kw_only=True)
 class BeginLink:
     provider: str
-    password: str = field(repr=False)
+    password: str = field(default="", repr=False)
     code: str | None = field(default=None, repr=False)
     """A code or a recovery code, if the account has a second factor."""
+    proof: str | None = field(default=None, repr=False)
+    """A proof by a passkey, in place of both."""
     from_app: bool = False
     """See `Visit.from_app`."""
     origin: Origin = field(factory=Origin)
@@ -55,13 +57,14 @@ class BeginLinkHandler:
         Raises:
             ProviderNotFound: There is no such provider.
             ProviderUnavailable: It does not answer.
+            ProofUnfit: The proof is not of this session, too old or used already.
             PasswordWrong: The password is wrong.
             CodeWrong: The account has a second factor, and the code is missing or wrong.
             TooManyRequests: One of the two was wrong too often.
         """
         actor.require_device()
-        async with self.step_up.proven(actor, command.password, command.origin) as proven:
-            await self.step_up.code(proven.work, actor, command.code)
+        async with self.step_up.proven(actor, command.password, command.origin, command.proof) as proven:
+            await self.step_up.code(proven, actor, command.code)
         return await self.depart(
             command.provider,
             Fingerprint(),
@@ -118,9 +121,11 @@ class FinishLinkHandler:
 @frozen(kw_only=True)
 class Unlink:
     identity_id: IdentityId
-    password: str = field(repr=False)
+    password: str = field(default="", repr=False)
     code: str | None = field(default=None, repr=False)
     """A code or a recovery code, if the account has a second factor."""
+    proof: str | None = field(default=None, repr=False)
+    """A proof by a passkey, in place of both."""
     origin: Origin = field(factory=Origin)
 
 
@@ -138,18 +143,19 @@ class UnlinkHandler:
         Raises:
             IdentityNotFound: The account is not linked with such an identity.
             LastWayIn: Nobody could sign in to the account without it.
+            ProofUnfit: The proof is not of this session, too old or used already.
             PasswordWrong: The password is wrong.
             CodeWrong: The account has a second factor, and the code is missing or wrong.
             TooManyRequests: One of the two was wrong too often.
         """
         actor.require_device()
-        async with self.step_up.proven(actor, command.password, command.origin) as proven:
+        async with self.step_up.proven(actor, command.password, command.origin, command.proof) as proven:
             work, account = proven.work, proven.account
             identities = await work.identities.of(account.id)
             chosen = next((each for each in identities if each.id == command.identity_id), None)
             if chosen is None:
                 raise IdentityNotFound
-            await self.step_up.code(work, actor, command.code)
+            await self.step_up.code(proven, actor, command.code)
             await self.ways.refuse_losing_last(work, account, without=chosen.id)
             await work.identities.remove(chosen)
             await self.record(

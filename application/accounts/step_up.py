@@ -9,46 +9,66 @@ from application.accounts.codes import CodeCheck
 from application.accounts.failures import FailureLimits
 from application.accounts.own_sessions import lock_own
 from application.actor import Actor
+from application.errors import NotAuthenticated
+from application.keys import use_once
 from application.ports.clock import Clock
 from application.ports.passwords import Passwords, Requester
+from application.ports.seals import Seals
 from application.ports.storage import Begin, UnitOfWork
 from domain.account import Account, PasswordHash, PasswordWrong
 from domain.factor import CodeWrong
+from domain.passkey import ProofUnfit
 from domain.session import Origin, Session
 
 
 @frozen(kw_only=True)
 class Proven:
-    """A unit of work in which the actor's account and its sessions are locked, and the password is the one that was given."""
+    """A unit of work in which the actor's account and its sessions are locked, and the password is the one that was given, or a
+    passkey was used just now."""
 
     work: UnitOfWork
     account: Account
     sessions: Sequence[Session]
     """Those that have not ended."""
+    by_both: bool = False
+    """Whether a second factor was shown too, because a passkey is both proofs in one."""
 
 
 @frozen(kw_only=True)
 class StepUp:
-    """Asks a signed-in person for the password, and for a code if the account has a second factor."""
+    """
+    Asks a signed-in person for the password, and for a code if the account has a second factor; or for a passkey instead of both,
+    which is the only way for somebody without a password.
+    """
 
     begin: Begin
     clock: Clock
     passwords: Passwords
     failures: FailureLimits
     check: CodeCheck
+    seals: Seals
 
     @asynccontextmanager
-    async def proven(self, actor: Actor, password: str, origin: Origin) -> AsyncIterator[Proven]:
+    async def proven(
+        self, actor: Actor, password: str, origin: Origin, proof: str | None = None
+    ) -> AsyncIterator[Proven]:
         """
-        Begins a unit of work for somebody who knows the password. It is verified outside the unit, because that takes long; if
+        Begins a unit of work for somebody who knows the password, or has a ``proof`` by a passkey. The password is verified outside the unit, because that takes long; if
         it changed meanwhile, what was verified is the former one, and the new one is verified.
 
         Raises:
             ScopeMissing: The actor is a program.
             PasswordWrong: The password is wrong.
-            TooManyRequests: It was wrong too often.
+            ProofUnfit: The proof is not of this session, too old or used already.
+            TooManyRequests: The password was wrong too often.
             NotAuthenticated: The actor's session ended meanwhile.
         """
+        if proof:
+            async with self.begin() as work:
+                account, sessions = await lock_own(work, actor)
+                await self._use_proof(work, actor, proof)
+                yield Proven(work=work, account=account, sessions=sessions, by_both=True)
+            return
         while True:
             verified = await self._verified(actor, password, origin)
             async with self.begin() as work:
@@ -56,6 +76,16 @@ class StepUp:
                 if account.password_hash == verified:
                     yield Proven(work=work, account=account, sessions=sessions)
                     return
+
+    async def _use_proof(self, work: UnitOfWork, actor: Actor, text: str) -> None:
+        now = self.clock.now()
+        try:
+            proof = self.seals.open_proof(text, at=now)
+            await use_once(work.keys, proof.id, at=now, until=proof.expires_at)
+        except NotAuthenticated:
+            raise ProofUnfit from None
+        if (proof.account_id, proof.session_id) != (actor.account_id, actor.session_id):
+            raise ProofUnfit
 
     async def _verified(self, actor: Actor, password: str, origin: Origin) -> PasswordHash | None:
         """Returns the hash that the password fits."""
@@ -71,14 +101,17 @@ class StepUp:
             raise PasswordWrong
         return verified
 
-    async def code(self, work: UnitOfWork, actor: Actor, code: str | None) -> None:
+    async def code(self, proven: Proven, actor: Actor, code: str | None) -> None:
         """
-        Uses up a code of the actor's second factor, if there is one that is on. The actor's account is locked.
+        Uses up a code of the actor's second factor, if there is one that is on and was not shown yet.
 
         Raises:
             CodeWrong: There is a second factor, and the code is missing, wrong or used.
             TooManyRequests: Codes were wrong too often.
         """
+        if proven.by_both:
+            return
+        work = proven.work
         factor = await work.factors.find(actor.account_id)
         if factor is None or not factor.is_on:
             return

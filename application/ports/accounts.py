@@ -11,6 +11,7 @@ from domain.factor import SecondFactor
 from domain.identity import Identity, Subject
 from domain.ids import AccountId, ConfirmationId, LetterId, ProfileId, SessionId
 from domain.notification import Letter
+from domain.passkey import Passkey
 from domain.profile import Profile
 from domain.session import Fingerprint, Origin, Session
 
@@ -59,7 +60,7 @@ class Accounts(Protocol):
     async def remove(self, account_id: AccountId) -> None:
         """
         Removes a locked account with its sessions, letters, confirmations and second factor, and forgets which profile it
-        had. Its address was released before, and its identities were removed.
+        had. Its address was released before, and its identities and passkeys were removed.
         """
         ...
 
@@ -119,6 +120,20 @@ class Identities(Protocol):
     async def save(self, identity: Identity) -> None: ...
 
     async def remove(self, identity: Identity) -> None: ...
+
+
+class Passkeys(Protocol):
+    """Passkeys. Those of an account are read and written while it is locked."""
+
+    async def of(self, account_id: AccountId) -> Sequence[Passkey]:
+        """The passkeys of an account, the oldest first."""
+        ...
+
+    async def save(self, passkey: Passkey) -> None:
+        """Stores a passkey of a locked account, new or not."""
+        ...
+
+    async def remove(self, passkey: Passkey) -> None: ...
 
 
 class Sessions(Protocol):

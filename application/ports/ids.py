@@ -8,6 +8,7 @@ from domain.ids import (
     IdentityId,
     LetterId,
     MessageId,
+    PasskeyId,
     ProfileId,
     SessionId,
 )
@@ -33,6 +34,8 @@ class Ids(MessageIds, Protocol):
     def event(self) -> EventId: ...
 
     def identity(self) -> IdentityId: ...
+
+    def passkey(self) -> PasskeyId: ...
 
     def chat(self) -> ChatId: ...
 

@@ -6,6 +6,7 @@ taken once is stored when it is taken (`application.keys.use_once`).
 """
 
 from datetime import datetime
+from enum import StrEnum
 from typing import Protocol
 
 from attrs import field, frozen
@@ -38,12 +39,44 @@ class Visit:
     issuer: str | None = None
 
 
-class Seals(Protocol):
-    def seal(self, visit: Visit) -> str: ...
+class Purpose(StrEnum):
+    """What a passkey is asked for."""
 
-    def open_visit(self, text: str, *, at: datetime) -> Visit:
-        """
-        Raises:
-            NotAuthenticated: The text is not ours, or it has expired.
-        """
-        ...
+    SIGN_IN = "sign_in"
+    ADD = "add"
+    PROVE = "prove"
+
+
+@frozen(kw_only=True)
+class Challenge:
+    """What a device with a passkey is asked to sign."""
+
+    purpose: Purpose
+    text: str = field(repr=False)
+    """Unguessable, and signed once."""
+    expires_at: datetime
+    account_id: AccountId | None = None
+    """Who asks; None if nobody is signed in yet."""
+    session_id: SessionId | None = None
+
+
+@frozen(kw_only=True)
+class Proof:
+    """That the owner of a session has just proven by a passkey who they are."""
+
+    id: str = field(repr=False)
+    account_id: AccountId
+    session_id: SessionId
+    expires_at: datetime
+
+
+class Seals(Protocol):
+    """Each kind of text opens as this kind only. Opening raises `NotAuthenticated` for a text that is not ours or has expired."""
+
+    def seal(self, what: Visit | Challenge | Proof) -> str: ...
+
+    def open_challenge(self, text: str, *, at: datetime) -> Challenge: ...
+
+    def open_proof(self, text: str, *, at: datetime) -> Proof: ...
+
+    def open_visit(self, text: str, *, at: datetime) -> Visit: ...

@@ -18,6 +18,7 @@ from application.ports.accounts import (
     Factors,
     Identities,
     Letters,
+    Passkeys,
     Profiles,
     Sessions,
 )
@@ -57,6 +58,9 @@ class UnitOfWork(Protocol):
 
     @property
     def identities(self) -> Identities: ...
+
+    @property
+    def passkeys(self) -> Passkeys: ...
 
     @property
     def sessions(self) -> Sessions: ...

@@ -42,6 +42,18 @@ from application.accounts.identities import (
 )
 from application.accounts.mailed import LetterLimits
 from application.accounts.oversee import ListAccountsHandler, ListSessionsOfHandler
+from application.accounts.passkey_sign_in import BeginPasskeySignInHandler, PasskeySignInHandler
+from application.accounts.passkeys import (
+    AddPasskeyHandler,
+    AskDevice,
+    BeginPasskeyHandler,
+    BeginProofHandler,
+    ListPasskeysHandler,
+    ProveHandler,
+    RemovePasskeyHandler,
+    RenamePasskeyHandler,
+    UsePasskey,
+)
 from application.accounts.provider_sign_in import (
     BeginProviderSignInHandler,
     FinishProviderSignInHandler,
@@ -74,6 +86,7 @@ from application.messenger import (
     AccountUseCases,
     Administration,
     FactorUseCases,
+    PasskeyUseCases,
     ProfileUseCases,
     ProviderUseCases,
     SessionUseCases,
@@ -120,6 +133,8 @@ class AccountRules:
     """Wrong passwords for one account from one network, or from one device that the account knows."""
     failures_per_network: Allowance
     failures_per_account: Allowance
+    passkeys: int
+    """An account may have this many passkeys. With 0 this messenger has none."""
     access_tokens: int
     """An account may have this many access tokens for programs at once. With 0 nobody can make one."""
     access_token_lifetime: timedelta
@@ -158,6 +173,7 @@ def make_account_rules(settings: Settings) -> AccountRules:
         failures_per_account=Allowance(
             "wrong passwords for", auth.failures_per_account, HOUR, is_shared=True
         ),
+        passkeys=auth.passkeys,
         access_tokens=auth.access_tokens,
         access_token_lifetime=auth.access_token_lifetime,
         wrong_codes=Allowance("wrong codes", auth.wrong_codes, HOUR),
@@ -196,6 +212,7 @@ def step_up(ports: Ports, rules: AccountRules) -> StepUp:
         passwords=ports.passwords,
         failures=failure_limits(ports, rules),
         check=code_check(ports, rules),
+        seals=ports.seals,
     )
 
 
@@ -394,7 +411,7 @@ def provider_use_cases(
     proof, record, watch = step_up(ports, rules), recording(ports, rules), watching(ports)
     depart = Depart(clock=clock, ids=ids, providers=providers, seals=seals)
     end_visit = EndVisit(begin=begin, clock=clock, providers=providers, seals=seals)
-    ways = Ways(providers=providers)
+    ways = Ways(providers=providers, passkeys=bool(rules.passkeys))
     return ProviderUseCases(
         ways=ways,
         begin=watch(BeginProviderSignInHandler(depart=depart, rates=limits)),
@@ -420,6 +437,44 @@ def provider_use_cases(
             FinishLinkHandler(begin=begin, clock=clock, ids=ids, end_visit=end_visit, record=record)
         ),
         unlink=watch(UnlinkHandler(clock=clock, step_up=proof, ways=ways, record=record)),
+    )
+
+
+def passkey_use_cases(
+    ports: Ports, rules: AccountRules, *, limits: ActionLimits, letter_is_due: Callable[[], None]
+) -> PasskeyUseCases:
+    begin, clock, ids, authenticators = ports.storage.begin, ports.clock, ports.ids, ports.authenticators
+    proof, record, watch = step_up(ports, rules), recording(ports, rules), watching(ports)
+    ask = AskDevice(clock=clock, ids=ids, seals=ports.seals, most=rules.passkeys)
+    use = UsePasskey(begin=begin, clock=clock, authenticators=authenticators, record=record)
+    ways = Ways(providers=ports.providers, passkeys=bool(rules.passkeys))
+    return PasskeyUseCases(
+        begin_sign_in=watch(BeginPasskeySignInHandler(ask=ask, authenticators=authenticators, rates=limits)),
+        sign_in=watch(
+            PasskeySignInHandler(
+                begin=begin,
+                clock=clock,
+                tokens=ports.tokens,
+                authenticators=authenticators,
+                ask=ask,
+                use=use,
+                admit=admission(ports, rules),
+                rates=limits,
+                letter_is_due=letter_is_due,
+            ),
+            SecurityAct.SIGNED_IN,
+        ),
+        list=watch(ListPasskeysHandler(begin=begin)),
+        begin=watch(BeginPasskeyHandler(ask=ask, authenticators=authenticators, step_up=proof)),
+        add=watch(
+            AddPasskeyHandler(
+                begin=begin, clock=clock, ids=ids, ask=ask, authenticators=authenticators, record=record
+            )
+        ),
+        rename=watch(RenamePasskeyHandler(begin=begin)),
+        remove=watch(RemovePasskeyHandler(clock=clock, step_up=proof, ways=ways, record=record)),
+        begin_proof=watch(BeginProofHandler(begin=begin, ask=ask, authenticators=authenticators)),
+        prove=watch(ProveHandler(begin=begin, clock=clock, ids=ids, seals=ports.seals, ask=ask, use=use)),
     )
 
 

@@ -326,7 +326,7 @@ class Auth:
     """Encrypts the secrets of second factors. Without it nobody can set one up."""
 
     factor_issuer: str = _setting("AUTH_FACTOR_ISSUER", read.text, "Messenger")
-    """The name under which applications for codes show the account."""
+    """The name under which applications for codes, and devices with passkeys, show the account."""
 
     access_tokens: int = _setting("AUTH_ACCESS_TOKENS", read.whole(0, 1000), 0)
     """An account may have this many access tokens for programs. With 0 nobody can make one; those that exist stay good."""
@@ -341,6 +341,9 @@ class Auth:
 
     provider_seconds: float = _setting("AUTH_PROVIDER_SECONDS", read.seconds(0.1, 60), 10.0)
     """How long the requests to a provider that one step of a sign-in takes may last together."""
+
+    passkeys: int = _setting("AUTH_PASSKEYS", read.whole(0, 100), 0)
+    """An account may have this many passkeys. With 0 there are none: nobody signs in by one."""
 
     wrong_codes: int = _setting("AUTH_WRONG_CODES_PER_HOUR", read.whole(0, 1_000_000), 10)
     """Wrong codes of a second factor for one account; as many again from each device that the account knows."""

@@ -13,7 +13,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from application.errors import NotAuthenticated
-from application.ports.seals import Visit
+from application.ports.seals import Challenge, Proof, Visit
 from domain.session import Fingerprint
 
 T = TypeVar("T", bound=AttrsInstance)
@@ -42,13 +42,19 @@ class AesSeals:
     random: Callable[[int], bytes]
     """Makes so many random bytes that nobody can guess."""
 
-    def seal(self, what: Visit) -> str:
+    def seal(self, what: Visit | Challenge | Proof) -> str:
         nonce = self.random(NONCE_BYTES)
         sealed = self.cipher.encrypt(nonce, _converter.dumps(what).encode(), _kind(type(what)))
         return urlsafe_b64encode(nonce + sealed).decode().rstrip("=")
 
     def open_visit(self, text: str, *, at: datetime) -> Visit:
         return self._opened(text, Visit, at)
+
+    def open_challenge(self, text: str, *, at: datetime) -> Challenge:
+        return self._opened(text, Challenge, at)
+
+    def open_proof(self, text: str, *, at: datetime) -> Proof:
+        return self._opened(text, Proof, at)
 
     def _opened(self, text: str, kind: type[T], at: datetime) -> T:
         try:

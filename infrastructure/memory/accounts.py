@@ -13,9 +13,19 @@ from domain.account import Account, AccountNotFound, Confirmation, Email, EmailT
 from domain.factor import SecondFactor
 from domain.identifiers import folded
 from domain.identity import Identity, IdentityTaken, Subject
-from domain.ids import AccountId, ConfirmationId, EventId, IdentityId, LetterId, ProfileId, SessionId
+from domain.ids import (
+    AccountId,
+    ConfirmationId,
+    EventId,
+    IdentityId,
+    LetterId,
+    PasskeyId,
+    ProfileId,
+    SessionId,
+)
 from domain.message import Nonce
 from domain.notification import Letter, LetterNotFound, Outcome
+from domain.passkey import Passkey
 from domain.profile import Profile, ProfileNotFound, UsernameTaken
 from domain.security import AccountEvent, SecurityAct, most_failures
 from domain.session import Fingerprint, Origin, Session, SessionNotFound
@@ -32,6 +42,7 @@ class AccountState:
     factors: dict[AccountId, SecondFactor] = field(factory=dict)
     identities: dict[tuple[AccountId, IdentityId], Identity] = field(factory=dict)
     account_by_identity: dict[Subject, AccountId] = field(factory=dict)
+    passkeys: dict[tuple[AccountId, PasskeyId], Passkey] = field(factory=dict)
     sessions: dict[tuple[AccountId, SessionId], Session] = field(factory=dict)
     live_sessions: dict[tuple[AccountId, str], SessionId] = field(factory=dict)
     events: dict[tuple[AccountId, EventId], AccountEvent] = field(factory=dict)
@@ -52,6 +63,7 @@ class AccountTables:
         self.factors = Table(state.factors)
         self.identities = Table(state.identities)
         self.account_by_identity = Table(state.account_by_identity)
+        self.passkeys = Table(state.passkeys)
         self.sessions = Table(state.sessions)
         self.live_sessions = Table(state.live_sessions)
         self.events = Table(state.events)
@@ -68,6 +80,7 @@ class AccountTables:
         self.factors.apply()
         self.identities.apply()
         self.account_by_identity.apply()
+        self.passkeys.apply()
         self.sessions.apply()
         self.live_sessions.apply()
         self.events.apply()
@@ -285,6 +298,21 @@ class MemoryIdentities:
         tables = self.work.accounts_state
         del tables.account_by_identity[identity.subject]
         del tables.identities[identity.account_id, identity.id]
+
+
+@define
+class MemoryPasskeys:
+    work: Work
+
+    async def of(self, account_id: AccountId) -> Sequence[Passkey]:
+        own = (each for each in self.work.accounts_state.passkeys.values() if each.account_id == account_id)
+        return sorted(own, key=lambda each: (each.created_at, each.id))
+
+    async def save(self, passkey: Passkey) -> None:
+        self.work.accounts_state.passkeys[passkey.account_id, passkey.id] = passkey
+
+    async def remove(self, passkey: Passkey) -> None:
+        del self.work.accounts_state.passkeys[passkey.account_id, passkey.id]
 
 
 @define

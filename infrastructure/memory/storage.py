@@ -23,6 +23,7 @@ from infrastructure.memory.accounts import (
     MemoryFactors,
     MemoryIdentities,
     MemoryLetters,
+    MemoryPasskeys,
     MemoryProfiles,
     MemorySessions,
 )
@@ -100,6 +101,7 @@ class MemoryUnitOfWork:
     )
     factors: MemoryFactors = field(init=False, default=Factory(MemoryFactors, takes_self=True))
     identities: MemoryIdentities = field(init=False, default=Factory(MemoryIdentities, takes_self=True))
+    passkeys: MemoryPasskeys = field(init=False, default=Factory(MemoryPasskeys, takes_self=True))
     sessions: MemorySessions = field(init=False, default=Factory(MemorySessions, takes_self=True))
     events: MemoryAccountEvents = field(
         init=False,

@@ -37,6 +37,7 @@ from domain.identifiers import folded
 from domain.identity import Identity, IdentityTaken, Subject
 from domain.ids import AccountId, ConfirmationId, LetterId, ProfileId, SessionId
 from domain.notification import Letter, LetterNotFound, Outcome
+from domain.passkey import Passkey
 from domain.profile import Profile, ProfileNotFound, Username, UsernameTaken
 from domain.security import AccountEvent, SecurityAct, most_failures
 from domain.session import Fingerprint, Origin, Session, SessionNotFound
@@ -50,6 +51,7 @@ from infrastructure.postgres.schema.account_tables import (
     idempotency_key,
     identity,
     letter,
+    passkey,
     profile,
     profile_by_username,
     profile_of_account,
@@ -315,6 +317,32 @@ class PostgresIdentities:
 
 def _is_of(table: FromClause, subject: Subject) -> tuple[ColumnElement[bool], ...]:
     return table.c.issuer == subject.issuer, table.c.subject == subject.name
+
+
+@frozen
+class PostgresPasskeys:
+    connection: AsyncConnection
+
+    async def of(self, account_id: AccountId) -> Sequence[Passkey]:
+        found = await self.connection.execute(
+            select(passkey)
+            .where(passkey.c.account_id == account_id)
+            .order_by(passkey.c.created_at, passkey.c.passkey_id)
+        )
+        return [rows.passkey_from(row) for row in found.mappings()]
+
+    async def save(self, changed: Passkey) -> None:
+        row = rows.passkey_row(changed)
+        await self.connection.execute(
+            insert_or_not(passkey)
+            .values(row)
+            .on_conflict_do_update(index_elements=list(passkey.primary_key.columns), set_=row)
+        )
+
+    async def remove(self, gone: Passkey) -> None:
+        await self.connection.execute(
+            delete(passkey).where(passkey.c.account_id == gone.account_id, passkey.c.passkey_id == gone.id)
+        )
 
 
 @frozen

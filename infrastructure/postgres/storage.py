@@ -15,6 +15,7 @@ from infrastructure.postgres.accounts import (
     PostgresFactors,
     PostgresIdentities,
     PostgresLetters,
+    PostgresPasskeys,
     PostgresProfiles,
     PostgresSessions,
 )
@@ -50,6 +51,7 @@ class PostgresUnitOfWork:
     confirmations: PostgresConfirmations = field(init=False)
     factors: PostgresFactors = field(init=False)
     identities: PostgresIdentities = field(init=False)
+    passkeys: PostgresPasskeys = field(init=False)
     sessions: PostgresSessions = field(init=False)
     events: PostgresAccountEvents = field(init=False)
     profiles: PostgresProfiles = field(init=False)
@@ -64,6 +66,7 @@ class PostgresUnitOfWork:
         self.confirmations = PostgresConfirmations(self.connection)
         self.factors = PostgresFactors(self.connection)
         self.identities = PostgresIdentities(self.connection)
+        self.passkeys = PostgresPasskeys(self.connection)
         self.sessions = PostgresSessions(self.connection)
         self.events = PostgresAccountEvents(self.connection, self.pending_events)
         self.profiles = PostgresProfiles(self.connection)

@@ -15,6 +15,7 @@ from domain.ids import (
     IdentityId,
     LetterId,
     MessageId,
+    PasskeyId,
     ProfileId,
     SessionId,
 )
@@ -67,6 +68,9 @@ class SystemIds:
 
     def letter(self) -> LetterId:
         return LetterId(self._next())
+
+    def passkey(self) -> PasskeyId:
+        return PasskeyId(self._next())
 
     def chat(self) -> ChatId:
         return ChatId(self._next())

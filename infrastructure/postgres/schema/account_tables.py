@@ -5,7 +5,7 @@ What must be unique over all accounts is a lookup table whose primary key is the
 form in which they are compared, identities at providers, and the profile of an account.
 """
 
-from sqlalchemy import BigInteger, Column, Index, Integer, String, Table, Text, Uuid
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, String, Table, Text, Uuid
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from infrastructure.postgres.schema.base import BY_ACCOUNT, BY_PROFILE, CROWDED, LOOKUP, metadata, moment
@@ -87,6 +87,21 @@ account_by_identity = Table(
     Column("subject", Text(collation="C"), primary_key=True),
     Column("account_id", Uuid, nullable=False),
     info=LOOKUP,
+)
+
+passkey = Table(
+    "passkey",
+    metadata,
+    Column("account_id", Uuid, primary_key=True),
+    Column("passkey_id", Uuid, primary_key=True),
+    Column("credential_id", Text, nullable=False),
+    Column("public_key", LargeBinary, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("uses", BigInteger, nullable=False),
+    Column("is_backed_up", Boolean, nullable=False),
+    moment("created_at"),
+    moment("last_used_at", nullable=True),
+    info=BY_ACCOUNT,
 )
 
 session = Table(
