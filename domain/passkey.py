@@ -44,7 +44,7 @@ class PasskeyTaken(Conflict):
 
 
 class PasskeyRefused(Forbidden):
-    """What the device sent is no answer to what it was asked, or it did not verify the person."""
+    """The device's answer does not belong to the challenge, or the device did not verify the person."""
 
     code = "passkey_refused"
 

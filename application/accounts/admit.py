@@ -1,4 +1,4 @@
-"""What every way to sign in does once the account is proven."""
+"""Admits people who have proven an account: the last step that all ways to sign in have in common."""
 
 from datetime import datetime
 

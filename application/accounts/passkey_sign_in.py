@@ -74,7 +74,7 @@ class PasskeySignInHandler:
         """
         Raises:
             PasskeysUnavailable: This messenger has none.
-            NotAuthenticated: The challenge is not ours, too old or used; nobody has such a passkey; its answer is not to be
+            NotAuthenticated: The challenge is not ours, too old or used; there is no such passkey; its answer is not to be
                 believed; or nobody may sign in to the account.
             PasskeyCopied: There is a copy of the passkey.
             TooManyRequests: The account is signed in to too often.

@@ -40,7 +40,7 @@ PROOF: Final = timedelta(minutes=5)
 @frozen(kw_only=True)
 class Ceremony:
     options: Json
-    """What the browser asks the device."""
+    """The request that the browser makes to the device."""
     token: str = field(repr=False)
     """Sealed; comes back with the device's answer."""
 

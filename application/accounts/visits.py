@@ -75,7 +75,7 @@ class Depart:
 
 @frozen(kw_only=True)
 class ComeBack:
-    """What the browser sends when a provider sends a person back."""
+    """The request of a browser that a provider sends back."""
 
     provider: str
     visit: str = field(repr=False)

@@ -9,7 +9,7 @@ from domain.ids import AccountId
 from domain.passkey import Passkey
 
 Json = Mapping[str, Any]
-"""What goes to a browser and comes from it, as WebAuthn writes it in JSON."""
+"""An object for a browser or from one, as WebAuthn writes it in JSON."""
 
 
 @frozen(kw_only=True)

@@ -26,7 +26,7 @@ class ProviderInfo:
 
 @frozen(kw_only=True)
 class ProvenIdentity:
-    """What a provider says of a person, after its signature and all claims were checked."""
+    """A provider's statement about a person, after its signature and all claims were checked."""
 
     subject: Subject
     email: str | None = None
@@ -35,7 +35,7 @@ class ProvenIdentity:
 
 @frozen(kw_only=True)
 class Returned:
-    """What the browser brought back from the provider."""
+    """The parameters with which a provider sent the browser back."""
 
     code: str = field(repr=False)
     issuer: str | None = None

@@ -32,15 +32,15 @@ class Visit:
     from_app: bool = False
     """Whether the person left from the application at another address, and not from our own web client."""
     account_id: AccountId | None = None
-    """Who links the identity to the own account; None if the visit is to sign in."""
+    """The account that the identity is to be linked with; None if the visit is to sign in."""
     session_id: SessionId | None = None
     code: str | None = field(default=None, repr=False)
-    """What the provider sent the person back with."""
+    """The code with which the provider sent the person back."""
     issuer: str | None = None
 
 
 class Purpose(StrEnum):
-    """What a passkey is asked for."""
+    """The reasons to ask for a passkey."""
 
     SIGN_IN = "sign_in"
     ADD = "add"
@@ -49,20 +49,20 @@ class Purpose(StrEnum):
 
 @frozen(kw_only=True)
 class Challenge:
-    """What a device with a passkey is asked to sign."""
+    """A text that a device with a passkey is asked to sign."""
 
     purpose: Purpose
     text: str = field(repr=False)
     """Unguessable, and signed once."""
     expires_at: datetime
     account_id: AccountId | None = None
-    """Who asks; None if nobody is signed in yet."""
+    """The account of the session that asks; None for a sign-in."""
     session_id: SessionId | None = None
 
 
 @frozen(kw_only=True)
 class Proof:
-    """That the owner of a session has just proven by a passkey who they are."""
+    """States that the owner of a session has just used a passkey."""
 
     id: str = field(repr=False)
     account_id: AccountId

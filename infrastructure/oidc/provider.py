@@ -215,7 +215,7 @@ class OidcProvider:
     async def _told(
         self, client: AsyncOAuth2Client, metadata: Mapping[str, Any], claims: Mapping[str, Any]
     ) -> Mapping[str, Any]:
-        """What the provider tells of the person beside the name. It may do so in a further answer (section 5.4)."""
+        """Returns what the provider tells of the person beside the name, perhaps in a further answer (section 5.4)."""
         endpoint = metadata.get("userinfo_endpoint")
         if "email" in claims or endpoint is None:
             return claims
@@ -260,7 +260,7 @@ class OidcProvider:
 
     async def _kept(self, kept: Kept, good_for: timedelta, read: Callable[[], Awaitable[T]]) -> T:
         """
-        What was read within ``good_for``. Of several that need it at once one reads it, and a failure is not repeated for a
+        Returns what was read within ``good_for``. Of several that need it at once one reads it, and a failure is not repeated for a
         while.
         """
         async with self._reading:

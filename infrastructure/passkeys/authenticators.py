@@ -40,8 +40,8 @@ CREDENTIAL_ID_LIMIT: Final = 1023
 
 ATTESTATIONS: Final = {AttestationFormat.NONE, AttestationFormat.PACKED}
 """
-What browsers send if no attestation is asked for: none, or that of a device for itself. Which device made a passkey is not
-asked, and the other formats are certificates that nobody has to read here.
+The formats that browsers send if no attestation is asked for: none, or that of a device for itself. The others are certificates
+of makers of devices, which are not asked for.
 """
 
 

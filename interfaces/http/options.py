@@ -88,7 +88,7 @@ class HttpOptions:
 
     @property
     def people(self) -> str:
-        """Where pages send people on: the application, or our own web client."""
+        """The address to which pages send people on: the application, or our own web client."""
         return self.app_url or self.own_client
 
     @property

@@ -1,4 +1,4 @@
-"""What all ways to sign in answer with: an access token, and the refresh token as a cookie that scripts cannot read."""
+"""The answer of all ways to sign in: an access token, and the refresh token as a cookie that scripts cannot read."""
 
 from datetime import timedelta
 from typing import Final
@@ -13,7 +13,7 @@ from interfaces.wire import answers
 REFRESH_COOKIE: Final = "refresh_token"
 
 GONE: Final = "; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT"
-"""As a lifetime, deletes a cookie."""
+"""A lifetime that deletes a cookie."""
 
 
 def signed_in_answer(signed_in: SignedIn, options: HttpOptions) -> Response:

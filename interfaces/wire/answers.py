@@ -128,7 +128,7 @@ class Ways(TypedDict):
 
 
 class Departure(TypedDict):
-    """Where to send the browser."""
+    """The page to which to send the browser."""
 
     url: Annotated[str, FieldDoc("The provider's page, to which the browser goes", examples.VISIT_URL)]
 

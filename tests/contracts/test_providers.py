@@ -301,7 +301,7 @@ class TestVisits:
             await people.come_back(await people.leave(), provider="other")
 
     async def test_a_code_of_another_visit_is_refused(self, people: People) -> None:
-        """It was asked for with another nonce and another verifier."""
+        """The provider has another nonce and another verifier with it."""
         mine, others = await people.leave(), await people.leave()
         code = parse_qs(urlsplit(people.there.visit(others.url)).query)["code"][0]
         with pytest.raises(ProviderRefused):
