@@ -29,6 +29,7 @@ from interfaces.http.messages import Messages
 from interfaces.http.metering import Metered
 from interfaces.http.middleware import BodyLimit, Cors, LastResort, SecurityHeaders, Traced, UnderPublicPath
 from interfaces.http.options import WEB_CLIENT_MODULES, HttpOptions
+from interfaces.http.passkeys import Passkeys
 from interfaces.http.problem import APP_URL, ERRORS_PATH, PLACES
 from interfaces.http.profiles import Profiles
 from interfaces.http.providers import Providers
@@ -77,6 +78,7 @@ def create_app(
             *Accounts(messenger, options).routes(),
             *Factors(messenger, options).routes(),
             *Providers(messenger, options).routes(),
+            *Passkeys(messenger, options).routes(),
             *AccessTokens(messenger, options).routes(),
             *Sessions(messenger, options).routes(),
             *Profiles(messenger, options).routes(),

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from email.headerregistry import Address
 from pathlib import Path
 from time import monotonic
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from argon2 import PasswordHasher
@@ -25,6 +26,7 @@ from application.accounts.set_password import SetPassword
 from application.accounts.sign_in import SignIn
 from application.accounts.sign_up import SignedUp, SignUp
 from application.accounts.signed_in import SignedIn
+from application.accounts.ways import Ways
 from application.actor import Actor
 from application.limits import ActionLimits
 from application.messenger import (
@@ -168,6 +170,12 @@ class AccountsWorld:
         return provider_use_cases(
             ports, self.rules, limits=self._limits(ports), letter_is_due=lambda: self.woken.append(None)
         )
+
+    def ways(self) -> Ways:
+        return Ways(providers=self.providers, passkeys=bool(self.rules.passkeys))
+
+    def _rules_with(self, **changed: Any) -> AccountRules:
+        return evolve(self.rules, **changed)
 
     def _limits(self, ports: Ports) -> ActionLimits:
         return make_limits(ports, self.limits) if self.is_limited else UNLIMITED

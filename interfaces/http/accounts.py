@@ -10,6 +10,7 @@ from application.messenger import Messenger
 from application.ports.limiter import TooManyRequests
 from domain.account import AlreadyConfirmed, EmailTaken, PasswordWrong
 from domain.factor import CodeWrong
+from domain.passkey import ProofUnfit
 from interfaces.http.authentication import actor_of, find_bearer, network_in
 from interfaces.http.described import ACCOUNTS, described
 from interfaces.http.envelope import bare, success
@@ -240,7 +241,7 @@ class Accounts:
         tag=ACCOUNTS,
         body=codec.CLOSE_ACCOUNT,
         needs_own_page=True,
-        refuses=(PasswordWrong, CodeWrong, TooManyRequests, Overloaded),
+        refuses=(PasswordWrong, CodeWrong, ProofUnfit, TooManyRequests, Overloaded),
     )
     async def close_account(self, request: Request) -> Response:
         actor = await actor_of(request, self.messenger)

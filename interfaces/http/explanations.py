@@ -196,6 +196,33 @@ EXPLANATIONS: Final[Mapping[str, Explanation]] = {
         "Токен этой программы такого не разрешает. Создайте токен с недостающим правом. Учётные записи, сеансы, пароли и "
         "профили меняют только с устройства, на котором вошли с паролем.",
     ),
+    "PASSKEYS_UNAVAILABLE": Explanation(
+        "This messenger has no passkeys, because its operator has not switched them on.",
+        "В этом мессенджере нет ключей доступа: тот, кто его обслуживает, не включил их.",
+    ),
+    "PASSKEY_COPIED": Explanation(
+        "The passkey was refused, because a copy of it has been used. If you made no copy, sign in another way and remove the "
+        "passkey.",
+        "Ключ доступа не принят: использовалась его копия. Если вы её не делали, войдите иначе и удалите этот ключ.",
+    ),
+    "PASSKEY_NOT_FOUND": Explanation(
+        "Your account has no such passkey. Read the list of passkeys again.",
+        "У вашей учётной записи нет такого ключа доступа. Перечитайте список.",
+    ),
+    "PASSKEY_REFUSED": Explanation(
+        "The device's answer does not belong to this question, or the device did not verify you. Nothing was done; begin again.",
+        "Ответ устройства не к этому вопросу, или устройство не проверило вас. Ничего не сделано; начните заново.",
+    ),
+    "PASSKEY_TAKEN": Explanation(
+        "Your account has this passkey already. Nothing was done.",
+        "У вашей учётной записи уже есть этот ключ доступа. Ничего не сделано.",
+    ),
+    "PROOF_UNFIT": Explanation(
+        "The proof by a passkey is not of this session, too old or used already. Nothing was done; make another one with "
+        "`POST /accounts/proof/`.",
+        "Подтверждение ключом доступа не из этого сеанса, устарело или уже использовано. Ничего не сделано; получите другое: "
+        "`POST /accounts/proof/`.",
+    ),
     "PROVIDER_NOT_FOUND": Explanation(
         "This messenger has no such provider for signing in. `GET /accounts/ways/` lists those that it has.",
         "В этом мессенджере нет такого сервиса для входа. `GET /accounts/ways/` перечисляет те, что есть.",
@@ -237,6 +264,10 @@ EXPLANATIONS: Final[Mapping[str, Explanation]] = {
     "TOO_MANY_MEMBERS": Explanation(
         "The group would have more members than a group may have. Nobody was added.",
         "В группе стало бы больше участников, чем допустимо. Никто не добавлен.",
+    ),
+    "TOO_MANY_PASSKEYS": Explanation(
+        "Your account has as many passkeys as it may have. Remove one first.",
+        "У вашей учётной записи столько ключей доступа, сколько можно. Сначала удалите один.",
     ),
     "TOO_MANY_REQUESTS": Explanation(
         "There were too many such requests, or too many failed. Repeat after the number of seconds in `Retry-After`; "

@@ -30,6 +30,7 @@ from domain.identity import (
     ProviderNotFound,
     ProviderRefused,
 )
+from domain.passkey import ProofUnfit
 from interfaces.http.authentication import actor_of
 from interfaces.http.described import ACCOUNTS, described
 from interfaces.http.envelope import success
@@ -161,6 +162,7 @@ class Providers:
             ProviderUnavailable,
             PasswordWrong,
             CodeWrong,
+            ProofUnfit,
             TooManyRequests,
             Overloaded,
         ),
@@ -195,7 +197,15 @@ class Providers:
         "If the account has a second factor, `code` is needed too.",
         tag=ACCOUNTS,
         body=codec.UNLINK,
-        refuses=(IdentityNotFound, LastWayIn, PasswordWrong, CodeWrong, TooManyRequests, Overloaded),
+        refuses=(
+            IdentityNotFound,
+            LastWayIn,
+            PasswordWrong,
+            CodeWrong,
+            ProofUnfit,
+            TooManyRequests,
+            Overloaded,
+        ),
     )
     async def unlink(self, request: Request) -> Response:
         actor = await actor_of(request, self.messenger)

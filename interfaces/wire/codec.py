@@ -17,6 +17,16 @@ from application.accounts.email_status import EmailStatus
 from application.accounts.factors import ConfirmFactor, FactorState, ProveBoth, SetUpFactor
 from application.accounts.finish_sign_in import FinishSignIn
 from application.accounts.identities import BeginLink, Unlink
+from application.accounts.passkey_sign_in import PasskeySignIn
+from application.accounts.passkeys import (
+    AddPasskey,
+    BeginPasskey,
+    Ceremony,
+    Prove,
+    Proved,
+    RemovePasskey,
+    RenamePasskey,
+)
 from application.accounts.provider_sign_in import BeginProviderSignIn
 from application.accounts.redeem import RedeemToken
 from application.accounts.refresh import Refresh
@@ -57,6 +67,8 @@ from domain.errors import Invalid
 from domain.identity import Identity
 from domain.ids import AccountId, ChatId, MessageId, Position, ProfileId, Seq, SessionId
 from domain.message import BODY_LIMIT, NONCE_LIMIT, Body, BodyTooLong, EmptyBody, Nonce
+from domain.passkey import NAME_LIMIT as PASSKEY_NAME_LIMIT
+from domain.passkey import Passkey, PasskeyName
 from domain.profile import NAME_LIMIT, USERNAME_LIMITS, Name, Phone, Profile, Unfit, Username
 from domain.role import Role
 from domain.scope import NAME_LIMIT as TOKEN_NAME_LIMIT
@@ -72,6 +84,7 @@ from interfaces.wire.faults import (
     NOT_A_SCOPE,
     NOT_AN_ADDRESS,
     NOT_AN_INTEGER,
+    NOT_AN_OBJECT,
     SEEN_INVALID,
     InvalidValue,
     ValueFault,
@@ -80,7 +93,7 @@ from interfaces.wire.faults import (
     too_short,
 )
 from interfaces.wire.places import read_seen
-from interfaces.wire.schema import IDENTITY, FieldDoc, Schema, taken_by, takes
+from interfaces.wire.schema import IDENTITY, FieldDoc, Schema, WebAuthnJson, taken_by, takes
 from interfaces.wire.validation import REQUIRED, FieldSpec, shape
 from interfaces.wire.values import (
     FINDINGS_LIMIT,
@@ -326,7 +339,22 @@ _code_if_any: Final = _documented(
     absent=None,
 )
 
-CLOSE_ACCOUNT: Final = shape(CloseAccount, password=_account_password, code=_code_if_any)
+_password_if_any: Final = _documented(
+    _text, "The password of the account, unless there is a `proof`", examples.PASSWORD, secret=True, absent=""
+)
+
+_proof: Final = _documented(
+    nullable(_text),
+    "A proof by a passkey, from `POST /accounts/proof/`, in place of the password and a code",
+    None,
+    secret=True,
+    absent=None,
+)
+
+_PROVEN: Final = {"password": _password_if_any, "code": _code_if_any, "proof": _proof}
+"""The fields of requests that take the password again, a code with a second factor, or a passkey instead of both."""
+
+CLOSE_ACCOUNT: Final = shape(CloseAccount, **_PROVEN)
 
 FINISH_SIGN_IN: Final = shape(
     FinishSignIn,
@@ -336,11 +364,22 @@ FINISH_SIGN_IN: Final = shape(
     code=_code,
 )
 
-SET_UP_FACTOR: Final = shape(SetUpFactor, password=_account_password)
+SET_UP_FACTOR: Final = shape(SetUpFactor, password=_password_if_any, proof=_proof)
 
 CONFIRM_FACTOR: Final = shape(ConfirmFactor, code=_code)
 
-PROVE_BOTH: Final = shape(ProveBoth, password=_account_password, code=_code)
+PROVE_BOTH: Final = shape(
+    ProveBoth,
+    password=_password_if_any,
+    code=_documented(
+        text(0, CODE_LIMIT),
+        "A code of the application, or a recovery code, unless there is a `proof`",
+        examples.CODE,
+        secret=True,
+        absent="",
+    ),
+    proof=_proof,
+)
 
 REFRESH: Final = shape(
     Refresh,
@@ -364,13 +403,62 @@ BEGIN_PROVIDER_SIGN_IN: Final = shape(
     fingerprint=_documented(_fingerprint, _FINGERPRINT_ON_SIGN_IN, examples.FINGERPRINT, absent=None),
 )
 
-BEGIN_LINK: Final = shape(BeginLink, provider=_provider, password=_account_password, code=_code_if_any)
+BEGIN_LINK: Final = shape(BeginLink, provider=_provider, **_PROVEN)
 
 UNLINK: Final = shape(
     Unlink,
     identity_id=_documented(identity, "The id of a link, from `GET /accounts/identities/`", examples.SESSION),
-    password=_account_password,
-    code=_code_if_any,
+    **_PROVEN,
+)
+
+
+@takes({"type": "string", "minLength": 1, "maxLength": PASSKEY_NAME_LIMIT})
+def _passkey_name(value: object) -> PasskeyName:
+    return PasskeyName(_text(value))
+
+
+@takes({"type": "object"})
+def _credential(value: object) -> dict[str, object]:
+    if not isinstance(value, dict):
+        raise InvalidValue(ValueFault(NOT_AN_OBJECT, None))
+    return value
+
+
+_ceremony_token: Final = _documented(
+    _presented,
+    "The `token` of the question that the device answers",
+    examples.SEALED,
+    name="token",
+    secret=True,
+)
+_answer: Final = _documented(
+    _credential,
+    "The device's answer: what `toJSON()` of the `PublicKeyCredential` returns",
+    examples.CREDENTIAL,
+    secret=True,
+)
+_passkey_id: Final = _documented(
+    identity, "The id of a passkey, from `GET /accounts/passkeys/`", examples.SESSION
+)
+_name_of_passkey: Final = _documented(
+    _passkey_name, "A name by which you tell your passkeys apart", "My phone"
+)
+
+BEGIN_PASSKEY: Final = shape(BeginPasskey, **_PROVEN)
+
+ADD_PASSKEY: Final = shape(AddPasskey, token=_ceremony_token, credential=_answer, name=_name_of_passkey)
+
+RENAME_PASSKEY: Final = shape(RenamePasskey, passkey_id=_passkey_id, name=_name_of_passkey)
+
+REMOVE_PASSKEY: Final = shape(RemovePasskey, passkey_id=_passkey_id, **_PROVEN)
+
+PROVE: Final = shape(Prove, token=_ceremony_token, credential=_answer)
+
+PASSKEY_SIGN_IN: Final = shape(
+    PasskeySignIn,
+    token=_ceremony_token,
+    credential=_answer,
+    fingerprint=_documented(_fingerprint, _FINGERPRINT_ON_SIGN_IN, examples.FINGERPRINT, absent=None),
 )
 
 
@@ -409,6 +497,7 @@ class WantedToken:
     scopes: frozenset[Scope]
     password: str
     code: str | None
+    proof: str | None
     days: int | None
     origin: Origin
 
@@ -419,8 +508,7 @@ MAKE_ACCESS_TOKEN: Final = shape(
     scopes=_documented(
         _scopes, "What the token permits beside reading; an empty list permits nothing else", ["messages"]
     ),
-    password=_account_password,
-    code=_code_if_any,
+    **_PROVEN,
     days=_documented(
         nullable(_days),
         "For how many days it is good, at most `AUTH_ACCESS_TOKEN_LIFETIME_DAYS`; without it, as many as that",
@@ -740,7 +828,28 @@ def factor_secret_json(made: NewSecret) -> answers.TotpSecret:
 
 
 def ways_json(ways: OfferedWays) -> answers.Ways:
-    return {"providers": [{"id": each.id, "name": each.name} for each in ways.providers]}
+    return {
+        "providers": [{"id": each.id, "name": each.name} for each in ways.providers],
+        "passkeys": ways.passkeys,
+    }
+
+
+def ceremony_json(ceremony: Ceremony) -> answers.PasskeyCeremony:
+    return {"options": WebAuthnJson(ceremony.options), "token": ceremony.token}
+
+
+def passkey_json(passkey: Passkey) -> answers.Passkey:
+    return {
+        "id": passkey.id,
+        "name": passkey.name.text,
+        "backedUp": passkey.is_backed_up,
+        "createdAt": moment(passkey.created_at),
+        "lastUsedAt": moment(passkey.last_used_at) if passkey.last_used_at else None,
+    }
+
+
+def proof_json(proved: Proved) -> answers.Proof:
+    return {"proof": proved.proof, "expiresIn": int(proved.expires_in.total_seconds())}
 
 
 def identity_json(linked: Identity, providers: Iterable[ProviderInfo]) -> answers.Identity:

@@ -35,6 +35,15 @@ PROVIDER: Final = "example"
 VISIT_URL: Final = (
     "https://accounts.example/authorize?response_type=code&client_id=messenger&state=q83vEjRWeJq83vEjRWeJqw"
 )
+CREDENTIAL: Final = {
+    "id": "AAEC",
+    "rawId": "AAEC",
+    "type": "public-key",
+    "response": {},
+    "clientExtensionResults": {},
+}
+"""Shows what `PublicKeyCredential.toJSON()` returns, without the device's answer."""
+SEALED: Final = "q83vEjRWeJqrze8SNFZ4mqvN7xI0VniaqM3vEjRWeJo"
 KEY: Final = "2b1f0c9e-order-17"
 MOMENT: Final = "2026-11-23T03:34:09.900840"
 CURSOR: Final = "eyJzIjo0MTh9AAECAwQFBgcICQoLDA0ODxAREhM"
