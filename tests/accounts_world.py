@@ -70,13 +70,13 @@ from infrastructure.crypto.tokens import JwtTokens
 from infrastructure.memory.limiter import MemoryLimiter
 from infrastructure.memory.updates import MemoryUpdates
 from infrastructure.oidc.providers import OidcProviders
-from infrastructure.passkeys.authenticators import WebAuthnDevices
 from infrastructure.smtp.mailbox import Mailbox
 from infrastructure.smtp.writing import LetterWriter
 from infrastructure.system.chance import unguessable
 from infrastructure.system.ids import SystemIds
 from infrastructure.system.security_log import LoggedSecurity
 from interfaces import whereabouts
+from tests.authenticator import CHAT_EXAMPLE
 from tests.unlimited import UNLIMITED
 
 START = datetime(2026, 11, 23, 3, 32, 9, 900840, tzinfo=UTC)
@@ -200,9 +200,7 @@ class AccountsWorld:
             codes=self.codes,
             access_tokens=RandomAccessTokens(unguessable),
             providers=self.providers,
-            authenticators=WebAuthnDevices(
-                rp_id="chat.example", origin="https://chat.example", name="Messenger"
-            ),
+            authenticators=CHAT_EXAMPLE,
             seals=AesSeals("a secret of this test alone, long enough", unguessable),
             mailer=self.mailer or Mailbox(folder=self.mail, writer=writer, show=self.links.append),
             limiter=self.limiter,

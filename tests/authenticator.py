@@ -17,6 +17,11 @@ from cryptography.hazmat.primitives.asymmetric.ec import (
 )
 from cryptography.hazmat.primitives.hashes import SHA256
 
+from infrastructure.passkeys.authenticators import WebAuthnDevices
+
+CHAT_EXAMPLE = WebAuthnDevices(rp_id="chat.example", origin="https://chat.example", name="Messenger")
+"""The messenger whose passkeys devices of tests have."""
+
 PRESENT, VERIFIED, BACKED_UP, ATTESTED = 0x01, 0x04, 0x18, 0x40
 
 

@@ -13,6 +13,7 @@ from tests.authorization.rows import (
     IN_CHATS,
     OK,
     OWN,
+    PASSKEYS,
     PROVIDERS,
     SECOND,
     WITH_COOKIE,
@@ -39,6 +40,7 @@ code of the error. A code in brackets refuses the entry, and the socket closes b
 PARTS: Final = (
     ("For everybody", FOR_EVERYBODY),
     ("Through other providers", PROVIDERS),
+    ("Passkeys", PASSKEYS),
     ("With a second factor", SECOND),
     ("With the token of a letter", BY_LETTER),
     ("With the refresh cookie", WITH_COOKIE),

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from attrs import field, frozen
 
+from application.ports.seals import Purpose
 from interfaces.wire.registry import Channel
 from tests.authorization.callers import PASSWORD, RECOVERY_CODE, SIGNED_IN, Caller, Group
 
@@ -313,6 +314,54 @@ PROVIDERS: Final[Sequence[Request]] = (
     ),
 )
 
+PASSKEYS: Final[Sequence[Request]] = (
+    Request(endpoint="POST /accounts/sign-in/passkey/begin/", answers=everybody()),
+    Request(
+        endpoint="POST /accounts/sign-in/passkey/",
+        answers=everybody(),
+        body=lambda group, caller: group.answered(caller, Purpose.SIGN_IN),
+        writes=True,
+    ),
+    Request(
+        endpoint="POST /accounts/sign-in/passkey/",
+        case="with a question of the owner's session",
+        answers=everybody("401"),
+        body=lambda group, _: group.answered(Caller.OWNER, Purpose.PROVE),
+        writes=True,
+    ),
+    Request(endpoint="GET /accounts/passkeys/", answers=signed_in()),
+    Request(endpoint="POST /accounts/passkeys/begin/", answers=signed_in(), body=password),
+    Request(
+        endpoint="POST /accounts/passkeys/",
+        case="with a question of nobody's",
+        answers={**everybody("401"), **dict.fromkeys(PROGRAMS, "403")},
+        body=lambda _, __: {"token": "nonsense", "credential": {}, "name": "Mine"},
+    ),
+    Request(
+        endpoint="PATCH /accounts/passkeys/{passkey_id}/",
+        case="of nobody's",
+        answers=dict.fromkeys(SIGNED_IN, "404") | dict.fromkeys(UNKNOWN, "401"),
+        body=lambda _, __: {"name": "Mine"},
+    ),
+    Request(
+        endpoint="DELETE /accounts/passkeys/{passkey_id}/",
+        case="of nobody's",
+        answers=dict.fromkeys(SIGNED_IN, "404") | dict.fromkeys(UNKNOWN, "401"),
+        body=password,
+    ),
+    Request(
+        endpoint="POST /accounts/proof/begin/",
+        case="without a passkey",
+        answers=dict.fromkeys(SIGNED_IN, "404") | dict.fromkeys(UNKNOWN, "401"),
+    ),
+    Request(
+        endpoint="POST /accounts/proof/",
+        answers=signed_in(),
+        body=lambda group, caller: group.answered(caller, Purpose.PROVE),
+        writes=True,
+    ),
+)
+
 SECOND: Final[Sequence[Request]] = (
     Request(
         endpoint="POST /accounts/sign-in/",
@@ -603,6 +652,7 @@ IN_CHATS: Final[Sequence[Request]] = (
 HTTP: Final[Sequence[Request]] = (
     *FOR_EVERYBODY,
     *PROVIDERS,
+    *PASSKEYS,
     *SECOND,
     *BY_LETTER,
     *WITH_COOKIE,

@@ -70,8 +70,8 @@ class Trials:
             before = group.state()
             answer = await say(row, caller, group)
         has_changed = group.state() != before
-        # A second factor that a row needed would stand in the way of the next row.
-        if has_changed or group.memory.accounts.factors:
+        # A second factor or a passkey that a row needed would stand in the way of the next row.
+        if has_changed or group.memory.accounts.factors or group.memory.accounts.passkeys:
             self._group = None
         return Tried(row, caller, answer, has_changed)
 

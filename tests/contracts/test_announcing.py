@@ -5,6 +5,7 @@ The rows are checked against the use cases there are: one that begins units of w
 """
 
 import importlib
+import json
 import pkgutil
 from base64 import b32decode
 from collections import Counter
@@ -55,6 +56,17 @@ from application.accounts.finish_sign_in import FinishSignIn, FinishSignInHandle
 from application.accounts.forget_factor import ForgetFactorHandler
 from application.accounts.identities import FinishLinkHandler, ListIdentitiesHandler
 from application.accounts.oversee import ListAccountsHandler, ListSessionsOfHandler
+from application.accounts.passkey_sign_in import BeginPasskeySignIn, PasskeySignIn, PasskeySignInHandler
+from application.accounts.passkeys import (
+    AddPasskey,
+    AddPasskeyHandler,
+    BeginPasskey,
+    BeginProofHandler,
+    ListPasskeysHandler,
+    ProveHandler,
+    RenamePasskeyHandler,
+    UsePasskey,
+)
 from application.accounts.provider_sign_in import (
     BeginProviderSignIn,
     FinishProviderSignIn,
@@ -116,6 +128,7 @@ from domain.events import (
     SessionEnded,
 )
 from domain.factor import step_at
+from domain.passkey import PasskeyName
 from domain.role import Role
 from domain.scope import TokenName
 from domain.session import Fingerprint, Origin
@@ -123,6 +136,7 @@ from infrastructure.announcing import Announced
 from infrastructure.crypto.codes import totp
 from infrastructure.system.ids import SystemIds
 from tests.accounts_world import PASSWORD, quick_passwords
+from tests.authenticator import Authenticator
 from tests.contracts.conftest import ADAPTERS
 from tests.world import SETTINGS, TickingClock, World, world
 
@@ -274,6 +288,8 @@ class Row:
 ROWS: Final[dict[type[object], Row]] = {}
 QUIET: Final = {
     ActivateHandler,
+    AddPasskeyHandler,
+    BeginProofHandler,
     ConfirmFactorHandler,
     CreateAccountHandler,
     DeliverDueLettersHandler,
@@ -295,7 +311,10 @@ QUIET: Final = {
     MakeAccessTokenHandler,
     NoteUse,
     ListIdentitiesHandler,
+    ListPasskeysHandler,
+    ProveHandler,
     ReadFactorHandler,
+    RenamePasskeyHandler,
     ReadLinkHandler,
     ReadOwnProfileHandler,
     ReadProfileHandler,
@@ -305,6 +324,7 @@ QUIET: Final = {
     SignUpHandler,
     StepUp,
     TurnOffFactorHandler,
+    UsePasskey,
 }
 """They change nothing that listeners hear of, or nobody listens yet."""
 
@@ -459,6 +479,21 @@ async def finish_provider_sign_in(scene: Scene) -> Act:
     )
     command = FinishProviderSignIn(visit=back.visit)
     return lambda: providers.finish(command)
+
+
+@row(PasskeySignInHandler, SessionEnded)
+async def passkey_sign_in(scene: Scene) -> Act:
+    ann, passkeys, device = await scene.someone(), scene.here.messenger.passkeys, Authenticator()
+    begun = await passkeys.begin(ann.actor, BeginPasskey(password=PASSWORD))
+    made = device.make(json.loads(json.dumps(begun.options)))
+    await passkeys.add(ann.actor, AddPasskey(token=begun.token, credential=made, name=PasskeyName("phone")))
+    asked = await passkeys.begin_sign_in(BeginPasskeySignIn())
+    command = PasskeySignIn(
+        token=asked.token,
+        credential=device.use(json.loads(json.dumps(asked.options))),
+        fingerprint=Fingerprint("first"),
+    )
+    return lambda: passkeys.sign_in(command)
 
 
 @row(RefreshHandler, SessionEnded)

@@ -103,6 +103,13 @@ def unlink(_: httpx.AsyncClient, ann: Person, n: int) -> Awaitable[httpx.Respons
     return ann.client.request("DELETE", f"/accounts/identities/{UUID(int=n)}/", json=body)
 
 
+def passkeys(method: str, path: str) -> Ask:
+    body = {"password": "wrong"}
+    return lambda _, ann, n: ann.client.request(
+        method, f"/accounts/passkeys/{path.format(UUID(int=n))}", json=body
+    )
+
+
 async def confirm(_: httpx.AsyncClient, ann: Person, _n: int) -> httpx.Response:
     await ann.client.post("/accounts/factors/totp/", json={"password": PASSWORD})
     return await ann.client.post("/accounts/factors/totp/confirm/", json={"code": "wrong"})
@@ -163,6 +170,8 @@ LIMITED = [
     ),
     Limited("POST /accounts/identities/", link, 403, WRONG, WRONG),
     Limited("DELETE /accounts/identities/{identity_id}/", unlink, 403, WRONG, WRONG),
+    Limited("POST /accounts/passkeys/begin/", passkeys("POST", "begin/"), 403, WRONG, WRONG),
+    Limited("DELETE /accounts/passkeys/{passkey_id}/", passkeys("DELETE", "{}/"), 403, WRONG, WRONG),
     Limited("POST /accounts/tokens/", make_token, 403, WRONG, WRONG),
     Limited("DELETE /accounts/me/", close, 403, WRONG, WRONG),
     Limited("GET /accounts/email/status/", status, 200, STATUS, STATUS),
