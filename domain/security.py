@@ -23,6 +23,7 @@ class SecurityAct(StrEnum):
     ADDRESS_CONFIRMED = "address_confirmed"
     FACTOR_ON = "second_factor_on"
     FACTOR_OFF = "second_factor_off"
+    RECOVERY_CODES_RENEWED = "recovery_codes_renewed"
     ACCESS_TOKEN_MADE = "access_token_made"  # noqa: S105  # no secret
     ACCESS_TOKEN_ENDED = "access_token_ended"  # noqa: S105  # no secret
     IDENTITY_LINKED = "identity_linked"

@@ -8,6 +8,7 @@ from attrs import field, frozen
 
 from application.accounts.own_sessions import end_all, lock_own
 from application.accounts.step_up import StepUp
+from application.accounts.telling import TellOwner
 from application.actor import Actor
 from application.errors import OutcomeUnknown, Overloaded, Unavailable
 from application.ports.access_tokens import AccessTokens
@@ -64,7 +65,7 @@ class MakeAccessTokenHandler:
     most: int
     """An account may have this many at once. With 0 nobody can make one."""
     longest: timedelta
-    record: RecordEvent
+    tell: TellOwner
 
     async def __call__(self, actor: Actor, command: MakeAccessToken) -> MadeAccessToken:
         """
@@ -106,7 +107,9 @@ class MakeAccessTokenHandler:
                 grant=Grant(command.name, command.scopes),
             )
             await work.sessions.add(session)
-            await self.record(work, SecurityAct.ACCESS_TOKEN_MADE, account.id, at=now, session_id=id)
+            await self.tell(
+                work, SecurityAct.ACCESS_TOKEN_MADE, account.id, actor.email, at=now, session_id=id
+            )
         return MadeAccessToken(session=session, text=made.text)
 
 

@@ -7,11 +7,11 @@ from attrs import field, frozen
 from application.accounts.codes import CodeCheck
 from application.accounts.own_sessions import lock_own
 from application.accounts.step_up import StepUp
+from application.accounts.telling import TellOwner
 from application.actor import Actor
 from application.ports.clock import Clock
 from application.ports.codes import Codes, NewSecret
 from application.ports.storage import Begin
-from application.recording import RecordEvent
 from domain.factor import FactorAlreadyOn, FactorNotOn, FactorsUnavailable, SecondFactor
 from domain.security import SecurityAct
 from domain.session import Origin
@@ -95,7 +95,7 @@ class ConfirmFactorHandler:
     clock: Clock
     codes: Codes
     check: CodeCheck
-    record: RecordEvent
+    tell: TellOwner
 
     async def __call__(self, actor: Actor, command: ConfirmFactor) -> Sequence[str]:
         """
@@ -115,7 +115,9 @@ class ConfirmFactorHandler:
             digests = [self.codes.digest(each) for each in shown]
             self.check.confirm(factor, command.code, digests, device=str(actor.session_id), at=now)
             await work.factors.save(factor)
-            await self.record(work, SecurityAct.FACTOR_ON, account.id, at=now, session_id=actor.session_id)
+            await self.tell(
+                work, SecurityAct.FACTOR_ON, account.id, actor.email, at=now, session_id=actor.session_id
+            )
         return shown
 
 
@@ -134,8 +136,10 @@ class ProveBoth:
 class RenewRecoveryCodesHandler:
     """Exchanges the recovery codes, used or not, for others."""
 
+    clock: Clock
     codes: Codes
     step_up: StepUp
+    tell: TellOwner
 
     async def __call__(self, actor: Actor, command: ProveBoth) -> Sequence[str]:
         """
@@ -155,6 +159,14 @@ class RenewRecoveryCodesHandler:
             shown = self.codes.new_recovery_codes()
             factor.renew_recovery(map(self.codes.digest, shown))
             await proven.work.factors.save(factor)
+            await self.tell(
+                proven.work,
+                SecurityAct.RECOVERY_CODES_RENEWED,
+                actor.account_id,
+                actor.email,
+                at=self.clock.now(),
+                session_id=actor.session_id,
+            )
         return shown
 
 
@@ -164,7 +176,7 @@ class TurnOffFactorHandler:
 
     clock: Clock
     step_up: StepUp
-    record: RecordEvent
+    tell: TellOwner
 
     async def __call__(self, actor: Actor, command: ProveBoth) -> None:
         """
@@ -182,10 +194,11 @@ class TurnOffFactorHandler:
                 raise FactorNotOn
             await self.step_up.code(proven, actor, command.code)
             await proven.work.factors.remove(actor.account_id)
-            await self.record(
+            await self.tell(
                 proven.work,
                 SecurityAct.FACTOR_OFF,
                 actor.account_id,
+                actor.email,
                 at=self.clock.now(),
                 session_id=actor.session_id,
             )

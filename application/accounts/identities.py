@@ -6,6 +6,7 @@ from attrs import field, frozen
 
 from application.accounts.own_sessions import lock_own
 from application.accounts.step_up import StepUp
+from application.accounts.telling import TellOwner
 from application.accounts.visits import Depart, Departure, EndVisit
 from application.accounts.ways import Ways
 from application.actor import Actor
@@ -13,7 +14,6 @@ from application.errors import NotAuthenticated
 from application.ports.clock import Clock
 from application.ports.ids import Ids
 from application.ports.storage import Begin
-from application.recording import RecordEvent
 from domain.identity import Identity, IdentityNotFound
 from domain.ids import IdentityId
 from domain.security import SecurityAct
@@ -87,7 +87,7 @@ class FinishLinkHandler:
     clock: Clock
     ids: Ids
     end_visit: EndVisit
-    record: RecordEvent
+    tell: TellOwner
 
     async def __call__(self, actor: Actor, command: FinishLink) -> Identity:
         """
@@ -112,8 +112,13 @@ class FinishLinkHandler:
         async with self.begin() as work:
             await lock_own(work, actor)
             await work.identities.add(identity)
-            await self.record(
-                work, SecurityAct.IDENTITY_LINKED, actor.account_id, at=now, session_id=actor.session_id
+            await self.tell(
+                work,
+                SecurityAct.IDENTITY_LINKED,
+                actor.account_id,
+                actor.email,
+                at=now,
+                session_id=actor.session_id,
             )
         return identity
 
@@ -136,7 +141,7 @@ class UnlinkHandler:
     clock: Clock
     step_up: StepUp
     ways: Ways
-    record: RecordEvent
+    tell: TellOwner
 
     async def __call__(self, actor: Actor, command: Unlink) -> None:
         """
@@ -158,10 +163,11 @@ class UnlinkHandler:
             await self.step_up.code(proven, actor, command.code)
             await self.ways.refuse_losing_last(work, account, without=chosen.id)
             await work.identities.remove(chosen)
-            await self.record(
+            await self.tell(
                 work,
                 SecurityAct.IDENTITY_UNLINKED,
                 account.id,
+                actor.email,
                 at=self.clock.now(),
                 session_id=actor.session_id,
             )

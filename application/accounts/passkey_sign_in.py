@@ -100,7 +100,7 @@ class PasskeySignInHandler:
         except (AccountNotFound, PasskeyNotFound, PasskeyRefused):
             raise NotAuthenticated("credentials_invalid") from None
         except PasskeyCopied:
-            await self.use.record_copy(account_id)
+            await self.use.tell_of_copy(account_id, account.email.text)
             raise
         if admitted.letter_was_added:
             self.letter_is_due()

@@ -8,6 +8,7 @@ from attrs import field, frozen
 
 from application.accounts.own_sessions import lock_own
 from application.accounts.step_up import StepUp
+from application.accounts.telling import TellOwner
 from application.accounts.ways import Ways
 from application.actor import Actor
 from application.errors import NotAuthenticated
@@ -17,7 +18,6 @@ from application.ports.clock import Clock
 from application.ports.ids import Ids
 from application.ports.seals import Challenge, Proof, Purpose, Seals
 from application.ports.storage import Begin, UnitOfWork
-from application.recording import RecordEvent
 from domain.ids import AccountId, PasskeyId
 from domain.passkey import (
     Passkey,
@@ -98,7 +98,7 @@ class UsePasskey:
     begin: Begin
     clock: Clock
     authenticators: Authenticators
-    record: RecordEvent
+    tell: TellOwner
 
     async def __call__(
         self, work: UnitOfWork, account_id: AccountId, credential: Json, challenge: str
@@ -121,10 +121,10 @@ class UsePasskey:
         await work.passkeys.save(passkey)
         return passkey
 
-    async def record_copy(self, account_id: AccountId) -> None:
-        """Adds the event of a `PasskeyCopied`, in a unit of work of its own, because the one of the use is rolled back."""
+    async def tell_of_copy(self, account_id: AccountId, email: str) -> None:
+        """Tells the owner of a `PasskeyCopied`, in a unit of work of its own, because the one of the use is rolled back."""
         async with self.begin() as work:
-            await self.record(work, SecurityAct.PASSKEY_COPIED, account_id, at=self.clock.now())
+            await self.tell(work, SecurityAct.PASSKEY_COPIED, account_id, email, at=self.clock.now())
 
 
 @frozen(kw_only=True)
@@ -195,7 +195,7 @@ class AddPasskeyHandler:
     ids: Ids
     ask: AskDevice
     authenticators: Authenticators
-    record: RecordEvent
+    tell: TellOwner
 
     async def __call__(self, actor: Actor, command: AddPasskey) -> Passkey:
         """
@@ -229,8 +229,13 @@ class AddPasskeyHandler:
             if len(known) >= self.ask.most:
                 raise TooManyPasskeys
             await work.passkeys.save(passkey)
-            await self.record(
-                work, SecurityAct.PASSKEY_ADDED, actor.account_id, at=now, session_id=actor.session_id
+            await self.tell(
+                work,
+                SecurityAct.PASSKEY_ADDED,
+                actor.account_id,
+                actor.email,
+                at=now,
+                session_id=actor.session_id,
             )
         return passkey
 
@@ -276,7 +281,7 @@ class RemovePasskeyHandler:
     clock: Clock
     step_up: StepUp
     ways: Ways
-    record: RecordEvent
+    tell: TellOwner
 
     async def __call__(self, actor: Actor, command: RemovePasskey) -> None:
         """
@@ -293,10 +298,11 @@ class RemovePasskeyHandler:
             await self.step_up.code(proven, actor, command.code)
             await self.ways.refuse_losing_last(work, proven.account, without=passkey.id)
             await work.passkeys.remove(passkey)
-            await self.record(
+            await self.tell(
                 work,
                 SecurityAct.PASSKEY_REMOVED,
                 actor.account_id,
+                actor.email,
                 at=self.clock.now(),
                 session_id=actor.session_id,
             )
@@ -369,7 +375,7 @@ class ProveHandler:
                 await use_once(work.keys, challenge.text, at=now, until=challenge.expires_at)
                 await self.use(work, actor.account_id, command.credential, challenge.text)
         except PasskeyCopied:
-            await self.use.record_copy(actor.account_id)
+            await self.use.tell_of_copy(actor.account_id, actor.email)
             raise
         proof = Proof(
             id=self.ids.token_id(),

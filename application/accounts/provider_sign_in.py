@@ -6,6 +6,7 @@ from attrs import field, frozen
 
 from application.accounts.admit import Admit, Admitted
 from application.accounts.signed_in import SignedIn
+from application.accounts.telling import TellOwner
 from application.accounts.visits import Depart, Departure, EndVisit
 from application.errors import NotAuthenticated
 from application.limits import Action, ActionLimits
@@ -74,6 +75,7 @@ class FinishProviderSignInHandler:
     admit: Admit
     rates: ActionLimits
     record: RecordEvent
+    tell: TellOwner
     letter_is_due: Callable[[], None]
 
     async def __call__(self, command: FinishProviderSignIn) -> SignedIn:
@@ -150,7 +152,7 @@ class FinishProviderSignInHandler:
                 last_used_at=now,
             )
         )
-        await self.record(work, SecurityAct.IDENTITY_LINKED, account.id, at=now)
+        await self.tell(work, SecurityAct.IDENTITY_LINKED, account.id, account.email.text, at=now)
         return account
 
     async def _new(self, work: UnitOfWork, email: Email) -> Account:

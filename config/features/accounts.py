@@ -75,6 +75,7 @@ from application.accounts.sign_out import SignOutHandler
 from application.accounts.sign_up import SignUpHandler
 from application.accounts.signed_in import OpenSession
 from application.accounts.step_up import StepUp
+from application.accounts.telling import TellOwner
 from application.accounts.visits import ComeBackHandler, Depart, EndVisit
 from application.accounts.ways import Ways
 from application.catalogues.fill import FillCataloguesHandler
@@ -185,6 +186,10 @@ def make_account_rules(settings: Settings) -> AccountRules:
 
 def recording(ports: Ports, rules: AccountRules) -> RecordEvent:
     return RecordEvent(ids=ports.ids, where=ports.where, keep=rules.events_kept)
+
+
+def telling(ports: Ports, rules: AccountRules) -> TellOwner:
+    return TellOwner(record=recording(ports, rules), ids=ports.ids, limits=letters(ports, rules))
 
 
 def failure_limits(ports: Ports, rules: AccountRules) -> FailureLimits:
@@ -314,7 +319,7 @@ def account_use_cases(
                 tokens=tokens,
                 lifetimes=rules.sessions,
                 rates=limits,
-                record=record,
+                tell=telling(ports, rules),
             )
         ),
         sign_out=SignOutHandler(
@@ -384,17 +389,19 @@ def account_use_cases(
 
 def factor_use_cases(ports: Ports, rules: AccountRules) -> FactorUseCases:
     begin, clock, codes = ports.storage.begin, ports.clock, ports.codes
-    proof, record, watch = step_up(ports, rules), recording(ports, rules), watching(ports)
+    proof, tell, watch = step_up(ports, rules), telling(ports, rules), watching(ports)
     return FactorUseCases(
         read=watch(ReadFactorHandler(begin=begin, codes=codes)),
         set_up=watch(SetUpFactorHandler(clock=clock, codes=codes, step_up=proof)),
         confirm=watch(
             ConfirmFactorHandler(
-                begin=begin, clock=clock, codes=codes, check=code_check(ports, rules), record=record
+                begin=begin, clock=clock, codes=codes, check=code_check(ports, rules), tell=tell
             )
         ),
-        renew_recovery_codes=watch(RenewRecoveryCodesHandler(codes=codes, step_up=proof)),
-        turn_off=watch(TurnOffFactorHandler(clock=clock, step_up=proof, record=record)),
+        renew_recovery_codes=watch(
+            RenewRecoveryCodesHandler(clock=clock, codes=codes, step_up=proof, tell=tell)
+        ),
+        turn_off=watch(TurnOffFactorHandler(clock=clock, step_up=proof, tell=tell)),
     )
 
 
@@ -408,7 +415,7 @@ def provider_use_cases(
         ports.providers,
         ports.seals,
     )
-    proof, record, watch = step_up(ports, rules), recording(ports, rules), watching(ports)
+    proof, tell, watch = step_up(ports, rules), telling(ports, rules), watching(ports)
     depart = Depart(clock=clock, ids=ids, providers=providers, seals=seals)
     end_visit = EndVisit(begin=begin, clock=clock, providers=providers, seals=seals)
     ways = Ways(providers=providers, passkeys=bool(rules.passkeys))
@@ -426,7 +433,8 @@ def provider_use_cases(
                 end_visit=end_visit,
                 admit=admission(ports, rules),
                 rates=limits,
-                record=record,
+                record=recording(ports, rules),
+                tell=tell,
                 letter_is_due=letter_is_due,
             ),
             SecurityAct.SIGNED_IN,
@@ -434,9 +442,9 @@ def provider_use_cases(
         list=watch(ListIdentitiesHandler(begin=begin)),
         begin_link=watch(BeginLinkHandler(depart=depart, step_up=proof)),
         finish_link=watch(
-            FinishLinkHandler(begin=begin, clock=clock, ids=ids, end_visit=end_visit, record=record)
+            FinishLinkHandler(begin=begin, clock=clock, ids=ids, end_visit=end_visit, tell=tell)
         ),
-        unlink=watch(UnlinkHandler(clock=clock, step_up=proof, ways=ways, record=record)),
+        unlink=watch(UnlinkHandler(clock=clock, step_up=proof, ways=ways, tell=tell)),
     )
 
 
@@ -444,9 +452,9 @@ def passkey_use_cases(
     ports: Ports, rules: AccountRules, *, limits: ActionLimits, letter_is_due: Callable[[], None]
 ) -> PasskeyUseCases:
     begin, clock, ids, authenticators = ports.storage.begin, ports.clock, ports.ids, ports.authenticators
-    proof, record, watch = step_up(ports, rules), recording(ports, rules), watching(ports)
+    proof, tell, watch = step_up(ports, rules), telling(ports, rules), watching(ports)
     ask = AskDevice(clock=clock, ids=ids, seals=ports.seals, most=rules.passkeys)
-    use = UsePasskey(begin=begin, clock=clock, authenticators=authenticators, record=record)
+    use = UsePasskey(begin=begin, clock=clock, authenticators=authenticators, tell=tell)
     ways = Ways(providers=ports.providers, passkeys=bool(rules.passkeys))
     return PasskeyUseCases(
         begin_sign_in=watch(BeginPasskeySignInHandler(ask=ask, authenticators=authenticators, rates=limits)),
@@ -468,11 +476,11 @@ def passkey_use_cases(
         begin=watch(BeginPasskeyHandler(ask=ask, authenticators=authenticators, step_up=proof)),
         add=watch(
             AddPasskeyHandler(
-                begin=begin, clock=clock, ids=ids, ask=ask, authenticators=authenticators, record=record
+                begin=begin, clock=clock, ids=ids, ask=ask, authenticators=authenticators, tell=tell
             )
         ),
         rename=watch(RenamePasskeyHandler(begin=begin)),
-        remove=watch(RemovePasskeyHandler(clock=clock, step_up=proof, ways=ways, record=record)),
+        remove=watch(RemovePasskeyHandler(clock=clock, step_up=proof, ways=ways, tell=tell)),
         begin_proof=watch(BeginProofHandler(begin=begin, ask=ask, authenticators=authenticators)),
         prove=watch(ProveHandler(begin=begin, clock=clock, ids=ids, seals=ports.seals, ask=ask, use=use)),
     )
@@ -491,7 +499,7 @@ def access_token_use_cases(ports: Ports, rules: AccountRules) -> AccessTokenUseC
                 step_up=step_up(ports, rules),
                 most=rules.access_tokens,
                 longest=rules.access_token_lifetime,
-                record=record,
+                tell=telling(ports, rules),
             ),
             SecurityAct.ACCESS_TOKEN_MADE,
         ),
@@ -539,7 +547,9 @@ def make_administration(
         ),
         disable_account=DisableAccountHandler(begin=storage.begin, clock=clock),
         enable_account=EnableAccountHandler(begin=storage.begin),
-        forget_factor=ForgetFactorHandler(begin=storage.begin, clock=clock, record=record),
+        forget_factor=ForgetFactorHandler(
+            begin=storage.begin, clock=clock, tell=TellOwner(record=record, ids=ids, limits=None)
+        ),
         assign_password=AssignPasswordHandler(
             begin=storage.begin, clock=clock, ids=ids, passwords=passwords, rule=rules.password
         ),
