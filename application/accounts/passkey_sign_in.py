@@ -89,9 +89,11 @@ class PasskeySignInHandler:
             account_id = None
         if account_id is None:
             raise NotAuthenticated("credentials_invalid")
+        email = ""
         try:
             async with self.begin() as work:
                 account = await work.accounts.lock(account_id)
+                email = account.email.text
                 await self.use(work, account.id, command.credential, challenge.text)
                 self.rates.count(Action.SIGN_IN, account.email.folded, "")
                 admitted = await self.admit(
@@ -100,8 +102,8 @@ class PasskeySignInHandler:
         except (AccountNotFound, PasskeyNotFound, PasskeyRefused):
             raise NotAuthenticated("credentials_invalid") from None
         except PasskeyCopied:
-            await self.use.tell_of_copy(account_id, account.email.text)
+            await self.use.tell_of_copy(account_id, email)
             raise
         if admitted.letter_was_added:
             self.letter_is_due()
-        return SignedIn.to(admitted.opened, account.email.text, self.tokens, at=now)
+        return SignedIn.to(admitted.opened, email, self.tokens, at=now)
