@@ -5,6 +5,7 @@ from collections.abc import Callable
 from attrs import field, frozen
 
 from application.accounts.admit import Admit
+from application.accounts.begun import BegunLimit
 from application.accounts.passkeys import AskDevice, Ceremony, UsePasskey
 from application.accounts.signed_in import SignedIn
 from application.errors import NotAuthenticated
@@ -27,20 +28,20 @@ class BeginPasskeySignIn:
 
 @frozen(kw_only=True)
 class BeginPasskeySignInHandler:
-    """Asks a device for any passkey of this messenger. It counts as a sign-in of the network."""
+    """Asks a device for any passkey of this messenger."""
 
     ask: AskDevice
     authenticators: Authenticators
-    rates: ActionLimits
+    begun: BegunLimit
 
     async def __call__(self, command: BeginPasskeySignIn) -> Ceremony:
         """
         Raises:
             PasskeysUnavailable: This messenger has none.
-            TooManyRequests: The network signs in too often.
+            TooManyRequests: The network has begun too often.
         """
         self.ask.refuse_unavailable()
-        self.rates.count(Action.SIGN_IN, None, command.origin.network)
+        self.begun.use(command.origin.network)
         challenge, token = self.ask.new(Purpose.SIGN_IN)
         return Ceremony(options=self.authenticators.options_to_use(challenge), token=token)
 
@@ -67,6 +68,7 @@ class PasskeySignInHandler:
     ask: AskDevice
     use: UsePasskey
     admit: Admit
+    begun: BegunLimit
     rates: ActionLimits
     letter_is_due: Callable[[], None]
 
@@ -79,6 +81,7 @@ class PasskeySignInHandler:
             PasskeyCopied: There is a copy of the passkey.
             TooManyRequests: The account is signed in to too often.
         """
+        self.begun.report(command.origin.network)
         challenge = self.ask.open(command.token, Purpose.SIGN_IN)
         now = self.clock.now()
         async with self.begin() as work:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from attrs import field, frozen
 
 from application.accounts.admit import Admit, Admitted
+from application.accounts.begun import BegunLimit
 from application.accounts.signed_in import SignedIn
 from application.accounts.telling import TellOwner
 from application.accounts.visits import Depart, Departure, EndVisit
@@ -35,19 +36,19 @@ class BeginProviderSignIn:
 
 @frozen(kw_only=True)
 class BeginProviderSignInHandler:
-    """Sends somebody to a provider. It counts as a sign-in of the network, so that the end of it does not."""
+    """Sends somebody to a provider."""
 
     depart: Depart
-    rates: ActionLimits
+    begun: BegunLimit
 
     async def __call__(self, command: BeginProviderSignIn) -> Departure:
         """
         Raises:
             ProviderNotFound: There is no such provider.
             ProviderUnavailable: It does not answer.
-            TooManyRequests: The network signs in too often.
+            TooManyRequests: The network has begun too often.
         """
-        self.rates.count(Action.SIGN_IN, None, command.origin.network)
+        self.begun.use(command.origin.network)
         return await self.depart(command.provider, command.fingerprint, from_app=command.from_app)
 
 
@@ -73,6 +74,7 @@ class FinishProviderSignInHandler:
     providers: Providers
     end_visit: EndVisit
     admit: Admit
+    begun: BegunLimit
     rates: ActionLimits
     record: RecordEvent
     tell: TellOwner
@@ -87,6 +89,7 @@ class FinishProviderSignInHandler:
             ProviderNotFound, ProviderUnavailable, ProviderRefused: See `Providers.identify`.
             TooManyRequests: The account is signed in to too often.
         """
+        self.begun.report(command.origin.network)
         visit = self.end_visit.open(command.visit)
         if visit.account_id is not None:  # it was begun to link the identity
             raise NotAuthenticated("token_invalid")

@@ -12,6 +12,7 @@ from application.actor import Actor
 from application.errors import NotAuthenticated
 from application.keys import use_once
 from application.ports.clock import Clock
+from application.ports.limiter import Allowance
 from application.ports.passwords import Passwords, Requester
 from application.ports.seals import Seals
 from application.ports.storage import Begin, UnitOfWork
@@ -64,6 +65,7 @@ class StepUp:
             NotAuthenticated: The actor's session ended meanwhile.
         """
         if proof:
+            self.failures.report(self._keys(actor), at=self.clock.now())
             async with self.begin() as work:
                 account, sessions = await lock_own(work, actor)
                 await self._use_proof(work, actor, proof)
@@ -90,7 +92,7 @@ class StepUp:
     async def _verified(self, actor: Actor, password: str, origin: Origin) -> PasswordHash | None:
         """Returns the hash that the password fits."""
         now = self.clock.now()
-        keys = self.failures.of_known_device(str(actor.account_id), str(actor.session_id))
+        keys = self._keys(actor)
         self.failures.look(keys, at=now)
         async with self.begin() as work:
             account, _ = await lock_own(work, actor)
@@ -100,6 +102,9 @@ class StepUp:
             self.failures.count(keys, at=now)
             raise PasswordWrong
         return verified
+
+    def _keys(self, actor: Actor) -> Sequence[tuple[Allowance, str]]:
+        return self.failures.of_known_device(str(actor.account_id), str(actor.session_id))
 
     async def code(self, proven: Proven, actor: Actor, code: str | None) -> None:
         """

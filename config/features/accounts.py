@@ -15,6 +15,7 @@ from application.accounts.activate import ActivateHandler
 from application.accounts.admit import Admit
 from application.accounts.assign_password import AssignPasswordHandler
 from application.accounts.authenticate import AuthenticateHandler, RecogniseHandler
+from application.accounts.begun import BegunLimit
 from application.accounts.choose_password import ChoosePasswordHandler
 from application.accounts.clear_closed import ClearClosedAccountsHandler
 from application.accounts.close import CloseAccountHandler
@@ -134,6 +135,8 @@ class AccountRules:
     """Wrong passwords for one account from one network, or from one device that the account knows."""
     failures_per_network: Allowance
     failures_per_account: Allowance
+    begun_sign_ins: Allowance
+    """Sign-ins without a password that one network begins."""
     passkeys: int
     """An account may have this many passkeys. With 0 this messenger has none."""
     access_tokens: int
@@ -174,6 +177,7 @@ def make_account_rules(settings: Settings) -> AccountRules:
         failures_per_account=Allowance(
             "wrong passwords for", auth.failures_per_account, HOUR, is_shared=True
         ),
+        begun_sign_ins=Allowance("sign-ins begun", auth.begun_sign_ins, HOUR),
         passkeys=auth.passkeys,
         access_tokens=auth.access_tokens,
         access_token_lifetime=auth.access_token_lifetime,
@@ -232,6 +236,10 @@ def letters(ports: Ports, rules: AccountRules) -> LetterLimits:
         per_address=rules.letters_per_address,
         notices=rules.notices,
     )
+
+
+def begun_limit(ports: Ports, rules: AccountRules) -> BegunLimit:
+    return BegunLimit(limiter=ports.limiter, clock=ports.clock, allowance=rules.begun_sign_ins)
 
 
 def admission(ports: Ports, rules: AccountRules) -> Admit:
@@ -421,7 +429,7 @@ def provider_use_cases(
     ways = Ways(providers=providers, passkeys=bool(rules.passkeys))
     return ProviderUseCases(
         ways=ways,
-        begin=watch(BeginProviderSignInHandler(depart=depart, rates=limits)),
+        begin=watch(BeginProviderSignInHandler(depart=depart, begun=begun_limit(ports, rules))),
         come_back=watch(ComeBackHandler(clock=clock, seals=seals), SecurityAct.SIGNED_IN),
         finish=watch(
             FinishProviderSignInHandler(
@@ -432,6 +440,7 @@ def provider_use_cases(
                 providers=providers,
                 end_visit=end_visit,
                 admit=admission(ports, rules),
+                begun=begun_limit(ports, rules),
                 rates=limits,
                 record=recording(ports, rules),
                 tell=tell,
@@ -457,7 +466,9 @@ def passkey_use_cases(
     use = UsePasskey(begin=begin, clock=clock, authenticators=authenticators, tell=tell)
     ways = Ways(providers=ports.providers, passkeys=bool(rules.passkeys))
     return PasskeyUseCases(
-        begin_sign_in=watch(BeginPasskeySignInHandler(ask=ask, authenticators=authenticators, rates=limits)),
+        begin_sign_in=watch(
+            BeginPasskeySignInHandler(ask=ask, authenticators=authenticators, begun=begun_limit(ports, rules))
+        ),
         sign_in=watch(
             PasskeySignInHandler(
                 begin=begin,
@@ -467,6 +478,7 @@ def passkey_use_cases(
                 ask=ask,
                 use=use,
                 admit=admission(ports, rules),
+                begun=begun_limit(ports, rules),
                 rates=limits,
                 letter_is_due=letter_is_due,
             ),

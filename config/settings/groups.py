@@ -345,6 +345,9 @@ class Auth:
     passkeys: int = _setting("AUTH_PASSKEYS", read.whole(0, 100), 0)
     """An account may have this many passkeys. With 0 there are none: nobody signs in by one."""
 
+    begun_sign_ins: int = _setting("AUTH_BEGUN_SIGN_INS_PER_NETWORK_AND_HOUR", read.whole(0, 1_000_000), 300)
+    """Sign-ins through providers and with passkeys that one network begins."""
+
     wrong_codes: int = _setting("AUTH_WRONG_CODES_PER_HOUR", read.whole(0, 1_000_000), 10)
     """Wrong codes of a second factor for one account; as many again from each device that the account knows."""
 

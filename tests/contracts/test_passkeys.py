@@ -27,7 +27,7 @@ from application.errors import NotAuthenticated
 from application.paging import Paging
 from application.ports.limiter import TooManyRequests
 from config.features.accounts import passkey_use_cases
-from config.settings.groups import Limits
+from config.settings.groups import Auth
 from domain.account import PasswordWrong
 from domain.factor import CodeWrong, step_at
 from domain.identity import Identity, LastWayIn, Subject
@@ -232,7 +232,7 @@ class TestFromTheFirstToTheLast:
                 begun += 1
         except TooManyRequests:
             pass
-        assert begun == Limits().network_sign_ins
+        assert begun == Auth().begun_sign_ins
         await people.begin(address="203.0.113.8")
 
 

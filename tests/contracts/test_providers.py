@@ -19,7 +19,7 @@ from application.accounts.visits import ComeBack, Departure
 from application.errors import NotAuthenticated, ProviderUnavailable, SecondFactorNeeded
 from application.paging import Paging
 from application.ports.limiter import TooManyRequests
-from config.settings.groups import Limits
+from config.settings.groups import Auth
 from domain.account import PasswordWrong
 from domain.factor import CodeWrong, step_at
 from domain.identity import (
@@ -347,7 +347,7 @@ class TestVisits:
                 begun += 1
         except TooManyRequests:
             pass
-        assert begun == Limits().network_sign_ins
+        assert begun == Auth().begun_sign_ins
         await people.leave(address="203.0.113.8")
 
 

@@ -144,7 +144,19 @@ FORGOTTEN = post("/accounts/password/reset/", email="new@example.com")
 FORGOTTEN_BY_MANY = post("/accounts/password/reset/", email="new{}@example.com")
 GUESS = post("/accounts/sign-in/", email="ann@example.com", password="wrong")
 
+BEGUN = Allowance("sign-ins begun", 300, timedelta(hours=1))
+
 LIMITED = [
+    Limited(
+        "POST /accounts/sign-in/provider/",
+        post("/accounts/sign-in/provider/", provider="example"),
+        200,
+        BEGUN,
+        BEGUN,
+    ),
+    Limited(
+        "POST /accounts/sign-in/passkey/begin/", post("/accounts/sign-in/passkey/begin/"), 200, BEGUN, BEGUN
+    ),
     Limited("POST /accounts/sign-up/", NEW, 200, FROM, TO),
     Limited("POST /accounts/sign-up/", TAKEN, 409, FROM, TO),
     Limited("POST /accounts/password/reset/", FORGOTTEN, 200, FROM, TO),
