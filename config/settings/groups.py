@@ -119,6 +119,9 @@ class Api:
     )
     """The greatest size of a request body, in bytes."""
 
+    requests_per_account: int = _setting("API_REQUESTS_PER_ACCOUNT_AND_SECOND", read.whole(0, 1_000_000), 50)
+    """Requests over HTTP and frames on sockets together; those beyond it wait (`interfaces.pace`). 0 means no limit."""
+
     shutdown_seconds: float = _setting("API_SHUTDOWN_SECONDS", read.seconds(0, 60), 2.0)
     """Within how many seconds the process ends after a signal to stop. Less than one counts as one."""
 
