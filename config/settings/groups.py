@@ -600,6 +600,11 @@ class Settings:
         return self.environment is Environment.LOCAL
 
 
+def groups_of_settings() -> dict[str, type[Any]]:
+    """Returns the groups, by the names of their fields in `Settings`."""
+    return {each.name: type(each.default) for each in fields(Settings) if "name" not in each.metadata}
+
+
 def _all_fields() -> Iterator["Attribute[Any]"]:
     groups = (
         Settings,
