@@ -139,7 +139,8 @@ class Visitor:
     async def come_back(self, begin: str) -> str:
         """The cookie of a visit to a provider, from which somebody came back."""
         url = (await self.call(begin)).json()["data"]["url"]
-        query = {"code": "anna@accounts.example", "state": url.partition("state=")[2]}
+        state = url.partition("state=")[2]
+        query = {"code": f"{state}@accounts.example", "state": state}
         back = await self.client.get("/accounts/sign-in/provider/callback/example/", params=query)
         assert back.status_code == 303
         return self.client.cookies["provider_visit"]
@@ -162,6 +163,8 @@ class Visitor:
 
     async def call(self, operation_id: str, **optional: Any) -> httpx.Response:
         """Sends the example of an operation, with the optional parameters that are given."""
+        if operation_id == "passkeys_begin_proof" and not self.device.held:
+            await self.call("passkeys_add")
         method, path, operation = OPERATIONS[operation_id]
         headers: dict[str, str] = {}
         query: Json = {}
