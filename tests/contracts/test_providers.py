@@ -30,10 +30,12 @@ from domain.identity import (
     ProviderRefused,
 )
 from domain.ids import IdentityId
+from domain.notification import Template
 from domain.security import SecurityAct
 from domain.session import Fingerprint, Origin
 from infrastructure.crypto.codes import totp
 from infrastructure.oidc.providers import OidcProviders
+from infrastructure.smtp.writing import SUBJECTS
 from tests.accounts_world import PASSWORD, AccountsWorld, accounts_world, letters_in
 from tests.identity_provider import IdentityProvider, new_key
 from tests.storages import SharedStorage
@@ -182,6 +184,15 @@ class TestSigningIn:
         await people.sign_in()
         people.there.subject, people.there.email = "another", "mikhail@example.com"
         assert await people.email(await people.sign_in("second")) == "mikhail@example.com"
+
+    async def test_the_same_name_at_another_provider_is_somebody_else(self, people: People) -> None:
+        await people.sign_in()
+        with IdentityProvider(key=KEY, subject=people.there.subject).running() as other:
+            other.now = people.there.now
+            people.there = other
+            people.set_up(trusts_email=False)
+            with pytest.raises(IdentityUnknown):
+                await people.sign_in("second")
 
     async def test_a_password_of_a_stranger_who_took_the_address_is_not_activated(
         self, people: People
@@ -360,6 +371,10 @@ class TestLinking:
         await people.unlink(joined, identity_id)
         assert await people.linked(joined) == []
         assert {SecurityAct.IDENTITY_LINKED, SecurityAct.IDENTITY_UNLINKED} <= set(await people.acts(joined))
+        while await people.world.workers.letters.once():
+            pass
+        subjects = {letter["Subject"] for letter in letters_in(people.world.mail)}
+        assert {SUBJECTS[Template.IDENTITY_LINKED], SUBJECTS[Template.IDENTITY_UNLINKED]} <= subjects
         assert await people.email(await people.sign_in("third")) == ANNA  # somebody new now
 
     async def test_it_takes_the_password(self, people: People) -> None:
