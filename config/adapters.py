@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from application.ports.authenticators import Authenticators
 from application.ports.ids import Ids
 from application.ports.limiter import Limiter
 from application.ports.mailer import Mailer
@@ -24,7 +25,7 @@ from infrastructure.memory.updates import MemoryUpdates
 from infrastructure.memory.views import MemoryChanges, MemoryOwnChanges, MemoryViews
 from infrastructure.nats.updates import NatsServers, NatsUpdates
 from infrastructure.oidc.providers import OidcProviders
-from infrastructure.passkeys.authenticators import WebAuthnDevices
+from infrastructure.passkeys.none import NoDevices
 from infrastructure.postgres.catalogues import PostgresCatalogues
 from infrastructure.postgres.changes import PostgresChanges
 from infrastructure.postgres.driver.batches import BatchConnection
@@ -175,7 +176,11 @@ def make_providers(settings: Settings) -> OidcProviders:
     )
 
 
-def make_authenticators(settings: Settings) -> WebAuthnDevices:
+def make_authenticators(settings: Settings) -> Authenticators:
+    if not settings.auth.passkeys:
+        return NoDevices()
+    from infrastructure.passkeys.authenticators import WebAuthnDevices  # noqa: PLC0415
+
     address = urlsplit(settings.api.public_url)
     return WebAuthnDevices(
         rp_id=address.hostname or "",

@@ -21,7 +21,7 @@ from joserfc import jws
 from joserfc.jwk import ECKey, KeySet, OctKey, OKPKey, RSAKey
 
 from application.ports.providers import ProviderInfo
-from infrastructure.oidc.provider import Registration
+from infrastructure.oidc.registration import Registration
 
 CLIENT_ID, CLIENT_SECRET = "messenger", "s3cret of/the+client"
 

@@ -22,7 +22,7 @@ from domain.session import Lifetimes
 from infrastructure.crypto.passwords import PooledPasswords
 from infrastructure.gather import BatchLimits
 from infrastructure.nats.updates import NatsUpdates
-from infrastructure.oidc.provider import Registration
+from infrastructure.oidc.registration import Registration
 from infrastructure.smtp.mailer import MailServer
 from interfaces.chaos.chance import Rates
 from interfaces.http.node import HttpLimits

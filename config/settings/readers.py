@@ -16,7 +16,7 @@ import idna
 from application.ports.providers import ProviderInfo
 from domain.account import PasswordPattern
 from domain.group_rules import WhoMayAdd
-from infrastructure.oidc.provider import Registration
+from infrastructure.oidc.registration import Registration
 from infrastructure.postgres.driver.target import ADDRESS_EXPECTED, parse
 from interfaces.http.addresses import Networks
 

@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final, NoReturn, TypeVar
 
 import httpx2
-from attrs import Factory, define, field, frozen
+from attrs import Factory, define
 from authlib.common.errors import AuthlibBaseError
 from authlib.integrations.base_client import OAuthError
 from authlib.integrations.httpx_client import AsyncOAuth2Client
@@ -30,6 +30,7 @@ from application.errors import ProviderUnavailable
 from application.ports.providers import ProvenIdentity, ProviderInfo, Returned
 from domain.account import EMAIL_LIMIT
 from domain.identity import SUBJECT_LIMIT, ProviderRefused, Subject
+from infrastructure.oidc.registration import Registration
 from infrastructure.oidc.transport import Bounded, may_be_asked
 
 T = TypeVar("T")
@@ -65,17 +66,6 @@ LEEWAY: Final = 60
 """Seconds by which a provider's clock may differ from ours."""
 OLDEST: Final = timedelta(minutes=10)
 """A statement is made when its code is exchanged, so that an older one is not about this sign-in."""
-
-
-@frozen(kw_only=True)
-class Registration:
-    """A provider, and the client that the messenger is there."""
-
-    info: ProviderInfo
-    client_id: str
-    client_secret: str = field(default="", repr=False)
-    """Empty for a client that has none and relies on PKCE."""
-    scope: str = "openid email"
 
 
 @define(eq=False)
