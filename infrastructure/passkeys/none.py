@@ -1,30 +1,25 @@
-from collections.abc import Sequence
 from typing import Never
 
 from attrs import frozen
 
-from application.ports.authenticators import Json
-from domain.ids import AccountId
-from domain.passkey import Passkey, PasskeysUnavailable
+from domain.passkey import PasskeysUnavailable
 
 
 @frozen
 class NoDevices:
     """Stands in where the operator has not switched passkeys on, so that nothing is imported for them. No use case comes so far."""
 
-    def options_to_make(
-        self, challenge: str, account_id: AccountId, email: str, known: Sequence[str]
-    ) -> Never:
+    def options_to_make(self, *_: object, **__: object) -> Never:
         raise PasskeysUnavailable
 
-    def options_to_use(self, challenge: str, known: Sequence[str] = ()) -> Never:
+    def options_to_use(self, *_: object, **__: object) -> Never:
         raise PasskeysUnavailable
 
-    def made(self, credential: Json, challenge: str) -> Never:
+    def made(self, *_: object, **__: object) -> Never:
         raise PasskeysUnavailable
 
-    def presented(self, credential: Json) -> Never:
+    def presented(self, *_: object, **__: object) -> Never:
         raise PasskeysUnavailable
 
-    def used(self, credential: Json, challenge: str, passkey: Passkey) -> Never:
+    def used(self, *_: object, **__: object) -> Never:
         raise PasskeysUnavailable
