@@ -32,7 +32,7 @@ WRITTEN: Final = Prepared(
     f"SELECT {CLUSTER} AS cluster, pg_current_wal_flush_lsn()::text AS flushed",
     {},
 )
-"""Asked of the primary: how far everything is that a reader can have seen by now."""
+"""Reads how far the primary's log is flushed. Everything that a reader can have seen by now lies before that."""
 
 REPLAYED: Final = Prepared(
     f"""
