@@ -97,6 +97,8 @@ class Rows extends Component {
     this.state = { first: 0, last: 0 };
     /** The chat whose row had the focus last. @type {string | null} */
     this.focused = null;
+    /** The chat that was open last: its row gets the focus when the conversation is left. @type {string | null} */
+    this.opened = null;
     this.list = null;
     this.look = this.look.bind(this);
     this.onFocusIn = this.onFocusIn.bind(this);
@@ -180,10 +182,11 @@ class Rows extends Component {
 
   render({ chats, openChat, onPick }, { first, last }) {
     const { messenger, presence } = session;
+    this.opened = openChat ?? this.opened;
     const places = new Set([0, chats.length - 1]);
     for (let place = first; place < last; place++) places.add(place);
     chats.forEach(({ chat }, place) => {
-      if (chat.id === openChat) places.add(place);
+      if (chat.id === this.opened) places.add(place);
       if (chat.id === this.focused) for (const near of [place - 1, place, place + 1]) places.add(near);
     });
     const shown = [...places].filter((place) => place in chats).sort((a, b) => a - b);
