@@ -78,7 +78,7 @@ def test_nothing_else_is_touched(place: Path) -> None:
 def test_a_folder_that_was_taken_for_an_abandoned_one_is_not_used(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = []
+    made: list[Path] = []
 
     def make(prefix: str) -> str:
         folder = place / f"{prefix}{len(made)}"
