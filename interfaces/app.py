@@ -12,6 +12,7 @@ from application.messenger import Messenger
 from application.meter import Meter, Unmetered
 from interfaces.http.access_tokens import AccessTokens
 from interfaces.http.accounts import Accounts
+from interfaces.http.authentication import PACE
 from interfaces.http.catalogues import Catalogues
 from interfaces.http.chats import Chats
 from interfaces.http.docs import Docs
@@ -36,6 +37,7 @@ from interfaces.http.routes import PAGES, Endpoint, match_whole_paths, redirect_
 from interfaces.http.sessions import Sessions
 from interfaces.http.sync import Synchronisation
 from interfaces.live.sync import Sync, SyncOptions
+from interfaces.pace import Pace
 from interfaces.web.site import WebClient
 from interfaces.web.status import Local
 from interfaces.ws.services import SocketServices
@@ -103,6 +105,7 @@ def create_app(
     ]
     not_for_all = {f"{options.prefix}/healthcheck/detailed"}  # pages of others must not read them
     pages = options.pages
+    pace = live.pace if live else Pace()
     endpoints = [route for route in routes if isinstance(route, Endpoint)]
     app = Starlette(
         routes=[*routes, *Docs(options, endpoints).routes()],
@@ -111,7 +114,7 @@ def create_app(
             Middleware(
                 Traced, new_id=new_request_id, unlogged=() if options.log_probes else probe_paths(options)
             ),
-            Middleware(Metered, meter=meter or Unmetered()),
+            Middleware(Metered, meter=meter or Unmetered(), pace=pace),
             Middleware(SecurityHeaders, hsts=options.hsts_seconds),
             Middleware(Cors, origins=options.cors_origins),
             Middleware(AllowedHosts, names=options.allowed_hosts, exempt=probe_paths(options) - not_for_all),
@@ -129,6 +132,7 @@ def create_app(
     setattr(app.state, APP_URL, options.app_url)
     setattr(app.state, PLACES, options.places)
     setattr(app.state, PAGES, pages)
+    setattr(app.state, PACE, pace)
     match_whole_paths(app.routes)
     redirect_slashes(app.router)
     return app

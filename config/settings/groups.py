@@ -119,6 +119,9 @@ class Api:
     )
     """The greatest size of a request body, in bytes."""
 
+    requests_per_account: int = _setting("API_REQUESTS_PER_ACCOUNT_AND_SECOND", read.whole(0, 1_000_000), 50)
+    """Requests over HTTP and frames on sockets together; those beyond it wait (`interfaces.pace`). 0 means no limit."""
+
     shutdown_seconds: float = _setting("API_SHUTDOWN_SECONDS", read.seconds(0, 60), 2.0)
     """Within how many seconds the process ends after a signal to stop. Less than one counts as one."""
 
@@ -598,6 +601,11 @@ class Settings:
     @property
     def local(self) -> bool:
         return self.environment is Environment.LOCAL
+
+
+def groups_of_settings() -> dict[str, type[Any]]:
+    """Returns the groups, by the names of their fields in `Settings`."""
+    return {each.name: type(each.default) for each in fields(Settings) if "name" not in each.metadata}
 
 
 def _all_fields() -> Iterator["Attribute[Any]"]:

@@ -805,6 +805,7 @@ def chat_json(chat: ChatView) -> answers.Chat:
         "name": chat.name,
         "description": chat.description,
         "owner": profile_json(chat.owner),
+        "other": profile_json(chat.other) if chat.other else None,
         "kind": chat.kind,
         "role": chat.role,
         "lastMessage": None if chat.last_message is None else message_json(chat.last_message),

@@ -316,12 +316,15 @@ DIFFERENT: list[Different] = [
     ),
 ]
 
-_CHAT = ("kind", "role", "lastMessage", "unreadCount", "readUpTo", "lastSeq", "lastPosition", "memberCount")
+_CHAT = (
+    *("other", "kind", "role", "lastMessage", "unreadCount", "readUpTo"),
+    *("lastSeq", "lastPosition", "memberCount"),
+)
 
 ADDED: dict[str, set[str]] = {
     "docs/protocol.md: `GET /accounts/me/`, plus `profileId`": {".data.profileId"},
     "docs/protocol.md: an access token comes with `expiresIn`": {".data.expiresIn", ".expires_in"},
-    "docs/protocol.md: the original's chat plus `kind`, `role`, ...": {
+    "docs/protocol.md: the original's chat plus `other`, `kind`, `role`, ...": {
         f"{place}.{name}" for place in (".data", ".data[]") for name in _CHAT
     },
     "docs/protocol.md: `GET /chats/{id}/history/`: `hasBefore`, `hasAfter`": {
