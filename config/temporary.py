@@ -1,5 +1,5 @@
 """
-A temporary folder that does not outlive its process for long.
+This module makes a temporary folder that is removed even if its process is killed.
 
 A process that is killed cannot remove its folder. So the folder is locked for as long as its process lives, and the next one
 that makes such a folder removes those that nobody has locked.
