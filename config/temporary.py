@@ -2,7 +2,7 @@
 Makes a temporary folder that is removed in the end even if its process is killed.
 
 A process that is killed cannot remove its folder. So the folder is locked for as long as its process lives, and the next one
-that makes such a folder removes those that nobody has locked.
+that makes such a folder removes those without a lock.
 """
 
 import fcntl
