@@ -310,6 +310,9 @@ class Auth:
     password_pattern: PasswordPattern = _setting(
         "AUTH_PASSWORD_PATTERN", read.password_pattern, PasswordPattern.LETTERS
     )
+    old_password_needed: bool = _setting("AUTH_OLD_PASSWORD_NEEDED", read.flag, default=False)
+    """Whether changing the password takes the old one, which clients of the original messenger do not send."""
+
     refuse_common_passwords: bool = _setting("AUTH_REFUSE_COMMON_PASSWORDS", read.flag, default=True)
     reset_lifetime: timedelta = _setting(
         "AUTH_RESET_LIFETIME_MINUTES", read.duration("minutes", 60 * 24 * 7), timedelta(hours=1)
