@@ -32,7 +32,7 @@ class Mention:
     number: int
     table: str | None
     known: frozenset[str] | None = None
-    """Of what is no table: the columns that can only have known values. None means all of them."""
+    """The columns of a query or function that can only have known values. None means all of them."""
 
     def knows(self, column: str) -> bool:
         return self.table is None and (self.known is None or column in self.known)
