@@ -166,7 +166,7 @@ class MemoryAccounts:
 
 
 def _belonging(table: Table[tuple[AccountId, K], V], account_id: AccountId) -> list[V]:
-    """What is kept of one account."""
+    """Return the values of one account, whose id their keys begin with."""
     own = (table.get(key) for key in table if key[0] == account_id)
     return [each for each in own if each is not None]
 
