@@ -267,6 +267,7 @@ def make_app(
         docs=settings.api.docs,
         docs_path=settings.api.docs_path,
         web_client=settings.api.web_client,
+        access_tokens=settings.auth.access_tokens > 0,
         local_status=is_alone(settings),
         about=ApiInfo(
             title=settings.api.title,

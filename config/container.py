@@ -37,6 +37,7 @@ from config.adapters import (
     make_mailer,
     make_providers,
     make_read_pool,
+    make_replica,
     memory_storage,
     postgres_storage,
 )
@@ -60,6 +61,7 @@ from infrastructure.metered import MeteredMailer
 from infrastructure.postgres.driver.batches import BatchConnection
 from infrastructure.postgres.driver.engine import close_engine, make_engine
 from infrastructure.postgres.driver.reads import ReadPool
+from infrastructure.postgres.replica import Replica
 from infrastructure.postgres.time import PostgresTime
 from infrastructure.repeat import Repeat
 from infrastructure.reporting_limiter import ReportingLimiter
@@ -82,6 +84,7 @@ class PostgresAdapters(DeclarativeContainer):
         deadline=settings.provided.database.deadline,
     )
     read_pool: Singleton[ReadPool] = Singleton(make_read_pool, settings, url)
+    replica: Singleton[Replica | None] = Singleton(make_replica, settings, read_pool)
     posting_connection: Singleton[BatchConnection] = Singleton(
         make_batch_connection, settings, url, patient=False
     )
@@ -96,6 +99,7 @@ class PostgresAdapters(DeclarativeContainer):
         settings,
         engine=engine,
         read_pool=read_pool,
+        replica=replica,
         posting_connection=posting_connection,
         patient_posting_connection=patient_posting_connection,
         marking_connection=marking_connection,
@@ -242,3 +246,5 @@ async def close_connections(adapters: PostgresAdapters | DependenciesContainer) 
             adapters.read_pool,
         ):
             stack.push_async_callback(connection().close)
+        if (replica := adapters.replica()) is not None:
+            stack.push_async_callback(replica.close)

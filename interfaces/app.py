@@ -10,7 +10,6 @@ from starlette.types import Lifespan
 
 from application.messenger import Messenger
 from application.meter import Meter, Unmetered
-from interfaces.browsers import SocketsOfPages
 from interfaces.http.access_tokens import AccessTokens
 from interfaces.http.accounts import Accounts
 from interfaces.http.authentication import PACE
@@ -21,6 +20,7 @@ from interfaces.http.error_pages import Explanations
 from interfaces.http.errors import exception_handlers
 from interfaces.http.events import Events
 from interfaces.http.factors import Factors
+from interfaces.http.handshakes import SocketsOfPages, UnknownSockets
 from interfaces.http.health import Details, Health, Probes, probe_paths
 from interfaces.http.hosts import AllowedHosts
 from interfaces.http.letter_pages import ConfirmationPage, NewPasswordPage
@@ -123,6 +123,7 @@ def create_app(
             Middleware(Cors, origins=options.cors_origins),
             Middleware(AllowedHosts, names=options.allowed_hosts, exempt=probe_paths(options) - not_for_all),
             Middleware(SocketsOfPages, pages=pages),
+            Middleware(UnknownSockets),
             Middleware(RateLimitHeaders),
             Middleware(LastResort),
             Middleware(BodyLimit, most=options.body_limit),

@@ -49,7 +49,7 @@ class TickingClock:
 
 
 @frozen
-class Person:
+class SignedInPerson:
     """Somebody signed in."""
 
     actor: Actor
@@ -61,7 +61,7 @@ class Person:
 
 
 @define(eq=False)
-class World:
+class MessengerWorld:
     application: Application
     published: list[Update] = Factory(list)
 
@@ -73,7 +73,7 @@ class World:
     def begin(self) -> Begin:
         return self.application.ports().storage.begin
 
-    async def person(self, name: str = "Ann") -> Person:
+    async def person(self, name: str = "Ann") -> SignedInPerson:
         ports = self.application.ports()
         ids, clock = ports.ids, ports.clock
         now = clock.now()
@@ -97,7 +97,7 @@ class World:
             email=account.email.text,
             profile=ProfileView.of(profile),
         )
-        return Person(actor, signed_in.access_token)
+        return SignedInPerson(actor, signed_in.access_token)
 
     async def actor(self, name: str = "Ann") -> Actor:
         return (await self.person(name)).actor
@@ -118,7 +118,7 @@ class World:
 @asynccontextmanager
 async def world(
     adapters: MemoryAdapters | PostgresAdapters | None = None, settings: Settings = SETTINGS
-) -> AsyncIterator[World]:
+) -> AsyncIterator[MessengerWorld]:
     """With the gatherer running. Clock and ids are the adapters' own, and passwords are hashed as cheaply as it gets."""
     if adapters is None:
         adapters = MemoryAdapters(settings=settings, clock=Object(TickingClock()), ids=Object(SystemIds()))
@@ -126,7 +126,7 @@ async def world(
     application.passwords.override(Object(quick_passwords()))
     application.identity_providers.override(Object(KnownProviders()))
     application.authenticators.override(Object(CHAT_EXAMPLE))
-    here = World(application)
+    here = MessengerWorld(application)
     application.updates().subscribe(here.published.extend)
     gatherers = application.sending(), application.marking()
     running = [asyncio.create_task(gatherer.run()) for gatherer in gatherers]

@@ -135,6 +135,8 @@ class AccountRules:
     """Wrong passwords for one account from one network, or from one device that the account knows."""
     failures_per_network: Allowance
     failures_per_account: Allowance
+    old_password_needed: bool
+    """Whether changing the password takes the old one, and not only a session."""
     begun_sign_ins: Allowance
     """Sign-ins without a password that one network begins."""
     passkeys: int
@@ -177,6 +179,7 @@ def make_account_rules(settings: Settings) -> AccountRules:
         failures_per_account=Allowance(
             "wrong passwords for", auth.failures_per_account, HOUR, is_shared=True
         ),
+        old_password_needed=auth.old_password_needed,
         begun_sign_ins=Allowance("sign-ins begun", auth.begun_sign_ins, HOUR),
         passkeys=auth.passkeys,
         access_tokens=auth.access_tokens,
@@ -362,6 +365,8 @@ def account_use_cases(
                 begin=begin,
                 clock=clock,
                 ids=ids,
+                step_up=step_up(ports, rules),
+                old_password_needed=rules.old_password_needed,
                 passwords=ports.passwords,
                 rule=rules.password,
                 limits=letter_limits,

@@ -41,6 +41,13 @@ export const wirePerson = ({ id, firstName, lastName, middleName, username }) =>
 /** @param {{first_name: string | null, last_name: string | null, username: string | null} | null | undefined} person */
 export const nameOf = (person) => [person?.first_name, person?.last_name].filter(Boolean).join(" ") || person?.username || "—";
 
+/** A browser and a system in two words. @param {string | null} text */
+export function agent(text) {
+  const browser = /(Edg|OPR|Firefox|Chrome|Safari)\//.exec(text ?? "")?.[1];
+  const system = /(Android|iPhone|iPad|Windows|Mac OS X|Linux)/.exec(text ?? "")?.[1];
+  return [{ Edg: "Edge", OPR: "Opera" }[browser ?? ""] ?? browser, system].filter(Boolean).join(", ") || (text ?? "—").slice(0, 40);
+}
+
 class Session {
   /** @type {"starting" | "signed_out" | "signed_in" | "unreachable" | "another"} */
   phase = "starting";

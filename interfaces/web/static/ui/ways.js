@@ -8,7 +8,7 @@ import { html, useEffect, useState } from "../vendor/htm-preact.js";
 import { session } from "../session.js";
 import { moment, momentOf, say } from "../texts.js";
 import { canUsePasskeys, explainWay, makePasskey, usePasskey } from "../ways.js";
-import { CodeField } from "./factor.js";
+import { CodeField, PasswordField } from "./factor.js";
 import { Dialog, Field, Form } from "./parts.js";
 
 /** @typedef {{providers: {id: string, name: string}[], passkeys: boolean}} Offered */
@@ -40,8 +40,7 @@ export function Proving({ submit, hasPasskey, onProven }) {
     }
   };
   return html`<${Form} submit=${submit} explain=${explainWay} onSubmit=${({ password, code }) => onProven({ password, code: code ?? null })}>
-      <input type="text" name="username" autocomplete="username" value=${session.email} hidden />
-      <${Field} label=${say.password} name="password" type="password" autocomplete="current-password" required autofocus />
+      <${PasswordField} autofocus />
       ${hasFactor && html`<${CodeField} />`}
     <//>
     ${hasPasskey && canUsePasskeys() && html`<p class="aside"><button type="button" class="link" onClick=${byPasskey}>${say.provePasskey}</button></p>`}
