@@ -133,7 +133,7 @@ def cluster(
 
 
 @define(eq=False)
-class Person:
+class Listener:
     client: MessengerClient
     heard: list[str] = field(factory=list)
 
@@ -143,10 +143,10 @@ class Person:
 
 
 @asynccontextmanager
-async def person(cluster: Cluster, number: int) -> AsyncIterator[Person]:
+async def person(cluster: Cluster, number: int) -> AsyncIterator[Listener]:
     email = f"user{number}@example.com"
     async with MessengerClient(cluster.url, email=email, password=PASSWORD) as client:
-        one = Person(client)
+        one = Listener(client)
         client.on_change(one.hear)
         await client.until(State.LIVE)
         yield one
@@ -156,7 +156,7 @@ async def person(cluster: Cluster, number: int) -> AsyncIterator[Person]:
 class Talk:
     """Ann says one thing after the other, each when the one before was acknowledged."""
 
-    ann: Person
+    ann: Listener
     chat_id: str
     said: list[str] = field(factory=list)
     is_over: bool = False
