@@ -267,7 +267,7 @@ PROVIDERS: Final[Sequence[Request]] = (
         answers=everybody(),
         body=lambda _, __: {"provider": "example"},
     ),
-    Request(endpoint="GET /accounts/sign-in/provider/callback/{provider}/", answers=everybody("303")),
+    Request(endpoint="GET /accounts/sign-in/provider/callback/{provider}/", answers=everybody()),
     Request(
         endpoint="POST /accounts/sign-in/provider/finish/",
         answers=everybody(),
