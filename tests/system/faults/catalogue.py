@@ -235,7 +235,7 @@ async def take_all_connections(scene: Scene) -> None:
         node.database.cut()
     while asyncio.get_running_loop().time() < until:
         with suppress(psycopg.OperationalError):
-            taken.append(await asyncio.to_thread(postgres.connect))  # type: ignore[arg-type]
+            taken.append(await asyncio.to_thread(postgres.connect))
             continue
         await asyncio.sleep(0.1)
     for connection in taken:
@@ -299,7 +299,7 @@ async def _echo(scene: Scene, stack: AsyncExitStack) -> None:
         loop.call_later(scene.chance.uniform(0.0, 0.5), say)
 
     again: list[asyncio.Future[None]] = []
-    subject = NatsUpdates.__attrs_attrs__.subject.default  # type: ignore[attr-defined]
+    subject = NatsUpdates.__attrs_attrs__.subject.default
     await client.subscribe(f"{subject}.updates.*", cb=hear)
 
 
