@@ -18,6 +18,7 @@ from http import HTTPStatus
 from typing import Any, Final, cast
 
 from uvicorn._types import ASGISendEvent
+from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.exceptions import InvalidState
 from websockets.frames import Frame as Fragment
@@ -86,6 +87,9 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         self._exchange.begin()
 
     async def send(self, message: ASGISendEvent) -> None:
+        if not self.handshake_complete and self.transport.is_closing():
+            # Its connection was reset, and the event loop has not said so yet. The parent class would log an error.
+            raise ClientDisconnected
         await super().send(message)
         if self._unparsed:  # the client sent frames before the answer to the handshake
             self._parse_soon()

@@ -190,9 +190,7 @@ class AllChatsDevice:
         self.greet(visit, since, is_garbled=is_garbled, over=over)
         return visit
 
-    def greet(
-        self, visit: AllChatsVisit, since: Any, *, is_garbled: bool = False, over: str = "ws"
-    ) -> None:
+    def greet(self, visit: AllChatsVisit, since: Any, *, is_garbled: bool = False, over: str = "ws") -> None:
         """Opens the connection of a visit and says who it is, and where it goes on."""
         has_cursor = since is not None and not is_garbled
         self.client.connect(has_cursor=has_cursor)
@@ -260,7 +258,11 @@ class AllChatsDevice:
                 data = await node.synchronise(self.token, query)
             has_more: bool = data["hasMore"]
             snapshots = [frame for frame in data["frames"] if frame["type"] == "snapshot"]
-            entered = {"type": "auth_success", "cursor": data["cursor"], "epoch": node.epoch_of(data["cursor"])}
+            entered = {
+                "type": "auth_success",
+                "cursor": data["cursor"],
+                "epoch": node.epoch_of(data["cursor"]),
+            }
             self._take(number, entered)
             for frame in data["frames"]:
                 self._take(number, frame)

@@ -14,7 +14,6 @@ from application.errors import ApplicationError
 from domain.errors import DomainError
 from interfaces.http.events import Events
 from interfaces.http.long_answers import LONG_ANSWER
-from interfaces.http.options import HttpOptions
 from interfaces.http.sync import Synchronisation
 from interfaces.wire.frames import Frame
 from interfaces.wire.places import Places

@@ -74,8 +74,6 @@ class Fault:
     inject: Inject
     is_default: bool = True
     """Whether it takes part without ``--all``."""
-    settings: tuple[tuple[str, str], ...] = ()
-    """Settings of the nodes without which it does not happen."""
 
 
 # Processes
@@ -93,7 +91,10 @@ async def _start(scene: Scene, node: Node) -> None:
 
 
 async def kill_node(scene: Scene) -> None:
-    node = scene.node()
+    await _kill_for_a_while(scene, scene.node())
+
+
+async def _kill_for_a_while(scene: Scene, node: Node) -> None:
     await _kill(scene, node)
     await scene.wait(0.5)
     await _start(scene, node)
@@ -170,13 +171,7 @@ async def reconnect_storm(scene: Scene) -> None:
     await scene.wait(1.0)
     for other in others:
         other.is_away = False
-    await kill(scene, node)
-
-
-async def kill(scene: Scene, node: Node) -> None:
-    await _kill(scene, node)
-    await scene.wait(0.5)
-    await _start(scene, node)
+    await _kill_for_a_while(scene, node)
 
 
 # PostgreSQL
@@ -281,7 +276,7 @@ async def confuse_bus(scene: Scene) -> None:
 
 async def _echo(scene: Scene, stack: AsyncExitStack) -> None:
     """Says again what the bus has carried, a moment later and in another order, until the stack is left."""
-    cluster, loop = scene.cluster, asyncio.get_running_loop()
+    cluster = scene.cluster
     if cluster.nats is None:
         listening = await asyncio.to_thread(cluster.postgres.connect, DATABASE)
         stack.callback(listening.close)
@@ -293,14 +288,16 @@ async def _echo(scene: Scene, stack: AsyncExitStack) -> None:
     stack.push_async_callback(client.close)
 
     async def hear(message: Msg) -> None:
-        def say() -> None:
-            again.append(asyncio.ensure_future(client.publish(message.subject, message.data)))
+        again.create_task(say(message))
 
-        loop.call_later(scene.chance.uniform(0.0, 0.5), say)
+    async def say(message: Msg) -> None:
+        await asyncio.sleep(scene.chance.uniform(0.0, 0.5))
+        await client.publish(message.subject, message.data)
 
-    again: list[asyncio.Future[None]] = []
+    again = await stack.enter_async_context(asyncio.TaskGroup())
     subject = NatsUpdates.__attrs_attrs__.subject.default
-    await client.subscribe(f"{subject}.updates.*", cb=hear)
+    subscription = await client.subscribe(f"{subject}.updates.*", cb=hear)
+    stack.push_async_callback(subscription.unsubscribe)
 
 
 async def _echo_notifications(scene: Scene, listening: "psycopg.Connection[object]") -> None:
@@ -340,6 +337,40 @@ async def partition_from_database(scene: Scene) -> None:
     if weather.refuses:
         wire.cut()
     await scene.wait(4.0)
+    wire.change(FINE)
+
+
+async def lose_commits(scene: Scene) -> None:
+    """What a node says or hears at the end of its transactions is lost, and the connections break."""
+    weather = Weather(commits=scene.chance.choice(["held", "held", "unanswered"]))
+    for _ in range(4):
+        wire = scene.node().database
+        wire.change(weather)
+        async with asyncio.timeout(HANGS):
+            while not wire.committing:  # noqa: ASYNC110 - the wire does not tell
+                await asyncio.sleep(0.005)
+        await scene.wait(0.2)
+        wire.cut()
+        wire.change(FINE)
+        await scene.wait(0.3)
+
+
+async def deafen_and_slow_down(scene: Scene) -> None:
+    """Hints are lost while the transactions of one node take long."""
+    slow = scene.node()
+    slow.database.change(Weather(delay=0.08))
+    await kill_bus(scene)
+    scene.lifted = None
+    slow.database.change(FINE)
+
+
+async def cut_off_proxy(scene: Scene) -> None:
+    """What stands between clients and a node is gone for a while, and all connections through it."""
+    wire = scene.node().clients
+    wire.change(Weather(refuses=True))
+    wire.cut()
+    await scene.wait(1.0)
+    scene.lift()
     wire.change(FINE)
 
 
@@ -459,7 +490,12 @@ FAULTS: Final = (
     Fault(name="F9", title="PostgreSQL is restarted", inject=restart_postgres, is_default=False),
     Fault(name="F10", title="PostgreSQL stands still for 3 s", inject=freeze_postgres),
     Fault(name="F13", title="answers of the database take a second", inject=exhaust_pools),
-    Fault(name="F14", title="others have all connections to PostgreSQL", inject=take_all_connections, is_default=False),
+    Fault(
+        name="F14",
+        title="others have all connections to PostgreSQL",
+        inject=take_all_connections,
+        is_default=False,
+    ),
     Fault(name="F15", title="the bus is killed", inject=kill_bus),
     Fault(name="F16", title="the bus is late, doubles and reorders", inject=confuse_bus),
     Fault(
@@ -468,12 +504,23 @@ FAULTS: Final = (
         inject=flood_slow_readers,
     ),
     Fault(name="F18", title="a node cannot reach PostgreSQL for 4 s", inject=partition_from_database),
-    Fault(name="F19", title="clients and a node hear nothing of each other for 9 s", inject=partition_from_clients),
+    Fault(
+        name="F19",
+        title="clients and a node hear nothing of each other for 9 s",
+        inject=partition_from_clients,
+    ),
     Fault(name="F22", title="slow wires", inject=slow_down),
     Fault(name="F23", title="connections are cut in the middle of a frame", inject=cut_anything),
     Fault(name="F24", title="a node may open no more files", inject=exhaust_descriptors, is_default=False),
     Fault(name="F26", title="others want the processors", inject=starve, is_default=False),
     Fault(name="F32", title="somebody's transaction lasts 5 s", inject=hold_a_snapshot, is_default=False),
+    Fault(name="proxy", title="the proxy in front of a node is killed", inject=cut_off_proxy),
+    Fault(name="lost commit", title="COMMIT or its answer is lost", inject=lose_commits),
+    Fault(
+        name="slow and deaf",
+        title="the bus is down while a node's transactions take long",
+        inject=deafen_and_slow_down,
+    ),
     Fault(name="F34", title="two faults at once", inject=double),
 )
 

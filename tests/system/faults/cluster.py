@@ -222,7 +222,9 @@ async def clustered(
             stack.callback(nats.stop)
             await asyncio.to_thread(nats.start)
         nodes = [
-            await _node(stack, folder, name, postgres, nats, chance, {"API_WORKERS": str(workers), **settings})
+            await _node(
+                stack, folder, name, postgres, nats, chance, {"API_WORKERS": str(workers), **settings}
+            )
             for name in ("north", "south")
         ]
         cluster = Cluster(bus=bus, postgres=postgres, nats=nats, nodes=nodes, url=url)

@@ -168,7 +168,6 @@ class StreamLine(Line):
     def _abort(self) -> None: ...
 
 
-
 def _code(ended: ConnectionClosed) -> int:
     """What the server closed with. That one of the two heard no pong in time is a break like any other."""
     said = ended.rcvd

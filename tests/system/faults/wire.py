@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import struct
 from collections import deque
 from collections.abc import Callable
 from functools import partial
@@ -19,6 +20,9 @@ NARROW: Final = 8192
 
 COMMIT: Final = b"Q\x00\x00\x00\x0bCOMMIT\x00"
 """What PostgreSQL is sent at the end of a transaction: a query of this one word."""
+
+AT_ONCE: Final = struct.pack("ii", 1, 0)
+"""Lets a connection end by a reset, so that its other side is told an error and not an orderly end."""
 
 STEPS: Final = 20
 """Parts of a second in which a wire with a limited rate delivers."""
@@ -105,6 +109,7 @@ class Way:
     is_up: bool
     left: int | None
     """Bytes that it still carries before the connection is cut."""
+    has_ended: bool = field(init=False, default=False)
     _items: deque[tuple[float, bytes]] = field(init=False, factory=deque)
     _size: int = field(init=False, default=0)
     _timer: asyncio.TimerHandle | None = field(init=False, default=None)
@@ -162,9 +167,15 @@ class Way:
 
     def _deliver(self, chunk: bytes) -> float:
         """Returns after how many seconds it goes on."""
+        if self.sink.is_closing():
+            return 0.0
         if not chunk:
-            if self.sink.can_write_eof() and not self.sink.is_closing():
+            try:
                 self.sink.write_eof()
+            except OSError:
+                self.pipe.cut()  # it is gone, which nobody has said yet
+            self.has_ended = True
+            self.pipe.end()
             return 0.0
         rate = self.wire.weather.rate
         if rate is not None and len(chunk) > (most := max(rate // STEPS, 1)):
@@ -210,6 +221,14 @@ class Pipe:
     def way_to(self, end: End) -> Way:
         return self.up if end is self.server else self.down
 
+    def end(self) -> None:
+        """Closes both ends if neither has more to say."""
+        if self.up.has_ended and self.down.has_ended and not self.is_over:
+            self.is_over = True
+            self.wire.pipes.pop(self, None)
+            for way in (self.up, self.down):
+                way.sink.close()
+
     def lose(self) -> None:
         """One end is gone: the other one goes with it, unless the weather hides that."""
         weather = self.wire.weather
@@ -223,6 +242,7 @@ class Pipe:
         self.is_over = True
         self.wire.pipes.pop(self, None)
         for way in (self.up, self.down):
+            way.sink.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, AT_ONCE)
             way.sink.abort()
 
 
