@@ -123,6 +123,12 @@ class Terms:
     doubled: float = 0.0
     bus: bool = False
     """Whether other nodes are told at all."""
+    bus_lost: float | None = None
+    """The same as ``lost`` between nodes; None if it is as often."""
+    bus_doubled: float = 0.0
+    """How often another node is told twice."""
+    bus_delay: float = 0.4
+    """The most seconds that updates take to another node. They overtake each other."""
     is_punctual: bool = False
     """All clocks are right."""
     first_page: int = 50
@@ -234,10 +240,14 @@ class Node:
             self.hub.receive(kept)
         if self.chance.happens(self.terms.doubled):
             self._hear_later(self, kept)
+        lost = self.terms.lost if self.terms.bus_lost is None else self.terms.bus_lost
         for other in self.others if self.terms.bus else ():
-            self._hear_later(other, [each for each in kept if not self.chance.happens(self.terms.lost)])
+            carried = [each for each in kept if not self.chance.happens(lost)]
+            self._hear_later(other, carried, self.terms.bus_delay)
+            if self.terms.bus_doubled and self.chance.happens(self.terms.bus_doubled):
+                self._hear_later(other, carried[::-1], self.terms.bus_delay)
 
-    def _hear_later(self, node: "Node", updates: Sequence[Update]) -> None:
+    def _hear_later(self, node: "Node", updates: Sequence[Update], longest: float = 0.4) -> None:
         """What is told on its way between nodes names its line of history, and is passed over in another one."""
         restored = self.door.database.restored
 
@@ -245,7 +255,7 @@ class Node:
             if node.is_up and self.door.database.restored == restored:
                 node.hub.receive(updates)
 
-        asyncio.get_running_loop().call_later(self.chance.wait(0.4), tell)
+        asyncio.get_running_loop().call_later(self.chance.wait(longest), tell)
 
     def open(self, chat_id: ChatId | None, hear: Callable[[str | Close], None]) -> Line:
         assert self.is_up, "whoever connects has looked"
