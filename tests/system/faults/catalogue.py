@@ -10,6 +10,9 @@ import asyncio
 import signal
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, suppress
+from email import policy
+from email.message import EmailMessage
+from email.parser import BytesParser
 from random import Random
 from typing import Final
 
@@ -22,6 +25,8 @@ from nats.aio.msg import Msg
 
 from infrastructure.nats.updates import NatsUpdates
 from infrastructure.postgres.updates import CHANNEL
+from tests.infrastructure.smtp.sink import says
+from tests.system.client import token_in
 from tests.system.faults.cluster import DATABASE, Cluster, Node
 from tests.system.faults.wire import FINE, Weather, Wire
 from tests.system.postgres import lives
@@ -44,6 +49,10 @@ class Scene:
     chance: Random
     token: str
     """Of somebody who may ask for anything."""
+    email: str
+    """The address of somebody whom nothing else happens to."""
+    whisper: Callable[[Node], Awaitable[None]]
+    """Says something in each quiet chat through this node."""
     flood: Callable[[], Awaitable[None]]
     """Lets some clients read nothing, and the others say very much."""
     complain: Callable[[str], None]
@@ -356,12 +365,20 @@ async def lose_commits(scene: Scene) -> None:
 
 
 async def deafen_and_slow_down(scene: Scene) -> None:
-    """Hints are lost while the transactions of one node take long."""
+    """The transactions of one node take long, and the others are not told of them."""
     slow = scene.node()
+    deaf = [node for node in scene.cluster.nodes if node is not slow]
+    for node in deaf:
+        node.bus.change(Weather(refuses=True))
+        node.bus.cut()
     slow.database.change(Weather(delay=0.08))
-    await kill_bus(scene)
-    scene.lifted = None
+    await scene.wait(0.5)
+    for _ in range(2):
+        await scene.whisper(slow)
     slow.database.change(FINE)
+    await scene.wait(0.5)
+    for node in deaf:
+        node.bus.change(FINE)
 
 
 async def cut_off_proxy(scene: Scene) -> None:
@@ -414,6 +431,62 @@ async def cut_anything(scene: Scene) -> None:
         cut_within_statements(scene),
         _cut_within(scene, [scene.node().bus], 20_000),
     )
+
+
+# Mail
+
+
+async def break_mail(scene: Scene) -> None:
+    """
+    The mail server is away, mute, full or dies after it took a letter. Whoever asks for a letter is answered all the same; the
+    letter comes later, perhaps twice, and what it carries is good once.
+    """
+    cluster, email = scene.cluster, scene.email
+    cluster.sink.mails.clear()
+    _spoil_mail(scene)
+    node = scene.node()
+    answer = await node.http.post("/accounts/password/reset/", json={"email": email})
+    if answer.status_code != httpx.codes.OK:
+        scene.complain(f"F28: a letter was asked for, and the answer was {answer.status_code}")
+    await scene.wait(3.0)
+    cluster.heal()
+    scene.lift()
+    async with asyncio.timeout(HANGS):
+        while not (mails := [mail for mail in cluster.sink.mails if email in mail.rcpt_tos]):  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
+    content = mails[0].content
+    assert isinstance(content, bytes)
+    letter = BytesParser(EmailMessage, policy=policy.default).parsebytes(content)
+    body = {"confirmationToken": token_in(letter), "fingerprint": "letter"}
+    first, second = [
+        (await node.http.post("/accounts/token/redeem/", json=body)).is_success for node in cluster.nodes
+    ]
+    if not first or second:
+        scene.complain(f"F28: the token of a letter was good {first + second} times")
+
+
+def _spoil_mail(scene: Scene) -> None:
+    cluster = scene.cluster
+
+    async def die() -> str:
+        cluster.sink.hang_up()
+        return "250 OK"
+
+    async def hang() -> str:
+        await asyncio.sleep(HANGS)
+        return "250 OK"
+
+    match scene.chance.randrange(5):
+        case 0:
+            cluster.mail.change(Weather(refuses=True))
+        case 1:
+            cluster.mail.change(Weather(stops_up=True, stops_down=True))
+        case 2:
+            cluster.sink.answers["MAIL"] = says("421 come back later")
+        case 3:
+            cluster.sink.answers["DATA"] = hang
+        case _:
+            cluster.sink.answers["DATA"] = die
 
 
 # Machines
@@ -514,11 +587,12 @@ FAULTS: Final = (
     Fault(name="F24", title="a node may open no more files", inject=exhaust_descriptors, is_default=False),
     Fault(name="F26", title="others want the processors", inject=starve, is_default=False),
     Fault(name="F32", title="somebody's transaction lasts 5 s", inject=hold_a_snapshot, is_default=False),
+    Fault(name="F28", title="the mail server is away or mute, or dies over a letter", inject=break_mail),
     Fault(name="proxy", title="the proxy in front of a node is killed", inject=cut_off_proxy),
     Fault(name="lost commit", title="COMMIT or its answer is lost", inject=lose_commits),
     Fault(
         name="slow and deaf",
-        title="the bus is down while a node's transactions take long",
+        title="a node is deaf while another one's transactions take long",
         inject=deafen_and_slow_down,
     ),
     Fault(name="F34", title="two faults at once", inject=double),

@@ -15,6 +15,7 @@ from attrs import define, field
 from application.errors import ApplicationError, NotAuthenticated, OutcomeUnknown, Overloaded, Unavailable
 from domain.errors import DomainError
 from domain.ids import ChatId
+from tests.infrastructure.smtp.sink import Sink, serving
 from tests.nats import NatsServer
 from tests.simulation.access import Hear, Stored
 from tests.simulation.over_http import Cursors, written
@@ -50,6 +51,7 @@ SETTINGS: Final[Mapping[str, str]] = {
     "LIMIT_TYPING_PER_ACCOUNT_AND_MINUTE": "0",
     "LIMIT_SIGN_INS_PER_ACCOUNT_AND_HOUR": "0",
     "API_DRAIN_SECONDS": "0.5",
+    "MAIL_TIMEOUT": "1.5",
 }
 
 
@@ -188,11 +190,17 @@ class Cluster:
     nodes: list[Node]
     url: str
     """Of the database, past all wires."""
+    sink: Sink
+    """The mail server."""
+    mail: Wire
+    """The way to it."""
 
     def log(self) -> str:
         return "".join(node.server.log() for node in self.nodes)
 
     def heal(self) -> None:
+        self.sink.answers.clear()
+        self.mail.change(FINE)
         for node in self.nodes:
             node.is_away = False
             for wire in node.wires:
@@ -221,13 +229,24 @@ async def clustered(
             nats = NatsServer(folder / "nats")
             stack.callback(nats.stop)
             await asyncio.to_thread(nats.start)
+        sink = await stack.enter_async_context(serving(Sink()))
+        mail = Wire(sink.port, chance)
+        await mail.open()
+        stack.push_async_callback(mail.close)
+        settings = {
+            "API_WORKERS": str(workers),
+            "MAIL_SERVER": "127.0.0.1",
+            "MAIL_PORT": str(mail.port),
+            "MAIL_SECURITY": "none",
+            **settings,
+        }
         nodes = [
             await _node(
                 stack, folder, name, postgres, nats, chance, {"API_WORKERS": str(workers), **settings}
             )
             for name in ("north", "south")
         ]
-        cluster = Cluster(bus=bus, postgres=postgres, nats=nats, nodes=nodes, url=url)
+        cluster = Cluster(bus=bus, postgres=postgres, nats=nats, nodes=nodes, url=url, sink=sink, mail=mail)
         for node in nodes:
             stack.callback(node.server.stop)
         await asyncio.gather(*(node.start() for node in nodes))

@@ -297,6 +297,8 @@ class Round:
             self.cluster,
             self.chance.random,
             self.tokens[self.people[0]],
+            (await self.registry.join("correspondent")).account.email.text,
+            self._whisper_everywhere,
             self._flood,
             self.complain,
         )
@@ -382,6 +384,12 @@ class Round:
         chat_id = self.chance.one_of(self.whispered)
         speaker = self.chance.one_of(self.members[chat_id])
         await self._say(node, speaker, chat_id, "whispered")
+
+    async def _whisper_everywhere(self, node: Node) -> None:
+        owner = self.people[0]
+        await asyncio.gather(
+            *(self._say(node, owner, chat_id, "whispered everywhere") for chat_id in self.whispered)
+        )
 
     async def _say(self, node: Node, person: Person, chat_id: ChatId, text: str) -> None:
         """Sends a message over HTTP, again and again until it is acknowledged, by whichever node."""
