@@ -18,6 +18,7 @@ from typing import Final
 
 import httpx
 import nats
+import orjson
 import psutil
 import psycopg
 from attrs import define, field, frozen
@@ -25,9 +26,11 @@ from nats.aio.msg import Msg
 
 from infrastructure.nats.updates import NatsUpdates
 from infrastructure.postgres.updates import CHANNEL
+from interfaces.ws.closing import Close
 from tests.infrastructure.smtp.sink import says
 from tests.system.client import token_in
 from tests.system.faults.cluster import DATABASE, Cluster, Node
+from tests.system.faults.lines import SocketLine
 from tests.system.faults.wire import FINE, Weather, Wire
 from tests.system.postgres import lives
 
@@ -36,6 +39,12 @@ SECONDS: Final = 2.0
 
 ENDED_WITHIN: Final = 10.0
 """Seconds in which a node ends that was told to."""
+
+CROWD: Final = 150
+"""Sockets of a storm."""
+
+BACK_WITHIN: Final = 30.0
+"""Seconds in which all of them are let in elsewhere."""
 
 HANGS: Final = 60.0
 """Seconds after which something that a fault waits for never comes."""
@@ -170,17 +179,62 @@ async def restart_rolling(scene: Scene) -> None:
         await scene.wait(0.5)
 
 
+@define(eq=False)
+class Drifter:
+    """A socket that only listens, and is opened again somewhere whenever it ends."""
+
+    scene: Scene
+    is_in: bool = False
+    is_over: bool = False
+    line: SocketLine = field(init=False)
+
+    def come(self, node: Node) -> None:
+        if not self.is_over:
+            self.line = node.open(None, self._hear)
+            self.line.say(orjson.dumps({"type": "auth", "token": self.scene.token}).decode())
+
+    def _hear(self, item: str | Close) -> None:
+        if isinstance(item, Close):
+            self.is_in = False
+            wait = self.scene.chance.uniform(0.05, 0.5)
+            asyncio.get_running_loop().call_later(wait, lambda: self.come(self.scene.node()))
+        elif orjson.loads(item)["type"] == "snapshot":
+            self.is_in = True
+
+    def go(self) -> None:
+        self.is_over = True
+        self.line.drop()
+
+
 async def reconnect_storm(scene: Scene) -> None:
-    """The node on which all sockets are is killed."""
+    """The node on which all sockets are is killed, many that only listen among them."""
     node = scene.node()
     others = [other for other in scene.cluster.nodes if other is not node]
     for other in others:
         other.is_away = True
         other.clients.cut()
-    await scene.wait(1.0)
-    for other in others:
-        other.is_away = False
-    await _kill_for_a_while(scene, node)
+    crowd = [Drifter(scene) for _ in range(CROWD)]
+    try:
+        for drifter in crowd:
+            drifter.come(node)
+        await _all_in(crowd)
+        for other in others:
+            other.is_away = False
+        await _kill(scene, node)
+        began = asyncio.get_running_loop().time()
+        await _all_in(crowd)
+        if (took := asyncio.get_running_loop().time() - began) > BACK_WITHIN:
+            scene.complain(f"F7: it took {took:.1f} s until {CROWD} sockets were back")
+        await _start(scene, node)
+    finally:
+        for drifter in crowd:
+            drifter.go()
+
+
+async def _all_in(crowd: Sequence[Drifter]) -> None:
+    async with asyncio.timeout(HANGS):
+        while not all(drifter.is_in for drifter in crowd):  # noqa: ASYNC110 - so many tell
+            await asyncio.sleep(0.02)
 
 
 # PostgreSQL
