@@ -238,6 +238,7 @@ async def clustered(
             "MAIL_SERVER": "127.0.0.1",
             "MAIL_PORT": str(mail.port),
             "MAIL_SECURITY": "none",
+            "MAIL_FROM_EMAIL": "messenger@example.com",
             **settings,
         }
         nodes = [
