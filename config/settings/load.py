@@ -4,6 +4,7 @@ import os
 import secrets
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -12,21 +13,15 @@ from attrs import evolve, field, fields, frozen
 from config.settings.groups import (
     DEVELOPMENT_ORIGIN,
     Api,
-    Auth,
     Bus,
     Chaos,
     Chat,
-    Connections,
     Database,
     Jwt,
-    Log,
     Mail,
-    Modules,
-    Operation,
     PgServer,
     Settings,
-    Socket,
-    Sync,
+    groups_of_settings,
     secret_names,
 )
 from config.settings.readers import BusKind, Environment, Security, Unfit
@@ -122,24 +117,20 @@ class Loader:
     def settings(self, needed: Collection[str] | None = None) -> Settings:
         alone = Settings(**self._chosen(Settings))
         environment, var_dir = alone.environment, alone.var_dir.absolute()
-        groups: dict[str, Callable[[], object]] = {
+        special: dict[str, Callable[[], object]] = {
             "api": lambda: self._api(environment),
             "database": self._database,
             "bus": self._bus,
             "mail": lambda: self._mail(environment),
-            "auth": lambda: Auth(**self._chosen(Auth)),
             "chat": self._chat,
-            "connections": lambda: Connections(**self._chosen(Connections)),
-            "socket": lambda: Socket(**self._chosen(Socket)),
-            "sync": lambda: Sync(**self._chosen(Sync)),
-            "modules": lambda: Modules(**self._chosen(Modules)),
-            "operation": lambda: Operation(**self._chosen(Operation)),
-            "log": lambda: Log(**self._chosen(Log)),
             "chaos": lambda: self._chaos(environment),
-            "jwt": lambda: self._jwt(
-                environment, var_dir
-            ),  # last, because it makes a file if there was no error
+            "jwt": lambda: self._jwt(environment, var_dir),
         }
+        groups = {
+            name: special.get(name) or partial(self._plain, group)
+            for name, group in groups_of_settings().items()
+        }
+        groups["jwt"] = groups.pop("jwt")  # last, because it makes a file if there was no error
         chosen: dict[str, Any] = {
             name: read() for name, read in groups.items() if needed is None or name in needed
         }
@@ -159,6 +150,9 @@ class Loader:
                 f" ({expiry:g}), so that typing can be renewed"
             )
         return settings
+
+    def _plain(self, group: type[Any]) -> object:
+        return group(**self._chosen(group))
 
     def _chosen(self, group: type[Any]) -> dict[str, Any]:
         """Reads the settings of a group that are set. The others keep their defaults."""

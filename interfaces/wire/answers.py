@@ -231,6 +231,7 @@ class Chat(TypedDict):
     ]
     description: Annotated[str | None, FieldDoc("What the group is about", "Куда идём и кто с нами")]
     owner: Annotated[Profile, FieldDoc("The owner of the group; of a direct chat, who opened it")]
+    other: Annotated[Profile | None, FieldDoc("The other person of a direct chat; null in a group")]
     kind: Annotated[Kind, FieldDoc("`group`, or `direct` for the one chat of two people", "group")]
     role: Annotated[Role, FieldDoc("The caller's role in the chat", "owner")]
     lastMessage: Annotated[Message | None, FieldDoc("The newest message; null in an empty chat")]

@@ -302,7 +302,19 @@ REDEEM_TOKEN: Final = shape(RedeemToken, token=_letter_token, fingerprint=_lette
 
 RESET_PASSWORD: Final = shape(ResetPassword, email=_account_email, key=_key)
 
-SET_PASSWORD: Final = shape(SetPassword, password=_new_password)
+SET_PASSWORD: Final = shape(
+    SetPassword,
+    password=_new_password,
+    old_password=_documented(
+        nullable(_text),
+        "The password until now. It is verified if it is given, and needed if the operator asks for it"
+        " (`AUTH_OLD_PASSWORD_NEEDED`)",
+        examples.PASSWORD,
+        name="oldPassword",
+        absent=None,
+        secret=True,
+    ),
+)
 
 REVOKE_SESSION: Final = shape(
     RevokeSession,
@@ -793,6 +805,7 @@ def chat_json(chat: ChatView) -> answers.Chat:
         "name": chat.name,
         "description": chat.description,
         "owner": profile_json(chat.owner),
+        "other": profile_json(chat.other) if chat.other else None,
         "kind": chat.kind,
         "role": chat.role,
         "lastMessage": None if chat.last_message is None else message_json(chat.last_message),

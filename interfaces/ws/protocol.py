@@ -91,6 +91,8 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             # Its connection was reset, and the event loop has not said so yet. The parent class would log an error.
             raise ClientDisconnected
         await super().send(message)
+        if message["type"] == "websocket.http.response.body" and self.close_sent:
+            self.handshake_complete = True  # it was answered, which uvicorn would report as an error
         if self._unparsed:  # the client sent frames before the answer to the handshake
             self._parse_soon()
 

@@ -5,14 +5,16 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from attrs import define, field
 from dotenv import dotenv_values
 from hypothesis import example, given
 from hypothesis import strategies as st
 from sqlalchemy import make_url
+from typing_extensions import override
 
 from config.features.accounts import make_account_rules
 from config.settings.groups import Settings, names
-from config.settings.load import load
+from config.settings.load import Loader, load
 from config.settings.readers import BusKind, Environment, Security
 from config.settings.texts import WrongSettings
 from domain.account import Password, PasswordCommon, PasswordPattern
@@ -202,6 +204,27 @@ def test_a_default_of_the_caller_yields_to_everything(tmp_path: Path) -> None:
     local = {"ENVIRONMENT": "LOCAL"}
     assert load({"VAR_DIR": str(tmp_path)}, NO_FILE, defaults=local).local
     assert load(PROD, file, defaults=local).environment is Environment.DEV
+
+
+@define(eq=False)
+class Asked(dict[str, str]):
+    """Settings that remember which of them were asked for."""
+
+    names: set[object] = field(factory=set)
+
+    @override
+    def __contains__(self, name: object) -> bool:
+        self.names.add(name)
+        return super().__contains__(name)
+
+
+def test_every_setting_is_read(local: dict[str, str]) -> None:
+    asked = Asked()
+    asked.update(local)
+    loader = Loader(asked)
+    loader.settings()
+    assert set(names()) - asked.names == set()
+    assert load({**local, "LIMIT_SENDS_PER_ACCOUNT_AND_MINUTE": "7"}, NO_FILE).limits.sends == 7
 
 
 def test_only_what_is_needed_is_asked_for(tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ from tests.checker.history import (
 )
 from tests.simulation.access import Access, Connected
 from tests.simulation.chance import Chance
-from tests.simulation.clients import Notebook, Person, dumped, until
+from tests.simulation.clients import Notebook, SimulatedPerson, dumped, until
 from tests.simulation.frames import Fields
 from tests.simulation.over_http import written
 
@@ -124,7 +124,7 @@ class AllChatsVisit:
 
 @define(eq=False, kw_only=True)
 class AllChatsDevice:
-    person: Person
+    person: SimulatedPerson
     name: str
     notebook: Notebook
     chance: Chance

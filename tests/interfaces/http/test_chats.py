@@ -42,6 +42,7 @@ async def test_a_new_chat(ann: Person, bob: Person) -> None:
         "name": "Team chat",
         "description": "About",
         "owner": nobody(ann),
+        "other": None,
         "kind": "group",
         "role": "owner",
         "lastMessage": None,

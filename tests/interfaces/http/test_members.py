@@ -120,6 +120,11 @@ class TestDirect:
         assert (made["kind"], made["role"], made["memberCount"]) == ("direct", "member", 2)
         assert made["owner"] == found["owner"] == nobody(ann)
         assert made["id"] == found["id"]
+        assert (made["other"], found["other"]) == (nobody(bob), nobody(ann))
+        for person, other in ((ann, bob), (bob, ann)):
+            (listed,) = (await person.client.get("/chats/")).json()["data"]
+            details = (await person.client.get(f"/chats/{made['id']}/")).json()["data"]
+            assert listed["other"] == details["other"] == nobody(other)
         assert (made["name"], found["name"]) == (bob.id[:8], ann.id[:8]), "each sees the other's"
 
     async def test_its_two_stay(self, ann: Person, bob: Person, eve: Person) -> None:

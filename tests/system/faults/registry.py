@@ -20,7 +20,7 @@ from domain.profile import Name, Profile
 from domain.session import Fingerprint, Origin
 from interfaces.wire import frames
 from tests.checker.history import Kept, Said
-from tests.simulation.clients import Person
+from tests.simulation.clients import SimulatedPerson
 from tests.simulation.frames import durable
 from tests.system.faults.cluster import DATABASE, SECRET, Cluster
 
@@ -45,7 +45,7 @@ class Registry:
     application: Application
     cluster: Cluster
 
-    async def join(self, name: str) -> Person:
+    async def join(self, name: str) -> SimulatedPerson:
         ports = self.application.ports()
         account = Account(
             id=ports.ids.account(),
@@ -57,13 +57,13 @@ class Registry:
         async with ports.storage.begin() as work:
             await work.accounts.add(account)
             await work.profiles.add(profile)
-        return Person(name, account, profile.id)
+        return SimulatedPerson(name, account, profile.id)
 
-    async def sign_in(self, person: Person, device: str) -> tuple[str, str]:
+    async def sign_in(self, person: SimulatedPerson, device: str) -> tuple[str, str]:
         """Returns the session and its access token. The session that the device had is over then."""
         return await surely(lambda: self._sign_in(person, device))
 
-    async def _sign_in(self, person: Person, device: str) -> tuple[str, str]:
+    async def _sign_in(self, person: SimulatedPerson, device: str) -> tuple[str, str]:
         ports = self.application.ports()
         sessions = self.application.account_rules().sessions
         open_session = OpenSession(ids=ports.ids, lifetimes=sessions, codes=ports.codes)
@@ -75,7 +75,7 @@ class Registry:
         signed_in = SignedIn.to(opened, account.email.text, ports.tokens, at=ports.clock.now())
         return str(signed_in.session_id), signed_in.access_token
 
-    async def open_chat(self, name: str, people: Sequence[Person]) -> ChatId:
+    async def open_chat(self, name: str, people: Sequence[SimulatedPerson]) -> ChatId:
         """The first of them owns it."""
         ports = self.application.ports()
         owner, *others = people

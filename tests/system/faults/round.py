@@ -42,7 +42,7 @@ from tests.checker.judge import judge
 from tests.checker.picture import Limits, Violation
 from tests.simulation.all_chats import AllChatsDevice
 from tests.simulation.chance import Chance
-from tests.simulation.clients import Device, Notebook, Person
+from tests.simulation.clients import Device, Notebook, SimulatedPerson
 from tests.system.faults.catalogue import Fault, Scene, surviving
 from tests.system.faults.cluster import INTERVAL, Cluster, Node
 from tests.system.faults.pulse import Beat, Pulse, all_heard
@@ -139,12 +139,12 @@ class Round:
     rests: float = RESTS
     chance: Chance = field(init=False)
     notebook: Notebook = field(init=False, factory=Notebook)
-    people: list[Person] = field(init=False, factory=list)
-    chats: dict[ChatId, Person] = field(init=False, factory=dict)
+    people: list[SimulatedPerson] = field(init=False, factory=list)
+    chats: dict[ChatId, SimulatedPerson] = field(init=False, factory=dict)
     """And whose they are."""
-    members: dict[ChatId, list[Person]] = field(init=False, factory=dict)
+    members: dict[ChatId, list[SimulatedPerson]] = field(init=False, factory=dict)
     whispered: list[ChatId] = field(init=False, factory=list)
-    tokens: dict[Person, str] = field(init=False, factory=dict)
+    tokens: dict[SimulatedPerson, str] = field(init=False, factory=dict)
     """For requests without a socket; these sessions never end."""
     devices: list[Device] = field(init=False, factory=list)
     hearers: list[AllChatsDevice] = field(init=False, factory=list)
@@ -243,13 +243,13 @@ class Round:
                 )
             )
 
-    async def _join(self, name: str) -> Person:
+    async def _join(self, name: str) -> SimulatedPerson:
         person = await self.registry.join(name)
         _, self.tokens[person] = await self.registry.sign_in(person, "requests")
         self.people.append(person)
         return person
 
-    async def _open(self, name: str, owner: Person, people: Sequence[Person]) -> ChatId:
+    async def _open(self, name: str, owner: SimulatedPerson, people: Sequence[SimulatedPerson]) -> ChatId:
         others = [person for person in people if person is not owner]
         chat_id = await self.registry.open_chat(name, [owner, *others])
         self.chats[chat_id] = owner
@@ -258,7 +258,7 @@ class Round:
             self.notebook.write(Belongs(at=self.at, chat=str(chat_id), profile=person.profile))
         return chat_id
 
-    async def _equip(self, person: Person, name: str, chat_id: ChatId) -> None:
+    async def _equip(self, person: SimulatedPerson, name: str, chat_id: ChatId) -> None:
         session, token = await self.registry.sign_in(person, name)
         self.devices.append(
             Device(
@@ -275,7 +275,7 @@ class Round:
         )
 
     def _hearer(
-        self, person: Person, name: str, session: str, token: str, over: Sequence[str]
+        self, person: SimulatedPerson, name: str, session: str, token: str, over: Sequence[str]
     ) -> AllChatsDevice:
         return AllChatsDevice(
             person=person,
@@ -391,7 +391,7 @@ class Round:
             *(self._say(node, owner, chat_id, "whispered everywhere") for chat_id in self.whispered)
         )
 
-    async def _say(self, node: Node, person: Person, chat_id: ChatId, text: str) -> None:
+    async def _say(self, node: Node, person: SimulatedPerson, chat_id: ChatId, text: str) -> None:
         """Sends a message over HTTP, again and again until it is acknowledged, by whichever node."""
         nonce, started = f"said {self.notebook.number('text')}", f"{text} {self.notebook.number('text')}"
         while True:
@@ -503,7 +503,7 @@ class Round:
             with suppress(DomainError, ApplicationError):
                 await self._ask(node, device.person, device.chat_id, self.notebook.events)
 
-    async def _ask(self, node: Node, person: Person, chat_id: ChatId, events: list[Event]) -> None:
+    async def _ask(self, node: Node, person: SimulatedPerson, chat_id: ChatId, events: list[Event]) -> None:
         token, path = self.tokens[person], f"/chats/{chat_id}/"
         ask = self._asked(person, chat_id, events)
         try:
@@ -529,7 +529,7 @@ class Round:
             )
         )
 
-    def _asked(self, person: Person, chat_id: ChatId, events: list[Event]) -> int:
+    def _asked(self, person: SimulatedPerson, chat_id: ChatId, events: list[Event]) -> int:
         ask = self.notebook.number("ask")
         events.append(
             Asked(at=self.at, ask=ask, connection=None, chat=str(chat_id), profile=person.profile, session="")
