@@ -1,12 +1,13 @@
 """
 Faults on a cluster of two nodes, again and again, while people with hostile clients talk.
 
-    python -m tests.system.faults [--minutes 10] [--bus nats|notify] [--workers 1] [--from 0] [--all] [--fault F1] [--write]
+    python -m tests.system.faults [--minutes 10] [--bus nats|notify] [--workers 1] [--from 0] [--all] [--fault F1]
+        [--write docs]
     python -m tests.system.faults --mutants [--fault NAME]
 
 Each round has one fault; a number decides which, and what the people do, though not how the machine shares its time. The table
 tells for each fault how often it happened, what was wrong and how long it took until everything had healed. ``--write`` makes
-docs/faults.md of it, with a picture. With ``--mutants`` the messenger is made wrong in seven ways, and each must be found.
+a page of it in a folder, with a picture. With ``--mutants`` the messenger is made wrong in seven ways, and each must be found.
 """
 
 import argparse
@@ -21,7 +22,7 @@ from typing import Final
 from tests.scratch import scratch_folder, use_memory
 from tests.system.faults.catalogue import BY_NAME, FAULTS, Fault
 from tests.system.faults.cluster import Bus, Cluster, clustered
-from tests.system.faults.page import DOCUMENT, PICTURE, Shown, Table, document, picture
+from tests.system.faults.page import NAME, Shown, Table, document, picture
 from tests.system.faults.registry import Registry, registry
 from tests.system.faults.round import Outcome, Round
 from tests.system.faults.trials import ALL, try_mutant
@@ -67,8 +68,8 @@ def schedule(options: argparse.Namespace) -> int:
     print(*table.lines(), sep="\n")
     if options.write:
         text = document(table, minutes=options.minutes, seed=options.first, workers=options.workers)
-        DOCUMENT.write_text(text)
-        PICTURE.write_text(picture(shown))
+        (options.write / NAME).with_suffix(".md").write_text(text)
+        (options.write / NAME).with_suffix(".svg").write_text(picture(shown))
     return int(not table.is_good)
 
 
@@ -97,7 +98,7 @@ def main() -> int:
         "--all", action="store_true", help="also faults that take long or much of the machine"
     )
     parser.add_argument("--fault", help="only this one, or only this mutant")
-    parser.add_argument("--write", action="store_true", help="writes docs/faults.md and its picture")
+    parser.add_argument("--write", type=Path, help="the folder in which it writes a page and its picture")
     parser.add_argument("--mutants", action="store_true")
     options = parser.parse_args()
     options.buses = [options.bus] if options.bus else [*BUSES]

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from html import escape
 from math import log10
-from pathlib import Path
 from statistics import median
 from typing import Final
 
@@ -13,11 +12,8 @@ from tests.system.faults.catalogue import BY_NAME
 from tests.system.faults.cluster import Bus
 from tests.system.faults.round import Latency, Mark, Outcome
 
-ROOT: Final = Path(__file__).resolve().parents[3]
-
-DOCUMENT: Final = ROOT / "docs" / "faults.md"
-
-PICTURE: Final = ROOT / "docs" / "faults.svg"
+NAME: Final = "faults"
+"""Of the page and of its picture, each with its own suffix."""
 
 HEALED_WITHIN: Final = 10.0
 """Seconds in which everything heals, by D12."""
@@ -95,7 +91,7 @@ def document(table: Table, *, minutes: float, seed: int, workers: int) -> str:
     runs = sum(len(row.took) for row in table.rows.values())
     return f"""# What happens when parts break
 
-This page was written by `python -m tests.system.faults --minutes {minutes:g} --from {seed} --workers {workers} --write`. Two
+This page was written by `python -m tests.system.faults --minutes {minutes:g} --from {seed} --workers {workers} --write docs`. Two
 nodes, each with {workers} worker{"" if workers == 1 else "s"}, served people with hostile clients over one PostgreSQL: sockets of one chat and of all chats,
 event streams, `/sync/` and requests. They came and went, repeated themselves under their nonces, read slowly and marked
 what they had read, while {runs} faults happened and {table.messages:,} messages were stored. Everything that they saw was judged
@@ -110,7 +106,7 @@ Latency while each part is killed in turn, with load. Each point is one message:
 somebody on each node had heard it. While the red bar lasts the part is away; the red line behind it lasts until everything
 has healed.
 
-![Latency over time with faults marked](faults.svg)
+![Latency over time with faults marked]({NAME}.svg)
 """
 
 
