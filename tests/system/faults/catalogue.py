@@ -57,7 +57,7 @@ class Scene:
     cluster: Cluster
     chance: Random
     token: str
-    """Of somebody who may ask for anything."""
+    """The access token of a person whose session never ends."""
     email: str
     """The address of somebody whom nothing else happens to."""
     whisper: Callable[[Node], Awaitable[None]]
@@ -492,8 +492,8 @@ async def cut_anything(scene: Scene) -> None:
 
 async def break_mail(scene: Scene) -> None:
     """
-    The mail server is away, mute, full or dies after it took a letter. Whoever asks for a letter is answered all the same; the
-    letter comes later, perhaps twice, and what it carries is good once.
+    The mail server is away, mute, full or dies after it took a letter. A request for a letter is answered as always. The
+    letter comes later, perhaps twice, and its token is good once.
     """
     cluster, email = scene.cluster, scene.email
     cluster.sink.mails.clear()

@@ -189,7 +189,7 @@ class Cluster:
     nats: NatsServer | None
     nodes: list[Node]
     url: str
-    """Of the database, past all wires."""
+    """The URL of the database itself, past all wires."""
     sink: Sink
     """The mail server."""
     mail: Wire

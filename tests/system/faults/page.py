@@ -13,13 +13,13 @@ from tests.system.faults.cluster import Bus
 from tests.system.faults.round import Latency, Mark, Outcome
 
 NAME: Final = "faults"
-"""Of the page and of its picture, each with its own suffix."""
+"""The name of the page and of its picture, without a suffix."""
 
 HEALED_WITHIN: Final = 10.0
 """Seconds in which everything heals, by D12."""
 
 WIDTH, HEIGHT = 1000, 260
-"""Of the picture of one bus, in pixels."""
+"""The size of the picture of one bus, in pixels."""
 
 LEFT, TOP, RIGHT, BOTTOM = 60, 40, 12, 34
 """The margins around its diagram."""

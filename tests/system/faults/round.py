@@ -73,7 +73,7 @@ BOUNDED: Final = "timeout graceful shutdown exceeded"
 """uvicorn says so of requests that take longer than a node has that was told to end."""
 
 AT_ONCE: Final = 8
-"""Of them, those that are under way together."""
+"""The most long messages that are under way at the same time."""
 
 PAGE: Final = 200
 """Messages of a page of history."""

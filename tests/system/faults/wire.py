@@ -173,7 +173,7 @@ class Way:
             try:
                 self.sink.write_eof()
             except OSError:
-                self.pipe.cut()  # it is gone, which nobody has said yet
+                self.pipe.cut()  # the other side has gone, and the event loop has not said so yet
             self.has_ended = True
             self.pipe.end()
             return 0.0

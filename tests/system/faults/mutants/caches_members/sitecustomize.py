@@ -1,4 +1,4 @@
-"""A mutant: whoever was a member once is one for as long as the process lives."""
+"""A mutant: a person who was a member once counts as one until the process ends."""
 
 from typing import Any
 
