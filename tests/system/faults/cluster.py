@@ -250,7 +250,8 @@ async def clustered(
         cluster = Cluster(bus=bus, postgres=postgres, nats=nats, nodes=nodes, url=url, sink=sink, mail=mail)
         for node in nodes:
             stack.callback(node.server.stop)
-        await asyncio.gather(*(node.start() for node in nodes))
+        for node in nodes:  # the first one makes the tables
+            await node.start()
         yield cluster
 
 
