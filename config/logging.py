@@ -12,8 +12,9 @@ import re
 import select
 import sys
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
+from itertools import accumulate
 from threading import Condition, Thread
 
 from config.settings.groups import Settings
@@ -49,6 +50,12 @@ pool, the steps of starting and stopping. LOG_LEVEL=DEBUG shows them.
 
 MOST_WAITING = 10_000
 """In lines. Beyond that, new lines are dropped and counted."""
+
+COLLECTED_FOR = 0.01
+"""Seconds for which the writer waits for further lines: each time it runs, all others wait for it."""
+
+WRITTEN_AT_ONCE = 65536
+"""Characters."""
 
 
 def set_up(settings: Settings) -> "Lines":
@@ -171,29 +178,34 @@ class Lines(logging.Handler):
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._waiting or self._closing)
+                self._changed.wait_for(lambda: self._closing, COLLECTED_FOR)
                 is_last = self._closing
                 lines = list(self._waiting)
                 self._waiting.clear()
                 dropped += self._dropped
                 self._dropped = 0
-            dropped += sum(not self._put(line) for line in lines)
-            if dropped and self._put(self._note(dropped)):
+            dropped += sum(map(self._put, _in_groups(lines)))
+            if dropped and not self._put([self._note(dropped)]):
                 dropped = 0
             if is_last:
                 return
 
-    def _put(self, line: str) -> bool:
-        """Writes a line, and returns False if it cannot be written. A line after a torn one begins on a line of its own."""
-        data = f"{line}\n".encode(errors="backslashreplace")
+    def _put(self, lines: Sequence[str]) -> int:
+        """
+        Writes lines, and returns how many of them cannot be written. A line after a torn one begins on a line of its own.
+        """
+        each = [f"{line}\n".encode(errors="backslashreplace") for line in lines]
         if self._is_torn:
-            data = b"\n" + data
+            each[0] = b"\n" + each[0]
+        data, ends = b"".join(each), [*accumulate(map(len, each))]
+        written = 0
         try:
-            while data:
-                data = data[_write_some(self._descriptor, data) :]
-                self._is_torn = bool(data)
+            while written < len(data):
+                written += _write_some(self._descriptor, data[written:])
+                self._is_torn = written not in ends
         except OSError:
-            return False
-        return True
+            return sum(end > written for end in ends)
+        return 0
 
     def _note(self, dropped: int) -> str:
         record = {
@@ -204,6 +216,20 @@ class Lines(logging.Handler):
             "dropped": dropped,
         }
         return self.format(logging.makeLogRecord(record))
+
+
+def _in_groups(lines: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Yields the lines in groups that are written at once."""
+    group: list[str] = []
+    size = 0
+    for line in lines:
+        if group and size + len(line) > WRITTEN_AT_ONCE:
+            yield group
+            group, size = [], 0
+        group.append(line)
+        size += len(line)
+    if group:
+        yield group
 
 
 def _write_some(descriptor: int, data: bytes) -> int:
