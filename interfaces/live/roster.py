@@ -128,7 +128,7 @@ class Roster:
         if not self.is_live(listener, audience):
             return False
         number = self._places[listener].number
-        _remove_live(number, audience)
+        self._remove_live(number, audience)
         audience.aside[number] = None
         return True
 
@@ -158,7 +158,7 @@ class Roster:
         assert audience is not None, "an audience that somebody is in has its number"
         is_live = number not in audience.aside
         if is_live:
-            _remove_live(number, audience)
+            self._remove_live(number, audience)
         else:
             del audience.aside[number]
         if audience.is_empty:
@@ -182,6 +182,15 @@ class Roster:
             return number
         self._audiences.append(audience)
         return len(self._audiences) - 1
+
+    @staticmethod
+    def _remove_live(number: int, audience: Audience) -> None:
+        """Removes a listener from ``live``; the last one moves to its index, and no other one has to move."""
+        live = audience.live
+        last = live.pop()
+        if last != number:
+            live[live.index(number)] = last
+        audience.latecomers.pop(number, None)
 
     # Queries
 
@@ -285,12 +294,3 @@ class Roster:
             del self._ended[next(iter(self._ended))]
         for listener in self._sessions.get(session_id, ()):
             listener.end(End.SESSION_ENDED)
-
-
-def _remove_live(number: int, audience: Audience) -> None:
-    """Removes a listener from ``live``; the last one moves to its index, and no other one has to move."""
-    live = audience.live
-    last = live.pop()
-    if last != number:
-        live[live.index(number)] = last
-    audience.latecomers.pop(number, None)

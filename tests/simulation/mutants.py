@@ -43,7 +43,7 @@ from interfaces.live.hub import Hub
 from interfaces.live.presence import Presence
 from interfaces.live.replays import Reading as MissedReading
 from interfaces.live.resuming import Memberships
-from interfaces.live.roster import ASIDE, Audience, Roster
+from interfaces.live.roster import Audience, Roster
 from interfaces.live.sync import Beginning, Part, Sync
 from interfaces.live.tails import LogEntry, Tails
 from interfaces.live.typing import TypingNow
@@ -265,12 +265,12 @@ def tells_twice(self: Channel, update: ChatUpdate) -> Iterator[ChatUpdate]:
     yield update
 
 
-def tells_whoever_comes_last_no_more(self: Roster, seat: int, audience: Audience) -> None:
-    """The last seat takes the place that becomes free, and nobody notes it: it is lost when it leaves that place itself."""
-    place, last = self._places[seat], audience.live.pop()
-    if last != seat:
-        audience.live[place] = last
-    self._places[seat] = ASIDE
+def tells_whoever_comes_last_no_more(number: int, audience: Audience) -> None:
+    """Whoever went live last does not get the index that becomes free: nothing is told to it any more."""
+    if number in audience.live:
+        last = audience.live.pop()
+        if last != number:
+            audience.live.remove(number)
 
 
 # Returning clients
@@ -725,7 +725,7 @@ MUTANTS: Final[Mapping[str, tuple[type[Any], str, Callable[..., Any]]]] = {
     "gaps not minded": (Channel, "due", minds_no_gap),
     "early ones out of order": (Channel, "due", tells_the_early_ones_as_they_came),
     "told twice": (Channel, "due", tells_twice),
-    "seats confused": (Roster, "_remove_live", tells_whoever_comes_last_no_more),
+    "seats confused": (Roster, "_remove_live", staticmethod(tells_whoever_comes_last_no_more)),
     "postponed ones overtaken": (Gatherer, "_put_back", lets_others_overtake),
     "sends overtaken by questions": (Exchange, "_decide", lets_questions_overtake),
     "answered after it is told": (Answers, "_awaits", answers_when_it_likes),
