@@ -183,8 +183,7 @@ class Roster:
         self._audiences.append(audience)
         return len(self._audiences) - 1
 
-    @staticmethod
-    def _remove_live(number: int, audience: Audience) -> None:
+    def _remove_live(self, number: int, audience: Audience) -> None:
         """Removes a listener from ``live``; the last one moves to its index, and no other one has to move."""
         live = audience.live
         last = live.pop()

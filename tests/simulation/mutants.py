@@ -265,7 +265,7 @@ def tells_twice(self: Channel, update: ChatUpdate) -> Iterator[ChatUpdate]:
     yield update
 
 
-def tells_whoever_comes_last_no_more(number: int, audience: Audience) -> None:
+def tells_whoever_comes_last_no_more(_: Roster, number: int, audience: Audience) -> None:
     """Whoever went live last does not get the index that becomes free: nothing is told to it any more."""
     if number in audience.live:
         last = audience.live.pop()
@@ -725,7 +725,7 @@ MUTANTS: Final[Mapping[str, tuple[type[Any], str, Callable[..., Any]]]] = {
     "gaps not minded": (Channel, "due", minds_no_gap),
     "early ones out of order": (Channel, "due", tells_the_early_ones_as_they_came),
     "told twice": (Channel, "due", tells_twice),
-    "seats confused": (Roster, "_remove_live", staticmethod(tells_whoever_comes_last_no_more)),
+    "seats confused": (Roster, "_remove_live", tells_whoever_comes_last_no_more),
     "postponed ones overtaken": (Gatherer, "_put_back", lets_others_overtake),
     "sends overtaken by questions": (Exchange, "_decide", lets_questions_overtake),
     "answered after it is told": (Answers, "_awaits", answers_when_it_likes),
