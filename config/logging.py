@@ -12,9 +12,8 @@ import re
 import select
 import sys
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime
-from itertools import accumulate
 from threading import Condition, Thread
 
 from config.settings.groups import Settings
@@ -42,6 +41,9 @@ CUTS = (
     ),  # SQLAlchemy puts the bound parameters here
 )
 
+SUSPECT = re.compile(r"eyJ|://|[?&]token=|DETAIL:|\[parameters:")
+"""What a text contains of which a part is cut out."""
+
 TALKATIVE = ("infrastructure.postgres.driver.engine.CountingPool", "sqlalchemy.pool", "uvicorn.error")
 """
 Loggers of SQLAlchemy and uvicorn whose information repeats what the messenger logs itself: lost connections, the end of the
@@ -53,9 +55,6 @@ MOST_WAITING = 10_000
 
 COLLECTED_FOR = 0.01
 """Seconds for which the writer waits for further lines: each time it runs, all others wait for it."""
-
-WRITTEN_AT_ONCE = 65536
-"""Characters."""
 
 
 def set_up(settings: Settings) -> "Lines":
@@ -119,6 +118,8 @@ def record_fields(record: logging.LogRecord, traceback_of: Callable[..., str]) -
 
 
 def _cut(text: str) -> str:
+    if not SUSPECT.search(text):
+        return text
     for pattern, instead in CUTS:
         text = pattern.sub(instead, text)
     return text
@@ -184,28 +185,24 @@ class Lines(logging.Handler):
                 self._waiting.clear()
                 dropped += self._dropped
                 self._dropped = 0
-            dropped += sum(map(self._put, _in_groups(lines)))
-            if dropped and not self._put([self._note(dropped)]):
+            dropped += sum(not self._put(line) for line in lines)
+            if dropped and self._put(self._note(dropped)):
                 dropped = 0
             if is_last:
                 return
 
-    def _put(self, lines: Sequence[str]) -> int:
-        """
-        Writes lines, and returns how many of them cannot be written. A line after a torn one begins on a line of its own.
-        """
-        each = [f"{line}\n".encode(errors="backslashreplace") for line in lines]
+    def _put(self, line: str) -> bool:
+        """Writes a line, and returns False if it cannot be written. A line after a torn one begins on a line of its own."""
+        data = f"{line}\n".encode(errors="backslashreplace")
         if self._is_torn:
-            each[0] = b"\n" + each[0]
-        data, ends = b"".join(each), [*accumulate(map(len, each))]
-        written = 0
+            data = b"\n" + data
         try:
-            while written < len(data):
-                written += _write_some(self._descriptor, data[written:])
-                self._is_torn = written not in ends
+            while data:
+                data = data[_write_some(self._descriptor, data) :]
+                self._is_torn = bool(data)
         except OSError:
-            return sum(end > written for end in ends)
-        return 0
+            return False
+        return True
 
     def _note(self, dropped: int) -> str:
         record = {
@@ -216,20 +213,6 @@ class Lines(logging.Handler):
             "dropped": dropped,
         }
         return self.format(logging.makeLogRecord(record))
-
-
-def _in_groups(lines: Sequence[str]) -> Iterator[Sequence[str]]:
-    """Yields the lines in groups that are written at once."""
-    group: list[str] = []
-    size = 0
-    for line in lines:
-        if group and size + len(line) > WRITTEN_AT_ONCE:
-            yield group
-            group, size = [], 0
-        group.append(line)
-        size += len(line)
-    if group:
-        yield group
 
 
 def _write_some(descriptor: int, data: bytes) -> int:
