@@ -247,7 +247,7 @@ STANDS: Final = Prepared(
     """,
     {},
 )
-"""What `MEMBERSHIP_AND_EPOCH` selects, of several chats for a reader each."""
+"""The columns of `MEMBERSHIP_AND_EPOCH` for several pairs of a chat and a reader."""
 
 _wanted = func.unnest(IDS).table_valued("chat_id").render_derived()
 

@@ -266,7 +266,7 @@ def tells_twice(self: Channel, update: ChatUpdate) -> Iterator[ChatUpdate]:
 
 
 def tells_whoever_comes_last_no_more(_: Roster, number: int, audience: Audience) -> None:
-    """Whoever went live last does not get the index that becomes free: nothing is told to it any more."""
+    """Drops the listener that went live last instead of moving it to the index that becomes free."""
     if number in audience.live:
         last = audience.live.pop()
         if last != number:

@@ -37,7 +37,7 @@ class Together(Generic[Question, Found]):
     _asked: "dict[tuple[Hashable, Question], list[asyncio.Future[Found | None]]]" = field(
         init=False, factory=dict
     )
-    """Who waits for the answer to each question that no read has taken."""
+    """For each question that no read has taken, the futures that its answer is set on."""
     _is_due: bool = field(init=False, default=False)
     _reads: "set[asyncio.Task[None]]" = field(init=False, factory=set)
 

@@ -1,4 +1,4 @@
-"""Questions of the same moment share a read, which nobody waits longer for than for a read of their own."""
+"""`Together` answers questions that are asked at the same moment with one read."""
 
 import asyncio
 from collections.abc import Hashable, Mapping, Sequence
