@@ -32,7 +32,7 @@ from domain.ids import ChatId, Position, ProfileId, Seq
 from domain.member import Member
 from domain.reading import Reading
 from infrastructure.announcing import Announcing
-from infrastructure.gather import Gatherer
+from infrastructure.gather import Gatherer, _Queue
 from infrastructure.memory.chats import MemoryPosting
 from infrastructure.memory.views import MemoryOwnChanges
 from interfaces.live import channel, entry, resuming, sync
@@ -143,10 +143,11 @@ def trusts_clocks(self: Chat, author: Member | None, body: Any, *, at: datetime,
 
 def lets_others_overtake(self: Gatherer[Any, Any], key: Any, postponed: Sequence[Any]) -> None:
     if (queue := self._patient.get(key)) is None:
-        queue = self._queues.setdefault(key, deque())
+        queue = self._queues.setdefault(key, _Queue())
     for waiting in postponed:
         waiting.skips += 1
-    queue.extend(postponed)
+    for waiting in postponed:
+        queue.append(self.owner(waiting.ask), waiting)
     self._count += len(postponed)
     self._weight += sum(waiting.weight for waiting in postponed)
 
