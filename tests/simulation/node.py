@@ -373,7 +373,7 @@ class Node:
         assert requests is not None, "they run"
         kept: dict[str, Sized] = {
             "chats": hub.channels,
-            "listeners": hub.roster._seats,
+            "listeners": hub.roster._places,
             "sessions": hub.roster._sessions,
             "tasks of chats": hub.channels._tasks._tasks,
             "tasks of requests": requests._tasks,
