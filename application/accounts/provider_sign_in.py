@@ -1,6 +1,7 @@
 """Signing in through a provider of identities."""
 
 from collections.abc import Callable
+from typing import Final
 
 from attrs import field, frozen
 
@@ -23,6 +24,9 @@ from domain.identity import Identity, IdentityTaken, IdentityUnknown
 from domain.ids import AccountId
 from domain.security import SecurityAct
 from domain.session import Fingerprint, Origin
+
+ATTEMPTS: Final = 5
+"""To sign somebody in of whom others sign in at the same time."""
 
 
 @frozen(kw_only=True)
@@ -63,6 +67,7 @@ class FinishProviderSignInHandler:
     """
     Signs somebody in whom a provider has identified: to the account that is linked with the identity. If none is, and the
     operator believes what this provider says of addresses, to the account of the address, which is then linked, or to a new one.
+    An account that is linked with somebody else at this provider stays that person's, whoever has the address now.
 
     A second factor of the account is asked for as after a password.
     """
@@ -95,15 +100,20 @@ class FinishProviderSignInHandler:
             raise NotAuthenticated("token_invalid")
         provider = self.providers.find(visit.provider)
         proven = await self.end_visit(visit)
-        while True:
-            try:
-                account, admitted = await self._admit(proven, provider, visit, command.origin)
-                break
-            except (EmailTaken, IdentityTaken):
-                continue  # by another sign-in at the same time: what it made is found now
+        account, admitted = await self._admitted(proven, provider, visit, command.origin)
         if admitted.letter_was_added:
             self.letter_is_due()
         return SignedIn.to(admitted.opened, account.email.text, self.tokens, at=self.clock.now())
+
+    async def _admitted(
+        self, proven: ProvenIdentity, provider: ProviderInfo, visit: Visit, origin: Origin
+    ) -> tuple[Account, Admitted]:
+        for _ in range(ATTEMPTS):
+            try:
+                return await self._admit(proven, provider, visit, origin)
+            except (EmailTaken, IdentityTaken):
+                continue  # by another sign-in at the same time: what it made is found now
+        raise IdentityUnknown
 
     async def _admit(
         self, proven: ProvenIdentity, provider: ProviderInfo, visit: Visit, origin: Origin
@@ -138,6 +148,7 @@ class FinishProviderSignInHandler:
         account = await _locked(work, found.id) if found else await self._new(work, email)
         if account is None:
             raise IdentityUnknown
+        await self._refuse_successor(work, account, proven)
         now = self.clock.now()
         if not account.is_confirmed:
             # What waits in confirmations was chosen by somebody who may never have read the mail of this address.
@@ -157,6 +168,15 @@ class FinishProviderSignInHandler:
         )
         await self.tell(work, SecurityAct.IDENTITY_LINKED, account.id, account.email.text, at=now)
         return account
+
+    async def _refuse_successor(self, work: UnitOfWork, account: Account, proven: ProvenIdentity) -> None:
+        """
+        Refuses another person at a provider through which the owner signs in: the provider has given the address to somebody
+        else since.
+        """
+        for linked in await work.identities.of(account.id):
+            if linked.subject.issuer == proven.subject.issuer and linked.subject != proven.subject:
+                raise IdentityUnknown
 
     async def _new(self, work: UnitOfWork, email: Email) -> Account:
         account, profile = Account.register(

@@ -24,6 +24,8 @@ class SetPassword:
     password: Password
     old_password: str | None = field(default=None, repr=False)
     """The password until now. Clients of the original do not send it."""
+    proof: str | None = field(default=None, repr=False)
+    """A proof by a passkey, in place of the old password."""
     origin: Origin = field(factory=Origin)
 
 
@@ -50,13 +52,14 @@ class SetPasswordHandler:
         """
         Raises:
             PasswordUnfit: The password may not be chosen.
-            PasswordWrong: The old password is wrong, or missing where it is needed.
+            PasswordWrong: The old password is wrong, or it is missing where it or a proof is needed.
+            ProofUnfit: The proof is not of this session, too old or used already.
             TooManyRequests: The old password was wrong too often.
             NotAuthenticated: The actor's session ended meanwhile.
         """
         actor.require_device()
         self.rule.check(command.password)
-        if command.old_password is None and self.old_password_needed:
+        if command.old_password is None and not command.proof and self.old_password_needed:
             raise PasswordWrong
         requester = Requester(network=command.origin.network, account=str(actor.account_id), is_known=True)
         password_hash = await self.passwords.hash(command.password.text, requester)
@@ -80,9 +83,10 @@ class SetPasswordHandler:
 
     @asynccontextmanager
     async def _begun(self, actor: Actor, command: SetPassword) -> AsyncIterator[Proven]:
-        """Begins the unit of work, after the old password was verified if it was given."""
-        if command.old_password is not None:
-            async with self.step_up.proven(actor, command.old_password, command.origin) as proven:
+        """Begins the unit of work, after the old password or the proof was verified if one was given."""
+        if command.old_password is not None or command.proof:
+            old = command.old_password or ""
+            async with self.step_up.proven(actor, old, command.origin, command.proof) as proven:
                 yield proven
             return
         async with self.begin() as work:

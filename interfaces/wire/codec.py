@@ -241,8 +241,10 @@ def _documented(
     name: str = "",
     secret: bool = False,
     absent: object = REQUIRED,
+    unless: str = "",
 ) -> FieldSpec:
-    return FieldSpec(read, name=name, secret=secret, absent=absent, doc=FieldDoc(description, example))
+    doc = FieldDoc(description, example)
+    return FieldSpec(read, name=name, secret=secret, absent=absent, unless=unless, doc=doc)
 
 
 _key: Final = _documented(
@@ -320,18 +322,27 @@ REDEEM_TOKEN: Final = shape(RedeemToken, token=_letter_token, fingerprint=_lette
 
 RESET_PASSWORD: Final = shape(ResetPassword, email=_account_email, key=_key)
 
+_proof: Final = _documented(
+    nullable(_text),
+    "A proof by a passkey, from `POST /accounts/proof/`, in place of the password and a code",
+    None,
+    secret=True,
+    absent=None,
+)
+
 SET_PASSWORD: Final = shape(
     SetPassword,
     password=_new_password,
     old_password=_documented(
         nullable(_text),
-        "The password until now. It is verified if it is given, and needed if the operator asks for it"
+        "The password until now. It is verified if it is given, and it or a `proof` is needed if the operator asks for it"
         " (`AUTH_OLD_PASSWORD_NEEDED`)",
         examples.PASSWORD,
         name="oldPassword",
         absent=None,
         secret=True,
     ),
+    proof=_proof,
 )
 
 REVOKE_SESSION: Final = shape(
@@ -352,15 +363,11 @@ _code_if_any: Final = _documented(
 )
 
 _password_if_any: Final = _documented(
-    _text, "The password of the account, unless there is a `proof`", examples.PASSWORD, secret=True, absent=""
-)
-
-_proof: Final = _documented(
-    nullable(_text),
-    "A proof by a passkey, from `POST /accounts/proof/`, in place of the password and a code",
-    None,
+    _text,
+    "The password of the account, unless there is a `proof`",
+    examples.PASSWORD,
     secret=True,
-    absent=None,
+    unless="proof",
 )
 
 _PROVEN: Final = {"password": _password_if_any, "code": _code_if_any, "proof": _proof}
@@ -384,11 +391,11 @@ PROVE_BOTH: Final = shape(
     ProveBoth,
     password=_password_if_any,
     code=_documented(
-        text(0, CODE_LIMIT),
+        text(1, CODE_LIMIT),
         "A code of the application, or a recovery code, unless there is a `proof`",
         examples.CODE,
         secret=True,
-        absent="",
+        unless="proof",
     ),
     proof=_proof,
 )
@@ -507,7 +514,7 @@ def _days(value: object) -> int:
 class WantedToken:
     name: TokenName
     scopes: frozenset[Scope]
-    password: str
+    password: str = ""
     code: str | None
     proof: str | None
     days: int | None

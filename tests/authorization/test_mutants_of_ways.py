@@ -59,6 +59,12 @@ def _no_party(patch: Patch) -> None:
     patch.setattr(CodeIDToken, "validate_azp", lambda _: None)
 
 
+def _any_audience(patch: Patch) -> None:
+    """The party is a second look at the audience, which would find most of what the first one misses."""
+    _no_party(patch)
+    _without(aud=...)(patch)
+
+
 def _no_age(patch: Patch) -> None:
     patch.setattr(oidc, "OLDEST", timedelta(days=1))
 
@@ -182,7 +188,7 @@ ANSWERS = passkeys.TestAnswersThatAreNotBelieved
 
 MUTANTS: dict[str, tuple[Callable[[Patch], None], Callable[[Scene], Awaitable[None]]]] = {
     "no nonce": (_no_nonce, _of_lies("test_the_nonce_is_of_this_visit")),
-    "any audience": (_without(aud=...), _lie("another audience")),
+    "any audience": (_any_audience, _lie("another audience")),
     "any issuer": (_without(iss=...), _lie("another issuer")),
     "any party": (_no_party, _lie("another party")),
     "any age": (_no_age, _lie("long ago")),

@@ -3,12 +3,12 @@
 import asyncio
 import json
 from base64 import b32decode
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
-from attrs import define
+from attrs import define, evolve
 
 from application.accounts.close import CloseAccount
 from application.accounts.factors import ConfirmFactor, ProveBoth, SetUpFactor
@@ -21,14 +21,16 @@ from application.accounts.passkeys import (
     RemovePasskey,
     RenamePasskey,
 )
+from application.accounts.set_password import SetPassword
 from application.accounts.signed_in import SignedIn
 from application.actor import Actor
 from application.errors import NotAuthenticated
 from application.paging import Paging
+from application.ports.authenticators import Json
 from application.ports.limiter import TooManyRequests
 from config.features.accounts import passkey_use_cases
 from config.settings.groups import Auth
-from domain.account import PasswordWrong
+from domain.account import Password, PasswordWrong
 from domain.factor import CodeWrong, step_at
 from domain.identity import Identity, LastWayIn, Subject
 from domain.ids import PasskeyId
@@ -250,6 +252,23 @@ WRONG_USES: dict[str, Any] = {
 }
 
 
+def with_response(answer: Json, **parts: Any) -> Json:
+    return {**answer, "response": {**answer["response"], **parts}}
+
+
+MALFORMED: Final[Sequence[Callable[[Json], Json]]] = [
+    lambda _: {},
+    lambda answer: {**answer, "id": "another"},
+    lambda answer: {**answer, "rawId": 7},
+    lambda answer: {**answer, "type": "password"},
+    lambda answer: {**answer, "response": None},
+    lambda answer: {**answer, "response": {}},
+    lambda answer: with_response(answer, clientDataJSON="=ж="),
+    lambda answer: with_response(answer, clientDataJSON=encoded(b"[")),
+]
+"""Answers that no browser gives, whether a passkey was made or used."""
+
+
 class TestAnswersThatAreNotBelieved:
     @pytest.mark.parametrize("how", WRONG_USES)
     async def test_when_signing_in(self, people: People, how: str) -> None:
@@ -299,6 +318,24 @@ class TestAnswersThatAreNotBelieved:
         with pytest.raises(NotAuthenticated):
             await people.sign_in(other, Held(held.id, held.key, passkey.account_id.bytes, uses=7))
 
+    async def test_of_somebody_who_is_kept_out(self, people: People) -> None:
+        anna, device = await people.world.join(ANNA), Authenticator()
+        await people.add(anna, device)
+        actor = await people.actor(anna)
+        async with people.world.begin() as work:
+            account = await work.accounts.lock(actor.account_id)
+            account.disable(at=people.world.clock.now())
+            await work.accounts.save(account)
+        with pytest.raises(NotAuthenticated):
+            await people.sign_in(device)
+
+    async def test_of_an_account_that_was_closed(self, people: People) -> None:
+        anna, device = await people.world.join(ANNA), Authenticator()
+        await people.add(anna, device)
+        await people.world.close(anna)
+        with pytest.raises(NotAuthenticated):
+            await people.sign_in(device)
+
     @pytest.mark.parametrize("handle", [b"", b"x", b"0" * 16, b"0" * 64])
     async def test_of_nobody(self, people: People, handle: bytes) -> None:
         anna, device = await people.world.join(ANNA), Authenticator()
@@ -310,40 +347,33 @@ class TestAnswersThatAreNotBelieved:
     @pytest.mark.parametrize(
         "change",
         [
-            lambda _: {},
-            lambda answer: answer | {"id": "another"},
-            lambda answer: answer | {"rawId": 7},
-            lambda answer: answer | {"type": "password"},
-            lambda answer: answer | {"response": None},
-            lambda answer: answer | {"response": {}},
-            lambda answer: answer | {"response": answer["response"] | {"clientDataJSON": "=ж="}},
-            lambda answer: answer | {"response": answer["response"] | {"clientDataJSON": encoded(b"[")}},
-            lambda answer: (
-                answer | {"response": answer["response"] | {"authenticatorData": encoded(b"short")}}
-            ),
-            lambda answer: (
-                answer | {"response": answer["response"] | {"signature": encoded(b"no signature")}}
-            ),
-            lambda answer: (
-                answer | {"response": answer["response"] | {"attestationObject": encoded(b"\xff")}}
-            ),
-            lambda answer: (
-                answer | {"response": answer["response"] | {"attestationObject": encoded(b"\xa0")}}
-            ),
-            lambda answer: (
-                answer | {"response": answer["response"] | {"attestationObject": encoded(b"\x9f" * 3000)}}
-            ),
+            *MALFORMED,
+            lambda answer: with_response(answer, authenticatorData=encoded(b"short")),
+            lambda answer: with_response(answer, authenticatorData=None),
+            lambda answer: with_response(answer, signature=encoded(b"no signature")),
+            lambda answer: with_response(answer, signature=encoded(b"")),
+            lambda answer: with_response(answer, userHandle=7),
+            lambda answer: with_response(answer, userHandle=encoded(b"")),
         ],
     )
     async def test_what_no_device_says(self, people: People, change: Any) -> None:
         anna, device = await people.world.join(ANNA), Authenticator()
         await people.add(anna, device)
-        wrong = Authenticator(held=list(device.held), change_answer=change)
-        options, token = await people.begin()
-        credential = wrong.use(options)
-        if "attestationObject" not in credential.get("response", {}) or "signature" not in str(credential):
-            with pytest.raises(NotAuthenticated):
-                await people.finish(token, credential)
+        with pytest.raises(NotAuthenticated):
+            await people.sign_in(Authenticator(held=list(device.held), change_answer=change))
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            *MALFORMED,
+            lambda answer: with_response(answer, attestationObject=None),
+            lambda answer: with_response(answer, attestationObject=encoded(b"\xff")),
+            lambda answer: with_response(answer, attestationObject=encoded(b"\xa0")),
+            lambda answer: with_response(answer, attestationObject=encoded(b"\x9f" * 3000)),
+        ],
+    )
+    async def test_what_no_device_says_of_a_new_one(self, people: People, change: Any) -> None:
+        anna = await people.world.join(ANNA)
         with pytest.raises(PasskeyRefused):
             await people.add(anna, Authenticator(change_answer=change))
 
@@ -470,6 +500,29 @@ class TestProofs:
         await people.sign_in(device)  # a passkey is both proofs in one
         await people.world.factors.turn_off(actor, ProveBoth(proof=await people.prove(anna, device)))
         assert not (await people.world.factors.read(actor)).is_on
+
+    async def test_in_place_of_the_old_password(self, people: People) -> None:
+        world = people.world
+        anna, device = await world.join(ANNA), Authenticator()
+        await people.add(anna, device)
+        await people.forget_password(anna)
+        world.rules = evolve(world.rules, old_password_needed=True)
+        world.accounts = world.accounts_over(world.ports)
+        actor, proof = await people.actor(anna), await people.prove(anna, device)
+        new = Password("Another-Horse1")
+        for command in (
+            SetPassword(password=new),
+            SetPassword(password=new, proof=""),
+            SetPassword(password=new, old_password=PASSWORD),
+        ):
+            with pytest.raises(PasswordWrong):
+                await world.accounts.set_password(actor, command)
+        with pytest.raises(ProofUnfit):
+            await world.accounts.set_password(actor, SetPassword(password=new, proof="nonsense"))
+        await world.accounts.set_password(actor, SetPassword(password=new, proof=proof))
+        await world.sign_in_as(ANNA, device="other", password=new.text)
+        with pytest.raises(ProofUnfit):
+            await world.accounts.set_password(actor, SetPassword(password=new, proof=proof))
 
     async def test_one_is_good_once(self, people: People) -> None:
         anna, device = await people.world.join(ANNA), Authenticator()

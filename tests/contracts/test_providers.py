@@ -185,6 +185,16 @@ class TestSigningIn:
         people.there.subject, people.there.email = "another", "mikhail@example.com"
         assert await people.email(await people.sign_in("second")) == "mikhail@example.com"
 
+    async def test_nor_is_who_got_the_address_of_somebody_who_left(self, people: People) -> None:
+        first = await people.sign_in()
+        people.there.subject, former = "successor", people.there.subject
+        with pytest.raises(IdentityUnknown):
+            await people.sign_in("second")
+        assert await people.linked(first) == [former]
+        await people.world.choose(first, PASSWORD)
+        await people.link(first)
+        assert await people.email(await people.sign_in("second")) == ANNA
+
     async def test_the_same_name_at_another_provider_is_somebody_else(self, people: People) -> None:
         await people.sign_in()
         with IdentityProvider(key=KEY, subject=people.there.subject).running() as other:

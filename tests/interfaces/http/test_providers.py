@@ -44,7 +44,10 @@ async def sign_in(browser: httpx.AsyncClient, code: str = EMAIL) -> httpx.Respon
 
 async def test_from_leaving_to_the_session(world: World) -> None:
     browser = world.client()
-    assert data(await browser.get("/accounts/ways/")) == {"providers": [{"id": "example", "name": "Example"}]}
+    assert data(await browser.get("/accounts/ways/")) == {
+        "providers": [{"id": "example", "name": "Example"}],
+        "passkeys": True,
+    }
     departure = await begin(browser)
     cookie = departure.headers["set-cookie"]
     assert cookie.startswith("provider_visit=")
