@@ -73,6 +73,8 @@ class Connection(psycopg.AsyncConnection[Row]):
     """A statement that sets all parameters at the beginning of each transaction. Empty unless a pooler is in between."""
     is_cut: bool = False
     """Whether `cut` has ended it. An answer that arrived just before may still be read, but none after it."""
+    prepared: dict[str, bytes]
+    """The names of the statements that `infrastructure.postgres.driver.pipeline` has prepared, by their texts."""
     generation: int = 0
     """The generation of the pool's connections that it belongs to, in a pool that can renew them."""
 
@@ -128,6 +130,7 @@ class Connector:
             await connection.close()
             raise
         arrays.register(connection.adapters)
+        connection.prepared = {}
         return connection
 
     async def _prepare(self, connection: Connection[Any]) -> None:
