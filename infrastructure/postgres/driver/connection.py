@@ -49,10 +49,12 @@ STATED: Final = {
     "transform_null_equals": "off",
     "default_transaction_isolation": "read committed",
     "default_transaction_deferrable": "off",
+    "jit": "off",
 }
 """
 Parameters that every connection sets, besides its search path, its timeouts and its durability. The encoding is a
-connection parameter.
+connection parameter. ``jit`` is off because before version 18 a plan that sorts where sorting is avoided counts as so costly
+that the server compiles it: 0.3 seconds for each batch.
 
 ``default_transaction_read_only`` is left alone on purpose: operators set it for a database deliberately, for example when
 the disk is nearly full. Writes are then refused and the messenger reports that it is not ready.

@@ -29,6 +29,7 @@ Ask = Callable[[str], Any]
 
 EXPECTED = {
     **STATED,
+    "jit": "off",
     "search_path": "public",
     "statement_timeout": "5s",
     "idle_in_transaction_session_timeout": "10s",
