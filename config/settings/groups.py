@@ -22,6 +22,7 @@ from domain.session import Lifetimes
 from infrastructure.crypto.passwords import PooledPasswords
 from infrastructure.gather import BatchLimits
 from infrastructure.nats.updates import NatsUpdates
+from infrastructure.postgres.replica import Replica
 from infrastructure.smtp.mailer import MailServer
 from interfaces.chaos.chance import Rates
 from interfaces.http.node import HttpLimits
@@ -119,6 +120,9 @@ class Api:
     )
     """The greatest size of a request body, in bytes."""
 
+    requests_per_account: int = _setting("API_REQUESTS_PER_ACCOUNT_AND_SECOND", read.whole(0, 1_000_000), 50)
+    """Requests over HTTP and frames on sockets together; those beyond it wait (`interfaces.pace`). 0 means no limit."""
+
     shutdown_seconds: float = _setting("API_SHUTDOWN_SECONDS", read.seconds(0, 60), 2.0)
     """Within how many seconds the process ends after a signal to stop. Less than one counts as one."""
 
@@ -183,6 +187,16 @@ class Database:
 
     wait_seconds: float = _setting("DATABASE_WAIT_SECONDS", read.seconds(0, 3600), 15.0)
     """Seconds that a start waits for a database that does not answer yet."""
+
+    replica_url: str | None = _setting("DATABASE_REPLICA_URL", read.database_url, None, secret=True)
+    """A streaming replica of the database, for pages of history."""
+
+    replica_patience: float = _setting(
+        "DATABASE_REPLICA_PATIENCE_SECONDS",
+        read.seconds(0.01, 10),
+        default_of(fields(Replica).patience),
+    )
+    """How long a page waits for a replica that is behind, before it is read from the database itself."""
 
     in_parts: bool = False
     """Whether the URL was made from the PG_SERVER_ settings."""
@@ -296,6 +310,9 @@ class Auth:
     password_pattern: PasswordPattern = _setting(
         "AUTH_PASSWORD_PATTERN", read.password_pattern, PasswordPattern.LETTERS
     )
+    old_password_needed: bool = _setting("AUTH_OLD_PASSWORD_NEEDED", read.flag, default=False)
+    """Whether changing the password takes the old one, which clients of the original messenger do not send."""
+
     refuse_common_passwords: bool = _setting("AUTH_REFUSE_COMMON_PASSWORDS", read.flag, default=True)
     reset_lifetime: timedelta = _setting(
         "AUTH_RESET_LIFETIME_MINUTES", read.duration("minutes", 60 * 24 * 7), timedelta(hours=1)

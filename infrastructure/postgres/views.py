@@ -4,6 +4,7 @@ keys of their tables.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from hashlib import sha256
 from typing import Any, Final, NoReturn
 from uuid import UUID
@@ -34,7 +35,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from application.errors import Unavailable
+from application.errors import ApplicationError, Unavailable
 from application.paging import ChatPlace, MemberPlace, Page, Paging, ReaderPlace, page_of
 from application.ports.updates import ChatUpdate, NewMember, NewMessage
 from application.ports.views import LogSpan, MessageNotFound, Newest, Where, span
@@ -87,6 +88,7 @@ from infrastructure.postgres.pages import (
     reader_place,
 )
 from infrastructure.postgres.places import Place
+from infrastructure.postgres.replica import Replica
 from infrastructure.postgres.schema.account_tables import account, profile, session
 from infrastructure.postgres.schema.base import metadata, with_all_tables
 from infrastructure.postgres.schema.chat_tables import (
@@ -454,6 +456,8 @@ PROBE: Final = Prepared(
 class PostgresViews:
     pool: ReadPool
     trouble: WriteTrouble = Factory(WriteTrouble)
+    replica: Replica | None = None
+    """Pages of history are read from it when it has what the reader must see."""
 
     async def live_session(self, account_id: AccountId, session_id: SessionId) -> LiveSession | None:
         row = await self.pool.row(LIVE_SESSION, account=account_id, session=session_id)
@@ -501,6 +505,12 @@ class PostgresViews:
         )
 
     async def history(self, reader: ProfileId, chat_id: ChatId, where: Where, limit: int) -> HistoryPage:
+        if self.replica is not None:
+            membership = await _require_member(self.pool, MEMBERSHIP, reader, chat_id)
+            with suppress(ApplicationError):
+                async with self.replica.reading(reader) as reads:
+                    if reads is not None:
+                        return await _page(reads, chat_id, where, limit, membership["last_seq"])
         async with self.pool.open(reader) as reads:
             membership = await _require_member(reads, MEMBERSHIP, reader, chat_id)
             return await _page(reads, chat_id, where, limit, membership["last_seq"])

@@ -15,6 +15,11 @@ WAITED: Final = "waited"
 """The attribute of a request's state with the seconds that it waited by intention, which are no measure of the server."""
 
 
+def note_wait(request: Request, seconds: float) -> None:
+    """Records that the answer to a request waited so long by intention."""
+    setattr(request.state, WAITED, getattr(request.state, WAITED, 0.0) + seconds)
+
+
 class LongAnswer(Protocol):
     """The connection on which an answer is being written."""
 

@@ -34,7 +34,7 @@ from tests.checker.history import (
     Unknown,
 )
 from tests.simulation.chance import Chance
-from tests.simulation.clients import Notebook, Person, dumped, until
+from tests.simulation.clients import Notebook, SimulatedPerson, dumped, until
 from tests.simulation.frames import Fields
 from tests.simulation.network import Line
 from tests.simulation.node import Node
@@ -127,7 +127,7 @@ class AllChatsVisit:
 
 @define(eq=False, kw_only=True)
 class AllChatsDevice:
-    person: Person
+    person: SimulatedPerson
     name: str
     notebook: Notebook
     chance: Chance

@@ -123,7 +123,7 @@ async def until(visit: Changing, reached: Callable[[], bool]) -> None:
 
 
 @define(eq=False)
-class Person:
+class SimulatedPerson:
     name: str
     account: Account
     profile_id: ProfileId
@@ -337,7 +337,7 @@ class Visit:
 class Device:
     """``session`` and ``token`` change where it signs in again; a device without a token stays away."""
 
-    person: Person
+    person: SimulatedPerson
     name: str
     chat_id: ChatId
     notebook: Notebook

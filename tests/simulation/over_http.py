@@ -7,21 +7,28 @@ from urllib.parse import urlencode
 
 import orjson
 from attrs import define, field
+from starlette.applications import Starlette
 from starlette.requests import Request
 from typing_extensions import override
 
 from application.errors import ApplicationError
 from domain.errors import DomainError
+from interfaces.http.authentication import PACE
 from interfaces.http.events import Events
 from interfaces.http.long_answers import LONG_ANSWER
 from interfaces.http.options import HttpOptions
 from interfaces.http.sync import Synchronisation
+from interfaces.pace import Pace
 from interfaces.wire.frames import Frame
 from interfaces.wire.places import Places
 from interfaces.ws.closing import Close, CloseCode
 from tests.interfaces.http import event_client
 from tests.simulation.frames import Fields
 from tests.simulation.network import Line
+
+APP = Starlette()
+"""What requests find their settings in. Accounts have no pace here, as on the simulated sockets."""
+setattr(APP.state, PACE, Pace())
 
 
 def request(
@@ -36,6 +43,7 @@ def request(
         "path": path,
         "query_string": urlencode(query).encode(),
         "headers": headers,
+        "app": APP,
         **more,
     }
 

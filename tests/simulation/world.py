@@ -60,7 +60,7 @@ from tests.checker.judge import judge
 from tests.checker.picture import Limits, Violation
 from tests.simulation.all_chats import AllChatsDevice
 from tests.simulation.chance import Chance
-from tests.simulation.clients import Device, Notebook, Person
+from tests.simulation.clients import Device, Notebook, SimulatedPerson
 from tests.simulation.frames import durable, said
 from tests.simulation.loop import SimulatedLoop, run
 from tests.simulation.network import NOTICED
@@ -135,7 +135,7 @@ def restores(number: int) -> bool:
 
 def simulate(number: int) -> Outcome:
     loop = SimulatedLoop(number)
-    world = World(
+    world = SimulatedWorld(
         Chance(loop.random),
         hears_all=hears_all(number),
         over=transports(number),
@@ -161,7 +161,7 @@ def simulate(number: int) -> Outcome:
 
 
 class _Listener(logging.Handler):
-    def __init__(self, world: "World") -> None:
+    def __init__(self, world: "SimulatedWorld") -> None:
         super().__init__(logging.ERROR)
         self._world = world
 
@@ -171,7 +171,7 @@ class _Listener(logging.Handler):
 
 
 @contextmanager
-def _complaints(world: "World") -> Iterator[None]:
+def _complaints(world: "SimulatedWorld") -> Iterator[None]:
     """What the messenger logs as an error is one; what it logs as a warning is what this world does to it."""
     listener, root = _Listener(world), logging.getLogger()
     disabled, handlers, level = root.manager.disable, root.handlers, root.level
@@ -198,7 +198,7 @@ def _small(module: ModuleType, name: str, number: int) -> Iterator[None]:
 
 
 @define(eq=False)
-class World:
+class SimulatedWorld:
     chance: Chance
     hears_all: bool = False
     """Whether there are devices with the socket of all chats, and more chats whose members change."""
@@ -213,15 +213,15 @@ class World:
     faults: Faults = field(init=False)
     terms: Terms = field(init=False)
     nodes: list[Node] = field(init=False)
-    people: list[Person] = field(init=False, factory=list)
+    people: list[SimulatedPerson] = field(init=False, factory=list)
     devices: list[Device] = field(init=False, factory=list)
     hearers: list[AllChatsDevice] = field(init=False, factory=list)
     scribe: Device | None = field(init=False, default=None)
     """Says something in the chat that is quiet afterwards."""
-    chats: dict[ChatId, Person] = field(init=False, factory=dict)
+    chats: dict[ChatId, SimulatedPerson] = field(init=False, factory=dict)
     """And whose they are."""
     deleted: set[ChatId] = field(init=False, factory=set)
-    members: dict[ChatId, list[Person]] = field(init=False, factory=dict)
+    members: dict[ChatId, list[SimulatedPerson]] = field(init=False, factory=dict)
     _at: float = field(init=False, default=0.0)
     _operating: asyncio.Lock = field(init=False, factory=asyncio.Lock)
     """Held while nodes are stopped and started."""
@@ -252,7 +252,7 @@ class World:
         return SETTLED + 3 * (self.terms.own_reads - READ)
 
     @property
-    def outsider(self) -> Person:
+    def outsider(self) -> SimulatedPerson:
         """Not in a chat when it begins."""
         return self.people[-1]
 
@@ -388,9 +388,9 @@ class World:
         account.confirmed_at = START
         await work.accounts.add(account)
         await work.profiles.add(profile)
-        self.people.append(Person(name, account, profile.id))
+        self.people.append(SimulatedPerson(name, account, profile.id))
 
-    async def _open_chat(self, chat_id: ChatId, owner: Person, work: UnitOfWork) -> None:
+    async def _open_chat(self, chat_id: ChatId, owner: SimulatedPerson, work: UnitOfWork) -> None:
         insiders = [person for person in self.people if person is not self.outsider]
         chat, opened = Chat.open(
             id=chat_id,
@@ -406,7 +406,7 @@ class World:
             self.notebook.write(Belongs(at=self.at, chat=str(chat_id), profile=person.profile))
 
     async def _open_session(
-        self, person: Person, name: str, ids: NumberedIds, work: UnitOfWork
+        self, person: SimulatedPerson, name: str, ids: NumberedIds, work: UnitOfWork
     ) -> tuple[str, str]:
         session = Session.open(
             id=ids.session(),
@@ -421,7 +421,7 @@ class World:
         signed_in = SignedIn.to(session, person.account.email.text, self.nodes[0].tokens, at=START)
         return str(session.id), signed_in.access_token
 
-    async def _equip(self, person: Person, name: str, ids: NumberedIds, work: UnitOfWork) -> None:
+    async def _equip(self, person: SimulatedPerson, name: str, ids: NumberedIds, work: UnitOfWork) -> None:
         session, token = await self._open_session(person, name, ids, work)
         self.devices.append(
             Device(
@@ -437,7 +437,7 @@ class World:
             )
         )
 
-    async def _sign_in(self, node: Node, person: Person, device: str) -> tuple[str, str]:
+    async def _sign_in(self, node: Node, person: SimulatedPerson, device: str) -> tuple[str, str]:
         fingerprint = Fingerprint(device)
         signed_in = await node.call(
             node.messenger.accounts.sign_in(
@@ -719,7 +719,7 @@ class World:
         finally:
             del self._begun[begun]
 
-    async def _put_out(self, chat_id: ChatId, gone: Person | None = None) -> None:
+    async def _put_out(self, chat_id: ChatId, gone: SimulatedPerson | None = None) -> None:
         """Puts out a person, or somebody if it is None, but never the owner."""
         inside = [person for person in self.members[chat_id] if person is not self.chats[chat_id]]
         if not inside:
@@ -874,7 +874,7 @@ class World:
             Kept(at=self.at, chat=str(chat_id), messages=messages, changes=changes, members=members)
         )
 
-    async def _ask(self, node: Node, person: Person, chat_id: ChatId) -> None:
+    async def _ask(self, node: Node, person: SimulatedPerson, chat_id: ChatId) -> None:
         """What a front end without a socket reads."""
         messenger, reader = node.messenger, person.profile_id
         ask = self._asked(person, chat_id)
@@ -900,7 +900,7 @@ class World:
             )
         )
 
-    def _asked(self, person: Person, chat_id: ChatId) -> int:
+    def _asked(self, person: SimulatedPerson, chat_id: ChatId) -> int:
         ask = self.notebook.number("ask")
         self.notebook.write(
             Asked(

@@ -24,7 +24,7 @@ from tests.frame_schemas import of_server_frames
 from tests.interfaces.http.event_client import Events, Listening, listening
 from tests.interfaces.http.promises import Promises
 from tests.interfaces.live.test_hub import until
-from tests.world import Person
+from tests.world import SignedInPerson
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ async def house() -> AsyncIterator[House]:
 ASKED = httpx.Request("GET", "http://server/events/")
 
 
-async def talk_on(house: House, person: Person, chat: ChatId) -> None:
+async def talk_on(house: House, person: SignedInPerson, chat: ChatId) -> None:
     """Says something now and then until it is cancelled."""
     while True:
         await asyncio.sleep(0.2)
