@@ -26,7 +26,7 @@ from infrastructure.postgres.driver.connection import Connection, cut
 Rows = list[tuple[Any, ...]]
 
 _numbers: Final = count()
-"""Of prepared statements. None is used twice: a statement may be prepared although its answer was not read."""
+"""Numbers the prepared statements. Each number is used once, because a statement whose answer was not read may be prepared."""
 
 ENDING: Final = {b"FATAL", b"PANIC"}
 """The severities of errors after which the server closes the connection."""
