@@ -133,6 +133,11 @@ def restores(number: int) -> bool:
     return number // 8 % 4 in RESTORES.get(number % 8, ())
 
 
+def is_cluster(number: int) -> bool:
+    """Whether this run has three nodes on a bus that loses, doubles and reorders more than it does elsewhere."""
+    return number % 16 == 15
+
+
 def simulate(number: int) -> Outcome:
     loop = SimulatedLoop(number)
     world = SimulatedWorld(
@@ -140,6 +145,7 @@ def simulate(number: int) -> Outcome:
         hears_all=hears_all(number),
         over=transports(number),
         restores=restores(number),
+        is_cluster=is_cluster(number),
     )
     with (
         _complaints(world),
@@ -206,6 +212,8 @@ class SimulatedWorld:
     """The transports of these devices."""
     restores: bool = False
     """Whether an earlier state of storage is restored."""
+    is_cluster: bool = False
+    """Whether there are three nodes, with clocks that differ from the beginning, on an unruly bus."""
     notebook: Notebook = Factory(Notebook)
     database: Database = Factory(Database)
     page: int = field(init=False)
@@ -321,8 +329,10 @@ class SimulatedWorld:
                 terms=self.terms,
                 failed=self.fail,
             )
-            for name in ("north", "south")[: one_of((1, 2))]
+            for name in self._names()
         ]
+        if self.is_cluster:
+            self._draw_cluster()
         if self.hears_all:
             self.terms.first_page = one_of((1, 2, 50))
             self.terms.own_reads = one_of((READ, 3.0, 6.0))
@@ -331,6 +341,26 @@ class SimulatedWorld:
                 self.terms.sync_frames = one_of((1, 3, 1000))
         for node in self.nodes:
             node.others = [other for other in self.nodes if other is not node]
+
+    def _names(self) -> Sequence[str]:
+        if self.is_cluster:
+            return "north", "south", "east"
+        return ("north", "south")[: self.chance.one_of((1, 2))]
+
+    def _draw_cluster(self) -> None:
+        """Most hints of other nodes come late, twice or never, and what a node publishes reaches it late itself."""
+        one_of = self.chance.one_of
+        self.terms.bus = True
+        self.terms.bus_lost = one_of((0.0, 0.2, 0.6, 1.0))
+        self.terms.bus_doubled = one_of((0.0, 0.3, 0.9))
+        self.terms.bus_delay = one_of((0.05, 0.4, 3.0))
+        if not self.terms.is_punctual:
+            for node in self.nodes:
+                node.clock.ahead = self._some_error()
+
+    def _some_error(self) -> timedelta:
+        """By which a clock is wrong."""
+        return timedelta(seconds=(self.chance.random.random() * 2 - 1) * AHEAD)
 
     async def _settle_people(self) -> None:
         ids = NumberedIds(chance=self.chance, milliseconds=self.nodes[0]._milliseconds)
@@ -512,13 +542,17 @@ class SimulatedWorld:
             if not self._goes_on() or self.chance.decides(0.4):
                 continue
             async with self._operating:
-                node = self.chance.one_of(self.nodes)
-                if self.chance.decides(0.4):
-                    await node.stop(self.chance.one_of((0.0, 0.5, 2.0)) if self.hears_all else 0.0)
-                else:
-                    await node.kill()
+                struck = [self.chance.one_of(self.nodes)]
+                if self.is_cluster and self.chance.decides(0.3):
+                    struck = [node for node in self.nodes if node is not struck[0]]
+                for node in struck:
+                    if self.chance.decides(0.4):
+                        await node.stop(self.chance.one_of((0.0, 0.5, 2.0)) if self.hears_all else 0.0)
+                    else:
+                        await node.kill()
                 await asyncio.sleep(self.chance.wait(1.0))
-                await node.start()
+                for node in struck:
+                    await node.start()
 
     async def _fall_back(self, active: float) -> None:
         """
@@ -648,8 +682,8 @@ class SimulatedWorld:
     async def _set_clocks(self) -> None:
         while self._goes_on():
             await asyncio.sleep(self.chance.wait(2.0) + 0.3)
-            ahead = (self.chance.random.random() * 2 - 1) * AHEAD
-            self.chance.one_of(self.nodes).clock.ahead = timedelta(seconds=ahead)
+            ahead = self._some_error()
+            self.chance.one_of(self.nodes).clock.ahead = ahead
 
     async def _owner(self, node: Node, chat_id: ChatId) -> Actor | None:
         token = next(
