@@ -99,7 +99,7 @@ class _PackedDumper(Dumper):
 
 
 def register(adapters: AdaptersMap) -> None:
-    for packed in (Uuids, Bigints, Moments, Texts):
+    for packed in (Uuids, Bigints, Bigint, Moments, Texts):
         adapters.register_dumper(
             packed, type(f"{packed.__name__}Dumper", (_PackedDumper,), {"oid": packed.oid})
         )
