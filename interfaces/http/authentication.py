@@ -41,7 +41,7 @@ async def actor_of(request: Request, messenger: Messenger) -> Actor:
 
 async def owner_of(request: Request, messenger: Messenger) -> Actor:
     """
-    Authenticate the caller of a request about the account itself, such as one that ends its sessions.
+    Authenticate the caller of a request that manages the account itself, for example its sessions.
 
     Such a request waits only for requests of the same session. Otherwise whoever has stolen another session could keep the
     owner from ending it.
