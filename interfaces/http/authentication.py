@@ -43,7 +43,7 @@ async def owner_of(request: Request, messenger: Messenger) -> Actor:
     """
     Authenticate the caller of a request that manages the account itself, for example its sessions.
 
-    Such a request waits only for requests of the same session. Otherwise whoever has stolen another session could keep the
+    Such a request waits only for requests of the same session. Otherwise a thief with another session could keep the
     owner from ending it.
 
     Raises:
