@@ -30,7 +30,7 @@ class Beat:
     began: float
     acked: float | None = None
     position: int = 0
-    """Where it is stored, once it is acknowledged."""
+    """The position of the message after it was acknowledged, and 0 before."""
     heard: dict[str, float] = field(factory=dict)
     """When each pulse heard it, by name."""
 
