@@ -595,27 +595,51 @@ class Cycle(RequestResponseCycle):
         await super().run_asgi(cancellable)
 
     async def send(self, message: ASGISendEvent) -> None:
-        if message["type"] == "http.response.start" and self._is_last():
-            headers = list(message.get("headers", []))
-            if CLOSE_HEADER not in headers:
-                message["headers"] = [*headers, CLOSE_HEADER]
+        answer = cast(LastAnswer, self.transport)
+        if message["type"] == "http.response.start":
+            if self._is_last():
+                headers = list(message.get("headers", []))
+                if CLOSE_HEADER not in headers:
+                    message["headers"] = [*headers, CLOSE_HEADER]
+            answer.gather()
         await super().send(message)
+        if message["type"] == "http.response.body":
+            answer.flush()
 
 
-@frozen(eq=False)
+@define(eq=False)
 class LastAnswer:
-    """The transport as uvicorn's cycle of request and answer sees it: closing leaves the client time to read the answer."""
+    """
+    The transport as uvicorn's cycle of request and answer sees it: closing leaves the client time to read the answer.
+
+    The head of an answer is written together with the beginning of its body, since each write costs a system call. If the
+    body does not begin in the same turn of the event loop, the head goes alone.
+    """
 
     _connection: HttpConnection
+    _gathered: list[bytes] | None = None
 
     def write(self, data: bytes) -> None:
-        self._connection.transport.write(data)
+        if self._gathered is not None:
+            self._gathered.append(data)
+        elif data:
+            self._connection.transport.write(data)
+
+    def gather(self) -> None:
+        self._gathered = []
+        self._connection.loop.call_soon(self.flush)
+
+    def flush(self) -> None:
+        gathered, self._gathered = self._gathered, None
+        if gathered and not self._connection.has_ended:
+            self._connection.transport.write(b"".join(gathered))
 
     def is_closing(self) -> bool:
         """Tell whether nothing may be written any more, not even that a client may send its body (`Expect`)."""
         return self._connection.has_ended
 
     def close(self) -> None:
+        self.flush()
         self._connection.end_after_answer()
 
 
