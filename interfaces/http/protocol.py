@@ -19,7 +19,7 @@ from typing import Any, Final, cast
 from urllib.parse import unquote
 
 import h11
-from attrs import define, field, frozen
+from attrs import define, field
 from uvicorn._types import (
     ASGI3Application,
     ASGIReceiveCallable,
