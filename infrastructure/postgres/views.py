@@ -11,6 +11,7 @@ from uuid import UUID
 
 from attrs import Factory, evolve, frozen
 from psycopg.rows import tuple_row
+from psycopg.types.numeric import Int8
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
@@ -81,7 +82,7 @@ from infrastructure.postgres.pages import (
     AT,
     CHATS,
     CHATS_AFTER,
-    HERE,
+    CHATS_AND_HERE,
     ID,
     MEMBER,
     MEMBERS_AFTER,
@@ -760,10 +761,11 @@ async def _history(
         PAGE,
         reader=reader,
         chat=chat_id,
-        anchor=begin.anchor,
-        beyond=begin.beyond,
-        shift=begin.shift,
-        most=limit,
+        # of one type whatever their size, because statements are prepared for each combination of types
+        anchor=Int8(begin.anchor),
+        beyond=Int8(begin.beyond),
+        shift=Int8(begin.shift),
+        most=Int8(limit),
         known=list(known),
     )
     if not found:
@@ -801,9 +803,9 @@ async def _own_chats(
         began = after.began
         found = await reads.rows(CHATS_AFTER, reader=reader, **place_of_chat(after), **bounds(paging))
     else:
-        found = await reads.rows(CHATS, reader=reader, **bounds(paging))
-        here = await reads.row(HERE) if paging.limit is not None else None
-        began = Place.of(here).written() if here else ""
+        statement = CHATS if paging.limit is None else CHATS_AND_HERE
+        found = await reads.rows(statement, reader=reader, **bounds(paging))
+        began = Place.of(found[0]).written() if found and paging.limit is not None else ""
     return page_of(
         found,
         paging.limit,

@@ -13,11 +13,12 @@ from application.paging import ChatPlace
 from application.ports.views import After, Around, Before, Newest, PageNumber, Where
 from application.views import HistoryPage
 from domain.chat import About
-from domain.ids import Seq
+from domain.ids import ChatId, ProfileId, Seq
 from interfaces.http.authentication import actor_of
 from interfaces.http.described import CHATS, described
 from interfaces.http.envelope import has, next_link, polled, success, tagged, tags_in, unchanged
 from interfaces.http.errors import CHAT_DETAILS, NO_CHAT, OWNERS_ONLY
+from interfaces.http.long_pages import history_answer
 from interfaces.http.options import HttpOptions
 from interfaces.http.paging import Listing, listed
 from interfaces.http.requests import json_object, key, path, query
@@ -158,7 +159,11 @@ class Chats:
         headers, tag = _next(request, asked, limit, page), tag_of(page.version)
         if page.is_known or has(request, tag):
             return unchanged(tag, headers)
-        return success(codec.history_json(page), {**headers, **tagged(tag)})
+        read_after = partial(self._read_after, actor.profile_id, asked.chat_id)
+        return history_answer(request, page, {**headers, **tagged(tag)}, read_after)
+
+    async def _read_after(self, reader: ProfileId, chat_id: ChatId, seq: Seq, limit: int) -> HistoryPage:
+        return await self.messenger.messages.history(reader, chat_id, After(seq), limit)
 
 
 SHAPE: Final = blake2b(

@@ -830,16 +830,25 @@ def reader_json(reader: ReaderView) -> answers.ReaderOfMessage:
 
 def history_json(page: HistoryPage) -> Mapping[str, object]:
     """Encodes a page as `answers.History` describes it, each person once."""
-    senders = {id: orjson.Fragment(dumps(profile_json(person))) for id, person in page.senders.items()}
+    senders = encoded_senders(page)
+    rows = [row_json(page.chat_id, row, senders[row.sender_id]) for row in page.rows]
+    return {**history_counts(page), "entities": rows}
+
+
+def history_counts(page: HistoryPage) -> Mapping[str, object]:
+    """Returns what a page tells besides its messages."""
     return {
         "totalCount": page.total_count,
-        "entities": [_row_json(page.chat_id, row, senders[row.sender_id]) for row in page.rows],
         "hasBefore": page.has_before,
         "hasAfter": page.has_after,
     }
 
 
-def _row_json(chat_id: ChatId, row: MessageRow, sender: orjson.Fragment) -> Json:
+def encoded_senders(page: HistoryPage) -> Mapping[str, orjson.Fragment]:
+    return {id: orjson.Fragment(dumps(profile_json(person))) for id, person in page.senders.items()}
+
+
+def row_json(chat_id: ChatId, row: MessageRow, sender: orjson.Fragment) -> Json:
     """Encodes a message as `message_json` does. `dumps` writes times without a time zone as `moment` does."""
     encoded: Json = {
         "id": row.id,

@@ -49,6 +49,7 @@ PLANS: Final = {
     "enable_seqscan": "off",
     "enable_sort": "off",
     "enable_incremental_sort": "off",
+    "enable_memoize": "off",
     "max_parallel_workers_per_gather": "0",
     "jit": "off",
 }

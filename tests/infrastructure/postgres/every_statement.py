@@ -211,8 +211,8 @@ async def _views(storage: Storage, filled: Filled) -> None:
         with suppress(NotAMember, ChatNotFound):
             await views.get_chat(filled.other, unknown)
     for where in (Newest(), After(Seq(0)), After(Seq(filled.messages // 2))):
-        page = await views.history(reader, chat, where, 50)
-        await views.history_unless_known(reader, chat, where, 50, [page.version])
+        version = (await views.history(reader, chat, where, 50)).version
+        await views.history_unless_known(reader, chat, where, 50, [version])
     await views.members(reader, chat)
     members = await views.page_of_members(reader, chat, small)
     assert isinstance(members.next, MemberPlace)
