@@ -49,6 +49,7 @@ from interfaces.http.options import ApiInfo, HttpOptions
 from interfaces.http.protocol import HttpConnections
 from interfaces.live.hub import Hub
 from interfaces.live.sync import SyncOptions
+from interfaces.pace import Pace
 from interfaces.ws.endpoint import Sockets
 from interfaces.ws.options import SocketOptions
 from interfaces.ws.services import SocketServices
@@ -217,6 +218,7 @@ def make_app(
             max_message_bytes=ws.frame_limit,
         ),
         meter=meter,
+        pace=Pace(settings.api.requests_per_account),
         cursor_key=cursor_key,
     )
 
@@ -265,6 +267,7 @@ def make_app(
         docs=settings.api.docs,
         docs_path=settings.api.docs_path,
         web_client=settings.api.web_client,
+        access_tokens=settings.auth.access_tokens > 0,
         local_status=is_alone(settings),
         about=ApiInfo(
             title=settings.api.title,

@@ -21,7 +21,6 @@ from contextlib import ExitStack, contextmanager, suppress
 from logging import getLogger
 from pathlib import Path
 from shutil import rmtree
-from tempfile import TemporaryDirectory
 from types import FrameType
 from typing import Final
 
@@ -33,6 +32,7 @@ from config.settings.groups import Settings
 from config.signals import heard, ignore_signals
 from config.stopping import Stopping
 from config.supervisor import NOTIFY_SOCKET, READY, STOPPING, report
+from config.temporary import locked_folder
 from infrastructure.postgres.server.keeping import FIRST_PAUSE, LONGEST_PAUSE
 
 log: Final = getLogger(__name__)
@@ -135,9 +135,9 @@ class Crew:
         numbers = range(self.settings.api.workers)
         self._never_started.update(numbers)
         self.stopping.last_acts.insert(0, self._kill_all)
-        with TemporaryDirectory(prefix="messenger-") as folder, self._signals():
+        with locked_folder() as folder, self._signals():
             self.stopping.last_acts.append(lambda: rmtree(folder, ignore_errors=True))
-            self._figures = [Path(folder) / str(number) for number in numbers]
+            self._figures = [folder / str(number) for number in numbers]
             async with asyncio.TaskGroup() as tasks:
                 for number in numbers:
                     tasks.create_task(self._keep(number))

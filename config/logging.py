@@ -73,7 +73,10 @@ def set_up(settings: Settings) -> "Lines":
     if settings.log.level != "DEBUG":
         for name in TALKATIVE:
             logging.getLogger(name).setLevel(logging.WARNING)
-        logging.getLogger("alembic.runtime.migration").addFilter(_tells_of_a_migration)
+        migrations = logging.getLogger("alembic.runtime.migration")
+        migrations.addFilter(_tells_of_a_migration)
+        if settings.local:  # the first line that a newcomer sees is the address, not how the tables are made
+            migrations.setLevel(logging.WARNING)
     return lines
 
 

@@ -10,9 +10,9 @@ from starlette.types import Lifespan
 
 from application.messenger import Messenger
 from application.meter import Meter, Unmetered
-from interfaces.browsers import SocketsOfPages
 from interfaces.http.access_tokens import AccessTokens
 from interfaces.http.accounts import Accounts
+from interfaces.http.authentication import PACE
 from interfaces.http.catalogues import Catalogues
 from interfaces.http.chats import Chats
 from interfaces.http.docs import Docs
@@ -20,6 +20,7 @@ from interfaces.http.error_pages import Explanations
 from interfaces.http.errors import exception_handlers
 from interfaces.http.events import Events
 from interfaces.http.factors import Factors
+from interfaces.http.handshakes import SocketsOfPages, UnknownSockets
 from interfaces.http.health import Details, Health, Probes, probe_paths
 from interfaces.http.hosts import AllowedHosts
 from interfaces.http.letter_pages import ConfirmationPage, NewPasswordPage
@@ -36,6 +37,7 @@ from interfaces.http.routes import PAGES, Endpoint, match_whole_paths, redirect_
 from interfaces.http.sessions import Sessions
 from interfaces.http.sync import Synchronisation
 from interfaces.live.sync import Sync, SyncOptions
+from interfaces.pace import Pace
 from interfaces.web.site import WebClient
 from interfaces.web.status import Local
 from interfaces.ws.services import SocketServices
@@ -103,6 +105,7 @@ def create_app(
     ]
     not_for_all = {f"{options.prefix}/healthcheck/detailed"}  # pages of others must not read them
     pages = options.pages
+    pace = live.pace if live else Pace()
     endpoints = [route for route in routes if isinstance(route, Endpoint)]
     app = Starlette(
         routes=[*routes, *Docs(options, endpoints).routes()],
@@ -111,11 +114,12 @@ def create_app(
             Middleware(
                 Traced, new_id=new_request_id, unlogged=() if options.log_probes else probe_paths(options)
             ),
-            Middleware(Metered, meter=meter or Unmetered()),
+            Middleware(Metered, meter=meter or Unmetered(), pace=pace),
             Middleware(SecurityHeaders, hsts=options.hsts_seconds),
             Middleware(Cors, origins=options.cors_origins),
             Middleware(AllowedHosts, names=options.allowed_hosts, exempt=probe_paths(options) - not_for_all),
             Middleware(SocketsOfPages, pages=pages),
+            Middleware(UnknownSockets),
             Middleware(RateLimitHeaders),
             Middleware(LastResort),
             Middleware(BodyLimit, most=options.body_limit),
@@ -128,6 +132,7 @@ def create_app(
     setattr(app.state, APP_URL, options.app_url)
     setattr(app.state, PLACES, options.places)
     setattr(app.state, PAGES, pages)
+    setattr(app.state, PACE, pace)
     match_whole_paths(app.routes)
     redirect_slashes(app.router)
     return app

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from attrs import frozen
 from starlette.datastructures import Headers
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Scope
 
 NOT_FOREIGN: Final = frozenset({"none", "same-origin"})
 """Values of ``Sec-Fetch-Site``: a person entered the address, or the page is of the same origin."""
@@ -83,17 +83,3 @@ def _origins_of_host(scope: Scope, headers: Headers) -> Set[str]:
         return frozenset()
     scheme = "http" if scope.get("scheme") in {"http", "ws"} else "https"
     return _origins(scheme, host) | _origins("https", host)
-
-
-@frozen
-class SocketsOfPages:
-    """Middleware that refuses WebSocket handshakes from foreign pages, with 403 and before anything else is done."""
-
-    app: ASGIApp
-    pages: Pages
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "websocket" and not self.pages.accept(scope):
-            await send({"type": "websocket.close", "code": 1008, "reason": ""})
-            return
-        await self.app(scope, receive, send)

@@ -236,9 +236,9 @@ class AccountsWorld:
     async def redeem(self, token: str, device: str = "first") -> SignedIn:
         return await self.accounts.redeem_token(RedeemToken(token=token, fingerprint=Fingerprint(device)))
 
-    async def choose(self, signed_in: SignedIn, password: str) -> None:
+    async def choose(self, signed_in: SignedIn, password: str, *, old: str | None = None) -> None:
         actor = await self.actor(signed_in)
-        await self.accounts.set_password(actor, SetPassword(password=Password(password)))
+        await self.accounts.set_password(actor, SetPassword(password=Password(password), old_password=old))
 
     async def revoke(self, by: SignedIn, session_id: SessionId) -> None:
         await self.sessions.revoke(await self.actor(by), RevokeSession(session_id=session_id))

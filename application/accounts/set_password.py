@@ -1,16 +1,18 @@
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 
 from attrs import field, frozen
 
 from application.accounts.mailed import LetterLimits, report
 from application.accounts.own_sessions import end_others, lock_own
+from application.accounts.step_up import Proven, StepUp
 from application.actor import Actor
 from application.ports.clock import Clock
 from application.ports.ids import Ids
 from application.ports.passwords import Passwords, Requester
 from application.ports.storage import Begin
 from application.recording import RecordEvent
-from domain.account import Password, PasswordRule
+from domain.account import Password, PasswordRule, PasswordWrong
 from domain.events import SessionEnd
 from domain.notification import Template
 from domain.security import SecurityAct
@@ -20,6 +22,8 @@ from domain.session import Origin
 @frozen(kw_only=True)
 class SetPassword:
     password: Password
+    old_password: str | None = field(default=None, repr=False)
+    """The password until now. Clients of the original do not send it."""
     origin: Origin = field(factory=Origin)
 
 
@@ -33,6 +37,9 @@ class SetPasswordHandler:
     begin: Begin
     clock: Clock
     ids: Ids
+    step_up: StepUp
+    old_password_needed: bool
+    """Whether a session alone is not enough."""
     passwords: Passwords
     rule: PasswordRule
     limits: LetterLimits
@@ -43,19 +50,22 @@ class SetPasswordHandler:
         """
         Raises:
             PasswordUnfit: The password may not be chosen.
+            PasswordWrong: The old password is wrong, or missing where it is needed.
+            TooManyRequests: The old password was wrong too often.
             NotAuthenticated: The actor's session ended meanwhile.
         """
         actor.require_device()
         self.rule.check(command.password)
+        if command.old_password is None and self.old_password_needed:
+            raise PasswordWrong
         requester = Requester(network=command.origin.network, account=str(actor.account_id), is_known=True)
         password_hash = await self.passwords.hash(command.password.text, requester)
-        now = self.clock.now()
-        async with self.begin() as work:
-            account, sessions = await lock_own(work, actor)
+        async with self._begun(actor, command) as begun:
+            work, account, now = begun.work, begun.account, self.clock.now()
             account.change_password(password_hash)
             await work.accounts.save(account)
             await work.confirmations.void_all(account.id)
-            await end_others(work, sessions, actor, SessionEnd.PASSWORD_CHANGED, at=now)
+            await end_others(work, begun.sessions, actor, SessionEnd.PASSWORD_CHANGED, at=now)
             await self.record(work, SecurityAct.PASSWORD_CHANGED, account.id, at=now)
             await report(
                 Template.PASSWORD_CHANGED,
@@ -67,3 +77,14 @@ class SetPasswordHandler:
                 at=now,
             )
         self.letter_is_due()
+
+    @asynccontextmanager
+    async def _begun(self, actor: Actor, command: SetPassword) -> AsyncIterator[Proven]:
+        """Begins the unit of work, after the old password was verified if it was given."""
+        if command.old_password is not None:
+            async with self.step_up.proven(actor, command.old_password, command.origin) as proven:
+                yield proven
+            return
+        async with self.begin() as work:
+            account, sessions = await lock_own(work, actor)
+            yield Proven(work=work, account=account, sessions=sessions)

@@ -19,7 +19,7 @@ from domain.session import Origin, Session
 
 @frozen(kw_only=True)
 class Proven:
-    """A unit of work in which the actor's account and its sessions are locked, and the password is the one that was given."""
+    """A unit of work in which the actor's account and its sessions are locked, and which the actor may carry out."""
 
     work: UnitOfWork
     account: Account

@@ -106,6 +106,8 @@ class AccountRules:
     """Wrong passwords for one account from one network, or from one device that the account knows."""
     failures_per_network: Allowance
     failures_per_account: Allowance
+    old_password_needed: bool
+    """Whether changing the password takes the old one, and not only a session."""
     access_tokens: int
     """An account may have this many access tokens for programs at once. With 0 nobody can make one."""
     access_token_lifetime: timedelta
@@ -144,6 +146,7 @@ def make_account_rules(settings: Settings) -> AccountRules:
         failures_per_account=Allowance(
             "wrong passwords for", auth.failures_per_account, HOUR, is_shared=True
         ),
+        old_password_needed=auth.old_password_needed,
         access_tokens=auth.access_tokens,
         access_token_lifetime=auth.access_token_lifetime,
         wrong_codes=Allowance("wrong codes", auth.wrong_codes, HOUR),
@@ -306,6 +309,8 @@ def account_use_cases(
                 begin=begin,
                 clock=clock,
                 ids=ids,
+                step_up=step_up(ports, rules),
+                old_password_needed=rules.old_password_needed,
                 passwords=ports.passwords,
                 rule=rules.password,
                 limits=letter_limits,

@@ -119,6 +119,9 @@ class Api:
     )
     """The greatest size of a request body, in bytes."""
 
+    requests_per_account: int = _setting("API_REQUESTS_PER_ACCOUNT_AND_SECOND", read.whole(0, 1_000_000), 50)
+    """Requests over HTTP and frames on sockets together; those beyond it wait (`interfaces.pace`). 0 means no limit."""
+
     shutdown_seconds: float = _setting("API_SHUTDOWN_SECONDS", read.seconds(0, 60), 2.0)
     """Within how many seconds the process ends after a signal to stop. Less than one counts as one."""
 
@@ -301,6 +304,9 @@ class Auth:
     password_pattern: PasswordPattern = _setting(
         "AUTH_PASSWORD_PATTERN", read.password_pattern, PasswordPattern.LETTERS
     )
+    old_password_needed: bool = _setting("AUTH_OLD_PASSWORD_NEEDED", read.flag, default=False)
+    """Whether changing the password takes the old one, which clients of the original messenger do not send."""
+
     refuse_common_passwords: bool = _setting("AUTH_REFUSE_COMMON_PASSWORDS", read.flag, default=True)
     reset_lifetime: timedelta = _setting(
         "AUTH_RESET_LIFETIME_MINUTES", read.duration("minutes", 60 * 24 * 7), timedelta(hours=1)

@@ -222,7 +222,7 @@ class Accounts:
         description="Their sockets close with 4401. Letters that were sent for a forgotten password become void.",
         tag=ACCOUNTS,
         body=codec.SET_PASSWORD,
-        refuses=(Overloaded,),
+        refuses=(PasswordWrong, TooManyRequests, Overloaded),
     )
     async def set_password(self, request: Request) -> Response:
         actor = await actor_of(request, self.messenger)

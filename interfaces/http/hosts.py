@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from domain.network import address
 from interfaces.http.envelope import Refusal
-from interfaces.http.problem import refusal_response
+from interfaces.http.handshakes import refuse
 
 MISDIRECTED: Final = Refusal(
     421, "MISDIRECTED_REQUEST", "This server does not answer for the host that was asked"
@@ -40,10 +40,8 @@ class AllowedHosts:
         is_open = not self.names or scope["type"] == "lifespan" or scope["path"] in self.exempt
         if is_open or self.accept(Headers(scope=scope).getlist("host")):
             await self.app(scope, receive, send)
-        elif scope["type"] == "websocket":
-            await send({"type": "websocket.close", "code": 1008, "reason": ""})
         else:
-            await refusal_response(scope, MISDIRECTED)(scope, receive, send)
+            await refuse(scope, receive, send, MISDIRECTED)
 
     def accept(self, hosts: Collection[str]) -> bool:
         """Tell whether one allowed host is named. HTTP/1.0 may name none."""

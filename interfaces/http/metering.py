@@ -1,11 +1,11 @@
-"""Counts requests, and serves the metrics to clients that present the token."""
+"""Counts requests and what they are answered, and serves the metrics to clients that present the token."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from hmac import compare_digest
 from typing import Final
 
-from attrs import frozen
+from attrs import Factory, frozen
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -13,11 +13,12 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from application.meter import Meter
-from interfaces.http.authentication import find_bearer
+from interfaces.http.authentication import ACCOUNT, find_bearer
 from interfaces.http.long_answers import WAITED
 from interfaces.http.middleware import CLIENT_LEFT
 from interfaces.http.options import HttpOptions
 from interfaces.http.routes import Endpoint
+from interfaces.pace import Pace
 
 EVENT_STREAM: Final = "text/event-stream"
 
@@ -29,6 +30,8 @@ UNMATCHED: Final = "none"
 class Metered:
     app: ASGIApp
     meter: Meter
+    pace: Pace = Factory(Pace)
+    """Is charged with answers to people who are signed in, event streams excepted."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -36,15 +39,18 @@ class Metered:
             return
         status = CLIENT_LEFT
         ended: float | None = None
+        answered = 0
         loop = asyncio.get_running_loop()
         began = loop.time()
 
         async def noting(message: Message) -> None:
-            nonlocal status, ended
+            nonlocal status, ended, answered
             if message["type"] == "http.response.start":
                 status = message["status"]
                 if Headers(scope=message).get("content-type", "").startswith(EVENT_STREAM):
                     ended = loop.time()  # a stream goes on for hours: how long says nothing about the server
+            elif ended is None:
+                answered += len(message.get("body", b""))
             await send(message)
 
         try:
@@ -53,6 +59,8 @@ class Metered:
             route = getattr(scope.get("route"), "path", UNMATCHED)
             seconds = (ended or loop.time()) - began - scope.get("state", {}).get(WAITED, 0.0)
             self.meter.request_answered(scope["method"], route, status, seconds)
+            if account_id := scope.get(ACCOUNT):
+                self.pace.charge(account_id, answered)
 
 
 @frozen

@@ -41,6 +41,9 @@ SAFE_HEADERS: Final = {
 }
 """The defaults for all answers: most carry personal data or tokens, and none is a page to be framed."""
 
+ANSWER: Final = frozenset({"http.response.start", "websocket.http.response.start"})
+"""The messages that begin an answer: to a request, or to a handshake that is refused."""
+
 CLIENT_LEFT: Final = 499
 """A status for log and metrics only, as in nginx: the client disconnected before it was answered."""
 
@@ -74,19 +77,17 @@ class Traced:
             user_agent=Headers(scope=scope).get("user-agent"), address=client[0] if client else None
         )
         whereabouts.present.set(Whereabouts(request_id=name, origin=origin))
-        if scope["type"] == "websocket":
-            await self.app(scope, receive, send)
-        else:
-            await self._serve(scope, receive, send, name)
+        await self._serve(scope, receive, send, name)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send, name: str) -> None:
-        status = CLIENT_LEFT
+        # Of handshakes only those that are refused have a line: the log tells of sockets elsewhere.
+        status = CLIENT_LEFT if scope["type"] == "http" else None
         loop = asyncio.get_running_loop()
         start = loop.time()
 
         async def named(message: Message) -> None:
             nonlocal status
-            if message["type"] == "http.response.start":
+            if message["type"] in ANSWER:
                 status = message["status"]
                 MutableHeaders(scope=message)[REQUEST_ID] = name
             await send(message)
@@ -94,12 +95,12 @@ class Traced:
         try:
             await self.app(scope, receive, named)
         finally:
-            if scope["path"] not in self.unlogged:
+            if status is not None and scope["path"] not in self.unlogged:
                 _log_answer(scope, name, status, loop.time() - start)
 
 
 def _log_answer(scope: Scope, name: str, status: int, seconds: float) -> None:
-    method, path = scope["method"], _path_as_sent(scope)
+    method, path = scope.get("method", "GET"), _path_as_sent(scope)
     client = scope.get("client")
     access.info(
         "%s %s %d",
@@ -126,7 +127,7 @@ def _path_as_sent(scope: Scope) -> str:
 @frozen
 class SecurityHeaders:
     """
-    Adds `SAFE_HEADERS` to every answer that does not set them itself.
+    Adds `SAFE_HEADERS` to every answer that does not set them itself, also to a refused handshake.
 
     ``hsts`` is the number of seconds during which browsers must use HTTPS only (RFC 6797); 0 sends no such header.
     """
@@ -144,12 +145,12 @@ class SecurityHeaders:
         object.__setattr__(self, "_added", lines)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] == "lifespan":
             await self.app(scope, receive, send)
             return
 
         async def safe(message: Message) -> None:
-            if message["type"] == "http.response.start":
+            if message["type"] in ANSWER:
                 given = list(message.get("headers", ()))
                 names = {name.lower() for name, _ in given}
                 message["headers"] = given + [line for line in self._added if line[0] not in names]

@@ -62,6 +62,8 @@ class HttpOptions:
     """True if the messenger serves the web client."""
     local_status: bool = False
     """True if the web client shows the messenger's state and letters to people on this machine, who try it out."""
+    access_tokens: bool = False
+    """True if people can make access tokens for programs; the web client offers it then."""
     about: ApiInfo = ApiInfo()
     cursor_key: bytes = field(default=b"", repr=False)
     """

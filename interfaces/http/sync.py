@@ -17,7 +17,7 @@ from application.ports.own_changes import Lost
 from interfaces.http.authentication import actor_of
 from interfaces.http.described import CHATS, described
 from interfaces.http.envelope import success
-from interfaces.http.long_answers import WAITED, ending
+from interfaces.http.long_answers import ending, note_wait
 from interfaces.http.options import HttpOptions
 from interfaces.http.requests import query
 from interfaces.http.routes import Endpoint
@@ -119,7 +119,7 @@ class Synchronisation:
             waiting = Waiting(actor, SinceCursor(answer.cursor))
             async with ending(request, gone=waiting.stop, stopping=waiting.stop):
                 await self.sync.wait(waiting, left)
-            setattr(request.state, WAITED, loop.time() - began)
+            note_wait(request, loop.time() - began)
             if waiting.why is End.SESSION_ENDED:
                 raise NotAuthenticated
             if waiting.is_stopped:

@@ -103,6 +103,7 @@ class WebClient:
             docs=f"{self.options.base}{self.options.docs_path}" if self.options.docs else "",
             letters=self._status.letters_path if self._status and self._status.local.letters else "",
             status=self.options.places.status if self._status else "",
+            programs="yes" if self.options.access_tokens else "",
             manifest=f"{self.options.public_path}{self.options.web_path}manifest.webmanifest",
             script=self._address(ENTRY),
             styles=[self._address(TOKENS), self._address(STYLE)],

@@ -303,7 +303,19 @@ REDEEM_TOKEN: Final = shape(RedeemToken, token=_letter_token, fingerprint=_lette
 
 RESET_PASSWORD: Final = shape(ResetPassword, email=_account_email, key=_key)
 
-SET_PASSWORD: Final = shape(SetPassword, password=_new_password)
+SET_PASSWORD: Final = shape(
+    SetPassword,
+    password=_new_password,
+    old_password=_documented(
+        nullable(_text),
+        "The password until now. It is verified if it is given, and needed if the operator asks for it"
+        " (`AUTH_OLD_PASSWORD_NEEDED`)",
+        examples.PASSWORD,
+        name="oldPassword",
+        absent=None,
+        secret=True,
+    ),
+)
 
 REVOKE_SESSION: Final = shape(
     RevokeSession,

@@ -114,7 +114,7 @@ class ChatDesk(Desk):
             return history(reader, connection.chat_id, After(seq), limit)
 
         try:
-            await write_page(connection.outbox, page, read_after)
+            connection.answered += await write_page(connection.outbox, page, read_after)
         except (DomainError, ApplicationError) as error:
             log.warning("a page of history could not be finished", extra={"reason": error.code})
             connection.close(CloseCode.TRY_LATER, "try again in 1 s")

@@ -55,6 +55,8 @@ class Connection(ABC):
     actor: Actor | None = field(init=False, default=None)
     hears_goaway: bool = field(init=False, default=False)
     """Whether the client is told before the server stops. A client of the original messenger does not know that frame."""
+    answered: int = field(init=False, default=0)
+    """Bytes of answers that have not been charged to the account yet (`interfaces.pace`)."""
     _answers: Answers | None = field(init=False, default=None)
     """Exists only while a request is unanswered: most connections of a node are silent."""
 
@@ -163,6 +165,7 @@ class Connection(ABC):
             self._answers = None
 
     def _say(self, frame: Frame) -> None:
+        self.answered += frame.size
         if self._answers is None:
             self.outbox.put(frame)
         else:

@@ -119,6 +119,8 @@ class Exchange:
     """The number of unanswered sends."""
     _is_busy: bool = field(init=False, default=False)
     """Whether a request is running that later frames must wait for."""
+    _turn: asyncio.TimerHandle | None = field(init=False, default=None)
+    """Set while the first waiting frame waits for its moment, because the account asks too much at once (`interfaces.pace`)."""
     _is_paused: bool = field(init=False, default=False)
     _is_there: bool = field(init=False, default=False)
     _place: tuple[Hashable, ...] | None = field(init=False, default=None)
@@ -150,7 +152,7 @@ class Exchange:
         self._services.meter.frame_received()
         if self._connection.is_closed:
             return
-        if self._is_free and not self._waiting:
+        if self._is_free and not self._waiting and not self._must_wait():
             self._decide(text)
             return
         if self._waiting is None:
@@ -166,6 +168,7 @@ class Exchange:
 
     def cut(self) -> None:
         """Closes the socket because the node's limit for waiting frames is exceeded, and this socket has most of them."""
+        self._forget_turn()
         self._waiting = None
         self._waiting_size = 0
         self._connection.close(CloseCode.TRY_LATER, "too much waits; resume in 1 s")
@@ -178,6 +181,7 @@ class Exchange:
             self._services.meter.socket_closed()
             self._note_end(end)
         self._forget_deadline()
+        self._forget_turn()
         self._waiting = None
         self._now_waiting(0)
         self._connection.close(CloseCode.NORMAL, "")
@@ -214,7 +218,33 @@ class Exchange:
     @property
     def _is_free(self) -> bool:
         most = self._services.options.pending_sends
-        return not self._is_busy and self._pending < most and self._connection.unanswered < most
+        return (
+            not self._is_busy
+            and self._turn is None
+            and self._pending < most
+            and self._connection.unanswered < most
+        )
+
+    def _must_wait(self) -> bool:
+        """Takes the moment of the next frame. Returns whether the frame must wait for it."""
+        actor = self._connection.actor
+        if actor is None or self._connection.is_closed:
+            return False
+        wait = self._services.pace.take(actor.account_id)
+        if wait:
+            self._turn = asyncio.get_running_loop().call_later(wait, self._take_turn)
+        return bool(wait)
+
+    def _take_turn(self) -> None:
+        self._turn = None
+        self._take_next()
+        self._go_on()
+
+    def _take_next(self) -> None:
+        if self._waiting:
+            text = self._waiting.popleft()
+            self._now_waiting(self._waiting_size - getsizeof(text))
+            self._decide(text)
 
     def _decide(self, text: str | None) -> None:
         if text is None:
@@ -235,10 +265,8 @@ class Exchange:
         if self._next is not None and not self._pending:
             request, self._next = self._next, None
             self._carry_out(request)
-        while self._waiting and self._is_free:
-            text = self._waiting.popleft()
-            self._now_waiting(self._waiting_size - getsizeof(text))
-            self._decide(text)
+        while self._waiting and self._is_free and not self._must_wait():
+            self._take_next()
         if not self._is_there:
             self._desk.stop_typing(is_busy=self._is_busy)
         if not self._waiting:
@@ -368,11 +396,19 @@ class Exchange:
             await self._desk.execute(request)
         except (DomainError, ApplicationError) as error:
             self._desk.refuse(request, error)
+        answered, self._connection.answered = self._connection.answered, 0
+        if actor := self._connection.actor:
+            self._services.pace.charge(actor.account_id, answered)
 
     # The deadline for authentication
 
     def _too_late(self) -> None:
         self._connection.refuse_entry("auth_timeout")
+
+    def _forget_turn(self) -> None:
+        if self._turn is not None:
+            self._turn.cancel()
+            self._turn = None
 
     def _forget_deadline(self) -> None:
         if self._deadline is not None:

@@ -53,15 +53,16 @@ class LongPage:
         )
 
 
-async def write_page(outbox: Outbox, page: LongPage, read_after: ReadAfter) -> None:
+async def write_page(outbox: Outbox, page: LongPage, read_after: ReadAfter) -> int:
     """
-    Writes a page as one WebSocket message of several frames (RFC 6455, section 5.4).
+    Writes a page as one WebSocket message of several frames (RFC 6455, section 5.4). Returns the bytes that were written.
 
     Raises:
         DomainError, ApplicationError: The rest of the page could not be read. The message stays incomplete.
     """
     counts = orjson.dumps({"total_count": page.total_count, "unread_count": page.unread_count})
     position, part, is_first, is_whole = page.before, bytearray(HEAD), True, False
+    written = 0
     outbox.begin_parts()
     try:
         while position < page.last:
@@ -78,8 +79,10 @@ async def write_page(outbox: Outbox, page: LongPage, read_after: ReadAfter) -> N
                     page.views.clear()  # they are read again when the client continues
                     await outbox.writable()
                 if outbox.closing is not None:
-                    return
+                    break
                 outbox.write_part(Part(bytes(part), is_first=is_first, is_last=is_last))
+                written += len(part)
                 part, is_first, is_whole = bytearray(), False, is_last
     finally:
         outbox.end_parts(is_whole=is_whole)
+    return written

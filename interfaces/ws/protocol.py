@@ -87,6 +87,8 @@ class SocketProtocol(WebSocketsSansIOProtocol):
 
     async def send(self, message: ASGISendEvent) -> None:
         await super().send(message)
+        if message["type"] == "websocket.http.response.body" and self.close_sent:
+            self.handshake_complete = True  # it was answered, which uvicorn would report as an error
         if self._unparsed:  # the client sent frames before the answer to the handshake
             self._parse_soon()
 

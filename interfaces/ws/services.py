@@ -11,6 +11,7 @@ from application.meter import Meter, Unmetered
 from application.updates.typing import ShowTyping
 from interfaces.live.hub import Hub
 from interfaces.live.typing import Typist
+from interfaces.pace import Pace
 from interfaces.throttled import ThrottledWarning
 from interfaces.ws.budget import Budget
 from interfaces.ws.connection import Connection
@@ -74,6 +75,8 @@ class SocketServices:
     cursor_key: bytes = b""
     """Signs the cursors that clients keep."""
     meter: Meter = Unmetered()
+    pace: Pace = Factory(Pace)
+    """Shared with the HTTP side."""
     tasks: RequestTasks = Factory(RequestTasks)
     typists: Typists = Factory(Typists)
     tick: Tick = Factory(Tick)

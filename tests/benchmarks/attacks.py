@@ -27,6 +27,7 @@ from attrs import evolve, frozen
 from tests.benchmarks import one_client
 from tests.benchmarks.house import NO_LIMITS, Installation, house, quantile, resident
 from tests.benchmarks.one_client import ATTACKER, Attack, Others, lines, talking, told, watched
+from tests.benchmarks.people import SECRET
 from tests.benchmarks.wire import Wire, enter, framed, run
 from tests.system.client import Device, Visit
 
@@ -285,7 +286,7 @@ def main() -> None:
         parser.error(f"no such attack: {', '.join(unknown)}")
     limited = ("prlimit", f"--nofile={given.descriptors}:{given.descriptors}")
     # nothing behind the name of a setting means its default
-    with house(limited, **dict.fromkeys(NO_LIMITS, "")) as started:
+    with house(limited, JWT_SECRET_KEY=SECRET, **dict.fromkeys(NO_LIMITS, "")) as started:
         run(measure_all(started, given))
 
 

@@ -81,7 +81,7 @@ NO_LIMITS: Final = dict.fromkeys(
         "LIMIT_SYNCS_PER_ACCOUNT_AND_MINUTE",
     ),
     "100000000",
-) | dict.fromkeys(("WS_PER_SESSION", "WS_PER_ACCOUNT"), "0")
+) | dict.fromkeys(("WS_PER_SESSION", "WS_PER_ACCOUNT", "API_REQUESTS_PER_ACCOUNT_AND_SECOND"), "0")
 """A few accounts stand for many people: limits are asked, and refuse nothing."""
 
 

@@ -22,8 +22,8 @@ from typing import Final
 from attrs import define, field, frozen
 
 from tests.benchmarks.house import Installation, house, quantile, resident
+from tests.benchmarks.people import SECRET, crowd
 from tests.benchmarks.wire import Wire, enter, enter_all, framed, run
-from tests.system.client import Visit
 
 CHATS, LISTENERS, RATE = 50, 10, 200
 
@@ -125,14 +125,12 @@ class Others:
 @asynccontextmanager
 async def talking(house: Installation) -> AsyncIterator[Others]:
     others, port = Others(said=[0.0] * CHATS), house.server.port
-    async with Visit(house.server.url, house.server.ws_url) as visit:
-        emails = (*(f"user{number}@example.com" for number in (1, 2, 3)), "admin@admin.ru")
-        people = [await visit.sign_in(email) for email in emails]
-        chats = [await people[0].create_chat(f"chat {number}", *people[1:]) for number in range(CHATS)]
+    # as many people as chats, so that each says little
+    async with crowd(house.url, CHATS, CHATS, LISTENERS) as them:
 
         def way(chat: int, place: int) -> Awaitable[Wire]:
             hear = others.hearing(chat) if place == LISTENERS - 1 else lambda _: None
-            return enter(port, chats[chat], people[(chat + place) % len(people)].token, hear)
+            return enter(port, str(them.chats[chat]), them.people[(chat + place) % CHATS].token, hear)
 
         wires = await enter_all(way(chat, place) for chat in range(CHATS) for place in range(LISTENERS))  # type: ignore[misc]
         others.first = wires[::LISTENERS]
@@ -229,7 +227,7 @@ def main() -> None:
     if unknown := set(given.attacks) - ATTACKS.keys():
         parser.error(f"no such attack: {', '.join(unknown)}")
     limited = ("prlimit", f"--nofile={given.descriptors}:{given.descriptors}")
-    with house(limited) as started:
+    with house(limited, JWT_SECRET_KEY=SECRET) as started:
         run(measure_all(started, given.attacks or list(ATTACKS), given.during, given.after))
 
 

@@ -1,18 +1,20 @@
 """
 The web client in a real browser, as a person has it, on loopback:
 
-    python -m tests.benchmarks.web_client [--messages 10000] [--visits 7] [--said 40]
+    python -m tests.benchmarks.web_client [--messages 10000] [--visits 7] [--said 40] [--chats 3000]
 
 - arriving: how long until the form to sign in, and until the chats, can be used, and how many bytes come over the network,
   with an empty cache;
 - scrolling: a conversation from its newest message to its first and back, how many elements it has at most in the document,
   and the longest time for which the page did not listen;
+- listing: the list of somebody with thousands of chats from its beginning to its end, and until a message is shown in it;
 - talking: from the key that sends a message to its being shown in the other person's window.
 """
 
 import argparse
 import json
 import statistics
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +22,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, Final
 from uuid import UUID
 
+import httpx
 from attrs import frozen
 
 from tests.benchmarks.filling import Grown, fill
@@ -89,6 +92,40 @@ function frame() {
 requestAnimationFrame(frame);
 """
 """Scrolls as fast as frames are shown, and notes what was in the document in each."""
+
+SCROLL_LIST: Final = """
+const [step, done] = arguments;
+const rows = document.querySelector(".rows");
+const seen = new Set();
+let [most, frames, before] = [0, 0, performance.now()];
+const pauses = [];
+longTasks.length = 0;
+function frame() {
+  const now = performance.now();
+  pauses.push(now - before);
+  before = now;
+  frames++;
+  for (const each of rows.querySelectorAll("[data-chat]")) seen.add(each.dataset.chat);
+  most = Math.max(most, rows.querySelectorAll("*").length);
+  const at = rows.scrollTop;
+  rows.scrollTop += step;
+  if (rows.scrollTop === at) setTimeout(() => done({ most, frames, seen: seen.size, longTasks, longestPause: Math.max(...pauses.slice(1)) }), 200);
+  else requestAnimationFrame(frame);
+}
+requestAnimationFrame(frame);
+"""
+"""The same for the list of chats, to its end."""
+
+HEAR_IN_LIST: Final = """
+window.heard = new Map();
+new MutationObserver(() => {
+  const said = document.querySelector("nav .row .last")?.innerText.split(": ").at(-1);
+  if (!heard.has(said)) {
+    heard.set(said, null);
+    requestAnimationFrame(() => setTimeout(() => heard.set(said, performance.timeOrigin + performance.now())));
+  }
+}).observe(document.querySelector(".rows"), { childList: true, subtree: true, characterData: true });
+"""
 
 HEAR: Final = """
 window.heard = new Map();
@@ -227,11 +264,11 @@ def show_arrivals(what: str, found: Sequence[Arrival]) -> None:
     )
 
 
-def show_scrolling(what: str, told: dict[str, Any]) -> None:
+def show_scrolling(what: str, told: dict[str, Any], rows: str = "messages") -> None:
     tasks = sorted(told["longTasks"], reverse=True)
     row(
         f"{what}: elements",
-        f"{told['most']} at most, {told['seen']:,} messages shown in {told['frames']:,} frames",
+        f"{told['most']} at most, {told['seen']:,} {rows} shown in {told['frames']:,} frames",
         f"{ELEMENTS}",
         judged(told["most"], ELEMENTS),
     )
@@ -272,6 +309,47 @@ def measure(folder: Path, messages: int, visits: int, said: int) -> None:
         )
 
 
+def heard_of(page: Page, text: str) -> float:
+    """Waits until the text is shown in the list, and returns when that was, in milliseconds since 1970."""
+    at: float = page.until(lambda: page.run("return window.heard.get(arguments[0])", text))
+    return at
+
+
+def measure_list(folder: Path, chats: int, said: int) -> None:
+    """With a server and a browser of its own, because these people have a list that would be in all other figures."""
+    with Server(folder / "server", is_new=False).running() as server, browser(folder, server) as page:
+        reader, writer = (somebody(server, name) for name in ("Clara", "Dora"))
+        members = [UUID(each.profile_id) for each in (reader, writer)]
+        many = [Grown(name=f"Chat {number}", messages=1, members=members) for number in range(chats)]
+        with server.database() as connection:
+            fill(connection, many)
+        tab = Tab.opened(page, server.url)
+        page.emulate("Page.addScriptToEvaluateOnNewDocument", source=WATCH)
+        tab.sign_in(reader.email, PASSWORD)
+        page.until(lambda: page.driver.title == f"({chats}) Messenger")
+        page.open(f"{tab.home}/app/")
+        page.until(lambda: page.driver.title == f"({chats}) Messenger")
+        told = page.driver.execute_async_script(SCROLL_LIST, 600)
+        show_scrolling(f"{chats:,} chats down", told, "chats")
+        page.run("document.querySelector('.rows').scrollTop = 0")
+        page.run(HEAR_IN_LIST)
+        taken = []
+        with httpx.Client(base_url=server.url, headers={"Authorization": f"Bearer {writer.token}"}) as http:
+            for number in range(said):
+                at, text = time.time() * 1000, f"news {number}"
+                chat = many[number * 37 % chats].id
+                http.post(f"/chats/{chat}/messages/", json={"text": text}).raise_for_status()
+                heard = heard_of(page, text)
+                taken.append(heard - at)
+        median = statistics.median(taken)
+        row(
+            f"a message at the top of {chats:,} chats",
+            f"p50 {median:.0f} ms, p90 {quantile(taken, 0.9):.0f}, most {max(taken):.0f}, with the request that sends it",
+            f"{HEARD} ms",
+            judged(median, HEARD),
+        )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -279,9 +357,11 @@ def main() -> None:
     parser.add_argument("--messages", type=int, default=10_000)
     parser.add_argument("--visits", type=int, default=7)
     parser.add_argument("--said", type=int, default=40)
+    parser.add_argument("--chats", type=int, default=3000)
     given = parser.parse_args()
     with TemporaryDirectory(prefix="messenger-bench-") as place:
         measure(Path(place), given.messages, given.visits, given.said)
+        measure_list(Path(place) / "list", given.chats, given.said)
 
 
 if __name__ == "__main__":

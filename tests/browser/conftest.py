@@ -32,6 +32,7 @@ def server(chromium: Chrome, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     settings = {
         "API_APP_URL": APP,
         "JWT_SECRET_KEY": SECRET,
+        "AUTH_ACCESS_TOKENS": "10",
         "AUTH_FACTOR_KEY": "a-factor-key-of-the-tests",
         "AUTH_PASSWORD_PATTERN": "letters-and-digit",
         "AUTH_REFUSE_COMMON_PASSWORDS": "true",

@@ -1,10 +1,15 @@
 """The web client for people who use a keyboard, a screen reader, or a script from right to left."""
 
+from base64 import b32decode
+from datetime import UTC, datetime
+
 import httpx
 import pytest
 from selenium.webdriver import ActionChains
 from selenium.webdriver.common.keys import Keys
 
+from domain.factor import step_at
+from infrastructure.crypto.codes import totp
 from tests.browser.axe import assert_accessible, require_axe
 from tests.browser.browser import Page
 from tests.browser.test_every_page import DOCUMENTS, LETTERS, links, open_page
@@ -43,7 +48,7 @@ def scene(server: Server, browser: Browser) -> tuple[Tab, Somebody, Somebody]:
 
 def test_axe_finds_nothing_on_any_screen(page: Page, scene: tuple[Tab, Somebody, Somebody]) -> None:
     require_axe()
-    tab, _, other = scene
+    tab, one, other = scene
 
     def menu(item: str) -> None:
         page.one("[aria-label=Menu]").click()
@@ -75,10 +80,49 @@ def test_axe_finds_nothing_on_any_screen(page: Page, scene: tuple[Tab, Somebody,
     page.one("[aria-label=Menu]").click()
     assert_accessible(page)
     close()
-    for item in ("Profile", "Devices", "Change the password", "Second factor", "Letters", "Keyboard"):
+    for item in ("Profile", "Devices", "Change the password", "Letters", "Keyboard"):
         menu(item)
         assert_accessible(page)
         close()
+    menu("Profile")
+    page.press("Close the account …")
+    page.until(lambda: page.texts("dialog h2") == ["Close the account"])
+    assert_accessible(page)
+    close()
+    menu("Security events")
+    page.until(lambda: page.all(".events li"))
+    assert_accessible(page)
+    close()
+    menu("Access for programs")
+    tab.fill(name="Weather bot", password=PASSWORD)
+    page.press("Make a token")
+    page.until(lambda: page.all(".tokens li") and page.all("code.secret"))
+    assert_accessible(page)
+    page.press("I have it")
+    page.until(lambda: page.all("dialog [name=name]"))
+    assert_accessible(page)
+    close()
+    menu("Second factor")
+    assert_accessible(page)
+    tab.fill(password=PASSWORD)
+    page.press("Set it up")
+    page.until(lambda: page.all("code.secret"))
+    assert_accessible(page)
+    secret = b32decode(page.texts("code.secret")[0].replace(" ", ""))
+    tab.fill(code=totp(secret, step_at(datetime.now(UTC))))
+    page.press("Switch it on")
+    page.until(lambda: page.all(".codes code"))
+    assert_accessible(page)
+    close()
+    menu("Second factor")
+    page.until(lambda: page.all("dialog [name=code]"))
+    assert_accessible(page)
+    close()
+    menu("Profile")
+    page.press("Close the account …")
+    page.until(lambda: page.all("dialog [name=code]"))
+    assert_accessible(page)
+    close()
     menu("New group")
     page.put(page.one("dialog input[type=search]"), other.name)
     page.one(f".picker label:has(input)[data-name='{other.name}']").click()
@@ -92,6 +136,14 @@ def test_axe_finds_nothing_on_any_screen(page: Page, scene: tuple[Tab, Somebody,
     assert_accessible(page)
     page.one("[aria-label='Back to the chats']").click()
     page.until(lambda: page.all("nav .row"))
+    assert_accessible(page)
+    page.one("[aria-label=Menu]").click()
+    page.press("Sign out")
+    page.await_heading("Messenger")
+    tab.fill(email=one.email, password=PASSWORD)
+    page.press("Sign in")
+    page.await_heading("A code is needed")
+    page.expected.append((403, "/accounts/sign-in/"))
     assert_accessible(page)
 
 

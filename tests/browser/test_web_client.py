@@ -81,6 +81,10 @@ def test_from_signing_up_to_the_first_message(page: Page, server: Server, browse
     boris.turn()
     page.type("т!", Keys.ENTER)
     alice.await_message("Привет!")
+    boris.write("👍🎉")
+    alice.await_message("👍🎉")
+    sizes = "return [...document.querySelectorAll('.message .text')].map((each) => parseFloat(getComputedStyle(each).fontSize))"
+    assert page.run(sizes) == [16, 16, 16 * 2.6]  # nothing but emoji is large
     assert_well(page)
 
 

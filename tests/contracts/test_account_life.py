@@ -346,6 +346,33 @@ class TestChoosingAPassword:
             await people.sign_up_as("new@example.com", text)
         await people.sign_in_as(ONE)
 
+    async def test_an_old_password_that_is_given_must_be_right(self, people: AccountsWorld) -> None:
+        mine = await people.join(ONE)
+        other = await people.sign_in_as(ONE, device="other")
+        with pytest.raises(PasswordWrong):
+            await people.choose(mine, OTHER_PASSWORD, old="Wrong-Horse1")
+        assert await is_in(people, other)
+        await people.choose(mine, OTHER_PASSWORD, old=PASSWORD)
+        assert not await is_in(people, other)
+        await people.sign_in_as(ONE, password=OTHER_PASSWORD)
+
+    async def test_an_old_password_cannot_be_guessed(self, people: AccountsWorld) -> None:
+        mine = await people.join(ONE)
+        for _ in range(people.rules.failures.most):
+            with pytest.raises(PasswordWrong):
+                await people.choose(mine, OTHER_PASSWORD, old="Wrong-Horse1")
+        with pytest.raises(TooManyRequests):
+            await people.choose(mine, OTHER_PASSWORD, old=PASSWORD)
+
+    async def test_the_old_password_where_it_is_needed(self, people: AccountsWorld) -> None:
+        mine = await people.join(ONE)
+        people.rules = evolve(people.rules, old_password_needed=True)
+        people.accounts = people.accounts_over(people.ports)
+        with pytest.raises(PasswordWrong):
+            await people.choose(mine, OTHER_PASSWORD)
+        await people.choose(mine, OTHER_PASSWORD, old=PASSWORD)
+        await people.sign_in_as(ONE, password=OTHER_PASSWORD)
+
     async def test_whose_session_ended_meanwhile_changes_nothing(self, people: AccountsWorld) -> None:
         mine = await people.join(ONE)
         theirs = await people.actor(await people.sign_in_as(ONE, device="thief"))

@@ -40,6 +40,7 @@ async def test_the_first_start_says_where_and_as_whom_and_the_second_changes_not
     server.start()
     log = server.log()
     assert server.url in log
+    assert log.startswith("The messenger is at http://"), "the first line is the address"
     for who in ("user1@example.com", "admin@admin.ru"):
         assert who in log
     async with Visit(server.url, server.ws_url) as visit:

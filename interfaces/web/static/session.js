@@ -49,6 +49,13 @@ export function explain(error) {
   return say.failed;
 }
 
+/** A browser and a system in two words. @param {string | null} text */
+export function agent(text) {
+  const browser = /(Edg|OPR|Firefox|Chrome|Safari)\//.exec(text ?? "")?.[1];
+  const system = /(Android|iPhone|iPad|Windows|Mac OS X|Linux)/.exec(text ?? "")?.[1];
+  return [{ Edg: "Edge", OPR: "Opera" }[browser ?? ""] ?? browser, system].filter(Boolean).join(", ") || (text ?? "—").slice(0, 40);
+}
+
 class Session {
   /** @type {"starting" | "signed_out" | "signed_in" | "unreachable" | "another"} */
   phase = "starting";

@@ -20,6 +20,9 @@ from tests.frame_schemas import closed
 
 Json = dict[str, Any]
 
+SOMETIMES_LIMITED: Final = frozenset({"Accounts.set_password"})
+"""Endpoints of which only some requests count for a limit: only an old password that is sent can be guessed."""
+
 
 @define(eq=False, slots=False)
 class Written:
@@ -87,7 +90,7 @@ class Promises:
         for header in RATE_LIMIT, RATE_LIMIT_POLICY:
             if header not in said.get("headers", {}):
                 assert header not in answer.headers, f"{endpoint.name_of_handler} promises no {header}"
-            elif answer.is_success:
+            elif answer.is_success and endpoint.name_of_handler not in SOMETIMES_LIMITED:
                 assert header in answer.headers, f"{endpoint.name_of_handler} promises {header}"
         if "content" not in said or answer.request.method == "HEAD":
             assert not answer.content

@@ -112,6 +112,16 @@ async def test_passwords_that_may_not_be_chosen(world: World, password: str, tex
     assert answer.status_code == 501
 
 
+async def test_the_old_password_is_verified_if_it_is_given(world: World) -> None:
+    one = await world.person("one@example.com")
+    body = {"password": OTHER, "oldPassword": "not this one 1A"}
+    answer = await one.client.post("/accounts/password/set/", json=body)
+    assert refusal(answer) == (403, "PASSWORD_WRONG", "Password wrong")
+    assert (await sign_in(world, "one@example.com", OTHER)).status_code == 401
+    data(await one.client.post("/accounts/password/set/", json={**body, "oldPassword": PASSWORD}))
+    assert (await sign_in(world, "one@example.com", OTHER)).status_code == 200
+
+
 async def test_setting_needs_somebody(world: World) -> None:
     answer = await world.client().post("/accounts/password/set/", json={"password": OTHER})
     assert refusal(answer) == (401, "AUTH_ERROR", "Not authenticated")

@@ -6,10 +6,12 @@ endpoints are found among the routes, so that a new one is held to this as well.
 from collections.abc import Mapping
 from typing import Any, Final
 
+import orjson
 import pytest
 from starlette.routing import WebSocketRoute
 from starlette.types import Message, Scope
 
+from interfaces.http.handshakes import BEFORE_HANDSHAKE, DENIAL
 from interfaces.http.openapi import refusals_of
 from interfaces.http.routes import Endpoint
 from tests.all_chats import opened
@@ -117,9 +119,12 @@ async def test_whatever_touches_the_cookie_refuses_foreign_pages(world: World) -
 
 
 async def handshake(
-    app: Any, path: str, headers: Mapping[str, str], host: str | None = "server"
+    app: Any, path: str, headers: Mapping[str, str], host: str | None = "server", *, can_deny: bool = True
 ) -> list[Message]:
-    """Return what a client that leaves at once is sent."""
+    """
+    Return what a client that leaves at once is sent. ``can_deny`` says whether the server can answer a refused handshake
+    like a request.
+    """
     sent: list[Message] = []
     events = iter(({"type": "websocket.connect"}, {"type": "websocket.disconnect", "code": 1001}))
 
@@ -140,7 +145,7 @@ async def handshake(
         ],
         "subprotocols": [],
         "client": ("127.0.0.1", 1),
-        "extensions": {},
+        "extensions": {DENIAL: {}} if can_deny else {},
     }
     await app(scope, receive, send)
     return sent
@@ -158,9 +163,10 @@ async def test_every_socket_and_the_stream_refuse_foreign_pages() -> None:
         assert paths == [f"/chats/{chat_id}/ws", "/ws"]
         for path in paths:
             for headers in FOREIGN:
-                first, *more = await handshake(house.app, path, headers)
-                assert first["type"] == "websocket.close", (path, headers)
-                assert not more
+                first, body = await handshake(house.app, path, headers)
+                assert (first["type"], first["status"]) == (f"{DENIAL}.start", 403), (path, headers)
+                assert orjson.loads(body["body"])["error"]["code"] == "FOREIGN_PAGE"
+                assert await handshake(house.app, path, headers, can_deny=False) == [BEFORE_HANDSHAKE]
             for headers in ({}, {"Origin": "http://server"}, {"Origin": "https://server"}):
                 assert (await handshake(house.app, path, headers))[0]["type"] == "websocket.accept"
         for headers in FOREIGN:

@@ -1,6 +1,7 @@
 """Which hosts requests may name: our own, and addresses."""
 
 import httpx
+import orjson
 import pytest
 from starlette.responses import PlainTextResponse
 
@@ -72,8 +73,9 @@ async def test_other_names_get_nothing(world: World, host: str) -> None:
         answer = await client.get(path, headers={"Host": host})
         assert (answer.status_code, answer.json()["error"]["code"]) == (421, "MISDIRECTED_REQUEST"), path
         assert answer.headers["x-content-type-options"] == "nosniff"
-    (first,) = await handshake(world.app(allowed_hosts=NAMES), "/ws", {"Host": host}, host=None)
-    assert first["type"] == "websocket.close"
+    first, body = await handshake(world.app(allowed_hosts=NAMES), "/ws", {"Host": host}, host=None)
+    assert (first["type"], first["status"]) == ("websocket.http.response.start", 421)
+    assert orjson.loads(body["body"])["error"]["code"] == "MISDIRECTED_REQUEST"
 
 
 def test_one_host_or_none() -> None:

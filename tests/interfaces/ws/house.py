@@ -27,6 +27,7 @@ from interfaces.http.node import HttpLimits
 from interfaces.http.options import HttpOptions
 from interfaces.http.protocol import HttpConnections
 from interfaces.live.hub import Hub
+from interfaces.pace import Pace
 from interfaces.ws.endpoint import Sockets
 from interfaces.ws.options import SocketOptions
 from interfaces.ws.protocol import SocketProtocol
@@ -236,6 +237,7 @@ async def serving(
     pings: tuple[float, float] | None = None,
     limits: HttpLimits | None = None,
     settings: Settings = SETTINGS,
+    pace: Pace | None = None,
     **options: Any,
 ) -> AsyncIterator[House]:
     """
@@ -252,7 +254,10 @@ async def serving(
         )
         here.application.updates().subscribe(hub.receive)
         services = SocketServices(
-            messenger=messenger, hub=hub, options=SocketOptions(max_message_bytes=FRAME_LIMIT, **options)
+            messenger=messenger,
+            hub=hub,
+            options=SocketOptions(max_message_bytes=FRAME_LIMIT, **options),
+            pace=pace or Pace(),
         )
         app = create_app(
             messenger,

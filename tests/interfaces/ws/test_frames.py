@@ -5,14 +5,17 @@ The cases follow the groups of Autobahn's test suite; where the two classes diff
 """
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Any
 
+import orjson
 import pytest
 import pytest_asyncio
 from websockets.frames import Opcode
 
+from interfaces.http.middleware import SAFE_HEADERS
 from tests.interfaces.ws.house import (
     FRAME_LIMIT,
     MALFORMED,
@@ -323,8 +326,28 @@ class TestHandshake:
     async def test_there_is_no_such_socket(self, house: House, path: str) -> None:
         line = await house.dial()
         line.writer.write(handshake(path))
-        assert (await line.head()).split()[1] in {"403", "404"}
-        assert b"\x81" not in await rest(line)
+        head = (await line.head()).lower()
+        assert head.split()[1] == "403"
+        assert "\r\nx-content-type-options: nosniff\r\n" in head
+        assert await rest(line) == b"", "as the original answered"
+
+    async def test_a_foreign_page_is_told_why(
+        self, house: House, way: str, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        line = await house.dial()
+        with caplog.at_level(logging.INFO, "access"):
+            line.writer.write(handshake("/ws", {"Origin": "https://evil.example", "X-Request-ID": "r1"}))
+            status, *headers = (await line.head()).strip().split("\r\n")
+            body = await rest(line)
+        assert status.split()[1] == "403"
+        said = dict(header.lower().split(": ", 1) for header in headers)
+        assert said["content-type"] == "application/json"
+        assert said["content-length"] == str(len(body))
+        assert said["x-request-id"] == "r1"
+        assert {name.lower(): value.lower() for name, value in SAFE_HEADERS.items()}.items() <= said.items()
+        assert orjson.loads(body)["error"]["code"] == "FOREIGN_PAGE"
+        faults = ["ASGI callable returned without completing handshake."] if way == "plain loop" else []
+        assert [record.getMessage() for record in caplog.records] == ["GET /ws 403", *faults]
 
     @pytest.mark.parametrize(
         "changed",

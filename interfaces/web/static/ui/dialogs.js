@@ -5,11 +5,12 @@
  */
 
 import { html, useEffect, useRef, useState } from "../vendor/htm-preact.js";
-import { explain, nameOf, session, wirePerson } from "../session.js";
+import { agent, explain, nameOf, session, wirePerson } from "../session.js";
 import { moment, momentOf, say, whenOf } from "../texts.js";
-import { CodeField, explainCode, Factor } from "./factor.js";
+import { CodeField, explainCode, Factor, PasswordField } from "./factor.js";
 import { Letters } from "./letters.js";
 import { Avatar, Dialog, Field, Form, useSession } from "./parts.js";
+import { Events, Programs } from "./security.js";
 
 export function Dialogs() {
   const { dialog } = useSession();
@@ -34,8 +35,9 @@ function Menu({ close }) {
     ${profile !== null && html`<p class="who"><${Avatar} id=${profile.id} name=${nameOf(wirePerson(profile))} /><span><bdi>${nameOf(wirePerson(profile))}</bdi><small>${email}</small></span></p>`}
     <ul class="items">
       ${profile !== null && item(say.profile, () => session.show({ type: "profile" }))} ${item(say.newGroup, () => session.show({ type: "new_group" }))}
-      ${item(say.devices, () => session.show({ type: "devices" }))} ${item(say.changePassword, () => session.show({ type: "password" }))}
+      ${item(say.devices, () => session.show({ type: "devices" }))} ${item(say.events, () => session.show({ type: "events" }))} ${item(say.changePassword, () => session.show({ type: "password" }))}
       ${item(say.factor, () => session.show({ type: "factor" }))}
+      ${document.body.dataset.programs && item(say.programs, () => session.show({ type: "programs" }))}
       <li><label class="item check"><input type="checkbox" checked=${choices.sound} onChange=${(event) => session.choose("sound", event.currentTarget.checked)} />${say.sound}</label></li>
       <li><label class="item check"><input type="checkbox" checked=${choices.notifications} onChange=${notify} />${say.notifications}</label></li>
       ${document.body.dataset.letters && item(say.letters, () => session.show({ type: "letters" }))}
@@ -81,8 +83,7 @@ function CloseAccount({ close }) {
       explain=${explainCode}
       onSubmit=${({ password, code }) => session.closeAccount(password, code)}
     >
-      <input type="text" name="username" autocomplete="username" value=${session.email} hidden />
-      <${Field} label=${say.password} name="password" type="password" autocomplete="current-password" required autofocus />
+      <${PasswordField} autofocus />
       ${hasFactor && html`<${CodeField} />`}
     <//>
   <//>`;
@@ -116,13 +117,6 @@ function Devices({ close }) {
   <//>`;
 }
 
-/** A browser and a system in two words. @param {string | null} text */
-function agent(text) {
-  const browser = /(Edg|OPR|Firefox|Chrome|Safari)\//.exec(text ?? "")?.[1];
-  const system = /(Android|iPhone|iPad|Windows|Mac OS X|Linux)/.exec(text ?? "")?.[1];
-  return [{ Edg: "Edge", OPR: "Opera" }[browser ?? ""] ?? browser, system].filter(Boolean).join(", ") || (text ?? "—").slice(0, 40);
-}
-
 function Password({ close }) {
   const [isDone, setDone] = useState(false);
   return html`<${Dialog} title=${say.changePassword} onClose=${close}>
@@ -130,14 +124,15 @@ function Password({ close }) {
       ? html`<p role="status">${say.passwordChanged}</p>`
       : html`<${Form}
           submit=${say.save}
-          explain=${(error) => (error.status === 422 ? say.passwordUnfit : explain(error))}
-          onSubmit=${async ({ password }) => {
-            await session.tokens.call("POST", "/accounts/password/set/", { password });
+          explain=${(error) => (error.status === 422 ? say.passwordUnfit : explainCode(error))}
+          onSubmit=${async ({ oldPassword, password }) => {
+            await session.tokens.call("POST", "/accounts/password/set/", { oldPassword, password });
             setDone(true);
           }}
         >
           <input type="text" name="username" autocomplete="username" value=${session.email} hidden />
-          <${Field} label=${say.newPassword} name="password" type="password" autocomplete="new-password" hint=${say.passwordRule} autofocus />
+          <${Field} label=${say.oldPassword} name="oldPassword" type="password" autocomplete="current-password" required autofocus />
+          <${Field} label=${say.newPassword} name="password" type="password" autocomplete="new-password" hint=${say.passwordRule} required />
         <//>`}
   <//>`;
 }
@@ -315,4 +310,4 @@ function Help({ close }) {
 
 const LettersDialog = ({ close }) => html`<${Dialog} title=${say.letters} onClose=${close}><${Letters} /><//>`;
 
-const SHOWN = { menu: Menu, profile: Profile, devices: Devices, password: Password, factor: Factor, close_account: CloseAccount, new_group: NewGroup, group: Group, readers: Readers, help: Help, letters: LettersDialog };
+const SHOWN = { menu: Menu, profile: Profile, devices: Devices, events: Events, programs: Programs, password: Password, factor: Factor, close_account: CloseAccount, new_group: NewGroup, group: Group, readers: Readers, help: Help, letters: LettersDialog };

@@ -25,7 +25,7 @@ export function CodeField(props) {
   return html`<${Field} label=${say.code} name="code" autocomplete="one-time-code" autocapitalize="none" spellcheck="false" hint=${say.codeHint} required ...${props} />`;
 }
 
-function PasswordField(props) {
+export function PasswordField(props) {
   return html`<input type="text" name="username" autocomplete="username" value=${session.email} hidden />
     <${Field} label=${say.password} name="password" type="password" autocomplete="current-password" required ...${props} />`;
 }

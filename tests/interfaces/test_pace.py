@@ -1,0 +1,233 @@
+"""The requests of one account wait for each other, whatever they come by, and for nobody else's."""
+
+import time
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+from attrs import define
+from hypothesis import given
+from hypothesis import strategies as st
+
+from application.actor import Actor
+from application.meter import Unmetered
+from domain.ids import AccountId
+from interfaces.http.authentication import ACCOUNT
+from interfaces.http.metering import Metered
+from interfaces.live.listener import End
+from interfaces.pace import BYTES, Pace
+from tests.interfaces.live.test_hub import until
+from tests.interfaces.ws.house import House, serving
+
+ANN, BOB = AccountId(UUID(int=1)), AccountId(UUID(int=2))
+PER_SECOND = 50
+
+
+@define
+class Hand:
+    """A clock that is moved by hand."""
+
+    at: float = 0.0
+
+    def __call__(self) -> float:
+        return self.at
+
+
+@given(
+    moves=st.lists(
+        st.tuples(st.sampled_from([ANN, BOB]), st.integers(0, 40), st.floats(0, 3)), min_size=1, max_size=60
+    )
+)
+def test_no_account_gets_more_than_its_rate_and_what_it_saved(
+    moves: Sequence[tuple[AccountId, int, float]],
+) -> None:
+    hand = Hand()
+    pace = Pace(10, 2.0, hand)
+    begun: dict[AccountId, list[float]] = {ANN: [], BOB: []}
+    for account, count, seconds in moves:
+        hand.at += seconds
+        begun[account] += [hand.at + pace.take(account) for _ in range(count)]
+    for moments in begun.values():
+        assert moments == sorted(moments), "they begin in the order in which they came"
+        for first, start in enumerate(moments):
+            for last in range(first, len(moments)):
+                # one more at each end than whole shares of the time fit in
+                assert last - first + 1 <= 10 * (2.0 + moments[last] - start) + 2
+
+
+def test_an_account_that_asks_slowly_never_waits() -> None:
+    hand = Hand()
+    pace = Pace(10, 2.0, hand)
+    for _ in range(1000):
+        assert pace.take(ANN) == 0.0
+        hand.at += 0.1
+
+
+def test_without_a_limit_nobody_waits_and_nothing_is_kept() -> None:
+    pace = Pace(0)
+    assert {pace.take(ANN) for _ in range(10_000)} == {0.0}
+    pace.charge(ANN, 10**9)
+    assert pace.busy_accounts == 0
+
+
+def test_nobody_waits_for_somebody_else() -> None:
+    pace = Pace(1, 0.0, Hand())
+    assert [pace.take(ANN) for _ in range(3)] == [0.0, 1.0, 2.0]
+    assert pace.take(BOB) == 0.0
+
+
+def test_long_answers_count_as_more_requests() -> None:
+    hand = Hand()
+    pace = Pace(10, 0.0, hand)
+    assert pace.take(ANN) == 0.0
+    pace.charge(ANN, BYTES - 1)
+    assert pace.take(ANN) == pytest.approx(0.1)
+    pace.charge(ANN, 3 * BYTES)
+    assert pace.take(ANN) == pytest.approx(0.5)
+
+
+def test_accounts_are_forgotten_when_their_time_is_over() -> None:
+    hand = Hand()
+    pace = Pace(10, 1.0, hand)
+    for number in range(100):
+        pace.take(AccountId(UUID(int=number)))
+    assert pace.busy_accounts == 100
+    hand.at = 1.0
+    pace.take(ANN)
+    assert pace.busy_accounts == 1
+
+
+async def test_event_streams_are_charged_to_nobody() -> None:
+    """What an event stream writes in hours is no answer to a request."""
+    pace = Pace(1, 0.0, Hand())
+
+    async def answer(media_type: bytes) -> None:
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            scope[ACCOUNT] = ANN
+            headers = [(b"content-type", media_type)]
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+            await send({"type": "http.response.body", "body": bytes(5 * BYTES)})
+
+        async def ignore(*_: Any) -> Any: ...
+
+        scope = {"type": "http", "method": "GET", "path": "/"}
+        await Metered(app, Unmetered(), pace)(scope, ignore, ignore)
+
+    await answer(b"text/event-stream; charset=utf-8")
+    assert pace.take(ANN) == 0.0
+    await answer(b"application/json")
+    assert pace.take(ANN) == 1.0 + 5.0
+
+
+# On real connections
+
+
+@pytest.fixture(params=["handed over", "plain loop"])
+async def house(request: pytest.FixtureRequest) -> AsyncIterator[House]:
+    async with serving(request.param, pace=Pace(PER_SECOND, 0.0)) as house:
+        yield house
+
+
+async def actor_of(house: House, name: str) -> Actor:
+    return (await house.person(name)).actor
+
+
+async def test_frames_wait_for_their_moment_and_keep_their_order(house: House) -> None:
+    line = await house.enter("Ann", await house.chat("Ann"))
+    began = time.monotonic()
+    for number in range(11):
+        line.say(type="ping", id=number)
+    heard = [(await line.hear())["id"] for _ in range(11)]
+    assert heard == [*range(11)]
+    assert time.monotonic() - began >= 10 / PER_SECOND - 0.01
+
+
+async def test_sends_behind_waiting_frames_keep_their_order(house: House) -> None:
+    line = await house.enter("Ann", await house.chat("Ann"))
+    for number in range(5):
+        line.say(type="ping", id=number)
+        line.say(type="send_message", text=f"{number}", nonce=f"{number}")
+    heard: list[tuple[str, int]] = []
+    while len(heard) < 10:
+        frame = await line.hear()
+        if frame["type"] in {"pong", "message_ack"}:
+            heard.append((frame["type"], int(frame["nonce"] if "nonce" in frame else frame["id"])))
+    assert heard == [(kind, number) for number in range(5) for kind in ("pong", "message_ack")]
+
+
+async def test_sockets_of_one_account_share_its_requests(house: House) -> None:
+    chat = await house.chat("Ann", "Bob")
+    lines = [await house.enter("Ann", chat) for _ in range(5)]
+    began = time.monotonic()
+    for line in lines:
+        for number in range(2):
+            line.say(type="ping", id=number)
+    for line in lines:
+        assert [(await line.hear())["id"] for _ in range(2)] == [0, 1]
+    assert time.monotonic() - began >= 9 / PER_SECOND - 0.01
+
+
+async def test_others_are_answered_meanwhile(house: House) -> None:
+    chat = await house.chat("Ann", "Bob")
+    ann, bob = await house.enter("Ann", chat), await house.enter("Bob", chat)
+    house.services.pace.charge((await actor_of(house, "Ann")).account_id, 60 * PER_SECOND * BYTES)
+    ann.say(type="ping", id="late")
+    bob.say(type="ping", id="soon")
+    assert (await bob.hear())["id"] == "soon"
+    bob.say(type="send_message", text="hello", nonce="1")
+    while (frame := await ann.hear())["type"] != "new_message":
+        assert frame["type"] != "pong"
+    assert frame["message"]["text"] == "hello", "who waits is told as ever"
+
+
+async def test_a_socket_that_goes_while_it_waits_leaves_nothing(house: House) -> None:
+    line = await house.enter("Ann", await house.chat("Ann"))
+    house.services.pace.charge((await actor_of(house, "Ann")).account_id, 60 * PER_SECOND * BYTES)
+    line.say(type="ping", id="never")
+    line.writer.close()
+    await until(lambda: not [*house.hub.roster.listeners])
+    assert house.services.waiting.used == 0
+
+
+async def test_a_closed_socket_does_not_wait_to_hear_the_answer_to_its_close(house: House) -> None:
+    line = await house.enter("Ann", await house.chat("Ann"))
+    house.services.pace.charge((await actor_of(house, "Ann")).account_id, 60 * PER_SECOND * BYTES)
+    [listener] = house.hub.roster.listeners
+    listener.end(End.SESSION_ENDED)
+    line.say(type="ping", id="never")
+    await line.until_close()
+    assert house.services.waiting.used == 0
+
+
+async def test_requests_over_http_wait_for_those_of_sockets(house: House) -> None:
+    chat = await house.chat("Ann")
+    ann = await house.person("Ann")
+    line = await house.enter("Ann", chat)
+    began = time.monotonic()
+    for number in range(10):
+        line.say(type="ping", id=number)
+    for _ in range(10):
+        await line.hear()
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{house.port}") as client:
+        answer = await client.get(f"/chats/{chat}/history/", headers={"Authorization": f"Bearer {ann.token}"})
+    assert answer.status_code == 200
+    assert time.monotonic() - began >= 10 / PER_SECOND - 0.01
+
+
+async def test_a_long_answer_over_http_is_charged(house: House) -> None:
+    chat = await house.chat("Ann")
+    ann = await house.person("Ann")
+    line = await house.enter("Ann", chat)
+    for number in range(20):
+        line.say(type="send_message", text="x" * 4000, nonce=f"{number}")
+    acknowledged = 0
+    while acknowledged < 20:
+        acknowledged += (await line.hear())["type"] == "message_ack"
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{house.port}") as client:
+        answer = await client.get(
+            f"/chats/{chat}/history/?limit=20", headers={"Authorization": f"Bearer {ann.token}"}
+        )
+    assert len(answer.content) >= 4 * BYTES
+    assert house.services.pace.take(ann.actor.account_id) > 3 / PER_SECOND
