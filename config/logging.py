@@ -12,7 +12,7 @@ import re
 import select
 import sys
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime
 from threading import Condition, Event, Thread
 
@@ -51,10 +51,7 @@ MOST_WAITING = 10_000
 """In lines. Beyond that, new lines are dropped and counted."""
 
 PAUSE = 0.02
-"""Seconds between two writes of lines."""
-
-WRITTEN_AT_ONCE = 4096
-"""Bytes of lines that are written together: a pipe that processes share does not mix that many (PIPE_BUF)."""
+"""Seconds for which the thread that writes lines rests after it has written those that were waiting."""
 
 
 def set_up(settings: Settings) -> "Lines":
@@ -187,20 +184,17 @@ class Lines(logging.Handler):
                 self._waiting.clear()
                 dropped += self._dropped
                 self._dropped = 0
-            for together in _grouped(lines):
-                if not self._put("\n".join(together)):
-                    dropped += len(together)
+            dropped += sum(not self._put(line) for line in lines)
             if dropped and self._put(self._note(dropped)):
                 dropped = 0
             if is_last:
                 return
-            # Lines that come meanwhile are written together: each time the thread wakes it takes the interpreter from the
-            # thread that serves.
+            # Each time this thread wakes it takes the interpreter from the thread that serves.
             self._closed.wait(PAUSE)
 
-    def _put(self, lines: str) -> bool:
-        """Writes lines, and returns False if they cannot be written. A line after a torn one begins on a line of its own."""
-        data = f"{lines}\n".encode(errors="backslashreplace")
+    def _put(self, line: str) -> bool:
+        """Writes a line, and returns False if it cannot be written. A line after a torn one begins on a line of its own."""
+        data = f"{line}\n".encode(errors="backslashreplace")
         if self._is_torn:
             data = b"\n" + data
         try:
@@ -220,21 +214,6 @@ class Lines(logging.Handler):
             "dropped": dropped,
         }
         return self.format(logging.makeLogRecord(record))
-
-
-def _grouped(lines: Sequence[str]) -> Iterator[Sequence[str]]:
-    """Divides lines into groups of up to `WRITTEN_AT_ONCE` bytes. A longer line is a group of its own."""
-    group: list[str] = []
-    size = 0
-    for line in lines:
-        length = len(line.encode(errors="backslashreplace")) + 1
-        if group and size + length > WRITTEN_AT_ONCE:
-            yield group
-            group, size = [], 0
-        group.append(line)
-        size += length
-    if group:
-        yield group
 
 
 def _write_some(descriptor: int, data: bytes) -> int:
