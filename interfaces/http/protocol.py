@@ -638,7 +638,10 @@ class Cycle(RequestResponseCycle):
             await super().send(message)
 
     async def _send_body(self, message: HTTPResponseBodyEvent) -> None:
-        """Sends a body in parts, each when the client has read most of the last one."""
+        """
+        Sends a body in parts, each when the client has read most of the last one. What has little more than one part is not
+        divided: it may be a part itself, and whoever makes the next one must hear that this one waits.
+        """
         body = memoryview(message.get("body", b""))
         more_body = message.get("more_body", False)
         rest = body
@@ -646,7 +649,8 @@ class Cycle(RequestResponseCycle):
             if self.flow.write_paused:
                 self._wait(len(body))
                 await self.flow.drain()
-            part, rest = rest[:PART_BYTES], rest[PART_BYTES:]
+            size = PART_BYTES if len(rest) > 2 * PART_BYTES else len(rest)
+            part, rest = rest[:size], rest[size:]
             await super().send(
                 {"type": message["type"], "body": bytes(part), "more_body": more_body or bool(rest)}
             )
