@@ -68,7 +68,7 @@ class Prepared:
     """Parameters whose values are part of the statement."""
     rows: AsyncRowFactory[Any] = dict_row
     """How rows are returned: by column name, or as tuples, which cost less."""
-    _numbered: LiteralString = field(init=False, eq=False, repr=False)
+    numbered: LiteralString = field(init=False, eq=False, repr=False)
     """The text with numbers in place of names, as PostgreSQL reads it: the driver would look for the names each time."""
     _names: Sequence[str] = field(init=False, eq=False, repr=False)
 
@@ -78,7 +78,7 @@ class Prepared:
         def number(found: re.Match[str]) -> str:
             return f"${names.setdefault(found[1], len(names) + 1)}" if found[1] else "%"
 
-        object.__setattr__(self, "_numbered", _PLACEHOLDER.sub(number, self.text))
+        object.__setattr__(self, "numbered", _PLACEHOLDER.sub(number, self.text))
         object.__setattr__(self, "_names", tuple(names))
 
     def with_constants(self, parameters: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -88,7 +88,7 @@ class Prepared:
         given = self.with_constants(parameters) if self.constants else parameters
         cursor = psycopg.AsyncRawCursor(connection, row_factory=self.rows)
         cursor.format = Format.BINARY
-        return await cursor.execute(self._numbered, [given[name] for name in self._names], prepare=True)
+        return await cursor.execute(self.numbered, [given[name] for name in self._names], prepare=True)
 
 
 def prepared(statement: Select[Any]) -> Prepared:

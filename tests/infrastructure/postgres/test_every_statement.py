@@ -65,8 +65,8 @@ WHERE relnamespace = 'public'::regnamespace
 
 LOOKED_AT = {
     # Who read a message first is known only of all its readers, however few are shown: these grow with the members.
-    " ".join(READERS.text.split()): MEMBERS,
-    " ".join(PAGE.text.split()): MEMBERS,
+    " ".join(READERS.numbered.split()): MEMBERS,
+    " ".join(PAGE.numbered.split()): MEMBERS,
     # One letter of each account is sent at a time, and a fixed number of letters is looked at to find others.
     "WITH oldest AS (SELECT letter.account_id": LETTERS_LOOKED_AT // 4,
 }
