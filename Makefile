@@ -20,7 +20,7 @@ MINUTES ?= 10
 # Where `make install` puts the messenger.
 TO ?= .
 
-.PHONY: run install test check format explore diagram clean
+.PHONY: run install test check format explore bench diagram clean
 
 run: $(RUN_READY)
 	@exec .venv/bin/python -m config.main serve --local
@@ -60,6 +60,10 @@ format: $(DEV_READY)
 # which `make test` tries again from then on.
 explore: $(DEV_READY)
 	.venv/bin/python -m tests.exploring --minutes $(MINUTES)
+
+# Every benchmark that counts, briefly, beside the last run on this machine. `MESSENGER_TOOLS` names the folder of the tools in C.
+bench: $(DEV_READY)
+	.venv/bin/python -m tests.benchmarks.everything
 
 diagram: $(DEV_READY)
 	.venv/bin/python -m infrastructure.postgres.schema.diagram docs/database.md

@@ -31,6 +31,7 @@ from infrastructure.postgres.marking import PostgresMarkings
 from infrastructure.postgres.own_changes import PostgresOwnChanges
 from infrastructure.postgres.posting import PostgresPostings
 from infrastructure.postgres.purging import PostgresDeletedChats
+from infrastructure.postgres.replica import Replica
 from infrastructure.postgres.storage import PostgresStorage
 from infrastructure.postgres.updates import PostgresUpdates
 from infrastructure.postgres.views import PostgresViews
@@ -59,6 +60,7 @@ def postgres_storage(
     *,
     engine: AsyncEngine,
     read_pool: ReadPool,
+    replica: Replica | None,
     posting_connection: BatchConnection,
     patient_posting_connection: BatchConnection,
     marking_connection: BatchConnection,
@@ -69,7 +71,7 @@ def postgres_storage(
         begin_posting=PostgresPostings(posting_connection, trouble).begin,
         begin_patient_posting=PostgresPostings(patient_posting_connection, trouble).begin,
         begin_marking=PostgresMarkings(marking_connection, trouble).begin,
-        views=PostgresViews(read_pool, trouble),
+        views=PostgresViews(read_pool, trouble, replica),
         changes=PostgresChanges(engine, deadline=deadline),
         own_changes=PostgresOwnChanges(read_pool),
         catalogues=PostgresCatalogues(engine, deadline=deadline),
@@ -83,6 +85,14 @@ def make_batch_connection(settings: Settings, url: str, *, patient: bool) -> Bat
 
 def make_read_pool(settings: Settings, url: str) -> ReadPool:
     return ReadPool(url, deadline=settings.database.deadline)
+
+
+def make_replica(settings: Settings, primary: ReadPool) -> Replica | None:
+    database = settings.database
+    if database.replica_url is None:
+        return None
+    pool = ReadPool(database.replica_url, deadline=database.deadline)
+    return Replica(primary, pool, patience=database.replica_patience)
 
 
 def make_bus(settings: Settings, url: str, ids: Ids) -> Bus:

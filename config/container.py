@@ -32,6 +32,7 @@ from config.adapters import (
     make_limiter,
     make_mailer,
     make_read_pool,
+    make_replica,
     memory_storage,
     postgres_storage,
 )
@@ -54,6 +55,7 @@ from infrastructure.metered import MeteredMailer
 from infrastructure.postgres.driver.batches import BatchConnection
 from infrastructure.postgres.driver.engine import close_engine, make_engine
 from infrastructure.postgres.driver.reads import ReadPool
+from infrastructure.postgres.replica import Replica
 from infrastructure.postgres.time import PostgresTime
 from infrastructure.repeat import Repeat
 from infrastructure.reporting_limiter import ReportingLimiter
@@ -76,6 +78,7 @@ class PostgresAdapters(DeclarativeContainer):
         deadline=settings.provided.database.deadline,
     )
     read_pool: Singleton[ReadPool] = Singleton(make_read_pool, settings, url)
+    replica: Singleton[Replica | None] = Singleton(make_replica, settings, read_pool)
     posting_connection: Singleton[BatchConnection] = Singleton(
         make_batch_connection, settings, url, patient=False
     )
@@ -90,6 +93,7 @@ class PostgresAdapters(DeclarativeContainer):
         settings,
         engine=engine,
         read_pool=read_pool,
+        replica=replica,
         posting_connection=posting_connection,
         patient_posting_connection=patient_posting_connection,
         marking_connection=marking_connection,
@@ -230,3 +234,5 @@ async def close_connections(adapters: PostgresAdapters | DependenciesContainer) 
             adapters.read_pool,
         ):
             stack.push_async_callback(connection().close)
+        if (replica := adapters.replica()) is not None:
+            stack.push_async_callback(replica.close)

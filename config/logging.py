@@ -14,7 +14,7 @@ import sys
 from collections import deque
 from collections.abc import Callable
 from datetime import UTC, datetime
-from threading import Condition, Event, Thread
+from threading import Condition, Thread
 
 from config.settings.groups import Settings
 
@@ -41,6 +41,9 @@ CUTS = (
     ),  # SQLAlchemy puts the bound parameters here
 )
 
+SUSPECT = re.compile(r"eyJ|://|[?&]token=|DETAIL:|\[parameters:")
+"""A text without a match has nothing to cut out. One search is cheaper than one for each pattern."""
+
 TALKATIVE = ("infrastructure.postgres.driver.engine.CountingPool", "sqlalchemy.pool", "uvicorn.error")
 """
 Loggers of SQLAlchemy and uvicorn whose information repeats what the messenger logs itself: lost connections, the end of the
@@ -50,8 +53,8 @@ pool, the steps of starting and stopping. LOG_LEVEL=DEBUG shows them.
 MOST_WAITING = 10_000
 """In lines. Beyond that, new lines are dropped and counted."""
 
-PAUSE = 0.02
-"""Seconds for which the thread that writes lines rests after it has written those that were waiting."""
+COLLECTED_FOR = 0.01
+"""Seconds for which the writer waits for further lines: each time it runs, all others wait for it."""
 
 
 def set_up(settings: Settings) -> "Lines":
@@ -118,6 +121,8 @@ def record_fields(record: logging.LogRecord, traceback_of: Callable[..., str]) -
 
 
 def _cut(text: str) -> str:
+    if not SUSPECT.search(text):
+        return text
     for pattern, instead in CUTS:
         text = pattern.sub(instead, text)
     return text
@@ -142,7 +147,6 @@ class Lines(logging.Handler):
         self._waiting: deque[str] = deque()
         self._dropped = 0
         self._closing = False
-        self._closed = Event()
         self._is_torn = False
         self._changed = Condition()
         # A daemon thread, because it may hang in a blocked write at the end.
@@ -170,7 +174,6 @@ class Lines(logging.Handler):
         with self._changed:
             self._closing = True
             self._changed.notify_all()
-        self._closed.set()
         self._writer.join(seconds)
         super().close()
 
@@ -179,6 +182,7 @@ class Lines(logging.Handler):
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._waiting or self._closing)
+                self._changed.wait_for(lambda: self._closing, COLLECTED_FOR)
                 is_last = self._closing
                 lines = list(self._waiting)
                 self._waiting.clear()
@@ -189,8 +193,6 @@ class Lines(logging.Handler):
                 dropped = 0
             if is_last:
                 return
-            # Each time this thread wakes it takes the interpreter from the thread that serves.
-            self._closed.wait(PAUSE)
 
     def _put(self, line: str) -> bool:
         """Writes a line, and returns False if it cannot be written. A line after a torn one begins on a line of its own."""

@@ -37,17 +37,18 @@ def make_meter(adapters: PostgresAdapters) -> PrometheusMeter:
     """A meter that also tells which build this is, and how its database connections are used."""
     meter, build = PrometheusMeter(), this_build()
     meter.describe_build(version=build.version, revision=build.revision, python=build.python)
-    meter.watch_pools(
-        {
-            "work": lambda: engine_state(adapters.engine()),
-            "reads": lambda: reads_state(adapters.read_pool()),
-            "batches": lambda: batches_state(
-                adapters.posting_connection(),
-                adapters.patient_posting_connection(),
-                adapters.marking_connection(),
-            ),
-        }
-    )
+    pools = {
+        "work": lambda: engine_state(adapters.engine()),
+        "reads": lambda: reads_state(adapters.read_pool()),
+        "batches": lambda: batches_state(
+            adapters.posting_connection(),
+            adapters.patient_posting_connection(),
+            adapters.marking_connection(),
+        ),
+    }
+    if (replica := adapters.replica()) is not None:
+        pools["replica"] = lambda: reads_state(replica.pool)
+    meter.watch_pools(pools)
     return meter
 
 

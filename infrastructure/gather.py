@@ -4,7 +4,8 @@ Gathers commands of many callers into batches.
 Commands that arrive while a batch is carried out form the next batch. There is no timer: a command that finds nothing
 running starts at once.
 
-The order of commands is kept within a key (a chat), but not across keys. A batch fails with one of the errors of
+The order of commands is kept within a key (a chat) for each owner (the author), but not across keys and owners, who take
+turns: somebody with many waiting commands delays others of the same chat by one command each, not by all of them. A batch fails with one of the errors of
 `application.ports.posting`, from which the gatherer makes an answer for each caller: it halves a batch to find the command
 that storage refuses, repeats an interrupted batch once, and otherwise passes the error on.
 """
@@ -12,7 +13,8 @@ that storage refuses, repeats an interrupted batch once, and otherwise passes th
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Hashable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Iterator, Sequence
+from itertools import chain
 from typing import Final, Generic, TypeVar
 
 from attrs import Factory, define, field
@@ -57,8 +59,50 @@ class _Waiting(Generic[Ask, Answer]):
     """How many batches left it out because its key was busy."""
 
 
-_Queue = deque[_Waiting[Ask, Answer]]
-"""The waiting commands of one key, in the order of arrival."""
+@define(eq=False)
+class _Queue(Generic[Ask, Answer]):
+    """The waiting commands of one key. Owners take turns, each with their commands in the order of arrival."""
+
+    _by_owner: dict[Hashable, deque[_Waiting[Ask, Answer]]] = field(init=False, factory=dict)
+    """The owner whose turn it is first."""
+
+    def __bool__(self) -> bool:
+        return bool(self._by_owner)
+
+    @property
+    def first(self) -> _Waiting[Ask, Answer]:
+        return next(iter(self._by_owner.values()))[0]
+
+    def append(self, owner: Hashable, waiting: _Waiting[Ask, Answer]) -> None:
+        of_owner = self._by_owner.get(owner)
+        if of_owner is None:
+            of_owner = self._by_owner[owner] = deque()
+        of_owner.append(waiting)
+
+    def pop(self) -> _Waiting[Ask, Answer]:
+        """Takes the first command, and gives the turn to the next owner."""
+        owner, of_owner = next(iter(self._by_owner.items()))
+        waiting = of_owner.popleft()
+        if len(self._by_owner) > 1 or not of_owner:
+            del self._by_owner[owner]
+            if of_owner:
+                self._by_owner[owner] = of_owner
+        return waiting
+
+    def put_back(self, commands: Sequence[tuple[Hashable, _Waiting[Ask, Answer]]]) -> None:
+        """Puts commands with their owners, in the order in which they were taken, in front of all others."""
+        later, self._by_owner = self._by_owner, {}
+        for owner, waiting in commands:
+            self.append(owner, waiting)
+        for owner, of_owner in later.items():
+            if owner in self._by_owner:
+                self._by_owner[owner] += of_owner
+            else:
+                self._by_owner[owner] = of_owner
+
+    def __iter__(self) -> Iterator[_Waiting[Ask, Answer]]:
+        """Goes through all commands, owner by owner."""
+        return chain.from_iterable(self._by_owner.values())
 
 
 @define(eq=False, kw_only=True)
@@ -76,6 +120,7 @@ class Gatherer(Generic[Ask, Answer]):
     patient_use: Callable[[Sequence[Ask]], Awaitable[Sequence[object]]]
     postponed: type | tuple[()] = ()
     key: Callable[[Ask], Hashable]
+    owner: Callable[[Ask], Hashable] = lambda _: None
     weigh: Callable[[Ask], int]
     limits: BatchLimits = Factory(BatchLimits)
     name: str = "commands"
@@ -92,7 +137,7 @@ class Gatherer(Generic[Ask, Answer]):
 
     def submit(self, ask: Ask) -> "asyncio.Future[Answer]":
         """
-        Queue a command. Its place in the order of its key is taken when this returns; the answer comes later.
+        Queue a command. Its place in the order of its key and owner is taken when this returns; the answer comes later.
 
         Raises:
             Overloaded: The queue is full; the command is not queued.
@@ -110,8 +155,10 @@ class Gatherer(Generic[Ask, Answer]):
         key = self.key(ask)
         queue = self._patient.get(key)
         if queue is None:
-            queue = self._queues.setdefault(key, deque())
-        queue.append(_Waiting(ask, weight, answer))
+            queue = self._queues.get(key)
+        if queue is None:
+            queue = self._queues[key] = _Queue()
+        queue.append(self.owner(ask), _Waiting(ask, weight, answer))
         self._count += 1
         self._weight += weight
         self._something.set()
@@ -139,7 +186,7 @@ class Gatherer(Generic[Ask, Answer]):
             if self._queues:
                 await self._carry_out(self._take_batch(), self.use)
                 self._hand_to_patient()
-                if self._queues and all(queue[0].skips for queue in self._queues.values()):
+                if self._queues and all(queue.first.skips for queue in self._queues.values()):
                     await asyncio.sleep(PAUSE)
             elif self._closing and not self._patient:
                 return
@@ -178,9 +225,9 @@ class Gatherer(Generic[Ask, Answer]):
         taken: list[_Waiting[Ask, Answer]] = []
         weight = 0
         while queue and len(taken) < most:
-            if taken and weight + queue[0].weight > self.limits.weight_per_key:
+            if taken and weight + queue.first.weight > self.limits.weight_per_key:
                 break
-            waiting = queue.popleft()
+            waiting = queue.pop()
             self._count -= 1
             self._weight -= waiting.weight
             if waiting.answer.cancelled():
@@ -268,20 +315,20 @@ class Gatherer(Generic[Ask, Answer]):
         """Put commands back to the front of their key's queue, so that later commands cannot overtake them."""
         if (queue := self._patient.get(key)) is None:
             queue = self._queues.pop(key, None)
-            queue = self._queues[key] = deque() if queue is None else queue
+            queue = self._queues[key] = _Queue() if queue is None else queue
         for waiting in postponed:
             waiting.skips += 1
-        queue.extendleft(reversed(postponed))
+        queue.put_back([(self.owner(waiting.ask), waiting) for waiting in postponed])
         self._count += len(postponed)
         self._weight += sum(waiting.weight for waiting in postponed)
 
     def _hand_to_patient(self) -> None:
-        for key in [key for key, queue in self._queues.items() if queue[0].skips >= self.limits.skips]:
+        for key in [key for key, queue in self._queues.items() if queue.first.skips >= self.limits.skips]:
             self._patient[key] = self._queues.pop(key)
             self._something_patient.set()
 
 
-def _refuse(batch: Sequence[_Waiting[Ask, Answer]], error: Exception) -> None:
+def _refuse(batch: Iterable[_Waiting[Ask, Answer]], error: Exception) -> None:
     for waiting in batch:
         if not waiting.answer.done():
             waiting.answer.set_exception(error)

@@ -33,7 +33,7 @@ from interfaces.ws.services import SocketServices
 from tests.interfaces.http.event_client import Listening, listening
 from tests.interfaces.live.test_hub import until
 from tests.interfaces.ws.asgi import ClientSocket, Closed, connected
-from tests.world import Person, TickingClock, World, world
+from tests.world import MessengerWorld, SignedInPerson, TickingClock, world
 
 
 class Hole(AssertionError):
@@ -189,7 +189,7 @@ def comparable(entry: dict[str, Any]) -> dict[str, Any]:
 class House:
     """A node with sockets, over any adapters."""
 
-    world: World
+    world: MessengerWorld
     hub: Hub
     services: SocketServices
     app: Starlette
@@ -270,7 +270,7 @@ class Device:
     """A client that keeps its picture over any number of connections."""
 
     house: House
-    person: Person
+    person: SignedInPerson
     over: str = "ws"
     picture: Picture = field(init=False)
     socket: ClientSocket | None = None

@@ -47,7 +47,7 @@ class TickingClock:
 
 
 @frozen
-class Person:
+class SignedInPerson:
     """Somebody signed in."""
 
     actor: Actor
@@ -59,7 +59,7 @@ class Person:
 
 
 @define(eq=False)
-class World:
+class MessengerWorld:
     application: Application
     published: list[Update] = Factory(list)
 
@@ -71,7 +71,7 @@ class World:
     def begin(self) -> Begin:
         return self.application.ports().storage.begin
 
-    async def person(self, name: str = "Ann") -> Person:
+    async def person(self, name: str = "Ann") -> SignedInPerson:
         ports = self.application.ports()
         ids, clock = ports.ids, ports.clock
         now = clock.now()
@@ -95,7 +95,7 @@ class World:
             email=account.email.text,
             profile=ProfileView.of(profile),
         )
-        return Person(actor, signed_in.access_token)
+        return SignedInPerson(actor, signed_in.access_token)
 
     async def actor(self, name: str = "Ann") -> Actor:
         return (await self.person(name)).actor
@@ -116,13 +116,13 @@ class World:
 @asynccontextmanager
 async def world(
     adapters: MemoryAdapters | PostgresAdapters | None = None, settings: Settings = SETTINGS
-) -> AsyncIterator[World]:
+) -> AsyncIterator[MessengerWorld]:
     """With the gatherer running. Clock and ids are the adapters' own, and passwords are hashed as cheaply as it gets."""
     if adapters is None:
         adapters = MemoryAdapters(settings=settings, clock=Object(TickingClock()), ids=Object(SystemIds()))
     application = Application(adapters=adapters)
     application.passwords.override(Object(quick_passwords()))
-    here = World(application)
+    here = MessengerWorld(application)
     application.updates().subscribe(here.published.extend)
     gatherers = application.sending(), application.marking()
     running = [asyncio.create_task(gatherer.run()) for gatherer in gatherers]

@@ -31,6 +31,7 @@ from config.running import run_until_signal
 from infrastructure.original.database import NotAnOriginal
 from infrastructure.postgres.driver.target import parse
 from infrastructure.postgres.schema.check import Checkup
+from infrastructure.postgres.schema.distribution import placements
 from infrastructure.postgres.schema.migrate import (
     NOTHING,
     check_revision,
@@ -57,6 +58,7 @@ def operations() -> Database:
         adopt=adopt_database,
         dump=dump_database,
         restore=restore_database,
+        distribution=lambda: [each.statement for each in placements()],
         may_fill=lambda: settings_for(DATABASE).local,
     )
 

@@ -27,7 +27,7 @@ from application.updates.typing import ShowTypingHandler
 from config.features.watching import watching
 from config.ports import Ports
 from config.settings.groups import Settings
-from domain.ids import ChatId
+from domain.ids import ChatId, ProfileId
 from domain.scope import Scope
 from infrastructure.gather import BatchLimits, Gatherer
 from infrastructure.metered import MeteredChanges, metered_use
@@ -97,6 +97,7 @@ def send_gatherer(ports: Ports, settings: Settings) -> Gatherer[SendRequest, Sen
         patient_use=batches(ports.storage.begin_patient_posting),
         postponed=Postponed,
         key=chat_of,
+        owner=author_of,
         weigh=message_weight,
         limits=BatchLimits(
             batch=chat.batch_messages,
@@ -115,6 +116,7 @@ def mark_gatherer(ports: Ports, settings: Settings) -> Gatherer[MarkRequest, Mar
         use=use,
         patient_use=use,
         key=chat_of,
+        owner=author_of,
         weigh=mark_weight,
         limits=BatchLimits(backlog=settings.chat.send_backlog),
         name="read marks",
@@ -139,6 +141,10 @@ def gathered(
 
 def chat_of(asked: SendRequest | MarkRequest) -> ChatId:
     return asked[1].chat_id
+
+
+def author_of(asked: SendRequest | MarkRequest) -> ProfileId:
+    return asked[0].profile_id
 
 
 def mark_weight(_: MarkRequest) -> int:

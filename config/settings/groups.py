@@ -22,6 +22,7 @@ from domain.session import Lifetimes
 from infrastructure.crypto.passwords import PooledPasswords
 from infrastructure.gather import BatchLimits
 from infrastructure.nats.updates import NatsUpdates
+from infrastructure.postgres.replica import Replica
 from infrastructure.smtp.mailer import MailServer
 from interfaces.chaos.chance import Rates
 from interfaces.http.node import HttpLimits
@@ -191,6 +192,16 @@ class Database:
 
     wait_seconds: float = _setting("DATABASE_WAIT_SECONDS", read.seconds(0, 3600), 15.0)
     """Seconds that a start waits for a database that does not answer yet."""
+
+    replica_url: str | None = _setting("DATABASE_REPLICA_URL", read.database_url, None, secret=True)
+    """A streaming replica of the database, for pages of history."""
+
+    replica_patience: float = _setting(
+        "DATABASE_REPLICA_PATIENCE_SECONDS",
+        read.seconds(0.01, 10),
+        default_of(fields(Replica).patience),
+    )
+    """How long a page waits for a replica that is behind, before it is read from the database itself."""
 
     in_parts: bool = False
     """Whether the URL was made from the PG_SERVER_ settings."""

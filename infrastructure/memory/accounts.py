@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from attrs import define, field
 
@@ -19,6 +19,9 @@ from domain.profile import Profile, ProfileNotFound, UsernameTaken
 from domain.security import AccountEvent, SecurityAct, most_failures
 from domain.session import Fingerprint, Origin, Session, SessionNotFound
 from infrastructure.memory.table import Table
+
+K = TypeVar("K")
+V = TypeVar("V")
 
 
 @define
@@ -140,26 +143,32 @@ class MemoryAccounts:
 
     async def remove(self, account_id: AccountId) -> None:
         tables = self.work.accounts_state
-        for of, session_id in [key for key, _ in tables.sessions.items()]:
+        for of, session_id in tables.sessions:
             if of == account_id:
                 del tables.sessions[of, session_id]
-        for of, event_id in [key for key, _ in tables.events.items()]:
+        for of, event_id in tables.events:
             if of == account_id:
                 del tables.events[of, event_id]
-        for of, letter_id in [key for key, _ in tables.letters.items()]:
+        for of, letter_id in tables.letters:
             if of == account_id:
                 del tables.letters[of, letter_id]
-        for of, confirmation_id in [key for key, _ in tables.confirmations.items()]:
+        for of, confirmation_id in tables.confirmations:
             if of == account_id:
                 del tables.confirmations[of, confirmation_id]
         if account_id in tables.factors:
             del tables.factors[account_id]
         if account_id in tables.profile_of_account:
             del tables.profile_of_account[account_id]
-        for owner_id, key in [key for key, _ in tables.keys.items()]:
+        for owner_id, key in tables.keys:
             if owner_id == account_id:
                 del tables.keys[owner_id, key]
         del tables.accounts[account_id]
+
+
+def _belonging(table: Table[tuple[AccountId, K], V], account_id: AccountId) -> list[V]:
+    """Return the values of one account, whose id their keys begin with."""
+    own = (table.get(key) for key in table if key[0] == account_id)
+    return [each for each in own if each is not None]
 
 
 def _closing(account: Account) -> tuple[datetime | None, AccountId]:
@@ -183,19 +192,19 @@ class MemoryConfirmations:
         return self.work.accounts_state.confirmations.get((account_id, confirmation_id))
 
     async def void_all(self, account_id: AccountId) -> None:
-        self._remove(lambda each: each.account_id == account_id)
+        self._remove(_belonging(self.work.accounts_state.confirmations, account_id))
 
     async def void_resets(self, account_id: AccountId) -> None:
-        self._remove(lambda each: each.account_id == account_id and each.password_hash is None)
+        own = _belonging(self.work.accounts_state.confirmations, account_id)
+        self._remove(each for each in own if each.password_hash is None)
 
     async def remove_expired(self, at: datetime) -> None:
-        self._remove(lambda each: each.expires_at <= at)
+        confirmations = self.work.accounts_state.confirmations.values()
+        self._remove(each for each in confirmations if each.expires_at <= at)
 
-    def _remove(self, condition: Callable[[Confirmation], bool]) -> None:
-        confirmations = self.work.accounts_state.confirmations
-        for each in confirmations.values():
-            if condition(each):
-                del confirmations[each.account_id, each.id]
+    def _remove(self, confirmations: Iterable[Confirmation]) -> None:
+        for each in confirmations:
+            del self.work.accounts_state.confirmations[each.account_id, each.id]
 
 
 @define
@@ -228,8 +237,7 @@ class MemoryAccountEvents:
 
     def _of(self, account_id: AccountId) -> Sequence[AccountEvent]:
         """The newest first."""
-        own = (each for each in self.work.accounts_state.events.values() if each.account_id == account_id)
-        return sorted(own, key=_moment, reverse=True)
+        return sorted(_belonging(self.work.accounts_state.events, account_id), key=_moment, reverse=True)
 
 
 def _moment(event: AccountEvent) -> tuple[datetime, EventId]:
@@ -286,16 +294,14 @@ class MemorySessions:
             del tables.live_sessions[device]
 
     async def not_ended(self, account_id: AccountId) -> Sequence[Session]:
-        found = self._where(lambda session: session.account_id == account_id and session.ended_at is None)
+        found = [session for session in self._of(account_id) if session.ended_at is None]
         return sorted(found, key=lambda session: (session.last_used_at, session.id), reverse=True)
 
     async def page_of_live(
         self, account_id: AccountId, at: datetime, paging: Paging[SessionPlace]
     ) -> Page[Session, SessionPlace]:
         found = sorted(
-            self._where(
-                lambda session: session.account_id == account_id and session.is_live(at) and not session.grant
-            ),
+            (session for session in self._of(account_id) if session.is_live(at) and not session.grant),
             key=lambda session: (session.created_at, session.id),
             reverse=True,
         )
@@ -308,18 +314,14 @@ class MemorySessions:
         )
 
     async def lock_not_ended(self, account_id: AccountId) -> Sequence[Session]:
-        found = self._where(lambda session: session.account_id == account_id and session.ended_at is None)
+        found = [session for session in self._of(account_id) if session.ended_at is None]
         held = [
             await self.lock(account_id, session.id) for session in sorted(found, key=lambda each: each.id)
         ]
         return [session for session in held if session.ended_at is None]
 
     async def lock_oldest(self, account_id: AccountId, *, keep: int) -> Sequence[Session]:
-        live = self._where(
-            lambda session: (
-                session.account_id == account_id and session.ended_at is None and not session.grant
-            )
-        )
+        live = [session for session in self._of(account_id) if session.ended_at is None and not session.grant]
         live.sort(key=lambda each: (each.created_at, each.id), reverse=True)
         surplus = [each for each in live[keep:] if not self.work.is_busy(("session", account_id, each.id))]
         return [
@@ -338,21 +340,22 @@ class MemorySessions:
         return [await self.lock(session.account_id, session.id) for session in first]
 
     async def is_new_device(self, account_id: AccountId, fingerprint: Fingerprint, origin: Origin) -> bool:
-        known = self._where(lambda session: session.account_id == account_id)
+        known = self._of(account_id)
         if fingerprint.is_set:
             return bool(known) and all(session.fingerprint != fingerprint for session in known)
         return bool(known) and all(session.origin.user_agent != origin.user_agent for session in known)
 
     async def knows_device(self, account_id: AccountId, fingerprint: Fingerprint) -> bool:
-        return fingerprint.is_set and bool(
-            self._where(lambda each: each.account_id == account_id and each.fingerprint == fingerprint)
-        )
+        return fingerprint.is_set and any(each.fingerprint == fingerprint for each in self._of(account_id))
 
     async def remove_ended(self, before: datetime) -> None:
         for session in self._where(
             lambda session: session.ended_at is not None and session.ended_at < before
         ):
             del self.work.accounts_state.sessions[session.account_id, session.id]
+
+    def _of(self, account_id: AccountId) -> list[Session]:
+        return _belonging(self.work.accounts_state.sessions, account_id)
 
     def _where(self, condition: Callable[[Session], bool]) -> list[Session]:
         return [session for session in self.work.accounts_state.sessions.values() if condition(session)]

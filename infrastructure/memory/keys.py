@@ -31,7 +31,7 @@ class MemoryKeys:
 
     async def forget(self, owner_id: KeyOwner) -> None:
         keys = self.work.accounts_state.keys
-        for key in [key for key, _ in keys.items() if key[0] == owner_id]:
+        for key in [key for key in keys if key[0] == owner_id]:
             del keys[key]
 
     async def remove_expired(self, at: datetime) -> None:

@@ -50,9 +50,7 @@ def _leave_list(state: ChatTables, key: tuple[ChatId, ProfileId]) -> None:
 
 def _tables(state: ChatTables, chat_id: ChatId) -> list[tuple[Table[Any, Any], list[Any]]]:
     def of_chat(table: Table[Any, Any]) -> tuple[Table[Any, Any], list[Any]]:
-        return table, [
-            key for key, _ in table.items() if (key[0] if isinstance(key, tuple) else key) == chat_id
-        ]
+        return table, [key for key in table if (key[0] if isinstance(key, tuple) else key) == chat_id]
 
     return [
         of_chat(table)

@@ -37,10 +37,14 @@ class Table(Generic[K, V]):
         self._written.pop(key, None)
         self._deleted.add(key)
 
+    def __iter__(self) -> Iterator[K]:
+        """Yields the keys that exist at the start; the unit may write meanwhile. No value is copied."""
+        found = {**self._committed, **self._written}
+        return iter([key for key in found if key in self] if self._deleted else list(found))
+
     def items(self) -> Iterator[tuple[K, V]]:
         """Yields the entries that exist at the start; the unit may write meanwhile."""
-        keys = [key for key in {**self._committed, **self._written} if key in self]
-        for key in keys:
+        for key in self:
             value = self.get(key)
             if value is not None:
                 yield key, value

@@ -40,6 +40,7 @@ from domain.profile import Profile, ProfileNotFound, Username, UsernameTaken
 from domain.security import AccountEvent, SecurityAct, most_failures
 from domain.session import Fingerprint, Origin, Session, SessionNotFound
 from infrastructure.postgres import account_rows as rows
+from infrastructure.postgres.driver.unnest import beside_key
 from infrastructure.postgres.schema.account_tables import (
     account,
     account_by_email,
@@ -119,7 +120,9 @@ class PostgresAccounts:
 
     async def save(self, changed: Account) -> None:
         await self.connection.execute(
-            update(account).where(account.c.account_id == changed.id).values(rows.account_row(changed))
+            update(account)
+            .where(account.c.account_id == changed.id)
+            .values(beside_key(account, rows.account_row(changed)))
         )
 
     async def release_email(self, closed: Account) -> None:
@@ -255,7 +258,9 @@ class PostgresFactors:
         await self.connection.execute(
             insert_or_not(second_factor)
             .values(row)
-            .on_conflict_do_update(index_elements=[second_factor.c.account_id], set_=row)
+            .on_conflict_do_update(
+                index_elements=[second_factor.c.account_id], set_=beside_key(second_factor, row)
+            )
         )
 
     async def remove(self, account_id: AccountId) -> None:
@@ -297,7 +302,7 @@ class PostgresSessions:
         await self.connection.execute(
             update(session)
             .where(session.c.account_id == changed.account_id, session.c.session_id == changed.id)
-            .values(rows.session_row(changed))
+            .values(beside_key(session, rows.session_row(changed)))
         )
 
     async def not_ended(self, account_id: AccountId) -> Sequence[Session]:
@@ -430,7 +435,9 @@ class PostgresProfiles:
         await self._take(after - before, changed.id)
         await self._release(before - after, changed.id)
         await self.connection.execute(
-            update(profile).where(profile.c.profile_id == changed.id).values(rows.profile_row(changed))
+            update(profile)
+            .where(profile.c.profile_id == changed.id)
+            .values(beside_key(profile, rows.profile_row(changed)))
         )
 
     async def _take(self, claims: Set[str], profile_id: ProfileId) -> None:
@@ -610,7 +617,7 @@ class PostgresLetters:
         await self.connection.execute(
             update(letter)
             .where(letter.c.account_id == changed.account_id, letter.c.letter_id == changed.id)
-            .values(rows.letter_row(changed))
+            .values(beside_key(letter, rows.letter_row(changed)))
         )
 
     async def remove_settled(self, before: datetime) -> None:

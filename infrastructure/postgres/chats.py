@@ -14,7 +14,6 @@ from sqlalchemy import (
     delete,
     exists,
     func,
-    insert,
     select,
     text,
     update,
@@ -34,7 +33,7 @@ from domain.member import Member
 from domain.reading import Reading
 from infrastructure.postgres import chat_rows as rows
 from infrastructure.postgres.accounts import PostgresProfiles
-from infrastructure.postgres.driver.unnest import rows_as_table
+from infrastructure.postgres.driver.unnest import beside_key, rows_as_table
 from infrastructure.postgres.schema.chat_tables import (
     chat,
     chat_head,
@@ -115,18 +114,16 @@ class PostgresChats:
         )
         if made.one_or_none() is None:
             return False
-        await self._connection.execute(
-            insert(chat_head).values(rows.head_row(new) | {"first_position": 1, "tx": TX})
-        )
+        await self._insert(chat_head, [rows.head_row(new) | {"first_position": 1}])
         await self._keep_rest(new, opened)
         return True
 
     async def keep(self, changed: Chat, decision: Decision) -> None:
-        kept = rows.chat_row(changed)
-        head = rows.head_row(changed)
+        kept = beside_key(chat, rows.chat_row(changed))
+        head = beside_key(chat_head, rows.head_row(changed))
         await self._connection.execute(update(chat).where(chat.c.chat_id == changed.id).values(kept))
         await self._connection.execute(
-            update(chat_head).where(chat_head.c.chat_id == changed.id).values(head | {"tx": TX})
+            update(chat_head).where(chat_head.c.chat_id == changed.id).values({**head, "tx": TX})
         )
         await self._keep_rest(changed, decision)
 
@@ -316,7 +313,7 @@ class PostgresReadings:
             .values(mark=moved.mark, less=moved.excluded, tx=TX)
         )
         if read:
-            await self._connection.execute(insert(receipt).values(rows.receipt_row(read) | {"tx": TX}))
+            await self._connection.execute(_put(receipt, [rows.receipt_row(read)]))
             self._pending_updates.append(read)
 
 

@@ -6,17 +6,20 @@ log. A binary search therefore finds the first of them, by the primary key, howe
 is new is no condition of these lookups: with misleading statistics they would use the index on ``tx``.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, Final
 
-from attrs import frozen
+from attrs import field, frozen
 
 from application.ports.changes import Cursor
 from application.ports.own_changes import PERSONAL_MOST, Lost, Missed, Standing
+from domain.events import PersonalEvent
 from domain.ids import ChatId, Position, ProfileId, Seq
 from domain.reading import unread_count
 from infrastructure.postgres.changes import ORIGIN, Origin
+from infrastructure.postgres.driver.arrays import Uuids
 from infrastructure.postgres.driver.reads import Prepared, ReadPool, Row, prepared
+from infrastructure.postgres.driver.together import Together
 from infrastructure.postgres.places import Place
 from infrastructure.stored_events import personal_event
 
@@ -24,20 +27,23 @@ HERE: Final = prepared(ORIGIN)
 
 CHATS_OF: Final = Prepared(
     """
-    SELECT own.chat_id
-    FROM profile_chat AS own
-    CROSS JOIN LATERAL (
-        SELECT chat.deleted_at FROM chat WHERE chat.chat_id = own.chat_id LIMIT 1
-    ) AS chat
-    WHERE own.profile_id = %(reader)s AND own.left_at IS NULL AND chat.deleted_at IS NULL
-    ORDER BY own.chat_id
+    SELECT wanted.number, ARRAY(
+        SELECT own.chat_id
+        FROM profile_chat AS own
+        CROSS JOIN LATERAL (
+            SELECT chat.deleted_at FROM chat WHERE chat.chat_id = own.chat_id LIMIT 1
+        ) AS chat
+        WHERE own.profile_id = wanted.reader_id AND own.left_at IS NULL AND chat.deleted_at IS NULL
+    ) AS chat_ids
+    FROM unnest(%(readers)s::uuid[]) WITH ORDINALITY AS wanted (reader_id, number)
     """,
     {},
 )
+"""The chats of several readers."""
 
 STANDINGS: Final = Prepared(
     """
-    SELECT own.chat_id, head.last_seq, head.last_position, head.member_count,
+    SELECT wanted.number, own.chat_id, head.last_seq, head.last_position, head.member_count,
         reading.mark, reading.less, others.mark AS others_mark,
         reading.tx >= %(next_tx)s::bigint OR reading.tx = ANY (%(running)s::bigint[])
             OR coalesce(others.tx >= %(next_tx)s::bigint OR others.tx = ANY (%(running)s::bigint[]), false)
@@ -60,7 +66,11 @@ STANDINGS: Final = Prepared(
             )
             SELECT 1 + min(search.high) FROM search
         ) END AS first_missed
-    FROM profile_chat AS own
+    FROM unnest(%(readers)s::uuid[]) WITH ORDINALITY AS wanted (reader_id, number)
+    CROSS JOIN LATERAL (
+        SELECT each.chat_id, each.profile_id
+        FROM profile_chat AS each WHERE each.profile_id = wanted.reader_id AND each.left_at IS NULL
+    ) AS own
     CROSS JOIN LATERAL (
         SELECT chat.deleted_at FROM chat WHERE chat.chat_id = own.chat_id LIMIT 1
     ) AS chat
@@ -77,17 +87,20 @@ STANDINGS: Final = Prepared(
         FROM reading AS each WHERE each.chat_id = own.chat_id AND each.profile_id <> own.profile_id
         ORDER BY each.mark DESC LIMIT 1
     ) AS others ON true
-    WHERE own.profile_id = %(reader)s AND own.left_at IS NULL AND chat.deleted_at IS NULL
-    ORDER BY own.chat_id
+    WHERE chat.deleted_at IS NULL
+    ORDER BY wanted.number, own.chat_id
     """,
     {},
 )
-"""The chats of a reader, each with its first position after a place."""
+"""The chats of several readers, each with its first position after a place."""
 
 PERSONAL: Final = Prepared(
     """
-    SELECT entry.kind, entry.payload, entry.chat_id
-    FROM profile_head AS head
+    SELECT wanted.number, entry.kind, entry.payload, entry.chat_id
+    FROM unnest(%(readers)s::uuid[]) WITH ORDINALITY AS wanted (reader_id, number)
+    CROSS JOIN LATERAL (
+        SELECT each.last_position FROM profile_head AS each WHERE each.profile_id = wanted.reader_id LIMIT 1
+    ) AS head
     CROSS JOIN LATERAL (
         WITH RECURSIVE search (low, high) AS (
             SELECT 0::bigint, head.last_position
@@ -99,7 +112,7 @@ PERSONAL: Final = Prepared(
                  LATERAL (SELECT coalesce((
                      SELECT middle.tx >= %(next_tx)s::bigint OR middle.tx = ANY (%(running)s::bigint[])
                      FROM profile_log AS middle
-                     WHERE middle.profile_id = %(reader)s AND middle.position = half.position
+                     WHERE middle.profile_id = wanted.reader_id AND middle.position = half.position
                      LIMIT 1
                  ), false) AS is_new) AS found
             WHERE search.low < search.high
@@ -109,50 +122,80 @@ PERSONAL: Final = Prepared(
     CROSS JOIN LATERAL (
         SELECT each.position, each.kind, each.payload, each.chat_id
         FROM profile_log AS each
-        WHERE each.profile_id = %(reader)s AND each.position > known.position
+        WHERE each.profile_id = wanted.reader_id AND each.position > known.position
         ORDER BY each.position
         LIMIT %(most)s::bigint
     ) AS entry
-    WHERE head.profile_id = %(reader)s
-    ORDER BY entry.position
+    ORDER BY wanted.number, entry.position
     """,
     {},
 )
-"""The entries of a profile's log after a place."""
+"""The entries of several profiles' logs after a place."""
 
 
 @frozen
 class PostgresOwnChanges:
+    """Clients that come back at the same moment share the reads of `chats_of`; those with the same cursor, that of `since`."""
+
     pool: ReadPool
+    _chats: Together[ProfileId, Sequence[ChatId]] = field(init=False)
+    _missed: Together[ProfileId, Missed | Lost] = field(init=False)
+
+    @_chats.default
+    def _chats_together(self) -> Together[ProfileId, Sequence[ChatId]]:
+        return Together(self._read_chats)
+
+    @_missed.default
+    def _missed_together(self) -> Together[ProfileId, Missed | Lost]:
+        return Together(self._read_missed)
 
     async def here(self) -> Cursor:
         return Origin.of(await self.pool.row(HERE)).cursor
 
     async def chats_of(self, reader: ProfileId) -> Sequence[ChatId]:
-        return [ChatId(row["chat_id"]) for row in await self.pool.rows(CHATS_OF, reader=reader)]
+        return await self._chats.ask(reader, owner=reader) or ()
 
     async def since(self, reader: ProfileId, cursor: Cursor) -> Missed | Lost:
+        missed = await self._missed.ask(reader, owner=reader, kind=cursor)
+        assert missed is not None, "every reader is answered"
+        return missed
+
+    async def _read_chats(
+        self, _: Hashable, readers: Sequence[ProfileId]
+    ) -> Mapping[ProfileId, Sequence[ChatId]]:
+        rows = await self.pool.rows(CHATS_OF, readers=Uuids.of(readers))
+        return {readers[row["number"] - 1]: row["chat_ids"] for row in rows}
+
+    async def _read_missed(
+        self, cursor: Any, readers: Sequence[ProfileId]
+    ) -> Mapping[ProfileId, Missed | Lost]:
         try:
             place = Place.read(cursor.place)
         except ValueError:
-            return Lost.MALFORMED
-        async with self.pool.open(reader) as reads:
+            return dict.fromkeys(readers, Lost.MALFORMED)
+        after: Mapping[str, Any] = {"next_tx": place.next_tx, "running": sorted(place.running)}
+        of_all = {"readers": Uuids.of(readers), **after}
+        async with self.pool.open() as reads:
             found = Origin.of(await reads.row(HERE))
             if found.cursor.epoch != cursor.epoch or found.was_restored_since(cursor):
-                return Lost.EPOCH
-            after: Mapping[str, Any] = {"next_tx": place.next_tx, "running": sorted(place.running)}
-            standings = await reads.rows(STANDINGS, reader=reader, **after)
-            personal = await reads.rows(PERSONAL, reader=reader, **after, most=PERSONAL_MOST + 1)
-        if len(personal) > PERSONAL_MOST:
-            return Lost.TOO_FAR
-        return Missed(
-            cursor=found.cursor,
-            standings=[_standing(row) for row in standings],
-            personal=[
+                return dict.fromkeys(readers, Lost.EPOCH)
+            standings = await reads.rows(STANDINGS, **of_all)
+            personal = await reads.rows(PERSONAL, **of_all, most=PERSONAL_MOST + 1)
+        in_chats: list[list[Standing]] = [[] for _ in readers]
+        for row in standings:
+            in_chats[row["number"] - 1].append(_standing(row))
+        own: list[list[PersonalEvent]] = [[] for _ in readers]
+        for row in personal:
+            reader = readers[row["number"] - 1]
+            own[row["number"] - 1].append(
                 personal_event(row["kind"], row["payload"], profile_id=reader, chat_id=row["chat_id"])
-                for row in personal
-            ],
-        )
+            )
+        return {
+            reader: Missed(cursor=found.cursor, standings=each, personal=events)
+            if len(events) <= PERSONAL_MOST
+            else Lost.TOO_FAR
+            for reader, each, events in zip(readers, in_chats, own, strict=True)
+        }
 
 
 def _standing(row: Row) -> Standing:

@@ -3,13 +3,15 @@ Reads on PostgreSQL. Each read sees one consistent snapshot and runs a constant 
 keys of their tables.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any, Final, NoReturn
 from uuid import UUID
 
-from attrs import Factory, evolve, frozen
+from attrs import Factory, evolve, field, frozen
 from psycopg.rows import tuple_row
 from psycopg.types.numeric import Int8
 from sqlalchemy import (
@@ -40,7 +42,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, aggregate_order_by
 
-from application.errors import Unavailable
+from application.errors import ApplicationError, Unavailable
 from application.paging import ChatPlace, MemberPlace, Page, Paging, ReaderPlace, page_of
 from application.ports.updates import ChatUpdate, NewMember, NewMessage
 from application.ports.views import LAST, LogSpan, MessageNotFound, Newest, Start, Where, span
@@ -77,6 +79,7 @@ from infrastructure.postgres.driver.reads import (
     Row,
     prepared,
 )
+from infrastructure.postgres.driver.together import Together
 from infrastructure.postgres.driver.trouble import WriteTrouble
 from infrastructure.postgres.pages import (
     AT,
@@ -94,6 +97,7 @@ from infrastructure.postgres.pages import (
     reader_place,
 )
 from infrastructure.postgres.places import Place
+from infrastructure.postgres.replica import Replica
 from infrastructure.postgres.schema.account_tables import account, profile, session
 from infrastructure.postgres.schema.base import metadata, with_all_tables
 from infrastructure.postgres.schema.chat_tables import (
@@ -141,8 +145,12 @@ def epoch_columns() -> tuple[Any, ...]:
 
 
 def epoch_from(row: Row) -> str:
-    whole = f"{row['generation']}/{row['system_identifier']}/{row['timeline']}"
-    return sha256(whole.encode()).hexdigest()[:16]
+    return _epoch(row["generation"], row["system_identifier"], row["timeline"])
+
+
+@lru_cache(maxsize=16)
+def _epoch(generation: UUID, system_identifier: int, timeline: str) -> str:
+    return sha256(f"{generation}/{system_identifier}/{timeline}".encode()).hexdigest()[:16]
 
 
 # For the last message of a chat only: no receipt ends after it, and the index orders the receipts that end there by time.
@@ -206,6 +214,48 @@ MEMBERSHIP_AND_EPOCH: Final = prepared(
         ),
     )
 )
+
+STANDS: Final = Prepared(
+    """
+    WITH epoch AS MATERIALIZED (
+        SELECT each.generation, each.base,
+            (SELECT system_identifier FROM pg_control_system()) AS system_identifier,
+            left(pg_walfile_name(pg_current_wal_insert_lsn()), 8) AS timeline
+        FROM origin AS each WHERE each.id = 1
+    )
+    SELECT wanted.number, chat.deleted_at, head.last_seq, head.last_position, head.member_count,
+        member.left_at, member.profile_id AS member_id, reading.mark, reading.less,
+        coalesce(others.mark, 0) AS others_mark,
+        epoch.generation, epoch.base, epoch.system_identifier, epoch.timeline
+    FROM unnest(%(chats)s::uuid[], %(readers)s::uuid[])
+        WITH ORDINALITY AS wanted (chat_id, reader_id, number)
+    CROSS JOIN LATERAL (
+        SELECT each.deleted_at FROM chat AS each WHERE each.chat_id = wanted.chat_id LIMIT 1
+    ) AS chat
+    CROSS JOIN LATERAL (
+        SELECT each.last_seq, each.last_position, each.member_count
+        FROM chat_head AS each WHERE each.chat_id = wanted.chat_id LIMIT 1
+    ) AS head
+    LEFT JOIN LATERAL (
+        SELECT each.left_at, each.profile_id
+        FROM member AS each
+        WHERE each.chat_id = wanted.chat_id AND each.profile_id = wanted.reader_id LIMIT 1
+    ) AS member ON true
+    LEFT JOIN LATERAL (
+        SELECT each.mark, each.less
+        FROM reading AS each
+        WHERE each.chat_id = wanted.chat_id AND each.profile_id = wanted.reader_id LIMIT 1
+    ) AS reading ON true
+    LEFT JOIN LATERAL (
+        SELECT each.mark
+        FROM reading AS each WHERE each.chat_id = wanted.chat_id AND each.profile_id <> wanted.reader_id
+        ORDER BY each.mark DESC LIMIT 1
+    ) AS others ON true
+    CROSS JOIN epoch
+    """,
+    {},
+)
+"""The columns of `MEMBERSHIP_AND_EPOCH` for several pairs of a chat and a reader."""
 
 _wanted = func.unnest(IDS).table_valued("chat_id").render_derived()
 
@@ -540,6 +590,13 @@ PROBE: Final = Prepared(
 class PostgresViews:
     pool: ReadPool
     trouble: WriteTrouble = Factory(WriteTrouble)
+    replica: Replica | None = None
+    """Pages of history are read from it when it has what the reader must see."""
+    _stands: Together[tuple[ProfileId, ChatId], Row] = field(init=False)
+
+    @_stands.default
+    def _together(self) -> Together[tuple[ProfileId, ChatId], Row]:
+        return Together(self._read_stands)
 
     async def live_session(self, account_id: AccountId, session_id: SessionId) -> LiveSession | None:
         row = await self.pool.row(LIVE_SESSION, account=account_id, session=session_id)
@@ -587,18 +644,36 @@ class PostgresViews:
         )
 
     async def history(self, reader: ProfileId, chat_id: ChatId, where: Where, limit: int) -> HistoryPage:
-        return await _history(self.pool, reader, chat_id, where, limit)
+        return await self.history_unless_known(reader, chat_id, where, limit, ())
 
     async def history_unless_known(
         self, reader: ProfileId, chat_id: ChatId, where: Where, limit: int, known: Collection[str]
     ) -> HistoryPage:
+        if self.replica is not None:
+            with suppress(ApplicationError):
+                async with self.replica.reading(reader) as reads:
+                    if reads is not None:
+                        return await _history(reads, reader, chat_id, where, limit, known)
         return await _history(self.pool, reader, chat_id, where, limit, known)
 
     async def snapshot(self, reader: ProfileId, chat_id: ChatId, limit: int) -> Snapshot:
         if not limit:
-            return await _snapshot(self.pool, reader, chat_id, limit)
+            stand = _member_only(await self._stands.ask((reader, chat_id), owner=reader))
+            last_seq = Seq(stand["last_seq"])
+            return _snapshot(stand, HistoryPage.of(chat_id, span(Newest(), 0, last_seq), last_seq))
         async with self.pool.open(reader) as reads:
-            return await _snapshot(reads, reader, chat_id, limit)
+            stand = await _require_member(reads, MEMBERSHIP_AND_EPOCH, reader, chat_id)
+            return _snapshot(stand, await _history(reads, reader, chat_id, Newest(), limit))
+
+    async def _read_stands(
+        self, _: Hashable, wanted: Sequence[tuple[ProfileId, ChatId]]
+    ) -> Mapping[tuple[ProfileId, ChatId], Row]:
+        rows = await self.pool.rows(
+            STANDS,
+            chats=Uuids.of([chat_id for _, chat_id in wanted]),
+            readers=Uuids.of([reader for reader, _ in wanted]),
+        )
+        return {wanted[row["number"] - 1]: row for row in rows}
 
     async def members(self, reader: ProfileId, chat_id: ChatId) -> Sequence[MemberView]:
         return (await self.page_of_members(reader, chat_id, Paging())).items
@@ -708,7 +783,14 @@ def _cannot_write(cause: str, sqlstate: str) -> NoReturn:
 async def _require_member(
     reads: PreparedReads, statement: Prepared, reader: ProfileId, chat_id: ChatId
 ) -> Row:
-    membership = await reads.row(statement, reader=reader, chat=chat_id)
+    return _member_only(await reads.row(statement, reader=reader, chat=chat_id))
+
+
+def _member_only(membership: Row | None) -> Row:
+    """
+    Raises:
+        ChatNotFound, NotAMember: What was found is not the membership of somebody who is in the chat.
+    """
     if membership is None:
         raise ChatNotFound
     _check_member(membership["deleted_at"], membership["member_id"], membership["left_at"])
@@ -722,16 +804,10 @@ def _check_member(deleted_at: datetime | None, member_id: UUID | None, left_at: 
         raise NotAMember
 
 
-async def _snapshot(reads: PreparedReads, reader: ProfileId, chat_id: ChatId, limit: int) -> Snapshot:
-    membership = await _require_member(reads, MEMBERSHIP_AND_EPOCH, reader, chat_id)
-    last_seq = Seq(membership["last_seq"])
-    if limit:
-        history = await _history(reads, reader, chat_id, Newest(), limit)
-    else:
-        history = HistoryPage.of(chat_id, span(Newest(), 0, last_seq), last_seq)
+def _snapshot(membership: Row, history: HistoryPage) -> Snapshot:
     return Snapshot(
         epoch=epoch_from(membership),
-        seq=last_seq,
+        seq=Seq(membership["last_seq"]),
         position=Position(membership["last_position"]),
         unread_count=_unread(membership),
         read_up_to=Seq(membership["mark"]),

@@ -52,6 +52,8 @@ class Database:
     """Takes the new file, or ``-`` for standard output, and a callback for the progress (done, total)."""
     restore: Callable[[str, bool, Callable[[int, int], None]], DumpSummary]
     """Takes the file, or ``-`` for standard input, whether to replace data, and a callback for the progress (done, total)."""
+    distribution: Callable[[], Sequence[str]]
+    """Returns the statements that divide the tables over the nodes of a Citus cluster."""
     may_fill: Callable[[], bool]
     """Returns whether the environment permits example people, whose password is published."""
 
@@ -187,6 +189,16 @@ def db_commands(database: Callable[[], Database]) -> typer.Typer:
             )
             generation, base = database().adopt()
             say(f"{_capital(database().name())} is adopted: generation {generation}, base {base}.", "green")
+
+    @line.command()
+    def distribute() -> None:
+        """
+        Print the SQL that divides the tables over a Citus cluster. It changes nothing, and this version does not serve from
+        divided tables yet (docs/scaling.md).
+        """
+        with told():
+            for statement in database().distribution():
+                say(f"{statement};")
 
     @line.command(name="import")
     def import_original(

@@ -477,7 +477,6 @@ class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
         self._drops_input = True
         self._forget()
         self.connections.discard(self)
-        lines = [b"%s %s HTTP/1.1" % (event.method, target), *(b"%s: %s" % each for each in self.headers)]
         protocol = self.ws_protocol_class(  # type: ignore[call-arg, misc]
             config=self.config, server_state=self.server_state, app_state=self.app_state
         )
@@ -486,7 +485,11 @@ class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
         protocol.connection_made(self.transport)
         self.transport.set_protocol(protocol)
         self.transport.resume_reading()
-        protocol.data_received(b"\r\n".join([*lines, b"", b""]))
+        if (take := getattr(protocol, "take_request", None)) is None or not take(
+            event.method, target, self.headers
+        ):
+            lines = [b"%s %s HTTP/1.1" % (event.method, target), *(b"%s: %s" % each for each in self.headers)]
+            protocol.data_received(b"\r\n".join([*lines, b"", b""]))
         if sent_ahead:
             protocol.data_received(sent_ahead)
 

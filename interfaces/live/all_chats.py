@@ -169,6 +169,8 @@ class Visit:
     entered_at: int | None = None
     """The number of the look (`AllChats.looks`) during which it had caught up; None until then."""
     is_working: bool = False
+    cursor: Cursor | None = None
+    """The latest cursor that the client was told since it has caught up."""
 
     @property
     def is_up_to_date(self) -> bool:
@@ -177,6 +179,10 @@ class Visit:
     @property
     def has_work(self) -> bool:
         return bool(self.to_join or self.to_count or self.to_skip)
+
+    def trim(self) -> None:
+        """Gives back memory: a dictionary keeps the room of the entries that were deleted from it."""
+        self.ways_in, self.to_join = dict(self.ways_in), dict(self.to_join)
 
 
 @define(eq=False, kw_only=True)
@@ -203,6 +209,8 @@ class AllChats:
     """The cursor that is told next, and the look that read it."""
     _told: Cursor | None = field(init=False, default=None)
     _told_at: int = field(init=False, default=0)
+    _passed_over: bool = field(init=False, default=False)
+    """Whether somebody was not told `_told`, because they had only just entered or had not heard everything yet."""
     _tasks: asyncio.TaskGroup | None = field(init=False, default=None)
 
     def start(self, tasks: asyncio.TaskGroup) -> None:
@@ -269,6 +277,8 @@ class AllChats:
             listener.opened()
             listener.resumed(missed.cursor)
             visit.entered_at = self.looks
+            visit.cursor = missed.cursor
+            visit.trim()
             self._work_on(visit)
 
     def _open(self, listener: AllChatsListener) -> Visit:
@@ -495,6 +505,7 @@ class AllChats:
     def begin_anew(self) -> None:
         """Ends all listeners, because the history has changed, and forgets the cursors of the former one."""
         self._cursor = self._told = None
+        self._passed_over = False
         self._lagging.clear()
         for listener in [*self._visits]:
             listener.end(End.HISTORY_CHANGED)
@@ -521,6 +532,7 @@ class AllChats:
                     await asyncio.sleep(self.interval)
         finally:
             visit.is_working = False
+            visit.trim()
 
     def _is_here(self, visit: Visit) -> bool:
         return visit.listener.is_connected and visit.listener in self._visits
@@ -633,7 +645,7 @@ class AllChats:
         self._tell_cursor()
         self.looks += 1
         is_due = self._cursor is None and self.looks - self._told_at >= self.cursor_interval
-        if is_due and self._visits and cursor != self._told:
+        if is_due and self._visits and (cursor != self._told or self._passed_over):
             self._cursor = cursor, self.looks
             self._lagging = [(channel, channel.heard) for channel in self.channels if channel.is_behind]
             self._tell_cursor()
@@ -646,10 +658,16 @@ class AllChats:
             return
         (cursor, look), self._cursor = self._cursor, None
         self._told, self._told_at = cursor, self.looks
+        self._passed_over = False
         for visit in self._visits.values():
+            if visit.cursor == cursor:
+                continue
             has_heard_all = visit.is_up_to_date and visit.listener.is_in_order
             if has_heard_all and visit.entered_at is not None and visit.entered_at + 1 < look:
+                visit.cursor = cursor
                 visit.listener.passed(cursor)
+            else:
+                self._passed_over = True
 
 
 def _tell_reading(listener: AllChatsListener, standing: Standing) -> None:

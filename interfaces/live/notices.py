@@ -14,7 +14,7 @@ from application.ports.updates import Attendance, AttendingThere, Typing
 from domain.events import MessagesRead
 from domain.ids import ChatId, ProfileId
 from interfaces.live.listener import Listener
-from interfaces.live.roster import Audience, CrowdedRead, Roster
+from interfaces.live.roster import Audience, Roster
 from interfaces.wire import frames
 from interfaces.wire.frames import Frame
 
@@ -64,7 +64,7 @@ class Notices:
         if read.is_single:
             self._roster.tell_profiles(audience, dict.fromkeys(read.by_author, frames.message_read(read)))
         elif audience.is_crowded:
-            audience.unsaid.append(CrowdedRead(read, self._roster.moment))
+            audience.unsaid.append(read)
         else:
             self._roster.tell(audience, frames.messages_read(read))
             self._tell_authors(audience, read)
@@ -94,20 +94,12 @@ class Notices:
         """Tells authors in crowded chats who has read their messages. Called once an interval, which limits the rate."""
         for audience in audiences:
             if audience.unsaid:
-                unsaid, audience.unsaid = audience.unsaid, []
-                self._tell_by_author(audience, unsaid)
-
-    def _tell_by_author(self, audience: Audience, unsaid: Iterable[CrowdedRead]) -> None:
-        live = list(self._roster.live_since(audience))
-        present = {listener.profile_id for listener, _ in live}
-        by_author: dict[ProfileId, list[CrowdedRead]] = {}
-        for each in unsaid:
-            for author_id in each.read.by_author.keys() & present:
-                by_author.setdefault(author_id, []).append(each)
-        for listener, moment in live:
-            author_id = listener.profile_id
-            for read in _by_reader(by_author.get(author_id, ()), author_id, moment):
-                listener.tell(frames.your_messages_read(read, author_id))
+                authors = {author_id for read in audience.unsaid for author_id in read.by_author}
+                for listener, unsaid in self._roster.take_unsaid(audience):
+                    author_id = listener.profile_id
+                    if author_id in authors:
+                        for read in _by_reader(unsaid, author_id):
+                            listener.tell(frames.your_messages_read(read, author_id))
 
     # Presence and typing
 
@@ -155,12 +147,11 @@ class Notices:
             self._roster.tell_others(audience, update.profile_id, frames.typing(update))
 
 
-def _by_reader(unsaid: Iterable[CrowdedRead], author_id: ProfileId, moment: int) -> Iterable[MessagesRead]:
-    """Merges receipts into one for each reader, with the number of the author's messages read since ``moment``."""
+def _by_reader(unsaid: Iterable[MessagesRead], author_id: ProfileId) -> Iterable[MessagesRead]:
+    """Merges receipts into one for each reader, with the number of the author's messages that were read."""
     together: dict[ProfileId, MessagesRead] = {}
-    for each in unsaid:
-        if each.moment >= moment:
-            read = each.read
+    for read in unsaid:
+        if author_id in read.by_author:
             count = read.by_author[author_id]
             if before := together.get(read.reader_id):
                 count += before.by_author[author_id]

@@ -1,16 +1,16 @@
 """
 Records which listeners listen to which chats.
 
-Each pair of a listener and a chat has a seat, which is a small integer. The data of seats is kept in arrays: a listener of
-a thousand chats takes about sixty kilobytes, where dictionaries of sets would take several hundred.
+Listeners and chats have numbers, and who listens where is kept twice, in arrays of four bytes for each: the listeners of each
+chat, and the chats of each listener. A listener of a thousand chats takes about ten kilobytes, where dictionaries of sets
+would take several hundred.
 """
 
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from itertools import chain
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, cast
 
-from attrs import Factory, define, field, frozen
+from attrs import Factory, define, field
 
 from application.ports.updates import ChatUpdate
 from domain.events import MessagesRead
@@ -25,42 +25,38 @@ CROWD: Final = 100
 ENDED_REMEMBERED: Final = 10_000
 """Recently ended sessions to remember, for sockets that were authenticated before the end and join after it."""
 
-ASIDE: Final = 0xFFFF_FFFF
-"""The index of a seat that is not live."""
-
 NOBODY: Final = cast(Listener, None)
-"""The placeholder in a free seat."""
+"""The placeholder for a number that no listener has."""
+
+UNNUMBERED: Final = -1
 
 
 def integers() -> "array[int]":
     return array("I")
 
 
-@frozen
-class CrowdedRead:
-    """A delayed receipt of a crowded chat, for the authors that were live before ``moment``."""
-
-    read: MessagesRead
-    moment: int
-
-
 @define(eq=False)
 class Audience:
     """
-    The listeners of one chat.
+    The listeners of one chat, by number.
 
-    Live seats get every update. Seats aside are only told of the end: their listener is entering, or has left the chat
-    while its socket stays open.
+    Those that are live get every update. Those aside are only told of the end: they are entering, or have left the chat
+    while their socket stays open.
     """
 
     chat_id: ChatId
     live: "array[int]" = Factory(integers)
     aside: dict[int, list[MessagesRead] | None] = Factory(dict)
-    """By seat, the receipts that came while its listener was entering, which its snapshot may lack; None if it left."""
+    """The receipts that came while a listener was entering, which its snapshot may lack; None if it left."""
     member_count: int = 0
-    unsaid: list[CrowdedRead] = Factory(list)
+    unsaid: list[MessagesRead] = Factory(list)
+    """Delayed receipts of a crowded chat."""
+    latecomers: dict[int, int] = Factory(dict)
+    """How many of the delayed receipts there were when a listener went live. They are not for it."""
     elsewhere: Elsewhere = Factory(Elsewhere)
     """The people who have the chat open on other nodes. Kept only while it is open here."""
+    number: int = UNNUMBERED
+    """Its number while anybody is there."""
 
     @property
     def is_crowded(self) -> bool:
@@ -73,32 +69,37 @@ class Audience:
 
 
 @define(eq=False)
+class Place:
+    """A listener's number, and those of the audiences that it is in."""
+
+    number: int
+    audiences: "array[int]" = Factory(integers)
+
+
+@define(eq=False)
 class Roster:
-    """All listeners of a node. The lists and arrays are indexed by seat."""
+    """All listeners of a node."""
 
     arrived: Callable[[ProfileId], None] = lambda _: None
     """Called with the profile of each new listener."""
     departed: Callable[[ProfileId], None] = lambda _: None
     """Called with the profile of each listener that leaves."""
     _listeners: list[Listener] = field(init=False, factory=list)
-    _audiences: list[Audience | None] = field(init=False, factory=list)
-    _places: "array[int]" = field(init=False, factory=integers)
-    """The index of a live seat in ``live`` of its audience, or `ASIDE`."""
-    _moments: "array[int]" = field(init=False, factory=lambda: array("Q"))
-    """The value of `moment` when a seat went live."""
+    """By number, as the audiences."""
     _free: "array[int]" = field(init=False, factory=integers)
-    _seats: "dict[Listener, array[int]]" = field(init=False, factory=dict)
+    """The numbers that no listener has."""
+    _audiences: list[Audience | None] = field(init=False, factory=list)
+    _free_audiences: "array[int]" = field(init=False, factory=integers)
+    _places: dict[Listener, Place] = field(init=False, factory=dict)
     _sessions: dict[SessionId, list[Listener]] = field(init=False, factory=dict)
     _ended: dict[SessionId, None] = field(init=False, factory=dict)
-    moment: int = field(init=False, default=0)
-    """A logical clock: the number of times that a seat went live."""
 
     # Joining and leaving
 
     def attend(self, listener: Listener) -> None:
         """Registers a listener, so that it is told when its session ends. Ends it at once if that has just happened."""
-        if listener not in self._seats:
-            self._seats[listener] = integers()
+        if listener not in self._places:
+            self._places[listener] = Place(self._number(listener))
             self._sessions.setdefault(listener.session_id, []).append(listener)
             self.arrived(listener.profile_id)
         if listener.session_id in self._ended:
@@ -106,116 +107,118 @@ class Roster:
 
     def join(self, listener: Listener, audience: Audience) -> None:
         """Gives a listener a seat aside, and registers it if it is new (`attend`)."""
-        seat = self._take_seat(listener, audience)
-        audience.aside[seat] = []
         self.attend(listener)
-        self._seats[listener].append(seat)
+        place = self._places[listener]
+        if audience.number == UNNUMBERED:
+            audience.number = self._number_audience(audience)
+        audience.aside[place.number] = []
+        place.audiences.append(audience.number)
 
     def go_live(self, listener: Listener, audience: Audience) -> list[MessagesRead]:
         """Makes a listener live. Returns the receipts that came while it was entering."""
-        seat = self._seat(listener, audience)
-        missed = audience.aside.pop(seat) or []
-        self._places[seat] = len(audience.live)
-        self.moment += 1
-        self._moments[seat] = self.moment
-        audience.live.append(seat)
+        number = self._places[listener].number
+        missed = audience.aside.pop(number) or []
+        audience.live.append(number)
+        if audience.unsaid:
+            audience.latecomers[number] = len(audience.unsaid)
         return missed
 
     def step_aside(self, listener: Listener, audience: Audience) -> bool:
         """Makes a listener no longer live in a chat. Returns whether it was; without a live seat nothing changes."""
-        seat = self._find_seat(listener, audience)
-        if seat is None or self._places[seat] == ASIDE:
+        if not self.is_live(listener, audience):
             return False
-        self._remove_live(seat, audience)
-        audience.aside[seat] = None
+        number = self._places[listener].number
+        self._remove_live(number, audience)
+        audience.aside[number] = None
         return True
 
     def leave(self, listener: Listener) -> list[tuple[Audience, bool]]:
         """Gives up all seats of a listener. Returns its audiences, each with whether it was live there."""
-        seats = self._seats.pop(listener, None)
-        if seats is None:
+        place = self._places.pop(listener, None)
+        if place is None:
             return []
         of_session = self._sessions[listener.session_id]
         of_session.remove(listener)
         if not of_session:
             del self._sessions[listener.session_id]
         self.departed(listener.profile_id)
-        return [self._give_up(seat) for seat in seats]
+        left = [self._give_up(place.number, audience) for audience in place.audiences]
+        self._listeners[place.number] = NOBODY
+        self._free.append(place.number)
+        return left
 
     def leave_chat(self, listener: Listener, audience: Audience) -> None:
         """Gives up the seat of a listener in one chat."""
-        seat = self._seat(listener, audience)
-        self._seats[listener].remove(seat)
-        self._give_up(seat)
+        place = self._places[listener]
+        place.audiences.remove(audience.number)
+        self._give_up(place.number, audience.number)
 
-    def _give_up(self, seat: int) -> tuple[Audience, bool]:
-        audience = self._audiences[seat]
-        assert audience is not None, "a seat that is taken is in an audience"
-        was_live = self._places[seat] != ASIDE
-        if was_live:
-            self._remove_live(seat, audience)
+    def _give_up(self, number: int, audience_number: int) -> tuple[Audience, bool]:
+        audience = self._audiences[audience_number]
+        assert audience is not None, "an audience that somebody is in has its number"
+        is_live = number not in audience.aside
+        if is_live:
+            self._remove_live(number, audience)
         else:
-            del audience.aside[seat]
-        self._audiences[seat] = None
-        self._listeners[seat] = NOBODY
-        self._free.append(seat)
-        return audience, was_live
+            del audience.aside[number]
+        if audience.is_empty:
+            audience.number = UNNUMBERED
+            self._audiences[audience_number] = None
+            self._free_audiences.append(audience_number)
+        return audience, is_live
 
-    def _take_seat(self, listener: Listener, audience: Audience) -> int:
+    def _number(self, listener: Listener) -> int:
         if self._free:
-            seat = self._free.pop()
-            self._listeners[seat] = listener
-            self._audiences[seat] = audience
-        else:
-            seat = len(self._listeners)
-            self._listeners.append(listener)
-            self._audiences.append(audience)
-            self._places.append(ASIDE)
-            self._moments.append(0)
-        return seat
+            number = self._free.pop()
+            self._listeners[number] = listener
+            return number
+        self._listeners.append(listener)
+        return len(self._listeners) - 1
 
-    def _seat(self, listener: Listener, audience: Audience) -> int:
-        seat = self._find_seat(listener, audience)
-        assert seat is not None, "the listener has a seat in the chat"
-        return seat
+    def _number_audience(self, audience: Audience) -> int:
+        if self._free_audiences:
+            number = self._free_audiences.pop()
+            self._audiences[number] = audience
+            return number
+        self._audiences.append(audience)
+        return len(self._audiences) - 1
 
-    def _find_seat(self, listener: Listener, audience: Audience) -> int | None:
-        """Searches the chat or the seats of the listener, whichever has less: either may have thousands."""
-        seats = self._seats.get(listener, ())
-        if len(seats) <= len(audience.live) + len(audience.aside):
-            return next((seat for seat in seats if self._audiences[seat] is audience), None)
-        listeners, there = self._listeners, chain(audience.live, audience.aside)
-        return next((seat for seat in there if listeners[seat] is listener), None)
-
-    def _remove_live(self, seat: int, audience: Audience) -> None:
-        """Removes a seat from ``live``; the last seat moves to its index, and no other seat has to move."""
-        place, last = self._places[seat], audience.live.pop()
-        if last != seat:
-            audience.live[place] = last
-            self._places[last] = place
-        self._places[seat] = ASIDE
+    def _remove_live(self, number: int, audience: Audience) -> None:
+        """Removes a listener from ``live``; the last one moves to its index, and no other one has to move."""
+        live = audience.live
+        last = live.pop()
+        if last != number:
+            live[live.index(number)] = last
+        audience.latecomers.pop(number, None)
 
     # Queries
 
     @property
     def is_empty(self) -> bool:
-        return not self._seats and not self._sessions
+        return not self._places and not self._sessions
 
     @property
     def listeners(self) -> Iterable[Listener]:
         """All listeners, whether they are live or not."""
-        return self._seats.keys()
+        return self._places.keys()
 
     def is_live(self, listener: Listener, audience: Audience) -> bool:
-        seat = self._find_seat(listener, audience)
-        return seat is not None and self._places[seat] != ASIDE
+        return self.has_seat(listener, audience) and self._places[listener].number not in audience.aside
 
     def has_seat(self, listener: Listener, audience: Audience) -> bool:
-        return self._find_seat(listener, audience) is not None
+        """Searches the chat or the chats of the listener, whichever are fewer: either may be thousands."""
+        place = self._places.get(listener)
+        if place is None or audience.number == UNNUMBERED:
+            return False
+        if len(place.audiences) <= len(audience.live):
+            return audience.number in place.audiences
+        return place.number in audience.aside or place.number in audience.live
 
     def audiences_of(self, listener: Listener) -> list[Audience]:
         """The chats in which a listener has a seat."""
-        return [audience for seat in self._seats.get(listener, ()) if (audience := self._audiences[seat])]
+        place = self._places.get(listener)
+        numbers = () if place is None else place.audiences
+        return [audience for number in numbers if (audience := self._audiences[number])]
 
     def live(self, audience: Audience) -> list[Listener]:
         return [self._listeners[seat] for seat in audience.live]
@@ -272,9 +275,14 @@ class Roster:
             if frame := told.get(listener.profile_id):
                 listener.tell(frame)
 
-    def live_since(self, audience: Audience) -> Iterator[tuple[Listener, int]]:
-        """Yields all live listeners, each with the moment at which it went live."""
-        return ((self._listeners[seat], self._moments[seat]) for seat in audience.live)
+    def take_unsaid(self, audience: Audience) -> list[tuple[Listener, Sequence[MessagesRead]]]:
+        """Returns all live listeners, each with the delayed receipts that came after it went live, and forgets the receipts."""
+        unsaid, audience.unsaid = audience.unsaid, []
+        latecomers, audience.latecomers = audience.latecomers, {}
+        return [
+            (self._listeners[number], unsaid[latecomers[number] :] if number in latecomers else unsaid)
+            for number in audience.live
+        ]
 
     def forget_ended_sessions(self) -> None:
         self._ended.clear()

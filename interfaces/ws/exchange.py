@@ -9,8 +9,7 @@ are kept as text, and when there are too many of them, the transport is asked to
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Hashable, Mapping
-from contextlib import ExitStack, asynccontextmanager
+from collections.abc import Callable, Hashable, Mapping
 from sys import getsizeof
 from typing import Final, Protocol
 
@@ -339,10 +338,13 @@ class Exchange:
         """
         self._forget_deadline()
         try:
-            async with self._entry_slot() as free_slot:
+            free_slot = await self._take_slot()
+            try:
                 if self._connection.is_entering:
                     self._take_place()
                     await self._desk.enter(free_slot)
+            finally:
+                free_slot()
         finally:
             if self._connection.is_closed:
                 self._leave()
@@ -350,13 +352,16 @@ class Exchange:
     async def _enter(self, greeting: Authenticate) -> None:
         command = AuthenticateToken(token=greeting.token, network=self._network)
         try:
-            async with self._entry_slot() as free_slot:
+            free_slot = await self._take_slot()
+            try:
                 await self._services.hub.watching()
                 if self._connection.is_entering:
                     self._connection.recognise(await self._services.messenger.accounts.recognise(command))
                 if self._connection.is_entering:
                     self._take_place()
                     await self._desk.enter(free_slot)
+            finally:
+                free_slot()
         except (DomainError, ApplicationError) as error:
             self._connection.refuse(error)
         finally:
@@ -373,23 +378,32 @@ class Exchange:
         self._services.messenger.feed.connect(actor)
         self._place = self._services.crowds.take(actor)
 
-    @asynccontextmanager
-    async def _entry_slot(self) -> AsyncIterator[Callable[[], None]]:
+    async def _take_slot(self) -> Callable[[], None]:
         """
-        Holds an entry slot; yields a function that frees the slot early.
+        Takes an entry slot. Returns a function that frees it, which may be called again.
 
         Raises:
             Unavailable: No slot became free in time.
         """
-        try:
-            async with asyncio.timeout(self._services.options.entry_timeout):
-                await self._services.entering.acquire()
-        except TimeoutError:
-            self._services.crowded.warn(entering=self._services.options.entering)
-            raise Unavailable("too many sockets enter at once") from None
-        with ExitStack() as slot:
-            slot.callback(self._services.entering.release)
-            yield slot.close
+        entering = self._services.entering
+        if entering.locked():
+            try:
+                async with asyncio.timeout(self._services.options.entry_timeout):
+                    await entering.acquire()
+            except TimeoutError:
+                self._services.crowded.warn(entering=self._services.options.entering)
+                raise Unavailable("too many sockets enter at once") from None
+        else:
+            await entering.acquire()  # at once
+        is_held = True
+
+        def free() -> None:
+            nonlocal is_held
+            if is_held:
+                is_held = False
+                entering.release()
+
+        return free
 
     async def _ask(self, request: object) -> None:
         try:

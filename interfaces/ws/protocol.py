@@ -12,16 +12,19 @@ while the client does not read.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from http import HTTPStatus
 from typing import Any, Final, cast
 
 from uvicorn._types import ASGISendEvent
+from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.datastructures import Headers
 from websockets.exceptions import InvalidState
 from websockets.frames import Frame as Fragment
 from websockets.http11 import Request
+from websockets.protocol import Protocol
 
 from interfaces.wire.frames import Frame
 from interfaces.ws.closing import GONE, Close, CloseCode
@@ -36,6 +39,15 @@ SLICE: Final = 4096
 
 FRAGMENTS: Final = 64
 """Fragments of one message that are kept separate. Fragments of two bytes take thirty times their size in memory."""
+
+PLAIN_HEADERS: Final = 64
+PLAIN_BYTES: Final = 4096
+"""Headers of a handshake, and bytes of each, up to which the library refuses none for its size."""
+
+BODIES: Final = frozenset({b"content-length", b"transfer-encoding"})
+
+ESCAPED: Final = "surrogateescape"
+"""How the library decodes what is not ASCII, and uvicorn encodes it again."""
 
 IDLE_FRAMES: Final = 1000
 """Pings, pongs and empty fragments in a row, without a message among them, after which the socket is closed."""
@@ -70,6 +82,21 @@ class SocketProtocol(WebSocketsSansIOProtocol):
 
     # The handshake, under ASGI
 
+    def take_request(self, method: bytes, target: bytes, headers: Sequence[tuple[bytes, bytes]]) -> bool:
+        """
+        Takes the request of the handshake as the HTTP side has parsed it. Returns False if the library has to parse it again,
+        because it may refuse the request before it looks at the handshake.
+        """
+        if method != b"GET" or len(headers) > PLAIN_HEADERS or len(target) > PLAIN_BYTES:
+            return False
+        if any(name in BODIES or len(value) > PLAIN_BYTES for name, value in headers):
+            return False
+        self.conn.parser = Protocol.parse(self.conn)  # it continues behind the request
+        next(self.conn.parser)
+        fields = Headers([(name.decode("ascii"), value.decode("ascii", ESCAPED)) for name, value in headers])
+        self.handle_connect(Request(target.decode("ascii"), fields))
+        return True
+
     def handle_connect(self, event: Request) -> None:
         super().handle_connect(event)
         if not self.close_sent:  # the library has not refused it
@@ -86,6 +113,9 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         self._exchange.begin()
 
     async def send(self, message: ASGISendEvent) -> None:
+        if not self.handshake_complete and self.transport.is_closing():
+            # Its connection was reset, and the event loop has not said so yet. The parent class would log an error.
+            raise ClientDisconnected
         await super().send(message)
         if message["type"] == "websocket.http.response.body" and self.close_sent:
             self.handshake_complete = True  # it was answered, which uvicorn would report as an error

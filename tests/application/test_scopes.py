@@ -9,7 +9,7 @@ from attrs import evolve, fields, has
 from application.actor import Actor
 from application.messenger import Messenger
 from domain.scope import Scope, ScopeMissing
-from tests.world import World, world
+from tests.world import MessengerWorld, world
 
 READS = {"profiles.read_own", "profiles.read", "profiles.find", "feed.connect", "feed.sync"}
 """They are permitted to every token, as are the reads that take the id of a profile instead of an actor."""
@@ -58,7 +58,7 @@ async def here() -> Any:
         yield made
 
 
-async def test_what_each_use_case_takes(here: World) -> None:
+async def test_what_each_use_case_takes(here: MessengerWorld) -> None:
     person = await here.actor()
     found = dict.fromkeys(name for name, _, _ in of_actors(here.messenger))
     assert READS | OF_SCOPES.keys() <= found.keys()

@@ -26,7 +26,7 @@ from infrastructure.memory.accounts import AccountState
 from infrastructure.memory.chats import ChatState
 from infrastructure.memory.storage import MemoryStorage
 from tests.all_chats import House
-from tests.world import Person
+from tests.world import SignedInPerson
 
 PASSWORD: Final = "Password1"
 RECOVERY_CODE: Final = "w4kd-7xqm-2hzn-b5ty"
@@ -60,8 +60,8 @@ class Group:
     """A group with a person in each relation to it, and tokens for all callers."""
 
     house: House
-    people: dict[Caller, Person]
-    other: Person
+    people: dict[Caller, SignedInPerson]
+    other: SignedInPerson
     """A plain member, to whom things are done."""
     chat_id: ChatId
     message_id: MessageId
@@ -203,7 +203,7 @@ async def gather(house: House, password: PasswordHash) -> Group:
     )
 
 
-async def _program(house: House, owner: Person, scopes: frozenset[Scope]) -> str:
+async def _program(house: House, owner: SignedInPerson, scopes: frozenset[Scope]) -> str:
     """Make an access token of the owner's for a program. Its last use is in the future, so that using it changes nothing."""
     ports = house.world.application.ports()
     at, id = ports.clock.now() + timedelta(days=1), ports.ids.session()

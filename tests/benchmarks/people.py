@@ -9,14 +9,14 @@ from attrs import frozen
 from config.container import Application, PostgresAdapters, closing
 from config.settings.groups import Jwt, Limits, Settings
 from domain.ids import ChatId
-from tests.world import Person, World
+from tests.world import MessengerWorld, SignedInPerson
 
 SECRET = "the messenger and whoever measures it sign tokens with the same key"
 
 
 @frozen
 class Crowd:
-    people: list[Person]
+    people: list[SignedInPerson]
     chats: list[ChatId]
 
 
@@ -26,7 +26,7 @@ async def crowd(url: str, people: int, chats: int, members: int) -> AsyncIterato
     settings = Settings(jwt=Jwt(secret=SECRET), limits=Limits(new_chats=0, added_people=0))
     application = Application(adapters=PostgresAdapters(settings=settings, url=url))
     async with closing(application):
-        world = World(application)
+        world = MessengerWorld(application)
         sending = application.sending()
         running = asyncio.create_task(sending.run())
         crowd = [await world.person(f"person {number}") for number in range(people)]

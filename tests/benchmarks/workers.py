@@ -1,11 +1,14 @@
 """
 One worker and two on the same machine, and what a bus adds to a delivery.
 
-    python -m tests.benchmarks.workers [--listeners 400] [--senders 4] [--seconds 5] [--rounds 3] [--updates 1000]
+    python -m tests.benchmarks.workers [--listeners 400] [--senders 4] [--rate 0] [--seconds 5] [--rounds 3] [--updates 1000]
+
+With ``--rate`` that many messages are sent a second, so that one worker and two do the same work.
 
 One worker and two take turns, each on a database of its own in the same PostgreSQL. Each sender sends its next message when it
-has heard its last one; nobody is bound to a core. The load comes from one Python process, so on a machine of two cores what
-is comparable is what a delivery costs, and deliveries per second only say how much the load left.
+has heard its last one; nobody is bound to a core. The load comes from one process: in C where MESSENGER_TOOLS names its folder, else in
+Python. On a machine of two cores what is comparable is what a delivery costs, and deliveries per second only say how much the
+load left.
 
 The latency of a bus is that from publishing an update to hearing it in another process, one under way at a time; both ends
 are in this process.
@@ -24,6 +27,7 @@ from uuid import uuid4
 from domain.ids import ChatId
 from tests.benchmarks.fan_out import Figures, Rival, Trial, seated, values
 from tests.benchmarks.house import Installation, database, quantile
+from tests.benchmarks.tools import Tools, compiled
 from tests.benchmarks.wire import run
 from tests.contracts.buses import Medium, Notified, OverNats, change, processes
 from tests.nats import NatsServer
@@ -45,8 +49,8 @@ def installed(postgres: Postgres, workers: int) -> Iterator[Installation]:
         server.stop()
 
 
-async def measured(built: Installation, workers: int, options: argparse.Namespace) -> Figures:
-    seats, _ = await seated(built, 1, options.listeners)
+def measured(built: Installation, workers: int, tools: Tools | None, options: argparse.Namespace) -> Figures:
+    seats, _ = run(seated(built, 1, options.listeners))
     with built.postgres.connect(f"messenger{workers}") as connection:
 
         def stored() -> int:
@@ -55,7 +59,8 @@ async def measured(built: Installation, workers: int, options: argparse.Namespac
             return int(row[0])
 
         rival = Rival(name=str(workers), port=built.server.port, pid=built.pid, stored=stored)
-        return await Trial(built, seats, options.senders, 0, options.seconds).by_python(rival)
+        trial = Trial(built, seats, options.senders, options.rate, options.seconds)
+        return trial.by_wsload(tools, rival) if tools else run(trial.by_python(rival))
 
 
 async def added(medium: Medium, count: int) -> tuple[float, float]:
@@ -78,11 +83,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--listeners", type=int, default=400)
     parser.add_argument("--senders", type=int, default=4)
+    parser.add_argument("--rate", type=float, default=0)
     parser.add_argument("--seconds", type=float, default=5)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--updates", type=int, default=1000)
     options = parser.parse_args()
-    with database() as postgres, tempfile.TemporaryDirectory(prefix="messenger-bench-") as folder:
+    with (
+        compiled() as tools,
+        database() as postgres,
+        tempfile.TemporaryDirectory(prefix="messenger-bench-") as folder,
+    ):
         nats = NatsServer(Path(folder))
         nats.start()
         try:
@@ -96,7 +106,7 @@ def main() -> None:
             built = {each: stack.enter_context(installed(postgres, each)) for each in WORKERS}
             for _ in range(options.rounds):
                 for workers in WORKERS:
-                    rounds[workers].append(run(measured(built[workers], workers, options)))
+                    rounds[workers].append(measured(built[workers], workers, tools, options))
     print(
         "workers  messages/s  deliveries/s  deliveries/CPU s  CPU us a message: server  database  p50 ms  p99 ms"
     )

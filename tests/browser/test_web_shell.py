@@ -19,7 +19,7 @@ from interfaces.web.site import HERE, WebClient
 from tests.browser.browser import Page
 from tests.browser.test_web_client import AWAY
 from tests.browser.web import PASSWORD, Browser, Tab, somebody
-from tests.interfaces.http.serving import Server as QuietServer
+from tests.interfaces.uvicorn_server import UvicornServer
 from tests.ports import free_port
 from tests.system.server import PATIENCE, Server
 
@@ -110,7 +110,7 @@ def site(tmp_path: Path) -> Iterator[Site]:
     config = uvicorn.Config(
         site, host="127.0.0.1", port=site.port, lifespan="off", ws="none", log_config=None
     )
-    server = QuietServer(config)
+    server = UvicornServer(config)
     thread = threading.Thread(target=server.run)
     thread.start()
     yield site

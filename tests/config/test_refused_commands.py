@@ -36,7 +36,7 @@ ARGUMENTS: Mapping[str, Sequence[str]] = {
     "user sessions": ("ann@example.com",),
 }
 
-WITHOUT_A_DATABASE = {"serve", "settings", "mail try", "module create", "db restore"}
+WITHOUT_A_DATABASE = {"serve", "settings", "mail try", "module create", "db distribute", "db restore"}
 """`serve` is tested in `test_start`; `db restore` looks at the dump first."""
 
 NOT_IN_IT = {"db create", "db drop", "db reset"}

@@ -31,7 +31,7 @@ from domain.role import Role
 from tests.all_chats import Device, House, opened
 from tests.contracts.conftest import ADAPTERS
 from tests.interfaces.live.test_hub import ENOUGH
-from tests.world import SETTINGS, Person, TickingClock
+from tests.world import SETTINGS, SignedInPerson, TickingClock
 
 PEOPLE = 3
 TRANSPORTS = ("ws", "sync", "events")
@@ -80,7 +80,7 @@ acts = st.one_of(
 @define(eq=False)
 class Play:
     house: House
-    people: list[Person]
+    people: list[SignedInPerson]
     devices: list[Device]
     """One person's, a device for each transport."""
     chats: list[ChatId]

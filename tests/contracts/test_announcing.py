@@ -117,7 +117,7 @@ from infrastructure.crypto.codes import totp
 from infrastructure.system.ids import SystemIds
 from tests.accounts_world import PASSWORD, quick_passwords
 from tests.contracts.conftest import ADAPTERS
-from tests.world import SETTINGS, TickingClock, World, world
+from tests.world import SETTINGS, MessengerWorld, TickingClock, world
 
 Unit = TypeVar("Unit", bound=Announced)
 Act = Callable[[], Awaitable[object]]
@@ -136,7 +136,7 @@ class Fault(Enum):
 class Stage:
     """A messenger whose commits can fail, and an ear for what it announces."""
 
-    here: World
+    here: MessengerWorld
     fault: Fault = Fault.NONE
     open: int = 0
     """Units of work that have begun and not ended."""
@@ -324,7 +324,7 @@ class Someone:
 
 @define(eq=False)
 class Scene:
-    here: World
+    here: MessengerWorld
 
     async def someone(self, name: str = "Ann", *, is_confirmed: bool = True) -> Someone:
         person = await self.here.person(name)

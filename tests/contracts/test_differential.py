@@ -71,7 +71,7 @@ from infrastructure.postgres.schema.base import metadata
 from tests.contracts.talk import actor
 from tests.postgres import BASE
 from tests.strategies import START, lines, places
-from tests.world import SETTINGS, TickingClock, World, world
+from tests.world import SETTINGS, MessengerWorld, TickingClock, world
 
 STAMPED = [table.name for table in metadata.sorted_tables if "tx" in table.c]
 
@@ -184,7 +184,7 @@ class MessengerMachine(RuleBasedStateMachine):
         for name in ("clock", "ids"):
             getattr(self.pair.postgres, name).reset_override()
 
-    def _enter(self, adapters: MemoryAdapters | PostgresAdapters) -> World:
+    def _enter(self, adapters: MemoryAdapters | PostgresAdapters) -> MessengerWorld:
         return self.runner.run(self.stack.enter_async_context(world(adapters)))
 
     def both(self, use: Callable[[Messenger], Awaitable[Any]]) -> Any:
@@ -432,7 +432,7 @@ class MessengerMachine(RuleBasedStateMachine):
         self.both(lambda m: m.feed.changes.recall(read))
 
 
-async def sign_up(world: World, new: Actor) -> None:
+async def sign_up(world: MessengerWorld, new: Actor) -> None:
     async with world.begin() as work:
         await work.accounts.add(
             Account(id=new.account_id, email=Email(new.email), created_at=TickingClock().now())

@@ -5,7 +5,7 @@ from typing import Final
 from attrs import define, field
 
 from tests.interfaces.ws.house import House
-from tests.world import Person
+from tests.world import SignedInPerson
 
 FRESH: Final = 200
 """Inputs after which there are new people: hostile requests sign them out, and delete their chats."""
@@ -18,7 +18,7 @@ class Scene:
     known: list[str] = field(factory=list)
     """Ids of the people, their sessions and their chats."""
     chat_id: str = ""
-    _healthy: Person | None = None
+    _healthy: SignedInPerson | None = None
 
     async def healthy(self) -> str:
         """Return the token of the person who behaves well."""

@@ -30,6 +30,7 @@ class Ask:
     key: str
     name: int
     weight: int = 1
+    owner: str = ""
 
 
 Answers = Sequence[object]
@@ -102,6 +103,7 @@ async def gathering(use: Use, patient: Use | None = None, **limits: int) -> Asyn
         patient_use=patient or Batches(),
         postponed=Busy,
         key=lambda ask: ask.key,
+        owner=lambda ask: ask.owner,
         weigh=lambda ask: ask.weight,
         limits=BatchLimits(**limits),
     )
@@ -152,6 +154,26 @@ class TestBatching:
             single = gatherer.submit(Ask("single", 99))
             await outcomes(*crowd, single)
         assert use.seen[0] == [0, 1, 2, 3, 99]
+
+    async def test_owners_of_one_key_take_turns(self) -> None:
+        use = Batches()
+        async with gathering(use, per_key=6) as gatherer:
+            crowd = [gatherer.submit(Ask("a", name, owner="crowd")) for name in range(12)]
+            others = [gatherer.submit(Ask("a", 100 + name, owner=f"{name}")) for name in range(2)]
+            others.append(gatherer.submit(Ask("a", 200, owner="0")))
+            await outcomes(*crowd, *others)
+        assert use.seen == [[0, 100, 101, 1, 200, 2], [3, 4, 5, 6, 7, 8], [9, 10, 11]]
+
+    async def test_an_owner_who_was_postponed_keeps_the_turn(self) -> None:
+        gate = Gate()
+        use = Batches([gate, busy])
+        async with gathering(use, per_key=2) as gatherer:
+            answers = [gatherer.submit(Ask("b", 0))]
+            await gate.reached.wait()
+            answers += [gatherer.submit(Ask("a", 1 + name, owner="xxyz"[name])) for name in range(4)]
+            gate.open.set()
+            assert await outcomes(*answers) == list(range(5))
+        assert use.seen == [[0], [1, 3], [1, 3], [4, 2]]
 
     async def test_a_batch_is_bounded_in_all_and_by_key(self) -> None:
         use = Batches()
@@ -516,6 +538,7 @@ steps = st.lists(
 @settings(max_examples=150)
 @given(
     keys=st.lists(st.sampled_from("abc"), min_size=1, max_size=25),
+    owners=st.lists(st.sampled_from("xyz"), min_size=25, max_size=25),
     guilty=st.sets(st.integers(0, 24), max_size=3),
     cancelled=st.sets(st.integers(0, 24), max_size=3),
     pauses=st.sets(st.integers(0, 24)),
@@ -525,8 +548,9 @@ steps = st.lists(
         {"batch": st.integers(1, 10), "per_key": st.integers(1, 5), "weight_per_key": st.integers(1, 5)}
     ),
 )
-def test_whatever_storage_does_each_is_answered_once_and_keys_keep_their_order(
+def test_whatever_storage_does_each_is_answered_once_and_owners_keep_their_order(
     keys: list[str],
+    owners: list[str],
     guilty: set[int],
     cancelled: set[int],
     pauses: set[int],
@@ -565,7 +589,7 @@ def test_whatever_storage_does_each_is_answered_once_and_keys_keep_their_order(
         async with gathering(storage(script), storage(patient_script), **limits) as gatherer:
             answers = []
             for name, key in enumerate(keys):
-                answers.append(gatherer.submit(Ask(key, name)))
+                answers.append(gatherer.submit(Ask(key, name, owner=owners[name])))
                 if name in cancelled:
                     answers[-1].cancel()
                 if name in pauses:
@@ -575,7 +599,10 @@ def test_whatever_storage_does_each_is_answered_once_and_keys_keep_their_order(
 
     found = asyncio.run(main())
     for key, carried_out in done.items():
-        assert carried_out == sorted(set(carried_out)), f"{key} in order, each once"
+        assert len(carried_out) == len(set(carried_out)), f"{key}: each once"
+        for owner in "xyz":
+            own = [name for name in carried_out if owners[name] == owner]
+            assert own == sorted(own), f"{owner} of {key} in order"
     for name, outcome in enumerate(found):
         if name in cancelled:
             assert name not in done[keys[name]], "taken back before it was in a batch"

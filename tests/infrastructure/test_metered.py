@@ -27,7 +27,7 @@ from infrastructure.metered import (
     metered_use,
 )
 from tests.strategies import START
-from tests.world import SETTINGS, TickingClock, World
+from tests.world import SETTINGS, MessengerWorld, TickingClock
 
 
 @define
@@ -154,7 +154,7 @@ async def test_letters_by_outcome(failure: NotDelivered | None, outcome: str) ->
 async def test_a_whole_messenger_is_measured() -> None:
     notes = Notes()
     adapters = MemoryAdapters(settings=SETTINGS, clock=Object(TickingClock(START)))
-    here = World(Application(adapters=adapters, meter=Object(notes)))
+    here = MessengerWorld(Application(adapters=adapters, meter=Object(notes)))
     gatherers = here.application.sending(), here.application.marking()
     running = [asyncio.create_task(gatherer.run()) for gatherer in gatherers]
     ann = await here.actor("Ann")

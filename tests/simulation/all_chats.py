@@ -13,11 +13,9 @@ from uuid import UUID
 import orjson
 from attrs import Factory, define, field
 
-from application.accounts.authenticate import Authenticate
 from application.errors import ApplicationError, OutcomeUnknown
-from application.receipts.mark_read import MarkRead
 from domain.errors import DomainError
-from domain.ids import ChatId, Seq
+from domain.ids import ChatId
 from interfaces.ws.closing import Close
 from tests.checker.all_chats import Client
 from tests.checker.history import (
@@ -33,12 +31,11 @@ from tests.checker.history import (
     SendStarted,
     Unknown,
 )
+from tests.simulation.access import Access, Connected
 from tests.simulation.chance import Chance
-from tests.simulation.clients import Notebook, Person, dumped, until
+from tests.simulation.clients import Notebook, SimulatedPerson, dumped, until
 from tests.simulation.frames import Fields
-from tests.simulation.network import Line
-from tests.simulation.node import Node
-from tests.simulation.over_http import EventLine, epoch_of, is_on_the_way, written
+from tests.simulation.over_http import written
 
 GARBLED: Final[Sequence[Any]] = (41, [], {}, {"cursor": 5}, {"cursor": "nonsense"}, {"seen": {}})
 """What does not say where a client resumes."""
@@ -51,9 +48,9 @@ class AllChatsVisit:
     """One connection of a device, from its greeting to its end."""
 
     device: "AllChatsDevice"
-    node: Node
+    node: Access
     number: int
-    line: Line = field(init=False)
+    line: Connected = field(init=False)
     has_resumed: bool = False
     watches: bool = False
     is_over: bool = False
@@ -66,7 +63,7 @@ class AllChatsVisit:
 
     @property
     def takes_requests(self) -> bool:
-        return not isinstance(self.line, EventLine)
+        return self.line.takes_requests
 
     def hear(self, item: str | Close) -> None:
         device = self.device
@@ -77,7 +74,7 @@ class AllChatsVisit:
                 device.notebook.write(
                     Failure(at=device.at, what="a socket of all chats was closed with 1011")
                 )
-            limit = self.node.terms.options.outbox_frames
+            limit = self.node.outbox_frames
             device.notebook.write(
                 Backlog(at=device.at, connection=self.number, frames=self.line.backlog, limit=limit)
             )
@@ -127,11 +124,11 @@ class AllChatsVisit:
 
 @define(eq=False, kw_only=True)
 class AllChatsDevice:
-    person: Person
+    person: SimulatedPerson
     name: str
     notebook: Notebook
     chance: Chance
-    nodes: list[Node]
+    nodes: Sequence[Access]
     profiles: list[str]
     """Whom it may want to watch: everybody, and some who do not exist."""
     session: str
@@ -185,24 +182,28 @@ class AllChatsDevice:
             return "ws" if self.is_settling else self.chance.one_of(("ws", "sync"))
         return self.chance.one_of(("ws", "events")) if over == "sync" and self.is_settling else over
 
-    def _connect(self, node: Node, over: str) -> AllChatsVisit:
+    def _connect(self, node: Access, over: str) -> AllChatsVisit:
         visit = AllChatsVisit(self, node, self.notebook.number("connection"))
         since, is_garbled = self._since()
         if over == "events" and since is None:
             since = {"cursor": self.client.cursor}
+        self.greet(visit, since, is_garbled=is_garbled, over=over)
+        return visit
+
+    def greet(self, visit: AllChatsVisit, since: Any, *, is_garbled: bool = False, over: str = "ws") -> None:
+        """Opens the connection of a visit and says who it is, and where it goes on."""
         has_cursor = since is not None and not is_garbled
         self.client.connect(has_cursor=has_cursor)
         if over == "events":
-            visit.line = node.listen(self.token, since, visit.hear)
+            visit.line = visit.node.listen(self.token, since, visit.hear)
         else:
-            visit.line = node.open(None, visit.hear)
+            visit.line = visit.node.open(None, visit.hear)
             visit.line.say(dumped({"type": "auth", "token": self.token, "since": since}))
         cursor = since["cursor"] if has_cursor else None
-        self._note(visit.number, node, cursor, is_garbled=is_garbled)
-        return visit
+        self._note(visit.number, visit.node, cursor, is_garbled=is_garbled)
 
     def _note(
-        self, number: int, node: Node, cursor: str | None, *, is_garbled: bool, goes_on: bool = False
+        self, number: int, node: Access, cursor: str | None, *, is_garbled: bool, goes_on: bool = False
     ) -> None:
         self.notebook.write(
             AllConnecting(
@@ -213,7 +214,7 @@ class AllChatsDevice:
                 node=node.name,
                 device=self.name,
                 has_cursor=cursor is not None,
-                epoch=None if cursor is None else epoch_of(cursor),
+                epoch=None if cursor is None else node.epoch_of(cursor),
                 is_garbled=is_garbled,
                 goes_on=goes_on,
             )
@@ -221,7 +222,7 @@ class AllChatsDevice:
 
     # Asking now and then
 
-    async def _ask_now_and_then(self, node: Node) -> None:
+    async def _ask_now_and_then(self, node: Access) -> None:
         """Asks `/sync/` a few times, each time until there is no more."""
         for _ in range(1 + self.chance.below(4)):
             if self.is_settling or not node.is_up:
@@ -234,13 +235,13 @@ class AllChatsDevice:
                 goes_on = False
                 while await self._ask_once(node, query, is_garbled=is_garbled, goes_on=goes_on):
                     since = str(self.client.cursor)
-                    query, is_garbled, goes_on = {"since": since}, False, is_on_the_way(since)
+                    query, is_garbled, goes_on = {"since": since}, False, node.is_on_the_way(since)
             except (DomainError, ApplicationError, TimeoutError):
                 return  # the answer was lost, or there was none: it goes on from the cursor that it has
             await asyncio.sleep(self.chance.wait(1.0))
 
     async def _ask_once(
-        self, node: Node, query: dict[str, str], *, is_garbled: bool, goes_on: bool = False
+        self, node: Access, query: dict[str, str], *, is_garbled: bool, goes_on: bool = False
     ) -> bool:
         """
         Takes one answer, which for the checker is a connection of its own. Those of one walk belong together (``goes_on``);
@@ -257,7 +258,11 @@ class AllChatsDevice:
                 data = await node.synchronise(self.token, query)
             has_more: bool = data["hasMore"]
             snapshots = [frame for frame in data["frames"] if frame["type"] == "snapshot"]
-            entered = {"type": "auth_success", "cursor": data["cursor"], "epoch": epoch_of(data["cursor"])}
+            entered = {
+                "type": "auth_success",
+                "cursor": data["cursor"],
+                "epoch": node.epoch_of(data["cursor"]),
+            }
             self._take(number, entered)
             for frame in data["frames"]:
                 self._take(number, frame)
@@ -429,16 +434,11 @@ class AllChatsDevice:
             chat, seq = self.chance.one_of(read)
             await self.mark_without_socket(self.chance.one_of(up), ChatId(UUID(chat)), seq)
 
-    async def mark_without_socket(self, node: Node, chat_id: ChatId, seq: int) -> None:
+    async def mark_without_socket(self, node: Access, chat_id: ChatId, seq: int) -> None:
         """Marks as read over HTTP, as another device of the same person would."""
-        up_to = Seq(self._try_mark(str(chat_id), seq))
-
-        async def marking() -> None:
-            actor = await node.messenger.accounts.authenticate(Authenticate(token=self.token))
-            await node.messenger.messages.mark_read(actor, MarkRead(chat_id=chat_id, up_to=up_to))
-
+        up_to = self._try_mark(str(chat_id), seq)
         try:
             async with asyncio.timeout(0.05 + self.chance.wait(0.5)):
-                await node.call(marking())
+                await node.mark_read(self.token, chat_id, up_to)
         except (DomainError, ApplicationError, TimeoutError):
             pass  # whether it was stored, the end shows

@@ -13,14 +13,11 @@ from typing import Any, Final, Protocol
 import orjson
 from attrs import Factory, asdict, define, field, frozen
 
-from application.accounts.authenticate import Authenticate
 from application.errors import ApplicationError, OutcomeUnknown
-from application.messages.send import SendMessage
 from domain.account import Account
 from domain.chat_errors import TooFrequent
 from domain.errors import DomainError
 from domain.ids import ChatId, ProfileId
-from domain.message import Body, Nonce
 from infrastructure.memory.storage import EPOCH
 from interfaces.ws.closing import Close
 from tests.checker.history import (
@@ -48,10 +45,9 @@ from tests.checker.history import (
     Unknown,
     UnreadRead,
 )
+from tests.simulation.access import Access, Connected
 from tests.simulation.chance import Chance
 from tests.simulation.frames import Fields, durable, said
-from tests.simulation.network import Line
-from tests.simulation.node import Node
 from tests.simulation.storage import INDIGESTIBLE
 
 NONSENSE: Final[Sequence[str | bytes]] = (
@@ -123,7 +119,7 @@ async def until(visit: Changing, reached: Callable[[], bool]) -> None:
 
 
 @define(eq=False)
-class Person:
+class SimulatedPerson:
     name: str
     account: Account
     profile_id: ProfileId
@@ -146,12 +142,12 @@ class Visit:
     """One connection of a device, from its greeting to its end."""
 
     device: "Device"
-    node: Node
+    node: Access
     number: int
     session: str
     is_rude: bool = False
     """Nothing comes of it, and nothing is written down."""
-    line: Line = field(init=False)
+    line: Connected = field(init=False)
     entered: Place | None = None
     is_over: bool = False
     end: Close | None = None
@@ -186,13 +182,12 @@ class Visit:
             self._write(Ended(at=self.at, connection=self.number, code=item.code))
             if item.code == 1011:
                 self._write(Failure(at=self.at, what="a socket was closed with 1011"))
-            options = self.node.terms.options
             self._write(
                 Backlog(
                     at=self.at,
                     connection=self.number,
                     frames=self.line.backlog,
-                    limit=options.outbox_frames,
+                    limit=self.node.outbox_frames,
                 )
             )
         else:
@@ -337,12 +332,12 @@ class Visit:
 class Device:
     """``session`` and ``token`` change where it signs in again; a device without a token stays away."""
 
-    person: Person
+    person: SimulatedPerson
     name: str
     chat_id: ChatId
     notebook: Notebook
     chance: Chance
-    nodes: list[Node]
+    nodes: Sequence[Access]
     devices: "list[Device]"
     """All there are."""
     session: str
@@ -405,7 +400,7 @@ class Device:
                 self._pause = 0.1
                 return True
 
-    def _connect(self, node: Node) -> Visit:
+    def _connect(self, node: Access) -> Visit:
         is_rude = self.chance.happens(0.03)
         visit = Visit(self, node, self.notebook.number("connection"), self.session, is_rude=is_rude)
         visit.line = node.open(self.chat_id, visit.hear)
@@ -572,24 +567,17 @@ class Device:
         )
         return send
 
-    async def send_without_socket(self, node: Node) -> None:
+    async def send_without_socket(self, node: Access) -> None:
         """Through the use case, as HTTP would; the caller may hang up."""
         text, nonce = self._new_message(same=0.5)
-        body, name = Body(text), Nonce(nonce) if nonce else None
         token = self.token
         if token is None:
             self.unanswered.pop(nonce or "", None)
             return
         send = self._start(None, text, nonce)
-
-        async def sending() -> Any:
-            actor = await node.messenger.accounts.authenticate(Authenticate(token=token))
-            command = SendMessage(chat_id=self.chat_id, body=body, nonce=name)
-            return await node.messenger.messages.send(actor, command)
-
         try:
             async with asyncio.timeout(0.05 + self.chance.wait(0.5)):
-                sent = await node.call(sending())
+                stored = await node.send(token, self.chat_id, text, nonce)
         except (OutcomeUnknown, TimeoutError):
             self.notebook.write(Unknown(at=self.at, send=send))
         except (DomainError, ApplicationError) as error:
@@ -597,15 +585,14 @@ class Device:
             if nonce and (isinstance(error, DomainError) or self.gives_up(nonce)):
                 self.unanswered.pop(nonce, None)
         else:
-            event = sent.event
             self.notebook.write(
                 Acked(
                     at=self.at,
                     send=send,
-                    id=str(event.message.id),
-                    seq=event.message.seq,
-                    position=event.position,
-                    duplicate=sent.duplicate,
+                    id=stored.id,
+                    seq=stored.seq,
+                    position=stored.position,
+                    duplicate=stored.duplicate,
                 )
             )
             self.unanswered.pop(nonce or "", None)

@@ -33,7 +33,7 @@ from domain.ids import ChatId, Position, ProfileId, Seq
 from domain.member import Member
 from domain.reading import Reading
 from infrastructure.announcing import Announcing
-from infrastructure.gather import Gatherer
+from infrastructure.gather import Gatherer, _Queue
 from infrastructure.memory.chats import MemoryPosting
 from infrastructure.memory.views import MemoryOwnChanges
 from interfaces.live import channel, entry, resuming, sync
@@ -44,7 +44,7 @@ from interfaces.live.hub import Hub
 from interfaces.live.presence import Presence
 from interfaces.live.replays import Reading as MissedReading
 from interfaces.live.resuming import Memberships
-from interfaces.live.roster import ASIDE, Audience, Roster
+from interfaces.live.roster import Audience, Roster
 from interfaces.live.sync import Beginning, Part, Sync
 from interfaces.live.tails import LogEntry, Tails
 from interfaces.live.typing import TypingNow
@@ -144,10 +144,11 @@ def trusts_clocks(self: Chat, author: Member | None, body: Any, *, at: datetime,
 
 def lets_others_overtake(self: Gatherer[Any, Any], key: Any, postponed: Sequence[Any]) -> None:
     if (queue := self._patient.get(key)) is None:
-        queue = self._queues.setdefault(key, deque())
+        queue = self._queues.setdefault(key, _Queue())
     for waiting in postponed:
         waiting.skips += 1
-    queue.extend(postponed)
+    for waiting in postponed:
+        queue.append(self.owner(waiting.ask), waiting)
     self._count += len(postponed)
     self._weight += sum(waiting.weight for waiting in postponed)
 
@@ -266,12 +267,12 @@ def tells_twice(self: Channel, update: ChatUpdate) -> Iterator[ChatUpdate]:
     yield update
 
 
-def tells_whoever_comes_last_no_more(self: Roster, seat: int, audience: Audience) -> None:
-    """The last seat takes the place that becomes free, and nobody notes it: it is lost when it leaves that place itself."""
-    place, last = self._places[seat], audience.live.pop()
-    if last != seat:
-        audience.live[place] = last
-    self._places[seat] = ASIDE
+def tells_whoever_comes_last_no_more(_: Roster, number: int, audience: Audience) -> None:
+    """Drops the listener that went live last instead of moving it to the index that becomes free."""
+    if number in audience.live:
+        last = audience.live.pop()
+        if last != number:
+            audience.live.remove(number)
 
 
 # Returning clients

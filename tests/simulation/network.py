@@ -97,8 +97,9 @@ class Line:
     to_server: Pipe = field(init=False)
     connection: Connection | None = None
     backlog: int = 0
-    takes_parts: bool = False
     """The most frames that waited at once."""
+    takes_parts: bool = False
+    takes_requests: bool = True
     _task: "asyncio.Task[None] | None" = field(init=False, default=None)
     _exchange: Exchange | None = field(init=False, default=None)
     _incoming: "asyncio.Queue[dict[str, Any]]" = field(init=False, factory=asyncio.Queue)

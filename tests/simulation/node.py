@@ -9,15 +9,19 @@ from typing import Any, Final, TypeVar
 from attrs import define, evolve, field
 from dependency_injector.providers import Object
 
+from application.accounts.authenticate import Authenticate
 from application.errors import OutcomeUnknown
+from application.messages.send import SendMessage
 from application.messenger import Messenger
 from application.ports.passwords import UNKNOWN_REQUESTER, Requester
 from application.ports.tokens import Tokens
 from application.ports.updates import Update
+from application.receipts.mark_read import MarkRead
 from config.container import Application, MemoryAdapters
 from config.settings.groups import Chat, Settings
 from domain.account import PasswordHash
-from domain.ids import ChatId
+from domain.ids import ChatId, Seq
+from domain.message import Body, Nonce
 from domain.notification import Letter
 from infrastructure.crypto.tokens import JwtTokens
 from infrastructure.gather import Gatherer
@@ -31,10 +35,11 @@ from interfaces.ws.closing import Close
 from interfaces.ws.endpoint import Sockets
 from interfaces.ws.options import SocketOptions
 from interfaces.ws.services import SocketServices
+from tests.simulation.access import Stored
 from tests.simulation.chance import Chance
 from tests.simulation.frames import Fields
 from tests.simulation.network import Line
-from tests.simulation.over_http import EventLine, synchronised
+from tests.simulation.over_http import Cursors, EventLine, synchronised
 from tests.simulation.storage import READ, Door, SlowChanges, SlowOwnChanges, SlowViews
 
 T = TypeVar("T")
@@ -45,6 +50,8 @@ STOPPING: Final = 1.0
 """Seconds in which sockets may close of their own accord."""
 
 SECRET: Final = "a secret of this world alone, long enough"
+
+CURSORS: Final = Cursors(HttpOptions().cursor_key)
 
 
 @define(eq=False)
@@ -116,6 +123,12 @@ class Terms:
     doubled: float = 0.0
     bus: bool = False
     """Whether other nodes are told at all."""
+    bus_lost: float | None = None
+    """The same as ``lost`` between nodes; None if it is as often."""
+    bus_doubled: float = 0.0
+    """How often another node is told twice."""
+    bus_delay: float = 0.4
+    """The most seconds that updates take to another node. They overtake each other."""
     is_punctual: bool = False
     """All clocks are right."""
     first_page: int = 50
@@ -227,10 +240,14 @@ class Node:
             self.hub.receive(kept)
         if self.chance.happens(self.terms.doubled):
             self._hear_later(self, kept)
+        lost = self.terms.lost if self.terms.bus_lost is None else self.terms.bus_lost
         for other in self.others if self.terms.bus else ():
-            self._hear_later(other, [each for each in kept if not self.chance.happens(self.terms.lost)])
+            carried = [each for each in kept if not self.chance.happens(lost)]
+            self._hear_later(other, carried, self.terms.bus_delay)
+            if self.terms.bus_doubled and self.chance.happens(self.terms.bus_doubled):
+                self._hear_later(other, carried[::-1], self.terms.bus_delay)
 
-    def _hear_later(self, node: "Node", updates: Sequence[Update]) -> None:
+    def _hear_later(self, node: "Node", updates: Sequence[Update], longest: float = 0.4) -> None:
         """What is told on its way between nodes names its line of history, and is passed over in another one."""
         restored = self.door.database.restored
 
@@ -238,7 +255,7 @@ class Node:
             if node.is_up and self.door.database.restored == restored:
                 node.hub.receive(updates)
 
-        asyncio.get_running_loop().call_later(self.chance.wait(0.4), tell)
+        asyncio.get_running_loop().call_later(self.chance.wait(longest), tell)
 
     def open(self, chat_id: ChatId | None, hear: Callable[[str | Close], None]) -> Line:
         assert self.is_up, "whoever connects has looked"
@@ -267,6 +284,45 @@ class Node:
             ApplicationError, DomainError: It was refused, or the node died meanwhile.
         """
         return await self.call(synchronised(self._sync, token, query))
+
+    async def send(self, token: str, chat_id: ChatId, text: str, nonce: str | None) -> Stored:
+        """
+        Sends a message through the use case, as HTTP does.
+
+        Raises:
+            ApplicationError, DomainError: It was refused, or the node died meanwhile.
+        """
+        command = SendMessage(chat_id=chat_id, body=Body(text), nonce=Nonce(nonce) if nonce else None)
+
+        async def sending() -> Any:
+            actor = await self.messenger.accounts.authenticate(Authenticate(token=token))
+            return await self.messenger.messages.send(actor, command)
+
+        sent = await self.call(sending())
+        event = sent.event
+        return Stored(str(event.message.id), event.message.seq, event.position, sent.duplicate)
+
+    async def mark_read(self, token: str, chat_id: ChatId, up_to: int) -> None:
+        """
+        Raises:
+            ApplicationError, DomainError: It was refused, or the node died meanwhile.
+        """
+
+        async def marking() -> None:
+            actor = await self.messenger.accounts.authenticate(Authenticate(token=token))
+            await self.messenger.messages.mark_read(actor, MarkRead(chat_id=chat_id, up_to=Seq(up_to)))
+
+        await self.call(marking())
+
+    def epoch_of(self, cursor: str) -> str:
+        return CURSORS.epoch_of(cursor)
+
+    def is_on_the_way(self, cursor: str) -> bool:
+        return CURSORS.is_on_the_way(cursor)
+
+    @property
+    def outbox_frames(self) -> int:
+        return self.terms.options.outbox_frames
 
     async def call(self, work: Awaitable[T]) -> T:
         """
@@ -317,7 +373,7 @@ class Node:
         assert requests is not None, "they run"
         kept: dict[str, Sized] = {
             "chats": hub.channels,
-            "listeners": hub.roster._seats,
+            "listeners": hub.roster._places,
             "sessions": hub.roster._sessions,
             "tasks of chats": hub.channels._tasks._tasks,
             "tasks of requests": requests._tasks,

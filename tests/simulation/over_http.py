@@ -6,22 +6,28 @@ from typing import Any
 from urllib.parse import urlencode
 
 import orjson
-from attrs import define, field
+from attrs import define, field, frozen
+from starlette.applications import Starlette
 from starlette.requests import Request
 from typing_extensions import override
 
 from application.errors import ApplicationError
 from domain.errors import DomainError
+from interfaces.http.authentication import PACE
 from interfaces.http.events import Events
 from interfaces.http.long_answers import LONG_ANSWER
-from interfaces.http.options import HttpOptions
 from interfaces.http.sync import Synchronisation
+from interfaces.pace import Pace
 from interfaces.wire.frames import Frame
 from interfaces.wire.places import Places
 from interfaces.ws.closing import Close, CloseCode
 from tests.interfaces.http import event_client
 from tests.simulation.frames import Fields
 from tests.simulation.network import Line
+
+APP = Starlette()
+"""What requests find their settings in. Accounts have no pace here, as on the simulated sockets."""
+setattr(APP.state, PACE, Pace())
 
 
 def request(
@@ -36,18 +42,23 @@ def request(
         "path": path,
         "query_string": urlencode(query).encode(),
         "headers": headers,
+        "app": APP,
         **more,
     }
 
 
-def epoch_of(cursor: str) -> str:
-    """The line of history of a cursor. Clients cannot know it; the checker does, to say which of them must be reset."""
-    return Places(HttpOptions().cursor_key).read_part(cursor).epoch
+@frozen
+class Cursors:
+    """Reads what clients only keep. ``key`` is the one that the messenger signs cursors with."""
 
+    key: bytes
 
-def is_on_the_way(cursor: str) -> bool:
-    """Whether it stands between two parts of a walk. Behind the last one it may be asked with again, for what came since."""
-    return Places(HttpOptions().cursor_key).read_part(cursor).chat_id is not None
+    def epoch_of(self, cursor: str) -> str:
+        return Places(self.key).read_part(cursor).epoch
+
+    def is_on_the_way(self, cursor: str) -> bool:
+        """False behind the last part of a walk, from where it may be asked again for what came since."""
+        return Places(self.key).read_part(cursor).chat_id is not None
 
 
 def written(since: Any) -> tuple[dict[str, str], bool]:
@@ -69,6 +80,7 @@ def written(since: Any) -> tuple[dict[str, str], bool]:
 class EventLine(Line):
     """A stream of events. What comes out at the client's end is frames and a close, as from a socket."""
 
+    takes_requests: bool = False
     _events: event_client.Events = field(init=False, factory=event_client.Events)
     _stop: Callable[[], None] | None = field(init=False, default=None)
 

@@ -60,7 +60,7 @@ from tests.checker.judge import judge
 from tests.checker.picture import Limits, Violation
 from tests.simulation.all_chats import AllChatsDevice
 from tests.simulation.chance import Chance
-from tests.simulation.clients import Device, Notebook, Person
+from tests.simulation.clients import Device, Notebook, SimulatedPerson
 from tests.simulation.frames import durable, said
 from tests.simulation.loop import SimulatedLoop, run
 from tests.simulation.network import NOTICED
@@ -133,13 +133,19 @@ def restores(number: int) -> bool:
     return number // 8 % 4 in RESTORES.get(number % 8, ())
 
 
+def is_cluster(number: int) -> bool:
+    """Whether this run has three nodes on a bus that loses, doubles and reorders more than it does elsewhere."""
+    return number % 16 == 15
+
+
 def simulate(number: int) -> Outcome:
     loop = SimulatedLoop(number)
-    world = World(
+    world = SimulatedWorld(
         Chance(loop.random),
         hears_all=hears_all(number),
         over=transports(number),
         restores=restores(number),
+        is_cluster=is_cluster(number),
     )
     with (
         _complaints(world),
@@ -161,7 +167,7 @@ def simulate(number: int) -> Outcome:
 
 
 class _Listener(logging.Handler):
-    def __init__(self, world: "World") -> None:
+    def __init__(self, world: "SimulatedWorld") -> None:
         super().__init__(logging.ERROR)
         self._world = world
 
@@ -171,7 +177,7 @@ class _Listener(logging.Handler):
 
 
 @contextmanager
-def _complaints(world: "World") -> Iterator[None]:
+def _complaints(world: "SimulatedWorld") -> Iterator[None]:
     """What the messenger logs as an error is one; what it logs as a warning is what this world does to it."""
     listener, root = _Listener(world), logging.getLogger()
     disabled, handlers, level = root.manager.disable, root.handlers, root.level
@@ -198,7 +204,7 @@ def _small(module: ModuleType, name: str, number: int) -> Iterator[None]:
 
 
 @define(eq=False)
-class World:
+class SimulatedWorld:
     chance: Chance
     hears_all: bool = False
     """Whether there are devices with the socket of all chats, and more chats whose members change."""
@@ -206,6 +212,8 @@ class World:
     """The transports of these devices."""
     restores: bool = False
     """Whether an earlier state of storage is restored."""
+    is_cluster: bool = False
+    """Whether there are three nodes, with clocks that differ from the beginning, on an unruly bus."""
     notebook: Notebook = Factory(Notebook)
     database: Database = Factory(Database)
     page: int = field(init=False)
@@ -213,15 +221,15 @@ class World:
     faults: Faults = field(init=False)
     terms: Terms = field(init=False)
     nodes: list[Node] = field(init=False)
-    people: list[Person] = field(init=False, factory=list)
+    people: list[SimulatedPerson] = field(init=False, factory=list)
     devices: list[Device] = field(init=False, factory=list)
     hearers: list[AllChatsDevice] = field(init=False, factory=list)
     scribe: Device | None = field(init=False, default=None)
     """Says something in the chat that is quiet afterwards."""
-    chats: dict[ChatId, Person] = field(init=False, factory=dict)
+    chats: dict[ChatId, SimulatedPerson] = field(init=False, factory=dict)
     """And whose they are."""
     deleted: set[ChatId] = field(init=False, factory=set)
-    members: dict[ChatId, list[Person]] = field(init=False, factory=dict)
+    members: dict[ChatId, list[SimulatedPerson]] = field(init=False, factory=dict)
     _at: float = field(init=False, default=0.0)
     _operating: asyncio.Lock = field(init=False, factory=asyncio.Lock)
     """Held while nodes are stopped and started."""
@@ -252,7 +260,7 @@ class World:
         return SETTLED + 3 * (self.terms.own_reads - READ)
 
     @property
-    def outsider(self) -> Person:
+    def outsider(self) -> SimulatedPerson:
         """Not in a chat when it begins."""
         return self.people[-1]
 
@@ -321,8 +329,10 @@ class World:
                 terms=self.terms,
                 failed=self.fail,
             )
-            for name in ("north", "south")[: one_of((1, 2))]
+            for name in self._names()
         ]
+        if self.is_cluster:
+            self._draw_cluster()
         if self.hears_all:
             self.terms.first_page = one_of((1, 2, 50))
             self.terms.own_reads = one_of((READ, 3.0, 6.0))
@@ -331,6 +341,26 @@ class World:
                 self.terms.sync_frames = one_of((1, 3, 1000))
         for node in self.nodes:
             node.others = [other for other in self.nodes if other is not node]
+
+    def _names(self) -> Sequence[str]:
+        if self.is_cluster:
+            return "north", "south", "east"
+        return ("north", "south")[: self.chance.one_of((1, 2))]
+
+    def _draw_cluster(self) -> None:
+        """Most hints of other nodes come late, twice or never, and what a node publishes reaches it late itself."""
+        one_of = self.chance.one_of
+        self.terms.bus = True
+        self.terms.bus_lost = one_of((0.0, 0.2, 0.6, 1.0))
+        self.terms.bus_doubled = one_of((0.0, 0.3, 0.9))
+        self.terms.bus_delay = one_of((0.05, 0.4, 3.0))
+        if not self.terms.is_punctual:
+            for node in self.nodes:
+                node.clock.ahead = self._some_error()
+
+    def _some_error(self) -> timedelta:
+        """By which a clock is wrong."""
+        return timedelta(seconds=(self.chance.random.random() * 2 - 1) * AHEAD)
 
     async def _settle_people(self) -> None:
         ids = NumberedIds(chance=self.chance, milliseconds=self.nodes[0]._milliseconds)
@@ -388,9 +418,9 @@ class World:
         account.confirmed_at = START
         await work.accounts.add(account)
         await work.profiles.add(profile)
-        self.people.append(Person(name, account, profile.id))
+        self.people.append(SimulatedPerson(name, account, profile.id))
 
-    async def _open_chat(self, chat_id: ChatId, owner: Person, work: UnitOfWork) -> None:
+    async def _open_chat(self, chat_id: ChatId, owner: SimulatedPerson, work: UnitOfWork) -> None:
         insiders = [person for person in self.people if person is not self.outsider]
         chat, opened = Chat.open(
             id=chat_id,
@@ -406,7 +436,7 @@ class World:
             self.notebook.write(Belongs(at=self.at, chat=str(chat_id), profile=person.profile))
 
     async def _open_session(
-        self, person: Person, name: str, ids: NumberedIds, work: UnitOfWork
+        self, person: SimulatedPerson, name: str, ids: NumberedIds, work: UnitOfWork
     ) -> tuple[str, str]:
         session = Session.open(
             id=ids.session(),
@@ -421,7 +451,7 @@ class World:
         signed_in = SignedIn.to(session, person.account.email.text, self.nodes[0].tokens, at=START)
         return str(session.id), signed_in.access_token
 
-    async def _equip(self, person: Person, name: str, ids: NumberedIds, work: UnitOfWork) -> None:
+    async def _equip(self, person: SimulatedPerson, name: str, ids: NumberedIds, work: UnitOfWork) -> None:
         session, token = await self._open_session(person, name, ids, work)
         self.devices.append(
             Device(
@@ -437,7 +467,7 @@ class World:
             )
         )
 
-    async def _sign_in(self, node: Node, person: Person, device: str) -> tuple[str, str]:
+    async def _sign_in(self, node: Node, person: SimulatedPerson, device: str) -> tuple[str, str]:
         fingerprint = Fingerprint(device)
         signed_in = await node.call(
             node.messenger.accounts.sign_in(
@@ -512,13 +542,17 @@ class World:
             if not self._goes_on() or self.chance.decides(0.4):
                 continue
             async with self._operating:
-                node = self.chance.one_of(self.nodes)
-                if self.chance.decides(0.4):
-                    await node.stop(self.chance.one_of((0.0, 0.5, 2.0)) if self.hears_all else 0.0)
-                else:
-                    await node.kill()
+                struck = [self.chance.one_of(self.nodes)]
+                if self.is_cluster and self.chance.decides(0.3):
+                    struck = [node for node in self.nodes if node is not struck[0]]
+                for node in struck:
+                    if self.chance.decides(0.4):
+                        await node.stop(self.chance.one_of((0.0, 0.5, 2.0)) if self.hears_all else 0.0)
+                    else:
+                        await node.kill()
                 await asyncio.sleep(self.chance.wait(1.0))
-                await node.start()
+                for node in struck:
+                    await node.start()
 
     async def _fall_back(self, active: float) -> None:
         """
@@ -648,8 +682,8 @@ class World:
     async def _set_clocks(self) -> None:
         while self._goes_on():
             await asyncio.sleep(self.chance.wait(2.0) + 0.3)
-            ahead = (self.chance.random.random() * 2 - 1) * AHEAD
-            self.chance.one_of(self.nodes).clock.ahead = timedelta(seconds=ahead)
+            ahead = self._some_error()
+            self.chance.one_of(self.nodes).clock.ahead = ahead
 
     async def _owner(self, node: Node, chat_id: ChatId) -> Actor | None:
         token = next(
@@ -719,7 +753,7 @@ class World:
         finally:
             del self._begun[begun]
 
-    async def _put_out(self, chat_id: ChatId, gone: Person | None = None) -> None:
+    async def _put_out(self, chat_id: ChatId, gone: SimulatedPerson | None = None) -> None:
         """Puts out a person, or somebody if it is None, but never the owner."""
         inside = [person for person in self.members[chat_id] if person is not self.chats[chat_id]]
         if not inside:
@@ -874,7 +908,7 @@ class World:
             Kept(at=self.at, chat=str(chat_id), messages=messages, changes=changes, members=members)
         )
 
-    async def _ask(self, node: Node, person: Person, chat_id: ChatId) -> None:
+    async def _ask(self, node: Node, person: SimulatedPerson, chat_id: ChatId) -> None:
         """What a front end without a socket reads."""
         messenger, reader = node.messenger, person.profile_id
         ask = self._asked(person, chat_id)
@@ -900,7 +934,7 @@ class World:
             )
         )
 
-    def _asked(self, person: Person, chat_id: ChatId) -> int:
+    def _asked(self, person: SimulatedPerson, chat_id: ChatId) -> int:
         ask = self.notebook.number("ask")
         self.notebook.write(
             Asked(

@@ -18,15 +18,18 @@ from pathlib import Path
 
 from attrs import define
 
-# What commands import when they run.
-import config.commands.accounts
-import config.commands.database
-import config.commands.letters
-import config.commands.modules
-import config.commands.settings
-import config.start  # noqa: F401
-import infrastructure.smtp.templates  # noqa: F401
-from config.main import main
+from config.quick_imports import quick_imports
+
+with quick_imports():
+    # What commands import when they run.
+    import config.commands.accounts
+    import config.commands.database
+    import config.commands.letters
+    import config.commands.modules
+    import config.commands.settings
+    import config.start  # noqa: F401
+    import infrastructure.smtp.templates  # noqa: F401
+    from config.main import main
 
 Stream = str | Connection
 """Where a stream of a process leads: the path of a file, to which output is appended, or the end of a pipe."""

@@ -125,7 +125,21 @@ def done(ran: subprocess.CompletedProcess[str], code: int = 0) -> str:
         ((), ("serve", "db", "user", "module", "mail", "settings")),
         (
             ("db",),
-            ("create", "migrate", "fill", "drop", "reset", "check", "import", "adopt", "dump", "restore"),
+            (
+                *(
+                    "create",
+                    "migrate",
+                    "fill",
+                    "drop",
+                    "reset",
+                    "check",
+                    "import",
+                    "adopt",
+                    "dump",
+                    "restore",
+                ),
+                "distribute",
+            ),
         ),
         (
             ("user",),
@@ -141,6 +155,12 @@ def test_help_names_everything(line: Line, words: Sequence[str], names: Sequence
     shown = done(ran)
     assert [name for name in names if not re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", shown)] == []
     assert list(line.folder.iterdir()) == []
+
+
+def test_the_tables_over_a_cluster(line: Line) -> None:
+    printed = done(line("db", "distribute")).splitlines()
+    assert "SELECT create_reference_table('origin');" in printed
+    assert "SELECT create_distributed_table('message', 'chat_id', colocate_with => 'chat');" in printed
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack
 from difflib import SequenceMatcher
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -24,6 +25,7 @@ from tests.system.conftest import SECRET
 from tests.system.postgres import Postgres
 from tests.system.replay import Comparison, Known, attributes, filled, recorded
 from tests.system.server import Server
+from tests.system.test_workers import on_both
 
 RECORDINGS = 195
 
@@ -368,6 +370,27 @@ class ReplayedMessenger:
     people: dict[str, Device] = field(factory=dict)
     known: Known = field(factory=dict)
     letters: dict[str, int] = field(factory=lambda: defaultdict(int))
+    between: list[ChatSocket] = field(factory=list)
+    """Sockets of one chat on all workers, if there are several."""
+
+    async def meet(self, stack: AsyncExitStack) -> None:
+        """Opens the sockets in ``between``."""
+        somebody = await self.visit.sign_in("admin@admin.ru", "between")
+        chat_id = await somebody.create_chat("between workers")
+        self.between = await on_both(self.server, stack, somebody, chat_id)
+
+    async def workers_agree(self) -> None:
+        """
+        Returns when each worker has heard what the others have told so far: what is said now on any of them follows that, and
+        comes to all.
+        """
+        texts = [str(uuid4()) for _ in self.between]
+        for socket, text in zip(self.between, texts, strict=True):
+            await socket.send("send_message", text=text, nonce=text)
+        for socket in self.between:
+            missing = set(texts)
+            while missing:
+                missing.discard((await socket.until("new_message"))["message"]["text"])
 
     async def settle_in(self) -> None:
         for name, email in (
@@ -660,14 +683,23 @@ def original_statuses(request: pytest.FixtureRequest) -> bool:
 
 
 @pytest.fixture
+def workers(request: pytest.FixtureRequest) -> int:
+    return int(getattr(request, "param", 1))
+
+
+@pytest.fixture
 async def world(
-    make_server: Callable[..., Server], make_postgres: Callable[..., Postgres], original_statuses: bool
+    make_server: Callable[..., Server],
+    make_postgres: Callable[..., Postgres],
+    original_statuses: bool,
+    workers: int,
 ) -> AsyncIterator[ReplayedMessenger]:
     postgres = make_postgres()
     settings = {
         "DATABASE_URL": postgres.create("messenger"),
         "JWT_SECRET_KEY": SECRET,
         "API_ORIGINAL_STATUSES": str(original_statuses),
+        "API_WORKERS": str(workers),
         "MODULES_SECTION_ENABLED_MODULES": "BASE,catalogues_module",  # as in the recordings
     }
     server = make_server(settings=settings)
@@ -678,7 +710,7 @@ async def world(
         yield world
 
 
-@pytest.mark.parametrize("original_statuses", [False, True], indirect=True)
+@pytest.mark.parametrize(("original_statuses", "workers"), [(False, 1), (True, 1), (False, 2)], indirect=True)
 async def test_what_was_asked_over_http(world: ReplayedMessenger, original_statuses: bool) -> None:
     verdict = Verdict(original_statuses)
     recordings = list(recorded("http"))
@@ -811,6 +843,7 @@ async def play(world: ReplayedMessenger, recording: dict[str, Any]) -> Compariso
                 if not waiting and (hook := WHEN_ALL_ARE_IN.get(recording["n"])) is not None:
                     await hook(world, chat_id)
             await line.settle()
+            await world.workers_agree()
             for name in spoken - waiting:
                 await lines[name].settle()
             name_messages(recording, lines.values(), known)
@@ -818,6 +851,7 @@ async def play(world: ReplayedMessenger, recording: dict[str, Any]) -> Compariso
             await connect(each)
             if (opened := lines[each["who"]].socket) is not None:
                 await opened.close()
+        await world.workers_agree()
         for name in spoken:
             await lines[name].settle()
     for each in recording["connections"]:
@@ -859,10 +893,14 @@ def hold(line: Line, wanted: list[Frame], closed: list[Any] | None, comparison: 
         )
 
 
-async def test_what_was_said_on_sockets(world: ReplayedMessenger) -> None:
+@pytest.mark.parametrize("workers", [1, 2], indirect=True)
+async def test_what_was_said_on_sockets(world: ReplayedMessenger, workers: int) -> None:
     verdict = Verdict(original_statuses=False)
-    for recording in recorded("sockets"):
-        verdict.add(recording["n"], await play(world, recording))
+    async with AsyncExitStack() as stack:
+        if workers > 1:
+            await world.meet(stack)
+        for recording in recorded("sockets"):
+            verdict.add(recording["n"], await play(world, recording))
     verdict.check()
     assert verdict.added == {path for path in ALL_ADDED if not path.startswith((".", "set-cookie"))}
 

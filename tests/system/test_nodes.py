@@ -1,14 +1,17 @@
 """Two nodes behind the real nginx, over one PostgreSQL and a real NATS: nothing is lost while parts of it end and come back."""
 
 import asyncio
+import re
 import subprocess
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+import yaml
 from attrs import define, field
 
 from messenger_client import Change, MessengerClient, NewMessage, State
@@ -16,7 +19,6 @@ from tests.nats import NatsServer
 from tests.ports import free_port
 from tests.services import program, require
 from tests.system.client import PASSWORD
-from tests.system.conftest import SECRET
 from tests.system.postgres import Postgres
 from tests.system.server import PATIENCE, Server
 from tests.system.test_behind_proxies import DEPLOY
@@ -35,20 +37,34 @@ NGINX = """
         fastcgi_temp_path {folder}/fastcgi;
         uwsgi_temp_path {folder}/uwsgi;
         scgi_temp_path {folder}/scgi;
-        map $http_upgrade $messenger_connection {{ default upgrade; "" ""; }}
-        upstream messenger {{
-            server 127.0.0.1:{one} max_fails=1 fail_timeout=1s;
-            server 127.0.0.1:{other} max_fails=1 fail_timeout=1s;
-        }}
-        server {{
-            listen 127.0.0.1:{port};
-            location / {{
-                include {deploy}/nginx/messenger-proxy.conf;
-                proxy_pass http://messenger;
-            }}
-        }}
+        include site.conf;
     }}
 """
+
+COMPOSE: dict[str, Any] = yaml.safe_load((DEPLOY / "cluster.yml").read_text())
+
+
+def services(profile: str) -> dict[str, dict[str, Any]]:
+    """The services that start with a profile of docs/deploy/cluster.yml."""
+    return {
+        name: service
+        for name, service in COMPOSE["services"].items()
+        if profile in service.get("profiles", [profile])
+    }
+
+
+def environment(service: str, **instead: str) -> dict[str, str]:
+    """What a messenger of the compose file is told, with this machine's addresses in place of those inside Docker."""
+    given: dict[str, str] = COMPOSE["services"][service]["environment"]
+    kept = {name: re.sub(r"\$\{\w+:-(.*)\}", r"\1", text) for name, text in given.items()}
+    assert instead.keys() <= kept.keys()
+    ours = {
+        "ENVIRONMENT",
+        "API_HOST",
+        "API_SERVICE_PORT",
+        *(name for name in kept if name.startswith("MAIL_")),
+    }
+    return {name: text for name, text in kept.items() if name not in ours} | instead
 
 
 @define(eq=False)
@@ -80,23 +96,24 @@ def cluster(
     require("nginx")
     command = program("nginx")
     assert command is not None
-    settings = {
-        "DATABASE_URL": make_postgres().create("messenger"),
-        "JWT_SECRET_KEY": SECRET,
-        "BUS": "nats",
-        "NATS_SERVERS": bus.url,
-        "API_DRAIN_SECONDS": "1",
-        "API_TRUSTED_PROXIES": "127.0.0.1",
-    }
-    cluster = Cluster([make_server(settings=settings) for _ in range(2)], bus)
+    url = make_postgres().create("messenger")
+    here = {"DATABASE_URL": url, "NATS_SERVERS": bus.url, "API_TRUSTED_PROXIES": "127.0.0.1"}
+    names = [name for name in services("cluster") if name.startswith("node-")]
+    cluster = Cluster([make_server(settings=environment(name, **here)) for name in names], bus)
     for node in cluster.nodes:
         node.start()
     folder = tmp_path / "nginx"
     folder.mkdir()
-    one, other = (node.port for node in cluster.nodes)
-    (folder / "conf").write_text(
-        NGINX.format(folder=folder, one=one, other=other, port=cluster.port, deploy=DEPLOY)
+    (folder / "conf").write_text(NGINX.format(folder=folder))
+    (folder / "snippets").symlink_to(DEPLOY / "nginx")
+    site = (
+        (DEPLOY / "nginx" / "cluster.conf")
+        .read_text()
+        .replace("listen 8788", f"listen 127.0.0.1:{cluster.port}")
     )
+    for name, node in zip(names, cluster.nodes, strict=True):
+        site = site.replace(f"server {name}:8788", f"server 127.0.0.1:{node.port}")
+    (folder / "site.conf").write_text(site)
     with (folder / "output").open("wb") as output:
         nginx = subprocess.Popen([command, "-c", str(folder / "conf")], stdout=output, stderr=output)
     try:
@@ -116,7 +133,7 @@ def cluster(
 
 
 @define(eq=False)
-class Person:
+class Listener:
     client: MessengerClient
     heard: list[str] = field(factory=list)
 
@@ -126,10 +143,10 @@ class Person:
 
 
 @asynccontextmanager
-async def person(cluster: Cluster, number: int) -> AsyncIterator[Person]:
+async def person(cluster: Cluster, number: int) -> AsyncIterator[Listener]:
     email = f"user{number}@example.com"
     async with MessengerClient(cluster.url, email=email, password=PASSWORD) as client:
-        one = Person(client)
+        one = Listener(client)
         client.on_change(one.hear)
         await client.until(State.LIVE)
         yield one
@@ -139,7 +156,7 @@ async def person(cluster: Cluster, number: int) -> AsyncIterator[Person]:
 class Talk:
     """Ann says one thing after the other, each when the one before was acknowledged."""
 
-    ann: Person
+    ann: Listener
     chat_id: str
     said: list[str] = field(factory=list)
     is_over: bool = False
@@ -179,3 +196,15 @@ async def test_nothing_is_lost_while_parts_end_and_come_back(cluster: Cluster) -
         await talking
         await until(lambda: len(bob.heard) >= len(talk.said))
     assert bob.heard == talk.said
+
+
+def test_the_compose_file_has_what_each_step_needs() -> None:
+    assert services("workers").keys() == {"database", "mail", "workers"}
+    assert services("cluster").keys() == {"database", "mail", "nats", "node-1", "node-2", "proxy"}
+    assert environment("workers")["API_WORKERS"] == "2"
+    assert environment("node-1") == environment("node-2")
+    assert environment("node-1")["NATS_SERVERS"] == "nats://nats:4222"
+    for mounted in COMPOSE["services"]["proxy"]["volumes"]:
+        assert (DEPLOY / mounted.partition(":")[0]).is_file()
+    published = [port for each in COMPOSE["services"].values() for port in each.get("ports", ())]
+    assert all(port.startswith("127.0.0.1:") for port in published)

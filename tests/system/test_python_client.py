@@ -33,7 +33,7 @@ T = TypeVar("T")
 NO_CHAT = "00000000-0000-0000-0000-000000000000"
 
 
-class Person:
+class ConnectedPerson:
     """A client that is connected, and everything that it was told."""
 
     def __init__(self, client: MessengerClient) -> None:
@@ -59,12 +59,12 @@ class Person:
 
 
 @pytest.fixture
-async def people(server: Server) -> AsyncIterator[tuple[Person, Person]]:
+async def people(server: Server) -> AsyncIterator[tuple[ConnectedPerson, ConnectedPerson]]:
     async with AsyncExitStack() as stack:
         found = []
         for number in (1, 2):
             client = MessengerClient(server.url, email=f"user{number}@example.com", password=PASSWORD)
-            person = Person(await stack.enter_async_context(client))
+            person = ConnectedPerson(await stack.enter_async_context(client))
             async with asyncio.timeout(PATIENCE):
                 await client.until(State.LIVE)
             person.told.clear()
@@ -73,7 +73,7 @@ async def people(server: Server) -> AsyncIterator[tuple[Person, Person]]:
         yield ann, bob
 
 
-async def test_a_conversation(people: tuple[Person, Person]) -> None:
+async def test_a_conversation(people: tuple[ConnectedPerson, ConnectedPerson]) -> None:
     ann, bob = people
     chat = await ann.client.create_chat("talk", [bob.client.profile_id], description="about")
     assert (await bob.hears(ChatAdded)).chat.id == chat.id
@@ -103,7 +103,7 @@ async def test_a_conversation(people: tuple[Person, Person]) -> None:
     await bob.client.mark_single_read(chat.id, sent.id)
 
 
-async def test_members_and_roles(people: tuple[Person, Person]) -> None:
+async def test_members_and_roles(people: tuple[ConnectedPerson, ConnectedPerson]) -> None:
     ann, bob = people
     chat = await ann.client.create_chat("group", [])
     members = await ann.client.add_members(chat.id, [bob.client.profile_id])
@@ -126,7 +126,7 @@ async def test_members_and_roles(people: tuple[Person, Person]) -> None:
     assert chat.id not in ann.client.chats.keys() | bob.client.chats.keys()
 
 
-async def test_direct_chats_and_presence(people: tuple[Person, Person]) -> None:
+async def test_direct_chats_and_presence(people: tuple[ConnectedPerson, ConnectedPerson]) -> None:
     ann, bob = people
     chat = await ann.client.open_direct(bob.client.profile_id)
     assert chat.kind == "direct"
@@ -135,7 +135,7 @@ async def test_direct_chats_and_presence(people: tuple[Person, Person]) -> None:
     assert (seen.profile_id, seen.is_online) == (bob.client.profile_id, True)
 
 
-async def test_a_refused_message_is_told(people: tuple[Person, Person]) -> None:
+async def test_a_refused_message_is_told(people: tuple[ConnectedPerson, ConnectedPerson]) -> None:
     ann, bob = people
     chat = await ann.client.create_chat("refusals", [bob.client.profile_id])
     with pytest.raises(Refused, match="message_too_long"):

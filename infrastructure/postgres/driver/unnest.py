@@ -1,4 +1,4 @@
-"""Many rows as parameters of one statement."""
+"""Rows as parameters of statements."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -18,3 +18,11 @@ def rows_as_table(table: Table, rows: Sequence[Mapping[str, Any]], name: str) ->
     names = list(rows[0])
     columns = [cast([row[each] for row in rows], ARRAY(table.c[each].type)) for each in names]
     return func.unnest(*columns).table_valued(*names, name=name).render_derived()
+
+
+def beside_key(table: Table, row: Mapping[str, Any]) -> Mapping[str, Any]:
+    """
+    Returns what an UPDATE of a row sets: all but its primary key. A distributed database accepts no assignment to the column
+    that a table is divided by, even of the value that it has.
+    """
+    return {name: value for name, value in row.items() if not table.c[name].primary_key}

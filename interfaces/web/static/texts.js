@@ -149,7 +149,7 @@ const EN = {
   signOutDevice: "Sign out",
   signOutOthers: "Sign out all other devices",
   events: "Security events",
-  eventsText: "What happened to your account, the newest first. If something of it was not you, change the password and look at your",
+  eventsText: "What happened to your account, the newest first. If something of it was not you, change the password and look at your devices:",
   acts: {
     signed_in: "Signed in",
     sign_in_failed: "A sign-in failed",

@@ -35,6 +35,8 @@ from tests.infrastructure.postgres.every_statement import (
     recording,
     run_everything,
 )
+from tests.infrastructure.postgres.routes import EVERYWHERE, SECOND_STEP, SEVERAL_KINDS
+from tests.infrastructure.postgres.routing import route
 from tests.postgres import PostgresServer
 from tests.storages import postgres_storage
 from tests.strategies import START
@@ -256,6 +258,26 @@ async def test_what_a_statement_looks_at_is_bounded(
         f"{one.blocks} pages for {one.rows} rows: {one.statement}" for one in ran if not one.is_bounded
     ]
     assert not unbounded, "\n".join(unbounded)
+
+
+async def test_every_statement_finds_its_rows_by_a_key(
+    misleading: Misleading, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with misleading.storage("fresh") as storage:
+        with counting(monkeypatch) as ran:
+            await run_everything(storage, misleading.filled)
+    found = {one.statement: route(one.statement) for one in ran if not one.statement.startswith("show ")}
+    assert len(found) > 100
+    assert {fault for each in found.values() for fault in each.faults} == set()
+    unnamed, unused = [], {*SEVERAL_KINDS, *SECOND_STEP, *EVERYWHERE}
+    for statement, how in found.items():
+        listed = EVERYWHERE if how.nowhere else SECOND_STEP if how.later else SEVERAL_KINDS
+        names = {name for name in listed if statement.startswith(name) and not how.is_direct}
+        unused -= names
+        if not how.is_direct and not names:
+            unnamed.append(f"{how}: {statement}")
+    assert not unnamed, "\n".join(unnamed)
+    assert not unused, "\n".join(unused)
 
 
 async def test_no_statement_is_missing(misleading: Misleading) -> None:

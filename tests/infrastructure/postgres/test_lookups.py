@@ -21,7 +21,7 @@ from infrastructure.postgres.driver.batches import PLANS as LANE_PLANS
 from infrastructure.postgres.driver.reads import PLANS as READ_PLANS
 from infrastructure.postgres.pages import MEMBERS_AFTER
 from infrastructure.postgres.schema.migrate import upgrade
-from infrastructure.postgres.views import MEMBERSHIP_AND_EPOCH
+from infrastructure.postgres.views import MEMBERSHIP_AND_EPOCH, STANDS
 from tests.infrastructure.postgres.explaining import pages_read
 from tests.postgres import PostgresServer
 
@@ -152,6 +152,14 @@ def test_a_mark_locks_its_reading_without_looking_at_the_others(grown: Grown) ->
 def test_a_socket_does_not_look_at_the_reading_of_every_member(grown: Grown) -> None:
     values = {**MEMBERSHIP_AND_EPOCH.constants, "chat": grown.chat, "reader": grown.author}
     assert grown.pages(MEMBERSHIP_AND_EPOCH.text, values, READ_PLANS) < FEW
+
+
+def test_sockets_that_come_back_do_not_look_at_the_reading_of_every_member(grown: Grown) -> None:
+    values = {
+        "chats": arrays.Uuids.of([grown.chat] * 5),
+        "readers": arrays.Uuids.of([grown.author] * 5),
+    }
+    assert grown.pages(STANDS.text, values, READ_PLANS) < 5 * FEW
 
 
 def test_a_page_of_members_does_not_look_at_the_readings_of_all(grown: Grown) -> None:

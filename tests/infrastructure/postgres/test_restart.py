@@ -24,7 +24,7 @@ from infrastructure.postgres.schema.migrate import upgrade
 from infrastructure.postgres.server.embedded import EmbeddedPostgres
 from tests.clusters import copy_cluster, new_cluster
 from tests.scratch import scratch_folder
-from tests.world import SETTINGS, Person, World, world
+from tests.world import SETTINGS, MessengerWorld, SignedInPerson, world
 
 NOBODY = Email("nobody@example.com")
 
@@ -33,8 +33,8 @@ NOBODY = Email("nobody@example.com")
 class Place:
     """A messenger on the server, of which everything has been used."""
 
-    here: World
-    ann: Person
+    here: MessengerWorld
+    ann: SignedInPerson
     chat_id: ChatId
 
 

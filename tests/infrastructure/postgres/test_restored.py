@@ -25,7 +25,7 @@ from tests.contracts.talk import Talk, known, open_chat
 from tests.interfaces.live.ear import GREETING, Ear
 from tests.postgres import PostgresServer
 from tests.storages import SharedStorage, postgres_storage
-from tests.world import SETTINGS, Person, world
+from tests.world import SETTINGS, SignedInPerson, world
 
 LONG = 60
 """Seconds."""
@@ -53,7 +53,7 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.01)
 
 
-async def enter(hub: Hub, who: Person, chat_id: ChatId, since: object = None) -> Ear:
+async def enter(hub: Hub, who: SignedInPerson, chat_id: ChatId, since: object = None) -> Ear:
     ear = Ear()
     connection = ChatConnection(ear.outbox, GREETING, chat_id)
     connection.hear(orjson.dumps({"type": "auth", "token": who.token, "since": since}).decode())

@@ -11,9 +11,15 @@ import psycopg
 import pytest
 from attrs import define
 
+from config.adapters import make_bus
+from config.ports import Bus
+from config.settings.groups import Bus as BusSettings
+from config.settings.groups import Settings
+from config.settings.readers import BusKind
 from domain.ids import ChatId
 from infrastructure.postgres.driver.connection import Connection
 from infrastructure.postgres.updates import NOTIFY, PostgresUpdates
+from infrastructure.system.ids import SystemIds
 from tests.contracts.buses import PATIENCE, Notified, change, connected, process, processes, until
 from tests.pgbouncer import Pooler
 from tests.storages import conninfo
@@ -63,6 +69,24 @@ async def test_a_pooler_is_noticed_and_can_be_passed_by(
             await connected([other, third])
         one.bus.publish([change(chat, 1)])
         await until(lambda: bool(other.positions(chat)))
+
+
+@define(eq=False)
+class AsSet(Notified):
+    """A bus that is made from settings: the database through a pooler, and its own address for LISTEN."""
+
+    pooled: str
+
+    def make(self) -> Bus:
+        bus = BusSettings(kind=BusKind.NOTIFY, database_url=self.url)
+        return make_bus(Settings(bus=bus), self.pooled, SystemIds())
+
+
+async def test_a_bus_goes_past_the_pooler_of_its_database(messenger_database: str, pooler: Pooler) -> None:
+    async with processes(AsSet(messenger_database, pooler.url(messenger_database)), 2) as (one, other):
+        chat = ChatId(uuid4())
+        one.bus.publish([change(chat, 1)])
+        await until(lambda: other.positions(chat) == [1])
 
 
 async def test_notifying_waits_for_no_disk(emptied_database: str, monkeypatch: pytest.MonkeyPatch) -> None:

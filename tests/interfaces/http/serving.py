@@ -2,8 +2,8 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any, cast
 
 import uvicorn
@@ -11,7 +11,6 @@ from attrs import Factory, define
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
-from typing_extensions import override
 
 from interfaces.app import create_app
 from interfaces.http.node import HttpLimits, Node
@@ -19,18 +18,12 @@ from interfaces.http.options import HttpOptions
 from interfaces.http.protocol import HttpConnections
 from interfaces.http.routes import Endpoint
 from tests.interfaces.http.conftest import make_world
+from tests.interfaces.uvicorn_server import UvicornServer
 
 ENOUGH = 30.0
 """Seconds for what has no target of its own."""
 
 BIG = 3 * 1024 * 1024
-
-
-class Server(uvicorn.Server):
-    @override
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield  # they are the test runner's
 
 
 @define
@@ -88,7 +81,7 @@ class Site:
     port: int
     connections: HttpConnections
     app: Starlette
-    server: Server
+    server: UvicornServer
     task: "asyncio.Task[None]"
     lines: list[Line] = Factory(list)
 
@@ -168,7 +161,7 @@ async def serving(
     listening = socket.create_server(("127.0.0.1", 0))
     made = connections or HttpConnections(HttpLimits(**limits), descriptors)
     app = app_of(HttpOptions(body_limit=body_limit))
-    server = Server(
+    server = UvicornServer(
         uvicorn.Config(
             app,
             http=cast(Any, made),

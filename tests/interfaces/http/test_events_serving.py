@@ -14,7 +14,7 @@ from interfaces.http.node import HttpLimits
 from tests.interfaces.http.event_client import Events
 from tests.interfaces.live.test_hub import until
 from tests.interfaces.ws.house import House, serving
-from tests.world import Person
+from tests.world import SignedInPerson
 
 ENOUGH: Final = 30
 """Seconds."""
@@ -55,7 +55,7 @@ class Stream:
 
 
 @asynccontextmanager
-async def listening(port: int, person: Person, *, narrow: bool = False) -> AsyncIterator[Stream]:
+async def listening(port: int, person: SignedInPerson, *, narrow: bool = False) -> AsyncIterator[Stream]:
     """``narrow``: what is not read soon fills the connection."""
     sock = socket.socket()
     sock.setblocking(False)
@@ -74,7 +74,7 @@ async def listening(port: int, person: Person, *, narrow: bool = False) -> Async
         writer.transport.abort()
 
 
-def request(path: str, person: Person) -> bytes:
+def request(path: str, person: SignedInPerson) -> bytes:
     return f"GET {path} HTTP/1.1\r\nHost: server\r\nAuthorization: Bearer {person.token}\r\n\r\n".encode()
 
 
@@ -82,7 +82,7 @@ def has_resumed(stream: Stream) -> Callable[[], bool]:
     return lambda: "resumed" in [frame["type"] for frame in stream.frames]
 
 
-async def two(house: House) -> tuple[Person, Person, ChatId]:
+async def two(house: House) -> tuple[SignedInPerson, SignedInPerson, ChatId]:
     ann, bob = [await house.world.person(name) for name in ("Ann", "Bob")]
     return ann, bob, await house.world.chat(ann.actor, bob.actor)
 

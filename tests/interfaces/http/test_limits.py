@@ -93,6 +93,11 @@ def make_token(_: httpx.AsyncClient, ann: Person, _n: int) -> Awaitable[httpx.Re
     return ann.client.post("/accounts/tokens/", json=body)
 
 
+def change_password(_: httpx.AsyncClient, ann: Person, _n: int) -> Awaitable[httpx.Response]:
+    body = {"password": "Another-One1", "oldPassword": "wrong"}
+    return ann.client.post("/accounts/password/set/", json=body)
+
+
 async def confirm(_: httpx.AsyncClient, ann: Person, _n: int) -> httpx.Response:
     await ann.client.post("/accounts/factors/totp/", json={"password": PASSWORD})
     return await ann.client.post("/accounts/factors/totp/confirm/", json={"code": "wrong"})
@@ -153,6 +158,7 @@ LIMITED = [
     ),
     Limited("POST /accounts/tokens/", make_token, 403, WRONG, WRONG),
     Limited("DELETE /accounts/me/", close, 403, WRONG, WRONG),
+    Limited("POST /accounts/password/set/", change_password, 403, WRONG, WRONG),
     Limited("GET /accounts/email/status/", status, 200, STATUS, STATUS),
     Limited("GET /accounts/email/status/", nobodys_status, 200, STATUS, STATUS),
 ]

@@ -11,23 +11,25 @@ from application.chats.remove_member import RemoveMember
 from interfaces.live import resuming
 from tests.all_chats import House, opened
 from tests.interfaces.live.test_hub import until
-from tests.world import Person
+from tests.world import SignedInPerson
 
 
-async def ask(house: House, person: Person, **query: Any) -> Any:
+async def ask(house: House, person: SignedInPerson, **query: Any) -> Any:
     answer = await house.http.get("/sync/", params=query, headers=person.headers)
     assert answer.status_code == 200, answer.text
     assert answer.headers["Cache-Control"] == "no-store"
     return answer.json()["data"]
 
 
-async def refused(house: House, person: Person, **query: Any) -> httpx.Response:
+async def refused(house: House, person: SignedInPerson, **query: Any) -> httpx.Response:
     answer = await house.http.get("/sync/", params=query, headers=person.headers)
     assert answer.status_code != 200
     return answer
 
 
-async def whole(house: House, person: Person, cursor: str, **more: Any) -> tuple[list[list[Any]], str]:
+async def whole(
+    house: House, person: SignedInPerson, cursor: str, **more: Any
+) -> tuple[list[list[Any]], str]:
     """All parts since a cursor, and the cursor after them."""
     parts = []
     while True:

@@ -13,7 +13,7 @@ from domain.ids import ChatId
 from interfaces.live import resuming
 from tests.all_chats import Device, House, opened
 from tests.interfaces.live.test_hub import until
-from tests.world import Person
+from tests.world import SignedInPerson
 
 TRANSPORTS = ("ws", "sync", "events")
 
@@ -26,7 +26,7 @@ async def house() -> AsyncIterator[House]:
         yield house
 
 
-async def hears_everything(house: House, person: Person) -> list[Device]:
+async def hears_everything(house: House, person: SignedInPerson) -> list[Device]:
     devices = [Device(house, person, over) for over in TRANSPORTS]
     for device in devices:
         await device.come()
@@ -42,7 +42,7 @@ def by_chat(device: Device) -> dict[str, list[Any]]:
     return told
 
 
-async def a_busy_day(house: House, ann: Person, bob: Person, chats: list[ChatId]) -> None:
+async def a_busy_day(house: House, ann: SignedInPerson, bob: SignedInPerson, chats: list[ChatId]) -> None:
     """Everything that can happen to Bob's chats. The last two are new."""
     messenger, loud, quiet = house.world.messenger, chats[0], chats[1]
     for number in range(4):

@@ -26,19 +26,19 @@ from interfaces.live.roster import CROWD
 from interfaces.ws.chat_connection import ChatConnection
 from tests.interfaces.live.ear import GREETING, Ear
 from tests.interfaces.live.test_hub import ENOUGH, Node, a_few_looks, running, session_ended, until
-from tests.world import World, world
+from tests.world import MessengerWorld, world
 
 REMOVED = (4403, "no longer a member")
 
 
 @pytest.fixture
-async def here() -> AsyncIterator[World]:
+async def here() -> AsyncIterator[MessengerWorld]:
     async with world() as here:
         yield here
 
 
 @pytest.fixture
-async def node(here: World) -> AsyncIterator[Node]:
+async def node(here: MessengerWorld) -> AsyncIterator[Node]:
     node = Node(here)
     async with running(node):
         yield node
@@ -65,7 +65,9 @@ def presence(ear: Ear) -> list[tuple[str, str]]:
 
 
 class TestPresence:
-    async def test_the_first_device_joins_and_the_last_one_disconnects(self, here: World, node: Node) -> None:
+    async def test_the_first_device_joins_and_the_last_one_disconnects(
+        self, here: MessengerWorld, node: Node
+    ) -> None:
         ann, bob = await here.actor(), await here.actor()
         chat, who = await here.chat(ann, bob), str(bob.profile_id)
         ear, _ = await node.enter(ann, chat)
@@ -81,7 +83,7 @@ class TestPresence:
         frame = ear.frames[-1]
         assert set(frame) == {"type", "chat_id", "user_id", "timestamp"}
 
-    async def test_leaving_by_word_and_then_by_line(self, here: World, node: Node) -> None:
+    async def test_leaving_by_word_and_then_by_line(self, here: MessengerWorld, node: Node) -> None:
         ann, bob = await here.actor(), await here.actor()
         chat, who = await here.chat(ann, bob), str(bob.profile_id)
         ear, _ = await node.enter(ann, chat)
@@ -94,7 +96,9 @@ class TestPresence:
         await leaves(node, second)
         assert presence(ear) == [("user_joined", who), ("user_left", who)]
 
-    async def test_nobody_is_told_of_themselves_nor_before_they_are_in(self, here: World, node: Node) -> None:
+    async def test_nobody_is_told_of_themselves_nor_before_they_are_in(
+        self, here: MessengerWorld, node: Node
+    ) -> None:
         ann, bob, stranger = [await here.actor() for _ in range(3)]
         chat = await here.chat(ann, bob)
         ear, _ = await node.enter(ann, chat)
@@ -106,7 +110,7 @@ class TestPresence:
         await leaves(node, second)
         assert presence(ear) == presence(other) == []
 
-    async def test_it_is_the_first_to_be_dropped(self, here: World, node: Node) -> None:
+    async def test_it_is_the_first_to_be_dropped(self, here: MessengerWorld, node: Node) -> None:
         ann, bob = await here.actor(), await here.actor()
         chat = await here.chat(ann, bob)
         ear, connection = await node.enter(ann, chat)
@@ -122,7 +126,7 @@ class TestPresence:
 class TestRemoval:
     @pytest.mark.parametrize("how", ["removed", "leaves"])
     async def test_all_sockets_of_who_goes_close_and_no_others(
-        self, here: World, node: Node, how: str
+        self, here: MessengerWorld, node: Node, how: str
     ) -> None:
         ann, bob = await here.actor(), await here.actor()
         chat, other = await here.chat(ann, bob), await here.chat(ann, bob)
@@ -141,7 +145,7 @@ class TestRemoval:
             )
         assert ("user_disconnected", str(bob.profile_id)) not in presence(stays)
 
-    async def test_nothing_later_reaches_them(self, here: World, node: Node) -> None:
+    async def test_nothing_later_reaches_them(self, here: MessengerWorld, node: Node) -> None:
         ann, bob = await here.actor(), await here.actor()
         chat = await here.chat(ann, bob)
         ear, connection = await node.enter(bob, chat)
@@ -155,7 +159,7 @@ class TestRemoval:
         assert ear.close == REMOVED
 
     @pytest.mark.parametrize("announced", [True, False])
-    async def test_who_is_detached_or_on_the_way_in_too(self, here: World, announced: bool) -> None:
+    async def test_who_is_detached_or_on_the_way_in_too(self, here: MessengerWorld, announced: bool) -> None:
         """Also when nobody announced it: then the look finds it."""
         ann, bob = await here.actor(), await here.actor()
         chat = await here.chat(ann, bob)
@@ -190,7 +194,7 @@ class TestRemoval:
         assert stays.close is None
 
     async def test_who_comes_back_after_it_and_was_added_again_is_welcome(
-        self, here: World, node: Node
+        self, here: MessengerWorld, node: Node
     ) -> None:
         """The person's own removal is among the missed frames, and does not close the socket now."""
         ann, bob = await here.actor(), await here.actor()
@@ -205,7 +209,7 @@ class TestRemoval:
         assert back.types == ["auth_success", "member_removed", "member_added", "resumed", "new_message"]
         assert back.close is None
 
-    async def test_a_changed_role_is_told(self, here: World, node: Node) -> None:
+    async def test_a_changed_role_is_told(self, here: MessengerWorld, node: Node) -> None:
         ann, bob = await here.actor(), await here.actor()
         chat = await here.chat(ann, bob)
         ear, _ = await node.enter(bob, chat)
@@ -219,7 +223,7 @@ class TestRemoval:
 
 class TestSingles:
     @pytest.mark.parametrize("announced", [True, False])
-    async def test_the_author_alone_is_told(self, here: World, node: Node, announced: bool) -> None:
+    async def test_the_author_alone_is_told(self, here: MessengerWorld, node: Node, announced: bool) -> None:
         ann, bob, eve = [await here.actor() for _ in range(3)]
         chat = await here.chat(ann, bob, eve)
         sent = [await here.say(who, chat, str(n)) for n, who in enumerate((ann, ann, eve))]
@@ -242,11 +246,13 @@ class TestSingles:
 
 
 class TestCrowds:
-    async def crowd(self, here: World, size: int) -> tuple[ChatId, list[Actor]]:
+    async def crowd(self, here: MessengerWorld, size: int) -> tuple[ChatId, list[Actor]]:
         people = [await here.actor() for _ in range(size)]
         return await here.chat(*people), people
 
-    async def test_marks_are_told_to_authors_alone_and_gathered(self, here: World, node: Node) -> None:
+    async def test_marks_are_told_to_authors_alone_and_gathered(
+        self, here: MessengerWorld, node: Node
+    ) -> None:
         chat, (ann, bob, eve, *_) = await self.crowd(here, CROWD + 1)
         sent = [await here.say(who, chat, str(n)) for n, who in enumerate((ann, ann, eve, ann))]
         ears = {who: (await node.enter(who, chat))[0] for who in (ann, bob, eve)}
@@ -265,7 +271,7 @@ class TestCrowds:
         assert len(told[ann]) <= 3
         assert not any("messages_read" in ear.types for ear in ears.values())
 
-    async def test_comings_and_goings_are_told_to_nobody(self, here: World, node: Node) -> None:
+    async def test_comings_and_goings_are_told_to_nobody(self, here: MessengerWorld, node: Node) -> None:
         chat, (ann, bob, *_) = await self.crowd(here, CROWD + 1)
         ear, _ = await node.enter(ann, chat)
         _, connection = await node.enter(bob, chat)
@@ -274,7 +280,9 @@ class TestCrowds:
         await leaves(node, connection)
         assert presence(ear) == []
 
-    async def test_a_hundred_are_no_crowd_one_more_makes_it_one(self, here: World, node: Node) -> None:
+    async def test_a_hundred_are_no_crowd_one_more_makes_it_one(
+        self, here: MessengerWorld, node: Node
+    ) -> None:
         chat, (ann, bob, *_) = await self.crowd(here, CROWD)
         late = await here.actor()
         ear, _ = await node.enter(ann, chat)
@@ -291,7 +299,7 @@ class TestCrowds:
 
 class TestResuming:
     async def conversation(
-        self, here: World, node: Node, count: int, length: int = 1
+        self, here: MessengerWorld, node: Node, count: int, length: int = 1
     ) -> tuple[ChatId, Actor, Actor, str]:
         ann, bob = await here.actor(), await here.actor()
         chat = await here.chat(ann, bob)
@@ -302,7 +310,7 @@ class TestResuming:
         return chat, ann, bob, ear.frames[0]["epoch"]
 
     @pytest.mark.parametrize("position", [0, 3, 5])
-    async def test_exactly_what_was_missed(self, here: World, node: Node, position: int) -> None:
+    async def test_exactly_what_was_missed(self, here: MessengerWorld, node: Node, position: int) -> None:
         chat, ann, bob, epoch = await self.conversation(here, node, 4)
         await here.messenger.chats.change(ann, ChangeChat(chat_id=chat, name="Another"))
         ear, connection = await come_back(node, bob, chat, {"epoch": epoch, "position": position})
@@ -324,7 +332,7 @@ class TestResuming:
         assert not connection.is_entering
 
     async def test_a_page_of_history_is_read_only_for_whoever_is_told_it(
-        self, here: World, node: Node
+        self, here: MessengerWorld, node: Node
     ) -> None:
         chat, _, bob, epoch = await self.conversation(here, node, 2)
         snapshot, pages = node.hub.entry.snapshot, []
@@ -346,7 +354,9 @@ class TestResuming:
             assert len(pages) == 1 + ear.types.count("reset") * (since != "nonsense")
             pages.clear()
 
-    async def test_who_was_ahead_for_a_moment_goes_on_where_it_was(self, here: World, node: Node) -> None:
+    async def test_who_was_ahead_for_a_moment_goes_on_where_it_was(
+        self, here: MessengerWorld, node: Node
+    ) -> None:
         """What it was told on another node, this one's storage had not seen when it was first asked."""
         chat, ann, bob, epoch = await self.conversation(here, node, 2)
         snapshot = node.hub.entry.snapshot
@@ -363,7 +373,7 @@ class TestResuming:
         assert ear.types == ["auth_success", "new_message", "resumed"]
         assert ear.positions == [4]
 
-    async def test_how_far_others_have_read(self, here: World, node: Node) -> None:
+    async def test_how_far_others_have_read(self, here: MessengerWorld, node: Node) -> None:
         chat, ann, bob, epoch = await self.conversation(here, node, 3)
         await here.say(bob, chat, "mine")
         await here.messenger.messages.mark_read(
@@ -396,7 +406,7 @@ class TestResuming:
         ],
     )
     async def test_a_reset_says_why_and_begins_anew(
-        self, here: World, node: Node, since: Any, reason: str
+        self, here: MessengerWorld, node: Node, since: Any, reason: str
     ) -> None:
         chat, ann, bob, epoch = await self.conversation(here, node, 4)
         if isinstance(since, dict) and "epoch" in since and since["epoch"] is None:
@@ -408,19 +418,19 @@ class TestResuming:
         await here.say(ann, chat, "live")
         assert ear.positions == [5]
 
-    async def test_a_position_of_more_than_64_bits_is_no_json(self, here: World, node: Node) -> None:
+    async def test_a_position_of_more_than_64_bits_is_no_json(self, here: MessengerWorld, node: Node) -> None:
         chat, _, bob, epoch = await self.conversation(here, node, 4)
         ear, _ = await come_back(node, bob, chat, {"epoch": epoch, "position": 2**64})
         assert [(frame["type"], frame["code"]) for frame in ear.frames] == [("auth_error", "malformed")]
 
-    async def test_without_since_there_is_no_reset(self, here: World, node: Node) -> None:
+    async def test_without_since_there_is_no_reset(self, here: MessengerWorld, node: Node) -> None:
         chat, _, bob, _ = await self.conversation(here, node, 1)
         ear, _ = await come_back(node, bob, chat, None)
         assert ear.types == ["auth_success", "chat_history"]
 
     @pytest.mark.parametrize("more", [0, 1])
     async def test_a_thousand_events_are_told_again_and_no_more(
-        self, here: World, node: Node, more: int
+        self, here: MessengerWorld, node: Node, more: int
     ) -> None:
         chat, _, bob, epoch = await self.conversation(here, node, REPLAY_MOST + more)
         ear, _ = await come_back(node, bob, chat, {"epoch": epoch, "position": 0})
@@ -434,7 +444,7 @@ class TestResuming:
 
     @pytest.mark.parametrize(("count", "length"), [(600, 1), (250, BODY_LIMIT)], ids=["many", "long"])
     async def test_a_replay_waits_for_who_reads_it_slowly(
-        self, here: World, node: Node, count: int, length: int
+        self, here: MessengerWorld, node: Node, count: int, length: int
     ) -> None:
         """The replay is paced by the socket, which is never cut as too slow meanwhile."""
         chat, _, bob, epoch = await self.conversation(here, node, count, length)
@@ -455,7 +465,9 @@ class TestResuming:
         assert ear.positions == list(range(1, count + 1))
 
     @pytest.mark.parametrize("lost", [False, True])
-    async def test_what_is_said_while_it_comes_back_is_heard_once(self, here: World, lost: bool) -> None:
+    async def test_what_is_said_while_it_comes_back_is_heard_once(
+        self, here: MessengerWorld, lost: bool
+    ) -> None:
         ann, bob = await here.actor(), await here.actor()
         chat = await here.chat(ann, bob)
         node = Node(here)
@@ -481,7 +493,7 @@ class TestResuming:
             await a_few_looks()
         assert ear.positions == [1, 2, 3, 4, 5]
 
-    async def test_an_ended_session_does_not_come_back(self, here: World, node: Node) -> None:
+    async def test_an_ended_session_does_not_come_back(self, here: MessengerWorld, node: Node) -> None:
         chat, _, bob, epoch = await self.conversation(here, node, 1)
         node.hub.receive([session_ended(bob)])
         ear, _ = await come_back(node, bob, chat, {"epoch": epoch, "position": 0})

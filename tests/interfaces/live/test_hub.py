@@ -27,7 +27,7 @@ from interfaces.live.hub import Hub
 from interfaces.ws.chat_connection import ChatConnection
 from tests.interfaces.live.ear import Ear
 from tests.strategies import START
-from tests.world import TickingClock, World, world
+from tests.world import MessengerWorld, TickingClock, world
 
 ENOUGH = 10
 """Seconds."""
@@ -43,7 +43,7 @@ async def nothing() -> None:
 class Node:
     """A hub on a world's storage. What is published reaches it as ``arrives`` says: at once, unless told otherwise."""
 
-    world: World
+    world: MessengerWorld
     name: str = ""
     """Its name among other nodes on the same storage, which hear what it publishes."""
     before: Callable[[], Awaitable[None]] = nothing
@@ -142,20 +142,20 @@ async def a_few_looks() -> None:
 
 
 @pytest.fixture
-async def here() -> AsyncIterator[World]:
+async def here() -> AsyncIterator[MessengerWorld]:
     async with world() as here:
         yield here
 
 
 @pytest.fixture
-async def node(here: World) -> AsyncIterator[Node]:
+async def node(here: MessengerWorld) -> AsyncIterator[Node]:
     node = Node(here)
     async with running(node):
         yield node
 
 
 class TestEntering:
-    async def test_it_is_welcomed_and_hears_what_comes_next(self, here: World, node: Node) -> None:
+    async def test_it_is_welcomed_and_hears_what_comes_next(self, here: MessengerWorld, node: Node) -> None:
         ann, bob = await here.actor("Ann"), await here.actor("Bob")
         chat = await here.chat(ann, bob)
         await here.say(ann, chat, "before")
@@ -168,7 +168,7 @@ class TestEntering:
         assert message["message"]["text"] == "after"
         assert not connection.is_entering
 
-    async def test_who_may_not(self, here: World, node: Node) -> None:
+    async def test_who_may_not(self, here: MessengerWorld, node: Node) -> None:
         ann, stranger = await here.actor(), await here.actor()
         chat = await here.chat(ann)
         with pytest.raises(NotAMember):
@@ -177,7 +177,9 @@ class TestEntering:
         with pytest.raises(ChatNotFound):
             await node.enter(ann, chat)
 
-    async def test_a_channel_is_there_for_as_long_as_somebody_is(self, here: World, node: Node) -> None:
+    async def test_a_channel_is_there_for_as_long_as_somebody_is(
+        self, here: MessengerWorld, node: Node
+    ) -> None:
         ann = await here.actor()
         chat = await here.chat(ann)
         connections = [(await node.enter(ann, chat))[1] for _ in range(2)]
@@ -193,7 +195,7 @@ class TestEntering:
     @pytest.mark.parametrize("lost", [False, True])
     @pytest.mark.parametrize("others", [0, 1])
     async def test_whatever_is_said_on_the_way_in_is_in_the_snapshot_or_heard(
-        self, here: World, lost: bool, others: int
+        self, here: MessengerWorld, lost: bool, others: int
     ) -> None:
         """A message falls between every two awaits; with others there the channel has a position of its own."""
         ann = await here.actor()
@@ -224,7 +226,7 @@ class TestEntering:
 
     @pytest.mark.parametrize("turn", [0, 1])
     async def test_what_is_read_on_the_way_in_is_in_the_snapshot_or_heard(
-        self, here: World, turn: int
+        self, here: MessengerWorld, turn: int
     ) -> None:
         """Just before the snapshot is read, and just after."""
         ann, bob = await here.actor(), await here.actor()
@@ -253,7 +255,7 @@ class TestEntering:
         ]
         assert reader.types == ["auth_success", "chat_history"], "all was over when it came"
 
-    async def test_an_end_on_the_way_in_is_not_missed(self, here: World) -> None:
+    async def test_an_end_on_the_way_in_is_not_missed(self, here: MessengerWorld) -> None:
         ann, bob = await here.actor(), await here.actor()
         chat = await here.chat(ann, bob)
         node = Node(here)
@@ -269,7 +271,9 @@ class TestEntering:
         assert ear.close == (1008, "Chat not found")
         assert connection.is_closed
 
-    async def test_a_session_that_ended_just_before_does_not_get_in(self, here: World, node: Node) -> None:
+    async def test_a_session_that_ended_just_before_does_not_get_in(
+        self, here: MessengerWorld, node: Node
+    ) -> None:
         ann = await here.actor()
         chat = await here.chat(ann)
         node.hub.receive([session_ended(ann)])
@@ -277,7 +281,7 @@ class TestEntering:
         assert ear.close == (4401, "session ended")
         assert "new_message" not in ear.types
 
-    async def test_nobody_is_let_in_before_anything_is_seen(self, here: World) -> None:
+    async def test_nobody_is_let_in_before_anything_is_seen(self, here: MessengerWorld) -> None:
         node = Node(here, is_down=True)
         running_ = asyncio.create_task(node.hub.run())
         with pytest.raises(Unavailable):
@@ -291,7 +295,7 @@ class TestEntering:
 
 
 class TestHearing:
-    async def test_everybody_hears_the_same_frames(self, here: World, node: Node) -> None:
+    async def test_everybody_hears_the_same_frames(self, here: MessengerWorld, node: Node) -> None:
         ann, bob, late = await here.actor("Ann"), await here.actor("Bob"), await here.actor("Late")
         chat = await here.chat(ann, bob)
         ears = [(await node.enter(who, chat))[0] for who in (ann, ann, bob)]
@@ -313,7 +317,7 @@ class TestHearing:
         assert (added["type"], added["member"]["first_name"]) == ("member_added", "Late")
         assert ears[0].positions == [1, 2, 3]
 
-    async def test_typing_is_told_to_others(self, here: World, node: Node) -> None:
+    async def test_typing_is_told_to_others(self, here: MessengerWorld, node: Node) -> None:
         ann, bob = await here.actor(), await here.actor()
         chat = await here.chat(ann, bob)
         own, others = (await node.enter(ann, chat))[0], (await node.enter(bob, chat))[0]
@@ -322,7 +326,9 @@ class TestHearing:
         assert (others.frames[-1]["user_id"], others.frames[-1]["is_typing"]) == (str(ann.profile_id), True)
         assert own.types == ["auth_success", "chat_history", "user_joined"]
 
-    async def test_reading_is_told_to_all_and_counted_for_authors(self, here: World, node: Node) -> None:
+    async def test_reading_is_told_to_all_and_counted_for_authors(
+        self, here: MessengerWorld, node: Node
+    ) -> None:
         ann, bob, eve = [await here.actor() for _ in range(3)]
         chat = await here.chat(ann, bob, eve)
         sent = [await here.say(who, chat, "x") for who in (ann, ann, eve)]
@@ -343,14 +349,14 @@ class TestHearing:
         )
         assert told[eve][1]["read_count"] == 1
 
-    async def test_what_is_said_elsewhere_is_not_heard(self, here: World, node: Node) -> None:
+    async def test_what_is_said_elsewhere_is_not_heard(self, here: MessengerWorld, node: Node) -> None:
         ann = await here.actor()
         chat, other = await here.chat(ann), await here.chat(ann)
         ear, _ = await node.enter(ann, chat)
         await here.say(ann, other, "elsewhere")
         assert ear.positions == []
 
-    async def test_who_left_hears_no_more_but_the_end(self, here: World, node: Node) -> None:
+    async def test_who_left_hears_no_more_but_the_end(self, here: MessengerWorld, node: Node) -> None:
         ann, bob = await here.actor(), await here.actor()
         chat = await here.chat(ann, bob)
         ear, connection = await node.enter(bob, chat)
@@ -363,7 +369,7 @@ class TestHearing:
         assert ear.close == (1008, "Chat not found")
 
     async def test_one_who_is_gone_does_not_keep_the_others_from_hearing(
-        self, here: World, node: Node
+        self, here: MessengerWorld, node: Node
     ) -> None:
         ann = await here.actor()
         chat = await here.chat(ann)
@@ -374,7 +380,9 @@ class TestHearing:
 
 
 class TestEnds:
-    async def test_a_deleted_chat_closes_its_sockets_and_no_others(self, here: World, node: Node) -> None:
+    async def test_a_deleted_chat_closes_its_sockets_and_no_others(
+        self, here: MessengerWorld, node: Node
+    ) -> None:
         ann, bob = await here.actor(), await here.actor()
         chat, other = await here.chat(ann, bob), await here.chat(ann)
         ears = [(await node.enter(who, chat))[0] for who in (ann, bob, bob)]
@@ -383,7 +391,9 @@ class TestEnds:
         assert [ear.close for ear in ears] == [(1008, "Chat not found")] * 3
         assert stays.close is None
 
-    async def test_an_ended_session_closes_its_sockets_in_all_chats(self, here: World, node: Node) -> None:
+    async def test_an_ended_session_closes_its_sockets_in_all_chats(
+        self, here: MessengerWorld, node: Node
+    ) -> None:
         ann, bob = await here.actor(), await here.actor()
         chats = [await here.chat(ann, bob) for _ in range(2)]
         ears = [(await node.enter(ann, chat))[0] for chat in chats]
@@ -392,7 +402,7 @@ class TestEnds:
         assert [ear.close for ear in ears] == [(4401, "session ended")] * 2
         assert stays.close is None
 
-    async def test_another_history_begins_everything_anew(self, here: World, node: Node) -> None:
+    async def test_another_history_begins_everything_anew(self, here: MessengerWorld, node: Node) -> None:
         ann = await here.actor()
         chat = await here.chat(ann)
         ear, _ = await node.enter(ann, chat)
@@ -401,7 +411,7 @@ class TestEnds:
         assert ear.close == (1012, "history changed")
 
     async def test_who_enters_before_the_former_listeners_have_left_begins_anew_too(
-        self, here: World, node: Node
+        self, here: MessengerWorld, node: Node
     ) -> None:
         ann, bob = await here.actor(), await here.actor()
         chat = await here.chat(ann, bob)
@@ -416,7 +426,7 @@ class TestEnds:
         await here.say(ann, chat, "after")
         await until(lambda: ear.positions == [1])
 
-    async def test_what_was_told_before_may_be_told_again(self, here: World, node: Node) -> None:
+    async def test_what_was_told_before_may_be_told_again(self, here: MessengerWorld, node: Node) -> None:
         ann, bob = await here.actor(), await here.actor()
         chat = await here.chat(ann, bob)
         await here.say(ann, chat, "one")
@@ -443,7 +453,9 @@ class TestEnds:
 
 
 class TestHealing:
-    async def test_what_nobody_announced_is_read_within_a_look(self, here: World, node: Node) -> None:
+    async def test_what_nobody_announced_is_read_within_a_look(
+        self, here: MessengerWorld, node: Node
+    ) -> None:
         ann, bob = await here.actor(), await here.actor()
         chat = await here.chat(ann, bob)
         ear, _ = await node.enter(bob, chat)
@@ -453,7 +465,7 @@ class TestHealing:
         await until(lambda: len(ear.positions) == 5)
         assert ear.positions == [1, 2, 3, 4, 5]
 
-    async def test_a_gap_is_read_before_what_comes_behind_it(self, here: World, node: Node) -> None:
+    async def test_a_gap_is_read_before_what_comes_behind_it(self, here: MessengerWorld, node: Node) -> None:
         ann, bob = await here.actor(), await here.actor()
         chat = await here.chat(ann, bob)
         ear, _ = await node.enter(bob, chat)
@@ -465,7 +477,7 @@ class TestHealing:
         await until(lambda: len(ear.positions) == 251)
         assert ear.positions == list(range(1, 252))
 
-    async def test_early_ones_wait_for_their_neighbours(self, here: World, node: Node) -> None:
+    async def test_early_ones_wait_for_their_neighbours(self, here: MessengerWorld, node: Node) -> None:
         ann, bob = await here.actor(), await here.actor()
         chat = await here.chat(ann, bob)
         ear, _ = await node.enter(bob, chat)
@@ -477,7 +489,7 @@ class TestHealing:
             node.hub.receive([kept[index]])
         assert ear.positions == [1, 2, 3, 4, 5], "without asking storage"
 
-    async def test_what_was_told_is_not_told_again(self, here: World, node: Node) -> None:
+    async def test_what_was_told_is_not_told_again(self, here: MessengerWorld, node: Node) -> None:
         ann, bob = await here.actor(), await here.actor()
         chat = await here.chat(ann, bob)
         ear, _ = await node.enter(bob, chat)
@@ -489,7 +501,7 @@ class TestHealing:
 
     @pytest.mark.parametrize("position", [None, Position(3)])
     async def test_a_log_that_may_have_moved_is_read(
-        self, here: World, node: Node, position: Position | None
+        self, here: MessengerWorld, node: Node, position: Position | None
     ) -> None:
         ann, bob = await here.actor(), await here.actor()
         chat = await here.chat(ann, bob)
@@ -502,7 +514,7 @@ class TestHealing:
         await until(lambda: len(ear.positions) >= (3 if position else 1))
         assert ear.positions == [1, 2, 3][: len(ear.positions)]
 
-    async def test_a_hint_that_is_wrong_does_no_harm(self, here: World, node: Node) -> None:
+    async def test_a_hint_that_is_wrong_does_no_harm(self, here: MessengerWorld, node: Node) -> None:
         ann, bob = await here.actor(), await here.actor()
         chat = await here.chat(ann, bob)
         ear, _ = await node.enter(bob, chat)
@@ -515,7 +527,7 @@ class TestHealing:
         await here.say(ann, chat, "Hello")
         assert ear.positions == [1]
 
-    async def test_ends_that_nobody_announced(self, here: World, node: Node) -> None:
+    async def test_ends_that_nobody_announced(self, here: MessengerWorld, node: Node) -> None:
         ann, bob = await here.actor(), await here.actor()
         chat, other = await here.chat(ann, bob), await here.chat(bob)
         (removed, _), (ended, _) = await node.enter(bob, chat), await node.enter(bob, other)
@@ -526,7 +538,7 @@ class TestHealing:
         await until(lambda: bool(removed.closes and ended.closes))
         assert (removed.close, ended.close) == ((1008, "Chat not found"), (4401, "session ended"))
 
-    async def test_reading_that_nobody_announced_is_told_once(self, here: World, node: Node) -> None:
+    async def test_reading_that_nobody_announced_is_told_once(self, here: MessengerWorld, node: Node) -> None:
         ann, bob = await here.actor(), await here.actor()
         chat = await here.chat(ann, bob)
         sent = await here.say(ann, chat, "x")
@@ -538,7 +550,9 @@ class TestHealing:
         assert ear.types[2:] == ["messages_read", "your_messages_read"]
 
     @pytest.mark.parametrize("late", [False, True])
-    async def test_reading_is_told_once_whoever_was_first(self, here: World, node: Node, late: bool) -> None:
+    async def test_reading_is_told_once_whoever_was_first(
+        self, here: MessengerWorld, node: Node, late: bool
+    ) -> None:
         """The commit may be seen by the look before its handler comes to publish."""
         ann, bob = await here.actor(), await here.actor()
         chat = await here.chat(ann, bob)
@@ -554,7 +568,9 @@ class TestHealing:
         assert ear.types[2:] == ["messages_read", "your_messages_read"]
         assert node.recalls == late
 
-    async def test_reading_is_told_once_also_when_a_look_fails_halfway(self, here: World, node: Node) -> None:
+    async def test_reading_is_told_once_also_when_a_look_fails_halfway(
+        self, here: MessengerWorld, node: Node
+    ) -> None:
         ann, bob, eve = [await here.actor() for _ in range(3)]
         chat = await here.chat(ann, bob, eve)
         sent = await here.say(ann, chat, "x")
@@ -569,7 +585,7 @@ class TestHealing:
             str(who.profile_id) for who in (bob, eve)
         )
 
-    async def test_storage_that_fails_for_a_while(self, here: World, node: Node) -> None:
+    async def test_storage_that_fails_for_a_while(self, here: MessengerWorld, node: Node) -> None:
         ann, bob = await here.actor(), await here.actor()
         chat = await here.chat(ann, bob)
         ear, _ = await node.enter(bob, chat)

@@ -15,17 +15,17 @@ from tests.all_chats import House, opened
 from tests.interfaces.live.test_belonging import leaves, presence
 from tests.interfaces.live.test_hub import Node, running, until
 from tests.interfaces.live.test_presence import chat_of, devices, hears, id_of, told, watch
-from tests.world import World, world
+from tests.world import MessengerWorld, world
 
 
 @pytest.fixture
-async def here() -> AsyncIterator[World]:
+async def here() -> AsyncIterator[MessengerWorld]:
     async with world() as here:
         yield here
 
 
 @pytest.fixture
-async def nodes(here: World) -> AsyncIterator[list[Node]]:
+async def nodes(here: MessengerWorld) -> AsyncIterator[list[Node]]:
     async with AsyncExitStack() as stack:
         made = [Node(here, name) for name in ("one", "two")]
         for node in made:
@@ -42,7 +42,9 @@ def later(hub: Hub) -> None:
 
 
 class TestChats:
-    async def test_opening_and_leaving_are_told_on_both_nodes(self, here: World, nodes: list[Node]) -> None:
+    async def test_opening_and_leaving_are_told_on_both_nodes(
+        self, here: MessengerWorld, nodes: list[Node]
+    ) -> None:
         one, two = nodes
         ann, bob = await here.actor(), await here.actor()
         chat, who = await here.chat(ann, bob), str(bob.profile_id)
@@ -54,7 +56,7 @@ class TestChats:
         assert presence(ear) == [("user_joined", who), ("user_left", who)]
 
     async def test_the_first_device_and_the_last_one_decide_wherever_they_are(
-        self, here: World, nodes: list[Node]
+        self, here: MessengerWorld, nodes: list[Node]
     ) -> None:
         one, two = nodes
         ann, bob = await here.actor(), await here.actor()
@@ -75,7 +77,9 @@ class TestChats:
                 "user_disconnected",
             ]
 
-    async def test_the_people_of_a_node_that_died_are_gone(self, here: World, nodes: list[Node]) -> None:
+    async def test_the_people_of_a_node_that_died_are_gone(
+        self, here: MessengerWorld, nodes: list[Node]
+    ) -> None:
         one, two = nodes
         ann, bob = await here.actor(), await here.actor()
         chat, who = await here.chat(ann, bob), str(bob.profile_id)
@@ -85,7 +89,7 @@ class TestChats:
         later(one.hub)
         assert presence(ear) == [("user_joined", who), ("user_disconnected", who)]
 
-    async def test_a_lost_word_is_said_again(self, here: World, nodes: list[Node]) -> None:
+    async def test_a_lost_word_is_said_again(self, here: MessengerWorld, nodes: list[Node]) -> None:
         one, two = nodes
         ann, bob = await here.actor(), await here.actor()
         chat, who = await here.chat(ann, bob), str(bob.profile_id)
@@ -180,7 +184,7 @@ async def test_many_people_are_told_in_parts_that_fit() -> None:
 
 
 async def test_a_chat_is_of_interest_while_somebody_listens_and_for_a_moment_longer(
-    here: World, nodes: list[Node]
+    here: MessengerWorld, nodes: list[Node]
 ) -> None:
     one, _ = nodes
     ann, bob = await here.actor(), await here.actor()
@@ -197,7 +201,7 @@ async def test_a_chat_is_of_interest_while_somebody_listens_and_for_a_moment_lon
 
 
 async def test_who_is_entering_misses_nothing_that_was_left_out_before(
-    here: World, nodes: list[Node]
+    here: MessengerWorld, nodes: list[Node]
 ) -> None:
     """An update that is left out was committed before the snapshot is read, which therefore has it."""
     one, _ = nodes
@@ -216,7 +220,7 @@ async def test_who_is_entering_misses_nothing_that_was_left_out_before(
     assert ear.frames[-1]["message"]["text"] == "after"
 
 
-async def test_chats_are_told_again_in_parts(here: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_chats_are_told_again_in_parts(here: MessengerWorld, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hubs, "SAID_AT_ONCE", 1)
     node = Node(here, "one")
     node.hub.interval = RENEWED_EVERY / 4  # two looks in half of the time

@@ -17,13 +17,13 @@ from interfaces.live.presence import SEEN_REMEMBERED, Presence
 from tests.all_chats import Device, House, opened
 from tests.interfaces.live.test_hub import until
 from tests.interfaces.ws.asgi import connected
-from tests.world import Person
+from tests.world import SignedInPerson
 
 LONG = 300.0
 """Seconds in which nothing settles."""
 
 
-def id_of(who: Device | Person) -> ProfileId:
+def id_of(who: Device | SignedInPerson) -> ProfileId:
     return (who.person if isinstance(who, Device) else who).actor.profile_id
 
 
@@ -40,7 +40,7 @@ async def close_account(house: House, of: Device) -> None:
     await administration.delete_account(DeleteAccount(email=Email(of.person.actor.email)))
 
 
-async def watch(device: Device, *who: Device | Person | UUID) -> dict[str, bool]:
+async def watch(device: Device, *who: Device | SignedInPerson | UUID) -> dict[str, bool]:
     """Watches everybody that the device may watch, and returns who is online."""
     ids = [str(each if isinstance(each, UUID) else id_of(each)) for each in who]
     answer = await device.ask("watch_presence", profile_ids=ids)

@@ -114,4 +114,4 @@ def test_a_listener_of_a_thousand_chats_costs_some_bytes_for_each() -> None:
     finally:
         tracemalloc.stop()
     print(f"{used / len(chats):.0f} bytes for each chat of a listener")
-    assert used < 100 * len(chats)
+    assert used < 16 * len(chats)

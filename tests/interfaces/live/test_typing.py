@@ -10,7 +10,7 @@ from domain.ids import ChatId
 from tests.all_chats import Device, House, opened
 from tests.interfaces.live.test_hub import until
 from tests.interfaces.ws.asgi import ClientSocket, connected
-from tests.world import Person
+from tests.world import SignedInPerson
 
 LONG = 300.0
 """Seconds in which nothing expires."""
@@ -106,7 +106,7 @@ async def test_it_ends_with_the_device() -> None:
 class TestBothSockets:
     """Each kind of socket hears the typing of the other, and its end."""
 
-    async def enter(self, socket: ClientSocket, person: Person) -> None:
+    async def enter(self, socket: ClientSocket, person: SignedInPerson) -> None:
         socket.send_json({"type": "auth", "token": person.token})
         await socket.receive(2)
 

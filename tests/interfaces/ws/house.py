@@ -4,8 +4,8 @@ import asyncio
 import os
 import socket
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any, cast
 from uuid import uuid4
@@ -16,7 +16,6 @@ import uvicorn
 from attrs import Factory, define, field
 from starlette.applications import Starlette
 from starlette.types import Receive, Scope, Send
-from typing_extensions import override
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Frame, Opcode
 
@@ -33,7 +32,8 @@ from interfaces.ws.options import SocketOptions
 from interfaces.ws.protocol import SocketProtocol
 from interfaces.ws.services import SocketServices
 from tests.interfaces.live.test_hub import until, watching
-from tests.world import SETTINGS, Person, TickingClock, World, world
+from tests.interfaces.uvicorn_server import UvicornServer
+from tests.world import SETTINGS, MessengerWorld, SignedInPerson, TickingClock, world
 
 ENOUGH = 30
 """Seconds."""
@@ -56,28 +56,21 @@ PATIENCE = {"handed over": 4.5, "plain loop": 9.0}
 """Seconds in which one who does not answer the close is cut, with some to spare on a busy machine."""
 
 
-class Server(uvicorn.Server):
-    @override
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield  # they are the test runner's
-
-
 @define(eq=False)
 class House:
     """A server with people in it."""
 
-    world: World
+    world: MessengerWorld
     hub: Hub
     services: SocketServices
     app: Starlette
-    server: Server
+    server: UvicornServer
     port: int
     patience: float
     """Seconds that one who does not answer the close may take: ours by our class, else the other class's."""
     door: asyncio.Event
     """While it is not set nobody who comes is answered."""
-    people: dict[str, Person] = Factory(dict)
+    people: dict[str, SignedInPerson] = Factory(dict)
     lines: "list[Line]" = Factory(list)
 
     def __repr__(self) -> str:
@@ -85,7 +78,7 @@ class House:
             f"the house at {self.port}"  # Hypothesis writes its arguments out, and all that is in it is much
         )
 
-    async def person(self, name: str) -> Person:
+    async def person(self, name: str) -> SignedInPerson:
         if name not in self.people:
             self.people[name] = await self.world.person(name)
         return self.people[name]
@@ -277,7 +270,7 @@ async def serving(
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16384)  # so that little fills it
         # asyncio does it only for a socket that was made for TCP by name; what is accepted has it from here
         listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        server = Server(
+        server = UvicornServer(
             uvicorn.Config(
                 behind_the_door,
                 http=cast(Any, HttpConnections(limits or HttpLimits(), descriptors=1024)),

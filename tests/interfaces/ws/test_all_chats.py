@@ -365,6 +365,29 @@ class TestComingBack:
             await ann.go()
             await bob.go()
 
+    async def test_who_has_just_entered_is_told_the_cursor_later_though_nothing_changes(self) -> None:
+        async with opened(interval=3600) as house:
+            ann, bob = await two(house)
+            chat = await chat_of(house, ann, bob)
+            await house.world.say(ann.person.actor, chat, "one")
+            await until(lambda: bool(bob.of("new_message")) and bool(ann.of("new_message")))
+            hears_all = house.hub.all_chats
+            cursor = await hears_all.own_changes.here()
+            hears_all.looked(cursor)
+            assert not bob.of("cursor")  # the look may have begun before he had entered
+            for _ in range(3):
+                hears_all.looked(cursor)
+            await until(lambda: bool(bob.of("cursor")) and bool(ann.of("cursor")))
+            for _ in range(3):
+                hears_all.looked(cursor)
+            await bob.go()
+            assert len(bob.of("cursor")) == 1
+            bob.picture.frames.clear()
+            await bob.come_back()
+            assert not bob.of("new_message", "chat_added")
+            await ann.go()
+            await bob.go()
+
     @pytest.mark.parametrize("since", ["nonsense", {}, {"cursor": 1}, {"cursor": "forged"}, {"cursor": ""}])
     async def test_a_cursor_that_is_none_is_a_reset(self, house: House, since: Any) -> None:
         ann = Device(house, await house.world.person("Ann"))

@@ -129,7 +129,7 @@ class TestWaitingFrames:
             await line.writer.drain()
         # each socket may hold 50 kB and a few frames, all of them 150 kB: three have been closed at least
         async with asyncio.timeout(ENOUGH):
-            while len(tight.hub.roster._seats) > 4:
+            while len([*tight.hub.roster.listeners]) > 4:
                 assert tight.services.waiting.used <= 150_000
                 await asyncio.sleep(0.01)
         goes_on.set()

@@ -24,16 +24,16 @@ from interfaces.ws.options import SocketOptions
 from interfaces.ws.services import SocketServices
 from tests.interfaces.ws.asgi import ClientSocket, Closed, connected
 from tests.strategies import START
-from tests.world import SETTINGS, Person, World, world
+from tests.world import SETTINGS, MessengerWorld, SignedInPerson, world
 
 
 @define(eq=False)
-class Server:
+class ServedSockets:
     app: Starlette
-    world: World
+    world: MessengerWorld
     hub: Hub
 
-    async def people(self, count: int) -> tuple[ChatId, list[Person]]:
+    async def people(self, count: int) -> tuple[ChatId, list[SignedInPerson]]:
         """In a chat of theirs."""
         people = [await self.world.person(f"Person {number}") for number in range(count)]
         return await self.world.chat(*(person.actor for person in people)), people
@@ -53,7 +53,7 @@ class Server:
 
 
 @asynccontextmanager
-async def serving(options: SocketOptions | None = None, **chat: Any) -> AsyncIterator[Server]:
+async def serving(options: SocketOptions | None = None, **chat: Any) -> AsyncIterator[ServedSockets]:
     async with world(settings=evolve(SETTINGS, chat=Chat(**chat))) as here:
         messenger = here.messenger
         clock = here.application.adapters.clock()
@@ -66,7 +66,7 @@ async def serving(options: SocketOptions | None = None, **chat: Any) -> AsyncIte
         sockets = Sockets(services)
         running = asyncio.create_task(services.run())
         try:
-            yield Server(Starlette(routes=sockets.routes()), here, hub)
+            yield ServedSockets(Starlette(routes=sockets.routes()), here, hub)
         finally:
             running.cancel()
             with pytest.raises(asyncio.CancelledError):
@@ -74,12 +74,12 @@ async def serving(options: SocketOptions | None = None, **chat: Any) -> AsyncIte
 
 
 @pytest.fixture
-async def server() -> AsyncIterator[Server]:
+async def server() -> AsyncIterator[ServedSockets]:
     async with serving() as server:
         yield server
 
 
-async def test_a_conversation(server: Server) -> None:
+async def test_a_conversation(server: ServedSockets) -> None:
     chat_id, (ann, bob) = await server.people(2)
     async with server.socket(chat_id, ann.token) as anns, server.socket(chat_id, bob.token) as bobs:
         assert (await anns.receive_json())["type"] == "user_joined"
@@ -111,7 +111,7 @@ async def test_a_conversation(server: Server) -> None:
         assert (await bobs.receive_json()) == {"type": "pong", "id": [1, "x"]}, "and nothing in between"
 
 
-async def test_requests_are_answered_in_their_order(server: Server) -> None:
+async def test_requests_are_answered_in_their_order(server: ServedSockets) -> None:
     chat_id, (ann, _) = await server.people(2)
     async with server.socket(chat_id, ann.token) as socket:
         for number in range(20):
@@ -169,7 +169,7 @@ async def test_too_much_at_once_is_refused_by_name() -> None:
         ([], "malformed"),
     ],
 )
-async def test_who_does_not_say_who_it_is(server: Server, first: object, code: str) -> None:
+async def test_who_does_not_say_who_it_is(server: ServedSockets, first: object, code: str) -> None:
     chat_id, _ = await server.people(1)
     async with server.socket(chat_id) as socket:
         socket.send_json(first)
@@ -189,7 +189,7 @@ async def test_who_says_nothing() -> None:
             assert await socket.closed() == (1008, "Authentication failed")
 
 
-async def test_a_chat_of_others(server: Server) -> None:
+async def test_a_chat_of_others(server: ServedSockets) -> None:
     chat_id, _ = await server.people(1)
     stranger = await server.world.person("Stranger")
     for id_, code, close in (
@@ -203,13 +203,13 @@ async def test_a_chat_of_others(server: Server) -> None:
     assert len(server.hub.channels) == 0
 
 
-async def test_no_chat_at_all_refuses_the_handshake(server: Server) -> None:
+async def test_no_chat_at_all_refuses_the_handshake(server: ServedSockets) -> None:
     with pytest.raises(Closed):
         async with server.socket("nonsense"):
             pass
 
 
-async def test_noise_is_answered(server: Server) -> None:
+async def test_noise_is_answered(server: ServedSockets) -> None:
     chat_id, (ann,) = await server.people(1)
     async with server.socket(chat_id, ann.token) as socket:
         socket.send_text("noise")
@@ -227,7 +227,7 @@ async def test_noise_is_answered(server: Server) -> None:
         assert (await socket.receive_json())["type"] == "pong"
 
 
-async def test_history(server: Server) -> None:
+async def test_history(server: ServedSockets) -> None:
     chat_id, (ann,) = await server.people(1)
     async with server.socket(chat_id, ann.token) as socket:
         for number in range(1, 8):
@@ -248,7 +248,7 @@ async def test_history(server: Server) -> None:
     assert {page["unread_count"] for page in pages} == {0}
 
 
-async def test_leaving_is_of_this_socket_alone(server: Server) -> None:
+async def test_leaving_is_of_this_socket_alone(server: ServedSockets) -> None:
     chat_id, (ann, bob) = await server.people(2)
     async with server.socket(chat_id, ann.token) as here, server.socket(chat_id, ann.token) as left:
         left.send_json({"type": "leave_chat"})
@@ -260,7 +260,7 @@ async def test_leaving_is_of_this_socket_alone(server: Server) -> None:
         assert (await left.receive_json())["count"] == 1
 
 
-async def test_the_end_of_a_session_and_of_a_chat(server: Server) -> None:
+async def test_the_end_of_a_session_and_of_a_chat(server: ServedSockets) -> None:
     chat_id, (ann, bob) = await server.people(2)
     async with server.socket(chat_id, ann.token) as anns, server.socket(chat_id, bob.token) as bobs:
         ended = SessionEnded(
@@ -280,7 +280,7 @@ async def test_the_end_of_a_session_and_of_a_chat(server: Server) -> None:
         assert await anns.closed() == (1008, "Chat not found")
 
 
-async def test_a_message_of_who_has_gone_is_stored(server: Server) -> None:
+async def test_a_message_of_who_has_gone_is_stored(server: ServedSockets) -> None:
     chat_id, (ann, bob) = await server.people(2)
     async with server.socket(chat_id, bob.token) as bobs:
         async with server.socket(chat_id, ann.token) as anns:
@@ -312,7 +312,7 @@ async def test_who_does_not_read_is_cut_and_others_go_on() -> None:
 
 
 async def test_what_a_socket_is_denied_is_logged_with_its_handshake(
-    server: Server, caplog: pytest.LogCaptureFixture
+    server: ServedSockets, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "security")
     chat_id, _ = await server.people(1)

@@ -416,6 +416,18 @@ async def early(house: House) -> AsyncIterator[tuple[Line, Watched]]:
     house.door.set()
 
 
+async def test_a_client_whose_connection_is_reset_before_it_is_answered_is_no_error(
+    house: House, complaints: Complaints
+) -> None:
+    """The event loop tells of a reset a turn later than the transport, and the answer may come in between."""
+    async with early(house) as (line, socket):
+        house.door.set()
+        socket.transport.abort()
+        await line.until_cut()
+        await until(lambda: socket not in sockets(house) and not socket.tasks)
+    assert complaints.said == []
+
+
 @pytest.fixture(scope="module")
 def at_home(house: House) -> Callable[[], House]:
     """Hypothesis writes out what it hands over, and a house has much in it."""

@@ -8,10 +8,10 @@ import pytest
 from tests.all_chats import Device, House, opened
 from tests.interfaces.live.test_hub import until
 from tests.interfaces.ws.asgi import ClientSocket, Closed, connected
-from tests.world import Person
+from tests.world import SignedInPerson
 
 
-async def entered(socket: ClientSocket, person: Person, **fields: Any) -> None:
+async def entered(socket: ClientSocket, person: SignedInPerson, **fields: Any) -> None:
     socket.send_json({"type": "auth", "token": person.token, **fields})
     assert [frame["type"] for frame in await socket.receive(2)] == ["auth_success", "chat_history"]
 

@@ -17,7 +17,7 @@ from application.views import Snapshot
 from domain.events import SessionEnd, SessionEnded
 from domain.message import BODY_LIMIT
 from interfaces.ws.protocol import FINAL_GRACE
-from tests.interfaces.ws.house import FRAME_LIMIT, MEBIBYTE, House, framed, serving, used
+from tests.interfaces.ws.house import ENOUGH, FRAME_LIMIT, MEBIBYTE, House, framed, serving, used
 from tests.strategies import START
 
 PROMPT = 10_000
@@ -266,7 +266,7 @@ class TestCrowds:
         assert most == 4
 
     async def test_one_who_reads_slowly_what_was_missed_keeps_nobody_out(self, way: str) -> None:
-        async with serving(way, entering=1, entry_timeout=1) as house:
+        async with serving(way, entering=1, entry_timeout=ENOUGH) as house:
             chat = await house.chat("Ann")
             ann = await house.person("Ann")
             for number in range(400):

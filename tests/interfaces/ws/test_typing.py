@@ -147,7 +147,7 @@ class TestOverSockets:
             line.say(type="typing", is_typing=True)
         assert await typed(bob, 2) == [True, True]
         phone.writer.transport.abort()
-        await until(lambda: len(house.hub.roster._seats) == 2)
+        await until(lambda: len([*house.hub.roster.listeners]) == 2)
         bob.say(type="ping", id=1)
         while (frame := await bob.hear())["type"] != "pong":
             assert frame["type"] != "typing", "it has not ended"

@@ -1,0 +1,129 @@
+"""
+Somebody on each node who says something ten times a second and hears the others: how long that takes, and since when it
+works again after a fault.
+"""
+
+import asyncio
+from typing import Final
+
+from attrs import define, field
+from typing_extensions import override
+
+from tests.simulation.access import Access
+from tests.simulation.all_chats import AllChatsDevice, AllChatsVisit
+from tests.simulation.clients import until
+from tests.simulation.frames import Fields
+
+BEAT: Final = 0.1
+"""Seconds between two messages of one pulse."""
+
+MOST_AGAIN: Final = 50
+"""Messages without an answer that are sent at once after a break."""
+
+
+@define(eq=False)
+class Beat:
+    """One message, by seconds of the event loop."""
+
+    pulse: "Pulse"
+    began: float
+    acked: float | None = None
+    heard: dict[str, float] = field(factory=dict)
+    """When each pulse heard it, by name."""
+
+
+@define(eq=False)
+class PulseVisit(AllChatsVisit):
+    @override
+    def _hear_sent(self, frame: Fields) -> None:
+        _, nonce = self.sends[frame["id"]]
+        super()._hear_sent(frame)
+        assert isinstance(self.device, Pulse)
+        if frame["type"] == "answer" and (beat := self.device.beats.get(nonce)) and beat.acked is None:
+            beat.acked = self.device.at
+
+    @override
+    def _hear(self, frame: Fields) -> None:
+        super()._hear(frame)
+        assert isinstance(self.device, Pulse)
+        if frame["type"] == "new_message":
+            beat = self.device.beats.get(frame["message"].get("nonce"))
+            if beat is not None:
+                beat.heard.setdefault(self.device.name, self.device.at)
+
+
+@define(eq=False, kw_only=True)
+class Pulse(AllChatsDevice):
+    """Stays on its node, reads at once, and comes back at once. ``beats`` are those of all pulses, by nonce."""
+
+    node: Access
+    chat: str
+    beats: dict[str, Beat]
+
+    @override
+    async def live(self) -> None:
+        beating = asyncio.create_task(self._beat())
+        try:
+            while True:
+                visit = self._enter()
+                await until(visit, lambda visit=visit: visit.has_resumed)  # type: ignore[misc]
+                while not visit.is_over:
+                    if self._settles(visit):
+                        return
+                    if visit.has_resumed and not visit.sends:
+                        for nonce in [*self.unanswered][:MOST_AGAIN]:
+                            self._send(visit, nonce)
+                    await self._pause(visit)
+                await asyncio.sleep(self.chance.random.uniform(0.05, 0.3))
+        finally:
+            beating.cancel()
+
+    def _settles(self, visit: AllChatsVisit) -> bool:
+        return self.is_settling and visit.has_resumed and not self.unanswered and not visit.sends
+
+    def _enter(self) -> AllChatsVisit:
+        visit = self.visit = PulseVisit(self, self.node, self.notebook.number("connection"))
+        cursor = self.client.cursor
+        since = None
+        if cursor is not None:
+            seen = {chat: known.position for chat, known in self.client.chats.items()}
+            since = {"cursor": cursor, "seen": seen}
+        self.greet(visit, since)
+        return visit
+
+    async def _pause(self, visit: AllChatsVisit) -> None:
+        """Until something is heard, or for a moment."""
+        visit.changed.clear()
+        try:
+            async with asyncio.timeout(BEAT / 2):
+                await visit.changed.wait()
+        except TimeoutError:
+            pass
+
+    async def _beat(self) -> None:
+        while not self.is_settling:
+            number = self.notebook.number("text")
+            nonce = f"beat {number}"
+            self.beats[nonce] = Beat(self, self.at)
+            self.unanswered[nonce] = self.chat, f"beat {number} of {self.name}"
+            await asyncio.sleep(BEAT)
+
+
+async def all_heard(pulses: list[Pulse], beats: dict[str, Beat], since: float) -> float:
+    """
+    Waits until each pulse has said something after ``since``, and everybody has heard that and everything before it, and its
+    author has an answer. Returns when that was so.
+    """
+    names = {pulse.name for pulse in pulses}
+    first: dict[str, Beat] = {}
+    while True:
+        for beat in beats.values():
+            if beat.began > since:
+                first.setdefault(beat.pulse.name, beat)
+        if first.keys() == names:
+            last = max(beat.began for beat in first.values())
+            due = [beat for beat in beats.values() if beat.began <= last]
+            if all(beat.acked is not None and beat.heard.keys() == names for beat in due):
+                moments = [moment for beat in due for moment in (beat.acked, *beat.heard.values())]
+                return max(moment for moment in moments if moment is not None)
+        await asyncio.sleep(0.02)
