@@ -249,8 +249,9 @@ async def clustered(
         ]
         cluster = Cluster(bus=bus, postgres=postgres, nats=nats, nodes=nodes, url=url, sink=sink, mail=mail)
         for node in nodes:
-            stack.callback(node.server.stop)
-        await asyncio.gather(*(node.start() for node in nodes))
+            stack.push_async_callback(asyncio.to_thread, node.server.stop)
+        for node in nodes:  # the first one makes the tables
+            await node.start()
         yield cluster
 
 

@@ -24,6 +24,9 @@ COMMIT: Final = b"Q\x00\x00\x00\x0bCOMMIT\x00"
 AT_ONCE: Final = struct.pack("ii", 1, 0)
 """Lets a connection end by a reset, so that its other side is told an error and not an orderly end."""
 
+CLOSES: Final = 0.01
+"""Seconds in which the event loop does what it was about to do when a wire is closed."""
+
 STEPS: Final = 20
 """Parts of a second in which a wire with a limited rate delivers."""
 
@@ -60,6 +63,8 @@ class End(asyncio.Protocol):
 
     made: Callable[["End"], None] = field(default=lambda _: None)
     """Called when there is a connection."""
+    lost: Callable[["End"], None] = field(default=lambda _: None)
+    """Called when it is over."""
     transport: asyncio.Transport | None = None
     onward: "Way | None" = None
     """Where that goes which is heard here."""
@@ -84,6 +89,7 @@ class End(asyncio.Protocol):
 
     @override
     def connection_lost(self, exc: Exception | None) -> None:
+        self.lost(self)
         if self.pipe is not None:
             self.pipe.lose()
 
@@ -256,20 +262,25 @@ class Wire:
     weather: Weather = field(init=False, default=FINE)
     pipes: dict[Pipe, None] = field(init=False, factory=dict)
     _server: asyncio.Server | None = field(init=False, default=None)
+    _clients: dict[End, None] = field(init=False, factory=dict)
     _opening: "dict[asyncio.Task[None], None]" = field(init=False, factory=dict)
 
     async def open(self) -> None:
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(partial(End, self._accept), "127.0.0.1", 0)
+        self._server = await loop.create_server(partial(End, self._accept, self._forget), "127.0.0.1", 0)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def close(self) -> None:
         assert self._server is not None
         self._server.close()
+        await asyncio.sleep(CLOSES)  # the event loop may be about to accept somebody still
         for task in [*self._opening]:
             task.cancel()
         self.cut()
-        await asyncio.sleep(0)
+        for client in [*self._clients]:
+            assert client.transport is not None
+            client.transport.abort()
+        await asyncio.sleep(CLOSES)
 
     def change(self, weather: Weather) -> None:
         self.weather = weather
@@ -291,8 +302,12 @@ class Wire:
         for pipe in [*self.pipes]:
             pipe.cut()
 
+    def _forget(self, client: End) -> None:
+        self._clients.pop(client, None)
+
     def _accept(self, client: End) -> None:
         assert client.transport is not None
+        self._clients[client] = None
         if self.weather.refuses:
             client.transport.abort()
             return
