@@ -389,8 +389,15 @@ def _page() -> Select[Any]:
         .where(message.c.chat_id == CHAT, message.c.seq >= start, message.c.seq < stop)
         .cte("page")
     )
-    senders = func.array(select(page.c.sender_id).distinct().scalar_subquery())
-    authors = select(*_person).where(profile.c.profile_id == any_(senders)).cte("authors")
+    senders = select(page.c.sender_id).distinct().subquery("senders")
+    person = (
+        select(*_person)
+        .where(profile.c.profile_id == senders.c.sender_id)
+        .limit(1)
+        .correlate(senders)
+        .lateral("one_profile")
+    )
+    authors = select(person).select_from(senders.join(person, true())).cte("authors")
     covering = _covering(start, stop, receipt.c.tx).cte("covering")
     names = func.concat_ws("\t", authors.c.id, *(func.coalesce(authors.c[name], "") for name in NAMES))
     version = select(
