@@ -73,7 +73,6 @@ EVERYWHERE: Final[Mapping[str, str]] = {
     "SELECT profile.profile_id, profile.account_id, profile.first_name, profile.last_name, profile.middle_name,"
     " profile.username, profile.phone, profile.username_folded, profile.first_name_folded,"
     " profile.last_name_folded, found.rank": SEARCH,
-    "SELECT origin.base, pg_snapshot_xmax(": CURSOR,
     "SELECT origin.generation, origin.base, (SELECT system_identifier": CURSOR,
     "SELECT chat_log.chat_id, max(chat_log.position)": CURSOR,
     "SELECT profile_log.profile_id, profile_log.position, profile_log.kind, profile_log.chat_id,"
