@@ -54,7 +54,7 @@ Reads, the write path and workers. Asking the server's clock and notifying other
 in ``schema`` and ``server``, looks at everything.
 """
 
-NOT_A_STATEMENT = {"close", "commit", "renew", "adopt", "_adopted", "now"}
+NOT_A_STATEMENT = {"close", "commit", "renew", "adopt", "_adopted", "now", "sleep"}
 """What is awaited beside statements, and what happens once after a restore (which looks at everything, and then at `now`)."""
 
 SLOTS = Slots(timedelta(seconds=1))
