@@ -7,7 +7,7 @@ What counts is how many pages of tables and indexes a statement looked at, as th
 """
 
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from datetime import timedelta
 from typing import Any
@@ -24,6 +24,7 @@ from config.ports import Storage
 from domain.ids import ChatId, MessageId, ProfileId
 from infrastructure.postgres.accounts import LETTERS_LOOKED_AT
 from infrastructure.postgres.driver import connection as connections
+from infrastructure.postgres.driver.pipeline import Rows, Statement
 from infrastructure.postgres.schema.base import metadata, with_all_tables
 from infrastructure.postgres.schema.migrate import upgrade
 from infrastructure.postgres.views import ENTRIES, OTHERS, PAGE, PEOPLE, PRESENT, READERS
@@ -116,8 +117,20 @@ def counting(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Ran]]:
             await aside(connection, "END")
         return self
 
+    async def one_by_one(
+        connection: psycopg.AsyncConnection[Any], statements: Sequence[Statement]
+    ) -> Sequence[Rows]:
+        """Carries out the statements of an exchange in exchanges of their own, so that each can be counted."""
+        answers = []
+        for each in statements:
+            cursor = psycopg.AsyncCursor(connection, row_factory=tuple_row)
+            await cursor.execute(each.text, each.parameters or None, prepare=True, binary=True)
+            answers.append(await cursor.fetchall() if cursor.description else [])
+        return answers
+
     with monkeypatch.context() as patch:
         patch.setattr(psycopg.AsyncCursor, "execute", execute)
+        patch.setattr("infrastructure.postgres.driver.batches.ask", one_by_one)
         yield ran
 
 

@@ -29,6 +29,7 @@ from domain.ids import MessageId
 from domain.message import Body, Nonce
 from infrastructure.gather import Gatherer
 from infrastructure.postgres.driver.batches import BatchConnection
+from infrastructure.postgres.driver.pipeline import Statement
 from infrastructure.postgres.posting import PostgresPostings
 from tests.contracts.talk import Asked, Talk, actor, open_chat, saying
 from tests.infrastructure.postgres.cutter import Cut, Cutter
@@ -246,18 +247,16 @@ class TestCommit:
     ) -> None:
         name = make_url(messenger_database).database
         beside.execute(f'ALTER DATABASE "{name}" SET synchronous_commit = off')
-        async with lanes(storage, messenger_database) as here, here.lane.begin() as driver:
-            cursor = await driver.execute("SHOW synchronous_commit")
-            assert await cursor.fetchone() == ("on",)
+        async with lanes(storage, messenger_database) as here, here.lane.begin() as batch:
+            assert await batch.ask(Statement("SHOW synchronous_commit")) == [[("on",)]]
 
     async def test_a_stronger_setting_is_left_as_it_is(
         self, storage: SharedStorage, messenger_database: str, beside: psycopg.Connection[Any]
     ) -> None:
         name = make_url(messenger_database).database
         beside.execute(f'ALTER DATABASE "{name}" SET synchronous_commit = remote_apply')
-        async with lanes(storage, messenger_database) as here, here.lane.begin() as driver:
-            cursor = await driver.execute("SHOW synchronous_commit")
-            assert await cursor.fetchone() == ("remote_apply",)
+        async with lanes(storage, messenger_database) as here, here.lane.begin() as batch:
+            assert await batch.ask(Statement("SHOW synchronous_commit")) == [[("remote_apply",)]]
 
 
 class TestManyAtOnce:
