@@ -51,9 +51,9 @@ _chats = (
 
 CHATS: Final = prepared(_chats)
 """
-The chats of a reader, newest activity first. Of each chat one small row is read, that of its head, whatever the limit: an
-index in the order of activity would have to be written for each message and each member. Whoever is in a chat is in one that
-was not deleted, and only a chat without messages is looked up for the time at which it was created.
+The chats of a reader, newest activity first. The statement reads the head of each chat, which is one small row, even for a
+page of one chat: an index in the order of activity would have to be written for each message and each member. Whoever is in
+a chat is in one that was not deleted, and only a chat without messages is looked up for the time at which it was created.
 """
 
 _here = select(*place_columns()).where(origin.c.id == 1).subquery("here")
