@@ -51,9 +51,11 @@ _chats = (
 
 CHATS: Final = prepared(_chats)
 """
-The chats of a reader, newest activity first. The statement reads the head of each chat, which is one small row, even for a
-page of one chat: an index in the order of activity would have to be written for each message and each member. Whoever is in
-a chat is in one that was not deleted, and only a chat without messages is looked up for the time at which it was created.
+Selects the chats of a reader, newest activity first.
+
+The statement reads the head of each chat, even for a page of one chat. The head is one small row. An index in the order of
+activity would have to be written for each message and each member. Chats that were deleted have no members left. The chat
+itself is read only if it has no messages, for the time at which it was created.
 """
 
 _here = select(*place_columns()).where(origin.c.id == 1).subquery("here")
