@@ -46,7 +46,7 @@ def history_answer(
 
 @define(eq=False)
 class _Rest:
-    """What of a page is still to be written."""
+    """The part of a page that is still to be written."""
 
     chat_id: ChatId
     rows: deque[MessageRow]

@@ -642,8 +642,10 @@ class Cycle(RequestResponseCycle):
 
     async def _send_body(self, message: HTTPResponseBodyEvent) -> None:
         """
-        Sends a body in parts, each when the client has read most of the last one. What has little more than one part is not
-        divided: it may be a part itself, and whoever makes the next one must hear that this one waits.
+        Sends a body in parts. Each part is written when the client has read most of the one before.
+
+        A body that is only a little longer than a part is sent whole. It may itself be a part of a streamed answer, whose
+        writer must learn that this part waits before it makes the next one.
         """
         body = memoryview(message.get("body", b""))
         more_body = message.get("more_body", False)
