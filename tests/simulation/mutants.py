@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime, timedelta
 from typing import Any, Final
+from uuid import UUID
 
 from attrs import evolve
 
@@ -412,7 +413,7 @@ def _nothing_behind(since: Since) -> Snapshot:
         read_up_to=zero,
         others_read_up_to=zero,
         member_count=0,
-        history=HistoryPage(total_count=zero, messages=(), has_before=False, has_after=False),
+        history=HistoryPage.of(ChatId(UUID(int=0)), range(1, 1), zero),
     )
 
 
