@@ -23,7 +23,7 @@ from domain.ids import ChatId, MessageId, Position, ProfileId, Seq
 from domain.member import Member
 from domain.message import Body, Message, Nonce
 from domain.role import Role
-from infrastructure.postgres.chat_rows import derived_key, kept_body, nonce_key, stored_about
+from infrastructure.postgres.chat_rows import derived_key, nonce_key, stored_about
 from infrastructure.postgres.driver import arrays
 from infrastructure.postgres.driver.batches import Batch, BatchConnection
 from infrastructure.postgres.driver.pipeline import Statement
@@ -293,7 +293,7 @@ def _said(draft: Draft, row: DraftRow) -> MessageSent:
         chat_id=draft.chat_id,
         seq=row.seq,
         author_id=draft.author_id,
-        body=kept_body(row.body),
+        body=Body.unjudged(row.body),
         nonce=draft.nonce,
         sent_at=row.sent_at,
     )

@@ -48,10 +48,10 @@ BASE, PER_ROW = 300, 40
 """The pages that any statement may read, and how many more for each row that it returns or changes."""
 
 WITHOUT_ORDER = {
-    " ".join(ENTRIES.text.split()): "a mapping by chat: the page has its order",
-    " ".join(OTHERS.text.split()): "a mapping by chat",
-    " ".join(PEOPLE.text.split()): "a mapping by profile",
-    " ".join(PRESENT.text.split()): "sorted by role and name",
+    " ".join(ENTRIES.numbered.split()): "a mapping by chat: the page has its order",
+    " ".join(OTHERS.numbered.split()): "a mapping by chat",
+    " ".join(PEOPLE.numbered.split()): "a mapping by profile",
+    " ".join(PRESENT.numbered.split()): "sorted by role and name",
     "SELECT profile.profile_id, profile.account_id": "a mapping by profile",
     "SELECT profile.profile_id FROM profile WHERE profile.profile_id = ANY": "a set of those who are there",
     "SELECT chat_log.chat_id, max(chat_log.position)": "a mapping by chat",
@@ -68,8 +68,8 @@ WHERE relnamespace = 'public'::regnamespace
 
 LOOKED_AT = {
     # Who read a message first is known only of all its readers, however few are shown: these grow with the members.
-    " ".join(READERS.text.split()): MEMBERS,
-    " ".join(PAGE.text.split()): MEMBERS,
+    " ".join(READERS.numbered.split()): MEMBERS,
+    " ".join(PAGE.numbered.split()): MEMBERS,
     # One letter of each account is sent at a time, and a fixed number of letters is looked at to find others.
     "WITH oldest AS (SELECT letter.account_id": LETTERS_LOOKED_AT // 4,
 }

@@ -595,12 +595,19 @@ async def double(scene: Scene) -> None:
     scene.lifted = None
 
 
+def is_running(pid: int) -> bool:
+    try:
+        return lives(psutil.Process(pid))
+    except psutil.NoSuchProcess:
+        return False
+
+
 def surviving(scene: Scene) -> list[str]:
     """Nodes that have ended, though nobody ended them."""
     ended = []
     for node in scene.cluster.nodes:
         process = node.server.process
-        if node not in scene.may_end and (process is None or not lives(psutil.Process(process.pid))):
+        if node not in scene.may_end and (process is None or not is_running(process.pid)):
             ended.append(node.name)
     return ended
 
