@@ -21,7 +21,7 @@ from domain.passkey import (
     ProofUnfit,
     TooManyPasskeys,
 )
-from interfaces.http.authentication import actor_of
+from interfaces.http.authentication import owner_of
 from interfaces.http.described import ACCOUNTS, described
 from interfaces.http.envelope import success
 from interfaces.http.options import HttpOptions
@@ -87,7 +87,7 @@ class Passkeys:
         answer=list[answers.Passkey],
     )
     async def read_all(self, request: Request) -> Response:
-        actor = await actor_of(request, self.messenger)
+        actor = await owner_of(request, self.messenger)
         return success([codec.passkey_json(each) for each in await self.messenger.passkeys.list(actor)])
 
     @described(
@@ -108,7 +108,7 @@ class Passkeys:
         ),
     )
     async def begin(self, request: Request) -> Response:
-        actor = await actor_of(request, self.messenger)
+        actor = await owner_of(request, self.messenger)
         body = await json_object(request)
         command = codec.BEGIN_PASSKEY.decode(body, within="body", known=known(request))
         return _ceremony(await self.messenger.passkeys.begin(actor, command))
@@ -122,7 +122,7 @@ class Passkeys:
         refuses=(PasskeysUnavailable, PasskeyRefused, PasskeyTaken, TooManyPasskeys),
     )
     async def add(self, request: Request) -> Response:
-        actor = await actor_of(request, self.messenger)
+        actor = await owner_of(request, self.messenger)
         command = codec.ADD_PASSKEY.decode(await json_object(request), within="body")
         return success(codec.passkey_json(await self.messenger.passkeys.add(actor, command)))
 
@@ -135,7 +135,7 @@ class Passkeys:
         refuses=(PasskeyNotFound,),
     )
     async def rename(self, request: Request) -> Response:
-        actor = await actor_of(request, self.messenger)
+        actor = await owner_of(request, self.messenger)
         body = await json_object(request)
         command = codec.RENAME_PASSKEY.decode(body, within="body", path=path(request))
         return success(codec.passkey_json(await self.messenger.passkeys.rename(actor, command)))
@@ -157,7 +157,7 @@ class Passkeys:
         ),
     )
     async def remove(self, request: Request) -> Response:
-        actor = await actor_of(request, self.messenger)
+        actor = await owner_of(request, self.messenger)
         body = await json_object(request)
         command = codec.REMOVE_PASSKEY.decode(body, within="body", path=path(request), known=known(request))
         await self.messenger.passkeys.remove(actor, command)
@@ -171,7 +171,7 @@ class Passkeys:
         refuses=(PasskeysUnavailable, PasskeyNotFound),
     )
     async def begin_proof(self, request: Request) -> Response:
-        actor = await actor_of(request, self.messenger)
+        actor = await owner_of(request, self.messenger)
         return _ceremony(await self.messenger.passkeys.begin_proof(actor))
 
     @described(
@@ -184,7 +184,7 @@ class Passkeys:
         refuses=(PasskeysUnavailable, PasskeyNotFound, PasskeyRefused, PasskeyCopied),
     )
     async def prove(self, request: Request) -> Response:
-        actor = await actor_of(request, self.messenger)
+        actor = await owner_of(request, self.messenger)
         command = codec.PROVE.decode(await json_object(request), within="body")
         proved = await self.messenger.passkeys.prove(actor, command)
         return success(codec.proof_json(proved), {"Cache-Control": "no-store"})

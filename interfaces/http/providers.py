@@ -31,7 +31,7 @@ from domain.identity import (
     ProviderRefused,
 )
 from domain.passkey import ProofUnfit
-from interfaces.http.authentication import actor_of
+from interfaces.http.authentication import owner_of
 from interfaces.http.described import ACCOUNTS, described
 from interfaces.http.envelope import success
 from interfaces.http.errors import refusal_of
@@ -144,7 +144,7 @@ class Providers:
         answer=list[answers.Identity],
     )
     async def read_all(self, request: Request) -> Response:
-        actor = await actor_of(request, self.messenger)
+        actor = await owner_of(request, self.messenger)
         found = await self.messenger.providers.list(actor)
         offered = (await self.messenger.providers.ways()).providers
         return success([codec.identity_json(each, offered) for each in found])
@@ -169,7 +169,7 @@ class Providers:
         needs_own_page=True,
     )
     async def begin_link(self, request: Request) -> Response:
-        actor = await actor_of(request, self.messenger)
+        actor = await owner_of(request, self.messenger)
         body = await json_object(request)
         command = codec.BEGIN_LINK.decode(body, within="body", known=self._known(request))
         return self._departure(await self.messenger.providers.begin_link(actor, command))
@@ -184,7 +184,7 @@ class Providers:
         needs_own_page=True,
     )
     async def finish_link(self, request: Request) -> Response:
-        actor = await actor_of(request, self.messenger)
+        actor = await owner_of(request, self.messenger)
         command = FinishLink(visit=request.cookies.get(VISIT_COOKIE, ""))
         linked = await self.messenger.providers.finish_link(actor, command)
         offered = (await self.messenger.providers.ways()).providers
@@ -208,7 +208,7 @@ class Providers:
         ),
     )
     async def unlink(self, request: Request) -> Response:
-        actor = await actor_of(request, self.messenger)
+        actor = await owner_of(request, self.messenger)
         body = await json_object(request)
         command = codec.UNLINK.decode(body, within="body", path=path(request), known=known(request))
         await self.messenger.providers.unlink(actor, command)

@@ -5,6 +5,7 @@ A test checks that none is missing: each line with an ``await`` in the adapter's
 """
 
 import ast
+import asyncio
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -52,6 +53,8 @@ from domain.role import Role
 from domain.security import AccountEvent, SecurityAct
 from domain.session import Fingerprint, Origin
 from infrastructure import postgres
+from infrastructure.postgres.replica import Replica
+from infrastructure.postgres.views import PostgresViews
 from tests.contracts.test_accounts import account, confirmation, session
 from tests.strategies import START
 
@@ -65,7 +68,7 @@ Reads, the write path and workers. Asking the server's clock and notifying other
 in ``schema`` and ``server``, looks at everything.
 """
 
-NOT_A_STATEMENT = {"close", "commit", "renew", "adopt", "_adopted", "now"}
+NOT_A_STATEMENT = {"close", "commit", "renew", "adopt", "_adopted", "now", "sleep"}
 """What is awaited beside statements, and what happens once after a restore (which looks at everything, and then at `now`)."""
 
 SLOTS = Slots(timedelta(seconds=1))
@@ -206,6 +209,13 @@ async def _readings(storage: Storage, filled: Filled) -> None:
         await work.readings.save(reading, read)
 
 
+class _Itself(Replica):
+    """The database in place of a replica: what is asked of a replica is not asked of it, and it has everything."""
+
+    async def _is_there(self) -> bool:
+        return True
+
+
 async def _views(storage: Storage, filled: Filled) -> None:
     views, chat, reader = storage.views, filled.chat, filled.reader
     small: Paging[Any] = Paging(limit=2)
@@ -224,7 +234,11 @@ async def _views(storage: Storage, filled: Filled) -> None:
         with suppress(NotAMember, ChatNotFound):
             await views.get_chat(filled.other, unknown)
     for where in (Newest(), After(Seq(0)), After(Seq(filled.messages // 2))):
-        await views.history(reader, chat, where, 50)
+        version = (await views.history(reader, chat, where, 50)).version
+        await views.history_unless_known(reader, chat, where, 50, [version])
+    assert isinstance(views, PostgresViews)
+    for replica in (Replica(views.pool, views.pool), _Itself(views.pool, views.pool)):
+        await evolve(views, replica=replica).history(reader, chat, Newest(), 50)
     await views.members(reader, chat)
     members = await views.page_of_members(reader, chat, small)
     assert isinstance(members.next, MemberPlace)
@@ -255,8 +269,8 @@ async def _changes(storage: Storage, filled: Filled, before: Cursor) -> None:
     await storage.changes.recall(read)
     own = storage.own_changes
     here = await own.here()
+    await asyncio.gather(*(own.chats_of(who) for who in (filled.owner, filled.reader, filled.person)))
     for who in (filled.owner, filled.reader, filled.person):
-        await own.chats_of(who)
         for place in (before, here):
             assert isinstance(await own.since(who, place), Missed)
     assert await own.since(filled.reader, evolve(here, epoch="another")) is Lost.EPOCH
