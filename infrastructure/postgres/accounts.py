@@ -306,7 +306,7 @@ class PostgresIdentities:
         await self.connection.execute(
             update(identity)
             .where(identity.c.account_id == changed.account_id, identity.c.identity_id == changed.id)
-            .values(rows.identity_row(changed))
+            .values(beside_key(identity, rows.identity_row(changed)))
         )
 
     async def remove(self, gone: Identity) -> None:
@@ -341,7 +341,9 @@ class PostgresPasskeys:
         await self.connection.execute(
             insert_or_not(passkey)
             .values(row)
-            .on_conflict_do_update(index_elements=list(passkey.primary_key.columns), set_=row)
+            .on_conflict_do_update(
+                index_elements=list(passkey.primary_key.columns), set_=beside_key(passkey, row)
+            )
         )
 
     async def remove(self, gone: Passkey) -> None:
