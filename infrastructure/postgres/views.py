@@ -675,7 +675,7 @@ class PostgresViews:
     async def _read_stands(
         self, _: Hashable, wanted: Sequence[tuple[ProfileId, ChatId]]
     ) -> Mapping[tuple[ProfileId, ChatId], Row]:
-        rows = await self.pool.rows(
+        rows = await self.pool.shared_rows(
             STANDS,
             chats=Uuids.of([chat_id for _, chat_id in wanted]),
             readers=Uuids.of([reader for reader, _ in wanted]),

@@ -41,6 +41,15 @@ Cursor = psycopg.AsyncRawCursor[Any]
 
 _PLACEHOLDER: Final = re.compile(r"%(?:%|\((\w+)\)s)")
 
+SHARED: Final = "shared reads"
+"""
+The owner of all reads that answer many people. Like any owner they have a share of the connections, so that some are left for
+what a single request needs, such as its session.
+"""
+
+SLICE: Final = 250
+"""Rows that are decoded before other tasks have a turn, which takes less than a millisecond."""
+
 END: Final = "END"
 """Used instead of ROLLBACK, after which the driver would drop its prepared statements and each read would be planned anew."""
 
@@ -120,6 +129,16 @@ class ReadTransaction(PreparedReads):
         cursor = await statement.run(self._reader, parameters)
         return await cursor.fetchall()
 
+    async def slices(self, statement: Prepared, **parameters: Any) -> AsyncIterator[Sequence[Row]]:
+        """Yields what may be thousands of rows, some at a time. Other tasks have a turn between two slices."""
+        cursor = await self._reader.execute(
+            statement.text, statement.with_constants(parameters), prepare=True, binary=True
+        )
+        while rows := await cursor.fetchmany(SLICE):
+            yield rows
+            if len(rows) == SLICE:
+                await asyncio.sleep(0)
+
 
 @define(eq=False)
 class ReadPool(PreparedReads):
@@ -175,9 +194,22 @@ class ReadPool(PreparedReads):
         Raises:
             Unavailable: Storage did not answer, or all connections were busy for too long.
         """
-        async with self._reading(
-            statement, parameters, parameters.get("reader", parameters.get("account"))
-        ) as (reader, found):
+        whose = parameters.get("reader", parameters.get("account"))
+        return await self._rows_for(whose, statement, parameters)
+
+    async def shared_rows(self, statement: Prepared, **parameters: Any) -> Sequence[Row]:
+        """
+        The same for a read that answers several people (`SHARED`).
+
+        Raises:
+            Unavailable: Storage did not answer, or all connections were busy for too long.
+        """
+        return await self._rows_for(SHARED, statement, parameters)
+
+    async def _rows_for(
+        self, whose: Hashable, statement: Prepared, parameters: Mapping[str, Any]
+    ) -> Sequence[Row]:
+        async with self._reading(statement, parameters, whose) as (reader, found):
             assert found is not None
             rows = await found.fetchall()
             if reader.is_pooled:

@@ -5,6 +5,7 @@ A test checks that none is missing: each line with an ``await`` in the adapter's
 """
 
 import ast
+import asyncio
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -255,8 +256,8 @@ async def _changes(storage: Storage, filled: Filled, before: Cursor) -> None:
     await storage.changes.recall(read)
     own = storage.own_changes
     here = await own.here()
+    await asyncio.gather(*(own.chats_of(who) for who in (filled.owner, filled.reader, filled.person)))
     for who in (filled.owner, filled.reader, filled.person):
-        await own.chats_of(who)
         for place in (before, here):
             assert isinstance(await own.since(who, place), Missed)
     assert await own.since(filled.reader, evolve(here, epoch="another")) is Lost.EPOCH
