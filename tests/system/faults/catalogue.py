@@ -37,8 +37,8 @@ from tests.system.postgres import lives
 SECONDS: Final = 2.0
 """How long faults last that have no length of their own."""
 
-ENDED_WITHIN: Final = 10.0
-"""Seconds in which a node ends that was told to."""
+ENDED_WITHIN: Final = 50.0
+"""Seconds after which a node that was told to end hangs."""
 
 CROWD: Final = 150
 """Sockets of a storm."""
