@@ -4,7 +4,6 @@ keys of their tables.
 """
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from contextlib import suppress
 from functools import lru_cache
 from hashlib import sha256
 from typing import Any, Final, NoReturn
@@ -36,7 +35,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from application.errors import ApplicationError, Unavailable
+from application.errors import Unavailable
 from application.paging import ChatPlace, MemberPlace, Page, Paging, ReaderPlace, page_of
 from application.ports.updates import ChatUpdate, NewMember, NewMessage
 from application.ports.views import LogSpan, MessageNotFound, Newest, Where, span
@@ -90,7 +89,7 @@ from infrastructure.postgres.pages import (
     reader_place,
 )
 from infrastructure.postgres.places import Place
-from infrastructure.postgres.replica import Replica
+from infrastructure.postgres.replica import CLUSTER, FLUSHED, Replica
 from infrastructure.postgres.schema.account_tables import account, profile, session
 from infrastructure.postgres.schema.base import metadata, with_all_tables
 from infrastructure.postgres.schema.chat_tables import (
@@ -205,6 +204,10 @@ MEMBERSHIP_AND_EPOCH: Final = prepared(
             for column, name in zip(epoch_columns(), EPOCH_NAMES, strict=True)
         ),
     )
+)
+
+MEMBERSHIP_AND_FLUSHED: Final = prepared(
+    _membership(literal_column(CLUSTER).label("cluster"), literal_column(FLUSHED).label("flushed"))
 )
 
 STANDS: Final = Prepared(
@@ -558,15 +561,21 @@ class PostgresViews:
         )
 
     async def history(self, reader: ProfileId, chat_id: ChatId, where: Where, limit: int) -> HistoryPage:
-        if self.replica is not None:
-            membership = await _require_member(self.pool, MEMBERSHIP, reader, chat_id)
-            with suppress(ApplicationError):
-                async with self.replica.reading(reader) as reads:
-                    if reads is not None:
-                        return await _page(reads, chat_id, where, limit, membership["last_seq"])
+        replica = self.replica
+        if replica is not None and not replica.is_resting:
+            stand = await _require_member(self.pool, MEMBERSHIP_AND_FLUSHED, reader, chat_id)
+            last_seq = stand["last_seq"]
+            found = await replica.read(
+                reader, stand, lambda reads: _page(reads, chat_id, where, limit, last_seq)
+            )
+            if found is not None:
+                return found
         async with self.pool.open(reader) as reads:
             membership = await _require_member(reads, MEMBERSHIP, reader, chat_id)
-            return await _page(reads, chat_id, where, limit, membership["last_seq"])
+            page = await _page(reads, chat_id, where, limit, membership["last_seq"])
+        if replica is not None:
+            replica.passed_by += 1
+        return page
 
     async def snapshot(self, reader: ProfileId, chat_id: ChatId, limit: int) -> Snapshot:
         if not limit:

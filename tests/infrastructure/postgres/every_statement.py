@@ -39,16 +39,21 @@ from domain.role import Role
 from domain.security import AccountEvent, SecurityAct
 from domain.session import Fingerprint, Origin
 from infrastructure import postgres
+from infrastructure.postgres.replica import Replica
+from infrastructure.postgres.views import PostgresViews
 from tests.contracts.test_accounts import account, confirmation, session
 from tests.strategies import START
 
 FOLDER = Path(postgres.__file__).parent
 
 MODULES = sorted(
-    path for path in FOLDER.glob("*.py") if path.name not in {"__init__.py", "time.py", "updates.py"}
+    path
+    for path in FOLDER.glob("*.py")
+    if path.name not in {"__init__.py", "replica.py", "time.py", "updates.py"}
 )
 """
-Reads, the write path and workers. Asking the server's clock and notifying other processes look at no table. What operators run by hand,
+Reads, the write path and workers. Asking the server's clock, notifying other processes and asking a replica how far it is look at no
+table. What operators run by hand,
 in ``schema`` and ``server``, looks at everything.
 """
 
@@ -212,6 +217,9 @@ async def _views(storage: Storage, filled: Filled) -> None:
             await views.get_chat(filled.other, unknown)
     for where in (Newest(), After(Seq(0)), After(Seq(filled.messages // 2))):
         await views.history(reader, chat, where, 50)
+    assert isinstance(views, PostgresViews)
+    beside_a_replica = evolve(views, replica=Replica(views.pool))  # it is none, so that both ways are taken
+    await beside_a_replica.history(reader, chat, Newest(), 50)
     await views.members(reader, chat)
     members = await views.page_of_members(reader, chat, small)
     assert isinstance(members.next, MemberPlace)
