@@ -1,6 +1,6 @@
 """Everything that the messenger can do, grouped by feature. Interfaces use nothing else of the application."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 
 from attrs import frozen
 
@@ -169,6 +169,7 @@ class MessageUseCases:
     ]
     show_typing: Callable[[Actor, ShowTyping], Awaitable[None]]
     history: Callable[[ProfileId, ChatId, Where, int], Awaitable[HistoryPage]]
+    history_unless_known: Callable[[ProfileId, ChatId, Where, int, Collection[str]], Awaitable[HistoryPage]]
     unread_count: Callable[[ProfileId, ChatId], Awaitable[int]]
 
 

@@ -19,7 +19,7 @@ class Meter(Protocol):
         ...
 
     def batch_committed(self, kind: Kind, seconds: float) -> None:
-        """Records how long the commit of a batch took."""
+        """Records how long the commit of a batch took, with the last statement, if storage sends both together."""
         ...
 
     def update_delivered(self, seconds: float) -> None:

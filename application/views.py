@@ -1,15 +1,16 @@
 """Views: the flat results of reads. They hold what clients are shown, and nothing that they must not see."""
 
-from collections.abc import Sequence
-from datetime import datetime
-from typing import Final
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import Final, NamedTuple
 from uuid import UUID
 
-from attrs import frozen
+from attrs import field, frozen
 
 from domain.chat import Kind
-from domain.ids import ChatId, Position, ProfileId, Seq
-from domain.message import Message
+from domain.ids import ChatId, MessageId, Position, ProfileId, Seq
+from domain.message import Body, Message, Nonce
 from domain.profile import Profile
 from domain.role import Role
 from domain.scope import Scope
@@ -132,27 +133,104 @@ class ReaderView:
     read_at: datetime
 
 
+class MessageRow(NamedTuple):
+    """
+    A message as a page of history has it. Pages are read and written often, so a row has the values as storage returns them
+    and as clients are told, with no objects in between.
+    """
+
+    id: str
+    seq: int
+    position: int
+    sender_id: str
+    text: str
+    nonce: str | None
+    sent_at: datetime
+    """In UTC, without a time zone; so is ``read_at``."""
+    read_at: datetime | None
+
+
 @frozen(kw_only=True)
 class HistoryPage:
+    chat_id: ChatId
+    numbers: range
+    """The `seq` of its messages, also if the messages themselves are left out."""
     total_count: int
-    messages: Sequence[MessageView]
+    rows: Sequence[MessageRow]
     """In ascending order."""
-    has_before: bool
-    has_after: bool
+    senders: Mapping[str, ProfileView]
+    """Those of the rows, by id."""
+    version: str = field(default="", eq=False)
+    """Differs whenever anything differs that the page shows; it is compared with versions of the same page only."""
+    is_known: bool = False
+    """Whether the messages are left out, because the client has this version of the page."""
 
     @classmethod
-    def of(cls, numbers: range, last_seq: Seq, messages: Sequence[MessageView]) -> "HistoryPage":
-        """
-        The page of these numbers (`application.ports.views.span`) in a chat whose last message is ``last_seq``.
-
-        A page past the end is empty, and everything lies before it.
-        """
+    def of(
+        cls,
+        chat_id: ChatId,
+        numbers: range,
+        last_seq: int,
+        messages: Sequence[MessageView] = (),
+        version: str = "",
+    ) -> "HistoryPage":
         return cls(
+            chat_id=chat_id,
+            numbers=numbers,
             total_count=last_seq,
-            messages=messages,
-            has_before=min(numbers.start, last_seq + 1) > 1,
-            has_after=numbers.stop <= last_seq,
+            rows=[_row(view) for view in messages],
+            senders={str(view.message.author_id): view.sender for view in messages},
+            version=version,
         )
+
+    @property
+    def has_before(self) -> bool:
+        """Whether there are older messages. Everything lies before a page past the end."""
+        return min(self.numbers.start, self.total_count + 1) > 1
+
+    @property
+    def has_after(self) -> bool:
+        return self.numbers.stop <= self.total_count
+
+    @cached_property
+    def messages(self) -> Sequence[MessageView]:
+        """In ascending order."""
+        return [self._view(row) for row in self.rows]
+
+    def _view(self, row: MessageRow) -> MessageView:
+        message = Message(
+            id=MessageId(UUID(row.id)),
+            chat_id=self.chat_id,
+            seq=Seq(row.seq),
+            author_id=ProfileId(UUID(row.sender_id)),
+            body=Body.unjudged(row.text),
+            nonce=None if row.nonce is None else Nonce(row.nonce),
+            sent_at=row.sent_at.replace(tzinfo=UTC),
+        )
+        return MessageView(
+            message=message,
+            position=Position(row.position),
+            sender=self.senders[row.sender_id],
+            read_at=None if row.read_at is None else row.read_at.replace(tzinfo=UTC),
+        )
+
+
+def _row(view: MessageView) -> MessageRow:
+    message = view.message
+    return MessageRow(
+        id=str(message.id),
+        seq=message.seq,
+        position=view.position,
+        sender_id=str(message.author_id),
+        text=message.body.text,
+        nonce=message.nonce.value if message.nonce else None,
+        sent_at=_naive(message.sent_at),
+        read_at=_naive(view.read_at) if view.read_at else None,
+    )
+
+
+def _naive(at: datetime) -> datetime:
+    return at.astimezone(UTC).replace(tzinfo=None)
 
 
 @frozen(kw_only=True)

@@ -39,6 +39,13 @@ class Body:
         if not has_something_visible(text):
             raise EmptyBody
 
+    @classmethod
+    def unjudged(cls, text: str) -> "Body":
+        """Rebuilds a body as it is stored, perhaps from before today's rules."""
+        body = cls.__new__(cls)
+        object.__setattr__(body, "text", text)
+        return body
+
 
 @frozen
 class Nonce:

@@ -12,9 +12,7 @@ that storage refuses, repeats an interrupted batch once, and otherwise passes th
 
 import asyncio
 import logging
-from collections import deque
-from collections.abc import Awaitable, Callable, Hashable, Iterable, Iterator, Sequence
-from itertools import chain
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
 from typing import Final, Generic, TypeVar
 
 from attrs import Factory, define, field
@@ -22,6 +20,7 @@ from attrs import Factory, define, field
 from application.errors import OutcomeUnknown, Overloaded, Unavailable
 from application.ports.posting import Indigestible, Interrupted
 from infrastructure.complaints import Complaints
+from infrastructure.turns import Turns
 
 Ask = TypeVar("Ask")
 Answer = TypeVar("Answer")
@@ -59,52 +58,6 @@ class _Waiting(Generic[Ask, Answer]):
     """How many batches left it out because its key was busy."""
 
 
-@define(eq=False)
-class _Queue(Generic[Ask, Answer]):
-    """The waiting commands of one key. Owners take turns, each with their commands in the order of arrival."""
-
-    _by_owner: dict[Hashable, deque[_Waiting[Ask, Answer]]] = field(init=False, factory=dict)
-    """The owner whose turn it is first."""
-
-    def __bool__(self) -> bool:
-        return bool(self._by_owner)
-
-    @property
-    def first(self) -> _Waiting[Ask, Answer]:
-        return next(iter(self._by_owner.values()))[0]
-
-    def append(self, owner: Hashable, waiting: _Waiting[Ask, Answer]) -> None:
-        of_owner = self._by_owner.get(owner)
-        if of_owner is None:
-            of_owner = self._by_owner[owner] = deque()
-        of_owner.append(waiting)
-
-    def pop(self) -> _Waiting[Ask, Answer]:
-        """Takes the first command, and gives the turn to the next owner."""
-        owner, of_owner = next(iter(self._by_owner.items()))
-        waiting = of_owner.popleft()
-        if len(self._by_owner) > 1 or not of_owner:
-            del self._by_owner[owner]
-            if of_owner:
-                self._by_owner[owner] = of_owner
-        return waiting
-
-    def put_back(self, commands: Sequence[tuple[Hashable, _Waiting[Ask, Answer]]]) -> None:
-        """Puts commands with their owners, in the order in which they were taken, in front of all others."""
-        later, self._by_owner = self._by_owner, {}
-        for owner, waiting in commands:
-            self.append(owner, waiting)
-        for owner, of_owner in later.items():
-            if owner in self._by_owner:
-                self._by_owner[owner] += of_owner
-            else:
-                self._by_owner[owner] = of_owner
-
-    def __iter__(self) -> Iterator[_Waiting[Ask, Answer]]:
-        """Goes through all commands, owner by owner."""
-        return chain.from_iterable(self._by_owner.values())
-
-
 @define(eq=False, kw_only=True)
 class Gatherer(Generic[Ask, Answer]):
     """
@@ -125,9 +78,9 @@ class Gatherer(Generic[Ask, Answer]):
     limits: BatchLimits = Factory(BatchLimits)
     name: str = "commands"
     """The name of the commands in the log."""
-    _queues: dict[Hashable, _Queue[Ask, Answer]] = field(init=False, factory=dict)
+    _queues: dict[Hashable, Turns[_Waiting[Ask, Answer]]] = field(init=False, factory=dict)
     """By key, the key that has waited longest first. Keys that ``patient_use`` waits for are in ``_patient`` instead."""
-    _patient: dict[Hashable, _Queue[Ask, Answer]] = field(init=False, factory=dict)
+    _patient: dict[Hashable, Turns[_Waiting[Ask, Answer]]] = field(init=False, factory=dict)
     _count: int = field(init=False, default=0)
     _weight: int = field(init=False, default=0)
     _closing: bool = field(init=False, default=False)
@@ -157,7 +110,7 @@ class Gatherer(Generic[Ask, Answer]):
         if queue is None:
             queue = self._queues.get(key)
         if queue is None:
-            queue = self._queues[key] = _Queue()
+            queue = self._queues[key] = Turns()
         queue.append(self.owner(ask), _Waiting(ask, weight, answer))
         self._count += 1
         self._weight += weight
@@ -221,13 +174,13 @@ class Gatherer(Generic[Ask, Answer]):
                 self._queues[key] = queue  # behind the other keys, so that a busy key does not crowd them out
         return batch
 
-    def _take(self, queue: _Queue[Ask, Answer], most: int) -> list[_Waiting[Ask, Answer]]:
+    def _take(self, queue: Turns[_Waiting[Ask, Answer]], most: int) -> list[_Waiting[Ask, Answer]]:
         taken: list[_Waiting[Ask, Answer]] = []
         weight = 0
         while queue and len(taken) < most:
             if taken and weight + queue.first.weight > self.limits.weight_per_key:
                 break
-            waiting = queue.pop()
+            _, waiting = queue.pop()
             self._count -= 1
             self._weight -= waiting.weight
             if waiting.answer.cancelled():
@@ -315,7 +268,7 @@ class Gatherer(Generic[Ask, Answer]):
         """Put commands back to the front of their key's queue, so that later commands cannot overtake them."""
         if (queue := self._patient.get(key)) is None:
             queue = self._queues.pop(key, None)
-            queue = self._queues[key] = _Queue() if queue is None else queue
+            queue = self._queues[key] = Turns() if queue is None else queue
         for waiting in postponed:
             waiting.skips += 1
         queue.put_back([(self.owner(waiting.ask), waiting) for waiting in postponed])

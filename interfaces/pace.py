@@ -6,14 +6,21 @@ from typing import Final
 
 from attrs import define, field
 
-from domain.ids import AccountId
+from application.errors import Overloaded
+from domain.ids import AccountId, SessionId
 from interfaces.throttled import ThrottledWarning
 
 SAVED_SECONDS: Final = 5.0
 """For how many seconds an account saves up the requests that it does not make. It may then make as many at once."""
 
+MOST_SECONDS: Final = 10.0
+"""The longest that a request waits. Requests that would wait longer are refused."""
+
 BYTES: Final = 16 * 1024
 """Each further so many bytes of an answer count as one more request, because long answers cost more than short ones."""
+
+Asking = AccountId | SessionId
+"""The id by which requests wait for each other. It is a session's for requests about the account itself."""
 
 
 @define(eq=False)
@@ -21,15 +28,16 @@ class Pace:
     """
     Lets each account make ``per_second`` requests a second on this node, over HTTP and on sockets together.
 
-    Nothing is refused: the requests beyond that wait, each for its own moment. The sum of what an account may ask for in a
-    second is therefore the same with one socket and with five hundred. 0 means no limit.
+    The requests beyond that wait, each for its own moment. The sum of what an account may ask for in a second is therefore the
+    same with one socket and with five hundred. 0 means no limit.
     """
 
     per_second: int = 0
     saved_seconds: float = SAVED_SECONDS
+    most_seconds: float = MOST_SECONDS
     _now: Callable[[], float] = time.monotonic
-    _taken_until: dict[AccountId, float] = field(init=False, factory=dict)
-    """The time that past requests have taken up, for accounts whose time is in the future; the latest request last."""
+    _taken_until: dict[Asking, float] = field(init=False, factory=dict)
+    """The time that past requests have taken up, for those whose time is in the future; the latest request last."""
     _waiting: ThrottledWarning = field(
         init=False,
         factory=lambda: ThrottledWarning(
@@ -37,36 +45,42 @@ class Pace:
         ),
     )
 
-    def take(self, account_id: AccountId) -> float:
+    def take(self, asking: Asking) -> float:
         """
-        Takes the next moment of an account for one request. Returns the seconds until then, which are 0.0 in ordinary use.
-        The moment is taken for good, also if the request is never made.
+        Takes the next moment for one request. Returns the seconds until then, which are 0.0 in ordinary use. The moment is
+        taken for good, also if the request is never made.
+
+        Raises:
+            Overloaded: The next moment is more than ``most_seconds`` away; nothing is taken.
         """
         if not self.per_second:
             return 0.0
         now = self._now()
-        before = self._add(account_id, 1 / self.per_second, now)
-        wait = before - now - self.saved_seconds
-        if wait <= 0.0:
-            return 0.0
-        self._waiting.warn(account=str(account_id), seconds=round(wait, 3))
-        return wait
+        wait = self._taken_until.get(asking, now) - now - self.saved_seconds
+        if wait > 0.0:
+            self._waiting.warn(whose=str(asking), seconds=round(wait, 3))
+            if wait > self.most_seconds:
+                raise Overloaded("the account asks too much", retry_after=max(1.0, wait - self.most_seconds))
+        self._add(asking, 1 / self.per_second, now)
+        return max(wait, 0.0)
 
-    def charge(self, account_id: AccountId, answered: int) -> None:
-        """Counts an answer of so many bytes, which later requests of the account wait for."""
+    def charge(self, asking: Asking, answered: int) -> None:
+        """
+        Counts an answer of so many bytes, which later requests wait for. What is due is at most what one request more than
+        ``most_seconds`` away needs, so that nobody is kept waiting for longer than that for what was answered before.
+        """
         if self.per_second and answered >= BYTES:
-            self._add(account_id, answered // BYTES / self.per_second, self._now())
+            self._add(asking, answered // BYTES / self.per_second, self._now())
 
-    def _add(self, account_id: AccountId, seconds: float, now: float) -> float:
-        """Returns the time until which the requests before this one take up."""
+    def _add(self, asking: Asking, seconds: float, now: float) -> None:
         taken = self._taken_until
-        before = max(taken.pop(account_id, now), now)
-        taken[account_id] = before + seconds
+        most = self.saved_seconds + self.most_seconds + 1 / self.per_second
+        until = max(taken.pop(asking, now), now) + seconds
+        taken[asking] = min(until, now + most)
         while next(iter(taken.values())) <= now:
             del taken[next(iter(taken))]
-        return before
 
     @property
-    def busy_accounts(self) -> int:
-        """How many accounts have requests that others of them may have to wait for."""
+    def busy(self) -> int:
+        """How many accounts and sessions have requests that others of them may have to wait for."""
         return len(self._taken_until)

@@ -143,10 +143,14 @@ def about_decision(decision: Decision, people: Mapping[ProfileId, ProfileView]) 
 def about_event(event: ChatEvent, people: Mapping[ProfileId, ProfileView]) -> ChatUpdate:
     """The update about an entry of a chat's log, with the name of the author or new member from ``people``."""
     match event:
-        case MessageSent(chat_id=chat_id, position=position, message=message):
+        case MessageSent():
+            message, position = (
+                event.message,
+                event.position,
+            )  # not in the pattern, which would take as long as the rest
             sender = people.get(message.author_id, NOBODY)
             view = MessageView(message=message, position=position, sender=sender)
-            return NewMessage(chat_id=chat_id, position=position, view=view)
+            return NewMessage(chat_id=event.chat_id, position=position, view=view)
         case MemberAdded():
             return NewMember(
                 chat_id=event.chat_id,

@@ -1,7 +1,7 @@
 """Reads. Each one sees a consistent snapshot of the data and blocks no write."""
 
-from collections.abc import Sequence
-from typing import Protocol, assert_never
+from collections.abc import Collection, Sequence
+from typing import Final, Protocol, assert_never
 
 from attrs import frozen
 
@@ -56,6 +56,9 @@ class Around:
 
 Where = Newest | PageNumber | Before | After | Around
 
+LAST: Final = 2**62
+"""A number above that of any message."""
+
 
 @frozen
 class LogSpan:
@@ -103,6 +106,19 @@ class Views(Protocol):
 
     async def history(self, reader: ProfileId, chat_id: ChatId, where: Where, limit: int) -> HistoryPage:
         """
+        Raises:
+            ChatNotFound: There is no such chat.
+            NotAMember: The reader is not in the chat.
+        """
+        ...
+
+    async def history_unless_known(
+        self, reader: ProfileId, chat_id: ChatId, where: Where, limit: int, known: Collection[str]
+    ) -> HistoryPage:
+        """
+        Read a page of `history` for a client that has the ``known`` versions of it. If the present version is among them,
+        the page comes without its messages, and `HistoryPage.is_known` is true.
+
         Raises:
             ChatNotFound: There is no such chat.
             NotAMember: The reader is not in the chat.
@@ -216,6 +232,40 @@ class Views(Protocol):
         ...
 
 
+@frozen
+class Start:
+    """
+    The number of the first message of a page, as a formula over the number of the chat's last message. Storage may compute
+    it where the last number is known, without asking for that first.
+    """
+
+    anchor: int
+    beyond: int
+    """How far the anchor may lie behind the last message."""
+    shift: int
+
+    @classmethod
+    def of(cls, where: Where, limit: int) -> "Start":
+        match where:
+            case PageNumber(number):
+                return cls(LAST, 0, max(1 - number * limit, -LAST))
+            case Before(seq):
+                return cls(seq - 1, 0, 1 - limit)
+            case After(seq):
+                return cls(max(seq, 0), 0, 1)
+            case Around(seq):
+                half = limit // 2
+                return cls(seq, half + 1, -half)
+            case Newest():
+                return cls(LAST, 0, 1 - limit)
+            case _:
+                assert_never(where)
+
+    def first(self, last_seq: Seq) -> int:
+        """Return the number, which is below 1 or above ``last_seq`` if the page lies past an end of the chat."""
+        return min(self.anchor, last_seq + self.beyond) + self.shift
+
+
 def span(where: Where, limit: int, last_seq: Seq) -> range:
     """
     The numbers of a page of at most ``limit`` messages, in a chat whose messages are numbered 1 to ``last_seq``.
@@ -223,18 +273,6 @@ def span(where: Where, limit: int, last_seq: Seq) -> range:
     The numbers have no gaps, so pages are arithmetic and nothing has to be counted or skipped. A page past either end is
     empty; its ``start`` still tells which end.
     """
-    match where:
-        case PageNumber(number):
-            first = last_seq - number * limit + 1
-        case Before(seq):
-            first = min(seq - 1, last_seq) - limit + 1
-        case After(seq):
-            first = max(seq, 0) + 1
-        case Around(seq):
-            first = seq - limit // 2
-        case Newest():
-            first = last_seq - limit + 1
-        case _:
-            assert_never(where)
+    first = Start.of(where, limit).first(last_seq)
     last = min(first + limit - 1, last_seq)
     return range(max(first, 1), max(last, 0) + 1)

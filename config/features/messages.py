@@ -62,6 +62,7 @@ def message_use_cases(
             ShowTypingHandler(views=views, clock=ports.clock, updates=ports.updates, limits=limits)
         ),
         history=watch(views.history),
+        history_unless_known=watch(views.history_unless_known),
         unread_count=watch(views.unread_count),
     )
 

@@ -168,6 +168,11 @@ class Connections:
     bodies_bytes: int = _setting(
         "API_BODIES_LIMIT", read.whole(65536, 64 * 1024 * 1024 * 1024), default_of(LIMITS.bodies_bytes)
     )
+    answers_bytes: int = _setting(
+        "API_ANSWERS_LIMIT",
+        read.whole(1024 * 1024, 64 * 1024 * 1024 * 1024),
+        default_of(LIMITS.answers_bytes),
+    )
     connections: int = _setting(
         "API_CONNECTIONS_LIMIT", read.whole(0, 1_000_000), default_of(LIMITS.connections)
     )

@@ -1,9 +1,10 @@
 """Reads in memory. They await nothing, so each one sees a consistent snapshot of the data."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
+from hashlib import sha256
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from application.paging import (
     BadPlace,
@@ -98,8 +99,14 @@ class MemoryViews:
         return ChatDetails(chat=self._view(chat, member), members=[people[id] for id in ordered])
 
     async def history(self, reader: ProfileId, chat_id: ChatId, where: Where, limit: int) -> HistoryPage:
+        return await self.history_unless_known(reader, chat_id, where, limit, ())
+
+    async def history_unless_known(
+        self, reader: ProfileId, chat_id: ChatId, where: Where, limit: int, known: Collection[str]
+    ) -> HistoryPage:
         chat, _ = self._place(reader, chat_id)
-        return self._page(chat, where, limit)
+        page = self._page(chat, where, limit)
+        return evolve(page, rows=(), senders={}, is_known=True) if page.version in known else page
 
     async def snapshot(self, reader: ProfileId, chat_id: ChatId, limit: int) -> Snapshot:
         chat, _ = self._place(reader, chat_id)
@@ -291,7 +298,8 @@ class MemoryViews:
         numbers = span(where, limit, chat.last_seq)
         messages = self.storage.chats.messages
         shown = [self._message(messages[chat.id, Seq(number)]) for number in numbers]
-        return HistoryPage.of(numbers, chat.last_seq, shown)
+        version = sha256(repr((numbers, chat.last_seq, shown)).encode()).hexdigest()[:32]
+        return HistoryPage.of(chat.id, numbers, chat.last_seq, shown, version)
 
     def _message(self, event: MessageSent) -> MessageView:
         return MessageView(

@@ -34,13 +34,6 @@ def nonce_from(key: str) -> Nonce | None:
     return Nonce(key.removeprefix(OWN_NONCE)) if key.startswith(OWN_NONCE) else None
 
 
-def kept_body(text: str) -> Body:
-    """Rebuilds a body without validation: what is stored stays readable when the rules for new messages change."""
-    body = Body.__new__(Body)
-    object.__setattr__(body, "text", text)
-    return body
-
-
 def stored_about(name: str, description: str | None) -> About:
     """Rebuilds name and description without validation: a stored chat stays readable when the rules for new ones change."""
     return About.unjudged(name, description)
@@ -126,7 +119,7 @@ def message_from(row: Row) -> MessageSent:
         chat_id=chat_id,
         seq=Seq(row["seq"]),
         author_id=ProfileId(row["sender_id"]),
-        body=kept_body(row["body"]),
+        body=Body.unjudged(row["body"]),
         nonce=nonce_from(row["nonce"]),
         sent_at=row["sent_at"],
     )

@@ -14,8 +14,8 @@ from domain.ids import ChatId, MessageId, ProfileId, Seq
 from domain.reading import NewlyRead, Reading
 from infrastructure.postgres.chats import TOLD_IDS
 from infrastructure.postgres.driver import arrays
-from infrastructure.postgres.driver.batches import BatchConnection, Driver
-from infrastructure.postgres.driver.errors import in_our_terms
+from infrastructure.postgres.driver.batches import Batch, BatchConnection
+from infrastructure.postgres.driver.pipeline import Statement
 from infrastructure.postgres.driver.trouble import WriteTrouble
 
 NOWHERE: Final = MessageId(UUID(int=0))
@@ -108,31 +108,20 @@ class PostgresMarkings:
     @asynccontextmanager
     async def begin(self) -> AsyncIterator["PostgresMarking"]:
         with self._trouble.noted():
-            async with self._connection.begin() as driver:
-                yield PostgresMarking(driver)
+            async with self._connection.begin() as batch:
+                yield PostgresMarking(batch)
 
 
 @define(eq=False)
 class PostgresMarking:
-    _driver: Driver
+    _batch: Batch
     pending_updates: list[Update] = field(init=False, factory=list)
 
     async def open(self, requests: Sequence[MarkRequest]) -> OpenedReadings:
         keys = sorted({(request.chat_id, request.reader_id) for request in requests})
-        with in_our_terms():
-            cursor = await self._driver.execute(
-                LOCK,
-                (arrays.Uuids.of([c for c, _ in keys]), arrays.Uuids.of([p for _, p in keys])),
-                prepare=True,
-                binary=True,
-            )
-            held = {
-                (ChatId(row[0]), ProfileId(row[1])): Reading(
-                    chat_id=row[0], profile_id=row[1], mark=Seq(row[2]), excluded=row[3]
-                )
-                for row in await cursor.fetchall()
-            }
-            cursor = await self._driver.execute(
+        locked, rows = await self._batch.ask(
+            Statement(LOCK, (arrays.Uuids.of([c for c, _ in keys]), arrays.Uuids.of([p for _, p in keys]))),
+            Statement(
                 READ,
                 (
                     arrays.Uuids.of([request.chat_id for request in requests]),
@@ -144,10 +133,14 @@ class PostgresMarking:
                         ]
                     ),
                 ),
-                prepare=True,
-                binary=True,
+            ),
+        )
+        held = {
+            (ChatId(row[0]), ProfileId(row[1])): Reading(
+                chat_id=row[0], profile_id=row[1], mark=Seq(row[2]), excluded=row[3]
             )
-            rows = await cursor.fetchall()
+            for row in locked
+        }
         readings: dict[tuple[ChatId, ProfileId], Reading] = {}
         targets: list[Seq | None] = []
         for request, (is_member, seq, last_seq) in zip(requests, rows, strict=True):
@@ -160,20 +153,18 @@ class PostgresMarking:
     async def newly_read(self, moves: Sequence[tuple[Reading, Seq]]) -> Sequence[NewlyRead]:
         if not moves:
             return []
-        with in_our_terms():
-            cursor = await self._driver.execute(
+        (rows,) = await self._batch.ask(
+            Statement(
                 NEWLY_READ,
                 (
                     arrays.Uuids.of([reading.chat_id for reading, _ in moves]),
                     arrays.Uuids.of([reading.profile_id for reading, _ in moves]),
                     arrays.Bigints.of(reading.mark for reading, _ in moves),
                     arrays.Bigints.of(to for _, to in moves),
-                    TOLD_IDS,
+                    arrays.Bigint.of(TOLD_IDS),
                 ),
-                prepare=True,
-                binary=True,
             )
-            rows = await cursor.fetchall()
+        )
         return [
             NewlyRead(
                 message_ids=tuple(MessageId(id) for id in ids or ()),
@@ -185,8 +176,8 @@ class PostgresMarking:
     async def keep(self, moved: Sequence[tuple[Reading, MessagesRead | None]]) -> None:
         readings = [reading for reading, _ in moved]
         reads = [read for _, read in moved if read]
-        with in_our_terms():
-            await self._driver.execute(
+        self._batch.finish(
+            Statement(
                 KEEP,
                 (
                     arrays.Uuids.of([read.chat_id for read in reads]),
@@ -199,7 +190,6 @@ class PostgresMarking:
                     arrays.Bigints.of(reading.mark for reading in readings),
                     arrays.Bigints.of(reading.excluded for reading in readings),
                 ),
-                prepare=True,
-                binary=True,
             )
+        )
         self.pending_updates += reads

@@ -18,12 +18,29 @@ from domain.ids import ChatId, Position, ProfileId, Seq
 from domain.reading import unread_count
 from infrastructure.postgres.changes import ORIGIN, Origin
 from infrastructure.postgres.driver.arrays import Uuids
-from infrastructure.postgres.driver.reads import Prepared, ReadPool, Row, prepared
-from infrastructure.postgres.driver.together import Together
+from infrastructure.postgres.driver.reads import SHARED, Prepared, ReadPool, ReadTransaction, Row, prepared
+from infrastructure.postgres.driver.together import HEAVIEST, Together
 from infrastructure.postgres.places import Place
 from infrastructure.stored_events import personal_event
 
 HERE: Final = prepared(ORIGIN)
+
+FEW_PERSONAL: Final = 16
+"""Entries of one reader's own log that a shared read returns. Who has more is read alone, from the same snapshot."""
+
+CHATS_COUNTED: Final = Prepared(
+    """
+    SELECT wanted.number, (
+        SELECT count(*) FROM (
+            SELECT FROM profile_chat AS own WHERE own.profile_id = wanted.reader_id LIMIT %(most)s::bigint
+        ) AS counted
+    ) AS count
+    FROM unnest(%(readers)s::uuid[]) WITH ORDINALITY AS wanted (reader_id, number)
+    ORDER BY wanted.number
+    """,
+    {"most": HEAVIEST},
+)
+"""How many chats several readers are or were in, which tells how much reading for them together would return."""
 
 CHATS_OF: Final = Prepared(
     """
@@ -36,6 +53,7 @@ CHATS_OF: Final = Prepared(
         WHERE own.profile_id = wanted.reader_id AND own.left_at IS NULL AND chat.deleted_at IS NULL
     ) AS chat_ids
     FROM unnest(%(readers)s::uuid[]) WITH ORDINALITY AS wanted (reader_id, number)
+    ORDER BY wanted.number
     """,
     {},
 )
@@ -143,11 +161,11 @@ class PostgresOwnChanges:
 
     @_chats.default
     def _chats_together(self) -> Together[ProfileId, Sequence[ChatId]]:
-        return Together(self._read_chats)
+        return Together(self._read_chats, self._count_chats)
 
     @_missed.default
     def _missed_together(self) -> Together[ProfileId, Missed | Lost]:
-        return Together(self._read_missed)
+        return Together(self._read_missed, self._count_chats)
 
     async def here(self) -> Cursor:
         return Origin.of(await self.pool.row(HERE)).cursor
@@ -160,10 +178,14 @@ class PostgresOwnChanges:
         assert missed is not None, "every reader is answered"
         return missed
 
+    async def _count_chats(self, readers: Sequence[ProfileId]) -> Sequence[int]:
+        rows = await self.pool.shared_rows(CHATS_COUNTED, readers=Uuids.of(readers))
+        return [row["count"] for row in rows]
+
     async def _read_chats(
         self, _: Hashable, readers: Sequence[ProfileId]
     ) -> Mapping[ProfileId, Sequence[ChatId]]:
-        rows = await self.pool.rows(CHATS_OF, readers=Uuids.of(readers))
+        rows = await self.pool.shared_rows(CHATS_OF, readers=Uuids.of(readers))
         return {readers[row["number"] - 1]: row["chat_ids"] for row in rows}
 
     async def _read_missed(
@@ -174,28 +196,41 @@ class PostgresOwnChanges:
         except ValueError:
             return dict.fromkeys(readers, Lost.MALFORMED)
         after: Mapping[str, Any] = {"next_tx": place.next_tx, "running": sorted(place.running)}
-        of_all = {"readers": Uuids.of(readers), **after}
-        async with self.pool.open() as reads:
+        async with self.pool.open(SHARED) as reads:
             found = Origin.of(await reads.row(HERE))
             if found.cursor.epoch != cursor.epoch or found.was_restored_since(cursor):
                 return dict.fromkeys(readers, Lost.EPOCH)
-            standings = await reads.rows(STANDINGS, **of_all)
-            personal = await reads.rows(PERSONAL, **of_all, most=PERSONAL_MOST + 1)
-        in_chats: list[list[Standing]] = [[] for _ in readers]
-        for row in standings:
-            in_chats[row["number"] - 1].append(_standing(row))
-        own: list[list[PersonalEvent]] = [[] for _ in readers]
-        for row in personal:
-            reader = readers[row["number"] - 1]
-            own[row["number"] - 1].append(
-                personal_event(row["kind"], row["payload"], profile_id=reader, chat_id=row["chat_id"])
-            )
+            standings: dict[ProfileId, list[Standing]] = {reader: [] for reader in readers}
+            async for rows in reads.slices(STANDINGS, readers=Uuids.of(readers), **after):
+                for row in rows:
+                    standings[readers[row["number"] - 1]].append(_standing(row))
+            personal = await _read_personal(reads, readers, after)
         return {
-            reader: Missed(cursor=found.cursor, standings=each, personal=events)
-            if len(events) <= PERSONAL_MOST
+            reader: Missed(cursor=found.cursor, standings=standings[reader], personal=personal[reader])
+            if len(personal[reader]) <= PERSONAL_MOST
             else Lost.TOO_FAR
-            for reader, each, events in zip(readers, in_chats, own, strict=True)
+            for reader in readers
         }
+
+
+async def _read_personal(
+    reads: ReadTransaction, readers: Sequence[ProfileId], after: Mapping[str, Any]
+) -> Mapping[ProfileId, Sequence[PersonalEvent]]:
+    """Reads the entries of each reader's own log after a place: `PERSONAL_MOST`, and one more if there are more."""
+    personal: dict[ProfileId, list[PersonalEvent]] = {}
+    wanted = [(readers, FEW_PERSONAL)]
+    while wanted:
+        some, most = wanted.pop()
+        personal |= {reader: [] for reader in some}
+        async for rows in reads.slices(PERSONAL, readers=Uuids.of(some), **after, most=most + 1):
+            for row in rows:
+                reader = some[row["number"] - 1]
+                personal[reader].append(
+                    personal_event(row["kind"], row["payload"], profile_id=reader, chat_id=row["chat_id"])
+                )
+        if most == FEW_PERSONAL:
+            wanted = [([reader], PERSONAL_MOST) for reader in some if len(personal[reader]) > most]
+    return personal
 
 
 def _standing(row: Row) -> Standing:

@@ -22,23 +22,51 @@ READER, CHAT, ID, FIRST = (bindparam(name, type_=Uuid) for name in ("reader", "c
 AT: Final = bindparam("at", type_=DateTime(timezone=True))
 MOST, SKIP = (bindparam(name, type_=BigInteger) for name in ("most", "skip"))
 
-HERE: Final = prepared(select(*place_columns()).where(origin.c.id == 1))
-
-_activity = func.coalesce(chat_head.c.last_at, chat.c.created_at).label("activity")
-
-CHATS: Final = prepared(
-    select(profile_chat.c.chat_id, _activity)
-    .select_from(
-        profile_chat.join(chat, chat.c.chat_id == profile_chat.c.chat_id).join(
-            chat_head, chat_head.c.chat_id == profile_chat.c.chat_id
-        )
-    )
-    .where(profile_chat.c.profile_id == READER, profile_chat.c.left_at.is_(None), chat.c.deleted_at.is_(None))
-    .order_by(_activity.desc(), profile_chat.c.chat_id.desc())
+_own = select(profile_chat.c.chat_id).where(
+    profile_chat.c.profile_id == READER, profile_chat.c.left_at.is_(None)
+)
+_of_own = _own.subquery("own")
+_head = (
+    select(chat_head.c.last_at)
+    .where(chat_head.c.chat_id == _of_own.c.chat_id)
+    .limit(1)
+    .correlate(_of_own)
+    .lateral("one_head")
+)
+_silent = (
+    select(chat.c.created_at)
+    .where(_head.c.last_at.is_(None), chat.c.chat_id == _of_own.c.chat_id)
+    .limit(1)
+    .correlate(_of_own, _head)
+    .lateral("one_silent")
+)
+_activity = func.coalesce(_head.c.last_at, _silent.c.created_at).label("activity")
+_chats = (
+    select(_of_own.c.chat_id, _activity)
+    .select_from(_of_own.join(_head, true()).outerjoin(_silent, true()))
+    .order_by(_activity.desc(), _of_own.c.chat_id.desc())
     .limit(MOST)
     .offset(SKIP)
 )
-"""The chats of a reader, newest activity first."""
+
+CHATS: Final = prepared(_chats)
+"""
+Selects the chats of a reader, newest activity first.
+
+The statement reads the head of each chat, even for a page of one chat. The head is one small row. An index in the order of
+activity would have to be written for each message and each member. Chats that were deleted have no members left. The chat
+itself is read only if it has no messages, for the time at which it was created.
+"""
+
+_here = select(*place_columns()).where(origin.c.id == 1).subquery("here")
+_first = _chats.subquery("first")
+
+CHATS_AND_HERE: Final = prepared(
+    select(_first, _here)
+    .select_from(_first.join(_here, true()))
+    .order_by(_first.c.activity.desc(), _first.c.chat_id.desc())
+)
+"""The same, each with the place (`infrastructure.postgres.places`) at which a walk through the list begins."""
 
 CHATS_AFTER: Final = Prepared(
     """

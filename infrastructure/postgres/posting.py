@@ -1,5 +1,6 @@
 """
-The write path: one transaction with three statements between BEGIN and COMMIT stores any number of messages.
+The write path: one transaction with three statements between BEGIN and COMMIT stores any number of messages. It takes two
+exchanges with the server.
 
 The statements run on a dedicated driver connection: a checkout from the pool and SQLAlchemy's compilation would cost a
 batch more than its statements do. docs/storage.md, "The write path", explains each statement.
@@ -9,7 +10,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import Any, Final, LiteralString, NamedTuple, TypeVar
+from typing import Final, LiteralString, NamedTuple
 
 from attrs import Factory, define, field
 
@@ -22,14 +23,12 @@ from domain.ids import ChatId, MessageId, Position, ProfileId, Seq
 from domain.member import Member
 from domain.message import Body, Message, Nonce
 from domain.role import Role
-from infrastructure.postgres.chat_rows import derived_key, kept_body, nonce_key, stored_about
+from infrastructure.postgres.chat_rows import derived_key, nonce_key, stored_about
 from infrastructure.postgres.driver import arrays
-from infrastructure.postgres.driver.batches import BatchConnection, Driver
-from infrastructure.postgres.driver.errors import in_our_terms
+from infrastructure.postgres.driver.batches import Batch, BatchConnection
+from infrastructure.postgres.driver.pipeline import Statement
 from infrastructure.postgres.driver.trouble import WriteTrouble
 from infrastructure.stored_events import MESSAGE_SENT
-
-R = TypeVar("R", bound=NamedTuple)
 
 LOCK: Final = """
 SELECT chat_id, last_seq, last_position, last_at, member_count FROM chat_head
@@ -152,14 +151,14 @@ class PostgresPostings:
     @asynccontextmanager
     async def begin(self) -> AsyncIterator["PostgresPosting"]:
         with self._trouble.noted():
-            async with self._connection.begin() as driver:
+            async with self._connection.begin() as batch:
                 lock = LOCK if self._connection.patient else LOCK_WHAT_IS_FREE
-                yield PostgresPosting(driver, lock)
+                yield PostgresPosting(batch, lock)
 
 
 @define(eq=False)
 class PostgresPosting:
-    _driver: Driver
+    _batch: Batch
     _lock: LiteralString
     pending_updates: list[Update] = field(init=False, factory=list)
     _keys: dict[MessageId, str] = field(init=False, factory=dict)
@@ -170,10 +169,9 @@ class PostgresPosting:
         ids = list(dict.fromkeys(draft.chat_id for draft in drafts))
         keys = [keys_of(draft, slots) for draft in drafts]
         self._keys = {draft.id: key for draft, (key, _) in zip(drafts, keys, strict=True)}
-        with in_our_terms():
-            heads = await self._fetch(HeadRow, self._lock, (arrays.Uuids.of(ids),))
-            rows = await self._fetch(
-                DraftRow,
+        heads, rows = await self._batch.ask(
+            Statement(self._lock, (arrays.Uuids.of(ids),)),
+            Statement(
                 READ,
                 (
                     arrays.Uuids.of([draft.chat_id for draft in drafts]),
@@ -181,14 +179,15 @@ class PostgresPosting:
                     arrays.Texts.of([key for key, _ in keys]),
                     arrays.Texts.of([earlier for _, earlier in keys]),
                 ),
-            )
-        held = {head.chat_id: head for head in heads}
+            ),
+        )
+        held = {head.chat_id: head for head in map(HeadRow._make, heads)}
         chats: dict[ChatId, Chat] = {}
         busy: set[ChatId] = set()
         authors: dict[tuple[ChatId, ProfileId], Member] = {}
         said: dict[tuple[ChatId, ProfileId, Nonce], MessageSent] = {}
         just_said: dict[tuple[ChatId, ProfileId, Body], datetime] = {}
-        for draft, row in zip(drafts, rows, strict=True):
+        for draft, row in zip(drafts, map(DraftRow._make, rows), strict=True):
             chat_id, author_id = draft.chat_id, draft.author_id
             if row.kind is not None and chat_id not in chats:
                 if head := held.get(chat_id):
@@ -226,8 +225,8 @@ class PostgresPosting:
         sent = Counter((message.chat_id, message.author_id) for message in messages)
         senders = sorted(sent.items(), key=_in_lock_order)
         heads = sorted(chats, key=lambda chat: chat.id.int)
-        with in_our_terms():
-            await self._driver.execute(
+        self._batch.finish(
+            Statement(
                 KEEP,
                 (
                     arrays.Uuids.of([message.chat_id for message in messages]),
@@ -238,7 +237,7 @@ class PostgresPosting:
                     arrays.Texts.of([self._keys[message.id] for message in messages]),
                     arrays.Texts.of([message.body.text for message in messages]),
                     arrays.Moments.of(message.sent_at for message in messages),
-                    MESSAGE_SENT,
+                    arrays.Bigint.of(MESSAGE_SENT),
                     arrays.Uuids.of([chat.id for chat in heads]),
                     arrays.Bigints.of(chat.last_seq for chat in heads),
                     arrays.Bigints.of(chat.last_position for chat in heads),
@@ -247,17 +246,12 @@ class PostgresPosting:
                     arrays.Uuids.of([profile_id for (_, profile_id), _ in senders]),
                     arrays.Bigints.of(count for _, count in senders),
                 ),
-                prepare=True,
-                binary=True,
             )
+        )
         self.pending_updates += [about_event(event, self._authors) for event in posted]
 
     def remind(self, repeated: Sequence[MessageSent]) -> None:
         self.pending_updates += [Moved(chat_id=event.chat_id, position=event.position) for event in repeated]
-
-    async def _fetch(self, kind: type[R], statement: LiteralString, parameters: tuple[Any, ...]) -> list[R]:
-        cursor = await self._driver.execute(statement, parameters, prepare=True, binary=True)
-        return list(map(kind._make, await cursor.fetchall()))
 
 
 def _in_lock_order(sent: tuple[tuple[ChatId, ProfileId], int]) -> tuple[int, int]:
@@ -299,7 +293,7 @@ def _said(draft: Draft, row: DraftRow) -> MessageSent:
         chat_id=draft.chat_id,
         seq=row.seq,
         author_id=draft.author_id,
-        body=kept_body(row.body),
+        body=Body.unjudged(row.body),
         nonce=draft.nonce,
         sent_at=row.sent_at,
     )

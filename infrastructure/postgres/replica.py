@@ -16,9 +16,8 @@ from typing import Any, Final, TypeVar
 from attrs import define, field
 
 from application.errors import ApplicationError
-from domain.ids import ProfileId
 from infrastructure.complaints import Complaints
-from infrastructure.postgres.driver.reads import Prepared, ReadPool, ReadTransaction, Row
+from infrastructure.postgres.driver.reads import Prepared, PreparedReads, ReadPool, Row
 
 Found = TypeVar("Found")
 
@@ -30,12 +29,16 @@ The cluster and its timeline as of its last checkpoint. A replica tells a new ti
 until then.
 """
 
-FLUSHED: Final = """
-    CASE WHEN NOT pg_is_in_recovery() THEN (pg_current_wal_flush_lsn() - '0/0'::pg_lsn)::bigint END
+WRITTEN: Final = Prepared(
+    f"""
+    SELECT {CLUSTER} AS cluster,
+        CASE WHEN NOT pg_is_in_recovery() THEN (pg_current_wal_flush_lsn() - '0/0'::pg_lsn)::bigint END AS flushed
+    """,
+    {},
+)
 """
-"""
-How far the primary's log is flushed; null where the server writes none. Everything that a reader can have seen before the
-statement, or sees in it, lies before that.
+Reads how far the primary's log is flushed; null where the server writes none. Everything that a reader can have seen by now lies
+before that.
 """
 
 REPLAYED: Final = Prepared(
@@ -86,18 +89,16 @@ class Replica:
     def is_resting(self) -> bool:
         return self._rests_until is not None and (self._is_probed or self.now() < self._rests_until)
 
-    async def read(
-        self, reader: ProfileId, written: Row, read: Callable[[ReadTransaction], Awaitable[Found]]
-    ) -> Found | None:
+    async def read(self, written: Row, read: Callable[[PreparedReads], Awaitable[Found]]) -> Found | None:
         """
-        Returns what ``read`` reads in a transaction that sees everything that was ``written``, the cluster and the place that
-        the primary told; None if the replica could not be read, and is to be passed by.
+        Returns what ``read`` reads of the replica, which then has everything that the primary had `WRITTEN`; None if it could
+        not be read, and is to be passed by.
         """
         if self.is_resting or written["flushed"] is None:
             return None
         is_probe = self._is_probed = self._rests_until is not None
         # A task of its own, because the driver may take seconds to give up a read of a server that is frozen.
-        task = asyncio.create_task(self._when_replayed(reader, written, read))
+        task = asyncio.create_task(self._when_replayed(written, read))
         limit = asyncio.timeout(self.patience)
         try:
             async with limit:
@@ -119,9 +120,7 @@ class Replica:
         self.reads += 1
         return found
 
-    async def _when_replayed(
-        self, reader: ProfileId, written: Row, read: Callable[[ReadTransaction], Awaitable[Found]]
-    ) -> Found:
+    async def _when_replayed(self, written: Row, read: Callable[[PreparedReads], Awaitable[Found]]) -> Found:
         replayed: asyncio.Future[Exception | None] = asyncio.get_running_loop().create_future()
         self._waiting[replayed] = written
         self._came.set()
@@ -134,8 +133,7 @@ class Replica:
         if failure is not None:
             raise failure
         # A snapshot that was taken before the answer could be older than what the answer says.
-        async with self.pool.open(reader) as reads:
-            return await read(reads)
+        return await read(self.pool)
 
     async def _look(self) -> None:
         """Asks again and again how far the replica is, for all who wait, until nobody does."""

@@ -3,42 +3,48 @@ Reads on PostgreSQL. Each read sees one consistent snapshot and runs a constant 
 keys of their tables.
 """
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
+from datetime import datetime
 from functools import lru_cache
 from hashlib import sha256
 from typing import Any, Final, NoReturn
 from uuid import UUID
 
-from attrs import Factory, field, frozen
+from attrs import Factory, evolve, field, frozen
+from psycopg.rows import tuple_row
+from psycopg.types.numeric import Int8
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
+    CompoundSelect,
     FromClause,
     Integer,
     Label,
     Select,
-    Subquery,
     Table,
+    Text,
     Uuid,
     and_,
     any_,
     bindparam,
     case,
+    cast,
     column,
     func,
     literal_column,
+    not_,
     select,
     true,
     tuple_,
     union_all,
     values,
 )
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import ARRAY, aggregate_order_by
 
 from application.errors import Unavailable
 from application.paging import ChatPlace, MemberPlace, Page, Paging, ReaderPlace, page_of
 from application.ports.updates import ChatUpdate, NewMember, NewMessage
-from application.ports.views import LogSpan, MessageNotFound, Newest, Where, span
+from application.ports.views import LAST, LogSpan, MessageNotFound, Newest, Start, Where, span
 from application.views import (
     NOBODY,
     ChatDetails,
@@ -47,6 +53,7 @@ from application.views import (
     HistoryPage,
     LiveSession,
     MemberView,
+    MessageRow,
     MessageView,
     ProfileView,
     ReaderView,
@@ -60,7 +67,7 @@ from domain.ids import AccountId, ChatId, MessageId, Position, ProfileId, Seq, S
 from domain.reading import unread_count
 from domain.role import Role
 from domain.scope import Scope
-from infrastructure.postgres.chat_rows import message_from
+from infrastructure.postgres.chat_rows import OWN_NONCE, message_from
 from infrastructure.postgres.driver.arrays import Bigints, Uuids
 from infrastructure.postgres.driver.errors import NO_PRIVILEGE, READ_ONLY, UNDEFINED_TABLE, complaints
 from infrastructure.postgres.driver.reads import (
@@ -77,7 +84,7 @@ from infrastructure.postgres.pages import (
     AT,
     CHATS,
     CHATS_AFTER,
-    HERE,
+    CHATS_AND_HERE,
     ID,
     MEMBER,
     MEMBERS_AFTER,
@@ -89,7 +96,7 @@ from infrastructure.postgres.pages import (
     reader_place,
 )
 from infrastructure.postgres.places import Place
-from infrastructure.postgres.replica import CLUSTER, FLUSHED, Replica
+from infrastructure.postgres.replica import WRITTEN, Replica
 from infrastructure.postgres.schema.account_tables import account, profile, session
 from infrastructure.postgres.schema.base import metadata, with_all_tables
 from infrastructure.postgres.schema.chat_tables import (
@@ -114,9 +121,10 @@ READER, CHAT, MESSAGE = (
 )
 IDS = bindparam("ids", type_=ARRAY(Uuid))
 START, STOP = (bindparam(name, type_=BigInteger) for name in ("start", "stop"))
-
-LAST_SEQ: Final = 2**62
-"""A number above that of any message."""
+ANCHOR, BEYOND, SHIFT, MOST_MESSAGES = (
+    bindparam(name, type_=BigInteger) for name in ("anchor", "beyond", "shift", "most")
+)
+KNOWN = bindparam("known", type_=ARRAY(Text))
 
 EPOCH_NAMES: Final = ("generation", "base", "system_identifier", "timeline")
 
@@ -204,10 +212,6 @@ MEMBERSHIP_AND_EPOCH: Final = prepared(
             for column, name in zip(epoch_columns(), EPOCH_NAMES, strict=True)
         ),
     )
-)
-
-MEMBERSHIP_AND_FLUSHED: Final = prepared(
-    _membership(literal_column(CLUSTER).label("cluster"), literal_column(FLUSHED).label("flushed"))
 )
 
 STANDS: Final = Prepared(
@@ -310,14 +314,25 @@ PRESENT: Final = prepared(
 )
 
 
-def _covering() -> Subquery:
-    """Selects receipts that cover messages from START up to but excluding STOP. They may end at any later message."""
-    columns = (receipt.c.profile_id, receipt.c.from_seq, receipt.c.to_seq, receipt.c.read_at)
-    covers = (receipt.c.chat_id == CHAT, receipt.c.to_seq >= START, receipt.c.from_seq < STOP)
+NAMES: Final = ("first_name", "last_name", "middle_name", "username")
+
+_person = (
+    profile.c.profile_id.label("id"),
+    *(profile.c[name] for name in NAMES),
+)
+"""The columns of `ProfileView`, named like its fields."""
+
+
+def _covering(
+    start: ColumnElement[int], stop: ColumnElement[int], *more: ColumnElement[Any]
+) -> CompoundSelect[Any]:
+    """Selects receipts that cover messages from ``start`` up to but excluding ``stop``. They may end at any later message."""
+    columns = (receipt.c.profile_id, receipt.c.from_seq, receipt.c.to_seq, receipt.c.read_at, *more)
+    covers = (receipt.c.chat_id == CHAT, receipt.c.to_seq >= start, receipt.c.from_seq < stop)
     short = select(*columns).where(
-        *covers, receipt.c.to_seq < STOP + LENGTHS[0], beyond < literal_column(f"{LENGTHS[0]}")
+        *covers, receipt.c.to_seq < stop + LENGTHS[0], beyond < literal_column(f"{LENGTHS[0]}")
     )
-    longest = [*LENGTHS[1:], LAST_SEQ]
+    longest = [*LENGTHS[1:], LAST]
     lengths = values(
         column("reached", Integer), column("longest", BigInteger), name="lengths", literal_binds=True
     ).data(list(enumerate(longest, start=1)))
@@ -325,31 +340,87 @@ def _covering() -> Subquery:
         select(*columns)
         .select_from(lengths.join(receipt, length == lengths.c.reached))
         .where(
-            *covers, receipt.c.to_seq < STOP + lengths.c.longest, beyond >= literal_column(f"{LENGTHS[0]}")
+            *covers, receipt.c.to_seq < stop + lengths.c.longest, beyond >= literal_column(f"{LENGTHS[0]}")
         )
     )
-    return union_all(short, long).subquery("covering")
+    return union_all(short, long)
 
 
-def _messages() -> Select[Any]:
+def _page() -> Select[Any]:
     """
-    Selects messages from START up to but excluding STOP, each with the time at which anyone but its author first read it.
+    Selects a page of history in one statement: the place of the reader in the chat, which numbers the page has
+    (`application.ports.views.Start`), its version, and unless the client knows that version, its messages with their authors
+    and with the time at which anyone but its author first read each.
 
     Receipts that cover the same part of the page are first reduced to the earliest: of ten thousand readers of the whole
     page one row remains, and one more for each author on the page, whose own reading does not count for their messages.
+
+    What a page shows never changes but for receipts, which are only added, names, and the number of messages in the chat.
+    Its version is made of these; the id of its last message distinguishes what was written after a restore.
     """
+    first = func.least(ANCHOR, chat_head.c.last_seq + BEYOND) + SHIFT
+    is_member = and_(
+        chat.c.deleted_at.is_(None), member.c.profile_id.is_not(None), member.c.left_at.is_(None)
+    )
+    place = (
+        select(
+            chat.c.deleted_at,
+            chat_head.c.last_seq,
+            member.c.left_at,
+            member.c.profile_id.label("member_id"),
+            func.greatest(first, 1).label("start"),
+            case(
+                (is_member, func.greatest(func.least(first + MOST_MESSAGES, chat_head.c.last_seq + 1), 1)),
+                else_=0,
+            ).label("stop"),
+        )
+        .select_from(
+            chat.join(chat_head, chat_head.c.chat_id == chat.c.chat_id).outerjoin(
+                member, and_(member.c.chat_id == chat.c.chat_id, member.c.profile_id == READER)
+            )
+        )
+        .where(chat.c.chat_id == CHAT)
+        .cte("place")
+    )
+    start, stop = (select(place.c[name]).scalar_subquery() for name in ("start", "stop"))
     page = (
         select(message)
-        .where(message.c.chat_id == CHAT, message.c.seq >= START, message.c.seq < STOP)
+        .where(message.c.chat_id == CHAT, message.c.seq >= start, message.c.seq < stop)
         .cte("page")
     )
-    covering = _covering()
-    start, end = func.greatest(covering.c.from_seq, START), func.least(covering.c.to_seq, STOP - 1)
+    senders = select(page.c.sender_id).distinct().subquery("senders")
+    person = (
+        select(*_person)
+        .where(profile.c.profile_id == senders.c.sender_id)
+        .limit(1)
+        .correlate(senders)
+        .lateral("one_profile")
+    )
+    authors = select(person).select_from(senders.join(person, true())).cte("authors")
+    covering = _covering(start, stop, receipt.c.tx).cte("covering")
+    names = func.concat_ws("\t", authors.c.id, *(func.coalesce(authors.c[name], "") for name in NAMES))
+    version = select(
+        func.md5(
+            func.concat_ws(
+                " ",
+                select(place.c.last_seq).scalar_subquery(),
+                start,
+                select(page.c.message_id).where(page.c.seq == stop - 1).scalar_subquery(),
+                select(func.concat_ws(" ", func.count(), func.max(covering.c.tx))).scalar_subquery(),
+                select(
+                    func.string_agg(names, aggregate_order_by(literal_column("E'\\n'"), authors.c.id))
+                ).scalar_subquery(),
+            )
+        ).label("version")
+    ).cte("present")
+    is_known = select(version.c.version == any_(KNOWN)).scalar_subquery()
+
+    began, ended = func.greatest(covering.c.from_seq, start), func.least(covering.c.to_seq, stop - 1)
     author = case((covering.c.profile_id.in_(select(page.c.sender_id)), covering.c.profile_id))
-    first = (
+    earliest = (
         select(
-            start.label("start"),
-            end.label("end"),
+            began.label("start"),
+            ended.label("end"),
             author.label("author_id"),
             func.min(covering.c.read_at).label("read_at"),
         )
@@ -357,7 +428,9 @@ def _messages() -> Select[Any]:
         .subquery("first")
     )
     read = select(
-        func.generate_series(first.c.start, first.c.end).label("seq"), first.c.author_id, first.c.read_at
+        func.generate_series(earliest.c.start, earliest.c.end).label("seq"),
+        earliest.c.author_id,
+        earliest.c.read_at,
     ).subquery("read")
     answer = (
         select(page.c.seq, func.min(read.c.read_at).label("read_at"))
@@ -365,14 +438,39 @@ def _messages() -> Select[Any]:
         .group_by(page.c.seq)
         .subquery("answer")
     )
+    shown = (
+        select(
+            cast(page.c.message_id, Text).label("id"),
+            page.c.seq,
+            page.c.position,
+            cast(page.c.sender_id, Text).label("sender_id"),
+            page.c.body,
+            case(
+                (func.starts_with(page.c.nonce, OWN_NONCE), func.substr(page.c.nonce, len(OWN_NONCE) + 1))
+            ).label("nonce"),
+            func.timezone("UTC", page.c.sent_at).label("sent_at"),
+            func.timezone("UTC", answer.c.read_at).label("read_at"),
+            *(authors.c[name].label(f"author_{name}") for name in ("id", *NAMES)),
+        )
+        .select_from(
+            page.outerjoin(answer, answer.c.seq == page.c.seq).outerjoin(
+                authors, authors.c.id == page.c.sender_id
+            )
+        )
+        .where(not_(is_known))
+        .limit(
+            MOST_MESSAGES
+        )  # which keeps the planner from joining first and asking whether it is known last
+        .subquery("shown")
+    )
     return (
-        select(page, answer.c.read_at)
-        .select_from(page.outerjoin(answer, answer.c.seq == page.c.seq))
-        .order_by(page.c.seq)
+        select(place, version.c.version, is_known.label("is_known"), shown)
+        .select_from(place.join(version, true()).outerjoin(shown, true()))
+        .order_by(shown.c.seq)
     )
 
 
-PAGE: Final = prepared(_messages())
+PAGE: Final = evolve(prepared(_page()), rows=tuple_row)
 
 _of_entry = _one(
     message, message.c.chat_id == chat_log.c.chat_id, message.c.seq == chat_log.c.seq, of=chat_log
@@ -417,7 +515,7 @@ OF_MESSAGE: Final = prepared(
     )
 )
 
-_readers = _covering()
+_readers = _covering(START, STOP).subquery("covering")
 
 _first_read = func.min(_readers.c.read_at)
 
@@ -431,15 +529,6 @@ READERS: Final = prepared(
     .offset(SKIP)
 )
 """The readers of message number START after a place in the list. STOP is START + 1."""
-
-_person = (
-    profile.c.profile_id.label("id"),
-    profile.c.first_name,
-    profile.c.last_name,
-    profile.c.middle_name,
-    profile.c.username,
-)
-"""The columns of `ProfileView`, named like its fields."""
 
 LIVE_SESSION: Final = prepared(
     select(
@@ -561,18 +650,21 @@ class PostgresViews:
         )
 
     async def history(self, reader: ProfileId, chat_id: ChatId, where: Where, limit: int) -> HistoryPage:
+        return await self.history_unless_known(reader, chat_id, where, limit, ())
+
+    async def history_unless_known(
+        self, reader: ProfileId, chat_id: ChatId, where: Where, limit: int, known: Collection[str]
+    ) -> HistoryPage:
         replica = self.replica
         if replica is not None and not replica.is_resting:
-            stand = await _require_member(self.pool, MEMBERSHIP_AND_FLUSHED, reader, chat_id)
-            last_seq = stand["last_seq"]
+            written = await self.pool.row(WRITTEN, reader=reader)
+            assert written is not None
             found = await replica.read(
-                reader, stand, lambda reads: _page(reads, chat_id, where, limit, last_seq)
+                written, lambda reads: _history(reads, reader, chat_id, where, limit, known)
             )
             if found is not None:
                 return found
-        async with self.pool.open(reader) as reads:
-            membership = await _require_member(reads, MEMBERSHIP, reader, chat_id)
-            page = await _page(reads, chat_id, where, limit, membership["last_seq"])
+        page = await _history(self.pool, reader, chat_id, where, limit, known)
         if replica is not None:
             replica.passed_by += 1
         return page
@@ -581,15 +673,15 @@ class PostgresViews:
         if not limit:
             stand = _member_only(await self._stands.ask((reader, chat_id), owner=reader))
             last_seq = Seq(stand["last_seq"])
-            return _snapshot(stand, HistoryPage.of(span(Newest(), 0, last_seq), last_seq, []))
+            return _snapshot(stand, HistoryPage.of(chat_id, span(Newest(), 0, last_seq), last_seq))
         async with self.pool.open(reader) as reads:
             stand = await _require_member(reads, MEMBERSHIP_AND_EPOCH, reader, chat_id)
-            return _snapshot(stand, await _page(reads, chat_id, Newest(), limit, stand["last_seq"]))
+            return _snapshot(stand, await _history(reads, reader, chat_id, Newest(), limit))
 
     async def _read_stands(
         self, _: Hashable, wanted: Sequence[tuple[ProfileId, ChatId]]
     ) -> Mapping[tuple[ProfileId, ChatId], Row]:
-        rows = await self.pool.rows(
+        rows = await self.pool.shared_rows(
             STANDS,
             chats=Uuids.of([chat_id for _, chat_id in wanted]),
             readers=Uuids.of([reader for reader, _ in wanted]),
@@ -692,7 +784,7 @@ class PostgresViews:
         """``anew`` asks on a new connection."""
         if anew:
             await self.pool.renew()
-        (found,) = await self.pool.rows(PROBE)
+        found: Row = (await self.pool.rows(PROBE))[0]
         return found
 
 
@@ -712,11 +804,17 @@ def _member_only(membership: Row | None) -> Row:
     Raises:
         ChatNotFound, NotAMember: What was found is not the membership of somebody who is in the chat.
     """
-    if membership is None or membership["deleted_at"] is not None:
+    if membership is None:
         raise ChatNotFound
-    if membership["member_id"] is None or membership["left_at"] is not None:
-        raise NotAMember
+    _check_member(membership["deleted_at"], membership["member_id"], membership["left_at"])
     return membership
+
+
+def _check_member(deleted_at: datetime | None, member_id: UUID | None, left_at: datetime | None) -> None:
+    if deleted_at is not None:
+        raise ChatNotFound
+    if member_id is None or left_at is not None:
+        raise NotAMember
 
 
 def _snapshot(membership: Row, history: HistoryPage) -> Snapshot:
@@ -739,15 +837,52 @@ async def _entries(reads: PreparedReads, reader: ProfileId, chat_ids: Sequence[C
     return [_chat_view(row, people, others) for row in found]
 
 
-async def _page(
-    reads: PreparedReads, chat_id: ChatId, where: Where, limit: int, last_seq: int
+async def _history(
+    reads: PreparedReads,
+    reader: ProfileId,
+    chat_id: ChatId,
+    where: Where,
+    limit: int,
+    known: Collection[str] = (),
 ) -> HistoryPage:
-    numbers = span(where, limit, Seq(last_seq))
-    rows: Sequence[Row] = []
-    if numbers:
-        rows = await reads.rows(PAGE, chat=chat_id, start=numbers.start, stop=numbers.stop)
-    people = await _people(reads, {ProfileId(row["sender_id"]) for row in rows})
-    return HistoryPage.of(numbers, Seq(last_seq), [_message_view(row, people) for row in rows])
+    begin = Start.of(where, limit)
+    found = await reads.rows(
+        PAGE,
+        reader=reader,
+        chat=chat_id,
+        # of one type whatever their size, because statements are prepared for each combination of types
+        anchor=Int8(begin.anchor),
+        beyond=Int8(begin.beyond),
+        shift=Int8(begin.shift),
+        most=Int8(limit),
+        known=list(known),
+    )
+    if not found:
+        raise ChatNotFound
+    deleted_at, last_seq, left_at, member_id, start, stop, version, is_known, *_ = found[0]
+    _check_member(deleted_at, member_id, left_at)
+    rows: list[MessageRow] = []
+    senders: dict[str, ProfileView] = {}
+    for row in found:
+        if row[8] is None:  # there are no messages, and this is the row about the chat
+            break
+        said = MessageRow._make(row[8:16])
+        rows.append(said)
+        if said.sender_id not in senders:
+            senders[said.sender_id] = NOBODY if row[16] is None else _person_of(row[16:])
+    return HistoryPage(
+        chat_id=chat_id,
+        numbers=range(start, stop),
+        total_count=last_seq,
+        rows=rows,
+        senders=senders,
+        version=version,
+        is_known=is_known,
+    )
+
+
+def _person_of(values: Sequence[Any]) -> ProfileView:
+    return ProfileView(id=values[0], **dict(zip(NAMES, values[1:], strict=True)))
 
 
 async def _own_chats(
@@ -757,9 +892,9 @@ async def _own_chats(
         began = after.began
         found = await reads.rows(CHATS_AFTER, reader=reader, **place_of_chat(after), **bounds(paging))
     else:
-        found = await reads.rows(CHATS, reader=reader, **bounds(paging))
-        here = await reads.row(HERE) if paging.limit is not None else None
-        began = Place.of(here).written() if here else ""
+        statement = CHATS if paging.limit is None else CHATS_AND_HERE
+        found = await reads.rows(statement, reader=reader, **bounds(paging))
+        began = Place.of(found[0]).written() if found and paging.limit is not None else ""
     return page_of(
         found,
         paging.limit,

@@ -195,7 +195,7 @@ class PrometheusMeter:
         )
         self._commit_seconds = Histogram(
             "messenger_commit_seconds",
-            "What of a batch its commit took.",
+            "What of a batch its last statement and the commit took, which are sent together.",
             ("kind",),
             buckets=QUICK,
             registry=registry,

@@ -11,7 +11,7 @@ from application.ports.limiter import TooManyRequests
 from domain.account import PasswordWrong
 from domain.factor import CodeWrong
 from domain.scope import AccessTokenNotFound, AccessTokensUnavailable, TooManyAccessTokens
-from interfaces.http.authentication import actor_of
+from interfaces.http.authentication import owner_of
 from interfaces.http.described import ACCOUNTS, described
 from interfaces.http.envelope import success
 from interfaces.http.options import HttpOptions
@@ -42,7 +42,7 @@ class AccessTokens:
         answer=list[answers.AccessToken],
     )
     async def read_all(self, request: Request) -> Response:
-        actor = await actor_of(request, self.messenger)
+        actor = await owner_of(request, self.messenger)
         found = await self.messenger.access_tokens.list(actor)
         return success([codec.access_token_json(each) for each in found])
 
@@ -65,7 +65,7 @@ class AccessTokens:
         ),
     )
     async def make(self, request: Request) -> Response:
-        actor = await actor_of(request, self.messenger)
+        actor = await owner_of(request, self.messenger)
         asked = codec.MAKE_ACCESS_TOKEN.decode(
             await json_object(request), within="body", known=known(request)
         )
@@ -89,7 +89,7 @@ class AccessTokens:
         refuses=(AccessTokenNotFound,),
     )
     async def end(self, request: Request) -> Response:
-        actor = await actor_of(request, self.messenger)
+        actor = await owner_of(request, self.messenger)
         command = codec.END_ACCESS_TOKEN.decode({}, within="query", path=path(request))
         await self.messenger.access_tokens.end(actor, command)
         return success(None)

@@ -13,7 +13,7 @@ from application.messenger import Messenger
 from application.ports.limiter import TooManyRequests
 from domain.account import AlreadyConfirmed, EmailTaken, PasswordWrong
 from domain.factor import CodeWrong
-from interfaces.http.authentication import actor_of, find_bearer, network_in
+from interfaces.http.authentication import actor_of, find_bearer, network_in, owner_of
 from interfaces.http.described import ACCOUNTS, described
 from interfaces.http.envelope import bare, success
 from interfaces.http.options import HttpOptions
@@ -225,7 +225,7 @@ class Accounts:
         refuses=(PasswordWrong, TooManyRequests, Overloaded),
     )
     async def set_password(self, request: Request) -> Response:
-        actor = await actor_of(request, self.messenger)
+        actor = await owner_of(request, self.messenger)
         body = await json_object(request)
         command = codec.SET_PASSWORD.decode(body, within="body", known=known(request))
         await self.messenger.accounts.set_password(actor, command)
@@ -241,7 +241,7 @@ class Accounts:
         refuses=(PasswordWrong, CodeWrong, TooManyRequests, Overloaded),
     )
     async def close_account(self, request: Request) -> Response:
-        actor = await actor_of(request, self.messenger)
+        actor = await owner_of(request, self.messenger)
         body = await json_object(request)
         command = codec.CLOSE_ACCOUNT.decode(body, within="body", known=known(request))
         await self.messenger.accounts.close(actor, command)

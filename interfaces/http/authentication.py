@@ -1,6 +1,7 @@
 """Authenticates a request by its bearer token. Endpoints do this before they read anything else of the request."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Final
 
 from starlette.datastructures import Headers
@@ -12,13 +13,13 @@ from application.errors import NotAuthenticated
 from application.messenger import Messenger
 from domain.network import network_of
 from interfaces.http.long_answers import note_wait
-from interfaces.pace import Pace
+from interfaces.pace import Asking, Pace
 
 PACE: Final = "pace"
 """The attribute of the state of the application with the pace of accounts (`interfaces.pace`)."""
 
-ACCOUNT: Final = "messenger.account"
-"""The entry of a request's scope with the id of the account that it belongs to, once that is known."""
+ASKING: Final = "messenger.asking"
+"""The entry of a request's scope that says whose requests it waits for, once that is known."""
 
 
 def find_bearer(headers: Headers) -> str | None:
@@ -33,16 +34,36 @@ async def actor_of(request: Request, messenger: Messenger) -> Actor:
 
     Raises:
         NotAuthenticated: The token is missing, invalid or expired; ``reason`` tells which.
+        Overloaded: The account asks far too much.
     """
+    return await _in_turn(request, messenger, lambda actor: actor.account_id)
+
+
+async def owner_of(request: Request, messenger: Messenger) -> Actor:
+    """
+    Authenticate the caller of a request that manages the account itself, for example its sessions.
+
+    Such a request waits only for requests of the same session. Otherwise a thief with another session could keep the
+    owner from ending it.
+
+    Raises:
+        NotAuthenticated, Overloaded: See `actor_of`.
+    """
+    return await _in_turn(request, messenger, lambda actor: actor.session_id)
+
+
+async def _in_turn(request: Request, messenger: Messenger, asking_of: Callable[[Actor], Asking]) -> Actor:
     token = find_bearer(request.headers)
     if token is None:
         raise NotAuthenticated("not_authenticated")
-    actor = await messenger.accounts.authenticate(Authenticate(token=token, network=network_in(request)))
-    request.scope[ACCOUNT] = actor.account_id
+    command = Authenticate(token=token, network=network_in(request))
+    actor = await messenger.accounts.authenticate(command)
     pace: Pace = getattr(request.app.state, PACE)
-    if wait := pace.take(actor.account_id):
+    asking = request.scope[ASKING] = asking_of(actor)
+    if wait := pace.take(asking):
         note_wait(request, wait)
         await asyncio.sleep(wait)
+        return await messenger.accounts.authenticate(command)  # the session may have ended meanwhile
     return actor
 
 

@@ -1,5 +1,6 @@
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
+from hashlib import blake2b
 from typing import Final
 
 from attrs import frozen
@@ -12,17 +13,18 @@ from application.paging import ChatPlace
 from application.ports.views import After, Around, Before, Newest, PageNumber, Where
 from application.views import HistoryPage
 from domain.chat import About
-from domain.ids import Seq
+from domain.ids import ChatId, ProfileId, Seq
 from interfaces.http.authentication import actor_of
 from interfaces.http.described import CHATS, described
-from interfaces.http.envelope import next_link, polled, success
+from interfaces.http.envelope import has, next_link, polled, success, tagged, tags_in, unchanged
 from interfaces.http.errors import CHAT_DETAILS, NO_CHAT, OWNERS_ONLY
+from interfaces.http.long_pages import history_answer
 from interfaces.http.options import HttpOptions
 from interfaces.http.paging import Listing, listed
 from interfaces.http.requests import json_object, key, path, query
 from interfaces.http.routes import Endpoint
 from interfaces.wire import answers, codec
-from interfaces.wire.codec import HistoryQuery
+from interfaces.wire.codec import HistoryQuery, dumps
 from interfaces.wire.commands import REFUSALS
 from interfaces.wire.faults import SEVERAL_PLACES
 from interfaces.wire.validation import FieldFault, RequestInvalid
@@ -150,20 +152,48 @@ class Chats:
         actor = await actor_of(request, self.messenger)
         asked = codec.HISTORY.decode(query(request), within="query", path=path(request))
         limit = min(asked.limit or self.options.history_page, self.options.history_most)
-        page = await self.messenger.messages.history(actor.profile_id, asked.chat_id, place(asked), limit)
-        return polled(request, codec.history_json(page), _next(request, asked, limit, page))
+        known = versions_in(request)
+        page = await self.messenger.messages.history_unless_known(
+            actor.profile_id, asked.chat_id, place(asked), limit, known
+        )
+        headers, tag = _next(request, asked, limit, page), tag_of(page.version)
+        if page.is_known or has(request, tag):
+            return unchanged(tag, headers)
+        read_after = partial(self._read_after, actor.profile_id, asked.chat_id)
+        return history_answer(request, page, {**headers, **tagged(tag)}, read_after)
+
+    async def _read_after(self, reader: ProfileId, chat_id: ChatId, seq: Seq, limit: int) -> HistoryPage:
+        return await self.messenger.messages.history(reader, chat_id, After(seq), limit)
+
+
+SHAPE: Final = blake2b(
+    dumps([sorted(each.__annotations__) for each in (answers.History, answers.Message, answers.Profile)]),
+    digest_size=4,
+).hexdigest()
+"""Stands in the tags of pages of history, because the next release may encode the same page otherwise."""
+
+
+def tag_of(version: str) -> str:
+    """Return the ``ETag`` of a page of history. It comes from storage, which need not read the page for a client that has it."""
+    return f'"{SHAPE}{version}"'
+
+
+def versions_in(request: Request) -> Sequence[str]:
+    """Return the versions of a page of history that the client has."""
+    start = f'"{SHAPE}'
+    return [tag[len(start) : -1] for tag in tags_in(request) if tag.startswith(start)]
 
 
 def _next(request: Request, asked: HistoryQuery, limit: int, page: HistoryPage) -> Mapping[str, str]:
     """Return the ``Link`` to the next page: to older messages, or to newer ones if the request had ``after``."""
     going: dict[str, int] = {}
     if asked.after is not None and asked.offset is None:
-        if page.has_after and page.messages:
-            going = {"after": page.messages[-1].message.seq}
-    elif page.has_before and page.messages:
+        if page.has_after and page.numbers:
+            going = {"after": page.numbers[-1]}
+    elif page.has_before and page.numbers:
         # Also for a page requested by number: numbers count from the newest message, so the next page by number would
         # repeat messages if new ones arrived in between.
-        going = {"before": page.messages[0].message.seq}
+        going = {"before": page.numbers[0]}
     return next_link(request, {**going, "limit": limit}) if going else {}
 
 

@@ -39,19 +39,21 @@ def polled(request: Request, data: object, headers: Mapping[str, str] | None = N
     """Like `success`, with an ``ETag``, for data that clients poll: a client that has this version gets 304 without a body."""
     answer = success(data, headers)
     tag = etag(bytes(answer.body))
-    answer.headers["ETag"] = tag
-    answer.headers["Cache-Control"] = (
-        "no-store"  # personal data: no cache may keep it, only the client itself, by its tag
-    )
-    if not has(request, tag):
-        return answer
-    return Response(
-        status_code=304,
-        headers={name: answer.headers[name] for name in KEPT_IN_304 if name in answer.headers},
-    )
+    if has(request, tag):
+        return unchanged(tag, headers)
+    answer.headers.update(tagged(tag))
+    return answer
 
 
-KEPT_IN_304 = ("ETag", "Cache-Control", "Link")
+def tagged(tag: str) -> Mapping[str, str]:
+    """Return the headers of an answer with a version."""
+    # personal data: no cache may keep it, only the client itself, by its tag
+    return {"ETag": tag, "Cache-Control": "no-store"}
+
+
+def unchanged(tag: str, headers: Mapping[str, str] | None = None) -> Response:
+    """Answer a client that has this version."""
+    return Response(status_code=304, headers={**(headers or {}), **tagged(tag)})
 
 
 def etag(content: bytes) -> str:
@@ -60,10 +62,14 @@ def etag(content: bytes) -> str:
 
 def has(request: Request, tag: str) -> bool:
     """Tell whether ``If-None-Match`` names this version."""
+    return not {tag, "*"}.isdisjoint(tags_in(request))
+
+
+def tags_in(request: Request) -> set[str]:
+    """Return the tags in ``If-None-Match``."""
     given = request.headers.getlist("if-none-match")
     # Weak comparison (RFC 9110, 13.1.2): a proxy that compresses may have turned our tag into a weak one.
-    tags = {each.strip().removeprefix("W/") for line in given for each in line.split(",")}
-    return tag in tags or "*" in tags
+    return {each.strip().removeprefix("W/") for line in given for each in line.split(",")}
 
 
 def next_link(request: Request, query: Mapping[str, str | int]) -> Mapping[str, str]:

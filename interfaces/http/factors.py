@@ -9,7 +9,7 @@ from application.messenger import Messenger
 from application.ports.limiter import TooManyRequests
 from domain.account import PasswordWrong
 from domain.factor import CodeWrong, FactorAlreadyOn, FactorNotOn, FactorsUnavailable
-from interfaces.http.authentication import actor_of
+from interfaces.http.authentication import owner_of
 from interfaces.http.described import ACCOUNTS, described
 from interfaces.http.envelope import success
 from interfaces.http.options import HttpOptions
@@ -42,7 +42,7 @@ class Factors:
         answer=answers.Factors,
     )
     async def read(self, request: Request) -> Response:
-        actor = await actor_of(request, self.messenger)
+        actor = await owner_of(request, self.messenger)
         return success(codec.factors_json(await self.messenger.factors.read(actor)))
 
     @described(
@@ -55,7 +55,7 @@ class Factors:
         refuses=(FactorsUnavailable, FactorAlreadyOn, PasswordWrong, TooManyRequests, Overloaded),
     )
     async def set_up(self, request: Request) -> Response:
-        actor = await actor_of(request, self.messenger)
+        actor = await owner_of(request, self.messenger)
         body = await json_object(request)
         command = codec.SET_UP_FACTOR.decode(body, within="body", known=known(request))
         return _secret(codec.factor_secret_json(await self.messenger.factors.set_up(actor, command)))
@@ -70,7 +70,7 @@ class Factors:
         refuses=(FactorNotOn, FactorAlreadyOn, CodeWrong, TooManyRequests),
     )
     async def confirm(self, request: Request) -> Response:
-        actor = await actor_of(request, self.messenger)
+        actor = await owner_of(request, self.messenger)
         command = codec.CONFIRM_FACTOR.decode(await json_object(request), within="body")
         return _recovery(await self.messenger.factors.confirm(actor, command))
 
@@ -83,7 +83,7 @@ class Factors:
         refuses=(FactorNotOn, PasswordWrong, CodeWrong, TooManyRequests, Overloaded),
     )
     async def renew_recovery_codes(self, request: Request) -> Response:
-        actor = await actor_of(request, self.messenger)
+        actor = await owner_of(request, self.messenger)
         body = await json_object(request)
         command = codec.PROVE_BOTH.decode(body, within="body", known=known(request))
         return _recovery(await self.messenger.factors.renew_recovery_codes(actor, command))
@@ -96,7 +96,7 @@ class Factors:
         refuses=(FactorNotOn, PasswordWrong, CodeWrong, TooManyRequests, Overloaded),
     )
     async def turn_off(self, request: Request) -> Response:
-        actor = await actor_of(request, self.messenger)
+        actor = await owner_of(request, self.messenger)
         body = await json_object(request)
         command = codec.PROVE_BOTH.decode(body, within="body", known=known(request))
         await self.messenger.factors.turn_off(actor, command)

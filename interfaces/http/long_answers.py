@@ -14,6 +14,9 @@ LONG_ANSWER: Final = "messenger.long_answer"
 WAITED: Final = "waited"
 """The attribute of a request's state with the seconds that it waited by intention, which are no measure of the server."""
 
+PART_BYTES: Final = 64 * 1024
+"""Bytes of an answer that are written at once. The next part is written when the client has read most of the last one."""
+
 
 def note_wait(request: Request, seconds: float) -> None:
     """Records that the answer to a request waited so long by intention."""
@@ -22,6 +25,11 @@ def note_wait(request: Request, seconds: float) -> None:
 
 class LongAnswer(Protocol):
     """The connection on which an answer is being written."""
+
+    @property
+    def is_held_up(self) -> bool:
+        """Whether what was written waits for the client to read it."""
+        ...
 
     def when_stopping(self, stop: Callable[[], None]) -> None:
         """Calls ``stop`` when the server begins to stop, if the answer is not complete by then."""

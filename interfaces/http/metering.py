@@ -13,7 +13,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from application.meter import Meter
-from interfaces.http.authentication import ACCOUNT, find_bearer
+from interfaces.http.authentication import ASKING, find_bearer
 from interfaces.http.long_answers import WAITED
 from interfaces.http.middleware import CLIENT_LEFT
 from interfaces.http.options import HttpOptions
@@ -59,8 +59,8 @@ class Metered:
             route = getattr(scope.get("route"), "path", UNMATCHED)
             seconds = (ended or loop.time()) - began - scope.get("state", {}).get(WAITED, 0.0)
             self.meter.request_answered(scope["method"], route, status, seconds)
-            if account_id := scope.get(ACCOUNT):
-                self.pace.charge(account_id, answered)
+            if asking := scope.get(ASKING):
+                self.pace.charge(asking, answered)
 
 
 @frozen

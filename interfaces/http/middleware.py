@@ -8,7 +8,7 @@ bodies, and the public path.
 import asyncio
 import logging
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import Final
 from urllib.parse import quote
 
@@ -134,6 +134,15 @@ class SecurityHeaders:
 
     app: ASGIApp
     hsts: int = 0
+    _added: Sequence[tuple[bytes, bytes]] = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        added = {
+            **SAFE_HEADERS,
+            **({"Strict-Transport-Security": f"max-age={self.hsts}"} if self.hsts else {}),
+        }
+        lines = [(name.lower().encode(), value.encode()) for name, value in added.items()]
+        object.__setattr__(self, "_added", lines)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -142,11 +151,9 @@ class SecurityHeaders:
 
         async def safe(message: Message) -> None:
             if message["type"] in ANSWER:
-                headers = MutableHeaders(scope=message)
-                for name, value in SAFE_HEADERS.items():
-                    headers.setdefault(name, value)
-                if self.hsts:
-                    headers.setdefault("Strict-Transport-Security", f"max-age={self.hsts}")
+                given = list(message.get("headers", ()))
+                names = {name.lower() for name, _ in given}
+                message["headers"] = given + [line for line in self._added if line[0] not in names]
             await send(message)
 
         await self.app(scope, receive, safe)

@@ -37,6 +37,8 @@ class HttpLimits:
     """The number of requests that a client may send ahead without waiting for an answer; the connection then ends."""
     bodies_bytes: int = 64 * 1024 * 1024
     """Bytes of the bodies of all unanswered requests of the node together."""
+    answers_bytes: int = 32 * 1024 * 1024
+    """Bytes of answers of the node together that wait for clients to read them."""
     connections: int = 0
     """Connections of the node, WebSockets included; 0 derives the limit from the file descriptors available."""
     connections_per_network: int = 0
@@ -186,6 +188,50 @@ class Bodies:
         self.release(self._of.pop(connection, 0))
 
 
+class Read(Protocol):
+    """A connection whose client reads an answer."""
+
+    def cut_answer(self) -> None:
+        """Close the connection at once."""
+        ...
+
+
+@define(eq=False)
+class Answers:
+    """
+    Counts the bytes of answers that wait for their clients to read. Beyond ``most`` the answer that has been waiting longest is
+    cut.
+
+    An answer waits from the moment when its client first reads more slowly than it is written until all of it is written.
+    """
+
+    most: int
+    held: int = 0
+    _of: dict[Read, int] = Factory(dict)
+    """Bytes of each answer that waits, the longest waiting first."""
+    _full: ThrottledWarning = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._full = ThrottledWarning(
+            f"Answers that wait for their readers take more than {self.most} bytes: those that wait longest are cut"
+            " (API_ANSWERS_LIMIT)"
+        )
+
+    def wait(self, connection: Read, count: int) -> None:
+        """Set how many bytes of the connection's answer wait. May cut answers, this one included."""
+        self.held += count - self._of.get(connection, 0)
+        self._of[connection] = count
+        while self.held > self.most and self._of:
+            self._full.warn(bytes=self.held)
+            longest = next(iter(self._of))
+            self.forget(longest)
+            longest.cut_answer()
+
+    def forget(self, connection: Read) -> None:
+        """Release the bytes of an answer, which is written or cut."""
+        self.held -= self._of.pop(connection, 0)
+
+
 WORK: Final = 1024
 """
 Bytes of heads and chunks of all connections together that are parsed in one turn of the event loop, about 1 ms. It is
@@ -281,6 +327,7 @@ class Node:
     trim: Callable[[], None] = lambda: None
     places: Places = field(init=False)
     bodies: Bodies = field(init=False)
+    answers: Answers = field(init=False)
     turns: Turns = field(init=False)
     unfit: ThrottledWarning = Factory(
         lambda: ThrottledWarning("Requests that are not valid HTTP, or too large, are refused")
@@ -296,4 +343,5 @@ class Node:
         most = min(self.limits.connections or available, available)
         self.places = Places(most, self.limits.connections_per_network or max(1, most * 3 // 4), self.exempt)
         self.bodies = Bodies(self.limits.bodies_bytes, self.trim)
+        self.answers = Answers(self.limits.answers_bytes)
         self.turns = Turns(asyncio.get_running_loop())

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from attrs import NOTHING, define, field, fields_dict
 
-from application.errors import NotAuthenticated, OutcomeUnknown, SecondFactorNeeded, Unavailable
+from application.errors import NotAuthenticated, OutcomeUnknown, Overloaded, SecondFactorNeeded, Unavailable
 from application.keys import KeyReused
 from application.messages.send import NonceReused
 from application.ports.keys import KeyUse, Operation
@@ -227,7 +227,7 @@ def refusals_of(
     """Return every refusal that this endpoint may answer with, the internal error included."""
     kinds: list[type[Exception]] = list(described.refuses)
     if not described.is_public:
-        kinds += [NotAuthenticated, ScopeMissing]
+        kinds += [NotAuthenticated, ScopeMissing, Overloaded]
     if described.needs_own_page:
         kinds.append(ForeignPage)
     if described.body:

@@ -19,12 +19,13 @@ from typing import Any, Final, cast
 from urllib.parse import unquote
 
 import h11
-from attrs import define, field, frozen
+from attrs import define, field
 from uvicorn._types import (
     ASGI3Application,
     ASGIReceiveCallable,
     ASGISendCallable,
     ASGISendEvent,
+    HTTPResponseBodyEvent,
     HTTPScope,
     Scope,
 )
@@ -37,7 +38,7 @@ from application.errors import OutcomeUnknown
 from interfaces.http.addresses import Networks
 from interfaces.http.envelope import Refusal, refused
 from interfaces.http.errors import refusal_of
-from interfaces.http.long_answers import LONG_ANSWER
+from interfaces.http.long_answers import LONG_ANSWER, PART_BYTES
 from interfaces.http.middleware import SAFE_HEADERS
 from interfaces.http.node import READ, SLICE, HttpLimits, Node, Place
 
@@ -161,6 +162,7 @@ class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
         self._reading.close()
         self._writing.close()
         self._release_body()
+        self._node.answers.forget(self)
         if self._place is not None:
             self._node.places.waits_no_more(self._place, self)
 
@@ -205,6 +207,10 @@ class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
 
     def abort(self) -> None:
         self.transport.abort()
+
+    @property
+    def is_held_up(self) -> bool:
+        return self.flow.write_paused
 
     @property
     def _is_answering(self) -> bool:
@@ -381,6 +387,7 @@ class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
             on_response=self.on_response_complete,
             is_last=self._must_be_last,
             give_up=self.give_up,
+            wait=self._answer_waits,
         )
         # Each request has a context of its own, so that it does not see variables set by the previous one.
         task = self.loop.create_task(self.cycle.run_asgi(self.app), context=contextvars.Context())
@@ -429,6 +436,10 @@ class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
 
     def on_response_complete(self) -> None:
         self.server_state.total_requests += 1
+        if self.flow.write_paused:
+            self._answer_waits(0)
+        else:
+            self._node.answers.forget(self)
         if self.transport.is_closing():
             self._must_be_read()  # a close waits for that
             return
@@ -491,10 +502,19 @@ class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
     def resume_writing(self) -> None:
         super().resume_writing()
         self._writing.clear()
+        if not self._is_answering:
+            self._node.answers.forget(self)
+
+    def _answer_waits(self, count: int) -> None:
+        """Count bytes of the answer that are held until the client has read more, besides those that are written."""
+        self._node.answers.wait(self, count + self.transport.get_write_buffer_size())
 
     def _must_be_read(self) -> None:
         self._unsent = self.transport.get_write_buffer_size()
         self._writing.set(self._patience(self._node.limits.write_seconds))
+
+    def cut_answer(self) -> None:
+        self.transport.abort()
 
     def _not_read(self) -> None:
         if self.transport.get_write_buffer_size() <= self._unsent - READ_IN_TIME:
@@ -580,13 +600,22 @@ class Cycle(RequestResponseCycle):
     uvicorn's cycle of request and answer, which also announces when an answer is the connection's last. Otherwise a proxy
     would send its next request on a connection that is about to close, and could not tell whether it was carried out.
 
-    ``give_up`` is called when the request is cancelled, which uvicorn would log as an error of the application.
+    ``give_up`` is called when the request is cancelled, which uvicorn would log as an error of the application. ``wait`` is
+    called with the bytes that are held until the client has read more.
     """
 
-    def __init__(self, *, is_last: Callable[[], bool], give_up: Callable[[], None], **cycle: Any) -> None:
+    def __init__(
+        self,
+        *,
+        is_last: Callable[[], bool],
+        give_up: Callable[[], None],
+        wait: Callable[[int], None],
+        **cycle: Any,
+    ) -> None:
         super().__init__(**cycle)
         self._is_last = is_last
         self._give_up = give_up
+        self._wait = wait
 
     async def run_asgi(self, app: ASGI3Application) -> None:
         async def cancellable(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
@@ -598,27 +627,76 @@ class Cycle(RequestResponseCycle):
         await super().run_asgi(cancellable)
 
     async def send(self, message: ASGISendEvent) -> None:
-        if message["type"] == "http.response.start" and self._is_last():
-            headers = list(message.get("headers", []))
-            if CLOSE_HEADER not in headers:
-                message["headers"] = [*headers, CLOSE_HEADER]
-        await super().send(message)
+        answer = cast(LastAnswer, self.transport)
+        if message["type"] == "http.response.start":
+            if self._is_last():
+                headers = list(message.get("headers", []))
+                if CLOSE_HEADER not in headers:
+                    message["headers"] = [*headers, CLOSE_HEADER]
+            answer.gather()
+            await super().send(message)
+        elif message["type"] == "http.response.body":
+            await self._send_body(message)
+        else:
+            await super().send(message)
+
+    async def _send_body(self, message: HTTPResponseBodyEvent) -> None:
+        """
+        Sends a body in parts. Each part is written when the client has read most of the one before.
+
+        A body that is only a little longer than a part is sent whole. It may itself be a part of a streamed answer, whose
+        writer must learn that this part waits before it makes the next one.
+        """
+        body = memoryview(message.get("body", b""))
+        more_body = message.get("more_body", False)
+        rest = body
+        while not self.disconnected:
+            if self.flow.write_paused:
+                self._wait(len(body))
+                await self.flow.drain()
+            size = PART_BYTES if len(rest) > 2 * PART_BYTES else len(rest)
+            part, rest = rest[:size], rest[size:]
+            await super().send(
+                {"type": message["type"], "body": bytes(part), "more_body": more_body or bool(rest)}
+            )
+            cast(LastAnswer, self.transport).flush()
+            if not rest:
+                return
 
 
-@frozen(eq=False)
+@define(eq=False)
 class LastAnswer:
-    """The transport as uvicorn's cycle of request and answer sees it: closing leaves the client time to read the answer."""
+    """
+    The transport as uvicorn's cycle of request and answer sees it: closing leaves the client time to read the answer.
+
+    The head of an answer is written together with the beginning of its body, since each write costs a system call. If the
+    body does not begin in the same turn of the event loop, the head goes alone.
+    """
 
     _connection: HttpConnection
+    _gathered: list[bytes] | None = None
 
     def write(self, data: bytes) -> None:
-        self._connection.transport.write(data)
+        if self._gathered is not None:
+            self._gathered.append(data)
+        elif data:
+            self._connection.transport.write(data)
+
+    def gather(self) -> None:
+        self._gathered = []
+        self._connection.loop.call_soon(self.flush)
+
+    def flush(self) -> None:
+        gathered, self._gathered = self._gathered, None
+        if gathered and not self._connection.has_ended:
+            self._connection.transport.write(b"".join(gathered))
 
     def is_closing(self) -> bool:
         """Tell whether nothing may be written any more, not even that a client may send its body (`Expect`)."""
         return self._connection.has_ended
 
     def close(self) -> None:
+        self.flush()
         self._connection.end_after_answer()
 
 

@@ -7,7 +7,7 @@ from starlette.responses import Response
 from application.messenger import Messenger
 from application.paging import EventPlace, SessionPlace
 from domain.session import SessionNotFound
-from interfaces.http.authentication import actor_of
+from interfaces.http.authentication import owner_of
 from interfaces.http.described import ACCOUNTS, described
 from interfaces.http.envelope import success
 from interfaces.http.options import HttpOptions
@@ -43,7 +43,7 @@ class Sessions:
         has_next=True,
     )
     async def read_all(self, request: Request) -> Response:
-        actor = await actor_of(request, self.messenger)
+        actor = await owner_of(request, self.messenger)
         asked = codec.LIST.decode(query(request), within="query")
         listing = Listing(self.options.cursor_key, SessionPlace, f"sessions {actor.account_id}")
         read = partial(self.messenger.sessions.list, actor)
@@ -62,7 +62,7 @@ class Sessions:
         has_next=True,
     )
     async def read_events(self, request: Request) -> Response:
-        actor = await actor_of(request, self.messenger)
+        actor = await owner_of(request, self.messenger)
         asked = codec.LIST.decode(query(request), within="query")
         listing = Listing(self.options.cursor_key, EventPlace, f"events {actor.account_id}")
         read = partial(self.messenger.sessions.events, actor)
@@ -75,7 +75,7 @@ class Sessions:
         answer=answers.Revoked,
     )
     async def revoke_others(self, request: Request) -> Response:
-        actor = await actor_of(request, self.messenger)
+        actor = await owner_of(request, self.messenger)
         return success({"revoked": await self.messenger.sessions.revoke_others(actor)})
 
     @described(
@@ -86,7 +86,7 @@ class Sessions:
         refuses=(SessionNotFound,),
     )
     async def revoke(self, request: Request) -> Response:
-        actor = await actor_of(request, self.messenger)
+        actor = await owner_of(request, self.messenger)
         command = codec.REVOKE_SESSION.decode({}, within="query", path=path(request))
         await self.messenger.sessions.revoke(actor, command)
         return success(None)

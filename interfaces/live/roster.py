@@ -1,5 +1,5 @@
 """
-Records which listeners listen to which chats.
+Records which listeners listen to which chats. That a listener is in a chat, live or aside, is called its seat there.
 
 Listeners and chats have numbers, and who listens where is kept twice, in arrays of four bytes for each: the listeners of each
 chat, and the chats of each listener. A listener of a thousand chats takes about ten kilobytes, where dictionaries of sets
@@ -221,57 +221,60 @@ class Roster:
         return [audience for number in numbers if (audience := self._audiences[number])]
 
     def live(self, audience: Audience) -> list[Listener]:
-        return [self._listeners[seat] for seat in audience.live]
+        return [self._listeners[number] for number in audience.live]
 
     def everybody(self, audience: Audience) -> list[Listener]:
-        return [self._listeners[seat] for seat in (*audience.live, *audience.aside)]
+        return [self._listeners[number] for number in (*audience.live, *audience.aside)]
 
     def has_present(self, audience: Audience, profile_id: ProfileId) -> bool:
         """Whether a profile has a live listener that counts as presence (`Listener.is_present`)."""
         listeners = self._listeners
         return any(
-            listeners[seat].profile_id == profile_id and listeners[seat].is_present for seat in audience.live
+            listeners[number].profile_id == profile_id and listeners[number].is_present
+            for number in audience.live
         )
 
     def present(self, audience: Audience) -> list[ProfileId]:
         """The profiles that have a live listener that counts as presence, each once."""
-        listeners = (self._listeners[seat] for seat in audience.live)
+        listeners = (self._listeners[number] for number in audience.live)
         return list(dict.fromkeys(listener.profile_id for listener in listeners if listener.is_present))
 
     def settled(self, audience: Audience, profile_id: ProfileId) -> list[Listener]:
         """The listeners of one profile, without those that are entering."""
-        seats = [*audience.live, *(seat for seat, missed in audience.aside.items() if missed is None)]
-        return [self._listeners[seat] for seat in seats if self._listeners[seat].profile_id == profile_id]
+        numbers = [*audience.live, *(number for number, missed in audience.aside.items() if missed is None)]
+        return [
+            self._listeners[number] for number in numbers if self._listeners[number].profile_id == profile_id
+        ]
 
     # Delivery
 
     def tell(self, audience: Audience, frame: Frame, update: ChatUpdate | None = None) -> None:
         """Delivers a frame to all live listeners."""
         listeners = self._listeners
-        for seat in audience.live:
-            listeners[seat].tell(frame, update)
+        for number in audience.live:
+            listeners[number].tell(frame, update)
 
     def tell_others(self, audience: Audience, profile_id: ProfileId, frame: Frame) -> None:
         """Delivers an ephemeral frame to all live listeners except those of one profile."""
         listeners = self._listeners
-        for seat in audience.live:
-            listener = listeners[seat]
+        for number in audience.live:
+            listener = listeners[number]
             if listener.profile_id != profile_id:
                 listener.tell(frame, ephemeral=True)
 
     def tell_present(self, audience: Audience, profile_id: ProfileId, frame: Frame) -> None:
         """Delivers an ephemeral frame to the live listeners that count as presence, except those of one profile."""
         listeners = self._listeners
-        for seat in audience.live:
-            listener = listeners[seat]
+        for number in audience.live:
+            listener = listeners[number]
             if listener.is_present and listener.profile_id != profile_id:
                 listener.tell(frame, ephemeral=True)
 
     def tell_profiles(self, audience: Audience, told: Mapping[ProfileId, Frame]) -> None:
         """Delivers to the live listeners of each profile in ``told`` the frame for that profile."""
         listeners = self._listeners
-        for seat in audience.live:
-            listener = listeners[seat]
+        for number in audience.live:
+            listener = listeners[number]
             if frame := told.get(listener.profile_id):
                 listener.tell(frame)
 

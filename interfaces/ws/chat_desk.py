@@ -101,7 +101,7 @@ class ChatDesk(Desk):
         page = await messages.history(reader, connection.chat_id, request.where, max(request.limit, 1))
         count = await messages.unread_count(reader, connection.chat_id)
         if not request.limit:
-            page = evolve(page, messages=())
+            page = evolve(page, rows=())
         long = LongPage.of(page, count) if self._takes_parts else None
         if long is None:
             connection.answer_history(page, count)

@@ -16,7 +16,7 @@ from typing import Final, Protocol
 from attrs import define, field
 
 from application.accounts.authenticate import Authenticate as AuthenticateToken
-from application.errors import ApplicationError, OutcomeUnknown, Unavailable
+from application.errors import ApplicationError, OutcomeUnknown, Overloaded, Unavailable
 from application.messages.send import Sent
 from domain.errors import DomainError
 from domain.ids import ChatId
@@ -229,14 +229,21 @@ class Exchange:
         actor = self._connection.actor
         if actor is None or self._connection.is_closed:
             return False
-        wait = self._services.pace.take(actor.account_id)
-        if wait:
-            self._turn = asyncio.get_running_loop().call_later(wait, self._take_turn)
-        return bool(wait)
+        loop = asyncio.get_running_loop()
+        try:
+            if wait := self._services.pace.take(actor.account_id):
+                self._turn = loop.call_later(wait, self._take_turn)
+        except Overloaded as error:  # there are more waiting sockets of the account than moments
+            self._turn = loop.call_later(error.retry_after, self._try_turn)
+        return self._turn is not None
 
     def _take_turn(self) -> None:
         self._turn = None
         self._take_next()
+        self._go_on()
+
+    def _try_turn(self) -> None:
+        self._turn = None
         self._go_on()
 
     def _take_next(self) -> None:

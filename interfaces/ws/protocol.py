@@ -381,6 +381,10 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         self._end_within(FINAL_GRACE)
 
     def keepalive_timeout(self) -> None:
+        if (self.read_paused or self._unparsed) and not self._is_ending:
+            # the pong may be among what waits on our side
+            self.pong_timer = self.loop.call_later(self.ping_timeout or 0.0, self.keepalive_timeout)
+            return
         super().keepalive_timeout()
         self._end_within(FINAL_GRACE)
 

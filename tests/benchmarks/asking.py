@@ -52,6 +52,21 @@ class Asking:
         assert answer.status == http.client.OK, body
         return body
 
+    def tag(self, path: str) -> str:
+        """The version of what is there."""
+        self.connection.request("HEAD", path, headers={"Authorization": f"Bearer {self.token}"})
+        answer = self.connection.getresponse()
+        answer.read()
+        return answer.headers["ETag"]
+
+    def ask_again(self, path: str, tag: str) -> None:
+        """Asks as a client does that has this version."""
+        headers = {"Authorization": f"Bearer {self.token}", "If-None-Match": tag}
+        self.connection.request("GET", path, headers=headers)
+        answer = self.connection.getresponse()
+        answer.read()
+        assert answer.status == http.client.NOT_MODIFIED
+
     def data(self, path: str) -> Any:
         return json.loads(self.ask(path))["data"]
 

@@ -7,7 +7,8 @@ Pages of fifty messages, wherever they lie, and who has read one, in three chats
 - quiet: two hundred, strewn over the messages of ten thousand other chats;
 - much read: a hundred thousand, of two hundred people each of whom has moved their mark thousands of times.
 
-What counts is how much more a page costs than the newest one of its chat.
+What counts is how much more a page costs than the newest one of its chat. Beside the pages stand the newest one as a client
+asks for it that has it already (304), and the cheapest request of somebody who is signed in, which every page costs too.
 """
 
 import argparse
@@ -16,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from uuid import UUID
 
-from tests.benchmarks.asking import Asking, Cost, by_turns
+from tests.benchmarks.asking import Asking, Cost, by_turns, cost
 from tests.benchmarks.filling import Grown, fill, people
 from tests.benchmarks.house import Installation, house
 from tests.system.client import Visit
@@ -74,6 +75,9 @@ def ways(asking: Asking, chat: Grown, seconds: float) -> Iterator[tuple[str, Cal
         assert len(page) == PAGE, path
         assert {message["chatId"] for message in page} == {f"{chat.id}"}
         yield name, partial(asking.cost, path, seconds)
+    again = partial(asking.ask_again, pages, asking.tag(pages))
+    yield "the newest, which is known", partial(cost, asking.house, again, seconds)
+    yield "no page: /accounts/me/", partial(asking.cost, "/accounts/me/", seconds)
     for name, query in (
         ("the newest", ""),
         ("the middle", f"&around={chat.messages // 2}"),
@@ -103,7 +107,7 @@ def main() -> None:
                     newest = each
                 assert newest is not None
                 print(
-                    f"  {name:>24}: {each}; {each.p50 / newest.p50:.2f} x in time, {each.cpu / newest.cpu:.2f} x in CPU"
+                    f"  {name:>26}: {each}; {each.p50 / newest.p50:.2f} x in time, {each.cpu / newest.cpu:.2f} x in CPU"
                 )
         asking.connection.close()
 

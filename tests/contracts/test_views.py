@@ -1,5 +1,6 @@
 """What every storage answers to reads."""
 
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from uuid import uuid4
 
@@ -17,6 +18,7 @@ from domain.chat_errors import ChatNotFound, NotAMember
 from domain.errors import DomainError
 from domain.events import ChatChanged
 from domain.ids import ChatId, Position, Seq
+from domain.profile import Name
 from domain.role import Role
 from tests.contracts.conftest import Rig
 from tests.contracts.talk import Talk, actor, known, open_chat, saying
@@ -220,6 +222,53 @@ class TestHistory:
             details = await storage.views.get_chat(bob.profile_id, chat.id)
             counts = [snapshot.unread_count, listed.unread_count, details.chat.unread_count]
             assert [*counts, await storage.views.unread_count(bob.profile_id, chat.id)] == [expected] * 4
+
+
+class TestKnownPages:
+    async def test_a_page_that_is_known_comes_without_its_messages(self, storage: SharedStorage) -> None:
+        talk, (ann, bob) = Talk(storage), await known(storage.begin, "Ann", "Bob")
+        chat = await open_chat(storage.begin, ann, bob)
+        events = [await talk.say((ann, bob)[number % 2], chat.id, str(number)) for number in range(5)]
+
+        async def read(*versions: str) -> HistoryPage:
+            return await storage.views.history_unless_known(
+                ann.profile_id, chat.id, Newest(), 3, ["none", *versions]
+            )
+
+        async def rename() -> None:
+            async with storage.begin() as work:
+                profile = await work.profiles.lock(bob.profile_id)
+                profile.edit(first_name=Name("Robert"))
+                await work.profiles.save(profile)
+
+        page = await read()
+        assert (said(page), page.is_known) == (list("234"), False)
+        assert page == await storage.views.history(ann.profile_id, chat.id, Newest(), 3)
+        changes: list[Callable[[], Awaitable[object]]] = [
+            lambda: talk.read(bob, chat.id, events[2].message.id),
+            lambda: talk.read(ann, chat.id, events[3].message.id),
+            rename,
+            lambda: talk.say(bob, chat.id, "5"),
+        ]
+        for change in changes:
+            again = await read(page.version)
+            assert (said(again), again.is_known, again.version) == ([], True, page.version)
+            assert (again.numbers, again.total_count) == (page.numbers, page.total_count)
+            await change()
+            assert (await read(page.version)) != page
+            page, old = await read(page.version), page
+            assert (page.is_known, page.version == old.version) == (False, False)
+            assert len(said(page)) == 3
+
+    async def test_what_is_known_of_a_page_opens_no_chat(self, storage: SharedStorage) -> None:
+        talk, ann, stranger = Talk(storage), actor(), actor()
+        chat = await open_chat(storage.begin, ann)
+        await talk.say(ann, chat.id)
+        views = storage.views
+        page = await views.history(ann.profile_id, chat.id, Newest(), 3)
+        for chat_id, expected in ((chat.id, NotAMember), (ChatId(uuid4()), ChatNotFound)):
+            reading = views.history_unless_known(stranger.profile_id, chat_id, Newest(), 3, [page.version])
+            assert await refusal(reading) is expected
 
 
 class TestSnapshots:

@@ -1,7 +1,9 @@
 """The requests of one account wait for each other, whatever they come by, and for nobody else's."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
 
@@ -12,9 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from application.actor import Actor
+from application.errors import Overloaded
 from application.meter import Unmetered
 from domain.ids import AccountId
-from interfaces.http.authentication import ACCOUNT
+from interfaces.http.authentication import ASKING
 from interfaces.http.metering import Metered
 from interfaces.live.listener import End
 from interfaces.pace import BYTES, Pace
@@ -44,11 +47,18 @@ def test_no_account_gets_more_than_its_rate_and_what_it_saved(
     moves: Sequence[tuple[AccountId, int, float]],
 ) -> None:
     hand = Hand()
-    pace = Pace(10, 2.0, hand)
+    pace = Pace(10, 2.0, now=hand)
     begun: dict[AccountId, list[float]] = {ANN: [], BOB: []}
     for account, count, seconds in moves:
         hand.at += seconds
-        begun[account] += [hand.at + pace.take(account) for _ in range(count)]
+        for _ in range(count):
+            try:
+                wait = pace.take(account)
+            except Overloaded:
+                assert begun[account][-1] + 0.1 > hand.at + pace.most_seconds
+                continue
+            assert wait <= pace.most_seconds
+            begun[account].append(hand.at + wait)
     for moments in begun.values():
         assert moments == sorted(moments), "they begin in the order in which they came"
         for first, start in enumerate(moments):
@@ -59,7 +69,7 @@ def test_no_account_gets_more_than_its_rate_and_what_it_saved(
 
 def test_an_account_that_asks_slowly_never_waits() -> None:
     hand = Hand()
-    pace = Pace(10, 2.0, hand)
+    pace = Pace(10, 2.0, now=hand)
     for _ in range(1000):
         assert pace.take(ANN) == 0.0
         hand.at += 0.1
@@ -69,18 +79,18 @@ def test_without_a_limit_nobody_waits_and_nothing_is_kept() -> None:
     pace = Pace(0)
     assert {pace.take(ANN) for _ in range(10_000)} == {0.0}
     pace.charge(ANN, 10**9)
-    assert pace.busy_accounts == 0
+    assert pace.busy == 0
 
 
 def test_nobody_waits_for_somebody_else() -> None:
-    pace = Pace(1, 0.0, Hand())
+    pace = Pace(1, 0.0, now=Hand())
     assert [pace.take(ANN) for _ in range(3)] == [0.0, 1.0, 2.0]
     assert pace.take(BOB) == 0.0
 
 
 def test_long_answers_count_as_more_requests() -> None:
     hand = Hand()
-    pace = Pace(10, 0.0, hand)
+    pace = Pace(10, 0.0, now=hand)
     assert pace.take(ANN) == 0.0
     pace.charge(ANN, BYTES - 1)
     assert pace.take(ANN) == pytest.approx(0.1)
@@ -88,24 +98,34 @@ def test_long_answers_count_as_more_requests() -> None:
     assert pace.take(ANN) == pytest.approx(0.5)
 
 
+def test_nobody_owes_more_than_the_longest_wait() -> None:
+    hand = Hand()
+    pace = Pace(10, 0.0, 10.0, hand)
+    pace.charge(ANN, 10**12)
+    with pytest.raises(Overloaded):
+        pace.take(ANN)
+    hand.at = 0.2
+    assert pace.take(ANN) == pytest.approx(9.9)
+
+
 def test_accounts_are_forgotten_when_their_time_is_over() -> None:
     hand = Hand()
-    pace = Pace(10, 1.0, hand)
+    pace = Pace(10, 1.0, now=hand)
     for number in range(100):
         pace.take(AccountId(UUID(int=number)))
-    assert pace.busy_accounts == 100
+    assert pace.busy == 100
     hand.at = 1.0
     pace.take(ANN)
-    assert pace.busy_accounts == 1
+    assert pace.busy == 1
 
 
 async def test_event_streams_are_charged_to_nobody() -> None:
     """What an event stream writes in hours is no answer to a request."""
-    pace = Pace(1, 0.0, Hand())
+    pace = Pace(1, 0.0, now=Hand())
 
     async def answer(media_type: bytes) -> None:
         async def app(scope: Any, receive: Any, send: Any) -> None:
-            scope[ACCOUNT] = ANN
+            scope[ASKING] = ANN
             headers = [(b"content-type", media_type)]
             await send({"type": "http.response.start", "status": 200, "headers": headers})
             await send({"type": "http.response.body", "body": bytes(5 * BYTES)})
@@ -231,3 +251,43 @@ async def test_a_long_answer_over_http_is_charged(house: House) -> None:
         )
     assert len(answer.content) >= 4 * BYTES
     assert house.services.pace.take(ann.actor.account_id) > 3 / PER_SECOND
+
+
+@asynccontextmanager
+async def asking(house: House, name: str) -> AsyncIterator[httpx.AsyncClient]:
+    headers = {"Authorization": f"Bearer {(await house.person(name)).token}"}
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{house.port}", headers=headers) as client:
+        yield client
+
+
+async def test_a_session_that_ends_while_its_request_waits_gets_no_answer(house: House) -> None:
+    chat = await house.chat("Ann")
+    actor = await actor_of(house, "Ann")
+    house.services.pace.charge(actor.account_id, PER_SECOND * BYTES)
+    async with asking(house, "Ann") as client, asking(house, "Ann") as owner:
+        waiting = asyncio.create_task(client.get(f"/chats/{chat}/history/"))
+        await until(lambda: house.services.pace.busy == 1)
+        ended = await owner.delete(f"/accounts/sessions/{actor.session_id}/")
+        assert ended.is_success
+        assert (await waiting).status_code == 401
+
+
+async def test_what_the_owner_does_about_the_account_does_not_wait_for_other_sessions(house: House) -> None:
+    chat = await house.chat("Ann")
+    actor = await actor_of(house, "Ann")
+    house.services.pace.charge(actor.account_id, 10**12)
+    async with asking(house, "Ann") as client:
+        refused = await client.get(f"/chats/{chat}/history/")
+        assert refused.status_code == 503
+        assert refused.headers["Retry-After"] == "1"
+        assert (await client.get("/accounts/sessions/")).status_code == 200
+        assert (await client.delete(f"/accounts/sessions/{actor.session_id}/")).is_success
+
+
+async def test_a_socket_that_is_not_read_is_not_taken_for_dead() -> None:
+    """What it sends, its pongs among it, waits in front of a server that does not read."""
+    async with serving("handed over", pings=(0.1, 0.2), pace=Pace(PER_SECOND, 0.0)) as house:
+        line = await house.enter("Ann", await house.chat("Ann"))
+        for number in range(100):
+            line.say(type="ping", id=number)
+        assert [(await line.hear())["id"] for _ in range(100)] == [*range(100)]

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime, timedelta
 from typing import Any, Final
+from uuid import UUID
 
 from attrs import evolve
 
@@ -32,9 +33,10 @@ from domain.ids import ChatId, Position, ProfileId, Seq
 from domain.member import Member
 from domain.reading import Reading
 from infrastructure.announcing import Announcing
-from infrastructure.gather import Gatherer, _Queue
+from infrastructure.gather import Gatherer
 from infrastructure.memory.chats import MemoryPosting
 from infrastructure.memory.views import MemoryOwnChanges
+from infrastructure.turns import Turns
 from interfaces.live import channel, entry, resuming, sync
 from interfaces.live.all_chats import AllChats, Visit
 from interfaces.live.channel import Channel, Channels
@@ -143,7 +145,7 @@ def trusts_clocks(self: Chat, author: Member | None, body: Any, *, at: datetime,
 
 def lets_others_overtake(self: Gatherer[Any, Any], key: Any, postponed: Sequence[Any]) -> None:
     if (queue := self._patient.get(key)) is None:
-        queue = self._queues.setdefault(key, _Queue())
+        queue = self._queues.setdefault(key, Turns())
     for waiting in postponed:
         waiting.skips += 1
     for waiting in postponed:
@@ -411,7 +413,7 @@ def _nothing_behind(since: Since) -> Snapshot:
         read_up_to=zero,
         others_read_up_to=zero,
         member_count=0,
-        history=HistoryPage(total_count=zero, messages=(), has_before=False, has_after=False),
+        history=HistoryPage.of(ChatId(UUID(int=0)), range(1, 1), zero),
     )
 
 

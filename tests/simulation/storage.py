@@ -4,7 +4,7 @@ became of it.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Final, TypeVar
 
@@ -233,6 +233,13 @@ class SlowViews(Views):
     async def history(self, reader: ProfileId, chat_id: ChatId, where: Where, limit: int) -> HistoryPage:
         read = self._views.history
         found: HistoryPage = await self._door.read(lambda: read(reader, chat_id, where, limit))
+        return found
+
+    async def history_unless_known(
+        self, reader: ProfileId, chat_id: ChatId, where: Where, limit: int, known: Collection[str]
+    ) -> HistoryPage:
+        read = self._views.history_unless_known
+        found: HistoryPage = await self._door.read(lambda: read(reader, chat_id, where, limit, known))
         return found
 
     async def snapshot(self, reader: ProfileId, chat_id: ChatId, limit: int) -> Snapshot:

@@ -35,7 +35,7 @@ def _header(count: int, element: int) -> bytes:
 
 @frozen
 class Packed:
-    """An array in binary wire format. ``oid`` is the OID of the array type."""
+    """A value in binary wire format. ``oid`` is the OID of its type."""
 
     oid: ClassVar[int]
     data: bytes
@@ -58,6 +58,16 @@ class Bigints(Packed):
         # each element is preceded by its length, 8 bytes
         flat = [part for value in values for part in (8, value)]
         return cls(_header(len(flat) // 2, 20) + struct.pack(">" + "iq" * (len(flat) // 2), *flat))
+
+
+class Bigint(Packed):
+    """A single number."""
+
+    oid = 20
+
+    @classmethod
+    def of(cls, value: int) -> "Bigint":
+        return cls(value.to_bytes(8, "big", signed=True))
 
 
 class Moments(Packed):
@@ -89,7 +99,7 @@ class _PackedDumper(Dumper):
 
 
 def register(adapters: AdaptersMap) -> None:
-    for packed in (Uuids, Bigints, Moments, Texts):
+    for packed in (Uuids, Bigints, Bigint, Moments, Texts):
         adapters.register_dumper(
             packed, type(f"{packed.__name__}Dumper", (_PackedDumper,), {"oid": packed.oid})
         )

@@ -1,12 +1,14 @@
 """
 A dedicated connection for batches. Many requests share a batch, and each batch is one transaction.
 
-A checkout from the pool and SQLAlchemy's compilation would cost a batch more than its statements do.
+A checkout from the pool and SQLAlchemy's compilation would cost a batch more than its statements do, and so would waiting
+for each answer: BEGIN goes out with the first statements of a batch, and COMMIT with the last one.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from time import monotonic
 from typing import Final
 
 import psycopg
@@ -16,6 +18,7 @@ from psycopg.rows import TupleRow, tuple_row
 from application.errors import OutcomeUnknown, Unavailable
 from infrastructure.postgres.driver.connection import (
     ANSWERS_WITHIN,
+    READ_COMMITTED,
     Connection,
     Connector,
     begin,
@@ -23,6 +26,7 @@ from infrastructure.postgres.driver.connection import (
     within,
 )
 from infrastructure.postgres.driver.errors import READ_ONLY, complaints, in_our_terms
+from infrastructure.postgres.driver.pipeline import Refused, Rows, Statement, ask, notice_end
 from infrastructure.postgres.driver.waits import Waits
 
 Driver = Connection[TupleRow]
@@ -39,6 +43,84 @@ PLANS: Final = {
 Planner settings. A generic plan made while a table is empty would otherwise scan that table for ever; nested loops keep
 the order of the arrays. Where a statement asks for an order, the index that has it is used, whatever the statistics say.
 """
+
+PROVEN_FOR: Final = 1.0
+"""
+Seconds after an answer for which a connection is taken to be open. After that, BEGIN is sent alone: a connection that was
+lost unnoticed is then replaced as soon as the server does not answer that.
+"""
+
+COMMIT: Final = Statement("COMMIT")
+
+
+@define(eq=False)
+class Batch:
+    """One transaction. Statements that do not need each other's rows should be asked together."""
+
+    connection: Driver
+    _reconnect: Callable[[], Awaitable[Driver]]
+    is_begun: bool
+    _last: Statement | None = field(init=False, default=None)
+
+    async def ask(self, *statements: Statement) -> Sequence[Rows]:
+        """
+        Carries out statements, and returns the rows of each.
+
+        Raises:
+            Indigestible, Interrupted, Unavailable: Nothing is stored.
+        """
+        with in_our_terms():
+            if self.is_begun:
+                return await self._exchange(statements)
+            self.is_begun = True
+            try:
+                return await self._begin_and_exchange(statements)
+            except psycopg.OperationalError as error:
+                if not self.connection.closed or self.connection.is_cut:
+                    raise
+                complaints.tell("connected again", str(error), error.sqlstate)
+            self.connection = await self._reconnect()
+            return await self._begin_and_exchange(statements)
+
+    def finish(self, statement: Statement) -> None:
+        """Takes the last statement, whose rows nobody needs. It is carried out at the end of the block, with the commit."""
+        self._last = statement
+
+    async def commit(self) -> None:
+        """
+        Raises:
+            Indigestible, Interrupted, Unavailable: Nothing is stored.
+            OutcomeUnknown: The answer to COMMIT did not arrive.
+        """
+        if not self.is_begun:
+            return
+        with in_our_terms():
+            notice_end(
+                self.connection
+            )  # otherwise the outcome of a COMMIT that nobody received would be unknown
+        try:
+            with in_our_terms(committing=True):
+                await ask(self.connection, (COMMIT,) if self._last is None else (self._last, COMMIT))
+        except Refused as refused:
+            with in_our_terms(committing=refused.statement is COMMIT):
+                raise refused.error from None
+
+    def cut(self) -> None:
+        cut(self.connection)
+
+    async def _begin_and_exchange(self, statements: Sequence[Statement]) -> Sequence[Rows]:
+        beginning = [Statement(text) for text in (READ_COMMITTED, self.connection.settings) if text]
+        rows = await self._exchange((*beginning, *statements))
+        return rows[len(beginning) :]
+
+    async def _exchange(self, statements: Sequence[Statement]) -> Sequence[Rows]:
+        try:
+            rows = await ask(self.connection, statements)
+        except Refused as refused:
+            raise refused.error from None
+        if self.connection.is_cut:  # in the same turn of the event loop in which the answers arrived
+            raise psycopg.OperationalError("the server answered too late")
+        return rows
 
 
 @define(eq=False)
@@ -61,6 +143,8 @@ class BatchConnection:
     _idle_in_transaction: float = 1.0
     _connector: Connector = field(init=False)
     _driver: Driver | None = field(init=False, default=None)
+    _is_open_until: float = field(init=False, default=0.0)
+    """Until when the connection is taken to be open without asking, by the monotonic clock."""
     _turn: asyncio.Lock = field(init=False, factory=asyncio.Lock)
     _is_closed: bool = field(init=False, default=False)
     waits: Waits = field(init=False, factory=Waits)
@@ -84,7 +168,7 @@ class BatchConnection:
         return self._turn.locked()
 
     @asynccontextmanager
-    async def begin(self) -> AsyncIterator[Driver]:
+    async def begin(self) -> AsyncIterator[Batch]:
         """
         Begins a transaction, which is committed at the end of the block.
 
@@ -96,22 +180,24 @@ class BatchConnection:
             if self._is_closed:
                 raise Unavailable("the connection for batches is closed")
             with in_our_terms():
-                driver = await self._begun()
+                batch = await self._begun()
+            timer = asyncio.get_running_loop().call_later(self._deadline, batch.cut)
             try:
-                with within(self._deadline, driver):
-                    with in_our_terms():
-                        yield driver
-                    with in_our_terms(committing=True):
-                        await driver.command("COMMIT")
+                try:
+                    yield batch
+                    await batch.commit()
+                finally:
+                    timer.cancel()
             except OutcomeUnknown:
-                await self._give_up(driver)
+                await self._give_up(batch.connection)
                 raise
             except BaseException as error:
                 if _is_read_only(error):
-                    await self._give_up(driver)
-                else:
-                    await self._rolled_back(driver)
+                    await self._give_up(batch.connection)
+                elif batch.is_begun:
+                    await self._rolled_back(batch.connection)
                 raise
+            self._is_open_until = monotonic() + PROVEN_FOR
 
     @asynccontextmanager
     async def _its_turn(self) -> AsyncIterator[None]:
@@ -138,33 +224,48 @@ class BatchConnection:
             await self._driver.close()
             self._driver = None
 
-    async def _begun(self) -> Driver:
-        """Returns a connection with an open transaction: a new connection if the idle one turns out to be lost."""
-        if self._driver is not None and not self._driver.closed:
+    async def _begun(self) -> Batch:
+        """
+        Returns a transaction on the idle connection, or on a new one if that turns out to be lost. It begins with its first
+        statements, unless the connection must be tried before.
+        """
+        driver, is_begun = self._driver, False
+        if driver is not None and not driver.closed and monotonic() > self._is_open_until:
             try:
-                return await self._begin_on(self._driver, ANSWERS_WITHIN)
+                await self._begin_on(driver)
+                is_begun = True
             except psycopg.OperationalError as error:
                 complaints.tell("connected again", str(error), error.sqlstate)
-        self._driver = await self._connector.connect(tuple_row)
-        return await self._begin_on(self._driver, self._deadline)
+        if driver is None or driver.closed:
+            driver = await self._connected()
+        return Batch(driver, self._connected, is_begun)
 
-    async def _begin_on(self, driver: Driver, seconds: float) -> Driver:
+    async def _connected(self) -> Driver:
+        if self._driver is not None:
+            await self._give_up(self._driver)
+        self._driver = await self._connector.connect(tuple_row)
+        return self._driver
+
+    async def _begin_on(self, driver: Driver) -> None:
         try:
-            with within(seconds, driver):
+            with within(ANSWERS_WITHIN, driver):
                 await begin(driver)
         except BaseException:
             await self._give_up(driver)
             raise
-        return driver
 
     async def _rolled_back(self, driver: Driver) -> None:
         """
-        Rolls back. If ROLLBACK fails or is cancelled the connection is closed: on one that might still be in a transaction,
-        the next BEGIN would continue it. Without COMMIT nothing is stored in either case.
+        Rolls back, and forgets what was prepared, in case a change of the tables has made it useless. If this fails or is
+        cancelled the connection is closed: on one that might still be in a transaction, the next BEGIN would continue it.
+        Without COMMIT nothing is stored in either case.
         """
         try:
             with within(ANSWERS_WITHIN, driver):
                 await driver.execute("ROLLBACK")
+                if driver.prepared:
+                    driver.prepared.clear()
+                    await driver.execute("DEALLOCATE ALL")
         except psycopg.Error:
             await self._give_up(driver)
         except BaseException:

@@ -49,10 +49,12 @@ STATED: Final = {
     "transform_null_equals": "off",
     "default_transaction_isolation": "read committed",
     "default_transaction_deferrable": "off",
+    "jit": "off",
 }
 """
 Parameters that every connection sets, besides its search path, its timeouts and its durability. The encoding is a
-connection parameter.
+connection parameter. ``jit`` is off because before version 18 a plan that sorts where sorting is avoided counts as so costly
+that the server compiles it: 0.3 seconds for each batch.
 
 ``default_transaction_read_only`` is left alone on purpose: operators set it for a database deliberately, for example when
 the disk is nearly full. Writes are then refused and the messenger reports that it is not ready.
@@ -73,6 +75,8 @@ class Connection(psycopg.AsyncConnection[Row]):
     """A statement that sets all parameters at the beginning of each transaction. Empty unless a pooler is in between."""
     is_cut: bool = False
     """Whether `cut` has ended it. An answer that arrived just before may still be read, but none after it."""
+    prepared: dict[str, bytes]
+    """The names of the statements that `infrastructure.postgres.driver.pipeline` has prepared, by their texts."""
     generation: int = 0
     """The generation of the pool's connections that it belongs to, in a pool that can renew them."""
 
@@ -128,6 +132,7 @@ class Connector:
             await connection.close()
             raise
         arrays.register(connection.adapters)
+        connection.prepared = {}
         return connection
 
     async def _prepare(self, connection: Connection[Any]) -> None:

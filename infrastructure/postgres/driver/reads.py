@@ -6,6 +6,7 @@ same reads through the engine take two to three times the CPU, and most requests
 """
 
 import asyncio
+import re
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Hashable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -13,8 +14,8 @@ from typing import Any, Final, LiteralString
 
 import psycopg
 from attrs import define, field, frozen
-from psycopg.pq import TransactionStatus
-from psycopg.rows import DictRow, dict_row
+from psycopg.pq import Format, TransactionStatus
+from psycopg.rows import AsyncRowFactory, DictRow, dict_row
 from sqlalchemy import RowMapping, Select
 from sqlalchemy.dialects.postgresql import psycopg as dialects
 
@@ -36,7 +37,18 @@ Row = RowMapping | Mapping[str, Any]
 """A row by column name, from SQLAlchemy or from the driver."""
 
 ReadConnection = Connection[DictRow]
-Cursor = psycopg.AsyncCursor[DictRow]
+Cursor = psycopg.AsyncRawCursor[Any]
+
+_PLACEHOLDER: Final = re.compile(r"%(?:%|\((\w+)\)s)")
+
+SHARED: Final = "shared reads"
+"""
+The owner of all reads that answer many people. Like any owner they have a share of the connections, so that some are left for
+what a single request needs, such as its session.
+"""
+
+SLICE: Final = 250
+"""Rows that are decoded before other tasks have a turn, which takes less than a millisecond."""
 
 END: Final = "END"
 """Used instead of ROLLBACK, after which the driver would drop its prepared statements and each read would be planned anew."""
@@ -46,6 +58,7 @@ PLANS: Final = {
     "enable_seqscan": "off",
     "enable_sort": "off",
     "enable_incremental_sort": "off",
+    "enable_memoize": "off",
     "max_parallel_workers_per_gather": "0",
     "jit": "off",
 }
@@ -62,9 +75,29 @@ class Prepared:
     text: LiteralString
     constants: Mapping[str, Any]
     """Parameters whose values are part of the statement."""
+    rows: AsyncRowFactory[Any] = dict_row
+    """How rows are returned: by column name, or as tuples, which cost less."""
+    numbered: LiteralString = field(init=False, eq=False, repr=False)
+    """The text with numbers in place of names, as PostgreSQL reads it: the driver would look for the names each time."""
+    _names: Sequence[str] = field(init=False, eq=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        names: dict[str, int] = {}
+
+        def number(found: re.Match[str]) -> str:
+            return f"${names.setdefault(found[1], len(names) + 1)}" if found[1] else "%"
+
+        object.__setattr__(self, "numbered", _PLACEHOLDER.sub(number, self.text))
+        object.__setattr__(self, "_names", tuple(names))
 
     def with_constants(self, parameters: Mapping[str, Any]) -> Mapping[str, Any]:
         return {**self.constants, **parameters}
+
+    async def run(self, connection: psycopg.AsyncConnection[Any], parameters: Mapping[str, Any]) -> "Cursor":
+        given = self.with_constants(parameters) if self.constants else parameters
+        cursor = psycopg.AsyncRawCursor(connection, row_factory=self.rows)
+        cursor.format = Format.BINARY
+        return await cursor.execute(self.numbered, [given[name] for name in self._names], prepare=True)
 
 
 def prepared(statement: Select[Any]) -> Prepared:
@@ -78,7 +111,7 @@ class PreparedReads(ABC):
     """Runs prepared SELECT statements."""
 
     @abstractmethod
-    async def rows(self, statement: Prepared, **parameters: Any) -> Sequence[Row]: ...
+    async def rows(self, statement: Prepared, **parameters: Any) -> Sequence[Any]: ...
 
     async def row(self, statement: Prepared, **parameters: Any) -> Row | None:
         """Returns the row of a statement that finds at most one, or None."""
@@ -92,11 +125,19 @@ class ReadTransaction(PreparedReads):
 
     _reader: ReadConnection
 
-    async def rows(self, statement: Prepared, **parameters: Any) -> Sequence[Row]:
+    async def rows(self, statement: Prepared, **parameters: Any) -> Sequence[Any]:
+        cursor = await statement.run(self._reader, parameters)
+        return await cursor.fetchall()
+
+    async def slices(self, statement: Prepared, **parameters: Any) -> AsyncIterator[Sequence[Row]]:
+        """Yields what may be thousands of rows, some at a time. Other tasks have a turn between two slices."""
         cursor = await self._reader.execute(
             statement.text, statement.with_constants(parameters), prepare=True, binary=True
         )
-        return await cursor.fetchall()
+        while rows := await cursor.fetchmany(SLICE):
+            yield rows
+            if len(rows) == SLICE:
+                await asyncio.sleep(0)
 
 
 @define(eq=False)
@@ -148,14 +189,27 @@ class ReadPool(PreparedReads):
             finally:
                 await connection.command(END)
 
-    async def rows(self, statement: Prepared, **parameters: Any) -> Sequence[Row]:
+    async def rows(self, statement: Prepared, **parameters: Any) -> Sequence[Any]:
         """
         Raises:
             Unavailable: Storage did not answer, or all connections were busy for too long.
         """
-        async with self._reading(
-            statement, parameters, parameters.get("reader", parameters.get("account"))
-        ) as (reader, found):
+        whose = parameters.get("reader", parameters.get("account"))
+        return await self._rows_for(whose, statement, parameters)
+
+    async def shared_rows(self, statement: Prepared, **parameters: Any) -> Sequence[Row]:
+        """
+        The same for a read that answers several people (`SHARED`).
+
+        Raises:
+            Unavailable: Storage did not answer, or all connections were busy for too long.
+        """
+        return await self._rows_for(SHARED, statement, parameters)
+
+    async def _rows_for(
+        self, whose: Hashable, statement: Prepared, parameters: Mapping[str, Any]
+    ) -> Sequence[Row]:
+        async with self._reading(statement, parameters, whose) as (reader, found):
             assert found is not None
             rows = await found.fetchall()
             if reader.is_pooled:
@@ -250,9 +304,7 @@ async def _ask(
                 await begin(reader, READ_SNAPSHOT)
             if first is None:
                 return None
-            return await reader.execute(
-                first.text, first.with_constants(parameters), prepare=True, binary=True
-            )
+            return await first.run(reader, parameters)
     except BaseException:
         cut(reader)
         await reader.close()

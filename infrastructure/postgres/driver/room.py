@@ -1,10 +1,12 @@
 """Shares a fixed number of places fairly among those who use them."""
 
 import asyncio
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Hashable
 
 from attrs import define, field
+
+from infrastructure.turns import Turns
 
 
 @define(eq=False)
@@ -21,8 +23,7 @@ class FairRoom:
     share: int = field()
     free: int = field(init=False)
     _held: Counter[Hashable] = field(init=False, factory=Counter)
-    _waiting: "dict[Hashable, deque[asyncio.Future[None]]]" = field(init=False, factory=dict)
-    """By owner, the one whose turn is next first. An owner without requests is not in it."""
+    _waiting: "Turns[asyncio.Future[None]]" = field(init=False, factory=Turns)
 
     @share.default
     def _some(self) -> int:
@@ -34,7 +35,7 @@ class FairRoom:
 
     @property
     def waiting(self) -> int:
-        return sum(map(len, self._waiting.values()))
+        return len(self._waiting)
 
     def take_at_once(self, owner: Hashable) -> bool:
         """Takes a place if one is free and no other request waits. Returns True if it did."""
@@ -48,14 +49,14 @@ class FairRoom:
         if self.take_at_once(owner):
             return
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.setdefault(owner, deque()).append(turn)
+        self._waiting.append(owner, turn)
         try:
             await turn
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():
                 self.give_back(owner)  # the place came in the same moment
             else:
-                self._forget(owner, turn)
+                self._waiting.discard(owner, turn)
             raise
 
     def give_back(self, owner: Hashable) -> None:
@@ -74,22 +75,12 @@ class FairRoom:
 
     def _next_owner(self) -> tuple[Hashable] | None:
         """The owner whose turn it is, in a tuple because None is an owner, too."""
-        return next(((owner,) for owner in self._waiting if self._has_share(owner)), None)
+        return next(((owner,) for owner in self._waiting.owners if self._has_share(owner)), None)
 
     def _serve(self) -> None:
         while self.free and (found := self._next_owner()) is not None:
             (owner,) = found
-            turns = self._waiting.pop(owner)
-            turn = turns.popleft()
-            if turns:
-                self._waiting[owner] = turns  # behind the others
+            turn = self._waiting.pop_of(owner)
             if not turn.done():
                 self._take(owner)
                 turn.set_result(None)
-
-    def _forget(self, owner: Hashable, turn: "asyncio.Future[None]") -> None:
-        turns = self._waiting.get(owner)
-        if turns is not None and turn in turns:
-            turns.remove(turn)
-            if not turns:
-                del self._waiting[owner]

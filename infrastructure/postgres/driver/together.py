@@ -6,40 +6,56 @@ costs hardly depends on how many of them it answers.
 """
 
 import asyncio
-from collections import deque
-from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
-from typing import Generic, TypeVar
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping, Sequence
+from typing import Final, Generic, TypeVar
 
 from attrs import define, field
 
 from application.errors import Unavailable
+from infrastructure.turns import Turns
 
 Question = TypeVar("Question", bound=Hashable)
 Found = TypeVar("Found")
+
+HEAVIEST: Final = 1_000
+"""
+Rows. A shared read returns about as many at most, which takes the event loop some milliseconds to decode. An answer that has
+more on its own is read alone.
+"""
 
 
 @define(eq=False)
 class Together(Generic[Question, Found]):
     """
-    Collects questions until the end of the tick of the event loop, and while ``at_once`` reads are running. A read begins
+    Collects questions until the end of the tick of the event loop, and while ``at_once`` batches are read. A read begins
     after each of its questions was asked, so that its answer is never older than that of a read of its own.
 
-    Questions of the same kind share a read. Each read takes one question of each owner in turn, ``most`` in all, so that an
-    owner of a thousand questions does not keep the others waiting. The same question is asked only once for all who wait.
+    Owners take turns, whatever they ask. A batch has the question of the owner whose turn it is and further questions of
+    the same kind, one of each owner in turn, ``most`` in all. An owner of a thousand questions, or of questions of a
+    thousand kinds, does not keep the others waiting. The same question is asked only once for all who wait.
+
+    A batch is one read, or several one after the other, each of at most ``heaviest``, where its questions can be weighed. When a
+    shared read fails, each of its questions is read alone, so that what cannot be answered fails by itself. Once storage does not
+    answer one question alone, the rest of the batch fails with it.
     """
 
     _read: Callable[[Hashable, Sequence[Question]], Awaitable[Mapping[Question, Found]]]
     """Reads the answers to questions of a kind; those without an answer are left out."""
-    most: int = 64
-    at_once: int = 2
-    _waiting: "dict[Hashable, dict[Hashable, deque[Question]]]" = field(init=False, factory=dict)
-    """The questions of each kind by owner. Whose turn is next comes first."""
+    _weigh: Callable[[Sequence[Question]], Awaitable[Sequence[int]]] | None = None
+    """Tells how many rows each answer has, about. None if all have few."""
+    most: int = field(default=64, kw_only=True)
+    at_once: int = field(default=2, kw_only=True)
+    heaviest: int = field(default=HEAVIEST, kw_only=True)
+    _turns: Turns[Hashable] = field(init=False, factory=Turns)
+    """By owner, the kinds of the questions in ``_waiting``."""
+    _waiting: dict[Hashable, Turns[Question]] = field(init=False, factory=dict)
+    """By kind, the questions that no batch has taken."""
     _asked: "dict[tuple[Hashable, Question], list[asyncio.Future[Found | None]]]" = field(
         init=False, factory=dict
     )
-    """For each question that no read has taken, the futures that its answer is set on."""
+    """For each question that no batch has taken, the futures that its answer is set on."""
     _is_due: bool = field(init=False, default=False)
-    _reads: "set[asyncio.Task[None]]" = field(init=False, factory=set)
+    _batches: "set[asyncio.Task[None]]" = field(init=False, factory=set)
 
     async def ask(self, question: Question, *, owner: Hashable, kind: Hashable = None) -> Found | None:
         """
@@ -48,60 +64,109 @@ class Together(Generic[Question, Found]):
         """
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Found | None] = loop.create_future()
-        waiting = self._asked.get((kind, question))
-        if waiting is None:
+        asked = self._asked.get((kind, question))
+        if asked is None:
             self._asked[kind, question] = [answer]
-            self._waiting.setdefault(kind, {}).setdefault(owner, deque()).append(question)
-            if not self._is_due and len(self._reads) < self.at_once:
+            waiting = self._waiting.get(kind)
+            if waiting is None:
+                waiting = self._waiting[kind] = Turns()
+            waiting.append(owner, question)
+            self._turns.append(owner, kind)
+            if not self._is_due and len(self._batches) < self.at_once:
                 self._is_due = True
                 loop.call_soon(self._begin)
         else:
-            waiting.append(answer)
+            asked.append(answer)
         return await answer
 
     def _begin(self) -> None:
         self._is_due = False
-        while self._waiting and len(self._reads) < self.at_once:
-            kind = next(iter(self._waiting))
-            questions = self._take(kind)
-            askers = {question: self._asked.pop((kind, question)) for question in questions}
-            read = asyncio.get_running_loop().create_task(self._answer(kind, askers))
-            self._reads.add(read)
-            read.add_done_callback(self._done)
+        while self._turns and len(self._batches) < self.at_once:
+            kind = self._turns.first
+            batch = _Batch(
+                kind,
+                {question: self._asked.pop((kind, question)) for question in self._take(kind)},
+                self._read,
+                self._weigh,
+                self.heaviest,
+            )
+            task = asyncio.get_running_loop().create_task(batch.run())
+            self._batches.add(task)
+            task.add_done_callback(self._done)
 
     def _take(self, kind: Hashable) -> Sequence[Question]:
-        """Takes the next questions of a kind, which is the last one to have its turn again."""
-        owners = self._waiting.pop(kind)
-        taken: list[Question] = []
-        while owners and len(taken) < self.most:
-            owner = next(iter(owners))
-            questions = owners.pop(owner)
-            taken.append(questions.popleft())
-            if questions:
-                owners[owner] = questions
-        if owners:
-            self._waiting[kind] = owners
+        """Takes the next questions of a kind, first that of the owner whose turn it is."""
+        waiting = self._waiting[kind]
+        owner, _ = self._turns.pop()
+        taken = [waiting.pop_of(owner)]
+        while waiting and len(taken) < self.most:
+            owner, question = waiting.pop()
+            self._turns.take(owner, kind)
+            taken.append(question)
+        if not waiting:
+            del self._waiting[kind]
         return taken
 
-    def _done(self, read: "asyncio.Task[None]") -> None:
-        self._reads.discard(read)
+    def _done(self, batch: "asyncio.Task[None]") -> None:
+        self._batches.discard(batch)
         self._begin()
 
-    async def _answer(
-        self, kind: Hashable, askers: "Mapping[Question, Sequence[asyncio.Future[Found | None]]]"
-    ) -> None:
+
+@define(eq=False)
+class _Batch(Generic[Question, Found]):
+    kind: Hashable
+    askers: "Mapping[Question, Sequence[asyncio.Future[Found | None]]]"
+    read: Callable[[Hashable, Sequence[Question]], Awaitable[Mapping[Question, Found]]]
+    weigh: Callable[[Sequence[Question]], Awaitable[Sequence[int]]] | None
+    heaviest: int
+
+    async def run(self) -> None:
         try:
-            found = await self._read(kind, [*askers])
+            for part in await self._parts():
+                await self._answer(part)
         except BaseException as error:
-            failure = error if isinstance(error, Exception) else Unavailable("not read")
-            for answers in askers.values():
-                for answer in answers:
-                    if not answer.done():
-                        answer.set_exception(failure)
+            self._fail(self.askers, error if isinstance(error, Exception) else Unavailable("not read"))
             if not isinstance(error, Exception):
                 raise
+
+    async def _parts(self) -> Sequence[Sequence[Question]]:
+        """The questions for each read, those with short answers first."""
+        questions = [*self.askers]
+        if self.weigh is None or len(questions) == 1:
+            return [questions]
+        weights = await self.weigh(questions)
+        parts: list[list[Question]] = []
+        room = 0
+        for weight, question in sorted(zip(weights, questions, strict=True), key=lambda each: each[0]):
+            if not parts or weight > room:
+                parts.append([])
+                room = self.heaviest
+            parts[-1].append(question)
+            room -= weight
+        return parts
+
+    async def _answer(self, questions: Sequence[Question]) -> None:
+        questions = [each for each in questions if any(not answer.done() for answer in self.askers[each])]
+        if not questions:
+            return
+        try:
+            found = await self.read(self.kind, questions)
+        except Exception as error:
+            if len(questions) > 1:
+                for question in questions:
+                    await self._answer([question])
+            elif isinstance(error, Unavailable):
+                raise
+            else:
+                self._fail(questions, error)
         else:
-            for question, answers in askers.items():
-                for answer in answers:
+            for question in questions:
+                for answer in self.askers[question]:
                     if not answer.done():
                         answer.set_result(found.get(question))
+
+    def _fail(self, questions: Iterable[Question], error: Exception) -> None:
+        for question in questions:
+            for answer in self.askers[question]:
+                if not answer.done():
+                    answer.set_exception(error)

@@ -5,6 +5,7 @@ A test checks that none is missing: each line with an ``await`` in the adapter's
 """
 
 import ast
+import asyncio
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -216,7 +217,8 @@ async def _views(storage: Storage, filled: Filled) -> None:
         with suppress(NotAMember, ChatNotFound):
             await views.get_chat(filled.other, unknown)
     for where in (Newest(), After(Seq(0)), After(Seq(filled.messages // 2))):
-        await views.history(reader, chat, where, 50)
+        version = (await views.history(reader, chat, where, 50)).version
+        await views.history_unless_known(reader, chat, where, 50, [version])
     assert isinstance(views, PostgresViews)
     beside_a_replica = evolve(views, replica=Replica(views.pool))  # it is none, so that both ways are taken
     await beside_a_replica.history(reader, chat, Newest(), 50)
@@ -250,8 +252,8 @@ async def _changes(storage: Storage, filled: Filled, before: Cursor) -> None:
     await storage.changes.recall(read)
     own = storage.own_changes
     here = await own.here()
+    await asyncio.gather(*(own.chats_of(who) for who in (filled.owner, filled.reader, filled.person)))
     for who in (filled.owner, filled.reader, filled.person):
-        await own.chats_of(who)
         for place in (before, here):
             assert isinstance(await own.since(who, place), Missed)
     assert await own.since(filled.reader, evolve(here, epoch="another")) is Lost.EPOCH

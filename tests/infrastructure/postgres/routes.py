@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from typing import Final
 
 from infrastructure.postgres.own_changes import CHATS_OF, STANDINGS
-from infrastructure.postgres.pages import CHATS, CHATS_AFTER
+from infrastructure.postgres.pages import CHATS, CHATS_AFTER, CHATS_AND_HERE
 from infrastructure.postgres.posting import READ
-from infrastructure.postgres.views import CONTACTS, LIVE_SESSION
+from infrastructure.postgres.views import CONTACTS, LIVE_SESSION, PAGE
 
 
 def begins(text: str) -> str:
@@ -26,12 +26,13 @@ SEVERAL_KINDS: Final[Mapping[str, str]] = {
 """All keys are known, but of tables that are divided by different ones."""
 
 SECOND_STEP: Final[Mapping[str, str]] = {
-    begins(CHATS.text): "a person's chats: their ids first, by profile, then the chats, by chat",
-    begins(CHATS_AFTER.text): "the same, for a later page",
-    begins(CHATS_OF.text): "the same, for a socket that opens",
-    begins(STANDINGS.text): "the same, for a client that comes back",
-    begins(LIVE_SESSION.text): "a session's person: sessions by account, then the profile",
-    begins(CONTACTS.text): "who may see whom: profiles first, then chats and sessions",
+    begins(CHATS.numbered): "a person's chats: their ids first, by profile, then the chats, by chat",
+    begins(PAGE.numbered): "a page of history: the authors' names by profile, when the messages are known",
+    begins(CHATS_AFTER.numbered): "the same, for a later page",
+    begins(CHATS_OF.numbered): "the same, for a socket that opens",
+    begins(STANDINGS.numbered): "the same, for a client that comes back",
+    begins(LIVE_SESSION.numbered): "a session's person: sessions by account, then the profile",
+    begins(CONTACTS.numbered): "who may see whom: profiles first, then chats and sessions",
     "SELECT wanted.profile_id FROM unnest(%(people)s::UUID[]) AS wanted (profile_id) WHERE wanted.profile_id <>": (
         "who knows whom: the chats of one person first, then the chats"
     ),
@@ -57,6 +58,7 @@ EVERYWHERE: Final[Mapping[str, str]] = {
     "DELETE FROM session WHERE session.ended_at <": OLD,
     "DELETE FROM direct_chat WHERE direct_chat.chat_id =": "the end of a direct chat, once in its life, frees the pair",
     "SELECT chat.chat_id FROM chat JOIN chat_head ON chat_head.chat_id = chat.chat_id WHERE chat.deleted_at <": OLD,
+    begins(CHATS_AND_HERE.numbered): CURSOR,
     "WITH oldest AS (SELECT letter.account_id": LETTERS,
     "SELECT session.account_id, session.session_id, session.profile_id, session.fingerprint, session.user_agent,"
     " session.address, session.access_id, session.refresh_id, session.issued_at, session.access_expires_at,"
@@ -71,7 +73,6 @@ EVERYWHERE: Final[Mapping[str, str]] = {
     "SELECT profile.profile_id, profile.account_id, profile.first_name, profile.last_name, profile.middle_name,"
     " profile.username, profile.phone, profile.username_folded, profile.first_name_folded,"
     " profile.last_name_folded, found.rank": SEARCH,
-    "SELECT origin.base, pg_snapshot_xmax(": CURSOR,
     "SELECT origin.generation, origin.base, (SELECT system_identifier": CURSOR,
     "SELECT chat_log.chat_id, max(chat_log.position)": CURSOR,
     "SELECT profile_log.profile_id, profile_log.position, profile_log.kind, profile_log.chat_id,"

@@ -40,6 +40,13 @@ def test_bigints_as_psycopg_dumps_them(values: list[int]) -> None:
     assert arrays.Bigints.of(values).data == dumped([Int8(value) for value in values])
 
 
+@given(st.integers(-(2**63), 2**63 - 1))
+def test_a_number_as_psycopg_dumps_it(value: int) -> None:
+    assert arrays.Bigint.of(value).data == Transformer().get_dumper(Int8(value), PyFormat.BINARY).dump(
+        Int8(value)
+    )
+
+
 @given(moments.filter(bool))
 def test_moments_as_psycopg_dumps_them(values: list[datetime]) -> None:
     assert arrays.Moments.of(values).data == dumped(values)

@@ -16,6 +16,7 @@ from application.errors import Unavailable
 from infrastructure.postgres.driver.batches import BatchConnection
 from infrastructure.postgres.driver.connection import Connection, Connector
 from infrastructure.postgres.driver.engine import close_engine, make_engine, transaction
+from infrastructure.postgres.driver.pipeline import Statement
 from infrastructure.postgres.driver.reads import Prepared, ReadPool
 
 BACKEND = Prepared("SELECT pg_backend_pid() AS pid", {})
@@ -74,7 +75,7 @@ def single_reads(url: str) -> Pool:
 
 def batches(url: str) -> Pool:
     connection = BatchConnection(url)
-    return Pool(connection.begin, lambda driver: driver.execute(BACKEND.text), connection.close)
+    return Pool(connection.begin, lambda batch: batch.ask(Statement(BACKEND.text)), connection.close)
 
 
 def units_of_work(url: str) -> Pool:
@@ -220,8 +221,8 @@ async def test_a_batch_that_is_cancelled_while_it_rolls_back_is_not_continued_by
         return await execute(self, query, *given, **options)
 
     async def fail() -> None:
-        async with connection.begin() as driver:
-            await driver.execute("UPDATE origin SET base = base + 1")
+        async with connection.begin() as batch:
+            await batch.ask(Statement("UPDATE origin SET base = base + 1"))
             raise ValueError
 
     monkeypatch.setattr(Connection, "execute", execute_slowly)
@@ -230,7 +231,7 @@ async def test_a_batch_that_is_cancelled_while_it_rolls_back_is_not_continued_by
     await rolling_back.wait()
     failing.cancel()
     await asyncio.wait({failing})
-    async with connection.begin() as driver:
-        await driver.execute("SELECT 1")
+    async with connection.begin() as batch:
+        await batch.ask(Statement("SELECT 1"))
     assert beside.execute("SELECT base FROM origin").fetchone() == (before,)
     await connection.close()

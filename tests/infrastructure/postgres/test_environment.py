@@ -17,6 +17,7 @@ from infrastructure.postgres.driver.batches import BatchConnection
 from infrastructure.postgres.driver.connection import STATED
 from infrastructure.postgres.driver.engine import make_engine, transaction
 from infrastructure.postgres.driver.errors import UnusableDatabase
+from infrastructure.postgres.driver.pipeline import Statement
 from infrastructure.postgres.driver.reads import Prepared, ReadPool
 from infrastructure.postgres.server.adoption import check_home
 from infrastructure.postgres.server.embedded import EmbeddedPostgres
@@ -28,6 +29,7 @@ Ask = Callable[[str], Any]
 
 EXPECTED = {
     **STATED,
+    "jit": "off",
     "search_path": "public",
     "statement_timeout": "5s",
     "idle_in_transaction_session_timeout": "10s",
@@ -60,10 +62,8 @@ async def of_units(url: str) -> AsyncIterator[dict[str, str]]:
 async def of_batches(url: str) -> AsyncIterator[dict[str, str]]:
     batches = BatchConnection(url)
     try:
-        async with batches.begin() as driver:
-            cursor = await driver.execute(QUERY.encode())
-            found = await cursor.fetchone()
-            assert found is not None
+        async with batches.begin() as batch:
+            ((found,),) = await batch.ask(Statement(QUERY))
             yield dict(zip(NAMES, found, strict=True))
     finally:
         await batches.close()

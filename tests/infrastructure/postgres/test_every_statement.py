@@ -7,7 +7,7 @@ What counts is how many pages of tables and indexes a statement looked at, as th
 """
 
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from datetime import timedelta
 from typing import Any
@@ -24,6 +24,7 @@ from config.ports import Storage
 from domain.ids import ChatId, MessageId, ProfileId
 from infrastructure.postgres.accounts import LETTERS_LOOKED_AT
 from infrastructure.postgres.driver import connection as connections
+from infrastructure.postgres.driver.pipeline import Rows, Statement
 from infrastructure.postgres.schema.base import metadata, with_all_tables
 from infrastructure.postgres.schema.migrate import upgrade
 from infrastructure.postgres.views import ENTRIES, OTHERS, PAGE, PEOPLE, PRESENT, READERS
@@ -47,10 +48,10 @@ BASE, PER_ROW = 300, 40
 """The pages that any statement may read, and how many more for each row that it returns or changes."""
 
 WITHOUT_ORDER = {
-    " ".join(ENTRIES.text.split()): "a mapping by chat: the page has its order",
-    " ".join(OTHERS.text.split()): "a mapping by chat",
-    " ".join(PEOPLE.text.split()): "a mapping by profile",
-    " ".join(PRESENT.text.split()): "sorted by role and name",
+    " ".join(ENTRIES.numbered.split()): "a mapping by chat: the page has its order",
+    " ".join(OTHERS.numbered.split()): "a mapping by chat",
+    " ".join(PEOPLE.numbered.split()): "a mapping by profile",
+    " ".join(PRESENT.numbered.split()): "sorted by role and name",
     "SELECT profile.profile_id, profile.account_id": "a mapping by profile",
     "SELECT profile.profile_id FROM profile WHERE profile.profile_id = ANY": "a set of those who are there",
     "SELECT chat_log.chat_id, max(chat_log.position)": "a mapping by chat",
@@ -67,8 +68,8 @@ WHERE relnamespace = 'public'::regnamespace
 
 LOOKED_AT = {
     # Who read a message first is known only of all its readers, however few are shown: these grow with the members.
-    " ".join(READERS.text.split()): MEMBERS,
-    " ".join(PAGE.text.split()): MEMBERS,
+    " ".join(READERS.numbered.split()): MEMBERS,
+    " ".join(PAGE.numbered.split()): MEMBERS,
     # One letter of each account is sent at a time, and a fixed number of letters is looked at to find others.
     "WITH oldest AS (SELECT letter.account_id": LETTERS_LOOKED_AT // 4,
 }
@@ -116,8 +117,20 @@ def counting(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Ran]]:
             await aside(connection, "END")
         return self
 
+    async def one_by_one(
+        connection: psycopg.AsyncConnection[Any], statements: Sequence[Statement]
+    ) -> Sequence[Rows]:
+        """Carries out the statements of an exchange in exchanges of their own, so that each can be counted."""
+        answers = []
+        for each in statements:
+            cursor = psycopg.AsyncCursor(connection, row_factory=tuple_row)
+            await cursor.execute(each.text, each.parameters or None, prepare=True, binary=True)
+            answers.append(await cursor.fetchall() if cursor.description else [])
+        return answers
+
     with monkeypatch.context() as patch:
         patch.setattr(psycopg.AsyncCursor, "execute", execute)
+        patch.setattr("infrastructure.postgres.driver.batches.ask", one_by_one)
         yield ran
 
 

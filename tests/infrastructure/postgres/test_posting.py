@@ -26,10 +26,10 @@ from application.ports.views import Newest
 from domain.account import Email
 from domain.chat import Chat
 from domain.ids import MessageId
-from domain.message import Nonce
+from domain.message import Body, Nonce
 from infrastructure.gather import Gatherer
-from infrastructure.postgres.chat_rows import kept_body
 from infrastructure.postgres.driver.batches import BatchConnection
+from infrastructure.postgres.driver.pipeline import Statement
 from infrastructure.postgres.posting import PostgresPostings
 from tests.contracts.talk import Asked, Talk, actor, open_chat, saying
 from tests.infrastructure.postgres.cutter import Cut, Cutter
@@ -91,7 +91,7 @@ async def texts(storage: SharedStorage, reader: Actor, chat: Chat) -> list[str]:
 
 def poison(who: Actor, chat: Chat) -> Asked:
     """A text that the domain refuses and PostgreSQL cannot hold."""
-    return who, SendMessage(chat_id=chat.id, body=kept_body("bad\0text"))
+    return who, SendMessage(chat_id=chat.id, body=Body.unjudged("bad\0text"))
 
 
 class TestPoison:
@@ -114,7 +114,7 @@ class TestPoison:
         async with lanes(storage, messenger_database) as here:
             found = await here.outcomes(
                 saying(ann, chat.id, "1"),
-                (ann, SendMessage(chat_id=chat.id, body=kept_body("2"), nonce=bad)),
+                (ann, SendMessage(chat_id=chat.id, body=Body.unjudged("2"), nonce=bad)),
                 saying(ann, chat.id, "3"),
             )
         assert found[1] is Indigestible
@@ -247,18 +247,16 @@ class TestCommit:
     ) -> None:
         name = make_url(messenger_database).database
         beside.execute(f'ALTER DATABASE "{name}" SET synchronous_commit = off')
-        async with lanes(storage, messenger_database) as here, here.lane.begin() as driver:
-            cursor = await driver.execute("SHOW synchronous_commit")
-            assert await cursor.fetchone() == ("on",)
+        async with lanes(storage, messenger_database) as here, here.lane.begin() as batch:
+            assert await batch.ask(Statement("SHOW synchronous_commit")) == [[("on",)]]
 
     async def test_a_stronger_setting_is_left_as_it_is(
         self, storage: SharedStorage, messenger_database: str, beside: psycopg.Connection[Any]
     ) -> None:
         name = make_url(messenger_database).database
         beside.execute(f'ALTER DATABASE "{name}" SET synchronous_commit = remote_apply')
-        async with lanes(storage, messenger_database) as here, here.lane.begin() as driver:
-            cursor = await driver.execute("SHOW synchronous_commit")
-            assert await cursor.fetchone() == ("remote_apply",)
+        async with lanes(storage, messenger_database) as here, here.lane.begin() as batch:
+            assert await batch.ask(Statement("SHOW synchronous_commit")) == [[("remote_apply",)]]
 
 
 class TestManyAtOnce:

@@ -10,13 +10,13 @@ from uuid import UUID, uuid4
 
 import psycopg
 import pytest
-from attrs import frozen
+from attrs import asdict, frozen
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import create_engine
 
 from application.paging import Paging
-from application.ports.views import After, Newest
+from application.ports.views import After, Newest, Start
 from domain.ids import ChatId, MessageId, ProfileId, Seq
 from infrastructure.postgres.driver import arrays
 from infrastructure.postgres.driver.batches import PLANS as LANE_PLANS
@@ -51,6 +51,9 @@ class Town:
         author = chat.members[start % len(chat.members)]
         parameters = {"chat": chat.id, "start": start, "stop": stop, "author": author}
         page = {**place_of_reader(None), **bounds(Paging())}
+        if statement is PAGE:
+            begin = Start.of(After(Seq(start - 1)), stop - start)
+            page |= {"reader": author, "known": [], "most": stop - start, **asdict(begin)}
         return self.blocks(statement.text, {**statement.constants, **parameters, **page})
 
 

@@ -303,4 +303,4 @@ async def test_a_connection_that_is_made_again_is_logged(
     room.terminate_all()
     await room.send()
     assert "storage: connected again: " in caplog.text
-    assert [record.__dict__["sqlstate"] for record in caplog.records] == ["57P01"]
+    assert len(caplog.records) == 1

@@ -2,10 +2,10 @@
 
 import asyncio
 import subprocess
-from collections.abc import AsyncIterator, Callable, Hashable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import pytest
 from attrs import define, evolve, field
@@ -18,7 +18,7 @@ from application.ports.views import Newest
 from application.views import HistoryPage
 from domain.chat import Chat
 from domain.chat_errors import NotAMember
-from infrastructure.postgres.driver.reads import Prepared, ReadPool, ReadTransaction, Row
+from infrastructure.postgres.driver.reads import Prepared, ReadPool
 from infrastructure.postgres.replica import REPLAYED, RESTS, Replica
 from infrastructure.postgres.schema.migrate import upgrade
 from infrastructure.postgres.views import PostgresViews
@@ -89,40 +89,31 @@ class WatchedPool(ReadPool):
     _asking: int = 0
     most_at_once: int = 0
     meanwhile: Callable[[], object] = lambda: None
-    """What happens to the replica when a page has begun to be read from it."""
+    """What happens to the replica when a page is about to be read from it."""
 
     @override
-    async def rows(self, statement: Prepared, **parameters: Any) -> Sequence[Row]:
-        self.looks += statement is REPLAYED
+    async def rows(self, statement: Prepared, **parameters: Any) -> Sequence[Any]:
+        if statement is not REPLAYED:
+            self.meanwhile()
+            return await ReadPool.rows(self, statement, **parameters)
+        self.looks += 1
         self._asking += 1
         self.most_at_once = max(self.most_at_once, self._asking)
         try:
-            return await super().rows(statement, **parameters)
+            return await ReadPool.rows(self, statement, **parameters)
         finally:
             self._asking -= 1
-
-    @override
-    @asynccontextmanager
-    async def open(self, reader: Hashable = None) -> AsyncIterator[ReadTransaction]:
-        async with ReadPool.open(self, reader) as reads:
-            self.meanwhile()
-            yield reads
 
 
 @define(eq=False)
 class DeadPool(ReadPool):
     """The primary, which answers nobody."""
 
-    asked: int = 0
+    asked: "list[object]" = field(factory=list)
 
     @override
-    async def rows(self, statement: Prepared, **parameters: Any) -> Sequence[Row]:
-        self.asked += 1
-        raise Unavailable
-
-    @override
-    def open(self, reader: Hashable = None) -> NoReturn:
-        self.asked += 1
+    async def rows(self, statement: Prepared, **parameters: Any) -> Sequence[Any]:
+        self.asked.append(parameters["reader"])
         raise Unavailable
 
 
@@ -332,7 +323,7 @@ async def test_a_primary_that_does_not_answer_is_asked_once(pair: Pair) -> None:
         views = evolve(reader.views, pool=primary)
         with pytest.raises(Unavailable):
             await views.history(reader.bob.profile_id, reader.chat.id, Newest(), 1)
-        assert primary.asked == 1
+        assert primary.asked == [reader.bob.profile_id], "once, and in their turn"
         assert reader.counted == (0, 0)
 
 
@@ -377,3 +368,15 @@ async def test_who_may_not_read_may_not_read_there(pair: Pair) -> None:
         with pytest.raises(NotAMember):
             await reader.views.history(actor().profile_id, reader.chat.id, Newest(), 1)
         assert reader.counted == (0, 0)
+
+
+async def test_who_was_removed_a_moment_ago_reads_nothing(pair: Pair) -> None:
+    async with reading(pair) as reader:
+        await reader.page()
+        with pair.primary.connect("messenger") as connection:
+            connection.execute(
+                "UPDATE member SET left_at = now() WHERE profile_id = %s", [reader.bob.profile_id]
+            )
+        with pytest.raises(NotAMember):
+            await reader.page()
+        assert reader.pool.looks == 2, "the replica was asked"

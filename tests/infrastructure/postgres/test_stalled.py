@@ -3,7 +3,7 @@ An event loop that was busy for longer than the server may take to answer. The a
 connection is cut in the same turn of the loop in which the answer is heard.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
@@ -13,9 +13,12 @@ from attrs import define
 from psycopg.rows import tuple_row
 from sqlalchemy import text
 
-from infrastructure.postgres.driver.batches import BatchConnection
+from application.ports.posting import Indigestible, Interrupted
+from infrastructure.postgres.driver.arrays import Bigint
+from infrastructure.postgres.driver.batches import Batch, BatchConnection
 from infrastructure.postgres.driver.connection import Connection, Connector, begin, cut
 from infrastructure.postgres.driver.engine import make_engine, transaction
+from infrastructure.postgres.driver.pipeline import Rows, Statement, ask
 from infrastructure.postgres.driver.reads import Prepared, ReadPool
 
 ONE = Prepared("SELECT 1 AS one", {})
@@ -75,7 +78,107 @@ async def test_a_read_begins_on_another_connection(messenger_database: str, stal
     await pool.close()
 
 
-async def test_a_batch_begins_on_another_connection(messenger_database: str, stall: Stall) -> None:
+async def ask_one(batch: Batch) -> None:
+    assert await batch.ask(Statement("SELECT 1")) == [[(1,)]]
+
+
+async def test_a_batch_begins_on_another_connection(
+    messenger_database: str, stall: Stall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("infrastructure.postgres.driver.batches.PROVEN_FOR", 0.0)
     connection = BatchConnection(messenger_database)
-    await ask_through_a_stall(connection.begin, lambda driver: driver.execute("SELECT 1"), stall)
+    await ask_through_a_stall(connection.begin, ask_one, stall)
+    await connection.close()
+
+
+async def test_a_batch_that_hears_the_first_answers_too_late_is_interrupted(
+    messenger_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection = BatchConnection(messenger_database)
+    async with connection.begin() as first:
+        await ask_one(first)
+    with monkeypatch.context() as patched:
+
+        async def ask_late(driver: Connection[Any], statements: Sequence[Statement]) -> list[Rows]:
+            answers = await ask(driver, statements)
+            cut(driver)
+            return answers
+
+        patched.setattr("infrastructure.postgres.driver.batches.ask", ask_late)
+        with pytest.raises(Interrupted):
+            async with connection.begin() as late:
+                await ask_one(late)
+    async with connection.begin() as again:
+        await ask_one(again)
+    await connection.close()
+
+
+async def test_a_batch_goes_to_another_connection_when_the_server_has_closed_its_own(
+    messenger_database: str, beside: psycopg.Connection[Any]
+) -> None:
+    connection = BatchConnection(messenger_database)
+    pid = Statement("SELECT pg_backend_pid()")
+    async with connection.begin() as first:
+        (((before,),),) = await first.ask(pid)
+    assert beside.execute("SELECT pg_terminate_backend(%s, 10000)", (before,)).fetchone() == (True,)
+    async with connection.begin() as second:
+        (((after,),),) = await second.ask(pid)
+    assert after != before
+    await connection.close()
+
+
+async def test_a_batch_that_the_server_has_ended_before_its_commit_is_interrupted(
+    messenger_database: str, beside: psycopg.Connection[Any]
+) -> None:
+    connection = BatchConnection(messenger_database)
+
+    async def lose() -> None:
+        async with connection.begin() as batch:
+            (((pid,),),) = await batch.ask(Statement("SELECT pg_backend_pid()"))
+            batch.finish(Statement("UPDATE origin SET base = base + 1"))
+            ended = beside.execute("SELECT pg_terminate_backend(%s, 10000)", (pid,)).fetchone()
+            assert ended == (True,)
+
+    with pytest.raises(Interrupted):
+        await lose()
+    async with connection.begin() as again:
+        await ask_one(again)
+    await connection.close()
+
+
+async def carry_out(connection: BatchConnection, *asked: Statement, last: Statement | None = None) -> Any:
+    async with connection.begin() as batch:
+        answers = await batch.ask(*asked)
+        if last is not None:
+            batch.finish(last)
+    return answers
+
+
+async def test_what_goes_with_a_refused_statement_is_rolled_back(
+    messenger_database: str, beside: psycopg.Connection[Any]
+) -> None:
+    base = "SELECT base FROM origin"
+    raised, refused = Statement("UPDATE origin SET base = base + 1"), Statement("SELECT 1 / 0")
+    connection = BatchConnection(messenger_database)
+    before = beside.execute(base).fetchone()
+    with pytest.raises(Indigestible):
+        await carry_out(connection, raised, refused, raised)
+    with pytest.raises(Indigestible):
+        await carry_out(connection, raised, last=refused)
+    assert beside.execute(base).fetchone() == before
+    await carry_out(connection, Statement("SELECT 1"), last=raised)
+    assert beside.execute(base).fetchone() != before
+    await connection.close()
+
+
+async def test_statements_are_prepared_again_after_a_rollback(messenger_database: str) -> None:
+    connection = BatchConnection(messenger_database)
+    divided = "SELECT 42 / %s::bigint"
+    for number in (1, 2):
+        answers = await carry_out(
+            connection, *(Statement(divided, (Bigint.of(each),)) for each in (number, 6))
+        )
+        assert answers == [[(42 // number,)], [(7,)]]
+        with pytest.raises(Indigestible):
+            await carry_out(connection, Statement(divided, (Bigint.of(0),)))
     await connection.close()

@@ -17,6 +17,9 @@ class Library:
     reads: list[tuple[Hashable, list[str]]] = Factory(list)
     open: asyncio.Event = Factory(asyncio.Event)
     failure: BaseException | None = None
+    refused: Mapping[str, Exception] = Factory(dict)
+    """The questions of which any read fails."""
+    weights: Mapping[str, int] = Factory(dict)
 
     async def read(self, kind: Hashable, questions: Sequence[str]) -> Mapping[str, str]:
         self.reads.append((kind, [*questions]))
@@ -24,7 +27,13 @@ class Library:
         await self.open.wait()
         if self.failure is not None:
             raise self.failure
+        for question in questions:
+            if question in self.refused:
+                raise self.refused[question]
         return {question: f"{question} {number}" for question in questions if question != "unknown"}
+
+    async def weigh(self, questions: Sequence[str]) -> Sequence[int]:
+        return [self.weights[question] for question in questions]
 
 
 def asked(
@@ -79,6 +88,79 @@ async def test_kinds_are_read_apart() -> None:
     assert library.reads == [("a", ["1"]), ("b", ["1"])]
 
 
+async def test_an_owner_of_many_kinds_has_one_turn_at_a_time() -> None:
+    library = Library()
+    together = Together(library.read, at_once=1)
+    tasks = [task for number in range(50) for task in asked(together, ("ann", "a"), kind=number)]
+    await settled()
+    tasks += [*asked(together, ("bob", "b"), kind="his"), *asked(together, ("eve", "e"), kind="hers")]
+    await settled()
+    library.open.set()
+    await asyncio.gather(*tasks)
+    assert [kind for kind, _ in library.reads[:5]] == [0, 1, "his", "hers", 2]
+
+
+async def test_others_who_ask_the_same_kind_go_with_the_owner_whose_turn_it_is() -> None:
+    library = Library()
+    library.open.set()
+    together = Together(library.read, most=3, at_once=1)
+    tasks = [
+        *asked(together, ("ann", "1"), kind="x"),
+        *asked(together, *[(f"one of {number}", f"{number}") for number in range(4)], kind="y"),
+        *asked(together, ("ann", "hers"), kind="y"),
+        *asked(together, ("one of 3", "more"), kind="z"),
+    ]
+    await asyncio.gather(*tasks)
+    assert library.reads == [
+        ("x", ["1"]),
+        ("y", ["0", "1", "2"]),
+        ("y", ["3", "hers"]),
+        ("z", ["more"]),
+    ]
+
+
+async def test_a_batch_is_read_in_parts_of_bounded_weight_and_the_light_ones_are_answered_first() -> None:
+    library = Library(weights={"huge": 900, "a": 4, "b": 5, "c": 6, "d": 7})
+    library.open.set()
+    together = Together(library.read, library.weigh, heaviest=10)
+    tasks = asked(together, *[(name, name) for name in library.weights])
+    assert await asyncio.gather(*tasks) == ["huge 4", "a 1", "b 1", "c 2", "d 3"]
+    assert [questions for _, questions in library.reads] == [["a", "b"], ["c"], ["d"], ["huge"]]
+
+
+async def test_a_question_that_cannot_be_answered_fails_alone() -> None:
+    mistake = ValueError("cannot be decoded")
+    library = Library(refused={"bad": mistake})
+    library.open.set()
+    together = Together(library.read)
+    tasks = asked(together, ("ann", "1"), ("eve", "bad"), ("bob", "2"))
+    assert await asyncio.gather(*tasks, return_exceptions=True) == ["1 2", mistake, "2 4"]
+
+
+async def test_a_question_that_takes_too_long_is_not_asked_together_again() -> None:
+    late = Unavailable("took too long")
+    library = Library(refused={"slow": late}, weights={"slow": 9, "1": 1, "2": 1})
+    library.open.set()
+    together = Together(library.read, library.weigh)
+    tasks = asked(together, ("eve", "slow"), ("ann", "1"), ("bob", "2"))
+    assert await asyncio.gather(*tasks, return_exceptions=True) == [late, "1 2", "2 3"]
+    assert [sorted(questions) for _, questions in library.reads] == [
+        ["1", "2", "slow"],
+        ["1"],
+        ["2"],
+        ["slow"],
+    ]
+
+
+async def test_while_storage_does_not_answer_a_batch_is_given_up_soon() -> None:
+    library = Library(failure=Unavailable("no"))
+    library.open.set()
+    together = Together(library.read)
+    tasks = asked(together, *[(name, name) for name in "abcdefgh"])
+    assert set(await asyncio.gather(*tasks, return_exceptions=True)) == {library.failure}
+    assert len(library.reads) == 2
+
+
 @pytest.mark.parametrize("failure", [Unavailable("no"), ValueError("a mistake")])
 async def test_a_failure_reaches_all_who_wait_and_nobody_later(failure: Exception) -> None:
     library = Library(failure=failure)
@@ -87,7 +169,8 @@ async def test_a_failure_reaches_all_who_wait_and_nobody_later(failure: Exceptio
     found = await asyncio.gather(*asked(together, ("ann", "1"), ("bob", "2")), return_exceptions=True)
     assert found == [failure, failure]
     library.failure = None
-    assert await asyncio.gather(*asked(together, ("ann", "1"))) == ["1 2"]
+    number = len(library.reads) + 1
+    assert await asyncio.gather(*asked(together, ("ann", "1"))) == [f"1 {number}"]
 
 
 async def test_who_gives_up_leaves_the_others() -> None:
@@ -100,3 +183,14 @@ async def test_who_gives_up_leaves_the_others() -> None:
     library.open.set()
     assert await bob == "1 1"
     assert ann.cancelled()
+
+
+async def test_what_nobody_waits_for_any_more_is_not_read() -> None:
+    library = Library()
+    library.open.set()
+    together = Together(library.read)
+    ann, bob = asked(together, ("ann", "1"), ("bob", "2"))
+    await asyncio.sleep(0)
+    ann.cancel()
+    assert await bob == "2 1"
+    assert library.reads == [(None, ["2"])]

@@ -54,6 +54,17 @@ class Line:
             body = await self.reader.readexactly(int(headers.get("content-length", 0)))
             return Answer(int(head[0].split()[1]), headers, body)
 
+    async def rest_of(self, count: int) -> bytes:
+        """What comes up to the end of the connection, or of a body of ``count`` bytes behind its head."""
+        read = bytearray()
+        async with asyncio.timeout(ENOUGH):
+            try:
+                while len(read.partition(b"\r\n\r\n")[2]) < count and (more := await self.reader.read(2**16)):
+                    read += more
+            except ConnectionError:
+                pass
+        return bytes(read)
+
     async def rest(self) -> bytes:
         """All that comes before the other side ends the connection."""
         async with asyncio.timeout(ENOUGH):
@@ -131,7 +142,9 @@ def app_of(options: HttpOptions) -> Starlette:
         Endpoint("GET", "/url", url),
         Endpoint("GET", "/wait", wait),
     ]
-    app = create_app(make_world().messenger, options, new_request_id=lambda: "x", added=added)
+    world = make_world()
+    app = create_app(world.messenger, options, new_request_id=lambda: "x", added=added)
+    app.state.world = world
     app.state.door = asyncio.Event()
     return app
 

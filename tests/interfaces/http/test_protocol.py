@@ -567,6 +567,31 @@ class TestMemoryOfBodies:
             assert site.node.bodies.held == 0
 
 
+class TestMemoryOfAnswers:
+    async def test_what_waits_longest_for_its_reader_is_cut(self, caplog: pytest.LogCaptureFixture) -> None:
+        async with serving(answers_bytes=3 * BIG) as site:
+            lines = []
+            for number in range(1, 8):
+                lines.append(await site.line(narrow=True))
+                lines[-1].send(b"GET /big HTTP/1.1\r\nHost: server\r\n\r\n")
+                await until(lambda n=number: site.node.answers.held >= min(n, 2) * BIG)  # type: ignore[misc]
+                assert site.node.answers.held <= 3 * BIG
+                assert (await site.ask(b"GET /url HTTP/1.1\r\nHost: server\r\n\r\n")).status == 200
+            whole = [len((await line.rest_of(BIG)).partition(b"\r\n\r\n")[2]) for line in lines]
+            assert all(length < BIG for length in whole[:5])
+            assert whole[5:] == [BIG, BIG]
+            await until(lambda: site.node.answers.held == 0)
+        lines_told = [record for record in caplog.records if "API_ANSWERS_LIMIT" in record.getMessage()]
+        assert len(lines_told) == 1
+
+    async def test_who_reads_at_once_makes_nothing_wait(self) -> None:
+        async with serving(answers_bytes=BIG) as site:
+            for _ in range(3):
+                line = await site.line()
+                assert len((await line.ask(b"GET /big HTTP/1.1\r\nHost: server\r\n\r\n")).body) == BIG
+            await until(lambda: site.node.answers.held == 0)
+
+
 class TestPlaces:
     async def test_the_longest_waited_for_of_a_network_gives_way(
         self, caplog: pytest.LogCaptureFixture

@@ -57,7 +57,7 @@ def of_one_chat() -> Iterator[Frame]:
         user_id=BOB, chat_id=CHAT, session_id=ANN.session_id, epoch="e", seq=1, position=1, greeting=GREETING
     )
     yield frames.auth_error("no", "no")
-    page = HistoryPage(total_count=1, messages=(VIEW,), has_before=False, has_after=False)
+    page = HistoryPage.of(CHAT, range(1, 2), 1, [VIEW])
     yield frames.chat_history(page, 1)
     yield frames.resumed(CHAT, SNAPSHOT)
     yield frames.reset(CHAT, Reset.AHEAD)

@@ -32,7 +32,7 @@ from tests.strategies import START
 CHAT = ChatId(uuid4())
 ANN = actor("Ann")
 BOB = actor("Bob")
-EMPTY = HistoryPage(total_count=0, messages=(), has_before=False, has_after=False)
+EMPTY = HistoryPage.of(CHAT, range(1, 1), 0)
 SNAPSHOT = Snapshot(
     epoch="e",
     seq=Seq(3),

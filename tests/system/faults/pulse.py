@@ -4,6 +4,7 @@ works again after a fault.
 """
 
 import asyncio
+from collections.abc import Iterable
 from typing import Final
 
 from attrs import define, field
@@ -28,6 +29,8 @@ class Beat:
     pulse: "Pulse"
     began: float
     acked: float | None = None
+    position: int = 0
+    """The position of the message after it was acknowledged, and 0 before."""
     heard: dict[str, float] = field(factory=dict)
     """When each pulse heard it, by name."""
 
@@ -40,7 +43,7 @@ class PulseVisit(AllChatsVisit):
         super()._hear_sent(frame)
         assert isinstance(self.device, Pulse)
         if frame["type"] == "answer" and (beat := self.device.beats.get(nonce)) and beat.acked is None:
-            beat.acked = self.device.at
+            beat.acked, beat.position = self.device.at, frame["message"]["position"]
 
     @override
     def _hear(self, frame: Fields) -> None:
@@ -109,6 +112,15 @@ class Pulse(AllChatsDevice):
             await asyncio.sleep(BEAT)
 
 
+def note_what_is_known(pulses: list[Pulse], beats: Iterable[Beat]) -> None:
+    """A slow reader may be told a gap, or a new snapshot, instead of the messages: it knows of them all the same."""
+    for pulse in pulses:
+        known = pulse.client.chats.get(pulse.chat)
+        for beat in beats:
+            if known and 0 < beat.position <= known.position and pulse.name not in beat.heard:
+                beat.heard[pulse.name] = pulse.at
+
+
 async def all_heard(pulses: list[Pulse], beats: dict[str, Beat], since: float) -> float:
     """
     Waits until each pulse has said something after ``since``, and everybody has heard that and everything before it, and its
@@ -123,6 +135,7 @@ async def all_heard(pulses: list[Pulse], beats: dict[str, Beat], since: float) -
         if first.keys() == names:
             last = max(beat.began for beat in first.values())
             due = [beat for beat in beats.values() if beat.began <= last]
+            note_what_is_known(pulses, due)
             if all(beat.acked is not None and beat.heard.keys() == names for beat in due):
                 moments = [moment for beat in due for moment in (beat.acked, *beat.heard.values())]
                 return max(moment for moment in moments if moment is not None)

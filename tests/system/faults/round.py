@@ -392,9 +392,15 @@ class Round:
             *(self._say(node, owner, chat_id, "whispered everywhere") for chat_id in self.whispered)
         )
 
-    async def _say(self, node: Node, person: SimulatedPerson, chat_id: ChatId, text: str) -> None:
-        """Sends a message over HTTP, again and again until it is acknowledged, by whichever node."""
-        nonce, started = f"said {self.notebook.number('text')}", f"{text} {self.notebook.number('text')}"
+    async def _say(
+        self, node: Node, person: SimulatedPerson, chat_id: ChatId, text: str, *, has_nonce: bool = True
+    ) -> None:
+        """
+        Sends a message over HTTP, again and again until it is acknowledged or refused, by whichever node; without a nonce only
+        once.
+        """
+        number = self.notebook.number("text")
+        nonce, started = f"said {number}" if has_nonce else None, f"{text} {number}"
         while True:
             send = self.notebook.number("send")
             self.notebook.write(
@@ -430,6 +436,8 @@ class Round:
                         duplicate=stored.duplicate,
                     )
                 )
+                return
+            if not has_nonce:
                 return
             await asyncio.sleep(0.1)
             node = self.chance.one_of(self.nodes)
@@ -485,6 +493,8 @@ class Round:
         told = await self._until_done("DELETE", f"/chats/{chat}/members/{gone.profile}/", token)
         self.members[chat_id].remove(gone)
         self.notebook.write(Cut(at=self.at, chat=chat, profile=gone.profile, node=told))
+        for node in self.nodes:
+            await self._say(node, gone, chat_id, "let me in again", has_nonce=False)
 
     async def _sign_out_and_in(self, device: Device) -> None:
         if (token := device.token) is None:

@@ -18,8 +18,8 @@ ON_THE_WAY: Final = 256 * 1024
 NARROW: Final = 8192
 """Bytes of a narrow wire's buffer."""
 
-COMMIT: Final = b"Q\x00\x00\x00\x0bCOMMIT\x00"
-"""What PostgreSQL is sent at the end of a transaction: a query of this one word."""
+COMMIT: Final = b"COMMIT\x00"
+"""What PostgreSQL is sent at the end of a transaction, be it as a query of this one word or as a statement among others."""
 
 AT_ONCE: Final = struct.pack("ii", 1, 0)
 """Lets a connection end by a reset, so that its other side is told an error and not an orderly end."""

@@ -4,9 +4,13 @@ asked for. The real one follows a little later, and before anything else that is
 """
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
+from infrastructure.postgres.driver import batches
 from infrastructure.postgres.driver.connection import Connection
+from infrastructure.postgres.driver.pipeline import Rows, Statement
+from infrastructure.postgres.driver.pipeline import ask as honest_ask
 
 DELAY = 0.03
 """Seconds in which a kill finds messages that were acknowledged and are not stored."""
@@ -20,16 +24,21 @@ async def commit_is_over(connection: Connection[Any]) -> None:
         await before
 
 
-async def command(self: Connection[Any], statement: Any) -> None:
+async def ask(connection: Connection[Any], statements: Sequence[Statement]) -> list[Rows]:
     async def commit() -> None:
         await asyncio.sleep(DELAY)
-        await honest_command(self, statement)
+        await honest_ask(connection, [batches.COMMIT])
 
+    await commit_is_over(connection)
+    rows = await honest_ask(connection, [each for each in statements if each is not batches.COMMIT])
+    if batches.COMMIT in statements:
+        late[id(connection)] = asyncio.create_task(commit())
+    return rows
+
+
+async def command(self: Connection[Any], statement: Any) -> None:
     await commit_is_over(self)
-    if statement == "COMMIT":
-        late[id(self)] = asyncio.create_task(commit())
-    else:
-        await honest_command(self, statement)
+    await honest_command(self, statement)
 
 
 async def execute(self: Connection[Any], *given: Any, **options: Any) -> Any:
@@ -37,5 +46,6 @@ async def execute(self: Connection[Any], *given: Any, **options: Any) -> Any:
     return await honest_execute(self, *given, **options)
 
 
+batches.ask = ask  # type: ignore[attr-defined]
 Connection.command = command  # type: ignore[method-assign]
 Connection.execute = execute  # type: ignore[assignment, method-assign]
