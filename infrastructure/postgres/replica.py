@@ -76,14 +76,14 @@ class Replica:
     """None since a page was read from it."""
     _is_probed: bool = field(init=False, default=False)
     _waiting: "dict[asyncio.Future[Exception | None], Row]" = field(init=False, factory=dict)
-    """Who waits, each for what was written. The result is None, or why it cannot be waited for."""
+    """The waiting pages and the place that each needs. The result is None, or the error that ends the wait."""
     _came: asyncio.Event = field(init=False, factory=asyncio.Event)
     """Somebody else waits since the last look began."""
     _looking: "asyncio.Task[None] | None" = field(init=False, default=None)
     _limits: "set[asyncio.Timeout]" = field(init=False, factory=set)
-    """Of the pages that are being read."""
+    """The limits of the pages that are being read."""
     _left: "set[asyncio.Task[Any]]" = field(init=False, factory=set)
-    """Reads that nobody waits for any more, and that end when the driver gives up."""
+    """Cancelled reads. Each ends when the driver gives up."""
 
     @property
     def is_resting(self) -> bool:
@@ -148,7 +148,7 @@ class Replica:
     async def _ask(self) -> Row | Exception:
         try:
             found = await self.pool.row(REPLAYED)
-        except Exception as error:  # noqa: BLE001 - whoever waits raises it
+        except Exception as error:  # noqa: BLE001 - each waiting page raises it
             return error
         assert found is not None
         return found
@@ -191,7 +191,7 @@ class Replica:
     def _forget(self, task: asyncio.Task[Any]) -> None:
         self._left.discard(task)
         if not task.cancelled():
-            task.exception()  # or asyncio logs that nobody has looked at it
+            task.exception()  # otherwise asyncio logs that it was never retrieved
 
     async def close(self) -> None:
         self._stop_looking()

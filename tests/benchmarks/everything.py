@@ -86,7 +86,7 @@ class Run:
     machine: str
     load: str
     rounds: int | None = None
-    """Of each measurement, of which the median counts. None for a run that was kept before this was."""
+    """How often each area measures. A run that was kept before this was recorded has None."""
     figures: list[Figure] = Factory(list)
     pictures: list[Picture] = Factory(list)
 

@@ -131,9 +131,7 @@ class ReadTransaction(PreparedReads):
 
     async def slices(self, statement: Prepared, **parameters: Any) -> AsyncIterator[Sequence[Row]]:
         """Yields what may be thousands of rows, some at a time. Other tasks have a turn between two slices."""
-        cursor = await self._reader.execute(
-            statement.text, statement.with_constants(parameters), prepare=True, binary=True
-        )
+        cursor = await statement.run(self._reader, parameters)
         while rows := await cursor.fetchmany(SLICE):
             yield rows
             if len(rows) == SLICE:

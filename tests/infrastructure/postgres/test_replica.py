@@ -30,7 +30,7 @@ PATIENCE = 60.0
 """Seconds after which something hangs."""
 
 NEVER = 1000.0
-"""Seconds that nobody waits here."""
+"""Seconds that no test lasts."""
 
 AT_ONCE = 0.05
 """The patience with a replica that is not going to be there."""
@@ -129,7 +129,7 @@ class Reader:
     views: PostgresViews
     replica: Replica
     pool: WatchedPool
-    """Of the replica."""
+    """The connections of the replica."""
     moment: float = 0.0
     said: list[str] = field(factory=list)
 
