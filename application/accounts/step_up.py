@@ -38,10 +38,13 @@ class StepUp:
     check: CodeCheck
 
     @asynccontextmanager
-    async def proven(self, actor: Actor, password: str, origin: Origin) -> AsyncIterator[Proven]:
+    async def proven(
+        self, actor: Actor, password: str, origin: Origin, verified: PasswordHash | None = None
+    ) -> AsyncIterator[Proven]:
         """
         Begins a unit of work for somebody who knows the password. It is verified outside the unit, because that takes long; if
-        it changed meanwhile, what was verified is the former one, and the new one is verified.
+        it changed meanwhile, what was verified is the former one, and the new one is verified. ``verified`` is what `verify`
+        returned for the password, if that was done before.
 
         Raises:
             ScopeMissing: The actor is a program.
@@ -50,15 +53,24 @@ class StepUp:
             NotAuthenticated: The actor's session ended meanwhile.
         """
         while True:
-            verified = await self._verified(actor, password, origin)
+            if verified is None:
+                verified = await self.verify(actor, password, origin)
             async with self.begin() as work:
                 account, sessions = await lock_own(work, actor)
                 if account.password_hash == verified:
                     yield Proven(work=work, account=account, sessions=sessions)
                     return
+            verified = None
 
-    async def _verified(self, actor: Actor, password: str, origin: Origin) -> PasswordHash | None:
-        """Returns the hash that the password fits."""
+    async def verify(self, actor: Actor, password: str, origin: Origin) -> PasswordHash | None:
+        """
+        Returns the hash that the password fits, before something else that takes long and needs the proof.
+
+        Raises:
+            PasswordWrong: The password is wrong.
+            TooManyRequests: It was wrong too often.
+            NotAuthenticated: The actor's session ended meanwhile.
+        """
         now = self.clock.now()
         keys = self.failures.of_known_device(str(actor.account_id), str(actor.session_id))
         self.failures.look(keys, at=now)

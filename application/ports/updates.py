@@ -144,10 +144,8 @@ def about_event(event: ChatEvent, people: Mapping[ProfileId, ProfileView]) -> Ch
     """The update about an entry of a chat's log, with the name of the author or new member from ``people``."""
     match event:
         case MessageSent():
-            message, position = (
-                event.message,
-                event.position,
-            )  # not in the pattern, which would take as long as the rest
+            # not taken apart by the pattern, which would take as long as the rest
+            message, position = event.message, event.position
             sender = people.get(message.author_id, NOBODY)
             view = MessageView(message=message, position=position, sender=sender)
             return NewMessage(chat_id=event.chat_id, position=position, view=view)

@@ -93,6 +93,8 @@ class Server:
             "VAR_DIR": str(self.var),
             # The original's examples choose "Password1".
             "AUTH_REFUSE_COMMON_PASSWORDS": "false",
+            # A few people of the tests stand for many.
+            "API_REQUESTS_PER_ACCOUNT_AND_SECOND": "1000",
             **self.settings,
         }
 

@@ -252,4 +252,5 @@ async def test_a_messenger_that_answers_before_the_commit_is_found_out(
         make_server, make_postgres(), victim, sends=600, kills=2, PYTHONPATH=str(MUTANTS / "answers_early")
     )
     await ran.run()
-    assert {fault.split(":")[0] for fault in faults(ran.ledger, ran.in_the_database())} & {"lost", "moved"}
+    found = {fault.split(":")[0] for fault in faults(ran.ledger, ran.in_the_database())}
+    assert found & {"lost", "moved", "vanished"}

@@ -128,9 +128,8 @@ def _answers(pgconn: PGconn) -> PQGen[list[PGresult]]:
         if (yield WAIT_RW) & Ready.R:  # the server may not read on before its answers are read
             pgconn.consume_input()
     try:
-        while not _take(
-            pgconn, found
-        ):  # before anything is read: sending may have found the server's last words
+        # before anything is read, because sending may have found the server's last words
+        while not _take(pgconn, found):
             yield WAIT_R
             pgconn.consume_input()
     except psycopg.OperationalError:

@@ -15,12 +15,16 @@ from infrastructure.postgres.driver.pipeline import ask as honest_ask
 DELAY = 0.03
 """Seconds in which a kill finds messages that were acknowledged and are not stored."""
 
+WITHOUT_HASTE = Statement("SET LOCAL idle_in_transaction_session_timeout = 0")
+"""A busy machine may take longer to send the COMMIT than the server would wait for it."""
+
 honest_execute, honest_command = Connection.execute, Connection.command
-late: dict[int, asyncio.Task[Any]] = {}
+late: dict[Connection[Any], asyncio.Task[Any]] = {}
+"""Keeps the connections, so that no new one is taken for one that was lost."""
 
 
 async def commit_is_over(connection: Connection[Any]) -> None:
-    if (before := late.pop(id(connection), None)) is not None:
+    if (before := late.pop(connection, None)) is not None:
         await before
 
 
@@ -30,9 +34,12 @@ async def ask(connection: Connection[Any], statements: Sequence[Statement]) -> l
         await honest_ask(connection, [batches.COMMIT])
 
     await commit_is_over(connection)
-    rows = await honest_ask(connection, [each for each in statements if each is not batches.COMMIT])
-    if batches.COMMIT in statements:
-        late[id(connection)] = asyncio.create_task(commit())
+    if batches.COMMIT not in statements:
+        return await honest_ask(connection, statements)
+    rows = await honest_ask(
+        connection, [*(each for each in statements if each is not batches.COMMIT), WITHOUT_HASTE]
+    )
+    late[connection] = asyncio.create_task(commit())
     return rows
 
 
