@@ -91,12 +91,12 @@ def make_read_pool(settings: Settings, url: str) -> ReadPool:
     return ReadPool(url, deadline=settings.database.deadline)
 
 
-def make_replica(settings: Settings, primary: ReadPool) -> Replica | None:
+def make_replica(settings: Settings) -> Replica | None:
     database = settings.database
     if database.replica_url is None:
         return None
     pool = ReadPool(database.replica_url, deadline=database.deadline)
-    return Replica(primary, pool, patience=database.replica_patience)
+    return Replica(pool, patience=database.replica_patience)
 
 
 def make_bus(settings: Settings, url: str, ids: Ids) -> Bus:

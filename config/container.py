@@ -84,7 +84,7 @@ class PostgresAdapters(DeclarativeContainer):
         deadline=settings.provided.database.deadline,
     )
     read_pool: Singleton[ReadPool] = Singleton(make_read_pool, settings, url)
-    replica: Singleton[Replica | None] = Singleton(make_replica, settings, read_pool)
+    replica: Singleton[Replica | None] = Singleton(make_replica, settings)
     posting_connection: Singleton[BatchConnection] = Singleton(
         make_batch_connection, settings, url, patient=False
     )

@@ -42,7 +42,9 @@ CUTS = (
 )
 
 SUSPECT = re.compile(r"eyJ|://|[?&]token=|DETAIL:|\[parameters:")
-"""A text without a match has nothing to cut out. One search is cheaper than one for each pattern."""
+"""
+The beginnings of all `CUTS`: a text without a match has nothing to cut out. One search is cheaper than one for each pattern.
+"""
 
 TALKATIVE = ("infrastructure.postgres.driver.engine.CountingPool", "sqlalchemy.pool", "uvicorn.error")
 """

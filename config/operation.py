@@ -48,6 +48,7 @@ def make_meter(adapters: PostgresAdapters) -> PrometheusMeter:
     }
     if (replica := adapters.replica()) is not None:
         pools["replica"] = lambda: reads_state(replica.pool)
+        meter.watch_pages(lambda: {"replica": replica.reads, "primary": replica.passed_by})
     meter.watch_pools(pools)
     return meter
 

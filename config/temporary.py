@@ -24,11 +24,14 @@ def locked_folder(prefix: str = PREFIX) -> Iterator[Path]:
     remove_abandoned(prefix)
     while True:
         folder = Path(mkdtemp(prefix=prefix))
-        lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        except FileNotFoundError:  # another process has taken it for an abandoned one
+            continue
         fcntl.flock(lock, fcntl.LOCK_EX)
         if folder.exists():
             break
-        os.close(lock)  # another process has taken it for an abandoned one, before it was locked
+        os.close(lock)  # another process was faster to lock and remove it
     try:
         yield folder
     finally:

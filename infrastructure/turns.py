@@ -46,21 +46,28 @@ class Turns(Generic[Item]):
 
     def pop(self) -> tuple[Hashable, Item]:
         """Takes the first item of the owner whose turn it is."""
-        owner = next(iter(self._by_owner))
-        return owner, self.pop_of(owner)
+        owner, items = next(iter(self._by_owner.items()))
+        item = items.popleft()
+        if len(self._by_owner) > 1 or not items:
+            del self._by_owner[owner]
+            if items:
+                self._by_owner[owner] = items
+        return owner, item
 
     def pop_of(self, owner: Hashable) -> Item:
         """Takes the first item of one owner."""
-        items = self._by_owner[owner]
+        items = self._by_owner.pop(owner)
         item = items.popleft()
-        self._go_behind(owner, items)
+        if items:
+            self._by_owner[owner] = items
         return item
 
     def take(self, owner: Hashable, item: Item) -> None:
         """Takes an item of an owner that may not be its first one."""
-        items = self._by_owner[owner]
+        items = self._by_owner.pop(owner)
         items.remove(item)
-        self._go_behind(owner, items)
+        if items:
+            self._by_owner[owner] = items
 
     def discard(self, owner: Hashable, item: Item) -> None:
         """Removes an item, if it waits, for which its owner has not had a turn."""
@@ -79,10 +86,4 @@ class Turns(Generic[Item]):
             if owner in self._by_owner:
                 self._by_owner[owner] += items
             else:
-                self._by_owner[owner] = items
-
-    def _go_behind(self, owner: Hashable, items: deque[Item]) -> None:
-        if len(self._by_owner) > 1 or not items:
-            del self._by_owner[owner]
-            if items:
                 self._by_owner[owner] = items

@@ -29,6 +29,7 @@ def complete_meter() -> PrometheusMeter:
     meter.caught_up()
     meter.describe_build(version="1.2.3", revision="0a1b2c", python="3.13.1")
     meter.watch_pools({"reads": Pool})
+    meter.watch_pages(lambda: {"replica": 3, "primary": 1})
     return meter
 
 

@@ -12,7 +12,7 @@ from application.ports.ids import Ids
 from application.ports.passwords import Passwords, Requester
 from application.ports.storage import Begin
 from application.recording import RecordEvent
-from domain.account import Password, PasswordRule, PasswordWrong
+from domain.account import Password, PasswordHash, PasswordRule, PasswordWrong
 from domain.events import SessionEnd
 from domain.notification import Template
 from domain.security import SecurityAct
@@ -62,8 +62,14 @@ class SetPasswordHandler:
         if command.old_password is None and not command.proof and self.old_password_needed:
             raise PasswordWrong
         requester = Requester(network=command.origin.network, account=str(actor.account_id), is_known=True)
+        verified = None
+        # Before the hash, which costs as much as verifying the old password.
+        if command.proof:
+            self.step_up.refuse_unfit(actor, command.proof)
+        elif command.old_password is not None:
+            verified = await self.step_up.verify(actor, command.old_password, command.origin)
         password_hash = await self.passwords.hash(command.password.text, requester)
-        async with self._begun(actor, command) as begun:
+        async with self._begun(actor, command, verified) as begun:
             work, account, now = begun.work, begun.account, self.clock.now()
             account.change_password(password_hash)
             await work.accounts.save(account)
@@ -82,11 +88,13 @@ class SetPasswordHandler:
         self.letter_is_due()
 
     @asynccontextmanager
-    async def _begun(self, actor: Actor, command: SetPassword) -> AsyncIterator[Proven]:
-        """Begins the unit of work, after the old password or the proof was verified if one was given."""
+    async def _begun(
+        self, actor: Actor, command: SetPassword, verified: PasswordHash | None
+    ) -> AsyncIterator[Proven]:
+        """Begins the unit of work. If the old password was given, it is ``verified`` that it fits."""
         if command.old_password is not None or command.proof:
-            old = command.old_password or ""
-            async with self.step_up.proven(actor, old, command.origin, command.proof) as proven:
+            old, proof = command.old_password or "", command.proof
+            async with self.step_up.proven(actor, old, command.origin, proof, verified=verified) as proven:
                 yield proven
             return
         async with self.begin() as work:

@@ -14,7 +14,7 @@ from application.keys import use_once
 from application.ports.clock import Clock
 from application.ports.limiter import Allowance
 from application.ports.passwords import Passwords, Requester
-from application.ports.seals import Seals
+from application.ports.seals import Proof, Seals
 from application.ports.storage import Begin, UnitOfWork
 from domain.account import Account, PasswordHash, PasswordWrong
 from domain.factor import CodeWrong
@@ -50,11 +50,18 @@ class StepUp:
 
     @asynccontextmanager
     async def proven(
-        self, actor: Actor, password: str, origin: Origin, proof: str | None = None
+        self,
+        actor: Actor,
+        password: str,
+        origin: Origin,
+        proof: str | None = None,
+        *,
+        verified: PasswordHash | None = None,
     ) -> AsyncIterator[Proven]:
         """
-        Begins a unit of work for somebody who knows the password, or has a ``proof`` by a passkey. The password is verified outside the unit, because that takes long; if
-        it changed meanwhile, what was verified is the former one, and the new one is verified.
+        Begins a unit of work for somebody who knows the password, or has a ``proof`` by a passkey. The password is verified
+        outside the unit, because that takes long; if it changed meanwhile, what was verified is the former one, and the new one
+        is verified. ``verified`` is what `verify` returned for the password, if that was done before.
 
         Raises:
             ScopeMissing: The actor is a program.
@@ -71,25 +78,46 @@ class StepUp:
                 yield Proven(work=work, account=account, sessions=sessions, by_both=True)
             return
         while True:
-            verified = await self._verified(actor, password, origin)
+            if verified is None:
+                verified = await self.verify(actor, password, origin)
             async with self.begin() as work:
                 account, sessions = await lock_own(work, actor)
                 if account.password_hash == verified:
                     yield Proven(work=work, account=account, sessions=sessions)
                     return
+            verified = None
 
     async def _use_proof(self, work: UnitOfWork, actor: Actor, text: str) -> None:
-        now = self.clock.now()
+        proof = self.refuse_unfit(actor, text)
         try:
-            proof = self.seals.open_proof(text, at=now)
-            await use_once(work.keys, proof.id, at=now, until=proof.expires_at)
+            await use_once(work.keys, proof.id, at=self.clock.now(), until=proof.expires_at)
+        except NotAuthenticated:
+            raise ProofUnfit from None
+
+    def refuse_unfit(self, actor: Actor, text: str) -> Proof:
+        """
+        Reads a proof without using it up, before something else that takes long and needs it.
+
+        Raises:
+            ProofUnfit: The proof is not of this session, or too old.
+        """
+        try:
+            proof = self.seals.open_proof(text, at=self.clock.now())
         except NotAuthenticated:
             raise ProofUnfit from None
         if (proof.account_id, proof.session_id) != (actor.account_id, actor.session_id):
             raise ProofUnfit
+        return proof
 
-    async def _verified(self, actor: Actor, password: str, origin: Origin) -> PasswordHash | None:
-        """Returns the hash that the password fits."""
+    async def verify(self, actor: Actor, password: str, origin: Origin) -> PasswordHash | None:
+        """
+        Returns the hash that the password fits, before something else that takes long and needs the proof.
+
+        Raises:
+            PasswordWrong: The password is wrong.
+            TooManyRequests: It was wrong too often.
+            NotAuthenticated: The actor's session ended meanwhile.
+        """
         now = self.clock.now()
         keys = self._keys(actor)
         self.failures.look(keys, at=now)

@@ -202,7 +202,7 @@ class Database:
         read.seconds(0.01, 10),
         default_of(fields(Replica).patience),
     )
-    """How long a page waits for a replica that is behind, before it is read from the database itself."""
+    """How long a page may wait for the replica and be read there, before it is read from the database itself."""
 
     in_parts: bool = False
     """Whether the URL was made from the PG_SERVER_ settings."""

@@ -221,6 +221,11 @@ class Loader:
             "PG_SERVER_DB": server.database,
         }
         if not any(name in self.values for name in (*needed, "PG_SERVER_PASSWD", "PG_SERVER_PORT")):
+            if database.replica_url is not None:
+                self.faults.append(
+                    "DATABASE_REPLICA_URL is set: expected only beside DATABASE_URL, because the embedded database"
+                    " has no replica"
+                )
             return database
         missing = [name for name in needed if name not in self.values]
         self.faults.extend(

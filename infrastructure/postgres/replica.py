@@ -7,18 +7,19 @@ answer or is no replica of this primary, the primary is read instead.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from logging import getLogger
 from time import monotonic
-from typing import Final
+from typing import Any, Final, TypeVar
 
 from attrs import define, field
 
 from application.errors import ApplicationError
-from domain.ids import ProfileId
 from infrastructure.complaints import Complaints
-from infrastructure.postgres.driver.reads import Prepared, ReadPool, ReadTransaction, Row
+from infrastructure.postgres.driver.reads import Prepared, PreparedReads, ReadPool, Row
+
+Found = TypeVar("Found")
 
 CLUSTER: Final = """
     (SELECT system_identifier FROM pg_control_system()) || '/' || (SELECT timeline_id FROM pg_control_checkpoint())
@@ -29,15 +30,21 @@ until then.
 """
 
 WRITTEN: Final = Prepared(
-    f"SELECT {CLUSTER} AS cluster, pg_current_wal_flush_lsn()::text AS flushed",
+    f"""
+    SELECT {CLUSTER} AS cluster,
+        CASE WHEN NOT pg_is_in_recovery() THEN (pg_current_wal_flush_lsn() - '0/0'::pg_lsn)::bigint END AS flushed
+    """,
     {},
 )
-"""Reads how far the primary's log is flushed. Everything that a reader can have seen by now lies before that."""
+"""
+Reads how far the primary's log is flushed; null where the server writes none. Everything that a reader can have seen by now lies
+before that.
+"""
 
 REPLAYED: Final = Prepared(
     f"""
-    SELECT pg_is_in_recovery() AND {CLUSTER} = %(cluster)s::text AS is_replica,
-        pg_last_wal_replay_lsn() >= %(flushed)s::pg_lsn AS is_there
+    SELECT pg_is_in_recovery() AS is_replica, {CLUSTER} AS cluster,
+        (pg_last_wal_replay_lsn() - '0/0'::pg_lsn)::bigint AS replayed
     """,
     {},
 )
@@ -51,9 +58,13 @@ RESTS: Final = 1.0
 
 @define(eq=False)
 class Replica:
-    """A replica whose reads wait at most ``patience`` seconds until it has replayed what a reader must see."""
+    """
+    A replica that is read within ``patience`` seconds or not at all.
 
-    _primary: ReadPool
+    After a failure nobody asks it for a while. The first page after that is a probe, and the others are read from the primary
+    until the probe was read.
+    """
+
     pool: ReadPool
     patience: float = 0.25
     now: Callable[[], float] = monotonic
@@ -61,57 +72,129 @@ class Replica:
     """How many pages were read from the replica."""
     passed_by: int = field(init=False, default=0)
     """How many were read from the primary because the replica could not be read."""
-    _resting_until: float = field(init=False, default=float("-inf"))
+    _rests_until: float | None = field(init=False, default=None)
+    """None since a page was read from it."""
+    _is_probed: bool = field(init=False, default=False)
+    _waiting: "dict[asyncio.Future[Exception | None], Row]" = field(init=False, factory=dict)
+    """The waiting pages and the place that each needs. The result is None, or the error that ends the wait."""
+    _came: asyncio.Event = field(init=False, factory=asyncio.Event)
+    """Somebody else waits since the last look began."""
+    _looking: "asyncio.Task[None] | None" = field(init=False, default=None)
+    _limits: "set[asyncio.Timeout]" = field(init=False, factory=set)
+    """The limits of the pages that are being read."""
+    _left: "set[asyncio.Task[Any]]" = field(init=False, factory=set)
+    """Cancelled reads. Each ends when the driver gives up."""
 
-    @asynccontextmanager
-    async def reading(self, reader: ProfileId) -> AsyncIterator[ReadTransaction | None]:
+    @property
+    def is_resting(self) -> bool:
+        return self._rests_until is not None and (self._is_probed or self.now() < self._rests_until)
+
+    async def read(self, written: Row, read: Callable[[PreparedReads], Awaitable[Found]]) -> Found | None:
         """
-        Begins a transaction that sees at least what the primary shows now; None if the replica cannot be read. The block may
-        raise `ApplicationError` when the replica fails, and the replica is not asked for a while then.
+        Returns what ``read`` reads of the replica, which then has everything that the primary had `WRITTEN`; None if it could
+        not be read, and is to be passed by.
         """
-        if not await self._is_there():
-            self.passed_by += 1
-            yield None
-            return
+        if self.is_resting or written["flushed"] is None:
+            return None
+        is_probe = self._is_probed = self._rests_until is not None
+        # A task of its own, because the driver may take seconds to give up a read of a server that is frozen.
+        task = asyncio.create_task(self._when_replayed(written, read))
+        limit = asyncio.timeout(self.patience)
         try:
-            async with self.pool.open(reader) as reads:
-                yield reads
-        except ApplicationError as error:
-            self.passed_by += 1
-            self._rest(str(error))
-            raise
+            async with limit:
+                self._limits.add(limit)
+                await asyncio.wait({task})
+            found = task.result()
+        except (ApplicationError, NotAReplica, TimeoutError) as error:
+            if limit in self._limits:  # otherwise it rests already, because another page failed
+                self._limits.remove(limit)
+                self._rest("it is behind or does not answer" if limit.expired() else str(error))
+            return None
+        finally:
+            self._limits.discard(limit)
+            self._leave(task)
+            if is_probe:
+                self._is_probed = False
+        if is_probe:
+            self._rests_until = None
         self.reads += 1
+        return found
 
-    async def _is_there(self) -> bool:
-        if self.now() < self._resting_until:
-            return False
-        written = await self._primary.row(WRITTEN)
-        assert written is not None
+    async def _when_replayed(self, written: Row, read: Callable[[PreparedReads], Awaitable[Found]]) -> Found:
+        replayed: asyncio.Future[Exception | None] = asyncio.get_running_loop().create_future()
+        self._waiting[replayed] = written
+        self._came.set()
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.create_task(self._look())
         try:
-            async with asyncio.timeout(self.patience):
-                while not await self._has_replayed(written):  # noqa: ASYNC110 - of another server
-                    await asyncio.sleep(LOOKS)
-        except TimeoutError:
-            self._rest("it is behind or does not answer")
-            return False
-        except (ApplicationError, NotAReplica) as error:
-            self._rest(str(error))
-            return False
-        return True
+            failure = await replayed
+        finally:
+            self._waiting.pop(replayed, None)
+        if failure is not None:
+            raise failure
+        # A snapshot that was taken before the answer could be older than what the answer says.
+        return await read(self.pool)
 
-    async def _has_replayed(self, written: Row) -> bool:
-        # A statement of its own: a snapshot that is taken before the answer could be older than what the answer says.
-        found = await self.pool.row(REPLAYED, cluster=written["cluster"], flushed=written["flushed"])
+    async def _look(self) -> None:
+        """Asks again and again how far the replica is, for all who wait, until nobody does."""
+        while self._waiting:
+            self._came.clear()
+            self._answer(await self._ask())
+            if self._waiting:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(LOOKS):
+                        await self._came.wait()
+
+    async def _ask(self) -> Row | Exception:
+        try:
+            found = await self.pool.row(REPLAYED)
+        except Exception as error:  # noqa: BLE001 - each waiting page raises it
+            return error
         assert found is not None
-        if not found["is_replica"]:
-            raise NotAReplica("it is no replica of this primary, or of another timeline")
-        return bool(found["is_there"])
+        return found
+
+    def _answer(self, found: Row | Exception) -> None:
+        """Lets those go on for whom the replica is far enough, or never will be."""
+        for replayed, written in [*self._waiting.items()]:
+            failure = None
+            if isinstance(found, Exception):
+                failure = found
+            elif not found["is_replica"] or found["cluster"] != written["cluster"]:
+                failure = NotAReplica("it is no replica of this primary, or of another timeline")
+            elif found["replayed"] < written["flushed"]:
+                continue
+            del self._waiting[replayed]
+            if not replayed.done():
+                replayed.set_result(failure)
 
     def _rest(self, why: str) -> None:
-        self._resting_until = self.now() + RESTS
+        """Leaves the replica alone for a while, and lets everybody who waits for it go to the primary."""
+        self._rests_until = self.now() + RESTS
         complaints.tell("not read", why)
+        limits, self._limits = self._limits, set()
+        for limit in limits:
+            if not limit.expired():
+                limit.reschedule(asyncio.get_running_loop().time())
+        self._stop_looking()
+
+    def _stop_looking(self) -> None:
+        if self._looking is not None:
+            self._leave(self._looking)
+            self._looking = None
+
+    def _leave(self, task: asyncio.Task[Any]) -> None:
+        """Cancels a task that may not have ended, without waiting for it."""
+        if task.cancel():
+            self._left.add(task)
+            task.add_done_callback(self._forget)
+
+    def _forget(self, task: asyncio.Task[Any]) -> None:
+        self._left.discard(task)
+        if not task.cancelled():
+            task.exception()  # otherwise asyncio logs that it was never retrieved
 
     async def close(self) -> None:
+        self._stop_looking()
         await self.pool.close()
 
 

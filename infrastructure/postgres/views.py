@@ -4,7 +4,6 @@ keys of their tables.
 """
 
 from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
-from contextlib import suppress
 from datetime import datetime
 from functools import lru_cache
 from hashlib import sha256
@@ -42,7 +41,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, aggregate_order_by
 
-from application.errors import ApplicationError, Unavailable
+from application.errors import Unavailable
 from application.paging import ChatPlace, MemberPlace, Page, Paging, ReaderPlace, page_of
 from application.ports.updates import ChatUpdate, NewMember, NewMessage
 from application.ports.views import LAST, LogSpan, MessageNotFound, Newest, Start, Where, span
@@ -97,7 +96,7 @@ from infrastructure.postgres.pages import (
     reader_place,
 )
 from infrastructure.postgres.places import Place
-from infrastructure.postgres.replica import Replica
+from infrastructure.postgres.replica import WRITTEN, Replica
 from infrastructure.postgres.schema.account_tables import account, profile, session
 from infrastructure.postgres.schema.base import metadata, with_all_tables
 from infrastructure.postgres.schema.chat_tables import (
@@ -656,12 +655,19 @@ class PostgresViews:
     async def history_unless_known(
         self, reader: ProfileId, chat_id: ChatId, where: Where, limit: int, known: Collection[str]
     ) -> HistoryPage:
-        if self.replica is not None:
-            with suppress(ApplicationError):
-                async with self.replica.reading(reader) as reads:
-                    if reads is not None:
-                        return await _history(reads, reader, chat_id, where, limit, known)
-        return await _history(self.pool, reader, chat_id, where, limit, known)
+        replica = self.replica
+        if replica is not None and not replica.is_resting:
+            written = await self.pool.row(WRITTEN, reader=reader)
+            assert written is not None
+            found = await replica.read(
+                written, lambda reads: _history(reads, reader, chat_id, where, limit, known)
+            )
+            if found is not None:
+                return found
+        page = await _history(self.pool, reader, chat_id, where, limit, known)
+        if replica is not None:
+            replica.passed_by += 1
+        return page
 
     async def snapshot(self, reader: ProfileId, chat_id: ChatId, limit: int) -> Snapshot:
         if not limit:

@@ -102,6 +102,29 @@ class PoolFigures(Collector):
 
 
 @define(eq=False)
+class PageFigures(Collector):
+    read: Callable[[], Mapping[str, int]]
+
+    def describe(self) -> Iterator[Metric]:
+        """The metric without values, as `PoolFigures` tells its own."""
+        return self._metrics({})
+
+    def collect(self) -> Iterator[Metric]:
+        return self._metrics(self.read())
+
+    @staticmethod
+    def _metrics(pages: Mapping[str, int]) -> Iterator[Metric]:
+        counted = CounterMetricFamily(
+            "messenger_replica_pages",
+            "Pages of history read from the replica, or from the primary because the replica could not be read.",
+            labels=["from"],
+        )
+        for server, number in pages.items():
+            counted.add_metric([server], number)
+        yield counted
+
+
+@define(eq=False)
 class Figures(Collector):
     """Metrics of sockets, and the time since this node last read everything that is committed."""
 
@@ -217,6 +240,10 @@ class PrometheusMeter:
     def watch_pools(self, pools: Pools) -> None:
         """Adds the figures of pools of database connections. To be called once."""
         self._registry.register(PoolFigures(pools))
+
+    def watch_pages(self, read: Callable[[], Mapping[str, int]]) -> None:
+        """Adds how many pages of history were read from each server, where there is a replica. To be called once."""
+        self._registry.register(PageFigures(read))
 
     def loop_lagged(self, seconds: float) -> None:
         """Records how much later than it asked the event loop woke a task."""

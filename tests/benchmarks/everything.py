@@ -1,5 +1,6 @@
 """
-Runs the benchmarks that count, briefly, and compares them with the run before on the same machine. `make bench` is this command.
+Runs the benchmarks that count, briefly, and compares each figure with its latest one on the same machine. `make bench` is this
+command.
 
     python -m tests.benchmarks.everything [AREA ...] [--rounds 1] [--folder .bench] [--page FILE]
 
@@ -84,6 +85,8 @@ class Run:
     at: str
     machine: str
     load: str
+    rounds: int | None = None
+    """How often each area measures. A run that was kept before this was recorded has None."""
     figures: list[Figure] = Factory(list)
     pictures: list[Picture] = Factory(list)
 
@@ -280,26 +283,50 @@ def machine() -> str:
     return f"{model or platform.machine()}, {os.cpu_count()} CPUs, Python {platform.python_version()}"
 
 
-def last_run(folder: Path, like: Run) -> Run | None:
-    """Returns the latest run on the same machine under the same load."""
-    for path in sorted(folder.glob("*.json"), reverse=True):
-        found = cattrs.structure(json.loads(path.read_text()), Run)
-        if (found.machine, found.load) == (like.machine, like.load):
-            return found
-    return None
+@frozen
+class Earlier:
+    figure: Figure
+    run: Run
 
 
-def table(now: Run, before: Run | None) -> list[tuple[str, str, str, str]]:
-    """Rows of a figure's name, its value, its target, and how it has changed since the run before."""
-    known = {each.name: each for each in before.figures} if before else {}
+def earlier_figures(folder: Path, like: Run) -> dict[str, Earlier]:
+    """
+    Returns the latest of each figure, by name, of runs on the same machine under the same load. A run may have measured only
+    some of them.
+    """
+    latest: dict[str, Earlier] = {}
+    for path in sorted(folder.glob("*.json")):
+        run = cattrs.structure(json.loads(path.read_text()), Run)
+        if (run.machine, run.load) == (like.machine, like.load):
+            latest |= {each.name: Earlier(each, run) for each in run.figures}
+    return latest
+
+
+def in_rounds(run: Run) -> str:
+    match run.rounds:
+        case None:
+            return "rounds unknown"
+        case 1:
+            return "1 round"
+        case _:
+            return f"{run.rounds} rounds"
+
+
+def table(now: Run, earlier: Mapping[str, Earlier]) -> list[tuple[str, str, str, str]]:
+    """
+    Rows of a figure's name, its value, its target, and how it has changed since when. Where the earlier one is of another
+    number of rounds, that is told, because the median of more rounds is a different figure.
+    """
     rows = []
     for each in now.figures:
         target = ""
         if each.target is not None:
             target = f"{pictures.number(each.target)}: {'reached' if each.is_reached else 'missed'}"
         change = ""
-        if (old := known.get(each.name)) and old.value:
-            change = f"{(each.value / old.value - 1) * 100:+.0f} %"
+        if (old := earlier.get(each.name)) and old.figure.value:
+            change = f"{(each.value / old.figure.value - 1) * 100:+.0f} % since {old.run.at[:10]}"
+            if old.run.rounds != now.rounds:
+                change += f" ({in_rounds(old.run)})"
         rows.append((each.name, f"{pictures.number(each.value)} {each.unit}".strip(), target, change))
     return rows
 
@@ -308,7 +335,7 @@ def write_page(path: Path, now: Run) -> None:
     folder = path.with_suffix("")
     folder.mkdir(parents=True, exist_ok=True)
     introduction = (
-        f"`make bench` wrote this page on {now.at[:10]}: {now.machine}, load from {now.load}. The server has one CPU and the load"
+        f"`make bench` wrote this page on {now.at[:10]}: {now.machine}, load from {now.load}, {in_rounds(now)}. The server has one CPU and the load"
         " the other; PostgreSQL runs where it likes, with its default durability. `naive` is a small server on Starlette that"
         " stores each message and tells it on, without repeats, read marks, resuming or checks of membership, measured in the"
         " same run. [tests/benchmarks](../tests/benchmarks/README.md) explains each figure and has those of other products."
@@ -320,7 +347,7 @@ def write_page(path: Path, now: Run) -> None:
         "",
         "| what | figure | target |",
         "| --- | --- | --- |",
-        *(f"| {name} | {value} | {target} |" for name, value, target, _ in table(now, None)),
+        *(f"| {name} | {value} | {target} |" for name, value, target, _ in table(now, {})),
         "",
     ]
     for each in now.pictures:
@@ -342,7 +369,7 @@ def main() -> None:
         parser.error(f"no such area: {', '.join(sorted(unknown))}")
     load = "C" if VARIABLE in os.environ else "Python"
     at = datetime.now(UTC).isoformat(timespec="seconds")
-    now = Run(at, machine(), load)
+    now = Run(at, machine(), load, given.rounds)
     with compiled() as tools:
         for area in given.areas or AREAS:
             print(f"{area} ...", file=sys.stderr, flush=True)
@@ -351,11 +378,11 @@ def main() -> None:
                     now.figures.append(found)
                 else:
                     now.pictures.append(found)
-    before = last_run(given.folder, now)
-    line = "{:66} {:>18} {:>18} {:>8}"
-    print(line.format("", "", "target", f"since {before.at[:10]}" if before else ""))
-    for row in table(now, before):
-        print(line.format(*row))
+    print(f"{now.machine}, load from {now.load}, {in_rounds(now)}")
+    line = "{:66} {:>18} {:>18}  {}"
+    print(line.format("", "", "target", "change").rstrip())
+    for row in table(now, earlier_figures(given.folder, now)):
+        print(line.format(*row).rstrip())
     given.folder.mkdir(parents=True, exist_ok=True)
     kept = json.dumps(cattrs.unstructure(now), indent=1)
     name = f"{at.replace(':', '').replace('+', 'Z')}-{hashlib.sha256(kept.encode()).hexdigest()[:6]}.json"

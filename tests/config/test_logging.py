@@ -1,6 +1,7 @@
 import json
 import logging
 import os
+import re
 import sys
 import threading
 from collections.abc import Iterator
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from config.logging import LEFT_OUT, Json, Lines, Readable, set_up
+from config.logging import CUTS, LEFT_OUT, Json, Lines, Readable, set_up
 from config.settings.groups import Log, Settings
 from config.settings.readers import Environment
 
@@ -84,6 +85,23 @@ def test_private_things_are_left_out(formatter: logging.Formatter) -> None:
         assert LEFT_OUT in line
         assert "hunter2" not in line
         assert token[20:] not in line
+
+
+OF_EACH_CUT = (
+    "eyJhbGciOiJIUzI1NiJ9.hunter2hunter2",
+    "postgresql://me:hunter2@db/messenger",
+    "GET /confirm-email?token=hunter2",
+    "DETAIL:  Key (nonce)=(hunter2) already exists.",
+    "[parameters: {'id': 'hunter2'}]",
+)
+
+
+@pytest.mark.parametrize(("cut", "text"), [*zip(CUTS, OF_EACH_CUT, strict=True)])
+def test_a_text_that_only_one_pattern_finds_is_suspect(cut: tuple[re.Pattern[str], str], text: str) -> None:
+    assert [pattern for pattern, _ in CUTS if pattern.search(text)] == [cut[0]]
+    told = json.loads(Json().format(record(text)))["message"]
+    assert "hunter2" not in told
+    assert LEFT_OUT in told
 
 
 def test_what_cannot_be_formatted_is_told_all_the_same(pipe: tuple[int, int]) -> None:

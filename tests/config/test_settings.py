@@ -581,6 +581,17 @@ def test_a_worker_for_each_core_that_the_process_may_use(local: dict[str, str]) 
     assert load(local | {"API_WORKERS": "auto"}, NO_FILE).api.workers == len(os.sched_getaffinity(0))
 
 
+def test_a_replica_is_one_of_a_database_that_is_named(local: dict[str, str]) -> None:
+    replica = local | {"DATABASE_REPLICA_URL": "postgresql://me@replica/messenger"}
+    assert faults(replica) == [
+        "DATABASE_REPLICA_URL is set: expected only beside DATABASE_URL, because the embedded database has no replica"
+    ]
+    named = load(replica | {"DATABASE_URL": "postgresql://me@db/messenger"}, NO_FILE).database
+    assert named.replica_url == "postgresql+psycopg://me@replica/messenger"
+    parts = {"PG_SERVER_ADDRESS": "db", "PG_SERVER_LOGIN": "me", "PG_SERVER_DB": "messenger"}
+    assert load(replica | parts, NO_FILE).database.replica_url == named.replica_url
+
+
 class TestNats:
     def test_needs_servers(self, local: dict[str, str]) -> None:
         assert faults(local | {"BUS": "nats"}) == ["NATS_SERVERS is not set: expected beside BUS=nats"]

@@ -75,8 +75,9 @@ def test_nothing_else_is_touched(place: Path) -> None:
     assert sorted(place.iterdir()) == sorted(others)
 
 
+@pytest.mark.parametrize("is_opened", [False, True])
 def test_a_folder_that_was_taken_for_an_abandoned_one_is_not_used(
-    place: Path, monkeypatch: pytest.MonkeyPatch
+    place: Path, monkeypatch: pytest.MonkeyPatch, *, is_opened: bool
 ) -> None:
     made: list[Path] = []
 
@@ -89,6 +90,8 @@ def test_a_folder_that_was_taken_for_an_abandoned_one_is_not_used(
     opened = os.open
 
     def open_late(folder: Path, flags: int) -> int:
+        if len(made) == 1 and not is_opened:
+            folder.rmdir()
         lock = opened(folder, flags)
         if len(made) == 1:
             folder.rmdir()

@@ -1,13 +1,13 @@
 """What becomes of an account after sign-up, told as histories, on every storage."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from attrs import evolve
+from attrs import define, evolve
 
 from application.accounts.close import CloseAccount
 from application.accounts.email_status import EmailStatus
@@ -23,13 +23,14 @@ from application.keys import KeyReused, digest, owned_by_address
 from application.paging import Paging
 from application.ports.keys import KeyUse, Operation
 from application.ports.limiter import TooManyRequests
+from application.ports.passwords import UNKNOWN_REQUESTER, Passwords, Requester
 from application.ports.posting import Draft
 from application.ports.views import Newest
 from application.profiles.edit import EditProfile
 from application.views import NOBODY
 from config.features.workers import make_workers
 from config.settings.groups import Settings
-from domain.account import Email, Password, PasswordCommon, PasswordUnfit, PasswordWrong
+from domain.account import Email, Password, PasswordCommon, PasswordHash, PasswordUnfit, PasswordWrong
 from domain.chat import About
 from domain.chat_errors import ChatNotFound
 from domain.events import ChatRemoved, MemberRemoved, RoleChanged, SessionEnd, SessionEnded
@@ -51,6 +52,37 @@ OTHER_PASSWORD = "Battery-Staple"
 async def people(storage: SharedStorage, tmp_path: Path) -> AsyncIterator[AccountsWorld]:
     async with accounts_world(storage, tmp_path / "mail") as world:
         yield world
+
+
+async def nothing() -> None: ...
+
+
+@define(eq=False)
+class CountedPasswords:
+    """Counts what is hashed and verified. ``meanwhile`` happens after each hash."""
+
+    passwords: Passwords
+    meanwhile: Callable[[], Awaitable[None]] = nothing
+    hashed: int = 0
+    verified: int = 0
+
+    async def hash(self, password: str, requester: Requester = UNKNOWN_REQUESTER) -> PasswordHash:
+        self.hashed += 1
+        made = await self.passwords.hash(password, requester)
+        await self.meanwhile()
+        return made
+
+    async def verify(
+        self, password: str, against: PasswordHash | None, requester: Requester = UNKNOWN_REQUESTER
+    ) -> bool:
+        self.verified += 1
+        return await self.passwords.verify(password, against, requester)
+
+    def expect(self, former: PasswordHash | None) -> None:
+        self.passwords.expect(former)
+
+    def is_current(self, password_hash: PasswordHash) -> bool:
+        return self.passwords.is_current(password_hash)
 
 
 async def is_in(people: AccountsWorld, signed_in: SignedIn) -> bool:
@@ -362,6 +394,41 @@ class TestChoosingAPassword:
             with pytest.raises(PasswordWrong):
                 await people.choose(mine, OTHER_PASSWORD, old="Wrong-Horse1")
         with pytest.raises(TooManyRequests):
+            await people.choose(mine, OTHER_PASSWORD, old=PASSWORD)
+
+    async def test_without_the_old_password_nothing_is_hashed(self, people: AccountsWorld) -> None:
+        mine = await people.join(ONE)
+        passwords = CountedPasswords(people.passwords)
+        people.accounts = people.accounts_over(evolve(people.ports, passwords=passwords))
+        for _ in range(people.rules.failures.most):
+            with pytest.raises(PasswordWrong):
+                await people.choose(mine, OTHER_PASSWORD, old="Wrong-Horse1")
+        assert (passwords.verified, passwords.hashed) == (people.rules.failures.most, 0)
+        with pytest.raises(TooManyRequests):
+            await people.choose(mine, OTHER_PASSWORD, old=PASSWORD)
+        assert (passwords.verified, passwords.hashed) == (people.rules.failures.most, 0)
+
+    async def test_the_old_password_is_verified_once(self, people: AccountsWorld) -> None:
+        mine = await people.join(ONE)
+        passwords = CountedPasswords(people.passwords)
+        people.accounts = people.accounts_over(evolve(people.ports, passwords=passwords))
+        await people.choose(mine, OTHER_PASSWORD, old=PASSWORD)
+        assert (passwords.verified, passwords.hashed) == (1, 1)
+
+    async def test_an_old_password_that_changed_meanwhile_is_wrong(self, people: AccountsWorld) -> None:
+        mine = await people.join(ONE)
+        actor = await people.actor(mine)
+
+        async def change() -> None:
+            other = await people.passwords.hash("Somebody-Else1")
+            async with people.begin() as work:
+                account = await work.accounts.lock(actor.account_id)
+                account.change_password(other)
+                await work.accounts.save(account)
+
+        passwords = CountedPasswords(people.passwords, meanwhile=change)
+        people.accounts = people.accounts_over(evolve(people.ports, passwords=passwords))
+        with pytest.raises(PasswordWrong):
             await people.choose(mine, OTHER_PASSWORD, old=PASSWORD)
 
     async def test_the_old_password_where_it_is_needed(self, people: AccountsWorld) -> None:

@@ -90,11 +90,8 @@ class Prepared:
         object.__setattr__(self, "numbered", _PLACEHOLDER.sub(number, self.text))
         object.__setattr__(self, "_names", tuple(names))
 
-    def with_constants(self, parameters: Mapping[str, Any]) -> Mapping[str, Any]:
-        return {**self.constants, **parameters}
-
     async def run(self, connection: psycopg.AsyncConnection[Any], parameters: Mapping[str, Any]) -> "Cursor":
-        given = self.with_constants(parameters) if self.constants else parameters
+        given = {**self.constants, **parameters} if self.constants else parameters
         cursor = psycopg.AsyncRawCursor(connection, row_factory=self.rows)
         cursor.format = Format.BINARY
         return await cursor.execute(self.numbered, [given[name] for name in self._names], prepare=True)
@@ -131,9 +128,7 @@ class ReadTransaction(PreparedReads):
 
     async def slices(self, statement: Prepared, **parameters: Any) -> AsyncIterator[Sequence[Row]]:
         """Yields what may be thousands of rows, some at a time. Other tasks have a turn between two slices."""
-        cursor = await self._reader.execute(
-            statement.text, statement.with_constants(parameters), prepare=True, binary=True
-        )
+        cursor = await statement.run(self._reader, parameters)
         while rows := await cursor.fetchmany(SLICE):
             yield rows
             if len(rows) == SLICE:

@@ -61,14 +61,17 @@ from tests.strategies import START
 FOLDER = Path(postgres.__file__).parent
 
 MODULES = sorted(
-    path for path in FOLDER.glob("*.py") if path.name not in {"__init__.py", "time.py", "updates.py"}
+    path
+    for path in FOLDER.glob("*.py")
+    if path.name not in {"__init__.py", "replica.py", "time.py", "updates.py"}
 )
 """
-Reads, the write path and workers. Asking the server's clock and notifying other processes look at no table. What operators run by hand,
+Reads, the write path and workers. Asking the server's clock, notifying other processes and asking a replica how far it is look at no
+table. What operators run by hand,
 in ``schema`` and ``server``, looks at everything.
 """
 
-NOT_A_STATEMENT = {"close", "commit", "renew", "adopt", "_adopted", "now", "sleep"}
+NOT_A_STATEMENT = {"close", "commit", "renew", "adopt", "_adopted", "now"}
 """What is awaited beside statements, and what happens once after a restore (which looks at everything, and then at `now`)."""
 
 SLOTS = Slots(timedelta(seconds=1))
@@ -209,13 +212,6 @@ async def _readings(storage: Storage, filled: Filled) -> None:
         await work.readings.save(reading, read)
 
 
-class _Itself(Replica):
-    """The database in place of a replica: what is asked of a replica is not asked of it, and it has everything."""
-
-    async def _is_there(self) -> bool:
-        return True
-
-
 async def _views(storage: Storage, filled: Filled) -> None:
     views, chat, reader = storage.views, filled.chat, filled.reader
     small: Paging[Any] = Paging(limit=2)
@@ -237,8 +233,8 @@ async def _views(storage: Storage, filled: Filled) -> None:
         version = (await views.history(reader, chat, where, 50)).version
         await views.history_unless_known(reader, chat, where, 50, [version])
     assert isinstance(views, PostgresViews)
-    for replica in (Replica(views.pool, views.pool), _Itself(views.pool, views.pool)):
-        await evolve(views, replica=replica).history(reader, chat, Newest(), 50)
+    beside_a_replica = evolve(views, replica=Replica(views.pool))  # it is none, so that both ways are taken
+    await beside_a_replica.history(reader, chat, Newest(), 50)
     await views.members(reader, chat)
     members = await views.page_of_members(reader, chat, small)
     assert isinstance(members.next, MemberPlace)

@@ -2,21 +2,24 @@
 
 import asyncio
 import subprocess
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from attrs import define, evolve, field
 from sqlalchemy import create_engine
+from typing_extensions import override
 
 from application.actor import Actor
+from application.errors import Unavailable
 from application.ports.views import Newest
 from application.views import HistoryPage
 from domain.chat import Chat
 from domain.chat_errors import NotAMember
-from infrastructure.postgres.driver.reads import ReadPool
-from infrastructure.postgres.replica import RESTS, Replica
+from infrastructure.postgres.driver.reads import Prepared, ReadPool
+from infrastructure.postgres.replica import REPLAYED, RESTS, Replica
 from infrastructure.postgres.schema.migrate import upgrade
 from infrastructure.postgres.views import PostgresViews
 from tests.contracts.talk import Talk, actor, open_chat
@@ -25,6 +28,9 @@ from tests.system.postgres import Postgres, binaries, unprivileged
 
 PATIENCE = 60.0
 """Seconds after which something hangs."""
+
+NEVER = 1000.0
+"""Seconds that no test lasts."""
 
 AT_ONCE = 0.05
 """The patience with a replica that is not going to be there."""
@@ -76,6 +82,42 @@ def pair(tmp_path: Path) -> Iterator[Pair]:
 
 
 @define(eq=False)
+class WatchedPool(ReadPool):
+    """Counts how often the replica is asked how far it is, and by how many at the same time."""
+
+    looks: int = 0
+    _asking: int = 0
+    most_at_once: int = 0
+    meanwhile: Callable[[], object] = lambda: None
+    """What happens to the replica when a page is about to be read from it."""
+
+    @override
+    async def rows(self, statement: Prepared, **parameters: Any) -> Sequence[Any]:
+        if statement is not REPLAYED:
+            self.meanwhile()
+            return await ReadPool.rows(self, statement, **parameters)
+        self.looks += 1
+        self._asking += 1
+        self.most_at_once = max(self.most_at_once, self._asking)
+        try:
+            return await ReadPool.rows(self, statement, **parameters)
+        finally:
+            self._asking -= 1
+
+
+@define(eq=False)
+class DeadPool(ReadPool):
+    """The primary, which answers nobody."""
+
+    asked: "list[object]" = field(factory=list)
+
+    @override
+    async def rows(self, statement: Prepared, **parameters: Any) -> Sequence[Any]:
+        self.asked.append(parameters["reader"])
+        raise Unavailable
+
+
+@define(eq=False)
 class Reader:
     """Somebody who reads a chat, in which they have said things, from a replica."""
 
@@ -84,9 +126,10 @@ class Reader:
     ann: Actor
     bob: Actor
     chat: Chat
-    primary: ReadPool
     views: PostgresViews
     replica: Replica
+    pool: WatchedPool
+    """The connections of the replica."""
     moment: float = 0.0
     said: list[str] = field(factory=list)
 
@@ -103,6 +146,15 @@ class Reader:
     def with_patience(self, seconds: float) -> None:
         self.replica.patience = seconds
 
+    async def waiting(self, pages: int = 1) -> "list[asyncio.Task[HistoryPage]]":
+        """Pages that wait until the replica has replayed what was said."""
+        before = self.pool.looks
+        started = [asyncio.create_task(self.page()) for _ in range(pages)]
+        while len(self.replica._waiting) < pages or self.pool.looks == before:
+            assert not any(page.done() for page in started)
+            await asyncio.sleep(0.001)
+        return started
+
     def later(self) -> None:
         """The replica has rested."""
         self.moment += RESTS
@@ -118,11 +170,10 @@ async def reading(pair: Pair) -> AsyncIterator[Reader]:
         ann, bob = actor(), actor()
         chat = await open_chat(storage.begin, ann, bob)
         assert isinstance(storage.views, PostgresViews)
-        primary = storage.views.pool
-        pool = ReadPool(pair.replica_url, deadline=PATIENCE)
-        replica = Replica(primary, pool, patience=PATIENCE, now=lambda: reader.moment)
+        pool = WatchedPool(pair.replica_url, deadline=NEVER)
+        replica = Replica(pool, patience=PATIENCE, now=lambda: reader.moment)
         views = evolve(storage.views, replica=replica)
-        reader = Reader(pair, Talk(storage), ann, bob, chat, primary, views, replica)
+        reader = Reader(pair, Talk(storage), ann, bob, chat, views, replica, pool)
         try:
             yield reader
         finally:
@@ -181,6 +232,101 @@ async def test_a_page_waits_for_a_replica_that_is_behind(pair: Pair) -> None:
         assert reader.counted == (2, 0)
 
 
+async def test_pages_that_wait_ask_together(pair: Pair) -> None:
+    async with reading(pair) as reader, asyncio.timeout(PATIENCE):
+        await reader.page()
+        pair.pause()
+        await reader.say("while it is paused")
+        pages = await reader.waiting(20)
+        seen = reader.pool.looks
+        while reader.pool.looks < seen + 3:  # noqa: ASYNC110 - of another server
+            await asyncio.sleep(0.001)
+        await asyncio.to_thread(pair.resume)
+        await asyncio.gather(*pages)
+        assert reader.counted == (21, 0)
+        assert reader.pool.most_at_once == 1
+
+
+async def test_the_first_that_loses_patience_sends_all_to_the_primary(pair: Pair) -> None:
+    async with reading(pair) as reader, asyncio.timeout(PATIENCE):
+        await reader.page()
+        pair.pause()
+        await reader.say("while it is paused")
+        reader.with_patience(NEVER)
+        pages = await reader.waiting(5)
+        reader.with_patience(AT_ONCE)
+        await reader.page()
+        await asyncio.gather(*pages)
+        assert reader.counted == (1, 6)
+
+
+async def test_after_a_rest_one_page_probes_and_the_others_pass_by(pair: Pair) -> None:
+    async with reading(pair) as reader, asyncio.timeout(PATIENCE):
+        await reader.page()
+        pair.pause()
+        await reader.say("while it is paused")
+        reader.with_patience(AT_ONCE)
+        await reader.page()
+        reader.later()
+        reader.with_patience(NEVER)
+        (probe,) = await reader.waiting()
+        for _ in range(3):
+            await reader.page()
+        assert reader.counted == (1, 4)
+        assert not probe.done()
+        await asyncio.to_thread(pair.resume)
+        await probe
+        await asyncio.gather(*(reader.page() for _ in range(3)))
+        assert reader.counted == (5, 4)
+
+
+async def test_a_probe_that_nobody_waits_for_leaves_it_to_the_next(pair: Pair) -> None:
+    async with reading(pair) as reader, asyncio.timeout(PATIENCE):
+        pair.pause()
+        await reader.say("while it is paused")
+        reader.with_patience(AT_ONCE)
+        await reader.page()
+        reader.later()
+        reader.with_patience(NEVER)
+        (probe,) = await reader.waiting()
+        probe.cancel()
+        await asyncio.wait([probe])
+        await asyncio.to_thread(pair.resume)
+        await reader.page()
+        assert reader.counted == (1, 1)
+
+
+async def test_a_replica_that_freezes_while_it_is_read_costs_its_patience(pair: Pair) -> None:
+    async with reading(pair) as reader, asyncio.timeout(PATIENCE):
+        await reader.say("before")
+        await reader.page()
+        family: list[Any] = []
+
+        def freeze() -> None:
+            family.extend(pair.standby.freeze())
+            for limit in reader.replica._limits:  # the patience is used up soon after
+                limit.reschedule(asyncio.get_running_loop().time() + AT_ONCE)
+
+        reader.pool.meanwhile = freeze
+        reader.with_patience(NEVER)
+        try:
+            await reader.page()
+        finally:
+            pair.standby.thaw(family)
+        assert family, "it was frozen after it had said that it had everything"
+        assert reader.counted == (1, 1)
+
+
+async def test_a_primary_that_does_not_answer_is_asked_once(pair: Pair) -> None:
+    async with reading(pair) as reader:
+        primary = DeadPool(pair.url)
+        views = evolve(reader.views, pool=primary)
+        with pytest.raises(Unavailable):
+            await views.history(reader.bob.profile_id, reader.chat.id, Newest(), 1)
+        assert primary.asked == [reader.bob.profile_id], "once, and in their turn"
+        assert reader.counted == (0, 0)
+
+
 async def test_a_replica_that_dies_and_comes_back(pair: Pair) -> None:
     async with reading(pair) as reader:
         await reader.say("before")
@@ -222,3 +368,17 @@ async def test_who_may_not_read_may_not_read_there(pair: Pair) -> None:
         with pytest.raises(NotAMember):
             await reader.views.history(actor().profile_id, reader.chat.id, Newest(), 1)
         assert reader.counted == (0, 0)
+
+
+async def test_who_was_removed_a_moment_ago_reads_nothing(pair: Pair) -> None:
+    async with reading(pair) as reader:
+        await reader.page()
+        before = reader.pool.looks
+        with pair.primary.connect("messenger") as connection:
+            connection.execute(
+                "UPDATE member SET left_at = now() WHERE profile_id = %s", [reader.bob.profile_id]
+            )
+        with pytest.raises(NotAMember):
+            await reader.page()
+        assert reader.pool.looks > before, "the replica was asked"
+        assert reader.counted == (1, 0)

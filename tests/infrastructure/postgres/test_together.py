@@ -119,6 +119,18 @@ async def test_others_who_ask_the_same_kind_go_with_the_owner_whose_turn_it_is()
     ]
 
 
+async def test_who_was_just_answered_waits_for_those_who_asked_later() -> None:
+    library = Library()
+    library.open.set()
+    together = Together(library.read, most=1, at_once=1)
+    tasks = [
+        *asked(together, ("ann", "1"), kind="x"),
+        *asked(together, ("ann", "2"), ("bob", "3"), kind="y"),
+    ]
+    await asyncio.gather(*tasks)
+    assert library.reads == [("x", ["1"]), ("y", ["3"]), ("y", ["2"])]
+
+
 async def test_a_batch_is_read_in_parts_of_bounded_weight_and_the_light_ones_are_answered_first() -> None:
     library = Library(weights={"huge": 900, "a": 4, "b": 5, "c": 6, "d": 7})
     library.open.set()

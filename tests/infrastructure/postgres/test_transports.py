@@ -111,7 +111,7 @@ async def test_every_client_resynchronises_after_a_restore(
         socket, polling, stream = devices
         await until(lambda: socket.close is not None and stream.close is not None)
         assert (socket.close and socket.close.code, stream.close and stream.close.code) == (1012, 1012)
-        await until(lambda: polling.picture.resets == ["epoch"])
+        await until(lambda: polling.picture.resets != [])
         for device in (socket, stream):
             await device.go()
             await device.come_back()
@@ -124,7 +124,9 @@ async def test_every_client_resynchronises_after_a_restore(
         assert list(expected) == [str(chat)]
         assert (expected[str(chat)]["seq"], expected[str(chat)]["last_message"]["text"]) == (3, "new")
         await until(lambda: all(each.picture.state() == expected for each in (*devices, *away)))
-        assert [device.picture.resets for device in (*devices, *away)] == [["epoch"]] * 6
+        # one that polls may come between the restore and the new line of history that the node begins
+        assert polling.picture.resets in (["epoch"], ["epoch", "epoch"])
+        assert [each.picture.resets for each in (socket, stream, *away)] == [["epoch"]] * 5
 
 
 GROW = f"""

@@ -115,6 +115,17 @@ def test_pools_are_asked_whenever_figures_are_read() -> None:
     assert found['messenger_pool_wait_seconds_total{pool="reads"}'] == 0.5
 
 
+def test_pages_are_told_by_the_server_that_they_were_read_from() -> None:
+    pages = {"replica": 0, "primary": 0}
+    meter = PrometheusMeter()
+    meter.watch_pages(lambda: pages)
+    assert figures(meter)['messenger_replica_pages_total{from="replica"}'] == 0
+    pages["replica"] += 2
+    pages["primary"] += 1
+    assert figures(meter)['messenger_replica_pages_total{from="replica"}'] == 2
+    assert figures(meter)['messenger_replica_pages_total{from="primary"}'] == 1
+
+
 @pytest.mark.parametrize("kind", ["messages", "marks"])
 def test_batches_are_counted_from_nothing(kind: str) -> None:
     found = figures(PrometheusMeter())

@@ -243,10 +243,7 @@ async def clustered(
             **settings,
         }
         nodes = [
-            await _node(
-                stack, folder, name, postgres, nats, chance, {"API_WORKERS": str(workers), **settings}
-            )
-            for name in ("north", "south")
+            await _node(stack, folder, name, postgres, nats, chance, settings) for name in ("north", "south")
         ]
         cluster = Cluster(bus=bus, postgres=postgres, nats=nats, nodes=nodes, url=url, sink=sink, mail=mail)
         for node in nodes:

@@ -137,6 +137,7 @@ class Round:
     workers: int = 1
     heals: float = HEALS
     rests: float = RESTS
+    grace: float = GRACE
     chance: Chance = field(init=False)
     notebook: Notebook = field(init=False, factory=Notebook)
     people: list[SimulatedPerson] = field(init=False, factory=list)
@@ -568,7 +569,7 @@ class Round:
         Looks at everything that is at rest. What is merely late is found right by a later look; what broke a promise once
         stays broken.
         """
-        limits = Limits(grace=GRACE, interval=INTERVAL, clocks=CLOCKS)
+        limits = Limits(grace=self.grace, interval=INTERVAL, clocks=CLOCKS)
         until = self.at + self.rests
         await asyncio.sleep(1.0)
         while True:

@@ -1,7 +1,8 @@
 """
 A short schedule of faults on either bus; `python -m tests.system.faults` has a long one.
 
-Which faults happen, and in which order, is the same in every run. No verdict depends on how soon anything heals.
+Which faults happen, and in which order, is the same in every run. Its bounds of time are so wide that only what hangs exceeds
+them; what merely takes too long, or reaches another node too late, is found by the long schedule on a machine that has time.
 """
 
 import asyncio
@@ -15,8 +16,11 @@ from tests.system.faults.cluster import Bus, clustered
 from tests.system.faults.registry import registry
 from tests.system.faults.round import Outcome, Round
 
-HANGS = 400.0
+HANGS = 900.0
 """Seconds after which a schedule hangs. On a machine that has time it takes fifteen."""
+
+NEVER = 240.0
+"""Seconds after which a single thing, such as a node's news that somebody was removed, will never happen."""
 
 
 async def play(bus: Bus, number: int, *faults: str) -> Outcome:
@@ -26,7 +30,9 @@ async def play(bus: Bus, number: int, *faults: str) -> Outcome:
             clustered(folder, bus, Random(number)) as cluster,
             registry(cluster) as people,
         ):
-            return await Round(cluster, people, number, [BY_NAME[name] for name in faults]).run()
+            chosen = [BY_NAME[name] for name in faults]
+            played = Round(cluster, people, number, chosen, heals=NEVER, rests=NEVER, grace=NEVER)
+            return await played.run()
 
 
 @pytest.mark.parametrize(
@@ -42,4 +48,4 @@ async def test_nothing_is_broken_while_parts_end_and_come_back(
     outcome = await play(bus, number, *faults)
     assert outcome.violations == []
     assert [mark.fault for mark in outcome.marks] == [*faults]
-    assert outcome.messages > 100
+    assert outcome.messages > 2 * len(faults), "each pulse says something after each fault"

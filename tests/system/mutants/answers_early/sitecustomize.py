@@ -19,11 +19,12 @@ WITHOUT_HASTE = Statement("SET LOCAL idle_in_transaction_session_timeout = 0")
 """A busy machine may take longer to send the COMMIT than the server would wait for it."""
 
 honest_execute, honest_command = Connection.execute, Connection.command
-late: dict[int, asyncio.Task[Any]] = {}
+late: dict[Connection[Any], asyncio.Task[Any]] = {}
+"""Keeps the connections, so that no new one is taken for one that was lost."""
 
 
 async def commit_is_over(connection: Connection[Any]) -> None:
-    if (before := late.pop(id(connection), None)) is not None:
+    if (before := late.pop(connection, None)) is not None:
         await before
 
 
@@ -38,7 +39,7 @@ async def ask(connection: Connection[Any], statements: Sequence[Statement]) -> l
     rows = await honest_ask(
         connection, [*(each for each in statements if each is not batches.COMMIT), WITHOUT_HASTE]
     )
-    late[id(connection)] = asyncio.create_task(commit())
+    late[connection] = asyncio.create_task(commit())
     return rows
 
 
