@@ -65,11 +65,11 @@ class FinishProviderSignIn:
 @frozen(kw_only=True)
 class FinishProviderSignInHandler:
     """
-    Signs somebody in whom a provider has identified, to the account that is linked with the identity.
+    Signs in a person that a provider has identified, to the account that is linked with the identity.
 
     Without a linked account, the address decides, if the operator believes what this provider says of addresses: the account
     of the address is linked, or a new one is made. An account that is linked with somebody else at this provider stays that
-    person's, whoever has the address now.
+    person's, even if the provider has given the address to another person.
 
     A second factor of the account is asked for as after a password.
     """
