@@ -220,7 +220,7 @@ async def test_a_deadline_that_passes_while_a_batch_connects_again_counts(
 async def test_a_pooler_that_lost_its_server_leaves_the_outcome_unknown(
     messenger_database: str, monkeypatch: pytest.MonkeyPatch, state: str, outcome: type[Exception]
 ) -> None:
-    """It answers the last statement, although COMMIT may have reached the server."""
+    """The pooler answers the last statement with the loss, although COMMIT may have reached the server."""
     connection = BatchConnection(messenger_database)
 
     async def lose(_: Connection[Any], statements: Sequence[Statement]) -> list[Rows]:
