@@ -5,6 +5,7 @@ Errors that are not about rules of the domain. Each tells the caller what to do 
     ├── NotAuthenticated   the caller is not signed in (any more): sign in
     ├── SecondFactorNeeded the password is right, and a code is needed too: go on with both
     ├── Unavailable        nothing was done: try again later
+    ├── ProviderUnavailable another provider does not answer: try again later, or sign in otherwise
     ├── OutcomeUnknown     the command may have been carried out: repeat it with the same nonce or key
     └── Overloaded         nothing was done, because the queue is full: try again later
 """
@@ -46,6 +47,16 @@ class Unavailable(ApplicationError):
     code = "unavailable"
 
     def __init__(self, message: str = "", *, retry_after: float = 1.0) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class ProviderUnavailable(ApplicationError):
+    """A provider of identities does not answer in time, or not in a way that can be understood. ``retry_after`` is in seconds."""
+
+    code = "provider_unavailable"
+
+    def __init__(self, message: str = "", *, retry_after: float = 5.0) -> None:
         super().__init__(message)
         self.retry_after = retry_after
 

@@ -1,15 +1,17 @@
 """One idempotency key stands for one request of one person."""
 
+from datetime import datetime
 from typing import Final
 from uuid import NAMESPACE_OID, UUID, uuid5
 
+from application.errors import NotAuthenticated
 from application.ports.keys import KeyOwner, Keys, KeyUse, Operation
 from domain.account import Email
 from domain.errors import Conflict
 from domain.ids import AccountId
 from domain.message import Nonce
 
-__all__ = ["KeyReused", "claimed", "digest", "owned_by", "owned_by_address"]
+__all__ = ["KeyReused", "claimed", "digest", "owned_by", "owned_by_address", "use_once"]
 
 _NAMESPACE: Final = uuid5(NAMESPACE_OID, "idempotency keys")
 
@@ -55,3 +57,18 @@ async def claimed(keys: Keys, owner_id: KeyOwner, key: Nonce | None, use: KeyUse
     if first and (first.operation, first.digest) != (use.operation, use.digest):
         raise KeyReused(first)
     return first
+
+
+async def use_once(keys: Keys, name: str, *, at: datetime, until: datetime) -> None:
+    """
+    Uses up an unguessable name that is good ``until`` then.
+
+    Raises:
+        NotAuthenticated: It was used before.
+    """
+    owner = KeyOwner(uuid5(_NAMESPACE, f"{Operation.CEREMONY} {name}"))
+    use = KeyUse(
+        operation=Operation.CEREMONY, digest=digest(name), subject_id=owner, used_at=at, expires_at=until
+    )
+    if await keys.claim(owner, Nonce(name), use) is not None:
+        raise NotAuthenticated("token_invalid")

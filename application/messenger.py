@@ -18,6 +18,18 @@ from application.accounts.email_status import EmailStatus
 from application.accounts.factors import ConfirmFactor, FactorState, ProveBoth, SetUpFactor
 from application.accounts.finish_sign_in import FinishSignIn
 from application.accounts.forget_factor import ForgetFactor
+from application.accounts.identities import BeginLink, FinishLink, Unlink
+from application.accounts.passkey_sign_in import BeginPasskeySignIn, PasskeySignIn
+from application.accounts.passkeys import (
+    AddPasskey,
+    BeginPasskey,
+    Ceremony,
+    Prove,
+    Proved,
+    RemovePasskey,
+    RenamePasskey,
+)
+from application.accounts.provider_sign_in import BeginProviderSignIn, FinishProviderSignIn
 from application.accounts.read_link import Link, ReadLink
 from application.accounts.recent_sessions import RecentSessions
 from application.accounts.redeem import RedeemToken
@@ -29,6 +41,8 @@ from application.accounts.sign_in import SignIn
 from application.accounts.sign_out import SignOut
 from application.accounts.sign_up import SignedUp, SignUp
 from application.accounts.signed_in import SignedIn
+from application.accounts.visits import CameBack, ComeBack, Departure
+from application.accounts.ways import OfferedWays
 from application.actor import Actor
 from application.chats.add_members import AddMembers
 from application.chats.change import ChangeChat
@@ -72,7 +86,9 @@ from application.views import (
 from domain.account import Account, Email
 from domain.catalogue import Catalogue, Entry
 from domain.events import MessagesRead
+from domain.identity import Identity
 from domain.ids import AccountId, ChatId, MessageId, Position, ProfileId
+from domain.passkey import Passkey
 from domain.profile import Profile
 from domain.security import AccountEvent
 from domain.session import Session
@@ -109,6 +125,35 @@ class FactorUseCases:
     """Returns recovery codes."""
     renew_recovery_codes: Callable[[Actor, ProveBoth], Awaitable[Sequence[str]]]
     turn_off: Callable[[Actor, ProveBoth], Awaitable[None]]
+
+
+@frozen(kw_only=True)
+class ProviderUseCases:
+    """Signing in through providers of identities, and the identities that the actor's account is linked with."""
+
+    ways: Callable[[], Awaitable[OfferedWays]]
+    begin: Callable[[BeginProviderSignIn], Awaitable[Departure]]
+    come_back: Callable[[ComeBack], Awaitable[CameBack]]
+    finish: Callable[[FinishProviderSignIn], Awaitable[SignedIn]]
+    list: Callable[[Actor], Awaitable[Sequence[Identity]]]
+    begin_link: Callable[[Actor, BeginLink], Awaitable[Departure]]
+    finish_link: Callable[[Actor, FinishLink], Awaitable[Identity]]
+    unlink: Callable[[Actor, Unlink], Awaitable[None]]
+
+
+@frozen(kw_only=True)
+class PasskeyUseCases:
+    """Passkeys of the actor's account, signing in with one, and proving by one who one is."""
+
+    begin_sign_in: Callable[[BeginPasskeySignIn], Awaitable[Ceremony]]
+    sign_in: Callable[[PasskeySignIn], Awaitable[SignedIn]]
+    list: Callable[[Actor], Awaitable[Sequence[Passkey]]]
+    begin: Callable[[Actor, BeginPasskey], Awaitable[Ceremony]]
+    add: Callable[[Actor, AddPasskey], Awaitable[Passkey]]
+    rename: Callable[[Actor, RenamePasskey], Awaitable[Passkey]]
+    remove: Callable[[Actor, RemovePasskey], Awaitable[None]]
+    begin_proof: Callable[[Actor], Awaitable[Ceremony]]
+    prove: Callable[[Actor, Prove], Awaitable[Proved]]
 
 
 @frozen(kw_only=True)
@@ -208,6 +253,8 @@ class CatalogueUseCases:
 class Messenger:
     accounts: AccountUseCases
     factors: FactorUseCases
+    providers: ProviderUseCases
+    passkeys: PasskeyUseCases
     access_tokens: AccessTokenUseCases
     sessions: SessionUseCases
     profiles: ProfileUseCases

@@ -5,9 +5,11 @@ from collections.abc import Callable
 from email.headerregistry import Address
 from pathlib import Path
 from typing import assert_never
+from urllib.parse import urlsplit
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from application.ports.authenticators import Authenticators
 from application.ports.ids import Ids
 from application.ports.limiter import Limiter
 from application.ports.mailer import Mailer
@@ -22,6 +24,8 @@ from infrastructure.memory.storage import MemoryStorage
 from infrastructure.memory.updates import MemoryUpdates
 from infrastructure.memory.views import MemoryChanges, MemoryOwnChanges, MemoryViews
 from infrastructure.nats.updates import NatsServers, NatsUpdates
+from infrastructure.oidc.providers import OidcProviders
+from infrastructure.passkeys.none import NoDevices
 from infrastructure.postgres.catalogues import PostgresCatalogues
 from infrastructure.postgres.changes import PostgresChanges
 from infrastructure.postgres.driver.batches import BatchConnection
@@ -171,3 +175,25 @@ def make_mailer(
 
 def _mailbox(settings: Settings) -> Path:
     return settings.var_dir / "mail"
+
+
+def make_providers(settings: Settings) -> OidcProviders:
+    api = settings.api
+    return OidcProviders.of(
+        settings.auth.providers,
+        callback=lambda id: f"{api.public_url}{api.prefix}/accounts/sign-in/provider/callback/{id}/",
+        deadline=settings.auth.provider_seconds,
+    )
+
+
+def make_authenticators(settings: Settings) -> Authenticators:
+    if not settings.auth.passkeys:
+        return NoDevices()
+    from infrastructure.passkeys.authenticators import WebAuthnDevices  # noqa: PLC0415
+
+    address = urlsplit(settings.api.public_url)
+    return WebAuthnDevices(
+        rp_id=address.hostname or "",
+        origin=f"{address.scheme}://{address.netloc}",
+        name=settings.auth.factor_issuer,
+    )

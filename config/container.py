@@ -18,19 +18,24 @@ from application.messages.send import Sent
 from application.messenger import Administration, Messenger
 from application.meter import Meter, Unmetered
 from application.ports.access_tokens import AccessTokens
+from application.ports.authenticators import Authenticators
 from application.ports.clock import Clock
 from application.ports.codes import Codes
 from application.ports.ids import Ids
 from application.ports.limiter import Left, Limiter
 from application.ports.mailer import Mailer
+from application.ports.providers import Providers
+from application.ports.seals import Seals
 from application.ports.security import SecurityLog
 from application.ports.tokens import Tokens
 from application.receipts.mark_read import Marked
 from config.adapters import (
+    make_authenticators,
     make_batch_connection,
     make_bus,
     make_limiter,
     make_mailer,
+    make_providers,
     make_read_pool,
     make_replica,
     memory_storage,
@@ -47,6 +52,7 @@ from domain.session import Origin
 from infrastructure.crypto.access_tokens import RandomAccessTokens
 from infrastructure.crypto.codes import SealedCodes
 from infrastructure.crypto.passwords import PooledPasswords
+from infrastructure.crypto.seals import AesSeals
 from infrastructure.crypto.tokens import JwtTokens
 from infrastructure.gather import Gatherer
 from infrastructure.memory.storage import MemoryStorage
@@ -166,6 +172,9 @@ class Application(DeclarativeContainer):
         settings.provided.auth.factor_issuer,
     )
     access_tokens: Singleton[AccessTokens] = Singleton(RandomAccessTokens, unguessable)
+    identity_providers: Singleton[Providers] = Singleton(make_providers, settings)
+    authenticators: Singleton[Authenticators] = Singleton(make_authenticators, settings)
+    seals: Singleton[Seals] = Singleton(AesSeals, settings.provided.jwt.secret, unguessable)
     mailer: Singleton[Mailer] = Singleton(MeteredMailer, Singleton(make_mailer, settings, show_letter), meter)
     limiter: Singleton[Limiter] = Singleton(
         ReportingLimiter, Singleton(make_limiter, settings, updates, adapters.ids), report_limit
@@ -183,6 +192,9 @@ class Application(DeclarativeContainer):
         tokens=tokens,
         codes=codes,
         access_tokens=access_tokens,
+        providers=identity_providers,
+        authenticators=authenticators,
+        seals=seals,
         mailer=mailer,
         limiter=limiter,
         meter=meter,

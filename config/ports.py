@@ -12,6 +12,7 @@ from attrs import evolve, frozen
 
 from application.meter import Meter
 from application.ports.access_tokens import AccessTokens
+from application.ports.authenticators import Authenticators
 from application.ports.catalogues import Catalogues
 from application.ports.changes import Changes
 from application.ports.clock import Clock
@@ -23,7 +24,9 @@ from application.ports.marking import BeginMarking
 from application.ports.own_changes import OwnChanges
 from application.ports.passwords import Passwords
 from application.ports.posting import BeginPosting
+from application.ports.providers import Providers
 from application.ports.purging import DeletedChats
+from application.ports.seals import Seals
 from application.ports.security import SecurityLog
 from application.ports.storage import Begin
 from application.ports.tokens import Tokens
@@ -102,6 +105,9 @@ class Ports:
     tokens: Tokens
     codes: Codes
     access_tokens: AccessTokens
+    providers: Providers
+    authenticators: Authenticators
+    seals: Seals
     mailer: Mailer
     limiter: Limiter
     meter: Meter

@@ -330,9 +330,10 @@ class Account:
         self.email = confirmation.email
         self.password_hash = confirmation.password_hash
 
-    def vouch(self, password_hash: PasswordHash, *, at: datetime) -> None:
+    def vouch(self, password_hash: PasswordHash | None, *, at: datetime) -> None:
         """
-        Confirms without a letter: the operator who makes the account vouches for its address.
+        Confirms without a letter: the operator who makes the account vouches for its address, or a provider that the
+        operator believes. The latter gives no password.
 
         Raises:
             AlreadyConfirmed: The account was confirmed before.

@@ -13,6 +13,8 @@ SessionId = NewType("SessionId", UUID)
 ConfirmationId = NewType("ConfirmationId", UUID)
 LetterId = NewType("LetterId", UUID)
 EventId = NewType("EventId", UUID)
+IdentityId = NewType("IdentityId", UUID)
+PasskeyId = NewType("PasskeyId", UUID)
 ChatId = NewType("ChatId", UUID)
 MessageId = NewType("MessageId", UUID)
 

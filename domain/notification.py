@@ -33,6 +33,18 @@ class Template(StrEnum):
     PASSWORD_CHANGED = "password_changed"  # noqa: S105
     NEW_DEVICE = "new_device"
 
+    # Those below report an act (`domain.security.SecurityAct`) of the same name.
+    FACTOR_ON = "second_factor_on"
+    FACTOR_OFF = "second_factor_off"
+    RECOVERY_CODES_RENEWED = "recovery_codes_renewed"
+    ACCESS_TOKEN_MADE = "access_token_made"  # noqa: S105
+    TOKEN_REUSED = "token_reused"  # noqa: S105
+    IDENTITY_LINKED = "identity_linked"
+    IDENTITY_UNLINKED = "identity_unlinked"
+    PASSKEY_ADDED = "passkey_added"
+    PASSKEY_REMOVED = "passkey_removed"
+    PASSKEY_COPIED = "passkey_copied"
+
 
 class Outcome(StrEnum):
     PREPARED = "prepared"

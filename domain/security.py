@@ -23,8 +23,16 @@ class SecurityAct(StrEnum):
     ADDRESS_CONFIRMED = "address_confirmed"
     FACTOR_ON = "second_factor_on"
     FACTOR_OFF = "second_factor_off"
+    RECOVERY_CODES_RENEWED = "recovery_codes_renewed"
     ACCESS_TOKEN_MADE = "access_token_made"  # noqa: S105  # no secret
     ACCESS_TOKEN_ENDED = "access_token_ended"  # noqa: S105  # no secret
+    IDENTITY_LINKED = "identity_linked"
+    """The account may be signed in to through another provider from now on."""
+    IDENTITY_UNLINKED = "identity_unlinked"
+    PASSKEY_ADDED = "passkey_added"
+    PASSKEY_REMOVED = "passkey_removed"
+    PASSKEY_COPIED = "passkey_copied"
+    """A passkey has counted fewer uses than were seen of it, and was refused: there is a copy of its key."""
     ACCOUNT_CLOSED = "account_closed"
 
     MEMBERS_ADDED = "members_added"

@@ -30,8 +30,10 @@ from interfaces.http.messages import Messages
 from interfaces.http.metering import Metered
 from interfaces.http.middleware import BodyLimit, Cors, LastResort, SecurityHeaders, Traced, UnderPublicPath
 from interfaces.http.options import WEB_CLIENT_MODULES, HttpOptions
+from interfaces.http.passkeys import Passkeys
 from interfaces.http.problem import APP_URL, ERRORS_PATH, PLACES
 from interfaces.http.profiles import Profiles
+from interfaces.http.providers import Providers
 from interfaces.http.proxies import BehindProxies
 from interfaces.http.routes import PAGES, Endpoint, match_whole_paths, redirect_slashes, upgrades
 from interfaces.http.sessions import Sessions
@@ -77,6 +79,8 @@ def create_app(
             *NewPasswordPage(messenger, options).routes(),
             *Accounts(messenger, options).routes(),
             *Factors(messenger, options).routes(),
+            *Providers(messenger, options).routes(),
+            *Passkeys(messenger, options).routes(),
             *AccessTokens(messenger, options).routes(),
             *Sessions(messenger, options).routes(),
             *Profiles(messenger, options).routes(),

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from email.headerregistry import Address
 from pathlib import Path
 from time import monotonic
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from argon2 import PasswordHasher
@@ -25,18 +26,22 @@ from application.accounts.set_password import SetPassword
 from application.accounts.sign_in import SignIn
 from application.accounts.sign_up import SignedUp, SignUp
 from application.accounts.signed_in import SignedIn
+from application.accounts.ways import Ways
 from application.actor import Actor
 from application.limits import ActionLimits
 from application.messenger import (
     AccessTokenUseCases,
     AccountUseCases,
     FactorUseCases,
+    PasskeyUseCases,
     ProfileUseCases,
+    ProviderUseCases,
     SessionUseCases,
 )
 from application.meter import Unmetered
 from application.ports.limiter import Limiter
 from application.ports.mailer import Mailer
+from application.ports.providers import Providers
 from application.ports.storage import Begin
 from application.ports.updates import Update
 from config.features.accounts import (
@@ -45,7 +50,9 @@ from config.features.accounts import (
     account_use_cases,
     factor_use_cases,
     make_account_rules,
+    passkey_use_cases,
     profile_use_cases,
+    provider_use_cases,
     session_use_cases,
 )
 from config.features.limits import make_limits
@@ -58,15 +65,18 @@ from domain.session import Fingerprint, Lifetimes, Origin
 from infrastructure.crypto.access_tokens import RandomAccessTokens
 from infrastructure.crypto.codes import SealedCodes
 from infrastructure.crypto.passwords import PooledPasswords
+from infrastructure.crypto.seals import AesSeals
 from infrastructure.crypto.tokens import JwtTokens
 from infrastructure.memory.limiter import MemoryLimiter
 from infrastructure.memory.updates import MemoryUpdates
+from infrastructure.oidc.providers import OidcProviders
 from infrastructure.smtp.mailbox import Mailbox
 from infrastructure.smtp.writing import LetterWriter
 from infrastructure.system.chance import unguessable
 from infrastructure.system.ids import SystemIds
 from infrastructure.system.security_log import LoggedSecurity
 from interfaces import whereabouts
+from tests.authenticator import CHAT_EXAMPLE
 from tests.unlimited import UNLIMITED
 
 START = datetime(2026, 11, 23, 3, 32, 9, 900840, tzinfo=UTC)
@@ -100,6 +110,7 @@ class AccountsWorld:
         lambda: JwtTokens("a secret of this test alone, long enough", "messenger", "clients")
     )
     codes: SealedCodes = Factory(lambda: SealedCodes("a key of this test alone", unguessable))
+    providers: Providers = Factory(lambda: OidcProviders([]))
     lifetimes: Lifetimes = Factory(Lifetimes)
     updates: MemoryUpdates = Factory(MemoryUpdates)
     published: list[Update] = Factory(list)
@@ -120,6 +131,8 @@ class AccountsWorld:
     rules: AccountRules = field(init=False)
     accounts: AccountUseCases = field(init=False)
     factors: FactorUseCases = field(init=False)
+    through_providers: ProviderUseCases = field(init=False)
+    passkeys: PasskeyUseCases = field(init=False)
     access_tokens: AccessTokenUseCases = field(init=False)
     sessions: SessionUseCases = field(init=False)
     profiles: ProfileUseCases = field(init=False)
@@ -133,6 +146,10 @@ class AccountsWorld:
         self.rules = self._rules(settings)
         self.accounts = self.accounts_over(ports)
         self.factors = factor_use_cases(ports, self.rules)
+        self.through_providers = self.providers_over(ports)
+        self.passkeys = passkey_use_cases(
+            ports, self.rules, limits=self._limits(ports), letter_is_due=lambda: self.woken.append(None)
+        )
         self.access_tokens = access_token_use_cases(ports, self.rules)
         self.sessions = session_use_cases(ports, self.rules)
         self.profiles = profile_use_cases(ports, self._limits(ports))
@@ -148,6 +165,17 @@ class AccountsWorld:
             letter_is_due=lambda: self.woken.append(None),
             account_is_closed=lambda: self.closed.append(None),
         )
+
+    def providers_over(self, ports: Ports) -> ProviderUseCases:
+        return provider_use_cases(
+            ports, self.rules, limits=self._limits(ports), letter_is_due=lambda: self.woken.append(None)
+        )
+
+    def ways(self) -> Ways:
+        return Ways(providers=self.providers, passkeys=bool(self.rules.passkeys))
+
+    def _rules_with(self, **changed: Any) -> AccountRules:
+        return evolve(self.rules, **changed)
 
     def _limits(self, ports: Ports) -> ActionLimits:
         return make_limits(ports, self.limits) if self.is_limited else UNLIMITED
@@ -171,6 +199,9 @@ class AccountsWorld:
             tokens=self.tokens,
             codes=self.codes,
             access_tokens=RandomAccessTokens(unguessable),
+            providers=self.providers,
+            authenticators=CHAT_EXAMPLE,
+            seals=AesSeals("a secret of this test alone, long enough", unguessable),
             mailer=self.mailer or Mailbox(folder=self.mail, writer=writer, show=self.links.append),
             limiter=self.limiter,
             meter=Unmetered(),
@@ -185,6 +216,7 @@ class AccountsWorld:
             rules,
             password=self.password_rule,
             access_tokens=3,
+            passkeys=3,
             sessions=self.lifetimes,
             most_sessions=self.most_sessions,
             notices=evolve(rules.notices, most=rules.notices.most * much),

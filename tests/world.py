@@ -26,11 +26,13 @@ from domain.profile import Name, Profile
 from domain.session import Fingerprint, Origin
 from infrastructure.system.ids import SystemIds
 from tests.accounts_world import quick_passwords
+from tests.authenticator import CHAT_EXAMPLE
+from tests.known_providers import KnownProviders
 from tests.strategies import START
 
 SETTINGS = Settings(
     jwt=Jwt(secret="a secret of tests alone, and long enough"),
-    auth=Auth(factor_key="a key of tests alone", access_tokens=3),
+    auth=Auth(factor_key="a key of tests alone", access_tokens=3, passkeys=3),
 )
 
 
@@ -122,6 +124,8 @@ async def world(
         adapters = MemoryAdapters(settings=settings, clock=Object(TickingClock()), ids=Object(SystemIds()))
     application = Application(adapters=adapters)
     application.passwords.override(Object(quick_passwords()))
+    application.identity_providers.override(Object(KnownProviders()))
+    application.authenticators.override(Object(CHAT_EXAMPLE))
     here = MessengerWorld(application)
     application.updates().subscribe(here.published.extend)
     gatherers = application.sending(), application.marking()

@@ -8,6 +8,7 @@ from attrs import field, frozen
 
 from application.accounts.own_sessions import end_all, lock_own
 from application.accounts.step_up import StepUp
+from application.accounts.telling import TellOwner
 from application.actor import Actor
 from application.errors import OutcomeUnknown, Overloaded, Unavailable
 from application.ports.access_tokens import AccessTokens
@@ -33,9 +34,11 @@ from domain.session import Fingerprint, Origin, Pair, Session, SessionNotFound
 class MakeAccessToken:
     name: TokenName
     scopes: frozenset[Scope]
-    password: str = field(repr=False)
+    password: str = field(default="", repr=False)
     code: str | None = field(default=None, repr=False)
     """A code or a recovery code, if the account has a second factor."""
+    proof: str | None = field(default=None, repr=False)
+    """A proof by a passkey, in place of both."""
     lifetime: timedelta | None = None
     """None asks for as long as this messenger permits. More than that is cut short."""
     origin: Origin = field(factory=Origin)
@@ -62,7 +65,7 @@ class MakeAccessTokenHandler:
     most: int
     """An account may have this many at once. With 0 nobody can make one."""
     longest: timedelta
-    record: RecordEvent
+    tell: TellOwner
 
     async def __call__(self, actor: Actor, command: MakeAccessToken) -> MadeAccessToken:
         """
@@ -70,6 +73,7 @@ class MakeAccessTokenHandler:
             ScopeMissing: A program asks for a token.
             AccessTokensUnavailable: This messenger has none.
             TooManyAccessTokens: The account has as many as it may have.
+            ProofUnfit: The proof is not of this session, too old or used already.
             PasswordWrong: The password is wrong.
             CodeWrong: The account has a second factor, and the code is missing or wrong.
             TooManyRequests: One of the two was wrong too often.
@@ -77,9 +81,9 @@ class MakeAccessTokenHandler:
         actor.require_device()
         if not self.most:
             raise AccessTokensUnavailable
-        async with self.step_up.proven(actor, command.password, command.origin) as proven:
+        async with self.step_up.proven(actor, command.password, command.origin, command.proof) as proven:
             work, account, now = proven.work, proven.account, self.clock.now()
-            await self.step_up.code(work, actor, command.code)
+            await self.step_up.code(proven, actor, command.code)
             if len(_tokens(proven.sessions, now)) >= self.most:
                 raise TooManyAccessTokens
             id = self.ids.session()
@@ -103,7 +107,9 @@ class MakeAccessTokenHandler:
                 grant=Grant(command.name, command.scopes),
             )
             await work.sessions.add(session)
-            await self.record(work, SecurityAct.ACCESS_TOKEN_MADE, account.id, at=now, session_id=id)
+            await self.tell(
+                work, SecurityAct.ACCESS_TOKEN_MADE, account.id, actor.email, at=now, session_id=id
+            )
         return MadeAccessToken(session=session, text=made.text)
 
 

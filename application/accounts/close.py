@@ -13,9 +13,11 @@ from domain.session import Origin
 
 @frozen(kw_only=True)
 class CloseAccount:
-    password: str = field(repr=False)
+    password: str = field(default="", repr=False)
     code: str | None = field(default=None, repr=False)
     """A code or a recovery code, if the account has a second factor."""
+    proof: str | None = field(default=None, repr=False)
+    """A proof by a passkey, in place of both."""
     origin: Origin = field(factory=Origin)
 
 
@@ -37,15 +39,16 @@ class CloseAccountHandler:
     async def __call__(self, actor: Actor, command: CloseAccount) -> None:
         """
         Raises:
+            ProofUnfit: The proof is not of this session, too old or used already.
             PasswordWrong: The password is wrong; nothing was done.
             CodeWrong: The account has a second factor, and the code is missing or wrong; nothing was done.
             TooManyRequests: One of the two was wrong too often.
             NotAuthenticated: The actor's session ended meanwhile.
         """
         actor.require_device()
-        async with self.step_up.proven(actor, command.password, command.origin) as proven:
+        async with self.step_up.proven(actor, command.password, command.origin, command.proof) as proven:
             work, account, now = proven.work, proven.account, self.clock.now()
-            await self.step_up.code(work, actor, command.code)
+            await self.step_up.code(proven, actor, command.code)
             await close(work, account, proven.sessions, at=now)
             await self.record(
                 work, SecurityAct.ACCOUNT_CLOSED, account.id, at=now, session_id=actor.session_id

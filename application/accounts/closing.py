@@ -14,9 +14,8 @@ from domain.session import Session
 
 async def close(work: UnitOfWork, account: Account, sessions: Sequence[Session], *, at: datetime) -> None:
     """
-    Closes a locked account: ends these sessions, voids links in letters, removes the second factor and the
-    profile, and frees address and
-    username. `ClearClosedAccountsHandler` takes the owner out of their chats afterwards.
+    Closes a locked account: ends these sessions, voids links in letters, removes the second factor, identities,
+    passkeys and the profile, and frees address and username. `ClearClosedAccountsHandler` takes the owner out of their chats afterwards.
     """
     account.close(at=at)
     await work.accounts.save(account)
@@ -25,6 +24,10 @@ async def close(work: UnitOfWork, account: Account, sessions: Sequence[Session],
         await work.keys.forget(owned_by_address(operation, account.email))
     await work.confirmations.void_all(account.id)
     await work.factors.remove(account.id)
+    for identity in await work.identities.of(account.id):
+        await work.identities.remove(identity)
+    for passkey in await work.passkeys.of(account.id):
+        await work.passkeys.remove(passkey)
     profile_id = await work.profiles.find_by_account(account.id)
     if profile_id is not None:
         await work.profiles.remove(await work.profiles.lock(profile_id))

@@ -7,11 +7,11 @@ from attrs import field, frozen
 from application.accounts.codes import CodeCheck
 from application.accounts.own_sessions import lock_own
 from application.accounts.step_up import StepUp
+from application.accounts.telling import TellOwner
 from application.actor import Actor
 from application.ports.clock import Clock
 from application.ports.codes import Codes, NewSecret
 from application.ports.storage import Begin
-from application.recording import RecordEvent
 from domain.factor import FactorAlreadyOn, FactorNotOn, FactorsUnavailable, SecondFactor
 from domain.security import SecurityAct
 from domain.session import Origin
@@ -43,7 +43,9 @@ class ReadFactorHandler:
 
 @frozen(kw_only=True)
 class SetUpFactor:
-    password: str = field(repr=False)
+    password: str = field(default="", repr=False)
+    proof: str | None = field(default=None, repr=False)
+    """A proof by a passkey, in place of the password."""
     origin: Origin = field(factory=Origin)
 
 
@@ -64,12 +66,13 @@ class SetUpFactorHandler:
             FactorsUnavailable: This messenger has no second factors.
             FactorAlreadyOn: The account has one.
             PasswordWrong: The password is wrong.
+            ProofUnfit: The proof is not of this session, too old or used already.
             TooManyRequests: It was wrong too often.
         """
         actor.require_device()
         if not self.codes.is_available:
             raise FactorsUnavailable
-        async with self.step_up.proven(actor, command.password, command.origin) as proven:
+        async with self.step_up.proven(actor, command.password, command.origin, command.proof) as proven:
             former = await proven.work.factors.find(actor.account_id)
             if former is not None and former.is_on:
                 raise FactorAlreadyOn
@@ -92,7 +95,7 @@ class ConfirmFactorHandler:
     clock: Clock
     codes: Codes
     check: CodeCheck
-    record: RecordEvent
+    tell: TellOwner
 
     async def __call__(self, actor: Actor, command: ConfirmFactor) -> Sequence[str]:
         """
@@ -112,16 +115,20 @@ class ConfirmFactorHandler:
             digests = [self.codes.digest(each) for each in shown]
             self.check.confirm(factor, command.code, digests, device=str(actor.session_id), at=now)
             await work.factors.save(factor)
-            await self.record(work, SecurityAct.FACTOR_ON, account.id, at=now, session_id=actor.session_id)
+            await self.tell(
+                work, SecurityAct.FACTOR_ON, account.id, actor.email, at=now, session_id=actor.session_id
+            )
         return shown
 
 
 @frozen(kw_only=True)
 class ProveBoth:
-    """The proof that changes of a second factor take: the password, and a code or a recovery code."""
+    """The proof that changes of a second factor take: the password, and a code or a recovery code; or a passkey."""
 
-    password: str = field(repr=False)
-    code: str = field(repr=False)
+    password: str = field(default="", repr=False)
+    code: str = field(default="", repr=False)
+    proof: str | None = field(default=None, repr=False)
+    """A proof by a passkey, in place of both."""
     origin: Origin = field(factory=Origin)
 
 
@@ -129,26 +136,37 @@ class ProveBoth:
 class RenewRecoveryCodesHandler:
     """Exchanges the recovery codes, used or not, for others."""
 
+    clock: Clock
     codes: Codes
     step_up: StepUp
+    tell: TellOwner
 
     async def __call__(self, actor: Actor, command: ProveBoth) -> Sequence[str]:
         """
         Raises:
             FactorNotOn: The account has no second factor.
             PasswordWrong: The password is wrong.
+            ProofUnfit: The proof is not of this session, too old or used already.
             CodeWrong: The code is wrong, or was used already.
             TooManyRequests: One of the two was wrong too often.
         """
         actor.require_device()
-        async with self.step_up.proven(actor, command.password, command.origin) as proven:
-            await self.step_up.code(proven.work, actor, command.code)
+        async with self.step_up.proven(actor, command.password, command.origin, command.proof) as proven:
+            await self.step_up.code(proven, actor, command.code)
             factor = await proven.work.factors.find(actor.account_id)
             if factor is None:
                 raise FactorNotOn
             shown = self.codes.new_recovery_codes()
             factor.renew_recovery(map(self.codes.digest, shown))
             await proven.work.factors.save(factor)
+            await self.tell(
+                proven.work,
+                SecurityAct.RECOVERY_CODES_RENEWED,
+                actor.account_id,
+                actor.email,
+                at=self.clock.now(),
+                session_id=actor.session_id,
+            )
         return shown
 
 
@@ -158,27 +176,29 @@ class TurnOffFactorHandler:
 
     clock: Clock
     step_up: StepUp
-    record: RecordEvent
+    tell: TellOwner
 
     async def __call__(self, actor: Actor, command: ProveBoth) -> None:
         """
         Raises:
             FactorNotOn: The account has no second factor.
             PasswordWrong: The password is wrong.
+            ProofUnfit: The proof is not of this session, too old or used already.
             CodeWrong: The code is wrong, or was used already.
             TooManyRequests: One of the two was wrong too often.
         """
         actor.require_device()
-        async with self.step_up.proven(actor, command.password, command.origin) as proven:
+        async with self.step_up.proven(actor, command.password, command.origin, command.proof) as proven:
             factor = await proven.work.factors.find(actor.account_id)
             if factor is None or not factor.is_on:
                 raise FactorNotOn
-            await self.step_up.code(proven.work, actor, command.code)
+            await self.step_up.code(proven, actor, command.code)
             await proven.work.factors.remove(actor.account_id)
-            await self.record(
+            await self.tell(
                 proven.work,
                 SecurityAct.FACTOR_OFF,
                 actor.account_id,
+                actor.email,
                 at=self.clock.now(),
                 session_id=actor.session_id,
             )

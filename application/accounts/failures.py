@@ -32,6 +32,11 @@ class FailureLimits:
         for allowance, key in keys:
             self.limiter.look(allowance, key, at=at)
 
+    def report(self, keys: Sequence[tuple[Allowance, str]], *, at: datetime) -> None:
+        """Tells the caller what is left, where a password is not asked for."""
+        for allowance, key in keys:
+            self.limiter.look(allowance, key, at=at, uses=0)
+
     def count(self, keys: Sequence[tuple[Allowance, str]], *, at: datetime) -> None:
         """
         Counts a failure for each key.

@@ -2,18 +2,16 @@ from collections.abc import Callable
 
 from attrs import field, frozen
 
+from application.accounts.admit import Admit
 from application.accounts.codes import CodeCheck
-from application.accounts.mailed import LetterLimits, report
-from application.accounts.signed_in import OpenSession, SignedIn
+from application.accounts.signed_in import SignedIn
 from application.errors import NotAuthenticated
 from application.ports.clock import Clock
-from application.ports.ids import Ids
 from application.ports.storage import Begin
 from application.ports.tokens import PendingToken, Tokens
 from application.recording import RecordEvent
 from domain.account import AccountNotFound
 from domain.factor import CodeWrong
-from domain.notification import Template
 from domain.security import SecurityAct
 from domain.session import Origin
 
@@ -37,11 +35,9 @@ class FinishSignInHandler:
 
     begin: Begin
     clock: Clock
-    ids: Ids
     tokens: Tokens
-    open_session: OpenSession
+    admit: Admit
     check: CodeCheck
-    limits: LetterLimits
     letter_is_due: Callable[[], None]
     record: RecordEvent
 
@@ -69,27 +65,16 @@ class FinishSignInHandler:
             except AccountNotFound:
                 raise NotAuthenticated("token_invalid") from None
             factor = await work.factors.find(account.id)
-            has_changed = pending.password_mark != self.open_session.password_mark(account)
+            has_changed = pending.password_mark != self.admit.open_session.password_mark(account)
             if factor is None or not factor.is_on or has_changed:
                 raise NotAuthenticated("token_invalid")
             is_known = await work.sessions.knows_device(account.id, pending.fingerprint)
             device = pending.fingerprint.text if is_known else ""
             self.check(factor, command.code, device=device, network=command.origin.network, at=now)
             await work.factors.save(factor)
-            is_new = await work.sessions.is_new_device(account.id, pending.fingerprint, command.origin)
-            letter_was_added = is_new and await report(
-                Template.NEW_DEVICE,
-                account,
-                work=work,
-                limits=self.limits,
-                id=self.ids.letter(),
-                origin=command.origin,
-                at=now,
+            admitted = await self.admit(
+                work, account, pending.fingerprint, command.origin, at=now, by_both=True
             )
-            session = await self.open_session.by_both(
-                work, account, pending.fingerprint, command.origin, at=now
-            )
-            await self.record(work, SecurityAct.SIGNED_IN, account.id, at=now, session_id=session.id)
-        if letter_was_added:
+        if admitted.letter_was_added:
             self.letter_is_due()
-        return SignedIn.to(session, account.email.text, self.tokens, at=now)
+        return SignedIn.to(admitted.opened, account.email.text, self.tokens, at=now)

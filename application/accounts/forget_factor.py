@@ -1,9 +1,9 @@
 from attrs import frozen
 
 from application.accounts.disable_account import lock_by_email
+from application.accounts.telling import TellOwner
 from application.ports.clock import Clock
 from application.ports.storage import Begin
-from application.recording import RecordEvent
 from domain.account import Email
 from domain.factor import FactorNotOn
 from domain.security import SecurityAct
@@ -23,7 +23,7 @@ class ForgetFactorHandler:
 
     begin: Begin
     clock: Clock
-    record: RecordEvent
+    tell: TellOwner
 
     async def __call__(self, command: ForgetFactor) -> None:
         """
@@ -36,4 +36,4 @@ class ForgetFactorHandler:
             if await work.factors.find(account.id) is None:
                 raise FactorNotOn
             await work.factors.remove(account.id)
-            await self.record(work, SecurityAct.FACTOR_OFF, account.id, at=self.clock.now())
+            await self.tell(work, SecurityAct.FACTOR_OFF, account.id, account.email.text, at=self.clock.now())

@@ -1,13 +1,13 @@
 from attrs import field, frozen
 
 from application.accounts.signed_in import SignedIn
+from application.accounts.telling import TellOwner
 from application.errors import NotAuthenticated
 from application.limits import Action, ActionLimits
 from application.ports.clock import Clock
 from application.ports.ids import Ids
 from application.ports.storage import Begin
 from application.ports.tokens import Tokens
-from application.recording import RecordEvent
 from domain.security import SecurityAct
 from domain.session import Fingerprint, Lifetimes, SessionNotFound, SessionOver, TokenExpired
 
@@ -24,7 +24,7 @@ class Refresh:
 class RefreshHandler:
     """
     Exchanges a refresh token for the session's next pair; within the grace the same exchange gives the same pair again.
-    The present token from another device ends the session, and so does a token that was used before.
+    The present token from another device ends the session, and so does a token that was used before; its owner is told by mail.
     """
 
     begin: Begin
@@ -33,7 +33,7 @@ class RefreshHandler:
     tokens: Tokens
     lifetimes: Lifetimes
     rates: ActionLimits
-    record: RecordEvent
+    tell: TellOwner
 
     async def __call__(self, command: Refresh) -> SignedIn:
         """
@@ -57,8 +57,13 @@ class RefreshHandler:
             await work.sessions.save(session)
             if ended:
                 await work.personal.add([ended])
-                await self.record(
-                    work, SecurityAct.TOKEN_REUSED, session.account_id, at=now, session_id=session.id
+                await self.tell(
+                    work,
+                    SecurityAct.TOKEN_REUSED,
+                    session.account_id,
+                    token.email,
+                    at=now,
+                    session_id=session.id,
                 )
         # A session that ended over this is refused only here, or the unit would undo its end.
         if ended:

@@ -24,6 +24,8 @@ class SetPassword:
     password: Password
     old_password: str | None = field(default=None, repr=False)
     """The password until now. Clients of the original do not send it."""
+    proof: str | None = field(default=None, repr=False)
+    """A proof by a passkey, in place of the old password."""
     origin: Origin = field(factory=Origin)
 
 
@@ -50,17 +52,21 @@ class SetPasswordHandler:
         """
         Raises:
             PasswordUnfit: The password may not be chosen.
-            PasswordWrong: The old password is wrong, or missing where it is needed.
+            PasswordWrong: The old password is wrong, or it is missing where it or a proof is needed.
+            ProofUnfit: The proof is not of this session, too old or used already.
             TooManyRequests: The old password was wrong too often.
             NotAuthenticated: The actor's session ended meanwhile.
         """
         actor.require_device()
         self.rule.check(command.password)
-        if command.old_password is None and self.old_password_needed:
+        if command.old_password is None and not command.proof and self.old_password_needed:
             raise PasswordWrong
         requester = Requester(network=command.origin.network, account=str(actor.account_id), is_known=True)
         verified = None
-        if command.old_password is not None:  # before the hash, which costs as much again
+        # Before the hash, which costs as much as verifying the old password.
+        if command.proof:
+            self.step_up.refuse_unfit(actor, command.proof)
+        elif command.old_password is not None:
             verified = await self.step_up.verify(actor, command.old_password, command.origin)
         password_hash = await self.passwords.hash(command.password.text, requester)
         async with self._begun(actor, command, verified) as begun:
@@ -86,8 +92,9 @@ class SetPasswordHandler:
         self, actor: Actor, command: SetPassword, verified: PasswordHash | None
     ) -> AsyncIterator[Proven]:
         """Begins the unit of work. If the old password was given, it is ``verified`` that it fits."""
-        if (old := command.old_password) is not None:
-            async with self.step_up.proven(actor, old, command.origin, verified) as proven:
+        if command.old_password is not None or command.proof:
+            old, proof = command.old_password or "", command.proof
+            async with self.step_up.proven(actor, old, command.origin, proof, verified=verified) as proven:
                 yield proven
             return
         async with self.begin() as work:

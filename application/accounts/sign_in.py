@@ -4,22 +4,20 @@ from uuid import UUID
 
 from attrs import field, frozen
 
+from application.accounts.admit import Admit, Admitted
 from application.accounts.failures import FailureLimits
-from application.accounts.mailed import LetterLimits, report
-from application.accounts.signed_in import OpenSession, SignedIn
+from application.accounts.signed_in import SignedIn
 from application.errors import NotAuthenticated
 from application.limits import Action, ActionLimits
 from application.ports.clock import Clock
-from application.ports.ids import Ids
 from application.ports.passwords import Passwords, Requester
 from application.ports.storage import Begin
-from application.ports.tokens import PendingToken, Tokens
+from application.ports.tokens import Tokens
 from application.recording import RecordEvent
 from domain.account import AccountNotFound, Email, PasswordHash
 from domain.ids import AccountId
-from domain.notification import Template
 from domain.security import SecurityAct
-from domain.session import Fingerprint, Origin, Session
+from domain.session import Fingerprint, Origin
 
 NOBODY: Final = AccountId(UUID(int=0))
 """
@@ -49,13 +47,11 @@ class SignInHandler:
 
     begin: Begin
     clock: Clock
-    ids: Ids
     passwords: Passwords
     tokens: Tokens
-    open_session: OpenSession
+    admit: Admit
     failures: FailureLimits
     record: RecordEvent
-    limits: LetterLimits
     rates: ActionLimits
     letter_is_due: Callable[[], None]
 
@@ -94,18 +90,17 @@ class SignInHandler:
         if not self.passwords.is_current(verified):
             upgraded = await self.passwords.hash(command.password, requester)
 
-        opened = await self._open(command, found.id, verified, upgraded)
-        if opened is None:
+        admitted = await self._open(command, found.id, verified, upgraded)
+        if admitted is None:
             # The password changed while it was being verified; the result was about the former one.
             return await self(command)
-        session, letter_was_added = opened
-        if letter_was_added:
+        if admitted.letter_was_added:
             self.letter_is_due()
-        return SignedIn.to(session, found.email.text, self.tokens, at=self.clock.now())
+        return SignedIn.to(admitted.opened, found.email.text, self.tokens, at=self.clock.now())
 
     async def _open(
         self, command: SignIn, account_id: AccountId, verified: PasswordHash, upgraded: PasswordHash | None
-    ) -> tuple[Session | PendingToken, bool] | None:
+    ) -> Admitted | None:
         now = self.clock.now()
         async with self.begin() as work:
             try:
@@ -117,22 +112,4 @@ class SignInHandler:
             if upgraded:
                 account.rehash(upgraded)
                 await work.accounts.save(account)
-            is_new = await work.sessions.is_new_device(account.id, command.fingerprint, command.origin)
-            opened = await self.open_session(work, account, command.fingerprint, command.origin, at=now)
-            # A sign-in that waits for a code is reported when it is finished.
-            letter_was_added = (
-                is_new
-                and isinstance(opened, Session)
-                and await report(
-                    Template.NEW_DEVICE,
-                    account,
-                    work=work,
-                    limits=self.limits,
-                    id=self.ids.letter(),
-                    origin=command.origin,
-                    at=now,
-                )
-            )
-            if isinstance(opened, Session):
-                await self.record(work, SecurityAct.SIGNED_IN, account.id, at=now, session_id=opened.id)
-        return opened, letter_was_added
+            return await self.admit(work, account, command.fingerprint, command.origin, at=now)

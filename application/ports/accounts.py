@@ -8,8 +8,10 @@ from application.paging import Page, Paging, PersonPlace, SessionPlace
 from application.views import ProfileView
 from domain.account import Account, Confirmation, Email, PasswordHash
 from domain.factor import SecondFactor
+from domain.identity import Identity, Subject
 from domain.ids import AccountId, ConfirmationId, LetterId, ProfileId, SessionId
 from domain.notification import Letter
+from domain.passkey import Passkey
 from domain.profile import Profile
 from domain.session import Fingerprint, Origin, Session
 
@@ -57,8 +59,8 @@ class Accounts(Protocol):
 
     async def remove(self, account_id: AccountId) -> None:
         """
-        Removes a locked account with its sessions, letters, confirmations and second factor, and forgets which profile it had. Its address
-        was released before.
+        Removes a locked account with its sessions, letters, confirmations and second factor, and forgets which profile it
+        had. Its address was released before, and its identities and passkeys were removed.
         """
         ...
 
@@ -95,6 +97,43 @@ class Factors(Protocol):
     async def remove(self, account_id: AccountId) -> None:
         """Removes the factor of a locked account, if it has one."""
         ...
+
+
+class Identities(Protocol):
+    """Identities at providers. Those of an account are read and written while it is locked."""
+
+    async def find_account(self, subject: Subject) -> AccountId | None:
+        """The account that is linked with an identity."""
+        ...
+
+    async def of(self, account_id: AccountId) -> Sequence[Identity]:
+        """The identities of an account, the oldest link first."""
+        ...
+
+    async def add(self, identity: Identity) -> None:
+        """
+        Raises:
+            IdentityTaken: An account is linked with it already, or was while this unit was running.
+        """
+        ...
+
+    async def save(self, identity: Identity) -> None: ...
+
+    async def remove(self, identity: Identity) -> None: ...
+
+
+class Passkeys(Protocol):
+    """Passkeys. Those of an account are read and written while it is locked."""
+
+    async def of(self, account_id: AccountId) -> Sequence[Passkey]:
+        """The passkeys of an account, the oldest first."""
+        ...
+
+    async def save(self, passkey: Passkey) -> None:
+        """Stores a passkey of a locked account, new or not."""
+        ...
+
+    async def remove(self, passkey: Passkey) -> None: ...
 
 
 class Sessions(Protocol):

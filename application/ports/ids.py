@@ -1,6 +1,17 @@
 from typing import Protocol
 
-from domain.ids import AccountId, ChatId, ConfirmationId, EventId, LetterId, MessageId, ProfileId, SessionId
+from domain.ids import (
+    AccountId,
+    ChatId,
+    ConfirmationId,
+    EventId,
+    IdentityId,
+    LetterId,
+    MessageId,
+    PasskeyId,
+    ProfileId,
+    SessionId,
+)
 
 
 class MessageIds(Protocol):
@@ -21,6 +32,10 @@ class Ids(MessageIds, Protocol):
     def letter(self) -> LetterId: ...
 
     def event(self) -> EventId: ...
+
+    def identity(self) -> IdentityId: ...
+
+    def passkey(self) -> PasskeyId: ...
 
     def chat(self) -> ChatId: ...
 

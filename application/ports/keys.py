@@ -22,6 +22,9 @@ class Operation(StrEnum):
     SIGN_UP = "sign_up"
     RESET_PASSWORD = "reset_password"  # noqa: S105  # the name of an operation
 
+    CEREMONY = "ceremony"
+    """A way to sign in that takes several steps, of which the last may be taken once (`application.keys.use_once`)."""
+
     IMPORT = "import"
 
 

@@ -12,7 +12,16 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
-from application.ports.accounts import Accounts, Confirmations, Factors, Letters, Profiles, Sessions
+from application.ports.accounts import (
+    Accounts,
+    Confirmations,
+    Factors,
+    Identities,
+    Letters,
+    Passkeys,
+    Profiles,
+    Sessions,
+)
 from application.ports.chats import Chats, Readings
 from application.ports.keys import Keys
 from application.ports.security import AccountEvents
@@ -46,6 +55,12 @@ class UnitOfWork(Protocol):
 
     @property
     def factors(self) -> Factors: ...
+
+    @property
+    def identities(self) -> Identities: ...
+
+    @property
+    def passkeys(self) -> Passkeys: ...
 
     @property
     def sessions(self) -> Sessions: ...

@@ -12,8 +12,10 @@ from application.accounts.access_tokens import (
     NoteUse,
 )
 from application.accounts.activate import ActivateHandler
+from application.accounts.admit import Admit
 from application.accounts.assign_password import AssignPasswordHandler
 from application.accounts.authenticate import AuthenticateHandler, RecogniseHandler
+from application.accounts.begun import BegunLimit
 from application.accounts.choose_password import ChoosePasswordHandler
 from application.accounts.clear_closed import ClearClosedAccountsHandler
 from application.accounts.close import CloseAccountHandler
@@ -33,8 +35,30 @@ from application.accounts.factors import (
 from application.accounts.failures import FailureLimits
 from application.accounts.finish_sign_in import FinishSignInHandler
 from application.accounts.forget_factor import ForgetFactorHandler
+from application.accounts.identities import (
+    BeginLinkHandler,
+    FinishLinkHandler,
+    ListIdentitiesHandler,
+    UnlinkHandler,
+)
 from application.accounts.mailed import LetterLimits
 from application.accounts.oversee import ListAccountsHandler, ListSessionsOfHandler
+from application.accounts.passkey_sign_in import BeginPasskeySignInHandler, PasskeySignInHandler
+from application.accounts.passkeys import (
+    AddPasskeyHandler,
+    AskDevice,
+    BeginPasskeyHandler,
+    BeginProofHandler,
+    ListPasskeysHandler,
+    ProveHandler,
+    RemovePasskeyHandler,
+    RenamePasskeyHandler,
+    UsePasskey,
+)
+from application.accounts.provider_sign_in import (
+    BeginProviderSignInHandler,
+    FinishProviderSignInHandler,
+)
 from application.accounts.read_link import ReadLinkHandler
 from application.accounts.recent_sessions import RecentSessions
 from application.accounts.redeem import RedeemTokenHandler
@@ -52,6 +76,9 @@ from application.accounts.sign_out import SignOutHandler
 from application.accounts.sign_up import SignUpHandler
 from application.accounts.signed_in import OpenSession
 from application.accounts.step_up import StepUp
+from application.accounts.telling import TellOwner
+from application.accounts.visits import ComeBackHandler, Depart, EndVisit
+from application.accounts.ways import Ways
 from application.catalogues.fill import FillCataloguesHandler
 from application.examples.fill import FillExamplesHandler
 from application.examples.published import FindOpenExamplesHandler
@@ -61,7 +88,9 @@ from application.messenger import (
     AccountUseCases,
     Administration,
     FactorUseCases,
+    PasskeyUseCases,
     ProfileUseCases,
+    ProviderUseCases,
     SessionUseCases,
 )
 from application.ports.clock import Clock
@@ -108,6 +137,10 @@ class AccountRules:
     failures_per_account: Allowance
     old_password_needed: bool
     """Whether changing the password takes the old one, and not only a session."""
+    begun_sign_ins: Allowance
+    """Sign-ins without a password that one network begins."""
+    passkeys: int
+    """An account may have this many passkeys. With 0 this messenger has none."""
     access_tokens: int
     """An account may have this many access tokens for programs at once. With 0 nobody can make one."""
     access_token_lifetime: timedelta
@@ -147,6 +180,8 @@ def make_account_rules(settings: Settings) -> AccountRules:
             "wrong passwords for", auth.failures_per_account, HOUR, is_shared=True
         ),
         old_password_needed=auth.old_password_needed,
+        begun_sign_ins=Allowance("sign-ins begun", auth.begun_sign_ins, HOUR),
+        passkeys=auth.passkeys,
         access_tokens=auth.access_tokens,
         access_token_lifetime=auth.access_token_lifetime,
         wrong_codes=Allowance("wrong codes", auth.wrong_codes, HOUR),
@@ -158,6 +193,10 @@ def make_account_rules(settings: Settings) -> AccountRules:
 
 def recording(ports: Ports, rules: AccountRules) -> RecordEvent:
     return RecordEvent(ids=ports.ids, where=ports.where, keep=rules.events_kept)
+
+
+def telling(ports: Ports, rules: AccountRules) -> TellOwner:
+    return TellOwner(record=recording(ports, rules), ids=ports.ids, limits=letters(ports, rules))
 
 
 def failure_limits(ports: Ports, rules: AccountRules) -> FailureLimits:
@@ -185,6 +224,33 @@ def step_up(ports: Ports, rules: AccountRules) -> StepUp:
         passwords=ports.passwords,
         failures=failure_limits(ports, rules),
         check=code_check(ports, rules),
+        seals=ports.seals,
+    )
+
+
+def session_opening(ports: Ports, rules: AccountRules) -> OpenSession:
+    return OpenSession(ids=ports.ids, lifetimes=rules.sessions, codes=ports.codes, most=rules.most_sessions)
+
+
+def letters(ports: Ports, rules: AccountRules) -> LetterLimits:
+    return LetterLimits(
+        limiter=ports.limiter,
+        per_recipient=rules.letters_per_recipient,
+        per_address=rules.letters_per_address,
+        notices=rules.notices,
+    )
+
+
+def begun_limit(ports: Ports, rules: AccountRules) -> BegunLimit:
+    return BegunLimit(limiter=ports.limiter, clock=ports.clock, allowance=rules.begun_sign_ins)
+
+
+def admission(ports: Ports, rules: AccountRules) -> Admit:
+    return Admit(
+        ids=ports.ids,
+        open_session=session_opening(ports, rules),
+        limits=letters(ports, rules),
+        record=recording(ports, rules),
     )
 
 
@@ -199,13 +265,7 @@ def account_use_cases(
 ) -> AccountUseCases:
     """Builds the use cases. Each callback wakes a worker, which would otherwise notice the work in its next round."""
     begin, clock, ids, tokens = ports.storage.begin, ports.clock, ports.ids, ports.tokens
-    open_session = OpenSession(ids=ids, lifetimes=rules.sessions, codes=ports.codes, most=rules.most_sessions)
-    letter_limits = LetterLimits(
-        limiter=ports.limiter,
-        per_recipient=rules.letters_per_recipient,
-        per_address=rules.letters_per_address,
-        notices=rules.notices,
-    )
+    open_session, letter_limits = session_opening(ports, rules), letters(ports, rules)
     failures = failure_limits(ports, rules)
     check = code_check(ports, rules)
     record, watch = recording(ports, rules), watching(ports)
@@ -240,12 +300,10 @@ def account_use_cases(
             SignInHandler(
                 begin=begin,
                 clock=clock,
-                ids=ids,
                 passwords=ports.passwords,
                 tokens=tokens,
-                open_session=open_session,
+                admit=admission(ports, rules),
                 failures=failures,
-                limits=letter_limits,
                 rates=limits,
                 letter_is_due=letter_is_due,
                 record=record,
@@ -256,11 +314,9 @@ def account_use_cases(
             FinishSignInHandler(
                 begin=begin,
                 clock=clock,
-                ids=ids,
                 tokens=tokens,
-                open_session=open_session,
+                admit=admission(ports, rules),
                 check=check,
-                limits=letter_limits,
                 letter_is_due=letter_is_due,
                 record=record,
             ),
@@ -274,7 +330,7 @@ def account_use_cases(
                 tokens=tokens,
                 lifetimes=rules.sessions,
                 rates=limits,
-                record=record,
+                tell=telling(ports, rules),
             )
         ),
         sign_out=SignOutHandler(
@@ -346,17 +402,104 @@ def account_use_cases(
 
 def factor_use_cases(ports: Ports, rules: AccountRules) -> FactorUseCases:
     begin, clock, codes = ports.storage.begin, ports.clock, ports.codes
-    proof, record, watch = step_up(ports, rules), recording(ports, rules), watching(ports)
+    proof, tell, watch = step_up(ports, rules), telling(ports, rules), watching(ports)
     return FactorUseCases(
         read=watch(ReadFactorHandler(begin=begin, codes=codes)),
         set_up=watch(SetUpFactorHandler(clock=clock, codes=codes, step_up=proof)),
         confirm=watch(
             ConfirmFactorHandler(
-                begin=begin, clock=clock, codes=codes, check=code_check(ports, rules), record=record
+                begin=begin, clock=clock, codes=codes, check=code_check(ports, rules), tell=tell
             )
         ),
-        renew_recovery_codes=watch(RenewRecoveryCodesHandler(codes=codes, step_up=proof)),
-        turn_off=watch(TurnOffFactorHandler(clock=clock, step_up=proof, record=record)),
+        renew_recovery_codes=watch(
+            RenewRecoveryCodesHandler(clock=clock, codes=codes, step_up=proof, tell=tell)
+        ),
+        turn_off=watch(TurnOffFactorHandler(clock=clock, step_up=proof, tell=tell)),
+    )
+
+
+def provider_use_cases(
+    ports: Ports, rules: AccountRules, *, limits: ActionLimits, letter_is_due: Callable[[], None]
+) -> ProviderUseCases:
+    begin, clock, ids, providers, seals = (
+        ports.storage.begin,
+        ports.clock,
+        ports.ids,
+        ports.providers,
+        ports.seals,
+    )
+    proof, tell, watch = step_up(ports, rules), telling(ports, rules), watching(ports)
+    depart = Depart(clock=clock, ids=ids, providers=providers, seals=seals)
+    end_visit = EndVisit(begin=begin, clock=clock, providers=providers, seals=seals)
+    ways = Ways(providers=providers, passkeys=bool(rules.passkeys))
+    return ProviderUseCases(
+        ways=ways,
+        begin=watch(BeginProviderSignInHandler(depart=depart, begun=begun_limit(ports, rules))),
+        come_back=watch(ComeBackHandler(clock=clock, seals=seals), SecurityAct.SIGNED_IN),
+        finish=watch(
+            FinishProviderSignInHandler(
+                begin=begin,
+                clock=clock,
+                ids=ids,
+                tokens=ports.tokens,
+                providers=providers,
+                end_visit=end_visit,
+                admit=admission(ports, rules),
+                begun=begun_limit(ports, rules),
+                rates=limits,
+                record=recording(ports, rules),
+                tell=tell,
+                letter_is_due=letter_is_due,
+            ),
+            SecurityAct.SIGNED_IN,
+        ),
+        list=watch(ListIdentitiesHandler(begin=begin)),
+        begin_link=watch(BeginLinkHandler(depart=depart, step_up=proof)),
+        finish_link=watch(
+            FinishLinkHandler(begin=begin, clock=clock, ids=ids, end_visit=end_visit, tell=tell)
+        ),
+        unlink=watch(UnlinkHandler(clock=clock, step_up=proof, ways=ways, tell=tell)),
+    )
+
+
+def passkey_use_cases(
+    ports: Ports, rules: AccountRules, *, limits: ActionLimits, letter_is_due: Callable[[], None]
+) -> PasskeyUseCases:
+    begin, clock, ids, authenticators = ports.storage.begin, ports.clock, ports.ids, ports.authenticators
+    proof, tell, watch = step_up(ports, rules), telling(ports, rules), watching(ports)
+    ask = AskDevice(clock=clock, ids=ids, seals=ports.seals, most=rules.passkeys)
+    use = UsePasskey(begin=begin, clock=clock, authenticators=authenticators, tell=tell)
+    ways = Ways(providers=ports.providers, passkeys=bool(rules.passkeys))
+    return PasskeyUseCases(
+        begin_sign_in=watch(
+            BeginPasskeySignInHandler(ask=ask, authenticators=authenticators, begun=begun_limit(ports, rules))
+        ),
+        sign_in=watch(
+            PasskeySignInHandler(
+                begin=begin,
+                clock=clock,
+                tokens=ports.tokens,
+                authenticators=authenticators,
+                ask=ask,
+                use=use,
+                admit=admission(ports, rules),
+                begun=begun_limit(ports, rules),
+                rates=limits,
+                letter_is_due=letter_is_due,
+            ),
+            SecurityAct.SIGNED_IN,
+        ),
+        list=watch(ListPasskeysHandler(begin=begin)),
+        begin=watch(BeginPasskeyHandler(ask=ask, authenticators=authenticators, step_up=proof)),
+        add=watch(
+            AddPasskeyHandler(
+                begin=begin, clock=clock, ids=ids, ask=ask, authenticators=authenticators, tell=tell
+            )
+        ),
+        rename=watch(RenamePasskeyHandler(begin=begin)),
+        remove=watch(RemovePasskeyHandler(clock=clock, step_up=proof, ways=ways, tell=tell)),
+        begin_proof=watch(BeginProofHandler(begin=begin, ask=ask, authenticators=authenticators)),
+        prove=watch(ProveHandler(begin=begin, clock=clock, ids=ids, seals=ports.seals, ask=ask, use=use)),
     )
 
 
@@ -373,7 +516,7 @@ def access_token_use_cases(ports: Ports, rules: AccountRules) -> AccessTokenUseC
                 step_up=step_up(ports, rules),
                 most=rules.access_tokens,
                 longest=rules.access_token_lifetime,
-                record=record,
+                tell=telling(ports, rules),
             ),
             SecurityAct.ACCESS_TOKEN_MADE,
         ),
@@ -421,7 +564,9 @@ def make_administration(
         ),
         disable_account=DisableAccountHandler(begin=storage.begin, clock=clock),
         enable_account=EnableAccountHandler(begin=storage.begin),
-        forget_factor=ForgetFactorHandler(begin=storage.begin, clock=clock, record=record),
+        forget_factor=ForgetFactorHandler(
+            begin=storage.begin, clock=clock, tell=TellOwner(record=record, ids=ids, limits=None)
+        ),
         assign_password=AssignPasswordHandler(
             begin=storage.begin, clock=clock, ids=ids, passwords=passwords, rule=rules.password
         ),

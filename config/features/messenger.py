@@ -14,7 +14,9 @@ from config.features.accounts import (
     access_token_use_cases,
     account_use_cases,
     factor_use_cases,
+    passkey_use_cases,
     profile_use_cases,
+    provider_use_cases,
     session_use_cases,
 )
 from config.features.chats import catalogue_use_cases, chat_use_cases
@@ -44,6 +46,8 @@ def make_messenger(
             account_is_closed=account_is_closed,
         ),
         factors=factor_use_cases(ports, rules),
+        providers=provider_use_cases(ports, rules, limits=limits, letter_is_due=letter_is_due),
+        passkeys=passkey_use_cases(ports, rules, limits=limits, letter_is_due=letter_is_due),
         access_tokens=access_token_use_cases(ports, rules),
         sessions=session_use_cases(ports, rules),
         profiles=profile_use_cases(ports, limits),

@@ -22,6 +22,7 @@ from domain.session import Lifetimes
 from infrastructure.crypto.passwords import PooledPasswords
 from infrastructure.gather import BatchLimits
 from infrastructure.nats.updates import NatsUpdates
+from infrastructure.oidc.registration import Registration
 from infrastructure.postgres.replica import Replica
 from infrastructure.smtp.mailer import MailServer
 from interfaces.chaos.chance import Rates
@@ -347,7 +348,7 @@ class Auth:
     """Encrypts the secrets of second factors. Without it nobody can set one up."""
 
     factor_issuer: str = _setting("AUTH_FACTOR_ISSUER", read.text, "Messenger")
-    """The name under which applications for codes show the account."""
+    """The name under which applications for codes, and devices with passkeys, show the account."""
 
     access_tokens: int = _setting("AUTH_ACCESS_TOKENS", read.whole(0, 1000), 0)
     """An account may have this many access tokens for programs. With 0 nobody can make one; those that exist stay good."""
@@ -356,6 +357,18 @@ class Auth:
         "AUTH_ACCESS_TOKEN_LIFETIME_DAYS", read.duration("days", 3650), timedelta(days=365)
     )
     """For how long an access token for a program is good at most."""
+
+    providers: tuple[Registration, ...] = _setting("AUTH_PROVIDERS", read.providers, (), secret=True)
+    """Other providers through which people sign in (OpenID Connect), as a JSON list."""
+
+    provider_seconds: float = _setting("AUTH_PROVIDER_SECONDS", read.seconds(0.1, 60), 10.0)
+    """How long the requests to a provider that one step of a sign-in takes may last together."""
+
+    passkeys: int = _setting("AUTH_PASSKEYS", read.whole(0, 100), 0)
+    """An account may have this many passkeys. With 0 there are none: nobody signs in by one."""
+
+    begun_sign_ins: int = _setting("AUTH_BEGUN_SIGN_INS_PER_NETWORK_AND_HOUR", read.whole(0, 1_000_000), 300)
+    """Sign-ins through providers and with passkeys that one network begins."""
 
     wrong_codes: int = _setting("AUTH_WRONG_CODES_PER_HOUR", read.whole(0, 1_000_000), 10)
     """Wrong codes of a second factor for one account; as many again from each device that the account knows."""

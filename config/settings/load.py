@@ -5,8 +5,10 @@ import secrets
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from functools import partial
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final, Self
+from urllib.parse import urlsplit
 
 from attrs import evolve, field, fields, frozen
 
@@ -142,6 +144,11 @@ class Loader:
         if settings.operation.metrics_port == settings.api.port:
             self.faults.append(
                 f"METRICS_PORT is '{settings.api.port}': expected another port than API_SERVICE_PORT"
+            )
+        if settings.auth.passkeys and not _can_have_passkeys(settings.api.public_url):
+            self.faults.append(
+                f"AUTH_PASSKEYS is '{settings.auth.passkeys}': expected 0 unless API_PUBLIC_URL is https with a name, or"
+                " localhost, because browsers have passkeys nowhere else"
             )
         interval, expiry = settings.socket.typing_interval_seconds, settings.socket.typing_expiry_seconds
         if interval >= expiry:
@@ -318,3 +325,13 @@ class Loader:
         if len(kept) < SHORTEST_SECRET:
             self.faults.append(f"{file} is damaged: remove it, and a new secret is made")
         return kept
+
+
+def _can_have_passkeys(public_url: str) -> bool:
+    address = urlsplit(public_url)
+    host = address.hostname or ""
+    try:
+        ip_address(host)
+    except ValueError:
+        return host == "localhost" or (address.scheme == "https" and bool(host))
+    return False

@@ -13,8 +13,10 @@ from urllib.parse import SplitResult, urlsplit
 
 import idna
 
+from application.ports.providers import ProviderInfo
 from domain.account import PasswordPattern
 from domain.group_rules import WhoMayAdd
+from infrastructure.oidc.registration import Registration
 from infrastructure.postgres.driver.target import ADDRESS_EXPECTED, parse
 from interfaces.http.addresses import Networks
 
@@ -331,3 +333,65 @@ def database_url(value: str) -> str:
     if "dbname" not in target.parameters:
         raise Unfit(ADDRESS_EXPECTED)
     return target.url
+
+
+_PROVIDER_ID: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
+_PROVIDER_TEXTS: Final = ("id", "name", "issuer", "client_id", "client_secret", "scope")
+_PROVIDER_NEEDED: Final = ("id", "issuer", "client_id")
+_LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+def providers(value: str) -> tuple[Registration, ...]:
+    """Reads providers of identities. The value is secret, so what is wrong is said without repeating any of it."""
+    try:
+        given = json.loads(value)
+    except ValueError:
+        given = None
+    if not isinstance(given, list):
+        raise Unfit("a JSON list of objects, each with id, issuer and client_id")
+    read = tuple(_provider(each, number) for number, each in enumerate(given, 1))
+    for named in ("id", "issuer"):
+        if len({getattr(each.info, named) for each in read}) < len(read):
+            raise Unfit(f"providers of which no two have the same {named}")
+    return read
+
+
+def _provider(given: object, number: int) -> Registration:
+    which = f"provider {number} to have"
+    if not isinstance(given, dict) or not given.keys() <= {*_PROVIDER_TEXTS, "trusts_email"}:
+        raise Unfit(f"{which} no other members than {', '.join(_PROVIDER_TEXTS)} and trusts_email")
+    texts = {name: given.get(name, "") for name in _PROVIDER_TEXTS}
+    for name, each in texts.items():
+        if not isinstance(each, str) or not each.isprintable():
+            raise Unfit(f"{which} one line of text as its {name}")
+        if name in _PROVIDER_NEEDED and not each:
+            raise Unfit(f"{which} {name}")
+    if not _PROVIDER_ID.fullmatch(texts["id"]):
+        raise Unfit(f"{which} an id of at most 32 small letters a-z, digits and dashes")
+    if not _is_issuer(texts["issuer"]):
+        raise Unfit(f"{which} an https address without query as its issuer (http only on this machine)")
+    scope = texts["scope"] or "openid email"
+    if "openid" not in scope.split():
+        raise Unfit(f"{which} openid in its scope")
+    if not isinstance(trusts_email := given.get("trusts_email", False), bool):
+        raise Unfit(f"{which} true or false as trusts_email")
+    info = ProviderInfo(
+        id=texts["id"],
+        name=texts["name"] or texts["id"],
+        issuer=texts["issuer"],
+        trusts_email=trusts_email,
+    )
+    return Registration(
+        info=info, client_id=texts["client_id"], client_secret=texts["client_secret"], scope=scope
+    )
+
+
+def _is_issuer(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        return False
+    is_plain = not (parts.query or parts.fragment or parts.username or "?" in text or "#" in text)
+    is_encrypted = parts.scheme == "https" or (parts.scheme == "http" and host in _LOOPBACK)
+    return bool(host) and is_plain and is_encrypted

@@ -12,9 +12,20 @@ from application.views import ProfileView
 from domain.account import Account, AccountNotFound, Confirmation, Email, EmailTaken, PasswordHash
 from domain.factor import SecondFactor
 from domain.identifiers import folded
-from domain.ids import AccountId, ConfirmationId, EventId, LetterId, ProfileId, SessionId
+from domain.identity import Identity, IdentityTaken, Subject
+from domain.ids import (
+    AccountId,
+    ConfirmationId,
+    EventId,
+    IdentityId,
+    LetterId,
+    PasskeyId,
+    ProfileId,
+    SessionId,
+)
 from domain.message import Nonce
 from domain.notification import Letter, LetterNotFound, Outcome
+from domain.passkey import Passkey
 from domain.profile import Profile, ProfileNotFound, UsernameTaken
 from domain.security import AccountEvent, SecurityAct, most_failures
 from domain.session import Fingerprint, Origin, Session, SessionNotFound
@@ -32,6 +43,9 @@ class AccountState:
     account_by_email: dict[str, AccountId] = field(factory=dict)
     confirmations: dict[tuple[AccountId, ConfirmationId], Confirmation] = field(factory=dict)
     factors: dict[AccountId, SecondFactor] = field(factory=dict)
+    identities: dict[tuple[AccountId, IdentityId], Identity] = field(factory=dict)
+    account_by_identity: dict[Subject, AccountId] = field(factory=dict)
+    passkeys: dict[tuple[AccountId, PasskeyId], Passkey] = field(factory=dict)
     sessions: dict[tuple[AccountId, SessionId], Session] = field(factory=dict)
     live_sessions: dict[tuple[AccountId, str], SessionId] = field(factory=dict)
     events: dict[tuple[AccountId, EventId], AccountEvent] = field(factory=dict)
@@ -50,6 +64,9 @@ class AccountTables:
         self.account_by_email = Table(state.account_by_email)
         self.confirmations = Table(state.confirmations)
         self.factors = Table(state.factors)
+        self.identities = Table(state.identities)
+        self.account_by_identity = Table(state.account_by_identity)
+        self.passkeys = Table(state.passkeys)
         self.sessions = Table(state.sessions)
         self.live_sessions = Table(state.live_sessions)
         self.events = Table(state.events)
@@ -64,6 +81,9 @@ class AccountTables:
         self.account_by_email.apply()
         self.confirmations.apply()
         self.factors.apply()
+        self.identities.apply()
+        self.account_by_identity.apply()
+        self.passkeys.apply()
         self.sessions.apply()
         self.live_sessions.apply()
         self.events.apply()
@@ -258,6 +278,49 @@ class MemoryFactors:
         factors = self.work.accounts_state.factors
         if account_id in factors:
             del factors[account_id]
+
+
+@define
+class MemoryIdentities:
+    work: Work
+
+    async def find_account(self, subject: Subject) -> AccountId | None:
+        return self.work.accounts_state.account_by_identity.get(subject)
+
+    async def of(self, account_id: AccountId) -> Sequence[Identity]:
+        own = (each for each in self.work.accounts_state.identities.values() if each.account_id == account_id)
+        return sorted(own, key=lambda each: (each.linked_at, each.id))
+
+    async def add(self, identity: Identity) -> None:
+        tables = self.work.accounts_state
+        await self.work.hold(("identity", identity.subject))
+        if identity.subject in tables.account_by_identity:
+            raise IdentityTaken
+        tables.account_by_identity[identity.subject] = identity.account_id
+        tables.identities[identity.account_id, identity.id] = identity
+
+    async def save(self, identity: Identity) -> None:
+        self.work.accounts_state.identities[identity.account_id, identity.id] = identity
+
+    async def remove(self, identity: Identity) -> None:
+        tables = self.work.accounts_state
+        del tables.account_by_identity[identity.subject]
+        del tables.identities[identity.account_id, identity.id]
+
+
+@define
+class MemoryPasskeys:
+    work: Work
+
+    async def of(self, account_id: AccountId) -> Sequence[Passkey]:
+        own = (each for each in self.work.accounts_state.passkeys.values() if each.account_id == account_id)
+        return sorted(own, key=lambda each: (each.created_at, each.id))
+
+    async def save(self, passkey: Passkey) -> None:
+        self.work.accounts_state.passkeys[passkey.account_id, passkey.id] = passkey
+
+    async def remove(self, passkey: Passkey) -> None:
+        del self.work.accounts_state.passkeys[passkey.account_id, passkey.id]
 
 
 @define

@@ -21,7 +21,9 @@ from infrastructure.memory.accounts import (
     MemoryAccounts,
     MemoryConfirmations,
     MemoryFactors,
+    MemoryIdentities,
     MemoryLetters,
+    MemoryPasskeys,
     MemoryProfiles,
     MemorySessions,
 )
@@ -98,6 +100,8 @@ class MemoryUnitOfWork:
         init=False, default=Factory(MemoryConfirmations, takes_self=True)
     )
     factors: MemoryFactors = field(init=False, default=Factory(MemoryFactors, takes_self=True))
+    identities: MemoryIdentities = field(init=False, default=Factory(MemoryIdentities, takes_self=True))
+    passkeys: MemoryPasskeys = field(init=False, default=Factory(MemoryPasskeys, takes_self=True))
     sessions: MemorySessions = field(init=False, default=Factory(MemorySessions, takes_self=True))
     events: MemoryAccountEvents = field(
         init=False,

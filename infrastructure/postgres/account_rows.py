@@ -6,8 +6,19 @@ from domain.account import Account, Confirmation, Email, PasswordHash
 from domain.events import SessionEnd
 from domain.factor import RecoveryDigest, SealedSecret, SecondFactor
 from domain.identifiers import folded
-from domain.ids import AccountId, ConfirmationId, EventId, LetterId, ProfileId, SessionId
+from domain.identity import Identity, Subject
+from domain.ids import (
+    AccountId,
+    ConfirmationId,
+    EventId,
+    IdentityId,
+    LetterId,
+    PasskeyId,
+    ProfileId,
+    SessionId,
+)
 from domain.notification import Letter, Link, Outcome, Template
+from domain.passkey import Passkey, PasskeyName
 from domain.profile import Name, Phone, Profile, Username
 from domain.scope import Grant
 from domain.security import AccountEvent, SecurityAct
@@ -117,6 +128,57 @@ def factor_from(row: Row) -> SecondFactor:
         confirmed_at=row["confirmed_at"],
         last_step=row["last_step"],
         recovery=frozenset(map(RecoveryDigest, row["recovery"])),
+    )
+
+
+def identity_row(identity: Identity) -> dict[str, Any]:
+    return {
+        "account_id": identity.account_id,
+        "identity_id": identity.id,
+        "issuer": identity.subject.issuer,
+        "subject": identity.subject.name,
+        "email": identity.email,
+        "linked_at": identity.linked_at,
+        "last_used_at": identity.last_used_at,
+    }
+
+
+def identity_from(row: Row) -> Identity:
+    return Identity(
+        account_id=AccountId(row["account_id"]),
+        id=IdentityId(row["identity_id"]),
+        subject=Subject(row["issuer"], row["subject"]),
+        email=row["email"],
+        linked_at=row["linked_at"],
+        last_used_at=row["last_used_at"],
+    )
+
+
+def passkey_row(passkey: Passkey) -> dict[str, Any]:
+    return {
+        "account_id": passkey.account_id,
+        "passkey_id": passkey.id,
+        "credential_id": passkey.credential_id,
+        "public_key": passkey.public_key,
+        "name": passkey.name.text,
+        "uses": passkey.uses,
+        "is_backed_up": passkey.is_backed_up,
+        "created_at": passkey.created_at,
+        "last_used_at": passkey.last_used_at,
+    }
+
+
+def passkey_from(row: Row) -> Passkey:
+    return Passkey(
+        account_id=AccountId(row["account_id"]),
+        id=PasskeyId(row["passkey_id"]),
+        credential_id=row["credential_id"],
+        public_key=row["public_key"],
+        name=PasskeyName(row["name"]),
+        uses=row["uses"],
+        is_backed_up=row["is_backed_up"],
+        created_at=row["created_at"],
+        last_used_at=row["last_used_at"],
     )
 
 

@@ -34,8 +34,10 @@ from application.views import ProfileView
 from domain.account import Account, AccountNotFound, Confirmation, Email, EmailTaken, PasswordHash
 from domain.factor import SecondFactor
 from domain.identifiers import folded
+from domain.identity import Identity, IdentityTaken, Subject
 from domain.ids import AccountId, ConfirmationId, LetterId, ProfileId, SessionId
 from domain.notification import Letter, LetterNotFound, Outcome
+from domain.passkey import Passkey
 from domain.profile import Profile, ProfileNotFound, Username, UsernameTaken
 from domain.security import AccountEvent, SecurityAct, most_failures
 from domain.session import Fingerprint, Origin, Session, SessionNotFound
@@ -44,10 +46,13 @@ from infrastructure.postgres.driver.unnest import beside_key
 from infrastructure.postgres.schema.account_tables import (
     account,
     account_by_email,
+    account_by_identity,
     account_event,
     confirmation,
     idempotency_key,
+    identity,
     letter,
+    passkey,
     profile,
     profile_by_username,
     profile_of_account,
@@ -265,6 +270,86 @@ class PostgresFactors:
 
     async def remove(self, account_id: AccountId) -> None:
         await self.connection.execute(delete(second_factor).where(second_factor.c.account_id == account_id))
+
+
+@frozen
+class PostgresIdentities:
+    connection: AsyncConnection
+
+    async def find_account(self, subject: Subject) -> AccountId | None:
+        found: AccountId | None = await self.connection.scalar(
+            select(account_by_identity.c.account_id).where(*_is_of(account_by_identity, subject))
+        )
+        return found
+
+    async def of(self, account_id: AccountId) -> Sequence[Identity]:
+        found = await self.connection.execute(
+            select(identity)
+            .where(identity.c.account_id == account_id)
+            .order_by(identity.c.linked_at, identity.c.identity_id)
+        )
+        return [rows.identity_from(row) for row in found.mappings()]
+
+    async def add(self, new: Identity) -> None:
+        # The statement waits for an uncommitted insert of the same identity, and does not abort the transaction.
+        taken = insert_or_not(account_by_identity).on_conflict_do_nothing()
+        result = await self.connection.execute(
+            taken.values(
+                issuer=new.subject.issuer, subject=new.subject.name, account_id=new.account_id
+            ).returning(account_by_identity.c.account_id)
+        )
+        if result.first() is None:
+            raise IdentityTaken
+        await self.connection.execute(insert(identity), rows.identity_row(new))
+
+    async def save(self, changed: Identity) -> None:
+        await self.connection.execute(
+            update(identity)
+            .where(identity.c.account_id == changed.account_id, identity.c.identity_id == changed.id)
+            .values(beside_key(identity, rows.identity_row(changed)))
+        )
+
+    async def remove(self, gone: Identity) -> None:
+        await self.connection.execute(
+            delete(account_by_identity).where(*_is_of(account_by_identity, gone.subject))
+        )
+        await self.connection.execute(
+            delete(identity).where(
+                identity.c.account_id == gone.account_id, identity.c.identity_id == gone.id
+            )
+        )
+
+
+def _is_of(table: FromClause, subject: Subject) -> tuple[ColumnElement[bool], ...]:
+    return table.c.issuer == subject.issuer, table.c.subject == subject.name
+
+
+@frozen
+class PostgresPasskeys:
+    connection: AsyncConnection
+
+    async def of(self, account_id: AccountId) -> Sequence[Passkey]:
+        found = await self.connection.execute(
+            select(passkey)
+            .where(passkey.c.account_id == account_id)
+            .order_by(passkey.c.created_at, passkey.c.passkey_id)
+        )
+        return [rows.passkey_from(row) for row in found.mappings()]
+
+    async def save(self, changed: Passkey) -> None:
+        row = rows.passkey_row(changed)
+        await self.connection.execute(
+            insert_or_not(passkey)
+            .values(row)
+            .on_conflict_do_update(
+                index_elements=list(passkey.primary_key.columns), set_=beside_key(passkey, row)
+            )
+        )
+
+    async def remove(self, gone: Passkey) -> None:
+        await self.connection.execute(
+            delete(passkey).where(passkey.c.account_id == gone.account_id, passkey.c.passkey_id == gone.id)
+        )
 
 
 @frozen

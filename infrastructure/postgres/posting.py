@@ -1,6 +1,6 @@
 """
 The write path: one transaction with three statements between BEGIN and COMMIT stores any number of messages. It takes two
-exchanges with the server.
+exchanges with the server, or three after a pause.
 
 The statements run on a dedicated driver connection: a checkout from the pool and SQLAlchemy's compilation would cost a
 batch more than its statements do. docs/storage.md, "The write path", explains each statement.

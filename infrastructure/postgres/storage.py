@@ -13,7 +13,9 @@ from infrastructure.postgres.accounts import (
     PostgresAccounts,
     PostgresConfirmations,
     PostgresFactors,
+    PostgresIdentities,
     PostgresLetters,
+    PostgresPasskeys,
     PostgresProfiles,
     PostgresSessions,
 )
@@ -48,6 +50,8 @@ class PostgresUnitOfWork:
     accounts: PostgresAccounts = field(init=False)
     confirmations: PostgresConfirmations = field(init=False)
     factors: PostgresFactors = field(init=False)
+    identities: PostgresIdentities = field(init=False)
+    passkeys: PostgresPasskeys = field(init=False)
     sessions: PostgresSessions = field(init=False)
     events: PostgresAccountEvents = field(init=False)
     profiles: PostgresProfiles = field(init=False)
@@ -61,6 +65,8 @@ class PostgresUnitOfWork:
         self.accounts = PostgresAccounts(self.connection)
         self.confirmations = PostgresConfirmations(self.connection)
         self.factors = PostgresFactors(self.connection)
+        self.identities = PostgresIdentities(self.connection)
+        self.passkeys = PostgresPasskeys(self.connection)
         self.sessions = PostgresSessions(self.connection)
         self.events = PostgresAccountEvents(self.connection, self.pending_events)
         self.profiles = PostgresProfiles(self.connection)

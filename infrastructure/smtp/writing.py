@@ -7,6 +7,7 @@ encoded words inside addresses, line breaks included, so only plain addresses ar
 """
 
 import ipaddress
+from collections.abc import Mapping
 from email.headerregistry import Address
 from email.message import EmailMessage
 from pathlib import Path
@@ -19,12 +20,96 @@ from application.ports.mailer import NotDelivered
 from domain.account import Email, EmailIncorrect
 from domain.notification import Letter, Template
 
-SUBJECTS: Final = {
+
+@frozen
+class Report:
+    """A letter that reports an act: its subject and a sentence, in Russian and in English."""
+
+    title: str
+    english_title: str
+    russian: str
+    english: str
+
+
+SUBJECTS_OF_THEIR_OWN: Final = {
     Template.CONFIRM_EMAIL: "Подтвердите адрес почты · Confirm your e-mail address",
     Template.RESET_PASSWORD: "Новый пароль · A new password",
     Template.PASSWORD_CHANGED: "Пароль изменён · Your password was changed",
     Template.NEW_DEVICE: "Вход с нового устройства · A new device signed in",
 }
+
+REPORTS: Final[Mapping[Template, Report]] = {
+    Template.FACTOR_ON: Report(
+        "Второй фактор включён",
+        "The second factor is on",
+        "Для вашей учётной записи в мессенджере включён второй фактор: при входе нужен код из приложения.",
+        "a second factor was switched on for your account with the messenger: signing in takes a code of an application.",
+    ),
+    Template.FACTOR_OFF: Report(
+        "Второй фактор отключён",
+        "The second factor is off",
+        "Для вашей учётной записи в мессенджере отключён второй фактор: код при входе больше не нужен.",
+        "the second factor of your account with the messenger was switched off: signing in takes no code any more.",
+    ),
+    Template.RECOVERY_CODES_RENEWED: Report(
+        "Новые резервные коды",
+        "New recovery codes",
+        "Для вашей учётной записи в мессенджере получены новые резервные коды. Прежние больше не действуют.",
+        "your account with the messenger got new recovery codes. The former ones are void.",
+    ),
+    Template.ACCESS_TOKEN_MADE: Report(
+        "Новый токен для программы",
+        "A new access token for a program",
+        "В вашей учётной записи в мессенджере сделан токен, с которым программа действует от вашего имени.",
+        "an access token was made in your account with the messenger, with which a program acts for you.",
+    ),
+    Template.TOKEN_REUSED: Report(
+        "Сеанс завершён: им пользовались двое",
+        "A session was ended: two devices used it",
+        "Ключ одного из ваших сеансов в мессенджере предъявили дважды или с другого устройства. Возможно, его украли. Этот сеанс"
+        " завершён.",
+        "the key of one of your sessions with the messenger was presented twice, or by another device. It may have been stolen. The"
+        " session was ended.",
+    ),
+    Template.IDENTITY_LINKED: Report(
+        "Добавлен вход через другой сервис",
+        "Another service signs in to your account",
+        "В вашу учётную запись в мессенджере теперь можно войти через другой сервис.",
+        "your account with the messenger can be signed in to through another service from now on.",
+    ),
+    Template.IDENTITY_UNLINKED: Report(
+        "Убран вход через другой сервис",
+        "Another service no longer signs in",
+        "В вашу учётную запись в мессенджере больше нельзя войти через другой сервис, который был с ней связан.",
+        "your account with the messenger can no longer be signed in to through another service that was linked with it.",
+    ),
+    Template.PASSKEY_ADDED: Report(
+        "Добавлен ключ доступа",
+        "A passkey was added",
+        "В вашу учётную запись в мессенджере теперь можно войти с новым ключом доступа.",
+        "your account with the messenger can be signed in to with a new passkey from now on.",
+    ),
+    Template.PASSKEY_REMOVED: Report(
+        "Ключ доступа удалён",
+        "A passkey was removed",
+        "Из вашей учётной записи в мессенджере удалён ключ доступа.",
+        "a passkey was removed from your account with the messenger.",
+    ),
+    Template.PASSKEY_COPIED: Report(
+        "Использовалась копия ключа доступа",
+        "A copy of a passkey was used",
+        "Ключ доступа вашей учётной записи в мессенджере не принят: похоже, у него есть копия. Удалите его и добавьте другой.",
+        "a passkey of your account with the messenger was refused, because there seems to be a copy of it. Remove it, and add another"
+        " one.",
+    ),
+}
+"""The letters that report an act, in the words that tell them apart."""
+
+SUBJECTS: Final = {
+    **SUBJECTS_OF_THEIR_OWN,
+    **{template: f"{report.title} · {report.english_title}" for template, report in REPORTS.items()},
+}
+
 LOGO: Final = "logo"
 """The content id by which the HTML refers to the attached picture."""
 LETTERS: Final = Path(__file__).parent / "letters"
@@ -111,7 +196,7 @@ class LetterWriter:
         # The same at each attempt, so that mail programs can show a letter that arrives twice only once.
         message["Message-ID"] = f"<{letter.id}@{self.sender.domain}>"
         message["Auto-Submitted"] = "auto-generated"
-        known = {
+        known: dict[str, object] = {
             "subject": SUBJECTS[letter.template],
             "link": None if token is None else self.link(letter.template, token),
             "expires_at": letter.good_until,
@@ -120,9 +205,11 @@ class LetterWriter:
             "program": _program(letter.origin.user_agent),
             "logo": LOGO,
         }
-        message.set_content(text(f"{letter.template}.txt", known))
+        name = "report" if letter.template in REPORTS else letter.template
+        known |= {"report": REPORTS.get(letter.template)}
+        message.set_content(text(f"{name}.txt", known))
         html = EmailMessage()
-        html.set_content(text(f"{letter.template}.html", known), subtype="html")
+        html.set_content(text(f"{name}.html", known), subtype="html")
         html.add_related(
             self._logo, "image", "png", cid=f"<{LOGO}>", disposition="inline", filename="logo.png"
         )

@@ -7,7 +7,18 @@ from uuid import UUID
 
 from attrs import define, field
 
-from domain.ids import AccountId, ChatId, ConfirmationId, EventId, LetterId, MessageId, ProfileId, SessionId
+from domain.ids import (
+    AccountId,
+    ChatId,
+    ConfirmationId,
+    EventId,
+    IdentityId,
+    LetterId,
+    MessageId,
+    PasskeyId,
+    ProfileId,
+    SessionId,
+)
 
 BLOCK: Final = 4096
 """Random bytes per system call. A call for each id would take three times as long as making the id."""
@@ -52,8 +63,14 @@ class SystemIds:
     def event(self) -> EventId:
         return EventId(self._next())
 
+    def identity(self) -> IdentityId:
+        return IdentityId(self._next())
+
     def letter(self) -> LetterId:
         return LetterId(self._next())
+
+    def passkey(self) -> PasskeyId:
+        return PasskeyId(self._next())
 
     def chat(self) -> ChatId:
         return ChatId(self._next())

@@ -10,6 +10,7 @@ from application.messenger import Messenger
 from application.ports.limiter import TooManyRequests
 from domain.account import PasswordWrong
 from domain.factor import CodeWrong
+from domain.passkey import ProofUnfit
 from domain.scope import AccessTokenNotFound, AccessTokensUnavailable, TooManyAccessTokens
 from interfaces.http.authentication import owner_of
 from interfaces.http.described import ACCOUNTS, described
@@ -60,6 +61,7 @@ class AccessTokens:
             TooManyAccessTokens,
             PasswordWrong,
             CodeWrong,
+            ProofUnfit,
             TooManyRequests,
             Overloaded,
         ),
@@ -74,6 +76,7 @@ class AccessTokens:
             scopes=asked.scopes,
             password=asked.password,
             code=asked.code,
+            proof=asked.proof,
             lifetime=timedelta(days=asked.days) if asked.days else None,
             origin=asked.origin,
         )

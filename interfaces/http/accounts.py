@@ -1,27 +1,30 @@
-from datetime import timedelta
-
 from attrs import frozen
 from starlette.requests import Request
 from starlette.responses import Response
 
 from application.accounts.refresh import Refresh
 from application.accounts.sign_out import SignOut
-from application.accounts.signed_in import SignedIn
 from application.errors import NotAuthenticated, Overloaded, SecondFactorNeeded
 from application.keys import KeyReused
 from application.messenger import Messenger
 from application.ports.limiter import TooManyRequests
 from domain.account import AlreadyConfirmed, EmailTaken, PasswordWrong
 from domain.factor import CodeWrong
+from domain.passkey import ProofUnfit
 from interfaces.http.authentication import actor_of, find_bearer, network_in, owner_of
 from interfaces.http.described import ACCOUNTS, described
 from interfaces.http.envelope import bare, success
 from interfaces.http.options import HttpOptions
 from interfaces.http.requests import form, json_object, key, known, query
 from interfaces.http.routes import Endpoint
+from interfaces.http.signing_in import (
+    GONE,
+    REFRESH_COOKIE,
+    refresh_cookie,
+    seconds_left,
+    signed_in_answer,
+)
 from interfaces.wire import answers, codec
-
-REFRESH_COOKIE = "refresh_token"
 
 
 @frozen
@@ -80,7 +83,7 @@ class Accounts:
     async def sign_in(self, request: Request) -> Response:
         body = await json_object(request)
         command = codec.SIGN_IN.decode(body, within="body", known=known(request))
-        return self._signed_in(await self.messenger.accounts.sign_in(command))
+        return signed_in_answer(await self.messenger.accounts.sign_in(command), self.options)
 
     @described(
         summary="Finish signing in with the code of a second factor",
@@ -96,7 +99,7 @@ class Accounts:
     async def finish_sign_in(self, request: Request) -> Response:
         body = await json_object(request)
         command = codec.FINISH_SIGN_IN.decode(body, within="body", known=known(request))
-        return self._signed_in(await self.messenger.accounts.finish_sign_in(command))
+        return signed_in_answer(await self.messenger.accounts.finish_sign_in(command), self.options)
 
     async def sign_in_by_form(self, request: Request) -> Response:
         fields = await form(request)
@@ -107,10 +110,10 @@ class Accounts:
             {
                 "access_token": signed_in.access_token,
                 "token_type": "bearer",
-                "expires_in": _seconds(signed_in.expires_in),
+                "expires_in": seconds_left(signed_in.expires_in),
             }
         )
-        answer.headers["Set-Cookie"] = self._cookie(signed_in.refresh_token)
+        answer.headers["Set-Cookie"] = refresh_cookie(signed_in.refresh_token, self.options)
         return answer
 
     @described(
@@ -165,7 +168,7 @@ class Accounts:
     async def confirm_email(self, request: Request) -> Response:
         body = await json_object(request)
         command = codec.CONFIRM_EMAIL.decode(body, within="body", known=known(request))
-        return self._signed_in(await self.messenger.accounts.confirm_email(command))
+        return signed_in_answer(await self.messenger.accounts.confirm_email(command), self.options)
 
     @described(
         summary="Exchange the refresh cookie for a new pair of tokens",
@@ -185,7 +188,7 @@ class Accounts:
         command: Refresh = codec.REFRESH.decode(
             await json_object(request), within="body", known={"token": token, "network": network_in(request)}
         )
-        return self._signed_in(await self.messenger.accounts.refresh(command))
+        return signed_in_answer(await self.messenger.accounts.refresh(command), self.options)
 
     @described(
         summary="Sign in with the token of a letter, to choose a new password then",
@@ -201,7 +204,7 @@ class Accounts:
     async def redeem_token(self, request: Request) -> Response:
         body = await json_object(request)
         command = codec.REDEEM_TOKEN.decode(body, within="body", known=known(request))
-        return self._signed_in(await self.messenger.accounts.redeem_token(command))
+        return signed_in_answer(await self.messenger.accounts.redeem_token(command), self.options)
 
     @described(
         summary="Request a letter whose link sets a new password",
@@ -222,7 +225,7 @@ class Accounts:
         description="Their sockets close with 4401. Letters that were sent for a forgotten password become void.",
         tag=ACCOUNTS,
         body=codec.SET_PASSWORD,
-        refuses=(PasswordWrong, TooManyRequests, Overloaded),
+        refuses=(PasswordWrong, ProofUnfit, TooManyRequests, Overloaded),
     )
     async def set_password(self, request: Request) -> Response:
         actor = await owner_of(request, self.messenger)
@@ -238,7 +241,7 @@ class Accounts:
         tag=ACCOUNTS,
         body=codec.CLOSE_ACCOUNT,
         needs_own_page=True,
-        refuses=(PasswordWrong, CodeWrong, TooManyRequests, Overloaded),
+        refuses=(PasswordWrong, CodeWrong, ProofUnfit, TooManyRequests, Overloaded),
     )
     async def close_account(self, request: Request) -> Response:
         actor = await owner_of(request, self.messenger)
@@ -248,24 +251,4 @@ class Accounts:
         return self._signed_out()
 
     def _signed_out(self) -> Response:
-        gone = self._cookie('""', "; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT")
-        return success(None, {"Set-Cookie": gone})
-
-    def _signed_in(self, signed_in: SignedIn) -> Response:
-        cookie = self._cookie(signed_in.refresh_token)
-        tokens: answers.Tokens = {
-            "accessToken": signed_in.access_token,
-            "expiresIn": _seconds(signed_in.expires_in),
-        }
-        return success(tokens, {"Set-Cookie": cookie})
-
-    def _cookie(self, value: str, lifetime: str = "") -> str:
-        """Return a ``Set-Cookie`` value. Without a lifetime the cookie ends with the browser's session."""
-        secure = "; Secure" if self.options.secure_cookies else ""
-        path = self.options.cookie_path
-        return f"{REFRESH_COOKIE}={value}{lifetime}; HttpOnly; Path={path}; SameSite=Lax{secure}"
-
-
-def _seconds(left: timedelta) -> int:
-    """Return whole seconds, rounded down so that no client relies on a token that has just expired."""
-    return max(0, left // timedelta(seconds=1))
+        return success(None, {"Set-Cookie": refresh_cookie('""', self.options, GONE)})

@@ -58,6 +58,8 @@ class Described:
     has_next: bool = False
     """The answer has a ``Link`` to the next page."""
     needs_cookie: bool = False
+    needs_visit: bool = False
+    """The endpoint takes the cookie that a visit to a provider has left."""
     needs_own_page: bool = False
     """Browsers may not send it for pages of other sites, see `interfaces.browsers`."""
     stream: str = ""

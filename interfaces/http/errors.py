@@ -20,6 +20,7 @@ from application.errors import (
     NotAuthenticated,
     OutcomeUnknown,
     Overloaded,
+    ProviderUnavailable,
     SecondFactorNeeded,
     Unavailable,
 )
@@ -117,7 +118,7 @@ def _already_confirmed(error: AlreadyConfirmed) -> Refusal:
     return Refusal(409, "AUTH_ERROR", f"Account.ID: {error.account_id}. Already confirmed email")
 
 
-def _later(code: str, text: str) -> Callable[[Unavailable | Overloaded], Refusal]:
+def _later(code: str, text: str) -> Callable[[Unavailable | ProviderUnavailable | Overloaded], Refusal]:
     return lambda error: Refusal(503, code, text, {"Retry-After": str(max(1, ceil(error.retry_after)))})
 
 
@@ -198,6 +199,7 @@ BY_CONTENT: Final[Mapping[type[Exception], Callable[[Any], Refusal]]] = {
     NotAcquainted: _not_acquainted,
     AlreadyConfirmed: _already_confirmed,
     Unavailable: _later("DATA_ERROR", "DataBase error"),
+    ProviderUnavailable: _later("PROVIDER_UNAVAILABLE", "The provider does not answer; nothing was done"),
     Overloaded: _later("OVERLOADED", "Server overloaded; nothing was stored"),
 }
 """Errors whose text or headers depend on their attributes."""

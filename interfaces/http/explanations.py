@@ -85,11 +85,28 @@ EXPLANATIONS: Final[Mapping[str, Explanation]] = {
         "This server supports HTTP/1.1 and HTTP/1.0 only.",
         "Сервер понимает HTTP/1.1 и HTTP/1.0.",
     ),
+    "IDENTITY_NOT_FOUND": Explanation(
+        "Your account is not linked with this identity. Read the list of identities again.",
+        "Ваша учётная запись с этим не связана. Перечитайте список.",
+    ),
+    "IDENTITY_TAKEN": Explanation(
+        "An account is linked with this identity already, perhaps yours. Nothing was done.",
+        "С этим уже связана учётная запись, возможно, ваша. Ничего не сделано.",
+    ),
+    "IDENTITY_UNKNOWN": Explanation(
+        "The provider knows you, but no account is linked with that. Sign in with your password, or sign up, and then link it in "
+        "your account.",
+        "Сервис вас знает, но учётная запись с ним не связана. Войдите по паролю или зарегистрируйтесь, а потом свяжите их.",
+    ),
     "KEY_REUSED": Explanation(
         "This `Idempotency-Key` was used for another request, which `operation` and `subject` identify. Take a new key "
         "for each new request, and the same one only to repeat it.",
         "Этот `Idempotency-Key` уже использован для другого запроса, его называют `operation` и `subject`. Берите для каждого нового "
         "запроса новый ключ, а прежний только для повтора.",
+    ),
+    "LAST_WAY_IN": Explanation(
+        "Without it you could not sign in any more. Nothing was done; set a password or another way to sign in first.",
+        "Без этого вы не смогли бы войти. Ничего не сделано; сначала задайте пароль или другой способ входа.",
     ),
     "MEMBER_NOT_FOUND": Explanation(
         "Some of these profiles do not exist; the message lists them. No one was added.",
@@ -179,6 +196,47 @@ EXPLANATIONS: Final[Mapping[str, Explanation]] = {
         "Токен этой программы такого не разрешает. Создайте токен с недостающим правом. Учётные записи, сеансы, пароли и "
         "профили меняют только с устройства, на котором вошли с паролем.",
     ),
+    "PASSKEYS_UNAVAILABLE": Explanation(
+        "This messenger has no passkeys, because its operator has not switched them on.",
+        "В этом мессенджере нет ключей доступа: тот, кто его обслуживает, не включил их.",
+    ),
+    "PASSKEY_COPIED": Explanation(
+        "The passkey was refused, because a copy of it has been used. If you made no copy, sign in another way and remove the "
+        "passkey.",
+        "Ключ доступа не принят: использовалась его копия. Если вы её не делали, войдите иначе и удалите этот ключ.",
+    ),
+    "PASSKEY_NOT_FOUND": Explanation(
+        "Your account has no such passkey. Read the list of passkeys again.",
+        "У вашей учётной записи нет такого ключа доступа. Перечитайте список.",
+    ),
+    "PASSKEY_REFUSED": Explanation(
+        "The device's answer does not belong to this question, or the device did not verify you. Nothing was done; begin again.",
+        "Ответ устройства не к этому вопросу, или устройство не проверило вас. Ничего не сделано; начните заново.",
+    ),
+    "PASSKEY_TAKEN": Explanation(
+        "Your account has this passkey already. Nothing was done.",
+        "У вашей учётной записи уже есть этот ключ доступа. Ничего не сделано.",
+    ),
+    "PROOF_UNFIT": Explanation(
+        "The proof by a passkey is not of this session, too old or used already. Nothing was done; make another one with "
+        "`POST /accounts/proof/`.",
+        "Подтверждение ключом доступа не из этого сеанса, устарело или уже использовано. Ничего не сделано; получите другое: "
+        "`POST /accounts/proof/`.",
+    ),
+    "PROVIDER_NOT_FOUND": Explanation(
+        "This messenger has no such provider for signing in. `GET /accounts/ways/` lists those that it has.",
+        "В этом мессенджере нет такого сервиса для входа. `GET /accounts/ways/` перечисляет те, что есть.",
+    ),
+    "PROVIDER_REFUSED": Explanation(
+        "The provider did not sign you in, or its answer was not about this sign-in. Nothing was done; begin again.",
+        "Сервис не подтвердил вход, или его ответ был не об этом входе. Ничего не сделано; начните заново.",
+    ),
+    "PROVIDER_UNAVAILABLE": Explanation(
+        "The provider for signing in does not answer, and nothing was done. Begin again after the number of seconds in "
+        "`Retry-After`, or sign in another way.",
+        "Сервис для входа не отвечает, ничего не сделано. Начните заново через столько секунд, сколько сказано в "
+        "`Retry-After`, или войдите иначе.",
+    ),
     "SECOND_FACTOR_NEEDED": Explanation(
         "The account has a second factor. Send `pendingToken` and a code of the application, or a recovery code, to "
         "`POST /accounts/sign-in/second/` within five minutes.",
@@ -206,6 +264,10 @@ EXPLANATIONS: Final[Mapping[str, Explanation]] = {
     "TOO_MANY_MEMBERS": Explanation(
         "The group would have more members than a group may have. Nobody was added.",
         "В группе стало бы больше участников, чем допустимо. Никто не добавлен.",
+    ),
+    "TOO_MANY_PASSKEYS": Explanation(
+        "Your account has as many passkeys as it may have. Remove one first.",
+        "У вашей учётной записи столько ключей доступа, сколько можно. Сначала удалите один.",
     ),
     "TOO_MANY_REQUESTS": Explanation(
         "There were too many such requests, or too many failed. Repeat after the number of seconds in `Retry-After`; "

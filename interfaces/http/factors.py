@@ -9,6 +9,7 @@ from application.messenger import Messenger
 from application.ports.limiter import TooManyRequests
 from domain.account import PasswordWrong
 from domain.factor import CodeWrong, FactorAlreadyOn, FactorNotOn, FactorsUnavailable
+from domain.passkey import ProofUnfit
 from interfaces.http.authentication import owner_of
 from interfaces.http.described import ACCOUNTS, described
 from interfaces.http.envelope import success
@@ -52,7 +53,7 @@ class Factors:
         tag=ACCOUNTS,
         answer=answers.TotpSecret,
         body=codec.SET_UP_FACTOR,
-        refuses=(FactorsUnavailable, FactorAlreadyOn, PasswordWrong, TooManyRequests, Overloaded),
+        refuses=(FactorsUnavailable, FactorAlreadyOn, PasswordWrong, ProofUnfit, TooManyRequests, Overloaded),
     )
     async def set_up(self, request: Request) -> Response:
         actor = await owner_of(request, self.messenger)
@@ -80,7 +81,7 @@ class Factors:
         tag=ACCOUNTS,
         answer=answers.NewRecoveryCodes,
         body=codec.PROVE_BOTH,
-        refuses=(FactorNotOn, PasswordWrong, CodeWrong, TooManyRequests, Overloaded),
+        refuses=(FactorNotOn, PasswordWrong, CodeWrong, ProofUnfit, TooManyRequests, Overloaded),
     )
     async def renew_recovery_codes(self, request: Request) -> Response:
         actor = await owner_of(request, self.messenger)
@@ -93,7 +94,7 @@ class Factors:
         description="Takes the password and a code, or a recovery code. The password alone signs in again.",
         tag=ACCOUNTS,
         body=codec.PROVE_BOTH,
-        refuses=(FactorNotOn, PasswordWrong, CodeWrong, TooManyRequests, Overloaded),
+        refuses=(FactorNotOn, PasswordWrong, CodeWrong, ProofUnfit, TooManyRequests, Overloaded),
     )
     async def turn_off(self, request: Request) -> Response:
         actor = await owner_of(request, self.messenger)

@@ -19,11 +19,10 @@ from application.errors import NotAuthenticated, OutcomeUnknown, Overloaded, Una
 from application.messenger import Messenger
 from domain.account import AlreadyConfirmed, Email, Password, PasswordCommon
 from domain.errors import Invalid
-from domain.session import Origin
 from interfaces.http.errors import refusal_of
 from interfaces.http.options import HttpOptions
 from interfaces.http.pages import LETTER_SCRIPT, page
-from interfaces.http.requests import form
+from interfaces.http.requests import form, origin_of
 from interfaces.http.routes import Endpoint
 from interfaces.wire.validation import Unreadable, trimmed
 
@@ -177,12 +176,10 @@ class NewPasswordPage(LetterPage):
         first, second = fields.get("first"), fields.get("second")
         if first != second:
             raise Refused("differ")
-        address = request.client.host if request.client else None
-        origin = Origin(user_agent=request.headers.get("user-agent"), address=address)
         try:
             password = Password(first if isinstance(first, str) else "")
             await self.messenger.accounts.choose_password(
-                ChoosePassword(token=token, password=password, origin=origin)
+                ChoosePassword(token=token, password=password, origin=origin_of(request))
             )
         except PasswordCommon:
             raise Refused("common") from None

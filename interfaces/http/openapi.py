@@ -85,6 +85,10 @@ REFRESH_TOKEN: Final = FieldDoc(
     "The refresh token, as signing in set it on `/accounts/`", examples.TOKEN
 ).added_to({"type": "string"})
 
+VISIT: Final = FieldDoc(
+    "The visit to a provider, as coming back from it set it on `/accounts/`", "q83vEjRWeJqrze8SNFZ4mg"
+).added_to({"type": "string"})
+
 NOBODY: Final = UUID(int=0)
 
 SAMPLES: Final[Mapping[type[Exception], Exception]] = {
@@ -346,6 +350,8 @@ class _Writer:
             yield _parameter(LAST_EVENT_ID, "header", LAST_EVENT)
         if described.needs_cookie:
             yield _parameter("refresh_token", "cookie", REFRESH_TOKEN)
+        if described.needs_visit:
+            yield _parameter("provider_visit", "cookie", VISIT)
 
     def _body(self, endpoint: Endpoint, shape: Shape[Any]) -> Json:
         inside = {

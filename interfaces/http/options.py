@@ -89,6 +89,17 @@ class HttpOptions:
         return f"{self.prefix}/app/"
 
     @property
+    def people(self) -> str:
+        """The address to which pages send people on: the application, or our own web client."""
+        return self.app_url or self.own_client
+
+    @property
+    def own_client(self) -> str:
+        """The address of our own web client, as browsers see it, or of the application if it is not served."""
+        own = f"{self.public_path}{self.web_path}"
+        return own if self.web_client or not self.app_url else self.app_url
+
+    @property
     def status_path(self) -> str:
         """The path of the page about the state of a messenger for trying out."""
         return f"{self.web_path}status"

@@ -117,10 +117,14 @@ def _text(value: bytes) -> str:
         return value.decode("latin-1")
 
 
+def origin_of(request: Request) -> Origin:
+    address = request.client.host if request.client else None
+    return Origin(user_agent=request.headers.get("user-agent"), address=address)
+
+
 def known(request: Request) -> dict[str, object]:
     """Return what the server itself knows about the sender of a request, as a field of a command."""
-    address = request.client.host if request.client else None
-    return {"origin": Origin(user_agent=request.headers.get("user-agent"), address=address)}
+    return {"origin": origin_of(request)}
 
 
 def path(request: Request) -> Mapping[str, str]:

@@ -52,8 +52,9 @@ class Sessions:
     @described(
         summary="List what happened to the security of my account, the newest first",
         description="Sign-ins and failed ones, sign-outs, ended sessions, refresh tokens that were used twice, confirmed"
-        " addresses, new passwords and requests for one, second factors that were switched on or off, access tokens that were"
-        " made or ended, and the end of the account. The newest `AUTH_EVENTS_KEPT` are kept, of which failed sign-ins are at"
+        " addresses, new passwords and requests for one, second factors that were switched on or off, new recovery codes,"
+        " passkeys and identities that were added or removed, passkeys of which a copy was used, access tokens that were made"
+        " or ended, and the end of the account. The newest `AUTH_EVENTS_KEPT` are kept, of which failed sign-ins are at"
         " most a quarter. `Link` leads to the next page.",
         tag=ACCOUNTS,
         answer=list[answers.AccountEvent],

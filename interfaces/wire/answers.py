@@ -12,7 +12,7 @@ from domain.role import Role
 from domain.scope import Scope
 from domain.security import SecurityAct
 from interfaces.wire import examples
-from interfaces.wire.schema import FieldDoc, FrameFields, Moment
+from interfaces.wire.schema import FieldDoc, FrameFields, Moment, WebAuthnJson
 
 Position = Annotated[
     int,
@@ -107,6 +107,91 @@ class NewRecoveryCodes(TypedDict):
             "Codes to keep in a safe place; each is good once, in place of a code", [examples.RECOVERY_CODE]
         ),
     ]
+
+
+class Provider(TypedDict):
+    """A provider of identities, through which people may sign in."""
+
+    id: Annotated[str, FieldDoc("Its id in requests", examples.PROVIDER)]
+    name: Annotated[str, FieldDoc("Its name for people", "Example")]
+
+
+class Ways(TypedDict):
+    """The ways to sign in beside the password."""
+
+    providers: Annotated[
+        list[Provider],
+        FieldDoc(
+            "Providers of identities, in the order to show them in", [{"id": "example", "name": "Example"}]
+        ),
+    ]
+    passkeys: Annotated[bool, FieldDoc("Whether people may sign in with passkeys", example=True)]
+
+
+class Departure(TypedDict):
+    """The page to which to send the browser."""
+
+    url: Annotated[str, FieldDoc("The provider's page, to which the browser goes", examples.VISIT_URL)]
+
+
+class Identity(TypedDict):
+    """An identity at a provider that the account may be signed in through."""
+
+    id: Annotated[UUID, FieldDoc("The id of the link, to remove it", examples.SESSION)]
+    issuer: Annotated[str, FieldDoc("The provider's address as an issuer", "https://accounts.example")]
+    provider: Annotated[
+        str | None,
+        FieldDoc("The id of the provider; null if this messenger has it no more", examples.PROVIDER),
+    ]
+    email: Annotated[
+        str | None, FieldDoc("The address that the provider told last; null if none", "anna@accounts.example")
+    ]
+    linkedAt: Annotated[Moment, FieldDoc("When it was linked, in UTC", examples.MOMENT)]
+    lastUsedAt: Annotated[
+        Moment | None,
+        FieldDoc("When somebody last signed in through it, in UTC; null before", examples.MOMENT),
+    ]
+
+
+class PasskeyCeremony(TypedDict):
+    """A question for a device with passkeys."""
+
+    options: Annotated[
+        WebAuthnJson,
+        FieldDoc(
+            "The options for `navigator.credentials`, as `PublicKeyCredential.parseCreationOptionsFromJSON` or"
+            " `parseRequestOptionsFromJSON` takes them",
+            {"challenge": "AAEC", "rpId": "chat.example", "userVerification": "required"},
+        ),
+    ]
+    token: Annotated[
+        str,
+        FieldDoc(
+            "The sealed challenge, to be sent back with the answer within five minutes", examples.SEALED
+        ),
+    ]
+
+
+class Passkey(TypedDict):
+    """A passkey of the account."""
+
+    id: Annotated[UUID, FieldDoc("The id of the passkey, to rename or remove it", examples.SESSION)]
+    name: Annotated[str, FieldDoc("The name that its owner gave it", "My phone")]
+    backedUp: Annotated[
+        bool,
+        FieldDoc("Whether it is kept in more than one place, so that it outlives the device", example=True),
+    ]
+    createdAt: Annotated[Moment, FieldDoc("When it was added, in UTC", examples.MOMENT)]
+    lastUsedAt: Annotated[
+        Moment | None, FieldDoc("When it was last used, in UTC; null before", examples.MOMENT)
+    ]
+
+
+class Proof(TypedDict):
+    """A proof by a passkey, which requests take in place of the password and a code."""
+
+    proof: Annotated[str, FieldDoc("The proof, good once and in this session", examples.SEALED)]
+    expiresIn: Annotated[int, FieldDoc("For how many more seconds it is good", 300)]
 
 
 class AccessToken(TypedDict):

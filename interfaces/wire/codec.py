@@ -16,6 +16,18 @@ from application.accounts.confirm_email import ConfirmEmail
 from application.accounts.email_status import EmailStatus
 from application.accounts.factors import ConfirmFactor, FactorState, ProveBoth, SetUpFactor
 from application.accounts.finish_sign_in import FinishSignIn
+from application.accounts.identities import BeginLink, Unlink
+from application.accounts.passkey_sign_in import PasskeySignIn
+from application.accounts.passkeys import (
+    AddPasskey,
+    BeginPasskey,
+    Ceremony,
+    Prove,
+    Proved,
+    RemovePasskey,
+    RenamePasskey,
+)
+from application.accounts.provider_sign_in import BeginProviderSignIn
 from application.accounts.redeem import RedeemToken
 from application.accounts.refresh import Refresh
 from application.accounts.reset_password import ResetPassword
@@ -23,6 +35,7 @@ from application.accounts.sessions import RevokeSession
 from application.accounts.set_password import SetPassword
 from application.accounts.sign_in import SignIn
 from application.accounts.sign_up import SignUp
+from application.accounts.ways import OfferedWays
 from application.actor import Actor
 from application.chats.add_members import AddMembers
 from application.chats.change import ChangeChat
@@ -33,6 +46,7 @@ from application.chats.remove_member import RemoveMember
 from application.errors import NotAuthenticated
 from application.messages.send import SendMessage
 from application.ports.codes import NewSecret
+from application.ports.providers import ProviderInfo
 from application.profiles.edit import EditProfile
 from application.profiles.read import ReadProfile
 from application.receipts.mark_read import MarkRead
@@ -51,8 +65,11 @@ from domain.catalogue import Entry, Language
 from domain.chat import DESCRIPTION_LIMIT, About
 from domain.chat import NAME_LIMIT as CHAT_NAME_LIMIT
 from domain.errors import Invalid
+from domain.identity import Identity
 from domain.ids import AccountId, ChatId, MessageId, Position, ProfileId, Seq, SessionId
 from domain.message import BODY_LIMIT, NONCE_LIMIT, Body, BodyTooLong, EmptyBody, Nonce
+from domain.passkey import NAME_LIMIT as PASSKEY_NAME_LIMIT
+from domain.passkey import Passkey, PasskeyName
 from domain.profile import NAME_LIMIT, USERNAME_LIMITS, Name, Phone, Profile, Unfit, Username
 from domain.role import Role
 from domain.scope import NAME_LIMIT as TOKEN_NAME_LIMIT
@@ -68,6 +85,7 @@ from interfaces.wire.faults import (
     NOT_A_SCOPE,
     NOT_AN_ADDRESS,
     NOT_AN_INTEGER,
+    NOT_AN_OBJECT,
     SEEN_INVALID,
     InvalidValue,
     ValueFault,
@@ -76,7 +94,7 @@ from interfaces.wire.faults import (
     too_short,
 )
 from interfaces.wire.places import read_seen
-from interfaces.wire.schema import IDENTITY, FieldDoc, Schema, taken_by, takes
+from interfaces.wire.schema import IDENTITY, FieldDoc, Schema, WebAuthnJson, taken_by, takes
 from interfaces.wire.validation import REQUIRED, FieldSpec, shape
 from interfaces.wire.values import (
     FINDINGS_LIMIT,
@@ -224,8 +242,10 @@ def _documented(
     name: str = "",
     secret: bool = False,
     absent: object = REQUIRED,
+    unless: str = "",
 ) -> FieldSpec:
-    return FieldSpec(read, name=name, secret=secret, absent=absent, doc=FieldDoc(description, example))
+    doc = FieldDoc(description, example)
+    return FieldSpec(read, name=name, secret=secret, absent=absent, unless=unless, doc=doc)
 
 
 _key: Final = _documented(
@@ -303,18 +323,27 @@ REDEEM_TOKEN: Final = shape(RedeemToken, token=_letter_token, fingerprint=_lette
 
 RESET_PASSWORD: Final = shape(ResetPassword, email=_account_email, key=_key)
 
+_proof: Final = _documented(
+    nullable(_text),
+    "A proof by a passkey, from `POST /accounts/proof/`, in place of the password and a code",
+    None,
+    secret=True,
+    absent=None,
+)
+
 SET_PASSWORD: Final = shape(
     SetPassword,
     password=_new_password,
     old_password=_documented(
         nullable(_text),
-        "The password until now. It is verified if it is given, and needed if the operator asks for it"
+        "The password until now. It is verified if it is given, and it or a `proof` is needed if the operator asks for it"
         " (`AUTH_OLD_PASSWORD_NEEDED`)",
         examples.PASSWORD,
         name="oldPassword",
         absent=None,
         secret=True,
     ),
+    proof=_proof,
 )
 
 REVOKE_SESSION: Final = shape(
@@ -334,7 +363,18 @@ _code_if_any: Final = _documented(
     absent=None,
 )
 
-CLOSE_ACCOUNT: Final = shape(CloseAccount, password=_account_password, code=_code_if_any)
+_password_if_any: Final = _documented(
+    _text,
+    "The password of the account, unless there is a `proof`",
+    examples.PASSWORD,
+    secret=True,
+    unless="proof",
+)
+
+_PROVEN: Final = {"password": _password_if_any, "code": _code_if_any, "proof": _proof}
+"""The fields of requests that take the password again, a code with a second factor, or a passkey instead of both."""
+
+CLOSE_ACCOUNT: Final = shape(CloseAccount, **_PROVEN)
 
 FINISH_SIGN_IN: Final = shape(
     FinishSignIn,
@@ -344,11 +384,22 @@ FINISH_SIGN_IN: Final = shape(
     code=_code,
 )
 
-SET_UP_FACTOR: Final = shape(SetUpFactor, password=_account_password)
+SET_UP_FACTOR: Final = shape(SetUpFactor, password=_password_if_any, proof=_proof)
 
 CONFIRM_FACTOR: Final = shape(ConfirmFactor, code=_code)
 
-PROVE_BOTH: Final = shape(ProveBoth, password=_account_password, code=_code)
+PROVE_BOTH: Final = shape(
+    ProveBoth,
+    password=_password_if_any,
+    code=_documented(
+        text(1, CODE_LIMIT),
+        "A code of the application, or a recovery code, unless there is a `proof`",
+        examples.CODE,
+        secret=True,
+        unless="proof",
+    ),
+    proof=_proof,
+)
 
 REFRESH: Final = shape(
     Refresh,
@@ -360,6 +411,75 @@ REFRESH: Final = shape(
 )
 
 EMAIL_STATUS: Final = shape(EmailStatus, email=_account_email)
+
+
+_provider: Final = _documented(
+    text(1, 32), "The id of a provider, from `GET /accounts/ways/`", examples.PROVIDER
+)
+
+BEGIN_PROVIDER_SIGN_IN: Final = shape(
+    BeginProviderSignIn,
+    provider=_provider,
+    fingerprint=_documented(_fingerprint, _FINGERPRINT_ON_SIGN_IN, examples.FINGERPRINT, absent=None),
+)
+
+BEGIN_LINK: Final = shape(BeginLink, provider=_provider, **_PROVEN)
+
+UNLINK: Final = shape(
+    Unlink,
+    identity_id=_documented(identity, "The id of a link, from `GET /accounts/identities/`", examples.SESSION),
+    **_PROVEN,
+)
+
+
+@takes({"type": "string", "minLength": 1, "maxLength": PASSKEY_NAME_LIMIT})
+def _passkey_name(value: object) -> PasskeyName:
+    return PasskeyName(_text(value))
+
+
+@takes({"type": "object"})
+def _credential(value: object) -> dict[str, object]:
+    if not isinstance(value, dict):
+        raise InvalidValue(ValueFault(NOT_AN_OBJECT, None))
+    return value
+
+
+_ceremony_token: Final = _documented(
+    _presented,
+    "The `token` of the question that the device answers",
+    examples.SEALED,
+    name="token",
+    secret=True,
+)
+_answer: Final = _documented(
+    _credential,
+    "The device's answer: what `toJSON()` of the `PublicKeyCredential` returns",
+    examples.CREDENTIAL,
+    secret=True,
+)
+_passkey_id: Final = _documented(
+    identity, "The id of a passkey, from `GET /accounts/passkeys/`", examples.SESSION
+)
+_name_of_passkey: Final = _documented(
+    _passkey_name, "A name by which you tell your passkeys apart", "My phone"
+)
+
+BEGIN_PASSKEY: Final = shape(BeginPasskey, **_PROVEN)
+
+ADD_PASSKEY: Final = shape(AddPasskey, token=_ceremony_token, credential=_answer, name=_name_of_passkey)
+
+RENAME_PASSKEY: Final = shape(RenamePasskey, passkey_id=_passkey_id, name=_name_of_passkey)
+
+REMOVE_PASSKEY: Final = shape(RemovePasskey, passkey_id=_passkey_id, **_PROVEN)
+
+PROVE: Final = shape(Prove, token=_ceremony_token, credential=_answer)
+
+PASSKEY_SIGN_IN: Final = shape(
+    PasskeySignIn,
+    token=_ceremony_token,
+    credential=_answer,
+    fingerprint=_documented(_fingerprint, _FINGERPRINT_ON_SIGN_IN, examples.FINGERPRINT, absent=None),
+)
 
 
 @takes({"type": "string", "minLength": 1, "maxLength": TOKEN_NAME_LIMIT})
@@ -395,8 +515,9 @@ def _days(value: object) -> int:
 class WantedToken:
     name: TokenName
     scopes: frozenset[Scope]
-    password: str
+    password: str = ""
     code: str | None
+    proof: str | None
     days: int | None
     origin: Origin
 
@@ -407,8 +528,7 @@ MAKE_ACCESS_TOKEN: Final = shape(
     scopes=_documented(
         _scopes, "What the token permits beside reading; an empty list permits nothing else", ["messages"]
     ),
-    password=_account_password,
-    code=_code_if_any,
+    **_PROVEN,
     days=_documented(
         nullable(_days),
         "For how many days it is good, at most `AUTH_ACCESS_TOKEN_LIFETIME_DAYS`; without it, as many as that",
@@ -725,6 +845,43 @@ def factors_json(state: FactorState) -> answers.Factors:
 
 def factor_secret_json(made: NewSecret) -> answers.TotpSecret:
     return {"secret": made.shown, "uri": made.uri}
+
+
+def ways_json(ways: OfferedWays) -> answers.Ways:
+    return {
+        "providers": [{"id": each.id, "name": each.name} for each in ways.providers],
+        "passkeys": ways.passkeys,
+    }
+
+
+def ceremony_json(ceremony: Ceremony) -> answers.PasskeyCeremony:
+    return {"options": WebAuthnJson(ceremony.options), "token": ceremony.token}
+
+
+def passkey_json(passkey: Passkey) -> answers.Passkey:
+    return {
+        "id": passkey.id,
+        "name": passkey.name.text,
+        "backedUp": passkey.is_backed_up,
+        "createdAt": moment(passkey.created_at),
+        "lastUsedAt": moment(passkey.last_used_at) if passkey.last_used_at else None,
+    }
+
+
+def proof_json(proved: Proved) -> answers.Proof:
+    return {"proof": proved.proof, "expiresIn": int(proved.expires_in.total_seconds())}
+
+
+def identity_json(linked: Identity, providers: Iterable[ProviderInfo]) -> answers.Identity:
+    issuer = linked.subject.issuer
+    return {
+        "id": linked.id,
+        "issuer": issuer,
+        "provider": next((each.id for each in providers if each.issuer == issuer), None),
+        "email": linked.email,
+        "linkedAt": moment(linked.linked_at),
+        "lastUsedAt": moment(linked.last_used_at) if linked.last_used_at else None,
+    }
 
 
 def access_token_json(session: Session) -> answers.AccessToken:

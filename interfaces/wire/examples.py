@@ -30,6 +30,20 @@ CODE: Final = "492039"
 """Shows what a code of a second factor looks like."""
 RECOVERY_CODE: Final = "w4kd-7xqm-2hzn-b5ty"
 ACCESS_TOKEN: Final = f"messenger_pat_{'A' * 86}"
+PROVIDER: Final = "example"
+"""The id of a provider of identities."""
+VISIT_URL: Final = (
+    "https://accounts.example/authorize?response_type=code&client_id=messenger&state=q83vEjRWeJq83vEjRWeJqw"
+)
+CREDENTIAL: Final = {
+    "id": "AAEC",
+    "rawId": "AAEC",
+    "type": "public-key",
+    "response": {},
+    "clientExtensionResults": {},
+}
+"""Shows what `PublicKeyCredential.toJSON()` returns, without the device's answer."""
+SEALED: Final = "q83vEjRWeJqrze8SNFZ4mqvN7xI0VniaqM3vEjRWeJo"
 KEY: Final = "2b1f0c9e-order-17"
 MOMENT: Final = "2026-11-23T03:34:09.900840"
 CURSOR: Final = "eyJzIjo0MTh9AAECAwQFBgcICQoLDA0ODxAREhM"

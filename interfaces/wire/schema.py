@@ -46,6 +46,9 @@ MOMENT: Final[Schema] = {
 FrameFields = NewType("FrameFields", object)
 """One frame of a socket as JSON. docs/protocol.md lists the frames and their fields."""
 
+WebAuthnJson = NewType("WebAuthnJson", object)
+"""An object of WebAuthn as JSON. Its specification lists the members."""
+
 FRAME: Final[Schema] = {
     "type": "object",
     "description": "A frame: its `type` says which other fields it has",
@@ -125,6 +128,7 @@ SIMPLE: Final[Mapping[object, Schema]] = {
     UUID: IDENTITY,
     Moment: MOMENT,
     FrameFields: FRAME,
+    WebAuthnJson: {"type": "object"},
 }
 
 

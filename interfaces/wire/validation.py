@@ -104,6 +104,8 @@ class FieldSpec:
     secret: bool = False
     absent: object = REQUIRED
     """The value to read if the client sent none, for an attribute without a default."""
+    unless: str = ""
+    """The attribute that a client may send in place of this one. If it sends neither, this one is missing."""
     doc: FieldDoc | None = None
 
     @property
@@ -152,7 +154,11 @@ class Shape(Generic[C]):
             else:
                 places[attribute] = within, spec.name or in_camel_case(attribute)
                 values[attribute] = spec.find(attribute, given)
-        sent = {attribute: value for attribute, value in values.items() if value is not REQUIRED}
+        sent = {
+            attribute: value
+            for attribute, value in values.items()
+            if value is not REQUIRED or _is_missing(self.fields[attribute], values)
+        }
         try:
             return self.structure(sent | dict(known or {}), self.command)
         except ClassValidationError as group:
@@ -183,8 +189,18 @@ def shape(command: type[C], **fields: FieldSpec) -> Shape[C]:
 _converter: Final = Converter(detailed_validation=True)
 
 
+def _is_missing(spec: FieldSpec, values: Mapping[str, object]) -> bool:
+    """Tells whether the client sent nothing in place of an attribute either that it did not send."""
+    return bool(spec.unless) and not values[spec.unless]
+
+
 def _hook(read: Callable[[Any], Any]) -> Callable[[Any, Any], Any]:
-    return lambda value, _: read(value)
+    def structured(value: object, _: object) -> object:
+        if value is REQUIRED:
+            raise InvalidValue(ValueFault(MISSING, None))
+        return read(value)
+
+    return structured
 
 
 def _as_it_is(value: object) -> object:

@@ -1,5 +1,6 @@
 """Who asks: the people around one group, and tokens that nobody should get far with."""
 
+import json
 from datetime import timedelta
 from enum import StrEnum
 from typing import Final
@@ -13,12 +14,14 @@ from application.chats.add_members import AddMembers
 from application.chats.change_role import ChangeRole
 from application.chats.create import CreateChat
 from application.chats.remove_member import RemoveMember
+from application.ports.seals import Challenge, Purpose, Visit
 from application.ports.tokens import ConfirmationToken, PendingToken
 from domain.account import Account, Email, PasswordHash
 from domain.chat import About
 from domain.events import SessionEnd
 from domain.factor import SealedSecret, SecondFactor
 from domain.ids import AccountId, ChatId, MessageId, SessionId
+from domain.passkey import Passkey, PasskeyName
 from domain.role import Role
 from domain.scope import Grant, Scope, TokenName
 from domain.session import Fingerprint, Lifetimes, Origin, Session
@@ -26,6 +29,7 @@ from infrastructure.memory.accounts import AccountState
 from infrastructure.memory.chats import ChatState
 from infrastructure.memory.storage import MemoryStorage
 from tests.all_chats import House
+from tests.authenticator import Authenticator, encoded
 from tests.world import SignedInPerson
 
 PASSWORD: Final = "Password1"
@@ -79,6 +83,9 @@ class Group:
             profile_id=self.other.actor.profile_id,
             session_id=self.session_of_other,
             token_id=self.session_of_other,
+            identity_id=self.session_of_other,
+            provider="example",
+            passkey_id=self.session_of_other,
             name="countries",
             code="NOT_FOUND",
         )
@@ -113,6 +120,67 @@ class Group:
             expires_at=letter.link.expires_at,
         )
         return self.house.world.application.ports().tokens.sign(token)
+
+    def visit(self, caller: Caller, *, to_link: bool = False) -> str:
+        """Return what the browser of a caller has who came back from a provider."""
+        person = self.people.get(caller, self.people[Caller.OWNER])
+        ports = self.house.world.application.ports()
+        signed_in = ports.tokens.read_access(self.tokens[caller], at=ports.clock.now()) if to_link else None
+        return ports.seals.seal(
+            Visit(
+                provider="example",
+                state=ports.ids.token_id(),
+                nonce="nonce",
+                verifier="verifier",
+                expires_at=ports.clock.now() + timedelta(minutes=10),
+                fingerprint=Fingerprint("new"),
+                account_id=signed_in.account_id if signed_in else None,
+                session_id=signed_in.session_id if signed_in else None,
+                code=person.actor.email,
+            )
+        )
+
+    async def with_passkey(self, caller: Caller) -> Authenticator:
+        """Give the account of the caller a passkey, and return the device that has it."""
+        person, device = self.people.get(caller, self.people[Caller.OWNER]), Authenticator()
+        asked = self.house.world.application.authenticators().options_to_make(
+            "challenge", person.actor.account_id, person.actor.email, ()
+        )
+        made = device.make(json.loads(json.dumps(asked)))
+        new = self.house.world.application.authenticators().made(made, "challenge")
+        ports = self.house.world.application.ports()
+        async with self.house.world.begin() as work:
+            await work.passkeys.save(
+                Passkey(
+                    id=ports.ids.passkey(),
+                    account_id=person.actor.account_id,
+                    credential_id=new.credential_id,
+                    public_key=new.public_key,
+                    name=PasskeyName("A passkey"),
+                    created_at=ports.clock.now(),
+                )
+            )
+        return device
+
+    async def answered(self, caller: Caller, purpose: Purpose) -> dict[str, object]:
+        """Return the answer of a device of the caller's, to a question in its session or before there is one."""
+        device, ports = await self.with_passkey(caller), self.house.world.application.ports()
+        is_signed_in = purpose is not Purpose.SIGN_IN and caller in SIGNED_IN
+        own = ports.tokens.read_access(self.tokens[caller], at=ports.clock.now()) if is_signed_in else None
+        challenge = Challenge(
+            purpose=purpose,
+            text=ports.ids.token_id(),
+            expires_at=ports.clock.now() + timedelta(minutes=5),
+            account_id=own.account_id if own else None,
+            session_id=own.session_id if own else None,
+        )
+        asked: dict[str, object] = {
+            "challenge": encoded(challenge.text.encode()),
+            "rpId": "chat.example",
+            "userVerification": "required",
+            "allowCredentials": [],
+        }
+        return {"token": ports.seals.seal(challenge), "credential": device.use(asked)}
 
     async def with_factor(self, caller: Caller) -> Account:
         """Give the account of the caller a second factor, with the recovery code `RECOVERY_CODE`, and return the account."""

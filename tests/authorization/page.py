@@ -13,6 +13,8 @@ from tests.authorization.rows import (
     IN_CHATS,
     OK,
     OWN,
+    PASSKEYS,
+    PROVIDERS,
     SECOND,
     WITH_COOKIE,
     FrameRow,
@@ -37,6 +39,8 @@ code of the error. A code in brackets refuses the entry, and the socket closes b
 
 PARTS: Final = (
     ("For everybody", FOR_EVERYBODY),
+    ("Through other providers", PROVIDERS),
+    ("Passkeys", PASSKEYS),
     ("With a second factor", SECOND),
     ("With the token of a letter", BY_LETTER),
     ("With the refresh cookie", WITH_COOKIE),

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from attrs import field, frozen
 
+from application.ports.seals import Purpose
 from interfaces.wire.registry import Channel
 from tests.authorization.callers import PASSWORD, RECOVERY_CODE, SIGNED_IN, Caller, Group
 
@@ -60,6 +61,8 @@ class Request:
     """The path, if it is not that of the route with the ids of the group."""
     has_cookie: bool = False
     """The caller sends its refresh token in place of its access token."""
+    visit: Filled | None = None
+    """The cookie of a visit to a provider."""
     writes: bool = False
     """Being carried out changes what is stored."""
 
@@ -253,6 +256,108 @@ FOR_EVERYBODY: Final[Sequence[Request]] = (
         endpoint="POST /accounts/password/reset/",
         answers=everybody(),
         body=lambda group, caller: {"email": email(group, caller)},
+        writes=True,
+    ),
+)
+
+PROVIDERS: Final[Sequence[Request]] = (
+    Request(endpoint="GET /accounts/ways/", answers=everybody()),
+    Request(
+        endpoint="POST /accounts/sign-in/provider/",
+        answers=everybody(),
+        body=lambda _, __: {"provider": "example"},
+    ),
+    Request(endpoint="GET /accounts/sign-in/provider/callback/{provider}/", answers=everybody()),
+    Request(
+        endpoint="POST /accounts/sign-in/provider/finish/",
+        answers=everybody(),
+        visit=lambda group, caller: group.visit(caller),
+        writes=True,
+    ),
+    Request(
+        endpoint="POST /accounts/sign-in/provider/finish/",
+        case="without having been there",
+        answers=everybody("401"),
+    ),
+    Request(
+        endpoint="POST /accounts/sign-in/provider/finish/",
+        case="after a visit to link",
+        answers=everybody("401"),
+        visit=lambda group, _: group.visit(Caller.OWNER, to_link=True),
+    ),
+    Request(endpoint="GET /accounts/identities/", answers=signed_in()),
+    Request(
+        endpoint="POST /accounts/identities/",
+        answers=signed_in(),
+        body=lambda _, __: {"provider": "example", "password": PASSWORD},
+    ),
+    Request(
+        endpoint="POST /accounts/identities/finish/",
+        answers=signed_in(),
+        visit=lambda group, caller: group.visit(caller, to_link=caller in SIGNED_IN),
+        writes=True,
+    ),
+    Request(
+        endpoint="POST /accounts/identities/finish/",
+        case="after a visit of the owner's",
+        answers=dict.fromkeys((*SIGNED_IN, *UNKNOWN), "401")
+        | {Caller.OWNER: OK}
+        | dict.fromkeys(PROGRAMS, "403"),
+        visit=lambda group, _: group.visit(Caller.OWNER, to_link=True),
+        writes=True,
+    ),
+    Request(
+        endpoint="DELETE /accounts/identities/{identity_id}/",
+        case="of nobody's",
+        answers=dict.fromkeys(SIGNED_IN, "404") | dict.fromkeys(UNKNOWN, "401"),
+        body=password,
+    ),
+)
+
+PASSKEYS: Final[Sequence[Request]] = (
+    Request(endpoint="POST /accounts/sign-in/passkey/begin/", answers=everybody()),
+    Request(
+        endpoint="POST /accounts/sign-in/passkey/",
+        answers=everybody(),
+        body=lambda group, caller: group.answered(caller, Purpose.SIGN_IN),
+        writes=True,
+    ),
+    Request(
+        endpoint="POST /accounts/sign-in/passkey/",
+        case="with a question of the owner's session",
+        answers=everybody("401"),
+        body=lambda group, _: group.answered(Caller.OWNER, Purpose.PROVE),
+        writes=True,
+    ),
+    Request(endpoint="GET /accounts/passkeys/", answers=signed_in()),
+    Request(endpoint="POST /accounts/passkeys/begin/", answers=signed_in(), body=password),
+    Request(
+        endpoint="POST /accounts/passkeys/",
+        case="with a question of nobody's",
+        answers={**everybody("401"), **dict.fromkeys(PROGRAMS, "403")},
+        body=lambda _, __: {"token": "nonsense", "credential": {}, "name": "Mine"},
+    ),
+    Request(
+        endpoint="PATCH /accounts/passkeys/{passkey_id}/",
+        case="of nobody's",
+        answers=dict.fromkeys(SIGNED_IN, "404") | dict.fromkeys(UNKNOWN, "401"),
+        body=lambda _, __: {"name": "Mine"},
+    ),
+    Request(
+        endpoint="DELETE /accounts/passkeys/{passkey_id}/",
+        case="of nobody's",
+        answers=dict.fromkeys(SIGNED_IN, "404") | dict.fromkeys(UNKNOWN, "401"),
+        body=password,
+    ),
+    Request(
+        endpoint="POST /accounts/proof/begin/",
+        case="without a passkey",
+        answers=dict.fromkeys(SIGNED_IN, "404") | dict.fromkeys(UNKNOWN, "401"),
+    ),
+    Request(
+        endpoint="POST /accounts/proof/",
+        answers=signed_in(),
+        body=lambda group, caller: group.answered(caller, Purpose.PROVE),
         writes=True,
     ),
 )
@@ -544,7 +649,16 @@ IN_CHATS: Final[Sequence[Request]] = (
     Request(endpoint=f"GET {CHAT}messages/{{message_id}}/readers/", answers=members("404")),
 )
 
-HTTP: Final[Sequence[Request]] = (*FOR_EVERYBODY, *SECOND, *BY_LETTER, *WITH_COOKIE, *OWN, *IN_CHATS)
+HTTP: Final[Sequence[Request]] = (
+    *FOR_EVERYBODY,
+    *PROVIDERS,
+    *PASSKEYS,
+    *SECOND,
+    *BY_LETTER,
+    *WITH_COOKIE,
+    *OWN,
+    *IN_CHATS,
+)
 
 
 def inside() -> dict[Caller, str]:

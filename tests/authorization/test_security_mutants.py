@@ -72,7 +72,7 @@ def _unlogged_reuse(patch: Patch) -> None:
     call = RefreshHandler.__call__
 
     async def careless(self: RefreshHandler, command: Any) -> Any:
-        object.__setattr__(self, "record", silent)
+        object.__setattr__(self, "tell", silent)
         return await call(self, command)
 
     patch.setattr(RefreshHandler, "__call__", careless)

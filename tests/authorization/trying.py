@@ -8,6 +8,7 @@ from typing import Any, Final
 import httpx
 from attrs import define, field, frozen
 
+from interfaces.http.providers import VISIT_COOKIE
 from interfaces.wire.registry import Channel
 from tests.all_chats import House, opened
 from tests.authorization.callers import LEAST_FIRST, PASSWORD, Caller, Group, gather
@@ -60,7 +61,8 @@ class Trials:
         group = self._group
         if isinstance(row, Request):
             parts = {
-                name: await _filled(getattr(row, name), group, caller) for name in ("body", "form", "query")
+                name: await _filled(getattr(row, name), group, caller)
+                for name in ("body", "form", "query", "visit")
             }
             before = group.state()
             answer = await ask(row, caller, group, self.heard, **parts)
@@ -68,8 +70,8 @@ class Trials:
             before = group.state()
             answer = await say(row, caller, group)
         has_changed = group.state() != before
-        # A second factor that a row needed would stand in the way of the next row.
-        if has_changed or group.memory.accounts.factors:
+        # A second factor or a passkey that a row needed would stand in the way of the next row.
+        if has_changed or group.memory.accounts.factors or group.memory.accounts.passkeys:
             self._group = None
         return Tried(row, caller, answer, has_changed)
 
@@ -94,6 +96,7 @@ async def ask(
     body: Any,
     form: Any,
     query: Any,
+    visit: Any,
 ) -> str:
     method, _, template = row.endpoint.partition(" ")
     path = row.path(group, caller) if row.path else group.path(template)
@@ -108,6 +111,8 @@ async def ask(
             headers["Cookie"] = f"{COOKIE}={group.refresh_tokens[caller]}"
     elif token is not None:
         headers["Authorization"] = f"Bearer {token}"
+    if visit is not None:
+        headers["Cookie"] = f"{VISIT_COOKIE}={visit}"
     # a client of its own, or cookies of one caller would be sent by the next
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(group.house.app), base_url="http://server", timeout=None

@@ -103,9 +103,11 @@ class Page:
 
     driver: Chrome
     home: str
-    """Where the messenger is. Nothing may be asked for anywhere else."""
+    """Where the messenger is. Nothing may be asked for anywhere else, but for `elsewhere`."""
     expected: list[tuple[int, str]] = field(factory=list)
     """Statuses and paths of answers that are no success, 0 where there was none."""
+    elsewhere: tuple[str, ...] = ()
+    """Addresses of other services to which the messenger sends people."""
     tolerated: set[tuple[int, str]] = field(factory=set)
     """The same, of those that may come any number of times: what a page asks while its server is away."""
 
@@ -241,7 +243,7 @@ class Page:
                     refused.append((0, urlsplit(addresses[told["requestId"]]).path))
         asked = {url for url in addresses.values() if not url.startswith(("data:", "about:"))}
         assert asked, "what is looked at would be seen"
-        assert {url for url in asked if not url.startswith(self._homes())} == set()
+        assert {url for url in asked if not url.startswith((*self._homes(), *self.elsewhere))} == set()
         assert unguarded == [], unguarded
         assert Counter(each for each in refused if each not in self.tolerated) == Counter(self.expected)
         # Those of source `network` are the refusals again; advice is not a complaint.

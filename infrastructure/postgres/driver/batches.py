@@ -61,6 +61,7 @@ class Batch:
     _reconnect: Callable[[], Awaitable[Driver]]
     is_begun: bool
     _last: Statement | None = field(init=False, default=None)
+    _is_late: bool = field(init=False, default=False)
 
     async def ask(self, *statements: Statement) -> Sequence[Rows]:
         """
@@ -69,6 +70,7 @@ class Batch:
         Raises:
             Indigestible, Interrupted, Unavailable: Nothing is stored.
         """
+        assert self._last is None, "the last statement has been given"
         with in_our_terms():
             if self.is_begun:
                 return await self._exchange(statements)
@@ -80,10 +82,13 @@ class Batch:
                     raise
                 complaints.tell("connected again", str(error), error.sqlstate)
             self.connection = await self._reconnect()
+            if self._is_late:  # there was no connection yet that could have been cut
+                raise psycopg.OperationalError("connecting again took too long")
             return await self._begin_and_exchange(statements)
 
     def finish(self, statement: Statement) -> None:
         """Takes the last statement, whose rows nobody needs. It is carried out at the end of the block, with the commit."""
+        assert self._last is None, "there is one last statement"
         self._last = statement
 
     async def commit(self) -> None:
@@ -95,17 +100,20 @@ class Batch:
         if not self.is_begun:
             return
         with in_our_terms():
-            notice_end(
-                self.connection
-            )  # otherwise the outcome of a COMMIT that nobody received would be unknown
+            # otherwise the outcome of a COMMIT that nobody received would be unknown
+            notice_end(self.connection)
         try:
             with in_our_terms(committing=True):
                 await ask(self.connection, (COMMIT,) if self._last is None else (self._last, COMMIT))
         except Refused as refused:
-            with in_our_terms(committing=refused.statement is COMMIT):
+            # A pooler that has lost its server may say so in place of the first answer, when both had been passed on.
+            is_of_commit = refused.statement is COMMIT or (refused.error.sqlstate or "").startswith("08")
+            with in_our_terms(committing=is_of_commit):
                 raise refused.error from None
 
     def cut(self) -> None:
+        """Abandons the batch, because its time is over."""
+        self._is_late = True
         cut(self.connection)
 
     async def _begin_and_exchange(self, statements: Sequence[Statement]) -> Sequence[Rows]:

@@ -125,7 +125,8 @@ def _answers(pgconn: PGconn) -> PQGen[list[PGresult]]:
     """
     found: list[PGresult] = []
     while pgconn.flush():
-        if (yield WAIT_RW) & Ready.R:  # the server may not read on before its answers are read
+        ready = yield WAIT_RW  # nothing, if the waiting was cancelled
+        if ready and ready & Ready.R:  # the server may not read on before its answers are read
             pgconn.consume_input()
     try:
         # before anything is read, because sending may have found the server's last words

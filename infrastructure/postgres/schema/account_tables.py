@@ -2,10 +2,10 @@
 The tables of accounts and what belongs to them.
 
 What must be unique over all accounts is a lookup table whose primary key is the value: e-mail addresses and usernames in the
-form in which they are compared, and the profile of an account.
+form in which they are compared, identities at providers, and the profile of an account.
 """
 
-from sqlalchemy import BigInteger, Column, Index, Integer, String, Table, Text, Uuid
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, String, Table, Text, Uuid
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from infrastructure.postgres.schema.base import BY_ACCOUNT, BY_PROFILE, CROWDED, LOOKUP, metadata, moment
@@ -64,6 +64,43 @@ second_factor = Table(
     Column("last_step", BigInteger, nullable=False),
     # digests of the recovery codes that are left, sorted
     Column("recovery", ARRAY(Text), nullable=False),
+    info=BY_ACCOUNT,
+)
+
+identity = Table(
+    "identity",
+    metadata,
+    Column("account_id", Uuid, primary_key=True),
+    Column("identity_id", Uuid, primary_key=True),
+    Column("issuer", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("email", Text),
+    moment("linked_at"),
+    moment("last_used_at", nullable=True),
+    info=BY_ACCOUNT,
+)
+
+account_by_identity = Table(
+    "account_by_identity",
+    metadata,
+    Column("issuer", Text(collation="C"), primary_key=True),
+    Column("subject", Text(collation="C"), primary_key=True),
+    Column("account_id", Uuid, nullable=False),
+    info=LOOKUP,
+)
+
+passkey = Table(
+    "passkey",
+    metadata,
+    Column("account_id", Uuid, primary_key=True),
+    Column("passkey_id", Uuid, primary_key=True),
+    Column("credential_id", Text, nullable=False),
+    Column("public_key", LargeBinary, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("uses", BigInteger, nullable=False),
+    Column("is_backed_up", Boolean, nullable=False),
+    moment("created_at"),
+    moment("last_used_at", nullable=True),
     info=BY_ACCOUNT,
 )
 

@@ -158,6 +158,8 @@ export class Tokens {
   /** Throws an `ApiError` with the code SECOND_FACTOR_NEEDED if the account has a second factor. */
   signIn(email: string, password: string): Promise<AccessToken>;
   finishSignIn(pendingToken: string, code: string): Promise<AccessToken>;
+  /** Finishes a sign-in through a provider or with a passkey, at one of the paths of docs/protocol.md. */
+  finish(path: string, body?: Json): Promise<AccessToken>;
   signOut(): Promise<void>;
   forget(): void;
   access(refused?: string | null): Promise<AccessToken>;

@@ -92,6 +92,16 @@ export class Tokens {
     return this.#signedIn(await this.#ask("/accounts/sign-in/second/", { pendingToken, code }));
   }
 
+  /**
+   * Finishes a sign-in of another kind than a password: through a provider, or with a passkey.
+   *
+   * @param {string} path @param {Json} [body]
+   * @throws {ApiError}
+   */
+  async finish(path, body) {
+    return this.#signedIn(await this.#request("POST", path, body, null, undefined));
+  }
+
   async signOut() {
     await this.call("POST", "/accounts/sign-out/", undefined, { bare: true });
     this.#current = null;

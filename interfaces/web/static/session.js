@@ -8,6 +8,9 @@
 import { ApiError, Messenger, Tokens, WebStorage } from "../../clients/javascript/index.js";
 import { keepShell, lookForNewer } from "./shell.js";
 import { say } from "./texts.js";
+import { explain, explainWay, usePasskey } from "./ways.js";
+
+export { explain };
 
 /** Holds the id of the profile that is signed in, or nothing while that is not known. */
 const SIGNED_IN = "messenger-signed-in";
@@ -38,17 +41,6 @@ export const wirePerson = ({ id, firstName, lastName, middleName, username }) =>
 /** @param {{first_name: string | null, last_name: string | null, username: string | null} | null | undefined} person */
 export const nameOf = (person) => [person?.first_name, person?.last_name].filter(Boolean).join(" ") || person?.username || "—";
 
-/** What to tell a person about a failure. @param {unknown} error */
-export function explain(error) {
-  if (!(error instanceof ApiError)) return say.failed;
-  if (error.status === 0 || error.status === 503) return say.unreachable;
-  if (error.status === 429) return say.tooOften(Math.ceil(error.retryAfter ?? 60));
-  if (error.status === 403) return say.notAllowed;
-  if (error.code === "USERNAME_TAKEN") return say.usernameTaken;
-  if (error.status === 422) return say.invalid;
-  return say.failed;
-}
-
 /** A browser and a system in two words. @param {string | null} text */
 export function agent(text) {
   const browser = /(Edg|OPR|Firefox|Chrome|Safari)\//.exec(text ?? "")?.[1];
@@ -74,6 +66,8 @@ class Session {
   presence = new Map();
   /** @type {{type: string, [field: string]: any} | null} */
   dialog = null;
+  /** Why somebody who came back from a provider is not signed in: the code of an error. @type {{problem: string, pendingToken?: string | null} | null} */
+  entrance = null;
   /** The last message of somebody else, in words, with the number of such messages. @type {{number: number, text: string} | null} */
   heard = null;
   /** Whether the server has a newer version than this page. */
@@ -102,6 +96,7 @@ class Session {
       fingerprint = `web ${crypto.randomUUID?.().slice(0, 18) ?? Math.random().toString(36).slice(2)}`;
       localStorage.setItem(FINGERPRINT, fingerprint);
     }
+    this.fingerprint = fingerprint;
     this.tokens = new Tokens({ url: location.origin + base, fingerprint });
     this.tokens.on(() => location.reload()); // another tab has signed in or out
   }
@@ -125,6 +120,7 @@ class Session {
   // Signing in and out
 
   async begin() {
+    await this.#comeBack();
     if (localStorage.getItem(SIGNED_IN) === null) this.#become("signed_out");
     else await this.#enter();
     clearTimeout(this.#again);
@@ -156,6 +152,42 @@ class Session {
     await this.#signIn(() => this.tokens.finishSignIn(pendingToken, code));
   }
 
+  /** @param {string} id of a provider. The browser leaves the page, and comes back to it. */
+  async leaveFor(id) {
+    const { url } = await this.tokens.call("POST", "/accounts/sign-in/provider/", { provider: id, fingerprint: this.fingerprint }, { anonymous: true });
+    location.assign(url);
+  }
+
+  async signInWithPasskey() {
+    const { options, token } = await this.tokens.call("POST", "/accounts/sign-in/passkey/begin/", undefined, { anonymous: true });
+    const credential = await usePasskey(options);
+    await this.#signIn(() => this.tokens.finish("/accounts/sign-in/passkey/", { token, credential, fingerprint: this.fingerprint }));
+  }
+
+  /** Finishes a visit to a provider, if this page was loaded by coming back from one. */
+  async #comeBack() {
+    const [, name, value] = /^#(provider|provider-error)=([\w-]+)$/.exec(location.hash) ?? [];
+    if (name === undefined) return;
+    history.replaceState(null, "", location.pathname);
+    if (name === "provider-error") {
+      this.entrance = { problem: value };
+      return;
+    }
+    try {
+      if (value === "sign-in") {
+        await this.tokens.finish("/accounts/sign-in/provider/finish/");
+        localStorage.setItem(SIGNED_IN, "");
+      } else {
+        await this.tokens.call("POST", "/accounts/identities/finish/");
+        this.dialog = { type: "ways" };
+      }
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      if (value === "link") this.dialog = { type: "ways", problem: explainWay(error) };
+      else this.entrance = { problem: error.code, pendingToken: error.pendingToken };
+    }
+  }
+
   async signOut() {
     this.messenger?.stop();
     const known = localStorage.getItem(SIGNED_IN);
@@ -170,12 +202,12 @@ class Session {
     this.#leave();
   }
 
-  /** Ends the account for ever. @param {string} password @param {string} [code] of the second factor, if there is one */
-  async closeAccount(password, code) {
+  /** Ends the account for ever. @param {string} password @param {string} [code] of the second factor, if there is one @param {string | null} [proof] by a passkey, instead */
+  async closeAccount(password, code, proof = null) {
     const { messenger } = this;
     messenger?.stop();
     try {
-      await this.tokens.call("DELETE", "/accounts/me/", { password, code: code ?? null });
+      await this.tokens.call("DELETE", "/accounts/me/", { password: password ?? "", code: code ?? null, proof });
     } catch (error) {
       void messenger?.start();
       throw error;

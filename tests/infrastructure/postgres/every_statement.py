@@ -31,9 +31,22 @@ from domain.chat import About, Chat
 from domain.chat_errors import ChatNotFound, NotAMember
 from domain.events import SessionEnd, SessionEnded
 from domain.factor import SealedSecret, SecondFactor
-from domain.ids import ChatId, EventId, LetterId, MessageId, Position, ProfileId, Seq, SessionId
+from domain.identity import Identity, Subject
+from domain.ids import (
+    ChatId,
+    EventId,
+    IdentityId,
+    LetterId,
+    MessageId,
+    PasskeyId,
+    Position,
+    ProfileId,
+    Seq,
+    SessionId,
+)
 from domain.message import Body, Nonce
 from domain.notification import Letter
+from domain.passkey import Passkey, PasskeyName
 from domain.profile import Name, Profile, Username, UsernameTaken
 from domain.reading import NewlyRead
 from domain.role import Role
@@ -283,6 +296,30 @@ async def _accounts(storage: Storage, filled: Filled) -> None:
         await work.factors.save(factor)
         assert await work.factors.find(one.id) is not None
         await work.factors.remove(one.id)
+        identity = Identity(
+            id=IdentityId(uuid4()),
+            account_id=one.id,
+            subject=Subject("https://accounts.example", "1"),
+            linked_at=START,
+        )
+        await work.identities.add(identity)
+        identity.use("one@accounts.example", at=START)
+        await work.identities.save(identity)
+        assert await work.identities.find_account(identity.subject) == one.id
+        assert len(await work.identities.of(one.id)) == 1
+        await work.identities.remove(identity)
+        passkey = Passkey(
+            id=PasskeyId(uuid4()),
+            account_id=one.id,
+            credential_id="AAEC",
+            public_key=b"key",
+            name=PasskeyName("My phone"),
+            created_at=START,
+        )
+        await work.passkeys.save(passkey)
+        await work.passkeys.save(passkey)
+        assert len(await work.passkeys.of(one.id)) == 1
+        await work.passkeys.remove(passkey)
         await work.sessions.lock(one.id, phone.id)
         await work.sessions.lock_live(one.id, phone.fingerprint)
         await work.sessions.save(phone)

@@ -11,8 +11,19 @@ from hypothesis import strategies as st
 from domain.account import Account, Confirmation, Email, PasswordHash
 from domain.events import SessionEnd
 from domain.factor import RecoveryDigest, SealedSecret, SecondFactor
-from domain.ids import AccountId, ConfirmationId, EventId, LetterId, ProfileId, SessionId
+from domain.identity import Identity, Subject
+from domain.ids import (
+    AccountId,
+    ConfirmationId,
+    EventId,
+    IdentityId,
+    LetterId,
+    PasskeyId,
+    ProfileId,
+    SessionId,
+)
 from domain.notification import Letter, Link, Outcome, Template
+from domain.passkey import Passkey, PasskeyName
 from domain.profile import Name, Phone, Profile, Username
 from domain.scope import Grant, Scope, TokenName
 from domain.security import AccountEvent, SecurityAct
@@ -45,6 +56,29 @@ confirmations = st.builds(
     issued_at=moments,
     expires_at=moments,
 )
+identities = st.builds(
+    Identity,
+    id=st.uuids().map(IdentityId),
+    account_id=account_ids,
+    subject=st.builds(Subject, st.text(), st.text()),
+    email=st.none() | st.text(),
+    linked_at=moments,
+    last_used_at=st.none() | moments,
+)
+
+passkeys = st.builds(
+    Passkey,
+    id=st.uuids().map(PasskeyId),
+    account_id=account_ids,
+    credential_id=st.text(),
+    public_key=st.binary(),
+    name=st.builds(PasskeyName, texts.filter(str.strip).filter(str.isprintable)),
+    uses=st.integers(0, 2**32 - 1),
+    is_backed_up=st.booleans(),
+    created_at=moments,
+    last_used_at=st.none() | moments,
+)
+
 factors = st.builds(
     SecondFactor,
     account_id=account_ids,
@@ -120,6 +154,18 @@ def test_accounts(account: Account) -> None:
 @given(confirmations)
 def test_confirmations(confirmation: Confirmation) -> None:
     assert rows.confirmation_from(rows.confirmation_row(confirmation)) == confirmation
+
+
+@given(identities)
+def test_identities(identity: Identity) -> None:
+    read = rows.identity_from(rows.identity_row(identity))
+    assert asdict(read, recurse=False) == asdict(identity, recurse=False)
+
+
+@given(passkeys)
+def test_passkeys(passkey: Passkey) -> None:
+    read = rows.passkey_from(rows.passkey_row(passkey))
+    assert asdict(read, recurse=False) == asdict(passkey, recurse=False)
 
 
 @given(factors)

@@ -13,12 +13,13 @@ from attrs import define
 from psycopg.rows import tuple_row
 from sqlalchemy import text
 
+from application.errors import OutcomeUnknown
 from application.ports.posting import Indigestible, Interrupted
 from infrastructure.postgres.driver.arrays import Bigint
 from infrastructure.postgres.driver.batches import Batch, BatchConnection
 from infrastructure.postgres.driver.connection import Connection, Connector, begin, cut
 from infrastructure.postgres.driver.engine import make_engine, transaction
-from infrastructure.postgres.driver.pipeline import Rows, Statement, ask
+from infrastructure.postgres.driver.pipeline import Refused, Rows, Statement, ask
 from infrastructure.postgres.driver.reads import Prepared, ReadPool
 
 ONE = Prepared("SELECT 1 AS one", {})
@@ -181,4 +182,57 @@ async def test_statements_are_prepared_again_after_a_rollback(messenger_database
         assert answers == [[(42 // number,)], [(7,)]]
         with pytest.raises(Indigestible):
             await carry_out(connection, Statement(divided, (Bigint.of(0),)))
+    await connection.close()
+
+
+async def test_a_deadline_that_passes_while_a_batch_connects_again_counts(
+    messenger_database: str, beside: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection = BatchConnection(messenger_database)
+    connect = Connector.connect
+
+    async with connection.begin() as first:
+        (((pid,),),) = await first.ask(Statement("SELECT pg_backend_pid()"))
+    assert beside.execute("SELECT pg_terminate_backend(%s, 10000)", (pid,)).fetchone() == (True,)
+
+    async def connect_too_late() -> None:
+        async with connection.begin() as late:
+
+            async def connect_late(self: Connector, *given: Any) -> Any:
+                made = await connect(self, *given)
+                late.cut()
+                return made
+
+            with monkeypatch.context() as patched:
+                patched.setattr(Connector, "connect", connect_late)
+                await ask_one(late)
+
+    with pytest.raises(Interrupted):
+        await connect_too_late()
+    async with connection.begin() as again:
+        await ask_one(again)
+    await connection.close()
+
+
+@pytest.mark.parametrize(
+    ("state", "outcome"), [("08006", OutcomeUnknown), ("08P01", OutcomeUnknown), ("57P01", Interrupted)]
+)
+async def test_a_pooler_that_lost_its_server_leaves_the_outcome_unknown(
+    messenger_database: str, monkeypatch: pytest.MonkeyPatch, state: str, outcome: type[Exception]
+) -> None:
+    """The pooler answers the last statement with the loss, although COMMIT may have reached the server."""
+    connection = BatchConnection(messenger_database)
+
+    async def lose(_: Connection[Any], statements: Sequence[Statement]) -> list[Rows]:
+        assert len(statements) == 2
+        raise Refused(statements[0], psycopg.errors.lookup(state)("the server has gone"))
+
+    async def post() -> None:
+        async with connection.begin() as batch:
+            await ask_one(batch)
+            batch.finish(Statement("SELECT 2"))
+            monkeypatch.setattr("infrastructure.postgres.driver.batches.ask", lose)
+
+    with pytest.raises(outcome):
+        await post()
     await connection.close()

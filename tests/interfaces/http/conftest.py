@@ -38,6 +38,7 @@ from interfaces.http.routes import Endpoint
 from interfaces.live.sync import SyncOptions
 from tests.accounts_world import AccountsWorld, SettableClock
 from tests.interfaces.http.promises import Promises
+from tests.known_providers import KnownProviders
 
 FRONT = "http://localhost:5173"
 PASSWORD = "Password1"
@@ -151,6 +152,7 @@ def make_world(limits: Limits | None = None) -> World:
         limiter=ReportingLimiter(MemoryLimiter(), report),
         limits=limits or MANY,
         mailer=mailbox,
+        providers=KnownProviders(),
     )
     ports = accounts.ports
     send_messages = sending(ports, ports.storage.begin_patient_posting, INTERVAL)

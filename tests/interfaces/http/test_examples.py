@@ -30,13 +30,27 @@ from interfaces.http.openapi import document
 from interfaces.http.options import HttpOptions
 from interfaces.wire import examples
 from interfaces.wire.codec import KEY
+from tests.authenticator import Authenticator
 from tests.interfaces.http.conftest import World, make_world
 from tests.interfaces.http.promises import promises_of
 
 Json = dict[str, Any]
 
 MADE: Final = frozenset(
-    {"confirmationToken", "session_id", "refresh_token", "cursor", "pendingToken", "code", "token_id"}
+    {
+        "confirmationToken",
+        "session_id",
+        "refresh_token",
+        "cursor",
+        "pendingToken",
+        "code",
+        "token_id",
+        "identity_id",
+        "provider_visit",
+        "token",
+        "credential",
+        "passkey_id",
+    }
 )
 
 PROMISES: Final = promises_of(make_world().messenger, HttpOptions())
@@ -55,6 +69,8 @@ class Visitor:
     world: World
     client: httpx.AsyncClient
     recovery_codes: list[str] = Factory(list)
+    device: Authenticator = Factory(Authenticator)
+    answer: Json = Factory(dict)
 
     async def sign_in(self) -> None:
         signed_in = await self.call("accounts_sign_in")
@@ -68,7 +84,7 @@ class Visitor:
             account.change_password(hashed)
             await work.accounts.save(account)
 
-    async def made(self, name: str, operation_id: str) -> str:
+    async def made(self, name: str, operation_id: str) -> Any:
         """The value of a field that no example can know."""
         match name, operation_id:
             case "confirmationToken", "accounts_confirm_email":
@@ -84,6 +100,19 @@ class Visitor:
                 return str(sessions[0]["id"])
             case "token_id", _:
                 return str((await self.call("accesstokens_make")).json()["data"]["id"])
+            case "identity_id", _:
+                linked = await self.call("providers_finish_link")
+                return str(linked.json()["data"]["id"])
+            case "token", _:
+                return await self.asked(operation_id)
+            case "credential", _:
+                return self.answer
+            case "passkey_id", _:
+                return str((await self.call("passkeys_add")).json()["data"]["id"])
+            case "provider_visit", "providers_finish":
+                return await self.come_back("providers_begin")
+            case "provider_visit", _:
+                return await self.come_back("providers_begin_link")
             case "pendingToken", _:
                 await self.recovery_code()
                 return str((await self.call("accounts_sign_in")).json()["error"]["pendingToken"])
@@ -94,6 +123,28 @@ class Visitor:
                 return await self.recovery_code()
         return self.client.cookies["refresh_token"]
 
+    async def asked(self, operation_id: str) -> str:
+        """The token of a question that the person's device then answers."""
+        if operation_id == "passkeys_add":
+            begun = (await self.call("passkeys_begin")).json()["data"]
+            self.answer = self.device.make(begun["options"])
+            return str(begun["token"])
+        if not self.device.held:
+            await self.call("passkeys_add")
+        begin = {"passkeys_sign_in": "passkeys_begin_sign_in", "passkeys_prove": "passkeys_begin_proof"}
+        begun = (await self.call(begin[operation_id])).json()["data"]
+        self.answer = self.device.use(begun["options"])
+        return str(begun["token"])
+
+    async def come_back(self, begin: str) -> str:
+        """The cookie of a visit to a provider, from which somebody came back."""
+        url = (await self.call(begin)).json()["data"]["url"]
+        state = url.partition("state=")[2]
+        query = {"code": f"{state}@accounts.example", "state": state}
+        back = await self.client.get("/accounts/sign-in/provider/callback/example/", params=query)
+        assert back.status_code == 303
+        return self.client.cookies["provider_visit"]
+
     async def recovery_code(self) -> str:
         """A code that is good once, of a second factor that the account gets if it has none."""
         if not self.recovery_codes:
@@ -101,14 +152,19 @@ class Visitor:
         return self.recovery_codes.pop()
 
     async def forget_factor(self) -> None:
-        """Takes the second factor away, so that the next example finds the account as it was."""
+        """Takes the second factor and passkeys away, so that the next example finds the account as it was."""
         self.recovery_codes.clear()
         async with self.world.ports.storage.begin() as work:
             account = await work.accounts.lock(AccountId(UUID(examples.ACCOUNT)))
             await work.factors.remove(account.id)
+            for passkey in await work.passkeys.of(account.id):
+                await work.passkeys.remove(passkey)
+        self.device.held.clear()
 
     async def call(self, operation_id: str, **optional: Any) -> httpx.Response:
         """Sends the example of an operation, with the optional parameters that are given."""
+        if operation_id == "passkeys_begin_proof" and not self.device.held:
+            await self.call("passkeys_add")
         method, path, operation = OPERATIONS[operation_id]
         headers: dict[str, str] = {}
         query: Json = {}
@@ -131,7 +187,7 @@ class Visitor:
         body: Json = {}
         if "requestBody" in operation:
             body = dict(operation["requestBody"]["content"]["application/json"]["example"])
-            for name in MADE & body.keys():
+            for name in sorted(MADE & body.keys(), reverse=True):  # a token before the answer to its question
                 body[name] = await self.made(name, operation_id)
             return await self.client.request(method, path, params=query, headers=headers, json=body)
         return await self.client.request(method, path, params=query, headers=headers)

@@ -114,6 +114,12 @@ async def test_whatever_touches_the_cookie_refuses_foreign_pages(world: World) -
         "POST /accounts/token/refresh/",
         "POST /accounts/token/redeem/",
         "DELETE /accounts/me/",
+        "POST /accounts/sign-in/provider/",
+        "POST /accounts/sign-in/provider/finish/",
+        "POST /accounts/identities/",
+        "POST /accounts/identities/finish/",
+        "POST /accounts/sign-in/passkey/begin/",
+        "POST /accounts/sign-in/passkey/",
     ]
     assert (await client.get("/accounts/me/")).status_code == 200
 

@@ -5,6 +5,7 @@ import re
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from math import ceil
+from uuid import UUID
 
 import httpx
 import pytest
@@ -93,6 +94,22 @@ def make_token(_: httpx.AsyncClient, ann: Person, _n: int) -> Awaitable[httpx.Re
     return ann.client.post("/accounts/tokens/", json=body)
 
 
+def link(_: httpx.AsyncClient, ann: Person, _n: int) -> Awaitable[httpx.Response]:
+    return ann.client.post("/accounts/identities/", json={"provider": "example", "password": "wrong"})
+
+
+def unlink(_: httpx.AsyncClient, ann: Person, n: int) -> Awaitable[httpx.Response]:
+    body = {"password": "wrong"}
+    return ann.client.request("DELETE", f"/accounts/identities/{UUID(int=n)}/", json=body)
+
+
+def passkeys(method: str, path: str) -> Ask:
+    body = {"password": "wrong"}
+    return lambda _, ann, n: ann.client.request(
+        method, f"/accounts/passkeys/{path.format(UUID(int=n))}", json=body
+    )
+
+
 def change_password(_: httpx.AsyncClient, ann: Person, _n: int) -> Awaitable[httpx.Response]:
     body = {"password": "Another-One1", "oldPassword": "wrong"}
     return ann.client.post("/accounts/password/set/", json=body)
@@ -132,7 +149,19 @@ FORGOTTEN = post("/accounts/password/reset/", email="new@example.com")
 FORGOTTEN_BY_MANY = post("/accounts/password/reset/", email="new{}@example.com")
 GUESS = post("/accounts/sign-in/", email="ann@example.com", password="wrong")
 
+BEGUN = Allowance("sign-ins begun", 300, timedelta(hours=1))
+
 LIMITED = [
+    Limited(
+        "POST /accounts/sign-in/provider/",
+        post("/accounts/sign-in/provider/", provider="example"),
+        200,
+        BEGUN,
+        BEGUN,
+    ),
+    Limited(
+        "POST /accounts/sign-in/passkey/begin/", post("/accounts/sign-in/passkey/begin/"), 200, BEGUN, BEGUN
+    ),
     Limited("POST /accounts/sign-up/", NEW, 200, FROM, TO),
     Limited("POST /accounts/sign-up/", TAKEN, 409, FROM, TO),
     Limited("POST /accounts/password/reset/", FORGOTTEN, 200, FROM, TO),
@@ -156,6 +185,10 @@ LIMITED = [
         WRONG,
         WRONG,
     ),
+    Limited("POST /accounts/identities/", link, 403, WRONG, WRONG),
+    Limited("DELETE /accounts/identities/{identity_id}/", unlink, 403, WRONG, WRONG),
+    Limited("POST /accounts/passkeys/begin/", passkeys("POST", "begin/"), 403, WRONG, WRONG),
+    Limited("DELETE /accounts/passkeys/{passkey_id}/", passkeys("DELETE", "{}/"), 403, WRONG, WRONG),
     Limited("POST /accounts/tokens/", make_token, 403, WRONG, WRONG),
     Limited("DELETE /accounts/me/", close, 403, WRONG, WRONG),
     Limited("POST /accounts/password/set/", change_password, 403, WRONG, WRONG),
@@ -359,10 +392,45 @@ async def test_what_uses_nothing_up_tells_what_is_left() -> None:
     assert (again.status_code, left(again)["create-chat"][0]) == (200, 0)
 
 
+FINISHES = {
+    "POST /accounts/sign-in/passkey/": {"token": "unknown", "credential": {}},
+    "POST /accounts/sign-in/provider/finish/": {},
+}
+"""The last steps of signing in without a password, with a body that is refused."""
+
+
+@pytest.mark.parametrize("path", FINISHES)
+async def test_finishing_uses_up_nothing_of_what_may_be_begun(stranger: httpx.AsyncClient, path: str) -> None:
+    await stranger.post("/accounts/sign-in/passkey/begin/")
+    for _ in range(2):
+        answer = await stranger.post(path.partition(" ")[2], json=FINISHES[path])
+        assert answer.status_code == 401
+        assert left(answer) == {BEGUN.name: (BEGUN.most - 1, ceil(share(BEGUN)))}
+
+
+async def test_an_account_is_signed_in_to_so_often_in_all_ways() -> None:
+    world = make_world(Limits(sign_ins=2))
+    await world.person("ann@example.com")
+    async with world.client() as browser:
+
+        async def sign_in() -> httpx.Response:
+            departure = await browser.post("/accounts/sign-in/provider/", json={"provider": "example"})
+            state = departure.json()["data"]["url"].partition("state=")[2]
+            query = {"state": state, "code": "ann@example.com"}
+            await browser.get("/accounts/sign-in/provider/callback/example/", params=query)
+            return await browser.post("/accounts/sign-in/provider/finish/")
+
+        answers = [await sign_in() for _ in range(3)]
+        assert [answer.status_code for answer in answers] == [200, 200, 429]
+        assert left(answers[2]) == {"sign-in": (0, 1800)}
+        world.clock.pass_by(seconds=left(answers[2])["sign-in"][1])
+        assert (await sign_in()).status_code == 200
+
+
 def test_every_endpoint_that_has_a_limit_is_tried_here() -> None:
     with_a_limit = {name(endpoint) for endpoint, said in DOCUMENTED if TooManyRequests in said.refuses}
     of_streams = {"GET /events/"} & with_a_limit
-    tried = {limited.path for limited in LIMITED} | set(RATED) | of_streams
+    tried = {limited.path for limited in LIMITED} | set(RATED) | set(FINISHES) | of_streams
     assert with_a_limit | {"POST /accounts/sign-in/swagger/"} == tried
 
 

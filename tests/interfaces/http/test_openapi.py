@@ -9,7 +9,14 @@ import httpx
 import pytest
 from attrs import evolve, fields, frozen
 
-from application.errors import NotAuthenticated, OutcomeUnknown, Overloaded, SecondFactorNeeded, Unavailable
+from application.errors import (
+    NotAuthenticated,
+    OutcomeUnknown,
+    Overloaded,
+    ProviderUnavailable,
+    SecondFactorNeeded,
+    Unavailable,
+)
 from application.messenger import Messenger
 from domain.errors import DomainError
 from interfaces.app import create_app
@@ -36,6 +43,7 @@ HIDDEN = {
     ("GET", "/app/{digest}/{path:path}"),
     ("GET", "/chats/ui/"),
     ("POST", "/accounts/sign-in/swagger/"),
+    ("GET", "/accounts/sign-in/provider/callback/{provider}/"),
     ("GET", "/confirm-email"),
     ("POST", "/confirm-email"),
     ("GET", "/setup-new-password"),
@@ -57,7 +65,7 @@ HIDDEN = {
     ("GET", "/app/{digest}/{path:path}"),
     ("GET", "/chats/ui/"),
 }
-"""Pages for people, and what the original messenger hid. Everything else says what it is."""
+"""Pages for people, addresses to which other services send them, and what the original messenger hid. Everything else says what it is."""
 
 PROBLEM = "application/problem+json"
 IDENTITY = re.compile("[0-9a-f]{8}-[0-9a-f-]{27}")
@@ -279,7 +287,9 @@ def test_refusals_of_a_use_case_are_kinds_that_the_table_knows() -> None:
         (name(endpoint), kind)
         for endpoint, said in DOCUMENTED
         for kind in said.refuses
-        if not issubclass(kind, DomainError | NotAuthenticated | SecondFactorNeeded | Overloaded)
+        if not issubclass(
+            kind, DomainError | NotAuthenticated | SecondFactorNeeded | Overloaded | ProviderUnavailable
+        )
     ]
     assert strange == []
 

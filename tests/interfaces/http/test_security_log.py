@@ -220,6 +220,7 @@ def test_every_use_case_is_watched(world: World) -> None:
     assert unwatched == {
         "AccountUseCases.sign_out",
         "AccountUseCases.read_link",
+        "ProviderUseCases.ways",
         "ChatUseCases.list",
         "CatalogueUseCases.list",
         "CatalogueUseCases.get",

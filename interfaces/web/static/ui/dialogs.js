@@ -7,10 +7,11 @@
 import { html, useEffect, useRef, useState } from "../vendor/htm-preact.js";
 import { agent, explain, nameOf, session, wirePerson } from "../session.js";
 import { moment, momentOf, say, whenOf } from "../texts.js";
-import { CodeField, explainCode, Factor, PasswordField } from "./factor.js";
+import { explainCode, Factor } from "./factor.js";
 import { Letters } from "./letters.js";
 import { Avatar, Dialog, Field, Form, useSession } from "./parts.js";
 import { Events, Programs } from "./security.js";
+import { Proving, Ways } from "./ways.js";
 
 export function Dialogs() {
   const { dialog } = useSession();
@@ -36,7 +37,7 @@ function Menu({ close }) {
     <ul class="items">
       ${profile !== null && item(say.profile, () => session.show({ type: "profile" }))} ${item(say.newGroup, () => session.show({ type: "new_group" }))}
       ${item(say.devices, () => session.show({ type: "devices" }))} ${item(say.events, () => session.show({ type: "events" }))} ${item(say.changePassword, () => session.show({ type: "password" }))}
-      ${item(say.factor, () => session.show({ type: "factor" }))}
+      ${item(say.factor, () => session.show({ type: "factor" }))} ${item(say.ways, () => session.show({ type: "ways" }))}
       ${document.body.dataset.programs && item(say.programs, () => session.show({ type: "programs" }))}
       <li><label class="item check"><input type="checkbox" checked=${choices.sound} onChange=${(event) => session.choose("sound", event.currentTarget.checked)} />${say.sound}</label></li>
       <li><label class="item check"><input type="checkbox" checked=${choices.notifications} onChange=${notify} />${say.notifications}</label></li>
@@ -69,23 +70,16 @@ function Profile({ close, isNew = false }) {
 }
 
 function CloseAccount({ close }) {
-  const [hasFactor, setHasFactor] = useState(false);
+  const [hasPasskey, setHasPasskey] = useState(false);
   useEffect(() => {
-    session.tokens.call("GET", "/accounts/factors/").then(
-      ({ totp }) => setHasFactor(totp),
-      () => undefined, // closing says then that a code is needed
+    session.tokens.call("GET", "/accounts/passkeys/").then(
+      (passkeys) => setHasPasskey(passkeys.length > 0),
+      () => undefined, // the password is asked for then
     );
   }, []);
   return html`<${Dialog} title=${say.closeAccount} onClose=${close}>
     <p>${say.closeAccountText}</p>
-    <${Form}
-      submit=${say.closeAccount}
-      explain=${explainCode}
-      onSubmit=${({ password, code }) => session.closeAccount(password, code)}
-    >
-      <${PasswordField} autofocus />
-      ${hasFactor && html`<${CodeField} />`}
-    <//>
+    <${Proving} submit=${say.closeAccount} hasPasskey=${hasPasskey} onProven=${({ password, code, proof }) => session.closeAccount(password, code, proof)} />
   <//>`;
 }
 
@@ -310,4 +304,4 @@ function Help({ close }) {
 
 const LettersDialog = ({ close }) => html`<${Dialog} title=${say.letters} onClose=${close}><${Letters} /><//>`;
 
-const SHOWN = { menu: Menu, profile: Profile, devices: Devices, events: Events, programs: Programs, password: Password, factor: Factor, close_account: CloseAccount, new_group: NewGroup, group: Group, readers: Readers, help: Help, letters: LettersDialog };
+const SHOWN = { menu: Menu, profile: Profile, devices: Devices, events: Events, programs: Programs, password: Password, factor: Factor, ways: Ways, close_account: CloseAccount, new_group: NewGroup, group: Group, readers: Readers, help: Help, letters: LettersDialog };

@@ -11,6 +11,7 @@ import { say } from "../texts.js";
 import { CodeField, explainCode } from "./factor.js";
 import { Letters } from "./letters.js";
 import { Field, Form } from "./parts.js";
+import { canUsePasskeys, explainCode as explainWayCode, explainWay } from "../ways.js";
 
 const EMAIL = { label: say.email, name: "email", type: "email", autocomplete: "username", inputmode: "email", required: true };
 
@@ -22,8 +23,28 @@ function refusal(error) {
   return explain(error);
 }
 
+/** The first screen, which is that of a code for somebody who came back from a provider to an account with a second factor. */
+const came = () => (session.entrance?.pendingToken ? { name: "code", pendingToken: session.entrance.pendingToken } : { name: "sign_in" });
+
+/** Signing in without a password, where the messenger has that. */
+function OtherWays() {
+  const [offered, setOffered] = useState(/** @type {{providers: {id: string, name: string}[], passkeys: boolean} | null} */ (null));
+  const [problem, setProblem] = useState(session.entrance === null ? "" : (explainWayCode(session.entrance.problem) ?? say.failed));
+  useEffect(() => {
+    session.tokens.call("GET", "/accounts/ways/", undefined, { anonymous: true }).then(setOffered, () => undefined); // a password still signs in
+  }, []);
+  const attempt = (act) => () => {
+    session.entrance = null;
+    setProblem("");
+    act().catch((error) => setProblem(explainWay(error)));
+  };
+  return html`${offered?.passkeys && canUsePasskeys() && html`<p class="way"><button type="button" onClick=${attempt(() => session.signInWithPasskey())}>${say.signInWithPasskey}</button></p>`}
+    ${offered?.providers.map(({ id, name }) => html`<p class="way" key=${id}><button type="button" onClick=${attempt(() => session.leaveFor(id))}>${say.signInThrough(name)}</button></p>`)}
+    <p class="problem other" role="alert">${problem}</p>`;
+}
+
 export function Entrance() {
-  const [screen, setScreen] = useState(/** @type {{name: string, email?: string, pendingToken?: string}} */ ({ name: "sign_in" }));
+  const [screen, setScreen] = useState(/** @type {{name: string, email?: string, pendingToken?: string}} */ (came()));
   const link = (name, text) => html`<button type="button" class="link" onClick=${() => setScreen({ name, email: screen.email })}>${text}</button>`;
   const signIn = async ({ email, password }) => {
     try {
@@ -44,6 +65,7 @@ export function Entrance() {
           <${Field} ...${EMAIL} value=${screen.email ?? ""} />
           <${Field} label=${say.password} name="password" type="password" autocomplete="current-password" required />
         <//>
+        <${OtherWays} />
         <p class="aside">${say.noAccount} ${link("sign_up", say.signUp)}</p>
         <p class="aside">${link("forgot", say.forgot)}</p>`}
       ${screen.name === "code" &&

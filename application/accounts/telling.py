@@ -1,0 +1,53 @@
+"""Records what happens to the security of an account, and tells its owner by mail."""
+
+from datetime import datetime
+
+from attrs import frozen
+
+from application.accounts.mailed import LetterLimits
+from application.ports.ids import Ids
+from application.ports.storage import UnitOfWork
+from application.recording import RecordEvent
+from domain.account import Email
+from domain.ids import AccountId, SessionId
+from domain.notification import Letter, Template
+from domain.security import SecurityAct
+
+
+@frozen(kw_only=True)
+class TellOwner:
+    """
+    Adds an event to a unit of work, and a letter about it. Whether the letter is sent or was one too many, the event is there.
+
+    The letter leaves with the next round of the worker that sends letters, a few seconds later.
+    """
+
+    record: RecordEvent
+    ids: Ids
+    limits: LetterLimits | None
+    """None for what the operator does."""
+
+    async def __call__(
+        self,
+        work: UnitOfWork,
+        act: SecurityAct,
+        account_id: AccountId,
+        email: str,
+        *,
+        at: datetime,
+        session_id: SessionId | None = None,
+    ) -> None:
+        """``act`` is one that a template of the same name reports."""
+        await self.record(work, act, account_id, at=at, session_id=session_id)
+        template, recipient = Template(act.value), Email(email)
+        if self.limits is not None and not self.limits.permits(template, recipient, at=at):
+            return
+        letter = Letter.reporting(
+            template,
+            id=self.ids.letter(),
+            account_id=account_id,
+            recipient=recipient,
+            at=at,
+            origin=self.record.where(),
+        )
+        await work.letters.add(letter)
