@@ -15,7 +15,7 @@ from typing import Any, Final, TypeVar
 
 from attrs import define, field
 
-from application.errors import ApplicationError
+from domain.errors import DomainError
 from infrastructure.complaints import Complaints
 from infrastructure.postgres.driver.reads import Prepared, PreparedReads, ReadPool, Row
 
@@ -105,10 +105,14 @@ class Replica:
                 self._limits.add(limit)
                 await asyncio.wait({task})
             found = task.result()
-        except (ApplicationError, NotAReplica, TimeoutError) as error:
+        except DomainError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with the replica, the primary answers
             if limit in self._limits:  # otherwise it rests already, because another page failed
                 self._limits.remove(limit)
-                self._rest("it is behind or does not answer" if limit.expired() else str(error))
+                self._rest(
+                    "it is behind or does not answer" if limit.expired() else str(error) or repr(error)
+                )
             return None
         finally:
             self._limits.discard(limit)

@@ -16,7 +16,7 @@ from domain.chat import About
 from domain.ids import ChatId, ProfileId, Seq
 from interfaces.http.authentication import actor_of
 from interfaces.http.described import CHATS, described
-from interfaces.http.envelope import has, next_link, polled, success, tagged, tags_in, unchanged
+from interfaces.http.envelope import has, next_link, polled, success, tags_in, unchanged
 from interfaces.http.errors import CHAT_DETAILS, NO_CHAT, OWNERS_ONLY
 from interfaces.http.long_pages import history_answer
 from interfaces.http.options import HttpOptions
@@ -146,6 +146,7 @@ class Chats:
         query=codec.HISTORY,
         refuses=REFUSALS["get_history"],
         is_polled=True,
+        may_lack_tag=True,
         has_next=True,
     )
     async def history(self, request: Request) -> Response:
@@ -160,7 +161,7 @@ class Chats:
         if page.is_known or has(request, tag):
             return unchanged(tag, headers)
         read_after = partial(self._read_after, actor.profile_id, asked.chat_id)
-        return history_answer(request, page, {**headers, **tagged(tag)}, read_after)
+        return history_answer(request, page, tag, headers, read_after)
 
     async def _read_after(self, reader: ProfileId, chat_id: ChatId, seq: Seq, limit: int) -> HistoryPage:
         return await self.messenger.messages.history(reader, chat_id, After(seq), limit)

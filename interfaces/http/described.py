@@ -53,6 +53,8 @@ class Described:
     """The endpoint needs storage, so it can answer that storage is unavailable."""
     is_polled: bool = False
     """The answer has an ``ETag``; a client that already has that version gets 304."""
+    may_lack_tag: bool = False
+    """Long answers have no ``ETag``."""
     has_next: bool = False
     """The answer has a ``Link`` to the next page."""
     needs_cookie: bool = False

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from hashlib import blake2b
+from typing import Final
 from urllib.parse import urlencode
 
 from attrs import evolve, frozen
@@ -45,10 +46,13 @@ def polled(request: Request, data: object, headers: Mapping[str, str] | None = N
     return answer
 
 
+NOT_KEPT: Final = {"Cache-Control": "no-store"}
+"""The header of answers with personal data, which no cache may keep."""
+
+
 def tagged(tag: str) -> Mapping[str, str]:
-    """Return the headers of an answer with a version."""
-    # personal data: no cache may keep it, only the client itself, by its tag
-    return {"ETag": tag, "Cache-Control": "no-store"}
+    """Return the headers of an answer with a version. No cache may keep it, only the client itself, by its tag."""
+    return {"ETag": tag, **NOT_KEPT}
 
 
 def unchanged(tag: str, headers: Mapping[str, str] | None = None) -> Response:

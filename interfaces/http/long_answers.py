@@ -31,6 +31,10 @@ class LongAnswer(Protocol):
         """Whether what was written waits for the client to read it."""
         ...
 
+    async def writable(self) -> None:
+        """Waits until the client has read most of what was written, or has gone."""
+        ...
+
     def when_stopping(self, stop: Callable[[], None]) -> None:
         """Calls ``stop`` when the server begins to stop, if the answer is not complete by then."""
         ...

@@ -1,8 +1,8 @@
 """
 Long pages of history, written in parts as fast as the client reads them.
 
-A page may have megabytes. For a slow client only one part is kept in memory, and the rest is read from storage again when
-it is needed. The `seq` of a message never changes, so that no message is missed or repeated.
+A page may have megabytes. While a client does not read, the rest of its page is dropped, and it is read from storage again
+when the client continues. The `seq` of a message never changes, so that no message is missed or repeated.
 """
 
 import logging
@@ -15,11 +15,11 @@ from attrs import define
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from application.errors import ApplicationError
+from application.errors import ApplicationError, Unavailable
 from application.views import HistoryPage, MessageRow
 from domain.errors import DomainError
 from domain.ids import ChatId, Seq
-from interfaces.http.envelope import MEDIA_TYPE, success
+from interfaces.http.envelope import MEDIA_TYPE, NOT_KEPT, success, tagged
 from interfaces.http.long_answers import PART_BYTES, LongAnswer, long_answer
 from interfaces.wire import codec
 
@@ -35,13 +35,20 @@ ReadAfter = Callable[[Seq, int], Awaitable[HistoryPage]]
 
 
 def history_answer(
-    request: Request, page: HistoryPage, headers: Mapping[str, str], read_after: ReadAfter
+    request: Request, page: HistoryPage, tag: str, headers: Mapping[str, str], read_after: ReadAfter
 ) -> Response:
-    """Answer with a page. ``read_after`` reads its messages again: those after a `seq`, up to a number of them."""
-    if request.method == "HEAD" or sum(len(row.text) for row in page.rows) <= SHORT:
+    """
+    Answer with a page. ``read_after`` reads its messages again: those after a `seq`, up to a number of them.
+
+    A page that is written in parts has no `ETag`, because a part that is read later may show newer names and receipts.
+    """
+    if sum(len(row.text) for row in page.rows) <= SHORT:
+        return success(codec.history_json(page), {**headers, **tagged(tag)})
+    headers = {**headers, **NOT_KEPT}
+    if request.method == "HEAD":
         return success(codec.history_json(page), headers)
     rest = _Rest.of(page, read_after)
-    return StreamingResponse(rest.written(long_answer(request)), 200, dict(headers), MEDIA_TYPE)
+    return StreamingResponse(rest.written(long_answer(request)), 200, headers, MEDIA_TYPE)
 
 
 @define(eq=False)
@@ -76,26 +83,31 @@ class _Rest:
         part = bytearray(self.head)
         try:
             while self.before < self.last:
-                if answer is not None and answer.is_held_up:
-                    self.rows.clear()  # the part before waits for the client; these are read again when it continues
-                row = await self._next()
-                part += codec.dumps(codec.row_json(self.chat_id, row, self.senders[row.sender_id]))
-                part += b"," if row.seq < self.last else b"]}}"
-                self.before = row.seq
-                if len(part) >= PART_BYTES:
-                    yield bytes(part)
-                    part.clear()
+                await self._wait(answer)
+                while self.before < self.last and len(part) < PART_BYTES:
+                    row = await self._next()
+                    part += codec.dumps(codec.row_json(self.chat_id, row, self.senders[row.sender_id]))
+                    part += b"," if row.seq < self.last else b"]}}"
+                    self.before = row.seq
+                yield bytes(part)
+                part.clear()
         except (DomainError, ApplicationError) as error:
             log.warning("a page of history could not be finished", extra={"reason": error.code})
             if answer is None:
                 raise
             answer.abort()
-            return
-        yield bytes(part)
+
+    async def _wait(self, answer: LongAnswer | None) -> None:
+        """Waits until the client reads. Meanwhile nothing of the page is held."""
+        if answer is not None and answer.is_held_up:
+            self.rows.clear()
+            await answer.writable()
 
     async def _next(self) -> MessageRow:
         if not self.rows:
             more = await self.read_after(Seq(self.before), READ_AGAIN)
             self.rows.extend(row for row in more.rows if row.seq <= self.last)
             self.senders.update(codec.encoded_senders(more))
+            if not self.rows:
+                raise Unavailable("messages of the page are missing")
         return self.rows.popleft()

@@ -38,7 +38,10 @@ class HttpLimits:
     bodies_bytes: int = 64 * 1024 * 1024
     """Bytes of the bodies of all unanswered requests of the node together."""
     answers_bytes: int = 32 * 1024 * 1024
-    """Bytes of answers of the node together that wait for clients to read them."""
+    """
+    Bytes of answers of the node together that wait for clients to read them. Connections on which at most 64 KiB wait are not
+    counted.
+    """
     connections: int = 0
     """Connections of the node, WebSockets included; 0 derives the limit from the file descriptors available."""
     connections_per_network: int = 0
@@ -202,7 +205,9 @@ class Answers:
     Counts the bytes of answers that wait for their clients to read. Beyond ``most`` the answer that has been waiting longest is
     cut.
 
-    An answer waits from the moment when its client first reads more slowly than it is written until all of it is written.
+    A connection on which at most 64 KiB wait is not counted, since asyncio does not report it. A body waits from the moment when its
+    client first reads more slowly than it is written until all of it is written; a streamed answer, whose bodies are made
+    one by one, waits anew whenever its client falls behind.
     """
 
     most: int

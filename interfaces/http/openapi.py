@@ -403,7 +403,7 @@ class _Writer:
         }
         headers: dict[str, object] = {**limits}
         if described.is_polled:
-            headers["ETag"] = _header("ETag", required=True)
+            headers["ETag"] = _header("ETag", required=not described.may_lack_tag)
         if described.has_next:
             headers["Link"] = _header("Link", required=False)
         responses: dict[str, object] = {"200": good | _unless_empty(headers=headers)}

@@ -119,6 +119,8 @@ class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
     _tail: bytes = b""
     """The last bytes of the current head, for the empty line at its end may be split. Empty before a head begins."""
     _unsent = 0
+    _held_back = 0
+    """Bytes of the answer that are written when the client has read more."""
     _stop_answering: Callable[[], None] | None = None
     """Ends an answer that would otherwise go on, because the server stops."""
     _is_parting = False
@@ -162,6 +164,7 @@ class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
         self._reading.close()
         self._writing.close()
         self._release_body()
+        self._held_back = 0
         self._node.answers.forget(self)
         if self._place is not None:
             self._node.places.waits_no_more(self._place, self)
@@ -211,6 +214,9 @@ class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
     @property
     def is_held_up(self) -> bool:
         return self.flow.write_paused
+
+    async def writable(self) -> None:
+        await self.flow.drain()
 
     @property
     def _is_answering(self) -> bool:
@@ -436,10 +442,7 @@ class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
 
     def on_response_complete(self) -> None:
         self.server_state.total_requests += 1
-        if self.flow.write_paused:
-            self._answer_waits(0)
-        else:
-            self._node.answers.forget(self)
+        self._answer_waits(0)
         if self.transport.is_closing():
             self._must_be_read()  # a close waits for that
             return
@@ -502,12 +505,18 @@ class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
     def resume_writing(self) -> None:
         super().resume_writing()
         self._writing.clear()
-        if not self._is_answering:
-            self._node.answers.forget(self)
+        self._answer_waits(self._held_back)
 
-    def _answer_waits(self, count: int) -> None:
-        """Count bytes of the answer that are held until the client has read more, besides those that are written."""
-        self._node.answers.wait(self, count + self.transport.get_write_buffer_size())
+    def _answer_waits(self, held_back: int) -> None:
+        """
+        Count the bytes that wait for the client: those that are written, if they are many, and those that are held back until
+        it has read more.
+        """
+        self._held_back = held_back
+        if held_back or self.flow.write_paused:
+            self._node.answers.wait(self, held_back + self.transport.get_write_buffer_size())
+        else:
+            self._node.answers.forget(self)
 
     def _must_be_read(self) -> None:
         self._unsent = self.transport.get_write_buffer_size()
@@ -601,7 +610,7 @@ class Cycle(RequestResponseCycle):
     would send its next request on a connection that is about to close, and could not tell whether it was carried out.
 
     ``give_up`` is called when the request is cancelled, which uvicorn would log as an error of the application. ``wait`` is
-    called with the bytes that are held until the client has read more.
+    called with the bytes that are held back until the client has read more, which are none once a body is written.
     """
 
     def __init__(
@@ -661,6 +670,7 @@ class Cycle(RequestResponseCycle):
             )
             cast(LastAnswer, self.transport).flush()
             if not rest:
+                self._wait(0)
                 return
 
 

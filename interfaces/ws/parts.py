@@ -12,6 +12,7 @@ from typing import Final
 import orjson
 from attrs import define
 
+from application.errors import Unavailable
 from application.views import HistoryPage, MessageView
 from domain.ids import Seq
 from interfaces.wire import frames
@@ -69,6 +70,8 @@ async def write_page(outbox: Outbox, page: LongPage, read_after: ReadAfter) -> i
             if not page.views:
                 more = await read_after(position, READ_AGAIN)
                 page.views.extend(view for view in more.messages if view.message.seq <= page.last)
+                if not page.views:
+                    raise Unavailable("messages of the page are missing")
             view = page.views.popleft()
             position = view.message.seq
             part += orjson.dumps(frames.message_fields(view))

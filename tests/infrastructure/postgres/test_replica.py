@@ -18,6 +18,7 @@ from application.ports.views import Newest
 from application.views import HistoryPage
 from domain.chat import Chat
 from domain.chat_errors import NotAMember
+from infrastructure.postgres.driver.errors import UnusableDatabase
 from infrastructure.postgres.driver.reads import Prepared, ReadPool
 from infrastructure.postgres.replica import REPLAYED, RESTS, Replica
 from infrastructure.postgres.schema.migrate import upgrade
@@ -352,6 +353,44 @@ async def test_a_replica_that_stands_still(pair: Pair) -> None:
         finally:
             pair.standby.thaw(family)
         assert reader.counted == (1, 1)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [UnusableDatabase("the password is wrong"), ValueError("a defect"), Unavailable()],
+    ids=lambda error: type(error).__name__,
+)
+async def test_whatever_is_wrong_with_it_the_primary_answers_and_it_rests(
+    pair: Pair, error: Exception
+) -> None:
+    async with reading(pair) as reader:
+        await reader.say("before")
+        await reader.page()
+
+        def fail() -> None:
+            raise error
+
+        reader.pool.meanwhile = fail
+        await reader.page()
+        assert reader.counted == (1, 1)
+        assert reader.replica.is_resting
+        reader.pool.meanwhile = lambda: None
+        reader.later()
+        await reader.page()
+        assert reader.counted == (2, 1)
+
+
+async def test_a_replica_that_lets_nobody_in_is_passed_by(pair: Pair) -> None:
+    async with reading(pair) as reader:
+        await reader.say("before")
+        stranger = pair.replica_url.replace("/messenger", "/no_such_database")
+        reader.replica.pool = ReadPool(stranger, deadline=NEVER)
+        try:
+            await reader.page()
+        finally:
+            await reader.replica.pool.close()
+        assert reader.counted == (0, 1)
+        assert reader.replica.is_resting
 
 
 async def test_a_server_that_has_become_a_primary_is_none(pair: Pair) -> None:

@@ -10,9 +10,10 @@ import uvicorn
 from attrs import Factory, define
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
 
 from interfaces.app import create_app
+from interfaces.http.long_answers import PART_BYTES
 from interfaces.http.node import HttpLimits, Node
 from interfaces.http.options import HttpOptions
 from interfaces.http.protocol import HttpConnections
@@ -24,6 +25,12 @@ ENOUGH = 30.0
 """Seconds for what has no target of its own."""
 
 BIG = 3 * 1024 * 1024
+
+MEDIUM = 2 * PART_BYTES
+"""Bytes of an answer that is written at once."""
+
+STREAMED = 1024
+"""Bytes of one part of a stream."""
 
 
 @define
@@ -123,6 +130,10 @@ async def big(_: Request) -> Response:
     return PlainTextResponse(b"x" * BIG)
 
 
+async def medium(_: Request) -> Response:
+    return PlainTextResponse(b"x" * MEDIUM)
+
+
 async def url(request: Request) -> Response:
     return PlainTextResponse(
         f"{request.method} {request.url.path}?{request.url.query} {request.headers['host']}"
@@ -134,11 +145,24 @@ async def wait(request: Request) -> Response:
     return PlainTextResponse("at last")
 
 
+async def stream(request: Request) -> Response:
+    """Sends much, and then nothing until the door is opened."""
+
+    async def parts() -> AsyncIterator[bytes]:
+        for _ in range(BIG // STREAMED):
+            yield b"x" * STREAMED
+        await request.app.state.door.wait()
+
+    return StreamingResponse(parts())
+
+
 def app_of(options: HttpOptions) -> Starlette:
     added = [
         Endpoint("POST", "/echo", echo),
         Endpoint("POST", "/unread", unread),
         Endpoint("GET", "/big", big),
+        Endpoint("GET", "/stream", stream),
+        Endpoint("GET", "/medium", medium),
         Endpoint("GET", "/url", url),
         Endpoint("GET", "/wait", wait),
     ]

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import socket
 from collections.abc import AsyncIterator, Callable
 from typing import Any, cast
 
@@ -19,7 +20,7 @@ from interfaces.http.node import SLICE, WORK, HttpLimits, Node, Places, Turns
 from interfaces.http.options import HttpOptions
 from interfaces.http.protocol import HttpConnection, HttpConnections
 from interfaces.throttled import ThrottledWarning
-from tests.interfaces.http.serving import BIG, ENOUGH, Answer, Line, Site, app_of, serving
+from tests.interfaces.http.serving import BIG, ENOUGH, MEDIUM, STREAMED, Answer, Line, Site, app_of, serving
 
 GET = b"GET /livez HTTP/1.1\r\nHost: server\r\n\r\n"
 SMUGGLED = b"GET /url?smuggled HTTP/1.1\r\nHost: server\r\n\r\n"
@@ -590,6 +591,34 @@ class TestMemoryOfAnswers:
                 line = await site.line()
                 assert len((await line.ask(b"GET /big HTTP/1.1\r\nHost: server\r\n\r\n")).body) == BIG
             await until(lambda: site.node.answers.held == 0)
+
+    async def test_a_stream_that_was_read_does_not_wait_any_more(self) -> None:
+        async with serving() as site:
+            line = await site.line(narrow=True)
+            line.send(b"GET /stream HTTP/1.1\r\nHost: server\r\n\r\n")
+            await until(lambda: site.node.answers.held > 0)
+            assert site.node.answers.held < BIG
+            head = await line.reader.readuntil(b"\r\n\r\n")
+            assert b"transfer-encoding: chunked" in head.lower()
+            async with asyncio.timeout(ENOUGH):
+                for _ in range(BIG // STREAMED):
+                    await line.reader.readuntil(b"x\r\n")
+            assert site.node.answers.held == 0
+            assert len(site.server.server_state.tasks) == 1, "the stream is still open"
+
+    async def test_what_waits_is_counted_although_the_answer_is_complete(self) -> None:
+        async with serving() as site:
+            line = await site.line(narrow=True)
+            await until(lambda: len(site.server.server_state.connections) == 1)
+            (connection,) = cast("set[HttpConnection]", site.server.server_state.connections)
+            connection.transport.get_extra_info("socket").setsockopt(
+                socket.SOL_SOCKET, socket.SO_SNDBUF, 4096
+            )
+            line.send(b"GET /medium HTTP/1.1\r\nHost: server\r\n\r\n")
+            await until(lambda: site.node.answers.held > MEDIUM // 2)
+            assert not site.server.server_state.tasks, "the answer is complete"
+            assert (await line.answer()).body == b"x" * MEDIUM
+            assert site.node.answers.held == 0
 
 
 class TestPlaces:

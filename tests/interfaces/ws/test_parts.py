@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from attrs import evolve
 from websockets.frames import Opcode
 
 from application.errors import Unavailable
@@ -112,3 +113,23 @@ async def test_a_page_that_cannot_be_read_on_closes_the_socket(house: House) -> 
             opcode, _ = await bob.frame()
             opcodes.append(opcode)
     assert Opcode.TEXT not in opcodes[1:], "nothing is told within an unfinished message"
+
+
+async def test_a_page_whose_rest_is_missing_closes_the_socket(house: House) -> None:
+    chat = await told_much(house)
+    bob = await house.enter("Bob", chat, narrow=True)
+    messages = house.services.messenger.messages
+    history, calls = messages.history, iter(range(100))
+
+    async def finds_nothing_the_second_time(*asked: Any) -> Any:
+        page = await history(*asked)
+        return evolve(page, rows=[]) if next(calls) else page
+
+    object.__setattr__(messages, "history", finds_nothing_the_second_time)
+    bob.say(type="get_chat_history", limit=COUNT)
+    opcodes: list[int] = []
+    async with asyncio.timeout(ENOUGH):
+        while not opcodes or opcodes[-1] != Opcode.CLOSE:
+            opcode, _ = await bob.frame()
+            opcodes.append(opcode)
+    assert opcodes[0] == Opcode.TEXT
