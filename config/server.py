@@ -143,9 +143,9 @@ class Server(uvicorn.Server):
             raise self._place.refusal(error) from None
         if self.started:
             _queue_many(self.servers)
+            self.when_started()
             log.info("listening on %s", self._place)
             report(READY)
-            self.when_started()
             if self.control is not None:
                 asyncio.get_running_loop().add_reader(self.control, self._obey)
 

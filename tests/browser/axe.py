@@ -51,4 +51,5 @@ def assert_accessible(page: Page, *, without: Sequence[str] = ()) -> None:
     """By day, by all rules, and by night, by that about contrast."""
     for scheme, rules in (("light", ()), ("dark", CONTRAST)):
         page.prefer(scheme, motion="reduce")
-        assert findings(page, rules, without=without) == []
+        found = findings(page, rules, without=without)
+        assert found == [], found
