@@ -163,7 +163,7 @@ class HistoryPage:
     version: str = field(default="", eq=False)
     """Differs whenever anything differs that the page shows; it is compared with versions of the same page only."""
     is_known: bool = False
-    """Whether the messages are left out, because the client has this version of the page."""
+    """True if the client has this version of the page already. The messages are then left out."""
 
     @classmethod
     def of(
@@ -185,7 +185,7 @@ class HistoryPage:
 
     @property
     def has_before(self) -> bool:
-        """Whether there are older messages. Everything lies before a page past the end."""
+        """True if there are messages before the page. For a page past the end of the chat, these are all messages."""
         return min(self.numbers.start, self.total_count + 1) > 1
 
     @property

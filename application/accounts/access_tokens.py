@@ -7,7 +7,7 @@ from typing import Final
 from attrs import field, frozen
 
 from application.accounts.own_sessions import end_all, lock_own
-from application.accounts.step_up import StepUp
+from application.accounts.step_up import FullReauthentication, StepUp
 from application.accounts.telling import TellOwner
 from application.actor import Actor
 from application.errors import OutcomeUnknown, Overloaded, Unavailable
@@ -27,21 +27,15 @@ from domain.scope import (
     TooManyAccessTokens,
 )
 from domain.security import SecurityAct
-from domain.session import Fingerprint, Origin, Pair, Session, SessionNotFound
+from domain.session import Fingerprint, Pair, Session, SessionNotFound
 
 
 @frozen(kw_only=True)
-class MakeAccessToken:
+class MakeAccessToken(FullReauthentication):
     name: TokenName
     scopes: frozenset[Scope]
-    password: str = field(default="", repr=False)
-    code: str | None = field(default=None, repr=False)
-    """A code or a recovery code, if the account has a second factor."""
-    proof: str | None = field(default=None, repr=False)
-    """A proof by a passkey, in place of both."""
     lifetime: timedelta | None = None
     """None asks for as long as this messenger permits. More than that is cut short."""
-    origin: Origin = field(factory=Origin)
 
 
 @frozen(kw_only=True)
@@ -81,7 +75,7 @@ class MakeAccessTokenHandler:
         actor.require_device()
         if not self.most:
             raise AccessTokensUnavailable
-        async with self.step_up.proven(actor, command.password, command.origin, command.proof) as proven:
+        async with self.step_up.proven(actor, command) as proven:
             work, account, now = proven.work, proven.account, self.clock.now()
             await self.step_up.code(proven, actor, command.code)
             if len(_tokens(proven.sessions, now)) >= self.most:

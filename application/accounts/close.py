@@ -1,24 +1,18 @@
 from collections.abc import Callable
 
-from attrs import field, frozen
+from attrs import frozen
 
 from application.accounts.closing import close
-from application.accounts.step_up import StepUp
+from application.accounts.step_up import FullReauthentication, StepUp
 from application.actor import Actor
 from application.ports.clock import Clock
 from application.recording import RecordEvent
 from domain.security import SecurityAct
-from domain.session import Origin
 
 
 @frozen(kw_only=True)
-class CloseAccount:
-    password: str = field(default="", repr=False)
-    code: str | None = field(default=None, repr=False)
-    """A code or a recovery code, if the account has a second factor."""
-    proof: str | None = field(default=None, repr=False)
-    """A proof by a passkey, in place of both."""
-    origin: Origin = field(factory=Origin)
+class CloseAccount(FullReauthentication):
+    pass
 
 
 @frozen(kw_only=True)
@@ -46,7 +40,7 @@ class CloseAccountHandler:
             NotAuthenticated: The actor's session ended meanwhile.
         """
         actor.require_device()
-        async with self.step_up.proven(actor, command.password, command.origin, command.proof) as proven:
+        async with self.step_up.proven(actor, command) as proven:
             work, account, now = proven.work, proven.account, self.clock.now()
             await self.step_up.code(proven, actor, command.code)
             await close(work, account, proven.sessions, at=now)

@@ -6,7 +6,7 @@ from attrs import field, frozen
 
 from application.accounts.codes import CodeCheck
 from application.accounts.own_sessions import lock_own
-from application.accounts.step_up import StepUp
+from application.accounts.step_up import FullReauthentication, Reauthentication, StepUp
 from application.accounts.telling import TellOwner
 from application.actor import Actor
 from application.ports.clock import Clock
@@ -14,7 +14,6 @@ from application.ports.codes import Codes, NewSecret
 from application.ports.storage import Begin
 from domain.factor import FactorAlreadyOn, FactorNotOn, FactorsUnavailable, SecondFactor
 from domain.security import SecurityAct
-from domain.session import Origin
 
 
 @frozen(kw_only=True)
@@ -42,11 +41,8 @@ class ReadFactorHandler:
 
 
 @frozen(kw_only=True)
-class SetUpFactor:
-    password: str = field(default="", repr=False)
-    proof: str | None = field(default=None, repr=False)
-    """A proof by a passkey, in place of the password."""
-    origin: Origin = field(factory=Origin)
+class SetUpFactor(Reauthentication):
+    pass
 
 
 @frozen(kw_only=True)
@@ -72,7 +68,7 @@ class SetUpFactorHandler:
         actor.require_device()
         if not self.codes.is_available:
             raise FactorsUnavailable
-        async with self.step_up.proven(actor, command.password, command.origin, command.proof) as proven:
+        async with self.step_up.proven(actor, command) as proven:
             former = await proven.work.factors.find(actor.account_id)
             if former is not None and former.is_on:
                 raise FactorAlreadyOn
@@ -115,21 +111,13 @@ class ConfirmFactorHandler:
             digests = [self.codes.digest(each) for each in shown]
             self.check.confirm(factor, command.code, digests, device=str(actor.session_id), at=now)
             await work.factors.save(factor)
-            await self.tell(
-                work, SecurityAct.FACTOR_ON, account.id, actor.email, at=now, session_id=actor.session_id
-            )
+            await self.tell.of_own(work, SecurityAct.FACTOR_ON, actor, at=now)
         return shown
 
 
 @frozen(kw_only=True)
-class ProveBoth:
+class ProveBoth(FullReauthentication):
     """The proof that changes of a second factor take: the password, and a code or a recovery code; or a passkey."""
-
-    password: str = field(default="", repr=False)
-    code: str = field(default="", repr=False)
-    proof: str | None = field(default=None, repr=False)
-    """A proof by a passkey, in place of both."""
-    origin: Origin = field(factory=Origin)
 
 
 @frozen(kw_only=True)
@@ -151,7 +139,7 @@ class RenewRecoveryCodesHandler:
             TooManyRequests: One of the two was wrong too often.
         """
         actor.require_device()
-        async with self.step_up.proven(actor, command.password, command.origin, command.proof) as proven:
+        async with self.step_up.proven(actor, command) as proven:
             await self.step_up.code(proven, actor, command.code)
             factor = await proven.work.factors.find(actor.account_id)
             if factor is None:
@@ -159,13 +147,8 @@ class RenewRecoveryCodesHandler:
             shown = self.codes.new_recovery_codes()
             factor.renew_recovery(map(self.codes.digest, shown))
             await proven.work.factors.save(factor)
-            await self.tell(
-                proven.work,
-                SecurityAct.RECOVERY_CODES_RENEWED,
-                actor.account_id,
-                actor.email,
-                at=self.clock.now(),
-                session_id=actor.session_id,
+            await self.tell.of_own(
+                proven.work, SecurityAct.RECOVERY_CODES_RENEWED, actor, at=self.clock.now()
             )
         return shown
 
@@ -188,17 +171,10 @@ class TurnOffFactorHandler:
             TooManyRequests: One of the two was wrong too often.
         """
         actor.require_device()
-        async with self.step_up.proven(actor, command.password, command.origin, command.proof) as proven:
+        async with self.step_up.proven(actor, command) as proven:
             factor = await proven.work.factors.find(actor.account_id)
             if factor is None or not factor.is_on:
                 raise FactorNotOn
             await self.step_up.code(proven, actor, command.code)
             await proven.work.factors.remove(actor.account_id)
-            await self.tell(
-                proven.work,
-                SecurityAct.FACTOR_OFF,
-                actor.account_id,
-                actor.email,
-                at=self.clock.now(),
-                session_id=actor.session_id,
-            )
+            await self.tell.of_own(proven.work, SecurityAct.FACTOR_OFF, actor, at=self.clock.now())

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from attrs import field, frozen
 
 from application.accounts.own_sessions import lock_own
-from application.accounts.step_up import StepUp
+from application.accounts.step_up import FullReauthentication, StepUp
 from application.accounts.telling import TellOwner
 from application.accounts.visits import Depart, Departure, EndVisit
 from application.accounts.ways import Ways
@@ -17,7 +17,7 @@ from application.ports.storage import Begin
 from domain.identity import Identity, IdentityNotFound
 from domain.ids import IdentityId
 from domain.security import SecurityAct
-from domain.session import Fingerprint, Origin
+from domain.session import Fingerprint
 
 
 @frozen(kw_only=True)
@@ -33,16 +33,10 @@ class ListIdentitiesHandler:
 
 
 @frozen(kw_only=True)
-class BeginLink:
+class BeginLink(FullReauthentication):
     provider: str
-    password: str = field(default="", repr=False)
-    code: str | None = field(default=None, repr=False)
-    """A code or a recovery code, if the account has a second factor."""
-    proof: str | None = field(default=None, repr=False)
-    """A proof by a passkey, in place of both."""
     from_app: bool = False
     """See `Visit.from_app`."""
-    origin: Origin = field(factory=Origin)
 
 
 @frozen(kw_only=True)
@@ -63,7 +57,7 @@ class BeginLinkHandler:
             TooManyRequests: One of the two was wrong too often.
         """
         actor.require_device()
-        async with self.step_up.proven(actor, command.password, command.origin, command.proof) as proven:
+        async with self.step_up.proven(actor, command) as proven:
             await self.step_up.code(proven, actor, command.code)
         return await self.depart(
             command.provider,
@@ -112,26 +106,13 @@ class FinishLinkHandler:
         async with self.begin() as work:
             await lock_own(work, actor)
             await work.identities.add(identity)
-            await self.tell(
-                work,
-                SecurityAct.IDENTITY_LINKED,
-                actor.account_id,
-                actor.email,
-                at=now,
-                session_id=actor.session_id,
-            )
+            await self.tell.of_own(work, SecurityAct.IDENTITY_LINKED, actor, at=now)
         return identity
 
 
 @frozen(kw_only=True)
-class Unlink:
+class Unlink(FullReauthentication):
     identity_id: IdentityId
-    password: str = field(default="", repr=False)
-    code: str | None = field(default=None, repr=False)
-    """A code or a recovery code, if the account has a second factor."""
-    proof: str | None = field(default=None, repr=False)
-    """A proof by a passkey, in place of both."""
-    origin: Origin = field(factory=Origin)
 
 
 @frozen(kw_only=True)
@@ -154,7 +135,7 @@ class UnlinkHandler:
             TooManyRequests: One of the two was wrong too often.
         """
         actor.require_device()
-        async with self.step_up.proven(actor, command.password, command.origin, command.proof) as proven:
+        async with self.step_up.proven(actor, command) as proven:
             work, account = proven.work, proven.account
             identities = await work.identities.of(account.id)
             chosen = next((each for each in identities if each.id == command.identity_id), None)
@@ -163,11 +144,4 @@ class UnlinkHandler:
             await self.step_up.code(proven, actor, command.code)
             await self.ways.refuse_losing_last(work, account, without=chosen.id)
             await work.identities.remove(chosen)
-            await self.tell(
-                work,
-                SecurityAct.IDENTITY_UNLINKED,
-                account.id,
-                actor.email,
-                at=self.clock.now(),
-                session_id=actor.session_id,
-            )
+            await self.tell.of_own(work, SecurityAct.IDENTITY_UNLINKED, actor, at=self.clock.now())

@@ -7,7 +7,7 @@ from typing import Final
 from attrs import field, frozen
 
 from application.accounts.own_sessions import lock_own
-from application.accounts.step_up import StepUp
+from application.accounts.step_up import FullReauthentication, StepUp
 from application.accounts.telling import TellOwner
 from application.accounts.ways import Ways
 from application.actor import Actor
@@ -29,7 +29,6 @@ from domain.passkey import (
     TooManyPasskeys,
 )
 from domain.security import SecurityAct
-from domain.session import Origin
 
 CEREMONY: Final = timedelta(minutes=5)
 """Within this time a person finds the device and answers."""
@@ -140,13 +139,8 @@ class ListPasskeysHandler:
 
 
 @frozen(kw_only=True)
-class BeginPasskey:
-    password: str = field(default="", repr=False)
-    code: str | None = field(default=None, repr=False)
-    """A code or a recovery code, if the account has a second factor."""
-    proof: str | None = field(default=None, repr=False)
-    """A proof by a passkey, in place of both."""
-    origin: Origin = field(factory=Origin)
+class BeginPasskey(FullReauthentication):
+    pass
 
 
 @frozen(kw_only=True)
@@ -167,7 +161,7 @@ class BeginPasskeyHandler:
         """
         actor.require_device()
         self.ask.refuse_unavailable()
-        async with self.step_up.proven(actor, command.password, command.origin, command.proof) as proven:
+        async with self.step_up.proven(actor, command) as proven:
             await self.step_up.code(proven, actor, command.code)
             known = await proven.work.passkeys.of(actor.account_id)
         if len(known) >= self.ask.most:
@@ -229,14 +223,7 @@ class AddPasskeyHandler:
             if len(known) >= self.ask.most:
                 raise TooManyPasskeys
             await work.passkeys.save(passkey)
-            await self.tell(
-                work,
-                SecurityAct.PASSKEY_ADDED,
-                actor.account_id,
-                actor.email,
-                at=now,
-                session_id=actor.session_id,
-            )
+            await self.tell.of_own(work, SecurityAct.PASSKEY_ADDED, actor, at=now)
         return passkey
 
 
@@ -264,14 +251,8 @@ class RenamePasskeyHandler:
 
 
 @frozen(kw_only=True)
-class RemovePasskey:
+class RemovePasskey(FullReauthentication):
     passkey_id: PasskeyId
-    password: str = field(default="", repr=False)
-    code: str | None = field(default=None, repr=False)
-    """A code or a recovery code, if the account has a second factor."""
-    proof: str | None = field(default=None, repr=False)
-    """A proof by a passkey, in place of both."""
-    origin: Origin = field(factory=Origin)
 
 
 @frozen(kw_only=True)
@@ -292,20 +273,13 @@ class RemovePasskeyHandler:
             TooManyRequests: Something was wrong too often.
         """
         actor.require_device()
-        async with self.step_up.proven(actor, command.password, command.origin, command.proof) as proven:
+        async with self.step_up.proven(actor, command) as proven:
             work = proven.work
             passkey = await _own(work, actor, command.passkey_id)
             await self.step_up.code(proven, actor, command.code)
             await self.ways.refuse_losing_last(work, proven.account, without=passkey.id)
             await work.passkeys.remove(passkey)
-            await self.tell(
-                work,
-                SecurityAct.PASSKEY_REMOVED,
-                actor.account_id,
-                actor.email,
-                at=self.clock.now(),
-                session_id=actor.session_id,
-            )
+            await self.tell.of_own(work, SecurityAct.PASSKEY_REMOVED, actor, at=self.clock.now())
 
 
 @frozen(kw_only=True)

@@ -5,7 +5,7 @@ from attrs import field, frozen
 
 from application.accounts.mailed import LetterLimits, report
 from application.accounts.own_sessions import end_others, lock_own
-from application.accounts.step_up import Proven, StepUp
+from application.accounts.step_up import Proven, Reauthentication, StepUp
 from application.actor import Actor
 from application.ports.clock import Clock
 from application.ports.ids import Ids
@@ -41,7 +41,7 @@ class SetPasswordHandler:
     ids: Ids
     step_up: StepUp
     old_password_needed: bool
-    """Whether a session alone is not enough."""
+    """True if the command must have the old password or a proof: a session alone does not permit the change."""
     passwords: Passwords
     rule: PasswordRule
     limits: LetterLimits
@@ -93,8 +93,10 @@ class SetPasswordHandler:
     ) -> AsyncIterator[Proven]:
         """Begins the unit of work. If the old password was given, it is ``verified`` that it fits."""
         if command.old_password is not None or command.proof:
-            old, proof = command.old_password or "", command.proof
-            async with self.step_up.proven(actor, old, command.origin, proof, verified=verified) as proven:
+            given = Reauthentication(
+                password=command.old_password or "", proof=command.proof, origin=command.origin
+            )
+            async with self.step_up.proven(actor, given, verified=verified) as proven:
                 yield proven
             return
         async with self.begin() as work:

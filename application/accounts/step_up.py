@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
-from attrs import frozen
+from attrs import field, frozen
 
 from application.accounts.codes import CodeCheck
 from application.accounts.failures import FailureLimits
@@ -23,6 +23,24 @@ from domain.session import Origin, Session
 
 
 @frozen(kw_only=True)
+class Reauthentication:
+    """The fields of a command that asks a signed-in person for the password again."""
+
+    password: str = field(default="", repr=False)
+    proof: str | None = field(default=None, repr=False)
+    """A proof by a passkey, in place of the password and of a code."""
+    origin: Origin = field(factory=Origin)
+
+
+@frozen(kw_only=True)
+class FullReauthentication(Reauthentication):
+    """The same for a command that also takes a code, if the account has a second factor."""
+
+    code: str | None = field(default=None, repr=False)
+    """A code of the application, or a recovery code."""
+
+
+@frozen(kw_only=True)
 class Proven:
     """A unit of work in which the actor's account and its sessions are locked, and which the actor may carry out."""
 
@@ -31,7 +49,7 @@ class Proven:
     sessions: Sequence[Session]
     """Those that have not ended."""
     by_both: bool = False
-    """Whether a second factor was shown too, because a passkey is both proofs in one."""
+    """True if the person proved both factors at once, by a passkey; then no code is asked for."""
 
 
 @frozen(kw_only=True)
@@ -52,14 +70,12 @@ class StepUp:
     async def proven(
         self,
         actor: Actor,
-        password: str,
-        origin: Origin,
-        proof: str | None = None,
+        given: Reauthentication,
         *,
         verified: PasswordHash | None = None,
     ) -> AsyncIterator[Proven]:
         """
-        Begins a unit of work for somebody who knows the password, or has a ``proof`` by a passkey. The password is verified
+        Begins a unit of work for somebody who gives the password, or a proof by a passkey. The password is verified
         outside the unit, because that takes long; if it changed meanwhile, what was verified is the former one, and the new one
         is verified. ``verified`` is what `verify` returned for the password, if that was done before.
 
@@ -70,16 +86,16 @@ class StepUp:
             TooManyRequests: The password was wrong too often.
             NotAuthenticated: The actor's session ended meanwhile.
         """
-        if proof:
+        if given.proof:
             self.failures.report(self._keys(actor), at=self.clock.now())
             async with self.begin() as work:
                 account, sessions = await lock_own(work, actor)
-                await self._use_proof(work, actor, proof)
+                await self._use_proof(work, actor, given.proof)
                 yield Proven(work=work, account=account, sessions=sessions, by_both=True)
             return
         while True:
             if verified is None:
-                verified = await self.verify(actor, password, origin)
+                verified = await self.verify(actor, given.password, given.origin)
             async with self.begin() as work:
                 account, sessions = await lock_own(work, actor)
                 if account.password_hash == verified:

@@ -5,6 +5,7 @@ from datetime import datetime
 from attrs import frozen
 
 from application.accounts.mailed import LetterLimits
+from application.actor import Actor
 from application.ports.ids import Ids
 from application.ports.storage import UnitOfWork
 from application.recording import RecordEvent
@@ -51,3 +52,7 @@ class TellOwner:
             origin=self.record.where(),
         )
         await work.letters.add(letter)
+
+    async def of_own(self, work: UnitOfWork, act: SecurityAct, actor: Actor, *, at: datetime) -> None:
+        """Tells the owner of something that the actor has done to their own account."""
+        await self(work, act, actor.account_id, actor.email, at=at, session_id=actor.session_id)

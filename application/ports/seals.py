@@ -30,7 +30,7 @@ class Visit:
     fingerprint: Fingerprint = Fingerprint()
     """The device that is to be signed in."""
     from_app: bool = False
-    """Whether the person left from the application at another address, and not from our own web client."""
+    """True if the visit began in an application at another address; False if it began in the web client."""
     account_id: AccountId | None = None
     """The account that the identity is to be linked with; None if the visit is to sign in."""
     session_id: SessionId | None = None

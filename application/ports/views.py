@@ -241,7 +241,7 @@ class Start:
 
     anchor: int
     beyond: int
-    """How far the anchor may lie behind the last message."""
+    """The greatest distance in `seq` between the last message of the chat and an anchor behind it."""
     shift: int
 
     @classmethod
