@@ -14,7 +14,7 @@ from domain.passkey import ProofUnfit
 from domain.scope import AccessTokenNotFound, AccessTokensUnavailable, TooManyAccessTokens
 from interfaces.http.authentication import owner_of
 from interfaces.http.described import ACCOUNTS, described
-from interfaces.http.envelope import success
+from interfaces.http.envelope import NOT_KEPT, success
 from interfaces.http.options import HttpOptions
 from interfaces.http.requests import json_object, known, path
 from interfaces.http.routes import Endpoint
@@ -82,7 +82,7 @@ class AccessTokens:
         )
         made = await self.messenger.access_tokens.make(actor, command)
         data: answers.NewAccessToken = {**codec.access_token_json(made.session), "token": made.text}
-        return success(data, {"Cache-Control": "no-store"})
+        return success(data, NOT_KEPT)
 
     @described(
         summary="End an access token of a program, and close its sockets",

@@ -12,7 +12,7 @@ from domain.factor import CodeWrong, FactorAlreadyOn, FactorNotOn, FactorsUnavai
 from domain.passkey import ProofUnfit
 from interfaces.http.authentication import owner_of
 from interfaces.http.described import ACCOUNTS, described
-from interfaces.http.envelope import success
+from interfaces.http.envelope import NOT_KEPT, success
 from interfaces.http.options import HttpOptions
 from interfaces.http.requests import json_object, known
 from interfaces.http.routes import Endpoint
@@ -109,4 +109,4 @@ def _recovery(codes: Sequence[str]) -> Response:
 
 
 def _secret(data: object) -> Response:
-    return success(data, {"Cache-Control": "no-store"})
+    return success(data, NOT_KEPT)

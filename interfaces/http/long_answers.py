@@ -14,9 +14,6 @@ LONG_ANSWER: Final = "messenger.long_answer"
 WAITED: Final = "waited"
 """The attribute of a request's state with the seconds that it waited by intention, which are no measure of the server."""
 
-PART_BYTES: Final = 64 * 1024
-"""Bytes of an answer that are written at once. The next part is written when the client has read most of the last one."""
-
 
 def note_wait(request: Request, seconds: float) -> None:
     """Records that the answer to a request waited so long by intention."""

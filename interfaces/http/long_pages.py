@@ -7,7 +7,7 @@ when the client continues. The `seq` of a message never changes, so that no mess
 
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Final
 
 import orjson
@@ -15,23 +15,16 @@ from attrs import define
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from application.errors import ApplicationError, Unavailable
+from application.errors import ApplicationError
 from application.views import HistoryPage, MessageRow
 from domain.errors import DomainError
 from domain.ids import ChatId, Seq
 from interfaces.http.envelope import MEDIA_TYPE, NOT_KEPT, success, tagged
-from interfaces.http.long_answers import PART_BYTES, LongAnswer, long_answer
+from interfaces.http.long_answers import LongAnswer, long_answer
 from interfaces.wire import codec
+from interfaces.wire.parts import PART_BYTES, SHORT, ReadAfter, read_rest
 
 log: Final = logging.getLogger(__name__)
-
-SHORT: Final = PART_BYTES // 4
-"""Characters of text up to which a page is written at once."""
-
-READ_AGAIN: Final = 10
-"""Messages that are read at once after the rest of a page was dropped from memory."""
-
-ReadAfter = Callable[[Seq, int], Awaitable[HistoryPage]]
 
 
 def history_answer(
@@ -105,9 +98,7 @@ class _Rest:
 
     async def _next(self) -> MessageRow:
         if not self.rows:
-            more = await self.read_after(Seq(self.before), READ_AGAIN)
+            more = await read_rest(self.read_after, Seq(self.before), Seq(self.last))
             self.rows.extend(row for row in more.rows if row.seq <= self.last)
             self.senders.update(codec.encoded_senders(more))
-            if not self.rows:
-                raise Unavailable("messages of the page are missing")
         return self.rows.popleft()

@@ -23,7 +23,7 @@ from domain.passkey import (
 )
 from interfaces.http.authentication import owner_of
 from interfaces.http.described import ACCOUNTS, described
-from interfaces.http.envelope import success
+from interfaces.http.envelope import NOT_KEPT, success
 from interfaces.http.options import HttpOptions
 from interfaces.http.requests import json_object, known, origin_of, path
 from interfaces.http.routes import Endpoint
@@ -187,8 +187,8 @@ class Passkeys:
         actor = await owner_of(request, self.messenger)
         command = codec.PROVE.decode(await json_object(request), within="body")
         proved = await self.messenger.passkeys.prove(actor, command)
-        return success(codec.proof_json(proved), {"Cache-Control": "no-store"})
+        return success(codec.proof_json(proved), NOT_KEPT)
 
 
 def _ceremony(ceremony: Ceremony) -> Response:
-    return success(codec.ceremony_json(ceremony), {"Cache-Control": "no-store"})
+    return success(codec.ceremony_json(ceremony), NOT_KEPT)

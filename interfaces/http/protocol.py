@@ -38,9 +38,10 @@ from application.errors import OutcomeUnknown
 from interfaces.http.addresses import Networks
 from interfaces.http.envelope import Refusal, refused
 from interfaces.http.errors import refusal_of
-from interfaces.http.long_answers import LONG_ANSWER, PART_BYTES
+from interfaces.http.long_answers import LONG_ANSWER
 from interfaces.http.middleware import SAFE_HEADERS
 from interfaces.http.node import READ, SLICE, HttpLimits, Node, Place
+from interfaces.wire.parts import PART_BYTES
 
 FINAL_GRACE: Final = 2.0
 """

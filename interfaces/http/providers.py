@@ -33,7 +33,7 @@ from domain.identity import (
 from domain.passkey import ProofUnfit
 from interfaces.http.authentication import owner_of
 from interfaces.http.described import ACCOUNTS, described
-from interfaces.http.envelope import success
+from interfaces.http.envelope import NOT_KEPT, success
 from interfaces.http.errors import refusal_of
 from interfaces.http.options import HttpOptions
 from interfaces.http.requests import json_object, known, origin_of, path
@@ -226,5 +226,5 @@ class Providers:
         return cookie(VISIT_COOKIE, visit, self.options, f"; Max-Age={seconds_left(expires_in)}")
 
     def _on(self, to: str, name: str, value: str) -> Response:
-        headers = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
+        headers = {**NOT_KEPT, "Referrer-Policy": "no-referrer"}
         return RedirectResponse(f"{to}#{name}={quote(value)}", 303, headers)

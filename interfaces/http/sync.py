@@ -1,6 +1,5 @@
 import asyncio
 from collections.abc import Sequence
-from typing import Final
 
 import orjson
 from attrs import field, frozen
@@ -16,7 +15,7 @@ from application.ports.limiter import TooManyRequests
 from application.ports.own_changes import Lost
 from interfaces.http.authentication import actor_of
 from interfaces.http.described import CHATS, described
-from interfaces.http.envelope import success
+from interfaces.http.envelope import NOT_KEPT, success
 from interfaces.http.long_answers import ending, note_wait
 from interfaces.http.options import HttpOptions
 from interfaces.http.requests import query
@@ -33,8 +32,6 @@ from interfaces.wire.frames import Frame
 from interfaces.wire.places import Places
 from interfaces.wire.reasons import Reset
 from interfaces.wire.validation import FieldFault, RequestInvalid
-
-NO_STORE: Final = {"Cache-Control": "no-store"}
 
 
 @frozen
@@ -133,4 +130,4 @@ class Synchronisation:
             "cursor": None if cursor is None else self._places.write(cursor),
             "hasMore": has_more,
         }
-        return success(data, NO_STORE)
+        return success(data, NOT_KEPT)

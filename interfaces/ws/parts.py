@@ -6,30 +6,19 @@ again when it is needed. The `seq` of a message never changes, so that no messag
 """
 
 from collections import deque
-from collections.abc import Awaitable, Callable
 from typing import Final
 
 import orjson
 from attrs import define
 
-from application.errors import Unavailable
 from application.views import HistoryPage, MessageView
 from domain.ids import Seq
 from interfaces.wire import frames
+from interfaces.wire.parts import PART_BYTES, SHORT, ReadAfter, read_rest
 from interfaces.ws.framing import Part
 from interfaces.ws.outbox import Outbox
 
-PART_BYTES: Final = 64 * 1024
-
-SHORT: Final = PART_BYTES // 4
-"""Characters of text up to which a page is written as one frame."""
-
-READ_AGAIN: Final = 10
-"""Messages that are read at once after the rest of a page was dropped from memory."""
-
 HEAD: Final = b'{"type":"chat_history","messages":['
-
-ReadAfter = Callable[[Seq, int], Awaitable[HistoryPage]]
 
 
 @define(eq=False)
@@ -68,10 +57,8 @@ async def write_page(outbox: Outbox, page: LongPage, read_after: ReadAfter) -> i
     try:
         while position < page.last:
             if not page.views:
-                more = await read_after(position, READ_AGAIN)
+                more = await read_rest(read_after, position, page.last)
                 page.views.extend(view for view in more.messages if view.message.seq <= page.last)
-                if not page.views:
-                    raise Unavailable("messages of the page are missing")
             view = page.views.popleft()
             position = view.message.seq
             part += orjson.dumps(frames.message_fields(view))

@@ -13,11 +13,11 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 
 from interfaces.app import create_app
-from interfaces.http.long_answers import PART_BYTES
 from interfaces.http.node import HttpLimits, Node
 from interfaces.http.options import HttpOptions
 from interfaces.http.protocol import HttpConnections
 from interfaces.http.routes import Endpoint
+from interfaces.wire.parts import PART_BYTES
 from tests.interfaces.http.conftest import make_world
 from tests.interfaces.uvicorn_server import UvicornServer
 

@@ -16,8 +16,9 @@ from application.views import HistoryPage
 from domain.chat import About
 from domain.chat_errors import ChatNotFound
 from domain.ids import ChatId, Seq
-from interfaces.http.long_answers import LONG_ANSWER, PART_BYTES
-from interfaces.http.long_pages import READ_AGAIN, history_answer
+from interfaces.http.long_answers import LONG_ANSWER
+from interfaces.http.long_pages import history_answer
+from interfaces.wire.parts import PART_BYTES, READ_AGAIN
 from tests.interfaces.http.conftest import Person, World, make_world
 from tests.interfaces.http.serving import ENOUGH, Line, Site, serving
 from tests.interfaces.http.test_protocol import until

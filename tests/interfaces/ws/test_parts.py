@@ -9,7 +9,7 @@ from websockets.frames import Opcode
 
 from application.errors import Unavailable
 from domain.ids import ChatId
-from interfaces.ws.parts import PART_BYTES
+from interfaces.wire.parts import PART_BYTES
 from tests.interfaces.live.test_hub import until
 from tests.interfaces.ws.house import ENOUGH, House
 
