@@ -101,7 +101,7 @@ def store(rounds: int, _tools: Tools | None) -> Found:
     given = argparse.Namespace(seconds=2, rounds=rounds, senders=100, chats=100)
     with database() as postgres:
         found = asyncio.run(stored.measure(postgres, given))
-    middle = {name: sorted(each, key=lambda one: one.rate)[len(each) // 2] for name, each in found.items()}
+    middle = {name: stored.middle_of(each) for name, each in found.items()}
     ours, bench = middle["gathered"], middle["pgbench"]
     yield Figure("stored by 100 senders", "messages/s", ours.rate, more_is_better=True)
     yield Figure("stored, beside pgbench", "x", ours.rate / bench.rate, 3, more_is_better=True)
@@ -138,12 +138,7 @@ def _fan_out(
                     for rival in rivals:
                         one = trial.by_wsload(tools, rival) if tools else run(trial.by_python(rival))
                         measured[rival.name].append(one)
-                found[rate] = {
-                    name: fan_out.Figures(
-                        *(statistics.median(each) for each in zip(*map(fan_out.values, of_one), strict=True))
-                    )
-                    for name, of_one in measured.items()
-                }
+                found[rate] = {name: fan_out.median(of_one) for name, of_one in measured.items()}
     return found
 
 

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
 import psycopg
-from attrs import frozen
+from attrs import astuple, frozen
 
 from tests.benchmarks.house import Installation, child, cpu_seconds, house, quantile
 from tests.benchmarks.tools import Tools, compiled, told
@@ -268,10 +268,7 @@ async def frame_size(built: Installation, who: Device, chat_id: str) -> int:
 
 def show(rounds: dict[str, list[Figures]]) -> None:
     print(f"{'':>10} messages/s  deliveries/CPU s  CPU us a message: server  database  p50 ms  p99 ms")
-    middle = {
-        name: Figures(*(statistics.median(each) for each in zip(*map(values, each), strict=True)))
-        for name, each in rounds.items()
-    }
+    middle = {name: median(each) for name, each in rounds.items()}
     for name, each in middle.items():
         print(
             f"{name:>10} {each.rate:>10,.0f} {each.told:>17,.0f} {each.server:>25,.0f} {each.database:>9,.0f}"
@@ -286,8 +283,9 @@ def show(rounds: dict[str, list[Figures]]) -> None:
         print(line)
 
 
-def values(figures: Figures) -> tuple[float, ...]:
-    return figures.rate, figures.told, figures.server, figures.database, figures.half, figures.most
+def median(rounds: Sequence[Figures]) -> Figures:
+    """Returns the median of each figure by itself."""
+    return Figures(*(statistics.median(each) for each in zip(*map(astuple, rounds), strict=True)))
 
 
 def main() -> None:

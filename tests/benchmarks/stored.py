@@ -18,7 +18,7 @@ import statistics
 import subprocess
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from itertools import count
 from pathlib import Path
@@ -69,6 +69,11 @@ class Round:
 def cpu_of_postgres(postgres: Postgres) -> float:
     assert postgres.pid is not None
     return cpu_seconds(postgres.pid)
+
+
+def middle_of(rounds: Sequence[Round]) -> Round:
+    """Returns the round with the median rate."""
+    return sorted(rounds, key=lambda one: one.rate)[len(rounds) // 2]
 
 
 async def in_python(
@@ -232,7 +237,7 @@ def main() -> None:
         rounds = asyncio.run(measure(postgres, options))
     first = statistics.median(each.rate for each in rounds["gathered"])
     for name, each in rounds.items():
-        middle = sorted(each, key=lambda one: one.rate)[len(each) // 2]
+        middle = middle_of(each)
         print(f"{name:>9}: {middle} (gathered is {first / middle.rate:.1f} x)")
 
 

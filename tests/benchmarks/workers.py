@@ -16,7 +16,6 @@ are in this process.
 
 import argparse
 import asyncio
-import statistics
 import tempfile
 import time
 from collections.abc import Iterator
@@ -25,7 +24,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from domain.ids import ChatId
-from tests.benchmarks.fan_out import Figures, Rival, Trial, seated, values
+from tests.benchmarks.fan_out import Figures, Rival, Trial, median, seated
 from tests.benchmarks.house import Installation, database, quantile
 from tests.benchmarks.tools import Tools, compiled
 from tests.benchmarks.wire import run
@@ -112,7 +111,7 @@ def main() -> None:
     )
     middle = {}
     for workers, each in rounds.items():
-        one = middle[workers] = Figures(*map(statistics.median, zip(*map(values, each), strict=True)))
+        one = middle[workers] = median(each)
         print(
             f"{workers:>7} {one.rate:>11,.0f} {one.rate * options.listeners:>13,.0f} {one.told:>17,.0f}"
             f" {one.server:>25,.0f} {one.database:>9,.0f} {one.half:>7.1f} {one.most:>7.1f}"
