@@ -84,9 +84,9 @@ class Passkey:
     """In the form of COSE, as the device gave it."""
     name: PasskeyName
     uses: int = 0
-    """How often the device says that it was used. Devices that copy their passkeys to one another count nothing, and say 0."""
+    """The number of uses that the device reports. Devices that copy passkeys to one another do not count, and report 0."""
     is_backed_up: bool = False
-    """Whether it is kept in more than one place, so that it outlives the device."""
+    """True if the passkey is stored in more than one place, and is not lost with the device."""
     created_at: datetime = field(on_setattr=never)
     last_used_at: datetime | None = None
 

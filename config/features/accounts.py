@@ -136,7 +136,7 @@ class AccountRules:
     failures_per_network: Allowance
     failures_per_account: Allowance
     old_password_needed: bool
-    """Whether changing the password takes the old one, and not only a session."""
+    """True if a request that changes the password must contain the old one, or a proof by a passkey."""
     begun_sign_ins: Allowance
     """Sign-ins without a password that one network begins."""
     passkeys: int

@@ -202,7 +202,7 @@ class Database:
         read.seconds(0.01, 10),
         default_of(fields(Replica).patience),
     )
-    """How long a page may wait for the replica and be read there, before it is read from the database itself."""
+    """The time in which a page must be read from the replica, the wait for it included. After that the primary is read."""
 
     in_parts: bool = False
     """Whether the URL was made from the PG_SERVER_ settings."""
@@ -317,7 +317,7 @@ class Auth:
         "AUTH_PASSWORD_PATTERN", read.password_pattern, PasswordPattern.LETTERS
     )
     old_password_needed: bool = _setting("AUTH_OLD_PASSWORD_NEEDED", read.flag, default=False)
-    """Whether changing the password takes the old one, which clients of the original messenger do not send."""
+    """True if a change of the password needs the old one. Clients of the original messenger do not send it."""
 
     refuse_common_passwords: bool = _setting("AUTH_REFUSE_COMMON_PASSWORDS", read.flag, default=True)
     reset_lifetime: timedelta = _setting(
@@ -362,7 +362,7 @@ class Auth:
     """Other providers through which people sign in (OpenID Connect), as a JSON list."""
 
     provider_seconds: float = _setting("AUTH_PROVIDER_SECONDS", read.seconds(0.1, 60), 10.0)
-    """How long the requests to a provider that one step of a sign-in takes may last together."""
+    """The time that all requests to a provider may take together in one step of a sign-in."""
 
     passkeys: int = _setting("AUTH_PASSKEYS", read.whole(0, 100), 0)
     """An account may have this many passkeys. With 0 there are none: nobody signs in by one."""

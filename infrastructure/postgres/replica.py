@@ -69,16 +69,16 @@ class Replica:
     patience: float = 0.25
     now: Callable[[], float] = monotonic
     reads: int = field(init=False, default=0)
-    """How many pages were read from the replica."""
+    """The number of pages that were read from the replica."""
     passed_by: int = field(init=False, default=0)
-    """How many were read from the primary because the replica could not be read."""
+    """The number of pages that were read from the primary because the replica could not be read."""
     _rests_until: float | None = field(init=False, default=None)
     """None since a page was read from it."""
     _is_probed: bool = field(init=False, default=False)
     _waiting: "dict[asyncio.Future[Exception | None], Row]" = field(init=False, factory=dict)
     """The waiting pages and the place that each needs. The result is None, or the error that ends the wait."""
     _came: asyncio.Event = field(init=False, factory=asyncio.Event)
-    """Somebody else waits since the last look began."""
+    """Set when another page has begun to wait since the last look began."""
     _looking: "asyncio.Task[None] | None" = field(init=False, default=None)
     _limits: "set[asyncio.Timeout]" = field(init=False, factory=set)
     """The limits of the pages that are being read."""

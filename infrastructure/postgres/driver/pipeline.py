@@ -56,7 +56,7 @@ class _Sent:
     statement: Statement
     name: bytes
     is_new: bool
-    """Whether the statement was prepared for this, which has an answer of its own."""
+    """True if the statement was prepared in this exchange. The server then sends a separate answer for the preparation."""
 
 
 async def ask(connection: Connection[Any], statements: Sequence[Statement]) -> list[Rows]:

@@ -76,7 +76,7 @@ class Prepared:
     constants: Mapping[str, Any]
     """Parameters whose values are part of the statement."""
     rows: AsyncRowFactory[Any] = dict_row
-    """How rows are returned: by column name, or as tuples, which cost less."""
+    """Makes rows by column name, or as tuples, which cost less."""
     numbered: LiteralString = field(init=False, eq=False, repr=False)
     """The text with numbers in place of names, as PostgreSQL reads it: the driver would look for the names each time."""
     _names: Sequence[str] = field(init=False, eq=False, repr=False)
