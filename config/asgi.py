@@ -254,6 +254,7 @@ def make_app(
         public_url=settings.api.public_url,
         trusted_proxies=Networks.of(settings.api.trusted_proxies),
         hsts_seconds=settings.api.hsts_seconds if settings.api.secure_cookies else 0,
+        hsts_subdomains=settings.api.hsts_subdomains,
         allowed_hosts=settings.api.hosts,
         cors_origins=settings.api.cors_origins,
         secure_cookies=settings.api.secure_cookies,

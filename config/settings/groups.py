@@ -113,6 +113,11 @@ class Api:
     hsts_seconds: int = _setting("API_HSTS_SECONDS", read.whole(0, 2 * 365 * 86400), 365 * 86400)
     """How long browsers must use HTTPS (Strict-Transport-Security). Only sent if `public_url` is HTTPS."""
 
+    hsts_subdomains: bool = _setting(
+        "API_HSTS_SUBDOMAINS", read.flag, default=default_of(HTTP.hsts_subdomains)
+    )
+    """True if that holds for all names below that of `public_url`, too, whoever answers for them."""
+
     original_statuses: bool = _setting(
         "API_ORIGINAL_STATUSES", read.flag, default=default_of(HTTP.original_statuses)
     )

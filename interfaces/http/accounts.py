@@ -18,9 +18,9 @@ from interfaces.http.options import HttpOptions
 from interfaces.http.requests import form, json_object, key, known, query
 from interfaces.http.routes import Endpoint
 from interfaces.http.signing_in import (
-    GONE,
-    REFRESH_COOKIE,
+    gone_cookies,
     refresh_cookie,
+    refresh_token_of,
     seconds_left,
     signed_in_answer,
 )
@@ -83,7 +83,7 @@ class Accounts:
     async def sign_in(self, request: Request) -> Response:
         body = await json_object(request)
         command = codec.SIGN_IN.decode(body, within="body", known=known(request))
-        return signed_in_answer(await self.messenger.accounts.sign_in(command), self.options)
+        return signed_in_answer(request, await self.messenger.accounts.sign_in(command), self.options)
 
     @described(
         summary="Finish signing in with the code of a second factor",
@@ -99,7 +99,7 @@ class Accounts:
     async def finish_sign_in(self, request: Request) -> Response:
         body = await json_object(request)
         command = codec.FINISH_SIGN_IN.decode(body, within="body", known=known(request))
-        return signed_in_answer(await self.messenger.accounts.finish_sign_in(command), self.options)
+        return signed_in_answer(request, await self.messenger.accounts.finish_sign_in(command), self.options)
 
     async def sign_in_by_form(self, request: Request) -> Response:
         fields = await form(request)
@@ -113,7 +113,7 @@ class Accounts:
                 "expires_in": seconds_left(signed_in.expires_in),
             }
         )
-        answer.headers["Set-Cookie"] = refresh_cookie(signed_in.refresh_token, self.options)
+        answer.headers["Set-Cookie"] = refresh_cookie(request, signed_in.refresh_token, self.options)
         return answer
 
     @described(
@@ -127,7 +127,7 @@ class Accounts:
     )
     async def sign_out(self, request: Request) -> Response:
         command = SignOut(
-            access_token=find_bearer(request.headers), refresh_token=request.cookies.get(REFRESH_COOKIE)
+            access_token=find_bearer(request.headers), refresh_token=refresh_token_of(request, self.options)
         )
         await self.messenger.accounts.sign_out(command)
         return self._signed_out()
@@ -168,7 +168,7 @@ class Accounts:
     async def confirm_email(self, request: Request) -> Response:
         body = await json_object(request)
         command = codec.CONFIRM_EMAIL.decode(body, within="body", known=known(request))
-        return signed_in_answer(await self.messenger.accounts.confirm_email(command), self.options)
+        return signed_in_answer(request, await self.messenger.accounts.confirm_email(command), self.options)
 
     @described(
         summary="Exchange the refresh cookie for a new pair of tokens",
@@ -184,11 +184,11 @@ class Accounts:
         needs_cookie=True,
     )
     async def refresh(self, request: Request) -> Response:
-        token = request.cookies.get(REFRESH_COOKIE, "")
+        token = refresh_token_of(request, self.options) or ""
         command: Refresh = codec.REFRESH.decode(
             await json_object(request), within="body", known={"token": token, "network": network_in(request)}
         )
-        return signed_in_answer(await self.messenger.accounts.refresh(command), self.options)
+        return signed_in_answer(request, await self.messenger.accounts.refresh(command), self.options)
 
     @described(
         summary="Sign in with the token of a letter, to choose a new password then",
@@ -204,7 +204,7 @@ class Accounts:
     async def redeem_token(self, request: Request) -> Response:
         body = await json_object(request)
         command = codec.REDEEM_TOKEN.decode(body, within="body", known=known(request))
-        return signed_in_answer(await self.messenger.accounts.redeem_token(command), self.options)
+        return signed_in_answer(request, await self.messenger.accounts.redeem_token(command), self.options)
 
     @described(
         summary="Request a letter whose link sets a new password",
@@ -251,4 +251,7 @@ class Accounts:
         return self._signed_out()
 
     def _signed_out(self) -> Response:
-        return success(None, {"Set-Cookie": refresh_cookie('""', self.options, GONE)})
+        answer = success(None)
+        for each in gone_cookies(self.options):
+            answer.headers.append("Set-Cookie", each)
+        return answer
