@@ -43,6 +43,7 @@ class Accounts:
             Endpoint("POST", f"{at}/sign-in/swagger/", self.sign_in_by_form, needs_own_page=True),
             Endpoint("POST", f"{at}/sign-out/", self.sign_out),
             Endpoint("GET", f"{at}/me/", self.me),
+            Endpoint("GET", f"{at}/me/ways/", self.ways),
             Endpoint("GET", f"{at}/email/status/", self.email_status),
             Endpoint("POST", f"{at}/email/confirm/", self.confirm_email),
             Endpoint("POST", f"{at}/token/refresh/", self.refresh),
@@ -142,6 +143,17 @@ class Accounts:
         return success(codec.actor_json(await actor_of(request, self.messenger)))
 
     @described(
+        summary="Tell by which ways my account can be signed in to",
+        description="For somebody who changes the password: other ways stay, unless they are removed with it. Ways that the operator "
+        "does not offer at present are counted too.",
+        tag=ACCOUNTS,
+        answer=answers.OwnWays,
+    )
+    async def ways(self, request: Request) -> Response:
+        actor = await owner_of(request, self.messenger)
+        return success(codec.own_ways_json(await self.messenger.accounts.read_ways(actor)))
+
+    @described(
         summary="Tell whether a confirmed account has this address",
         description="Rate-limited, or anyone could list accounts.",
         tag=ACCOUNTS,
@@ -222,10 +234,11 @@ class Accounts:
 
     @described(
         summary="Change the password; all other sessions end",
-        description="Their sockets close with 4401. Letters that were sent for a forgotten password become void.",
+        description="Their sockets close with 4401. Letters that were sent for a forgotten password become void. Passkeys and "
+        "identities at providers stay, unless `removeOtherWays` is true; `GET /accounts/me/ways/` counts them.",
         tag=ACCOUNTS,
         body=codec.SET_PASSWORD,
-        refuses=(PasswordWrong, ProofUnfit, TooManyRequests, Overloaded),
+        refuses=(PasswordWrong, CodeWrong, ProofUnfit, TooManyRequests, Overloaded),
     )
     async def set_password(self, request: Request) -> Response:
         actor = await owner_of(request, self.messenger)
