@@ -110,7 +110,7 @@ async def test_they_are_removed_in_the_same_step(people: People) -> None:
     )
     with pytest.raises(NotAuthenticated):
         await people.sign_in(device)
-    await people.world.sign_in_as(ANNA, password=NEW)
+    anna = await people.world.sign_in_as(ANNA, password=NEW)
     templates = [each.template for each in await letters(people.world)]
     expected = [Template.PASSKEY_REMOVED, Template.IDENTITY_UNLINKED, Template.PASSWORD_CHANGED]
     assert sorted(templates[:3]) == sorted(expected)

@@ -4,6 +4,7 @@ import re
 from base64 import b64encode
 from collections.abc import Callable
 from hashlib import sha256
+from html import unescape
 from typing import Any
 from uuid import uuid4
 
@@ -163,6 +164,15 @@ async def test_a_new_password_ends_every_session_and_is_reported(world: World) -
     assert (await one.client.get("/accounts/me/")).status_code == 401
     letters = world.storage.accounts.letters.values()
     assert [each.template for each in letters].count(Template.PASSWORD_CHANGED) == 1
+
+
+@pytest.mark.parametrize("local", ["{{7*7}}", "{%if/**/1%}1{%endif%}", "${7*7}"])
+async def test_an_address_is_no_template(world: World, local: str) -> None:
+    """Nobody's address is carried out: it is shown as it is, on the page and in the letter that leads to it."""
+    token = await world.letter_to(f"{local}@example.com")
+    shown = await world.client().get(CONFIRM, params={"token": token})
+    assert shown.status_code == 200
+    assert f"{local}@example.com" in unescape(shown.text)
 
 
 async def test_the_page_tells_of_ways_that_stay(world: World) -> None:
