@@ -5,7 +5,7 @@ from typing import Final
 
 YOUNG: Final = 20_000
 """
-How many objects more than before cause a search among the new ones, which takes about a millisecond. Python's default, 700, took
+How many objects more than before cause a search among the new ones, which takes half a millisecond to a whole one. Python's default, 700, took
 a sixth of the CPU of a busy messenger: a batch of messages makes more objects than that, and nearly none of them in cycles.
 """
 
