@@ -155,7 +155,7 @@ class Place:
 
     @property
     def accessible_name(self) -> str:
-        """As screen readers tell it."""
+        """The name that screen readers say."""
         return self._with(lambda element: element.accessible_name)
 
     @property
