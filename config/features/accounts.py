@@ -165,6 +165,7 @@ def make_account_rules(settings: Settings) -> AccountRules:
             access=jwt.access_lifetime,
             refresh=jwt.refresh_lifetime,
             grace=auth.refresh_grace,
+            longest=timedelta(days=auth.session_days) if auth.session_days else None,
             one_access_token=auth.one_access_token,
         ),
         most_sessions=auth.most_sessions,

@@ -388,6 +388,9 @@ class Auth:
     most_sessions: int = _setting("AUTH_SESSIONS_PER_ACCOUNT", read.whole(0, 1_000_000), 100)
     """When an account signs in beyond this, its oldest session ends. 0 means no limit."""
 
+    session_days: int = _setting("AUTH_SESSION_DAYS", read.whole(0, 36_500), 0)
+    """For how many days a session lasts from its sign-in on, however often it is used. 0 means no limit."""
+
     status_per_address: int = _setting("AUTH_EMAIL_STATUS_PER_MINUTE", read.whole(0, 1_000_000), 120)
 
 

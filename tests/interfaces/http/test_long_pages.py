@@ -131,7 +131,7 @@ async def test_whose_session_has_ended_gets_no_end() -> None:
         world = site.app.state.world
         ann, chat_id = await talked(world)
         line = await site.line(narrow=True)
-        line.send(asking(ann, chat_id))
+        line.send(asking(ann, chat_id, "Connection: close"))
         await until(
             lambda: site.node.answers.held > PART_BYTES
         )  # it is held up, and what is not written yet is dropped
