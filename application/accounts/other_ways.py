@@ -62,8 +62,8 @@ class RemoveOtherWays:
 @frozen(kw_only=True)
 class TellOfPassword:
     """
-    Tells the owner of a changed password, with an event and a letter, and that other ways to sign in stay if there are any: whoever
-    has got into the account may have added them.
+    Tells the owner of a changed password, with an event and a letter, and that other ways to sign in stay if there are any. Somebody
+    else who was in the account may have added them.
     """
 
     record: RecordEvent
