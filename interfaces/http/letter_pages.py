@@ -33,7 +33,7 @@ WAYS_STAY: Final = "done=ways"
 """The same if other ways to sign in stay as they are, which the page says then."""
 
 STATES: Final = {DONE: "done", WAYS_STAY: "done_ways_stay"}
-"""What the page shows for each of these."""
+"""The state of the page that follows each of these queries."""
 
 
 class Refused(Exception):
