@@ -116,7 +116,7 @@ class Api:
     hsts_subdomains: bool = _setting(
         "API_HSTS_SUBDOMAINS", read.flag, default=default_of(HTTP.hsts_subdomains)
     )
-    """True if that holds for all names below that of `public_url`, too, whoever answers for them."""
+    """True if that holds for all names below that of `public_url` as well, also where another server answers for one."""
 
     original_statuses: bool = _setting(
         "API_ORIGINAL_STATUSES", read.flag, default=default_of(HTTP.original_statuses)

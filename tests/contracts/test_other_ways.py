@@ -91,7 +91,7 @@ async def test_they_stay_and_the_owner_is_told(people: People) -> None:
 
 
 async def test_a_letter_for_a_forgotten_password_removes_none_and_says_so(people: People) -> None:
-    """Whoever reads the mail of somebody must not take the other ways from them."""
+    """Somebody who reads the mail of the owner must not take the other ways away."""
     _, device = await with_both(people)
     await people.world.accounts.reset_password(ResetPassword(email=Email(ANNA)))
     command = ChoosePassword(token=await people.world.mailed_token(), password=Password(NEW))
