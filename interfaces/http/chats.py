@@ -14,7 +14,7 @@ from application.ports.views import After, Around, Before, Newest, PageNumber, W
 from application.views import HistoryPage
 from domain.chat import About
 from domain.ids import ChatId, ProfileId, Seq
-from interfaces.http.authentication import actor_of, changer_of
+from interfaces.http.authentication import actor_of, authenticate, changer_of
 from interfaces.http.described import CHATS, described
 from interfaces.http.envelope import has, next_link, polled, success, tags_in, unchanged
 from interfaces.http.errors import CHAT_DETAILS, NO_CHAT, OWNERS_ONLY
@@ -160,10 +160,14 @@ class Chats:
         headers, tag = _next(request, asked, limit, page), tag_of(page.version)
         if page.is_known or has(request, tag):
             return unchanged(tag, headers)
-        read_after = partial(self._read_after, actor.profile_id, asked.chat_id)
+        read_after = partial(self._read_after, request, actor.profile_id, asked.chat_id)
         return history_answer(request, page, tag, headers, read_after)
 
-    async def _read_after(self, reader: ProfileId, chat_id: ChatId, seq: Seq, limit: int) -> HistoryPage:
+    async def _read_after(
+        self, request: Request, reader: ProfileId, chat_id: ChatId, seq: Seq, limit: int
+    ) -> HistoryPage:
+        """Read the rest of a page for a client that has let it wait, unless its session has ended since."""
+        await authenticate(request, self.messenger)
         return await self.messenger.messages.history(reader, chat_id, After(seq), limit)
 
 
