@@ -24,8 +24,8 @@ CHANGE: Final = 10
 
 Asking = AccountId | SessionId | str
 """
-What requests that wait for each other have in common: the id of their account, or of the session for requests about the
-account itself; or the network from which they come.
+The id by which requests wait for each other: that of their account, or of the session for requests about the account
+itself, or the network from which they come.
 """
 
 ACCOUNT_WAITS: Final = (
