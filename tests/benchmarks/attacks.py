@@ -1,5 +1,5 @@
 """
-What one attacker costs everybody else, attack by attack, with the limits of a fresh installation.
+Measures the delay that each attack causes for everybody else, with the limits of a fresh installation.
 
     python -m tests.benchmarks.attacks [ATTACK ...] [--scale 1] [--before 8] [--during 15] [--after 60] [--rounds 1]
 
@@ -354,7 +354,7 @@ class Measuring:
     given: argparse.Namespace
 
     def memory(self) -> float:
-        """MiB of the messenger's resident set. Reading it costs whoever measures next to nothing."""
+        """The messenger's resident set in MiB, which can be read at next to no cost."""
         return float(psutil.Process(self.house.pid).memory_info().rss / 2**20)
 
     async def watch(self, seconds: float, attacker: Attacker | None = None) -> Span:
@@ -432,7 +432,7 @@ async def prepared(house: Installation, visit: Visit, others: list[Device]) -> t
 
 
 def keep_beside(house: Installation) -> None:
-    """Keeps PostgreSQL on the messenger's CPU: on the other one, its work would count as that of whoever measures."""
+    """Keeps PostgreSQL on the messenger's CPU, because on the other one it would delay the process that measures."""
     assert house.postgres.pid is not None
     root = psutil.Process(house.postgres.pid)
     for process in (root, *root.children(recursive=True)):

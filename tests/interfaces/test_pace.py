@@ -271,7 +271,7 @@ async def asking(house: House, name: str) -> AsyncIterator[httpx.AsyncClient]:
 
 @pytest.fixture
 def charged(monkeypatch: pytest.MonkeyPatch) -> list[object]:
-    """Whose changes were charged."""
+    """The accounts whose changes were charged, in order."""
     found: list[object] = []
     monkeypatch.setattr(Pace, "charge_change", lambda _, asking: found.append(asking))
     return found
