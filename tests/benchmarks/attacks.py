@@ -8,11 +8,12 @@ history ten times a second. A row tells the p99 of deliveries and of that page t
 strikes a listener that is not the messenger (the control), and while it strikes the messenger. The ratio is that of the last
 to the greater of the first two: what the messenger, and not the machine, does to the others.
 
-The messenger and PostgreSQL have one CPU, whoever measures has the other. The attacker is one address and one account, in a
+The messenger and PostgreSQL have one CPU, and the measuring process has the other. The attacker is one address and one account, in a
 process that runs on the measuring CPU when nothing else wants it (SCHED_IDLE), and so does the listener of the control. How
 often it strikes in a second is told, of the listener and of the messenger, so that an attacker that cannot keep up is seen.
 Memory is the messenger's resident set before, at most, and ``--after`` seconds after the attack. ``--scale`` multiplies the
-attacker's connections. With ``--rounds`` each part is measured so many times in turn, and medians are told.
+attacker's connections. With ``--rounds`` each part is measured so many times in turn, and medians are told. The first ``--settle``
+seconds of an attack are not measured: in these the attacker uses up what limits let it save.
 """
 
 import argparse
@@ -473,7 +474,7 @@ def main() -> None:
     parser.add_argument("--before", type=float, default=8.0)
     parser.add_argument("--during", type=float, default=15.0)
     parser.add_argument(
-        "--settle", type=float, default=2.0, help="seconds from the first strike to the measuring"
+        "--settle", type=float, default=10.0, help="seconds from the first strike to the measuring"
     )
     parser.add_argument("--after", type=float, default=60.0)
     parser.add_argument("--rounds", type=int, default=1)
