@@ -155,7 +155,7 @@ class Place:
 
     @property
     def accessible_name(self) -> str:
-        """As screen readers tell it."""
+        """What a screen reader calls the element."""
         return self._with(lambda element: element.accessible_name)
 
     @property
