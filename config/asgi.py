@@ -18,6 +18,7 @@ from config.chaos import edges
 from config.container import Application, PostgresAdapters, closing
 from config.crew import Orders, tell_parent
 from config.data.people import PASSWORD, PEOPLE
+from config.garbage import collect_rarely
 from config.listening import Place
 from config.local import is_alone, make_local
 from config.modules import added_routes, installed
@@ -85,7 +86,7 @@ def run(
         adapters=adapters,
         show_letter=Object(show),
         meter=Object(make_meter(adapters)),
-        report_limit=Object(limits.report),
+        limit_reports=Object(limits.reports),
         whereabouts=Object(whereabouts.fields),
         where=Object(whereabouts.origin),
     )
@@ -133,6 +134,8 @@ def run(
         server.when_started = lambda: tell_parent(started)
     elif settings.local:
         server.when_started = lambda: show(invitation(settings))
+
+    collect_rarely()
 
     async def serve() -> None:
         await reach(database_url, patience=settings.database.wait_seconds)

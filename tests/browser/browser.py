@@ -155,7 +155,7 @@ class Place:
 
     @property
     def accessible_name(self) -> str:
-        """What a screen reader calls the element."""
+        """The name that screen readers say."""
         return self._with(lambda element: element.accessible_name)
 
     @property
