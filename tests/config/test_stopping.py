@@ -119,7 +119,7 @@ def test_a_process_that_does_not_stop_is_ended_after_its_last_acts(waiting: str)
     [(0.0, 0.75, 0.9), (1.0, 0.75, 0.9), (2.0, 1.5, 1.8), (30.0, 29.0, 29.8)],
 )
 def test_each_part_leaves_time_for_the_rest(given: float, requests: float, all_in_order: float) -> None:
-    """The last acts, too: whoever kills after that time meets a process that has ended."""
+    """The last acts are counted too: an orchestrator kills what still runs after that time."""
     stopping = Stopping(given)
     assert stopping.seconds_for_requests == requests
     assert stopping.seconds_left == all_in_order
