@@ -66,7 +66,10 @@ def test_who_came_from_a_provider_is_not_asked_for_a_password_that_there_is_none
     page.one("dialog [name=firstName]")  # the account has just been made, and has no name yet
     close(page)
     page.until(lambda: page.all("dialog") == [])
-    menu(page, "Change the password")
+    # Where a password is asked for, it is said that there is none, and where to set it.
+    menu(page, "Ways to sign in")
+    page.press("Add a passkey")
+    page.press("Set a password")
     page.one("dialog [name=password]")
     assert page.all("dialog [name=oldPassword]") == []
     assert page.texts("dialog p")[0].startswith("Your account has no password yet.")
