@@ -9,8 +9,13 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
-from attrs import define, field
-from selenium.common.exceptions import TimeoutException
+from attrs import define, field, frozen
+from selenium.common.exceptions import (
+    ElementClickInterceptedException,
+    ElementNotInteractableException,
+    StaleElementReferenceException,
+    TimeoutException,
+)
 from selenium.webdriver import ActionChains, Chrome, ChromeOptions, ChromeService
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.wait import WebDriverWait
@@ -35,6 +40,13 @@ FLAGS = (
     # Whatever a page wants from elsewhere fails there and then, and nothing leaves this machine.
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1",
 )
+
+MOVED: Final = (
+    StaleElementReferenceException,
+    ElementClickInterceptedException,
+    ElementNotInteractableException,
+)
+"""The driver raises these where a page has just replaced, covered or hidden an element."""
 
 VISIBLE = "[...document.querySelectorAll(arguments[0])].filter((each) => each.checkVisibility())"
 
@@ -92,6 +104,67 @@ class Focus(NamedTuple):
     tag: str
     id: str
     classes: str
+
+
+@frozen
+class Place:
+    """
+    An element, named by how it is found. It is found anew each time that it is used, and once more where the page replaced it at
+    that moment: the application draws itself anew whenever it is told something, which no person notices.
+    """
+
+    page: "Page"
+    script: str
+    """An expression that gives a list of elements."""
+    arguments: tuple[Any, ...] = ()
+    is_only: bool = True
+    """There has to be exactly one. Otherwise, the first one is meant."""
+
+    def _with(self, use: Callable[[WebElement], T]) -> T:
+        return self.page.until_answered(lambda: use(self.found()))
+
+    def found(self) -> WebElement:
+        """The element as it is now. Waits until it is there."""
+        found: list[WebElement] = self.page.until(self._wanted)
+        return found[0]
+
+    def _wanted(self) -> list[WebElement]:
+        found: list[WebElement] = self.page.run(f"return {self.script}", *self.arguments)
+        return found if len(found) == 1 or not self.is_only else []
+
+    def click(self) -> None:
+        self._with(lambda element: element.click())
+
+    def send_keys(self, text: str) -> None:
+        self._with(lambda element: element.send_keys(text))
+
+    def clear(self) -> None:
+        self._with(lambda element: element.clear())
+
+    def get(self, name: str) -> Any:
+        """A property of the element, as the browser understands it now."""
+        return self._with(lambda element: element.get_property(name))
+
+    def attribute(self, name: str) -> str | None:
+        """An attribute as the document has it."""
+        return self._with(lambda element: element.get_dom_attribute(name))
+
+    @property
+    def text(self) -> str:
+        return self._with(lambda element: element.text)
+
+    @property
+    def accessible_name(self) -> str:
+        """The name that screen readers say."""
+        return self._with(lambda element: element.accessible_name)
+
+    @property
+    def has_focus(self) -> bool:
+        return self._with(lambda element: bool(element == self.page.driver.switch_to.active_element))
+
+    def enter(self) -> None:
+        """Makes the document of this frame the one that the driver talks to."""
+        self._with(self.page.driver.switch_to.frame)
 
 
 @define(eq=False)
@@ -175,21 +248,28 @@ class Page:
         found: list[str] = self.run(f"return {VISIBLE}.map((each) => each.innerText.trim())", selector)
         return found
 
-    def one(self, selector: str) -> WebElement:
-        """Waits until there is exactly one such element."""
-        (element,) = self.until(lambda: self.all(selector))
-        return element
+    def one(self, selector: str) -> Place:
+        """The visible element. Waits until there is exactly one."""
+        place = Place(self, VISIBLE, (selector,))
+        place.found()
+        return place
+
+    def first(self, selector: str) -> Place:
+        """The first visible element. Waits until there is one."""
+        place = Place(self, VISIBLE, (selector,), is_only=False)
+        place.found()
+        return place
 
     def text(self, selector: str = "main") -> str:
         (text,) = self.until(lambda: self.texts(selector))
         return text
 
-    def button(self, name: str) -> WebElement:
+    def button(self, name: str) -> Place:
         """Waits until there is a button with this name."""
-        named = f"return {VISIBLE}.filter((each) => each.innerText.trim() === arguments[1])"
-        found: list[WebElement] = self.until(lambda: self.run(named, "button", name))
-        (button,) = found
-        return button
+        named = f"{VISIBLE}.filter((each) => each.innerText.trim() === arguments[1])"
+        place = Place(self, named, ("button", name))
+        place.found()
+        return place
 
     def press(self, name: str) -> None:
         self.button(name).click()
@@ -198,14 +278,14 @@ class Page:
         """To whatever has the focus."""
         ActionChains(self.driver, duration=0).send_keys(*keys).perform()
 
-    def put(self, element: WebElement, text: str) -> None:
+    def put(self, place: Place, text: str) -> None:
         """Instead of what is there, all at once, as programs that keep passwords do."""
-        self.run("arguments[0].select()", element)
+        self.until_answered(lambda: self.run("arguments[0].select()", place.found()))
         self.emulate("Input.insertText", text=text)
 
     @property
-    def focused(self) -> WebElement:
-        return self.driver.switch_to.active_element
+    def focused(self) -> Place:
+        return Place(self, "[document.activeElement]")
 
     @property
     def focus(self) -> Focus:
@@ -213,10 +293,16 @@ class Page:
         return Focus(*self.run(FOCUS))
 
     def until(self, found: Callable[[], T]) -> T:
+        """Asks until the answer is neither empty nor about an element that the page replaced meanwhile."""
         try:
-            return WebDriverWait(self.driver, PATIENCE, poll_frequency=0.02).until(lambda _: found())
+            wait = WebDriverWait(self.driver, PATIENCE, poll_frequency=0.02, ignored_exceptions=MOVED)
+            return wait.until(lambda _: found())
         except TimeoutException:
             raise AssertionError(self.run("return document.body.innerText")) from None
+
+    def until_answered(self, asked: Callable[[], T]) -> T:
+        """The same where an empty answer is one."""
+        return self.until(lambda: (asked(),))[0]
 
     def await_heading(self, heading: str) -> None:
         self.until(lambda: self.texts("h1") == [heading])

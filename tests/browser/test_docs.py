@@ -2,9 +2,8 @@
 
 import httpx
 import pytest
-from selenium.webdriver.remote.webelement import WebElement
 
-from tests.browser.browser import Page
+from tests.browser.browser import Page, Place
 from tests.system.client import PASSWORD
 from tests.system.server import Server
 
@@ -28,7 +27,7 @@ def operation(method: str, path: str) -> str:
     return f".opblock-{method}:has([data-path='{path}'])"
 
 
-def try_out(page: Page, block: str) -> WebElement:
+def try_out(page: Page, block: str) -> Place:
     """Opens it and sends what it says. Returns the row of what came back."""
     page.one(f"{block} .opblock-summary-control").click()
     page.one(f"{block} .execute").click()

@@ -106,7 +106,7 @@ def test_the_interface_fits_a_phone_by_night_and_by_day(page: Page) -> None:
 def test_without_scripts_the_interface_says_where_its_document_is(page: Page) -> None:
     page.run_scripts(allowed=False)
     page.open(f"{page.home}/docs")
-    assert page.one("noscript a").get_property("href") == f"{page.home}/openapi.json"
+    assert page.one("noscript a").get("href") == f"{page.home}/openapi.json"
 
 
 def test_each_code_has_a_page_that_fits_a_phone(page: Page) -> None:

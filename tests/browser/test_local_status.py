@@ -48,7 +48,7 @@ def test_a_letter_is_read_and_its_link_followed(page: Page, server: Server, brow
     assert there <= seen
     assert_accessible(page)
     # The letter itself is in a frame. It shows its picture, and its link opens instead of the page around it.
-    page.driver.switch_to.frame(page.one("iframe"))
+    page.one("iframe").enter()
     page.until(
         lambda: page.run(
             "return [...document.images].every((each) => each.complete && each.naturalWidth > 0)"
@@ -56,8 +56,7 @@ def test_a_letter_is_read_and_its_link_followed(page: Page, server: Server, brow
     )
     assert page.run("return document.images.length") == 1
     assert page.run("return getComputedStyle(document.body).fontFamily") == "sans-serif"  # its styles apply
-    links = page.all("a[href*='token=']")
-    links[0].click()
+    page.first("a[href*='token=']").click()
     page.driver.switch_to.default_content()
     page.await_heading("Confirm your address")
     page.press("Confirm the address")

@@ -121,7 +121,7 @@ def test_thousands_of_chats(page: Page, server: Server, browser: Browser) -> Non
     page.until(
         lambda: page.run("return document.activeElement.querySelector('.name').innerText") in page.run(SHOWN)
     )
-    opened = page.focused.find_element("css selector", ".name").text
+    opened = page.run("return document.activeElement.querySelector('.name').innerText")
     page.type(Keys.ENTER)
     page.until(lambda: page.texts(".about h1") == [opened])
 

@@ -47,13 +47,13 @@ def test_from_signing_up_to_the_first_message(page: Page, server: Server, browse
     page.press("Create an account")
     page.await_heading("Look into your mail")
     server.await_letter(email)
-    page.until(lambda: page.all(".letters li a"))[0].click()
+    page.first(".letters li a").click()
     page.press("Confirm the address")
     page.await_heading("Your address is confirmed")
-    assert page.one("a").get_property("href") == APP
+    assert page.one("a").get("href") == APP
     page.open(f"{page.home}/chats/ui/")  # the original's address
     alice.sign_in(email, PASSWORD)
-    assert page.one("dialog").get_attribute("aria-label") == "Welcome! What is your name?"
+    assert page.one("dialog").attribute("aria-label") == "Welcome! What is your name?"
     assert_well(page)
     alice.fill(firstName="Alice", lastName="Liddell")
     page.press("Save")
@@ -196,7 +196,7 @@ def test_any_text_is_a_text_and_fits(page: Page, server: Server, browser: Browse
             data(http.post(f"/chats/{chat}/messages/", json={"text": text}))
     tab = browser.open()
     tab.sign_in(reader.email, PASSWORD)
-    page.until(lambda: page.all("nav .row"))[0].click()
+    page.first("nav .row").click()
     page.until(lambda: tab.messages() == TEXTS)
     tab.write(TEXTS[1])  # and an own one on the other side
     tab.await_sent(TEXTS[1])
@@ -204,7 +204,7 @@ def test_any_text_is_a_text_and_fits(page: Page, server: Server, browser: Browse
     assert page.texts(".about h1") == page.texts(".author") == [NAME]
     assert page.all(".message img, .message b, .message script") == []
     assert page.texts(".message a") == ["https://example.com/path?x=1&y="]
-    assert page.one(".message a").get_attribute("rel") == "noopener noreferrer"
+    assert page.one(".message a").attribute("rel") == "noopener noreferrer"
     for width, height, scheme in (
         (1200, 900, "light"),
         (1200, 900, "dark"),

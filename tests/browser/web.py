@@ -7,9 +7,8 @@ from typing import Any, Final, Self
 import httpx
 from attrs import define, field
 from selenium.webdriver.common.keys import Keys
-from selenium.webdriver.remote.webelement import WebElement
 
-from tests.browser.browser import CONTRASTS, Page
+from tests.browser.browser import CONTRASTS, Page, Place
 from tests.system.client import data
 from tests.system.server import Server
 
@@ -94,17 +93,19 @@ class Tab:
         search.send_keys(name)
         self.row(name).click()
 
-    def row(self, name: str) -> WebElement:
+    def row(self, name: str) -> Place:
+        """The first row of the list with this name. Waits until there is one."""
         script = (
-            "return [...document.querySelectorAll('nav .row')]"
+            "[...document.querySelectorAll('nav .row')]"
             ".filter((each) => each.querySelector('.name').innerText === arguments[0])"
         )
-        rows: list[WebElement] = self.turn().until(lambda: self.page.run(script, name))
-        return rows[0]
+        place = Place(self.turn(), script, (name,), is_only=False)
+        place.found()
+        return place
 
     def write(self, text: str) -> None:
         field = self.turn().one("textarea")
-        self.page.run("arguments[0].focus()", field)
+        self.page.until_answered(lambda: self.page.run("arguments[0].focus()", field.found()))
         self.page.emulate("Input.insertText", text=text)
         self.page.type(Keys.ENTER)
 

@@ -309,7 +309,10 @@ class TestTheEnd:
     def test_a_signal_is_heard_before_anything_is_imported(
         self, messenger: Messenger, words: tuple[str, ...], number: signal.Signals
     ) -> None:
-        """Process 1 of a container never hears of a signal that came before."""
+        """
+        Process 1 of a container never hears of a signal that came before. Nor does an exception get lost that a finaliser or
+        the callback of an import raises.
+        """
         child = messenger(*words, program=IMPORTS_FOR_EVER, ENVIRONMENT="LOCAL")
         assert child.stdout.readline() == "importing\n"
         child.send_signal(number)
@@ -516,11 +519,14 @@ def talk(port: str, token: str) -> None:
 
 IMPORTS_FOR_EVER = """
 import sys, time
+class Dying:
+    def __del__(self):  # what is raised here is dropped
+        print("importing", flush=True)
+        time.sleep(1000)
 class Slow:
     def find_spec(self, name, path=None, target=None):
         if name.startswith("config."):
-            print("importing", flush=True)
-            time.sleep(1000)
+            Dying()
 import config.main
 sys.meta_path.insert(0, Slow())
 config.main.main()

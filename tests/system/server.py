@@ -96,6 +96,7 @@ class Server:
             "AUTH_REFUSE_COMMON_PASSWORDS": "false",
             # A few people of the tests stand for many.
             "API_REQUESTS_PER_ACCOUNT_AND_SECOND": "1000",
+            "API_REQUESTS_PER_NETWORK_AND_SECOND": "10000",
             **self.settings,
         }
 

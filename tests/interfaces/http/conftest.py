@@ -32,7 +32,7 @@ from infrastructure.memory.limiter import MemoryLimiter
 from infrastructure.memory.storage import MemoryStorage
 from infrastructure.reporting_limiter import ReportingLimiter
 from interfaces.app import create_app
-from interfaces.http.limits import report
+from interfaces.http.limits import reports
 from interfaces.http.options import HttpOptions
 from interfaces.http.routes import Endpoint
 from interfaces.live.sync import SyncOptions
@@ -159,7 +159,7 @@ def make_world(limits: Limits | None = None, **accounts_world: Any) -> World:
         Path("nowhere"),
         clock=clock,
         tokens=JwtTokens("k" * 32, "messenger", "messenger"),
-        limiter=ReportingLimiter(MemoryLimiter(), report),
+        limiter=ReportingLimiter(MemoryLimiter(), reports),
         limits=limits or MANY,
         mailer=mailbox,
         providers=KnownProviders(),

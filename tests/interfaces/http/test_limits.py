@@ -2,8 +2,8 @@
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from collections.abc import Awaitable, Callable, Hashable
+from datetime import datetime, timedelta
 from math import ceil
 from uuid import UUID
 
@@ -16,12 +16,14 @@ from starlette.types import Receive, Scope, Send
 from application.ports.limiter import Allowance, Left, TooManyRequests
 from config.settings.groups import Limits
 from domain.factor import SealedSecret, SecondFactor
+from infrastructure.memory.limiter import MemoryLimiter
+from infrastructure.reporting_limiter import ReportingLimiter
 from interfaces.http.limits import (
     RATE_LIMIT,
     RATE_LIMIT_POLICY,
     RateLimitHeaders,
     nothing_left,
-    report,
+    reports,
     what_is_left,
 )
 from interfaces.http.options import HttpOptions
@@ -59,7 +61,7 @@ def test_each_limit_is_told_by_its_name() -> None:
 
 
 def test_nobody_is_told_where_no_request_is_answered() -> None:
-    report(Left(SIGN_IN, 9, 6.0))
+    assert reports() is None
 
 
 def post(path: str, **body: str) -> Ask:
@@ -296,8 +298,27 @@ async def test_requests_that_overlap_are_told_their_own(stranger: httpx.AsyncCli
     ] * 6
 
 
+def test_what_is_left_is_not_computed_for_nobody() -> None:
+    """Sockets send no headers, and each message would pay for it."""
+    looked = 0
+
+    class Looking(MemoryLimiter):
+        def look(self, allowance: Allowance, key: Hashable, *, at: datetime, uses: int = 1) -> Left | None:
+            nonlocal looked
+            looked += 1
+            return super().look(allowance, key, at=at, uses=uses)
+
+    told: list[Left] = []
+    ReportingLimiter(Looking(), reports).use(SIGN_IN, "ann", at=START)
+    assert looked == 0
+    ReportingLimiter(Looking(), lambda: told.append).use(SIGN_IN, "ann", at=START)
+    assert told == [Left(SIGN_IN, 9, 6.0)]
+
+
 async def test_a_refusal_tells_of_the_limit_that_refused() -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        report = reports()
+        assert report is not None
         report(Left(SIGN_IN, 5, 6.0))
         await Response(headers=dict(nothing_left("letters", wait=3.0)))(scope, receive, send)
 
