@@ -40,6 +40,7 @@ from infrastructure.metered import metered_listener
 from infrastructure.postgres.schema.migrate import check_revision, filling_alone, migrate
 from infrastructure.postgres.server.adoption import check_home
 from infrastructure.postgres.server.reach import reach
+from infrastructure.system.collecting import FullCollections
 from infrastructure.system.resources import raise_descriptor_limit, trim_memory
 from interfaces import whereabouts
 from interfaces.app import create_app
@@ -142,7 +143,12 @@ def run(
         async with opened(application, settings) if orders is None else closing(application):
             await server.serve_on(sockets)
 
-    run_until_signal(serve(), stopping=stopping.must_end, loop_factory=server.config.get_loop_factory())
+    collections = FullCollections()
+    collections.begin()
+    try:
+        run_until_signal(serve(), stopping=stopping.must_end, loop_factory=server.config.get_loop_factory())
+    finally:
+        collections.end()
 
 
 def prepare(settings: Settings, database_url: str, stopping: Stopping) -> None:

@@ -185,6 +185,11 @@ class Connections:
     connections_per_network: int = _setting(
         "API_CONNECTIONS_PER_NETWORK", read.whole(0, 1_000_000), default_of(LIMITS.connections_per_network)
     )
+    requests_per_network: int = _setting(
+        "API_REQUESTS_PER_NETWORK_AND_SECOND",
+        read.whole(0, 1_000_000),
+        default_of(LIMITS.requests_per_network),
+    )
 
 
 @frozen(kw_only=True)

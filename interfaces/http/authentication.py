@@ -39,6 +39,19 @@ async def actor_of(request: Request, messenger: Messenger) -> Actor:
     return await _in_turn(request, messenger, lambda actor: actor.account_id)
 
 
+async def changer_of(request: Request, messenger: Messenger) -> Actor:
+    """
+    Authenticate the caller of a request that changes a chat or its members, which counts as several requests.
+
+    Raises:
+        NotAuthenticated, Overloaded: See `actor_of`.
+    """
+    actor = await actor_of(request, messenger)
+    pace: Pace = getattr(request.app.state, PACE)
+    pace.charge_change(actor.account_id)
+    return actor
+
+
 async def owner_of(request: Request, messenger: Messenger) -> Actor:
     """
     Authenticate the caller of a request that manages the account itself, for example its sessions.
