@@ -66,7 +66,10 @@ def test_who_came_from_a_provider_is_not_asked_for_a_password_that_there_is_none
     page.one("dialog [name=firstName]").found()  # the account has just been made, and has no name yet
     close(page)
     page.await_count(0, "dialog")
-    menu(page, "Change the password")
+    # Where a password is asked for, it is said that there is none, and where to set it.
+    menu(page, "Ways to sign in")
+    page.press("Add a passkey")
+    page.press("Set a password")
     page.one("dialog [name=password]").found()
     assert page.count("dialog [name=oldPassword]") == 0
     assert page.texts("dialog p")[0].startswith("Your account has no password yet.")
