@@ -169,7 +169,7 @@ class Place:
         return self.page.until(lambda: self.page.run(script, *given))
 
     def click(self) -> None:
-        """As a person does: where the page moves the element away from the pointer in that moment, once more."""
+        """Clicks with the pointer, and again if the page has moved the element away from it in that moment."""
         self.page.until(self._clicked)
 
     def _clicked(self) -> bool:

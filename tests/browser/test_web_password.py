@@ -70,9 +70,9 @@ def test_who_came_from_a_provider_is_not_asked_for_a_password_that_there_is_none
     menu(page, "Ways to sign in")
     page.press("Add a passkey")
     page.press("Set a password")
+    page.until(lambda: page.texts("dialog p")[0].startswith("Your account has no password yet."))
     page.one("dialog [name=password]").found()
     assert page.count("dialog [name=oldPassword]") == 0
-    assert page.texts("dialog p")[0].startswith("Your account has no password yet.")
     assert_well(page)
     tab.fill(password=NEW)
     page.press("Save")
