@@ -18,7 +18,6 @@ from config.chaos import edges
 from config.container import Application, PostgresAdapters, closing
 from config.crew import Orders, tell_parent
 from config.data.people import PASSWORD, PEOPLE
-from config.garbage import collect_rarely
 from config.listening import Place
 from config.local import is_alone, make_local
 from config.modules import added_routes, installed
@@ -40,7 +39,7 @@ from infrastructure.metered import metered_listener
 from infrastructure.postgres.schema.migrate import check_revision, filling_alone, migrate
 from infrastructure.postgres.server.adoption import check_home
 from infrastructure.postgres.server.reach import reach
-from infrastructure.system.collecting import FullCollections
+from infrastructure.system.collecting import GarbageCollection
 from infrastructure.system.resources import raise_descriptor_limit, trim_memory
 from interfaces import whereabouts
 from interfaces.app import create_app
@@ -136,19 +135,17 @@ def run(
     elif settings.local:
         server.when_started = lambda: show(invitation(settings))
 
-    collect_rarely()
-
     async def serve() -> None:
         await reach(database_url, patience=settings.database.wait_seconds)
         async with opened(application, settings) if orders is None else closing(application):
             await server.serve_on(sockets)
 
-    collections = FullCollections()
-    collections.begin()
+    collection = GarbageCollection()
+    collection.begin()
     try:
         run_until_signal(serve(), stopping=stopping.must_end, loop_factory=server.config.get_loop_factory())
     finally:
-        collections.end()
+        collection.end()
 
 
 def prepare(settings: Settings, database_url: str, stopping: Stopping) -> None:
