@@ -63,6 +63,13 @@ class Waited(Protocol):
         ...
 
 
+MANY: Final = 256
+"""Connections at once from which on their memory, some 40 KiB each, is returned to the system once half of them have gone."""
+
+TRIMMED_AFTER: Final = 1.0
+"""Seconds from then until it is returned, in which further connections go."""
+
+
 @define(eq=False)
 class Places:
     """
@@ -76,7 +83,10 @@ class Places:
     most: int
     most_of_network: int
     exempt: Networks = Networks()
+    trim: Callable[[], None] = lambda: None
+    """Returns unused memory to the system."""
     taken: int = 0
+    _peak: int = 0
     _by_network: dict[str, int] = Factory(dict)
     _waited: dict[Waited, None] = Factory(dict)
     """Connections that have kept the node waiting, longest first; `_waited_by_network` has the same order."""
@@ -105,6 +115,7 @@ class Places:
             if not _make_way(self._waited):
                 return None
         self.taken += 1
+        self._peak = max(self._peak, self.taken)
         self._by_network[network] = self._by_network.get(network, 0) + 1
         return Place(self, network)
 
@@ -126,6 +137,9 @@ class Places:
         self._by_network[network] -= 1
         if not self._by_network[network]:
             del self._by_network[network]
+        if self._peak >= MANY and self.taken < self._peak // 2:
+            self._peak = self.taken
+            asyncio.get_running_loop().call_later(TRIMMED_AFTER, self.trim)
 
 
 def _make_way(waited: Mapping[Waited, None]) -> bool:
@@ -191,7 +205,7 @@ class Bodies:
         self.held -= count
         if self._peak >= GIVEN_BACK and self.held < GIVEN_BACK // 8:
             self._peak = 0
-            asyncio.get_running_loop().call_later(1.0, self.trim)
+            asyncio.get_running_loop().call_later(TRIMMED_AFTER, self.trim)
 
     def forget(self, connection: Waited) -> None:
         """Release the bytes of an incomplete body, if there are any."""
@@ -376,7 +390,8 @@ class Node:
     def __attrs_post_init__(self) -> None:
         available = max(1, self.descriptors - min(RESERVE, self.descriptors // 4))
         most = min(self.limits.connections or available, available)
-        self.places = Places(most, self.limits.connections_per_network or max(1, most * 3 // 4), self.exempt)
+        most_of_network = self.limits.connections_per_network or max(1, most * 3 // 4)
+        self.places = Places(most, most_of_network, self.exempt, self.trim)
         self.bodies = Bodies(self.limits.bodies_bytes, self.trim)
         self.answers = Answers(self.limits.answers_bytes)
         loop = asyncio.get_running_loop()
