@@ -50,7 +50,7 @@ from interfaces.http.options import ApiInfo, HttpOptions
 from interfaces.http.protocol import HttpConnections
 from interfaces.live.hub import Hub
 from interfaces.live.sync import SyncOptions
-from interfaces.pace import Pace
+from interfaces.pace import Moments, Pace
 from interfaces.ws.endpoint import Sockets
 from interfaces.ws.options import SocketOptions
 from interfaces.ws.services import SocketServices
@@ -90,6 +90,7 @@ def run(
         whereabouts=Object(whereabouts.fields),
         where=Object(whereabouts.origin),
     )
+    moments = Moments.of_networks(settings.connections.requests_per_network)
     server: Server
     app = make_app(
         application,
@@ -98,6 +99,7 @@ def run(
         is_leaving=lambda: server.is_leaving,
         metrics_sockets=metrics_sockets,
         orders=orders,
+        moments=moments,
     )
     api, ws = settings.api, settings.socket
     connections = HttpConnections(
@@ -105,6 +107,7 @@ def run(
         raise_descriptor_limit(),
         exempt=Networks.of(api.trusted_proxies),
         trim=trim_memory,
+        moments=moments,
     )
     served, sockets_class = edges(app, settings)
     server = Server(
@@ -174,6 +177,7 @@ def make_app(
     is_leaving: Callable[[], bool] = lambda: False,
     metrics_sockets: Sequence[socket] = (),
     orders: Orders | None = None,
+    moments: Moments | None = None,
 ) -> Starlette:
     """``failed`` is called when a background task ends, because nothing works for long without it."""
     messenger, meter = application.messenger(), application.meter()
@@ -225,6 +229,7 @@ def make_app(
         ),
         meter=meter,
         pace=Pace(settings.api.requests_per_account),
+        moments=moments or Moments(),
         cursor_key=cursor_key,
     )
 
