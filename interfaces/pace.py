@@ -135,8 +135,8 @@ class Moments:
 
     def take(self, network: str, begin: Callable[[], bool]) -> bool:
         """
-        Returns whether a request may begin at once. Otherwise ``begin`` is called when it may; it returns False if nobody waits
-        for it any more, and another request has the moment.
+        Returns whether a request may begin at once. Otherwise ``begin`` is called later. If the request is no longer wanted then,
+        ``begin`` returns False, and the next request of the network has its moment.
 
         Raises:
             Overloaded: See `Pace.take`.
