@@ -15,7 +15,7 @@ from attrs import Factory, define, field, frozen
 
 from domain.network import network_of
 from interfaces.http.addresses import Networks
-from interfaces.pace import NETWORK_WAITS, Pace
+from interfaces.pace import Moments
 from interfaces.throttled import ThrottledWarning
 
 
@@ -352,9 +352,6 @@ class Turns:
 READ: Final = 16 * 1024
 """Bytes of one read. What a client sends ahead waits in the buffers of the operating system, not in ours."""
 
-NETWORK_SAVES: Final = 10.0
-"""For how many seconds a network saves up requests. All people behind one address may come back at once, after a restart."""
-
 RESERVE: Final = 128
 """File descriptors reserved for the database, files and accepting; connections of clients cannot use them."""
 
@@ -372,12 +369,12 @@ class Node:
     descriptors: int
     exempt: Networks = Networks()
     trim: Callable[[], None] = lambda: None
+    moments: Moments = Factory(Moments)
+    """When the requests of each network may begin."""
     places: Places = field(init=False)
     bodies: Bodies = field(init=False)
     answers: Answers = field(init=False)
     turns: Turns = field(init=False)
-    pace: Pace = field(init=False)
-    """The moments of each network's requests."""
     unfit: ThrottledWarning = Factory(
         lambda: ThrottledWarning("Requests that are not valid HTTP, or too large, are refused")
     )
@@ -394,7 +391,4 @@ class Node:
         self.places = Places(most, most_of_network, self.exempt, self.trim)
         self.bodies = Bodies(self.limits.bodies_bytes, self.trim)
         self.answers = Answers(self.limits.answers_bytes)
-        loop = asyncio.get_running_loop()
-        self.turns = Turns(loop)
-        per_second = self.limits.requests_per_network
-        self.pace = Pace(per_second, NETWORK_SAVES, now=loop.time, warning=NETWORK_WAITS)
+        self.turns = Turns(asyncio.get_running_loop())

@@ -364,6 +364,7 @@ class Exchange:
                 await self._services.hub.watching()
                 if self._connection.is_entering:
                     self._connection.recognise(await self._services.messenger.accounts.recognise(command))
+                    self._services.moments.give_back(self._network)
                 if self._connection.is_entering:
                     self._take_place()
                     await self._desk.enter(free_slot)

@@ -6,8 +6,7 @@ from collections.abc import Iterator
 import pytest
 from attrs import define
 
-from infrastructure.system.collecting import FullCollections
-
+from infrastructure.system.collecting import SERVING, GarbageCollection
 
 PRESENT = 10_000
 
@@ -32,16 +31,14 @@ def hand() -> Iterator[Hand]:
     gc.collect()  # from here on a quarter more is not much
     hand.frozen = gc.get_freeze_count()
     present = [[number] for number in range(PRESENT)]
-    gc.set_threshold(10, 1, 1)
-    collections = FullCollections(30.0, now=hand)
-    collections.begin()
+    collection = GarbageCollection(30.0, (10, 1, 1), now=hand)
+    collection.begin()
     try:
         yield hand
     finally:
-        collections.end()
+        collection.end()
         present.clear()
-        assert gc.get_threshold() == (10, 1, 1)
-        gc.set_threshold(*usual)
+        assert gc.get_threshold() == usual
         gc.unfreeze()
 
 
@@ -67,6 +64,20 @@ def test_young_objects_are_collected_meanwhile(hand: Hand) -> None:
     before = gc.get_stats()[0]["collections"]
     full_collections_of(kept)
     assert gc.get_stats()[0]["collections"] > before
+
+
+def test_young_objects_are_collected_rarely() -> None:
+    """A batch of a hundred messages makes some thousand objects, and begins no collection."""
+    before = gc.get_stats()[0]["collections"]
+    collection = GarbageCollection()
+    collection.begin()
+    try:
+        kept = [[number] for number in range(SERVING[0] // 2)]
+    finally:
+        collection.end()
+        gc.unfreeze()
+    assert kept
+    assert gc.get_stats()[0]["collections"] - before <= 1
 
 
 def test_what_is_there_at_the_beginning_is_never_looked_at(hand: Hand) -> None:

@@ -22,7 +22,7 @@ from interfaces.http.explanations import EXPLANATIONS
 from interfaces.http.node import MANY, PAUSE, READ, SLICE, WORK, HttpLimits, Node, Places, Turns
 from interfaces.http.options import HttpOptions
 from interfaces.http.protocol import HttpConnection, HttpConnections
-from interfaces.pace import NETWORK_WAITS, Pace
+from interfaces.pace import NETWORK_WAITS, Moments, Pace
 from interfaces.throttled import ThrottledWarning
 from tests.interfaces.http.serving import BIG, ENOUGH, MEDIUM, STREAMED, Answer, Line, Site, app_of, serving
 
@@ -738,7 +738,8 @@ class TestPace:
         """The clock stands still, so that a moment is as far away as those who came before it make it."""
         async with serving() as site:
             assert (await site.ask(GET)).status == 200
-            site.node.pace = pace = Takes(per_second, **{"saved_seconds": 0.0, "now": lambda: 0.0, **more})
+            pace = Takes(per_second, **{"saved_seconds": 0.0, "now": lambda: 0.0, **more})
+            site.node.moments = Moments(pace)
             yield site, pace
 
     async def test_who_asks_too_often_waits(self) -> None:
@@ -791,7 +792,7 @@ class TestPace:
     async def test_the_wait_does_not_count_against_the_client(self) -> None:
         async with serving(head_seconds=0.2) as site:
             assert (await site.ask(GET)).status == 200
-            site.node.pace = Takes(2, saved_seconds=0.0, now=lambda: 0.0)
+            site.node.moments = Moments(Takes(2, saved_seconds=0.0, now=lambda: 0.0))
             first, second = await site.line(), await site.line()
             for line in (first, second):
                 line.send(GET)
@@ -802,7 +803,8 @@ class TestPace:
             connections=HttpConnections(HttpLimits(), 1024, Networks.of(["127.0.0.1"]))
         ) as site:
             assert (await site.ask(GET)).status == 200
-            site.node.pace = pace = Takes(1)
+            pace = Takes(1)
+            site.node.moments = Moments(pace)
             assert (await site.ask(GET * 2)).status == 200
             assert pace.networks == []
 
