@@ -364,9 +364,9 @@ class Exchange:
                 await self._services.hub.watching()
                 if self._connection.is_entering:
                     self._connection.recognise(await self._services.messenger.accounts.recognise(command))
-                    self._services.moments.give_back(self._network)
                 if self._connection.is_entering:
                     self._take_place()
+                    self._services.moments.give_back(self._network)
                     await self._desk.enter(free_slot)
             finally:
                 free_slot()

@@ -21,6 +21,7 @@ from interfaces.http.authentication import ASKING
 from interfaces.http.metering import Metered
 from interfaces.live.listener import End
 from interfaces.pace import BYTES, CHANGE, Moments, Pace
+from interfaces.ws.crowds import Crowds, TooManySockets
 from tests.interfaces.live.test_hub import until
 from tests.interfaces.ws.house import House, handshake, serving
 
@@ -375,6 +376,44 @@ async def test_changes_are_charged_on_sockets(house: House, charged: list[object
         while (await line.hear()).get("id") != number:
             pass
     assert charged == [ann.actor.account_id]
+
+
+@pytest.fixture
+def given_back(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The networks to which moments were given back, in order."""
+    found: list[str] = []
+    monkeypatch.setattr(Moments, "give_back", lambda _, network: found.append(network))
+    return found
+
+
+async def test_a_request_that_the_account_may_not_make_costs_its_network_a_moment(
+    house: House, given_back: list[str]
+) -> None:
+    actor, now = await actor_of(house, "Ann"), time.monotonic()
+    async with asking(house, "Ann") as client:
+        assert (await client.get("/chats/")).status_code == 200
+        assert given_back == ["127.0.0.1"]
+        house.services.pace._now = lambda: now
+        house.services.pace.charge(actor.account_id, 10**12)
+        assert (await client.get("/chats/")).status_code == 503
+        assert given_back == ["127.0.0.1"]
+
+
+async def test_a_socket_that_finds_no_place_costs_its_network_a_moment(
+    house: House, given_back: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chat = await house.chat("Ann")
+    await house.enter("Ann", chat)
+    assert given_back == ["127.0.0.1"]
+
+    def refuse(*_: object) -> None:
+        raise TooManySockets("account", 1)
+
+    monkeypatch.setattr(Crowds, "take", refuse)
+    line = await house.line(chat)
+    line.say(type="auth", token=(await house.person("Ann")).token)
+    await line.until_close()
+    assert given_back == ["127.0.0.1"]
 
 
 async def test_a_session_that_ends_while_its_request_waits_gets_no_answer(house: House) -> None:
