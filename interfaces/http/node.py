@@ -48,7 +48,7 @@ class HttpLimits:
     """Connections of the node, WebSockets included; 0 derives the limit from the file descriptors available."""
     connections_per_network: int = 0
     """Connections of one client, as defined by `domain.network.network_of`; 0 means three quarters of the node's."""
-    requests_per_network: int = 100
+    requests_per_network: int = 50
     """
     Connections and further requests of one client in a second, handshakes of WebSockets included; those beyond it wait
     (`interfaces.pace`). 0 means no limit.
