@@ -111,7 +111,7 @@ def said_in(server: Server) -> list[tuple[UUID, int, str]]:
 
 
 async def test_two_run_side_by_side(make_server: MakeServer) -> None:
-    one, other = make_server(is_new=True), make_server(is_new=True)
+    one, other = make_server(is_new=True), make_server()
     one.launch()
     other.launch()
     for each in (one, other):
