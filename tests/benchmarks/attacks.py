@@ -368,21 +368,21 @@ class Measuring:
         strikes = (attacker.struck - struck) / (time.monotonic() - began) if attacker else 0.0
         return Span(p99(self.others.took), p99(self.asked), at_most, strikes)
 
-    async def struck(self, name: str, target: Target) -> Span:
+    async def struck(self, name: str, target: Target, settle: float, seconds: float) -> Span:
         async with Attacker.striking(name, target, self.given.scale) as attacker:
-            await asyncio.sleep(self.given.settle)
-            return await self.watch(self.given.during, attacker)
+            await asyncio.sleep(settle)
+            return await self.watch(seconds, attacker)
 
     async def row(self, name: str, target: Target) -> None:
-        logged = len(self.house.server.log())
+        given, logged = self.given, len(self.house.server.log())
         at_first = self.memory()
         before, control, during = [], [], []
-        for _ in range(self.given.rounds):
-            before.append(await self.watch(self.given.before))
+        for _ in range(given.rounds):
+            before.append(await self.watch(given.before))
             async with dropping(name) as port:
-                control.append(await self.struck(name, evolve(target, port=port)))
-            during.append(await self.struck(name, target))
-        await asyncio.sleep(self.given.after)
+                control.append(await self.struck(name, evolve(target, port=port), 1.0, given.before))
+            during.append(await self.struck(name, target, given.settle, given.during))
+        await asyncio.sleep(given.after)
         print(
             line_of(
                 name,

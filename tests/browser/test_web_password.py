@@ -63,13 +63,16 @@ def test_who_came_from_a_provider_is_not_asked_for_a_password_that_there_is_none
     provider.subject, provider.email = "kim", "kim@example.com"
     tab = browser.open()
     page.press("Sign in through Corp")
-    page.one("dialog [name=firstName]")  # the account has just been made, and has no name yet
+    page.one("dialog [name=firstName]").found()  # the account has just been made, and has no name yet
     close(page)
-    page.until(lambda: page.all("dialog") == [])
-    menu(page, "Change the password")
-    page.one("dialog [name=password]")
-    assert page.all("dialog [name=oldPassword]") == []
-    assert page.texts("dialog p")[0].startswith("Your account has no password yet.")
+    page.await_count(0, "dialog")
+    # Where a password is asked for, it is said that there is none, and where to set it.
+    menu(page, "Ways to sign in")
+    page.press("Add a passkey")
+    page.press("Set a password")
+    page.until(lambda: page.texts("dialog p")[0].startswith("Your account has no password yet."))
+    page.one("dialog [name=password]").found()
+    assert page.count("dialog [name=oldPassword]") == 0
     assert_well(page)
     tab.fill(password=NEW)
     page.press("Save")
@@ -78,11 +81,11 @@ def test_who_came_from_a_provider_is_not_asked_for_a_password_that_there_is_none
     # What stays is told, and leads to where it is ended.
     assert page.texts("dialog p")[1].startswith("Passkeys and other services still sign in to your account.")
     page.press("Ways to sign in")
-    page.until(lambda: page.texts("dialog .entry b") == ["Corp"])
+    page.await_texts("dialog .entry b", "Corp")
     close(page)
     # From now on there is a password, and it is asked for.
     menu(page, "Change the password")
-    page.one("dialog [name=oldPassword]")
+    page.one("dialog [name=oldPassword]").found()
 
 
 def test_the_other_ways_are_removed_in_the_same_step(page: Page, server: Server, browser: Browser) -> None:
@@ -94,16 +97,16 @@ def test_the_other_ways_are_removed_in_the_same_step(page: Page, server: Server,
         page.press("Add a passkey")
         tab.fill(password=PASSWORD)
         page.press("Add a passkey")
-        page.until(lambda: page.all("dialog .entry"))
+        page.first("dialog .entry").found()
         close(page)
         menu(page, "Change the password")
         tab.fill(oldPassword=PASSWORD, password=NEW)
         page.one("dialog [name=removeOtherWays]").click()
         assert_well(page)
         page.press("Save")
-        page.until(lambda: page.texts("dialog p") == [DONE])
+        page.await_texts("dialog p", DONE)
         close(page)
         menu(page, "Ways to sign in")
-        page.button("Add a passkey")
-        assert page.all("dialog .entry") == []
+        page.button("Add a passkey").found()
+        assert page.count("dialog .entry") == 0
     assert signs_in(server, ann.email, NEW)
