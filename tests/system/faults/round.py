@@ -63,8 +63,11 @@ RESTS: Final = 45.0
 CLOCKS: Final = 0.05
 """Seconds by which the clocks of two nodes differ, and what rounding does to them."""
 
-WHISPERED: Final = 4
+WHISPERED: Final = 6
 """Chats in which little is said: what is missed there, nothing that comes later reveals."""
+
+STAGGERED: Final = 0.25
+"""Seconds between what is said in one quiet chat and in the next one, so that each is in a transaction of its own."""
 
 FLOODED: Final = 150
 """Long messages of a flood."""
@@ -138,6 +141,8 @@ class Round:
     heals: float = HEALS
     rests: float = RESTS
     grace: float = GRACE
+    lasts: float = 1.0
+    """How long faults last, as `Scene.lasts`."""
     chance: Chance = field(init=False)
     notebook: Notebook = field(init=False, factory=Notebook)
     people: list[SimulatedPerson] = field(init=False, factory=list)
@@ -184,6 +189,7 @@ class Round:
             marks += [await self._break(fault) for fault in self.faults]
             self.is_over = True
             await bothering
+            await self._part()
             await self._calm(lives)
             violations, kept = await self._judge()
         finally:
@@ -215,16 +221,18 @@ class Round:
                 await self._equip(person, f"{person.name} in {number}", chat_id)
             if number == 0:
                 await self._equip(self.people[4], "outsider", chat_id)
-        for number in range(WHISPERED):
-            self.whispered.append(await self._open(f"quiet chat {number}", insiders[0], insiders))
         for number, person in enumerate((insiders[1], insiders[3], self.people[4])):
             over = (("ws",), ("ws", "events", "sync"), ("ws", "events", "sync"))[number]
             session, token = await self.registry.sign_in(person, f"all {number}")
             self.hearers.append(self._hearer(person, f"{person.name} in all", session, token, over))
-        await self._settle_pulses()
+        await self._settle_pulses(insiders[:2])
 
-    async def _settle_pulses(self) -> None:
+    async def _settle_pulses(self, whispering: Sequence[SimulatedPerson]) -> None:
+        """The pulses are in the quiet chats too, because they stay: who comes back is told what it missed."""
         pulsing = [await self._join(f"pulse of {node.name}") for node in self.nodes]
+        for number in range(WHISPERED):
+            people = [*whispering, *pulsing]
+            self.whispered.append(await self._open(f"quiet chat {number}", people[0], people))
         chat_id = await self._open("pulse", pulsing[0], pulsing)
         for person, node in zip(pulsing, self.nodes, strict=True):
             session, token = await self.registry.sign_in(person, "pulse")
@@ -241,6 +249,7 @@ class Round:
                     node=node,
                     chat=str(chat_id),
                     beats=self.beats,
+                    is_alone=self.workers == 1,
                 )
             )
 
@@ -302,6 +311,7 @@ class Round:
             self._whisper_everywhere,
             self._flood,
             self.complain,
+            self.lasts,
         )
         began = self.at
         await fault.inject(scene)
@@ -324,7 +334,8 @@ class Round:
             async with asyncio.timeout(self.heals):
                 return await all_heard(self.pulses, self.beats, since)
         except TimeoutError:
-            self.complain(f"nothing healed within {self.heals:.0f} s")
+            states = "; ".join(pulse.state(self.beats.values()) for pulse in self.pulses)
+            self.complain(f"nothing healed within {self.heals:.0f} s: {states}")
             return None
 
     async def _flood(self) -> None:
@@ -383,14 +394,14 @@ class Round:
     async def _whisper(self, node: Node) -> None:
         """Says one thing in a quiet chat."""
         chat_id = self.chance.one_of(self.whispered)
-        speaker = self.chance.one_of(self.members[chat_id])
-        await self._say(node, speaker, chat_id, "whispered")
+        await self._say(node, self.chance.one_of(self.members[chat_id]), chat_id, "whispered")
 
     async def _whisper_everywhere(self, node: Node) -> None:
-        owner = self.people[0]
-        await asyncio.gather(
-            *(self._say(node, owner, chat_id, "whispered everywhere") for chat_id in self.whispered)
-        )
+        async def whisper(number: int, chat_id: ChatId) -> None:
+            await asyncio.sleep(number * STAGGERED)
+            await self._say(node, self.chats[chat_id], chat_id, "whispered everywhere")
+
+        await asyncio.gather(*(whisper(number, chat_id) for number, chat_id in enumerate(self.whispered)))
 
     async def _say(
         self, node: Node, person: SimulatedPerson, chat_id: ChatId, text: str, *, has_nonce: bool = True
@@ -436,6 +447,8 @@ class Round:
                         duplicate=stored.duplicate,
                     )
                 )
+                if nonce is not None and chat_id in self.whispered:
+                    self.beats[nonce] = Beat(person.name, str(chat_id), self.at, self.at, stored.position)
                 return
             if not has_nonce:
                 return
@@ -484,10 +497,13 @@ class Round:
         self.notebook.write(Belongs(at=self.at, chat=chat, profile=newcomer.profile))
 
     async def _put_out(self, chat_id: ChatId) -> None:
+        """Puts somebody out who has just said something through each node, and tries to say more."""
         inside = [person for person in self.members[chat_id] if person is not self.chats[chat_id]]
         if not inside:
             return
         gone, chat = self.chance.one_of(inside), str(chat_id)
+        for node in self.nodes:
+            await self._say(node, gone, chat_id, "I am here", has_nonce=False)
         self.notebook.write(Leaving(at=self.at, chat=chat, profile=gone.profile))
         token = self.tokens[self.chats[chat_id]]
         told = await self._until_done("DELETE", f"/chats/{chat}/members/{gone.profile}/", token)
@@ -495,6 +511,14 @@ class Round:
         self.notebook.write(Cut(at=self.at, chat=chat, profile=gone.profile, node=told))
         for node in self.nodes:
             await self._say(node, gone, chat_id, "let me in again", has_nonce=False)
+
+    async def _part(self) -> None:
+        """Somebody leaves a chat and is let in again, also if that has not happened in this round yet."""
+        chat_id = self.chance.one_of([*self.chats][:3])
+        await self._let_in(chat_id)
+        await self._put_out(chat_id)
+        await self._say(self.chance.one_of(self.nodes), self.chats[chat_id], chat_id, "among ourselves")
+        await self._let_in(chat_id)
 
     async def _sign_out_and_in(self, device: Device) -> None:
         if (token := device.token) is None:
@@ -586,7 +610,8 @@ class Round:
         events: list[Event] = [Quiet(at=self.at)]
         for chat_id in self.chats:
             events.append(await surely(lambda chat_id=chat_id: self.registry.kept(chat_id, self.at)))  # type: ignore[misc]
-            for person in self.members[chat_id]:
+            members = self.members[chat_id]
+            for person in self.chance.random.sample(members, 2) if chat_id in self.whispered else members:
                 await self._ask(self.chance.one_of(self.nodes), person, chat_id, events)
         return events
 
@@ -598,6 +623,7 @@ class Round:
                 None if len(beat.heard) < len(self.pulses) else max(beat.heard.values()) - beat.began,
             )
             for beat in self.beats.values()
+            if beat.chat not in map(str, self.whispered)
         ]
 
 
