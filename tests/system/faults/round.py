@@ -69,8 +69,11 @@ WHISPERED: Final = 6
 STAGGERED: Final = 0.25
 """Seconds between what is said in one quiet chat and in the next one, so that each is in a transaction of its own."""
 
-FLOODED: Final = 150
-"""Long messages of a flood."""
+FLOODED: Final = 100
+"""Messages of a flood. A third of them is more than a socket, what is on its way to it and its outbox hold together."""
+
+LONG: Final = "\N{WATER WAVE}" * 3900
+"""The text of each of them: nearly as many characters as a message may have, of four bytes each."""
 
 BOUNDED: Final = "timeout graceful shutdown exceeded"
 """uvicorn says so of requests that take longer than a node has that was told to end."""
@@ -351,7 +354,7 @@ class Round:
         async def say(number: int) -> None:
             async with lock:
                 chat_id = chats[number % len(chats)]
-                text = f"flood {number} " + "water " * 500
+                text = f"flood {number} {LONG}"
                 await self._say(self.chance.one_of(self.nodes), self.chats[chat_id], chat_id, text)
 
         await asyncio.gather(*map(say, range(FLOODED)))
