@@ -25,7 +25,6 @@ BEAT: Final = 0.1
 MOST_AGAIN: Final = 50
 """Messages without an answer that are sent at once after a break."""
 
-
 LOOKS: Final = 3
 """
 So many cursors after an answer show that the node has looked at storage since the question: the first one may be older than
