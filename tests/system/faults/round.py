@@ -69,14 +69,17 @@ WHISPERED: Final = 6
 STAGGERED: Final = 0.25
 """Seconds between what is said in one quiet chat and in the next one, so that each is in a transaction of its own."""
 
-FLOODED: Final = 100
-"""Messages of a flood. A third of them is more than a socket, what is on its way to it and its outbox hold together."""
+FLOODED: Final = 80
+"""Messages of a flood in two chats. Half of them is more than a socket, what is on its way to it and its outbox hold."""
 
 LONG: Final = "\N{WATER WAVE}" * 3900
 """The text of each of them: nearly as many characters as a message may have, of four bytes each."""
 
 BOUNDED: Final = "timeout graceful shutdown exceeded"
 """uvicorn says so of requests that take longer than a node has that was told to end."""
+
+GIVES_UP: Final = 5.0
+"""Seconds after which somebody gives up waiting for the answer to a request."""
 
 AT_ONCE: Final = 8
 """The most long messages that are under way at the same time."""
@@ -349,7 +352,7 @@ class Round:
         for hearer in self.hearers:
             if hearer.visit is not None and self.chance.decides(0.5):
                 hearer.visit.line.to_client.freeze()
-        chats, lock = [*self.chats][:3], asyncio.Semaphore(AT_ONCE)
+        chats, lock = [*self.chats][:2], asyncio.Semaphore(AT_ONCE)
 
         async def say(number: int) -> None:
             async with lock:
@@ -430,7 +433,7 @@ class Round:
                 )
             )
             try:
-                async with asyncio.timeout(5.0):
+                async with asyncio.timeout(GIVES_UP):
                     stored = await node.send(self.tokens[person], chat_id, started, nonce)
             except (OutcomeUnknown, TimeoutError):
                 self.notebook.write(Unknown(at=self.at, send=send))
@@ -538,8 +541,9 @@ class Round:
 
     async def _read(self, node: Node, device: Device) -> None:
         if device.person in self.members[device.chat_id]:
-            with suppress(DomainError, ApplicationError):
-                await self._ask(node, device.person, device.chat_id, self.notebook.events)
+            with suppress(DomainError, ApplicationError, TimeoutError):
+                async with asyncio.timeout(GIVES_UP):
+                    await self._ask(node, device.person, device.chat_id, self.notebook.events)
 
     async def _ask(self, node: Node, person: SimulatedPerson, chat_id: ChatId, events: list[Event]) -> None:
         token, path = self.tokens[person], f"/chats/{chat_id}/"

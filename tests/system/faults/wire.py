@@ -15,7 +15,7 @@ from typing_extensions import override
 ON_THE_WAY: Final = 256 * 1024
 """Bytes that may be under way in one direction."""
 
-NARROW: Final = 2048
+NARROW: Final = 4096
 """Bytes of each buffer of a narrow connection."""
 
 SEGMENT: Final = 1448
