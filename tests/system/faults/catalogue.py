@@ -630,7 +630,11 @@ FAULTS: Final = (
     Fault(name="F4", title="a node stands still for 6 s", inject=freeze_node, is_default=False),
     Fault(name="F5", title="a node is told to end", inject=stop_node),
     Fault(name="F6", title="rolling restart", inject=restart_rolling),
-    Fault(name="F7", title="the node with all sockets is killed", inject=reconnect_storm),
+    Fault(
+        name="F7",
+        title=f"the node with all sockets is killed, {CROWD} of which only listen",
+        inject=reconnect_storm,
+    ),
     Fault(name="F8", title="PostgreSQL is killed", inject=kill_postgres),
     Fault(name="F9", title="PostgreSQL is restarted", inject=restart_postgres, is_default=False),
     Fault(name="F10", title="PostgreSQL stands still for 3 s", inject=freeze_postgres),

@@ -48,7 +48,7 @@ def test_the_page_has_the_table_and_its_picture_all_points() -> None:
     records = [KILLED, LATE, NEVER]
     page = document(records, workers=1)
     assert "\n".join(Table.of(records).lines()) in page
-    assert "4 faults happened in 3 rounds and 360 messages were stored" in " ".join(page.split())
+    assert "In 3 rounds there were 4 faults and 360 messages." in " ".join(page.split())
     drawn = ET.fromstring(picture([KILLED]))
     names = [each.tag.rpartition("}")[2] for each in drawn.iter()]
     assert names.count("circle") == 2, "one message was never heard"
