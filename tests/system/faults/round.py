@@ -44,7 +44,7 @@ from tests.simulation.all_chats import AllChatsDevice
 from tests.simulation.chance import Chance
 from tests.simulation.clients import Device, Notebook, SimulatedPerson
 from tests.system.faults.catalogue import Fault, Scene, surviving
-from tests.system.faults.cluster import INTERVAL, Cluster, Node
+from tests.system.faults.cluster import INTERVAL, PATIENCE, Cluster, Node
 from tests.system.faults.pulse import Beat, Pulse, all_heard
 from tests.system.faults.registry import Registry, surely
 
@@ -461,11 +461,16 @@ class Round:
             await asyncio.sleep(0.1)
             node = self.chance.one_of(self.nodes)
 
-    async def _try(self, method: str, path: str, token: str, node: Node, body: Any = None) -> bool | None:
-        """Whether a request was carried out; None where nobody can tell. Raises `DomainError` for a refusal."""
+    async def _try(
+        self, method: str, path: str, token: str, node: Node, body: Any = None, *, attempt: int = 0
+    ) -> bool | None:
+        """
+        Whether a request was carried out; None where nobody can tell. Each attempt is twice as patient as the one before:
+        a busy node would be asked again before it could answer, for ever. Raises `DomainError` for a refusal.
+        """
         more = {} if body is None else {"json": body}
         try:
-            async with asyncio.timeout(self.chance.wait(2.0)):
+            async with asyncio.timeout(min(self.chance.wait(2.0) * 2**attempt, PATIENCE)):
                 await node.ask(method, path, token, **more)
         except NotAuthenticated:
             raise
@@ -482,7 +487,7 @@ class Round:
         for attempt in itertools.count():
             node = self.chance.one_of(self.nodes)
             try:
-                done = await self._try(method, path, token, node, body)
+                done = await self._try(method, path, token, node, body, attempt=attempt)
             except DomainError as error:
                 if attempt and error.code == "no_such_member":
                     return None  # an earlier try was heeded after all
