@@ -27,8 +27,8 @@ MOST_AGAIN: Final = 50
 
 LOOKS: Final = 3
 """
-So many cursors after an answer show that the node has looked at storage since the question: the first one may be older than
-that, and the second one may be of a look that had begun.
+The number of cursors after an answer which show that the node has looked at storage since the question. The first one may
+have been on its way, and the look of the second one may have begun before.
 """
 
 

@@ -234,7 +234,7 @@ class Round:
         await self._settle_pulses(insiders[:2])
 
     async def _settle_pulses(self, whispering: Sequence[SimulatedPerson]) -> None:
-        """The pulses are in the quiet chats too, because they stay: who comes back is told what it missed."""
+        """The pulses are in the quiet chats too. They stay connected, and so nothing tells them again what they missed."""
         pulsing = [await self._join(f"pulse of {node.name}") for node in self.nodes]
         for number in range(WHISPERED):
             people = [*whispering, *pulsing]
