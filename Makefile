@@ -36,15 +36,14 @@ else
 	@echo "Installed: $$(.venv/bin/messenger --version) in $(CURDIR)/.venv/bin/messenger"
 endif
 
-# mypy works beside the tests, which often wait for the processes that they start. The same hash seed in every run, whatever
-# the environment, so that no verdict depends on the order of a set.
+# The dependency rule and mypy are tried beside the tests, which often wait for the processes that they start. The same hash
+# seed in every run, whatever the environment, so that no verdict depends on the order of a set.
 test: $(DEV_READY)
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
-	.venv/bin/lint-imports
-	@.venv/bin/mypy > .venv/ready/mypy.log 2>&1 & types=$$!; \
+	@{ .venv/bin/lint-imports; rule=$$?; .venv/bin/mypy && exit $$rule; } > .venv/ready/checks.log 2>&1 & checks=$$!; \
 	PYTHONHASHSEED=0 .venv/bin/pytest -n $(WORKERS) --dist loadscope; tests=$$?; \
-	wait $$types; types=$$?; cat .venv/ready/mypy.log; exit $$((tests | types))
+	wait $$checks; checks=$$?; cat .venv/ready/checks.log; exit $$((tests | checks))
 
 check: $(DEV_READY)
 	.venv/bin/ruff check .

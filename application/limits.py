@@ -87,7 +87,11 @@ class ActionLimits:
         Raises:
             TooManyRequests: See `use`.
         """
-        self._use_all([*self._limits(action, account, network, uses)])
+        own = None if account is None else self.per_account.get(action)
+        if own is not None and not (network and action in self.per_network):
+            self.limiter.use(own, account, at=self.clock.now(), uses=uses)  # as nearly always
+        else:
+            self._use_all([*self._limits(action, account, network, uses)])
 
     def _limits(self, action: Action, account: Hashable, network: str, uses: int) -> Iterator[Limit]:
         own = None if account is None else self.per_account.get(action)

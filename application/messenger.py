@@ -19,6 +19,7 @@ from application.accounts.factors import ConfirmFactor, FactorState, ProveBoth, 
 from application.accounts.finish_sign_in import FinishSignIn
 from application.accounts.forget_factor import ForgetFactor
 from application.accounts.identities import BeginLink, FinishLink, Unlink
+from application.accounts.other_ways import OtherWays, OwnWays
 from application.accounts.passkey_sign_in import BeginPasskeySignIn, PasskeySignIn
 from application.accounts.passkeys import (
     AddPasskey,
@@ -111,7 +112,8 @@ class AccountUseCases:
     set_password: Callable[[Actor, SetPassword], Awaitable[None]]
     read_link: Callable[[ReadLink], Awaitable[Link]]
     activate: Callable[[Activate], Awaitable[None]]
-    choose_password: Callable[[ChoosePassword], Awaitable[None]]
+    choose_password: Callable[[ChoosePassword], Awaitable[OtherWays]]
+    read_ways: Callable[[Actor], Awaitable[OwnWays]]
     close: Callable[[Actor, CloseAccount], Awaitable[None]]
 
 

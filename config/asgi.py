@@ -18,6 +18,7 @@ from config.chaos import edges
 from config.container import Application, PostgresAdapters, closing
 from config.crew import Orders, tell_parent
 from config.data.people import PASSWORD, PEOPLE
+from config.garbage import collect_rarely
 from config.listening import Place
 from config.local import is_alone, make_local
 from config.modules import added_routes, installed
@@ -39,6 +40,7 @@ from infrastructure.metered import metered_listener
 from infrastructure.postgres.schema.migrate import check_revision, filling_alone, migrate
 from infrastructure.postgres.server.adoption import check_home
 from infrastructure.postgres.server.reach import reach
+from infrastructure.system.collecting import FullCollections
 from infrastructure.system.resources import raise_descriptor_limit, trim_memory
 from interfaces import whereabouts
 from interfaces.app import create_app
@@ -85,7 +87,7 @@ def run(
         adapters=adapters,
         show_letter=Object(show),
         meter=Object(make_meter(adapters)),
-        report_limit=Object(limits.report),
+        limit_reports=Object(limits.reports),
         whereabouts=Object(whereabouts.fields),
         where=Object(whereabouts.origin),
     )
@@ -134,12 +136,19 @@ def run(
     elif settings.local:
         server.when_started = lambda: show(invitation(settings))
 
+    collect_rarely()
+
     async def serve() -> None:
         await reach(database_url, patience=settings.database.wait_seconds)
         async with opened(application, settings) if orders is None else closing(application):
             await server.serve_on(sockets)
 
-    run_until_signal(serve(), stopping=stopping.must_end, loop_factory=server.config.get_loop_factory())
+    collections = FullCollections()
+    collections.begin()
+    try:
+        run_until_signal(serve(), stopping=stopping.must_end, loop_factory=server.config.get_loop_factory())
+    finally:
+        collections.end()
 
 
 def prepare(settings: Settings, database_url: str, stopping: Stopping) -> None:
@@ -254,6 +263,7 @@ def make_app(
         public_url=settings.api.public_url,
         trusted_proxies=Networks.of(settings.api.trusted_proxies),
         hsts_seconds=settings.api.hsts_seconds if settings.api.secure_cookies else 0,
+        hsts_subdomains=settings.api.hsts_subdomains,
         allowed_hosts=settings.api.hosts,
         cors_origins=settings.api.cors_origins,
         secure_cookies=settings.api.secure_cookies,

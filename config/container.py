@@ -133,8 +133,8 @@ def say_nothing() -> Mapping[str, str | None]:
     return {}
 
 
-def report_nothing(_: Left) -> None:
-    """Reports no limits, for processes that answer no requests."""
+def report_nothing() -> None:
+    """Wants to know of no limits, for processes that answer no requests."""
 
 
 class Application(DeclarativeContainer):
@@ -143,8 +143,8 @@ class Application(DeclarativeContainer):
 
     show_letter: Object[Callable[[str], None]] = Object(show_nothing)
     """Called with the link of each letter, for developers."""
-    report_limit: Object[Callable[[Left], None]] = Object(report_nothing)
-    """Called with the rest of a rate limit, in the task of the request that used it."""
+    limit_reports: Object[Callable[[], Callable[[Left], None] | None]] = Object(report_nothing)
+    """Returns what is called with the rest of a rate limit, in the task of the request that used it."""
     whereabouts: Object[Callable[[], Mapping[str, str | None]]] = Object(say_nothing)
     """Returns the id and the client of the request that is being carried out, for the security log."""
     where: Object[Callable[[], Origin]] = Object(Origin)
@@ -177,7 +177,7 @@ class Application(DeclarativeContainer):
     seals: Singleton[Seals] = Singleton(AesSeals, settings.provided.jwt.secret, unguessable)
     mailer: Singleton[Mailer] = Singleton(MeteredMailer, Singleton(make_mailer, settings, show_letter), meter)
     limiter: Singleton[Limiter] = Singleton(
-        ReportingLimiter, Singleton(make_limiter, settings, updates, adapters.ids), report_limit
+        ReportingLimiter, Singleton(make_limiter, settings, updates, adapters.ids), limit_reports
     )
 
     security: Singleton[SecurityLog] = Singleton(LoggedSecurity, whereabouts)

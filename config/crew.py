@@ -154,9 +154,9 @@ class Crew:
         leaving.cancel()
         started.cancel()
         if self._all_started.is_set():
+            self.when_started()
             log.info("all workers listen on %s", self.place, extra={"workers": self.settings.api.workers})
             report(READY)
-            self.when_started()
 
     # One worker after another
 

@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from itertools import accumulate
-from threading import Condition, Thread
+from threading import Condition, Event, Thread
 
 from config.settings.groups import Settings
 
@@ -59,10 +59,16 @@ MOST_WAITING = 10_000
 COLLECTED_FOR = 0.05
 """Seconds for which the writer waits for further lines: each time it runs, all others wait for it."""
 
+PRINTED_FIRST_FOR = 1.0
+"""Seconds that the log waits, in its own thread, for what was printed before it."""
 
-def set_up(settings: Settings) -> "Lines":
-    """Sets up logging for the whole process. The result must be closed at the end, or the last lines are lost."""
-    lines = Lines(sys.stderr.fileno())
+
+def set_up(settings: Settings, after: "Lines | None" = None) -> "Lines":
+    """
+    Sets up logging for the whole process. The result must be closed at the end, or the last lines are lost. What was given to
+    ``after`` before a record is written before it, too, if somebody reads it.
+    """
+    lines = Lines(sys.stderr.fileno(), after=after)
     lines.setFormatter(Readable() if settings.local else Json())
     root = logging.getLogger()
     root.handlers[:] = [lines]
@@ -141,12 +147,21 @@ class Lines(logging.Handler):
     """
     Writes to a file descriptor from a thread of its own, so that a blocked reader or a full disk costs lines but does not
     stop the service. The number of dropped lines is logged as soon as lines can be written again.
+
+    A line comes after those that were given to ``after`` before it: output and log may be the same terminal. If those cannot be
+    written, they are waited for once and not again until they are.
     """
 
-    def __init__(self, descriptor: int, most_waiting: int = MOST_WAITING) -> None:
+    def __init__(
+        self, descriptor: int, most_waiting: int = MOST_WAITING, after: "Lines | None" = None
+    ) -> None:
         super().__init__()
         self._descriptor = descriptor
         self._most = most_waiting
+        self._after = after
+        self.is_written = Event()
+        self.is_written.set()
+        self._waits = True
         self._waiting: deque[str] = deque()
         self._dropped = 0
         self._closing = False
@@ -169,6 +184,7 @@ class Lines(logging.Handler):
                 self._dropped += 1
             else:
                 self._waiting.append(line)
+                self.is_written.clear()
                 if len(self._waiting) == 1:  # otherwise the writer has been woken already
                     self._changed.notify_all()
 
@@ -177,6 +193,8 @@ class Lines(logging.Handler):
         with self._changed:
             self._closing = True
             self._changed.notify_all()
+        if self._after is not None:
+            self._after.is_written.set()  # nothing is waited for any more
         self._writer.join(seconds)
         super().close()
 
@@ -191,11 +209,19 @@ class Lines(logging.Handler):
                 self._waiting.clear()
                 dropped += self._dropped
                 self._dropped = 0
+            self._let_others_go_first()
             dropped += self._put_all(lines)
             if dropped and not self._put_all([self._note(dropped)]):
                 dropped = 0
+            with self._changed:
+                if not self._waiting:
+                    self.is_written.set()
             if is_last:
                 return
+
+    def _let_others_go_first(self) -> None:
+        if self._after is not None:
+            self._waits = self._after.is_written.wait(PRINTED_FIRST_FOR if self._waits else 0)
 
     def _put_all(self, lines: Sequence[str]) -> int:
         """

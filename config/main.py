@@ -5,25 +5,28 @@ Signal handlers are installed before anything else is imported: process 1 of a c
 and a command that is stopped still stops the embedded database.
 """
 
-import os
 import sys
+from collections.abc import Callable
 
-from config.signals import Stopped, end_by, hear_signals
+from config.signals import Stopped, end_by, hear_signals, leave_at_signals
 
 
 def main() -> None:
     """Runs a command. A signal ends it in order: `messenger serve` with 0, others with 128 and the number of the signal."""
+    serves = sys.argv[1:2] == ["serve"]
+    leave_at_signals(lambda number: 0 if serves else 128 + number)
+    run = _command_line()
+    if serves:  # it hears signals itself, once it opens something
+        run()
+        return
     hear_signals()
     try:
-        _command_line()
+        run()
     except Stopped as stopped:
-        if sys.argv[1:2] == ["serve"]:
-            # Nothing is open yet, and the interpreter would take a third of a second to forget its modules.
-            os._exit(0)
         end_by(stopped)
 
 
-def _command_line() -> None:
+def _command_line() -> Callable[[], object]:
     from config.streams import open_standard_streams  # noqa: PLC0415  # after signals are handled, here and below
 
     open_standard_streams()
@@ -38,7 +41,7 @@ def _command_line() -> None:
 
     # Nothing is logged until `serve` sets up logging: commands print what they have to say.
     getLogger().addHandler(NullHandler())
-    command_line(commands())()
+    return command_line(commands())
 
 
 if __name__ == "__main__":

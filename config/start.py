@@ -42,7 +42,7 @@ MOST_PRINTED: Final = 1000
 LAST_WORDS_SECONDS: Final = 1.0
 """How long the last lines may take to be written."""
 
-LAST_CALL_SECONDS: Final = 0.2
+LAST_CALL_SECONDS: Final = 0.1
 """The same when stopping has taken too long already."""
 
 DATABASE_SHARE: Final = 0.7
@@ -104,7 +104,8 @@ def _name_worker(number: int, record: LogRecord) -> bool:
 
 def _streams(settings: Settings) -> tuple[Lines, Lines]:
     """Sets up the log and the output. From here on nothing that prints can fail or block."""
-    lines, out = set_up(settings), Lines(sys.stdout.fileno(), most_waiting=MOST_PRINTED)
+    out = Lines(sys.stdout.fileno(), most_waiting=MOST_PRINTED)
+    lines = set_up(settings, after=out)
     sys.stdout, sys.stderr = (
         Printed(out.write, sys.stdout.fileno()),
         Printed(lines.write, sys.stderr.fileno()),
@@ -191,7 +192,9 @@ def _database(settings: Settings, stopping: Stopping) -> Iterator[str]:
         yield settings.database.url
         return
     postgres = EmbeddedPostgres(
-        var_dir=settings.var_dir, options={"max_connections": str(most_connections(settings))}
+        var_dir=settings.var_dir,
+        options={"max_connections": str(most_connections(settings))},
+        stop_seconds=lambda: DATABASE_SHARE * stopping.seconds_left,
     )
     stopping.last_acts.insert(0, postgres.kill)
     try:
@@ -202,7 +205,7 @@ def _database(settings: Settings, stopping: Stopping) -> Iterator[str]:
         # Another Ctrl-C would interrupt the stopping of the database server.
         ignore_signals()
         stopping.must_end()
-        if not postgres.stop(DATABASE_SHARE * stopping.seconds_left):
+        if not postgres.stop():
             stopping.is_in_order = False
 
 

@@ -17,6 +17,10 @@ LONGEST_RESERVE: Final = 1.0
 RESERVED_SHARE: Final = 0.25
 """The last commits and the embedded database have a quarter of the time after the requests, up to `LONGEST_RESERVE`."""
 
+LONGEST_ACTS: Final = 0.2
+SHARE_OF_ACTS: Final = 0.1
+"""The last acts have a tenth of the time, up to `LONGEST_ACTS`, so that the process has ended when the time is up."""
+
 NOT_IN_ORDER: Final = 1
 """The exit code of a process that was ended before everything had stopped."""
 
@@ -46,8 +50,14 @@ class Stopping:
         return self.seconds - min(LONGEST_RESERVE, RESERVED_SHARE * self.seconds)
 
     @property
+    def seconds_in_order(self) -> float:
+        """How long stopping may take by itself. Then it is cut short by the last acts."""
+        return self.seconds - min(LONGEST_ACTS, SHARE_OF_ACTS * self.seconds)
+
+    @property
     def seconds_left(self) -> float:
-        return self.seconds if self._until is None else max(self._until - time.monotonic(), 0.0)
+        """How much is left of that."""
+        return self.seconds_in_order if self._until is None else max(self._until - time.monotonic(), 0.0)
 
     def watch(self) -> None:
         """Makes the limit hold. Without it, `must_end` only notes the time."""
@@ -57,13 +67,13 @@ class Stopping:
     def must_end(self) -> None:
         """Starts the countdown. Calling it again changes nothing. May be called by a signal handler."""
         if self._until is None:
-            self._until = time.monotonic() + self.seconds
+            self._until = time.monotonic() + self.seconds_in_order
             if self._told is not None:
                 os.write(self._told, b".")
 
     def _count(self, heard: int) -> None:
         os.read(heard, 1)
-        time.sleep(self.seconds)
+        time.sleep(self.seconds_in_order)
         self._end()
 
     def _end(self) -> None:

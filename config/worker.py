@@ -1,17 +1,10 @@
 """One of several processes that serve: `config.crew` starts this module as a program, and writes orders to its input."""
 
-from contextlib import suppress
-
-from config.signals import Stopped, hear_signals
+from config.signals import leave_at_signals
 
 
 def main() -> None:
-    hear_signals()
-    with suppress(Stopped):  # nothing is open yet
-        _work()
-
-
-def _work() -> None:
+    leave_at_signals(lambda _: 0)
     import sys  # noqa: PLC0415  # after signals are handled, here and below
 
     from config.quick_imports import quick_imports  # noqa: PLC0415

@@ -31,6 +31,8 @@ class Template(StrEnum):
     CONFIRM_EMAIL = "confirm_email"
     RESET_PASSWORD = "reset_password"  # noqa: S105  # no password
     PASSWORD_CHANGED = "password_changed"  # noqa: S105
+    PASSWORD_CHANGED_WAYS_KEPT = "password_changed_ways_kept"  # noqa: S105
+    """The same where passkeys or identities at providers go on signing in."""
     NEW_DEVICE = "new_device"
 
     # Those below report an act (`domain.security.SecurityAct`) of the same name.

@@ -19,6 +19,8 @@ class SecurityAct(StrEnum):
     TOKEN_REUSED = "token_reused"  # noqa: S105  # no secret
     """A refresh token was used a second time, or by another device: its session ended."""
     PASSWORD_CHANGED = "password_changed"  # noqa: S105  # no secret
+    OTHER_WAYS_KEPT = "other_ways_kept"
+    """The password was changed, and passkeys or identities at providers go on signing in."""
     PASSWORD_RESET_ASKED = "password_reset_asked"  # noqa: S105  # no secret
     ADDRESS_CONFIRMED = "address_confirmed"
     FACTOR_ON = "second_factor_on"

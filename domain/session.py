@@ -100,6 +100,8 @@ class Lifetimes:
     refresh: timedelta = timedelta(days=60)
     grace: timedelta = timedelta(seconds=10)
     """For how long a refresh token that was just used still returns the pair it was exchanged for: two tabs, a lost answer."""
+    longest: timedelta | None = None
+    """For how long a session lasts from its sign-in on, however often it is refreshed. None stands for no end."""
     one_access_token: bool = False
     """Whether only the newest access token of a session is accepted, as in the original messenger."""
 
@@ -110,14 +112,19 @@ class Lifetimes:
         """
         return token_id == newest or not self.one_access_token
 
-    def pair(self, *, access_id: str, refresh_id: str, at: datetime) -> Pair:
+    def pair(self, *, access_id: str, refresh_id: str, at: datetime, since: datetime | None = None) -> Pair:
+        """Returns the tokens of a session that was opened at ``since``, or is opened now. None is good for longer than it."""
         issued_at = at.replace(microsecond=0)
+        access, refresh = self.access, self.refresh
+        if self.longest is not None:
+            left = (since or at).replace(microsecond=0) + self.longest - issued_at
+            access, refresh = min(access, left), min(refresh, left)
         return Pair(
             access_id=access_id,
             refresh_id=refresh_id,
             issued_at=issued_at,
-            access_expires_at=issued_at + self.access,
-            refresh_expires_at=issued_at + self.refresh,
+            access_expires_at=issued_at + access,
+            refresh_expires_at=issued_at + refresh,
         )
 
 
@@ -175,7 +182,7 @@ class Session:
 
         Raises:
             SessionOver: The session has ended.
-            TokenExpired: The token is the present one, but it has expired.
+            TokenExpired: The token is the present one, but it has expired; or ``fresh`` has, because the session is too old.
         """
         if self.ended_at is not None:
             raise SessionOver
@@ -186,6 +193,8 @@ class Session:
         if fingerprint != self.fingerprint:
             return self.end(SessionEnd.MISMATCHED, at=at)
         if token_id == self.pair.refresh_id:
+            if fresh.refresh_expires_at <= at:
+                raise TokenExpired
             self.previous_refresh_id = token_id
             self.pair = fresh
             self.rotated_at = self.last_used_at = at

@@ -11,21 +11,22 @@ from application.ports.limiter import Allowance, Left, Limiter
 @frozen
 class ReportingLimiter:
     """
-    Calls ``report`` with the rest of an allowance, in the task of the caller. Shared allowances are not reported.
+    Reports the rest of an allowance, in the task of the caller. Shared allowances are not reported.
 
     A refusal is not reported either, because `TooManyRequests` says the same.
     """
 
     _limiter: Limiter
-    _report: Callable[[Left], None]
+    _report: Callable[[], Callable[[Left], None] | None]
+    """Returns the function to report to, or None if nobody wants to know. What is left is then not computed."""
 
     def look(self, allowance: Allowance, key: Hashable, *, at: datetime, uses: int = 1) -> Left | None:
-        return self._reported(self._limiter.look(allowance, key, at=at, uses=uses))
-
-    def use(self, allowance: Allowance, key: Hashable, *, at: datetime, uses: int = 1) -> Left | None:
-        return self._reported(self._limiter.use(allowance, key, at=at, uses=uses))
-
-    def _reported(self, left: Left | None) -> Left | None:
-        if left is not None and not left.allowance.is_shared:
-            self._report(left)
+        left = self._limiter.look(allowance, key, at=at, uses=uses)
+        if left is not None and not allowance.is_shared and (report := self._report()) is not None:
+            report(left)
         return left
+
+    def use(self, allowance: Allowance, key: Hashable, *, at: datetime, uses: int = 1) -> None:
+        self._limiter.use(allowance, key, at=at, uses=uses)
+        if not allowance.is_shared and self._report() is not None:
+            self.look(allowance, key, at=at, uses=0)

@@ -38,21 +38,20 @@ class SharingLimiter:
             key = _digest(key)
         return self._limiter.look(allowance, key, at=at, uses=uses)
 
-    def use(self, allowance: Allowance, key: Hashable, *, at: datetime, uses: int = 1) -> Left | None:
-        if allowance.is_of_process:
-            return self._limiter.use(allowance, key, at=at, uses=uses)
+    def use(self, allowance: Allowance, key: Hashable, *, at: datetime, uses: int = 1) -> None:
+        if allowance.is_of_process or not allowance.most:
+            self._limiter.use(allowance, key, at=at, uses=uses)
+            return
         digest = _digest(key)
-        left = self._limiter.use(allowance, digest, at=at, uses=uses)
-        if left is not None:
-            used = LimitUsed(
-                process=self._process,
-                allowance=allowance.name,
-                key=digest,
-                share=allowance.weight(uses),
-                at=at,
-            )
-            self._publish([used])
-        return left
+        self._limiter.use(allowance, digest, at=at, uses=uses)
+        used = LimitUsed(
+            process=self._process,
+            allowance=allowance.name,
+            key=digest,
+            share=allowance.weight(uses),
+            at=at,
+        )
+        self._publish([used])
 
     def hear(self, updates: Sequence[Update]) -> None:
         """A listener for updates."""

@@ -119,7 +119,7 @@ def create_app(
                 Traced, new_id=new_request_id, unlogged=() if options.log_probes else probe_paths(options)
             ),
             Middleware(Metered, meter=meter or Unmetered(), pace=pace),
-            Middleware(SecurityHeaders, hsts=options.hsts_seconds),
+            Middleware(SecurityHeaders, hsts=options.hsts_seconds, below=options.hsts_subdomains),
             Middleware(Cors, origins=options.cors_origins),
             Middleware(AllowedHosts, names=options.allowed_hosts, exempt=probe_paths(options) - not_for_all),
             Middleware(SocketsOfPages, pages=pages),

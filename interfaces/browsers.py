@@ -19,6 +19,8 @@ from starlette.types import Scope
 NOT_FOREIGN: Final = frozenset({"none", "same-origin"})
 """Values of ``Sec-Fetch-Site``: a person entered the address, or the page is of the same origin."""
 
+FETCH_SITE: Final = "sec-fetch-site"
+
 _USUAL_PORT: Final = {"http": ":80", "https": ":443"}
 _OF_SOCKETS: Final = {"http": "ws", "https": "wss"}
 _WITH_PORT: Final = re.compile(r":[0-9]+\Z")
@@ -50,7 +52,7 @@ class Pages:
         origin = origins[0].lower() if origins else None
         if origin in self.allowed:
             return True
-        is_near = headers.get("sec-fetch-site", "none") in NOT_FOREIGN
+        is_near = headers.get(FETCH_SITE, "none") in NOT_FOREIGN
         return is_near and (origin is None or origin in _origins_of_host(scope, headers))
 
     def check(self, scope: Scope) -> None:
@@ -60,6 +62,11 @@ class Pages:
         """
         if not self.accept(scope):
             raise ForeignPage
+
+
+def is_of_browser(scope: Scope) -> bool:
+    """Tell whether a browser sent the request. Those of before 2023 do not say so, and count as other programs."""
+    return FETCH_SITE in Headers(scope=scope)
 
 
 def _origins(scheme: str, netloc: str) -> Set[str]:

@@ -1,4 +1,4 @@
-"""Spreads the requests of one account over time, so that they do not delay everybody else's."""
+"""Spreads the requests of one account, or of one network, over time, so that they do not delay everybody else's."""
 
 import time
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from domain.ids import AccountId, SessionId
 from interfaces.throttled import ThrottledWarning
 
 SAVED_SECONDS: Final = 5.0
-"""For how many seconds an account saves up the requests that it does not make. It may then make as many at once."""
+"""For how many seconds requests that are not made are saved up. As many may then be made at once."""
 
 MOST_SECONDS: Final = 10.0
 """The longest that a request waits. Requests that would wait longer are refused."""
@@ -19,31 +19,43 @@ MOST_SECONDS: Final = 10.0
 BYTES: Final = 16 * 1024
 """Each further so many bytes of an answer count as one more request, because long answers cost more than short ones."""
 
-Asking = AccountId | SessionId
-"""The id by which requests wait for each other. It is a session's for requests about the account itself."""
+CHANGE: Final = 10
+"""How many requests a change of a chat or of its members counts as: it costs a transaction of its own, and is told to others."""
+
+Asking = AccountId | SessionId | str
+"""
+The id by which requests wait for each other: that of their account, or of the session for requests about the account
+itself, or the network from which they come.
+"""
+
+ACCOUNT_WAITS: Final = (
+    "An account asks too much at once: its requests wait (API_REQUESTS_PER_ACCOUNT_AND_SECOND)"
+)
+NETWORK_WAITS: Final = (
+    "A network asks too much at once: its requests wait (API_REQUESTS_PER_NETWORK_AND_SECOND)"
+)
 
 
 @define(eq=False)
 class Pace:
     """
-    Lets each account make ``per_second`` requests a second on this node, over HTTP and on sockets together.
+    Lets each account, or each network, make ``per_second`` requests a second on this node. 0 means no limit.
 
     The requests beyond that wait, each for its own moment. The sum of what an account may ask for in a second is therefore the
-    same with one socket and with five hundred. 0 means no limit.
+    same with one socket and with five hundred.
     """
 
     per_second: int = 0
     saved_seconds: float = SAVED_SECONDS
     most_seconds: float = MOST_SECONDS
     _now: Callable[[], float] = time.monotonic
+    _warning: str = ACCOUNT_WAITS
     _taken_until: dict[Asking, float] = field(init=False, factory=dict)
     """The time that past requests have taken up, for those whose time is in the future; the latest request last."""
-    _waiting: ThrottledWarning = field(
-        init=False,
-        factory=lambda: ThrottledWarning(
-            "An account asks too much at once: its requests wait (API_REQUESTS_PER_ACCOUNT_AND_SECOND)"
-        ),
-    )
+    _waiting: ThrottledWarning = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._waiting = ThrottledWarning(self._warning)
 
     def take(self, asking: Asking) -> float:
         """
@@ -60,7 +72,9 @@ class Pace:
         if wait > 0.0:
             self._waiting.warn(whose=str(asking), seconds=round(wait, 3))
             if wait > self.most_seconds:
-                raise Overloaded("the account asks too much", retry_after=max(1.0, wait - self.most_seconds))
+                raise Overloaded(
+                    "too much is asked for at once", retry_after=max(1.0, wait - self.most_seconds)
+                )
         self._add(asking, 1 / self.per_second, now)
         return max(wait, 0.0)
 
@@ -72,6 +86,11 @@ class Pace:
         if self.per_second and answered >= BYTES:
             self._add(asking, answered // BYTES / self.per_second, self._now())
 
+    def charge_change(self, asking: Asking) -> None:
+        """Counts a change of a chat or of its members as `CHANGE` requests; one of them is taken before, by `take`."""
+        if self.per_second:
+            self._add(asking, (CHANGE - 1) / self.per_second, self._now())
+
     def _add(self, asking: Asking, seconds: float, now: float) -> None:
         taken = self._taken_until
         most = self.saved_seconds + self.most_seconds + 1 / self.per_second
@@ -82,5 +101,5 @@ class Pace:
 
     @property
     def busy(self) -> int:
-        """How many accounts and sessions have requests that others of them may have to wait for."""
+        """How many accounts, sessions or networks have requests that others of theirs may have to wait for."""
         return len(self._taken_until)

@@ -125,6 +125,7 @@ class AccountsWorld:
     """Without one, letters become files in ``mail``."""
     is_limited: bool = True
     limits: Limits = Factory(Limits)
+    letters_per_address: int = 1000
     most_sessions: int = 0
     password_rule: PasswordRule = Factory(lambda: PasswordRule(common=frozenset({"qwerty-йцукен"})))
     ports: Ports = field(init=False)
@@ -221,7 +222,7 @@ class AccountsWorld:
             most_sessions=self.most_sessions,
             notices=evolve(rules.notices, most=rules.notices.most * much),
             letters_per_recipient=evolve(rules.letters_per_recipient, most=20 * much),
-            letters_per_address=evolve(rules.letters_per_address, most=1000 * much),
+            letters_per_address=evolve(rules.letters_per_address, most=self.letters_per_address * much),
             failures=evolve(rules.failures, most=20 * much, within=timedelta(minutes=15)),
             wrong_codes=evolve(rules.wrong_codes, most=10 * much, within=timedelta(minutes=15)),
             wrong_codes_of_strangers=evolve(

@@ -37,7 +37,7 @@ def new_cluster() -> Path:
         server.start()
         server.stop()
 
-    return _made_once("new", make) / "postgres"
+    return made_once("new", make) / "postgres"
 
 
 @cache
@@ -62,7 +62,7 @@ def lived_in() -> Path:
         finally:
             server.stop()
 
-    return _made_once("lived-in", make) / "postgres"
+    return made_once("lived-in", make) / "postgres"
 
 
 @cache
@@ -74,7 +74,7 @@ def initdb(command: Sequence[str]) -> Path:
         data.mkdir(mode=0o700)
         subprocess.run([*command, "--pgdata", str(data)], check=True, stdout=subprocess.DEVNULL)
 
-    return _made_once(f"initdb-{crc32(repr(command).encode())}", make) / "data"
+    return made_once(f"initdb-{crc32(repr(command).encode())}", make) / "data"
 
 
 def copy_cluster(data: Path, to: Path) -> None:
@@ -93,7 +93,7 @@ def share_clusters() -> None:
         os.environ[SHARED] = str(folder)
 
 
-def _made_once(name: str, make: Callable[[Path], None]) -> Path:
+def made_once(name: str, make: Callable[[Path], None]) -> Path:
     """The folder that ``make`` has filled, in this process or in another one."""
     share_clusters()
     folder = Path(os.environ[SHARED])

@@ -1,19 +1,27 @@
 """What every test may ask for. Databases are in `tests.postgres`, profiles of Hypothesis in `tests.exploring.plugin`."""
 
+import fcntl
 import gc
 import os
 import re
 import signal
 from collections import Counter, defaultdict
-from collections.abc import Generator
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
+from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import httpx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
+from xdist.workermanage import WorkerController
 
+from tests.clusters import SHARED
 from tests.ports import free_port
 from tests.scratch import use_memory
 
@@ -97,15 +105,42 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items.sort(key=rank)
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: WorkerController) -> None:
+    node.workerinput["is_fresh"] = not (Path(__file__).parent / "domain" / "__pycache__").exists()
+
+
 @pytest.hookimpl(wrapper=True)
-def pytest_collection() -> Generator[None, object, object]:
+def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
     """What is collected stays to the end, so the garbage collector, which takes a tenth of the time, need not look at it."""
     gc.disable()
     try:
-        return (yield)
+        with after_the_first(getattr(session.config, "workerinput", {})):
+            return (yield)
     finally:
         gc.freeze()
         gc.enable()
+
+
+@contextmanager
+def after_the_first(workerinput: Mapping[str, Any]) -> Iterator[None]:
+    """
+    In a fresh checkout the first worker compiles all tests, with their assertions rewritten, and reads the constants of all
+    modules for Hypothesis. The others wait for it, or each would do the same, which takes five seconds of a processor.
+    """
+    if not workerinput.get("is_fresh"):
+        yield
+        return
+    done = Path(os.environ[SHARED]) / "collected"
+    with done.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if done.exists():
+            fcntl.flock(lock, fcntl.LOCK_UN)
+            yield
+            return
+        yield
+        given(st.none())(lambda _: None)()
+        done.touch()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -1,7 +1,9 @@
 """One PostgreSQL server for each worker of the tests, and for each test a database of its own, copied from a template."""
 
 from collections.abc import Iterator
+from functools import cache
 from itertools import count
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -12,7 +14,7 @@ from sqlalchemy import create_engine, update
 from infrastructure.postgres.schema.chat_tables import origin
 from infrastructure.postgres.schema.migrate import upgrade
 from infrastructure.postgres.server.embedded import OWNER, EmbeddedPostgres
-from tests.clusters import copy_cluster, new_cluster, share_clusters
+from tests.clusters import UNFLUSHED, copy_cluster, made_once, new_cluster, share_clusters
 from tests.scratch import scratch_folder
 
 BASE = 7_000_000_000
@@ -20,6 +22,10 @@ BASE = 7_000_000_000
 Added to transaction numbers in the tests' databases, as after an adoption. Code that forgets to add it writes a ``tx`` that
 is too small, which the tests notice.
 """
+
+
+TEMPLATE = "template_messenger"
+"""The name of a database with all tables and nobody in it. To be copied, not used."""
 
 
 @define(eq=False)
@@ -109,12 +115,35 @@ def pytest_configure() -> None:
     share_clusters()
 
 
+@cache
+def with_tables() -> Path:
+    """The data folder of a server that has `TEMPLATE`. One worker makes it: to migrate takes seconds of a processor."""
+
+    def make(var: Path) -> None:
+        copy_cluster(new_cluster(), var / "postgres")
+        embedded = EmbeddedPostgres(var_dir=var, options=UNFLUSHED)
+        embedded.start()
+        try:
+            server = PostgresServer(embedded)
+            with server.connect() as connection:
+                connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(TEMPLATE)))
+            engine = create_engine(server.url(TEMPLATE))
+            with engine.begin() as tables:
+                upgrade(tables)
+                tables.execute(update(origin).values(base=BASE))
+            engine.dispose()
+        finally:
+            embedded.stop()
+
+    return made_once("with-tables", make) / "postgres"
+
+
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[PostgresServer]:
     with scratch_folder("messenger-test-") as folder:
         # Here nothing is switched off by a pulled plug; what survives a kill needs no fsync.
         embedded = EmbeddedPostgres(var_dir=folder, options={"fsync": "off", "max_connections": "100"})
-        copy_cluster(new_cluster(), embedded.data_dir)
+        copy_cluster(with_tables(), embedded.data_dir)
         embedded.start()
         try:
             yield PostgresServer(embedded)
@@ -130,29 +159,17 @@ def fresh_database(postgres_server: PostgresServer) -> Iterator[str]:
     postgres_server.drop_database(name)
 
 
-@pytest.fixture(scope="session")
-def empty_messenger(postgres_server: PostgresServer) -> str:
-    """The name of a database with all tables and nobody in it. To be copied, not used."""
-    name = postgres_server.fresh_database()
-    engine = create_engine(postgres_server.url(name))
-    with engine.begin() as connection:
-        upgrade(connection)
-        connection.execute(update(origin).values(base=BASE))
-    engine.dispose()
-    return name
-
-
 @pytest.fixture
-def messenger_database(postgres_server: PostgresServer, empty_messenger: str) -> Iterator[str]:
+def messenger_database(postgres_server: PostgresServer) -> Iterator[str]:
     """The SQLAlchemy URL of a database of one's own, with all tables and nobody in it."""
-    name = postgres_server.fresh_database(empty_messenger)
+    name = postgres_server.fresh_database(TEMPLATE)
     yield postgres_server.url(name)
     postgres_server.drop_database(name)
 
 
 @pytest.fixture(scope="session")
-def emptied(postgres_server: PostgresServer, empty_messenger: str) -> Emptied:
-    return Emptied.of(postgres_server, empty_messenger)
+def emptied(postgres_server: PostgresServer) -> Emptied:
+    return Emptied.of(postgres_server, TEMPLATE)
 
 
 @pytest.fixture

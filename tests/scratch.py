@@ -68,14 +68,18 @@ def await_nobody_in(folder: Path) -> None:
 
 
 def processes_in(folder: Path) -> list[psutil.Process]:
-    """The processes whose working folder is this one or below it, as all processes of a PostgreSQL are in its data folder."""
+    """
+    The processes whose working folder is this one or below it, as all processes of a PostgreSQL are in its data folder. One
+    that has ended works nowhere, even before its parent has noticed.
+    """
+    inside = f"{folder}/"
     found = []
-    for process in psutil.process_iter():
-        try:
-            if process.status() != psutil.STATUS_ZOMBIE and Path(process.cwd()).is_relative_to(folder):
-                found.append(process)
-        except (psutil.Error, OSError):
-            continue
+    for pid in psutil.pids():
+        with suppress(OSError, psutil.NoSuchProcess):
+            # `psutil.Process.cwd` asks more of every process of the machine, which takes ten times as long.
+            there = str(Path(f"/proc/{pid}/cwd").readlink()).removesuffix(" (deleted)")
+            if f"{there}/".startswith(inside):
+                found.append(psutil.Process(pid))
     return found
 
 

@@ -1,14 +1,13 @@
 from attrs import field, frozen
 
 from application.accounts.disable_account import lock_by_email
+from application.accounts.other_ways import TellOfPassword
 from application.accounts.own_sessions import end_all
 from application.ports.clock import Clock
-from application.ports.ids import Ids
 from application.ports.passwords import Passwords
 from application.ports.storage import Begin
 from domain.account import Email, Password, PasswordRule
 from domain.events import SessionEnd
-from domain.notification import Letter, Template
 from domain.session import Origin
 
 
@@ -22,14 +21,14 @@ class AssignPassword:
 class AssignPasswordHandler:
     """
     Gives an account a password that an operator has chosen. All its sessions end, links in letters under way stop working,
-    and the owner is told by mail. An unconfirmed account becomes confirmed: the operator vouches for its address.
+    and the owner is told by mail. Passkeys and identities at providers stay. An unconfirmed account becomes confirmed: the operator vouches for its address.
     """
 
     begin: Begin
     clock: Clock
-    ids: Ids
     passwords: Passwords
     rule: PasswordRule
+    tell: TellOfPassword
 
     async def __call__(self, command: AssignPassword) -> int:
         """
@@ -52,14 +51,5 @@ class AssignPasswordHandler:
             await work.confirmations.void_all(account.id)
             sessions = await work.sessions.lock_not_ended(account.id)
             ended = await end_all(work, sessions, SessionEnd.PASSWORD_CHANGED, at=now)
-            await work.letters.add(
-                Letter.reporting(
-                    Template.PASSWORD_CHANGED,
-                    id=self.ids.letter(),
-                    account_id=account.id,
-                    recipient=account.email,
-                    at=now,
-                    origin=Origin(),
-                )
-            )
+            await self.tell(work, account, origin=Origin(), at=now)
         return len(ended)

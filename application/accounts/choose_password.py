@@ -2,19 +2,16 @@ from collections.abc import Callable
 
 from attrs import field, frozen
 
-from application.accounts.mailed import LetterLimits, proven, report
+from application.accounts.mailed import proven
+from application.accounts.other_ways import OtherWays, TellOfPassword
 from application.accounts.own_sessions import end_all
 from application.errors import NotAuthenticated
 from application.ports.clock import Clock
-from application.ports.ids import Ids
 from application.ports.passwords import Passwords, Requester
 from application.ports.storage import Begin
 from application.ports.tokens import Tokens
-from application.recording import RecordEvent
 from domain.account import AccountShut, Password, PasswordRule
 from domain.events import SessionEnd
-from domain.notification import Template
-from domain.security import SecurityAct
 from domain.session import Origin
 
 
@@ -37,16 +34,16 @@ class ChoosePasswordHandler:
 
     begin: Begin
     clock: Clock
-    ids: Ids
     tokens: Tokens
     passwords: Passwords
     rule: PasswordRule
-    limits: LetterLimits
-    record: RecordEvent
+    tell: TellOfPassword
     letter_is_due: Callable[[], None]
 
-    async def __call__(self, command: ChoosePassword) -> None:
+    async def __call__(self, command: ChoosePassword) -> OtherWays:
         """
+        Returns the other ways to sign in, which stay: somebody who only reads the mail must not take them from the owner.
+
         Raises:
             NotAuthenticated: The token is not ours, or it is expired, used or void, or nobody may sign in to the account.
             PasswordUnfit: The password may not be chosen; the token stays good.
@@ -71,14 +68,6 @@ class ChoosePasswordHandler:
             await work.confirmations.void_all(account.id)
             sessions = await work.sessions.lock_not_ended(account.id)
             await end_all(work, sessions, SessionEnd.PASSWORD_CHANGED, at=now)
-            await self.record(work, SecurityAct.PASSWORD_CHANGED, account.id, at=now)
-            await report(
-                Template.PASSWORD_CHANGED,
-                account,
-                work=work,
-                limits=self.limits,
-                id=self.ids.letter(),
-                origin=command.origin,
-                at=now,
-            )
+            left = await self.tell(work, account, origin=command.origin, at=now)
         self.letter_is_due()
+        return left

@@ -45,10 +45,13 @@ class RefreshHandler:
         token = self.tokens.read_refresh(command.token, at=now)
         # By session: the token of another session, which may be stolen, must not use up what this one has.
         self.rates.count(Action.REFRESH, token.session_id, command.network)
-        fresh = self.lifetimes.pair(access_id=self.ids.token_id(), refresh_id=self.ids.token_id(), at=now)
+        access_id, refresh_id = self.ids.token_id(), self.ids.token_id()
         async with self.begin() as work:
             try:
                 session = await work.sessions.lock(token.account_id, token.session_id)
+                fresh = self.lifetimes.pair(
+                    access_id=access_id, refresh_id=refresh_id, at=now, since=session.created_at
+                )
                 ended = session.refresh(
                     token.token_id, command.fingerprint, fresh, at=now, grace=self.lifetimes.grace
                 )

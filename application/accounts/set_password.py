@@ -3,19 +3,15 @@ from contextlib import asynccontextmanager
 
 from attrs import field, frozen
 
-from application.accounts.mailed import LetterLimits, report
+from application.accounts.other_ways import RemoveOtherWays, TellOfPassword
 from application.accounts.own_sessions import end_others, lock_own
 from application.accounts.step_up import Proven, Reauthentication, StepUp
 from application.actor import Actor
 from application.ports.clock import Clock
-from application.ports.ids import Ids
 from application.ports.passwords import Passwords, Requester
 from application.ports.storage import Begin
-from application.recording import RecordEvent
 from domain.account import Password, PasswordHash, PasswordRule, PasswordWrong
 from domain.events import SessionEnd
-from domain.notification import Template
-from domain.security import SecurityAct
 from domain.session import Origin
 
 
@@ -26,6 +22,13 @@ class SetPassword:
     """The password until now. Clients of the original do not send it."""
     proof: str | None = field(default=None, repr=False)
     """A proof by a passkey, in place of the old password."""
+    code: str | None = field(default=None, repr=False)
+    """A code of the second factor. It is asked for only by `remove_other_ways`."""
+    remove_other_ways: bool = False
+    """
+    True if passkeys and identities at providers shall sign in no more. It takes the old password and a code, or a proof, like
+    removing each of them by itself.
+    """
     origin: Origin = field(factory=Origin)
 
 
@@ -33,19 +36,18 @@ class SetPassword:
 class SetPasswordHandler:
     """
     Changes the actor's password. All other sessions of the account end, links in letters under way stop working, and the
-    owner is told by mail.
+    owner is told by mail. Passkeys and identities at providers stay, unless the command removes them.
     """
 
     begin: Begin
     clock: Clock
-    ids: Ids
     step_up: StepUp
     old_password_needed: bool
     """True if the command must have the old password or a proof: a session alone does not permit the change."""
     passwords: Passwords
     rule: PasswordRule
-    limits: LetterLimits
-    record: RecordEvent
+    remove_other_ways: RemoveOtherWays
+    tell: TellOfPassword
     letter_is_due: Callable[[], None]
 
     async def __call__(self, actor: Actor, command: SetPassword) -> None:
@@ -53,13 +55,15 @@ class SetPasswordHandler:
         Raises:
             PasswordUnfit: The password may not be chosen.
             PasswordWrong: The old password is wrong, or it is missing where it or a proof is needed.
+            CodeWrong: Other ways shall be removed, and the code of the second factor is missing or wrong.
             ProofUnfit: The proof is not of this session, too old or used already.
-            TooManyRequests: The old password was wrong too often.
+            TooManyRequests: The old password or the code was wrong too often.
             NotAuthenticated: The actor's session ended meanwhile.
         """
         actor.require_device()
         self.rule.check(command.password)
-        if command.old_password is None and not command.proof and self.old_password_needed:
+        is_needed = self.old_password_needed or command.remove_other_ways
+        if command.old_password is None and not command.proof and is_needed:
             raise PasswordWrong
         requester = Requester(network=command.origin.network, account=str(actor.account_id), is_known=True)
         verified = None
@@ -75,16 +79,10 @@ class SetPasswordHandler:
             await work.accounts.save(account)
             await work.confirmations.void_all(account.id)
             await end_others(work, begun.sessions, actor, SessionEnd.PASSWORD_CHANGED, at=now)
-            await self.record(work, SecurityAct.PASSWORD_CHANGED, account.id, at=now)
-            await report(
-                Template.PASSWORD_CHANGED,
-                account,
-                work=work,
-                limits=self.limits,
-                id=self.ids.letter(),
-                origin=command.origin,
-                at=now,
-            )
+            if command.remove_other_ways:
+                await self.step_up.code(begun, actor, command.code)
+                await self.remove_other_ways(work, actor, at=now)
+            await self.tell(work, account, origin=command.origin, at=now)
         self.letter_is_due()
 
     @asynccontextmanager

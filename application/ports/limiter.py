@@ -57,20 +57,20 @@ class Limiter(Protocol):
     """
     Counts uses by allowance and key. The key says whose use it is. Counts may be lost with the process.
 
-    Both methods return what is left afterwards, or None if there is no limit. ``uses`` is how many they are at once; what is
-    more than the whole allowance counts as the whole, so that it is possible at all. No use at all is never refused.
+    ``uses`` is how many they are at once; what is more than the whole allowance counts as the whole, so that it is possible at
+    all. No use at all is never refused.
     """
 
     def look(self, allowance: Allowance, key: Hashable, *, at: datetime, uses: int = 1) -> Left | None:
         """
-        Asks without using anything up.
+        Asks without using anything up. Returns what is left, or None if there is no limit.
 
         Raises:
             TooManyRequests: Too little is left just now.
         """
         ...
 
-    def use(self, allowance: Allowance, key: Hashable, *, at: datetime, uses: int = 1) -> Left | None:
+    def use(self, allowance: Allowance, key: Hashable, *, at: datetime, uses: int = 1) -> None:
         """
         Raises:
             TooManyRequests: Too little is left just now, and nothing is used up.

@@ -42,6 +42,7 @@ from application.accounts.identities import (
     UnlinkHandler,
 )
 from application.accounts.mailed import LetterLimits
+from application.accounts.other_ways import ReadOwnWaysHandler, RemoveOtherWays, TellOfPassword
 from application.accounts.oversee import ListAccountsHandler, ListSessionsOfHandler
 from application.accounts.passkey_sign_in import BeginPasskeySignInHandler, PasskeySignInHandler
 from application.accounts.passkeys import (
@@ -164,6 +165,7 @@ def make_account_rules(settings: Settings) -> AccountRules:
             access=jwt.access_lifetime,
             refresh=jwt.refresh_lifetime,
             grace=auth.refresh_grace,
+            longest=timedelta(days=auth.session_days) if auth.session_days else None,
             one_access_token=auth.one_access_token,
         ),
         most_sessions=auth.most_sessions,
@@ -269,6 +271,7 @@ def account_use_cases(
     failures = failure_limits(ports, rules)
     check = code_check(ports, rules)
     record, watch = recording(ports, rules), watching(ports)
+    tell_of_password = TellOfPassword(record=record, ids=ids, limits=letter_limits)
     authenticate = AuthenticateHandler(
         views=ports.storage.views,
         clock=clock,
@@ -364,14 +367,13 @@ def account_use_cases(
             SetPasswordHandler(
                 begin=begin,
                 clock=clock,
-                ids=ids,
                 step_up=step_up(ports, rules),
                 old_password_needed=rules.old_password_needed,
                 passwords=ports.passwords,
                 rule=rules.password,
-                limits=letter_limits,
+                remove_other_ways=RemoveOtherWays(tell=telling(ports, rules)),
+                tell=tell_of_password,
                 letter_is_due=letter_is_due,
-                record=record,
             )
         ),
         read_link=ReadLinkHandler(begin=begin, clock=clock, tokens=tokens),
@@ -380,15 +382,14 @@ def account_use_cases(
             ChoosePasswordHandler(
                 begin=begin,
                 clock=clock,
-                ids=ids,
                 tokens=tokens,
                 passwords=ports.passwords,
                 rule=rules.password,
-                limits=letter_limits,
+                tell=tell_of_password,
                 letter_is_due=letter_is_due,
-                record=record,
             )
         ),
+        read_ways=watch(ReadOwnWaysHandler(begin=begin)),
         close=watch(
             CloseAccountHandler(
                 clock=clock,
@@ -568,7 +569,11 @@ def make_administration(
             begin=storage.begin, clock=clock, tell=TellOwner(record=record, ids=ids, limits=None)
         ),
         assign_password=AssignPasswordHandler(
-            begin=storage.begin, clock=clock, ids=ids, passwords=passwords, rule=rules.password
+            begin=storage.begin,
+            clock=clock,
+            passwords=passwords,
+            rule=rules.password,
+            tell=TellOfPassword(record=record, ids=ids, limits=None),
         ),
         delete_account=DeleteAccountHandler(begin=storage.begin, clock=clock),
         clear_closed_accounts=ClearClosedAccountsHandler(begin=storage.begin, clock=clock),

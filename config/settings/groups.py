@@ -113,6 +113,11 @@ class Api:
     hsts_seconds: int = _setting("API_HSTS_SECONDS", read.whole(0, 2 * 365 * 86400), 365 * 86400)
     """How long browsers must use HTTPS (Strict-Transport-Security). Only sent if `public_url` is HTTPS."""
 
+    hsts_subdomains: bool = _setting(
+        "API_HSTS_SUBDOMAINS", read.flag, default=default_of(HTTP.hsts_subdomains)
+    )
+    """True if that holds for all names below that of `public_url` as well, also where another server answers for one."""
+
     original_statuses: bool = _setting(
         "API_ORIGINAL_STATUSES", read.flag, default=default_of(HTTP.original_statuses)
     )
@@ -179,6 +184,11 @@ class Connections:
     )
     connections_per_network: int = _setting(
         "API_CONNECTIONS_PER_NETWORK", read.whole(0, 1_000_000), default_of(LIMITS.connections_per_network)
+    )
+    requests_per_network: int = _setting(
+        "API_REQUESTS_PER_NETWORK_AND_SECOND",
+        read.whole(0, 1_000_000),
+        default_of(LIMITS.requests_per_network),
     )
 
 
@@ -382,6 +392,9 @@ class Auth:
 
     most_sessions: int = _setting("AUTH_SESSIONS_PER_ACCOUNT", read.whole(0, 1_000_000), 100)
     """When an account signs in beyond this, its oldest session ends. 0 means no limit."""
+
+    session_days: int = _setting("AUTH_SESSION_DAYS", read.whole(0, 36_500), 0)
+    """For how many days a session lasts from its sign-in on, however often it is used. 0 means no limit."""
 
     status_per_address: int = _setting("AUTH_EMAIL_STATUS_PER_MINUTE", read.whole(0, 1_000_000), 120)
 

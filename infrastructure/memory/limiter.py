@@ -33,16 +33,15 @@ class MemoryLimiter:
         _refuse_excess(allowance, weight, uses)
         return _left(allowance, weight)
 
-    def use(self, allowance: Allowance, key: Hashable, *, at: datetime, uses: int = 1) -> Left | None:
+    def use(self, allowance: Allowance, key: Hashable, *, at: datetime, uses: int = 1) -> None:
         if not allowance.most:
-            return None
+            return
         self._learn(allowance, at)
         place = allowance.name, key
         until = self._weighs_until.get(place, at)
         weight = until - at if until > at else NOTHING
         weight += _refuse_excess(allowance, weight, uses)
         self._keep(place, at, weight)
-        return _left(allowance, weight)
 
     def add(self, name: str, key: Hashable, share: timedelta, *, at: datetime) -> None:
         """

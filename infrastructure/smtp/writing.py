@@ -35,8 +35,12 @@ SUBJECTS_OF_THEIR_OWN: Final = {
     Template.CONFIRM_EMAIL: "Подтвердите адрес почты · Confirm your e-mail address",
     Template.RESET_PASSWORD: "Новый пароль · A new password",
     Template.PASSWORD_CHANGED: "Пароль изменён · Your password was changed",
+    Template.PASSWORD_CHANGED_WAYS_KEPT: "Пароль изменён · Your password was changed",
     Template.NEW_DEVICE: "Вход с нового устройства · A new device signed in",
 }
+
+FILES: Final = {Template.PASSWORD_CHANGED_WAYS_KEPT: Template.PASSWORD_CHANGED}
+"""The letters whose text is in the file of another one, which has a paragraph for them."""
 
 REPORTS: Final[Mapping[Template, Report]] = {
     Template.FACTOR_ON: Report(
@@ -205,8 +209,11 @@ class LetterWriter:
             "program": _program(letter.origin.user_agent),
             "logo": LOGO,
         }
-        name = "report" if letter.template in REPORTS else letter.template
-        known |= {"report": REPORTS.get(letter.template)}
+        name = "report" if letter.template in REPORTS else FILES.get(letter.template, letter.template)
+        known |= {
+            "report": REPORTS.get(letter.template),
+            "ways_kept": letter.template is Template.PASSWORD_CHANGED_WAYS_KEPT,
+        }
         message.set_content(text(f"{name}.txt", known))
         html = EmailMessage()
         html.set_content(text(f"{name}.html", known), subtype="html")

@@ -18,9 +18,9 @@ from interfaces.http.options import HttpOptions
 from interfaces.http.requests import form, json_object, key, known, query
 from interfaces.http.routes import Endpoint
 from interfaces.http.signing_in import (
-    GONE,
-    REFRESH_COOKIE,
+    gone_cookies,
     refresh_cookie,
+    refresh_token_of,
     seconds_left,
     signed_in_answer,
 )
@@ -43,6 +43,7 @@ class Accounts:
             Endpoint("POST", f"{at}/sign-in/swagger/", self.sign_in_by_form, needs_own_page=True),
             Endpoint("POST", f"{at}/sign-out/", self.sign_out),
             Endpoint("GET", f"{at}/me/", self.me),
+            Endpoint("GET", f"{at}/me/ways/", self.ways),
             Endpoint("GET", f"{at}/email/status/", self.email_status),
             Endpoint("POST", f"{at}/email/confirm/", self.confirm_email),
             Endpoint("POST", f"{at}/token/refresh/", self.refresh),
@@ -83,7 +84,7 @@ class Accounts:
     async def sign_in(self, request: Request) -> Response:
         body = await json_object(request)
         command = codec.SIGN_IN.decode(body, within="body", known=known(request))
-        return signed_in_answer(await self.messenger.accounts.sign_in(command), self.options)
+        return signed_in_answer(request, await self.messenger.accounts.sign_in(command), self.options)
 
     @described(
         summary="Finish signing in with the code of a second factor",
@@ -99,7 +100,7 @@ class Accounts:
     async def finish_sign_in(self, request: Request) -> Response:
         body = await json_object(request)
         command = codec.FINISH_SIGN_IN.decode(body, within="body", known=known(request))
-        return signed_in_answer(await self.messenger.accounts.finish_sign_in(command), self.options)
+        return signed_in_answer(request, await self.messenger.accounts.finish_sign_in(command), self.options)
 
     async def sign_in_by_form(self, request: Request) -> Response:
         fields = await form(request)
@@ -113,7 +114,7 @@ class Accounts:
                 "expires_in": seconds_left(signed_in.expires_in),
             }
         )
-        answer.headers["Set-Cookie"] = refresh_cookie(signed_in.refresh_token, self.options)
+        answer.headers["Set-Cookie"] = refresh_cookie(request, signed_in.refresh_token, self.options)
         return answer
 
     @described(
@@ -127,7 +128,7 @@ class Accounts:
     )
     async def sign_out(self, request: Request) -> Response:
         command = SignOut(
-            access_token=find_bearer(request.headers), refresh_token=request.cookies.get(REFRESH_COOKIE)
+            access_token=find_bearer(request.headers), refresh_token=refresh_token_of(request, self.options)
         )
         await self.messenger.accounts.sign_out(command)
         return self._signed_out()
@@ -140,6 +141,17 @@ class Accounts:
     )
     async def me(self, request: Request) -> Response:
         return success(codec.actor_json(await actor_of(request, self.messenger)))
+
+    @described(
+        summary="Tell by which ways my account can be signed in to",
+        description="For somebody who changes the password: other ways stay, unless they are removed with it. Ways that the operator "
+        "does not offer at present are counted too.",
+        tag=ACCOUNTS,
+        answer=answers.OwnWays,
+    )
+    async def ways(self, request: Request) -> Response:
+        actor = await owner_of(request, self.messenger)
+        return success(codec.own_ways_json(await self.messenger.accounts.read_ways(actor)))
 
     @described(
         summary="Tell whether a confirmed account has this address",
@@ -168,7 +180,7 @@ class Accounts:
     async def confirm_email(self, request: Request) -> Response:
         body = await json_object(request)
         command = codec.CONFIRM_EMAIL.decode(body, within="body", known=known(request))
-        return signed_in_answer(await self.messenger.accounts.confirm_email(command), self.options)
+        return signed_in_answer(request, await self.messenger.accounts.confirm_email(command), self.options)
 
     @described(
         summary="Exchange the refresh cookie for a new pair of tokens",
@@ -184,11 +196,11 @@ class Accounts:
         needs_cookie=True,
     )
     async def refresh(self, request: Request) -> Response:
-        token = request.cookies.get(REFRESH_COOKIE, "")
+        token = refresh_token_of(request, self.options) or ""
         command: Refresh = codec.REFRESH.decode(
             await json_object(request), within="body", known={"token": token, "network": network_in(request)}
         )
-        return signed_in_answer(await self.messenger.accounts.refresh(command), self.options)
+        return signed_in_answer(request, await self.messenger.accounts.refresh(command), self.options)
 
     @described(
         summary="Sign in with the token of a letter, to choose a new password then",
@@ -204,7 +216,7 @@ class Accounts:
     async def redeem_token(self, request: Request) -> Response:
         body = await json_object(request)
         command = codec.REDEEM_TOKEN.decode(body, within="body", known=known(request))
-        return signed_in_answer(await self.messenger.accounts.redeem_token(command), self.options)
+        return signed_in_answer(request, await self.messenger.accounts.redeem_token(command), self.options)
 
     @described(
         summary="Request a letter whose link sets a new password",
@@ -222,10 +234,11 @@ class Accounts:
 
     @described(
         summary="Change the password; all other sessions end",
-        description="Their sockets close with 4401. Letters that were sent for a forgotten password become void.",
+        description="Their sockets close with 4401. Letters that were sent for a forgotten password become void. Passkeys and "
+        "identities at providers stay, unless `removeOtherWays` is true; `GET /accounts/me/ways/` counts them.",
         tag=ACCOUNTS,
         body=codec.SET_PASSWORD,
-        refuses=(PasswordWrong, ProofUnfit, TooManyRequests, Overloaded),
+        refuses=(PasswordWrong, CodeWrong, ProofUnfit, TooManyRequests, Overloaded),
     )
     async def set_password(self, request: Request) -> Response:
         actor = await owner_of(request, self.messenger)
@@ -251,4 +264,7 @@ class Accounts:
         return self._signed_out()
 
     def _signed_out(self) -> Response:
-        return success(None, {"Set-Cookie": refresh_cookie('""', self.options, GONE)})
+        answer = success(None)
+        for each in gone_cookies(self.options):
+            answer.headers.append("Set-Cookie", each)
+        return answer

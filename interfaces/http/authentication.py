@@ -39,6 +39,19 @@ async def actor_of(request: Request, messenger: Messenger) -> Actor:
     return await _in_turn(request, messenger, lambda actor: actor.account_id)
 
 
+async def changer_of(request: Request, messenger: Messenger) -> Actor:
+    """
+    Authenticate the caller of a request that changes a chat or its members, which counts as several requests.
+
+    Raises:
+        NotAuthenticated, Overloaded: See `actor_of`.
+    """
+    actor = await actor_of(request, messenger)
+    pace: Pace = getattr(request.app.state, PACE)
+    pace.charge_change(actor.account_id)
+    return actor
+
+
 async def owner_of(request: Request, messenger: Messenger) -> Actor:
     """
     Authenticate the caller of a request that manages the account itself, for example its sessions.
@@ -52,18 +65,27 @@ async def owner_of(request: Request, messenger: Messenger) -> Actor:
     return await _in_turn(request, messenger, lambda actor: actor.session_id)
 
 
-async def _in_turn(request: Request, messenger: Messenger, asking_of: Callable[[Actor], Asking]) -> Actor:
+async def authenticate(request: HTTPConnection, messenger: Messenger) -> Actor:
+    """
+    Authenticate the caller without waiting for a turn, to see whether the session of a request has ended meanwhile.
+
+    Raises:
+        NotAuthenticated: See `actor_of`.
+    """
     token = find_bearer(request.headers)
     if token is None:
         raise NotAuthenticated("not_authenticated")
-    command = Authenticate(token=token, network=network_in(request))
-    actor = await messenger.accounts.authenticate(command)
+    return await messenger.accounts.authenticate(Authenticate(token=token, network=network_in(request)))
+
+
+async def _in_turn(request: Request, messenger: Messenger, asking_of: Callable[[Actor], Asking]) -> Actor:
+    actor = await authenticate(request, messenger)
     pace: Pace = getattr(request.app.state, PACE)
     asking = request.scope[ASKING] = asking_of(actor)
     if wait := pace.take(asking):
         note_wait(request, wait)
         await asyncio.sleep(wait)
-        return await messenger.accounts.authenticate(command)  # the session may have ended meanwhile
+        return await authenticate(request, messenger)  # the session may have ended meanwhile
     return actor
 
 

@@ -14,7 +14,7 @@ from application.ports.views import After, Around, Before, Newest, PageNumber, W
 from application.views import HistoryPage
 from domain.chat import About
 from domain.ids import ChatId, ProfileId, Seq
-from interfaces.http.authentication import actor_of
+from interfaces.http.authentication import actor_of, authenticate, changer_of
 from interfaces.http.described import CHATS, described
 from interfaces.http.envelope import has, next_link, polled, success, tags_in, unchanged
 from interfaces.http.errors import CHAT_DETAILS, NO_CHAT, OWNERS_ONLY
@@ -77,7 +77,7 @@ class Chats:
         refuses=REFUSALS["create_chat"],
     )
     async def create(self, request: Request) -> Response:
-        actor = await actor_of(request, self.messenger)
+        actor = await changer_of(request, self.messenger)
         new = codec.CREATE_CHAT.decode(await json_object(request) | key(request), within="body")
         command = CreateChat(about=About(new.name, new.description), member_ids=new.member_ids, key=new.key)
         return success(codec.chat_json(await self.messenger.chats.create(actor, command)))
@@ -91,7 +91,7 @@ class Chats:
         refuses=REFUSALS["open_direct"],
     )
     async def open_direct(self, request: Request) -> Response:
-        actor = await actor_of(request, self.messenger)
+        actor = await changer_of(request, self.messenger)
         command = codec.OPEN_DIRECT.decode(await json_object(request) | key(request), within="body")
         return success(codec.chat_json(await self.messenger.chats.open_direct(actor, command)))
 
@@ -118,7 +118,7 @@ class Chats:
         refuses=REFUSALS["change_chat"],
     )
     async def change(self, request: Request) -> Response:
-        actor = await actor_of(request, self.messenger)
+        actor = await changer_of(request, self.messenger)
         command = codec.CHANGE_CHAT.decode(await json_object(request), within="body", path=path(request))
         return success(codec.chat_json(await self.messenger.chats.change(actor, command)))
 
@@ -130,7 +130,7 @@ class Chats:
         refuses=REFUSALS["delete_chat"],
     )
     async def delete(self, request: Request) -> Response:
-        actor = await actor_of(request, self.messenger)
+        actor = await changer_of(request, self.messenger)
         command = codec.DELETE_CHAT.decode({}, within="query", path=path(request))
         await self.messenger.chats.delete(actor, command)
         return success(None)
@@ -160,10 +160,14 @@ class Chats:
         headers, tag = _next(request, asked, limit, page), tag_of(page.version)
         if page.is_known or has(request, tag):
             return unchanged(tag, headers)
-        read_after = partial(self._read_after, actor.profile_id, asked.chat_id)
+        read_after = partial(self._read_after, request, actor.profile_id, asked.chat_id)
         return history_answer(request, page, tag, headers, read_after)
 
-    async def _read_after(self, reader: ProfileId, chat_id: ChatId, seq: Seq, limit: int) -> HistoryPage:
+    async def _read_after(
+        self, request: Request, reader: ProfileId, chat_id: ChatId, seq: Seq, limit: int
+    ) -> HistoryPage:
+        """Read the rest of a page for a client that has let it wait, unless its session has ended since."""
+        await authenticate(request, self.messenger)
         return await self.messenger.messages.history(reader, chat_id, After(seq), limit)
 
 

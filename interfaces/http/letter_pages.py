@@ -29,6 +29,12 @@ from interfaces.wire.validation import Unreadable, trimmed
 DONE: Final = "done"
 """The query of the page that follows a success, so that a reload does not send the form again."""
 
+WAYS_STAY: Final = "done=ways"
+"""The same if other ways to sign in stay as they are, which the page says then."""
+
+STATES: Final = {DONE: "done", WAYS_STAY: "done_ways_stay"}
+"""The state of the page that follows each of these queries."""
+
 
 class Refused(Exception):
     """The form cannot be accepted as it is. ``problem`` names the line of the page that says why."""
@@ -50,9 +56,9 @@ class LetterPage(ABC):
     def path(self) -> str: ...
 
     @abstractmethod
-    async def act(self, request: Request, token: str, /) -> None:
+    async def act(self, request: Request, token: str, /) -> str:
         """
-        Do what the form asks for.
+        Do what the form asks for, and return the query of the page that says so.
 
         Raises:
             Refused: The link stays good, but not with this form.
@@ -68,8 +74,8 @@ class LetterPage(ABC):
         return [Endpoint("GET", self.path, self.show), Endpoint("POST", self.path, self.submit)]
 
     async def show(self, request: Request) -> Response:
-        if request.url.query == DONE:
-            return self._page(request, "done")
+        if state := STATES.get(request.url.query):
+            return self._page(request, state)
         try:
             link = await self.messenger.accounts.read_link(ReadLink(token=_token(request)))
         except NotAuthenticated:
@@ -83,7 +89,7 @@ class LetterPage(ABC):
 
     async def submit(self, request: Request) -> Response:
         try:
-            await self.act(request, _token(request))
+            done = await self.act(request, _token(request))
         except (NotAuthenticated, AlreadyConfirmed):
             return self._page(request, "void", 410)
         except Refused as refused:
@@ -93,7 +99,7 @@ class LetterPage(ABC):
             return await self._ask_again(request, "failed", refusal.status, **refusal.headers)
         except OutcomeUnknown as error:
             return await self._ask_again(request, "unknown", refusal_of(error, {}).status)
-        return self._done()
+        return self._done(done)
 
     async def _ask_again(self, request: Request, problem: str, status: int, **headers: str) -> Response:
         try:
@@ -105,9 +111,9 @@ class LetterPage(ABC):
             return self._page(request, "failed", status, **headers)
         return self._ask(request, link.email, problem, status, **headers)
 
-    def _done(self) -> Response:
+    def _done(self, query: str = DONE) -> Response:
         # Behind a proxy that takes a path off, the address of the request lacks it.
-        return RedirectResponse(f"{self.options.public_path}{self.path}?{DONE}", 303)
+        return RedirectResponse(f"{self.options.public_path}{self.path}?{query}", 303)
 
     def _ask(
         self, request: Request, email: Email, problem: str = "", status: int = 200, **headers: str
@@ -152,8 +158,9 @@ class ConfirmationPage(LetterPage):
     def accepts(self, *, is_confirmed: bool) -> bool:
         return not is_confirmed
 
-    async def act(self, _: Request, token: str, /) -> None:
+    async def act(self, _: Request, token: str, /) -> str:
         await self.messenger.accounts.activate(Activate(token=token))
+        return DONE
 
 
 @frozen
@@ -166,7 +173,7 @@ class NewPasswordPage(LetterPage):
     def path(self) -> str:
         return self.options.new_password_path
 
-    async def act(self, request: Request, token: str, /) -> None:
+    async def act(self, request: Request, token: str, /) -> str:
         try:
             fields = trimmed(
                 await form(request)
@@ -178,13 +185,14 @@ class NewPasswordPage(LetterPage):
             raise Refused("differ")
         try:
             password = Password(first if isinstance(first, str) else "")
-            await self.messenger.accounts.choose_password(
+            left = await self.messenger.accounts.choose_password(
                 ChoosePassword(token=token, password=password, origin=origin_of(request))
             )
         except PasswordCommon:
             raise Refused("common") from None
         except Invalid:
             raise Refused("unfit") from None
+        return WAYS_STAY if left.exist else DONE
 
 
 def _token(request: Request) -> str:

@@ -7,7 +7,7 @@ error, carries these figures; a refusal by a limit carries only its own.
 Waits are rounded up, so that a client that retries after one is not refused again.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar
 from math import ceil
 from typing import Final
@@ -25,10 +25,16 @@ _reported: Final[ContextVar[dict[str, Left] | None]] = ContextVar("reported", de
 """The limits that were consulted for the current request, by name, with what is left of each."""
 
 
-def report(left: Left) -> None:
-    """Record what is left of a limit for the headers of the current request. Outside a request, do nothing."""
-    if (reported := _reported.get()) is not None:
+def reports() -> Callable[[Left], None] | None:
+    """Returns a function that records what is left of a limit, for the headers of the current request. None outside a request."""
+    reported = _reported.get()
+    if reported is None:
+        return None
+
+    def record(left: Left) -> None:
         reported[left.allowance.name] = left
+
+    return record
 
 
 @frozen

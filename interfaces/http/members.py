@@ -6,7 +6,7 @@ from starlette.responses import Response
 
 from application.messenger import Messenger
 from application.paging import MemberPlace
-from interfaces.http.authentication import actor_of
+from interfaces.http.authentication import actor_of, changer_of
 from interfaces.http.described import CHATS, described
 from interfaces.http.envelope import success
 from interfaces.http.errors import NO_CHAT
@@ -61,7 +61,7 @@ class Members:
         refuses=REFUSALS["add_members"],
     )
     async def add(self, request: Request) -> Response:
-        actor = await actor_of(request, self.messenger)
+        actor = await changer_of(request, self.messenger)
         command = codec.ADD_MEMBERS.decode(
             await json_object(request) | key(request), within="body", path=path(request)
         )
@@ -77,7 +77,7 @@ class Members:
         refuses=REFUSALS["change_role"],
     )
     async def change_role(self, request: Request) -> Response:
-        actor = await actor_of(request, self.messenger)
+        actor = await changer_of(request, self.messenger)
         command = codec.CHANGE_ROLE.decode(await json_object(request), within="body", path=path(request))
         members = await self.messenger.chats.change_role(actor, command)
         return success([codec.member_json(member) for member in members])
@@ -92,7 +92,7 @@ class Members:
         refuses=REFUSALS["remove_member"],
     )
     async def remove(self, request: Request) -> Response:
-        actor = await actor_of(request, self.messenger)
+        actor = await changer_of(request, self.messenger)
         command = codec.REMOVE_MEMBER.decode({}, within="query", path=path(request))
         await self.messenger.chats.remove_member(actor, command)
         return success(None)

@@ -36,7 +36,7 @@ SAFE_HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "X-Frame-Options": "DENY",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Content-Security-Policy": "default-src 'none'; base-uri 'none'; frame-ancestors 'none'",
     "Cache-Control": "no-store",
 }
 """The defaults for all answers: most carry personal data or tokens, and none is a page to be framed."""
@@ -129,18 +129,18 @@ class SecurityHeaders:
     """
     Adds `SAFE_HEADERS` to every answer that does not set them itself, also to a refused handshake.
 
-    ``hsts`` is the number of seconds during which browsers must use HTTPS only (RFC 6797); 0 sends no such header.
+    ``hsts`` is the number of seconds during which browsers must use HTTPS only (RFC 6797); 0 sends no such header. With
+    ``below`` it holds for the names below ours, too.
     """
 
     app: ASGIApp
     hsts: int = 0
+    below: bool = False
     _added: Sequence[tuple[bytes, bytes]] = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        added = {
-            **SAFE_HEADERS,
-            **({"Strict-Transport-Security": f"max-age={self.hsts}"} if self.hsts else {}),
-        }
+        policy = f"max-age={self.hsts}{'; includeSubDomains' if self.below else ''}"
+        added = {**SAFE_HEADERS, **({"Strict-Transport-Security": policy} if self.hsts else {})}
         lines = [(name.lower().encode(), value.encode()) for name, value in added.items()]
         object.__setattr__(self, "_added", lines)
 

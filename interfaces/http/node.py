@@ -6,6 +6,7 @@ closed; a client that sends its requests and reads its answers is not affected.
 """
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Final, Protocol
@@ -14,6 +15,7 @@ from attrs import Factory, define, field, frozen
 
 from domain.network import network_of
 from interfaces.http.addresses import Networks
+from interfaces.pace import NETWORK_WAITS, Pace
 from interfaces.throttled import ThrottledWarning
 
 
@@ -46,6 +48,11 @@ class HttpLimits:
     """Connections of the node, WebSockets included; 0 derives the limit from the file descriptors available."""
     connections_per_network: int = 0
     """Connections of one client, as defined by `domain.network.network_of`; 0 means three quarters of the node's."""
+    requests_per_network: int = 100
+    """
+    Connections and further requests of one client in a second, handshakes of WebSockets included; those beyond it wait
+    (`interfaces.pace`). 0 means no limit.
+    """
 
 
 class Waited(Protocol):
@@ -246,27 +253,32 @@ short because a WebSocket message takes several turns from the sender to the las
 SLICE: Final = 1024
 """Bytes of one connection that are parsed at once."""
 
-PAUSE: Final = 3.0
-"""The pause after a further slice, as a multiple of the time that it took: further slices get a quarter of the time."""
+PAUSE: Final = 9.0
+"""The pause after later work, as a multiple of the CPU time that it took: later work gets a tenth of the time."""
+
+
+LEAST_PAUSE: Final = 0.001
+"""The shortest time, in seconds, that a timer of uvloop can wait."""
 
 
 @define(eq=False)
 class Turns:
     """
-    A scheduler that shares the event loop among the connections that have bytes to be parsed.
+    A scheduler that shares the event loop among the connections that have bytes to be parsed, or have to be ended.
 
-    The first slice of a request is parsed in the next turn that has room for it. Further slices wait in a second queue,
-    which gets a quarter of the time as a whole. Clients that send much therefore wait for each other, and clients that
-    send little do not wait for them.
+    The first slice of a request is parsed in the next turn that has room for it. Everything else is later work, which gets a
+    tenth of the time as a whole: further slices of requests, and connections whose deadline is over. Networks take turns
+    with it. Clients that send much therefore wait for each other, and clients that send little do not wait for them.
     """
 
     loop: asyncio.AbstractEventLoop
     work: int = WORK
     _left: int = field(init=False)
     _first: deque[Callable[[], None]] = Factory(deque)
-    _further: deque[Callable[[], None]] = Factory(deque)
-    _further_at: float = 0.0
-    """The loop time from which the next slice of the second queue may be parsed."""
+    _later: dict[str, deque[Callable[[], None]]] = Factory(dict)
+    """Later work by network; that of the network whose turn it is first."""
+    _later_at: float = 0.0
+    """The monotonic time from which the next piece of later work may be done."""
     _is_scheduled: bool = False
     _timer: asyncio.TimerHandle | None = None
 
@@ -280,9 +292,14 @@ class Turns:
         self._left -= work
         self._schedule()
 
-    def wait(self, parse: Callable[[], None], *, is_first: bool) -> None:
-        """Schedule ``parse`` for a later turn. ``is_first`` means that it parses the first slice of a request."""
-        (self._first if is_first else self._further).append(parse)
+    def wait_for_first(self, parse: Callable[[], None]) -> None:
+        """Schedule the parsing of a request's first slice."""
+        self._first.append(parse)
+        self._schedule()
+
+    def wait(self, network: str, work: Callable[[], None]) -> None:
+        """Schedule later work on a connection from ``network``."""
+        self._later.setdefault(network, deque()).append(work)
         self._schedule()
 
     def _schedule(self) -> None:
@@ -295,15 +312,23 @@ class Turns:
         self._left = self.work
         while self._first and self._left > 0:
             self._first.popleft()()
-        began = self.loop.time()
-        if self._further and began >= self._further_at:
-            self._further.popleft()()
-            now = self.loop.time()
-            self._further_at = now + PAUSE * (now - began)
+        now = time.monotonic()  # the loop's own time may count whole milliseconds only
+        if self._later and now >= self._later_at:
+            began = time.thread_time()
+            self._next_of_later()()
+            self._later_at = now + (1 + PAUSE) * (time.thread_time() - began)
         if self._first:
             self._schedule()
-        if self._further and self._timer is None:
-            self._timer = self.loop.call_at(self._further_at, self._wake)
+        if self._later and self._timer is None:
+            self._timer = self.loop.call_later(max(LEAST_PAUSE, self._later_at - now), self._wake)
+
+    def _next_of_later(self) -> Callable[[], None]:
+        network = next(iter(self._later))
+        waiting = self._later.pop(network)
+        work = waiting.popleft()
+        if waiting:
+            self._later[network] = waiting
+        return work
 
     def _wake(self) -> None:
         self._timer = None
@@ -312,6 +337,9 @@ class Turns:
 
 READ: Final = 16 * 1024
 """Bytes of one read. What a client sends ahead waits in the buffers of the operating system, not in ours."""
+
+NETWORK_SAVES: Final = 10.0
+"""For how many seconds a network saves up requests. All people behind one address may come back at once, after a restart."""
 
 RESERVE: Final = 128
 """File descriptors reserved for the database, files and accepting; connections of clients cannot use them."""
@@ -334,6 +362,8 @@ class Node:
     bodies: Bodies = field(init=False)
     answers: Answers = field(init=False)
     turns: Turns = field(init=False)
+    pace: Pace = field(init=False)
+    """The moments of each network's requests."""
     unfit: ThrottledWarning = Factory(
         lambda: ThrottledWarning("Requests that are not valid HTTP, or too large, are refused")
     )
@@ -349,4 +379,7 @@ class Node:
         self.places = Places(most, self.limits.connections_per_network or max(1, most * 3 // 4), self.exempt)
         self.bodies = Bodies(self.limits.bodies_bytes, self.trim)
         self.answers = Answers(self.limits.answers_bytes)
-        self.turns = Turns(asyncio.get_running_loop())
+        loop = asyncio.get_running_loop()
+        self.turns = Turns(loop)
+        per_second = self.limits.requests_per_network
+        self.pace = Pace(per_second, NETWORK_SAVES, now=loop.time, warning=NETWORK_WAITS)

@@ -82,11 +82,13 @@ LAST_EVENT: Final = FieldDoc(
 ).added_to({"type": "string"})
 
 REFRESH_TOKEN: Final = FieldDoc(
-    "The refresh token, as signing in set it on `/accounts/`", examples.TOKEN
+    "The refresh token, as signing in set it. A browser behind HTTPS has it in `__Host-refresh_token`, or in "
+    "`__Secure-refresh_token` if the messenger has a path of its own",
+    examples.TOKEN,
 ).added_to({"type": "string"})
 
 VISIT: Final = FieldDoc(
-    "The visit to a provider, as coming back from it set it on `/accounts/`", "q83vEjRWeJqrze8SNFZ4mg"
+    "The visit to a provider, as coming back from it set it", "q83vEjRWeJqrze8SNFZ4mg"
 ).added_to({"type": "string"})
 
 NOBODY: Final = UUID(int=0)
@@ -351,7 +353,7 @@ class _Writer:
         if described.needs_cookie:
             yield _parameter("refresh_token", "cookie", REFRESH_TOKEN)
         if described.needs_visit:
-            yield _parameter("provider_visit", "cookie", VISIT)
+            yield _parameter(f"{self.options.cookie_prefix}provider_visit", "cookie", VISIT)
 
     def _body(self, endpoint: Endpoint, shape: Shape[Any]) -> Json:
         inside = {

@@ -7,6 +7,12 @@ from interfaces.browsers import Pages
 from interfaces.http.addresses import Networks
 from interfaces.http.look import Places
 
+HOST_PREFIX: Final = "__Host-"
+"""Browsers take a cookie of such a name from its own host only, over HTTPS, for all paths."""
+
+SECURE_PREFIX: Final = "__Secure-"
+"""Browsers take a cookie of such a name over HTTPS only."""
+
 WEB_CLIENT_MODULES: Final = frozenset({"auth", "chat"})
 """The modules whose interface the web client uses. It is served only if all of them are switched on."""
 
@@ -41,6 +47,8 @@ class HttpOptions:
     """Whether the refresh cookie is sent over TLS only."""
     hsts_seconds: int = 0
     """How long browsers must use HTTPS only after a visit by HTTPS (``Strict-Transport-Security``); 0 sends no header."""
+    hsts_subdomains: bool = False
+    """True if browsers must use HTTPS for all names below ours, too."""
     original_statuses: bool = False
     """Whether validation errors are 501, and bodies of 404 and 405 bare, for front ends that depend on it."""
     body_limit: int = 256 * 1024
@@ -122,3 +130,13 @@ class HttpOptions:
     @property
     def cookie_path(self) -> str:
         return f"{self.base}/accounts/"
+
+    @property
+    def cookie_prefix(self) -> str:
+        """
+        The beginning of the names of cookies for browsers. The stronger prefix makes a cookie one of all paths, so that
+        applications at other paths of the host would get it too: it is used where the whole host is ours.
+        """
+        if not self.secure_cookies:
+            return ""
+        return SECURE_PREFIX if self.base else HOST_PREFIX

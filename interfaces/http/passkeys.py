@@ -78,7 +78,7 @@ class Passkeys:
     async def sign_in(self, request: Request) -> Response:
         body = await json_object(request)
         command = codec.PASSKEY_SIGN_IN.decode(body, within="body", known=known(request))
-        return signed_in_answer(await self.messenger.passkeys.sign_in(command), self.options)
+        return signed_in_answer(request, await self.messenger.passkeys.sign_in(command), self.options)
 
     @described(
         summary="List my passkeys, the oldest first",

@@ -5,6 +5,7 @@ An HTTP protocol class for uvicorn, based on h11, that limits what one client ma
 - Time: every head, body and pause between requests has a deadline, and so has the reading of an answer.
 - Memory: heads, trailers, chunks and pipelined requests are limited per connection, bodies for the whole node.
 - Places: the number of connections is limited, see `interfaces.http.node`.
+- Pace: a network that connects or asks too often waits, see `interfaces.pace`.
 
 It also follows RFC 9112 where uvicorn does not: it accepts empty lines before a request (2.2) and targets in absolute form
 (3.2.2), and refuses messages whose end two parties could find in different places (6.1, 6.3).
@@ -34,7 +35,7 @@ from uvicorn.protocols.http.flow_control import CLOSE_HEADER, HIGH_WATER_LIMIT, 
 from uvicorn.protocols.http.h11_impl import STATUS_PHRASES, H11Protocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
-from application.errors import OutcomeUnknown
+from application.errors import OutcomeUnknown, Overloaded
 from interfaces.http.addresses import Networks
 from interfaces.http.envelope import Refusal, refused
 from interfaces.http.errors import refusal_of
@@ -101,6 +102,10 @@ class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
     _has_turn = False
     _is_first = True
     """Whether nothing of the current request was parsed yet."""
+    _is_due = False
+    """Whether the moment of the current request has come, in the pace of the client's network."""
+    _moment: asyncio.TimerHandle | None = None
+    """Set while the current request waits for its moment."""
     _drops_input = False
     """Whether input is dropped, because the client was refused."""
     _dropped = 0
@@ -152,6 +157,7 @@ class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
             return
         self._node.places.waits(self._place, self)
         self._reading.set(self._node.limits.head_seconds)
+        self._take_moment()  # also if it never asks for anything: each connection costs something
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._forget()
@@ -164,6 +170,9 @@ class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
         self._unread = b""
         self._reading.close()
         self._writing.close()
+        if self._moment is not None:
+            self._moment.cancel()
+            self._moment = None
         self._release_body()
         self._held_back = 0
         self._node.answers.forget(self)
@@ -220,6 +229,10 @@ class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
         await self.flow.drain()
 
     @property
+    def _network(self) -> str:
+        return "" if self._place is None else self._place.network
+
+    @property
     def _is_answering(self) -> bool:
         cycle = cast(RequestResponseCycle | None, self.cycle)
         return cycle is not None and not cycle.response_complete
@@ -240,9 +253,16 @@ class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
     def data_received(self, data: bytes) -> None:
         if self._is_last:
             return
+        if not self._is_due:
+            self._take_moment()
+            if self.has_ended:
+                return
         is_small = len(data) <= SLICE and not self._unread and not self._has_turn
         if is_small and self._may_parse() and self._node.turns.has_room():
             self._parse(data)
+            if self._unread:
+                self._wait_for_turn()
+                self._flow_changed()
         else:
             self._unread += data
             self._wait_for_turn()
@@ -257,13 +277,38 @@ class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
 
     def _may_parse(self) -> bool:
         """Tell whether input may be parsed: not while a request is being answered, nor while the body's buffer is full."""
+        if self._moment is not None or self._drops_input:
+            return False
         is_expected = self.conn.their_state in {h11.IDLE, h11.SEND_BODY}
-        return is_expected and not self.flow.read_paused and not self._drops_input
+        return is_expected and not self.flow.read_paused
+
+    def _take_moment(self) -> None:
+        """Takes the moment of the current request, before which nothing of it is parsed."""
+        self._is_due = True
+        if not self._network:
+            return
+        try:
+            wait = self._node.pace.take(self._network)
+        except Overloaded:
+            self._refuse(NO_ROOM, lingering=False)
+            return
+        if wait:
+            self._reading.clear()  # the delay is on our side
+            self._moment = self.loop.call_later(wait, self._moment_has_come)
+
+    def _moment_has_come(self) -> None:
+        self._moment = None
+        self._reading.set(self._node.limits.head_seconds)
+        self._wait_for_turn()
+        self._flow_changed()
 
     def _wait_for_turn(self) -> None:
         if not self._has_turn and self._unread and self._may_parse():
             self._has_turn = True
-            self._node.turns.wait(self._take_turn, is_first=self._is_first)
+            if self._is_first:
+                self._node.turns.wait_for_first(self._take_turn)
+            else:
+                self._node.turns.wait(self._network, self._take_turn)
 
     def _take_turn(self) -> None:
         self._has_turn = False
@@ -289,17 +334,32 @@ class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
 
     def _parse(self, data: bytes) -> None:
         self._is_first = False
-        is_body = self.conn.their_state is h11.SEND_BODY
-        self._node.turns.spend(1 + (len(data) // CHEAPER if is_body and not self._is_chunked else len(data)))
-        if not is_body:
-            data = self._head(data)
+        if self.conn.their_state is h11.SEND_BODY:
+            self._parse_body(data)
+            return
+        head, rest = self._head(data)
+        self._node.turns.spend(1 + len(head))
+        if not head:
+            return
+        self._unread = rest + self._unread
+        self.conn.receive_data(head)
+        self.handle_events()
+        # Chunks wait for a further turn, because a KiB of small ones takes a millisecond.
+        is_short = len(self._unread) <= SLICE and not self._is_chunked
+        if is_short and self.conn.their_state is h11.SEND_BODY and self._may_parse():
+            rest, self._unread = self._unread, b""
+            self._parse_body(rest)
+
+    def _parse_body(self, data: bytes) -> None:
+        self._node.turns.spend(1 + (len(data) if self._is_chunked else len(data) // CHEAPER))
         if data:
             self.conn.receive_data(data)
             self.handle_events()
 
-    def _head(self, data: bytes) -> bytes:
+    def _head(self, data: bytes) -> tuple[bytes, bytes]:
         """
-        Return the next part of a head without empty lines before it, or nothing if the head is refused.
+        Return the next part of a head without empty lines before it, and what follows the head. Both are empty if the head is
+        refused.
 
         Lines are counted here, because h11 parses all lines of a head at once.
         """
@@ -313,8 +373,11 @@ class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
         self._tail = window[-3:]
         if self._lines > self._node.limits.headers + 2:
             self._refuse(HEAD_TOO_LARGE)
-            return b""
-        return data
+            return b"", b""
+        if end is None:
+            return data, b""
+        size = end.end() - len(window) + len(data)
+        return data[:size], data[size:]
 
     def handle_events(self) -> None:
         while not self._drops_input and not self.transport.is_closing():
@@ -461,10 +524,12 @@ class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
         else:
             self.conn.start_next_cycle()
         self._was_sent_ahead = bool(self._unread)
-        self._is_first = True
+        self._is_first, self._is_due = True, False
         self._reading.set(self._node.limits.idle_seconds)
         if self._place is not None:
             self._node.places.waits(self._place, self)
+        if self._unread:
+            self._take_moment()
         self._flow_changed()
         self._wait_for_turn()
 
@@ -530,12 +595,22 @@ class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
         if self.transport.get_write_buffer_size() <= self._unsent - READ_IN_TIME:
             self._must_be_read()
         else:
+            self._node.turns.wait(self._network, self._end_unread)
+
+    def _end_unread(self) -> None:
+        if self._writing.is_over:
             self._node.late.warn(why="the answer was not read")
             self.transport.abort()
 
     # The end
 
     def _too_late(self) -> None:
+        # in turns, because the deadlines of a thousand connections that were opened at once are over at once
+        self._node.turns.wait(self._network, self._end_late)
+
+    def _end_late(self) -> None:
+        if not self._reading.is_over:
+            return  # what was missing came meanwhile, or the connection ends
         if self.conn.their_state is h11.SEND_BODY:
             self._node.late.warn(why="the body took too long")
             self._refuse(BODY_TOO_LATE)
@@ -756,10 +831,13 @@ class Deadline:
 
     _loop: asyncio.AbstractEventLoop
     _late: Callable[[], None]
+    is_over: bool = False
+    """Whether it came, and was not moved or lifted since."""
     _at: float | None = None
     _timer: asyncio.TimerHandle | None = None
 
     def set(self, seconds: float) -> None:
+        self.is_over = False
         self._at = self._loop.time() + seconds
         if self._timer is None or self._timer.when() > self._at:
             if self._timer is not None:
@@ -767,10 +845,11 @@ class Deadline:
             self._timer = self._loop.call_at(self._at, self._fire)
 
     def clear(self) -> None:
+        self.is_over = False
         self._at = None
 
     def close(self) -> None:
-        self._at = None
+        self.clear()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -783,6 +862,7 @@ class Deadline:
             self._timer = self._loop.call_at(self._at, self._fire)
         else:
             self._at = None
+            self.is_over = True
             self._late()
 
 

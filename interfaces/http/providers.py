@@ -38,7 +38,7 @@ from interfaces.http.errors import refusal_of
 from interfaces.http.options import HttpOptions
 from interfaces.http.requests import json_object, known, origin_of, path
 from interfaces.http.routes import Endpoint
-from interfaces.http.signing_in import GONE, cookie, seconds_left, signed_in_answer
+from interfaces.http.signing_in import GONE, own_cookie, seconds_left, signed_in_answer
 from interfaces.wire import answers, codec
 
 VISIT_COOKIE: Final = "provider_visit"
@@ -96,7 +96,7 @@ class Providers:
         query = request.query_params
         command = ComeBack(
             provider=path(request)["provider"],
-            visit=request.cookies.get(VISIT_COOKIE, ""),
+            visit=self._visit(request),
             state=query.get("state", ""),
             code=query.get("code"),
             issuer=query.get("iss"),
@@ -131,10 +131,10 @@ class Providers:
         is_public=True,
     )
     async def finish(self, request: Request) -> Response:
-        visit = request.cookies.get(VISIT_COOKIE, "")
+        visit = self._visit(request)
         command = FinishProviderSignIn(visit=visit, origin=origin_of(request))
-        answer = signed_in_answer(await self.messenger.providers.finish(command), self.options)
-        answer.headers.append("Set-Cookie", cookie(VISIT_COOKIE, '""', self.options, GONE))
+        answer = signed_in_answer(request, await self.messenger.providers.finish(command), self.options)
+        answer.headers.append("Set-Cookie", own_cookie(VISIT_COOKIE, '""', self.options, GONE))
         return answer
 
     @described(
@@ -185,10 +185,10 @@ class Providers:
     )
     async def finish_link(self, request: Request) -> Response:
         actor = await owner_of(request, self.messenger)
-        command = FinishLink(visit=request.cookies.get(VISIT_COOKIE, ""))
+        command = FinishLink(visit=self._visit(request))
         linked = await self.messenger.providers.finish_link(actor, command)
         offered = (await self.messenger.providers.ways()).providers
-        gone = cookie(VISIT_COOKIE, '""', self.options, GONE)
+        gone = own_cookie(VISIT_COOKIE, '""', self.options, GONE)
         return success(codec.identity_json(linked, offered), {"Set-Cookie": gone})
 
     @described(
@@ -223,7 +223,10 @@ class Providers:
         return success(data, {"Set-Cookie": self._cookie(departure.visit, departure.expires_in)})
 
     def _cookie(self, visit: str, expires_in: timedelta) -> str:
-        return cookie(VISIT_COOKIE, visit, self.options, f"; Max-Age={seconds_left(expires_in)}")
+        return own_cookie(VISIT_COOKIE, visit, self.options, f"; Max-Age={seconds_left(expires_in)}")
+
+    def _visit(self, request: Request) -> str:
+        return request.cookies.get(f"{self.options.cookie_prefix}{VISIT_COOKIE}", "")
 
     def _on(self, to: str, name: str, value: str) -> Response:
         headers = {**NOT_KEPT, "Referrer-Policy": "no-referrer"}

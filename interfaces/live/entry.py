@@ -156,14 +156,11 @@ class Entry:
         chat_id, since = entrant.chat_id, entrant.since
         comes_back = isinstance(since, Since)
         snapshot = await self.snapshot(entrant.profile_id, chat_id, 0 if comes_back else history)
-        after = self._resume_after(since, snapshot)
+        after = resume_after(since, snapshot)
         if comes_back and isinstance(after, Reset):
             snapshot = await self.snapshot(entrant.profile_id, chat_id, history)
-            after = self._resume_after(since, snapshot)
+            after = resume_after(since, snapshot)
         return snapshot, after
-
-    def _resume_after(self, since: Since | Reset | None, snapshot: Snapshot) -> Position | Reset | None:
-        return resume_after(since, snapshot)
 
     async def catch_up(
         self, channel: Channel, entrant: Arriving, position: Position, epoch: str | None = None

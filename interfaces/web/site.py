@@ -147,7 +147,7 @@ class WebClient:
         """Return the service worker. Its text names the version, so that browsers notice another one."""
         headers = {
             "Cache-Control": "no-cache",
-            "Content-Security-Policy": "default-src 'none'; connect-src 'self'; frame-ancestors 'none'",
+            "Content-Security-Policy": "default-src 'none'; connect-src 'self'; base-uri 'none'; frame-ancestors 'none'",
             "Cross-Origin-Resource-Policy": "same-origin",
         }
         return Response(self._worker, headers=headers, media_type="text/javascript; charset=utf-8")

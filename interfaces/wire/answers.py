@@ -128,6 +128,22 @@ class Ways(TypedDict):
     passkeys: Annotated[bool, FieldDoc("Whether people may sign in with passkeys", example=True)]
 
 
+class OwnWays(TypedDict):
+    """By which ways the account can be signed in to."""
+
+    password: Annotated[
+        bool,
+        FieldDoc(
+            "Whether it has a password. Without one a new password takes the session alone", example=True
+        ),
+    ]
+    secondFactor: Annotated[
+        bool, FieldDoc("Whether signing in by a password or a provider takes a code", example=False)
+    ]
+    passkeys: Annotated[int, FieldDoc("The number of its passkeys", 1)]
+    identities: Annotated[int, FieldDoc("The number of identities at providers that it is linked with", 0)]
+
+
 class Departure(TypedDict):
     """The page to which to send the browser."""
 

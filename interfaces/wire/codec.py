@@ -17,6 +17,7 @@ from application.accounts.email_status import EmailStatus
 from application.accounts.factors import ConfirmFactor, FactorState, ProveBoth, SetUpFactor
 from application.accounts.finish_sign_in import FinishSignIn
 from application.accounts.identities import BeginLink, Unlink
+from application.accounts.other_ways import OwnWays
 from application.accounts.passkey_sign_in import PasskeySignIn
 from application.accounts.passkeys import (
     AddPasskey,
@@ -99,6 +100,7 @@ from interfaces.wire.validation import REQUIRED, FieldSpec, shape
 from interfaces.wire.values import (
     FINDINGS_LIMIT,
     GREATEST,
+    boolean,
     identity,
     integer,
     members,
@@ -331,6 +333,14 @@ _proof: Final = _documented(
     absent=None,
 )
 
+_code_if_any: Final = _documented(
+    nullable(text(0, CODE_LIMIT)),
+    "A code of the application, or a recovery code, if the account has a second factor",
+    examples.CODE,
+    secret=True,
+    absent=None,
+)
+
 SET_PASSWORD: Final = shape(
     SetPassword,
     password=_new_password,
@@ -344,6 +354,15 @@ SET_PASSWORD: Final = shape(
         secret=True,
     ),
     proof=_proof,
+    code=_code_if_any,
+    remove_other_ways=_documented(
+        boolean,
+        "Whether passkeys and identities at providers shall sign in no more. It takes the old password, and the `code` of a second"
+        " factor, or a `proof`",
+        example=True,
+        name="removeOtherWays",
+        absent=False,
+    ),
 )
 
 REVOKE_SESSION: Final = shape(
@@ -353,14 +372,6 @@ REVOKE_SESSION: Final = shape(
 
 _code: Final = _documented(
     text(1, CODE_LIMIT), "A code of the application, or a recovery code", examples.CODE, secret=True
-)
-
-_code_if_any: Final = _documented(
-    nullable(text(0, CODE_LIMIT)),
-    "A code of the application, or a recovery code, if the account has a second factor",
-    examples.CODE,
-    secret=True,
-    absent=None,
 )
 
 _password_if_any: Final = _documented(
@@ -851,6 +862,15 @@ def ways_json(ways: OfferedWays) -> answers.Ways:
     return {
         "providers": [{"id": each.id, "name": each.name} for each in ways.providers],
         "passkeys": ways.passkeys,
+    }
+
+
+def own_ways_json(ways: OwnWays) -> answers.OwnWays:
+    return {
+        "password": ways.has_password,
+        "secondFactor": ways.has_second_factor,
+        "passkeys": ways.passkeys,
+        "identities": ways.identities,
     }
 
 

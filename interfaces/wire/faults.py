@@ -31,6 +31,7 @@ NOT_AN_OBJECT: Final = Fault(
 NOT_JSON: Final = Fault("json_invalid", "JSON decode error")
 
 NOT_A_STRING: Final = Fault("string_type", "Input should be a valid string")
+NOT_A_BOOLEAN: Final = Fault("bool_type", "Input should be a valid boolean")
 NOT_A_LIST: Final = Fault("list_type", "Input should be a valid list")
 NOT_AN_INTEGER: Final = Fault(
     "int_parsing", "Input should be a valid integer, unable to parse string as an integer"
@@ -112,6 +113,7 @@ CODES: Final = frozenset(
         NOT_AN_OBJECT,
         NOT_JSON,
         NOT_A_STRING,
+        NOT_A_BOOLEAN,
         NOT_A_LIST,
         NOT_AN_INTEGER,
         INTEGER_TOO_LONG,

@@ -10,6 +10,7 @@ from domain.text import refuse_unstorable
 from interfaces.wire.faults import (
     INTEGER_TOO_LONG,
     MEMBERS_REPEATED,
+    NOT_A_BOOLEAN,
     NOT_A_LIST,
     NOT_A_STRING,
     NOT_AN_IDENTITY,
@@ -72,6 +73,13 @@ def text(least: int = 0, most: int | None = None) -> ValueReader[str]:
         return value
 
     return read
+
+
+@takes({"type": "boolean"})
+def boolean(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise InvalidValue(ValueFault(NOT_A_BOOLEAN, value))
+    return value
 
 
 def nullable(read: Callable[[object], T]) -> ValueReader[T | None]:

@@ -37,6 +37,9 @@ from interfaces.ws.refusals import Error
 from interfaces.ws.services import SocketServices
 from interfaces.ws.typing import TypingSignal
 
+CHANGES: Final = (CreateChat, OpenDirect, ChangeChat, AddMembers, ChangeRole, RemoveMember, DeleteChat)
+"""The requests that count as several (`interfaces.pace`)."""
+
 TYPING_MOST: Final = 16
 """Chats whose typing is remembered for one socket before those that are silent are forgotten."""
 
@@ -111,6 +114,8 @@ class AllChatsDesk(Desk):
             self._services.messenger.messages,
             self._services.messenger.chats,
         )
+        if isinstance(asked, CHANGES):
+            self._services.pace.charge_change(actor.account_id)
         match asked:
             case MarkRead():
                 marked = await messages.mark_read(actor, asked)

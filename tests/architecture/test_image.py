@@ -280,6 +280,21 @@ class TestCompositionForProduction:
         assert used == set(production["volumes"])
 
 
+CLUSTER = ROOT / "docs" / "deploy" / "cluster.yml"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [ROOT / "docker-compose.yml", ROOT / "docker-compose.production.yml", CLUSTER],
+    ids=lambda path: str(path.name),
+)
+def test_an_init_process_hears_signals_before_the_interpreter_does(path: Path) -> None:
+    """Process 1 without a handler is sent no signal, and an engine would wait until it may kill."""
+    built = [each for each in yaml.safe_load(path.read_text())["services"].values() if "build" in each]
+    assert built
+    assert all(each["init"] is True for each in built)
+
+
 def test_sees_what_is_wrong() -> None:
     seen = steps("FROM a\n# USER x\nRUN one \\\n    && two\nCOPY a b c/\n")
     assert [(step.word, step.rest) for step in seen] == [

@@ -1,5 +1,6 @@
 """What no file of the project may hold."""
 
+import ast
 import json
 import re
 from collections.abc import Iterator
@@ -51,6 +52,18 @@ def hides_imports(source: str) -> bool:
     return re.search(rf"\b{HIDING}\b", source) is not None
 
 
+def idle_places(source: str) -> list[int]:
+    """The lines on which a test of the browser names an element and does nothing with it, not even wait for it."""
+    return [
+        node.lineno
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Call)
+        and isinstance(node.value.func, ast.Attribute)
+        and node.value.func.attr in {"one", "first", "button", "row"}
+    ]
+
+
 @pytest.fixture(scope="module")
 def texts() -> dict[str, str]:
     return {str(path.relative_to(ROOT)): path.read_text(errors="replace") for path in files()}
@@ -72,6 +85,12 @@ def test_no_path_of_a_machine(texts: dict[str, str]) -> None:
 def test_no_import_is_hidden(texts: dict[str, str]) -> None:
     hidden = [name for name, text in texts.items() if name.endswith(".py") and hides_imports(text)]
     assert hidden == []
+
+
+def test_whatever_a_browser_is_to_wait_for_is_waited_for(texts: dict[str, str]) -> None:
+    sources = {name: text for name, text in texts.items() if re.match(r"tests/browser/.*\.py$", name)}
+    assert len(sources) > 10
+    assert {name: found for name, text in sources.items() if (found := idle_places(text))} == {}
 
 
 def test_pinned_requirements_have_hashes_and_no_addresses(texts: dict[str, str]) -> None:
@@ -105,3 +124,4 @@ def test_sees_violations() -> None:
     assert mentions(f"cd {MACHINE[0]}main", MACHINE) == [MACHINE[0]]
     assert hides_imports(f"from typing import {HIDING}\n")
     assert not hides_imports(f"{HIDING}_OF_TYPES = 1\n")
+    assert idle_places('page.press("a")\npage.one("b")\npage.one("c").found()\n') == [2]

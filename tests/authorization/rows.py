@@ -461,6 +461,7 @@ WITH_COOKIE: Final[Sequence[Request]] = (
 
 OWN: Final[Sequence[Request]] = (
     Request(endpoint="GET /accounts/me/", answers=signed_in()),
+    Request(endpoint="GET /accounts/me/ways/", answers=signed_in()),
     Request(
         endpoint="DELETE /accounts/me/",
         answers=signed_in(),

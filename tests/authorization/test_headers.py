@@ -36,6 +36,7 @@ class Judge:
         policy = headers["content-security-policy"]
         assert "default-src 'none'" in policy or "default-src 'self'" in policy, about
         assert "frame-ancestors 'none'" in policy, about
+        assert "base-uri 'none'" in policy, about
         assert "unsafe-inline" not in policy.partition("style-src")[0], about
         assert "unsafe-eval" not in policy, about
         cached = headers["cache-control"]

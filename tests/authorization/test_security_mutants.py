@@ -17,10 +17,11 @@ from infrastructure.crypto.tokens import Claims
 from infrastructure.memory.accounts import MemoryConfirmations
 from infrastructure.system import security_log
 from interfaces.browsers import Pages
+from interfaces.http import chats, signing_in
 from interfaces.http.hosts import AllowedHosts
 from interfaces.http.middleware import SAFE_HEADERS
 from tests.infrastructure.crypto import test_tokens
-from tests.interfaces.http import test_foreign_pages, test_security_log
+from tests.interfaces.http import test_cookies, test_foreign_pages, test_long_pages, test_security_log
 from tests.interfaces.http.conftest import PASSWORD, World, make_world
 from tests.interfaces.http.test_hosts import NAMES
 
@@ -104,6 +105,16 @@ def _endless_log(patch: Patch) -> None:
 
 def _framed(patch: Patch) -> None:
     patch.delitem(SAFE_HEADERS, "X-Frame-Options")
+
+
+def _cookies_of_neighbours(patch: Patch) -> None:
+    patch.setattr(signing_in, "is_of_browser", lambda _: False)
+
+
+def _finished_for_an_ended_session(patch: Patch) -> None:
+    async def careless(*_: object) -> None: ...
+
+    patch.setattr(chats, "authenticate", careless)
 
 
 # What finds them
@@ -208,6 +219,14 @@ async def _headers(world: World, _: Patch) -> None:
     assert answer.headers.get("x-frame-options") == "DENY"
 
 
+async def _neighbours(world: World, _: Patch) -> None:
+    await test_cookies.test_a_cookie_that_a_neighbour_has_set_signs_nobody_in(world)
+
+
+async def _ended_sessions(_: World, __: Patch) -> None:
+    await test_long_pages.test_whose_session_has_ended_gets_no_end()
+
+
 MUTANTS: list[tuple[Callable[[Patch], None], Check]] = [
     (_any_origin, _foreign_pages),
     (_origin_by_beginning, _foreign_pages),
@@ -221,6 +240,8 @@ MUTANTS: list[tuple[Callable[[Patch], None], Check]] = [
     (_second_letter_beside_the_first, _first_letter_is_void),
     (_endless_log, _flood),
     (_framed, _headers),
+    (_cookies_of_neighbours, _neighbours),
+    (_finished_for_an_ended_session, _ended_sessions),
 ]
 
 

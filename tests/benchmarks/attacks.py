@@ -1,12 +1,19 @@
 """
-The price of attacks for everybody else, attack by attack, with the limits of a fresh installation.
+Measures the delay that each attack causes for everybody else, with the limits of a fresh installation.
 
-    python -m tests.benchmarks.attacks [ATTACK ...] [--scale 1] [--before 8] [--during 15] [--after 40]
+    python -m tests.benchmarks.attacks [ATTACK ...] [--scale 1] [--before 8] [--during 15] [--after 60] [--rounds 1]
 
-The others and the row for each attack are those of `tests.benchmarks.one_client`, which has the attacks of people who do not
-sign in; its attacks are run here, too. ``--scale`` multiplies the attacker's connections. The attacker is one account and one
-address, in a process of its own. In the second pair of columns a person reads a page of history ten times a second, before
-and meanwhile.
+The others are 500 sockets in 50 chats, in which somebody says something 200 times a second, and a person who reads a page of
+history ten times a second. A row tells the p99 of deliveries and of that page three times: before, while the attacker
+strikes a listener that is not the messenger (the control), and while it strikes the messenger. The ratio is that of the last
+to the greater of the first two: what the messenger, and not the machine, does to the others.
+
+The messenger and PostgreSQL have one CPU, and the measuring process has the other. The attacker is one address and one account, in a
+process that runs on the measuring CPU when nothing else wants it (SCHED_IDLE), and so does the listener of the control. How
+often it strikes in a second is told, of the listener and of the messenger, so that an attacker that cannot keep up is seen.
+Memory is the messenger's resident set before, at most, and ``--after`` seconds after the attack. ``--scale`` multiplies the
+attacker's connections. With ``--rounds`` each part is measured so many times in turn, and medians are told. The first ``--settle``
+seconds of an attack are not measured: in these the attacker uses up what limits let it save.
 """
 
 import argparse
@@ -15,20 +22,24 @@ import http.client
 import json
 import os
 import random
+import statistics
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from typing import Final
+from typing import Final, cast
 
 import httpx
-from attrs import evolve, frozen
+import psutil
+from attrs import define, evolve, field, frozen
+from typing_extensions import override
 
 from tests.benchmarks import one_client
-from tests.benchmarks.house import NO_LIMITS, Installation, house, quantile, resident
-from tests.benchmarks.one_client import ATTACKER, Attack, Others, lines, talking, told, watched
+from tests.benchmarks.house import CLIENT_CPU, NO_LIMITS, SERVER_CPU, Installation, house, quantile
+from tests.benchmarks.one_client import ATTACKER, Attack, Others, count_strike, lines, talking
 from tests.benchmarks.people import SECRET
 from tests.benchmarks.wire import Wire, enter, framed, run
+from tests.ports import free_port
 from tests.system.client import Device, Visit
 
 ATTACKING_ACCOUNT: Final = "api-test@example.com"
@@ -66,6 +77,7 @@ async def _forever(once: Callable[[], Awaitable[object]], connections: int, paus
         while True:
             with suppress(OSError, httpx.HTTPError, EOFError, AssertionError):
                 await once()
+                count_strike()
             await asyncio.sleep(pause * (0.5 + random.random()) if pause else 0)
 
     await asyncio.gather(*(one() for _ in range(connections)))
@@ -123,6 +135,7 @@ async def on_sockets(target: Target, connections: int, frame: bytes, *, is_read:
                     if not is_read and wire.transport is not None:
                         wire.transport.pause_reading()
                 wire.say(frame)
+                count_strike()
             await asyncio.sleep(pause * (0.5 + random.random()))
 
     await asyncio.gather(*(one() for _ in range(connections)))
@@ -169,6 +182,71 @@ async def strike(name: str, target: Target, scale: float) -> None:
         await use(target, max(1, round(connections * scale)))
 
 
+# The control
+
+
+@define(eq=False)
+class Dropping(asyncio.Protocol):
+    """
+    Reads and drops. It answers what an attacker waits for before it goes on: handshakes, so that sockets can strike, and requests
+    of httpx, which it refuses. With ``ends_after`` it closes each connection behind so many bytes.
+    """
+
+    ends_after: int = 0
+    _read: int = 0
+    _is_socket: bool = False
+    _has_entered: bool = False
+    _transport: asyncio.Transport | None = None
+
+    @override
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+
+    @override
+    def data_received(self, data: bytes) -> None:
+        assert self._transport is not None
+        self._read += len(data)
+        if self._is_socket:
+            if not self._has_entered:
+                self._has_entered = True
+                self._transport.write(_told({"type": "auth_success", "epoch": "", "position": 0}))
+                self._transport.write(_told({"type": "chat_history"}))
+        elif b"Upgrade: websocket" in data:
+            self._is_socket = True
+            self._transport.write(b"HTTP/1.1 101 Switching Protocols\r\n\r\n")
+        elif self.ends_after:
+            if self._read >= self.ends_after:
+                self._transport.close()
+        elif data.startswith(b"POST /") and b"python-httpx" in data:
+            self._transport.write(b"HTTP/1.1 429 Too Many Requests\r\nContent-Length: 0\r\n\r\n")
+
+
+def _told(fields: dict[str, object]) -> bytes:
+    """A short text frame, as a server sends it."""
+    payload = json.dumps(fields, separators=(",", ":")).encode()
+    assert len(payload) < 126, payload
+    return bytes((0x81, len(payload))) + payload
+
+
+async def drop(name: str, port: int) -> None:
+    kind = WITHOUT_ACCOUNT.get(name)
+    ends_after = len(kind.sent) if kind is not None and kind.again else 0
+    server = await asyncio.get_running_loop().create_server(
+        lambda: Dropping(ends_after), "127.0.0.1", port, backlog=2048
+    )
+    print("listening", flush=True)
+    await server.serve_forever()
+
+
+def give_way() -> None:
+    """Runs on the measuring CPU, and only when nobody else wants it."""
+    os.sched_setaffinity(0, {CLIENT_CPU})
+    os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+
+
+# Measuring
+
+
 @asynccontextmanager
 async def asking(port: int, token: str, chat: str, took: list[float]) -> AsyncIterator[None]:
     """Somebody who asks ten times a second."""
@@ -191,53 +269,153 @@ async def asking(port: int, token: str, chat: str, took: list[float]) -> AsyncIt
             await asyncio.wait({task})
 
 
-LINE: Final = "{:26} {:>6} {:>6} {:>7}   {:>6} {:>6} {:>7}   {:>4} {:>4} {:>5}   {}"
+def p99(took: list[float]) -> float:
+    return quantile(took, 0.99) * 1000 if took else float("inf")
 
 
-async def measure(
-    house: Installation,
-    others: Others,
-    took: list[float],
-    name: str,
-    given: argparse.Namespace,
-    target: Target,
-) -> None:
-    logged = len(house.server.log())
-    took.clear()
-    before, at_first = await watched(house, others, given.before)
-    asked = quantile(took, 0.99) * 1000
-    environment = {
-        **os.environ,
-        "ATTACK_TARGET": json.dumps([target.port, target.token, target.chat, target.victims]),
-    }
-    command = ["-m", "tests.benchmarks.attacks", "--strike", name, "--scale", str(given.scale)]
-    attacker = await asyncio.create_subprocess_exec(
-        "nice", "-n", "15", sys.executable, *command, env=environment
+@frozen
+class Span:
+    """The p99 of deliveries and of pages in milliseconds, the most memory in MiB, and strikes a second."""
+
+    delivered: float
+    asked: float
+    memory: float
+    strikes: float = 0.0
+
+    @classmethod
+    def median(cls, spans: list["Span"]) -> "Span":
+        return cls(
+            statistics.median(each.delivered for each in spans),
+            statistics.median(each.asked for each in spans),
+            max(each.memory for each in spans),
+            statistics.median(each.strikes for each in spans),
+        )
+
+
+@define(eq=False)
+class Attacker:
+    """The attacking process. It prints how often it has struck, four times a second."""
+
+    process: asyncio.subprocess.Process
+    struck: int = 0
+    _began: asyncio.Event = field(factory=asyncio.Event)
+    _reading: asyncio.Task[None] = field(init=False)
+
+    @classmethod
+    @asynccontextmanager
+    async def striking(cls, name: str, target: Target, scale: float) -> AsyncIterator["Attacker"]:
+        known = [target.port, target.token, target.chat, target.victims]
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "tests.benchmarks.attacks", "--strike", name, "--scale", str(scale)),
+            env={**os.environ, "ATTACK_TARGET": json.dumps(known)},
+            stdout=asyncio.subprocess.PIPE,
+        )
+        attacker = cls(process)
+        attacker._reading = asyncio.create_task(attacker._read())
+        try:
+            await attacker._began.wait()
+            yield attacker
+        finally:
+            process.kill()
+            await process.wait()
+            attacker._reading.cancel()
+            await asyncio.wait({attacker._reading})
+
+    async def _read(self) -> None:
+        assert self.process.stdout is not None
+        async for line in self.process.stdout:
+            self.struck = int(line)
+            self._began.set()
+
+
+@asynccontextmanager
+async def dropping(name: str) -> AsyncIterator[int]:
+    """The listener of the control, in a process of its own. Its port."""
+    port = free_port()
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tests.benchmarks.attacks", "--drop", str(port), name),
+        stdout=asyncio.subprocess.PIPE,
     )
+    assert process.stdout is not None
     try:
-        await asyncio.sleep(2.0)
-        took.clear()
-        meanwhile, at_most = await watched(house, others, given.during)
-        asked_meanwhile = quantile(took, 0.99) * 1000 if took else float("inf")
+        await process.stdout.readline()
+        yield port
     finally:
-        attacker.kill()
-        await attacker.wait()
-    await asyncio.sleep(given.after)
-    p99, p99_meanwhile = told(before)[1], told(meanwhile)[1]
-    print(
-        LINE.format(
-            name,
-            f"{p99:.1f}",
-            f"{p99_meanwhile:.1f}",
-            f"x {p99_meanwhile / p99:.1f}",
-            f"{asked:.1f}",
-            f"{asked_meanwhile:.1f}",
-            f"x {asked_meanwhile / asked:.1f}",
-            *[f"{each / 1024:.0f}" for each in (at_first, at_most, resident(house.pid))],
-            "; ".join(lines(house.server.log()[logged:])) or "-",
-        ),
-        flush=True,
-    )
+        process.kill()
+        await process.wait()
+
+
+@define(eq=False)
+class Measuring:
+    """Measures attacks on one messenger, one after the other."""
+
+    house: Installation
+    others: Others
+    asked: list[float]
+    given: argparse.Namespace
+
+    def memory(self) -> float:
+        """The messenger's resident set in MiB, which can be read at next to no cost."""
+        return float(psutil.Process(self.house.pid).memory_info().rss / 2**20)
+
+    async def watch(self, seconds: float, attacker: Attacker | None = None) -> Span:
+        self.others.took.clear()
+        self.asked.clear()
+        began, struck, at_most = time.monotonic(), attacker.struck if attacker else 0, 0.0
+        while time.monotonic() < began + seconds:
+            at_most = max(at_most, self.memory())
+            await asyncio.sleep(0.25)
+        strikes = (attacker.struck - struck) / (time.monotonic() - began) if attacker else 0.0
+        return Span(p99(self.others.took), p99(self.asked), at_most, strikes)
+
+    async def struck(self, name: str, target: Target) -> Span:
+        async with Attacker.striking(name, target, self.given.scale) as attacker:
+            await asyncio.sleep(self.given.settle)
+            return await self.watch(self.given.during, attacker)
+
+    async def row(self, name: str, target: Target) -> None:
+        logged = len(self.house.server.log())
+        at_first = self.memory()
+        before, control, during = [], [], []
+        for _ in range(self.given.rounds):
+            before.append(await self.watch(self.given.before))
+            async with dropping(name) as port:
+                control.append(await self.struck(name, evolve(target, port=port)))
+            during.append(await self.struck(name, target))
+        await asyncio.sleep(self.given.after)
+        print(
+            line_of(
+                name,
+                Span.median(before),
+                Span.median(control),
+                Span.median(during),
+                at_first,
+                self.memory(),
+                "; ".join(lines(self.house.server.log()[logged:])) or "-",
+            ),
+            flush=True,
+        )
+
+
+HEADINGS: Final = (
+    *("p99", "contr", "during", "ratio", "page", "contr", "during", "ratio"),
+    *("str/s", "contr", "MiB", "most", "after", "log"),
+)
+LINE: Final = "{:26}" + "{:>6} {:>6} {:>7} {:>6}   " * 2 + "{:>7} {:>7}   {:>4} {:>4} {:>5}   {}"
+
+
+def line_of(
+    name: str, before: Span, control: Span, during: Span, at_first: float, at_last: float, log: str
+) -> str:
+    times = []
+    for three in (
+        (before.delivered, control.delivered, during.delivered),
+        (before.asked, control.asked, during.asked),
+    ):
+        times += [f"{each:.1f}" for each in three] + [f"x {three[2] / max(three[:2]):.1f}"]
+    strikes = [f"{during.strikes:.0f}", f"{control.strikes:.0f}"]
+    memory = [f"{each:.0f}" for each in (at_first, during.memory, at_last)]
+    return LINE.format(name, *times, *strikes, *memory, log)
 
 
 async def prepared(house: Installation, visit: Visit, others: list[Device]) -> tuple[Target, Device, str]:
@@ -254,16 +432,37 @@ async def prepared(house: Installation, visit: Visit, others: list[Device]) -> t
     return Target(house.server.port, attacker.token, chat, victims), asker, own
 
 
+def keep_beside(house: Installation) -> None:
+    """Keeps PostgreSQL on the messenger's CPU, because on the other one it would delay the process that measures."""
+    assert house.postgres.pid is not None
+    root = psutil.Process(house.postgres.pid)
+    for process in (root, *root.children(recursive=True)):
+        process.cpu_affinity([SERVER_CPU])
+
+
 async def measure_all(house: Installation, given: argparse.Namespace) -> None:
-    print(LINE.format("ms, MiB", "p99", "during", "", "ask", "during", "", "MiB", "most", "after", "log"))
-    took: list[float] = []
+    keep_beside(house)
+    print(LINE.format("ms, MiB", *HEADINGS), flush=True)
+    asked: list[float] = []
     async with talking(house) as others, Visit(house.server.url, house.server.ws_url) as visit:
         people = [await visit.user(number, "asker") for number in (1, 2, 3)]
         target, asker, own = await prepared(house, visit, people)
-        async with asking(house.server.port, asker.token, own, took):
+        async with asking(house.server.port, asker.token, own, asked):
             await asyncio.sleep(3.0)
+            measuring = Measuring(house, others, asked, given)
             for name in given.attacks or NAMES:
-                await measure(house, others, took, name, given, target)
+                await measuring.row(name, target)
+
+
+async def strike_and_tell(name: str, target: Target, scale: float) -> None:
+    async def tell() -> None:
+        while True:
+            print(one_client.struck, flush=True)
+            await asyncio.sleep(0.25)
+
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(tell())
+        tasks.create_task(strike(name, target, scale))
 
 
 def main() -> None:
@@ -274,16 +473,26 @@ def main() -> None:
     parser.add_argument("--scale", type=float, default=1.0)
     parser.add_argument("--before", type=float, default=8.0)
     parser.add_argument("--during", type=float, default=15.0)
-    parser.add_argument("--after", type=float, default=40.0)
+    parser.add_argument(
+        "--settle", type=float, default=10.0, help="seconds from the first strike to the measuring"
+    )
+    parser.add_argument("--after", type=float, default=60.0)
+    parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--descriptors", type=int, default=2048)
     parser.add_argument("--strike", choices=NAMES, help=argparse.SUPPRESS)
+    parser.add_argument("--drop", type=int, metavar="PORT", help=argparse.SUPPRESS)
     given = parser.parse_args()
-    if given.strike:
-        port, token, chat, victims = json.loads(os.environ["ATTACK_TARGET"])
-        run(strike(given.strike, Target(port, token, chat, tuple(victims)), given.scale))
-        return
     if unknown := set(given.attacks) - set(NAMES):
         parser.error(f"no such attack: {', '.join(unknown)}")
+    if given.drop:
+        give_way()
+        run(drop(given.attacks[0], given.drop))
+        return
+    if given.strike:
+        give_way()
+        port, token, chat, victims = json.loads(os.environ["ATTACK_TARGET"])
+        run(strike_and_tell(given.strike, Target(port, token, chat, tuple(victims)), given.scale))
+        return
     limited = ("prlimit", f"--nofile={given.descriptors}:{given.descriptors}")
     # nothing behind the name of a setting means its default
     with house(limited, JWT_SECRET_KEY=SECRET, **dict.fromkeys(NO_LIMITS, "")) as started:

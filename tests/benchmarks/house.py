@@ -81,8 +81,16 @@ NO_LIMITS: Final = dict.fromkeys(
         "LIMIT_SYNCS_PER_ACCOUNT_AND_MINUTE",
     ),
     "100000000",
-) | dict.fromkeys(("WS_PER_SESSION", "WS_PER_ACCOUNT", "API_REQUESTS_PER_ACCOUNT_AND_SECOND"), "0")
-"""A few accounts stand for many people: limits are asked, and refuse nothing."""
+) | dict.fromkeys(
+    (
+        "WS_PER_SESSION",
+        "WS_PER_ACCOUNT",
+        "API_REQUESTS_PER_ACCOUNT_AND_SECOND",
+        "API_REQUESTS_PER_NETWORK_AND_SECOND",
+    ),
+    "0",
+)
+"""A few accounts, and one address, stand for many people: limits are asked, and refuse nothing."""
 
 
 def migrated(postgres: Postgres) -> str:

@@ -294,11 +294,11 @@ def measure(folder: Path, messages: int, visits: int, said: int) -> None:
             tab.sign_in(person.email, PASSWORD)
         show_arrivals("signed in", arrivals(tabs[0], visits))
         tabs[0].row("A long story").click()
-        page.until(lambda: page.all("[data-seq]"))
+        page.first("[data-seq]").found()
         for what, step, last in (("up", -600, 1), ("down", 600, messages)):
             show_scrolling(f"{messages:,} messages {what}", scroll(page, step, last))
         tabs[1].row("A long story").click()
-        page.until(lambda: page.all("[data-seq]"))
+        page.first("[data-seq]").found()
         taken = talk(tabs[0], tabs[1], said)
         median = statistics.median(taken)
         row(

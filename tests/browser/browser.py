@@ -3,17 +3,24 @@
 import json
 import os
 import shutil
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
-from attrs import define, field
-from selenium.common.exceptions import TimeoutException
+from attrs import define, field, frozen
+from selenium.common.exceptions import (
+    ElementNotInteractableException,
+    JavascriptException,
+    MoveTargetOutOfBoundsException,
+    NoSuchFrameException,
+    NoSuchWindowException,
+    StaleElementReferenceException,
+)
 from selenium.webdriver import ActionChains, Chrome, ChromeOptions, ChromeService
 from selenium.webdriver.remote.webelement import WebElement
-from selenium.webdriver.support.wait import WebDriverWait
 
 T = TypeVar("T")
 
@@ -36,7 +43,47 @@ FLAGS = (
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1",
 )
 
+NOT_YET: Final = (
+    ElementNotInteractableException,
+    JavascriptException,
+    LookupError,
+    MoveTargetOutOfBoundsException,
+    StaleElementReferenceException,
+)
+"""These are raised where a page has not come so far yet, or has just replaced, moved or hidden an element."""
+
+SHORTEST_PAUSE: Final = 0.02
+LONGEST_PAUSE: Final = 0.2
+"""Seconds between two questions. The pauses grow, because each question costs five milliseconds of a processor."""
+
 VISIBLE = "[...document.querySelectorAll(arguments[0])].filter((each) => each.checkVisibility())"
+
+AIM: Final = """
+const [element] = arguments;
+element.scrollIntoView({ block: "nearest", inline: "nearest" });
+const box = [...element.getClientRects()].find(({ width, height }) => width > 0 && height > 0);
+if (box === undefined || element.disabled) return false;
+const [left, right] = [Math.max(box.left, 0), Math.min(box.right, innerWidth)];
+const [top, bottom] = [Math.max(box.top, 0), Math.min(box.bottom, innerHeight)];
+const found = document.elementFromPoint((left + right) / 2, (top + bottom) / 2);
+if (found === null || !element.contains(found)) return false;
+window.aim = { hit: false };
+const { aim } = window;
+addEventListener("click", (event) => (aim.hit = event.composedPath().includes(element)), { capture: true, once: true });
+return true;
+"""
+"""Tells whether a click into the middle of the element would meet it, and notes whether the next one does."""
+
+PUT: Final = """
+const [element, text] = arguments;
+element.focus();
+if (document.activeElement !== element) return false;
+element.select();
+if (text === "") document.execCommand("delete");
+else document.execCommand("insertText", false, text);
+return element.value === text;
+"""
+"""Types a text over what is there, as one step: nothing can replace the field or take the focus meanwhile."""
 
 
 def start(folder: Path) -> Chrome:
@@ -47,18 +94,16 @@ def start(folder: Path) -> Chrome:
     for flag in (*FLAGS, f"--user-data-dir={folder / 'profile'}", *sandbox()):
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"performance": "ALL", "browser": "ALL"})
+    options.add_experimental_option("perfLoggingPrefs", {"enableNetwork": True, "enablePage": False})
     service = ChromeService(driver, env={**os.environ, "HOME": str(folder)})
-    return Chrome(options, service)
+    chromium = Chrome(options, service)
+    chromium.set_script_timeout(PATIENCE)
+    return chromium
 
 
 def sandbox() -> Sequence[str]:
     return ("--no-sandbox",) if os.geteuid() == 0 else ()
 
-
-FOCUS: Final = """
-const { localName, id, className } = document.activeElement;
-return [localName, id, className];
-"""
 
 CONTRASTS: Final = """
 const pixel = new OffscreenCanvas(1, 1).getContext("2d", {willReadFrequently: true});
@@ -86,12 +131,90 @@ return [...document.querySelectorAll("body *")]
 """Measures the contrast of each text with its background (WCAG 2.2, 1.4.3)."""
 
 
-class Focus(NamedTuple):
-    """What has the focus."""
+@frozen
+class Place:
+    """
+    An element, named by how it is found. It is found anew each time that it is used, and once more where the page replaced it at
+    that moment: the application draws itself anew whenever it is told something, which no person notices. What a test reads
+    right after it did something has to be awaited, by `Page.until` and its like: pages answer when they can.
+    """
 
-    tag: str
-    id: str
-    classes: str
+    page: "Page"
+    script: str
+    """An expression that gives a list of elements."""
+    arguments: tuple[Any, ...] = ()
+    is_only: bool = True
+    """There has to be exactly one. Otherwise, the first one is meant."""
+
+    def found(self) -> WebElement:
+        """The element as it is now. Waits until it is there."""
+        found: list[WebElement] = self.page.until(self._wanted)
+        return found[0]
+
+    def _wanted(self) -> list[WebElement]:
+        found: list[WebElement] = self.page.run(f"return {self.script}", *self.arguments)
+        return found if len(found) == 1 or not self.is_only else []
+
+    def ask(self, question: str, *arguments: Any) -> Any:
+        """The answer of a script about `element`, which is found and asked in one step. Waits until it is there."""
+        return self._asked(question, arguments)[0]
+
+    def _asked(self, question: str, arguments: tuple[Any, ...]) -> list[Any]:
+        script = (
+            f"const found = (function () {{ return {self.script}; }})(...arguments[0]);"
+            f"if (found.length === 0 || (arguments[2] && found.length > 1)) return [];"
+            f"return [(function (element) {{ {question} }})(found[0], ...arguments[1])];"
+        )
+        given = (list(self.arguments), list(arguments), self.is_only)
+        return self.page.until(lambda: self.page.run(script, *given))
+
+    def click(self) -> None:
+        """Clicks with the pointer, and again if the page has moved the element away from it in that moment."""
+        self.page.until(self._clicked)
+
+    def _clicked(self) -> bool:
+        element = self.found()
+        if not self.page.run(AIM, element):
+            return False
+        ActionChains(self.page.driver, duration=0).click(element).perform()
+        if not self.page.runs_scripts:
+            return True  # nothing moves there, and nothing could take notes
+        try:
+            return bool(self.page.run("return window.aim?.hit ?? true"))  # another page has no notes
+        except (NoSuchFrameException, NoSuchWindowException):
+            return True  # it led away from the frame
+
+    def put(self, text: str) -> None:
+        """Types instead of what is there, all at once, as programs that keep passwords do."""
+        self.page.until(lambda: self.page.run(PUT, self.found(), text))
+
+    def get(self, name: str) -> Any:
+        """A property of the element, as the browser understands it now."""
+        return self.ask("return element[arguments[1]];", name)
+
+    def attribute(self, name: str) -> str | None:
+        """An attribute as the document has it."""
+        text: str | None = self.ask("return element.getAttribute(arguments[1]);", name)
+        return text
+
+    @property
+    def text(self) -> str:
+        text: str = self.ask("return element.innerText.trim();")
+        return text
+
+    @property
+    def accessible_name(self) -> str:
+        """The name that screen readers say."""
+        return self.page.until_answered(lambda: self.found().accessible_name)
+
+    @property
+    def has_focus(self) -> bool:
+        has_focus: bool = self.ask("return element === document.activeElement;")
+        return has_focus
+
+    def enter(self) -> None:
+        """Makes the document of this frame the one that the driver talks to."""
+        self.page.until_answered(lambda: self.page.driver.switch_to.frame(self.found()))
 
 
 @define(eq=False)
@@ -110,6 +233,7 @@ class Page:
     """Addresses of other services to which the messenger sends people."""
     tolerated: set[tuple[int, str]] = field(factory=set)
     """The same, of those that may come any number of times: what a page asks while its server is away."""
+    runs_scripts: bool = True
 
     def __attrs_post_init__(self) -> None:
         self.open("about:blank")
@@ -139,8 +263,8 @@ class Page:
             mobile=phone,
         )
 
-    def prefer(self, scheme: str, *, motion: str = "no-preference") -> None:
-        """What the person has chosen in the system's settings."""
+    def prefer(self, scheme: str, *, motion: str = "reduce") -> None:
+        """What the person has chosen in the system's settings. Most pages of the tests stand still."""
         features = [
             {"name": "prefers-color-scheme", "value": scheme},
             {"name": "prefers-reduced-motion", "value": motion},
@@ -149,6 +273,7 @@ class Page:
 
     def run_scripts(self, *, allowed: bool) -> None:
         self.emulate("Emulation.setScriptExecutionDisabled", value=not allowed)
+        self.runs_scripts = allowed
 
     def connect(self, *, online: bool) -> None:
         self.emulate(
@@ -165,31 +290,36 @@ class Page:
     def run(self, script: str, *arguments: Any) -> Any:
         return self.driver.execute_script(script, *arguments)
 
-    def all(self, selector: str) -> list[WebElement]:
-        """Those that can be seen."""
-        found: list[WebElement] = self.run(f"return {VISIBLE}", selector)
-        return found
+    def count(self, selector: str) -> int:
+        """How many such elements can be seen."""
+        number: int = self.run(f"return {VISIBLE}.length", selector)
+        return number
 
     def texts(self, selector: str) -> list[str]:
         """The texts of the visible elements."""
         found: list[str] = self.run(f"return {VISIBLE}.map((each) => each.innerText.trim())", selector)
         return found
 
-    def one(self, selector: str) -> WebElement:
-        """Waits until there is exactly one such element."""
-        (element,) = self.until(lambda: self.all(selector))
-        return element
+    def accessible_names(self, selector: str) -> list[str]:
+        """What screen readers say of the visible elements of a page that stands still."""
+        found: list[WebElement] = self.run(f"return {VISIBLE}", selector)
+        return [each.accessible_name for each in found]
+
+    def one(self, selector: str) -> Place:
+        """The only visible element. Whatever uses it waits until there is exactly one."""
+        return Place(self, VISIBLE, (selector,))
+
+    def first(self, selector: str) -> Place:
+        """The first visible element."""
+        return Place(self, VISIBLE, (selector,), is_only=False)
 
     def text(self, selector: str = "main") -> str:
-        (text,) = self.until(lambda: self.texts(selector))
-        return text
+        return self.one(selector).text
 
-    def button(self, name: str) -> WebElement:
-        """Waits until there is a button with this name."""
-        named = f"return {VISIBLE}.filter((each) => each.innerText.trim() === arguments[1])"
-        found: list[WebElement] = self.until(lambda: self.run(named, "button", name))
-        (button,) = found
-        return button
+    def button(self, name: str) -> Place:
+        """The only visible button with this name."""
+        named = f"{VISIBLE}.filter((each) => each.innerText.trim() === arguments[1])"
+        return Place(self, named, ("button", name))
 
     def press(self, name: str) -> None:
         self.button(name).click()
@@ -198,28 +328,46 @@ class Page:
         """To whatever has the focus."""
         ActionChains(self.driver, duration=0).send_keys(*keys).perform()
 
-    def put(self, element: WebElement, text: str) -> None:
-        """Instead of what is there, all at once, as programs that keep passwords do."""
-        self.run("arguments[0].select()", element)
-        self.emulate("Input.insertText", text=text)
-
     @property
-    def focused(self) -> WebElement:
-        return self.driver.switch_to.active_element
-
-    @property
-    def focus(self) -> Focus:
-        """Read all at once: a page that draws itself anew may replace the element between two questions."""
-        return Focus(*self.run(FOCUS))
+    def focused(self) -> Place:
+        return Place(self, "[document.activeElement].filter((each) => each !== null)")
 
     def until(self, found: Callable[[], T]) -> T:
-        try:
-            return WebDriverWait(self.driver, PATIENCE, poll_frequency=0.02).until(lambda _: found())
-        except TimeoutException:
-            raise AssertionError(self.run("return document.body.innerText")) from None
+        """Asks until the answer is not empty. Raises what kept it from answering last, after a long time."""
+        start, pause = time.monotonic(), SHORTEST_PAUSE
+        while True:
+            kept: Exception | None = None
+            try:
+                if answer := found():
+                    return answer
+            except NOT_YET as error:
+                kept = error
+            if time.monotonic() - start > PATIENCE:
+                raise AssertionError(self.run("return document.body.innerText")) from kept
+            time.sleep(pause)
+            pause = min(1.5 * pause, LONGEST_PAUSE)
+
+    def until_answered(self, asked: Callable[[], T]) -> T:
+        """The same where an empty answer is one."""
+        return self.until(lambda: (asked(),))[0]
+
+    def await_count(self, number: int, selector: str) -> None:
+        self.until(lambda: self.count(selector) == number)
+
+    def await_texts(self, selector: str, *texts: str) -> None:
+        """Waits until the visible elements have these texts."""
+        self.until(lambda: self.texts(selector) == list(texts))
+
+    def await_focus(self, selector: str) -> None:
+        """Waits until such an element has the focus."""
+        self.until(lambda: self.run("return document.activeElement.matches(arguments[0])", selector))
+
+    def await_title(self, title: str) -> None:
+        self.until(lambda: self.driver.title == title)
 
     def await_heading(self, heading: str) -> None:
-        self.until(lambda: self.texts("h1") == [heading])
+        """A heading that is to be seen: there may be one for screen readers alone, which says no more than the page's name."""
+        self.await_texts("h1:not(.unseen)", heading)
 
     def verify(self) -> None:
         """At the end of a test, over everything that happened in it."""
@@ -239,7 +387,7 @@ class Page:
                     headers = {name.lower() for name in answer["headers"]}
                     if answer["mimeType"] == "text/html" and "content-security-policy" not in headers:
                         unguarded.append(answer["url"])
-                case "Network.loadingFailed" if not told.get("canceled"):
+                case "Network.loadingFailed" if told["requestId"] in addresses and not told.get("canceled"):
                     refused.append((0, urlsplit(addresses[told["requestId"]]).path))
         asked = {url for url in addresses.values() if not url.startswith(("data:", "about:"))}
         assert asked, "what is looked at would be seen"

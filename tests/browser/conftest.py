@@ -54,12 +54,13 @@ def browser(page: Page, server: Server) -> Iterator[Browser]:
     browser = Browser(page, [page.home, server.url])
     try:
         yield browser
-        for tab in browser.tabs:
-            tab.turn()
-            page.emulate("Storage.clearDataForOrigin", origin=tab.home, storageTypes="all")
     finally:
         for handle in page.driver.window_handles:
             if handle != first:
                 page.driver.switch_to.window(handle)
                 page.driver.close()
         page.driver.switch_to.window(first)
+        # Nothing that still asks for something finds itself signed out.
+        page.open("about:blank")
+        for home in {tab.home for tab in browser.tabs}:
+            page.emulate("Storage.clearDataForOrigin", origin=home, storageTypes="all")

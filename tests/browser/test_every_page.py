@@ -65,8 +65,8 @@ def test_it_has_a_title_and_says_its_language(page: Page, path: str) -> None:
 def test_whatever_can_be_used_has_a_name(page: Page, links: dict[str, str], path: str, language: str) -> None:
     page.speak(language)
     page.open(links[path])
-    used = page.until(lambda: page.all("input, button"))
-    names = [each.accessible_name for each in used]
+    page.first("input, button").found()
+    names = page.accessible_names("input, button")
     assert all(names)
     assert len(set(names)) == len(names) == {"/confirm-email": 1, "/setup-new-password": 3}[path]
     assert page.run("return document.documentElement.lang") == language
@@ -95,7 +95,7 @@ def test_the_interface_fits_a_phone_by_night_and_by_day(page: Page) -> None:
     page.resize(*PHONE, phone=True)
     page.prefer("dark")
     page.open(f"{page.home}/docs")
-    page.until(lambda: page.all(".opblock"))
+    page.first(".opblock").found()
     assert widths(page) == (PHONE[0], PHONE[0])
     shade = "return getComputedStyle(document.documentElement).backgroundColor"
     assert page.run(shade) == "rgb(18, 23, 26)"  # as all other pages
@@ -106,7 +106,7 @@ def test_the_interface_fits_a_phone_by_night_and_by_day(page: Page) -> None:
 def test_without_scripts_the_interface_says_where_its_document_is(page: Page) -> None:
     page.run_scripts(allowed=False)
     page.open(f"{page.home}/docs")
-    assert page.one("noscript a").get_property("href") == f"{page.home}/openapi.json"
+    assert page.one("noscript a").get("href") == f"{page.home}/openapi.json"
 
 
 def test_each_code_has_a_page_that_fits_a_phone(page: Page) -> None:

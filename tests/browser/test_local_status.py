@@ -3,7 +3,7 @@
 import pytest
 
 from tests.browser.axe import assert_accessible, require_axe
-from tests.browser.browser import Page
+from tests.browser.browser import Page, Place
 from tests.browser.web import NUMBERS, PASSWORD, Browser
 from tests.system.server import Server
 
@@ -35,29 +35,25 @@ def test_a_letter_is_read_and_its_link_followed(page: Page, server: Server, brow
     server.await_letter(email)
     page.open(f"{page.home}/app/status")
     assert_accessible(page)
-    rows = page.run(
-        "return [...document.querySelectorAll('tbody tr')].filter((each) => each.innerText.includes(arguments[0]))"
-        ".map((each) => each.querySelector('a'))",
-        email,
+    letters = (
+        "[...document.querySelectorAll('tbody tr')].filter((each) => each.innerText.includes(arguments[0]))"
     )
-    assert len(rows) == 1
-    rows[0].click()
-    page.until(lambda: page.texts("h1") == ["Подтвердите адрес почты · Confirm your e-mail address"])
+    Place(page, f"{letters}.map((each) => each.querySelector('a'))", (email,)).click()
+    page.await_texts("h1", "Подтвердите адрес почты · Confirm your e-mail address")
     page.resize(360, 740, phone=True)
     there, seen = page.run("return [document.documentElement.scrollWidth, innerWidth]")
     assert there <= seen
     assert_accessible(page)
     # The letter itself is in a frame. It shows its picture, and its link opens instead of the page around it.
-    page.driver.switch_to.frame(page.one("iframe"))
+    page.one("iframe").enter()
     page.until(
-        lambda: page.run(
-            "return [...document.images].every((each) => each.complete && each.naturalWidth > 0)"
+        lambda: (
+            page.run("return [...document.images].map((each) => each.complete && each.naturalWidth > 0)")
+            == [True]
         )
     )
-    assert page.run("return document.images.length") == 1
     assert page.run("return getComputedStyle(document.body).fontFamily") == "sans-serif"  # its styles apply
-    links = page.all("a[href*='token=']")
-    links[0].click()
+    page.first("a[href*='token=']").click()
     page.driver.switch_to.default_content()
     page.await_heading("Confirm your address")
     page.press("Confirm the address")

@@ -20,13 +20,13 @@ def test_from_setting_it_up_to_turning_it_off(page: Page, server: Server, browse
     page.press("Second factor")
     tab.fill(password=PASSWORD)
     page.press("Set it up")
-    page.until(lambda: page.all("code.secret"))
+    page.first("code.secret").found()
     secret = b32decode(page.texts("code.secret")[0].replace(" ", ""))
     assert_well(page)
     first = step_at(datetime.now(UTC))
     tab.fill(code=totp(secret, first))
     page.press("Switch it on")
-    page.until(lambda: page.all(".codes code"))
+    page.first(".codes code").found()
     recovery = page.texts(".codes code")
     assert len(set(recovery)) == 10
     assert_well(page)
@@ -53,18 +53,18 @@ def test_from_setting_it_up_to_turning_it_off(page: Page, server: Server, browse
     )
     tab.fill(code=recovery[0].upper())
     page.press("Sign in")
-    page.until(lambda: page.all("nav .search"))
+    page.first("nav .search").found()
     assert page.run("return heard.length") > 0
     assert None not in page.run("return heard")
 
     page.one("[aria-label=Menu]").click()
     page.press("Profile")
     page.press("Close the account …")
-    page.until(lambda: page.all("dialog [name=code]"))  # closing takes a code too
+    page.first("dialog [name=code]").found()  # closing takes a code too
     page.one("dialog [aria-label=Close]").click()
     page.one("[aria-label=Menu]").click()
     page.press("Second factor")
     page.until(lambda: "Signing in takes a code. Recovery codes left: 9." in page.texts("dialog p"))
     tab.fill(password=PASSWORD, code=recovery[1])
     page.press("Turn it off")
-    page.until(lambda: page.texts("dialog button.main") == ["Set it up"])
+    page.await_texts("dialog button.main", "Set it up")

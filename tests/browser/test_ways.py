@@ -85,14 +85,14 @@ def test_passkeys_from_the_first_to_the_last(page: Page, server: Server, browser
         assert_well(page)
         tab.fill(password=PASSWORD)
         page.press("Add a passkey")
-        page.until(lambda: page.all("dialog .entry"))
+        page.first("dialog .entry").found()
         (credential,) = page.driver.get_credentials()
         assert credential.is_resident_credential
         assert credential.rp_id == "localhost"
         page.press("Rename")
         tab.fill(name="My laptop")
         page.press("Save")
-        page.until(lambda: page.texts("dialog .entry b") == ["My laptop"])
+        page.await_texts("dialog .entry b", "My laptop")
         assert_well(page)
         close(page)
         menu(page, "Sign out")
@@ -101,23 +101,17 @@ def test_passkeys_from_the_first_to_the_last(page: Page, server: Server, browser
         page.until(lambda: page.texts(".way button")[:1] == ["Sign in with a passkey"])
         assert_well(page)
         page.press("Sign in with a passkey")
-        page.until(lambda: page.all("nav .search"))
+        page.first("nav .search").found()
 
         menu(page, "Ways to sign in")
-        page.until(lambda: page.all("dialog .entry"))
+        page.first("dialog .entry").found()
         page.press("Remove")
         page.press("Use a passkey instead")
-        page.until(
-            lambda: (
-                page.texts("dialog button")
-                and not page.all("dialog .entry")
-                and not page.all("[name=password]")
-            )
-        )
+        page.until(lambda: page.texts("dialog button") and page.count("dialog .entry, [name=password]") == 0)
         close(page)
         menu(page, "Sign out")
         page.await_heading("Messenger")
-        page.until(lambda: page.all(".way button"))
+        page.first(".way button").found()
         page.expected += [(401, "/accounts/sign-in/passkey/")]
         page.press("Sign in with a passkey")
         page.until(
@@ -145,8 +139,7 @@ def test_through_a_provider(page: Page, server: Server, browser: Browser, provid
     page.until(lambda: page.texts(".way button")[-1:] == ["Sign in through Corp"])
     page.expected += [(403, "/accounts/sign-in/provider/finish/")]
     page.press("Sign in through Corp")
-    page.until(lambda: page.texts(".problem.other") != [""] and page.all(".problem.other"))
-    assert page.texts(".problem.other")[0].startswith("No account is linked with this yet.")
+    page.until(lambda: page.texts(".problem.other")[0].startswith("No account is linked with this yet."))
     assert_well(page)
 
     tab.sign_in(ann.email, PASSWORD)
@@ -154,7 +147,7 @@ def test_through_a_provider(page: Page, server: Server, browser: Browser, provid
     page.press("Link Corp")
     tab.fill(password=PASSWORD)
     page.press("Link Corp")
-    page.until(lambda: page.texts("dialog .entry b") == ["Corp"])
+    page.await_texts("dialog .entry b", "Corp")
     assert page.run("return location.hash") == ""
     assert_well(page)
     close(page)
@@ -163,11 +156,11 @@ def test_through_a_provider(page: Page, server: Server, browser: Browser, provid
     page.await_heading("Messenger")
     page.until(lambda: page.texts(".way button")[-1:] == ["Sign in through Corp"])
     page.press("Sign in through Corp")
-    page.until(lambda: page.all("nav .search"))
+    page.first("nav .search").found()
     page.driver.refresh()
-    page.until(lambda: page.all("nav .search"))
+    page.first("nav .search").found()
     menu(page, "Ways to sign in")
-    page.until(lambda: page.texts("dialog .entry b") == ["Corp"])
+    page.await_texts("dialog .entry b", "Corp")
     page.press("Unlink")
     tab.fill(password=PASSWORD)
     page.press("Unlink")

@@ -53,28 +53,28 @@ def test_axe_finds_nothing_on_any_screen(page: Page, scene: tuple[Tab, Somebody,
     def menu(item: str) -> None:
         page.one("[aria-label=Menu]").click()
         page.press(item)
-        page.until(lambda: page.texts("dialog h2") == [item])
+        page.await_texts("dialog h2", item)
 
     def close() -> None:
         page.type(Keys.ESCAPE)
-        page.until(lambda: page.all("dialog") == [])
+        page.await_count(0, "dialog")
 
     assert_accessible(page)  # the list alone
     tab.row("Поход").click()
-    page.until(lambda: page.all(".message"))
+    page.first(".message").found()
     tab.write("И я")
     tab.await_sent("И я")
     assert_accessible(page)
     page.one("button.meta").click()
-    page.until(lambda: page.texts("dialog h2") == ["Read by"])
+    page.await_texts("dialog h2", "Read by")
     assert_accessible(page)
     close()
     page.one(".top [aria-label=Details]").click()
-    page.until(lambda: len(page.all(".members li")) == 2)
+    page.await_count(2, ".members li")
     page.one(f"[aria-label='Actions for {other.name}']").click()
     assert_accessible(page)
     page.press("Remove")
-    page.button("OK")
+    page.button("OK").found()
     assert_accessible(page)
     close()
     page.one("[aria-label=Menu]").click()
@@ -86,56 +86,56 @@ def test_axe_finds_nothing_on_any_screen(page: Page, scene: tuple[Tab, Somebody,
         close()
     menu("Profile")
     page.press("Close the account …")
-    page.until(lambda: page.texts("dialog h2") == ["Close the account"])
+    page.await_texts("dialog h2", "Close the account")
     assert_accessible(page)
     close()
     menu("Security events")
-    page.until(lambda: page.all(".events li"))
+    page.first(".events li").found()
     assert_accessible(page)
     close()
     menu("Access for programs")
     tab.fill(name="Weather bot", password=PASSWORD)
     page.press("Make a token")
-    page.until(lambda: page.all(".tokens li") and page.all("code.secret"))
+    page.until(lambda: page.count(".tokens li") and page.count("code.secret"))
     assert_accessible(page)
     page.press("I have it")
-    page.until(lambda: page.all("dialog [name=name]"))
+    page.first("dialog [name=name]").found()
     assert_accessible(page)
     close()
     menu("Second factor")
     assert_accessible(page)
     tab.fill(password=PASSWORD)
     page.press("Set it up")
-    page.until(lambda: page.all("code.secret"))
+    page.first("code.secret").found()
     assert_accessible(page)
     secret = b32decode(page.texts("code.secret")[0].replace(" ", ""))
     tab.fill(code=totp(secret, step_at(datetime.now(UTC))))
     page.press("Switch it on")
-    page.until(lambda: page.all(".codes code"))
+    page.first(".codes code").found()
     assert_accessible(page)
     close()
     menu("Second factor")
-    page.until(lambda: page.all("dialog [name=code]"))
+    page.first("dialog [name=code]").found()
     assert_accessible(page)
     close()
     menu("Profile")
     page.press("Close the account …")
-    page.until(lambda: page.all("dialog [name=code]"))
+    page.first("dialog [name=code]").found()
     assert_accessible(page)
     close()
     menu("New group")
-    page.put(page.one("dialog input[type=search]"), other.name)
+    page.one("dialog input[type=search]").put(other.name)
     page.one(f".picker label:has(input)[data-name='{other.name}']").click()
     assert_accessible(page)
     close()
-    page.one("#search").send_keys(other.name)
-    page.until(lambda: page.texts("nav h2") == ["People"])
+    page.one("#search").put(other.name)
+    page.await_texts("nav h2", "People")
     assert_accessible(page)
-    page.one("#search").clear()
+    page.one("#search").put("")
     page.resize(360, 740, phone=True)
     assert_accessible(page)
     page.one("[aria-label='Back to the chats']").click()
-    page.until(lambda: page.all("nav .row"))
+    page.first("nav .row").found()
     assert_accessible(page)
     page.one("[aria-label=Menu]").click()
     page.press("Sign out")
@@ -159,12 +159,12 @@ def test_axe_finds_nothing_where_one_signs_in(page: Page, server: Server, browse
     page.press("Create an account")
     page.await_heading("Create an account")
     email = f"web{next(NUMBERS)}@example.com"
-    page.put(page.one("[name=email]"), email)
-    page.put(page.one("[name=password]"), PASSWORD)
+    page.one("[name=email]").put(email)
+    page.one("[name=password]").put(PASSWORD)
     page.press("Create an account")
     page.await_heading("Look into your mail")
     server.await_letter(email)
-    page.until(lambda: page.all(".letters li a"))
+    page.first(".letters li a").found()
     assert_accessible(page)
 
 
@@ -177,7 +177,7 @@ def test_axe_finds_nothing_on_the_other_pages(page: Page, links: dict[str, str])
         page.open(link)
         assert_accessible(page)
     page.open(f"{page.home}/docs")
-    page.until(lambda: page.all(".opblock"))
+    page.first(".opblock").found()
     assert_accessible(page, without=["#docs"])  # within it everything is Swagger UI's own
 
 
@@ -203,8 +203,8 @@ def walk(page: Page, key: str | tuple[str, str], name: str) -> None:
             chord(page, key)
         else:
             page.type(key)
-        assert page.focus.tag != "body"
-        assert page.run(FOCUS_SEEN), page.focus
+        page.await_focus(":not(body)")
+        assert page.run(FOCUS_SEEN), page.run("return document.activeElement.outerHTML")
     raise AssertionError(f"no way to {name}")
 
 
@@ -215,27 +215,27 @@ def test_the_main_job_by_keyboard(page: Page, server: Server, browser: Browser) 
     for number in range(25):
         say(server, bob, chat, f"message {number}")
     tab = browser.open()
-    page.until(lambda: page.focus.tag == "input")
+    page.await_focus("input")
     page.type(Keys.TAB, Keys.TAB, Keys.TAB)
     walk(page, Keys.TAB, "Forgot your password?")
     page.type(Keys.ENTER)
     page.await_heading("A new password")
-    assert page.focus.tag == "input"  # another screen has another field
+    page.await_focus("input")  # another screen has another field
     walk(page, Keys.TAB, "Back to signing in")
     page.type(Keys.ENTER)
     page.await_heading("Messenger")
     page.type(ann.email, Keys.TAB, PASSWORD, Keys.ENTER)
-    page.until(lambda: page.all("nav .search"))
-    page.until(lambda: page.focus.tag != "body")
+    page.first("nav .search").found()
+    page.await_focus(":not(body)")
 
     chord(page, CONTROL_K)
-    page.until(lambda: page.focus.id == "search")
+    page.await_focus("#search")
     page.type("Поход")
-    tab.row("Поход")
+    tab.row("Поход").found()
     walk(page, Keys.TAB, "Поход")
     page.type(Keys.ENTER)
-    page.until(lambda: page.focus.tag == "textarea")
-    page.until(lambda: page.all(".divider"))
+    page.await_focus("textarea")
+    page.first(".divider").found()
     walk(page, (Keys.SHIFT, Keys.TAB), "Messages")
 
     def at_the_end() -> bool:
@@ -246,36 +246,37 @@ def test_the_main_job_by_keyboard(page: Page, server: Server, browser: Browser) 
     walk(page, Keys.TAB, "Write a message")
     page.type("by keyboard", Keys.ENTER)
     tab.await_sent("by keyboard")
-    assert page.focus.tag == "textarea"
+    page.await_focus("textarea")
     say(server, bob, chat, "heard?")
     page.until(
         lambda: page.texts("[role=status]:not([hidden])") == ["Боря: heard?"]
     )  # as a screen reader tells it
 
     page.type(Keys.ESCAPE)
-    page.until(lambda: page.focus.classes == "row")
-    assert page.focused.accessible_name.startswith("Поход")
+    page.await_focus(".row")
+    page.until(lambda: page.focused.accessible_name.startswith("Поход"))
     page.type("?")
-    page.until(lambda: page.texts("dialog h2") == ["Keyboard"])
+    page.await_texts("dialog h2", "Keyboard")
     assert page.texts("dialog dt")[0] == "Ctrl K"
     page.type(Keys.ESCAPE)
-    page.until(lambda: page.all("dialog") == [])
-    assert page.focus.classes == "row"
+    page.await_count(0, "dialog")
+    page.await_focus(".row")
     page.type(Keys.ENTER)
-    page.until(lambda: page.focus.tag == "textarea")
+    page.await_focus("textarea")
     chord(page, CONTROL_COMMA)
-    page.until(lambda: page.texts("dialog h2") == ["Menu"])
+    page.await_texts("dialog h2", "Menu")
     walk(page, Keys.TAB, "Profile")
     page.type(Keys.ENTER)
-    page.until(lambda: page.texts("dialog h2") == ["Profile"])
-    assert page.focus.tag == "input"
+    page.await_texts("dialog h2", "Profile")
+    page.await_focus("input")
     page.type(Keys.ESCAPE)
-    page.until(lambda: page.focus.tag == "textarea")  # where it was before both dialogs
+    page.await_focus("textarea")  # where it was before both dialogs
     chord(page, CONTROL_COMMA)
+    page.await_texts("dialog h2", "Menu")
     walk(page, Keys.TAB, "Sign out")
     page.type(Keys.ENTER)
     page.await_heading("Messenger")
-    page.until(lambda: page.focus.tag == "input")
+    page.await_focus("input")
 
 
 def test_the_focus_stays_where_something_was_removed(
@@ -286,18 +287,19 @@ def test_the_focus_stays_where_something_was_removed(
     page.one(".top [aria-label=Details]").click()
     page.one(f"[aria-label='Actions for {other.name}']").click()
     page.type(Keys.ESCAPE)  # closes the small menu and not the dialog
-    page.until(lambda: page.all("details[open]") == [])
-    assert page.focused.accessible_name == f"Actions for {other.name}"
+    page.await_count(0, "details[open]")
+    page.until(lambda: page.focused.accessible_name == f"Actions for {other.name}")
     page.type(Keys.ENTER)
     page.press("Remove")
     page.until(lambda: page.focused.text == "OK")
     page.type(Keys.TAB)
+    page.until(lambda: page.focused.text == "Cancel")
     say(server, other, page.run("return location.hash.slice(1)"), "a message draws the page anew")
     tab.await_message("a message draws the page anew")
     assert page.focused.text == "Cancel"
     page.type(Keys.ENTER)
-    page.until(lambda: page.all(".question") == [] and page.focus.tag != "body")
-    assert page.run("return document.activeElement.closest('dialog') !== null")
+    page.await_count(0, ".question")
+    page.await_focus("dialog *")
 
 
 GEOMETRY = """
@@ -322,6 +324,7 @@ def test_scripts_from_right_to_left(
     for text in texts:
         tab.write(text)
         tab.await_sent(text)
+    page.one(".message:not(.own)").found()
     directions = page.run(
         "return [...document.querySelectorAll('.message.own .text')].map((each) => getComputedStyle(each).direction)"
     )
@@ -334,23 +337,24 @@ def test_scripts_from_right_to_left(
         there, seen = page.run("return [document.documentElement.scrollWidth, innerWidth]")
         assert there <= seen
     page.resize(360, 740, phone=True)
-    assert page.run("return getComputedStyle(document.querySelector('.back .icon')).transform") == (
-        "matrix(-1, 0, 0, 1, 0, 0)"
-    )
+    turned = "return getComputedStyle(document.querySelector('.back .icon')).transform"
+    page.until(lambda: page.run(turned) == "matrix(-1, 0, 0, 1, 0, 0)")
     assert other.name
 
 
 def test_nothing_moves_for_those_who_want_that(page: Page, scene: tuple[Tab, Somebody, Somebody]) -> None:
     tab, _, _ = scene
     moving = "return document.getAnimations().length"
+    page.prefer("light", motion="no-preference")
     tab.row("Поход").click()
-    page.one("textarea")
+    page.one("textarea").found()
     page.one("[aria-label=Menu]").click()
-    page.one("dialog")
+    page.one("dialog").found()
     named = "return getComputedStyle(document.querySelector('dialog')).animationName"
-    assert page.run(named) == "appear"
+    page.until(lambda: page.run(named) == "appear")
     page.prefer("light", motion="reduce")
-    assert page.run(named) == "none"
-    tab.write("quiet")
+    page.until(lambda: page.run(named) == "none")
     page.type(Keys.ESCAPE)
+    page.await_count(0, "dialog")
+    tab.write("quiet")
     assert page.run(moving) == 0

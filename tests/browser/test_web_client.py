@@ -18,6 +18,12 @@ return performance.getEntries().map(({ transferSize }) => transferSize ?? 0).red
 """
 """The bytes of a visit, with headers."""
 
+NOTE_TYPING = """
+window.typing = false;
+const look = () => (window.typing ||= document.querySelector(".about p").innerText === "typing …");
+new MutationObserver(look).observe(document.querySelector(".about"), { childList: true, characterData: true, subtree: true });
+"""
+
 AWAY = {
     *((0, path) for path in ("/ws", "/accounts/token/refresh/", "/accounts/me/", "/accounts/profile/")),
     *((503, path) for path in ("/ws", "/accounts/token/refresh/", "/accounts/me/", "/accounts/profile/")),
@@ -29,7 +35,7 @@ def test_from_signing_up_to_the_first_message(page: Page, server: Server, browse
     bob = somebody(server, "Борис")
     email = f"web{next(NUMBERS)}@example.com"
     alice = browser.open()
-    page.until(lambda: page.texts("h1") == ["Messenger"])
+    page.await_heading("Messenger")
     assert 0 < page.run(TRANSFERRED) < 120_000
     page.press("Create an account")
     alice.fill(email=email, password="weak")
@@ -47,39 +53,40 @@ def test_from_signing_up_to_the_first_message(page: Page, server: Server, browse
     page.press("Create an account")
     page.await_heading("Look into your mail")
     server.await_letter(email)
-    page.until(lambda: page.all(".letters li a"))[0].click()
+    page.first(".letters li a").click()
     page.press("Confirm the address")
     page.await_heading("Your address is confirmed")
-    assert page.one("a").get_property("href") == APP
+    assert page.one("a").get("href") == APP
     page.open(f"{page.home}/chats/ui/")  # the original's address
     alice.sign_in(email, PASSWORD)
-    assert page.one("dialog").get_attribute("aria-label") == "Welcome! What is your name?"
+    assert page.one("dialog").attribute("aria-label") == "Welcome! What is your name?"
     assert_well(page)
     alice.fill(firstName="Alice", lastName="Liddell")
     page.press("Save")
-    page.until(lambda: not page.all("dialog"))
+    page.await_count(0, "dialog")
     alice.find("Борис")
-    page.one("textarea")
     alice.write("Hello, Boris!")
     alice.await_sent("Hello, Boris!")
 
     boris = browser.open(language="ru")
     boris.sign_in(bob.email, PASSWORD)
-    page.until(lambda: page.driver.title == "(1) Мессенджер")
+    page.await_title("(1) Мессенджер")
     boris.row("Alice Liddell").click()
     boris.await_message("Hello, Boris!")
-    page.until(lambda: page.driver.title == "Мессенджер")  # it was on the screen, so it is read
+    page.await_title("Мессенджер")  # it was on the screen, so it is read
     alice.turn()
     page.until(lambda: page.texts(".message.own .meta")[0].endswith("✓✓"))
-    page.until(lambda: page.texts(".about p") == ["online"])
-    page.until(lambda: len(page.all("nav .there")) == 1)
-    # Typing is seen by the other.
+    page.await_texts(".about p", "online")
+    page.await_count(1, "nav .there")
+    # Typing is seen by the other. It is noted when it comes, because it lasts only for some seconds.
+    page.run(NOTE_TYPING)
     boris.turn()
-    page.one("textarea").send_keys("Приве")
+    page.one("textarea").put("Приве")
     alice.turn()
-    page.until(lambda: "typing …" in page.texts(".about p"))
+    page.until(lambda: page.run("return typing"))
     boris.turn()
-    page.type("т!", Keys.ENTER)
+    page.await_focus("textarea")
+    page.type(Keys.END, "т!", Keys.ENTER)
     alice.await_message("Привет!")
     boris.write("👍🎉")
     alice.await_message("👍🎉")
@@ -105,9 +112,9 @@ def test_nothing_is_lost_when_the_network_or_the_server_goes(
     server.interrupt()
     one.write("while it was away")
     two.write("me too")
-    assert page.until(lambda: page.all(".outgoing"))
+    page.first(".outgoing").found()
     two.turn()
-    page.until(lambda: page.texts(".banner"))
+    page.first(".banner").found()
     one.turn()
     page.open("about:blank")  # what was not sent survives the page, and the session does, too
     server.start()
@@ -117,7 +124,7 @@ def test_nothing_is_lost_when_the_network_or_the_server_goes(
         tab.await_message("while it was away")
         tab.await_message("me too")
         tab.turn()
-        page.until(lambda: not page.all(".outgoing"))
+        page.await_count(0, ".outgoing")
         assert sorted(tab.messages()) == ["first", "me too", "while it was away"]
 
     # A second tab of the same browser; both stay signed in when each refreshes.
@@ -130,9 +137,9 @@ def test_nothing_is_lost_when_the_network_or_the_server_goes(
     one.turn()
     page.one("[aria-label=Menu]").click()
     page.press("Sign out")
-    page.until(lambda: page.all("[name=email]"))
+    page.first("[name=email]").found()
     other.turn()
-    page.until(lambda: page.all("[name=email]"))
+    page.first("[name=email]").found()
 
 
 def test_a_group_and_its_roles(page: Page, server: Server, browser: Browser) -> None:
@@ -144,12 +151,11 @@ def test_a_group_and_its_roles(page: Page, server: Server, browser: Browser) -> 
     page.one("[aria-label='New group']").click()
     one.fill(name="Trip")
     for name in ("Фёдор", "Третий"):
-        search = page.one("dialog input[type=search]")
-        page.put(search, name)
+        page.one("dialog input[type=search]").put(name)
         page.one(f".picker label:has(input)[data-name='{name}']").click()
     assert_well(page)
     page.press("Create")
-    page.until(lambda: page.texts(".about p") == ["3 members"])
+    page.await_texts(".about p", "3 members")
     one.write("Where to?")
     two.row("Trip").click()
     two.await_message("Where to?")
@@ -160,30 +166,30 @@ def test_a_group_and_its_roles(page: Page, server: Server, browser: Browser) -> 
     page.until(lambda: [text.split("\n")[-2] for text in page.texts("dialog .entry")] == ["Фёдор"])
     page.one("dialog [aria-label=Close]").click()
     page.one(".top [aria-label=Details]").click()
-    page.until(lambda: len(page.all(".members li")) == 3)
+    page.await_count(3, ".members li")
     page.one(f"[aria-label='Actions for {third.name}']").click()
     page.press("Remove")
     page.press("OK")
-    page.until(lambda: len(page.all(".members li")) == 2)
+    page.await_count(2, ".members li")
     page.one(f"[aria-label='Actions for {friend.name}']").click()
     page.press("Hand the group over")
     assert_well(page)
     page.press("OK")
-    page.until(lambda: page.texts(".members small") == ["owner", "You · admin"])
+    page.await_texts(".members small", "owner", "You · admin")
     one.fill(name="The trip")
     page.press("Save")
-    two.row("The trip")
+    two.row("The trip").found()
     one.turn()
     page.press("Leave the group")
     page.press("OK")
-    page.until(lambda: page.texts("nav .name") == [])
+    page.await_texts("nav .name")
     two.turn()
-    page.until(lambda: page.texts(".about p") == ["1 member"])
+    page.await_texts(".about p", "1 member")
     page.one(".top [aria-label=Details]").click()
     page.press("Delete the group")
     page.press("OK")
-    page.until(lambda: page.texts("nav .name") == [])
-    page.until(lambda: page.all("dialog") == [])
+    page.await_texts("nav .name")
+    page.await_count(0, "dialog")
 
 
 def test_any_text_is_a_text_and_fits(page: Page, server: Server, browser: Browser) -> None:
@@ -196,15 +202,15 @@ def test_any_text_is_a_text_and_fits(page: Page, server: Server, browser: Browse
             data(http.post(f"/chats/{chat}/messages/", json={"text": text}))
     tab = browser.open()
     tab.sign_in(reader.email, PASSWORD)
-    page.until(lambda: page.all("nav .row"))[0].click()
+    page.first("nav .row").click()
     page.until(lambda: tab.messages() == TEXTS)
     tab.write(TEXTS[1])  # and an own one on the other side
     tab.await_sent(TEXTS[1])
-    page.until(lambda: page.driver.title == "Messenger")
+    page.await_title("Messenger")
     assert page.texts(".about h1") == page.texts(".author") == [NAME]
-    assert page.all(".message img, .message b, .message script") == []
+    assert page.count(".message img, .message b, .message script") == 0
     assert page.texts(".message a") == ["https://example.com/path?x=1&y="]
-    assert page.one(".message a").get_attribute("rel") == "noopener noreferrer"
+    assert page.one(".message a").attribute("rel") == "noopener noreferrer"
     for width, height, scheme in (
         (1200, 900, "light"),
         (1200, 900, "dark"),
@@ -213,18 +219,18 @@ def test_any_text_is_a_text_and_fits(page: Page, server: Server, browser: Browse
     ):
         page.resize(width, height)
         page.prefer(scheme)
-        page.until(lambda: page.all(".message .text"))
+        page.first(".message .text").found()
         assert_well(page)
-        assert page.run(MISPLACED) == []
+        page.until(lambda: page.run(MISPLACED) == [])
     page.one(".top [aria-label=Details]").click()
-    page.until(lambda: page.texts("dialog h2") == [NAME])
-    page.until(lambda: len(page.all(".members li")) == 2)
+    page.await_texts("dialog h2", NAME)
+    page.await_count(2, ".members li")
     assert_well(page)
     assert page.run(MISPLACED) == []
     page.one("dialog [aria-label=Close]").click()
     page.one("[aria-label='Back to the chats']").click()
-    page.until(lambda: page.all("nav .row"))
-    assert page.all(".conversation:not(.nothing)") == []
+    page.first("nav .row").found()
+    assert page.count(".conversation:not(.nothing)") == 0
     assert_well(page)
     assert page.run(MISPLACED) == []
 
@@ -259,7 +265,7 @@ def test_many_messages_are_scrolled_with_few_elements(page: Page, server: Server
     tab = browser.open()
     tab.sign_in(bob.email, PASSWORD)
     tab.row("Long").click()
-    page.until(lambda: page.all(".divider"))
+    page.first(".divider").found()
     page.until(lambda: page.one(".jump").text == str(page.run(UNSEEN)))
     # Down to the end and up again: each message, few elements, and what is read stays where it is while more comes.
     for step, last in ((400, many), (-400, 1)):
@@ -267,7 +273,7 @@ def test_many_messages_are_scrolled_with_few_elements(page: Page, server: Server
         assert sorted(told["seen"]) == list(range(1, many + 1))
         assert told["most"] < 400
         assert told["drift"] < 2
-    page.until(lambda: page.driver.title == "Messenger")  # all were on the screen
+    page.await_title("Messenger")  # all were on the screen
 
 
 UNSEEN = """

@@ -43,14 +43,14 @@ def test_what_happened_to_the_account(page: Page, server: Server, browser: Brows
     tab = browser.open()
     tab.sign_in(who.email, PASSWORD)
     open_menu(page, "Security events")
-    page.until(lambda: page.all(".events li"))
+    page.first(".events li").found()
     assert page.texts(".events b")[:3] == ["Signed in", "A sign-in failed", "The address was confirmed"]
     (latest, *_) = page.texts(".events small")
     assert re.search(r"Chrome, Linux · 127\.0\.0\.1$", latest), latest
     assert_well(page)
     english = acts(page)
     page.press("Devices")
-    page.until(lambda: page.texts("dialog h2") == ["Devices"])
+    page.await_texts("dialog h2", "Devices")
     russian = acts(browser.open(language="ru").turn())
     # Each event of an account has a text in both languages.
     assert (
@@ -76,7 +76,7 @@ def test_a_program_gets_a_token_and_loses_it(page: Page, server: Server, browser
     page.one("dialog [name=messages]").click()
     tab.fill(password=PASSWORD)
     page.press("Make a token")
-    page.until(lambda: page.all("code.secret"))
+    page.first("code.secret").found()
     assert_well(page)
     token = page.text("code.secret")
     with httpx.Client(base_url=server.url, headers={"Authorization": f"Bearer {token}"}) as program:
@@ -86,15 +86,15 @@ def test_a_program_gets_a_token_and_loses_it(page: Page, server: Server, browser
 
         assert data(read())["email"] == who.email
         page.press("I have it")
-        page.until(lambda: page.texts("code.secret") == [])
-        assert page.texts(".tokens b") == [TEXTS[0][:60]]
+        page.await_texts("code.secret")
+        page.await_texts(".tokens b", TEXTS[0][:60])
         assert page.texts(".tokens small")[0] == "read, send messages and mark them as read"
         page.press("End")
-        page.until(lambda: page.all(".tokens li") == [])
+        page.await_count(0, ".tokens li")
         assert read().status_code == 401
     page.one("dialog [aria-label=Close]").click()
     open_menu(page, "Security events")
-    page.until(lambda: page.all(".events li"))
+    page.first(".events li").found()
     assert page.texts(".events b")[:2] == ["The access of a program ended", "A program got access"]
 
 

@@ -7,9 +7,8 @@ from typing import Any, Final, Self
 import httpx
 from attrs import define, field
 from selenium.webdriver.common.keys import Keys
-from selenium.webdriver.remote.webelement import WebElement
 
-from tests.browser.browser import CONTRASTS, Page
+from tests.browser.browser import CONTRASTS, Page, Place
 from tests.system.client import data
 from tests.system.server import Server
 
@@ -25,7 +24,7 @@ MESSAGES: Final = (
 @define(eq=False)
 class Tab:
     """
-    A window with the web client. Cookies and storage belong to a host, so that two names of one server are two people in
+    A window with the web client; the first one is that which is always there. Cookies and storage belong to a host, so that two names of one server are two people in
     one browser, and two windows with the same name are those of one person.
     """
 
@@ -34,8 +33,9 @@ class Tab:
     home: str
 
     @classmethod
-    def opened(cls, page: Page, home: str, *, language: str = "en") -> Self:
-        page.driver.switch_to.new_window("window")
+    def opened(cls, page: Page, home: str, *, language: str = "en", is_new: bool = True) -> Self:
+        if is_new:
+            page.driver.switch_to.new_window("window")
         tab = cls(page, page.driver.current_window_handle, home)
         page.emulate("Page.bringToFront")
         page.emulate("Emulation.setFocusEmulationEnabled", enabled=True)
@@ -59,10 +59,11 @@ class Tab:
         self.turn().until(lambda: text in self.messages())
 
     def await_sent(self, text: str) -> None:
-        """Waits until the message is stored and shown as such."""
+        """Waits until the message is stored and shown as such, and no longer as one that is on its way."""
         script = (
-            "return [...document.querySelectorAll('.message.own[data-seq]')]"
-            ".some((each) => each.querySelector('.text').innerText === arguments[0])"
+            "const own = [...document.querySelectorAll('.message.own')]"
+            ".filter((each) => each.querySelector('.text').innerText === arguments[0]);"
+            "return own.length > 0 && own.every((each) => each.dataset.seq !== undefined);"
         )
         self.turn().until(lambda: self.page.run(script, text))
 
@@ -75,13 +76,19 @@ class Tab:
 
     def fill(self, **fields: str) -> None:
         for name, text in fields.items():
-            field = self.turn().one(f"[name={name}]")
-            self.page.put(field, text)
+            self.turn().one(f"[name={name}]").put(text)
 
     def sign_in(self, email: str, password: str) -> None:
         self.fill(email=email, password=password)
         self.page.press({"en": "Sign in", "ru": "Войти"}[self.language])
-        self.page.until(lambda: self.page.all("nav .search"))
+        self.await_signed_in()
+
+    def await_signed_in(self) -> None:
+        self.turn().one("nav .search").found()
+
+    def await_entrance(self) -> None:
+        """Waits for where one signs in."""
+        self.turn().one("[name=email]").found()
 
     @property
     def language(self) -> str:
@@ -90,22 +97,19 @@ class Tab:
 
     def find(self, name: str) -> None:
         """Opens the direct chat with a person who is found by name."""
-        search = self.turn().one("#search")
-        search.send_keys(name)
+        self.turn().one("#search").put(name)
         self.row(name).click()
 
-    def row(self, name: str) -> WebElement:
+    def row(self, name: str) -> Place:
+        """The first row of the list with this name."""
         script = (
-            "return [...document.querySelectorAll('nav .row')]"
+            "[...document.querySelectorAll('nav .row')]"
             ".filter((each) => each.querySelector('.name').innerText === arguments[0])"
         )
-        rows: list[WebElement] = self.turn().until(lambda: self.page.run(script, name))
-        return rows[0]
+        return Place(self.turn(), script, (name,), is_only=False)
 
     def write(self, text: str) -> None:
-        field = self.turn().one("textarea")
-        self.page.run("arguments[0].focus()", field)
-        self.page.emulate("Input.insertText", text=text)
+        self.turn().one("textarea").put(text)
         self.page.type(Keys.ENTER)
 
 
@@ -159,6 +163,6 @@ class Browser:
         return self.open_beside(self.homes[len({tab.home for tab in self.tabs})], language=language)
 
     def open_beside(self, home: str, *, language: str = "en") -> Tab:
-        tab = Tab.opened(self.page, home, language=language)
+        tab = Tab.opened(self.page, home, language=language, is_new=bool(self.tabs))
         self.tabs.append(tab)
         return tab

@@ -85,7 +85,7 @@ def folder() -> Iterator[Path]:
 def messenger(folder: Path) -> Iterator[Messenger]:
     """
     Starts the messenger in ``folder``. It is forked from a process that has imported it (see `tests.system.forked`), unless
-    a test gives a ``program`` to run instead or has SIGINT ignored.
+    a test gives a ``program`` to run instead.
     """
     children: list[Child] = []
 
@@ -94,13 +94,10 @@ def messenger(folder: Path) -> Iterator[Messenger]:
             name: os.environ[name] for name in ("PATH", "LANG", "LD_LIBRARY_PATH") if name in os.environ
         }
         environ |= {"PYTHONPATH": str(ROOT)} | settings
-        if program or ignore_sigint:
-            command = [sys.executable, "-c", program or "from config.main import main; main()", *arguments]
-            if ignore_sigint:  # as a shell does it for what it starts in the background
-                command = ["sh", "-c", 'trap "" INT; exec "$@"', "sh", *command]
-            child = started(command, folder, environ)
+        if program:
+            child = started([sys.executable, "-c", program, *arguments], folder, environ)
         else:
-            child = forked_off(arguments, folder, environ)
+            child = forked_off(arguments, folder, environ, ignores_sigint=ignore_sigint)
         children.append(child)
         return child
 
@@ -126,9 +123,18 @@ def started(command: list[str], folder: Path, environ: dict[str, str]) -> Child:
     return Child(process, TextIOWrapper(process.stdout, "utf-8"), TextIOWrapper(process.stderr, "utf-8"))
 
 
-def forked_off(words: tuple[str, ...], folder: Path, environ: dict[str, str]) -> Child:
+def forked_off(
+    words: tuple[str, ...], folder: Path, environ: dict[str, str], *, ignores_sigint: bool
+) -> Child:
     ours, theirs = zip(*(multiprocessing.Pipe(duplex=False) for _ in range(2)), strict=True)
-    process = forked.start(words, folder=folder, environment=environ, stdout=theirs[0], stderr=theirs[1])
+    process = forked.start(
+        words,
+        folder=folder,
+        environment=environ,
+        stdout=theirs[0],
+        stderr=theirs[1],
+        ignores_sigint=ignores_sigint,
+    )
     files = []
     for end in ours:
         files.append(os.fdopen(os.dup(end.fileno()), encoding="utf-8"))

@@ -1,10 +1,13 @@
 import json
 import logging
 import os
+import pty
 import re
 import select
 import sys
 import threading
+import time
+import tty
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +16,9 @@ import pytest
 from config.logging import CUTS, LEFT_OUT, Json, Lines, Readable, set_up
 from config.settings.groups import Log, Settings
 from config.settings.readers import Environment
+
+PATIENCE = 60.0
+"""Seconds after which something hangs."""
 
 
 def record(message: str = "something happened", *arguments: object, **extra: object) -> logging.LogRecord:
@@ -137,6 +143,47 @@ def test_a_reader_who_does_not_read_costs_lines_and_nothing_else(pipe: tuple[int
     assert numbers == sorted(numbers)
     assert dropped > 0
     assert len(numbers) + dropped == 5000
+
+
+def test_on_one_terminal_what_is_printed_comes_before_what_is_logged_after_it() -> None:
+    """The first line of a start is the address to open, not that the messenger listens."""
+    reading, terminal = pty.openpty()
+    tty.setraw(terminal)
+    out = Lines(terminal)
+    log = Lines(terminal, after=out)
+    log.setFormatter(logging.Formatter("%(message)s"))
+    expected = []
+    for number in range(40):
+        out.write(f"printed {number}")
+        log.handle(record(f"logged {number}"))
+        expected += [f"printed {number}", f"logged {number}"]
+        until = time.monotonic() + PATIENCE
+        while not log.is_written.wait(0.01):
+            assert time.monotonic() < until
+    out.close()
+    log.close()
+    os.close(terminal)
+    with open(reading, "rb", buffering=0) as told:  # noqa: PTH123 - a descriptor
+        assert told.read(100_000).decode().split("\n")[:-1] == expected
+
+
+def test_output_that_nobody_reads_does_not_hold_up_the_log(
+    pipe: tuple[int, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("config.logging.PRINTED_FIRST_FOR", 0.05)
+    out = Lines(pipe[1])
+    out.write("x" * 1_000_000)  # more than a pipe holds
+    path = tmp_path / "log"
+    with path.open("wb") as file:
+        log = Lines(file.fileno(), after=out)
+        log.setFormatter(Json())
+        for number in range(3):
+            log.handle(record(number=number))
+            until = time.monotonic() + PATIENCE
+            while not log.is_written.wait(0.01):
+                assert time.monotonic() < until
+        log.close()
+    assert [json.loads(line)["number"] for line in path.read_text().splitlines()] == [0, 1, 2]
 
 
 def test_a_closed_or_full_place_costs_lines_and_nothing_else(pipe: tuple[int, int]) -> None:

@@ -22,8 +22,8 @@ from psycopg import sql
 from config.listening import CannotListen, Place, close
 from config.settings.groups import Api, Database, Settings
 from config.start import most_connections
-from infrastructure.postgres.schema.migrate import newest_revision
 from infrastructure.postgres.server.embedded import EmbeddedPostgres
+from manage import command_of
 from tests.clusters import copy_cluster, lived_in, new_cluster
 from tests.config.conftest import ROOT, Child, Messenger, StrictServer, children_of
 from tests.ports import free_port
@@ -309,7 +309,10 @@ class TestTheEnd:
     def test_a_signal_is_heard_before_anything_is_imported(
         self, messenger: Messenger, words: tuple[str, ...], number: signal.Signals
     ) -> None:
-        """Process 1 of a container never hears of a signal that came before."""
+        """
+        Process 1 of a container never hears of a signal that came before. Nor does an exception get lost that a finaliser or
+        the callback of an import raises.
+        """
         child = messenger(*words, program=IMPORTS_FOR_EVER, ENVIRONMENT="LOCAL")
         assert child.stdout.readline() == "importing\n"
         child.send_signal(number)
@@ -443,24 +446,32 @@ class TestManage:
             check=False,
         )
 
-    def test_a_database_from_its_making_to_its_end(self, folder: Path) -> None:
-        (folder / ".env").write_text("HERE=var\nENVIRONMENT=LOCAL\nVAR_DIR=${HERE}/more\n")
-        for words, told in (
-            (("-c",), "is created"),
-            (("--create",), "exists already"),
-            (("--migrate",), newest_revision()),
-            (("-f",), "has its examples"),
-            (("--recreate", "--yes"), "is new"),
-            (("-d", "-y"), "is removed"),
-        ):
-            done = self.manage(folder, "db", *words)
-            assert done.returncode == 0, done.stderr
-            assert told in done.stdout
-        assert (folder / "var" / "more").is_dir()
+    @pytest.mark.parametrize(
+        ("flags", "command"),
+        [
+            (("-c",), "create"),
+            (("--create",), "create"),
+            (("-m",), "migrate"),
+            (("--migrate",), "migrate"),
+            (("-f",), "fill"),
+            (("--fill", "--yes"), "fill"),
+            (("-r",), "reset"),
+            (("--recreate", "--yes"), "reset --yes"),
+            (("-d", "-y"), "drop --yes"),
+            (("--drop",), "drop"),
+            (("-c", "-d"), "drop"),
+        ],
+    )
+    def test_each_flag_is_a_command(self, flags: tuple[str, ...], command: str) -> None:
+        """What these do is tried in `tests.system.test_commands`."""
+        assert command_of(["db", *flags]) == ["db", *command.split()]
 
-    def test_destruction_is_asked_for(self, folder: Path) -> None:
-        (folder / ".env").write_text("ENVIRONMENT=LOCAL\n")
-        assert self.manage(folder, "db", "--create").returncode == 0
+    def test_a_database_is_made_and_its_destruction_is_asked_for(self, folder: Path) -> None:
+        (folder / ".env").write_text("HERE=var\nENVIRONMENT=LOCAL\nVAR_DIR=${HERE}/more\n")
+        made = self.manage(folder, "db", "-c")
+        assert made.returncode == 0, made.stderr
+        assert "is created" in made.stdout
+        assert (folder / "var" / "more").is_dir()
         assert self.manage(folder, "db", "--drop").returncode == 1
 
     def test_without_a_flag_it_helps(self, folder: Path) -> None:
@@ -508,11 +519,14 @@ def talk(port: str, token: str) -> None:
 
 IMPORTS_FOR_EVER = """
 import sys, time
+class Dying:
+    def __del__(self):  # what is raised here is dropped
+        print("importing", flush=True)
+        time.sleep(1000)
 class Slow:
     def find_spec(self, name, path=None, target=None):
         if name.startswith("config."):
-            print("importing", flush=True)
-            time.sleep(1000)
+            Dying()
 import config.main
 sys.meta_path.insert(0, Slow())
 config.main.main()

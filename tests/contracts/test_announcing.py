@@ -61,6 +61,7 @@ from application.accounts.identities import (
     ListIdentitiesHandler,
     UnlinkHandler,
 )
+from application.accounts.other_ways import ReadOwnWaysHandler
 from application.accounts.oversee import ListAccountsHandler, ListSessionsOfHandler
 from application.accounts.passkey_sign_in import BeginPasskeySignIn, PasskeySignIn, PasskeySignInHandler
 from application.accounts.passkeys import (
@@ -324,6 +325,7 @@ QUIET: Final = {
     ListPasskeysHandler,
     ProveHandler,
     ReadFactorHandler,
+    ReadOwnWaysHandler,
     RemovePasskeyHandler,
     RenamePasskeyHandler,
     ReadLinkHandler,

@@ -19,7 +19,7 @@ from infrastructure.original.database import NotAnOriginal, original_database
 from tests.contracts.talk import actor
 from tests.contracts.test_membership import Circle
 from tests.original import BEGAN, HASH, OriginalPlace
-from tests.postgres import PostgresServer
+from tests.postgres import TEMPLATE, PostgresServer
 from tests.storages import SharedStorage, conninfo
 
 
@@ -220,10 +220,8 @@ async def test_what_was_left_or_deleted_here_does_not_come_back(
             await work.accounts.lock(AccountId(old.accounts["Bob"]))
 
 
-async def test_another_database_is_refused(
-    postgres_server: PostgresServer, name: str, source: str, empty_messenger: str
-) -> None:
-    for url in (source, conninfo(postgres_server.url(empty_messenger))):
+async def test_another_database_is_refused(postgres_server: PostgresServer, name: str, source: str) -> None:
+    for url in (source, conninfo(postgres_server.url(TEMPLATE))):
         with pytest.raises(NotAnOriginal, match="20250527182423"):
             async with original_database(url):
                 pass

@@ -14,16 +14,18 @@ from application.accounts.disable_account import (
     EnableAccount,
     EnableAccountHandler,
 )
+from application.accounts.other_ways import TellOfPassword
 from application.accounts.oversee import PAGE, ListAccountsHandler, ListSessionsOfHandler
 from application.accounts.redeem import RedeemToken
 from application.accounts.reset_password import ResetPassword
 from application.errors import NotAuthenticated
 from application.profiles.edit import EditProfile
+from application.recording import RecordEvent
 from domain.account import Account, AccountNotFound, Email, EmailTaken, Password, PasswordUnfit
 from domain.events import SessionEnd, SessionEnded
 from domain.notification import Template
 from domain.profile import Username
-from domain.session import Fingerprint
+from domain.session import Fingerprint, Origin
 from tests.accounts_world import PASSWORD, START, AccountsWorld, accounts_world
 from tests.storages import SharedStorage
 
@@ -103,9 +105,9 @@ def assigning(people: AccountsWorld) -> AssignPasswordHandler:
     return AssignPasswordHandler(
         begin=people.begin,
         clock=people.clock,
-        ids=people.ids,
         passwords=people.passwords,
         rule=people.rules.password,
+        tell=TellOfPassword(record=RecordEvent(ids=people.ids, where=Origin), ids=people.ids, limits=None),
     )
 
 

@@ -281,7 +281,7 @@ class TestGuessing:
     async def test_nobody_is_told_what_is_left_to_others(self, people: AccountsWorld) -> None:
         ann = await owner(people)
         told: list[Left] = []
-        limiter = ReportingLimiter(people.limiter, told.append)
+        limiter = ReportingLimiter(people.limiter, lambda: told.append)
         people.accounts = people.accounts_over(evolve(people.ports, limiter=limiter))
 
         async def rest(device: str, address: str) -> list[tuple[str, int]]:

@@ -77,6 +77,33 @@ def test_tokens_tell_time_in_whole_seconds() -> None:
     assert pair.refresh_expires_at - pair.issued_at == timedelta(days=60)
 
 
+def test_a_session_may_have_a_last_day_however_often_it_is_refreshed() -> None:
+    bounded = Lifetimes(longest=timedelta(days=90))
+    session = opened()
+    session.pair = bounded.pair(access_id="a0", refresh_id="r0", at=NOW, since=session.created_at)
+    last_day = NOW.replace(microsecond=0) + timedelta(days=90)
+    for number, days in enumerate((50, 89), start=1):
+        at = NOW + timedelta(days=days, hours=23, minutes=45)
+        fresh = bounded.pair(access_id=f"a{number}", refresh_id=f"r{number}", at=at, since=session.created_at)
+        assert session.refresh(f"r{number - 1}", DEVICE, fresh, at=at, grace=GRACE) is None
+        assert session.pair.refresh_expires_at == last_day
+    assert session.pair.access_expires_at == last_day, "no token is good for longer than the session"
+    fresh = bounded.pair(access_id="a3", refresh_id="r3", at=last_day, since=session.created_at)
+    with pytest.raises(TokenExpired):
+        session.refresh("r2", DEVICE, fresh, at=last_day, grace=GRACE)
+
+
+def test_a_shorter_life_holds_for_sessions_that_are_open_already() -> None:
+    session = opened()
+    at = NOW + timedelta(days=10)
+    fresh = Lifetimes(longest=timedelta(days=7)).pair(
+        access_id="a1", refresh_id="r1", at=at, since=session.created_at
+    )
+    with pytest.raises(TokenExpired):
+        session.refresh("r0", DEVICE, fresh, at=at, grace=GRACE)
+    assert session.pair.refresh_id == "r0"
+
+
 def test_an_earlier_access_token_is_accepted_unless_only_the_newest_is() -> None:
     only_newest = Lifetimes(one_access_token=True)
     assert all(each.accepts_access("a1", newest="a1") for each in (LIFETIMES, only_newest))

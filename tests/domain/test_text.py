@@ -5,7 +5,7 @@ import unicodedata
 import pytest
 
 from domain.text import BLANK, DEFAULT_IGNORABLE, DIRECTION_CONTROLS, has_something_visible, is_nameable
-from tests.unicode import EVERY_CHARACTER, having
+from tests.unicode import every_character, having
 
 
 def test_ignorables_are_those_of_unicode() -> None:
@@ -14,7 +14,7 @@ def test_ignorables_are_those_of_unicode() -> None:
 
 def test_direction_controls_are_those_of_unicode() -> None:
     classes = {"LRE", "RLE", "PDF", "LRO", "RLO", "LRI", "RLI", "FSI", "PDI"}
-    explicit = {each for each in EVERY_CHARACTER if unicodedata.bidirectional(each) in classes}
+    explicit = {each for each in every_character() if unicodedata.bidirectional(each) in classes}
     assert explicit == DIRECTION_CONTROLS
 
 

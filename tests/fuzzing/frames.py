@@ -11,7 +11,7 @@ from websockets.frames import Opcode
 
 from interfaces.wire.registry import CHANNELS, FROM_CLIENTS, Channel, example
 from tests.fuzzing.chance import Chance
-from tests.fuzzing.oracle import Oracle
+from tests.fuzzing.oracle import QUIET, Oracle
 from tests.fuzzing.scene import Scene
 from tests.interfaces.ws.house import House, Line, framed, handshake, raw
 
@@ -28,14 +28,20 @@ class FrameFuzzer:
     scene: Scene
 
     async def run(self, seed: int, count: int | None = None, until: float | None = None) -> None:
+        for _ in range(QUIET):
+            self.oracle.quiet.append(await self._ask_as_others_do())
+        self.oracle.begins()
         number = 0
         while (count is None or number < count) and (until is None or time.monotonic() < until):
             await self.scene.refresh(number)
             chance = Chance(Random(f"{seed} frames {number}"), self.scene.known)
-            await self._socket(chance)
+            talking = self._socket(chance)
             if number % 10 == 0:
-                await self._ask_as_others_do()
+                _, waited = await asyncio.gather(talking, self._ask_as_others_do())
+                self.oracle.waits.append(waited)
                 self.oracle.small()
+            else:
+                await talking
             number += 1
 
     async def _socket(self, chance: Chance) -> None:
@@ -112,7 +118,8 @@ class FrameFuzzer:
         judged = data.decode() if frame["type"] in {"error", "auth_error"} else ""
         self.oracle.heard(kind, judged, sent)
 
-    async def _ask_as_others_do(self) -> None:
+    async def _ask_as_others_do(self) -> float:
+        """Return how long a well-behaved client waited."""
         token = await self.scene.healthy()
         began = time.monotonic()
         line = await self.house.dial()
@@ -122,6 +129,7 @@ class FrameFuzzer:
         line.say(type="ping", id="healthy")
         while (await line.hear()).get("id") != "healthy":
             pass
-        self.oracle.waits.append(time.monotonic() - began)
+        waited = time.monotonic() - began
         self.house.lines.remove(line)
         line.writer.transport.abort()
+        return waited

@@ -11,7 +11,7 @@ from starlette.applications import Starlette
 
 from interfaces.http.routes import Endpoint
 from tests.fuzzing.chance import Chance
-from tests.fuzzing.oracle import Oracle
+from tests.fuzzing.oracle import QUIET, Oracle
 from tests.fuzzing.scene import Scene
 from tests.interfaces.ws.house import House, Line
 
@@ -117,14 +117,20 @@ class HttpFuzzer:
 
     async def run(self, seed: int, count: int | None = None, until: float | None = None) -> None:
         routes = examples(self.house.app)
+        for _ in range(QUIET):
+            self.oracle.quiet.append(await self._ask_as_others_do())
+        self.oracle.begins()
         number = 0
         while (count is None or number < count) and (until is None or time.monotonic() < until):
             await self.scene.refresh(number)
             chance = Chance(Random(f"{seed} http {number}"), self.scene.known)
-            await self._send(self._request(chance, routes))
+            sending = self._send(self._request(chance, routes))
             if number % 20 == 0:
-                await self._ask_as_others_do()
+                _, waited = await asyncio.gather(sending, self._ask_as_others_do())
+                self.oracle.waits.append(waited)
                 self.oracle.small()
+            else:
+                await sending
             number += 1
 
     def _request(self, chance: Chance, routes: list[tuple[Endpoint, Any, Any]]) -> bytes:
@@ -206,7 +212,8 @@ class HttpFuzzer:
         ):
             self.oracle.fault(f"an answer lacks its headers: {head[:200]}", request)
 
-    async def _ask_as_others_do(self) -> None:
+    async def _ask_as_others_do(self) -> float:
+        """Return how long a well-behaved client waited."""
         token = await self.scene.healthy()
         began = time.monotonic()
         line = await self.house.dial()
@@ -214,8 +221,9 @@ class HttpFuzzer:
             f"GET /chats/ HTTP/1.1\r\nHost: server\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\r\n".encode()
         )
         head = await line.head()
-        self.oracle.waits.append(time.monotonic() - began)
+        waited = time.monotonic() - began
         self.house.lines.remove(line)
         line.writer.transport.abort()
         if " 200 " not in head:
             self.oracle.fault(f"a well-behaved client got {head[:100]}", b"")
+        return waited

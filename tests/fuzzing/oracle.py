@@ -22,6 +22,9 @@ INTERNALS: Final = re.compile(
 GROWTH: Final = 96 * 1024 * 1024
 """Bytes by which the process may grow. What is stored stays, and the tools of the test grow too."""
 
+QUIET: Final = 10
+"""Times that a well-behaved client asks before anything hostile is sent."""
+
 
 class Fault(AssertionError):
     """Something that must not happen, with what was sent."""
@@ -34,8 +37,10 @@ class Oracle:
     sent: int = 0
     answers: Counter[str] = Factory(Counter)
     faults: list[str] = Factory(list)
+    quiet: list[float] = Factory(list)
+    """Seconds that a well-behaved client waited before anything hostile was sent."""
     waits: list[float] = Factory(list)
-    """Seconds that a well-behaved client waited."""
+    """Seconds that it waited while something hostile was being answered."""
     _began: float = field(init=False, factory=time.monotonic)
     _memory: int = field(init=False, default=0)
 
@@ -55,22 +60,23 @@ class Oracle:
         if not is_document and (found := INTERNALS.search(_without_what_was_sent(text, sent))):
             self.fault(f"an answer {kind} shows internals: {found[0]!r} in {text[:300]!r}", sent)
 
+    def begins(self) -> None:
+        """Remember the memory before anything hostile is sent."""
+        self._memory = used()
+
     def small(self) -> None:
-        """Remember the memory at the first call; later ones judge how much it has grown."""
-        if not self._memory:
-            self._memory = used()
-        elif used() - self._memory > GROWTH:
+        """Judge how much the process has grown since it began, or since it was found too large."""
+        if used() - self._memory > GROWTH:
             self.fault(f"the process has grown by {(used() - self._memory) // 2**20} MiB", b"")
             self._memory = used()
 
     def report(self) -> str:
-        waits = sorted(self.waits)
-        p99 = waits[int(len(waits) * 0.99)] * 1000 if waits else 0.0
         seconds = time.monotonic() - self._began
         kinds = ", ".join(f"{kind} {count}" for kind, count in self.answers.most_common(30))
         return (
-            f"{self.sent} sent in {seconds:.0f} s, {len(self.faults)} faults; a well-behaved client asked {len(waits)} times,"
-            f" p99 {p99:.1f} ms; memory {used() // 2**20} MiB\nanswers: {kinds}"
+            f"{self.sent} sent in {seconds:.0f} s, {len(self.faults)} faults; a well-behaved client asked {len(self.waits)} times"
+            f" meanwhile, p99 {_p99(self.waits):.1f} ms, and {len(self.quiet)} times before, p99 {_p99(self.quiet):.1f} ms; memory"
+            f" {self._memory // 2**20} MiB, then {used() // 2**20} MiB\nanswers: {kinds}"
         )
 
     @contextmanager
@@ -83,6 +89,11 @@ class Oracle:
             yield
         finally:
             root.removeHandler(handler)
+
+
+def _p99(seconds: list[float]) -> float:
+    """Return the 99th percentile in milliseconds, or 0 of nothing."""
+    return sorted(seconds)[int(len(seconds) * 0.99)] * 1000 if seconds else 0.0
 
 
 class _Errors(logging.Handler):

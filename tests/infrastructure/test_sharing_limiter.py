@@ -30,7 +30,9 @@ def answer(limiter: Limiter, key: str, seconds: int, *, uses: bool) -> Left | fl
     """What is left, or how long it says to wait."""
     at = START + timedelta(seconds=seconds)
     try:
-        return (limiter.use if uses else limiter.look)(THREE, key, at=at)
+        if uses:
+            limiter.use(THREE, key, at=at)
+        return limiter.look(THREE, key, at=at, uses=0 if uses else 1)
     except TooManyRequests as refused:
         return refused.wait
 
@@ -90,7 +92,7 @@ def test_several_uses_at_once_count_elsewhere_as_many() -> None:
 
 def test_without_a_limit_nothing_is_told() -> None:
     (one,), told = processes(1)
-    assert one.use(Allowance("any", 0, timedelta(minutes=1)), "ann", at=START) is None
+    one.use(Allowance("any", 0, timedelta(minutes=1)), "ann", at=START)
     assert not told
 
 

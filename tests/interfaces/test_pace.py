@@ -20,9 +20,9 @@ from domain.ids import AccountId
 from interfaces.http.authentication import ASKING
 from interfaces.http.metering import Metered
 from interfaces.live.listener import End
-from interfaces.pace import BYTES, Pace
+from interfaces.pace import BYTES, CHANGE, Pace
 from tests.interfaces.live.test_hub import until
-from tests.interfaces.ws.house import House, serving
+from tests.interfaces.ws.house import House, handshake, serving
 
 ANN, BOB = AccountId(UUID(int=1)), AccountId(UUID(int=2))
 PER_SECOND = 50
@@ -96,6 +96,15 @@ def test_long_answers_count_as_more_requests() -> None:
     assert pace.take(ANN) == pytest.approx(0.1)
     pace.charge(ANN, 3 * BYTES)
     assert pace.take(ANN) == pytest.approx(0.5)
+
+
+def test_changes_count_as_more_requests() -> None:
+    hand = Hand()
+    pace = Pace(10, 0.0, now=hand)
+    assert pace.take(ANN) == 0.0
+    pace.charge_change(ANN)
+    assert pace.take(ANN) == pytest.approx(CHANGE / 10)
+    assert pace.take(BOB) == 0.0
 
 
 def test_nobody_owes_more_than_the_longest_wait() -> None:
@@ -260,6 +269,49 @@ async def asking(house: House, name: str) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
+@pytest.fixture
+def charged(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """The accounts whose changes were charged, in order."""
+    found: list[object] = []
+    monkeypatch.setattr(Pace, "charge_change", lambda _, asking: found.append(asking))
+    return found
+
+
+async def test_changes_are_charged_over_http(house: House, charged: list[object]) -> None:
+    chat, owner, bob = (
+        await house.chat("Ann"),
+        (await house.person("Ann")).actor,
+        (await house.person("Bob")).actor,
+    )
+    async with asking(house, "Ann") as client:
+        changes = [
+            client.post("/chats/", json={"name": "new"}),
+            client.put(f"/chats/{chat}/", json={"name": "renamed"}),
+            client.post(f"/chats/{chat}/members/", json={"profileIds": [str(bob.profile_id)]}),
+            client.delete(f"/chats/{chat}/members/{bob.profile_id}/"),
+            client.delete(f"/chats/{chat}/"),
+        ]
+        for number, change in enumerate(changes, 1):
+            answer = await change
+            assert answer.is_success, answer.text
+            assert charged == [owner.account_id] * number
+        assert (await client.get("/chats/")).is_success
+        assert len(charged) == len(changes)
+
+
+async def test_changes_are_charged_on_sockets(house: House, charged: list[object]) -> None:
+    ann = await house.person("Ann")
+    line = await house.dial()
+    line.writer.write(handshake("/ws"))
+    await line.head()
+    line.say(type="auth", token=ann.token)
+    for number, asked in enumerate(("create_chat", "get_history"), 1):
+        line.say(type=asked, id=number, name="new", chat_id=str(ann.actor.profile_id))
+        while (await line.hear()).get("id") != number:
+            pass
+    assert charged == [ann.actor.account_id]
+
+
 async def test_a_session_that_ends_while_its_request_waits_gets_no_answer(house: House) -> None:
     chat = await house.chat("Ann")
     actor = await actor_of(house, "Ann")
@@ -275,6 +327,8 @@ async def test_a_session_that_ends_while_its_request_waits_gets_no_answer(house:
 async def test_what_the_owner_does_about_the_account_does_not_wait_for_other_sessions(house: House) -> None:
     chat = await house.chat("Ann")
     actor = await actor_of(house, "Ann")
+    now = time.monotonic()
+    house.services.pace._now = lambda: now  # a moment later the request would wait, and would not be refused
     house.services.pace.charge(actor.account_id, 10**12)
     async with asking(house, "Ann") as client:
         refused = await client.get(f"/chats/{chat}/history/")

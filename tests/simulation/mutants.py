@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime, timedelta
+from types import ModuleType
 from typing import Any, Final
 from uuid import UUID
 
@@ -190,7 +191,7 @@ async def overhears_while_it_resumes(self: Entry, entrant: Entrant, history: int
 
 async def _goes_live_at_once(self: Entry, entrant: Entrant, snapshot: Snapshot) -> None:
     """Without comparing its position with the channel's."""
-    after = self._resume_after(entrant.since, snapshot)
+    after = entry.resume_after(entrant.since, snapshot)
     entrant.welcome(snapshot)
     if isinstance(after, int):
         await self._replay(entrant, Position(after), snapshot.position, snapshot.epoch)
@@ -280,7 +281,7 @@ def tells_whoever_comes_last_no_more(_: Roster, number: int, audience: Audience)
 
 
 _replay = Entry._replay
-_resume_after = Entry._resume_after
+_resume_after = entry.resume_after
 
 
 async def replays_one_page(
@@ -339,34 +340,34 @@ def relies_on_earlier_reads(self: MissedReading, span: LogSpan) -> bool:
 Where = Since | Reset | None
 
 
-def resumes_late(self: Entry, since: Where, snapshot: Snapshot) -> Position | Reset | None:
-    after = _resume_after(self, since, snapshot)
+def resumes_late(since: Where, snapshot: Snapshot) -> Position | Reset | None:
+    after = _resume_after(since, snapshot)
     return Position(min(after + 1, snapshot.position)) if isinstance(after, int) else after
 
 
-def resumes_early(self: Entry, since: Where, snapshot: Snapshot) -> Position | Reset | None:
-    after = _resume_after(self, since, snapshot)
+def resumes_early(since: Where, snapshot: Snapshot) -> Position | Reset | None:
+    after = _resume_after(since, snapshot)
     return Position(max(after - 1, 0)) if isinstance(after, int) else after
 
 
-def resumes_from_what_is_not_there(self: Entry, since: Where, snapshot: Snapshot) -> Position | Reset | None:
-    after = _resume_after(self, since, snapshot)
+def resumes_from_what_is_not_there(since: Where, snapshot: Snapshot) -> Position | Reset | None:
+    after = _resume_after(since, snapshot)
     return Position(since.position) if after is Reset.AHEAD and isinstance(since, Since) else after
 
 
-def resumes_another_history(self: Entry, since: Where, snapshot: Snapshot) -> Position | Reset | None:
+def resumes_another_history(since: Where, snapshot: Snapshot) -> Position | Reset | None:
     if isinstance(since, Since):
         since = Since(snapshot.epoch, since.position)
-    return _resume_after(self, since, snapshot)
+    return _resume_after(since, snapshot)
 
 
-def resumes_in_part(self: Entry, since: Where, snapshot: Snapshot) -> Position | Reset | None:
-    after = _resume_after(self, since, snapshot)
+def resumes_in_part(since: Where, snapshot: Snapshot) -> Position | Reset | None:
+    after = _resume_after(since, snapshot)
     return Position(snapshot.position - entry.REPLAY_MOST) if after is Reset.TOO_FAR else after
 
 
-def passes_over_nonsense(self: Entry, since: Where, snapshot: Snapshot) -> Position | Reset | None:
-    after = _resume_after(self, since, snapshot)
+def passes_over_nonsense(since: Where, snapshot: Snapshot) -> Position | Reset | None:
+    after = _resume_after(since, snapshot)
     return None if after is Reset.MALFORMED else after
 
 
@@ -714,7 +715,7 @@ OF_ALL_CHATS: Final[Mapping[str, tuple[Any, str, Callable[..., Any]]]] = {
 }
 """Only runs with sockets of all chats can find these."""
 
-MUTANTS: Final[Mapping[str, tuple[type[Any], str, Callable[..., Any]]]] = {
+MUTANTS: Final[Mapping[str, tuple[type[Any] | ModuleType, str, Callable[..., Any]]]] = {
     "told before the commit": (Announcing, "__call__", announces_before_the_commit),
     "answered before the commit": (SendMessages, "__call__", answers_before_the_commit),
     "nonces forgotten": (SendMessages, "_post", forgets_nonces),
@@ -737,12 +738,12 @@ MUTANTS: Final[Mapping[str, tuple[type[Any], str, Callable[..., Any]]]] = {
     "clocks trusted": (Chat, "post", trusts_clocks),
     "resume: nothing is replayed": (Entry, "_replay", replays_nothing),
     "resume: one page is replayed": (Entry, "_replay", replays_one_page),
-    "resume: one too late": (Entry, "_resume_after", resumes_late),
-    "resume: one too early": (Entry, "_resume_after", resumes_early),
-    "resume: from what is not there": (Entry, "_resume_after", resumes_from_what_is_not_there),
-    "resume: another history": (Entry, "_resume_after", resumes_another_history),
-    "resume: the newest of too many": (Entry, "_resume_after", resumes_in_part),
-    "resume: nonsense passed over": (Entry, "_resume_after", passes_over_nonsense),
+    "resume: one too late": (entry, "resume_after", resumes_late),
+    "resume: one too early": (entry, "resume_after", resumes_early),
+    "resume: from what is not there": (entry, "resume_after", resumes_from_what_is_not_there),
+    "resume: another history": (entry, "resume_after", resumes_another_history),
+    "resume: the newest of too many": (entry, "resume_after", resumes_in_part),
+    "resume: nonsense passed over": (entry, "resume_after", passes_over_nonsense),
     "resume: put out again": (Entry, "_replay", replays_as_if_it_were_new),
     "resume: a tail with a gap": (Tails, "follow", follows_over_gaps),
     "resume: a tail with a gap among what is told": (Tails, "add", adds_over_gaps),

@@ -79,11 +79,15 @@ def start(
     stdin: Stream = os.devnull,
     stdout: Stream,
     stderr: Stream,
+    ignores_sigint: bool = False,
 ) -> Forked:
-    """Runs `messenger` with these words in a session of its own."""
+    """
+    Runs `messenger` with these words in a session of its own. ``ignores_sigint``: as a shell does it for what it starts in
+    the background.
+    """
     process = _CONTEXT.Process(
         target=_run,
-        args=(list(words), str(folder), dict(environment), (stdin, stdout, stderr)),
+        args=(list(words), str(folder), dict(environment), (stdin, stdout, stderr), ignores_sigint),
         daemon=True,
     )
     process.start()
@@ -91,9 +95,15 @@ def start(
 
 
 def _run(
-    words: list[str], folder: str, environment: dict[str, str], streams: tuple[Stream, Stream, Stream]
+    words: list[str],
+    folder: str,
+    environment: dict[str, str],
+    streams: tuple[Stream, Stream, Stream],
+    ignores_sigint: bool,
 ) -> None:
     os.setsid()
+    if ignores_sigint:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
     for number, stream in enumerate(streams):
         if isinstance(stream, Connection):
             os.dup2(stream.fileno(), number)

@@ -22,6 +22,7 @@ from psycopg.rows import TupleRow
 
 from tests.clusters import copy_cluster, lived_in
 from tests.ports import free_port
+from tests.scratch import processes_in
 from tests.system import forked
 from tests.system.postgres import lives
 
@@ -95,6 +96,7 @@ class Server:
             "AUTH_REFUSE_COMMON_PASSWORDS": "false",
             # A few people of the tests stand for many.
             "API_REQUESTS_PER_ACCOUNT_AND_SECOND": "1000",
+            "API_REQUESTS_PER_NETWORK_AND_SECOND": "10000",
             **self.settings,
         }
 
@@ -198,18 +200,13 @@ class Server:
         Every live process that belongs to this folder, with any parent: of the messenger's session, or at
         work inside the folder as all processes of PostgreSQL are.
         """
-        found = []
-        for process in psutil.process_iter():
-            try:
-                if not lives(process):
-                    continue
-                inside = Path(process.cwd()).is_relative_to(self.folder)
-                session = self.process is not None and os.getsid(process.pid) == self.process.pid
-            except (psutil.Error, ProcessLookupError, PermissionError):
-                continue
-            if inside or session:
-                found.append(process)
-        return found
+        found = {process.pid: process for process in processes_in(self.folder)}
+        session = None if self.process is None else self.process.pid
+        for pid in psutil.pids():
+            with suppress(OSError, psutil.NoSuchProcess):
+                if os.getsid(pid) == session and lives(process := psutil.Process(pid)):
+                    found[pid] = process
+        return list(found.values())
 
     def database(self) -> psycopg.Connection[TupleRow]:
         """A connection of the tests' own to the embedded PostgreSQL, found by what that wrote of itself."""

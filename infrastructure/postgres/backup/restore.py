@@ -35,6 +35,13 @@ LINGER_SECONDS: Final = 2.0
 COPY: Final = re.compile(rb"COPY .+ FROM stdin;\n")
 END_OF_COPY: Final = b"\\.\n"
 
+COLUMN_OPTIONS: Final = re.compile(rb"(ALTER TABLE ONLY .+ ALTER COLUMN .+ SET \()(.+)(\);\n)")
+KNOWN_OPTIONS: Final = (b"n_distinct=", b"n_distinct_inherited=")
+"""
+The options of columns that every server knows. Some minor releases of 15 note others of their own there, such as `pg_attver`,
+which a `pg_dump` of another release writes out, and another server refuses.
+"""
+
 _PIECE: Final = 1 << 20
 
 OTHERS: Final = """
@@ -162,15 +169,20 @@ class _Script:
             if COPY.fullmatch(line):
                 self._execute(statements)
                 self._copy(line, script)
-            elif self._is_for_server(line):
-                statements.append(line)
+            else:
+                statements.append(self._for_server(line))
         self._execute(statements)
 
-    def _is_for_server(self, line: bytes) -> bool:
-        """Leaves out commands to psql, and a setting that newer programs write and older servers do not know."""
+    def _for_server(self, line: bytes) -> bytes:
+        """Leaves out commands to psql, and what another version of the server or of the programs has written."""
         if line.startswith((b"\\restrict ", b"\\unrestrict ")):
-            return False
-        return self._knows_transaction_timeout or not line.startswith(b"SET transaction_timeout")
+            return b""
+        if line.startswith(b"SET transaction_timeout") and not self._knows_transaction_timeout:
+            return b""
+        if options := COLUMN_OPTIONS.fullmatch(line):
+            known = [each for each in options[2].split(b", ") if each.startswith(KNOWN_OPTIONS)]
+            return options[1] + b", ".join(known) + options[3] if known else b""
+        return line
 
     def _execute(self, statements: list[bytes]) -> None:
         if statements:

@@ -17,7 +17,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from logging import getLogger
@@ -132,12 +132,14 @@ class EmbeddedPostgres:
     `keep`, a server that ends by itself is restarted.
 
     ``options`` are server settings that override `SETTINGS`. With ``tcp_port`` the server also listens on that port of the
-    loopback address, without authentication; tests use this to put a proxy in between.
+    loopback address, without authentication; tests use this to put a proxy in between. ``stop_seconds`` is asked at the end how
+    long the server may take to stop by itself.
     """
 
     var_dir: Path = field(converter=_absolute)
     options: Mapping[str, str] = field(factory=dict)
     tcp_port: int | None = None
+    stop_seconds: Callable[[], float] = lambda: STOP_SECONDS
     _lock: int | None = field(default=None, init=False)
     _server: subprocess.Popen[bytes] | None = field(default=None, init=False)
     _keeper: Keeper | None = field(default=None, init=False)
@@ -250,11 +252,12 @@ class EmbeddedPostgres:
         )
         self._keeper.begin()
 
-    def stop(self, patience: float = STOP_SECONDS) -> bool:
+    def stop(self, patience: float | None = None) -> bool:
         """
-        Disconnects all clients and returns when the server has ended. After ``patience`` seconds it is killed, and False is
-        returned. Calling it again has no effect.
+        Disconnects all clients and returns when the server has ended. After ``patience`` seconds, or `stop_seconds`, it is
+        killed, and False is returned. Calling it again has no effect.
         """
+        patience = self.stop_seconds() if patience is None else patience
         keeper, self._keeper = self._keeper, None
         if keeper is not None:
             keeper.stop()
@@ -369,15 +372,20 @@ class EmbeddedPostgres:
     def _create(self, binaries: Path, user: User) -> None:
         """Runs initdb in a folder beside ``data_dir`` and renames it, so that an interruption leaves no half-made data folder."""
         new = self.data_dir.with_name("postgres.new")
+        kill_servers_in(new)  # initdb's own server outlives an initdb that was killed, for a moment
         shutil.rmtree(new, ignore_errors=True)
         new.mkdir(mode=0o700)
         user.take_ownership(new)
-        with _fit_for_a_shell(binaries) as programs:
-            made = user.run(
-                str(programs / "initdb"),
-                *("--pgdata", str(new), "--username", OWNER, "--encoding", "UTF8", "--locale", "C.UTF-8"),
-                *("--auth-local", "trust", "--auth-host", "reject"),
-            )
+        try:
+            with _fit_for_a_shell(binaries) as programs:
+                made = user.run(
+                    str(programs / "initdb"),
+                    *("--pgdata", str(new), "--username", OWNER, "--encoding", "UTF8", "--locale", "C.UTF-8"),
+                    *("--auth-local", "trust", "--auth-host", "reject"),
+                )
+        except BaseException:
+            kill_servers_in(new)
+            raise
         if made.returncode != 0:
             raise CannotStartPostgres(f"initdb failed: {_last_line(made.stdout)}")
         new.rename(self.data_dir)

@@ -3,6 +3,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 
 from application.accounts.sign_out import SignOut
 from application.errors import NotAuthenticated
@@ -135,6 +136,18 @@ async def test_what_is_no_refresh_token_of_ours(people: AccountsWorld) -> None:
     assert await refusal(people, first.access_token) == "token_type"
     people.clock.pass_by(days=60)
     assert await refusal(people, first.refresh_token) == "token_expired"
+
+
+async def test_a_chain_of_refreshes_ends_where_a_last_day_is_set(people: AccountsWorld) -> None:
+    people.rules = evolve(people.rules, sessions=Lifetimes(longest=timedelta(days=90)))
+    people.accounts = people.accounts_over(people.ports)
+    signed_in = await people.join("one@example.com")
+    people.clock.pass_by(days=50)
+    signed_in = await people.refresh_with(signed_in.refresh_token)
+    people.clock.pass_by(days=39)
+    signed_in = await people.refresh_with(signed_in.refresh_token)
+    people.clock.pass_by(days=1)
+    assert await refusal(people, signed_in.refresh_token) == "token_expired"
 
 
 async def test_a_chain_of_refreshes_lives_on(people: AccountsWorld) -> None:

@@ -26,7 +26,7 @@ from infrastructure.memory.storage import MemoryStorage
 from infrastructure.memory.views import MemoryViews
 from infrastructure.system.ids import SystemIds
 from tests.accounts_world import START, quick_passwords
-from tests.postgres import PostgresServer
+from tests.postgres import TEMPLATE, PostgresServer
 from tests.storages import postgres_storage
 
 T = TypeVar("T")
@@ -118,11 +118,10 @@ def new_world(request: pytest.FixtureRequest) -> Iterator[NewWorld]:
         yield memory
         return
     server: PostgresServer = request.getfixturevalue("postgres_server")
-    empty: str = request.getfixturevalue("empty_messenger")
     made: list[str] = []
 
     def make() -> AbstractAsyncContextManager[FilledStorage]:
-        made.append(server.fresh_database(empty))
+        made.append(server.fresh_database(TEMPLATE))
         return postgres(server.url(made[-1]))
 
     yield make

@@ -258,10 +258,24 @@ def test_an_older_server_takes_what_a_newer_one_gave_and_gives_it_back(
     before = contents(postgres_server, filled)
     dumped(filled, tmp_path / "newer")
     restored(older_server, tmp_path / "newer")
+    engine = create_engine(older_server)
+    with engine.begin() as connection:
+        # PostgreSQL 15.20 notes such an option of its own, which 18 refuses to be told.
+        connection.exec_driver_sql(
+            "UPDATE pg_attribute SET attoptions = CASE attname WHEN 'outcome' THEN '{pg_attver=7,n_distinct=4}'::text[]"
+            " ELSE '{pg_attver=7}' END WHERE attrelid = 'letter'::regclass AND attnum > 0 AND NOT attisdropped"
+        )
+    engine.dispose()
     manifest = dumped(older_server, tmp_path / "older")
     assert manifest.server == 16
     restored(fresh_database, tmp_path / "older")
     assert contents(postgres_server, fresh_database) == before
+    with postgres_server.connect(name_of(fresh_database)) as connection:
+        options = connection.execute(
+            "SELECT attname, attoptions FROM pg_attribute WHERE attrelid = 'public.letter'::regclass"
+            " AND attoptions IS NOT NULL"
+        ).fetchall()
+    assert options == [("outcome", ["n_distinct=4"])]
 
 
 async def test_tables_of_an_older_revision_are_adopted_before_they_are_migrated(

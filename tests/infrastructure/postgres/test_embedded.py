@@ -22,7 +22,7 @@ from infrastructure.postgres.driver.target import parse
 from infrastructure.postgres.server import embedded
 from infrastructure.postgres.server.embedded import DATABASE, CannotStartPostgres, EmbeddedPostgres, User
 from tests.clusters import copy_cluster, new_cluster
-from tests.scratch import scratch_folder
+from tests.scratch import processes_in, scratch_folder
 from tests.system.postgres import lives
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -153,15 +153,8 @@ def server_of(child: "subprocess.Popen[str]") -> int:
     return int(line)
 
 
-def processes_in(folder: Path) -> list[int]:
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if Path(process.cwd()).is_relative_to(folder):
-                found.append(process.pid)
-        except (psutil.Error, OSError):
-            continue
-    return found
+def pids_in(folder: Path) -> list[int]:
+    return [process.pid for process in processes_in(folder)]
 
 
 PATIENCE = 60.0
@@ -171,7 +164,7 @@ PATIENCE = 60.0
 def await_gone(folder: Path) -> None:
     """Returns when no process works in the folder any more."""
     until = time.monotonic() + PATIENCE
-    while left := processes_in(folder):
+    while left := pids_in(folder):
         assert time.monotonic() < until, left
         time.sleep(0.05)
 
@@ -181,7 +174,7 @@ def test_keeps_what_was_stored(used_dir: Path, start: Callable[..., EmbeddedPost
     query(first, "CREATE TABLE kept (n int)")
     query(first, "INSERT INTO kept VALUES (1)")
     first.stop()
-    assert processes_in(used_dir) == []
+    assert pids_in(used_dir) == []
 
     second = start(used_dir)
     assert query(second, "SELECT n FROM kept") == [(1,)]
@@ -263,7 +256,7 @@ def test_a_killed_owner_leaves_nothing(
     used_dir: Path, start: Callable[..., EmbeddedPostgres], owner: Callable[..., "subprocess.Popen[str]"]
 ) -> None:
     child = owner(used_dir)
-    assert server_of(child) in processes_in(used_dir)
+    assert server_of(child) in pids_in(used_dir)
     child.kill()
     await_gone(used_dir)
     assert query(start(used_dir), "SELECT 1") == [(1,)]
@@ -371,7 +364,7 @@ def test_runs_for_an_ordinary_user(
     var_dir.mkdir(mode=0o700)
     child = owner(var_dir, user=User(way="mapped", uid=uid, gid=uid))
     pid = server_of(child)
-    assert pid in processes_in(var_dir)
+    assert pid in pids_in(var_dir)
     child.kill()
     await_gone(var_dir)
 
@@ -463,7 +456,7 @@ def test_a_server_that_ends_alone_is_restarted_as_often_as_it_takes(
     assert server.pid != first
     assert query(server, "SELECT to_regclass('kept')::text") == [("kept",)]
     assert server.stop(PATIENCE)
-    assert processes_in(var_dir) == []
+    assert pids_in(var_dir) == []
     assert caplog.text.count("runs again") == 1
 
 
@@ -489,7 +482,7 @@ def test_a_frozen_server_is_killed(var_dir: Path, start: Callable[..., EmbeddedP
     server = start(var_dir)
     server.keep()
     os.kill(server.pid, signal.SIGSTOP)
-    for pid in processes_in(var_dir):
+    for pid in pids_in(var_dir):
         with suppress(ProcessLookupError):  # a worker of a moment
             os.kill(pid, signal.SIGSTOP)
     assert not server.stop(0.1)
@@ -513,7 +506,7 @@ def test_a_folder_may_have_any_name(
     server = start(var_dir / ODD)
     with psycopg.connect(**parse(server.url()).libpq) as connection:  # type: ignore[arg-type]  # texts all
         assert connection.execute("SELECT 1").fetchone() == (1,)
-    assert processes_in(var_dir / ODD)
+    assert pids_in(var_dir / ODD)
 
 
 @pytest.mark.parametrize("name", [b"with space", "Проба".encode(), b"a,b", b"not \xff UTF-8", b"+%$"])

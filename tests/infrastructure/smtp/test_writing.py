@@ -79,6 +79,18 @@ def test_a_report_asks_nobody_to_follow_a_link(writer: LetterWriter, template: T
         assert "http" not in text
 
 
+@pytest.mark.parametrize("template", [Template.PASSWORD_CHANGED, Template.PASSWORD_CHANGED_WAYS_KEPT])
+def test_a_changed_password_and_what_stays(writer: LetterWriter, template: Template) -> None:
+    for text in bodies(writer, letter_of(template)):
+        words = " ".join(text.split())
+        assert ("Ключи доступа и другие сервисы" in words) is (
+            template is Template.PASSWORD_CHANGED_WAYS_KEPT
+        )
+        assert ("Passkeys and other services" in words) is (template is Template.PASSWORD_CHANGED_WAYS_KEPT)
+        assert "the password of your account with the messenger was changed" in words
+        assert "If it was you, there is nothing to do." in words
+
+
 @pytest.mark.parametrize("template", list(Template))
 def test_nobody_writes_letters_through_us(writer: LetterWriter, template: Template) -> None:
     evil = Origin(user_agent="Win <b>a prize</b> at http://evil.example", address="evil.example")

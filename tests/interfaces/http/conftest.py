@@ -32,7 +32,7 @@ from infrastructure.memory.limiter import MemoryLimiter
 from infrastructure.memory.storage import MemoryStorage
 from infrastructure.reporting_limiter import ReportingLimiter
 from interfaces.app import create_app
-from interfaces.http.limits import report
+from interfaces.http.limits import reports
 from interfaces.http.options import HttpOptions
 from interfaces.http.routes import Endpoint
 from interfaces.live.sync import SyncOptions
@@ -77,6 +77,8 @@ class World:
     storage: MemoryStorage
     mailbox: Mailbox
     accounts: AccountsWorld
+    _apps: list[tuple[Messenger, dict[str, Any], Starlette]] = field(factory=list, init=False)
+    """Those that were made, because to make one takes as long as several requests."""
 
     @property
     def clock(self) -> SettableClock:
@@ -91,6 +93,14 @@ class World:
         await self.accounts.workers.letters.once()
 
     def app(self, **options: Any) -> Starlette:
+        for messenger, given, app in self._apps:
+            if messenger is self.messenger and given == options:
+                return app
+        app = self._app(options)
+        self._apps.append((self.messenger, options, app))
+        return app
+
+    def _app(self, options: dict[str, Any]) -> Starlette:
         return create_app(
             self.messenger,
             HttpOptions(cors_origins=(FRONT,), **options),
@@ -141,7 +151,7 @@ def world() -> World:
     return make_world()
 
 
-def make_world(limits: Limits | None = None) -> World:
+def make_world(limits: Limits | None = None, **accounts_world: Any) -> World:
     clock = SettableClock(datetime(2026, 11, 23, 3, 34, 9, 900840, UTC))
     memory, mailbox = MemoryStorage(), Mailbox()
     accounts = AccountsWorld(
@@ -149,10 +159,11 @@ def make_world(limits: Limits | None = None) -> World:
         Path("nowhere"),
         clock=clock,
         tokens=JwtTokens("k" * 32, "messenger", "messenger"),
-        limiter=ReportingLimiter(MemoryLimiter(), report),
+        limiter=ReportingLimiter(MemoryLimiter(), reports),
         limits=limits or MANY,
         mailer=mailbox,
         providers=KnownProviders(),
+        **accounts_world,
     )
     ports = accounts.ports
     send_messages = sending(ports, ports.storage.begin_patient_posting, INTERVAL)

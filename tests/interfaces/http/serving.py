@@ -156,12 +156,23 @@ async def stream(request: Request) -> Response:
     return StreamingResponse(parts())
 
 
+async def part(request: Request) -> Response:
+    """Sends one part that fills the transport's buffer, and nothing more until the door is opened."""
+
+    async def parts() -> AsyncIterator[bytes]:
+        yield b"x" * MEDIUM
+        await request.app.state.door.wait()
+
+    return StreamingResponse(parts())
+
+
 def app_of(options: HttpOptions) -> Starlette:
     added = [
         Endpoint("POST", "/echo", echo),
         Endpoint("POST", "/unread", unread),
         Endpoint("GET", "/big", big),
         Endpoint("GET", "/stream", stream),
+        Endpoint("GET", "/part", part),
         Endpoint("GET", "/medium", medium),
         Endpoint("GET", "/url", url),
         Endpoint("GET", "/wait", wait),

@@ -4,7 +4,9 @@ import re
 from base64 import b64encode
 from collections.abc import Callable
 from hashlib import sha256
+from html import unescape
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -12,6 +14,8 @@ from attrs import evolve
 
 from application.errors import OutcomeUnknown, Overloaded, Unavailable
 from domain.account import PasswordPattern
+from domain.identity import Identity, Subject
+from domain.ids import IdentityId
 from domain.notification import Template
 from tests.interfaces.http.conftest import PASSWORD, World
 
@@ -162,6 +166,37 @@ async def test_a_new_password_ends_every_session_and_is_reported(world: World) -
     assert [each.template for each in letters].count(Template.PASSWORD_CHANGED) == 1
 
 
+@pytest.mark.parametrize("local", ["{{7*7}}", "{%if/**/1%}1{%endif%}", "${7*7}"])
+async def test_an_address_is_no_template(world: World, local: str) -> None:
+    """Nobody's address is carried out: it is shown as it is, on the page and in the letter that leads to it."""
+    token = await world.letter_to(f"{local}@example.com")
+    shown = await world.client().get(CONFIRM, params={"token": token})
+    assert shown.status_code == 200
+    assert f"{local}@example.com" in unescape(shown.text)
+
+
+async def test_the_page_tells_of_ways_that_stay(world: World) -> None:
+    one = await world.person(EMAIL)
+    client = world.client()
+    at = f"{CHOOSE}?token={await forgotten(world)}"
+    assert (await client.post(at, data=fields_for(CHOOSE))).headers["location"] == f"{CHOOSE}?done"
+    assert "ways-stay" not in (await client.get(f"{CHOOSE}?done")).text
+    identity = Identity(
+        id=IdentityId(uuid4()),
+        account_id=one.actor.account_id,
+        subject=Subject("https://accounts.example", "1"),
+        linked_at=world.clock.at,
+    )
+    async with world.storage.begin() as work:
+        await work.identities.add(identity)
+    at = f"{CHOOSE}?token={await forgotten(world)}"
+    done = await client.post(at, data=fields_for(CHOOSE))
+    assert done.headers["location"] == f"{CHOOSE}?done=ways"
+    shown = await client.get(done.headers["location"])
+    assert heading(shown) == "Your password is changed"
+    assert "have not changed. Sign in and look at them" in shown.text
+
+
 @pytest.mark.parametrize("path", PAGES)
 async def test_the_page_is_no_device(world: World, path: str) -> None:
     """Or the first sign-in, which comes from the application, would be reported as one from a new device."""
@@ -221,10 +256,10 @@ async def test_an_unknown_outcome_is_told_as_one_unless_the_link_shows_it(world:
     at = f"{path}?token={await link_to(world, path)}"
     works = world.messenger.accounts
 
-    async def lost(*_: object) -> None:
+    async def lost(*_: object) -> Any:
         raise OutcomeUnknown
 
-    async def done_and_lost(command: Any) -> None:
+    async def done_and_lost(command: Any) -> Any:
         await (works.activate if path == CONFIRM else works.choose_password)(command)
         raise OutcomeUnknown
 

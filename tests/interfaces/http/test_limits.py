@@ -2,8 +2,8 @@
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from collections.abc import Awaitable, Callable, Hashable
+from datetime import datetime, timedelta
 from math import ceil
 from uuid import UUID
 
@@ -16,12 +16,14 @@ from starlette.types import Receive, Scope, Send
 from application.ports.limiter import Allowance, Left, TooManyRequests
 from config.settings.groups import Limits
 from domain.factor import SealedSecret, SecondFactor
+from infrastructure.memory.limiter import MemoryLimiter
+from infrastructure.reporting_limiter import ReportingLimiter
 from interfaces.http.limits import (
     RATE_LIMIT,
     RATE_LIMIT_POLICY,
     RateLimitHeaders,
     nothing_left,
-    report,
+    reports,
     what_is_left,
 )
 from interfaces.http.options import HttpOptions
@@ -59,7 +61,7 @@ def test_each_limit_is_told_by_its_name() -> None:
 
 
 def test_nobody_is_told_where_no_request_is_answered() -> None:
-    report(Left(SIGN_IN, 9, 6.0))
+    assert reports() is None
 
 
 def post(path: str, **body: str) -> Ask:
@@ -138,7 +140,7 @@ class Limited:
 
 
 TO = Allowance("letters to", 20, timedelta(hours=1), is_shared=True)
-FROM = Allowance("letters from", 1000, timedelta(hours=1))
+FROM = Allowance("letters from", 90, timedelta(hours=1))
 WRONG = Allowance("wrong passwords", 20, timedelta(minutes=15))
 CODES = Allowance("wrong codes", 10, timedelta(minutes=15))
 STATUS = Allowance("email status", 120, timedelta(minutes=1))
@@ -200,6 +202,12 @@ LIMITED = [
 def left(answer: httpx.Response) -> dict[str, tuple[int, int]]:
     found = re.findall(r'"([^"]+)";r=(-?\d+)(?:;t=(\d+))?', answer.headers[RATE_LIMIT])
     return {name: (int(uses), int(wait or 0)) for name, uses, wait in found}
+
+
+@pytest.fixture
+def world() -> World:
+    """Where there are few letters to use up."""
+    return make_world(letters_per_address=FROM.most)
 
 
 @pytest.fixture
@@ -265,7 +273,7 @@ async def test_nobody_learns_who_else_is_written_to(world: World, stranger: http
     for email in ("written@example.com", "new@example.com"):
         answers.append(await stranger.post("/accounts/password/reset/", json={"email": email}))
         world.clock.pass_by(seconds=share(FROM))
-    assert [answer.headers[RATE_LIMIT] for answer in answers] == ['"letters from";r=999;t=4'] * 2
+    assert [answer.headers[RATE_LIMIT] for answer in answers] == ['"letters from";r=89;t=40'] * 2
 
 
 async def test_what_is_not_understood_is_not_counted(stranger: httpx.AsyncClient) -> None:
@@ -290,8 +298,27 @@ async def test_requests_that_overlap_are_told_their_own(stranger: httpx.AsyncCli
     ] * 6
 
 
+def test_what_is_left_is_not_computed_for_nobody() -> None:
+    """Sockets send no headers, and each message would pay for it."""
+    looked = 0
+
+    class Looking(MemoryLimiter):
+        def look(self, allowance: Allowance, key: Hashable, *, at: datetime, uses: int = 1) -> Left | None:
+            nonlocal looked
+            looked += 1
+            return super().look(allowance, key, at=at, uses=uses)
+
+    told: list[Left] = []
+    ReportingLimiter(Looking(), reports).use(SIGN_IN, "ann", at=START)
+    assert looked == 0
+    ReportingLimiter(Looking(), lambda: told.append).use(SIGN_IN, "ann", at=START)
+    assert told == [Left(SIGN_IN, 9, 6.0)]
+
+
 async def test_a_refusal_tells_of_the_limit_that_refused() -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        report = reports()
+        assert report is not None
         report(Left(SIGN_IN, 5, 6.0))
         await Response(headers=dict(nothing_left("letters", wait=3.0)))(scope, receive, send)
 

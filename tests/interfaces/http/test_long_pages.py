@@ -10,6 +10,7 @@ from attrs import define, evolve, field
 from starlette.requests import Request
 from starlette.responses import StreamingResponse
 
+from application.accounts.sign_out import SignOut
 from application.chats.create import CreateChat
 from application.ports.views import After, Newest
 from application.views import HistoryPage
@@ -120,6 +121,21 @@ async def test_who_may_read_no_more_gets_no_end() -> None:
         object.__setattr__(messages, "history", gone)
         line = await site.line(narrow=True)
         line.send(asking(ann, chat_id))
+        body = await line.rest_of(2**30)
+        assert len(body) > PART_BYTES
+        assert not body.endswith(b"0\r\n\r\n"), "the client sees that the answer is incomplete"
+
+
+async def test_whose_session_has_ended_gets_no_end() -> None:
+    async with serving() as site:
+        world = site.app.state.world
+        ann, chat_id = await talked(world)
+        line = await site.line(narrow=True)
+        line.send(asking(ann, chat_id, "Connection: close"))
+        await until(
+            lambda: site.node.answers.held > PART_BYTES
+        )  # it is held up, and what is not written yet is dropped
+        await world.messenger.accounts.sign_out(SignOut(access_token=ann.token))
         body = await line.rest_of(2**30)
         assert len(body) > PART_BYTES
         assert not body.endswith(b"0\r\n\r\n"), "the client sees that the answer is incomplete"

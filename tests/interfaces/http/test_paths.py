@@ -166,6 +166,8 @@ async def test_every_answer_is_safe_with_browsers(world: World) -> None:
         assert "strict-transport-security" not in headers
     told = await world.client(hsts_seconds=3600).get("/livez")
     assert told.headers["strict-transport-security"] == "max-age=3600"
+    told = await world.client(hsts_seconds=3600, hsts_subdomains=True).get("/livez")
+    assert told.headers["strict-transport-security"] == "max-age=3600; includeSubDomains"
 
 
 async def unavailable(*_: Any) -> Any:

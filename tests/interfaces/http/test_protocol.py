@@ -4,7 +4,9 @@ import asyncio
 import json
 import logging
 import socket
+import time
 from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any, cast
 
 import pytest
@@ -16,9 +18,10 @@ from uvicorn.server import ServerState
 from interfaces.http import protocol
 from interfaces.http.addresses import Networks
 from interfaces.http.explanations import EXPLANATIONS
-from interfaces.http.node import SLICE, WORK, HttpLimits, Node, Places, Turns
+from interfaces.http.node import PAUSE, READ, SLICE, WORK, HttpLimits, Node, Places, Turns
 from interfaces.http.options import HttpOptions
 from interfaces.http.protocol import HttpConnection, HttpConnections
+from interfaces.pace import NETWORK_WAITS, Pace
 from interfaces.throttled import ThrottledWarning
 from tests.interfaces.http.serving import BIG, ENOUGH, MEDIUM, STREAMED, Answer, Line, Site, app_of, serving
 
@@ -568,6 +571,15 @@ class TestMemoryOfBodies:
             assert site.node.bodies.held == 0
 
 
+async def narrow_on_both_sides(site: Site) -> Line:
+    """The only connection, for which the system keeps next to nothing: what its client does not read waits in the transport."""
+    line = await site.line(narrow=True)
+    await until(lambda: len(site.server.server_state.connections) == 1)
+    (connection,) = cast("set[HttpConnection]", site.server.server_state.connections)
+    connection.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    return line
+
+
 class TestMemoryOfAnswers:
     async def test_what_waits_longest_for_its_reader_is_cut(self, caplog: pytest.LogCaptureFixture) -> None:
         async with serving(answers_bytes=3 * BIG) as site:
@@ -606,14 +618,21 @@ class TestMemoryOfAnswers:
             assert site.node.answers.held == 0
             assert len(site.server.server_state.tasks) == 1, "the stream is still open"
 
+    async def test_what_was_read_does_not_wait_until_more_is_written(self) -> None:
+        async with serving() as site:
+            line = await narrow_on_both_sides(site)
+            line.send(b"GET /part HTTP/1.1\r\nHost: server\r\n\r\n")
+            await until(lambda: site.node.answers.held > MEDIUM // 2)
+            assert b"transfer-encoding: chunked" in (await line.reader.readuntil(b"\r\n\r\n")).lower()
+            async with asyncio.timeout(ENOUGH):
+                size = int(await line.reader.readuntil(b"\r\n"), 16)
+                assert await line.reader.readexactly(size) == b"x" * MEDIUM
+            await until(lambda: site.node.answers.held == 0)
+            assert len(site.server.server_state.tasks) == 1, "the stream is still open"
+
     async def test_what_waits_is_counted_although_the_answer_is_complete(self) -> None:
         async with serving() as site:
-            line = await site.line(narrow=True)
-            await until(lambda: len(site.server.server_state.connections) == 1)
-            (connection,) = cast("set[HttpConnection]", site.server.server_state.connections)
-            connection.transport.get_extra_info("socket").setsockopt(
-                socket.SOL_SOCKET, socket.SO_SNDBUF, 4096
-            )
+            line = await narrow_on_both_sides(site)
             line.send(b"GET /medium HTTP/1.1\r\nHost: server\r\n\r\n")
             await until(lambda: site.node.answers.held > MEDIUM // 2)
             assert not site.server.server_state.tasks, "the answer is complete"
@@ -686,17 +705,120 @@ class TestPlaces:
         assert asyncio.run(made()) == (896, 672)
 
 
+class Takes(Pace):
+    """A pace that remembers what it was asked for."""
+
+    def __init__(self, per_second: int, **more: Any) -> None:
+        super().__init__(per_second, warning=NETWORK_WAITS, **more)
+        self.waits: list[float] = []
+        self.networks: list[object] = []
+
+    def take(self, asking: Any) -> float:
+        self.networks.append(asking)
+        self.waits.append(super().take(asking))
+        return self.waits[-1]
+
+
+class TestPace:
+    @asynccontextmanager
+    async def paced(self, per_second: int, **more: Any) -> AsyncIterator[tuple[Site, Takes]]:
+        """The clock stands still, so that a moment is as far away as those who came before it make it."""
+        async with serving() as site:
+            assert (await site.ask(GET)).status == 200
+            site.node.pace = pace = Takes(per_second, **{"saved_seconds": 0.0, "now": lambda: 0.0, **more})
+            yield site, pace
+
+    async def test_who_asks_too_often_waits(self) -> None:
+        loop = asyncio.get_running_loop()
+        async with self.paced(10) as (site, pace):
+            line = await site.line()
+            began = loop.time()
+            line.send(GET * 3)
+            for tenths in range(3):
+                assert (await line.answer()).status == 200
+                assert loop.time() - began > tenths / 10 - 0.01, "uvloop counts in milliseconds"
+            assert pace.waits == [0.0, 0.1, 0.2]
+            assert pace.take("127.0.0.2") == 0.0
+
+    @pytest.mark.parametrize(
+        ("sent", "moments"), [(b"", 1), (GET, 1), (GET * 3, 3), (b"no request\r\n\r\n", 1)]
+    )
+    async def test_what_takes_a_moment(self, sent: bytes, moments: int) -> None:
+        """A connection with its first request, and each further one, also if it is sent ahead or is refused."""
+        async with self.paced(0) as (site, pace):
+            line = await site.line()
+            line.send(sent)
+            for _ in range(sent.count(b"\r\n\r\n")):
+                await line.answer()
+            await until(lambda: len(pace.networks) >= moments)
+            assert pace.networks == ["127.0.0.1"] * moments
+
+    async def test_while_it_waits_nothing_is_parsed_and_little_is_read(self) -> None:
+        async with self.paced(1) as (site, pace):
+            await site.line()
+            await until(lambda: len(pace.waits) == 1)
+            site.node.turns = watched = Watched(asyncio.get_running_loop())
+            waiting = await site.line()
+            waiting.send(post("/echo", "Content-Length: 10000000") + b"x" * 10_000_000)
+            await until(lambda: bool(_unread_of(site)))
+            await asyncio.sleep(0.1)
+            assert (watched.turns, watched.most) == (0, 0)
+            assert _unread_of(site) <= [2 * READ]
+
+    async def test_who_asks_far_too_often_is_told_so(self, caplog: pytest.LogCaptureFixture) -> None:
+        async with self.paced(1, most_seconds=0.0) as (site, _):
+            assert (await site.ask(GET)).status == 200
+            answer = await refused(await site.line(), 503)
+            assert answer.headers["retry-after"] == "5"
+        (told,) = [
+            each for each in caplog.records if "API_REQUESTS_PER_NETWORK_AND_SECOND" in each.getMessage()
+        ]
+        assert told.__dict__["whose"] == "127.0.0.1"
+
+    async def test_the_wait_does_not_count_against_the_client(self) -> None:
+        async with serving(head_seconds=0.2) as site:
+            assert (await site.ask(GET)).status == 200
+            site.node.pace = Takes(2, saved_seconds=0.0, now=lambda: 0.0)
+            first, second = await site.line(), await site.line()
+            for line in (first, second):
+                line.send(GET)
+                assert (await line.answer()).status == 200
+
+    async def test_proxies_have_none(self) -> None:
+        async with serving(
+            connections=HttpConnections(HttpLimits(), 1024, Networks.of(["127.0.0.1"]))
+        ) as site:
+            assert (await site.ask(GET)).status == 200
+            site.node.pace = pace = Takes(1)
+            assert (await site.ask(GET * 2)).status == 200
+            assert pace.networks == []
+
+
+def _unread_of(site: Site) -> list[int]:
+    """How much each connection has read and not parsed, where there is something."""
+    connections = site.server.server_state.connections
+    return [len(each._unread) for each in connections if isinstance(each, HttpConnection) and each._unread]
+
+
 @define(eq=False)
 class Watched(Turns):
-    """Turns that remember the most that was spent in one."""
+    """Turns that remember the most that was spent in one, and how much later work was done, in all and at most in one."""
 
     most: int = 0
     turns: int = 0
+    done_later: int = 0
+    most_of_later: int = 0
 
     def _begin(self) -> None:
         self.most = max(self.most, self.work - self._left)
         self.turns += 1
+        before = self.done_later
         super()._begin()
+        self.most_of_later = max(self.most_of_later, self.done_later - before)
+
+    def _next_of_later(self) -> Callable[[], None]:
+        self.done_later += 1
+        return super()._next_of_later()
 
 
 class TestTurns:
@@ -704,14 +826,62 @@ class TestTurns:
         async with serving() as site:
             assert (await site.ask(GET)).status == 200
             watched = site.node.turns = Watched(asyncio.get_running_loop())
-            flood = post("/echo", "Transfer-Encoding: chunked", body=b"1\r\nx\r\n" * 4000 + b"0\r\n\r\n")
+            flood = post("/echo", "Transfer-Encoding: chunked", body=b"1\r\nx\r\n" * 800 + b"0\r\n\r\n")
             lines = [await site.line() for _ in range(20)]
             for line in lines:
                 line.send(flood)
             answers = [await line.answer() for line in lines]
             assert {answer.status for answer in answers} == {200}
-            await until(lambda: watched.turns > 20 * 4000 * 6 // (WORK + SLICE))
+            await until(lambda: watched.turns > 20 * 800 * 6 // (WORK + SLICE))
             assert watched.most <= WORK + 2 * (SLICE + 1)
+
+    async def test_chunks_wait_for_a_further_turn(self) -> None:
+        """Those of the first KiB, too: a request with as many of them as fit would cost a millisecond at once."""
+        node, wire = Node(HttpLimits(), descriptors=1024), Wire()
+        config = Config(app_of(HttpOptions()), log_config=None, access_log=False, lifespan="off", ws="none")
+        connection = HttpConnection(node, config=config, server_state=ServerState(), app_state={})
+        connection.connection_made(wire)
+        body = b"1\r\nx\r\n" * 100 + b"0\r\n\r\n"
+        connection.data_received(post("/echo", "Transfer-Encoding: chunked", body=body))
+        assert (connection._chunks, len(connection._unread)) == (0, len(body))
+        await until(lambda: b"x" * 100 in wire.written)
+        connection.connection_lost(None)
+
+    async def test_deadlines_that_are_over_at_once_end_connections_one_by_one(self) -> None:
+        async with serving(head_seconds=0.2) as site:
+            assert (await site.ask(GET)).status == 200
+            site.node.turns = watched = Watched(asyncio.get_running_loop())
+            lines = [await site.line() for _ in range(20)]
+            for line in lines:
+                line.send(GET[:-4])
+            for line in lines:
+                assert (await line.rest())[:13] == b"HTTP/1.1 408 "
+            assert (watched.done_later, watched.most_of_later) == (20, 1)
+
+    async def test_networks_take_turns_with_later_work(self) -> None:
+        turns = Turns(asyncio.get_running_loop())
+        said: list[str] = []
+        for network in ("a", "a", "a", "b", "a"):
+            turns.wait(network, lambda network=network: said.append(network))  # type: ignore[misc]
+        await until(lambda: len(said) == 5)
+        assert said == ["a", "b", "a", "a", "a"]
+
+    async def test_later_work_has_a_tenth_of_the_time(self) -> None:
+        """By the clock of the CPU, so that it does not depend on who else runs."""
+        turns = Turns(asyncio.get_running_loop())
+        began = time.monotonic()
+        spent: list[float] = []
+
+        def work() -> None:
+            start = time.thread_time()
+            while time.thread_time() < start + 0.004:
+                pass
+            spent.append(time.monotonic())
+
+        for _ in range(4):
+            turns.wait("a", work)
+        await until(lambda: len(spent) == 4)
+        assert spent[-1] - began >= 3 * (1 + PAUSE) * 0.004
 
     async def test_each_in_its_turn(self) -> None:
         turns = Turns(asyncio.get_running_loop(), work=10)
@@ -722,33 +892,33 @@ class TestTurns:
                 said.append(name)
                 turns.spend(10)
                 if said.count(name) < times:
-                    turns.wait(parse, is_first=False)
+                    turns.wait("", parse)
 
-            turns.wait(parse, is_first=False)
+            turns.wait("", parse)
 
         wants("a", 3)
         wants("b", 2)
         await until(lambda: len(said) == 5)
         assert said == ["a", "b", "a", "b", "a"]
 
-    async def test_a_first_slice_waits_for_no_further_one(self) -> None:
+    async def test_a_first_slice_waits_for_no_later_work(self) -> None:
         turns = Turns(asyncio.get_running_loop(), work=10)
         said: list[str] = []
 
         def floods() -> None:
             said.append("flood")
             turns.spend(10)
-            turns.wait(floods, is_first=False)
+            turns.wait("", floods)
 
         for _ in range(20):
-            turns.wait(floods, is_first=False)
+            turns.wait("", floods)
         await until(lambda: len(said) > 20)
         before = len(said)
-        turns.wait(lambda: said.append("first"), is_first=True)
+        turns.wait_for_first(lambda: said.append("first"))
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         assert said.index("first") <= before + 1
-        turns._further.clear()
+        turns._later.clear()
 
 
 def test_a_throttled_warning_counts_what_it_leaves_out(caplog: pytest.LogCaptureFixture) -> None:

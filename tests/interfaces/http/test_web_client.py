@@ -61,7 +61,7 @@ async def test_the_worker_is_of_the_version_of_its_files_and_may_only_ask_here()
         worker = await http.get("/api/app/worker.js")
     assert worker.headers["Cache-Control"] == "no-cache"
     assert worker.headers["Content-Security-Policy"] == (
-        "default-src 'none'; connect-src 'self'; frame-ancestors 'none'"
+        "default-src 'none'; connect-src 'self'; base-uri 'none'; frame-ancestors 'none'"
     )
     first, _, rest = worker.text.partition("\n")
     shell = json.loads(first.removeprefix("const SHELL = ").removesuffix(";"))

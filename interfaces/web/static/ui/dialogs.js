@@ -7,9 +7,10 @@
 import { html, useEffect, useRef, useState } from "../vendor/htm-preact.js";
 import { agent, explain, nameOf, session, wirePerson } from "../session.js";
 import { moment, momentOf, say, whenOf } from "../texts.js";
-import { explainCode, Factor } from "./factor.js";
+import { Factor } from "./factor.js";
 import { Letters } from "./letters.js";
 import { Avatar, Dialog, Field, Form, useSession } from "./parts.js";
+import { Password } from "./password.js";
 import { Events, Programs } from "./security.js";
 import { Proving, Ways } from "./ways.js";
 
@@ -108,26 +109,6 @@ function Devices({ close }) {
     </ul>
     <p class="problem" role="alert">${problem}</p>
     ${devices.length > 1 && html`<button type="button" class="main" onClick=${() => end("/accounts/sessions/")}>${say.signOutOthers}</button>`}
-  <//>`;
-}
-
-function Password({ close }) {
-  const [isDone, setDone] = useState(false);
-  return html`<${Dialog} title=${say.changePassword} onClose=${close}>
-    ${isDone
-      ? html`<p role="status">${say.passwordChanged}</p>`
-      : html`<${Form}
-          submit=${say.save}
-          explain=${(error) => (error.status === 422 ? say.passwordUnfit : explainCode(error))}
-          onSubmit=${async ({ oldPassword, password }) => {
-            await session.tokens.call("POST", "/accounts/password/set/", { oldPassword, password });
-            setDone(true);
-          }}
-        >
-          <input type="text" name="username" autocomplete="username" value=${session.email} hidden />
-          <${Field} label=${say.oldPassword} name="oldPassword" type="password" autocomplete="current-password" required autofocus />
-          <${Field} label=${say.newPassword} name="password" type="password" autocomplete="new-password" hint=${say.passwordRule} required />
-        <//>`}
   <//>`;
 }
 

@@ -25,7 +25,16 @@ export function CodeField(props) {
   return html`<${Field} label=${say.code} name="code" autocomplete="one-time-code" autocapitalize="none" spellcheck="false" hint=${say.codeHint} required ...${props} />`;
 }
 
+/** Asks for the password. Somebody who has none, because another service signs them in, is led to where it is set. */
 export function PasswordField(props) {
+  const [isMissing, setMissing] = useState(false);
+  useEffect(() => {
+    session.tokens.call("GET", "/accounts/me/ways/").then(
+      ({ password }) => setMissing(!password),
+      () => undefined, // the password is asked for then
+    );
+  }, []);
+  if (isMissing) return html`<p>${say.passwordMissing} <button type="button" class="link" onClick=${() => session.show({ type: "password" })}>${say.setPassword}</button></p>`;
   return html`<input type="text" name="username" autocomplete="username" value=${session.email} hidden />
     <${Field} label=${say.password} name="password" type="password" autocomplete="current-password" required ...${props} />`;
 }
