@@ -60,5 +60,6 @@ STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 \
     CMD ["python", "-m", "config.healthcheck"]
 
-ENTRYPOINT ["messenger"]
+# Process 1 is sent no signal without a handler, and Python needs a moment until it can install one. A blocked signal waits.
+ENTRYPOINT ["env", "--block-signal=TERM,INT,HUP", "messenger"]
 CMD ["serve"]

@@ -18,7 +18,6 @@ from config.chaos import edges
 from config.container import Application, PostgresAdapters, closing
 from config.crew import Orders, tell_parent
 from config.data.people import PASSWORD, PEOPLE
-from config.garbage import collect_rarely
 from config.listening import Place
 from config.local import is_alone, make_local
 from config.modules import added_routes, installed
@@ -40,7 +39,7 @@ from infrastructure.metered import metered_listener
 from infrastructure.postgres.schema.migrate import check_revision, filling_alone, migrate
 from infrastructure.postgres.server.adoption import check_home
 from infrastructure.postgres.server.reach import reach
-from infrastructure.system.collecting import FullCollections
+from infrastructure.system.collecting import GarbageCollection
 from infrastructure.system.resources import raise_descriptor_limit, trim_memory
 from interfaces import whereabouts
 from interfaces.app import create_app
@@ -51,7 +50,7 @@ from interfaces.http.options import ApiInfo, HttpOptions
 from interfaces.http.protocol import HttpConnections
 from interfaces.live.hub import Hub
 from interfaces.live.sync import SyncOptions
-from interfaces.pace import Pace
+from interfaces.pace import Moments, Pace
 from interfaces.ws.endpoint import Sockets
 from interfaces.ws.options import SocketOptions
 from interfaces.ws.services import SocketServices
@@ -91,6 +90,7 @@ def run(
         whereabouts=Object(whereabouts.fields),
         where=Object(whereabouts.origin),
     )
+    moments = Moments.of_networks(settings.connections.requests_per_network)
     server: Server
     app = make_app(
         application,
@@ -99,6 +99,7 @@ def run(
         is_leaving=lambda: server.is_leaving,
         metrics_sockets=metrics_sockets,
         orders=orders,
+        moments=moments,
     )
     api, ws = settings.api, settings.socket
     connections = HttpConnections(
@@ -106,6 +107,7 @@ def run(
         raise_descriptor_limit(),
         exempt=Networks.of(api.trusted_proxies),
         trim=trim_memory,
+        moments=moments,
     )
     served, sockets_class = edges(app, settings)
     server = Server(
@@ -136,19 +138,17 @@ def run(
     elif settings.local:
         server.when_started = lambda: show(invitation(settings))
 
-    collect_rarely()
-
     async def serve() -> None:
         await reach(database_url, patience=settings.database.wait_seconds)
         async with opened(application, settings) if orders is None else closing(application):
             await server.serve_on(sockets)
 
-    collections = FullCollections()
-    collections.begin()
+    collection = GarbageCollection()
+    collection.begin()
     try:
         run_until_signal(serve(), stopping=stopping.must_end, loop_factory=server.config.get_loop_factory())
     finally:
-        collections.end()
+        collection.end()
 
 
 def prepare(settings: Settings, database_url: str, stopping: Stopping) -> None:
@@ -177,6 +177,7 @@ def make_app(
     is_leaving: Callable[[], bool] = lambda: False,
     metrics_sockets: Sequence[socket] = (),
     orders: Orders | None = None,
+    moments: Moments | None = None,
 ) -> Starlette:
     """``failed`` is called when a background task ends, because nothing works for long without it."""
     messenger, meter = application.messenger(), application.meter()
@@ -228,6 +229,7 @@ def make_app(
         ),
         meter=meter,
         pace=Pace(settings.api.requests_per_account),
+        moments=moments or Moments(),
         cursor_key=cursor_key,
     )
 

@@ -38,6 +38,9 @@ def leave_at_signals(code: Callable[[int], int]) -> None:
 
     An exception could get lost then. Python drops what is raised in a finaliser or in the callback of a weak reference, and
     every import has such a callback.
+
+    Signals that were blocked when the process began are delivered now. The image blocks them: the kernel keeps a blocked signal for
+    process 1 of a container, and would drop it otherwise until there is a handler.
     """
 
     def leave(number: int, _frame: FrameType | None) -> None:
@@ -45,6 +48,7 @@ def leave_at_signals(code: Callable[[int], int]) -> None:
 
     for each in heard():
         signal.signal(each, leave)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 
 
 def hear_signals(stopping: Callable[[], None] = lambda: None) -> None:

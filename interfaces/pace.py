@@ -1,10 +1,12 @@
 """Spreads the requests of one account, or of one network, over time, so that they do not delay everybody else's."""
 
+import asyncio
 import time
+from collections import deque
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Self
 
-from attrs import define, field
+from attrs import Factory, define, field
 
 from application.errors import Overloaded
 from domain.ids import AccountId, SessionId
@@ -91,6 +93,11 @@ class Pace:
         if self.per_second:
             self._add(asking, (CHANGE - 1) / self.per_second, self._now())
 
+    def give_back(self, asking: Asking) -> None:
+        """Returns a moment that was taken, for later requests."""
+        if asking in self._taken_until:
+            self._taken_until[asking] -= 1 / self.per_second
+
     def _add(self, asking: Asking, seconds: float, now: float) -> None:
         taken = self._taken_until
         most = self.saved_seconds + self.most_seconds + 1 / self.per_second
@@ -103,3 +110,54 @@ class Pace:
     def busy(self) -> int:
         """How many accounts, sessions or networks have requests that others of theirs may have to wait for."""
         return len(self._taken_until)
+
+
+NETWORK_SAVES: Final = 20.0
+"""For how many seconds a network saves up requests. All people behind one address may come back at once, after a restart."""
+
+
+@define(eq=False)
+class Moments:
+    """
+    Lets the requests of each network begin when their moments come, in their order.
+
+    The moment of somebody who turns out to be signed in is given back: the pace of their account limits them, and a network may
+    have any number of people who use the messenger. What is limited is what nobody answers for.
+    """
+
+    pace: Pace = Factory(Pace)
+    _waiting: dict[Asking, deque[Callable[[], bool]]] = field(init=False, factory=dict)
+
+    @classmethod
+    def of_networks(cls, per_second: int) -> Self:
+        """The moments of networks that may make so many requests a second."""
+        return cls(Pace(per_second, NETWORK_SAVES, warning=NETWORK_WAITS))
+
+    def take(self, network: str, begin: Callable[[], bool]) -> bool:
+        """
+        Returns whether a request may begin at once. Otherwise ``begin`` is called later. If the request is no longer wanted then,
+        ``begin`` returns False, and the next request of the network has its moment.
+
+        Raises:
+            Overloaded: See `Pace.take`.
+        """
+        wait = self.pace.take(network)
+        if not wait:
+            return True
+        self._waiting.setdefault(network, deque()).append(begin)
+        asyncio.get_running_loop().call_later(wait, self._begin_next, network)
+        return False
+
+    def give_back(self, network: str) -> None:
+        """Gives a moment to the next request of the network, whether it waits already or comes later."""
+        self.pace.give_back(network)
+        self._begin_next(network)
+
+    def _begin_next(self, network: str) -> None:
+        waiting = self._waiting.get(network)
+        while waiting:
+            begin = waiting.popleft()
+            if not waiting:
+                del self._waiting[network]
+            if begin():
+                return

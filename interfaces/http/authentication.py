@@ -81,8 +81,10 @@ async def authenticate(request: HTTPConnection, messenger: Messenger) -> Actor:
 async def _in_turn(request: Request, messenger: Messenger, asking_of: Callable[[Actor], Asking]) -> Actor:
     actor = await authenticate(request, messenger)
     pace: Pace = getattr(request.app.state, PACE)
-    asking = request.scope[ASKING] = asking_of(actor)
-    if wait := pace.take(asking):
+    asking = asking_of(actor)
+    wait = pace.take(asking)
+    request.scope[ASKING] = asking  # not before: one that is refused here is limited by its network alone
+    if wait:
         note_wait(request, wait)
         await asyncio.sleep(wait)
         return await authenticate(request, messenger)  # the session may have ended meanwhile

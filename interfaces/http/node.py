@@ -15,7 +15,7 @@ from attrs import Factory, define, field, frozen
 
 from domain.network import network_of
 from interfaces.http.addresses import Networks
-from interfaces.pace import NETWORK_WAITS, Pace
+from interfaces.pace import Moments
 from interfaces.throttled import ThrottledWarning
 
 
@@ -48,7 +48,7 @@ class HttpLimits:
     """Connections of the node, WebSockets included; 0 derives the limit from the file descriptors available."""
     connections_per_network: int = 0
     """Connections of one client, as defined by `domain.network.network_of`; 0 means three quarters of the node's."""
-    requests_per_network: int = 100
+    requests_per_network: int = 50
     """
     Connections and further requests of one client in a second, handshakes of WebSockets included; those beyond it wait
     (`interfaces.pace`). 0 means no limit.
@@ -61,6 +61,13 @@ class Waited(Protocol):
     def give_way(self) -> None:
         """Close the connection, after telling a client that has begun a request that the node is overloaded."""
         ...
+
+
+MANY: Final = 256
+"""Connections at once from which on their memory, some 40 KiB each, is returned to the system once half of them have gone."""
+
+TRIMMED_AFTER: Final = 1.0
+"""Seconds from then until it is returned, in which further connections go."""
 
 
 @define(eq=False)
@@ -76,7 +83,10 @@ class Places:
     most: int
     most_of_network: int
     exempt: Networks = Networks()
+    trim: Callable[[], None] = lambda: None
+    """Returns unused memory to the system."""
     taken: int = 0
+    _peak: int = 0
     _by_network: dict[str, int] = Factory(dict)
     _waited: dict[Waited, None] = Factory(dict)
     """Connections that have kept the node waiting, longest first; `_waited_by_network` has the same order."""
@@ -105,6 +115,7 @@ class Places:
             if not _make_way(self._waited):
                 return None
         self.taken += 1
+        self._peak = max(self._peak, self.taken)
         self._by_network[network] = self._by_network.get(network, 0) + 1
         return Place(self, network)
 
@@ -126,6 +137,9 @@ class Places:
         self._by_network[network] -= 1
         if not self._by_network[network]:
             del self._by_network[network]
+        if self._peak >= MANY and self.taken < self._peak // 2:
+            self._peak = self.taken
+            asyncio.get_running_loop().call_later(TRIMMED_AFTER, self.trim)
 
 
 def _make_way(waited: Mapping[Waited, None]) -> bool:
@@ -191,7 +205,7 @@ class Bodies:
         self.held -= count
         if self._peak >= GIVEN_BACK and self.held < GIVEN_BACK // 8:
             self._peak = 0
-            asyncio.get_running_loop().call_later(1.0, self.trim)
+            asyncio.get_running_loop().call_later(TRIMMED_AFTER, self.trim)
 
     def forget(self, connection: Waited) -> None:
         """Release the bytes of an incomplete body, if there are any."""
@@ -338,9 +352,6 @@ class Turns:
 READ: Final = 16 * 1024
 """Bytes of one read. What a client sends ahead waits in the buffers of the operating system, not in ours."""
 
-NETWORK_SAVES: Final = 10.0
-"""For how many seconds a network saves up requests. All people behind one address may come back at once, after a restart."""
-
 RESERVE: Final = 128
 """File descriptors reserved for the database, files and accepting; connections of clients cannot use them."""
 
@@ -358,12 +369,12 @@ class Node:
     descriptors: int
     exempt: Networks = Networks()
     trim: Callable[[], None] = lambda: None
+    moments: Moments = Factory(Moments)
+    """When the requests of each network may begin."""
     places: Places = field(init=False)
     bodies: Bodies = field(init=False)
     answers: Answers = field(init=False)
     turns: Turns = field(init=False)
-    pace: Pace = field(init=False)
-    """The moments of each network's requests."""
     unfit: ThrottledWarning = Factory(
         lambda: ThrottledWarning("Requests that are not valid HTTP, or too large, are refused")
     )
@@ -376,10 +387,8 @@ class Node:
     def __attrs_post_init__(self) -> None:
         available = max(1, self.descriptors - min(RESERVE, self.descriptors // 4))
         most = min(self.limits.connections or available, available)
-        self.places = Places(most, self.limits.connections_per_network or max(1, most * 3 // 4), self.exempt)
+        most_of_network = self.limits.connections_per_network or max(1, most * 3 // 4)
+        self.places = Places(most, most_of_network, self.exempt, self.trim)
         self.bodies = Bodies(self.limits.bodies_bytes, self.trim)
         self.answers = Answers(self.limits.answers_bytes)
-        loop = asyncio.get_running_loop()
-        self.turns = Turns(loop)
-        per_second = self.limits.requests_per_network
-        self.pace = Pace(per_second, NETWORK_SAVES, now=loop.time, warning=NETWORK_WAITS)
+        self.turns = Turns(asyncio.get_running_loop())

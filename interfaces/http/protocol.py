@@ -37,11 +37,13 @@ from uvicorn.server import ServerState
 
 from application.errors import OutcomeUnknown, Overloaded
 from interfaces.http.addresses import Networks
+from interfaces.http.authentication import ASKING
 from interfaces.http.envelope import Refusal, refused
 from interfaces.http.errors import refusal_of
 from interfaces.http.long_answers import LONG_ANSWER
 from interfaces.http.middleware import SAFE_HEADERS
 from interfaces.http.node import READ, SLICE, HttpLimits, Node, Place
+from interfaces.pace import Moments
 from interfaces.wire.parts import PART_BYTES
 
 FINAL_GRACE: Final = 2.0
@@ -104,8 +106,7 @@ class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
     """Whether nothing of the current request was parsed yet."""
     _is_due = False
     """Whether the moment of the current request has come, in the pace of the client's network."""
-    _moment: asyncio.TimerHandle | None = None
-    """Set while the current request waits for its moment."""
+    _waits_for_moment = False
     _drops_input = False
     """Whether input is dropped, because the client was refused."""
     _dropped = 0
@@ -170,9 +171,7 @@ class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
         self._unread = b""
         self._reading.close()
         self._writing.close()
-        if self._moment is not None:
-            self._moment.cancel()
-            self._moment = None
+        self._waits_for_moment = False
         self._release_body()
         self._held_back = 0
         self._node.answers.forget(self)
@@ -277,7 +276,7 @@ class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
 
     def _may_parse(self) -> bool:
         """Tell whether input may be parsed: not while a request is being answered, nor while the body's buffer is full."""
-        if self._moment is not None or self._drops_input:
+        if self._waits_for_moment or self._drops_input:
             return False
         is_expected = self.conn.their_state in {h11.IDLE, h11.SEND_BODY}
         return is_expected and not self.flow.read_paused
@@ -288,19 +287,21 @@ class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
         if not self._network:
             return
         try:
-            wait = self._node.pace.take(self._network)
+            self._waits_for_moment = not self._node.moments.take(self._network, self._moment_has_come)
         except Overloaded:
             self._refuse(NO_ROOM, lingering=False)
             return
-        if wait:
+        if self._waits_for_moment:
             self._reading.clear()  # the delay is on our side
-            self._moment = self.loop.call_later(wait, self._moment_has_come)
 
-    def _moment_has_come(self) -> None:
-        self._moment = None
+    def _moment_has_come(self) -> bool:
+        if not self._waits_for_moment:
+            return False
+        self._waits_for_moment = False
         self._reading.set(self._node.limits.head_seconds)
         self._wait_for_turn()
         self._flow_changed()
+        return True
 
     def _wait_for_turn(self) -> None:
         if not self._has_turn and self._unread and self._may_parse():
@@ -507,6 +508,8 @@ class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
     def on_response_complete(self) -> None:
         self.server_state.total_requests += 1
         self._answer_waits(0)
+        if self._network and ASKING in self.scope:
+            self._node.moments.give_back(self._network)
         if self.transport.is_closing():
             self._must_be_read()  # a close waits for that
             return
@@ -799,11 +802,17 @@ class HttpConnections:
     descriptors: int
     exempt: Networks = Networks()
     trim: Callable[[], None] = lambda: None
+    moments: Moments = field()
+    """When the requests of each network may begin. The sockets of the same server share it."""
     node: Node = field(init=False)
+
+    @moments.default
+    def _moments(self) -> Moments:
+        return Moments.of_networks(self.limits.requests_per_network)
 
     def __call__(self, **made: Any) -> HttpConnection:
         if not hasattr(self, "node"):  # only now does the server's event loop run
-            self.node = Node(self.limits, self.descriptors, self.exempt, self.trim)
+            self.node = Node(self.limits, self.descriptors, self.exempt, self.trim, self.moments)
         return HttpConnection(self.node, **made)
 
 

@@ -366,6 +366,7 @@ class Exchange:
                     self._connection.recognise(await self._services.messenger.accounts.recognise(command))
                 if self._connection.is_entering:
                     self._take_place()
+                    self._services.moments.give_back(self._network)
                     await self._desk.enter(free_slot)
             finally:
                 free_slot()

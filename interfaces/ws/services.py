@@ -11,7 +11,7 @@ from application.meter import Meter, Unmetered
 from application.updates.typing import ShowTyping
 from interfaces.live.hub import Hub
 from interfaces.live.typing import Typist
-from interfaces.pace import Pace
+from interfaces.pace import Moments, Pace
 from interfaces.throttled import ThrottledWarning
 from interfaces.wire.places import Places
 from interfaces.ws.budget import Budget
@@ -78,6 +78,8 @@ class SocketServices:
     meter: Meter = Unmetered()
     pace: Pace = Factory(Pace)
     """Shared with the HTTP side."""
+    moments: Moments = Factory(Moments)
+    """Shared with the HTTP side, which takes the moment of each handshake."""
     tasks: RequestTasks = Factory(RequestTasks)
     typists: Typists = Factory(Typists)
     tick: Tick = Factory(Tick)

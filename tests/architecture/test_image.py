@@ -142,7 +142,9 @@ class TestImage:
 
     def test_it_starts_the_messenger_and_asks_how_it_is(self, image: list[Step]) -> None:
         by_word = {step.word: step for step in last_stage(image)}
-        assert (by_word["ENTRYPOINT"].words, by_word["CMD"].words) == (["messenger"], ["serve"])
+        *blocking, program = by_word["ENTRYPOINT"].words
+        assert blocking == ["env", "--block-signal=TERM,INT,HUP"]
+        assert (program, by_word["CMD"].words) == ("messenger", ["serve"])
         assert by_word["STOPSIGNAL"].rest == "SIGTERM"
         _, _, command = by_word["HEALTHCHECK"].rest.partition("CMD ")
         program, flag, module = json.loads(command)

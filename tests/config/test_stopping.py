@@ -149,6 +149,22 @@ def test_a_signal_ends_what_an_event_loop_does(loop: str) -> None:
         assert (child.returncode, err) == (signal.SIGTERM, "tidied up")
 
 
+WAS_SENT_ONE_BEFORE = """
+import os, signal, time
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+os.kill(os.getpid(), signal.SIGTERM)
+from config.signals import leave_at_signals
+leave_at_signals(lambda number: 40 + number)
+time.sleep(1000)
+"""
+
+
+def test_a_signal_that_waited_for_a_handler_is_heard() -> None:
+    """The entry point of the image blocks signals until there is one."""
+    with run(WAS_SENT_ONE_BEFORE) as child:
+        assert child.wait(PATIENCE) == 40 + signal.SIGTERM
+
+
 RETURNS_WITH_A_SIGNAL = """
 import os, signal, sys
 from config.running import run_until_signal

@@ -20,7 +20,8 @@ from domain.ids import AccountId
 from interfaces.http.authentication import ASKING
 from interfaces.http.metering import Metered
 from interfaces.live.listener import End
-from interfaces.pace import BYTES, CHANGE, Pace
+from interfaces.pace import BYTES, CHANGE, Moments, Pace
+from interfaces.ws.crowds import Crowds, TooManySockets
 from tests.interfaces.live.test_hub import until
 from tests.interfaces.ws.house import House, handshake, serving
 
@@ -148,6 +149,71 @@ async def test_event_streams_are_charged_to_nobody() -> None:
     assert pace.take(ANN) == 0.0
     await answer(b"application/json")
     assert pace.take(ANN) == 1.0 + 5.0
+
+
+# Moments of networks
+
+
+def standing(per_second: int, saved_seconds: float = 0.0) -> Moments:
+    """On a clock that stands still: nothing is given back by time."""
+    return Moments(Pace(per_second, saved_seconds, now=lambda: 0.0))
+
+
+class Waiting:
+    """Requests of one network, with the numbers of those that began."""
+
+    def __init__(self, moments: Moments, network: str = "here") -> None:
+        self.moments, self.network = moments, network
+        self.begun: list[int] = []
+        self.gone: set[int] = set()
+
+    def ask(self, number: int) -> None:
+        def begin() -> bool:
+            if number not in self.gone:
+                self.begun.append(number)
+            return number not in self.gone
+
+        if self.moments.take(self.network, begin):
+            self.begun.append(number)
+
+
+async def test_moments_that_are_given_back_are_those_of_the_next_in_order() -> None:
+    requests, elsewhere = Waiting(moments := standing(1)), Waiting(moments, "elsewhere")
+    for number in range(4):
+        requests.ask(number)
+        elsewhere.ask(number)
+    assert requests.begun == [0]
+    moments.give_back("here")
+    moments.give_back("here")
+    assert requests.begun == [0, 1, 2]
+    requests.ask(4)
+    moments.give_back("here")
+    assert requests.begun == [0, 1, 2, 3], "others waited before"
+    moments.give_back("here")
+    moments.give_back("here")
+    requests.ask(5)
+    assert requests.begun == [0, 1, 2, 3, 4, 5], "one that nobody waits for is saved"
+    assert elsewhere.begun == [0]
+
+
+async def test_moments_of_those_who_are_gone_are_the_next_ones() -> None:
+    requests = Waiting(moments := standing(1))
+    for number in range(4):
+        requests.ask(number)
+    requests.gone |= {1, 2}
+    moments.give_back("here")
+    assert requests.begun == [0, 3]
+
+
+async def test_each_begins_when_its_moment_comes() -> None:
+    requests = Waiting(Moments(Pace(100, 0.0)))
+    began = time.monotonic()
+    for number in range(6):
+        requests.ask(number)
+    assert requests.begun == [0]
+    await until(lambda: len(requests.begun) == 6)
+    assert requests.begun == [*range(6)]
+    assert time.monotonic() - began >= 0.05 - 0.01
 
 
 # On real connections
@@ -312,6 +378,44 @@ async def test_changes_are_charged_on_sockets(house: House, charged: list[object
     assert charged == [ann.actor.account_id]
 
 
+@pytest.fixture
+def given_back(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The networks to which moments were given back, in order."""
+    found: list[str] = []
+    monkeypatch.setattr(Moments, "give_back", lambda _, network: found.append(network))
+    return found
+
+
+async def test_a_request_that_the_account_may_not_make_costs_its_network_a_moment(
+    house: House, given_back: list[str]
+) -> None:
+    actor, now = await actor_of(house, "Ann"), time.monotonic()
+    async with asking(house, "Ann") as client:
+        assert (await client.get("/chats/")).status_code == 200
+        assert given_back == ["127.0.0.1"]
+        house.services.pace._now = lambda: now
+        house.services.pace.charge(actor.account_id, 10**12)
+        assert (await client.get("/chats/")).status_code == 503
+        assert given_back == ["127.0.0.1"]
+
+
+async def test_a_socket_that_finds_no_place_costs_its_network_a_moment(
+    house: House, given_back: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chat = await house.chat("Ann")
+    await house.enter("Ann", chat)
+    assert given_back == ["127.0.0.1"]
+
+    def refuse(*_: object) -> None:
+        raise TooManySockets("account", 1)
+
+    monkeypatch.setattr(Crowds, "take", refuse)
+    line = await house.line(chat)
+    line.say(type="auth", token=(await house.person("Ann")).token)
+    await line.until_close()
+    assert given_back == ["127.0.0.1"]
+
+
 async def test_a_session_that_ends_while_its_request_waits_gets_no_answer(house: House) -> None:
     chat = await house.chat("Ann")
     actor = await actor_of(house, "Ann")
@@ -345,3 +449,22 @@ async def test_a_socket_that_is_not_read_is_not_taken_for_dead() -> None:
         for number in range(100):
             line.say(type="ping", id=number)
         assert [(await line.hear())["id"] for _ in range(100)] == [*range(100)]
+
+
+@pytest.mark.parametrize("way", ["handed over", "plain loop"])
+async def test_a_network_may_have_any_number_of_people(way: str) -> None:
+    """Requests and sockets of people who are signed in cost their network nothing; those of strangers do."""
+    async with serving(way, moments=(moments := standing(1, saved_seconds=3.0))) as house:
+        chat = await house.chat("Ann")
+        for _ in range(6):
+            line = await house.enter("Ann", chat)
+            line.writer.close()
+        token = (await house.person("Ann")).token
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{house.port}") as client:
+            for _ in range(6):
+                (await client.get("/chats/", headers={"Authorization": f"Bearer {token}"})).raise_for_status()
+        assert moments.pace.take("127.0.0.1") == 0.0
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{house.port}") as client:
+            for _ in range(3):
+                assert (await client.get("/chats/")).status_code == 401
+        assert moments.pace.take("127.0.0.1") == 1.0

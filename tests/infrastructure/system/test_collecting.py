@@ -6,7 +6,9 @@ from collections.abc import Iterator
 import pytest
 from attrs import define
 
-from infrastructure.system.collecting import FullCollections
+from infrastructure.system.collecting import SERVING, GarbageCollection
+
+PRESENT = 10_000
 
 
 @define
@@ -14,6 +16,8 @@ class Hand:
     """A clock that is moved by hand."""
 
     at: float = 0.0
+    frozen: int = 0
+    """Objects that were left out of collections before the beginning."""
 
     def __call__(self) -> float:
         return self.at
@@ -25,15 +29,16 @@ def hand() -> Iterator[Hand]:
     usual, hand = gc.get_threshold(), Hand()
     gc.freeze()
     gc.collect()  # from here on a quarter more is not much
-    gc.set_threshold(10, 1, 1)
-    collections = FullCollections(30.0, now=hand)
-    collections.begin()
+    hand.frozen = gc.get_freeze_count()
+    present = [[number] for number in range(PRESENT)]
+    collection = GarbageCollection(30.0, (10, 1, 1), now=hand)
+    collection.begin()
     try:
         yield hand
     finally:
-        collections.end()
-        assert gc.get_threshold() == (10, 1, 1)
-        gc.set_threshold(*usual)
+        collection.end()
+        present.clear()
+        assert gc.get_threshold() == usual
         gc.unfreeze()
 
 
@@ -61,5 +66,19 @@ def test_young_objects_are_collected_meanwhile(hand: Hand) -> None:
     assert gc.get_stats()[0]["collections"] > before
 
 
+def test_young_objects_are_collected_rarely() -> None:
+    """A batch of a hundred messages makes some thousand objects, and begins no collection."""
+    before = gc.get_stats()[0]["collections"]
+    collection = GarbageCollection()
+    collection.begin()
+    try:
+        kept = [[number] for number in range(SERVING[0] // 2)]
+    finally:
+        collection.end()
+        gc.unfreeze()
+    assert kept
+    assert gc.get_stats()[0]["collections"] - before <= 1
+
+
 def test_what_is_there_at_the_beginning_is_never_looked_at(hand: Hand) -> None:
-    assert gc.get_freeze_count() > 1000
+    assert gc.get_freeze_count() >= hand.frozen + PRESENT // 2

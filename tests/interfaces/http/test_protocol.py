@@ -7,6 +7,7 @@ import socket
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, cast
 
 import pytest
@@ -15,13 +16,13 @@ from starlette.applications import Starlette
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
-from interfaces.http import protocol
+from interfaces.http import node, protocol
 from interfaces.http.addresses import Networks
 from interfaces.http.explanations import EXPLANATIONS
-from interfaces.http.node import PAUSE, READ, SLICE, WORK, HttpLimits, Node, Places, Turns
+from interfaces.http.node import MANY, PAUSE, READ, SLICE, WORK, HttpLimits, Node, Places, Turns
 from interfaces.http.options import HttpOptions
 from interfaces.http.protocol import HttpConnection, HttpConnections
-from interfaces.pace import NETWORK_WAITS, Pace
+from interfaces.pace import NETWORK_WAITS, Moments, Pace
 from interfaces.throttled import ThrottledWarning
 from tests.interfaces.http.serving import BIG, ENOUGH, MEDIUM, STREAMED, Answer, Line, Site, app_of, serving
 
@@ -680,6 +681,18 @@ class TestPlaces:
             assert (await lines[-1].ask(GET)).status == 200
             await until(lambda: site.node.places.taken <= 18)
 
+    async def test_memory_is_given_back_after_many_have_gone(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(node, "TRIMMED_AFTER", 0.0)
+        for many, times in ((MANY - 1, 0), (MANY, 1)):
+            trimmed: list[None] = []
+            places = Places(1000, 1000, trim=partial(trimmed.append, None))
+            for place in [places.take("192.0.2.1") for _ in range(many)]:
+                assert place
+                place.leave()
+            await asyncio.sleep(0.01)
+            await until(lambda trimmed=trimmed, times=times: len(trimmed) >= times)  # type: ignore[misc]
+            assert len(trimmed) == times
+
     def test_proxies_count_for_the_node_alone(self) -> None:
         places = Places(4, 2, Networks.of(["10.0.0.0/8"]))
         assert all(places.take("10.0.0.1") for _ in range(3))
@@ -725,7 +738,8 @@ class TestPace:
         """The clock stands still, so that a moment is as far away as those who came before it make it."""
         async with serving() as site:
             assert (await site.ask(GET)).status == 200
-            site.node.pace = pace = Takes(per_second, **{"saved_seconds": 0.0, "now": lambda: 0.0, **more})
+            pace = Takes(per_second, **{"saved_seconds": 0.0, "now": lambda: 0.0, **more})
+            site.node.moments = Moments(pace)
             yield site, pace
 
     async def test_who_asks_too_often_waits(self) -> None:
@@ -778,7 +792,7 @@ class TestPace:
     async def test_the_wait_does_not_count_against_the_client(self) -> None:
         async with serving(head_seconds=0.2) as site:
             assert (await site.ask(GET)).status == 200
-            site.node.pace = Takes(2, saved_seconds=0.0, now=lambda: 0.0)
+            site.node.moments = Moments(Takes(2, saved_seconds=0.0, now=lambda: 0.0))
             first, second = await site.line(), await site.line()
             for line in (first, second):
                 line.send(GET)
@@ -789,7 +803,8 @@ class TestPace:
             connections=HttpConnections(HttpLimits(), 1024, Networks.of(["127.0.0.1"]))
         ) as site:
             assert (await site.ask(GET)).status == 200
-            site.node.pace = pace = Takes(1)
+            pace = Takes(1)
+            site.node.moments = Moments(pace)
             assert (await site.ask(GET * 2)).status == 200
             assert pace.networks == []
 

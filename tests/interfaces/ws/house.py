@@ -26,7 +26,7 @@ from interfaces.http.node import HttpLimits
 from interfaces.http.options import HttpOptions
 from interfaces.http.protocol import HttpConnections
 from interfaces.live.hub import Hub
-from interfaces.pace import Pace
+from interfaces.pace import Moments, Pace
 from interfaces.ws.endpoint import Sockets
 from interfaces.ws.options import SocketOptions
 from interfaces.ws.protocol import SocketProtocol
@@ -231,6 +231,7 @@ async def serving(
     limits: HttpLimits | None = None,
     settings: Settings = SETTINGS,
     pace: Pace | None = None,
+    moments: Moments | None = None,
     **options: Any,
 ) -> AsyncIterator[House]:
     """
@@ -251,6 +252,7 @@ async def serving(
             hub=hub,
             options=SocketOptions(max_message_bytes=FRAME_LIMIT, **options),
             pace=pace or Pace(),
+            moments=moments or Moments(),
         )
         app = create_app(
             messenger,
@@ -273,7 +275,7 @@ async def serving(
         server = UvicornServer(
             uvicorn.Config(
                 behind_the_door,
-                http=cast(Any, HttpConnections(limits or HttpLimits(), descriptors=1024)),
+                http=cast(Any, HttpConnections(limits or HttpLimits(), 1024, moments=services.moments)),
                 ws=WAYS[way] if isinstance(way, str) else way,
                 ws_max_size=FRAME_LIMIT,
                 ws_ping_interval=pings and pings[0],
