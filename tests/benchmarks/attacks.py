@@ -119,7 +119,7 @@ async def groups(target: Target, connections: int) -> None:
 async def history_over_http(target: Target, connections: int) -> None:
     """Pages of history that nobody reads."""
     path = f"/chats/{target.chat}/history/?limit=200"
-    request = f"GET {path} HTTP/1.1\r\nHost: server\r\nAuthorization: Bearer {target.token}\r\n\r\n"
+    request = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {target.token}\r\n\r\n"
     await one_client.attack(target.port, Attack(connections, request.encode(), is_read=False))
 
 
