@@ -33,7 +33,7 @@ FEW_MISSED: Final = 16
 """The newest entries of a chat's log among which the first missed one is counted rather than searched."""
 
 Asked = tuple[ProfileId, Cursor]
-"""Whose news are asked for, and after which place."""
+"""A question of `since`: the profile, and its cursor."""
 
 CHATS_COUNTED: Final = Prepared(
     """

@@ -624,7 +624,7 @@ PROBE: Final = Prepared(
 
 
 SESSIONS: Final = "shared reads of sessions"
-"""Their owner at the connections: other shared reads, which take longer, do not keep them waiting."""
+"""The owner of shared reads of sessions at the connections. It is another one than `SHARED`, whose reads take longer."""
 
 SESSIONS_ALONE: Final = 2
 """While fewer connections are in use, a session is read alone. Otherwise those that are asked for at the same moment share a read."""

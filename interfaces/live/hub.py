@@ -58,7 +58,7 @@ TAIL_SECONDS: Final = 60
 """A log entry is kept for clients that come back for at least this long, if there is room, and at most twice as long."""
 
 RECENT_PART: Final = 4
-"""So many bytes of log entries are kept for one byte of where the clients were that have gone."""
+"""`RecentChats` has the share 1 / `RECENT_PART` of the bytes that log entries have."""
 
 
 @define(eq=False, kw_only=True)

@@ -57,7 +57,7 @@ class Together(Generic[Question, Found]):
     )
     """For each question that no batch has taken, the futures that its answer is set on."""
     _weights: dict[tuple[Hashable, Question], int] = field(init=False, factory=dict)
-    """What the askers of these questions know of the rows of their answers."""
+    """The number of rows that the answers to these questions have, where the asker has told it."""
     _is_due: bool = field(init=False, default=False)
     _batches: "set[asyncio.Task[None]]" = field(init=False, factory=set)
 
