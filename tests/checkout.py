@@ -12,13 +12,20 @@ HANGS = 600.0
 """Seconds after which a tool hangs."""
 
 
-def copied(to: Path) -> Path:
-    """Everything that is not ignored by git. mypy's cache comes along, since what it knows holds there as well."""
+def copied(to: Path, *, with_caches: bool = False) -> Path:
+    """
+    Everything that is not ignored by git; ``with_caches`` also what mypy knows and compiled modules, which hold there as
+    well: what has changed by its size or its time is looked at anew.
+    """
     for path in files():
         target = to / path.relative_to(ROOT)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(path, target)
-    if (ROOT / ".mypy_cache").is_dir():
+        if with_caches and path.suffix == ".py":
+            for compiled in path.parent.glob(f"__pycache__/{path.stem}.*.pyc"):
+                (target.parent / "__pycache__").mkdir(exist_ok=True)
+                shutil.copy2(compiled, target.parent / "__pycache__")
+    if with_caches and (ROOT / ".mypy_cache").is_dir():
         shutil.copytree(ROOT / ".mypy_cache", to / ".mypy_cache", ignore_dangling_symlinks=True)
     return to
 

@@ -1,7 +1,9 @@
 """What no file of the project may hold."""
 
 import ast
+import fnmatch
 import json
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,21 +29,23 @@ HIDING = "TYPE_" + "CHECKING"
 
 def files() -> Iterator[Path]:
     """Everything here that .gitignore does not name."""
-    ignored = (ROOT / ".gitignore").read_text().split()
-    waiting = [ROOT]
+    ignored = re.compile(
+        "|".join(
+            fnmatch.translate(each.strip("/"))
+            for each in [".git", *(ROOT / ".gitignore").read_text().split()]
+        )
+    )
+    waiting = [str(ROOT)]
     while waiting:
-        for path in sorted(waiting.pop().iterdir()):
-            name = f"{path.name}/" if path.is_dir() else path.name
-            if (
-                name == ".git/"
-                or path.name == ".git"
-                or any(Path(name).match(each.strip("/")) for each in ignored)
-            ):
+        with os.scandir(waiting.pop()) as found:
+            there = sorted(found, key=lambda entry: entry.name)
+        for entry in there:
+            if ignored.match(entry.name):
                 continue
-            if path.is_dir():
-                waiting.append(path)
+            if entry.is_dir():
+                waiting.append(entry.path)
             else:
-                yield path
+                yield Path(entry.path)
 
 
 def mentions(text: str, unwanted: list[str]) -> list[str]:

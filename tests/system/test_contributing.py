@@ -1,4 +1,4 @@
-"""Carries out what CONTRIBUTING.md and docs/pin-a-chat.md say, as it stands there, in a copy of the checkout."""
+"""Carries out what CONTRIBUTING.md and docs/pin-a-chat.md say, as it stands there, in a copy of the checkout with a new module."""
 
 import re
 import shlex
@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from attrs import frozen
 
+from infrastructure.scaffold.module import AlreadyThere, lay_module
 from tests.architecture.test_tidiness import ROOT
 from tests.checkout import copied, run, tool
 
@@ -103,16 +104,24 @@ def everything() -> list[Step]:
     return examples
 
 
-def test_every_example_works_as_it_stands(everything: list[Step], tmp_path: Path) -> None:
+def test_every_example_works_as_it_stands_and_beside_a_new_module(
+    everything: list[Step], tmp_path: Path
+) -> None:
     """
-    Both pages share one copy, because checking types takes most of the time: the commands at the end of the second page
-    check the examples of both.
+    Both pages and what `messenger module create` lays share one copy, because checking types takes most of the time: the
+    commands at the end of the second page check all three.
     """
     pinning = list(steps((ROOT / "docs" / "pin-a-chat.md").read_text()))
-    assert {Path(step.line.split()[0]).name for step in pinning if isinstance(step, Command)} == {
+    checks = [step.line.split() for step in pinning if isinstance(step, Command)]
+    assert {Path(program).name for program, *_ in checks} == {
         *("python", "ruff", "mypy", "lint-imports", "pytest"),
     }
-    copy = copied(tmp_path)
+    whole = [
+        Path(program).name for program, *words in checks if not words or words[-1] in {".", "--no-cache"}
+    ]
+    assert whole == ["ruff", "ruff", "mypy", "lint-imports"], "the new module is checked too"
+    copy = copied(tmp_path, with_caches=True)
+    laid = created(copy, "reading_lists_module")
     last = max(path.name[:4] for path in (copy / VERSIONS).glob("0*.py"))
     (migration,) = (step for step in pinning if isinstance(step, Step) and Path(step.path).parent == VERSIONS)
     numbers = (
@@ -128,8 +137,34 @@ def test_every_example_works_as_it_stands(everything: list[Step], tmp_path: Path
         step.path for step in everything if step.anchor is None and Path(step.path).name.startswith("test_")
     ]
     assert len(new) == 3
-    affected = ["tests/interfaces/http/test_openapi.py", "tests/application/profiles"]
-    run(copy, tool("python"), "-m", "pytest", "-q", "-p", "no:cacheprovider", *new, *affected)
+    of_module = [path for path in laid if path.startswith("tests/")]
+    assert len(of_module) == 3
+    affected = [
+        *("tests/interfaces/http/test_openapi.py", "tests/application/profiles"),
+        *("tests/infrastructure/postgres/test_migrations.py", "tests/architecture/test_schema.py"),
+        "tests/architecture/test_tidiness.py",
+    ]
+    run(
+        copy,
+        tool("python"),
+        *("-m", "pytest", "-q", "-p", "no:cacheprovider"),
+        *(*new, *of_module, *affected),
+    )
+    # a second module goes beside the first, which is not written over
+    with pytest.raises(AlreadyThere, match="is there already"):
+        lay_module("reading_lists", copy)
+
+
+def created(copy: Path, name: str) -> list[str]:
+    """What the command lays in a copy."""
+    shown = run(copy, tool("python"), "-m", "config.main", "module", "create", name)
+    laid = [line for line in shown.splitlines() if line.endswith(".py")]
+    assert {line.split("/")[0] for line in laid} == {
+        *("domain", "application", "infrastructure", "interfaces", "config", "tests"),
+    }
+    assert "MODULES_SECTION_ENABLED_MODULES" in shown
+    assert all((copy / path).is_file() for path in laid)
+    return laid
 
 
 def test_an_example_without_a_place_is_noticed() -> None:

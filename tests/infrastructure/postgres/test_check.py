@@ -47,10 +47,10 @@ class Scene:
 
 
 @pytest.fixture
-async def scene(messenger_database: str) -> AsyncIterator[Scene]:
+async def scene(emptied_database: str) -> AsyncIterator[Scene]:
     """Two people, a chat with eight messages, a change and marks, and another chat that nobody damages."""
-    engine = make_engine(messenger_database, size=4)
-    async with postgres_storage(messenger_database) as storage:
+    engine = make_engine(emptied_database, size=4)
+    async with postgres_storage(emptied_database) as storage:
         ann, ben, cid = await known(storage.begin, "Ann", "Ben", "Cid")
         chat = await open_chat(storage.begin, ann, ben)
         other = await open_chat(storage.begin, ben, ann, cid)
@@ -64,7 +64,7 @@ async def scene(messenger_database: str) -> AsyncIterator[Scene]:
         change = ChangeChatHandler(adding=ADDING, begin=storage.begin, views=storage.views, clock=talk.clock)
         await change(ann, ChangeChat(chat_id=chat.id, name="Another", member_ids=(cid.profile_id,)))
         await talk.say(ben, chat.id, "last")
-        yield Scene(messenger_database, engine, storage, ann, ben, chat)
+        yield Scene(emptied_database, engine, storage, ann, ben, chat)
     await engine.dispose()
 
 
