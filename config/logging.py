@@ -12,8 +12,9 @@ import re
 import select
 import sys
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from itertools import accumulate
 from threading import Condition, Event, Thread
 
 from config.settings.groups import Settings
@@ -55,7 +56,7 @@ pool, the steps of starting and stopping. LOG_LEVEL=DEBUG shows them.
 MOST_WAITING = 10_000
 """In lines. Beyond that, new lines are dropped and counted."""
 
-COLLECTED_FOR = 0.01
+COLLECTED_FOR = 0.05
 """Seconds for which the writer waits for further lines: each time it runs, all others wait for it."""
 
 PRINTED_FIRST_FOR = 1.0
@@ -209,8 +210,8 @@ class Lines(logging.Handler):
                 dropped += self._dropped
                 self._dropped = 0
             self._let_others_go_first()
-            dropped += sum(not self._put(line) for line in lines)
-            if dropped and self._put(self._note(dropped)):
+            dropped += self._put_all(lines)
+            if dropped and not self._put_all([self._note(dropped)]):
                 dropped = 0
             with self._changed:
                 if not self._waiting:
@@ -222,18 +223,48 @@ class Lines(logging.Handler):
         if self._after is not None:
             self._waits = self._after.is_written.wait(PRINTED_FIRST_FOR if self._waits else 0)
 
-    def _put(self, line: str) -> bool:
-        """Writes a line, and returns False if it cannot be written. A line after a torn one begins on a line of its own."""
-        data = f"{line}\n".encode(errors="backslashreplace")
-        if self._is_torn:
-            data = b"\n" + data
+    def _put_all(self, lines: Sequence[str]) -> int:
+        """
+        Writes lines, and returns how many of them cannot be written.
+
+        As many as a pipe takes in one piece are written at once: for each write the thread gives the interpreter away, and all
+        others wait when it takes it back.
+        """
+        lost, size = 0, 0
+        some: list[bytes] = []
+        for line in lines:
+            data = f"{line}\n".encode(errors="backslashreplace")
+            if some and size + len(data) >= select.PIPE_BUF:  # one byte is left for the end of a torn line
+                lost += self._put(some)
+                some, size = [], 0
+            some.append(data)
+            size += len(data)
+        return lost + (self._put(some) if some else 0)
+
+    def _put(self, lines: Sequence[bytes]) -> int:
+        """Writes lines at once, and returns how many of them cannot be written."""
+        lost = 0
+        while lines:
+            whole = self._put_some(lines)
+            lost += whole < len(lines)
+            lines = lines[whole + 1 :]
+        return lost
+
+    def _put_some(self, lines: Sequence[bytes]) -> int:
+        """
+        Returns how many lines are written as a whole; the one after these cannot be written. A line after a torn one begins on a
+        line of its own.
+        """
+        first, *others = lines
+        parts = [b"\n" + first if self._is_torn else first, *others]
+        data, written = b"".join(parts), 0
         try:
-            while data:
-                data = data[_write_some(self._descriptor, data) :]
-                self._is_torn = bool(data)
+            while written < len(data):
+                written += _write_some(self._descriptor, data[written:])
+                self._is_torn = written not in (0, *accumulate(map(len, parts)))
         except OSError:
-            return False
-        return True
+            return sum(end <= written for end in accumulate(map(len, parts)))
+        return len(lines)
 
     def _note(self, dropped: int) -> str:
         record = {

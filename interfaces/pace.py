@@ -112,7 +112,7 @@ class Pace:
         return len(self._taken_until)
 
 
-NETWORK_SAVES: Final = 10.0
+NETWORK_SAVES: Final = 20.0
 """For how many seconds a network saves up requests. All people behind one address may come back at once, after a restart."""
 
 

@@ -66,6 +66,9 @@ class OwnChanges(Protocol):
         """The chats that a profile is in, in no order."""
         ...
 
-    async def since(self, reader: ProfileId, cursor: Cursor) -> Missed | Lost:
-        """Reads from one snapshot what a profile missed since ``cursor``."""
+    async def since(self, reader: ProfileId, cursor: Cursor, chats: int | None = None) -> Missed | Lost:
+        """
+        Reads from one snapshot what a profile missed since ``cursor``. ``chats`` is about how many chats it is in, if that is
+        known: it helps to divide the reading, and changes no answer.
+        """
         ...

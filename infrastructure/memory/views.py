@@ -396,7 +396,12 @@ class MemoryOwnChanges:
             if state.members[id, reader].left_at is None and state.chats[id].deleted_at is None
         ]
 
-    async def since(self, reader: ProfileId, cursor: Cursor) -> Missed | Lost:
+    async def since(
+        self,
+        reader: ProfileId,
+        cursor: Cursor,
+        chats: int | None = None,  # noqa: ARG002 - nothing is divided here
+    ) -> Missed | Lost:
         here = await self.here()
         if cursor.epoch != here.epoch:
             return Lost.EPOCH

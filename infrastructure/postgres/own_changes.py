@@ -1,5 +1,5 @@
 """
-Finds what one profile missed since a cursor. `infrastructure.postgres.places` explains the cursor.
+Finds what profiles missed since their cursors. `infrastructure.postgres.places` explains the cursor.
 
 The entries of a log that lie after a cursor are always its last ones, because only one transaction at a time writes to a
 log. A binary search therefore finds the first of them, by the primary key, however long the client was away. Whether an entry
@@ -10,6 +10,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, Final
 
 from attrs import field, frozen
+from psycopg.rows import tuple_row
 
 from application.ports.changes import Cursor
 from application.ports.own_changes import PERSONAL_MOST, Lost, Missed, Standing
@@ -17,8 +18,8 @@ from domain.events import PersonalEvent
 from domain.ids import ChatId, Position, ProfileId, Seq
 from domain.reading import unread_count
 from infrastructure.postgres.changes import ORIGIN, Origin
-from infrastructure.postgres.driver.arrays import Uuids
-from infrastructure.postgres.driver.reads import SHARED, Prepared, ReadPool, ReadTransaction, Row, prepared
+from infrastructure.postgres.driver.arrays import Bigints, Uuids
+from infrastructure.postgres.driver.reads import SHARED, Prepared, ReadPool, ReadTransaction, prepared
 from infrastructure.postgres.driver.together import HEAVIEST, Together
 from infrastructure.postgres.places import Place
 from infrastructure.stored_events import personal_event
@@ -27,6 +28,12 @@ HERE: Final = prepared(ORIGIN)
 
 FEW_PERSONAL: Final = 16
 """Entries of one reader's own log that a shared read returns. Who has more is read alone, from the same snapshot."""
+
+FEW_MISSED: Final = 16
+"""The newest entries of a chat's log among which the first missed one is counted rather than searched."""
+
+Asked = tuple[ProfileId, Cursor]
+"""A question of `since`: the profile, and its cursor."""
 
 CHATS_COUNTED: Final = Prepared(
     """
@@ -62,11 +69,16 @@ CHATS_OF: Final = Prepared(
 STANDINGS: Final = Prepared(
     """
     SELECT wanted.number, own.chat_id, head.last_seq, head.last_position, head.member_count,
-        reading.mark, reading.less, others.mark AS others_mark,
-        reading.tx >= %(next_tx)s::bigint OR reading.tx = ANY (%(running)s::bigint[])
-            OR coalesce(others.tx >= %(next_tx)s::bigint OR others.tx = ANY (%(running)s::bigint[]), false)
+        reading.mark, reading.less, coalesce(others.mark, 0) AS others_mark,
+        reading.tx >= wanted.next_tx OR reading.tx = ANY (%(running)s::bigint[])
+            OR coalesce(others.tx >= wanted.next_tx OR others.tx = ANY (%(running)s::bigint[]), false)
             AS is_read,
-        CASE WHEN head.tx >= %(next_tx)s::bigint OR head.tx = ANY (%(running)s::bigint[]) THEN (
+        CASE WHEN head.tx >= wanted.next_tx OR head.tx = ANY (%(running)s::bigint[]) THEN coalesce((
+            SELECT CASE WHEN count(*) < %(few)s::bigint THEN head.last_position + 1 - count(*) END
+            FROM chat_log AS newest
+            WHERE newest.chat_id = own.chat_id AND newest.position > head.last_position - %(few)s::bigint
+                AND (newest.tx >= wanted.next_tx OR newest.tx = ANY (%(running)s::bigint[]))
+        ), (
             WITH RECURSIVE search (low, high) AS (
                 SELECT 0::bigint, head.last_position
                 UNION ALL
@@ -75,7 +87,7 @@ STANDINGS: Final = Prepared(
                 FROM search,
                      LATERAL (SELECT (search.low + search.high + 1) / 2 AS position) AS half,
                      LATERAL (SELECT coalesce((
-                         SELECT middle.tx >= %(next_tx)s::bigint OR middle.tx = ANY (%(running)s::bigint[])
+                         SELECT middle.tx >= wanted.next_tx OR middle.tx = ANY (%(running)s::bigint[])
                          FROM chat_log AS middle
                          WHERE middle.chat_id = own.chat_id AND middle.position = half.position
                          LIMIT 1
@@ -83,8 +95,9 @@ STANDINGS: Final = Prepared(
                 WHERE search.low < search.high
             )
             SELECT 1 + min(search.high) FROM search
-        ) END AS first_missed
-    FROM unnest(%(readers)s::uuid[]) WITH ORDINALITY AS wanted (reader_id, number)
+        )) END AS first_missed
+    FROM unnest(%(readers)s::uuid[], %(next_txs)s::bigint[])
+        WITH ORDINALITY AS wanted (reader_id, next_tx, number)
     CROSS JOIN LATERAL (
         SELECT each.chat_id, each.profile_id
         FROM profile_chat AS each WHERE each.profile_id = wanted.reader_id AND each.left_at IS NULL
@@ -108,16 +121,22 @@ STANDINGS: Final = Prepared(
     WHERE chat.deleted_at IS NULL
     ORDER BY wanted.number, own.chat_id
     """,
-    {},
+    {"few": FEW_MISSED},
+    tuple_row,
 )
-"""The chats of several readers, each with its first position after a place."""
+"""
+The chats of several readers, each with its first position after the reader's place. If it is one of the last few it is found by
+counting them, which costs a fifth of the search.
+"""
 
 PERSONAL: Final = Prepared(
     """
     SELECT wanted.number, entry.kind, entry.payload, entry.chat_id
-    FROM unnest(%(readers)s::uuid[]) WITH ORDINALITY AS wanted (reader_id, number)
+    FROM unnest(%(readers)s::uuid[], %(next_txs)s::bigint[])
+        WITH ORDINALITY AS wanted (reader_id, next_tx, number)
     CROSS JOIN LATERAL (
-        SELECT each.last_position FROM profile_head AS each WHERE each.profile_id = wanted.reader_id LIMIT 1
+        SELECT each.last_position, each.tx FROM profile_head AS each
+        WHERE each.profile_id = wanted.reader_id LIMIT 1
     ) AS head
     CROSS JOIN LATERAL (
         WITH RECURSIVE search (low, high) AS (
@@ -128,7 +147,7 @@ PERSONAL: Final = Prepared(
             FROM search,
                  LATERAL (SELECT (search.low + search.high + 1) / 2 AS position) AS half,
                  LATERAL (SELECT coalesce((
-                     SELECT middle.tx >= %(next_tx)s::bigint OR middle.tx = ANY (%(running)s::bigint[])
+                     SELECT middle.tx >= wanted.next_tx OR middle.tx = ANY (%(running)s::bigint[])
                      FROM profile_log AS middle
                      WHERE middle.profile_id = wanted.reader_id AND middle.position = half.position
                      LIMIT 1
@@ -136,6 +155,7 @@ PERSONAL: Final = Prepared(
             WHERE search.low < search.high
         )
         SELECT min(search.high) AS position FROM search
+        WHERE head.tx >= wanted.next_tx OR head.tx = ANY (%(running)s::bigint[])
     ) AS known
     CROSS JOIN LATERAL (
         SELECT each.position, each.kind, each.payload, each.chat_id
@@ -148,33 +168,47 @@ PERSONAL: Final = Prepared(
     """,
     {},
 )
-"""The entries of several profiles' logs after a place."""
+"""
+The entries of several profiles' logs after their places. A log without an entry after the place is not read: its head was not written
+since.
+"""
 
 
 @frozen
 class PostgresOwnChanges:
-    """Clients that come back at the same moment share the reads of `chats_of`; those with the same cursor, that of `since`."""
+    """Clients that come back at the same moment share the reads of `chats_of` and of `since`, whatever their cursors are."""
 
     pool: ReadPool
     _chats: Together[ProfileId, Sequence[ChatId]] = field(init=False)
-    _missed: Together[ProfileId, Missed | Lost] = field(init=False)
+    _missed: Together[Asked, Missed | Lost] = field(init=False)
+    _here: Together[None, Origin] = field(init=False)
 
     @_chats.default
     def _chats_together(self) -> Together[ProfileId, Sequence[ChatId]]:
         return Together(self._read_chats, self._count_chats)
 
     @_missed.default
-    def _missed_together(self) -> Together[ProfileId, Missed | Lost]:
-        return Together(self._read_missed, self._count_chats)
+    def _missed_together(self) -> Together[Asked, Missed | Lost]:
+        return Together(self._read_missed, lambda asked: self._count_chats([reader for reader, _ in asked]))
+
+    @_here.default
+    def _here_together(self) -> Together[None, Origin]:
+        return Together(self._read_here)
 
     async def here(self) -> Cursor:
-        return Origin.of(await self.pool.row(HERE)).cursor
+        found = await self._here.ask(None, owner=None)
+        assert found is not None, "the question is answered"
+        return found.cursor
 
     async def chats_of(self, reader: ProfileId) -> Sequence[ChatId]:
         return await self._chats.ask(reader, owner=reader) or ()
 
-    async def since(self, reader: ProfileId, cursor: Cursor) -> Missed | Lost:
-        missed = await self._missed.ask(reader, owner=reader, kind=cursor)
+    async def since(self, reader: ProfileId, cursor: Cursor, chats: int | None = None) -> Missed | Lost:
+        try:
+            running = Place.read(cursor.place).running
+        except ValueError:
+            return Lost.MALFORMED
+        missed = await self._missed.ask((reader, cursor), owner=reader, kind=running, weight=chats)
         assert missed is not None, "every reader is answered"
         return missed
 
@@ -188,64 +222,97 @@ class PostgresOwnChanges:
         rows = await self.pool.shared_rows(CHATS_OF, readers=Uuids.of(readers))
         return {readers[row["number"] - 1]: row["chat_ids"] for row in rows}
 
-    async def _read_missed(
-        self, cursor: Any, readers: Sequence[ProfileId]
-    ) -> Mapping[ProfileId, Missed | Lost]:
-        try:
-            place = Place.read(cursor.place)
-        except ValueError:
-            return dict.fromkeys(readers, Lost.MALFORMED)
-        after: Mapping[str, Any] = {"next_tx": place.next_tx, "running": sorted(place.running)}
+    async def _read_here(self, _: Hashable, asked: Sequence[None]) -> Mapping[None, Origin]:
+        (found,) = await self.pool.shared_rows(HERE)
+        return dict.fromkeys(asked, Origin.of(found))
+
+    async def _read_missed(self, running: Any, asked: Sequence[Asked]) -> Mapping[Asked, Missed | Lost]:
+        """Answers readers whose places have the same transactions ``running``. Their next transactions may differ."""
         async with self.pool.open(SHARED) as reads:
             found = Origin.of(await reads.row(HERE))
-            if found.cursor.epoch != cursor.epoch or found.was_restored_since(cursor):
-                return dict.fromkeys(readers, Lost.EPOCH)
-            standings: dict[ProfileId, list[Standing]] = {reader: [] for reader in readers}
-            async for rows in reads.slices(STANDINGS, readers=Uuids.of(readers), **after):
-                for row in rows:
-                    standings[readers[row["number"] - 1]].append(_standing(row))
-            personal = await _read_personal(reads, readers, after)
+            known = [each for each in asked if _is_known(each[1], found)]
+            readers = [reader for reader, _ in known]
+            after = _After(
+                readers, [Place.read(cursor.place).next_tx for _, cursor in known], sorted(running)
+            )
+            standings: list[list[Standing]] = [[] for _ in readers]
+            async for rows in reads.slices(STANDINGS, **after.of(range(len(readers)))):
+                for number, *row in rows:
+                    standings[number - 1].append(_standing(*row))
+            personal = await _read_personal(reads, after)
+        answers: dict[Asked, Missed | Lost] = dict.fromkeys(asked, Lost.EPOCH)
+        for each, chats, events in zip(known, standings, personal, strict=True):
+            is_told = len(events) <= PERSONAL_MOST
+            answers[each] = (
+                Missed(cursor=found.cursor, standings=chats, personal=events) if is_told else Lost.TOO_FAR
+            )
+        return answers
+
+
+def _is_known(cursor: Cursor, found: Origin) -> bool:
+    return found.cursor.epoch == cursor.epoch and not found.was_restored_since(cursor)
+
+
+@frozen
+class _After:
+    """Several readers, each with the first transaction that is new for them, besides those that were ``running``."""
+
+    readers: Sequence[ProfileId]
+    next_txs: Sequence[int]
+    running: Sequence[int]
+
+    def of(self, numbers: Sequence[int]) -> Mapping[str, Any]:
+        """Parameters of a statement for some of the readers."""
         return {
-            reader: Missed(cursor=found.cursor, standings=standings[reader], personal=personal[reader])
-            if len(personal[reader]) <= PERSONAL_MOST
-            else Lost.TOO_FAR
-            for reader in readers
+            "readers": Uuids.of([self.readers[number] for number in numbers]),
+            "next_txs": Bigints.of(self.next_txs[number] for number in numbers),
+            "running": self.running,
         }
 
 
-async def _read_personal(
-    reads: ReadTransaction, readers: Sequence[ProfileId], after: Mapping[str, Any]
-) -> Mapping[ProfileId, Sequence[PersonalEvent]]:
-    """Reads the entries of each reader's own log after a place: `PERSONAL_MOST`, and one more if there are more."""
-    personal: dict[ProfileId, list[PersonalEvent]] = {}
-    wanted = [(readers, FEW_PERSONAL)]
+async def _read_personal(reads: ReadTransaction, after: _After) -> Sequence[Sequence[PersonalEvent]]:
+    """Reads the entries of each reader's own log after its place: `PERSONAL_MOST`, and one more if there are more."""
+    personal: list[list[PersonalEvent]] = [[] for _ in after.readers]
+    wanted: list[tuple[Sequence[int], int]] = [(range(len(after.readers)), FEW_PERSONAL)]
     while wanted:
         some, most = wanted.pop()
-        personal |= {reader: [] for reader in some}
-        async for rows in reads.slices(PERSONAL, readers=Uuids.of(some), **after, most=most + 1):
+        for number in some:
+            personal[number] = []
+        async for rows in reads.slices(PERSONAL, **after.of(some), most=most + 1):
             for row in rows:
-                reader = some[row["number"] - 1]
-                personal[reader].append(
-                    personal_event(row["kind"], row["payload"], profile_id=reader, chat_id=row["chat_id"])
+                number = some[row["number"] - 1]
+                event = personal_event(
+                    row["kind"],
+                    row["payload"],
+                    profile_id=after.readers[number],
+                    chat_id=row["chat_id"],
                 )
+                personal[number].append(event)
         if most == FEW_PERSONAL:
-            wanted = [([reader], PERSONAL_MOST) for reader in some if len(personal[reader]) > most]
+            wanted = [([number], PERSONAL_MOST) for number in some if len(personal[number]) > most]
     return personal
 
 
-def _standing(row: Row) -> Standing:
-    first_missed = row["first_missed"]
+def _standing(
+    chat_id: ChatId,
+    last_seq: Seq,
+    last_position: Position,
+    member_count: int,
+    mark: Seq,
+    less: int,
+    others_mark: Seq,
+    is_read: bool,
+    first_missed: Position | None,
+) -> Standing:
     return Standing(
-        chat_id=ChatId(row["chat_id"]),
-        last_seq=Seq(row["last_seq"]),
-        last_position=Position(row["last_position"]),
-        member_count=row["member_count"],
-        read_up_to=Seq(row["mark"]),
-        unread_count=unread_count(last_seq=row["last_seq"], mark=row["mark"], excluded=row["less"]),
-        others_read_up_to=Seq(row["others_mark"] or 0),
+        chat_id=chat_id,
+        last_seq=last_seq,
+        last_position=last_position,
+        member_count=member_count,
+        read_up_to=mark,
+        unread_count=unread_count(last_seq=last_seq, mark=mark, excluded=less),
+        others_read_up_to=others_mark,
         # a head also moves when nothing is added to its log, such as when members are counted anew
-        first_missed=Position(first_missed)
-        if first_missed and first_missed <= row["last_position"]
-        else None,
-        is_read=row["is_read"],
+        first_missed=first_missed if first_missed and first_missed <= last_position else None,
+        is_read=is_read,
     )

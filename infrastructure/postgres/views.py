@@ -553,6 +553,32 @@ LIVE_SESSION: Final = prepared(
     )
 )
 
+LIVE_SESSIONS: Final = Prepared(
+    """
+    SELECT wanted.number, person.profile_id AS id, person.first_name, person.last_name, person.middle_name,
+        person.username, live.access_id, live.refresh_expires_at, live.last_used_at, live.scopes, owner.email
+    FROM unnest(%(accounts)s::uuid[], %(sessions)s::uuid[])
+        WITH ORDINALITY AS wanted (account_id, session_id, number)
+    CROSS JOIN LATERAL (
+        SELECT each.profile_id, each.access_id, each.refresh_expires_at, each.last_used_at, each.scopes
+        FROM session AS each
+        WHERE each.account_id = wanted.account_id AND each.session_id = wanted.session_id
+            AND each.ended_at IS NULL
+        LIMIT 1
+    ) AS live
+    CROSS JOIN LATERAL (
+        SELECT each.email FROM account AS each WHERE each.account_id = wanted.account_id LIMIT 1
+    ) AS owner
+    CROSS JOIN LATERAL (
+        SELECT each.profile_id, each.first_name, each.last_name, each.middle_name, each.username
+        FROM profile AS each WHERE each.profile_id = live.profile_id LIMIT 1
+    ) AS person
+    ORDER BY wanted.number
+    """,
+    {},
+)
+"""The same for several sessions."""
+
 PEOPLE: Final = prepared(select(*_person).where(profile.c.profile_id == any_(IDS)))
 
 CONTACTS: Final = Prepared(
@@ -597,6 +623,13 @@ PROBE: Final = Prepared(
 """Whether the server accepts writes, and which of the tables are missing or may not be written."""
 
 
+SESSIONS: Final = "shared reads of sessions"
+"""The owner of shared reads of sessions at the connections. It is another one than `SHARED`, whose reads take longer."""
+
+SESSIONS_ALONE: Final = 2
+"""While fewer connections are in use, a session is read alone. Otherwise those that are asked for at the same moment share a read."""
+
+
 @frozen
 class PostgresViews:
     pool: ReadPool
@@ -604,25 +637,32 @@ class PostgresViews:
     replica: Replica | None = None
     """Pages of history are read from it when it has what the reader must see."""
     _stands: Together[tuple[ProfileId, ChatId], Row] = field(init=False)
+    _sessions: Together[tuple[AccountId, SessionId], LiveSession] = field(init=False)
+
+    @_sessions.default
+    def _sessions_together(self) -> Together[tuple[AccountId, SessionId], LiveSession]:
+        return Together(self._read_sessions)
 
     @_stands.default
     def _together(self) -> Together[tuple[ProfileId, ChatId], Row]:
         return Together(self._read_stands)
 
     async def live_session(self, account_id: AccountId, session_id: SessionId) -> LiveSession | None:
-        row = await self.pool.row(LIVE_SESSION, account=account_id, session=session_id)
-        if row is None:
-            return None
-        person = dict(row)
-        scopes = person.pop("scopes")
-        about = {
-            "email": person.pop("email"),
-            "access_id": person.pop("access_id"),
-            "expires_at": person.pop("refresh_expires_at"),
-            "last_used_at": person.pop("last_used_at"),
-            "scopes": None if scopes is None else frozenset(map(Scope, scopes)),
-        }
-        return LiveSession(profile=ProfileView(**person), **about)
+        if self.pool.in_use < SESSIONS_ALONE:
+            row = await self.pool.row(LIVE_SESSION, account=account_id, session=session_id)
+            return None if row is None else _live_session(row)
+        return await self._sessions.ask((account_id, session_id), owner=account_id)
+
+    async def _read_sessions(
+        self, _: Hashable, wanted: Sequence[tuple[AccountId, SessionId]]
+    ) -> Mapping[tuple[AccountId, SessionId], LiveSession]:
+        rows = await self.pool.shared_rows(
+            LIVE_SESSIONS,
+            SESSIONS,
+            accounts=Uuids.of([account_id for account_id, _ in wanted]),
+            sessions=Uuids.of([session_id for _, session_id in wanted]),
+        )
+        return {wanted[row["number"] - 1]: _live_session(row) for row in rows}
 
     async def list_chats(self, reader: ProfileId) -> Sequence[ChatView]:
         return (await self.page_of_chats(reader, Paging())).items
@@ -946,6 +986,24 @@ async def _people(reads: PreparedReads, ids: Iterable[ProfileId]) -> Mapping[Pro
         return {}
     found = await reads.rows(PEOPLE, ids=Uuids.of(wanted))
     return {row["id"]: ProfileView(**row) for row in found}
+
+
+def _live_session(row: Row) -> LiveSession:
+    scopes = row["scopes"]
+    return LiveSession(
+        profile=ProfileView(
+            id=ProfileId(row["id"]),
+            first_name=row["first_name"],
+            last_name=row["last_name"],
+            middle_name=row["middle_name"],
+            username=row["username"],
+        ),
+        email=row["email"],
+        access_id=row["access_id"],
+        expires_at=row["refresh_expires_at"],
+        last_used_at=row["last_used_at"],
+        scopes=None if scopes is None else frozenset(map(Scope, scopes)),
+    )
 
 
 def _unread(row: Row) -> int:

@@ -48,7 +48,7 @@ class HttpLimits:
     """Connections of the node, WebSockets included; 0 derives the limit from the file descriptors available."""
     connections_per_network: int = 0
     """Connections of one client, as defined by `domain.network.network_of`; 0 means three quarters of the node's."""
-    requests_per_network: int = 100
+    requests_per_network: int = 50
     """
     Connections and further requests of one client in a second, handshakes of WebSockets included; those beyond it wait
     (`interfaces.pace`). 0 means no limit.
@@ -274,6 +274,12 @@ PAUSE: Final = 9.0
 LEAST_PAUSE: Final = 0.001
 """The shortest time, in seconds, that a timer of uvloop can wait."""
 
+LEAST_WORK: Final = LEAST_PAUSE / PAUSE
+"""Seconds of CPU time for which pieces of later work are done one after the other, because no pause can be shorter."""
+
+MOST_PIECES: Final = 4
+"""Pieces of later work in one turn, however short they are."""
+
 
 @define(eq=False)
 class Turns:
@@ -328,9 +334,13 @@ class Turns:
             self._first.popleft()()
         now = time.monotonic()  # the loop's own time may count whole milliseconds only
         if self._later and now >= self._later_at:
-            began = time.thread_time()
-            self._next_of_later()()
-            self._later_at = now + (1 + PAUSE) * (time.thread_time() - began)
+            began, spent = time.thread_time(), 0.0
+            for _ in range(MOST_PIECES):
+                self._next_of_later()()
+                spent = time.thread_time() - began
+                if spent >= LEAST_WORK or not self._later:
+                    break
+            self._later_at = now + (1 + PAUSE) * spent
         if self._first:
             self._schedule()
         if self._later and self._timer is None:

@@ -45,6 +45,7 @@ from interfaces.live.listener import End, Listener
 from interfaces.live.neighbours import LASTS, RENEWED_EVERY, SAID_AT_ONCE, Neighbours
 from interfaces.live.notices import Notices, receipt_key
 from interfaces.live.presence import Presence
+from interfaces.live.recent_chats import RecentChats
 from interfaces.live.replays import Replays
 from interfaces.live.roster import Audience, Roster
 from interfaces.live.tails import Tails
@@ -55,6 +56,9 @@ log: Final = logging.getLogger(__name__)
 
 TAIL_SECONDS: Final = 60
 """A log entry is kept for clients that come back for at least this long, if there is room, and at most twice as long."""
+
+RECENT_PART: Final = 4
+"""`RecentChats` has the share 1 / `RECENT_PART` of the bytes that log entries have."""
 
 
 @define(eq=False, kw_only=True)
@@ -137,6 +141,7 @@ class Hub:
             interval=self.interval,
             page=self.first_page,
             cursor_interval=max(1, round(self.cursor_interval / self.interval)),
+            recent=RecentChats(self.tail_bytes // RECENT_PART),
         )
 
     # Entering and leaving
@@ -309,6 +314,7 @@ class Hub:
             looks += 1
             if looks % tail_looks == 0:
                 self.tails.age()
+                self.all_chats.recent.age()
             self.presence.tell_untold()
             self._meet_neighbours()
             try:

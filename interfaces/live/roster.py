@@ -107,8 +107,10 @@ class Roster:
 
     def join(self, listener: Listener, audience: Audience) -> None:
         """Gives a listener a seat aside, and registers it if it is new (`attend`)."""
-        self.attend(listener)
-        place = self._places[listener]
+        place = self._places.get(listener)
+        if place is None:
+            self.attend(listener)
+            place = self._places[listener]
         if audience.number == UNNUMBERED:
             audience.number = self._number_audience(audience)
         audience.aside[place.number] = []

@@ -4,9 +4,9 @@ from one transport to another.
 """
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, TypeVar
 
-from attrs import frozen
+from attrs import field, frozen
 
 from application.paging import ChatPlace, Page
 from application.ports.changes import Cursor
@@ -18,6 +18,12 @@ from interfaces.wire.values import identity, is_count
 
 SEEN_MOST: Final = 1000
 """The most chats in ``seen``."""
+
+KEPT: Final = 128
+"""Cursors that are kept as they were read and written, of mostly 200 and at most 7 000 characters each."""
+
+K = TypeVar("K")
+V = TypeVar("V")
 
 
 @frozen(kw_only=True)
@@ -37,12 +43,18 @@ class SyncPlace(Cursor):
 
 @frozen
 class Places:
-    """Reads and writes what clients keep of where they are, signed with ``key``."""
+    """
+    Reads and writes what clients keep of where they are, signed with ``key``. All clients of a node are told the same cursors, so
+    that the last few are kept in both forms.
+    """
 
     key: bytes
+    _texts: dict[Cursor, str] = field(init=False, factory=dict, eq=False, repr=False)
+    _read: dict[str, Cursor] = field(init=False, factory=dict, eq=False, repr=False)
+    _cursors: CursorCodec[Cursor] = field(init=False)
 
-    @property
-    def _cursors(self) -> CursorCodec[Cursor]:
+    @_cursors.default
+    def _codec(self) -> CursorCodec[Cursor]:
         return CursorCodec(self.key, Cursor, "all chats")
 
     def _pages(self, profile_id: ProfileId) -> CursorCodec[ChatPlace]:
@@ -53,14 +65,22 @@ class Places:
         Raises:
             Unavailable: See `CursorCodec.write`.
         """
-        return self._cursors.write(cursor)
+        text = self._texts.get(cursor)
+        if text is None:
+            text = self._cursors.write(cursor)
+            _keep(self._texts, cursor, text)
+        return text
 
     def read(self, cursor: str) -> Cursor:
         """
         Raises:
             InvalidCursor: It is not one that `write` returned.
         """
-        return self._cursors.read(cursor)
+        found = self._read.get(cursor)
+        if found is None:
+            found = self._cursors.read(cursor)
+            _keep(self._read, cursor, found)
+        return found
 
     def read_part(self, cursor: str) -> SyncPlace:
         """
@@ -81,6 +101,13 @@ class Places:
             InvalidCursor: It is not the ``next`` of a page of this person.
         """
         return self._pages(profile_id).read(following)
+
+
+def _keep(kept: dict[K, V], key: K, value: V) -> None:
+    """Keeps a value, and forgets the one that was kept first if there are more than `KEPT`."""
+    kept[key] = value
+    if len(kept) > KEPT:
+        del kept[next(iter(kept))]
 
 
 def read_seen(value: object) -> dict[ChatId, Position]:

@@ -19,7 +19,6 @@ from domain.network import network_of
 from interfaces.wire import frames
 from interfaces.wire.faults import InvalidValue
 from interfaces.wire.frames import Frame
-from interfaces.wire.places import Places
 from interfaces.wire.server_frames import Greeting
 from interfaces.wire.values import identity
 from interfaces.ws.all_chats_connection import AllChatsConnection
@@ -57,7 +56,7 @@ class Opening:
 
     def _desk(self, outbox: Outbox, *, takes_parts: bool) -> Desk:
         if self.chat_id is None:
-            everything = AllChatsConnection(outbox, self.greeting, Places(self.services.cursor_key))
+            everything = AllChatsConnection(outbox, self.greeting, self.services.places)
             return AllChatsDesk(self.services, everything)
         return ChatDesk(self.services, ChatConnection(outbox, self.greeting, self.chat_id), takes_parts)
 

@@ -7,7 +7,7 @@ from attrs import frozen
 class SocketOptions:
     auth_timeout: float = 10.0
     """Seconds in which a client must authenticate."""
-    entering: int = 32
+    entering: int = 64
     """Sockets that may enter at the same time. The others wait, so that they do not overload the database."""
     entry_timeout: float = 10.0
     """Seconds that a socket may wait for its entry."""

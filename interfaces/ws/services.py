@@ -13,6 +13,7 @@ from interfaces.live.hub import Hub
 from interfaces.live.typing import Typist
 from interfaces.pace import Moments, Pace
 from interfaces.throttled import ThrottledWarning
+from interfaces.wire.places import Places
 from interfaces.ws.budget import Budget
 from interfaces.ws.connection import Connection
 from interfaces.ws.crowds import Crowds
@@ -83,6 +84,7 @@ class SocketServices:
     typists: Typists = Factory(Typists)
     tick: Tick = Factory(Tick)
     framing: Framing = Factory(Framing)
+    places: Places = field(init=False)
     outboxes: Budget = field(init=False)
     """The limit for frames that wait for clients to read them."""
     crowds: Crowds = field(init=False)
@@ -94,6 +96,10 @@ class SocketServices:
         factory=lambda: ThrottledWarning("Too many sockets enter at once: some are refused (WS_ENTERING)"),
     )
     """Acquired by a socket while it enters."""
+
+    @places.default
+    def _places(self) -> Places:
+        return Places(self.cursor_key)
 
     @outboxes.default
     def _outboxes(self) -> Budget:

@@ -35,7 +35,7 @@ BODY: Final = 256 * 1024
 
 
 def _request(method: str, path: str, *headers: str) -> bytes:
-    return "\r\n".join([f"{method} {path} HTTP/1.1", "Host: server", *headers, "", ""]).encode()
+    return "\r\n".join([f"{method} {path} HTTP/1.1", "Host: localhost", *headers, "", ""]).encode()
 
 
 GET: Final = _request("GET", "/livez")
@@ -43,7 +43,7 @@ UNFINISHED: Final = _request(
     "POST", "/accounts/sign-in/", "Content-Type: application/json", f"Content-Length: {BODY}"
 ) + b'"' * (BODY - 100)
 CHUNKS: Final = _request("POST", "/accounts/sign-in/", "Transfer-Encoding: chunked") + b"1\r\n \r\n" * 41_000
-LINES: Final = b"GET /livez HTTP/1.1\r\nHost: server\r\n" + b"a:\r\n" * 3900 + b"\r\n"
+LINES: Final = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n" + b"a:\r\n" * 3900 + b"\r\n"
 
 
 @frozen

@@ -29,6 +29,17 @@ PATIENCE = 60.0
 
 PROGRAMS = ("chromium", "chromedriver")
 
+FEATURES = (
+    "BackForwardCache",
+    "HttpsUpgrades",
+    "MediaRouter",
+    "OptimizationHints",
+    "PaintHolding",
+    "RenderDocument",
+    "SpareRendererForSitePerProcess",
+    "Translate",
+)
+
 FLAGS = (
     "--headless",
     "--window-size=1200,1000",
@@ -38,6 +49,9 @@ FLAGS = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--disable-extensions",
+    # What saves people time by doing things beforehand, or keeps what they may come back to, costs a test more than it saves.
+    f"--disable-features={','.join(FEATURES)}",
     "--no-proxy-server",
     # Whatever a page wants from elsewhere fails there and then, and nothing leaves this machine.
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1",
@@ -119,6 +133,7 @@ const luminance = (colour) => {
 };
 return [...document.querySelectorAll("body *")]
   .filter((each) => each.checkVisibility() && !["SCRIPT", "STYLE", "NOSCRIPT"].includes(each.tagName))
+  .filter((each) => !(arguments[0] ?? []).some((other) => each.closest(other)))
   .filter((each) => each.matches("input") || [...each.childNodes].some((node) => node.nodeType === 3 && node.data.trim()))
   .map((each) => {
     const behind = [];
@@ -236,7 +251,8 @@ class Page:
     runs_scripts: bool = True
 
     def __attrs_post_init__(self) -> None:
-        self.open("about:blank")
+        if self.driver.current_url != "about:blank":
+            self.open("about:blank")
         self.emulate("Network.clearBrowserCookies")
         self.emulate("Emulation.clearDeviceMetricsOverride")
         self.prefer("light")
@@ -414,3 +430,9 @@ class Page:
         """What came into it since it was last asked for."""
         entries: list[dict[str, Any]] = self.driver.get_log(kind)  # type: ignore[no-untyped-call]
         return entries
+
+
+def assert_readable(page: Page, *, without: Sequence[str] = ()) -> None:
+    """Each text has the contrast that WCAG asks of small ones. ``without`` holds selectors of what is not ours."""
+    pale = [each for each in page.run(CONTRASTS, list(without)) if each[1] < 4.5]
+    assert pale == [], pale

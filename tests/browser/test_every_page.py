@@ -1,5 +1,7 @@
 """What holds for each page, whatever it is about."""
 
+import re
+from html import unescape
 from typing import Any
 
 import httpx
@@ -53,13 +55,6 @@ def widths(page: Page) -> tuple[int, int]:
     return there, seen
 
 
-@pytest.mark.parametrize("path", [*OURS, *DOCUMENTS, "/docs"])
-def test_it_has_a_title_and_says_its_language(page: Page, path: str) -> None:
-    open_page(page, path)
-    assert page.driver.title.strip()
-    assert page.run("return document.documentElement.lang") in {"ru", "en"}
-
-
 @pytest.mark.parametrize("language", ["ru", "en"])
 @pytest.mark.parametrize("path", LETTERS)
 def test_whatever_can_be_used_has_a_name(page: Page, links: dict[str, str], path: str, language: str) -> None:
@@ -74,16 +69,18 @@ def test_whatever_can_be_used_has_a_name(page: Page, links: dict[str, str], path
 
 
 @pytest.mark.parametrize("path", [*OURS, *DOCUMENTS, *(f"link to {path}" for path in LETTERS)])
-def test_it_fits_a_phone_and_can_be_read_by_day_and_by_night(
+def test_it_has_a_title_and_a_language_fits_a_phone_and_can_be_read_by_day_and_by_night(
     page: Page, links: dict[str, str], path: str
 ) -> None:
     page.resize(*PHONE, phone=True)
+    if path.startswith("link to "):
+        page.open(links[path.removeprefix("link to ")])
+    else:
+        open_page(page, path)
+    assert page.driver.title.strip()
+    assert page.run("return document.documentElement.lang") in {"ru", "en"}
     for scheme in ("light", "dark"):
         page.prefer(scheme)
-        if path.startswith("link to "):
-            page.open(links[path.removeprefix("link to ")])
-        else:
-            open_page(page, path)
         found = contrasts(page)
         assert widths(page) == (PHONE[0], PHONE[0])
         assert len(found) >= 2
@@ -91,28 +88,30 @@ def test_it_fits_a_phone_and_can_be_read_by_day_and_by_night(
         assert (found[0][2] < 0.1) == (scheme == "dark")
 
 
-def test_the_interface_fits_a_phone_by_night_and_by_day(page: Page) -> None:
+SHOW = """
+const widths = [];
+for (const [code, text] of arguments[0]) {
+  document.querySelector("h1 code").textContent = code;
+  document.querySelector("main p").textContent = text;
+  widths.push([code, document.documentElement.scrollWidth, innerWidth]);
+}
+return widths;
+"""
+"""Shows the words of one page after the other in the place of those of the open one, which differs in nothing else."""
+
+
+def test_each_code_has_a_page_that_fits_a_phone(page: Page, server: Server) -> None:
     page.resize(*PHONE, phone=True)
-    page.prefer("dark")
-    page.open(f"{page.home}/docs")
-    page.first(".opblock").found()
-    assert widths(page) == (PHONE[0], PHONE[0])
-    shade = "return getComputedStyle(document.documentElement).backgroundColor"
-    assert page.run(shade) == "rgb(18, 23, 26)"  # as all other pages
-    page.prefer("light")
-    page.until(lambda: page.run(shade) == "rgba(0, 0, 0, 0)")
-
-
-def test_without_scripts_the_interface_says_where_its_document_is(page: Page) -> None:
-    page.run_scripts(allowed=False)
-    page.open(f"{page.home}/docs")
-    assert page.one("noscript a").get("href") == f"{page.home}/openapi.json"
-
-
-def test_each_code_has_a_page_that_fits_a_phone(page: Page) -> None:
-    page.resize(*PHONE, phone=True)
-    for code in EXPLANATIONS:
-        page.open(f"{page.home}/errors/{code}")
-        assert (page.driver.title, page.texts("h1")) == (code, [code])
-        assert all(page.texts("p"))
-        assert widths(page) == (PHONE[0], PHONE[0])
+    words = []
+    with httpx.Client(base_url=server.url, timeout=30) as http:
+        for code in EXPLANATIONS:
+            text = http.get(f"/errors/{code}").text
+            ((title, heading, said),) = re.findall(
+                r"<title>(.*?)</title>.*<h1><code>(.*?)</code></h1>\s*<p>(.*?)</p>", text, re.DOTALL
+            )
+            assert (title, heading) == (code, code)
+            assert said.strip()
+            words.append((code, unescape(said)))
+    page.open(f"{page.home}/errors/{words[0][0]}")
+    assert page.texts("h1, main p") == [words[0][0], page.text("main p")]
+    assert page.run(SHOW, words) == [[code, PHONE[0], PHONE[0]] for code, _ in words]

@@ -8,7 +8,7 @@ import httpx
 from attrs import define, field
 from selenium.webdriver.common.keys import Keys
 
-from tests.browser.browser import CONTRASTS, Page, Place
+from tests.browser.browser import Page, Place, assert_readable
 from tests.system.client import data
 from tests.system.server import Server
 
@@ -146,8 +146,7 @@ def assert_well(page: Page) -> None:
         " && !(each.ariaLabel || each.innerText.trim() || each.labels?.length)).map((each) => each.outerHTML)"
     )
     assert nameless == []
-    pale = [each for each in page.run(CONTRASTS) if each[1] < 4.5]
-    assert pale == []
+    assert_readable(page)
 
 
 @define

@@ -3,6 +3,7 @@ import logging
 import os
 import pty
 import re
+import select
 import sys
 import threading
 import time
@@ -237,6 +238,32 @@ def test_a_line_after_a_torn_one_begins_anew(pipe: tuple[int, int], monkeypatch:
     lines.write("second line")
     lines.close()
     assert os.read(reading, 1000).decode().splitlines()[:2] == ["first", "second line"]
+
+
+def test_what_was_written_before_a_torn_line_is_not_written_again(
+    pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reading, writing = pipe
+    write, taken = os.write, []
+
+    def full_after_ten(descriptor: int, data: bytes) -> int:
+        taken.append(data)
+        if len(taken) == 2:
+            raise OSError("no space left")
+        return write(descriptor, data[:10] if len(taken) == 1 else data)
+
+    monkeypatch.setattr(os, "write", full_after_ten)
+    lines = Lines(writing)
+    lines.setFormatter(Json())
+    with lines._changed:  # the writer finds them together
+        lines._waiting.extend(["first", "second", "third", "x" * select.PIPE_BUF, "last"])
+        lines._changed.notify_all()
+    lines.close(60)
+    assert taken[0] == b"first\nsecond\nthird\n"
+    told = os.read(reading, 100_000).decode().splitlines()
+    assert told[:3] == ["first", "seco", "third"]
+    assert told[3:5] == ["x" * select.PIPE_BUF, "last"]
+    assert json.loads(told[5])["dropped"] == 1
 
 
 def test_a_pipe_that_does_not_block_is_waited_for(pipe: tuple[int, int]) -> None:

@@ -1,5 +1,7 @@
 """What every storage promises to a client that comes back after a while, over all of its chats."""
 
+import asyncio
+
 import pytest
 
 from application.actor import Actor
@@ -62,6 +64,33 @@ async def test_the_first_missed_position_is_exact(storage: SharedStorage, before
     standing = await standing_of(storage, ann, chat.id, cursor)
     assert standing.first_missed == (before + 1 if before < 8 else None)
     assert standing.last_position == 8
+
+
+async def test_the_first_missed_position_is_exact_however_many_were_missed(storage: SharedStorage) -> None:
+    """Clients with all of these cursors ask at the same moment."""
+    talk, ann = Talk(storage), actor()
+    chat = await open_chat(storage.begin, ann)
+    cursors = []
+    for number in range(40):
+        cursors.append(await storage.own_changes.here())
+        await talk.say(ann, chat.id, f"{number}")
+    cursors.append(await storage.own_changes.here())
+    standings = await asyncio.gather(*(standing_of(storage, ann, chat.id, cursor) for cursor in cursors))
+    assert [each.first_missed for each in standings] == [*range(1, 41), None]
+
+
+async def test_each_of_several_people_misses_what_lies_after_their_own_cursor(storage: SharedStorage) -> None:
+    talk, ann, bob = Talk(storage), actor(), actor()
+    chat = await open_chat(storage.begin, ann, bob)
+    early = await storage.own_changes.here()
+    added = await open_chat(storage.begin, ann, bob)
+    await talk.say(ann, chat.id)
+    late = await storage.own_changes.here()
+    of_ann, of_bob = await asyncio.gather(missed_by(storage, ann, late), missed_by(storage, bob, early))
+    assert list(of_ann.personal) == []
+    assert [event.chat_id for event in of_bob.personal if isinstance(event, ChatAdded)] == [added.id]
+    assert {each.chat_id: each.first_missed for each in of_ann.standings} == {chat.id: None, added.id: None}
+    assert {each.chat_id: each.first_missed for each in of_bob.standings} == {chat.id: 1, added.id: None}
 
 
 async def test_read_marks_of_oneself_and_of_others(storage: SharedStorage) -> None:

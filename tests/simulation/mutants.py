@@ -668,8 +668,10 @@ def overhears_that_history_has_changed(self: Hub, epoch: str) -> None:
 _own_since = MemoryOwnChanges.since
 
 
-async def resumes_from_any_cursor(self: MemoryOwnChanges, reader: ProfileId, cursor: Cursor) -> Missed | Lost:
-    return await _own_since(self, reader, evolve(cursor, epoch=self.storage.epoch))
+async def resumes_from_any_cursor(
+    self: MemoryOwnChanges, reader: ProfileId, cursor: Cursor, chats: int | None = None
+) -> Missed | Lost:
+    return await _own_since(self, reader, evolve(cursor, epoch=self.storage.epoch), chats)
 
 
 OF_RESTORES: Final[Mapping[str, tuple[Any, str, Callable[..., Any]]]] = {

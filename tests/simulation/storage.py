@@ -334,6 +334,11 @@ class SlowOwnChanges:
         found: Sequence[ChatId] = await self._door.read(lambda: self._own.chats_of(reader), self._longest)
         return found
 
-    async def since(self, reader: ProfileId, cursor: Cursor) -> Missed | Lost:
+    async def since(
+        self,
+        reader: ProfileId,
+        cursor: Cursor,
+        chats: int | None = None,
+    ) -> Missed | Lost:
         found: Missed | Lost = await self._door.read(lambda: self._own.since(reader, cursor), self._longest)
         return found

@@ -61,6 +61,8 @@ class Server:
     is_new: bool = True
     """Whether it makes its embedded database itself. Otherwise it finds one in which it has started once already."""
     process: subprocess.Popen[bytes] | forked.Forked | None = None
+    _letters: dict[Path, EmailMessage] = field(factory=dict, init=False, repr=False)
+    """Those that were read already: none ever changes."""
 
     @property
     def var(self) -> Path:
@@ -219,7 +221,10 @@ class Server:
         """Those in the mailbox folder to this address, oldest first."""
         found = []
         for path in sorted((self.var / "mail").glob("*.eml"), key=lambda path: path.stat().st_mtime_ns):
-            letter = BytesParser(EmailMessage, policy=policy.default).parsebytes(path.read_bytes())
+            letter = self._letters.get(path)
+            if letter is None:
+                letter = BytesParser(EmailMessage, policy=policy.default).parsebytes(path.read_bytes())
+                self._letters[path] = letter
             if address in str(letter["To"]):
                 found.append(letter)
         return found

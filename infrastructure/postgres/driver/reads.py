@@ -126,7 +126,7 @@ class ReadTransaction(PreparedReads):
         cursor = await statement.run(self._reader, parameters)
         return await cursor.fetchall()
 
-    async def slices(self, statement: Prepared, **parameters: Any) -> AsyncIterator[Sequence[Row]]:
+    async def slices(self, statement: Prepared, **parameters: Any) -> AsyncIterator[Sequence[Any]]:
         """Yields what may be thousands of rows, some at a time. Other tasks have a turn between two slices."""
         cursor = await statement.run(self._reader, parameters)
         while rows := await cursor.fetchmany(SLICE):
@@ -192,14 +192,16 @@ class ReadPool(PreparedReads):
         whose = parameters.get("reader", parameters.get("account"))
         return await self._rows_for(whose, statement, parameters)
 
-    async def shared_rows(self, statement: Prepared, **parameters: Any) -> Sequence[Row]:
+    async def shared_rows(
+        self, statement: Prepared, whose: Hashable = SHARED, **parameters: Any
+    ) -> Sequence[Row]:
         """
-        The same for a read that answers several people (`SHARED`).
+        The same for a read that answers several people, which belongs to ``whose``.
 
         Raises:
             Unavailable: Storage did not answer, or all connections were busy for too long.
         """
-        return await self._rows_for(SHARED, statement, parameters)
+        return await self._rows_for(whose, statement, parameters)
 
     async def _rows_for(
         self, whose: Hashable, statement: Prepared, parameters: Mapping[str, Any]

@@ -42,7 +42,9 @@ class Together(Generic[Question, Found]):
     _read: Callable[[Hashable, Sequence[Question]], Awaitable[Mapping[Question, Found]]]
     """Reads the answers to questions of a kind; those without an answer are left out."""
     _weigh: Callable[[Sequence[Question]], Awaitable[Sequence[int]]] | None = None
-    """Tells how many rows each answer has, about. None if all have few."""
+    """
+    Tells how many rows each answer has, about, of questions whose asker did not know. None if all have few.
+    """
     most: int = field(default=64, kw_only=True)
     at_once: int = field(default=2, kw_only=True)
     heaviest: int = field(default=HEAVIEST, kw_only=True)
@@ -54,11 +56,17 @@ class Together(Generic[Question, Found]):
         init=False, factory=dict
     )
     """For each question that no batch has taken, the futures that its answer is set on."""
+    _weights: dict[tuple[Hashable, Question], int] = field(init=False, factory=dict)
+    """The number of rows that the answers to these questions have, where the asker has told it."""
     _is_due: bool = field(init=False, default=False)
     _batches: "set[asyncio.Task[None]]" = field(init=False, factory=set)
 
-    async def ask(self, question: Question, *, owner: Hashable, kind: Hashable = None) -> Found | None:
+    async def ask(
+        self, question: Question, *, owner: Hashable, kind: Hashable = None, weight: int | None = None
+    ) -> Found | None:
         """
+        ``weight`` is about how many rows the answer has, if the asker knows.
+
         Raises:
             Unavailable: Storage did not answer.
         """
@@ -77,15 +85,19 @@ class Together(Generic[Question, Found]):
                 loop.call_soon(self._begin)
         else:
             asked.append(answer)
+        if weight is not None:
+            self._weights[kind, question] = max(weight, self._weights.get((kind, question), 0))
         return await answer
 
     def _begin(self) -> None:
         self._is_due = False
         while self._turns and len(self._batches) < self.at_once:
             kind = self._turns.first
+            taken = self._take(kind)
             batch = _Batch(
                 kind,
-                {question: self._asked.pop((kind, question)) for question in self._take(kind)},
+                {question: self._asked.pop((kind, question)) for question in taken},
+                {question: self._weights.pop((kind, question), None) for question in taken},
                 self._read,
                 self._weigh,
                 self.heaviest,
@@ -116,6 +128,7 @@ class Together(Generic[Question, Found]):
 class _Batch(Generic[Question, Found]):
     kind: Hashable
     askers: "Mapping[Question, Sequence[asyncio.Future[Found | None]]]"
+    weights: Mapping[Question, int | None]
     read: Callable[[Hashable, Sequence[Question]], Awaitable[Mapping[Question, Found]]]
     weigh: Callable[[Sequence[Question]], Awaitable[Sequence[int]]] | None
     heaviest: int
@@ -134,10 +147,13 @@ class _Batch(Generic[Question, Found]):
         questions = [*self.askers]
         if self.weigh is None or len(questions) == 1:
             return [questions]
-        weights = await self.weigh(questions)
+        weights = {each: weight for each, weight in self.weights.items() if weight is not None}
+        if unknown := [each for each in questions if each not in weights]:
+            weights.update(zip(unknown, await self.weigh(unknown), strict=True))
         parts: list[list[Question]] = []
         room = 0
-        for weight, question in sorted(zip(weights, questions, strict=True), key=lambda each: each[0]):
+        for question in sorted(questions, key=weights.__getitem__):
+            weight = weights[question]
             if not parts or weight > room:
                 parts.append([])
                 room = self.heaviest

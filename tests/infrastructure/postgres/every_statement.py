@@ -248,6 +248,8 @@ async def _views(storage: Storage, filled: Filled) -> None:
     assert await views.some_chats(reader, [chat])
     assert not await views.some_chats(reader, [])
     await views.live_session(account().id, SessionId(uuid4()))
+    # the first two are read alone, and the others together
+    await asyncio.gather(*(views.live_session(account().id, SessionId(uuid4())) for _ in range(5)))
     await views.probe()
 
 

@@ -11,7 +11,7 @@ from typing import Final
 from infrastructure.postgres.own_changes import CHATS_OF, STANDINGS
 from infrastructure.postgres.pages import CHATS, CHATS_AFTER, CHATS_AND_HERE
 from infrastructure.postgres.posting import READ
-from infrastructure.postgres.views import CONTACTS, LIVE_SESSION, PAGE
+from infrastructure.postgres.views import CONTACTS, LIVE_SESSION, LIVE_SESSIONS, PAGE
 
 
 def begins(text: str) -> str:
@@ -32,6 +32,7 @@ SECOND_STEP: Final[Mapping[str, str]] = {
     begins(CHATS_OF.numbered): "the same, for a socket that opens",
     begins(STANDINGS.numbered): "the same, for a client that comes back",
     begins(LIVE_SESSION.numbered): "a session's person: sessions by account, then the profile",
+    begins(LIVE_SESSIONS.numbered): "the same, for several sockets that come in",
     begins(CONTACTS.numbered): "who may see whom: profiles first, then chats and sessions",
     "SELECT wanted.profile_id FROM unnest(%(people)s::UUID[]) AS wanted (profile_id) WHERE wanted.profile_id <>": (
         "who knows whom: the chats of one person first, then the chats"

@@ -15,6 +15,7 @@ from infrastructure.postgres.driver.reads import SLICE, Prepared, ReadPool
 from infrastructure.postgres.driver.together import HEAVIEST
 from infrastructure.postgres.own_changes import FEW_PERSONAL, PostgresOwnChanges
 from infrastructure.postgres.views import PostgresViews
+from tests.statements import counted
 
 PATIENCE = 60.0
 """Seconds after which a test fails that waits for something."""
@@ -47,6 +48,22 @@ FROM now, generate_series(1, %(entries)s) n
 """
 
 ADDED, UNKNOWN = 1, 99
+
+
+SIGNED_IN = """
+WITH person AS (
+    INSERT INTO profile (profile_id, account_id, first_name) VALUES (%(account)s, %(account)s, 'person ' || %(number)s)
+), owner AS (
+    INSERT INTO account (account_id, email, created_at) VALUES (%(account)s, %(number)s || '@example.com', now())
+)
+INSERT INTO session (
+    account_id, session_id, profile_id, fingerprint, access_id, refresh_id, issued_at, access_expires_at,
+    refresh_expires_at, created_at, last_used_at, ended_at
+)
+SELECT %(account)s, %(account)s, %(account)s, 'device', '', '', now(), now(), now(), now(), now(),
+    CASE WHEN %(ended)s THEN now() END
+"""
+"""The ids of the account, of its session and of its profile are the same."""
 
 
 @pytest.fixture
@@ -110,13 +127,12 @@ async def test_a_read_returns_the_chats_of_as_many_as_are_not_too_much(
     for together in (own._chats, own._missed):
         read = together._read
 
-        async def counted(
-            kind: Hashable, readers: Sequence[ProfileId], read: Any = read
-        ) -> Mapping[Any, Any]:
-            reads.append(sum(count_of[reader] for reader in readers))
-            return await read(kind, readers)  # type: ignore[no-any-return]  # of either
+        async def noted(kind: Hashable, asked: Sequence[Any], read: Any = read) -> Mapping[Any, Any]:
+            # of the chats readers are asked, of what was missed pairs of a reader and a cursor
+            reads.append(sum(count_of[each[0] if isinstance(each, tuple) else each] for each in asked))
+            return await read(kind, asked)  # type: ignore[no-any-return]  # of either
 
-        monkeypatch.setattr(together, "_read", counted)
+        monkeypatch.setattr(together, "_read", noted)
     in_chats = await asyncio.gather(*(own.chats_of(person) for person in them))
     assert [len(set(each)) for each in in_chats] == chats
     missed = await asyncio.gather(*(own.since(person, here) for person in them))
@@ -124,6 +140,40 @@ async def test_a_read_returns_the_chats_of_as_many_as_are_not_too_much(
         set(each) for each in in_chats
     ]
     assert reads == [606, 600, HEAVIEST + 300] * 2
+
+
+async def test_different_cursors_share_a_read_and_nothing_is_counted_that_is_known(
+    own: PostgresOwnChanges, beside: psycopg.Connection[Any]
+) -> None:
+    one, other = people(beside, 2, 3)
+    early = await own.here()
+    beside.execute(TOLD, {"person": other, "entries": 1, "kind": ADDED})
+    late = await own.here()
+    assert early != late
+    with counted() as count:
+        found = await asyncio.gather(own.since(one, early, 2), own.since(other, late, 3))
+    assert [isinstance(each, Missed) and (len(each.standings), len(each.personal)) for each in found] == [
+        (2, 0),
+        (3, 0),
+    ]
+    assert count.statements == 1, "where storage is; the others are read in slices"
+
+
+async def test_sessions_that_are_asked_for_at_once_share_reads(
+    pool: ReadPool, beside: psycopg.Connection[Any]
+) -> None:
+    views = PostgresViews(pool)
+    accounts = [AccountId(uuid4()) for _ in range(30)]
+    for number, account in enumerate(accounts):
+        beside.execute(SIGNED_IN, {"account": account, "number": number, "ended": number == 7})
+    with counted() as count:
+        found = await asyncio.gather(*(views.live_session(each, SessionId(each)) for each in accounts))
+        stranger = await views.live_session(accounts[0], SessionId(accounts[1]))
+    emails = [None if each is None else each.email for each in found]
+    assert emails == [None if number == 7 else f"{number}@example.com" for number in range(30)]
+    assert [each and each.profile.first_name for each in found[:2]] == ["person 0", "person 1"]
+    assert stranger is None
+    assert count.statements < 6
 
 
 async def test_the_event_loop_is_given_back_while_much_is_decoded(pool: ReadPool) -> None:

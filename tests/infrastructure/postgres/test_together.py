@@ -140,6 +140,19 @@ async def test_a_batch_is_read_in_parts_of_bounded_weight_and_the_light_ones_are
     assert [questions for _, questions in library.reads] == [["a", "b"], ["c"], ["d"], ["huge"]]
 
 
+async def test_questions_whose_askers_know_the_weight_are_not_weighed() -> None:
+    library = Library(weights={"unknown weight": 4})  # of the others it would raise
+    library.open.set()
+    together = Together(library.read, library.weigh, heaviest=10)
+    known = {"huge": 900, "a": 4, "b": 5}
+    tasks = [
+        asyncio.create_task(together.ask(name, owner=name, weight=weight)) for name, weight in known.items()
+    ]
+    tasks += asked(together, ("ann", "unknown weight"))
+    await asyncio.gather(*tasks)
+    assert [sorted(questions) for _, questions in library.reads] == [["a", "unknown weight"], ["b"], ["huge"]]
+
+
 async def test_a_question_that_cannot_be_answered_fails_alone() -> None:
     mistake = ValueError("cannot be decoded")
     library = Library(refused={"bad": mistake})

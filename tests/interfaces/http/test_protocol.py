@@ -19,7 +19,7 @@ from uvicorn.server import ServerState
 from interfaces.http import node, protocol
 from interfaces.http.addresses import Networks
 from interfaces.http.explanations import EXPLANATIONS
-from interfaces.http.node import MANY, PAUSE, READ, SLICE, WORK, HttpLimits, Node, Places, Turns
+from interfaces.http.node import MANY, MOST_PIECES, PAUSE, READ, SLICE, WORK, HttpLimits, Node, Places, Turns
 from interfaces.http.options import HttpOptions
 from interfaces.http.protocol import HttpConnection, HttpConnections
 from interfaces.pace import NETWORK_WAITS, Moments, Pace
@@ -871,7 +871,8 @@ class TestTurns:
                 line.send(GET[:-4])
             for line in lines:
                 assert (await line.rest())[:13] == b"HTTP/1.1 408 "
-            assert (watched.done_later, watched.most_of_later) == (20, 1)
+            assert watched.done_later == 20
+            assert watched.most_of_later <= MOST_PIECES
 
     async def test_networks_take_turns_with_later_work(self) -> None:
         turns = Turns(asyncio.get_running_loop())

@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import pytest
 from attrs import define, evolve, field
+from typing_extensions import override
 
 from application.accounts.sign_out import SignOut
 from application.chats.change import ChangeChat
@@ -288,11 +289,91 @@ class Stopping:
     async def chats_of(self, reader: ProfileId) -> Sequence[ChatId]:
         return await self.whole.chats_of(reader)
 
-    async def since(self, reader: ProfileId, cursor: Cursor) -> Missed | Lost:
-        found = await self.whole.since(reader, cursor)
+    async def since(self, reader: ProfileId, cursor: Cursor, chats: int | None = None) -> Missed | Lost:
+        found = await self.whole.since(reader, cursor, chats)
         self.has_read.set()
         await self.may_go_on.wait()
         return found
+
+
+@define(eq=False)
+class Counting(Stopping):
+    """Does not stop, and counts how often the chats of somebody are read."""
+
+    reads: int = 0
+
+    def __attrs_post_init__(self) -> None:
+        self.may_go_on.set()
+
+    @override
+    async def chats_of(self, reader: ProfileId) -> Sequence[ChatId]:
+        self.reads += 1
+        return await super().chats_of(reader)
+
+
+class TestWhereTheyWere:
+    """A node remembers in which chats a profile was. It is a guess where to listen, and storage decides."""
+
+    async def test_the_chats_of_who_comes_back_are_not_read_before_what_they_missed(
+        self, house: House
+    ) -> None:
+        ann, bob = await two(house)
+        chats = [await chat_of(house, ann, bob) for _ in range(3)]
+        await until(lambda: len(bob.picture.chats) == 3)
+        other = Device(house, bob.person)
+        hears_all = house.hub.all_chats
+        hears_all.own_changes = counting = Counting(hears_all.own_changes)
+        await other.come(since={"cursor": bob.picture.cursor})  # bob's first device is there
+        await other.go()
+        await bob.go()
+        await house.world.say(ann.person.actor, chats[0], "missed")
+        await bob.come_back(with_seen=True)
+        assert counting.reads == 0
+        assert [frame["chat_id"] for frame in bob.of("new_message")] == [str(chats[0])]
+        await house.world.say(ann.person.actor, chats[1], "live")
+        await until(lambda: len(bob.of("new_message")) == 2)
+
+    @pytest.mark.parametrize("guess", ["too few", "too many"])
+    async def test_a_wrong_guess_changes_nothing(self, house: House, guess: str) -> None:
+        ann, bob = await two(house)
+        chats = [await chat_of(house, ann, bob) for _ in range(2)]
+        await until(lambda: len(bob.picture.chats) == 2)
+        foreign = await chat_of(house, ann)
+        await bob.go()
+        bob.picture.frames.clear()
+        await house.world.say(ann.person.actor, chats[1], "missed")
+        await house.world.say(ann.person.actor, foreign, "not for bob")
+        house.hub.all_chats.recent.note(
+            bob.person.actor.profile_id, chats[:1] if guess == "too few" else [*chats, foreign]
+        )
+        await bob.come_back(with_seen=True)
+        for chat in (*chats, foreign):
+            await house.world.say(ann.person.actor, chat, "live")
+        await until(lambda: len(bob.of("new_message")) == 3)
+        assert [frame["chat_id"] for frame in bob.of("new_message")] == [str(chats[1]), *map(str, chats)]
+        assert not bob.of("chat_added")
+        channel = house.hub.channels.find(foreign)
+        assert channel is not None
+        everybody = house.hub.roster.everybody(channel.audience)
+        assert {each.profile_id for each in everybody} == {ann.person.actor.profile_id}
+
+    async def test_who_was_removed_meanwhile_hears_nothing_of_the_chat(self, house: House) -> None:
+        ann, bob = await two(house)
+        chats = [await chat_of(house, ann, bob) for _ in range(2)]
+        await until(lambda: len(bob.picture.chats) == 2)
+        await bob.go()
+        bob.picture.frames.clear()
+        await house.world.say(ann.person.actor, chats[0], "the last that he may read")
+        await house.world.messenger.chats.remove_member(
+            ann.person.actor, RemoveMember(chat_id=chats[0], profile_id=bob.person.actor.profile_id)
+        )
+        await house.world.say(ann.person.actor, chats[0], "not for bob")
+        await bob.come_back(with_seen=True)
+        await house.world.say(ann.person.actor, chats[0], "not for bob either")
+        await house.world.say(ann.person.actor, chats[1], "for bob")
+        await until(lambda: len(bob.of("new_message")) == 1)
+        assert [frame["chat_id"] for frame in bob.of("chat_removed")] == [str(chats[0])]
+        assert [frame["chat_id"] for frame in bob.of("new_message")] == [str(chats[1])]
 
 
 class TestComingBack:
