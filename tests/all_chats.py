@@ -31,7 +31,7 @@ from interfaces.ws.endpoint import Sockets
 from interfaces.ws.options import SocketOptions
 from interfaces.ws.services import SocketServices
 from tests.interfaces.http.event_client import Listening, listening
-from tests.interfaces.live.test_hub import until
+from tests.interfaces.live.test_hub import until, watching
 from tests.interfaces.ws.asgi import ClientSocket, Closed, connected
 from tests.world import MessengerWorld, SignedInPerson, TickingClock, world
 
@@ -255,6 +255,7 @@ async def opened(
         here.application.updates().subscribe(house.receive)
         running = asyncio.create_task(services.run())
         try:
+            await watching(hub)
             yield house
         finally:
             for device in house.devices:
