@@ -25,6 +25,7 @@ from tests.checker.history import (
     HistoryRead,
     Joined,
     Kept,
+    Looked,
     MarkSeen,
     MarkStarted,
     Quiet,
@@ -602,6 +603,24 @@ def test_another_node_has_a_second_to_hear_of_it() -> None:
     together(instead_of(SIGNED_OUT, elsewhere), later(told(6.7, 5, LATER), before=EVES_END))(history)
     assert judge(history, LIMITS) == []
     assert {violation.rule for violation in judge(history, evolve(LIMITS, grace=0.2))} == {"D11"}
+
+
+def test_a_node_that_has_looked_knows_of_it() -> None:
+    """However little time it had."""
+    elsewhere = evolve(SIGNED_OUT, node="south")
+    leak = later(told(6.7, 5, LATER), before=EVES_END)
+    for node, since, rules in (("north", 6.0, {"D11"}), ("north", 5.9, set()), ("south", 6.0, set())):
+        looked = Looked(at=6.4, node=node, since=since)
+        history = list(GOOD)
+        together(instead_of(SIGNED_OUT, elsewhere, looked), leak)(history)
+        assert {violation.rule for violation in judge(history, evolve(LIMITS, grace=60.0))} == rules
+
+
+def test_a_removal_holds_at_once_on_every_node() -> None:
+    removal = Cut(at=6.0, chat=CHAT, profile=EVE, node="south")
+    history = list(GOOD)
+    together(instead_of(SIGNED_OUT, removal), later(told(6.7, 5, LATER), before=EVES_END))(history)
+    assert {violation.rule for violation in judge(history, evolve(LIMITS, grace=60.0))} == {"D11"}
 
 
 def test_a_deletion_holds_at_once_on_every_node() -> None:

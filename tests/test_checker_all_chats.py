@@ -263,6 +263,10 @@ FAULTS: dict[str, tuple[str, Plant]] = {
         before(GOAWAY, heard(3.3, 1, "snapshot", id="r9", chats=[entry(None, chat=OLD)], next=None)),
     ),
     "the removal of a chat is not told": ("D11", without(REMOVED)),
+    "who was put out hears more": (
+        "D11",
+        before(END_OF_WATCH, Cut(at=6.2, chat=CHAT, profile=ANN, node="south")),
+    ),
     "a chat is not on the page": ("D13", changed(PAGE, chats=[entry(None, chat=OLD)])),
     "a page is not read": ("D12", changed(PAGE, next="more")),
     "it never resumes": ("D12", without(BACK_AGAIN)),

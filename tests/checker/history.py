@@ -310,6 +310,15 @@ class Cut:
 
 
 @frozen(kw_only=True)
+class Looked:
+    """What a node told shows that it has read all changes which were stored at the moment ``since``."""
+
+    at: float
+    node: str
+    since: float
+
+
+@frozen(kw_only=True)
 class Joined:
     """From now on this profile may be in this chat, again or for the first time."""
 
@@ -408,6 +417,7 @@ Event = (
     | MarkStarted
     | ReadTold
     | Cut
+    | Looked
     | Joined
     | Belongs
     | Leaving

@@ -1,12 +1,14 @@
 """What sockets are told: D6, D11 to D15."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
-from attrs import Factory, define
+from attrs import Factory, define, frozen
 
 from tests.checker.history import (
     Acked,
+    AllConnecting,
+    AllHeard,
     Backlog,
     Connecting,
     Cut,
@@ -14,6 +16,7 @@ from tests.checker.history import (
     Entered,
     HistoryRead,
     Joined,
+    Looked,
     Reset,
     Resumed,
     Said,
@@ -176,13 +179,34 @@ def _lives(connection: int | None, picture: Picture) -> bool:
     return connection is not None and picture.sockets[connection].ended_place > picture.quiet
 
 
+@frozen
+class _Heard:
+    """A message that a client was told while it was connected, on either kind of socket."""
+
+    place: int
+    event: Told | AllHeard
+    said: Said
+    opened: Connecting | AllConnecting
+
+
+def _all_heard(picture: Picture) -> Iterator[_Heard]:
+    for place, told in picture.all(Told):
+        if isinstance(told.what, Said):
+            yield _Heard(place, told, told.what, picture.sockets[told.connection].opened)
+    opened = {event.connection: event for _, event in picture.all(AllConnecting)}
+    stored = {said.id: said for kept in picture.kept.values() for said in kept.messages}
+    for place, heard in picture.all(AllHeard):
+        if heard.frame["type"] == "new_message" and (said := stored.get(heard.frame["message"]["id"])):
+            yield _Heard(place, heard, said, opened[heard.connection])
+
+
 def membership_cuts(picture: Picture) -> Iterator[Violation]:
     """D11: nothing sent after a removal, a deletion or a sign-out reaches who it concerns, or is taken from them."""
-    grace = picture.limits.grace
+    heard = [*_all_heard(picture)]
     for place, cut in picture.all(Cut):
         until = min((p for p, one in picture.all(Joined) if p > place and _rejoins(one, cut)), default=NEVER)
-        yield from _leaks(picture, place, cut, until, grace)
-        yield from _accepted(picture, place, cut, until, grace)
+        yield from _leaks(picture, heard, place, cut, until)
+        yield from _accepted(picture, place, cut, until)
         yield from _still_open(picture, place, cut, until)
     yield from _put_out(picture)
 
@@ -210,26 +234,47 @@ def _concerned(cut: Cut, socket: Socket) -> bool:
     return _concerns(cut, socket.opened.chat, socket.opened.profile, socket.opened.session)
 
 
-def _since(cut: Cut, socket: Socket, grace: float) -> float:
-    """From when on this socket's node knows of it."""
-    return cut.at + (0 if socket.opened.node == cut.node else grace)
+def _knows(picture: Picture, cut: Cut, node: str | None, place: int, at: float) -> bool:
+    """
+    Whether a node knows of a cut at a place of the history: because it has had the time, or because it has looked. Storage
+    (None) knows at once, and so does every node who is a member: a removal stands in the log of its chat, before all that is
+    sent after it, and is told in that order. That a session is over, each node must hear.
+    """
+    if at < cut.at:
+        return False
+    is_known_at_once = cut.session is None or node in {None, cut.node}
+    return (
+        is_known_at_once
+        or at >= cut.at + picture.limits.grace
+        or any(
+            looked.node == node and looked.since >= cut.at and when < place
+            for when, looked in picture.all(Looked)
+        )
+    )
 
 
-def _leaks(picture: Picture, place: int, cut: Cut, until: int, grace: float) -> Iterator[Violation]:
-    for told_place, told in picture.all(Told):
-        socket = picture.sockets[told.connection]
-        if not place < told_place < until or not isinstance(told.what, Said) or not _concerned(cut, socket):
+def _leaks(
+    picture: Picture, heard: Sequence[_Heard], place: int, cut: Cut, until: int
+) -> Iterator[Violation]:
+    for each in heard:
+        if not place < each.place < until or not _concerns(
+            cut, each.said.chat, each.opened.profile, each.opened.session
+        ):
             continue
-        first = min((one for one in picture.by_key.get(key_of(told.what), ())), key=_place, default=None)
-        if first and first.place > place and first.started.at >= _since(cut, socket, grace):
-            yield Violation("D11", f"{told} after {cut}", told.at)
+        first = min((one for one in picture.by_key.get(key_of(each.said), ())), key=_place, default=None)
+        if (
+            first
+            and first.place > place
+            and _knows(picture, cut, each.opened.node, first.place, first.started.at)
+        ):
+            yield Violation("D11", f"{each.event} after {cut}", each.event.at)
 
 
 def _place(attempt: Attempt) -> int:
     return attempt.place
 
 
-def _accepted(picture: Picture, place: int, cut: Cut, until: int, grace: float) -> Iterator[Violation]:
+def _accepted(picture: Picture, place: int, cut: Cut, until: int) -> Iterator[Violation]:
     for attempt in picture.attempts.values():
         one, outcome = attempt.started, attempt.outcome
         if (
@@ -238,7 +283,7 @@ def _accepted(picture: Picture, place: int, cut: Cut, until: int, grace: float) 
             and isinstance(outcome, Acked)
             and not outcome.duplicate
             and _concerns(cut, one.chat, one.profile, one.session)
-            and one.at >= _when(cut, one.connection, picture, grace)
+            and _knows(picture, cut, _node(picture, one.connection), attempt.place, one.at)
         ):
             yield Violation("D11", f"accepted after {cut}: {one}", outcome.at)
     for read_place, read in picture.all(HistoryRead):
@@ -248,16 +293,14 @@ def _accepted(picture: Picture, place: int, cut: Cut, until: int, grace: float) 
             place < question.place
             and read_place < until
             and _concerns(cut, asked.chat, asked.profile, asked.session)
-            and asked.at >= _when(cut, asked.connection, picture, grace)
+            and _knows(picture, cut, _node(picture, asked.connection), question.place, asked.at)
         ):
             yield Violation("D11", f"read after {cut}: {asked}", read.at)
 
 
-def _when(cut: Cut, connection: int | None, picture: Picture, grace: float) -> float:
-    """Storage knows at once who is a member; that a session is over, each node must hear."""
-    if cut.session is None or connection is None:
-        return cut.at
-    return _since(cut, picture.sockets[connection], grace)
+def _node(picture: Picture, connection: int | None) -> str | None:
+    """The node of a socket; None for a request without one."""
+    return None if connection is None else picture.sockets[connection].opened.node
 
 
 def _still_open(picture: Picture, place: int, cut: Cut, until: int) -> Iterator[Violation]:

@@ -1,74 +1,107 @@
 """
 Faults on a cluster of two nodes, again and again, while people with hostile clients talk.
 
-    python -m tests.system.faults [--minutes 10] [--bus nats|notify] [--workers 1] [--from 0] [--all] [--fault F1]
-        [--write docs]
+    python -m tests.system.faults [--minutes 10] [--each 2] [--bus nats|notify] [--workers 1] [--from 0] [--all] [--fault F1]
+        [--keep FILE] [--write docs]
     python -m tests.system.faults --mutants [--fault NAME]
 
-Each round has one fault; a number decides which, and what the people do, though not how the machine shares its time. The table
-tells for each fault how often it happened, what was wrong and how long it took until everything had healed. ``--write`` makes
-a page of it in a folder, with a picture. With ``--mutants`` the messenger is made wrong in seven ways, and each must be found.
+Each round has three faults, those that were played least so far; a number decides what the people do, though not how the
+machine shares its time. The table tells for each fault how often it happened, what was wrong in its rounds and how long it
+took until everything had healed. With ``--keep`` a run goes on where the runs before it ended, so that a long schedule can be played in
+pieces. ``--write`` makes a page of the table in a folder, with a picture. With ``--mutants`` the messenger is made wrong in
+seven ways, and each must be found.
 """
 
 import argparse
 import asyncio
-import itertools
+import os
 import sys
 import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from random import Random
 from typing import Final
 
+from attrs import define
+
 from tests.scratch import scratch_folder, use_memory
 from tests.system.faults.catalogue import BY_NAME, FAULTS, Fault
 from tests.system.faults.cluster import Bus, Cluster, clustered
-from tests.system.faults.page import NAME, Shown, Table, document, picture
+from tests.system.faults.page import NAME, Table, document, picture
+from tests.system.faults.record import Record, append, read
 from tests.system.faults.registry import Registry, registry
-from tests.system.faults.round import Outcome, Round
+from tests.system.faults.round import Round
 from tests.system.faults.trials import ALL, try_mutant
 
 IN_TURN: Final = ("F1", "F8", "F15", "proxy")
 """Each part killed once: a node, PostgreSQL, the bus, and what stands in front of a node."""
 
+AT_A_TIME: Final = 3
+"""Faults of one round, which happen one after the other."""
+
 BUSES: Final[tuple[Bus, ...]] = ("nats", "notify")
 
 
-async def play(
-    cluster: Cluster, people: Registry, number: int, faults: list[Fault], workers: int, table: Table
-) -> Outcome:
-    outcome = await Round(cluster, people, number, faults, workers=workers).run()
-    print(cluster.bus, outcome, *(str(each)[:1000] for each in outcome.violations[:5]), sep="\n", flush=True)
-    table.add(cluster.bus, outcome)
-    return outcome
+@define(eq=False)
+class Schedule:
+    """Rounds on one bus. ``records`` are those of all runs so far."""
+
+    cluster: Cluster
+    people: Registry
+    options: argparse.Namespace
+    records: list[Record]
+
+    async def run(self, until: float) -> None:
+        """A round with each part killed in turn, unless there was one, and then rounds with the faults played least."""
+        if self.options.fault is None and not any(record.latencies for record in self._mine()):
+            await self._play([BY_NAME[name] for name in IN_TURN], has_latencies=True)
+        while time.monotonic() < until and (faults := self._least_played()):
+            await self._play(faults)
+
+    def _mine(self) -> Iterator[Record]:
+        return (record for record in self.records if record.bus == self.cluster.bus)
+
+    def _least_played(self) -> list[Fault]:
+        options = self.options
+        chosen = (
+            [BY_NAME[options.fault]] if options.fault else [f for f in FAULTS if f.is_default or options.all]
+        )
+        runs = Counter(mark.fault for record in self._mine() for mark in record.marks)
+        due = [fault for fault in chosen if options.each is None or runs[fault.name] < options.each]
+        return sorted(due, key=lambda fault: runs[fault.name])[:AT_A_TIME]
+
+    async def _play(self, faults: Sequence[Fault], *, has_latencies: bool = False) -> None:
+        bus, options = self.cluster.bus, self.options
+        number = options.first + sum(1 for _ in self._mine())
+        outcome = await Round(self.cluster, self.people, number, faults, workers=options.workers).run()
+        print(bus, outcome, *(str(each)[:1000] for each in outcome.violations[:5]), sep="\n", flush=True)
+        load = os.getloadavg()[0] / (os.cpu_count() or 1)
+        record = Record.of(bus, outcome, load, has_latencies=has_latencies)
+        self.records.append(record)
+        if options.keep:
+            append(options.keep, record)
 
 
-async def run(bus: Bus, folder: Path, options: argparse.Namespace, table: Table) -> Shown:
-    """One round with each part killed in turn, and then rounds with one fault each until the time is up."""
-    chosen = [BY_NAME[options.fault]] if options.fault else [f for f in FAULTS if f.is_default or options.all]
-    seed, workers = options.first, options.workers
+async def run(bus: Bus, folder: Path, options: argparse.Namespace, records: list[Record]) -> None:
+    until = time.monotonic() + options.minutes * 60 / len(options.buses)
     async with (
-        clustered(folder, bus, Random(seed), workers=workers) as cluster,
+        clustered(folder, bus, Random(options.first + len(records)), workers=options.workers) as cluster,
         registry(cluster) as people,
     ):
-        until = time.monotonic() + options.minutes * 60 / len(options.buses)
-        in_turn = [BY_NAME[name] for name in IN_TURN]
-        shown = Shown(bus, await play(cluster, people, seed, in_turn, workers, table))
-        for number, fault in zip(itertools.count(seed + 1), itertools.cycle(chosen), strict=False):
-            if time.monotonic() > until:
-                return shown
-            await play(cluster, people, number, [fault], workers, table)
-    raise AssertionError
+        await Schedule(cluster, people, options, records).run(until)
 
 
 def schedule(options: argparse.Namespace) -> int:
-    table, shown = Table(), []
+    records = [*read(options.keep)] if options.keep else []
     for bus in options.buses:
         with scratch_folder("messenger-faults-") as folder:
-            shown.append(asyncio.run(run(bus, folder, options, table)))
+            asyncio.run(run(bus, folder, options, records))
+    table = Table.of(records)
     print(*table.lines(), sep="\n")
     if options.write:
-        text = document(table, minutes=options.minutes, seed=options.first, workers=options.workers)
-        (options.write / NAME).with_suffix(".md").write_text(text)
+        shown = [record for record in records if record.latencies]
+        (options.write / NAME).with_suffix(".md").write_text(document(records, workers=options.workers))
         (options.write / NAME).with_suffix(".svg").write_text(picture(shown))
     return int(not table.is_good)
 
@@ -98,7 +131,11 @@ def main() -> int:
         "--all", action="store_true", help="also faults that take long or much of the machine"
     )
     parser.add_argument("--fault", help="only this one, or only this mutant")
-    parser.add_argument("--write", type=Path, help="the folder in which it writes a page and its picture")
+    parser.add_argument("--each", type=int, help="end when each fault was played so often")
+    parser.add_argument("--keep", type=Path, help="a file of the rounds, to which this run adds its own")
+    parser.add_argument(
+        "--write", type=Path, help="the folder in which it writes a page of all rounds and its picture"
+    )
     parser.add_argument("--mutants", action="store_true")
     options = parser.parse_args()
     options.buses = [options.bus] if options.bus else [*BUSES]

@@ -141,7 +141,8 @@ class Node:
 
     def open(self, chat_id: ChatId | None, hear: Hear) -> SocketLine:
         path = f"/chats/{chat_id}/ws" if chat_id else "/ws"
-        return SocketLine(hear, f"ws://127.0.0.1:{self.clients.port}{path}")
+        port = self.clients.port
+        return SocketLine(hear, f"ws://127.0.0.1:{port}{path}", port, self.clients.weather.is_narrow)
 
     def listen(self, token: str, since: Any, hear: Hear) -> StreamLine:
         query, is_cursor_alone = written(since)

@@ -1,6 +1,7 @@
 """The client's end of real sockets and event streams, for the people of `tests.simulation`."""
 
 import asyncio
+import socket
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Final
@@ -15,6 +16,7 @@ from websockets.exceptions import ConnectionClosed, WebSocketException
 from interfaces.ws.closing import Close
 from tests.interfaces.http import event_client
 from tests.simulation.access import Hear
+from tests.system.faults.wire import make_narrow
 
 BROKEN: Final = 1006
 
@@ -94,9 +96,25 @@ class Line(ABC):
         """Breaks the connection, if there is one."""
 
 
+async def reach(port: int, *, is_narrow: bool) -> socket.socket:
+    """A connection to a wire. Into a narrow one little fits while the client does not read."""
+    raw = socket.socket()
+    raw.setblocking(False)
+    try:
+        if is_narrow:
+            make_narrow(raw)
+        await asyncio.get_running_loop().sock_connect(raw, ("127.0.0.1", port))
+    except BaseException:
+        raw.close()
+        raise
+    return raw
+
+
 @define(eq=False)
 class SocketLine(Line):
     url: str
+    port: int
+    is_narrow: bool = False
     takes_requests: bool = field(init=False, default=True)
     _connection: ClientConnection | None = field(init=False, default=None)
 
@@ -104,6 +122,7 @@ class SocketLine(Line):
     async def _talk(self) -> int:
         async with connect(
             self.url,
+            sock=await reach(self.port, is_narrow=self.is_narrow),
             proxy=None,
             compression=None,
             max_size=None,

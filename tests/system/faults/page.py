@@ -1,16 +1,18 @@
 """The table of a long schedule, its page and its picture."""
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from html import escape
 from math import log10
 from statistics import median
 from typing import Final
 
-from attrs import define, field, frozen
+from attrs import define, field
 
 from tests.system.faults.catalogue import BY_NAME
 from tests.system.faults.cluster import Bus
-from tests.system.faults.round import Latency, Mark, Outcome
+from tests.system.faults.record import Record
+from tests.system.faults.round import Latency, Mark
 
 NAME: Final = "faults"
 """The name of the page and of its picture, without a suffix."""
@@ -49,15 +51,17 @@ class Row:
 @define(eq=False)
 class Table:
     rows: dict[tuple[str, Bus], Row] = field(factory=dict)
-    messages: int = 0
 
-    def add(self, bus: Bus, outcome: Outcome) -> None:
+    @classmethod
+    def of(cls, records: Sequence[Record]) -> "Table":
         """Violations of a round count for each of its faults."""
-        self.messages += outcome.messages
-        for mark in outcome.marks:
-            row = self.rows.setdefault((mark.fault, bus), Row())
-            row.took.append(mark.took)
-            row.violations += len(outcome.violations)
+        table = cls()
+        for record in records:
+            for mark in record.marks:
+                row = table.rows.setdefault((mark.fault, record.bus), Row())
+                row.took.append(mark.took)
+                row.violations += len(record.violations)
+        return table
 
     @property
     def is_good(self) -> bool:
@@ -78,27 +82,22 @@ class Table:
             )
 
 
-@frozen
-class Shown:
-    """One round of the picture."""
-
-    bus: Bus
-    outcome: Outcome
-
-
-def document(table: Table, *, minutes: float, seed: int, workers: int) -> str:
-    lines = "\n".join(table.lines())
-    runs = sum(len(row.took) for row in table.rows.values())
+def document(records: Sequence[Record], *, workers: int) -> str:
+    lines = "\n".join(Table.of(records).lines())
+    faults, messages = sum(len(each.marks) for each in records), sum(each.messages for each in records)
+    load, processors = median(each.load for each in records), os.cpu_count() or 1
     return f"""# What happens when parts break
 
-This page was written by `python -m tests.system.faults --minutes {minutes:g} --from {seed} --workers {workers} --write docs`. Two
-nodes, each with {workers} worker{"" if workers == 1 else "s"}, served people with hostile clients over one PostgreSQL: sockets of one chat and of all chats,
-event streams, `/sync/` and requests. They came and went, repeated themselves under their nonces, read slowly and marked
-what they had read, while {runs} faults happened and {table.messages:,} messages were stored. Everything that they saw was judged
-by `tests/checker` against the [guarantees](guarantees.md).
+`python -m tests.system.faults --write docs` has written this page. Two nodes, each with {workers} worker{"" if workers == 1 else "s"}, served people with
+hostile clients over one PostgreSQL: sockets of one chat and of all chats, event streams, `/sync/` and requests. The people came
+and went, repeated themselves under their nonces, read slowly and marked what they had read. In {len(records)} rounds there were
+{faults} faults and {messages:,} messages. `tests/checker` judged everything that the clients saw by the [guarantees](guarantees.md).
 
-A fault heals when somebody on each node has an answer to what they said after it, and everybody has heard that and all that
-was said before. What is killed is started again half a second later, and the time that its start takes counts.
+A fault has healed when somebody on each node has an answer to what they said after it, and everybody has heard that and all
+that was said before, in busy chats and in quiet ones. What is killed is started again half a second later, and the time that
+its start takes counts. D12 promises ten seconds on a machine that has time. This one had {processors} processors for both nodes,
+PostgreSQL, the bus, all clients and the judge, and {load:.1f} processes wanted to run on each at the same time (the median of the
+rounds): the times are upper bounds.
 
 {lines}
 
@@ -110,7 +109,7 @@ has healed.
 """
 
 
-def picture(shown: Sequence[Shown]) -> str:
+def picture(shown: Sequence[Record]) -> str:
     height = HEIGHT * len(shown)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" font-family="sans-serif" font-size="12">',
@@ -124,8 +123,8 @@ def picture(shown: Sequence[Shown]) -> str:
     return "\n".join([*parts, "</svg>", ""])
 
 
-def _diagram(shown: Shown) -> Iterator[str]:
-    latencies, marks = shown.outcome.latencies, shown.outcome.marks
+def _diagram(shown: Record) -> Iterator[str]:
+    latencies, marks = shown.latencies, shown.marks
     end = max([each.at for each in latencies] + [mark.healed or mark.lifted for mark in marks])
     across = (WIDTH - LEFT - RIGHT) / max(end, 1.0)
 

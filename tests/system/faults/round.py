@@ -44,7 +44,7 @@ from tests.simulation.all_chats import AllChatsDevice
 from tests.simulation.chance import Chance
 from tests.simulation.clients import Device, Notebook, SimulatedPerson
 from tests.system.faults.catalogue import Fault, Scene, surviving
-from tests.system.faults.cluster import INTERVAL, Cluster, Node
+from tests.system.faults.cluster import INTERVAL, PATIENCE, Cluster, Node
 from tests.system.faults.pulse import Beat, Pulse, all_heard
 from tests.system.faults.registry import Registry, surely
 
@@ -63,14 +63,23 @@ RESTS: Final = 45.0
 CLOCKS: Final = 0.05
 """Seconds by which the clocks of two nodes differ, and what rounding does to them."""
 
-WHISPERED: Final = 4
+WHISPERED: Final = 6
 """Chats in which little is said: what is missed there, nothing that comes later reveals."""
 
-FLOODED: Final = 150
-"""Long messages of a flood."""
+STAGGERED: Final = 0.25
+"""Seconds between what is said in one quiet chat and in the next one, so that each is in a transaction of its own."""
+
+FLOODED: Final = 80
+"""Messages of a flood in two chats. Half of them is more than a socket, what is on its way to it and its outbox hold."""
+
+LONG: Final = "\N{WATER WAVE}" * 3900
+"""The text of each of them: nearly as many characters as a message may have, of four bytes each."""
 
 BOUNDED: Final = "timeout graceful shutdown exceeded"
 """uvicorn says so of requests that take longer than a node has that was told to end."""
+
+GIVES_UP: Final = 5.0
+"""Seconds after which somebody gives up waiting for the answer to a request."""
 
 AT_ONCE: Final = 8
 """The most long messages that are under way at the same time."""
@@ -138,6 +147,8 @@ class Round:
     heals: float = HEALS
     rests: float = RESTS
     grace: float = GRACE
+    lasts: float = 1.0
+    """How long faults last, as `Scene.lasts`."""
     chance: Chance = field(init=False)
     notebook: Notebook = field(init=False, factory=Notebook)
     people: list[SimulatedPerson] = field(init=False, factory=list)
@@ -184,6 +195,7 @@ class Round:
             marks += [await self._break(fault) for fault in self.faults]
             self.is_over = True
             await bothering
+            await self._part()
             await self._calm(lives)
             violations, kept = await self._judge()
         finally:
@@ -215,16 +227,18 @@ class Round:
                 await self._equip(person, f"{person.name} in {number}", chat_id)
             if number == 0:
                 await self._equip(self.people[4], "outsider", chat_id)
-        for number in range(WHISPERED):
-            self.whispered.append(await self._open(f"quiet chat {number}", insiders[0], insiders))
         for number, person in enumerate((insiders[1], insiders[3], self.people[4])):
             over = (("ws",), ("ws", "events", "sync"), ("ws", "events", "sync"))[number]
             session, token = await self.registry.sign_in(person, f"all {number}")
             self.hearers.append(self._hearer(person, f"{person.name} in all", session, token, over))
-        await self._settle_pulses()
+        await self._settle_pulses(insiders[:2])
 
-    async def _settle_pulses(self) -> None:
+    async def _settle_pulses(self, whispering: Sequence[SimulatedPerson]) -> None:
+        """The pulses are in the quiet chats too. They stay connected, and so nothing tells them again what they missed."""
         pulsing = [await self._join(f"pulse of {node.name}") for node in self.nodes]
+        for number in range(WHISPERED):
+            people = [*whispering, *pulsing]
+            self.whispered.append(await self._open(f"quiet chat {number}", people[0], people))
         chat_id = await self._open("pulse", pulsing[0], pulsing)
         for person, node in zip(pulsing, self.nodes, strict=True):
             session, token = await self.registry.sign_in(person, "pulse")
@@ -241,6 +255,7 @@ class Round:
                     node=node,
                     chat=str(chat_id),
                     beats=self.beats,
+                    is_alone=self.workers == 1,
                 )
             )
 
@@ -302,6 +317,7 @@ class Round:
             self._whisper_everywhere,
             self._flood,
             self.complain,
+            self.lasts,
         )
         began = self.at
         await fault.inject(scene)
@@ -324,7 +340,8 @@ class Round:
             async with asyncio.timeout(self.heals):
                 return await all_heard(self.pulses, self.beats, since)
         except TimeoutError:
-            self.complain(f"nothing healed within {self.heals:.0f} s")
+            states = "; ".join(pulse.state(self.beats.values()) for pulse in self.pulses)
+            self.complain(f"nothing healed within {self.heals:.0f} s: {states}")
             return None
 
     async def _flood(self) -> None:
@@ -335,12 +352,12 @@ class Round:
         for hearer in self.hearers:
             if hearer.visit is not None and self.chance.decides(0.5):
                 hearer.visit.line.to_client.freeze()
-        chats, lock = [*self.chats][:3], asyncio.Semaphore(AT_ONCE)
+        chats, lock = [*self.chats][:2], asyncio.Semaphore(AT_ONCE)
 
         async def say(number: int) -> None:
             async with lock:
                 chat_id = chats[number % len(chats)]
-                text = f"flood {number} " + "water " * 500
+                text = f"flood {number} {LONG}"
                 await self._say(self.chance.one_of(self.nodes), self.chats[chat_id], chat_id, text)
 
         await asyncio.gather(*map(say, range(FLOODED)))
@@ -383,14 +400,14 @@ class Round:
     async def _whisper(self, node: Node) -> None:
         """Says one thing in a quiet chat."""
         chat_id = self.chance.one_of(self.whispered)
-        speaker = self.chance.one_of(self.members[chat_id])
-        await self._say(node, speaker, chat_id, "whispered")
+        await self._say(node, self.chance.one_of(self.members[chat_id]), chat_id, "whispered")
 
     async def _whisper_everywhere(self, node: Node) -> None:
-        owner = self.people[0]
-        await asyncio.gather(
-            *(self._say(node, owner, chat_id, "whispered everywhere") for chat_id in self.whispered)
-        )
+        async def whisper(number: int, chat_id: ChatId) -> None:
+            await asyncio.sleep(number * STAGGERED)
+            await self._say(node, self.chats[chat_id], chat_id, "whispered everywhere")
+
+        await asyncio.gather(*(whisper(number, chat_id) for number, chat_id in enumerate(self.whispered)))
 
     async def _say(
         self, node: Node, person: SimulatedPerson, chat_id: ChatId, text: str, *, has_nonce: bool = True
@@ -416,7 +433,7 @@ class Round:
                 )
             )
             try:
-                async with asyncio.timeout(5.0):
+                async with asyncio.timeout(GIVES_UP):
                     stored = await node.send(self.tokens[person], chat_id, started, nonce)
             except (OutcomeUnknown, TimeoutError):
                 self.notebook.write(Unknown(at=self.at, send=send))
@@ -436,17 +453,24 @@ class Round:
                         duplicate=stored.duplicate,
                     )
                 )
+                if nonce is not None and chat_id in self.whispered:
+                    self.beats[nonce] = Beat(person.name, str(chat_id), self.at, self.at, stored.position)
                 return
             if not has_nonce:
                 return
             await asyncio.sleep(0.1)
             node = self.chance.one_of(self.nodes)
 
-    async def _try(self, method: str, path: str, token: str, node: Node, body: Any = None) -> bool | None:
-        """Whether a request was carried out; None where nobody can tell. Raises `DomainError` for a refusal."""
+    async def _try(
+        self, method: str, path: str, token: str, node: Node, body: Any = None, *, attempt: int = 0
+    ) -> bool | None:
+        """
+        Whether a request was carried out; None where nobody can tell. Each attempt is twice as patient as the one before:
+        a busy node would be asked again before it could answer, for ever. Raises `DomainError` for a refusal.
+        """
         more = {} if body is None else {"json": body}
         try:
-            async with asyncio.timeout(self.chance.wait(2.0)):
+            async with asyncio.timeout(min(self.chance.wait(2.0) * 2**attempt, PATIENCE)):
                 await node.ask(method, path, token, **more)
         except NotAuthenticated:
             raise
@@ -463,7 +487,7 @@ class Round:
         for attempt in itertools.count():
             node = self.chance.one_of(self.nodes)
             try:
-                done = await self._try(method, path, token, node, body)
+                done = await self._try(method, path, token, node, body, attempt=attempt)
             except DomainError as error:
                 if attempt and error.code == "no_such_member":
                     return None  # an earlier try was heeded after all
@@ -484,10 +508,13 @@ class Round:
         self.notebook.write(Belongs(at=self.at, chat=chat, profile=newcomer.profile))
 
     async def _put_out(self, chat_id: ChatId) -> None:
+        """Puts somebody out who has just said something through each node, and tries to say more."""
         inside = [person for person in self.members[chat_id] if person is not self.chats[chat_id]]
         if not inside:
             return
         gone, chat = self.chance.one_of(inside), str(chat_id)
+        for node in self.nodes:
+            await self._say(node, gone, chat_id, "I am here", has_nonce=False)
         self.notebook.write(Leaving(at=self.at, chat=chat, profile=gone.profile))
         token = self.tokens[self.chats[chat_id]]
         told = await self._until_done("DELETE", f"/chats/{chat}/members/{gone.profile}/", token)
@@ -495,6 +522,14 @@ class Round:
         self.notebook.write(Cut(at=self.at, chat=chat, profile=gone.profile, node=told))
         for node in self.nodes:
             await self._say(node, gone, chat_id, "let me in again", has_nonce=False)
+
+    async def _part(self) -> None:
+        """Somebody leaves a chat and is let in again, also if that has not happened in this round yet."""
+        chat_id = self.chance.one_of([*self.chats][:3])
+        await self._let_in(chat_id)
+        await self._put_out(chat_id)
+        await self._say(self.chance.one_of(self.nodes), self.chats[chat_id], chat_id, "among ourselves")
+        await self._let_in(chat_id)
 
     async def _sign_out_and_in(self, device: Device) -> None:
         if (token := device.token) is None:
@@ -511,8 +546,9 @@ class Round:
 
     async def _read(self, node: Node, device: Device) -> None:
         if device.person in self.members[device.chat_id]:
-            with suppress(DomainError, ApplicationError):
-                await self._ask(node, device.person, device.chat_id, self.notebook.events)
+            with suppress(DomainError, ApplicationError, TimeoutError):
+                async with asyncio.timeout(GIVES_UP):
+                    await self._ask(node, device.person, device.chat_id, self.notebook.events)
 
     async def _ask(self, node: Node, person: SimulatedPerson, chat_id: ChatId, events: list[Event]) -> None:
         token, path = self.tokens[person], f"/chats/{chat_id}/"
@@ -586,7 +622,8 @@ class Round:
         events: list[Event] = [Quiet(at=self.at)]
         for chat_id in self.chats:
             events.append(await surely(lambda chat_id=chat_id: self.registry.kept(chat_id, self.at)))  # type: ignore[misc]
-            for person in self.members[chat_id]:
+            members = self.members[chat_id]
+            for person in self.chance.random.sample(members, 2) if chat_id in self.whispered else members:
                 await self._ask(self.chance.one_of(self.nodes), person, chat_id, events)
         return events
 
@@ -598,6 +635,7 @@ class Round:
                 None if len(beat.heard) < len(self.pulses) else max(beat.heard.values()) - beat.began,
             )
             for beat in self.beats.values()
+            if beat.chat not in map(str, self.whispered)
         ]
 
 

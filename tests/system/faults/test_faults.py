@@ -2,7 +2,9 @@
 A short schedule of faults on either bus; `python -m tests.system.faults` has a long one.
 
 Which faults happen, and in which order, is the same in every run. Its bounds of time are so wide that only what hangs exceeds
-them; what merely takes too long, or reaches another node too late, is found by the long schedule on a machine that has time.
+them; what merely takes too long is found by the long schedule on a machine that has time. That another node knows of a removal
+or of the end of a session is judged without a clock: by the order of the chat's log, and from the moment at which the node
+has shown that it has looked.
 """
 
 import asyncio
@@ -22,6 +24,9 @@ HANGS = 900.0
 NEVER = 240.0
 """Seconds after which a single thing, such as a node's news that somebody was removed, will never happen."""
 
+SHORT = 0.4
+"""How long faults last here, as a share of what they take in a long schedule."""
+
 
 async def play(bus: Bus, number: int, *faults: str) -> Outcome:
     with scratch_folder("messenger-faults-") as folder:
@@ -31,7 +36,9 @@ async def play(bus: Bus, number: int, *faults: str) -> Outcome:
             registry(cluster) as people,
         ):
             chosen = [BY_NAME[name] for name in faults]
-            played = Round(cluster, people, number, chosen, heals=NEVER, rests=NEVER, grace=NEVER)
+            played = Round(
+                cluster, people, number, chosen, heals=NEVER, rests=NEVER, grace=NEVER, lasts=SHORT
+            )
             return await played.run()
 
 
@@ -39,7 +46,7 @@ async def play(bus: Bus, number: int, *faults: str) -> Outcome:
     ("bus", "number", "faults"),
     [
         ("nats", 1, ("F1", "F8", "F15", "proxy", "F23")),
-        ("notify", 2, ("F2", "F5", "F15", "F16", "F17")),
+        ("notify", 2, ("F2", "F15", "F16", "F17")),
     ],
 )
 async def test_nothing_is_broken_while_parts_end_and_come_back(

@@ -2,15 +2,18 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from random import Random
 
 import pytest
 
+from tests.system.faults.lines import reach
 from tests.system.faults.wire import COMMIT, FINE, Weather, Wire
 
 ENOUGH = 30
 """Seconds after which something hangs."""
+
+MUCH = 1_000_000
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
@@ -98,6 +101,42 @@ async def test_a_client_that_left_a_stopped_wire_is_gone_when_it_goes_on(wire: W
     async with asyncio.timeout(ENOUGH):
         while wire.pipes:  # noqa: ASYNC110 - the event loop does it
             await asyncio.sleep(0.01)
+
+
+async def test_little_fits_into_a_narrow_wire() -> None:
+    """Megabytes fit into an ordinary one while nobody reads."""
+    poured: list[int] = []
+
+    async def pour(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.transport.set_write_buffer_limits(high=0)
+        number = len(poured)
+        poured.append(0)
+        with suppress(OSError):  # the client goes
+            while poured[number] < MUCH:
+                writer.write(b"x" * 1000)
+                poured[number] += 1000
+                await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(pour, "127.0.0.1", 0)
+    wire = Wire(server.sockets[0].getsockname()[1], Random(1))
+    await wire.open()
+    async with asyncio.timeout(ENOUGH):
+        with await reach(wire.port, is_narrow=False):
+            while not poured or poured[0] < MUCH:  # noqa: ASYNC110 - the server does not tell
+                await asyncio.sleep(0.01)
+        wire.change(Weather(is_narrow=True))
+        with await reach(wire.port, is_narrow=True):
+            before = 0
+            while len(poured) < 2 or poured[1] != before:
+                before = sum(poured[1:])
+                await asyncio.sleep(0.1)
+            assert poured[1] < MUCH / 4
+        while wire.pipes:  # noqa: ASYNC110 - the event loop does it
+            await asyncio.sleep(0.01)
+    await wire.close()
+    server.close()
+    await server.wait_closed()
 
 
 async def test_cuts_connections(wire: Wire) -> None:

@@ -13,10 +13,23 @@ from attrs import define, field, frozen
 from typing_extensions import override
 
 ON_THE_WAY: Final = 256 * 1024
-"""Bytes that may be under way in one direction. Further ones are not read."""
+"""Bytes that may be under way in one direction."""
 
-NARROW: Final = 8192
-"""Bytes of a narrow wire's buffer."""
+NARROW: Final = 4096
+"""Bytes of each buffer of a narrow connection."""
+
+SEGMENT: Final = 1448
+"""
+Bytes of its segments. Before larger ones the kernel of the sender keeps megabytes that nobody reads; with smaller ones it lets
+more of them be under way, and keeps more too.
+"""
+
+
+def make_narrow(connection: socket.socket) -> None:
+    """Lets the kernels of both sides keep little of what is sent here and not read. Is called before it connects."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, NARROW)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, SEGMENT)
+
 
 COMMIT: Final = b"COMMIT\x00"
 """What PostgreSQL is sent at the end of a transaction, be it as a query of this one word or as a statement among others."""
@@ -115,6 +128,8 @@ class Way:
     is_up: bool
     left: int | None
     """Bytes that it still carries before the connection is cut."""
+    room: int
+    """Bytes that may be under way. Further ones are not read."""
     has_ended: bool = field(init=False, default=False)
     _items: deque[tuple[float, bytes]] = field(init=False, factory=deque)
     _size: int = field(init=False, default=0)
@@ -127,7 +142,7 @@ class Way:
         wait = weather.delay + self.wire.chance.uniform(0, weather.jitter) if weather.delay else 0.0
         self._items.append((now + wait, chunk))
         self._size += len(chunk)
-        if self._size > ON_THE_WAY:
+        if self._size > self.room:
             self.source.pause_reading()
         self.go_on()
 
@@ -188,7 +203,7 @@ class Way:
             self._items.appendleft((0.0, chunk[most:]))
             chunk = chunk[:most]
         self._size -= len(chunk)
-        if self._size <= ON_THE_WAY // 2 and not self.source.is_closing():
+        if self._size <= self.room // 2 and not self.source.is_closing():
             self.source.resume_reading()
         if self.left is not None and (left := self.left - len(chunk)) <= 0:
             self.sink.write(chunk[: len(chunk) + left])
@@ -219,8 +234,9 @@ class Pipe:
         assert server is not None
         within, chance = self.wire.weather.cut_within, self.wire.chance
         lefts = [None if within is None else chance.randint(1, within) for _ in range(2)]
-        self.up = Way(self.wire, self, client, server, is_up=True, left=lefts[0])
-        self.down = Way(self.wire, self, server, client, is_up=False, left=lefts[1])
+        room = NARROW if self.wire.weather.is_narrow else ON_THE_WAY
+        self.up = Way(self.wire, self, client, server, is_up=True, left=lefts[0], room=room)
+        self.down = Way(self.wire, self, server, client, is_up=False, left=lefts[1], room=room)
         self.client.onward, self.server.onward = self.up, self.down
         self.client.pipe = self.server.pipe = self
 
@@ -312,6 +328,10 @@ class Wire:
             client.transport.abort()
             return
         client.transport.pause_reading()
+        if self.weather.is_narrow:
+            raw = client.transport.get_extra_info("socket")
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, NARROW)
+            client.transport.set_write_buffer_limits(high=NARROW)
         task = asyncio.create_task(self._connect(client, client.transport))
         self._opening[task] = None
         task.add_done_callback(lambda task: self._opening.pop(task, None))
@@ -333,7 +353,7 @@ class Wire:
         loop, raw = asyncio.get_running_loop(), socket.socket()
         raw.setblocking(False)
         if self.weather.is_narrow:
-            raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, NARROW)
+            make_narrow(raw)
         try:
             await loop.sock_connect(raw, ("127.0.0.1", self.target))
         except OSError:
